@@ -1,0 +1,1 @@
+"""What happens: the trio side that turns decisions into processes and processes into reports."""

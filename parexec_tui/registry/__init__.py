@@ -1,0 +1,1 @@
+"""What is remembered: sessions, their events, and the facts of each attempt, in SQLite."""
