@@ -1,0 +1,624 @@
+"""The state of a session: a fold of its events.
+
+`SessionState.apply` is the only function that changes it. The engine, recovery and every viewer call that same
+function, so they cannot disagree. Two rules about this file: what may follow what is in `TRANSITIONS`; and what can
+be derived (ready, busy, slots, claims held) is an index kept by `apply`, never an event.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from parexec_tui.core import events as ev
+from parexec_tui.core import graph
+from parexec_tui.core.claims import Claims, Holdings, Key
+from parexec_tui.core.events import End, Status
+from parexec_tui.core.plan import SHELL_COMMAND, Plan, Ticket, eligible_types
+
+LIVE: Final = frozenset({Status.running, Status.frozen, Status.stopping})
+"""An attempt exists: the ticket has an agent and holds its claims."""
+LOST: Final = frozenset({Status.failed, Status.cancelled, Status.skipped})
+"""Over without success: its dependents cannot run."""
+OVER: Final = LOST | {Status.succeeded}
+
+_S = Status
+TRANSITIONS: Final[Mapping[type[ev.Event], Mapping[Status, frozenset[Status]]]] = {
+    ev.AttemptStarted: {_S.waiting: frozenset({_S.running})},
+    ev.AttemptFrozen: {_S.running: frozenset({_S.frozen})},
+    ev.AttemptThawed: {_S.frozen: frozenset({_S.running})},
+    ev.AttemptStopRequested: {_S.running: frozenset({_S.stopping}), _S.frozen: frozenset({_S.stopping})},
+    ev.AttemptEnded: {
+        _S.running: frozenset({_S.succeeded, _S.failed, _S.waiting, _S.backoff}),
+        _S.frozen: frozenset({_S.succeeded, _S.failed, _S.waiting, _S.backoff}),
+        _S.stopping: frozenset({_S.failed, _S.cancelled, _S.waiting, _S.backoff}),
+    },
+    ev.BackoffEnded: {_S.backoff: frozenset({_S.waiting})},
+    ev.TicketCancelled: {_S.waiting: frozenset({_S.cancelled}), _S.backoff: frozenset({_S.cancelled})},
+    ev.TicketUnrunnable: {_S.waiting: frozenset({_S.failed})},
+    ev.TicketRetried: {_S.failed: frozenset({_S.waiting}), _S.cancelled: frozenset({_S.waiting})},
+}
+"""Event, then from, then to. Dependents follow: waiting becomes skipped by an end, skipped waiting by a retry."""
+
+DEFAULT_ESTIMATE: Final = 60.0
+"""Seconds a ticket is taken to last when neither the plan nor history tells."""
+
+AGEING: Final = 0.1
+"""How much of its waiting time a ticket is credited against remaining path: far less than 1, so that the critical
+path stays first; more than 0, so that nothing starves."""
+
+STRIKES: Final = 3
+"""Attempts that die at start, one after another, before an agent is quarantined."""
+
+
+class IllegalEventError(Exception):
+    """An event that cannot follow this state. Our bug: it is raised before anything is changed or written."""
+
+
+class TicketState:
+    """A ticket and where it stands. What is true of a live attempt only is None or 0 otherwise."""
+
+    __slots__ = (
+        "agent", "attempt", "because", "birth", "charged", "claims", "code", "end", "ended", "first_started",
+        "frozen_at", "frozen_for", "group", "held", "id", "lost", "missing", "order", "pid", "ready_at", "reason",
+        "remaining", "retry_at", "serialised", "shunned", "signal", "spec", "started", "status",
+        "stop_why", "types",
+    )  # fmt: skip
+
+    def __init__(self, id_: str, spec: Ticket, order: int, claims: Claims, types: tuple[str, ...]) -> None:
+        self.id = id_
+        self.spec = spec
+        self.order = order
+        """Place in the plan file."""
+        self.claims = claims
+        self.types = types
+        """Agent types that can run it."""
+        self.group = 0
+        self.remaining = 0.0
+        """Seconds of the longest chain of estimates that starts here."""
+        self.status = Status.waiting
+        self.missing = len(spec.needs)
+        """Needs that have not succeeded; a ticket is ready at 0."""
+        self.lost = 0
+        """Needs that are over without success."""
+        self.held: str | None = None
+        """Who holds it back."""
+        self.ready_at = 0.0
+        self.attempt = 0
+        """Number of the current attempt, or of the last one."""
+        self.charged = 0
+        """Attempts counted against `retries` so far."""
+        self.retry_at: float | None = None
+        self.shunned: tuple[str, ...] = ()
+        """Agents it could not start on."""
+        self.agent: str | None = None
+        """Who runs it, or ran it last."""
+        self.pid: int | None = None
+        self.birth: float | None = None
+        self.started: float | None = None
+        """When the current or last attempt started."""
+        self.first_started: float | None = None
+        self.frozen_at: float | None = None
+        self.frozen_for = 0.0
+        """Seconds that this attempt was frozen, without the present freeze."""
+        self.stop_why: ev.StopReason | None = None
+        self.ended: float | None = None
+        self.end: End | None = None
+        self.code: int | None = None
+        self.signal: int | None = None
+        self.reason = ""
+        self.because = ""
+        """For a skipped ticket, the ticket whose end was the cause."""
+        self.serialised = False
+        """True once it had to wait for a claim."""
+
+    @property
+    def is_live(self) -> bool:
+        return self.status in LIVE
+
+    def worked(self, now: float) -> float:
+        """Seconds that the current attempt has run, without the time it was frozen."""
+        if self.started is None:
+            return 0.0
+        until = self.frozen_at if self.frozen_at is not None else now
+        return max(0.0, until - self.started - self.frozen_for)
+
+
+class AgentState:
+    """One agent of the pool: a slot that runs one ticket at a time."""
+
+    __slots__ = (
+        "busy_for", "done", "draining", "failed", "held", "id", "idle_since", "quarantined", "stopped", "strikes",
+        "ticket", "turn", "type",
+    )  # fmt: skip
+
+    def __init__(self, id_: str, type_: str, at: float) -> None:
+        self.id = id_
+        self.type = type_
+        self.ticket: str | None = None
+        self.idle_since = at
+        self.turn = 0
+        """Rises each time that any agent becomes idle: the lowest has been idle longest."""
+        self.strikes: tuple[str, ...] = ()
+        """Tickets that died at start here, one after another, and might not be to blame themselves."""
+        self.held: str | None = None
+        self.draining = False
+        self.quarantined = ""
+        """Why it gets no more tickets."""
+        self.stopped = False
+        self.done = 0
+        self.failed = 0
+        self.busy_for = 0.0
+
+    @property
+    def status(self) -> str:
+        if self.stopped:
+            return "stopped"
+        if self.quarantined:
+            return "quarantined"
+        if self.draining:
+            return "draining"
+        if self.ticket is not None:
+            return "busy"
+        return "held" if self.held is not None else "idle"
+
+    @property
+    def is_available(self) -> bool:
+        return self.ticket is None and not (
+            self.stopped or self.quarantined or self.draining or self.held is not None
+        )
+
+
+@dataclass(slots=True)
+class Wakes:
+    """What `apply` changed that may let a ticket start; the dispatcher empties it."""
+
+    ready: list[str] = field(default_factory=list)
+    freed: list[Key] = field(default_factory=list)
+    idle: list[str] = field(default_factory=list)
+    """Agent types of which an agent became available."""
+
+
+class SessionState:
+    """Everything that is true of a session now. Made from the plan, changed only by `apply`."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.graph = graph.build(plan.tickets)
+        self.groups = graph.groups(self.graph)
+        self.tickets = self._ticket_states()
+        self.counts = dict.fromkeys(Status, 0) | {Status.waiting: len(self.tickets)}
+        self.live: dict[str, TicketState] = {}
+        self.holdings = Holdings(plan.resources)
+        self.group_left = [len(level) for level in self.groups]
+        self.open_group = 0
+        """The first group that still has a ticket to account for."""
+        self.agents: dict[str, AgentState] = {}
+        self.available: dict[str, dict[str, AgentState]] = {type_: {} for type_ in plan.agents}
+        """type: {agent id: agent}, idle longest first."""
+        self.pool_size = dict.fromkeys(plan.agents, 0)
+        """type: agents started and not stopped, the quarantined included: a bad host is not replaced for ever."""
+        self.session = ""
+        self.parallel = plan.settings.parallel or 1
+        self.opened_at = 0.0
+        self.now = 0.0
+        """The time of the newest event."""
+        self.held: ev.SessionHeld | None = None
+        self.draining: ev.SessionDraining | None = None
+        self.stopping: ev.SessionStopping | None = None
+        self.left: ev.EngineLeft | None = None
+        self.finished_at: float | None = None
+        self.boot = ""
+        self.engine_pid = 0
+        self.retried = 0
+        self.serialised = 0
+        self.busy_for = 0.0
+        self.wakes: Wakes | None = None
+        """Set by the dispatcher; a viewer leaves it None."""
+        self._turn = 0
+        self._class_step = 1.0 + max((t.remaining for t in self.tickets.values()), default=0.0)
+
+    def _ticket_states(self) -> dict[str, TicketState]:
+        plan = self.plan
+        types: dict[object, tuple[str, ...]] = {}
+        found = {}
+        for order, (id_, spec) in enumerate(plan.tickets.items()):
+            demand = (spec.agent, spec.requires, bool(spec.run), bool(spec.prompt))
+            if demand not in types:
+                types[demand] = eligible_types(plan.agents, spec)
+            found[id_] = TicketState(id_, spec, order, Claims.of(spec, plan.workdir), types[demand])
+        for group, level in enumerate(self.groups):
+            for id_ in level:
+                found[id_].group = group
+        known = sorted(spec.estimate for spec in plan.tickets.values() if spec.estimate is not None)
+        usual = known[len(known) // 2] if known else DEFAULT_ESTIMATE
+        durations = {id_: usual if spec.estimate is None else spec.estimate for id_, spec in plan.tickets.items()}
+        for id_, remaining in graph.remaining_paths(self.graph, self.groups, durations).items():
+            found[id_].remaining = remaining
+        return found
+
+    # -- questions -------------------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> str:
+        """running, held, draining, stopping, stopped (left with tickets to run) or finished."""
+        if self.finished_at is not None:
+            return "finished"
+        if self.left is not None:
+            return "stopped"
+        if self.stopping is not None:
+            return "stopping"
+        if self.draining is not None:
+            return "draining"
+        return "held" if self.held is not None else "running"
+
+    @property
+    def unfinished(self) -> int:
+        """Tickets that are not over."""
+        counts = self.counts
+        return len(self.tickets) - sum(counts[status] for status in OVER)
+
+    def dependents(self, id_: str) -> Iterator[TicketState]:
+        return map(self.tickets.__getitem__, self.graph.successors(id_))
+
+    def rank(self, ticket: TicketState) -> tuple[float, int]:
+        """The place of a ready ticket in the order of dispatch; lower goes first.
+
+        Priority class, then longest remaining path, with ageing. A class weighs more than any path of the plan,
+        and waiting counts at the rate `AGEING`; since all wait at the same rate, the order of two tickets never
+        changes while both wait, and a heap can keep it.
+        """
+        waited_since = (ticket.ready_at - self.opened_at) * AGEING
+        class_ = ticket.spec.priority.rank * self._class_step
+        return (class_ + waited_since - min(ticket.remaining, self._class_step), ticket.order)
+
+    def is_idle_forever(self) -> bool:
+        """True when nothing runs and no timer will change that."""
+        return not self.live and not self.counts[Status.backoff]
+
+    # -- the one door ----------------------------------------------------------------------------------------
+
+    def apply(self, event: ev.AnyEvent) -> None:
+        """Take one event into the state. Raises IllegalEventError, with nothing changed, if it cannot follow."""
+        _APPLY[type(event)](self, event)
+        self.now = event.at
+
+    def _ticket(self, event: Any, to: Status) -> TicketState:
+        """The ticket of an event, when the table lets it go there."""
+        ticket = self.tickets.get(event.ticket)
+        if ticket is None:
+            raise IllegalEventError(f"{event!r}: there is no such ticket")
+        if to not in TRANSITIONS[type(event)].get(ticket.status, ()):
+            raise IllegalEventError(f"{event!r}: {ticket.id} is {ticket.status}, so it cannot become {to}")
+        attempt = getattr(event, "attempt", None)
+        if attempt is not None and attempt != ticket.attempt and type(event) is not ev.AttemptStarted:
+            raise IllegalEventError(f"{event!r}: {ticket.id} is at attempt {ticket.attempt}")
+        return ticket
+
+    def _agent(self, event: Any) -> AgentState:
+        agent = self.agents.get(event.agent)
+        if agent is None or agent.stopped:
+            raise IllegalEventError(f"{event!r}: there is no such agent")
+        return agent
+
+    def _all(self, ids: tuple[str, ...], *allowed: Status) -> list[TicketState]:
+        """The tickets that follow along with another one, all of them in an allowed status."""
+        tickets = [self.tickets[id_] for id_ in ids]
+        for ticket in tickets:
+            if ticket.status not in allowed:
+                raise IllegalEventError(f"{ticket.id} is {ticket.status}, so it cannot follow along")
+        return tickets
+
+    # -- indexes ---------------------------------------------------------------------------------------------
+
+    def _move(self, ticket: TicketState, to: Status, at: float) -> None:
+        """Change a status, and everything that follows from statuses."""
+        from_ = ticket.status
+        ticket.status = to
+        self.counts[from_] -= 1
+        self.counts[to] += 1
+        if to in LIVE:
+            self.live[ticket.id] = ticket
+        elif from_ in LIVE:
+            del self.live[ticket.id]
+        if (step := (to in LOST) - (from_ in LOST)) != 0:
+            for dependent in self.dependents(ticket.id):
+                dependent.lost += step
+        if (step := (to is Status.succeeded) - (from_ is Status.succeeded)) != 0:
+            for dependent in self.dependents(ticket.id):
+                dependent.missing -= step
+                if dependent.missing == 0 and dependent.status is Status.waiting:
+                    self._is_ready(dependent, at)
+        if (step := (to in OVER) - (from_ in OVER)) != 0:
+            self._account(ticket.group, step, at)
+        if to is Status.waiting and ticket.missing == 0:
+            self._is_ready(ticket, at)
+
+    def _is_ready(self, ticket: TicketState, at: float) -> None:
+        ticket.ready_at = at
+        self._wake(ticket)
+
+    def _wake(self, ticket: TicketState) -> None:
+        if self.wakes is not None:
+            self.wakes.ready.append(ticket.id)
+
+    def _account(self, group: int, step: int, at: float) -> None:
+        self.group_left[group] -= step
+        if group < self.open_group:
+            self.open_group = group
+        while self.open_group < len(self.groups) and self.group_left[self.open_group] == 0:
+            self.open_group += 1
+            if self.plan.settings.barrier and self.open_group < len(self.groups):
+                for id_ in self.groups[self.open_group]:
+                    ticket = self.tickets[id_]
+                    if ticket.missing == 0 and ticket.status is Status.waiting:
+                        self._is_ready(ticket, at)
+
+    def _refresh_agent(self, agent: AgentState) -> None:
+        """Put the agent in or out of the available ones; at the end of the line when it comes in."""
+        line = self.available[agent.type]
+        if not agent.is_available:
+            line.pop(agent.id, None)
+        elif agent.id not in line:
+            self._turn += 1
+            agent.turn = self._turn
+            line[agent.id] = agent
+            if self.wakes is not None:
+                self.wakes.idle.append(agent.type)
+
+    def _skip(self, tickets: list[TicketState], because: str, at: float) -> None:
+        for ticket in tickets:
+            ticket.because = because
+            ticket.ended = at
+            ticket.retry_at = None
+            self._move(ticket, Status.skipped, at)
+
+    # -- one function for each event -------------------------------------------------------------------------
+
+    def _on_session_opened(self, event: ev.SessionOpened) -> None:
+        self.session = event.session
+        self.opened_at = event.at
+        self.parallel = event.parallel
+        self.holdings = Holdings({"cpu": event.cpus, "memory": event.memory, **self.plan.resources})
+        for ticket in self.tickets.values():
+            if ticket.missing == 0:
+                self._is_ready(ticket, event.at)
+
+    def _on_step(self, event: ev.Event) -> None:
+        """A step that is told and remembered; nothing in the state depends on it."""
+
+    def _on_monitoring_started(self, event: ev.MonitoringStarted) -> None:
+        self.boot = event.boot
+        self.engine_pid = event.pid
+        self.left = self.draining = self.stopping = None
+
+    def _on_session_finished(self, event: ev.SessionFinished) -> None:
+        if self.unfinished:
+            raise IllegalEventError(f"{event!r}: {self.unfinished} tickets are not accounted for")
+        self.finished_at = event.at
+
+    def _on_engine_left(self, event: ev.EngineLeft) -> None:
+        self.left = event
+        self.engine_pid = 0
+
+    def _on_session_held(self, event: ev.SessionHeld) -> None:
+        self.held = event
+
+    def _on_session_released(self, event: ev.SessionReleased) -> None:  # noqa: ARG002
+        self.held = None
+
+    def _on_session_draining(self, event: ev.SessionDraining) -> None:
+        self.draining = event
+
+    def _on_session_stopping(self, event: ev.SessionStopping) -> None:
+        self.stopping = event
+
+    def _on_agent_started(self, event: ev.AgentStarted) -> None:
+        if event.agent in self.agents or event.type not in self.available:
+            raise IllegalEventError(f"{event!r}: it exists, or its type does not")
+        agent = self.agents[event.agent] = AgentState(event.agent, event.type, event.at)
+        self.pool_size[event.type] += 1
+        self._refresh_agent(agent)
+
+    def _on_agent_held(self, event: ev.AgentHeld) -> None:
+        agent = self._agent(event)
+        agent.held = event.by
+        self._refresh_agent(agent)
+
+    def _on_agent_released(self, event: ev.AgentReleased) -> None:
+        agent = self._agent(event)
+        agent.held, agent.draining, agent.quarantined, agent.strikes = None, False, "", ()
+        self._refresh_agent(agent)
+
+    def _on_agent_draining(self, event: ev.AgentDraining) -> None:
+        agent = self._agent(event)
+        agent.draining = True
+        self._refresh_agent(agent)
+
+    def _on_agent_quarantined(self, event: ev.AgentQuarantined) -> None:
+        agent = self._agent(event)
+        agent.quarantined = event.reason
+        self._refresh_agent(agent)
+
+    def _on_agent_stopped(self, event: ev.AgentStopped) -> None:
+        agent = self._agent(event)
+        if agent.ticket is not None:
+            raise IllegalEventError(f"{event!r}: it runs {agent.ticket}")
+        agent.stopped = True
+        self.pool_size[agent.type] -= 1
+        self._refresh_agent(agent)
+        if self.wakes is not None:
+            self.wakes.idle.append(agent.type)  # there is room for another one now
+
+    def _on_conflict_found(self, event: ev.ConflictFound) -> None:
+        ticket = self.tickets[event.ticket]
+        self.serialised += not ticket.serialised
+        ticket.serialised = True
+
+    def _on_attempt_started(self, event: ev.AttemptStarted) -> None:
+        ticket = self._ticket(event, Status.running)
+        agent = self._agent(event)
+        if agent.ticket is not None or ticket.missing or event.attempt <= ticket.attempt:
+            raise IllegalEventError(f"{event!r}: the agent is busy, a need is missing, or the attempt is not new")
+        self.holdings.take(ticket.id, ticket.claims, event.at)
+        agent.ticket = ticket.id
+        self._refresh_agent(agent)
+        ticket.attempt = event.attempt
+        ticket.agent = agent.id
+        ticket.started = event.at
+        if ticket.first_started is None:
+            ticket.first_started = event.at
+        ticket.ended = ticket.end = ticket.code = ticket.signal = ticket.pid = ticket.birth = None
+        ticket.frozen_at, ticket.frozen_for, ticket.stop_why, ticket.reason = None, 0.0, None, ""
+        self._move(ticket, Status.running, event.at)
+
+    def _on_attempt_spawned(self, event: ev.AttemptSpawned) -> None:
+        ticket = self.live.get(event.ticket)
+        if ticket is None or ticket.attempt != event.attempt or ticket.pid is not None:
+            raise IllegalEventError(f"{event!r}: there is no such attempt, or it has a process")
+        ticket.pid, ticket.birth = event.pid, event.birth
+
+    def _on_attempt_frozen(self, event: ev.AttemptFrozen) -> None:
+        ticket = self._ticket(event, Status.frozen)
+        ticket.frozen_at = event.at
+        self._move(ticket, Status.frozen, event.at)
+
+    def _thaw_clock(self, ticket: TicketState, at: float) -> None:
+        if ticket.frozen_at is not None:
+            ticket.frozen_for += at - ticket.frozen_at
+            ticket.frozen_at = None
+
+    def _on_attempt_thawed(self, event: ev.AttemptThawed) -> None:
+        ticket = self._ticket(event, Status.running)
+        self._thaw_clock(ticket, event.at)
+        self._move(ticket, Status.running, event.at)
+
+    def _on_attempt_stop_requested(self, event: ev.AttemptStopRequested) -> None:
+        ticket = self._ticket(event, Status.stopping)
+        self._thaw_clock(ticket, event.at)
+        ticket.stop_why = event.why
+        self._move(ticket, Status.stopping, event.at)
+
+    def _on_attempt_ended(self, event: ev.AttemptEnded) -> None:
+        ticket = self._ticket(event, event.then)
+        skipped = self._all(event.skipped, Status.waiting, Status.backoff)
+        self._thaw_clock(ticket, event.at)
+        ticket.ended, ticket.end, ticket.reason = event.at, event.end, event.reason
+        ticket.code, ticket.signal, ticket.retry_at = event.code, event.signal, event.retry_at
+        ticket.stop_why = None
+        ticket.charged += event.charged
+        self.retried += event.then is Status.backoff
+        self._leave_agent(ticket, event)
+        freed = self.holdings.give_back(ticket.id)
+        if self.wakes is not None:
+            self.wakes.freed.extend(freed)
+        self._move(ticket, event.then, event.at)
+        self._skip(skipped, ticket.id, event.at)
+
+    def _leave_agent(self, ticket: TicketState, event: ev.AttemptEnded) -> None:
+        assert ticket.agent is not None
+        agent = self.agents[ticket.agent]
+        ran = ticket.worked(event.at)
+        agent.ticket = None
+        agent.idle_since = event.at
+        agent.busy_for += ran
+        self.busy_for += ran
+        agent.done += event.end is End.succeeded
+        agent.failed += event.then in (Status.failed, Status.backoff)
+        if event.end is End.could_not_start:
+            self._strike(ticket, agent)
+        elif event.end is not End.stopped:
+            agent.strikes = ()
+        ticket.shunned = (*ticket.shunned, event.shunned) if event.shunned else ()
+        self._refresh_agent(agent)
+
+    def _strike(self, ticket: TicketState, agent: AgentState) -> None:
+        """Count a death at start against the agent, unless the ticket is shown to be the cause.
+
+        A shell command that cannot start on two agents is a bad command, not two bad agents; so one mistyped
+        ticket cannot quarantine a pool.
+        """
+        if ticket.shunned and self.plan.agents[agent.type].command == SHELL_COMMAND:
+            for id_ in ticket.shunned:
+                other = self.agents[id_]
+                other.strikes = tuple(strike for strike in other.strikes if strike != ticket.id)
+        else:
+            agent.strikes = (*agent.strikes, ticket.id)
+
+    def _on_backoff_ended(self, event: ev.BackoffEnded) -> None:
+        ticket = self._ticket(event, Status.waiting)
+        ticket.retry_at = None
+        self._move(ticket, Status.waiting, event.at)
+
+    def _on_ticket_held(self, event: ev.TicketHeld) -> None:
+        self.tickets[event.ticket].held = event.by
+
+    def _on_ticket_released(self, event: ev.TicketReleased) -> None:
+        ticket = self.tickets[event.ticket]
+        ticket.held = None
+        if ticket.missing == 0 and ticket.status is Status.waiting:
+            self._wake(ticket)
+
+    def _end_unstarted(
+        self, ticket: TicketState, skipped: list[TicketState], to: Status, end: End, at: float
+    ) -> None:
+        ticket.ended, ticket.end, ticket.retry_at = at, end, None
+        self._move(ticket, to, at)
+        self._skip(skipped, ticket.id, at)
+
+    def _on_ticket_cancelled(self, event: ev.TicketCancelled) -> None:
+        ticket = self._ticket(event, Status.cancelled)
+        skipped = self._all(event.skipped, Status.waiting, Status.backoff)
+        ticket.reason = f"by {event.by}" if event.by else ""
+        self._end_unstarted(ticket, skipped, Status.cancelled, End.cancelled, event.at)
+
+    def _on_ticket_unrunnable(self, event: ev.TicketUnrunnable) -> None:
+        ticket = self._ticket(event, Status.failed)
+        skipped = self._all(event.skipped, Status.waiting, Status.backoff)
+        ticket.reason = event.reason
+        self._end_unstarted(ticket, skipped, Status.failed, End.could_not_start, event.at)
+
+    def _on_ticket_retried(self, event: ev.TicketRetried) -> None:
+        ticket = self._ticket(event, Status.waiting)
+        restored = self._all(event.restored, Status.skipped)
+        ticket.charged, ticket.shunned, ticket.retry_at = 0, (), None
+        self.finished_at = None
+        self._move(ticket, Status.waiting, event.at)
+        for dependent in restored:
+            dependent.because, dependent.ended = "", None
+            self._move(dependent, Status.waiting, event.at)
+
+
+_APPLY: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
+    ev.SessionOpened: SessionState._on_session_opened,
+    ev.PoolInitialised: SessionState._on_step,
+    ev.TicketsQueued: SessionState._on_step,
+    ev.AgentsDeployed: SessionState._on_step,
+    ev.MonitoringStarted: SessionState._on_monitoring_started,
+    ev.FailuresHandled: SessionState._on_step,
+    ev.CompletionValidated: SessionState._on_step,
+    ev.SessionFinished: SessionState._on_session_finished,
+    ev.EngineLeft: SessionState._on_engine_left,
+    ev.SessionHeld: SessionState._on_session_held,
+    ev.SessionReleased: SessionState._on_session_released,
+    ev.SessionDraining: SessionState._on_session_draining,
+    ev.SessionStopping: SessionState._on_session_stopping,
+    ev.AgentStarted: SessionState._on_agent_started,
+    ev.AgentHeld: SessionState._on_agent_held,
+    ev.AgentReleased: SessionState._on_agent_released,
+    ev.AgentDraining: SessionState._on_agent_draining,
+    ev.AgentQuarantined: SessionState._on_agent_quarantined,
+    ev.AgentStopped: SessionState._on_agent_stopped,
+    ev.ConflictFound: SessionState._on_conflict_found,
+    ev.AttemptStarted: SessionState._on_attempt_started,
+    ev.AttemptSpawned: SessionState._on_attempt_spawned,
+    ev.AttemptFrozen: SessionState._on_attempt_frozen,
+    ev.AttemptThawed: SessionState._on_attempt_thawed,
+    ev.AttemptStopRequested: SessionState._on_attempt_stop_requested,
+    ev.AttemptEnded: SessionState._on_attempt_ended,
+    ev.BackoffEnded: SessionState._on_backoff_ended,
+    ev.TicketHeld: SessionState._on_ticket_held,
+    ev.TicketReleased: SessionState._on_ticket_released,
+    ev.TicketCancelled: SessionState._on_ticket_cancelled,
+    ev.TicketUnrunnable: SessionState._on_ticket_unrunnable,
+    ev.TicketRetried: SessionState._on_ticket_retried,
+}
