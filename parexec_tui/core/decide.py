@@ -14,6 +14,7 @@ from parexec_tui.core.events import End, Status
 from parexec_tui.core.requests import Refusal
 from parexec_tui.core.scheduler import agents_left, has_room
 from parexec_tui.core.state import LIVE, LOST, OVER, STRIKES, SessionState, TicketState
+from parexec_tui.core.units import format_duration
 
 Decision = list[ev.AnyEvent] | Refusal
 
@@ -125,6 +126,9 @@ def unrunnable(state: SessionState, now: float) -> list[ev.AnyEvent]:
 # -- reports ---------------------------------------------------------------------------------------------------
 
 
+_Exit = rq.ProcessEnded | rq.ProcessLost
+
+
 def _attempt(state: SessionState, report: rq.Report) -> TicketState | None:
     ticket = state.live.get(report.ticket)
     return ticket if ticket is not None and ticket.attempt == report.attempt else None
@@ -148,41 +152,31 @@ def _on_process_ended(state: SessionState, report: rq.ProcessEnded, now: float) 
     if report.problem or report.code in (NOT_EXECUTABLE, NOT_FOUND):
         return _could_not_start(state, ticket, report, now)
     if report.code == 0:
-        return [
-            ev.AttemptEnded(
-                at=now,
-                ticket=ticket.id,
-                attempt=ticket.attempt,
-                end=End.succeeded,
-                then=Status.succeeded,
-                code=0,
-            )
-        ]
+        return [_ended(ticket, report, End.succeeded, Status.succeeded, now)]
     reason = f"signal {report.signal}" if report.signal is not None else f"exit {report.code}"
-    return _failed(state, ticket, End.failed, reason, now, report.code, report.signal)
+    return _failed(state, ticket, report, End.failed, reason, now)
 
 
-def _ended_on_purpose(
-    state: SessionState, ticket: TicketState, report: rq.ProcessEnded | rq.ProcessLost, now: float
-) -> list[ev.AnyEvent]:
-    code = report.code if isinstance(report, rq.ProcessEnded) else None
-    signal = report.signal if isinstance(report, rq.ProcessEnded) else None
+def _ended(ticket: TicketState, report: _Exit, end: End, then: Status, now: float, **more: Any) -> ev.AttemptEnded:
+    """The end of the current attempt, with what its process told."""
+    if isinstance(report, rq.ProcessEnded):
+        more |= {
+            "code": report.code,
+            "signal": report.signal,
+            "cpu_seconds": report.cpu_seconds,
+            "peak_memory": report.peak_memory,
+        }
+    return ev.AttemptEnded(at=now, ticket=ticket.id, attempt=ticket.attempt, end=end, then=then, **more)
+
+
+def _ended_on_purpose(state: SessionState, ticket: TicketState, report: _Exit, now: float) -> list[ev.AnyEvent]:
     if ticket.stop_why == "timed out":
         assert ticket.spec.timeout is not None
-        return _failed(state, ticket, End.timed_out, f"after {ticket.spec.timeout:g}s", now, code, signal)
-    cancelled = ticket.stop_why == "cancelled"
-    return [
-        ev.AttemptEnded(
-            at=now,
-            ticket=ticket.id,
-            attempt=ticket.attempt,
-            end=End.cancelled if cancelled else End.stopped,
-            then=Status.cancelled if cancelled else Status.waiting,
-            code=code,
-            signal=signal,
-            skipped=_skips(state, ticket) if cancelled else (),
-        )
-    ]
+        return _failed(state, ticket, report, End.timed_out, f"after {format_duration(ticket.spec.timeout)}", now)
+    if ticket.stop_why == "cancelled":
+        skipped = _skips(state, ticket)
+        return [_ended(ticket, report, End.cancelled, Status.cancelled, now, skipped=skipped)]
+    return [_ended(ticket, report, End.stopped, Status.waiting, now)]
 
 
 def _could_not_start(
@@ -193,20 +187,10 @@ def _could_not_start(
     problem = report.problem or ("command not found" if report.code == NOT_FOUND else "command not executable")
     reason = f"{problem} (exit {report.code})" if report.code is not None else problem
     if len(ticket.shunned) + 1 < START_TRIES and _has_other_agent(state, ticket):
-        events: list[ev.AnyEvent] = [
-            ev.AttemptEnded(
-                at=now,
-                ticket=ticket.id,
-                attempt=ticket.attempt,
-                end=End.could_not_start,
-                then=Status.waiting,
-                code=report.code,
-                reason=reason,
-                shunned=agent.id,
-            )
-        ]
+        again = _ended(ticket, report, End.could_not_start, Status.waiting, now, reason=reason, shunned=agent.id)
+        events: list[ev.AnyEvent] = [again]
     else:
-        events = _failed(state, ticket, End.could_not_start, reason, now, report.code)
+        events = _failed(state, ticket, report, End.could_not_start, reason, now)
     if not agent.quarantined and not ticket.shunned and len(agent.strikes) + 1 >= STRIKES:
         why = f"{STRIKES} attempts in a row could not start, the last: {reason}"
         events.insert(1, ev.AgentQuarantined(at=now, agent=agent.id, reason=why))
@@ -231,17 +215,8 @@ def _on_process_lost(state: SessionState, report: rq.ProcessLost, now: float) ->
     if ticket.stop_why is not None:
         return _ended_on_purpose(state, ticket, report, now)
     if not report.began:
-        return [
-            ev.AttemptEnded(
-                at=now,
-                ticket=ticket.id,
-                attempt=ticket.attempt,
-                end=End.lost,
-                then=Status.waiting,
-                reason=report.reason,
-            )
-        ]
-    return _failed(state, ticket, End.lost, report.reason, now)
+        return [_ended(ticket, report, End.lost, Status.waiting, now, reason=report.reason)]
+    return _failed(state, ticket, report, End.lost, report.reason, now)
 
 
 def _on_timeout(state: SessionState, report: rq.TimeoutElapsed, now: float) -> list[ev.AnyEvent]:
@@ -267,43 +242,16 @@ def _on_agent_rested(state: SessionState, report: rq.AgentRested, now: float) ->
 
 
 def _failed(
-    state: SessionState,
-    ticket: TicketState,
-    end: End,
-    reason: str,
-    now: float,
-    code: int | None = None,
-    signal: int | None = None,
+    state: SessionState, ticket: TicketState, report: _Exit, end: End, reason: str, now: float
 ) -> list[ev.AnyEvent]:
     """An attempt that went wrong: another try if its policy allows, else what its failure means for the plan."""
-    retries_left = ticket.spec.retries - ticket.charged
-    if retries_left > 0:
-        return [
-            ev.AttemptEnded(
-                at=now,
-                ticket=ticket.id,
-                attempt=ticket.attempt,
-                end=end,
-                then=Status.backoff,
-                code=code,
-                signal=signal,
-                reason=reason,
-                charged=True,
-                retry_at=now + retry_delay(state, ticket),
-            )
-        ]
+    if ticket.spec.retries > ticket.charged:
+        retry_at = now + retry_delay(state, ticket)
+        again = _ended(ticket, report, end, Status.backoff, now, reason=reason, charged=True, retry_at=retry_at)
+        return [again]
+    skipped = _skips(state, ticket)
     return [
-        ev.AttemptEnded(
-            at=now,
-            ticket=ticket.id,
-            attempt=ticket.attempt,
-            end=end,
-            then=Status.failed,
-            code=code,
-            signal=signal,
-            reason=reason,
-            skipped=_skips(state, ticket),
-        ),
+        _ended(ticket, report, end, Status.failed, now, reason=reason, skipped=skipped),
         *_on_failure(state, ticket, now),
     ]
 

@@ -263,6 +263,10 @@ class AttemptEnded(Event, frozen=True, tag=_tag):
     retry_at: float | None = None
     skipped: tuple[str, ...] = ()
     """Tickets that can no longer run because of this end."""
+    cpu_seconds: float = 0.0
+    """User and system time of its processes; 0 where it is not known."""
+    peak_memory: int = 0
+    """Bytes of the largest of its processes; 0 where it is not known."""
 
 
 class BackoffEnded(Event, frozen=True, tag=_tag):

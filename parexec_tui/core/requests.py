@@ -96,6 +96,9 @@ class ProcessEnded(Report, frozen=True, gc=False):
     signal: int | None = None
     problem: str = ""
     """Why the command could not be started, where it could not."""
+    cpu_seconds: float = 0.0
+    peak_memory: int = 0
+    """Bytes."""
 
 
 class ProcessLost(Report, frozen=True, gc=False):
