@@ -1,0 +1,49 @@
+"""What can go wrong with the registry, in words for the person at the terminal."""
+
+import sqlite3
+from pathlib import Path
+
+
+class RegistryError(Exception):
+    """The registry could not do what was asked; the message says why, and names the file."""
+
+
+class RegistryMissing(RegistryError):  # noqa: N818
+    """There is no registry yet: no session was ever started here."""
+
+
+class SessionExists(RegistryError):  # noqa: N818
+    """Another session has this id already."""
+
+
+class SessionOwned(RegistryError):  # noqa: N818
+    """Another living process owns the session."""
+
+    def __init__(self, path: Path, pid: int | None) -> None:
+        who = f"process {pid}" if pid else "another process"
+        super().__init__(f"{who} owns this session: {path} is locked")
+        self.path = path
+        self.pid = pid
+        """What the owner wrote into the file, for information only; None if it had not yet."""
+
+
+_PLAIN_WORDS = {
+    sqlite3.SQLITE_FULL: "the disk is full, or a quota is used up; nothing of this was written",
+    sqlite3.SQLITE_READONLY: "it may not be written to; look at the mode and owner of the file and its folder",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; look at the mode and owner of the file and its folder",
+    sqlite3.SQLITE_PERM: "no permission",
+    sqlite3.SQLITE_AUTH: "no permission",
+    sqlite3.SQLITE_BUSY: "another process kept it locked for too long",
+    sqlite3.SQLITE_LOCKED: "another process kept it locked for too long",
+    sqlite3.SQLITE_IOERR: "the disk failed to read or write",
+    sqlite3.SQLITE_NOTADB: "it is not a parexec registry, or it is damaged; it was left untouched",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; it was left untouched (`sqlite3 FILE .recover` can save its rows)",
+}
+
+
+def in_plain_words(error: sqlite3.Error, file: Path) -> RegistryError:
+    """The same error for a person. SQLite's own words follow, for whoever looks further."""
+    # The low byte is the kind of error; what is above it is detail. Errors of the module itself carry none.
+    code = getattr(error, "sqlite_errorcode", None)
+    words = _PLAIN_WORDS.get(code & 0xFF) if code is not None else None
+    return RegistryError(f"registry {file}: {words} ({error})" if words else f"registry {file}: {error}")

@@ -1,0 +1,97 @@
+"""Who owns a session: the process that holds the flock of its lock file.
+
+The file itself means nothing and is never removed; the kernel lets go of the flock when its owner dies, however
+it dies.
+"""
+
+import fcntl
+import os
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from parexec_tui.registry.errors import RegistryError, SessionOwned
+
+_PATIENCE = 0.1
+"""Seconds to try again before giving up: whoever asks `is_owned` holds the flock for an instant."""
+
+
+class SessionLock:
+    """The flock of one session, from `acquire` to `release` or the end of this process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd: int | None = None
+
+    @property
+    def is_held(self) -> bool:
+        return self._fd is not None
+
+    def acquire(self) -> None:
+        """Take the lock and write our pid into the file. Nothing happens if this object holds it already.
+
+        Raises SessionOwned if another holds it, RegistryError if the file cannot be opened. Not to be called in
+        a loop of events: it may take a tenth of a second.
+        """
+        if self._fd is not None:
+            return
+        try:
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                _take(fd, self.path)
+            except BaseException:
+                os.close(fd)
+                raise
+        except OSError as error:
+            raise RegistryError(f"cannot lock the session: {error}") from error
+        self._fd = fd
+
+    def release(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def is_owned(path: Path) -> bool:
+    """Whether a living process owns the session. A file that is missing or unreadable is owned by nobody."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return not _flock(fd, fcntl.LOCK_SH)
+    finally:
+        os.close(fd)
+
+
+def _take(fd: int, path: Path) -> None:
+    give_up = time.monotonic() + _PATIENCE
+    while not _flock(fd, fcntl.LOCK_EX):
+        if time.monotonic() > give_up:
+            raise SessionOwned(path, _pid_inside(fd))
+        time.sleep(0.005)
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+
+
+def _flock(fd: int, kind: int) -> bool:
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _pid_inside(fd: int) -> int | None:
+    text = os.pread(fd, 32, 0).strip()
+    return int(text) if text.isdigit() else None

@@ -1,0 +1,105 @@
+"""The tables, as the numbered steps that make them.
+
+A step and the note that it ran (`PRAGMA user_version`) share one transaction, so one that fails stays pending.
+A step that was released is never edited. Steps only add: an engine of the version before may still be writing.
+"""
+
+import sqlite3
+
+from parexec_tui.registry.errors import RegistryError
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        # `number` stands for the session in every other table: short keys, and it sorts by age.
+        """
+        CREATE TABLE sessions (
+            number    INTEGER PRIMARY KEY,
+            session   TEXT NOT NULL UNIQUE,
+            name      TEXT NOT NULL,
+            source    TEXT NOT NULL,
+            folder    TEXT NOT NULL,
+            workdir   TEXT NOT NULL,
+            started   REAL NOT NULL,
+            boot      TEXT NOT NULL,
+            pid       INTEGER NOT NULL,
+            status    TEXT NOT NULL,
+            ended     REAL,
+            total     INTEGER NOT NULL DEFAULT 0,
+            succeeded INTEGER NOT NULL DEFAULT 0,
+            failed    INTEGER NOT NULL DEFAULT 0
+        )
+        """,
+        "CREATE INDEX sessions_by_name ON sessions (name, number)",
+        # Apart from `sessions`, whose rows change at every append: SQLite writes a row as a whole.
+        """
+        CREATE TABLE plans (
+            session INTEGER PRIMARY KEY REFERENCES sessions (number),
+            plan    BLOB NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE events (
+            session INTEGER NOT NULL REFERENCES sessions (number),
+            seq     INTEGER NOT NULL,
+            at      REAL NOT NULL,
+            kind    TEXT NOT NULL,
+            data    BLOB NOT NULL,
+            PRIMARY KEY (session, seq)
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE attempts (
+            session     INTEGER NOT NULL REFERENCES sessions (number),
+            ticket      TEXT NOT NULL,
+            attempt     INTEGER NOT NULL,
+            agent       TEXT NOT NULL,
+            started     REAL NOT NULL,
+            ended       REAL,
+            "end"       TEXT,
+            code        INTEGER,
+            signal      INTEGER,
+            reason      TEXT NOT NULL,
+            log         TEXT NOT NULL,
+            peak_memory INTEGER,
+            cpu_seconds REAL,
+            PRIMARY KEY (session, ticket, attempt)
+        ) WITHOUT ROWID
+        """,
+        # No constraints: what lands here is already known to be odd.
+        "CREATE TABLE quarantine (session INTEGER, seq INTEGER, at REAL, kind TEXT, data BLOB, why TEXT)",
+    ),
+)
+
+LATEST = len(MIGRATIONS)
+
+
+def version(db: sqlite3.Connection) -> int:
+    """How many steps this file has seen. Raises RegistryError if a newer parexec wrote it."""
+    found: int = db.execute("PRAGMA user_version").fetchone()[0]
+    if found > LATEST:
+        file = db.execute("PRAGMA database_list").fetchone()[2]
+        raise RegistryError(
+            f"registry {file}: written by a newer parexec: its format is {found}, this one knows up to {LATEST}; "
+            "upgrade parexec"
+        )
+    return found
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring the file up to date. The connection must be in autocommit mode. Raises sqlite3.Error."""
+    for number in range(version(db) + 1, LATEST + 1):
+        _run(db, number)
+
+
+def _run(db: sqlite3.Connection, number: int) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        if version(db) < number:  # else another process was quicker
+            for statement in MIGRATIONS[number - 1]:
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {number}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise

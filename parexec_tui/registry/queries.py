@@ -1,0 +1,59 @@
+"""Every question and change, named. Sessions are asked for by number, except where the id is what we have."""
+
+from typing import Final
+
+ADD_SESSION: Final = """
+    INSERT INTO sessions (session, name, source, folder, workdir, started, boot, pid, status)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'running')
+"""
+ADD_PLAN: Final = "INSERT INTO plans (session, plan) VALUES (?, ?)"
+SET_OWNER: Final = "UPDATE sessions SET boot = ?, pid = ? WHERE number = ?"
+SET_STATUS: Final = "UPDATE sessions SET status = ?, ended = ? WHERE number = ?"
+SET_COUNTS: Final = "UPDATE sessions SET total = ?, succeeded = ?, failed = ? WHERE number = ?"
+
+ADD_EVENT: Final = "INSERT INTO events (session, seq, at, kind, data) VALUES (?, ?, ?, ?, ?)"
+PUT_ATTEMPT: Final = """
+    INSERT OR REPLACE INTO attempts
+        (session, ticket, attempt, agent, started, ended, "end", code, signal, reason, log,
+         peak_memory, cpu_seconds)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+NUMBER_OF_SESSION: Final = "SELECT number FROM sessions WHERE session = ?"
+LAST_SEQ: Final = "SELECT coalesce(max(seq), 0) FROM events WHERE session = ?"
+PLAN: Final = "SELECT plan FROM plans WHERE session = ?"
+# The cast is for rows that somebody put right by hand, as text.
+EVENTS: Final = """
+    SELECT seq, at, kind, CAST(data AS BLOB) FROM events WHERE session = ? AND seq > ? ORDER BY seq LIMIT ?
+"""
+
+_SESSIONS: Final = """
+    SELECT session, name, source, folder, workdir, started, boot, pid, status, ended, total, succeeded, failed
+    FROM sessions
+"""
+SESSION: Final = f"{_SESSIONS} WHERE session = ?"
+SESSIONS: Final = f"{_SESSIONS} ORDER BY number DESC"
+
+_ATTEMPTS: Final = """
+    SELECT ticket, attempt, agent, started, ended, "end", code, signal, reason, log, peak_memory, cpu_seconds
+    FROM attempts
+"""
+ATTEMPTS: Final = f"{_ATTEMPTS} WHERE session = ? ORDER BY started, ticket, attempt"
+ATTEMPTS_OF_TICKET: Final = f"{_ATTEMPTS} WHERE session = ? AND ticket = ? ORDER BY attempt"
+
+# Seconds of every success in the newest sessions of a plan that have any.
+HISTORY: Final = """
+    SELECT ticket, ended - started FROM attempts
+    WHERE "end" = 'succeeded' AND ended >= started AND session IN (
+        SELECT number FROM sessions
+        WHERE name = ?
+          AND EXISTS (SELECT 1 FROM attempts WHERE session = number AND "end" = 'succeeded')
+        ORDER BY number DESC LIMIT ?
+    )
+"""
+
+COPY_TO_QUARANTINE: Final = """
+    INSERT INTO quarantine (session, seq, at, kind, data, why)
+    SELECT session, seq, at, kind, data, ? FROM events WHERE session = ? AND seq >= ?
+"""
+REMOVE_TAIL: Final = "DELETE FROM events WHERE session = ? AND seq >= ?"

@@ -1,0 +1,507 @@
+"""The registry: one SQLite file that remembers the events of every session, and what follows from them.
+
+Events are the truth. The status and counts of a session and the facts of its attempts are kept beside them, in
+the same transaction, so that lists, reports and history need no replay. What an event means is not known here:
+its data is JSON, and that is all.
+"""
+
+import os
+import sqlite3
+import statistics
+import time
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import astuple
+
+from parexec_tui.paths import create_private
+from parexec_tui.registry import migrations, queries
+from parexec_tui.registry.errors import RegistryError, RegistryMissing, SessionExists, in_plain_words
+
+BUSY_TIMEOUT = 5.0
+"""Seconds to wait for another process that is writing; its transactions take well under a millisecond."""
+
+LARGE_WAL = 64 * 1024 * 1024
+"""Bytes of write-ahead log from which a checkpoint makes the writer wait rather than let it grow on."""
+
+_WRITER_MAY_WAIT = 50
+"""Milliseconds for which such a checkpoint waits for readers, and the writer for it."""
+
+_PAGE_SIZE = 2048
+"""Bytes. A commit writes whole pages and touches several, so smaller ones than SQLite's 4096 cost less: measured,
+a fifth less CPU and a third less written per append; with 1024, common events no longer fit their page."""
+
+_SMALLEST_PAGE = 512
+_PAGE_OF_EVENTS = 2000
+_CACHE_KIB = 16 * 1024
+
+_is_json = msgspec.json.Decoder(msgspec.Raw)
+
+
+class EventRow(Struct, frozen=True, gc=False):
+    """One event as it is remembered. `seq` counts from 1 without a gap; `at` is seconds since the epoch."""
+
+    seq: int
+    at: float
+    kind: str
+    data: bytes
+
+
+class Damage(Struct, frozen=True):
+    """Why the events of a session cannot be read on from `seq`."""
+
+    seq: int
+    why: str
+
+
+class Counts(Struct, frozen=True):
+    """Tickets of a session: all of them, those that succeeded, those that ended in any other way."""
+
+    total: int
+    succeeded: int
+    failed: int
+
+
+class SessionRow(Struct, frozen=True):
+    """A session as lists show it. `status` is what its engine said last: whether that engine still lives is for
+    the session's lock to say."""
+
+    session: str
+    name: str
+    """The name of its plan."""
+    source: str
+    """The plan file it was started from."""
+    folder: str
+    workdir: str
+    started: float
+    boot: str
+    """The boot id of the machine when its engine started; with `pid`, it tells engines apart."""
+    pid: int
+    status: str
+    ended: float | None
+    total: int
+    succeeded: int
+    failed: int
+
+
+class AttemptFact(Struct, frozen=True):
+    """What is known of one attempt, so far. A later fact of the same ticket and attempt replaces this one."""
+
+    ticket: str
+    attempt: int
+    agent: str
+    started: float
+    ended: float | None = None
+    end: str | None = None
+    """None while it runs; then "succeeded", "failed", and so on."""
+    code: int | None = None
+    signal: int | None = None
+    reason: str = ""
+    log: str = ""
+    peak_memory: int | None = None
+    """Bytes."""
+    cpu_seconds: float | None = None
+
+
+Entry = tuple[int, float, str, bytes]
+"""An event to append: seq, at, kind, data."""
+
+
+class Registry:
+    """An open registry. Belongs to the thread that opened it.
+
+    Every method raises RegistryError with words for a person; the transaction is then rolled back, the registry
+    still usable, and the same call may be tried again.
+    """
+
+    def __init__(self, db: sqlite3.Connection, file: Path) -> None:
+        self.file = file
+        self._db = db
+        self._numbers: dict[str, int] = {}
+        self._last: dict[str, int] = {}
+
+    @classmethod
+    def open(cls, file: Path, *, read_only: bool = False) -> Self:
+        """Open the registry; unless `read_only`, create what is missing, for its owner only.
+
+        Reading works while an engine writes and after it died. Raises RegistryMissing if there is no file to
+        read, RegistryError if it is damaged (it is left as it is) or was written by a newer parexec.
+        """
+        file = file.absolute()
+        if not read_only:
+            _create(file)
+        elif not file.exists():
+            raise RegistryMissing(f"no registry at {file}")
+        with _plainly(file):
+            return cls(_connect_to_read(file) if read_only else _connect(file), file)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start_session(
+        self,
+        now: datetime,
+        *,
+        name: str,
+        plan: bytes,
+        source: str,
+        folder: Callable[[str], str],
+        workdir: str,
+        boot: str,
+        pid: int,
+    ) -> str:
+        """Create a session under the next free id of this second, and return the id.
+
+        `folder` gives the session's folder for an id. Whether an id is free is decided by the insert, so any
+        number of processes may do this at once.
+        """
+        taken: set[str] = set()
+        while True:
+            session = new_session_id(now, taken)
+            with suppress(SessionExists):
+                self.create_session(
+                    session,
+                    name=name,
+                    plan=plan,
+                    source=source,
+                    folder=folder(session),
+                    workdir=workdir,
+                    at=now.timestamp(),
+                    boot=boot,
+                    pid=pid,
+                )
+                return session
+            taken.add(session)
+
+    def create_session(
+        self,
+        session: str,
+        *,
+        name: str,
+        plan: bytes,
+        source: str,
+        folder: str,
+        workdir: str,
+        at: float,
+        boot: str,
+        pid: int,
+    ) -> None:
+        """Remember a new session with its plan. Raises SessionExists if the id is taken."""
+        row = (session, name, source, folder, workdir, at, boot, pid)
+        with self._transaction():
+            try:
+                number = self._db.execute(queries.ADD_SESSION, row).lastrowid
+            except sqlite3.IntegrityError as error:
+                raise SessionExists(f"registry {self.file}: there is a session {session} already") from error
+            self._db.execute(queries.ADD_PLAN, (number, plan))
+
+    def take_over(self, session: str, *, boot: str, pid: int) -> None:
+        """Note which engine runs the session from now on."""
+        with self._transaction():
+            self._db.execute(queries.SET_OWNER, (boot, pid, self._number(session)))
+
+    def append(
+        self,
+        session: str,
+        entries: Sequence[Entry],
+        *,
+        status: str | None = None,
+        ended: float | None = None,
+        counts: Counts | None = None,
+        attempts: Sequence[AttemptFact] = (),
+    ) -> None:
+        """Remember events, and what follows from them, in one transaction: all of it, or nothing.
+
+        `entries` go on from the last seq without a gap. Whatever else is None stays as it was, except that
+        `ended` goes with `status`: a session that runs again has not ended.
+        """
+        number = self._number(session)
+        last = self._check_goes_on(session, entries)
+        # Until the commit is through we do not know what the file holds; if it fails, the next call asks again.
+        self._last.pop(session, None)
+        with self._transaction():
+            db = self._db
+            if entries:
+                db.executemany(queries.ADD_EVENT, [(number, *entry) for entry in entries])
+            if status is not None:
+                db.execute(queries.SET_STATUS, (status, ended, number))
+            if counts is not None:
+                db.execute(queries.SET_COUNTS, (*astuple(counts), number))
+            if attempts:
+                db.executemany(queries.PUT_ATTEMPT, [(number, *astuple(fact)) for fact in attempts])
+        self._last[session] = last
+
+    def last_seq(self, session: str) -> int:
+        """The highest seq of a session; 0 if it has no events."""
+        if session not in self._last:
+            with _plainly(self.file):
+                row = self._db.execute(queries.LAST_SEQ, (self._number(session),)).fetchone()
+            self._last[session] = row[0]
+        return self._last[session]
+
+    def events(self, session: str, after: int = 0, limit: int | None = None) -> Iterator[EventRow]:
+        """Events in order, from `after` + 1, up to the first that is missing or not JSON: see `damage`.
+
+        Read page by page, so whoever reads slowly holds nothing up; what is appended meanwhile is read as well.
+        """
+        number = self._number(session)
+        stop = None if limit is None else after + limit
+        while stop is None or after < stop:
+            size = _PAGE_OF_EVENTS if stop is None else min(_PAGE_OF_EVENTS, stop - after)
+            page = self._page(number, after, size)
+            for row in page:
+                if _fault(row, after + 1):
+                    return
+                after = row.seq
+                yield row
+            if len(page) < size:
+                return
+
+    def damage(self, session: str, after: int) -> Damage | None:
+        """Why `events` ended with the event `after`; None if nothing follows it."""
+        following = self._page(self._number(session), after, 1)
+        why = _fault(following[0], after + 1) if following else None
+        return Damage(after + 1, why) if why else None
+
+    def quarantine_tail(self, session: str, from_seq: int, why: str) -> int:
+        """Move the events from `from_seq` on out of the way, for people to look at, and return how many.
+
+        The session goes on after `from_seq` - 1. For events that cannot be read, or mean nothing to the engine.
+        """
+        number = self._number(session)
+        self._last.pop(session, None)
+        with self._transaction():
+            moved = self._db.execute(queries.COPY_TO_QUARANTINE, (why, number, from_seq)).rowcount
+            self._db.execute(queries.REMOVE_TAIL, (number, from_seq))
+        return moved
+
+    def plan(self, session: str) -> bytes:
+        """The plan, as it was given to `create_session`."""
+        rows = self._rows(queries.PLAN, self._number(session))
+        return bytes(rows[0][0])
+
+    def session(self, session: str) -> SessionRow:
+        """A session by its full id."""
+        rows = self._rows(queries.SESSION, session)
+        if not rows:
+            raise RegistryError(f"no session {session!r} in {self.file}")
+        return SessionRow(*rows[0])
+
+    def sessions(self) -> list[SessionRow]:
+        """Every session, newest first."""
+        return [SessionRow(*row) for row in self._rows(queries.SESSIONS)]
+
+    def resolve(self, text: str) -> SessionRow:
+        """The session that a person means: by its id, the start or end of it, or the name of its plan.
+
+        Raises RegistryError, with candidates, unless there is exactly one.
+        """
+        sessions = self.sessions()
+        exact = [row for row in sessions if row.session == text]
+        meant = exact or [row for row in sessions if _is_meant(text, row)]
+        if len(meant) == 1:
+            return meant[0]
+        if meant:
+            raise RegistryError(f"{text!r} may be any of {len(meant)} sessions: {_listing(meant)}")
+        if not sessions:
+            raise RegistryError("no sessions yet")
+        raise RegistryError(f"no session {text!r}; the latest are {_listing(sessions)}")
+
+    def attempts(self, session: str, ticket: str | None = None) -> list[AttemptFact]:
+        """Attempts of a session by start, or of one of its tickets by number."""
+        number = self._number(session)
+        if ticket is None:
+            rows = self._rows(queries.ATTEMPTS, number)
+        else:
+            rows = self._rows(queries.ATTEMPTS_OF_TICKET, number, ticket)
+        return [AttemptFact(*row) for row in rows]
+
+    def history(self, plan_name: str, *, sessions: int = 5) -> dict[str, float]:
+        """The median seconds that each ticket took to succeed, over the latest sessions of plans of this name."""
+        seconds: dict[str, list[float]] = {}
+        for ticket, taken in self._rows(queries.HISTORY, plan_name, sessions):
+            seconds.setdefault(ticket, []).append(taken)
+        return {ticket: statistics.median(taken) for ticket, taken in seconds.items()}
+
+    def checkpoint(self) -> None:
+        """`checkpoint` of this file; of all methods, the one that any thread may call."""
+        checkpoint(self.file)
+
+    def _number(self, session: str) -> int:
+        number = self._numbers.get(session)
+        if number is None:
+            rows = self._rows(queries.NUMBER_OF_SESSION, session)
+            if not rows:
+                raise RegistryError(f"no session {session!r} in {self.file}")
+            number = self._numbers[session] = rows[0][0]
+        return number
+
+    def _check_goes_on(self, session: str, entries: Sequence[Entry]) -> int:
+        """The last seq once `entries` are appended. Raises RegistryError if there is a gap."""
+        last = self.last_seq(session)
+        for entry in entries:
+            if entry[0] != last + 1:
+                raise RegistryError(f"session {session}: event {entry[0]} cannot follow event {last}")
+            last += 1
+        return last
+
+    def _page(self, number: int, after: int, size: int) -> list[EventRow]:
+        return [EventRow(*row) for row in self._rows(queries.EVENTS, number, after, size)]
+
+    def _rows(self, query: str, *values: str | int) -> list[tuple]:  # type: ignore[type-arg]
+        with _plainly(self.file):
+            return self._db.execute(query, values).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All of what is inside, or nothing, whatever ends it."""
+        with _plainly(self.file):
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+
+def new_session_id(now: datetime, taken: Container[str]) -> str:
+    """`exec_YYYYMMDD_HHMMSS`, with `_2`, `_3` and so on behind it as long as the id is taken."""
+    first = session = f"exec_{now:%Y%m%d_%H%M%S}"
+    count = 1
+    while session in taken:
+        count += 1
+        session = f"{first}_{count}"
+    return session
+
+
+def checkpoint(file: Path) -> None:
+    """Move what is in the write-ahead log into the file, so that the log starts over instead of growing.
+
+    For a thread, every second or so: it has its own connection, and waits for the disk. Writers do not wait for
+    it, unless the log is larger than LARGE_WAL: then for what little came during the first pass, and its fsync.
+    Raises RegistryError.
+    """
+    with _plainly(file):
+        db = _connect(file)
+        try:
+            _checkpoint(db)
+        finally:
+            db.close()
+
+
+def _checkpoint(db: sqlite3.Connection) -> None:
+    # The log starts over by itself only if nothing is committed during this pass: never, under a steady load.
+    _, pages, _ = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    if pages * db.execute("PRAGMA page_size").fetchone()[0] > LARGE_WAL:
+        db.execute(f"PRAGMA busy_timeout = {_WRITER_MAY_WAIT}")
+        db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+
+
+def _create(file: Path) -> None:
+    """Create an empty file with mode 0600, which SQLite gives to its companions as well."""
+    try:
+        create_private(file.parent)
+        # Only if it is missing: to open and close a file drops the locks SQLite holds on it in this process.
+        if not file.exists():
+            os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise RegistryError(f"registry {file}: cannot be created: {error.strerror}") from error
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    db = _connection(file, "rw")
+    try:
+        migrations.version(db)  # reads the file: one that is not ours is left before anything is written
+        db.execute(f"PRAGMA page_size = {_PAGE_SIZE}")  # of a new file; others keep theirs
+        _use_write_ahead_log(db)
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA wal_autocheckpoint = 0")
+        db.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
+        migrations.migrate(db)
+        db.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _connect_to_read(file: Path) -> sqlite3.Connection:
+    db = _connection(file, "ro")
+    try:
+        if migrations.version(db) < migrations.LATEST:
+            _connect(file).close()
+        db.execute("SELECT 1 FROM sessions").fetchone()
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _connection(file: Path, mode: str) -> sqlite3.Connection:
+    # SQLite takes what is too short for a page as an empty file, and would write over it.
+    if file.is_file() and 0 < file.stat().st_size < _SMALLEST_PAGE:
+        raise RegistryError(f"registry {file}: it is not a parexec registry, or it is damaged; it was left untouched")
+    return sqlite3.connect(f"{file.as_uri()}?mode={mode}", uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
+
+
+def _use_write_ahead_log(db: sqlite3.Connection) -> None:
+    """Switch the file to WAL. SQLite does not apply the busy timeout here, so processes that start together
+    have to try again."""
+    give_up = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(0.005)
+        else:
+            return
+
+
+@contextmanager
+def _plainly(file: Path) -> Iterator[None]:
+    """Turn what SQLite raises into RegistryError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise in_plain_words(error, file) from error
+
+
+def _fault(row: EventRow, expected: int) -> str | None:
+    """What is wrong with a row that should be event `expected`; None if nothing is."""
+    if row.seq != expected:
+        return f"event {expected} is missing; the next is {row.seq}"
+    try:
+        _is_json.decode(row.data)
+    except msgspec.DecodeError as error:
+        return f"event {expected} ({row.kind}) is not valid JSON: {error}"
+    return None
+
+
+def _is_meant(text: str, row: SessionRow) -> bool:
+    if not text:
+        return False
+    starts = row.session.startswith((text, f"exec_{text}"))
+    return starts or row.session.endswith(text) or row.name == text
+
+
+def _listing(sessions: Sequence[SessionRow], most: int = 5) -> str:
+    names = [f"{row.session} ({row.name})" for row in sessions[:most]]
+    return ", ".join(names) + (", ..." if len(sessions) > most else "")

@@ -1,0 +1,110 @@
+"""Old files open for ever, newer ones are left alone, and a step that fails stays pending."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from parexec_tui.registry import migrations
+from parexec_tui.registry.errors import RegistryError
+from parexec_tui.registry.registry import AttemptFact, EventRow, Registry
+
+AT = 1767323045.0
+"""When the session in `v1.db` started."""
+
+
+@pytest.fixture
+def v1(tmp_path: Path) -> Path:
+    return Path(shutil.copy(Path(__file__).with_name("v1.db"), tmp_path))
+
+
+def tables(file: Path) -> list[tuple[str, str]]:
+    db = sqlite3.connect(file)
+    rows = db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name").fetchall()
+    db.close()
+    return rows
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_file_of_format_1_opens_for_ever(v1: Path, read_only: bool) -> None:
+    with Registry.open(v1, read_only=read_only) as registry:
+        docs, build = registry.sessions()
+        assert (build.session, build.name, build.status) == ("exec_20260102_030405", "Build", "running")
+        assert (docs.session, docs.name, docs.status) == (
+            "exec_20260102_030405_2",
+            "Standardise the docs",
+            "finished",
+        )
+        assert (docs.started, docs.ended, docs.boot, docs.pid) == (AT, AT + 3, "c0ffee", 4321)
+        assert (docs.total, docs.succeeded, docs.failed) == (2, 1, 1)
+        assert (docs.source, docs.workdir) == ("/home/ada/plan.toml", "/home/ada")
+        assert docs.folder.endswith(docs.session)
+        assert registry.plan(docs.session) == b'{"name":"Build"}'
+        assert list(registry.events(docs.session)) == [
+            EventRow(1, AT, "SessionStarted", b'{"session":1}'),
+            EventRow(2, AT + 1, "AttemptStarted", b'{"ticket":"T1","agent":"builder-1"}'),
+            EventRow(3, AT + 3, "AttemptEnded", '{"ticket":"T1","reason":"é"}'.encode()),
+        ]
+        first, second = registry.attempts(docs.session)
+        assert first == AttemptFact(
+            "T1", 1, "builder-1", AT + 1, AT + 3, "succeeded", 0, None, "", "attempts/T1.1.log", 1024, 0.5
+        )
+        assert (second.end, second.signal, second.reason) == ("failed", 9, "killed")
+        assert registry.history("Standardise the docs") == {"T1": 2.0}
+
+
+def test_a_file_of_format_1_goes_on(v1: Path) -> None:
+    with Registry.open(v1) as registry:
+        registry.append("exec_20260102_030405_2", [(4, AT + 4, "SessionResumed", b"{}")], status="running")
+        assert registry.session("exec_20260102_030405_2").ended is None
+
+
+def test_an_old_file_brought_up_to_date_is_like_a_new_one(v1: Path, tmp_path: Path) -> None:
+    Registry.open(v1).close()
+    Registry.open(tmp_path / "new.db").close()
+    assert tables(v1) == tables(tmp_path / "new.db")
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_file_of_a_newer_parexec_is_left_alone(v1: Path, read_only: bool) -> None:
+    db = sqlite3.connect(v1)
+    db.execute("PRAGMA user_version = 999")
+    db.close()
+    before = v1.read_bytes()
+    with pytest.raises(RegistryError, match=r"written by a newer parexec: .* 999, .*upgrade") as refused:
+        Registry.open(v1, read_only=read_only)
+    assert str(v1) in str(refused.value)
+    assert v1.read_bytes() == before
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_file_that_was_only_just_created_opens(tmp_path: Path, read_only: bool) -> None:
+    """Its maker died between creating it and making the tables."""
+    file = tmp_path / "registry.db"
+    file.touch()
+    with Registry.open(file, read_only=read_only) as registry:
+        assert registry.sessions() == []
+
+
+def test_a_step_that_fails_stays_pending_and_leaves_nothing(v1: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = tables(v1)
+    steps = migrations.MIGRATIONS
+    good = "CREATE TABLE notes (note TEXT)"
+    monkeypatch.setattr(migrations, "LATEST", len(steps) + 1)
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*steps, (good, "CREATE TABLE sessions (again TEXT)")))
+    with pytest.raises(RegistryError, match="already exists"):
+        Registry.open(v1)
+    assert tables(v1) == before
+
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*steps, (good,)))
+    Registry.open(v1).close()
+    assert ("notes", good) in tables(v1)
+
+
+def test_reading_an_old_file_brings_it_up_to_date_first(v1: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrations, "LATEST", migrations.LATEST + 1)
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, ("CREATE TABLE notes (note TEXT)",)))
+    with Registry.open(v1, read_only=True) as registry:
+        assert len(registry.sessions()) == 2
+    assert "notes" in dict(tables(v1))
