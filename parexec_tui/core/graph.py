@@ -17,9 +17,7 @@ def build(tickets: Mapping[str, Ticket]) -> Graph:
     """The graph of these tickets; needs that are not among them are left out."""
     graph: Graph = nx.DiGraph()
     graph.add_nodes_from(tickets)
-    graph.add_edges_from(
-        (need, id_) for id_, ticket in tickets.items() for need in ticket.needs if need in tickets
-    )
+    graph.add_edges_from((need, id_) for id_, ticket in tickets.items() for need in ticket.needs if need in tickets)
     return graph
 
 

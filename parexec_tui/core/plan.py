@@ -1,15 +1,17 @@
 """The plan: tickets, what they need and claim, and the agents that run them.
 
 These types are the model of the plan file, its JSON Schema, and what the engine runs. They hold values that
-were checked by `plan_file`; nothing else makes a `Plan`.
+were checked by `plan_file`; nothing else makes a `Plan`. What a field means stands in its `Meta(description=...)`,
+once, for readers of this page and of the schema.
 """
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from parexec_tui.core.units import Duration, Size
+from parexec_tui.core.units import Duration, Size, shown
 
 SHELL_COMMAND = ("/bin/sh", "-c", "{run}")
 """What an agent type runs unless it says otherwise."""
@@ -17,15 +19,24 @@ SHELL_COMMAND = ("/bin/sh", "-c", "{run}")
 PLACEHOLDERS = ("run", "prompt", "ticket", "attempt", "workdir")
 """Names that are filled in where they stand in braces in an agent type's command."""
 
-ID_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}"
-"""Ids of tickets and names of agent types, locks and resources: they go into paths, so they are plain."""
+ID_PATTERN = r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}"
+"""Ids of tickets and names of agent types, locks and resources: they go into paths, so they are plain.
+
+Always matched in full; `..` is refused wherever it stands.
+"""
 
 HOST_RESOURCES = ("cpu", "memory")
 """Keys of `uses` that are counted against the host when `[resources]` does not name them."""
 
+MOST = 1_000_000
+"""The highest count a plan may name: of agents, retries, tickets at once."""
+
+MOST_AMOUNT = 2**63 - 1
+"""The highest amount of a resource: what every format and sum can hold."""
+
 
 class Priority(Enum):
-    """The class of a ticket; a lower value goes first."""
+    """The class of a ticket; a lower rank goes first."""
 
     critical = "critical"
     high = "high"
@@ -39,7 +50,8 @@ class Priority(Enum):
 
 _RANK = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 
-Count = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0, le=MOST)]
+CountFromOne = Annotated[int, Meta(ge=1, le=MOST)]
 
 
 class Amounts(dict[str, float]):
@@ -52,70 +64,118 @@ class Amounts(dict[str, float]):
         Raises ValueError naming the key that is wrong.
         """
         if not isinstance(value, dict):
-            raise ValueError("expected a table of amounts, for instance { cpu = 1, memory = \"512MiB\" }")
-        amounts = cls()
-        for name, amount in value.items():
-            if name == "memory":
-                amounts[name] = Size.parse(amount)
-            elif isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount < float("inf"):
-                raise ValueError(f"{name} = {amount!r} is not an amount: write a number that is not negative")
-            elif name != "cpu" and amount != int(amount):
-                raise ValueError(f"{name} = {amount} is not a whole number: only cpu may be a fraction")
-            else:
-                amounts[name] = amount
-        return amounts
+            raise ValueError('expected a table of amounts, for instance { cpu = 1, memory = "512MiB" }')  # noqa: TRY004
+        return cls((name, _amount(name, amount)) for name, amount in value.items())
+
+
+def _amount(name: str, amount: object) -> float:
+    if name == "memory":
+        return Size.parse(amount)
+    if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount <= MOST_AMOUNT:
+        raise ValueError(f"{shown(amount)} is not an amount of {name}: write a number that is not negative")
+    if name != "cpu" and amount != int(amount):
+        raise ValueError(f"{amount} of {name} is not a whole number: only cpu may be a fraction")
+    return amount
 
 
 class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One unit of work. Its id is its key in `Plan.tickets`."""
 
-    title: str = ""
-    run: str = ""
-    """A shell command: what `{run}` stands for."""
-    prompt: str = ""
-    """Text for an agent that reads prose: what `{prompt}` stands for."""
-    needs: tuple[str, ...] = ()
-    priority: Priority = Priority.medium
-    agent: str | None = None
-    requires: tuple[str, ...] = ()
-    reads: tuple[str, ...] = ()
-    writes: tuple[str, ...] = ()
-    locks: tuple[str, ...] = ()
-    uses: Amounts = field(default_factory=Amounts)
-    estimate: Duration | None = None
-    timeout: Duration | None = None
-    retries: Count = 0
-    retry_delay: Duration = Duration(10)
-    """The pause before the first retry; it doubles each time, with jitter."""
-    grace: Duration = Duration(10)
-    """How long a ticket that is stopped has between TERM and KILL."""
-    env: dict[str, str] = {}
-    cwd: str | None = None
+    title: Annotated[str, Meta(description="What the ticket is about, in a line.")] = ""
+    run: Annotated[str, Meta(description="A shell command: what `{run}` stands for.")] = ""
+    prompt: Annotated[str, Meta(description="Text for an agent that reads prose: what `{prompt}` stands for.")] = ""
+    needs: Annotated[
+        tuple[str, ...], Meta(description="Ids of the tickets that must succeed before this one starts.")
+    ] = ()
+    priority: Annotated[
+        Priority, Meta(description="Its class: of the tickets that are ready, the higher class starts first.")
+    ] = Priority.medium
+    agent: Annotated[str | None, Meta(description="The agent type that runs it; absent: any that can.")] = None
+    requires: Annotated[
+        tuple[str, ...], Meta(description="Capabilities that the agent type must have, all of them.")
+    ] = ()
+    reads: Annotated[
+        tuple[str, ...],
+        Meta(description="Patterns of the files it reads; whoever writes one of them does not run with it."),
+    ] = ()
+    writes: Annotated[
+        tuple[str, ...],
+        Meta(description="Patterns of the files it writes; whoever reads or writes one does not run with it."),
+    ] = ()
+    locks: Annotated[tuple[str, ...], Meta(description="Names that one ticket at a time may hold.")] = ()
+    uses: Annotated[
+        Amounts, Meta(description="What it takes of each resource while it runs: cpu, memory, [resources].")
+    ] = field(default_factory=Amounts)
+    estimate: Annotated[Duration | None, Meta(description="How long it takes, as far as you know.")] = None
+    timeout: Annotated[Duration | None, Meta(description="How long one attempt may run; absent: for ever.")] = None
+    retries: Annotated[Count, Meta(description="How many more attempts it has after a failed one.")] = 0
+    retry_delay: Annotated[
+        Duration,
+        Meta(description="The pause before the first retry; it doubles each time, with jitter."),
+    ] = Duration(10)
+    grace: Annotated[Duration, Meta(description="How long a ticket that is stopped has between TERM and KILL.")] = (
+        Duration(10)
+    )
+    env: Annotated[dict[str, str], Meta(description="Environment variables, over those of the agent type.")] = {}
+    cwd: Annotated[
+        str | None, Meta(description="The folder it runs in, seen from the workdir; absent: the agent type's.")
+    ] = None
 
 
 class AgentType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A kind of agent: how many there may be, what they can do, and how they run a ticket."""
 
-    min: Count = 0
-    max: Annotated[int, Meta(ge=1)] | None = None
-    """Most agents of this type at once; None: as many as the plan runs in parallel."""
-    can: tuple[str, ...] = ()
-    command: Annotated[tuple[str, ...], Meta(min_length=1)] = SHELL_COMMAND
-    env: dict[str, str] = {}
-    cwd: str | None = None
-    nice: Annotated[int, Meta(ge=-20, le=19)] = 0
+    min: Annotated[Count, Meta(description="Fewest agents of this type while the plan runs.")] = 0
+    max: Annotated[
+        CountFromOne | None,
+        Meta(description="Most agents of this type at once; absent: as many as the plan runs in parallel."),
+    ] = None
+    can: Annotated[tuple[str, ...], Meta(description="Capabilities that a ticket may require.")] = ()
+    command: Annotated[
+        tuple[str, ...],
+        Meta(
+            min_length=1,
+            description="Program and arguments. {run}, {prompt}, {ticket}, {attempt} and {workdir} are filled in.",
+        ),
+    ] = SHELL_COMMAND
+    env: Annotated[dict[str, str], Meta(description="Environment variables, over those of the engine.")] = {}
+    cwd: Annotated[str | None, Meta(description="The folder its tickets run in, seen from the workdir.")] = None
+    nice: Annotated[int, Meta(ge=-20, le=19, description="Niceness: higher leaves more CPU to others.")] = 0
 
 
 class PlanSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The `[plan]` table: what holds for the plan as a whole."""
 
-    name: str = ""
-    parallel: Annotated[int, Meta(ge=1)] | None = None
-    """Most tickets at once; None: the number of CPUs of the host."""
-    on_failure: Literal["continue", "hold", "stop"] = "continue"
-    barrier: bool = False
-    """True: a dependency group starts only when the one before it is accounted for."""
-    workdir: str = "."
+    name: Annotated[str, Meta(description="What the plan is called; absent: the name of its file.")] = ""
+    parallel: Annotated[
+        CountFromOne | None, Meta(description="Most tickets at once; absent: the number of CPUs of the host.")
+    ] = None
+    on_failure: Annotated[
+        Literal["continue", "hold", "stop"],
+        Meta(description="When a ticket fails: carry on, start nothing new, or end what runs."),
+    ] = "continue"
+    barrier: Annotated[
+        bool,
+        Meta(description="True: a dependency group starts only when the one before it is accounted for."),
+    ] = False
+    workdir: Annotated[str, Meta(description="The folder of the work, seen from the folder of the plan file.")] = "."
+
+
+class PlanDocument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A plan file as it is written: the tables of it, before they are checked against each other."""
+
+    plan: PlanSettings = PlanSettings()
+    defaults: Annotated[Ticket, Meta(description="Values for tickets that do not have their own.")] = Ticket()
+    resources: Annotated[Amounts, Meta(description="What there is of each counted resource, for `uses`.")] = field(
+        default_factory=Amounts
+    )
+    agents: Annotated[
+        dict[str, AgentType], Meta(description="Agent types by name; absent: one, called `agent`.")
+    ] = {}
+    tickets: Annotated[dict[str, Ticket], Meta(min_length=1, description="Tickets by id.")]
+    schema: Annotated[str, Meta(description="Where the JSON Schema of this file is; for editors.")] = field(
+        default="", name="$schema"
+    )
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -131,3 +191,36 @@ class Plan(Struct, frozen=True, kw_only=True):
     """Absolute: `settings.workdir` seen from the folder of the plan file."""
     source: str = ""
     """Where the plan came from, as a path for messages."""
+
+
+class Host(Struct, frozen=True):
+    """What the machine has in all; `memory` is in bytes."""
+
+    cpus: float
+    memory: int
+
+
+def eligible_types(agents: Mapping[str, AgentType], ticket: Ticket) -> tuple[str, ...]:
+    """The agent types that can run a ticket, in plan order.
+
+    Such a type is the one that the ticket names in `agent` (or any, if it names none), has all that it `requires`,
+    and has in its command no `{run}` or `{prompt}` that the ticket leaves blank.
+    """
+    return tuple(
+        name
+        for name, agent_type in agents.items()
+        if ticket.agent in (None, name) and has_capabilities(agent_type, ticket) and not blanks(agent_type, ticket)
+    )
+
+
+def has_capabilities(agent_type: AgentType, ticket: Ticket) -> bool:
+    return set(agent_type.can).issuperset(ticket.requires)
+
+
+def blanks(agent_type: AgentType, ticket: Ticket) -> tuple[str, ...]:
+    """Which of `run` and `prompt` the agent type's command asks for and the ticket does not have."""
+    return tuple(
+        name
+        for name, text in (("run", ticket.run), ("prompt", ticket.prompt))
+        if not text.strip() and any(f"{{{name}}}" in word for word in agent_type.command)
+    )

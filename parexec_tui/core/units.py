@@ -3,14 +3,30 @@
 import re
 
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION_PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
+_DURATION_PART = re.compile(r"\s*([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*(ms|s|m|h|d)\s*")
+DURATION_PATTERN = r"(\s*[0-9]{1,30}(\.[0-9]{1,30})?\s*(ms|s|m|h|d))+\s*"
+"""What `Duration.parse` reads, for a JSON Schema."""
 _SIZE_UNITS = {
     "": 1, "B": 1,
     "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
     "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
     "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40,
 }  # fmt: skip
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
+_SIZE = re.compile(r"\s*([0-9]{1,30})(\.[0-9]{1,30})?\s*([A-Za-z]*)\s*")
+SIZE_PATTERN = r"\s*[0-9]{1,30}(\.[0-9]{1,30})?\s*([KkMmGgTt]?[Bb]?|[KkMmGgTt][Ii][Bb])\s*"
+"""What `Size.parse` reads, for a JSON Schema."""
+
+LONGEST = 100 * 366 * 86400.0
+"""A hundred years, in seconds: a longer duration is a slip, and could not be added to a date."""
+
+LARGEST = 2**63 - 1
+"""Bytes: what a system can count of memory or of a disk."""
+
+
+def shown(value: object) -> str:
+    """A value for a message, shortened if it is long."""
+    text = repr(value) if not isinstance(value, int) or abs(value) < 10**40 else "a number this large"
+    return text if len(text) <= 60 else f"{text[:50]}…{text[-1]}"
 
 
 class Duration(float):
@@ -23,18 +39,22 @@ class Duration(float):
         Raises ValueError, with what is accepted, for anything else.
         """
         if isinstance(value, int | float) and not isinstance(value, bool):
-            # `not (0 <= nan)`: NaN fails every comparison, so this refuses it along with infinity.
-            if not 0 <= value < float("inf"):
-                raise ValueError(f"{value} is not a duration: it must be finite and not negative")
-            return cls(value)
+            return cls(_checked(value))
         if isinstance(value, str):
             total, at = 0.0, 0
             while match := _DURATION_PART.match(value, at):
                 total += float(match[1]) * _DURATION_UNITS[match[2]]
                 at = match.end()
             if at == len(value) and at > 0:
-                return cls(total)
-        raise ValueError(f"{value!r} is not a duration: write for instance 45s, 30m, 1h30m, 250ms or 2d")
+                return cls(_checked(total))
+        raise ValueError(f"{shown(value)} is not a duration: write for instance 45s, 30m, 1h30m, 250ms or 2d")
+
+
+def _checked(seconds: float) -> float:
+    # `not (0 <= nan)`: NaN fails every comparison, so this refuses it along with infinity.
+    if not 0 <= seconds <= LONGEST:
+        raise ValueError(f"{shown(seconds)} is not a duration: it must be from 0 to 100 years, in seconds")
+    return seconds
 
 
 class Size(int):
@@ -46,13 +66,13 @@ class Size(int):
 
         K, M, G and T alone are binary, as in `ls -h` and Slurm. Raises ValueError for anything else.
         """
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST:
             return cls(value)
         if isinstance(value, str) and (match := _SIZE.fullmatch(value)):
-            unit = _SIZE_UNITS.get(match[2].upper())
-            if unit is not None:
-                return cls(int(float(match[1]) * unit))
-        raise ValueError(f"{value!r} is not a size: write for instance 512MiB, 2G, 1.5GB or a number of bytes")
+            whole, fraction, unit = int(match[1]), float(match[2] or 0), _SIZE_UNITS.get(match[3].upper())
+            if unit is not None and (size := whole * unit + int(fraction * unit)) <= LARGEST:
+                return cls(size)
+        raise ValueError(f"{shown(value)} is not a size: write for instance 512MiB, 2G, 1.5GB or a number of bytes")
 
 
 def format_duration(seconds: float) -> str:
