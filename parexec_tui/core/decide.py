@@ -21,6 +21,9 @@ Decision = list[ev.AnyEvent] | Refusal
 START_TRIES = 3
 """Agents that a ticket which cannot start is tried on before it is the ticket that is believed to be at fault."""
 
+MOST_DOUBLINGS = 20
+"""Of a retry delay: a million times is far beyond any use, and a float has an end."""
+
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 """What a shell exits with when it cannot start a command (POSIX, 2.8.2)."""
 
@@ -34,15 +37,9 @@ def digest(state: SessionState, report: rq.AnyReport, now: float) -> list[ev.Any
     """What follows from a report. One that came too late, for an attempt that is over, follows nothing."""
     events = _REPORTS[type(report)](state, report, now)
     for event in events:
-        if isinstance(event, ev.AttemptEnded) and state.agents[_agent_of(state, event)].draining:
-            return [*events, ev.AgentStopped(at=now, agent=_agent_of(state, event), reason="drained")]
+        if isinstance(event, ev.AttemptEnded) and state.agents[event.agent].draining:
+            return [*events, ev.AgentStopped(at=now, agent=event.agent, reason="drained")]
     return events
-
-
-def _agent_of(state: SessionState, event: ev.AttemptEnded) -> str:
-    agent = state.tickets[event.ticket].agent
-    assert agent is not None
-    return agent
 
 
 # -- the steps of a session ------------------------------------------------------------------------------------
@@ -166,7 +163,19 @@ def _ended(ticket: TicketState, report: _Exit, end: End, then: Status, now: floa
             "cpu_seconds": report.cpu_seconds,
             "peak_memory": report.peak_memory,
         }
-    return ev.AttemptEnded(at=now, ticket=ticket.id, attempt=ticket.attempt, end=end, then=then, **more)
+    assert ticket.agent is not None
+    assert ticket.started is not None
+    return ev.AttemptEnded(
+        at=now,
+        ticket=ticket.id,
+        attempt=ticket.attempt,
+        agent=ticket.agent,
+        started=ticket.started,
+        seconds=round(ticket.worked(now), 6),
+        end=end,
+        then=then,
+        **more,
+    )
 
 
 def _ended_on_purpose(state: SessionState, ticket: TicketState, report: _Exit, now: float) -> list[ev.AnyEvent]:
@@ -191,7 +200,7 @@ def _could_not_start(
         events: list[ev.AnyEvent] = [again]
     else:
         events = _failed(state, ticket, report, End.could_not_start, reason, now)
-    if not agent.quarantined and not ticket.shunned and len(agent.strikes) + 1 >= STRIKES:
+    if not (agent.quarantined or state.blames_ticket(ticket, agent)) and len(agent.strikes) + 1 >= STRIKES:
         why = f"{STRIKES} attempts in a row could not start, the last: {reason}"
         events.insert(1, ev.AgentQuarantined(at=now, agent=agent.id, reason=why))
     return events
@@ -274,7 +283,7 @@ def retry_delay(state: SessionState, ticket: TicketState) -> float:
     ticket and attempt, so that the rules stay free of chance.
     """
     spread = crc32(f"{state.session}/{ticket.id}.{ticket.attempt}".encode()) / 2**32
-    return ticket.spec.retry_delay * 2.0**ticket.charged * (0.75 + 0.5 * spread)
+    return ticket.spec.retry_delay * 2.0 ** min(ticket.charged, MOST_DOUBLINGS) * (0.75 + 0.5 * spread)
 
 
 # -- requests --------------------------------------------------------------------------------------------------
@@ -292,7 +301,7 @@ def _unknown(state: SessionState, tickets: Iterable[str] = (), agents: Iterable[
 
 def _over(state: SessionState, id_: str) -> Refusal:
     ticket = state.tickets[id_]
-    remedy = f"retry {id_}" if ticket.status in LOST else ""
+    remedy = f"retry {state.cause(ticket).id}" if ticket.status in LOST else ""
     return Refusal(f"{id_} is {ticket.status}", remedy)
 
 
@@ -305,9 +314,15 @@ def _hold(state: SessionState, asked: rq.Hold, now: float) -> Decision:
         if state.tickets[id_].status in OVER:
             return _over(state, id_)
     held: list[ev.AnyEvent] = [
-        ev.TicketHeld(at=now, ticket=id_, by=asked.by) for id_ in asked.tickets if state.tickets[id_].held is None
+        ev.TicketHeld(at=now, ticket=id_, by=asked.by)
+        for id_ in dict.fromkeys(asked.tickets)
+        if state.tickets[id_].held is None
     ]
-    held += [ev.AgentHeld(at=now, agent=id_, by=asked.by) for id_ in asked.agents if state.agents[id_].held is None]
+    held += [
+        ev.AgentHeld(at=now, agent=id_, by=asked.by)
+        for id_ in dict.fromkeys(asked.agents)
+        if state.agents[id_].held is None
+    ]
     return held
 
 
@@ -318,10 +333,10 @@ def _release(state: SessionState, asked: rq.Release, now: float) -> Decision:
         return [ev.SessionReleased(at=now, by=asked.by)] if state.held else []
     released: list[ev.AnyEvent] = [
         ev.TicketReleased(at=now, ticket=id_, by=asked.by)
-        for id_ in asked.tickets
+        for id_ in dict.fromkeys(asked.tickets)
         if state.tickets[id_].held is not None
     ]
-    for id_ in asked.agents:
+    for id_ in dict.fromkeys(asked.agents):
         agent = state.agents[id_]
         if agent.held is not None or agent.draining or agent.quarantined:
             released.append(ev.AgentReleased(at=now, agent=id_, by=asked.by))
@@ -335,9 +350,18 @@ def _drain(state: SessionState, asked: rq.Drain, now: float) -> Decision:
         if state.draining or state.stopping:
             return []
         return [ev.SessionDraining(at=now, by=asked.by, reason=asked.reason)]
-    return [
-        ev.AgentDraining(at=now, agent=id_, by=asked.by) for id_ in asked.agents if not state.agents[id_].draining
-    ]
+    events: list[ev.AnyEvent] = []
+    for id_ in dict.fromkeys(asked.agents):
+        if not state.agents[id_].draining:
+            events.append(ev.AgentDraining(at=now, agent=id_, by=asked.by))
+            if state.agents[id_].ticket is None:
+                events.append(ev.AgentStopped(at=now, agent=id_, reason="drained"))
+    return events
+
+
+def _named(state: SessionState, ids: Iterable[str]) -> Iterable[TicketState]:
+    """The tickets that a request names, each once."""
+    return map(state.tickets.__getitem__, dict.fromkeys(ids))
 
 
 def _freeze(state: SessionState, asked: rq.Freeze, now: float) -> Decision:
@@ -346,7 +370,7 @@ def _freeze(state: SessionState, asked: rq.Freeze, now: float) -> Decision:
     for id_ in asked.tickets:
         if state.tickets[id_].status not in (Status.running, Status.frozen):
             return Refusal(f"{id_} is {state.tickets[id_].status}, only what runs can be frozen", f"hold {id_}")
-    tickets = map(state.tickets.__getitem__, asked.tickets) if asked.tickets else state.live.values()
+    tickets = _named(state, asked.tickets) if asked.tickets else state.live.values()
     events: list[ev.AnyEvent] = [
         ev.AttemptFrozen(at=now, ticket=ticket.id, attempt=ticket.attempt, by=asked.by)
         for ticket in tickets
@@ -363,7 +387,7 @@ def _thaw(state: SessionState, asked: rq.Thaw, now: float) -> Decision:
     for id_ in asked.tickets:
         if state.tickets[id_].status is not Status.frozen:
             return Refusal(f"{id_} is {state.tickets[id_].status}, not frozen")
-    tickets = map(state.tickets.__getitem__, asked.tickets) if asked.tickets else state.live.values()
+    tickets = _named(state, asked.tickets) if asked.tickets else state.live.values()
     events: list[ev.AnyEvent] = [
         ev.AttemptThawed(at=now, ticket=ticket.id, attempt=ticket.attempt, by=asked.by)
         for ticket in tickets
@@ -379,7 +403,7 @@ def _cancel(state: SessionState, asked: rq.Cancel, now: float) -> Decision:
         return refusal
     events: list[ev.AnyEvent] = []
     gone: set[str] = set()
-    for id_ in asked.tickets:
+    for id_ in dict.fromkeys(asked.tickets):
         ticket = state.tickets[id_]
         if ticket.status in OVER:
             return _over(state, id_)
@@ -407,12 +431,14 @@ def _retry(state: SessionState, asked: rq.Retry, now: float) -> Decision:
         if id_ in back:
             continue
         if ticket.status is Status.skipped:
-            return Refusal(f"{id_} was skipped because {ticket.because} did not succeed", f"retry {ticket.because}")
+            cause = state.cause(ticket)
+            return Refusal(f"{id_} was skipped: {cause.id} is {cause.status}", f"retry {cause.id}")
         if ticket.status not in LOST:
             return Refusal(f"{id_} is {ticket.status}, it has not failed")
         for need in ticket.spec.needs:
             if state.tickets[need].status in LOST and need not in back:
-                return Refusal(f"{id_} needs {need}, which is {state.tickets[need].status}", f"retry {need} first")
+                remedy = f"retry {state.cause(state.tickets[need]).id} first"
+                return Refusal(f"{id_} needs {need}, which is {state.tickets[need].status}", remedy)
         restored = _restores(state, ticket, back)
         back.update(restored, (id_,))
         events.append(ev.TicketRetried(at=now, ticket=id_, by=asked.by, restored=restored))

@@ -250,6 +250,10 @@ class AttemptEnded(Event, frozen=True, tag=_tag):
 
     ticket: str
     attempt: int
+    agent: str
+    started: float
+    seconds: float
+    """How long it ran, without the time it was frozen."""
     end: End
     then: Status
     """succeeded, failed, cancelled; or waiting / backoff when it will run again."""

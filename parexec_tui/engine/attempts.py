@@ -1,0 +1,265 @@
+"""The attempts that live: started, watched, stopped, frozen, and cleaned up after.
+
+What happens to a process is told as a report; what it means is decided elsewhere.
+"""
+
+import errno
+import os
+import signal
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import trio
+from msgspec import Struct
+
+from parexec_tui.core import requests as rq
+from parexec_tui.engine import process
+from parexec_tui.engine.process import Identity, Launch
+from parexec_tui.engine.watch import Exit, open_watch
+
+_POLL = 0.02
+"""Seconds between two looks at a process group whose leader is gone: nothing tells us when the rest is."""
+
+_SWEEP_EVERY = 5.0
+_SWEEP_SHARE = 100
+"""A sweep looks at every process of the host, so it may take a hundredth of the time at most."""
+
+_STRAY_GRACE = 2.0
+"""Seconds that a process which escaped its group has between TERM and KILL."""
+
+
+class Runner(Protocol):
+    """What the coordinator needs of processes; the tests have another one, with no process in it."""
+
+    def start(self, ticket: str, attempt: int, launch: Launch) -> Sequence[rq.AnyReport]: ...
+    def identify(self, ticket: str, attempt: int) -> Sequence[rq.AnyReport]: ...
+    def stop(self, ticket: str, attempt: int, grace: float) -> None: ...
+    def freeze(self, ticket: str, attempt: int) -> None: ...
+    def thaw(self, ticket: str, attempt: int) -> None: ...
+    def take(self) -> list[rq.AnyReport]: ...
+    def wake(self) -> None: ...
+    async def wait(self) -> None: ...
+    async def finish(self) -> None: ...
+
+
+class _Live(Struct, gc=False):
+    ticket: str
+    attempt: int
+    pid: int
+    """Of its shell, which leads its process group. It cannot become another's before we know that it ended."""
+    record: str
+    mark: str
+    hurry: trio.Event | None = None
+    """There once the attempt is being stopped; set: without further grace."""
+    gone: trio.Event | None = None
+    """There once the attempt is being stopped; set: its leader has ended."""
+    exit: Exit | None = None
+
+
+class ProcessRunner:
+    """Runs attempts as real processes."""
+
+    def __init__(self, nursery: trio.Nursery, session: str) -> None:
+        self._nursery = nursery
+        self._session = session
+        self._watch = open_watch()
+        self._live: dict[tuple[str, int], _Live] = {}
+        self._reports: deque[rq.AnyReport] = deque()
+        self._unswept = False
+        """An attempt ended since the last sweep for strays."""
+        nursery.start_soon(self._sweep_from_time_to_time)
+
+    # -- what the coordinator asks ---------------------------------------------------------------------------
+
+    def start(self, ticket: str, attempt: int, launch: Launch) -> Sequence[rq.AnyReport]:
+        """Start an attempt. Reports only why there is no process, if so."""
+        try:
+            pid = process.spawn(launch)
+        except FileExistsError:
+            return [rq.ProcessLost(ticket, attempt, "this attempt has a record already", began=False)]
+        except (OSError, ValueError) as error:
+            Path(launch.record).unlink(missing_ok=True)
+            return [rq.ProcessEnded(ticket, attempt, problem=_spawn_problem(error))]
+        self._add(ticket, attempt, pid, launch.record)
+        return ()
+
+    def identify(self, ticket: str, attempt: int) -> Sequence[rq.AnyReport]:
+        """Report the identity of an attempt's process, if it lives."""
+        live = self._live.get((ticket, attempt))
+        birth = process.birth_of(live.pid) if live is not None else None
+        return [rq.ProcessStarted(ticket, attempt, live.pid, birth)] if live is not None and birth is not None else ()
+
+    def adopt(self, ticket: str, attempt: int, identity: Identity, record: str) -> None:
+        """Take charge of an attempt that an engine before us started. Raises ProcessLookupError if it is gone."""
+        self._add(ticket, attempt, identity.pid, record)
+
+    def _add(self, ticket: str, attempt: int, pid: int, record: str) -> None:
+        mark = self.mark(ticket, attempt)
+        self._watch.add((ticket, attempt), pid)
+        self._live[ticket, attempt] = _Live(ticket, attempt, pid, record, mark)
+
+    def mark(self, ticket: str, attempt: int) -> str:
+        """What every process of this attempt carries in its environment."""
+        return process.mark_of(self._session, ticket, attempt)
+
+    def stop(self, ticket: str, attempt: int, grace: float) -> None:
+        """End an attempt: TERM to its group, `grace` seconds, KILL, and a sweep for what escaped.
+
+        Asked again with no grace, it goes on to KILL at once.
+        """
+        live = self._live.get((ticket, attempt))
+        if live is None:
+            return
+        if live.hurry is None:
+            live.hurry, live.gone = trio.Event(), trio.Event()
+            self._nursery.start_soon(self._stop, live, live.hurry, live.gone, grace)
+        elif grace <= 0:
+            live.hurry.set()
+
+    def freeze(self, ticket: str, attempt: int) -> None:
+        """SIGSTOP every process of the attempt, also those that left its group."""
+        self._signal_all((ticket, attempt), signal.SIGSTOP)
+
+    def thaw(self, ticket: str, attempt: int) -> None:
+        self._signal_all((ticket, attempt), signal.SIGCONT)
+
+    def _signal_all(self, name: tuple[str, int], sig: int) -> None:
+        live = self._live.get(name)
+        if live is None:
+            return
+        process.signal_group(live.pid, sig)
+        for identity, _ in process.marked_processes([live.mark]).values():
+            process.signal_process(identity, sig)
+
+    def take(self) -> list[rq.AnyReport]:
+        """What became of attempts since the last call; never waits."""
+        for name, ended in self._watch.take():
+            self._on_exit(self._live[name], ended)
+        reports = list(self._reports)
+        self._reports.clear()
+        return reports
+
+    def wake(self) -> None:
+        self._watch.wake()
+
+    async def wait(self) -> None:
+        if not self._reports:
+            await self._watch.wait()
+
+    async def finish(self) -> None:
+        """Make sure that nothing of the session is left behind."""
+        await self.end_strays()
+        self._watch.close()
+
+    # -- how an attempt ends ---------------------------------------------------------------------------------
+
+    def _on_exit(self, live: _Live, ended: Exit) -> None:
+        live.exit = ended
+        self._unswept = True
+        if live.hurry is not None and live.gone is not None:
+            live.hurry.set()
+            live.gone.set()
+        elif process.group_lives(ended.pid):
+            self._nursery.start_soon(self._clear_group, live)
+        else:
+            self._tell(live)
+
+    def _tell(self, live: _Live) -> None:
+        assert live.exit is not None
+        del self._live[live.ticket, live.attempt]
+        self._reports.append(report_of(live.ticket, live.attempt, live.exit, live.record))
+        self._watch.wake()
+
+    async def _clear_group(self, live: _Live) -> None:
+        """The command ended and left processes in its group: the attempt is over when they are gone."""
+        process.signal_group(live.pid, signal.SIGTERM)
+        await self._until_group_is_gone(live, _STRAY_GRACE)
+        self._tell(live)
+
+    async def _stop(self, live: _Live, hurry: trio.Event, gone: trio.Event, grace: float) -> None:
+        if grace > 0:
+            process.signal_group(live.pid, signal.SIGTERM)
+            process.signal_group(live.pid, signal.SIGCONT)  # TERM waits for a frozen process to go on
+            with trio.move_on_after(grace):
+                await hurry.wait()
+        if live.exit is None:
+            self._kill(live)
+            await gone.wait()
+        await self._until_group_is_gone(live, 0.0)
+        await self._until_strays_are_gone([live.mark])
+        self._tell(live)
+
+    def _kill(self, live: _Live) -> None:
+        process.signal_group(live.pid, signal.SIGKILL)
+        for identity, _ in process.marked_processes([live.mark]).values():
+            process.signal_process(identity, signal.SIGKILL)
+
+    async def _until_group_is_gone(self, live: _Live, grace: float) -> None:
+        pid = live.pid
+        kill_at = trio.current_time() + grace
+        give_up_at = kill_at + 5.0  # what outlives KILL for so long is stuck in the kernel
+        while process.group_lives(pid) and trio.current_time() < give_up_at:
+            if trio.current_time() >= kill_at:
+                process.signal_group(pid, signal.SIGKILL)
+            await trio.sleep(_POLL)
+
+    async def _until_strays_are_gone(self, marks: list[str]) -> None:
+        """End processes that carry these marks, wherever they are: TERM first, then KILL."""
+        kill_at = trio.current_time() + _STRAY_GRACE
+        sig = signal.SIGTERM
+        while strays := await trio.to_thread.run_sync(process.marked_processes, marks):
+            for identity, _ in strays.values():
+                process.signal_process(identity, sig)
+            await trio.sleep(_POLL)
+            if trio.current_time() >= kill_at:
+                sig = signal.SIGKILL
+
+    # -- strays ----------------------------------------------------------------------------------------------
+
+    async def _sweep_from_time_to_time(self) -> None:
+        pause = _SWEEP_EVERY
+        while True:
+            await trio.sleep(pause)
+            if self._unswept:
+                self._unswept = False
+                started = trio.current_time()
+                await self.end_strays()
+                pause = max(_SWEEP_EVERY, _SWEEP_SHARE * (trio.current_time() - started))
+
+    async def end_strays(self) -> int:
+        """End what attempts that are over left behind outside their process groups; returns how many there were."""
+        marked = await trio.to_thread.run_sync(lambda: process.marked_processes(session=self._session))
+        living = {live.mark for live in self._live.values()}
+        strays = [mark for _, mark in marked.values() if mark not in living]
+        if strays:
+            await self._until_strays_are_gone(sorted(set(strays)))
+        return len(strays)
+
+
+def report_of(ticket: str, attempt: int, ended: Exit, record_file: str) -> rq.AnyReport:
+    """What the end of a process means, with its exit record where its own word is not enough.
+
+    The shell exits with the code of the command only after it wrote the record, so for a child of ours a code is
+    proof. A code of 126 may come from the shell itself; a signal, or a process that was not our child, says nothing.
+    """
+    code, sig, problem = ended.code, ended.signal, ""
+    if code is None or code == 126 or code == 125:
+        record = process.read_record(record_file)
+        if record is None or (record.code is None and sig is None and not record.no_cwd):
+            return rq.ProcessLost(ticket, attempt, "it vanished without an exit record")
+        if record.code is not None:
+            code, sig = record.code, None
+        problem = "its working directory does not exist" if record.no_cwd else ""
+    if code is not None and sig is None:
+        code, sig = process.exit_of(code)
+    return rq.ProcessEnded(ticket, attempt, code, sig, problem, ended.cpu_seconds, ended.peak_memory)
+
+
+def _spawn_problem(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError) and error.errno == errno.E2BIG:
+        return "its command and environment are too long for the system"
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"could not start a process: {os.strerror(error.errno)}"
+    return f"could not start a process: {error}"

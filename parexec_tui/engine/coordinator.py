@@ -1,0 +1,329 @@
+"""The execution coordinator: one loop that turns reports and requests into events, and events into deeds.
+
+    take what was reported and asked → decide → apply → dispatch → remember → tell → act → wait
+
+Nothing is done before it is remembered: an attempt is in the registry before its process exists. Nothing is told
+before it is remembered either. The loop runs in one trio task; all that waits, waits elsewhere.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import trio
+from msgspec import Struct
+
+from parexec_tui.core import codec
+from parexec_tui.core import decide as rules
+from parexec_tui.core import events as ev
+from parexec_tui.core import requests as rq
+from parexec_tui.core.events import Status
+from parexec_tui.core.scheduler import Dispatcher
+from parexec_tui.core.state import SessionState, TicketState
+from parexec_tui.engine.attempts import Runner
+from parexec_tui.engine.pool import REST, Pool
+from parexec_tui.registry.errors import RegistryError
+from parexec_tui.registry.registry import AttemptFact, Counts, Registry
+
+GROWN_UP = 0.05
+"""Seconds after which a process is noted in the registry. Until then its exit record, which has its pid as well,
+is enough to find it; most short attempts are over by then, and are spared an event and a look at the process."""
+
+TRY_AGAIN = 1.0
+"""Seconds between two tries to write to a registry that refused."""
+
+Outcome = Literal["finished", "held", "drained", "stopped", "blocked"]
+"""Why the coordinator is done: all tickets are over; or what keeps the rest from running."""
+
+Tell = Callable[[SessionState, Sequence[ev.AnyEvent]], None]
+
+
+class Clock:
+    """Seconds since the epoch that never jump: read once, then counted by trio's clock."""
+
+    def __init__(self, wall: float) -> None:
+        self._offset = wall - trio.current_time()
+
+    def now(self) -> float:
+        return trio.current_time() + self._offset
+
+
+class _Asked(Struct, gc=False):
+    request: rq.AnyRequest
+    answered: trio.Event
+    answer: list[ev.AnyEvent] | rq.Refusal | None = None
+
+
+class Coordinator:
+    """Drives one session until all its tickets are over, or it is told to leave."""
+
+    def __init__(
+        self,
+        state: SessionState,
+        session: str,
+        registry: Registry,
+        runner: Runner,
+        pool: Pool,
+        clock: Clock,
+        *,
+        tell: Tell,
+        notice: Callable[[str], None],
+    ) -> None:
+        self.state = state
+        self.clock = clock
+        self._registry = registry
+        self._runner = runner
+        self._pool = pool
+        self._tell = tell
+        self._notice = notice
+        self._dispatcher = Dispatcher(state)
+        self._session = session
+        self._seq = registry.last_seq(session)
+        self._pending: list[ev.AnyEvent] = []
+        self._young: deque[tuple[float, str, int]] = deque()
+        """(when to note its process, ticket, attempt), in order"""
+        self._deeds: list[ev.AnyEvent] = []
+        self._asked: deque[_Asked] = deque()
+        self._answered: list[_Asked] = []
+        self._timers: list[tuple[float, str, int]] = []
+        """(when, ticket, attempt): a time-out; or with attempt 0 the end of a backoff."""
+        self._trouble = False
+        self._rest_at = 0.0
+
+    # -- asked from outside ----------------------------------------------------------------------------------
+
+    async def ask(self, request: rq.AnyRequest) -> list[ev.AnyEvent] | rq.Refusal:
+        """Put a request; returns the events that grant it, once they are remembered, or a refusal."""
+        asked = _Asked(request, trio.Event())
+        self._asked.append(asked)
+        self._runner.wake()
+        await asked.answered.wait()
+        assert asked.answer is not None
+        return asked.answer
+
+    def begin(self, events: Sequence[ev.AnyEvent]) -> None:
+        """Take in events that were decided before the loop runs: a session opened, an engine that took over."""
+        for event in events:
+            self._record(event)
+
+    def watch_over(self, ticket: TicketState) -> None:
+        """Set the clocks of an attempt or a backoff that was there before this engine."""
+        if ticket.status is Status.backoff and ticket.retry_at is not None:
+            heapq.heappush(self._timers, (ticket.retry_at, ticket.id, 0))
+        elif ticket.is_live:
+            self._set_timeout(ticket)
+            if ticket.stop_why is not None:
+                self._runner.stop(ticket.id, ticket.attempt, ticket.spec.grace)
+
+    def report(self, reports: Sequence[rq.AnyReport]) -> None:
+        """Digest reports that did not come from the runner: what recovery found."""
+        now = self.clock.now()
+        for report in reports:
+            for event in rules.digest(self.state, report, now):
+                self._record(event)
+
+    def leave(self, why: str) -> None:
+        """Remember that the engine leaves in good order, with tickets left."""
+        self._record(ev.EngineLeft(at=self.clock.now(), reason=why))
+        self._remember()
+
+    # -- the loop --------------------------------------------------------------------------------------------
+
+    async def run(self) -> Outcome:
+        """Run until nothing is left to do; returns why."""
+        while True:
+            self._digest()
+            more = self._dispatcher.dispatch(self.clock.now(), self._record)
+            if not more and not self.state.live:
+                self._end_what_cannot_run()
+            if not self._remember():
+                await trio.sleep(TRY_AGAIN)
+                continue
+            self._act()
+            if self._pending:
+                continue
+            if not more and (outcome := self._outcome()) is not None:
+                return outcome
+            await self._wait(0.0 if more else self._deadline())
+
+    def _digest(self) -> None:
+        now = self.clock.now()
+        self.report(self._runner.take())
+        while self._asked:
+            asked = self._asked.popleft()
+            asked.answer = rules.decide(self.state, asked.request, now)
+            if not isinstance(asked.answer, rq.Refusal):
+                for event in asked.answer:
+                    self._record(event)
+            self._answered.append(asked)
+        self._note_processes(now)
+        self._fire_timers(now)
+        if now >= self._rest_at:
+            self._rest_at = now + REST / 4
+            self.report(list(self._pool.rested(now)))
+
+    def _note_processes(self, now: float) -> None:
+        while self._young and self._young[0][0] <= now:
+            _, id_, attempt = self._young.popleft()
+            ticket = self.state.live.get(id_)
+            if ticket is not None and ticket.attempt == attempt and ticket.pid is None:
+                self.report(self._runner.identify(id_, attempt))
+
+    def _fire_timers(self, now: float) -> None:
+        while self._timers and self._timers[0][0] <= now:
+            _, id_, attempt = heapq.heappop(self._timers)
+            ticket = self.state.tickets[id_]
+            if not attempt:
+                self.report([rq.BackoffElapsed(id_)])
+            elif ticket.attempt == attempt and ticket.status is Status.running:
+                assert ticket.spec.timeout is not None
+                if ticket.worked(now) >= ticket.spec.timeout:
+                    self.report([rq.TimeoutElapsed(id_, attempt)])
+                else:
+                    self._set_timeout(ticket)
+
+    def _set_timeout(self, ticket: TicketState) -> None:
+        if ticket.spec.timeout is not None and ticket.status is Status.running:
+            left = ticket.spec.timeout - ticket.worked(self.clock.now())
+            heapq.heappush(self._timers, (self.clock.now() + left, ticket.id, ticket.attempt))
+
+    def _record(self, event: ev.AnyEvent) -> None:
+        """The one way into the state; an event that cannot follow raises here, before anything is written."""
+        self.state.apply(event)
+        self._pending.append(event)
+
+    def _end_what_cannot_run(self) -> None:
+        state = self.state
+        if state.status == "running" and not state.counts[Status.backoff] and state.unfinished:
+            for event in rules.unrunnable(state, self.clock.now()):
+                self._record(event)
+        if state.unfinished == 0 and state.finished_at is None:
+            for event in rules.closing(state, self.clock.now()):
+                self._record(event)
+
+    # -- remember and tell -----------------------------------------------------------------------------------
+
+    def _remember(self) -> bool:
+        """Commit what is pending. False, with everything kept for another try, if the registry cannot take it."""
+        events = self._pending
+        if events and not self._commit(events):
+            return False
+        self._pending = []
+        self._deeds += events
+        for asked in self._answered:
+            asked.answered.set()
+        self._answered.clear()
+        if events:
+            self._tell(self.state, events)
+        return True
+
+    def _commit(self, events: Sequence[ev.AnyEvent]) -> bool:
+        state = self.state
+        encode, kind_of = codec.encode, codec.kind_of
+        entries = [
+            (self._seq + number, event.at, kind_of(event), encode(event)) for number, event in enumerate(events, 1)
+        ]
+        ended = [event for event in events if type(event) is ev.AttemptEnded]
+        over = state.counts
+        counts = Counts(
+            len(state.tickets),
+            over[Status.succeeded],
+            over[Status.failed] + over[Status.cancelled] + over[Status.skipped],
+        )
+        try:
+            self._registry.append(
+                self._session,
+                entries,
+                status=state.status,
+                ended=state.finished_at or (state.left.at if state.left else None),
+                counts=counts,
+                attempts=[self._fact(event) for event in ended],
+            )
+        except RegistryError as error:
+            if not self._trouble:
+                self._trouble = True
+                self._notice(f"{error}; nothing new is started, trying again every {TRY_AGAIN:g}s")
+            return False
+        if self._trouble:
+            self._trouble = False
+            self._notice("the registry can be written again; going on")
+        self._seq += len(entries)
+        return True
+
+    @staticmethod
+    def _fact(event: ev.AttemptEnded) -> AttemptFact:
+        return AttemptFact(
+            event.ticket,
+            event.attempt,
+            event.agent,
+            event.started,
+            event.at,
+            str(event.end),
+            event.code,
+            event.signal,
+            event.reason,
+            f"{event.ticket}.{event.attempt}.log",
+            event.peak_memory or None,
+            event.cpu_seconds or None,
+        )
+
+    # -- act -------------------------------------------------------------------------------------------------
+
+    def _act(self) -> None:
+        """Do what the remembered events call for."""
+        deeds, self._deeds = self._deeds, []
+        for event in deeds:
+            match event:
+                case ev.AttemptStarted():
+                    self._start(self.state.tickets[event.ticket])
+                case ev.AttemptEnded(then=Status.backoff, retry_at=float(when)):
+                    heapq.heappush(self._timers, (when, event.ticket, 0))
+                case ev.AttemptStopRequested():
+                    grace = 0.0 if event.now else self.state.tickets[event.ticket].spec.grace
+                    self._runner.stop(event.ticket, event.attempt, grace)
+                case ev.SessionStopping(now=True):
+                    for ticket in self.state.live.values():
+                        self._runner.stop(ticket.id, ticket.attempt, 0.0)
+                case ev.AttemptFrozen():
+                    self._runner.freeze(event.ticket, event.attempt)
+                case ev.AttemptThawed():
+                    self._runner.thaw(event.ticket, event.attempt)
+                    self._set_timeout(self.state.tickets[event.ticket])
+
+    def _start(self, ticket: TicketState) -> None:
+        attempt = ticket.attempt
+        self.report(self._runner.start(ticket.id, attempt, self._pool.launch(ticket)))
+        self._young.append((self.clock.now() + GROWN_UP, ticket.id, attempt))
+        self._set_timeout(ticket)
+        if ticket.stop_why is not None:  # asked to stop between the decision and the deed
+            self._runner.stop(ticket.id, ticket.attempt, ticket.spec.grace)
+
+    # -- wait or leave ---------------------------------------------------------------------------------------
+
+    def _deadline(self) -> float:
+        """Seconds until the loop has something to do even if nothing is reported."""
+        until = self._rest_at
+        if self._timers:
+            until = min(until, self._timers[0][0])
+        if self._young:
+            until = min(until, self._young[0][0])
+        return max(0.0, until - self.clock.now())
+
+    async def _wait(self, seconds: float) -> None:
+        with trio.move_on_after(seconds):
+            await self._runner.wait()
+
+    def _outcome(self) -> Outcome | None:
+        state = self.state
+        if state.finished_at is not None:
+            return "finished"
+        if state.live or self._asked:
+            return None
+        if state.stopping is not None:
+            return "stopped"
+        if state.draining is not None:
+            return "drained"
+        if state.held is not None:
+            return "held"
+        return None if state.counts[Status.backoff] else "blocked"

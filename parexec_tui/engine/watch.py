@@ -1,0 +1,151 @@
+"""Waiting for processes to end: our children, and those that an engine before us started.
+
+On Linux one epoll watches the pidfds of all attempts, and is itself what trio waits for: the cost of an end does not
+depend on how many run. Elsewhere a thread waits for each process.
+"""
+
+import os
+import resource
+import select
+from collections import deque
+from collections.abc import Hashable
+from contextlib import suppress
+from typing import Generic, Protocol, TypeVar
+
+import psutil
+import trio
+from msgspec import Struct
+
+Name = TypeVar("Name", bound=Hashable)
+
+
+class Exit(Struct, frozen=True, gc=False):
+    """The end of a process. `code` or `signal` is known for a child; both are None for a process we adopted."""
+
+    pid: int
+    code: int | None = None
+    signal: int | None = None
+    cpu_seconds: float = 0.0
+    peak_memory: int = 0
+
+
+class Watch(Protocol[Name]):
+    """What waits for processes. Each is known by a name that the caller chose."""
+
+    def add(self, name: Name, pid: int) -> None: ...
+    def take(self) -> list[tuple[Name, Exit]]: ...
+    def wake(self) -> None: ...
+    async def wait(self) -> None: ...
+    def close(self) -> None: ...
+
+
+def open_watch() -> "Watch[tuple[str, int]]":
+    """The best way to wait that this system has."""
+    return PidfdWatch() if hasattr(os, "pidfd_open") and hasattr(select, "epoll") else ThreadWatch()
+
+
+class PidfdWatch(Generic[Name]):
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._watched: dict[int, tuple[Name, int]] = {}
+        """{pidfd: (name, pid)}"""
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._epoll.register(self._bell, select.EPOLLIN)
+
+    def add(self, name: Name, pid: int) -> None:
+        """Watch a process. Raises ProcessLookupError if it does not exist, not even as a zombie."""
+        fd = os.pidfd_open(pid)
+        self._watched[fd] = name, pid
+        self._epoll.register(fd, select.EPOLLIN)
+
+    def take(self) -> list[tuple[Name, Exit]]:
+        """The processes that have ended since; never waits."""
+        ended = []
+        for fd, _ in self._epoll.poll(0):
+            if fd == self._bell:
+                os.eventfd_read(self._bell)
+                continue
+            name, pid = self._watched.pop(fd)
+            ended.append((name, _reap(pid)))
+            os.close(fd)  # this also takes it out of the epoll
+        return ended
+
+    def wake(self) -> None:
+        """Let `wait` return, though no process ended."""
+        os.eventfd_write(self._bell, 1)
+
+    async def wait(self) -> None:
+        """Wait until there is something to take."""
+        await trio.lowlevel.wait_readable(self._epoll.fileno())
+
+    def close(self) -> None:
+        for fd in (*self._watched, self._bell):
+            os.close(fd)
+        self._epoll.close()
+
+
+class ThreadWatch(Generic[Name]):
+    """For systems without pidfd: a thread for each process. Belongs to the trio run that created it."""
+
+    def __init__(self) -> None:
+        self._ended: deque[tuple[Name, Exit]] = deque()
+        self._bell = trio.Event()
+
+    def add(self, name: Name, pid: int) -> None:
+        if not psutil.pid_exists(pid):
+            raise ProcessLookupError(pid)
+        trio.lowlevel.spawn_system_task(self._wait_for, name, pid)
+
+    async def _wait_for(self, name: Name, pid: int) -> None:
+        ended = await trio.to_thread.run_sync(_wait_and_reap, pid, limiter=_UNLIMITED, abandon_on_cancel=True)
+        self._ended.append((name, ended))
+        self._bell.set()
+
+    def take(self) -> list[tuple[Name, Exit]]:
+        self._bell = trio.Event()
+        ended = list(self._ended)
+        self._ended.clear()
+        return ended
+
+    def wake(self) -> None:
+        self._bell.set()
+
+    async def wait(self) -> None:
+        await self._bell.wait()
+
+    def close(self) -> None:
+        """Nothing to close: the threads end with their processes, or with the engine."""
+
+
+_UNLIMITED = trio.CapacityLimiter(1_000_000)
+
+
+def _wait_and_reap(pid: int) -> Exit:
+    try:
+        return _exit(*os.wait4(pid, 0))
+    except ChildProcessError:
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(pid).wait()
+        return Exit(pid)
+
+
+def _reap(pid: int) -> Exit:
+    """The end of a process that is known to have ended."""
+    try:
+        return _exit(*os.wait4(pid, 0))
+    except ChildProcessError:
+        return Exit(pid)
+
+
+def _exit(pid: int, status: int, usage: resource.struct_rusage) -> Exit:
+    code = os.waitstatus_to_exitcode(status)
+    return Exit(
+        pid,
+        code if code >= 0 else None,
+        -code if code < 0 else None,
+        usage.ru_utime + usage.ru_stime,
+        usage.ru_maxrss * _RSS_UNIT,
+    )
+
+
+_RSS_UNIT = 1 if os.uname().sysname == "Darwin" else 1024

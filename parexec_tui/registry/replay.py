@@ -1,0 +1,38 @@
+"""From events back to a state."""
+
+import msgspec
+from msgspec import Struct
+
+from parexec_tui.core import codec
+from parexec_tui.core.state import IllegalEventError, SessionState
+from parexec_tui.registry.errors import RegistryError
+from parexec_tui.registry.registry import Registry
+
+
+class Replay(Struct, frozen=True):
+    """A session as its events tell it, up to `last`; `fault` says why not further, if there is more."""
+
+    state: SessionState
+    last: int
+    fault: str = ""
+
+
+def replay(registry: Registry, session: str, *, until: int | None = None) -> Replay:
+    """Fold the events of a session, all or the first `until`. Any prefix of them is a valid state.
+
+    Raises RegistryError when not even the first event is there.
+    """
+    state = SessionState(codec.decode_plan(registry.plan(session)))
+    last, fault = 0, ""
+    for row in registry.events(session, limit=until):
+        try:
+            state.apply(codec.decode_event(row.data))
+        except (msgspec.MsgspecError, IllegalEventError) as error:
+            fault = str(error)
+            break
+        last = row.seq
+    if not fault and until is None and (damage := registry.damage(session, last)):
+        fault = damage.why
+    if not state.session:
+        raise RegistryError(f"session {session} ended before its first event was remembered: run its plan again")
+    return Replay(state, last, fault)
