@@ -66,7 +66,7 @@ def parse_pattern(text: str, root: str) -> Pattern:
     Raises ValueError that says what is wrong and what to write instead.
     """
     base = _base(root)
-    if base and _PLAIN(text):
+    if _PLAIN(text):
         return Pattern(text, base, f"{base}/{text}/", True)
     return _parse_special(text, base)
 

@@ -4,18 +4,17 @@ A plan is read at once by `msgspec`, whatever its size. Only if that fails is it
 everything that is wrong; and only if something is wrong are the positions of its keys looked up.
 """
 
-import gc
 import json
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import msgspec
 import tomli
 from msgspec import Struct, structs
 
+from parexec_tui.core.collector import collector_paused
 from parexec_tui.core.faults import Fault, Hints
 from parexec_tui.core.plan import AgentType, Amounts, Host, Plan, PlanDocument, PlanSettings, Ticket
 from parexec_tui.core.plan_fields import convert, decode, kind, read_amounts, read_fields
@@ -61,7 +60,7 @@ def read_plan(text: str, *, source: str, folder: str, format: Format, host: Host
 
     Raises PlanErrors with every mistake in the plan.
     """
-    with _collector_paused():
+    with collector_paused():
         text = text.removeprefix("\ufeff")
         document = _parse(text, source, format)
         draft, faults = _draft(document, folder)
@@ -82,18 +81,6 @@ def _with_name(settings: PlanSettings, source: str) -> PlanSettings:
     if settings.name:
         return settings
     return structs.replace(settings, name=posixpath.splitext(posixpath.basename(source))[0])
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """No cyclic garbage is made here, and looking for it would take 2.5 times as long as reading."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 # Text to a document

@@ -67,7 +67,9 @@ class PidfdWatch(Generic[Name]):
                 continue
             name, pid = self._watched.pop(fd)
             ended.append((name, _reap(pid)))
-            os.close(fd)  # this also takes it out of the epoll
+            # Closing is not enough: a child between vfork and exec still holds a copy, which keeps it in the epoll.
+            self._epoll.unregister(fd)
+            os.close(fd)
         return ended
 
     def wake(self) -> None:

@@ -1,0 +1,171 @@
+"""What 1,000, 10,000 and 100,000 tickets cost: `python tests/benchmarks/scale.py`.
+
+For each size, in a process of its own: seconds to load and check a plan from TOML and from JSON, until the first
+ticket starts, and peak memory; then the cost of one ticket (decide, apply, dispatch, journal; no process), with the
+ratio to the smallest size. Plans have two needs, a claim, a time-out and a priority for each ticket. The promises:
+100,000 tickets start within 12 s from TOML and 5 s from JSON, in at most 700 MB; a ticket costs at most 1.5 times
+what it costs at 1,000. Seconds are only shown beside a reference: tomli alone (TOML) or json alone (JSON).
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+SIZES = (1_000, 10_000, 100_000)
+PROMISED_RATIO, PROMISED_MB = 1.5, 700
+PROMISED_SECONDS = {"toml": 12.0, "json": 5.0}
+
+
+def plan_text(count: int, syntax: str) -> str:
+    tickets = {
+        f"T-{number}": {
+            "title": f"Ticket number {number}",
+            "run": "true",
+            "needs": sorted({f"T-{number - step}" for step in (500, 777) if number >= step}),
+            "priority": ("low", "medium", "high")[number % 3],
+            "timeout": "30m",
+            "writes": [f"out/{number}.txt"],
+        }
+        for number in range(count)
+    }
+    if syntax == "json":
+        return json.dumps({"plan": {"name": "scale", "parallel": 8}, "tickets": tickets})
+    tables = (
+        f"[tickets.{id_}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in ticket.items())
+        for id_, ticket in tickets.items()
+    )
+    return '[plan]\nname = "scale"\nparallel = 8\n' + "\n".join(tables)
+
+
+def measure_load(file: Path, syntax: str) -> dict[str, float]:
+    """In a fresh process: everything from the text to the moment that the first process could be spawned."""
+    import tomli
+
+    from parexec_tui.core import decide, events
+    from parexec_tui.core.plan_file import read_plan
+    from parexec_tui.core.scheduler import Dispatcher
+    from parexec_tui.core.state import SessionState
+
+    text = file.read_text(encoding="utf-8")
+    started = time.perf_counter()
+    plan = read_plan(text, source=str(file), folder="/w", format="json" if syntax == "json" else "toml")
+    loaded = time.perf_counter()
+    state = SessionState(plan)
+    dispatcher = Dispatcher(state)
+    opening = decide.opening(state, session="s", cpus=8, memory=2**34, pid=1, boot="b", version="0", by="me", now=0.0)
+    for event in opening:
+        state.apply(event)
+    first: list[events.AnyEvent] = []
+
+    def emit(event: events.AnyEvent) -> None:
+        state.apply(event)
+        first.append(event)
+
+    dispatcher.dispatch(0.0, emit)
+    assert first
+    ready = time.perf_counter()
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    reference = time.perf_counter()
+    (json.loads if syntax == "json" else tomli.loads)(text)
+    reference = time.perf_counter() - reference
+    return {"load": loaded - started, "start": ready - started, "mb": megabytes, "reference": reference}
+
+
+def measure_ticket(file: Path, most: int = 20_000) -> dict[str, float]:
+    """In a fresh process: seconds for one ticket from ready to succeeded, events written to a real registry."""
+    import gc
+
+    from parexec_tui.core import codec, decide, events
+    from parexec_tui.core.plan_file import read_plan
+    from parexec_tui.core.requests import ProcessEnded
+    from parexec_tui.core.scheduler import Dispatcher
+    from parexec_tui.core.state import SessionState
+    from parexec_tui.registry.registry import Registry
+
+    state = SessionState(read_plan(file.read_text(encoding="utf-8"), source="", folder="/w", format="json"))
+    dispatcher = Dispatcher(state)
+    registry = Registry.open(file.with_name(f"{os.getpid()}.db"))
+    registry.create_session("s", name="", plan=b"", source="", folder="", workdir="", at=0.0, boot="", pid=1)
+    pending: list[events.AnyEvent] = []
+    seq = 0
+
+    def emit(event: events.AnyEvent) -> None:
+        state.apply(event)
+        pending.append(event)
+
+    def remember() -> None:
+        nonlocal seq
+        entries = [(seq + n, e.at, codec.kind_of(e), codec.encode(e)) for n, e in enumerate(pending, 1)]
+        registry.append("s", entries)
+        seq += len(entries)
+        pending.clear()
+
+    for event in decide.opening(
+        state, session="s", cpus=8, memory=2**34, pid=1, boot="b", version="0", by="me", now=0.0
+    ):
+        emit(event)
+    gc.collect()
+    gc.freeze()
+    done, started = 0, time.perf_counter()
+    dispatcher.dispatch(0.0, emit)
+    while state.live and done < most:
+        ticket = next(iter(state.live.values()))
+        for event in decide.digest(state, ProcessEnded(ticket.id, ticket.attempt, 0), float(done)):
+            emit(event)
+        dispatcher.dispatch(float(done), emit)
+        remember()
+        done += 1
+    return {"ticket": (time.perf_counter() - started) / done}
+
+
+def in_fresh_process(what: str, file: Path, syntax: str) -> dict[str, float]:
+    command = [sys.executable, __file__, "--inner", what, str(file), syntax]
+    return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--inner", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.inner:
+        what, file, syntax = options.inner
+        print(json.dumps(measure_load(Path(file), syntax) if what == "load" else measure_ticket(Path(file))))
+        return
+    broken = []
+    base = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        for count in SIZES:
+            for syntax in ("toml", "json"):
+                file = Path(folder, f"plan{count}.{syntax}")
+                file.write_text(plan_text(count, syntax), encoding="utf-8")
+                found = in_fresh_process("load", file, syntax)
+                alone = "tomli" if syntax == "toml" else "json"
+                print(
+                    f"{count:>7} {syntax}: load {found['load']:6.2f}s  first start {found['start']:6.2f}s  "
+                    f"({found['start'] / found['reference']:4.1f} x {alone} alone)  {found['mb']:4.0f} MB",
+                    flush=True,
+                )
+                if found["start"] > PROMISED_SECONDS[syntax] or found["mb"] > PROMISED_MB:
+                    broken.append(f"{count} {syntax}")
+            # The smaller sizes are measured three times: their runs are short.
+            tries = 1 if count == SIZES[-1] else 3
+            ticket = min(in_fresh_process("ticket", file, "json")["ticket"] for _ in range(tries))
+            base = base or ticket
+            print(
+                f"{count:>7}: {ticket * 1e6:.0f} us a ticket, {ticket / base:.2f} times that at {SIZES[0]}",
+                flush=True,
+            )
+            if ticket / base > PROMISED_RATIO:
+                broken.append(f"{count} tickets: ratio {ticket / base:.2f}")
+    print("broken promises: " + ", ".join(broken) if broken else "every promise kept")
+    sys.exit(bool(broken))
+
+
+if __name__ == "__main__":
+    main()
