@@ -8,6 +8,7 @@ attempt can begin at most once, whatever becomes of the engine. Output goes stra
 
 import errno
 import os
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -32,7 +33,15 @@ _FINISH = f'_code=$?; echo "exit $_code" >&{_RECORD_FD} || kill -KILL $$; exit $
 
 _SHELL_SCRIPT = f'{_BEGIN}_run=$2; shift 2\n(eval " $_run") {_RECORD_FD}>&-\n{_FINISH}'
 """Runs a shell command in a subshell: one shell, not two, at about a third of the cost."""
+_PLAIN_SCRIPT = f'{_BEGIN}_run=$2; shift 2\neval " $_run" {_RECORD_FD}>&-\n{_FINISH}'
+"""Runs a plain command, which cannot end or change the shell that has to tell how it ended: no subshell either."""
 _ARGV_SCRIPT = f'{_BEGIN}shift\n"$@" {_RECORD_FD}>&-\n{_FINISH}'
+
+_PLAIN_COMMAND = re.compile(
+    r"(?!(?:alias|break|builtin|cd|command|continue|eval|exec|exit|export|local|read|readonly|return|set|shift|source"
+    r"|trap|ulimit|umask|unset|wait|\.)(?:\s|\Z))[\w./-]+(?: +[\w./,:@%+=-]+)*"
+)
+"""Words without meaning to the shell, of which the first is not a built-in that acts on the shell itself."""
 
 _DEFAULT_SIGNALS = tuple(
     sig for sig in signal.Signals if sig not in (signal.SIGKILL, signal.SIGSTOP) and sig < signal.SIGRTMIN
@@ -77,7 +86,11 @@ def spawn(launch: Launch) -> int:
 
     Raises OSError; FileExistsError if this attempt has a record already, that is, if it may have begun before.
     """
-    script, arguments = (_SHELL_SCRIPT, (launch.shell,)) if launch.shell else (_ARGV_SCRIPT, launch.argv)
+    if not launch.shell:
+        script, arguments = _ARGV_SCRIPT, launch.argv
+    else:
+        arguments = (launch.shell,)
+        script = _PLAIN_SCRIPT if _PLAIN_COMMAND.fullmatch(launch.shell) else _SHELL_SCRIPT
     return os.posix_spawn(
         "/bin/sh",
         ("sh", "-c", script, "/bin/sh", launch.cwd, *arguments),
