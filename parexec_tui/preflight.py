@@ -3,17 +3,20 @@
 Warnings, never errors: a ticket may create tomorrow what does not exist today.
 """
 
+import os
 import re
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from parexec_tui.core.patterns import matches, parse_pattern
-from parexec_tui.core.plan import SHELL_COMMAND, Plan, Ticket
+from parexec_tui.core.patterns import Pattern, overlap, parse_pattern
+from parexec_tui.core.plan import SHELL_COMMAND, AgentType, Plan, Ticket, eligible_types
 from parexec_tui.core.plan_check import Survey
 from parexec_tui.core.units import format_duration, format_size
 from parexec_tui.paths import state_home
+from parexec_tui.words import groups, tickets
 
 LOW_DISK = 1 << 30
 """Bytes of free space below which a warning is due."""
@@ -36,16 +39,16 @@ def shape(found: Survey) -> Iterator[str]:
     """What a survey says of the plan as a whole, a line each."""
     count = sum(found.groups)
     sizes = ", ".join(map(str, found.groups[:12])) + (", ..." if len(found.groups) > 12 else "")
-    yield f"{count} ticket{'' if count == 1 else 's'} in {len(found.groups)} groups of {sizes}"
-    yield f"widest group: {found.widest}, with {found.groups[found.widest - 1]}"
+    yield f"{tickets(count)} in {groups(len(found.groups))} of {sizes}"
+    yield f"widest group: number {found.widest}, with {tickets(found.groups[found.widest - 1])}"
     path = found.critical_path
     shown = " -> ".join(path if len(path) <= 10 else (*path[:5], "...", *path[-4:]))
-    length = (
-        f"{len(path)} tickets" if found.length is None else f"{format_duration(found.length)}, {len(path)} tickets"
-    )
-    yield f"critical path: {length}: {shown}"
+    length = "" if found.length is None else f"{format_duration(found.length)}, "
+    yield f"critical path: {length}{tickets(len(path))}: {shown}"
     if 0 < found.estimated < count:
-        yield f"{count - found.estimated} tickets have no estimate; they are taken to last the median of the others"
+        left = count - found.estimated
+        have = "has no estimate; it is" if left == 1 else "have no estimate; they are"
+        yield f"{tickets(left)} {have} taken to last the median of the others"
 
 
 def clashes(found: Survey) -> Iterator[str]:
@@ -53,8 +56,10 @@ def clashes(found: Survey) -> Iterator[str]:
     for clash in found.clashes[:MOST_CLASHES]:
         yield f"{clash.first} and {clash.second} will not run at once: {clash.reason}"
     more = found.more_clashes + max(0, len(found.clashes) - MOST_CLASHES)
-    if more or not found.is_complete:
-        yield f"{'' if found.is_complete else 'at least '}{more} more pairs of tickets will not run at once"
+    if more:
+        yield f"{more} more pair{'' if more == 1 else 's'} of tickets will not run at once"
+    if not found.is_complete:
+        yield "there may be more such pairs: the plan is too large to look at all of them"
 
 
 def warnings(plan: Plan) -> Iterator[str]:
@@ -67,31 +72,68 @@ def warnings(plan: Plan) -> Iterator[str]:
 def _agents(plan: Plan) -> Iterator[str]:
     for name, agent in plan.agents.items():
         folder = Path(plan.workdir, agent.cwd or ".")
-        if not folder.is_dir():
+        if not _is_folder(folder):
             yield f"agents.{name}: its working directory {folder} does not exist yet"
         command = agent.command[0]
-        if agent.command != SHELL_COMMAND and "{" not in command and not _exists(command, folder):
+        if agent.command != SHELL_COMMAND and "{" not in command and not _exists(command, folder, agent.env):
             yield f"agents.{name}: command {command} is not found on this machine"
 
 
 def _tickets(plan: Plan) -> Iterator[str]:
-    written = [parse_pattern(text, plan.workdir) for ticket in plan.tickets.values() for text in ticket.writes]
-    checked: dict[tuple[str, Path], bool] = {}
+    written = _Written(plan)
+    folders: dict[str, bool] = {}
+    commands: dict[tuple[str, str, str | None], bool] = {}
     for id_, ticket in plan.tickets.items():
-        folder = Path(plan.workdir, ticket.cwd or ".")
-        if ticket.cwd is not None and not folder.is_dir():
-            yield f"tickets.{id_}: its working directory {folder} does not exist yet"
-        command = first_command(ticket)
-        if command is not None and folder.is_dir():
-            found = checked.setdefault((command, folder), _exists(command, folder))
-            if not found and not any(matches(pattern, _seen_from(plan, folder, command)) for pattern in written):
+        if ticket.cwd is not None and not folders.setdefault(ticket.cwd, _is_folder(Path(plan.workdir, ticket.cwd))):
+            yield f"tickets.{id_}: its working directory {Path(plan.workdir, ticket.cwd)} does not exist yet"
+        command, agent = first_command(ticket), _shell_agent(plan, ticket)
+        if command is not None and agent is not None:
+            folder = Path(plan.workdir, ticket.cwd or agent.cwd or ".")
+            env = {**agent.env, **ticket.env}
+            key = command, str(folder), env.get("PATH")
+            if key not in commands:
+                commands[key] = not _is_folder(folder) or _exists(command, folder, env)
+            if not commands[key] and not written.covers(str(folder / command)):
                 yield f"tickets.{id_}: command {command} is not found on this machine"
         for text in ticket.reads:
             pattern = parse_pattern(text, plan.workdir)
-            if pattern.plain and not Path(plan.workdir, text).exists():
-                path = _seen_from(plan, Path(plan.workdir), text)
-                if not any(matches(other, path) for other in written):
-                    yield f"tickets.{id_}: reads {text}, which does not exist and no ticket writes"
+            if pattern.plain and not os.path.lexists(pattern.head.rstrip("/")) and not written.covers(pattern.head):
+                yield f"tickets.{id_}: reads {text}, which does not exist and no ticket writes"
+
+
+def _shell_agent(plan: Plan, ticket: Ticket) -> AgentType | None:
+    """The agent type that runs the ticket, if it is sure to hand its command to a shell; else nothing is known."""
+    types = [plan.agents[name] for name in eligible_types(plan.agents, ticket)]
+    return types[0] if all(agent.command == SHELL_COMMAND for agent in types) else None
+
+
+class _Written:
+    """What the tickets of a plan write."""
+
+    def __init__(self, plan: Plan) -> None:
+        texts = {text for ticket in plan.tickets.values() for text in ticket.writes}
+        patterns = {parse_pattern(text, plan.workdir) for text in texts}
+        self._root = plan.workdir
+        self._heads = {pattern.head for pattern in patterns if pattern.plain}
+        self._above = {folder for head in self._heads for folder in _folders(head)}
+        self._special = [pattern for pattern in patterns if not pattern.plain]
+        self._effort = 1_000_000
+
+    def covers(self, path: str) -> bool:
+        """Whether a ticket may write this, something in it, or the folder it is in. Rather yes than no."""
+        head = f"{os.path.normpath(path)}/"
+        if head in self._above or not self._heads.isdisjoint(_folders(head)):
+            return True
+        self._effort -= len(self._special)
+        if self._effort < 0:
+            return True
+        pattern = Pattern(head, self._root, head, True)
+        return any(overlap(pattern, special) for special in self._special)
+
+
+def _folders(head: str) -> Iterator[str]:
+    """`/a/b/` to `/`, `/a/`, `/a/b/`."""
+    return (head[: slash.end()] for slash in re.finditer("/", head))
 
 
 def first_command(ticket: Ticket) -> str | None:
@@ -107,19 +149,19 @@ def first_command(ticket: Ticket) -> str | None:
     return None
 
 
-def _exists(command: str, folder: Path) -> bool:
-    return shutil.which(command if "/" not in command else str(folder / command)) is not None
+def _is_folder(folder: Path) -> bool:
+    return os.path.isdir(folder)  # noqa: PTH112 - Path.is_dir raises where a folder may not be looked into
 
 
-def _seen_from(plan: Plan, folder: Path, name: str) -> str:
-    path = folder / name
-    return str(path.relative_to(plan.workdir)) if path.is_relative_to(plan.workdir) else str(path)
+def _exists(command: str, folder: Path, env: Mapping[str, str]) -> bool:
+    return shutil.which(command if "/" not in command else str(folder / command), path=env.get("PATH")) is not None
 
 
 def _disk(plan: Plan) -> Iterator[str]:
     for what, folder in (("the working directory", Path(plan.workdir)), ("the state folder", state_home())):
-        while not folder.exists():
+        while not _is_folder(folder) and folder != folder.parent:
             folder = folder.parent
-        free = shutil.disk_usage(folder).free
-        if free < LOW_DISK:
-            yield f"only {format_size(free)} are free for {what}, {folder}"
+        with suppress(OSError):
+            free = shutil.disk_usage(folder).free
+            if free < LOW_DISK:
+                yield f"only {format_size(free)} are free for {what}, {folder}"

@@ -1,20 +1,28 @@
 """A session as facts: what `show` prints, and its JSON."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from msgspec import Struct
 
 from parexec_tui.core.events import Status
+from parexec_tui.core.protocol import AgentFact, Eta, FailureFact, HoldFact, StatusReport
 from parexec_tui.core.scheduler import why
-from parexec_tui.core.state import LIVE, LOST, SessionState, TicketState
+from parexec_tui.core.state import DEFAULT_ESTIMATE, LIVE, LOST, OVER, SessionState, TicketState
 from parexec_tui.core.units import format_duration
 from parexec_tui.paths import session_folder
-from parexec_tui.words import clock, day_and_clock, glyph, printable
+from parexec_tui.words import clock, day_and_clock, glyph, printable, with_name
 
 _TAIL_BYTES = 64 * 1024
 """How much of the end of a log is looked at for its last lines, however long it is."""
+
+_LONGEST_LINE = 500
+"""Characters of a line that are shown."""
+
+_MOST_FAILURES = 100
+"""Tickets that failed in a status: it is asked for often, and is no list."""
 
 
 class TicketReport(Struct, frozen=True, omit_defaults=True):
@@ -79,14 +87,11 @@ def log_file(state: SessionState, ticket: TicketState, attempt: int | None = Non
 
 def session_report(state: SessionState, *, alive: bool) -> SessionReport:
     """Everything about a session. `alive`: whether an engine owns it now."""
-    status = state.status
-    if not alive and status not in ("finished", "stopped"):
-        status = "interrupted"
     return SessionReport(
         session=state.session,
         plan=state.plan.settings.name,
         source=state.plan.source,
-        state=status,
+        state=standing(state, alive=alive),
         engine_pid=state.engine_pid if alive else None,
         started=state.opened_at,
         ended=state.finished_at,
@@ -111,6 +116,100 @@ def session_report(state: SessionState, *, alive: bool) -> SessionReport:
             for agent in state.agents.values()
         ],
     )
+
+
+def standing(state: SessionState, *, alive: bool) -> str:
+    """The status of a session in a word; interrupted, if its engine died."""
+    return state.status if alive or state.status in ("finished", "stopped") else "interrupted"
+
+
+def status_report(state: SessionState, *, alive: bool, now: float) -> StatusReport:
+    """How a session stands, in short. `alive`: whether an engine owns it now."""
+    return StatusReport(
+        session=state.session,
+        plan=state.plan.settings.name,
+        state=standing(state, alive=alive),
+        engine_pid=state.engine_pid if alive else None,
+        started=state.opened_at,
+        ended=state.finished_at,
+        counts={str(status): count for status, count in state.counts.items() if count},
+        groups=len(state.groups),
+        group=min(state.open_group + 1, len(state.groups)),
+        eta=eta(state, now) if alive else None,
+        holds=list(_holds(state)),
+        agents=[AgentFact(each.id, each.status, each.ticket) for each in state.agents.values() if not each.stopped],
+        failures=[
+            FailureFact(ticket.id, str(ticket.end or ticket.status), with_name(ticket.reason, ticket.signal))
+            for ticket in islice(failures(state), _MOST_FAILURES)
+        ],
+    )
+
+
+def _holds(state: SessionState) -> Iterator[HoldFact]:
+    if (held := state.held) is not None:
+        yield HoldFact("session", state.session, held.by, held.reason, held.at)
+    for type_, by in state.held_types.items():
+        yield HoldFact("type", type_, by)
+    for type_, by in state.held_types.items():
+        yield HoldFact("type", type_, by)
+    for agent in state.agents.values():
+        if agent.held is not None and not agent.stopped:
+            yield HoldFact("agent", agent.id, agent.held)
+    for ticket in state.tickets.values():
+        if ticket.held is not None and ticket.status not in OVER:
+            yield HoldFact("ticket", ticket.id, ticket.held)
+
+
+_SPREAD = 1.5
+"""How much longer than usual a ticket may take, where nothing has run yet that would tell."""
+
+
+def eta(state: SessionState, now: float) -> Eta | None:
+    """When the session will be finished, as far as can be known: None if it is held or going to end early, and
+    until a ticket has an estimate or has succeeded.
+
+    What is left takes as long as its work shared among `parallel`, and at least as long as its longest chain. A
+    ticket takes its estimate, else the median of those that succeeded here; for p90, its estimate times the spread
+    of those that did, else their 90th percentile. Claims, agent types and retries are not looked at.
+    """
+    if state.status != "running":
+        return None
+    usual = _usual(state)
+    if usual is None:
+        return None
+    median, late = usual
+    spread = late / median if median else _SPREAD
+    # Where the plan has no estimates, `remaining` is in tickets that take the default each.
+    estimated = any(ticket.spec.estimate is not None for ticket in state.tickets.values())
+    scale = 1.0 if estimated else median / DEFAULT_ESTIMATE
+    work = chain = 0.0
+    for ticket in state.tickets.values():
+        if ticket.status not in OVER:
+            done = ticket.worked(now) if ticket.is_live else 0.0
+            takes = median if ticket.spec.estimate is None else ticket.spec.estimate
+            work += max(0.0, takes - done)
+            if not ticket.missing:
+                chain = max(chain, ticket.remaining * scale - min(done, takes))
+    p50 = max(work / state.parallel, chain)
+    return Eta(round(p50, 1), round(p50 * spread, 1))
+
+
+def _usual(state: SessionState) -> tuple[float, float] | None:
+    """How long tickets take: the median, and what nine in ten stay below. None if nothing tells."""
+    took = sorted(
+        ticket.worked(ticket.ended)
+        for ticket in state.tickets.values()
+        if ticket.status is Status.succeeded and ticket.ended is not None
+    )
+    if took:
+        return took[len(took) // 2], took[len(took) * 9 // 10]
+    known = sorted(t.spec.estimate for t in state.tickets.values() if t.spec.estimate is not None)
+    return (known[len(known) // 2], known[len(known) // 2] * _SPREAD) if known else None
+
+
+def why_report(state: SessionState, tickets: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """For each of these tickets, everything that keeps it from running; none if it runs or could."""
+    return {id_: tuple(blocker.text for blocker in why(state, state.tickets[id_])) for id_ in tickets}
 
 
 def _ticket(state: SessionState, ticket: TicketState) -> TicketReport:
@@ -138,7 +237,7 @@ def _ticket(state: SessionState, ticket: TicketState) -> TicketReport:
 def report_lines(report: SessionReport, *, ascii_only: bool) -> Iterator[str]:
     """A report as text: the session, its tickets by group, the agents that need attention."""
     counts = ", ".join(f"{count} {status}" for status, count in report.counts.items())
-    yield f"{report.session}  {report.state}  {report.plan}"
+    yield f"{report.session}  {report.state}  {printable(report.plan)}"
     yield f"started {day_and_clock(report.started)}, group {report.group} of {report.groups}: {counts}"
     yield ""
     width = max(len(ticket.id) for ticket in report.tickets)
@@ -158,7 +257,8 @@ def _ticket_line(ticket: TicketReport, width: int, *, ascii_only: bool) -> str:
         parts.append(f"{format_duration(ticket.ended - ticket.started):>7} on {ticket.agent}")
     if ticket.attempt > 1:
         parts.append(f"attempt {ticket.attempt}")
-    parts.append("; ".join(ticket.why) or ticket.reason or (f"because of {ticket.because}" if ticket.because else ""))
+    reason = with_name(ticket.reason, ticket.signal) or (f"because of {ticket.because}" if ticket.because else "")
+    parts.append(printable("; ".join(ticket.why) or reason))
     return "  ".join(parts).rstrip()
 
 
@@ -168,11 +268,12 @@ def failures(state: SessionState) -> Iterator[TicketState]:
 
 
 def last_lines(file: Path, most: int = 5) -> list[str]:
-    """The last lines of a log, safe to print; none if there is no log."""
+    """The last lines of a log that are not blank, safe to print; none if there is no log."""
     try:
         with file.open("rb") as log:
             log.seek(max(0, file.stat().st_size - _TAIL_BYTES))
-            found = deque(log.read().decode(errors="replace").splitlines(), maxlen=most)
+            text = log.read(_TAIL_BYTES).decode(errors="replace")
     except OSError:
         return []
-    return [printable(line)[:500] for line in found]
+    shown = (printable(line).rstrip() for line in text.splitlines())
+    return [line[:_LONGEST_LINE] for line in deque(filter(None, shown), maxlen=most)]

@@ -1,15 +1,20 @@
 """How facts are said to people: one wording for the headless output, `show`, `events` and the screen."""
 
+import os
 import re
-from collections.abc import Iterator
+import signal
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import TYPE_CHECKING, TextIO
 
 from msgspec import Struct
 
 from parexec_tui.core import events as ev
 from parexec_tui.core.events import End, Status
-from parexec_tui.core.state import SessionState
 from parexec_tui.core.units import format_duration
+
+if TYPE_CHECKING:
+    from parexec_tui.core.state import SessionState  # with networkx, which `parexec ls` need not wait for
 
 _GLYPHS = {
     "started": ("▶", ">"),
@@ -19,6 +24,7 @@ _GLYPHS = {
     "could not start": ("∅", "n"),
     "cancelled": ("⊘", "c"),
     "skipped": ("↷", "-"),
+    "waived": ("⤼", "w"),
     "lost": ("?", "?"),
     "stopped": ("■", "s"),
     "retry": ("↻", "r"),
@@ -30,6 +36,9 @@ _GLYPHS = {
     "stopping": ("■", "s"),
 }
 _OTHER = ("•", "*")
+
+_WORD_WIDTH = max(map(len, _GLYPHS))
+_WIDEST_SUBJECT = 24
 
 _MOST_SKIPPED = 10
 """Tickets skipped by one end that get a line each."""
@@ -46,6 +55,25 @@ class Line(Struct, frozen=True):
     """A colour by meaning: good, bad, warn, or none."""
 
 
+def subject_width(ids: Iterable[str]) -> int:
+    """How wide the column of subjects is, so that what is said of most of them stands in a column too."""
+    return min(max(map(len, ids), default=0), _WIDEST_SUBJECT)
+
+
+def columns(line: Line, width: int, *, ascii_only: bool) -> tuple[str, str]:
+    """The first two columns of a line, each padded: glyph and word, then the subject."""
+    subject = f"{line.subject:<{width}}" if line.subject and line.text else line.subject
+    return f"{glyph(line.word, ascii_only=ascii_only)} {line.word:<{_WORD_WIDTH}}", subject
+
+
+def is_ascii_only(stream: TextIO) -> bool:
+    """Whether the stream cannot show the signs."""
+    if "utf" not in (getattr(stream, "encoding", None) or "").lower():
+        return True
+    # In the C locale Python writes UTF-8 all the same; and the console of Linux has no font for most signs.
+    return os.environ.get("LC_ALL") in ("C", "POSIX") or (stream.isatty() and os.environ.get("TERM") == "linux")
+
+
 def glyph(word: str, *, ascii_only: bool) -> str:
     """The sign that stands before a word; never instead of it."""
     return _GLYPHS.get(word, _OTHER)[ascii_only]
@@ -60,42 +88,68 @@ def day_and_clock(at: float) -> str:
     return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-_UNPRINTABLE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_UNPRINTABLE = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
+    r"|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # OSC: titles, links, clipboard
+    r"|\x1b[PX^_][^\x1b]*(?:\x1b\\)?"  # other strings
+    r"|\x1b[ -/]*[0-~]?"  # the rest of the escape sequences
+    r"|[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+)
 
 
 def printable(text: str) -> str:
-    """The text without escape sequences and control characters, for places where it must not act on the screen."""
+    """The text in one line without escape sequences and control characters: it must not act on the screen."""
     return _UNPRINTABLE.sub("", text)
 
 
-def lines(state: SessionState, event: ev.AnyEvent) -> Iterator[Line]:
+def with_name(reason: str, number: int | None) -> str:
+    """`signal 9 (KILL)`, where the reason is a signal."""
+    if number is None or reason != f"signal {number}":
+        return reason
+    try:
+        return f"{reason} ({signal.Signals(number).name.removeprefix('SIG')})"
+    except ValueError:  # a real-time signal
+        return reason
+
+
+def lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
     """What is said of an event, where it matters to a person. `state` is the state after it."""
+    match event:
+        case ev.AttemptEnded():
+            yield _ended(state, event)
+            yield from _skipped(event.at, event.ticket, event.skipped)
+        case ev.EngineLeft():
+            yield Line(event.at, "left", state.session, f"{event.reason}: {tickets(state.unfinished)} not over")
+        case ev.SessionFinished():
+            yield Line(event.at, "finished", state.session, f"in {format_duration(event.seconds)}")
+        case ev.SessionInterrupted():
+            yield Line(event.at, "interrupted", state.session, printable(event.reason), "bad")
+        case _:
+            yield from lines_alone(event)
+
+
+def lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
+    """What is said of an event for which no state is needed: of all that a request leads to."""
     at = event.at
     match event:
         case ev.SessionOpened():
             yield Line(
-                at, "opened", event.session, f"{event.plan}: {_tickets(event.tickets)}, {event.parallel} at once"
+                at,
+                "opened",
+                event.session,
+                f"{printable(event.plan)}: {tickets(event.tickets)}, {event.parallel} at once",
             )
         case ev.TicketsQueued():
             sizes = ", ".join(map(str, event.groups[:8])) + (", ..." if len(event.groups) > 8 else "")
-            yield Line(at, "queued", "", f"{len(event.groups)} groups of {sizes}")
+            yield Line(at, "queued", "", f"in {groups(len(event.groups))} of {sizes}")
         case ev.AttemptStarted():
             again = f", attempt {event.attempt}" if event.attempt > 1 else ""
             yield Line(at, "started", event.ticket, f"on {event.agent}{again}")
-        case ev.AttemptEnded():
-            yield _ended(state, event)
-            yield from _skipped(at, event.ticket, event.skipped)
         case ev.ConflictFound():
-            yield Line(at, "waits", event.ticket, event.reason)
-        case ev.TicketCancelled():
-            yield Line(at, "cancelled", event.ticket, _by(event.by), "warn")
-            yield from _skipped(at, event.ticket, event.skipped)
+            yield Line(at, "waits", event.ticket, printable(event.reason))
         case ev.TicketUnrunnable():
             yield Line(at, "could not start", event.ticket, event.reason, "bad")
             yield from _skipped(at, event.ticket, event.skipped)
-        case ev.TicketRetried():
-            back = f"; may run again: {_names(event.restored)}" if event.restored else ""
-            yield Line(at, "retry", event.ticket, f"{_by(event.by)}{back}")
         case ev.AttemptStopRequested():
             yield Line(at, "stopping", event.ticket, f"{event.why} {_by(event.by)}".strip(), "warn")
         case ev.AttemptFrozen() | ev.TicketHeld():
@@ -108,28 +162,73 @@ def lines(state: SessionState, event: ev.AnyEvent) -> Iterator[Line]:
         case ev.AgentHeld() | ev.AgentDraining() | ev.AgentReleased():
             word = {ev.AgentHeld: "held", ev.AgentDraining: "draining", ev.AgentReleased: "released"}[type(event)]
             yield Line(at, word, event.agent, _by(event.by))
+        case ev.AgentTypeHeld() | ev.AgentTypeReleased():
+            word = "held" if isinstance(event, ev.AgentTypeHeld) else "released"
+            yield Line(at, word, event.type, _by(event.by))
         case ev.SessionHeld() | ev.SessionDraining() | ev.SessionStopping() | ev.SessionReleased():
             yield _session(event)
-        case ev.EngineLeft():
-            yield Line(at, "left", state.session, f"{event.reason}: {_tickets(state.unfinished)} not over")
-        case ev.SessionFinished():
-            yield Line(at, "finished", state.session, f"in {format_duration(event.seconds)}")
+        case ev.HostPressed():
+            yield Line(at, "pressed", "host", f"short of {event.resource}: {printable(event.text)}", "warn")
+        case ev.HostRelieved():
+            yield Line(at, "relieved", "host", f"{event.resource} has room again")
+        case ev.OperatorActed():
+            yield Line(at, "asked", event.by, printable(event.text))
+        case _:
+            yield from _changes(event)
 
 
-def _ended(state: SessionState, event: ev.AttemptEnded) -> Line:
+def _changes(event: ev.AnyEvent) -> Iterator[Line]:
+    """What a person changed about tickets and the plan."""
+    at = event.at
+    match event:
+        case ev.TicketCancelled():
+            yield Line(at, "cancelled", event.ticket, _by(event.by), "warn")
+            yield from _skipped(at, event.ticket, event.skipped)
+        case ev.TicketRetried():
+            again = f"; will run again: {_names(event.rerun)}" if event.rerun else ""
+            back = f"; may run again: {_names(event.restored)}" if event.restored else ""
+            note = f": {printable(event.note)}" if event.note else ""
+            yield Line(at, "retry", event.ticket, f"{_by(event.by)}{note}{again}{back}".removeprefix("; "))
+        case ev.TicketWaived():
+            back = f"; may run again: {_names(event.restored)}" if event.restored else ""
+            yield Line(at, "waived", event.ticket, f"{_by(event.by)}{back}".removeprefix("; "), "warn")
+        case ev.TicketRestored():
+            yield Line(at, "restored", event.ticket, f"{event.then} again {_by(event.by)}".strip())
+            yield from _skipped(at, event.ticket, event.skipped)
+        case ev.TicketPinned():
+            yield Line(at, "pinned", event.ticket, f"to {event.agent or 'any agent'} {_by(event.by)}".strip())
+        case ev.PriorityChanged():
+            yield Line(at, "priority", event.ticket, f"{event.priority.value} {_by(event.by)}".strip())
+        case ev.TypeScaled():
+            most = "as many as run at once" if event.most is None else f"at most {event.most}"
+            yield Line(at, "scaled", event.type, f"{most} {_by(event.by)}".strip())
+        case ev.ParallelChanged():
+            yield Line(at, "scaled", "session", f"{tickets(event.parallel)} at once {_by(event.by)}".strip())
+        case ev.PlanAmended():
+            parts = (("added", event.added), ("changed", event.changed), ("dropped", event.dropped))
+            for word, ids in parts:
+                if ids:
+                    yield Line(at, word, "plan", _names(tuple(ids), 10))
+            yield from _skipped(at, "what it needs", event.skipped)
+            if event.restored:
+                yield Line(at, "restored", "plan", f"may run again: {_names(event.restored)}")
+
+
+def _ended(state: "SessionState", event: ev.AttemptEnded) -> Line:
     ticket = state.tickets[event.ticket]
     took = format_duration(event.seconds)
     if event.end is End.succeeded:
         return Line(event.at, "succeeded", event.ticket, f"on {event.agent} in {took}", "good")
     text = f"on {event.agent} after {took}"
     if event.reason and event.end is not End.timed_out:
-        text = f"{event.reason}, {text}"
+        text = f"{with_name(event.reason, event.signal)}, {text}"
     if event.then is Status.backoff and event.retry_at is not None:
         pause = format_duration(event.retry_at - event.at)
         text += f"; retry {ticket.charged} of {ticket.spec.retries} in {pause}"
         return Line(event.at, str(event.end), event.ticket, text, "warn")
     if event.then is Status.waiting:
-        return Line(event.at, str(event.end), event.ticket, f"{text}; will run again, no retry charged", "warn")
+        again = "another agent is asked" if event.shunned else "will run again"
+        return Line(event.at, str(event.end), event.ticket, f"{text}; {again}", "warn")
     return Line(event.at, str(event.end), event.ticket, text, "bad")
 
 
@@ -138,6 +237,31 @@ def _skipped(at: float, because: str, tickets: tuple[str, ...]) -> Iterator[Line
         yield Line(at, "skipped", id_, f"because of {because}", "warn")
     if (more := len(tickets) - _MOST_SKIPPED) > 0:
         yield Line(at, "skipped", f"{more} more", f"because of {because}", "warn")
+
+
+def _retried(event: ev.TicketRetried) -> Iterator[str]:
+    if event.by:
+        yield _by(event.by)
+    if event.note:
+        yield printable(event.note)
+    if event.rerun:
+        yield f"downstream run again: {_names(event.rerun)}"
+    yield from _restored(event.restored)
+
+
+def _restored(ids: tuple[str, ...]) -> Iterator[str]:
+    if ids:
+        yield f"may run again: {_names(ids)}"
+
+
+def _amended(event: ev.PlanAmended) -> Iterator[Line]:
+    for word, ids in (("added", event.added), ("changed", event.changed), ("dropped", event.dropped)):
+        if ids:
+            yield Line(event.at, word, "plan", f"{_names(tuple(ids))} {_by(event.by)}".strip())
+    if event.skipped:
+        yield Line(event.at, "skipped", "plan", _names(event.skipped), "warn")
+    if event.restored:
+        yield Line(event.at, "restored", "plan", f"may run again: {_names(event.restored)}")
 
 
 def _session(event: ev.SessionHeld | ev.SessionDraining | ev.SessionStopping | ev.SessionReleased) -> Line:
@@ -151,7 +275,11 @@ def _by(who: str) -> str:
     return f"by {who}" if who else ""
 
 
-def _tickets(count: int) -> str:
+def groups(count: int) -> str:
+    return f"{count} group" if count == 1 else f"{count} groups"
+
+
+def tickets(count: int) -> str:
     return f"{count} ticket" if count == 1 else f"{count} tickets"
 
 

@@ -1,0 +1,201 @@
+"""The sample plans are what they say: valid, and run for real."""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from parexec_tui.core.plan import Plan
+from parexec_tui.core.plan_file import read_plan
+from parexec_tui.core.plan_schema import plan_schema
+from parexec_tui.preflight import warnings
+
+SAMPLES = Path(__file__).parents[2] / "sample_plans"
+NAMES = ("quickstart", "docs_standardisation", "failures", "self_check")
+PAREXEC = (sys.executable, "-c", "from parexec_tui.cli import main; main()")
+
+Record = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the samples put their files; the tests start them from somewhere else."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def parexec(*arguments: str | Path, code: int = 0) -> str:
+    done = subprocess.run([*PAREXEC, *map(str, arguments)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout
+
+
+def run(name: str, code: int = 0) -> tuple[list[Record], dict[str, Record]]:
+    """The events of a run, and its tickets at the end, by id."""
+    parexec("run", SAMPLES / f"{name}.toml", "--headless", code=code)
+    events = [json.loads(line) for line in parexec("events", "--json").splitlines()]
+    return events, {ticket["id"]: ticket for ticket in json.loads(parexec("show", "--json"))["tickets"]}
+
+
+def of_kind(events: list[Record], kind: str) -> list[Record]:
+    return [event for event in events if event["kind"] == kind]
+
+
+def attempts(events: list[Record], ticket: str) -> list[tuple[str, str]]:
+    ended = of_kind(events, "attempt_ended")
+    return [(event["end"], event["then"]) for event in ended if event["ticket"] == ticket]
+
+
+def load(name: str) -> Plan:
+    file = SAMPLES / f"{name}.toml"
+    return read_plan(file.read_text(encoding="utf-8"), source=str(file), folder=str(SAMPLES), format="toml")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sample_is_valid_and_fits_the_schema(name: str) -> None:
+    load(name)
+    jsonschema.validate(tomllib.loads((SAMPLES / f"{name}.toml").read_text(encoding="utf-8")), plan_schema())
+
+
+def test_there_is_no_other_sample() -> None:
+    assert {file.stem for file in SAMPLES.glob("*.toml")} == set(NAMES)
+
+
+@pytest.mark.parametrize("name", ["quickstart", "docs_standardisation", "self_check"])
+def test_a_sample_that_shall_succeed_has_no_warning(name: str) -> None:
+    assert list(warnings(load(name))) == []
+
+
+def test_the_failures_are_foreseen_where_they_can_be() -> None:
+    about = [warning.split(":")[0] for warning in warnings(load("failures"))]
+    assert about == ["agents.robot", "tickets.no-command", "tickets.no-folder"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_titles_are_short_enough_for_a_row(name: str) -> None:
+    for id_, ticket in load(name).tickets.items():
+        assert 0 < len(ticket.title) <= 90, id_
+
+
+def test_quickstart_twice_in_a_row(scratch: Path) -> None:
+    for _ in range(2):
+        events, tickets = run("quickstart")
+
+        assert len(tickets) == 14
+        assert {ticket["status"] for ticket in tickets.values()} == {"succeeded"}
+        assert attempts(events, "make-3") == [("failed", "backoff"), ("succeeded", "succeeded")]
+        waits = {event["ticket"]: event["holder"] for event in of_kind(events, "conflict_found")}
+        assert waits["range"] == "count"
+        assert {"make-3", "make-4"} <= set(waits), "the disk has two places"
+        assert never_together(events, "count", "range")
+        assert not list(scratch.iterdir()), "it tidies up"
+        report = parexec("log", "report").splitlines()
+        assert "numbers:   1000000" in report
+        assert len(report) == 5
+    assert len(parexec("ls").splitlines()) == 2
+
+
+def never_together(events: list[Record], *tickets: str) -> bool:
+    live: set[str] = set()
+    for event in events:
+        if event.get("ticket") in tickets and event["kind"] == "attempt_started":
+            live.add(event["ticket"])
+        if event.get("ticket") in tickets and event["kind"] == "attempt_ended":
+            live.discard(event["ticket"])
+        if len(live) > 1:
+            return False
+    return True
+
+
+def test_docs_standardisation(scratch: Path) -> None:
+    events, tickets = run("docs_standardisation")
+
+    assert len(tickets) == 13
+    assert {id_[:4] for id_ in tickets} == {"MOD-", "SYS-", "AUD-"}
+    assert {ticket["status"] for ticket in tickets.values()} == {"succeeded"}
+    for writer in ("MOD-012", "MOD-013", "MOD-014", "AUD-402"):
+        assert never_together(events, "MOD-015", writer)
+    (folder,) = scratch.iterdir()
+    assert folder.stat().st_mode & 0o077 == 0
+    documents = sorted(folder.glob("docs/*/*.md"))
+    assert len(documents) == 6
+    for document in documents:
+        text = document.read_text(encoding="utf-8")
+        assert text.startswith("---\ntitle: "), document
+        assert "\n---\n# " in text
+        assert "e-mail" not in text
+        assert "\r" not in text
+    report = (folder / "report.md").read_text(encoding="utf-8")
+    assert "- [How to use it](docs/guide/usage.md): 9 words" in report
+    assert "plan-2019.md is not there" in report
+    assert parexec("log", "AUD-404").startswith(report)
+
+
+ENDS = {
+    "fine": ("succeeded", "succeeded"),
+    "second-try": ("succeeded", "succeeded"),
+    "exit-3": ("failed", "failed"),
+    "third-try": ("failed", "failed"),
+    "crash": ("failed", "failed"),
+    "too-slow": ("failed", "timed out"),
+    "stubborn": ("failed", "timed out"),
+    "no-command": ("failed", "could not start"),
+    "no-folder": ("failed", "could not start"),
+    "robot-1": ("failed", "could not start"),
+    "robot-2": ("failed", "could not start"),
+    "robot-3": ("failed", "could not start"),
+    "robot-4": ("failed", "could not start"),
+    "after-exit-3": ("skipped", None),
+    "after-that": ("skipped", None),
+}
+
+
+def test_each_failure_ends_as_it_says() -> None:
+    events, tickets = run("failures", code=1)
+
+    assert {id_: (ticket["status"], ticket.get("end")) for id_, ticket in tickets.items()} == ENDS
+    assert tickets["exit-3"]["code"] == 3
+    assert tickets["crash"]["signal"] == 11
+    assert tickets["after-exit-3"]["because"] == tickets["after-that"]["because"] == "exit-3"
+    assert attempts(events, "second-try") == [("failed", "backoff"), ("succeeded", "succeeded")]
+    assert attempts(events, "third-try") == [("failed", "backoff"), ("failed", "backoff"), ("failed", "failed")]
+    assert [event["agent"] for event in of_kind(events, "agent_quarantined")] == ["robot-1"]
+    assert tickets["robot-4"].get("attempt", 0) == 0
+
+
+def test_self_check_names_what_there_is() -> None:
+    plan = load("self_check")
+    assert Path(plan.workdir) == SAMPLES.parent
+    shards = [word for ticket in plan.tickets.values() for word in ticket.run.split() if word.startswith("tests/")]
+    ignored = [word.split("=")[1] for word in plan.tickets["test-rest"].run.split() if word.startswith("--ignore=")]
+    assert shards == ignored == ["tests/core", "tests/registry", "tests/engine"]
+    assert all((SAMPLES.parent / folder).is_dir() for folder in shards)
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_self_check_finds_the_tools_of_the_virtual_environment(
+    tmp_path: Path, active: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where parexec was started as .venv/bin/parexec, and no environment is active."""
+    monkeypatch.setenv("PATH", os.defpath)
+    if active:
+        monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / "elsewhere"))
+    else:
+        monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    tools = tmp_path / ("elsewhere" if active else ".venv") / "bin"
+    tools.mkdir(parents=True)
+    tool = tools / "lint-imports"
+    tool.write_text("#!/bin/sh\necho found\n", encoding="utf-8")
+    tool.chmod(0o755)
+    command = [word.replace("{run}", "lint-imports") for word in load("self_check").agents["checker"].command]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout == "found\n", done.stderr

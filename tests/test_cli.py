@@ -1,0 +1,644 @@
+"""The command line, as a process: what it prints where, and what it exits with."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import jsonschema
+import pytest
+from click.testing import CliRunner
+
+from parexec_tui import cli, paths
+
+PAREXEC = (sys.executable, "-c", "from parexec_tui.cli import main; main()")
+COMMANDS = sorted(cli.cli.commands)
+
+GOOD = '[tickets.hello]\nrun = "echo hello"\n'
+BAD = """
+[tickets.one]
+rum = "true"
+needs = ["ghost"]
+[tickets.two]
+run = "true"
+retries = -1
+"""
+PATIENT = '[tickets.patient]\nrun = "echo first; while [ ! -e go ]; do sleep 0.02; done; echo last"\n'
+
+T = TypeVar("T")
+
+
+class Answer:
+    """How a command ended, and what it said."""
+
+    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
+        self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def parexec(*arguments: str, **environment: str) -> Answer:
+    command = [*PAREXEC, *arguments]
+    env = os.environ | environment
+    return Answer(
+        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, env=env)
+    )
+
+
+def refused(*arguments: str, **environment: str) -> str:
+    """What is said on stderr, and nothing on stdout, by a command that exits with 2."""
+    answer = parexec(*arguments, **environment)
+    assert (answer.code, answer.out) == (2, ""), answer.err
+    assert "Traceback" not in answer.err
+    return answer.err
+
+
+def write(folder: Path, text: str, name: str = "plan.toml") -> str:
+    (folder / name).write_text(text, encoding="utf-8")
+    return name
+
+
+def sessions() -> list[dict[str, Any]]:
+    answer = parexec("ls", "--json")
+    assert answer.code == 0, answer.err
+    return [json.loads(line) for line in answer.out.splitlines()]
+
+
+def until(condition: Callable[[], T], what: str) -> T:
+    give_up = time.monotonic() + 20
+    while not (found := condition()):
+        assert time.monotonic() < give_up, f"waited in vain: {what}"
+        time.sleep(0.02)
+    return found
+
+
+class Running:
+    """A `parexec` that runs beside the test."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [*PAREXEC, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def end(self) -> Answer:
+        out, err = self.process.communicate(timeout=60)
+        return Answer(subprocess.CompletedProcess((), self.process.returncode, out, err))
+
+
+@pytest.fixture
+def start(here: Path) -> Iterator[Callable[..., Running]]:
+    """Start a `parexec` beside the test; nothing of it outlives the test."""
+    started: list[Running] = []
+
+    def start_one(*arguments: str) -> Running:
+        started.append(Running(*arguments))
+        return started[-1]
+
+    yield start_one
+    (here / "go").touch()
+    for one in started:
+        one.process.kill()
+        one.process.wait(10)
+        for pipe in (one.process.stdout, one.process.stderr):
+            assert pipe is not None
+            pipe.close()
+
+
+def wait_for_log(ticket: str, text: str) -> None:
+    def says_it() -> bool:
+        files = paths.state_home().glob(f"sessions/*/attempts/{ticket}.1.log")
+        return any(text in file.read_text(encoding="utf-8") for file in files)
+
+    until(says_it, f"{ticket} says {text}")
+
+
+# -- help and usage --------------------------------------------------------------------------------------------
+
+
+def test_the_console_script_is_installed() -> None:
+    script = Path(sys.executable).with_name("parexec")
+    found = str(script) if script.exists() else shutil.which("parexec")
+    if found is None:
+        pytest.skip("the package is not installed here")
+    done = subprocess.run([found, "--version"], capture_output=True, text=True)
+    assert done.stdout.startswith("parexec, version ")
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_names_every_command_and_exit_code(flag: str) -> None:
+    text = CliRunner().invoke(cli.cli, [flag]).output
+    for command in COMMANDS:
+        assert f"  {command} " in text
+    for code in ("0  every ticket succeeded", "1  some did not", "2  bad plan or usage", "3  stopped or drained"):
+        assert code in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help_and_each_option_a_word_on_it(command: str) -> None:
+    result = CliRunner().invoke(cli.cli, [command, "--help"])
+    assert result.exit_code == 0
+    assert cli.cli.commands[command].help
+    for parameter in cli.cli.commands[command].params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{command} {parameter.name}"
+            assert parameter.opts[-1] in result.output
+
+
+def test_run_tells_what_ctrl_c_does() -> None:
+    text = CliRunner().invoke(cli.cli, ["run", "--help"]).output
+    assert all(word in text for word in ("once", "twice", "thrice"))
+
+
+@pytest.mark.parametrize("arguments", [["frobnicate"], ["run"], ["run", "--frob", "x"], ["log"], ["log", "a", "-a0"]])
+def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
+    assert "Try 'parexec" in refused(*arguments)
+
+
+# -- run -------------------------------------------------------------------------------------------------------
+
+
+def test_run_prints_a_line_for_each_fact_and_a_summary(here: Path) -> None:
+    answer = parexec("run", write(here, GOOD), "--headless")
+    assert answer.code == 0
+    assert answer.err == ""
+    words = [line.split("  ")[1].split() for line in answer.out.splitlines() if line[2:3] == ":"]
+    assert [word[1] for word in words] == ["opened", "queued", "started", "succeeded", "finished"]
+    assert "1 of 1 succeeded in " in answer.out
+
+
+@pytest.mark.parametrize("flag", ["-q", "--quiet"])
+def test_quiet_prints_the_summary_only(here: Path, flag: str) -> None:
+    answer = parexec("run", write(here, GOOD), flag)
+    assert answer.code == 0
+    assert answer.out.startswith("1 of 1 succeeded in ")
+    assert len(answer.out.splitlines()) == 2
+
+
+def test_json_prints_the_events_one_to_a_line_and_a_summary(here: Path) -> None:
+    answer = parexec("run", write(here, GOOD), "--json")
+    lines = [json.loads(line) for line in answer.out.splitlines()]
+    assert lines[0]["kind"] == "session_opened"
+    assert lines[-1] == {
+        "kind": "summary",
+        "session": lines[0]["session"],
+        "outcome": "finished",
+        "counts": {"succeeded": 1},
+    }
+    stored = [json.loads(line) for line in parexec("events", "--json").out.splitlines()]
+    assert [event.pop("seq") for event in stored] == list(range(1, len(stored) + 1))
+    assert stored == lines[:-1]
+
+
+def test_json_is_utf_8_whatever_the_locale(here: Path) -> None:
+    plan = write(here, f'[plan]\nname = "Überprüfung \\u001b[31m"\n{GOOD}')
+    told = subprocess.run(
+        [*PAREXEC, "run", plan, "--json"], capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"}
+    )
+    assert json.loads(told.stdout.decode("utf-8").splitlines()[0])["plan"] == "Überprüfung \x1b[31m"
+
+
+def test_a_name_that_cannot_be_written_here_is_no_reason_to_die(here: Path) -> None:
+    plan = write(here, f'[plan]\nname = "Über\\u001b[31mprüfung"\n{GOOD}')
+    for arguments in (["run", plan], ["ls"], ["show"], ["events"]):
+        answer = parexec(*arguments, PYTHONIOENCODING="ascii")
+        assert (answer.code, answer.err) == (0, "")
+        assert "berpr" in answer.out
+        assert "\x1b" not in answer.out
+
+
+def test_a_ticket_that_fails_makes_1_and_is_shown_with_its_last_lines(here: Path) -> None:
+    answer = parexec("run", write(here, '[tickets.bad]\nrun = "echo reason; exit 5"\n'), "-q")
+    assert answer.code == 1
+    assert "bad  failed: exit 5\n" in answer.out
+    assert " reason\n" in answer.out
+    assert "0 of 1 succeeded, 1 failed" in answer.out
+    log = answer.out.split("log: ")[1].splitlines()[0]
+    assert Path(log).read_text(encoding="utf-8") == "reason\n"
+    session = sessions()[0]["session"]
+    assert f"parexec resume {session} --retry-failed" in answer.out
+
+
+def test_ctrl_c_drains_and_exits_with_3_and_resume_goes_on(here: Path, start: Callable[..., Running]) -> None:
+    plan = f'[plan]\nparallel = 1\n{PATIENT}[tickets.after]\nneeds = ["patient"]\nrun = "true"\n'
+    run = start("run", write(here, plan))
+    wait_for_log("patient", "first")
+    run.process.send_signal(signal.SIGINT)
+    assert run.process.stdout is not None
+    until(lambda: "draining" in run.process.stdout.readline(), "it says that it drains")  # type: ignore[union-attr]
+    (here / "go").touch()
+    answer = run.end()
+    assert answer.code == 3
+    assert "1 to go; go on with: parexec resume" in answer.out
+
+    assert sessions()[0]["status"] == "stopped"
+    answer = parexec("resume", "--headless")
+    assert answer.code == 0
+    assert "patient" not in answer.out, "what finished is not run again"
+    assert "2 of 2 succeeded" in answer.out
+
+
+def test_ctrl_c_twice_stops_and_exits_with_3(here: Path, start: Callable[..., Running]) -> None:
+    run = start("run", write(here, PATIENT), "--json")
+    wait_for_log("patient", "first")
+    run.process.send_signal(signal.SIGINT)
+    assert run.process.stdout is not None
+    until(lambda: "session_draining" in run.process.stdout.readline(), "it drains")  # type: ignore[union-attr]
+    run.process.send_signal(signal.SIGINT)
+    answer = run.end()
+    assert answer.code == 3
+    assert json.loads(answer.out.splitlines()[-1])["outcome"] == "stopped"
+
+
+def test_a_plan_that_stops_itself_is_not_stopped_by_a_person(here: Path) -> None:
+    plan = '[plan]\non_failure = "stop"\n[tickets.a]\nrun = "false"\n[tickets.b]\nrun = "sleep 60"\n'
+    answer = parexec("run", write(here, plan), "-q")
+    assert answer.code == 1
+
+
+@pytest.fixture
+def unread(here: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A run that is over, with more to say than a pipe takes, and nobody has read it yet."""
+    tickets = "".join(f't{number} = {{ run = "true" }}\n' for number in range(300))
+    plan = write(here, f"[tickets]\n{tickets}")
+    run = subprocess.Popen([*PAREXEC, "run", plan, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        until(lambda: any(row["status"] == "finished" for row in sessions()), "the session is over")
+        yield run
+    finally:
+        run.kill()
+        run.communicate()
+
+
+def test_a_run_that_nobody_reads_is_held_up_by_nothing_and_loses_nothing(unread: subprocess.Popen[bytes]) -> None:
+    out, errors = unread.communicate(timeout=30)
+    assert (unread.returncode, errors) == (0, b"")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert sum(line["kind"] == "attempt_ended" for line in lines) == 300
+    assert lines[-1]["kind"] == "summary"
+
+
+def test_ctrl_c_gives_up_output_that_nobody_reads(unread: subprocess.Popen[bytes]) -> None:
+    assert unread.poll() is None
+
+    # The first of them may still come to the engine, which is about to leave.
+    def interrupted() -> bool:
+        unread.send_signal(signal.SIGINT)
+        return unread.poll() is not None
+
+    until(interrupted, "it ends")
+    assert unread.stderr is not None
+    assert (unread.returncode, unread.stderr.read()) == (0, b"")
+
+
+def test_a_reader_that_leaves_is_no_error(here: Path) -> None:
+    plan = write(here, GOOD)
+    for arguments in (("run", plan), ("run", plan, "--json"), ("run", plan, "-q")):
+        run = subprocess.Popen([*PAREXEC, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert run.stdout is not None
+        run.stdout.close()
+        _, errors = run.communicate(timeout=30)
+        assert (run.returncode, errors) == (0, b"")
+
+
+# -- plans that are no plans -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["run", "validate"])
+def test_a_bad_plan_exits_with_2_and_all_its_errors(here: Path, command: str) -> None:
+    errors = refused(command, write(here, BAD)).splitlines()
+    assert [line.split(": ")[:2] for line in errors[:-1]] == [
+        ["plan.toml:3:1", "tickets.one.rum"],
+        ["plan.toml:4:10", "tickets.one.needs[0]"],
+        ["plan.toml:7:1", "tickets.two.retries"],
+    ]
+    assert "did you mean `run`?" in errors[0]
+    assert errors[-1] == "parexec: 3 errors in the plan"
+    assert sessions() == []
+
+
+@pytest.mark.parametrize("command", ["run", "validate"])
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda _: None, "parexec: plan.toml: No such file or directory"),
+        (lambda file: file.mkdir(), "File 'plan.toml' is a directory"),
+        (lambda file: file.touch(), "the plan has no tickets"),
+        (lambda file: file.write_bytes(b"\x7fELF\xff\xfe\0\0"), "not UTF-8 text"),
+        (lambda file: file.write_text("tickets = ", encoding="utf-8"), "plan.toml:1:11: invalid value"),
+        (lambda file: file.symlink_to(file), "parexec: plan.toml: Too many levels of symbolic links"),
+    ],
+    ids=["missing", "folder", "empty", "binary", "not TOML", "loop"],
+)
+def test_what_is_no_plan_is_told_in_a_line(
+    here: Path, command: str, make: Callable[[Path], object], says: str
+) -> None:
+    make(here / "plan.toml")
+    assert says in refused(command, "plan.toml")
+    assert sessions() == []
+
+
+def test_a_json_plan_is_read_by_its_ending(here: Path) -> None:
+    plan = write(here, '{"tickets": {"a": {"run": "true"}}}', "plan.json")
+    assert parexec("run", plan, "-q").code == 0
+
+
+def test_a_state_folder_that_cannot_be_written_is_told_in_a_line(here: Path) -> None:
+    (here / "file").touch()
+    plan = write(here, GOOD)
+    said = refused("run", plan, XDG_STATE_HOME=str(here / "file"))
+    assert said.startswith("parexec: ")
+    assert str(here / "file") in said
+    assert len(said.splitlines()) == 1
+
+
+# -- validate and schema ---------------------------------------------------------------------------------------
+
+
+def test_validate_tells_the_shape_then_the_warnings_and_starts_nothing(here: Path) -> None:
+    plan = """
+    [tickets.a]
+    run = "no-such-command"
+    writes = ["out/**"]
+    [tickets.b]
+    run = "true"
+    writes = ["out/b.txt"]
+    """
+    answer = parexec("validate", write(here, plan))
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.splitlines() == [
+        "2 tickets in 1 group of 2",
+        "widest group: number 1, with 2 tickets",
+        "critical path: 1 ticket: a",
+        "warning: a and b will not run at once: b writes out/b.txt, a writes out",
+        "warning: tickets.a: command no-such-command is not found on this machine",
+    ]
+    assert sessions() == []
+    assert list(here.iterdir()) == [here / "plan.toml"]
+
+
+def test_the_schema_is_one_and_accepts_a_plan() -> None:
+    answer = parexec("schema")
+    schema = json.loads(answer.out)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate({"tickets": {"a": {"run": "true"}}}, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"tickets": {"a": {"rum": "true"}}}, schema)
+
+
+# -- sessions --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [["show"], ["log", "a"], ["events"], ["resume"]])
+def test_without_a_session_commands_say_how_to_start_one(command: list[str]) -> None:
+    assert refused(*command) == "parexec: no sessions yet: parexec run PLAN starts one\n"
+
+
+def test_ls_without_a_session_is_an_empty_list() -> None:
+    answer = parexec("ls")
+    assert (answer.code, answer.out) == (0, "")
+    assert "no sessions yet" in answer.err
+    answer = parexec("ls", "--json")
+    assert (answer.code, answer.out, answer.err) == (0, "", "")
+    assert not paths.state_home().exists(), "looking creates nothing"
+
+
+@pytest.fixture
+def finished(here: Path) -> str:
+    """A session with a success, a retry, a failure and a skipped ticket; its id."""
+    plan = """
+    [plan]
+    name = "Four ends"
+    [tickets.good]
+    run = "echo good"
+    [tickets.again]
+    run = 'echo try $PAREXEC_ATTEMPT; [ $PAREXEC_ATTEMPT -gt 1 ]'
+    retries = 1
+    retry_delay = "10ms"
+    [tickets.bad]
+    run = "exit 9"
+    [tickets.after]
+    needs = ["bad"]
+    run = "true"
+    """
+    assert parexec("run", write(here, plan), "-q").code == 1
+    return str(sessions()[0]["session"])
+
+
+def test_ls_has_a_line_for_each_session(finished: str) -> None:
+    (line,) = parexec("ls").out.splitlines()
+    assert line.split()[:2] == [finished, "finished"]
+    assert line.endswith("2/4 ok, 2 not    Four ends")
+    (row,) = sessions()
+    assert (row["status"], row["total"], row["succeeded"], row["failed"]) == ("finished", 4, 2, 2)
+
+
+def test_show_tells_where_every_ticket_is_and_why(finished: str) -> None:
+    answer = parexec("show", LC_ALL="C.UTF-8")
+    head, started, _, *tickets = answer.out.splitlines()
+    assert head == f"{finished}  finished  Four ends"
+    assert started.endswith("group 2 of 2: 2 succeeded, 1 failed, 1 skipped")
+    assert [ticket.split()[:3] for ticket in tickets] == [
+        ["✓", "succeeded", "good"],
+        ["✓", "succeeded", "again"],
+        ["✗", "failed", "bad"],
+        ["↷", "skipped", "after"],
+    ]
+    assert "attempt 2" in tickets[1]
+    assert tickets[2].endswith("exit 9")
+    assert tickets[3].endswith("because of bad")
+
+
+def test_show_json_is_one_object(finished: str) -> None:
+    report = json.loads(parexec("show", finished, "--json").out)
+    assert report["session"] == finished
+    assert report["state"] == "finished"
+    assert report["counts"] == {"succeeded": 2, "failed": 1, "skipped": 1}
+    assert [ticket["id"] for ticket in report["tickets"]] == ["good", "again", "bad", "after"]
+
+
+def test_log_prints_the_latest_attempt_or_the_one_that_is_asked_for(finished: str) -> None:
+    assert parexec("log", "again").out == "try 2\n"
+    assert parexec("log", "again", "--attempt", "1").out == "try 1\n"
+    assert parexec("log", "again", "-s", finished, "-f").out == "try 2\n"
+
+
+def test_log_of_what_has_none_says_so_and_exits_with_1(finished: str) -> None:
+    never = parexec("log", "after")
+    assert (never.code, never.out) == (1, "")
+    assert never.err == "parexec: after has not been started yet: skipped\n"
+    for arguments in (["again", "-a", "7"], ["after", "-f"]):
+        missing = parexec("log", *arguments)
+        assert (missing.code, missing.out) == (1, "")
+        assert f"there is no log of attempt {arguments[-1] if arguments[-1] == '7' else '1'}" in missing.err
+
+
+def test_an_unknown_ticket_or_session_is_told_with_what_there_is(finished: str) -> None:
+    assert refused("log", "ghost") == f"parexec: session {finished} has no ticket ghost\n"
+    for command in (["show", "ghost"], ["events", "ghost"], ["resume", "ghost"], ["log", "good", "-s", "ghost"]):
+        said = refused(*command)
+        assert "no session 'ghost'" in said
+        assert finished in said
+
+
+def test_events_are_the_facts_in_order(finished: str) -> None:
+    lines = parexec("events").out.splitlines()
+    assert any("failed" in line and "retry 1 of 1" in line for line in lines)
+    parsed = [json.loads(line) for line in parexec("events", finished, "--json").out.splitlines()]
+    assert [event["seq"] for event in parsed] == list(range(1, len(parsed) + 1))
+    assert parexec("events", "--json", "--follow").out == parexec("events", "--json").out
+
+
+def test_events_that_cannot_be_read_are_told_after_those_that_can(finished: str) -> None:
+    import sqlite3
+
+    with sqlite3.connect(paths.registry_file()) as connection:
+        connection.execute("""UPDATE events SET data = '{"kind":"unheard_of","at":1}' WHERE seq = 7""")
+    connection.close()
+    answer = parexec("events")
+    assert answer.code == 1
+    assert "opened" in answer.out
+    assert answer.err.startswith("parexec: events from number 7 on cannot be read: ")
+    assert "Traceback" not in answer.err
+
+
+def test_resume_of_a_finished_session_runs_nothing(finished: str) -> None:
+    answer = parexec("resume", "--json")
+    assert answer.code == 1
+    assert [json.loads(line)["kind"] for line in answer.out.splitlines()] == ["summary"]
+
+
+def test_resume_can_retry_what_failed(here: Path) -> None:
+    plan = '[tickets.a]\nrun = "test -e there"\n[tickets.b]\nneeds = ["a"]\nrun = "true"\n'
+    assert parexec("run", write(here, plan), "-q").code == 1
+    (here / "there").touch()
+    answer = parexec("resume", "--retry-failed")
+    assert answer.code == 0
+    assert "2 of 2 succeeded" in answer.out
+
+
+def test_the_session_of_this_directory_is_meant_first(here: Path, tmp_path: Path) -> None:
+    parexec("run", write(here, GOOD), "-q")
+    other = tmp_path / "other"
+    other.mkdir()
+    parexec("run", str(other / write(other, '[tickets.other]\nrun = "true"\n')), "-q")
+    assert parexec("log", "hello").out == "hello\n"
+    assert refused("log", "other") == f"parexec: session {sessions()[1]['session']} has no ticket other\n"
+
+
+def test_show_and_ls_while_it_runs_and_after_a_kill(here: Path, start: Callable[..., Running]) -> None:
+    run = start("run", write(here, PATIENT))
+    wait_for_log("patient", "first")
+    assert sessions()[0]["status"] == "running"
+    assert json.loads(parexec("show", "--json").out)["engine_pid"] == run.process.pid
+    assert "on agent-1 since" in parexec("show").out
+    said = refused("resume")
+    assert f"process {run.process.pid} owns this session" in said
+
+    run.process.kill()
+    run.process.wait(10)
+    assert sessions()[0]["status"] == "interrupted"
+    assert "interrupted" in parexec("ls").out
+    assert json.loads(parexec("show", "--json").out)["state"] == "interrupted"
+
+    (here / "go").touch()
+    answer = parexec("resume")
+    assert answer.code == 0, answer.err
+    assert "1 of 1 succeeded" in answer.out
+    assert parexec("log", "patient").out == "first\nlast\n"
+    assert sessions()[0]["status"] == "finished"
+
+
+def test_log_follows_a_ticket_to_its_end(here: Path, start: Callable[..., Running]) -> None:
+    run = start("run", write(here, PATIENT), "-q")
+    wait_for_log("patient", "first")
+    follower = start("log", "patient", "-f")
+    assert follower.process.stdout is not None
+    assert follower.process.stdout.readline() == "first\n"
+    (here / "go").touch()
+    answer = follower.end()
+    assert (answer.code, answer.out, answer.err) == (0, "last\n", "")
+    assert run.end().code == 0
+
+
+def test_events_follow_a_session_to_its_end(here: Path, start: Callable[..., Running]) -> None:
+    run = start("run", write(here, PATIENT), "-q")
+    wait_for_log("patient", "first")
+    follower = start("events", "-f", "--json")
+    (here / "go").touch()
+    answer = follower.end()
+    assert answer.code == 0
+    assert json.loads(answer.out.splitlines()[-1])["kind"] == "session_finished"
+    assert run.end().code == 0
+
+
+# -- what is imported ------------------------------------------------------------------------------------------
+
+HEAVY = {"trio", "textual", "rich", "networkx", "psutil", "tomli"}
+LIST_HEAVY = f"import sys; print(*sorted({HEAVY!r} & set(sys.modules)))"
+
+
+def imported(code: str) -> set[str]:
+    done = subprocess.run([sys.executable, "-c", f"{code}\n{LIST_HEAVY}"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "may"),
+    [
+        (["--help"], set()),
+        (["run", "--help"], set()),
+        (["schema"], set()),
+        (["ls"], set()),
+        (["show"], {"networkx"}),
+        (["events"], {"networkx"}),
+        (["log", "hello"], {"networkx"}),
+        (["validate", "plan.toml"], {"networkx", "psutil", "tomli"}),
+        (["run", "plan.toml"], HEAVY - {"textual"}),
+    ],
+    ids=str,
+)
+def test_a_command_imports_only_what_it_needs(here: Path, arguments: list[str], may: set[str]) -> None:
+    assert parexec("run", write(here, GOOD), "-q").code == 0
+    code = f"""
+from parexec_tui.cli import cli
+try:
+    cli({arguments!r})
+except SystemExit as end:
+    assert not end.code, end.code
+"""
+    assert imported(code) <= may
+
+
+PACKAGE = Path(cli.__file__).parent
+
+
+@pytest.mark.parametrize("room", ["core", "registry", "engine"])
+def test_each_room_can_be_entered_first(room: str) -> None:
+    modules = ", ".join(f"parexec_tui.{room}.{file.stem}" for file in sorted((PACKAGE / room).glob("[!_]*.py")))
+    found = imported(f"import {modules}")
+    if room != "engine":
+        assert found <= {"networkx", "tomli"}
+
+
+@pytest.mark.parametrize("module", sorted(file.stem for file in PACKAGE.glob("[!_]*.py")))
+def test_each_module_at_the_door_can_be_entered_first(module: str) -> None:
+    imported(f"import parexec_tui.{module}")

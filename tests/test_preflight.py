@@ -1,0 +1,323 @@
+"""What `validate` says of a plan without errors."""
+
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from parexec_tui import preflight
+from parexec_tui.core import patterns
+from parexec_tui.core.plan import Host, Plan, Ticket
+from parexec_tui.core.plan_check import Clash, Survey, survey
+from parexec_tui.core.plan_file import read_plan
+from parexec_tui.preflight import MOST_CLASHES, clashes, first_command, shape, warnings
+
+HOST = Host(cpus=4, memory=2**33)
+
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+def read(text: str, folder: Path) -> Plan:
+    return read_plan(text, source="plan.toml", folder=str(folder), format="toml", host=HOST)
+
+
+def found(text: str, folder: Path) -> list[str]:
+    return list(warnings(read(text, folder)))
+
+
+def surveyed(text: str, folder: Path) -> Survey:
+    return survey(read(text, folder), host=HOST)
+
+
+# -- the shape -------------------------------------------------------------------------------------------------
+
+
+def test_the_shape_of_one_ticket(work: Path) -> None:
+    assert list(shape(surveyed('[tickets.a]\nrun = "true"\n', work))) == [
+        "1 ticket in 1 group of 1",
+        "widest group: number 1, with 1 ticket",
+        "critical path: 1 ticket: a",
+    ]
+
+
+def test_the_shape_of_a_diamond_with_estimates(work: Path) -> None:
+    plan = """
+    [defaults]
+    run = "true"
+    [tickets.a]
+    estimate = "1m"
+    [tickets.b]
+    needs = ["a"]
+    estimate = "2m"
+    [tickets.c]
+    needs = ["a"]
+    estimate = "5m"
+    [tickets.d]
+    needs = ["b", "c"]
+    """
+    assert list(shape(surveyed(plan, work))) == [
+        "4 tickets in 3 groups of 1, 2, 1",
+        "widest group: number 2, with 2 tickets",
+        "critical path: 8m00s, 3 tickets: a -> c -> d",
+        "1 ticket has no estimate; it is taken to last the median of the others",
+    ]
+
+
+def test_the_shape_of_a_long_chain_is_short(work: Path) -> None:
+    tickets = "".join(
+        f't{n} = {{ run = "true", needs = [{f"{chr(34)}t{n - 1}{chr(34)}" if n else ""}] }}\n' for n in range(30)
+    )
+    first, _, path = shape(surveyed(f"[tickets]\n{tickets}", work))
+    assert first == "30 tickets in 30 groups of 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, ..."
+    assert path == "critical path: 30 tickets: t0 -> t1 -> t2 -> t3 -> t4 -> ... -> t26 -> t27 -> t28 -> t29"
+
+
+# -- who waits for whom ----------------------------------------------------------------------------------------
+
+
+def survey_with(count: int, *, more: int = 0, is_complete: bool = True) -> Survey:
+    pairs = tuple(Clash(f"a{number}", f"b{number}", "both lock x") for number in range(count))
+    return Survey(
+        groups=(1,),
+        critical_path=("a",),
+        length=None,
+        estimated=0,
+        clashes=pairs,
+        more_clashes=more,
+        is_complete=is_complete,
+    )
+
+
+def test_without_a_clash_nothing_is_said() -> None:
+    assert list(clashes(survey_with(0))) == []
+
+
+def test_each_clash_has_a_line_up_to_a_point() -> None:
+    assert list(clashes(survey_with(1))) == ["a0 and b0 will not run at once: both lock x"]
+    *lines, last = clashes(survey_with(MOST_CLASHES + 2, more=3))
+    assert len(lines) == MOST_CLASHES
+    assert last == "5 more pairs of tickets will not run at once"
+    assert list(clashes(survey_with(MOST_CLASHES, more=1)))[-1] == "1 more pair of tickets will not run at once"
+
+
+def test_what_was_not_looked_at_is_said() -> None:
+    assert list(clashes(survey_with(0, is_complete=False))) == [
+        "there may be more such pairs: the plan is too large to look at all of them"
+    ]
+
+
+# -- commands --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("run", "command"),
+    [
+        ("make all", "make"),
+        ("  ./tools/build --fast", "./tools/build"),
+        ("A=1 B=two make", "make"),
+        ("make # all of it", "make"),
+        ("make;ls", None),
+        ("# a comment\nmake", None),
+        ("cd docs && make", None),
+        ("if true; then make; fi", None),
+        ("$TOOL all", None),
+        ("(make)", None),
+        ("echo 'not closed", None),
+        (": nothing", None),
+        (". ./environment", None),
+        ("FOO=1", None),
+        ("", None),
+    ],
+)
+def test_the_program_that_a_command_starts_with(run: str, command: str | None) -> None:
+    assert first_command(Ticket(run=run)) == command
+
+
+def test_a_command_that_is_missing_is_told(work: Path) -> None:
+    assert found('[tickets.a]\nrun = "no-such-command --all"\n', work) == [
+        "tickets.a: command no-such-command is not found on this machine"
+    ]
+    assert found('[tickets.a]\nrun = "awk 1"\n', work) == []
+
+
+def test_a_command_of_the_project_is_looked_for_where_the_ticket_runs(work: Path) -> None:
+    (work / "tools").mkdir()
+    tool = work / "tools" / "build"
+    tool.write_text("#!/bin/sh\n", encoding="utf-8")
+    tool.chmod(0o755)
+    plan = """
+    [agents.here]
+    [agents.there]
+    cwd = "tools"
+    [tickets.a]
+    agent = "here"
+    run = "tools/build"
+    [tickets.b]
+    agent = "there"
+    run = "./build"
+    [tickets.c]
+    agent = "here"
+    cwd = "tools"
+    run = "./build"
+    [tickets.d]
+    agent = "there"
+    run = "tools/build"
+    """
+    assert found(plan, work) == ["tickets.d: command tools/build is not found on this machine"]
+
+
+def test_a_command_that_a_ticket_makes_is_not_missing(work: Path) -> None:
+    plan = """
+    [tickets.make]
+    run = "true"
+    writes = ["bin/**"]
+    [tickets.use]
+    run = "bin/tool"
+    [tickets.other]
+    run = "sbin/tool"
+    """
+    assert found(plan, work) == ["tickets.other: command sbin/tool is not found on this machine"]
+
+
+@pytest.mark.parametrize("table", ["[agents.a]", "[tickets.t]"])
+def test_a_path_in_the_environment_is_respected(work: Path, table: str) -> None:
+    (work / "mine").mkdir()
+    tool = work / "mine" / "my-tool"
+    tool.write_text("#!/bin/sh\n", encoding="utf-8")
+    tool.chmod(0o755)
+    env = f'env = {{ PATH = "{work}/mine" }}'
+    plan = '[agents.a]\nENV-A\n[tickets.t]\nENV-T\nrun = "my-tool"\n'
+    here = plan.replace("ENV-A" if table == "[agents.a]" else "ENV-T", env)
+    assert found(here.replace("ENV-A", "").replace("ENV-T", ""), work) == []
+    assert found(plan.replace("ENV-A", "").replace("ENV-T", ""), work) != []
+
+
+def test_what_no_shell_reads_is_not_taken_for_a_command(work: Path) -> None:
+    """An agent with a command of its own may make anything of `run`."""
+    plan = """
+    [agents.snake]
+    command = ["python3", "-c", "{run}"]
+    [tickets.t]
+    run = "import os"
+    """
+    assert found(plan, work) == []
+
+
+def test_the_program_of_an_agent_type_that_is_missing_is_told(work: Path) -> None:
+    plan = """
+    [agents.robot]
+    command = ["no-such-robot", "{prompt}"]
+    [agents.any]
+    command = ["{run}"]
+    [tickets.t]
+    agent = "any"
+    run = "true"
+    """
+    assert found(plan, work) == ["agents.robot: command no-such-robot is not found on this machine"]
+
+
+# -- folders and files -----------------------------------------------------------------------------------------
+
+
+def test_folders_that_do_not_exist_are_told(work: Path) -> None:
+    plan = """
+    [agents.a]
+    cwd = "agent-folder"
+    [agents.b]
+    [tickets.t]
+    agent = "b"
+    cwd = "ticket-folder"
+    run = "./tool"
+    [tickets.u]
+    agent = "b"
+    cwd = "ticket-folder"
+    run = "true"
+    """
+    assert found(plan, work) == [
+        f"agents.a: its working directory {work}/agent-folder does not exist yet",
+        f"tickets.t: its working directory {work}/ticket-folder does not exist yet",
+        f"tickets.u: its working directory {work}/ticket-folder does not exist yet",
+    ]
+
+
+def test_a_file_that_is_read_must_exist_or_be_written_by_somebody(work: Path) -> None:
+    (work / "there.txt").touch()
+    (work / "dangling").symlink_to("nowhere")
+    plan = """
+    [defaults]
+    run = "true"
+    [tickets.writer]
+    writes = ["out/a.txt", "gen/*.c", "lib"]
+    [tickets.reader]
+    reads = ["there.txt", "out/a.txt", "out", "gen/a.c", "gen/a.h", "lib/b/c", "lib2", "*.any", "dangling", "/gone"]
+    """
+    missing = [warning.split()[2] for warning in found(plan, work)]
+    assert missing == ["gen/a.h,", "lib2,", "/gone,"]
+
+
+def test_a_folder_is_written_where_something_in_it_is(work: Path) -> None:
+    plan = """
+    [defaults]
+    run = "true"
+    [tickets.writer]
+    writes = ["audit/links.txt"]
+    [tickets.reader]
+    reads = ["audit/**"]
+    """
+    assert found(plan, work) == []
+
+
+def test_a_folder_that_may_not_be_looked_into_stops_nothing(work: Path) -> None:
+    locked = work / "locked"
+    locked.mkdir()
+    locked.chmod(0)
+    try:
+        found('[agents.a]\ncwd = "locked/in"\n[tickets.t]\nrun = "locked/tool"\nreads = ["locked/file"]\n', work)
+    finally:
+        locked.chmod(0o700)
+
+
+def test_a_large_plan_is_looked_at_in_reasonable_steps(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+
+    def counting(a: patterns.Pattern, b: patterns.Pattern) -> bool:
+        nonlocal looks
+        looks += 1
+        return patterns.overlap(a, b)
+
+    monkeypatch.setattr(preflight, "overlap", counting)
+    rows = (
+        f't{n} = {{ run = "true", writes = ["out/{n}.txt"], reads = ["in/{n}.txt", "out/{n + 1}.txt"] }}\n'
+        for n in range(3000)
+    )
+    text = "[tickets]\n" + "".join(rows)
+    assert len(found(text, work)) == 3001
+    assert looks == 0, "plain patterns are looked up"
+    found(text.replace("writes = [", 'writes = ["tmp/*.x", '), work)
+    assert looks <= 3001
+
+
+# -- disk ------------------------------------------------------------------------------------------------------
+
+
+def test_a_disk_that_is_nearly_full_is_told(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(2**40, 2**40, 5 * 2**20))
+    plan = '[plan]\nworkdir = "not/yet"\n[tickets.t]\nrun = "true"\n'
+    disk = [warning for warning in found(plan, work) if "free" in warning]
+    assert disk[0] == f"only 5MiB are free for the working directory, {work}"
+    assert disk[1].startswith("only 5MiB are free for the state folder, ")
+
+
+def test_a_disk_that_does_not_answer_is_no_reason_to_fail(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> Usage:
+        raise OSError
+
+    monkeypatch.setattr("shutil.disk_usage", broken)
+    assert found('[tickets.t]\nrun = "true"\n', work) == []
