@@ -158,7 +158,31 @@ class PlanSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         bool,
         Meta(description="True: a dependency group starts only when the one before it is accounted for."),
     ] = False
+    on_engine_loss: Annotated[
+        Literal["leave", "kill"],
+        Meta(
+            description="When the engine died and cannot be started again: what runs goes on and can be taken over "
+            "later, or is ended."
+        ),
+    ] = "leave"
+    min_free_disk: Annotated[
+        Size,
+        Meta(description="Nothing new is started while less is free for the workdir or the state folder; 0: never."),
+    ] = Size(2**30)
     workdir: Annotated[str, Meta(description="The folder of the work, seen from the folder of the plan file.")] = "."
+
+
+class Hooks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Shell commands that are run when something happens. They get the facts as JSON on their standard input."""
+
+    on_ticket_end: Annotated[str, Meta(description="A ticket is over, however it ended.")] = ""
+    on_failure: Annotated[str, Meta(description="A ticket failed and will not be tried again.")] = ""
+    on_needs_you: Annotated[
+        str,
+        Meta(description="Something waits for a person: a hold after a failure, a quarantined agent, a full disk."),
+    ] = ""
+    on_session_end: Annotated[str, Meta(description="The session finished, or its engine left.")] = ""
+    on_idle: Annotated[str, Meta(description="Nothing runs any more, though tickets are left.")] = ""
 
 
 class PlanDocument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -172,6 +196,7 @@ class PlanDocument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     agents: Annotated[
         dict[str, AgentType], Meta(description="Agent types by name; absent: one, called `agent`.")
     ] = {}
+    hooks: Annotated[Hooks, Meta(description="Commands that are run when something happens.")] = Hooks()
     tickets: Annotated[dict[str, Ticket], Meta(min_length=1, description="Tickets by id.")]
     schema: Annotated[str, Meta(description="Where the JSON Schema of this file is; for editors.")] = field(
         default="", name="$schema"
@@ -189,6 +214,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     """What there is of each counted resource. `cpu` and `memory` are the host's unless given here."""
     workdir: str
     """Absolute: `settings.workdir` seen from the folder of the plan file."""
+    hooks: Hooks = Hooks()
     source: str = ""
     """Where the plan came from, as a path for messages."""
 

@@ -16,7 +16,7 @@ from msgspec import Struct, structs
 
 from parexec_tui.core.collector import collector_paused
 from parexec_tui.core.faults import Fault, Hints
-from parexec_tui.core.plan import AgentType, Amounts, Host, Plan, PlanDocument, PlanSettings, Ticket
+from parexec_tui.core.plan import AgentType, Amounts, Hooks, Host, Plan, PlanDocument, PlanSettings, Ticket
 from parexec_tui.core.plan_fields import convert, decode, kind, read_amounts, read_fields
 from parexec_tui.core.plan_rules import Draft, broken_rules
 from parexec_tui.core.positions import Format, Path, positions, repeated_keys
@@ -72,6 +72,7 @@ def read_plan(text: str, *, source: str, folder: str, format: Format, host: Host
             tickets=draft.tickets,
             agents=draft.agents,
             resources=draft.resources,
+            hooks=draft.hooks,
             workdir=draft.workdir,
             source=source,
         )
@@ -153,6 +154,7 @@ def _draft(document: dict[str, Any], folder: str) -> tuple[Draft, list[Fault]]:
         defaults=parts.defaults,
         resources=parts.resources,
         agents=parts.agents or {"agent": AgentType()},
+        hooks=parts.hooks,
         tickets=parts.tickets,
         workdir=posixpath.normpath(posixpath.join(folder, parts.plan.workdir)),
         doubtful=frozenset(fault.path[:2] for fault in faults),
@@ -191,6 +193,8 @@ def _read_by_key(document: dict[str, Any]) -> tuple[PlanDocument, list[Fault]]:
     faults += found
     agents, found = _read_tables(AgentType, document.get("agents", {}), ("agents",))
     faults += found
+    hooks, found = read_fields(Hooks, document.get("hooks", {}), ("hooks",))
+    faults += found
     tickets, found = _read_tables(Ticket, document.get("tickets", {}), ("tickets",))
     faults += found
     parts = PlanDocument(
@@ -198,13 +202,14 @@ def _read_by_key(document: dict[str, Any]) -> tuple[PlanDocument, list[Fault]]:
         defaults=convert(Ticket, defaults),
         resources=Amounts.parse(resources),
         agents={name: convert(AgentType, table) for name, table in agents.items()},
+        hooks=convert(Hooks, hooks),
         tickets={id_: convert(Ticket, table) for id_, table in _merged(defaults, tickets).items()},
     )
     return parts, faults
 
 
 def _top_level_faults(document: dict[str, Any]) -> Iterator[Fault]:
-    tables = ("plan", "defaults", "resources", "agents", "tickets")
+    tables = ("plan", "defaults", "resources", "agents", "hooks", "tickets")
     hints = Hints(tables)
     unknown = [key for key in document if key not in (*tables, "$schema")]
     for key in unknown:

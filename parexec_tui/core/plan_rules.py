@@ -19,6 +19,7 @@ from parexec_tui.core.plan import (
     ID_PATTERN,
     AgentType,
     Amounts,
+    Hooks,
     Host,
     PlanSettings,
     Ticket,
@@ -49,6 +50,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     tickets: dict[str, Ticket]
     """With the defaults merged in."""
     workdir: str
+    hooks: Hooks = Hooks()
     doubtful: frozenset[Path] = frozenset()
     """The tables, such as `("agents", "builder")`, in which something is wrong: nothing is concluded from them."""
 
@@ -238,6 +240,9 @@ _NUL = "a NUL character cannot be passed to a process"
 def _texts_have_no_nul(draft: Draft) -> Iterator[Fault]:
     if "\0" in draft.settings.workdir:
         yield Fault(("plan", "workdir"), _NUL)
+    for hook in draft.hooks.__struct_fields__:
+        if "\0" in getattr(draft.hooks, hook):
+            yield Fault(("hooks", hook), _NUL)
     for id_, ticket in draft.specs():
         if "\0" in ticket.run or "\0" in ticket.prompt or (ticket.cwd and "\0" in ticket.cwd):
             for key in ("run", "prompt", "cwd"):

@@ -88,4 +88,6 @@ def _plain_default(field: msgspec.structs.FieldInfo) -> Any:
         return msgspec.field(default_factory=dict)
     if field.default is NODEFAULT:
         return msgspec.field()
+    if isinstance(field.default, Size):
+        return int(field.default)
     return float(field.default) if isinstance(field.default, Duration) else field.default
