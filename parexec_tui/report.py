@@ -150,8 +150,6 @@ def _holds(state: SessionState) -> Iterator[HoldFact]:
         yield HoldFact("session", state.session, held.by, held.reason, held.at)
     for type_, by in state.held_types.items():
         yield HoldFact("type", type_, by)
-    for type_, by in state.held_types.items():
-        yield HoldFact("type", type_, by)
     for agent in state.agents.values():
         if agent.held is not None and not agent.stopped:
             yield HoldFact("agent", agent.id, agent.held)

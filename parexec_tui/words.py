@@ -165,6 +165,8 @@ def lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
         case ev.AgentTypeHeld() | ev.AgentTypeReleased():
             word = "held" if isinstance(event, ev.AgentTypeHeld) else "released"
             yield Line(at, word, event.type, _by(event.by))
+        case ev.DrainEnded():
+            yield Line(at, "goes on", "session", f"drains no more {_by(event.by)}".strip())
         case ev.SessionHeld() | ev.SessionDraining() | ev.SessionStopping() | ev.SessionReleased():
             yield _session(event)
         case ev.HostPressed():

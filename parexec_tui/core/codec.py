@@ -29,7 +29,7 @@ def from_builtin(wanted: type, value: object) -> Any:
 
 
 _encoder = msgspec.json.Encoder(enc_hook=to_builtin)
-_event_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+_event_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent, dec_hook=from_builtin)
 _plan_decoder = msgspec.json.Decoder(Plan, dec_hook=from_builtin)
 
 encode = _encoder.encode

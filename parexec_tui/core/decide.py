@@ -1,36 +1,37 @@
 """The rules: what follows from a request or a report, as events.
 
 Pure: it reads the state and returns the events that shall be applied, in order, or a refusal. It changes nothing,
-so a viewer may ask it about its mirror before it asks the engine.
+so a viewer may ask it about its mirror before it asks the engine. What is asked for is answered in `verbs`; here is
+what follows from what happens.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any
 from zlib import crc32
 
 from parexec_tui.core import events as ev
 from parexec_tui.core import requests as rq
+from parexec_tui.core.downstream import skips
 from parexec_tui.core.events import End, Status
-from parexec_tui.core.requests import Refusal
-from parexec_tui.core.scheduler import agents_left, has_room
-from parexec_tui.core.state import LIVE, LOST, OVER, STRIKES, SessionState, TicketState
-from parexec_tui.core.units import format_duration
-
-Decision = list[ev.AnyEvent] | Refusal
+from parexec_tui.core.scheduler import agents_left, has_room, place_of
+from parexec_tui.core.state import OVER, STRIKES, SessionState, TicketState
+from parexec_tui.core.units import format_duration, format_size
+from parexec_tui.core.verbs import decide as decide
+from parexec_tui.core.verbs.answers import Decision as Decision
+from parexec_tui.core.verbs.ending import stop_live
+from parexec_tui.core.verbs.granting import grant as grant
 
 START_TRIES = 3
 """Agents that a ticket which cannot start is tried on before it is the ticket that is believed to be at fault."""
+
+RELIEF = 1.05
+"""How much more than the floor must be free before a disk counts as relieved: it shall not go back and forth."""
 
 MOST_DOUBLINGS = 20
 """Of a retry delay: a million times is far beyond any use, and a float has an end."""
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 """What a shell exits with when it cannot start a command (POSIX, 2.8.2)."""
-
-
-def decide(state: SessionState, asked: rq.AnyRequest, now: float) -> Decision:
-    """Answer a request: the events that grant it, or why not. An empty list means that it is so already."""
-    return _REQUESTS[type(asked)](state, asked, now)
 
 
 def digest(state: SessionState, report: rq.AnyReport, now: float) -> list[ev.AnyEvent]:
@@ -97,6 +98,7 @@ def closing(state: SessionState, now: float) -> list[ev.AnyEvent]:
             failed=counts[Status.failed],
             cancelled=counts[Status.cancelled],
             skipped=counts[Status.skipped],
+            waived=counts[Status.waived],
             quarantined=tuple(agent.id for agent in state.agents.values() if agent.quarantined),
             serialised=state.serialised,
         ),
@@ -113,7 +115,7 @@ def unrunnable(state: SessionState, now: float) -> list[ev.AnyEvent]:
         if ticket.status is not Status.waiting or ticket.missing or ticket.id in gone:
             continue
         if ticket.held is None and not agents_left(state, ticket):
-            skipped = _skips(state, ticket, gone)
+            skipped = skips(state, ticket, gone)
             gone.update(skipped)
             reason = "no agent is left that could run it"
             found.append(ev.TicketUnrunnable(at=now, ticket=ticket.id, reason=reason, skipped=skipped))
@@ -183,9 +185,10 @@ def _ended_on_purpose(state: SessionState, ticket: TicketState, report: _Exit, n
         assert ticket.spec.timeout is not None
         return _failed(state, ticket, report, End.timed_out, f"after {format_duration(ticket.spec.timeout)}", now)
     if ticket.stop_why == "cancelled":
-        skipped = _skips(state, ticket)
+        skipped = skips(state, ticket)
         return [_ended(ticket, report, End.cancelled, Status.cancelled, now, skipped=skipped)]
-    return [_ended(ticket, report, End.stopped, Status.waiting, now)]
+    reason = f"moved to {ticket.pin}" if ticket.stop_why == "reassigned" else ""
+    return [_ended(ticket, report, End.stopped, Status.waiting, now, reason=reason)]
 
 
 def _could_not_start(
@@ -208,6 +211,8 @@ def _could_not_start(
 
 def _has_other_agent(state: SessionState, ticket: TicketState) -> bool:
     """Whether another agent than those it could not start on can run it, now or later."""
+    if place_of(state, ticket) is not None:
+        return False
     if any(has_room(state, type_) for type_ in ticket.types):
         return True
     shunned = {*ticket.shunned, ticket.agent}
@@ -236,10 +241,22 @@ def _on_timeout(state: SessionState, report: rq.TimeoutElapsed, now: float) -> l
 
 
 def _on_backoff_elapsed(state: SessionState, report: rq.BackoffElapsed, now: float) -> list[ev.AnyEvent]:
-    ticket = state.tickets[report.ticket]
-    if ticket.status is not Status.backoff or ticket.retry_at is None or now < ticket.retry_at:
+    ticket = state.tickets.get(report.ticket)
+    if ticket is None or ticket.status is not Status.backoff or ticket.retry_at is None or now < ticket.retry_at:
         return []
     return [ev.BackoffEnded(at=now, ticket=ticket.id)]
+
+
+def _on_disk_measured(state: SessionState, report: rq.DiskMeasured, now: float) -> list[ev.AnyEvent]:
+    floor = state.plan.settings.min_free_disk
+    if report.resource not in state.pressed:
+        if report.free is None or report.free >= floor:
+            return []
+        text = f"{format_size(report.free)} free in {report.folder}, the plan wants {format_size(floor)}"
+        return [ev.HostPressed(at=now, resource=report.resource, text=text)]
+    if report.free is None or report.free >= floor * RELIEF:
+        return [ev.HostRelieved(at=now, resource=report.resource)]
+    return []
 
 
 def _on_agent_rested(state: SessionState, report: rq.AgentRested, now: float) -> list[ev.AnyEvent]:
@@ -258,7 +275,7 @@ def _failed(
         retry_at = now + retry_delay(state, ticket)
         again = _ended(ticket, report, end, Status.backoff, now, reason=reason, charged=True, retry_at=retry_at)
         return [again]
-    skipped = _skips(state, ticket)
+    skipped = skips(state, ticket)
     return [
         _ended(ticket, report, end, Status.failed, now, reason=reason, skipped=skipped),
         *_on_failure(state, ticket, now),
@@ -272,7 +289,7 @@ def _on_failure(state: SessionState, ticket: TicketState, now: float) -> list[ev
         return [ev.SessionHeld(at=now, reason=f"{ticket.id} failed")]
     if policy == "stop" and state.stopping is None:
         stopping: ev.AnyEvent = ev.SessionStopping(at=now, reason=f"{ticket.id} failed")
-        return [stopping, *_stop_live(state, now, besides=ticket)]
+        return [stopping, *stop_live(state, now, besides=ticket)]
     return []
 
 
@@ -286,241 +303,12 @@ def retry_delay(state: SessionState, ticket: TicketState) -> float:
     return ticket.spec.retry_delay * 2.0 ** min(ticket.charged, MOST_DOUBLINGS) * (0.75 + 0.5 * spread)
 
 
-# -- requests --------------------------------------------------------------------------------------------------
-
-
-def _unknown(state: SessionState, tickets: Iterable[str] = (), agents: Iterable[str] = ()) -> Refusal | None:
-    for id_ in tickets:
-        if id_ not in state.tickets:
-            return Refusal(f"there is no ticket {id_}")
-    for id_ in agents:
-        if id_ not in state.agents or state.agents[id_].stopped:
-            return Refusal(f"there is no agent {id_}")
-    return None
-
-
-def _over(state: SessionState, id_: str) -> Refusal:
-    ticket = state.tickets[id_]
-    remedy = f"retry {state.cause(ticket).id}" if ticket.status in LOST else ""
-    return Refusal(f"{id_} is {ticket.status}", remedy)
-
-
-def _hold(state: SessionState, asked: rq.Hold, now: float) -> Decision:
-    if refusal := _unknown(state, asked.tickets, asked.agents):
-        return refusal
-    if not asked.tickets and not asked.agents:
-        return [] if state.held else [ev.SessionHeld(at=now, by=asked.by)]
-    for id_ in asked.tickets:
-        if state.tickets[id_].status in OVER:
-            return _over(state, id_)
-    held: list[ev.AnyEvent] = [
-        ev.TicketHeld(at=now, ticket=id_, by=asked.by)
-        for id_ in dict.fromkeys(asked.tickets)
-        if state.tickets[id_].held is None
-    ]
-    held += [
-        ev.AgentHeld(at=now, agent=id_, by=asked.by)
-        for id_ in dict.fromkeys(asked.agents)
-        if state.agents[id_].held is None
-    ]
-    return held
-
-
-def _release(state: SessionState, asked: rq.Release, now: float) -> Decision:
-    if refusal := _unknown(state, asked.tickets, asked.agents):
-        return refusal
-    if not asked.tickets and not asked.agents:
-        return [ev.SessionReleased(at=now, by=asked.by)] if state.held else []
-    released: list[ev.AnyEvent] = [
-        ev.TicketReleased(at=now, ticket=id_, by=asked.by)
-        for id_ in dict.fromkeys(asked.tickets)
-        if state.tickets[id_].held is not None
-    ]
-    for id_ in dict.fromkeys(asked.agents):
-        agent = state.agents[id_]
-        if agent.held is not None or agent.draining or agent.quarantined:
-            released.append(ev.AgentReleased(at=now, agent=id_, by=asked.by))
-    return released
-
-
-def _drain(state: SessionState, asked: rq.Drain, now: float) -> Decision:
-    if refusal := _unknown(state, agents=asked.agents):
-        return refusal
-    if not asked.agents:
-        if state.draining or state.stopping:
-            return []
-        return [ev.SessionDraining(at=now, by=asked.by, reason=asked.reason)]
-    events: list[ev.AnyEvent] = []
-    for id_ in dict.fromkeys(asked.agents):
-        if not state.agents[id_].draining:
-            events.append(ev.AgentDraining(at=now, agent=id_, by=asked.by))
-            if state.agents[id_].ticket is None:
-                events.append(ev.AgentStopped(at=now, agent=id_, reason="drained"))
-    return events
-
-
-def _named(state: SessionState, ids: Iterable[str]) -> Iterable[TicketState]:
-    """The tickets that a request names, each once."""
-    return map(state.tickets.__getitem__, dict.fromkeys(ids))
-
-
-def _freeze(state: SessionState, asked: rq.Freeze, now: float) -> Decision:
-    if refusal := _unknown(state, asked.tickets):
-        return refusal
-    for id_ in asked.tickets:
-        if state.tickets[id_].status not in (Status.running, Status.frozen):
-            return Refusal(f"{id_} is {state.tickets[id_].status}, only what runs can be frozen", f"hold {id_}")
-    tickets = _named(state, asked.tickets) if asked.tickets else state.live.values()
-    events: list[ev.AnyEvent] = [
-        ev.AttemptFrozen(at=now, ticket=ticket.id, attempt=ticket.attempt, by=asked.by)
-        for ticket in tickets
-        if ticket.status is Status.running
-    ]
-    if not asked.tickets and state.held is None:
-        events.insert(0, ev.SessionHeld(at=now, reason="frozen", by=asked.by))
-    return events
-
-
-def _thaw(state: SessionState, asked: rq.Thaw, now: float) -> Decision:
-    if refusal := _unknown(state, asked.tickets):
-        return refusal
-    for id_ in asked.tickets:
-        if state.tickets[id_].status is not Status.frozen:
-            return Refusal(f"{id_} is {state.tickets[id_].status}, not frozen")
-    tickets = _named(state, asked.tickets) if asked.tickets else state.live.values()
-    events: list[ev.AnyEvent] = [
-        ev.AttemptThawed(at=now, ticket=ticket.id, attempt=ticket.attempt, by=asked.by)
-        for ticket in tickets
-        if ticket.status is Status.frozen
-    ]
-    if not asked.tickets and state.held is not None and state.held.reason == "frozen":
-        events.append(ev.SessionReleased(at=now, by=asked.by))
-    return events
-
-
-def _cancel(state: SessionState, asked: rq.Cancel, now: float) -> Decision:
-    if refusal := _unknown(state, asked.tickets):
-        return refusal
-    events: list[ev.AnyEvent] = []
-    gone: set[str] = set()
-    for id_ in dict.fromkeys(asked.tickets):
-        ticket = state.tickets[id_]
-        if ticket.status in OVER:
-            return _over(state, id_)
-        if id_ in gone:
-            continue
-        if ticket.status is Status.stopping:
-            return Refusal(f"{id_} is being stopped already", "wait for it to end")
-        if ticket.status in LIVE:
-            stop = ev.AttemptStopRequested(at=now, ticket=id_, attempt=ticket.attempt, why="cancelled", by=asked.by)
-            events.append(stop)
-        else:
-            skipped = _skips(state, ticket, gone)
-            gone.update(skipped, (id_,))
-            events.append(ev.TicketCancelled(at=now, ticket=id_, by=asked.by, skipped=skipped))
-    return events
-
-
-def _retry(state: SessionState, asked: rq.Retry, now: float) -> Decision:
-    if refusal := _unknown(state, asked.tickets):
-        return refusal
-    events: list[ev.AnyEvent] = []
-    back: set[str] = set()
-    for id_ in sorted(dict.fromkeys(asked.tickets), key=lambda id_: state.tickets[id_].group):
-        ticket = state.tickets[id_]
-        if id_ in back:
-            continue
-        if ticket.status is Status.skipped:
-            cause = state.cause(ticket)
-            return Refusal(f"{id_} was skipped: {cause.id} is {cause.status}", f"retry {cause.id}")
-        if ticket.status not in LOST:
-            return Refusal(f"{id_} is {ticket.status}, it has not failed")
-        for need in ticket.spec.needs:
-            if state.tickets[need].status in LOST and need not in back:
-                remedy = f"retry {state.cause(state.tickets[need]).id} first"
-                return Refusal(f"{id_} needs {need}, which is {state.tickets[need].status}", remedy)
-        restored = _restores(state, ticket, back)
-        back.update(restored, (id_,))
-        events.append(ev.TicketRetried(at=now, ticket=id_, by=asked.by, restored=restored))
-    return events
-
-
-def _stop(state: SessionState, asked: rq.Stop, now: float) -> Decision:
-    if state.stopping is not None and (state.stopping.now or not asked.now):
-        return []
-    stopping: ev.AnyEvent = ev.SessionStopping(at=now, by=asked.by, reason=asked.reason, now=asked.now)
-    return [stopping, *_stop_live(state, now, by=asked.by, at_once=asked.now)]
-
-
-def _stop_live(
-    state: SessionState, now: float, *, by: str = "", at_once: bool = False, besides: TicketState | None = None
-) -> list[ev.AnyEvent]:
-    return [
-        ev.AttemptStopRequested(at=now, ticket=ticket.id, attempt=ticket.attempt, why="stopped", by=by, now=at_once)
-        for ticket in state.live.values()
-        if ticket is not besides and ticket.status is not Status.stopping
-    ]
-
-
-# -- what an end, or its being taken back, means downstream ----------------------------------------------------
-
-
-def _skips(state: SessionState, ticket: TicketState, gone: Iterable[str] = ()) -> tuple[str, ...]:
-    """The tickets that can no longer run when this one is over without success, nearest first.
-
-    `gone` are tickets that events decided at the same time have taken away already.
-    """
-    seen = {ticket.id, *gone}
-    found: list[str] = []
-    wave = [ticket.id]
-    while wave:
-        after = []
-        for id_ in wave:
-            for dependent in state.dependents(id_):
-                if dependent.id not in seen and dependent.status in (Status.waiting, Status.backoff):
-                    seen.add(dependent.id)
-                    after.append(dependent.id)
-        found.extend(after)
-        wave = after
-    return tuple(found)
-
-
-def _restores(state: SessionState, ticket: TicketState, back: Iterable[str]) -> tuple[str, ...]:
-    """The skipped tickets that may run again when this one is retried: those that no other lost need blocks."""
-    regained = {ticket.id, *back}
-    found: list[str] = []
-    wave: Sequence[str] = [ticket.id]
-    while wave:
-        after = []
-        for id_ in wave:
-            for dependent in state.dependents(id_):
-                if dependent.status is not Status.skipped or dependent.id in regained:
-                    continue
-                lost = (need for need in dependent.spec.needs if state.tickets[need].status in LOST)
-                if all(need in regained for need in lost):
-                    regained.add(dependent.id)
-                    after.append(dependent.id)
-        found.extend(after)
-        wave = after
-    return tuple(found)
-
-
-_REQUESTS: dict[type, Callable[[SessionState, Any, float], Decision]] = {
-    rq.Hold: _hold,
-    rq.Release: _release,
-    rq.Drain: _drain,
-    rq.Freeze: _freeze,
-    rq.Thaw: _thaw,
-    rq.Cancel: _cancel,
-    rq.Retry: _retry,
-    rq.Stop: _stop,
-}
-
 _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = {
     rq.ProcessStarted: _on_process_started,
     rq.ProcessEnded: _on_process_ended,
     rq.ProcessLost: _on_process_lost,
     rq.TimeoutElapsed: _on_timeout,
     rq.BackoffElapsed: _on_backoff_elapsed,
+    rq.DiskMeasured: _on_disk_measured,
     rq.AgentRested: _on_agent_rested,
 }

@@ -2,13 +2,17 @@
 
 The format is a promise: events are kept in the registry and replayed years later. A field may be added with a
 default; a field or a kind is never renamed, retyped or removed. `at` is seconds since the epoch, stamped by the
-engine; `by` says who asked, and is empty where the engine acted on a rule.
+engine; `by` says who asked, and is empty where the engine acted on a rule. What an event is made of (the tickets of a
+plan, requests) is bound by the same promise.
 """
 
 from enum import StrEnum
 from typing import Literal
 
 from msgspec import Struct
+
+from parexec_tui.core.plan import Priority, Ticket
+from parexec_tui.core.requests import AnyRequest
 
 
 class Status(StrEnum):
@@ -23,6 +27,8 @@ class Status(StrEnum):
     failed = "failed"
     cancelled = "cancelled"
     skipped = "skipped"
+    waived = "waived"
+    """A person said that it shall not run, and that what needs it may run without it."""
 
 
 class End(StrEnum):
@@ -41,7 +47,7 @@ class End(StrEnum):
     """The process vanished without an exit record."""
 
 
-StopReason = Literal["timed out", "cancelled", "stopped"]
+StopReason = Literal["timed out", "cancelled", "stopped", "reassigned"]
 
 
 class Event(Struct, frozen=True, kw_only=True, tag_field="kind", tag=None, omit_defaults=True, gc=False):
@@ -107,6 +113,7 @@ class FailuresHandled(Event, frozen=True, tag=_tag):
     quarantined: tuple[str, ...] = ()
     serialised: int = 0
     """Tickets that had to wait for a claim that another held."""
+    waived: int = 0
 
 
 class CompletionValidated(Event, frozen=True, tag=_tag):
@@ -130,6 +137,25 @@ class EngineLeft(Event, frozen=True, tag=_tag):
     reason: str
 
 
+class SessionInterrupted(Event, frozen=True, tag=_tag):
+    """The engine died again and again and is not started any more; until another takes over, none is there."""
+
+    reason: str
+
+
+class HostPressed(Event, frozen=True, tag=_tag):
+    """The host is short of something: nothing new is started until it is relieved."""
+
+    resource: str
+    """What it is short of: `disk of the workdir`, `disk of the state folder`."""
+    text: str
+    """How much there is, and how much the plan wants."""
+
+
+class HostRelieved(Event, frozen=True, tag=_tag):
+    resource: str
+
+
 class SessionHeld(Event, frozen=True, tag=_tag):
     """Nothing new is started until released."""
 
@@ -145,6 +171,12 @@ class SessionDraining(Event, frozen=True, tag=_tag):
     """Nothing new is started; what runs may finish, then the engine leaves."""
 
     reason: str = ""
+    by: str = ""
+
+
+class DrainEnded(Event, frozen=True, tag=_tag):
+    """The session drains no more: what is ready is started again."""
+
     by: str = ""
 
 
@@ -304,11 +336,102 @@ class TicketUnrunnable(Event, frozen=True, tag=_tag):
 
 
 class TicketRetried(Event, frozen=True, tag=_tag):
-    """The ticket will run again, with its retries as at first; `restored` are its dependents that may run again."""
+    """The ticket will run again, with its retries as at first."""
 
     ticket: str
     by: str = ""
     restored: tuple[str, ...] = ()
+    """Tickets that were skipped and may run again."""
+    rerun: tuple[str, ...] = ()
+    """Tickets downstream that have run, and will run again as well."""
+    note: str = ""
+    """Why, or what to mind this time."""
+
+
+class TicketWaived(Event, frozen=True, tag=_tag):
+    """The ticket shall not run, and what needs it may run without it."""
+
+    ticket: str
+    by: str = ""
+    restored: tuple[str, ...] = ()
+    """Tickets that were skipped and may run again."""
+
+
+class TicketRestored(Event, frozen=True, tag=_tag):
+    """That the ticket was cancelled, waived or retried was taken back: it is what it was before."""
+
+    ticket: str
+    then: Status
+    by: str = ""
+    skipped: tuple[str, ...] = ()
+    restored: tuple[str, ...] = ()
+
+
+class TicketPinned(Event, frozen=True, tag=_tag):
+    """Only this agent, or agents of this type, may run the ticket; empty: whoever can."""
+
+    ticket: str
+    agent: str
+    by: str = ""
+
+
+class PriorityChanged(Event, frozen=True, tag=_tag):
+    ticket: str
+    priority: Priority
+    by: str = ""
+
+
+class PlanAmended(Event, frozen=True, tag=_tag):
+    """Tickets were added, changed and dropped, all at once. What is changed or dropped was not running."""
+
+    added: dict[str, Ticket] = {}
+    changed: dict[str, Ticket] = {}
+    """The whole new ticket by id."""
+    dropped: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    """Tickets that can no longer run: they have a lost need now."""
+    restored: tuple[str, ...] = ()
+    """Tickets that were skipped, and have no lost need any more."""
+    by: str = ""
+
+
+class AgentTypeHeld(Event, frozen=True, tag=_tag):
+    """No ticket starts on agents of this type, and none of them is started, until released."""
+
+    type: str
+    by: str = ""
+
+
+class AgentTypeReleased(Event, frozen=True, tag=_tag):
+    type: str
+    by: str = ""
+
+
+class TypeScaled(Event, frozen=True, tag=_tag):
+    """There may be this many agents of the type."""
+
+    type: str
+    most: int | None
+    """None: as many as tickets run at once."""
+    by: str = ""
+
+
+class ParallelChanged(Event, frozen=True, tag=_tag):
+    """This many tickets may run at once."""
+
+    parallel: int
+    by: str = ""
+
+
+class OperatorActed(Event, frozen=True, tag=_tag):
+    """A person asked for something and it was granted; the events that grant it follow."""
+
+    by: str
+    verb: str
+    text: str
+    """What was asked, in words."""
+    inverse: tuple[AnyRequest, ...] = ()
+    """What would take it back; none where nothing can."""
 
 
 AnyEvent = (
@@ -321,9 +444,13 @@ AnyEvent = (
     | CompletionValidated
     | SessionFinished
     | EngineLeft
+    | SessionInterrupted
+    | HostPressed
+    | HostRelieved
     | SessionHeld
     | SessionReleased
     | SessionDraining
+    | DrainEnded
     | SessionStopping
     | AgentStarted
     | AgentHeld
@@ -344,4 +471,14 @@ AnyEvent = (
     | TicketCancelled
     | TicketUnrunnable
     | TicketRetried
+    | TicketWaived
+    | TicketRestored
+    | TicketPinned
+    | PriorityChanged
+    | PlanAmended
+    | AgentTypeHeld
+    | AgentTypeReleased
+    | TypeScaled
+    | ParallelChanged
+    | OperatorActed
 )

@@ -13,6 +13,10 @@ else:
     Graph = nx.DiGraph
 
 
+CycleError = nx.NetworkXUnfeasible
+"""What `groups` raises when tickets wait for each other."""
+
+
 def build(tickets: Mapping[str, Ticket]) -> Graph:
     """The graph of these tickets; needs that are not among them are left out."""
     graph: Graph = nx.DiGraph()
@@ -44,7 +48,10 @@ def _cycle_through(graph: Graph, start: str, component: set[str]) -> list[str]:
 
 
 def groups(graph: Graph) -> list[list[str]]:
-    """Dependency levels: group k holds the tickets whose longest chain of needs has k tickets, in plan order."""
+    """Dependency levels: group k holds the tickets whose longest chain of needs has k tickets, in plan order.
+
+    Raises CycleError if there is no such order.
+    """
     order = {id_: place for place, id_ in enumerate(graph)}
     return [sorted(level, key=order.__getitem__) for level in nx.topological_generations(graph)]
 

@@ -78,6 +78,46 @@ def read_plan(text: str, *, source: str, folder: str, format: Format, host: Host
         )
 
 
+def read_fragment(
+    text: str,
+    *,
+    source: str,
+    format: Format,  # noqa: A002
+    plan: Plan,
+    host: Host | None = None,
+) -> dict[str, Ticket]:
+    """Read tickets that shall join a plan, with `[defaults]` of their own; they may need tickets of the plan.
+
+    Raises PlanErrors with every mistake in the fragment.
+    """
+    with collector_paused():
+        text = text.removeprefix("\ufeff")
+        document = _parse(text, source, format)
+        draft, faults = _draft(document, plan.workdir)
+        faults += [
+            Fault((table,), "a fragment has tickets and defaults only", "edit the plan file, then reload it")
+            for table in ("plan", "agents", "resources", "hooks")
+            if table in document
+        ]
+        faults += [
+            Fault(("tickets", id_), "the plan has a ticket of this id already", "edit it, or choose another id")
+            for id_ in draft.tickets
+            if id_ in plan.tickets
+        ]
+        joined = structs.replace(
+            draft,
+            tickets={**plan.tickets, **draft.tickets},
+            settings=plan.settings,
+            agents=plan.agents,
+            resources=plan.resources,
+            workdir=plan.workdir,
+        )
+        faults += broken_rules(joined, host)
+        if faults:
+            raise PlanErrors(_problems(faults, text, source, format))
+        return draft.tickets
+
+
 def _with_name(settings: PlanSettings, source: str) -> PlanSettings:
     if settings.name:
         return settings

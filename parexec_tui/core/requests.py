@@ -3,58 +3,138 @@
 Both go to `decide`, which answers with events; a request may be met with a `Refusal` instead.
 """
 
+from typing import Any, Literal
+
 from msgspec import Struct
 
+from parexec_tui.core.plan import Priority, Ticket
 
-class Request(Struct, frozen=True, kw_only=True):
-    """A wish. `by` says whose."""
+
+class Request(Struct, frozen=True, kw_only=True, tag_field="verb", tag=str.lower, omit_defaults=True):
+    """A wish. `by` says whose; the engine fills it in from the connection."""
 
     by: str = ""
 
 
-class Hold(Request, frozen=True):
-    """Do not start: these tickets, these agents, or (both empty) anything."""
+class Scope(Request, frozen=True):
+    """What a request is about: these tickets, these agents, these agent types; or (none named) the session."""
 
     tickets: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+
+    @property
+    def is_session(self) -> bool:
+        return not (self.tickets or self.agents or self.types)
 
 
-class Release(Request, frozen=True):
-    """Undo a hold; an agent is also taken out of draining and quarantine."""
+class Hold(Scope, frozen=True):
+    """Do not start. A ticket that runs finishes; it is not tried again until released.
 
-    tickets: tuple[str, ...] = ()
-    agents: tuple[str, ...] = ()
+    Of a type: no ticket starts on its agents, and none of them is started.
+    """
+
+    reason: str = ""
+    """Why the session is held."""
 
 
-class Drain(Request, frozen=True):
-    """Start nothing new, let running finish: on these agents, or (none named) in the session, which then ends."""
+class Release(Scope, frozen=True):
+    """Undo a hold; an agent is also taken out of draining and quarantine, the session out of draining."""
 
-    agents: tuple[str, ...] = ()
+
+class Drain(Scope, frozen=True):
+    """Start nothing new, let running finish. A drained agent then stops; a drained session ends.
+
+    A drained type is held, and its agents are drained; a drained ticket is held.
+    """
+
     reason: str = ""
 
 
-class Freeze(Request, frozen=True):
-    """Stop the processes of these tickets; (none named) of all that run, and hold the session."""
-
-    tickets: tuple[str, ...] = ()
+class Freeze(Scope, frozen=True):
+    """Stop the processes: of these tickets, of what these agents or types run; of all, and hold the session."""
 
 
-class Thaw(Request, frozen=True):
-    """Let frozen tickets go on; (none named) all of them, and release the session."""
-
-    tickets: tuple[str, ...] = ()
+class Thaw(Scope, frozen=True):
+    """Let frozen tickets go on; for the session, release what its freeze held."""
 
 
 class Cancel(Request, frozen=True):
-    """These tickets shall not run, or not go on."""
+    """These tickets shall not run, or not go on. What needs them is skipped."""
+
+    tickets: tuple[str, ...]
+
+
+class Waive(Request, frozen=True):
+    """These tickets shall not run, and what needs them may run without them (the verb `skip`)."""
 
     tickets: tuple[str, ...]
 
 
 class Retry(Request, frozen=True):
-    """Run these tickets again that ended without success."""
+    """Run these tickets again that are over."""
 
     tickets: tuple[str, ...]
+    downstream: bool = False
+    """Run what depends on them again too, where it has run."""
+    run: str | None = None
+    """Another command from now on; for one ticket only."""
+    agent: str | None = None
+    """The agent or agent type that shall run them."""
+    note: str = ""
+
+
+class Restore(Request, frozen=True):
+    """Take back that these tickets were cancelled, waived or retried, if nothing came of it yet: what `undo` asks."""
+
+    tickets: tuple[str, ...]
+    since: Literal["cancelled", "waived", "waiting"]
+    """What became of them by what is taken back. They must still be so."""
+
+
+class Reassign(Request, frozen=True):
+    """Pin these tickets to an agent or agent type; one that runs elsewhere is stopped on purpose and goes there."""
+
+    tickets: tuple[str, ...]
+    agent: str
+    """Empty: whoever can run them may; nothing is stopped for that."""
+
+
+class Prioritise(Request, frozen=True):
+    """Put these tickets in another priority class."""
+
+    tickets: tuple[str, ...]
+    priority: Priority
+
+
+class Scale(Request, frozen=True):
+    """Change how many agents of a type there may be; with no type, how many tickets run at once."""
+
+    most: int | None
+    """None: what the plan says, for a type."""
+    type: str | None = None
+    relative: bool = False
+    """True: `most` is added to what holds now."""
+
+
+class Edit(Request, frozen=True):
+    """Change keys of a ticket that is not running, as they would stand in the plan file."""
+
+    ticket: str
+    changes: dict[str, Any]
+    """None puts a key back to its default."""
+
+
+class Amend(Request, frozen=True):
+    """Change the plan itself: tickets added, changed and dropped, checked as a plan is (the verbs add and reload)."""
+
+    added: dict[str, Ticket] = {}
+    changed: dict[str, Ticket] = {}
+    dropped: tuple[str, ...] = ()
+
+
+class Undo(Request, frozen=True):
+    """Take back the last thing that a person did, where its effect can still be taken back."""
 
 
 class Stop(Request, frozen=True):
@@ -64,7 +144,24 @@ class Stop(Request, frozen=True):
     reason: str = ""
 
 
-AnyRequest = Hold | Release | Drain | Freeze | Thaw | Cancel | Retry | Stop
+AnyRequest = (
+    Hold
+    | Release
+    | Drain
+    | Freeze
+    | Thaw
+    | Cancel
+    | Waive
+    | Retry
+    | Restore
+    | Reassign
+    | Prioritise
+    | Scale
+    | Edit
+    | Amend
+    | Undo
+    | Stop
+)
 
 
 class Refusal(Struct, frozen=True):
@@ -117,10 +214,20 @@ class BackoffElapsed(Struct, frozen=True, gc=False):
     ticket: str
 
 
+class DiskMeasured(Struct, frozen=True, gc=False):
+    """How much is free on one file system that the session needs."""
+
+    resource: str
+    """As in HostPressed."""
+    folder: str
+    free: int | None
+    """Bytes; None: it could not be found out."""
+
+
 class AgentRested(Struct, frozen=True, gc=False):
     """The agent has been idle for so long that its type can do with one less."""
 
     agent: str
 
 
-AnyReport = ProcessStarted | ProcessEnded | ProcessLost | TimeoutElapsed | BackoffElapsed | AgentRested
+AnyReport = ProcessStarted | ProcessEnded | ProcessLost | TimeoutElapsed | BackoffElapsed | DiskMeasured | AgentRested

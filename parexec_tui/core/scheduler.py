@@ -15,7 +15,7 @@ from msgspec import Struct
 from parexec_tui.core import events as ev
 from parexec_tui.core.claims import Conflict, Key
 from parexec_tui.core.events import Status
-from parexec_tui.core.state import AgentState, SessionState, TicketState, Wakes
+from parexec_tui.core.state import DONE, AgentState, SessionState, TicketState, Wakes
 
 LOOKS: int = 2_000
 """Tickets that one dispatch looks at before the engine may see to its processes again."""
@@ -25,7 +25,7 @@ class Blocker(Struct, frozen=True):
     """One reason why a ticket does not run."""
 
     kind: str
-    """needs, status, session, held, backoff, barrier, claim, resource, agent or parallel."""
+    """needs, status, session, host, held, backoff, barrier, claim, resource, agent or parallel."""
     text: str
     """In words that a person can act on."""
     key: Key | None = None
@@ -43,6 +43,8 @@ def session_blocker(state: SessionState) -> Blocker | None:
             by = f" by {event.by}" if event.by else ""
             why = f": {event.reason}" if event.reason else ""
             return Blocker("session", f"session {word}{by}{why}", since=event.at)
+    for pressed in state.pressed.values():
+        return Blocker("host", f"host short of {pressed.resource}: {pressed.text}", since=pressed.at)
     return None
 
 
@@ -52,7 +54,7 @@ def blockers(state: SessionState, ticket: TicketState) -> Iterator[Blocker]:
     The order is fixed: what concerns the ticket first, the machine and the pool last.
     """
     if ticket.status is not Status.waiting and ticket.status is not Status.backoff:
-        yield Blocker("status", _status_text(ticket))
+        yield Blocker("status", _status_text(state, ticket))
         return
     if ticket.missing:
         yield _needs(state, ticket)
@@ -86,16 +88,17 @@ def why(state: SessionState, ticket: TicketState) -> list[Blocker]:
     return found
 
 
-def _status_text(ticket: TicketState) -> str:
+def _status_text(state: SessionState, ticket: TicketState) -> str:
     if ticket.status is Status.skipped:
-        return f"skipped: {ticket.because} did not succeed"
+        cause = state.cause(ticket)
+        return f"skipped: {cause.id} {'was cancelled' if cause.status is Status.cancelled else 'failed'}"
     if ticket.is_live:
         return f"{ticket.status} on {ticket.agent}"
     return f"{ticket.status}: {ticket.reason}" if ticket.reason else str(ticket.status)
 
 
 def _needs(state: SessionState, ticket: TicketState) -> Blocker:
-    waiting_for = [id_ for id_ in ticket.spec.needs if state.tickets[id_].status is not Status.succeeded]
+    waiting_for = [id_ for id_ in ticket.spec.needs if state.tickets[id_].status not in DONE]
     shown = ", ".join(f"{id_} ({state.tickets[id_].status})" for id_ in waiting_for[:3])
     more = f" and {len(waiting_for) - 3} more" if len(waiting_for) > 3 else ""
     return Blocker("needs", f"needs {shown}{more}", holder=waiting_for[0])
@@ -110,26 +113,42 @@ def _claim(ticket: TicketState, conflict: Conflict) -> Blocker:
     return Blocker(kind, conflict.describe(), key, conflict.holder, conflict.since)
 
 
+def place_of(state: SessionState, ticket: TicketState) -> AgentState | None:
+    """The one agent that the ticket is pinned to.
+
+    A pin to an agent that has stopped or is in quarantine holds for its type: the ticket shall not be stranded.
+    """
+    agent = state.agents.get(ticket.pin) if ticket.pin else None
+    return None if agent is None or agent.stopped or agent.quarantined else agent
+
+
 def pick_agent(state: SessionState, ticket: TicketState) -> AgentState | str | None:
     """The agent that would run the ticket: one that can, idle longest; else a type that may start one more."""
+    types = ticket.types
+    if state.held_types:
+        types = tuple(type_ for type_ in types if type_ not in state.held_types)
+    if (place := place_of(state, ticket)) is not None:
+        return place if place.is_available and place.type in types and place.id not in ticket.shunned else None
     best: AgentState | None = None
-    for type_ in ticket.types:
+    for type_ in types:
         for agent in state.available[type_].values():
             if agent.id not in ticket.shunned:
                 if best is None or agent.turn < best.turn:
                     best = agent
                 break
-    return best or next((type_ for type_ in ticket.types if has_room(state, type_)), None)
+    return best or next((type_ for type_ in types if has_room(state, type_)), None)
 
 
 def has_room(state: SessionState, type_: str) -> bool:
     """Whether one more agent of this type may be started."""
-    most = state.plan.agents[type_].max
+    most = state.most[type_]
     return state.pool_size[type_] < (state.parallel if most is None else most)
 
 
 def agents_left(state: SessionState, ticket: TicketState) -> bool:
     """Whether any agent exists or may be started that could run this ticket, now or later."""
+    if (place := place_of(state, ticket)) is not None:
+        return place.id not in ticket.shunned
     return any(has_room(state, agent_type) for agent_type in ticket.types) or any(
         agent.type in ticket.types and agent.id not in ticket.shunned and not (agent.stopped or agent.quarantined)
         for agent in state.agents.values()
@@ -137,14 +156,27 @@ def agents_left(state: SessionState, ticket: TicketState) -> bool:
 
 
 def _agents(state: SessionState, ticket: TicketState) -> Blocker:
-    able = [agent for agent in state.agents.values() if agent.type in ticket.types and not agent.stopped]
-    key = Key("agent " + " ".join(ticket.types), " ".join(ticket.shunned))
+    place = place_of(state, ticket)
+    held = [type_ for type_ in ticket.types if type_ in state.held_types]
+    able = [
+        agent for agent in state.agents.values()
+        if agent.type in ticket.types and not agent.stopped and agent.type not in held and place in (None, agent)
+    ]  # fmt: skip
+    key = Key("agent " + " ".join(ticket.types), " ".join(ticket.shunned) + (f" @{place.id}" if place else ""))
+    types_held = [f"agent type {type_} held{_by(state.held_types[type_])}" for type_ in held]
     if agents_left(state, ticket):
-        text = ", ".join(f"{agent.id} {_occupied(agent)}" for agent in able[:3])
+        if held and not able:
+            return Blocker("agent", ", ".join(types_held), key)
+        text = ", ".join([*types_held, *(f"{agent.id} {_occupied(agent)}" for agent in able[:3])])
         more = f" and {len(able) - 3} more" if len(able) > 3 else ""
-        return Blocker("agent", f"no idle agent: {text}{more}", key)
+        why = "no idle agent" if place is None else "pinned"
+        return Blocker("agent", f"{why}: {text}{more}", key)
     reasons = ", ".join(f"{agent.id} {agent.quarantined or 'could not start it'}" for agent in able[:3])
     return Blocker("agent", f"no agent left that could run it: {reasons}", key)
+
+
+def _by(who: str) -> str:
+    return f" by {who}" if who else ""
 
 
 def _occupied(agent: AgentState) -> str:
@@ -174,7 +206,13 @@ class Dispatcher:
         self._woken: dict[str, Key] = {}
         """ticket: the key it was woken for, until it is looked at"""
         self._looks = 0
-        for ticket in state.tickets.values():
+        self._look_at_all()
+
+    def _look_at_all(self) -> None:
+        """Begin anew: every ready ticket is in the queue, at the rank that it has now."""
+        for index in (self._queue, self._parked, self._amounts, self._crews, self._look, self._woken):
+            index.clear()
+        for ticket in self.state.tickets.values():
             if ticket.status is Status.waiting and not ticket.missing:
                 self._queue.append(self._entry(ticket))
         heapify(self._queue)
@@ -248,6 +286,10 @@ class Dispatcher:
     def _take_wakes(self) -> None:
         wakes = self.state.wakes
         assert wakes is not None
+        if wakes.everything:
+            self.state.wakes = Wakes()
+            self._look_at_all()
+            return
         if wakes.ready:
             for id_ in wakes.ready:
                 self._enqueue(self.state.tickets[id_])

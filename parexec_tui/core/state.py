@@ -7,19 +7,25 @@ be derived (ready, busy, slots, claims held) is an index kept by `apply`, never 
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+from msgspec import structs
 
 from parexec_tui.core import events as ev
 from parexec_tui.core import graph
 from parexec_tui.core.claims import Claims, Holdings, Key
+from parexec_tui.core.collector import collector_paused
 from parexec_tui.core.events import End, Status
-from parexec_tui.core.plan import SHELL_COMMAND, Plan, Ticket, eligible_types
+from parexec_tui.core.graph import Graph
+from parexec_tui.core.plan import SHELL_COMMAND, Host, Plan, Ticket, eligible_types
 
 LIVE: Final = frozenset({Status.running, Status.frozen, Status.stopping})
 """An attempt exists: the ticket has an agent and holds its claims."""
 LOST: Final = frozenset({Status.failed, Status.cancelled, Status.skipped})
 """Over without success: its dependents cannot run."""
-OVER: Final = LOST | {Status.succeeded}
+DONE: Final = frozenset({Status.succeeded, Status.waived})
+"""Over, and what needs it may run."""
+OVER: Final = LOST | DONE
 
 _S = Status
 TRANSITIONS: Final[Mapping[type[ev.Event], Mapping[Status, frozenset[Status]]]] = {
@@ -35,9 +41,20 @@ TRANSITIONS: Final[Mapping[type[ev.Event], Mapping[Status, frozenset[Status]]]] 
     ev.BackoffEnded: {_S.backoff: frozenset({_S.waiting})},
     ev.TicketCancelled: {_S.waiting: frozenset({_S.cancelled}), _S.backoff: frozenset({_S.cancelled})},
     ev.TicketUnrunnable: {_S.waiting: frozenset({_S.failed})},
-    ev.TicketRetried: {_S.failed: frozenset({_S.waiting}), _S.cancelled: frozenset({_S.waiting})},
+    ev.TicketRetried: dict.fromkeys(
+        (_S.failed, _S.cancelled, _S.succeeded, _S.waived, _S.backoff), frozenset({_S.waiting})
+    ),
+    ev.TicketWaived: dict.fromkeys(
+        (_S.waiting, _S.backoff, _S.failed, _S.cancelled, _S.skipped), frozenset({_S.waived})
+    ),
+    ev.TicketRestored: {
+        _S.cancelled: frozenset({_S.waiting, _S.skipped}),
+        _S.waived: frozenset({_S.waiting, _S.failed, _S.cancelled, _S.skipped}),
+        _S.waiting: frozenset({_S.waiting, _S.failed, _S.cancelled, _S.succeeded, _S.waived}),
+    },
 }
-"""Event, then from, then to. Dependents follow: waiting becomes skipped by an end, skipped waiting by a retry."""
+"""Event, then from, then to. Others follow along: waiting becomes skipped by an end, skipped waiting by a retry, and
+what has run downstream of a retry waits again."""
 
 DEFAULT_ESTIMATE: Final = 60.0
 """Seconds a ticket is taken to last when neither the plan nor history tells."""
@@ -50,18 +67,38 @@ STRIKES: Final = 3
 """Attempts that die at start, one after another, before an agent is quarantined."""
 
 
+MOST_ACTIONS: Final = 100
+"""Operator actions that are kept, to be undone."""
+
+
 class IllegalEventError(Exception):
     """An event that cannot follow this state. Our bug: it is raised before anything is changed or written."""
+
+
+class Before(NamedTuple):
+    """What a ticket was before a person cancelled, waived or retried it; gone once an attempt starts."""
+
+    status: Status
+    charged: int
+    shunned: tuple[str, ...]
+    ended: float | None
+    end: End | None
+    code: int | None
+    signal: int | None
+    reason: str
+    because: str
+    note: str
+    before: "Before | None"
 
 
 class TicketState:
     """A ticket and where it stands. What is true of a live attempt only is None or 0 otherwise."""
 
     __slots__ = (
-        "agent", "attempt", "because", "birth", "charged", "claims", "code", "end", "ended", "first_started",
-        "frozen_at", "frozen_for", "group", "held", "id", "lost", "missing", "order", "pid", "ready_at", "reason",
-        "remaining", "retry_at", "serialised", "shunned", "signal", "spec", "started", "status",
-        "stop_why", "types",
+        "agent", "attempt", "because", "before", "birth", "charged", "claims", "code", "end", "ended",
+        "first_started", "frozen_at", "frozen_for", "group", "held", "id", "lost", "missing", "note", "order", "pid",
+        "pin", "ready_at", "reason", "remaining", "retry_at", "serialised", "shunned", "signal", "spec", "started",
+        "status", "stop_why", "types",
     )  # fmt: skip
 
     def __init__(self, id_: str, spec: Ticket, order: int, claims: Claims, types: tuple[str, ...]) -> None:
@@ -77,11 +114,16 @@ class TicketState:
         """Seconds of the longest chain of estimates that starts here."""
         self.status = Status.waiting
         self.missing = len(spec.needs)
-        """Needs that have not succeeded; a ticket is ready at 0."""
+        """Needs that have neither succeeded nor been waived; a ticket is ready at 0."""
         self.lost = 0
         """Needs that are over without success."""
         self.held: str | None = None
         """Who holds it back."""
+        self.pin = ""
+        """The agent or agent type that a person chose for it. See `scheduler.place_of`."""
+        self.note = ""
+        """What a person said when they retried it last."""
+        self.before: Before | None = None
         self.ready_at = 0.0
         self.attempt = 0
         """Number of the current attempt, or of the last one."""
@@ -107,9 +149,24 @@ class TicketState:
         self.signal: int | None = None
         self.reason = ""
         self.because = ""
-        """For a skipped ticket, the ticket whose end was the cause."""
+        """For a skipped ticket, the ticket whose end was the cause. See `SessionState.cause`."""
         self.serialised = False
         """True once it had to wait for a claim."""
+
+    def remember(self) -> None:
+        """Keep what it is now, so that what a person does next can be taken back."""
+        self.before = Before(
+            self.status, self.charged, self.shunned, self.ended, self.end, self.code, self.signal, self.reason,
+            self.because, self.note, self.before,
+        )  # fmt: skip
+
+    def recall(self) -> None:
+        """Be again what was kept, but for the status: that one has followers."""
+        assert self.before is not None
+        (
+            _, self.charged, self.shunned, self.ended, self.end, self.code, self.signal, self.reason,
+            self.because, self.note, self.before,
+        ) = self.before  # fmt: skip
 
     @property
     def is_live(self) -> bool:
@@ -176,27 +233,53 @@ class Wakes:
     freed: list[Key] = field(default_factory=list)
     idle: list[str] = field(default_factory=list)
     """Agent types of which an agent became available."""
+    everything: bool = False
+    """True: the plan was amended, so every rank may be another one."""
 
 
 class SessionState:
     """Everything that is true of a session now. Made from the plan, changed only by `apply`."""
 
+    graph: Graph
+    groups: list[list[str]]
+    """Tickets by dependency level, in plan order."""
+    counts: dict[Status, int]
+    group_left: list[int]
+    """Tickets to account for, by group."""
+    open_group: int
+    """The first group that still has a ticket to account for."""
+
     def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.graph = graph.build(plan.tickets)
-        self.groups = graph.groups(self.graph)
-        self.tickets = self._ticket_states()
-        self.counts = dict.fromkeys(Status, 0) | {Status.waiting: len(self.tickets)}
+        self.plan = structs.replace(plan, tickets=dict(plan.tickets))
+        """As it is now: its tickets change with the requests that edit them."""
+        self._types: dict[object, tuple[str, ...]] = {}
+        """demand: the agent types that meet it"""
+        self.wakes: Wakes | None = None
+        """Set by the dispatcher; a viewer leaves it None."""
+        self.serialised = 0
+        with collector_paused():
+            self.tickets = {
+                id_: TicketState(id_, spec, order, Claims.of(spec, plan.workdir), self._types_of(spec))
+                for order, (id_, spec) in enumerate(plan.tickets.items())
+            }
+            dependencies = graph.build(plan.tickets)
+            self._derive(dependencies, graph.groups(dependencies))
         self.live: dict[str, TicketState] = {}
         self.holdings = Holdings(plan.resources)
-        self.group_left = [len(level) for level in self.groups]
-        self.open_group = 0
-        """The first group that still has a ticket to account for."""
         self.agents: dict[str, AgentState] = {}
         self.available: dict[str, dict[str, AgentState]] = {type_: {} for type_ in plan.agents}
         """type: {agent id: agent}, idle longest first."""
         self.pool_size = dict.fromkeys(plan.agents, 0)
         """type: agents started and not stopped, the quarantined included: a bad host is not replaced for ever."""
+        self.most = {type_: agent_type.max for type_, agent_type in plan.agents.items()}
+        """type: most agents of it; None: as many as tickets run at once."""
+        self.held_types: dict[str, str] = {}
+        """type: who holds it back"""
+        self.past_attempts: dict[str, int] = {}
+        """Of tickets that were dropped: should one come back, its attempts are numbered on."""
+        self.actions: list[ev.OperatorActed] = []
+        """What persons did and has not been undone, newest last."""
+        self.host: Host | None = None
         self.session = ""
         self.parallel = plan.settings.parallel or 1
         self.opened_at = 0.0
@@ -206,43 +289,59 @@ class SessionState:
         self.draining: ev.SessionDraining | None = None
         self.stopping: ev.SessionStopping | None = None
         self.left: ev.EngineLeft | None = None
+        self.interrupted: ev.SessionInterrupted | None = None
+        """There while no engine can be kept alive for the session."""
+        self.pressed: dict[str, ev.HostPressed] = {}
+        """resource: what the host is short of"""
         self.finished_at: float | None = None
         self.boot = ""
         self.engine_pid = 0
         self.retried = 0
-        self.serialised = 0
         self.busy_for = 0.0
-        self.wakes: Wakes | None = None
-        """Set by the dispatcher; a viewer leaves it None."""
         self._turn = 0
-        self._class_step = 1.0 + max((t.remaining for t in self.tickets.values()), default=0.0)
 
-    def _ticket_states(self) -> dict[str, TicketState]:
-        plan = self.plan
-        types: dict[object, tuple[str, ...]] = {}
-        found = {}
-        for order, (id_, spec) in enumerate(plan.tickets.items()):
-            demand = (spec.agent, spec.requires, bool(spec.run), bool(spec.prompt))
-            if demand not in types:
-                types[demand] = eligible_types(plan.agents, spec)
-            found[id_] = TicketState(id_, spec, order, Claims.of(spec, plan.workdir), types[demand])
+    def _types_of(self, spec: Ticket) -> tuple[str, ...]:
+        demand = (spec.agent, spec.requires, bool(spec.run.strip()), bool(spec.prompt.strip()))
+        if demand not in self._types:
+            self._types[demand] = eligible_types(self.plan.agents, spec)
+        return self._types[demand]
+
+    def _derive(self, dependencies: Graph, groups: list[list[str]]) -> None:
+        """Find anew all that follows from which tickets there are, their needs, estimates and statuses: O(plan)."""
+        tickets = self.tickets
+        self.graph = dependencies
+        self.groups = groups
         for group, level in enumerate(self.groups):
             for id_ in level:
-                found[id_].group = group
-        known = sorted(spec.estimate for spec in plan.tickets.values() if spec.estimate is not None)
+                tickets[id_].group = group
+        known = sorted(ticket.spec.estimate for ticket in tickets.values() if ticket.spec.estimate is not None)
         usual = known[len(known) // 2] if known else DEFAULT_ESTIMATE
-        durations = {id_: usual if spec.estimate is None else spec.estimate for id_, spec in plan.tickets.items()}
-        for id_, remaining in graph.remaining_paths(self.graph, self.groups, durations).items():
-            found[id_].remaining = remaining
-        return found
+        durations = {
+            id_: usual if (estimate := ticket.spec.estimate) is None else estimate for id_, ticket in tickets.items()
+        }
+        for id_, remaining in graph.remaining_paths(dependencies, self.groups, durations).items():
+            tickets[id_].remaining = remaining
+        self._class_step = 1.0 + max((ticket.remaining for ticket in tickets.values()), default=0.0)
+        self.counts = dict.fromkeys(Status, 0)
+        self.group_left = [0] * len(self.groups)
+        for order, ticket in enumerate(tickets.values()):
+            ticket.order = order
+            needs = [tickets[need].status for need in ticket.spec.needs]
+            ticket.missing = sum(status not in DONE for status in needs)
+            ticket.lost = sum(status in LOST for status in needs)
+            self.counts[ticket.status] += 1
+            self.group_left[ticket.group] += ticket.status not in OVER
+        self.open_group = next((group for group, left in enumerate(self.group_left) if left), len(self.groups))
 
     # -- questions -------------------------------------------------------------------------------------------
 
     @property
     def status(self) -> str:
-        """running, held, draining, stopping, stopped (left with tickets to run) or finished."""
+        """running, held, draining, stopping, stopped (left with tickets to run), interrupted or finished."""
         if self.finished_at is not None:
             return "finished"
+        if self.interrupted is not None:
+            return "interrupted"
         if self.left is not None:
             return "stopped"
         if self.stopping is not None:
@@ -275,6 +374,29 @@ class SessionState:
         """True when nothing runs and no timer will change that."""
         return not self.live and not self.counts[Status.backoff]
 
+    def blames_ticket(self, ticket: TicketState, agent: AgentState) -> bool:
+        """Whether it says nothing against the agent when the ticket cannot start on it.
+
+        A shell command that cannot start on two agents is a bad command, not two bad agents, and one that cannot
+        start twice on the same agent is still one; so one mistyped ticket cannot quarantine a pool.
+        """
+        tried = bool(ticket.shunned) or ticket.id in agent.strikes
+        return tried and self.plan.agents[agent.type].command == SHELL_COMMAND
+
+    def last_undoable(self) -> ev.OperatorActed | None:
+        """The last thing that a person did and that can be taken back."""
+        return next((action for action in reversed(self.actions) if action.inverse), None)
+
+    def cause(self, ticket: TicketState) -> TicketState:
+        """For a skipped ticket, one that stands in its way: the nearest need that failed or was cancelled.
+
+        `because` tells what was the cause at the time; that one may have been retried since.
+        """
+        while ticket.status is Status.skipped:
+            needs = map(self.tickets.__getitem__, ticket.spec.needs)
+            ticket = next(need for need in needs if need.status in LOST)
+        return ticket
+
     # -- the one door ----------------------------------------------------------------------------------------
 
     def apply(self, event: ev.AnyEvent) -> None:
@@ -282,11 +404,15 @@ class SessionState:
         _APPLY[type(event)](self, event)
         self.now = event.at
 
-    def _ticket(self, event: Any, to: Status) -> TicketState:
-        """The ticket of an event, when the table lets it go there."""
+    def _named(self, event: Any) -> TicketState:
         ticket = self.tickets.get(event.ticket)
         if ticket is None:
             raise IllegalEventError(f"{event!r}: there is no such ticket")
+        return ticket
+
+    def _ticket(self, event: Any, to: Status) -> TicketState:
+        """The ticket of an event, when the table lets it go there."""
+        ticket = self._named(event)
         if to not in TRANSITIONS[type(event)].get(ticket.status, ()):
             raise IllegalEventError(f"{event!r}: {ticket.id} is {ticket.status}, so it cannot become {to}")
         attempt = getattr(event, "attempt", None)
@@ -302,11 +428,12 @@ class SessionState:
 
     def _all(self, ids: tuple[str, ...], *allowed: Status) -> list[TicketState]:
         """The tickets that follow along with another one, all of them in an allowed status."""
-        tickets = [self.tickets[id_] for id_ in ids]
-        for ticket in tickets:
-            if ticket.status not in allowed:
-                raise IllegalEventError(f"{ticket.id} is {ticket.status}, so it cannot follow along")
-        return tickets
+        for id_ in ids:
+            if id_ not in self.tickets:
+                raise IllegalEventError(f"{id_} cannot follow along: there is no such ticket")
+            if (status := self.tickets[id_].status) not in allowed:
+                raise IllegalEventError(f"{id_} is {status}, so it cannot follow along")
+        return [self.tickets[id_] for id_ in ids]
 
     # -- indexes ---------------------------------------------------------------------------------------------
 
@@ -323,7 +450,7 @@ class SessionState:
         if (step := (to in LOST) - (from_ in LOST)) != 0:
             for dependent in self.dependents(ticket.id):
                 dependent.lost += step
-        if (step := (to is Status.succeeded) - (from_ is Status.succeeded)) != 0:
+        if (step := (to in DONE) - (from_ in DONE)) != 0:
             for dependent in self.dependents(ticket.id):
                 dependent.missing -= step
                 if dependent.missing == 0 and dependent.status is Status.waiting:
@@ -343,6 +470,8 @@ class SessionState:
 
     def _account(self, group: int, step: int, at: float) -> None:
         self.group_left[group] -= step
+        if step < 0:
+            self.finished_at = None
         if group < self.open_group:
             self.open_group = group
         while self.open_group < len(self.groups) and self.group_left[self.open_group] == 0:
@@ -372,12 +501,26 @@ class SessionState:
             ticket.retry_at = None
             self._move(ticket, Status.skipped, at)
 
+    def _take_back(self, tickets: list[TicketState], at: float) -> None:
+        """Let skipped tickets wait again."""
+        for ticket in tickets:
+            ticket.because, ticket.ended = "", None
+            self._move(ticket, Status.waiting, at)
+
+    def _run_again(self, ticket: TicketState, note: str, at: float) -> None:
+        ticket.remember()
+        ticket.charged, ticket.shunned, ticket.retry_at, ticket.note = 0, (), None, note
+        self._move(ticket, Status.waiting, at)
+
     # -- one function for each event -------------------------------------------------------------------------
 
     def _on_session_opened(self, event: ev.SessionOpened) -> None:
+        if self.session:
+            raise IllegalEventError(f"{event!r}: the session is open already")
         self.session = event.session
         self.opened_at = event.at
         self.parallel = event.parallel
+        self.host = Host(event.cpus, event.memory)
         self.holdings = Holdings({"cpu": event.cpus, "memory": event.memory, **self.plan.resources})
         for ticket in self.tickets.values():
             if ticket.missing == 0:
@@ -389,7 +532,7 @@ class SessionState:
     def _on_monitoring_started(self, event: ev.MonitoringStarted) -> None:
         self.boot = event.boot
         self.engine_pid = event.pid
-        self.left = self.draining = self.stopping = None
+        self.left = self.interrupted = self.draining = self.stopping = None
 
     def _on_session_finished(self, event: ev.SessionFinished) -> None:
         if self.unfinished:
@@ -400,11 +543,25 @@ class SessionState:
         self.left = event
         self.engine_pid = 0
 
+    def _on_session_interrupted(self, event: ev.SessionInterrupted) -> None:
+        self.interrupted = event
+        self.engine_pid = 0
+
+    def _on_host_pressed(self, event: ev.HostPressed) -> None:
+        self.pressed[event.resource] = event
+
+    def _on_host_relieved(self, event: ev.HostRelieved) -> None:
+        if self.pressed.pop(event.resource, None) is None:
+            raise IllegalEventError(f"{event!r}: the host was not short of it")
+
     def _on_session_held(self, event: ev.SessionHeld) -> None:
         self.held = event
 
     def _on_session_released(self, event: ev.SessionReleased) -> None:  # noqa: ARG002
         self.held = None
+
+    def _on_drain_ended(self, event: ev.DrainEnded) -> None:  # noqa: ARG002
+        self.draining = None
 
     def _on_session_draining(self, event: ev.SessionDraining) -> None:
         self.draining = event
@@ -426,7 +583,9 @@ class SessionState:
 
     def _on_agent_released(self, event: ev.AgentReleased) -> None:
         agent = self._agent(event)
-        agent.held, agent.draining, agent.quarantined, agent.strikes = None, False, "", ()
+        if agent.quarantined:
+            agent.quarantined, agent.strikes = "", ()
+        agent.held, agent.draining = None, False
         self._refresh_agent(agent)
 
     def _on_agent_draining(self, event: ev.AgentDraining) -> None:
@@ -438,6 +597,8 @@ class SessionState:
         agent = self._agent(event)
         agent.quarantined = event.reason
         self._refresh_agent(agent)
+        if self.wakes is not None:
+            self.wakes.idle.append(agent.type)  # what was pinned to it may run on another one now
 
     def _on_agent_stopped(self, event: ev.AgentStopped) -> None:
         agent = self._agent(event)
@@ -450,7 +611,7 @@ class SessionState:
             self.wakes.idle.append(agent.type)  # there is room for another one now
 
     def _on_conflict_found(self, event: ev.ConflictFound) -> None:
-        ticket = self.tickets[event.ticket]
+        ticket = self._named(event)
         self.serialised += not ticket.serialised
         ticket.serialised = True
 
@@ -459,7 +620,10 @@ class SessionState:
         agent = self._agent(event)
         if agent.ticket is not None or ticket.missing or event.attempt <= ticket.attempt:
             raise IllegalEventError(f"{event!r}: the agent is busy, a need is missing, or the attempt is not new")
-        self.holdings.take(ticket.id, ticket.claims, event.at)
+        try:
+            self.holdings.take(ticket.id, ticket.claims, event.at)
+        except RuntimeError as conflict:
+            raise IllegalEventError(f"{event!r}: {conflict}") from None
         agent.ticket = ticket.id
         self._refresh_agent(agent)
         ticket.attempt = event.attempt
@@ -469,6 +633,7 @@ class SessionState:
             ticket.first_started = event.at
         ticket.ended = ticket.end = ticket.code = ticket.signal = ticket.pid = ticket.birth = None
         ticket.frozen_at, ticket.frozen_for, ticket.stop_why, ticket.reason = None, 0.0, None, ""
+        ticket.before = None
         self._move(ticket, Status.running, event.at)
 
     def _on_attempt_spawned(self, event: ev.AttemptSpawned) -> None:
@@ -532,17 +697,13 @@ class SessionState:
         self._refresh_agent(agent)
 
     def _strike(self, ticket: TicketState, agent: AgentState) -> None:
-        """Count a death at start against the agent, unless the ticket is shown to be the cause.
-
-        A shell command that cannot start on two agents is a bad command, not two bad agents; so one mistyped
-        ticket cannot quarantine a pool.
-        """
-        if ticket.shunned and self.plan.agents[agent.type].command == SHELL_COMMAND:
+        """Count a death at start against the agent, unless the ticket is to blame."""
+        if not self.blames_ticket(ticket, agent):
+            agent.strikes = (*agent.strikes, ticket.id)
+        else:
             for id_ in ticket.shunned:
                 other = self.agents[id_]
                 other.strikes = tuple(strike for strike in other.strikes if strike != ticket.id)
-        else:
-            agent.strikes = (*agent.strikes, ticket.id)
 
     def _on_backoff_ended(self, event: ev.BackoffEnded) -> None:
         ticket = self._ticket(event, Status.waiting)
@@ -550,11 +711,14 @@ class SessionState:
         self._move(ticket, Status.waiting, event.at)
 
     def _on_ticket_held(self, event: ev.TicketHeld) -> None:
-        self.tickets[event.ticket].held = event.by
+        self._named(event).held = event.by
 
     def _on_ticket_released(self, event: ev.TicketReleased) -> None:
-        ticket = self.tickets[event.ticket]
+        ticket = self._named(event)
         ticket.held = None
+        self._look_again(ticket)
+
+    def _look_again(self, ticket: TicketState) -> None:
         if ticket.missing == 0 and ticket.status is Status.waiting:
             self._wake(ticket)
 
@@ -568,6 +732,7 @@ class SessionState:
     def _on_ticket_cancelled(self, event: ev.TicketCancelled) -> None:
         ticket = self._ticket(event, Status.cancelled)
         skipped = self._all(event.skipped, Status.waiting, Status.backoff)
+        ticket.remember()
         ticket.reason = f"by {event.by}" if event.by else ""
         self._end_unstarted(ticket, skipped, Status.cancelled, End.cancelled, event.at)
 
@@ -579,13 +744,174 @@ class SessionState:
 
     def _on_ticket_retried(self, event: ev.TicketRetried) -> None:
         ticket = self._ticket(event, Status.waiting)
+        rerun = self._all(event.rerun, Status.succeeded, Status.failed, Status.backoff)
         restored = self._all(event.restored, Status.skipped)
-        ticket.charged, ticket.shunned, ticket.retry_at = 0, (), None
-        self.finished_at = None
-        self._move(ticket, Status.waiting, event.at)
-        for dependent in restored:
-            dependent.because, dependent.ended = "", None
-            self._move(dependent, Status.waiting, event.at)
+        for each in (ticket, *rerun):
+            self._run_again(each, event.note if each is ticket else "", event.at)
+        self._take_back(restored, event.at)
+
+    def _on_ticket_waived(self, event: ev.TicketWaived) -> None:
+        ticket = self._ticket(event, Status.waived)
+        restored = self._all(event.restored, Status.skipped)
+        ticket.remember()
+        ticket.ended, ticket.retry_at, ticket.because = event.at, None, ""
+        ticket.reason = f"by {event.by}" if event.by else ""
+        self._move(ticket, Status.waived, event.at)
+        self._take_back(restored, event.at)
+
+    def _on_ticket_restored(self, event: ev.TicketRestored) -> None:
+        ticket = self._ticket(event, event.then)
+        if ticket.before is None:
+            raise IllegalEventError(f"{event!r}: nothing is known of what {ticket.id} was before")
+        skipped = self._all(event.skipped, Status.waiting, Status.backoff)
+        restored = self._all(event.restored, Status.skipped)
+        ticket.recall()
+        if event.then is Status.skipped and not ticket.because:  # it is only now that a need is lost
+            ticket.because, ticket.ended = self._lost_need(ticket), event.at
+        self._move(ticket, event.then, event.at)
+        self._skip(skipped, ticket.id, event.at)
+        self._take_back(restored, event.at)
+
+    def _lost_need(self, ticket: TicketState) -> str:
+        return next((need for need in ticket.spec.needs if self.tickets[need].status in LOST), "")
+
+    def _on_ticket_pinned(self, event: ev.TicketPinned) -> None:
+        ticket = self._named(event)
+        if event.agent and event.agent not in self.agents and event.agent not in self.available:
+            raise IllegalEventError(f"{event!r}: there is no such agent or agent type")
+        ticket.pin = event.agent
+        ticket.shunned = tuple(agent for agent in ticket.shunned if agent != event.agent)
+        self._find_types(ticket)
+        self._look_again(ticket)
+
+    def _find_types(self, ticket: TicketState) -> None:
+        """Which types may run a ticket: those that can, but where it is pinned, the type of that."""
+        if not ticket.pin:
+            ticket.types = self._types_of(ticket.spec)
+        else:
+            agent = self.agents.get(ticket.pin)
+            ticket.types = (agent.type if agent is not None else ticket.pin,)
+
+    def _on_priority_changed(self, event: ev.PriorityChanged) -> None:
+        ticket = self._named(event)
+        ticket.spec = self.plan.tickets[ticket.id] = structs.replace(ticket.spec, priority=event.priority)
+        self._look_again(ticket)
+
+    def _on_agent_type_held(self, event: ev.AgentTypeHeld) -> None:
+        self._type(event)
+        self.held_types[event.type] = event.by
+
+    def _on_agent_type_released(self, event: ev.AgentTypeReleased) -> None:
+        self._type(event)
+        self.held_types.pop(event.type, None)
+        self._wake_types(event.type)
+
+    def _on_type_scaled(self, event: ev.TypeScaled) -> None:
+        self._type(event)
+        self.most[event.type] = event.most
+        self._wake_types(event.type)
+
+    def _on_parallel_changed(self, event: ev.ParallelChanged) -> None:
+        self.parallel = event.parallel
+        self._wake_types(*self.available)
+
+    def _type(self, event: Any) -> None:
+        if event.type not in self.available:
+            raise IllegalEventError(f"{event!r}: there is no such agent type")
+
+    def _wake_types(self, *types: str) -> None:
+        if self.wakes is not None:
+            self.wakes.idle.extend(types)
+
+    def _on_operator_acted(self, event: ev.OperatorActed) -> None:
+        if event.verb == "undo":
+            if (undone := self.last_undoable()) is not None:
+                self.actions = [action for action in self.actions if action is not undone]
+        else:
+            self.actions = [*self.actions[1 - MOST_ACTIONS :], event]
+
+    # -- the plan itself -------------------------------------------------------------------------------------
+
+    def _on_plan_amended(self, event: ev.PlanAmended) -> None:
+        """Take in other tickets: O(plan), unless what follows from needs and estimates is as it was."""
+        self._check_amendment(event)
+        specs = {id_: spec for id_, spec in self.plan.tickets.items() if id_ not in event.dropped}
+        specs |= {**event.changed, **event.added}
+        shape = None if self._keeps_shape(event) else _shape(event, specs)
+        was_ready = {ticket.id for ticket in self.tickets.values() if ticket.missing == 0}
+        self._replace_tickets(event)
+        self.plan.tickets.clear()
+        self.plan.tickets.update(specs)
+        self._follow(event)
+        if shape is None:
+            for id_ in event.changed:
+                self._look_again(self.tickets[id_])
+            return
+        self._derive(*shape)
+        self.serialised = sum(ticket.serialised for ticket in self.tickets.values())
+        for ticket in self.tickets.values():
+            if ticket.missing == 0 and ticket.id not in was_ready:
+                ticket.ready_at = event.at
+        if self.unfinished:
+            self.finished_at = None
+        if self.wakes is not None:
+            self.wakes.everything = True
+
+    def _keeps_shape(self, event: ev.PlanAmended) -> bool:
+        """Whether graph, groups and paths stay as they are."""
+        return not (event.added or event.dropped) and all(
+            (spec.needs, spec.estimate) == (self.tickets[id_].spec.needs, self.tickets[id_].spec.estimate)
+            for id_, spec in event.changed.items()
+        )
+
+    def _replace_tickets(self, event: ev.PlanAmended) -> None:
+        for id_ in event.dropped:
+            if attempt := self.tickets.pop(id_).attempt:
+                self.past_attempts[id_] = attempt
+        for id_, spec in event.added.items():
+            claims = Claims.of(spec, self.plan.workdir)
+            ticket = self.tickets[id_] = TicketState(id_, spec, 0, claims, self._types_of(spec))
+            ticket.attempt = self.past_attempts.pop(id_, 0)
+        for id_, spec in event.changed.items():
+            ticket = self.tickets[id_]
+            ticket.spec, ticket.claims = spec, Claims.of(spec, self.plan.workdir)
+            self._find_types(ticket)
+
+    def _check_amendment(self, event: ev.PlanAmended) -> None:
+        for id_ in event.added:
+            if id_ in self.tickets:
+                raise IllegalEventError(f"{event!r}: there is a ticket {id_} already")
+        for id_ in (*event.changed, *event.dropped):
+            if id_ not in self.tickets or self.tickets[id_].is_live:
+                raise IllegalEventError(f"{event!r}: there is no ticket {id_}, or it runs")
+        try:
+            for spec in (*event.added.values(), *event.changed.values()):
+                Claims.of(spec, self.plan.workdir)
+        except ValueError as error:
+            raise IllegalEventError(f"{event!r}: {error}") from None
+        self._all(tuple(id_ for id_ in event.skipped if id_ not in event.added), Status.waiting, Status.backoff)
+        self._all(event.restored, Status.skipped)
+
+    def _follow(self, event: ev.PlanAmended) -> None:
+        """Set the statuses that an amendment brings along. The indexes are derived after that."""
+        for id_ in event.skipped:
+            ticket = self.tickets[id_]
+            ticket.because = self._lost_need(ticket)
+            ticket.status, ticket.ended, ticket.retry_at = Status.skipped, event.at, None
+        for id_ in event.restored:
+            ticket = self.tickets[id_]
+            ticket.status, ticket.because, ticket.ended = Status.waiting, "", None
+
+
+def _shape(event: ev.PlanAmended, specs: dict[str, Ticket]) -> tuple[Graph, list[list[str]]]:
+    """The graph and the groups of the plan that an event leads to, if there can be such a plan."""
+    dependencies = graph.build(specs)
+    if sum(len(set(spec.needs)) for spec in specs.values()) != dependencies.number_of_edges():
+        raise IllegalEventError(f"{event!r}: something is needed that is not there")
+    try:
+        return dependencies, graph.groups(dependencies)
+    except graph.CycleError:
+        raise IllegalEventError(f"{event!r}: there is a cycle of needs") from None
 
 
 _APPLY: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
@@ -598,9 +924,13 @@ _APPLY: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.CompletionValidated: SessionState._on_step,
     ev.SessionFinished: SessionState._on_session_finished,
     ev.EngineLeft: SessionState._on_engine_left,
+    ev.SessionInterrupted: SessionState._on_session_interrupted,
+    ev.HostPressed: SessionState._on_host_pressed,
+    ev.HostRelieved: SessionState._on_host_relieved,
     ev.SessionHeld: SessionState._on_session_held,
     ev.SessionReleased: SessionState._on_session_released,
     ev.SessionDraining: SessionState._on_session_draining,
+    ev.DrainEnded: SessionState._on_drain_ended,
     ev.SessionStopping: SessionState._on_session_stopping,
     ev.AgentStarted: SessionState._on_agent_started,
     ev.AgentHeld: SessionState._on_agent_held,
@@ -621,4 +951,14 @@ _APPLY: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.TicketCancelled: SessionState._on_ticket_cancelled,
     ev.TicketUnrunnable: SessionState._on_ticket_unrunnable,
     ev.TicketRetried: SessionState._on_ticket_retried,
+    ev.TicketWaived: SessionState._on_ticket_waived,
+    ev.TicketRestored: SessionState._on_ticket_restored,
+    ev.TicketPinned: SessionState._on_ticket_pinned,
+    ev.PriorityChanged: SessionState._on_priority_changed,
+    ev.PlanAmended: SessionState._on_plan_amended,
+    ev.AgentTypeHeld: SessionState._on_agent_type_held,
+    ev.AgentTypeReleased: SessionState._on_agent_type_released,
+    ev.TypeScaled: SessionState._on_type_scaled,
+    ev.ParallelChanged: SessionState._on_parallel_changed,
+    ev.OperatorActed: SessionState._on_operator_acted,
 }

@@ -1,0 +1,207 @@
+"""What an engine and its clients say to each other: JSON lines over a Unix socket, each line one of these messages.
+
+    client  hello →                          ← welcome  engine
+                                             ← happened, happened, … (if it asked to follow)
+            request →                        ← answer
+            question →                       ← answer
+                                             ← farewell
+
+A client says hello first. An answer carries the `id` of what it answers; to one who follows and has caught up, it
+comes after the events that it led to. A message that cannot be read is answered with `trouble`, and the connection is
+closed; a request or question that can be read but not understood (a verb of a later version) is refused. Lines are at
+most MAX_LINE bytes, newline included.
+"""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Raw, Struct
+
+from parexec_tui.core.requests import AnyRequest
+
+VERSION = 1
+"""Rises when a message changes its meaning. Fields may be added without; unknown ones are ignored."""
+
+MAX_LINE = 64 * 1024
+"""Bytes of one line from a client. What the engine sends may be longer: an event can name many tickets."""
+
+MOST_WAITING = 256
+"""Messages that one client may have sent without waiting for their answers."""
+
+Id = Annotated[int, Meta(ge=0, le=2**53)]
+"""Chosen by the client; what every JSON library can hold."""
+
+Seq = Annotated[int, Meta(ge=0, le=2**53)]
+"""The number of an event, from 1."""
+
+
+About = Literal["status", "report", "why", "select", "scope", "names"]
+"""What can be asked. `select`, `scope`: what words of a person mean, as `Names`; `names`: what begins with a word."""
+
+
+class Message(Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower, omit_defaults=True):
+    """What all messages have in common: a `type`."""
+
+
+class Hello(Message, frozen=True):
+    """The first line of a client."""
+
+    version: int
+    client: str = ""
+    """What it is, for the log: `cli`, `tui`."""
+    by: str = ""
+    """Where the person sits (tty or host); the user is known from the socket."""
+    follow: Seq | None = None
+    """Send every event after this number, then each as it happens; None: none at all."""
+    read_only: bool = False
+
+
+class Request(Message, frozen=True):
+    """A wish. With `dry_run` the answer says what would happen, and nothing does."""
+
+    id: Id
+    request: AnyRequest
+    dry_run: bool = False
+
+
+class Question(Message, frozen=True):
+    """What a client wants to know without folding events itself."""
+
+    id: Id
+    about: About
+    tickets: tuple[str, ...] = ()
+    """For `why`: which tickets; none means every one that waits."""
+    words: tuple[str, ...] = ()
+    """For `select`: ids, patterns and selectors of tickets. For `scope`: those, and names of agents and agent types.
+    For `names`: one, the beginning."""
+
+
+class Welcome(Message, frozen=True):
+    """The first line of an engine."""
+
+    version: int
+    session: str
+    engine_pid: int
+    last: int
+    """The number of the newest event that is remembered."""
+    read_only: bool = False
+
+
+class Happened(Message, frozen=True):
+    """One event, in order, without a gap."""
+
+    seq: int
+    event: Raw
+    """As in the registry; `codec.decode_event` reads it."""
+
+
+class Answer(Message, frozen=True):
+    """The answer to a request or question: one of `events`, `refusal` and `facts`."""
+
+    id: Id
+    events: list[Raw] | None = None
+    """What a request led to (or would lead to, in a dry run); empty if it was so already."""
+    refusal: str | None = None
+    remedy: str = ""
+    """With a refusal: what would make it possible."""
+    facts: Any = None
+    """What was asked for."""
+    preview: tuple[str, ...] = ()
+    """With the events of a dry run: what they would mean, a line each."""
+
+
+class Notice(Message, frozen=True):
+    """Something to tell a person that is no event, and that is not kept."""
+
+    text: str
+
+
+class Farewell(Message, frozen=True):
+    """The engine leaves in good order; nothing follows. A connection that ends without it was lost."""
+
+    reason: str
+
+
+class Trouble(Message, frozen=True):
+    """Why the engine closes this connection."""
+
+    message: str
+
+
+FromClient = Hello | Request | Question
+FromEngine = Welcome | Happened | Answer | Notice | Farewell | Trouble
+
+
+# -- facts -----------------------------------------------------------------------------------------------------
+
+
+class HoldFact(Struct, frozen=True):
+    """One thing that a person, or a rule of the plan, keeps from starting."""
+
+    what: Literal["session", "type", "agent", "ticket"]
+    name: str
+    """Of the agent type, agent or ticket; of the session, its id."""
+    by: str = ""
+    """Who asked; empty: a rule."""
+    reason: str = ""
+    since: float | None = None
+    """Seconds since the epoch; None where it was not remembered."""
+
+
+class AgentFact(Struct, frozen=True):
+    """One agent of the pool."""
+
+    id: str
+    status: str
+    """idle, busy, held, draining, quarantined or stopped."""
+    ticket: str | None = None
+    """What it runs."""
+
+
+class Names(Struct, frozen=True, omit_defaults=True):
+    """Some of the tickets, agents and agent types of a session."""
+
+    tickets: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+
+
+class FailureFact(Struct, frozen=True):
+    """A ticket that ended badly by itself; the skipped follow from it."""
+
+    ticket: str
+    end: str
+    """How: failed, timed out, could not start, cancelled, lost."""
+    reason: str = ""
+
+
+class Eta(Struct, frozen=True):
+    """Seconds until the session is finished: as likely as not within `p50`, nine times in ten within `p90`."""
+
+    p50: float
+    p90: float
+
+
+class StatusReport(Struct, frozen=True):
+    """The facts of the question `status`, and what `parexec status --json` prints."""
+
+    session: str
+    plan: str
+    state: str
+    """running, held, draining, stopping, stopped, finished; or interrupted: its engine died."""
+    engine_pid: int | None
+    """None: no engine."""
+    started: float
+    """Seconds since the epoch."""
+    ended: float | None
+    counts: dict[str, int]
+    """Tickets by status; a status that no ticket has is left out."""
+    groups: int
+    group: int
+    """The first group with tickets that are not over, counted from 1; the number of groups when all are."""
+    eta: Eta | None
+    """None until it can be known: something has to run, and a ticket have an estimate or have succeeded."""
+    holds: list[HoldFact]
+    agents: list[AgentFact]
+    """Those that are not stopped."""
+    failures: list[FailureFact]
+    """The first of them, in plan order; `counts` has all."""

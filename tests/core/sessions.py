@@ -1,0 +1,475 @@
+"""A session without an engine, for tests: plans as text, a clock by hand, and every invariant counted anew.
+
+`plan` reads one line per ticket: its id, a colon, its needs, and fields as `name=value`.
+
+    A:
+    B: A  retries=2 retry_delay=1s locks=db,web uses=gpu:1 writes=out/**
+
+A `Session` with `checks` counts every invariant of the design anew after each event. It does so from the tickets,
+the journal and the plan, never from an index.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from itertools import combinations
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from parexec_tui.core import codec, scheduler
+from parexec_tui.core import events as ev
+from parexec_tui.core import requests as rq
+from parexec_tui.core.claims import Claims, Key
+from parexec_tui.core.decide import closing, decide, digest, grant, opening, unrunnable
+from parexec_tui.core.events import End, Status
+from parexec_tui.core.patterns import overlap
+from parexec_tui.core.plan import AgentType, Amounts, Plan, PlanSettings, Ticket
+from parexec_tui.core.requests import Refusal
+from parexec_tui.core.scheduler import Dispatcher
+from parexec_tui.core.state import DONE, LIVE, LOST, OVER, AgentState, SessionState, TicketState
+
+WORKDIR = "/work/plan"
+OPENED_AT = 1000.0
+MEMORY = 2**33
+
+_LISTS = ("reads", "writes", "locks", "requires")
+
+
+# --- Plans ---
+
+
+def plan(
+    text: str,
+    *,
+    agents: Mapping[str, AgentType] | None = None,
+    resources: Mapping[str, float] | None = None,
+    parallel: int = 4,
+    **settings: Any,
+) -> Plan:
+    tickets = dict(map(_ticket, filter(None, map(str.strip, text.splitlines()))))
+    return Plan(
+        settings=PlanSettings(name="test", parallel=parallel, **settings),
+        tickets=tickets,
+        agents=dict(agents or {"agent": AgentType()}),
+        resources=Amounts(resources or {}),
+        workdir=WORKDIR,
+    )
+
+
+def _ticket(line: str) -> tuple[str, Ticket]:
+    id_, _, words = line.partition(":")
+    needs: list[str] = []
+    fields: dict[str, Any] = {"run": "true"}
+    for word in words.split():
+        name, equals, value = word.partition("=")
+        if not equals:
+            needs.append(word)
+        elif name == "uses":
+            amounts = (amount.split(":") for amount in value.split(","))
+            fields["uses"] = {resource: _number(amount) for resource, amount in amounts}
+        else:
+            fields[name] = value.split(",") if name in _LISTS else value
+    fields["needs"] = needs
+    return id_, msgspec.convert(fields, Ticket, strict=False, dec_hook=codec.from_builtin)
+
+
+def _number(text: str) -> int | float:
+    return int(text) if text.isdigit() else float(text)
+
+
+# --- Sessions ---
+
+
+class Session:
+    """A plan that is executed by hand: the test is the engine, the processes and the clock."""
+
+    def __init__(self, plan: Plan | str, *, checks: bool = True, is_open: bool = True) -> None:
+        self.plan = plan if isinstance(plan, Plan) else _plan(plan)
+        self.checks = checks
+        self.now = OPENED_AT
+        self.journal: list[ev.AnyEvent] = []
+        self.dumps: list[object] = []
+        """What the state was after each event of the journal; kept with `checks` only."""
+        self.state = SessionState(self.plan)
+        if is_open:
+            self.open()
+        self.dispatcher = Dispatcher(self.state)
+
+    def open(self) -> None:
+        self._apply_all(
+            opening(
+                self.state,
+                session="s1",
+                cpus=8,
+                memory=MEMORY,
+                pid=100,
+                boot="boot",
+                version="1",
+                by="ann",
+                now=self.now,
+            )
+        )
+
+    def restart(self) -> None:
+        """A new engine: the state is what the journal says, the dispatcher begins anew."""
+        self.state = replay(self.plan, self.journal)
+        self._check_unchanged()
+        self.dispatcher = Dispatcher(self.state)
+
+    def resume(self) -> None:
+        """Restart after the engine left, so that a drained or stopped session goes on."""
+        self.restart()
+        self.apply(ev.MonitoringStarted(at=self.now, pid=101, boot="boot"))
+
+    # -- what happens --
+
+    def apply(self, event: ev.AnyEvent) -> None:
+        if self.checks and isinstance(event, ev.AttemptStarted):
+            check_start(self.state, event)
+        if self.checks and isinstance(event, ev.AgentStarted) and self.state.engine_pid:
+            check_room(self.state, event.type)
+        self.state.apply(event)
+        self.journal.append(event)
+        if self.checks:
+            check(self.state)
+            if isinstance(event, ev.PlanAmended):
+                check_plan(self.state)
+            self.dumps.append(dump(self.state))
+
+    def _apply_all(self, events: list[ev.AnyEvent]) -> list[ev.AnyEvent]:
+        """Apply what was decided together."""
+        for event in events:
+            self.apply(event)
+        if self.checks:
+            self.check()
+        return events
+
+    def dispatch(self) -> list[str]:
+        """Start what can start; returns the tickets, in order."""
+        before = len(self.journal)
+        while self.dispatcher.dispatch(self.now, self.apply):
+            pass
+        if self.checks:
+            self.check()
+            assert overlooked(self.state) == []
+        return [event.ticket for event in self.journal[before:] if isinstance(event, ev.AttemptStarted)]
+
+    def ask(self, request: rq.AnyRequest) -> Refusal | list[ev.AnyEvent]:
+        """Ask, and do what follows."""
+        return self._answer(decide(self.state, request, self.now))
+
+    def act(self, request: rq.AnyRequest) -> Refusal | list[ev.AnyEvent]:
+        """The same as a person who is remembered, and can take it back."""
+        return self._answer(grant(self.state, request, self.now))
+
+    def _answer(self, decision: Refusal | list[ev.AnyEvent]) -> Refusal | list[ev.AnyEvent]:
+        self._check_unchanged()
+        if isinstance(decision, Refusal):
+            assert decision.reason
+            return decision
+        return self._apply_all(decision)
+
+    def tell(self, report: rq.AnyReport) -> list[ev.AnyEvent]:
+        events = digest(self.state, report, self.now)
+        self._check_unchanged()
+        return self._apply_all(events)
+
+    def _check_unchanged(self) -> None:
+        """To decide changes nothing."""
+        if self.checks:
+            assert dump(self.state) == self.dumps[-1]
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    def end_unrunnable(self) -> list[ev.AnyEvent]:
+        return self._apply_all(unrunnable(self.state, self.now))
+
+    def close(self) -> list[ev.AnyEvent]:
+        return self._apply_all(closing(self.state, self.now))
+
+    # -- what becomes of an attempt --
+
+    def ended(self, id_: str, code: int | None = None, signal: int | None = None, problem: str = "") -> None:
+        attempt = self.state.tickets[id_].attempt
+        self.tell(rq.ProcessEnded(id_, attempt, code=code, signal=signal, problem=problem))
+
+    def succeed(self, *ids: str) -> None:
+        for id_ in ids:
+            self.ended(id_, code=0)
+
+    def fail(self, *ids: str) -> None:
+        for id_ in ids:
+            self.ended(id_, code=1)
+
+    def killed(self, *ids: str) -> None:
+        """The processes did what a stop asked of them."""
+        for id_ in ids:
+            self.ended(id_, signal=15)
+
+    def could_not_start(self, *ids: str) -> None:
+        for id_ in ids:
+            self.ended(id_, code=127)
+
+    def lost(self, id_: str, *, began: bool = True) -> None:
+        self.tell(rq.ProcessLost(id_, self.state.tickets[id_].attempt, reason="no trace of it", began=began))
+
+    def time_out(self, id_: str) -> None:
+        self.tell(rq.TimeoutElapsed(id_, self.state.tickets[id_].attempt))
+
+    def spawned(self, id_: str, pid: int = 4242) -> None:
+        self.tell(rq.ProcessStarted(id_, self.state.tickets[id_].attempt, pid=pid, birth=1.5))
+
+    def back_off(self, id_: str) -> None:
+        """Let the clock run until the ticket may be tried again, and say so."""
+        retry_at = self.state.tickets[id_].retry_at
+        assert retry_at is not None
+        self.now = max(self.now, retry_at)
+        self.tell(rq.BackoffElapsed(id_))
+
+    # -- what is seen --
+
+    def __getitem__(self, id_: str) -> TicketState:
+        return self.state.tickets[id_]
+
+    def status(self, id_: str) -> str:
+        return self.state.tickets[id_].status.value
+
+    def statuses(self) -> dict[str, str]:
+        return {id_: ticket.status.value for id_, ticket in self.state.tickets.items()}
+
+    def live(self) -> list[str]:
+        return list(self.state.live)
+
+    def why(self, id_: str) -> list[str]:
+        return [blocker.text for blocker in scheduler.why(self.state, self.state.tickets[id_])]
+
+    def check(self) -> None:
+        """Everything that holds once all events that belong together are applied."""
+        check(self.state)
+        check_history(self.state, self.journal)
+        for agent in self.state.agents.values():
+            assert agent.stopped or agent.ticket or not agent.draining, f"{agent.id} is drained, but not stopped"
+
+
+def _plan(text: str) -> Plan:
+    return plan(text)
+
+
+def replay(plan: Plan, journal: list[ev.AnyEvent]) -> SessionState:
+    """The state that a journal leads to, once it was written and read again."""
+    state = SessionState(plan)
+    for event in journal:
+        state.apply(codec.decode_event(codec.encode(event)))
+    return state
+
+
+# --- Everything that a state holds, to compare ---
+
+
+def dump(state: SessionState) -> object:
+    """All of a state that `apply` may change, as plain values in the order in which they are kept."""
+    held = {name: value for name, value in vars(state).items() if name not in _NOT_STATE}
+    held |= {
+        "tickets": [_ticket_values(ticket) for ticket in state.tickets.values()],
+        "agents": [_agent_values(agent) for agent in state.agents.values()],
+        "live": list(state.live),
+        "available": {type_: list(agents) for type_, agents in state.available.items()},
+        "holdings": {name: _plain(value) for name, value in vars(state.holdings).items() if value},
+    }
+    return {name: value.copy() if isinstance(value, dict | list) else value for name, value in held.items()}
+
+
+_NOT_STATE = ("plan", "graph", "wakes", "_types")
+_ticket_values = attrgetter(*TicketState.__slots__)
+_agent_values = attrgetter(*AgentState.__slots__)
+
+
+def lasting(state: SessionState) -> dict[str, object]:
+    """All of a state that an undo must bring back: without clocks, places in a line, and why something waited."""
+    held, draining = state.held, state.draining
+    return {
+        "tickets": {id_: _lasting_ticket(ticket) for id_, ticket in state.tickets.items()},
+        "agents": {id_: _lasting_agent(agent) for id_, agent in state.agents.items()},
+        "available": {type_: set(line) for type_, line in state.available.items()},
+        "plan": state.plan,
+        "groups": [set(group) for group in state.groups],
+        "held": held and (held.by, held.reason),
+        "draining": draining and draining.reason,
+        **{name: vars(state)[name] for name in _LASTING},
+    }
+
+
+_LASTING = (
+    "counts", "group_left", "open_group", "pool_size", "most", "held_types", "past_attempts", "actions", "parallel",
+    "retried", "_class_step",
+)  # fmt: skip
+_PASSING = ("ready_at", "ended", "retry_at", "frozen_at", "frozen_for", "order", "because", "serialised", "shunned")
+_lasting_ticket = attrgetter(*(name for name in TicketState.__slots__ if name not in _PASSING))
+_lasting_agent = attrgetter(*(name for name in AgentState.__slots__ if name not in ("turn", "idle_since")))
+
+
+def _plain(value: object) -> object:
+    """What holdings are made of: numbers, and tables of them, of claims and of held paths."""
+    if isinstance(value, dict):
+        return [(key, _plain(inner)) for key, inner in value.items()]
+    return list(value.holders.items()) if hasattr(value, "holders") else value
+
+
+# --- Invariants ---
+
+
+def overlooked(state: SessionState) -> list[str]:
+    """Tickets that nothing blocks and that yet do not run; after a dispatch there are none."""
+    if len(state.live) >= state.parallel:
+        return []
+    return [ticket.id for ticket in state.tickets.values() if not scheduler.why(state, ticket)]
+
+
+def check_start(state: SessionState, event: ev.AttemptStarted) -> None:
+    """Before an attempt starts: nothing that could start as well has a better rank."""
+    tickets = state.tickets.values()
+    could = [ticket for ticket in tickets if next(scheduler.blockers(state, ticket), None) is None]
+    assert event.ticket == min(could, key=state.rank).id
+    assert len([ticket for ticket in tickets if ticket.status in LIVE]) < state.parallel
+    if state.plan.settings.barrier:
+        group = state.tickets[event.ticket].group
+        assert all(ticket.status in OVER for ticket in tickets if ticket.group < group)
+    assert (state.held, state.draining, state.stopping) == (None, None, None)
+    ticket, agent = state.tickets[event.ticket], state.agents[event.agent]
+    assert event.agent not in ticket.shunned
+    assert {state.tickets[need].status for need in ticket.spec.needs} <= {Status.succeeded, Status.waived}
+    assert agent.type not in state.held_types
+    place = state.agents.get(ticket.pin)
+    if ticket.pin and (place is None or not (place.stopped or place.quarantined)):
+        assert ticket.pin in (agent.id, agent.type)
+
+
+def check_room(state: SessionState, type_: str) -> None:
+    """Before an agent starts: there are fewer of its type than there may be."""
+    up = [agent for agent in state.agents.values() if agent.type == type_ and not agent.stopped]
+    assert len(up) < (state.most[type_] or state.parallel)
+
+
+def check_plan(state: SessionState) -> None:
+    """After the plan was amended: what follows from it is as in a session that began with it."""
+    new = SessionState(state.plan)
+    assert list(state.tickets) == list(new.tickets) == list(state.plan.tickets)
+    assert state.groups == new.groups
+    assert set(state.graph.edges) == set(new.graph.edges)
+    for id_, ticket in state.tickets.items():
+        planned = new.tickets[id_]
+        assert (ticket.spec, ticket.claims, ticket.order) == (planned.spec, planned.claims, planned.order)
+        assert (ticket.group, ticket.remaining) == (planned.group, planned.remaining)
+        assert ticket.pin or ticket.types == planned.types
+
+
+def check(state: SessionState) -> None:
+    """The invariants of DESIGN.md section 4, and every index against a naive recount."""
+    _check_needs(state)
+    _check_counts(state)
+    _check_agents(state)
+    _check_claims(state)
+
+
+def _check_needs(state: SessionState) -> None:
+    for ticket in state.tickets.values():
+        needs = [state.tickets[need].status for need in ticket.spec.needs]
+        lost = sum(status in LOST for status in needs)
+        assert ticket.missing == sum(status not in DONE for status in needs)
+        assert ticket.lost == lost
+        if ticket.status in (Status.waiting, Status.backoff):
+            assert not lost, f"{ticket.id} waits, and has a lost need"
+        if ticket.status is Status.skipped:
+            assert lost, f"{ticket.id} is skipped, and has no lost need"
+            assert ticket.because
+        if ticket.status in LIVE:
+            assert ticket.missing == 0, f"{ticket.id} is {ticket.status}, and a need is missing"
+        assert (ticket.status is Status.backoff) == (ticket.retry_at is not None)
+        assert (ticket.status is Status.frozen) == (ticket.frozen_at is not None)
+        assert (ticket.status is Status.stopping) == (ticket.stop_why is not None)
+
+
+def _check_counts(state: SessionState) -> None:
+    tickets = state.tickets.values()
+    assert state.counts == {status: sum(ticket.status is status for ticket in tickets) for status in Status}
+    assert state.unfinished == sum(ticket.status not in OVER for ticket in tickets)
+    left = [sum(state.tickets[id_].status not in OVER for id_ in group) for group in state.groups]
+    assert state.group_left == left
+    assert state.open_group == next((group for group, count in enumerate(left) if count), len(left))
+    live = {ticket.id for ticket in tickets if ticket.status in LIVE}
+    assert state.live.keys() == live
+    assert state.serialised == sum(ticket.serialised for ticket in tickets)
+
+
+def _check_agents(state: SessionState) -> None:
+    agents = state.agents.values()
+    runs = {agent.ticket: agent.id for agent in agents if agent.ticket is not None}
+    assert len(runs) == sum(agent.ticket is not None for agent in agents), "a ticket has two agents"
+    assert runs == {ticket.id: ticket.agent for ticket in state.tickets.values() if ticket.status in LIVE}
+    for type_ in state.plan.agents:
+        up = [agent for agent in agents if agent.type == type_ and not agent.stopped]
+        assert state.pool_size[type_] == len(up)
+        free = [
+            agent
+            for agent in up
+            if agent.ticket is None and agent.held is None and not agent.draining and not agent.quarantined
+        ]
+        assert list(state.available[type_]) == [agent.id for agent in sorted(free, key=lambda agent: agent.turn)]
+
+
+def _check_claims(state: SessionState) -> None:
+    holders = {ticket.id: ticket.claims for ticket in state.tickets.values() if ticket.status in LIVE}
+    for (one, claims), (other, others) in combinations(holders.items(), 2):
+        assert not _clash(claims, others), f"{one} and {other} run together, against their claims"
+    wanted = {lock for ticket in state.tickets.values() for lock in ticket.claims.locks}
+    for lock in wanted:
+        held = tuple(id_ for id_, claims in holders.items() if lock in claims.locks)
+        assert state.holdings.holders(Key("lock", lock)) == held
+    for name, capacity in state.plan.resources.items():
+        used = sum(claims.uses.get(name, 0.0) for claims in holders.values())
+        assert used <= capacity + 1e-6
+        assert abs(state.holdings.free(name) - (capacity - used)) < 1e-6
+
+
+def _clash(one: Claims, other: Claims) -> bool:
+    return bool(
+        set(one.locks) & set(other.locks)
+        or any(overlap(a, b) for a in one.writes for b in (*other.writes, *other.reads))
+        or any(overlap(a, b) for a in one.reads for b in other.writes)
+    )
+
+
+def check_history(state: SessionState, journal: list[ev.AnyEvent]) -> None:
+    """What the state says of the past, against the journal itself."""
+    ends = [event for event in journal if isinstance(event, ev.AttemptEnded)]
+    charged = Counter(event.ticket for event in ends if event.charged)
+    starts = Counter(event.ticket for event in journal if isinstance(event, ev.AttemptStarted))
+    assert state.retried == sum(end.then is Status.backoff for end in ends)
+    for ticket in state.tickets.values():
+        assert ticket.attempt == starts[ticket.id]
+        assert ticket.charged <= charged[ticket.id]
+        if ticket.status is Status.succeeded:
+            assert [end.end for end in ends if end.ticket == ticket.id][-1] is End.succeeded
+    assert sum(agent.done for agent in state.agents.values()) == sum(end.end is End.succeeded for end in ends)
+    assert abs(state.busy_for - _worked(journal)) < 1e-3
+
+
+def _worked(journal: list[ev.AnyEvent]) -> float:
+    """Seconds that ended attempts ran, without their freezes, told from the journal alone."""
+    since: dict[str, float | None] = {}
+    ran: dict[str, float] = {}
+    total = 0.0
+    for event in journal:
+        if isinstance(event, ev.AttemptStarted | ev.AttemptThawed):
+            since[event.ticket] = event.at
+        elif isinstance(event, ev.AttemptFrozen | ev.AttemptEnded):
+            begun = since[event.ticket]
+            ran[event.ticket] = ran.get(event.ticket, 0.0) + (event.at - begun if begun is not None else 0.0)
+            since[event.ticket] = None
+            if isinstance(event, ev.AttemptEnded):
+                total += ran.pop(event.ticket)
+        elif isinstance(event, ev.AttemptStopRequested) and since[event.ticket] is None:
+            since[event.ticket] = event.at
+    return total
