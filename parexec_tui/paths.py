@@ -1,11 +1,20 @@
 """Where things live: the state folder of the XDG Base Directory spec, and a folder for each session in it."""
 
 import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec import Struct
 
 STATE_HOME = "XDG_STATE_HOME"
+RUNTIME_DIR = "XDG_RUNTIME_DIR"
+
+LONGEST_SOCKET = 100
+"""Bytes of the path of a Unix socket: the kernel takes 103 on some systems, 107 on others."""
+
+SHORT_PLACE = Path("/tmp")
+"""Where the folder of sockets is whose path would be too long anywhere else."""
 
 
 class SessionFolder(Struct, frozen=True):
@@ -24,8 +33,18 @@ class SessionFolder(Struct, frozen=True):
         return self.path / "lock"
 
     @property
+    def guardian_lock(self) -> Path:
+        """The file whose flock says that a guardian would start the next engine."""
+        return self.path / "guardian"
+
+    @property
     def engine_log(self) -> Path:
         return self.path / "engine.log"
+
+    @property
+    def socket_note(self) -> Path:
+        """The file in which the engine says where its socket is. See `note_socket`."""
+        return self.path / "socket"
 
     def create(self) -> None:
         """Make the folders, for their owner only. Raises OSError."""
@@ -60,3 +79,80 @@ def create_private(folder: Path) -> None:
     if not folder.is_dir():
         create_private(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
+
+
+# -- sockets ---------------------------------------------------------------------------------------------------
+
+
+def socket_file(session: str) -> Path:
+    """Where a new engine of this session puts its socket: the first of `socket_files`."""
+    return next(socket_files(session))
+
+
+def socket_files(session: str) -> Iterator[Path]:
+    """Where the socket of a session may be, best first; the folder of each exists, for its owner only.
+
+    In the user's runtime folder, as that is where sockets belong and it is never on a network; else in the session's
+    folder; else, for paths that are too long, in a folder of ours in /tmp. Sessions of other registries may have the
+    same id, so outside its own folder a socket has a digest in its name. Raises OSError.
+    """
+    from hashlib import blake2b  # loads OpenSSL: clients, which only read the note, shall not wait for it
+
+    folder = session_folder(session)
+    digest = blake2b(bytes(folder.path), digest_size=6).hexdigest()
+    runtime = Path(os.environ.get(RUNTIME_DIR, ""))
+    if runtime.is_absolute() and is_private(runtime) and _claimed(runtime / "parexec"):
+        named = runtime / "parexec" / f"{session}-{digest}.sock"
+        if _fits(named):
+            yield named
+    if _fits(inside := folder.path / "engine.sock"):
+        folder.create()
+        yield inside
+    short = SHORT_PLACE / f"parexec-{os.getuid()}"
+    if not _claimed(short):
+        raise PermissionError(
+            f"{short} belongs to somebody else or is open to others: remove it, or set {RUNTIME_DIR}"
+        )
+    yield short / f"{digest}.sock"
+
+
+def note_socket(session: str, socket: Path) -> None:
+    """Write down where the socket of this session is. Raises OSError.
+
+    Whoever connects reads this instead of working it out: cron and a login shell have different runtime folders.
+    """
+    note = session_folder(session).socket_note
+    new = note.with_name("socket.new")
+    new.write_bytes(bytes(socket) + b"\n")
+    new.replace(note)
+
+
+def noted_socket(session: str) -> Path | None:
+    """Where the engine of this session says its socket is; None if none ever said so."""
+    try:
+        text = session_folder(session).socket_note.read_bytes()
+    except OSError:
+        return None
+    return Path(os.fsdecode(text.rstrip(b"\n")))
+
+
+def is_private(folder: Path) -> bool:
+    """Whether it is a folder of ours that nobody else can look into."""
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+
+
+def _claimed(folder: Path) -> bool:
+    """Make the folder if it is missing. False if it is not ours alone, or cannot be made."""
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError:
+        return False
+    return is_private(folder)
+
+
+def _fits(path: Path) -> bool:
+    return len(bytes(path)) <= LONGEST_SOCKET

@@ -17,7 +17,7 @@ from msgspec import Struct
 from parexec_tui.core import requests as rq
 from parexec_tui.engine import process
 from parexec_tui.engine.process import Identity, Launch
-from parexec_tui.engine.watch import Exit, open_watch
+from parexec_tui.engine.watch import Exit, Watch, open_watch
 
 _POLL = 0.02
 """Seconds between two looks at a process group whose leader is gone: nothing tells us when the rest is."""
@@ -27,7 +27,13 @@ _SWEEP_SHARE = 100
 """A sweep looks at every process of the host, so it may take a hundredth of the time at most."""
 
 _STRAY_GRACE = 2.0
-"""Seconds that a process which escaped its group has between TERM and KILL."""
+"""Seconds that a process which its command left behind has between TERM and KILL."""
+
+_DEAF = 0.05
+"""Seconds from its start in which an attempt may miss a TERM: its shell has set its trap, and has not yet forked."""
+
+_GIVE_UP = 5.0
+"""Seconds after which a process that outlives KILL is taken to be stuck in the kernel."""
 
 
 class Runner(Protocol):
@@ -51,20 +57,26 @@ class _Live(Struct, gc=False):
     """Of its shell, which leads its process group. It cannot become another's before we know that it ended."""
     record: str
     mark: str
-    hurry: trio.Event | None = None
-    """There once the attempt is being stopped; set: without further grace."""
-    gone: trio.Event | None = None
-    """There once the attempt is being stopped; set: its leader has ended."""
+    since: float
+    """When we took charge of it, in trio's time."""
+    frozen: bool = False
     exit: Exit | None = None
+    """There once its shell has ended."""
+    gone: trio.Event | None = None
+    """There once the attempt is being ended; set: its shell has ended."""
+    patience: trio.CancelScope | None = None
+    """There once the attempt is being ended; over: its processes have no more grace."""
 
 
 class ProcessRunner:
     """Runs attempts as real processes."""
 
-    def __init__(self, nursery: trio.Nursery, session: str) -> None:
+    def __init__(self, nursery: trio.Nursery, place: str, watch: Watch[tuple[str, int]] | None = None) -> None:
+        process.keep_descriptors()
         self._nursery = nursery
-        self._session = session
-        self._watch = open_watch()
+        self._place = place
+        """See `process.place_of`."""
+        self._watch = watch or open_watch()
         self._live: dict[tuple[str, int], _Live] = {}
         self._reports: deque[rq.AnyReport] = deque()
         self._unswept = False
@@ -98,11 +110,11 @@ class ProcessRunner:
     def _add(self, ticket: str, attempt: int, pid: int, record: str) -> None:
         mark = self.mark(ticket, attempt)
         self._watch.add((ticket, attempt), pid)
-        self._live[ticket, attempt] = _Live(ticket, attempt, pid, record, mark)
+        self._live[ticket, attempt] = _Live(ticket, attempt, pid, record, mark, trio.current_time())
 
     def mark(self, ticket: str, attempt: int) -> str:
         """What every process of this attempt carries in its environment."""
-        return process.mark_of(self._session, ticket, attempt)
+        return process.mark_of(self._place, ticket, attempt)
 
     def stop(self, ticket: str, attempt: int, grace: float) -> None:
         """End an attempt: TERM to its group, `grace` seconds, KILL, and a sweep for what escaped.
@@ -112,23 +124,23 @@ class ProcessRunner:
         live = self._live.get((ticket, attempt))
         if live is None:
             return
-        if live.hurry is None:
-            live.hurry, live.gone = trio.Event(), trio.Event()
-            self._nursery.start_soon(self._stop, live, live.hurry, live.gone, grace)
+        if live.patience is None:
+            self._end(live, grace)
         elif grace <= 0:
-            live.hurry.set()
+            live.patience.cancel()
 
     def freeze(self, ticket: str, attempt: int) -> None:
         """SIGSTOP every process of the attempt, also those that left its group."""
-        self._signal_all((ticket, attempt), signal.SIGSTOP)
+        if (live := self._live.get((ticket, attempt))) is not None:
+            live.frozen = True
+            self._signal_all(live, signal.SIGSTOP)
 
     def thaw(self, ticket: str, attempt: int) -> None:
-        self._signal_all((ticket, attempt), signal.SIGCONT)
+        if (live := self._live.get((ticket, attempt))) is not None:
+            live.frozen = False
+            self._signal_all(live, signal.SIGCONT)
 
-    def _signal_all(self, name: tuple[str, int], sig: int) -> None:
-        live = self._live.get(name)
-        if live is None:
-            return
+    def _signal_all(self, live: _Live, sig: int) -> None:
         process.signal_group(live.pid, sig)
         for identity, _ in process.marked_processes([live.mark]).values():
             process.signal_process(identity, sig)
@@ -158,11 +170,11 @@ class ProcessRunner:
     def _on_exit(self, live: _Live, ended: Exit) -> None:
         live.exit = ended
         self._unswept = True
-        if live.hurry is not None and live.gone is not None:
-            live.hurry.set()
+        if live.gone is not None:
             live.gone.set()
         elif process.group_lives(ended.pid):
-            self._nursery.start_soon(self._clear_group, live)
+            # The command ended and left processes in its group: the attempt is over when they are gone.
+            self._end(live, _STRAY_GRACE)
         else:
             self._tell(live)
 
@@ -172,49 +184,44 @@ class ProcessRunner:
         self._reports.append(report_of(live.ticket, live.attempt, live.exit, live.record))
         self._watch.wake()
 
-    async def _clear_group(self, live: _Live) -> None:
-        """The command ended and left processes in its group: the attempt is over when they are gone."""
-        process.signal_group(live.pid, signal.SIGTERM)
-        await self._until_group_is_gone(live, _STRAY_GRACE)
-        self._tell(live)
+    def _end(self, live: _Live, grace: float) -> None:
+        live.gone, live.patience = trio.Event(), trio.CancelScope(deadline=trio.current_time() + grace)
+        if live.exit is not None:
+            live.gone.set()
+        self._nursery.start_soon(self._until_it_ended, live, live.gone, live.patience)
 
-    async def _stop(self, live: _Live, hurry: trio.Event, gone: trio.Event, grace: float) -> None:
-        if grace > 0:
+    async def _until_it_ended(self, live: _Live, gone: trio.Event, patience: trio.CancelScope) -> None:
+        with patience:
+            await trio.sleep_until(live.since + _DEAF)
             process.signal_group(live.pid, signal.SIGTERM)
-            process.signal_group(live.pid, signal.SIGCONT)  # TERM waits for a frozen process to go on
-            with trio.move_on_after(grace):
-                await hurry.wait()
-        if live.exit is None:
-            self._kill(live)
+            if live.frozen:  # TERM waits for a frozen process to go on
+                self._signal_all(live, signal.SIGCONT)
+            # The grace is for the whole group: the shell is gone at once, but its command may have to clean up.
             await gone.wait()
-        await self._until_group_is_gone(live, 0.0)
+            while process.group_lives(live.pid):  # noqa: ASYNC110 - nothing tells us when it does not
+                await trio.sleep(_POLL)
+        if patience.cancelled_caught:
+            self._signal_all(live, signal.SIGKILL)
+            await gone.wait()
+            await self._until_group_is_gone(live.pid)
         await self._until_strays_are_gone([live.mark])
         self._tell(live)
 
-    def _kill(self, live: _Live) -> None:
-        process.signal_group(live.pid, signal.SIGKILL)
-        for identity, _ in process.marked_processes([live.mark]).values():
-            process.signal_process(identity, signal.SIGKILL)
-
-    async def _until_group_is_gone(self, live: _Live, grace: float) -> None:
-        pid = live.pid
-        kill_at = trio.current_time() + grace
-        give_up_at = kill_at + 5.0  # what outlives KILL for so long is stuck in the kernel
-        while process.group_lives(pid) and trio.current_time() < give_up_at:
-            if trio.current_time() >= kill_at:
-                process.signal_group(pid, signal.SIGKILL)
-            await trio.sleep(_POLL)
+    async def _until_group_is_gone(self, leader: int) -> None:
+        with trio.move_on_after(_GIVE_UP):
+            while process.group_lives(leader):
+                process.signal_group(leader, signal.SIGKILL)
+                await trio.sleep(_POLL)
 
     async def _until_strays_are_gone(self, marks: list[str]) -> None:
         """End processes that carry these marks, wherever they are: TERM first, then KILL."""
         kill_at = trio.current_time() + _STRAY_GRACE
-        sig = signal.SIGTERM
-        while strays := await trio.to_thread.run_sync(process.marked_processes, marks):
-            for identity, _ in strays.values():
-                process.signal_process(identity, sig)
-            await trio.sleep(_POLL)
-            if trio.current_time() >= kill_at:
-                sig = signal.SIGKILL
+        with trio.move_on_after(_STRAY_GRACE + _GIVE_UP):
+            while strays := await trio.to_thread.run_sync(process.marked_processes, marks):
+                sig = signal.SIGTERM if trio.current_time() < kill_at else signal.SIGKILL
+                for identity, _ in strays.values():
+                    process.signal_process(identity, sig)
+                await trio.sleep(_POLL)
 
     # -- strays ----------------------------------------------------------------------------------------------
 
@@ -230,7 +237,7 @@ class ProcessRunner:
 
     async def end_strays(self) -> int:
         """End what attempts that are over left behind outside their process groups; returns how many there were."""
-        marked = await trio.to_thread.run_sync(lambda: process.marked_processes(session=self._session))
+        marked = await trio.to_thread.run_sync(lambda: process.marked_processes(place=self._place))
         living = {live.mark for live in self._live.values()}
         strays = [mark for _, mark in marked.values() if mark not in living]
         if strays:

@@ -38,6 +38,11 @@ Outcome = Literal["finished", "held", "drained", "stopped", "blocked"]
 
 Tell = Callable[[SessionState, Sequence[ev.AnyEvent]], None]
 
+Decision = list[ev.AnyEvent] | rq.Refusal
+
+Publish = Callable[[int, Sequence[bytes]], None]
+"""Takes the number of the first event, and the events encoded."""
+
 
 class Clock:
     """Seconds since the epoch that never jump: read once, then counted by trio's clock."""
@@ -47,6 +52,31 @@ class Clock:
 
     def now(self) -> float:
         return trio.current_time() + self._offset
+
+
+def counts_of(state: SessionState) -> Counts:
+    """A session in numbers, for lists."""
+    over = state.counts
+    lost = over[Status.failed] + over[Status.cancelled] + over[Status.skipped]
+    return Counts(len(state.tickets), over[Status.succeeded], lost)
+
+
+def fact_of(event: ev.AttemptEnded) -> AttemptFact:
+    """What an end adds to the facts of its attempt."""
+    return AttemptFact(
+        event.ticket,
+        event.attempt,
+        event.agent,
+        event.started,
+        event.at,
+        str(event.end),
+        event.code,
+        event.signal,
+        event.reason,
+        f"{event.ticket}.{event.attempt}.log",
+        event.peak_memory or None,
+        event.cpu_seconds or None,
+    )
 
 
 class _Asked(Struct, gc=False):
@@ -69,7 +99,9 @@ class Coordinator:
         *,
         tell: Tell,
         notice: Callable[[str], None],
+        stays: bool = False,
     ) -> None:
+        """`stays`: go on while the session is held, or nothing left can run: somebody may change that."""
         self.state = state
         self.clock = clock
         self._registry = registry
@@ -77,6 +109,7 @@ class Coordinator:
         self._pool = pool
         self._tell = tell
         self._notice = notice
+        self._stays = stays
         self._dispatcher = Dispatcher(state)
         self._session = session
         self._seq = registry.last_seq(session)
@@ -90,17 +123,33 @@ class Coordinator:
         """(when, ticket, attempt): a time-out; or with attempt 0 the end of a backoff."""
         self._trouble = False
         self._rest_at = 0.0
+        self.publish: Publish | None = None
+        """Called with what is remembered, as it is remembered; it must not wait."""
 
     # -- asked from outside ----------------------------------------------------------------------------------
 
-    async def ask(self, request: rq.AnyRequest) -> list[ev.AnyEvent] | rq.Refusal:
-        """Put a request; returns the events that grant it, once they are remembered, or a refusal."""
+    def put(self, request: rq.AnyRequest) -> _Asked:
+        """Put a request, and do not wait for the answer."""
         asked = _Asked(request, trio.Event())
         self._asked.append(asked)
         self._runner.wake()
+        return asked
+
+    async def ask(self, request: rq.AnyRequest) -> list[ev.AnyEvent] | rq.Refusal:
+        """Put a request; returns the events that grant it, once they are remembered, or a refusal."""
+        asked = self.put(request)
         await asked.answered.wait()
         assert asked.answer is not None
         return asked.answer
+
+    def preview(self, request: rq.AnyRequest) -> Decision:
+        """What a request would lead to now, without asking for it."""
+        return self._decide(request, self.clock.now())
+
+    @property
+    def last(self) -> int:
+        """The number of the newest event that is remembered."""
+        return self._seq
 
     def begin(self, events: Sequence[ev.AnyEvent]) -> None:
         """Take in events that were decided before the loop runs: a session opened, an engine that took over."""
@@ -117,11 +166,17 @@ class Coordinator:
                 self._runner.stop(ticket.id, ticket.attempt, ticket.spec.grace)
 
     def report(self, reports: Sequence[rq.AnyReport]) -> None:
-        """Digest reports that did not come from the runner: what recovery found."""
+        """Digest reports that did not come from the runner: what recovery found, what the monitor measured."""
         now = self.clock.now()
         for report in reports:
             for event in rules.digest(self.state, report, now):
                 self._record(event)
+
+    def hear(self, reports: Sequence[rq.AnyReport]) -> None:
+        """Digest reports of another task, while the loop runs."""
+        self.report(reports)
+        if self._pending:
+            self._runner.wake()
 
     def leave(self, why: str) -> None:
         """Remember that the engine leaves in good order, with tickets left."""
@@ -148,11 +203,11 @@ class Coordinator:
             await self._wait(0.0 if more else self._deadline())
 
     def _digest(self) -> None:
-        now = self.clock.now()
         self.report(self._runner.take())
+        now = self.clock.now()
         while self._asked:
             asked = self._asked.popleft()
-            asked.answer = rules.decide(self.state, asked.request, now)
+            asked.answer = self._decide(asked.request, now)
             if not isinstance(asked.answer, rq.Refusal):
                 for event in asked.answer:
                     self._record(event)
@@ -162,6 +217,13 @@ class Coordinator:
         if now >= self._rest_at:
             self._rest_at = now + REST / 4
             self.report(list(self._pool.rested(now)))
+
+    def _decide(self, request: rq.AnyRequest, now: float) -> Decision:
+        try:
+            return rules.grant(self.state, request, now)
+        except Exception as error:
+            self._notice(f"a request met a mistake of ours: {type(error).__name__}: {error}: {request!r}")
+            return rq.Refusal("this request met a mistake in parexec; nothing was done")
 
     def _note_processes(self, now: float) -> None:
         while self._young and self._young[0][0] <= now:
@@ -225,20 +287,14 @@ class Coordinator:
             (self._seq + number, event.at, kind_of(event), encode(event)) for number, event in enumerate(events, 1)
         ]
         ended = [event for event in events if type(event) is ev.AttemptEnded]
-        over = state.counts
-        counts = Counts(
-            len(state.tickets),
-            over[Status.succeeded],
-            over[Status.failed] + over[Status.cancelled] + over[Status.skipped],
-        )
         try:
             self._registry.append(
                 self._session,
                 entries,
                 status=state.status,
                 ended=state.finished_at or (state.left.at if state.left else None),
-                counts=counts,
-                attempts=[self._fact(event) for event in ended],
+                counts=counts_of(state),
+                attempts=[fact_of(event) for event in ended],
             )
         except RegistryError as error:
             if not self._trouble:
@@ -248,25 +304,11 @@ class Coordinator:
         if self._trouble:
             self._trouble = False
             self._notice("the registry can be written again; going on")
+        first = self._seq + 1
         self._seq += len(entries)
+        if self.publish is not None:
+            self.publish(first, [entry[3] for entry in entries])
         return True
-
-    @staticmethod
-    def _fact(event: ev.AttemptEnded) -> AttemptFact:
-        return AttemptFact(
-            event.ticket,
-            event.attempt,
-            event.agent,
-            event.started,
-            event.at,
-            str(event.end),
-            event.code,
-            event.signal,
-            event.reason,
-            f"{event.ticket}.{event.attempt}.log",
-            event.peak_memory or None,
-            event.cpu_seconds or None,
-        )
 
     # -- act -------------------------------------------------------------------------------------------------
 
@@ -324,6 +366,8 @@ class Coordinator:
             return "stopped"
         if state.draining is not None:
             return "drained"
+        if self._stays:
+            return None
         if state.held is not None:
             return "held"
-        return None if state.counts[Status.backoff] else "blocked"
+        return None if state.counts[Status.backoff] or state.pressed else "blocked"

@@ -1,11 +1,13 @@
-"""The resource monitor: what the host has."""
+"""The resource monitor: what the host has, and what it is short of."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
 
 from parexec_tui.core.plan import Host
+from parexec_tui.core.requests import DiskMeasured
 
 
 def host() -> Host:
@@ -32,6 +34,32 @@ def _cgroup(name: str) -> str | None:
         return Path(f"/sys/fs/cgroup{own}", name).read_text(encoding="utf-8").strip()
     except OSError:
         return None
+
+
+def disks(workdir: str, state_folder: Path) -> dict[str, Path]:
+    """The file systems that a session needs, by what they are called; one that both are on is named once."""
+    found = {"disk of the workdir": Path(workdir), "disk of the state folder": state_folder}
+    return found if len({_device(folder) for folder in found.values()}) > 1 else {"disk": state_folder}
+
+
+def _device(folder: Path) -> int | None:
+    try:
+        return folder.stat().st_dev
+    except OSError:
+        return None
+
+
+def measure(disks: Mapping[str, Path]) -> list[DiskMeasured]:
+    """How much is free for us on each disk. May take as long as the file system likes."""
+    return [DiskMeasured(resource, str(folder), _free(folder)) for resource, folder in disks.items()]
+
+
+def _free(folder: Path) -> int | None:
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return None
+    return found.f_bavail * found.f_frsize
 
 
 def boot_id() -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from parexec_tui.core.plan import PLACEHOLDERS, SHELL_COMMAND, AgentType
 from parexec_tui.core.requests import AgentRested
 from parexec_tui.core.state import SessionState, TicketState
-from parexec_tui.engine.process import COOKIE, Launch, cookie_of, mark_of
+from parexec_tui.engine.process import COOKIE, Launch, cookie_of, mark_of, place_of
 
 REST = 60.0
 """Seconds after which an idle agent above its type's fewest is stopped."""
@@ -25,7 +25,7 @@ class Pool:
 
     def __init__(self, state: SessionState, session: str, attempts: Path) -> None:
         self._state = state
-        self._session = session
+        self._place = place_of(session, attempts)
         self.attempts = attempts
         """The folder that logs and exit records go to."""
         self._prefix = f"{attempts}/"
@@ -45,7 +45,7 @@ class Pool:
         env["PAREXEC_TICKET"] = ticket.id
         env["PAREXEC_ATTEMPT"] = str(ticket.attempt)
         env["PAREXEC_AGENT"] = ticket.agent
-        env[COOKIE] = cookie_of(mark_of(self._session, ticket.id, ticket.attempt))
+        env[COOKIE] = cookie_of(mark_of(self._place, ticket.id, ticket.attempt))
         shell, argv = self._command(agent_type, ticket)
         return Launch(shell, argv, cwd, env, f"{file}.log", f"{file}.exit")
 

@@ -13,6 +13,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from zlib import crc32
 
 import psutil
 from msgspec import Struct
@@ -35,7 +36,8 @@ _SHELL_SCRIPT = f'{_BEGIN}_run=$2; shift 2\n(eval " $_run") {_RECORD_FD}>&-\n{_F
 """Runs a shell command in a subshell: one shell, not two, at about a third of the cost."""
 _PLAIN_SCRIPT = f'{_BEGIN}_run=$2; shift 2\neval " $_run" {_RECORD_FD}>&-\n{_FINISH}'
 """Runs a plain command, which cannot end or change the shell that has to tell how it ended: no subshell either."""
-_ARGV_SCRIPT = f'{_BEGIN}shift\n"$@" {_RECORD_FD}>&-\n{_FINISH}'
+_ARGV_SCRIPT = f'{_BEGIN}shift\n(exec "$@") {_RECORD_FD}>&-\n{_FINISH}'
+"""Runs a program. `exec`, so that a name like `exit` is not taken for a word of the recording shell itself."""
 
 _PLAIN_COMMAND = re.compile(
     r"(?!(?:alias|break|builtin|cd|command|continue|eval|exec|exit|export|local|read|readonly|return|set|shift|source"
@@ -111,6 +113,14 @@ def spawn(launch: Launch) -> int:
         setsigdef=_DEFAULT_SIGNALS,
         setsigmask=(),
     )
+
+
+def keep_descriptors() -> None:
+    """Keep from attempts what descriptors we were started with; those that Python opens it keeps by itself."""
+    for fd in [int(entry.name) for entry in Path("/dev/fd").iterdir()]:
+        if fd > 2:
+            with suppress(OSError):  # the one that listed them is closed
+                os.set_inheritable(fd, False)
 
 
 def read_record(path: str | Path) -> ExitRecord | None:
@@ -208,9 +218,14 @@ def _group_of(pid: int) -> int | None:
         return None
 
 
-def mark_of(session: str, ticket: str, attempt: int) -> str:
+def place_of(session: str, attempts: Path) -> str:
+    """The first part of the marks of a session. Its id is unique in its registry only, so the folder is in it."""
+    return f"{session}@{crc32(os.fsencode(attempts.resolve())):08x}"
+
+
+def mark_of(place: str, ticket: str, attempt: int) -> str:
     """The mark of one attempt."""
-    return f"{session}/{ticket}.{attempt}"
+    return f"{place}/{ticket}.{attempt}"
 
 
 def cookie_of(mark: str) -> str:
@@ -219,20 +234,20 @@ def cookie_of(mark: str) -> str:
     return f"{outer}:{mark}" if outer else mark
 
 
-def marked_processes(marks: Sequence[str] = (), session: str = "") -> dict[int, tuple[Identity, str]]:
+def marked_processes(marks: Sequence[str] = (), place: str = "") -> dict[int, tuple[Identity, str]]:
     """The processes of this user that carry one of these marks, or any mark of the session: {pid: (who, mark)}.
 
     Looks at every process once; zombies and processes that are not ours to read are left out.
     """
     wanted = set(marks)
-    prefix = f"{session}/"
+    prefix = f"{place}/"
     found = {}
     for pid in psutil.pids():
         cookie = _cookie_in(pid)
         if cookie is None:
             continue
         for part in cookie.split(":"):
-            if part in wanted or (session and part.startswith(prefix)):
+            if part in wanted or (place and part.startswith(prefix)):
                 birth = birth_of(pid)
                 if birth is not None and not _is_zombie(pid):
                     found[pid] = Identity(pid, birth), part

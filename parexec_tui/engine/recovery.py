@@ -81,16 +81,13 @@ async def _find(ticket: TicketState, runner: ProcessRunner, record_file: str) ->
     if ticket.pid is not None and ticket.birth:
         identity = Identity(ticket.pid, ticket.birth)
         return identity if process.is_alive(identity) else None
-    # The engine died between starting the process and noting it: the record has its pid, once it has begun.
+    # The engine died between starting the process and noting it: the record has its pid, once it has begun. Until
+    # then it may not even be found by its mark, which it has from exec on; so its word is waited for in any case.
     with trio.move_on_after(_BEGIN_WITHIN):
-        while True:
-            record = process.read_record(record_file)
-            marked = process.marked_processes([runner.mark(ticket.id, ticket.attempt)])
-            if record is not None and record.pid is not None:
-                known = marked.get(record.pid)
+        while (record := process.read_record(record_file)) is not None and not record.void:
+            if record.pid is not None:
+                known = process.marked_processes([runner.mark(ticket.id, ticket.attempt)]).get(record.pid)
                 return known[0] if known is not None else None
-            if not marked:
-                return None
             await trio.sleep(0.01)
     return None
 

@@ -1,16 +1,17 @@
-"""Run a plan, or go on with a session, in this process: what the command line starts."""
+"""Run a session in this process: what the command line starts in the foreground, and the guardian behind it."""
 
 import gc
 import getpass
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
+from pathlib import Path
+from typing import get_args
 
 import trio
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from parexec_tui import __version__
 from parexec_tui.core import codec
@@ -18,20 +19,31 @@ from parexec_tui.core import decide as rules
 from parexec_tui.core import events as ev
 from parexec_tui.core import requests as rq
 from parexec_tui.core.events import Status
-from parexec_tui.core.plan import Host, Plan
+from parexec_tui.core.plan import Hooks, Host, Plan
 from parexec_tui.core.state import SessionState
 from parexec_tui.engine import monitor
 from parexec_tui.engine.attempts import ProcessRunner
 from parexec_tui.engine.coordinator import Clock, Coordinator, Outcome, Tell
+from parexec_tui.engine.hooks import HookRunner
+from parexec_tui.engine.launch import new_session
 from parexec_tui.engine.pool import Pool
+from parexec_tui.engine.process import place_of
 from parexec_tui.engine.recovery import recover
+from parexec_tui.engine.server import open_server
 from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.lock import SessionLock
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
+from parexec_tui.settings import SettingsError, read_settings
 
 _CHECKPOINT_EVERY = 0.5
+
+_DISKS_EVERY = 3.0
+"""Seconds between two looks at how full the disks are."""
+
+_DISK_PATIENCE = 2.0
+"""Seconds that a file system has to say how full it is: a network file system may never answer."""
 
 
 class Result(Struct, frozen=True):
@@ -48,57 +60,111 @@ class Viewer(Struct, frozen=True):
     notice: Callable[[str], None]
 
 
-def run_plan(plan: Plan, host: Host, viewer: Viewer) -> Result:
+class Wishes(Struct, frozen=True, kw_only=True):
+    """What whoever starts an engine wants of it."""
+
+    hold: bool = False
+    """A new session begins held."""
+    resume: bool = False
+    """Holds, drains and stops of the session are over; without it, all goes on as it was when its engine died."""
+    retry_failed: bool = False
+    stays: bool = False
+    """See `Coordinator`."""
+
+
+class _Beginning(Struct):
+    """What an engine begins with."""
+
+    state: SessionState
+    first: list[ev.AnyEvent] = []
+    requests: Sequence[rq.AnyRequest] = ()
+    recovers: bool = False
+    """An engine before this one may have left attempts."""
+    same_boot: bool = True
+    over: Outcome | None = None
+    """There is nothing to do, and why."""
+
+
+def run_plan(plan: Plan, host: Host, viewer: Viewer, *, hold: bool = False) -> Result:
     """Open a session for this plan and run it to its end. Raises RegistryError, OSError."""
-    with Registry.open(registry_file()) as registry:
-        session = registry.start_session(
-            datetime.now().astimezone(),
-            name=plan.settings.name,
-            plan=codec.encode(plan),
-            source=plan.source,
-            folder=lambda id_: str(session_folder(id_).path),
-            workdir=plan.workdir,
-            boot=monitor.boot_id(),
-            pid=os.getpid(),
-        )
-        with SessionLock(session_folder(session, create=True).lock):
-            state = SessionState(plan)
-            opening = rules.opening(
-                state,
-                session=session,
-                cpus=host.cpus,
-                memory=host.memory,
-                pid=os.getpid(),
-                boot=monitor.boot_id(),
-                version=__version__,
-                by=getpass.getuser(),
-                now=time.time(),
-            )
-            outcome = trio.run(_drive, state, session, registry, viewer, opening, False, ())
-    return Result(state, outcome)
+    return run_session(new_session(plan), viewer, Wishes(hold=hold, stays=hold), plan=plan, host=host)
 
 
 def resume_session(session: str, viewer: Viewer, *, retry_failed: bool = False) -> Result:
-    """Go on with a session after any end of its engine.
+    """Go on with a session after any end of its engine. Raises as `run_session` does."""
+    return run_session(session, viewer, Wishes(resume=True, retry_failed=retry_failed))
 
-    Raises SessionOwned if an engine runs it, RegistryError if it cannot be read.
+
+def run_session(
+    session: str, viewer: Viewer, wishes: Wishes, *, plan: Plan | None = None, host: Host | None = None
+) -> Result:
+    """Run a session to its end: from its beginning, or from wherever its last engine left it.
+
+    `plan` and `host` spare a look at the registry and the machine. Raises SessionOwned if an engine runs it,
+    RegistryError if it cannot be read, OSError.
     """
-    with Registry.open(registry_file()) as registry, SessionLock(session_folder(session, create=True).lock):
-        state = _replay(registry, session, viewer.notice)
-        same_boot = state.boot == monitor.boot_id()
-        if state.finished_at is not None and not (retry_failed and state.counts[Status.failed]):
-            return Result(state, "finished")
+    folder = session_folder(session, create=True)
+    with SessionLock(folder.lock), Registry.open(registry_file()) as registry:
+        if registry.last_seq(session):
+            begin = _taken_over(registry, session, wishes, viewer.notice)
+        else:
+            if any(folder.attempts.iterdir()):
+                raise RegistryError(f"session {session} ran, but its events are lost: run its plan again")
+            plan = plan or codec.decode_plan(registry.plan(session))
+            begin = _opened(plan, session, host or monitor.host(), hold=wishes.hold)
+        if begin.over is not None:
+            return Result(begin.state, begin.over)
         registry.take_over(session, boot=monitor.boot_id(), pid=os.getpid())
-        now = max(time.time(), state.now)
-        by = getpass.getuser()
-        first: list[ev.AnyEvent] = [
-            ev.MonitoringStarted(at=now, pid=os.getpid(), boot=monitor.boot_id(), version=__version__)
-        ]
-        if state.held is not None:
-            first.append(ev.SessionReleased(at=now, by=by))
-        requests = (_retry_failed(state, by),) if retry_failed else ()
-        outcome = trio.run(_drive, state, session, registry, viewer, first, same_boot, requests)
-    return Result(state, outcome)
+        outcome = trio.run(_drive, begin, session, registry, viewer, wishes.stays)
+    return Result(begin.state, outcome)
+
+
+def _opened(plan: Plan, session: str, host: Host, *, hold: bool) -> _Beginning:
+    state = SessionState(plan)
+    now, by = time.time(), getpass.getuser()
+    first = rules.opening(
+        state,
+        session=session,
+        cpus=host.cpus,
+        memory=host.memory,
+        pid=os.getpid(),
+        boot=monitor.boot_id(),
+        version=__version__,
+        by=by,
+        now=now,
+    )
+    if hold:
+        first.append(ev.SessionHeld(at=now, reason="from the start", by=by))
+    return _Beginning(state, first)
+
+
+def _taken_over(registry: Registry, session: str, wishes: Wishes, notice: Callable[[str], None]) -> _Beginning:
+    state = _replay(registry, session, notice)
+    if state.finished_at is not None and not (wishes.retry_failed and state.counts[Status.failed]):
+        return _Beginning(state, over="finished")
+    if state.left is not None and not wishes.resume:
+        reason = state.left.reason
+        return _Beginning(
+            state, over=next((outcome for outcome in get_args(Outcome) if outcome == reason), "stopped")
+        )
+    now = max(time.time(), state.now)  # a clock that was set back does not take the session back
+    boot = monitor.boot_id()
+    first: list[ev.AnyEvent] = [ev.MonitoringStarted(at=now, pid=os.getpid(), boot=boot, version=__version__)]
+    if not wishes.resume:
+        first += _still_to_do(state, now)
+    elif state.held is not None:
+        first.append(ev.SessionReleased(at=now, by=getpass.getuser()))
+    requests = [_retry_failed(state, getpass.getuser())] if wishes.retry_failed else []
+    return _Beginning(state, first, requests, recovers=True, same_boot=state.boot == boot)
+
+
+def _still_to_do(state: SessionState, now: float) -> Iterator[ev.AnyEvent]:
+    """The drain or stop that the last engine had not finished: a new engine begins without."""
+    if state.interrupted is not None:
+        return  # what was stopped then was stopped for want of an engine
+    for event in (state.draining, state.stopping):
+        if event is not None:
+            yield structs.replace(event, at=now)
 
 
 def _replay(registry: Registry, session: str, notice: Callable[[str], None]) -> SessionState:
@@ -116,45 +182,67 @@ def _retry_failed(state: SessionState, by: str) -> rq.Retry:
     return rq.Retry(tickets=tuple(ticket.id for ticket in failed if not ticket.lost), by=by)
 
 
-async def _drive(
-    state: SessionState,
-    session: str,
-    registry: Registry,
-    viewer: Viewer,
-    first: Sequence[ev.AnyEvent],
-    same_boot: bool,
-    requests: Sequence[rq.AnyRequest],
-) -> Outcome:
+async def _drive(begin: _Beginning, session: str, registry: Registry, viewer: Viewer, stays: bool) -> Outcome:
+    state, notice = begin.state, viewer.notice
     folder = session_folder(session)
     # The plan and its state live as long as we do: the collector need not look at them again and again.
     gc.collect()
     gc.freeze()
     async with _background() as nursery:
-        runner = ProcessRunner(nursery, session)
-        clock = Clock(first[0].at)
-        is_new = not state.session
+        runner = ProcessRunner(nursery, place_of(session, folder.attempts))
+        clock = Clock(begin.first[0].at)
         pool = Pool(state, session, folder.attempts)
+        hooks = HookRunner(_hooks(state.plan, notice), folder.path / "hooks.log", state.plan.workdir, notice)
+
+        def tell(state: SessionState, events: Sequence[ev.AnyEvent]) -> None:
+            viewer.tell(state, events)
+            hooks.tell(state, events)
+
         coordinator = Coordinator(
-            state, session, registry, runner, pool, clock, tell=viewer.tell, notice=viewer.notice
+            state, session, registry, runner, pool, clock, tell=tell, notice=notice, stays=stays
         )
-        nursery.start_soon(_obey_signals, coordinator, viewer.notice)
+        nursery.start_soon(hooks.run)
+        nursery.start_soon(_obey_signals, coordinator, notice)
         nursery.start_soon(_checkpoint_often, registry)
-        if not is_new:
-            findings = await recover(state, runner, pool, same_boot=same_boot)
-            coordinator.begin(first)
-            coordinator.report(findings.reports)
-            for ticket in state.tickets.values():
-                coordinator.watch_over(ticket)
-            _say_what_was_found(findings.adopted, findings.strays, viewer.notice)
+        if begin.recovers:
+            await _recover(begin, coordinator, runner, pool, notice)
         else:
-            coordinator.begin(first)
-        for request in requests:
-            nursery.start_soon(coordinator.ask, request)
+            coordinator.begin(begin.first)
+        await nursery.start(_watch_disks, coordinator, folder.path)
+        for request in begin.requests:
+            coordinator.put(request)
+        server = await open_server(nursery, coordinator, session, registry.file, notice)
         outcome = await coordinator.run()
         await runner.finish()
         if outcome != "finished":
             coordinator.leave(outcome)
+        await server.finish(outcome)
+        await hooks.finish()
     return outcome
+
+
+def _hooks(plan: Plan, notice: Callable[[str], None]) -> list[Hooks]:
+    """The plan's hooks, then those of the person."""
+    try:
+        return [plan.hooks, read_settings().hooks]
+    except SettingsError as error:
+        notice(f"settings are left out: {error}")
+        return [plan.hooks]
+
+
+async def _recover(
+    begin: _Beginning,
+    coordinator: Coordinator,
+    runner: ProcessRunner,
+    pool: Pool,
+    notice: Callable[[str], None],
+) -> None:
+    findings = await recover(begin.state, runner, pool, same_boot=begin.same_boot)
+    coordinator.begin(begin.first)
+    coordinator.report(findings.reports)
+    for ticket in begin.state.tickets.values():
+        coordinator.watch_over(ticket)
+    _say_what_was_found(findings.adopted, findings.strays, notice)
 
 
 def _say_what_was_found(adopted: Sequence[object], strays: int, notice: Callable[[str], None]) -> None:
@@ -177,6 +265,7 @@ async def _obey_signals(coordinator: Coordinator, notice: Callable[[str], None])
     steps = {signal.SIGINT: 0, signal.SIGTERM: 1}
     step = 0
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, steps)  # what came before, the guardian made wait
         async for number in signals:
             if number == signal.SIGHUP:
                 notice("the terminal is gone; carrying on")
@@ -186,13 +275,13 @@ async def _obey_signals(coordinator: Coordinator, notice: Callable[[str], None])
             if step == 1:
                 running = len(coordinator.state.live)
                 notice(f"draining: nothing new is started, {running} running may finish; once more to stop them")
-                await coordinator.ask(rq.Drain(by=by))
+                coordinator.put(rq.Drain(by=by))
             elif step == 2:
                 notice("stopping: what runs is ended, and can be resumed; once more to kill it")
-                await coordinator.ask(rq.Stop(by=by))
+                coordinator.put(rq.Stop(by=by))
             else:
                 notice("killing what runs")
-                await coordinator.ask(rq.Stop(by=by, now=True))
+                coordinator.put(rq.Stop(by=by, now=True))
 
 
 async def _checkpoint_often(registry: Registry) -> None:
@@ -201,3 +290,20 @@ async def _checkpoint_often(registry: Registry) -> None:
         await trio.sleep(_CHECKPOINT_EVERY)
         with suppress(RegistryError):  # the coordinator meets the same trouble when it writes, and says so
             await trio.to_thread.run_sync(registry.checkpoint)
+
+
+async def _watch_disks(
+    coordinator: Coordinator, folder: Path, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Look every few seconds how much is free on the disks; has started once it has looked for the first time."""
+    disks = monitor.disks(coordinator.state.plan.workdir, folder)
+    others = coordinator.state.pressed.keys() - disks.keys()  # what an engine before us called them
+    coordinator.hear([rq.DiskMeasured(resource, "", None) for resource in others])
+    limit = trio.CapacityLimiter(1)
+    while True:
+        with trio.move_on_after(_DISK_PATIENCE):
+            measures = await trio.to_thread.run_sync(monitor.measure, disks, abandon_on_cancel=True, limiter=limit)
+            coordinator.hear(measures)
+        task_status.started()
+        task_status = trio.TASK_STATUS_IGNORED
+        await trio.sleep(_DISKS_EVERY)

@@ -7,6 +7,7 @@ depend on how many run. Elsewhere a thread waits for each process.
 import os
 import resource
 import select
+import time
 from collections import deque
 from collections.abc import Hashable
 from contextlib import suppress
@@ -74,7 +75,8 @@ class PidfdWatch(Generic[Name]):
 
     def wake(self) -> None:
         """Let `wait` return, though no process ended."""
-        os.eventfd_write(self._bell, 1)
+        if not self._epoll.closed:
+            os.eventfd_write(self._bell, 1)
 
     async def wait(self) -> None:
         """Wait until there is something to take."""
@@ -120,6 +122,8 @@ class ThreadWatch(Generic[Name]):
 
 
 _UNLIMITED = trio.CapacityLimiter(1_000_000)
+_LOOK_EVERY = 0.05
+"""Seconds between two looks at a process that is not our child."""
 
 
 def _wait_and_reap(pid: int) -> Exit:
@@ -127,7 +131,10 @@ def _wait_and_reap(pid: int) -> Exit:
         return _exit(*os.wait4(pid, 0))
     except ChildProcessError:
         with suppress(psutil.NoSuchProcess):
-            psutil.Process(pid).wait()
+            process = psutil.Process(pid)
+            # Somebody else's child may stay a zombie for as long as that one likes.
+            while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(_LOOK_EVERY)
         return Exit(pid)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from parexec_tui.paths import SessionFolder
 from parexec_tui.registry.errors import RegistryError, SessionOwned
 
 _PATIENCE = 0.1
@@ -72,6 +73,11 @@ def is_owned(path: Path) -> bool:
         return not _flock(fd, fcntl.LOCK_SH)
     finally:
         os.close(fd)
+
+
+def lost_guardian(folder: SessionFolder) -> bool:
+    """Whether a living engine of this session had a guardian, and has none now."""
+    return is_owned(folder.lock) and folder.guardian_lock.exists() and not is_owned(folder.guardian_lock)
 
 
 def _take(fd: int, path: Path) -> None:

@@ -34,5 +34,6 @@ def replay(registry: Registry, session: str, *, until: int | None = None) -> Rep
     if not fault and until is None and (damage := registry.damage(session, last)):
         fault = damage.why
     if not state.session:
-        raise RegistryError(f"session {session} ended before its first event was remembered: run its plan again")
+        remedy = f"if its engine does not come up: parexec resume {session}"
+        raise RegistryError(f"session {session} has no events yet; {remedy}")
     return Replay(state, last, fault)

@@ -1,8 +1,8 @@
 """How fast tickets are started and finished, beside xargs: `python tests/benchmarks/dispatch.py`.
 
 10,000 tickets that run `true`, 8 at a time, journal on, against `xargs -n1 -P8 sh -c true` for as many, turn by turn
-in the same call. The whole command is timed, start-up and reading of the plan included. Prints the ratio of the rates;
-exits 1 if the median is below what we promise. Machines are shared and noisy: only the ratio means anything.
+in the same call. The whole command is timed, start-up and reading of the plan included. Prints the ratio of the
+rates; exits 1 if the median is below what we promise. Machines are shared and noisy: only the ratio means anything.
 """
 
 import argparse

@@ -1,0 +1,142 @@
+"""The engine process of a session: what the guardian starts. Not for people; they say `parexec run`."""
+
+import argparse
+import os
+import select
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from msgspec import MsgspecError
+
+from parexec_tui.core import events as ev
+from parexec_tui.core.state import SessionState
+from parexec_tui.engine.guardian import CANNOT_START
+from parexec_tui.engine.run import Viewer, Wishes, run_session
+from parexec_tui.registry.errors import RegistryError
+from parexec_tui.words import columns, day_and_clock, lines, subject_width
+
+
+def main() -> int:
+    options = _options()
+    ready = Ready(options.ready_fd)
+    log = Log(ready.say)
+    if options.give_up is not None:
+        return _give_up(options.session, options.give_up, log)
+    wishes = Wishes(
+        hold=options.hold,
+        resume=options.resume and not options.restarted,
+        retry_failed=options.retry_failed and not options.restarted,
+        stays=True,
+    )
+    _watch_guardian(log.notice)
+    log.notice(f"engine {os.getpid()} {'takes over' if options.restarted else 'starts'}")
+    try:
+        result = run_session(options.session, Viewer(log.tell, log.notice), wishes)
+    except BaseException as error:
+        if log.has_begun or not isinstance(error, (RegistryError, OSError, MsgspecError)):
+            log.write(traceback.format_exc())
+            return 1
+        what = "the plan in the registry cannot be read: " if isinstance(error, MsgspecError) else ""
+        log.notice(f"cannot start: {what}{error}")
+        ready.say(f"error: {what}{error}")
+        return CANNOT_START
+    ready.say("ready")
+    log.notice(f"engine {os.getpid()} leaves: {result.outcome}")
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="parexec_tui.engine", description=__doc__)
+    parser.add_argument("session")
+    parser.add_argument("--ready-fd", type=int, help="where to write `ready`, or `error: …`, once")
+    parser.add_argument("--hold", action="store_true", help="begin a new session held")
+    parser.add_argument("--resume", action="store_true", help="end the holds and drains of the session")
+    parser.add_argument("--retry-failed", action="store_true")
+    parser.add_argument("--restarted", action="store_true", help="an engine before this one had the same options")
+    parser.add_argument("--give-up", metavar="REASON", help="no engine can be kept alive: see to what that one left")
+    return parser.parse_args()
+
+
+def _give_up(session: str, reason: str, log: "Log") -> int:
+    from parexec_tui.engine.loss import give_up
+
+    try:
+        give_up(session, reason, Viewer(log.tell, log.notice))
+    except (RegistryError, OSError, MsgspecError) as error:
+        log.notice(f"the session could not be marked as interrupted: {error}")
+        return CANNOT_START
+    return 0
+
+
+class Ready:
+    """Whoever started us waits for one line. It may be gone: then nobody is told."""
+
+    def __init__(self, fd: int | None) -> None:
+        self._fd = fd
+        if fd is not None:
+            os.set_inheritable(fd, False)
+
+    def say(self, line: str) -> None:
+        """Say the line, if none was said yet."""
+        if self._fd is not None:
+            with suppress(OSError):
+                os.write(self._fd, f"{' '.join(line.split())}\n".encode())
+            os.close(self._fd)
+            self._fd = None
+
+
+class Log:
+    """The viewer that writes to engine.log, which is our stdout. It never raises: a full disk is dealt with
+    elsewhere."""
+
+    def __init__(self, ready: Callable[[str], None]) -> None:
+        self._ready = ready
+        self._width = 0
+        self.has_begun = False
+        """What the session begins with is remembered."""
+
+    def tell(self, state: SessionState, events: Sequence[ev.AnyEvent]) -> None:
+        self.has_begun = True
+        self._ready("ready")
+        self._width = self._width or subject_width(state.tickets)
+        shown = [line for event in events for line in lines(state, event)]
+        self.write(
+            "".join(
+                f"{day_and_clock(line.at)}  {'  '.join(columns(line, self._width, ascii_only=False))}  {line.text}\n"
+                for line in shown
+            )
+        )
+
+    def notice(self, text: str) -> None:
+        self.write(f"{day_and_clock(time.time())}  {text}\n")
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            os.write(1, text.encode())
+
+
+def _watch_guardian(notice: Callable[[str], None]) -> None:
+    """Say it when the guardian is gone: nobody starts the next engine then."""
+    guardian = os.getppid()
+    if not hasattr(os, "pidfd_open"):
+        return
+    try:
+        fd = os.pidfd_open(guardian)
+    except OSError:
+        return
+
+    def wait() -> None:
+        select.select([fd], [], [])
+        notice(f"guardian {guardian} is gone: this engine goes on, but none follows it if it dies")
+
+    threading.Thread(target=wait, name="parexec-guardian", daemon=True).start()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""What happened of late, for all who follow: kept once, as the lines that are sent."""
+
+from collections.abc import Sequence
+
+MOST_EVENTS, MOST_BYTES = 8192, 4 * 1024 * 1024
+"""How much is kept for viewers that are not quite up to date."""
+
+PIECE = 64 * 1024
+"""Bytes that are taken at once; one event may be longer."""
+
+
+class Backlog:
+    """The lines of the newest events, the same bytes for all who follow."""
+
+    def __init__(self, last: int) -> None:
+        self.start = last
+        """The number of the event before the first one here."""
+        self._lines: list[bytes] = []
+        self._bytes = 0
+
+    @property
+    def last(self) -> int:
+        return self.start + len(self._lines)
+
+    def skip_to(self, last: int) -> None:
+        """Keep nothing: nobody follows."""
+        self.start = last
+        self._lines.clear()
+        self._bytes = 0
+
+    def append(self, lines: Sequence[bytes]) -> None:
+        self._lines += lines
+        self._bytes += sum(map(len, lines))
+        if len(self._lines) > MOST_EVENTS or self._bytes > MOST_BYTES:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Drop the older half, or more if that is still too much; so that it is not done for every event."""
+        count = len(self._lines) // 2
+        left = self._bytes - sum(map(len, self._lines[:count]))
+        while left > MOST_BYTES // 2 and count < len(self._lines):
+            left -= len(self._lines[count])
+            count += 1
+        del self._lines[:count]
+        self.start += count
+        self._bytes = left
+
+    def after(self, seq: int) -> tuple[bytes, int]:
+        """A piece of what follows event `seq`, and the number of its last event. `seq` is `start` or later."""
+        at = seq - self.start
+        size, end = 0, at
+        while end < len(self._lines) and size < PIECE:
+            size += len(self._lines[end])
+            end += 1
+        return b"".join(self._lines[at:end]), self.start + end
+
+
+def happened(seq: int, event: bytes) -> bytes:
+    """The line of `Happened`, around an event that was encoded before."""
+    return b'{"type":"happened","seq":%d,"event":%b}\n' % (seq, event)

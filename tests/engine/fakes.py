@@ -1,0 +1,107 @@
+"""A runner without processes: the test says how attempts end, and sees what the coordinator does to them."""
+
+from collections.abc import Callable, Sequence
+
+import trio
+
+from parexec_tui.core import requests as rq
+from parexec_tui.engine.process import Launch
+
+Name = tuple[str, int]
+"""Ticket and attempt."""
+
+
+class FakeRunner:
+    """Implements `engine.attempts.Runner`. Times are those of trio's clock."""
+
+    def __init__(self, on_start: Callable[[str, int], None] = lambda *_: None) -> None:
+        self.on_start = on_start
+        """Called before an attempt is started."""
+        self.lasts: dict[str, float] = {}
+        """{ticket: seconds after which an attempt of it ends}; those that are not named go on for ever."""
+        self.codes: dict[str, list[int]] = {}
+        """{ticket: exit codes of its attempts, in order}; then and otherwise 0."""
+        self.refused: dict[str, rq.AnyReport] = {}
+        """{ticket: what `start` reports instead of starting it}"""
+        self.deaf: set[str] = set()
+        """Tickets that only KILL ends."""
+        self.launches: dict[Name, Launch] = {}
+        self.live: dict[Name, float] = {}
+        """{attempt: when it was started}"""
+        self.starts: list[tuple[float, str, int]] = []
+        self.stops: list[tuple[str, int, float]] = []
+        self.freezes: list[Name] = []
+        self.thaws: list[Name] = []
+        self.is_finished = False
+        self._reports: list[rq.AnyReport] = []
+        self._bell = trio.Event()
+        self._nursery: trio.Nursery | None = None
+
+    def live_in(self, nursery: trio.Nursery) -> None:
+        """The nursery in which attempts that last a while do so."""
+        self._nursery = nursery
+
+    # -- what tests do ---------------------------------------------------------------------------------------
+
+    def report(self, report: rq.AnyReport) -> None:
+        if isinstance(report, rq.ProcessEnded | rq.ProcessLost):
+            del self.live[report.ticket, report.attempt]
+        self._reports.append(report)
+        self._bell.set()
+
+    def end(self, ticket: str, code: int | None = 0, signal: int | None = None) -> None:
+        """End the living attempt of a ticket."""
+        attempt = next(number for id_, number in self.live if id_ == ticket)
+        self.report(rq.ProcessEnded(ticket, attempt, code, signal))
+
+    @property
+    def running(self) -> list[str]:
+        return [ticket for ticket, _ in self.live]
+
+    # -- what the coordinator asks ---------------------------------------------------------------------------
+
+    def start(self, ticket: str, attempt: int, launch: Launch) -> Sequence[rq.AnyReport]:
+        self.on_start(ticket, attempt)
+        self.starts.append((trio.current_time(), ticket, attempt))
+        self.launches[ticket, attempt] = launch
+        if ticket in self.refused:
+            return [self.refused[ticket]]
+        self.live[ticket, attempt] = trio.current_time()
+        if ticket in self.lasts:
+            assert self._nursery is not None
+            self._nursery.start_soon(self._last, ticket, attempt)
+        return ()
+
+    async def _last(self, ticket: str, attempt: int) -> None:
+        await trio.sleep(self.lasts[ticket])
+        if (ticket, attempt) in self.live:
+            codes = self.codes.get(ticket)
+            self.end(ticket, codes.pop(0) if codes else 0)
+
+    def identify(self, ticket: str, attempt: int) -> Sequence[rq.AnyReport]:
+        return [rq.ProcessStarted(ticket, attempt, 1000 + attempt, 1.0)] if (ticket, attempt) in self.live else ()
+
+    def stop(self, ticket: str, attempt: int, grace: float) -> None:
+        self.stops.append((ticket, attempt, grace))
+        if (ticket, attempt) in self.live and (grace <= 0 or ticket not in self.deaf):
+            self.report(rq.ProcessEnded(ticket, attempt, None, 9 if grace <= 0 else 15))
+
+    def freeze(self, ticket: str, attempt: int) -> None:
+        self.freezes.append((ticket, attempt))
+
+    def thaw(self, ticket: str, attempt: int) -> None:
+        self.thaws.append((ticket, attempt))
+
+    def take(self) -> list[rq.AnyReport]:
+        self._bell = trio.Event()
+        reports, self._reports = self._reports, []
+        return reports
+
+    def wake(self) -> None:
+        self._bell.set()
+
+    async def wait(self) -> None:
+        await self._bell.wait()
+
+    async def finish(self) -> None:
+        self.is_finished = True

@@ -1,0 +1,389 @@
+"""The coordinator's loop, with no process in it and a clock that jumps: what it does, in which order, and when."""
+
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from parexec_tui.core import codec
+from parexec_tui.core import decide as rules
+from parexec_tui.core import events as ev
+from parexec_tui.core import requests as rq
+from parexec_tui.core.events import End, Status
+from parexec_tui.core.plan_file import read_plan
+from parexec_tui.core.state import SessionState
+from parexec_tui.engine.coordinator import Clock, Coordinator, Outcome
+from parexec_tui.engine.pool import REST, Pool
+from parexec_tui.registry.errors import RegistryError
+from parexec_tui.registry.registry import Registry
+from tests.engine.fakes import FakeRunner
+
+pytestmark = pytest.mark.trio
+
+WALL = 1_800_000_000.0
+
+
+class StubbornRegistry(Registry):
+    """A registry that can be told to refuse what it is given."""
+
+    refuses = False
+    tries = 0
+
+    def append(self, *arguments: Any, **named: Any) -> None:
+        self.tries += 1
+        if self.refuses:
+            raise RegistryError("the disk is full")
+        super().append(*arguments, **named)
+
+
+class Run:
+    """One session under a coordinator, and what was seen of it."""
+
+    def __init__(self, folder: Path, plan: str) -> None:
+        self.file = folder / "registry.db"
+        self.plan = read_plan(plan, source="plan.toml", folder=str(folder), format="toml", host=None)
+        self.registry = StubbornRegistry.open(self.file)
+        self.session = self.registry.start_session(
+            datetime(2027, 1, 15, tzinfo=UTC),
+            name="test",
+            plan=codec.encode(self.plan),
+            source="plan.toml",
+            folder=lambda _: str(folder),
+            workdir=self.plan.workdir,
+            boot="boot",
+            pid=1,
+        )
+        self.runner = FakeRunner(self._check_is_remembered)
+        self.told: list[ev.AnyEvent] = []
+        self.notices: list[str] = []
+        self.outcome: Outcome | None = None
+        self.state = SessionState(self.plan)
+        self.started_at = trio.current_time()
+        self.coordinator = Coordinator(
+            self.state,
+            self.session,
+            self.registry,
+            self.runner,
+            Pool(self.state, self.session, folder / "attempts"),
+            Clock(WALL),
+            tell=self._hear,
+            notice=self.notices.append,
+        )
+
+    def journal(self) -> list[ev.AnyEvent]:
+        """What is remembered, as somebody else sees it: through a connection of its own."""
+        with Registry.open(self.file, read_only=True) as registry:
+            return [codec.decode_event(row.data) for row in registry.events(self.session)]
+
+    def _check_is_remembered(self, ticket: str, attempt: int) -> None:
+        last = [event for event in self.journal() if isinstance(event, ev.AttemptStarted) and event.ticket == ticket]
+        assert last
+        assert last[-1].attempt == attempt, "started before it was remembered"
+
+    def _hear(self, _: SessionState, events: Sequence[ev.AnyEvent]) -> None:
+        self.told.extend(events)
+        assert self.told == self.journal(), "told before it was remembered"
+
+    def now(self) -> float:
+        """Seconds since the start."""
+        return trio.current_time() - self.started_at
+
+    async def drive(self) -> None:
+        self.outcome = await self.coordinator.run()
+        self.registry.close()
+
+    async def until(self, condition: Callable[[], object], what: str) -> None:
+        with trio.move_on_after(3600):
+            while not condition():  # noqa: ASYNC110 - conditions are questions to the state
+                await trio.sleep(0.01)
+            return
+        pytest.fail(f"waited in vain: {what}")
+
+    def kinds(self, *kinds: type[ev.Event]) -> list[str]:
+        return [codec.kind_of(event) for event in self.told if isinstance(event, kinds)]
+
+    def ends(self, ticket: str) -> list[ev.AttemptEnded]:
+        return [event for event in self.told if isinstance(event, ev.AttemptEnded) and event.ticket == ticket]
+
+
+@asynccontextmanager
+async def running(folder: Path, plan: str, prepare: Callable[[Run], None] = lambda _: None) -> AsyncIterator[Run]:
+    """A coordinator at work on this plan. Leaving the context waits until it is done."""
+    run = Run(folder, plan)
+    prepare(run)
+    run.coordinator.begin(
+        rules.opening(
+            run.state, session=run.session, cpus=4, memory=1 << 30, pid=1, boot="b", version="1", by="ann", now=WALL
+        )
+    )
+    async with trio.open_nursery() as nursery:
+        run.runner.live_in(nursery)
+        nursery.start_soon(run.drive)
+        await wait_all_tasks_blocked()
+        yield run
+
+
+def lasting(seconds: float, *tickets: str, **codes: list[int]) -> Callable[[Run], None]:
+    """Attempts of these tickets end by themselves; with these exit codes, then 0."""
+
+    def prepare(run: Run) -> None:
+        run.runner.lasts = dict.fromkeys((*tickets, *codes), seconds)
+        run.runner.codes = codes
+
+    return prepare
+
+
+async def test_the_eight_steps_come_in_order(tmp_path: Path, autojump_clock: MockClock) -> None:
+    plan = '[tickets.A]\nrun = "a"\n[tickets.B]\nrun = "b"\nneeds = ["A"]\n'
+    async with running(tmp_path, plan, lasting(2, "A", "B")) as run:
+        pass
+    assert run.outcome == "finished"
+    steps = (ev.SessionOpened, ev.PoolInitialised, ev.TicketsQueued, ev.AgentsDeployed, ev.MonitoringStarted)
+    last = (ev.FailuresHandled, ev.CompletionValidated, ev.SessionFinished)
+    assert run.kinds(*steps, *last) == [
+        "session_opened",
+        "pool_initialised",
+        "tickets_queued",
+        "agents_deployed",
+        "monitoring_started",
+        "failures_handled",
+        "completion_validated",
+        "session_finished",
+    ]
+    assert [type(event) for event in run.told[-3:]] == list(last)
+    assert [(at - run.started_at, ticket) for at, ticket, _ in run.runner.starts] == [(0, "A"), (2, "B")]
+
+
+async def test_events_carry_the_clock_of_the_engine(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with running(tmp_path, '[tickets.A]\nrun = "a"\n', lasting(2.5, "A")) as run:
+        pass
+    (end,) = run.ends("A")
+    assert end.at == pytest.approx(WALL + 2.5)
+    assert end.seconds == pytest.approx(2.5)
+
+
+async def test_retries_wait_for_their_delay(tmp_path: Path, autojump_clock: MockClock) -> None:
+    plan = '[tickets.A]\nrun = "a"\nretries = 3\nretry_delay = "10s"\n'
+    async with running(tmp_path, plan, lasting(1, A=[1, 2, 3, 4])) as run:
+        pass
+    assert run.state.tickets["A"].status is Status.failed
+    starts = [at for at, _, _ in run.runner.starts]
+    assert len(starts) == 4
+    for number, (before, after) in enumerate(pairwise(starts)):
+        pause = after - before - 1
+        assert 0.75 * 10 * 2**number <= pause <= 1.25 * 10 * 2**number
+    ends = run.ends("A")
+    for end, start in zip(ends[:-1], starts[1:], strict=True):
+        assert end.retry_at == pytest.approx(WALL + start - run.started_at)
+    assert [end.code for end in ends] == [1, 2, 3, 4]
+
+
+async def test_a_retry_may_succeed_and_let_dependents_run(tmp_path: Path, autojump_clock: MockClock) -> None:
+    plan = '[tickets.A]\nrun = "a"\nretries = 1\n[tickets.B]\nrun = "b"\nneeds = ["A"]\n'
+    async with running(tmp_path, plan, lasting(1, "B", A=[7])) as run:
+        pass
+    assert run.outcome == "finished"
+    assert [(ticket, attempt) for _, ticket, attempt in run.runner.starts] == [("A", 1), ("A", 2), ("B", 1)]
+
+
+async def test_a_time_out_stops_with_the_grace_of_the_ticket(tmp_path: Path, autojump_clock: MockClock) -> None:
+    plan = '[tickets.A]\nrun = "a"\ntimeout = "30s"\ngrace = "7s"\n'
+    async with running(tmp_path, plan) as run:
+        await run.until(lambda: run.runner.stops, "the time-out")
+        assert run.now() == pytest.approx(30, abs=0.1)
+    assert run.runner.stops == [("A", 1, 7.0)]
+    (end,) = run.ends("A")
+    assert (end.end, end.then, end.signal) == (End.timed_out, Status.failed, 15)
+
+
+async def test_a_time_out_of_an_attempt_that_is_over_does_nothing(tmp_path: Path, autojump_clock: MockClock) -> None:
+    plan = '[tickets.A]\nrun = "a"\ntimeout = "30s"\nretries = 1\nretry_delay = "20s"\n'
+    async with running(tmp_path, plan, lasting(20, A=[1])) as run:
+        pass
+    assert run.runner.stops == []
+    assert run.state.tickets["A"].status is Status.succeeded
+
+
+async def test_the_time_out_clock_stands_while_frozen(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with running(tmp_path, '[tickets.A]\nrun = "a"\ntimeout = "30s"\n') as run:
+        await trio.sleep(10)
+        await run.coordinator.ask(rq.Freeze(tickets=("A",), by="ann"))
+        assert run.runner.freezes == [("A", 1)]
+        await trio.sleep(1000)
+        assert run.runner.stops == []
+        await run.coordinator.ask(rq.Thaw(tickets=("A",), by="ann"))
+        assert run.runner.thaws == [("A", 1)]
+        thawed = run.now()
+        await run.until(lambda: run.runner.stops, "the time-out")
+        assert run.now() - thawed == pytest.approx(20, abs=0.1)
+    (end,) = run.ends("A")
+    assert end.seconds == pytest.approx(30, abs=0.1)
+
+
+async def test_a_drain_lets_what_runs_finish(tmp_path: Path, autojump_clock: MockClock) -> None:
+    plan = '[plan]\nparallel = 1\n[tickets.A]\nrun = "a"\n[tickets.B]\nrun = "b"\n'
+    async with running(tmp_path, plan, lasting(60, "A", "B")) as run:
+        answer = await run.coordinator.ask(rq.Drain(by="SIGINT"))
+        assert isinstance(answer, list)
+        assert [codec.kind_of(event) for event in answer] == ["session_draining"]
+        assert answer[0] in run.journal()
+    assert run.outcome == "drained"
+    assert run.runner.stops == []
+    assert run.state.tickets["A"].status is Status.succeeded
+    assert run.state.tickets["B"].status is Status.waiting
+
+
+async def test_stop_then_kill(tmp_path: Path, autojump_clock: MockClock) -> None:
+    def prepare(run: Run) -> None:
+        run.runner.deaf.add("A")
+
+    async with running(tmp_path, '[tickets.A]\nrun = "a"\n[tickets.B]\nrun = "b"\n', prepare) as run:
+        await run.coordinator.ask(rq.Stop(by="SIGINT"))
+        assert sorted(run.runner.stops) == [("A", 1, 10.0), ("B", 1, 10.0)]
+        await run.until(lambda: run.runner.running == ["A"], "B ends")
+        await run.coordinator.ask(rq.Stop(by="SIGINT", now=True))
+    assert run.runner.stops[2:] == [("A", 1, 0.0)]
+    assert run.outcome == "stopped"
+    assert [end.end for end in run.ends("A") + run.ends("B")] == [End.stopped, End.stopped]
+    assert run.state.tickets["A"].charged == 0
+
+
+async def test_a_refusal_is_an_answer(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with running(tmp_path, '[tickets.A]\nrun = "a"\n') as run:
+        answer = await run.coordinator.ask(rq.Retry(tickets=("A",)))
+        assert isinstance(answer, rq.Refusal)
+        assert "running" in answer.reason
+        run.runner.end("A")
+
+
+async def test_nothing_starts_while_the_registry_refuses(tmp_path: Path, autojump_clock: MockClock) -> None:
+    plan = '[tickets.A]\nrun = "a"\n[tickets.B]\nrun = "b"\nneeds = ["A"]\n'
+    async with running(tmp_path, plan, lasting(5, "B")) as run:
+        told = len(run.told)
+        run.registry.refuses = True
+        run.runner.end("A")
+        await trio.sleep(100)
+        assert run.runner.running == []
+        assert len(run.told) == told
+        assert 50 < run.registry.tries < 200
+        assert run.notices == ["the disk is full; nothing new is started, trying again every 1s"]
+        run.registry.refuses = False
+    assert run.outcome == "finished"
+    assert [ticket for _, ticket, _ in run.runner.starts] == ["A", "B"]
+    assert run.notices[1:] == ["the registry can be written again; going on"]
+    assert [event.ticket for event in run.told if isinstance(event, ev.AttemptEnded)] == ["A", "B"]
+
+
+async def test_a_refusing_registry_holds_the_answer_back(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with running(tmp_path, '[tickets.A]\nrun = "a"\n') as run:
+        run.registry.refuses = True
+        with trio.move_on_after(30) as scope:
+            await run.coordinator.ask(rq.Stop(by="ann"))
+        assert scope.cancelled_caught
+        assert run.runner.stops == []
+        run.registry.refuses = False
+    assert run.outcome == "stopped"
+    assert len(run.runner.stops) == 1
+
+
+async def test_what_ends_meanwhile_is_remembered_later(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with running(tmp_path, '[tickets.A]\nrun = "a"\n[tickets.B]\nrun = "b"\n') as run:
+        run.registry.refuses = True
+        run.runner.end("A", 3)
+        await trio.sleep(10)
+        run.runner.end("B", 4)
+        await trio.sleep(10)
+        run.registry.refuses = False
+    ends = {event.ticket: event for event in run.told if isinstance(event, ev.AttemptEnded)}
+    assert ends["A"].code == 3
+    assert ends["B"].code == 4
+    assert ends["B"].at - ends["A"].at == pytest.approx(10, abs=1.1)
+
+
+async def test_idle_agents_above_the_fewest_are_stopped(tmp_path: Path, autojump_clock: MockClock) -> None:
+    plan = '[agents.few]\nmin = 1\nmax = 3\n[tickets.A]\nrun = "a"\n[tickets.B]\nrun = "b"\n[tickets.C]\nrun = "c"\n'
+    async with running(tmp_path, plan, lasting(5, "A", "B")) as run:
+        await trio.sleep(6)
+        assert len([agent for agent in run.state.agents.values() if not agent.stopped]) == 3
+        await run.until(lambda: run.kinds(ev.AgentStopped), "an agent is stopped")
+        assert REST <= run.now() - 5 <= 1.5 * REST
+        await trio.sleep(10 * REST)
+        left = [agent.id for agent in run.state.agents.values() if not agent.stopped]
+        assert len(left) == 1
+        assert run.state.tickets["C"].agent in left
+        run.runner.end("C")
+
+
+async def test_the_fewest_stay_though_idle(tmp_path: Path, autojump_clock: MockClock) -> None:
+    plan = '[agents.few]\nmin = 2\nmax = 3\n[tickets.A]\nrun = "a"\ntimeout = "2h"\n'
+    async with running(tmp_path, plan, lasting(3600, "A")) as run:
+        pass
+    assert run.kinds(ev.AgentStopped) == []
+
+
+async def test_a_process_is_noted_once_it_has_grown_up(tmp_path: Path, autojump_clock: MockClock) -> None:
+    plan = '[tickets.short]\nrun = "a"\n[tickets.long]\nrun = "b"\n'
+
+    def prepare(run: Run) -> None:
+        run.runner.lasts = {"short": 0.01, "long": 1.0}
+
+    async with running(tmp_path, plan, prepare) as run:
+        pass
+    assert [event.ticket for event in run.told if isinstance(event, ev.AttemptSpawned)] == ["long"]
+
+
+async def test_spawn_errors_reach_the_plan_without_a_process(tmp_path: Path, autojump_clock: MockClock) -> None:
+    def prepare(run: Run) -> None:
+        run.runner.refused["A"] = rq.ProcessEnded("A", 1, problem="no room for a process")
+
+    plan = '[agents.one]\nmax = 1\n[tickets.A]\nrun = "a"\n[tickets.B]\nrun = "b"\nneeds = ["A"]\n'
+    async with running(tmp_path, plan, prepare) as run:
+        pass
+    assert run.outcome == "finished"
+    (end,) = run.ends("A")
+    assert (end.end, end.reason, end.skipped) == (End.could_not_start, "no room for a process", ("B",))
+
+
+async def test_holding_on_failure_leaves_the_rest_waiting(tmp_path: Path, autojump_clock: MockClock) -> None:
+    plan = '[plan]\nparallel = 2\non_failure = "hold"\n' + "".join(f'[tickets.{t}]\nrun = "x"\n' for t in "ABC")
+    async with running(tmp_path, plan, lasting(9, "B", "C")) as run:
+        run.runner.end("A", 1)
+    assert run.outcome == "held"
+    assert {ticket.id: str(ticket.status) for ticket in run.state.tickets.values()} == {
+        "A": "failed",
+        "B": "succeeded",
+        "C": "waiting",
+    }
+
+
+async def test_a_request_wakes_the_loop_at_once(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with running(tmp_path, '[tickets.A]\nrun = "a"\n') as run:
+        await trio.sleep(3.25)
+        before = run.now()
+        await run.coordinator.ask(rq.Cancel(tickets=("A",), by="ann"))
+        assert run.now() == before
+    assert run.ends("A")[0].end is End.cancelled
+    assert run.ends("A")[0].signal == signal.SIGTERM
+
+
+async def test_replay_equals_the_state_at_the_end(tmp_path: Path, autojump_clock: MockClock) -> None:
+    plan = "[defaults]\nretries = 1\n[plan]\nparallel = 2\n" + "".join(
+        f'[tickets.T{n}]\nrun = "x"\nlocks = ["l{n % 2}"]\n' for n in range(6)
+    )
+    async with running(tmp_path, plan, lasting(3, *(f"T{n}" for n in range(6)), T1=[1], T2=[1, 1])) as run:
+        pass
+    replayed = SessionState(run.plan)
+    for event in run.journal():
+        replayed.apply(event)
+    for id_, ticket in replayed.tickets.items():
+        for name in ticket.__slots__:
+            if name not in ("spec", "claims"):
+                assert getattr(ticket, name) == getattr(run.state.tickets[id_], name), (id_, name)
+    assert replayed.counts == run.state.counts

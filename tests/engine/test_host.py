@@ -1,0 +1,97 @@
+"""A host that is short of disk: nothing new is started until there is room again."""
+
+from pathlib import Path
+
+import pytest
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from parexec_tui.core import events as ev
+from parexec_tui.core.requests import DiskMeasured
+from parexec_tui.core.scheduler import why
+from parexec_tui.engine import monitor
+from tests.core.sessions import Session
+from tests.engine.test_coordinator import lasting, running
+
+MIB = 1024 * 1024
+PLAN = '[plan]\nmin_free_disk = "100MiB"\n[tickets.A]\nrun = "a"\n[tickets.B]\nrun = "b"\nneeds = ["A"]\n'
+
+
+def free(mib: float | None) -> list[DiskMeasured]:
+    return [DiskMeasured("disk", "/state", None if mib is None else int(mib * MIB))]
+
+
+@pytest.mark.trio
+async def test_dispatch_is_held_until_there_is_room_again(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with running(tmp_path, PLAN, lasting(10, "A", "B")) as run:
+        run.coordinator.hear(free(99))
+        await run.until(lambda: run.ends("A"), "what runs goes on")
+        await wait_all_tasks_blocked()
+        assert [ticket for _, ticket, _ in run.runner.starts] == ["A"]
+        (reason,) = why(run.state, run.state.tickets["B"])
+        assert reason.kind == "host"
+        assert reason.text == "host short of disk: 99MiB free in /state, the plan wants 100MiB"
+        run.coordinator.hear(free(104))
+        await wait_all_tasks_blocked()
+        assert run.kinds(ev.HostPressed, ev.HostRelieved) == ["host_pressed"]
+        run.coordinator.hear(free(105))
+    assert run.kinds(ev.HostPressed, ev.HostRelieved) == ["host_pressed", "host_relieved"]
+    assert run.outcome == "finished"
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(
+    ("measures", "told"),
+    [
+        ((100, 104, 101), []),
+        ((99, 98, 104, 99), ["pressed"]),
+        ((99, 105, 101, 99), ["pressed", "relieved", "pressed"]),
+        ((99, None), ["pressed", "relieved"]),
+        ((None, None), []),
+    ],
+)
+async def test_it_does_not_go_back_and_forth(
+    tmp_path: Path, autojump_clock: MockClock, measures: list[float | None], told: list[str]
+) -> None:
+    async with running(tmp_path, PLAN) as run:
+        for measure in measures:
+            run.coordinator.hear(free(measure))
+            await wait_all_tasks_blocked()
+        assert run.kinds(ev.HostPressed, ev.HostRelieved) == [f"host_{word}" for word in told]
+        run.coordinator.hear(free(None))
+        run.runner.end("A")
+        await run.until(lambda: "B" in run.runner.running, "B starts")
+        run.runner.end("B")
+
+
+@pytest.mark.trio
+async def test_a_plan_may_do_without_a_floor(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with running(tmp_path, PLAN.replace("100MiB", "0"), lasting(1, "A", "B")) as run:
+        run.coordinator.hear(free(0))
+    assert run.kinds(ev.HostPressed) == []
+
+
+def test_a_press_outlives_its_engine() -> None:
+    session = Session("A:")
+    session.apply(ev.HostPressed(at=session.now, resource="disk", text="none"))
+    session.resume()
+    assert session.dispatch() == []
+    session.apply(ev.HostRelieved(at=session.now, resource="disk"))
+    assert session.dispatch() == ["A"]
+
+
+@pytest.mark.trio
+async def test_events_do_not_go_back_in_time(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with running(tmp_path, PLAN, lasting(0.1, "A", "B")) as run:
+        pass
+    times = [event.at for event in run.journal()]
+    assert times == sorted(times)
+
+
+def test_disks_are_measured(tmp_path: Path) -> None:
+    (measure,) = monitor.measure(monitor.disks(str(tmp_path), tmp_path))
+    assert measure.resource == "disk"
+    assert measure.free
+    (nothing,) = monitor.measure({"disk": tmp_path / "missing"})
+    assert nothing.free is None
+    if Path("/proc").stat().st_dev != tmp_path.stat().st_dev:
+        assert list(monitor.disks("/proc", tmp_path)) == ["disk of the workdir", "disk of the state folder"]
