@@ -1,5 +1,7 @@
 """The command line."""
 
+import io
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -9,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, TypeVar
 
 import click
 
-from parexec_tui import __version__
+from parexec_tui import __version__, amend, manual, steer
+from parexec_tui.commands import Commands
 from parexec_tui.paths import registry_file, session_folder
 
 if TYPE_CHECKING:
     # Read when a command needs them: `parexec ls` shall not wait for the engine to be imported.
+    from parexec_tui.attach import Mirror
     from parexec_tui.core.plan import Host, Plan
     from parexec_tui.core.state import SessionState
     from parexec_tui.engine.run import Result, Viewer
@@ -31,6 +35,8 @@ R = TypeVar("R")
 
 def main() -> None:
     """The entry point of the command `parexec`."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that the locale cannot write is no reason to die
     cli(prog_name="parexec")
 
 
@@ -45,24 +51,22 @@ def _plainly(command: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        from parexec_tui.core.plan_file import PlanErrors
+        from parexec_tui.engine.errors import EngineFailedError
         from parexec_tui.registry.errors import RegistryError
 
         try:
             return command(*args, **kwargs)
-        except PlanErrors as errors:
-            count = len(errors.problems)
-            shown = "\n".join(map(str, errors.problems))
-            _fail(f"{shown}\n{count} error{'' if count == 1 else 's'}; nothing was started")
         except BrokenPipeError:
             raise
-        except (RegistryError, OSError) as error:
+        except OSError as error:
+            _fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
+        except (RegistryError, EngineFailedError) as error:
             _fail(str(error))
 
     return run
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="parexec")
 def cli() -> None:
     """Execute a plan of dependent tickets with a pool of agents in parallel.
@@ -82,16 +86,20 @@ _plan_file = click.argument("plan_file", metavar="PLAN", type=click.Path(dir_oka
 
 
 def _read_plan(file: Path, host: "Host | None") -> "Plan":
-    from parexec_tui.core.plan_file import read_plan
+    from parexec_tui.core.plan_file import PlanErrors, read_plan
 
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         _fail(f"{file}: not UTF-8 text (byte {error.start}): save it as UTF-8")
-    except OSError as error:
-        _fail(f"{file}: {error.strerror}")
     syntax: Literal["toml", "json"] = "json" if file.suffix == ".json" else "toml"
-    return read_plan(text, source=str(file), folder=str(file.absolute().parent), format=syntax, host=host)
+    try:
+        return read_plan(text, source=str(file), folder=str(file.absolute().parent), format=syntax, host=host)
+    except PlanErrors as errors:
+        for problem in errors.problems:
+            click.echo(problem, err=True)  # nothing before file, line and column: editors read these lines
+        count = len(errors.problems)
+        _fail(f"{count} error{'' if count == 1 else 's'} in the plan")
 
 
 _output = [
@@ -106,44 +114,161 @@ def _output_options(command: Callable[P, R]) -> Callable[P, R]:
     return command
 
 
+_engine = [
+    click.option("--headless", is_flag=True, help="Run here, and print lines; so it is without a terminal as well."),
+    click.option("-d", "--detach", is_flag=True, help="Return as soon as the engine is ready."),
+    click.option("--scope", is_flag=True, help="Start the engine in a scope of your systemd, which survives logout."),
+]
+
+
+def _engine_options(command: Callable[P, R]) -> Callable[P, R]:
+    for option in reversed(_engine):
+        command = option(command)
+    return command
+
+
+def _is_foreground(style: str | None, headless: bool, detach: bool, scope: bool) -> bool:
+    """Whether the engine runs in this process: when asked to, or when nobody is there to follow another one."""
+    if headless and (detach or scope):
+        raise click.UsageError(f"--headless runs the engine here, {'--detach' if detach else '--scope'} elsewhere")
+    return headless or not (detach or scope or (style is None and sys.stdout.isatty()))
+
+
 @cli.command()
 @_plan_file
-@click.option("--headless", is_flag=True, help="Print lines instead of showing the screen.")
+@_engine_options
+@click.option("--hold", is_flag=True, help="Begin held: nothing is started until `parexec release`.")
 @_output_options
 @_plainly
-def run(plan_file: Path, headless: bool, style: Any) -> None:
+def run(plan_file: Path, headless: bool, detach: bool, scope: bool, hold: bool, style: Any) -> None:
     """Execute PLAN, a TOML or JSON file, from the start.
 
+    On a terminal the engine is a process of its own: ctrl-c leaves it alone, and so does closing the terminal;
+    `parexec attach` comes back to it. With --headless, or without a terminal, the engine runs here:
+
     \b
-    ctrl-c once   drain: start nothing new, let what runs finish
-    ctrl-c twice  stop: end what runs; `parexec resume` goes on later
+    ctrl-c once    drain: start nothing new, let what runs finish
+    ctrl-c twice   stop: end what runs; `parexec resume` goes on later
+    ctrl-c thrice  kill what is left
     """
     from parexec_tui.engine import monitor
-    from parexec_tui.engine.run import run_plan
 
-    del headless  # there is no screen yet, so every run is
     host = monitor.host()
-    plan = _read_plan(plan_file, host)
-    _execute(style, lambda viewer: run_plan(plan, host, viewer))
+    if _is_foreground(style, headless, detach, scope):
+        from parexec_tui.engine.run import run_plan
+
+        plan = _read_plan(plan_file, host)
+        _execute(style, lambda viewer: run_plan(plan, host, viewer, hold=hold))
+    from parexec_tui.engine.launch import start_detached
+
+    session = start_detached(_read_plan(plan_file, host), hold=hold, scope=scope)
+    _go_on_elsewhere(session, detach, style, hold=hold)
 
 
 @cli.command()
 @click.argument("session", required=False)
 @click.option("--retry-failed", is_flag=True, help="Run the tickets that failed once more.")
-@click.option("--headless", is_flag=True, help="Print lines instead of showing the screen.")
+@_engine_options
 @_output_options
 @_plainly
-def resume(session: str | None, retry_failed: bool, headless: bool, style: Any) -> None:
+def resume(session: str | None, retry_failed: bool, headless: bool, detach: bool, scope: bool, style: Any) -> None:
     """Go on with SESSION (default: the newest of this directory) after any end of its engine.
 
     What finished is not run again; what still runs is taken over; what was lost is retried if its policy allows.
     """
-    from parexec_tui.engine.run import resume_session
-
-    del headless
+    foreground = _is_foreground(style, headless, detach, scope)
     with _registry() as registry:
         row = _session(registry, session)
-    _execute(style, lambda viewer: resume_session(row.session, viewer, retry_failed=retry_failed))
+    if foreground:
+        from parexec_tui.engine.run import resume_session
+
+        _execute(style, lambda viewer: resume_session(row.session, viewer, retry_failed=retry_failed))
+    from parexec_tui.engine.launch import take_over
+
+    take_over(row.session, resume=True, retry_failed=retry_failed, scope=scope)
+    _go_on_elsewhere(row.session, detach, style)
+
+
+def _go_on_elsewhere(session: str, detach: bool, style: Any, *, hold: bool = False) -> NoReturn:
+    """An engine is ready: say where it is, or follow it."""
+    from parexec_tui.attach import Mirror
+
+    if not detach:
+        _follow(Mirror(session), style, quiet_start=False)
+    if style == "json":
+        import json
+
+        click.echo(json.dumps({"session": session}))
+    else:
+        click.echo(session)
+        if style is None:
+            held = f"; held until: parexec release -s {session}" if hold else ""
+            click.echo(f"watch it: parexec attach {session}; stop it: parexec stop -s {session}{held}", err=True)
+    sys.exit(SUCCEEDED)
+
+
+@cli.command()
+@click.argument("session", required=False)
+@_output_options
+@_plainly
+def attach(session: str | None, style: Any) -> None:
+    """Follow SESSION (default: the newest living one of this directory) as its engine executes it.
+
+    ctrl-c, or q and enter, leaves; the engine stays. Ends by itself, as run does, when the session is over. If the
+    engine is gone, offers to take over.
+    """
+    from parexec_tui.attach import Mirror
+    from parexec_tui.sessions import NoSuchSession, meant
+
+    try:
+        row = meant(session)
+    except NoSuchSession as error:
+        _fail(str(error))
+    _follow(Mirror(row.session), style, quiet_start=True)
+
+
+def _follow(mirror: "Mirror", style: Any, *, quiet_start: bool) -> NoReturn:
+    """Follow a session to its end, or until the person leaves. `quiet_start`: what was is summed up in a line."""
+    from parexec_tui import attach
+    from parexec_tui.headless import Headless
+    from parexec_tui.sessions import is_living
+
+    if quiet_start:
+        for _ in mirror.news():
+            pass
+    while True:
+        output = Headless(style or "lines")
+        with output:
+            if not mirror.outcome and is_living(mirror.session):
+                output.notice(attach.greeting(mirror.state) if quiet_start else attach.how_to_leave())
+            ending = attach.follow(mirror, output)
+        if ending.why == "over":
+            code = exit_code(mirror.state, ending.outcome)
+            if output.is_stuck:
+                os._exit(code)
+            output.summary(mirror.state, ending.outcome)
+            sys.exit(code)
+        if ending.why == "left":
+            click.echo(f"\nthe engine goes on; come back: parexec attach {mirror.session}", err=True)
+            sys.exit(SUCCEEDED)
+        _take_over(mirror)
+        quiet_start = True
+
+
+def _take_over(mirror: "Mirror") -> None:
+    """Offer to start a new engine for a session whose engine is gone; does not return unless there is one."""
+    from parexec_tui.attach import can_type
+    from parexec_tui.engine.launch import take_over
+
+    interrupted = mirror.state.interrupted
+    why = f": {interrupted.reason}" if interrupted is not None else ""
+    if not can_type() or not sys.stdout.isatty():
+        _fail(
+            f"the engine of {mirror.session} is gone{why}; take over: parexec resume {mirror.session}", SOME_DID_NOT
+        )
+    if not click.confirm(f"the engine of {mirror.session} is gone{why}; take over?", default=True):
+        sys.exit(SOME_DID_NOT)
+    take_over(mirror.session)
 
 
 def _execute(style: Any, drive: "Callable[[Viewer], Result]") -> NoReturn:
@@ -153,8 +278,11 @@ def _execute(style: Any, drive: "Callable[[Viewer], Result]") -> NoReturn:
     output = Headless(style or "lines")
     with output:
         result = drive(Viewer(output.tell, output.notice))
+    code = exit_code(result.state, result.outcome)
+    if output.is_stuck:
+        os._exit(code)
     output.summary(result.state, result.outcome)
-    sys.exit(exit_code(result.state, result.outcome))
+    sys.exit(code)
 
 
 def exit_code(state: "SessionState", outcome: str) -> int:
@@ -186,6 +314,34 @@ def validate(plan_file: Path) -> None:
 
 
 @cli.command()
+@click.argument("plan_file", metavar="[PLAN]", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_plainly
+def doctor(plan_file: Path | None, as_json: bool) -> None:
+    """Check this machine: what may get in the way of long runs (of PLAN), and what to do about it.
+
+    Exits with 0 if all is fine, 1 if something needs attention.
+    """
+    import msgspec
+
+    from parexec_tui.doctor import examine
+    from parexec_tui.engine import monitor
+
+    host = monitor.host()
+    parallel = _read_plan(plan_file, host).settings.parallel if plan_file else None
+    found = []
+    for finding in examine(host, parallel or max(1, int(host.cpus))):
+        found.append(finding)
+        if not as_json:
+            click.echo(f"{'fine' if finding.fine else 'LOOK'}  {finding.check}: {finding.text}")
+            if finding.remedy:
+                click.echo(f"      do: {finding.remedy}")
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+    sys.exit(SUCCEEDED if all(finding.fine for finding in found) else SOME_DID_NOT)
+
+
+@cli.command()
 def schema() -> None:
     """Print the JSON Schema of plan files, for editors."""
     import json
@@ -198,14 +354,22 @@ def schema() -> None:
 # -- sessions --------------------------------------------------------------------------------------------------
 
 
-def _registry() -> "Registry":
-    from parexec_tui.registry.errors import RegistryMissing
+_NO_SESSIONS = "no sessions yet: parexec run PLAN starts one"
+
+
+def _open_registry() -> "Registry":
     from parexec_tui.registry.registry import Registry
 
+    return Registry.open(registry_file(), read_only=True)
+
+
+def _registry() -> "Registry":
+    from parexec_tui.registry.errors import RegistryMissing
+
     try:
-        return Registry.open(registry_file(), read_only=True)
+        return _open_registry()
     except RegistryMissing:
-        _fail("no sessions yet: parexec run PLAN starts one")
+        _fail(_NO_SESSIONS)
 
 
 def _session(registry: "Registry", text: str | None) -> "SessionRow":
@@ -214,7 +378,7 @@ def _session(registry: "Registry", text: str | None) -> "SessionRow":
         return registry.resolve(text)
     rows = registry.sessions()
     if not rows:
-        _fail("no sessions yet: parexec run PLAN starts one")
+        _fail(_NO_SESSIONS)
     here = str(Path.cwd())
     return next((row for row in rows if here in (row.workdir, str(Path(row.source).parent.absolute()))), rows[0])
 
@@ -226,9 +390,11 @@ def _is_alive(session: str) -> bool:
 
 
 def _status(row: "SessionRow") -> str:
-    if row.status not in ("finished", "stopped") and not _is_alive(row.session):
-        return "interrupted"
-    return row.status
+    if row.status in ("finished", "stopped", "not started") or _is_alive(row.session):
+        return row.status
+    from parexec_tui.registry.lock import is_owned
+
+    return "restarting" if is_owned(session_folder(row.session).guardian_lock) else "interrupted"
 
 
 _session_option = click.option("-s", "--session", help="Which session; default: the newest of this directory.")
@@ -240,22 +406,36 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_plainly
 def ls(as_json: bool) -> None:
     """List sessions, newest first. interrupted: its engine died; `parexec resume` goes on."""
-    from parexec_tui.core import codec
-    from parexec_tui.words import day_and_clock
+    import msgspec
 
-    with _registry() as registry:
-        rows = registry.sessions()
+    from parexec_tui.registry.errors import RegistryMissing
+    from parexec_tui.registry.lock import lost_guardian
+    from parexec_tui.words import day_and_clock, printable
+
+    try:
+        with _open_registry() as registry:
+            rows = registry.sessions()
+    except RegistryMissing:
+        rows = []
     if as_json:
         for row in rows:
-            fields = {name: getattr(row, name) for name in row.__struct_fields__} | {"status": _status(row)}
-            click.echo(codec.encode(fields))
+            click.echo(msgspec.json.encode(msgspec.structs.replace(row, status=_status(row))))
         return
+    if not rows:
+        click.echo(f"parexec: {_NO_SESSIONS}", err=True)
     width = max((len(row.session) for row in rows), default=0)
+    hints = []
     for row in rows:
-        done = f"{row.succeeded}/{row.total}" + (f" {row.failed} failed" if row.failed else "")
-        click.echo(
-            f"{row.session:<{width}}  {_status(row):<11}  {day_and_clock(row.started)}  {done:<16}  {row.name}"
-        )
+        done = f"{row.succeeded}/{row.total} ok" + (f", {row.failed} not" if row.failed else "")
+        name = printable(row.name)
+        status = _status(row)
+        click.echo(f"{row.session:<{width}}  {status:<11}  {day_and_clock(row.started)}  {done:<15}  {name}")
+        if status == "interrupted":
+            hints.append(f"{row.session}: its engine is gone; take over: parexec resume {row.session}")
+        elif lost_guardian(session_folder(row.session)):
+            hints.append(f"{row.session}: its guardian is gone; if its engine dies, no other follows by itself")
+    for hint in hints:
+        click.echo(hint, err=True)
 
 
 @cli.command()
@@ -265,8 +445,8 @@ def ls(as_json: bool) -> None:
 def show(session: str | None, as_json: bool) -> None:
     """Show SESSION (default: the newest of this directory): every ticket, and why it is where it is."""
     from parexec_tui.core import codec
-    from parexec_tui.headless import is_ascii_only
     from parexec_tui.report import report_lines, session_report
+    from parexec_tui.words import is_ascii_only
 
     with _registry() as registry:
         row = _session(registry, session)
@@ -277,6 +457,8 @@ def show(session: str | None, as_json: bool) -> None:
         return
     for line in report_lines(report, ascii_only=is_ascii_only(sys.stdout)):
         click.echo(line)
+    if report.state == "interrupted":
+        click.echo(f"parexec: its engine is gone; take over: parexec resume {row.session}", err=True)
 
 
 def _replay(registry: "Registry", session: str) -> "Replay":
@@ -321,8 +503,8 @@ def _print_log(registry: "Registry", session: str, ticket: str, number: int, fol
                     output.write(chunk)
                 at = source.tell()
             output.flush()
-        elif not follow:
-            _fail(f"there is no log of attempt {number} of {ticket} at {file}", SOME_DID_NOT)
+        elif over:
+            _fail(f"there is no log of attempt {number} of {ticket}: {file} does not exist", SOME_DID_NOT)
         if over:
             return
         time.sleep(_FOLLOW_EVERY)
@@ -341,29 +523,40 @@ def _is_over(registry: "Registry", session: str, ticket: str, number: int) -> bo
 @_plainly
 def events(session: str | None, as_json: bool, follow: bool) -> None:
     """Print what happened in SESSION (default: the newest of this directory)."""
+    from msgspec import MsgspecError
+
     from parexec_tui.core import codec
-    from parexec_tui.core.state import SessionState
-    from parexec_tui.headless import is_ascii_only
-    from parexec_tui.words import day_and_clock, glyph, lines
+    from parexec_tui.core.state import IllegalEventError, SessionState
+    from parexec_tui.words import columns, day_and_clock, is_ascii_only, lines, subject_width
 
     ascii_only = is_ascii_only(sys.stdout)
     with _registry() as registry:
         row = _session(registry, session)
         state = SessionState(codec.decode_plan(registry.plan(row.session)))
+        width = subject_width(state.tickets)
         after = 0
         while True:
             over = not follow or not _is_alive(row.session)
             for stored in registry.events(row.session, after):
-                after = stored.seq
-                event = codec.decode_event(stored.data)
-                state.apply(event)
                 if as_json:
-                    click.echo(f'{{"seq":{stored.seq},{stored.data.decode()[1:]}')
-                    continue
-                for line in lines(state, event):
-                    sign = glyph(line.word, ascii_only=ascii_only)
-                    rest = "  ".join(part for part in (line.subject, line.text) if part)
-                    click.echo(f"{day_and_clock(line.at)}  {sign} {line.word:<15}  {rest}")
+                    click.echo(b'{"seq":%d,%b' % (stored.seq, stored.data[1:]))
+                else:
+                    try:
+                        event = codec.decode_event(stored.data)
+                        state.apply(event)
+                    except (MsgspecError, IllegalEventError) as error:
+                        _fail(f"events from number {stored.seq} on cannot be read: {error}", SOME_DID_NOT)
+                    for line in lines(state, event):
+                        rest = "  ".join(part for part in columns(line, width, ascii_only=ascii_only) if part)
+                        click.echo(f"{day_and_clock(line.at)}  {rest}  {line.text}".rstrip())
+                after = stored.seq
             if over:
                 return
             time.sleep(_FOLLOW_EVERY)
+
+
+# -- steering --------------------------------------------------------------------------------------------------
+
+for _command in (*steer.VERBS, *amend.COMMANDS, *manual.COMMANDS):
+    cli.add_command(_command)
+manual.with_examples(cli)

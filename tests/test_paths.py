@@ -1,4 +1,6 @@
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,86 @@ def test_a_session_keeps_its_things_together(home: Path) -> None:
     assert folder.attempts == folder.path / "attempts"
     assert folder.lock == folder.path / "lock"
     assert folder.engine_log == folder.path / "engine.log"
+
+
+# -- sockets ---------------------------------------------------------------------------------------------------
+
+SESSION = "exec_20260102_030405"
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder whose path is short enough for sockets, in the place of /tmp; and a state folder in it."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        monkeypatch.setattr(paths, "SHORT_PLACE", Path(folder))
+        monkeypatch.setenv(paths.STATE_HOME, folder)
+        monkeypatch.delenv(paths.RUNTIME_DIR, raising=False)
+        yield Path(folder)
+
+
+def test_a_socket_is_in_the_runtime_folder_if_that_is_ours_alone(
+    short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = short / "run"
+    runtime.mkdir(mode=0o700)
+    monkeypatch.setenv(paths.RUNTIME_DIR, str(runtime))
+    file = paths.socket_file(SESSION)
+    assert file.parent == runtime / "parexec"
+    assert file.name.startswith(SESSION)
+    assert file.parent.stat().st_mode & 0o777 == 0o700
+    runtime.chmod(0o755)
+    assert paths.socket_file(SESSION) == paths.session_folder(SESSION).path / "engine.sock"
+
+
+def test_sessions_of_two_registries_may_have_the_same_id(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (short / "run").mkdir(mode=0o700)
+    monkeypatch.setenv(paths.RUNTIME_DIR, str(short / "run"))
+    one = paths.socket_file(SESSION)
+    monkeypatch.setenv(paths.STATE_HOME, str(short / "other"))
+    assert paths.socket_file(SESSION) != one
+
+
+def test_without_a_runtime_folder_the_socket_is_with_the_session(short: Path) -> None:
+    file = paths.socket_file(SESSION)
+    assert file == paths.session_folder(SESSION).path / "engine.sock"
+    assert paths.is_private(file.parent)
+
+
+def test_a_path_that_is_too_long_for_a_socket_is_made_short(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(paths.STATE_HOME, str(short / ("x" * 100)))
+    file = paths.socket_file(SESSION)
+    assert file.parent == short / f"parexec-{os.getuid()}"
+    assert len(bytes(file)) <= paths.LONGEST_SOCKET
+    assert paths.is_private(file.parent)
+    assert paths.socket_file(SESSION) == file
+    assert paths.socket_file(SESSION + "_2") != file
+
+
+@pytest.mark.parametrize("how", ["open to others", "a link", "of somebody else"])
+def test_a_short_place_that_is_not_ours_alone_is_refused(
+    short: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setenv(paths.STATE_HOME, str(short / ("x" * 100)))
+    place = short / f"parexec-{os.getuid()}"
+    if how == "a link":
+        (short / "real").mkdir(mode=0o700)
+        place.symlink_to(short / "real")
+    else:
+        place.mkdir(mode=0o700)
+    if how == "open to others":
+        place.chmod(0o711)
+    if how == "of somebody else":
+        if os.getuid() != 0:
+            pytest.skip("only root can give a folder away")
+        os.chown(place, 12345, -1)
+    with pytest.raises(PermissionError, match="belongs to somebody else or is open to others"):
+        paths.socket_file(SESSION)
+
+
+def test_where_the_socket_is_is_written_down(short: Path) -> None:
+    assert paths.noted_socket(SESSION) is None
+    paths.session_folder(SESSION, create=True)
+    for file in (Path("/run/one"), Path("/run/t\udcffwo with spaces")):
+        paths.note_socket(SESSION, file)
+        assert paths.noted_socket(SESSION) == file
+    assert [each.name for each in paths.session_folder(SESSION).path.iterdir() if each.is_file()] == ["socket"]

@@ -1,0 +1,243 @@
+"""edit, add and reload: change the plan of a session while it runs.
+
+The engine checks an amendment as it checks a plan, and knows what is too late. Here files are read, and a plan file
+is compared with the plan as it is now.
+"""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
+
+import click
+
+from parexec_tui import complete
+from parexec_tui.asking import BAD_USAGE, Desk, fail, steers
+
+if TYPE_CHECKING:
+    from parexec_tui.core.plan import Plan, Ticket
+    from parexec_tui.core.state import SessionState
+
+_TEXTS = ("title", "run", "prompt", "priority", "agent", "cwd")
+"""Keys whose values are text, whatever else they look like: `run=true` is a command."""
+
+
+# -- edit ------------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("ticket", shell_complete=complete.tickets)
+@click.argument("changes", metavar="KEY=VALUE...", nargs=-1, required=True)
+@steers
+def edit(desk: Desk, ticket: str, changes: tuple[str, ...]) -> None:
+    """Change keys of a ticket that is not running, as they would stand in the plan file; `KEY=` resets one.
+
+    A value is TOML where it can be read as TOML, else text; a list is written 'needs=["A", "B"]'. What it needs and
+    claims is checked as in a plan file.
+    """
+    from parexec_tui.core.requests import Edit
+
+    desk.ask(Edit(ticket=ticket, changes=dict(map(_change, changes))))
+
+
+def _change(word: str) -> tuple[str, Any]:
+    key, equals, text = word.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        raise click.UsageError(f"{word!r} is no change: write KEY=VALUE, for instance timeout=30m")
+    return key, read_value(key, text)
+
+
+def read_value(key: str, text: str) -> Any:
+    """A value as it is written behind `KEY=`; None for nothing."""
+    if not text.strip():
+        return None
+    import tomllib
+
+    try:
+        document = tomllib.loads(f"value = {text}")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text
+    value = document["value"]
+    if len(document) > 1 or (key in _TEXTS and not isinstance(value, str)):
+        return text
+    return value if _is_json(value) else text
+
+
+def _is_json(value: object) -> bool:
+    """Whether the value can be sent: TOML also has dates, and numbers that are none."""
+    if isinstance(value, dict):
+        return all(map(_is_json, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_json, value))
+    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+
+
+# -- add -------------------------------------------------------------------------------------------------------
+
+_plan_path = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("fragment", metavar="FRAGMENT", type=_plan_path)
+@steers
+def add(desk: Desk, fragment: Path) -> None:
+    """Add the tickets of FRAGMENT, a file like a plan with `[tickets.ID]` tables, and `[defaults]` for them.
+
+    They may need tickets that are in the plan already. All of them are added, or none.
+    """
+    from parexec_tui.core.requests import Amend
+
+    desk.ask(Amend(added=_read_fragment(fragment, _state_of(desk))))
+
+
+def _read_fragment(file: Path, state: "SessionState") -> "dict[str, Ticket]":
+    """The tickets of a fragment, checked together with the plan that they join. Exits with all errors."""
+    from parexec_tui.core.plan_file import PlanErrors, read_fragment
+
+    try:
+        return read_fragment(_text_of(file), source=str(file), format=_format(file), plan=state.plan, host=state.host)
+    except PlanErrors as errors:
+        _refuse_file(errors.problems)
+
+
+# -- reload ----------------------------------------------------------------------------------------------------
+
+
+class Difference(NamedTuple):
+    """What a plan file says otherwise than the plan as it is now."""
+
+    added: "dict[str, Ticket]"
+    changed: "dict[str, Ticket]"
+    dropped: tuple[str, ...]
+    too_late: dict[str, str]
+    """Changed or dropped, but left as it is: ticket, and why."""
+    keys: dict[str, tuple[str, ...]]
+    """Of what is changed: which keys."""
+    elsewhere: tuple[str, ...]
+    """Other tables of the file that differ. They are for the next session."""
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.added or self.changed or self.dropped)
+
+
+@click.command()
+@click.argument("plan", required=False, type=_plan_path)
+@steers
+def reload(desk: Desk, plan: Path | None) -> None:
+    """Take over what changed in the plan file (default: the one that the session was started from).
+
+    Shows what is added, changed and dropped, and what cannot be: what runs, and what has succeeded, stays as it is.
+    Then it is asked; without a terminal that needs --yes. With errors in the file nothing happens (exit code 2). Only
+    tickets are taken over; agent types, resources and settings are for the next session.
+    """
+    from parexec_tui.core.requests import Amend
+
+    state = _state_of(desk)
+    file = plan or _source_of(state)
+    difference = compare(state, _read_again(file, state))
+    if not desk.as_json:
+        for line in _lines(difference):
+            click.echo(line)
+    if difference.is_empty:
+        desk.nothing(f"{file} says what the plan is already")
+    request = Amend(added=difference.added, changed=difference.changed, dropped=difference.dropped)
+    desk.ask(request, doubt=True)
+
+
+def compare(state: "SessionState", plan: "Plan") -> Difference:
+    """What would change if this were the plan."""
+    from parexec_tui.core.state import DONE, LIVE
+
+    now = state.plan
+    changed = {id_: spec for id_, spec in plan.tickets.items() if id_ in now.tickets and spec != now.tickets[id_]}
+    dropped = [id_ for id_ in now.tickets if id_ not in plan.tickets]
+    too_late = {}
+    for id_ in (*changed, *dropped):
+        ticket = state.tickets[id_]
+        if ticket.status in LIVE or (ticket.status in DONE and id_ in changed):
+            what = "changed" if id_ in changed else "dropped"
+            too_late[id_] = f"{what} in the file, but it {'is running' if ticket.status in LIVE else 'is done'}"
+    keep = {need for id_ in too_late for need in now.tickets[id_].needs}
+    for id_ in dropped:
+        if id_ in keep and id_ not in too_late:
+            too_late[id_] = "dropped in the file, but needed by what stays"
+    tables = {"plan": "settings", "agents": "agents", "resources": "resources", "hooks": "hooks"}
+    return Difference(
+        added={id_: spec for id_, spec in plan.tickets.items() if id_ not in now.tickets},
+        changed={id_: spec for id_, spec in changed.items() if id_ not in too_late},
+        dropped=tuple(id_ for id_ in dropped if id_ not in too_late),
+        too_late=too_late,
+        keys={id_: tuple(_differing(now.tickets[id_], spec)) for id_, spec in changed.items()},
+        elsewhere=tuple(table for table, name in tables.items() if getattr(plan, name) != getattr(now, name)),
+    )
+
+
+def _differing(old: "Ticket", new: "Ticket") -> Iterator[str]:
+    return (key for key in old.__struct_fields__ if getattr(old, key) != getattr(new, key))
+
+
+def _lines(difference: Difference) -> Iterator[str]:
+    for id_, spec in difference.added.items():
+        needs = f"  needs {', '.join(spec.needs)}" if spec.needs else ""
+        yield f"+ {id_}{needs}"
+    for id_ in difference.changed:
+        yield f"~ {id_}  {', '.join(difference.keys[id_])}"
+    for id_ in difference.dropped:
+        yield f"- {id_}"
+    for id_, why in difference.too_late.items():
+        yield f"! {id_}  stays as it is: {why}"
+    for table in difference.elsewhere:
+        yield f"! [{table}] differs too: that is for the next session"
+
+
+def _read_again(file: Path, state: "SessionState") -> "Plan":
+    """The plan in a file that belongs to this session. Exits with all its errors."""
+    from parexec_tui.core.plan_file import PlanErrors, read_plan
+
+    folder = str(file.absolute().parent)
+    try:
+        plan = read_plan(_text_of(file), source=str(file), folder=folder, format=_format(file), host=state.host)
+    except PlanErrors as errors:
+        _refuse_file(errors.problems)
+    if plan.workdir != state.plan.workdir:
+        fail(f"{file} works in {plan.workdir}, the session in {state.plan.workdir}: this is another plan", BAD_USAGE)
+    return plan
+
+
+def _source_of(state: "SessionState") -> Path:
+    """The file that the session was started from; it may have been named from another folder than this one."""
+    source, workdir = Path(state.plan.source), Path(state.plan.workdir)
+    found = next(filter(Path.is_file, (source, workdir / source, workdir / source.name)), None)
+    return found or fail(f"the plan file {source} is not found from here: name it, parexec reload PLAN", BAD_USAGE)
+
+
+# -- files -----------------------------------------------------------------------------------------------------
+
+
+def _state_of(desk: Desk) -> "SessionState":
+    from parexec_tui.sessions import remembered
+
+    return remembered(desk.client.session)
+
+
+def _format(file: Path) -> Literal["toml", "json"]:
+    return "json" if file.suffix == ".json" else "toml"
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        fail(f"{file}: not UTF-8 text (byte {error.start}): save it as UTF-8", BAD_USAGE)
+
+
+def _refuse_file(problems: tuple[object, ...]) -> NoReturn:
+    for problem in problems:
+        click.echo(problem, err=True)
+    count = len(problems)
+    fail(f"{count} error{'' if count == 1 else 's'} in the file; nothing was changed", BAD_USAGE)
+
+
+COMMANDS: tuple[click.Command, ...] = (edit, add, reload)

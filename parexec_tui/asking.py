@@ -1,0 +1,201 @@
+"""How a command asks the engine for something, and says what came of it.
+
+Nothing that a verb needs before its answer is printed may be slow to import: a person waits for it.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec
+
+import click
+
+from parexec_tui import complete
+
+if TYPE_CHECKING:
+    from parexec_tui.client import Client
+    from parexec_tui.core.protocol import Answer, Names
+    from parexec_tui.core.requests import AnyRequest
+
+P = ParamSpec("P")
+
+NOT_DONE, BAD_USAGE = 1, 2
+"""Exit codes: refused, or there is no engine; it was not said right."""
+
+_NEXT_ENGINE = 5.0
+"""Seconds to wait for a session's next engine, where a guardian is about to start it."""
+
+
+def fail(message: str, code: int = NOT_DONE) -> NoReturn:
+    for line in message.splitlines():
+        click.echo(f"parexec: {line}", err=True)
+    sys.exit(code)
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Turn the errors that a person can do something about into words and an exit code."""
+    from parexec_tui.client import ClientError, Refused
+    from parexec_tui.registry.errors import RegistryError
+    from parexec_tui.sessions import NoSuchSession
+
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except Refused as refused:
+        fail(f"refused: {refused}")
+    except (ClientError, NoSuchSession) as error:
+        fail(str(error))
+    except OSError as error:
+        named = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        fail(named, BAD_USAGE)
+    except RegistryError as error:
+        fail(str(error), BAD_USAGE)
+
+
+def connect(session: str | None) -> "Client":
+    """A connection to the engine of the session that is meant. Raises NoSuchSession, RegistryError, ClientError."""
+    from parexec_tui import sessions
+    from parexec_tui.client import Client, EngineGone
+
+    id_ = sessions.living(session)
+    give_up = time.monotonic() + _NEXT_ENGINE
+    while True:
+        try:
+            return Client.connect(id_)
+        except EngineGone:
+            # It is about to serve, or it died and its guardian starts the next one.
+            if time.monotonic() > give_up:
+                raise
+            sessions.living(id_)
+            time.sleep(0.05)
+
+
+def is_plain(word: str) -> bool:
+    """Whether a word names one thing, and selects nothing."""
+    return not any(letter in word for letter in "*?[:!,")
+
+
+def asks_nobody() -> bool:
+    """Whether there is no terminal at which a person could answer."""
+    return not (sys.stdin.isatty() and sys.stderr.isatty())
+
+
+class Desk:
+    """Where a verb puts its wish: with the options that all verbs have in common."""
+
+    def __init__(self, client: "Client", *, as_json: bool, dry_run: bool = False, yes: bool = False) -> None:
+        self.client = client
+        self.as_json = as_json
+        self.dry_run = dry_run
+        self.yes = yes
+
+    def tickets(self, words: Sequence[str]) -> tuple[str, ...]:
+        """The tickets that these words mean, each once. Does not return if there are none. Raises Refused."""
+        if all(map(is_plain, words)):
+            return tuple(dict.fromkeys(words))  # whether they exist is the verb's to say
+        return self._names("select", words).tickets or self.nothing("no ticket is like that")
+
+    def scope(self, words: Sequence[str]) -> dict[str, Any]:
+        """What these words mean, as fields of a scoped request; nothing for no words, which means the session.
+
+        Does not return if words mean nothing: that is not the session. Raises Refused.
+        """
+        if not words:
+            return {}
+        names = self._names("scope", words)
+        if not (names.tickets or names.agents or names.types):
+            self.nothing("no ticket is like that")
+        return {"tickets": names.tickets, "agents": names.agents, "types": names.types}
+
+    def nothing(self, why: str) -> NoReturn:
+        """Leave with nothing done. No error: a script may well ask for what failed when nothing did."""
+        if self.as_json:
+            click.echo(json.dumps({"events": []}))
+        click.echo(f"nothing to do: {why}", err=True)
+        sys.exit(0)
+
+    def _names(self, about: Any, words: Sequence[str]) -> "Names":
+        import msgspec
+
+        from parexec_tui.core.protocol import Names
+
+        return msgspec.convert(self.client.question(about, words=words), Names)
+
+    def ask(self, request: "AnyRequest", *, doubt: bool = False) -> None:
+        """Ask for it, and say what happened. `doubt`: show first what it would mean, and let a person confirm."""
+        if self.dry_run:
+            answer = self.client.ask(request, dry_run=True)
+            return self._say(answer, would=True)
+        if doubt and not self.yes:
+            self._confirm(self.client.ask(request, dry_run=True))
+        return self._say(self.client.ask(request))
+
+    def _confirm(self, answer: "Answer") -> None:
+        if not answer.events:
+            return
+        for line in _foreseen(answer):
+            click.echo(line, err=True)
+        if asks_nobody():
+            fail("refused: nobody can be asked whether this is meant (say --yes, or look with --dry-run)")
+        if not click.confirm("do it?", default=False, err=True):
+            fail("nothing was done")
+
+    def _say(self, answer: "Answer", *, would: bool = False) -> None:
+        if self.as_json:
+            found: dict[str, Any] = {"events": [json.loads(bytes(event)) for event in answer.events or ()]}
+            if would:
+                found["preview"] = list(answer.preview)
+            click.echo(json.dumps(found))
+            return
+        if not answer.events:
+            click.echo("nothing to do: it is so already", err=True)
+        for line in _foreseen(answer) if would else _happened(answer):
+            click.echo(line)
+
+
+def _foreseen(answer: "Answer") -> Iterable[str]:
+    return answer.preview or _happened(answer)
+
+
+def _happened(answer: "Answer") -> Iterator[str]:
+    """A line for each thing that happened."""
+    from parexec_tui.core import codec
+    from parexec_tui.words import clock, columns, is_ascii_only, lines_alone, subject_width
+
+    lines = [line for raw in answer.events or () for line in lines_alone(codec.decode_event(bytes(raw)))]
+    width = subject_width(line.subject for line in lines)
+    for line in lines:
+        glyph_and_word, subject = columns(line, width, ascii_only=is_ascii_only(sys.stdout))
+        yield "  ".join(filter(None, (clock(line.at), glyph_and_word, subject, line.text))).rstrip()
+
+
+# -- options ---------------------------------------------------------------------------------------------------
+
+
+session_option = click.option(
+    "-s",
+    "--session",
+    shell_complete=complete.sessions,
+    help="Which session; default: the newest of this directory that an engine runs, else the newest that one runs.",
+)
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_dry_run_option = click.option(
+    "-n", "--dry-run", is_flag=True, help="Only say what it would mean: what stops, what runs again, what is skipped."
+)
+_yes_option = click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
+
+
+def steers(command: Callable[Concatenate[Desk, P], None]) -> Callable[..., None]:
+    """A verb: it gets a desk at the engine of the session that is meant, and has the options of all verbs."""
+
+    @wraps(command)
+    def run(*args: Any, session: str | None, as_json: bool, dry_run: bool, yes: bool = False, **kwargs: Any) -> None:
+        with plainly(), connect(session) as client:
+            command(Desk(client, as_json=as_json, dry_run=dry_run, yes=yes), *args, **kwargs)
+
+    return as_json_option(_dry_run_option(_yes_option(session_option(run))))

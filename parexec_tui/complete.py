@@ -1,0 +1,98 @@
+"""What may stand next on the command line: asked of the engine, quickly, and nothing at all where there is none.
+
+A shell waits for this at every TAB, so nothing heavy is imported, and no trouble is ever told.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+_PATIENCE = 0.5
+"""Seconds an engine has to answer: a person is typing."""
+
+_STATUSES = (
+    "waiting", "ready", "backoff", "running", "frozen", "stopping", "held", "live", "succeeded", "failed",
+    "cancelled", "skipped", "waived", "over",
+)  # fmt: skip
+_CLASSES = ("critical", "high", "medium", "low")
+
+
+def tickets(context: click.Context, _: click.Parameter, word: str) -> "list[CompletionItem]":
+    """Ids of tickets; after a key, its values."""
+    if ":" in word:
+        return _items(word, _values(context, word))
+    return _items(word, _names(context, word)["tickets"], given=context.params.get("tickets"))
+
+
+def anything(context: click.Context, _: click.Parameter, word: str) -> "list[CompletionItem]":
+    """Tickets, agents and agent types."""
+    if ":" in word:
+        return _items(word, _values(context, word))
+    found = _names(context, word)
+    return _items(word, dict.fromkeys(name for names in found.values() for name in names))
+
+
+def agents_and_types(context: click.Context, _: click.Parameter, word: str) -> "list[CompletionItem]":
+    found = _names(context, word)
+    return _items(word, (*found["agents"], *found["types"]))
+
+
+def types(context: click.Context, _: click.Parameter, word: str) -> "list[CompletionItem]":
+    return _items(word, _names(context, word)["types"])
+
+
+def sessions(_: click.Context, __: click.Parameter, word: str) -> "list[CompletionItem]":
+    """Ids of sessions, with the names of their plans."""
+    try:
+        from click.shell_completion import CompletionItem
+
+        from parexec_tui.sessions import rows
+        from parexec_tui.words import printable
+
+        return [
+            CompletionItem(row.session, help=f"{printable(row.name)}, {row.status}")
+            for row in rows()
+            if row.session.startswith(word)
+        ]
+    except Exception:
+        return []
+
+
+def _values(context: click.Context, word: str) -> list[str]:
+    """The whole words that a key can begin."""
+    key, _, beginning = word.partition(":")
+    match key:
+        case "status":
+            values: Iterable[str] = _STATUSES
+        case "priority":
+            values = _CLASSES
+        case "agent" | "type" | "ticket":
+            values = _names(context, beginning)[f"{key}s"]
+        case _:
+            values = ()
+    return [f"{key}:{value}" for value in values]
+
+
+def _items(word: str, names: Iterable[str], given: Iterable[str] | None = None) -> "list[CompletionItem]":
+    from click.shell_completion import CompletionItem
+
+    already = set(given or ())
+    return [CompletionItem(name) for name in names if name.startswith(word) and name not in already]
+
+
+def _names(context: click.Context, word: str) -> dict[str, list[str]]:
+    """What of the session begins with this word, as its engine says; empty where there is none."""
+    found: dict[str, list[str]] = {"tickets": [], "agents": [], "types": []}
+    try:
+        from parexec_tui.client import Client
+        from parexec_tui.sessions import living
+
+        with Client.connect(living(context.params.get("session")), timeout=_PATIENCE, read_only=True) as client:
+            names: dict[str, list[str]] = client.question("names", words=[word])
+            return found | names
+    except Exception:
+        return found

@@ -1,0 +1,335 @@
+"""`doctor`: what of this machine may get in the way of long runs, and what to do. Each check really tries."""
+
+import os
+import resource
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from getpass import getuser
+from pathlib import Path
+
+import psutil
+from msgspec import Struct
+
+from parexec_tui.core.plan import Host
+from parexec_tui.core.units import format_size
+from parexec_tui.paths import registry_file, session_folder, socket_file, state_home
+from parexec_tui.registry.errors import RegistryError, RegistryMissing
+from parexec_tui.registry.lock import is_owned, lost_guardian
+from parexec_tui.registry.registry import Registry
+
+LOW_DISK = 1 << 30
+"""Bytes: what plans want to be free unless they say otherwise."""
+
+_OWN_FILES, _FILES_EACH = 300, 2
+"""Descriptors of the engine with its viewers, and for each attempt."""
+_OWN_PROCESSES, _PROCESSES_EACH = 30, 8
+"""Processes and threads: of the engine and its guardian, and what an attempt is taken to start."""
+
+_FAR = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "gpfs", "beegfs", "glusterfs"}
+"""File systems of other machines, where SQLite's write-ahead log and flock cannot be relied on."""
+
+
+class Finding(Struct, frozen=True):
+    """What one check found."""
+
+    check: str
+    fine: bool
+    text: str
+    remedy: str = ""
+    """What to do, where something is to be done."""
+
+
+class Machine:
+    """How the machine is asked. The tests have another one."""
+
+    root = Path("/")
+
+    def output(self, *command: str) -> str | None:
+        """What a command prints; None if it is missing or fails."""
+        try:
+            ran = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=5, check=True
+            )
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return ran.stdout.strip()
+
+    def text(self, file: str) -> str | None:
+        """What is in a file; None if it cannot be read."""
+        try:
+            return (self.root / file).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+
+
+def examine(host: Host, parallel: int, machine: Machine | None = None) -> Iterator[Finding]:
+    """Every check, in the order in which people should read them. `parallel`: how much is to run at once."""
+    machine = machine or Machine()
+    checks: tuple[Callable[[], Iterator[Finding]], ...] = (
+        lambda: logout(machine, getuser()),
+        state_folder,
+        lambda: journal(machine),
+        socket_path,
+        kernel,
+        lambda: limits(host),
+        lambda: room_for(parallel, machine),
+        lambda: locale(dict(os.environ)),
+        sessions,
+    )
+    for check in checks:
+        yield from check()
+
+
+# -- logging out -----------------------------------------------------------------------------------------------
+
+
+def logout(machine: Machine, user: str) -> Iterator[Finding]:
+    """What becomes of an engine when its user logs out."""
+    if not (machine.root / "run/systemd/system").is_dir():
+        yield Finding("logout", True, "no systemd runs here, so logging out ends nothing that parexec started")
+        return
+    settings = logind_settings(machine)
+    if not _kills(settings, user):
+        yield Finding("logout", True, "systemd leaves your processes alone when you log out (KillUserProcesses=no)")
+    elif _lingers(machine, user):
+        yield Finding(
+            "logout",
+            False,
+            "logging out ends what you started (KillUserProcesses=yes), but not what is in a scope of your own: "
+            "lingering is on",
+            "start plans with: parexec run --scope",
+        )
+    else:
+        yield Finding(
+            "logout",
+            False,
+            "logging out ends what you started, engines included (KillUserProcesses=yes)",
+            "once: loginctl enable-linger; then start plans with: parexec run --scope",
+        )
+
+
+def logind_settings(machine: Machine) -> dict[str, str]:
+    """The settings of systemd-logind: the main file, then what stands in the folders beside it. The last counts."""
+    folders = ("usr/lib/systemd", "usr/local/lib/systemd", "run/systemd", "etc/systemd")
+    main = next((folder for folder in reversed(folders) if machine.text(f"{folder}/logind.conf") is not None), None)
+    texts = [machine.text(f"{main}/logind.conf") or ""] if main else []
+    more = {
+        file.name: file for folder in folders for file in (machine.root / folder / "logind.conf.d").glob("*.conf")
+    }
+    texts += [machine.text(str(more[name].relative_to(machine.root))) or "" for name in sorted(more)]
+    lines = (line.strip() for text in texts for line in text.splitlines())
+    pairs = (line.partition("=") for line in lines if "=" in line and line[0] not in "#;")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _kills(settings: dict[str, str], user: str) -> bool:
+    if settings.get("KillUserProcesses", "no").lower() not in ("yes", "true", "on", "1"):
+        return False
+    only, spared = settings.get("KillOnlyUsers", "").split(), settings.get("KillExcludeUsers", "root").split()
+    return user not in spared and (not only or user in only)
+
+
+def _lingers(machine: Machine, user: str) -> bool:
+    said = machine.output("loginctl", "show-user", user, "--property=Linger", "--value")
+    return said == "yes" if said else (machine.root / "var/lib/systemd/linger" / user).exists()
+
+
+# -- the state folder ------------------------------------------------------------------------------------------
+
+_ELSEWHERE = "set XDG_STATE_HOME to a folder on a local disk that is yours"
+
+
+def state_folder() -> Iterator[Finding]:
+    """Whether state can be written, and for how long."""
+    home = state_home()
+    try:
+        state_home(create=True)
+        with tempfile.TemporaryFile(dir=home) as file:
+            file.write(b"can be written")
+    except OSError as error:
+        yield Finding("state folder", False, f"{home} cannot be written: {error.strerror}", _ELSEWHERE)
+        return
+    free = shutil.disk_usage(home).free
+    if free < LOW_DISK:
+        text = f"only {format_size(free)} are free for {home}: plans start nothing below their min_free_disk"
+        yield Finding("state folder", False, text, "make room, or set a lower min_free_disk in the plan")
+    else:
+        yield Finding("state folder", True, f"{home} can be written, {format_size(free)} free")
+
+
+def journal(machine: Machine) -> Iterator[Finding]:
+    """Whether the registry's file may live here: SQLite with a write-ahead log, and flock."""
+    home = state_home()
+    kind = file_system(home, machine.text("proc/self/mounts") or "")
+    if kind.removeprefix("fuse.") in _FAR or kind == "fuse.sshfs":
+        text = f"{home} is on a network file system ({kind}), where a journal can be damaged"
+        yield Finding("journal", False, text, _ELSEWHERE)
+        return
+    try:
+        _try_journal(home)
+    except (OSError, sqlite3.Error, RuntimeError) as error:
+        yield Finding("journal", False, f"SQLite does not work in {home}: {error}", _ELSEWHERE)
+    else:
+        on = f" ({kind})" if kind else ""
+        yield Finding("journal", True, f"SQLite keeps a write-ahead log in {home}{on}")
+
+
+def _try_journal(home: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=home) as folder:
+        writer, reader = (sqlite3.connect(Path(folder, "try.db")) for _ in range(2))
+        try:
+            (mode,) = writer.execute("PRAGMA journal_mode = WAL").fetchone()
+            if mode != "wal":
+                raise RuntimeError(f"it uses {mode} in place of a write-ahead log")
+            writer.execute("CREATE TABLE tried (number)")
+            writer.execute("INSERT INTO tried VALUES (1)")
+            writer.commit()
+            if reader.execute("SELECT number FROM tried").fetchall() != [(1,)]:
+                raise RuntimeError("a second reader does not see what was written")
+        finally:
+            writer.close()
+            reader.close()
+
+
+def file_system(folder: Path, mounts: str) -> str:
+    """The type of the file system that a folder is on, by a table like /proc/self/mounts; empty if not known."""
+    found, where = "", ""
+    for line in mounts.splitlines():
+        _, at, kind, *_ = line.split(" ")
+        at = at.encode().decode("unicode_escape")  # a blank is written as \040
+        if len(at) >= len(where) and folder.is_relative_to(at):
+            found, where = kind, at
+    return found
+
+
+def socket_path() -> Iterator[Finding]:
+    """Whether viewers will be able to reach an engine."""
+    session = f"doctor_{os.getpid():014}_2"  # as long as they are
+    try:
+        path = socket_file(session)
+        shutil.rmtree(session_folder(session).path, ignore_errors=True)
+    except OSError as error:
+        yield Finding("socket", False, f"there is no place for an engine's socket: {error}", "set XDG_RUNTIME_DIR")
+    else:
+        text = f"sockets of engines go to {path.parent}, {len(bytes(path))} bytes with their name"
+        yield Finding("socket", True, text)
+
+
+# -- the host --------------------------------------------------------------------------------------------------
+
+
+def kernel() -> Iterator[Finding]:
+    """What the kernel offers for watching processes."""
+    if not sys.platform.startswith("linux"):
+        yield Finding("processes", True, "no /proc and no pidfd on this system: a thread waits for each process")
+        return
+    if not Path("/proc/self/environ").exists():
+        text = "/proc is not mounted: processes that leave their group cannot be found again"
+        yield Finding("processes", False, text, "mount /proc")
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError:
+        yield Finding("processes", False, "the kernel has no pidfd (Linux 5.3 has)", "update, or allow pidfd_open")
+    else:
+        yield Finding("processes", True, "/proc and pidfd are there")
+
+
+def limits(host: Host) -> Iterator[Finding]:
+    """What there is of CPU and memory, and what of that we may use."""
+    cpus, memory = os.cpu_count() or 1, int(psutil.virtual_memory().total)
+    seen = [f"{host.cpus:g} of {cpus} CPUs" if host.cpus < cpus else f"{cpus} CPUs"]
+    both = f"{format_size(host.memory)} of {format_size(memory)}" if host.memory < memory else format_size(memory)
+    limited = host.cpus < cpus or host.memory < memory
+    text = f"{', '.join(seen)} and {both} of memory{', by the limits of the cgroup or affinity' if limited else ''}"
+    yield Finding("cpu and memory", True, text)
+
+
+def room_for(parallel: int, machine: Machine) -> Iterator[Finding]:
+    """Whether the limits on files and processes leave room for so many attempts at once."""
+    files, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OWN_FILES + _FILES_EACH * parallel
+    if _is_less(files, wanted):
+        if _is_less(most_files, wanted):
+            remedy = f"ask for a higher limit (nofile in limits.conf), or set parallel below {parallel}"
+        else:
+            remedy = f"ulimit -n {wanted}"
+        text = f"{files} open files are allowed, {parallel} tickets at once may need {wanted}"
+        yield Finding("open files", False, text, remedy)
+    else:
+        yield Finding("open files", True, f"{_shown(files)} allowed, enough for {parallel} tickets at once")
+    yield from _processes(parallel, machine)
+
+
+def _processes(parallel: int, machine: Machine) -> Iterator[Finding]:
+    most, _ = resource.getrlimit(resource.RLIMIT_NPROC)
+    wanted = _OWN_PROCESSES + _PROCESSES_EACH * parallel
+    left = resource.RLIM_INFINITY if most == resource.RLIM_INFINITY or os.getuid() == 0 else most - _mine()
+    if (in_cgroup := _left_in_cgroup(machine)) is not None and _is_less(in_cgroup, left):
+        left = in_cgroup
+    if _is_less(left, wanted):
+        text = f"{max(0, left)} more processes are allowed, {parallel} tickets at once may need {wanted}"
+        yield Finding("processes at once", False, text, f"ulimit -u higher, or set parallel below {parallel}")
+    else:
+        text = f"{_shown(left)} more allowed, enough for {parallel} tickets at once"
+        yield Finding("processes at once", True, text)
+
+
+def _mine() -> int:
+    """Processes and threads of this user."""
+    count = 0
+    for process in psutil.process_iter(["uids", "num_threads"]):
+        uids = process.info["uids"]
+        if uids is not None and uids.real == os.getuid():
+            count += process.info["num_threads"] or 1
+    return count
+
+
+def _left_in_cgroup(machine: Machine) -> int | None:
+    own = (machine.text("proc/self/cgroup") or "").rpartition("::")[2].strip()
+    most, now = (machine.text(f"sys/fs/cgroup{own}/pids.{name}") or "" for name in ("max", "current"))
+    return int(most) - int(now) if most.strip().isdigit() and now.strip().isdigit() else None
+
+
+def _is_less(limit: int, wanted: int) -> bool:
+    return limit != resource.RLIM_INFINITY and (wanted == resource.RLIM_INFINITY or limit < wanted)
+
+
+def _shown(limit: int) -> str:
+    return "any number" if limit == resource.RLIM_INFINITY else str(limit)
+
+
+def locale(environment: dict[str, str]) -> Iterator[Finding]:
+    """Whether signs beyond ASCII can be shown."""
+    name = next((environment[key] for key in ("LC_ALL", "LC_CTYPE", "LANG") if environment.get(key)), "C")
+    if "utf8" in name.lower().replace("-", ""):
+        yield Finding("locale", True, f"{name} can show every sign")
+    else:
+        text = f"the locale is {name}, so signs are shown in ASCII"
+        yield Finding("locale", False, text, "export LANG=C.UTF-8, if your terminal shows UTF-8")
+
+
+# -- sessions --------------------------------------------------------------------------------------------------
+
+
+def sessions() -> Iterator[Finding]:
+    """Sessions that nobody looks after."""
+    try:
+        with Registry.open(registry_file(), read_only=True) as registry:
+            rows = [row for row in registry.sessions() if row.status not in ("finished", "stopped", "not started")]
+    except RegistryMissing:
+        return
+    except RegistryError as error:
+        yield Finding("registry", False, str(error), "move the file away; sessions in it are lost to parexec then")
+        return
+    for row in rows:
+        folder = session_folder(row.session)
+        if lost_guardian(folder):
+            text = f"the guardian of {row.session} is gone: if its engine dies, no other follows by itself"
+            yield Finding("session", False, text, f"if it is interrupted: parexec resume {row.session}")
+        elif not is_owned(folder.lock) and not is_owned(folder.guardian_lock):
+            text = f"the engine of {row.session} is gone, and its plan is not finished"
+            yield Finding("session", False, text, f"parexec resume {row.session}")

@@ -1,0 +1,313 @@
+"""The verbs: what a person asks of a session that an engine runs, from any shell.
+
+Each is a request of the protocol. What a word means (a selector, a pattern) and what a verb would mean (`--dry-run`)
+is answered by the engine, which has the state; here words become requests, and answers lines.
+"""
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from parexec_tui import complete
+from parexec_tui.asking import Desk, as_json_option, connect, is_plain, plainly, session_option, steers
+
+if TYPE_CHECKING:
+    from parexec_tui.core.protocol import StatusReport
+
+PRIORITIES = ("critical", "high", "medium", "low")
+"""As `core.plan.Priority`, which takes long to import."""
+
+_SELECTORS = """
+\b
+TICKET is an id, a pattern, or a selector; several add up, selectors narrow down:
+  T3   'MOD-*'   status:failed   agent:builder-2   type:builder   group:3   priority:low   '!T3'
+"""
+_SCOPE = """
+\b
+WHAT is a ticket, an agent or an agent type; nothing is the session:
+  T3   'MOD-*'   status:ready   builder-2   agent:builder-2   type:builder   ticket:T3
+"""
+_ASKS = """
+What is named is done at once. If a selector or pattern means several, it is shown first what would happen, and
+asked; without a terminal that needs --yes.
+"""
+
+_tickets = click.argument("tickets", metavar="TICKET...", nargs=-1, required=True, shell_complete=complete.tickets)
+_what = click.argument("what", metavar="[WHAT]...", nargs=-1, shell_complete=complete.anything)
+
+
+def _is_wide(words: tuple[str, ...], found: int) -> bool:
+    """Whether words mean more than what they name."""
+    return found > 1 and not all(map(is_plain, words))
+
+
+# -- how it stands ---------------------------------------------------------------------------------------------
+
+
+@click.command()
+@session_option
+@as_json_option
+def status(session: str | None, as_json: bool) -> None:
+    """Show how the session stands, on one page: counts, what is held, agents, what failed.
+
+    Without an engine, as it was when its engine left. `--json` has the same facts for scripts; see the README.
+    """
+    with plainly():
+        report, hint = _status(session)
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.encode(report))
+    else:
+        from parexec_tui.dashboard import dashboard
+
+        for line in dashboard(report):
+            click.echo(line)
+    if hint:
+        click.echo(f"parexec: {hint}", err=True)
+
+
+def _status(session: str | None) -> "tuple[StatusReport, str]":
+    """The facts, from the engine or else from the registry; and what to do if the engine is gone."""
+    from parexec_tui import sessions
+    from parexec_tui.client import EngineGone
+
+    row = sessions.meant(session)
+    if sessions.is_living(row.session):
+        try:
+            with connect(row.session) as client:
+                return client.status(), ""
+        except (EngineGone, sessions.NoSuchSession):
+            pass  # it just left
+    from parexec_tui.report import status_report
+
+    report = status_report(sessions.remembered(row.session), alive=False, now=0.0)
+    gone = report.state == "interrupted"
+    return report, f"its engine is gone; take over: parexec resume {row.session}" if gone else ""
+
+
+@click.command()
+@click.argument("tickets", metavar="[TICKET]...", nargs=-1, shell_complete=complete.tickets)
+@session_option
+@as_json_option
+def why(tickets: tuple[str, ...], session: str | None, as_json: bool) -> None:
+    """Say why tickets are not running: all that each of them waits for. Without TICKET, for all that wait."""
+    with plainly(), connect(session) as client:
+        desk = Desk(client, as_json=as_json)
+        chosen = desk.tickets(tickets) if tickets else ()
+        reasons: dict[str, list[str]] = client.question("why", chosen)
+    if as_json:
+        click.echo(json.dumps(reasons))
+        return
+    width = max(map(len, reasons), default=0)
+    for ticket, found in reasons.items():
+        for number, reason in enumerate(found or ["could start now"]):
+            click.echo(f"{ticket if not number else '':<{width}}  {reason}")
+    if not reasons:
+        click.echo("nothing waits", err=True)
+
+
+# -- the three pauses ------------------------------------------------------------------------------------------
+
+
+@click.command(help=f"Do not start; what runs finishes. `release` undoes it.\n{_SCOPE}")
+@_what
+@click.option("-r", "--reason", default="", help="Why, for whoever wonders; of the session only.")
+@steers
+def hold(desk: Desk, what: tuple[str, ...], reason: str) -> None:
+    from parexec_tui.core.requests import Hold
+
+    desk.ask(Hold(**desk.scope(what), reason=reason))
+
+
+@click.command(help=f"Let start again what is held; also take an agent out of draining and quarantine.\n{_SCOPE}")
+@_what
+@steers
+def release(desk: Desk, what: tuple[str, ...]) -> None:
+    from parexec_tui.core.requests import Release
+
+    desk.ask(Release(**desk.scope(what)))
+
+
+@click.command(
+    help="Stop the processes of what runs, with SIGSTOP. The time-out clock stands still; agent and claims are kept. "
+    f"`thaw` lets them go on.\n{_SCOPE}"
+)
+@_what
+@steers
+def freeze(desk: Desk, what: tuple[str, ...]) -> None:
+    from parexec_tui.core.requests import Freeze
+
+    desk.ask(Freeze(**desk.scope(what)))
+
+
+@click.command(help=f"Let frozen tickets go on.\n{_SCOPE}")
+@_what
+@steers
+def thaw(desk: Desk, what: tuple[str, ...]) -> None:
+    from parexec_tui.core.requests import Thaw
+
+    desk.ask(Thaw(**desk.scope(what)))
+
+
+@click.command(
+    help="Start nothing new, let what runs finish. A drained agent then stops, a drained session ends and can be "
+    f"resumed.\n{_SCOPE}\nThe session is asked about first; without a terminal that needs --yes."
+)
+@_what
+@click.option("-r", "--reason", default="", help="Why, for whoever wonders; of the session only.")
+@steers
+def drain(desk: Desk, what: tuple[str, ...], reason: str) -> None:
+    from parexec_tui.core.requests import Drain
+
+    names = desk.scope(what)
+    is_wide = _is_wide(what, sum(map(len, names.values())))
+    desk.ask(Drain(**names, reason=reason), doubt=is_wide or not what)
+
+
+# -- tickets ---------------------------------------------------------------------------------------------------
+
+
+@click.command(
+    help="Run tickets again that are over, or do not let them wait for their next try. What was skipped because of "
+    f"them runs after them.\n{_SELECTORS}\n{_ASKS}\nSo is --downstream."
+)
+@_tickets
+@click.option("-d", "--downstream", is_flag=True, help="Run again, too, what depends on them and has run.")
+@click.option("--run", "command", help="Another command from now on; for one ticket.")
+@click.option(
+    "-a", "--agent", shell_complete=complete.agents_and_types, help="The agent or agent type that shall run them."
+)
+@click.option("-m", "--note", default="", help="What to mind this time; kept with the ticket.")
+@steers
+def retry(
+    desk: Desk, tickets: tuple[str, ...], downstream: bool, command: str | None, agent: str | None, note: str
+) -> None:
+    from parexec_tui.core.requests import Retry
+
+    chosen = desk.tickets(tickets)
+    request = Retry(tickets=chosen, downstream=downstream, run=command, agent=agent, note=note)
+    desk.ask(request, doubt=downstream or _is_wide(tickets, len(chosen)))
+
+
+@click.command(
+    help="Pin tickets to AGENT, an agent or an agent type; `any` takes a pin back. One that runs elsewhere is "
+    f"stopped on purpose and starts there, and no retry is charged.\n{_SELECTORS}\n{_ASKS}"
+)
+@_tickets
+@click.argument("agent", shell_complete=complete.agents_and_types)
+@steers
+def reassign(desk: Desk, tickets: tuple[str, ...], agent: str) -> None:
+    from parexec_tui.core.requests import Reassign
+
+    chosen = desk.tickets(tickets)
+    desk.ask(Reassign(tickets=chosen, agent="" if agent == "any" else agent), doubt=_is_wide(tickets, len(chosen)))
+
+
+@click.command(
+    help="Give tickets up: what runs is stopped, what needs them is skipped. `undo` takes it back for those that did "
+    f"not run.\n{_SELECTORS}\n{_ASKS}"
+)
+@_tickets
+@steers
+def cancel(desk: Desk, tickets: tuple[str, ...]) -> None:
+    from parexec_tui.core.requests import Cancel
+
+    chosen = desk.tickets(tickets)
+    desk.ask(Cancel(tickets=chosen), doubt=_is_wide(tickets, len(chosen)))
+
+
+@click.command(
+    help="Do without tickets that are not running: what needs them may run as if they had succeeded.\n"
+    f"{_SELECTORS}\n{_ASKS}"
+)
+@_tickets
+@steers
+def skip(desk: Desk, tickets: tuple[str, ...]) -> None:
+    from parexec_tui.core.requests import Waive
+
+    chosen = desk.tickets(tickets)
+    desk.ask(Waive(tickets=chosen), doubt=_is_wide(tickets, len(chosen)))
+
+
+@click.command(
+    help="Put tickets in another priority class: of what is ready, the higher class starts first.\n" + _SELECTORS
+)
+@_tickets
+@click.argument("level", type=click.Choice(PRIORITIES))
+@steers
+def priority(desk: Desk, tickets: tuple[str, ...], level: str) -> None:
+    from parexec_tui.core.plan import Priority
+    from parexec_tui.core.requests import Prioritise
+
+    desk.ask(Prioritise(tickets=desk.tickets(tickets), priority=Priority(level)))
+
+
+# -- the session -----------------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.option("--now", is_flag=True, help="KILL at once, without the grace after TERM.")
+@click.option("-r", "--reason", default="", help="Why, for whoever wonders.")
+@steers
+def stop(desk: Desk, now: bool, reason: str) -> None:
+    """End what runs and let the engine leave. `parexec resume` goes on later; no retry is charged.
+
+    It is asked first; without a terminal that needs --yes.
+    """
+    from parexec_tui.core.requests import Stop
+
+    desk.ask(Stop(now=now, reason=reason), doubt=True)
+
+
+_COUNT = re.compile(r"[+-]?[0-9]{1,9}").fullmatch
+
+
+def _count(text: str) -> dict[str, Any]:
+    """`4`, `+1`, `-1` or `plan`, as fields of a request."""
+    if text == "plan":
+        return {"most": None}
+    if not _COUNT(text):
+        raise click.UsageError(f"{text!r} is not a number of agents or tickets: write 4, +1, -1, or plan")
+    return {"most": int(text), "relative": text[0] in "+-"}
+
+
+@click.command(context_settings={"ignore_unknown_options": True})  # -1 is a number here
+@click.argument("type_", metavar="[TYPE]", required=False, shell_complete=complete.types)
+@click.argument("number", metavar="[N|+N|-N|plan]", required=False)
+@click.option("-p", "--parallel", metavar="N|+N|-N", help="Change how many tickets may run at once.")
+@steers
+def scale(desk: Desk, type_: str | None, number: str | None, parallel: str | None) -> None:
+    """Change how many agents of TYPE there may be, by a number or to one; `plan`: as many as the plan says.
+
+    With fewer, agents stop: idle ones first, busy ones when they are done.
+    """
+    from parexec_tui.core.requests import Scale
+
+    if parallel is not None:
+        if type_ is not None:
+            raise click.UsageError("--parallel is about the session: leave the agent type out, or do one at a time")
+        if parallel == "plan":
+            raise click.UsageError("--parallel wants a number: 4, +1 or -1")
+        return desk.ask(Scale(**_count(parallel)))
+    if type_ is None or number is None:
+        raise click.UsageError("say an agent type and a number, for instance: parexec scale builder +2")
+    if type_[0] == "-":
+        raise click.UsageError(f"no such option: {type_}")
+    return desk.ask(Scale(type=type_, **_count(number)))
+
+
+@click.command()
+@steers
+def undo(desk: Desk) -> None:
+    """Take back the last thing that a person did in this session, where its effect can still be taken back."""
+    from parexec_tui.core.requests import Undo
+
+    desk.ask(Undo())
+
+
+VERBS: tuple[click.Command, ...] = (
+    status, why, hold, release, freeze, thaw, drain, retry, reassign, cancel, skip, priority, stop, scale, undo,
+)  # fmt: skip
