@@ -59,10 +59,16 @@ def plainly() -> Iterator[None]:
 
 def connect(session: str | None) -> "Client":
     """A connection to the engine of the session that is meant. Raises NoSuchSession, RegistryError, ClientError."""
-    from parexec_tui import sessions
-    from parexec_tui.client import Client, EngineGone
+    from parexec_tui.sessions import living
 
-    id_ = sessions.living(session)
+    return connect_to(living(session))
+
+
+def connect_to(id_: str) -> "Client":
+    """A connection to the engine of a living session, by its id. Raises NoSuchSession, RegistryError, ClientError."""
+    from parexec_tui.client import Client, EngineGone
+    from parexec_tui.sessions import living
+
     give_up = time.monotonic() + _NEXT_ENGINE
     while True:
         try:
@@ -71,7 +77,7 @@ def connect(session: str | None) -> "Client":
             # It is about to serve, or it died and its guardian starts the next one.
             if time.monotonic() > give_up:
                 raise
-            sessions.living(id_)
+            living(id_)
             time.sleep(0.05)
 
 

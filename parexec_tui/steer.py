@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from parexec_tui import complete
-from parexec_tui.asking import Desk, as_json_option, connect, is_plain, plainly, session_option, steers
+from parexec_tui.asking import Desk, as_json_option, connect, connect_to, is_plain, plainly, session_option, steers
 
 if TYPE_CHECKING:
     from parexec_tui.core.protocol import StatusReport
@@ -77,7 +77,7 @@ def _status(session: str | None) -> "tuple[StatusReport, str]":
     row = sessions.meant(session)
     if sessions.is_living(row.session):
         try:
-            with connect(row.session) as client:
+            with connect_to(row.session) as client:
                 return client.status(), ""
         except (EngineGone, sessions.NoSuchSession):
             pass  # it just left

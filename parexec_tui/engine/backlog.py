@@ -8,6 +8,9 @@ MOST_EVENTS, MOST_BYTES = 8192, 4 * 1024 * 1024
 PIECE = 64 * 1024
 """Bytes that are taken at once; one event may be longer."""
 
+_PLACES = 8
+"""Places that followers are at whose pieces are kept; most are at the same one."""
+
 
 class Backlog:
     """The lines of the newest events, the same bytes for all who follow."""
@@ -17,6 +20,8 @@ class Backlog:
         """The number of the event before the first one here."""
         self._lines: list[bytes] = []
         self._bytes = 0
+        self._pieces: dict[int, tuple[bytes, int]] = {}
+        """seq: what follows it, as `after` found it."""
 
     @property
     def last(self) -> int:
@@ -26,9 +31,11 @@ class Backlog:
         """Keep nothing: nobody follows."""
         self.start = last
         self._lines.clear()
+        self._pieces.clear()
         self._bytes = 0
 
     def append(self, lines: Sequence[bytes]) -> None:
+        self._pieces.clear()
         self._lines += lines
         self._bytes += sum(map(len, lines))
         if len(self._lines) > MOST_EVENTS or self._bytes > MOST_BYTES:
@@ -47,12 +54,17 @@ class Backlog:
 
     def after(self, seq: int) -> tuple[bytes, int]:
         """A piece of what follows event `seq`, and the number of its last event. `seq` is `start` or later."""
+        if (known := self._pieces.get(seq)) is not None:
+            return known
         at = seq - self.start
         size, end = 0, at
         while end < len(self._lines) and size < PIECE:
             size += len(self._lines[end])
             end += 1
-        return b"".join(self._lines[at:end]), self.start + end
+        if len(self._pieces) >= _PLACES:
+            self._pieces.clear()
+        piece = self._pieces[seq] = b"".join(self._lines[at:end]), self.start + end
+        return piece
 
 
 def happened(seq: int, event: bytes) -> bytes:

@@ -29,8 +29,8 @@ from parexec_tui.paths import note_socket, session_folder, socket_files
 _PATIENCE = 10.0
 """Seconds in which a client has to say hello, and has to take what is sent to it, before it is dropped."""
 
-_PAUSE, _PAUSE_PER_FOLLOWER = 0.005, 0.002
-"""Seconds between two rounds of news, and more for each who gets them. To wake one and send costs some 40 us, so all
+_PAUSE, _PAUSE_PER_FOLLOWER = 0.005, 0.004
+"""Seconds between two rounds of news, and more for each who gets them. To wake one and send costs some 60 us, so all
 of them together cost a fiftieth of the engine's time at most. What comes after a pause is sent at once."""
 
 _QUIET = 4

@@ -7,7 +7,6 @@ its data is JSON, and that is all.
 
 import os
 import sqlite3
-import statistics
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -335,7 +334,9 @@ class Registry:
         seconds: dict[str, list[float]] = {}
         for ticket, taken in self._rows(queries.HISTORY, plan_name, sessions):
             seconds.setdefault(ticket, []).append(taken)
-        return {ticket: statistics.median(taken) for ticket, taken in seconds.items()}
+        from statistics import median  # takes longer to import than `parexec status` takes to ask
+
+        return {ticket: median(taken) for ticket, taken in seconds.items()}
 
     def checkpoint(self) -> None:
         """`checkpoint` of this file; of all methods, the one that any thread may call."""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import tomli
 from hypothesis import given
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from jsonschema import Draft202012Validator
 from msgspec import Struct
 
 from parexec_tui.core.plan import AgentType, PlanSettings, Ticket
