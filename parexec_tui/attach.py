@@ -69,8 +69,7 @@ class Mirror:
 
 def greeting(state: SessionState) -> str:
     """What is said to whoever comes back."""
-    running = f", {len(state.live)} running" if state.live else ""
-    return f"attached to {state.session}: {counted(state)}{running}; {how_to_leave()}"
+    return f"attached to {state.session}: {counted(state)}; {how_to_leave()}"
 
 
 def how_to_leave() -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, TypeVar
 
 import click
 
-from parexec_tui import __version__, amend, manual, steer
+from parexec_tui import __version__, amend, complete, manual, steer
 from parexec_tui.commands import Commands
 from parexec_tui.paths import registry_file, session_folder
 
@@ -166,7 +166,7 @@ def run(plan_file: Path, headless: bool, detach: bool, scope: bool, hold: bool, 
 
 
 @cli.command()
-@click.argument("session", required=False)
+@click.argument("session", required=False, shell_complete=complete.sessions)
 @click.option("--retry-failed", is_flag=True, help="Run the tickets that failed once more.")
 @_engine_options
 @_output_options
@@ -208,7 +208,7 @@ def _go_on_elsewhere(session: str, detach: bool, style: Any, *, hold: bool = Fal
 
 
 @cli.command()
-@click.argument("session", required=False)
+@click.argument("session", required=False, shell_complete=complete.sessions)
 @_output_options
 @_plainly
 def attach(session: str | None, style: Any) -> None:
@@ -250,6 +250,8 @@ def _follow(mirror: "Mirror", style: Any, *, quiet_start: bool) -> NoReturn:
             sys.exit(code)
         if ending.why == "left":
             click.echo(f"\nthe engine goes on; come back: parexec attach {mirror.session}", err=True)
+            if output.is_stuck:
+                os._exit(SUCCEEDED)
             sys.exit(SUCCEEDED)
         _take_over(mirror)
         quiet_start = True
@@ -397,7 +399,12 @@ def _status(row: "SessionRow") -> str:
     return "restarting" if is_owned(session_folder(row.session).guardian_lock) else "interrupted"
 
 
-_session_option = click.option("-s", "--session", help="Which session; default: the newest of this directory.")
+_session_option = click.option(
+    "-s",
+    "--session",
+    shell_complete=complete.sessions,
+    help="Which session; default: the newest of this directory.",
+)
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -439,7 +446,7 @@ def ls(as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("session", required=False)
+@click.argument("session", required=False, shell_complete=complete.sessions)
 @_as_json
 @_plainly
 def show(session: str | None, as_json: bool) -> None:
@@ -471,7 +478,7 @@ def _replay(registry: "Registry", session: str) -> "Replay":
 
 
 @cli.command()
-@click.argument("ticket")
+@click.argument("ticket", shell_complete=complete.tickets)
 @_session_option
 @click.option("-a", "--attempt", type=click.IntRange(min=1), help="Which attempt; default: the latest.")
 @click.option("-f", "--follow", is_flag=True, help="Go on printing until the attempt is over.")
@@ -517,7 +524,7 @@ def _is_over(registry: "Registry", session: str, ticket: str, number: int) -> bo
 
 
 @cli.command()
-@click.argument("session", required=False)
+@click.argument("session", required=False, shell_complete=complete.sessions)
 @_as_json
 @click.option("-f", "--follow", is_flag=True, help="Go on printing until the engine leaves.")
 @_plainly

@@ -36,6 +36,18 @@ def anything(context: click.Context, _: click.Parameter, word: str) -> "list[Com
     return _items(word, dict.fromkeys(name for names in found.values() for name in names))
 
 
+def tickets_and_classes(context: click.Context, parameter: click.Parameter, word: str) -> "list[CompletionItem]":
+    """Tickets, then a priority class: which of them stands here is known only at the end of the line."""
+    return [*tickets(context, parameter, word), *_items(word, _CLASSES)]
+
+
+def commands(context: click.Context, _: click.Parameter, word: str) -> "list[CompletionItem]":
+    """The commands beside this one."""
+    assert context.parent is not None
+    above = context.parent.command
+    return _items(word, above.list_commands(context.parent) if isinstance(above, click.Group) else ())
+
+
 def agents_and_types(context: click.Context, _: click.Parameter, word: str) -> "list[CompletionItem]":
     found = _names(context, word)
     return _items(word, (*found["agents"], *found["types"]))

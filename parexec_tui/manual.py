@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import click
 
-from parexec_tui import __version__
+from parexec_tui import __version__, complete
 from parexec_tui.commands import SHORT
 
 Examples = tuple[tuple[str, str], ...]
@@ -99,7 +99,7 @@ def with_examples(group: click.Group) -> None:
 
 
 @click.command(name="help")
-@click.argument("verb", required=False)
+@click.argument("verb", required=False, shell_complete=complete.commands)
 @click.pass_context
 def help_(context: click.Context, verb: str | None) -> None:
     """Explain VERB, with examples; without one, list all commands."""

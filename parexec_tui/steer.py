@@ -6,7 +6,8 @@ is answered by the engine, which has the state; here words become requests, and 
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,6 +16,8 @@ from parexec_tui.asking import Desk, as_json_option, connect, connect_to, is_pla
 
 if TYPE_CHECKING:
     from parexec_tui.core.protocol import StatusReport
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 PRIORITIES = ("critical", "high", "medium", "low")
 """As `core.plan.Priority`, which takes long to import."""
@@ -34,7 +37,12 @@ What is named is done at once. If a selector or pattern means several, it is sho
 asked; without a terminal that needs --yes.
 """
 
-_tickets = click.argument("tickets", metavar="TICKET...", nargs=-1, required=True, shell_complete=complete.tickets)
+
+def _tickets_argument(offer: Callable[..., Any]) -> Callable[[F], F]:
+    return click.argument("tickets", metavar="TICKET...", nargs=-1, required=True, shell_complete=offer)
+
+
+_tickets = _tickets_argument(complete.tickets)
 _what = click.argument("what", metavar="[WHAT]...", nargs=-1, shell_complete=complete.anything)
 
 
@@ -196,7 +204,7 @@ def retry(
     help="Pin tickets to AGENT, an agent or an agent type; `any` takes a pin back. One that runs elsewhere is "
     f"stopped on purpose and starts there, and no retry is charged.\n{_SELECTORS}\n{_ASKS}"
 )
-@_tickets
+@_tickets_argument(complete.anything)
 @click.argument("agent", shell_complete=complete.agents_and_types)
 @steers
 def reassign(desk: Desk, tickets: tuple[str, ...], agent: str) -> None:
@@ -235,7 +243,7 @@ def skip(desk: Desk, tickets: tuple[str, ...]) -> None:
 @click.command(
     help="Put tickets in another priority class: of what is ready, the higher class starts first.\n" + _SELECTORS
 )
-@_tickets
+@_tickets_argument(complete.tickets_and_classes)
 @click.argument("level", type=click.Choice(PRIORITIES))
 @steers
 def priority(desk: Desk, tickets: tuple[str, ...], level: str) -> None:

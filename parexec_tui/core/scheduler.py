@@ -227,10 +227,6 @@ class Dispatcher:
             self._wake_one(key)
         heappush(self._queue, self._entry(ticket))
 
-    def refresh(self, ticket: TicketState) -> None:
-        """Look at this ticket again, in its new place: its priority or its demands changed."""
-        self._enqueue(ticket)
-
     def dispatch(self, now: float, emit: Emit) -> bool:
         """Start what can start. `emit` must apply each event at once.
 

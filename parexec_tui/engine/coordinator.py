@@ -235,7 +235,9 @@ class Coordinator:
     def _fire_timers(self, now: float) -> None:
         while self._timers and self._timers[0][0] <= now:
             _, id_, attempt = heapq.heappop(self._timers)
-            ticket = self.state.tickets[id_]
+            ticket = self.state.tickets.get(id_)
+            if ticket is None:
+                continue  # it was dropped from the plan; its timer was not
             if not attempt:
                 self.report([rq.BackoffElapsed(id_)])
             elif ticket.attempt == attempt and ticket.status is Status.running:

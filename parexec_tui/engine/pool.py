@@ -45,6 +45,8 @@ class Pool:
         env["PAREXEC_TICKET"] = ticket.id
         env["PAREXEC_ATTEMPT"] = str(ticket.attempt)
         env["PAREXEC_AGENT"] = ticket.agent
+        if ticket.note:
+            env["PAREXEC_NOTE"] = ticket.note
         env[COOKIE] = cookie_of(mark_of(self._place, ticket.id, ticket.attempt))
         shell, argv = self._command(agent_type, ticket)
         return Launch(shell, argv, cwd, env, f"{file}.log", f"{file}.exit")

@@ -472,7 +472,7 @@ def run_to_the_end(plan: Plan, numbers: list[int], outcomes: list[Step]) -> int:
 
 
 @given(*RUNS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_invariants_hold_after_every_event_and_every_prefix_replays(
     plan: Plan, numbers: list[int], outcomes: list[Step]
 ) -> None:

@@ -10,7 +10,7 @@ from parexec_tui.core import events as ev
 from parexec_tui.core import requests as rq
 from parexec_tui.core import scheduler
 from parexec_tui.core.events import Status
-from parexec_tui.core.plan import AgentType
+from parexec_tui.core.plan import AgentType, Priority
 from parexec_tui.core.scheduler import Blocker, why
 from parexec_tui.core.state import AGEING, SessionState, TicketState
 from tests.core.sessions import Session, plan
@@ -78,7 +78,8 @@ def test_ageing_lets_a_short_ticket_pass_longer_ones_that_became_ready_later() -
 def test_a_ticket_takes_a_new_place_when_it_is_looked_at_again() -> None:
     session = Session(plan("A:\nB:", agents=ONE))
     session.dispatch()
-    session.dispatcher.refresh(session["B"])
+    session.ask(rq.Prioritise(tickets=("B",), priority=Priority.high))
+    session.ask(rq.Prioritise(tickets=("B",), priority=Priority.low))
     session.succeed("A")
     assert session.dispatch() == ["B"]
 

@@ -227,12 +227,22 @@ async def test_the_time_out_clock_stands_while_frozen(tmp_path: Path, autojump_c
     assert end.seconds == pytest.approx(30, abs=0.1)
 
 
+async def test_a_clock_set_before_a_short_freeze_does_not_count_it(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with running(tmp_path, '[tickets.A]\nrun = "a"\ntimeout = "30s"\n') as run:
+        await trio.sleep(10)
+        await run.coordinator.ask(rq.Freeze(tickets=("A",), by="ann"))
+        await trio.sleep(5)
+        await run.coordinator.ask(rq.Thaw(tickets=("A",), by="ann"))
+        await run.until(lambda: run.runner.stops, "the time-out")
+        assert run.now() == pytest.approx(35, abs=0.1)
+
+
 async def test_a_drain_lets_what_runs_finish(tmp_path: Path, autojump_clock: MockClock) -> None:
     plan = '[plan]\nparallel = 1\n[tickets.A]\nrun = "a"\n[tickets.B]\nrun = "b"\n'
     async with running(tmp_path, plan, lasting(60, "A", "B")) as run:
         answer = await run.coordinator.ask(rq.Drain(by="SIGINT"))
         assert isinstance(answer, list)
-        assert [codec.kind_of(event) for event in answer] == ["session_draining"]
+        assert [codec.kind_of(event) for event in answer] == ["operator_acted", "session_draining"]
         assert answer[0] in run.journal()
     assert run.outcome == "drained"
     assert run.runner.stops == []

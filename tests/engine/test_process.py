@@ -401,6 +401,13 @@ async def test_an_end_that_could_not_be_recorded_is_no_success(tmp_path: Path) -
         assert ended.signal in (signal.SIGXFSZ, signal.SIGKILL)
 
 
+def test_the_shell_that_cannot_write_the_end_dies_of_it(tmp_path: Path) -> None:
+    """Its code alone would be taken for proof by the engine whose child it is, and be missed by the next one."""
+    script = f"exec {process._RECORD_FD}>/dev/full; true\n{process._FINISH}"
+    done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+
+
 # -- what it leaves behind -------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,222 @@
+"""Completions in real shells, the manual, and help."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.shell_completion import ShellComplete
+from click.testing import CliRunner
+
+from parexec_tui import cli, complete
+from parexec_tui.core.events import Status
+from parexec_tui.core.plan import Priority
+from parexec_tui.manual import EXAMPLES
+from tests.engine import engines
+from tests.engine.conftest import nothing_runs_on as nothing_runs_on
+from tests.engine.engines import Engine
+
+PLAN = """
+[agents.mill]
+min = 2
+[agents.clerk]
+[tickets.make-1]
+run = "sleep 600"
+[tickets.make-2]
+needs = ["make-1"]
+run = "true"
+[tickets.sort]
+needs = ["make-2"]
+run = "true"
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def session(here: Path) -> str:
+    """A session with an engine; its id."""
+    engine: Engine = engines.start(here, PLAN)
+    engine.until(lambda: bool(engines.sessions()) and bool(offered("hold", "make")), "it answers")
+    return engines.session()
+
+
+def offered(*words: str) -> list[str]:
+    """What may follow, the last word being the beginning of it."""
+    *arguments, word = words
+    return [item.value for item in ShellComplete(cli.cli, {}, "parexec", "_").get_completions(arguments, word)]
+
+
+@pytest.fixture
+def parexec_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    script = folder / "parexec"
+    script.write_text(f"#!{sys.executable}\nfrom parexec_tui.cli import main\nmain()\n", encoding="utf-8")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(Path(cli.__file__).parents[1]))
+
+
+def shell(name: str, script: str) -> list[str]:
+    done = subprocess.run([name, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+# -- what is offered -------------------------------------------------------------------------------------------
+
+
+def test_tickets_agents_and_types_are_those_of_the_engine(session: str) -> None:
+    assert offered("retry", "") == ["make-1", "make-2", "sort"]
+    assert offered("cancel", "make-1", "make") == ["make-2"], "not what is there already"
+    assert offered("drain", "m") == ["make-1", "make-2", "mill-1", "mill-2", "mill"]
+    assert offered("reassign", "make-1", "mi") == ["mill-1", "mill-2", "mill"]
+    assert offered("priority", "make-1", "s") == ["sort"]
+    assert offered("scale", "") == ["mill", "clerk"]
+    assert offered("retry", "x", "--agent", "c") == ["clerk"]
+    assert offered("hold", "agent:m") == ["agent:mill-1", "agent:mill-2"]
+    assert offered("why", "so") == offered("edit", "so") == offered("log", "so") == ["sort"]
+
+
+def test_sessions_are_offered_with_their_plans(session: str) -> None:
+    for words in (("status", "-s"), ("show",), ("attach",), ("log", "make-1", "--session")):
+        assert offered(*words, "exec_") == [session]
+    assert offered("status", "-s", session, "--j") == ["--json"]
+    assert offered("hold", "-s", session, "sor") == ["sort"]
+
+
+def test_fixed_words_are_those_of_the_rules() -> None:
+    assert set(complete._STATUSES) >= {each.value for each in Status}
+    assert [each.value for each in Priority] == list(complete._CLASSES)
+    assert offered("hold", "status:fa") == ["status:failed"]
+    assert offered("priority", "x", "hi") == ["high"]
+    assert offered("completion", "") == ["bash", "zsh", "fish"]
+    assert {"status", "stop", "schema"} <= set(offered("s"))
+    assert offered("help", "")[:2] == ["add", "attach"]
+
+
+def test_without_a_session_nothing_is_offered_and_nothing_said(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for words in (("retry", ""), ("hold", "x"), ("scale", ""), ("status", "-s", ""), ("log", "")):
+        assert offered(*words) == []
+    assert capfd.readouterr() == ("", "")
+    assert not list(here.parent.glob("state-home/*")), "looking creates nothing"
+
+
+# -- in shells -------------------------------------------------------------------------------------------------
+
+
+def test_bash_completes(session: str, parexec_on_path: None) -> None:
+    def completed(*words: str) -> list[str]:
+        quoted = " ".join(f"'{word}'" for word in ("parexec", *words))
+        return shell(
+            "bash",
+            f"""
+            eval "$(parexec completion bash)"
+            complete -p parexec >&2
+            COMP_WORDS=({quoted}) COMP_CWORD={len(words)}
+            _parexec_completion parexec
+            printf '%s\\n' "${{COMPREPLY[@]}}"
+            """,
+        )
+
+    assert completed("stat") == ["status"]
+    assert completed("retry", "make") == ["make-1", "make-2"]
+    assert completed("status", "--session", "exec") == [session]
+    assert completed("hold", "--dry") == ["--dry-run"]
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh here")
+def test_zsh_takes_the_script(session: str, parexec_on_path: None) -> None:
+    found = shell(
+        "zsh",
+        'autoload -U compinit; compinit -u -D; eval "$(parexec completion zsh)"; '
+        "COMP_WORDS='parexec retry make' COMP_CWORD=2 _PAREXEC_COMPLETE=zsh_complete parexec",
+    )
+    assert {"make-1", "make-2"} <= set(found)
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="no fish here")
+def test_fish_completes(session: str, parexec_on_path: None) -> None:
+    found = shell("fish", "parexec completion fish | source; complete -C 'parexec retry make'")
+    assert {"make-1", "make-2"} <= set(found)
+
+
+@pytest.mark.parametrize("name", ["zsh", "fish"])
+def test_scripts_of_other_shells_ask_parexec(name: str, session: str, parexec_on_path: None) -> None:
+    script = CliRunner().invoke(cli.cli, ["completion", name]).output
+    assert f"_PAREXEC_COMPLETE={name}_complete" in script
+    words = "parexec retry make" if name == "zsh" else "parexec retry "
+    asked = {
+        "_PAREXEC_COMPLETE": f"{name}_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": "2" if name == "zsh" else "make",
+    }
+    done = subprocess.run(["parexec"], env=os.environ | asked, capture_output=True, text=True)
+    assert {"make-1", "make-2"} <= set(re.split(r"[\s,]", done.stdout)), done.stderr
+
+
+# -- help and manual -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(cli.cli.commands))
+def test_every_command_has_an_example_that_it_understands(name: str) -> None:
+    assert EXAMPLES[name]
+    for line, meaning in EXAMPLES[name]:
+        assert meaning
+        words = re.split(r" [|>] ", line)[0].split()
+        assert words[:2] == ["parexec", name]
+    text = CliRunner().invoke(cli.cli, ["help", name]).output
+    assert text.startswith(f"Usage: cli {name}")
+    assert EXAMPLES[name][0][0] in text
+
+
+def test_examples_are_of_commands_that_exist() -> None:
+    assert set(EXAMPLES) == set(cli.cli.commands)
+
+
+def test_help_lists_all_and_refuses_what_is_not_there() -> None:
+    assert CliRunner().invoke(cli.cli, ["help"]).output == CliRunner().invoke(cli.cli, ["--help"]).output
+    assert CliRunner().invoke(cli.cli, ["help", "rt"]).output.startswith("Usage: cli retry")
+    unknown = CliRunner().invoke(cli.cli, ["help", "frob"])
+    assert unknown.exit_code == 2
+    assert "there is no command 'frob'" in unknown.output
+
+
+def test_the_manual_has_every_command_and_option() -> None:
+    page = CliRunner().invoke(cli.cli, ["man"], prog_name="parexec").output
+    lines = page.splitlines()
+    assert lines[0].startswith(".TH PAREXEC 1 ")
+    assert [line for line in lines if line.startswith(".SH")] == [
+        f".SH {name}"
+        for name in ("NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "EXIT STATUS", "ENVIRONMENT", "FILES")
+    ]
+    assert lines.count(".nf") == lines.count(".fi")
+    plain = page.replace(r"\-", "-")
+    for name, command in cli.cli.commands.items():
+        assert f'.SS "parexec {name} ' in plain
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                assert parameter.opts[-1] in plain
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="no groff here")
+def test_groff_has_nothing_to_say_against_it() -> None:
+    page = CliRunner().invoke(cli.cli, ["man"], prog_name="parexec").output
+    done = subprocess.run(
+        ["groff", "-man", "-Tutf8", "-ww", "-rLL=78n"], input=page, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    text = re.sub(r"\x1b\[[0-9;]*m|.\x08", "", done.stdout)
+    assert "parexec retry [options] TICKET..." in text
+    assert "status:failed" in text

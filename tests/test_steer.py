@@ -1,0 +1,631 @@
+"""The verbs from another shell: each is asked of a real engine, and its effect read back from the registry."""
+
+import json
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from parexec_tui import amend, cli, steer
+from parexec_tui.commands import SHORT
+from parexec_tui.core.plan import Priority
+from parexec_tui.core.protocol import AgentFact, Eta, FailureFact, HoldFact, StatusReport
+from parexec_tui.core.units import Duration
+from parexec_tui.dashboard import HEIGHT, WIDTH, dashboard
+from tests.engine import engines
+from tests.engine.conftest import nothing_runs_on as nothing_runs_on
+from tests.engine.engines import Engine, until
+
+PLAN = """
+[plan]
+name = "Steered"
+parallel = 3
+[agents.mill]
+min = 1
+max = 3
+[agents.clerk]
+[defaults]
+grace = "100ms"
+[tickets.long]
+run = "sleep 600"
+agent = "mill"
+[tickets.other]
+run = "sleep 600"
+agent = "mill"
+[tickets.after]
+needs = ["long"]
+run = "true"
+[tickets.last]
+needs = ["after"]
+run = "true"
+priority = "low"
+[tickets.bad]
+run = "exit 3"
+agent = "clerk"
+[tickets.lost]
+needs = ["bad"]
+run = "true"
+"""
+
+Json = dict[str, Any]
+
+
+class Answer:
+    """How a command ended, and what it said."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def json(self) -> Json:
+        found: Json = json.loads(self.out)
+        return found
+
+    @property
+    def kinds(self) -> list[str]:
+        return [event["kind"] for event in self.json["events"]]
+
+
+def parexec(*arguments: str, says: str = "") -> Answer:
+    done = subprocess.run(
+        [*engines.PAREXEC, *arguments],
+        stdin=None if says else subprocess.DEVNULL,
+        input=says or None,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def done(*arguments: str) -> Answer:
+    answer = parexec(*arguments)
+    assert answer.code == 0, answer.err
+    return answer
+
+
+def refused(*arguments: str) -> str:
+    """Why not, as stderr says it."""
+    before = status()
+    answer = parexec(*arguments)
+    assert (answer.code, answer.out) == (1, ""), answer.err
+    assert status() == before
+    return answer.err
+
+
+def status() -> Json:
+    return done("status", "--json").json
+
+
+def report() -> Json:
+    return done("show", "--json").json
+
+
+def ticket(id_: str) -> Json:
+    return next(each for each in report()["tickets"] if each["id"] == id_)
+
+
+def events() -> list[Json]:
+    return [json.loads(line) for line in done("events", "--json").out.splitlines()]
+
+
+def is_frozen(id_: str) -> bool:
+    return bool(ticket(id_)["status"] == "frozen")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def engine(here: Path) -> Engine:
+    """An engine in which `long` and `other` run, `bad` has failed and the rest cannot start."""
+    engine = engines.start(here, PLAN)
+
+    def is_there() -> bool:
+        answer = parexec("status", "--json")
+        return answer.code == 0 and answer.json["counts"] == {"waiting": 2, "running": 2, "failed": 1, "skipped": 1}
+
+    engine.until(is_there, "two tickets run and one has failed")
+    return engine
+
+
+pytestmark = pytest.mark.usefixtures("here")
+
+
+# -- how it stands ---------------------------------------------------------------------------------------------
+
+
+def test_status_tells_scripts_all_that_is_promised(engine: Engine) -> None:
+    facts = status()
+    assert facts["plan"] == "Steered"
+    assert facts["state"] == "running"
+    assert facts["engine_pid"] == engine.process.pid
+    assert facts["counts"] == {"waiting": 2, "running": 2, "failed": 1, "skipped": 1}
+    assert (facts["groups"], facts["group"]) == (3, 1)
+    assert facts["holds"] == []
+    assert {agent["ticket"] for agent in facts["agents"] if agent["status"] == "busy"} == {"long", "other"}
+    assert facts["failures"] == [{"ticket": "bad", "end": "failed", "reason": "exit 3"}]
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    assert all(f"`{key}`" in readme for key in facts)
+
+
+def test_status_is_a_page(engine: Engine) -> None:
+    lines = done("st").out.splitlines()
+    assert lines[0].startswith(engines.session())
+    assert f"engine {engine.process.pid}" in lines[0]
+    assert any("2 running" in line for line in lines)
+    assert any(line.split() == ["bad", "failed", "exit", "3"] for line in lines)
+
+
+def test_status_fits_a_small_terminal_whatever_there_is() -> None:
+    many = StatusReport(
+        session="exec_20260102_030405",
+        plan="Ü漢" * 100 + "\x1b[31m",
+        state="running",
+        engine_pid=1,
+        started=0.0,
+        ended=None,
+        counts={"waiting": 100, "failed": 300, "cancelled": 1},
+        groups=9,
+        group=2,
+        eta=Eta(60, 3600),
+        holds=[HoldFact("ticket", f"T{n}", "ann", "because", 1.0) for n in range(50)],
+        agents=[AgentFact(f"agent-{n}", "busy", "T" * 100) for n in range(50)],
+        failures=[FailureFact(f"F{n}", "could not start", "x" * 200) for n in range(100)],
+    )
+    lines = dashboard(many)
+    assert len(lines) <= HEIGHT
+    assert all(len(line) <= WIDTH and line.isprintable() for line in lines)
+    assert lines[-1] == f"  and {301 - sum(line.startswith('  F') for line in lines)} more: parexec show"
+
+
+def test_why_names_what_a_ticket_waits_for(engine: Engine) -> None:
+    assert done("why", "after").out == "after  needs long (running)\n"
+    assert set(done("why", "--json").json) == {"after", "last"}
+    assert done("w", "group:3", "--json").json == {"last": ["needs after (waiting)"]}
+    assert "there is no ticket ghost" in refused("why", "ghost")
+
+
+# -- the three pauses ------------------------------------------------------------------------------------------
+
+
+def test_hold_and_release_of_a_ticket_an_agent_a_type_and_the_session(engine: Engine) -> None:
+    for what, fact in (
+        ("after", ("ticket", "after")),
+        ("ticket:after", ("ticket", "after")),
+        ("mill-1", ("agent", "mill-1")),
+        ("agent:mill-1", ("agent", "mill-1")),
+        ("clerk", ("type", "clerk")),
+        ("type:clerk", ("type", "clerk")),
+    ):
+        done("hold", what)
+        assert [(hold["what"], hold["name"]) for hold in status()["holds"]] == [fact]
+        done("release", what)
+        assert status()["holds"] == []
+    done("hold", "-r", "lunch")
+    assert (status()["state"], status()["holds"][0]["reason"]) == ("held", "lunch")
+    done("release")
+    assert status()["state"] == "running"
+
+
+def test_freeze_stops_processes_and_thaw_lets_them_go_on(engine: Engine) -> None:
+    done("freeze", "long")
+    assert is_frozen("long")
+    assert not is_frozen("other")
+    done("thaw", "agent:mill-*")
+    assert not is_frozen("long")
+    done("freeze")
+    assert is_frozen("long")
+    assert is_frozen("other")
+    assert status()["state"] == "held"
+    done("thaw")
+    assert status()["state"] == "running"
+    assert status()["counts"]["running"] == 2
+
+
+def test_drain_lets_an_agent_go_and_asks_before_the_session(engine: Engine) -> None:
+    busy = next(agent["id"] for agent in status()["agents"] if agent["ticket"] == "long")
+    done("drain", busy)
+    assert {agent["id"]: agent["status"] for agent in status()["agents"]}[busy] == "draining"
+    done("release", busy)
+    assert "nobody can be asked" in parexec("drain").err
+    assert status()["state"] == "running"
+    done("drain", "--yes", "--reason", "enough")
+    assert status()["state"] == "draining"
+
+
+# -- tickets ---------------------------------------------------------------------------------------------------
+
+
+def test_retry_runs_again_what_failed_with_another_command(engine: Engine) -> None:
+    answer = done("retry", "bad", "--run", "touch made", "--note", "mind the gap", "--json")
+    assert answer.kinds == ["operator_acted", "plan_amended", "ticket_retried"]
+    assert answer.json["events"][-1]["note"] == "mind the gap"
+    until(lambda: ticket("lost")["status"] == "succeeded", "what was skipped has run")
+    assert Path("made").exists()
+
+
+def test_retry_downstream_runs_again_what_has_run(engine: Engine) -> None:
+    done("retry", "bad", "--run", "true")
+    until(lambda: ticket("lost")["status"] == "succeeded", "all has run")
+    preview = done("retry", "bad", "-d", "-n").out
+    assert "bad and lost" in preview
+    assert "nobody can be asked" in parexec("retry", "bad", "--downstream").err
+    done("retry", "bad", "--downstream", "--yes", "--agent", "mill")
+    until(lambda: ticket("lost")["status"] == "succeeded" and ticket("lost")["attempt"] == 2, "it ran again")
+    assert ticket("bad")["agent"].startswith("mill-")
+
+
+def test_reassign_pins_what_waits_and_moves_what_runs(engine: Engine) -> None:
+    done("reassign", "after", "clerk")
+    assert engines.ticket("after").pin == "clerk"
+    done("reassign", "after", "any")
+    assert engines.ticket("after").pin == ""
+    was = ticket("long")["agent"]
+    idle = next(agent["id"] for agent in status()["agents"] if agent["status"] == "idle")
+    place = idle if idle.startswith("mill") else "clerk"
+    done("reassign", "long", place)
+    moved = until(lambda: ticket("long")["attempt"] == 2 and ticket("long"), "it was started elsewhere")
+    assert moved["agent"] != was
+    assert engines.ticket("long").charged == 0
+
+
+def test_cancel_ends_what_runs_and_skips_what_needs_it(engine: Engine) -> None:
+    done("cancel", "long")
+    until(lambda: ticket("long")["status"] == "cancelled", "it was stopped")
+    assert ticket("after")["status"] == ticket("last")["status"] == "skipped"
+
+
+def test_skip_lets_what_needs_it_run(engine: Engine) -> None:
+    done("skip", "bad")
+    until(lambda: ticket("lost")["status"] == "succeeded", "it ran without")
+    assert ticket("bad")["status"] == "waived"
+
+
+def test_priority_changes_the_class(engine: Engine) -> None:
+    assert tuple(each.value for each in Priority) == steer.PRIORITIES
+    done("priority", "after", "last", "critical")
+    assert ticket("after")["priority"] == ticket("last")["priority"] == "critical"
+    assert parexec("priority", "after", "urgent").code == 2
+
+
+def test_edit_changes_keys_and_resets_them(engine: Engine) -> None:
+    done("edit", "last", "timeout=30m", 'needs=["after", "other"]', "run=true", "title=Two words")
+    spec = engines.ticket("last").spec
+    assert str(spec.timeout) == str(Duration(1800))
+    assert (spec.needs, spec.run, spec.title) == (("after", "other"), "true", "Two words")
+    done("edit", "last", "timeout=", "title=")
+    assert (engines.ticket("last").spec.timeout, engines.ticket("last").spec.title) == (None, "")
+    assert "cycle" in refused("edit", "after", 'needs=["last"]')
+    assert "long is running" in refused("edit", "long", "run=true")
+    assert parexec("edit", "last", "timeout").code == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("retries", "3", 3),
+        ("timeout", "30m", "30m"),
+        ("run", "true", "true"),
+        ("run", "make test", "make test"),
+        ("run", '"make test"', "make test"),
+        ("title", "5", "5"),
+        ("title", "2024-01-01", "2024-01-01"),
+        ("needs", '["A", "B"]', ["A", "B"]),
+        ("needs", "[A]", "[A]"),
+        ("env", '{A = "1"}', {"A": "1"}),
+        ("env", "{A = 2024-01-01}", "{A = 2024-01-01}"),
+        ("estimate", "nan", "nan"),
+        ("retries", "1\nother = 2", "1\nother = 2"),
+        ("agent", "", None),
+    ],
+)
+def test_values_are_toml_where_they_can_be(key: str, text: str, value: object) -> None:
+    assert amend.read_value(key, text) == value
+
+
+# -- the plan --------------------------------------------------------------------------------------------------
+
+
+def test_add_takes_tickets_that_need_those_of_the_plan(engine: Engine, here: Path) -> None:
+    (here / "more.toml").write_text(
+        '[defaults]\nretries = 1\n[tickets.new]\nneeds = ["bad"]\nrun = "true"\n[tickets.free]\nrun = "true"\n',
+        encoding="utf-8",
+    )
+    assert done("add", "more.toml", "--dry-run").out == "can no longer run: new\nadded: new and free\n"
+    assert "new" not in {each["id"] for each in report()["tickets"]}
+    done("add", "more.toml")
+    until(lambda: ticket("free")["status"] == "succeeded", "it was run")
+    assert ticket("new")["status"] == "skipped"
+    assert engines.ticket("free").spec.retries == 1
+
+
+def test_add_tells_all_that_is_wrong_with_its_place(engine: Engine, here: Path) -> None:
+    (here / "more.toml").write_text(
+        '[plan]\nname = "x"\n[tickets.bad]\nrun = "true"\n[tickets.new]\nneeds = ["ghost"]\nrun = "true"\n',
+        encoding="utf-8",
+    )
+    answer = parexec("add", "more.toml")
+    assert answer.code == 2
+    assert [line.split(" ")[0] for line in answer.err.splitlines()[:-1]] == [
+        "more.toml:1:2:",
+        "more.toml:3:10:",
+        "more.toml:6:10:",
+    ]
+    assert len(report()["tickets"]) == 6
+    assert parexec("add", "none.toml").err == "parexec: none.toml: No such file or directory\n"
+
+
+def test_reload_shows_the_difference_and_applies_it_when_confirmed(engine: Engine, here: Path) -> None:
+    text = PLAN.replace('needs = ["after"]', 'needs = ["long"]').replace("sleep 600", "sleep 601")
+    text = text.replace('[tickets.lost]\nneeds = ["bad"]\nrun = "true"\n', '[tickets.new]\nrun = "true"\n')
+    engines.write_plan(here, text)
+    answer = parexec("reload")
+    assert answer.code == 1
+    assert answer.out.splitlines() == [
+        "+ new",
+        "~ last  needs",
+        "- lost",
+        "! long  stays as it is: changed in the file, but it is running",
+        "! other  stays as it is: changed in the file, but it is running",
+    ]
+    assert "nobody can be asked" in answer.err
+    assert "new" not in {each["id"] for each in report()["tickets"]}
+    done("reload", "plan.toml", "--yes")
+    assert "lost" not in {each["id"] for each in report()["tickets"]}
+    assert engines.ticket("last").spec.needs == ("long",)
+    until(lambda: ticket("new")["status"] == "succeeded", "the new one ran")
+
+
+def test_reload_of_a_bad_plan_changes_nothing(engine: Engine, here: Path) -> None:
+    engines.write_plan(here, PLAN.replace('needs = ["after"]', 'needs = ["ghost", "ghoul"]'))
+    answer = parexec("reload", "--yes")
+    assert answer.code == 2
+    assert answer.err.splitlines()[-1] == "parexec: 2 errors in the file; nothing was changed"
+    engines.write_plan(here, PLAN)
+    assert "nothing to do" in done("reload", "--json").err
+
+
+# -- the session -----------------------------------------------------------------------------------------------
+
+
+def test_scale_takes_numbers_with_a_sign(engine: Engine) -> None:
+    for number, most in (("+1", 4), ("-2", 2), ("5", 5), ("plan", 3)):
+        done("scale", "mill", number)
+        assert engines.state_of().most["mill"] == most
+    done("scale", "--parallel", "-1")
+    assert engines.state_of().parallel == 2
+    done("sc", "-p", "7")
+    assert engines.state_of().parallel == 7
+    for usage in ("mill", "mill many", "mill -x", "-p 1 mill 2", "-p plan"):
+        assert parexec("scale", *usage.split()).code == 2, usage
+
+
+def test_stop_ends_what_runs_and_resume_goes_on(engine: Engine) -> None:
+    assert "nobody can be asked" in parexec("stop").err
+    done("stop", "--yes", "--now")
+    assert engine.wait() == 3
+    assert status()["state"] == "stopped"
+    assert "parexec resume" in parexec("hold").err
+
+
+def test_undo_takes_back_the_last_thing(engine: Engine) -> None:
+    done("hold", "after")
+    done("priority", "last", "high")
+    done("undo")
+    assert ticket("last")["priority"] == "low"
+    assert engines.ticket("after").held
+    done("undo")
+    assert not engines.ticket("after").held
+    assert "nothing that could be undone" in refused("undo")
+
+
+# -- what words mean -------------------------------------------------------------------------------------------
+
+
+def test_selectors_and_patterns_mean_tickets(engine: Engine) -> None:
+    def held(*words: str) -> set[str]:
+        done("hold", *words)
+        found = {hold["name"] for hold in status()["holds"]}
+        done("release", *words)
+        return found
+
+    assert held("a*", "last") == {"after", "last"}
+    assert held("status:waiting") == {"after", "last"}
+    assert held("priority:low") == {"last"}
+    assert held("group:2", "!lost") == {"after"}
+    assert "no ticket matches X*" in refused("hold", "X*")
+
+
+def test_what_fits_nothing_is_not_the_session(engine: Engine) -> None:
+    for verb in ("hold", "freeze", "drain", "cancel"):
+        answer = done(verb, "status:cancelled", "--json")
+        assert (answer.json, answer.err) == ({"events": []}, "nothing to do: no ticket is like that\n")
+    assert status()["state"] == "running"
+
+
+def test_a_name_of_several_things_is_asked_about(here: Path) -> None:
+    engines.start(here, '[agents.make]\n[tickets.make]\nrun = "sleep 600"\n')
+    until(lambda: engines.sessions() and "1 running" in parexec("status").out, "it runs")
+    assert "say ticket:make or type:make" in refused("hold", "make")
+    done("hold", "type:make")
+    assert [hold["what"] for hold in status()["holds"]] == ["type"]
+    assert "there is no ticket, agent or agent type mak, did you mean `make`?" in refused("hold", "mak")
+
+
+def test_what_means_several_is_done_only_when_confirmed(engine: Engine) -> None:
+    answer = parexec("cancel", "status:running")
+    assert answer.code == 1
+    assert "long is stopped" in answer.err
+    assert "say --yes" in answer.err
+    assert status()["counts"]["running"] == 2
+    done("cancel", "status:running", "--yes")
+    until(lambda: status()["counts"].get("cancelled") == 2, "both were stopped")
+
+
+def test_a_person_at_a_terminal_is_asked(engine: Engine) -> None:
+    for says, state in (("n\n", "running"), ("y\n", "draining")):
+        answer = at_a_terminal("drain", says=says)
+        assert "do it?" in answer
+        assert status()["state"] == state
+
+
+def at_a_terminal(*arguments: str, says: str) -> str:
+    """Run it with a terminal, type an answer once asked, and return all that is shown."""
+    person, terminal = os.openpty()
+    process = subprocess.Popen([*engines.PAREXEC, *arguments], stdin=terminal, stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    shown = b""
+    try:
+        while b"do it?" not in shown:
+            shown += os.read(person, 1024)
+        os.write(person, says.encode())
+        process.wait(30)
+        shown += os.read(person, 4096)
+    finally:
+        process.kill()
+        process.wait(10)
+        os.close(person)
+    return shown.decode()
+
+
+# -- how it is said --------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_changes_nothing_and_tells_what_would(engine: Engine) -> None:
+    before = report(), len(events())
+    for arguments, says in (
+        (("hold", "after"), "held: after"),
+        (("freeze",), "frozen: long and other"),
+        (("drain",), "nothing new is started"),
+        (("retry", "bad"), "may run now: lost"),
+        (("reassign", "after", "mill-1"), "after goes to mill-1"),
+        (("cancel", "long"), "can no longer run: after and last"),
+        (("skip", "bad"), "skipped, what needs it may run: bad"),
+        (("priority", "last", "high"), "new priority: last"),
+        (("stop",), "the session ends, and can be resumed"),
+        (("scale", "mill", "+1"), "agents of type mill: at most 4"),
+        (("edit", "last", "retries=2"), "changed: last"),
+    ):
+        assert says in done(*arguments, "-n").out
+        answer = done(*arguments, "--dry-run", "--json").json
+        assert answer["events"]
+        assert any(says in line for line in answer["preview"])
+    assert (report(), len(events())) == before
+
+
+def test_each_thing_that_happened_is_a_line(engine: Engine) -> None:
+    lines = done("cancel", "after").out.splitlines()
+    assert [line.split()[2] for line in lines] == ["asked", "cancelled", "skipped"]
+    assert lines[-1].endswith("because of after")
+    assert "held" in done("hold", "long").out
+    assert done("hold", "long").err == "nothing to do: it is so already\n"
+
+
+def test_a_refusal_names_the_reason_and_the_remedy(engine: Engine) -> None:
+    assert refused("cancel", "bad") == "parexec: refused: bad is failed (retry bad)\n"
+    assert refused("retry", "lost") == "parexec: refused: lost was skipped: bad is failed (retry bad)\n"
+    assert refused("freeze", "after").endswith("only what runs can be frozen (hold after)\n")
+    assert "there is no ticket ghost" in refused("cancel", "ghost")
+
+
+def test_who_did_what_is_an_event(engine: Engine) -> None:
+    done("hold", "after")
+    acted = [event for event in events() if event["kind"] == "operator_acted"]
+    assert [(event["verb"], event["text"]) for event in acted] == [("hold", "hold after")]
+    assert "@" in acted[0]["by"]
+    assert "hold after" in done("events").out
+
+
+def test_two_shells_at_once_are_told_apart_and_both_answered(engine: Engine) -> None:
+    shells = [
+        subprocess.Popen([*engines.PAREXEC, verb, "after", "--json"], stdout=subprocess.PIPE, text=True)
+        for verb in ("hold", "release") * 3
+    ]
+    told = [json.loads(shell.communicate(timeout=60)[0])["events"] for shell in shells]
+    assert all(shell.returncode == 0 for shell in shells)
+    acted = [event["text"] for event in events() if event["kind"] == "operator_acted"]
+    assert len(acted) == sum(1 for answer in told if answer)
+    assert all(a != b for a, b in pairwise(acted)), "a hold follows a release, and so on"
+
+
+# -- which session ---------------------------------------------------------------------------------------------
+
+
+def test_without_any_session_it_is_told_how_to_start_one() -> None:
+    for words in ("status", "why", "hold", "stop", "undo", "retry x", "add x", "scale x 1"):
+        answer = parexec(*words.split())
+        assert (answer.code, answer.err) == (1, "parexec: no sessions yet: parexec run PLAN starts one\n")
+
+
+def test_the_living_session_is_meant_before_a_newer_one_that_is_over(engine: Engine, tmp_path: Path) -> None:
+    alive = engines.session()
+    engines.run(tmp_path, '[tickets.a]\nrun = "true"\n')
+    newest = engines.session()
+    assert newest != alive
+    assert status()["session"] == alive
+    assert done("status", "-s", newest, "--json").json["state"] == "finished"
+    assert parexec("hold", "-s", newest).err.startswith(f"parexec: no engine runs {newest}, which has finished")
+    assert "no session 'ghost'" in parexec("hold", "-s", "ghost").err
+
+
+def test_an_engine_that_was_killed_is_told_with_how_to_take_over(engine: Engine) -> None:
+    session = engines.session()
+    engine.kill()
+    answer = parexec("hold")
+    assert answer.code == 1
+    assert answer.err.endswith(f"whose engine is gone; take over: parexec resume {session}\n")
+    answer = parexec("status", "--json")
+    assert (answer.code, answer.json["state"], answer.json["engine_pid"]) == (0, "interrupted", None)
+    assert f"parexec resume {session}" in answer.err
+
+
+# -- short forms and help --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("short", "name"), SHORT.items())
+def test_short_forms_are_the_command(short: str, name: str) -> None:
+    assert CliRunner().invoke(cli.cli, [short, "-h"]).output.startswith(f"Usage: cli {name} ")
+
+
+def test_what_is_unambiguous_is_enough_and_what_is_not_is_told() -> None:
+    assert CliRunner().invoke(cli.cli, ["stat", "-h"]).output.startswith("Usage: cli status ")
+    ambiguous = CliRunner().invoke(cli.cli, ["re"])
+    assert ambiguous.exit_code == 2
+    assert "'re' may be reassign or release or reload or resume or retry" in ambiguous.output
+    assert "No such command 'frob'" in CliRunner().invoke(cli.cli, ["frob"]).output
+
+
+def test_every_verb_has_json_and_a_session() -> None:
+    for command in (*steer.VERBS, *amend.COMMANDS):
+        options = {name for each in command.params if isinstance(each, click.Option) for name in each.opts}
+        assert {"--json", "--session", "-s"} <= options, command.name
+        assert command.name in ("status", "why") or {"--dry-run", "-n", "--yes"} <= options
+
+
+def test_no_verb_waits_for_what_it_does_not_need(engine: Engine) -> None:
+    heavy = {"trio", "textual", "rich", "networkx", "psutil", "tomli", "asyncio", "parexec_tui.core.state"}
+    for arguments in (["status"], ["status", "--json"], ["why"], ["hold", "after"], ["cancel", "last"], ["undo"]):
+        code = f"""
+import sys
+from parexec_tui.cli import cli
+try:
+    cli({arguments!r})
+except SystemExit as end:
+    assert not end.code, end.code
+assert not {heavy!r} & set(sys.modules), {heavy!r} & set(sys.modules)
+"""
+        done_ = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done_.returncode == 0, done_.stderr
