@@ -32,6 +32,9 @@ LONGEST_BY = 64
 _PAGE = 500
 """Events that are read from the registry at once."""
 
+_LAST_ANSWER = 0.2
+"""Seconds that a leaving engine waits for an answer to come, before it says farewell without it."""
+
 _decoder: msgspec.json.Decoder[FromClient] = msgspec.json.Decoder(FromClient, dec_hook=codec.from_builtin)
 
 
@@ -64,6 +67,8 @@ class Connection:
         self._woken = trio.Event()
         self._sent = trio.Event()
         """Set when all replies were sent."""
+        self._owes_answer = False
+        """True while the client waits for an answer that is not among the replies yet."""
         self._cursor: int | None = None
         """The last event that was sent; None: it does not follow."""
         self._read_only = False
@@ -171,6 +176,7 @@ class Connection:
 
     async def _read(self) -> None:
         while (line := await self._lines.next()) is not None:
+            self._owes_answer = True
             await self._reply(await self._answer(line))
         # It closed its side, and has every answer: none is awaited without waiting for the one before.
 
@@ -230,6 +236,7 @@ class Connection:
     async def _reply(self, answer: Answer) -> None:
         """Hand an answer to the writer; returns when it is on its way, so who does not read is not read from."""
         self._replies.append((self._server.backlog.last, codec.encode(answer) + b"\n"))
+        self._owes_answer = False
         self._sent = trio.Event()
         self.wake()
         await self._sent.wait()
@@ -238,12 +245,19 @@ class Connection:
 
     async def _write(self) -> None:
         """Events as they come and replies in between, until the end."""
+        may_wait = True
         while True:
             woken = self._woken = trio.Event()
             if not await self._send_events():
                 woken.set()
             await self._send_replies()
             if woken.is_set() or self._has_news():
+                continue
+            if self._server.leaving and self._owes_answer and may_wait:
+                # A stop of what does not run ends the engine at once: that it was granted is said all the same.
+                with trio.move_on_after(_LAST_ANSWER) as waited:
+                    await woken.wait()
+                may_wait = not waited.cancelled_caught
                 continue
             if self._server.leaving:
                 return await self._send(codec.encode(protocol.Farewell(reason=self._server.leaving)) + b"\n")
