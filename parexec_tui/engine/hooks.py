@@ -72,6 +72,8 @@ def calls(state: SessionState, event: ev.AnyEvent) -> Iterator[Call]:
                 yield _call(hook, state, event, event.reason, event.ticket)
         case ev.SessionHeld(by=""):
             yield _call("on_needs_you", state, event, f"held: {event.reason}")
+        case ev.HostPressed():
+            yield _call("on_needs_you", state, event, event.text)
         case ev.AgentQuarantined():
             yield _call("on_needs_you", state, event, f"{event.agent} quarantined: {event.reason}")
         case ev.SessionFinished():

@@ -50,6 +50,12 @@ def test_a_retry_calls_for_none() -> None:
     assert names(session, [again]) == []
 
 
+def test_a_full_disk_needs_you() -> None:
+    session, _ = failed_session()
+
+    assert names(session, [ev.HostPressed(at=1.0, resource="disk", text="1 MiB left")]) == ["on_needs_you"]
+
+
 async def run_hooks(session: Session, events: Sequence[ev.AnyEvent], folder: Path, **commands: str) -> list[str]:
     notices: list[str] = []
     async with trio.open_nursery() as nursery:
