@@ -153,7 +153,7 @@ def _holds(state: SessionState) -> Iterator[HoldFact]:
     for agent in state.agents.values():
         if agent.held is not None and not agent.stopped:
             yield HoldFact("agent", agent.id, agent.held)
-    for ticket in state.tickets.values():
+    for ticket in state.held_tickets.values():
         if ticket.held is not None and ticket.status not in OVER:
             yield HoldFact("ticket", ticket.id, ticket.held)
 

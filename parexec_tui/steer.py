@@ -219,12 +219,13 @@ def reassign(desk: Desk, tickets: tuple[str, ...], agent: str) -> None:
     f"not run.\n{_SELECTORS}\n{_ASKS}"
 )
 @_tickets
+@click.option("--now", is_flag=True, help="KILL what runs at once, without the grace after TERM.")
 @steers
-def cancel(desk: Desk, tickets: tuple[str, ...]) -> None:
+def cancel(desk: Desk, tickets: tuple[str, ...], now: bool) -> None:
     from parexec_tui.core.requests import Cancel
 
     chosen = desk.tickets(tickets)
-    desk.ask(Cancel(tickets=chosen), doubt=_is_wide(tickets, len(chosen)))
+    desk.ask(Cancel(tickets=chosen, now=now), doubt=_is_wide(tickets, len(chosen)))
 
 
 @click.command(

@@ -63,6 +63,8 @@ class Cancel(Request, frozen=True):
     """These tickets shall not run, or not go on. What needs them is skipped."""
 
     tickets: tuple[str, ...]
+    now: bool = False
+    """KILL what runs at once, without the grace after TERM; also what is being stopped already."""
 
 
 class Waive(Request, frozen=True):

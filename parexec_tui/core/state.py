@@ -32,7 +32,7 @@ TRANSITIONS: Final[Mapping[type[ev.Event], Mapping[Status, frozenset[Status]]]] 
     ev.AttemptStarted: {_S.waiting: frozenset({_S.running})},
     ev.AttemptFrozen: {_S.running: frozenset({_S.frozen})},
     ev.AttemptThawed: {_S.frozen: frozenset({_S.running})},
-    ev.AttemptStopRequested: {_S.running: frozenset({_S.stopping}), _S.frozen: frozenset({_S.stopping})},
+    ev.AttemptStopRequested: dict.fromkeys((_S.running, _S.frozen, _S.stopping), frozenset({_S.stopping})),
     ev.AttemptEnded: {
         _S.running: frozenset({_S.succeeded, _S.failed, _S.waiting, _S.backoff}),
         _S.frozen: frozenset({_S.succeeded, _S.failed, _S.waiting, _S.backoff}),
@@ -265,6 +265,8 @@ class SessionState:
             dependencies = graph.build(plan.tickets)
             self._derive(dependencies, graph.groups(dependencies))
         self.live: dict[str, TicketState] = {}
+        self.held_tickets: dict[str, TicketState] = {}
+        """Those with a hold of their own, the first one held first; also what is over since."""
         self.holdings = Holdings(plan.resources)
         self.agents: dict[str, AgentState] = {}
         self.available: dict[str, dict[str, AgentState]] = {type_: {} for type_ in plan.agents}
@@ -711,11 +713,14 @@ class SessionState:
         self._move(ticket, Status.waiting, event.at)
 
     def _on_ticket_held(self, event: ev.TicketHeld) -> None:
-        self._named(event).held = event.by
+        ticket = self._named(event)
+        ticket.held = event.by
+        self.held_tickets[ticket.id] = ticket
 
     def _on_ticket_released(self, event: ev.TicketReleased) -> None:
         ticket = self._named(event)
         ticket.held = None
+        self.held_tickets.pop(ticket.id, None)
         self._look_again(ticket)
 
     def _look_again(self, ticket: TicketState) -> None:
@@ -868,6 +873,7 @@ class SessionState:
         for id_ in event.dropped:
             if attempt := self.tickets.pop(id_).attempt:
                 self.past_attempts[id_] = attempt
+            self.held_tickets.pop(id_, None)
         for id_, spec in event.added.items():
             claims = Claims.of(spec, self.plan.workdir)
             ticket = self.tickets[id_] = TicketState(id_, spec, 0, claims, self._types_of(spec))

@@ -275,6 +275,7 @@ def dump(state: SessionState) -> object:
         "tickets": [_ticket_values(ticket) for ticket in state.tickets.values()],
         "agents": [_agent_values(agent) for agent in state.agents.values()],
         "live": list(state.live),
+        "held_tickets": list(state.held_tickets),
         "available": {type_: list(agents) for type_, agents in state.available.items()},
         "holdings": {name: _plain(value) for name, value in vars(state.holdings).items() if value},
     }
@@ -392,6 +393,8 @@ def _check_needs(state: SessionState) -> None:
 
 
 def _check_counts(state: SessionState) -> None:
+    held = {ticket.id for ticket in state.tickets.values() if ticket.held is not None}
+    assert set(state.held_tickets) == held
     tickets = state.tickets.values()
     assert state.counts == {status: sum(ticket.status is status for ticket in tickets) for status in Status}
     assert state.unfinished == sum(ticket.status not in OVER for ticket in tickets)

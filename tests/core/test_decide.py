@@ -484,6 +484,23 @@ def test_cancel_of_a_running_ticket_waits_for_its_end() -> None:
     assert last_end(session).skipped == ("B", "C", "D")
 
 
+def test_a_kill_is_a_cancel_without_grace() -> None:
+    session = running("A:")
+    (killed,) = session.ask(rq.Cancel(tickets=("A",), now=True, by="ann"))
+    assert killed == ev.AttemptStopRequested(
+        at=session.now, ticket="A", attempt=1, why="cancelled", now=True, by="ann"
+    )
+
+
+def test_a_kill_also_meets_what_is_being_stopped_and_leaves_it_its_reason() -> None:
+    session = running("A:\nB: A")
+    session.ask(rq.Stop())
+    (killed,) = session.ask(rq.Cancel(tickets=("A",), now=True))
+    assert (killed.why, killed.now) == ("stopped", True)
+    session.killed("A")
+    assert session.statuses() == {"A": "waiting", "B": "waiting"}
+
+
 def test_cancel_ends_a_backoff() -> None:
     session = running("A: retries=1\nB: A")
     session.fail("A")
@@ -566,7 +583,7 @@ def refusals() -> Session:
         (rq.Cancel(tickets=("X",)), "there is no ticket X", ""),
         (rq.Cancel(tickets=("B", "A")), "A is succeeded", ""),
         (rq.Cancel(tickets=("G",)), "G is skipped", "retry F"),
-        (rq.Cancel(tickets=("C",)), "C is being stopped already", "wait for it to end"),
+        (rq.Cancel(tickets=("C",)), "C is being stopped already", "wait for it to end, or kill it: cancel --now"),
         (rq.Retry(tickets=("X",)), "there is no ticket X", ""),
         (rq.Retry(tickets=("B",)), "B is running, it is not over", "wait for B to end, or cancel it"),
         (rq.Retry(tickets=("C",)), "C is stopping, it is not over", "wait for C to end"),

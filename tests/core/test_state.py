@@ -19,6 +19,7 @@ attempt_started         waiting                 running
 attempt_frozen          running                 frozen
 attempt_thawed          frozen                  running
 attempt_stop_requested  running frozen          stopping
+attempt_stop_requested  stopping                stopping
 attempt_ended           running frozen          succeeded failed waiting backoff
 attempt_ended           stopping                failed cancelled waiting backoff
 backoff_ended           backoff                 waiting

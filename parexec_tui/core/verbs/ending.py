@@ -19,12 +19,17 @@ def cancel(state: SessionState, asked: rq.Cancel, now: float) -> Decision:
             return over(state, ticket.id)
         if ticket.id in gone:
             continue
-        if ticket.status is Status.stopping:
-            return Refusal(f"{ticket.id} is being stopped already", "wait for it to end")
+        if ticket.status is Status.stopping and not asked.now:
+            return Refusal(f"{ticket.id} is being stopped already", "wait for it to end, or kill it: cancel --now")
         if ticket.status in LIVE:
             events.append(
                 ev.AttemptStopRequested(
-                    at=now, ticket=ticket.id, attempt=ticket.attempt, why="cancelled", by=asked.by
+                    at=now,
+                    ticket=ticket.id,
+                    attempt=ticket.attempt,
+                    why=ticket.stop_why or "cancelled",
+                    by=asked.by,
+                    now=asked.now,
                 )
             )
         else:

@@ -19,6 +19,8 @@ def wording(asked: rq.AnyRequest) -> str:
     match asked:
         case rq.Scope():
             return f"{verb_of(asked)} {_scope(asked)}{_because(getattr(asked, 'reason', ''))}"
+        case rq.Cancel(now=True):
+            return f"kill {_names(asked.tickets)}"
         case rq.Cancel() | rq.Waive() | rq.Restore():
             return f"{verb_of(asked)} {_names(asked.tickets)}"
         case rq.Retry():
