@@ -87,16 +87,29 @@ _Key = tuple[Callable[[SessionState], Iterable[str]], Callable[[SessionState, Ti
 """The values there can be, and whether a ticket has one of some values."""
 
 
+def filter_of(state: SessionState, key: str, values: str) -> Callable[[TicketState], bool]:
+    """Whether a ticket is as `key:values` says; it may be asked again as tickets change. Raises SelectorError."""
+    tests = [_fits(state, key, value) for value in values.split(",")]
+    return tests[0] if len(tests) == 1 else lambda ticket: any(test(ticket) for test in tests)
+
+
 def _filtered(state: SessionState, key: str, value: str) -> set[str]:
+    fits = _fits(state, key, value)
+    return {ticket.id for ticket in state.tickets.values() if fits(ticket)}
+
+
+def _fits(state: SessionState, key: str, value: str) -> Callable[[TicketState], bool]:
     if key not in _KEYS:
         raise SelectorError(f"there is no selector {key}:{_hint(key, _KEYS) or f' - there is {listed(_KEYS)}'}")
+    if not value:
+        raise SelectorError(f"{key}: names nothing after it")
     known_values, fits = _KEYS[key]
     known = dict.fromkeys(known_values(state))
     values = set(filter(_matcher(value), known)) if _is_pattern(value) else {value}.intersection(known)
     if not values:
         shown = f", there is {listed(known)}" if len(known) <= 8 else f", there are {len(known)}"
         raise SelectorError(f"there is no {key} {value}{_hint(value, known) or shown}")
-    return {ticket.id for ticket in state.tickets.values() if fits(state, ticket, values)}
+    return lambda ticket: fits(state, ticket, values)
 
 
 def _statuses(state: SessionState) -> Iterable[str]:  # noqa: ARG001
