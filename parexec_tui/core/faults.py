@@ -1,4 +1,4 @@
-"""What is wrong in a plan file, before it is known where: the path of a key, a message, a hint."""
+"""What is wrong in a file that a person wrote, before it is known where: the path of a key, a message, a hint."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches

@@ -6,8 +6,7 @@ everything that is wrong; and only if something is wrong are the positions of it
 
 import json
 import posixpath
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import msgspec
@@ -19,29 +18,11 @@ from parexec_tui.core.faults import Fault, Hints
 from parexec_tui.core.plan import AgentType, Amounts, Hooks, Host, Plan, PlanDocument, PlanSettings, Ticket
 from parexec_tui.core.plan_fields import convert, decode, kind, read_amounts, read_fields
 from parexec_tui.core.plan_rules import Draft, broken_rules
-from parexec_tui.core.positions import Format, Path, positions, repeated_keys
+from parexec_tui.core.positions import Format, Path, repeated_keys
+from parexec_tui.core.problems import Problem, located
 
 _MERGED_BY_KEY = ("env", "uses")
 """Tables of a ticket that take from `[defaults]` the keys that they do not have."""
-
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+").fullmatch
-
-
-class Problem(Struct, frozen=True):
-    """One mistake in a plan file, and where: `line` and `column` count characters from 1."""
-
-    source: str
-    line: int
-    column: int
-    key: str
-    """Dotted, as in `tickets.MOD-012.needs[1]`; empty if the file as a whole cannot be read."""
-    message: str
-    hint: str = ""
-
-    def __str__(self) -> str:
-        key = f"{self.key}: " if self.key else ""
-        hint = f" ({self.hint})" if self.hint else ""
-        return f"{self.source}:{self.line}:{self.column}: {key}{self.message}{hint}"
 
 
 class PlanErrors(Exception):  # noqa: N818 - there may be many
@@ -66,7 +47,7 @@ def read_plan(text: str, *, source: str, folder: str, format: Format, host: Host
         draft, faults = _draft(document, folder)
         faults += broken_rules(draft, host)
         if faults:
-            raise PlanErrors(_problems(faults, text, source, format))
+            raise PlanErrors(located(faults, text, source, format))
         return Plan(
             settings=_with_name(draft.settings, source),
             tickets=draft.tickets,
@@ -114,7 +95,7 @@ def read_fragment(
         )
         faults += broken_rules(joined, host)
         if faults:
-            raise PlanErrors(_problems(faults, text, source, format))
+            raise PlanErrors(located(faults, text, source, format))
         return draft.tickets
 
 
@@ -149,7 +130,7 @@ def _parse(text: str, source: str, syntax: Format) -> dict[str, Any]:
         refuse(str(error))
     if isinstance(document, _Repeated):
         faults = [Fault(path, "this key is there twice") for path in repeated_keys(text)]
-        raise PlanErrors(_problems(faults, text, source, syntax))
+        raise PlanErrors(located(faults, text, source, syntax))
     if not isinstance(document, dict):
         refuse(f"expected an object with the tables of a plan, got {kind(document)}")
     return document
@@ -271,37 +252,3 @@ def _read_tables(model: type[Struct], tables: object, path: Path) -> tuple[dict[
         good[name], found = read_fields(model, table, (*path, name))
         faults += found
     return good, faults
-
-
-# Faults to problems
-
-
-def _problems(faults: Iterable[Fault], text: str, source: str, syntax: Format) -> tuple[Problem, ...]:
-    """The faults with their positions, in the order of the file."""
-    faults = list(faults)
-    wanted = {fault.path[:length] for fault in faults for length in range(1, len(fault.path) + 1)}
-    places = positions(text, syntax, wanted)
-    problems = {
-        Problem(source, *_nearest(places, fault.path), _dotted(fault.path), fault.message, fault.hint)
-        for fault in faults
-    }
-    return tuple(sorted(problems, key=lambda it: (it.line, it.column, it.key, it.message)))
-
-
-def _nearest(places: dict[Path, tuple[int, int]], path: Path) -> tuple[int, int]:
-    """The position of a key, or of the innermost table that should have it."""
-    while path and path not in places:
-        path = path[:-1]
-    return places.get(path, (1, 1))
-
-
-def _dotted(path: Path) -> str:
-    """A path as TOML writes it: `tickets."a b".needs[1]`."""
-    text = ""
-    for part in path:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            text += "." if text else ""
-            text += part if _BARE_KEY(part) else json.dumps(part, ensure_ascii=False)
-    return text

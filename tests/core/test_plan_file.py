@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from parexec_tui.core import plan_rules
 from parexec_tui.core.patterns import parse_pattern
 from parexec_tui.core.plan import AgentType, Amounts, Host, Plan, Priority, Ticket, eligible_types
-from parexec_tui.core.plan_file import PlanErrors, Problem, read_plan
+from parexec_tui.core.plan_file import PlanErrors, read_plan
 from parexec_tui.core.positions import Format
+from parexec_tui.core.problems import Problem
 from parexec_tui.core.units import Duration
 from tests.core.documents import PLANS, VALUES, toml_texts
 
