@@ -1,0 +1,105 @@
+"""Colours by meaning: what a panel asks for when it draws, whatever theme the person has chosen."""
+
+from functools import cached_property
+
+from rich.color import Color, ColorType
+from rich.style import Style
+from textual.theme import Theme
+
+from parexec_tui.core.events import End, Status
+from parexec_tui.core.plan import Priority
+
+_OTHER_STATUSES = ("ready", "held", "draining", "quarantined", "idle", "busy", "interrupted", "finished")
+"""Words for the state of tickets, agents and sessions that are no Status of a ticket and no End of an attempt."""
+
+LANES = 8
+"""So many colours has the graph for its lanes; the next lane takes the first again."""
+
+
+def status_meaning(word: str) -> str:
+    """The meaning of a status as it is shown: `timed out` is `status-timed-out`."""
+    return f"status-{word.replace(' ', '-')}"
+
+
+MEANINGS: tuple[str, ...] = (
+    *("text", "dim", "title", "border", "border-focus", "header", "footer-key", "footer-text"),
+    *("selection", "mark", "search", "key-off"),
+    *("good", "warn", "bad", "alert", "hold", "link"),
+    *dict.fromkeys(map(status_meaning, (*Status, *End, *_OTHER_STATUSES))),
+    *(f"priority-{priority.value}" for priority in Priority),
+    *("gauge-low", "gauge-warn", "gauge-full", "gauge-track", "gauge-threshold"),
+    *(f"lane-{number}" for number in range(1, LANES + 1)),
+    "lane-critical",
+    *("bar-done", "bar-running", "bar-failed", "bar-rest"),
+)
+"""All that a theme gives a style to. A key that the engine would refuse is `key-off`."""
+
+
+class Palette:
+    """The styles of one theme, by meaning.
+
+    A style has a background only where it shall stand out (`selection`, `mark`, `search`, `alert`, `header`);
+    elsewhere it lies on what is there, so that `palette["status-failed"] + palette["selection"]` is a failed
+    ticket that is selected.
+    """
+
+    def __init__(self, *, name: str, title: str, is_dark: bool, background: Color, styles: dict[str, Style]) -> None:
+        self.name = name
+        self.title = title
+        """What the list of themes calls it."""
+        self.is_dark = is_dark
+        self.background = _css(background)
+        """For Textual's CSS: `#rrggbb`, or `ansi_default` where the terminal's own background shows through."""
+        self.is_ansi = background.type in (ColorType.DEFAULT, ColorType.STANDARD)
+        """True: the terminal's own palette rules, and no colour may be turned into RGB on its way there."""
+        self.has_colour = any(_is_colour(style.color) or _is_colour(style.bgcolor) for style in styles.values())
+        """False: the output of tickets should be shown without its colours too."""
+        self._styles = styles
+
+    def __getitem__(self, meaning: str) -> Style:
+        """The style of one of MEANINGS. A KeyError is our bug."""
+        return self._styles[meaning]
+
+    def status(self, word: str) -> Style:
+        """The style of a status as it is shown, blanks and all: `timed out`."""
+        return self._styles[status_meaning(word)]
+
+    def textual(self) -> Theme:
+        """The theme that makes Textual's own widgets look like the rest.
+
+        An App registers it and sets `App.theme` to its name. While a theme `is_ansi`, Textual leaves ANSI colours
+        alone if `App.ansi_color` is None, as it is by default.
+        """
+        return self._textual
+
+    @cached_property
+    def _textual(self) -> Theme:
+        return Theme(
+            name=self.name,
+            primary=self._foreground("border-focus"),
+            secondary=self._foreground("border"),
+            warning=self._foreground("warn"),
+            error=self._foreground("bad"),
+            success=self._foreground("good"),
+            accent=self._foreground("title"),
+            foreground=self._foreground("text"),
+            background=self.background,
+            surface=self.background,
+            panel=self.background,
+            dark=self.is_dark,
+            ansi=self.is_ansi,
+        )
+
+    def _foreground(self, meaning: str) -> str:
+        return _css(self._styles[meaning].color)
+
+
+def _is_colour(color: Color | None) -> bool:
+    return color is not None and not color.is_default
+
+
+def _css(color: Color | None) -> str:
+    """A colour as Textual's CSS writes it."""
+    if color is None or color.is_default:
+        return "ansi_default"
+    return f"ansi_{color.name}" if color.type is ColorType.STANDARD else color.get_truecolor().hex
