@@ -1,0 +1,421 @@
+"""What the keys do: a method for each action of the keymap, `do_` and its name."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from parexec_tui.core import events as ev
+from parexec_tui.core.requests import AnyRequest, Refusal, Stop
+from parexec_tui.core.selectors import SelectorError
+from parexec_tui.core.verbs.wording import wording
+from parexec_tui.tui import steering
+from parexec_tui.tui.arrangement import PANELS
+from parexec_tui.tui.dialogs.dialog import Confirm, Told
+from parexec_tui.tui.facts import needy
+from parexec_tui.tui.keymap import Key
+from parexec_tui.tui.panels.tickets import TicketsPanel
+from parexec_tui.tui.scene import Change
+from parexec_tui.words import printable
+
+if TYPE_CHECKING:
+    from parexec_tui.tui.main import MainScreen
+    from parexec_tui.tui.panels.output import OutputPanel
+
+FAR = 20
+"""A far step into the past is this part of the session's events."""
+
+
+class Host(Protocol):
+    """What actions need of the app."""
+
+    async def ask(self, request: AnyRequest) -> Sequence[ev.AnyEvent] | str: ...
+    def travel(self, seq: int | None) -> None: ...
+    def leave(self) -> None: ...
+    def toggle_mouse(self) -> bool: ...
+    def redraw(self) -> None: ...
+    def suspend_to_shell(self) -> None: ...
+    def copy(self, text: str) -> None: ...
+    def in_background(self, work: Awaitable[Any]) -> None: ...
+
+
+class Actions:
+    """Moving and looking; steering is in `acting`."""
+
+    def __init__(self, screen: "MainScreen", host: Host) -> None:
+        self.screen = screen
+        self.scene = screen.scene
+        self.host = host
+
+    def do(self, key: Key, name: str = "") -> None:
+        """Do what a key is for. `name`: which of its keys it was."""
+        self.screen.hush()
+        if key.steers and (refused := self.screen.refusal(key)) is not None:
+            self.screen.say(str(refused), "bad")
+            return
+        before = self.scene.selected
+        method: Callable[..., None] = getattr(self, f"do_{key.action.replace('-', '_')}")
+        method(name) if key.action == "panel" else method()
+        change = Change.selection if self.scene.selected != before else Change.nothing
+        self.screen.note_now(change)
+
+    # -- moving ----------------------------------------------------------------------------------------------
+
+    def do_up(self) -> None:
+        self.screen.current.move(-1)
+
+    def do_down(self) -> None:
+        self.screen.current.move(1)
+
+    def do_left(self) -> None:
+        self.screen.current.move_across(-1)
+
+    def do_right(self) -> None:
+        self.screen.current.move_across(1)
+
+    def do_page_up(self) -> None:
+        self.screen.current.move_page(-1)
+
+    def do_page_down(self) -> None:
+        self.screen.current.move_page(1)
+
+    def do_first(self) -> None:
+        self.screen.current.go_first()
+
+    def do_last(self) -> None:
+        if self.scene.looks_back:
+            self.host.travel(None)
+        else:
+            self.screen.current.go_last()
+
+    def do_next_panel(self) -> None:
+        self.screen.arrangement.step(1)
+        self.screen.rearrange()
+
+    def do_previous_panel(self) -> None:
+        self.screen.arrangement.step(-1)
+        self.screen.rearrange()
+
+    def do_panel(self, name: str) -> None:
+        self.screen.use(PANELS[int(name) - 1])
+
+    def do_zoom(self) -> None:
+        self.screen.arrangement.is_zoomed = not self.screen.arrangement.is_zoomed
+        self.screen.rearrange()
+
+    def do_open(self) -> None:
+        if leads_to := self.screen.current.open():
+            self.screen.use(leads_to)
+
+    def do_back(self) -> None:
+        """The nearest thing that can be taken back: the past, zoom, the filter, the marks; else the table."""
+        tickets = self._tickets
+        if self.scene.looks_back:
+            self.host.travel(None)
+        elif self.screen.arrangement.is_zoomed:
+            self.do_zoom()
+        elif self.screen.arrangement.current != "tickets":
+            self.screen.use("tickets")
+        elif tickets.list.filter:
+            tickets.set_filter("")
+        elif tickets.list.problems_only:
+            tickets.toggle_problems()
+        elif self.scene.marks:
+            self.scene.marks.clear()
+            self.screen.note(Change.selection)
+
+    # -- looking ---------------------------------------------------------------------------------------------
+
+    @property
+    def _tickets(self) -> TicketsPanel:
+        panel = self.screen.panels["tickets"]
+        assert isinstance(panel, TicketsPanel)
+        return panel
+
+    @property
+    def _output(self) -> "OutputPanel":
+        return cast("OutputPanel", self.screen.panels["output"])
+
+    def do_filter(self) -> None:
+        """Filter what the panel lists; the output is searched."""
+        current = self.screen.arrangement.current
+        if current == "output":
+            self.screen.prompt.ask("search", self._output.search, text=self._output.searched)
+            return
+        if current != "events":
+            self.screen.use("tickets")
+        panel: Any = self.screen.panels["events" if current == "events" else "tickets"]
+        before = panel.filter_text
+        self.screen.prompt.ask(
+            "filter", self._take_filter, text=before, typed=self._try_filter, left=lambda: self._try_filter(before)
+        )
+
+    def _filtered(self) -> Any:
+        return self.screen.current if self.screen.arrangement.current == "events" else self._tickets
+
+    def _try_filter(self, text: str) -> None:
+        """Filter while it is typed; what is not a filter yet, changes nothing."""
+        try:
+            self._filtered().set_filter(text)
+        except SelectorError as error:
+            self.screen.say(str(error), "warn")
+        else:
+            self.screen.hush()
+        self.screen.note_now(Change.selection)
+
+    def _take_filter(self, text: str) -> None:
+        try:
+            self._filtered().set_filter(text)
+        except SelectorError as error:
+            self.screen.say(str(error), "bad")
+        self.screen.note_now(Change.selection)
+
+    def do_problems(self) -> None:
+        self.screen.use("tickets")
+        self._tickets.toggle_problems()
+
+    def do_next_needy(self) -> None:
+        state = self.scene.state
+        found = [ticket.id for ticket in needy(state)] if state is not None else []
+        if not found:
+            self.screen.say("nothing needs you", "good")
+            return
+        at = found.index(self.scene.selected) + 1 if self.scene.selected in found else 0
+        self.scene.selected = found[at % len(found)]
+        self.screen.say(f"{at % len(found) + 1} of {len(found)} that need you: {self.scene.selected}")
+
+    def do_why(self) -> None:
+        from parexec_tui.tui.dialogs.why import why_lines
+
+        if self.scene.state is not None and (ticket := self.scene.ticket) is not None:
+            lines = why_lines(self.scene.state, ticket, self.scene.now)
+            self.screen.app.push_screen(Told(f"Why {ticket.id}?", lines))
+
+    def do_mark(self) -> None:
+        if self.scene.selected:
+            self.scene.marks ^= {self.scene.selected}
+            self.screen.current.move(1)
+            self.screen.note(Change.selection)
+
+    def do_mark_shown(self) -> None:
+        shown = set(self._tickets.list.tickets())
+        if shown <= self.scene.marks:
+            self.scene.marks -= shown
+        else:
+            self.scene.marks |= shown
+        self.screen.note(Change.selection)
+
+    def do_sort(self) -> None:
+        self.screen.say(f"sorted by {self._tickets.sort_next()}")
+
+    def do_sort_reverse(self) -> None:
+        self._tickets.reverse()
+
+    def do_group(self) -> None:
+        by = self._tickets.group_next()
+        self.screen.say("one after another" if by == "none" else f"by {by}; ← folds, → unfolds")
+
+    def do_graph_view(self) -> None:
+        panel: Any = self.screen.panels["graph"]
+        panel.toggle_view()
+
+    def do_next_match(self) -> None:
+        self._output.next_match(backwards=False)
+
+    def do_previous_match(self) -> None:
+        self._output.next_match(backwards=True)
+
+    def do_next_error(self) -> None:
+        self._output.next_error()
+
+    def do_wrap(self) -> None:
+        self._output.toggle_wrap()
+
+    def do_times(self) -> None:
+        self._output.toggle_times()
+
+    def do_earlier_attempt(self) -> None:
+        self._output.step_attempt(-1)
+
+    def do_later_attempt(self) -> None:
+        self._output.step_attempt(1)
+
+    def do_back_one(self) -> None:
+        self._travel(-1)
+
+    def do_forward_one(self) -> None:
+        self._travel(1)
+
+    def do_back_far(self) -> None:
+        self._travel(-max(1, self.scene.last_seq // FAR))
+
+    def do_forward_far(self) -> None:
+        self._travel(max(1, self.scene.last_seq // FAR))
+
+    def _travel(self, by: int) -> None:
+        scene = self.scene
+        if not scene.looks_back and by > 0:
+            self.screen.say("this is now")
+            return
+        goal = (scene.past_goal or scene.last_seq) + by
+        self.host.travel(None if goal >= scene.last_seq else max(_OPENING, goal))
+
+    def do_copy(self) -> None:
+        text = self.screen.current.copied() or self.scene.selected
+        if text:
+            self.host.copy(text)
+            first = printable(text.splitlines()[0])
+            self.screen.say(f"copied: {first}{' …' if chr(10) in text.strip() else ''}", "good")
+
+    # -- session and screen ----------------------------------------------------------------------------------
+
+    def do_palette(self) -> None:
+        from parexec_tui.tui.dialogs.palette import CommandPalette
+
+        self.screen.app.push_screen(CommandPalette(self))
+
+    def do_help(self) -> None:
+        from parexec_tui.tui.dialogs.help import Help
+
+        self.screen.app.push_screen(Help(self.screen.keymap, self.screen.arrangement.current, self.scene))
+
+    def do_mouse(self) -> None:
+        is_on = self.host.toggle_mouse()
+        self.screen.say("the mouse works here; M gives it back" if is_on else "the mouse is the terminal's again")
+
+    def do_redraw(self) -> None:
+        self.host.redraw()
+
+    def do_suspend(self) -> None:
+        self.host.suspend_to_shell()
+
+    def do_leave(self) -> None:
+        self.host.leave()
+
+    # -- steering --------------------------------------------------------------------------------------------
+
+    def _steer(self, action: str) -> None:
+        """Ask for what an action means now; if it ends work, ask the person first."""
+        state = self.scene.state
+        assert state is not None
+        asked = steering.request(action, state, self.screen.targets())
+        if isinstance(asked, Refusal):
+            self.screen.say(str(asked), "bad")
+        else:
+            self.request(asked)
+
+    def request(self, asked: AnyRequest, *, sure: bool = False) -> None:
+        """Ask the engine for something. What ends work is shown first, unless the person is `sure` already."""
+        state = self.scene.state
+        assert state is not None
+        found = steering.outlook(state, asked, self.scene.now)
+        if found.refusal is not None:
+            self.screen.say(str(found.refusal), "bad")
+        elif not sure and (found.stops or isinstance(asked, Stop)):
+
+            def answered(yes: bool | None) -> None:
+                if yes:
+                    self.send(asked)
+
+            dialog = Confirm(f"{wording(asked)}?", [printable(line) for line in found.lines], yes="do it")
+            self.screen.app.push_screen(dialog, answered)
+        else:
+            self.send(asked)
+
+    def send(self, asked: AnyRequest) -> None:
+        """Ask the engine, and say what came of it."""
+        self.host.in_background(self._sent(asked))
+
+    async def _sent(self, asked: AnyRequest) -> None:
+        text = printable(wording(asked))
+        answer = await self.host.ask(asked)
+        if isinstance(answer, str):
+            self.screen.say(f"{text}: {answer}", "bad")
+        elif answer:
+            self.screen.say(f"done: {text}", "good")
+            self.scene.marks.clear()
+            self.screen.note(Change.selection)
+        else:
+            self.screen.say(f"so already: {text}")
+
+    def do_hold(self) -> None:
+        self._steer("hold")
+
+    def do_freeze(self) -> None:
+        self._steer("freeze")
+
+    def do_retry(self) -> None:
+        self._steer("retry")
+
+    def do_stop(self) -> None:
+        self._steer("stop")
+
+    def do_kill(self) -> None:
+        self._steer("kill")
+
+    def do_skip(self) -> None:
+        self._steer("skip")
+
+    def do_raise(self) -> None:
+        self._steer("raise")
+
+    def do_lower(self) -> None:
+        self._steer("lower")
+
+    def do_more(self) -> None:
+        self._steer("more")
+
+    def do_fewer(self) -> None:
+        self._steer("fewer")
+
+    def do_drain(self) -> None:
+        self._steer("drain")
+
+    def do_hold_all(self) -> None:
+        self._steer("hold-all")
+
+    def do_freeze_all(self) -> None:
+        self._steer("freeze-all")
+
+    def do_undo(self) -> None:
+        self._steer("undo")
+
+    def do_stop_session(self) -> None:
+        self._steer("stop-session")
+
+    def do_retry_form(self) -> None:
+        from parexec_tui.tui.dialogs.retry import RetryForm
+
+        self._open_form(RetryForm)
+
+    def do_reassign(self) -> None:
+        from parexec_tui.tui.dialogs.reassign import Reassign
+
+        self._open_form(Reassign)
+
+    def do_edit(self) -> None:
+        from parexec_tui.tui.dialogs.edit import EditForm
+
+        self._open_form(EditForm)
+
+    def _open_form(self, form: Callable[..., Any]) -> None:
+        """Let a form make a request, which it has shown the consequences of."""
+
+        def made(asked: AnyRequest | None) -> None:
+            if asked is not None:
+                self.send(asked)
+
+        tickets = self._chosen()
+        if tickets:
+            self.screen.app.push_screen(form(self.scene, tickets), made)
+
+    def _chosen(self) -> tuple[str, ...]:
+        """The tickets that an action takes; of an agent, what it runs."""
+        targets = self.screen.targets()
+        state = self.scene.state
+        if targets.agent and state is not None:
+            runs = state.agents[targets.agent].ticket
+            return (runs,) if runs else ()
+        return targets.tickets
+
+
+_OPENING = 1
+"""The number of the first event: before it there is no session to be shown."""

@@ -1,0 +1,211 @@
+"""The app: one session on the screen. It ties the feed to the scene, and the scene to the main screen."""
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from msgspec import Struct
+from rich.color import ColorSystem
+from textual._compositor import ChopsUpdate, LayoutUpdate
+from textual.app import App
+from textual.screen import Screen
+from textual.timer import Timer
+
+from parexec_tui.core import events as ev
+from parexec_tui.core.protocol import Sampled
+from parexec_tui.core.requests import AnyRequest
+from parexec_tui.mirror import Mirror
+from parexec_tui.registry.errors import RegistryError
+from parexec_tui.tui.actions import Actions
+from parexec_tui.tui.arrangement import Arrangement
+from parexec_tui.tui.feed import Feed
+from parexec_tui.tui.keymap import Keymap
+from parexec_tui.tui.main import MainScreen
+from parexec_tui.tui.painter import LATE, Painter, is_busy, pieces_of, synchronised
+from parexec_tui.tui.palette import Palette
+from parexec_tui.tui.panels import make_panels
+from parexec_tui.tui.scene import Change, Scene
+
+
+class Look(Struct, frozen=True, kw_only=True):
+    """What a person, their settings and their terminal want of the screen."""
+
+    palette: Palette
+    keymap: Keymap
+    arrangement: Arrangement
+    ascii_only: bool = False
+    read_only: bool = False
+
+
+class ParexecApp(App[str], inherit_bindings=False):
+    """Returns why it ended: `left`, or what a person should know."""
+
+    ENABLE_COMMAND_PALETTE = False
+    ALLOW_SELECT = False
+    BINDINGS: ClassVar[list[Any]] = []
+
+    def __init__(self, session: str, look: Look) -> None:
+        super().__init__()
+        self.animation_level = "none"
+        self.session = session
+        self.look = look
+        self.scene = Scene(look.palette, ascii_only=look.ascii_only)
+        self.main = MainScreen(self.scene, look.keymap, look.arrangement, make_panels(self.scene))
+        self.main.is_read_only = look.read_only
+        self.main.actions = Actions(self.main, self)
+        self.feed = Feed(
+            session,
+            read_only=look.read_only,
+            opened=self._opened,
+            happened=self._happened,
+            sampled=self._sampled,
+            contact=self._contact,
+            notice=self._notice,
+        )
+        self._painter = Painter(self.console._color_system or ColorSystem.TRUECOLOR)
+        self._late_frame: Timer | None = None
+        self._is_traveling = False
+        self._jobs: set[asyncio.Task[Any]] = set()
+
+    def get_default_screen(self) -> Screen[Any]:
+        return self.main
+
+    def on_mount(self) -> None:
+        self.take_theme(self.look.palette)
+        self.in_background(self._feed())
+
+    def take_theme(self, palette: Palette) -> None:
+        """Draw with this theme from now on."""
+        self.scene.use(palette)
+        self.register_theme(palette.textual())
+        self.theme = palette.name
+        self.main.note_now(Change.look)
+
+    async def _feed(self) -> None:
+        try:
+            await self.feed.run()
+        except RegistryError as error:
+            self.exit(str(error))
+
+    def in_background(self, work: Awaitable[Any]) -> None:
+        """Run something beside the app; it ends with the app."""
+        job = asyncio.ensure_future(work)
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
+
+    # -- what happens ----------------------------------------------------------------------------------------
+
+    def _opened(self, mirror: Mirror, history: Mapping[str, float]) -> None:
+        self.scene.live, self.scene.last_seq, self.scene.history = mirror.state, mirror.last, dict(history)
+        self.scene.contact = "connecting"
+        self.main.note_now(Change.state | Change.look)
+
+    def _happened(self, events: Sequence[ev.AnyEvent]) -> None:
+        for event in events:
+            self.scene.last_seq += 1
+            self.scene.events.append((self.scene.last_seq, event))
+        self.main.note(Change.state)
+
+    def _sampled(self, sampled: Sampled) -> None:
+        self.scene.samples.take(sampled)
+        self.main.note(Change.samples)
+
+    def _contact(self, text: str, up: bool) -> None:
+        if (text, up) != (self.scene.contact, self.scene.connected):
+            self.scene.contact, self.scene.connected = text, up
+            self.main.note(Change.state)
+
+    def _notice(self, text: str) -> None:
+        self.main.say(text, "warn")
+
+    # -- what actions need -----------------------------------------------------------------------------------
+
+    async def ask(self, request: AnyRequest) -> Sequence[ev.AnyEvent] | str:
+        return await self.feed.ask(request)
+
+    def travel(self, seq: int | None) -> None:
+        """Show the session as it was after an event; None: as it is now."""
+        self.scene.past_goal = seq or 0
+        if seq is None:
+            self.scene.past = None
+            self.main.note_now(Change.state | Change.look)
+        elif not self._is_traveling:
+            self.in_background(self._travel())
+
+    async def _travel(self) -> None:
+        """Get to the goal; while it is worked out, the person may have gone on."""
+        self._is_traveling = True
+        try:
+            while (goal := self.scene.past_goal) and (self.scene.past is None or goal != self.scene.past_seq):
+                state = await self.feed.past(goal)
+                if self.scene.past_goal:
+                    self.scene.past, self.scene.past_seq = state, goal
+                    self.main.note_now(Change.state | Change.look)
+        except RegistryError as error:
+            self.main.say(str(error), "bad")
+        finally:
+            self._is_traveling = False
+
+    def leave(self) -> None:
+        self.exit("left")
+
+    def toggle_mouse(self) -> bool:
+        """Use the mouse, or leave it to the terminal; returns whether it is used now."""
+        driver = self._driver
+        if driver is None:
+            return False
+        if driver._mouse:
+            driver._disable_mouse_support()  # type: ignore[attr-defined]
+            driver._mouse = False
+        else:
+            driver._mouse = True
+            driver._enable_mouse_support()  # type: ignore[attr-defined]
+        return driver._mouse
+
+    def copy(self, text: str) -> None:
+        self.copy_to_clipboard(text)
+
+    def redraw(self) -> None:
+        self._painter.forget()
+        self.main.refresh(layout=True)
+
+    def suspend_to_shell(self) -> None:
+        self.action_suspend_process()
+        self.redraw()
+
+    # -- drawing ---------------------------------------------------------------------------------------------
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        """Instead of Textual's own: hand what a frame changes to the painter, and what that finds to the terminal."""
+        if not isinstance(renderable, ChopsUpdate | LayoutUpdate):
+            super()._display(screen, renderable)
+            return
+        if not self._batch_count and self._running and not self._closed and not self.is_headless:
+            self._paint(renderable)
+        self.post_display_hook()
+
+    def _paint(self, update: ChopsUpdate | LayoutUpdate) -> None:
+        width, height = self.size
+        if self._painter.size != (width, height):
+            self._painter.resize(width, height)
+        for x, y, strip in pieces_of(update):
+            self._painter.put(x, y, strip)
+        self._send_frame()
+
+    def _send_frame(self) -> None:
+        """Send what changed, if the terminal takes it; else later, with what changed until then."""
+        driver = self._driver
+        if driver is None or self._closed:
+            return
+        if is_busy(driver):
+            if self._late_frame is None:
+                self._late_frame = self.set_timer(LATE, self._send_late_frame)
+            return
+        cursor = self.screen.outer_size.clamp_offset(self.cursor_position)
+        if changes := self._painter.changes(cursor):
+            driver.write(synchronised(changes) if self._sync_available else changes)
+            driver.flush()
+
+    def _send_late_frame(self) -> None:
+        self._late_frame = None
+        self._send_frame()

@@ -1,0 +1,74 @@
+"""How a ticket is said in a word and in a line: the same in every panel."""
+
+from collections.abc import Iterator
+
+from parexec_tui.core.events import End, Status
+from parexec_tui.core.scheduler import Blocker, why
+from parexec_tui.core.state import SessionState, TicketState
+from parexec_tui.core.units import format_duration
+from parexec_tui.words import printable, with_name
+
+_WAITS = (Status.waiting, Status.backoff)
+
+
+def word_of(state: SessionState, ticket: TicketState) -> str:
+    """Where a ticket is: its status; how it ended, if it failed; held or ready, if it waits and is so."""
+    if ticket.status is Status.failed:
+        return str(ticket.end or ticket.status)
+    if ticket.status is Status.waiting:
+        if ticket.held is not None or ticket.spec.agent in state.held_types:
+            return "held"
+        if ticket.missing == 0 and all(blocker.kind in ("agent", "parallel") for blocker in why(state, ticket)):
+            return "ready"
+    return str(ticket.status)
+
+
+def reason_of(state: SessionState, ticket: TicketState, now: float) -> str:
+    """Why a ticket is not running, in a line: the first reason, and how many more there are. Empty if it runs."""
+    if ticket.status in _WAITS:
+        found = why(state, ticket)
+        if not found:
+            return "starts now"
+        more = f" (+{len(found) - 1})" if len(found) > 1 else ""
+        return printable(said(found[0], now)) + more
+    if ticket.status is Status.skipped:
+        cause = state.cause(ticket)
+        return f"{cause.id} {'was cancelled' if cause.status is Status.cancelled else cause.end or 'failed'}"
+    if ticket.status is Status.stopping:
+        return f"{ticket.stop_why}: TERM, then KILL after {format_duration(ticket.spec.grace)}"
+    if ticket.end is not None and ticket.end is not End.succeeded:
+        return printable(with_name(ticket.reason, ticket.signal))
+    return printable(ticket.reason)
+
+
+def said(blocker: Blocker, now: float) -> str:
+    """A reason, with how long it has been so, or how long it will be."""
+    if blocker.until is not None:
+        return f"{blocker.text}, in {format_duration(max(0.0, blocker.until - now))}"
+    if blocker.since and blocker.kind in ("claim", "resource", "session", "host"):
+        return f"{blocker.text}, for {format_duration(max(0.0, now - blocker.since))}"
+    return blocker.text
+
+
+def needs_a_person(ticket: TicketState) -> bool:
+    """Whether a ticket goes no further unless somebody sees to it: it failed, or was held by a person."""
+    if ticket.status is Status.failed:
+        return True
+    return ticket.status in _WAITS and ticket.held is not None and ticket.missing == 0
+
+
+def needy(state: SessionState) -> Iterator[TicketState]:
+    """The tickets that need a person, in plan order."""
+    return (ticket for ticket in state.tickets.values() if needs_a_person(ticket))
+
+
+def short_duration(seconds: float) -> str:
+    """A duration in at most six cells, for columns: `8s`, `4m05`, `3h12`, `2d4h`."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}"
+    return f"{whole // 86400}d{whole % 86400 // 3600}h"

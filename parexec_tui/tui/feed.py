@@ -1,0 +1,166 @@
+"""Where the screen's facts come from: the registry first, then the engine; and where its requests go.
+
+The session is read from the registry, in a thread, and folded; then the engine is followed from there. When the
+engine is away, the registry is looked at now and then: what an engine did that came and went meanwhile is there.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from parexec_tui.async_client import AsyncClient, Contact
+from parexec_tui.client import ClientError, Refused
+from parexec_tui.core import codec
+from parexec_tui.core import events as ev
+from parexec_tui.core.protocol import Happened, Notice, Sampled
+from parexec_tui.core.requests import AnyRequest
+from parexec_tui.core.state import SessionState
+from parexec_tui.mirror import Mirror
+from parexec_tui.paths import registry_file
+from parexec_tui.registry.registry import EventRow, Registry
+from parexec_tui.sessions import is_living
+
+_LOOK_EVERY = 1.0
+"""Seconds between two looks into the registry while there is no engine."""
+
+_PIECE = 2000
+"""Events that are folded before the loop may see to keys again."""
+
+
+class Feed:
+    """One session, as it goes on. All callbacks are called in the loop of the app."""
+
+    def __init__(
+        self,
+        session: str,
+        *,
+        read_only: bool,
+        opened: Callable[[Mirror, dict[str, float]], None],
+        happened: Callable[[Sequence[ev.AnyEvent]], None],
+        sampled: Callable[[Sampled], None],
+        contact: Callable[[str, bool], None],
+        notice: Callable[[str], None],
+    ) -> None:
+        self.session = session
+        self.read_only = read_only
+        self._opened, self._happened, self._sampled = opened, happened, sampled
+        self._contact, self._notice = contact, notice
+        self._mirror: Mirror | None = None
+        self._client: AsyncClient | None = None
+        self._is_up = False
+
+    async def run(self) -> None:
+        """Follow until the session is over, and then for as long as somebody may take it up again."""
+        mirror, history = await asyncio.to_thread(_read, self.session)
+        self._mirror = mirror
+        self._opened(mirror, history)
+        while True:
+            if await asyncio.to_thread(is_living, self.session):
+                await self._follow(mirror)
+            await self._look(mirror)
+            self._say_where_it_stands(mirror)
+            await asyncio.sleep(_LOOK_EVERY)
+
+    async def ask(self, request: AnyRequest) -> Sequence[ev.AnyEvent] | str:
+        """Ask the engine; what it did, or why it will not, in words."""
+        if self._client is None:
+            return "no engine runs this session"
+        try:
+            answer = await self._client.ask(request)
+        except Refused as refused:
+            return str(refused)
+        except ClientError as error:
+            return str(error)
+        return [codec.decode_event(bytes(raw)) for raw in answer.events or ()]
+
+    async def past(self, seq: int) -> SessionState:
+        """The session as it was after an event. Raises RegistryError."""
+        return await asyncio.to_thread(_past, self.session, seq)
+
+    # -- following -------------------------------------------------------------------------------------------
+
+    async def _follow(self, mirror: Mirror) -> None:
+        """Until the engine leaves in good order, or is gone with its guardian."""
+        client = AsyncClient(self.session, after=mirror.last, read_only=self.read_only, samples=True)
+        async with client:
+            self._client = client
+            watch = asyncio.create_task(self._until_gone())
+            try:
+                batches = asyncio.create_task(self._take_all(client, mirror))
+                await asyncio.wait({watch, batches}, return_when=asyncio.FIRST_COMPLETED)
+                if batches.done():
+                    batches.result()
+                batches.cancel()
+                with suppress(asyncio.CancelledError, ClientError):
+                    await batches
+            except ClientError as error:
+                self._contact(str(error), False)
+            finally:
+                watch.cancel()
+                self._client = None
+
+    async def _until_gone(self) -> None:
+        """Return once the connection is down and nobody is about to start an engine."""
+        while self._is_up or await asyncio.to_thread(is_living, self.session):  # noqa: ASYNC110 - nothing tells us
+            await asyncio.sleep(_LOOK_EVERY)
+
+    async def _take_all(self, client: AsyncClient, mirror: Mirror) -> None:
+        async for batch in client.batches():
+            await self._take(batch, mirror)
+
+    async def _take(self, batch: Sequence[Happened | Notice | Sampled | Contact], mirror: Mirror) -> None:
+        events: list[ev.AnyEvent] = []
+        for number, each in enumerate(batch, 1):
+            match each:
+                case Happened():
+                    event = mirror.take(each.seq, bytes(each.event))
+                    if event is not None:
+                        events.append(event)
+                case Sampled():
+                    self._sampled(each)
+                case Notice():
+                    self._notice(each.text)
+                case Contact():
+                    self._is_up = each.up
+                    self._contact(
+                        ("read-only" if self.read_only else "connected") if each.up else "reconnecting…", each.up
+                    )
+            if number % _PIECE == 0:
+                await asyncio.sleep(0)
+        if events:
+            self._happened(events)
+
+    async def _look(self, mirror: Mirror) -> None:
+        """Take what the registry has that we have not."""
+        self._is_up = False
+        rows = await asyncio.to_thread(_rows, self.session, mirror.last)
+        if events := [event for row in rows if (event := mirror.take(row.seq, row.data)) is not None]:
+            self._happened(events)
+
+    def _say_where_it_stands(self, mirror: Mirror) -> None:
+        if mirror.outcome:
+            self._contact(mirror.outcome if mirror.outcome == "finished" else f"engine left: {mirror.outcome}", False)
+        else:
+            self._contact("no engine: parexec resume", False)
+
+
+def _read(session: str) -> tuple[Mirror, dict[str, float]]:
+    """The session as far as the registry has it, and what its tickets took in earlier ones. Raises RegistryError."""
+    mirror = Mirror.open(session)
+    for _ in mirror.news():
+        pass
+    with Registry.open(registry_file(), read_only=True) as registry:
+        history = registry.history(mirror.state.plan.settings.name)
+    return mirror, history
+
+
+def _rows(session: str, after: int) -> list[EventRow]:
+    with Registry.open(registry_file(), read_only=True) as registry:
+        return list(registry.events(session, after))
+
+
+def _past(session: str, seq: int) -> SessionState:
+    mirror = Mirror.open(session)
+    for _ in mirror.news(until=seq):
+        pass
+    return mirror.state

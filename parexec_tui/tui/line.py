@@ -1,0 +1,78 @@
+"""A line of a panel: pieces of text with a style each, fitted to so many cells."""
+
+from typing import Literal, Self
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+Align = Literal["left", "right"]
+
+
+def width_of(text: str) -> int:
+    """Cells that the text takes."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
+def fitted(text: str, width: int, *, align: Align = "left", end: str = "…") -> str:
+    """The text in exactly `width` cells: padded, or cut with `end` at the cut."""
+    if width <= 0:
+        return ""
+    taken = width_of(text)
+    if taken == width:
+        return text
+    if taken < width:
+        return text + " " * (width - taken) if align == "left" else " " * (width - taken) + text
+    if width <= len(end):
+        return set_cell_size(text, width)
+    return set_cell_size(text, width - len(end)) + end
+
+
+class Line:
+    """Builds a strip from left to right."""
+
+    __slots__ = ("_base", "_segments", "_width", "end")
+
+    def __init__(self, base: Style, *, ascii_only: bool = False) -> None:
+        """`base` is under every piece, and behind the last one."""
+        self._base = base
+        self._segments: list[Segment] = []
+        self._width = 0
+        self.end = "~" if ascii_only else "…"
+        """What stands where a text was cut."""
+
+    @property
+    def width(self) -> int:
+        """Cells so far."""
+        return self._width
+
+    def add(self, text: str, style: Style | None = None) -> Self:
+        """Put a text behind what is there, however long it is."""
+        if text:
+            self._segments.append(Segment(text, self._base if style is None else self._base + style))
+            self._width += width_of(text)
+        return self
+
+    def column(
+        self, text: str, width: int, style: Style | None = None, *, align: Align = "left", gap: int = 1
+    ) -> Self:
+        """Put a text in exactly `width` cells, and `gap` blanks behind it. No width: nothing."""
+        if width > 0:
+            self.add(fitted(text, width, align=align, end=self.end), style)
+            self.add(" " * gap)
+        return self
+
+    def add_strip(self, strip: Strip) -> Self:
+        """Put a finished strip behind what is there."""
+        self._segments += strip
+        self._width += strip.cell_length
+        return self
+
+    def fill(self, width: int, letter: str = " ", style: Style | None = None) -> Self:
+        """Go on with a letter until the line has so many cells."""
+        return self.add(letter * (width - self._width), style)
+
+    def strip(self, width: int) -> Strip:
+        """The line in exactly `width` cells."""
+        return Strip(self._segments, self._width).adjust_cell_length(width, self._base)

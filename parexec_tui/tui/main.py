@@ -1,0 +1,250 @@
+"""The main screen: panels in their places, and frames: at most ten a second for what happens, none for nothing.
+
+What keys do is in `actions`; this is what they act on.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.geometry import Region, Size
+from textual.layout import ArrangeResult, Layout, WidgetPlacement
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widget import Widget
+
+from parexec_tui.core.requests import Refusal
+from parexec_tui.tui import steering
+from parexec_tui.tui.arrangement import Arrangement
+from parexec_tui.tui.keymap import Key, Keymap, key_name
+from parexec_tui.tui.panels.footer import Footer
+from parexec_tui.tui.panels.header import Header
+from parexec_tui.tui.panels.panel import Panel
+from parexec_tui.tui.prompt import Prompt
+from parexec_tui.tui.scene import Change, Scene
+from parexec_tui.tui.steering import Targets
+
+if TYPE_CHECKING:
+    from parexec_tui.tui.actions import Actions
+
+FRAME = 0.1
+"""Seconds between two frames that the session calls for. What a key calls for is drawn at once."""
+
+SAID_FOR = 6.0
+"""Seconds for which the footer says what came of a key."""
+
+
+class ArrangedLayout(Layout):
+    """Puts each visible panel where the arrangement says."""
+
+    name = "arranged"
+
+    def __init__(self, arrangement: Arrangement) -> None:
+        self._arrangement = arrangement
+
+    def arrange(
+        self,
+        parent: Widget,
+        children: list[Widget],
+        size: Size,
+        greedy: bool = True,  # noqa: ARG002
+    ) -> ArrangeResult:
+        self._arrangement.resize(size.width, size.height)
+        by_name = {child.id: child for child in children}
+        offset = parent.styles.offset.resolve(size, size)
+        return [
+            WidgetPlacement(
+                Region(place.x, place.y, place.width, place.height),
+                offset,
+                by_name[name].styles.margin,
+                by_name[name],
+            )
+            for name, place in self._arrangement.places()
+            if name in by_name
+        ]
+
+
+class Body(Widget):
+    """Where the panels are."""
+
+    DEFAULT_CSS = "Body { height: 1fr; width: 1fr; }"
+
+    def __init__(self, arrangement: Arrangement, panels: Sequence[Panel]) -> None:
+        super().__init__()
+        self._arranged = ArrangedLayout(arrangement)
+        self._panels = panels
+
+    def compose(self) -> ComposeResult:
+        yield from self._panels
+
+    @property
+    def layout(self) -> Layout:
+        return self._arranged
+
+
+class MainScreen(Screen[None], inherit_bindings=False):
+    """Everything but dialogs."""
+
+    DEFAULT_CSS = """
+    MainScreen { layout: vertical; overflow: hidden; }
+    #header { height: 2; width: 1fr; }
+    #footer { height: 1; width: 1fr; }
+    """
+    AUTO_FOCUS: ClassVar[str | None] = ""
+
+    def __init__(self, scene: Scene, keymap: Keymap, arrangement: Arrangement, panels: Sequence[Panel]) -> None:
+        super().__init__()
+        self.scene = scene
+        self.keymap = keymap
+        self.arrangement = arrangement
+        self.panels = {panel.name_: panel for panel in panels}
+        self.header = Header(scene)
+        self.footer = Footer(scene, keymap, self.is_off)
+        self.prompt = Prompt()
+        self.body = Body(arrangement, panels)
+        self.is_read_only = False
+        self._changes = Change.nothing
+        self._frame_timer: Timer | None = None
+        self._framed_at = 0.0
+        self._silence: Timer | None = None
+        self.actions: Actions
+
+    def compose(self) -> ComposeResult:
+        yield self.header
+        yield self.body
+        yield self.prompt
+        yield self.footer
+
+    def on_mount(self) -> None:
+        self.rearrange()
+        self.set_interval(1.0, self._tick)
+
+    # -- frames ----------------------------------------------------------------------------------------------
+
+    def note(self, change: Change) -> None:
+        """Something changed; it is drawn with the next frame."""
+        self._changes |= change
+        if self._frame_timer is None:
+            pause = self._framed_at + FRAME - time.monotonic()
+            self._frame_timer = self.set_timer(max(0.001, pause), self._frame)
+
+    def note_now(self, change: Change) -> None:
+        """Something changed by a person's doing; it is drawn at once."""
+        self._changes |= change
+        self._draw()
+
+    def _frame(self) -> None:
+        self._frame_timer = None
+        self._framed_at = time.monotonic()
+        self._draw()
+
+    def _draw(self) -> None:
+        change, self._changes = self._changes, Change.nothing
+        if not change:
+            return
+        for name, _ in self.arrangement.places():
+            if (panel := self.panels.get(name)) is not None:
+                panel.changed(change)
+        self.header.changed(change)
+        if change & (Change.state | Change.selection | Change.look) and not self.footer.said:
+            self.footer.refresh()
+
+    def _tick(self) -> None:
+        """A second has passed: count up what counts up, where there is anything."""
+        state = self.scene.state
+        if state is None or self.scene.looks_back or state.finished_at is not None:
+            return
+        if state.live or state.counts["backoff"]:  # type: ignore[index]
+            self.note(Change.clock)
+        elif state.left is None:
+            self.header.changed(Change.clock)
+
+    # -- panels ----------------------------------------------------------------------------------------------
+
+    @property
+    def current(self) -> Panel:
+        return self.panels[self.arrangement.current]
+
+    def rearrange(self) -> None:
+        """The arrangement is another one: show it."""
+        visible = dict(self.arrangement.places())
+        for name, panel in self.panels.items():
+            place = visible.get(name)
+            panel.display = place is not None
+            panel.is_current = name == self.arrangement.current
+            if place is not None:
+                panel.has_rule = place.x > 0
+                panel.tabs = [self.panels[other] for other in place.panels if other in self.panels]
+                panel.tabs = panel.tabs if len(panel.tabs) > 1 else ()
+        self.footer.panel = self.arrangement.current
+        self.body.refresh(layout=True)
+        self.note_now(Change.look | Change.selection)
+
+    def use(self, panel: str) -> None:
+        """Let the keys go to a panel, and show it."""
+        self.arrangement.use(panel)
+        self.rearrange()
+
+    def on_resize(self, event: events.Resize) -> None:
+        height = max(0, event.size.height - 3)
+        self.arrangement.resize(event.size.width, height)
+        self.rearrange()
+
+    # -- what is said ----------------------------------------------------------------------------------------
+
+    def say(self, text: str, style: str = "text") -> None:
+        """Say in the footer what came of a key."""
+        self.footer.say(text, style)
+        if self._silence is not None:
+            self._silence.stop()
+        self._silence = self.set_timer(SAID_FOR, self.hush)
+
+    def hush(self) -> None:
+        """Show the keys again."""
+        if self.footer.said:
+            self.footer.say("")
+
+    # -- targets ---------------------------------------------------------------------------------------------
+
+    def targets(self) -> Targets:
+        """What an action is about: the agent in the panel of agents; else the marked tickets, else the selected."""
+        scene = self.scene
+        state = scene.state
+        if state is None:
+            return Targets()
+        if self.arrangement.current == "agents" and scene.agent in state.agents:
+            return Targets(agent=scene.agent)
+        marked = tuple(id_ for id_ in scene.marks if id_ in state.tickets)
+        return Targets(marked or ((scene.selected,) if scene.selected in state.tickets else ()))
+
+    def refusal(self, key: Key) -> Refusal | None:
+        """Why a key that steers would be refused now, if so."""
+        scene = self.scene
+        if scene.state is None:
+            return Refusal("the session is not read yet")
+        if scene.looks_back:
+            return Refusal("this is the past, it cannot be changed", "end returns to now")
+        if self.is_read_only:
+            return Refusal("this viewer only reads", "attach without --read-only")
+        if not scene.connected:
+            return Refusal(f"no engine is there to ask: {scene.contact}")
+        return steering.refusal(key.action, scene.state, self.targets(), scene.now)
+
+    def is_off(self, key: Key) -> bool:
+        return key.steers and self.refusal(key) is not None
+
+    def key_of(self, event: events.Key) -> Key | None:
+        return self.keymap.find(key_name(event), self.arrangement.current)
+
+    def on_key(self, event: events.Key) -> None:
+        if self.prompt.is_open:
+            if event.key == "escape":
+                self.prompt.leave()
+                event.stop()
+            return
+        if (key := self.key_of(event)) is not None:
+            event.stop()
+            event.prevent_default()
+            self.actions.do(key, key_name(event))

@@ -1,0 +1,181 @@
+"""What goes to the terminal: of each frame only the cells that changed, and no frame while the line is busy.
+
+Textual redraws whole regions. Over SSH that is most of the traffic: a clock that ticks in a table would send the
+table. So the app keeps two pictures of the screen, what it shall show and what was sent, and sends the difference. A
+frame that cannot be sent yet is not queued: the next one has its changes too.
+"""
+
+import select
+from collections.abc import Iterable, Iterator
+
+from rich.cells import cell_len
+from rich.color import ColorSystem
+from rich.segment import Segment
+from textual._compositor import ChopsUpdate, LayoutUpdate
+from textual.driver import Driver
+from textual.strip import Strip
+
+LATE = 0.05
+"""Seconds until a frame that the terminal did not take is tried again."""
+
+_GAP = 6
+"""Unchanged cells of the same style that are sent again rather than jumped over: a jump takes about so many bytes."""
+
+Cell = tuple[str, str]
+"""A character, with those that combine with it, and its SGR codes. Behind a wide one is an empty one."""
+
+_BLANK: Cell = (" ", "")
+_UNKNOWN: Cell = ("\0", "")
+"""Equal to no cell that can be shown: what the terminal has there is not known."""
+
+
+class Painter:
+    """The two pictures, and the difference between them as a string for the terminal."""
+
+    def __init__(self, colours: ColorSystem = ColorSystem.TRUECOLOR) -> None:
+        """`colours`: what the terminal can show."""
+        self._colours = colours
+        self._wanted: list[list[Cell]] = []
+        self._sent: list[list[Cell]] = []
+        self._cursor = (-1, -1)
+        self._touched: set[int] = set()
+        """Rows in which the pictures may differ."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and lines."""
+        return (len(self._wanted[0]), len(self._wanted)) if self._wanted else (0, 0)
+
+    def resize(self, width: int, height: int) -> None:
+        """Begin anew: nothing is known of what the terminal shows."""
+        self._wanted = [[_BLANK] * width for _ in range(height)]
+        self.forget()
+
+    def forget(self) -> None:
+        """The terminal may show anything now: after a resize, or when somebody else wrote on it."""
+        self._sent = [[_UNKNOWN] * len(row) for row in self._wanted]
+        self._touched = set(range(len(self._wanted)))
+
+    def put(self, x: int, y: int, segments: Iterable[Segment]) -> None:
+        """Want these segments from a cell on. What does not fit is cut."""
+        if not 0 <= y < len(self._wanted):
+            return
+        row = self._wanted[y]
+        for at, cell in enumerate(self._cells(segments), x):
+            if at >= len(row):
+                break
+            row[at] = cell
+        self._touched.add(y)
+
+    def changes(self, cursor: tuple[int, int]) -> str:
+        """What makes the terminal show what is wanted, with its cursor there; empty if it does.
+
+        They are taken to be sent.
+        """
+        pieces: list[str] = []
+        for y in sorted(self._touched):
+            wanted, sent = self._wanted[y], self._sent[y]
+            if wanted == sent:
+                continue
+            for start, end in _runs(wanted, sent):
+                pieces.append(f"\x1b[{y + 1};{start + 1}H")
+                pieces.append(_rendered(wanted[start:end]))
+            self._sent[y] = wanted.copy()
+        self._touched.clear()
+        if pieces or cursor != self._cursor:
+            self._cursor = cursor
+            pieces.append(f"\x1b[{cursor[1] + 1};{cursor[0] + 1}H")
+        return "".join(pieces)
+
+    def _cells(self, segments: Iterable[Segment]) -> Iterator[Cell]:
+        for text, style, control in segments:
+            if control:
+                continue
+            codes = Strip.render_ansi(style, self._colours) if style is not None else ""
+            if text.isascii():
+                for letter in text:
+                    yield letter, codes
+            else:
+                for cluster in _clusters(text):
+                    yield cluster, codes
+                    if cell_len(cluster) > 1:
+                        yield "", codes
+
+
+def pieces_of(update: ChopsUpdate | LayoutUpdate) -> Iterator[tuple[int, int, Strip]]:
+    """What Textual would draw: column, line, and what is there from that column on."""
+    if isinstance(update, LayoutUpdate):
+        for y, strips in enumerate(update.strips, update.region.y):
+            x = update.region.x
+            for strip in strips:
+                yield x, y, strip
+                x += strip.cell_length
+        return
+    for y in dict.fromkeys(y for y, _, _ in update.spans):
+        for x, piece in update.chops[y].items():
+            if piece is not None:
+                yield x, y, piece
+
+
+def synchronised(changes: str) -> str:
+    """For a terminal that shows a frame as a whole (mode 2026)."""
+    return f"\x1b[?2026h{changes}\x1b[?2026l"
+
+
+def is_busy(driver: Driver) -> bool:
+    """Whether the terminal has not taken all that was sent: whoever is slow gets fewer frames, not older ones."""
+    writer = getattr(driver, "_writer_thread", None)
+    if writer is None:
+        return False
+    if writer._queue.qsize():
+        return True
+    return not select.select([], [writer.fileno()], [], 0)[1]
+
+
+def _clusters(text: str) -> Iterator[str]:
+    """The characters of a text, each with those that take no cell of their own."""
+    cluster = ""
+    for letter in text:
+        if cluster and cell_len(letter):
+            yield cluster
+            cluster = ""
+        cluster += letter
+    if cluster:
+        yield cluster
+
+
+def _rendered(cells: Iterable[Cell]) -> str:
+    pieces: list[str] = []
+    current = ""
+    for text, codes in cells:
+        if codes != current:
+            pieces.append(f"\x1b[0;{codes}m" if codes else "\x1b[m")
+            current = codes
+        pieces.append(text)
+    if current:
+        pieces.append("\x1b[m")
+    return "".join(pieces)
+
+
+def _runs(wanted: list[Cell], sent: list[Cell]) -> Iterator[tuple[int, int]]:
+    """Where the rows differ, as few and short pieces as is worth it. A wide character is not cut in two."""
+    start = end = -1
+    for at, (new, old) in enumerate(zip(wanted, sent, strict=True)):
+        if new == old:
+            continue
+        if start >= 0 and at - end > _GAP:
+            yield _whole(wanted, start, end)
+            start = -1
+        if start < 0:
+            start = at
+        end = at + 1
+    if start >= 0:
+        yield _whole(wanted, start, end)
+
+
+def _whole(row: list[Cell], start: int, end: int) -> tuple[int, int]:
+    while start > 0 and not row[start][0]:
+        start -= 1
+    while end < len(row) and not row[end][0]:
+        end += 1
+    return start, end

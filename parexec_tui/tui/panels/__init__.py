@@ -1,0 +1,13 @@
+"""The regions of the screen, a file each."""
+
+from parexec_tui.tui.arrangement import PANELS
+from parexec_tui.tui.panels.panel import Panel
+from parexec_tui.tui.panels.tickets import TicketsPanel
+from parexec_tui.tui.scene import Scene
+
+_MADE: dict[str, type[Panel]] = {panel.name_: panel for panel in (TicketsPanel,)}
+
+
+def make_panels(scene: Scene) -> list[Panel]:
+    """Every panel, in the order of their numbers."""
+    return [_MADE[name](scene, number) for number, name in enumerate(PANELS, 1) if name in _MADE]

@@ -1,0 +1,148 @@
+"""The head of the screen: which session, how far, how long still, and all that is held or wrong. Always visible."""
+
+from collections.abc import Iterator
+
+from rich.style import Style
+from textual.strip import Strip
+from textual.widget import Widget
+
+from parexec_tui.core.events import Status
+from parexec_tui.core.state import OVER, SessionState
+from parexec_tui.core.units import format_duration
+from parexec_tui.report import eta
+from parexec_tui.tui.facts import short_duration
+from parexec_tui.tui.line import Line, width_of
+from parexec_tui.tui.scene import Change, Scene
+from parexec_tui.words import clock, day_and_clock, glyph, printable
+
+_ETA_EVERY = 2.0
+"""Seconds for which an estimate of the end holds: to work it out costs O(plan)."""
+
+_Piece = tuple[str, Style | None]
+
+
+class Header(Widget):
+    """Two lines; three where there is room for a bar of its own."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(id="header")
+        self.scene = scene
+        self._eta = ""
+        self._eta_at = 0.0
+
+    def changed(self, change: Change) -> None:
+        if change & (Change.state | Change.clock | Change.look):
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        base = self.scene.base + self.scene.palette["header"]
+        line = Line(base, ascii_only=self.scene.ascii_only)
+        state = self.scene.state
+        if state is None:
+            if y == 0:
+                line.add(" parexec", self.scene.palette["title"]).add(f"  {self.scene.contact}")
+            return line.strip(width)
+        if y == 0:
+            self._first(line, state, width)
+        else:
+            self._second(line, state, width)
+        return line.strip(width)
+
+    # -- the first line: what, and how far -------------------------------------------------------------------
+
+    def _first(self, line: Line, state: SessionState, width: int) -> None:
+        palette = self.scene.palette
+        over = sum(state.counts[status] for status in OVER)
+        total = max(1, len(state.tickets))
+        right = f" {over * 100 // total:>3}% {over}/{len(state.tickets)}  {self._phase(state)}  {self._when(state)} "
+        line.add(f" {printable(state.plan.settings.name)}", palette["title"])
+        if width >= 100:
+            line.add(f"  {state.session}", palette["dim"])
+            line.add(f"  {day_and_clock(state.opened_at)}", palette["dim"])
+        line.add(f"  {short_duration(self.scene.now - state.opened_at)}" if state.opened_at else "")
+        room = width - line.width - width_of(right) - 2
+        if room >= 8:
+            line.add("  ")
+            self._bar(line, state, min(room, 40))
+        line.fill(width - width_of(right)).add(right)
+
+    def _phase(self, state: SessionState) -> str:
+        if state.finished_at is not None:
+            return "finished"
+        return f"group {min(state.open_group + 1, len(state.groups))}/{len(state.groups)}"
+
+    def _when(self, state: SessionState) -> str:
+        if state.finished_at is not None:
+            return f"in {format_duration(state.finished_at - state.opened_at)}"
+        if self.scene.looks_back:
+            return f"at {clock(self.scene.now)}"
+        now = self.scene.now
+        if now - self._eta_at >= _ETA_EVERY:
+            self._eta_at = now
+            found = eta(state, now)
+            if found is None:
+                self._eta = "ETA learning" if state.status == "running" else "ETA -"
+            else:
+                self._eta = f"ETA {short_duration(found.p50)}-{short_duration(found.p90)}"
+        return self._eta
+
+    def _bar(self, line: Line, state: SessionState, cells: int) -> None:
+        """Done, failed, running, rest: a bar that tells by its letters as well."""
+        counts, total = state.counts, max(1, len(state.tickets))
+        bad = sum(counts[status] for status in (Status.failed, Status.cancelled, Status.skipped))
+        good = counts[Status.succeeded] + counts[Status.waived]
+        signs = ("#", "x", ">", ".") if self.scene.ascii_only else ("━", "┅", "╾", "─")
+        parts = zip((good, bad, len(state.live)), ("bar-done", "bar-failed", "bar-running"), signs, strict=False)
+        used = 0
+        for count, meaning, sign in parts:
+            share = min(cells - used, max(1, count * cells // total) if count else 0)
+            line.add(sign * share, self.scene.palette[meaning])
+            used += share
+        line.add(signs[3] * (cells - used), self.scene.palette["bar-rest"])
+
+    # -- the second line: counts, and what is not as usual ---------------------------------------------------
+
+    def _second(self, line: Line, state: SessionState, width: int) -> None:
+        right = list(self._alerts(state))
+        taken = sum(width_of(text) + 1 for text, _ in right)
+        line.add(" ")
+        for text, style in self._counts(state):
+            if line.width + width_of(text) + 2 + taken > width:
+                break
+            line.add(text, style).add("  ")
+        line.fill(width - taken)
+        for text, style in right:
+            line.add(text, style).add(" ")
+
+    def _counts(self, state: SessionState) -> Iterator[_Piece]:
+        for status, count in state.counts.items():
+            if count:
+                sign = glyph(status, ascii_only=self.scene.ascii_only)
+                yield f"{sign} {count} {status}", self.scene.palette.status(status)
+
+    def _alerts(self, state: SessionState) -> Iterator[_Piece]:
+        """The least usual last: that is at the edge of the screen, where the eye ends."""
+        palette = self.scene.palette
+        held = sum(ticket.status not in OVER for ticket in state.held_tickets.values())
+        for what, count in (("ticket", held), ("type", len(state.held_types))):
+            if count:
+                yield f" {count} {what}{'s' if count > 1 else ''} held ", palette["hold"]
+        bad = sum(bool(agent.quarantined) and not agent.stopped for agent in state.agents.values())
+        if bad:
+            yield f" {bad} quarantined ", palette["alert"]
+        for pressed in state.pressed.values():
+            yield f" short of {pressed.resource} ", palette["alert"]
+        for word, event in (("HELD", state.held), ("DRAINING", state.draining), ("STOPPING", state.stopping)):
+            if event is not None:
+                by = f" by {event.by}" if event.by else f": {event.reason}" if event.reason else ""
+                yield f" {word}{printable(by)} ", palette["hold"]
+        yield self._contact()
+
+    def _contact(self) -> _Piece:
+        palette = self.scene.palette
+        if self.scene.looks_back:
+            return f" PAST {self.scene.past_seq}/{self.scene.last_seq}: end returns ", palette["alert"]
+        if self.scene.connected:
+            return self.scene.contact, palette["good" if self.scene.contact == "connected" else "warn"]
+        return f" {self.scene.contact} ", palette["warn"]

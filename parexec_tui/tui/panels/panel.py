@@ -1,0 +1,150 @@
+"""What all panels have in common: a title line, a scene to draw from, and no more drawing than is needed.
+
+A panel draws lines (Textual's line API). It keeps no copy of what it shows: a line is made from the scene when it is
+drawn, so it cannot be out of date, and what is not visible costs nothing.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.style import Style
+from textual.geometry import Size
+from textual.strip import Strip
+from textual.widget import Widget
+
+from parexec_tui.core.state import SessionState
+from parexec_tui.tui.line import Line
+from parexec_tui.tui.scene import Change, Scene
+from parexec_tui.words import glyph
+
+
+class Panel(Widget):
+    """One region. The main screen says where it is and whether the keys go to it."""
+
+    title: ClassVar[str]
+    name_: ClassVar[str]
+    """As in the keymap."""
+    watches: ClassVar[Change] = Change.state | Change.selection | Change.look
+    """What it has to be drawn again for."""
+
+    def __init__(self, scene: Scene, number: int) -> None:
+        super().__init__(id=self.name_)
+        self.scene = scene
+        self.number = number
+        self.is_current = False
+        """The keys go to it."""
+        self.tabs: Sequence[Panel] = ()
+        """Panels that share its place, itself included; none if it is alone there."""
+        self.has_rule = False
+        """There is another panel to its left."""
+
+    # -- what a panel is asked -------------------------------------------------------------------------------
+
+    def changed(self, change: Change) -> None:
+        """The scene is another one: what is shown of it shall be drawn again."""
+        if change & self.watches:
+            self.refresh()
+
+    def subtitle(self) -> str:
+        """What stands behind the title: counts, the filter, the order."""
+        return ""
+
+    def body_line(self, y: int, width: int) -> Strip:
+        """Line `y` below the title, in exactly `width` cells."""
+        raise NotImplementedError
+
+    def note_size(self, width: int, height: int) -> None:
+        """The room below the title is this large now."""
+
+    def copied(self) -> str:
+        """What the key for copying takes from here; empty: the id of the selected ticket."""
+        return ""
+
+    # -- moving: what the keys of the same name do; nothing, where a panel has no such thing --------------------
+
+    def move(self, rows: int) -> None:
+        """Up or down, so many rows."""
+
+    def move_page(self, pages: int) -> None:
+        """Up or down, so many pages."""
+
+    def move_across(self, steps: int) -> None:
+        """Left (-1) or right (1)."""
+
+    def go_first(self) -> None:
+        """To the beginning."""
+
+    def go_last(self) -> None:
+        """To the end."""
+
+    def open(self) -> str:
+        """What enter does: the panel that it leads to; empty: nowhere."""
+        return "ticket"
+
+    # -- for those who draw ----------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> SessionState:
+        """What is shown. Only asked for once there is something."""
+        assert self.scene.state is not None
+        return self.scene.state
+
+    def style(self, meaning: str) -> Style:
+        return self.scene.palette[meaning]
+
+    @property
+    def base(self) -> Style:
+        return self.scene.base
+
+    def glyph(self, word: str) -> str:
+        return glyph(word, ascii_only=self.scene.ascii_only)
+
+    def line(self, base: Style | None = None) -> Line:
+        return Line(self.base if base is None else base, ascii_only=self.scene.ascii_only)
+
+    @property
+    def body_height(self) -> int:
+        return max(0, self.size.height - 1)
+
+    @property
+    def body_width(self) -> int:
+        return max(0, self.size.width - self.has_rule)
+
+    # -- drawing ---------------------------------------------------------------------------------------------
+
+    def _size_updated(self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True) -> bool:
+        changed = super()._size_updated(size, virtual_size, container_size, layout)
+        if changed:
+            self.note_size(self.body_width, self.body_height)
+        return changed
+
+    def render_line(self, y: int) -> Strip:
+        width = self.body_width
+        if width <= 0:
+            return Strip.blank(self.size.width, self.base)
+        if y == 0:
+            strip = self._title_line(width)
+        elif self.scene.state is None:
+            strip = self.line().strip(width)
+        else:
+            strip = self.body_line(y - 1, width)
+        if not self.has_rule:
+            return strip
+        rule = "|" if self.scene.ascii_only else "│"
+        return Strip.join([self.line().add(rule, self.style("border")).strip(1), strip])
+
+    def _title_line(self, width: int) -> Strip:
+        dash = "-" if self.scene.ascii_only else "─"
+        border = self.style("border-focus" if self.is_current else "border")
+        line = self.line().add(dash, border)
+        for panel in self.tabs or (self,):
+            is_shown = panel is self
+            style = self.style("title") if is_shown and self.is_current else self.style("text" if is_shown else "dim")
+            line.add(f" {panel.number} ", self.style("footer-key") if is_shown else style)
+            line.add(f"{panel.title} ", style)
+            line.add(dash, border)
+        subtitle = self.subtitle()
+        if subtitle and line.width + len(subtitle) + 3 <= width:
+            line.fill(width - len(subtitle) - 3, dash, border)
+            line.add(f" {subtitle} ", self.style("dim"))
+        return line.fill(width, dash, border).strip(width)

@@ -1,0 +1,126 @@
+"""A panel of rows: one of them is under the cursor, and as many are drawn as there is room for."""
+
+from abc import abstractmethod
+
+from rich.style import Style
+from textual.strip import Strip
+
+from parexec_tui.tui.line import Line
+from parexec_tui.tui.panels.panel import Panel
+
+
+class RowsPanel(Panel):
+    """Rows below an optional heading, with a cursor, and a scroll bar where they do not fit."""
+
+    has_heading = True
+    """The first line below the title names the columns."""
+
+    cursor = 0
+    top = 0
+    """The first row that is visible."""
+
+    @property
+    @abstractmethod
+    def count(self) -> int:
+        """How many rows there are."""
+
+    @abstractmethod
+    def draw_row(self, line: Line, index: int, width: int) -> None:
+        """Write a row."""
+
+    def draw_heading(self, line: Line, width: int) -> None:
+        """Name the columns."""
+
+    def empty_text(self) -> str:
+        """What stands there if there is no row."""
+        return "nothing here"
+
+    def cursor_moved(self) -> None:
+        """The cursor is on another row, by a person's doing."""
+
+    # -- moving ----------------------------------------------------------------------------------------------
+
+    @property
+    def page(self) -> int:
+        """Rows that are visible at once."""
+        return max(1, self.body_height - self.has_heading)
+
+    def move(self, rows: int) -> None:
+        self.go_to(self.cursor + rows)
+
+    def move_page(self, pages: int) -> None:
+        self.go_to(self.cursor + pages * max(1, self.page - 1))
+
+    def go_first(self) -> None:
+        self.go_to(0)
+
+    def go_last(self) -> None:
+        self.go_to(self.count - 1)
+
+    def go_to(self, index: int) -> None:
+        """Put the cursor on a row, as near as there is one, by a person's doing."""
+        self.put_cursor(index)
+        if self.count:
+            self.cursor_moved()
+        self.refresh()
+
+    def put_cursor(self, index: int) -> None:
+        """Put the cursor on a row and scroll as little as needed."""
+        self.cursor = max(0, min(index, self.count - 1))
+        self.scroll_into_view()
+
+    def scroll_into_view(self) -> None:
+        page = self.page
+        if self.cursor < self.top:
+            self.top = self.cursor
+        elif self.cursor >= self.top + page:
+            self.top = self.cursor - page + 1
+        self.top = max(0, min(self.top, self.count - page))
+
+    def note_size(self, width: int, height: int) -> None:  # noqa: ARG002
+        self.scroll_into_view()
+
+    def index_at(self, y: int) -> int | None:
+        """The row on a line of the panel, its title being line 0."""
+        index = y - 1 - self.has_heading + self.top
+        return index if y > self.has_heading and index < self.count else None
+
+    # -- drawing ---------------------------------------------------------------------------------------------
+
+    def body_line(self, y: int, width: int) -> Strip:
+        if self.has_heading and y == 0:
+            line = self.line().add(" ")
+            self.draw_heading(line, width - 2)
+            return line.strip(width)
+        index = y - self.has_heading + self.top
+        if index >= self.count:
+            return self._beyond(y - self.has_heading, width)
+        line = self.line(self.row_base(index))
+        line.add(self._cursor_sign(index), self.style("title"))
+        self.draw_row(line, index, width - 2)
+        line.fill(width - 1)
+        line = Line(self.base, ascii_only=self.scene.ascii_only).add_strip(line.strip(width - 1))
+        return line.add(*self._bar(index - self.top)).strip(width)
+
+    def row_base(self, index: int) -> Style:
+        """What is under the pieces of a row."""
+        return self.base + self.style("selection") if index == self.cursor and self.is_current else self.base
+
+    def _cursor_sign(self, index: int) -> str:
+        if index != self.cursor:
+            return " "
+        return ">" if self.scene.ascii_only else "▌"
+
+    def _beyond(self, y: int, width: int) -> Strip:
+        text = self.empty_text() if y == 0 and not self.count else ""
+        return self.line().add(" ").column(text, width - 2, self.style("dim"), gap=0).strip(width)
+
+    def _bar(self, y: int) -> tuple[str, Style]:
+        """The cell of the scroll bar on a visible row."""
+        if self.count <= self.page:
+            return " ", self.base
+        size = max(1, self.page * self.page // self.count)
+        start = (self.page - size) * self.top // max(1, self.count - self.page)
+        if start <= y < start + size:
+            return "#" if self.scene.ascii_only else "┃", self.style("dim")
+        return ":" if self.scene.ascii_only else "│", self.style("border")

@@ -1,0 +1,267 @@
+"""Every ticket in a table: where it is, who runs it, how far it is, and why it is not running."""
+
+import time
+
+from parexec_tui.core.events import Status
+from parexec_tui.core.state import OVER, TicketState
+from parexec_tui.tui.facts import reason_of, short_duration, word_of
+from parexec_tui.tui.line import Line
+from parexec_tui.tui.panels.rows import RowsPanel
+from parexec_tui.tui.scene import Change, Scene
+from parexec_tui.tui.ticket_list import GROUPINGS, SORTS, Heading, TicketList
+from parexec_tui.words import printable
+
+_REBUILD_EVERY = 1.0
+"""Seconds between two looks whether tickets changed places."""
+
+_STATUS = 13
+_BAR = 8
+
+
+class TicketsPanel(RowsPanel):
+    """The table of tickets. The row under the cursor is the selection of the whole screen."""
+
+    title = "Tickets"
+    name_ = "tickets"
+    watches = Change.state | Change.selection | Change.clock | Change.look
+
+    def __init__(self, scene: Scene, number: int) -> None:
+        super().__init__(scene, number)
+        self.list = TicketList()
+        self._of: object = None
+        """The session that the rows are of."""
+        self._known = 0
+        self._built_at = 0.0
+        self._is_stale = True
+        self._widths: tuple[int, int] = (4, 0)
+
+    # -- rows ------------------------------------------------------------------------------------------------
+
+    @property
+    def count(self) -> int:
+        return len(self.list.rows)
+
+    def changed(self, change: Change) -> None:
+        state = self.scene.state
+        if state is None:
+            return
+        if state is not self._of:
+            self._of = state
+            self.list.follow(state)
+            self.rebuild()
+        elif change & Change.state:
+            self._is_stale |= len(state.tickets) != self._known or not self.list.is_plain or self.list.has_numbers
+        if self._is_stale and time.monotonic() - self._built_at >= _REBUILD_EVERY:
+            self.rebuild()
+        if change & Change.selection:
+            self._find_selected()
+        super().changed(change)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the rows shall be made anew once they may."""
+        return self._is_stale
+
+    def rebuild(self) -> None:
+        """Make the rows anew; the selected ticket stays on the same line of the screen."""
+        line = self.cursor - self.top
+        state = self.state
+        self.list.build(state)
+        self._built_at, self._is_stale, self._known = time.monotonic(), False, len(state.tickets)
+        widest = max((len(id_) for id_ in state.tickets), default=4)
+        agents = max((len(agent) for agent in state.agents), default=5)
+        self._widths = (widest, max(5, agents))
+        index = self.list.index(self.scene.selected)
+        if index is None:
+            index = min(self.cursor, self.count - 1)
+        self.top = max(0, index - line)
+        self.put_cursor(index)
+        if not self.scene.selected:
+            self.cursor_moved()
+
+    def _find_selected(self) -> None:
+        index = self.list.index(self.scene.selected)
+        if index is None and self.list.folded and self.scene.selected in self.state.tickets:
+            self._unfold(self.scene.selected)
+            index = self.list.index(self.scene.selected)
+        if index is not None:
+            self.put_cursor(index)
+
+    def cursor_moved(self) -> None:
+        row = self.list.rows[self.cursor] if self.count else None
+        if isinstance(row, str):
+            self.scene.selected = row
+
+    def empty_text(self) -> str:
+        if self.list.filter:
+            return f"no ticket is like {self.list.filter}: esc takes the filter away"
+        return "nothing has failed and nothing is held: ! shows all" if self.list.problems_only else "no tickets"
+
+    # -- what keys do ----------------------------------------------------------------------------------------
+
+    @property
+    def filter_text(self) -> str:
+        return self.list.filter
+
+    def set_filter(self, text: str) -> None:
+        """Show what fits the filter. Raises SelectorError."""
+        self.list.set_filter(self.state, text)
+        self.rebuild()
+        self.refresh()
+
+    def toggle_problems(self) -> None:
+        self.list.problems_only = not self.list.problems_only
+        self.rebuild()
+        self.refresh()
+
+    def sort_next(self) -> str:
+        names = list(SORTS)
+        self.list.sort = names[(names.index(self.list.sort) + 1) % len(names)]
+        self.rebuild()
+        self.refresh()
+        return self.list.sort
+
+    def reverse(self) -> None:
+        self.list.is_reversed = not self.list.is_reversed
+        self.rebuild()
+        self.refresh()
+
+    def group_next(self) -> str:
+        self.list.grouping = GROUPINGS[(GROUPINGS.index(self.list.grouping) + 1) % len(GROUPINGS)]
+        self.list.folded.clear()
+        self.rebuild()
+        self.refresh()
+        return self.list.grouping
+
+    def fold(self, folded: bool) -> None:
+        """Fold or unfold the group that the cursor is in."""
+        heading = self._heading_above()
+        if heading is None:
+            return
+        (self.list.folded.add if folded else self.list.folded.discard)(heading.key)
+        self.list.build(self.state)
+        rows = self.list.rows
+        self.put_cursor(
+            next(at for at, row in enumerate(rows) if isinstance(row, Heading) and row.key == heading.key)
+        )
+        self.refresh()
+
+    def move_across(self, steps: int) -> None:
+        self.fold(steps < 0)
+
+    def open(self) -> str:
+        row = self.list.rows[self.cursor] if self.count else None
+        if isinstance(row, Heading):
+            self.fold(not row.is_folded)
+            return ""
+        return "ticket"
+
+    def _heading_above(self) -> Heading | None:
+        for at in range(min(self.cursor, self.count - 1), -1, -1):
+            row = self.list.rows[at]
+            if isinstance(row, Heading):
+                return row
+        return None
+
+    def _unfold(self, id_: str) -> None:
+        ticket = self.state.tickets[id_]
+        for key in (f"group {ticket.group + 1}", str(ticket.status)):
+            self.list.folded.discard(key)
+        self.list.build(self.state)
+
+    # -- drawing ---------------------------------------------------------------------------------------------
+
+    def subtitle(self) -> str:
+        state = self.scene.state
+        if state is None:
+            return ""
+        total = len(state.tickets)
+        parts = [f"{self.list.shown} of {total}" if self.list.shown != total else str(total)]
+        if self.list.problems_only:
+            parts.append("problems")
+        if self.list.filter:
+            parts.append(f"/{self.list.filter}")
+        if self.list.sort != "plan" or self.list.is_reversed:
+            parts.append(f"by {self.list.sort}{' reversed' if self.list.is_reversed else ''}")
+        if self.scene.marks:
+            parts.append(f"{len(self.scene.marks)} marked")
+        return ", ".join(parts)
+
+    def _columns(self, width: int) -> tuple[int, int, int, int, int]:
+        """Cells of id, title, priority, agent and progress; what is left is for the reason."""
+        ids, agents = self._widths
+        id_ = min(ids, 24 if width >= 100 else 16 if width >= 70 else 12)
+        priority = 8 if width >= 110 else 0
+        agent = min(agents, 14) if width >= 64 else 0
+        bar = _BAR if width >= 76 else 0
+        left = width - 2 - _STATUS - 1 - id_ - 1 - 7 - sum(cells + 1 for cells in (priority, agent, bar) if cells)
+        title = 0 if left < 36 else min(left * 2 // 5, 40)
+        return id_, title, priority, agent, bar
+
+    def draw_heading(self, line: Line, width: int) -> None:
+        id_, title, priority, agent, bar = self._columns(width)
+        dim = self.style("dim")
+        line.add("  ")
+        for text, cells in (
+            ("STATUS", _STATUS), ("ID", id_), ("TITLE", title), ("PRIORITY", priority), ("AGENT", agent),
+        ):  # fmt: skip
+            line.column(text, cells, dim)
+        line.column("TIME", 6, dim, align="right").column("PROGRESS", bar, dim)
+        line.column("WHY", max(0, width + 1 - line.width), dim, gap=0)
+
+    def draw_row(self, line: Line, index: int, width: int) -> None:
+        row = self.list.rows[index]
+        if isinstance(row, Heading):
+            self._draw_group(line, row, width)
+        elif (ticket := self.state.tickets.get(row)) is not None:  # else dropped; new rows come in a moment
+            self._draw_ticket(line, ticket, width, is_here=index == self.cursor)
+
+    def _draw_group(self, line: Line, heading: Heading, width: int) -> None:
+        signs = ("+ ", "- ") if self.scene.ascii_only else ("▸ ", "▾ ")
+        line.add(signs[not heading.is_folded], self.style("title")).add(heading.key, self.style("title"))
+        line.add(f"  {heading.done} of {heading.total} over", self.style("dim"))
+        line.fill(width)
+
+    def _draw_ticket(self, line: Line, ticket: TicketState, width: int, *, is_here: bool) -> None:
+        id_, title, priority, agent, bar = self._columns(width)
+        word = word_of(self.state, ticket)
+        look = self.scene.palette.status(word)
+        line.add(self._mark(ticket), self.style("mark"))
+        line.column(f"{self.glyph(word)} {word}", _STATUS, look)
+        line.column(ticket.id, id_, self.style("title") if is_here else None)
+        line.column(printable(ticket.spec.title), title)
+        line.column(ticket.spec.priority.value, priority, self.style(f"priority-{ticket.spec.priority.value}"))
+        line.column(ticket.agent or "", agent, None if ticket.is_live else self.style("dim"))
+        line.column(self._time(ticket), 6, align="right")
+        self._draw_bar(line, ticket, bar)
+        left = max(0, width + 1 - line.width)
+        reason = reason_of(self.state, ticket, self.scene.now)
+        if reason or title:
+            line.column(reason, left, None if ticket.status in (Status.failed, Status.frozen) else self.style("dim"))
+        else:
+            line.column(printable(ticket.spec.title), left)
+
+    def _mark(self, ticket: TicketState) -> str:
+        if ticket.id in self.scene.marks:
+            return "* " if self.scene.ascii_only else "● "
+        return "  "
+
+    def _time(self, ticket: TicketState) -> str:
+        if ticket.is_live:
+            return short_duration(ticket.worked(self.scene.now))
+        if ticket.started is not None and ticket.ended is not None and ticket.status in OVER:
+            return short_duration(ticket.worked(ticket.ended))
+        return ""
+
+    def _draw_bar(self, line: Line, ticket: TicketState, cells: int) -> None:
+        if not cells:
+            return
+        done = self.scene.progress(ticket)
+        if done is None:
+            line.column("", cells)
+            return
+        full = round(done * cells)
+        solid, rest = ("#", ".") if self.scene.ascii_only else ("━", "─")
+        is_late = done >= 1.0 and ticket.status is Status.running
+        line.add(solid * full, self.style("warn" if is_late else "bar-running"))
+        line.add(rest * (cells - full), self.style("gauge-track")).add(" ")

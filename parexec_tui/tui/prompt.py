@@ -1,0 +1,72 @@
+"""The line above the footer in which a person types: a filter, a search, a name."""
+
+from collections.abc import Callable
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.widgets import Input, Label
+
+
+class Prompt(Horizontal):
+    """One line, there only while it is used. Enter takes the text, escape leaves it."""
+
+    DEFAULT_CSS = """
+    Prompt { height: 1; display: none; }
+    Prompt Label { width: auto; }
+    Prompt Input { width: 1fr; height: 1; border: none; padding: 0; background: transparent; }
+    Prompt Input:focus { border: none; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(id="prompt")
+        self._label = Label("", markup=False)
+        self._input = Input(compact=True)
+        self._input.cursor_blink = False
+        self._taken: Callable[[str], None] = print
+        self._typed: Callable[[str], None] | None = None
+        self._left: Callable[[], None] | None = None
+
+    def compose(self) -> ComposeResult:
+        yield self._label
+        yield self._input
+
+    def ask(
+        self,
+        label: str,
+        taken: Callable[[str], None],
+        *,
+        text: str = "",
+        typed: Callable[[str], None] | None = None,
+        left: Callable[[], None] | None = None,
+    ) -> None:
+        """Ask for a text. `typed` is told of every letter, `left` if it was all for nothing."""
+        self._taken, self._typed, self._left = taken, typed, left
+        self._label.update(f" {label} ")
+        self._input.value = text
+        self._input.cursor_position = len(text)
+        self.display = True
+        self._input.focus()
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.display)
+
+    def close(self) -> None:
+        self.display = False
+        self.screen.set_focus(None)
+
+    def leave(self) -> None:
+        """As escape does."""
+        self.close()
+        if self._left is not None:
+            self._left()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if self.display and self._typed is not None:
+            self._typed(event.value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.close()
+        self._taken(event.value)

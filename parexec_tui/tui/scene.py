@@ -1,0 +1,131 @@
+"""What all panels draw from: the session as it is shown, what is selected, what was measured. One for the app."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from enum import Flag, auto
+
+from rich.style import Style
+
+from parexec_tui.core import events as ev
+from parexec_tui.core.protocol import HostSample, Sampled, Usage
+from parexec_tui.core.state import SessionState, TicketState
+from parexec_tui.tui.palette import Palette
+
+KEPT_SAMPLES = 900
+"""Host samples that are kept for the curves: half an hour at one every two seconds."""
+
+
+class Change(Flag):
+    """What is other than at the last frame; panels are asked to draw only for what they show."""
+
+    nothing = 0
+    state = auto()
+    selection = auto()
+    samples = auto()
+    clock = auto()
+    """A second has passed, and somewhere a duration counts up."""
+    look = auto()
+    """Theme, size, everything."""
+
+
+class Samples:
+    """What the engine measured lately."""
+
+    def __init__(self) -> None:
+        self.host: deque[HostSample] = deque(maxlen=KEPT_SAMPLES)
+        """Oldest first."""
+        self.usage: dict[str, Usage] = {}
+        """ticket: what its processes use now"""
+        self.engine_cpu = 0.0
+        self.taken_at = 0.0
+
+    def take(self, sampled: Sampled) -> None:
+        self.host.append(sampled.host)
+        self.usage = {usage.ticket: usage for usage in sampled.attempts}
+        self.engine_cpu = sampled.engine_cpu
+        self.taken_at = sampled.host.at
+
+    @property
+    def latest(self) -> HostSample | None:
+        return self.host[-1] if self.host else None
+
+
+class Scene:
+    """What is shown now. The app changes it; panels read it."""
+
+    def __init__(self, palette: Palette, *, ascii_only: bool = False, clock: Callable[[], float] = time.time) -> None:
+        self.use(palette)
+        self.ascii_only = ascii_only
+        self._clock = clock
+        self.live: SessionState | None = None
+        """The session as it is now; None until it is read."""
+        self.past: SessionState | None = None
+        """The session as it was, while a person looks back."""
+        self.past_seq = 0
+        """The number of the last event of `past`."""
+        self.past_goal = 0
+        """The event that the person wants to look back to; 0: none. It takes a moment to get there."""
+        self.last_seq = 0
+        """The number of the newest event."""
+        self.events: deque[tuple[int, ev.AnyEvent]] = deque(maxlen=5000)
+        """The newest events, with their numbers."""
+        self.selected = ""
+        """The ticket that is selected; empty: none."""
+        self.agent = ""
+        """The agent that is selected in the panel of agents."""
+        self.marks: set[str] = set()
+        """Tickets that actions take instead of the selected one."""
+        self.samples = Samples()
+        self.history: dict[str, float] = {}
+        """ticket: the median seconds it took in earlier sessions of this plan"""
+        self.contact = "opening"
+        """connected, reconnecting, read-only, or that there is no engine."""
+        self.connected = False
+
+    @property
+    def base(self) -> Style:
+        """What is under everything: the text of the theme on its background."""
+        return self._base
+
+    def use(self, palette: Palette) -> None:
+        """Draw with another theme from now on."""
+        self.palette = palette
+        ground = Style() if palette.is_ansi else Style(bgcolor=palette.background)
+        self._base = ground + palette["text"]
+
+    @property
+    def state(self) -> SessionState | None:
+        """What is shown: the past while a person looks back, else the present."""
+        return self.past if self.past is not None else self.live
+
+    @property
+    def looks_back(self) -> bool:
+        return self.past is not None
+
+    @property
+    def now(self) -> float:
+        """The time of what is shown, in seconds since the epoch. In the past, and once all is over, it stands."""
+        state = self.state
+        if state is None:
+            return self._clock()
+        if self.past is not None or state.finished_at is not None or state.left is not None:
+            return state.now
+        return max(self._clock(), state.now)
+
+    @property
+    def ticket(self) -> TicketState | None:
+        """The selected ticket, if there is one in what is shown."""
+        state = self.state
+        return state.tickets.get(self.selected) if state is not None else None
+
+    def expected(self, ticket: TicketState) -> float | None:
+        """Seconds that a ticket should take: its estimate, else what it took in earlier sessions."""
+        return ticket.spec.estimate if ticket.spec.estimate is not None else self.history.get(ticket.id)
+
+    def progress(self, ticket: TicketState) -> float | None:
+        """How much of its expected time the current attempt has run, from 0 to 1; None if nothing is expected."""
+        expected = self.expected(ticket)
+        if not ticket.is_live or not expected:
+            return None
+        return min(1.0, ticket.worked(self.now) / expected)
