@@ -13,6 +13,7 @@ from parexec_tui.client import (
     TIMEOUT,
     ClientError,
     EngineGone,
+    News,
     ProtocolError,
     checked,
     decode,
@@ -32,6 +33,7 @@ from parexec_tui.core.protocol import (
     Notice,
     Question,
     Request,
+    Sampled,
     StatusReport,
     Trouble,
     Welcome,
@@ -61,7 +63,14 @@ class AsyncClient:
     """
 
     def __init__(
-        self, session: str, *, after: int = 0, name: str = "tui", read_only: bool = False, timeout: float = TIMEOUT
+        self,
+        session: str,
+        *,
+        after: int = 0,
+        name: str = "tui",
+        read_only: bool = False,
+        samples: bool = False,
+        timeout: float = TIMEOUT,
     ) -> None:
         self.session = session
         self.last = after
@@ -70,13 +79,14 @@ class AsyncClient:
         """What the engine said of itself; None while there is no connection."""
         self._name = name
         self._read_only = read_only
+        self._samples = samples
         self._timeout = timeout
         self._by = place()
         self._id = 0
         self._asked: dict[int, asyncio.Future[Answer]] = {}
         self._seen = after
         """The last event that was read from a connection."""
-        self._batches: asyncio.Queue[list[Happened | Notice | Contact] | ClientError | None] = asyncio.Queue(16)
+        self._batches: asyncio.Queue[list[News | Contact] | ClientError | None] = asyncio.Queue(16)
         """What was read; a ClientError or None is the end. Bounded: if the app does not read, neither do we."""
         self._writer: asyncio.StreamWriter | None = None
         self._runs: asyncio.Task[None] | None = None
@@ -108,16 +118,16 @@ class AsyncClient:
     async def status(self) -> StatusReport:
         return msgspec.convert(await self.question("status"), StatusReport)
 
-    async def batches(self) -> AsyncIterator[list[Happened | Notice | Contact]]:
-        """What comes, as many at once as have come: every event after `after` exactly once, and when the connection
-        is lost and found. Ends when the engine leaves in good order. Raises ProtocolError."""
+    async def batches(self) -> AsyncIterator[list[News | Contact]]:
+        """What comes, as many at once as have come: every event after `after` exactly once, samples if wished, and
+        when the connection is lost and found. Ends when the engine leaves in good order. Raises ProtocolError."""
         while (batch := await self._batches.get()) is not None:
             if isinstance(batch, ClientError):
                 raise batch
             yield batch
             self.last = max([self.last, *(each.seq for each in batch if isinstance(each, Happened))])
 
-    async def follow(self) -> AsyncIterator[Happened | Notice | Contact]:
+    async def follow(self) -> AsyncIterator[News | Contact]:
         """The same one by one."""
         async for batch in self.batches():
             for each in batch:
@@ -170,7 +180,14 @@ class AsyncClient:
         connected = open_socket(self.session, self._timeout)
         connected.setblocking(False)
         reader, self._writer = await asyncio.open_unix_connection(sock=connected)
-        hello = Hello(version=VERSION, client=self._name, by=self._by, follow=self._seen, read_only=self._read_only)
+        hello = Hello(
+            version=VERSION,
+            client=self._name,
+            by=self._by,
+            follow=self._seen,
+            read_only=self._read_only,
+            samples=self._samples,
+        )
         self._writer.write(encode(hello))
         rest, lines = bytearray(), list[bytes]()
         while not lines:
@@ -191,12 +208,12 @@ class AsyncClient:
 
     async def _take(self, lines: Sequence[bytes]) -> bool:
         """Hand out what came; True if it was a farewell."""
-        batch: list[Happened | Notice | Contact] = []
+        batch: list[News | Contact] = []
         answers: list[Answer] = []
         left = False
         for message in map(decode, lines):
             match message:
-                case Happened() | Notice():
+                case Happened() | Notice() | Sampled():
                     batch.append(message)
                     self._seen = message.seq if isinstance(message, Happened) else self._seen
                 case Answer():

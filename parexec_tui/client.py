@@ -25,6 +25,7 @@ from parexec_tui.core.protocol import (
     Notice,
     Question,
     Request,
+    Sampled,
     StatusReport,
     Trouble,
     Welcome,
@@ -45,6 +46,9 @@ def _plain(value: object) -> object:
 
     return to_builtin(value)
 
+
+News = Happened | Notice | Sampled
+"""What one who follows is told."""
 
 _encoder = msgspec.json.Encoder(enc_hook=_plain)
 _decoder: msgspec.json.Decoder[FromEngine] = msgspec.json.Decoder(FromEngine)
@@ -135,11 +139,12 @@ def open_socket(session: str, timeout: float) -> socket.socket:
 class Client:
     """A connection that waits for each answer. Not for several threads."""
 
-    def __init__(self, session: str, hello: Hello, *, timeout: float = TIMEOUT) -> None:
-        """Raises EngineGone, ProtocolError."""
+    def __init__(self, session: str, hello: Hello, *, timeout: float = TIMEOUT, samples: bool = False) -> None:
+        """`samples`: those who `follow` are sent samples too. Raises EngineGone, ProtocolError."""
         self.session = session
         self._timeout = timeout
         self._hello = hello
+        self._samples = samples
         self._socket = open_socket(session, timeout)
         self._followers: list[Client] = []
         self._rest = bytearray()
@@ -155,10 +160,17 @@ class Client:
 
     @classmethod
     def connect(
-        cls, session: str, *, timeout: float = TIMEOUT, name: str = "cli", read_only: bool = False
+        cls,
+        session: str,
+        *,
+        timeout: float = TIMEOUT,
+        name: str = "cli",
+        read_only: bool = False,
+        samples: bool = False,
     ) -> "Client":
         """Connect to the engine of a session, by its full id. Raises EngineGone, ProtocolError."""
-        return cls(session, Hello(version=VERSION, client=name, by=place(), read_only=read_only), timeout=timeout)
+        hello = Hello(version=VERSION, client=name, by=place(), read_only=read_only)
+        return cls(session, hello, timeout=timeout, samples=samples)
 
     def close(self) -> None:
         """Close the connection, and those of what is followed."""
@@ -192,20 +204,20 @@ class Client:
         """How the session stands."""
         return msgspec.convert(self.question("status"), StatusReport)
 
-    def follow(self, after: int = 0) -> Iterator[Happened | Notice]:
-        """Every event after this number, and on as they happen, over a connection of its own.
+    def follow(self, after: int = 0) -> Iterator[News]:
+        """Every event after this number, and on as they happen, over a connection of its own; samples too, if wished.
 
         Ends when the engine leaves in good order. Raises EngineGone if it does not, ProtocolError.
         """
-        hello = msgspec.structs.replace(self._hello, follow=after, read_only=True)
+        hello = msgspec.structs.replace(self._hello, follow=after, read_only=True, samples=self._samples)
         follower = Client(self.session, hello, timeout=self._timeout)
         self._followers.append(follower)
         follower._socket.settimeout(None)
         return follower._events()
 
-    def _events(self) -> Iterator[Happened | Notice]:
+    def _events(self) -> Iterator[News]:
         while not isinstance(message := self._next(), Farewell):
-            if isinstance(message, Happened | Notice):
+            if isinstance(message, News):
                 yield message
 
     def _answer(self, line: bytes) -> Answer:

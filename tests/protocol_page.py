@@ -22,6 +22,7 @@ PAGE = Path(__file__).parents[1] / "parexec_tui" / "README.md"
 BEGIN, END = "<!-- protocol: written by tests/protocol_page.py -->", "<!-- end of protocol -->"
 
 _FACTS = (protocol.StatusReport, protocol.Eta, protocol.HoldFact, protocol.AgentFact, protocol.FailureFact)
+_SAMPLES = (protocol.HostSample, protocol.DiskSample, protocol.Usage)
 
 _HEAD = ("| name | field | type | meaning |", "| --- | --- | --- | --- |")
 _LEADS = {
@@ -43,6 +44,7 @@ def _lines() -> Iterator[str]:
     for title, types in (
         ("What a client says", get_args(protocol.FromClient)),
         ("What the engine says", get_args(protocol.FromEngine)),
+        ("What is in a sample", _SAMPLES),
         ("Requests", get_args(requests.AnyRequest)),
         ("The facts of `status`", _FACTS),
     ):
@@ -97,6 +99,8 @@ def _kind(type_: mi.Type) -> str:
             return " or ".join(f"`{each.value}`" for each in type_.cls)
         case mi.ListType() | mi.VarTupleType():
             return f"list of {_kind(type_.item_type)}"
+        case mi.TupleType():
+            return f"list of {len(type_.item_types)} {_kind(type_.item_types[0])}s"
         case mi.DictType():
             return f"object of {_kind(type_.value_type)}"
         case mi.StructType():

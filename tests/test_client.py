@@ -15,10 +15,10 @@ import pytest
 
 from parexec_tui import paths
 from parexec_tui.async_client import AsyncClient, Contact
-from parexec_tui.client import Client, EngineGone, ProtocolError, Refused, encode
+from parexec_tui.client import Client, EngineGone, News, ProtocolError, Refused, encode
 from parexec_tui.core import codec
 from parexec_tui.core import requests as rq
-from parexec_tui.core.protocol import VERSION, Happened, Hello, Notice, Request, StatusReport
+from parexec_tui.core.protocol import VERSION, Happened, Hello, Request, StatusReport
 from tests.engine import engines
 from tests.engine.engines import Engine, journal, session, until
 
@@ -216,7 +216,7 @@ def test_it_imports_neither_trio_nor_textual_nor_much_else() -> None:
 # -- the client that never gives up ----------------------------------------------------------------------------
 
 
-async def _collect(client: AsyncClient, seen: list[Happened | Notice | Contact]) -> None:
+async def _collect(client: AsyncClient, seen: list[News | Contact]) -> None:
     async for batch in client.batches():
         seen += batch
 
@@ -231,7 +231,7 @@ async def _until(condition: Callable[[], object], what: str) -> None:
 @pytest.mark.asyncio
 async def test_the_app_asks_and_follows_over_one_connection(tmp_path: Path) -> None:
     engine, id_ = await asyncio.to_thread(start, tmp_path, SLOW)
-    seen: list[Happened | Notice | Contact] = []
+    seen: list[News | Contact] = []
     async with AsyncClient(id_) as client:
         follows = asyncio.create_task(_collect(client, seen))
         await _until(lambda: client.welcome, "connected")
@@ -254,7 +254,7 @@ async def test_the_app_asks_and_follows_over_one_connection(tmp_path: Path) -> N
 @pytest.mark.asyncio
 async def test_the_app_goes_on_after_the_engine_was_killed_and_resumed(tmp_path: Path) -> None:
     engine, id_ = await asyncio.to_thread(start, tmp_path, BUSY)
-    seen: list[Happened | Notice | Contact] = []
+    seen: list[News | Contact] = []
     async with AsyncClient(id_) as client:
         follows = asyncio.create_task(_collect(client, seen))
         await _until(lambda: len(numbers(seen)) > 20, "some events")
@@ -281,7 +281,7 @@ async def test_the_app_may_begin_before_there_is_an_engine(tmp_path: Path) -> No
     engines.write_plan(tmp_path, SLOW)
     _, id_ = await asyncio.to_thread(start, tmp_path, SLOW)
     started[0].kill()
-    seen: list[Happened | Notice | Contact] = []
+    seen: list[News | Contact] = []
     async with AsyncClient(id_, after=3) as client:
         follows = asyncio.create_task(_collect(client, seen))
         await _until(lambda: seen, "told that there is none")

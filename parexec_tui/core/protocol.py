@@ -53,6 +53,8 @@ class Hello(Message, frozen=True):
     follow: Seq | None = None
     """Send every event after this number, then each as it happens; None: none at all."""
     read_only: bool = False
+    samples: bool = False
+    """Send `sampled` every few seconds. It is measured while somebody asks."""
 
 
 class Request(Message, frozen=True):
@@ -115,6 +117,73 @@ class Notice(Message, frozen=True):
     text: str
 
 
+class DiskSample(Struct, frozen=True):
+    """One file system that the session needs."""
+
+    name: str
+    """As in WHY: `disk of the workdir`, `disk of the state folder`; `disk` if they are the same."""
+    folder: str
+    free: int
+    """Bytes that this user may still write."""
+    total: int
+    """Bytes."""
+
+
+class HostSample(Struct, frozen=True):
+    """How busy the host is. Rates and shares are of the time since the sample before."""
+
+    at: float
+    """When, in seconds since the epoch."""
+    cpu: float
+    """Share of all CPUs that is busy, 0 to 1."""
+    per_cpu: tuple[float, ...]
+    """The same of each CPU."""
+    load: tuple[float, float, float]
+    """Load average of 1, 5 and 15 minutes."""
+    memory_used: int
+    """Bytes that are not available: the page cache does not count."""
+    memory_total: int
+    swap_used: int
+    swap_total: int
+    disks: tuple[DiskSample, ...]
+    """A file system that does not answer is left out."""
+    disk_read: float
+    """Bytes per second, of all disks."""
+    disk_write: float
+    net_in: float
+    """Bytes per second, of all network interfaces but the loopback."""
+    net_out: float
+    pressure: dict[str, float]
+    """Share of the last 10 s in which somebody waited for `cpu`, `memory` or `io`, 0 to 1 (PSI, `some avg10`);
+    empty where the kernel does not say."""
+
+
+class Usage(Struct, frozen=True):
+    """What one live attempt uses: all its processes, also those that left its session."""
+
+    ticket: str
+    attempt: int
+    cpu: float
+    """CPUs in use: 1.5 is one and a half."""
+    memory: int
+    """Resident bytes. What processes share is counted for each of them."""
+    processes: int
+    silence: float | None
+    """Seconds since its log last grew; None: not known."""
+    log_size: int
+    """Bytes."""
+
+
+class Sampled(Message, frozen=True):
+    """What the host and each live attempt use now. Passing: it has no number, is not kept, and is not sent again;
+    a client that has not taken the last one is sent the newest instead, and a new one gets the latest at once."""
+
+    host: HostSample
+    attempts: tuple[Usage, ...]
+    engine_cpu: float
+    """CPUs that the engine itself uses."""
+
+
 class Farewell(Message, frozen=True):
     """The engine leaves in good order; nothing follows. A connection that ends without it was lost."""
 
@@ -128,7 +197,7 @@ class Trouble(Message, frozen=True):
 
 
 FromClient = Hello | Request | Question
-FromEngine = Welcome | Happened | Answer | Notice | Farewell | Trouble
+FromEngine = Welcome | Happened | Answer | Notice | Sampled | Farewell | Trouble
 
 
 # -- facts -----------------------------------------------------------------------------------------------------
