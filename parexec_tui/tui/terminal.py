@@ -1,0 +1,110 @@
+"""The terminal is as it was, whatever happens to the app.
+
+The app runs in a child process. Its parent does nothing but wait for it: when the app was killed, the parent gives the
+terminal back. No textual in here: the parent has what it needs before the app is imported, and the app is imported
+while the parent may still be waiting for an engine.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import termios
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+_RESTORE = (
+    "\x1b[?2026l"  # a frame that was begun is shown as far as it came
+    "\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?1016l"  # mouse
+    "\x1b[?1004l\x1b[?2004l\x1b[?2048l"  # focus, paste and resize are not reported
+    "\x1b[<u"  # the keyboard protocol of kitty
+    "\x1b[?7h\x1b[m\x1b[?1049l\x1b[?25h"  # wrap, no colour, the normal screen, its cursor
+)
+
+_PR_SET_PDEATHSIG = 1
+
+
+def can_show(environ: Mapping[str, str]) -> bool:
+    """Whether there is a terminal, with a person at it, that can show the app."""
+    with suppress(OSError, ValueError):
+        is_ours = os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+        both = sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()
+        return both and is_ours and environ.get("TERM", "dumb") not in ("", "dumb", "unknown")
+    return False
+
+
+class Guarded:
+    """An app in a child process, and the state of the terminal before it."""
+
+    def __init__(self, run: Callable[[], int]) -> None:
+        """Start it. `run` is called in the child, and returns its exit code."""
+        self._fd = sys.stdin.fileno()
+        self._attributes: list[Any] = termios.tcgetattr(self._fd)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        parent = os.getpid()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _be_child(parent, run)
+        self._handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
+        self._handlers[signal.SIGTERM] = signal.signal(signal.SIGTERM, lambda *_: self.end())
+
+    def wait(self) -> int:
+        """Wait for the app to end; returns its exit code. A killed app is said, and the terminal given back."""
+        try:
+            while True:
+                _, status = os.waitpid(self.pid, os.WUNTRACED)
+                if not os.WIFSTOPPED(status):
+                    break
+                os.kill(os.getpid(), signal.SIGSTOP)  # the shell waits for us, not for the app
+                with suppress(ProcessLookupError):
+                    os.kill(self.pid, signal.SIGCONT)
+        finally:
+            for number, handler in self._handlers.items():
+                signal.signal(number, handler)
+        code = os.waitstatus_to_exitcode(status)
+        if code < 0:
+            self._give_back()
+            print(f"parexec: the screen was ended by signal {-code}; the engine goes on", file=sys.stderr)
+        return code
+
+    def end(self) -> None:
+        """Let the app leave."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGTERM)
+
+    def _give_back(self) -> None:
+        before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # we may have been put in the background
+        try:
+            with suppress(OSError):
+                os.write(self._fd, _RESTORE.encode())
+            with suppress(termios.error):
+                termios.tcsetattr(self._fd, termios.TCSAFLUSH, self._attributes)
+        finally:
+            signal.signal(signal.SIGTTOU, before)
+
+
+def _be_child(parent: int, run: Callable[[], int]) -> None:
+    """Run the app, and leave the process without what the parent would do at its end."""
+    code = 1
+    try:
+        _end_with(parent)
+        code = run()
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else 1
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _end_with(parent: int) -> None:
+    """Be told to leave when the parent is gone: two programs shall not read one terminal. Where the system can."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        raise SystemExit(1)
