@@ -1,7 +1,5 @@
 """Colours by meaning: what a panel asks for when it draws, whatever theme the person has chosen."""
 
-from functools import cached_property
-
 from rich.color import Color, ColorType
 from rich.style import Style
 from textual.theme import Theme
@@ -65,15 +63,7 @@ class Palette:
         return self._styles[status_meaning(word)]
 
     def textual(self) -> Theme:
-        """The theme that makes Textual's own widgets look like the rest.
-
-        An App registers it and sets `App.theme` to its name. While a theme `is_ansi`, Textual leaves ANSI colours
-        alone if `App.ansi_color` is None, as it is by default.
-        """
-        return self._textual
-
-    @cached_property
-    def _textual(self) -> Theme:
+        """The theme that makes Textual's own widgets look like the rest; `themed.ThemedApp` wears it."""
         return Theme(
             name=self.name,
             primary=self._foreground("border-focus"),
@@ -85,13 +75,60 @@ class Palette:
             foreground=self._foreground("text"),
             background=self.background,
             surface=self.background,
-            panel=self.background,
+            panel=self._background("header"),
             dark=self.is_dark,
             ansi=self.is_ansi,
+            variables={
+                **self._variables("block-cursor", "selection"),
+                **self._variables("block-cursor-blurred", "selection"),
+                **self._variables("screen-selection", "selection"),
+                **self._variables("input-selection", "selection"),
+                "input-cursor-foreground": self.background,
+                "input-cursor-background": self._foreground("text"),
+                # The terminal's own colours change places only by reversing them.
+                "input-cursor-text-style": "reverse" if self.is_ansi else "none",
+                "border": self._foreground("border-focus"),
+                "border-blurred": self._foreground("border"),
+                "footer-background": self.background,
+                "footer-foreground": self._foreground("footer-text"),
+                "footer-description-foreground": self._foreground("footer-text"),
+                "footer-key-foreground": self._foreground("footer-key"),
+                "text-muted": self._foreground("dim"),
+                "text-disabled": self._foreground("dim"),
+                "foreground-muted": self._foreground("dim"),
+                "link-color": self._foreground("link"),
+                "link-style": _attributes(self["link"]),
+                "scrollbar": self._foreground("border"),
+                "scrollbar-hover": self._foreground("border-focus"),
+                "scrollbar-active": self._foreground("border-focus"),
+                "scrollbar-background": self.background,
+                "scrollbar-corner-color": self.background,
+                # Textual asks for these in an ANSI theme, and does not make them.
+                "ansi-foreground": self._foreground("text"),
+                "ansi-background": self.background,
+            },
         )
 
+    def _variables(self, name: str, meaning: str) -> dict[str, str]:
+        """What Textual wants to know of a style that stands out."""
+        return {
+            f"{name}-foreground": self._foreground(meaning),
+            f"{name}-background": self._background(meaning),
+            f"{name}-text-style": _attributes(self[meaning]),
+        }
+
     def _foreground(self, meaning: str) -> str:
-        return _css(self._styles[meaning].color)
+        return _css(self[meaning].color or self["text"].color)
+
+    def _background(self, meaning: str) -> str:
+        color = self[meaning].bgcolor
+        return self.background if color is None else _css(color)
+
+
+def _attributes(style: Style) -> str:
+    """Bold and the like, as Textual's CSS writes them."""
+    names = ("bold", "dim", "italic", "underline", "reverse", "strike")
+    return " ".join(name for name in names if getattr(style, name)) or "none"
 
 
 def _is_colour(color: Color | None) -> bool:
