@@ -14,11 +14,24 @@ class SettingsError(Exception):
     """The settings file cannot be read; the message says where and why."""
 
 
+class Screen(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `[screen]` table; what is absent is worked out from the terminal."""
+
+    theme: str | None = None
+    ascii: bool | None = None
+    mouse: bool | None = None
+    bell: bool = True
+    notify: bool = True
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may stand in the settings file."""
 
     hooks: Hooks = Hooks()
     """Run for every session, after the plan's own."""
+    screen: Screen = Screen()
+    keys: dict[str, list[str]] = {}
+    """action: the keys it is on"""
 
 
 def settings_file() -> Path:

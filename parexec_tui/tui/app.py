@@ -35,6 +35,11 @@ class Look(Struct, frozen=True, kw_only=True):
     arrangement: Arrangement
     ascii_only: bool = False
     read_only: bool = False
+    bell: bool = True
+    notify: bool = True
+    """Tell the terminal by OSC 9 what needs a person."""
+    notes: tuple[str, ...] = ()
+    """What went wrong before there was a screen to say it on."""
 
 
 class ParexecApp(App[str], inherit_bindings=False):
@@ -73,6 +78,8 @@ class ParexecApp(App[str], inherit_bindings=False):
     def on_mount(self) -> None:
         self.take_theme(self.look.palette)
         self.in_background(self._feed())
+        for note in self.look.notes:
+            self.main.say(note, "warn")
 
     def take_theme(self, palette: Palette) -> None:
         """Draw with this theme from now on."""
@@ -80,6 +87,11 @@ class ParexecApp(App[str], inherit_bindings=False):
         self.register_theme(palette.textual())
         self.theme = palette.name
         self.main.note_now(Change.look)
+
+    @property
+    def outcome(self) -> str:
+        """Why the session is over, if it is."""
+        return self.feed.outcome
 
     async def _feed(self) -> None:
         try:

@@ -73,6 +73,11 @@ class Feed:
             return str(error)
         return [codec.decode_event(bytes(raw)) for raw in answer.events or ()]
 
+    @property
+    def outcome(self) -> str:
+        """Why the session is over, if it is."""
+        return self._mirror.outcome if self._mirror is not None else ""
+
     async def past(self, seq: int) -> SessionState:
         """The session as it was after an event. Raises RegistryError."""
         return await asyncio.to_thread(_past, self.session, seq)

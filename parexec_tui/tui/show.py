@@ -3,8 +3,6 @@
 import os
 import sys
 import time
-from collections.abc import Iterator
-
 from msgspec import Struct
 
 from parexec_tui.core.state import SessionState
@@ -51,3 +49,49 @@ def show(session: str, wishes: Wishes) -> tuple[SessionState | None, str]:
     if why not in (None, "left"):
         print(f"parexec: {why}", file=sys.stderr)
     return app.scene.live, app.outcome
+
+
+def farewell(state: SessionState, outcome: str) -> None:
+    """Say, as plain text, how the session was when the person left: the screen is gone, and so is what was on it."""
+    if outcome:
+        output = Headless("lines")
+        with output:
+            pass
+        output.summary(state, outcome)
+        return
+    alive = is_living(state.session)
+    for line in dashboard(status_report(state, alive=alive, now=time.time())):
+        print(line)
+    if alive:
+        print(f"the engine goes on; come back: parexec attach {state.session}", file=sys.stderr)
+    else:
+        print(f"no engine runs it; take over: parexec resume {state.session}", file=sys.stderr)
+
+
+def _settings(notes: list[str]) -> Settings:
+    try:
+        return read_settings()
+    except SettingsError as error:
+        notes.append(f"settings are left out: {error}")
+        return Settings()
+
+
+def _palette(setting: str | None, notes: list[str]) -> Palette:
+    try:
+        return load(choose(setting, os.environ))
+    except ThemeError as error:
+        notes.append(str(error))
+        return load(DEFAULT)
+
+
+def _keymap(settings: Settings, notes: list[str]) -> Keymap:
+    try:
+        return Keymap(settings.keys)
+    except KeymapError as error:
+        notes.append(f"the keys of the settings are left out: {error}")
+        return Keymap()
+
+
+def _first(*wishes: bool | None) -> bool:
+    """The first wish that was said."""
+    return next((wish for wish in wishes if wish is not None), False)
