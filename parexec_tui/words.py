@@ -241,31 +241,6 @@ def _skipped(at: float, because: str, tickets: tuple[str, ...]) -> Iterator[Line
         yield Line(at, "skipped", f"{more} more", f"because of {because}", "warn")
 
 
-def _retried(event: ev.TicketRetried) -> Iterator[str]:
-    if event.by:
-        yield _by(event.by)
-    if event.note:
-        yield printable(event.note)
-    if event.rerun:
-        yield f"downstream run again: {_names(event.rerun)}"
-    yield from _restored(event.restored)
-
-
-def _restored(ids: tuple[str, ...]) -> Iterator[str]:
-    if ids:
-        yield f"may run again: {_names(ids)}"
-
-
-def _amended(event: ev.PlanAmended) -> Iterator[Line]:
-    for word, ids in (("added", event.added), ("changed", event.changed), ("dropped", event.dropped)):
-        if ids:
-            yield Line(event.at, word, "plan", f"{_names(tuple(ids))} {_by(event.by)}".strip())
-    if event.skipped:
-        yield Line(event.at, "skipped", "plan", _names(event.skipped), "warn")
-    if event.restored:
-        yield Line(event.at, "restored", "plan", f"may run again: {_names(event.restored)}")
-
-
 def _session(event: ev.SessionHeld | ev.SessionDraining | ev.SessionStopping | ev.SessionReleased) -> Line:
     words = {ev.SessionHeld: "held", ev.SessionDraining: "draining", ev.SessionStopping: "stopping"}
     reason = "" if isinstance(event, ev.SessionReleased) else event.reason
