@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, TypeVar
 
 import click
 
-from parexec_tui import __version__, amend, complete, manual, steer
+from parexec_tui import __version__, complete
 from parexec_tui.commands import Commands
 from parexec_tui.paths import registry_file, session_folder
 
@@ -564,6 +564,15 @@ def events(session: str | None, as_json: bool, follow: bool) -> None:
 
 # -- steering --------------------------------------------------------------------------------------------------
 
-for _command in (*steer.VERBS, *amend.COMMANDS, *manual.COMMANDS):
-    cli.add_command(_command)
-manual.with_examples(cli)
+LATER = {
+    "parexec_tui.steer": (
+        "status", "why", "hold", "release", "freeze", "thaw", "drain", "retry", "reassign", "cancel", "skip",
+        "priority", "stop", "scale", "undo",
+    ),
+    "parexec_tui.amend": ("edit", "add", "reload"),
+    "parexec_tui.manual": ("help", "man", "completion"),
+}  # fmt: skip
+"""Commands that stand in other modules, which are not imported for any other command."""
+
+for _module, _names in LATER.items():
+    cli.add_later(_module, _names)

@@ -1,6 +1,12 @@
 """How a command is found by what a person types: its name, a short form, or as much of it as is unambiguous."""
 
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
 import click
+
+from parexec_tui.examples import epilog
 
 SHORT = {
     "a": "attach",
@@ -24,17 +30,42 @@ SHORT = {
 
 
 class Commands(click.Group):
-    """A group whose commands may be shortened: `parexec stat`."""
+    """A group whose commands may be shortened (`parexec stat`), and are imported when they are meant."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._modules: dict[str, str] = {}
+        """Of commands that were not imported yet: which module's COMMANDS they are among."""
+
+    def add_later(self, module: str, names: Sequence[str]) -> None:
+        """These commands are the COMMANDS of this module, to be imported when one of them is needed."""
+        self._modules |= dict.fromkeys(names, module)
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """As click does; and its help ends with its examples."""
+        super().add_command(cmd, name)
+        cmd.epilog = epilog(name or cmd.name or "")
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self._modules})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if (exact := super().get_command(ctx, cmd_name)) is not None:
+        if (exact := self._command(cmd_name)) is not None:
             return exact
-        if (meant := super().get_command(ctx, SHORT.get(cmd_name, ""))) is not None:
+        if (meant := self._command(SHORT.get(cmd_name, ""))) is not None:
             return meant
         candidates = [name for name in self.list_commands(ctx) if name.startswith(cmd_name)]
         if len(candidates) > 1 and cmd_name and not ctx.resilient_parsing:
             ctx.fail(f"{cmd_name!r} may be {' or '.join(candidates)}")
-        return super().get_command(ctx, candidates[0]) if candidates and cmd_name else None
+        return self._command(candidates[0]) if candidates and cmd_name else None
+
+    def _command(self, name: str) -> click.Command | None:
+        if name in self._modules:
+            module = self._modules[name]
+            self._modules = {other: where for other, where in self._modules.items() if where != module}
+            for command in import_module(module).COMMANDS:
+                self.add_command(command)
+        return self.commands.get(name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -7,93 +7,7 @@ import click
 
 from parexec_tui import __version__, complete
 from parexec_tui.commands import SHORT
-
-Examples = tuple[tuple[str, str], ...]
-
-EXAMPLES: dict[str, Examples] = {
-    "run": (
-        ("parexec run plan.toml", "execute a plan; on a terminal ctrl-c leaves it running"),
-        ("parexec run plan.toml --detach --hold", "start an engine that waits for `parexec release`"),
-        ("parexec run plan.toml --headless --json", "run it here, and print what happens as JSON lines"),
-    ),
-    "resume": (("parexec resume --retry-failed", "go on, and run once more what failed"),),
-    "attach": (("parexec attach", "follow the session of this directory"),),
-    "validate": (("parexec validate plan.toml", "all errors of a plan, and what is likely to go wrong"),),
-    "schema": (("parexec schema > plan.schema.json", "for editors"),),
-    "doctor": (("parexec doctor", "what of this machine may be in the way"),),
-    "ls": (("parexec ls", "the sessions, newest first"),),
-    "show": (("parexec show --json | jq '.tickets[] | select(.status == \"failed\")'", "what failed, for scripts"),),
-    "log": (("parexec log T3 -f", "the output of T3 as it comes"),),
-    "events": (("parexec events -f --json", "what happens, as JSON lines, until the engine leaves"),),
-    "status": (
-        ("parexec status", "the session of this directory on one page"),
-        ("parexec status --json | jq .counts", "how many tickets are where, for scripts"),
-    ),
-    "why": (
-        ("parexec why T3", "all that T3 waits for"),
-        ("parexec why group:3", "the same for each ticket of the third group"),
-    ),
-    "hold": (
-        ("parexec hold T3 'DOC-*'", "do not start these tickets"),
-        ("parexec hold type:builder", "start nothing on agents of this type"),
-        ("parexec hold -r 'the disk is full'", "start nothing at all"),
-    ),
-    "release": (("parexec release", "let the session go on"), ("parexec release builder-2", "use this agent again")),
-    "freeze": (("parexec freeze T3", "stop the processes of T3 with SIGSTOP"),),
-    "thaw": (("parexec thaw T3", "let T3 go on"),),
-    "drain": (
-        ("parexec drain builder-2", "let this agent finish what it runs, then stop it"),
-        ("parexec drain --yes", "let what runs finish, then end the session"),
-    ),
-    "retry": (
-        ("parexec retry status:failed", "run all that failed again, after a look at what that means"),
-        ("parexec retry T3 --run 'make test' --note 'flaky'", "with another command"),
-        ("parexec retry T3 --downstream --dry-run", "what would run again with all that depends on it"),
-    ),
-    "reassign": (
-        ("parexec reassign T3 builder-2", "stop T3 on purpose, and start it on this agent"),
-        ("parexec reassign T3 any", "let whoever can run it"),
-    ),
-    "cancel": (("parexec cancel T3 T4", "give both up; what needs them is skipped"),),
-    "skip": (("parexec skip T3", "do without T3: what needs it may run"),),
-    "priority": (("parexec priority 'MOD-*' high", "let these start first"),),
-    "stop": (
-        ("parexec stop --yes", "end what runs; `parexec resume` goes on"),
-        ("parexec stop --now --yes", "with SIGKILL"),
-    ),
-    "scale": (
-        ("parexec scale builder +2", "two more agents of this type"),
-        ("parexec scale builder -1", "one fewer"),
-        ("parexec scale --parallel 8", "at most eight tickets at once"),
-    ),
-    "edit": (
-        ('parexec edit T3 timeout=30m \'needs=["T1", "T2"]\'', "change a ticket that is not running"),
-        ("parexec edit T3 timeout=", "back to the default"),
-    ),
-    "add": (("parexec add more.toml", "add the tickets of a file"),),
-    "reload": (
-        ("parexec reload --dry-run", "what the edited plan file would change"),
-        ("parexec reload plan.toml --yes", "apply it without asking"),
-    ),
-    "undo": (("parexec undo", "take back what was done last"),),
-    "help": (("parexec help retry", "all about a command, with examples"),),
-    "man": (("parexec man | man -l -", "read the manual"),),
-    "completion": (
-        ("parexec completion bash > ~/.local/share/bash-completion/completions/parexec", "for bash"),
-        ("parexec completion zsh > ~/.zfunc/_parexec", "for zsh, with ~/.zfunc in fpath"),
-        ("parexec completion fish > ~/.config/fish/completions/parexec.fish", "for fish"),
-    ),
-}
-
-
-def with_examples(group: click.Group) -> None:
-    """Let the help of each command end with its examples."""
-    for name, command in group.commands.items():
-        if examples := EXAMPLES.get(name):
-            width = max(len(line) for line, _ in examples)
-            lines = (f"  {line:<{width}}  # {meaning}" for line, meaning in examples)
-            command.epilog = "\b\nExamples:\n" + "\n".join(lines)
-
+from parexec_tui.examples import EXAMPLES
 
 # -- commands --------------------------------------------------------------------------------------------------
 
@@ -149,6 +63,7 @@ def completion(context: click.Context, shell: str) -> None:
 
 def man_page(group: click.Group, context: click.Context) -> Iterator[str]:
     """The lines of a man page, in roff."""
+    names = group.list_commands(context)
     yield f'.TH PAREXEC 1 "" "parexec {__version__}" "User Commands"'
     yield ".SH NAME"
     yield r"parexec \- execute a plan of dependent tickets with a pool of agents in parallel"
@@ -161,12 +76,13 @@ def man_page(group: click.Group, context: click.Context) -> Iterator[str]:
     yield ".PP"
     yield _roff(
         "A command may be shortened as long as it is unambiguous. Some have a short form: "
-        + ", ".join(f"{short} for {name}" for short, name in SHORT.items() if name in group.commands)
+        + ", ".join(f"{short} for {name}" for short, name in SHORT.items() if name in names)
         + "."
     )
     yield ".SH COMMANDS"
-    for name in group.list_commands(context):
-        command = group.commands[name]
+    for name in names:
+        command = group.get_command(context, name)
+        assert command is not None
         with click.Context(command, info_name=name, parent=context) as own:
             yield from _command(command, own)
     yield ".SH EXIT STATUS"

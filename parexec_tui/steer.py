@@ -317,6 +317,6 @@ def undo(desk: Desk) -> None:
     desk.ask(Undo())
 
 
-VERBS: tuple[click.Command, ...] = (
+COMMANDS: tuple[click.Command, ...] = (
     status, why, hold, release, freeze, thaw, drain, retry, reassign, cancel, skip, priority, stop, scale, undo,
 )  # fmt: skip

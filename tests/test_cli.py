@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,9 +19,10 @@ import pytest
 from click.testing import CliRunner
 
 from parexec_tui import cli, paths
+from tests.commands import every_command
 
 PAREXEC = (sys.executable, "-c", "from parexec_tui.cli import main; main()")
-COMMANDS = sorted(cli.cli.commands)
+COMMANDS = every_command()
 
 GOOD = '[tickets.hello]\nrun = "echo hello"\n'
 BAD = """
@@ -156,8 +158,8 @@ def test_help_names_every_command_and_exit_code(flag: str) -> None:
 def test_each_command_has_help_and_each_option_a_word_on_it(command: str) -> None:
     result = CliRunner().invoke(cli.cli, [command, "--help"])
     assert result.exit_code == 0
-    assert cli.cli.commands[command].help
-    for parameter in cli.cli.commands[command].params:
+    assert COMMANDS[command].help
+    for parameter in COMMANDS[command].params:
         if isinstance(parameter, click.Option):
             assert parameter.help, f"{command} {parameter.name}"
             assert parameter.opts[-1] in result.output
@@ -594,6 +596,12 @@ def test_events_follow_a_session_to_its_end(here: Path, start: Callable[..., Run
 
 
 # -- what is imported ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", cli.LATER)
+def test_commands_to_be_imported_later_are_those_that_are_there(module: str) -> None:
+    assert tuple(command.name for command in import_module(module).COMMANDS) == cli.LATER[module]
+
 
 HEAVY = {"trio", "textual", "rich", "networkx", "psutil", "tomli"}
 LIST_HEAVY = f"import sys; print(*sorted({HEAVY!r} & set(sys.modules)))"

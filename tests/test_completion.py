@@ -15,7 +15,8 @@ from click.testing import CliRunner
 from parexec_tui import cli, complete
 from parexec_tui.core.events import Status
 from parexec_tui.core.plan import Priority
-from parexec_tui.manual import EXAMPLES
+from parexec_tui.examples import EXAMPLES
+from tests.commands import every_command
 from tests.engine import engines
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on
 from tests.engine.engines import Engine
@@ -169,7 +170,7 @@ def test_scripts_of_other_shells_ask_parexec(name: str, session: str, parexec_on
 # -- help and manual -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", sorted(cli.cli.commands))
+@pytest.mark.parametrize("name", every_command())
 def test_every_command_has_an_example_that_it_understands(name: str) -> None:
     assert EXAMPLES[name]
     for line, meaning in EXAMPLES[name]:
@@ -182,7 +183,7 @@ def test_every_command_has_an_example_that_it_understands(name: str) -> None:
 
 
 def test_examples_are_of_commands_that_exist() -> None:
-    assert set(EXAMPLES) == set(cli.cli.commands)
+    assert set(EXAMPLES) == every_command().keys()
 
 
 def test_help_lists_all_and_refuses_what_is_not_there() -> None:
@@ -203,7 +204,7 @@ def test_the_manual_has_every_command_and_option() -> None:
     ]
     assert lines.count(".nf") == lines.count(".fi")
     plain = page.replace(r"\-", "-")
-    for name, command in cli.cli.commands.items():
+    for name, command in every_command().items():
         assert f'.SS "parexec {name} ' in plain
         for parameter in command.params:
             if isinstance(parameter, click.Option):

@@ -11,12 +11,12 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from parexec_tui.cli import cli
 from parexec_tui.core.events import End
 from parexec_tui.core.plan import PLACEHOLDERS, AgentType, Host, PlanDocument, PlanSettings, Priority, Ticket
 from parexec_tui.core.plan_fields import decode
 from parexec_tui.core.plan_file import read_plan
 from parexec_tui.core.plan_schema import plan_schema
+from tests.commands import every_command
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
@@ -70,8 +70,8 @@ def test_every_word_of_a_choice_is_mentioned() -> None:
 
 def test_every_command_is_in_the_table_and_every_option_somewhere() -> None:
     commands = {name.split()[1]: name for name in table("Commands") if name.startswith("parexec")}
-    assert commands.keys() >= cli.commands.keys()
-    for name, command in cli.commands.items():
+    assert commands.keys() >= every_command().keys()
+    for name, command in every_command().items():
         for parameter in command.params:
             if isinstance(parameter, click.Option):
                 assert any(f"{option}" in README for option in parameter.opts), f"{name} {parameter.opts}"

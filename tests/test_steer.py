@@ -609,7 +609,7 @@ def test_what_is_unambiguous_is_enough_and_what_is_not_is_told() -> None:
 
 
 def test_every_verb_has_json_and_a_session() -> None:
-    for command in (*steer.VERBS, *amend.COMMANDS):
+    for command in (*steer.COMMANDS, *amend.COMMANDS):
         options = {name for each in command.params if isinstance(each, click.Option) for name in each.opts}
         assert {"--json", "--session", "-s"} <= options, command.name
         assert command.name in ("status", "why") or {"--dry-run", "-n", "--yes"} <= options

@@ -1,0 +1,87 @@
+"""An example or more for each command: they stand in its help and in the manual."""
+
+Examples = tuple[tuple[str, str], ...]
+
+EXAMPLES: dict[str, Examples] = {
+    "run": (
+        ("parexec run plan.toml", "execute a plan; on a terminal ctrl-c leaves it running"),
+        ("parexec run plan.toml --detach --hold", "start an engine that waits for `parexec release`"),
+        ("parexec run plan.toml --headless --json", "run it here, and print what happens as JSON lines"),
+    ),
+    "resume": (("parexec resume --retry-failed", "go on, and run once more what failed"),),
+    "attach": (("parexec attach", "follow the session of this directory"),),
+    "validate": (("parexec validate plan.toml", "all errors of a plan, and what is likely to go wrong"),),
+    "schema": (("parexec schema > plan.schema.json", "for editors"),),
+    "doctor": (("parexec doctor", "what of this machine may be in the way"),),
+    "ls": (("parexec ls", "the sessions, newest first"),),
+    "show": (("parexec show --json | jq '.tickets[] | select(.status == \"failed\")'", "what failed, for scripts"),),
+    "log": (("parexec log T3 -f", "the output of T3 as it comes"),),
+    "events": (("parexec events -f --json", "what happens, as JSON lines, until the engine leaves"),),
+    "status": (
+        ("parexec status", "the session of this directory on one page"),
+        ("parexec status --json | jq .counts", "how many tickets are where, for scripts"),
+    ),
+    "why": (
+        ("parexec why T3", "all that T3 waits for"),
+        ("parexec why group:3", "the same for each ticket of the third group"),
+    ),
+    "hold": (
+        ("parexec hold T3 'DOC-*'", "do not start these tickets"),
+        ("parexec hold type:builder", "start nothing on agents of this type"),
+        ("parexec hold -r 'the disk is full'", "start nothing at all"),
+    ),
+    "release": (("parexec release", "let the session go on"), ("parexec release builder-2", "use this agent again")),
+    "freeze": (("parexec freeze T3", "stop the processes of T3 with SIGSTOP"),),
+    "thaw": (("parexec thaw T3", "let T3 go on"),),
+    "drain": (
+        ("parexec drain builder-2", "let this agent finish what it runs, then stop it"),
+        ("parexec drain --yes", "let what runs finish, then end the session"),
+    ),
+    "retry": (
+        ("parexec retry status:failed", "run all that failed again, after a look at what that means"),
+        ("parexec retry T3 --run 'make test' --note 'flaky'", "with another command"),
+        ("parexec retry T3 --downstream --dry-run", "what would run again with all that depends on it"),
+    ),
+    "reassign": (
+        ("parexec reassign T3 builder-2", "stop T3 on purpose, and start it on this agent"),
+        ("parexec reassign T3 any", "let whoever can run it"),
+    ),
+    "cancel": (("parexec cancel T3 T4", "give both up; what needs them is skipped"),),
+    "skip": (("parexec skip T3", "do without T3: what needs it may run"),),
+    "priority": (("parexec priority 'MOD-*' high", "let these start first"),),
+    "stop": (
+        ("parexec stop --yes", "end what runs; `parexec resume` goes on"),
+        ("parexec stop --now --yes", "with SIGKILL"),
+    ),
+    "scale": (
+        ("parexec scale builder +2", "two more agents of this type"),
+        ("parexec scale builder -1", "one fewer"),
+        ("parexec scale --parallel 8", "at most eight tickets at once"),
+    ),
+    "edit": (
+        ('parexec edit T3 timeout=30m \'needs=["T1", "T2"]\'', "change a ticket that is not running"),
+        ("parexec edit T3 timeout=", "back to the default"),
+    ),
+    "add": (("parexec add more.toml", "add the tickets of a file"),),
+    "reload": (
+        ("parexec reload --dry-run", "what the edited plan file would change"),
+        ("parexec reload plan.toml --yes", "apply it without asking"),
+    ),
+    "undo": (("parexec undo", "take back what was done last"),),
+    "help": (("parexec help retry", "all about a command, with examples"),),
+    "man": (("parexec man | man -l -", "read the manual"),),
+    "completion": (
+        ("parexec completion bash > ~/.local/share/bash-completion/completions/parexec", "for bash"),
+        ("parexec completion zsh > ~/.zfunc/_parexec", "for zsh, with ~/.zfunc in fpath"),
+        ("parexec completion fish > ~/.config/fish/completions/parexec.fish", "for fish"),
+    ),
+}
+
+
+def epilog(name: str) -> str | None:
+    """How the help of this command ends: its examples, if there are any."""
+    if not (examples := EXAMPLES.get(name)):
+        return None
+    width = max(len(line) for line, _ in examples)
+    lines = (f"  {line:<{width}}  # {meaning}" for line, meaning in examples)
+    return "\b\nExamples:\n" + "\n".join(lines)
