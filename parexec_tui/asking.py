@@ -171,7 +171,8 @@ def _foreseen(answer: "Answer") -> Iterable[str]:
 def _happened(answer: "Answer") -> Iterator[str]:
     """A line for each thing that happened."""
     from parexec_tui.core import codec
-    from parexec_tui.words import clock, columns, is_ascii_only, lines_alone, subject_width
+    from parexec_tui.event_lines import lines_alone
+    from parexec_tui.words import clock, columns, is_ascii_only, subject_width
 
     lines = [line for raw in answer.events or () for line in lines_alone(codec.decode_event(bytes(raw)))]
     width = subject_width(line.subject for line in lines)

@@ -534,7 +534,8 @@ def events(session: str | None, as_json: bool, follow: bool) -> None:
 
     from parexec_tui.core import codec
     from parexec_tui.core.state import IllegalEventError, SessionState
-    from parexec_tui.words import columns, day_and_clock, is_ascii_only, lines, subject_width
+    from parexec_tui.event_lines import lines
+    from parexec_tui.words import columns, day_and_clock, is_ascii_only, subject_width
 
     ascii_only = is_ascii_only(sys.stdout)
     with _registry() as registry:

@@ -23,8 +23,9 @@ from parexec_tui.core import events as ev
 from parexec_tui.core.events import Status
 from parexec_tui.core.state import OVER, SessionState
 from parexec_tui.core.units import format_duration
+from parexec_tui.event_lines import lines
 from parexec_tui.report import failures, last_lines, log_file
-from parexec_tui.words import Line, clock, columns, glyph, is_ascii_only, lines, subject_width, with_name
+from parexec_tui.words import Line, clock, columns, glyph, is_ascii_only, subject_width, with_name
 
 Style = Literal["lines", "json", "quiet"]
 

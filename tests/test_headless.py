@@ -17,9 +17,10 @@ import pytest
 from parexec_tui.core import events as ev
 from parexec_tui.core import requests as rq
 from parexec_tui.core.plan import AgentType
+from parexec_tui.event_lines import lines
 from parexec_tui.headless import Headless, Style
 from parexec_tui.report import last_lines, log_file
-from parexec_tui.words import is_ascii_only, lines, printable, with_name
+from parexec_tui.words import is_ascii_only, printable, with_name
 from tests.core.sessions import Session, plan
 
 PLAN = """

@@ -17,8 +17,9 @@ from parexec_tui.core import events as ev
 from parexec_tui.core.state import SessionState
 from parexec_tui.engine.guardian import CANNOT_START
 from parexec_tui.engine.run import Viewer, Wishes, run_session
+from parexec_tui.event_lines import lines
 from parexec_tui.registry.errors import RegistryError
-from parexec_tui.words import columns, day_and_clock, lines, subject_width
+from parexec_tui.words import columns, day_and_clock, subject_width
 
 
 def main() -> int:
