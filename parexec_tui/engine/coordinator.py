@@ -191,7 +191,7 @@ class Coordinator:
             self._digest()
             more = self._dispatcher.dispatch(self.clock.now(), self._record)
             if not more and not self.state.live:
-                self._end_what_cannot_run()
+                more = self._end_what_cannot_run()
             if not self._remember():
                 await trio.sleep(TRY_AGAIN)
                 continue
@@ -257,14 +257,18 @@ class Coordinator:
         self.state.apply(event)
         self._pending.append(event)
 
-    def _end_what_cannot_run(self) -> None:
+    def _end_what_cannot_run(self) -> bool:
+        """End what can never start, and the session with its last ticket. True: others may start because of it."""
         state = self.state
+        given_up = False
         if state.status == "running" and not state.counts[Status.backoff] and state.unfinished:
             for event in rules.unrunnable(state, self.clock.now()):
                 self._record(event)
+                given_up = True  # and a barrier may have waited for it
         if state.unfinished == 0 and state.finished_at is None:
             for event in rules.closing(state, self.clock.now()):
                 self._record(event)
+        return given_up and state.finished_at is None
 
     # -- remember and tell -----------------------------------------------------------------------------------
 

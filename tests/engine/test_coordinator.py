@@ -193,6 +193,35 @@ async def test_a_retry_may_succeed_and_let_dependents_run(tmp_path: Path, autoju
     assert [(ticket, attempt) for _, ticket, attempt in run.runner.starts] == [("A", 1), ("A", 2), ("B", 1)]
 
 
+async def test_what_waited_for_a_ticket_that_nobody_can_run_starts_once_it_is_given_up(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """It needs nothing of that ticket; a barrier stood between them."""
+    plan = """
+        [plan]
+        barrier = true
+        [agents.broken]
+        max = 1
+        command = ["no-such-agent", "{run}"]
+        [agents.fine]
+        [defaults]
+        run = "true"
+        agent = "broken"
+        [tickets]
+        A1 = {}
+        A2 = {}
+        A3 = {}
+        A4 = {}
+        B = { agent = "fine" }
+        C = { agent = "fine", needs = ["B"] }
+    """
+    async with running(tmp_path, plan, lasting(1, "B", "C", A1=[127], A2=[127], A3=[127])) as run:
+        pass
+    assert run.outcome == "finished"
+    assert run.kinds(ev.AgentQuarantined, ev.TicketUnrunnable) == ["agent_quarantined", "ticket_unrunnable"]
+    assert run.state.tickets["C"].status is Status.succeeded
+
+
 async def test_a_time_out_stops_with_the_grace_of_the_ticket(tmp_path: Path, autojump_clock: MockClock) -> None:
     plan = '[tickets.A]\nrun = "a"\ntimeout = "30s"\ngrace = "7s"\n'
     async with running(tmp_path, plan) as run:
