@@ -615,17 +615,40 @@ def test_every_verb_has_json_and_a_session() -> None:
         assert command.name in ("status", "why") or {"--dry-run", "-n", "--yes"} <= options
 
 
-def test_no_verb_waits_for_what_it_does_not_need(engine: Engine) -> None:
-    heavy = {"trio", "textual", "rich", "networkx", "psutil", "tomli", "asyncio", "parexec_tui.core.state"}
-    for arguments in (["status"], ["status", "--json"], ["why"], ["hold", "after"], ["cancel", "last"], ["undo"]):
-        code = f"""
+STATUS_IMPORTS = """
+asking cli client commands complete dashboard examples paths peer sessions steer words
+core core.plan core.protocol core.requests core.units
+registry registry.errors registry.lock registry.migrations registry.queries registry.registry
+"""
+"""What of ours `parexec status` imports: a person waits for each of them, so a new one wants a good reason."""
+
+
+def imported(*arguments: str) -> set[str]:
+    """The modules that a process has imported by the end of a command that went well."""
+    code = f"""
 import sys
 from parexec_tui.cli import cli
 try:
-    cli({arguments!r})
+    cli({list(arguments)!r})
 except SystemExit as end:
     assert not end.code, end.code
-assert not {heavy!r} & set(sys.modules), {heavy!r} & set(sys.modules)
+print(*sys.modules)
 """
-        done_ = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        assert done_.returncode == 0, done_.stderr
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_status_imports_what_it_needs_and_no_more(engine: Engine) -> None:
+    found = imported("status")
+    ours = {name.removeprefix("parexec_tui.") for name in found if name.startswith("parexec_tui.")}
+    assert ours == set(STATUS_IMPORTS.split())
+    others = {name.partition(".")[0] for name in found} - sys.stdlib_module_names - {"parexec_tui"}
+    assert {name for name in others if not name.startswith("_")} <= {"click", "msgspec", "typing_extensions"}
+
+
+def test_no_verb_waits_for_what_it_does_not_need(engine: Engine) -> None:
+    heavy = {"trio", "textual", "rich", "networkx", "psutil", "tomli", "asyncio"}
+    heavy |= {f"parexec_tui.{module}" for module in ("core.state", "manual", "headless", "report")}
+    for arguments in (["status", "--json"], ["why"], ["hold", "after"], ["cancel", "last"], ["undo"]):
+        assert not heavy & imported(*arguments), arguments
