@@ -1,27 +1,28 @@
 """Follow a session whose engine is a process of its own: what `attach` shows, and `run` once its engine is ready.
 
-The registry is what is followed, not the engine: it says the same, and it is still there when engines come and go.
+The engine is listened to. When there is none, or between two, the registry is read: it says the same.
 """
 
 import os
 import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Literal
 
-from msgspec import MsgspecError, Struct
+from msgspec import Struct
 
-from parexec_tui.core import codec
-from parexec_tui.core import events as ev
-from parexec_tui.core.state import IllegalEventError, SessionState
+from parexec_tui.client import Client, ClientError, Following, News
+from parexec_tui.core.protocol import Happened, Notice
+from parexec_tui.core.state import SessionState
 from parexec_tui.headless import Headless, counted
-from parexec_tui.paths import registry_file
-from parexec_tui.registry.errors import RegistryError
-from parexec_tui.registry.registry import Registry
+from parexec_tui.mirror import Mirror
 from parexec_tui.sessions import is_living
 
-LOOK_EVERY = 0.2
-"""Seconds between two looks for what is new."""
+_LOOK_EVERY = 0.2
+"""Seconds between two looks into the registry while no engine can be listened to."""
+
+_KEYBOARD_AGAIN = 1.0
+"""Seconds after which it is asked again whether a person can type: we may be in the foreground by then."""
 
 Why = Literal["over", "left", "gone"]
 """The session is over or its engine left in good order; the person left; the engine and its guardian are gone."""
@@ -33,38 +34,6 @@ class Ending(Struct, frozen=True):
     why: Why
     outcome: str = ""
     """If it is over: as engines say it."""
-
-
-class Mirror:
-    """The state of a session, as its events tell it so far."""
-
-    def __init__(self, session: str) -> None:
-        """Raises RegistryError."""
-        self.session = session
-        self._registry = Registry.open(registry_file(), read_only=True)
-        self.state = SessionState(codec.decode_plan(self._registry.plan(session)))
-        self.last = 0
-
-    def close(self) -> None:
-        self._registry.close()
-
-    def news(self) -> Iterator[ev.AnyEvent]:
-        """The events since the last call, each once it is in the state. Raises RegistryError."""
-        for row in self._registry.events(self.session, self.last):
-            try:
-                event = codec.decode_event(row.data)
-                self.state.apply(event)
-            except (MsgspecError, IllegalEventError) as error:
-                raise RegistryError(f"events of {self.session} from {row.seq} on cannot be read: {error}") from error
-            self.last = row.seq
-            yield event
-
-    @property
-    def outcome(self) -> str:
-        """Why no engine is needed any more; empty if one is."""
-        if self.state.finished_at is not None:
-            return "finished"
-        return self.state.left.reason if self.state.left is not None else ""
 
 
 def greeting(state: SessionState) -> str:
@@ -88,10 +57,32 @@ def follow(mirror: Mirror, output: Headless) -> Ending:
                 return Ending("over", outcome)
             if not there:
                 return Ending("gone")
-            if _wants_to_leave():
+            if _follow_engine(mirror, output):
                 return Ending("left")
     except KeyboardInterrupt:
         return Ending("left")
+
+
+def _follow_engine(mirror: Mirror, output: Headless) -> bool:
+    """Say what the engine says until it leaves or is gone; True if the person left before."""
+    try:
+        with Client.connect(mirror.session, name="attach", read_only=True) as client:
+            heard = client.follow(mirror.last)
+            while not heard.is_over:
+                _say(mirror, output, heard.take())
+                if _wants_to_leave(_KEYBOARD_AGAIN, heard):
+                    return True
+    except ClientError:  # not there yet, or no more, or of another version
+        return _wants_to_leave(_LOOK_EVERY)
+    return False
+
+
+def _say(mirror: Mirror, output: Headless, heard: Sequence[News]) -> None:
+    for each in heard:
+        if isinstance(each, Notice):
+            output.notice(each.text)
+        elif isinstance(each, Happened) and (event := mirror.take(each.seq, bytes(each.event))) is not None:
+            output.tell(mirror.state, [event])
 
 
 def can_type() -> bool:
@@ -102,10 +93,11 @@ def can_type() -> bool:
         return False
 
 
-def _wants_to_leave() -> bool:
-    """Wait for the next look; True if the person typed `q` meanwhile."""
+def _wants_to_leave(within: float, *heard: Following) -> bool:
+    """Wait until something is heard, or for so many seconds; True if the person typed `q` meanwhile."""
     keyboard = [sys.stdin] if can_type() else []
-    if not select.select(keyboard, [], [], LOOK_EVERY)[0]:
+    ready, _, _ = select.select([*keyboard, *heard], [], [], within)
+    if sys.stdin not in ready or not can_type():  # in the background by now, reading would stop us
         return False
     try:
         typed = os.read(sys.stdin.fileno(), 1024)

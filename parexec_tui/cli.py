@@ -17,10 +17,10 @@ from parexec_tui.paths import registry_file, session_folder
 
 if TYPE_CHECKING:
     # Read when a command needs them: `parexec ls` shall not wait for the engine to be imported.
-    from parexec_tui.attach import Mirror
     from parexec_tui.core.plan import Host, Plan
     from parexec_tui.core.state import SessionState
     from parexec_tui.engine.run import Result, Viewer
+    from parexec_tui.mirror import Mirror
     from parexec_tui.registry.registry import Registry, SessionRow
     from parexec_tui.registry.replay import Replay
 
@@ -191,10 +191,10 @@ def resume(session: str | None, retry_failed: bool, headless: bool, detach: bool
 
 def _go_on_elsewhere(session: str, detach: bool, style: Any, *, hold: bool = False) -> NoReturn:
     """An engine is ready: say where it is, or follow it."""
-    from parexec_tui.attach import Mirror
+    from parexec_tui.mirror import Mirror
 
     if not detach:
-        _follow(Mirror(session), style, quiet_start=False)
+        _follow(Mirror.open(session), style, quiet_start=False)
     if style == "json":
         import json
 
@@ -217,14 +217,14 @@ def attach(session: str | None, style: Any) -> None:
     ctrl-c, or q and enter, leaves; the engine stays. Ends by itself, as run does, when the session is over. If the
     engine is gone, offers to take over.
     """
-    from parexec_tui.attach import Mirror
+    from parexec_tui.mirror import Mirror
     from parexec_tui.sessions import NoSuchSession, meant
 
     try:
         row = meant(session)
     except NoSuchSession as error:
         _fail(str(error))
-    _follow(Mirror(row.session), style, quiet_start=True)
+    _follow(Mirror.open(row.session), style, quiet_start=True)
 
 
 def _follow(mirror: "Mirror", style: Any, *, quiet_start: bool) -> NoReturn:

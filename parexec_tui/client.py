@@ -204,21 +204,16 @@ class Client:
         """How the session stands."""
         return msgspec.convert(self.question("status"), StatusReport)
 
-    def follow(self, after: int = 0) -> Iterator[News]:
+    def follow(self, after: int = 0) -> "Following":
         """Every event after this number, and on as they happen, over a connection of its own; samples too, if wished.
 
-        Ends when the engine leaves in good order. Raises EngineGone if it does not, ProtocolError.
+        Raises EngineGone, ProtocolError.
         """
         hello = msgspec.structs.replace(self._hello, follow=after, read_only=True, samples=self._samples)
         follower = Client(self.session, hello, timeout=self._timeout)
         self._followers.append(follower)
         follower._socket.settimeout(None)
-        return follower._events()
-
-    def _events(self) -> Iterator[News]:
-        while not isinstance(message := self._next(), Farewell):
-            if isinstance(message, News):
-                yield message
+        return Following(follower)
 
     def _answer(self, line: bytes) -> Answer:
         self._send(line)
@@ -245,9 +240,11 @@ class Client:
             raise ProtocolError(message.message)
         return message
 
-    def _receive(self) -> None:
+    def _receive(self, flags: int = 0) -> None:
         try:
-            piece = self._socket.recv(PIECE)
+            piece = self._socket.recv(PIECE, flags)
+        except BlockingIOError:
+            return
         except TimeoutError:
             raise EngineGone(f"the engine does not answer, after {self._timeout:g}s") from None
         except OSError as error:
@@ -256,6 +253,43 @@ class Client:
             raise EngineGone("the engine went away")
         self._lines = split(self._rest, piece)
         self._lines.reverse()
+
+
+class Following(Iterator[News]):
+    """What an engine says to one who follows: to be waited for one by one, or taken as it comes.
+
+    Ends when the engine leaves in good order. Raises EngineGone if it does not, ProtocolError.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.is_over = False
+        """True once the engine has said farewell."""
+
+    def __next__(self) -> News:
+        """Wait for the next one."""
+        while not self.is_over:
+            if (said := self._read()) is not None:
+                return said
+        raise StopIteration
+
+    def take(self) -> list[News]:
+        """All that has come by now, which may be nothing. `select` tells when there is more."""
+        if not self._client._lines:
+            self._client._receive(socket.MSG_DONTWAIT)
+        found = []
+        while self._client._lines and not self.is_over:
+            if (said := self._read()) is not None:
+                found.append(said)
+        return found
+
+    def fileno(self) -> int:
+        return self._client._socket.fileno()
+
+    def _read(self) -> News | None:
+        message = self._client._next()
+        self.is_over = isinstance(message, Farewell)
+        return message if isinstance(message, News) else None
 
 
 def split(rest: bytearray, piece: bytes) -> list[bytes]:
