@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from parexec_tui.mirror import Mirror
     from parexec_tui.registry.registry import Registry, SessionRow
     from parexec_tui.registry.replay import Replay
+    from parexec_tui.tui.terminal import Guarded
 
 SUCCEEDED, SOME_DID_NOT, BAD_USAGE, STOPPED = 0, 1, 2, 3
 """Exit codes: all tickets succeeded; some did not; bad plan or usage; stopped by a person."""
@@ -105,7 +106,27 @@ def _read_plan(file: Path, host: "Host | None") -> "Plan":
 _output = [
     click.option("--json", "style", flag_value="json", help="Print events as JSON lines."),
     click.option("-q", "--quiet", "style", flag_value="quiet", help="Print the summary only."),
+    click.option("--lines", "style", flag_value="lines", help="Print a line for each event, also on a terminal."),
 ]
+
+_screen = [
+    click.option("--theme", help="Colours of the screen; `:theme` there shows them all."),
+    click.option("--ascii/--no-ascii", "ascii_only", default=None, help="Draw with ASCII; default: without UTF-8."),
+    click.option("--mouse/--no-mouse", default=None, help="Use the mouse from the start; default: M turns it on."),
+]
+
+
+def _screen_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Options of what shows a session on the screen; the command gets them as `wishes`."""
+
+    @wraps(command)
+    def run(*args: Any, theme: str | None, ascii_only: bool | None, mouse: bool | None, **kwargs: Any) -> R:
+        wishes = {"theme": theme, "ascii_only": ascii_only, "mouse": mouse}
+        return command(*args, wishes=wishes, **kwargs)
+
+    for option in reversed(_screen):
+        run = option(run)
+    return run
 
 
 def _output_options(command: Callable[P, R]) -> Callable[P, R]:
@@ -139,12 +160,16 @@ def _is_foreground(style: str | None, headless: bool, detach: bool, scope: bool)
 @_engine_options
 @click.option("--hold", is_flag=True, help="Begin held: nothing is started until `parexec release`.")
 @_output_options
+@_screen_options
 @_plainly
-def run(plan_file: Path, headless: bool, detach: bool, scope: bool, hold: bool, style: Any) -> None:
+def run(
+    plan_file: Path, headless: bool, detach: bool, scope: bool, hold: bool, style: Any, wishes: dict[str, Any]
+) -> None:
     """Execute PLAN, a TOML or JSON file, from the start.
 
-    On a terminal the engine is a process of its own: ctrl-c leaves it alone, and so does closing the terminal;
-    `parexec attach` comes back to it. With --headless, or without a terminal, the engine runs here:
+    On a terminal it is shown on the screen, and the engine is a process of its own: leaving does not end it, nor
+    does closing the terminal; `parexec attach` comes back to it. With --headless, or without a terminal, the engine
+    runs here:
 
     \b
     ctrl-c once    drain: start nothing new, let what runs finish
@@ -161,7 +186,9 @@ def run(plan_file: Path, headless: bool, detach: bool, scope: bool, hold: bool, 
         _execute(style, lambda viewer: run_plan(plan, host, viewer, hold=hold))
     from parexec_tui.engine.launch import start_detached
 
-    session = start_detached(_read_plan(plan_file, host), hold=hold, scope=scope)
+    plan = _read_plan(plan_file, host)
+    with _Screen(wishes, wanted=not detach and style is None) as screen:
+        session = start_detached(plan, hold=hold, scope=scope, meanwhile=screen.show)
     _go_on_elsewhere(session, detach, style, hold=hold)
 
 
@@ -170,8 +197,17 @@ def run(plan_file: Path, headless: bool, detach: bool, scope: bool, hold: bool, 
 @click.option("--retry-failed", is_flag=True, help="Run the tickets that failed once more.")
 @_engine_options
 @_output_options
+@_screen_options
 @_plainly
-def resume(session: str | None, retry_failed: bool, headless: bool, detach: bool, scope: bool, style: Any) -> None:
+def resume(
+    session: str | None,
+    retry_failed: bool,
+    headless: bool,
+    detach: bool,
+    scope: bool,
+    style: Any,
+    wishes: dict[str, Any],
+) -> None:
     """Go on with SESSION (default: the newest of this directory) after any end of its engine.
 
     What finished is not run again; what still runs is taken over; what was lost is retried if its policy allows.
@@ -185,8 +221,49 @@ def resume(session: str | None, retry_failed: bool, headless: bool, detach: bool
         _execute(style, lambda viewer: resume_session(row.session, viewer, retry_failed=retry_failed))
     from parexec_tui.engine.launch import take_over
 
-    take_over(row.session, resume=True, retry_failed=retry_failed, scope=scope)
+    with _Screen(wishes, wanted=not detach and style is None) as screen:
+        take_over(row.session, resume=True, retry_failed=retry_failed, scope=scope, meanwhile=screen.show)
     _go_on_elsewhere(row.session, detach, style)
+
+
+class _Screen:
+    """Shows a session while its engine starts: the two take their time together. Leaves the command when it ends."""
+
+    def __init__(self, wishes: dict[str, Any], *, wanted: bool) -> None:
+        from parexec_tui.tui.terminal import can_show
+
+        self._wishes = wishes
+        self._wanted = wanted and can_show(os.environ)
+        self._guarded: Guarded | None = None
+
+    def show(self, session: str) -> None:
+        """Show it, if that is wanted and there is a terminal for it."""
+        from parexec_tui.tui.terminal import Guarded
+
+        if self._wanted:
+            self._guarded = Guarded(lambda: _show(session, self._wishes))
+
+    def __enter__(self) -> "_Screen":
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if self._guarded is not None:
+            if error is not None:
+                self._guarded.end()
+            code = self._guarded.wait()
+            if error is None:
+                sys.exit(code if code >= 0 else SOME_DID_NOT)
+
+
+def _show(session: str, wishes: dict[str, Any]) -> int:
+    """Show a session until the person leaves, in a process that has nothing else to do; returns the exit code."""
+    from parexec_tui.tui.show import Wishes, farewell, show
+
+    state, outcome = show(session, Wishes(**wishes))
+    if state is None:
+        return SOME_DID_NOT
+    farewell(state, outcome)
+    return exit_code(state, outcome) if outcome else SUCCEEDED
 
 
 def _go_on_elsewhere(session: str, detach: bool, style: Any, *, hold: bool = False) -> NoReturn:
@@ -210,12 +287,15 @@ def _go_on_elsewhere(session: str, detach: bool, style: Any, *, hold: bool = Fal
 @cli.command()
 @click.argument("session", required=False, shell_complete=complete.sessions)
 @_output_options
+@_screen_options
+@click.option("-r", "--read-only", is_flag=True, help="Only look: no key steers.")
 @_plainly
-def attach(session: str | None, style: Any) -> None:
-    """Follow SESSION (default: the newest living one of this directory) as its engine executes it.
+def attach(session: str | None, style: Any, read_only: bool, wishes: dict[str, Any]) -> None:
+    """Show SESSION (default: the newest living one of this directory) on the screen, as its engine executes it.
 
-    ctrl-c, or q and enter, leaves; the engine stays. Ends by itself, as run does, when the session is over. If the
-    engine is gone, offers to take over.
+    q leaves, the engine stays. Without a terminal, or with --lines, it is followed line by line; ctrl-c, or q and
+    enter, leaves, and it ends by itself, as run does, when the session is over. If the engine is gone, offers to take
+    over.
     """
     from parexec_tui.mirror import Mirror
     from parexec_tui.sessions import NoSuchSession, meant
@@ -224,6 +304,8 @@ def attach(session: str | None, style: Any) -> None:
         row = meant(session)
     except NoSuchSession as error:
         _fail(str(error))
+    with _Screen({**wishes, "read_only": read_only}, wanted=style is None) as screen:
+        screen.show(row.session)
     _follow(Mirror.open(row.session), style, quiet_start=True)
 
 

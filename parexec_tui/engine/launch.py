@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -48,28 +48,38 @@ def new_session(plan: Plan) -> str:
         )
 
 
-def start_detached(plan: Plan, *, hold: bool = False, scope: bool = False) -> str:
+def start_detached(
+    plan: Plan, *, hold: bool = False, scope: bool = False, meanwhile: Callable[[str], None] = lambda _: None
+) -> str:
     """Open a session for this plan with an engine of its own; returns the session's id once that engine is ready.
 
-    `scope`: in a transient scope of the user's systemd. Raises EngineFailedError, RegistryError, OSError.
+    `scope`: in a transient scope of the user's systemd. `meanwhile` is called with the id while the engine starts.
+    Raises EngineFailedError, RegistryError, OSError.
     """
     prefix = _scope() if scope else ()
     session = new_session(plan)
     try:
-        _start_guardian(session, ["--hold"] if hold else [], prefix)
+        _start_guardian(session, ["--hold"] if hold else [], prefix, lambda: meanwhile(session))
     except BaseException:
         _never_started(session)
         raise
     return session
 
 
-def take_over(session: str, *, resume: bool = False, retry_failed: bool = False, scope: bool = False) -> None:
+def take_over(
+    session: str,
+    *,
+    resume: bool = False,
+    retry_failed: bool = False,
+    scope: bool = False,
+    meanwhile: Callable[[str], None] = lambda _: None,
+) -> None:
     """Give a session whose engine and guardian are gone new ones; returns once the engine is ready.
 
     `resume`: the holds and drains of the session are over. Raises SessionOwned, and as `start_detached` does.
     """
     options = ["--resume"] * resume + ["--retry-failed"] * retry_failed
-    _start_guardian(session, options, _scope() if scope else ())
+    _start_guardian(session, options, _scope() if scope else (), lambda: meanwhile(session))
 
 
 def _scope() -> Sequence[str]:
@@ -86,7 +96,9 @@ def _scope() -> Sequence[str]:
     return _SCOPE
 
 
-def _start_guardian(session: str, options: Sequence[str], prefix: Sequence[str]) -> None:
+def _start_guardian(
+    session: str, options: Sequence[str], prefix: Sequence[str], meanwhile: Callable[[], None]
+) -> None:
     """Start a guardian and wait until its engine is ready."""
     folder = session_folder(session, create=True)
     with SessionLock(folder.lock):
@@ -113,6 +125,7 @@ def _start_guardian(session: str, options: Sequence[str], prefix: Sequence[str])
         os.close(lock)
         os.close(engine_end)
     try:
+        meanwhile()
         _wait_until_ready(ready, process, folder, began)
     finally:
         os.close(ready)

@@ -1,8 +1,9 @@
-"""Show a session on the screen: the app as this person and this terminal want it, and what is said when they leave."""
+"""Show a session on the screen: the app as person and terminal want it, and what is said when they leave."""
 
 import os
 import sys
 import time
+
 from msgspec import Struct
 
 from parexec_tui.core.state import SessionState

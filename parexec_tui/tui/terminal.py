@@ -1,8 +1,8 @@
 """The terminal is as it was, whatever happens to the app.
 
-The app runs in a child process. Its parent does nothing but wait for it: when the app was killed, the parent gives the
-terminal back. No textual in here: the parent has what it needs before the app is imported, and the app is imported
-while the parent may still be waiting for an engine.
+The app runs in a child process. Its parent does nothing but wait for it: when the app was killed, the parent gives
+the terminal back. No textual in here: the parent has what it needs before the app is imported, and the app is
+imported while the parent may still be waiting for an engine.
 """
 
 import ctypes
