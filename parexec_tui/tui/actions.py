@@ -245,18 +245,18 @@ class Actions:
         self._travel(1)
 
     def do_back_far(self) -> None:
-        self._travel(-max(1, self.scene.last_seq // FAR))
+        self._travel(-max(1, self.scene.story.last // FAR))
 
     def do_forward_far(self) -> None:
-        self._travel(max(1, self.scene.last_seq // FAR))
+        self._travel(max(1, self.scene.story.last // FAR))
 
     def _travel(self, by: int) -> None:
         scene = self.scene
         if not scene.looks_back and by > 0:
             self.screen.say("this is now")
             return
-        goal = (scene.past_goal or scene.last_seq) + by
-        self.host.travel(None if goal >= scene.last_seq else max(_OPENING, goal))
+        goal = (scene.past_goal or scene.story.last) + by
+        self.host.travel(None if goal >= scene.story.last else max(_OPENING, goal))
 
     def do_copy(self) -> None:
         text = self.screen.current.copied() or self.scene.selected

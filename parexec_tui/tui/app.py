@@ -1,7 +1,7 @@
 """The app: one session on the screen. It ties the feed to the scene, and the scene to the main screen."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any, ClassVar
 
 from msgspec import Struct
@@ -14,11 +14,10 @@ from textual.timer import Timer
 from parexec_tui.core import events as ev
 from parexec_tui.core.protocol import Sampled
 from parexec_tui.core.requests import AnyRequest
-from parexec_tui.mirror import Mirror
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.tui.actions import Actions
 from parexec_tui.tui.arrangement import Arrangement
-from parexec_tui.tui.feed import Feed
+from parexec_tui.tui.feed import Feed, Opened
 from parexec_tui.tui.keymap import Keymap
 from parexec_tui.tui.main import MainScreen
 from parexec_tui.tui.painter import LATE, Painter, is_busy, pieces_of, synchronised
@@ -107,15 +106,14 @@ class ParexecApp(App[str], inherit_bindings=False):
 
     # -- what happens ----------------------------------------------------------------------------------------
 
-    def _opened(self, mirror: Mirror, history: Mapping[str, float]) -> None:
-        self.scene.live, self.scene.last_seq, self.scene.history = mirror.state, mirror.last, dict(history)
+    def _opened(self, opened: Opened) -> None:
+        self.scene.live, self.scene.story, self.scene.history = opened.mirror.state, opened.story, opened.history
         self.scene.contact = "connecting"
         self.main.note_now(Change.state | Change.look)
 
     def _happened(self, events: Sequence[ev.AnyEvent]) -> None:
         for event in events:
-            self.scene.last_seq += 1
-            self.scene.events.append((self.scene.last_seq, event))
+            self.scene.story.take(event)
         self.main.note(Change.state)
 
     def _sampled(self, sampled: Sampled) -> None:

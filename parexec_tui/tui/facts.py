@@ -44,9 +44,9 @@ def reason_of(state: SessionState, ticket: TicketState, now: float) -> str:
 def said(blocker: Blocker, now: float) -> str:
     """A reason, with how long it has been so, or how long it will be."""
     if blocker.until is not None:
-        return f"{blocker.text}, in {format_duration(max(0.0, blocker.until - now))}"
+        return f"{blocker.text}, in {short_duration(max(0.0, blocker.until - now))}"
     if blocker.since and blocker.kind in ("claim", "resource", "session", "host"):
-        return f"{blocker.text}, for {format_duration(max(0.0, now - blocker.since))}"
+        return f"{blocker.text}, for {short_duration(max(0.0, now - blocker.since))}"
     return blocker.text
 
 

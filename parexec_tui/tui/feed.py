@@ -7,6 +7,7 @@ engine is away, the registry is looked at now and then: what an engine did that 
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from parexec_tui.async_client import AsyncClient, Contact
 from parexec_tui.client import ClientError, Refused
@@ -19,12 +20,22 @@ from parexec_tui.mirror import Mirror
 from parexec_tui.paths import registry_file
 from parexec_tui.registry.registry import EventRow, Registry
 from parexec_tui.sessions import is_living
+from parexec_tui.tui.story import Story
 
 _LOOK_EVERY = 1.0
 """Seconds between two looks into the registry while there is no engine."""
 
 _PIECE = 2000
 """Events that are folded before the loop may see to keys again."""
+
+
+class Opened(NamedTuple):
+    """A session as it was read."""
+
+    mirror: Mirror
+    story: Story
+    history: dict[str, float]
+    """ticket: the median seconds it took in earlier sessions of this plan"""
 
 
 class Feed:
@@ -35,7 +46,7 @@ class Feed:
         session: str,
         *,
         read_only: bool,
-        opened: Callable[[Mirror, dict[str, float]], None],
+        opened: Callable[[Opened], None],
         happened: Callable[[Sequence[ev.AnyEvent]], None],
         sampled: Callable[[Sampled], None],
         contact: Callable[[str, bool], None],
@@ -51,9 +62,9 @@ class Feed:
 
     async def run(self) -> None:
         """Follow until the session is over, and then for as long as somebody may take it up again."""
-        mirror, history = await asyncio.to_thread(_read, self.session)
-        self._mirror = mirror
-        self._opened(mirror, history)
+        opened = await asyncio.to_thread(_read, self.session)
+        self._mirror = mirror = opened.mirror
+        self._opened(opened)
         while True:
             if await asyncio.to_thread(is_living, self.session):
                 await self._follow(mirror)
@@ -149,14 +160,14 @@ class Feed:
             self._contact("no engine: parexec resume", False)
 
 
-def _read(session: str) -> tuple[Mirror, dict[str, float]]:
-    """The session as far as the registry has it, and what its tickets took in earlier ones. Raises RegistryError."""
-    mirror = Mirror.open(session)
-    for _ in mirror.news():
-        pass
+def _read(session: str) -> Opened:
+    """The session as far as the registry has it. Raises RegistryError."""
+    mirror, story = Mirror.open(session), Story()
+    for event in mirror.news():
+        story.take(event)
     with Registry.open(registry_file(), read_only=True) as registry:
         history = registry.history(mirror.state.plan.settings.name)
-    return mirror, history
+    return Opened(mirror, story, history)
 
 
 def _rows(session: str, after: int) -> list[EventRow]:

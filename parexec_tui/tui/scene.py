@@ -7,10 +7,10 @@ from enum import Flag, auto
 
 from rich.style import Style
 
-from parexec_tui.core import events as ev
 from parexec_tui.core.protocol import HostSample, Sampled, Usage
 from parexec_tui.core.state import SessionState, TicketState
 from parexec_tui.tui.palette import Palette
+from parexec_tui.tui.story import Story
 
 KEPT_SAMPLES = 900
 """Host samples that are kept for the curves: half an hour at one every two seconds."""
@@ -66,10 +66,7 @@ class Scene:
         """The number of the last event of `past`."""
         self.past_goal = 0
         """The event that the person wants to look back to; 0: none. It takes a moment to get there."""
-        self.last_seq = 0
-        """The number of the newest event."""
-        self.events: deque[tuple[int, ev.AnyEvent]] = deque(maxlen=5000)
-        """The newest events, with their numbers."""
+        self.story = Story()
         self.selected = ""
         """The ticket that is selected; empty: none."""
         self.agent = ""

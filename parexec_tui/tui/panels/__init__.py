@@ -1,11 +1,13 @@
 """The regions of the screen, a file each."""
 
 from parexec_tui.tui.arrangement import PANELS
+from parexec_tui.tui.panels.events import EventsPanel
 from parexec_tui.tui.panels.panel import Panel
+from parexec_tui.tui.panels.ticket import TicketPanel
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.scene import Scene
 
-_MADE: dict[str, type[Panel]] = {panel.name_: panel for panel in (TicketsPanel,)}
+_MADE: dict[str, type[Panel]] = {panel.name_: panel for panel in (TicketsPanel, TicketPanel, EventsPanel)}
 
 
 def make_panels(scene: Scene) -> list[Panel]:

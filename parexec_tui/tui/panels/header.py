@@ -142,7 +142,7 @@ class Header(Widget):
     def _contact(self) -> _Piece:
         palette = self.scene.palette
         if self.scene.looks_back:
-            return f" PAST {self.scene.past_seq}/{self.scene.last_seq}: end returns ", palette["alert"]
+            return f" PAST {self.scene.past_seq}/{self.scene.story.last}: end returns ", palette["alert"]
         if self.scene.connected:
             return self.scene.contact, palette["good" if self.scene.contact == "connected" else "warn"]
         return f" {self.scene.contact} ", palette["warn"]

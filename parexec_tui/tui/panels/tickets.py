@@ -69,8 +69,7 @@ class TicketsPanel(RowsPanel):
         self.list.build(state)
         self._built_at, self._is_stale, self._known = time.monotonic(), False, len(state.tickets)
         widest = max((len(id_) for id_ in state.tickets), default=4)
-        agents = max((len(agent) for agent in state.agents), default=5)
-        self._widths = (widest, max(5, agents))
+        self._widths = (widest, max(5, *(len(type_) + 3 for type_ in state.plan.agents)))
         index = self.list.index(self.scene.selected)
         if index is None:
             index = min(self.cursor, self.count - 1)

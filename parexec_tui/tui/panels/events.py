@@ -1,0 +1,124 @@
+"""What happened, newest last: who did what, when; filtered by any words."""
+
+from collections.abc import Sequence
+
+from parexec_tui.core import events as ev
+from parexec_tui.core.state import SessionState
+from parexec_tui.event_lines import lines, lines_alone
+from parexec_tui.tui.line import Line
+from parexec_tui.tui.panels.rows import RowsPanel
+from parexec_tui.tui.scene import Change, Scene
+from parexec_tui.tui.story import KEPT_EVENTS
+from parexec_tui.words import Line as Said
+from parexec_tui.words import clock
+
+_STYLES = {"good": "good", "bad": "bad", "warn": "warn", "": "text"}
+
+
+class EventsPanel(RowsPanel):
+    """The newest events. At the end it goes along with what happens, above that it stands."""
+
+    title = "Events"
+    name_ = "events"
+    watches = Change.state | Change.look
+    has_heading = False
+
+    def __init__(self, scene: Scene, number: int) -> None:
+        super().__init__(scene, number)
+        self.filter_text = ""
+        self._rows: list[tuple[int, Said]] = []
+        self._of: object = None
+        self._taken = 0
+        """The number of the last event that has its lines in the rows."""
+        self._follows = True
+
+    @property
+    def count(self) -> int:
+        return len(self._rows)
+
+    def subtitle(self) -> str:
+        parts = [f"{self.count} lines"]
+        if self.scene.story.last > KEPT_EVENTS:
+            parts.append(f"of the last {KEPT_EVENTS} events")
+        if self.filter_text:
+            parts.append(f"/{self.filter_text}")
+        return ", ".join(parts)
+
+    def empty_text(self) -> str:
+        return f"nothing is like {self.filter_text}" if self.filter_text else "nothing has happened"
+
+    def changed(self, change: Change) -> None:
+        state = self.scene.state
+        if state is None:
+            return
+        if state is not self._of:
+            self._of = state
+            self._begin_anew()
+        elif change & Change.state and not self.scene.looks_back:
+            self._take_news(state)
+        super().changed(change)
+
+    def set_filter(self, text: str) -> None:
+        """Show the lines that have all these words."""
+        self.filter_text = text
+        self._begin_anew()
+        self.refresh()
+
+    def _begin_anew(self) -> None:
+        self._rows, self._taken = [], 0
+        self._take_news(self.state)
+        self._follows = True
+        self.put_cursor(self.count - 1)
+
+    def _take_news(self, state: SessionState) -> None:
+        until = self.scene.past_seq if self.scene.looks_back else self.scene.story.last
+        words = self.filter_text.lower().split()
+        for seq, event in self._newer():
+            if seq <= until:
+                self._taken = seq
+                self._rows += [(seq, line) for line in _lines(state, event) if _has(line, words)]
+        if len(self._rows) > 2 * KEPT_EVENTS:
+            cut = len(self._rows) - KEPT_EVENTS
+            del self._rows[:cut]
+            self.cursor, self.top = max(0, self.cursor - cut), max(0, self.top - cut)
+        if self._follows:
+            self.put_cursor(self.count - 1)
+
+    def _newer(self) -> Sequence[tuple[int, ev.AnyEvent]]:
+        """The events that are not in the rows yet; they are at the end, so it costs what is new."""
+        found = []
+        for seq, event in reversed(self.scene.story.events):
+            if seq <= self._taken:
+                break
+            found.append((seq, event))
+        return found[::-1]
+
+    def cursor_moved(self) -> None:
+        self._follows = self.cursor == self.count - 1
+        subject = self._rows[self.cursor][1].subject
+        if subject in self.state.tickets:
+            self.scene.selected = subject
+
+    def copied(self) -> str:
+        if not self.count:
+            return ""
+        said = self._rows[self.cursor][1]
+        return f"{clock(said.at)} {said.word} {said.subject} {said.text}"
+
+    def draw_row(self, line: Line, index: int, width: int) -> None:
+        _, said = self._rows[index]
+        line.column(clock(said.at), 8, self.style("dim"))
+        line.column(f"{self.glyph(said.word)} {said.word}", 17, self.style(_STYLES[said.style]))
+        line.column(said.subject, min(24, width // 4), self.style("title") if said.subject else None)
+        line.column(said.text, max(0, width + 1 - line.width), gap=0)
+
+
+def _lines(state: SessionState, event: ev.AnyEvent) -> list[Said]:
+    if isinstance(event, ev.AttemptEnded) and event.ticket not in state.tickets:  # dropped from the plan since
+        return [Said(event.at, str(event.end), event.ticket, f"on {event.agent}")]
+    return list(lines(state, event) if state.session else lines_alone(event))
+
+
+def _has(line: Said, words: Sequence[str]) -> bool:
+    text = f"{line.word} {line.subject} {line.text}".lower()
+    return all(word in text for word in words)

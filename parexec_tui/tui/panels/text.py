@@ -1,0 +1,68 @@
+"""A panel of lines that are made for one thing at a time: it scrolls, and some of its lines lead to a ticket."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rich.style import Style
+
+from parexec_tui.tui.line import Line
+from parexec_tui.tui.panels.rows import RowsPanel
+from parexec_tui.tui.scene import Change
+
+
+class TextLine(NamedTuple):
+    """One line: a name in the margin, pieces of text, and where enter leads."""
+
+    name: str
+    pieces: Sequence[tuple[str, Style | None]]
+    ticket: str = ""
+
+
+class TextPanel(RowsPanel):
+    """Makes its lines anew when the scene has changed, and draws those that are visible."""
+
+    has_heading = False
+    margin = 11
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)  # type: ignore[arg-type]
+        self._lines: Sequence[TextLine] = ()
+        self._of = ""
+
+    @abstractmethod
+    def make_lines(self, width: int) -> Sequence[TextLine]:
+        """All there is to say."""
+
+    def changed(self, change: Change) -> None:
+        if change & self.watches and self.scene.state is not None:
+            self.remake()
+        super().changed(change)
+
+    def note_size(self, width: int, height: int) -> None:
+        if self.scene.state is not None:
+            self.remake()
+        super().note_size(width, height)
+
+    def remake(self) -> None:
+        self._lines = self.make_lines(max(1, self.body_width - 2 - self.margin))
+        if self.scene.selected != self._of:
+            self._of = self.scene.selected
+            self.cursor = self.top = 0
+        self.put_cursor(self.cursor)
+
+    @property
+    def count(self) -> int:
+        return len(self._lines)
+
+    def draw_row(self, line: Line, index: int, width: int) -> None:
+        name, pieces, _ = self._lines[index]
+        line.column(name, self.margin - 1, self.style("dim"))
+        for text, style in pieces:
+            line.column(text, min(width + 1 - line.width, len(text)), style, gap=0)
+
+    def open(self) -> str:
+        if self.count and (ticket := self._lines[self.cursor].ticket):
+            self.scene.selected = ticket
+            return self.name_
+        return ""

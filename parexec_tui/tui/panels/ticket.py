@@ -1,0 +1,178 @@
+"""Everything about one ticket: what it is, where it stands and why, what it needs and who needs it, every attempt."""
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from rich.style import Style
+
+from parexec_tui.core import events as ev
+from parexec_tui.core.scheduler import why
+from parexec_tui.core.state import SessionState, TicketState
+from parexec_tui.core.units import format_duration, format_size
+from parexec_tui.report import log_file
+from parexec_tui.tui.facts import reason_of, said, short_duration, word_of
+from parexec_tui.tui.line import fitted
+from parexec_tui.tui.panels.text import TextLine, TextPanel
+from parexec_tui.tui.scene import Change
+from parexec_tui.words import clock, printable, with_name
+
+_MOST_RELATED = 50
+"""Dependents that are listed; the rest is counted."""
+
+_WAITS = (ev.Status.waiting, ev.Status.backoff)
+
+_Piece = tuple[str, Style | None]
+
+
+class TicketPanel(TextPanel):
+    """The selected ticket. Enter on a need or a dependent goes there."""
+
+    title = "Ticket"
+    name_ = "ticket"
+    watches = Change.state | Change.selection | Change.clock | Change.look
+
+    def subtitle(self) -> str:
+        return self.scene.selected
+
+    def empty_text(self) -> str:
+        return "no ticket is selected"
+
+    def copied(self) -> str:
+        ticket = self.scene.ticket
+        return (ticket.spec.run or ticket.spec.prompt) if ticket is not None else ""
+
+    def make_lines(self, width: int) -> Sequence[TextLine]:
+        ticket = self.scene.ticket
+        if ticket is None:
+            return ()
+        state = self.state
+        return [
+            *self._standing(state, ticket, width),
+            *self._reasons(state, ticket, width),
+            *self._needs(state, ticket),
+            *self._dependents(state, ticket),
+            *self._attempts(state, ticket),
+            *self._fields(ticket, width),
+        ]
+
+    # -- where it stands -------------------------------------------------------------------------------------
+
+    def _standing(self, state: SessionState, ticket: TicketState, width: int) -> Iterator[TextLine]:
+        word = word_of(state, ticket)
+        pieces: list[_Piece] = [(f"{self.glyph(word)} {word}", self.scene.palette.status(word))]
+        if ticket.agent is not None:
+            pieces.append((f"  {'on' if ticket.is_live else 'last on'} {ticket.agent}", None))
+        if ticket.is_live:
+            pieces.append((f"  for {short_duration(ticket.worked(self.scene.now))}", None))
+        yield TextLine("status", pieces)
+        if ticket.spec.title:
+            yield from self._text("title", printable(ticket.spec.title), width, self.style("title"))
+        if ticket.is_live:
+            yield TextLine("attempt", [(self._attempt_now(ticket), None)])
+        elif ticket.status not in _WAITS and (reason := reason_of(state, ticket, self.scene.now)):
+            yield from self._text("because", reason, width)
+        if ticket.pin:
+            yield TextLine("pinned", [(f"to {ticket.pin}", None)])
+        if ticket.note:
+            yield from self._text("note", printable(ticket.note), width)
+
+    def _attempt_now(self, ticket: TicketState) -> str:
+        parts = [f"{ticket.attempt}"]
+        if ticket.spec.retries:
+            parts.append(f"{ticket.charged} of {ticket.spec.retries} retries used")
+        if ticket.pid is not None:
+            parts.append(f"pid {ticket.pid}")
+        if ticket.frozen_for:
+            parts.append(f"frozen for {format_duration(ticket.frozen_for)} in all")
+        if ticket.spec.timeout is not None:
+            left = max(0.0, ticket.spec.timeout - ticket.worked(self.scene.now))
+            parts.append(f"time-out in {short_duration(left)}")
+        if (usage := self.scene.samples.usage.get(ticket.id)) is not None:
+            parts.append(f"{usage.cpu:.1f} cpu, {format_size(usage.memory)}, {usage.processes} processes")
+        return ", ".join(parts)
+
+    def _reasons(self, state: SessionState, ticket: TicketState, width: int) -> Iterator[TextLine]:
+        if ticket.status not in _WAITS:
+            return
+        name = "why"
+        for blocker in why(state, ticket):
+            text = printable(said(blocker, self.scene.now))
+            for line in textwrap.wrap(text, width) or [""]:
+                yield TextLine(name, [(line, self.style("warn") if name == "why" else None)], blocker.holder)
+                name = ""
+
+    # -- around it -------------------------------------------------------------------------------------------
+
+    def _needs(self, state: SessionState, ticket: TicketState) -> Iterator[TextLine]:
+        yield from self._related("needs", [state.tickets[id_] for id_ in ticket.spec.needs], len(ticket.spec.needs))
+
+    def _dependents(self, state: SessionState, ticket: TicketState) -> Iterator[TextLine]:
+        total = len(state.graph.succ[ticket.id])
+        yield from self._related("needed by", islice(state.dependents(ticket.id), _MOST_RELATED), total)
+
+    def _related(self, name: str, tickets: Iterable[TicketState], total: int) -> Iterator[TextLine]:
+        shown = 0
+        for shown, ticket in enumerate(islice(tickets, _MOST_RELATED), 1):
+            word = word_of(self.state, ticket)
+            look = self.scene.palette.status(word)
+            pieces = [
+                (fitted(f"{self.glyph(word)} {word}", 15), look),
+                (f"{ticket.id}  ", None),
+                (printable(ticket.spec.title), self.style("dim")),
+            ]
+            yield TextLine(name if shown == 1 else "", pieces, ticket.id)
+        if total > shown:
+            yield TextLine("", [(f"and {total - shown} more", self.style("dim"))])
+
+    def _attempts(self, state: SessionState, ticket: TicketState) -> Iterator[TextLine]:
+        ends = self.scene.story.ends_of(ticket.id, self.scene.now)
+        for number, end in enumerate(reversed(ends)):
+            word = str(end.end)
+            text = f"{end.attempt}  {clock(end.started)}  {format_duration(end.seconds)} on {end.agent}"
+            if end.peak_memory:
+                text += f", {format_size(end.peak_memory)}, {format_duration(end.cpu_seconds)} of cpu"
+            reason = printable(with_name(end.reason, end.signal))
+            pieces = [
+                (fitted(f"{self.glyph(word)} {word}", 15), self.scene.palette.status(word)),
+                (text, None),
+                (f"  {reason}" if reason else "", self.style("dim")),
+            ]
+            yield TextLine("attempts" if number == 0 else "", pieces)
+        if ticket.attempt:
+            yield TextLine("log", [(str(log_file(state, ticket)), self.style("link"))])
+
+    # -- as in the plan --------------------------------------------------------------------------------------
+
+    def _fields(self, ticket: TicketState, width: int) -> Iterator[TextLine]:
+        spec = ticket.spec
+        yield TextLine("group", [(str(ticket.group + 1), None)])
+        yield TextLine("priority", [(spec.priority.value, self.style(f"priority-{spec.priority.value}"))])
+        yield TextLine("agents", [(", ".join(ticket.types), None)])
+        fields = {
+            "requires": ", ".join(spec.requires),
+            "reads": ", ".join(spec.reads),
+            "writes": ", ".join(spec.writes),
+            "locks": ", ".join(spec.locks),
+            "uses": ", ".join(f"{name} {_amount(name, amount)}" for name, amount in spec.uses.items()),
+            "estimate": format_duration(spec.estimate) if spec.estimate is not None else "",
+            "path": f"{format_duration(ticket.remaining)} to the end of the plan",
+            "time-out": format_duration(spec.timeout) if spec.timeout is not None else "",
+            "retries": str(spec.retries) if spec.retries else "",
+            "cwd": spec.cwd or "",
+            "env": " ".join(f"{name}={value}" for name, value in spec.env.items()),
+            "run": spec.run.rstrip(),
+            "prompt": spec.prompt.rstrip(),
+        }
+        for name, value in fields.items():
+            for number, line in enumerate(value.splitlines()):
+                yield from self._text(name if number == 0 else "", printable(line), width)
+
+    @staticmethod
+    def _text(name: str, text: str, width: int, style: Style | None = None) -> Iterator[TextLine]:
+        for number, line in enumerate(textwrap.wrap(text, width, drop_whitespace=False) or [""]):
+            yield TextLine(name if number == 0 else "", [(line, style)])
+
+
+def _amount(name: str, amount: float) -> str:
+    return format_size(amount) if name == "memory" else f"{amount:g}"
