@@ -61,10 +61,17 @@ class Painter:
         if not 0 <= y < len(self._wanted):
             return
         row = self._wanted[y]
-        for at, cell in enumerate(self._cells(segments), x):
-            if at >= len(row):
-                break
-            row[at] = cell
+        new = list(self._cells(segments))[: max(0, len(row) - x)]
+        if not new:
+            return
+        end = x + len(new)
+        if not row[x][0]:
+            row[x - 1] = _BLANK  # half of it is gone
+        if end < len(row) and not row[end][0]:
+            row[end] = _BLANK
+        if cell_len(new[-1][0]) > 1:
+            new[-1] = _BLANK  # half of it is outside
+        row[x:end] = new
         self._touched.add(y)
 
     def changes(self, cursor: tuple[int, int]) -> str:
