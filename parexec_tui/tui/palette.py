@@ -46,21 +46,23 @@ class Palette:
         self.title = title
         """What the list of themes calls it."""
         self.is_dark = is_dark
+        self.background_color = background
         self.background = _css(background)
         """For Textual's CSS: `#rrggbb`, or `ansi_default` where the terminal's own background shows through."""
         self.is_ansi = background.type in (ColorType.DEFAULT, ColorType.STANDARD)
         """True: the terminal's own palette rules, and no colour may be turned into RGB on its way there."""
         self.has_colour = any(_is_colour(style.color) or _is_colour(style.bgcolor) for style in styles.values())
         """False: the output of tickets should be shown without its colours too."""
-        self._styles = styles
+        self.styles = styles
+        """By meaning; for a widget that draws thousands of cells."""
 
     def __getitem__(self, meaning: str) -> Style:
         """The style of one of MEANINGS. A KeyError is our bug."""
-        return self._styles[meaning]
+        return self.styles[meaning]
 
     def status(self, word: str) -> Style:
         """The style of a status as it is shown, blanks and all: `timed out`."""
-        return self._styles[status_meaning(word)]
+        return self.styles[status_meaning(word)]
 
     def textual(self) -> Theme:
         """The theme that makes Textual's own widgets look like the rest; `themed.ThemedApp` wears it."""

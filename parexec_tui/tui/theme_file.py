@@ -17,7 +17,8 @@ A theme is a TOML file, named after the theme:
     alert = "bold background on red"
 
 A style is made of words: attributes (`bold`, `dim`, `italic`, `underline`, `reverse`, `strike`, each also after
-`not`), at most one colour, and at most one after `on`. `background` is a colour too. An empty style changes nothing.
+`not`), at most one colour, and at most one after `on`. `background` is a colour too; where it is the terminal's own,
+black in a dark theme and white in a light one. An empty style changes nothing.
 """
 
 import re
@@ -113,12 +114,12 @@ def make_palette(name: str, chain: Sequence[ThemeFile]) -> Palette:
     Raises ThemeError with everything that is wrong in any of them. Where what is inherited could not be found, the
     styles are not looked at: their colours may stand there.
     """
-    found: dict[str, Any] = {}
     colours = {ansi: Color.parse(ansi) for ansi in ANSI_NAMES}
     for file in reversed(chain):
-        found |= file.document
         colours |= _read_colours(file)
-    colours["background"] = _read_background(found, chain[0], colours)
+    dark = next((file.document["dark"] for file in chain if "dark" in file.document), True)
+    background = _read_background(chain, colours)
+    colours["background"] = _as_colour(background, dark=dark)
     styles: dict[str, Style] = {}
     if chain[-1].inherits is None:
         for file in reversed(chain):
@@ -129,8 +130,8 @@ def make_palette(name: str, chain: Sequence[ThemeFile]) -> Palette:
     return Palette(
         name=name,
         title=chain[0].document.get("title", name),
-        is_dark=found["dark"],
-        background=colours["background"],
+        is_dark=dark,
+        background=background,
         styles=styles,
     )
 
@@ -154,13 +155,21 @@ def _read_colours(file: ThemeFile) -> dict[str, Color]:
     return colours
 
 
-def _read_background(found: Mapping[str, Any], file: ThemeFile, colours: Mapping[str, Color]) -> Color:
-    word = found.get("background", "default")
+def _read_background(chain: Sequence[ThemeFile], colours: Mapping[str, Color]) -> Color:
+    file = next((file for file in chain if "background" in file.document), None)
+    if file is None:
+        return Color.default()
+    word = file.document["background"]
     color = _colour(word, colours)
     if color is None:
         hint = Hints(colours).of(word) or "write #rrggbb, a name of [colours], or default"
         file.faults.append(Fault(("background",), f"unknown colour `{word}`", hint))
     return color or Color.default()
+
+
+def _as_colour(background: Color, *, dark: bool) -> Color:
+    """What to write in where a style says `background`: the terminal's own, `default`, would be that of its text."""
+    return Color.parse("black" if dark else "white") if background.is_default else background
 
 
 def _read_styles(file: ThemeFile, colours: Mapping[str, Color]) -> dict[str, Style]:

@@ -8,6 +8,7 @@ from textual.app import App
 from textual.filter import LineFilter, NoColor
 
 from parexec_tui.tui.palette import Palette
+from parexec_tui.tui.palette_256 import in_256_colours
 
 
 class ThemedApp(App[None]):
@@ -33,6 +34,7 @@ class ThemedApp(App[None]):
     """
 
     palette: Palette
+    """What is worn now, in the colours that the terminal has."""
 
     def __init__(self, palette: Palette) -> None:
         with _no_color_hidden():
@@ -41,8 +43,8 @@ class ThemedApp(App[None]):
 
     def wear(self, palette: Palette) -> None:
         """Show everything in this palette from now on."""
-        self.palette = palette
-        self.register_theme(palette.textual())
+        self.palette = in_256_colours(palette) if self.console.color_system == "256" else palette
+        self.register_theme(self.palette.textual())
         self.theme = palette.name
 
     def get_line_filters(self) -> Sequence[LineFilter]:
