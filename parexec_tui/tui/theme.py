@@ -13,7 +13,7 @@ from parexec_tui.settings import settings_file
 from parexec_tui.tui.palette import MEANINGS, Palette
 from parexec_tui.tui.theme_file import ThemeError, ThemeFile, make_palette, read_theme_file
 
-__all__ = ["DEFAULT", "MEANINGS", "Palette", "ThemeError", "available", "choose", "load", "user_folder"]
+__all__ = ["DEFAULT", "MEANINGS", "Palette", "ThemeError", "available", "choose", "fallback", "load", "user_folder"]
 
 DEFAULT = "parexec-dark"
 
@@ -32,12 +32,17 @@ def available() -> dict[str, Path]:
 
 
 def load(name: str) -> Palette:
-    """The theme of this name.
+    """The theme of this name. Raises ThemeError, with all that is wrong in its file and in those that it inherits."""
+    if name not in (names := available()):
+        hint = Hints(names).of(name) or f"there are {listed(names, most=20)}"
+        raise ThemeError(f"there is no theme `{name}` ({hint})")
+    return make_palette(name, _chain(name, user_folder(), _packaged_folder()))
 
-    Raises ThemeError, with all that is wrong in its file and in those that it inherits. DEFAULT loads as long as the
-    person has no file of that name.
-    """
-    return make_palette(name, _chain(name))
+
+def fallback(environ: Mapping[str, str]) -> Palette:
+    """For when `load` has failed: what suits the terminal, from our own files alone."""
+    name = choose(None, environ)
+    return make_palette(name, _chain(name, _packaged_folder()))
 
 
 def choose(setting: str | None, environ: Mapping[str, str]) -> str:
@@ -53,16 +58,12 @@ def choose(setting: str | None, environ: Mapping[str, str]) -> str:
     return {None: "mono", "standard": "ansi-16"}.get(console.color_system, DEFAULT)
 
 
-def _chain(name: str) -> list[ThemeFile]:
+def _chain(name: str, *folders: Path) -> list[ThemeFile]:
     """The file of a theme and those that it inherits, nearest first.
 
-    A name means the person's file, or ours where theirs is in the chain already: so a file may inherit its own
-    name, to change a few things of a theme of ours.
+    A name means the file of the first folder that is not in the chain already: so a person's file may inherit its
+    own name, to change a few things of a theme of ours.
     """
-    if name not in (names := available()):
-        hint = Hints(names).of(name) or f"there are {listed(names, most=20)}"
-        raise ThemeError(f"there is no theme `{name}` ({hint})")
-    folders = (user_folder(), _packaged_folder())
     chain: list[ThemeFile] = []
     wanted: str | None = name
     while wanted is not None:

@@ -6,7 +6,7 @@ import pytest
 from rich.style import Style
 
 from parexec_tui.tui.palette import MEANINGS
-from parexec_tui.tui.theme import DEFAULT, ThemeError, available, choose, load, user_folder
+from parexec_tui.tui.theme import DEFAULT, ThemeError, available, choose, fallback, load, user_folder
 
 OURS = ["ansi-16", "gruvbox", "high-contrast", "mono", "nord", "parexec-dark", "parexec-light", "solarized-dark"]
 
@@ -212,6 +212,14 @@ def test_a_file_that_cannot_be_read_is_listed_and_said_with_its_name(content: by
         load("broken")
     assert str(caught.value).startswith(f"{path}{said}")
     assert load("fine")["bad"] == load("mono")["bad"]
+
+
+def test_there_is_always_one_to_fall_back_to() -> None:
+    write(DEFAULT, "broken")
+    write("mono", "broken")
+
+    assert fallback({"TERM": "xterm-256color"})["bad"] == Style(color="#ff7575", bold=True)
+    assert not fallback({"NO_COLOR": "1"}).has_colour
 
 
 def test_a_theme_that_is_not_there_is_said_with_what_is_near() -> None:
