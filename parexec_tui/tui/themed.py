@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Generic, TypeVar
 
 from textual.app import App
 from textual.filter import LineFilter, NoColor
@@ -10,8 +11,10 @@ from textual.filter import LineFilter, NoColor
 from parexec_tui.tui.palette import Palette
 from parexec_tui.tui.palette_256 import in_256_colours
 
+Result = TypeVar("Result")
 
-class ThemedApp(App[None]):
+
+class ThemedApp(App[Result], Generic[Result]):
     """The theme answers for every colour that is written.
 
     While `palette.is_ansi`, ANSI colours go out as ANSI's codes and nothing as RGB: `App.ansi_color` stays None, so

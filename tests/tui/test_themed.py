@@ -100,7 +100,7 @@ def test_the_theme_changes_while_the_app_runs() -> None:
 @pytest.mark.parametrize("name", ["parexec-dark", "parexec-light", "ansi-16"])
 async def test_textuals_widgets_take_the_colours_of_the_theme(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLORTERM", "truecolor")
-    app = ThemedApp(load(name))
+    app = ThemedApp[None](load(name))
     async with app.run_test():
         variables = app.get_css_variables()
 
@@ -112,7 +112,7 @@ async def test_textuals_widgets_take_the_colours_of_the_theme(name: str, monkeyp
 
 def test_no_color_is_back_once_the_app_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    ThemedApp(load("mono"))
+    ThemedApp[None](load("mono"))
 
     assert os.environ["NO_COLOR"] == "1"
 
@@ -120,6 +120,6 @@ def test_no_color_is_back_once_the_app_is_made(monkeypatch: pytest.MonkeyPatch) 
 def test_what_is_worn_is_in_the_colours_of_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLORTERM", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
-    app = ThemedApp(load("nord"))
+    app = ThemedApp[None](load("nord"))
 
     assert app.palette.background == "#333333"  # which Rich shows as the grey #303030

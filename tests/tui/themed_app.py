@@ -15,7 +15,7 @@ from parexec_tui.tui.themed import ThemedApp
 CHANGED = "the theme was changed"
 
 
-class Gallery(ThemedApp):
+class Gallery(ThemedApp[None]):
     BINDINGS = [("x", "quit", "leave")]  # noqa: RUF012 - as Textual has it
 
     def compose(self) -> ComposeResult:
