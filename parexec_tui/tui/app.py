@@ -1,19 +1,22 @@
 """The app: one session on the screen. It ties the feed to the scene, and the scene to the main screen."""
 
 import asyncio
+import signal
+import time
+import traceback
 from collections.abc import Awaitable, Sequence
 from typing import Any, ClassVar
 
 from msgspec import Struct
 from rich.color import ColorSystem
 from textual._compositor import ChopsUpdate, LayoutUpdate
-from textual.app import App
 from textual.screen import Screen
 from textual.timer import Timer
 
 from parexec_tui.core import events as ev
 from parexec_tui.core.protocol import Sampled
 from parexec_tui.core.requests import AnyRequest
+from parexec_tui.paths import session_folder
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.tui.actions import Actions
 from parexec_tui.tui.arrangement import Arrangement
@@ -24,6 +27,8 @@ from parexec_tui.tui.painter import LATE, Painter, is_busy, pieces_of, synchroni
 from parexec_tui.tui.palette import Palette
 from parexec_tui.tui.panels import make_panels
 from parexec_tui.tui.scene import Change, Scene
+from parexec_tui.tui.themed import ThemedApp
+from parexec_tui.words import day_and_clock
 
 
 class Look(Struct, frozen=True, kw_only=True):
@@ -41,7 +46,7 @@ class Look(Struct, frozen=True, kw_only=True):
     """What went wrong before there was a screen to say it on."""
 
 
-class ParexecApp(App[str], inherit_bindings=False):
+class ParexecApp(ThemedApp[str], inherit_bindings=False):
     """Returns why it ended: `left`, or what a person should know."""
 
     ENABLE_COMMAND_PALETTE = False
@@ -49,11 +54,11 @@ class ParexecApp(App[str], inherit_bindings=False):
     BINDINGS: ClassVar[list[Any]] = []
 
     def __init__(self, session: str, look: Look) -> None:
-        super().__init__()
+        super().__init__(look.palette)
         self.animation_level = "none"
         self.session = session
         self.look = look
-        self.scene = Scene(look.palette, ascii_only=look.ascii_only)
+        self.scene = Scene(self.palette, ascii_only=look.ascii_only)
         self.main = MainScreen(self.scene, look.keymap, look.arrangement, make_panels(self.scene))
         self.main.is_read_only = look.read_only
         self.main.actions = Actions(self.main, self)
@@ -69,22 +74,24 @@ class ParexecApp(App[str], inherit_bindings=False):
         self._painter = Painter(self.console._color_system or ColorSystem.TRUECOLOR)
         self._late_frame: Timer | None = None
         self._is_traveling = False
-        self._jobs: set[asyncio.Task[Any]] = set()
+        self._jobs: set[asyncio.Future[Any]] = set()
+        self.mistake = ""
+        """A mistake of ours that ended the app, in words."""
 
     def get_default_screen(self) -> Screen[Any]:
         return self.main
 
     def on_mount(self) -> None:
-        self.take_theme(self.look.palette)
+        if not self.is_headless:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit, "ended by SIGTERM")
         self.in_background(self._feed())
         for note in self.look.notes:
             self.main.say(note, "warn")
 
     def take_theme(self, palette: Palette) -> None:
         """Draw with this theme from now on."""
-        self.scene.use(palette)
-        self.register_theme(palette.textual())
-        self.theme = palette.name
+        self.wear(palette)
+        self.scene.use(self.palette)
         self.main.note_now(Change.look)
 
     @property
@@ -102,7 +109,24 @@ class ParexecApp(App[str], inherit_bindings=False):
         """Run something beside the app; it ends with the app."""
         job = asyncio.ensure_future(work)
         self._jobs.add(job)
-        job.add_done_callback(self._jobs.discard)
+        job.add_done_callback(self._done)
+
+    def _done(self, job: "asyncio.Future[Any]") -> None:
+        self._jobs.discard(job)
+        if not job.cancelled() and isinstance(error := job.exception(), Exception):
+            self._handle_exception(error)
+
+    def _fatal_error(self) -> None:
+        """Instead of Textual's own: a mistake of ours goes to a file, and a line about it to the person."""
+        file = session_folder(self.session).path / "screen.log"
+        text = "".join(traceback.format_exception(self._exception))
+        try:
+            with file.open("a", encoding="utf-8") as log:
+                log.write(f"{day_and_clock(time.time())}  {text}\n")
+            self.mistake = f"the screen made a mistake; the engine goes on (details: {file})"
+        except OSError:
+            self.mistake = f"the screen made a mistake; the engine goes on\n{text}"
+        self._close_messages_no_wait()
 
     # -- what happens ----------------------------------------------------------------------------------------
 

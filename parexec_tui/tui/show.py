@@ -17,7 +17,7 @@ from parexec_tui.tui.arrangement import Arrangement
 from parexec_tui.tui.keymap import Keymap, KeymapError
 from parexec_tui.tui.memory import read_used, write_used
 from parexec_tui.tui.palette import Palette
-from parexec_tui.tui.theme import DEFAULT, ThemeError, choose, load
+from parexec_tui.tui.theme import ThemeError, choose, fallback, load
 from parexec_tui.words import is_ascii_only
 
 
@@ -47,8 +47,8 @@ def show(session: str, wishes: Wishes) -> tuple[SessionState | None, str]:
     app = ParexecApp(session, look)
     why = app.run(mouse=_first(wishes.mouse, settings.screen.mouse, False))
     write_used(look.arrangement.used)
-    if why not in (None, "left"):
-        print(f"parexec: {why}", file=sys.stderr)
+    if trouble := app.mistake or (why if why != "left" else None):
+        print(f"parexec: {trouble}", file=sys.stderr)
     return app.scene.live, app.outcome
 
 
@@ -82,7 +82,7 @@ def _palette(setting: str | None, notes: list[str]) -> Palette:
         return load(choose(setting, os.environ))
     except ThemeError as error:
         notes.append(str(error))
-        return load(DEFAULT)
+        return fallback(os.environ)
 
 
 def _keymap(settings: Settings, notes: list[str]) -> Keymap:

@@ -89,6 +89,7 @@ def _be_child(parent: int, run: Callable[[], int]) -> None:
     """Run the app, and leave the process without what the parent would do at its end."""
     code = 1
     try:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # without its terminal the app has nothing to do
         _end_with(parent)
         code = run()
     except SystemExit as left:
