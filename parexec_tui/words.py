@@ -78,18 +78,19 @@ def day_and_clock(at: float) -> str:
     return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-_UNPRINTABLE = re.compile(
+UNPRINTABLE = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
     r"|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # OSC: titles, links, clipboard
     r"|\x1b[PX^_][^\x1b]*(?:\x1b\\)?"  # other strings
     r"|\x1b[ -/]*[0-~]?"  # the rest of the escape sequences
-    r"|[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+    r"|[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 )
+"""An escape sequence, or a character that controls a terminal or the direction of text; a tab is neither."""
 
 
 def printable(text: str) -> str:
     """The text in one line without escape sequences and control characters: it must not act on the screen."""
-    return _UNPRINTABLE.sub("", text)
+    return UNPRINTABLE.sub("", text)
 
 
 def with_name(reason: str, number: int | None) -> str:

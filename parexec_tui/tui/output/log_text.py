@@ -1,0 +1,222 @@
+"""One line of a log as it may be shown: its bytes become text with styles, in which nothing acts on a terminal.
+
+Of all escape sequences only colours and attributes (SGR) are kept, and of what moves the cursor only what rewrites
+the same line: a carriage return, a backspace, and erasing. So of a progress bar its last state is shown. Every line
+starts plain, whatever colour the one before it left: what a line looks like does not depend on where one came from.
+That also bounds what a sequence without an end can do: it can swallow the rest of its own line.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from rich.cells import get_character_cell_size
+from rich.style import Style
+
+from parexec_tui.core.units import format_size
+from parexec_tui.tui.output.sgr import PLAIN, Look, changed, style_of
+from parexec_tui.words import UNPRINTABLE
+
+TAB = 8
+"""Cells from one tab stop to the next."""
+
+_PEEKED = 16
+"""Bytes of a binary line that are shown."""
+
+_CONTROLS = bytes({*range(32), 127} - set(b"\a\b\t\n\f\r\x1b"))
+"""Control characters that programs do not write into text."""
+
+_WIDTH_IN_DOUBT = {0x200D: None, 0xFE0F: None}
+"""Joiner and emoji selector: terminals do not agree how wide what they make is. Without them, widths just add up."""
+
+_BYTES_OF_UNKNOWN = "\ufffd".encode()
+
+_Parts = list[tuple[str, Look]]
+
+
+class TextLine(NamedTuple):
+    """A line that is safe to show."""
+
+    text: str
+    runs: tuple[tuple[int, Style], ...]
+    """From which letter on which style is added, in order; the first starts at 0 if there is any text."""
+    binary: bool = False
+    """True: the text says what the bytes are, and is not what they say."""
+
+
+@lru_cache(maxsize=256)
+def read_line(data: bytes) -> TextLine:
+    """What is shown of the bytes of one line, which has no newline at its end."""
+    text = data.decode(errors="replace")
+    if _is_binary(data, text):
+        return TextLine(_peek(data), ((0, Style.null()),), binary=True)
+    pen = _Pen()
+    at = 0
+    for match in UNPRINTABLE.finditer(text):
+        pen.write(text[at : match.start()])
+        pen.obey(match.group())
+        at = match.end()
+    pen.write(text[at:])
+    return pen.line()
+
+
+def _is_binary(data: bytes, text: str) -> bool:
+    """Whether there is a NUL among the bytes, or more than a third of them is no text and nothing for a terminal."""
+    controls = len(data) - len(data.translate(None, _CONTROLS))
+    invalid = text.count("\ufffd") - data.count(_BYTES_OF_UNKNOWN)
+    return b"\0" in data or (controls + invalid) * 3 > len(data)
+
+
+def _peek(data: bytes) -> str:
+    """What is said of a binary line: its size, and its first bytes in hexadecimal and as ASCII."""
+    first = data[:_PEEKED]
+    letters = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in first)
+    more = "..." if len(data) > _PEEKED else ""
+    return f"binary, {format_size(len(data))}: {first.hex(' ')}{more}  {letters}"
+
+
+class _Pen:
+    """Writes one line as a terminal would. The cost is linear in what is written, whatever it rewrites."""
+
+    def __init__(self) -> None:
+        self._look = PLAIN
+        self._written: _Parts = []
+        """From the start of the line to where the next letter goes."""
+        self._width = 0
+        """Of what is written, in cells."""
+        self._beneath: list[tuple[int, _Parts]] = []
+        """(width, parts) before each carriage return: seen where it is longer than all that came after it."""
+        self._back = 0
+        """Backspaces since the last letter: they delete nothing until something is written over it."""
+
+    def write(self, text: str) -> None:
+        """Add text without control characters other than tabs."""
+        if not text.isascii():
+            text = text.translate(_WIDTH_IN_DOUBT)
+        if not text:
+            return
+        self._delete()
+        first, *others = text.split("\t")
+        self._add(first)
+        for part in others:
+            self._add(" " * (TAB - self._width % TAB))
+            self._add(part)
+
+    def obey(self, sequence: str) -> None:
+        """Do what an escape sequence or a control character asks for, if it is harmless."""
+        if sequence == "\r":
+            self._return()
+        elif sequence == "\b":
+            self._back += 1
+        elif sequence.startswith(("\x1b[", "\x9b")):
+            self._obey_csi(sequence.removeprefix("\x1b[").removeprefix("\x9b"))
+
+    def _obey_csi(self, command: str) -> None:
+        if command.endswith("m"):
+            if not command.strip("0123456789;:m"):  # with other parameters it sets modes of the keyboard
+                self._look = changed(self._look, command[:-1])
+        elif command in ("G", "0G", "1G"):
+            self._return()
+        elif command in ("K", "0K"):
+            self._delete()
+            self._beneath = []
+        elif command == "2K":
+            self._written, self._width, self._beneath, self._back = [], 0, [], 0
+
+    def line(self) -> TextLine:
+        """What stands there in the end."""
+        self._return()
+        seen: _Parts = []
+        covered = 0
+        for width, parts in reversed(self._beneath):
+            if width > covered:
+                seen += _from_cell(parts, covered)
+                covered = width
+        return TextLine("".join(text for text, _ in seen), tuple(_runs(seen)))
+
+    def _add(self, text: str) -> None:
+        if text:
+            self._written.append((text, self._look))
+            self._width += width_of(text)
+
+    def _return(self) -> None:
+        """Go back to the start of the line."""
+        if self._written:
+            self._beneath.append((self._width, self._written))
+        self._written, self._width, self._back = [], 0, 0
+
+    def _delete(self) -> None:
+        """Take away the last letters that backspaces went over."""
+        while self._back and self._written:
+            text, look = self._written.pop()
+            kept, gone = text[: -self._back], text[-self._back :]
+            self._back -= len(gone)
+            self._width -= width_of(gone)
+            if kept:
+                self._written.append((kept, look))
+        self._back = 0
+
+
+def _from_cell(parts: _Parts, cell: int) -> _Parts:
+    """What stands from a cell on; half of a wide letter becomes a space."""
+    kept: _Parts = []
+    for text, look in parts:
+        width = width_of(text)
+        if width > cell:
+            begin, _, pad = cells(text, max(cell, 0), width)
+            kept.append((" " * pad + text[begin:], look))
+        cell -= width
+    return kept
+
+
+def _runs(parts: _Parts) -> Iterator[tuple[int, Style]]:
+    """Where the look changes, and to what."""
+    at = 0
+    last = None
+    for text, look in parts:
+        if look != last:
+            yield at, style_of(look)
+        last = look
+        at += len(text)
+
+
+# --- Widths ---
+
+
+def width_of(text: str) -> int:
+    """How many cells the text takes."""
+    return len(text) if text.isascii() else sum(map(get_character_cell_size, text))
+
+
+def cells(text: str, start: int, stop: int) -> tuple[int, int, int]:
+    """Which letters lie between two cells: begin, end, and how many cells are left free before the first.
+
+    A wide letter that is cut at either side is left out. What takes no cell belongs to the letter before it.
+    """
+    if text.isascii():
+        return min(start, len(text)), min(stop, len(text)), 0
+    begin, at = (None, 0) if start else (0, 0)
+    pad = 0
+    for index, letter in enumerate(text):
+        width = get_character_cell_size(letter)
+        if begin is None and at >= start and width:
+            begin, pad = index, at - start
+        if width and at + width > stop:
+            return (index, index, 0) if begin is None else (begin, max(begin, index), pad)
+        at += width
+    return (len(text) if begin is None else begin), len(text), pad
+
+
+def row_starts(text: str, width: int) -> list[int]:
+    """The letters at which rows start when the text is wrapped; one row at least."""
+    if text.isascii():
+        return list(range(0, max(len(text), 1), width))
+    starts, room = [0], width
+    for index, letter in enumerate(text):
+        taken = get_character_cell_size(letter)
+        if taken > room:
+            if index > starts[-1]:
+                starts.append(index)
+            room = width
+        room -= taken
+    return starts
