@@ -1,0 +1,40 @@
+"""When a log grew, as far as somebody looked."""
+
+from bisect import bisect_right
+from collections import deque
+
+
+class Arrivals:
+    """When the file was seen to grow, to the second: what a log, that is written to without us, does not say.
+
+    Known only of what came while somebody looked, a look no more than `_GAP` seconds after the last; of the rest, and
+    of what is long ago, nothing is said.
+    """
+
+    _GAP = 2.0
+    _MOST = 10_000
+    """Seconds with output that are remembered."""
+
+    def __init__(self) -> None:
+        self._ends: deque[int] = deque(maxlen=self._MOST)
+        self._times: deque[float | None] = deque(maxlen=self._MOST)
+        self._looked: float | None = None
+
+    def saw(self, size: int, at: float) -> None:
+        """The file had this size at this time, in seconds since the epoch."""
+        watched = self._looked is not None and 0 <= at - self._looked <= self._GAP
+        self._looked = at
+        second = float(int(at)) if watched else None
+        if self._ends and size <= self._ends[-1]:
+            return
+        if self._ends and second == self._times[-1]:
+            self._ends[-1] = size
+        else:
+            self._ends.append(size)
+            self._times.append(second)
+
+    def at(self, offset: int) -> float | None:
+        """When the byte at this offset came, in seconds since the epoch; None: not known."""
+        index = bisect_right(self._ends, offset)
+        forgotten = index == 0 and len(self._ends) == self._MOST
+        return None if forgotten or index == len(self._ends) else self._times[index]

@@ -1,0 +1,154 @@
+"""A log file as it is on disk now: read by offset, never whole, and watched as it grows, shrinks, goes and comes."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from enum import Enum, auto
+from io import FileIO
+from pathlib import Path
+
+from parexec_tui.tui.output.log_lines import LONGEST, RawLine, last_start, span, split
+
+_BLOCK = 64 * 1024
+"""Bytes read at once for the lines of a screen."""
+
+
+class LogReader:
+    """Reads lines of an open file around any offset. What one call reads is bounded by the lines it is asked for.
+
+    Offsets are of bytes. Nothing is kept from call to call, so what is read is what the file has at that moment; of
+    one that was cut short in between, less is found than `size` promises, and that is no error.
+    """
+
+    def __init__(self, fd: int, size: int, longest: int = LONGEST) -> None:
+        self._file = FileIO(fd)  # closes itself, should the thread of a `duplicate` never begin
+        self.size = size
+        self._longest = longest
+
+    def read(self, start: int, end: int) -> bytes:
+        """The bytes from one offset to another, as far as there are any. Raises OSError."""
+        end = min(end, self.size)
+        return os.pread(self._file.fileno(), end - start, start) if end > start else b""
+
+    def split(self, data: bytes, start: int) -> Iterator[RawLine]:
+        """The lines in bytes that were read from where a line begins up to where another one does."""
+        return split(data, start, self._longest)
+
+    def start_of(self, offset: int) -> int:
+        """Where the last line begins that begins at this offset or before."""
+        low, high = span(offset, self._longest)
+        return last_start(self.read(low, high), low, offset, self._longest)
+
+    def lines_from(self, start: int, most: int) -> list[RawLine]:
+        """So many lines from one that begins at `start`, or all that there are."""
+        lines: list[RawLine] = []
+        while len(lines) < most and (data := self.read(start, start + max(_BLOCK, 3 * self._longest))):
+            found = list(self.split(data, start))
+            if start + len(data) < self.size and len(found) > 1:
+                found.pop()  # it may go on beyond what was read
+            lines += found
+            start = found[-1].end
+        return lines[:most]
+
+    def lines_before(self, end: int, most: int) -> list[RawLine]:
+        """So many lines, in their order, before the one that begins at `end`, or all that there are."""
+        lines: list[RawLine] = []
+        step = 4096
+        while len(lines) < most and end > 0:
+            start = self.start_of(max(0, end - step))
+            lines[:0] = self.split(self.read(start, end), start)
+            end, step = start, min(2 * step, _BLOCK)
+        return lines[-most:]
+
+    def measure(self, size: int) -> "Change":
+        """Take note of the size that the file has now."""
+        before, self.size = self.size, size
+        if size == before:
+            return Change.none
+        return Change.grew if size > before else Change.shrank
+
+    def size_now(self) -> int:
+        """The size of the open file, whatever its name stands for by now."""
+        return os.fstat(self._file.fileno()).st_size
+
+    def duplicate(self) -> "LogReader":
+        """A reader of the same open file for another thread, which has to close it. Raises OSError."""
+        return LogReader(os.dup(self._file.fileno()), self.size, self._longest)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Change(Enum):
+    """What became of a file since the last look."""
+
+    none = auto()
+    opened = auto()
+    """It is there, for the first time."""
+    grew = auto()
+    shrank = auto()
+    """It is the same file with less in it: what was read before is not there any more."""
+    replaced = auto()
+    """Another file has its name."""
+    lost = auto()
+    """It is not there, or not any more, or cannot be read: `trouble` says why, in other words than before."""
+
+
+class LogFile:
+    """The file that has this path now, and what happens to it.
+
+    A file that shrank and has grown beyond its old size before the next look is taken for one that only grew.
+    """
+
+    def __init__(self, path: Path, longest: int = LONGEST) -> None:
+        self._path = path
+        self._longest = longest
+        self._identity: tuple[int, int] | None = None
+        """Device and inode of what is open."""
+        self.reader: LogReader | None = None
+        """None until the file could be opened. Of one that was deleted, what it has can still be read."""
+        self.trouble = ""
+        """Why there is nothing to read, or nothing more; empty: all is well."""
+
+    def look(self) -> Change:
+        """Look at the file again: one system call when nothing happened."""
+        try:
+            found = self._path.stat()
+            if self.reader is None or (found.st_dev, found.st_ino) != self._identity:
+                return self._open()
+        except OSError as error:
+            return self._lost(error)
+        self.trouble = ""
+        return self.reader.measure(found.st_size)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self.reader is not None:
+            self.reader.close()
+        self.reader, self._identity = None, None
+
+    def _open(self) -> Change:
+        # A pipe would make us wait for its other end.
+        fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(fd)
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        change = Change.opened if self.reader is None else Change.replaced
+        self.close()
+        self.reader = LogReader(fd, found.st_size, self._longest)
+        self._identity, self.trouble = (found.st_dev, found.st_ino), ""
+        return change
+
+    def _lost(self, error: OSError) -> Change:
+        before = self.trouble
+        if not isinstance(error, FileNotFoundError):
+            self.trouble = f"the log cannot be read: {error.strerror}"
+        elif self.reader is None:
+            self.trouble = "there is no log yet"
+        else:
+            self.trouble = "the log was deleted: this is what it had"
+        if self.trouble != before:
+            return Change.lost
+        return Change.none if self.reader is None else self.reader.measure(self.reader.size_now())
