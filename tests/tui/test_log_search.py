@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parexec_tui.tui.output import log_search
@@ -44,6 +44,7 @@ LINES = [
 ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(LINES), max_size=40), st.data(), st.booleans())
 def test_the_nearest_line_that_shows_it_is_found(
     scratch: Path, lines: list[bytes], draw: st.DataObject, backwards: bool

@@ -1,0 +1,47 @@
+"""Rows of a log as strips of the screen."""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import pairwise
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from parexec_tui.tui.output.log_text import cells, width_of
+from parexec_tui.tui.output.log_window import Row
+
+Mark = tuple[int, int, Style]
+"""Letters of a line, from and to, that stand out, and how."""
+
+
+def row_strip(row: Row, base: Style, marks: list[Mark], width: int) -> Strip:
+    """One row of a log, exactly so wide. Its own colours lie over `base`, marks over both."""
+    segments = [Segment(" " * row.pad, base)] if row.pad else []
+    segments += _segments(row, base, [mark for mark in marks if mark[0] < row.end and mark[1] > row.begin])
+    return Strip(segments).adjust_cell_length(width, base)
+
+
+def text_strip(text: str, style: Style, width: int, right: str = "", right_style: Style | None = None) -> Strip:
+    """Words at the left, and others at the right where there is room, exactly so wide."""
+    room = width - width_of(right)
+    if not right or room < 2:
+        return Strip([Segment(fitted(text, width), style)], width)
+    return Strip([Segment(fitted(text, room), style), Segment(right, right_style or style)], width)
+
+
+def fitted(text: str, width: int) -> str:
+    """The text, as much of it as fits, and spaces after it."""
+    _, end, _ = cells(text, 0, width)
+    return text[:end] + " " * (width - width_of(text[:end]))
+
+
+def _segments(row: Row, base: Style, marks: list[Mark]) -> Iterator[Segment]:
+    starts = [start for start, _ in row.line.runs]
+    edges = {row.begin, row.end, *starts, *(edge for start, end, _ in marks for edge in (start, end))}
+    for begin, end in pairwise(sorted(edge for edge in edges if row.begin <= edge <= row.end)):
+        style = base + row.line.runs[bisect_right(starts, begin) - 1][1]
+        for start, stop, mark in marks:
+            if start <= begin < stop:
+                style += mark
+        yield Segment(row.line.text[begin:end], style)

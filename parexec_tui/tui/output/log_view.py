@@ -1,0 +1,423 @@
+"""The output of an attempt on the screen: it follows, scrolls by offset through any size, and is searched."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from itertools import zip_longest
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+from textual.worker import Worker, WorkerState
+
+from parexec_tui.core.units import format_size
+from parexec_tui.tui.output.arrivals import Arrivals
+from parexec_tui.tui.output.log_file import Change, LogFile, LogReader
+from parexec_tui.tui.output.log_paint import Mark, row_strip, text_strip
+from parexec_tui.tui.output.log_search import ERRORS, Hit, Search, Wanted, wanted
+from parexec_tui.tui.output.log_text import read_line
+from parexec_tui.tui.output.log_window import LogWindow, Place, Row
+from parexec_tui.words import clock
+
+_TIMES_WIDTH = len("12:34:56 ")
+_SIDEWAYS = 8
+"""Cells that a key scrolls to the left or right."""
+_WHEEL = 3
+"""Lines that a notch of the mouse wheel scrolls."""
+
+_CURRENT = Style(bold=True, underline=True)
+"""How the last match stands out among the others."""
+
+_NOTICES = {
+    Change.shrank: "the log was cut short: this is what it has now",
+    Change.replaced: "the log was replaced: this is the new one",
+}
+
+
+class _Position(NamedTuple):
+    """Where the window was when a search began."""
+
+    top: Place
+    following: bool
+    column: int
+
+
+class LogView(Widget, can_focus=True):
+    """The log of one attempt. The app opens it, polls it while it is visible, and calls it for each key.
+
+    Nothing of the file is kept, so its size does not matter. What a person is told besides (what became of the file,
+    how a search goes) is in `status_text`, which also stands right of the title if there is one.
+    """
+
+    DEFAULT_CSS = "LogView { width: 1fr; height: 1fr; }"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", f"scroll_columns(-{_SIDEWAYS})", show=False),
+        Binding("right", f"scroll_columns({_SIDEWAYS})", show=False),
+    ]
+
+    def __init__(
+        self,
+        styles: Callable[[str], Style],
+        *,
+        now: Callable[[], float] = time.time,
+        id: str | None = None,  # noqa: A002  Textual's word
+    ) -> None:
+        """`styles` gives the style of a meaning: text, dim, search, bad, warn, good, title."""
+        super().__init__(id=id)
+        self._style_of = styles
+        self._now = now
+        self._title = ""
+        self._file: LogFile | None = None
+        self._window = LogWindow()
+        self._arrivals = Arrivals()
+        self._times = False
+        self._notice = ""
+        """What became of the file, until the person moves on."""
+        self._what: Wanted | None = None
+        """The text last searched for, which is marked wherever it stands."""
+        self._text = ""
+        self._origin: _Position | None = None
+        self._search: Search | None = None
+        """The search that is under way."""
+        self._hit: Hit | None = None
+        self._hit_by: Wanted | None = None
+        self._outcome = ""
+        self._strips: list[Strip] = []
+        self._painted_status = ""
+
+    # --- What the app asks for ---
+
+    def open(self, path: Path | None, *, title: str = "") -> None:
+        """Show this log from its end, and follow it; it need not be there yet. None: there is none to wait for."""
+        self._leave()
+        self._file = LogFile(path) if path is not None else None
+        self._title = read_line(title.encode(errors="replace")).text
+        self._arrivals = Arrivals()
+        self._notice = ""
+        self._watch()
+        self._window.show(self._reader)
+        self._update()
+
+    def poll(self) -> bool:
+        """Look at the file, and show what is new. True if something changed on the screen or in `status_text`."""
+        changed = self._watch()
+        return self._update() if changed or self._search is not None else False
+
+    def scroll_lines(self, n: int) -> None:
+        """Move down by so many rows, or up if negative. Up stops to follow; further down than the end follows."""
+        self._moves_on()
+        with self._reading():
+            self._window.scroll(n)
+        self._update()
+
+    def scroll_pages(self, n: int) -> None:
+        """Move by so many screens, each with a row of the one before."""
+        self.scroll_lines(n * max(self._window.height - 1, 1))
+
+    def scroll_home(self) -> None:  # type: ignore[override]  # by offset in the file: there is nothing to animate
+        """Go to the start of the log."""
+        self._moves_on()
+        self._window.following, self._window.top = False, Place(0)
+        self._update()
+
+    def scroll_end(self) -> None:  # type: ignore[override]
+        """Go to the end of the log and follow it."""
+        self._moves_on()
+        self._window.following = True
+        self._update()
+
+    def scroll_columns(self, n: int) -> None:
+        """Move to the right by so many cells, or to the left if negative. Wrapped lines have nothing there."""
+        if not self._window.wrap:
+            self._window.column = max(0, self._window.column + n)
+            self._update()
+
+    def action_scroll_columns(self, n: int) -> None:
+        self.scroll_columns(n)
+
+    def toggle_wrap(self) -> None:
+        """Show long lines in several rows, or cut them at the edge."""
+        self._window.wrap = not self._window.wrap
+        self._window.column = 0
+        self._update()
+
+    def toggle_times(self) -> None:
+        """Show when each line began to arrive, or not. A log has no times of its own, so it is known only of what
+        came while this view polled the file; the rest stays blank."""
+        self._times = not self._times
+        self._update()
+
+    def restyle(self) -> None:
+        """Draw it again: the styles mean something else now."""
+        self._update()
+
+    @property
+    def following(self) -> bool:
+        """The end of the log is on the screen, and stays there."""
+        return self._window.following
+
+    @property
+    def status_text(self) -> str:
+        """How it stands, in some words: `following · 1.2GiB`, `43 % · 1.2GiB · match at 43 %`."""
+        reader = self._reader
+        if self._file is None or reader is None:
+            return self._file.trouble if self._file else ""
+        where = "following" if self.following else _percent(self._window.end, reader.size)
+        binary = "binary" if any(row.line.binary for row in self._window.rows) else ""
+        parts = (where, format_size(reader.size), binary, self._search_text())
+        return " · ".join(filter(None, parts))
+
+    def visible_text(self) -> str:
+        """The lines that are on the screen, whole even where only a part of them is seen."""
+        lines = {row.raw.start: row for row in self._window.rows}.values()
+        return "".join(row.line.text + ("\n" if _is_ended(row) else "") for row in lines)
+
+    # --- Search ---
+
+    def search(self, text: str, *, backwards: bool = False) -> None:
+        """Go to the next line with this text, and mark it wherever it stands. May be called at each key.
+
+        A text that goes on from the last one, or takes letters back, is searched for from where that search began, if
+        nothing else was done since; no text at all goes back there.
+        """
+        continues = text.startswith(self._text) or self._text.startswith(text)
+        self._stop_search()
+        if self._origin is None or not continues:
+            self._origin = _Position(self._window.top, self.following, self._window.column)
+        self._window.top, self._window.following, self._window.column = self._origin
+        self._text, self._what = text, wanted(text) if text else None
+        self._hit, self._outcome = None, ""
+        self._update()  # what is on the screen now is where it begins
+        if self._what is None:
+            self._origin = None
+        else:
+            self._begin(self._what, backwards=backwards)
+
+    def search_next(self, backwards: bool) -> None:
+        """Go to the next line that has the text last searched for, beyond the last match."""
+        if self._what is None:
+            self._outcome = "nothing was searched for yet"
+            self._update()
+            return
+        self._origin = None
+        self._begin(self._what, backwards=backwards)
+
+    def next_error(self, backwards: bool) -> None:
+        """Go to the next line that looks like an error, beyond the last match."""
+        self._origin = None
+        self._begin(ERRORS, backwards=backwards)
+
+    def _begin(self, what: Wanted, *, backwards: bool) -> None:
+        self._stop_search()
+        self._outcome = ""
+        reader = self._reader
+        if reader is None:
+            return
+        with self._reading():
+            start = self._search_start(reader, backwards=backwards)
+            own = reader.duplicate()
+            self._search = Search(own, what, start, backwards=backwards)
+            self.run_worker(partial(_run, self._search, own), thread=True, group="search")
+        self._update()
+
+    def _search_start(self, reader: LogReader, *, backwards: bool) -> int:
+        """Beyond the last match; if the person moved since, the near edge of the screen."""
+        if self._hit is not None:
+            ends = (line.end for line in reader.lines_from(self._hit.start, 1))
+            return self._hit.start if backwards else next(ends, self._hit.start)
+        rows = self._window.rows
+        if not rows:
+            return 0
+        return rows[-1].raw.end if backwards else rows[0].raw.start
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        if event.state is WorkerState.SUCCESS and event.worker.result is not None:
+            result: tuple[Search, Hit | OSError | None] = event.worker.result
+            search, found = result
+            if search is self._search:
+                self._land(search.what, found)
+
+    def _land(self, what: Wanted, found: Hit | OSError | None) -> None:
+        self._search = None
+        name = "error" if what is ERRORS else "match"
+        if isinstance(found, OSError):
+            self._outcome = f"the search broke off: {found.strerror}"
+        elif found is None:
+            self._outcome = f"no {name}"
+        else:
+            self._hit, self._hit_by = found, what
+            around = ", from the other end" if found.wrapped else ""
+            self._outcome = f"{name} at {_percent(found.start, self._reader.size if self._reader else 0)}{around}"
+            with self._reading():
+                self._window.go_to(Place(found.start, found.letter))
+        self._update()
+
+    def _stop_search(self) -> None:
+        if self._search is not None:
+            self._search.stop()
+            self._search = None
+
+    def _search_text(self) -> str:
+        return f"searching, {100 * self._search.share:.0f} %" if self._search is not None else self._outcome
+
+    # --- The file and the screen ---
+
+    @property
+    def _reader(self) -> LogReader | None:
+        return self._file.reader if self._file is not None else None
+
+    def _watch(self) -> bool:
+        """Look at the file; true if something became of it."""
+        if self._file is None:
+            return False
+        change = self._file.look()
+        if change in _NOTICES:
+            self._stop_search()
+            self._moves_on()
+            self._arrivals, self._notice = Arrivals(), _NOTICES[change]
+        if change in _NOTICES or change is Change.opened:
+            self._window.show(self._reader)
+        self._arrivals.saw(self._reader.size if self._reader else 0, self._now())
+        return change is not Change.none
+
+    def _moves_on(self) -> None:
+        """The person does something else than to search or to read what was said."""
+        self._notice = ""
+        self._hit = self._origin = None
+        if self._search is None:
+            self._outcome = ""
+
+    def _leave(self) -> None:
+        """Let go of the file."""
+        self._stop_search()
+        self._moves_on()
+        self._window.show(None)
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Say so if the file cannot be read."""
+        try:
+            yield
+        except OSError as error:
+            self._window.rows = []
+            self._notice = f"the log cannot be read: {error.strerror}"
+
+    def _update(self) -> bool:
+        """Read what is on the screen, and refresh the rows that look different now; true if there is any."""
+        width, height = self.size
+        self._window.width = width - (_TIMES_WIDTH if self._times else 0)
+        self._window.height = height - bool(self._title) - bool(self._said_below())
+        with self._reading():
+            self._window.lay_out()
+        strips = self._draw(width, height)
+        both = enumerate(zip_longest(self._strips, strips))
+        changed = [Region(0, y, width, 1) for y, (old, new) in both if old != new]
+        self._strips = strips
+        if changed:
+            self.refresh(*changed)
+        status, self._painted_status = self._painted_status, self.status_text
+        return bool(changed) or status != self._painted_status
+
+    def _said_below(self) -> str:
+        """What is said of the file in the last row, under what can be read of it."""
+        trouble = self._file.trouble if self._file is not None and self._reader is not None else ""
+        return trouble or self._notice
+
+    def _said_instead(self) -> str:
+        """What is said where there is nothing to show."""
+        if self._file is None:
+            return "nothing has run yet"
+        if self._reader is None:
+            return self._file.trouble
+        return "" if self._reader.size else "no output so far"
+
+    def _draw(self, width: int, height: int) -> list[Strip]:
+        strips = []
+        if self._title:
+            status = f" {self.status_text}"
+            strips.append(text_strip(self._title, self._style_of("title"), width, status, self._style_of("dim")))
+        strips += self._draw_rows(width)
+        if words := self._said_instead():
+            strips.append(text_strip(words, self._style_of("dim"), width))
+        below = self._said_below()
+        blank = text_strip("", self._style_of("text"), width)
+        strips += [blank] * (height - len(strips) - bool(below))
+        if below:
+            strips.append(text_strip(below, self._style_of("warn"), width))
+        return strips[:height]
+
+    def _draw_rows(self, width: int) -> Iterator[Strip]:
+        text, dim = self._style_of("text"), self._style_of("dim")
+        marks: list[Mark] = []
+        before: Row | None = None
+        for row in self._window.rows:
+            if before is None or row.raw.start != before.raw.start:
+                marks = self._marks(row)
+            strip = row_strip(row, dim if row.line.binary else text, marks, self._window.width)
+            if self._times:
+                began = row.begin == 0 or not self._window.wrap
+                strip = Strip.join([text_strip(self._time_of(row) if began else "", dim, _TIMES_WIDTH), strip])
+            yield strip.adjust_cell_length(width, text)
+            before = row
+
+    def _time_of(self, row: Row) -> str:
+        at = self._arrivals.at(row.raw.start)
+        return clock(at) if at is not None else ""
+
+    def _marks(self, row: Row) -> list[Mark]:
+        """Where the text searched for stands in a line; in the line of the last match, this stands out more."""
+        style = self._style_of("search")
+        marks = _found(self._what, row, style) if self._what else []
+        if self._hit is not None and self._hit_by is not None and row.raw.start == self._hit.start:
+            marks += _found(self._hit_by, row, style + _CURRENT)
+        return marks
+
+    # --- What Textual calls ---
+
+    def render_line(self, y: int) -> Strip:
+        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, self._style_of("text"))
+
+    def on_resize(self) -> None:
+        self._update()
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self.scroll_lines(-_WHEEL)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self.scroll_lines(_WHEEL)
+
+    def on_unmount(self) -> None:
+        self._leave()
+
+
+def _run(search: Search, reader: LogReader) -> tuple[Search, Hit | OSError | None]:
+    """Search, in a thread of its own; an error is what comes of it, too."""
+    with closing(reader):
+        try:
+            return search, search.run()
+        except OSError as error:
+            return search, error
+
+
+def _found(what: Wanted, row: Row, style: Style) -> list[Mark]:
+    return [(*match.span(), style) for match in what.pattern.finditer(row.line.text)]
+
+
+def _is_ended(row: Row) -> bool:
+    """Whether there is a newline after the line."""
+    return row.raw.end - row.raw.start > len(row.raw.data)
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part // max(whole, 1)} %"

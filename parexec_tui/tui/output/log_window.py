@@ -1,0 +1,163 @@
+"""The part of a log that is on the screen: which lines, in which rows, and how it moves. Nothing is drawn here.
+
+Where the window is, is said by the line and the letter at its upper left, so that growth below, another width, or
+wrapping do not move it. It reads what it shows and nothing else.
+"""
+
+from bisect import bisect_right
+from typing import NamedTuple
+
+from parexec_tui.tui.output.log_file import LogReader
+from parexec_tui.tui.output.log_lines import RawLine
+from parexec_tui.tui.output.log_text import TextLine, cells, read_line, row_starts, width_of
+
+
+class Place(NamedTuple):
+    """A letter of a log."""
+
+    start: int
+    """The offset of the line."""
+    letter: int = 0
+    """Which letter of the line, as it is shown."""
+
+
+class Row(NamedTuple):
+    """One row of the screen."""
+
+    raw: RawLine
+    line: TextLine
+    begin: int
+    end: int
+    """The letters of the line that are seen."""
+    pad: int = 0
+    """Cells left free before them: half of a wide letter."""
+
+
+class LogWindow:
+    """A view of `height` rows and `width` cells onto a log."""
+
+    def __init__(self) -> None:
+        self.width = self.height = 0
+        self.wrap = True
+        self.following = True
+        """The last row is on the screen, and stays there as the log grows."""
+        self.column = 0
+        """The first cell that is seen of lines that are not wrapped."""
+        self.rows: list[Row] = []
+        self.top = Place(0)
+        self._reader: LogReader | None = None
+
+    def show(self, reader: LogReader | None) -> None:
+        """Look at another file, at its end, and follow it."""
+        self._reader = reader
+        self.top, self.following, self.column, self.rows = Place(0), True, 0, []
+
+    def lay_out(self) -> None:
+        """Read what is on the screen now. Raises OSError."""
+        reader = self._reader
+        if reader is None or self.height < 1 or self.width < 1:
+            self.rows = []
+            return
+        if self.following:
+            self.top = self._bottom(reader)
+        self.rows = self._rows(reader)
+        if len(self.rows) < self.height and self.top != (bottom := min(self.top, self._bottom(reader))):
+            self.top = bottom
+            self.rows = self._rows(reader)
+
+    @property
+    def end(self) -> int:
+        """The offset of what comes after the last row."""
+        if not self.rows:
+            return 0
+        last = self.rows[-1]
+        share = last.end / max(len(last.line.text), 1) if self.wrap else 1
+        return last.raw.start + int((last.raw.end - last.raw.start) * share)
+
+    def scroll(self, rows: int) -> None:
+        """Move down by so many rows, or up if negative. Further down than the end means to follow. Raises OSError."""
+        if self._reader is None:
+            return
+        if rows < 0:
+            self.following = False
+            self.top = self._up(self._reader, self.top, -rows)
+        elif rows > 0 and not self.following:
+            self.top = self._down(self._reader, self.top, rows)
+            self.following = self.top > self._bottom(self._reader) or self.top.start >= self._reader.size
+
+    def go_to(self, place: Place) -> None:
+        """Bring a letter onto the screen, with some rows before it if it is not there, and stay. Raises OSError."""
+        self.following = False
+        if self._reader is None:
+            return
+        if not any(self._has(row, place) for row in self.rows):
+            self.top = self._up(self._reader, place, self.height // 3)
+        if not self.wrap:
+            self._reveal(place)
+
+    def _reveal(self, place: Place) -> None:
+        """Scroll sideways to a letter of a line that is not wrapped."""
+        assert self._reader is not None
+        for raw in self._reader.lines_from(place.start, 1):
+            cell = width_of(read_line(raw.data).text[: place.letter])
+            if not self.column <= cell < self.column + self.width:
+                self.column = max(0, cell - self.width // 3)
+
+    def _has(self, row: Row, place: Place) -> bool:
+        return row.raw.start == place.start and (not self.wrap or row.begin <= place.letter < row.end)
+
+    def _bottom(self, reader: LogReader) -> Place:
+        """Where the window is when the last row of the log is its last."""
+        return self._up(reader, Place(reader.size), self.height)
+
+    def _up(self, reader: LogReader, place: Place, rows: int) -> Place:
+        """The place so many rows above the row that a place is in, or the first there is."""
+        lines = reader.lines_from(place.start, 1) if place.letter else []
+        if lines:
+            starts = [start for start in self._starts(lines[0]) if start <= place.letter]
+            if len(starts) > rows:
+                return Place(place.start, starts[-1 - rows])
+            rows -= len(starts) - 1
+        if rows == 0:
+            return place
+        for raw in reversed(reader.lines_before(place.start, rows)):
+            starts = self._starts(raw)
+            if len(starts) >= rows:
+                return Place(raw.start, starts[-rows])
+            rows -= len(starts)
+        return Place(0)
+
+    def _down(self, reader: LogReader, place: Place, rows: int) -> Place:
+        """The place so many rows below the row that a place is in, or the end."""
+        for raw in reader.lines_from(place.start, rows + 1):
+            starts = self._starts(raw)
+            if raw.start == place.start:
+                starts = starts[_row_of(starts, place.letter) :]
+            if len(starts) > rows:
+                return Place(raw.start, starts[rows])
+            rows -= len(starts)
+        return Place(reader.size)
+
+    def _starts(self, raw: RawLine) -> list[int]:
+        """The letters at which the rows of a line begin."""
+        return row_starts(read_line(raw.data).text, self.width) if self.wrap else [0]
+
+    def _rows(self, reader: LogReader) -> list[Row]:
+        rows: list[Row] = []
+        for raw in reader.lines_from(self.top.start, self.height):
+            line = read_line(raw.data)
+            if not self.wrap:
+                rows.append(Row(raw, line, *cells(line.text, self.column, self.column + self.width)))
+                continue
+            starts = self._starts(raw)
+            first = _row_of(starts, self.top.letter) if raw.start == self.top.start else 0
+            ends = [*starts[1:], len(line.text)]
+            rows += [Row(raw, line, *both) for both in zip(starts[first:], ends[first:], strict=True)]
+            if len(rows) >= self.height:
+                break
+        return rows[: self.height]
+
+
+def _row_of(starts: list[int], index: int) -> int:
+    """Which row has a letter, given the letters at which rows begin."""
+    return max(bisect_right(starts, index) - 1, 0)
