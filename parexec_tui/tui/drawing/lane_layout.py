@@ -1,0 +1,239 @@
+"""Which lane runs in which column: one sweep over the rows of a graph, from the top.
+
+A lane carries what is needed downwards. It begins at a ticket, takes in others that the same tickets below need
+(they *join*), passes each ticket that needs all of these (they *take*), and ends at the last one. So a ticket with
+5,000 dependents has one lane, and so have 5,000 tickets that one other needs.
+
+When there are more lanes than columns, the one that is needed farthest down goes: it ends where it was taken last,
+and what it would have carried further is counted, not drawn.
+"""
+
+from array import array
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final
+
+from parexec_tui.core.graph import Graph
+
+_FAR: Final = 2**31 - 1
+"""The next row of a column without a lane."""
+
+_HUB: Final = 2
+"""Needs still to come that make a dependent worth a lane at the side, for others to join."""
+
+_MOST_HUBS: Final = 2
+"""Such lanes that one ticket may begin."""
+
+
+class Lane:
+    """What the rows of `pending` need, drawn from row `start` to row `last`."""
+
+    __slots__ = ("colour", "column", "joined", "last", "number", "pending", "start")
+
+    def __init__(self, number: int, start: int, column: int, colour: int, pending: list[int]) -> None:
+        self.number = number
+        self.start = start
+        self.last = start
+        """The last row that takes it. A lane that no row takes is not drawn at all."""
+        self.column = column
+        self.colour = colour
+        self.joined = [start]
+        """Rows that feed it, in order."""
+        self.pending = pending
+        """Rows that have yet to take it, the nearest last."""
+
+
+class Layout:
+    """Columns and lanes of every row. Made by `lay_out`."""
+
+    def __init__(self, order: Sequence[str], most: int) -> None:
+        self.order = order
+        self.row = {id_: row for row, id_ in enumerate(order)}
+        self.most = most
+        self.lanes: list[Lane] = []
+        self.column = array("h")
+        """row: column of its ticket"""
+        self.colour = array("h")
+        """row: colour of its ticket"""
+        self.below = array("i")
+        """`most` cells a row: number of the lane in each column between this row and the next, or -1. A lane whose
+        `last` row is this one or an earlier one is not there."""
+        self.taken: list[tuple[int, ...]] = []
+        """row: lanes that the ticket takes"""
+        self.given: list[tuple[int, ...]] = []
+        """row: lanes that the ticket begins or joins"""
+        self.needs_left_out = array("i")
+        """row: needs that are not drawn"""
+        self.dependents_left_out = array("i", bytes(4 * len(order)))
+        """row: dependents that are not drawn"""
+
+
+def lay_out(graph: Graph, order: Sequence[str], *, most: int, colours: int) -> Layout:
+    """Lay out the rows of `order`, a topological order of the graph, in at most `most` columns. O(most * E).
+
+    If lanes had to go, it is done again without them: until they went, they took up columns.
+    """
+    left_out: dict[int, set[int]] = {}
+    layout = _sweep(graph, order, most, colours, left_out)
+    return _sweep(graph, order, most, colours, left_out) if left_out else layout
+
+
+def _sweep(graph: Graph, order: Sequence[str], most: int, colours: int, left_out: dict[int, set[int]]) -> Layout:
+    """Lay out all but the dependents `left_out` of rows, and add those that had to go."""
+    sweep = _Sweep(graph, Layout(order, most), colours, left_out)
+    for row in range(len(order)):
+        sweep.take(row)
+    for row, dependents in left_out.items():
+        sweep.layout.dependents_left_out[row] = len(dependents)
+    return sweep.layout
+
+
+class _Sweep:
+    """The lanes at one row, and what becomes of them at the next."""
+
+    def __init__(self, graph: Graph, layout: Layout, colours: int, left_out: dict[int, set[int]]) -> None:
+        self.layout = layout
+        self._left_out = left_out
+        """row: its dependents that are not drawn"""
+        self._graph = graph
+        self._colours = colours
+        self._lane: list[Lane | None] = [None] * layout.most
+        """column: its lane"""
+        self._next = [_FAR] * layout.most
+        """column: the next row that takes its lane"""
+        self._numbers = [-1] * layout.most
+        """column: number of its lane"""
+        self._missing = [len(graph.pred[id_]) for id_ in layout.order]
+        """row: needs that are still to come"""
+        self._last_colour = -1
+
+    def take(self, row: int) -> None:
+        """Lay out one row."""
+        layout = self.layout
+        ins = [self._lane[column] for column, next_ in enumerate(self._next) if next_ == row]
+        lanes = [lane for lane in ins if lane is not None]
+        drawn = sum(len(lane.joined) for lane in lanes)
+        layout.taken.append(tuple(lane.number for lane in lanes))
+        layout.needs_left_out.append(len(self._graph.pred[layout.order[row]]) - drawn)
+        ends = self._pass(row, lanes)
+        column = self._place(row, lanes, ends)
+        ended = self._lane[column]
+        layout.column.append(column)
+        layout.colour.append(self._new_colour() if ended is None else ended.colour)
+        if ended is not None:
+            self._clear(column)
+        layout.given.append(self._give(row, column, lanes))
+        for lane in ends:
+            if lane.column != column:
+                self._clear(lane.column)
+        if -1 not in self._numbers:
+            self._drop(self._farthest())
+        layout.below.extend(self._numbers)
+
+    def _pass(self, row: int, lanes: list[Lane]) -> list[Lane]:
+        """Let this row take these lanes; gives those that end here."""
+        ends = []
+        for lane in lanes:
+            lane.last = row
+            lane.pending.pop()
+            if lane.pending:
+                self._next[lane.column] = lane.pending[-1]
+            else:
+                ends.append(lane)
+        return ends
+
+    def _place(self, row: int, lanes: list[Lane], ends: list[Lane]) -> int:
+        """The column of a ticket: below a lane that ends here, right of the lanes that go on.
+
+        Its needs then come from the left, and its dependents go out to the right. One that merges lanes moves as far
+        to the left as it can, so that a drawing does not drift; to the right, if it will want to join others there.
+        """
+        right_of = max((lane.column for lane in lanes if lane.pending), default=-1)
+        straight = [lane.column for lane in ends if lane.column > right_of]
+        free = [column for column, number in enumerate(self._numbers) if number < 0]
+        if straight and (len(lanes) == 1 and len(lanes[0].joined) == 1):
+            return straight[0]
+        if straight and any(self._missing[dependent] > _HUB for dependent in self._dependents(row)):
+            return straight[-1]
+        candidates = [*straight, *(column for column in free if column > right_of)]
+        if candidates:
+            return min(candidates)
+        return min([*free, *(lane.column for lane in ends)])
+
+    def _dependents(self, row: int) -> set[int]:
+        rows = self.layout.row
+        return {rows[id_] for id_ in self._graph.succ[self.layout.order[row]]}
+
+    def _give(self, row: int, column: int, lanes: list[Lane]) -> tuple[int, ...]:
+        """Join lanes or begin them, for all dependents of a row."""
+        dependents = self._dependents(row)
+        for dependent in dependents:
+            self._missing[dependent] -= 1
+        dependents -= self._left_out.get(row, set())
+        given: list[Lane] = []
+        if dependents and not any(lane.column > column for lane in lanes):
+            # Lines that come in and lines that go out do not share a side: they could not be told apart.
+            given += self._join(row, column, dependents)
+            given += self._begin_hubs(row, column, dependents)
+        if dependents:
+            given.append(self._begin(row, column, self.layout.colour[row], dependents))
+        return tuple(lane.number for lane in given)
+
+    def _join(self, row: int, column: int, dependents: set[int]) -> list[Lane]:
+        """Join the lanes to the right that carry to dependents only; takes these out of the set."""
+        joined = []
+        for lane in self._lane[column + 1 :]:
+            if lane is None or len(lane.pending) > len(dependents) or not dependents.issuperset(lane.pending):
+                continue
+            # A ticket that has its last need here comes soon: straight down to it is easier to follow.
+            if len(lane.pending) > 1 or self._missing[lane.pending[0]]:
+                lane.joined.append(row)
+                joined.append(lane)
+                dependents.difference_update(lane.pending)
+        return joined
+
+    def _begin_hubs(self, row: int, column: int, dependents: set[int]) -> list[Lane]:
+        """Begin lanes at the side to those that need much else; takes these out of the set."""
+        hubs: defaultdict[frozenset[str], list[int]] = defaultdict(list)
+        for dependent in dependents:
+            if self._missing[dependent] >= _HUB:
+                hubs[frozenset(self._graph.pred[self.layout.order[dependent]])].append(dependent)
+        begun = []
+        for group in sorted(hubs.values(), key=lambda group: -self._missing[group[0]])[:_MOST_HUBS]:
+            side = next((c for c in range(column + 1, self.layout.most) if self._numbers[c] < 0), None)
+            if side is not None:
+                dependents.difference_update(group)
+                begun.append(self._begin(row, side, self._new_colour(), group))
+        return begun
+
+    def _begin(self, row: int, column: int, colour: int, dependents: set[int] | list[int]) -> Lane:
+        lane = Lane(len(self.layout.lanes), row, column, colour, sorted(dependents, reverse=True))
+        self.layout.lanes.append(lane)
+        self._lane[column] = lane
+        self._numbers[column] = lane.number
+        self._next[column] = lane.pending[-1]
+        return lane
+
+    def _clear(self, column: int) -> None:
+        self._lane[column] = None
+        self._numbers[column] = -1
+        self._next[column] = _FAR
+
+    def _farthest(self) -> Lane:
+        lane = self._lane[self._next.index(max(self._next))]
+        assert lane is not None
+        return lane
+
+    def _drop(self, lane: Lane) -> None:
+        """Draw a lane no further than it was taken."""
+        for row in lane.joined:
+            self._left_out.setdefault(row, set()).update(lane.pending)
+        self._clear(lane.column)
+
+    def _new_colour(self) -> int:
+        """The next colour that no lane has now; the next one, if all are in use."""
+        used = {lane.colour for lane in self._lane if lane is not None}
+        steps = range(1, self._colours + 1)
+        step = next((step for step in steps if (self._last_colour + step) % self._colours not in used), 1)
+        self._last_colour = (self._last_colour + step) % self._colours
+        return self._last_colour

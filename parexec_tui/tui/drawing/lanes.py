@@ -1,0 +1,191 @@
+"""The dependency graph as lanes: a row for each ticket, and at its left lines down to what needs it.
+
+    ○        setup
+    ├─○      lint         ├─○  needs the ticket that this lane comes from; others further down need it too
+    ├─○─╮    unit         ○─╮  begins a lane            ○─┤  joins one: who takes it needs this ticket as well
+    ├─○─┤    browser
+    ●   │    build        ●    ends the lane above it: the last that needs what it carries
+    ●───╯    release      ●─╯  the same, from the side
+
+Where nothing comes from straight above, a ticket is hollow. At a tee lines run from left to right; one that comes in
+from a lane at the right has an arrow: `○◂┤`. A line that is broken where it meets another (`─│─`) only crosses it.
+`↑7` counts needs, `↓3` dependents, whose lanes did not fit. Which lanes run where is found once for each shape of a
+plan (`lane_layout`); a window costs O(its rows).
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from parexec_tui.core.graph import Graph
+from parexec_tui.core.state import OVER, SessionState
+from parexec_tui.tui.drawing.lane_layout import Lane, lay_out
+from parexec_tui.tui.drawing.lines import HEAVY, LIGHT, ascii_line, line
+from parexec_tui.tui.drawing.order import row_order
+
+NO_COLOUR: Final = -1
+"""The colour of a blank cell."""
+
+
+class Cell(NamedTuple):
+    """One character of a row."""
+
+    char: str
+    colour: int
+    """Index of the colour of its lane, or NO_COLOUR."""
+    heavy: bool
+    """Whether it is part of the critical path."""
+
+
+class Row(NamedTuple):
+    """One ticket and the lanes at its left."""
+
+    id: str
+    cells: list[Cell]
+    """At most `Lanes.width`; no blanks at the end."""
+    node: int
+    """Which cell stands for the ticket; a panel may put the sign of its status there."""
+
+
+class Lanes:
+    """The rows of a graph. Made anew when the shape of the plan changes: tickets or needs."""
+
+    def __init__(self, graph: Graph, groups: list[list[str]], *, most: int = 12, colours: int = 6) -> None:
+        """`groups` are the dependency levels of the graph; at most `most` lanes side by side (at least 2), in as many
+        colours as there are. O(E log E)."""
+        self._layout = lay_out(graph, row_order(graph, groups), most=most, colours=colours)
+        self._path: list[int] = []
+        self._path_lanes: list[int | None] = []
+
+    @property
+    def order(self) -> Sequence[str]:
+        """row: ticket; needs stand above their dependents."""
+        return self._layout.order
+
+    def row(self, id_: str) -> int:
+        """The row of a ticket. Raises KeyError if there is none."""
+        return self._layout.row[id_]
+
+    @property
+    def width(self) -> int:
+        """The most cells that a row can have."""
+        return 2 * self._layout.most - 1 + 2 * _MARK
+
+    def mark(self, path: Sequence[str]) -> None:
+        """From now on these tickets and the lanes between them are heavy: a chain, needs first. O(its length)."""
+        layout = self._layout
+        self._path = [layout.row[id_] for id_ in path]
+        steps = pairwise(self._path)
+        self._path_lanes = [next((n for n in layout.given[a] if n in layout.taken[b]), None) for a, b in steps]
+
+    def rows(self, start: int, stop: int, *, ascii_only: bool = False) -> list[Row]:
+        """The rows from `start` up to `stop`, as far as there are any."""
+        window = range(max(start, 0), min(stop, len(self.order)))
+        return [self._row(row, ascii_only=ascii_only) for row in window]
+
+    def _row(self, row: int, *, ascii_only: bool) -> Row:
+        layout = self._layout
+        drawing = _RowDrawing(layout.column[row], layout.colour[row], 2 * layout.most - 1)
+        drawing.is_heavy = row in self._path[(at := bisect_left(self._path, row)) : at + 1]
+        above, below = self._path_lane(at - 1), self._path_lane(at - 1 + drawing.is_heavy)
+        for lane in self._between(row - 1):
+            drawing.vertical(lane, up=HEAVY if lane.number == above else LIGHT)
+        for lane in self._between(row):
+            drawing.vertical(lane, down=HEAVY if lane.number == below else LIGHT)
+        taken = [layout.lanes[number] for number in layout.taken[row]]
+        given = [lane for number in layout.given[row] if (lane := layout.lanes[number]).last > row]
+        heavy = {above, below} if drawing.is_heavy else set()
+        drawing.connect([(lane, HEAVY if lane.number in heavy else LIGHT) for lane in (*taken, *given)])
+        has_arrow = any(lane.column > layout.column[row] and lane.last > row for lane in taken)
+        cells = drawing.cells(ascii_only=ascii_only, has_arrow=has_arrow)
+        marks = zip(_MARKS[ascii_only], (layout.needs_left_out[row], layout.dependents_left_out[row]), strict=True)
+        text = "".join(f" {_count(sign, count)}" for sign, count in marks if count)
+        cells += [Cell(char, NO_COLOUR, False) for char in text]
+        return Row(self.order[row], cells, 2 * layout.column[row])
+
+    def _between(self, row: int) -> list[Lane]:
+        """The lanes that run from this row to the next."""
+        layout = self._layout
+        numbers = layout.below[max(row, 0) * layout.most : (row + 1) * layout.most]
+        return [lane for number in numbers if number >= 0 and (lane := layout.lanes[number]).last > row]
+
+    def _path_lane(self, step: int) -> int | None:
+        """The lane that the critical path takes in this step, if it is drawn."""
+        return self._path_lanes[step] if 0 <= step < len(self._path_lanes) else None
+
+
+class _RowDrawing:
+    """The lines of one row: four arms for each cell."""
+
+    def __init__(self, column: int, colour: int, width: int) -> None:
+        self.is_heavy = False
+        self._node = 2 * column
+        self._colours = [NO_COLOUR] * width
+        self._colours[self._node] = colour
+        self._arms = [[0, 0, 0, 0] for _ in range(width)]
+
+    def vertical(self, lane: Lane, *, up: int = 0, down: int = 0) -> None:
+        cell = 2 * lane.column
+        arms = self._arms[cell]
+        arms[_UP], arms[_DOWN] = arms[_UP] or up, arms[_DOWN] or down
+        if cell != self._node:
+            self._colours[cell] = lane.colour
+
+    def connect(self, lanes: list[tuple[Lane, int]]) -> None:
+        """Draw lines from the ticket to these lanes, each with its weight. Other lanes are crossed: left as they are.
+
+        The lines to one side share their cells: those of the nearest lane have its colour, a heavy one is on top.
+        """
+        at = self._node
+        connected = {2 * lane.column for lane, _ in lanes}
+        for lane, weight in sorted(lanes, key=lambda pair: (pair[1], -abs(2 * pair[0].column - at))):
+            end = 2 * lane.column
+            towards, back = (_RIGHT, _LEFT) if end > at else (_LEFT, _RIGHT)
+            for cell in range(min(at, end) + 1, max(at, end)):
+                arms = self._arms[cell]
+                if cell in connected or not (arms[_UP] or arms[_DOWN]):
+                    arms[_LEFT] = arms[_RIGHT] = weight
+                    if cell not in connected:
+                        self._colours[cell] = lane.colour
+            if end != at:
+                self._arms[end][back] = weight
+                self._arms[at][towards] = weight
+
+    def cells(self, *, ascii_only: bool, has_arrow: bool) -> list[Cell]:
+        sign = ascii_line if ascii_only else line
+        chars = [sign(*arms) for arms in self._arms]
+        chars[self._node] = (_BELOW if self._arms[self._node][_UP] else _APART)[ascii_only]
+        if has_arrow:
+            chars[self._node + 1] = _ARROW[ascii_only]
+        weights = [max(arms) == HEAVY for arms in self._arms]
+        weights[self._node] = self.is_heavy
+        width = len("".join(chars).rstrip())
+        return list(map(Cell, chars[:width], self._colours, weights))
+
+
+_UP, _RIGHT, _DOWN, _LEFT = range(4)
+_BELOW: Final = ("●", "*")
+_APART: Final = ("○", "o")
+_ARROW: Final = ("◂", "<")
+_MARKS: Final = (("↑", "↓"), ("^", "v"))
+_MARK: Final = 5
+"""Cells of a count, with the blank before it."""
+
+
+def _count(sign: str, count: int) -> str:
+    """`↑7`, `↓12k`: at most four cells."""
+    return f"{sign}{count}" if count < 1000 else f"{sign}{min(count // 1000, 99)}k"
+
+
+def critical_path(state: SessionState) -> list[str]:
+    """The chain of tickets, needs first, that the rest of the session cannot be faster than: the longest remaining
+    path through tickets that are not over. Empty when all are. O(tickets)."""
+    left = (ticket for ticket in state.tickets.values() if ticket.status not in OVER)
+    step = max(left, key=lambda ticket: (ticket.remaining, -ticket.group), default=None)
+    path = []
+    while step is not None:
+        path.append(step.id)
+        dependents = (ticket for ticket in state.dependents(step.id) if ticket.status not in OVER)
+        step = max(dependents, key=lambda ticket: ticket.remaining, default=None)
+    return path
