@@ -172,7 +172,7 @@ def eta(state: SessionState, now: float) -> Eta | None:
     """
     if state.status != "running":
         return None
-    usual = _usual(state)
+    usual = usual_durations(state)
     if usual is None:
         return None
     median, late = usual
@@ -192,7 +192,7 @@ def eta(state: SessionState, now: float) -> Eta | None:
     return Eta(round(p50, 1), round(p50 * spread, 1))
 
 
-def _usual(state: SessionState) -> tuple[float, float] | None:
+def usual_durations(state: SessionState) -> tuple[float, float] | None:
     """How long tickets take: the median, and what nine in ten stay below. None if nothing tells."""
     took = sorted(
         ticket.worked(ticket.ended)

@@ -1,0 +1,146 @@
+"""What is left of a session, as it will probably run: list scheduling on the pool as it is now."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from heapq import heapify, heappop, heappush
+from typing import Final
+
+from parexec_tui.core.events import Status
+from parexec_tui.core.state import AGEING, DEFAULT_ESTIMATE, OVER, SessionState, TicketState
+from parexec_tui.report import usual_durations
+from parexec_tui.tui.drawing.timeline import Predicted
+
+MOST: Final = 2_000
+"""Tickets that a prediction looks ahead."""
+
+
+def predict(
+    state: SessionState, now: float, *, history: Mapping[str, float] | None = None, most: int = MOST
+) -> list[Predicted]:
+    """When what runs will end, and when what waits will run: `most` tickets, in the order of their starts.
+
+    A ticket takes its estimate, else what `history` says of it (seconds), else the median of those that succeeded
+    here, else `DEFAULT_ESTIMATE`. What can start does in the order of `SessionState.rank`, on an agent of a type that
+    can run it, within the limits of the types and of the session.
+
+    Not looked at: claims and resources, failures, barriers between groups, pins to one agent of several. A held
+    ticket, an agent that is held and all that depends on them are left out; a session that is held is predicted as
+    if it were released now. O(tickets), then O(log) for each of the `most`.
+    """
+    simulation = _Simulation(state, now, history or {})
+    found: list[Predicted] = []
+    for each in simulation.run():
+        found.append(each)
+        if len(found) >= most:
+            break
+    return found
+
+
+class _Simulation:
+    def __init__(self, state: SessionState, now: float, history: Mapping[str, float]) -> None:
+        self._state = state
+        self._now = now
+        self._history = history
+        usual = usual_durations(state)
+        self._usual = usual[0] if usual is not None else DEFAULT_ESTIMATE
+        self._missing: dict[str, int] = {}
+        """ticket: needs that are not over, where it is not what the state says"""
+        self._ready: defaultdict[tuple[str, ...], list[tuple[float, int, str]]] = defaultdict(list)
+        """types: heap of the tickets that can start, by rank"""
+        self._later: list[tuple[float, str]] = []
+        """when, ticket: those in backoff"""
+        self._running: list[tuple[float, str, str, str | None]] = []
+        """end, ticket, agent type, agent"""
+        self._idle = {type_: list(reversed(agents)) for type_, agents in state.available.items()}
+        """type: its idle agents, the next one last"""
+        self._room = {type_: self._most(type_) - state.pool_size[type_] for type_ in state.available}
+        """type: agents that may still be started"""
+
+    def _most(self, type_: str) -> int:
+        most = self._state.most[type_]
+        return self._state.parallel if most is None else most
+
+    def run(self) -> Iterator[Predicted]:
+        state = self._state
+        for ticket in state.live.values():
+            yield self._go_on(ticket)
+        for ticket in state.tickets.values():
+            if not ticket.missing and ticket.held is None:
+                if ticket.status is Status.waiting:
+                    self._queue(ticket, ticket.ready_at)
+                elif ticket.status is Status.backoff:
+                    self._later.append((max(self._now, ticket.retry_at or 0.0), ticket.id))
+        heapify(self._later)
+        at = self._now
+        while True:
+            yield from self._start(at)
+            upcoming = [heap[0][0] for heap in (self._running, self._later) if heap]
+            if not upcoming:
+                return
+            at = min(upcoming)
+            self._advance(at)
+
+    def _go_on(self, ticket: TicketState) -> Predicted:
+        """A ticket that runs now, until its end."""
+        assert ticket.agent is not None
+        end = self._now + max(0.0, self._duration(ticket) - ticket.worked(self._now))
+        agent = self._state.agents[ticket.agent]
+        heappush(self._running, (end, ticket.id, agent.type, agent.id))
+        return Predicted(ticket.id, agent.id, self._now, end)
+
+    def _duration(self, ticket: TicketState) -> float:
+        if ticket.spec.estimate is not None:
+            return ticket.spec.estimate
+        return self._history.get(ticket.id, self._usual)
+
+    def _queue(self, ticket: TicketState, ready_at: float) -> None:
+        rank, order = self._state.rank(ticket)
+        heappush(self._ready[ticket.types], (rank + (ready_at - ticket.ready_at) * AGEING, order, ticket.id))
+
+    def _start(self, at: float) -> Iterator[Predicted]:
+        """Start what can start at this moment."""
+        while len(self._running) < self._state.parallel:
+            able = [(heap[0], types) for types, heap in self._ready.items() if heap and self._type(types) is not None]
+            if not able:
+                return
+            _, types = min(able)
+            type_ = self._type(types)
+            assert type_ is not None
+            ticket = self._state.tickets[heappop(self._ready[types])[2]]
+            end = at + self._duration(ticket)
+            agent = self._take_agent(type_)
+            heappush(self._running, (end, ticket.id, type_, agent))
+            yield Predicted(ticket.id, agent, at, end)
+
+    def _type(self, types: tuple[str, ...]) -> str | None:
+        """A type of these that has an idle agent, or may have one more."""
+        usable = [type_ for type_ in types if type_ not in self._state.held_types]
+        return next((t for t in usable if self._idle[t]), None) or next(
+            (t for t in usable if self._room[t] > 0), None
+        )
+
+    def _take_agent(self, type_: str) -> str | None:
+        if self._idle[type_]:
+            return self._idle[type_].pop()
+        self._room[type_] -= 1
+        return None
+
+    def _advance(self, at: float) -> None:
+        """Let what ends at this moment end, and make ready what waited for it."""
+        while self._later and self._later[0][0] <= at:
+            self._queue(self._state.tickets[heappop(self._later)[1]], at)
+        while self._running and self._running[0][0] <= at:
+            _, id_, type_, agent = heappop(self._running)
+            self._give_back(type_, agent)
+            for dependent in self._state.dependents(id_):
+                missing = self._missing.get(dependent.id, dependent.missing) - 1
+                self._missing[dependent.id] = missing
+                if not missing and dependent.held is None and dependent.status not in OVER:
+                    self._queue(dependent, at)
+
+    def _give_back(self, type_: str, agent: str | None) -> None:
+        """The agent is idle again, unless it shall run no more."""
+        if agent is None:
+            self._room[type_] += 1
+        elif not (known := self._state.agents[agent]).draining and known.held is None and not known.quarantined:
+            self._idle[type_].append(agent)
