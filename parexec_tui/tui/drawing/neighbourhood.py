@@ -1,0 +1,330 @@
+"""The tickets around one, as boxes and edges: two levels of needs at its left, two of dependents at its right.
+
+    fetch ─────╮           ╭─ unit ────╮
+    configure ─┼─ [build] ─┼─ browser ─┴─ release
+    +12 more ──╯           ╰─ lint
+
+What does not fit is counted where it would stand. Each ticket is drawn once, whatever needs it; an edge to a ticket
+further on runs past the layers between. From `BOXED` columns on, tickets have boxes. The work follows what is shown:
+a ticket with 10,000 dependents costs no more than one with twenty.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Final, Literal, NamedTuple
+
+from rich.cells import cell_len, set_cell_size
+
+from parexec_tui.tui.drawing.canvas import BLANK, Canvas, Cell
+from parexec_tui.tui.drawing.layered import Layered, arrange, carried, carrier, fits
+from parexec_tui.tui.drawing.routing import Channel, route
+from parexec_tui.tui.drawing.selection import Count, Selection, Surroundings
+
+Direction = Literal["left", "right", "up", "down"]
+
+Label = Callable[[str], Sequence[str]]
+"""The text of a ticket in one or two lines: its id, and what can be cut where there is no room. Printable."""
+
+BOXED: Final = 100
+"""From this width on, a ticket has a box; below, its text alone."""
+
+_BOXED_HEIGHT: Final = 12
+_LEAST: Final = 8
+"""Columns of a layer that may not be had for anything else."""
+_MOST: Final = 30
+"""Columns of a layer, at most."""
+_MOST_GAP: Final = 9
+
+
+class Neighbourhood:
+    """A drawing, and where the keys lead in it. Made by `neighbourhood`."""
+
+    def __init__(self, cells: list[list[Cell]], layers: list[dict[str, int]], selection: Selection) -> None:
+        self.cells = cells
+        """Row by row, all equally wide."""
+        self.layers = layers
+        """The layers from the left: ticket and the row at which its edges meet it, from the top."""
+        self._selection = selection
+
+    @property
+    def edges(self) -> dict[str, list[str]]:
+        """ticket: those that need it, among what is shown"""
+        return self._selection.targets
+
+    @property
+    def counts(self) -> list[Count]:
+        """How many needs and dependents are not shown, and whose they are."""
+        return self._selection.counts()
+
+    def move(self, from_id: str, direction: Direction) -> str | None:
+        """Where a step leads: left to a need, right to a dependent, up and down within the layer; the nearest.
+
+        None if nothing is shown there, or if `from_id` is not.
+        """
+        layer = next((layer for layer in self.layers if from_id in layer), None)
+        if layer is None:
+            return None
+        if direction in ("up", "down"):
+            order = list(layer)
+            at = order.index(from_id) + (1 if direction == "down" else -1)
+            return order[at] if 0 <= at < len(order) else None
+        links = self._selection.sources if direction == "left" else self._selection.targets
+        rows = {id_: row for layer in self.layers for id_, row in layer.items()}
+        return min(links[from_id], key=lambda id_: abs(rows[id_] - rows[from_id]), default=None)
+
+
+def neighbourhood(
+    centre: str,
+    graph: Surroundings,
+    label: Label,
+    *,
+    width: int,
+    height: int,
+    keep: Sequence[str] = (),
+    critical: Sequence[str] = (),
+    ascii_only: bool = False,
+) -> Neighbourhood:
+    """Draw what is around a ticket in so many cells.
+
+    `keep`: neighbours that are shown before others, as the one that a person came from. `critical`: tickets of a
+    path, needs first; what is shown of it is heavy.
+    """
+    lines = min(2, len(label(centre)))
+    styles = [_Style(2 + lines, 1)] if width >= BOXED and height >= _BOXED_HEIGHT else []
+    best: tuple[Selection, _Plan] | None = None
+    for style in (*styles, _Style(1, 1), _Style(1, 2)):
+        selection = Selection(centre, graph, style.rows, height // style.grid)
+        selection.fill(keep)
+        chosen = len(selection.side)
+        while (plan := _plan(selection, label, width, style)) is None and len(selection.side) > 1:
+            selection.drop_last()
+        if plan is not None and (best is None or len(selection.side) > len(best[0].side)):
+            best = selection, plan
+        if plan is not None and len(selection.side) == chosen:
+            break
+    if best is None:
+        return Neighbourhood([[BLANK] * width for _ in range(height)], [], selection)
+    return _Drawing(*best, Canvas(width, height), critical, ascii_only=ascii_only).draw(label)
+
+
+class _Style(NamedTuple):
+    """How dense a drawing is."""
+
+    rows: int
+    """Of a ticket: 1 for its text alone, else a box."""
+    grid: int
+    """1; or 2: layers may be a row apart, so that their edges do not run over each other."""
+
+
+class _Plan(NamedTuple):
+    """Where everything is."""
+
+    layered: Layered
+    style: _Style
+    port: dict[str, int]
+    """node: the row at which edges meet it"""
+    channels: list[Channel]
+    """After each layer but the last."""
+    columns: list[tuple[int, int]]
+    """Of each layer: the first, and the one after the last."""
+
+
+def _plan(selection: Selection, label: Label, width: int, style: _Style) -> _Plan | None:
+    """None if there is no room."""
+    edges, heights = selection.edges(), selection.heights()
+    if not fits(selection.layers(), edges, heights, selection.height):
+        return None
+    layered = arrange(selection.layers(), edges, heights, selection.height)
+    port: dict[str, int] = {}
+    channels = _channels(layered, style.grid, port)
+    if channels is None:
+        return None
+    counts = {count.name: count.text for count in selection.counts()}
+    wanted = [_wanted(layer, counts, label, boxed=style.rows > 1) for layer in layered.layers]
+    gaps = [max(3, 1 + 2 * channel.width) for channel in channels]
+    widths = _shares(wanted, width - sum(gaps))
+    return None if widths is None else _Plan(layered, style, port, channels, _columns(widths, gaps, width))
+
+
+def _channels(layered: Layered, grid: int, port: dict[str, int]) -> list[Channel] | None:
+    """Route all edges, and set the rows of the ports for it; None if there is no way."""
+    shift, found = 0, list[Channel]()
+    for number, layer in enumerate(layered.layers):
+        channel: Channel | None = None
+        for tried in (shift, 1 - shift)[:grid]:
+            port.update((node, grid * layered.port(node) + tried) for node in layer)
+            if not number or (channel := route(layered.layers[number - 1], layered.edges, port)) is not None:
+                shift = tried
+                break
+        if channel is not None:
+            found.append(channel)
+        elif number:
+            return None
+    return found
+
+
+def _wanted(layer: list[str], counts: Mapping[str, str], label: Label, *, boxed: bool) -> int:
+    """Columns that the texts of a layer would fill, with a margin at both sides."""
+    widest = 1
+    for node in layer:
+        if node in counts:
+            widest = max(widest, len(counts[node]) + 2)
+        elif carried(node) is None:
+            lines = label(node)
+            widest = max(widest, max(map(cell_len, lines)) + 4 if boxed else cell_len(" ".join(lines)) + 2)
+    return min(widest, _MOST)
+
+
+def _shares(wanted: list[int], room: int) -> list[int] | None:
+    """What each layer gets: what it wants, or as much as the others that want too much. None: too little."""
+    most = max(wanted)
+    while sum(min(each, most) for each in wanted) > room:
+        most -= 1
+        if most < _LEAST:
+            return None
+    return [min(each, most) for each in wanted]
+
+
+def _columns(widths: list[int], gaps: list[int], width: int) -> list[tuple[int, int]]:
+    """Where the layers are: wider gaps if there is room, all in the middle."""
+    while gaps and sum(widths) + sum(gaps) + len(gaps) <= width and max(gaps) < _MOST_GAP:
+        gaps = [gap + 1 for gap in gaps]
+    at = (width - sum(widths) - sum(gaps)) // 2
+    found = []
+    for own, gap in zip(widths, [*gaps, 0], strict=True):
+        found.append((at, at + own))
+        at += own + gap
+    return found
+
+
+class _Drawing:
+    def __init__(
+        self, selection: Selection, plan: _Plan, canvas: Canvas, critical: Sequence[str], *, ascii_only: bool
+    ) -> None:
+        self._plan = plan
+        self._selection = selection
+        self._canvas = canvas
+        self._ascii_only = ascii_only
+        self._heavy = {*critical} & selection.side.keys()
+        self._heavy_edges = self._path(critical)
+        self._spans: dict[str, tuple[int, int]] = {}
+        """node: the columns it covers, where edges end"""
+
+    def _path(self, critical: Sequence[str]) -> set[tuple[str, str]]:
+        """The pieces of edges that are on the critical path."""
+        layer_of = {node: n for n, layer in enumerate(self._plan.layered.layers) for node in layer}
+        first = min(self._selection.layers().values())
+        pieces: set[tuple[str, str]] = set()
+        for source, target in pairwise(critical):
+            if source in self._selection.side and target in self._selection.targets.get(source, ()):
+                between = range(layer_of[source] + 1, layer_of[target])
+                pieces.update(pairwise([source, *(carrier(source, first + n) for n in between), target]))
+        return pieces
+
+    def draw(self, label: Label) -> Neighbourhood:
+        counts = {count.name: count for count in self._selection.counts()}
+        for layer, (start, stop) in zip(self._plan.layered.layers, self._plan.columns, strict=True):
+            for node in layer:
+                if node in counts:
+                    self._count(counts[node], start, stop)
+                elif (source := carried(node)) is not None:
+                    self._carry(node, source, start, stop)
+                elif self._plan.style.rows > 1:
+                    self._box(node, label(node), start, stop)
+                else:
+                    self._plain(node, " ".join(label(node)), start, stop)
+        for is_heavy in (False, True):
+            for number, channel in enumerate(self._plan.channels):
+                self._edges(number, channel, heavy=is_heavy)
+        layers = [
+            {node: self._port(node) for node in layer if node in self._selection.side}
+            for layer in self._plan.layered.layers
+        ]
+        cells = self._canvas.cells(ascii_only=self._ascii_only)
+        return Neighbourhood(cells, [layer for layer in layers if layer], self._selection)
+
+    def _port(self, node: str) -> int:
+        return self._plan.port[node]
+
+    def _count(self, count: Count, start: int, stop: int) -> None:
+        text = f" {count.text} "
+        if len(text) > stop - start:
+            text = f" {count.short_text} "
+        self._canvas.text(start, self._port(count.name), text, "more", count.ticket)
+        self._spans[count.name] = start, start + len(text)
+
+    def _carry(self, node: str, source: str, start: int, stop: int) -> None:
+        is_heavy = any(piece[0] == node for piece in self._heavy_edges)
+        self._canvas.level(self._port(node), start, stop, node, source, heavy=is_heavy)
+        self._spans[node] = start, stop
+
+    def _plain(self, node: str, text: str, start: int, stop: int) -> None:
+        text = _cut(text, stop - start - 2, ascii_only=self._ascii_only)
+        text = f"[{text}]" if node == self._selection.centre else f" {text} "
+        self._canvas.text(start, self._port(node), text, "text", node, heavy=node in self._heavy)
+        self._spans[node] = start, start + cell_len(text)
+
+    def _box(self, node: str, lines: Sequence[str], start: int, stop: int) -> None:
+        signs = _BOX_SIGNS[(node == self._selection.centre) + 2 * self._ascii_only]
+        port, height, width = self._port(node), self._plan.style.rows, stop - start
+        top, is_heavy = self._plan.layered.top[node], node in self._heavy
+        for row in range(height):
+            left, fill, right = signs[0 if row == 0 else 2 if row == height - 1 else 1]
+            if row == port - top:
+                left, right = self._ports(node, left, right, signs[3])
+            self._canvas.text(start, top + row, left + fill * (width - 2) + right, "border", node, heavy=is_heavy)
+        for row, text in enumerate(lines[: height - 2], top + 1):
+            text = _cut(text, width - 4, ascii_only=self._ascii_only)
+            self._canvas.text(start + 2, row, text, "text", node, heavy=is_heavy)
+        self._spans[node] = start, stop
+
+    def _ports(self, node: str, left: str, right: str, signs: tuple[str, ...]) -> tuple[str, str]:
+        """The sides of a box where edges meet it, if there are any."""
+        edges = self._plan.layered.edges
+        has_needs = any(node in targets for targets in edges.values())
+        return signs[0] if has_needs else left, signs[2] if edges.get(node) else right
+
+    def _edges(self, number: int, channel: Channel, *, heavy: bool) -> None:
+        for net, track in zip(channel.nets, channel.tracks, strict=True):
+            for source in net.sources:
+                for target in net.targets:
+                    if ((source, target) in self._heavy_edges) == heavy:
+                        self._edge(number, source, target, track, net, heavy=heavy)
+
+    def _edge(self, number: int, source: str, target: str, track: int | None, net: object, *, heavy: bool) -> None:
+        rows = self._port(source), self._port(target)
+        owner = carried(source) or source
+        start, stop = self._spans[source][1], self._spans[target][0]
+        if track is None:
+            self._canvas.level(rows[0], start, stop, net, owner, heavy=heavy)
+            return
+        at = self._track_column(number, track)
+        self._canvas.level(rows[0], start, at, net, owner, heavy=heavy)
+        self._canvas.turn(at, rows, net, owner, heavy=heavy)
+        self._canvas.level(rows[1], at + 1, stop, net, owner, heavy=heavy)
+
+    def _track_column(self, number: int, track: int) -> int:
+        """The tracks stand in the middle of their gap, every other column."""
+        start, stop = self._plan.columns[number][1], self._plan.columns[number + 1][0]
+        used = 2 * self._plan.channels[number].width - 1
+        return start + (stop - start - used) // 2 + 2 * track
+
+
+_BOX_SIGNS: Final = tuple(
+    tuple(map(tuple, signs))
+    for signs in (
+        ("╭─╮", "│ │", "╰─╯", "┤ ├"),
+        ("╔═╗", "║ ║", "╚═╝", "╢ ╟"),
+        ("+-+", "| |", "+-+", "| |"),
+        ("###", "# #", "###", "# #"),
+    )
+)
+"""Of a box and of that in the centre, then in ASCII: top, sides, bottom, and the sides where edges meet them."""
+
+
+def _cut(text: str, width: int, *, ascii_only: bool) -> str:
+    """As much of the text as fits in so many columns."""
+    if cell_len(text) <= width:
+        return text
+    dots = ".." if ascii_only else "…"
+    return f"{set_cell_size(text, max(0, width - len(dots)))}{dots}"[: max(0, width)]
