@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-from parexec_tui.tui.drawing.canvas import BLANK, Canvas, Cell
+from parexec_tui.tui.drawing.canvas import Canvas, Cell
 from parexec_tui.tui.drawing.layered import Layered, arrange, carried, carrier, fits
 from parexec_tui.tui.drawing.routing import Channel, route
 from parexec_tui.tui.drawing.selection import Count, Selection, Surroundings
@@ -89,11 +89,10 @@ def neighbourhood(
     `keep`: neighbours that are shown before others, as the one that a person came from. `critical`: tickets of a
     path, needs first; what is shown of it is heavy.
     """
-    lines = min(2, len(label(centre)))
-    styles = [_Style(2 + lines, 1)] if width >= BOXED and height >= _BOXED_HEIGHT else []
+    boxes = [_Style(2 + min(2, len(label(centre))), 1), _Style(4, 4)]
     best: tuple[Selection, _Plan] | None = None
-    for style in (*styles, _Style(1, 1), _Style(1, 2)):
-        selection = Selection(centre, graph, style.rows, height // style.grid)
+    for style in (*(boxes if width >= BOXED and height >= _BOXED_HEIGHT else ()), _Style(1, 1), _Style(1, 2)):
+        selection = Selection(centre, graph, style.rows if style.grid == 1 else 1, height // style.grid)
         selection.fill(keep)
         chosen = len(selection.side)
         while (plan := _plan(selection, label, width, style)) is None and len(selection.side) > 1:
@@ -103,8 +102,17 @@ def neighbourhood(
         if plan is not None and len(selection.side) == chosen:
             break
     if best is None:
-        return Neighbourhood([[BLANK] * width for _ in range(height)], [], selection)
+        return _alone(selection, width, height, ascii_only=ascii_only)
     return _Drawing(*best, Canvas(width, height), critical, ascii_only=ascii_only).draw(label)
+
+
+def _alone(selection: Selection, width: int, height: int, *, ascii_only: bool) -> Neighbourhood:
+    """The centre without anything around it: there is no room for more, perhaps not even for that."""
+    canvas, row = Canvas(width, height), height // 2
+    if height and width:
+        text = _cut(f"[{selection.centre}]", width, ascii_only=ascii_only)
+        canvas.text((width - len(text)) // 2, row, text, "text", selection.centre)
+    return Neighbourhood(canvas.cells(ascii_only=ascii_only), [{selection.centre: row}], selection)
 
 
 class _Style(NamedTuple):
@@ -113,7 +121,12 @@ class _Style(NamedTuple):
     rows: int
     """Of a ticket: 1 for its text alone, else a box."""
     grid: int
-    """1; or 2: layers may be a row apart, so that their edges do not run over each other."""
+    """1: everything is at the row that suits it best. Else all stands in slots of so many rows, and layers may be a
+    row apart, so that their edges do not run over each other."""
+
+    def port(self, slot: int, shift: int) -> int:
+        """The row at which edges meet what is in a slot."""
+        return self.grid * slot + shift + (self.grid > 1 and self.rows > 1)
 
 
 class _Plan(NamedTuple):
@@ -136,7 +149,7 @@ def _plan(selection: Selection, label: Label, width: int, style: _Style) -> _Pla
         return None
     layered = arrange(selection.layers(), edges, heights, selection.height)
     port: dict[str, int] = {}
-    channels = _channels(layered, style.grid, port)
+    channels = _channels(layered, style, port)
     if channels is None:
         return None
     counts = {count.name: count.text for count in selection.counts()}
@@ -146,13 +159,13 @@ def _plan(selection: Selection, label: Label, width: int, style: _Style) -> _Pla
     return None if widths is None else _Plan(layered, style, port, channels, _columns(widths, gaps, width))
 
 
-def _channels(layered: Layered, grid: int, port: dict[str, int]) -> list[Channel] | None:
+def _channels(layered: Layered, style: _Style, port: dict[str, int]) -> list[Channel] | None:
     """Route all edges, and set the rows of the ports for it; None if there is no way."""
     shift, found = 0, list[Channel]()
     for number, layer in enumerate(layered.layers):
         channel: Channel | None = None
-        for tried in (shift, 1 - shift)[:grid]:
-            port.update((node, grid * layered.port(node) + tried) for node in layer)
+        for tried in (shift, 1 - shift)[: style.grid]:
+            port.update((node, style.port(layered.port(node), tried)) for node in layer)
             if not number or (channel := route(layered.layers[number - 1], layered.edges, port)) is not None:
                 shift = tried
                 break
@@ -267,7 +280,7 @@ class _Drawing:
     def _box(self, node: str, lines: Sequence[str], start: int, stop: int) -> None:
         signs = _BOX_SIGNS[(node == self._selection.centre) + 2 * self._ascii_only]
         port, height, width = self._port(node), self._plan.style.rows, stop - start
-        top, is_heavy = self._plan.layered.top[node], node in self._heavy
+        top, is_heavy = self._plan.style.grid * self._plan.layered.top[node], node in self._heavy
         for row in range(height):
             left, fill, right = signs[0 if row == 0 else 2 if row == height - 1 else 1]
             if row == port - top:

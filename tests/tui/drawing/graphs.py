@@ -34,7 +34,7 @@ def fan(count: int) -> Graph:
 
 @st.composite
 def graphs(draw: st.DrawFn, most: int = 25) -> Graph:
-    """Acyclic graphs, planned in the order of their ids or backwards (T10 is before T2); more needs are near than far."""
+    """Acyclic graphs, planned by their ids or backwards (T10 is before T2); more needs are near than far."""
     size = draw(st.integers(1, most))
     needs: dict[str, list[str]] = {f"T{number}": [] for number in range(size)}
     for number, back in draw(
