@@ -2,12 +2,17 @@
 
 from parexec_tui.tui.arrangement import PANELS
 from parexec_tui.tui.panels.events import EventsPanel
+from parexec_tui.tui.panels.graph import GraphPanel
+from parexec_tui.tui.panels.output import OutputPanel
 from parexec_tui.tui.panels.panel import Panel
 from parexec_tui.tui.panels.ticket import TicketPanel
 from parexec_tui.tui.panels.tickets import TicketsPanel
+from parexec_tui.tui.panels.timeline import TimelinePanel
 from parexec_tui.tui.scene import Scene
 
-_MADE: dict[str, type[Panel]] = {panel.name_: panel for panel in (TicketsPanel, TicketPanel, EventsPanel)}
+_MADE: dict[str, type[Panel]] = {
+    panel.name_: panel for panel in (TicketsPanel, GraphPanel, OutputPanel, TicketPanel, TimelinePanel, EventsPanel)
+}
 
 
 def make_panels(scene: Scene) -> list[Panel]:

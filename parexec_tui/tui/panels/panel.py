@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.style import Style
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -101,6 +101,11 @@ class Panel(Widget):
 
     def line(self, base: Style | None = None) -> Line:
         return Line(self.base if base is None else base, ascii_only=self.scene.ascii_only)
+
+    @property
+    def title_region(self) -> Region:
+        """The first line, for one who has nothing else to draw again."""
+        return Region(0, 0, self.size.width, 1)
 
     @property
     def body_height(self) -> int:

@@ -1,0 +1,224 @@
+"""The dependency graph: every ticket in lanes, or what is around the selected one."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
+
+from rich.style import Style
+from textual.strip import Strip
+
+from parexec_tui.core.state import TicketState
+from parexec_tui.tui.drawing.canvas import Cell as Sheet
+from parexec_tui.tui.drawing.lanes import Lanes, critical_path
+from parexec_tui.tui.drawing.neighbourhood import Neighbourhood, neighbourhood
+from parexec_tui.tui.drawing.selection import Surroundings
+from parexec_tui.tui.facts import reason_of, short_duration, word_of
+from parexec_tui.tui.line import Line
+from parexec_tui.tui.palette import LANES
+from parexec_tui.tui.panels.rows import RowsPanel
+from parexec_tui.tui.scene import Change, Scene
+from parexec_tui.words import printable
+
+View = Literal["lanes", "neighbourhood"]
+
+_PATH_EVERY = 1.0
+"""Seconds for which the critical path holds: to find it costs O(plan)."""
+
+
+class GraphPanel(RowsPanel):
+    """Two views of one graph. In lanes, up and down go along the rows; around a ticket, the keys follow edges."""
+
+    title = "Graph"
+    name_ = "graph"
+    watches = Change.state | Change.selection | Change.clock | Change.look
+    has_heading = False
+
+    def __init__(self, scene: Scene, number: int) -> None:
+        super().__init__(scene, number)
+        self.view: View = "lanes"
+        self._lanes: Lanes | None = None
+        self._graph: object = None
+        """What the lanes are of: another one, once the plan was amended."""
+        self._most = 0
+        self._path: list[str] = []
+        self._path_at = 0.0
+        self._on_path: frozenset[str] = frozenset()
+        self._around: Neighbourhood | None = None
+        self._came_from = ""
+
+    # -- what is drawn ---------------------------------------------------------------------------------------
+
+    @property
+    def count(self) -> int:
+        return len(self._lanes.order) if self._lanes is not None else 0
+
+    def subtitle(self) -> str:
+        state = self.scene.state
+        if state is None:
+            return ""
+        path = f"critical path {len(self._path)}, " if self._path else ""
+        return f"{path}{self.view}"
+
+    def changed(self, change: Change) -> None:
+        if not change & self.watches or self.scene.state is None:
+            return
+        self._remake()
+        if self.view == "neighbourhood" and change & ~Change.clock:
+            self._around = None
+        if change & Change.selection:
+            self._find_selected()
+        self.refresh()
+
+    def note_size(self, width: int, height: int) -> None:
+        self._around = None
+        if self.scene.state is not None:
+            self._remake()
+        super().note_size(width, height)
+
+    def _remake(self) -> None:
+        """Lay out anew what has another shape, and find the critical path of what is left."""
+        state = self.state
+        most = max(2, min(12, self.body_width // 5))
+        if state.graph is not self._graph or most != self._most:
+            self._graph, self._most = state.graph, most
+            self._lanes = Lanes(state.graph, state.groups, most=most, colours=LANES)
+            self._find_selected()
+        elif time.monotonic() - self._path_at < _PATH_EVERY and all(id_ in state.tickets for id_ in self._path):
+            return
+        assert self._lanes is not None
+        self._path, self._path_at = critical_path(state), time.monotonic()
+        self._on_path = frozenset(self._path)
+        self._lanes.mark(self._path)
+
+    def _find_selected(self) -> None:
+        if self._lanes is not None and self.scene.selected in self.state.tickets:
+            self.put_cursor(self._lanes.row(self.scene.selected))
+
+    # -- moving ----------------------------------------------------------------------------------------------
+
+    def toggle_view(self) -> None:
+        self.view = "neighbourhood" if self.view == "lanes" else "lanes"
+        self._around = None
+        self.refresh()
+
+    def cursor_moved(self) -> None:
+        assert self._lanes is not None
+        self.scene.selected = self._lanes.order[self.cursor]
+
+    def move(self, rows: int) -> None:
+        if self.view == "lanes":
+            super().move(rows)
+        else:
+            self._step("up" if rows < 0 else "down")
+
+    def move_across(self, steps: int) -> None:
+        """To a need or a dependent: of the drawn ones the nearest, in lanes the first that is not over."""
+        if self.view == "neighbourhood":
+            self._step("left" if steps < 0 else "right")
+            return
+        ticket = self.scene.ticket
+        if ticket is not None:
+            near = ticket.spec.needs if steps < 0 else tuple(self.state.graph.successors(ticket.id))
+            if near:
+                self._go(next((id_ for id_ in near if self.state.tickets[id_].ended is None), near[0]))
+
+    def _step(self, direction: Literal["left", "right", "up", "down"]) -> None:
+        around = self._drawn(self.body_width, self.body_height)
+        if around is not None and (there := around.move(self.scene.selected, direction)) is not None:
+            self._go(there)
+
+    def _go(self, id_: str) -> None:
+        self._came_from = self.scene.selected
+        self.scene.selected = id_
+        self._around = None
+        self._find_selected()
+        self.refresh()
+
+    # -- drawing ---------------------------------------------------------------------------------------------
+
+    def body_line(self, y: int, width: int) -> Strip:
+        if self.view == "lanes":
+            return super().body_line(y, width)
+        around = self._drawn(width, self.body_height)
+        line = self.line()
+        if around is None or y >= len(around.cells):
+            return line.strip(width)
+        for text, style in self._runs(around.cells[y]):
+            line.add(text, style)
+        return line.strip(width)
+
+    def _drawn(self, width: int, height: int) -> Neighbourhood | None:
+        ticket = self.scene.ticket
+        if ticket is None or width < 1 or height < 1:
+            return None
+        if self._around is None:
+            self._around = neighbourhood(
+                ticket.id,
+                Surroundings(self.state.graph.pred.__getitem__, self.state.graph.succ.__getitem__),
+                self._label,
+                width=width,
+                height=height,
+                keep=[self._came_from] if self._came_from else [],
+                critical=self._path,
+                ascii_only=self.scene.ascii_only,
+            )
+        return self._around
+
+    def _label(self, id_: str) -> Sequence[str]:
+        ticket = self.state.tickets[id_]
+        word = word_of(self.state, ticket)
+        title = printable(ticket.spec.title)
+        first = f"{self.glyph(word)} {id_}"
+        return (first, title) if title else (first,)
+
+    def _runs(self, cells: Iterable[Sheet]) -> Iterator[tuple[str, Style]]:
+        """The cells of a line, those of one style together."""
+        text, style = "", self.base
+        for cell in cells:
+            own = self._style_of(cell)
+            if own is not style and text:
+                yield text, style
+                text = ""
+            text, style = text + cell.char, own
+        yield text, style
+
+    def _style_of(self, cell: Sheet) -> Style:
+        palette = self.scene.palette
+        if cell.kind == "edge" or cell.ticket is None:
+            return palette["lane-critical"] if cell.heavy else palette["border"]
+        if cell.kind == "more":
+            return palette["dim"]
+        look = palette.status(word_of(self.state, self.state.tickets[cell.ticket]))
+        if cell.ticket == self.scene.selected:
+            return look + palette["selection"] if cell.kind == "text" else palette["border-focus"]
+        return look if cell.kind == "text" else palette["border"]
+
+    def draw_row(self, line: Line, index: int, width: int) -> None:
+        assert self._lanes is not None
+        (row,) = self._lanes.rows(index, index + 1, ascii_only=self.scene.ascii_only)
+        ticket = self.state.tickets.get(row.id)
+        if ticket is None:
+            return
+        word = word_of(self.state, ticket)
+        look = self.scene.palette.status(word)
+        for place, cell in enumerate(row.cells):
+            if place == row.node:
+                line.add(self.glyph(word), look)
+            elif cell.heavy:
+                line.add(cell.char, self.style("lane-critical"))
+            elif cell.colour < 0:
+                line.add(cell.char, self.style("dim"))
+            else:
+                line.add(cell.char, self.style(f"lane-{cell.colour % LANES + 1}"))
+        self._draw_ticket(line, ticket, word, width)
+
+    def _draw_ticket(self, line: Line, ticket: TicketState, word: str, width: int) -> None:
+        is_critical = ticket.id in self._on_path
+        line.add("  ").add(f"{ticket.id}  ", self.style("lane-critical" if is_critical else "text"))
+        line.add(word, self.scene.palette.status(word))
+        if ticket.is_live:
+            line.add(f" {short_duration(ticket.worked(self.scene.now))} on {ticket.agent}", self.style("dim"))
+        left = width + 1 - line.width
+        if left > 8:
+            reason = "" if ticket.is_live else reason_of(self.state, ticket, self.scene.now)
+            line.add("  ").column(reason or printable(ticket.spec.title), left - 2, self.style("dim"), gap=0)

@@ -1,0 +1,141 @@
+"""The output of the selected ticket: its latest attempt, or an earlier one."""
+
+import time
+
+from textual.app import ComposeResult
+from textual.geometry import Spacing
+from textual.strip import Strip
+
+from parexec_tui.report import log_file
+from parexec_tui.tui.output.log_view import LogView
+from parexec_tui.tui.panels.panel import Panel
+from parexec_tui.tui.scene import Change, Scene
+
+POLL_EVERY = 0.1
+"""Seconds between two looks at the log while it is visible and its attempt runs."""
+
+POLL_IDLY_EVERY = 1.0
+"""The same for an attempt that is over: only what it left behind may still write."""
+
+
+class OutputPanel(Panel):
+    """A title, and below it the view of a log."""
+
+    title = "Output"
+    name_ = "output"
+    watches = Change.state | Change.selection | Change.look
+
+    DEFAULT_CSS = "OutputPanel { layout: vertical; } OutputPanel LogView { height: 1fr; width: 1fr; }"
+
+    def __init__(self, scene: Scene, number: int) -> None:
+        super().__init__(scene, number)
+        self.view = LogView(lambda meaning: scene.base + scene.palette[meaning])
+        self.view.can_focus = False
+        self.searched = ""
+        self._shown: tuple[str, int] = ("", 0)
+        """Ticket and attempt."""
+        self._chosen = 0
+        """The attempt that a person chose; 0: the latest."""
+        self._looked_at = 0.0
+
+    def compose(self) -> ComposeResult:
+        yield self.view
+
+    def on_mount(self) -> None:
+        self.set_interval(POLL_EVERY, self._poll)
+
+    def subtitle(self) -> str:
+        ticket, attempt = self._shown
+        if not ticket:
+            return ""
+        of = f" attempt {attempt}" if attempt > 1 or self._chosen else ""
+        status = self.view.status_text
+        if self.scene.ascii_only:
+            status = status.replace("·", "-")
+        return f"{ticket}{of}{'  ' if status else ''}{status}"
+
+    def changed(self, change: Change) -> None:
+        if not change & self.watches or self.scene.state is None:
+            return
+        margin = Spacing(1, 0, 0, int(self.has_rule))
+        if self.view.styles.margin != margin:
+            self.view.styles.margin = margin
+        self._choose_log()
+        if change & Change.look:
+            self.view.restyle()
+        self.refresh()
+
+    def _choose_log(self) -> None:
+        """Open the log that shall be shown, if another one is open."""
+        ticket = self.scene.ticket
+        id_ = ticket.id if ticket is not None else ""
+        if id_ != self._shown[0]:
+            self._chosen = 0
+        attempt = self._chosen or (ticket.attempt if ticket is not None else 0)
+        if (id_, attempt) == self._shown:
+            return
+        self._shown = id_, attempt
+        there = ticket is not None and attempt > 0
+        self.view.open(log_file(self.state, ticket, attempt) if ticket is not None and there else None)
+
+    def _poll(self) -> None:
+        if not self.display or self.screen is not self.app.screen:
+            return
+        ticket = self.scene.ticket
+        now = time.monotonic()
+        pause = POLL_EVERY if ticket is not None and ticket.is_live else POLL_IDLY_EVERY
+        if now - self._looked_at >= pause * 0.9:
+            self._looked_at = now
+            before = self.view.status_text
+            self.view.poll()
+            if self.view.status_text != before:
+                self.refresh(self.title_region)
+
+    def body_line(self, y: int, width: int) -> Strip:  # noqa: ARG002
+        return self.line().strip(width)
+
+    # -- what keys do ----------------------------------------------------------------------------------------
+
+    def move(self, rows: int) -> None:
+        self.view.scroll_lines(rows)
+
+    def move_page(self, pages: int) -> None:
+        self.view.scroll_pages(pages)
+
+    def move_across(self, steps: int) -> None:
+        self.view.scroll_columns(8 * steps)
+
+    def go_first(self) -> None:
+        self.view.scroll_home()
+
+    def go_last(self) -> None:
+        self.view.scroll_end()
+
+    def copied(self) -> str:
+        return self.view.visible_text()
+
+    def search(self, text: str) -> None:
+        """Go to the next line with this text; none takes the marks away."""
+        self.searched = text
+        self.view.search(text)
+
+    def next_match(self, *, backwards: bool) -> None:
+        self.view.search_next(backwards)
+
+    def next_error(self) -> None:
+        self.view.next_error(backwards=False)
+
+    def toggle_wrap(self) -> None:
+        self.view.toggle_wrap()
+
+    def toggle_times(self) -> None:
+        self.view.toggle_times()
+
+    def step_attempt(self, by: int) -> None:
+        """Show the output of an earlier or later attempt."""
+        ticket = self.scene.ticket
+        if ticket is not None and ticket.attempt:
+            wanted = max(1, min(ticket.attempt, self._shown[1] + by))
+            self._chosen = 0 if wanted == ticket.attempt else wanted
+            self._choose_log()
+            self.refresh()

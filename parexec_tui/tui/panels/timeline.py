@@ -1,0 +1,152 @@
+"""A Gantt of the session: what each agent ran, runs and will probably run, to the expected end."""
+
+import time
+from collections.abc import Iterator, Sequence
+
+from rich.style import Style
+
+from parexec_tui.core.units import format_duration
+from parexec_tui.tui.drawing.lanes import critical_path
+from parexec_tui.tui.drawing.predict import predict
+from parexec_tui.tui.drawing.timeline import PREDICTED, AgentRow, Attempt, Predicted, Window, axis, ticks, timeline
+from parexec_tui.tui.line import Line
+from parexec_tui.tui.panels.rows import RowsPanel
+from parexec_tui.tui.scene import Change, Scene
+
+_REMAKE_EVERY = 1.0
+"""Seconds between two drawings: they cost what there is to draw, and a cell is seldom less than a second."""
+
+_NAME = 14
+_ZOOMS = (1.0, 0.5, 0.2, 0.05, 0.01)
+"""Shares of the session that are shown; the keys for left and right choose one."""
+
+
+class TimelinePanel(RowsPanel):
+    """A row for each agent. The critical path is heavy, what is predicted is light, now is an upright line."""
+
+    title = "Timeline"
+    name_ = "timeline"
+    watches = Change.state | Change.selection | Change.clock | Change.look
+
+    def __init__(self, scene: Scene, number: int) -> None:
+        super().__init__(scene, number)
+        self._rows: Sequence[AgentRow] = ()
+        self._axis = ""
+        self._window: Window | None = None
+        self._made_at = 0.0
+        self._path: frozenset[str] = frozenset()
+        self._zoom = 0
+
+    @property
+    def count(self) -> int:
+        return len(self._rows)
+
+    def empty_text(self) -> str:
+        return "no agent has started yet"
+
+    def subtitle(self) -> str:
+        if self._window is None:
+            return ""
+        shown = format_duration(self._window.end - self._window.start)
+        return f"{shown} shown" if not self._zoom else f"the last {shown}, → shows more"
+
+    def changed(self, change: Change) -> None:
+        if self.scene.state is None or not change & self.watches:
+            return
+        if change & (Change.look | Change.selection) or time.monotonic() - self._made_at >= _REMAKE_EVERY:
+            self._remake()
+            self.refresh()
+
+    def note_size(self, width: int, height: int) -> None:
+        if self.scene.state is not None:
+            self._remake()
+        super().note_size(width, height)
+
+    def move_across(self, steps: int) -> None:
+        """Left looks closer, at the latest part; right at more."""
+        self._zoom = max(0, min(len(_ZOOMS) - 1, self._zoom - steps))
+        self._remake()
+        self.refresh()
+
+    def open(self) -> str:
+        """To the ticket that the agent ran last, or runs."""
+        row = self._rows[self.cursor] if self.count else None
+        ran = [attempt.ticket for attempt in self._attempts() if row is not None and attempt.agent == row.agent]
+        if ran:
+            self.scene.selected = ran[-1]
+        return "output" if ran else ""
+
+    # -- drawing ---------------------------------------------------------------------------------------------
+
+    def _remake(self) -> None:
+        self._made_at = time.monotonic()
+        state, scene = self.state, self.scene
+        cells = self.body_width - 2 - _NAME
+        if cells < 1 or not state.opened_at:
+            self._rows, self._window = (), None
+            return
+        going = state.finished_at is None and state.left is None
+        predicted = predict(state, scene.now, history=scene.history) if going else []
+        self._window = self._shown(predicted, cells)
+        first = self._window.start
+        attempts = [attempt for attempt in self._attempts() if attempt.end is None or attempt.end >= first]
+        agents = [agent.id for agent in state.agents.values()]
+        self._rows = timeline(
+            attempts, predicted, self._window, scene.now, agents=agents, ascii_only=scene.ascii_only
+        )
+        self._axis = axis(ticks(self._window, state.opened_at), cells)
+        self._path = frozenset(critical_path(state))
+        self.put_cursor(self.cursor)
+
+    def _shown(self, predicted: Sequence[Predicted], cells: int) -> Window:
+        state, now = self.state, self.scene.now
+        end = max([now, *(each.end for each in predicted)])
+        start = state.opened_at
+        if self._zoom:
+            span = (now - start) * _ZOOMS[self._zoom]
+            start, end = now - span, now + span / 4
+        return Window(start, max(end, start + 1.0), cells)
+
+    def _attempts(self) -> Iterator[Attempt]:
+        state, now = self.state, self.scene.now
+        for end in self.scene.story.ends:
+            if end.at > now:
+                break
+            yield Attempt(end.ticket, end.agent, end.started, end.at, str(end.end))
+        for ticket in state.live.values():
+            if ticket.agent is not None and ticket.started is not None:
+                yield Attempt(ticket.id, ticket.agent, ticket.started, None, str(ticket.status))
+
+    def draw_heading(self, line: Line, width: int) -> None:
+        line.column("AGENT", _NAME - 1, self.style("dim")).column(
+            self._axis, width + 1 - _NAME, self.style("dim"), gap=0
+        )
+
+    def draw_row(self, line: Line, index: int, width: int) -> None:  # noqa: ARG002
+        row = self._rows[index]
+        line.column(row.agent or "(to start)", _NAME - 1, None if row.agent else self.style("dim"))
+        text, style = "", self.base
+        for cell in row.cells:
+            own = self._style_of(cell.ticket, cell.status, reverse=cell.reverse)
+            if own is not style and text:
+                line.add(text, style)
+                text = ""
+            text, style = text + cell.char, own
+        line.add(text, style)
+
+    def _style_of(self, ticket: str | None, status: str, *, reverse: bool) -> Style:
+        palette = self.scene.palette
+        if status == "now":
+            return palette["alert"] if palette.is_ansi else palette["warn"]
+        if not status:
+            return self.base
+        if status == PREDICTED:
+            style = palette["lane-critical"] if ticket in self._path else palette["gauge-track"]
+        else:
+            style = palette["lane-critical"] if ticket in self._path else palette.status(status)
+        if ticket == self.scene.selected:
+            style = palette["border-focus"]
+        return style + _REVERSED if reverse else style
+
+
+_REVERSED = Style(reverse=True)
