@@ -257,9 +257,10 @@ class _Screen:
 
 def _show(session: str, wishes: dict[str, Any]) -> int:
     """Show a session until the person leaves, in a process that has nothing else to do; returns the exit code."""
+    from parexec_tui.engine.launch import take_over
     from parexec_tui.tui.show import Wishes, farewell, show
 
-    state, outcome = show(session, Wishes(**wishes))
+    state, outcome = show(session, Wishes(**wishes), take_over)
     if state is None:
         return SOME_DID_NOT
     farewell(state, outcome)

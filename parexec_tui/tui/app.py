@@ -4,7 +4,7 @@ import asyncio
 import signal
 import time
 import traceback
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, ClassVar
 
 from msgspec import Struct
@@ -20,7 +20,8 @@ from parexec_tui.paths import session_folder
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.tui.actions import Actions
 from parexec_tui.tui.arrangement import Arrangement
-from parexec_tui.tui.feed import Feed, Opened
+from parexec_tui.tui.dialogs.dialog import Confirm
+from parexec_tui.tui.feed import GONE, Feed, Opened
 from parexec_tui.tui.keymap import Keymap
 from parexec_tui.tui.main import MainScreen
 from parexec_tui.tui.painter import LATE, Painter, is_busy, pieces_of, synchronised
@@ -42,6 +43,8 @@ class Look(Struct, frozen=True, kw_only=True):
     bell: bool = True
     notify: bool = True
     """Tell the terminal by OSC 9 what needs a person."""
+    take_over: Callable[[str], None] = lambda _: None
+    """Gives a session whose engine is gone a new one, and returns once that is ready."""
     notes: tuple[str, ...] = ()
     """What went wrong before there was a screen to say it on."""
 
@@ -73,6 +76,7 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         )
         self._painter = Painter(self.console._color_system or ColorSystem.TRUECOLOR)
         self._late_frame: Timer | None = None
+        self._has_offered = False
         self._is_traveling = False
         self._jobs: set[asyncio.Future[Any]] = set()
         self.mistake = ""
@@ -148,6 +152,8 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         if (text, up) != (self.scene.contact, self.scene.connected):
             self.scene.contact, self.scene.connected = text, up
             self.main.note(Change.state)
+            if text == GONE and not (self._has_offered or self.look.read_only):
+                self._offer_to_take_over()
 
     def _notice(self, text: str) -> None:
         self.main.say(text, "warn")
@@ -179,6 +185,30 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
             self.main.say(str(error), "bad")
         finally:
             self._is_traveling = False
+
+    def take_over(self) -> None:
+        """Start a new engine for the session, whose engine is gone."""
+        self.main.say("starting an engine…")
+        self.in_background(self._take_over())
+
+    async def _take_over(self) -> None:
+        try:
+            await asyncio.to_thread(self.look.take_over, self.session)
+        except Exception as error:  # it has many ways to fail, each with words for a person
+            self.main.say(f"no engine could be started: {error}", "bad")
+        else:
+            self.main.say("an engine runs the session again", "good")
+
+    def _offer_to_take_over(self) -> None:
+        """Once, when the engine of a session that is not over turns out to be gone."""
+        self._has_offered = True
+        state = self.scene.live
+        why = f": {state.interrupted.reason}" if state is not None and state.interrupted is not None else ""
+        text = f"no engine runs {self.session} any more{why}; what runs goes on and is taken over"
+        self.push_screen(
+            Confirm("The engine is gone", [text], yes="start a new engine"),
+            lambda yes: self.take_over() if yes else None,
+        )
 
     def leave(self) -> None:
         self.exit("left")

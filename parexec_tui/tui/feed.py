@@ -25,6 +25,9 @@ from parexec_tui.tui.story import Story
 _LOOK_EVERY = 1.0
 """Seconds between two looks into the registry while there is no engine."""
 
+GONE = "no engine: ctrl+r takes over"
+"""The contact while nobody runs a session that is not over."""
+
 _PIECE = 2000
 """Events that are folded before the loop may see to keys again."""
 
@@ -157,7 +160,7 @@ class Feed:
         if mirror.outcome:
             self._contact(mirror.outcome if mirror.outcome == "finished" else f"engine left: {mirror.outcome}", False)
         else:
-            self._contact("no engine: parexec resume", False)
+            self._contact(GONE, False)
 
 
 def _read(session: str) -> Opened:

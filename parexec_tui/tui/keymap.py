@@ -91,6 +91,7 @@ KEYS: tuple[Key, ...] = (
     Key("freeze-all", ("F",), "freeze all", "freeze all that runs, or thaw it", STEERING, steers=True),
     Key("undo", ("u",), "undo", "take back the last thing that a person did", STEERING, footer=28, steers=True),
     Key("stop-session", ("Q",), "stop all", "stop the session; it can be resumed", SESSION, steers=True),
+    Key("take-over", ("ctrl+r",), "take over", "start a new engine for a session whose engine is gone", SESSION),
     Key("palette", (":", "ctrl+p"), "commands", "every command by name", SESSION, footer=45),
     Key("help", ("?",), "help", "all keys", SESSION, footer=95),
     Key("mouse", ("M",), "mouse", "use the mouse here, or leave it to the terminal", SESSION),

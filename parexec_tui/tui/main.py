@@ -4,7 +4,7 @@ What keys do is in `actions`; this is what they act on.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
@@ -191,6 +191,39 @@ class MainScreen(Screen[None], inherit_bindings=False):
         height = max(0, event.size.height - 3)
         self.arrangement.resize(event.size.width, height)
         self.rearrange()
+
+    # -- the mouse -------------------------------------------------------------------------------------------
+
+    def on_click(self, event: events.Click) -> None:
+        """To the panel, and to the row, that was clicked."""
+        panel = next((panel for panel in self._panels_at(event.widget)), None)
+        if panel is None:
+            return
+        event.stop()
+        place = event.get_content_offset(panel)
+        on_title = panel.tab_at(place.x) if place is not None and place.y == 0 else None
+        self.use((on_title or panel).name_)
+        before = self.scene.selected
+        if place is not None:
+            panel.pointed_at(place.y)
+        self.note_now(Change.selection if self.scene.selected != before else Change.nothing)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self._wheel(event.widget, 3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self._wheel(event.widget, -3)
+
+    def _wheel(self, widget: Widget | None, rows: int) -> None:
+        before = self.scene.selected
+        for panel in self._panels_at(widget):
+            panel.move(rows)
+        self.note_now(Change.selection if self.scene.selected != before else Change.nothing)
+
+    def _panels_at(self, widget: Widget | None) -> Iterator[Panel]:
+        """The panel that a widget is, or is in."""
+        if widget is not None:
+            yield from (node for node in widget.ancestors_with_self if isinstance(node, Panel))
 
     # -- what is said ----------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Callable
 
 from msgspec import Struct
 
@@ -30,8 +31,14 @@ class Wishes(Struct, frozen=True, kw_only=True):
     read_only: bool = False
 
 
-def show(session: str, wishes: Wishes) -> tuple[SessionState | None, str]:
-    """Show a session until the person leaves. Returns it as it was last seen, and why it is over, if it is."""
+TakeOver = Callable[[str], None]
+
+
+def show(session: str, wishes: Wishes, take_over: TakeOver) -> tuple[SessionState | None, str]:
+    """Show a session until the person leaves. Returns it as it was last seen, and why it is over, if it is.
+
+    `take_over` gives a session whose engine is gone a new one.
+    """
     notes: list[str] = []
     settings = _settings(notes)
     look = Look(
@@ -42,6 +49,7 @@ def show(session: str, wishes: Wishes) -> tuple[SessionState | None, str]:
         read_only=wishes.read_only,
         bell=settings.screen.bell,
         notify=settings.screen.notify,
+        take_over=take_over,
         notes=tuple(notes),
     )
     app = ParexecApp(session, look)

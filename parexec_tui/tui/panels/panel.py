@@ -81,6 +81,21 @@ class Panel(Widget):
         """What enter does: the panel that it leads to; empty: nowhere."""
         return "ticket"
 
+    # -- the mouse, where a person turned it on ----------------------------------------------------------------
+
+    def pointed_at(self, y: int) -> None:
+        """A line of the panel was clicked, its title being line 0."""
+
+    def tab_at(self, x: int) -> "Panel | None":
+        """The panel whose name stands in this column of the title line."""
+        at = 1 + self.has_rule
+        for panel in self.tabs or (self,):
+            end = at + len(f" {panel.number} {panel.title} ")
+            if at <= x < end:
+                return panel
+            at = end + 1
+        return None
+
     # -- for those who draw ----------------------------------------------------------------------------------
 
     @property

@@ -85,6 +85,10 @@ class RowsPanel(Panel):
         index = y - 1 - self.has_heading + self.top
         return index if y > self.has_heading and index < self.count else None
 
+    def pointed_at(self, y: int) -> None:
+        if (index := self.index_at(y)) is not None:
+            self.go_to(index)
+
     # -- drawing ---------------------------------------------------------------------------------------------
 
     def body_line(self, y: int, width: int) -> Strip:
