@@ -17,7 +17,7 @@ from parexec_tui.core.plan_schema import plan_schema
 from parexec_tui.preflight import warnings
 
 SAMPLES = Path(__file__).parents[2] / "sample_plans"
-NAMES = ("quickstart", "docs_standardisation", "failures", "self_check")
+NAMES = ("quickstart", "docs_standardisation", "failures", "self_check", "tour")
 PAREXEC = (sys.executable, "-c", "from parexec_tui.cli import main; main()")
 
 Record = dict[str, Any]
@@ -70,7 +70,7 @@ def test_there_is_no_other_sample() -> None:
     assert {file.stem for file in SAMPLES.glob("*.toml")} == set(NAMES)
 
 
-@pytest.mark.parametrize("name", ["quickstart", "docs_standardisation", "self_check"])
+@pytest.mark.parametrize("name", ["quickstart", "docs_standardisation", "self_check", "tour"])
 def test_a_sample_that_shall_succeed_has_no_warning(name: str) -> None:
     assert list(warnings(load(name))) == []
 
@@ -199,3 +199,12 @@ def test_self_check_finds_the_tools_of_the_virtual_environment(
     command = [word.replace("{run}", "lint-imports") for word in load("self_check").agents["checker"].command]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout == "found\n", done.stderr
+
+
+@pytest.mark.slow
+def test_the_tour_has_something_of_everything() -> None:
+    events, tickets = run("tour", code=1)
+    ends = {id_: ticket.get("end") for id_, ticket in tickets.items() if ticket["status"] != "succeeded"}
+    assert ends == {"browser-tests": "failed", "deploy": None, "smoke": None}
+    assert attempts(events, "fetch-asia") == [("failed", "backoff"), ("failed", "backoff"), ("succeeded", "succeeded")]
+    assert {event["ticket"] for event in of_kind(events, "conflict_found")} >= {"train-large"}
