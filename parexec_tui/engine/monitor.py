@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 
 from parexec_tui.core.plan import Host
-from parexec_tui.core.requests import DiskMeasured
+from parexec_tui.core.protocol import DiskSample
 
 
 def host() -> Host:
@@ -49,17 +49,17 @@ def _device(folder: Path) -> int | None:
         return None
 
 
-def measure(disks: Mapping[str, Path]) -> list[DiskMeasured]:
-    """How much is free for us on each disk. May take as long as the file system likes."""
-    return [DiskMeasured(resource, str(folder), _free(folder)) for resource, folder in disks.items()]
+def measure(disks: Mapping[str, Path]) -> list[DiskSample]:
+    """How full each disk is; those that do not say are left out. May take as long as the file system likes."""
+    return [sample for name, folder in disks.items() if (sample := _disk(name, folder)) is not None]
 
 
-def _free(folder: Path) -> int | None:
+def _disk(name: str, folder: Path) -> DiskSample | None:
     try:
         found = os.statvfs(folder)
     except OSError:
         return None
-    return found.f_bavail * found.f_frsize
+    return DiskSample(name, str(folder), found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
 
 
 def boot_id() -> str:

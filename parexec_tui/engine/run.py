@@ -24,6 +24,7 @@ from parexec_tui.core.state import SessionState
 from parexec_tui.engine import monitor
 from parexec_tui.engine.attempts import ProcessRunner
 from parexec_tui.engine.coordinator import Clock, Coordinator, Outcome, Tell
+from parexec_tui.engine.disk_watch import DiskWatch
 from parexec_tui.engine.hooks import HookRunner
 from parexec_tui.engine.launch import new_session
 from parexec_tui.engine.pool import Pool
@@ -38,12 +39,6 @@ from parexec_tui.registry.replay import replay
 from parexec_tui.settings import SettingsError, read_settings
 
 _CHECKPOINT_EVERY = 0.5
-
-_DISKS_EVERY = 3.0
-"""Seconds between two looks at how full the disks are."""
-
-_DISK_PATIENCE = 2.0
-"""Seconds that a file system has to say how full it is: a network file system may never answer."""
 
 
 class Result(Struct, frozen=True):
@@ -208,7 +203,7 @@ async def _drive(begin: _Beginning, session: str, registry: Registry, viewer: Vi
             await _recover(begin, coordinator, runner, pool, notice)
         else:
             coordinator.begin(begin.first)
-        await nursery.start(_watch_disks, coordinator, folder.path)
+        await _watch_disks(nursery, coordinator, folder.path)
         for request in begin.requests:
             coordinator.put(request)
         server = await open_server(nursery, coordinator, session, registry.file, notice)
@@ -292,18 +287,11 @@ async def _checkpoint_often(registry: Registry) -> None:
             await trio.to_thread.run_sync(registry.checkpoint)
 
 
-async def _watch_disks(
-    coordinator: Coordinator, folder: Path, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
-    """Look every few seconds how much is free on the disks; has started once it has looked for the first time."""
+async def _watch_disks(nursery: trio.Nursery, coordinator: Coordinator, folder: Path) -> DiskWatch:
+    """Returns once the disks were looked at for the first time."""
     disks = monitor.disks(coordinator.state.plan.workdir, folder)
     others = coordinator.state.pressed.keys() - disks.keys()  # what an engine before us called them
     coordinator.hear([rq.DiskMeasured(resource, "", None) for resource in others])
-    limit = trio.CapacityLimiter(1)
-    while True:
-        with trio.move_on_after(_DISK_PATIENCE):
-            measures = await trio.to_thread.run_sync(monitor.measure, disks, abandon_on_cancel=True, limiter=limit)
-            coordinator.hear(measures)
-        task_status.started()
-        task_status = trio.TASK_STATUS_IGNORED
-        await trio.sleep(_DISKS_EVERY)
+    watch = DiskWatch(disks)
+    await nursery.start(watch.run, coordinator.hear)
+    return watch

@@ -1,14 +1,18 @@
 """A host that is short of disk: nothing new is started until there is room again."""
 
+import threading
 from pathlib import Path
 
 import pytest
+import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from parexec_tui.core import events as ev
+from parexec_tui.core.protocol import DiskSample
 from parexec_tui.core.requests import DiskMeasured
 from parexec_tui.core.scheduler import why
 from parexec_tui.engine import monitor
+from parexec_tui.engine.disk_watch import DiskWatch
 from tests.core.sessions import Session
 from tests.engine.test_coordinator import lasting, running
 
@@ -89,9 +93,48 @@ async def test_events_do_not_go_back_in_time(tmp_path: Path, autojump_clock: Moc
 
 def test_disks_are_measured(tmp_path: Path) -> None:
     (measure,) = monitor.measure(monitor.disks(str(tmp_path), tmp_path))
-    assert measure.resource == "disk"
-    assert measure.free
-    (nothing,) = monitor.measure({"disk": tmp_path / "missing"})
-    assert nothing.free is None
+    assert measure.name == "disk"
+    assert 0 < measure.free <= measure.total
+    assert monitor.measure({"disk": tmp_path / "missing"}) == []
     if Path("/proc").stat().st_dev != tmp_path.stat().st_dev:
         assert list(monitor.disks("/proc", tmp_path)) == ["disk of the workdir", "disk of the state folder"]
+
+
+@pytest.mark.trio
+async def test_a_disk_that_does_not_answer_is_told_as_unknown_and_shown_to_nobody(tmp_path: Path) -> None:
+    watch = DiskWatch({"disk": tmp_path, "disk of the workdir": tmp_path / "missing"})
+    heard: list[DiskMeasured] = []
+    async with trio.open_nursery() as nursery:
+        await nursery.start(watch.run, heard.extend)
+        nursery.cancel_scope.cancel()
+    (seen,) = watch.latest
+    assert heard == [
+        DiskMeasured("disk", str(tmp_path), seen.free),
+        DiskMeasured("disk of the workdir", str(tmp_path / "missing"), None),
+    ]
+
+
+@pytest.mark.trio
+async def test_a_disk_that_hangs_holds_up_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    answers = threading.Event()
+    hung: list[bool] = []
+
+    def hang(disks: object) -> list[DiskSample]:
+        hung.append(True)
+        answers.wait(20)
+        return []
+
+    monkeypatch.setattr(monitor, "measure", hang)
+    watch = DiskWatch({"disk": tmp_path})
+    watch.latest = [DiskSample("disk", str(tmp_path), 1, 2)]
+    async with trio.open_nursery() as nursery:
+        await nursery.start(watch.run, lambda _: None)
+        assert not watch.latest, "what is old is not shown"
+        await trio.sleep(100)  # of virtual time
+        assert len(hung) == 1, "no second thread while the first one hangs"
+        answers.set()
+        while len(hung) < 3:  # noqa: ASYNC110
+            await trio.sleep(1)
+        nursery.cancel_scope.cancel()
