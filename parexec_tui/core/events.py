@@ -302,7 +302,8 @@ class AttemptEnded(Event, frozen=True, tag=_tag):
     cpu_seconds: float = 0.0
     """User and system time of its processes; 0 where it is not known."""
     peak_memory: int = 0
-    """Bytes of the largest of its processes; 0 where it is not known."""
+    """Bytes: the most that its processes were seen to use together, looked at every few seconds, or what the largest
+    of them used, if that is more. Known only from the last start of the engine on; 0 where it is not known."""
 
 
 class BackoffEnded(Event, frozen=True, tag=_tag):

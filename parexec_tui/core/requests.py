@@ -197,7 +197,7 @@ class ProcessEnded(Report, frozen=True, gc=False):
     """Why the command could not be started, where it could not."""
     cpu_seconds: float = 0.0
     peak_memory: int = 0
-    """Bytes."""
+    """Bytes, as in AttemptEnded."""
 
 
 class ProcessLost(Report, frozen=True, gc=False):

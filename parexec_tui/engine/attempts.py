@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Protocol
 
 import trio
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from parexec_tui.core import requests as rq
 from parexec_tui.engine import process
 from parexec_tui.engine.process import Identity, Launch
+from parexec_tui.engine.usage import LiveAttempt
 from parexec_tui.engine.watch import Exit, Watch, open_watch
 
 _POLL = 0.02
@@ -60,6 +61,8 @@ class _Live(Struct, gc=False):
     since: float
     """When we took charge of it, in trio's time."""
     frozen: bool = False
+    peak_memory: int = 0
+    """The most bytes that all its processes were seen to use at once, by this engine."""
     exit: Exit | None = None
     """There once its shell has ended."""
     gone: trio.Event | None = None
@@ -115,6 +118,18 @@ class ProcessRunner:
     def mark(self, ticket: str, attempt: int) -> str:
         """What every process of this attempt carries in its environment."""
         return process.mark_of(self._place, ticket, attempt)
+
+    def living(self) -> list[LiveAttempt]:
+        """Every attempt that is not over, and by what its processes are found."""
+        return [
+            LiveAttempt(live.ticket, live.attempt, live.pid, live.mark, f"{live.record.removesuffix('.exit')}.log")
+            for live in self._live.values()
+        ]
+
+    def note_memory(self, ticket: str, attempt: int, memory: int) -> None:
+        """The processes of an attempt were seen to use so many bytes; the most of it is told at its end."""
+        if (live := self._live.get((ticket, attempt))) is not None:
+            live.peak_memory = max(live.peak_memory, memory)
 
     def stop(self, ticket: str, attempt: int, grace: float) -> None:
         """End an attempt: TERM to its group, `grace` seconds, KILL, and a sweep for what escaped.
@@ -181,7 +196,8 @@ class ProcessRunner:
     def _tell(self, live: _Live) -> None:
         assert live.exit is not None
         del self._live[live.ticket, live.attempt]
-        self._reports.append(report_of(live.ticket, live.attempt, live.exit, live.record))
+        ended = structs.replace(live.exit, peak_memory=max(live.exit.peak_memory, live.peak_memory))
+        self._reports.append(report_of(live.ticket, live.attempt, ended, live.record))
         self._watch.wake()
 
     def _end(self, live: _Live, grace: float) -> None:

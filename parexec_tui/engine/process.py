@@ -243,7 +243,7 @@ def marked_processes(marks: Sequence[str] = (), place: str = "") -> dict[int, tu
     prefix = f"{place}/"
     found = {}
     for pid in psutil.pids():
-        cookie = _cookie_in(pid)
+        cookie = cookie_in(pid)
         if cookie is None:
             continue
         for part in cookie.split(":"):
@@ -257,12 +257,13 @@ def marked_processes(marks: Sequence[str] = (), place: str = "") -> dict[int, tu
 _COOKIE_START = f"{COOKIE}=".encode()
 
 
-def _cookie_in(pid: int) -> str | None:
+def cookie_in(pid: int, proc: str = "/proc") -> str | None:
+    """The COOKIE in the environment of a process; None if it has none, or is not ours to read."""
     try:
-        with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123 - for every process of the host
+        with open(f"{proc}/{pid}/environ", "rb") as file:  # noqa: PTH123 - for every process of the host
             data = file.read()
     except FileNotFoundError:
-        return None if Path("/proc/self").exists() else _cookie_by_psutil(pid)
+        return None if Path(proc, "self").exists() else _cookie_by_psutil(pid)
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EPERM, errno.ESRCH):
             return None

@@ -104,7 +104,7 @@ class AttemptFact(Struct, frozen=True):
     reason: str = ""
     log: str = ""
     peak_memory: int | None = None
-    """Bytes."""
+    """Bytes, as in AttemptEnded."""
     cpu_seconds: float | None = None
 
 
