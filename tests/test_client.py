@@ -17,10 +17,12 @@ from parexec_tui import paths
 from parexec_tui.async_client import AsyncClient, Contact
 from parexec_tui.client import Client, EngineGone, News, ProtocolError, Refused, encode
 from parexec_tui.core import codec
+from parexec_tui.core import events as ev
 from parexec_tui.core import requests as rq
-from parexec_tui.core.protocol import VERSION, Happened, Hello, Request, StatusReport
+from parexec_tui.core.protocol import VERSION, Happened, Hello, Request, Sampled, StatusReport
+from parexec_tui.registry.registry import Registry
 from tests.engine import engines
-from tests.engine.engines import Engine, journal, session, until
+from tests.engine.engines import Engine, happened, journal, session, until
 
 BUSY = """
 [plan]
@@ -71,6 +73,23 @@ def last_of(id_: str) -> int:
     """The number of the newest event, as an engine says it."""
     with Client.connect(id_) as client:
         return client.welcome.last
+
+
+TWO_HOLD = f"""
+[plan]
+name = "two"
+[tickets.A]
+run = '''
+hold() {{ {sys.executable} -c 'import pathlib, time; kept = bytearray(64 << 20)
+while not pathlib.Path("go").exists(): time.sleep(0.01)'; }}
+hold & hold & wait
+'''
+"""
+"""Two processes that hold 64 MiB each."""
+
+
+def holds_both(message: object) -> bool:
+    return isinstance(message, Sampled) and any(usage.memory > 128 << 20 for usage in message.attempts)
 
 
 def running(client: Client) -> StatusReport | None:
@@ -213,6 +232,25 @@ def test_it_imports_neither_trio_nor_textual_nor_much_else() -> None:
     assert not {"trio", "textual", "networkx", "asyncio", "sqlite3", "psutil", "rich", "ssl"} & set(loaded)
 
 
+def test_who_wishes_is_sent_samples_and_the_peak_of_the_whole_tree_is_remembered(tmp_path: Path) -> None:
+    engine, id_ = start(tmp_path, TWO_HOLD)
+    with Client.connect(id_, samples=True) as client:
+        seen = client.follow(0)
+        held = next(each for each in seen if holds_both(each))
+        (tmp_path / "go").touch()
+        numbers(seen)
+    assert engine.wait() == 0
+    assert isinstance(held, Sampled)
+    (usage,) = held.attempts
+    assert (usage.ticket, usage.attempt, usage.log_size) == ("A", 1, 0)
+    assert held.host.memory_used > usage.memory
+    assert [disk.name for disk in held.host.disks]
+    (ended,) = happened(ev.AttemptEnded)
+    with Registry.open(paths.registry_file(), read_only=True) as registry:
+        (fact,) = registry.attempts(id_)
+    assert fact.peak_memory == ended.peak_memory >= usage.memory
+
+
 # -- the client that never gives up ----------------------------------------------------------------------------
 
 
@@ -274,6 +312,24 @@ async def test_the_app_goes_on_after_the_engine_was_killed_and_resumed(tmp_path:
     contacts = [each.up for each in seen if isinstance(each, Contact)]
     assert contacts[:3] == [True, False, True]
     assert all(before != after for before, after in pairwise(contacts))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("samples", [True, False])
+async def test_the_app_is_sent_samples_among_the_events_if_it_wishes(tmp_path: Path, samples: bool) -> None:
+    _, id_ = await asyncio.to_thread(start, tmp_path, SLOW)
+    seen: list[News | Contact] = []
+    async with AsyncClient(id_, samples=samples) as client, AsyncClient(id_, samples=True) as other:
+        follows = asyncio.create_task(_collect(client, seen))
+        async for each in other.follow():
+            if isinstance(each, Sampled):
+                break
+        if samples:
+            await _until(lambda: any(isinstance(each, Sampled) for each in seen), "a sample")
+        (tmp_path / "go").touch()
+        await asyncio.wait_for(follows, 20)
+    assert any(isinstance(each, Sampled) for each in seen) is samples
+    assert numbers(seen) == list(range(1, len(journal()) + 1))
 
 
 @pytest.mark.asyncio

@@ -71,6 +71,8 @@ class Connection:
         """True while the client waits for an answer that is not among the replies yet."""
         self._cursor: int | None = None
         """The last event that was sent; None: it does not follow."""
+        self._sample: bytes | None = None
+        """The last sample that was sent; None: it does not want any."""
         self._read_only = False
         self._by = ""
         self._is_cut = False
@@ -127,6 +129,7 @@ class Connection:
         if self._cursor is not None:
             server.followers -= 1
             self._cursor = None
+        server.samples.leave(self)
         server.leave(self)
 
     # -- hello -----------------------------------------------------------------------------------------------
@@ -161,6 +164,9 @@ class Connection:
         if hello.follow is not None:
             self._cursor = hello.follow
             server.followers += 1
+        if hello.samples:
+            self._sample = b""
+            server.samples.join(self)
 
     def _check_peer(self) -> None:
         try:
@@ -244,13 +250,14 @@ class Connection:
     # -- writing ---------------------------------------------------------------------------------------------
 
     async def _write(self) -> None:
-        """Events as they come and replies in between, until the end."""
+        """Events as they come, replies and the newest sample in between, until the end."""
         may_wait = True
         while True:
             woken = self._woken = trio.Event()
             if not await self._send_events():
                 woken.set()
             await self._send_replies()
+            await self._send_sample()
             if woken.is_set() or self._has_news():
                 continue
             if self._server.leaving and self._owes_answer and may_wait:
@@ -299,6 +306,12 @@ class Connection:
             await self._send(self._replies.popleft()[1])
         if not self._replies:
             self._sent.set()
+
+    async def _send_sample(self) -> None:
+        line = self._server.samples.line
+        if self._sample is not None and line and line is not self._sample:
+            await self._send(line)
+            self._sample = line
 
     def _is_behind(self, seq: int) -> bool:
         return self._cursor is not None and self._server.backlog.start <= self._cursor < seq

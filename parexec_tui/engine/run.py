@@ -30,6 +30,7 @@ from parexec_tui.engine.launch import new_session
 from parexec_tui.engine.pool import Pool
 from parexec_tui.engine.process import place_of
 from parexec_tui.engine.recovery import recover
+from parexec_tui.engine.sampling import Sampling
 from parexec_tui.engine.server import open_server
 from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.errors import RegistryError
@@ -203,10 +204,11 @@ async def _drive(begin: _Beginning, session: str, registry: Registry, viewer: Vi
             await _recover(begin, coordinator, runner, pool, notice)
         else:
             coordinator.begin(begin.first)
-        await _watch_disks(nursery, coordinator, folder.path)
+        disks = await _watch_disks(nursery, coordinator, folder.path)
         for request in begin.requests:
             coordinator.put(request)
         server = await open_server(nursery, coordinator, session, registry.file, notice)
+        nursery.start_soon(Sampling(runner, disks, server.samples, notice).run)
         outcome = await coordinator.run()
         await runner.finish()
         if outcome != "finished":

@@ -23,6 +23,7 @@ from parexec_tui.engine.backlog import Backlog, happened
 from parexec_tui.engine.connection import Connection
 from parexec_tui.engine.coordinator import Coordinator, Decision
 from parexec_tui.engine.questions import answer
+from parexec_tui.engine.sampling import Samples
 from parexec_tui.engine.sockets import open_socket
 from parexec_tui.paths import note_socket, session_folder, socket_files
 
@@ -76,6 +77,7 @@ class Server:
         self.followers = 0
         self.clients: set[Connection] = set()
         """Those that said hello."""
+        self.samples = Samples()
         self.connections = 0
         self.reads = trio.CapacityLimiter(1)
         """Of the registry: many viewers that arrive at once shall not make a crowd of threads."""

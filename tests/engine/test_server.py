@@ -15,6 +15,7 @@ import pytest
 import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from trio.testing import wait_all_tasks_blocked
 
 from parexec_tui import paths
 from parexec_tui.core import codec, protocol
@@ -275,6 +276,88 @@ async def test_the_end_does_not_wait_for_who_does_not_read() -> None:
         with trio.fail_after(5):
             await scene.server.finish("finished", within=0.05)
         await deaf.stream.aclose()
+
+
+# -- samples ---------------------------------------------------------------------------------------------------
+
+
+def sample(number: int, size: int = 0) -> bytes:
+    return b'{"type":"sampled","number":%d,"more":"%b"}\n' % (number, b"x" * size)
+
+
+async def ask_for_samples(scene: Scene, **hello: object) -> Peer:
+    already = len(scene.server.samples.askers)
+    peer = await greet(samples=True, **hello)
+    await until(lambda: len(scene.server.samples.askers) > already)
+    return peer
+
+
+async def numbers(peer: Peer, count: int) -> list[int]:
+    lines = [await peer.line() for _ in range(count)]
+    return [line["number"] for line in lines if line is not None]
+
+
+async def test_who_asks_is_sent_the_latest_sample_at_once_and_each_as_it_comes() -> None:
+    async with serving(Scene()) as scene:
+        first = await ask_for_samples(scene)
+        scene.server.samples.publish(sample(1))
+        assert await numbers(first, 1) == [1]
+        second = await ask_for_samples(scene, read_only=True)
+        assert await numbers(second, 1) == [1]
+        scene.server.samples.publish(sample(2))
+        assert await numbers(first, 1) == await numbers(second, 1) == [2]
+        await is_served(scene)
+
+
+async def test_who_does_not_ask_is_sent_none() -> None:
+    async with serving(Scene()) as scene:
+        asks, follows = await ask_for_samples(scene), await greet(follow=0)
+        scene.server.samples.publish(sample(1))
+        assert await numbers(asks, 1) == [1]
+        scene.happen(1)
+        assert await follows.seqs(1) == [1]
+        await asks.stream.aclose()
+        await until(lambda: not scene.server.samples.askers)
+
+
+async def test_history_and_samples_come_over_one_connection() -> None:
+    async with serving(Scene()) as scene:
+        await ask_for_samples(scene)
+        scene.server.samples.publish(sample(1))
+        scene.happen(1200)
+        peer = await greet(follow=0, samples=True)
+        lines = [await peer.line() for _ in range(1201)]
+        types = [line["type"] for line in lines if line is not None]
+        assert (types.count("happened"), types.count("sampled")) == (1200, 1)
+
+
+async def test_samples_are_replaced_for_who_does_not_take_them() -> None:
+    async with serving(Scene()) as scene:
+        slow = await ask_for_samples(scene)
+        published = 300
+        for number in range(1, published + 1):
+            scene.server.samples.publish(sample(number, size=50_000))  # more in all than a socket takes
+            await wait_all_tasks_blocked()
+        taken = await numbers(slow, 1)
+        while taken[-1] < published:
+            taken += await numbers(slow, 1)
+        assert taken == sorted(set(taken))
+        assert len(taken) < published / 2
+        scene.server.samples.publish(sample(published + 1))
+        assert await numbers(slow, 1) == [published + 1]
+
+
+async def test_a_sample_does_not_come_between_the_parts_of_a_long_answer() -> None:
+    async with serving(Scene()) as scene:
+        scene.happen(1, size=5_000_000)
+        peer = await ask_for_samples(scene, follow=0)
+        for number in range(5):
+            await wait_all_tasks_blocked()
+            scene.server.samples.publish(sample(number))
+        line = await peer.line()
+        assert line is not None
+        assert line["seq"] == 1
+        assert await numbers(peer, 1) == [4]
 
 
 # -- asking ----------------------------------------------------------------------------------------------------
