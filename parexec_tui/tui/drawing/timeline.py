@@ -136,17 +136,22 @@ def _draw(bars: list[_Bar], window: Window, now: int | None, *, ascii_only: bool
     if now is not None:
         cells[now] = Cell("|" if ascii_only else "│", None, "now", False)
     for bar in sorted(bars, key=lambda bar: bar.start):
-        if bar.end >= window.start and bar.start < window.end:
+        if window.width and bar.end >= window.start and bar.start < window.end:
             drawn = _ascii_bar(bar, window) if ascii_only else _block_bar(bar, window)
-            at = min(window.eighths(bar.start) // 8, window.width - len(drawn))
+            at = _span(bar, window)[0] // 8
             cells[at : at + len(drawn)] = drawn
     return cells
 
 
+def _span(bar: _Bar, window: Window) -> tuple[int, int]:
+    """Where a bar begins and ends, in eighths of a cell: at least two."""
+    start = min(window.eighths(bar.start), 8 * window.width - 2)
+    return start, max(window.eighths(bar.end), start + 2)
+
+
 def _block_bar(bar: _Bar, window: Window) -> list[Cell]:
     """The cells of a bar, at least one. It begins an eighth late, so that neighbours can be told apart."""
-    start = window.eighths(bar.start)
-    end = max(window.eighths(bar.end), start + 2)
+    start, end = _span(bar, window)
     first, last = start // 8, -(-end // 8)
     cells = [Cell("█", bar.ticket, bar.status, False)] * (last - first)
     if end % 8:
@@ -158,8 +163,8 @@ def _block_bar(bar: _Bar, window: Window) -> list[Cell]:
 
 
 def _ascii_bar(bar: _Bar, window: Window) -> list[Cell]:
-    first, end = window.eighths(bar.start) // 8, window.eighths(bar.end)
-    count = max(1, round(end / 8) - first)
+    start, end = _span(bar, window)
+    count = max(1, round(end / 8) - start // 8)
     sign = "-" if bar.status == PREDICTED else "="
     cells = [Cell("[", bar.ticket, bar.status, False)] + [Cell(sign, bar.ticket, bar.status, False)] * (count - 1)
     return _with_name(cells, bar) if count > 1 else cells
@@ -178,15 +183,15 @@ _ZEROS: Final = re.compile(r"(?<=[mhd])00[smh]$|\.0+(?=s$)")
 
 
 def ticks(window: Window, origin: float) -> list[Tick]:
-    """Ticks at whole steps since `origin` (`0s`, `5m`, `1h30m`); labels that have a blank between them, and end
-    within the window."""
+    """Ticks at whole steps since `origin` (`0s`, `5m`, `1h30m`), with labels that end within the window and have at
+    least two blanks between them."""
     if window.width <= 0 or window.end <= window.start:
         return []
     per_second = window.width / (window.end - window.start)
     for step in _STEPS:
         if step * per_second >= 3:
             found = _ticks_every(step, window, origin)
-            if all(a.column + len(a.label) < b.column for a, b in pairwise(found)):
+            if all(a.column + len(a.label) + 2 <= b.column for a, b in pairwise(found)):
                 return found
     return []
 
