@@ -13,8 +13,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
-from parexec_tui.core.graph import Graph
-
 _FAR: Final = 2**31 - 1
 """The next row of a column without a lane."""
 
@@ -68,34 +66,47 @@ class Layout:
         """row: dependents that are not drawn"""
 
 
-def lay_out(graph: Graph, order: Sequence[str], *, most: int, colours: int) -> Layout:
-    """Lay out the rows of `order`, a topological order of the graph, in at most `most` columns. O(most * E).
+def lay_out(dependents: list[list[int]], order: Sequence[str], *, most: int, colours: int) -> Layout:
+    """Lay out rows, each with the rows of its dependents, in at most `most` columns. O(most * E).
 
     If lanes had to go, it is done again without them: until they went, they took up columns.
     """
+    rows = _Rows(dependents)
     left_out: dict[int, set[int]] = {}
-    layout = _sweep(graph, order, most, colours, left_out)
-    return _sweep(graph, order, most, colours, left_out) if left_out else layout
-
-
-def _sweep(graph: Graph, order: Sequence[str], most: int, colours: int, left_out: dict[int, set[int]]) -> Layout:
-    """Lay out all but the dependents `left_out` of rows, and add those that had to go."""
-    sweep = _Sweep(graph, Layout(order, most), colours, left_out)
-    for row in range(len(order)):
-        sweep.take(row)
-    for row, dependents in left_out.items():
-        sweep.layout.dependents_left_out[row] = len(dependents)
+    sweep = _Sweep(rows, Layout(order, most), colours, left_out)
+    sweep.run()
+    if left_out:
+        sweep = _Sweep(rows, Layout(order, most), colours, left_out)
+        sweep.run()
+    for row, dropped in left_out.items():
+        sweep.layout.dependents_left_out[row] = len(dropped)
     return sweep.layout
+
+
+class _Rows:
+    """The graph, by row."""
+
+    def __init__(self, dependents: list[list[int]]) -> None:
+        self.dependents = dependents
+        needs: list[list[int]] = [[] for _ in dependents]
+        for row, own in enumerate(dependents):
+            for dependent in own:
+                needs[dependent].append(row)
+        self.needs = [len(own) for own in needs]
+        """How many there are."""
+        kinds: dict[tuple[int, ...], int] = {}
+        self.alike = [kinds.setdefault(tuple(own), len(kinds)) for own in needs]
+        """The same number for rows that have the same needs."""
 
 
 class _Sweep:
     """The lanes at one row, and what becomes of them at the next."""
 
-    def __init__(self, graph: Graph, layout: Layout, colours: int, left_out: dict[int, set[int]]) -> None:
+    def __init__(self, rows: _Rows, layout: Layout, colours: int, left_out: dict[int, set[int]]) -> None:
         self.layout = layout
         self._left_out = left_out
         """row: its dependents that are not drawn"""
-        self._graph = graph
+        self._rows = rows
         self._colours = colours
         self._lane: list[Lane | None] = [None] * layout.most
         """column: its lane"""
@@ -103,18 +114,22 @@ class _Sweep:
         """column: the next row that takes its lane"""
         self._numbers = [-1] * layout.most
         """column: number of its lane"""
-        self._missing = [len(graph.pred[id_]) for id_ in layout.order]
+        self._missing = list(rows.needs)
         """row: needs that are still to come"""
         self._last_colour = -1
 
-    def take(self, row: int) -> None:
+    def run(self) -> None:
+        for row in range(len(self.layout.order)):
+            self._take(row)
+
+    def _take(self, row: int) -> None:
         """Lay out one row."""
         layout = self.layout
         ins = [self._lane[column] for column, next_ in enumerate(self._next) if next_ == row]
         lanes = [lane for lane in ins if lane is not None]
         drawn = sum(len(lane.joined) for lane in lanes)
         layout.taken.append(tuple(lane.number for lane in lanes))
-        layout.needs_left_out.append(len(self._graph.pred[layout.order[row]]) - drawn)
+        layout.needs_left_out.append(self._rows.needs[row] - drawn)
         ends = self._pass(row, lanes)
         column = self._place(row, lanes, ends)
         ended = self._lane[column]
@@ -150,26 +165,18 @@ class _Sweep:
         """
         right_of = max((lane.column for lane in lanes if lane.pending), default=-1)
         straight = [lane.column for lane in ends if lane.column > right_of]
-        free = [column for column, number in enumerate(self._numbers) if number < 0]
-        if straight and (len(lanes) == 1 and len(lanes[0].joined) == 1):
+        if straight and len(lanes) == 1 and len(lanes[0].joined) == 1:
             return straight[0]
-        if straight and any(self._missing[dependent] > _HUB for dependent in self._dependents(row)):
+        if straight and any(self._missing[dependent] > _HUB for dependent in self._rows.dependents[row]):
             return straight[-1]
-        candidates = [*straight, *(column for column in free if column > right_of)]
-        if candidates:
-            return min(candidates)
-        return min([*free, *(lane.column for lane in ends)])
-
-    def _dependents(self, row: int) -> set[int]:
-        rows = self.layout.row
-        return {rows[id_] for id_ in self._graph.succ[self.layout.order[row]]}
+        possible = [*(lane.column for lane in ends), *(c for c, number in enumerate(self._numbers) if number < 0)]
+        return min((column for column in possible if column > right_of), default=min(possible))
 
     def _give(self, row: int, column: int, lanes: list[Lane]) -> tuple[int, ...]:
         """Join lanes or begin them, for all dependents of a row."""
-        dependents = self._dependents(row)
-        for dependent in dependents:
+        for dependent in self._rows.dependents[row]:
             self._missing[dependent] -= 1
-        dependents -= self._left_out.get(row, set())
+        dependents = set(self._rows.dependents[row]) - self._left_out.get(row, set())
         given: list[Lane] = []
         if dependents and not any(lane.column > column for lane in lanes):
             # Lines that come in and lines that go out do not share a side: they could not be told apart.
@@ -194,10 +201,10 @@ class _Sweep:
 
     def _begin_hubs(self, row: int, column: int, dependents: set[int]) -> list[Lane]:
         """Begin lanes at the side to those that need much else; takes these out of the set."""
-        hubs: defaultdict[frozenset[str], list[int]] = defaultdict(list)
+        hubs: defaultdict[int, list[int]] = defaultdict(list)
         for dependent in dependents:
             if self._missing[dependent] >= _HUB:
-                hubs[frozenset(self._graph.pred[self.layout.order[dependent]])].append(dependent)
+                hubs[self._rows.alike[dependent]].append(dependent)
         begun = []
         for group in sorted(hubs.values(), key=lambda group: -self._missing[group[0]])[:_MOST_HUBS]:
             side = next((c for c in range(column + 1, self.layout.most) if self._numbers[c] < 0), None)

@@ -1,29 +1,30 @@
 """The order of tickets for a drawing with one row each: needs first, and what belongs together side by side."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
-from parexec_tui.core.graph import Graph
+Links = Mapping[str, Collection[str]]
+"""ticket: its dependents, or its needs"""
 
 
-def row_order(graph: Graph, groups: list[list[str]]) -> list[str]:
-    """A topological order that keeps chains together; `groups` are the dependency levels of the graph.
+def row_order(dependents: Links, needs: Links, groups: list[list[str]]) -> list[str]:
+    """A topological order that keeps chains together; `groups` are the dependency levels.
 
     After a ticket come its dependents with all that hangs on them, the shorter branches first, so that the longest
     one goes on below as a trunk. Where the next ticket of a branch has other needs, those are pulled in just before
     it, the shallow ones last. Between equals the lower group goes first, then the order of the plan. O(E log E).
     """
-    walk = _Walk(graph, groups)
+    walk = _Walk(dependents, needs, groups)
     for root in groups[0] if groups else ():
         walk.down_from(root)
     return walk.order
 
 
-def _ranks(graph: Graph, groups: list[list[str]]) -> dict[str, int]:
+def _ranks(dependents: Links, groups: list[list[str]]) -> dict[str, int]:
     """The place of each ticket among siblings: by the length of the longest chain that hangs on it."""
     length: dict[str, int] = {}
     for level in reversed(groups):
         for id_ in level:
-            length[id_] = 1 + max(map(length.__getitem__, graph.succ[id_]), default=0)
+            length[id_] = 1 + max(map(length.__getitem__, dependents[id_]), default=0)
     # The sort is stable, so equals stay in the order of groups and, within one, of the plan.
     by_length = sorted((id_ for level in groups for id_ in level), key=length.__getitem__)
     return {id_: rank for rank, id_ in enumerate(by_length)}
@@ -32,13 +33,14 @@ def _ranks(graph: Graph, groups: list[list[str]]) -> dict[str, int]:
 class _Walk:
     """Depth first, by a stack: a ticket whose needs are not all placed yet goes back beneath them, once."""
 
-    def __init__(self, graph: Graph, groups: list[list[str]]) -> None:
+    def __init__(self, dependents: Links, needs: Links, groups: list[list[str]]) -> None:
         self.order: list[str] = []
-        self._graph = graph
-        self._rank = _ranks(graph, groups).__getitem__
+        self._dependents = dependents
+        self._needs = needs
+        self._rank = _ranks(dependents, groups).__getitem__
         by_depth = (id_ for level in groups for id_ in reversed(level))
         self._depth = {id_: place for place, id_ in enumerate(by_depth)}.__getitem__
-        self._missing = {id_: len(needs) for id_, needs in graph.pred.items()}
+        self._missing = {id_: len(own) for id_, own in needs.items()}
         self._placed: set[str] = set()
         self._pulled: set[str] = set()
 
@@ -52,19 +54,19 @@ class _Walk:
                 if id_ not in self._pulled:
                     self._pulled.add(id_)
                     stack.append(id_)
-                    needs = self._graph.pred[id_]
+                    needs = self._needs[id_]
                     stack.extend(sorted((need for need in needs if need not in self._placed), key=self._depth))
                 continue
             self._place(id_)
             # What is ready goes on top: what has other needs comes when nothing else hangs on this ticket.
-            dependents = self._graph.succ[id_]
+            dependents = self._dependents[id_]
             stack.extend(self._next(d for d in dependents if self._missing[d]))
             stack.extend(self._next(d for d in dependents if not self._missing[d]))
 
     def _place(self, id_: str) -> None:
         self.order.append(id_)
         self._placed.add(id_)
-        for dependent in self._graph.succ[id_]:
+        for dependent in self._dependents[id_]:
             self._missing[dependent] -= 1
 
     def _next(self, ids: Iterable[str]) -> list[str]:
