@@ -46,7 +46,8 @@ class Row(NamedTuple):
     cells: list[Cell]
     """At most `Lanes.width`; no blanks at the end."""
     node: int
-    """Which cell stands for the ticket; a panel may put the sign of its status there."""
+    """Which cell stands for the ticket. It may have the colour of a status; its sign, hollow or not, is one of the
+    lines."""
 
 
 class Lanes:
@@ -99,7 +100,8 @@ class Lanes:
     def _row(self, row: int, *, ascii_only: bool) -> Row:
         layout = self._layout
         drawing = _RowDrawing(layout.column[row], layout.colour[row], 2 * layout.most - 1)
-        drawing.is_heavy = row in self._path[(at := bisect_left(self._path, row)) : at + 1]
+        at = bisect_left(self._path, row)
+        drawing.is_heavy = at < len(self._path) and self._path[at] == row
         above, below = self._path_lane(at - 1), self._path_lane(at - 1 + drawing.is_heavy)
         for lane in self._between(row - 1):
             drawing.vertical(lane, up=HEAVY if lane.number == above else LIGHT)
@@ -181,13 +183,13 @@ _BELOW: Final = ("●", "*")
 _APART: Final = ("○", "o")
 _ARROW: Final = ("◂", "<")
 _MARKS: Final = (("↑", "↓"), ("^", "v"))
-_MARK: Final = 5
+_MARK: Final = 6
 """Cells of a count, with the blank before it."""
 
 
 def _count(sign: str, count: int) -> str:
-    """`↑7`, `↓12k`: at most four cells."""
-    return f"{sign}{count}" if count < 1000 else f"{sign}{min(count // 1000, 99)}k"
+    """`↑7`, `↓12k`: at most five cells, for less than ten million."""
+    return f"{sign}{count}" if count < 1000 else f"{sign}{count // 1000}k"
 
 
 def critical_path(state: SessionState) -> list[str]:

@@ -1,8 +1,9 @@
 """The tickets around one, as boxes and edges: two levels of needs at its left, two of dependents at its right.
 
-    fetch ─────╮           ╭─ unit ────╮
-    configure ─┼─ [build] ─┼─ browser ─┴─ release
-    +12 more ──╯           ╰─ lint
+                              ╭──── unit ───────╮
+    fetch ────╮               ├──── browser ────┴──── release
+    setup ────┼────[build]────┼──── lint
+    +12 more ─╯               ╰──── docs
 
 What does not fit is counted where it would stand. Each ticket is drawn once, whatever needs it; an edge to a ticket
 further on runs past the layers between. From `BOXED` columns on, tickets have boxes. The work follows what is shown:
