@@ -76,6 +76,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # --- Lines ---
 
 
+@settings(deadline=None)
 @given(contents)
 @example(b"x" * 32 + b"\n")
 @example(b"x" * 31 + "é".encode() + b"x" * 40)
@@ -86,6 +87,7 @@ def test_lines_of_a_whole_file(data: bytes) -> None:
     assert all(len(line.data) < 2 * SHORT + SHORT // 2 for line in lines)
 
 
+@settings(deadline=None)
 @given(contents, st.data())
 def test_a_line_is_found_from_the_bytes_around_it(data: bytes, draw: st.DataObject) -> None:
     offset = draw.draw(st.integers(0, len(data)))

@@ -60,6 +60,7 @@ def test_the_nearest_line_that_shows_it_is_found(
     expected = next((Hit(starts[at], shown[at], at in far) for at in order if shown[at] >= 0), None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(log_search, "_SLICE", 64)
+        patch.setattr(log_search, "_PAUSE", 0)
         with reading(scratch, data, longest=32) as reader:
             assert Search(reader, wanted("needle"), starts[first], backwards=backwards).run() == expected
 
@@ -69,6 +70,9 @@ def test_the_nearest_line_that_shows_it_is_found(
     [
         ("error: x", b"\x1b[31merror\x1b[0m: \x1b[1mx\x1b[0m", 0),
         ("x", b"\x1b[35mX\x1b[m", 0),
+        ("is broken", b"i\x1b[35ms bro\x1b]0;no\x07k\x1b[men", 0),
+        ("=> x", b"=\x1b[1m>\x1b[m x", 0),
+        ("...", b"..\x1b[1m.\x1b[m", 0),
         ("größe", "die GRößE".encode(), 4),
         ("größe", "die GRÖSSE".encode(), None),
         ("Needle", b"needle", None),
@@ -115,7 +119,7 @@ def test_a_search_that_is_stopped_finds_nothing_and_looks_at_no_more(scratch: Pa
         *("FAILED tests/a.py", "1 failed, 3 passed", "Traceback (most recent call last):", "build failure"),
         *("thread 'main' panicked at", "kernel panic", "FATAL: no", "assert 1 == 2", "Assertion failed", "Aborted"),
         *("make: *** [all] Error 2", "Segmentation fault (core dumped)", "not ok 3 - adds", "10 errors"),
-        *("\x1b[31merr\x1b[0mor: x", "std::exception"),
+        *("\x1b[31merror\x1b[0m: x", "std::exception"),
     ],
 )
 def test_what_looks_like_an_error(scratch: Path, line: str) -> None:
@@ -139,6 +143,7 @@ def test_what_does_not_look_like_an_error(scratch: Path, line: str) -> None:
     assert find(scratch, line.encode() + b"\n", ERRORS) is None
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.from_regex(ERRORS.pattern))
 def test_a_line_with_an_error_has_one_of_its_stems(text: str) -> None:
     assert any(stem in text.encode().lower() for stem in ERRORS.stems)

@@ -7,6 +7,7 @@ characters other than escape sequences stand in the middle of it.
 """
 
 import re
+import time
 from typing import NamedTuple
 
 from parexec_tui.tui.output.log_file import LogReader
@@ -14,6 +15,13 @@ from parexec_tui.tui.output.log_text import read_line
 
 _SLICE = 256 * 1024
 """Bytes looked at between two moments at which a search can be stopped: some milliseconds. Longer than any line."""
+
+_PAUSE = 0.001
+"""Seconds between two slices. A thread that is always busy would be put off by a busy host while it holds the
+interpreter, and all keys with it."""
+
+_LONGEST_STEM = 8
+"""Letters of a word of the text that are looked for in the bytes: enough to be rare."""
 
 _SEQUENCE = re.compile(
     rb"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor
@@ -32,13 +40,31 @@ class Wanted(NamedTuple):
     stems: tuple[bytes, ...]
     """In lower case if `folds`. A line in which none of them stands has nothing that the pattern matches."""
     folds: bool
+    broken: tuple[bytes, ...] = ()
+    """How a stem begins where an escape sequence stands in the middle of it, in each way in which it can."""
+
+    def may_be_in(self, data: bytes) -> bool:
+        """Whether the bytes are worth to be read as the screen reads them."""
+        raw = data.lower() if self.folds else data
+        if any(stem in raw for stem in self.stems):
+            return True
+        if not any(beginning in raw for beginning in self.broken):
+            return False
+        plain = _SEQUENCE.sub(b"", data)
+        return any(stem in (plain.lower() if self.folds else plain) for stem in self.stems)
 
 
 def wanted(text: str) -> Wanted:
     """Search for a text: case counts if there is a capital letter in it, and for letters beyond ASCII always."""
     folds = text == text.lower()
     pattern = re.compile(re.escape(text), re.IGNORECASE | re.ASCII if folds else 0)
-    return Wanted(pattern, (text.encode(errors="replace"),), folds)
+    stem = max(re.findall(r"\w+", text) or [text], key=len)[:_LONGEST_STEM]
+    broken = (stem[:length] + "\x1b" for length in range(1, len(stem)))
+    return Wanted(pattern, (_encoded(stem),), folds, tuple(map(_encoded, broken)))
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode(errors="replace")
 
 
 ERRORS = Wanted(
@@ -64,7 +90,8 @@ ERRORS = Wanted(
     folds=True,
 )
 """What most programs say when something went wrong; `0 errors` and `no errors` are good news. A word has to stand
-alone, or at the end of a name as in `ValueError`: `failover` and `error_count` are none."""
+alone, or at the end of a name as in `ValueError`: `failover` and `error_count` are none. Half a
+word in another colour is not understood."""
 
 
 class Hit(NamedTuple):
@@ -128,18 +155,12 @@ class Search:
     def _look(self, start: int, end: int, *, wrapped: bool) -> Hit | None:
         """The first line between two that has it, in the order of the search."""
         self._done += end - start
+        time.sleep(_PAUSE)
         data = self._reader.read(start, end)
-        if not self._may_have(data):
+        if not self.what.may_be_in(data):
             return None
         lines = self._reader.split(data, start)
         for line in reversed(list(lines)) if self._backwards else lines:
-            if self._may_have(line.data) and (match := self.what.pattern.search(read_line(line.data).text)):
+            if self.what.may_be_in(line.data) and (match := self.what.pattern.search(read_line(line.data).text)):
                 return Hit(line.start, match.start(), wrapped)
         return None
-
-    def _may_have(self, data: bytes) -> bool:
-        if b"\x1b" in data:
-            data = _SEQUENCE.sub(b"", data)
-        if self.what.folds:
-            data = data.lower()
-        return any(stem in data for stem in self.what.stems)

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import Any, NamedTuple
 
 from rich.color import Color
 from rich.style import Style
 
-_MOST_PARAMETERS = 32
-"""Of one sequence; the rest is not looked at."""
+_LONGEST = 128
+"""Letters of the parameters of one sequence: more than a program needs to set all at once."""
 
 
 class Look(NamedTuple):
@@ -51,10 +52,15 @@ def style_of(look: Look) -> Style:
 
 
 def changed(look: Look, parameters: str) -> Look:
-    """The look after a sequence with these parameters, such as `1;38;5;196`. What is not known changes nothing."""
-    fields = iter(parameters.split(";", _MOST_PARAMETERS)[:_MOST_PARAMETERS])
-    for field in fields:
-        code, *rest = _numbers(field)
+    """The look after a sequence with these parameters, such as `1;38;5;196`. What is not known changes nothing, nor
+    does what is longer than any real sequence."""
+    return _changed(look, parameters) if len(parameters) <= _LONGEST else look
+
+
+@lru_cache(maxsize=4096)
+def _changed(look: Look, parameters: str) -> Look:
+    fields = map(_numbers, parameters.split(";"))
+    for code, *rest in fields:
         if code in _EXTENDED:
             look = _extended(look, _EXTENDED[code], rest or _following(fields))
         elif code == 4 and rest[:1] == [0]:  # `4:0` is no underline, where `4:3` is a curly one
@@ -97,13 +103,14 @@ def _with(look: Look, value: bool | Color | None, *names: str) -> Look:
     return look._replace(**fields)
 
 
-def _following(fields: Iterator[str]) -> list[int]:
+def _following(fields: Iterator[list[int]]) -> list[int]:
     """The parameters that belong to an extended colour, where semicolons part them."""
-    kind = _numbers(next(fields, ""))[0]
-    count = {5: 1, 2: 3}.get(kind, 0)
-    return [kind, *(_numbers(next(fields, ""))[0] for _ in range(count))]
+    kind = next(fields, [0])[0]
+    return [kind, *(field[0] for field in islice(fields, {5: 1, 2: 3}.get(kind, 0)))]
 
 
 def _numbers(field: str) -> list[int]:
     """The numbers of one parameter, that colons may part; nothing is 0. No number with a meaning has six digits."""
-    return [int(part[:6] or "0") for part in field.split(":")]
+    if ":" in field:
+        return [int(part[:6] or "0") for part in field.split(":")]
+    return [int(field[:6] or "0")]
