@@ -1,14 +1,10 @@
 """Work that outlives everything: the terminal it was started from, its engine, its guardian, both. Real processes."""
 
 import os
-import pty
-import select
 import signal
 import sys
-import termios
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -18,6 +14,7 @@ from parexec_tui.core import events as ev
 from parexec_tui.core.events import Status
 from parexec_tui.paths import session_folder
 from parexec_tui.registry.lock import is_owned
+from tests.end_to_end.terminal import Terminal
 from tests.engine.detached import (
     all_gone,
     engine_pid,
@@ -30,7 +27,6 @@ from tests.engine.detached import (
     the_guardian,
 )
 from tests.engine.engines import (
-    PAREXEC,
     exists,
     happened,
     journal,
@@ -65,62 +61,6 @@ def nothing_is_left(own_state_home: Path) -> Iterator[None]:
     yield
     for name in sessions():
         stop_everything(name)
-
-
-class Terminal:
-    """A terminal of its own with a shell in it, as an SSH connection has."""
-
-    def __init__(self, folder: Path) -> None:
-        self.pid, self._master = pty.fork()
-        if self.pid == 0:
-            os.chdir(folder)
-            os.execve("/bin/sh", ["sh", "-i"], os.environ | {"PS1": "$ ", "TERM": "xterm", "ENV": ""})
-        settings = termios.tcgetattr(self._master)
-        settings[3] &= ~termios.ECHO
-        termios.tcsetattr(self._master, termios.TCSANOW, settings)
-        self._seen = ""
-
-    def type(self, text: str) -> None:
-        os.write(self._master, text.encode())
-
-    def parexec(self, arguments: str) -> None:
-        words = " ".join(f"'{word}'" for word in PAREXEC)
-        self.type(f"{words} {arguments}; echo ended=$?\n")
-
-    def text(self) -> str:
-        """All that it has shown."""
-        while select.select([self._master], [], [], 0)[0]:
-            try:
-                self._seen += os.read(self._master, 65536).decode(errors="replace")
-            except OSError:
-                break
-        return self._seen
-
-    def until(self, text: str, times: int = 1) -> None:
-        until(lambda: self.text().count(text) >= times, f"the terminal shows {text!r} {times} times", 30)
-
-    def kill(self) -> None:
-        """kill -9 of everything in it, at once."""
-        for process in psutil.process_iter():
-            with suppress(ProcessLookupError, psutil.NoSuchProcess):
-                if os.getsid(process.pid) == self.pid:
-                    process.kill()
-        self._reap()
-
-    def hang_up(self) -> None:
-        """What happens when the connection breaks: SIGHUP to all in it."""
-        os.close(self._master)
-        self._master = -1
-        self._reap()
-
-    def _reap(self) -> None:
-        with suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
-
-    def close(self) -> None:
-        if self._master >= 0:
-            self.kill()
-            os.close(self._master)
 
 
 @pytest.fixture
