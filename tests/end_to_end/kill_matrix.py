@@ -1,35 +1,45 @@
-"""kill -9 of the engine at random moments of a run of 40 short tickets, then `resume`, until the session is finished.
+"""kill -9 of engines and guardians at random moments of runs of 40 short tickets, until each run is finished.
 
-    python -m tests.end_to_end.kill_matrix [--kills 100] [--seed 1]
+    python -m tests.end_to_end.kill_matrix [--kills 200] [--seed 1]
 
-What must be true whatever the moment is told by witnesses that the engine knows nothing of: each ticket keeps a file
-of evidence, and writes its output in two parts. Exits with 1 if anything was violated. A seed stands for a plan and
-for the moments; how far the engine has come by then differs from run to run.
+    alone     an engine in the foreground, after which `resume` goes on
+    engine    one that has a guardian, which starts the next
+    guardian  and its engine goes on by itself
+    both      or the engine that had no guardian any more: a person says `resume`, or answers what `attach` asks
+
+What must be true whatever the moment is told by `kill_witness`. Exits with 1 if anything was violated. A seed stands
+for a plan and for the moments; how far the engine has come by then differs from run to run.
 """
 
 import argparse
 import os
 import random
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
 
-from parexec_tui.core import events as ev
-from parexec_tui.core.events import End, Status
-from parexec_tui.core.state import SessionState, TicketState
+from parexec_tui.core.state import TicketState
+from parexec_tui.engine import guardian
 from parexec_tui.engine.process import read_record
-from parexec_tui.paths import registry_file
+from parexec_tui.paths import RUNTIME_DIR, STATE_HOME, registry_file
 from parexec_tui.registry.registry import Registry
+from parexec_tui.sessions import is_living
+from tests.end_to_end.kill_witness import TICKETS, prepare, verify
+from tests.end_to_end.terminal import Terminal
+from tests.engine.detached import all_gone, engine_log, kill, processes_of
 from tests.engine.engines import (
+    PAREXEC,
     Engine,
     attempts_folder,
     is_running,
     journal,
-    marked,
     session,
     sessions,
     state_of,
@@ -37,38 +47,28 @@ from tests.engine.engines import (
     write_plan,
 )
 
-TICKETS = 40
+Victim = Literal["alone", "engine", "guardian", "both"]
+Phase = Literal["while it starts", "as it takes over", "while it works"]
 
-SCRIPT = """
-evidence=evidence/$PAREXEC_TICKET output=output/$PAREXEC_TICKET
-seconds=$1 kind=$2; shift 2
-note() { echo "$1 $PAREXEC_ATTEMPT $$ $(date +%s%N)" >> $evidence; }
+_LONGEST: dict[Phase, float] = {"while it starts": 0.8, "as it takes over": 0.03, "while it works": 0.5}
+"""Seconds of a phase in which there may be a kill."""
 
-note begin
-for need; do
-    [ "$(tail -n 1 output/$need)" = whole ] || note "truncated-$need"
-done
-case $kind in
-    child) sleep 30 & ;;
-    escapes) setsid sleep 30 & ;;
-    fails) [ -e $evidence.failed ] || { touch $evidence.failed; sleep $seconds; note end; exit 1; } ;;
-esac
-seq 1 2000 > $output
-sleep $seconds
-seq 2001 4000 >> $output
-echo whole >> $output
-note end
-"""
-"""What every ticket runs. Its output is truncated until the last moment, so that nobody may take it before."""
+_MOST_STARTS = 20
+
+_OFFER = "take over? [Y/n]"
+"""What `attach` asks when there is no engine."""
 
 
 @dataclass
 class Kill:
     """One kill, and what was in flight."""
 
-    phase: str
-    seconds: float
+    victim: Victim
+    phase: Phase
     found: Counter[str] = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        return f"{self.victim}: {', '.join(f'{count} {what}' for what, count in self.found.items())}"
 
 
 @dataclass
@@ -77,6 +77,19 @@ class Outcome:
     kills: list[Kill] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     seconds: float = 0.0
+
+
+def torment(folder: Path, seed: int, most: int, *, alone: bool) -> Outcome:
+    """Run one session to its end over at most so many kills, and check what is left. `alone`: without a guardian."""
+    chance = random.Random(f"moments {seed}")
+    outcome = Outcome(seed)
+    started = time.monotonic()
+    prepare(folder)
+    plan = write_plan(folder, make_plan(seed))
+    (_run_alone if alone else _run_guarded)(folder, plan, chance, most, outcome)
+    outcome.violations += verify(folder)
+    outcome.seconds = time.monotonic() - started
+    return outcome
 
 
 def make_plan(seed: int) -> str:
@@ -96,28 +109,13 @@ def make_plan(seed: int) -> str:
     return "\n".join(lines)
 
 
-def torment(folder: Path, seed: int, most: int) -> Outcome:
-    """Run one session to its end over at most so many kills, and check what is left."""
-    chance = random.Random(f"moments {seed}")
-    outcome = Outcome(seed)
-    started = time.monotonic()
-    for name in ("evidence", "output"):
-        (folder / name).mkdir()
-    (folder / "ticket.sh").write_text(SCRIPT)
-    plan = write_plan(folder, make_plan(seed))
-    code = -9
-    while code == -9:
-        engine = Engine(*(["resume"] if _is_opened() else ["run", plan]), cwd=folder)
-        if len(outcome.kills) < most:
-            _kill_sometime(engine, chance, outcome)
-        code = engine.wait(60)
-    if code != 0:
-        outcome.violations.append(f"the last engine ended with {code}")
-    if "Traceback" in engine.text():
-        outcome.violations.append(f"an engine fell over, see {engine.output}")
-    outcome.violations += verify(folder)
-    outcome.seconds = time.monotonic() - started
-    return outcome
+def _moment(chance: random.Random, is_gone: Callable[[], bool]) -> Phase:
+    """Wait for the moment to kill; returns the phase that it is in. `is_gone`: no engine will take over."""
+    phase: Phase = chance.choices(get_args(Phase), [2, 3, 8])[0]
+    if phase != "while it starts":
+        until(lambda: is_gone() or (sessions() and is_running()), "an engine takes over", 30)
+    time.sleep(chance.uniform(0, _LONGEST[phase]))  # the moment is what this is about
+    return phase
 
 
 def _is_opened() -> bool:
@@ -125,17 +123,143 @@ def _is_opened() -> bool:
     return bool(sessions()) and bool(journal())
 
 
-def _kill_sometime(engine: Engine, chance: random.Random, outcome: Outcome) -> None:
-    phase = chance.choices(["while it starts", "as it takes over", "while it works"], [2, 3, 8])[0]
-    if phase == "while it starts":
-        delay = chance.uniform(0.1, 0.6)
-    else:
-        until(lambda: engine.process.poll() is not None or (sessions() and is_running()), "the engine takes over")
-        delay = chance.uniform(0, 0.03 if phase == "as it takes over" else 0.5)
-    time.sleep(delay)  # the moment is what this is about
+# -- an engine alone -------------------------------------------------------------------------------------------
+
+
+def _run_alone(folder: Path, plan: Path, chance: random.Random, most: int, outcome: Outcome) -> None:
+    code = -9
+    while code == -9:
+        engine = Engine(*(["resume"] if _is_opened() else ["run", plan]), cwd=folder)
+        if len(outcome.kills) < most:
+            _kill_alone(engine, chance, outcome)
+        code = engine.wait(60)
+    if code != 0:
+        outcome.violations.append(f"the last engine ended with {code}")
+    if "Traceback" in engine.text():
+        outcome.violations.append(f"an engine fell over, see {engine.output}")
+
+
+def _kill_alone(engine: Engine, chance: random.Random, outcome: Outcome) -> None:
+    phase = _moment(chance, lambda: engine.process.poll() is not None)
     engine.process.kill()
     if engine.process.wait() == -9:
-        outcome.kills.append(Kill(phase, delay, _in_flight()))
+        outcome.kills.append(Kill("alone", phase, _in_flight()))
+
+
+# -- an engine with a guardian ---------------------------------------------------------------------------------
+
+
+def _run_guarded(folder: Path, plan: Path, chance: random.Random, most: int, outcome: Outcome) -> None:
+    person = Person(folder, plan)
+    try:
+        for _ in range(_MOST_STARTS):
+            if _is_over():
+                break
+            person.goes_on(chance)
+            while len(outcome.kills) < most and (person.waits or _is_served()) and not _is_over():
+                _kill_one(person, chance, outcome)
+            until(lambda: _is_over() or not (person.waits or _is_served()), "it is over, or gone", 60)
+        assert _is_over(), f"a person started an engine {_MOST_STARTS} times, and it is not over"
+        until(all_gone, "every process is gone", 30)
+    except AssertionError as error:
+        outcome.violations.append(str(error))
+    finally:
+        person.leaves()
+        kill(*_processes("both"))
+    if "Traceback" in person.saw or "Traceback" in engine_log():
+        outcome.violations.append(f"an engine or a command fell over, see {folder}")
+
+
+def _kill_one(person: "Person", chance: random.Random, outcome: Outcome) -> None:
+    """Wait for the moment, and kill whom chance chooses, if it is there."""
+    phase = _moment(chance, lambda: not (person.waits or _is_served()))
+    weights = [0, 3, 3, 2] if _processes("guardian") else [0, 0, 0, 1]
+    victim: Victim = chance.choices(get_args(Victim), weights)[0]
+    if not (pids := _processes(victim)):
+        return
+    kill(*pids)
+    while victim == "both" and (born := _processes(victim)):
+        kill(*born)  # in the instant between the two
+    if not _is_over():
+        outcome.kills.append(Kill(victim, phase, _in_flight()))
+
+
+def _processes(victim: Victim) -> list[int]:
+    """The pids of the newest session's guardian, engine or both, the guardian first."""
+    if not sessions():
+        return []
+    found: dict[bool, list[int]] = {True: [], False: []}
+    for process in processes_of(session()):
+        found[guardian.__file__ in process.info["cmdline"]].append(process.pid)
+    return found[True] * (victim != "engine") + found[False] * (victim != "guardian")
+
+
+def _is_served() -> bool:
+    """Whether there is an engine, or a guardian that will start one."""
+    return bool(sessions()) and (is_living(session()) or bool(_processes("both")))
+
+
+def _is_over() -> bool:
+    if not registry_file().exists():
+        return False
+    with Registry.open(registry_file(), read_only=True) as registry:
+        return any(row.status == "finished" for row in registry.sessions())
+
+
+class Person:
+    """Whoever started the session and wants it to go on: says `run`, then `resume`, or `attach` at a terminal."""
+
+    def __init__(self, folder: Path, plan: Path) -> None:
+        self._folder = folder
+        self._plan = plan
+        self._output = folder / "output.txt"
+        self._command: subprocess.Popen[bytes] | None = None
+        self._terminal: Terminal | None = None
+        self._seen = ""
+
+    def goes_on(self, chance: random.Random) -> None:
+        """Have an engine started, and do not wait until it is ready."""
+        self.leaves()
+        if not _is_opened():
+            self._say("run", str(self._plan))
+        elif chance.random() < 0.5:
+            self._say("resume")
+        else:
+            self._terminal = Terminal(self._folder)
+            self._terminal.parexec("attach")
+            self._terminal.until(_OFFER)
+            self._terminal.type("\n")
+
+    def _say(self, *command: str) -> None:
+        with self._output.open("ab") as file:
+            self._command = subprocess.Popen(
+                [*PAREXEC, *command, "--detach"], cwd=self._folder, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+            )
+
+    @property
+    def waits(self) -> bool:
+        """Whether the command has not said yet that an engine is ready, or that none is."""
+        if self._terminal is not None:
+            text = self._terminal.text()
+            is_asked_again = text.count(_OFFER) > 1
+            return not (is_asked_again or "the engine stays" in text or "ended=" in text)
+        return self._command is not None and self._command.poll() is None
+
+    @property
+    def saw(self) -> str:
+        """All that the commands said."""
+        return self._seen + (self._output.read_text() if self._output.exists() else "")
+
+    def leaves(self) -> None:
+        if self._command is not None:
+            self._command.wait(60)
+        if self._terminal is not None:
+            self._seen += self._terminal.text()
+            self._terminal.close()
+        self._command = self._terminal = None
+
+
+# -- what a kill found -----------------------------------------------------------------------------------------
 
 
 def _in_flight() -> Counter[str]:
@@ -158,104 +282,31 @@ def _stage(ticket: TicketState) -> str:
     return "running, not noted" if ticket.pid is None else "running"
 
 
-# -- what must be true -----------------------------------------------------------------------------------------
-
-
-def verify(folder: Path) -> list[str]:
-    """Everything that is not as it must be, once the session is finished."""
-    state = state_of()
-    events = journal()
-    wrong = [] if state.status == "finished" else [f"the session is {state.status}"]
-    runs: dict[str, list[tuple[int, int]]] = {}
-    for ticket in state.tickets.values():
-        wrong += _check_evidence(folder, ticket, runs.setdefault(ticket.id, []), events)
-    for ticket in state.tickets.values():
-        for need in ticket.spec.needs:
-            if runs[ticket.id] and runs[need] and runs[ticket.id][0][0] < runs[need][-1][1]:
-                wrong.append(f"{ticket.id} began before {need} ended")
-    wrong += _check_registry(state, events)
-    left = [f"{process.pid} {process.cmdline()}" for process in marked()]
-    return wrong + [f"left behind: {process}" for process in left]
-
-
-def _check_evidence(
-    folder: Path, ticket: TicketState, runs: list[tuple[int, int]], events: list[ev.AnyEvent]
-) -> list[str]:
-    id_ = ticket.id
-    wrong = [] if ticket.status is Status.succeeded else [f"{id_} is {ticket.status}: {ticket.reason}"]
-    file = folder / "evidence" / id_
-    if not file.exists():
-        return [*wrong, f"{id_} is lost: it never ran"]
-    lines = [line.split() for line in file.read_text().splitlines()]
-    wrong += [f"{id_} was given a {word} output" for word, *_ in lines if word not in ("begin", "end")]
-    open_: dict[tuple[str, str], int] = {}
-    for word, attempt, pid, when in lines:
-        if word == "begin":
-            wrong += [f"{id_} ran twice at once: attempt {attempt} began in attempt {other}" for other, _ in open_]
-            open_[attempt, pid] = int(when)
-        elif word == "end":
-            runs.append((open_.pop((attempt, pid), 0), int(when)))
-    wrong += [f"{id_} attempt {attempt} was cut short, though only engines were killed" for attempt, _ in open_]
-    begun = [attempt for word, attempt, *_ in lines if word == "begin"]
-    if len(set(begun)) != len(begun):
-        wrong.append(f"{id_} ran an attempt twice: {begun}")
-    wanted = 2 if (folder / "evidence" / f"{id_}.failed").exists() else 1
-    if len(begun) != wanted:
-        wrong.append(f"{id_} ran {len(begun)} times and not {wanted}: what finished was done again, or is lost")
-    known = {str(e.attempt) for e in events if isinstance(e, ev.AttemptStarted) and e.ticket == id_}
-    if not known.issuperset(begun):
-        wrong.append(f"{id_} ran attempts {begun}, the registry knows {sorted(known)}")
-    output = folder / "output" / id_
-    whole = "".join(f"{number}\n" for number in range(1, 4001)) + "whole\n"
-    if not output.exists() or output.read_text() != whole:
-        wrong.append(f"the output of {id_} is not whole")
-    return wrong
-
-
-def _check_registry(state: SessionState, events: list[ev.AnyEvent]) -> list[str]:
-    """What is kept beside the events must be what follows from them."""
-    wrong = []
-    successes = Counter(e.ticket for e in events if isinstance(e, ev.AttemptEnded) and e.end is End.succeeded)
-    if wrong_ones := [id_ for id_ in state.tickets if successes[id_] != 1]:
-        wrong.append(f"not exactly one success in the journal: {wrong_ones}")
-    ends = {(e.ticket, e.attempt): str(e.end) for e in events if isinstance(e, ev.AttemptEnded)}
-    starts = [(e.ticket, e.attempt) for e in events if isinstance(e, ev.AttemptStarted)]
-    if sorted(starts) != sorted(ends):
-        wrong.append("attempts that started and attempts that ended are not the same")
-    with Registry.open(registry_file(), read_only=True) as registry:
-        row = registry.session(session())
-        facts = {(fact.ticket, fact.attempt): fact.end for fact in registry.attempts(session())}
-    if facts != ends:
-        wrong.append("the facts of attempts are not what the events say")
-    if (row.status, row.total, row.succeeded, row.failed) != ("finished", TICKETS, state.counts[Status.succeeded], 0):
-        wrong.append(f"the row of the session is not what the events say: {row}")
-    return wrong
-
-
 # -- the script ------------------------------------------------------------------------------------------------
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--keep", action="store_true", help="keep the folders of sessions without a violation as well"
     )
     wanted = parser.parse_args()
-    above = Path(tempfile.mkdtemp(prefix="kill-matrix-"))
+    above = Path(tempfile.mkdtemp(prefix="kills-"))
     for name in [name for name in os.environ if name.startswith("PAREXEC_")]:
         del os.environ[name]
     kills: list[Kill] = []
     violations = 0
     seed = wanted.seed
-    print("seed  kills  seconds  in flight at each kill")
+    print("seed  kills  seconds  whom, and what was in flight")
     while len(kills) < wanted.kills:
         folder = above / str(seed)
-        folder.mkdir()
-        os.environ["XDG_STATE_HOME"] = str(folder / "state-home")
-        outcome = torment(folder, seed, min(5, wanted.kills - len(kills)))
-        shown = "; ".join(", ".join(f"{n} {what}" for what, n in kill.found.items()) for kill in outcome.kills)
+        live_in(folder)
+        outcome = torment(folder, seed, min(5, wanted.kills - len(kills)), alone=seed % 4 == 0)
+        shown = "; ".join(
+            f"{kill.victim}: {', '.join(f'{n} {w}' for w, n in kill.found.items())}" for kill in outcome.kills
+        )
         print(f"{seed:>4}  {len(outcome.kills):>5}  {outcome.seconds:>7.1f}  {shown}", flush=True)
         for violation in outcome.violations:
             print(f"      VIOLATION in {folder}: {violation}", flush=True)
@@ -264,14 +315,30 @@ def main() -> int:
         if not outcome.violations and not wanted.keep:
             shutil.rmtree(folder)
         seed += 1
-    print(f"\n{len(kills)} kills in {seed - wanted.seed} sessions, {violations} violations")
-    for what, count in Counter(kill.phase for kill in kills).most_common():
-        print(f"{count:>6}  kills {what}")
-    for what, count in sum((kill.found for kill in kills), Counter[str]()).most_common():
-        print(f"{count:>6}  {what}")
+    print(f"\n{len(kills)} kills in {seed - wanted.seed} sessions, {violations} violations\n")
+    _print_table(kills)
     if not any(above.iterdir()):
         above.rmdir()
     return 1 if violations else 0
+
+
+def live_in(folder: Path) -> None:
+    """Have sessions in a folder of their own, which is made."""
+    for name, variable in (("state-home", STATE_HOME), ("run", RUNTIME_DIR)):
+        (folder / name).mkdir(mode=0o700, parents=True)
+        os.environ[variable] = str(folder / name)
+
+
+def _print_table(kills: list[Kill]) -> None:
+    """Kills by victim and phase; then what was in flight."""
+    phases = get_args(Phase)
+    print(f"{'killed':<10}" + "".join(f"{phase:>18}" for phase in phases) + f"{'in all':>9}")
+    for victim in get_args(Victim):
+        counts = [sum((each.victim, each.phase) == (victim, phase) for each in kills) for phase in phases]
+        print(f"{victim:<10}" + "".join(f"{count:>18}" for count in counts) + f"{sum(counts):>9}")
+    print()
+    for what, count in sum((each.found for each in kills), Counter[str]()).most_common():
+        print(f"{count:>6}  {what}")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def run_detached(folder: Path, plan: str, *options: str) -> str:
 
 def guardian_pid(session_id: str | None = None) -> int | None:
     """The guardian of a session, if it lives."""
-    for process in _mine(session_id or session()):
+    for process in processes_of(session_id or session()):
         if guardian.__file__ in process.info["cmdline"]:
             return int(process.pid)
     return None
@@ -67,8 +67,8 @@ def the_guardian(session_id: str | None = None) -> int:
     return found
 
 
-def _mine(session_id: str) -> list[psutil.Process]:
-    """Processes that were started for this session."""
+def processes_of(session_id: str) -> list[psutil.Process]:
+    """The engines and guardians of this session: with it among their arguments, which are in `info`."""
     return [
         process
         for process in psutil.process_iter(["cmdline", "status"])
@@ -86,14 +86,14 @@ def kill(*pids: int) -> None:
 
 def all_gone(session_id: str | None = None) -> bool:
     """Whether neither an engine nor a guardian nor an attempt of the session is left."""
-    return not _mine(session_id or session()) and not list(marked())
+    return not processes_of(session_id or session()) and not list(marked())
 
 
 def stop_everything(session_id: str) -> None:
     """kill -9 of all that is left of a session: the guardian first, which would start another engine."""
     while (pid := guardian_pid(session_id)) is not None:
         kill(pid)
-    kill(*(process.pid for process in _mine(session_id)), *(process.pid for process in marked()))
+    kill(*(process.pid for process in processes_of(session_id)), *(process.pid for process in marked()))
 
 
 def engine_log(session_id: str | None = None) -> str:
