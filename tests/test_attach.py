@@ -15,8 +15,9 @@ from parexec_tui.core import codec
 from parexec_tui.core import events as ev
 from parexec_tui.headless import Headless
 from parexec_tui.mirror import Mirror
-from tests.engine.detached import kill, run_detached, stop_everything, the_engine
-from tests.engine.engines import PAREXEC, happened, journal, sessions, state_of, until
+from tests.engine.conftest import nothing_runs_on as nothing_runs_on
+from tests.engine.detached import kill, run_detached, the_engine
+from tests.engine.engines import PAREXEC, happened, journal, state_of, until
 
 PLAN = """
 [plan]
@@ -24,13 +25,6 @@ parallel = 4
 [tickets.first]
 run = "until test -e go; do sleep 0.01; done"
 """ + "".join(f'[tickets.T{number}]\nrun = "true"\nneeds = ["first"]\n' for number in range(60))
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left(own_state_home: Path) -> Iterator[None]:
-    yield
-    for name in sessions():
-        stop_everything(name)
 
 
 class Follower:
