@@ -96,6 +96,14 @@ class Conflict(Struct, frozen=True):
         return f"{self.kind}s {self.mine} while {self.holder} {self.key.kind}s {self.theirs}"
 
 
+class Held(Struct, frozen=True):
+    """One thing that is held now, and by whom."""
+
+    key: Key
+    holders: tuple[tuple[str, float], ...]
+    """Ticket and since when, in the order in which they took it."""
+
+
 class _HeldPath(Struct):
     key: Key
     pattern: Pattern
@@ -189,9 +197,26 @@ class Holdings:
             return tuple(self._used.get(key.name, ()))
         return tuple(self._paths[key].holders) if key in self._paths else ()
 
+    def held(self) -> Iterator[Held]:
+        """All that is held now: locks, then paths, then resources, each in the order in which they were taken."""
+        for lock in self._locks:
+            yield self._held(Key("lock", lock))
+        for key in self._paths:
+            yield self._held(key)
+        for name, used in self._used.items():
+            if used:
+                yield self._held(Key("resource", name))
+
+    def _held(self, key: Key) -> Held:
+        return Held(key, tuple((holder, self._claims[holder][1]) for holder in self.holders(key)))
+
+    def capacity(self, resource: str) -> float:
+        """How much of a resource there is in all."""
+        return self._capacities.get(resource, 0.0)
+
     def free(self, resource: str) -> float:
         """How much of a resource nobody holds. There is nothing of one that was not named at the start."""
-        return max(0.0, self._capacities.get(resource, 0.0) - self._totals.get(resource, 0) / _PER_UNIT)
+        return max(0.0, self.capacity(resource) - self._totals.get(resource, 0) / _PER_UNIT)
 
     def _hold(self, key: Key, pattern: Pattern) -> _HeldPath:
         held = self._paths.get(key)
@@ -223,7 +248,7 @@ class Holdings:
                         yield held
 
     def _shortage(self, name: str, amount: float) -> Conflict | None:
-        capacity = self._capacities.get(name, 0.0)
+        capacity = self.capacity(name)
         if self._totals.get(name, 0) + _billionths(amount) <= _billionths(capacity) + _SLACK:
             return None
         used = self._used.get(name)
@@ -231,8 +256,8 @@ class Holdings:
         return Conflict(
             Key("resource", name),
             "resource",
-            f"{name} = {_format(name, amount)}",
-            f"{_format(name, self.free(name))} of {_format(name, capacity)} free",
+            f"{name} = {format_amount(name, amount)}",
+            f"{format_amount(name, self.free(name))} of {format_amount(name, capacity)} free",
             holder,
             self._claims[holder][1] if holder else 0.0,
         )
@@ -261,7 +286,8 @@ def _billionths(amount: float) -> int:
     return round(amount * _PER_UNIT)
 
 
-def _format(name: str, amount: float) -> str:
+def format_amount(name: str, amount: float) -> str:
+    """An amount of a resource, as people write it: `2`, `0.5`, `512MiB`."""
     if name == "memory":
         return format_size(amount)
     return str(int(amount)) if amount == int(amount) else f"{amount:.3f}".rstrip("0")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parexec_tui.core import claims as claims_room
-from parexec_tui.core.claims import EMPTY, Claims, Conflict, Holdings, Key
+from parexec_tui.core.claims import EMPTY, Claims, Conflict, Held, Holdings, Key
 from parexec_tui.core.patterns import Pattern, overlap
 from parexec_tui.core.plan import Amounts, Ticket
 
@@ -123,6 +123,22 @@ def test_a_key_is_freed_by_its_last_holder_and_a_resource_by_each() -> None:
     assert holdings.give_back("T2") == [("read", "docs"), ("resource", "gpu")]
 
 
+def test_all_that_is_held_is_told_with_who_holds_it_since_when() -> None:
+    holdings = Holdings({"gpu": 4})
+    holdings.take("T1", claims(reads=("docs",), uses={"gpu": 1}), 1.0)
+    holdings.take("T2", claims(reads=("docs",), writes=("out",), locks=("db",), uses={"gpu": 2}), 2.0)
+    assert list(holdings.held()) == [
+        Held(Key("lock", "db"), (("T2", 2.0),)),
+        Held(Key("read", "docs"), (("T1", 1.0), ("T2", 2.0))),
+        Held(Key("write", "out"), (("T2", 2.0),)),
+        Held(Key("resource", "gpu"), (("T1", 1.0), ("T2", 2.0))),
+    ]
+    assert (holdings.capacity("gpu"), holdings.free("gpu"), holdings.capacity("tpu")) == (4, 1, 0)
+    holdings.give_back("T2")
+    holdings.give_back("T1")
+    assert list(holdings.held()) == []
+
+
 def test_a_demand_above_what_there_is_names_no_holder() -> None:
     conflict = Holdings({"gpu": 1}).conflict(claims(uses={"gpu": 2}))
     assert conflict == Conflict(Key("resource", "gpu"), "resource", "gpu = 2", "1 of 1 free", "", 0.0)
@@ -237,6 +253,8 @@ def test_holdings_agree_with_the_plain_rules(steps: list[tuple[str, Claims]]) ->
         if not found:
             holdings.take(ticket, wanted, float(at))
             held[ticket] = wanted
+        told = [(each.key, ticket) for each in holdings.held() for ticket, _ in each.holders]
+        assert sorted(told) == sorted((key, ticket) for ticket, mine in held.items() for key in keys(mine))
     for ticket in held:
         holdings.give_back(ticket)
     assert {name: holdings.free(name) for name in CAPACITIES} == CAPACITIES
