@@ -184,13 +184,14 @@ class AgentState:
     """One agent of the pool: a slot that runs one ticket at a time."""
 
     __slots__ = (
-        "busy_for", "done", "draining", "failed", "held", "id", "idle_since", "quarantined", "stopped", "strikes",
-        "ticket", "turn", "type",
+        "busy_for", "done", "draining", "failed", "held", "id", "idle_since", "quarantined", "started", "stopped",
+        "strikes", "ticket", "turn", "type",
     )  # fmt: skip
 
     def __init__(self, id_: str, type_: str, at: float) -> None:
         self.id = id_
         self.type = type_
+        self.started = at
         self.ticket: str | None = None
         self.idle_since = at
         self.turn = 0
@@ -205,6 +206,7 @@ class AgentState:
         self.done = 0
         self.failed = 0
         self.busy_for = 0.0
+        """Seconds that its attempts ran, without the one that runs now."""
 
     @property
     def status(self) -> str:

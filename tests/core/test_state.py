@@ -12,7 +12,7 @@ from parexec_tui.core.codec import kind_of
 from parexec_tui.core.events import End, Status
 from parexec_tui.core.plan import AgentType, Priority, Ticket
 from parexec_tui.core.state import IllegalEventError, SessionState
-from tests.core.sessions import Session, check, dump, plan
+from tests.core.sessions import OPENED_AT, Session, check, dump, plan
 
 LEGAL = """
 attempt_started         waiting                 running
@@ -349,6 +349,17 @@ def test_the_agent_that_became_idle_first_stands_first_in_line() -> None:
     session.ask(rq.Hold(agents=("agent-2",)))
     session.ask(rq.Release(agents=("agent-2",)))
     assert list(session.state.available["agent"]) == ["agent-1", "agent-3", "agent-2"]
+
+
+def test_an_agent_knows_since_when_it_is_there() -> None:
+    session = Session("A:\nB: A")
+    session.wait(5)
+    session.dispatch()
+    session.wait(20)
+    session.succeed("A")
+    session.dispatch()
+    assert session["B"].agent == "agent-1"
+    assert session.state.agents["agent-1"].started == OPENED_AT + 5
 
 
 def test_groups_open_one_after_another_and_again_after_a_retry() -> None:
