@@ -27,6 +27,11 @@ _GLYPHS = {
     "running": ("▶", ">"),
     "frozen": ("❄", "f"),
     "stopping": ("■", "s"),
+    "idle": ("◦", "o"),
+    "busy": ("▶", ">"),
+    "held": ("‖", "|"),
+    "draining": ("⇣", "v"),
+    "quarantined": ("⊗", "!"),
 }
 _OTHER = ("•", "*")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from parexec_tui.core.events import End, Status
 from parexec_tui.core.scheduler import Blocker, why
 from parexec_tui.core.state import SessionState, TicketState
-from parexec_tui.core.units import format_duration
+from parexec_tui.core.units import format_duration, format_size
 from parexec_tui.words import printable, with_name
 
 _WAITS = (Status.waiting, Status.backoff)
@@ -72,3 +72,8 @@ def short_duration(seconds: float) -> str:
     if whole < 86400:
         return f"{whole // 3600}h{whole % 3600 // 60:02}"
     return f"{whole // 86400}d{whole % 86400 // 3600}h"
+
+
+def short_size(size: float) -> str:
+    """Bytes in at most five cells, for columns: `870B`, `512M`, `1.5G`. Units are binary, as in `ls -h`."""
+    return format_size(size).replace("iB", "")

@@ -242,13 +242,15 @@ class MainScreen(Screen[None], inherit_bindings=False):
     # -- targets ---------------------------------------------------------------------------------------------
 
     def targets(self) -> Targets:
-        """What an action is about: the agent in the panel of agents; else the marked tickets, else the selected."""
+        """What an action is about: the agent or type in the panel of agents; else the marks, else the selected."""
         scene = self.scene
         state = scene.state
         if state is None:
             return Targets()
         if self.arrangement.current == "agents" and scene.agent in state.agents:
             return Targets(agent=scene.agent)
+        if self.arrangement.current == "agents" and scene.agent_type in state.available:
+            return Targets(agent_type=scene.agent_type)
         marked = tuple(id_ for id_ in scene.marks if id_ in state.tickets)
         return Targets(marked or ((scene.selected,) if scene.selected in state.tickets else ()))
 

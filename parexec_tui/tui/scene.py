@@ -12,6 +12,9 @@ from parexec_tui.core.state import SessionState, TicketState
 from parexec_tui.tui.palette import Palette
 from parexec_tui.tui.story import Story
 
+STALE_AFTER = 10.0
+"""Seconds after which a sample says nothing about now any more: one comes every two."""
+
 KEPT_SAMPLES = 900
 """Host samples that are kept for the curves: half an hour at one every two seconds."""
 
@@ -71,6 +74,8 @@ class Scene:
         """The ticket that is selected; empty: none."""
         self.agent = ""
         """The agent that is selected in the panel of agents."""
+        self.agent_type = ""
+        """The agent type that is selected there instead of an agent."""
         self.marks: set[str] = set()
         """Tickets that actions take instead of the selected one."""
         self.samples = Samples()
@@ -115,6 +120,12 @@ class Scene:
         """The selected ticket, if there is one in what is shown."""
         state = self.state
         return state.tickets.get(self.selected) if state is not None else None
+
+    def usage(self, ticket: TicketState) -> Usage | None:
+        """What the current attempt of a ticket uses now; None if that is not known, or what is shown is not now."""
+        usage = self.samples.usage.get(ticket.id)
+        is_now = not self.looks_back and self.now - self.samples.taken_at <= STALE_AFTER
+        return usage if usage is not None and is_now and usage.attempt == ticket.attempt else None
 
     def expected(self, ticket: TicketState) -> float | None:
         """Seconds that a ticket should take: its estimate, else what it took in earlier sessions."""

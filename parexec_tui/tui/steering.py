@@ -17,10 +17,11 @@ from parexec_tui.tui.ticket_list import next_priority
 
 
 class Targets(NamedTuple):
-    """What an action is about: tickets; or an agent, where the keys go to the panel of agents."""
+    """What an action is about: tickets; or an agent or a type of them, where the keys go to the panel of agents."""
 
     tickets: tuple[str, ...] = ()
     agent: str = ""
+    agent_type: str = ""
 
 
 class Outlook(NamedTuple):
@@ -69,6 +70,8 @@ def _nothing(what: str = "no ticket is selected") -> Refusal:
 
 
 def _hold(state: SessionState, targets: Targets) -> AnyRequest | Refusal:
+    if targets.agent_type:
+        return (rq.Release if targets.agent_type in state.held_types else rq.Hold)(types=(targets.agent_type,))
     if targets.agent:
         agent = state.agents[targets.agent]
         is_back = agent.held is not None or agent.draining or agent.quarantined
@@ -84,6 +87,10 @@ def _hold(state: SessionState, targets: Targets) -> AnyRequest | Refusal:
 
 
 def _freeze(state: SessionState, targets: Targets) -> AnyRequest | Refusal:
+    if targets.agent_type:
+        ours = [ticket.status for ticket in state.live.values() if _type_of(state, ticket) == targets.agent_type]
+        is_frozen = ev.Status.frozen in ours and ev.Status.running not in ours
+        return (rq.Thaw if is_frozen else rq.Freeze)(types=(targets.agent_type,))
     if targets.agent:
         runs = state.agents[targets.agent].ticket
         is_frozen = runs is not None and state.tickets[runs].status is ev.Status.frozen
@@ -98,11 +105,18 @@ def _freeze(state: SessionState, targets: Targets) -> AnyRequest | Refusal:
     return rq.Freeze(tickets=running or tuple(ticket.id for ticket in tickets))
 
 
+def _type_of(state: SessionState, ticket: TicketState) -> str:
+    """The type of the agent that runs a ticket, or ran it last; empty if none did."""
+    return state.agents[ticket.agent].type if ticket.agent else ""
+
+
 def _of_tickets(make: Callable[[tuple[str, ...]], AnyRequest]) -> "_Make":
     """An action on the tickets; on an agent, on what it runs."""
 
     def made(state: SessionState, targets: Targets) -> AnyRequest | Refusal:
         ids = targets.tickets
+        if targets.agent_type:
+            return Refusal(f"{targets.agent_type} is a type of agents", "move to one of them")
         if targets.agent:
             runs = state.agents[targets.agent].ticket
             if runs is None:
@@ -138,7 +152,7 @@ def _priority(step: int) -> "_Make":
 
 def _scale(step: int) -> "_Make":
     def made(state: SessionState, targets: Targets) -> AnyRequest | Refusal:
-        type_ = state.agents[targets.agent].type if targets.agent else None
+        type_ = state.agents[targets.agent].type if targets.agent else targets.agent_type or None
         return rq.Scale(type=type_, most=step, relative=True)
 
     return made
@@ -148,6 +162,8 @@ def _drain(state: SessionState, targets: Targets) -> AnyRequest | Refusal:
     if targets.agent:
         agent = state.agents[targets.agent]
         return (rq.Release if agent.draining else rq.Drain)(agents=(agent.id,))
+    if targets.agent_type:
+        return (rq.Release if targets.agent_type in state.held_types else rq.Drain)(types=(targets.agent_type,))
     return rq.Release() if state.draining is not None else rq.Drain()
 
 

@@ -1,6 +1,7 @@
 """The regions of the screen, a file each."""
 
 from parexec_tui.tui.arrangement import PANELS
+from parexec_tui.tui.panels.agents import AgentsPanel
 from parexec_tui.tui.panels.events import EventsPanel
 from parexec_tui.tui.panels.graph import GraphPanel
 from parexec_tui.tui.panels.output import OutputPanel
@@ -11,7 +12,16 @@ from parexec_tui.tui.panels.timeline import TimelinePanel
 from parexec_tui.tui.scene import Scene
 
 _MADE: dict[str, type[Panel]] = {
-    panel.name_: panel for panel in (TicketsPanel, GraphPanel, OutputPanel, TicketPanel, TimelinePanel, EventsPanel)
+    panel.name_: panel
+    for panel in (
+        TicketsPanel,
+        GraphPanel,
+        AgentsPanel,
+        OutputPanel,
+        TicketPanel,
+        TimelinePanel,
+        EventsPanel,
+    )
 }
 
 

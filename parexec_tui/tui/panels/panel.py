@@ -12,7 +12,8 @@ from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from parexec_tui.core.state import SessionState
+from parexec_tui.core.events import Status
+from parexec_tui.core.state import SessionState, TicketState
 from parexec_tui.tui.line import Line
 from parexec_tui.tui.scene import Change, Scene
 from parexec_tui.words import glyph
@@ -116,6 +117,18 @@ class Panel(Widget):
 
     def line(self, base: Style | None = None) -> Line:
         return Line(self.base if base is None else base, ascii_only=self.scene.ascii_only)
+
+    def draw_progress(self, line: Line, ticket: TicketState, cells: int) -> None:
+        """Put a bar of the ticket's expected time, and a blank behind it; blanks where nothing is expected."""
+        done = self.scene.progress(ticket)
+        if done is None or not cells:
+            line.column("", cells)
+            return
+        full = round(done * cells)
+        solid, rest = ("#", ".") if self.scene.ascii_only else ("━", "─")
+        is_late = done >= 1.0 and ticket.status is Status.running
+        line.add(solid * full, self.style("warn" if is_late else "bar-running"))
+        line.add(rest * (cells - full), self.style("gauge-track")).add(" ")
 
     @property
     def title_region(self) -> Region:

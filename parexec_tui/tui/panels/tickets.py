@@ -232,7 +232,7 @@ class TicketsPanel(RowsPanel):
         line.column(ticket.spec.priority.value, priority, self.style(f"priority-{ticket.spec.priority.value}"))
         line.column(ticket.agent or "", agent, None if ticket.is_live else self.style("dim"))
         line.column(self._time(ticket), 6, align="right")
-        self._draw_bar(line, ticket, bar)
+        self.draw_progress(line, ticket, bar)
         left = max(0, width + 1 - line.width)
         reason = reason_of(self.state, ticket, self.scene.now)
         if reason or title:
@@ -251,16 +251,3 @@ class TicketsPanel(RowsPanel):
         if ticket.started is not None and ticket.ended is not None and ticket.status in OVER:
             return short_duration(ticket.worked(ticket.ended))
         return ""
-
-    def _draw_bar(self, line: Line, ticket: TicketState, cells: int) -> None:
-        if not cells:
-            return
-        done = self.scene.progress(ticket)
-        if done is None:
-            line.column("", cells)
-            return
-        full = round(done * cells)
-        solid, rest = ("#", ".") if self.scene.ascii_only else ("━", "─")
-        is_late = done >= 1.0 and ticket.status is Status.running
-        line.add(solid * full, self.style("warn" if is_late else "bar-running"))
-        line.add(rest * (cells - full), self.style("gauge-track")).add(" ")

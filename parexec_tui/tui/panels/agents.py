@@ -1,0 +1,245 @@
+"""Every agent in a table, by type: what it runs, how far that is, what it uses, and why it does nothing."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from rich.style import Style
+
+from parexec_tui.core.events import Status
+from parexec_tui.core.state import AgentState, SessionState, TicketState
+from parexec_tui.tui.facts import short_duration, short_size
+from parexec_tui.tui.line import Line, width_of
+from parexec_tui.tui.panels.rows import RowsPanel
+from parexec_tui.tui.scene import Change, Scene
+from parexec_tui.words import printable
+
+SILENT_AFTER = 600.0
+"""Seconds without a line of output after which a running ticket may hang: worth a look, no more."""
+
+_TICKET = 7
+_OPTIONAL = (
+    ("ETA", 6), ("CPU", 4), ("MEM", 5), ("SILENT", 6), ("DONE", 6), ("OK/BAD", 6), ("EFF", 4), ("TITLE", 12),
+)  # fmt: skip
+"""Columns for which there may be room, the most wanted first, and their cells."""
+
+_Row = tuple[str, str]
+"""An agent type, and the agent; empty: the heading of the type."""
+
+
+class _Columns(NamedTuple):
+    """Cells of each column; 0: it is left out."""
+
+    id_: int
+    status: int
+    ticket: int
+    optional: dict[str, int]
+
+    def of(self, *names: str) -> int:
+        """Cells that some of the optional ones take with the gaps behind them."""
+        return sum(self.optional[name] + 1 for name in names if self.optional[name])
+
+
+class AgentsPanel(RowsPanel):
+    """The table of agents. Keys that steer are about the one under the cursor, or about the type on its heading."""
+
+    title = "Agents"
+    name_ = "agents"
+    watches = Change.state | Change.selection | Change.samples | Change.clock | Change.look
+
+    def __init__(self, scene: Scene, number: int) -> None:
+        super().__init__(scene, number)
+        self.rows: list[_Row] = []
+        self._of: object = None
+        """The session that the rows are of."""
+        self._known = (0, 0)
+        """How many agents there were ever, and are, in those rows: an agent only comes and stops."""
+        self._stopped: dict[str, int] = {}
+        self._widest = 5
+
+    # -- rows ------------------------------------------------------------------------------------------------
+
+    @property
+    def count(self) -> int:
+        return len(self.rows)
+
+    def changed(self, change: Change) -> None:
+        state = self.scene.state
+        if state is None:
+            return
+        known = len(state.agents), sum(state.pool_size.values())
+        if state is not self._of or known != self._known:
+            self._of, self._known = state, known
+            self._rebuild(state)
+        super().changed(change)
+
+    def _rebuild(self, state: SessionState) -> None:
+        """Make the rows anew. The cursor stays on its agent; if that is gone, where it is."""
+        here = self.rows[self.cursor] if self.rows else None
+        there: dict[str, list[str]] = {type_: [] for type_ in state.available}
+        self._stopped = dict.fromkeys(there, 0)
+        for agent in state.agents.values():
+            if agent.stopped:
+                self._stopped[agent.type] += 1
+            else:
+                there[agent.type].append(agent.id)
+        self.rows = [(type_, id_) for type_, ids in there.items() for id_ in ("", *ids)]
+        self._widest = max(5, *(width_of(id_) for _, id_ in self.rows))
+        if here is None:
+            self.put_cursor(1 if len(self.rows) > 1 and self.rows[1][1] else 0)
+        else:
+            self.put_cursor(self.rows.index(here) if here in self.rows else self.cursor)
+        self.cursor_moved()
+
+    def cursor_moved(self) -> None:
+        type_, self.scene.agent = self.rows[self.cursor]
+        self.scene.agent_type = "" if self.scene.agent else type_
+
+    def open(self) -> str:
+        agent = self.state.agents.get(self.scene.agent)
+        if agent is None or agent.ticket is None:
+            return ""
+        self.scene.selected = agent.ticket
+        return "output"
+
+    def copied(self) -> str:
+        return self.scene.agent or self.scene.agent_type
+
+    def subtitle(self) -> str:
+        state = self.scene.state
+        if state is None:
+            return ""
+        return f"{len(state.live)} of {sum(state.pool_size.values())} busy"
+
+    # -- columns ---------------------------------------------------------------------------------------------
+
+    def _columns(self, width: int) -> _Columns:
+        """What there is room for: first who, where and what; then the optional columns; the ticket gets the rest."""
+        id_, status = (min(self._widest, 18), 13) if width >= 70 else (min(self._widest, 10), 11)
+        left = width + 1 - 1 - (id_ + 1) - (status + 1)
+        ticket = max(0, min(_TICKET, left - 1))
+        left -= ticket + 1
+        optional = dict.fromkeys((name for name, _ in _OPTIONAL), 0)
+        for name, cells in _OPTIONAL:
+            if cells + 1 <= left:
+                optional[name] = cells
+                left -= cells + 1
+        more = min(max(0, left), 24 - ticket)
+        if optional["TITLE"]:
+            optional["TITLE"] += left - more
+        return _Columns(id_, status, ticket + more, optional)
+
+    def draw_heading(self, line: Line, width: int) -> None:
+        columns, dim = self._columns(width), self.style("dim")
+        line.add(" ").column("ID", columns.id_, dim).column("STATUS", columns.status, dim)
+        line.column("TICKET", columns.ticket, dim)
+        for name in ("TITLE", "DONE"):
+            line.column(name, columns.optional[name], dim)
+        for name in ("ETA", "CPU", "MEM", "SILENT", "OK/BAD", "EFF"):
+            line.column(name, columns.optional[name], dim, align="right")
+
+    def draw_row(self, line: Line, index: int, width: int) -> None:
+        type_, id_ = self.rows[index]
+        if not id_:
+            self._draw_type(line, type_, width)
+        elif (agent := self.state.agents.get(id_)) is not None:
+            self._draw_agent(line, agent, width, is_here=index == self.cursor)
+
+    # -- a type ----------------------------------------------------------------------------------------------
+
+    def _draw_type(self, line: Line, type_: str, width: int) -> None:
+        state = self.state
+        line.add(type_, self.style("title"))
+        if (by := state.held_types.get(type_)) is not None:
+            line.add(f"  {self.glyph('held')} held{f' by {printable(by)}' if by else ''}", self.style("hold"))
+        parts = [f"min {state.plan.agents[type_].min}", f"now {state.pool_size[type_]}"]
+        parts.append(f"max {_most(state, type_)}")
+        if stopped := self._stopped.get(type_):
+            parts.append(f"{stopped} stopped")
+        line.add(" ").column(" " + ", ".join(parts), width - line.width, self.style("dim"), gap=0)
+
+    # -- an agent --------------------------------------------------------------------------------------------
+
+    def _draw_agent(self, line: Line, agent: AgentState, width: int, *, is_here: bool) -> None:
+        columns = self._columns(width)
+        ticket = self.state.tickets.get(agent.ticket) if agent.ticket else None
+        word = _word(agent, ticket)
+        line.add(" ").column(agent.id, columns.id_, self.style("title") if is_here else None)
+        line.column(f"{self.glyph(word)} {word}", columns.status, self.scene.palette.status(word))
+        if ticket is not None:
+            self._draw_ticket(line, ticket, columns)
+        else:
+            cells = columns.of("TITLE", "DONE", "ETA", "CPU", "MEM", "SILENT") + columns.ticket
+            bad = agent.quarantined and not agent.stopped
+            line.column(self._reason(agent), cells, self.style("warn" if bad else "dim"))
+        ends = f"{agent.done}/{agent.failed}"
+        line.column(ends, columns.optional["OK/BAD"], self.style("bad") if agent.failed else None, align="right")
+        share = efficiency(agent, ticket, self.scene.now)
+        line.column(f"{share:.0%}", columns.optional["EFF"], align="right")
+
+    def _reason(self, agent: AgentState) -> str:
+        """Why an agent runs nothing."""
+        if agent.quarantined:
+            return printable(agent.quarantined)
+        if agent.held is not None:
+            return f"by {printable(agent.held)}" if agent.held else ""
+        idle = f"for {short_duration(max(0.0, self.scene.now - agent.idle_since))}"
+        return f"{idle}; its type is held" if agent.type in self.state.held_types else idle
+
+    def _draw_ticket(self, line: Line, ticket: TicketState, columns: _Columns) -> None:
+        cells = columns.optional
+        line.column(ticket.id, columns.ticket)
+        line.column(printable(ticket.spec.title), cells["TITLE"], self.style("dim"))
+        self.draw_progress(line, ticket, cells["DONE"])
+        for name, (text, style) in zip(("ETA", "CPU", "MEM", "SILENT"), self._measured(ticket), strict=True):
+            line.column(text, cells[name], style, align="right")
+
+    def _measured(self, ticket: TicketState) -> Iterator[tuple[str, Style | None]]:
+        """ETA, CPU, memory and silence of what runs, each with a style; empty where it is not known."""
+        expected = self.scene.expected(ticket)
+        left = 0.0 if expected is None else expected - ticket.worked(self.scene.now)
+        late = f"+{short_duration(-left)}" if left <= -1 else short_duration(max(0.0, left))
+        yield ("", None) if expected is None else (late, self.style("warn") if left <= -1 else None)
+        usage = self.scene.usage(ticket)
+        if usage is None:
+            yield from (("", None),) * 3
+            return
+        yield short_count(usage.cpu), self._budget(ticket, "cpu", usage.cpu)
+        yield short_size(usage.memory), self._budget(ticket, "memory", usage.memory)
+        silence = usage.silence
+        if silence is None:
+            yield "", None
+        elif silence >= SILENT_AFTER and ticket.status is Status.running:
+            yield f"!{short_duration(silence)}", self.style("warn")
+        else:
+            yield short_duration(silence), self.style("dim")
+
+    def _budget(self, ticket: TicketState, resource: str, amount: float) -> Style | None:
+        """How an amount is shown that may be more than the ticket said it would use."""
+        declared = ticket.spec.uses.get(resource)
+        return self.style("warn") if declared and amount > declared else None
+
+
+def _word(agent: AgentState, ticket: TicketState | None) -> str:
+    """Where an agent is. What runs there may be frozen or held up; then that is what a person wants to know."""
+    if ticket is None or agent.status != "busy":
+        return agent.status
+    if ticket.status is not Status.running:
+        return str(ticket.status)
+    return "held" if agent.held is not None else "busy"
+
+
+def _most(state: SessionState, type_: str) -> int:
+    """How many agents of a type there may be."""
+    most = state.most[type_]
+    return state.parallel if most is None else most
+
+
+def efficiency(agent: AgentState, ticket: TicketState | None, now: float) -> float:
+    """The share of an agent's life in which something ran on it, from 0 to 1. What was frozen did not run."""
+    busy = agent.busy_for + (ticket.worked(now) if ticket is not None else 0.0)
+    return min(1.0, busy / max(1e-9, now - agent.started))
+
+
+def short_count(amount: float) -> str:
+    """An amount that may be a fraction, in at most four cells up to 9999: `0.25`, `12.5`, `128`."""
+    return f"{amount:.2f}" if amount < 9.995 else f"{amount:.1f}" if amount < 99.95 else f"{amount:.0f}"

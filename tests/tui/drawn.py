@@ -1,0 +1,41 @@
+"""Panels as text, without an app: a scene made from a session of tests, a panel of a size, its lines."""
+
+from typing import TypeVar
+
+from textual.geometry import Size
+
+from parexec_tui.tui.panels.panel import Panel
+from parexec_tui.tui.scene import Change, Scene
+from parexec_tui.tui.theme import load
+from tests.core.sessions import Session
+
+_P = TypeVar("_P", bound=Panel)
+
+
+def scene_of(session: Session, *, ascii_only: bool = True) -> Scene:
+    """What is shown of a session; its clock is that of the session."""
+    scene = Scene(load("parexec-dark"), ascii_only=ascii_only, clock=lambda: session.now)
+    scene.live = session.state
+    scene.contact, scene.connected = "connected", True
+    return scene
+
+
+def panel_of(kind: type[_P], scene: Scene, width: int, height: int) -> _P:
+    """A panel that has drawn once, in so many cells, its title line included."""
+    sized: type[_P] = type("Sized", (kind,), {"size": property(lambda _: Size(width, height))})
+    panel = sized(scene, 1)
+    panel.changed(Change.look | Change.state)
+    return panel
+
+
+def lines(panel: Panel) -> list[str]:
+    """What is below the title, without the blanks at the ends; every line has exactly the width of the panel."""
+    width, height = panel.size
+    strips = [panel.render_line(y) for y in range(height)]
+    assert {strip.cell_length for strip in strips} == {width}
+    return [strip.text.rstrip() for strip in strips[1:]]
+
+
+def text(panel: Panel) -> str:
+    """The same as one text, without empty lines at the end."""
+    return "\n".join(lines(panel)).rstrip()
