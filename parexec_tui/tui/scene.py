@@ -11,6 +11,7 @@ from parexec_tui.core.protocol import HostSample, Sampled, Usage
 from parexec_tui.core.state import SessionState, TicketState
 from parexec_tui.tui.palette import Palette
 from parexec_tui.tui.story import Story
+from parexec_tui.tui.waiting import Waiting
 
 STALE_AFTER = 10.0
 """Seconds after which a sample says nothing about now any more: one comes every two."""
@@ -79,6 +80,7 @@ class Scene:
         self.marks: set[str] = set()
         """Tickets that actions take instead of the selected one."""
         self.samples = Samples()
+        self.waiting = Waiting()
         self.history: dict[str, float] = {}
         """ticket: the median seconds it took in earlier sessions of this plan"""
         self.contact = "opening"

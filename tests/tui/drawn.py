@@ -7,6 +7,7 @@ from textual.geometry import Size
 from parexec_tui.tui.panels.panel import Panel
 from parexec_tui.tui.scene import Change, Scene
 from parexec_tui.tui.theme import load
+from parexec_tui.tui.waiting import Waiting
 from tests.core.sessions import Session
 
 _P = TypeVar("_P", bound=Panel)
@@ -17,12 +18,14 @@ def scene_of(session: Session, *, ascii_only: bool = True) -> Scene:
     scene = Scene(load("parexec-dark"), ascii_only=ascii_only, clock=lambda: session.now)
     scene.live = session.state
     scene.contact, scene.connected = "connected", True
+    scene.waiting = Waiting(clock=lambda: session.now)
     return scene
 
 
 def panel_of(kind: type[_P], scene: Scene, width: int, height: int) -> _P:
-    """A panel that has drawn once, in so many cells, its title line included."""
-    sized: type[_P] = type("Sized", (kind,), {"size": property(lambda _: Size(width, height))})
+    """A panel in so many cells, its title line included. There is no app, so it has no timers."""
+    room = {"size": property(lambda _: Size(width, height)), "look_again_in": lambda _, seconds: None}  # noqa: ARG005
+    sized: type[_P] = type("Sized", (kind,), room)
     panel = sized(scene, 1)
     panel.changed(Change.look | Change.state)
     return panel

@@ -2,6 +2,7 @@
 
 from parexec_tui.tui.arrangement import PANELS
 from parexec_tui.tui.panels.agents import AgentsPanel
+from parexec_tui.tui.panels.claims import ClaimsPanel
 from parexec_tui.tui.panels.events import EventsPanel
 from parexec_tui.tui.panels.graph import GraphPanel
 from parexec_tui.tui.panels.output import OutputPanel
@@ -20,6 +21,7 @@ _MADE: dict[str, type[Panel]] = {
         OutputPanel,
         TicketPanel,
         TimelinePanel,
+        ClaimsPanel,
         EventsPanel,
     )
 }

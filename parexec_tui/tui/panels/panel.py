@@ -10,6 +10,7 @@ from typing import ClassVar
 from rich.style import Style
 from textual.geometry import Region, Size
 from textual.strip import Strip
+from textual.timer import Timer
 from textual.widget import Widget
 
 from parexec_tui.core.events import Status
@@ -38,6 +39,7 @@ class Panel(Widget):
         """Panels that share its place, itself included; none if it is alone there."""
         self.has_rule = False
         """There is another panel to its left."""
+        self._next_look: Timer | None = None
 
     # -- what a panel is asked -------------------------------------------------------------------------------
 
@@ -45,6 +47,16 @@ class Panel(Widget):
         """The scene is another one: what is shown of it shall be drawn again."""
         if change & self.watches:
             self.refresh()
+
+    def look_again_in(self, seconds: float) -> None:
+        """See in so many seconds what the state is then, though nothing may happen any more; 0: there is no need."""
+        if seconds and self._next_look is None:
+            self._next_look = self.set_timer(seconds, self._look_again)
+
+    def _look_again(self) -> None:
+        self._next_look = None
+        if self.display:
+            self.changed(Change.state)
 
     def subtitle(self) -> str:
         """What stands behind the title: counts, the filter, the order."""

@@ -1,0 +1,159 @@
+"""What is held now, by whom, since when; and below each the tickets that wait for it."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from parexec_tui.core.claims import Held, Key, format_amount
+from parexec_tui.core.state import SessionState
+from parexec_tui.tui.facts import short_duration
+from parexec_tui.tui.line import Line, width_of
+from parexec_tui.tui.panels.rows import RowsPanel
+from parexec_tui.tui.scene import Change, Scene
+from parexec_tui.tui.waiting import Wait
+from parexec_tui.words import printable
+
+_SINCE = 12
+_TITLE = 12
+"""Cells that are left for a title, at least."""
+
+
+class _Row(NamedTuple):
+    """One line: what it is about, and the ticket that holds it or waits for it."""
+
+    what: str
+    word: str = ""
+    """holds or waits; empty: no ticket is meant."""
+    ticket: str = ""
+    since: float = 0.0
+
+
+class ClaimsPanel(RowsPanel):
+    """The table of claims. A row with a ticket is the selection of the whole screen."""
+
+    title = "Claims"
+    name_ = "claims"
+    watches = Change.state | Change.selection | Change.clock | Change.look
+
+    def __init__(self, scene: Scene, number: int) -> None:
+        super().__init__(scene, number)
+        self.rows: list[_Row] = []
+        self._look = -1
+        """The look at who waits that the rows are of."""
+        self._widest = (0, 0)
+        """Cells of the longest claim and of the longest ticket."""
+        self._held = 0
+
+    # -- rows ------------------------------------------------------------------------------------------------
+
+    @property
+    def count(self) -> int:
+        return len(self.rows)
+
+    def changed(self, change: Change) -> None:
+        state = self.scene.state
+        if state is None:
+            return
+        if change & (Change.state | Change.look):
+            self.look_again_in(self.scene.waiting.look(state))
+        if self._look != self.scene.waiting.looks:
+            self._look = self.scene.waiting.looks
+            self._rebuild(state)
+        super().changed(change)
+
+    def _rebuild(self, state: SessionState) -> None:
+        """Make the rows anew, what somebody waits for first. The cursor stays on its row; else where it is."""
+        waits = self.scene.waiting.by_key
+        held = sorted(state.holdings.held(), key=lambda each: each.key not in waits)
+        known = {each.key for each in held}
+        gone = [Held(key, ()) for key in waits if key not in known]
+        here = self._here
+        self.rows = [row for each in (*held, *gone) for row in _rows(state, each, waits.get(each.key, ()))]
+        if unasked := self.scene.waiting.unasked:
+            self.rows.append(_Row(f"{unasked} more ready tickets with claims were not asked what they wait for"))
+        self._held = len(held)
+        longest = max((width_of(self._text(row)) for row in self.rows if row.ticket), default=0)
+        self._widest = longest, max((width_of(row.ticket) for row in self.rows), default=0)
+        same = (at for at, row in enumerate(self.rows) if here is not None and row[:3] == here[:3])
+        self.put_cursor(next(same, self.cursor))
+
+    @property
+    def _here(self) -> _Row | None:
+        return self.rows[self.cursor] if self.cursor < len(self.rows) else None
+
+    def cursor_moved(self) -> None:
+        if (here := self._here) is not None and here.ticket:
+            self.scene.selected = here.ticket
+
+    def open(self) -> str:
+        self.cursor_moved()
+        return "ticket" if (here := self._here) is not None and here.ticket else ""
+
+    def empty_text(self) -> str:
+        return "nothing is held: no ticket that runs claims anything"
+
+    def subtitle(self) -> str:
+        waiting = self.scene.waiting
+        return f"{self._held} held, {waiting.blocked}{'+' if waiting.unasked else ''} waiting"
+
+    # -- drawing ---------------------------------------------------------------------------------------------
+
+    def _columns(self, width: int) -> tuple[int, int, int]:
+        """Cells of what is claimed, of the ticket, and of its title."""
+        longest, tickets = self._widest
+        ticket = min(max(6, tickets), 24 if width >= 100 else 16 if width >= 70 else 10)
+        left = max(0, width + 1 - (ticket + 1) - (_SINCE + 1) - 1)
+        title = left - longest - 1
+        return (longest, ticket, title) if title >= _TITLE and longest else (left, ticket, 0)
+
+    def draw_heading(self, line: Line, width: int) -> None:
+        what, ticket, title = self._columns(width)
+        dim = self.style("dim")
+        line.column("CLAIM", what, dim).column("TICKET", ticket, dim).column("SINCE", _SINCE, dim)
+        line.column("TITLE", title, dim)
+
+    def draw_row(self, line: Line, index: int, width: int) -> None:
+        row = self.rows[index]
+        if not row.ticket:
+            line.column(row.what, width, self.style("title"), gap=0)
+            return
+        what, ticket, title = self._columns(width)
+        is_held = row.word == "holds"
+        line.column(self._text(row), what, None if is_held else self.style("warn"))
+        line.column(row.ticket, ticket, self.style("title") if index == self.cursor else None)
+        lasts = short_duration(max(0.0, self.scene.now - row.since))
+        line.column(f"{row.word} {lasts}", _SINCE, self.style("dim" if is_held else "warn"))
+        known = self.state.tickets.get(row.ticket)
+        line.column(printable(known.spec.title) if known is not None else "", title, self.style("dim"))
+
+    def _text(self, row: _Row) -> str:
+        """What a row is about; those who wait hang below those who hold."""
+        return f"  {'`' if self.scene.ascii_only else '└'} {row.what}" if row.word == "waits" else row.what
+
+
+def _rows(state: SessionState, held: Held, waits: Sequence[Wait]) -> Iterator[_Row]:
+    """The lines about one thing that is held: its holders, then those who wait."""
+    key = held.key
+    if key.kind == "resource":
+        yield _Row(_used(state, key))
+    for ticket, since in held.holders:
+        if key.kind == "resource":
+            what = f"  uses {format_amount(key.name, state.tickets[ticket].claims.uses[key.name])}"
+        else:
+            what = f"{_HELD[key.kind]} {printable(key.name)}"
+        yield _Row(what, "holds", ticket, since)
+    for wait in waits:
+        kind, mine = wait.conflict.kind, wait.conflict.mine
+        if kind == "resource":
+            mine = mine.removeprefix(f"{key.name} = ")
+        yield _Row(f"{_WANTED[kind]} {printable(mine)}", "waits", wait.ticket.id, wait.ticket.ready_at)
+
+
+_HELD = {"write": "writes", "read": "reads", "lock": "lock"}
+_WANTED = {"write": "to write", "read": "to read", "lock": "lock", "resource": "wants"}
+
+
+def _used(state: SessionState, key: Key) -> str:
+    """How much of a resource is in use: `gpu: 1 of 2 used`."""
+    capacity = state.holdings.capacity(key.name)
+    used = format_amount(key.name, capacity - state.holdings.free(key.name))
+    return f"{key.name}: {used} of {format_amount(key.name, capacity)} used"
