@@ -50,6 +50,11 @@ class Samples:
         self.engine_cpu = sampled.engine_cpu
         self.taken_at = sampled.host.at
 
+    def at(self, moment: float) -> HostSample | None:
+        """How the host was at a moment, if it was measured then."""
+        found = next((sample for sample in reversed(self.host) if sample.at <= moment), None)
+        return found if found is not None and moment - found.at <= STALE_AFTER else None
+
     @property
     def latest(self) -> HostSample | None:
         return self.host[-1] if self.host else None

@@ -4,6 +4,7 @@ from parexec_tui.tui.arrangement import PANELS
 from parexec_tui.tui.panels.agents import AgentsPanel
 from parexec_tui.tui.panels.claims import ClaimsPanel
 from parexec_tui.tui.panels.events import EventsPanel
+from parexec_tui.tui.panels.gauges import GaugesPanel
 from parexec_tui.tui.panels.graph import GraphPanel
 from parexec_tui.tui.panels.output import OutputPanel
 from parexec_tui.tui.panels.panel import Panel
@@ -18,6 +19,7 @@ _MADE: dict[str, type[Panel]] = {
         TicketsPanel,
         GraphPanel,
         AgentsPanel,
+        GaugesPanel,
         OutputPanel,
         TicketPanel,
         TimelinePanel,

@@ -4,6 +4,7 @@ A panel draws lines (Textual's line API). It keeps no copy of what it shows: a l
 drawn, so it cannot be out of date, and what is not visible costs nothing.
 """
 
+import time
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -40,6 +41,7 @@ class Panel(Widget):
         self.has_rule = False
         """There is another panel to its left."""
         self._next_look: Timer | None = None
+        self._next_look_at = 0.0
 
     # -- what a panel is asked -------------------------------------------------------------------------------
 
@@ -49,9 +51,13 @@ class Panel(Widget):
             self.refresh()
 
     def look_again_in(self, seconds: float) -> None:
-        """See in so many seconds what the state is then, though nothing may happen any more; 0: there is no need."""
-        if seconds and self._next_look is None:
-            self._next_look = self.set_timer(seconds, self._look_again)
+        """See in so many seconds what there is then, though nothing may happen until then; 0 or less: no need."""
+        due = time.monotonic() + seconds
+        if seconds <= 0 or (self._next_look is not None and self._next_look_at <= due):
+            return
+        if self._next_look is not None:
+            self._next_look.stop()
+        self._next_look, self._next_look_at = self.set_timer(seconds, self._look_again), due
 
     def _look_again(self) -> None:
         self._next_look = None

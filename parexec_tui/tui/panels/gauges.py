@@ -1,0 +1,228 @@
+"""How much there is of everything that tickets need, how much of it is used, and where that holds work."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rich.style import Style
+from textual.strip import Strip
+
+from parexec_tui.core.protocol import HostSample
+from parexec_tui.core.state import SessionState
+from parexec_tui.tui import measures
+from parexec_tui.tui.drawing.spark import Cell, Kind, bar, spark
+from parexec_tui.tui.facts import short_duration
+from parexec_tui.tui.line import Line
+from parexec_tui.tui.measures import Gauge
+from parexec_tui.tui.panels.panel import Panel
+from parexec_tui.tui.scene import STALE_AFTER, Change, Scene
+from parexec_tui.words import printable
+
+_LABEL, _TEXT = 12, 10
+_CORES = "cores"
+_MOMENT = 0.5
+"""Seconds after which what is stale by then is surely so."""
+
+
+class _Columns(NamedTuple):
+    """Cells of each column; 0: it is left out."""
+
+    label: int
+    text: int
+    bar: int
+    curve: int
+
+
+class GaugesPanel(Panel):
+    """Lines of label, number, bar and curve. The first ones matter most; the rest is for who has room, or scrolls."""
+
+    title = "Gauges"
+    name_ = "gauges"
+    watches = Change.state | Change.samples | Change.clock | Change.look
+
+    def __init__(self, scene: Scene, number: int) -> None:
+        super().__init__(scene, number)
+        self.top = 0
+        """The first gauge that is visible."""
+        self.gauges: list[Gauge] = []
+        self.cores: tuple[float, ...] = ()
+        self._curves: dict[tuple[str, int], list[Cell]] = {}
+        """(label, cells): the curve, for as long as nothing new is measured"""
+        self._curves_of = (0.0, 0.0)
+
+    # -- what is shown ---------------------------------------------------------------------------------------
+
+    def changed(self, change: Change) -> None:
+        state = self.scene.state
+        if state is None:
+            return
+        if change & (Change.state | Change.look):
+            self.look_again_in(self.scene.waiting.look(state))
+        if (sample := self.sample) is not None and not self.scene.looks_back:
+            self.look_again_in(sample.at + STALE_AFTER + _MOMENT - self.scene.now)
+        if change & self.watches:
+            self._measure(state)
+        super().changed(change)
+
+    def _measure(self, state: SessionState) -> None:
+        """Find the gauges, the most important first."""
+        waiting, sample = self.scene.waiting, self.sample
+        if sample is not None:
+            self.gauges = measures.host_gauges(sample, state)
+            self.cores = sample.per_cpu
+        else:
+            self.gauges, self.cores = [], ()
+        self.gauges += [*measures.short_gauges(state, sample), measures.slots(state, waiting)]
+        self.gauges += measures.resource_gauges(state, waiting)
+        if sample is not None:
+            self.gauges += measures.busy_gauges(sample)
+        self.gauges += [*measures.pool_gauges(state, waiting), measures.claims_gauge(state, waiting)]
+        self._forget_curves()
+        self.scroll_gauges(0)
+
+    @property
+    def sample(self) -> HostSample | None:
+        """What was measured last; while a person looks back, what was measured then."""
+        samples = self.scene.samples
+        if not self.scene.looks_back:
+            return samples.latest
+        return samples.at(self.scene.now)
+
+    def note(self) -> str:
+        """What is to be said about the measures themselves; empty if they are of now."""
+        scene, sample = self.scene, self.sample
+        if sample is None:
+            if scene.looks_back:
+                return "the host was not measured then"
+            return "no samples yet" if scene.connected else f"nothing is measured: {scene.contact}"
+        age = scene.now - sample.at
+        if scene.looks_back or (scene.connected and age <= STALE_AFTER):
+            return ""
+        why = "stale" if scene.connected else scene.contact
+        return f"{why}: measured {short_duration(max(0.0, age))} ago"
+
+    def subtitle(self) -> str:
+        count, page = len(self._all()), self.body_height
+        return f"{self.top + 1}-{min(count, self.top + page)} of {count}" if count > page else ""
+
+    # -- moving ----------------------------------------------------------------------------------------------
+
+    def move(self, rows: int) -> None:
+        self.scroll_gauges(rows)
+        self.refresh()
+
+    def move_page(self, pages: int) -> None:
+        self.move(pages * max(1, self.body_height - 1))
+
+    def go_first(self) -> None:
+        self.move(-self.top)
+
+    def go_last(self) -> None:
+        self.move(len(self._all()))
+
+    def scroll_gauges(self, rows: int) -> None:
+        """Show others, so many rows further down, as far as there are any."""
+        self.top = max(0, min(self.top + rows, len(self._all()) - self.body_height))
+
+    def note_size(self, width: int, height: int) -> None:  # noqa: ARG002
+        self.scroll_gauges(0)
+
+    def open(self) -> str:
+        return ""
+
+    # -- drawing ---------------------------------------------------------------------------------------------
+
+    def _all(self) -> Sequence[Gauge | str]:
+        """Every line there is to draw: what is to be said, the gauges, and the cores."""
+        note = self.note()
+        return [*([note] if note else ()), *self.gauges, *([_CORES] if len(self.cores) > 1 else ())]
+
+    def body_line(self, y: int, width: int) -> Strip:
+        rows = self._all()
+        line = self.line()
+        if self.top + y < len(rows):
+            row = rows[self.top + y]
+            columns = _columns(width)
+            if isinstance(row, Gauge):
+                self._draw(line, row, columns)
+            elif row == _CORES:
+                self._draw_cores(line, columns)
+            else:
+                line.add(" ").column(row, max(0, width - 1), self.style("warn"), gap=0)
+        return line.strip(width)
+
+    def _draw(self, line: Line, gauge: Gauge, columns: _Columns) -> None:
+        level = "gauge-full" if gauge.is_short else "gauge-warn" if gauge.holds else "gauge-low"
+        is_calm = level == "gauge-low"
+        line.add("!" if gauge.is_short else " ", self.style("alert") if gauge.is_short else None)
+        line.column(printable(gauge.label), columns.label, self.style("dim") if is_calm else None)
+        is_old = gauge.read is not None and bool(self.note())
+        number = self.style("dim") if is_old else None if is_calm else self.style(level)
+        if gauge.share is None:
+            line.column(gauge.text, columns.text + 1 + columns.bar, number)
+        else:
+            line.column(gauge.text, columns.text, number)
+            limits = () if gauge.threshold is None else (gauge.threshold,)
+            self._add(line, self._bar(gauge.share, columns.bar, limits), level)
+            line.add(" " if columns.bar else "")
+        self._draw_rest(line, gauge, columns.curve, level)
+
+    def _draw_rest(self, line: Line, gauge: Gauge, cells: int, level: str) -> None:
+        """What waits because of it, and how it was in the last minutes."""
+        said = "held" if gauge.is_short else gauge.holds
+        if said and cells:
+            line.column(said, min(cells, len(said)), self.style(level))
+            cells -= len(said) + 1
+        if gauge.read is not None and cells > 0:
+            self._add(line, self._curve(gauge, cells), level)
+
+    def _bar(self, share: float, cells: int, limits: Sequence[float] = ()) -> list[Cell]:
+        return bar(share, cells, most=1.0, thresholds=limits, ascii_only=self.scene.ascii_only)
+
+    def _draw_cores(self, line: Line, columns: _Columns) -> None:
+        """Each CPU as a bar of its own; where they are many, as a cell, or a few of them as one."""
+        cores = self.cores
+        line.add(" ").column(_CORES, columns.label, self.style("dim"))
+        line.column(f"max {max(cores):.0%}", columns.text)
+        room = columns.bar + 1 + columns.curve if columns.bar else 0
+        each = room // len(cores) - 1
+        if each >= 2:
+            for core in cores:
+                self._add(line, self._bar(core, min(each, 10)), "gauge-low")
+                line.add(" ")
+        else:
+            values = measures.merged(cores, room)
+            self._add(line, spark(values, len(values), most=1.0, ascii_only=self.scene.ascii_only), "gauge-low")
+
+    def _add(self, line: Line, cells: Sequence[Cell], level: str) -> None:
+        """Put cells in their colours: `level` is that of what is used."""
+        for cell in cells:
+            line.add(cell.char, self._cell_style(cell.kind, level))
+
+    def _cell_style(self, kind: Kind, level: str) -> Style | None:
+        if kind == "gap":
+            return None
+        meaning = {"empty": "gauge-track", "mark": "gauge-threshold"}.get(kind, level)
+        return self.style(meaning)
+
+    def _forget_curves(self) -> None:
+        sample = self.sample
+        of = (self.scene.samples.taken_at, sample.at if sample is not None else 0.0)
+        if of != self._curves_of:
+            self._curves_of = of
+            self._curves.clear()
+
+    def _curve(self, gauge: Gauge, cells: int) -> list[Cell]:
+        known = self._curves.get((gauge.label, cells))
+        if known is None and gauge.read is not None and self.sample is not None:
+            samples, until = self.scene.samples.host, self.sample.at
+            values = measures.curve(samples, gauge.read, until, cells)
+            known = spark(values, cells, most=gauge.top, ascii_only=self.scene.ascii_only)
+            self._curves[gauge.label, cells] = known
+        return known or []
+
+
+def _columns(width: int) -> _Columns:
+    label = min(_LABEL, max(0, width - 1 - _TEXT - 1))
+    left = width - 1 - (label + 1 if label else 0) - (_TEXT + 1)
+    share = min(24, max(0, left * 2 // 5))
+    return _Columns(label, _TEXT, share, max(0, left - share - 1) if share else 0)
