@@ -20,6 +20,7 @@ from parexec_tui.paths import session_folder
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.tui.actions import Actions
 from parexec_tui.tui.arrangement import Arrangement
+from parexec_tui.tui.attention import Attention
 from parexec_tui.tui.dialogs.dialog import Confirm
 from parexec_tui.tui.feed import GONE, Feed, Opened
 from parexec_tui.tui.keymap import Keymap
@@ -77,6 +78,8 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         self._painter = Painter(self.console._color_system or ColorSystem.TRUECOLOR)
         self._late_frame: Timer | None = None
         self._has_offered = False
+        self._attention = Attention(bell=look.bell, notify=look.notify)
+        self._next_call: Timer | None = None
         self._is_traveling = False
         self._jobs: set[asyncio.Future[Any]] = set()
         self.mistake = ""
@@ -143,6 +146,7 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         for event in events:
             self.scene.story.take(event)
         self.main.note(Change.state)
+        self._call_person(events)
 
     def _sampled(self, sampled: Sampled) -> None:
         self.scene.samples.take(sampled)
@@ -154,6 +158,23 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
             self.main.note(Change.state)
             if text == GONE and not (self._has_offered or self.look.read_only):
                 self._offer_to_take_over()
+            self._attention.contact(up, time.monotonic())
+            self._call_person()
+
+    def _call_person(self, events: Sequence[ev.AnyEvent] = ()) -> None:
+        """Ring and notify, if these events or what came before them need somebody; see later what has to wait."""
+        now, driver = time.monotonic(), self._driver
+        if self.scene.live is None or driver is None or self._closed:
+            return
+        if text := self._attention.news(self.scene.live, events, now):
+            driver.write(text)
+            driver.flush()
+        if self._attention.due is not None and self._next_call is None:
+            self._next_call = self.set_timer(max(0.01, self._attention.due - now), self._call_late)
+
+    def _call_late(self) -> None:
+        self._next_call = None
+        self._call_person()
 
     def _notice(self, text: str) -> None:
         self.main.say(text, "warn")
