@@ -83,6 +83,8 @@ class Retry(Request, frozen=True):
     """Another command from now on; for one ticket only."""
     agent: str | None = None
     """The agent or agent type that shall run them."""
+    uses: dict[str, Any] | None = None
+    """Other amounts of these resources from now on, as they would stand in the plan file; null: none of it."""
     note: str = ""
 
 

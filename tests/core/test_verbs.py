@@ -151,6 +151,23 @@ def test_a_retry_with_another_command_of_a_ticket_that_succeeded() -> None:
     assert session.dispatch() == ["A"]
 
 
+def test_a_retry_with_other_amounts_of_what_is_named() -> None:
+    session = done("A: uses=cpu:1,memory:100\nB: uses=cpu:2", "!A", "!B")
+    events = session.act(rq.Retry(tickets=("A", "B"), uses={"cpu": 0.5, "memory": None}))
+    assert kinds(events) == ["operator_acted", "plan_amended", "ticket_retried", "ticket_retried"]
+    assert [session[id_].spec.uses for id_ in "AB"] == [{"cpu": 0.5}, {"cpu": 0.5}]
+    session.act(rq.Undo())
+    assert [session[id_].spec.uses for id_ in "AB"] == [{"cpu": 1, "memory": 100}, {"cpu": 2}]
+    assert [session.status(id_) for id_ in "AB"] == ["failed", "failed"]
+
+
+def test_a_retry_with_another_command_and_other_amounts_changes_the_plan_once() -> None:
+    session = done("A:", "!A")
+    events = session.ask(rq.Retry(tickets=("A",), run="make", uses={"memory": "1KiB"}))
+    assert kinds(events) == ["plan_amended", "ticket_retried"]
+    assert (session["A"].spec.run, session["A"].spec.uses) == ("make", {"memory": 1024})
+
+
 @pytest.mark.parametrize(
     ("text", "runs", "asked", "refusal"),
     [
@@ -158,6 +175,8 @@ def test_a_retry_with_another_command_of_a_ticket_that_succeeded() -> None:
         (CHAIN, ["A", "B"], {"downstream": True}, "C depends on A and is running (wait for C to end, or cancel it)"),
         ("A:\nB:", ["!A", "!B"], {"tickets": ("A", "B"), "run": "x"}, "another command is for one ticket only (edit"),
         ("A:", ["!A"], {"agent": "z"}, "there is no agent or agent type z (there is agent)"),
+        ("A:", ["!A"], {"uses": {"cpu": "x"}}, "A.uses: 'x' is not an amount of cpu"),
+        ("A:", ["!A"], {"uses": {"gpu": 1}}, "A.uses: there is no resource 'gpu'"),
         ("A:", ["!A"], {"run": "\0"}, "A.run: a NUL character cannot be passed to a process"),
     ],
 )
@@ -772,6 +791,10 @@ def test_a_name_that_is_nearly_right_gets_a_hint() -> None:
         ),
         (rq.Waive(tickets=tuple("ABCDEFG")), "skip A, B, C, D and 3 more"),
         (rq.Retry(tickets=("A",), agent="x", note="now"), "retry A on x: now"),
+        (
+            rq.Retry(tickets=("A",), run="x", uses={"cpu": 2, "memory": None}),
+            "retry A with another command, cpu=2 and no memory",
+        ),
         (rq.Reassign(tickets=("A",), agent=""), "A to any agent"),
         (rq.Scale(most=-2, relative=True), "2 fewer tickets at once"),
         (rq.Scale(most=None, type="x"), "as many agents of type x as planned"),

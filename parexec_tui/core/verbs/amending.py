@@ -1,6 +1,6 @@
 """edit, add, reload: the plan itself, checked as a plan file is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -25,15 +25,20 @@ def edit(state: SessionState, asked: rq.Edit, now: float) -> Decision:
     for key in asked.changes:
         if key not in Ticket.__struct_fields__:
             return Refusal(f"a ticket has no key {key}", did_you_mean(key, Ticket.__struct_fields__))
-    table = _as_written(state.tickets[asked.ticket].spec) | asked.changes
-    table = {key: value for key, value in table.items() if value is not None}
-    good, faults = read_fields(Ticket, table, ("tickets", asked.ticket))
-    if faults:
-        return _refusal(faults)
-    return amend(state, rq.Amend(by=asked.by, changed={asked.ticket: convert(Ticket, good)}), now)
+    spec = revised(asked.ticket, state.tickets[asked.ticket].spec, asked.changes)
+    if isinstance(spec, Refusal):
+        return spec
+    return amend(state, rq.Amend(by=asked.by, changed={asked.ticket: spec}), now)
 
 
-def _as_written(spec: Ticket) -> dict[str, Any]:
+def revised(id_: str, spec: Ticket, changes: Mapping[str, Any]) -> Ticket | Refusal:
+    """A ticket with other values for some keys, as they would stand in a plan file; None: the default."""
+    table = {key: value for key, value in {**as_written(spec), **changes}.items() if value is not None}
+    good, faults = read_fields(Ticket, table, ("tickets", id_))
+    return _refusal(faults) if faults else convert(Ticket, good)
+
+
+def as_written(spec: Ticket) -> dict[str, Any]:
     """A ticket as it would stand in a plan file, in JSON's values."""
     table = msgspec.json.decode(codec.encode(spec))
     assert isinstance(table, dict)
@@ -110,7 +115,7 @@ def _faults(state: SessionState, specs: dict[str, Ticket], new: dict[str, Ticket
     """What would be wrong with such a plan, by the rules for plan files."""
     plan = state.plan
     draft = Draft(
-        written={"tickets": {id_: _as_written(spec) for id_, spec in new.items()}},
+        written={"tickets": {id_: as_written(spec) for id_, spec in new.items()}},
         settings=plan.settings,
         defaults=Ticket(),
         resources=plan.resources,

@@ -1,14 +1,15 @@
 """retry, and taking back a retry, a cancel or a skip."""
 
-from msgspec import structs
+from typing import Any
 
 from parexec_tui.core import events as ev
 from parexec_tui.core import requests as rq
 from parexec_tui.core.downstream import reruns, restores, skips
 from parexec_tui.core.events import Status
+from parexec_tui.core.plan import Ticket
 from parexec_tui.core.requests import Refusal
 from parexec_tui.core.state import LIVE, LOST, SessionState, TicketState
-from parexec_tui.core.verbs.amending import amend
+from parexec_tui.core.verbs.amending import amend, revised
 from parexec_tui.core.verbs.answers import Decision, named, unknown
 from parexec_tui.core.verbs.placing import cannot_go_to
 
@@ -41,26 +42,38 @@ def retry(state: SessionState, asked: rq.Retry, now: float) -> Decision:
 
 
 def _changes_first(state: SessionState, asked: rq.Retry, tickets: list[TicketState], now: float) -> Decision:
-    """The events that give the tickets another command or agent, before they run again."""
-    events: list[ev.AnyEvent] = []
-    changed = tickets[0].spec if tickets else None
-    if asked.run is not None and changed is not None and changed.run != asked.run:
-        if len(tickets) > 1:
-            return Refusal("another command is for one ticket only", "edit each of them, then retry them")
-        spec = structs.replace(changed, run=asked.run)
-        answer = amend(state, rq.Amend(by=asked.by, changed={tickets[0].id: spec}), now, may_have_succeeded=True)
-        if isinstance(answer, Refusal):
-            return answer
-        events += answer
-        changed = spec
-    for ticket in tickets if asked.agent is not None else ():
-        assert asked.agent is not None
-        if asked.agent and (refusal := cannot_go_to(state, ticket, asked.agent, changed)):
+    """The events that give the tickets another command, other amounts or another agent, before they run again."""
+    if asked.run is not None and len(tickets) > 1:
+        return Refusal("another command is for one ticket only", "edit each of them, then retry them")
+    changed = _changed(asked, tickets)
+    if isinstance(changed, Refusal):
+        return changed
+    events = amend(state, rq.Amend(by=asked.by, changed=changed), now, may_have_succeeded=True)
+    if isinstance(events, Refusal) or asked.agent is None:
+        return events
+    for ticket in tickets:
+        if asked.agent and (refusal := cannot_go_to(state, ticket, asked.agent, changed.get(ticket.id))):
             return refusal
         if ticket.pin != asked.agent:
             events.append(ev.TicketPinned(at=now, ticket=ticket.id, agent=asked.agent, by=asked.by))
-        changed = None
     return events
+
+
+def _changed(asked: rq.Retry, tickets: list[TicketState]) -> dict[str, Ticket] | Refusal:
+    """The tickets as they shall be from now on, where that is asked."""
+    if asked.run is None and not asked.uses:
+        return {}
+    changed: dict[str, Ticket] = {}
+    for ticket in tickets:
+        changes: dict[str, Any] = {} if asked.run is None else {"run": asked.run}
+        if asked.uses:
+            uses = {**ticket.spec.uses, **asked.uses}
+            changes["uses"] = {name: amount for name, amount in uses.items() if amount is not None}
+        spec = revised(ticket.id, ticket.spec, changes)
+        if isinstance(spec, Refusal):
+            return spec
+        changed[ticket.id] = spec
+    return changed
 
 
 def _cannot_run_again(state: SessionState, ticket: TicketState, back: set[str]) -> Refusal | None:

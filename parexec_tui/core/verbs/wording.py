@@ -56,9 +56,11 @@ def _scope(asked: rq.Scope) -> str:
 
 def _retry(asked: rq.Retry) -> str:
     depend = f" and what depends on {'it' if len(asked.tickets) == 1 else 'them'}" if asked.downstream else ""
-    run = " with another command" if asked.run is not None else ""
+    changes = ["another command"] if asked.run is not None else []
+    changes += [f"no {name}" if amount is None else f"{name}={amount}" for name, amount in (asked.uses or {}).items()]
+    other = f" with {listed(changes)}" if changes else ""
     on = f" on {asked.agent or 'any agent'}" if asked.agent is not None else ""
-    return f"retry {_names(asked.tickets)}{depend}{run}{on}{_because(asked.note)}"
+    return f"retry {_names(asked.tickets)}{depend}{other}{on}{_because(asked.note)}"
 
 
 def _scale(asked: rq.Scale) -> str:
