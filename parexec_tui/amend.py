@@ -4,7 +4,6 @@ The engine checks an amendment as it checks a plan, and knows what is too late. 
 is compared with the plan as it is now.
 """
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
@@ -17,9 +16,6 @@ from parexec_tui.asking import BAD_USAGE, Desk, fail, steers
 if TYPE_CHECKING:
     from parexec_tui.core.plan import Plan, Ticket
     from parexec_tui.core.state import SessionState
-
-_TEXTS = ("title", "run", "prompt", "priority", "agent", "cwd")
-"""Keys whose values are text, whatever else they look like: `run=true` is a command."""
 
 
 # -- edit ------------------------------------------------------------------------------------------------------
@@ -41,36 +37,13 @@ def edit(desk: Desk, ticket: str, changes: tuple[str, ...]) -> None:
 
 
 def _change(word: str) -> tuple[str, Any]:
+    from parexec_tui.core.typed import read_value
+
     key, equals, text = word.partition("=")
     key = key.strip()
     if not equals or not key:
         raise click.UsageError(f"{word!r} is no change: write KEY=VALUE, for instance timeout=30m")
     return key, read_value(key, text)
-
-
-def read_value(key: str, text: str) -> Any:
-    """A value as it is written behind `KEY=`; None for nothing."""
-    if not text.strip():
-        return None
-    import tomllib
-
-    try:
-        document = tomllib.loads(f"value = {text}")
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return text
-    value = document["value"]
-    if len(document) > 1 or (key in _TEXTS and not isinstance(value, str)):
-        return text
-    return value if _is_json(value) else text
-
-
-def _is_json(value: object) -> bool:
-    """Whether the value can be sent: TOML also has dates, and numbers that are none."""
-    if isinstance(value, dict):
-        return all(map(_is_json, value.values()))
-    if isinstance(value, list):
-        return all(map(_is_json, value))
-    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
 
 
 # -- add -------------------------------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ EXAMPLES: dict[str, Examples] = {
     "retry": (
         ("parexec retry status:failed", "run all that failed again, after a look at what that means"),
         ("parexec retry T3 --run 'make test' --note 'flaky'", "with another command"),
+        ("parexec retry T3 --uses memory=2GiB", "with more memory, after it ran out of it"),
         ("parexec retry T3 --downstream --dry-run", "what would run again with all that depends on it"),
     ),
     "reassign": (

@@ -5,7 +5,6 @@ is answered by the engine, which has the state; here words become requests, and 
 """
 
 import json
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -188,16 +187,39 @@ def drain(desk: Desk, what: tuple[str, ...], reason: str) -> None:
 @click.option(
     "-a", "--agent", shell_complete=complete.agents_and_types, help="The agent or agent type that shall run them."
 )
+@click.option(
+    "-u",
+    "--uses",
+    metavar="NAME=AMOUNT",
+    multiple=True,
+    help="Another amount of a resource from now on, cpu=2 or memory=1GiB; `NAME=`: none of it. Can be repeated.",
+)
 @click.option("-m", "--note", default="", help="What to mind this time; kept with the ticket.")
 @steers
 def retry(
-    desk: Desk, tickets: tuple[str, ...], downstream: bool, command: str | None, agent: str | None, note: str
+    desk: Desk,
+    tickets: tuple[str, ...],
+    downstream: bool,
+    command: str | None,
+    agent: str | None,
+    uses: tuple[str, ...],
+    note: str,
 ) -> None:
     from parexec_tui.core.requests import Retry
 
+    amounts = dict(map(_amount, uses)) or None
     chosen = desk.tickets(tickets)
-    request = Retry(tickets=chosen, downstream=downstream, run=command, agent=agent, note=note)
+    request = Retry(tickets=chosen, downstream=downstream, run=command, agent=agent, uses=amounts, note=note)
     desk.ask(request, doubt=downstream or _is_wide(tickets, len(chosen)))
+
+
+def _amount(word: str) -> tuple[str, Any]:
+    from parexec_tui.core.typed import read_value
+
+    name, equals, text = word.partition("=")
+    if not equals or not name:
+        raise click.UsageError(f"{word!r} is no amount: write NAME=AMOUNT, for instance cpu=2 or memory=1GiB")
+    return name, read_value("uses", text)
 
 
 @click.command(
@@ -271,16 +293,14 @@ def stop(desk: Desk, now: bool, reason: str) -> None:
     desk.ask(Stop(now=now, reason=reason), doubt=True)
 
 
-_COUNT = re.compile(r"[+-]?[0-9]{1,9}").fullmatch
-
-
 def _count(text: str) -> dict[str, Any]:
     """`4`, `+1`, `-1` or `plan`, as fields of a request."""
-    if text == "plan":
-        return {"most": None}
-    if not _COUNT(text):
+    from parexec_tui.core.typed import read_count
+
+    count = read_count(text)
+    if count is None:
         raise click.UsageError(f"{text!r} is not a number of agents or tickets: write 4, +1, -1, or plan")
-    return {"most": int(text), "relative": text[0] in "+-"}
+    return count._asdict()
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # -1 is a number here

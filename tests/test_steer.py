@@ -257,6 +257,16 @@ def test_retry_runs_again_what_failed_with_another_command(engine: Engine) -> No
     assert Path("made").exists()
 
 
+def test_retry_with_other_amounts_keeps_those_that_are_not_named(engine: Engine) -> None:
+    done("retry", "bad", "--run", "true", "--uses", "cpu=0.5", "-u", "memory=1MiB")
+    until(lambda: ticket("bad")["status"] == "succeeded", "it has run")
+    assert engines.ticket("bad").spec.uses == {"cpu": 0.5, "memory": 2**20}
+    done("retry", "bad", "--uses", "memory=")
+    assert engines.ticket("bad").spec.uses == {"cpu": 0.5}
+    assert "is no amount" in parexec("retry", "bad", "--uses", "cpu").err
+    assert refused("retry", "bad", "--uses", "cpu=many").startswith("parexec: refused: bad.uses")
+
+
 def test_retry_downstream_runs_again_what_has_run(engine: Engine) -> None:
     done("retry", "bad", "--run", "true")
     until(lambda: ticket("lost")["status"] == "succeeded", "all has run")
@@ -311,29 +321,6 @@ def test_edit_changes_keys_and_resets_them(engine: Engine) -> None:
     assert "cycle" in refused("edit", "after", 'needs=["last"]')
     assert "long is running" in refused("edit", "long", "run=true")
     assert parexec("edit", "last", "timeout").code == 2
-
-
-@pytest.mark.parametrize(
-    ("key", "text", "value"),
-    [
-        ("retries", "3", 3),
-        ("timeout", "30m", "30m"),
-        ("run", "true", "true"),
-        ("run", "make test", "make test"),
-        ("run", '"make test"', "make test"),
-        ("title", "5", "5"),
-        ("title", "2024-01-01", "2024-01-01"),
-        ("needs", '["A", "B"]', ["A", "B"]),
-        ("needs", "[A]", "[A]"),
-        ("env", '{A = "1"}', {"A": "1"}),
-        ("env", "{A = 2024-01-01}", "{A = 2024-01-01}"),
-        ("estimate", "nan", "nan"),
-        ("retries", "1\nother = 2", "1\nother = 2"),
-        ("agent", "", None),
-    ],
-)
-def test_values_are_toml_where_they_can_be(key: str, text: str, value: object) -> None:
-    assert amend.read_value(key, text) == value
 
 
 # -- the plan --------------------------------------------------------------------------------------------------
