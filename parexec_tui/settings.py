@@ -1,37 +1,61 @@
-"""A person's own settings: `$XDG_CONFIG_HOME/parexec/settings.toml`. A missing file means the defaults."""
+"""A person's own settings: `$XDG_CONFIG_HOME/parexec/settings.toml`. A missing file means the defaults.
+
+[hooks]                      # as in a plan
+on_needs_you = "notify"
+
+[screen]
+theme = "nord"               # absent: what suits the terminal
+ascii = true                 # absent: what suits the terminal
+mouse = false
+bell = true                  # when something needs a person
+notify = true                # the same as a notification of the terminal (OSC 9)
+
+[keys]                       # action = a key, several, or none at all: []
+hold = "h"
+left = ["left"]
+"""
 
 import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-import msgspec
 import tomli
 from msgspec import Struct
 
+from parexec_tui.core.faults import Fault, Hints
 from parexec_tui.core.plan import Hooks
+from parexec_tui.core.plan_fields import convert, kind, read_fields
+from parexec_tui.core.problems import Problem, located
 
 
 class SettingsError(Exception):
-    """The settings file cannot be read; the message says where and why."""
+    """The settings file cannot be read; the message says where, why and what to do, a line for each mistake."""
 
 
-class Screen(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The `[screen]` table; what is absent is worked out from the terminal."""
+class ScreenSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the screen shall be, unless the command line says otherwise."""
 
     theme: str | None = None
+    """None: what suits the terminal."""
     ascii: bool | None = None
-    mouse: bool | None = None
+    """Letters only, for lines and signs too. None: what suits the terminal."""
+    mouse: bool = False
+    """Whether the mouse is used, or left to the terminal for selecting text."""
     bell: bool = True
+    """Ring when something needs a person."""
     notify: bool = True
+    """Then also ask the terminal to notify them (OSC 9)."""
 
 
-class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Settings(Struct, frozen=True, kw_only=True):
     """What may stand in the settings file."""
 
     hooks: Hooks = Hooks()
     """Run for every session, after the plan's own."""
-    screen: Screen = Screen()
-    keys: dict[str, list[str]] = {}
-    """action: the keys it is on"""
+    screen: ScreenSettings = ScreenSettings()
+    keys: dict[str, tuple[str, ...]] = {}
+    """action: the keys it is on instead of its own. Whether there are such is for the keymap to say."""
 
 
 def settings_file() -> Path:
@@ -41,11 +65,57 @@ def settings_file() -> Path:
 
 
 def read_settings() -> Settings:
-    """The settings of this person. Raises SettingsError."""
+    """The settings of this person. Raises SettingsError with everything that is wrong in them."""
+    text = _text()
+    try:
+        document = tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        problem = Problem(str(settings_file()), error.lineno, error.colno, "", error.msg)
+        raise SettingsError(str(problem)) from error
+    if faults := list(_faults(document)):
+        raise _located(faults, text)
+    keys = document.get("keys", {})
+    return Settings(
+        hooks=convert(Hooks, document.get("hooks", {})),
+        screen=convert(ScreenSettings, document.get("screen", {})),
+        keys={action: (names,) if isinstance(names, str) else tuple(names) for action, names in keys.items()},
+    )
+
+
+def refused(faults: Iterable[Fault]) -> SettingsError:
+    """The error for settings that can be read, and yet cannot be used."""
+    return _located(faults, _text())
+
+
+def _located(faults: Iterable[Fault], text: str) -> SettingsError:
+    return SettingsError("\n".join(map(str, located(faults, text, str(settings_file()), "toml"))))
+
+
+def _text() -> str:
     file = settings_file()
     try:
-        return msgspec.convert(tomli.loads(file.read_text(encoding="utf-8")), Settings)
+        return file.read_text(encoding="utf-8").removeprefix("\ufeff")
     except FileNotFoundError:
-        return Settings()
-    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError, msgspec.ValidationError) as error:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file}: {error}") from error
+
+
+def _faults(document: Mapping[str, Any]) -> Iterator[Fault]:
+    hints = Hints(Settings.__struct_fields__)
+    for table, value in document.items():
+        if table not in Settings.__struct_fields__:
+            yield Fault((table,), "unknown table", hints.of(table))
+        elif table == "keys":
+            yield from _key_faults(value)
+        else:
+            yield from read_fields(Hooks if table == "hooks" else ScreenSettings, value, (table,))[1]
+
+
+def _key_faults(value: object) -> Iterator[Fault]:
+    if not isinstance(value, dict):
+        yield Fault(("keys",), f"expected a table, got {kind(value)}")
+        return
+    for action, names in value.items():
+        if not (isinstance(names, str) or (isinstance(names, list) and all(isinstance(it, str) for it in names))):
+            yield Fault(("keys", action), f"expected a key or a list of keys, got {kind(names)}", 'write "x" or []')

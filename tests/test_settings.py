@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from parexec_tui.core.plan import Hooks
-from parexec_tui.settings import Settings, SettingsError, read_settings, settings_file
+from parexec_tui.settings import ScreenSettings, Settings, SettingsError, read_settings, settings_file
+from parexec_tui.tui.keymap import keymap_of
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +27,52 @@ def test_hooks_are_read() -> None:
     write('[hooks]\non_failure = "notify"\n')
 
     assert read_settings().hooks == Hooks(on_failure="notify")
+
+
+def test_the_screen_and_its_keys_are_read() -> None:
+    write('[screen]\ntheme = "nord"\nascii = true\nbell = false\n[keys]\nhold = "H"\nleft = ["left"]\nmouse = []\n')
+
+    settings = read_settings()
+    assert settings.screen == ScreenSettings(theme="nord", ascii=True, bell=False)
+    assert settings.keys == {"hold": ("H",), "left": ("left",), "mouse": ()}
+    assert keymap_of(settings).of("hold").keys == ("H",)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[screem]\n", "1:2: screem: unknown table (did you mean `screen`?)"),
+        ('[screen]\ntheem = "x"\n', "2:1: screen.theem: unknown key (did you mean `theme`?)"),
+        ('[screen]\nbell = "no"\n', "2:1: screen.bell: expected true or false, got a string"),
+        ("keys = 3\n", "1:1: keys: expected a table, got 3"),
+        ("[keys]\nhold = 3\n", '2:1: keys.hold: expected a key or a list of keys, got 3 (write "x" or [])'),
+        ("[keys]\nhold = [3]\n", '2:1: keys.hold: expected a key or a list of keys, got a list (write "x" or [])'),
+        ("[keys\n", "1:6: Expected ']' at the end of a table declaration"),
+    ],
+)
+def test_a_mistake_is_said_with_its_place_and_a_hint(text: str, message: str) -> None:
+    write(text)
+
+    with pytest.raises(SettingsError) as caught:
+        read_settings()
+    assert str(caught.value) == f"{settings_file()}:{message}"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('hodl = "H"', "2:1: keys.hodl: there is no such action (did you mean `hold`?)"),
+        ('hold = "pgup"', "2:1: keys.hold: no key is called 'pgup' (did you mean `pageup`?)"),
+        ('hold = "h"', "2:1: keys.hold: 'h' is on left (give left other keys)"),
+        ('panel = "a"', "2:1: keys.panel: the panels keep their numbers (1 to 9 are free for nothing else)"),
+    ],
+)
+def test_a_key_that_cannot_be_is_said_with_its_place(text: str, message: str) -> None:
+    write(f"[keys]\n{text}\n")
+
+    with pytest.raises(SettingsError) as caught:
+        keymap_of(read_settings())
+    assert str(caught.value) == f"{settings_file()}:{message}"
 
 
 @pytest.mark.parametrize("text", ['[hooks]\non_falure = "x"\n', "[hooks\n", "hooks = 3\n"])

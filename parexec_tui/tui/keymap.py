@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from textual import events
+from textual.keys import Keys
 
-from parexec_tui.core.faults import Hints
+from parexec_tui.core.faults import Fault, Hints
+from parexec_tui.settings import Settings, refused
 
 MOVING, LOOKING, STEERING, SESSION = "Moving", "Looking", "Steering", "Session and screen"
 SECTIONS = (MOVING, LOOKING, STEERING, SESSION)
@@ -103,8 +105,18 @@ KEYS: tuple[Key, ...] = (
 _NAMES = {"up": "↑", "down": "↓", "left": "←", "right": "→", "escape": "esc", "pageup": "pgup", "pagedown": "pgdn"}
 
 
+_KEY_NAMES = frozenset(
+    {"space", *(key.value for key in Keys if key.value.isidentifier() and "scroll" not in key.value)}
+)
+"""What keys are called that are no single character."""
+
+
 class KeymapError(ValueError):
-    """Settings that name an action or a key that cannot be; the text says which."""
+    """An action or a key that cannot be, in what a person changed."""
+
+    def __init__(self, action: str, message: str, hint: str = "") -> None:
+        super().__init__(f"{action}: {message}{f' ({hint})' if hint else ''}")
+        self.action, self.message, self.hint = action, message, hint
 
 
 class Keymap:
@@ -113,11 +125,7 @@ class Keymap:
     def __init__(self, changes: Mapping[str, Sequence[str]] | None = None) -> None:
         """`changes`: action to the keys it shall be on. Raises KeymapError."""
         changes = changes or {}
-        known = {key.action for key in KEYS}
-        for action in changes:
-            if action not in known:
-                hint = Hints(known).of(action)
-                raise KeymapError(f"there is no action {action!r} for a key{f', {hint}' if hint else ''}")
+        known = Hints(key.action for key in KEYS)
         self.keys = tuple(
             key._replace(keys=tuple(changes[key.action])) if key.action in changes else key for key in KEYS
         )
@@ -125,14 +133,22 @@ class Keymap:
         for key in self.keys:
             for name in key.keys:
                 self._by_name.setdefault(name, []).append(key)
-        self._check(changes)
+        for action in changes:
+            if action not in {key.action for key in KEYS}:
+                raise KeymapError(action, "there is no such action", known.of(action))
+            self._check(self.of(action))
 
-    def _check(self, changes: Mapping[str, Sequence[str]]) -> None:
-        for name, keys in self._by_name.items():
-            for key in keys:
-                others = [other for other in keys if other is not key and _meet(key, other)]
-                if others and {key.action, others[0].action} & changes.keys():
-                    raise KeymapError(f"key {name!r} would be both {key.action} and {others[0].action}")
+    def _check(self, key: Key) -> None:
+        """Whether an action can be on the keys that it was given."""
+        if key.action == "panel":
+            raise KeymapError(key.action, "the panels keep their numbers", "1 to 9 are free for nothing else")
+        for name in key.keys:
+            if not _is_key(name):
+                hint = Hints(_KEY_NAMES).of(name) or "a key is a character, or a name like enter or ctrl+p"
+                raise KeymapError(key.action, f"no key is called {name!r}", hint)
+            for other in self._by_name[name]:
+                if other is not key and _meet(key, other):
+                    raise KeymapError(key.action, f"{name!r} is on {other.action}", f"give {other.action} other keys")
 
     def find(self, name: str, panel: str) -> Key | None:
         """What a key does in a panel."""
@@ -145,6 +161,20 @@ class Keymap:
 
     def of(self, action: str) -> Key:
         return next(key for key in self.keys if key.action == action)
+
+
+def keymap_of(settings: Settings) -> Keymap:
+    """The keys as a person's settings want them. Raises SettingsError."""
+    try:
+        return Keymap(settings.keys)
+    except KeymapError as error:
+        raise refused([Fault(("keys", error.action), error.message, error.hint)]) from error
+
+
+def _is_key(name: str) -> bool:
+    *modifiers, last = name.split("+") if len(name) > 1 else [name]
+    is_known = last in _KEY_NAMES or (len(last) == 1 and last.isprintable() and last != " ")
+    return is_known and {"ctrl", "shift", "alt"}.issuperset(modifiers)
 
 
 def is_for(key: Key, panel: str) -> bool:
