@@ -58,6 +58,20 @@ class Preview(Struct, frozen=True, kw_only=True):
     session: _Ids = ()
     """What becomes of the session and its agent types, in words."""
 
+    @property
+    def cost(self) -> str:
+        """What is lost by it, in a sentence; empty if nothing is."""
+        parts = []
+        if len(self.stopped) == 1:
+            parts.append(f"stops {self.stopped[0].ticket} after {format_duration(self.stopped[0].seconds)}")
+        elif self.stopped:
+            longest = max(attempt.seconds for attempt in self.stopped)
+            parts.append(f"stops {len(self.stopped)} tickets, the longest after {format_duration(longest)}")
+        if self.skipped:
+            count = len(self.skipped)
+            parts.append(f"{count} {'dependent' if count == 1 else 'dependents'} can no longer run")
+        return "; ".join(parts)
+
     def lines(self) -> Iterator[str]:
         """Each fact in a line; what ends work that is under way comes first."""
         for attempt in self.stopped:

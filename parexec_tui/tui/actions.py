@@ -4,14 +4,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from parexec_tui.core import events as ev
-from parexec_tui.core.requests import AnyRequest, Refusal, Stop
+from parexec_tui.core.requests import AnyRequest, Drain, Refusal, Stop
 from parexec_tui.core.selectors import SelectorError
 from parexec_tui.core.verbs.wording import wording
 from parexec_tui.tui import steering
 from parexec_tui.tui.arrangement import PANELS
 from parexec_tui.tui.dialogs.dialog import Confirm, Told
-from parexec_tui.tui.facts import needy
+from parexec_tui.tui.facts import needy, word_of
 from parexec_tui.tui.keymap import Key
+from parexec_tui.tui.palette import Palette
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.scene import Change
 from parexec_tui.words import printable
@@ -35,6 +36,7 @@ class Host(Protocol):
     def redraw(self) -> None: ...
     def suspend_to_shell(self) -> None: ...
     def copy(self, text: str) -> None: ...
+    def take_theme(self, palette: Palette) -> None: ...
     def in_background(self, work: Awaitable[Any]) -> None: ...
 
 
@@ -187,8 +189,10 @@ class Actions:
         from parexec_tui.tui.dialogs.why import why_lines
 
         if self.scene.state is not None and (ticket := self.scene.ticket) is not None:
-            lines = why_lines(self.scene.state, ticket, self.scene.now)
-            self.screen.app.push_screen(Told(f"Why {ticket.id}?", lines))
+            lines = why_lines(self.scene.state, ticket, self.scene.now, self.screen.keymap)
+            self.screen.app.push_screen(
+                Told(self.scene, f"Why {ticket.id}? It is {word_of(self.scene.state, ticket)}", lines)
+            )
 
     def do_mark(self) -> None:
         if self.scene.selected:
@@ -318,14 +322,16 @@ class Actions:
         found = steering.outlook(state, asked, self.scene.now)
         if found.refusal is not None:
             self.screen.say(str(found.refusal), "bad")
-        elif not sure and (found.stops or isinstance(asked, Stop)):
+        elif not sure and (found.stops or _ends_session(asked)):
 
             def answered(yes: bool | None) -> None:
                 if yes:
                     self.send(asked)
 
-            dialog = Confirm(f"{wording(asked)}?", [printable(line) for line in found.lines], yes="do it")
-            self.screen.app.push_screen(dialog, answered)
+            lines = found.lines[1:] if found.stops == 1 else found.lines  # of one, the cost has said it
+            self.screen.app.push_screen(
+                Confirm(self.scene, f"{wording(asked)}?", found.cost, lines, yes="do it"), answered
+            )
         else:
             self.send(asked)
 
@@ -424,6 +430,10 @@ class Actions:
             runs = state.agents[targets.agent].ticket
             return (runs,) if runs else ()
         return targets.tickets
+
+
+def _ends_session(asked: AnyRequest) -> bool:
+    return isinstance(asked, Stop) or (isinstance(asked, Drain) and asked.is_session)
 
 
 _OPENING = 1

@@ -31,7 +31,9 @@ class Outlook(NamedTuple):
     lines: Sequence[str] = ()
     """What it would mean, a line each."""
     stops: int = 0
-    """Attempts that would be ended: work that is lost."""
+    """Attempts that would be ended: work that is lost. They have the first lines."""
+    cost: str = ""
+    """What would be lost, in a sentence."""
 
 
 def request(action: str, state: SessionState, targets: Targets) -> AnyRequest | Refusal:
@@ -45,7 +47,7 @@ def outlook(state: SessionState, asked: AnyRequest, now: float) -> Outlook:
     if isinstance(answer, Refusal):
         return Outlook(answer)
     found = preview(state, answer)
-    return Outlook(None, tuple(found.lines()), len(found.stopped))
+    return Outlook(None, tuple(found.lines()), len(found.stopped), found.cost)
 
 
 def refusal(action: str, state: SessionState, targets: Targets, now: float) -> Refusal | None:

@@ -1,97 +1,152 @@
 """What all dialogs have in common: a box over the screen that escape closes."""
 
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, TypeVar
 
+from rich.markup import escape
+from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from parexec_tui.tui.keymap import key_name
+from parexec_tui.tui.dialogs.listing import Page
+from parexec_tui.tui.keymap import key_name, one_shown
+from parexec_tui.tui.scene import Scene
+from parexec_tui.words import printable
 
 T = TypeVar("T")
+
+CHROME = 4
+"""Lines of the plainest dialog beside what it says: the border, the keys, and one to see that it is a box."""
+
+KeyWords = Sequence[tuple[str, str]]
+"""Keys of a dialog and what each does, in a word."""
 
 
 class Dialog(ModalScreen[T], inherit_bindings=False):
     """A box in the middle of the screen; escape leaves it, with nothing done."""
 
+    # No veil over what is behind: it would be drawn anew, all of it, for each dialog that opens and closes.
     DEFAULT_CSS = """
-    Dialog { align: center middle; }
+    Dialog { align: center middle; background: transparent; overflow: hidden; }
     Dialog > .box {
-        width: auto; max-width: 92%; min-width: 40; height: auto; max-height: 90%;
-        border: round $border; background: $background; padding: 0 1;
+        width: auto; max-width: 100%; min-width: 40; height: auto; max-height: 100%; overflow: hidden;
+        border: round $primary; background: $background; color: $foreground;
     }
-    Dialog .body { height: auto; max-height: 1fr; width: auto; }
-    Dialog .keys { color: $text-muted; height: auto; width: auto; }
+    Dialog > .box.-ascii { border: ascii $primary; }
+    Dialog > .box.-wide { width: 96; }
+    Dialog .keys { height: 1; width: 100%; padding: 0 1; }
+    Dialog .keys.-shrinks { width: auto; }
     """
     AUTO_FOCUS: ClassVar[str | None] = ""
 
     heading = ""
+    keys: ClassVar[KeyWords] = (("escape", "close"),)
+    is_wide = False
+    """As wide as there is room for, up to a line that is easy to read; else as wide as what it says."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__()
+        self.scene = scene
 
     def compose(self) -> ComposeResult:
         box = Vertical(classes="box")
-        box.border_title = self.heading
+        box.border_title = escape(printable(self.heading))
+        box.set_class(self.scene.ascii_only, "-ascii")
+        box.set_class(self.is_wide, "-wide")
         with box:
             yield from self.content()
+            yield Static(self.keys_line(self.keys), classes="keys" if self.is_wide else "keys -shrinks")
 
     def content(self) -> ComposeResult:
-        """What is in the box."""
-        yield Static("")
+        """What is in the box, above the line of keys."""
+        raise NotImplementedError
+
+    def keys_line(self, keys: KeyWords) -> Text:
+        """Keys and what each does, as the footer has them."""
+        text = Text(no_wrap=True, overflow="ellipsis")
+        for name, word in keys:
+            shown = one_shown(name, ascii_only=self.scene.ascii_only)
+            text.append(shown, self.scene.palette["footer-key"]).append(
+                f" {word}   ", self.scene.palette["footer-text"]
+            )
+        text.rstrip()
+        return text
+
+    def show_keys(self, keys: KeyWords) -> None:
+        """Say other keys from now on."""
+        self.query_one(".keys", Static).update(self.keys_line(keys))
+
+    def styled(self, text: str, meaning: str) -> Text:
+        """A line of a page in the style of a meaning."""
+        return Text(printable(text), self.scene.palette[meaning])
 
     def on_key(self, event: events.Key) -> None:
-        if key_name(event) == "escape":
+        name = key_name(event)
+        if name in ("escape", "ctrl+c"):
             event.stop()
-            self.dismiss(None)
+            self.leave()
+        elif self.take_key(name):
+            event.stop()
+            event.prevent_default()
+
+    def take_key(self, name: str) -> bool:
+        """Do what a key is for; whether it is for anything."""
+        raise NotImplementedError
+
+    def leave(self) -> None:
+        """Close, with nothing done."""
+        self.dismiss(None)
 
 
 class Told(Dialog[None]):
     """Lines to read. Any of enter, escape, q closes."""
 
-    def __init__(self, heading: str, lines: list[str]) -> None:
-        super().__init__()
+    keys: ClassVar[KeyWords] = (("j k", "scroll"), ("escape", "close"))
+
+    def __init__(self, scene: Scene, heading: str, lines: Iterable[str | Text]) -> None:
+        super().__init__(scene)
         self.heading = heading
-        self._lines = lines
+        self._lines = list(lines)
 
     def content(self) -> ComposeResult:
-        with VerticalScroll(classes="body"):
-            yield Static("\n".join(self._lines), markup=False)
-        yield Static("esc close", classes="keys", markup=False)
+        yield Page(self.scene, self._lines, chrome=CHROME)
 
-    def on_key(self, event: events.Key) -> None:
-        name = key_name(event)
-        scroll = self.query_one(VerticalScroll)
-        if name in ("escape", "enter", "q", "w", "?"):
-            self.dismiss(None)
-        elif name in ("j", "down"):
-            scroll.scroll_down(animate=False)
-        elif name in ("k", "up"):
-            scroll.scroll_up(animate=False)
-        elif name in ("pagedown", "ctrl+d", "space"):
-            scroll.scroll_page_down(animate=False)
-        elif name in ("pageup", "ctrl+u"):
-            scroll.scroll_page_up(animate=False)
-        event.stop()
+    def take_key(self, name: str) -> bool:
+        if name in ("enter", "q", "w", "?"):
+            self.leave()
+            return True
+        return self.query_one(Page).take_key(name)
 
 
 class Confirm(Dialog[bool]):
     """What an action would cost, and a question: y or enter does it, n or escape does not."""
 
-    def __init__(self, heading: str, lines: list[str], *, yes: str) -> None:
-        super().__init__()
+    def __init__(self, scene: Scene, heading: str, cost: str, lines: Iterable[str], *, yes: str) -> None:
+        """`cost`: what would be lost, in a sentence. `lines`: all that would happen."""
+        super().__init__(scene)
         self.heading = heading
-        self._lines = lines
+        self._cost = cost
+        self._lines = list(lines)
         self._yes = yes
 
     def content(self) -> ComposeResult:
-        with VerticalScroll(classes="body"):
-            yield Static("\n".join(self._lines), markup=False)
-        yield Static(f"y {self._yes}   n leave it", classes="keys", markup=False)
+        cost = [self.styled(self._cost, "warn")] if self._cost else []
+        yield Page(self.scene, [*cost, *self._lines], chrome=CHROME)
 
-    def on_key(self, event: events.Key) -> None:
-        name = key_name(event)
+    def on_mount(self) -> None:
+        self.show_keys((("y", self._yes), ("n", "leave it")))
+
+    def take_key(self, name: str) -> bool:
         if name in ("y", "enter"):
             self.dismiss(True)
-        elif name in ("n", "escape", "q"):
-            self.dismiss(False)
-        event.stop()
+        elif name in ("n", "q"):
+            self.leave()
+        else:
+            return self.query_one(Page).take_key(name)
+        return True
+
+    def leave(self) -> None:
+        self.dismiss(False)

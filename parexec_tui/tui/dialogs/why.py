@@ -1,0 +1,233 @@
+"""Why a ticket is not running, or how it runs, or how it ended: in full, and what a person can do about it."""
+
+from collections.abc import Callable, Iterator
+
+from parexec_tui.core.events import Status
+from parexec_tui.core.scheduler import Blocker, why
+from parexec_tui.core.state import DONE, LOST, AgentState, SessionState, TicketState
+from parexec_tui.core.units import format_duration
+from parexec_tui.report import last_lines, log_file
+from parexec_tui.tui.facts import reason_of, said, word_of
+from parexec_tui.tui.keymap import Keymap, one_shown
+from parexec_tui.words import clock, tickets, with_name
+
+_MOST_AGENTS = 20
+"""Agents that are named, of those that could run it."""
+
+
+def why_lines(state: SessionState, ticket: TicketState, now: float, keymap: Keymap | None = None) -> list[str]:
+    """All of it, a line each; what belongs to the line before is indented."""
+    return list(_Why(state, ticket, now, keymap or Keymap()).lines())
+
+
+class _Why:
+    def __init__(self, state: SessionState, ticket: TicketState, now: float, keymap: Keymap) -> None:
+        self.state, self.ticket, self.now = state, ticket, now
+        self._keymap = keymap
+
+    def lines(self) -> Iterator[str]:
+        ticket = self.ticket
+        match ticket.status:
+            case Status.waiting | Status.backoff:
+                yield from self._waits()
+            case Status.running | Status.frozen | Status.stopping:
+                yield from self._lives()
+            case Status.skipped:
+                yield from self._was_skipped()
+            case Status.failed:
+                yield from self._failed(ticket)
+                yield f"{self._key('retry')} runs it again, {self._key('retry-form')} with changes"
+                yield f"{self._key('skip')} does without it: what needs it may run"
+            case Status.cancelled:
+                yield f"it was given up{self._ago(ticket.ended)}"
+                yield f"{self._key('retry')} runs it after all"
+            case Status.waived:
+                yield f"it is done without{self._ago(ticket.ended)}: what needs it may run"
+                yield f"{self._key('retry')} runs it after all"
+            case Status.succeeded:
+                yield f"it has succeeded, in {self._took(ticket)} on {ticket.agent}{self._ago(ticket.ended)}"
+                yield f"{self._key('retry')} runs it again, {self._key('retry-form')} with what depends on it"
+
+    # -- what waits ------------------------------------------------------------------------------------------
+
+    def _waits(self) -> Iterator[str]:
+        found = why(self.state, self.ticket)
+        if not found:
+            yield "nothing keeps it from running: it starts now"
+            return
+        yield "one thing keeps it from running:" if len(found) == 1 else f"{len(found)} things keep it from running:"
+        for number, blocker in enumerate(found, 1):
+            yield f"{number}. {self._reason(blocker)}"
+            for line in (*_DETAILS[blocker.kind](self, blocker), *filter(None, (self._remedy(blocker),))):
+                yield f"   {line}"
+
+    def _reason(self, blocker: Blocker) -> str:
+        if blocker.kind == "needs":
+            waiting = [need for need in self.ticket.spec.needs if self.state.tickets[need].status not in DONE]
+            return f"it needs {tickets(len(waiting))} that {'is' if len(waiting) == 1 else 'are'} not done"
+        return said(blocker, self.now)
+
+    def _needs(self, _: Blocker) -> Iterator[str]:
+        for need in self.ticket.spec.needs:
+            if self.state.tickets[need].status not in DONE:
+                yield self._standing(need)
+
+    def _standing(self, id_: str) -> str:
+        """Where another ticket is, in a line."""
+        other = self.state.tickets[id_]
+        if other.is_live:
+            return f"{id_} is {other.status} on {other.agent}, for {format_duration(other.worked(self.now))}"
+        reason = reason_of(self.state, other, self.now)
+        return f"{id_} is {word_of(self.state, other)}{f': {reason}' if reason else ''}"
+
+    def _holder(self, blocker: Blocker) -> Iterator[str]:
+        if blocker.holder:
+            yield self._standing(blocker.holder)
+
+    def _agents(self, _: Blocker) -> Iterator[str]:
+        able = [
+            agent for agent in self.state.agents.values() if agent.type in self.ticket.types and not agent.stopped
+        ]
+        yield from map(self._agent, able[:_MOST_AGENTS])
+        if (more := len(able) - _MOST_AGENTS) > 0:
+            yield f"and {more} more"
+
+    def _agent(self, agent: AgentState) -> str:
+        if agent.ticket is not None:
+            worked = self.state.tickets[agent.ticket].worked(self.now)
+            return f"{agent.id} runs {agent.ticket}, for {format_duration(worked)}"
+        if agent.id in self.ticket.shunned:
+            return f"{agent.id} could not start it"
+        return f"{agent.id} is {agent.status}{f': {agent.quarantined}' if agent.quarantined else ''}"
+
+    def _remedy(self, blocker: Blocker) -> str:
+        """What a person can do about one reason."""
+        key = self._key
+        match blocker.kind:
+            case "needs":
+                return f"{key('skip')} on a ticket that it needs does without that one"
+            case "session" if self.state.stopping is not None:
+                return f"it can be gone on with later: parexec resume {self.state.session}"
+            case "session":
+                return f"{key('hold-all')} releases the session"
+            case "host":
+                return "it goes on by itself once there is more room"
+            case "held":
+                return f"{key('hold')} releases it"
+            case "backoff":
+                return f"{key('retry')} tries it at once"
+            case "barrier":
+                return "the plan asks for it; it goes on by itself"
+            case "claim":
+                return f"{key('stop')} on {blocker.holder} stops that one; else it goes on when that is done"
+            case "resource":
+                return f"{key('edit')} changes what it uses; else it goes on when enough is free"
+            case "parallel":
+                return f"{key('more')} lets one ticket more run at once"
+            case "agent":
+                return self._agent_remedy()
+        return ""
+
+    def _agent_remedy(self) -> str:
+        if held := [type_ for type_ in self.ticket.types if type_ in self.state.held_types]:
+            return f":release {held[0]} lets agents of that type take tickets again"
+        more = f"{self._key('more')} in the panel of agents allows one more"
+        return f"{more}; {self._key('reassign')} gives it to another agent"
+
+    # -- what runs -------------------------------------------------------------------------------------------
+
+    def _lives(self) -> Iterator[str]:
+        ticket = self.ticket
+        worked = format_duration(ticket.worked(self.now))
+        yield f"it is {ticket.status} on {ticket.agent}, and has worked for {worked}"
+        yield f"   attempt {ticket.attempt}, since {clock(ticket.started or 0.0)}{self._pid()}"
+        for what in filter(None, (ticket.spec.run, ticket.spec.prompt)):
+            yield f"   {what}"
+        if frozen := ticket.frozen_for + (self.now - ticket.frozen_at if ticket.frozen_at is not None else 0.0):
+            yield f"   frozen for {format_duration(frozen)}, which does not count"
+        yield f"   {self._time_left()}"
+        if ticket.status is Status.stopping:
+            yield f"it was {ticket.stop_why}: TERM, then KILL after {format_duration(ticket.spec.grace)}"
+            yield f"{self._key('kill')} kills it at once"
+        elif ticket.status is Status.frozen:
+            yield f"its processes stand still; {self._key('freeze')} lets them go on"
+        if ticket.held is not None:
+            yield f"held{self._by(ticket.held)}: it is not tried again; {self._key('hold')} releases it"
+
+    def _pid(self) -> str:
+        return f", pid {self.ticket.pid}" if self.ticket.pid is not None else ""
+
+    def _time_left(self) -> str:
+        ticket = self.ticket
+        if ticket.spec.timeout is None:
+            return "no time-out"
+        left = max(0.0, ticket.spec.timeout - ticket.worked(self.now))
+        stands = ", the clock stands" if ticket.status is Status.frozen else ""
+        return f"time-out after {format_duration(ticket.spec.timeout)}: {format_duration(left)} left{stands}"
+
+    # -- what is over ----------------------------------------------------------------------------------------
+
+    def _was_skipped(self) -> Iterator[str]:
+        yield "it can no longer run:"
+        ticket = self.ticket
+        while ticket.status is Status.skipped:
+            need = next(n for n in map(self.state.tickets.__getitem__, ticket.spec.needs) if n.status in LOST)
+            yield f"   {ticket.id} needs {need.id}, which {_BECAME[need.status]}"
+            ticket = need
+        if ticket.status is Status.failed:
+            yield from self._failed(ticket)
+        retry, skip = self._key("retry"), self._key("skip")
+        yield f"{retry} on {ticket.id} runs that again, and then this; {skip} on {ticket.id} does without it"
+
+    def _failed(self, ticket: TicketState) -> Iterator[str]:
+        reason = with_name(ticket.reason, ticket.signal)
+        how = f"{ticket.end or 'failed'}{f': {reason}' if reason else ''}"
+        yield f"{ticket.id}: {how}, {self._where(ticket)}{self._ago(ticket.ended)}"
+        if ticket.spec.retries:
+            yield f"   {ticket.charged} of {ticket.spec.retries} retries used"
+        if ticket.note:
+            yield f"   note of its last retry: {ticket.note}"
+        if not ticket.attempt:
+            return
+        log = log_file(self.state, ticket)
+        found = last_lines(log)
+        yield "its last output:" if found else "it has no output"
+        for line in found:
+            yield f"   {line}"
+        yield f"   {log}"
+
+    def _where(self, ticket: TicketState) -> str:
+        if not ticket.attempt:
+            return "without an attempt"
+        return f"attempt {ticket.attempt} on {ticket.agent}, after {self._took(ticket)}"
+
+    def _took(self, ticket: TicketState) -> str:
+        return format_duration(ticket.worked(ticket.ended if ticket.ended is not None else self.now))
+
+    def _ago(self, at: float | None) -> str:
+        return f", {format_duration(max(0.0, self.now - at))} ago" if at is not None else ""
+
+    @staticmethod
+    def _by(who: str) -> str:
+        return f" by {who}" if who else ""
+
+    def _key(self, action: str) -> str:
+        """How a person gets at an action: its key, or its name in the palette."""
+        keys = self._keymap.of(action).keys
+        return one_shown(keys[0], ascii_only=True) if keys else f":{action}"
+
+
+_BECAME = {Status.failed: "failed", Status.cancelled: "was cancelled", Status.skipped: "was skipped"}
+
+
+def _nothing(_: _Why, __: Blocker) -> Iterator[str]:
+    return iter(())
+
+
+_DETAILS: dict[str, Callable[[_Why, Blocker], Iterator[str]]] = {
+    "needs": _Why._needs,
+    "claim": _Why._holder,
+    "resource": _Why._holder,
+    "agent": _Why._agents,
+    **dict.fromkeys(("session", "host", "held", "backoff", "barrier", "parallel"), _nothing),
+}
