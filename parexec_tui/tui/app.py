@@ -57,16 +57,24 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
     ALLOW_SELECT = False
     BINDINGS: ClassVar[list[Any]] = []
 
-    def __init__(self, session: str, look: Look) -> None:
+    def __init__(
+        self,
+        session: str,
+        look: Look,
+        *,
+        feed: Callable[..., Feed] = Feed,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`feed` makes what the app is fed by; `clock` tells the seconds since the epoch."""
         super().__init__(look.palette)
         self.animation_level = "none"
         self.session = session
         self.look = look
-        self.scene = Scene(self.palette, ascii_only=look.ascii_only)
+        self.scene = Scene(self.palette, ascii_only=look.ascii_only, clock=clock)
         self.main = MainScreen(self.scene, look.keymap, look.arrangement, make_panels(self.scene))
         self.main.is_read_only = look.read_only
         self.main.actions = Actions(self.main, self)
-        self.feed = Feed(
+        self.feed = feed(
             session,
             read_only=look.read_only,
             opened=self._opened,
