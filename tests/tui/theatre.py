@@ -1,0 +1,166 @@
+"""A stage for the screen: an app that shows a session, without an engine.
+
+The clock stands unless a test moves it, so every cell of the screen is known beforehand. What keys ask for is decided
+by the core's own rules and done at once, as an engine would.
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from msgspec import structs
+from textual.pilot import Pilot
+
+from parexec_tui.core import codec
+from parexec_tui.core import events as ev
+from parexec_tui.core.requests import AnyRequest, Refusal
+from parexec_tui.core.state import SessionState
+from parexec_tui.mirror import Mirror
+from parexec_tui.tui.app import Look, ParexecApp
+from parexec_tui.tui.arrangement import Arrangement
+from parexec_tui.tui.feed import Feed, Opened
+from parexec_tui.tui.keymap import Keymap
+from parexec_tui.tui.panels.panel import Panel
+from parexec_tui.tui.story import Story
+from parexec_tui.tui.theme import load
+from tests.core.sessions import Session, replay
+from tests.tui.release import release, samples, write_logs
+
+
+class StageFeed(Feed):
+    """Feeds an app from a session at hand, and does what is asked of it."""
+
+    def __init__(self, played: Session, session: str, **listeners: Any) -> None:
+        super().__init__(session, **listeners)
+        self.played = played
+        self.asked: list[AnyRequest] = []
+        """What keys have asked for, the newest last."""
+
+    async def run(self) -> None:
+        self._mirror = Mirror("s1", codec.encode(self.played.plan))
+        opened = Opened(self._mirror, Story(), {"docs-site": 240.0})
+        for event in self._news():
+            opened.story.take(event)
+        self._opened(opened)
+        for sampled in samples(self.played.now):
+            self._sampled(sampled)
+        self._contact("read-only" if self.read_only else "connected", True)
+
+    async def ask(self, request: AnyRequest) -> Sequence[ev.AnyEvent] | str:
+        self.asked.append(request)
+        answer = self.played.act(structs.replace(request, by="ann"))
+        if isinstance(answer, Refusal):
+            return str(answer)
+        self.tell()
+        return answer
+
+    async def past(self, seq: int) -> SessionState:
+        return replay(self.played.plan, self.played.journal[:seq])
+
+    def tell(self) -> None:
+        """Tell the app what has happened since it was told last."""
+        self._happened(self._news())
+
+    def lose(self) -> None:
+        """As when the engine is gone."""
+        self._contact("reconnecting…", False)
+
+    def _news(self) -> list[ev.AnyEvent]:
+        mirror = self._mirror
+        assert mirror is not None
+        news = self.played.journal[mirror.last :]
+        for event in news:
+            mirror.take(mirror.last + 1, codec.encode(event))
+        return news
+
+
+class Stage:
+    """An app on stage, with what tests ask about it and do to it."""
+
+    def __init__(self, app: ParexecApp, pilot: Pilot[str], played: Session) -> None:
+        self.app = app
+        self.pilot = pilot
+        self.played = played
+        self.scene = app.scene
+        self.main = app.main
+
+    @property
+    def feed(self) -> StageFeed:
+        assert isinstance(self.app.feed, StageFeed)
+        return self.app.feed
+
+    @property
+    def asked(self) -> list[AnyRequest]:
+        return self.feed.asked
+
+    @property
+    def said(self) -> str:
+        """What the footer says came of a key; empty while it shows the keys."""
+        return self.main.footer.said
+
+    @property
+    def panel(self) -> Panel:
+        """The panel that the keys go to."""
+        return self.main.current
+
+    async def press(self, *keys: str) -> None:
+        """Press keys as a person would, and wait until all is done that follows."""
+        await self.pilot.press(*keys)
+        await self.pilot.pause()
+
+    async def until(self, condition: Callable[[], object], what: str) -> None:
+        give_up = time.monotonic() + 10
+        while not condition():
+            assert time.monotonic() < give_up, f"waited in vain: {what}\n{self.text()}"
+            await self.pilot.pause(0.01)
+
+    async def select(self, ticket: str) -> None:
+        """Select a ticket, as if keys had moved there."""
+        self.scene.selected = ticket
+        self.main.rearrange()
+        await self.pilot.pause()
+
+    def lines(self) -> list[str]:
+        """What is on the screen."""
+        return [strip.text.rstrip() for strip in self.app.screen._compositor.render_strips()]
+
+    def text(self) -> str:
+        return "\n".join(self.lines())
+
+    def footer(self) -> str:
+        return self.lines()[-1]
+
+
+@asynccontextmanager
+async def on_stage(
+    panel: str = "tickets",
+    *,
+    played: Session | None = None,
+    size: tuple[int, int] = (120, 40),
+    theme: str = "parexec-dark",
+    ticket: str = "",
+    ascii_only: bool = False,
+    read_only: bool = False,
+) -> AsyncIterator[Stage]:
+    """An app that shows the release, or a session that was played otherwise; the keys go to that panel."""
+    session = played or release()
+    write_logs(session)
+    look = Look(
+        palette=load(theme),
+        keymap=Keymap(),
+        arrangement=Arrangement([panel]),
+        ascii_only=ascii_only,
+        read_only=read_only,
+    )
+
+    def feed(name: str, **listeners: Any) -> StageFeed:
+        return StageFeed(session, name, **listeners)
+
+    app = ParexecApp("s1", look, feed=feed, clock=lambda: session.now)
+    async with app.run_test(size=size) as pilot:
+        stage = Stage(app, pilot, session)
+        await stage.until(lambda: app.scene.connected, "the session is on the screen")
+        if ticket:
+            await stage.select(ticket)
+        yield stage
