@@ -233,11 +233,9 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         self._has_offered = True
         state = self.scene.live
         why = f": {state.interrupted.reason}" if state is not None and state.interrupted is not None else ""
-        text = f"no engine runs {self.session} any more{why}; what runs goes on and is taken over"
-        self.push_screen(
-            Confirm("The engine is gone", [text], yes="start a new engine"),
-            lambda yes: self.take_over() if yes else None,
-        )
+        text = f"no engine runs {self.session} any more{why}; what runs goes on, and is taken over"
+        dialog = Confirm(self.scene, "The engine is gone", "", [text], yes="start a new engine")
+        self.push_screen(dialog, lambda yes: self.take_over() if yes else None)
 
     def leave(self) -> None:
         self.exit("left")

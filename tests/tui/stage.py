@@ -70,6 +70,9 @@ class Stage(App[None], inherit_bindings=False):
     def leave(self) -> None:
         self.has_left = True
 
+    def take_over(self) -> None:
+        raise NotImplementedError
+
     def travel(self, seq: int | None) -> None:
         raise NotImplementedError
 
