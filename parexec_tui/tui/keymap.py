@@ -57,15 +57,15 @@ KEYS: tuple[Key, ...] = (
     Key("problems", ("!",), "problems", "only what failed, or is blocked by it", LOOKING, footer=30, panels=_TICKETS),
     Key("next-needy", ("b",), "needs you", "to the next ticket that needs a person", LOOKING, footer=35),
     Key("why", ("w",), "why", "why is it not running?", LOOKING, footer=55),
-    Key("mark", ("space",), "mark", "mark a ticket: actions take the marked ones", LOOKING, panels=_TICKETS),
+    Key("mark", ("space",), "mark", "mark a ticket: actions take the marked ones", LOOKING, footer=52, panels=_TICKETS),
     Key("mark-shown", ("*",), "mark shown", "mark all that the filter shows, or none", LOOKING, panels=_TICKETS),
     Key("sort", ("s",), "sort", "sort by the next column", LOOKING, panels=("tickets",)),
     Key("sort-reverse", ("S",), "reverse", "sort the other way round", LOOKING, panels=("tickets",)),
     Key("group", ("t",), "group", "rows by group, by status, or one after another", LOOKING, panels=("tickets",)),
-    Key("graph-view", ("v",), "view", "lanes, or the neighbourhood of the ticket", LOOKING, panels=("graph",)),
+    Key("graph-view", ("v",), "view", "lanes, or what is around the ticket", LOOKING, footer=88, panels=("graph",)),
     Key("next-match", ("n",), "next", "the next match of the search", LOOKING, panels=_OUTPUT),
     Key("previous-match", ("N",), "previous", "the match before", LOOKING, panels=_OUTPUT),
-    Key("next-error", ("E",), "error", "the next line that looks like an error", LOOKING, panels=_OUTPUT),
+    Key("next-error", ("E",), "error", "the next line that looks like an error", LOOKING, footer=62, panels=_OUTPUT),
     Key("wrap", ("W",), "wrap", "fold long lines, or cut them", LOOKING, panels=_OUTPUT),
     Key("times", ("T",), "times", "when each line came", LOOKING, panels=_OUTPUT),
     Key("earlier-attempt", (",",), "earlier", "the output of the attempt before", LOOKING, panels=_OUTPUT),
@@ -109,6 +109,10 @@ _KEY_NAMES = frozenset(
     {"space", *(key.value for key in Keys if key.value.isidentifier() and "scroll" not in key.value)}
 )
 """What keys are called that are no single character."""
+
+
+_PANEL_OWN = 32
+"""How important the keys of one panel are in its footer, where the table does not say."""
 
 
 class KeymapError(ValueError):
@@ -157,7 +161,7 @@ class Keymap:
     def footer(self, panel: str) -> list[Key]:
         """What the footer of a panel should have, the most important first."""
         shown = [key for key in self.keys if key.keys and is_for(key, panel) and (key.footer or panel in key.panels)]
-        return sorted(shown, key=lambda key: -(key.footer or 62))
+        return sorted(shown, key=lambda key: -(key.footer or _PANEL_OWN))
 
     def of(self, action: str) -> Key:
         return next(key for key in self.keys if key.action == action)
