@@ -57,7 +57,7 @@ KEYS: tuple[Key, ...] = (
     Key("problems", ("!",), "problems", "only what failed, or is blocked by it", LOOKING, footer=30, panels=_TICKETS),
     Key("next-needy", ("b",), "needs you", "to the next ticket that needs a person", LOOKING, footer=35),
     Key("why", ("w",), "why", "why is it not running?", LOOKING, footer=55),
-    Key("mark", ("space",), "mark", "mark a ticket: actions take the marked ones", LOOKING, footer=52, panels=_TICKETS),
+    Key("mark", ("space",), "mark", "mark it: actions take what is marked", LOOKING, footer=52, panels=_TICKETS),
     Key("mark-shown", ("*",), "mark shown", "mark all that the filter shows, or none", LOOKING, panels=_TICKETS),
     Key("sort", ("s",), "sort", "sort by the next column", LOOKING, panels=("tickets",)),
     Key("sort-reverse", ("S",), "reverse", "sort the other way round", LOOKING, panels=("tickets",)),
