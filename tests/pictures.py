@@ -1,0 +1,95 @@
+"""The pictures of the README: `python -m tests.pictures` runs the tour for real and takes them from the real app.
+
+They go to `parexec_tui/pictures`. A picture is what a terminal of that size would show then, as SVG; the fonts are
+the reader's own.
+"""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec import Struct
+
+from parexec_tui.core.events import Status
+from parexec_tui.core.state import SessionState
+from parexec_tui.tui.app import Look, ParexecApp
+from parexec_tui.tui.arrangement import Arrangement
+from parexec_tui.tui.keymap import Keymap
+from parexec_tui.tui.theme import load
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "parexec_tui" / "pictures"
+PLAN = ROOT / "sample_plans" / "tour.toml"
+PAREXEC = (sys.executable, "-c", "from parexec_tui.cli import main; main()")
+_PATIENCE = 240.0
+
+
+class Picture(Struct, frozen=True):
+    """One picture: how large, when, and after which keys."""
+
+    name: str
+    width: int
+    height: int
+    when: Callable[[SessionState], bool]
+    ticket: str
+    """The one that is selected."""
+    keys: tuple[str, ...] = ()
+    theme: str = "parexec-dark"
+
+
+def _is(ticket: str, *statuses: Status) -> Callable[[SessionState], bool]:
+    return lambda state: state.tickets[ticket].status in statuses
+
+
+PICTURES = (
+    Picture("overview", 120, 40, _is("bundle", Status.running), "fetch-us", ("1",)),
+    Picture(
+        "why", 100, 28, _is("fetch-asia", Status.backoff, Status.running, Status.succeeded), "schema", ("1", "w")
+    ),
+    Picture("graph", 120, 40, _is("train-ranking", Status.running), "train-large", ("7", "2")),
+    Picture("output", 80, 24, _is("train-ranking", Status.running), "train-ranking", ("5",), "solarized-dark"),
+)
+
+
+async def take(session: str, picture: Picture) -> None:
+    """Attach, wait until it is time, press the keys, and write the picture."""
+    look = Look(palette=load(picture.theme), keymap=Keymap(), arrangement=Arrangement())
+    app = ParexecApp(session, look)
+    async with app.run_test(size=(picture.width, picture.height)) as pilot:
+        async with asyncio.timeout(_PATIENCE):
+            while not (app.scene.connected and app.scene.live is not None and picture.when(app.scene.live)):
+                await pilot.pause(0.1)
+            while app.scene.samples.latest is None:
+                await pilot.pause(0.1)
+            app.scene.selected = picture.ticket
+            for key in picture.keys:
+                await pilot.press(key)
+            await pilot.pause(1.5)  # the output and the samples of this moment
+        text = app.export_screenshot(title="parexec", simplify=True)
+    text = re.sub(r"\s*@font-face \{.*?\}", "", text, flags=re.DOTALL)  # the fonts would be fetched from elsewhere
+    FOLDER.mkdir(exist_ok=True)
+    (FOLDER / f"{picture.name}.svg").write_text(text, encoding="utf-8")
+    print(f"{picture.name}.svg  {picture.width}x{picture.height}  {len(text) // 1024} KiB", flush=True)
+
+
+async def take_all(session: str) -> None:
+    await asyncio.gather(*(take(session, picture) for picture in PICTURES))
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ |= {"XDG_STATE_HOME": folder, "XDG_CONFIG_HOME": folder}
+        started = subprocess.run([*PAREXEC, "run", PLAN, "--detach"], check=True, capture_output=True, text=True)
+        try:
+            asyncio.run(take_all(started.stdout.split()[0]))
+        finally:
+            subprocess.run([*PAREXEC, "stop", "--now", "--yes"], check=False, capture_output=True)
+
+
+if __name__ == "__main__":
+    main()
