@@ -60,7 +60,6 @@ def test_the_nearest_line_that_shows_it_is_found(
     expected = next((Hit(starts[at], shown[at], at in far) for at in order if shown[at] >= 0), None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(log_search, "_SLICE", 64)
-        patch.setattr(log_search, "_PAUSE", 0)
         with reading(scratch, data, longest=32) as reader:
             assert Search(reader, wanted("needle"), starts[first], backwards=backwards).run() == expected
 

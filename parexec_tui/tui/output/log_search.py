@@ -16,9 +16,9 @@ from parexec_tui.tui.output.log_text import read_line
 _SLICE = 256 * 1024
 """Bytes looked at between two moments at which a search can be stopped: some milliseconds. Longer than any line."""
 
-_PAUSE = 0.001
-"""Seconds between two slices. A thread that is always busy would be put off by a busy host while it holds the
-interpreter, and all keys with it."""
+_WORK, _PAUSE = 0.01, 0.001
+"""Seconds of work between two pauses, and of a pause. A thread that is always busy would be put off by a busy host
+while it holds the interpreter, and all keys with it."""
 
 _LONGEST_STEM = 8
 """Letters of a word of the text that are looked for in the bytes: enough to be rare."""
@@ -119,6 +119,7 @@ class Search:
         self._backwards = backwards
         self._stopped = False
         self._done = 0
+        self._rested = time.monotonic()
 
     @property
     def share(self) -> float:
@@ -155,7 +156,7 @@ class Search:
     def _look(self, start: int, end: int, *, wrapped: bool) -> Hit | None:
         """The first line between two that has it, in the order of the search."""
         self._done += end - start
-        time.sleep(_PAUSE)
+        self._rest()
         data = self._reader.read(start, end)
         if not self.what.may_be_in(data):
             return None
@@ -164,3 +165,8 @@ class Search:
             if self.what.may_be_in(line.data) and (match := self.what.pattern.search(read_line(line.data).text)):
                 return Hit(line.start, match.start(), wrapped)
         return None
+
+    def _rest(self) -> None:
+        if time.monotonic() - self._rested > _WORK:
+            time.sleep(_PAUSE)
+            self._rested = time.monotonic()
