@@ -1,4 +1,7 @@
-"""A terminal for tests, with a shell in it, which may be hung up or killed with all that is in it."""
+"""A terminal for tests, with a shell in it, which may be hung up or killed with all that is in it.
+
+It has no cursor to move (TERM=dumb), so sessions are followed line by line and not on the screen.
+"""
 
 import os
 import pty
@@ -19,7 +22,7 @@ class Terminal:
         self.pid, self._master = pty.fork()
         if self.pid == 0:
             os.chdir(folder)
-            os.execve("/bin/sh", ["sh", "-i"], os.environ | {"PS1": "$ ", "TERM": "xterm", "ENV": ""})
+            os.execve("/bin/sh", ["sh", "-i"], os.environ | {"PS1": "$ ", "TERM": "dumb", "ENV": ""})
         settings = termios.tcgetattr(self._master)
         settings[3] &= ~termios.ECHO
         termios.tcsetattr(self._master, termios.TCSANOW, settings)

@@ -11,7 +11,7 @@ import psutil
 from parexec_tui.engine import guardian
 from parexec_tui.paths import session_folder
 from parexec_tui.registry.lock import is_owned
-from tests.engine.engines import PAREXEC, exists, marked, session, until, write_plan
+from tests.engine.engines import PAREXEC, exists, marked, own_environment, session, until, write_plan
 
 
 def parexec(*arguments: str | Path, cwd: Path, code: int = 0) -> str:
@@ -72,7 +72,9 @@ def processes_of(session_id: str) -> list[psutil.Process]:
     return [
         process
         for process in psutil.process_iter(["cmdline", "status"])
-        if process.info["status"] != psutil.STATUS_ZOMBIE and session_id in (process.info["cmdline"] or ())
+        if process.info["status"] != psutil.STATUS_ZOMBIE
+        and session_id in (process.info["cmdline"] or ())
+        and own_environment(process.pid)
     ]
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -183,17 +184,25 @@ def is_running() -> bool:
 
 def marked(text: str = "") -> Iterator[psutil.Process]:
     """The processes of this test's sessions that carry a mark with this text in it, zombies left out."""
-    here = f"XDG_STATE_HOME={state_home().parent}".encode()
     for pid in psutil.pids():
-        try:
-            environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-            cookie = next((word for word in environment if word.startswith(f"{COOKIE}=".encode())), b"")
-            if here in environment and cookie and text.encode() in cookie:
+        environment = own_environment(pid)
+        cookie = next((word for word in environment if word.startswith(f"{COOKIE}=".encode())), b"")
+        if cookie and text.encode() in cookie:
+            with suppress(psutil.NoSuchProcess):
                 process = psutil.Process(pid)
                 if process.status() != psutil.STATUS_ZOMBIE:
                     yield process
-        except (OSError, psutil.NoSuchProcess):
-            continue
+
+
+def own_environment(pid: int) -> list[bytes]:
+    """The environment of a process that has the state folder of this test; empty for any other. Ids of sessions and
+    marks are not enough to know what is ours: another test may have started a session in the same second.
+    """
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
+    return environment if f"XDG_STATE_HOME={state_home().parent}".encode() in environment else []
 
 
 def exists(pid: int) -> bool:
