@@ -69,6 +69,13 @@ def start(folder: Path, plan: str) -> tuple[Engine, str]:
     return engine, id_
 
 
+def start_slow(folder: Path) -> tuple[Engine, str]:
+    """SLOW, once nothing more happens by itself: its first attempt runs and is noted."""
+    engine, id_ = start(folder, SLOW)
+    until(lambda: happened(ev.AttemptSpawned), "the first attempt is noted")
+    return engine, id_
+
+
 def last_of(id_: str) -> int:
     """The number of the newest event, as an engine says it."""
     with Client.connect(id_) as client:
@@ -120,14 +127,14 @@ def test_a_follower_sees_every_event_once_while_the_run_goes_on(tmp_path: Path, 
 
 
 def test_two_clients_steer_the_same_session_and_both_see_it(tmp_path: Path) -> None:
-    engine, id_ = start(tmp_path, SLOW)
+    engine, id_ = start_slow(tmp_path)
     with Client.connect(id_) as one, Client.connect(id_) as other:
         seen = one.follow(one.welcome.last)
         held = one.ask(rq.Hold(tickets=("B",)))
         assert [hold.name for hold in other.status().holds] == ["B"]
         released = other.ask(rq.Release(tickets=("B",)))
         asked = [*(held.events or ()), *(released.events or ())]
-        told = [each for each, _ in zip(seen, asked, strict=False) if isinstance(each, Happened)]
+        told = [each for _, each in zip(asked, seen, strict=False) if isinstance(each, Happened)]
         assert [bytes(each.event) for each in told] == [bytes(event) for event in asked]
         assert any(b'"by":"' in bytes(event) for event in asked)
         assert other.status().holds == []
@@ -148,7 +155,7 @@ def test_status_has_what_scripts_rely_on(tmp_path: Path) -> None:
 
 
 def test_a_refusal_is_raised_and_a_dry_run_does_nothing(tmp_path: Path) -> None:
-    _, id_ = start(tmp_path, SLOW)
+    _, id_ = start_slow(tmp_path)
     with Client.connect(id_) as client:
         with pytest.raises(Refused, match="no ticket"):
             client.ask(rq.Hold(tickets=("nowhere",)))
