@@ -64,6 +64,27 @@ def test_a_session_keeps_its_things_together(home: Path) -> None:
     assert folder.engine_log == folder.path / "engine.log"
 
 
+def test_sessions_are_laid_far_apart_on_disk(short: Path) -> None:
+    try:
+        paths.spread_apart(short)
+        flags = flags_of(short)
+    except OSError:
+        pytest.skip("this file system has no attributes")
+    if not flags & paths.TOP_OF_TREE:
+        pytest.skip("this file system does not know this one")
+    folder = paths.session_folder(SESSION, create=True).path
+    assert flags_of(folder.parent) & paths.TOP_OF_TREE
+    assert not flags_of(folder) & paths.TOP_OF_TREE, "what is in a session belongs together"
+
+
+def flags_of(folder: Path) -> int:
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        return paths.flags_of(fd)
+    finally:
+        os.close(fd)
+
+
 # -- sockets ---------------------------------------------------------------------------------------------------
 
 SESSION = "exec_20260102_030405"
