@@ -25,11 +25,15 @@ _LEFT_HELPLESS = ("blocked", "held")
 """Reasons for which an engine leaves that no person asked for."""
 
 
+_KINDS = ("end", "engine", "host", "held", "agent", "ticket")
+"""Of what comes together, the first of these is named and the rest counted."""
+
+
 class Cause(NamedTuple):
     """One thing that needs a person, for as long as it is so."""
 
     kind: str
-    """ticket, agent, host, held, engine or end."""
+    """One of _KINDS."""
     name: str = ""
 
 
@@ -87,7 +91,7 @@ class Attention:
     def _call(self, state: SessionState, now: float) -> str:
         if not self._waiting or now < self._quiet_until:
             return ""
-        said = next(iter(self._waiting.values()))
+        said = self._waiting[min(self._waiting, key=lambda cause: _KINDS.index(cause.kind))]
         text = said if isinstance(said, str) else _words(state, said)
         more = len(self._waiting) - 1
         self._told |= self._waiting.keys()

@@ -77,3 +77,8 @@ def short_duration(seconds: float) -> str:
 def short_size(size: float) -> str:
     """Bytes in at most five cells, for columns: `870B`, `512M`, `1.5G`. Units are binary, as in `ls -h`."""
     return format_size(size).replace("iB", "")
+
+
+def short_count(amount: float) -> str:
+    """An amount that may be a fraction, in at most four cells up to 9999: `0.25`, `12.5`, `128`."""
+    return f"{amount:.2f}" if amount < 9.995 else f"{amount:.1f}" if amount < 99.95 else f"{amount:.0f}"

@@ -12,7 +12,7 @@ from parexec_tui.core.claims import Key, format_amount
 from parexec_tui.core.plan import HOST_RESOURCES
 from parexec_tui.core.protocol import DiskSample, HostSample
 from parexec_tui.core.state import SessionState
-from parexec_tui.tui.facts import short_size
+from parexec_tui.tui.facts import short_count, short_size
 from parexec_tui.tui.waiting import Waiting
 
 Read = Callable[[HostSample], float | None]
@@ -80,7 +80,7 @@ def busy_gauges(sample: HostSample) -> Iterator[Gauge]:
     cpus = float(len(sample.per_cpu)) or None
     one, five, _ = sample.load
     share = min(1.0, one / cpus) if cpus else None
-    yield Gauge("load", f"{one:.2f} {five:.2f}", share, read=lambda of: of.load[0], top=cpus)
+    yield Gauge("load", f"{short_count(one)} {short_count(five)}", share, read=lambda of: of.load[0], top=cpus)
     if sample.swap_total:
         text = f"{short_size(sample.swap_used)}/{short_size(sample.swap_total)}"
         yield Gauge("swap", text, _share(sample.swap_used, sample.swap_total), read=_swap, top=1.0)

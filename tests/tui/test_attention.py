@@ -128,6 +128,13 @@ def test_what_comes_together_is_told_together() -> None:
     assert called.news() == notification("A failed: exit 1, on agent-1 after 2.0s (and 1 more)")
 
 
+def test_of_what_comes_together_the_end_is_named_and_the_rest_counted() -> None:
+    called = started("A:")
+    called.session.fail("A")
+    called.session.close()
+    assert called.news() == notification("s1 finished: in 2.0s (and 1 more)")
+
+
 def test_what_is_resolved_before_it_could_be_told_is_not_told() -> None:
     called = started()
     called.session.fail("A")

@@ -176,6 +176,19 @@ def test_an_agent_that_is_gone_leaves_the_cursor_to_its_neighbour() -> None:
     assert shown.scene.agent == "builder-3"
 
 
+def test_where_there_is_room_the_heading_above_the_first_agent_is_in_view() -> None:
+    shown = panel_of(AgentsPanel, scene_of(busy_session()), 78, 5)
+
+    def in_view() -> list[str]:
+        return [id_ or type_ for type_, id_ in shown.rows[shown.top : shown.top + 3]]
+
+    assert (in_view(), shown.scene.agent) == (["builder", "builder-1", "builder-2"], "builder-1")
+    shown.go_last()
+    assert (in_view(), shown.scene.agent) == (["local", "local-1", "local-2"], "local-2")
+    shown.move(-3)
+    assert (in_view(), shown.scene.agent) == (["builder-4", "local", "local-1"], "builder-4")
+
+
 def test_enter_leads_to_the_output_of_what_the_agent_runs() -> None:
     shown = panel(busy_session(), 78)
     assert (shown.open(), shown.scene.selected) == ("output", "A")

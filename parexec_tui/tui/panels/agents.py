@@ -7,7 +7,7 @@ from rich.style import Style
 
 from parexec_tui.core.events import Status
 from parexec_tui.core.state import AgentState, SessionState, TicketState
-from parexec_tui.tui.facts import short_duration, short_size
+from parexec_tui.tui.facts import short_count, short_duration, short_size
 from parexec_tui.tui.line import Line, width_of
 from parexec_tui.tui.panels.rows import RowsPanel
 from parexec_tui.tui.scene import Change, Scene
@@ -89,6 +89,13 @@ class AgentsPanel(RowsPanel):
         else:
             self.put_cursor(self.rows.index(here) if here in self.rows else self.cursor)
         self.cursor_moved()
+
+    def scroll_into_view(self) -> None:
+        """Scroll as little as needed; if there is room, the heading of the first type in view is too."""
+        super().scroll_into_view()
+        is_below_heading = self.top > 0 and not self.rows[self.top - 1][1]
+        if is_below_heading and self.cursor < self.top + self.page - 1:
+            self.top -= 1
 
     def cursor_moved(self) -> None:
         type_, self.scene.agent = self.rows[self.cursor]
@@ -238,8 +245,3 @@ def efficiency(agent: AgentState, ticket: TicketState | None, now: float) -> flo
     """The share of an agent's life in which something ran on it, from 0 to 1. What was frozen did not run."""
     busy = agent.busy_for + (ticket.worked(now) if ticket is not None else 0.0)
     return min(1.0, busy / max(1e-9, now - agent.started))
-
-
-def short_count(amount: float) -> str:
-    """An amount that may be a fraction, in at most four cells up to 9999: `0.25`, `12.5`, `128`."""
-    return f"{amount:.2f}" if amount < 9.995 else f"{amount:.1f}" if amount < 99.95 else f"{amount:.0f}"
