@@ -7,7 +7,7 @@ from typing import Literal
 from rich.style import Style
 from textual.strip import Strip
 
-from parexec_tui.core.state import TicketState
+from parexec_tui.core.state import SessionState, TicketState
 from parexec_tui.tui.drawing.canvas import Cell as Sheet
 from parexec_tui.tui.drawing.lanes import Lanes, critical_path
 from parexec_tui.tui.drawing.neighbourhood import Neighbourhood, neighbourhood
@@ -20,6 +20,9 @@ from parexec_tui.tui.scene import Change, Scene
 from parexec_tui.words import printable
 
 View = Literal["lanes", "neighbourhood"]
+
+_MOST_AT_ONCE = 10_000
+"""Tickets whose lanes are laid out in the loop of the app: a fifth of a second."""
 
 _PATH_EVERY = 1.0
 """Seconds for which the critical path holds: to find it costs O(plan)."""
@@ -81,14 +84,32 @@ class GraphPanel(RowsPanel):
         most = max(2, min(12, self.body_width // 5))
         if state.graph is not self._graph or most != self._most:
             self._graph, self._most = state.graph, most
-            self._lanes = Lanes(state.graph, state.groups, most=most, colours=LANES)
+            self._lanes = None
+            if len(state.tickets) > _MOST_AT_ONCE:
+                self.run_worker(lambda: self._lay_out_aside(state, most), thread=True, exclusive=True)
+                return
+            self._lanes = _laid_out(state, most)
             self._find_selected()
         elif time.monotonic() - self._path_at < _PATH_EVERY and all(id_ in state.tickets for id_ in self._path):
             return
-        assert self._lanes is not None
+        if self._lanes is None:
+            return
         self._path, self._path_at = critical_path(state), time.monotonic()
         self._on_path = frozenset(self._path)
         self._lanes.mark(self._path)
+
+    def _lay_out_aside(self, state: SessionState, most: int) -> None:
+        """In a thread: so many rows take seconds."""
+        lanes = _laid_out(state, most)
+        self.app.call_from_thread(self._take_lanes, lanes, state.graph, most)
+
+    def _take_lanes(self, lanes: Lanes, graph: object, most: int) -> None:
+        if (graph, most) == (self._graph, self._most):
+            self._lanes, self._path_at = lanes, 0.0
+            self.changed(Change.state | Change.selection)
+
+    def empty_text(self) -> str:
+        return "laying out the lanes…" if self.scene.state is not None else ""
 
     def _find_selected(self) -> None:
         if self._lanes is not None and self.scene.selected in self.state.tickets:
@@ -202,8 +223,8 @@ class GraphPanel(RowsPanel):
         word = word_of(self.state, ticket)
         look = self.scene.palette.status(word)
         for place, cell in enumerate(row.cells):
-            if place == row.node:
-                line.add(self.glyph(word), look)
+            if place == row.node:  # its sign says whether it goes on from above, so the status is its colour
+                line.add(cell.char, look)
             elif cell.heavy:
                 line.add(cell.char, self.style("lane-critical"))
             elif cell.colour < 0:
@@ -215,10 +236,14 @@ class GraphPanel(RowsPanel):
     def _draw_ticket(self, line: Line, ticket: TicketState, word: str, width: int) -> None:
         is_critical = ticket.id in self._on_path
         line.add("  ").add(f"{ticket.id}  ", self.style("lane-critical" if is_critical else "text"))
-        line.add(word, self.scene.palette.status(word))
+        line.add(f"{self.glyph(word)} {word}", self.scene.palette.status(word))
         if ticket.is_live:
             line.add(f" {short_duration(ticket.worked(self.scene.now))} on {ticket.agent}", self.style("dim"))
         left = width + 1 - line.width
         if left > 8:
             reason = "" if ticket.is_live else reason_of(self.state, ticket, self.scene.now)
             line.add("  ").column(reason or printable(ticket.spec.title), left - 2, self.style("dim"), gap=0)
+
+
+def _laid_out(state: SessionState, most: int) -> Lanes:
+    return Lanes(state.graph, state.groups, most=most, colours=LANES)

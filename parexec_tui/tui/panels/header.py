@@ -94,9 +94,10 @@ class Header(Widget):
         good = counts[Status.succeeded] + counts[Status.waived]
         signs = ("#", "x", ">", ".") if self.scene.ascii_only else ("━", "┅", "╾", "─")
         parts = zip((good, bad, len(state.live)), ("bar-done", "bar-failed", "bar-running"), signs, strict=False)
-        used = 0
+        used = so_far = 0
         for count, meaning, sign in parts:
-            share = min(cells - used, max(1, count * cells // total) if count else 0)
+            so_far += count
+            share = min(cells - used, max(1 if count else 0, so_far * cells // total - used))
             line.add(sign * share, self.scene.palette[meaning])
             used += share
         line.add(signs[3] * (cells - used), self.scene.palette["bar-rest"])
