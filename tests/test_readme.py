@@ -16,9 +16,11 @@ from parexec_tui.core.plan import PLACEHOLDERS, AgentType, Host, PlanDocument, P
 from parexec_tui.core.plan_fields import decode
 from parexec_tui.core.plan_file import read_plan
 from parexec_tui.core.plan_schema import plan_schema
+from parexec_tui.tui.keymap import readme_table
 from tests.commands import every_command
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
 MODELS: dict[str, type[Struct]] = {
     "`[plan]`": PlanSettings,
@@ -103,3 +105,13 @@ def test_the_samples_are_named() -> None:
 def test_it_reads_well_in_a_terminal() -> None:
     for line in README.splitlines():
         assert len(line) <= 120 or line.startswith("|"), line
+
+
+def test_the_table_of_keys_is_the_one_of_the_screen() -> None:
+    assert "\n".join(readme_table()) in README
+
+
+def test_the_pictures_are_there() -> None:
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+    assert pictures
+    assert all((ROOT / picture).is_file() for picture in pictures)
