@@ -1,0 +1,91 @@
+"""What sampling costs: `python tests/benchmarks/sampling.py`.
+
+Fills the host up to so many processes, of which ten are the sessions of attempts and ten left theirs, and takes
+samples, turn by turn with `psutil.process_iter` for the same numbers. The times are CPU seconds of the thread.
+Prints the share of a CPU that a sample every two seconds uses, and beside it the ratio to psutil; exits 1 if the
+median share is more than we promise, or no less than with psutil.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from parexec_tui.engine.host_meter import HostMeter
+from parexec_tui.engine.process import COOKIE
+from parexec_tui.engine.processes import open_processes
+from parexec_tui.engine.sampling import BUDGET, SHORTEST, Sampler
+from parexec_tui.engine.usage import LiveAttempt
+
+ATTEMPTS = 10
+_NUMBERS = ["pid", "create_time", "cpu_times", "memory_info"]
+
+
+def start(mark: str = "") -> subprocess.Popen[bytes]:
+    """A process that does nothing; with a mark, in a session of its own."""
+    env = os.environ | {COOKIE: mark} if mark else None
+    return subprocess.Popen(["sleep", "1000"], env=env, start_new_session=bool(mark))
+
+
+def fill(processes: int, log: str) -> tuple[list[subprocess.Popen[bytes]], list[LiveAttempt]]:
+    """Processes until the host has so many, and the attempts among them."""
+    marks = [f"bench@0/T{number}.1" for number in range(ATTEMPTS)]
+    started = [start(mark) for mark in (*marks, *marks)]
+    attempts = [
+        LiveAttempt(f"T{number}", 1, each.pid, marks[number], log) for number, each in enumerate(started[:ATTEMPTS])
+    ]
+    while len(psutil.pids()) < processes:
+        started.append(start())
+    return started, attempts
+
+
+def by_psutil() -> float:
+    began = time.thread_time()
+    for each in psutil.process_iter(_NUMBERS):
+        with suppress(ProcessLookupError):
+            os.getsid(each.pid)
+    return time.thread_time() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--processes", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=20)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "log")
+        log.touch()
+        started, attempts = fill(options.processes, str(log))
+        try:
+            sampler = Sampler(open_processes(), HostMeter())
+            sampler.warm_up()
+            first = sampler.sample(attempts, ())
+            assert all(usage.processes == 2 for usage in first.attempts)
+            costs, ratios = [], []
+            for _ in range(options.rounds):
+                costs.append(sampler.sample(attempts, ()).cost)
+                ratios.append(costs[-1] / by_psutil())
+            count = len(psutil.pids())
+        finally:
+            for each in started:
+                each.kill()
+            for each in started:
+                each.wait()
+    share = statistics.median(costs) / SHORTEST
+    ratio = statistics.median(ratios)
+    print(f"{count} processes, {ATTEMPTS} attempts: {statistics.median(costs) * 1e3:.1f} ms a sample", end="")
+    print(f" (the first {first.cost * 1e3:.1f} ms, the worst {max(costs) * 1e3:.1f} ms)")
+    print(f"share of a CPU, every {SHORTEST:g} s: {share:.2%}, promised {BUDGET:.0%}")
+    print(f"ratio to psutil.process_iter: {ratio:.2f}")
+    sys.exit(share > BUDGET or ratio >= 1)
+
+
+if __name__ == "__main__":
+    main()
