@@ -1,10 +1,15 @@
 """What a person types for one value: on a command line, in a field of the screen."""
 
+import json
 import math
 import re
+from enum import Enum
 from typing import Any, NamedTuple
 
 import tomli
+
+from parexec_tui.core.plan import Ticket
+from parexec_tui.core.units import Duration, write_duration, write_size
 
 _TEXTS = ("title", "run", "prompt", "priority", "agent", "cwd")
 """Keys of a ticket whose values are text, whatever else they look like: `run=true` is a command."""
@@ -31,6 +36,53 @@ def _is_json(value: object) -> bool:
     if isinstance(value, list):
         return all(map(_is_json, value))
     return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+
+
+def write_values(spec: Ticket) -> dict[str, str]:
+    """Every key of a ticket as a person would type it for `read_value`; empty where it has its default."""
+    default = Ticket()
+    return {
+        key: "" if (value := getattr(spec, key)) == getattr(default, key) else write_value(key, value)
+        for key in Ticket.__struct_fields__
+    }
+
+
+def write_value(key: str, value: object) -> str:
+    """One value of a key of a ticket. `read_value` reads what the plan file would have."""
+    match value:
+        case None:
+            return ""
+        case Enum():
+            return str(value.value)
+        case Duration():
+            return write_duration(value)
+        case str():
+            return value if value.isprintable() and read_value(key, value) == value else _quoted(value)
+        case dict():
+            return f"{{ {', '.join(f'{_name(name)} = {_item(name, item)}' for name, item in value.items())} }}"
+        case tuple():
+            return f"[{', '.join(map(_quoted, value))}]"
+    return str(value)
+
+
+def _item(name: str, value: object) -> str:
+    if isinstance(value, str):
+        return _quoted(value)
+    if name == "memory" and isinstance(value, int | float):
+        return f'"{write_size(int(value))}"'
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _name(name: str) -> str:
+    return name if _BARE_KEY(name) else _quoted(name)
+
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+").fullmatch
+
+
+def _quoted(text: str) -> str:
+    """A string of TOML: those of JSON are, but for one sign."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 class Count(NamedTuple):

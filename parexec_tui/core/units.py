@@ -89,6 +89,26 @@ def format_duration(seconds: float) -> str:
     return f"{whole // 86400}d{whole % 86400 // 3600:02d}h"
 
 
+def write_duration(seconds: float) -> str:
+    """Write a duration so that `Duration.parse` reads the same: `1h30m`, `2.5s`."""
+    if seconds != int(seconds) or not seconds:
+        return f"{seconds:.30f}".rstrip("0").rstrip(".") + "s"
+    text, left = "", int(seconds)
+    for unit in ("d", "h", "m", "s"):
+        count, left = divmod(left, int(_DURATION_UNITS[unit]))
+        text += f"{count}{unit}" if count else ""
+    return text
+
+
+def write_size(size: int) -> str:
+    """Write a number of bytes so that `Size.parse` reads the same: `512MiB`, or `1000`."""
+    for unit in ("TiB", "GiB", "MiB", "KiB"):
+        count, left = divmod(size, _SIZE_UNITS[unit.upper()])
+        if count and not left:
+            return f"{count}{unit}"
+    return str(size)
+
+
 def format_size(size: float) -> str:
     """Write a number of bytes in the largest binary unit that leaves at least 1: `512MiB`, `1.5GiB`."""
     for unit in ("B", "KiB", "MiB", "GiB"):
