@@ -1,7 +1,7 @@
 """What all dialogs have in common: a box over the screen that escape closes."""
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from rich.markup import escape
 from rich.text import Text
@@ -9,11 +9,12 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from parexec_tui.tui.dialogs.listing import Page
 from parexec_tui.tui.keymap import key_name, one_shown
 from parexec_tui.tui.scene import Scene
+from parexec_tui.tui.steering import Outlook
 from parexec_tui.words import printable
 
 T = TypeVar("T")
@@ -37,6 +38,8 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
     }
     Dialog > .box.-ascii { border: ascii $primary; }
     Dialog > .box.-wide { width: 96; }
+    Dialog Input { background: $background; }
+    Dialog Input:focus { background: $background; background-tint: $background 0%; }
     Dialog .keys { height: 1; width: 100%; padding: 0 1; }
     Dialog .keys.-shrinks { width: auto; }
     """
@@ -68,7 +71,7 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
         """Keys and what each does, as the footer has them."""
         text = Text(no_wrap=True, overflow="ellipsis")
         for name, word in keys:
-            shown = one_shown(name, ascii_only=self.scene.ascii_only)
+            shown = " ".join(one_shown(each, ascii_only=self.scene.ascii_only) for each in name.split())
             text.append(shown, self.scene.palette["footer-key"]).append(
                 f" {word}   ", self.scene.palette["footer-text"]
             )
@@ -82,6 +85,16 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
     def styled(self, text: str, meaning: str) -> Text:
         """A line of a page in the style of a meaning."""
         return Text(printable(text), self.scene.palette[meaning])
+
+    def outlook_lines(self, found: Outlook) -> list[Text]:
+        """What would come of a request, for a page: what it costs, what happens; or why it would be refused."""
+        if found.refusal is not None:
+            lines = [self.styled(f"refused: {found.refusal.reason}", "bad")]
+            return [*lines, self.styled(found.refusal.remedy, "text")] if found.refusal.remedy else lines
+        if not found.lines:
+            return [self.styled("nothing would change", "dim")]
+        cost = [self.styled(found.cost, "warn")] if found.cost else []
+        return [*cost, *(self.styled(line, "text") for line in found.details)]
 
     def on_key(self, event: events.Key) -> None:
         name = key_name(event)
@@ -99,6 +112,13 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
     def leave(self) -> None:
         """Close, with nothing done."""
         self.dismiss(None)
+
+
+def text_input(value: str = "", *, placeholder: str = "", **more: Any) -> Input:
+    """A field for a line of text. Its cursor does not blink: that would be a frame, twice a second."""
+    field = Input(value, placeholder=placeholder, compact=True, select_on_focus=False, **more)
+    field.cursor_blink = False
+    return field
 
 
 class Told(Dialog[None]):

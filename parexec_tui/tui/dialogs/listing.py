@@ -91,6 +91,19 @@ class Page(Listing):
         self._folded_to, self.top = -1, 0
         self.refresh(layout=self._height is None)
 
+    def resize_to(self, height: int) -> None:
+        """Take so many lines from now on."""
+        self._height = height
+        self.refresh(layout=True)
+
+    def reveal(self, line: int, height: int) -> None:
+        """Scroll so that a line is visible, and some below it."""
+        width = max(1, self.size.width - 2)
+        at = sum(len(folded(each, width, self.app.console)) for each in self._lines[:line])
+        self.top = min(at, max(self.top, at + height - self.page))
+        self.scroll_into_view()
+        self.refresh()
+
     def _fold(self, width: int) -> Sequence[Text]:
         if width != self._folded_to:
             self._folded = [part for line in self._lines for part in folded(line, width, self.app.console)]

@@ -1,0 +1,225 @@
+"""A form: fields, a word on the one in use, and below them what the request would mean as it stands."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal, VerticalScroll
+from textual.reactive import reactive
+from textual.suggester import SuggestFromList
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Input, Label, Static
+
+from parexec_tui.core.requests import AnyRequest, Refusal
+from parexec_tui.tui import steering
+from parexec_tui.tui.dialogs.dialog import Dialog, KeyWords, text_input
+from parexec_tui.tui.dialogs.listing import Page
+from parexec_tui.tui.line import width_of
+from parexec_tui.tui.scene import Scene
+
+PAUSE = 0.15
+"""Seconds without a key before the preview is made anew: in a large plan that takes longer than to type a letter."""
+
+_PREVIEW = 6
+"""Lines for the preview where there is room; the fields come first."""
+
+
+class Field(Horizontal):
+    """A name, and a line of text behind it."""
+
+    DEFAULT_CSS = """
+    Field { height: 1; width: 1fr; padding: 0 1; }
+    Field Label { width: auto; text-style: bold; }
+    Field Input { width: 1fr; }
+    """
+
+    def __init__(
+        self,
+        name: str,
+        value: str = "",
+        *,
+        width: int = 0,
+        placeholder: str = "",
+        about: str = "",
+        offers: Sequence[str] = (),
+    ) -> None:
+        """`width`: cells for the name. `about`: what it means. `offers`: what may be typed."""
+        super().__init__()
+        self.label = name
+        self.about = about
+        self.before = value
+        """What stood in it at first."""
+        self._label = Label(name + " " * (max(width, width_of(name)) + 1 - width_of(name)), markup=False)
+        suggester = SuggestFromList(offers, case_sensitive=False) if offers else None
+        self.input = text_input(value, placeholder=placeholder, suggester=suggester)
+
+    def compose(self) -> ComposeResult:
+        yield self._label
+        yield self.input
+
+    @property
+    def text(self) -> str:
+        return self.input.value.strip()
+
+    @property
+    def is_changed(self) -> bool:
+        return self.text != self.before.strip()
+
+    def focus_in(self) -> None:
+        self.input.focus()
+
+
+class Toggle(Static, can_focus=True):
+    """A line that is on or off; space turns it."""
+
+    DEFAULT_CSS = """
+    Toggle { height: 1; width: 1fr; padding: 0 1; }
+    Toggle:focus { text-style: reverse; }
+    """
+
+    is_on: reactive[bool] = reactive(False)
+
+    def __init__(self, name: str, text: str, *, is_on: bool, about: str) -> None:
+        super().__init__(markup=False)
+        self.label = name
+        self.about = about
+        self._text = text
+        self.set_reactive(Toggle.is_on, is_on)
+
+    def render(self) -> Text:
+        return Text(f"[{'x' if self.is_on else ' '}] {self._text}")
+
+    def focus_in(self) -> None:
+        self.focus()
+
+
+AnyField = Field | Toggle
+
+
+class Form(Dialog[AnyRequest]):
+    """Makes a request, and shows what it would mean before it is asked for."""
+
+    is_wide = True
+    keys: ClassVar[KeyWords] = (("enter", "do it"), ("tab", "next field"), ("escape", "leave it"))
+
+    DEFAULT_CSS = """
+    Form .fields { height: auto; width: 1fr; scrollbar-size: 0 0; }
+    Form .about { height: 2; width: 1fr; padding: 0 1; margin-top: 1; }
+    Form Page { width: 1fr; }
+    """
+
+    def __init__(self, scene: Scene, tickets: Sequence[str]) -> None:
+        super().__init__(scene)
+        self.tickets = tuple(tickets)
+        self._fields: Sequence[AnyField] = ()
+        self._about = Static("", classes="about", markup=False)
+        self._preview = Page(scene, (), chrome=0, height=_PREVIEW)
+        self._waiting: Timer | None = None
+
+    # -- what a form is asked --------------------------------------------------------------------------------
+
+    def fields(self) -> Sequence[AnyField]:
+        """The fields, in their order."""
+        raise NotImplementedError
+
+    def request(self) -> AnyRequest | Refusal:
+        """What the form asks for as it stands; a refusal where that is nothing, or cannot be read."""
+        raise NotImplementedError
+
+    # -- for those who make one ------------------------------------------------------------------------------
+
+    def field(self, name: str) -> Field:
+        found = next(field for field in self._fields if field.label == name)
+        assert isinstance(found, Field)
+        return found
+
+    # ---------------------------------------------------------------------------------------------------------
+
+    def content(self) -> ComposeResult:
+        self._fields = self.fields()
+        scroll = VerticalScroll(*self._fields, classes="fields", can_focus=False)
+        yield scroll
+        yield self._about
+        yield self._preview
+
+    def on_mount(self) -> None:
+        self._share_room()
+        self._fields[0].focus_in()
+        self._show_preview()
+
+    def on_resize(self) -> None:
+        self._share_room()
+
+    def _share_room(self) -> None:
+        """The fields get what they need, and the preview at least a line, whatever the terminal has."""
+        room = max(2, self.app.size.height - 7)
+        fields = max(1, min(len(self._fields), room - min(_PREVIEW, room // 3)))
+        self.query_one(".fields").styles.height = fields
+        self._preview.resize_to(max(1, min(_PREVIEW, room - fields)))
+
+    # -- keys ------------------------------------------------------------------------------------------------
+
+    @property
+    def _at(self) -> int:
+        """Which field has the keys."""
+        return next((at for at, field in enumerate(self._fields) if field.has_focus_within), 0)
+
+    def take_key(self, name: str) -> bool:
+        here = self._fields[self._at]
+        match name:
+            case "enter":
+                self.submit()
+            case "tab" | "down":
+                self._go(1)
+            case "shift+tab" | "up":
+                self._go(-1)
+            case "space" if isinstance(here, Toggle):
+                here.is_on = not here.is_on
+                self._preview_soon()
+            case _:
+                return self._preview.take_key(name, letters=False)
+        return True
+
+    def _go(self, step: int) -> None:
+        field = self._fields[(self._at + step) % len(self._fields)]
+        field.focus_in()
+        field.scroll_visible(animate=False)
+
+    def on_descendant_focus(self) -> None:
+        field = self._fields[self._at]
+        self._about.update(Text(field.about, self.scene.palette["dim"]))
+        box = self.query_one(".box", Widget)
+        box.border_subtitle = f"{self._at + 1} of {len(self._fields)}"
+
+    # -- what it would mean ----------------------------------------------------------------------------------
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._preview_soon()
+
+    def _preview_soon(self) -> None:
+        if self._waiting is not None:
+            self._waiting.stop()
+        self._waiting = self.set_timer(PAUSE, self._show_preview)
+
+    def _show_preview(self) -> None:
+        asked = self.request()
+        found = steering.Outlook(asked) if isinstance(asked, Refusal) else self._outlook(asked)
+        self._preview.show(self.outlook_lines(found))
+
+    def _outlook(self, asked: AnyRequest) -> steering.Outlook:
+        state = self.scene.state
+        assert state is not None
+        return steering.outlook(state, asked, self.scene.now)
+
+    def submit(self) -> None:
+        """Make the request, unless it would be refused or change nothing."""
+        asked = self.request()
+        if not isinstance(asked, Refusal):
+            found = self._outlook(asked)
+            if found.refusal is None and found.lines:
+                self.dismiss(asked)
+                return
+        self._show_preview()

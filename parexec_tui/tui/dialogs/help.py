@@ -1,0 +1,185 @@
+"""All keys, those of the panel in use first, and what the signs mean."""
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, NamedTuple
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.widgets import Input
+
+from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
+from parexec_tui.tui.dialogs.form import Field
+from parexec_tui.tui.dialogs.listing import Page, folded
+from parexec_tui.tui.keymap import SECTIONS, Key, Keymap, is_for, shown
+from parexec_tui.tui.line import fitted, width_of
+from parexec_tui.tui.scene import Scene
+from parexec_tui.words import glyph
+
+TWO_COLUMNS = 100
+"""Columns of the terminal from which the help has two."""
+
+_WIDEST = 150
+_GAP = 3
+
+LEGEND: dict[str, str] = {
+    "waiting": "something keeps it from running",
+    "ready": "it may start, given an agent",
+    "held": "a person keeps it back",
+    "running": "on an agent",
+    "frozen": "its processes stand still, its time-out too",
+    "stopping": "it was told to end",
+    "backoff": "it failed, and waits for its next try",
+    "succeeded": "it ended well",
+    "failed": "it ended badly by itself",
+    "timed out": "it took longer than it may",
+    "could not start": "there was nothing to run",
+    "lost": "its process is gone, and nothing tells how it ended",
+    "cancelled": "a person gave it up",
+    "skipped": "something that it needs did not succeed",
+    "waived": "a person does without it: what needs it may run",
+}
+"""Every word that stands for where a ticket is, and what it means."""
+
+
+class Entry(NamedTuple):
+    """A line of the help: keys, or a sign with its word; and what it is."""
+
+    name: str
+    text: str
+    meaning: str
+    """Of the style of the name."""
+
+
+class Block(NamedTuple):
+    heading: str
+    entries: Sequence[Entry]
+
+
+class Help(Dialog[None]):
+    heading = "Keys"
+    keys: ClassVar[KeyWords] = (("j k", "scroll"), ("/", "narrow"), ("escape", "close"))
+
+    DEFAULT_CSS = "Help Field { display: none; }"
+
+    def __init__(self, keymap: Keymap, panel: str, scene: Scene) -> None:
+        super().__init__(scene)
+        self._keymap = keymap
+        self._panel = panel
+        self._page = Page(scene, (), chrome=CHROME + 1)
+        self._filter = Field("/", placeholder="words that a line shall have")
+
+    def content(self) -> ComposeResult:
+        yield self._page
+        yield self._filter
+
+    def on_mount(self) -> None:
+        self._write()
+
+    def on_resize(self) -> None:
+        self._write()
+
+    # -- keys ------------------------------------------------------------------------------------------------
+
+    def take_key(self, name: str) -> bool:
+        if self._filter.input.has_focus:
+            if name == "enter":
+                self.set_focus(None)
+                return True
+            return self._page.take_key(name, letters=False)
+        if name == "/":
+            self._filter.display = True
+            self._filter.focus_in()
+        elif name in ("q", "?", "enter"):
+            self.dismiss(None)
+        else:
+            return self._page.take_key(name)
+        return True
+
+    def leave(self) -> None:
+        """The filter first, where there is one."""
+        if not self._filter.display:
+            self.dismiss(None)
+            return
+        self.set_focus(None)
+        self._filter.display = False
+        self._filter.input.value = ""
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._write()
+
+    # -- what it says ----------------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        terminal = self.app.size.width
+        width = max(10, min(terminal, _WIDEST) - 4)
+        blocks = list(_narrowed(self._blocks(), self._filter.text.split()))
+        if not blocks:
+            self._page.show([self.styled(f"no line is like {self._filter.text}".ljust(width), "dim")])
+            return
+        if terminal < TWO_COLUMNS:
+            self._page.show([line for block in blocks for line in self._lines(block, width)])
+            return
+        half = (width - _GAP) // 2
+        self._page.show(_side_by_side(*_halves([self._lines(block, half) for block in blocks]), half))
+
+    def _blocks(self) -> Iterator[Block]:
+        here = [key for key in self._keymap.keys if self._panel in key.panels]
+        if here:
+            yield Block(f"In the panel {self._panel}", [self._entry(key) for key in here])
+        for section in SECTIONS:
+            keys = [key for key in self._keymap.keys if key.section == section and key not in here]
+            yield Block(section, [self._entry(key) for key in keys])
+        yield Block("Signs", list(self._legend()))
+
+    def _entry(self, key: Key) -> Entry:
+        where = "" if is_for(key, self._panel) else f" (in {' and '.join(key.panels)})"
+        name = shown(key, ascii_only=self.scene.ascii_only) or f":{key.action}"
+        return Entry(name, f"{key.help}{where}", "footer-key")
+
+    def _legend(self) -> Iterator[Entry]:
+        for word, text in LEGEND.items():
+            name = f"{glyph(word, ascii_only=self.scene.ascii_only)} {word}"
+            yield Entry(name, text, f"status-{word.replace(' ', '-')}")
+
+    def _lines(self, block: Block, width: int) -> list[Text]:
+        """A block in so many columns: its heading, its entries, and an empty line."""
+        palette = self.scene.palette
+        names = max(width_of(entry.name) for entry in block.entries)
+        room = max(8, width - names - 2)
+        lines = [Text(fitted(block.heading, width), palette["title"])]
+        for entry in block.entries:
+            for number, part in enumerate(folded(Text(entry.text, palette["text"]), room, self.app.console)):
+                line = Text(fitted("" if number else entry.name, names), palette[entry.meaning])
+                lines.append(line.append("  ").append_text(part))
+        return [*lines, Text("")]
+
+
+def _narrowed(blocks: Iterator[Block], words: Sequence[str]) -> Iterator[Block]:
+    """The blocks with the entries that have all the words."""
+    for heading, entries in blocks:
+        kept = [entry for entry in entries if all(word.lower() in _searched(entry) for word in words)]
+        if kept:
+            yield Block(heading, kept)
+
+
+def _searched(entry: Entry) -> str:
+    return f"{entry.name} {entry.text}".lower()
+
+
+def _halves(blocks: Sequence[list[Text]]) -> tuple[list[Text], list[Text]]:
+    """The lines of all blocks in two columns of nearly the same height, without tearing a block."""
+    total = sum(map(len, blocks))
+    left: list[Text] = []
+    right: list[Text] = []
+    for block in blocks:
+        fits = not right and (not left or 2 * (len(left) + len(block)) <= total + len(block))
+        (left if fits else right).extend(block)
+    return left, right
+
+
+def _side_by_side(left: list[Text], right: list[Text], width: int) -> Iterator[Text]:
+    for at in range(max(len(left), len(right))):
+        line = left[at].copy() if at < len(left) else Text("")
+        line.append(" " * (width + _GAP - line.cell_len))
+        yield line.append_text(right[at]) if at < len(right) else line
