@@ -35,6 +35,11 @@ class Outlook(NamedTuple):
     cost: str = ""
     """What would be lost, in a sentence."""
 
+    @property
+    def details(self) -> Sequence[str]:
+        """The lines that go on from the cost."""
+        return self.lines[1:] if self.stops == 1 else self.lines
+
 
 def request(action: str, state: SessionState, targets: Targets) -> AnyRequest | Refusal:
     """The request that an action makes. A refusal where there is nothing that it could be about."""
@@ -133,6 +138,8 @@ def _edit(state: SessionState, targets: Targets) -> AnyRequest | Refusal:
     tickets = _tickets(state, targets)
     if not tickets:
         return _nothing()
+    if len(tickets) > 1:
+        return Refusal("several tickets are marked", "one at a time can be edited: esc takes the marks away")
     ticket = tickets[0]
     if ticket.is_live:
         return Refusal(f"{ticket.id} is {ticket.status}", "it can be changed when it is not running")

@@ -1,0 +1,69 @@
+"""Edit a ticket that is not running: all its keys as in the plan file, checked as they are typed."""
+
+from collections.abc import Sequence
+from typing import Any, get_type_hints
+
+import msgspec
+
+from parexec_tui.core import requests as rq
+from parexec_tui.core.plan import Amounts, Ticket
+from parexec_tui.core.requests import AnyRequest, Refusal
+from parexec_tui.core.typed import read_value, write_value, write_values
+from parexec_tui.tui.dialogs.form import AnyField, Field, Form
+from parexec_tui.tui.scene import Scene
+
+
+class EditForm(Form):
+    """A field for each key. Only what was changed is sent; an emptied field puts its key back to the default."""
+
+    def __init__(self, scene: Scene, tickets: Sequence[str]) -> None:
+        super().__init__(scene, tickets[:1])
+        self.heading = f"Edit {self.tickets[0]}"
+
+    def fields(self) -> Sequence[AnyField]:
+        assert self.scene.state is not None
+        ticket = self.scene.state.tickets[self.tickets[0]]
+        width = max(map(len, Ticket.__struct_fields__))
+        return [
+            Field(key, text, width=width, placeholder=_default(key), about=_about(key))
+            for key, text in write_values(ticket.spec).items()
+        ]
+
+    def request(self) -> AnyRequest | Refusal:
+        changes: dict[str, Any] = {}
+        for field in self._fields:
+            assert isinstance(field, Field)
+            if field.is_changed:
+                changes[field.label] = read_value(field.label, field.text)
+        return rq.Edit(ticket=self.tickets[0], changes=changes)
+
+
+def _default(key: str) -> str:
+    """What an empty field stands for, in parentheses: it has not been typed."""
+    value = getattr(Ticket(), key)
+    return f"({write_value(key, value)})" if value else ""
+
+
+def _about(key: str) -> str:
+    """What a key means, and how its value is written where that is not plain."""
+    how = _FORMS.get(type(getattr(Ticket(), key)), "")
+    return f"{_MEANINGS[key]} {how}".strip()
+
+
+_FORMS: dict[type, str] = {
+    tuple: 'A list: ["A", "B"].',
+    Amounts: 'A table: { cpu = 2, memory = "1GiB" }.',
+    dict: 'A table: { NAME = "value" }.',
+}
+
+
+def _meanings() -> dict[str, str]:
+    """What each key of a ticket means, as the model of the plan file has it."""
+    hints = get_type_hints(Ticket, include_extras=True)
+    return {
+        key: next((meta.description or "" for meta in hints[key].__metadata__ if isinstance(meta, msgspec.Meta)), "")
+        for key in Ticket.__struct_fields__
+    }
+
+
+_MEANINGS = _meanings()

@@ -1,0 +1,171 @@
+"""Give tickets to another agent: who there is, who is idle, who can, and what it would stop."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import ClassVar, NamedTuple
+
+from textual.app import ComposeResult
+
+from parexec_tui.core import requests as rq
+from parexec_tui.core.faults import listed
+from parexec_tui.core.requests import AnyRequest, Refusal
+from parexec_tui.core.state import AgentState, SessionState, TicketState
+from parexec_tui.core.units import format_duration
+from parexec_tui.core.verbs.placing import cannot_go_to
+from parexec_tui.tui import steering
+from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
+from parexec_tui.tui.dialogs.listing import Listing, Page
+from parexec_tui.tui.line import Line
+from parexec_tui.tui.scene import Scene
+from parexec_tui.words import printable
+
+_PREVIEW = 4
+"""Lines that say what would come of it."""
+
+_STATUS = 13
+
+_ORDER = {"idle": 0, "busy": 1, "held": 2, "draining": 3, "quarantined": 4}
+
+
+class Place(NamedTuple):
+    """Where a ticket could go: an agent, an agent type, or whoever can run it."""
+
+    name: str
+    """As a request names it; empty: whoever can."""
+    status: str
+    text: str
+    """What it runs and since when; or how many of a type are idle."""
+    refusal: Refusal | None
+    """Why it cannot go there."""
+
+
+def places(state: SessionState, tickets: Sequence[TicketState], now: float) -> list[Place]:
+    """Every place, those where it can go first; of the agents, the idle ones first, those idle longest in front."""
+    agents = [agent for agent in state.agents.values() if not agent.stopped]
+    agents.sort(key=lambda agent: (_ORDER[agent.status], agent.turn))
+    found = [Place("", "", "whoever can run it; nothing is stopped for that", None)]
+    found += [
+        Place(type_, "", _type_text(state, type_), _why_not(state, tickets, type_)) for type_ in state.available
+    ]
+    found += [
+        Place(agent.id, agent.status, _agent_text(state, agent, now), _why_not(state, tickets, agent.id))
+        for agent in agents
+    ]
+    return sorted(found, key=lambda place: place.refusal is not None)
+
+
+def _why_not(state: SessionState, tickets: Sequence[TicketState], place: str) -> Refusal | None:
+    """Why not all of the tickets can go there."""
+    return next((refusal for ticket in tickets if (refusal := cannot_go_to(state, ticket, place))), None)
+
+
+def _type_text(state: SessionState, type_: str) -> str:
+    most = state.most[type_]
+    idle, up = len(state.available[type_]), state.pool_size[type_]
+    return f"agent type: {idle} of {up} idle, at most {state.parallel if most is None else most}"
+
+
+def _agent_text(state: SessionState, agent: AgentState, now: float) -> str:
+    if agent.ticket is not None:
+        worked = state.tickets[agent.ticket].worked(now)
+        return f"runs {agent.ticket}, for {format_duration(worked)}"
+    if agent.quarantined:
+        return agent.quarantined
+    return f"for {format_duration(max(0.0, now - agent.idle_since))}"
+
+
+class Reassign(Dialog[AnyRequest]):
+    """Choose a place; what the highlighted one would mean is shown below."""
+
+    is_wide = True
+    keys: ClassVar[KeyWords] = (("enter", "give it there"), ("j k", "choose"), ("escape", "leave it"))
+
+    DEFAULT_CSS = "Reassign Page { width: 1fr; margin-top: 1; }"
+
+    def __init__(self, scene: Scene, tickets: Sequence[str]) -> None:
+        super().__init__(scene)
+        state = scene.state
+        assert state is not None
+        self.tickets = tuple(tickets)
+        self.heading = f"Give {listed(self.tickets, most=5)} to"
+        found = [state.tickets[id_] for id_ in self.tickets]
+        self._list = Places(scene, places(state, found, scene.now), found[0], moved=self._show_preview)
+        self._preview = Page(scene, (), chrome=CHROME, height=_PREVIEW)
+
+    def content(self) -> ComposeResult:
+        yield self._list
+        yield self._preview
+
+    def on_mount(self) -> None:
+        self._list.go_to(self._list.first())
+
+    def take_key(self, name: str) -> bool:
+        if name != "enter":
+            return self._list.take_key(name)
+        found = self._show_preview()
+        if found.refusal is None and found.lines:
+            self.dismiss(self._asked())
+        return True
+
+    def _asked(self) -> AnyRequest:
+        return rq.Reassign(tickets=self.tickets, agent=self._list.chosen.name)
+
+    def _show_preview(self) -> steering.Outlook:
+        state = self.scene.state
+        assert state is not None
+        found = steering.outlook(state, self._asked(), self.scene.now)
+        self._preview.show(self.outlook_lines(found))
+        return found
+
+
+class Places(Listing):
+    """The rows: name, status, what it does; dim, with the reason, where it cannot go."""
+
+    name_ = "places"
+
+    def __init__(
+        self, scene: Scene, found: Sequence[Place], ticket: TicketState, *, moved: Callable[[], object]
+    ) -> None:
+        super().__init__(scene, chrome=CHROME + 1 + _PREVIEW)
+        self._found = found
+        self._ticket = ticket
+        self._moved = moved
+        self._width = max(4, *(len(place.name) for place in found))
+
+    @property
+    def count(self) -> int:
+        return len(self._found)
+
+    @property
+    def chosen(self) -> Place:
+        return self._found[self.cursor]
+
+    def first(self) -> int:
+        """The place that a person most likely wants: an idle agent that is not where the ticket is."""
+        return next((at for at, place in enumerate(self._found) if self._is_likely(place)), 0)
+
+    def _is_likely(self, place: Place) -> bool:
+        return place.status == "idle" and place.refusal is None and place.name != self._ticket.agent
+
+    def cursor_moved(self) -> None:
+        self._moved()
+
+    def draw_row(self, line: Line, index: int, width: int) -> None:
+        place = self._found[index]
+        dim = self.style("dim")
+        is_off = place.refusal is not None
+        line.column(place.name or "any", min(self._width, width // 3), dim if is_off else self.style("title"))
+        status = f"{self.glyph(place.status)} {place.status}" if place.status else ""
+        line.column(status, _STATUS, dim if is_off or not place.status else self.scene.palette.status(place.status))
+        text = "; ".join(self._words(place))
+        line.column(printable(text), width - line.width + 1, dim if is_off else None, gap=0)
+
+    def _words(self, place: Place) -> Iterator[str]:
+        if place.refusal is not None:
+            yield place.refusal.reason
+            return
+        if place.name and place.name == self._ticket.pin:
+            yield "pinned here"
+        if self._ticket.is_live and place.name == self._ticket.agent:
+            yield "it runs here"
+        else:
+            yield place.text
