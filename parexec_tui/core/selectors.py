@@ -17,7 +17,7 @@ plan order.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import translate
 
 from parexec_tui.core import scheduler
@@ -85,6 +85,12 @@ def _by_id(state: SessionState, value: str) -> set[str]:
 
 _Key = tuple[Callable[[SessionState], Iterable[str]], Callable[[SessionState, TicketState, set[str]], bool]]
 """The values there can be, and whether a ticket has one of some values."""
+
+
+def known_filters(state: SessionState) -> Iterator[str]:
+    """Every `key:value` that there is."""
+    for key, (values, _) in _KEYS.items():
+        yield from (f"{key}:{value}" for value in dict.fromkeys(values(state)))
 
 
 def filter_of(state: SessionState, key: str, values: str) -> Callable[[TicketState], bool]:

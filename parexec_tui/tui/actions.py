@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from parexec_tui.core import events as ev
-from parexec_tui.core.requests import AnyRequest, Drain, Refusal, Stop
+from parexec_tui.core.requests import AnyRequest, Drain, Refusal, Retry, Stop
 from parexec_tui.core.selectors import SelectorError
 from parexec_tui.core.verbs.wording import wording
 from parexec_tui.tui import steering
@@ -275,12 +275,38 @@ class Actions:
     def do_palette(self) -> None:
         from parexec_tui.tui.dialogs.palette import CommandPalette
 
-        self.screen.app.push_screen(CommandPalette(self))
+        def chosen(deed: Callable[[], None] | None) -> None:
+            if deed is not None:
+                deed()
+
+        self.screen.app.push_screen(CommandPalette(self), chosen)
 
     def do_help(self) -> None:
         from parexec_tui.tui.dialogs.help import Help
 
         self.screen.app.push_screen(Help(self.screen.keymap, self.screen.arrangement.current, self.scene))
+
+    def sum_up(self) -> None:
+        """The session is finished: say how it went, and go on as the person wants."""
+        from parexec_tui.tui.dialogs.summary import Choice, Summary
+
+        def chosen(choice: Choice | None) -> None:
+            match choice:
+                case Choice("retry"):
+                    assert self.scene.live is not None
+                    tickets = self.scene.live.tickets.values()
+                    self.request(Retry(tickets=tuple(ticket.id for ticket in tickets if ticket.status == "failed")))
+                case Choice("output", ticket):
+                    self.scene.selected = ticket
+                    self.screen.use("output")
+                case Choice("copy", text=text):
+                    self.host.copy(text)
+                    self.screen.say(f"copied: {text}", "good")
+                case Choice("leave"):
+                    self.host.leave()
+
+        if not isinstance(self.screen.app.screen, Summary):
+            self.screen.app.push_screen(Summary(self.scene), chosen)
 
     def do_mouse(self) -> None:
         is_on = self.host.toggle_mouse()
@@ -328,10 +354,8 @@ class Actions:
                 if yes:
                     self.send(asked)
 
-            lines = found.lines[1:] if found.stops == 1 else found.lines  # of one, the cost has said it
-            self.screen.app.push_screen(
-                Confirm(self.scene, f"{wording(asked)}?", found.cost, lines, yes="do it"), answered
-            )
+            dialog = Confirm(self.scene, f"{wording(asked)}?", found.cost, found.details, yes="do it")
+            self.screen.app.push_screen(dialog, answered)
         else:
             self.send(asked)
 
@@ -418,8 +442,7 @@ class Actions:
             if asked is not None:
                 self.send(asked)
 
-        tickets = self._chosen()
-        if tickets:
+        if tickets := self._chosen():
             self.screen.app.push_screen(form(self.scene, tickets), made)
 
     def _chosen(self) -> tuple[str, ...]:
@@ -429,7 +452,9 @@ class Actions:
         if targets.agent and state is not None:
             runs = state.agents[targets.agent].ticket
             return (runs,) if runs else ()
-        return targets.tickets
+        if state is None or len(targets.tickets) < 2:
+            return targets.tickets
+        return tuple(sorted(targets.tickets, key=lambda id_: state.tickets[id_].order))
 
 
 def _ends_session(asked: AnyRequest) -> bool:

@@ -155,6 +155,8 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
             self.scene.story.take(event)
         self.main.note(Change.state)
         self._call_person(events)
+        if any(isinstance(event, ev.SessionFinished) for event in events):
+            self.main.actions.sum_up()
 
     def _sampled(self, sampled: Sampled) -> None:
         self.scene.samples.take(sampled)

@@ -256,6 +256,13 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def refusal(self, key: Key) -> Refusal | None:
         """Why a key that steers would be refused now, if so."""
+        if (refusal := self.cannot_steer()) is not None:
+            return refusal
+        assert self.scene.state is not None
+        return steering.refusal(key.action, self.scene.state, self.targets(), self.scene.now)
+
+    def cannot_steer(self) -> Refusal | None:
+        """Why nothing at all can be asked of the engine now, if so."""
         scene = self.scene
         if scene.state is None:
             return Refusal("the session is not read yet")
@@ -265,7 +272,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
             return Refusal("this viewer only reads", "attach without --read-only")
         if not scene.connected:
             return Refusal(f"no engine is there to ask: {scene.contact}")
-        return steering.refusal(key.action, scene.state, self.targets(), scene.now)
+        return None
 
     def is_off(self, key: Key) -> bool:
         return key.steers and self.refusal(key) is not None

@@ -8,7 +8,7 @@ from parexec_tui.tui.facts import reason_of, short_duration, word_of
 from parexec_tui.tui.line import Line
 from parexec_tui.tui.panels.rows import RowsPanel
 from parexec_tui.tui.scene import Change, Scene
-from parexec_tui.tui.ticket_list import GROUPINGS, SORTS, Heading, TicketList
+from parexec_tui.tui.ticket_list import GROUPINGS, SORTS, Grouping, Heading, TicketList
 from parexec_tui.words import printable
 
 _REBUILD_EVERY = 1.0
@@ -115,10 +115,14 @@ class TicketsPanel(RowsPanel):
 
     def sort_next(self) -> str:
         names = list(SORTS)
-        self.list.sort = names[(names.index(self.list.sort) + 1) % len(names)]
+        self.sort_by(names[(names.index(self.list.sort) + 1) % len(names)])
+        return self.list.sort
+
+    def sort_by(self, column: str) -> None:
+        """Sort by one of SORTS."""
+        self.list.sort = column
         self.rebuild()
         self.refresh()
-        return self.list.sort
 
     def reverse(self) -> None:
         self.list.is_reversed = not self.list.is_reversed
@@ -126,11 +130,14 @@ class TicketsPanel(RowsPanel):
         self.refresh()
 
     def group_next(self) -> str:
-        self.list.grouping = GROUPINGS[(GROUPINGS.index(self.list.grouping) + 1) % len(GROUPINGS)]
+        self.group_by(GROUPINGS[(GROUPINGS.index(self.list.grouping) + 1) % len(GROUPINGS)])
+        return self.list.grouping
+
+    def group_by(self, grouping: Grouping) -> None:
+        self.list.grouping = grouping
         self.list.folded.clear()
         self.rebuild()
         self.refresh()
-        return self.list.grouping
 
     def fold(self, folded: bool) -> None:
         """Fold or unfold the group that the cursor is in."""

@@ -1,0 +1,43 @@
+"""Finds what a person means by a few letters: in a list of commands, of names."""
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+_STARTS, _STARTS_WORD, _HAS, _HAS_LETTERS = range(4)
+"""How well a word fits: at the start of a name, of a word in it, anywhere, or only its letters in their order."""
+
+_TEXT = 4
+"""How much less a word counts that is found in the text only."""
+
+
+def rank(words: Sequence[str], name: str, text: str = "") -> int | None:
+    """How well all words fit a name, or else the text that goes with it: lower is better; None: they do not."""
+    total = 0
+    for word in words:
+        found = _rank(word.lower(), name.lower())
+        if found is None:
+            found = _TEXT if word.lower() in text.lower() else None
+        if found is None:
+            return None
+        total += found
+    return total
+
+
+def _rank(word: str, name: str) -> int | None:
+    at = name.find(word)
+    if at == 0:
+        return _STARTS
+    if at > 0:
+        starts_word = any(name.find(f"{sign}{word}") >= 0 for sign in " -_.:/")
+        return _STARTS_WORD if starts_word else _HAS
+    letters = iter(name)
+    return _HAS_LETTERS if all(letter in letters for letter in word) else None
+
+
+def best(word: str, names: Iterable[str], most: int) -> list[str]:
+    """The names that a word fits, the best first, in their order where they are equal."""
+    if not word:
+        return list(islice(names, most))
+    ranked = ((rank((word,), name), at, name) for at, name in enumerate(names))
+    found = sorted((place, at, name) for place, at, name in ranked if place is not None)
+    return [name for _, _, name in found[:most]]

@@ -1,0 +1,322 @@
+"""The command palette: every action by name, and commands with an argument."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.widgets import Input
+
+from parexec_tui.core.requests import Refusal
+from parexec_tui.tui import steering
+from parexec_tui.tui.dialogs.commands import COMMANDS, Command, CommandError, Deed
+from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
+from parexec_tui.tui.dialogs.form import Field
+from parexec_tui.tui.dialogs.listing import Listing, Page
+from parexec_tui.tui.dialogs.matching import best, rank
+from parexec_tui.tui.facts import word_of
+from parexec_tui.tui.keymap import LOOKING, MOVING, SESSION, STEERING, Key, shown
+from parexec_tui.tui.line import Line, width_of
+from parexec_tui.tui.scene import Scene
+from parexec_tui.words import printable
+
+if TYPE_CHECKING:
+    from parexec_tui.tui.actions import Actions
+
+_ROWS = 14
+"""Lines for the list: always the same, so that nothing jumps while one types."""
+
+_PREVIEW = 3
+"""Lines that say what is wrong with an argument, or what it would mean."""
+
+_MOST_OFFERED = 200
+
+_SECTIONS = (LOOKING, STEERING, SESSION, MOVING)
+"""What is looked for by name before what a finger knows; and nothing that ends anything is first."""
+
+
+class Row(NamedTuple):
+    """A line of the list."""
+
+    name: str
+    text: str = ""
+    keys: str = ""
+    off: str = ""
+    """Why it would be refused now; empty: it would not."""
+    command: Command | None = None
+    key: Key | None = None
+    key_name: str = ""
+    """Which of the keys, where that matters."""
+
+
+class CommandPalette(Dialog[Deed]):
+    """Returns what shall be done, once the palette is gone."""
+
+    heading = "Commands"
+    is_wide = True
+    keys: ClassVar[KeyWords] = (("enter", "do it"), ("tab", "complete"), ("up down", "choose"), ("escape", "leave"))
+
+    DEFAULT_CSS = "CommandPalette Page { width: 1fr; }"
+
+    def __init__(self, actions: "Actions") -> None:
+        super().__init__(actions.scene)
+        self._actions = actions
+        self._field = Field(":", placeholder="a few letters of a command")
+        self._list = Rows(actions.scene, moved=self._moved)
+        self._preview = Page(actions.scene, (), chrome=CHROME, height=_PREVIEW)
+        self._all: Sequence[Row] = ()
+        self._worn = actions.scene.palette
+        """The theme to go back to."""
+        self._has_chosen = False
+        """The person moved in the list since they typed last."""
+
+    def content(self) -> ComposeResult:
+        yield self._field
+        yield self._list
+        yield self._preview
+
+    def on_mount(self) -> None:
+        self._all = list(self._rows())
+        self._field.focus_in()
+        self._offer()
+
+    # -- keys ------------------------------------------------------------------------------------------------
+
+    def take_key(self, name: str) -> bool:
+        if name == "enter":
+            self._enter()
+        elif name == "tab":
+            self._complete()
+        elif not self._list.take_key(name, letters=False):
+            return False
+        else:
+            self._has_chosen = True
+        return True
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._has_chosen = False
+        self._offer()
+
+    def leave(self) -> None:
+        self._wear_again()
+        self.dismiss(None)
+
+    # -- what is typed ---------------------------------------------------------------------------------------
+
+    @property
+    def _typed(self) -> tuple[Command | None, str]:
+        """The command whose argument is being typed, and that; no command: a few letters of one."""
+        word, space, argument = self._field.input.value.lstrip().partition(" ")
+        return (COMMANDS.get(word), argument) if space else (None, word)
+
+    def _offer(self) -> None:
+        """List what goes with what is typed."""
+        command, argument = self._typed
+        self._list.show(self._fitting() if command is None else self._offered(command, argument))
+        self._moved()
+
+    def _fitting(self) -> list[Row]:
+        words = self._field.text.split()
+        if not words:
+            return list(self._all)
+        found = [
+            (place, at, row)
+            for at, row in enumerate(self._all)
+            if (place := rank(words, f"{row.name} {row.key.action if row.key else ''}", row.text)) is not None
+        ]
+        return [row for _, _, row in sorted(found, key=lambda each: each[:2])]
+
+    def _offered(self, command: Command, argument: str) -> list[Row]:
+        *before, last = argument.split(" ")
+        try:
+            names = command.offers(self._actions, list(filter(None, before)))
+        except CommandError:
+            return []
+        return [Row(name, self._about(name)) for name in best(last, names, _MOST_OFFERED)]
+
+    def _about(self, name: str) -> str:
+        """Of a ticket: where it is, and its title."""
+        state = self.scene.state
+        if state is None or (ticket := state.tickets.get(name)) is None:
+            return ""
+        return f"{word_of(state, ticket)}  {ticket.spec.title}"
+
+    def _complete(self) -> None:
+        """Put what is highlighted in the place of the word that is being typed."""
+        row = self._list.chosen
+        command, argument = self._typed
+        if row is None:
+            return
+        if command is None:
+            if row.command is not None:
+                self._type(f"{row.command.word} ")
+            return
+        kept = argument.rpartition(" ")[0]
+        self._type(" ".join(filter(None, (command.word, kept, row.name))) + ("" if command.is_choice else " "))
+
+    def _type(self, text: str) -> None:
+        self._field.input.value = text
+        self._field.input.cursor_position = len(text)
+
+    # -- what it would mean ----------------------------------------------------------------------------------
+
+    def _moved(self) -> None:
+        """Another row is highlighted, or another argument typed: say what it would mean, and show a theme."""
+        command, argument = self._typed
+        if command is None:
+            row = self._list.chosen
+            self._wear_again()
+            self._preview.show([self.styled(row.off, "warn")] if row is not None and row.off else [])
+            return
+        if command.word != "theme":
+            self._wear_again()
+        deed, lines = self._read(command, self._meant(command, argument))
+        if command.word == "theme" and deed is not None:
+            deed()
+            self._redress()
+        if argument.strip() or deed is not None or self._list.count == 0:
+            self._preview.show(lines)
+        else:
+            self._preview.show([self.styled(f"{command.word} {command.takes}: {command.help}", "dim")])
+
+    def _meant(self, command: Command, argument: str) -> str:
+        """The argument as it stands; of one that is a choice, what is highlighted, unless it was typed in full."""
+        row = self._list.chosen
+        if command.is_choice and row is not None and argument.strip() != row.name:
+            names = {each.name for each in self._list.rows}
+            if self._has_chosen or argument.strip() not in names:
+                return row.name
+        return argument
+
+    def _read(self, command: Command, argument: str) -> tuple[Deed | None, list[Text]]:
+        """What a command would do, if it may; and what to say of it."""
+        if command.steers and (refusal := self._cannot_steer()) is not None:
+            return None, self.outlook_lines(steering.Outlook(refusal))
+        try:
+            asked = command.read(self._actions, argument)
+        except CommandError as error:
+            return None, [self.styled(line, "bad") for line in str(error).splitlines()]
+        if callable(asked):
+            return asked, []
+        state = self.scene.state
+        assert state is not None
+        found = steering.outlook(state, asked, self.scene.now)
+        deed = None if found.refusal is not None else lambda: self._actions.request(asked)
+        return deed, self.outlook_lines(found)
+
+    def _cannot_steer(self) -> Refusal | None:
+        """Why nothing at all can be asked of the engine now, if so."""
+        return self._actions.screen.cannot_steer()
+
+    def _wear_again(self) -> None:
+        if self.scene.palette is not self._worn:
+            self._actions.host.take_theme(self._worn)
+            self._redress()
+
+    def _redress(self) -> None:
+        """The theme is another one: draw with it."""
+        self.show_keys(self.keys)
+        self._list.refresh()
+
+    # -- enter -----------------------------------------------------------------------------------------------
+
+    def _enter(self) -> None:
+        command, argument = self._typed
+        row = self._list.chosen
+        if command is not None:
+            self._do_command(command, argument)
+        elif row is None:
+            self._preview.show([self.styled(f"there is no command {self._field.text}", "bad")])
+        elif row.command is not None:
+            self._type(f"{row.command.word} ")
+        elif row.key is not None:
+            self._do_action(row)
+
+    def _do_command(self, command: Command, argument: str) -> None:
+        if self._has_chosen and not command.is_choice:
+            self._complete()
+            self._has_chosen = False
+            return
+        deed, lines = self._read(command, self._meant(command, argument))
+        if deed is None:
+            self._preview.show(lines)
+        else:
+            self.dismiss(deed)
+
+    def _do_action(self, row: Row) -> None:
+        key = row.key
+        assert key is not None
+        if row.off:
+            self._preview.show([self.styled(row.off, "bad")])
+            return
+        actions = self._actions
+
+        def deed() -> None:
+            if key.panels and actions.screen.arrangement.current not in key.panels:
+                actions.screen.use(key.panels[0])
+            actions.do(key, row.key_name)
+
+        self.dismiss(deed)
+
+    # -- rows ------------------------------------------------------------------------------------------------
+
+    def _rows(self) -> Iterator[Row]:
+        """Every action with its keys, then the commands that take an argument."""
+        screen = self._actions.screen
+        for key in sorted(screen.keymap.keys, key=lambda key: _SECTIONS.index(key.section)):
+            refusal = screen.refusal(key) if key.steers else None
+            off = str(refusal) if refusal is not None else ""
+            if key.action == "panel":
+                for panel in screen.panels.values():
+                    name = str(panel.number)
+                    yield Row(f"panel {panel.name_}", f"to the panel {panel.title}", name, key=key, key_name=name)
+            elif key.action != "palette":
+                keys = shown(key, ascii_only=self.scene.ascii_only)
+                yield Row(key.label, key.help, keys, off, key=key)
+        for command in COMMANDS.values():
+            yield Row(f"{command.word} {command.takes}", command.help, command=command)
+
+
+class Rows(Listing):
+    """The rows: the name, what it is for or why it cannot be, its keys."""
+
+    name_ = "rows"
+
+    def __init__(self, scene: Scene, *, moved: Callable[[], None]) -> None:
+        super().__init__(scene, chrome=CHROME + 1 + _PREVIEW)
+        self.rows: Sequence[Row] = ()
+        self._after_move = moved
+
+    def show(self, rows: Sequence[Row]) -> None:
+        self.rows = rows
+        self.put_cursor(0)
+        self.refresh()
+
+    @property
+    def count(self) -> int:
+        return len(self.rows)
+
+    @property
+    def wanted(self) -> int:
+        return _ROWS
+
+    @property
+    def chosen(self) -> Row | None:
+        return self.rows[self.cursor] if self.rows else None
+
+    def cursor_moved(self) -> None:
+        self._after_move()
+
+    def empty_text(self) -> str:
+        return ""
+
+    def draw_row(self, line: Line, index: int, width: int) -> None:
+        row = self.rows[index]
+        off = self.style("key-off")
+        names = max(12, min(26, width // 3)) if row.text else width
+        line.column(printable(row.name), names, off if row.off else self.style("title"))
+        keys = width_of(row.keys)
+        text = width - names - 2 - keys
+        line.column(printable(row.off or row.text), text, off if row.off else self.style("dim"))
+        line.column(row.keys, keys, off if row.off else self.style("footer-key"), gap=0)

@@ -1,0 +1,150 @@
+"""How a session went, once it is finished: counts, what took longest, what failed and its last words."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from rich.text import Text
+from textual.app import ComposeResult
+
+from parexec_tui.core.events import Status
+from parexec_tui.core.state import SessionState, TicketState
+from parexec_tui.core.units import format_duration
+from parexec_tui.report import last_lines, log_file
+from parexec_tui.tui.dialogs.dialog import CHROME, Dialog
+from parexec_tui.tui.dialogs.listing import Page
+from parexec_tui.tui.facts import reason_of, word_of
+from parexec_tui.tui.scene import Scene
+from parexec_tui.words import glyph, printable, tickets
+
+_MOST_SLOW = 5
+_MOST_FAILED = 20
+"""Tickets that failed that are named, with their last lines; of more there is only the number."""
+_LAST_LINES = 3
+
+
+class Choice(NamedTuple):
+    """How the person goes on."""
+
+    action: Literal["retry", "output", "copy", "leave"]
+    ticket: str = ""
+    text: str = ""
+    """What shall be copied."""
+
+
+class Summary(Dialog[Choice]):
+    """Stays until the person closes it."""
+
+    heading = "Finished"
+    is_wide = True
+
+    DEFAULT_CSS = "Summary Page { width: 1fr; }"
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        assert scene.live is not None
+        self._state: SessionState = scene.live
+        self._failed = [ticket for ticket in self._state.tickets.values() if ticket.status is Status.failed]
+        self._at = 0
+        self._tails = {ticket.id: _tail(self._state, ticket) for ticket in self._failed[:_MOST_FAILED]}
+        self._page = Page(scene, (), chrome=CHROME)
+        self._places: list[int] = []
+        """The lines of the failures."""
+
+    def content(self) -> ComposeResult:
+        yield self._page
+
+    def on_mount(self) -> None:
+        keys = [("r", f"retry {len(self._failed)} failed"), ("enter", "output"), ("y", "copy command")]
+        self.show_keys([*(keys if self._failed else ()), ("q", "leave"), ("escape", "close")])
+        self._page.show(self._lines())
+
+    # -- keys ------------------------------------------------------------------------------------------------
+
+    def take_key(self, name: str) -> bool:
+        match name:
+            case "q":
+                self.dismiss(Choice("leave"))
+            case "r" | "R" if self._failed and self.scene.connected:
+                self.dismiss(Choice("retry"))
+            case "enter" if self._failed:
+                self.dismiss(Choice("output", self._failed[self._at].id))
+            case "y" if self._failed:
+                self.dismiss(Choice("copy", text=self._command))
+            case "j" | "down" if self._tails:
+                self._choose(self._at + 1)
+            case "k" | "up" if self._tails:
+                self._choose(self._at - 1)
+            case "r" | "R" if self._failed:
+                self._page.show([self.styled(f"no engine runs any more: {self._command}", "warn"), *self._lines()])
+            case _:
+                return self._page.take_key(name)
+        return True
+
+    def _choose(self, at: int) -> None:
+        """Highlight another failure, and scroll to it."""
+        self._at = max(0, min(at, len(self._tails) - 1))
+        top = self._page.top
+        self._page.show(self._lines())
+        self._page.move(top)
+        self._page.reveal(self._places[self._at], _LAST_LINES + 1)
+
+    @property
+    def _command(self) -> str:
+        return f"parexec resume {self._state.session} --retry-failed"
+
+    # -- what it says ----------------------------------------------------------------------------------------
+
+    def _lines(self) -> list[Text]:
+        lines = list(self._counts())
+        self._places = []
+        if self._failed:
+            lines += [Text(""), self.styled("What failed", "title")]
+        for at, ticket in enumerate(self._failed[:_MOST_FAILED]):
+            self._places.append(len(lines))
+            lines += self._failure(ticket, is_here=at == self._at)
+        if (more := len(self._failed) - _MOST_FAILED) > 0:
+            lines.append(self.styled(f"and {more} more: ! shows them", "dim"))
+        if self._failed:
+            lines.append(self.styled(f"to run them again: {self._command}", "dim"))
+        return [*lines, *self._slowest()]
+
+    def _counts(self) -> Iterator[Text]:
+        state = self._state
+        seconds = (state.finished_at or state.now) - state.opened_at
+        line = self.styled(f"{tickets(len(state.tickets))} in {format_duration(seconds)}: ", "text")
+        for status, count in state.counts.items():
+            if count:
+                sign = glyph(status, ascii_only=self.scene.ascii_only)
+                line.append(f"{sign} {count} {status}  ", self.scene.palette.status(status))
+        yield line
+        at_once = state.busy_for / seconds if seconds > 0 else 0.0
+        yield self.styled(f"{format_duration(state.busy_for)} of work, {at_once:.1f} at once", "dim")
+        yield self.styled(f"{state.retried} tried again, {state.serialised} had to wait for a claim", "dim")
+
+    def _slowest(self) -> Iterator[Text]:
+        took = [(ticket.worked(ticket.ended), ticket) for ticket in self._state.tickets.values() if ticket.ended]
+        took = sorted(((seconds, ticket) for seconds, ticket in took if seconds > 0), key=lambda each: -each[0])
+        if len(took) < 2:
+            return
+        yield Text("")
+        yield self.styled("What took longest", "title")
+        for seconds, ticket in took[:_MOST_SLOW]:
+            line = self.styled(f"{format_duration(seconds):>8}  ", "text").append(ticket.id)
+            yield line.append(f"  {printable(ticket.spec.title)}", self.scene.palette["dim"])
+
+    def _failure(self, ticket: TicketState, *, is_here: bool) -> Iterator[Text]:
+        palette = self.scene.palette
+        word = word_of(self._state, ticket)
+        cursor = (">" if self.scene.ascii_only else "▌") if is_here else " "
+        line = Text(cursor, palette["title"])
+        line.append(f"{glyph(word, ascii_only=self.scene.ascii_only)} {word} ", palette.status(word))
+        line.append(f"{ticket.id}  ", palette["title"])
+        line.append(reason_of(self._state, ticket, self.scene.now), palette["text"])
+        if is_here:
+            line.stylize(palette["selection"])
+        yield line
+        yield from (self.styled(f"   {text}", "dim") for text in self._tails[ticket.id])
+
+
+def _tail(state: SessionState, ticket: TicketState) -> Sequence[str]:
+    return last_lines(log_file(state, ticket), _LAST_LINES) if ticket.attempt else ()
