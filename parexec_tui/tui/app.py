@@ -1,6 +1,7 @@
 """The app: one session on the screen. It ties the feed to the scene, and the scene to the main screen."""
 
 import asyncio
+import gc
 import signal
 import time
 import traceback
@@ -148,6 +149,8 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
     def _opened(self, opened: Opened) -> None:
         self.scene.live, self.scene.story, self.scene.history = opened.mirror.state, opened.story, opened.history
         self.scene.contact = "connecting"
+        gc.collect()
+        gc.freeze()  # the plan lives as long as we do: the collector need not look at it again and again
         self.main.note_now(Change.state | Change.look)
 
     def _happened(self, events: Sequence[ev.AnyEvent]) -> None:

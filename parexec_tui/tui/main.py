@@ -1,5 +1,7 @@
 """The main screen: panels in their places, and frames: at most ten a second for what happens, none for nothing.
 
+Each region has a pace of its own. A key is answered at once in the panel that it is for; the others follow.
+
 What keys do is in `actions`; this is what they act on.
 """
 
@@ -15,6 +17,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 
+from parexec_tui.core.events import Status
 from parexec_tui.core.requests import Refusal
 from parexec_tui.tui import steering
 from parexec_tui.tui.arrangement import Arrangement
@@ -29,8 +32,11 @@ from parexec_tui.tui.steering import Targets
 if TYPE_CHECKING:
     from parexec_tui.tui.actions import Actions
 
-FRAME = 0.1
-"""Seconds between two frames that the session calls for. What a key calls for is drawn at once."""
+Region_ = Header | Panel | Footer
+"""What is drawn for itself."""
+
+_ALMOST = 0.02
+"""Seconds by which a region may be drawn too early, so that those that are due together share a frame."""
 
 SAID_FOR = 6.0
 """Seconds for which the footer says what came of a key."""
@@ -105,9 +111,13 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.prompt = Prompt()
         self.body = Body(arrangement, panels)
         self.is_read_only = False
-        self._changes = Change.nothing
+        self._pending: dict[Region_, Change] = {}
+        """region: what it has to be drawn for"""
+        self._is_behind = False
+        """Something happened since the last second was counted: what is said of others may be out of date."""
+        self._drawn_at: dict[Region_, float] = {}
         self._frame_timer: Timer | None = None
-        self._framed_at = 0.0
+        self._frame_due = 0.0
         self._silence: Timer | None = None
         self.actions: Actions
 
@@ -124,42 +134,60 @@ class MainScreen(Screen[None], inherit_bindings=False):
     # -- frames ----------------------------------------------------------------------------------------------
 
     def note(self, change: Change) -> None:
-        """Something changed; it is drawn with the next frame."""
-        self._changes |= change
-        if self._frame_timer is None:
-            pause = self._framed_at + FRAME - time.monotonic()
-            self._frame_timer = self.set_timer(max(0.001, pause), self._frame)
+        """Something changed: each region that is visible is drawn with one of the next frames, at its own pace."""
+        self._is_behind |= bool(change & Change.state)
+        for region in self._visible():
+            self._pending[region] = self._pending.get(region, Change.nothing) | change
+        self._schedule()
 
     def note_now(self, change: Change) -> None:
-        """Something changed by a person's doing; it is drawn at once."""
-        self._changes |= change
-        self._draw()
+        """Something changed by a person's doing: where they look is drawn at once, the rest with the next frames."""
+        self.note(change)
+        for region in self._visible() if change & Change.look else (self.current,):
+            self._draw(region)
+
+    def _visible(self) -> Iterator[Region_]:
+        yield self.header
+        for name, _ in self.arrangement.places():
+            if (panel := self.panels.get(name)) is not None:
+                yield panel
+        yield self.footer
+
+    def _schedule(self) -> None:
+        """See to it that the first of those that are to be drawn is drawn when it is due."""
+        due = min((self._due(region) for region in self._pending), default=None)
+        if due is not None and (self._frame_timer is None or due < self._frame_due):
+            if self._frame_timer is not None:
+                self._frame_timer.stop()
+            self._frame_due = due
+            self._frame_timer = self.set_timer(max(0.001, due - time.monotonic()), self._frame)
+
+    def _due(self, region: Region_) -> float:
+        return self._drawn_at.get(region, 0.0) + region.pace
 
     def _frame(self) -> None:
         self._frame_timer = None
-        self._framed_at = time.monotonic()
-        self._draw()
+        now = time.monotonic()
+        for region in [region for region in self._pending if self._due(region) <= now + _ALMOST]:
+            self._draw(region)
+        self._schedule()
 
-    def _draw(self) -> None:
-        change, self._changes = self._changes, Change.nothing
-        if not change:
-            return
-        for name, _ in self.arrangement.places():
-            if (panel := self.panels.get(name)) is not None:
-                panel.changed(change)
-        self.header.changed(change)
-        if change & (Change.state | Change.selection | Change.look) and not self.footer.said:
-            self.footer.refresh()
+    def _draw(self, region: Region_) -> None:
+        change = self._pending.pop(region, Change.nothing)
+        self._drawn_at[region] = time.monotonic()
+        region.changed(change)
 
     def _tick(self) -> None:
         """A second has passed: count up what counts up, where there is anything."""
         state = self.scene.state
         if state is None or self.scene.looks_back or state.finished_at is not None:
             return
-        if state.live or state.counts["backoff"]:  # type: ignore[index]
+        if state.live or state.counts[Status.backoff] or self._is_behind:
+            self._is_behind = False
             self.note(Change.clock)
         elif state.left is None:
-            self.header.changed(Change.clock)
+            self._pending[self.header] = Change.clock
+            self._draw(self.header)
 
     # -- panels ----------------------------------------------------------------------------------------------
 

@@ -88,6 +88,7 @@ class Guarded:
 def _be_child(parent: int, run: Callable[[], int]) -> None:
     """Run the app, and leave the process without what the parent would do at its end."""
     code = 1
+    os.environ.setdefault("TEXTUAL_FPS", "200")  # a key is not to wait for the next sixtieth of a second
     try:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)  # without its terminal the app has nothing to do
         _end_with(parent)

@@ -105,6 +105,10 @@ class EventsPanel(RowsPanel):
         said = self._rows[self.cursor][1]
         return f"{clock(said.at)} {said.word} {said.subject} {said.text}"
 
+    def row_key(self, index: int) -> object:
+        seq, said = self._rows[index]
+        return seq, said.subject, said.word
+
     def draw_row(self, line: Line, index: int, width: int) -> None:
         _, said = self._rows[index]
         line.column(clock(said.at), 8, self.style("dim"))

@@ -7,7 +7,7 @@ from textual.widget import Widget
 
 from parexec_tui.tui.keymap import Key, Keymap, one_shown
 from parexec_tui.tui.line import Line, width_of
-from parexec_tui.tui.scene import Scene
+from parexec_tui.tui.scene import Change, Scene
 
 
 class Footer(Widget):
@@ -22,6 +22,13 @@ class Footer(Widget):
         self.panel = "tickets"
         self.said = ""
         self.said_style = "text"
+
+    pace = 0.25
+    """Seconds between two times that it is drawn: which keys would be refused is asked for each of them."""
+
+    def changed(self, change: Change) -> None:
+        if not self.said and change & (Change.state | Change.selection | Change.look):
+            self.refresh()
 
     def say(self, text: str, style: str = "text") -> None:
         """Show a text instead of the keys, until `say("")`."""

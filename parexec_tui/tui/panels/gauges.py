@@ -37,6 +37,7 @@ class GaugesPanel(Panel):
 
     title = "Gauges"
     name_ = "gauges"
+    pace = 0.5
     watches = Change.state | Change.samples | Change.clock | Change.look
 
     def __init__(self, scene: Scene, number: int) -> None:

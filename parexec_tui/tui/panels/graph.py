@@ -144,7 +144,7 @@ class GraphPanel(RowsPanel):
                 self._go(next((id_ for id_ in near if self.state.tickets[id_].ended is None), near[0]))
 
     def _step(self, direction: Literal["left", "right", "up", "down"]) -> None:
-        around = self._drawn(self.body_width, self.body_height)
+        around = self._drawing(self.body_width, self.body_height)
         if around is not None and (there := around.move(self.scene.selected, direction)) is not None:
             self._go(there)
 
@@ -160,7 +160,7 @@ class GraphPanel(RowsPanel):
     def body_line(self, y: int, width: int) -> Strip:
         if self.view == "lanes":
             return super().body_line(y, width)
-        around = self._drawn(width, self.body_height)
+        around = self._drawing(width, self.body_height)
         line = self.line()
         if around is None or y >= len(around.cells):
             return line.strip(width)
@@ -168,7 +168,7 @@ class GraphPanel(RowsPanel):
             line.add(text, style)
         return line.strip(width)
 
-    def _drawn(self, width: int, height: int) -> Neighbourhood | None:
+    def _drawing(self, width: int, height: int) -> Neighbourhood | None:
         ticket = self.scene.ticket
         if ticket is None or width < 1 or height < 1:
             return None

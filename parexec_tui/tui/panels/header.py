@@ -30,6 +30,9 @@ class Header(Widget):
         self._eta = ""
         self._eta_at = 0.0
 
+    pace = 0.1
+    """Seconds between two times that it is drawn."""
+
     def changed(self, change: Change) -> None:
         if change & (Change.state | Change.clock | Change.look):
             self.refresh()

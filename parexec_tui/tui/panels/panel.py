@@ -30,6 +30,9 @@ class Panel(Widget):
     watches: ClassVar[Change] = Change.state | Change.selection | Change.look
     """What it has to be drawn again for."""
 
+    pace: ClassVar[float] = 0.2
+    """Seconds between two times that it is drawn for what happens in the session."""
+
     def __init__(self, scene: Scene, number: int) -> None:
         super().__init__(id=self.name_)
         self.scene = scene

@@ -3,10 +3,14 @@
 from abc import abstractmethod
 
 from rich.style import Style
+from textual.geometry import Region
 from textual.strip import Strip
 
 from parexec_tui.tui.line import Line
 from parexec_tui.tui.panels.panel import Panel
+from parexec_tui.tui.scene import Change, Scene
+
+_NEVER = object()
 
 
 class RowsPanel(Panel):
@@ -14,6 +18,11 @@ class RowsPanel(Panel):
 
     has_heading = True
     """The first line below the title names the columns."""
+
+    def __init__(self, scene: Scene, number: int) -> None:
+        super().__init__(scene, number)
+        self._drawn: dict[int, object] = {}
+        """line: the key of what was drawn there"""
 
     cursor = 0
     top = 0
@@ -37,6 +46,38 @@ class RowsPanel(Panel):
 
     def cursor_moved(self) -> None:
         """The cursor is on another row, by a person's doing."""
+
+    def row_key(self, index: int) -> object:  # noqa: ARG002
+        """What a row looks like follows from this, but for what a second changes. By default it is drawn always."""
+        return object()
+
+    def changed(self, change: Change) -> None:
+        """Draw again the rows that look different: for an event of the session, few do."""
+        if not change & self.watches:
+            return
+        if change & (Change.look | Change.clock | Change.samples):
+            self._drawn = {}
+            self.refresh()
+        self.refresh_changed()
+
+    def refresh_changed(self) -> None:
+        """Draw again what has another key than when it was drawn last."""
+        now = {y: self._key_at(y) for y in range(self.size.height)}
+        changed = [y for y, key in now.items() if self._drawn.get(y, _NEVER) != key]
+        self._drawn = now
+        if changed:
+            self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
+
+    def _key_at(self, y: int) -> object:
+        if y == 0:
+            return self.subtitle(), self.is_current
+        if y <= self.has_heading:
+            return self.count > 0
+        index = y - 1 - self.has_heading + self.top
+        bar = self._bar(index - self.top)[0]
+        if index >= self.count:
+            return bar, self.count
+        return bar, index == self.cursor, self.is_current, self.row_key(index)
 
     # -- moving ----------------------------------------------------------------------------------------------
 
@@ -62,7 +103,7 @@ class RowsPanel(Panel):
         self.put_cursor(index)
         if self.count:
             self.cursor_moved()
-        self.refresh()
+        self.refresh_changed()
 
     def put_cursor(self, index: int) -> None:
         """Put the cursor on a row and scroll as little as needed."""

@@ -24,6 +24,7 @@ class TicketsPanel(RowsPanel):
     title = "Tickets"
     name_ = "tickets"
     watches = Change.state | Change.selection | Change.clock | Change.look
+    pace = 0.1
 
     def __init__(self, scene: Scene, number: int) -> None:
         super().__init__(scene, number)
@@ -174,6 +175,16 @@ class TicketsPanel(RowsPanel):
         for key in (f"group {ticket.group + 1}", str(ticket.status)):
             self.list.folded.discard(key)
         self.list.build(self.state)
+
+    def row_key(self, index: int) -> object:
+        row = self.list.rows[index]
+        ticket = self.state.tickets.get(row) if isinstance(row, str) else None
+        if ticket is None:
+            return row
+        return (
+            row, ticket.status, ticket.attempt, ticket.agent, ticket.held, ticket.missing, ticket.end, ticket.spec,
+            row in self.scene.marks, self.state.status,
+        )  # fmt: skip
 
     # -- drawing ---------------------------------------------------------------------------------------------
 
