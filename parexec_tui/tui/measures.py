@@ -73,10 +73,10 @@ def short_gauges(state: SessionState, sample: HostSample | None) -> Iterator[Gau
 
 def busy_gauges(sample: HostSample) -> Iterator[Gauge]:
     """What is measured of the host besides: how much it does, and who waits for it."""
-    for kind, waited in sample.pressure.items():
-        yield Gauge(f"psi {kind}", f"{waited:.0%}", waited, read=_pressure(kind), top=1.0)
     yield Gauge("disk i/o", _rates("r", sample.disk_read, "w", sample.disk_write), read=_io)
     yield Gauge("network", _rates("i", sample.net_in, "o", sample.net_out), read=_net)
+    for kind, waited in sample.pressure.items():
+        yield Gauge(f"psi {kind}", f"{waited:.0%}", waited, read=_pressure(kind), top=1.0)
     cpus = float(len(sample.per_cpu)) or None
     one, five, _ = sample.load
     share = min(1.0, one / cpus) if cpus else None
