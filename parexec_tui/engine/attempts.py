@@ -7,7 +7,8 @@ import errno
 import os
 import signal
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from msgspec import Struct, structs
 from parexec_tui.core import requests as rq
 from parexec_tui.engine import process
 from parexec_tui.engine.process import Identity, Launch
+from parexec_tui.engine.starter import Start, Starter
 from parexec_tui.engine.usage import LiveAttempt
 from parexec_tui.engine.watch import Exit, Watch, open_watch
 
@@ -40,7 +42,7 @@ _GIVE_UP = 5.0
 class Runner(Protocol):
     """What the coordinator needs of processes; the tests have another one, with no process in it."""
 
-    def start(self, ticket: str, attempt: int, launch: Launch) -> Sequence[rq.AnyReport]: ...
+    def start(self, ticket: str, attempt: int, launch: Launch) -> None: ...
     def identify(self, ticket: str, attempt: int) -> Sequence[rq.AnyReport]: ...
     def stop(self, ticket: str, attempt: int, grace: float) -> None: ...
     def freeze(self, ticket: str, attempt: int) -> None: ...
@@ -80,6 +82,8 @@ class ProcessRunner:
         self._place = place
         """See `process.place_of`."""
         self._watch = watch or open_watch()
+        self._starter = Starter(self._watch)
+        self._starting: dict[tuple[str, int], Start] = {}
         self._live: dict[tuple[str, int], _Live] = {}
         self._reports: deque[rq.AnyReport] = deque()
         self._unswept = False
@@ -88,32 +92,37 @@ class ProcessRunner:
 
     # -- what the coordinator asks ---------------------------------------------------------------------------
 
-    def start(self, ticket: str, attempt: int, launch: Launch) -> Sequence[rq.AnyReport]:
-        """Start an attempt. Reports only why there is no process, if so."""
-        try:
-            pid = process.spawn(launch)
-        except FileExistsError:
-            return [rq.ProcessLost(ticket, attempt, "this attempt has a record already", began=False)]
-        except (OSError, ValueError) as error:
-            Path(launch.record).unlink(missing_ok=True)
-            return [rq.ProcessEnded(ticket, attempt, problem=_spawn_problem(error))]
-        self._add(ticket, attempt, pid, launch.record)
-        return ()
+    def start(self, ticket: str, attempt: int, launch: Launch) -> None:
+        """Start an attempt, soon. If there can be no process, it is reported why."""
+        start = Start(ticket, attempt, launch)
+        self._starting[ticket, attempt] = start
+        self._starter.put(start)
 
     def identify(self, ticket: str, attempt: int) -> Sequence[rq.AnyReport]:
-        """Report the identity of an attempt's process, if it lives."""
+        """Report the identity of an attempt's process, if it lives; if it is only being started, later."""
+        if self._is_put_off(ticket, attempt, lambda: self._reports.extend(self.identify(ticket, attempt))):
+            return ()
         live = self._live.get((ticket, attempt))
         birth = process.birth_of(live.pid) if live is not None else None
         return [rq.ProcessStarted(ticket, attempt, live.pid, birth)] if live is not None and birth is not None else ()
 
     def adopt(self, ticket: str, attempt: int, identity: Identity, record: str) -> None:
         """Take charge of an attempt that an engine before us started. Raises ProcessLookupError if it is gone."""
-        self._add(ticket, attempt, identity.pid, record)
+        self._watch.add((ticket, attempt), identity.pid)
+        self._take_charge(ticket, attempt, identity.pid, record)
 
-    def _add(self, ticket: str, attempt: int, pid: int, record: str) -> None:
+    def _take_charge(self, ticket: str, attempt: int, pid: int, record: str) -> None:
         mark = self.mark(ticket, attempt)
-        self._watch.add((ticket, attempt), pid)
         self._live[ticket, attempt] = _Live(ticket, attempt, pid, record, mark, trio.current_time())
+
+    def _is_put_off(self, ticket: str, attempt: int, deed: Callable[[], None]) -> bool:
+        """Whether an attempt is still being started; then the deed is done once its process is there."""
+        start = self._starting.get((ticket, attempt))
+        if start is None:
+            return False
+        start.later.append(deed)
+        self._watch.wake()  # it may have been started before it could see that somebody waits
+        return True
 
     def mark(self, ticket: str, attempt: int) -> str:
         """What every process of this attempt carries in its environment."""
@@ -136,6 +145,8 @@ class ProcessRunner:
 
         Asked again with no grace, it goes on to KILL at once.
         """
+        if self._is_put_off(ticket, attempt, partial(self.stop, ticket, attempt, grace)):
+            return
         live = self._live.get((ticket, attempt))
         if live is None:
             return
@@ -146,11 +157,15 @@ class ProcessRunner:
 
     def freeze(self, ticket: str, attempt: int) -> None:
         """SIGSTOP every process of the attempt, also those that left its group."""
+        if self._is_put_off(ticket, attempt, partial(self.freeze, ticket, attempt)):
+            return
         if (live := self._live.get((ticket, attempt))) is not None:
             live.frozen = True
             self._signal_all(live, signal.SIGSTOP)
 
     def thaw(self, ticket: str, attempt: int) -> None:
+        if self._is_put_off(ticket, attempt, partial(self.thaw, ticket, attempt)):
+            return
         if (live := self._live.get((ticket, attempt))) is not None:
             live.frozen = False
             self._signal_all(live, signal.SIGCONT)
@@ -162,7 +177,10 @@ class ProcessRunner:
 
     def take(self) -> list[rq.AnyReport]:
         """What became of attempts since the last call; never waits."""
-        for name, ended in self._watch.take():
+        ends = self._watch.take()
+        for start in self._starter.take():
+            self._on_started(start)
+        for name, ended in ends:
             self._on_exit(self._live[name], ended)
         reports = list(self._reports)
         self._reports.clear()
@@ -177,8 +195,18 @@ class ProcessRunner:
 
     async def finish(self) -> None:
         """Make sure that nothing of the session is left behind."""
+        await trio.to_thread.run_sync(self._starter.close)
         await self.end_strays()
         self._watch.close()
+
+    def _on_started(self, start: Start) -> None:
+        del self._starting[start.ticket, start.attempt]
+        if start.pid is not None:
+            self._take_charge(start.ticket, start.attempt, start.pid, start.launch.record)
+        else:
+            self._reports.append(_why_not(start))
+        for deed in start.later:
+            deed()
 
     # -- how an attempt ends ---------------------------------------------------------------------------------
 
@@ -198,7 +226,6 @@ class ProcessRunner:
         del self._live[live.ticket, live.attempt]
         ended = structs.replace(live.exit, peak_memory=max(live.exit.peak_memory, live.peak_memory))
         self._reports.append(report_of(live.ticket, live.attempt, ended, live.record))
-        self._watch.wake()
 
     def _end(self, live: _Live, grace: float) -> None:
         live.gone, live.patience = trio.Event(), trio.CancelScope(deadline=trio.current_time() + grace)
@@ -222,6 +249,7 @@ class ProcessRunner:
             await self._until_group_is_gone(live.pid)
         await self._until_strays_are_gone([live.mark])
         self._tell(live)
+        self._watch.wake()
 
     async def _until_group_is_gone(self, leader: int) -> None:
         with trio.move_on_after(_GIVE_UP):
@@ -254,7 +282,7 @@ class ProcessRunner:
     async def end_strays(self) -> int:
         """End what attempts that are over left behind outside their process groups; returns how many there were."""
         marked = await trio.to_thread.run_sync(lambda: process.marked_processes(place=self._place))
-        living = {live.mark for live in self._live.values()}
+        living = {self.mark(*name) for name in (*self._starting, *self._live)}
         strays = [mark for _, mark in marked.values() if mark not in living]
         if strays:
             await self._until_strays_are_gone(sorted(set(strays)))
@@ -278,6 +306,18 @@ def report_of(ticket: str, attempt: int, ended: Exit, record_file: str) -> rq.An
     if code is not None and sig is None:
         code, sig = process.exit_of(code)
     return rq.ProcessEnded(ticket, attempt, code, sig, problem, ended.cpu_seconds, ended.peak_memory)
+
+
+def _why_not(start: Start) -> rq.AnyReport:
+    """Why there is no process. Raises what is a mistake of ours."""
+    error = start.problem
+    if isinstance(error, FileExistsError):
+        return rq.ProcessLost(start.ticket, start.attempt, "this attempt has a record already", began=False)
+    if not isinstance(error, OSError | ValueError):
+        assert error is not None
+        raise error
+    Path(start.launch.record).unlink(missing_ok=True)
+    return rq.ProcessEnded(start.ticket, start.attempt, problem=_spawn_problem(error))
 
 
 def _spawn_problem(error: OSError | ValueError) -> str:

@@ -341,7 +341,7 @@ class Coordinator:
 
     def _start(self, ticket: TicketState) -> None:
         attempt = ticket.attempt
-        self.report(self._runner.start(ticket.id, attempt, self._pool.launch(ticket)))
+        self._runner.start(ticket.id, attempt, self._pool.launch(ticket))
         self._young.append((self.clock.now() + GROWN_UP, ticket.id, attempt))
         self._set_timeout(ticket)
         if ticket.stop_why is not None:  # asked to stop between the decision and the deed

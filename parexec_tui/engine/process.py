@@ -18,6 +18,8 @@ from zlib import crc32
 import psutil
 from msgspec import Struct
 
+from parexec_tui.engine.posix_spawn import best_spawn
+
 COOKIE = "PAREXEC_COOKIE"
 """Environment variable that marks every process of an attempt, even those that leave its process group."""
 
@@ -45,9 +47,7 @@ _PLAIN_COMMAND = re.compile(
 )
 """Words without meaning to the shell, of which the first is not a built-in that acts on the shell itself."""
 
-_DEFAULT_SIGNALS = tuple(
-    sig for sig in signal.Signals if sig not in (signal.SIGKILL, signal.SIGSTOP) and sig < signal.SIGRTMIN
-)
+_spawn = best_spawn()
 
 
 class Launch(Struct, frozen=True, gc=False):
@@ -84,7 +84,7 @@ class ExitRecord(Struct, frozen=True):
 
 
 def spawn(launch: Launch) -> int:
-    """Start an attempt and return the pid of its shell, which leads its process group.
+    """Start an attempt and return the pid of its shell, which leads its process group. May be called in a thread.
 
     Raises OSError; FileExistsError if this attempt has a record already, that is, if it may have begun before.
     """
@@ -93,25 +93,15 @@ def spawn(launch: Launch) -> int:
     else:
         arguments = (launch.shell,)
         script = _PLAIN_SCRIPT if _PLAIN_COMMAND.fullmatch(launch.shell) else _SHELL_SCRIPT
-    return os.posix_spawn(
+    return _spawn(
         "/bin/sh",
         ("sh", "-c", script, "/bin/sh", launch.cwd, *arguments),
         launch.env,
-        file_actions=(
-            (
-                os.POSIX_SPAWN_OPEN,
-                _RECORD_FD,
-                launch.record,
-                os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND,
-                0o600,
-            ),
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, launch.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
+        (
+            (_RECORD_FD, launch.record, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600),
+            (0, os.devnull, os.O_RDONLY, 0),
+            (1, launch.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
         ),
-        setsid=True,
-        setsigdef=_DEFAULT_SIGNALS,
-        setsigmask=(),
     )
 
 

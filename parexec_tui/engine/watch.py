@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Hashable
 from contextlib import suppress
+from threading import Thread
 from typing import Generic, Protocol, TypeVar
 
 import psutil
@@ -31,7 +32,10 @@ class Exit(Struct, frozen=True, gc=False):
 
 
 class Watch(Protocol[Name]):
-    """What waits for processes. Each is known by a name that the caller chose."""
+    """What waits for processes. Each is known by a name that the caller chose.
+
+    Any thread may `add` and `wake`; the rest is for the one that takes.
+    """
 
     def add(self, name: Name, pid: int) -> None: ...
     def take(self) -> list[tuple[Name, Exit]]: ...
@@ -94,24 +98,26 @@ class ThreadWatch(Generic[Name]):
     def __init__(self) -> None:
         self._ended: deque[tuple[Name, Exit]] = deque()
         self._bell = trio.Event()
+        self._token = trio.lowlevel.current_trio_token()
 
     def add(self, name: Name, pid: int) -> None:
         if not psutil.pid_exists(pid):
             raise ProcessLookupError(pid)
-        trio.lowlevel.spawn_system_task(self._wait_for, name, pid)
+        Thread(target=self._wait_for, args=(name, pid), name=f"parexec-watch-{pid}", daemon=True).start()
 
-    async def _wait_for(self, name: Name, pid: int) -> None:
-        ended = await trio.to_thread.run_sync(_wait_and_reap, pid, limiter=_UNLIMITED, abandon_on_cancel=True)
-        self._ended.append((name, ended))
-        self._bell.set()
+    def _wait_for(self, name: Name, pid: int) -> None:
+        self._ended.append((name, _wait_and_reap(pid)))
+        self.wake()
 
     def take(self) -> list[tuple[Name, Exit]]:
         self._bell = trio.Event()
-        ended = list(self._ended)
-        self._ended.clear()
-        return ended
+        return [self._ended.popleft() for _ in range(len(self._ended))]
 
     def wake(self) -> None:
+        with suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(self._ring)
+
+    def _ring(self) -> None:
         self._bell.set()
 
     async def wait(self) -> None:
@@ -121,7 +127,6 @@ class ThreadWatch(Generic[Name]):
         """Nothing to close: the threads end with their processes, or with the engine."""
 
 
-_UNLIMITED = trio.CapacityLimiter(1_000_000)
 _LOOK_EVERY = 0.05
 """Seconds between two looks at a process that is not our child."""
 

@@ -22,7 +22,7 @@ class FakeRunner:
         self.codes: dict[str, list[int]] = {}
         """{ticket: exit codes of its attempts, in order}; then and otherwise 0."""
         self.refused: dict[str, rq.AnyReport] = {}
-        """{ticket: what `start` reports instead of starting it}"""
+        """{ticket: what is reported instead of starting it}"""
         self.deaf: set[str] = set()
         """Tickets that only KILL ends."""
         self.launches: dict[Name, Launch] = {}
@@ -60,17 +60,18 @@ class FakeRunner:
 
     # -- what the coordinator asks ---------------------------------------------------------------------------
 
-    def start(self, ticket: str, attempt: int, launch: Launch) -> Sequence[rq.AnyReport]:
+    def start(self, ticket: str, attempt: int, launch: Launch) -> None:
         self.on_start(ticket, attempt)
         self.starts.append((trio.current_time(), ticket, attempt))
         self.launches[ticket, attempt] = launch
         if ticket in self.refused:
-            return [self.refused[ticket]]
+            self._reports.append(self.refused[ticket])
+            self._bell.set()
+            return
         self.live[ticket, attempt] = trio.current_time()
         if ticket in self.lasts:
             assert self._nursery is not None
             self._nursery.start_soon(self._last, ticket, attempt)
-        return ()
 
     async def _last(self, ticket: str, attempt: int) -> None:
         await trio.sleep(self.lasts[ticket])

@@ -46,6 +46,10 @@ class Attempts:
         self.runner = ProcessRunner(nursery, self.place, watch)
         self.number = 0
         self.heard: dict[int, rq.AnyReport] = {}
+        self.identities: dict[int, rq.ProcessStarted] = {}
+        self.news = trio.Event()
+        self.reader: int | None = None
+        """The end to read from, of a log that is a pipe."""
 
     def launch(self, number: int, run: str = "", *argv: str, cwd: Path | None = None, **env: str) -> Launch:
         folder = cwd or self.folder
@@ -57,20 +61,37 @@ class Attempts:
     def begin(self, run: str = "", *argv: str, cwd: Path | None = None, **env: str) -> int:
         """Start an attempt; returns its number."""
         self.number += 1
-        for report in self.runner.start("T", self.number, self.launch(self.number, run, *argv, cwd=cwd, **env)):
-            assert isinstance(report, rq.ProcessEnded | rq.ProcessLost)
-            self.heard[report.attempt] = report
+        self.runner.start("T", self.number, self.launch(self.number, run, *argv, cwd=cwd, **env))
         return self.number
+
+    async def listen(self) -> None:
+        """Take what the runner reports, as the coordinator does."""
+        while True:
+            await self.runner.wait()
+            for report in self.runner.take():
+                if isinstance(report, rq.ProcessStarted):
+                    self.identities[report.attempt] = report
+                else:
+                    assert isinstance(report, rq.ProcessEnded | rq.ProcessLost)
+                    assert report.attempt not in self.heard, "two ends of one attempt"
+                    self.heard[report.attempt] = report
+            self.news.set()
+            self.news = trio.Event()
 
     async def end_of(self, number: int) -> rq.AnyReport:
         with trio.fail_after(20):
             while number not in self.heard:
-                await self.runner.wait()
-                for report in self.runner.take():
-                    assert isinstance(report, rq.ProcessEnded | rq.ProcessLost)
-                    assert report.attempt not in self.heard, "two ends of one attempt"
-                    self.heard[report.attempt] = report
+                await self.news.wait()
         return self.heard[number]
+
+    async def identity_of(self, number: int) -> rq.ProcessStarted:
+        for report in self.runner.identify("T", number):
+            assert isinstance(report, rq.ProcessStarted)
+            return report
+        with trio.fail_after(20):
+            while number not in self.identities:
+                await self.news.wait()
+        return self.identities[number]
 
     async def run(self, run: str = "", *argv: str, cwd: Path | None = None, **env: str) -> rq.ProcessEnded:
         """Run an attempt to its end."""
@@ -85,9 +106,8 @@ class Attempts:
         return (self.folder / f"T.{number or self.number}.log").read_text(encoding="utf-8")
 
     def record(self, number: int = 0) -> ExitRecord:
-        record = process.read_record(self.folder / f"T.{number or self.number}.exit")
-        assert record is not None
-        return record
+        """What is in a record; nothing, before there is one."""
+        return process.read_record(self.folder / f"T.{number or self.number}.exit") or ExitRecord()
 
     def file(self, name: str) -> Path:
         return self.folder / name
@@ -105,11 +125,15 @@ async def soon(condition: Callable[[], object], what: str) -> None:
 
 
 @asynccontextmanager
-async def attempts(folder: Path, watch: Watches = PidfdWatch) -> AsyncIterator[Attempts]:
+async def attempts(folder: Path, watch: Watches = PidfdWatch, *, listens: bool = True) -> AsyncIterator[Attempts]:
     async with trio.open_nursery() as nursery:
         made = Attempts(nursery, folder, watch())
+        if listens:
+            nursery.start_soon(made.listen)
         yield made
         await made.runner.finish()
+        if made.reader is not None:
+            os.close(made.reader)
         nursery.cancel_scope.cancel()
 
 
@@ -186,12 +210,12 @@ async def test_a_missing_folder_is_a_problem_of_its_own(tmp_path: Path) -> None:
 async def test_what_cannot_be_spawned_says_why(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
         for run, why in (("a\0b", "null byte"), ("x" * 3_000_000, "too long")):
-            ended = t.heard[t.begin(run)]
+            ended = await t.end_of(t.begin(run))
             assert isinstance(ended, rq.ProcessEnded)
             assert why in ended.problem
             assert not t.file(f"T.{t.number}.exit").exists()
         (tmp_path / "T.3.log").mkdir()
-        ended = t.heard[t.begin("true")]
+        ended = await t.end_of(t.begin("true"))
         assert isinstance(ended, rq.ProcessEnded)
         assert "Is a directory" in ended.problem
 
@@ -353,10 +377,82 @@ async def test_an_attempt_begins_at_most_once(tmp_path: Path) -> None:
         assert await t.code("echo once") == 0
         with pytest.raises(FileExistsError):
             process.spawn(t.launch(1, "echo twice"))
-        (report,) = t.runner.start("T", 1, t.launch(1, "echo twice"))
-        assert report == rq.ProcessLost("T", 1, "this attempt has a record already", began=False)
+        del t.heard[1]
+        t.runner.start("T", 1, t.launch(1, "echo twice"))
+        assert await t.end_of(1) == rq.ProcessLost("T", 1, "this attempt has a record already", began=False)
         assert t.log(1) == "once\n"
         assert t.record(1).code == 0
+
+
+# -- what is asked while its process is not there yet ----------------------------------------------------------
+
+
+@asynccontextmanager
+async def slow_start(t: Attempts, run: str) -> AsyncIterator[int]:
+    """An attempt whose start takes as long as this context: nobody reads from the pipe that is its log."""
+    os.mkfifo(t.folder / f"T.{t.number + 1}.log")
+    number = t.begin(run)
+    await soon(lambda: t.file(f"T.{number}.exit").exists(), "it is being started")
+    yield number
+    t.reader = os.open(t.folder / f"T.{number}.log", os.O_RDONLY | os.O_NONBLOCK)
+
+
+@pytest.mark.trio
+async def test_others_run_while_one_is_being_started(tmp_path: Path) -> None:
+    async with attempts(tmp_path) as t:
+        async with slow_start(t, "true") as slow:
+            for _ in range(10):
+                assert await t.code("true") == 0
+            assert slow not in t.heard
+        assert isinstance(await t.end_of(slow), rq.ProcessEnded)
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(("run", "grace", "signal_"), [("sleep 60", 20, 15), ("trap '' TERM; sleep 60", 0, 9)])
+async def test_a_stop_asked_before_its_process_is_there(tmp_path: Path, run: str, grace: int, signal_: int) -> None:
+    async with attempts(tmp_path) as t:
+        async with slow_start(t, run) as slow:
+            t.runner.stop("T", slow, 20)
+            if not grace:
+                t.runner.stop("T", slow, 0)
+        ended = await t.end_of(slow)
+        assert isinstance(ended, rq.ProcessEnded)
+        assert ended.signal == signal_
+
+
+@pytest.mark.trio
+async def test_a_freeze_asked_before_its_process_is_there(tmp_path: Path) -> None:
+    async with attempts(tmp_path) as t:
+        async with slow_start(t, "sleep 60") as slow:
+            t.runner.freeze("T", slow)
+        mark = [t.runner.mark("T", slow)]
+        await soon(lambda: {state_of(pid) for pid in process.marked_processes(mark)} == {"T"}, "it is frozen")
+        t.runner.thaw("T", slow)
+        assert {state_of(pid) for pid in process.marked_processes(mark)} <= {"R", "S", "D"}
+        t.runner.stop("T", slow, 0)
+        await t.end_of(slow)
+
+
+@pytest.mark.trio
+async def test_its_identity_asked_before_its_process_is_there(tmp_path: Path) -> None:
+    async with attempts(tmp_path) as t:
+        async with slow_start(t, "sleep 60") as slow:
+            assert t.runner.identify("T", slow) == ()
+        leader = await t.leader()
+        identity = await t.identity_of(slow)
+        assert (identity.pid, identity.birth) == (leader, process.birth_of(leader))
+        t.runner.stop("T", slow, 0)
+        await t.end_of(slow)
+
+
+@pytest.mark.trio
+async def test_one_that_is_being_started_is_no_stray(tmp_path: Path) -> None:
+    async with attempts(tmp_path) as t:
+        async with slow_start(t, "true") as slow:
+            assert await t.runner.end_strays() == 0
+        ended = await t.end_of(slow)
+        assert isinstance(ended, rq.ProcessEnded)
+        assert ended.code == 0
 
 
 @pytest.mark.trio
@@ -365,7 +461,7 @@ async def test_an_attempt_that_was_ruled_out_cannot_begin(tmp_path: Path) -> Non
         assert process.void_record(tmp_path / "T.1.exit")
         assert t.record(1).void
         assert not process.void_record(tmp_path / "T.1.exit")
-        assert isinstance(t.heard[t.begin("touch began")], rq.ProcessLost)
+        assert isinstance(await t.end_of(t.begin("touch began")), rq.ProcessLost)
         assert not t.file("began").exists()
         await t.run("true")
         assert not process.void_record(tmp_path / "T.2.exit")
@@ -568,7 +664,8 @@ async def test_stopping_what_is_over_does_nothing(tmp_path: Path) -> None:
         t.runner.stop("T", 1, 0)
         t.runner.freeze("T", 1)
         t.runner.thaw("T", 1)
-        assert t.runner.take() == []
+        assert await t.code("true") == 0
+        assert t.heard.keys() == {1, 2}
 
 
 @pytest.mark.trio
@@ -645,8 +742,7 @@ async def test_an_identity_is_more_than_a_pid(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
         number = t.begin("sleep 60")
         pid = await t.leader()
-        (started,) = t.runner.identify("T", number)
-        assert isinstance(started, rq.ProcessStarted)
+        started = await t.identity_of(number)
         assert started.pid == pid
         identity = Identity(pid, started.birth)
         assert process.is_alive(identity)
@@ -768,7 +864,7 @@ async def test_many_at_once_and_each_is_told_once(tmp_path: Path, watch: Watches
 @pytest.mark.trio
 @pytest.mark.parametrize("watch", WATCHES)
 async def test_waking_lets_the_wait_return(tmp_path: Path, watch: Watches) -> None:
-    async with attempts(tmp_path, watch) as t:
+    async with attempts(tmp_path, watch, listens=False) as t:
         for _ in range(3):
             with trio.fail_after(5):
                 async with trio.open_nursery() as nursery:
