@@ -27,6 +27,7 @@ def panel_of(kind: type[_P], scene: Scene, width: int, height: int) -> _P:
     room = {"size": property(lambda _: Size(width, height)), "look_again_in": lambda _, seconds: None}  # noqa: ARG005
     sized: type[_P] = type("Sized", (kind,), room)
     panel = sized(scene, 1)
+    panel._room = panel.size
     panel.changed(Change.look | Change.state)
     return panel
 

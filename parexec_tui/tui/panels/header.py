@@ -1,5 +1,6 @@
 """The head of the screen: which session, how far, how long still, and all that is held or wrong. Always visible."""
 
+import time
 from collections.abc import Iterator
 
 from rich.style import Style
@@ -15,8 +16,9 @@ from parexec_tui.tui.line import Line, width_of
 from parexec_tui.tui.scene import Change, Scene
 from parexec_tui.words import clock, day_and_clock, glyph, printable
 
-_ETA_EVERY = 2.0
-"""Seconds for which an estimate of the end holds: to work it out costs O(plan)."""
+_ETA_FOR = 2.0
+_ETA_SHARE = 200
+"""Seconds for which an estimate of the end holds, and how many times as long as it took: it costs O(plan)."""
 
 _Piece = tuple[str, Style | None]
 
@@ -28,7 +30,7 @@ class Header(Widget):
         super().__init__(id="header")
         self.scene = scene
         self._eta = ""
-        self._eta_at = 0.0
+        self._eta_until = 0.0
 
     pace = 0.1
     """Seconds between two times that it is drawn."""
@@ -81,9 +83,10 @@ class Header(Widget):
         if self.scene.looks_back:
             return f"at {clock(self.scene.now)}"
         now = self.scene.now
-        if now - self._eta_at >= _ETA_EVERY:
-            self._eta_at = now
+        if now >= self._eta_until:
+            began = time.perf_counter()
             found = eta(state, now)
+            self._eta_until = now + max(_ETA_FOR, _ETA_SHARE * (time.perf_counter() - began))
             if found is None:
                 self._eta = "ETA learning" if state.status == "running" else "ETA -"
             else:

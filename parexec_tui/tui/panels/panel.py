@@ -37,6 +37,7 @@ class Panel(Widget):
         super().__init__(id=self.name_)
         self.scene = scene
         self.number = number
+        self._room = Size(0, 0)
         self.is_current = False
         """The keys go to it."""
         self.tabs: Sequence[Panel] = ()
@@ -111,12 +112,20 @@ class Panel(Widget):
     def tab_at(self, x: int) -> "Panel | None":
         """The panel whose name stands in this column of the title line."""
         at = 1 + self.has_rule
-        for panel in self.tabs or (self,):
-            end = at + len(f" {panel.number} {panel.title} ")
+        for panel, name in self._tab_names(self.body_width - len(self.subtitle())):
+            end = at + len(f" {panel.number} {name}")
             if at <= x < end:
                 return panel
             at = end + 1
         return None
+
+    def _tab_names(self, width: int) -> "list[tuple[Panel, str]]":
+        """The panels of this place with their names; where there is no room, the others have their numbers only."""
+        tabs = self.tabs or (self,)
+        named = [(panel, f"{panel.title} ") for panel in tabs]
+        if sum(len(name) + 4 for _, name in named) + 4 <= width:
+            return named
+        return [(panel, name if panel is self else "") for panel, name in named]
 
     # -- for those who draw ----------------------------------------------------------------------------------
 
@@ -158,17 +167,18 @@ class Panel(Widget):
 
     @property
     def body_height(self) -> int:
-        return max(0, self.size.height - 1)
+        return max(0, self._room.height - 1)
 
     @property
     def body_width(self) -> int:
-        return max(0, self.size.width - self.has_rule)
+        return max(0, self._room.width - self.has_rule)
 
     # -- drawing ---------------------------------------------------------------------------------------------
 
     def _size_updated(self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True) -> bool:
         changed = super()._size_updated(size, virtual_size, container_size, layout)
         if changed:
+            self._room = self.size  # asked for in every line, and Textual looks it up in the screen each time
             self.note_size(self.body_width, self.body_height)
         return changed
 
@@ -191,13 +201,13 @@ class Panel(Widget):
         dash = "-" if self.scene.ascii_only else "─"
         border = self.style("border-focus" if self.is_current else "border")
         line = self.line().add(dash, border)
-        for panel in self.tabs or (self,):
+        subtitle = self.subtitle()
+        for panel, name in self._tab_names(width - len(subtitle)):
             is_shown = panel is self
             style = self.style("title") if is_shown and self.is_current else self.style("text" if is_shown else "dim")
             line.add(f" {panel.number} ", self.style("footer-key") if is_shown else style)
-            line.add(f"{panel.title} ", style)
+            line.add(name, style)
             line.add(dash, border)
-        subtitle = self.subtitle()
         if subtitle and line.width + len(subtitle) + 3 <= width:
             line.fill(width - len(subtitle) - 3, dash, border)
             line.add(f" {subtitle} ", self.style("dim"))
