@@ -1,9 +1,10 @@
 """A stage for tests of the screen: a session without an engine, the panels over it, and a host that takes notes."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from textual.app import App
+from textual.pilot import Pilot
 from textual.screen import Screen
 
 from parexec_tui.core import events as ev
@@ -18,6 +19,15 @@ from parexec_tui.tui.panels import make_panels
 from parexec_tui.tui.scene import Change, Scene
 from parexec_tui.tui.theme import DEFAULT, load
 from tests.core.sessions import Session
+
+
+async def until(pilot: Pilot[Any], condition: Callable[[], bool], what: str) -> None:
+    """Let the app go on until something is so; many times longer than it can take."""
+    for _ in range(1000):
+        if condition():
+            return
+        await pilot.pause(0.01)
+    raise AssertionError(f"it never came about that {what}")
 
 
 class Stage(App[None], inherit_bindings=False):
@@ -94,6 +104,10 @@ class Stage(App[None], inherit_bindings=False):
     def shown(self) -> list[str]:
         """The lines of the terminal, without colours."""
         return [strip.text.rstrip() for strip in self.screen._compositor.render_strips()]
+
+    def line(self, word: str) -> str:
+        """The first line that has this in it, without its frame; empty if there is none."""
+        return next((line.strip("│| ") for line in self.shown() if word in line), "")
 
     def text(self) -> str:
         return "\n".join(self.shown())

@@ -46,7 +46,7 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
     AUTO_FOCUS: ClassVar[str | None] = ""
 
     heading = ""
-    keys: ClassVar[KeyWords] = (("escape", "close"),)
+    keys: KeyWords = (("escape", "close"),)
     is_wide = False
     """As wide as there is room for, up to a line that is easy to read; else as wide as what it says."""
 
@@ -61,16 +61,16 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
         box.set_class(self.is_wide, "-wide")
         with box:
             yield from self.content()
-            yield Static(self.keys_line(self.keys), classes="keys" if self.is_wide else "keys -shrinks")
+            yield Static(self.keys_line(), classes="keys" if self.is_wide else "keys -shrinks")
 
     def content(self) -> ComposeResult:
         """What is in the box, above the line of keys."""
         raise NotImplementedError
 
-    def keys_line(self, keys: KeyWords) -> Text:
+    def keys_line(self) -> Text:
         """Keys and what each does, as the footer has them."""
         text = Text(no_wrap=True, overflow="ellipsis")
-        for name, word in keys:
+        for name, word in self.keys:
             shown = " ".join(one_shown(each, ascii_only=self.scene.ascii_only) for each in name.split())
             text.append(shown, self.scene.palette["footer-key"]).append(
                 f" {word}   ", self.scene.palette["footer-text"]
@@ -78,9 +78,9 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
         text.rstrip()
         return text
 
-    def show_keys(self, keys: KeyWords) -> None:
-        """Say other keys from now on."""
-        self.query_one(".keys", Static).update(self.keys_line(keys))
+    def redress(self) -> None:
+        """The theme is another one: draw with it what was drawn with the last."""
+        self.query_one(".keys", Static).update(self.keys_line())
 
     def styled(self, text: str, meaning: str) -> Text:
         """A line of a page in the style of a meaning."""
@@ -124,7 +124,7 @@ def text_input(value: str = "", *, placeholder: str = "", **more: Any) -> Input:
 class Told(Dialog[None]):
     """Lines to read. Any of enter, escape, q closes."""
 
-    keys: ClassVar[KeyWords] = (("j k", "scroll"), ("escape", "close"))
+    keys: KeyWords = (("j k", "scroll"), ("escape", "close"))
 
     def __init__(self, scene: Scene, heading: str, lines: Iterable[str | Text]) -> None:
         super().__init__(scene)
@@ -150,14 +150,11 @@ class Confirm(Dialog[bool]):
         self.heading = heading
         self._cost = cost
         self._lines = list(lines)
-        self._yes = yes
+        self.keys = (("y", yes), ("n", "leave it"))
 
     def content(self) -> ComposeResult:
         cost = [self.styled(self._cost, "warn")] if self._cost else []
         yield Page(self.scene, [*cost, *self._lines], chrome=CHROME)
-
-    def on_mount(self) -> None:
-        self.show_keys((("y", self._yes), ("n", "leave it")))
 
     def take_key(self, name: str) -> bool:
         if name in ("y", "enter"):

@@ -1,7 +1,6 @@
 """A form: fields, a word on the one in use, and below them what the request would mean as it stands."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -24,6 +23,9 @@ PAUSE = 0.15
 
 _PREVIEW = 6
 """Lines for the preview where there is room; the fields come first."""
+
+_ROOMY = 16
+"""Lines of the terminal from which there is room for more than what is needed."""
 
 
 class Field(Horizontal):
@@ -102,11 +104,11 @@ class Form(Dialog[AnyRequest]):
     """Makes a request, and shows what it would mean before it is asked for."""
 
     is_wide = True
-    keys: ClassVar[KeyWords] = (("enter", "do it"), ("tab", "next field"), ("escape", "leave it"))
+    keys: KeyWords = (("enter", "do it"), ("tab", "next field"), ("escape", "leave it"))
 
     DEFAULT_CSS = """
     Form .fields { height: auto; width: 1fr; scrollbar-size: 0 0; }
-    Form .about { height: 2; width: 1fr; padding: 0 1; margin-top: 1; }
+    Form .about { width: 1fr; padding: 0 1; }
     Form Page { width: 1fr; }
     """
 
@@ -154,7 +156,11 @@ class Form(Dialog[AnyRequest]):
 
     def _share_room(self) -> None:
         """The fields get what they need, and the preview at least a line, whatever the terminal has."""
-        room = max(2, self.app.size.height - 7)
+        height = self.app.size.height
+        about, gap = (2, 1) if height >= _ROOMY else (1, 0)
+        self._about.styles.height = about
+        self._about.styles.margin = (gap, 0, 0, 0)
+        room = max(2, height - about - gap - 3)
         fields = max(1, min(len(self._fields), room - min(_PREVIEW, room // 3)))
         self.query_one(".fields").styles.height = fields
         self._preview.resize_to(max(1, min(_PREVIEW, room - fields)))

@@ -1,7 +1,7 @@
 """All keys, those of the panel in use first, and what the signs mean."""
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -57,7 +57,7 @@ class Block(NamedTuple):
 
 class Help(Dialog[None]):
     heading = "Keys"
-    keys: ClassVar[KeyWords] = (("j k", "scroll"), ("/", "narrow"), ("escape", "close"))
+    keys: KeyWords = (("j k", "scroll"), ("/", "narrow"), ("escape", "close"))
 
     DEFAULT_CSS = "Help Field { display: none; }"
 

@@ -13,7 +13,8 @@ from parexec_tui.tui.panels.rows import RowsPanel
 from parexec_tui.tui.scene import Scene
 from parexec_tui.words import printable
 
-_ARROWS = {"down": "j", "up": "k", "pagedown": "ctrl+d", "pageup": "ctrl+u", "home": "g", "end": "G"}
+_ARROWS = {"down": "j", "up": "k", "pagedown": "ctrl+d", "pageup": "ctrl+u"}
+_ENDS = {"home": "g", "end": "G"}
 
 
 class Listing(RowsPanel):
@@ -32,8 +33,8 @@ class Listing(RowsPanel):
         self.chrome = chrome
 
     def take_key(self, name: str, *, letters: bool = True) -> bool:
-        """Move, if this key is for moving. `letters`: those too, as nobody types a text here."""
-        match _ARROWS.get(name) or (name if letters or len(name) > 1 else ""):
+        """Move, if this key is for moving. Without `letters`, only by those that are not for typing a text."""
+        match _ARROWS.get(name) or (_ENDS.get(name, name) if letters else ""):
             case "j":
                 self.move(1)
             case "k":

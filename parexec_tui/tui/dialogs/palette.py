@@ -1,7 +1,7 @@
 """The command palette: every action by name, and commands with an argument."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -54,7 +54,7 @@ class CommandPalette(Dialog[Deed]):
 
     heading = "Commands"
     is_wide = True
-    keys: ClassVar[KeyWords] = (("enter", "do it"), ("tab", "complete"), ("up down", "choose"), ("escape", "leave"))
+    keys: KeyWords = (("enter", "do it"), ("tab", "complete"), ("up down", "choose"), ("escape", "leave"))
 
     DEFAULT_CSS = "CommandPalette Page { width: 1fr; }"
 
@@ -107,8 +107,11 @@ class CommandPalette(Dialog[Deed]):
     @property
     def _typed(self) -> tuple[Command | None, str]:
         """The command whose argument is being typed, and that; no command: a few letters of one."""
-        word, space, argument = self._field.input.value.lstrip().partition(" ")
-        return (COMMANDS.get(word), argument) if space else (None, word)
+        text = self._field.input.value.lstrip()
+        word, space, argument = text.partition(" ")
+        if not space or (argument and any(row.key and row.name.startswith(text) for row in self._all)):
+            return None, text  # `hold all` is an action, though `hold` takes an argument
+        return COMMANDS.get(word), argument
 
     def _offer(self) -> None:
         """List what goes with what is typed."""
@@ -174,8 +177,8 @@ class CommandPalette(Dialog[Deed]):
         deed, lines = self._read(command, self._meant(command, argument))
         if command.word == "theme" and deed is not None:
             deed()
-            self._redress()
-        if argument.strip() or deed is not None or self._list.count == 0:
+            self.redress()
+        if argument.strip() or deed is not None:
             self._preview.show(lines)
         else:
             self._preview.show([self.styled(f"{command.word} {command.takes}: {command.help}", "dim")])
@@ -212,11 +215,10 @@ class CommandPalette(Dialog[Deed]):
     def _wear_again(self) -> None:
         if self.scene.palette is not self._worn:
             self._actions.host.take_theme(self._worn)
-            self._redress()
+            self.redress()
 
-    def _redress(self) -> None:
-        """The theme is another one: draw with it."""
-        self.show_keys(self.keys)
+    def redress(self) -> None:
+        super().redress()
         self._list.refresh()
 
     # -- enter -----------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Give tickets to another agent: who there is, who is idle, who can, and what it would stop."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from textual.app import ComposeResult
 
@@ -77,7 +77,7 @@ class Reassign(Dialog[AnyRequest]):
     """Choose a place; what the highlighted one would mean is shown below."""
 
     is_wide = True
-    keys: ClassVar[KeyWords] = (("enter", "give it there"), ("j k", "choose"), ("escape", "leave it"))
+    keys: KeyWords = (("enter", "give it there"), ("j k", "choose"), ("escape", "leave it"))
 
     DEFAULT_CSS = "Reassign Page { width: 1fr; margin-top: 1; }"
 
@@ -89,7 +89,7 @@ class Reassign(Dialog[AnyRequest]):
         self.heading = f"Give {listed(self.tickets, most=5)} to"
         found = [state.tickets[id_] for id_ in self.tickets]
         self._list = Places(scene, places(state, found, scene.now), found[0], moved=self._show_preview)
-        self._preview = Page(scene, (), chrome=CHROME, height=_PREVIEW)
+        self._preview = Page(scene, (), chrome=CHROME + 4, height=_PREVIEW)
 
     def content(self) -> ComposeResult:
         yield self._list

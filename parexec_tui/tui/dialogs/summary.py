@@ -46,6 +46,8 @@ class Summary(Dialog[Choice]):
         self._failed = [ticket for ticket in self._state.tickets.values() if ticket.status is Status.failed]
         self._at = 0
         self._tails = {ticket.id: _tail(self._state, ticket) for ticket in self._failed[:_MOST_FAILED]}
+        keys = [("r", f"retry {len(self._failed)} failed"), ("enter", "output"), ("y", "copy command")]
+        self.keys = [*(keys if self._failed else ()), ("q", "leave"), ("escape", "close")]
         self._page = Page(scene, (), chrome=CHROME)
         self._places: list[int] = []
         """The lines of the failures."""
@@ -54,8 +56,6 @@ class Summary(Dialog[Choice]):
         yield self._page
 
     def on_mount(self) -> None:
-        keys = [("r", f"retry {len(self._failed)} failed"), ("enter", "output"), ("y", "copy command")]
-        self.show_keys([*(keys if self._failed else ()), ("q", "leave"), ("escape", "close")])
         self._page.show(self._lines())
 
     # -- keys ------------------------------------------------------------------------------------------------
