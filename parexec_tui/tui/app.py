@@ -6,13 +6,16 @@ import signal
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from msgspec import Struct
 from rich.color import ColorSystem
+from textual import events
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.screen import Screen
 from textual.timer import Timer
+from textual.widget import Widget
 
 from parexec_tui.core import events as ev
 from parexec_tui.core.protocol import Sampled
@@ -32,6 +35,9 @@ from parexec_tui.tui.panels import make_panels
 from parexec_tui.tui.scene import Change, Scene
 from parexec_tui.tui.themed import ThemedApp
 from parexec_tui.words import day_and_clock
+
+_SEEN_TO_WITHIN = 1.0
+"""Seconds after which the next key is looked at, whatever became of the one before."""
 
 
 class Look(Struct, frozen=True, kw_only=True):
@@ -143,6 +149,27 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         except OSError:
             self.mistake = f"the screen made a mistake; the engine goes on\n{text}"
         self._close_messages_no_wait()
+
+    # -- keys ------------------------------------------------------------------------------------------------
+
+    async def on_event(self, event: events.Event) -> None:
+        """See to a key before the next one: what is typed ahead of a dialog is meant for that, not for what is
+        under it."""
+        is_key = isinstance(event, events.Key) and not event.is_forwarded
+        target = (self.focused or self.screen) if is_key else None
+        await super().on_event(event)
+        if target is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SEEN_TO_WITHIN):
+                    await self._seen_to(target)
+
+    async def _seen_to(self, target: Widget) -> None:
+        """Wait until all is done that a key led to: in the widget that got it, in those that it told, in the screen
+        that it may have opened."""
+        told = [node for node in target.ancestors_with_self if isinstance(node, Widget)]
+        for widget in (target, *told):
+            await _idle(widget)
+        await _idle(self.screen)
 
     # -- what happens ----------------------------------------------------------------------------------------
 
@@ -305,3 +332,10 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
     def _send_late_frame(self) -> None:
         self._late_frame = None
         self._send_frame()
+
+
+async def _idle(widget: Widget) -> None:
+    """Wait until a widget has done what it was told up to now."""
+    done = asyncio.Event()
+    if widget.call_later(done.set):
+        await done.wait()

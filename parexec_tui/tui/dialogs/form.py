@@ -70,7 +70,7 @@ class Field(Horizontal):
         return self.text != self.before.strip()
 
     def focus_in(self) -> None:
-        self.input.focus()
+        self.screen.set_focus(self.input)
 
 
 class Toggle(Static, can_focus=True):
@@ -94,7 +94,7 @@ class Toggle(Static, can_focus=True):
         return Text(f"[{'x' if self.is_on else ' '}] {self._text}")
 
     def focus_in(self) -> None:
-        self.focus()
+        self.screen.set_focus(self)
 
 
 AnyField = Field | Toggle
