@@ -13,6 +13,7 @@ import click
 
 from parexec_tui import __version__, complete
 from parexec_tui.commands import Commands
+from parexec_tui.core.collector import collect_seldom
 from parexec_tui.paths import registry_file, session_folder
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ R = TypeVar("R")
 
 def main() -> None:
     """The entry point of the command `parexec`."""
+    collect_seldom()
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that the locale cannot write is no reason to die
     cli(prog_name="parexec")

@@ -14,6 +14,7 @@ from contextlib import suppress
 from msgspec import MsgspecError
 
 from parexec_tui.core import events as ev
+from parexec_tui.core.collector import collect_seldom
 from parexec_tui.core.state import SessionState
 from parexec_tui.engine.guardian import CANNOT_START
 from parexec_tui.engine.run import Viewer, Wishes, run_session
@@ -23,6 +24,7 @@ from parexec_tui.words import columns, day_and_clock, subject_width
 
 
 def main() -> int:
+    collect_seldom()
     options = _options()
     ready = Ready(options.ready_fd)
     log = Log(ready.say)

@@ -182,7 +182,6 @@ async def _drive(begin: _Beginning, session: str, registry: Registry, viewer: Vi
     state, notice = begin.state, viewer.notice
     folder = session_folder(session)
     # The plan and its state live as long as we do: the collector need not look at them again and again.
-    gc.collect()
     gc.freeze()
     async with _background() as nursery:
         runner = ProcessRunner(nursery, place_of(session, folder.attempts))

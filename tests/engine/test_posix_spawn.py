@@ -50,7 +50,7 @@ def test_a_session_of_its_own_and_no_signal_ignored_or_blocked(tmp_path: Path, s
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     try:
-        text = output_of(spawn, tmp_path, ("sh", "-c", "cat /proc/$$/stat /proc/$$/status"))
+        text = output_of(spawn, tmp_path, ("sh", "-c", "cat /proc/$$/stat /proc/self/status"))
     finally:
         signal.signal(signal.SIGINT, before)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
