@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 import time
 import traceback
@@ -38,6 +39,10 @@ from parexec_tui.words import day_and_clock
 
 _SEEN_TO_WITHIN = 1.0
 """Seconds after which the next key is looked at, whatever became of the one before."""
+
+
+_LOOK_AT_TERMINAL = 2.0
+"""Seconds between two looks whether there is a terminal; a hang-up is mostly told by a signal."""
 
 
 class Look(Struct, frozen=True, kw_only=True):
@@ -106,9 +111,17 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
     def on_mount(self) -> None:
         if not self.is_headless:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit, "ended by SIGTERM")
+            self.set_interval(_LOOK_AT_TERMINAL, self._leave_if_hung_up)
         self.in_background(self._feed())
         for note in self.look.notes:
             self.main.say(note, "warn")
+
+    def _leave_if_hung_up(self) -> None:
+        """Without a terminal there is nothing to draw on, and Textual would read its end for ever."""
+        try:
+            os.tcgetpgrp(0)
+        except OSError:
+            self.exit("the terminal is gone")
 
     def take_theme(self, palette: Palette) -> None:
         """Draw with this theme from now on."""

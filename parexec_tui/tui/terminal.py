@@ -47,8 +47,12 @@ class Guarded:
         self.pid = os.fork()
         if self.pid == 0:
             _be_child(parent, run)
-        self._handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
-        self._handlers[signal.SIGTERM] = signal.signal(signal.SIGTERM, lambda *_: self.end())
+        self._handlers = {
+            signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
+            signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: self.end()),
+            # If we lead the session, the kernel tells nobody else that the terminal is gone.
+            signal.SIGHUP: signal.signal(signal.SIGHUP, lambda *_: self.end(signal.SIGHUP)),
+        }
 
     def wait(self) -> int:
         """Wait for the app to end; returns its exit code. A killed app is said, and the terminal given back."""
@@ -66,13 +70,14 @@ class Guarded:
         code = os.waitstatus_to_exitcode(status)
         if code < 0:
             self._give_back()
-            print(f"parexec: the screen was ended by signal {-code}; the engine goes on", file=sys.stderr)
+            with suppress(OSError):  # there may be no terminal any more to say it on
+                print(f"parexec: the screen was ended by signal {-code}; the engine goes on", file=sys.stderr)
         return code
 
-    def end(self) -> None:
+    def end(self, number: int = signal.SIGTERM) -> None:
         """Let the app leave."""
         with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGTERM)
+            os.kill(self.pid, number)
 
     def _give_back(self) -> None:
         before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # we may have been put in the background
