@@ -158,8 +158,18 @@ def _exit(pid: int, status: int, usage: resource.struct_rusage) -> Exit:
         code if code >= 0 else None,
         -code if code < 0 else None,
         usage.ru_utime + usage.ru_stime,
-        usage.ru_maxrss * _RSS_UNIT,
+        _peak_memory(usage),
     )
+
+
+def _peak_memory(usage: resource.struct_rusage) -> int:
+    """Bytes of the largest of its processes, where that is known.
+
+    Until it executes its program, a process that was spawned is in our memory, and Linux counts that as its own. So
+    the figure tells nothing unless it is more than we ever had.
+    """
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return usage.ru_maxrss * _RSS_UNIT if usage.ru_maxrss > ours else 0
 
 
 _RSS_UNIT = 1 if os.uname().sysname == "Darwin" else 1024

@@ -223,9 +223,15 @@ async def test_what_cannot_be_spawned_says_why(tmp_path: Path) -> None:
 @pytest.mark.trio
 async def test_cpu_time_and_memory_are_told(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
-        ended = await t.run(f"{sys.executable} -c 'x = bytearray(64 << 20)\nfor _ in range(1000000): pass'")
+        ended = await t.run(f"{sys.executable} -c 'x = b\"x\" * (600 << 20)\nfor _ in range(1000000): pass'")
         assert ended.cpu_seconds > 0.02
-        assert 64 << 20 < ended.peak_memory < 512 << 20
+        assert 600 << 20 < ended.peak_memory < 900 << 20
+
+
+@pytest.mark.trio
+async def test_our_own_memory_is_not_taken_for_that_of_a_ticket(tmp_path: Path) -> None:
+    async with attempts(tmp_path) as t:
+        assert (await t.run("true")).peak_memory == 0
 
 
 # -- what it is given ------------------------------------------------------------------------------------------
