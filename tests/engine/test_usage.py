@@ -258,6 +258,7 @@ Looks = Callable[[], Processes]
 async def test_a_tree_and_what_escaped_from_it(tmp_path: Path, looks: Looks) -> None:
     async with attempts(tmp_path) as t:
         number = t.begin(f'{MEMORY} & {sys.executable} -c "{ESCAPE}" & echo begun; wait')
+        await t.identity_of(number)
         await soon(t.file("held").exists, "it holds its memory")
         number_in(t.file("escaped"))
         meter = UsageMeter(looks())
@@ -278,6 +279,8 @@ async def test_who_computes_is_busy_and_who_writes_is_not_silent(tmp_path: Path,
     async with attempts(tmp_path) as t:
         computes = t.begin(BUSY)
         writes = t.begin("while sleep 0.02; do echo more; done")
+        for number in (computes, writes):
+            await t.identity_of(number)
         meter = UsageMeter(looks())
         clock = (float(seconds) for seconds in count())
         seen: list[list[Usage]] = []
@@ -298,6 +301,7 @@ async def test_who_computes_is_busy_and_who_writes_is_not_silent(tmp_path: Path,
 async def test_the_most_that_was_seen_is_told_at_the_end(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
         number = t.begin("until test -e go; do sleep 0.01; done")
+        await t.identity_of(number)
         for memory in (5 * MIB, 900 * MIB, 7 * MIB):
             t.runner.note_memory("T", number, memory)
         t.runner.note_memory("T", number + 1, 999 * MIB)
