@@ -286,7 +286,8 @@ async def test_who_computes_is_busy_and_who_writes_is_not_silent(tmp_path: Path,
         seen: list[list[Usage]] = []
 
         def look() -> bool:
-            seen.append(meter.measure(t.runner.living(), time.time(), next(clock)))
+            living = sorted(t.runner.living(), key=lambda live: live.attempt)  # as they began to live, otherwise
+            seen.append(meter.measure(living, time.time(), next(clock)))
             return len(seen) > 2 and seen[-1][0].cpu > 0 and seen[-1][1].log_size > seen[-2][1].log_size
 
         await soon(look, "a look at which both had done something")
