@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
-from rich.style import Style
 from rich.text import Text
 from textual.geometry import Size
 from textual.strip import Strip
@@ -144,8 +143,8 @@ class Page(Listing):
     def _cursor_sign(self, index: int) -> str:  # noqa: ARG002
         return " "
 
-    def row_base(self, index: int) -> Style:  # noqa: ARG002
-        return self.base
+    def is_highlighted(self, index: int) -> bool:  # noqa: ARG002
+        return False
 
     def empty_text(self) -> str:
         return ""

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 
+from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
 from textual.strip import Strip
@@ -140,16 +141,16 @@ class RowsPanel(Panel):
         index = y - self.has_heading + self.top
         if index >= self.count:
             return self._beyond(y - self.has_heading, width)
-        line = self.line(self.row_base(index))
-        line.add(self._cursor_sign(index), self.style("title"))
+        line = self.line().add(self._cursor_sign(index), self.style("title"))
         self.draw_row(line, index, width - 2)
-        line.fill(width - 1)
-        line = Line(self.base, ascii_only=self.scene.ascii_only).add_strip(line.strip(width - 1))
-        return line.add(*self._bar(index - self.top)).strip(width)
+        strip = line.fill(width - 1).strip(width - 1)
+        if self.is_highlighted(index):
+            # Over the styles of its pieces, not under them: a theme's selection may have a colour for text.
+            strip = Strip(Segment.apply_style(strip, post_style=self.style("selection")), strip.cell_length)
+        return self.line().add_strip(strip).add(*self._bar(index - self.top)).strip(width)
 
-    def row_base(self, index: int) -> Style:
-        """What is under the pieces of a row."""
-        return self.base + self.style("selection") if index == self.cursor and self.is_current else self.base
+    def is_highlighted(self, index: int) -> bool:
+        return index == self.cursor and self.is_current
 
     def _cursor_sign(self, index: int) -> str:
         if index != self.cursor:
