@@ -190,6 +190,17 @@ async def test_reassign_to_where_it_cannot_go_says_why_and_stays() -> None:
         assert app.asked == []
 
 
+@pytest.mark.asyncio
+async def test_there_is_one_cursor_and_it_moves() -> None:
+    app = Stage(busy())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("a", "g")
+        for name in ("any", "mill"):
+            (line,) = (line for line in app.shown() if "│▌" in line)
+            assert line.strip("│ ▌").split()[0] == name
+            await pilot.press("j")
+
+
 # -- edit --------------------------------------------------------------------------------------------------------
 
 

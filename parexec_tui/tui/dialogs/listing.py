@@ -50,6 +50,10 @@ class Listing(RowsPanel):
                 return False
         return True
 
+    def refresh_changed(self) -> None:
+        """Draw all of it: it is small, and has no title above its rows."""
+        self.refresh()
+
     @property
     def wanted(self) -> int:
         """Lines that it takes where there is room."""
