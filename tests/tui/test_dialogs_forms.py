@@ -154,7 +154,7 @@ def test_places_have_the_idle_first_and_those_that_cannot_last_with_the_reason()
     ]
     idle = [place.status for place in found if place.status]
     assert idle[0] == "idle" or session.live() == ["A", "C"]
-    assert {place.text for place in found} >= {"runs A, for 1m30s", "runs C, for 1m30s"}
+    assert {place.text for place in found} >= {"runs A, for 1m30", "runs C, for 1m30"}
 
 
 @pytest.mark.asyncio

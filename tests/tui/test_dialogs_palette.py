@@ -90,7 +90,7 @@ def test_the_best_names_are_as_many_as_asked() -> None:
 @pytest.mark.asyncio
 async def test_every_action_is_in_the_palette_with_its_keys() -> None:
     app = Stage(session())
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=(96, 30)) as pilot:
         await pilot.press(":")
         for key in KEYS:
             if key.action not in ("palette", "panel"):

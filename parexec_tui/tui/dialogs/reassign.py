@@ -9,11 +9,11 @@ from parexec_tui.core import requests as rq
 from parexec_tui.core.faults import listed
 from parexec_tui.core.requests import AnyRequest, Refusal
 from parexec_tui.core.state import AgentState, SessionState, TicketState
-from parexec_tui.core.units import format_duration
 from parexec_tui.core.verbs.placing import cannot_go_to
 from parexec_tui.tui import steering
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.dialogs.listing import Listing, Page
+from parexec_tui.tui.facts import short_duration
 from parexec_tui.tui.line import Line
 from parexec_tui.tui.scene import Scene
 from parexec_tui.words import printable
@@ -67,10 +67,10 @@ def _type_text(state: SessionState, type_: str) -> str:
 def _agent_text(state: SessionState, agent: AgentState, now: float) -> str:
     if agent.ticket is not None:
         worked = state.tickets[agent.ticket].worked(now)
-        return f"runs {agent.ticket}, for {format_duration(worked)}"
+        return f"runs {agent.ticket}, for {short_duration(worked)}"
     if agent.quarantined:
         return agent.quarantined
-    return f"for {format_duration(max(0.0, now - agent.idle_since))}"
+    return f"for {short_duration(max(0.0, now - agent.idle_since))}"
 
 
 class Reassign(Dialog[AnyRequest]):

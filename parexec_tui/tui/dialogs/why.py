@@ -7,7 +7,7 @@ from parexec_tui.core.scheduler import Blocker, why
 from parexec_tui.core.state import DONE, LOST, AgentState, SessionState, TicketState
 from parexec_tui.core.units import format_duration
 from parexec_tui.report import last_lines, log_file
-from parexec_tui.tui.facts import reason_of, said, word_of
+from parexec_tui.tui.facts import reason_of, said, short_duration, word_of
 from parexec_tui.tui.keymap import Keymap, one_shown
 from parexec_tui.words import clock, tickets, with_name
 
@@ -76,7 +76,7 @@ class _Why:
         """Where another ticket is, in a line."""
         other = self.state.tickets[id_]
         if other.is_live:
-            return f"{id_} is {other.status} on {other.agent}, for {format_duration(other.worked(self.now))}"
+            return f"{id_} is {other.status} on {other.agent}, for {short_duration(other.worked(self.now))}"
         reason = reason_of(self.state, other, self.now)
         return f"{id_} is {word_of(self.state, other)}{f': {reason}' if reason else ''}"
 
@@ -95,7 +95,7 @@ class _Why:
     def _agent(self, agent: AgentState) -> str:
         if agent.ticket is not None:
             worked = self.state.tickets[agent.ticket].worked(self.now)
-            return f"{agent.id} runs {agent.ticket}, for {format_duration(worked)}"
+            return f"{agent.id} runs {agent.ticket}, for {short_duration(worked)}"
         if agent.id in self.ticket.shunned:
             return f"{agent.id} could not start it"
         return f"{agent.id} is {agent.status}{f': {agent.quarantined}' if agent.quarantined else ''}"
@@ -138,13 +138,13 @@ class _Why:
 
     def _lives(self) -> Iterator[str]:
         ticket = self.ticket
-        worked = format_duration(ticket.worked(self.now))
+        worked = short_duration(ticket.worked(self.now))
         yield f"it is {ticket.status} on {ticket.agent}, and has worked for {worked}"
         yield f"   attempt {ticket.attempt}, since {clock(ticket.started or 0.0)}{self._pid()}"
         for what in filter(None, (ticket.spec.run, ticket.spec.prompt)):
             yield f"   {what}"
         if frozen := ticket.frozen_for + (self.now - ticket.frozen_at if ticket.frozen_at is not None else 0.0):
-            yield f"   frozen for {format_duration(frozen)}, which does not count"
+            yield f"   frozen for {short_duration(frozen)}, which does not count"
         yield f"   {self._time_left()}"
         if ticket.status is Status.stopping:
             yield f"it was {ticket.stop_why}: TERM, then KILL after {format_duration(ticket.spec.grace)}"
@@ -163,7 +163,7 @@ class _Why:
             return "no time-out"
         left = max(0.0, ticket.spec.timeout - ticket.worked(self.now))
         stands = ", the clock stands" if ticket.status is Status.frozen else ""
-        return f"time-out after {format_duration(ticket.spec.timeout)}: {format_duration(left)} left{stands}"
+        return f"time-out after {format_duration(ticket.spec.timeout)}: {short_duration(left)} left{stands}"
 
     # -- what is over ----------------------------------------------------------------------------------------
 
@@ -205,7 +205,7 @@ class _Why:
         return format_duration(ticket.worked(ticket.ended if ticket.ended is not None else self.now))
 
     def _ago(self, at: float | None) -> str:
-        return f", {format_duration(max(0.0, self.now - at))} ago" if at is not None else ""
+        return f", {short_duration(max(0.0, self.now - at))} ago" if at is not None else ""
 
     @staticmethod
     def _by(who: str) -> str:
