@@ -267,7 +267,9 @@ async def test_a_theme_is_seen_while_one_chooses_and_taken_back_by_escape() -> N
     app = Stage(session())
     async with app.run_test(size=(80, 24)) as pilot:
         await open_and_type(pilot, app, "theme ")
-        assert app.scene.palette.name != "zebra"
+        assert app.scene.palette.name == "parexec-dark", "what is worn is highlighted at first"
+        await pilot.press("down")
+        assert app.scene.palette.name != "parexec-dark"
         await open_row(pilot, app, "theme zeb")
         assert app.scene.palette.name == "zebra"
         await pilot.press("escape")

@@ -116,7 +116,9 @@ class CommandPalette(Dialog[Deed]):
     def _offer(self) -> None:
         """List what goes with what is typed."""
         command, argument = self._typed
-        self._list.show(self._fitting() if command is None else self._offered(command, argument))
+        rows = self._fitting() if command is None else self._offered(command, argument)
+        is_theme = command is not None and command.word == "theme" and not argument
+        self._list.show(rows, at=self._worn.name if is_theme else "")
         self._moved()
 
     def _fitting(self) -> list[Row]:
@@ -290,9 +292,10 @@ class Rows(Listing):
         self.rows: Sequence[Row] = ()
         self._after_move = moved
 
-    def show(self, rows: Sequence[Row]) -> None:
+    def show(self, rows: Sequence[Row], *, at: str = "") -> None:
+        """Show other rows, the cursor on the one of this name; else on the first."""
         self.rows = rows
-        self.put_cursor(0)
+        self.put_cursor(next((index for index, row in enumerate(rows) if row.name == at), 0))
         self.refresh()
 
     @property
