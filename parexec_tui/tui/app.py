@@ -14,6 +14,7 @@ from msgspec import Struct
 from rich.color import ColorSystem
 from textual import events
 from textual._compositor import ChopsUpdate, LayoutUpdate
+from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
@@ -95,6 +96,7 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
             contact=self._contact,
             notice=self._notice,
         )
+        self._keys: asyncio.Queue[events.Key] = asyncio.Queue()
         self._painter = Painter(self.console._color_system or ColorSystem.TRUECOLOR)
         self._late_frame: Timer | None = None
         self._has_offered = False
@@ -112,6 +114,7 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         if not self.is_headless:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit, "ended by SIGTERM")
             self.set_interval(_LOOK_AT_TERMINAL, self._leave_if_hung_up)
+        self.in_background(self._see_to_keys())
         self.in_background(self._feed())
         for note in self.look.notes:
             self.main.say(note, "warn")
@@ -166,23 +169,32 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
     # -- keys ------------------------------------------------------------------------------------------------
 
     async def on_event(self, event: events.Event) -> None:
-        """See to a key before the next one: what is typed ahead of a dialog is meant for that, not for what is
-        under it."""
-        is_key = isinstance(event, events.Key) and not event.is_forwarded
-        target = (self.focused or self.screen) if is_key else None
-        await super().on_event(event)
-        if target is not None:
+        """Instead of Textual's own: keys wait for their turn."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            self._keys.put_nowait(event)
+        else:
+            await super().on_event(event)
+
+    async def _see_to_keys(self) -> None:
+        """See to one key after the other: what is typed ahead of a dialog is meant for that, not for what is under
+        it."""
+        while True:
+            event = await self._keys.get()
+            target = self.focused or self.screen
+            await super().on_event(event)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_SEEN_TO_WITHIN):
-                    await self._seen_to(target)
+                    await self._done_by(target)
+            self._keys.task_done()
 
-    async def _seen_to(self, target: Widget) -> None:
-        """Wait until all is done that a key led to: in the widget that got it, in those that it told, in the screen
-        that it may have opened."""
-        told = [node for node in target.ancestors_with_self if isinstance(node, Widget)]
-        for widget in (target, *told):
-            await _idle(widget)
+    async def _done_by(self, target: Widget) -> None:
+        """Wait until all is done that a key led to: by the widget that got it, those around it, which got it next,
+        and then what they told one another; and by the screen that this opened."""
+        for _ in range(2):
+            for node in target.ancestors_with_self:
+                await _idle(node)
         await _idle(self.screen)
+        await _idle(self)
 
     # -- what happens ----------------------------------------------------------------------------------------
 
@@ -347,8 +359,8 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         self._send_frame()
 
 
-async def _idle(widget: Widget) -> None:
-    """Wait until a widget has done what it was told up to now."""
+async def _idle(node: MessagePump) -> None:
+    """Wait until it has done what it was told up to now."""
     done = asyncio.Event()
-    if widget.call_later(done.set):
+    if node.call_later(done.set):
         await done.wait()
