@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from msgspec import structs
+from textual import events
 from textual.pilot import Pilot
 
 from parexec_tui.core import codec
@@ -84,6 +85,12 @@ class Stage:
         self.played = played
         self.scene = app.scene
         self.main = app.main
+        self.written: list[str] = []
+        """What the app wrote to the terminal past the frames: copied texts, bells."""
+        self.taken_over: list[str] = []
+        """Sessions for which the app wanted another engine."""
+        assert app._driver is not None
+        vars(app._driver)["write"] = self.written.append
 
     @property
     def feed(self) -> StageFeed:
@@ -106,8 +113,20 @@ class Stage:
 
     async def press(self, *keys: str) -> None:
         """Press keys as a person would, and wait until all is done that follows."""
-        await self.pilot.press(*keys)
+        for name in keys:
+            await self.pilot.press(name)
+            await self.app._keys.join()
         await self.pilot.pause()
+
+    async def type_ahead(self, *keys: str) -> None:
+        """Press keys so fast that all are there before the first is looked at, and wait until all is done."""
+        for name in keys:
+            event = events.Key(name, name if len(name) == 1 else None)
+            event.set_sender(self.app)
+            assert self.app._driver is not None
+            self.app._driver.send_message(event)
+        await self.pilot.pause()
+        await self.app._keys.join()
 
     async def until(self, condition: Callable[[], object], what: str) -> None:
         give_up = time.monotonic() + 10
@@ -120,6 +139,23 @@ class Stage:
         self.scene.selected = ticket
         self.main.rearrange()
         await self.pilot.pause()
+
+    async def done(self, count: int = 1) -> AnyRequest:
+        """Wait until so many things were asked of the engine, and return the last one."""
+        await self.until(lambda: len(self.asked) >= count, f"{count} requests")
+        await self.pilot.pause()
+        assert len(self.asked) == count
+        return self.asked[-1]
+
+    @property
+    def dialog(self) -> str:
+        """The kind of the dialog that is open; empty: none is."""
+        screen = self.app.screen
+        return "" if screen is self.main else type(screen).__name__
+
+    def status(self, ticket: str) -> str:
+        assert self.scene.live is not None
+        return str(self.scene.live.tickets[ticket].status)
 
     def lines(self) -> list[str]:
         """What is on the screen."""
@@ -146,12 +182,14 @@ async def on_stage(
     """An app that shows the release, or a session that was played otherwise; the keys go to that panel."""
     session = played or release()
     write_logs(session)
+    taken_over: list[str] = []
     look = Look(
         palette=load(theme),
         keymap=Keymap(),
         arrangement=Arrangement([panel]),
         ascii_only=ascii_only,
         read_only=read_only,
+        take_over=taken_over.append,
     )
 
     def feed(name: str, **listeners: Any) -> StageFeed:
@@ -160,6 +198,7 @@ async def on_stage(
     app = ParexecApp("s1", look, feed=feed, clock=lambda: session.now)
     async with app.run_test(size=size) as pilot:
         stage = Stage(app, pilot, session)
+        stage.taken_over = taken_over
         await stage.until(lambda: app.scene.connected, "the session is on the screen")
         if ticket:
             await stage.select(ticket)
