@@ -20,6 +20,11 @@ _ETA_FOR = 2.0
 _ETA_SHARE = 200
 """Seconds for which an estimate of the end holds, and how many times as long as it took: it costs O(plan)."""
 
+_COUNTED = (
+    Status.running, Status.failed, Status.frozen, Status.backoff, Status.stopping, Status.waiting, Status.succeeded,
+    Status.skipped, Status.cancelled, Status.waived,
+)  # fmt: skip
+
 _Piece = tuple[str, Style | None]
 
 
@@ -65,7 +70,8 @@ class Header(Widget):
         if width >= 100:
             line.add(f"  {state.session}", palette["dim"])
             line.add(f"  {day_and_clock(state.opened_at)}", palette["dim"])
-        line.add(f"  {short_duration(self.scene.now - state.opened_at)}" if state.opened_at else "")
+        if state.opened_at and state.finished_at is None:
+            line.add(f"  {short_duration(self.scene.now - state.opened_at)}")
         room = width - line.width - width_of(right) - 2
         if room >= 8:
             line.add("  ")
@@ -123,8 +129,9 @@ class Header(Widget):
             line.add(text, style).add(" ")
 
     def _counts(self, state: SessionState) -> Iterator[_Piece]:
-        for status, count in state.counts.items():
-            if count:
+        """What a person looks for first stands first: where there is little room, the rest is left out."""
+        for status in _COUNTED:
+            if count := state.counts[status]:
                 sign = glyph(status, ascii_only=self.scene.ascii_only)
                 yield f"{sign} {count} {status}", self.scene.palette.status(status)
 
