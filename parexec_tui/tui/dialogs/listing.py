@@ -12,6 +12,9 @@ from parexec_tui.tui.panels.rows import RowsPanel
 from parexec_tui.tui.scene import Scene
 from parexec_tui.words import printable
 
+_BORDER = 2
+"""Columns of the box around it."""
+
 _ARROWS = {"down": "j", "up": "k", "pagedown": "ctrl+d", "pageup": "ctrl+u"}
 _ENDS = {"home": "g", "end": "G"}
 
@@ -119,7 +122,8 @@ class Page(Listing):
         return len(self._fold(max(1, self.size.width - 2)))
 
     def get_content_width(self, container: Size, viewport: Size) -> int:  # noqa: ARG002
-        return max((line.cell_len for line in self._lines), default=0) + 2
+        widest = max((line.cell_len for line in self._lines), default=0)
+        return max(1, min(widest + 2, viewport.width - _BORDER))
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002
         wanted = self._height if self._height is not None else len(self._fold(max(1, width - 2)))

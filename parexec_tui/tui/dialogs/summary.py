@@ -14,12 +14,13 @@ from parexec_tui.tui.dialogs.dialog import CHROME, Dialog
 from parexec_tui.tui.dialogs.listing import Page
 from parexec_tui.tui.facts import reason_of, word_of
 from parexec_tui.tui.scene import Scene
-from parexec_tui.words import glyph, printable, tickets
+from parexec_tui.words import glyph, printable, subject_width, tickets
 
 _MOST_SLOW = 5
 _MOST_FAILED = 20
 """Tickets that failed that are named, with their last lines; of more there is only the number."""
 _LAST_LINES = 3
+_STATUS = len("? could not start ")
 
 
 class Choice(NamedTuple):
@@ -128,8 +129,9 @@ class Summary(Dialog[Choice]):
             return
         yield Text("")
         yield self.styled("What took longest", "title")
+        ids = subject_width(ticket.id for _, ticket in took[:_MOST_SLOW])
         for seconds, ticket in took[:_MOST_SLOW]:
-            line = self.styled(f"{format_duration(seconds):>8}  ", "text").append(ticket.id)
+            line = self.styled(f"{format_duration(seconds):>8}  ", "text").append(f"{ticket.id:<{ids}}")
             yield line.append(f"  {printable(ticket.spec.title)}", self.scene.palette["dim"])
 
     def _failure(self, ticket: TicketState, *, is_here: bool) -> Iterator[Text]:
@@ -137,8 +139,9 @@ class Summary(Dialog[Choice]):
         word = word_of(self._state, ticket)
         cursor = (">" if self.scene.ascii_only else "▌") if is_here else " "
         line = Text(cursor, palette["title"])
-        line.append(f"{glyph(word, ascii_only=self.scene.ascii_only)} {word} ", palette.status(word))
-        line.append(f"{ticket.id}  ", palette["title"])
+        said = f"{glyph(word, ascii_only=self.scene.ascii_only)} {word}"
+        line.append(f"{said:<{_STATUS}}", palette.status(word))
+        line.append(f"{ticket.id:<{subject_width(each.id for each in self._failed)}}  ", palette["title"])
         line.append(reason_of(self._state, ticket, self.scene.now), palette["text"])
         if is_here:
             line.stylize(palette["selection"])
