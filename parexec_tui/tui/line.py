@@ -1,5 +1,6 @@
 """A line of a panel: pieces of text with a style each, fitted to so many cells."""
 
+import unicodedata
 from typing import Literal, Self
 
 from rich.cells import cell_len, set_cell_size
@@ -29,16 +30,29 @@ def fitted(text: str, width: int, *, align: Align = "left", end: str = "…") ->
     return set_cell_size(text, width - len(end)) + end
 
 
+def as_ascii(text: str) -> str:
+    """The text for a terminal that has nothing else: letters without their marks; for what has no such letter, a
+    question mark in each of its cells."""
+    if text.isascii():
+        return text
+    plain = (unicodedata.normalize("NFKD", letter)[0] for letter in text)
+    return "".join(
+        new if new.isascii() and cell_len(letter) == 1 else "?" * cell_len(letter)
+        for letter, new in zip(text, plain, strict=True)
+    )
+
+
 class Line:
     """Builds a strip from left to right."""
 
-    __slots__ = ("_base", "_segments", "_width", "end")
+    __slots__ = ("_ascii_only", "_base", "_segments", "_width", "end")
 
     def __init__(self, base: Style, *, ascii_only: bool = False) -> None:
         """`base` is under every piece, and behind the last one."""
         self._base = base
         self._segments: list[Segment] = []
         self._width = 0
+        self._ascii_only = ascii_only
         self.end = "~" if ascii_only else "…"
         """What stands where a text was cut."""
 
@@ -49,6 +63,8 @@ class Line:
 
     def add(self, text: str, style: Style | None = None) -> Self:
         """Put a text behind what is there, however long it is."""
+        if self._ascii_only:
+            text = as_ascii(text)
         if text:
             self._segments.append(Segment(text, self._base if style is None else self._base + style))
             self._width += width_of(text)

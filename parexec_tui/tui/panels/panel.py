@@ -16,7 +16,7 @@ from textual.widget import Widget
 
 from parexec_tui.core.events import Status
 from parexec_tui.core.state import SessionState, TicketState
-from parexec_tui.tui.line import Line
+from parexec_tui.tui.line import Line, width_of
 from parexec_tui.tui.scene import Change, Scene
 from parexec_tui.words import glyph
 
@@ -202,13 +202,13 @@ class Panel(Widget):
         border = self.style("border-focus" if self.is_current else "border")
         line = self.line().add(dash, border)
         subtitle = self.subtitle()
-        for panel, name in self._tab_names(width - len(subtitle)):
+        for panel, name in self._tab_names(width - width_of(subtitle)):
             is_shown = panel is self
             style = self.style("title") if is_shown and self.is_current else self.style("text" if is_shown else "dim")
             line.add(f" {panel.number} ", self.style("footer-key") if is_shown else style)
             line.add(name, style)
             line.add(dash, border)
-        if subtitle and line.width + len(subtitle) + 3 <= width:
-            line.fill(width - len(subtitle) - 3, dash, border)
+        if subtitle and line.width + width_of(subtitle) + 3 <= width:
+            line.fill(width - width_of(subtitle) - 3, dash, border)
             line.add(f" {subtitle} ", self.style("dim"))
         return line.fill(width, dash, border).strip(width)

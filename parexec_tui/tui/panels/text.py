@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from rich.style import Style
 
-from parexec_tui.tui.line import Line
+from parexec_tui.tui.line import Line, width_of
 from parexec_tui.tui.panels.rows import RowsPanel
 from parexec_tui.tui.scene import Change
 
@@ -59,7 +59,7 @@ class TextPanel(RowsPanel):
         name, pieces, _ = self._lines[index]
         line.column(name, self.margin - 1, self.style("dim"))
         for text, style in pieces:
-            line.column(text, min(width + 1 - line.width, len(text)), style, gap=0)
+            line.column(text, min(width + 1 - line.width, width_of(text)), style, gap=0)
 
     def open(self) -> str:
         if self.count and (ticket := self._lines[self.cursor].ticket):
