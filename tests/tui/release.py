@@ -154,6 +154,19 @@ _STORY: Sequence[tuple[float, Callable[[Session], object]]] = (
 """Seconds since the session was opened, and what happened then."""
 
 
+def finish(session: Session) -> None:
+    """Let go of all that is held, let all succeed that can still run, and end the session."""
+    session.act(rq.Release(tickets=("integration-1",), agents=("tester-4",), by="ann"))
+    session.killed("fuzz")
+    session.back_off("mirror")
+    session.dispatch()
+    while session.state.live:
+        session.wait(45)
+        session.succeed(*session.live())
+        session.dispatch()
+    session.close()
+
+
 # -- what was measured -----------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import structs
 from textual import events
 from textual.pilot import Pilot
+from textual.strip import Strip
 
 from parexec_tui.core import codec
 from parexec_tui.core import events as ev
@@ -157,12 +158,22 @@ class Stage:
         assert self.scene.live is not None
         return str(self.scene.live.tickets[ticket].status)
 
+    def strips(self) -> list[Strip]:
+        """What is on the screen, with its styles."""
+        return self.app.screen._compositor.render_strips()
+
     def lines(self) -> list[str]:
         """What is on the screen."""
-        return [strip.text.rstrip() for strip in self.app.screen._compositor.render_strips()]
+        return [strip.text.rstrip() for strip in self.strips()]
 
     def text(self) -> str:
         return "\n".join(self.lines())
+
+    def text_of(self, panel: str) -> str:
+        """The part of the screen that a panel has."""
+        region = self.main.panels[panel].region
+        strips = self.strips()[region.y : region.bottom]
+        return "\n".join(strip.crop(region.x, region.right).text for strip in strips)
 
     def footer(self) -> str:
         return self.lines()[-1]

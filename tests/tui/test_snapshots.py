@@ -1,0 +1,186 @@
+"""What the screen looks like: every panel in every tier, every dialog, every theme, without signs; and at any size.
+
+The pictures are text files that people have looked at. One that changes is to be looked at again, in the diff.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from rich.style import Style
+
+from parexec_tui.core.state import SessionState, TicketState
+from parexec_tui.tui.arrangement import PANELS
+from parexec_tui.tui.theme import available
+from tests.tui.conftest import Snapshots
+from tests.tui.release import finish, release
+from tests.tui.theatre import Stage, on_stage
+
+SHOWN = {
+    "tickets": "data-check",
+    "graph": "core",
+    "agents": "unit-web-2",
+    "gauges": "unit-web-2",
+    "output": "unit-web-2",
+    "ticket": "mirror",
+    "timeline": "core",
+    "claims": "data-check",
+    "events": "fuzz",
+}
+"""The ticket that is selected in the picture of a panel."""
+
+
+@pytest.fixture(autouse=True)
+def logs_have_known_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    def place(_: SessionState, ticket: TicketState) -> Path:
+        return Path(f"/home/ann/.local/state/parexec/sessions/s1/attempts/{ticket.id}.{ticket.attempt}.log")
+
+    monkeypatch.setattr("parexec_tui.tui.panels.ticket.log_file", place)
+
+
+@asynccontextmanager
+async def picture(panel: str = "tickets", **scene: object) -> AsyncIterator[Stage]:
+    """The screen once all is on it, the log of the selected ticket too."""
+    scene.setdefault("ticket", SHOWN[panel])
+    async with on_stage(panel, **scene) as stage:  # type: ignore[arg-type]
+        if stage.main.panels["output"].display:
+            await stage.until(lambda: "following" in stage.text() or "nothing has run" in stage.text(), "the log")
+        await all_is_drawn(stage)
+        yield stage
+
+
+async def all_is_drawn(stage: Stage) -> None:
+    await stage.until(lambda: not stage.main._pending, "all is drawn")
+    await stage.pilot.pause()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("panel", PANELS)
+async def test_a_panel_alone(panel: str, snapshots: Snapshots) -> None:
+    async with picture(panel, size=(80, 24)) as stage:
+        snapshots.check(f"{panel}-80x24", stage.text())
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("panel", PANELS)
+async def test_a_panel_without_signs(panel: str, snapshots: Snapshots) -> None:
+    async with picture(panel, size=(80, 24), ascii_only=True) as stage:
+        assert stage.text().isascii()
+        snapshots.check(f"{panel}-80x24-ascii", stage.text())
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [(120, 40), (200, 50)], ids=["120x40", "200x50"])
+@pytest.mark.parametrize("panel", PANELS)
+async def test_a_panel_in_its_place(panel: str, size: tuple[int, int], snapshots: Snapshots) -> None:
+    async with picture(panel, size=size) as stage:
+        snapshots.check(f"{panel}-{size[0]}x{size[1]}", stage.text_of(panel))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [(80, 50), (120, 40), (200, 50)], ids=["80x50", "120x40", "200x50"])
+async def test_the_whole_screen(size: tuple[int, int], snapshots: Snapshots) -> None:
+    async with picture(size=size, ticket="bench") as stage:
+        snapshots.check(f"screen-{size[0]}x{size[1]}", stage.text())
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("ascii_only", [False, True], ids=["", "ascii"])
+async def test_what_is_around_a_ticket(ascii_only: bool, snapshots: Snapshots) -> None:
+    async with picture("graph", size=(120, 40), ticket="unit-web-2", ascii_only=ascii_only) as stage:
+        await stage.press("v", "z")
+        await all_is_drawn(stage)
+        snapshots.check(f"around{'-ascii' if ascii_only else ''}", stage.text())
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("ticket", "title"), [("translate-pt", "As notas em portugues"), ("translate-ja", "?" * 24)], ids=["pt", "ja"]
+)
+async def test_a_title_of_any_script_without_signs(ticket: str, title: str) -> None:
+    async with picture("ticket", size=(80, 24), ticket=ticket, ascii_only=True) as stage:
+        assert stage.text().isascii()
+        assert f" title      {title}" in stage.lines()
+
+
+# -- dialogs ---------------------------------------------------------------------------------------------------
+
+DIALOGS = {
+    "why": ("data-check", ("w",)),
+    "confirm": ("unit-web-2", ("x",)),
+    "help": ("data-check", ("?",)),
+    "commands": ("data-check", (":",)),
+    "retry": ("bench", ("R",)),
+    "assign": ("spoken", ("a",)),
+    "edit": ("spoken", ("e",)),
+}
+"""The ticket that is selected, and what is pressed."""
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+@pytest.mark.parametrize("dialog", DIALOGS)
+async def test_a_dialog(dialog: str, size: tuple[int, int], snapshots: Snapshots) -> None:
+    ticket, keys = DIALOGS[dialog]
+    async with picture(size=size, ticket=ticket) as stage:
+        await stage.press(*keys)
+        assert stage.dialog
+        snapshots.check(f"dialog-{dialog}-{size[0]}x{size[1]}", stage.text())
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+async def test_the_summary_at_the_end(size: tuple[int, int], snapshots: Snapshots) -> None:
+    session = release()
+    async with picture(size=size, played=session) as stage:
+        finish(session)
+        stage.feed.tell()
+        await stage.until(lambda: stage.dialog == "Summary", "the summary is shown")
+        await all_is_drawn(stage)
+        snapshots.check(f"dialog-summary-{size[0]}x{size[1]}", stage.text())
+
+
+# -- themes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("theme", sorted(available()))
+async def test_a_theme(theme: str, snapshots: Snapshots) -> None:
+    async with picture(theme=theme, ticket="bench") as stage:
+        snapshots.check(f"theme-{theme}", styles(stage))
+
+
+def styles(stage: Stage) -> str:
+    """The screen with a letter in each cell for its style, and what each letter stands for."""
+    letters: dict[Style, str] = {}
+    lines = []
+    for strip in stage.strips():
+        line = ""
+        for text, style, _ in strip:
+            letter = letters.setdefault(style or Style(), _LETTERS[len(letters)])
+            line += letter * len(text)
+        lines.append(line)
+    legend = (f"{letter}  {style}" for style, letter in letters.items())
+    return "\n".join((*lines, "", *legend))
+
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&*+-=?@<>"
+
+
+# -- any size --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [(1, 1), (20, 5), (500, 200)], ids=["1x1", "20x5", "500x200"])
+async def test_any_size_is_filled(size: tuple[int, int]) -> None:
+    width, height = size
+    async with on_stage(size=size) as stage:
+        for number in "123456789":
+            await stage.press(number)
+            assert [strip.cell_length for strip in stage.strips()] == [width] * height
+        for key in ("w", "?", ":", "Q"):
+            await stage.press(key)
+            assert stage.dialog
+            await stage.press("escape")
+            assert not stage.dialog
