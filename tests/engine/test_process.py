@@ -130,7 +130,12 @@ async def attempts(folder: Path, watch: Watches = PidfdWatch, *, listens: bool =
         made = Attempts(nursery, folder, watch())
         if listens:
             nursery.start_soon(made.listen)
-        yield made
+        try:
+            yield made
+        except BaseException:  # a test that failed leaves nothing behind either
+            for identity, _ in process.marked_processes(place=made.place).values():
+                process.signal_process(identity, signal.SIGKILL)
+            raise
         await made.runner.finish()
         if made.reader is not None:
             os.close(made.reader)
