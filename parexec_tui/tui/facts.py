@@ -16,7 +16,7 @@ def word_of(state: SessionState, ticket: TicketState) -> str:
     if ticket.status is Status.failed:
         return str(ticket.end or ticket.status)
     if ticket.status is Status.waiting:
-        if ticket.held is not None or ticket.spec.agent in state.held_types:
+        if ticket.held is not None or state.held_types.keys() >= set(ticket.types):
             return "held"
         if ticket.missing == 0 and all(blocker.kind in ("agent", "parallel") for blocker in why(state, ticket)):
             return "ready"
