@@ -24,6 +24,9 @@ _RESTORE = (
 
 _PR_SET_PDEATHSIG = 1
 
+_ANSWERED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that who waits for the app does not die of."""
+
 
 def can_show(environ: Mapping[str, str]) -> bool:
     """Whether there is a terminal, with a person at it, that can show the app."""
@@ -44,8 +47,10 @@ class Guarded:
         sys.stdout.flush()
         sys.stderr.flush()
         parent = os.getpid()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ANSWERED)  # one that comes now is answered in a moment
         self.pid = os.fork()
         if self.pid == 0:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             _be_child(parent, run)
         self._handlers = {
             signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
@@ -53,6 +58,7 @@ class Guarded:
             # If we lead the session, the kernel tells nobody else that the terminal is gone.
             signal.SIGHUP: signal.signal(signal.SIGHUP, lambda *_: self.end(signal.SIGHUP)),
         }
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def wait(self) -> int:
         """Wait for the app to end; returns its exit code. A killed app is said, and the terminal given back."""
