@@ -8,7 +8,7 @@ from textual.geometry import Size
 from parexec_tui.core import requests as rq
 from parexec_tui.tui.panels.header import Header
 from parexec_tui.tui.scene import Scene
-from tests.core.sessions import Session, plan
+from tests.core.sessions import Session
 from tests.tui.drawn import scene_of
 from tests.tui.release import finish, release
 
@@ -25,8 +25,8 @@ def words(scene: Scene, width: int = 200) -> str:
     return " ".join(" ".join(lines(scene, width)).split())
 
 
-def started(text: str = "A:\nB: A\nC:", **more: int) -> Session:
-    session = Session(plan(text, **more))
+def started(text: str = "A:\nB: A\nC:") -> Session:
+    session = Session(text)
     session.dispatch()
     return session
 

@@ -58,7 +58,7 @@ def built(**wishes: object) -> TicketList:
 )
 def test_rows_are_as_if_everything_was_looked_at(text: str, problems: bool, sort: str, is_reversed: bool) -> None:
     found = built(filter=text, problems_only=problems, sort=sort, is_reversed=is_reversed)
-    words = {
+    words: dict[str, Callable[[TicketState], bool]] = {
         "": lambda _: True,
         "unit": lambda ticket: "unit" in ticket.id or "unit" in ticket.spec.title.lower(),
         "status:failed": lambda ticket: ticket.status is Status.failed,
