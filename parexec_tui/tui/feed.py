@@ -6,7 +6,6 @@ engine is away, the registry is looked at now and then: what an engine did that 
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 from parexec_tui.async_client import AsyncClient, Contact
@@ -104,19 +103,18 @@ class Feed:
         async with client:
             self._client = client
             watch = asyncio.create_task(self._until_gone())
+            batches = asyncio.create_task(self._take_all(client, mirror))
             try:
-                batches = asyncio.create_task(self._take_all(client, mirror))
                 await asyncio.wait({watch, batches}, return_when=asyncio.FIRST_COMPLETED)
                 if batches.done():
                     batches.result()
-                batches.cancel()
-                with suppress(asyncio.CancelledError, ClientError):
-                    await batches
             except ClientError as error:
                 self._contact(str(error), False)
             finally:
-                watch.cancel()
                 self._client = None
+                watch.cancel()
+                batches.cancel()
+                await asyncio.gather(watch, batches, return_exceptions=True)
 
     async def _until_gone(self) -> None:
         """Return once the connection is down and nobody is about to start an engine."""
