@@ -140,7 +140,7 @@ class Feed:
                 case Contact():
                     self._is_up = each.up
                     self._contact(
-                        ("read-only" if self.read_only else "connected") if each.up else "reconnecting…", each.up
+                        ("read-only" if self.read_only else "connected") if each.up else "reconnecting", each.up
                     )
             if number % _PIECE == 0:
                 await asyncio.sleep(0)

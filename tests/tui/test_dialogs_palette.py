@@ -298,7 +298,7 @@ async def test_a_broken_theme_says_what_is_wrong_with_it_and_is_not_worn() -> No
 @pytest.mark.asyncio
 async def test_without_an_engine_commands_that_steer_say_so() -> None:
     app = Stage(session())
-    app.scene.connected, app.scene.contact = False, "reconnecting…"
+    app.scene.connected, app.scene.contact = False, "reconnecting"
     async with app.run_test(size=(80, 24)) as pilot:
         await open_and_type(pilot, app, "hold MOD-2")
         await pilot.press("enter")

@@ -50,7 +50,7 @@ async def test_the_summary_has_counts_failures_with_their_last_words_and_what_to
         assert "40.0s of work, 1.3 at once" in text
         assert "one" not in app.line("four")
         assert [app.line(word) for word in ("two", "three", "four")] == ["two", "three", "four"]
-        assert app.line("exit 1").strip("▌ ") == "✗ failed B  exit 1"
+        assert app.line("exit 1").strip("▌ ") == "✗ failed          B  exit 1"
         assert "10.0s  A" in text
         assert COMMAND in text
 
@@ -123,7 +123,7 @@ async def test_many_failures_scroll_inside(size: tuple[int, int]) -> None:
         region = app.screen.query_one(".box").region
         assert region.height <= max(2, size[1])
         if size[1] >= 10:
-            assert app.line("T19").startswith(">x failed T19")
+            assert app.line("T19").startswith(">x failed          T19")
             assert "the last words" in app.text()
         if size[1] >= 24:
             await pilot.press("pagedown")

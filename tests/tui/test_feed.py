@@ -145,7 +145,7 @@ async def test_an_engine_that_dies_is_followed_by_the_next(tmp_path: Path) -> No
         engine, guardian = the_engine(session), the_guardian(session)
         os.kill(guardian, signal.SIGSTOP)  # so that nobody is faster than we can tell
         kill(engine)
-        await heard.until(lambda: heard.contact == "reconnecting…", "it says so")
+        await heard.until(lambda: heard.contact == "reconnecting", "it says so")
         os.kill(guardian, signal.SIGCONT)
         await heard.until(lambda: heard.contact == "connected", "it is connected again")
         (tmp_path / "go").touch()

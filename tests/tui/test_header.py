@@ -112,8 +112,8 @@ def test_what_keeps_the_session_back_is_said(request_: rq.AnyRequest, said: str)
 
 def test_a_lost_connection_is_said() -> None:
     scene = scene_of(started())
-    scene.contact, scene.connected = "reconnecting...", False
-    assert words(scene).endswith("reconnecting...")
+    scene.contact, scene.connected = "reconnecting", False
+    assert words(scene).endswith("reconnecting")
 
 
 def test_before_the_session_is_read_it_says_what_it_is_doing() -> None:

@@ -81,7 +81,7 @@ async def test_in_the_past_nothing_is_steered() -> None:
 async def test_without_an_engine_nothing_is_steered() -> None:
     async with on_stage(ticket="links") as stage:
         stage.feed.lose()
-        await steer_with_all(stage, "no engine is there to ask: reconnecting…")
+        await steer_with_all(stage, "no engine is there to ask: reconnecting")
 
 
 async def steer_with_all(stage: Stage, said: str) -> None:

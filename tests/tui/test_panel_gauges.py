@@ -265,8 +265,8 @@ def test_samples_that_are_old_are_said_to_be_so() -> None:
     assert told(shown).startswith("cpu")
     session.wait(1)
     assert told(shown) == "stale: measured 11s ago"
-    shown.contact, shown.connected = "reconnecting…", False
-    assert told(shown) == "reconnecting…: measured 11s ago"
+    shown.contact, shown.connected = "reconnecting", False
+    assert told(shown) == "reconnecting: measured 11s ago"
 
 
 def test_the_past_shows_the_host_as_it_was_then() -> None:
