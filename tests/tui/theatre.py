@@ -66,7 +66,7 @@ class StageFeed(Feed):
 
     def lose(self) -> None:
         """As when the engine is gone."""
-        self._contact("reconnecting…", False)
+        self._contact("reconnecting", False)
 
     def _news(self) -> list[ev.AnyEvent]:
         mirror = self._mirror
