@@ -18,6 +18,7 @@ from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
+from textual.widgets import Input
 
 from parexec_tui.core import events as ev
 from parexec_tui.core.protocol import Sampled
@@ -31,7 +32,7 @@ from parexec_tui.tui.dialogs.dialog import Confirm
 from parexec_tui.tui.feed import GONE, Feed, Opened
 from parexec_tui.tui.keymap import Keymap
 from parexec_tui.tui.main import MainScreen
-from parexec_tui.tui.painter import LATE, Painter, is_busy, pieces_of, synchronised
+from parexec_tui.tui.painter import LATE, PLAIN, Painter, is_busy, pieces_of, synchronised
 from parexec_tui.tui.palette import Palette
 from parexec_tui.tui.panels import make_panels
 from parexec_tui.tui.scene import Change, Scene
@@ -318,6 +319,8 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         self.main.refresh(layout=True)
 
     def suspend_to_shell(self) -> None:
+        if self._driver is not None:
+            self._driver.write(PLAIN)
         self.action_suspend_process()
         self.redraw()
 
@@ -349,7 +352,8 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
             if self._late_frame is None:
                 self._late_frame = self.set_timer(LATE, self._send_late_frame)
             return
-        cursor = self.screen.outer_size.clamp_offset(self.cursor_position)
+        types = isinstance(self.focused, Input)
+        cursor = self.screen.outer_size.clamp_offset(self.cursor_position) if types else None
         if changes := self._painter.changes(cursor):
             driver.write(synchronised(changes) if self._sync_available else changes)
             driver.flush()

@@ -5,8 +5,10 @@ table. So the app keeps two pictures of the screen, what it shall show and what 
 frame that cannot be sent yet is not queued: the next one has its changes too.
 """
 
+import re
 import select
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from rich.cells import cell_len
 from rich.color import ColorSystem
@@ -14,6 +16,9 @@ from rich.segment import Segment
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.driver import Driver
 from textual.strip import Strip
+
+PLAIN = "\x1b[m"
+"""Takes off the style that the last frame left on."""
 
 LATE = 0.05
 """Seconds until a frame that the terminal did not take is tried again."""
@@ -37,7 +42,9 @@ class Painter:
         self._colours = colours
         self._wanted: list[list[Cell]] = []
         self._sent: list[list[Cell]] = []
-        self._cursor = (-1, -1)
+        self._cursor: tuple[int, int] | None = None
+        self._pen: str | None = None
+        """The SGR codes that the terminal writes in now; None: not known."""
         self._touched: set[int] = set()
         """Rows in which the pictures may differ."""
 
@@ -55,6 +62,7 @@ class Painter:
         """The terminal may show anything now: after a resize, or when somebody else wrote on it."""
         self._sent = [[_UNKNOWN] * len(row) for row in self._wanted]
         self._touched = set(range(len(self._wanted)))
+        self._pen = None
 
     def put(self, x: int, y: int, segments: Iterable[Segment]) -> None:
         """Want these segments from a cell on. What does not fit is cut."""
@@ -74,10 +82,10 @@ class Painter:
         row[x:end] = new
         self._touched.add(y)
 
-    def changes(self, cursor: tuple[int, int]) -> str:
-        """What makes the terminal show what is wanted, with its cursor there; empty if it does.
+    def changes(self, cursor: tuple[int, int] | None = None) -> str:
+        """What makes the terminal show what is wanted; empty if it does. They are taken to be sent.
 
-        They are taken to be sent.
+        `cursor`: where the cursor shall be; None: it is hidden, and may be anywhere.
         """
         pieces: list[str] = []
         for y in sorted(self._touched):
@@ -86,13 +94,21 @@ class Painter:
                 continue
             for start, end in _runs(wanted, sent):
                 pieces.append(f"\x1b[{y + 1};{start + 1}H")
-                pieces.append(_rendered(wanted[start:end]))
+                self._render(wanted[start:end], pieces)
             self._sent[y] = wanted.copy()
         self._touched.clear()
-        if pieces or cursor != self._cursor:
-            self._cursor = cursor
+        if cursor is not None and (pieces or cursor != self._cursor):
             pieces.append(f"\x1b[{cursor[1] + 1};{cursor[0] + 1}H")
+        self._cursor = cursor
         return "".join(pieces)
+
+    def _render(self, cells: Iterable[Cell], pieces: list[str]) -> None:
+        """Write cells, and of their styles what is other than what the terminal writes in already."""
+        for text, codes in cells:
+            if codes != self._pen:
+                pieces.append(_switch(self._pen, codes))
+                self._pen = codes
+            pieces.append(text)
 
     def _cells(self, segments: Iterable[Segment]) -> Iterator[Cell]:
         for text, style, control in segments:
@@ -151,17 +167,39 @@ def _clusters(text: str) -> Iterator[str]:
         yield cluster
 
 
-def _rendered(cells: Iterable[Cell]) -> str:
-    pieces: list[str] = []
-    current = ""
-    for text, codes in cells:
-        if codes != current:
-            pieces.append(f"\x1b[0;{codes}m" if codes else "\x1b[m")
-            current = codes
-        pieces.append(text)
-    if current:
-        pieces.append("\x1b[m")
-    return "".join(pieces)
+@lru_cache(maxsize=4096)
+def _switch(old: str | None, new: str) -> str:
+    """The SGR sequence from one style to another: only what differs, unless an attribute has to end."""
+    if old is None:
+        return f"\x1b[0;{new}m" if new else "\x1b[m"
+    attributes, front, back = _parts(new)
+    before, front_before, back_before = _parts(old)
+    if not before <= attributes:
+        return f"\x1b[0;{new}m" if new else "\x1b[m"
+    codes = [*sorted(attributes - before)]
+    if front != front_before:
+        codes.append(front or "39")
+    if back != back_before:
+        codes.append(back or "49")
+    return f"\x1b[{';'.join(codes)}m"
+
+
+def _parts(codes: str) -> tuple[frozenset[str], str, str]:
+    """Attributes, foreground and background of SGR codes."""
+    attributes, front, back = set(), "", ""
+    found = _CODE.findall(codes)
+    for code in found:
+        number = int(code.partition(";")[0])
+        if number == 38 or 30 <= number <= 37 or 90 <= number <= 97:
+            front = code
+        elif number == 48 or 40 <= number <= 47 or 100 <= number <= 107:
+            back = code
+        elif number not in (39, 49):
+            attributes.add(code)
+    return frozenset(attributes), front, back
+
+
+_CODE = re.compile(r"[34]8;5;\d+|[34]8;2;\d+;\d+;\d+|\d+")
 
 
 def _runs(wanted: list[Cell], sent: list[Cell]) -> Iterator[tuple[int, int]]:

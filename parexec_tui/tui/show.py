@@ -17,6 +17,7 @@ from parexec_tui.tui.app import Look, ParexecApp
 from parexec_tui.tui.arrangement import Arrangement
 from parexec_tui.tui.keymap import Keymap, KeymapError
 from parexec_tui.tui.memory import read_used, write_used
+from parexec_tui.tui.painter import PLAIN
 from parexec_tui.tui.palette import Palette
 from parexec_tui.tui.theme import ThemeError, choose, fallback, load
 from parexec_tui.words import is_ascii_only
@@ -54,6 +55,7 @@ def show(session: str, wishes: Wishes, take_over: TakeOver) -> tuple[SessionStat
     )
     app = ParexecApp(session, look)
     why = app.run(mouse=_first(wishes.mouse, settings.screen.mouse, False))
+    print(PLAIN, end="", file=sys.stderr)
     write_used(look.arrangement.used)
     if trouble := app.mistake or (why if why != "left" else None):
         print(f"parexec: {trouble}", file=sys.stderr)

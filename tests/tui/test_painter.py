@@ -10,7 +10,6 @@ from parexec_tui.tui.painter import Painter
 
 WIDTH, HEIGHT = 24, 4
 RED, PLAIN, REVERSE = Style(color="#ff0000"), Style(), Style(reverse=True)
-CORNER = (0, 0)
 
 
 class Terminal:
@@ -26,7 +25,7 @@ class Terminal:
         self.painter.put(x, y, [Segment(text, style) for text, style in pieces])
 
     def frame(self) -> str:
-        sent = self.painter.changes(CORNER)
+        sent = self.painter.changes()
         self._stream.feed(sent)
         return sent
 
@@ -50,7 +49,7 @@ def test_one_changed_cell_is_one_cell() -> None:
     terminal.put(0, 0, ("elapsed 10s", PLAIN))
     terminal.frame()
     terminal.put(0, 0, ("elapsed 11s", PLAIN))
-    assert terminal.frame() == "\x1b[1;10H1\x1b[1;1H"
+    assert terminal.frame() == "\x1b[1;10H1"
     assert terminal.lines()[0] == "elapsed 11s"
 
 
@@ -59,14 +58,14 @@ def test_cells_that_lie_close_are_sent_together_and_far_ones_apart() -> None:
     terminal.put(0, 0, ("a..b..........c", PLAIN))
     terminal.frame()
     terminal.put(0, 0, ("A..B..........C", PLAIN))
-    assert terminal.frame() == "\x1b[1;1HA..B\x1b[1;15HC\x1b[1;1H"
+    assert terminal.frame() == "\x1b[1;1HA..B\x1b[1;15HC"
 
 
 def test_a_style_is_sent_once_for_a_run_of_cells() -> None:
     terminal = Terminal()
     terminal.frame()
     terminal.put(0, 0, ("ab", RED), ("cd", RED), ("e", PLAIN))
-    assert terminal.frame() == "\x1b[1;1H\x1b[0;38;2;255;0;0mabcd\x1b[me\x1b[1;1H"
+    assert terminal.frame() == "\x1b[1;1H\x1b[38;2;255;0;0mabcd\x1b[39me"
 
 
 def test_a_wide_character_is_never_cut_in_two() -> None:
@@ -78,7 +77,7 @@ def test_a_wide_character_is_never_cut_in_two() -> None:
     assert terminal.lines()[0] == "x日本z"
     terminal.put(0, 0, ("x日 本", PLAIN))
     assert "本" in terminal.frame()
-    assert terminal.painter.changes(CORNER) == ""
+    assert terminal.painter.changes() == ""
 
 
 def test_what_combines_stays_with_its_letter() -> None:
@@ -86,7 +85,7 @@ def test_what_combines_stays_with_its_letter() -> None:
     terminal.put(0, 0, ("e\u0301a", PLAIN))
     assert "e\u0301a" in terminal.frame()
     terminal.put(0, 0, ("e\u0301b", PLAIN))
-    assert terminal.frame() == "\x1b[1;2Hb\x1b[1;1H"
+    assert terminal.frame() == "\x1b[1;2Hb"
 
 
 def test_after_somebody_else_wrote_on_it_all_is_sent_again() -> None:
@@ -112,10 +111,28 @@ def test_a_cursor_that_moved_is_a_change() -> None:
     terminal.frame()
     assert terminal.painter.changes((3, 1)) == "\x1b[2;4H"
     assert terminal.painter.changes((3, 1)) == ""
+    terminal.put(0, 0, ("a", PLAIN))
+    assert terminal.painter.changes((3, 1)) == "\x1b[1;1Ha\x1b[2;4H"
+
+
+def test_of_a_style_only_what_differs_is_sent() -> None:
+    terminal = Terminal()
+    terminal.frame()
+    red_on_blue = Style(color="#ff0000", bgcolor="#0000ff")
+    bold = red_on_blue + Style(bold=True)
+    terminal.put(0, 0, ("a", red_on_blue), ("b", bold), ("c", Style(color="#00ff00", bgcolor="#0000ff", bold=True)))
+    assert terminal.frame() == ("\x1b[1;1H\x1b[38;2;255;0;0;48;2;0;0;255ma\x1b[1mb\x1b[38;2;0;255;0mc")
+    terminal.put(3, 0, ("d", red_on_blue))  # the pen is still bold green on blue
+    assert terminal.frame() == "\x1b[1;4H\x1b[0;38;2;255;0;0;48;2;0;0;255md"
 
 
 texts = st.text(st.sampled_from("ab .#─│日"), max_size=12)
-pieces = st.lists(st.tuples(texts, st.sampled_from([None, PLAIN, RED, REVERSE])), max_size=4)
+pieces = st.lists(
+    st.tuples(
+        texts, st.sampled_from([None, PLAIN, RED, REVERSE, RED + REVERSE, Style(bold=True, bgcolor="#0000ff")])
+    ),
+    max_size=4,
+)
 puts = st.lists(st.tuples(st.integers(0, WIDTH - 1), st.integers(0, HEIGHT - 1), pieces), max_size=6)
 
 
@@ -132,9 +149,12 @@ def test_any_frames_lead_to_the_same_screen_as_the_last_picture_sent_whole(frame
     assert _cells(terminal) == _cells(whole)
 
 
-def _cells(terminal: Terminal) -> list[list[tuple[str, str, bool]]]:
+def _cells(terminal: Terminal) -> list[list[tuple[object, ...]]]:
     """What each cell shows."""
     return [
-        [(cell.data, cell.fg, cell.reverse) for cell in (terminal.screen.buffer[y][x] for x in range(WIDTH))]
+        [
+            (cell.data, cell.fg, cell.bg, cell.bold, cell.reverse)
+            for cell in (terminal.screen.buffer[y][x] for x in range(WIDTH))
+        ]
         for y in range(HEIGHT)
     ]

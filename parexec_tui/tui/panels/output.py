@@ -1,10 +1,9 @@
 """The output of the selected ticket: its latest attempt, or an earlier one."""
 
-import time
-
 from textual.app import ComposeResult
 from textual.geometry import Spacing
 from textual.strip import Strip
+from textual.timer import Timer
 
 from parexec_tui.report import log_file
 from parexec_tui.tui.output.log_view import LogView
@@ -36,13 +35,14 @@ class OutputPanel(Panel):
         """Ticket and attempt."""
         self._chosen = 0
         """The attempt that a person chose; 0: the latest."""
-        self._looked_at = 0.0
+        self._next_poll: Timer | None = None
+        self._polls_often = False
 
     def compose(self) -> ComposeResult:
         yield self.view
 
     def on_mount(self) -> None:
-        self.set_interval(POLL_EVERY, self._poll)
+        self._poll()
 
     def subtitle(self) -> str:
         ticket, attempt = self._shown
@@ -75,17 +75,19 @@ class OutputPanel(Panel):
         if (id_, attempt) == self._shown:
             return
         self._shown = id_, attempt
+        if self._next_poll is not None and ticket is not None and ticket.is_live and not self._polls_often:
+            self._next_poll.stop()
+            self._poll()
         there = ticket is not None and attempt > 0
         self.view.open(log_file(self.state, ticket, attempt) if ticket is not None and there else None)
 
     def _poll(self) -> None:
-        if not self.display or self.screen is not self.app.screen:
-            return
+        """Look at the log, and again after a while: often while its attempt runs."""
         ticket = self.scene.ticket
-        now = time.monotonic()
-        pause = POLL_EVERY if ticket is not None and ticket.is_live else POLL_IDLY_EVERY
-        if now - self._looked_at >= pause * 0.9:
-            self._looked_at = now
+        is_live = ticket is not None and ticket.is_live
+        self._next_poll = self.set_timer(POLL_EVERY if is_live else POLL_IDLY_EVERY, self._poll)
+        self._polls_often = is_live
+        if self.display and self.screen is self.app.screen:
             before = self.view.status_text
             self.view.poll()
             if self.view.status_text != before:
