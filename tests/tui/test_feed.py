@@ -17,7 +17,7 @@ from parexec_tui.core.state import SessionState
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.tui.feed import GONE, Feed, Opened
 from tests.engine.detached import kill, parexec, run_detached, stop_everything, the_engine, the_guardian
-from tests.engine.engines import journal, sessions, state_of, until
+from tests.engine.engines import append, journal, sessions, state_of, until
 
 PLAN = """
 [plan]
@@ -161,6 +161,9 @@ async def test_an_engine_that_is_gone_for_good_is_said_and_a_new_one_is_found(tm
         kill(the_guardian(session), the_engine(session))
         await heard.until(lambda: heard.contact == GONE, "it says so")
         assert await heard.feed.ask(rq.Hold()) == "no engine runs this session"
+        append(ev.TicketHeld(at=time.time(), ticket="last", by="ann"))
+        await heard.until(lambda: heard.state.tickets["last"].held, "what an engine did that came and went is found")
+        append(ev.TicketReleased(at=time.time(), ticket="last", by="ann"))
         await asyncio.to_thread(parexec, "resume", session, "--detach", cwd=tmp_path)
         await heard.until(lambda: heard.contact == "connected", "it is connected to the new one")
         (tmp_path / "go").touch()

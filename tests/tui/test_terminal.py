@@ -74,6 +74,11 @@ class Command:
                 break
         return self._seen
 
+    def has_stopped(self) -> bool:
+        """Whether its shell is told that it stopped; it is told once."""
+        pid, status = os.waitpid(self.pid, os.WUNTRACED | os.WNOHANG)
+        return pid == self.pid and os.WIFSTOPPED(status)
+
     def close(self) -> None:
         for child in psutil.Process(self.pid).children(recursive=True):
             child.kill()
@@ -136,8 +141,7 @@ def test_the_shell_sees_that_the_app_stopped_and_both_go_on(waiting: Command) ->
     app = waiting.app
     for _ in range(2):
         app.suspend()
-        _, status = os.waitpid(waiting.pid, os.WUNTRACED)
-        assert os.WIFSTOPPED(status)
+        until(waiting.has_stopped, "the command has stopped too")
         os.kill(waiting.pid, signal.SIGCONT)
         until(lambda: app.status() != psutil.STATUS_STOPPED, "the app goes on")
     os.kill(waiting.pid, signal.SIGTERM)
