@@ -2,7 +2,7 @@
 
 import click
 
-from parexec_tui.cli import cli
+from parexec_tui.cli.entry import cli
 
 
 def every_command() -> dict[str, click.Command]:

@@ -11,10 +11,10 @@ from typing import Any
 import jsonschema
 import pytest
 
+from parexec_tui.cli.preflight import warnings
 from parexec_tui.core.plan import Plan
 from parexec_tui.core.plan_file import read_plan
 from parexec_tui.core.plan_schema import plan_schema
-from parexec_tui.preflight import warnings
 
 SAMPLES = Path(__file__).parents[2] / "sample_plans"
 NAMES = ("quickstart", "docs_standardisation", "failures", "self_check", "tour")

@@ -18,7 +18,8 @@ import jsonschema
 import pytest
 from click.testing import CliRunner
 
-from parexec_tui import cli, paths
+from parexec_tui import paths
+from parexec_tui.cli import entry
 from tests.commands import every_command
 
 PAREXEC = (sys.executable, "-c", "from parexec_tui.cli import main; main()")
@@ -147,7 +148,7 @@ def test_the_console_script_is_installed() -> None:
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_help_names_every_command_and_exit_code(flag: str) -> None:
-    text = CliRunner().invoke(cli.cli, [flag]).output
+    text = CliRunner().invoke(entry.cli, [flag]).output
     for command in COMMANDS:
         assert f"  {command} " in text
     for code in ("0  every ticket succeeded", "1  some did not", "2  bad plan or usage", "3  stopped or drained"):
@@ -156,7 +157,7 @@ def test_help_names_every_command_and_exit_code(flag: str) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_has_help_and_each_option_a_word_on_it(command: str) -> None:
-    result = CliRunner().invoke(cli.cli, [command, "--help"])
+    result = CliRunner().invoke(entry.cli, [command, "--help"])
     assert result.exit_code == 0
     assert COMMANDS[command].help
     for parameter in COMMANDS[command].params:
@@ -166,7 +167,7 @@ def test_each_command_has_help_and_each_option_a_word_on_it(command: str) -> Non
 
 
 def test_run_tells_what_ctrl_c_does() -> None:
-    text = CliRunner().invoke(cli.cli, ["run", "--help"]).output
+    text = CliRunner().invoke(entry.cli, ["run", "--help"]).output
     assert all(word in text for word in ("once", "twice", "thrice"))
 
 
@@ -598,9 +599,9 @@ def test_events_follow_a_session_to_its_end(here: Path, start: Callable[..., Run
 # -- what is imported ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("module", cli.LATER)
+@pytest.mark.parametrize("module", entry.LATER)
 def test_commands_to_be_imported_later_are_those_that_are_there(module: str) -> None:
-    assert tuple(command.name for command in import_module(module).COMMANDS) == cli.LATER[module]
+    assert tuple(command.name for command in import_module(module).COMMANDS) == entry.LATER[module]
 
 
 HEAVY = {"trio", "textual", "rich", "networkx", "psutil", "tomli"}
@@ -631,7 +632,7 @@ def imported(code: str) -> set[str]:
 def test_a_command_imports_only_what_it_needs(here: Path, arguments: list[str], may: set[str]) -> None:
     assert parexec("run", write(here, GOOD), "-q").code == 0
     code = f"""
-from parexec_tui.cli import cli
+from parexec_tui.cli.entry import cli
 try:
     cli({arguments!r})
 except SystemExit as end:
@@ -640,7 +641,7 @@ except SystemExit as end:
     assert imported(code) <= may
 
 
-PACKAGE = Path(cli.__file__).parent
+PACKAGE = Path(paths.__file__).parent
 
 
 @pytest.mark.parametrize("room", ["core", "registry", "engine"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from parexec_tui.examples import epilog
+from parexec_tui.cli.examples import epilog
 
 SHORT = {
     "a": "attach",

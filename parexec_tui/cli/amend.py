@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
 import click
 
-from parexec_tui import complete
-from parexec_tui.asking import BAD_USAGE, Desk, fail, steers
+from parexec_tui.cli import complete
+from parexec_tui.cli.asking import BAD_USAGE, Desk, fail, steers
 
 if TYPE_CHECKING:
     from parexec_tui.core.plan import Plan, Ticket

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, TypeVar
 
 import click
 
-from parexec_tui import __version__, complete
-from parexec_tui.commands import Commands
+from parexec_tui import __version__
+from parexec_tui.cli import complete
+from parexec_tui.cli.commands import Commands
 from parexec_tui.core.collector import collect_seldom
 from parexec_tui.paths import registry_file, session_folder
 
@@ -314,7 +315,7 @@ def attach(session: str | None, style: Any, read_only: bool, wishes: dict[str, A
 
 def _follow(mirror: "Mirror", style: Any, *, quiet_start: bool) -> NoReturn:
     """Follow a session to its end, or until the person leaves. `quiet_start`: what was is summed up in a line."""
-    from parexec_tui import attach
+    from parexec_tui.cli import attach
     from parexec_tui.headless import Headless
     from parexec_tui.sessions import is_living
 
@@ -344,7 +345,7 @@ def _follow(mirror: "Mirror", style: Any, *, quiet_start: bool) -> NoReturn:
 
 def _take_over(mirror: "Mirror") -> None:
     """Offer to start a new engine for a session whose engine is gone; does not return unless there is one."""
-    from parexec_tui.attach import can_type
+    from parexec_tui.cli.attach import can_type
     from parexec_tui.engine.launch import take_over
 
     interrupted = mirror.state.interrupted
@@ -387,9 +388,9 @@ def exit_code(state: "SessionState", outcome: str) -> int:
 @_plainly
 def validate(plan_file: Path) -> None:
     """Check PLAN: all errors at once, else its shape and what is likely to go wrong on this machine."""
+    from parexec_tui.cli.preflight import clashes, shape, warnings
     from parexec_tui.core.plan_check import survey
     from parexec_tui.engine import monitor
-    from parexec_tui.preflight import clashes, shape, warnings
 
     host = monitor.host()
     plan = _read_plan(plan_file, host)
@@ -411,7 +412,7 @@ def doctor(plan_file: Path | None, as_json: bool) -> None:
     """
     import msgspec
 
-    from parexec_tui.doctor import examine
+    from parexec_tui.cli.doctor import examine
     from parexec_tui.engine import monitor
 
     host = monitor.host()
@@ -651,12 +652,12 @@ def events(session: str | None, as_json: bool, follow: bool) -> None:
 # -- steering --------------------------------------------------------------------------------------------------
 
 LATER = {
-    "parexec_tui.steer": (
+    "parexec_tui.cli.steer": (
         "status", "why", "hold", "release", "freeze", "thaw", "drain", "retry", "reassign", "cancel", "skip",
         "priority", "stop", "scale", "undo",
     ),
-    "parexec_tui.amend": ("edit", "add", "reload"),
-    "parexec_tui.manual": ("help", "man", "completion"),
+    "parexec_tui.cli.amend": ("edit", "add", "reload"),
+    "parexec_tui.cli.manual": ("help", "man", "completion"),
 }  # fmt: skip
 """Commands that stand in other modules, which are not imported for any other command."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec
 
 import click
 
-from parexec_tui import complete
+from parexec_tui.cli import complete
 
 if TYPE_CHECKING:
     from parexec_tui.client import Client

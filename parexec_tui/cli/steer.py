@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from parexec_tui import complete
-from parexec_tui.asking import Desk, as_json_option, connect, connect_to, is_plain, plainly, session_option, steers
+from parexec_tui.cli import complete
+from parexec_tui.cli.asking import (
+    Desk,
+    as_json_option,
+    connect,
+    connect_to,
+    is_plain,
+    plainly,
+    session_option,
+    steers,
+)
 
 if TYPE_CHECKING:
     from parexec_tui.core.protocol import StatusReport

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 import click
 
-from parexec_tui import __version__, complete
-from parexec_tui.commands import SHORT
-from parexec_tui.examples import EXAMPLES
+from parexec_tui import __version__
+from parexec_tui.cli import complete
+from parexec_tui.cli.commands import SHORT
+from parexec_tui.cli.examples import EXAMPLES
 
 # -- commands --------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from parexec_tui import attach, paths
+from parexec_tui import paths
+from parexec_tui.cli import attach
 from parexec_tui.client import Client
 from parexec_tui.core import codec
 from parexec_tui.core import events as ev

@@ -12,10 +12,11 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
-from parexec_tui import cli, complete
+from parexec_tui import paths
+from parexec_tui.cli import complete, entry
+from parexec_tui.cli.examples import EXAMPLES
 from parexec_tui.core.events import Status
 from parexec_tui.core.plan import Priority
-from parexec_tui.examples import EXAMPLES
 from tests.commands import every_command
 from tests.engine import engines
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on
@@ -55,7 +56,7 @@ def session(here: Path) -> str:
 def offered(*words: str) -> list[str]:
     """What may follow, the last word being the beginning of it."""
     *arguments, word = words
-    return [item.value for item in ShellComplete(cli.cli, {}, "parexec", "_").get_completions(arguments, word)]
+    return [item.value for item in ShellComplete(entry.cli, {}, "parexec", "_").get_completions(arguments, word)]
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def parexec_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script.write_text(f"#!{sys.executable}\nfrom parexec_tui.cli import main\nmain()\n", encoding="utf-8")
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    monkeypatch.setenv("PYTHONPATH", str(Path(cli.__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(paths.__file__).parents[1]))
 
 
 def shell(name: str, script: str) -> list[str]:
@@ -155,7 +156,7 @@ def test_fish_completes(session: str, parexec_on_path: None) -> None:
 
 @pytest.mark.parametrize("name", ["zsh", "fish"])
 def test_scripts_of_other_shells_ask_parexec(name: str, session: str, parexec_on_path: None) -> None:
-    script = CliRunner().invoke(cli.cli, ["completion", name]).output
+    script = CliRunner().invoke(entry.cli, ["completion", name]).output
     assert f"_PAREXEC_COMPLETE={name}_complete" in script
     words = "parexec retry make" if name == "zsh" else "parexec retry "
     asked = {
@@ -177,7 +178,7 @@ def test_every_command_has_an_example_that_it_understands(name: str) -> None:
         assert meaning
         words = re.split(r" [|>] ", line)[0].split()
         assert words[:2] == ["parexec", name]
-    text = CliRunner().invoke(cli.cli, ["help", name]).output
+    text = CliRunner().invoke(entry.cli, ["help", name]).output
     assert text.startswith(f"Usage: cli {name}")
     assert EXAMPLES[name][0][0] in text
 
@@ -187,15 +188,15 @@ def test_examples_are_of_commands_that_exist() -> None:
 
 
 def test_help_lists_all_and_refuses_what_is_not_there() -> None:
-    assert CliRunner().invoke(cli.cli, ["help"]).output == CliRunner().invoke(cli.cli, ["--help"]).output
-    assert CliRunner().invoke(cli.cli, ["help", "rt"]).output.startswith("Usage: cli retry")
-    unknown = CliRunner().invoke(cli.cli, ["help", "frob"])
+    assert CliRunner().invoke(entry.cli, ["help"]).output == CliRunner().invoke(entry.cli, ["--help"]).output
+    assert CliRunner().invoke(entry.cli, ["help", "rt"]).output.startswith("Usage: cli retry")
+    unknown = CliRunner().invoke(entry.cli, ["help", "frob"])
     assert unknown.exit_code == 2
     assert "there is no command 'frob'" in unknown.output
 
 
 def test_the_manual_has_every_command_and_option() -> None:
-    page = CliRunner().invoke(cli.cli, ["man"], prog_name="parexec").output
+    page = CliRunner().invoke(entry.cli, ["man"], prog_name="parexec").output
     lines = page.splitlines()
     assert lines[0].startswith(".TH PAREXEC 1 ")
     assert [line for line in lines if line.startswith(".SH")] == [
@@ -213,7 +214,7 @@ def test_the_manual_has_every_command_and_option() -> None:
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="no groff here")
 def test_groff_has_nothing_to_say_against_it() -> None:
-    page = CliRunner().invoke(cli.cli, ["man"], prog_name="parexec").output
+    page = CliRunner().invoke(entry.cli, ["man"], prog_name="parexec").output
     done = subprocess.run(
         ["groff", "-man", "-Tutf8", "-ww", "-rLL=78n"], input=page, capture_output=True, text=True, check=True
     )

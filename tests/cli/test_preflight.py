@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from parexec_tui import preflight
+from parexec_tui.cli import preflight
+from parexec_tui.cli.preflight import MOST_CLASHES, clashes, first_command, shape, warnings
 from parexec_tui.core import patterns
 from parexec_tui.core.plan import Host, Plan, Ticket
 from parexec_tui.core.plan_check import Clash, Survey, survey
 from parexec_tui.core.plan_file import read_plan
-from parexec_tui.preflight import MOST_CLASHES, clashes, first_command, shape, warnings
 
 HOST = Host(cpus=4, memory=2**33)
 

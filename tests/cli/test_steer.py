@@ -12,8 +12,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from parexec_tui import amend, cli, steer
-from parexec_tui.commands import SHORT
+from parexec_tui.cli import amend, entry, steer
+from parexec_tui.cli.commands import SHORT
 from parexec_tui.core.plan import Priority
 from parexec_tui.core.protocol import AgentFact, Eta, FailureFact, HoldFact, StatusReport
 from parexec_tui.core.units import Duration
@@ -157,7 +157,7 @@ def test_status_tells_scripts_all_that_is_promised(engine: Engine) -> None:
     assert facts["holds"] == []
     assert {agent["ticket"] for agent in facts["agents"] if agent["status"] == "busy"} == {"long", "other"}
     assert facts["failures"] == [{"ticket": "bad", "end": "failed", "reason": "exit 3"}]
-    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     assert all(f"`{key}`" in readme for key in facts)
 
 
@@ -584,15 +584,15 @@ def test_an_engine_that_was_killed_is_told_with_how_to_take_over(engine: Engine)
 
 @pytest.mark.parametrize(("short", "name"), SHORT.items())
 def test_short_forms_are_the_command(short: str, name: str) -> None:
-    assert CliRunner().invoke(cli.cli, [short, "-h"]).output.startswith(f"Usage: cli {name} ")
+    assert CliRunner().invoke(entry.cli, [short, "-h"]).output.startswith(f"Usage: cli {name} ")
 
 
 def test_what_is_unambiguous_is_enough_and_what_is_not_is_told() -> None:
-    assert CliRunner().invoke(cli.cli, ["stat", "-h"]).output.startswith("Usage: cli status ")
-    ambiguous = CliRunner().invoke(cli.cli, ["re"])
+    assert CliRunner().invoke(entry.cli, ["stat", "-h"]).output.startswith("Usage: cli status ")
+    ambiguous = CliRunner().invoke(entry.cli, ["re"])
     assert ambiguous.exit_code == 2
     assert "'re' may be reassign or release or reload or resume or retry" in ambiguous.output
-    assert "No such command 'frob'" in CliRunner().invoke(cli.cli, ["frob"]).output
+    assert "No such command 'frob'" in CliRunner().invoke(entry.cli, ["frob"]).output
 
 
 def test_every_verb_has_json_and_a_session() -> None:
@@ -603,8 +603,9 @@ def test_every_verb_has_json_and_a_session() -> None:
 
 
 STATUS_IMPORTS = """
-asking cli client commands complete dashboard examples paths peer sessions steer words
-core core.plan core.protocol core.requests core.units
+cli cli.asking cli.commands cli.complete cli.entry cli.examples cli.steer
+client dashboard paths peer sessions words
+core core.collector core.plan core.protocol core.requests core.units
 registry registry.errors registry.lock registry.migrations registry.queries registry.registry
 """
 """What of ours `parexec status` imports: a person waits for each of them, so a new one wants a good reason."""
@@ -614,7 +615,7 @@ def imported(*arguments: str) -> set[str]:
     """The modules that a process has imported by the end of a command that went well."""
     code = f"""
 import sys
-from parexec_tui.cli import cli
+from parexec_tui.cli.entry import cli
 try:
     cli({list(arguments)!r})
 except SystemExit as end:
@@ -636,6 +637,6 @@ def test_status_imports_what_it_needs_and_no_more(engine: Engine) -> None:
 
 def test_no_verb_waits_for_what_it_does_not_need(engine: Engine) -> None:
     heavy = {"trio", "textual", "rich", "networkx", "psutil", "tomli", "asyncio"}
-    heavy |= {f"parexec_tui.{module}" for module in ("core.state", "manual", "headless", "report")}
+    heavy |= {f"parexec_tui.{module}" for module in ("core.state", "cli.manual", "headless", "report")}
     for arguments in (["status", "--json"], ["why"], ["hold", "after"], ["cancel", "last"], ["undo"]):
         assert not heavy & imported(*arguments), arguments
