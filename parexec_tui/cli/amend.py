@@ -6,16 +6,21 @@ is compared with the plan as it is now.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from parexec_tui.cli import complete
-from parexec_tui.cli.asking import BAD_USAGE, Desk, fail, steers
+from parexec_tui.cli.asking import Desk, steers
+from parexec_tui.cli.exits import BAD_USAGE, fail
+from parexec_tui.cli.plans import plan_of, refuse_file, syntax_of, text_of
 
 if TYPE_CHECKING:
     from parexec_tui.core.plan import Plan, Ticket
     from parexec_tui.core.state import SessionState
+
+_WHERE = "in the file; nothing was changed"
+"""Where errors are."""
 
 
 # -- edit ------------------------------------------------------------------------------------------------------
@@ -69,9 +74,11 @@ def _read_fragment(file: Path, state: "SessionState") -> "dict[str, Ticket]":
     from parexec_tui.core.plan_file import PlanErrors, read_fragment
 
     try:
-        return read_fragment(_text_of(file), source=str(file), format=_format(file), plan=state.plan, host=state.host)
+        return read_fragment(
+            text_of(file), source=str(file), format=syntax_of(file), plan=state.plan, host=state.host
+        )
     except PlanErrors as errors:
-        _refuse_file(errors.problems)
+        refuse_file(errors.problems, _WHERE)
 
 
 # -- reload ----------------------------------------------------------------------------------------------------
@@ -167,13 +174,7 @@ def _lines(difference: Difference) -> Iterator[str]:
 
 def _read_again(file: Path, state: "SessionState") -> "Plan":
     """The plan in a file that belongs to this session. Exits with all its errors."""
-    from parexec_tui.core.plan_file import PlanErrors, read_plan
-
-    folder = str(file.absolute().parent)
-    try:
-        plan = read_plan(_text_of(file), source=str(file), folder=folder, format=_format(file), host=state.host)
-    except PlanErrors as errors:
-        _refuse_file(errors.problems)
+    plan = plan_of(file, state.host, _WHERE)
     if plan.workdir != state.plan.workdir:
         fail(f"{file} works in {plan.workdir}, the session in {state.plan.workdir}: this is another plan", BAD_USAGE)
     return plan
@@ -186,31 +187,10 @@ def _source_of(state: "SessionState") -> Path:
     return found or fail(f"the plan file {source} is not found from here: name it, parexec reload PLAN", BAD_USAGE)
 
 
-# -- files -----------------------------------------------------------------------------------------------------
-
-
 def _state_of(desk: Desk) -> "SessionState":
     from parexec_tui.sessions import remembered
 
     return remembered(desk.client.session)
-
-
-def _format(file: Path) -> Literal["toml", "json"]:
-    return "json" if file.suffix == ".json" else "toml"
-
-
-def _text_of(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        fail(f"{file}: not UTF-8 text (byte {error.start}): save it as UTF-8", BAD_USAGE)
-
-
-def _refuse_file(problems: tuple[object, ...]) -> NoReturn:
-    for problem in problems:
-        click.echo(problem, err=True)
-    count = len(problems)
-    fail(f"{count} error{'' if count == 1 else 's'} in the file; nothing was changed", BAD_USAGE)
 
 
 COMMANDS: tuple[click.Command, ...] = (edit, add, reload)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec
 
 import click
 
-from parexec_tui.cli import complete
+from parexec_tui.cli import complete, exits
+from parexec_tui.cli.exits import fail
 
 if TYPE_CHECKING:
     from parexec_tui.client import Client
@@ -22,39 +23,23 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-NOT_DONE, BAD_USAGE = 1, 2
-"""Exit codes: refused, or there is no engine; it was not said right."""
-
 _NEXT_ENGINE = 5.0
 """Seconds to wait for a session's next engine, where a guardian is about to start it."""
 
 
-def fail(message: str, code: int = NOT_DONE) -> NoReturn:
-    for line in message.splitlines():
-        click.echo(f"parexec: {line}", err=True)
-    sys.exit(code)
-
-
 @contextmanager
 def plainly() -> Iterator[None]:
-    """Turn the errors that a person can do something about into words and an exit code."""
+    """As `exits.plainly`; and tell what is refused, and that there is no session or engine to be asked."""
     from parexec_tui.client import ClientError, Refused
-    from parexec_tui.registry.errors import RegistryError
     from parexec_tui.sessions import NoSuchSession
 
     try:
-        yield
-    except BrokenPipeError:
-        raise
+        with exits.plainly():
+            yield
     except Refused as refused:
         fail(f"refused: {refused}")
     except (ClientError, NoSuchSession) as error:
         fail(str(error))
-    except OSError as error:
-        named = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
-        fail(named, BAD_USAGE)
-    except RegistryError as error:
-        fail(str(error), BAD_USAGE)
 
 
 def connect(session: str | None) -> "Client":

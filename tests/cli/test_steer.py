@@ -603,7 +603,7 @@ def test_every_verb_has_json_and_a_session() -> None:
 
 
 STATUS_IMPORTS = """
-cli cli.asking cli.commands cli.complete cli.entry cli.examples cli.steer
+cli cli.asking cli.commands cli.complete cli.entry cli.examples cli.exits cli.steer
 client dashboard paths peer sessions words
 core core.collector core.plan core.protocol core.requests core.units
 registry registry.errors registry.lock registry.migrations registry.queries registry.registry

@@ -1,0 +1,48 @@
+"""What a command exits with, and how it says why: what a person can do something about is no traceback."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from parexec_tui.core.state import SessionState
+
+SUCCEEDED, SOME_DID_NOT, BAD_USAGE, STOPPED = 0, 1, 2, 3
+"""Exit codes: all tickets succeeded; some did not; bad plan or usage; stopped by a person."""
+NOT_DONE = 1
+"""The exit code of a verb that was refused, or found no engine."""
+
+
+def fail(message: str, code: int = NOT_DONE) -> NoReturn:
+    for line in message.splitlines():
+        click.echo(f"parexec: {line}", err=True)
+    sys.exit(code)
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Turn the errors of files and of the registry into words and an exit code."""
+    from parexec_tui.registry.errors import RegistryError
+
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        named = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        fail(named, BAD_USAGE)
+    except RegistryError as error:
+        fail(str(error), BAD_USAGE)
+
+
+def exit_code(state: "SessionState", outcome: str) -> int:
+    """What `run` and `resume` exit with."""
+    from parexec_tui.core.events import Status
+
+    if outcome == "finished":
+        return SUCCEEDED if state.counts[Status.succeeded] == len(state.tickets) else SOME_DID_NOT
+    asked = state.stopping or state.draining
+    return STOPPED if asked is not None and asked.by else SOME_DID_NOT

@@ -1,0 +1,104 @@
+"""What is done with a plan before anything of it runs: it is read and checked, and so is the machine."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NoReturn
+
+import click
+
+from parexec_tui.cli.asking import as_json_option
+from parexec_tui.cli.exits import BAD_USAGE, SOME_DID_NOT, SUCCEEDED, fail, plainly
+
+if TYPE_CHECKING:
+    from parexec_tui.core.plan import Host, Plan
+
+plan_argument = click.argument("plan_file", metavar="PLAN", type=click.Path(dir_okay=False, path_type=Path))
+
+
+def plan_of(file: Path, host: "Host | None", where: str = "in the plan") -> "Plan":
+    """The plan in a file. Does not return if it has errors: see `refuse_file`."""
+    from parexec_tui.core.plan_file import PlanErrors, read_plan
+
+    folder = str(file.absolute().parent)
+    try:
+        return read_plan(text_of(file), source=str(file), folder=folder, format=syntax_of(file), host=host)
+    except PlanErrors as errors:
+        refuse_file(errors.problems, where)
+
+
+def text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        fail(f"{file}: not UTF-8 text (byte {error.start}): save it as UTF-8", BAD_USAGE)
+
+
+def syntax_of(file: Path) -> Literal["toml", "json"]:
+    return "json" if file.suffix == ".json" else "toml"
+
+
+def refuse_file(problems: tuple[object, ...], where: str) -> NoReturn:
+    """Tell every problem of a file. `where` they are ends the line that counts them."""
+    for problem in problems:
+        click.echo(problem, err=True)  # nothing before file, line and column: editors read these lines
+    count = len(problems)
+    fail(f"{count} error{'' if count == 1 else 's'} {where}", BAD_USAGE)
+
+
+@click.command()
+@plan_argument
+@plainly()
+def validate(plan_file: Path) -> None:
+    """Check PLAN: all errors at once, else its shape and what is likely to go wrong on this machine."""
+    from parexec_tui.cli.preflight import clashes, shape, warnings
+    from parexec_tui.core.plan_check import survey
+    from parexec_tui.engine import monitor
+
+    host = monitor.host()
+    plan = plan_of(plan_file, host)
+    found = survey(plan, host=host)
+    for line in shape(found):
+        click.echo(line)
+    for warning in (*clashes(found), *warnings(plan)):
+        click.echo(f"warning: {warning}")
+
+
+@click.command()
+@click.argument("plan_file", metavar="[PLAN]", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@as_json_option
+@plainly()
+def doctor(plan_file: Path | None, as_json: bool) -> None:
+    """Check this machine: what may get in the way of long runs (of PLAN), and what to do about it.
+
+    Exits with 0 if all is fine, 1 if something needs attention.
+    """
+    import msgspec
+
+    from parexec_tui.cli.doctor import examine
+    from parexec_tui.engine import monitor
+
+    host = monitor.host()
+    parallel = plan_of(plan_file, host).settings.parallel if plan_file else None
+    found = []
+    for finding in examine(host, parallel or max(1, int(host.cpus))):
+        found.append(finding)
+        if not as_json:
+            click.echo(f"{'fine' if finding.fine else 'LOOK'}  {finding.check}: {finding.text}")
+            if finding.remedy:
+                click.echo(f"      do: {finding.remedy}")
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+    sys.exit(SUCCEEDED if all(finding.fine for finding in found) else SOME_DID_NOT)
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of plan files, for editors."""
+    import json
+
+    from parexec_tui.core.plan_schema import plan_schema
+
+    click.echo(json.dumps(plan_schema(), indent=2))
+
+
+COMMANDS: tuple[click.Command, ...] = (validate, doctor, schema)

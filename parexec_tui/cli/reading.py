@@ -1,0 +1,200 @@
+"""ls, show, log and events: what the registry remembers of sessions, whether an engine runs them or not."""
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from parexec_tui.cli import complete
+from parexec_tui.cli.asking import as_json_option
+from parexec_tui.cli.exits import BAD_USAGE, SOME_DID_NOT, fail, plainly
+from parexec_tui.cli.lookup import NO_SESSIONS, opened, session_row, the_registry
+from parexec_tui.paths import session_folder
+
+if TYPE_CHECKING:
+    from parexec_tui.registry.registry import Registry, SessionRow
+    from parexec_tui.registry.replay import Replay
+
+_FOLLOW_EVERY = 0.2
+"""Seconds between two looks for what is new."""
+
+
+def _is_alive(session: str) -> bool:
+    from parexec_tui.registry.lock import is_owned
+
+    return is_owned(session_folder(session).lock)
+
+
+def _status(row: "SessionRow") -> str:
+    if row.status in ("finished", "stopped", "not started") or _is_alive(row.session):
+        return row.status
+    from parexec_tui.registry.lock import is_owned
+
+    return "restarting" if is_owned(session_folder(row.session).guardian_lock) else "interrupted"
+
+
+_session_option = click.option(
+    "-s",
+    "--session",
+    shell_complete=complete.sessions,
+    help="Which session; default: the newest of this directory.",
+)
+
+
+@click.command()
+@as_json_option
+@plainly()
+def ls(as_json: bool) -> None:
+    """List sessions, newest first. interrupted: its engine died; `parexec resume` goes on."""
+    import msgspec
+
+    from parexec_tui.registry.errors import RegistryMissing
+    from parexec_tui.registry.lock import lost_guardian
+    from parexec_tui.words import day_and_clock, printable
+
+    try:
+        with opened() as registry:
+            rows = registry.sessions()
+    except RegistryMissing:
+        rows = []
+    if as_json:
+        for row in rows:
+            click.echo(msgspec.json.encode(msgspec.structs.replace(row, status=_status(row))))
+        return
+    if not rows:
+        click.echo(f"parexec: {NO_SESSIONS}", err=True)
+    width = max((len(row.session) for row in rows), default=0)
+    hints = []
+    for row in rows:
+        done = f"{row.succeeded}/{row.total} ok" + (f", {row.failed} not" if row.failed else "")
+        name = printable(row.name)
+        status = _status(row)
+        click.echo(f"{row.session:<{width}}  {status:<11}  {day_and_clock(row.started)}  {done:<15}  {name}")
+        if status == "interrupted":
+            hints.append(f"{row.session}: its engine is gone; take over: parexec resume {row.session}")
+        elif lost_guardian(session_folder(row.session)):
+            hints.append(f"{row.session}: its guardian is gone; if its engine dies, no other follows by itself")
+    for hint in hints:
+        click.echo(hint, err=True)
+
+
+@click.command()
+@click.argument("session", required=False, shell_complete=complete.sessions)
+@as_json_option
+@plainly()
+def show(session: str | None, as_json: bool) -> None:
+    """Show SESSION (default: the newest of this directory): every ticket, and why it is where it is."""
+    from parexec_tui.core import codec
+    from parexec_tui.report import report_lines, session_report
+    from parexec_tui.words import is_ascii_only
+
+    with the_registry() as registry:
+        row = session_row(registry, session)
+        past = _replay(registry, row.session)
+    report = session_report(past.state, alive=_is_alive(row.session))
+    if as_json:
+        click.echo(codec.encode(report))
+        return
+    for line in report_lines(report, ascii_only=is_ascii_only(sys.stdout)):
+        click.echo(line)
+    if report.state == "interrupted":
+        click.echo(f"parexec: its engine is gone; take over: parexec resume {row.session}", err=True)
+
+
+def _replay(registry: "Registry", session: str) -> "Replay":
+    from parexec_tui.registry.replay import replay
+
+    past = replay(registry, session)
+    if past.fault:
+        click.echo(f"parexec: events after number {past.last} cannot be read: {past.fault}", err=True)
+    return past
+
+
+@click.command()
+@click.argument("ticket", shell_complete=complete.tickets)
+@_session_option
+@click.option("-a", "--attempt", type=click.IntRange(min=1), help="Which attempt; default: the latest.")
+@click.option("-f", "--follow", is_flag=True, help="Go on printing until the attempt is over.")
+@plainly()
+def log(ticket: str, session: str | None, attempt: int | None, follow: bool) -> None:
+    """Print the output of TICKET."""
+    with the_registry() as registry:
+        row = session_row(registry, session)
+        past = _replay(registry, row.session)
+        known = past.state.tickets.get(ticket)
+        if known is None:
+            fail(f"session {row.session} has no ticket {ticket}", BAD_USAGE)
+        number = attempt or known.attempt
+        if not number and not follow:
+            fail(f"{ticket} has not been started yet: {known.status}", SOME_DID_NOT)
+        _print_log(registry, row.session, ticket, number or 1, follow)
+
+
+def _print_log(registry: "Registry", session: str, ticket: str, number: int, follow: bool) -> None:
+    file = session_folder(session).attempts / f"{ticket}.{number}.log"
+    output = sys.stdout.buffer
+    at = 0
+    while True:
+        over = not follow or _is_over(registry, session, ticket, number)  # asked before reading, so nothing is missed
+        if file.exists():
+            with file.open("rb") as source:
+                source.seek(at)
+                while chunk := source.read(1 << 16):
+                    output.write(chunk)
+                at = source.tell()
+            output.flush()
+        elif over:
+            fail(f"there is no log of attempt {number} of {ticket}: {file} does not exist", SOME_DID_NOT)
+        if over:
+            return
+        time.sleep(_FOLLOW_EVERY)
+
+
+def _is_over(registry: "Registry", session: str, ticket: str, number: int) -> bool:
+    if any(fact.attempt >= number for fact in registry.attempts(session, ticket)):
+        return True
+    return not _is_alive(session)
+
+
+@click.command()
+@click.argument("session", required=False, shell_complete=complete.sessions)
+@as_json_option
+@click.option("-f", "--follow", is_flag=True, help="Go on printing until the engine leaves.")
+@plainly()
+def events(session: str | None, as_json: bool, follow: bool) -> None:
+    """Print what happened in SESSION (default: the newest of this directory)."""
+    from msgspec import MsgspecError
+
+    from parexec_tui.core import codec
+    from parexec_tui.core.state import IllegalEventError, SessionState
+    from parexec_tui.event_lines import lines
+    from parexec_tui.words import columns, day_and_clock, is_ascii_only, subject_width
+
+    ascii_only = is_ascii_only(sys.stdout)
+    with the_registry() as registry:
+        row = session_row(registry, session)
+        state = SessionState(codec.decode_plan(registry.plan(row.session)))
+        width = subject_width(state.tickets)
+        after = 0
+        while True:
+            over = not follow or not _is_alive(row.session)
+            for stored in registry.events(row.session, after):
+                if as_json:
+                    click.echo(b'{"seq":%d,%b' % (stored.seq, stored.data[1:]))
+                else:
+                    try:
+                        event = codec.decode_event(stored.data)
+                        state.apply(event)
+                    except (MsgspecError, IllegalEventError) as error:
+                        fail(f"events from number {stored.seq} on cannot be read: {error}", SOME_DID_NOT)
+                    for line in lines(state, event):
+                        rest = "  ".join(part for part in columns(line, width, ascii_only=ascii_only) if part)
+                        click.echo(f"{day_and_clock(line.at)}  {rest}  {line.text}".rstrip())
+                after = stored.seq
+            if over:
+                return
+            time.sleep(_FOLLOW_EVERY)
+
+
+COMMANDS: tuple[click.Command, ...] = (ls, show, log, events)

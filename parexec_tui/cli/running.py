@@ -1,0 +1,242 @@
+"""run, resume and attach: an engine executes a session, here or in a process of its own, and it is shown."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
+
+import click
+
+from parexec_tui.cli import complete
+from parexec_tui.cli.exits import BAD_USAGE, SOME_DID_NOT, SUCCEEDED, exit_code, fail, plainly
+from parexec_tui.cli.lookup import session_row, the_registry
+from parexec_tui.cli.plans import plan_argument, plan_of
+from parexec_tui.cli.screen import Screen, screen_options
+
+if TYPE_CHECKING:
+    from parexec_tui.engine.run import Result, Viewer
+    from parexec_tui.mirror import Mirror
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_output = [
+    click.option("--json", "style", flag_value="json", help="Print events as JSON lines."),
+    click.option("-q", "--quiet", "style", flag_value="quiet", help="Print the summary only."),
+    click.option("--lines", "style", flag_value="lines", help="Print a line for each event, also on a terminal."),
+]
+
+
+def _output_options(command: Callable[P, R]) -> Callable[P, R]:
+    for option in _output:
+        command = option(command)
+    return command
+
+
+_engine = [
+    click.option("--headless", is_flag=True, help="Run here, and print lines; so it is without a terminal as well."),
+    click.option("-d", "--detach", is_flag=True, help="Return as soon as the engine is ready."),
+    click.option("--scope", is_flag=True, help="Start the engine in a scope of your systemd, which survives logout."),
+]
+
+
+def _engine_options(command: Callable[P, R]) -> Callable[P, R]:
+    for option in reversed(_engine):
+        command = option(command)
+    return command
+
+
+def _is_foreground(style: str | None, headless: bool, detach: bool, scope: bool) -> bool:
+    """Whether the engine runs in this process: when asked to, or when nobody is there to follow another one."""
+    if headless and (detach or scope):
+        raise click.UsageError(f"--headless runs the engine here, {'--detach' if detach else '--scope'} elsewhere")
+    return headless or not (detach or scope or (style is None and sys.stdout.isatty()))
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """As `plainly`; and tell of an engine that does not come up."""
+    from parexec_tui.engine.errors import EngineFailedError
+
+    try:
+        with plainly():
+            yield
+    except EngineFailedError as error:
+        fail(str(error), BAD_USAGE)
+
+
+@click.command()
+@plan_argument
+@_engine_options
+@click.option("--hold", is_flag=True, help="Begin held: nothing is started until `parexec release`.")
+@_output_options
+@screen_options
+@_plainly()
+def run(
+    plan_file: Path, headless: bool, detach: bool, scope: bool, hold: bool, style: Any, wishes: dict[str, Any]
+) -> None:
+    """Execute PLAN, a TOML or JSON file, from the start.
+
+    On a terminal it is shown on the screen, and the engine is a process of its own: leaving does not end it, nor
+    does closing the terminal; `parexec attach` comes back to it. With --headless, or without a terminal, the engine
+    runs here:
+
+    \b
+    ctrl-c once    drain: start nothing new, let what runs finish
+    ctrl-c twice   stop: end what runs; `parexec resume` goes on later
+    ctrl-c thrice  kill what is left
+    """
+    from parexec_tui.engine import monitor
+
+    host = monitor.host()
+    if _is_foreground(style, headless, detach, scope):
+        from parexec_tui.engine.run import run_plan
+
+        plan = plan_of(plan_file, host)
+        _execute(style, lambda viewer: run_plan(plan, host, viewer, hold=hold))
+    from parexec_tui.engine.launch import start_detached
+
+    plan = plan_of(plan_file, host)
+    with Screen(wishes, wanted=not detach and style is None) as screen:
+        session = start_detached(plan, hold=hold, scope=scope, meanwhile=screen.show)
+    _go_on_elsewhere(session, detach, style, hold=hold)
+
+
+@click.command()
+@click.argument("session", required=False, shell_complete=complete.sessions)
+@click.option("--retry-failed", is_flag=True, help="Run the tickets that failed once more.")
+@_engine_options
+@_output_options
+@screen_options
+@_plainly()
+def resume(
+    session: str | None,
+    retry_failed: bool,
+    headless: bool,
+    detach: bool,
+    scope: bool,
+    style: Any,
+    wishes: dict[str, Any],
+) -> None:
+    """Go on with SESSION (default: the newest of this directory) after any end of its engine.
+
+    What finished is not run again; what still runs is taken over; what was lost is retried if its policy allows.
+    """
+    foreground = _is_foreground(style, headless, detach, scope)
+    with the_registry() as registry:
+        row = session_row(registry, session)
+    if foreground:
+        from parexec_tui.engine.run import resume_session
+
+        _execute(style, lambda viewer: resume_session(row.session, viewer, retry_failed=retry_failed))
+    from parexec_tui.engine.launch import take_over
+
+    with Screen(wishes, wanted=not detach and style is None) as screen:
+        take_over(row.session, resume=True, retry_failed=retry_failed, scope=scope, meanwhile=screen.show)
+    _go_on_elsewhere(row.session, detach, style)
+
+
+def _go_on_elsewhere(session: str, detach: bool, style: Any, *, hold: bool = False) -> NoReturn:
+    """An engine is ready: say where it is, or follow it."""
+    from parexec_tui.mirror import Mirror
+
+    if not detach:
+        _follow(Mirror.open(session), style, quiet_start=False)
+    if style == "json":
+        import json
+
+        click.echo(json.dumps({"session": session}))
+    else:
+        click.echo(session)
+        if style is None:
+            held = f"; held until: parexec release -s {session}" if hold else ""
+            click.echo(f"watch it: parexec attach {session}; stop it: parexec stop -s {session}{held}", err=True)
+    sys.exit(SUCCEEDED)
+
+
+@click.command()
+@click.argument("session", required=False, shell_complete=complete.sessions)
+@_output_options
+@screen_options
+@click.option("-r", "--read-only", is_flag=True, help="Only look: no key steers.")
+@_plainly()
+def attach(session: str | None, style: Any, read_only: bool, wishes: dict[str, Any]) -> None:
+    """Show SESSION (default: the newest living one of this directory) on the screen, as its engine executes it.
+
+    q leaves, the engine stays. Without a terminal, or with --lines, it is followed line by line; ctrl-c, or q and
+    enter, leaves, and it ends by itself, as run does, when the session is over. If the engine is gone, offers to take
+    over.
+    """
+    from parexec_tui.mirror import Mirror
+    from parexec_tui.sessions import NoSuchSession, meant
+
+    try:
+        row = meant(session)
+    except NoSuchSession as error:
+        fail(str(error), BAD_USAGE)
+    with Screen({**wishes, "read_only": read_only}, wanted=style is None) as screen:
+        screen.show(row.session)
+    _follow(Mirror.open(row.session), style, quiet_start=True)
+
+
+def _follow(mirror: "Mirror", style: Any, *, quiet_start: bool) -> NoReturn:
+    """Follow a session to its end, or until the person leaves. `quiet_start`: what was is summed up in a line."""
+    from parexec_tui.cli import attach
+    from parexec_tui.headless import Headless
+    from parexec_tui.sessions import is_living
+
+    if quiet_start:
+        for _ in mirror.news():
+            pass
+    while True:
+        output = Headless(style or "lines")
+        with output:
+            if not mirror.outcome and is_living(mirror.session):
+                output.notice(attach.greeting(mirror.state) if quiet_start else attach.how_to_leave())
+            ending = attach.follow(mirror, output)
+        if ending.why == "over":
+            code = exit_code(mirror.state, ending.outcome)
+            if output.is_stuck:
+                os._exit(code)
+            output.summary(mirror.state, ending.outcome)
+            sys.exit(code)
+        if ending.why == "left":
+            click.echo(f"\nthe engine goes on; come back: parexec attach {mirror.session}", err=True)
+            if output.is_stuck:
+                os._exit(SUCCEEDED)
+            sys.exit(SUCCEEDED)
+        _take_over(mirror)
+        quiet_start = True
+
+
+def _take_over(mirror: "Mirror") -> None:
+    """Offer to start a new engine for a session whose engine is gone; does not return unless there is one."""
+    from parexec_tui.cli.attach import can_type
+    from parexec_tui.engine.launch import take_over
+
+    interrupted = mirror.state.interrupted
+    why = f": {interrupted.reason}" if interrupted is not None else ""
+    if not can_type() or not sys.stdout.isatty():
+        fail(f"the engine of {mirror.session} is gone{why}; take over: parexec resume {mirror.session}", SOME_DID_NOT)
+    if not click.confirm(f"the engine of {mirror.session} is gone{why}; take over?", default=True):
+        sys.exit(SOME_DID_NOT)
+    take_over(mirror.session)
+
+
+def _execute(style: Any, drive: "Callable[[Viewer], Result]") -> NoReturn:
+    from parexec_tui.engine.run import Viewer
+    from parexec_tui.headless import Headless
+
+    output = Headless(style or "lines")
+    with output:
+        result = drive(Viewer(output.tell, output.notice))
+    code = exit_code(result.state, result.outcome)
+    if output.is_stuck:
+        os._exit(code)
+    output.summary(result.state, result.outcome)
+    sys.exit(code)
+
+
+COMMANDS: tuple[click.Command, ...] = (run, resume, attach)

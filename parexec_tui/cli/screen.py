@@ -1,0 +1,76 @@
+"""How a command shows a session on the screen: what may be wished for it, and the process that draws it."""
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from parexec_tui.cli.exits import SOME_DID_NOT, SUCCEEDED, exit_code
+
+if TYPE_CHECKING:
+    from parexec_tui.tui.terminal import Guarded
+
+R = TypeVar("R")
+
+_screen = [
+    click.option("--theme", help="Colours of the screen; `:theme` there shows them all."),
+    click.option("--ascii/--no-ascii", "ascii_only", default=None, help="Draw with ASCII; default: without UTF-8."),
+    click.option("--mouse/--no-mouse", default=None, help="Use the mouse from the start; default: M turns it on."),
+]
+
+
+def screen_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Options of what shows a session on the screen; the command gets them as `wishes`."""
+
+    @wraps(command)
+    def run(*args: Any, theme: str | None, ascii_only: bool | None, mouse: bool | None, **kwargs: Any) -> R:
+        wishes = {"theme": theme, "ascii_only": ascii_only, "mouse": mouse}
+        return command(*args, wishes=wishes, **kwargs)
+
+    for option in reversed(_screen):
+        run = option(run)
+    return run
+
+
+class Screen:
+    """Shows a session while its engine starts: the two take their time together. Leaves the command when it ends."""
+
+    def __init__(self, wishes: dict[str, Any], *, wanted: bool) -> None:
+        from parexec_tui.tui.terminal import can_show
+
+        self._wishes = wishes
+        self._wanted = wanted and can_show(os.environ)
+        self._guarded: Guarded | None = None
+
+    def show(self, session: str) -> None:
+        """Show it, if that is wanted and there is a terminal for it."""
+        from parexec_tui.tui.terminal import Guarded
+
+        if self._wanted:
+            self._guarded = Guarded(lambda: _show(session, self._wishes))
+
+    def __enter__(self) -> "Screen":
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if self._guarded is not None:
+            if error is not None:
+                self._guarded.end()
+            code = self._guarded.wait()
+            if error is None:
+                sys.exit(code if code >= 0 else SOME_DID_NOT)
+
+
+def _show(session: str, wishes: dict[str, Any]) -> int:
+    """Show a session until the person leaves, in a process that has nothing else to do; returns the exit code."""
+    from parexec_tui.engine.launch import take_over
+    from parexec_tui.tui.show import Wishes, farewell, show
+
+    state, outcome = show(session, Wishes(**wishes), take_over)
+    if state is None:
+        return SOME_DID_NOT
+    farewell(state, outcome)
+    return exit_code(state, outcome) if outcome else SUCCEEDED
