@@ -21,7 +21,8 @@ from rich.text import Text
 from parexec_tui.core import codec
 from parexec_tui.core import events as ev
 from parexec_tui.core.events import Status
-from parexec_tui.core.state import OVER, SessionState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import OVER
 from parexec_tui.core.units import format_duration
 from parexec_tui.event_lines import lines
 from parexec_tui.report import failures, last_lines, log_file

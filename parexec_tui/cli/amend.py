@@ -128,7 +128,7 @@ def reload(desk: Desk, plan: Path | None) -> None:
 
 def compare(state: "SessionState", plan: "Plan") -> Difference:
     """What would change if this were the plan."""
-    from parexec_tui.core.state import DONE, LIVE
+    from parexec_tui.core.tickets import DONE, LIVE
 
     now = state.plan
     changed = {id_: spec for id_, spec in plan.tickets.items() if id_ in now.tickets and spec != now.tickets[id_]}

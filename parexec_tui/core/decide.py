@@ -14,7 +14,8 @@ from parexec_tui.core import requests as rq
 from parexec_tui.core.downstream import skips
 from parexec_tui.core.events import End, Status
 from parexec_tui.core.scheduler import agents_left, has_room, place_of
-from parexec_tui.core.state import OVER, STRIKES, SessionState, TicketState
+from parexec_tui.core.state import STRIKES, SessionState
+from parexec_tui.core.tickets import OVER, TicketState
 from parexec_tui.core.units import format_duration, format_size
 from parexec_tui.core.verbs import decide as decide
 from parexec_tui.core.verbs.answers import Decision as Decision

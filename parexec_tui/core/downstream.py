@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterable, Sequence
 
 from parexec_tui.core import graph
 from parexec_tui.core.events import Status
-from parexec_tui.core.state import LOST, SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import LOST, TicketState
 
 
 def skips(state: SessionState, ticket: TicketState, gone: Iterable[str] = ()) -> tuple[str, ...]:

@@ -13,9 +13,11 @@ from heapq import heapify, heappop, heappush
 from msgspec import Struct
 
 from parexec_tui.core import events as ev
+from parexec_tui.core.agents import AgentState
 from parexec_tui.core.claims import Conflict, Key
 from parexec_tui.core.events import Status
-from parexec_tui.core.state import DONE, AgentState, SessionState, TicketState, Wakes
+from parexec_tui.core.state import SessionState, Wakes
+from parexec_tui.core.tickets import DONE, TicketState
 
 LOOKS: int = 2_000
 """Tickets that one dispatch looks at before the engine may see to its processes again."""

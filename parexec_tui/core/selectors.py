@@ -24,7 +24,8 @@ from parexec_tui.core import scheduler
 from parexec_tui.core.events import Status
 from parexec_tui.core.faults import Hints, listed
 from parexec_tui.core.plan import Priority
-from parexec_tui.core.state import LIVE, OVER, SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import LIVE, OVER, TicketState
 
 
 class SelectorError(ValueError):

@@ -20,7 +20,8 @@ from parexec_tui.core import events as ev
 from parexec_tui.core import requests as rq
 from parexec_tui.core.events import Status
 from parexec_tui.core.scheduler import Dispatcher
-from parexec_tui.core.state import SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import TicketState
 from parexec_tui.engine.attempts import Runner
 from parexec_tui.engine.pool import REST, Pool
 from parexec_tui.registry.errors import RegistryError

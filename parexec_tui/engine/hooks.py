@@ -20,7 +20,8 @@ from parexec_tui.core import codec
 from parexec_tui.core import events as ev
 from parexec_tui.core.events import Status
 from parexec_tui.core.plan import Hooks
-from parexec_tui.core.state import OVER, SessionState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import OVER
 from parexec_tui.engine.process import COOKIE
 from parexec_tui.report import last_lines, log_file
 

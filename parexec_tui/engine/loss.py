@@ -12,7 +12,8 @@ from parexec_tui.core import codec
 from parexec_tui.core import decide as rules
 from parexec_tui.core import events as ev
 from parexec_tui.core import requests as rq
-from parexec_tui.core.state import SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import TicketState
 from parexec_tui.engine import monitor, process
 from parexec_tui.engine.attempts import report_of
 from parexec_tui.engine.coordinator import counts_of, fact_of

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from parexec_tui.core.plan import PLACEHOLDERS, SHELL_COMMAND, AgentType
 from parexec_tui.core.requests import AgentRested
-from parexec_tui.core.state import SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import TicketState
 from parexec_tui.engine.process import COOKIE, Launch, cookie_of, mark_of, place_of
 
 REST = 60.0

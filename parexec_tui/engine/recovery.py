@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from parexec_tui.core import requests as rq
 from parexec_tui.core.events import Status
-from parexec_tui.core.state import SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import TicketState
 from parexec_tui.engine import process
 from parexec_tui.engine.attempts import ProcessRunner, report_of
 from parexec_tui.engine.pool import Pool

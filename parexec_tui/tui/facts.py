@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from parexec_tui.core.events import End, Status
 from parexec_tui.core.scheduler import Blocker, why
-from parexec_tui.core.state import SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import TicketState
 from parexec_tui.core.units import format_duration, format_size
 from parexec_tui.words import printable, with_name
 

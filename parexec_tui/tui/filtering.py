@@ -9,7 +9,8 @@ claim:src/          of what it reads, writes, locks or uses, one begins with it 
 from collections.abc import Callable, Iterable
 
 from parexec_tui.core.selectors import SelectorError, filter_of
-from parexec_tui.core.state import SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import TicketState
 
 Test = Callable[[TicketState], bool]
 

@@ -8,7 +8,8 @@ from enum import Flag, auto
 from rich.style import Style
 
 from parexec_tui.core.protocol import HostSample, Sampled, Usage
-from parexec_tui.core.state import SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import TicketState
 from parexec_tui.tui.palette import Palette
 from parexec_tui.tui.story import Story
 from parexec_tui.tui.waiting import Waiting

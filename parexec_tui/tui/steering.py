@@ -12,7 +12,8 @@ from parexec_tui.core import events as ev
 from parexec_tui.core import requests as rq
 from parexec_tui.core.preview import preview
 from parexec_tui.core.requests import AnyRequest, Refusal
-from parexec_tui.core.state import DONE, OVER, SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import DONE, OVER, TicketState
 from parexec_tui.tui.ticket_list import next_priority
 
 

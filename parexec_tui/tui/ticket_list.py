@@ -9,7 +9,8 @@ from typing import Literal, NamedTuple
 
 from parexec_tui.core.events import Status
 from parexec_tui.core.plan import Priority
-from parexec_tui.core.state import LIVE, LOST, OVER, SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import LIVE, LOST, OVER, TicketState
 from parexec_tui.tui.filtering import Test, compile_filter
 
 Grouping = Literal["none", "group", "status"]

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from parexec_tui.core.claims import EMPTY, Conflict, Key
 from parexec_tui.core.events import Status
-from parexec_tui.core.state import SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import TicketState
 
 LOOK_EVERY = 1.0
 """Seconds between two looks."""

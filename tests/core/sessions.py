@@ -20,6 +20,7 @@ import msgspec
 from parexec_tui.core import codec, scheduler
 from parexec_tui.core import events as ev
 from parexec_tui.core import requests as rq
+from parexec_tui.core.agents import AgentState
 from parexec_tui.core.claims import Claims, Key
 from parexec_tui.core.decide import closing, decide, digest, grant, opening, unrunnable
 from parexec_tui.core.events import End, Status
@@ -27,7 +28,8 @@ from parexec_tui.core.patterns import overlap
 from parexec_tui.core.plan import AgentType, Amounts, Plan, PlanSettings, Ticket
 from parexec_tui.core.requests import Refusal
 from parexec_tui.core.scheduler import Dispatcher
-from parexec_tui.core.state import DONE, LIVE, LOST, OVER, AgentState, SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import DONE, LIVE, LOST, OVER, TicketState
 
 WORKDIR = "/work/plan"
 OPENED_AT = 1000.0

@@ -21,7 +21,8 @@ from parexec_tui.core import requests as rq
 from parexec_tui.core.events import Status
 from parexec_tui.core.plan import AgentType, Amounts, Plan, PlanSettings, Priority, Ticket
 from parexec_tui.core.requests import Refusal
-from parexec_tui.core.state import OVER, SessionState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import OVER
 from parexec_tui.core.units import Duration
 from tests.core.sessions import WORKDIR, Session, dump, lasting
 

@@ -12,6 +12,7 @@ from parexec_tui.core.codec import kind_of
 from parexec_tui.core.events import End, Status
 from parexec_tui.core.plan import AgentType, Priority, Ticket
 from parexec_tui.core.state import IllegalEventError, SessionState
+from parexec_tui.core.tickets import LOST
 from tests.core.sessions import OPENED_AT, Session, check, dump, plan
 
 LEGAL = """
@@ -85,7 +86,7 @@ def moves(session: Session) -> list[tuple[str, ev.AnyEvent]]:
     comes_back = ("D",) if session.status("D") == "skipped" else ()
 
     def goes(then: Status) -> tuple[str, ...]:
-        return ("D",) if then in state_room.LOST and session.status("D") == "waiting" else ()
+        return ("D",) if then in LOST and session.status("D") == "waiting" else ()
 
     found: list[tuple[str, ev.AnyEvent]] = [
         ("running", ev.AttemptStarted(at=at, ticket="T", attempt=attempt + 1, agent=agent)),
@@ -99,10 +100,10 @@ def moves(session: Session) -> list[tuple[str, ev.AnyEvent]]:
         ("waived", ev.TicketWaived(at=at, ticket="T", restored=comes_back)),
     ]
     for then in Status:
-        skipped = ("D",) if then in state_room.LOST else ()
+        skipped = ("D",) if then in LOST else ()
         retry_at = 2001.0 if then is Status.backoff else None
         found.append((then.value, ended("T", attempt, then, skipped=skipped, retry_at=retry_at)))
-        back = () if then in state_room.LOST else comes_back
+        back = () if then in LOST else comes_back
         put_back = ev.TicketRestored(at=at, ticket="T", then=then, skipped=goes(then), restored=back)
         found.append((then.value, put_back))
     return found

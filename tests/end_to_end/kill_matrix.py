@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from parexec_tui.core.state import TicketState
+from parexec_tui.core.tickets import TicketState
 from parexec_tui.engine import guardian
 from parexec_tui.engine.process import read_record
 from parexec_tui.paths import RUNTIME_DIR, STATE_HOME, registry_file

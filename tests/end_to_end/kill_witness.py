@@ -8,7 +8,8 @@ from pathlib import Path
 
 from parexec_tui.core import events as ev
 from parexec_tui.core.events import End, Status
-from parexec_tui.core.state import SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import TicketState
 from parexec_tui.paths import registry_file
 from parexec_tui.registry.registry import Registry
 from tests.engine.engines import journal, marked, session, state_of

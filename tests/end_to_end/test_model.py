@@ -32,7 +32,8 @@ from parexec_tui.core import requests as rq
 from parexec_tui.core.events import Status
 from parexec_tui.core.plan import AgentType, Plan, Priority, Ticket
 from parexec_tui.core.protocol import VERSION, Answer, Farewell, Happened, Hello, Question, Request, Welcome
-from parexec_tui.core.state import LIVE, OVER, SessionState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import LIVE, OVER
 from parexec_tui.engine.coordinator import Clock, Coordinator
 from parexec_tui.engine.pool import Pool
 from parexec_tui.engine.server import Server, open_server

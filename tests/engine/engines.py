@@ -13,7 +13,8 @@ import psutil
 
 from parexec_tui.core import codec
 from parexec_tui.core import events as ev
-from parexec_tui.core.state import SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import TicketState
 from parexec_tui.engine.process import COOKIE
 from parexec_tui.engine.run import Result, Viewer, resume_session
 from parexec_tui.paths import registry_file, session_folder, state_home

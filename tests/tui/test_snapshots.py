@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from rich.style import Style
 
-from parexec_tui.core.state import SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import TicketState
 from parexec_tui.tui.arrangement import PANELS
 from parexec_tui.tui.theme import available
 from tests.tui.conftest import Snapshots

@@ -10,7 +10,7 @@ from parexec_tui.core import requests as rq
 from parexec_tui.core.events import Status
 from parexec_tui.core.plan import Priority
 from parexec_tui.core.selectors import SelectorError
-from parexec_tui.core.state import OVER, TicketState
+from parexec_tui.core.tickets import OVER, TicketState
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.scene import Change
 from parexec_tui.tui.ticket_list import GROUPINGS, SORTS, Heading, TicketList, is_problem, next_priority

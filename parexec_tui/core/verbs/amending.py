@@ -14,7 +14,8 @@ from parexec_tui.core.plan import Ticket
 from parexec_tui.core.plan_fields import convert, read_fields
 from parexec_tui.core.plan_rules import Draft, broken_rules
 from parexec_tui.core.requests import Refusal
-from parexec_tui.core.state import LOST, SessionState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import LOST
 from parexec_tui.core.verbs.answers import Decision, did_you_mean, unknown
 from parexec_tui.core.verbs.placing import can_run
 

@@ -6,7 +6,8 @@ from parexec_tui.core import events as ev
 from parexec_tui.core import requests as rq
 from parexec_tui.core.faults import Hints
 from parexec_tui.core.requests import Refusal
-from parexec_tui.core.state import LOST, SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import LOST, TicketState
 
 Decision = list[ev.AnyEvent] | Refusal
 """The events that grant a request, in order (none: it is so already), or why not."""

@@ -5,7 +5,8 @@ from parexec_tui.core import requests as rq
 from parexec_tui.core.downstream import restores, skips
 from parexec_tui.core.events import Status
 from parexec_tui.core.requests import Refusal
-from parexec_tui.core.state import LIVE, LOST, OVER, SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import LIVE, LOST, OVER, TicketState
 from parexec_tui.core.verbs.answers import Decision, named, over, unknown
 
 

@@ -4,7 +4,8 @@ from parexec_tui.core import events as ev
 from parexec_tui.core import requests as rq
 from parexec_tui.core.events import Status
 from parexec_tui.core.requests import Refusal
-from parexec_tui.core.state import SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import TicketState
 from parexec_tui.core.verbs.answers import Decision, named, unknown_in
 
 FROZEN = "frozen"

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 
 from parexec_tui.core import events as ev
 from parexec_tui.core import requests as rq
-from parexec_tui.core.state import OVER, AgentState, SessionState
+from parexec_tui.core.agents import AgentState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import OVER
 from parexec_tui.core.verbs.answers import Decision, named, over, unknown_in
 
 

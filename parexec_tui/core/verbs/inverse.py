@@ -4,9 +4,11 @@ from collections.abc import Iterable, Sequence
 
 from parexec_tui.core import events as ev
 from parexec_tui.core import requests as rq
+from parexec_tui.core.agents import AgentState
 from parexec_tui.core.events import Status
 from parexec_tui.core.plan import Priority
-from parexec_tui.core.state import OVER, AgentState, SessionState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import OVER
 from parexec_tui.core.verbs.freezing import FROZEN
 
 _Inverse = tuple[rq.AnyRequest, ...]

@@ -8,7 +8,8 @@ from parexec_tui.core.downstream import reruns, restores, skips
 from parexec_tui.core.events import Status
 from parexec_tui.core.plan import Ticket
 from parexec_tui.core.requests import Refusal
-from parexec_tui.core.state import LIVE, LOST, SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import LIVE, LOST, TicketState
 from parexec_tui.core.verbs.amending import amend, revised
 from parexec_tui.core.verbs.answers import Decision, named, unknown
 from parexec_tui.core.verbs.placing import cannot_go_to

@@ -6,9 +6,11 @@ from typing import NamedTuple
 from textual.app import ComposeResult
 
 from parexec_tui.core import requests as rq
+from parexec_tui.core.agents import AgentState
 from parexec_tui.core.faults import listed
 from parexec_tui.core.requests import AnyRequest, Refusal
-from parexec_tui.core.state import AgentState, SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import TicketState
 from parexec_tui.core.verbs.placing import cannot_go_to
 from parexec_tui.tui import steering
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords

@@ -7,7 +7,8 @@ from parexec_tui.core import graph
 from parexec_tui.core import requests as rq
 from parexec_tui.core.faults import listed
 from parexec_tui.core.requests import AnyRequest, Refusal
-from parexec_tui.core.state import SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import TicketState
 from parexec_tui.core.typed import read_value, write_value
 from parexec_tui.tui.dialogs.form import AnyField, Field, Form, Toggle
 from parexec_tui.tui.scene import Scene

@@ -7,7 +7,8 @@ from rich.text import Text
 from textual.app import ComposeResult
 
 from parexec_tui.core.events import Status
-from parexec_tui.core.state import SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import TicketState
 from parexec_tui.core.units import format_duration
 from parexec_tui.report import last_lines, log_file
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 
+from parexec_tui.core.agents import AgentState
 from parexec_tui.core.events import Status
 from parexec_tui.core.scheduler import Blocker, why
-from parexec_tui.core.state import DONE, LOST, AgentState, SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import DONE, LOST, TicketState
 from parexec_tui.core.units import format_duration
 from parexec_tui.report import last_lines, log_file
 from parexec_tui.tui.facts import reason_of, said, short_duration, word_of

@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 from rich.style import Style
 
+from parexec_tui.core.agents import AgentState
 from parexec_tui.core.events import Status
-from parexec_tui.core.state import AgentState, SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import TicketState
 from parexec_tui.tui.facts import short_count, short_duration, short_size
 from parexec_tui.tui.line import Line, width_of
 from parexec_tui.tui.panels.rows import RowsPanel

@@ -7,7 +7,8 @@ from typing import Literal
 from rich.style import Style
 from textual.strip import Strip
 
-from parexec_tui.core.state import SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import TicketState
 from parexec_tui.tui.drawing.canvas import Cell as Sheet
 from parexec_tui.tui.drawing.lanes import Lanes, critical_path
 from parexec_tui.tui.drawing.neighbourhood import Neighbourhood, neighbourhood

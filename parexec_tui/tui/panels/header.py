@@ -8,7 +8,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from parexec_tui.core.events import Status
-from parexec_tui.core.state import OVER, SessionState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import OVER
 from parexec_tui.core.units import format_duration
 from parexec_tui.report import eta
 from parexec_tui.tui.facts import short_duration

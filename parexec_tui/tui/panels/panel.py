@@ -15,7 +15,8 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from parexec_tui.core.events import Status
-from parexec_tui.core.state import SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import TicketState
 from parexec_tui.tui.line import Line, width_of
 from parexec_tui.tui.scene import Change, Scene
 from parexec_tui.words import glyph

@@ -8,7 +8,8 @@ from rich.style import Style
 
 from parexec_tui.core import events as ev
 from parexec_tui.core.scheduler import why
-from parexec_tui.core.state import SessionState, TicketState
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import TicketState
 from parexec_tui.core.units import format_duration, format_size
 from parexec_tui.report import log_file
 from parexec_tui.tui.facts import reason_of, said, short_duration, word_of

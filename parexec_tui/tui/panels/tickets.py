@@ -3,7 +3,7 @@
 import time
 
 from parexec_tui.core.events import Status
-from parexec_tui.core.state import OVER, TicketState
+from parexec_tui.core.tickets import OVER, TicketState
 from parexec_tui.tui.facts import reason_of, short_duration, word_of
 from parexec_tui.tui.line import Line
 from parexec_tui.tui.panels.rows import RowsPanel

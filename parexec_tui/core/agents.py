@@ -1,0 +1,48 @@
+"""An agent of the pool, and where it stands."""
+
+
+class AgentState:
+    """One agent of the pool: a slot that runs one ticket at a time."""
+
+    __slots__ = (
+        "busy_for", "done", "draining", "failed", "held", "id", "idle_since", "quarantined", "started", "stopped",
+        "strikes", "ticket", "turn", "type",
+    )  # fmt: skip
+
+    def __init__(self, id_: str, type_: str, at: float) -> None:
+        self.id = id_
+        self.type = type_
+        self.started = at
+        self.ticket: str | None = None
+        self.idle_since = at
+        self.turn = 0
+        """Rises each time that any agent becomes idle: the lowest has been idle longest."""
+        self.strikes: tuple[str, ...] = ()
+        """Tickets that died at start here, one after another, and might not be to blame themselves."""
+        self.held: str | None = None
+        self.draining = False
+        self.quarantined = ""
+        """Why it gets no more tickets."""
+        self.stopped = False
+        self.done = 0
+        self.failed = 0
+        self.busy_for = 0.0
+        """Seconds that its attempts ran, without the one that runs now."""
+
+    @property
+    def status(self) -> str:
+        if self.stopped:
+            return "stopped"
+        if self.quarantined:
+            return "quarantined"
+        if self.draining:
+            return "draining"
+        if self.ticket is not None:
+            return "busy"
+        return "held" if self.held is not None else "idle"
+
+    @property
+    def is_available(self) -> bool:
+        return self.ticket is None and not (
+            self.stopped or self.quarantined or self.draining or self.held is not None
+        )
