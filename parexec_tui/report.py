@@ -10,7 +10,8 @@ from msgspec import Struct
 from parexec_tui.core.events import Status
 from parexec_tui.core.protocol import AgentFact, Eta, FailureFact, HoldFact, StatusReport
 from parexec_tui.core.scheduler import why
-from parexec_tui.core.state import DEFAULT_ESTIMATE, SessionState
+from parexec_tui.core.standing import DEFAULT_ESTIMATE
+from parexec_tui.core.state import SessionState
 from parexec_tui.core.tickets import LIVE, LOST, OVER, TicketState
 from parexec_tui.core.units import format_duration
 from parexec_tui.paths import session_folder

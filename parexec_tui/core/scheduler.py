@@ -16,7 +16,8 @@ from parexec_tui.core import events as ev
 from parexec_tui.core.agents import AgentState
 from parexec_tui.core.claims import Conflict, Key
 from parexec_tui.core.events import Status
-from parexec_tui.core.state import SessionState, Wakes
+from parexec_tui.core.standing import Wakes
+from parexec_tui.core.state import SessionState
 from parexec_tui.core.tickets import DONE, TicketState
 
 LOOKS: int = 2_000

@@ -12,7 +12,8 @@ from parexec_tui.core import scheduler
 from parexec_tui.core.events import Status
 from parexec_tui.core.plan import AgentType, Priority
 from parexec_tui.core.scheduler import Blocker, why
-from parexec_tui.core.state import AGEING, SessionState
+from parexec_tui.core.standing import AGEING
+from parexec_tui.core.state import SessionState
 from parexec_tui.core.tickets import TicketState
 from tests.core.sessions import Session, plan
 

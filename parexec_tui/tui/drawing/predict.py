@@ -6,7 +6,8 @@ from heapq import heapify, heappop, heappush
 from typing import Final
 
 from parexec_tui.core.events import Status
-from parexec_tui.core.state import AGEING, DEFAULT_ESTIMATE, SessionState
+from parexec_tui.core.standing import AGEING, DEFAULT_ESTIMATE
+from parexec_tui.core.state import SessionState
 from parexec_tui.core.tickets import OVER, TicketState
 from parexec_tui.report import usual_durations
 from parexec_tui.tui.drawing.timeline import Predicted
