@@ -203,6 +203,10 @@ def key_to_paint(terminal: Terminal, presses: int) -> list[float]:
     return took[10:]
 
 
+ECHO = "import os, tty\ntty.setraw(0)\nwhile os.read(0, 1):\n    os.write(1, '▌'.encode())\n"
+"""The least that a program can do with a key: what it takes is the machine's doing."""
+
+
 def events_of(env: dict[str, str]) -> int:
     database = next(Path(env["XDG_STATE_HOME"]).glob("parexec/registry.db"))
     import sqlite3
@@ -251,9 +255,17 @@ def main() -> None:
             written, cpu = terminal.rates(options.seconds)
             told(UNDER_LOAD, written)
             took = key_to_paint(terminal, options.presses)
+            echo = Terminal([sys.executable, "-S", "-c", ECHO], env)
+            time.sleep(1)
+            bare = key_to_paint(echo, options.presses)
+            echo.end()
             rate = (events_of(env) - before) / (time.monotonic() - began)
             told(KEY, statistics.quantiles(took, n=100)[98])
             print(f"{'key to paint, median':<32} {statistics.median(took):10.1f} ms")
+            print(
+                f"  beside it: a bare echo of a key   {statistics.median(bare):.1f} ms, "
+                f"p99 {statistics.quantiles(bare, n=100)[98]:.1f} ms"
+            )
             print(f"{'viewer CPU under load':<32} {cpu:10.1f} %    at {rate:.0f} events/s")
             terminal.end()
     sys.exit(bool(broken))

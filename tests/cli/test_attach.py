@@ -25,6 +25,8 @@ PLAN = """
 parallel = 4
 [tickets.first]
 run = "until test -e go; do sleep 0.01; done"
+[tickets.last]
+run = "until test -e end; do sleep 0.01; done"
 """ + "".join(f'[tickets.T{number}]\nrun = "true"\nneeds = ["first"]\n' for number in range(60))
 
 
@@ -61,6 +63,7 @@ def test_no_event_is_lost_or_told_twice_when_engines_die(tmp_path: Path) -> None
     (tmp_path / "go").touch()
     follower.until("attempt_started", times=5)
     kill(the_engine())
+    (tmp_path / "end").touch()
     assert follower.process.wait(60) == 0
     told = told_by(follower.said())
     assert told == journal()[known:]
@@ -88,6 +91,7 @@ def test_events_come_from_the_engine_and_not_from_looking_again_and_again(
         thread.start()
         until(lambda: "attempt_started" in stream.getvalue(), "it says what was")
         (tmp_path / "go").touch()
+        (tmp_path / "end").touch()
         thread.join(30)
     assert endings == [attach.Ending("over", "finished")]
     assert told_by(stream.getvalue().encode().splitlines()) == journal()
@@ -101,6 +105,7 @@ def test_the_registry_is_read_where_the_engine_cannot_be_talked_to(tmp_path: Pat
     session = run_detached(tmp_path, PLAN)
     paths.session_folder(session).socket_note.write_bytes(bytes(tmp_path / "nowhere.sock"))
     (tmp_path / "go").touch()
+    (tmp_path / "end").touch()
     mirror, output = Mirror.open(session), Headless("json", stream := io.StringIO())
     with output:
         assert attach.follow(mirror, output) == attach.Ending("over", "finished")
