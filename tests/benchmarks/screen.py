@@ -49,6 +49,7 @@ class Promise(Struct, frozen=True):
 AT_REST = Promise("bytes/s at rest", 200, "B/s")
 CPU_AT_REST = Promise("viewer CPU at rest", 1.0, "%")
 UNDER_LOAD = Promise("bytes/s under load", 10_000, "B/s")
+FIRST_PAINT = Promise("first paint of parexec run", 1000, "ms")
 KEY = Promise("key to paint, p99, under load", 50, "ms")
 
 
@@ -156,6 +157,7 @@ def session(folder: Path, plan: dict[str, object], name: str) -> Iterator[dict[s
         "COLORTERM": "truecolor",
         "LC_ALL": "C.UTF-8",
     }
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # as a person has it
     (folder / name).mkdir(mode=0o700)
     subprocess.run([PAREXEC, "run", str(file), "--detach", "--hold"], env=env, check=True, capture_output=True)
     try:
@@ -187,6 +189,22 @@ def attached(env: dict[str, str]) -> Terminal:
     if not terminal.wait_for(b"connected", 30):
         raise SystemExit(f"the screen did not come up: {bytes(terminal.tail)[-2000:]!r}")
     return terminal
+
+
+def first_paint(folder: Path, rounds: int = 5) -> float:
+    """Milliseconds from the command to the first picture of its tickets: the median, once all is compiled."""
+    took = []
+    for number in range(rounds + 1):
+        with session(folder, quiet_plan(20), f"first{number}") as env:
+            plan = folder / f"first{number}.json"
+            began = time.perf_counter()
+            terminal = Terminal([str(PAREXEC), "run", str(plan), "--hold"], env)
+            if not terminal.wait_for(b"T19", 30):
+                raise SystemExit("the screen did not come up")
+            took.append(1000 * (time.perf_counter() - began))
+            terminal.end()
+            subprocess.run([PAREXEC, "stop", "--now", "--yes"], env=env, check=False, capture_output=True)
+    return statistics.median(took[1:])
 
 
 def key_to_paint(terminal: Terminal, presses: int) -> list[float]:
@@ -231,6 +249,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        told(FIRST_PAINT, first_paint(folder))
         with session(folder, quiet_plan(options.tickets), "rest") as env:
             terminal = attached(env)
             time.sleep(3)
