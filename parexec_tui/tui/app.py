@@ -21,6 +21,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from parexec_tui.core import events as ev
+from parexec_tui.core.collector import collect_when_told
 from parexec_tui.core.protocol import Sampled
 from parexec_tui.core.requests import AnyRequest
 from parexec_tui.paths import session_folder
@@ -42,6 +43,9 @@ from parexec_tui.words import day_and_clock
 _SEEN_TO_WITHIN = 1.0
 """Seconds after which the next key is looked at, whatever became of the one before."""
 
+
+_COLLECT_EVERY = 300.0
+"""Seconds between two looks for cyclic garbage: each takes as long as some frames."""
 
 _LOOK_AT_TERMINAL = 2.0
 """Seconds between two looks whether there is a terminal; a hang-up is mostly told by a signal."""
@@ -202,8 +206,8 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
     def _opened(self, opened: Opened) -> None:
         self.scene.live, self.scene.story, self.scene.history = opened.mirror.state, opened.story, opened.history
         self.scene.contact = "connecting"
-        gc.collect()
-        gc.freeze()  # the plan lives as long as we do: the collector need not look at it again and again
+        collect_when_told()
+        self.set_interval(_COLLECT_EVERY, gc.collect)
         self.main.note_now(Change.state | Change.look)
 
     def _happened(self, events: Sequence[ev.AnyEvent]) -> None:

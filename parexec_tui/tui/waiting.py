@@ -14,7 +14,8 @@ from parexec_tui.core.state import SessionState
 from parexec_tui.core.tickets import TicketState
 
 LOOK_EVERY = 1.0
-"""Seconds between two looks."""
+_SHARE = 300
+"""Seconds between two looks, or so many times as long as the last one took: nobody shall feel them."""
 
 MOST = 500
 """Tickets that are asked what keeps them; of more than that, a person reads only the number."""
@@ -36,7 +37,7 @@ class Waiting:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._of: SessionState | None = None
-        self._looked_at = 0.0
+        self._look_at = 0.0
         self.looks = 0
         """Rises with each look."""
         self.by_key: dict[Key, list[Wait]] = {}
@@ -53,11 +54,13 @@ class Waiting:
     def look(self, state: SessionState) -> float:
         """Look again if it is time to; returns the seconds until it is."""
         now = self._clock()
-        if state is self._of and (rest := self._looked_at + LOOK_EVERY - now) > 0:
+        if state is self._of and (rest := self._look_at - now) > 0:
             return rest
-        self._of, self._looked_at = state, now
+        self._of = state
         self.looks += 1
+        began = time.perf_counter()
         self._survey(state)
+        self._look_at = now + max(LOOK_EVERY, _SHARE * (time.perf_counter() - began))
         return 0.0
 
     def _survey(self, state: SessionState) -> None:

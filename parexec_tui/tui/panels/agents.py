@@ -46,6 +46,7 @@ class AgentsPanel(RowsPanel):
 
     title = "Agents"
     name_ = "agents"
+    pace = 0.4
     watches = Change.state | Change.selection | Change.samples | Change.clock | Change.look
 
     def __init__(self, scene: Scene, number: int) -> None:

@@ -105,6 +105,9 @@ class EventsPanel(RowsPanel):
         said = self._rows[self.cursor][1]
         return f"{clock(said.at)} {said.word} {said.subject} {said.text}"
 
+    def row_ticks(self, index: int) -> bool:  # noqa: ARG002
+        return False
+
     def row_key(self, index: int) -> object:
         seq, said = self._rows[index]
         return seq, said.subject, said.word

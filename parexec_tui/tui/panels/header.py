@@ -18,7 +18,7 @@ from parexec_tui.tui.scene import Change, Scene
 from parexec_tui.words import clock, day_and_clock, glyph, printable
 
 _ETA_FOR = 2.0
-_ETA_SHARE = 200
+_ETA_SHARE = 1000
 """Seconds for which an estimate of the end holds, and how many times as long as it took: it costs O(plan)."""
 
 _COUNTED = (

@@ -56,10 +56,20 @@ class RowsPanel(Panel):
         """Draw again the rows that look different: for an event of the session, few do."""
         if not change & self.watches:
             return
-        if change & (Change.look | Change.clock | Change.samples):
+        if change & (Change.look | Change.samples):
             self._drawn = {}
             self.refresh()
+        elif change & Change.clock:
+            first = self.top - 1 - self.has_heading
+            self._drawn = {y: key for y, key in self._drawn.items() if not self._ticks(y + first)}
         self.refresh_changed()
+
+    def row_ticks(self, index: int) -> bool:  # noqa: ARG002
+        """Whether a row may look different after a second, though nothing happened to it."""
+        return True
+
+    def _ticks(self, index: int) -> bool:
+        return 0 <= index < self.count and self.row_ticks(index)
 
     def refresh_changed(self) -> None:
         """Draw again what has another key than when it was drawn last."""

@@ -176,6 +176,11 @@ class TicketsPanel(RowsPanel):
             self.list.folded.discard(key)
         self.list.build(self.state)
 
+    def row_ticks(self, index: int) -> bool:
+        row = self.list.rows[index]
+        ticket = self.state.tickets.get(row) if isinstance(row, str) else None
+        return ticket is not None and ticket.status not in OVER
+
     def row_key(self, index: int) -> object:
         row = self.list.rows[index]
         ticket = self.state.tickets.get(row) if isinstance(row, str) else None
