@@ -14,6 +14,7 @@ from parexec_tui.core.scheduler import why
 from parexec_tui.engine import monitor
 from parexec_tui.engine.disk_watch import DiskWatch
 from tests.core.sessions import Session
+from tests.engine.engines import until
 from tests.engine.test_coordinator import lasting, running
 
 MIB = 1024 * 1024
@@ -132,7 +133,8 @@ async def test_a_disk_that_hangs_holds_up_nobody(
     async with trio.open_nursery() as nursery:
         await nursery.start(watch.run, lambda _: None)
         assert not watch.latest, "what is old is not shown"
-        await trio.sleep(100)  # of virtual time
+        await trio.sleep(100)  # of virtual time; the thread is slower than that, on a busy machine
+        await trio.to_thread.run_sync(until, lambda: hung, "a thread looks at the disk")
         assert len(hung) == 1, "no second thread while the first one hangs"
         answers.set()
         while len(hung) < 3:  # noqa: ASYNC110
