@@ -257,6 +257,7 @@ async def test_a_host_that_hangs_gets_one_thread_and_holds_up_nobody(autojump_cl
     async with trio.open_nursery() as nursery:
         scene = Scene(nursery, ATTEMPT)
         scene.sampler.goes_on.clear()
+        await until(lambda: scene.sampler.asked)
         await trio.sleep(1000)
         assert len(scene.sampler.asked) == 1
         assert scene.sampling.interval == LONGEST
