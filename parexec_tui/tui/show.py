@@ -15,7 +15,7 @@ from parexec_tui.sessions import is_living
 from parexec_tui.settings import Settings, SettingsError, read_settings
 from parexec_tui.tui.app import Look, ParexecApp
 from parexec_tui.tui.arrangement import Arrangement
-from parexec_tui.tui.keymap import Keymap, KeymapError
+from parexec_tui.tui.keymap import Keymap, keymap_of
 from parexec_tui.tui.memory import read_used, write_used
 from parexec_tui.tui.painter import PLAIN
 from parexec_tui.tui.palette import Palette
@@ -97,8 +97,8 @@ def _palette(setting: str | None, notes: list[str]) -> Palette:
 
 def _keymap(settings: Settings, notes: list[str]) -> Keymap:
     try:
-        return Keymap(settings.keys)
-    except KeymapError as error:
+        return keymap_of(settings)
+    except SettingsError as error:
         notes.append(f"the keys of the settings are left out: {error}")
         return Keymap()
 

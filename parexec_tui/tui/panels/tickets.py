@@ -52,16 +52,21 @@ class TicketsPanel(RowsPanel):
             self.rebuild()
         elif change & Change.state:
             self._is_stale |= len(state.tickets) != self._known or not self.list.is_plain or self.list.has_numbers
-        if self._is_stale and time.monotonic() - self._built_at >= _REBUILD_EVERY:
-            self.rebuild()
+        if self._is_stale:
+            rest = self._built_at + _REBUILD_EVERY - time.monotonic()
+            if rest <= 0:
+                self.rebuild()
+            else:
+                self.look_again_in(rest)  # it may be the last event for long
         if change & Change.selection:
             self._find_selected()
         super().changed(change)
 
-    @property
-    def is_stale(self) -> bool:
-        """Whether the rows shall be made anew once they may."""
-        return self._is_stale
+    def _look_again(self) -> None:
+        self._next_look = None
+        if self._is_stale and self.scene.state is not None:
+            self.rebuild()
+            self.refresh_changed()
 
     def rebuild(self) -> None:
         """Make the rows anew; the selected ticket stays on the same line of the screen."""
