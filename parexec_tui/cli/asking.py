@@ -49,6 +49,23 @@ def connect(session: str | None) -> "Client":
     return connect_to(living(session))
 
 
+def take_up(session: str | None) -> "Client":
+    """As `connect`; a session that is finished gets a new engine first, which waits for what will be asked."""
+    from parexec_tui.sessions import is_living, meant
+
+    row = meant(session)
+    if row.status == "finished" and not is_living(row.session):
+        from parexec_tui.engine.errors import EngineFailedError
+        from parexec_tui.engine.launch import take_over
+
+        click.echo(f"{row.session} was finished; a new engine takes it up", err=True)
+        try:
+            take_over(row.session, resume=True, awaits=True)
+        except EngineFailedError as error:
+            fail(str(error))
+    return connect(row.session)
+
+
 def connect_to(id_: str) -> "Client":
     """A connection to the engine of a living session, by its id. Raises NoSuchSession, RegistryError, ClientError."""
     from parexec_tui.client import Client, EngineGone
@@ -166,6 +183,8 @@ def _happened(answer: "Answer") -> Iterator[str]:
         yield "  ".join(filter(None, (clock(line.at), glyph_and_word, subject, line.text))).rstrip()
 
 
+_Command = Callable[Concatenate[Desk, P], None]
+
 # -- options ---------------------------------------------------------------------------------------------------
 
 
@@ -182,12 +201,21 @@ _dry_run_option = click.option(
 _yes_option = click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
 
 
-def steers(command: Callable[Concatenate[Desk, P], None]) -> Callable[..., None]:
-    """A verb: it gets a desk at the engine of the session that is meant, and has the options of all verbs."""
+def _verb(connected: Callable[[str | None], "Client"]) -> Callable[[_Command[P]], Callable[..., None]]:
+    """A verb gets a desk at the engine of the session that is meant, and has the options of all verbs."""
 
-    @wraps(command)
-    def run(*args: Any, session: str | None, as_json: bool, dry_run: bool, yes: bool = False, **kwargs: Any) -> None:
-        with plainly(), connect(session) as client:
-            command(Desk(client, as_json=as_json, dry_run=dry_run, yes=yes), *args, **kwargs)
+    def with_desk(command: _Command[P]) -> Callable[..., None]:
+        @wraps(command)
+        def run(
+            *args: Any, session: str | None, as_json: bool, dry_run: bool, yes: bool = False, **kwargs: Any
+        ) -> None:
+            with plainly(), connected(session) as client:
+                command(Desk(client, as_json=as_json, dry_run=dry_run, yes=yes), *args, **kwargs)
 
-    return as_json_option(_dry_run_option(_yes_option(session_option(run))))
+        return as_json_option(_dry_run_option(_yes_option(session_option(run))))
+
+    return with_desk
+
+
+steers = _verb(connect)
+steers_even_finished = _verb(take_up)

@@ -20,6 +20,7 @@ from parexec_tui.cli.asking import (
     plainly,
     session_option,
     steers,
+    steers_even_finished,
 )
 
 if TYPE_CHECKING:
@@ -188,7 +189,8 @@ def drain(desk: Desk, what: tuple[str, ...], reason: str) -> None:
 
 @click.command(
     help="Run tickets again that are over, or do not let them wait for their next try. What was skipped because of "
-    f"them runs after them.\n{_SELECTORS}\n{_ASKS}\nSo is --downstream."
+    "them runs after them. A finished session gets an engine again.\n"
+    f"{_SELECTORS}\n{_ASKS}\nSo is --downstream."
 )
 @_tickets
 @click.option("-d", "--downstream", is_flag=True, help="Run again, too, what depends on them and has run.")
@@ -204,7 +206,7 @@ def drain(desk: Desk, what: tuple[str, ...], reason: str) -> None:
     help="Another amount of a resource from now on, cpu=2 or memory=1GiB; `NAME=`: none of it. Can be repeated.",
 )
 @click.option("-m", "--note", default="", help="What to mind this time; kept with the ticket.")
-@steers
+@steers_even_finished
 def retry(
     desk: Desk,
     tickets: tuple[str, ...],

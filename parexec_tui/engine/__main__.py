@@ -34,6 +34,7 @@ def main() -> int:
         hold=options.hold,
         resume=options.resume and not options.restarted,
         retry_failed=options.retry_failed and not options.restarted,
+        awaits=options.awaits and not options.restarted,
         stays=True,
     )
     _watch_guardian(log.notice)
@@ -60,6 +61,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--hold", action="store_true", help="begin a new session held")
     parser.add_argument("--resume", action="store_true", help="end the holds and drains of the session")
     parser.add_argument("--retry-failed", action="store_true")
+    parser.add_argument("--awaits", action="store_true", help="wait for a request, though the session is finished")
     parser.add_argument("--restarted", action="store_true", help="an engine before this one had the same options")
     parser.add_argument("--give-up", metavar="REASON", help="no engine can be kept alive: see to what that one left")
     return parser.parse_args()

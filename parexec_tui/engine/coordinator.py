@@ -31,6 +31,9 @@ GROWN_UP = 0.05
 """Seconds after which a process is noted in the registry. Until then its exit record, which has its pid as well,
 is enough to find it; most short attempts are over by then, and are spared an event and a look at the process."""
 
+AWAIT = 120.0
+"""Seconds that an engine which was started for a request waits for it; a person may be asked whether it is meant."""
+
 TRY_AGAIN = 1.0
 """Seconds between two tries to write to a registry that refused."""
 
@@ -101,8 +104,12 @@ class Coordinator:
         tell: Tell,
         notice: Callable[[str], None],
         stays: bool = False,
+        awaits: bool = False,
     ) -> None:
-        """`stays`: go on while the session is held, or nothing left can run: somebody may change that."""
+        """`stays`: go on while the session is held, or nothing left can run: somebody may change that.
+
+        `awaits`: the session may be finished, but somebody is about to ask for something: wait for that.
+        """
         self.state = state
         self.clock = clock
         self._registry = registry
@@ -111,6 +118,7 @@ class Coordinator:
         self._tell = tell
         self._notice = notice
         self._stays = stays
+        self._awaits_until = clock.now() + AWAIT if awaits else 0.0
         self._dispatcher = Dispatcher(state)
         self._session = session
         self._seq = registry.last_seq(session)
@@ -210,6 +218,7 @@ class Coordinator:
             asked = self._asked.popleft()
             asked.answer = self._decide(asked.request, now)
             if not isinstance(asked.answer, rq.Refusal):
+                self._awaits_until = 0.0
                 for event in asked.answer:
                     self._record(event)
             self._answered.append(asked)
@@ -357,6 +366,8 @@ class Coordinator:
             until = min(until, self._timers[0][0])
         if self._young:
             until = min(until, self._young[0][0])
+        if self.state.finished_at is not None:
+            until = min(until, self._awaits_until)
         return max(0.0, until - self.clock.now())
 
     async def _wait(self, seconds: float) -> None:
@@ -366,7 +377,7 @@ class Coordinator:
     def _outcome(self) -> Outcome | None:
         state = self.state
         if state.finished_at is not None:
-            return "finished"
+            return "finished" if self.clock.now() >= self._awaits_until else None
         if state.live or self._asked:
             return None
         if state.stopping is not None:

@@ -71,14 +71,16 @@ def take_over(
     *,
     resume: bool = False,
     retry_failed: bool = False,
+    awaits: bool = False,
     scope: bool = False,
     meanwhile: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Give a session whose engine and guardian are gone new ones; returns once the engine is ready.
 
-    `resume`: the holds and drains of the session are over. Raises SessionOwned, and as `start_detached` does.
+    `resume`: the holds and drains of the session are over. `awaits`: if it is finished, the engine waits a while for
+    a request that takes it up again. Raises SessionOwned, and as `start_detached` does.
     """
-    options = ["--resume"] * resume + ["--retry-failed"] * retry_failed
+    options = ["--resume"] * resume + ["--retry-failed"] * retry_failed + ["--awaits"] * awaits
     _start_guardian(session, options, _scope() if scope else (), lambda: meanwhile(session))
 
 

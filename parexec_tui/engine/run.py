@@ -64,6 +64,8 @@ class Wishes(Struct, frozen=True, kw_only=True):
     resume: bool = False
     """Holds, drains and stops of the session are over; without it, all goes on as it was when its engine died."""
     retry_failed: bool = False
+    awaits: bool = False
+    """Somebody is about to ask for something, though the session may be finished."""
     stays: bool = False
     """See `Coordinator`."""
 
@@ -111,7 +113,7 @@ def run_session(
         if begin.over is not None:
             return Result(begin.state, begin.over)
         registry.take_over(session, boot=monitor.boot_id(), pid=os.getpid())
-        outcome = trio.run(_drive, begin, session, registry, viewer, wishes.stays)
+        outcome = trio.run(_drive, begin, session, registry, viewer, wishes)
     return Result(begin.state, outcome)
 
 
@@ -136,7 +138,8 @@ def _opened(plan: Plan, session: str, host: Host, *, hold: bool) -> _Beginning:
 
 def _taken_over(registry: Registry, session: str, wishes: Wishes, notice: Callable[[str], None]) -> _Beginning:
     state = _replay(registry, session, notice)
-    if state.finished_at is not None and not (wishes.retry_failed and state.counts[Status.failed]):
+    has_reason = wishes.awaits or (wishes.retry_failed and state.counts[Status.failed])
+    if state.finished_at is not None and not has_reason:
         return _Beginning(state, over="finished")
     if state.left is not None and not wishes.resume:
         reason = state.left.reason
@@ -178,7 +181,7 @@ def _retry_failed(state: SessionState, by: str) -> rq.Retry:
     return rq.Retry(tickets=tuple(ticket.id for ticket in failed if not ticket.lost), by=by)
 
 
-async def _drive(begin: _Beginning, session: str, registry: Registry, viewer: Viewer, stays: bool) -> Outcome:
+async def _drive(begin: _Beginning, session: str, registry: Registry, viewer: Viewer, wishes: Wishes) -> Outcome:
     state, notice = begin.state, viewer.notice
     folder = session_folder(session)
     # The plan and its state live as long as we do: the collector need not look at them again and again.
@@ -194,7 +197,16 @@ async def _drive(begin: _Beginning, session: str, registry: Registry, viewer: Vi
             hooks.tell(state, events)
 
         coordinator = Coordinator(
-            state, session, registry, runner, pool, clock, tell=tell, notice=notice, stays=stays
+            state,
+            session,
+            registry,
+            runner,
+            pool,
+            clock,
+            tell=tell,
+            notice=notice,
+            stays=wishes.stays,
+            awaits=wishes.awaits,
         )
         nursery.start_soon(hooks.run)
         nursery.start_soon(_obey_signals, coordinator, notice)

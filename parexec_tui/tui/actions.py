@@ -293,9 +293,7 @@ class Actions:
         def chosen(choice: Choice | None) -> None:
             match choice:
                 case Choice("retry"):
-                    assert self.scene.live is not None
-                    tickets = self.scene.live.tickets.values()
-                    self.request(Retry(tickets=tuple(ticket.id for ticket in tickets if ticket.status == "failed")))
+                    self._retry_failed()
                 case Choice("output", ticket):
                     self.scene.selected = ticket
                     self.screen.use("output")
@@ -307,6 +305,14 @@ class Actions:
 
         if not isinstance(self.screen.app.screen, Summary):
             self.screen.app.push_screen(Summary(self.scene), chosen)
+
+    def _retry_failed(self) -> None:
+        assert self.scene.live is not None
+        if (refused := self.screen.cannot_steer(takes_up=True)) is not None:
+            self.screen.say(str(refused), "bad")
+            return
+        tickets = self.scene.live.tickets.values()
+        self.request(Retry(tickets=tuple(ticket.id for ticket in tickets if ticket.status == "failed")))
 
     def do_mouse(self) -> None:
         is_on = self.host.toggle_mouse()
@@ -323,6 +329,8 @@ class Actions:
             self.screen.say("an engine runs it")
         elif self.screen.is_read_only:
             self.screen.say("this viewer only reads", "bad")
+        elif self.scene.live is not None and self.scene.live.finished_at is not None:
+            self.screen.say("the session is finished; r runs a ticket again")
         else:
             self.host.take_over()
 

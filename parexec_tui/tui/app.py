@@ -8,7 +8,8 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, Protocol
 
 from msgspec import Struct
 from rich.color import ColorSystem
@@ -25,7 +26,8 @@ from parexec_tui.core.collector import collect_when_told
 from parexec_tui.core.protocol import Sampled
 from parexec_tui.core.requests import AnyRequest
 from parexec_tui.paths import session_folder
-from parexec_tui.registry.errors import RegistryError
+from parexec_tui.registry.errors import RegistryError, SessionOwned
+from parexec_tui.tui import steering
 from parexec_tui.tui.actions import Actions
 from parexec_tui.tui.arrangement import Arrangement
 from parexec_tui.tui.attention import Attention
@@ -44,11 +46,27 @@ _SEEN_TO_WITHIN = 1.0
 """Seconds after which the next key is looked at, whatever became of the one before."""
 
 
+_JUST_NOW = 10.0
+"""Seconds for which a session that was finished before the screen was there is still news."""
+
 _COLLECT_EVERY = 300.0
 """Seconds between two looks for cyclic garbage: each takes as long as some frames."""
 
 _LOOK_AT_TERMINAL = 2.0
 """Seconds between two looks whether there is a terminal; a hang-up is mostly told by a signal."""
+
+
+class TakeOver(Protocol):
+    """Gives a session that no engine runs a new one, and returns once that is ready.
+
+    `resume`: the last one left in good order. `awaits`: the session may be finished; something is about to be asked.
+    """
+
+    def __call__(self, session: str, *, resume: bool = False, awaits: bool = False) -> None: ...
+
+
+def _nobody(session: str, *, resume: bool = False, awaits: bool = False) -> None:
+    """Starts no engine."""
 
 
 class Look(Struct, frozen=True, kw_only=True):
@@ -62,8 +80,7 @@ class Look(Struct, frozen=True, kw_only=True):
     bell: bool = True
     notify: bool = True
     """Tell the terminal by OSC 9 what needs a person."""
-    take_over: Callable[[str], None] = lambda _: None
-    """Gives a session whose engine is gone a new one, and returns once that is ready."""
+    take_over: TakeOver = _nobody
     notes: tuple[str, ...] = ()
     """What went wrong before there was a screen to say it on."""
 
@@ -88,6 +105,7 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         self.animation_level = "none"
         self.session = session
         self.look = look
+        self._clock = clock
         self.scene = Scene(self.palette, ascii_only=look.ascii_only, clock=clock)
         self.main = MainScreen(self.scene, look.keymap, look.arrangement, make_panels(self.scene))
         self.main.is_read_only = look.read_only
@@ -209,6 +227,9 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         collect_when_told()
         self.set_interval(_COLLECT_EVERY, gc.collect)
         self.main.note_now(Change.state | Change.look)
+        ended = opened.mirror.state.finished_at
+        if ended is not None and self._clock() - ended < _JUST_NOW:
+            self.main.actions.sum_up()
 
     def _happened(self, events: Sequence[ev.AnyEvent]) -> None:
         for event in events:
@@ -252,6 +273,11 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
     # -- what actions need -----------------------------------------------------------------------------------
 
     async def ask(self, request: AnyRequest) -> Sequence[ev.AnyEvent] | str:
+        if not self.scene.connected and steering.takes_up(self.scene.live, request):
+            if trouble := await self._start_engine(awaits=True):
+                return trouble
+            with suppress(TimeoutError):
+                await self.feed.find_engine()
         return await self.feed.ask(request)
 
     def travel(self, seq: int | None) -> None:
@@ -278,17 +304,28 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
             self._is_traveling = False
 
     def take_over(self) -> None:
-        """Start a new engine for the session, whose engine is gone."""
-        self.main.say("starting an engine…")
+        """Start a new engine for the session, which none runs."""
         self.in_background(self._take_over())
 
     async def _take_over(self) -> None:
-        try:
-            await asyncio.to_thread(self.look.take_over, self.session)
-        except Exception as error:  # it has many ways to fail, each with words for a person
-            self.main.say(f"no engine could be started: {error}", "bad")
+        if trouble := await self._start_engine():
+            self.main.say(trouble, "bad")
         else:
             self.main.say("an engine runs the session again", "good")
+
+    async def _start_engine(self, *, awaits: bool = False) -> str:
+        """Returns what went wrong, in words; empty: nothing did."""
+        self.main.say("starting an engine…")
+        live = self.scene.live
+        has_left = live is not None and (live.left is not None or live.finished_at is not None)
+        start = partial(self.look.take_over, self.session, resume=has_left, awaits=awaits)
+        try:
+            await asyncio.to_thread(start)
+        except SessionOwned:
+            return ""  # somebody else was faster
+        except Exception as error:  # it has many ways to fail, each with words for a person
+            return f"no engine could be started: {error}"
+        return ""
 
     def _offer_to_take_over(self) -> None:
         """Once, when the engine of a session that is not over turns out to be gone."""

@@ -6,10 +6,11 @@ engine is away, the registry is looked at now and then: what an engine did that 
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from parexec_tui.async_client import AsyncClient, Contact
-from parexec_tui.client import ClientError, Refused
+from parexec_tui.client import TIMEOUT, ClientError, Refused
 from parexec_tui.core import codec
 from parexec_tui.core import events as ev
 from parexec_tui.core.protocol import Happened, Notice, Sampled
@@ -61,6 +62,7 @@ class Feed:
         self._mirror: Mirror | None = None
         self._client: AsyncClient | None = None
         self._is_up = False
+        self._look_now = asyncio.Event()
 
     async def run(self) -> None:
         """Follow until the session is over, and then for as long as somebody may take it up again."""
@@ -72,7 +74,17 @@ class Feed:
                 await self._follow(mirror)
             await self._look(mirror)
             self._say_where_it_stands(mirror)
-            await asyncio.sleep(_LOOK_EVERY)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY):
+                    await self._look_now.wait()
+            self._look_now.clear()
+
+    async def find_engine(self) -> None:
+        """Wait until there is a connection to an engine that was just started. Raises TimeoutError."""
+        self._look_now.set()
+        async with asyncio.timeout(TIMEOUT):
+            while not self._is_up:  # noqa: ASYNC110 - it is up in a moment, once in a session
+                await asyncio.sleep(0.02)
 
     async def ask(self, request: AnyRequest) -> Sequence[ev.AnyEvent] | str:
         """Ask the engine; what it did, or why it will not, in words."""
@@ -156,7 +168,8 @@ class Feed:
 
     def _say_where_it_stands(self, mirror: Mirror) -> None:
         if mirror.outcome:
-            self._contact(mirror.outcome if mirror.outcome == "finished" else f"engine left: {mirror.outcome}", False)
+            is_over = mirror.outcome == "finished"
+            self._contact(mirror.outcome if is_over else f"{mirror.outcome}: ctrl+r goes on", False)
         else:
             self._contact(GONE, False)
 

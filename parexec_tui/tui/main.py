@@ -284,13 +284,13 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def refusal(self, key: Key) -> Refusal | None:
         """Why a key that steers would be refused now, if so."""
-        if (refusal := self.cannot_steer()) is not None:
+        if (refusal := self.cannot_steer(takes_up=key.action in steering.TAKES_UP)) is not None:
             return refusal
         assert self.scene.state is not None
         return steering.refusal(key.action, self.scene.state, self.targets(), self.scene.now)
 
-    def cannot_steer(self) -> Refusal | None:
-        """Why nothing at all can be asked of the engine now, if so."""
+    def cannot_steer(self, *, takes_up: bool = False) -> Refusal | None:
+        """Why nothing at all can be asked of the engine now, if so. `takes_up`: but what a new one is started for."""
         scene = self.scene
         if scene.state is None:
             return Refusal("the session is not read yet")
@@ -298,6 +298,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
             return Refusal("this is the past, it cannot be changed", "end returns to now")
         if self.is_read_only:
             return Refusal("this viewer only reads", "attach without --read-only")
+        if scene.state.finished_at is not None and not scene.connected:
+            return None if takes_up else Refusal("the session is finished", "r runs a ticket again")
         if not scene.connected:
             return Refusal(f"no engine is there to ask: {scene.contact}")
         return None

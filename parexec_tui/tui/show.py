@@ -3,7 +3,6 @@
 import os
 import sys
 import time
-from collections.abc import Callable
 
 from msgspec import Struct
 
@@ -13,7 +12,7 @@ from parexec_tui.headless import Headless
 from parexec_tui.report import status_report
 from parexec_tui.sessions import is_living
 from parexec_tui.settings import Settings, SettingsError, read_settings
-from parexec_tui.tui.app import Look, ParexecApp
+from parexec_tui.tui.app import Look, ParexecApp, TakeOver
 from parexec_tui.tui.arrangement import Arrangement
 from parexec_tui.tui.keymap import Keymap, keymap_of
 from parexec_tui.tui.memory import read_used, write_used
@@ -32,13 +31,10 @@ class Wishes(Struct, frozen=True, kw_only=True):
     read_only: bool = False
 
 
-TakeOver = Callable[[str], None]
-
-
 def show(session: str, wishes: Wishes, take_over: TakeOver) -> tuple[SessionState | None, str]:
     """Show a session until the person leaves. Returns it as it was last seen, and why it is over, if it is.
 
-    `take_over` gives a session whose engine is gone a new one.
+    `take_over` gives a session that no engine runs a new one.
     """
     notes: list[str] = []
     settings = _settings(notes)

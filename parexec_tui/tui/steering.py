@@ -66,6 +66,14 @@ def refusal(action: str, state: SessionState, targets: Targets, now: float) -> R
     return answer if isinstance(answer, Refusal) else None
 
 
+def takes_up(state: SessionState | None, asked: AnyRequest) -> bool:
+    """Whether a request takes up a session again that is finished: a new engine is started for it."""
+    return state is not None and state.finished_at is not None and isinstance(asked, rq.Retry)
+
+
+TAKES_UP = frozenset({"retry", "retry-form"})
+"""The actions that do."""
+
 _MOST_ASKED = 20
 
 

@@ -568,6 +568,18 @@ def test_the_living_session_is_meant_before_a_newer_one_that_is_over(engine: Eng
     assert "no session 'ghost'" in parexec("hold", "-s", "ghost").err
 
 
+def test_what_failed_in_a_session_that_is_finished_is_run_again(here: Path) -> None:
+    engines.run(here, '[tickets.a]\nrun = "test -e mended"\n')
+    name = engines.session()
+    (here / "mended").touch()
+    answer = done("retry", "a")
+    assert "may run again" in answer.out or "retry" in answer.out
+    assert answer.err == f"{name} was finished; a new engine takes it up\n"
+    until(lambda: status()["state"] == "finished", "it is over again")
+    assert status()["counts"]["succeeded"] == 1
+    assert "has finished" in parexec("hold").err, "nothing else takes it up"
+
+
 def test_an_engine_that_was_killed_is_told_with_how_to_take_over(engine: Engine) -> None:
     session = engines.session()
     engine.kill()

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from parexec_tui.core import events as ev
-from parexec_tui.core.events import Status
+from parexec_tui.core.events import End, Status
 from parexec_tui.core.plan import Priority
 from parexec_tui.core.state import SessionState
 from tests.end_to_end.tmux import Terminal
-from tests.engine.detached import kill, stop_everything, the_engine, the_guardian
+from tests.engine.detached import all_gone, kill, stop_everything, the_engine, the_guardian
 from tests.engine.engines import happened, session, sessions, state_of, ticket, until, write_plan
 
 PLAN = """
@@ -73,6 +73,7 @@ def start(terminal: Terminal) -> None:
     terminal.run("./parexec run plan.toml")
     terminal.until("40% 2/5")
     terminal.until("2 running")
+    terminal.until("connected")
 
 
 def shows(terminal: Terminal, pattern: str) -> None:
@@ -176,6 +177,29 @@ def test_two_viewers_steer_at_once_and_both_show_the_same(terminals: Callable[..
     other.until("HELD by")
     other.press("P")
     one.until(lambda: "HELD by" not in one.text(), "the first viewer shows what the second released")
+
+
+def test_what_failed_is_run_again_when_all_is_over(tmp_path: Path, terminal: Terminal) -> None:
+    write_plan(tmp_path, '[tickets.a]\nrun = "test -e mended"\n[tickets.b]\nneeds = ["a"]\nrun = "true"\n')
+    terminal.run("./parexec run plan.toml")
+    terminal.until("r retry 1 failed")
+    until(all_gone, "no engine runs")
+    (tmp_path / "mended").touch()
+    terminal.press("r")
+    terminal.until("100% 2/2")
+    terminal.until("2 succeeded")
+    assert [event.end for event in happened(ev.AttemptEnded)] == [End.failed, End.succeeded, End.succeeded]
+
+
+def test_a_session_that_was_stopped_goes_on_by_a_key(tmp_path: Path, terminal: Terminal) -> None:
+    start(terminal)
+    terminal.press("Q", "y")
+    terminal.until("stopped: ctrl+r goes on")
+    until(all_gone, "no engine runs")
+    (tmp_path / "go").touch()
+    terminal.press("C-r")
+    terminal.until("100% 5/5")
+    assert state_of().finished_at
 
 
 # -- the terminal ----------------------------------------------------------------------------------------------

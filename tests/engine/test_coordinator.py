@@ -19,7 +19,7 @@ from parexec_tui.core import requests as rq
 from parexec_tui.core.events import End, Status
 from parexec_tui.core.plan_file import read_plan
 from parexec_tui.core.state import SessionState
-from parexec_tui.engine.coordinator import Clock, Coordinator, Outcome
+from parexec_tui.engine.coordinator import AWAIT, Clock, Coordinator, Outcome
 from parexec_tui.engine.pool import REST, Pool
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.registry import Registry
@@ -46,7 +46,7 @@ class StubbornRegistry(Registry):
 class Run:
     """One session under a coordinator, and what was seen of it."""
 
-    def __init__(self, folder: Path, plan: str) -> None:
+    def __init__(self, folder: Path, plan: str, *, awaits: bool = False) -> None:
         self.file = folder / "registry.db"
         self.plan = read_plan(plan, source="plan.toml", folder=str(folder), format="toml", host=None)
         self.registry = StubbornRegistry.open(self.file)
@@ -75,6 +75,7 @@ class Run:
             Clock(WALL),
             tell=self._hear,
             notice=self.notices.append,
+            awaits=awaits,
         )
 
     def journal(self) -> list[ev.AnyEvent]:
@@ -114,9 +115,11 @@ class Run:
 
 
 @asynccontextmanager
-async def running(folder: Path, plan: str, prepare: Callable[[Run], None] = lambda _: None) -> AsyncIterator[Run]:
+async def running(
+    folder: Path, plan: str, prepare: Callable[[Run], None] = lambda _: None, *, awaits: bool = False
+) -> AsyncIterator[Run]:
     """A coordinator at work on this plan. Leaving the context waits until it is done."""
-    run = Run(folder, plan)
+    run = Run(folder, plan, awaits=awaits)
     prepare(run)
     run.coordinator.begin(
         rules.opening(
@@ -159,6 +162,21 @@ async def test_the_eight_steps_come_in_order(tmp_path: Path, autojump_clock: Moc
     ]
     assert [type(event) for event in run.told[-3:]] == list(last)
     assert [(at - run.started_at, ticket) for at, ticket, _ in run.runner.starts] == [(0, "A"), (2, "B")]
+
+
+@pytest.mark.parametrize("is_asked", [True, False])
+async def test_an_engine_that_awaits_a_request_leaves_when_none_comes(
+    tmp_path: Path, autojump_clock: MockClock, is_asked: bool
+) -> None:
+    async with running(tmp_path, '[tickets.A]\nrun = "a"\n', lasting(1, "A"), awaits=True) as run:
+        await run.until(lambda: run.state.finished_at, "it is over")
+        assert isinstance(await run.coordinator.ask(rq.Retry(tickets=("B",))), rq.Refusal)
+        await trio.sleep(AWAIT / 2)
+        if is_asked:
+            await run.coordinator.ask(rq.Retry(tickets=("A",)))
+    assert run.outcome == "finished"
+    assert [at - run.started_at for at, _, _ in run.runner.starts] == ([0, 61] if is_asked else [0])
+    assert run.now() == pytest.approx(62 if is_asked else AWAIT, abs=0.1)
 
 
 async def test_events_carry_the_clock_of_the_engine(tmp_path: Path, autojump_clock: MockClock) -> None:

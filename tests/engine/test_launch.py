@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from parexec_tui.client import Client
+from parexec_tui.client import Client, Refused
 from parexec_tui.core import events as ev
 from parexec_tui.core import requests as rq
 from parexec_tui.core.events import End, Status
@@ -103,6 +103,20 @@ def test_a_session_that_is_over_needs_no_engine(tmp_path: Path) -> None:
     launch.take_over(session, resume=True)
     until(all_gone, "the new one leaves at once")
     assert len(happened(ev.MonitoringStarted)) == 1
+
+
+def test_a_finished_session_is_taken_up_again_by_a_request(tmp_path: Path) -> None:
+    session = start(tmp_path, '[tickets.a]\nrun = "test -e mended"\n')
+    until(all_gone, "it is over")
+    (tmp_path / "mended").touch()
+    launch.take_over(session, resume=True, awaits=True)
+    with Client.connect(session) as client:
+        with pytest.raises(Refused):
+            client.ask(rq.Retry(tickets=("b",)))
+        client.ask(rq.Retry(tickets=("a",)))
+    until(all_gone, "it is over again")
+    assert [event.end for event in happened(ev.AttemptEnded)] == [End.failed, End.succeeded]
+    assert state_of().finished_at is not None
 
 
 # -- it does not -----------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from parexec_tui.tui.keymap import Keymap
 from parexec_tui.tui.theme import DEFAULT, load
 from tests.core.sessions import Session
 from tests.tui.stage import Stage, until
+from tests.tui.theatre import on_stage
 
 COMMAND = "parexec resume s1 --retry-failed"
 
@@ -93,21 +94,35 @@ async def test_retry_asks_for_all_that_failed_while_there_is_an_engine() -> None
 
 
 @pytest.mark.asyncio
-async def test_without_an_engine_retry_says_how_and_y_copies_it() -> None:
+async def test_without_an_engine_retry_is_asked_for_all_the_same_and_y_copies_the_command() -> None:
     app = Stage(finished("A:", "A"))
     app.scene.connected = False
     async with app.run_test(size=(80, 24)) as pilot:
         app.main.actions.sum_up()
         await pilot.pause()
-        await pilot.press("r")
-        assert isinstance(app.screen, Summary)
-        assert f"no engine runs any more: {COMMAND}" in app.text()
         await pilot.press("y")
         assert app.copied == [COMMAND]
         app.main.actions.sum_up()
         await pilot.pause()
+        await pilot.press("r")
+        await until(pilot, lambda: bool(app.asked), "it was asked for")
+        assert app.asked == [rq.Retry(tickets=("A",))]
+
+
+@pytest.mark.asyncio
+async def test_who_only_reads_retries_nothing_in_the_end() -> None:
+    app = Stage(finished("A:", "A"))
+    app.main.is_read_only = True
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.main.actions.sum_up()
+        await pilot.pause()
+        await pilot.press("r")
+        assert app.main.footer.said == "this viewer only reads (attach without --read-only)"
+        app.main.actions.sum_up()
+        await pilot.pause()
         await pilot.press("q")
         assert app.has_left
+        assert app.asked == []
 
 
 @pytest.mark.asyncio
@@ -140,6 +155,15 @@ async def test_there_is_one_summary_even_if_it_is_called_for_twice() -> None:
         await pilot.pause()
         await pilot.press("escape")
         assert not app.has_dialog
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("later", "dialog"), [(5.0, "Summary"), (60.0, "")])
+async def test_an_end_before_there_was_a_screen_is_summed_up_while_it_is_news(later: float, dialog: str) -> None:
+    session = finished("A:")
+    session.wait(later)
+    async with on_stage(played=session) as stage:
+        assert stage.dialog == dialog
 
 
 @pytest.mark.asyncio

@@ -193,7 +193,7 @@ async def test_a_session_that_was_stopped_says_why_no_engine_is_needed(tmp_path:
     async with heard_of(session) as heard:
         await heard.until(lambda: heard.contact == "connected", "it is connected")
         await heard.feed.ask(rq.Stop())
-        await heard.until(lambda: heard.contact.startswith("engine left: "), "it says so")
+        await heard.until(lambda: heard.contact.startswith("stopped: "), "it says so")
         assert heard.feed.outcome
 
 

@@ -7,6 +7,7 @@ import pytest
 from parexec_tui.core import requests as rq
 from parexec_tui.tui.keymap import KEYS
 from parexec_tui.tui.panels.events import EventsPanel
+from tests.core.sessions import Session
 from tests.tui.theatre import Stage, on_stage
 from tests.tui.trials import tickets
 from tests.tui.trials_of_steering import TRIALS
@@ -67,6 +68,28 @@ async def test_marks_are_taken_instead_of_the_selected_ticket_and_then_gone() ->
 async def test_who_may_only_read_steers_nothing() -> None:
     async with on_stage(read_only=True) as stage:
         await steer_with_all(stage, "this viewer only reads (attach without --read-only)")
+
+
+@pytest.mark.asyncio
+async def test_a_finished_session_gets_an_engine_for_a_retry_and_for_nothing_else() -> None:
+    session = Session("A:\nB:")
+    session.dispatch()
+    session.succeed("A")
+    session.fail("B")
+    session.close()
+    session.wait(60)
+    async with on_stage(played=session, ticket="B") as stage:
+        stage.feed.lose()
+        for name in ("p", "x", "e", "P"):
+            await stage.press(name)
+            assert stage.said == "the session is finished (r runs a ticket again)"
+        await stage.press("ctrl+r")
+        assert stage.said == "the session is finished; r runs a ticket again"
+        assert stage.engines == []
+        await stage.press("r")
+        assert await stage.done() == rq.Retry(tickets=("B",))
+        assert stage.engines == [{"resume": True, "awaits": True}]
+        assert stage.said == "done: retry B"
 
 
 @pytest.mark.asyncio

@@ -64,6 +64,9 @@ class StageFeed(Feed):
         """Tell the app what has happened since it was told last."""
         self._happened(self._news())
 
+    async def find_engine(self) -> None:
+        self._contact("connected", True)
+
     def lose(self) -> None:
         """As when the engine is gone."""
         self._contact("reconnecting", False)
@@ -88,8 +91,8 @@ class Stage:
         self.main = app.main
         self.written: list[str] = []
         """What the app wrote to the terminal past the frames: copied texts, bells."""
-        self.taken_over: list[str] = []
-        """Sessions for which the app wanted another engine."""
+        self.engines: list[dict[str, bool]] = []
+        """How the app started engines."""
         assert app._driver is not None
         vars(app._driver)["write"] = self.written.append
 
@@ -193,14 +196,18 @@ async def on_stage(
     """An app that shows the release, or a session that was played otherwise; the keys go to that panel."""
     session = played or release()
     write_logs(session)
-    taken_over: list[str] = []
+    engines: list[dict[str, bool]] = []
+
+    def take_over(session: str, *, resume: bool = False, awaits: bool = False) -> None:
+        engines.append({"resume": resume, "awaits": awaits})
+
     look = Look(
         palette=load(theme),
         keymap=Keymap(),
         arrangement=Arrangement([panel]),
         ascii_only=ascii_only,
         read_only=read_only,
-        take_over=taken_over.append,
+        take_over=take_over,
     )
 
     def feed(name: str, **listeners: Any) -> StageFeed:
@@ -209,7 +216,7 @@ async def on_stage(
     app = ParexecApp("s1", look, feed=feed, clock=lambda: session.now)
     async with app.run_test(size=size) as pilot:
         stage = Stage(app, pilot, session)
-        stage.taken_over = taken_over
+        stage.engines = engines
         await stage.until(lambda: app.scene.connected, "the session is on the screen")
         if ticket:
             await stage.select(ticket)

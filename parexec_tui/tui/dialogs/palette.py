@@ -7,7 +7,6 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Input
 
-from parexec_tui.core.requests import Refusal
 from parexec_tui.tui import steering
 from parexec_tui.tui.dialogs.commands import COMMANDS, Command, CommandError, Deed
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
@@ -196,8 +195,10 @@ class CommandPalette(Dialog[Deed]):
 
     def _read(self, command: Command, argument: str) -> tuple[Deed | None, list[Text]]:
         """What a command would do, if it may; and what to say of it."""
-        if command.steers and (refusal := self._cannot_steer()) is not None:
-            return None, self.outlook_lines(steering.Outlook(refusal))
+        if command.steers:
+            refusal = self._actions.screen.cannot_steer(takes_up=command.word in steering.TAKES_UP)
+            if refusal is not None:
+                return None, self.outlook_lines(steering.Outlook(refusal))
         try:
             asked = command.read(self._actions, argument)
         except CommandError as error:
@@ -209,10 +210,6 @@ class CommandPalette(Dialog[Deed]):
         found = steering.outlook(state, asked, self.scene.now)
         deed = None if found.refusal is not None else lambda: self._actions.request(asked)
         return deed, self.outlook_lines(found)
-
-    def _cannot_steer(self) -> Refusal | None:
-        """Why nothing at all can be asked of the engine now, if so."""
-        return self._actions.screen.cannot_steer()
 
     def _wear_again(self) -> None:
         if self.scene.palette is not self._worn:

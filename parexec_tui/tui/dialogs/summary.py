@@ -66,7 +66,7 @@ class Summary(Dialog[Choice]):
         match name:
             case "q":
                 self.dismiss(Choice("leave"))
-            case "r" | "R" if self._failed and self.scene.connected:
+            case "r" | "R" if self._failed:
                 self.dismiss(Choice("retry"))
             case "enter" if self._failed:
                 self.dismiss(Choice("output", self._failed[self._at].id))
@@ -76,8 +76,6 @@ class Summary(Dialog[Choice]):
                 self._choose(self._at + 1)
             case "k" | "up" if self._tails:
                 self._choose(self._at - 1)
-            case "r" | "R" if self._failed:
-                self._page.show([self.styled(f"no engine runs any more: {self._command}", "warn"), *self._lines()])
             case _:
                 return self._page.take_key(name)
         return True
