@@ -11,7 +11,7 @@ from parexec_tui.tui import steering
 from parexec_tui.tui.arrangement import PANELS
 from parexec_tui.tui.dialogs.dialog import Confirm, Told
 from parexec_tui.tui.facts import needy, word_of
-from parexec_tui.tui.keymap import Key
+from parexec_tui.tui.keymap import SESSION, Key
 from parexec_tui.tui.palette import Palette
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.scene import Change
@@ -51,6 +51,9 @@ class Actions:
     def do(self, key: Key, name: str = "") -> None:
         """Do what a key is for. `name`: which of its keys it was."""
         self.screen.hush()
+        if self.scene.state is None and key.section != SESSION:
+            self.screen.say("the session is not read yet", "warn")
+            return
         if key.steers and (refused := self.screen.refusal(key)) is not None:
             self.screen.say(str(refused), "bad")
             return

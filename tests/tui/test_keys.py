@@ -5,7 +5,8 @@ from typing import Any, cast
 import pytest
 
 from parexec_tui.core import requests as rq
-from parexec_tui.tui.keymap import KEYS
+from parexec_tui.tui.arrangement import PANELS
+from parexec_tui.tui.keymap import KEYS, SESSION
 from parexec_tui.tui.panels.events import EventsPanel
 from tests.core.sessions import Session
 from tests.tui.theatre import Stage, on_stage
@@ -105,6 +106,19 @@ async def test_without_an_engine_nothing_is_steered() -> None:
     async with on_stage(ticket="links") as stage:
         stage.feed.lose()
         await steer_with_all(stage, "no engine is there to ask: reconnecting")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("panel", PANELS)
+async def test_a_key_that_comes_before_the_session_is_read_is_told_so(panel: str) -> None:
+    keys = [key for key in KEYS if key.section != SESSION and panel in (key.panels or PANELS)]
+    async with on_stage(panel, is_read=False) as stage:
+        for key in keys:
+            await stage.press(key.keys[0])
+            assert stage.said == "the session is not read yet", key.action
+        assert (stage.panel.name_, stage.dialog, stage.app.mistake) == (panel, "", "")
+        await stage.press(":", *"sort id", "enter")
+        assert "the session is not read yet" in stage.text()
 
 
 async def steer_with_all(stage: Stage, said: str) -> None:

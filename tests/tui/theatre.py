@@ -33,13 +33,17 @@ from tests.tui.release import release, samples, write_logs
 class StageFeed(Feed):
     """Feeds an app from a session at hand, and does what is asked of it."""
 
-    def __init__(self, played: Session, session: str, **listeners: Any) -> None:
+    def __init__(self, played: Session, session: str, *, is_read: bool = True, **listeners: Any) -> None:
+        """`is_read`: the app gets to see the session; else it waits for that for ever."""
         super().__init__(session, **listeners)
         self.played = played
+        self._is_read = is_read
         self.asked: list[AnyRequest] = []
         """What keys have asked for, the newest last."""
 
     async def run(self) -> None:
+        if not self._is_read:
+            return
         self._mirror = Mirror("s1", codec.encode(self.played.plan))
         opened = Opened(self._mirror, Story(), {"docs-site": 240.0})
         for event in self._news():
@@ -192,8 +196,12 @@ async def on_stage(
     ticket: str = "",
     ascii_only: bool = False,
     read_only: bool = False,
+    is_read: bool = True,
 ) -> AsyncIterator[Stage]:
-    """An app that shows the release, or a session that was played otherwise; the keys go to that panel."""
+    """An app that shows the release, or a session that was played otherwise; the keys go to that panel.
+
+    Unless `is_read`, it has not come to see the session yet.
+    """
     session = played or release()
     write_logs(session)
     engines: list[dict[str, bool]] = []
@@ -211,13 +219,13 @@ async def on_stage(
     )
 
     def feed(name: str, **listeners: Any) -> StageFeed:
-        return StageFeed(session, name, **listeners)
+        return StageFeed(session, name, is_read=is_read, **listeners)
 
     app = ParexecApp("s1", look, feed=feed, clock=lambda: session.now)
     async with app.run_test(size=size) as pilot:
         stage = Stage(app, pilot, session)
         stage.engines = engines
-        await stage.until(lambda: app.scene.connected, "the session is on the screen")
+        await stage.until(lambda: app.scene.connected or not is_read, "the session is on the screen")
         if ticket:
             await stage.select(ticket)
         yield stage

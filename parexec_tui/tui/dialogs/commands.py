@@ -151,6 +151,8 @@ def _count(text: str) -> Count:
 
 
 def _panel(actions: "Actions") -> TicketsPanel:
+    """The table of tickets. Raises CommandError while it has none."""
+    _state(actions)
     panel = actions.screen.panels["tickets"]
     assert isinstance(panel, TicketsPanel)
     return panel
@@ -194,13 +196,15 @@ def _sort(actions: "Actions", argument: str) -> Deed:
     column = argument.strip()
     if column not in SORTS:
         raise CommandError(_no("column", column, SORTS))
-    return lambda: _panel(actions).sort_by(column)
+    panel = _panel(actions)
+    return lambda: panel.sort_by(column)
 
 
 def _group(actions: "Actions", argument: str) -> Deed:
+    panel = _panel(actions)
     for grouping in GROUPINGS:
         if grouping == argument.strip():
-            return lambda: _panel(actions).group_by(grouping)
+            return lambda: panel.group_by(grouping)
     raise CommandError(_no("grouping", argument.strip(), GROUPINGS))
 
 
