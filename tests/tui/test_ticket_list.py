@@ -1,6 +1,7 @@
 """Rows of the table of tickets: filtered, sorted, grouped, folded; and a cursor that stays where it is."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +15,7 @@ from parexec_tui.core.tickets import OVER, TicketState
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.scene import Change
 from parexec_tui.tui.ticket_list import GROUPINGS, SORTS, Heading, TicketList, is_problem, next_priority
-from tests.core.sessions import Session
+from tests.core.sessions import Session, plan
 from tests.tui.drawn import panel_of, scene_of
 from tests.tui.release import release
 
@@ -208,3 +209,38 @@ def change(session: Session, panel: TicketsPanel, step: str) -> None:
         case "problems":
             panel.list.problems_only = not panel.list.problems_only
     panel.changed(Change.state)
+
+
+def headings(panel: TicketsPanel) -> list[str]:
+    return [row.key for row in panel.list.rows if isinstance(row, Heading)]
+
+
+def test_rows_are_made_anew_once_a_second_and_also_when_nothing_more_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, looks = SimpleNamespace(at=100.0), list[float]()
+    clock.monotonic = lambda: clock.at
+    monkeypatch.setattr("parexec_tui.tui.panels.tickets.time", clock)
+    session = Session(plan("A:\nB:"))
+    panel = panel_of(TicketsPanel, scene_of(session), 100, 20)
+    monkeypatch.setattr(panel, "look_again_in", looks.append)
+    panel.group_by("status")
+    clock.at += 0.75
+    session.act(rq.Cancel(tickets=("A",)))
+    panel.changed(Change.state)
+    assert (headings(panel), looks) == (["waiting"], [0.25])
+    panel._look_again()
+    assert headings(panel) == ["waiting", "cancelled"]
+    clock.at += 1.0
+    session.act(rq.Cancel(tickets=("B",)))
+    panel.changed(Change.state)
+    assert (headings(panel), looks) == (["cancelled"], [0.25])
+
+
+def test_a_group_that_has_gone_meanwhile_is_not_folded() -> None:
+    session = Session(plan("A:\nB:"))
+    panel = panel_of(TicketsPanel, scene_of(session), 100, 20)
+    panel.group_by("status")
+    panel.go_to(1)
+    session.act(rq.Cancel(tickets=("A", "B")))
+    panel.move_across(-1)
+    assert (headings(panel), panel.list.tickets()) == (["cancelled"], ["A", "B"])
+    assert 0 <= panel.cursor < panel.count

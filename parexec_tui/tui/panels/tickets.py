@@ -152,10 +152,9 @@ class TicketsPanel(RowsPanel):
             return
         (self.list.folded.add if folded else self.list.folded.discard)(heading.key)
         self.list.build(self.state)
-        rows = self.list.rows
-        self.put_cursor(
-            next(at for at, row in enumerate(rows) if isinstance(row, Heading) and row.key == heading.key)
-        )
+        headings = ((at, row) for at, row in enumerate(self.list.rows) if isinstance(row, Heading))
+        there = (at for at, row in headings if row.key == heading.key)
+        self.put_cursor(next(there, self.cursor))  # of a status, it may have gone since the rows were made
         self.refresh()
 
     def move_across(self, steps: int) -> None:
