@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parexec_tui.paths import registry_file, session_folder
-from parexec_tui.registry.errors import RegistryMissing
+from parexec_tui.registry.errors import RegistryError, RegistryMissing
 from parexec_tui.registry.lock import is_owned
 from parexec_tui.registry.registry import Registry
 
@@ -13,14 +13,29 @@ if TYPE_CHECKING:
     from parexec_tui.registry.registry import SessionRow
 
 
-class NoSuchSession(Exception):  # noqa: N818
+NONE = "no sessions yet: parexec run PLAN starts one"
+
+
+class NoSuchSession(RegistryError):  # noqa: N818
     """No session is meant, or none that an engine runs; the text says what to do."""
+
+
+def has_engine(session: str) -> bool:
+    """Whether an engine owns the session."""
+    return is_owned(session_folder(session).lock)
 
 
 def is_living(session: str) -> bool:
     """Whether an engine owns the session, or a guardian is about to start one."""
-    folder = session_folder(session)
-    return is_owned(folder.lock) or is_owned(folder.guardian_lock)
+    return has_engine(session) or is_owned(session_folder(session).guardian_lock)
+
+
+def open_registry() -> Registry:
+    """The registry, to be read. Raises NoSuchSession if there is none yet, RegistryError."""
+    try:
+        return Registry.open(registry_file(), read_only=True)
+    except RegistryMissing:
+        raise NoSuchSession(NONE) from None
 
 
 def living(text: str | None) -> str:
@@ -32,26 +47,30 @@ def living(text: str | None) -> str:
 
 
 def meant(text: str | None) -> "SessionRow":
-    """The session that a person means: as named; else the newest living one of this folder, else the newest living
-    one; else the newest of this folder, else the newest. Raises NoSuchSession, RegistryError.
+    """The session that a person means who wants to see or steer one: as named; else the newest living one of this
+    folder, else the newest living one, else as `newest`. Raises NoSuchSession, RegistryError.
     """
-    try:
-        with Registry.open(registry_file(), read_only=True) as registry:
-            if text is not None:
-                return registry.resolve(text)
-            rows = registry.sessions()
-    except RegistryMissing:
-        rows = []
-    if not rows:
-        raise NoSuchSession("no sessions yet: parexec run PLAN starts one")
-    here = str(Path.cwd())
-    ours = [row for row in rows if here in (row.workdir, str(Path(row.source).parent.absolute()))]
-    for found in (ours, rows):
-        for row in found:
-            # What ended in good order is not asked after: a lock is a file, and sessions pile up.
-            if row.status not in ("finished", "stopped", "not started") and is_living(row.session):
-                return row
-    return (ours or rows)[0]
+    with open_registry() as registry:
+        if text is not None:
+            return registry.resolve(text)
+        rows = _nearest(registry)
+    # What ended in good order is not asked after: a lock is a file, and sessions pile up.
+    open_ = (row for row in rows if row.status not in _OVER)
+    return next((row for row in open_ if is_living(row.session)), rows[0])
+
+
+def newest(registry: Registry, text: str | None) -> "SessionRow":
+    """The session that a person means who asks what was: as named; else the newest of this folder, else the newest.
+    Raises NoSuchSession, RegistryError.
+    """
+    return registry.resolve(text) if text is not None else _nearest(registry)[0]
+
+
+def status_of(row: "SessionRow") -> str:
+    """How a session stands: what its engine said last, if that is there or left in good order."""
+    if row.status in _OVER or has_engine(row.session):
+        return row.status
+    return "restarting" if is_living(row.session) else "interrupted"
 
 
 def remembered(session: str) -> "SessionState":
@@ -65,10 +84,32 @@ def remembered(session: str) -> "SessionState":
 def rows() -> "list[SessionRow]":
     """Every session, newest first. Raises RegistryError."""
     try:
-        with Registry.open(registry_file(), read_only=True) as registry:
+        with open_registry() as registry:
             return registry.sessions()
-    except RegistryMissing:
+    except NoSuchSession:
         return []
+
+
+_OVER = ("finished", "stopped", "not started")
+"""What an engine said last that left in good order."""
+
+
+def _nearest(registry: Registry) -> "list[SessionRow]":
+    """Every session: those of this folder first, of these and of the others the newest. Raises NoSuchSession."""
+    found = registry.sessions()
+    if not found:
+        raise NoSuchSession(NONE)
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # the folder was removed under whoever stands in it
+        return found
+    return sorted(found, key=lambda row: not _is_of(row, here))
+
+
+def _is_of(row: "SessionRow", folder: Path) -> bool:
+    """Whether a session works in a folder, or its plan lies there."""
+    source = Path(row.source)
+    return Path(row.workdir) == folder or (source.is_absolute() and source.parent == folder)
 
 
 def _how_to_go_on(row: "SessionRow", *, is_named: bool) -> str:

@@ -33,13 +33,13 @@ def plainly() -> Iterator[None]:
     from parexec_tui.client import ClientError, Refused
     from parexec_tui.sessions import NoSuchSession
 
-    try:
-        with exits.plainly():
+    with exits.plainly():
+        try:
             yield
-    except Refused as refused:
-        fail(f"refused: {refused}")
-    except (ClientError, NoSuchSession) as error:
-        fail(str(error))
+        except Refused as refused:
+            fail(f"refused: {refused}")
+        except (ClientError, NoSuchSession) as error:
+            fail(str(error))
 
 
 def connect(session: str | None) -> "Client":

@@ -17,13 +17,16 @@ plan_argument = click.argument("plan_file", metavar="PLAN", type=click.Path(dir_
 
 def plan_of(file: Path, host: "Host | None", where: str = "in the plan") -> "Plan":
     """The plan in a file. Does not return if it has errors: see `refuse_file`."""
+    from msgspec.structs import replace
+
     from parexec_tui.core.plan_file import PlanErrors, read_plan
 
-    folder = str(file.absolute().parent)
+    whole = file.absolute()
     try:
-        return read_plan(text_of(file), source=str(file), folder=folder, format=syntax_of(file), host=host)
+        plan = read_plan(text_of(file), source=str(file), folder=str(whole.parent), format=syntax_of(file), host=host)
     except PlanErrors as errors:
         refuse_file(errors.problems, where)
+    return replace(plan, source=str(whole))  # in errors as the person named it; a session is looked at from anywhere
 
 
 def text_of(file: Path) -> str:

@@ -9,29 +9,14 @@ import click
 from parexec_tui.cli import complete
 from parexec_tui.cli.asking import as_json_option
 from parexec_tui.cli.exits import BAD_USAGE, SOME_DID_NOT, fail, plainly
-from parexec_tui.cli.lookup import NO_SESSIONS, opened, session_row, the_registry
 from parexec_tui.paths import session_folder
 
 if TYPE_CHECKING:
-    from parexec_tui.registry.registry import Registry, SessionRow
+    from parexec_tui.registry.registry import Registry
     from parexec_tui.registry.replay import Replay
 
 _FOLLOW_EVERY = 0.2
 """Seconds between two looks for what is new."""
-
-
-def _is_alive(session: str) -> bool:
-    from parexec_tui.registry.lock import is_owned
-
-    return is_owned(session_folder(session).lock)
-
-
-def _status(row: "SessionRow") -> str:
-    if row.status in ("finished", "stopped", "not started") or _is_alive(row.session):
-        return row.status
-    from parexec_tui.registry.lock import is_owned
-
-    return "restarting" if is_owned(session_folder(row.session).guardian_lock) else "interrupted"
 
 
 _session_option = click.option(
@@ -49,27 +34,23 @@ def ls(as_json: bool) -> None:
     """List sessions, newest first. interrupted: its engine died; `parexec resume` goes on."""
     import msgspec
 
-    from parexec_tui.registry.errors import RegistryMissing
+    from parexec_tui import sessions
     from parexec_tui.registry.lock import lost_guardian
     from parexec_tui.words import day_and_clock, printable
 
-    try:
-        with opened() as registry:
-            rows = registry.sessions()
-    except RegistryMissing:
-        rows = []
+    rows = sessions.rows()
     if as_json:
         for row in rows:
-            click.echo(msgspec.json.encode(msgspec.structs.replace(row, status=_status(row))))
+            click.echo(msgspec.json.encode(msgspec.structs.replace(row, status=sessions.status_of(row))))
         return
     if not rows:
-        click.echo(f"parexec: {NO_SESSIONS}", err=True)
+        click.echo(f"parexec: {sessions.NONE}", err=True)
     width = max((len(row.session) for row in rows), default=0)
     hints = []
     for row in rows:
         done = f"{row.succeeded}/{row.total} ok" + (f", {row.failed} not" if row.failed else "")
         name = printable(row.name)
-        status = _status(row)
+        status = sessions.status_of(row)
         click.echo(f"{row.session:<{width}}  {status:<11}  {day_and_clock(row.started)}  {done:<15}  {name}")
         if status == "interrupted":
             hints.append(f"{row.session}: its engine is gone; take over: parexec resume {row.session}")
@@ -87,12 +68,13 @@ def show(session: str | None, as_json: bool) -> None:
     """Show SESSION (default: the newest of this directory): every ticket, and why it is where it is."""
     from parexec_tui.core import codec
     from parexec_tui.report import report_lines, session_report
+    from parexec_tui.sessions import has_engine, newest, open_registry
     from parexec_tui.words import is_ascii_only
 
-    with the_registry() as registry:
-        row = session_row(registry, session)
+    with open_registry() as registry:
+        row = newest(registry, session)
         past = _replay(registry, row.session)
-    report = session_report(past.state, alive=_is_alive(row.session))
+    report = session_report(past.state, alive=has_engine(row.session))
     if as_json:
         click.echo(codec.encode(report))
         return
@@ -119,8 +101,10 @@ def _replay(registry: "Registry", session: str) -> "Replay":
 @plainly()
 def log(ticket: str, session: str | None, attempt: int | None, follow: bool) -> None:
     """Print the output of TICKET."""
-    with the_registry() as registry:
-        row = session_row(registry, session)
+    from parexec_tui.sessions import newest, open_registry
+
+    with open_registry() as registry:
+        row = newest(registry, session)
         past = _replay(registry, row.session)
         known = past.state.tickets.get(ticket)
         if known is None:
@@ -152,9 +136,9 @@ def _print_log(registry: "Registry", session: str, ticket: str, number: int, fol
 
 
 def _is_over(registry: "Registry", session: str, ticket: str, number: int) -> bool:
-    if any(fact.attempt >= number for fact in registry.attempts(session, ticket)):
-        return True
-    return not _is_alive(session)
+    from parexec_tui.sessions import is_living
+
+    return any(fact.attempt >= number for fact in registry.attempts(session, ticket)) or not is_living(session)
 
 
 @click.command()
@@ -169,16 +153,17 @@ def events(session: str | None, as_json: bool, follow: bool) -> None:
     from parexec_tui.core import codec
     from parexec_tui.core.state import IllegalEventError, SessionState
     from parexec_tui.event_lines import lines
+    from parexec_tui.sessions import is_living, newest, open_registry
     from parexec_tui.words import columns, day_and_clock, is_ascii_only, subject_width
 
     ascii_only = is_ascii_only(sys.stdout)
-    with the_registry() as registry:
-        row = session_row(registry, session)
+    with open_registry() as registry:
+        row = newest(registry, session)
         state = SessionState(codec.decode_plan(registry.plan(row.session)))
         width = subject_width(state.tickets)
         after = 0
         while True:
-            over = not follow or not _is_alive(row.session)
+            over = not follow or not is_living(row.session)
             for stored in registry.events(row.session, after):
                 if as_json:
                     click.echo(b'{"seq":%d,%b' % (stored.seq, stored.data[1:]))

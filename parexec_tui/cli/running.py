@@ -11,7 +11,6 @@ import click
 
 from parexec_tui.cli import complete
 from parexec_tui.cli.exits import BAD_USAGE, SOME_DID_NOT, SUCCEEDED, exit_code, fail, plainly
-from parexec_tui.cli.lookup import session_row, the_registry
 from parexec_tui.cli.plans import plan_argument, plan_of
 from parexec_tui.cli.screen import Screen, screen_options
 
@@ -124,9 +123,11 @@ def resume(
 
     What finished is not run again; what still runs is taken over; what was lost is retried if its policy allows.
     """
+    from parexec_tui.sessions import newest, open_registry
+
     foreground = _is_foreground(style, headless, detach, scope)
-    with the_registry() as registry:
-        row = session_row(registry, session)
+    with open_registry() as registry:
+        row = newest(registry, session)
     if foreground:
         from parexec_tui.engine.run import resume_session
 
@@ -170,12 +171,9 @@ def attach(session: str | None, style: Any, read_only: bool, wishes: dict[str, A
     over.
     """
     from parexec_tui.mirror import Mirror
-    from parexec_tui.sessions import NoSuchSession, meant
+    from parexec_tui.sessions import meant
 
-    try:
-        row = meant(session)
-    except NoSuchSession as error:
-        fail(str(error), BAD_USAGE)
+    row = meant(session)
     with Screen({**wishes, "read_only": read_only}, wanted=style is None) as screen:
         screen.show(row.session)
     _follow(Mirror.open(row.session), style, quiet_start=True)

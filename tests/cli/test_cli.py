@@ -20,6 +20,7 @@ from click.testing import CliRunner
 
 from parexec_tui import paths
 from parexec_tui.cli import entry
+from parexec_tui.registry.lock import SessionLock
 from tests.commands import every_command
 
 PAREXEC = (sys.executable, "-c", "from parexec_tui.cli import main; main()")
@@ -541,13 +542,28 @@ def test_resume_can_retry_what_failed(here: Path) -> None:
     assert "2 of 2 succeeded" in answer.out
 
 
-def test_the_session_of_this_directory_is_meant_first(here: Path, tmp_path: Path) -> None:
-    parexec("run", write(here, GOOD), "-q")
+@pytest.mark.parametrize("workdir", [".", "sub"])
+def test_the_session_of_this_directory_is_meant_first(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workdir: str
+) -> None:
     other = tmp_path / "other"
-    other.mkdir()
-    parexec("run", str(other / write(other, '[tickets.other]\nrun = "true"\n')), "-q")
+    for folder, plan in ((here, GOOD), (other, '[tickets.other]\nrun = "true"\n')):
+        (folder / workdir).mkdir(parents=True, exist_ok=True)
+        monkeypatch.chdir(folder)
+        assert parexec("run", write(folder, f'[plan]\nworkdir = "{workdir}"\n{plan}'), "-q").code == 0
+    monkeypatch.chdir(here)
+    newer, ours = (row["session"] for row in sessions())
     assert parexec("log", "hello").out == "hello\n"
-    assert refused("log", "other") == f"parexec: session {sessions()[1]['session']} has no ticket other\n"
+    assert json.loads(parexec("status", "--json").out)["session"] == ours
+    assert refused("log", "other") == f"parexec: session {ours} has no ticket other\n"
+    monkeypatch.chdir(tmp_path)
+    assert json.loads(parexec("status", "--json").out)["session"] == newer
+
+
+def test_in_a_directory_that_is_gone_the_newest_session_is_meant(finished: str, here: Path) -> None:
+    here.rename(here.parent / "elsewhere")
+    shutil.rmtree(here.parent / "elsewhere")
+    assert parexec("show").out.startswith(finished)
 
 
 def test_show_and_ls_while_it_runs_and_after_a_kill(here: Path, start: Callable[..., Running]) -> None:
@@ -594,6 +610,26 @@ def test_events_follow_a_session_to_its_end(here: Path, start: Callable[..., Run
     assert answer.code == 0
     assert json.loads(answer.out.splitlines()[-1])["kind"] == "session_finished"
     assert run.end().code == 0
+
+
+@pytest.mark.parametrize("command", [("events",), ("log", "patient")])
+def test_what_follows_goes_on_while_a_guardian_starts_the_next_engine(
+    here: Path, start: Callable[..., Running], command: tuple[str, ...]
+) -> None:
+    run = start("run", write(here, PATIENT), "-q")
+    wait_for_log("patient", "first")
+    run.process.kill()
+    run.process.wait(10)
+    (session,) = sessions()
+    with SessionLock(paths.session_folder(session["session"]).guardian_lock):
+        assert sessions()[0]["status"] == "restarting"
+        follower = start(*command, "-f")
+        assert follower.process.stdout is not None
+        assert follower.process.stdout.readline()
+        (here / "go").touch()
+        assert parexec("resume", "-q").code == 0
+    last = follower.end().out.splitlines()[-1]
+    assert last == "last" or "finished" in last
 
 
 # -- what is imported ------------------------------------------------------------------------------------------
