@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from parexec_tui.core import events as ev
 from parexec_tui.core.events import End, Status
 from parexec_tui.core.units import format_duration
@@ -17,6 +19,20 @@ _MOST_SKIPPED = 10
 
 def lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
     """What is said of an event, where it matters to a person. `state` is the state after it."""
+    return map(_printable, _lines(state, event))
+
+
+def lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
+    """What is said of an event for which no state is needed: of all that a request leads to."""
+    return map(_printable, _lines_alone(event))
+
+
+def _printable(line: Line) -> Line:
+    """What plans, people and the system put into a line must not act on a terminal."""
+    return replace(line, subject=printable(line.subject), text=printable(line.text))
+
+
+def _lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
     match event:
         case ev.AttemptEnded():
             yield _ended(state, event)
@@ -26,13 +42,12 @@ def lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
         case ev.SessionFinished():
             yield Line(event.at, "finished", state.session, f"in {format_duration(event.seconds)}")
         case ev.SessionInterrupted():
-            yield Line(event.at, "interrupted", state.session, printable(event.reason), "bad")
+            yield Line(event.at, "interrupted", state.session, event.reason, "bad")
         case _:
-            yield from lines_alone(event)
+            yield from _lines_alone(event)
 
 
-def lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
-    """What is said of an event for which no state is needed: of all that a request leads to."""
+def _lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
     at = event.at
     match event:
         case ev.SessionOpened():
@@ -40,7 +55,7 @@ def lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
                 at,
                 "opened",
                 event.session,
-                f"{printable(event.plan)}: {tickets(event.tickets)}, {event.parallel} at once",
+                f"{event.plan}: {tickets(event.tickets)}, {event.parallel} at once",
             )
         case ev.TicketsQueued():
             sizes = ", ".join(map(str, event.groups[:8])) + (", ..." if len(event.groups) > 8 else "")
@@ -49,7 +64,7 @@ def lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
             again = f", attempt {event.attempt}" if event.attempt > 1 else ""
             yield Line(at, "started", event.ticket, f"on {event.agent}{again}")
         case ev.ConflictFound():
-            yield Line(at, "waits", event.ticket, printable(event.reason))
+            yield Line(at, "waits", event.ticket, event.reason)
         case ev.TicketUnrunnable():
             yield Line(at, "could not start", event.ticket, event.reason, "bad")
             yield from _skipped(at, event.ticket, event.skipped)
@@ -73,11 +88,11 @@ def lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
         case ev.SessionHeld() | ev.SessionDraining() | ev.SessionStopping() | ev.SessionReleased():
             yield _session(event)
         case ev.HostPressed():
-            yield Line(at, "pressed", "host", f"short of {event.resource}: {printable(event.text)}", "warn")
+            yield Line(at, "pressed", "host", f"short of {event.resource}: {event.text}", "warn")
         case ev.HostRelieved():
             yield Line(at, "relieved", "host", f"{event.resource} has room again")
         case ev.OperatorActed():
-            yield Line(at, "asked", event.by, printable(event.text))
+            yield Line(at, "asked", event.by, event.text)
         case _:
             yield from _changes(event)
 
@@ -92,7 +107,7 @@ def _changes(event: ev.AnyEvent) -> Iterator[Line]:
         case ev.TicketRetried():
             again = f"; will run again: {_names(event.rerun)}" if event.rerun else ""
             back = f"; may run again: {_names(event.restored)}" if event.restored else ""
-            note = f": {printable(event.note)}" if event.note else ""
+            note = f": {event.note}" if event.note else ""
             yield Line(at, "retry", event.ticket, f"{_by(event.by)}{note}{again}{back}".removeprefix("; "))
         case ev.TicketWaived():
             back = f"; may run again: {_names(event.restored)}" if event.restored else ""

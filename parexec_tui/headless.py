@@ -26,7 +26,7 @@ from parexec_tui.core.tickets import OVER
 from parexec_tui.core.units import format_duration
 from parexec_tui.event_lines import lines
 from parexec_tui.report import failures, last_lines, log_file
-from parexec_tui.words import Line, clock, columns, glyph, is_ascii_only, subject_width, with_name
+from parexec_tui.words import Line, clock, columns, glyph, is_ascii_only, printable, subject_width, with_name
 
 Style = Literal["lines", "json", "quiet"]
 
@@ -115,7 +115,7 @@ class Headless:
     def _notice(self, text: str) -> _Batch:
         if self._style == "json":
             return [codec.encode({"kind": "notice", "text": text}).decode()]
-        return [Text(f"parexec: {text}", style="bold")]
+        return [Text(f"parexec: {printable(text)}", style="bold")]
 
     def _put(self, batch: _Batch) -> None:
         if not batch or self._gone:
@@ -210,7 +210,7 @@ class Headless:
         if ticket.attempt > 1:
             text += f" in attempt {ticket.attempt}"
         if ticket.reason and ticket.reason != word:
-            text += f": {with_name(ticket.reason, ticket.signal)}"
+            text += f": {printable(with_name(ticket.reason, ticket.signal))}"
         head = Text(self._folded(text, 0, hang=2))
         head.stylize("bold red", 0, len(id_) + 2)
         yield head

@@ -245,7 +245,7 @@ def report_lines(report: SessionReport, *, ascii_only: bool) -> Iterator[str]:
         yield _ticket_line(ticket, width, ascii_only=ascii_only)
     for agent in report.agents:
         if agent.reason:
-            yield f"{agent.id}  {agent.status}: {agent.reason}"
+            yield f"{agent.id}  {agent.status}: {printable(agent.reason)}"
 
 
 def _ticket_line(ticket: TicketReport, width: int, *, ascii_only: bool) -> str:

@@ -90,12 +90,13 @@ UNPRINTABLE = re.compile(
     r"|\x1b[ -/]*[0-~]?"  # the rest of the escape sequences
     r"|[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 )
-"""An escape sequence, or a character that controls a terminal or the direction of text; a tab is neither."""
+"""An escape sequence, or a character that controls a terminal or the direction of text. A tab is left: see below."""
 
 
 def printable(text: str) -> str:
-    """The text in one line without escape sequences and control characters: it must not act on the screen."""
-    return UNPRINTABLE.sub("", text)
+    """The text in one line without escape sequences and control characters: it must not act on the screen. Tabs
+    become blanks, for the cells that they take are known only to the terminal."""
+    return text if text.isprintable() else UNPRINTABLE.sub("", text).expandtabs()
 
 
 def with_name(reason: str, number: int | None) -> str:

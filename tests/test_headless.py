@@ -13,13 +13,14 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from parexec_tui.core import events as ev
 from parexec_tui.core import requests as rq
 from parexec_tui.core.plan import AgentType
 from parexec_tui.event_lines import lines
 from parexec_tui.headless import Headless, Style
-from parexec_tui.report import last_lines, log_file
+from parexec_tui.report import last_lines, log_file, report_lines, session_report
 from parexec_tui.words import is_ascii_only, printable, with_name
 from tests.core.sessions import Session, plan
 
@@ -325,7 +326,7 @@ def test_long_lines_are_folded_below_their_beginning(width: int, rows: int, monk
         ("\x1b[2J\x1b[H\x1bcreset", "reset"),
         ("\x9b31mc1", "c1"),
         ("ring\x07 back\x08space nul\0", "ring backspace nul"),
-        ("tab\tstays", "tab\tstays"),
+        ("a\ttab", "a       tab"),
         ("left\u202eright", "leftright"),
         ("half an escape \x1b[", "half an escape "),
         ("naïve 漢字 ✓", "naïve 漢字 ✓"),
@@ -333,6 +334,34 @@ def test_long_lines_are_folded_below_their_beginning(width: int, rows: int, monk
 )
 def test_what_is_printed_cannot_act_on_the_screen(raw: str, shown: str) -> None:
     assert printable(raw) == shown
+
+
+HOSTILE = "\x1b]0;mine\x07\x1b[2Ja\tb"
+
+
+def test_nothing_that_a_plan_a_person_or_the_system_says_acts_on_the_screen() -> None:
+    made = plan("A:\nB:")
+    session = Session(structs.replace(made, settings=structs.replace(made.settings, name=HOSTILE)))
+    session.dispatch()
+    session.fail("B")
+    session.act(rq.Retry(tickets=("B",), note=HOSTILE))
+    session.act(rq.Hold(reason=HOSTILE))
+    session.act(rq.Release())
+    session.apply(ev.AgentQuarantined(at=session.now, agent="agent-2", reason=HOSTILE))
+    for _ in range(2):
+        session.ended("A", problem=HOSTILE)
+        session.dispatch()
+    session.apply(ev.HostPressed(at=session.now, resource="disk", text=HOSTILE))
+    stream = Stream()
+    with Headless("lines", stream) as output:
+        output.tell(session.state, session.journal)
+        output.notice(HOSTILE)
+    output.summary(session.state, "finished")
+    report = session_report(session.state, alive=True)
+    written = [*stream.getvalue().splitlines(), *report_lines(report, ascii_only=False)]
+    assert all(line.isprintable() for line in written)
+    for word in ("opened", "retry", "held", "quarantined", "could not start", "pressed", "parexec:", "agent-2"):
+        assert any(word in line and re.search("a +b", line) for line in written), word
 
 
 @pytest.fixture
@@ -363,7 +392,7 @@ def test_a_binary_log_is_shown_as_far_as_it_can_be(log: Path) -> None:
     log.write_bytes(bytes(range(256)) * 20)
     for line in last_lines(log):
         assert line
-        assert line.isprintable() or "\t" in line
+        assert line.isprintable()
 
 
 def test_a_log_that_is_not_there_or_a_folder_has_no_lines(log: Path) -> None:

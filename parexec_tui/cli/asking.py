@@ -167,7 +167,10 @@ class Desk:
 
 
 def _foreseen(answer: "Answer") -> Iterable[str]:
-    return answer.preview or _happened(answer)
+    """A line for each thing that would happen."""
+    from parexec_tui.words import printable
+
+    return map(printable, answer.preview) if answer.preview else _happened(answer)
 
 
 def _happened(answer: "Answer") -> Iterator[str]:

@@ -17,8 +17,10 @@ NOT_DONE = 1
 
 
 def fail(message: str, code: int = NOT_DONE) -> NoReturn:
+    from parexec_tui.words import printable
+
     for line in message.splitlines():
-        click.echo(f"parexec: {line}", err=True)
+        click.echo(f"parexec: {printable(line)}", err=True)
     sys.exit(code)
 
 

@@ -42,8 +42,12 @@ def syntax_of(file: Path) -> Literal["toml", "json"]:
 
 def refuse_file(problems: tuple[object, ...], where: str) -> NoReturn:
     """Tell every problem of a file. `where` they are ends the line that counts them."""
+    from parexec_tui.words import printable
+
     for problem in problems:
-        click.echo(problem, err=True)  # nothing before file, line and column: editors read these lines
+        click.echo(
+            printable(str(problem)), err=True
+        )  # nothing before file, line and column: editors read these lines
     count = len(problems)
     fail(f"{count} error{'' if count == 1 else 's'} {where}", BAD_USAGE)
 

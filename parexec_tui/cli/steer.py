@@ -111,6 +111,8 @@ def _status(session: str | None) -> "tuple[StatusReport, str]":
 @as_json_option
 def why(tickets: tuple[str, ...], session: str | None, as_json: bool) -> None:
     """Say why tickets are not running: all that each of them waits for. Without TICKET, for all that wait."""
+    from parexec_tui.words import printable
+
     with plainly(), connect(session) as client:
         desk = Desk(client, as_json=as_json)
         chosen = desk.tickets(tickets) if tickets else ()
@@ -121,7 +123,7 @@ def why(tickets: tuple[str, ...], session: str | None, as_json: bool) -> None:
     width = max(map(len, reasons), default=0)
     for ticket, found in reasons.items():
         for number, reason in enumerate(found or ["could start now"]):
-            click.echo(f"{ticket if not number else '':<{width}}  {reason}")
+            click.echo(f"{ticket if not number else '':<{width}}  {printable(reason)}")
     if not reasons:
         click.echo("nothing waits", err=True)
 

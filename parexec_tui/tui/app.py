@@ -40,7 +40,7 @@ from parexec_tui.tui.palette import Palette
 from parexec_tui.tui.panels import make_panels
 from parexec_tui.tui.scene import Change, Scene
 from parexec_tui.tui.themed import ThemedApp
-from parexec_tui.words import day_and_clock
+from parexec_tui.words import day_and_clock, printable
 
 _SEEN_TO_WITHIN = 1.0
 """Seconds after which the next key is looked at, whatever became of the one before."""
@@ -244,6 +244,7 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         self.main.note(Change.samples)
 
     def _contact(self, text: str, up: bool) -> None:
+        text = printable(text)
         if (text, up) != (self.scene.contact, self.scene.connected):
             self.scene.contact, self.scene.connected = text, up
             self.main.note(Change.state)

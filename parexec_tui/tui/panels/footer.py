@@ -8,6 +8,7 @@ from textual.widget import Widget
 from parexec_tui.tui.keymap import Key, Keymap, one_shown
 from parexec_tui.tui.line import Line, width_of
 from parexec_tui.tui.scene import Change, Scene
+from parexec_tui.words import printable
 
 
 class Footer(Widget):
@@ -32,7 +33,7 @@ class Footer(Widget):
 
     def say(self, text: str, style: str = "text") -> None:
         """Show a text instead of the keys, until `say("")`."""
-        self.said, self.said_style = text, style
+        self.said, self.said_style = printable(" ".join(text.splitlines())), style
         self.refresh()
 
     def render_line(self, y: int) -> Strip:  # noqa: ARG002
