@@ -112,7 +112,8 @@ class Answer(Message, frozen=True):
 
 
 class Notice(Message, frozen=True):
-    """Something to tell a person that is no event, and that is not kept."""
+    """Something that a person should know and that is no event: why nothing can be remembered now. It is not kept; it
+    stands until the next event, and one who comes meanwhile is told as well."""
 
     text: str
 

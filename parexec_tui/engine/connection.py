@@ -73,6 +73,8 @@ class Connection:
         """The last event that was sent; None: it does not follow."""
         self._sample: bytes | None = None
         """The last sample that was sent; None: it does not want any."""
+        self._warning = b""
+        """The notice that was sent, while it stands."""
         self._read_only = False
         self._by = ""
         self._is_cut = False
@@ -258,6 +260,7 @@ class Connection:
                 woken.set()
             await self._send_replies()
             await self._send_sample()
+            await self._send_warning()
             if woken.is_set() or self._has_news():
                 continue
             if self._server.leaving and self._owes_answer and may_wait:
@@ -312,6 +315,13 @@ class Connection:
         if self._sample is not None and line and line is not self._sample:
             await self._send(line)
             self._sample = line
+
+    async def _send_warning(self) -> None:
+        """Send the notice that stands. It is about what comes after the last event, so it comes after that."""
+        line = self._server.warning
+        if self.follows and not self._has_news() and line is not self._warning:
+            self._warning = line
+            await self._send(line)
 
     def _is_behind(self, seq: int) -> bool:
         return self._cursor is not None and self._server.backlog.start <= self._cursor < seq

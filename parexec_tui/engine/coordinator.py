@@ -134,6 +134,8 @@ class Coordinator:
         self._rest_at = 0.0
         self.publish: Publish | None = None
         """Called with what is remembered, as it is remembered; it must not wait."""
+        self.warn: Callable[[str], None] | None = None
+        """Called with why nothing can be remembered, when that begins; it must not wait."""
 
     # -- asked from outside ----------------------------------------------------------------------------------
 
@@ -315,7 +317,10 @@ class Coordinator:
         except RegistryError as error:
             if not self._trouble:
                 self._trouble = True
-                self._notice(f"{error}; nothing new is started, trying again every {TRY_AGAIN:g}s")
+                text = f"{error}; nothing new is started, trying again every {TRY_AGAIN:g}s"
+                self._notice(text)
+                if self.warn is not None:
+                    self.warn(text)
             return False
         if self._trouble:
             self._trouble = False

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import trio
 
-from parexec_tui.core import protocol
+from parexec_tui.core import codec, protocol
 from parexec_tui.core.events import AnyEvent
 from parexec_tui.core.preview import preview
 from parexec_tui.core.requests import AnyRequest, Refusal
@@ -78,6 +78,8 @@ class Server:
         self.clients: set[Connection] = set()
         """Those that said hello."""
         self.samples = Samples()
+        self.warning = b""
+        """A notice that stands: those who follow are told it once. Empty: there is none."""
         self.connections = 0
         self.reads = trio.CapacityLimiter(1)
         """Of the registry: many viewers that arrive at once shall not make a crowd of threads."""
@@ -95,6 +97,7 @@ class Server:
 
     def publish(self, first: int, events: Sequence[bytes]) -> None:
         """Tell those who follow of events that are remembered, as they are encoded there; `first` is a number."""
+        self.warning = b""
         if not self.followers:
             self.backlog.skip_to(first + len(events) - 1)
             return
@@ -102,6 +105,12 @@ class Server:
             self.backlog.skip_to(first - 1)
         self.backlog.append([happened(seq, event) for seq, event in enumerate(events, first)])
         self._news.set()
+
+    def warn(self, text: str) -> None:
+        """Tell those who follow, and who come to follow before the next event, what is no event."""
+        self.warning = codec.encode(protocol.Notice(text=text)) + b"\n"
+        for client in self.clients:
+            client.wake()
 
     async def serve(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled. If there can be no socket, say so, and let the engine go on without."""
@@ -229,6 +238,6 @@ async def open_server(
         foresee=lambda events: tuple(preview(coordinator.state, events).lines()),
         notice=notice,
     )
-    coordinator.publish = server.publish
+    coordinator.publish, coordinator.warn = server.publish, server.warn
     await nursery.start(server.serve)
     return server

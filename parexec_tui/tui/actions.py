@@ -1,5 +1,6 @@
 """What the keys do: a method for each action of the keymap, `do_` and its name."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 FAR = 20
 """A far step into the past is this part of the session's events."""
+
+LATE = 2.0
+"""Seconds after which it is said that the engine has not answered yet."""
 
 
 class Host(Protocol):
@@ -376,7 +380,11 @@ class Actions:
 
     async def _sent(self, asked: AnyRequest) -> None:
         text = printable(wording(asked))
-        answer = await self.host.ask(asked)
+        late = asyncio.get_running_loop().call_later(LATE, self.screen.say, f"{text}: no answer yet", "warn")
+        try:
+            answer = await self.host.ask(asked)
+        finally:
+            late.cancel()
         if isinstance(answer, str):
             self.screen.say(f"{text}: {answer}", "bad")
         elif answer:

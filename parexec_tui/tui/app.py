@@ -234,6 +234,7 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
     def _happened(self, events: Sequence[ev.AnyEvent]) -> None:
         for event in events:
             self.scene.story.take(event)
+        self.scene.warning = ""
         self.main.note(Change.state)
         self._call_person(events)
         if any(isinstance(event, ev.SessionFinished) for event in events):
@@ -247,6 +248,8 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         text = printable(text)
         if (text, up) != (self.scene.contact, self.scene.connected):
             self.scene.contact, self.scene.connected = text, up
+            if not up:
+                self.scene.warning = ""
             self.main.note(Change.state)
             if text == GONE and not (self._has_offered or self.look.read_only):
                 self._offer_to_take_over()
@@ -269,7 +272,8 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         self._call_person()
 
     def _notice(self, text: str) -> None:
-        self.main.say(text, "warn")
+        self.scene.warning = printable(text)
+        self.main.note(Change.state)
 
     # -- what actions need -----------------------------------------------------------------------------------
 

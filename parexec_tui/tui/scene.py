@@ -92,6 +92,8 @@ class Scene:
         self.contact = "opening"
         """connected, reconnecting, read-only, or that there is no engine."""
         self.connected = False
+        self.warning = ""
+        """What the engine says of itself until the next event: why it can remember nothing."""
 
     @property
     def base(self) -> Style:

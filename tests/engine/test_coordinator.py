@@ -324,9 +324,12 @@ async def test_nothing_starts_while_the_registry_refuses(tmp_path: Path, autojum
     plan = '[tickets.A]\nrun = "a"\n[tickets.B]\nrun = "b"\nneeds = ["A"]\n'
     async with running(tmp_path, plan, lasting(5, "B")) as run:
         told = len(run.told)
+        warnings: list[str] = []
+        run.coordinator.warn = warnings.append
         run.registry.refuses = True
         run.runner.end("A")
         await trio.sleep(100)
+        assert warnings == run.notices
         assert run.runner.running == []
         assert len(run.told) == told
         assert 50 < run.registry.tries < 200

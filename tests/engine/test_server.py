@@ -241,6 +241,32 @@ async def test_a_viewer_that_does_not_read_is_dropped_and_may_come_back() -> Non
         await deaf.stream.aclose()
 
 
+async def test_a_warning_stands_until_the_next_event_for_all_who_follow() -> None:
+    warning = {"type": "notice", "text": "the disk is full"}
+    async with serving(Scene()) as scene:
+        follower, asker = await greet(follow=0), await greet()
+        scene.happen()
+        assert await follower.seqs(1) == [1]
+        scene.server.warn("the disk is full")
+        newcomer = await greet(follow=0)
+        assert await newcomer.seqs(1) == [1]
+        for peer in (follower, newcomer):
+            assert await peer.line() == warning
+        scene.happen()
+        scene.server.warn("the disk is full")  # the same words, but something happened in between
+        for peer in (follower, newcomer):
+            assert await peer.seqs(2) == [2]
+            assert await peer.line() == warning
+        scene.happen()
+        late = await greet(follow=2)
+        scene.happen()
+        assert await late.seqs(4) == [3, 4]
+        await asker.send({"type": "question", "id": 1, "about": "status"})
+        answer = await asker.line()
+        assert answer is not None
+        assert answer["type"] == "answer"
+
+
 async def test_events_are_not_kept_for_nobody() -> None:
     async with serving(Scene()) as scene:
         peer = await greet()

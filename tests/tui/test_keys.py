@@ -1,10 +1,12 @@
 """Every key of the table does what the table says; what is in the way of a key is said."""
 
+import asyncio
 from typing import Any, cast
 
 import pytest
 
 from parexec_tui.core import requests as rq
+from parexec_tui.tui import actions
 from parexec_tui.tui.arrangement import PANELS
 from parexec_tui.tui.keymap import KEYS, SESSION
 from parexec_tui.tui.panels.events import EventsPanel
@@ -126,6 +128,39 @@ async def steer_with_all(stage: Stage, said: str) -> None:
         await stage.press(key.keys[0])
         assert (stage.said, stage.dialog) == (said, ""), key.action
     assert not stage.asked
+
+
+@pytest.mark.asyncio
+async def test_what_the_engine_warns_of_stands_until_it_can_go_on() -> None:
+    async with on_stage(ticket="links") as stage:
+        stage.feed._notice("the disk is full\x1b")
+        await stage.pilot.pause()
+        await stage.until(lambda: "the disk is full" in stage.footer(), "the footer says so")
+        await stage.until(lambda: "CANNOT WRITE" in stage.text(), "the header has an alert")
+        await stage.press("j")
+        assert "the disk is full" in stage.footer()
+        stage.played.act(rq.Hold())
+        stage.feed.tell()
+        await stage.until(lambda: "CANNOT WRITE" not in stage.text(), "the alert is gone")
+        await stage.until(lambda: "leave" in stage.footer(), "the keys are there again")
+
+
+@pytest.mark.asyncio
+async def test_an_answer_that_does_not_come_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actions, "LATE", 0.0)
+    async with on_stage(ticket="links") as stage:
+        may_answer = asyncio.Event()
+        answered = stage.feed.ask
+
+        async def slow(request: rq.AnyRequest) -> Any:
+            await may_answer.wait()
+            return await answered(request)
+
+        stage.app.feed.ask = slow  # type: ignore[method-assign]
+        await stage.press("P")
+        await stage.until(lambda: stage.said == "hold the session: no answer yet", "it is said")
+        may_answer.set()
+        await stage.until(lambda: stage.said == "done: hold the session", "it is done")
 
 
 @pytest.mark.asyncio

@@ -1,4 +1,5 @@
-"""The last line: the keys that matter here, those dim that the engine would refuse now; or what was just said."""
+"""The last line: the keys that matter here, those dim that the engine would refuse now; or what was just said, or
+what the engine says of itself."""
 
 from collections.abc import Callable
 
@@ -42,6 +43,8 @@ class Footer(Widget):
         line = Line(self.scene.base, ascii_only=self.scene.ascii_only).add(" ")
         if self.said:
             return line.column(self.said, width - 2, palette[self.said_style]).strip(width)
+        if self.scene.warning:
+            return line.column(self.scene.warning, width - 2, palette["bad"]).strip(width)
         for key in self._fitting(width - 1):
             is_off = self._is_off(key)
             name = one_shown(key.keys[0], ascii_only=self.scene.ascii_only)

@@ -146,6 +146,8 @@ class Header(Widget):
         bad = sum(bool(agent.quarantined) and not agent.stopped for agent in state.agents.values())
         if bad:
             yield f" {bad} quarantined ", palette["alert"]
+        if self.scene.warning:
+            yield " CANNOT WRITE ", palette["alert"]
         for pressed in state.pressed.values():
             yield f" short of {pressed.resource} ", palette["alert"]
         for word, event in (("HELD", state.held), ("DRAINING", state.draining), ("STOPPING", state.stopping)):
