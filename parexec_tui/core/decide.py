@@ -18,6 +18,7 @@ from parexec_tui.core.state import STRIKES, SessionState
 from parexec_tui.core.tickets import OVER, TicketState
 from parexec_tui.core.units import format_duration, format_size
 from parexec_tui.core.verbs import decide as decide
+from parexec_tui.core.verbs import refusal as refusal
 from parexec_tui.core.verbs.answers import Decision as Decision
 from parexec_tui.core.verbs.ending import stop_live
 from parexec_tui.core.verbs.granting import grant as grant

@@ -62,8 +62,7 @@ def refusal(action: str, state: SessionState, targets: Targets, now: float) -> R
     asked = request(action, state, few)
     if isinstance(asked, Refusal):
         return asked
-    answer = rules.decide(state, asked, now)
-    return answer if isinstance(answer, Refusal) else None
+    return rules.refusal(state, asked, now)
 
 
 def takes_up(state: SessionState | None, asked: AnyRequest) -> bool:

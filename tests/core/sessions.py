@@ -22,7 +22,7 @@ from parexec_tui.core import events as ev
 from parexec_tui.core import requests as rq
 from parexec_tui.core.agents import AgentState
 from parexec_tui.core.claims import Claims, Key
-from parexec_tui.core.decide import closing, decide, digest, grant, opening, unrunnable
+from parexec_tui.core.decide import closing, decide, digest, grant, opening, refusal, unrunnable
 from parexec_tui.core.events import End, Status
 from parexec_tui.core.patterns import overlap
 from parexec_tui.core.plan import AgentType, Amounts, Plan, PlanSettings, Ticket
@@ -159,13 +159,15 @@ class Session:
 
     def ask(self, request: rq.AnyRequest) -> Refusal | list[ev.AnyEvent]:
         """Ask, and do what follows."""
-        return self._answer(decide(self.state, request, self.now))
+        return self._answer(request, decide(self.state, request, self.now))
 
     def act(self, request: rq.AnyRequest) -> Refusal | list[ev.AnyEvent]:
         """The same as a person who is remembered, and can take it back."""
-        return self._answer(grant(self.state, request, self.now))
+        return self._answer(request, grant(self.state, request, self.now))
 
-    def _answer(self, decision: Refusal | list[ev.AnyEvent]) -> Refusal | list[ev.AnyEvent]:
+    def _answer(self, request: rq.AnyRequest, decision: Refusal | list[ev.AnyEvent]) -> Refusal | list[ev.AnyEvent]:
+        if self.checks:
+            assert (refusal(self.state, request, self.now) is not None) == isinstance(decision, Refusal)
         self._check_unchanged()
         if isinstance(decision, Refusal):
             assert decision.reason

@@ -5,6 +5,8 @@ import pytest
 from parexec_tui.core import requests as rq
 from parexec_tui.core.plan import AgentType, Priority
 from parexec_tui.core.requests import Refusal
+from parexec_tui.core.state import SessionState
+from parexec_tui.core.tickets import TicketState
 from parexec_tui.tui.keymap import KEYS
 from parexec_tui.tui.steering import Targets, outlook, refusal, request
 from tests.core.sessions import Session, plan
@@ -154,3 +156,24 @@ def test_the_cost_of_many_is_their_number_and_the_longest() -> None:
     assert found.cost == "stops 2 tickets, the longest after 1m30s; 2 dependents can no longer run"
     assert found.details == found.lines
     assert outlook(made.state, rq.Hold(), made.now).cost == ""
+
+
+def test_whether_a_key_is_dim_is_known_without_all_that_depends_on_a_ticket(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = "T0:\n" + "\n".join(f"T{n}: T{n - 1}" for n in range(1, 100))
+    waits, failed, cancelled = Session(chain), Session(chain), Session(chain)
+    failed.dispatch()
+    failed.fail("T0")
+    cancelled.act(rq.Cancel(tickets=("T0",)))
+    assert cancelled.state.last_undoable() is not None
+    looked_at = []
+
+    def dependents(state: SessionState, id_: str) -> list[TicketState]:
+        looked_at.append(id_)
+        return [state.tickets[other] for other in state.graph.successors(id_)]
+
+    monkeypatch.setattr(SessionState, "dependents", dependents)
+    for made in (waits, failed, cancelled):
+        for key in KEYS:
+            if key.steers:
+                refusal(key.action, made.state, Targets(("T0",)), made.now)
+    assert set(looked_at) <= {"T0"}

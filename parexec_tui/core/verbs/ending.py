@@ -11,17 +11,13 @@ from parexec_tui.core.verbs.answers import Decision, named, over, unknown
 
 
 def cancel(state: SessionState, asked: rq.Cancel, now: float) -> Decision:
-    if refusal := unknown(state, asked.tickets):
+    if refusal := cannot_cancel(state, asked):
         return refusal
     events: list[ev.AnyEvent] = []
     gone: set[str] = set()
     for ticket in named(state, asked.tickets):
-        if ticket.status in OVER:
-            return over(state, ticket.id)
         if ticket.id in gone:
             continue
-        if ticket.status is Status.stopping and not asked.now:
-            return Refusal(f"{ticket.id} is being stopped already", "wait for it to end, or kill it: cancel --now")
         if ticket.status in LIVE:
             events.append(
                 ev.AttemptStopRequested(
@@ -40,9 +36,21 @@ def cancel(state: SessionState, asked: rq.Cancel, now: float) -> Decision:
     return events
 
 
+def cannot_cancel(state: SessionState, asked: rq.Cancel) -> Refusal | None:
+    """Why not; what depends on the tickets does not matter to that."""
+    if refusal := unknown(state, asked.tickets):
+        return refusal
+    for ticket in named(state, asked.tickets):
+        if ticket.status in OVER:
+            return over(state, ticket.id)
+        if ticket.status is Status.stopping and not asked.now:
+            return Refusal(f"{ticket.id} is being stopped already", "wait for it to end, or kill it: cancel --now")
+    return None
+
+
 def waive(state: SessionState, asked: rq.Waive, now: float) -> Decision:
     """The verb `skip`: what needs these tickets may run without them."""
-    if refusal := unknown(state, asked.tickets):
+    if refusal := cannot_waive(state, asked):
         return refusal
     events: list[ev.AnyEvent] = []
     back: set[str] = set()
@@ -50,14 +58,22 @@ def waive(state: SessionState, asked: rq.Waive, now: float) -> Decision:
     ids = {ticket.id for ticket in tickets}
     # Dependents first: one that is skipped would have nothing to be skipped for, once its need is waived.
     for ticket in sorted(tickets, key=lambda each: each.group, reverse=True):
-        if ticket.status is Status.succeeded:
-            return Refusal(f"{ticket.id} has succeeded, there is nothing to skip")
-        if ticket.status in LIVE:
-            return Refusal(f"{ticket.id} is {ticket.status}", f"cancel {ticket.id}, then skip it")
         restored = restores(state, ticket, back, besides=ids) if ticket.status in LOST else ()
         back.update(restored, (ticket.id,))
         events.append(ev.TicketWaived(at=now, ticket=ticket.id, by=asked.by, restored=restored))
     return events
+
+
+def cannot_waive(state: SessionState, asked: rq.Waive) -> Refusal | None:
+    """Why not; what depends on the tickets does not matter to that."""
+    if refusal := unknown(state, asked.tickets):
+        return refusal
+    for ticket in named(state, asked.tickets):
+        if ticket.status is Status.succeeded:
+            return Refusal(f"{ticket.id} has succeeded, there is nothing to skip")
+        if ticket.status in LIVE:
+            return Refusal(f"{ticket.id} is {ticket.status}", f"cancel {ticket.id}, then skip it")
+    return None
 
 
 def stop(state: SessionState, asked: rq.Stop, now: float) -> Decision:

@@ -42,6 +42,11 @@ def retry(state: SessionState, asked: rq.Retry, now: float) -> Decision:
     return events
 
 
+def cannot_retry_one(state: SessionState, id_: str) -> Refusal | None:
+    """Why a ticket cannot run again just as it is, alone."""
+    return unknown(state, (id_,)) or _cannot_run_again(state, state.tickets[id_], set())
+
+
 def _changes_first(state: SessionState, asked: rq.Retry, tickets: list[TicketState], now: float) -> Decision:
     """The events that give the tickets another command, other amounts or another agent, before they run again."""
     if asked.run is not None and len(tickets) > 1:
@@ -102,7 +107,7 @@ def _stop_it(ticket: TicketState) -> str:
 
 
 def restore(state: SessionState, asked: rq.Restore, now: float) -> Decision:
-    if refusal := unknown(state, asked.tickets):
+    if refusal := cannot_restore(state, asked):
         return refusal
     events: list[ev.AnyEvent] = []
     back: set[str] = set()
@@ -110,8 +115,6 @@ def restore(state: SessionState, asked: rq.Restore, now: float) -> Decision:
     # What was retried goes back last first: in between, nothing waits for what is lost.
     is_retry = asked.since == "waiting"
     for ticket in sorted(named(state, asked.tickets), key=lambda each: each.group, reverse=is_retry):
-        if refusal := _cannot_go_back(state, ticket, asked):
-            return refusal
         then = _status_before(state, ticket, gone, back)
         skipped: tuple[str, ...] = ()
         restored: tuple[str, ...] = ()
@@ -129,6 +132,14 @@ def restore(state: SessionState, asked: rq.Restore, now: float) -> Decision:
             ev.TicketRestored(at=now, ticket=ticket.id, then=then, by=asked.by, skipped=skipped, restored=restored)
         )
     return events
+
+
+def cannot_restore(state: SessionState, asked: rq.Restore) -> Refusal | None:
+    """Why not; what depends on what depends on the tickets does not matter to that."""
+    if refusal := unknown(state, asked.tickets):
+        return refusal
+    refusals = (_cannot_go_back(state, ticket, asked) for ticket in named(state, asked.tickets))
+    return next(filter(None, refusals), None)
 
 
 def _cannot_go_back(state: SessionState, ticket: TicketState, asked: rq.Restore) -> Refusal | None:
