@@ -272,7 +272,7 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         self._call_person()
 
     def _notice(self, text: str) -> None:
-        self.scene.warning = printable(text)
+        self.scene.warning = printable(" ".join(text.splitlines()))
         self.main.note(Change.state)
 
     # -- what actions need -----------------------------------------------------------------------------------

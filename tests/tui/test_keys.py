@@ -214,6 +214,6 @@ async def test_events_are_filtered_where_events_are_shown() -> None:
 async def test_what_an_engine_says_is_one_line_that_cannot_act_on_the_terminal() -> None:
     async with on_stage() as stage:
         stage.app._notice("\x1b[2Jtwo\nlines\ttold")
-        assert stage.said == "two lines       told"
+        assert stage.scene.warning == "two lines       told"
         stage.app._contact("no \x1b]0;mine\x07engine", up=False)
         assert stage.scene.contact == "no engine"
