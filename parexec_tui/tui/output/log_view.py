@@ -66,12 +66,15 @@ class LogView(Widget, can_focus=True):
         styles: Callable[[str], Style],
         *,
         now: Callable[[], float] = time.time,
+        restated: Callable[[], None] = lambda: None,
         id: str | None = None,  # noqa: A002  Textual's word
     ) -> None:
-        """`styles` gives the style of a meaning: text, dim, search, bad, warn, good, title."""
+        """`styles` gives the style of a meaning: text, dim, search, bad, warn, good, title. `restated` is called when
+        `status_text` is another one."""
         super().__init__(id=id)
         self._style_of = styles
         self._now = now
+        self._restated = restated
         self._title = ""
         self._file: LogFile | None = None
         self._window = LogWindow()
@@ -325,6 +328,8 @@ class LogView(Widget, can_focus=True):
         if changed:
             self.refresh(*changed)
         status, self._painted_status = self._painted_status, self.status_text
+        if status != self._painted_status:
+            self._restated()
         return bool(changed) or status != self._painted_status
 
     def _said_below(self) -> str:

@@ -28,7 +28,7 @@ class OutputPanel(Panel):
 
     def __init__(self, scene: Scene, number: int) -> None:
         super().__init__(scene, number)
-        self.view = LogView(lambda meaning: scene.base + scene.palette[meaning])
+        self.view = LogView(lambda meaning: scene.base + scene.palette[meaning], restated=self._restated)
         self.view.can_focus = False
         self.searched = ""
         self._shown: tuple[str, int] = ("", 0)
@@ -88,10 +88,10 @@ class OutputPanel(Panel):
         self._next_poll = self.set_timer(POLL_EVERY if is_live else POLL_IDLY_EVERY, self._poll)
         self._polls_often = is_live
         if self.display and self.screen is self.app.screen:
-            before = self.view.status_text
             self.view.poll()
-            if self.view.status_text != before:
-                self.refresh(self.title_region)
+
+    def _restated(self) -> None:
+        self.refresh(self.title_region)
 
     def body_line(self, y: int, width: int) -> Strip:  # noqa: ARG002
         return self.line().strip(width)

@@ -17,7 +17,7 @@ from textual.widget import Widget
 from parexec_tui.core.events import Status
 from parexec_tui.core.state import SessionState
 from parexec_tui.core.tickets import TicketState
-from parexec_tui.tui.line import Line, width_of
+from parexec_tui.tui.line import Line, fitted, width_of
 from parexec_tui.tui.scene import Change, Scene
 from parexec_tui.words import glyph
 
@@ -113,7 +113,7 @@ class Panel(Widget):
     def tab_at(self, x: int) -> "Panel | None":
         """The panel whose name stands in this column of the title line."""
         at = 1 + self.has_rule
-        for panel, name in self._tab_names(self.body_width - len(self.subtitle())):
+        for panel, name in self._tab_names(self.body_width - width_of(self.subtitle())):
             end = at + len(f" {panel.number} {name}")
             if at <= x < end:
                 return panel
@@ -121,12 +121,14 @@ class Panel(Widget):
         return None
 
     def _tab_names(self, width: int) -> "list[tuple[Panel, str]]":
-        """The panels of this place with their names; where there is no room, the others have their numbers only."""
-        tabs = self.tabs or (self,)
-        named = [(panel, f"{panel.title} ") for panel in tabs]
-        if sum(len(name) + 4 for _, name in named) + 4 <= width:
-            return named
-        return [(panel, name if panel is self else "") for panel, name in named]
+        """The panels of this place with their names; where there is no room, the others have their numbers only, and
+        where there is still none, they are left out: what is said of this one is more."""
+        named = [(panel, f"{panel.title} ") for panel in self.tabs or (self,)]
+        numbered = [(panel, name if panel is self else "") for panel, name in named]
+        for tabs in (named, numbered):
+            if sum(len(name) + 4 for _, name in tabs) + 4 <= width:
+                return tabs
+        return [(self, f"{self.title} ")]
 
     # -- for those who draw ----------------------------------------------------------------------------------
 
@@ -209,7 +211,8 @@ class Panel(Widget):
             line.add(f" {panel.number} ", self.style("footer-key") if is_shown else style)
             line.add(name, style)
             line.add(dash, border)
-        if subtitle and line.width + width_of(subtitle) + 3 <= width:
-            line.fill(width - width_of(subtitle) - 3, dash, border)
-            line.add(f" {subtitle} ", self.style("dim"))
+        if subtitle and (room := width - line.width - 3) > 0:
+            cells = min(room, width_of(subtitle))
+            line.fill(width - cells - 3, dash, border)
+            line.add(f" {fitted(subtitle, cells, end=line.end)} ", self.style("dim"))
         return line.fill(width, dash, border).strip(width)
