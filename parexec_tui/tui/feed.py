@@ -70,10 +70,11 @@ class Feed:
         self._mirror = mirror = opened.mirror
         self._opened(opened)
         while True:
+            trouble = ""
             if await asyncio.to_thread(is_living, self.session):
-                await self._follow(mirror)
+                trouble = await self._follow(mirror)
             await self._look(mirror)
-            self._say_where_it_stands(mirror)
+            self._say_where_it_stands(mirror, trouble)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_EVERY):
                     await self._look_now.wait()
@@ -109,8 +110,9 @@ class Feed:
 
     # -- following -------------------------------------------------------------------------------------------
 
-    async def _follow(self, mirror: Mirror) -> None:
-        """Until the engine leaves in good order, or is gone with its guardian."""
+    async def _follow(self, mirror: Mirror) -> str:
+        """Until the engine leaves in good order, or is gone with its guardian. Returns why it cannot be followed,
+        though it is there."""
         client = AsyncClient(self.session, after=mirror.last, read_only=self.read_only, samples=True)
         async with client:
             self._client = client
@@ -121,12 +123,13 @@ class Feed:
                 if batches.done():
                     batches.result()
             except ClientError as error:
-                self._contact(str(error), False)
+                return str(error)
             finally:
                 self._client = None
                 watch.cancel()
                 batches.cancel()
                 await asyncio.gather(watch, batches, return_exceptions=True)
+        return ""
 
     async def _until_gone(self) -> None:
         """Return once the connection is down and nobody is about to start an engine."""
@@ -166,8 +169,10 @@ class Feed:
         if events := [event for row in rows if (event := mirror.take(row.seq, row.data)) is not None]:
             self._happened(events)
 
-    def _say_where_it_stands(self, mirror: Mirror) -> None:
-        if mirror.outcome:
+    def _say_where_it_stands(self, mirror: Mirror, trouble: str) -> None:
+        if trouble:
+            self._contact(trouble, False)
+        elif mirror.outcome:
             is_over = mirror.outcome == "finished"
             self._contact(mirror.outcome if is_over else f"{mirror.outcome}: ctrl+r goes on", False)
         else:

@@ -12,7 +12,7 @@ import pytest
 
 from parexec_tui.core import events as ev
 from parexec_tui.core import requests as rq
-from parexec_tui.core.protocol import Sampled
+from parexec_tui.core.protocol import VERSION, Sampled
 from parexec_tui.core.state import SessionState
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.tui.feed import GONE, Feed, Opened
@@ -169,6 +169,20 @@ async def test_an_engine_that_is_gone_for_good_is_said_and_a_new_one_is_found(tm
         (tmp_path / "go").touch()
         await heard.until(lambda: heard.contact == "finished", "it is over")
         assert all_told(heard) == journal(session)
+
+
+@pytest.mark.asyncio
+async def test_an_engine_that_speaks_otherwise_is_not_taken_for_one_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("parexec_tui.async_client.VERSION", VERSION + 1)
+    async with heard_of(run_detached(tmp_path, PLAN)) as heard:
+        await heard.until(lambda: heard.contact, "the engine is found")
+        (tmp_path / "go").touch()
+        await heard.until(lambda: heard.contact == "finished", "the registry tells the end")
+        said = {text for text, _ in heard.contacts[:-1]}
+        assert GONE not in said
+        assert any("version" in text for text in said)
 
 
 @pytest.mark.asyncio
