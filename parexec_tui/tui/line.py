@@ -1,12 +1,16 @@
 """A line of a panel: pieces of text with a style each, fitted to so many cells."""
 
+import re
 import unicodedata
+from itertools import pairwise
 from typing import Literal, Self
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
+
+from parexec_tui.tui.output.log_text import row_starts
 
 Align = Literal["left", "right"]
 
@@ -28,6 +32,23 @@ def fitted(text: str, width: int, *, align: Align = "left", end: str = "…") ->
     if width <= len(end):
         return set_cell_size(text, width)
     return set_cell_size(text, width - len(end)) + end
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """The text in lines of at most `width` cells, one at least: broken at blanks, a word that is wider in itself."""
+    lines = [""]
+    for piece in _WORDS.findall(text):
+        word = piece.rstrip()
+        if lines[-1].strip() and width_of(lines[-1] + word) > width:
+            lines.append("")
+        line = lines.pop() + word
+        starts = row_starts(line, width)
+        lines += [line[start:end] for start, end in pairwise([*starts, len(line)])]
+        lines[-1] += piece[len(word) :]
+    return [line.rstrip() for line in lines]
+
+
+_WORDS = re.compile(r"^\s+|\S+\s*")
 
 
 def as_ascii(text: str) -> str:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from rich.style import Style
 from textual.strip import Strip
 
-from parexec_tui.tui.line import Line, as_ascii, fitted, width_of
+from parexec_tui.tui.line import Line, as_ascii, fitted, width_of, wrapped
 
 texts = st.text(st.sampled_from("ab .日本é́—│▶"), max_size=30)
 RED = Style(color="red")
@@ -38,6 +38,28 @@ def test_a_number_stands_at_the_right_and_is_cut_at_the_end() -> None:
 @given(texts, st.integers(0, 40), st.sampled_from(["left", "right"]), st.sampled_from(["…", "~"]))
 def test_a_fitted_text_has_its_width(text: str, width: int, align: str, end: str) -> None:
     assert width_of(fitted(text, width, align=align, end=end)) == width  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("", 5, [""]),
+        ("one two three", 7, ["one two", "three"]),
+        ("one   two", 4, ["one", "two"]),
+        ("    make all", 8, ["    make", "all"]),
+        ("a longword", 5, ["a", "longw", "ord"]),
+        ("日本語 x", 5, ["日本", "語 x"]),
+    ],
+)
+def test_a_text_is_wrapped(text: str, width: int, lines: list[str]) -> None:
+    assert wrapped(text, width) == lines
+
+
+@given(texts, st.integers(2, 40))
+def test_a_wrapped_text_is_whole_and_no_line_is_too_wide(text: str, width: int) -> None:
+    lines = wrapped(text, width)
+    assert all(width_of(line) <= width for line in lines)
+    assert "".join("".join(lines).split()) == "".join(text.split())
 
 
 @given(st.lists(st.tuples(texts, st.integers(0, 12))), st.integers(0, 60))

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 import pytest
+from msgspec import structs
 
 from parexec_tui.core import requests as rq
 from parexec_tui.core.plan import AgentType
-from parexec_tui.core.protocol import Sampled
+from parexec_tui.core.protocol import Sampled, Usage
 from parexec_tui.tui.panels.ticket import TicketPanel
-from parexec_tui.tui.scene import Change, Scene
+from parexec_tui.tui.scene import STALE_AFTER, Change, Scene
 from tests.core.sessions import Session, plan, replay
 from tests.tui.drawn import lines, panel_of, scene_of
 from tests.tui.release import release, samples
@@ -38,8 +39,8 @@ class Shown:
         return found
 
 
-def show(session: Session, ticket: str, *, width: int = 100, height: int = 60) -> Shown:
-    scene = scene_of(session)
+def show(session: Session, ticket: str, *, width: int = 100, height: int = 60, ascii_only: bool = True) -> Shown:
+    scene = scene_of(session, ascii_only=ascii_only)
     for event in session.journal:
         scene.story.take(event)
     scene.selected = ticket
@@ -59,6 +60,24 @@ def test_a_ticket_that_runs_tells_of_its_attempt() -> None:
     shown.scene.samples.take(sampled)
     shown.panel.changed(Change.clock)
     assert shown.said("attempt") == [f"1, pid {pid}, 1.7 cpu, 2GiB, 19 processes"]
+    shown.session.wait(STALE_AFTER + 1)
+    shown.panel.changed(Change.clock)
+    assert shown.said("attempt") == [f"1, pid {pid}"], "that was measured too long ago"
+
+
+def test_what_is_measured_now_is_not_said_of_the_past() -> None:
+    session = Session("A:")
+    session.dispatch()
+    session.spawned("A", pid=7)
+    shown = show(session, "A")
+    usage = Usage("A", 1, cpu=0.5, memory=2**20, processes=1, silence=None, log_size=0)
+    (sampled,) = samples(session.now, count=1)
+    shown.scene.samples.take(structs.replace(sampled, attempts=(usage,)))
+    shown.panel.changed(Change.clock)
+    assert shown.said("attempt") == ["1, pid 7, 0.5 cpu, 1MiB, 1 process"]
+    shown.scene.past = replay(session.plan, session.journal)
+    shown.panel.changed(Change.state)
+    assert shown.said("attempt") == ["1, pid 7"]
 
 
 def test_a_time_out_that_is_near_is_told() -> None:
@@ -170,6 +189,15 @@ def test_what_came_from_a_plan_cannot_act_on_the_terminal_and_is_folded() -> Non
     assert len(shown.said("title")) == 4
     assert all("\x1b" not in line for line in shown.lines())
     assert len(shown.said("run")) == 2
+
+
+def test_wide_letters_are_folded_by_the_cells_that_they_take() -> None:
+    session = Session("A:")
+    title = "索引を作り直す" * 5
+    session.ask(rq.Edit(ticket="A", changes={"title": title}))
+    said = show(session, "A", width=40, ascii_only=False).said("title")
+    assert "".join(said) == title
+    assert len(said) == 3
 
 
 def test_without_a_ticket_it_says_so() -> None:

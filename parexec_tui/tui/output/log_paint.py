@@ -8,7 +8,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from parexec_tui.tui.output.log_text import cells, width_of
+from parexec_tui.tui.line import fitted, width_of
 from parexec_tui.tui.output.log_window import Row
 
 Mark = tuple[int, int, Style]
@@ -26,14 +26,8 @@ def text_strip(text: str, style: Style, width: int, right: str = "", right_style
     """Words at the left, and others at the right where there is room, exactly so wide."""
     room = width - width_of(right)
     if not right or room < 2:
-        return Strip([Segment(fitted(text, width), style)], width)
-    return Strip([Segment(fitted(text, room), style), Segment(right, right_style or style)], width)
-
-
-def fitted(text: str, width: int) -> str:
-    """The text, as much of it as fits, and spaces after it."""
-    _, end, _ = cells(text, 0, width)
-    return text[:end] + " " * (width - width_of(text[:end]))
+        return Strip([Segment(fitted(text, width, end=""), style)], width)
+    return Strip([Segment(fitted(text, room, end=""), style), Segment(right, right_style or style)], width)
 
 
 def _segments(row: Row, base: Style, marks: list[Mark]) -> Iterator[Segment]:

@@ -1,6 +1,5 @@
 """Everything about one ticket: what it is, where it stands and why, what it needs and who needs it, every attempt."""
 
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
@@ -13,7 +12,7 @@ from parexec_tui.core.tickets import TicketState
 from parexec_tui.core.units import format_duration, format_size
 from parexec_tui.report import log_file
 from parexec_tui.tui.facts import reason_of, said, short_duration, word_of
-from parexec_tui.tui.line import fitted
+from parexec_tui.tui.line import fitted, wrapped
 from parexec_tui.tui.panels.text import TextLine, TextPanel
 from parexec_tui.tui.scene import Change
 from parexec_tui.words import clock, printable, with_name
@@ -89,8 +88,8 @@ class TicketPanel(TextPanel):
         if ticket.spec.timeout is not None:
             left = max(0.0, ticket.spec.timeout - ticket.worked(self.scene.now))
             parts.append(f"time-out in {short_duration(left)}")
-        if (usage := self.scene.samples.usage.get(ticket.id)) is not None:
-            parts.append(f"{usage.cpu:.1f} cpu, {format_size(usage.memory)}, {usage.processes} processes")
+        if (usage := self.scene.usage(ticket)) is not None:
+            parts.append(f"{usage.cpu:.1f} cpu, {format_size(usage.memory)}, {_processes(usage.processes)}")
         return ", ".join(parts)
 
     def _reasons(self, state: SessionState, ticket: TicketState, width: int) -> Iterator[TextLine]:
@@ -99,7 +98,7 @@ class TicketPanel(TextPanel):
         name = "why"
         for blocker in why(state, ticket):
             text = printable(said(blocker, self.scene.now))
-            for line in textwrap.wrap(text, width) or [""]:
+            for line in wrapped(text, width):
                 yield TextLine(name, [(line, self.style("warn") if name == "why" else None)], blocker.holder)
                 name = ""
 
@@ -171,8 +170,12 @@ class TicketPanel(TextPanel):
 
     @staticmethod
     def _text(name: str, text: str, width: int, style: Style | None = None) -> Iterator[TextLine]:
-        for number, line in enumerate(textwrap.wrap(text, width, drop_whitespace=False) or [""]):
+        for number, line in enumerate(wrapped(text, width)):
             yield TextLine(name if number == 0 else "", [(line, style)])
+
+
+def _processes(count: int) -> str:
+    return f"{count} process" if count == 1 else f"{count} processes"
 
 
 def _amount(name: str, amount: float) -> str:
