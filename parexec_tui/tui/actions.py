@@ -471,9 +471,7 @@ class Actions:
         if targets.agent and state is not None:
             runs = state.agents[targets.agent].ticket
             return (runs,) if runs else ()
-        if state is None or len(targets.tickets) < 2:
-            return targets.tickets
-        return tuple(sorted(targets.tickets, key=lambda id_: state.tickets[id_].order))
+        return steering.in_plan_order(state, targets.tickets) if state is not None else ()
 
 
 def _ends_session(asked: AnyRequest) -> bool:

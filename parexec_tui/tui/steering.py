@@ -44,7 +44,12 @@ class Outlook(NamedTuple):
 
 def request(action: str, state: SessionState, targets: Targets) -> AnyRequest | Refusal:
     """The request that an action makes. A refusal where there is nothing that it could be about."""
-    return _ACTIONS[action](state, targets)
+    return _ACTIONS[action](state, targets._replace(tickets=in_plan_order(state, targets.tickets)))
+
+
+def in_plan_order(state: SessionState, tickets: Sequence[str]) -> tuple[str, ...]:
+    """The tickets as they stand in the plan, without those that have gone: marks are a set, and have no order."""
+    return tuple(sorted((id_ for id_ in tickets if id_ in state.tickets), key=lambda id_: state.tickets[id_].order))
 
 
 def outlook(state: SessionState, asked: AnyRequest, now: float) -> Outlook:
@@ -77,7 +82,7 @@ _MOST_ASKED = 20
 
 
 def _tickets(state: SessionState, targets: Targets) -> list[TicketState]:
-    return [state.tickets[id_] for id_ in targets.tickets if id_ in state.tickets]
+    return [state.tickets[id_] for id_ in targets.tickets]
 
 
 def _nothing(what: str = "no ticket is selected") -> Refusal:

@@ -62,6 +62,15 @@ def test_what_an_action_asks_for(action: str, tickets: str, asked: rq.AnyRequest
     assert ask(session(), action, *tickets) == asked
 
 
+@pytest.mark.parametrize("marks", ["DAEC", "ECDA"])
+def test_marked_tickets_are_taken_in_the_order_of_the_plan(marks: str) -> None:
+    made = Session(plan("A: priority=low\nB: A\nC:\nD:\nE:"))
+    assert ask(made, "stop", *marks) == rq.Cancel(tickets=("A", "C", "D", "E"))
+    raised = ask(made, "raise", *marks)
+    assert isinstance(raised, rq.Prioritise)
+    assert raised.priority is Priority.medium, "a class higher than the first of them"
+
+
 def test_every_key_that_steers_asks_for_something() -> None:
     made = session()
     for key in KEYS:
