@@ -1,16 +1,16 @@
 """A session as facts: what `show` prints, and its JSON."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
 from msgspec import Struct
 
 from parexec_tui.core.events import Status
-from parexec_tui.core.protocol import AgentFact, Eta, FailureFact, HoldFact, StatusReport
+from parexec_tui.core.forecast import eta
+from parexec_tui.core.protocol import AgentFact, FailureFact, HoldFact, StatusReport
 from parexec_tui.core.scheduler import why
-from parexec_tui.core.standing import DEFAULT_ESTIMATE
 from parexec_tui.core.state import SessionState
 from parexec_tui.core.tickets import LIVE, LOST, OVER, TicketState
 from parexec_tui.core.units import format_duration
@@ -125,8 +125,10 @@ def standing(state: SessionState, *, alive: bool) -> str:
     return state.status if alive or state.status in ("finished", "stopped") else "interrupted"
 
 
-def status_report(state: SessionState, *, alive: bool, now: float) -> StatusReport:
-    """How a session stands, in short. `alive`: whether an engine owns it now."""
+def status_report(
+    state: SessionState, *, alive: bool, now: float, history: Mapping[str, float] | None = None
+) -> StatusReport:
+    """How a session stands, in short. `alive`: whether an engine owns it now; `history`: as `forecast.eta` has it."""
     return StatusReport(
         session=state.session,
         plan=state.plan.settings.name,
@@ -137,7 +139,7 @@ def status_report(state: SessionState, *, alive: bool, now: float) -> StatusRepo
         counts={str(status): count for status, count in state.counts.items() if count},
         groups=len(state.groups),
         group=min(state.open_group + 1, len(state.groups)),
-        eta=eta(state, now) if alive else None,
+        eta=eta(state, now, history or {}) if alive else None,
         holds=list(_holds(state)),
         agents=[AgentFact(each.id, each.status, each.ticket) for each in state.agents.values() if not each.stopped],
         failures=[
@@ -158,53 +160,6 @@ def _holds(state: SessionState) -> Iterator[HoldFact]:
     for ticket in state.held_tickets.values():
         if ticket.held is not None and ticket.status not in OVER:
             yield HoldFact("ticket", ticket.id, ticket.held)
-
-
-_SPREAD = 1.5
-"""How much longer than usual a ticket may take, where nothing has run yet that would tell."""
-
-
-def eta(state: SessionState, now: float) -> Eta | None:
-    """When the session will be finished, as far as can be known: None if it is held or going to end early, and
-    until a ticket has an estimate or has succeeded.
-
-    What is left takes as long as its work shared among `parallel`, and at least as long as its longest chain. A
-    ticket takes its estimate, else the median of those that succeeded here; for p90, its estimate times the spread
-    of those that did, else their 90th percentile. Claims, agent types and retries are not looked at.
-    """
-    if state.status != "running":
-        return None
-    usual = usual_durations(state)
-    if usual is None:
-        return None
-    median, late = usual
-    spread = late / median if median else _SPREAD
-    # Where the plan has no estimates, `remaining` is in tickets that take the default each.
-    estimated = any(ticket.spec.estimate is not None for ticket in state.tickets.values())
-    scale = 1.0 if estimated else median / DEFAULT_ESTIMATE
-    work = chain = 0.0
-    for ticket in state.tickets.values():
-        if ticket.status not in OVER:
-            done = ticket.worked(now) if ticket.is_live else 0.0
-            takes = median if ticket.spec.estimate is None else ticket.spec.estimate
-            work += max(0.0, takes - done)
-            if not ticket.missing:
-                chain = max(chain, ticket.remaining * scale - min(done, takes))
-    p50 = max(work / state.parallel, chain)
-    return Eta(round(p50, 1), round(p50 * spread, 1))
-
-
-def usual_durations(state: SessionState) -> tuple[float, float] | None:
-    """How long tickets take: the median, and what nine in ten stay below. None if nothing tells."""
-    took = sorted(
-        ticket.worked(ticket.ended)
-        for ticket in state.tickets.values()
-        if ticket.status is Status.succeeded and ticket.ended is not None
-    )
-    if took:
-        return took[len(took) // 2], took[len(took) * 9 // 10]
-    known = sorted(t.spec.estimate for t in state.tickets.values() if t.spec.estimate is not None)
-    return (known[len(known) // 2], known[len(known) // 2] * _SPREAD) if known else None
 
 
 def why_report(state: SessionState, tickets: Iterable[str]) -> dict[str, tuple[str, ...]]:

@@ -103,6 +103,8 @@ class Standing:
         self.retried = 0
         self.busy_for = 0.0
         self._turn = 0
+        self.usual_estimate = DEFAULT_ESTIMATE
+        """Seconds that `TicketState.remaining` counts for a ticket without an estimate."""
 
     def _types_of(self, spec: Ticket) -> tuple[str, ...]:
         demand = (spec.agent, spec.requires, bool(spec.run.strip()), bool(spec.prompt.strip()))
@@ -119,7 +121,7 @@ class Standing:
             for id_ in level:
                 tickets[id_].group = group
         known = sorted(ticket.spec.estimate for ticket in tickets.values() if ticket.spec.estimate is not None)
-        usual = known[len(known) // 2] if known else DEFAULT_ESTIMATE
+        self.usual_estimate = usual = known[len(known) // 2] if known else DEFAULT_ESTIMATE
         durations = {
             id_: usual if (estimate := ticket.spec.estimate) is None else estimate for id_, ticket in tickets.items()
         }

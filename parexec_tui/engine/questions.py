@@ -1,6 +1,6 @@
 """What clients may ask without folding events themselves."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 
 from parexec_tui.core.protocol import Names, Question
@@ -17,11 +17,16 @@ MOST_NAMES = 500
 """Of each kind that are given to whoever completes a word."""
 
 
-def answer(state: SessionState, question: Question, now: float) -> object | Refusal:
-    """The facts that are asked for, as the running engine knows them; or why there are none."""
+def answer(
+    state: SessionState, question: Question, now: float, history: Mapping[str, float] | None = None
+) -> object | Refusal:
+    """The facts that are asked for, as the running engine knows them; or why there are none.
+
+    `history`: what tickets took in earlier sessions, in seconds.
+    """
     match question.about:
         case "status":
-            return status_report(state, alive=True, now=now)
+            return status_report(state, alive=True, now=now, history=history)
         case "report":
             return session_report(state, alive=True)
         case "why":

@@ -218,7 +218,9 @@ async def _drive(begin: _Beginning, session: str, registry: Registry, viewer: Vi
         disks = await _watch_disks(nursery, coordinator, folder.path)
         for request in begin.requests:
             coordinator.put(request)
-        server = await open_server(nursery, coordinator, session, registry.file, notice)
+        history: dict[str, float] = {}
+        nursery.start_soon(_remember, history, registry.file, state.plan.settings.name)
+        server = await open_server(nursery, coordinator, session, registry.file, notice, history)
         nursery.start_soon(Sampling(runner, disks, server.samples, notice).run)
         outcome = await coordinator.run()
         await runner.finish()
@@ -227,6 +229,17 @@ async def _drive(begin: _Beginning, session: str, registry: Registry, viewer: Vi
         await server.finish(outcome)
         await hooks.finish()
     return outcome
+
+
+async def _remember(history: dict[str, float], file: Path, plan: str) -> None:
+    """Learn what tickets took in earlier sessions of this plan. Nobody waits for it: of very many that takes long."""
+
+    def read() -> dict[str, float]:
+        with Registry.open(file, read_only=True) as registry:
+            return registry.history(plan)
+
+    with suppress(RegistryError):
+        history.update(await trio.to_thread.run_sync(read))
 
 
 def _hooks(plan: Plan, notice: Callable[[str], None]) -> list[Hooks]:

@@ -8,7 +8,7 @@ that grows with a viewer that does not read; after a while such a one is dropped
 
 import errno
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -225,15 +225,20 @@ class Server:
 
 
 async def open_server(
-    nursery: trio.Nursery, coordinator: Coordinator, session: str, registry_file: Path, notice: Callable[[str], None]
+    nursery: trio.Nursery,
+    coordinator: Coordinator,
+    session: str,
+    registry_file: Path,
+    notice: Callable[[str], None],
+    history: Mapping[str, float] | None = None,
 ) -> Server:
-    """Serve what this coordinator runs, from now on and until the nursery ends."""
+    """Serve what this coordinator runs, from now on and until the nursery ends. `history`: as `answer` has it."""
     server = Server(
         session,
         registry_file,
         ask=coordinator.ask,
         preview=coordinator.preview,
-        question=lambda asked: answer(coordinator.state, asked, coordinator.clock.now()),
+        question=lambda asked: answer(coordinator.state, asked, coordinator.clock.now(), history),
         last_seq=lambda: coordinator.last,
         foresee=lambda events: tuple(preview(coordinator.state, events).lines()),
         notice=notice,

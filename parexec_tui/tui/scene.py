@@ -7,6 +7,7 @@ from enum import Flag, auto
 
 from rich.style import Style
 
+from parexec_tui.core.forecast import expected
 from parexec_tui.core.protocol import HostSample, Sampled, Usage
 from parexec_tui.core.state import SessionState
 from parexec_tui.core.tickets import TicketState
@@ -139,7 +140,7 @@ class Scene:
 
     def expected(self, ticket: TicketState) -> float | None:
         """Seconds that a ticket should take: its estimate, else what it took in earlier sessions."""
-        return ticket.spec.estimate if ticket.spec.estimate is not None else self.history.get(ticket.id)
+        return expected(ticket, self.history)
 
     def progress(self, ticket: TicketState) -> float | None:
         """How much of its expected time the current attempt has run, from 0 to 1; None if nothing is expected."""

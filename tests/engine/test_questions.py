@@ -1,15 +1,14 @@
 """What the engine answers to questions, from a state that was brought about by hand."""
 
 import msgspec
-import pytest
 
 from parexec_tui.core import codec
 from parexec_tui.core import requests as rq
 from parexec_tui.core.plan import AgentType
-from parexec_tui.core.protocol import Eta, Question, StatusReport
+from parexec_tui.core.protocol import Question, StatusReport
 from parexec_tui.core.requests import Refusal
 from parexec_tui.engine.questions import answer
-from parexec_tui.report import eta, status_report
+from parexec_tui.report import status_report
 from tests.core.sessions import OPENED_AT, Session, plan
 
 
@@ -85,53 +84,3 @@ def test_why_of_named_tickets_or_of_all_that_wait() -> None:
     assert isinstance(found, dict)
     assert list(found) == ["B", "C"]
     assert ask(session, "why", "Z") == Refusal("there is no ticket Z")
-
-
-# -- how long it will take -------------------------------------------------------------------------------------
-
-
-def test_there_is_no_eta_until_something_tells_how_long_tickets_take() -> None:
-    session = Session("A:\nB: A")
-    session.dispatch()
-    assert eta(session.state, session.now) is None
-    session.wait(10)
-    session.succeed("A")
-    assert eta(session.state, session.now) == Eta(10.0, 10.0)
-
-
-def test_estimates_tell_before_anything_ran() -> None:
-    session = Session(plan("A: estimate=100s\nB: estimate=100s\nC: estimate=100s\nD: estimate=100s", parallel=2))
-    assert eta(session.state, session.now) == Eta(200.0, 300.0)
-    session.dispatch()
-    session.wait(40)
-    assert eta(session.state, session.now) == Eta(160.0, 240.0)
-
-
-def test_a_chain_takes_its_length_however_many_agents_there_are() -> None:
-    session = Session(plan("A: estimate=10s\nB: A estimate=20s\nC: B estimate=30s", parallel=8))
-    assert eta(session.state, session.now) == Eta(60.0, 90.0)
-
-
-def test_a_chain_without_estimates_counts_in_what_tickets_took() -> None:
-    session = Session(plan("A:\nB: A\nC: B\nD: C", parallel=8))
-    session.dispatch()
-    session.wait(7)
-    session.succeed("A")
-    assert eta(session.state, session.now) == Eta(21.0, 21.0)
-
-
-@pytest.mark.parametrize("request_", [rq.Hold(), rq.Drain(), rq.Stop()])
-def test_there_is_no_eta_when_it_will_not_go_on(request_: rq.AnyRequest) -> None:
-    session = Session("A: estimate=10s\nB: A estimate=10s")
-    session.dispatch()
-    assert eta(session.state, session.now) is not None
-    session.ask(request_)
-    assert eta(session.state, session.now) is None
-
-
-def test_there_is_no_eta_when_it_is_over() -> None:
-    session = Session("A: estimate=10s")
-    session.dispatch()
-    session.succeed("A")
-    session.close()
-    assert eta(session.state, session.now) is None

@@ -6,10 +6,10 @@ from heapq import heapify, heappop, heappush
 from typing import Final
 
 from parexec_tui.core.events import Status
+from parexec_tui.core.forecast import Forecast
 from parexec_tui.core.standing import AGEING, DEFAULT_ESTIMATE
 from parexec_tui.core.state import SessionState
 from parexec_tui.core.tickets import OVER, TicketState
-from parexec_tui.report import usual_durations
 from parexec_tui.tui.drawing.timeline import Predicted
 
 MOST: Final = 2_000
@@ -21,9 +21,9 @@ def predict(
 ) -> list[Predicted]:
     """When what runs will end, and when what waits will run: `most` tickets, in the order of their starts.
 
-    A ticket takes its estimate, else what `history` says of it (seconds), else the median of those that succeeded
-    here, else `DEFAULT_ESTIMATE`. What can start does in the order of `SessionState.rank`, on an agent of a type that
-    can run it, within the limits of the types and of the session.
+    A ticket takes what `Forecast` says, with this `history`; where nothing is known, `DEFAULT_ESTIMATE`. What can
+    start does in the order of `SessionState.rank`, on an agent of a type that can run it, within the limits of the
+    types and of the session.
 
     Not looked at: claims and resources, failures, barriers between groups, pins to one agent of several. A held
     ticket, an agent that is held and all that depends on them are left out; a session that is held is predicted as
@@ -42,9 +42,7 @@ class _Simulation:
     def __init__(self, state: SessionState, now: float, history: Mapping[str, float]) -> None:
         self._state = state
         self._now = now
-        self._history = history
-        usual = usual_durations(state)
-        self._usual = usual[0] if usual is not None else DEFAULT_ESTIMATE
+        self._forecast = Forecast(state, history)
         self._missing: dict[str, int] = {}
         """ticket: needs that are not over, where it is not what the state says"""
         self._ready: defaultdict[tuple[str, ...], list[tuple[float, int, str]]] = defaultdict(list)
@@ -85,15 +83,14 @@ class _Simulation:
     def _go_on(self, ticket: TicketState) -> Predicted:
         """A ticket that runs now, until its end."""
         assert ticket.agent is not None
-        end = self._now + max(0.0, self._duration(ticket) - ticket.worked(self._now))
+        end = self._now + self._forecast.left(ticket, self._now)
         agent = self._state.agents[ticket.agent]
         heappush(self._running, (end, ticket.id, agent.type, agent.id))
         return Predicted(ticket.id, agent.id, self._now, end)
 
     def _duration(self, ticket: TicketState) -> float:
-        if ticket.spec.estimate is not None:
-            return ticket.spec.estimate
-        return self._history.get(ticket.id, self._usual)
+        takes = self._forecast.takes(ticket)
+        return DEFAULT_ESTIMATE if takes is None else takes
 
     def _queue(self, ticket: TicketState, ready_at: float) -> None:
         rank, order = self._state.rank(ticket)

@@ -8,10 +8,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from parexec_tui.core.events import Status
+from parexec_tui.core.forecast import eta
 from parexec_tui.core.state import SessionState
 from parexec_tui.core.tickets import OVER
 from parexec_tui.core.units import format_duration
-from parexec_tui.report import eta
 from parexec_tui.tui.facts import short_duration
 from parexec_tui.tui.line import Line, width_of
 from parexec_tui.tui.scene import Change, Scene
@@ -92,7 +92,7 @@ class Header(Widget):
         now = self.scene.now
         if now >= self._eta_until:
             began = time.perf_counter()
-            found = eta(state, now)
+            found = eta(state, now, self.scene.history)
             self._eta_until = now + max(_ETA_FOR, _ETA_SHARE * (time.perf_counter() - began))
             if found is None:
                 self._eta = "ETA learning" if state.status == "running" else "ETA -"

@@ -47,12 +47,12 @@ def test_what_runs_goes_on_where_it_runs() -> None:
     assert (second.ticket, second.agent, second.start - session.now) == ("b", "agent-1", 1)
 
 
-def test_what_has_run_longer_than_expected_ends_at_once() -> None:
+def test_what_has_run_longer_than_expected_does_not_end_at_once() -> None:
     session = Session("a: estimate=3s")
     session.dispatch()
     session.wait(60)
 
-    assert rest(session) == [("a", 0, 0)]
+    assert rest(session) == [("a", 0, 57)]
 
 
 def test_without_an_estimate_history_tells_else_the_median_of_what_is_done() -> None:
