@@ -2,22 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
-from textual.pilot import Pilot
 
 from parexec_tui.core import requests as rq
 from parexec_tui.core.plan import AgentType, Priority
-from parexec_tui.tui.dialogs.dialog import Confirm
 from parexec_tui.tui.dialogs.form import Field
 from parexec_tui.tui.dialogs.matching import best, rank
-from parexec_tui.tui.dialogs.palette import CommandPalette
 from parexec_tui.tui.keymap import KEYS, shown
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.theme import user_folder
 from tests.core.sessions import Session, plan
-from tests.tui.stage import Stage, until
+from tests.tui.theatre import Stage, on_stage
 
 
 @pytest.fixture(autouse=True)
@@ -32,26 +28,26 @@ def session() -> Session:
     return made
 
 
-async def open_and_type(pilot: Pilot[Any], app: Stage, text: str) -> None:
+async def open_and_type(stage: Stage, text: str) -> None:
     """Open the palette with a text in it, the last letter typed."""
-    await pilot.press(":")
-    field = app.screen.query_one(Field)
+    await stage.press(":")
+    field = stage.app.screen.query_one(Field)
     field.input.value = text[:-1]
     field.input.cursor_position = len(text)
-    await pilot.press("space" if text[-1] == " " else text[-1])
+    await stage.press("space" if text[-1] == " " else text[-1])
 
 
-def typed(app: Stage) -> str:
-    return app.screen.query_one(Field).input.value
+def typed(stage: Stage) -> str:
+    return stage.app.screen.query_one(Field).input.value
 
 
-def rows(app: Stage) -> list[str]:
+def rows(stage: Stage) -> list[str]:
     """The lines of the list, without frame, cursor and scroll bar."""
-    return [line.strip("▌┃│ ") for line in app.shown()]
+    return [line.strip("▌┃│ ") for line in stage.lines()]
 
 
-def said(app: Stage) -> str:
-    return " ".join(app.text().replace("│", " ").split())
+def said(stage: Stage) -> str:
+    return " ".join(stage.text().replace("│", " ").split())
 
 
 # -- finding -----------------------------------------------------------------------------------------------------
@@ -89,57 +85,53 @@ def test_the_best_names_are_as_many_as_asked() -> None:
 
 @pytest.mark.asyncio
 async def test_every_action_is_in_the_palette_with_its_keys() -> None:
-    app = Stage(session())
-    async with app.run_test(size=(96, 30)) as pilot:
-        await pilot.press(":")
+    async with on_stage(played=session(), size=(96, 30)) as stage:
+        await stage.press(":")
         for key in KEYS:
             if key.action not in ("palette", "panel"):
-                await open_row(pilot, app, key.label)
-                assert any(line.startswith(key.label) and line.endswith(shown(key)) for line in rows(app)), key
+                await open_row(stage, key.label)
+                assert any(line.startswith(key.label) and line.endswith(shown(key)) for line in rows(stage)), key
 
 
 @pytest.mark.asyncio
 async def test_an_action_is_done_when_the_palette_is_gone() -> None:
-    app = Stage(session())
-    async with app.run_test(size=(80, 24)) as pilot:
-        await open_and_type(pilot, app, "hold all")
-        await pilot.press("enter")
-        await until(pilot, lambda: bool(app.asked), "the engine was asked")
-        assert app.asked == [rq.Hold()]
-        assert not app.has_dialog
-        await open_and_type(pilot, app, "panel tickets")
-        await pilot.press("enter")
-        assert app.main.arrangement.current == "tickets"
+    async with on_stage(played=session(), size=(80, 24)) as stage:
+        await open_and_type(stage, "hold all")
+        await stage.press("enter")
+        await stage.until(lambda: bool(stage.asked), "the engine was asked")
+        assert stage.asked == [rq.Hold()]
+        assert not stage.dialog
+        await open_and_type(stage, "panel tickets")
+        await stage.press("enter")
+        assert stage.main.arrangement.current == "tickets"
 
 
 @pytest.mark.asyncio
 async def test_an_action_that_would_be_refused_says_why_and_is_not_done() -> None:
-    app = Stage(session())
-    async with app.run_test(size=(100, 24)) as pilot:
-        await pilot.press("ctrl+p")
-        await open_row(pilot, app, "retry")
-        assert "MOD-1 is running, it is not over" in app.text()
-        await pilot.press("enter")
-        assert isinstance(app.screen, CommandPalette)
-        assert app.asked == []
+    async with on_stage(played=session(), size=(100, 24)) as stage:
+        await stage.press("ctrl+p")
+        await open_row(stage, "retry")
+        assert "MOD-1 is running, it is not over" in stage.text()
+        await stage.press("enter")
+        assert stage.dialog == "CommandPalette"
+        assert stage.asked == []
 
 
-async def open_row(pilot: Pilot[Any], app: Stage, text: str) -> None:
+async def open_row(stage: Stage, text: str) -> None:
     """Type anew, and let the list follow."""
-    field = app.screen.query_one(Field)
+    field = stage.app.screen.query_one(Field)
     field.input.value = text
-    await pilot.pause()
+    await stage.pilot.pause()
 
 
 @pytest.mark.asyncio
 async def test_what_no_command_is_like_is_said() -> None:
-    app = Stage(session())
-    async with app.run_test(size=(80, 24)) as pilot:
-        await open_and_type(pilot, app, "qqqq")
-        await pilot.press("enter")
-        assert "there is no command qqqq" in app.text()
-        await pilot.press("escape")
-        assert not app.has_dialog
+    async with on_stage(played=session(), size=(80, 24)) as stage:
+        await open_and_type(stage, "qqqq")
+        await stage.press("enter")
+        assert "there is no command qqqq" in stage.text()
+        await stage.press("escape")
+        assert not stage.dialog
 
 
 # -- arguments ---------------------------------------------------------------------------------------------------
@@ -164,12 +156,11 @@ async def test_what_no_command_is_like_is_said() -> None:
     ],
 )
 async def test_a_command_asks_for_what_its_words_mean(text: str, asked: rq.AnyRequest) -> None:
-    app = Stage(session())
-    async with app.run_test(size=(80, 24)) as pilot:
-        await open_and_type(pilot, app, text)
-        await pilot.press("enter")
-        await until(pilot, lambda: bool(app.asked), "the engine was asked")
-        assert app.asked == [asked]
+    async with on_stage(played=session(), size=(80, 24)) as stage:
+        await open_and_type(stage, text)
+        await stage.press("enter")
+        await stage.until(lambda: bool(stage.asked), "the engine was asked")
+        assert stage.asked == [asked]
 
 
 @pytest.mark.asyncio
@@ -198,59 +189,55 @@ async def test_a_command_asks_for_what_its_words_mean(text: str, asked: rq.AnyRe
     ],
 )
 async def test_a_wrong_argument_is_said_and_nothing_happens(text: str, message: str) -> None:
-    app = Stage(session())
-    async with app.run_test(size=(80, 24)) as pilot:
-        await open_and_type(pilot, app, text)
-        await pilot.press("enter")
-        assert message in said(app)
-        assert isinstance(app.screen, CommandPalette)
-        await pilot.press("escape")
-        assert app.asked == []
+    async with on_stage(played=session(), size=(80, 24)) as stage:
+        await open_and_type(stage, text)
+        await stage.press("enter")
+        assert message in said(stage)
+        assert stage.dialog == "CommandPalette"
+        await stage.press("escape")
+        assert stage.asked == []
 
 
 @pytest.mark.asyncio
 async def test_a_command_shows_what_it_would_mean_and_what_ends_work_is_still_asked() -> None:
-    app = Stage(session())
-    async with app.run_test(size=(80, 24)) as pilot:
-        await open_and_type(pilot, app, "cancel MOD-*")
-        assert "stops MOD-1 after 1m00s" in said(app)
-        assert "cancelled: MOD-2" in said(app)
-        await pilot.press("enter")
-        assert isinstance(app.screen, Confirm)
-        await pilot.press("y")
-        await until(pilot, lambda: bool(app.asked), "the engine was asked")
-        assert app.asked == [rq.Cancel(tickets=("MOD-1", "MOD-2"))]
+    async with on_stage(played=session(), size=(80, 24)) as stage:
+        await open_and_type(stage, "cancel MOD-*")
+        assert "stops MOD-1 after 1m00s" in said(stage)
+        assert "cancelled: MOD-2" in said(stage)
+        await stage.press("enter")
+        assert stage.dialog == "Confirm"
+        await stage.press("y")
+        await stage.until(lambda: bool(stage.asked), "the engine was asked")
+        assert stage.asked == [rq.Cancel(tickets=("MOD-1", "MOD-2"))]
 
 
 @pytest.mark.asyncio
 async def test_tab_completes_and_enter_on_a_command_asks_for_its_argument() -> None:
-    app = Stage(session())
-    async with app.run_test(size=(80, 24)) as pilot:
-        await open_and_type(pilot, app, "parallel")
-        await pilot.press("enter")
-        assert typed(app) == "parallel "
-        assert "parallel N: how many tickets run at once" in app.text()
-        await open_row(pilot, app, "skip MO")
-        await pilot.press("tab")
-        assert typed(app) == "skip MOD-1 "
-        await pilot.press("M", "down", "enter")
-        assert typed(app) == "skip MOD-1 MOD-2 ", "what a person moved to is taken before anything is done"
-        assert app.asked == []
+    async with on_stage(played=session(), size=(80, 24)) as stage:
+        await open_and_type(stage, "parallel")
+        await stage.press("enter")
+        assert typed(stage) == "parallel "
+        assert "parallel N: how many tickets run at once" in stage.text()
+        await open_row(stage, "skip MO")
+        await stage.press("tab")
+        assert typed(stage) == "skip MOD-1 "
+        await stage.press("M", "down", "enter")
+        assert typed(stage) == "skip MOD-1 MOD-2 ", "what a person moved to is taken before anything is done"
+        assert stage.asked == []
 
 
 @pytest.mark.asyncio
 async def test_commands_of_the_screen_ask_the_engine_for_nothing() -> None:
-    app = Stage(session())
-    async with app.run_test(size=(80, 24)) as pilot:
-        panel = app.main.panels["tickets"]
+    async with on_stage(played=session(), size=(80, 24)) as stage:
+        panel = stage.main.panels["tickets"]
         assert isinstance(panel, TicketsPanel)
         for text in ("goto DO", "sort tim", "group stat", "filter doc"):
-            await open_and_type(pilot, app, text)
-            await pilot.press("enter")
-            assert not app.has_dialog
-        assert (app.scene.selected, panel.list.sort, panel.list.grouping) == ("DOC-1", "time", "status")
+            await open_and_type(stage, text)
+            await stage.press("enter")
+            assert not stage.dialog
+        assert (stage.scene.selected, panel.list.sort, panel.list.grouping) == ("DOC-1", "time", "status")
         assert panel.list.tickets() == ["DOC-1"]
-        assert app.asked == []
+        assert stage.asked == []
 
 
 # -- themes ------------------------------------------------------------------------------------------------------
@@ -264,32 +251,30 @@ def write_theme(name: str, text: str) -> None:
 @pytest.mark.asyncio
 async def test_a_theme_is_seen_while_one_chooses_and_taken_back_by_escape() -> None:
     write_theme("zebra", 'inherits = "parexec-dark"\nbackground = "#111111"\n')
-    app = Stage(session())
-    async with app.run_test(size=(80, 24)) as pilot:
-        await open_and_type(pilot, app, "theme ")
-        assert app.scene.palette.name == "parexec-dark", "what is worn is highlighted at first"
-        await pilot.press("down")
-        assert app.scene.palette.name != "parexec-dark"
-        await open_row(pilot, app, "theme zeb")
-        assert app.scene.palette.name == "zebra"
-        await pilot.press("escape")
-        assert app.scene.palette.name == "parexec-dark"
-        await open_and_type(pilot, app, "theme zeb")
-        await pilot.press("enter")
-        assert app.scene.palette.name == "zebra"
-        assert not app.has_dialog
+    async with on_stage(played=session(), size=(80, 24)) as stage:
+        await open_and_type(stage, "theme ")
+        assert stage.scene.palette.name == "parexec-dark", "what is worn is highlighted at first"
+        await stage.press("down")
+        assert stage.scene.palette.name != "parexec-dark"
+        await open_row(stage, "theme zeb")
+        assert stage.scene.palette.name == "zebra"
+        await stage.press("escape")
+        assert stage.scene.palette.name == "parexec-dark"
+        await open_and_type(stage, "theme zeb")
+        await stage.press("enter")
+        assert stage.scene.palette.name == "zebra"
+        assert not stage.dialog
 
 
 @pytest.mark.asyncio
 async def test_a_broken_theme_says_what_is_wrong_with_it_and_is_not_worn() -> None:
     write_theme("zebra", 'inherits = "parexec-dark"\nbackround = "#111111"\n')
-    app = Stage(session())
-    async with app.run_test(size=(120, 30)) as pilot:
-        await open_and_type(pilot, app, "theme zebra")
-        await pilot.press("enter")
-        assert "backround: unknown key" in said(app)
-        assert app.scene.palette.name == "parexec-dark"
-        assert isinstance(app.screen, CommandPalette)
+    async with on_stage(played=session(), size=(120, 30)) as stage:
+        await open_and_type(stage, "theme zebra")
+        await stage.press("enter")
+        assert "backround: unknown key" in said(stage)
+        assert stage.scene.palette.name == "parexec-dark"
+        assert stage.dialog == "CommandPalette"
 
 
 # -- where it may not ----------------------------------------------------------------------------------------------
@@ -297,27 +282,25 @@ async def test_a_broken_theme_says_what_is_wrong_with_it_and_is_not_worn() -> No
 
 @pytest.mark.asyncio
 async def test_without_an_engine_commands_that_steer_say_so() -> None:
-    app = Stage(session())
-    app.scene.connected, app.scene.contact = False, "reconnecting"
-    async with app.run_test(size=(80, 24)) as pilot:
-        await open_and_type(pilot, app, "hold MOD-2")
-        await pilot.press("enter")
-        assert "refused: no engine is there to ask: reconnecting" in said(app)
-        assert app.asked == []
-        await open_row(pilot, app, "goto DOC-1")
-        await pilot.press("enter")
-        assert app.scene.selected == "DOC-1"
+    async with on_stage(played=session(), size=(80, 24)) as stage:
+        stage.feed.lose()
+        await open_and_type(stage, "hold MOD-2")
+        await stage.press("enter")
+        assert "refused: no engine is there to ask: reconnecting" in said(stage)
+        assert stage.asked == []
+        await open_row(stage, "goto DOC-1")
+        await stage.press("enter")
+        assert stage.scene.selected == "DOC-1"
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("size", [(80, 24), (40, 12), (30, 8), (1, 1)])
 async def test_the_palette_fits_whatever_the_terminal_is(size: tuple[int, int]) -> None:
-    app = Stage(session(), ascii_only=True)
-    async with app.run_test(size=size) as pilot:
-        await pilot.press(":", "h", "down", "pagedown", "up")
-        region = app.screen.query_one(".box").region
+    async with on_stage(played=session(), ascii_only=True, size=size) as stage:
+        await stage.press(":", "h", "down", "pagedown", "up")
+        region = stage.box
         assert region.width <= max(2, size[0])
         assert region.height <= max(2, size[1])
         if size[1] >= 8:
-            assert "enter do it" in app.shown()[region.bottom - 2]
-            assert app.text().isascii()
+            assert "enter do it" in stage.lines()[region.bottom - 2]
+            assert stage.text().isascii()

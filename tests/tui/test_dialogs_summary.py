@@ -1,19 +1,10 @@
 """What is shown once, when a session finishes before a person's eyes."""
 
-from pathlib import Path
-
 import pytest
 
 from parexec_tui.core import requests as rq
-from parexec_tui.core.events import AnyEvent, SessionFinished
-from parexec_tui.paths import session_folder
-from parexec_tui.tui.app import Look, ParexecApp
-from parexec_tui.tui.arrangement import Arrangement
-from parexec_tui.tui.dialogs.summary import Summary
-from parexec_tui.tui.keymap import Keymap
-from parexec_tui.tui.theme import DEFAULT, load
 from tests.core.sessions import Session
-from tests.tui.stage import Stage, until
+from tests.tui.release import log_of
 from tests.tui.theatre import on_stage
 
 COMMAND = "parexec resume s1 --retry-failed"
@@ -29,132 +20,115 @@ def finished(text: str, *failing: str) -> Session:
     return session
 
 
-def write_log(id_: str, text: str) -> Path:
-    folder = session_folder("s1").attempts
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{id_}.1.log").write_text(text, encoding="utf-8")
-    return folder
-
-
 @pytest.mark.asyncio
 async def test_the_summary_has_counts_failures_with_their_last_words_and_what_took_longest() -> None:
-    write_log("B", "one\ntwo\nthree\n\x1b[31mfour\x1b[0m\n")
-    app = Stage(finished("A:\nB: A\nC: B\nD: A", "B"))
-    async with app.run_test(size=(80, 24)) as pilot:
-        app.main.actions.sum_up()
-        await pilot.pause()
-        text = app.text()
+    async with on_stage(played=finished("A:\nB: A\nC: B\nD: A", "B"), size=(80, 24)) as stage:
+        log_of("B").write_text("one\ntwo\nthree\n\x1b[31mfour\x1b[0m\n", encoding="utf-8")
+        stage.main.actions.sum_up()
+        await stage.pilot.pause()
+        text = stage.text()
         assert "4 tickets in 30.0s: " in text
         assert "✓ 2 succeeded" in text
         assert "✗ 1 failed" in text
         assert "↷ 1 skipped" in text
         assert "40.0s of work, 1.3 at once" in text
-        assert "one" not in app.line("four")
-        assert [app.line(word) for word in ("two", "three", "four")] == ["two", "three", "four"]
-        assert app.line("exit 1").strip("▌ ") == "✗ failed          B  exit 1"
+        assert "one" not in stage.line("four")
+        assert [stage.line(word) for word in ("two", "three", "four")] == ["two", "three", "four"]
+        assert stage.line("exit 1").strip("▌ ") == "✗ failed          B  exit 1"
         assert "10.0s  A" in text
         assert COMMAND in text
 
 
 @pytest.mark.asyncio
 async def test_the_summary_of_a_session_without_failures_offers_nothing_to_retry() -> None:
-    app = Stage(finished("A:\nB: A"))
-    async with app.run_test(size=(80, 24)) as pilot:
-        app.main.actions.sum_up()
-        await pilot.pause()
-        assert "retry" not in app.text().partition("Finished")[2].partition("╰")[0]
-        await pilot.press("r", "enter", "y")
-        assert isinstance(app.screen, Summary)
-        assert app.copied == []
-        await pilot.press("escape")
-        assert not app.has_dialog
-        assert not app.has_left
+    async with on_stage(played=finished("A:\nB: A"), size=(80, 24)) as stage:
+        stage.main.actions.sum_up()
+        await stage.pilot.pause()
+        assert "retry" not in stage.text().partition("Finished")[2].partition("╰")[0]
+        await stage.press("r", "enter", "y")
+        assert stage.dialog == "Summary"
+        assert stage.copied == ""
+        await stage.press("escape")
+        assert not stage.dialog
+        assert not stage.app._exit
 
 
 @pytest.mark.asyncio
 async def test_enter_goes_to_the_output_of_the_failure_that_was_chosen() -> None:
-    app = Stage(finished("A:\nB:\nC:", "A", "B", "C"))
-    async with app.run_test(size=(80, 24)) as pilot:
-        app.main.actions.sum_up()
-        await pilot.pause()
-        await pilot.press("j", "j", "k", "enter")
-        assert app.scene.selected == "B"
-        assert app.main.arrangement.current == "output"
+    async with on_stage(played=finished("A:\nB:\nC:", "A", "B", "C"), size=(80, 24)) as stage:
+        stage.main.actions.sum_up()
+        await stage.pilot.pause()
+        await stage.press("j", "j", "k", "enter")
+        assert stage.scene.selected == "B"
+        assert stage.main.arrangement.current == "output"
 
 
 @pytest.mark.asyncio
 async def test_retry_asks_for_all_that_failed_while_there_is_an_engine() -> None:
-    app = Stage(finished("A:\nB:\nC:", "A", "C"))
-    async with app.run_test(size=(80, 24)) as pilot:
-        app.main.actions.sum_up()
-        await pilot.pause()
-        await pilot.press("r")
-        await until(pilot, lambda: bool(app.asked), "the engine was asked")
-        assert app.asked == [rq.Retry(tickets=("A", "C"))]
+    async with on_stage(played=finished("A:\nB:\nC:", "A", "C"), size=(80, 24)) as stage:
+        stage.main.actions.sum_up()
+        await stage.pilot.pause()
+        await stage.press("r")
+        await stage.until(lambda: bool(stage.asked), "the engine was asked")
+        assert stage.asked == [rq.Retry(tickets=("A", "C"))]
 
 
 @pytest.mark.asyncio
 async def test_without_an_engine_retry_is_asked_for_all_the_same_and_y_copies_the_command() -> None:
-    app = Stage(finished("A:", "A"))
-    app.scene.connected = False
-    async with app.run_test(size=(80, 24)) as pilot:
-        app.main.actions.sum_up()
-        await pilot.pause()
-        await pilot.press("y")
-        assert app.copied == [COMMAND]
-        app.main.actions.sum_up()
-        await pilot.pause()
-        await pilot.press("r")
-        await until(pilot, lambda: bool(app.asked), "it was asked for")
-        assert app.asked == [rq.Retry(tickets=("A",))]
+    async with on_stage(played=finished("A:", "A"), size=(80, 24)) as stage:
+        stage.feed.lose()
+        stage.main.actions.sum_up()
+        await stage.pilot.pause()
+        await stage.press("y")
+        assert stage.copied == COMMAND
+        stage.main.actions.sum_up()
+        await stage.pilot.pause()
+        await stage.press("r")
+        assert await stage.done() == rq.Retry(tickets=("A",))
 
 
 @pytest.mark.asyncio
 async def test_who_only_reads_retries_nothing_in_the_end() -> None:
-    app = Stage(finished("A:", "A"))
-    app.main.is_read_only = True
-    async with app.run_test(size=(80, 24)) as pilot:
-        app.main.actions.sum_up()
-        await pilot.pause()
-        await pilot.press("r")
-        assert app.main.footer.said == "this viewer only reads (attach without --read-only)"
-        app.main.actions.sum_up()
-        await pilot.pause()
-        await pilot.press("q")
-        assert app.has_left
-        assert app.asked == []
+    async with on_stage(played=finished("A:", "A"), size=(80, 24), read_only=True) as stage:
+        stage.main.actions.sum_up()
+        await stage.pilot.pause()
+        await stage.press("r")
+        assert stage.said == "this viewer only reads (attach without --read-only)"
+        stage.main.actions.sum_up()
+        await stage.pilot.pause()
+        await stage.press("q")
+        assert stage.app._exit
+        assert not stage.asked
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("size", [(80, 24), (40, 10), (1, 1)])
 async def test_many_failures_scroll_inside(size: tuple[int, int]) -> None:
     session = finished("\n".join(f"T{number}:" for number in range(30)), *(f"T{number}" for number in range(30)))
-    write_log("T19", "the last words of nineteen\n")
-    app = Stage(session, ascii_only=True)
-    async with app.run_test(size=size) as pilot:
-        app.main.actions.sum_up()
-        await pilot.pause()
-        await pilot.press(*["j"] * 25)
-        region = app.screen.query_one(".box").region
+    async with on_stage(played=session, ascii_only=True, size=size) as stage:
+        log_of("T19").write_text("the last words of nineteen\n", encoding="utf-8")
+        stage.main.actions.sum_up()
+        await stage.pilot.pause()
+        await stage.press(*["j"] * 25)
+        region = stage.box
         assert region.height <= max(2, size[1])
         if size[1] >= 10:
-            assert app.line("T19").startswith(">x failed          T19")
-            assert "the last words" in app.text()
+            assert stage.line("T19").startswith(">x failed          T19")
+            assert "the last words" in stage.text()
         if size[1] >= 24:
-            await pilot.press("pagedown")
-            assert "and 10 more: ! shows them" in app.text()
+            await stage.press("pagedown")
+            assert "and 10 more: ! shows them" in stage.text()
 
 
 @pytest.mark.asyncio
 async def test_there_is_one_summary_even_if_it_is_called_for_twice() -> None:
-    app = Stage(finished("A:"))
-    async with app.run_test(size=(80, 24)) as pilot:
-        app.main.actions.sum_up()
-        await pilot.pause()
-        app.main.actions.sum_up()
-        await pilot.pause()
-        await pilot.press("escape")
-        assert not app.has_dialog
+    async with on_stage(played=finished("A:"), size=(80, 24)) as stage:
+        stage.main.actions.sum_up()
+        await stage.pilot.pause()
+        stage.main.actions.sum_up()
+        await stage.pilot.pause()
+        await stage.press("escape")
+        assert not stage.dialog
 
 
 @pytest.mark.asyncio
@@ -167,22 +141,15 @@ async def test_an_end_before_there_was_a_screen_is_summed_up_while_it_is_news(la
 
 
 @pytest.mark.asyncio
-async def test_the_app_sums_up_when_the_end_comes_and_not_when_it_has_been() -> None:
-    class Still(ParexecApp):
-        """Follows nothing."""
-
-        async def _feed(self) -> None:
-            pass
-
-    session = finished("A:")
-    app = Still("s1", Look(palette=load(DEFAULT), keymap=Keymap(), arrangement=Arrangement()))
-    async with app.run_test(size=(80, 24)) as pilot:
-        app.scene.live = session.state
-        await pilot.pause()
-        earlier: list[AnyEvent] = [event for event in session.journal if not isinstance(event, SessionFinished)]
-        app._happened(earlier)
-        await pilot.pause()
-        assert len(app.screen_stack) == 1
-        app._happened(session.journal)
-        await pilot.pause()
-        assert isinstance(app.screen, Summary)
+async def test_the_app_sums_up_when_the_end_comes() -> None:
+    session = Session("A:")
+    session.dispatch()
+    async with on_stage(played=session) as stage:
+        session.succeed("A")
+        stage.feed.tell()
+        await stage.pilot.pause()
+        assert stage.dialog == ""
+        session.close()
+        stage.feed.tell()
+        await stage.pilot.pause()
+        assert stage.dialog == "Summary"

@@ -6,11 +6,11 @@ from textual.widgets import Static
 from parexec_tui.core import requests as rq
 from parexec_tui.core.plan import AgentType
 from parexec_tui.paths import session_folder
-from parexec_tui.tui.dialogs.dialog import Confirm, Told
+from parexec_tui.tui.dialogs.dialog import Told
 from parexec_tui.tui.dialogs.why import why_lines
 from parexec_tui.tui.keymap import Keymap
 from tests.core.sessions import Session, plan
-from tests.tui.stage import Stage
+from tests.tui.theatre import on_stage
 
 
 def why(session: Session, id_: str, keymap: Keymap | None = None) -> list[str]:
@@ -156,42 +156,39 @@ def test_why_of_a_host_a_barrier_a_resource_and_a_held_type() -> None:
 async def test_w_tells_why_and_escape_closes_it() -> None:
     session = Session("A:\nB: A")
     session.dispatch()
-    app = Stage(session)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("j", "w")
-        assert isinstance(app.screen, Told)
-        assert "Why B? It is waiting" in app.text()
-        assert "A is running on agent-1" in app.text()
-        await pilot.press("escape")
-        assert not app.has_dialog
+    async with on_stage(played=session, size=(80, 24)) as stage:
+        await stage.press("j", "w")
+        assert stage.dialog == "Told"
+        assert "Why B? It is waiting" in stage.text()
+        assert "A is running on agent-1" in stage.text()
+        await stage.press("escape")
+        assert not stage.dialog
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("size", [(80, 24), (40, 10), (20, 5), (1, 1)])
 async def test_a_long_text_scrolls_inside_and_is_never_larger_than_the_screen(size: tuple[int, int]) -> None:
-    app = Stage(Session("A:"))
-    async with app.run_test(size=size) as pilot:
-        app.push_screen(Told(app.scene, "Many", [f"line {number} {'x' * 100}" for number in range(100)]))
-        await pilot.pause()
-        box = app.screen.query_one(".box")
+    async with on_stage(played=Session("A:"), size=size) as stage:
+        stage.app.push_screen(Told(stage.scene, "Many", [f"line {number} {'x' * 100}" for number in range(100)]))
+        await stage.pilot.pause()
+        box = stage.app.screen.query_one(".box")
         assert box.region.height <= max(2, size[1])
         assert box.region.width <= max(2, size[0])
         if size[1] >= 10:
-            assert "line 0 " in app.text()
-            assert "esc close" in app.text()
-            await pilot.press("G")
-            assert "line 99" in app.text()
-            await pilot.press("g", "pagedown", "k", "j")
-            assert "line 0 " not in app.text()
+            assert "line 0 " in stage.text()
+            assert "esc close" in stage.text()
+            await stage.press("G")
+            assert "line 99" in stage.text()
+            await stage.press("g", "pagedown", "k", "j")
+            assert "line 0 " not in stage.text()
 
 
 @pytest.mark.asyncio
 async def test_a_dialog_in_letters_only_has_no_other_sign() -> None:
-    app = Stage(Session("A:"), ascii_only=True)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("w")
-        box = app.screen.query_one(".box").region
-        assert "".join(app.shown()[box.y : box.bottom]).isascii()
+    async with on_stage(played=Session("A:"), ascii_only=True, size=(80, 24)) as stage:
+        await stage.press("w")
+        box = stage.box
+        assert "".join(stage.lines()[box.y : box.bottom]).isascii()
 
 
 # -- what it costs -----------------------------------------------------------------------------------------------
@@ -206,17 +203,16 @@ def running() -> Session:
 
 @pytest.mark.asyncio
 async def test_what_ends_work_says_what_it_costs_and_is_done_by_y() -> None:
-    app = Stage(running())
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("x")
-        assert isinstance(app.screen, Confirm)
-        assert "cancel A?" in app.text()
-        assert "stops A after 14m00s; 3 dependents can no longer run" in app.text()
-        assert "can no longer run: B, C and D" in app.text()
-        await pilot.press("n")
-        assert app.asked == []
-        await pilot.press("x", "y")
-        assert app.asked == [rq.Cancel(tickets=("A",))]
+    async with on_stage(played=running(), size=(80, 24)) as stage:
+        await stage.press("x")
+        assert stage.dialog == "Confirm"
+        assert "cancel A?" in stage.text()
+        assert "stops A after 14m00s; 3 dependents can no longer run" in stage.text()
+        assert "can no longer run: B, C and D" in stage.text()
+        await stage.press("n")
+        assert stage.asked == []
+        await stage.press("x", "y")
+        assert stage.asked == [rq.Cancel(tickets=("A",))]
 
 
 @pytest.mark.asyncio
@@ -228,30 +224,27 @@ async def test_what_ends_work_says_what_it_costs_and_is_done_by_y() -> None:
     ],
 )
 async def test_what_ends_the_session_is_asked_first(key: str, asked: rq.AnyRequest, text: str) -> None:
-    app = Stage(running())
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press(key)
-        assert isinstance(app.screen, Confirm)
-        assert text in app.text()
-        await pilot.press("escape")
-        assert app.asked == []
-        await pilot.press(key, "enter")
-        assert app.asked == [asked]
+    async with on_stage(played=running(), size=(80, 24)) as stage:
+        await stage.press(key)
+        assert stage.dialog == "Confirm"
+        assert text in stage.text()
+        await stage.press("escape")
+        assert stage.asked == []
+        await stage.press(key, "enter")
+        assert stage.asked == [asked]
 
 
 @pytest.mark.asyncio
 async def test_what_costs_nothing_is_not_asked() -> None:
-    app = Stage(running())
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("j", "x")
-        assert app.asked == [rq.Cancel(tickets=("B",))]
+    async with on_stage(played=running(), size=(80, 24)) as stage:
+        await stage.press("j", "x")
+        assert stage.asked == [rq.Cancel(tickets=("B",))]
 
 
 @pytest.mark.asyncio
 async def test_what_a_person_wrote_is_not_taken_for_markup() -> None:
-    app = Stage(Session("A:"))
-    async with app.run_test(size=(80, 24)):
-        await app.push_screen(Told(app.scene, "a [red]heading[/]", ["a [b]line[/b] \x1b[31mhere"]))
-        assert "a [red]heading[/]" in app.text()
-        assert "a [b]line[/b] here" in app.text()
-        assert isinstance(app.screen.query_one(".keys"), Static)
+    async with on_stage(played=Session("A:"), size=(80, 24)) as stage:
+        await stage.app.push_screen(Told(stage.scene, "a [red]heading[/]", ["a [b]line[/b] \x1b[31mhere"]))
+        assert "a [red]heading[/]" in stage.text()
+        assert "a [b]line[/b] here" in stage.text()
+        assert isinstance(stage.app.screen.query_one(".keys"), Static)

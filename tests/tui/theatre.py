@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import structs
 from textual import events
+from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.strip import Strip
 
@@ -161,6 +162,16 @@ class Stage:
         screen = self.app.screen
         return "" if screen is self.main else type(screen).__name__
 
+    @property
+    def box(self) -> Region:
+        """Where the box of the dialog is."""
+        return self.app.screen.query_one(".box").region
+
+    @property
+    def copied(self) -> str:
+        """What was copied last."""
+        return self.app.clipboard
+
     def status(self, ticket: str) -> str:
         assert self.scene.live is not None
         return str(self.scene.live.tickets[ticket].status)
@@ -172,6 +183,10 @@ class Stage:
     def lines(self) -> list[str]:
         """What is on the screen."""
         return [strip.text.rstrip() for strip in self.strips()]
+
+    def line(self, word: str) -> str:
+        """The first line that has this in it, without its frame; empty if there is none."""
+        return next((line.strip("│| ") for line in self.lines() if word in line), "")
 
     def text(self) -> str:
         return "\n".join(self.lines())
