@@ -105,7 +105,6 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         self.animation_level = "none"
         self.session = session
         self.look = look
-        self._clock = clock
         self.scene = Scene(self.palette, ascii_only=look.ascii_only, clock=clock)
         self.main = MainScreen(self.scene, look.keymap, look.arrangement, make_panels(self.scene))
         self.main.is_read_only = look.read_only
@@ -228,7 +227,7 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         self.set_interval(_COLLECT_EVERY, gc.collect)
         self.main.note_now(Change.state | Change.look)
         ended = opened.mirror.state.finished_at
-        if ended is not None and self._clock() - ended < _JUST_NOW:
+        if ended is not None and self.scene.clock() - ended < _JUST_NOW:
             self.main.actions.sum_up()
 
     def _happened(self, events: Sequence[ev.AnyEvent]) -> None:
@@ -339,6 +338,7 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         why = f": {state.interrupted.reason}" if state is not None and state.interrupted is not None else ""
         text = f"no engine runs {self.session} any more{why}; what runs goes on, and is taken over"
         dialog = Confirm(self.scene, "The engine is gone", "", [text], yes="start a new engine")
+        dialog.comes_by_itself = True
         self.push_screen(dialog, lambda yes: self.take_over() if yes else None)
 
     def leave(self) -> None:

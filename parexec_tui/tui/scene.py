@@ -68,7 +68,8 @@ class Scene:
     def __init__(self, palette: Palette, *, ascii_only: bool = False, clock: Callable[[], float] = time.time) -> None:
         self.use(palette)
         self.ascii_only = ascii_only
-        self._clock = clock
+        self.clock = clock
+        """Tells the seconds since the epoch."""
         self.live: SessionState | None = None
         """The session as it is now; None until it is read."""
         self.past: SessionState | None = None
@@ -121,10 +122,10 @@ class Scene:
         """The time of what is shown, in seconds since the epoch. In the past, and once all is over, it stands."""
         state = self.state
         if state is None:
-            return self._clock()
+            return self.clock()
         if self.past is not None or state.finished_at is not None or state.left is not None:
             return state.now
-        return max(self._clock(), state.now)
+        return max(self.clock(), state.now)
 
     @property
     def ticket(self) -> TicketState | None:

@@ -22,6 +22,7 @@ from parexec_tui.core.state import SessionState
 from parexec_tui.mirror import Mirror
 from parexec_tui.tui.app import Look, ParexecApp
 from parexec_tui.tui.arrangement import Arrangement
+from parexec_tui.tui.dialogs.dialog import HESITATION
 from parexec_tui.tui.feed import Feed, Opened
 from parexec_tui.tui.keymap import Keymap
 from parexec_tui.tui.panels.panel import Panel
@@ -72,9 +73,9 @@ class StageFeed(Feed):
     async def find_engine(self) -> None:
         self._contact("connected", True)
 
-    def lose(self) -> None:
-        """As when the engine is gone."""
-        self._contact("reconnecting", False)
+    def lose(self, contact: str = "reconnecting") -> None:
+        """As when the engine is not there any more."""
+        self._contact(contact, False)
 
     def _news(self) -> list[ev.AnyEvent]:
         mirror = self._mirror
@@ -126,6 +127,11 @@ class Stage:
             await self.pilot.press(name)
             await self.app._keys.join()
         await self.pilot.pause()
+
+    async def hesitate(self) -> None:
+        """Look at a dialog that came by itself for as long as a person does before they answer it."""
+        await self.pilot.pause()
+        self.played.wait(HESITATION)
 
     async def type_ahead(self, *keys: str) -> None:
         """Press keys so fast that all are there before the first is looked at, and wait until all is done."""

@@ -22,6 +22,10 @@ T = TypeVar("T")
 CHROME = 4
 """Lines of the plainest dialog beside what it says: the border, the keys, and one to see that it is a box."""
 
+HESITATION = 0.5
+"""Seconds without a key after which one is meant for a dialog that opened by itself. What comes sooner was typed for
+what the dialog covers: nobody reads and decides that fast."""
+
 KeyWords = Sequence[tuple[str, str]]
 """Keys of a dialog and what each does, in a word."""
 
@@ -49,10 +53,16 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
     keys: KeyWords = (("escape", "close"),)
     is_wide = False
     """As wide as there is room for, up to a line that is easy to read; else as wide as what it says."""
+    comes_by_itself = False
+    """No key called for it: those that a person is typing are not for it."""
 
     def __init__(self, scene: Scene) -> None:
         super().__init__()
         self.scene = scene
+        self._last_key_at = scene.clock()
+        """When it opened, or a key came that was not for it."""
+        self._is_seen = False
+        """The person has stopped to look at it."""
 
     def compose(self) -> ComposeResult:
         box = Vertical(classes="box")
@@ -98,12 +108,23 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
 
     def on_key(self, event: events.Key) -> None:
         name = key_name(event)
-        if name in ("escape", "ctrl+c"):
+        if self._is_in_flight():
+            event.stop()
+            event.prevent_default()
+        elif name in ("escape", "ctrl+c"):
             event.stop()
             self.leave()
         elif self.take_key(name):
             event.stop()
             event.prevent_default()
+
+    def _is_in_flight(self) -> bool:
+        """Whether the key that has come now was typed before the dialog was seen."""
+        if self._is_seen or not self.comes_by_itself:
+            return False
+        before, self._last_key_at = self._last_key_at, self.scene.clock()
+        self._is_seen = not 0 <= self._last_key_at - before < HESITATION
+        return not self._is_seen
 
     def take_key(self, name: str) -> bool:
         """Do what a key is for; whether it is for anything."""

@@ -38,6 +38,7 @@ class Summary(Dialog[Choice]):
 
     heading = "Finished"
     is_wide = True
+    comes_by_itself = True
 
     DEFAULT_CSS = "Summary Page { width: 1fr; }"
 
