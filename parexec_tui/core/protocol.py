@@ -157,6 +157,9 @@ class HostSample(Struct, frozen=True):
     pressure: dict[str, float]
     """Share of the last 10 s in which somebody waited for `cpu`, `memory` or `io`, 0 to 1 (PSI, `some avg10`);
     empty where the kernel does not say."""
+    of_cgroup: tuple[str, ...] = ()
+    """Which of `cpu` and `memory` are those of the engine's cgroup, that may use less than the host has: what tickets
+    are admitted by. The CPUs one by one are always those of the host."""
 
 
 class Usage(Struct, frozen=True):

@@ -1,4 +1,8 @@
-"""How busy the host is: what psutil and the kernel count, as rates."""
+"""How busy the host is: what psutil and the kernel count, as rates.
+
+Where the engine's cgroup may use less CPU or memory than the host has, that is measured instead: tickets are admitted
+by it (`monitor.host`), and the host may be idle while it is full.
+"""
 
 import os
 import time
@@ -7,9 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from parexec_tui.core.protocol import DiskSample, HostSample
+from parexec_tui.engine.cgroup import Cgroup
 from parexec_tui.engine.processes import PROC
 
 _LOOPBACK = ("lo", "lo0")
@@ -29,6 +34,8 @@ class Counters(Struct, frozen=True):
     net_out: int = 0
     engine: float = 0.0
     """CPU seconds of this process."""
+    cgroup: float = 0.0
+    """CPU seconds of its cgroup."""
 
 
 def counters() -> Counters:
@@ -42,6 +49,7 @@ def counters() -> Counters:
         sum(each.bytes_recv for each in net),
         sum(each.bytes_sent for each in net),
         time.process_time(),
+        Cgroup.own().cpu_seconds or 0.0,
     )
 
 
@@ -63,8 +71,11 @@ def _busy_of_all(times: tuple[float, ...]) -> tuple[float, float]:
 class HostMeter:
     """Measures the host again and again. Not for two threads at once."""
 
-    def __init__(self, count: Callable[[], Counters] = counters, proc: str = PROC) -> None:
+    def __init__(
+        self, count: Callable[[], Counters] = counters, proc: str = PROC, cgroup: Cgroup | None = None
+    ) -> None:
         self._count = count
+        self._cgroup = cgroup or Cgroup.own()
         self._proc = Path(proc)
         self._before: tuple[float, Counters] | None = None
         """What was counted before, and when."""
@@ -91,7 +102,7 @@ class HostMeter:
 
         busy, whole = _spent(counted, before)
         memory, swap = psutil.virtual_memory(), psutil.swap_memory()
-        return HostSample(
+        sample = HostSample(
             at=wall,
             cpu=_share(sum(busy), sum(whole)),
             per_cpu=tuple(map(_share, busy, whole)),
@@ -107,6 +118,18 @@ class HostMeter:
             net_out=per_second(counted.net_out, before.net_out),
             pressure=self._pressure(),
         )
+        return self._within_cgroup(sample, _rate(counted.cgroup, before.cgroup, now - then))
+
+    def _within_cgroup(self, sample: HostSample, cpus: float) -> HostSample:
+        """The sample with what the cgroup uses, `cpus` of them, where it may use less than the host has."""
+        group = self._cgroup
+        if (most := group.cpus) and most < len(sample.per_cpu):
+            sample = structs.replace(sample, cpu=_share(cpus, most), of_cgroup=("cpu",))
+        used, limit = group.memory_used, group.memory
+        if limit and used is not None and limit < sample.memory_total:
+            of_cgroup = (*sample.of_cgroup, "memory")
+            sample = structs.replace(sample, memory_used=used, memory_total=limit, of_cgroup=of_cgroup)
+        return sample
 
     def _pressure(self) -> dict[str, float]:
         found = {}

@@ -51,9 +51,9 @@ def host_gauges(sample: HostSample, state: SessionState) -> list[Gauge]:
     """What is measured of the host, the most important first."""
     floor = state.plan.settings.min_free_disk
     return [
-        Gauge("cpu", f"{sample.cpu:.0%}", sample.cpu, read=lambda of: of.cpu, top=1.0),
+        Gauge(_label("cpu", sample), f"{sample.cpu:.0%}", sample.cpu, read=lambda of: of.cpu, top=1.0),
         Gauge(
-            "memory",
+            _label("memory", sample),
             f"{short_size(sample.memory_used)}/{short_size(sample.memory_total)}",
             _share(sample.memory_used, sample.memory_total),
             read=lambda of: _share(of.memory_used, of.memory_total),
@@ -61,6 +61,14 @@ def host_gauges(sample: HostSample, state: SessionState) -> list[Gauge]:
         ),
         *(_disk(disk, floor, is_short=disk.name in state.pressed) for disk in sample.disks),
     ]
+
+
+def _label(name: str, sample: HostSample) -> str:
+    """What a gauge is of: the host, or the cgroup, where that may use less."""
+    return _OF_CGROUP[name] if name in sample.of_cgroup else name
+
+
+_OF_CGROUP = {"cpu": "cgroup cpu", "memory": "cgroup mem"}
 
 
 def short_gauges(state: SessionState, sample: HostSample | None) -> Iterator[Gauge]:

@@ -9,7 +9,10 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from parexec_tui.core.plan import Host
 from parexec_tui.core.protocol import DiskSample, HostSample, Sampled, Usage
+from parexec_tui.engine import monitor
+from parexec_tui.engine.cgroup import Cgroup
 from parexec_tui.engine.disk_watch import DiskWatch
 from parexec_tui.engine.host_meter import Counters, HostMeter, counters
 from parexec_tui.engine.processes import PsutilProcesses
@@ -83,6 +86,58 @@ def test_pressure_is_told_as_far_as_the_kernel_does(tmp_path: Path) -> None:
     (tmp_path / "pressure" / "io").write_text("some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n")
     found = meter(Counters(()), proc=str(tmp_path)).measure(0, 0, ())
     assert found.pressure == {"cpu": 0.125, "io": 0.0}
+
+
+def cgroup(folder: Path, **files: str) -> Cgroup:
+    """A group with these files in its folder, the dots of their names as underscores."""
+    for name, text in files.items():
+        (folder / name.replace("_", ".", 1)).write_text(f"{text}\n", encoding="ascii")
+    return Cgroup(folder)
+
+
+def test_where_a_cgroup_has_less_than_the_host_that_is_measured(tmp_path: Path) -> None:
+    group = cgroup(
+        tmp_path,
+        cpu_max="150000 100000",
+        memory_max=str(64 * MIB),
+        memory_current=str(40 * MIB),
+        memory_stat=f"anon 1\ninactive_file {8 * MIB}\nactive_file 5",
+    )
+    counted = iter([Counters(((0, 100),) * 4, cgroup=7.0), Counters(((8, 108),) * 4, cgroup=10.0)])
+    host = HostMeter(lambda: next(counted), cgroup=group)
+    host.warm_up(now=0)
+    found = host.measure(0, 4, ())
+    assert (found.cpu, found.per_cpu) == (0.5, (1.0,) * 4), "0.75 of 1.5 CPUs, though all of the host are busy"
+    assert (found.memory_used, found.memory_total) == (32 * MIB, 64 * MIB)
+    assert found.of_cgroup == ("cpu", "memory")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {"cpu_max": "max 100000", "memory_max": "max", "memory_current": "5"},
+        {"cpu_max": "400000 100000", "memory_max": str(1 << 60), "memory_current": "5"},
+    ],
+)
+def test_a_cgroup_that_may_use_all_changes_nothing(tmp_path: Path, files: dict[str, str]) -> None:
+    counted = iter([Counters(((0, 100),) * 4), Counters(((4, 108),) * 4, cgroup=9.0)])
+    host = HostMeter(lambda: next(counted), cgroup=cgroup(tmp_path, **files))
+    host.warm_up(now=0)
+    found = host.measure(0, 4, ())
+    assert (found.cpu, found.of_cgroup) == (0.5, ())
+    assert found.memory_total == psutil.virtual_memory().total
+
+
+def test_what_is_admitted_and_what_is_measured_go_by_the_same_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = cgroup(tmp_path, cpu_max="50000 100000", memory_max=str(MIB), memory_current="0", cpu_stat="usage_usec 9")
+    monkeypatch.setattr(Cgroup, "own", lambda: group)
+    assert monitor.host() == Host(cpus=0.5, memory=MIB)
+    found = HostMeter().measure(0, 0, ())
+    assert (found.memory_total, found.of_cgroup) == (MIB, ("cpu", "memory"))
+    assert counters().cgroup == 9e-6
 
 
 def test_this_host_is_measured() -> None:

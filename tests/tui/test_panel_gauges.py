@@ -156,6 +156,14 @@ def test_the_gauges_at_each_width(width: int) -> None:
     assert text(panel(width)) == DRAWN[width].strip("\n")
 
 
+def test_what_is_measured_of_a_cgroup_says_so() -> None:
+    shown = scene()
+    limited = replace(sample(shown.now), of_cgroup=("cpu", "memory"))
+    shown.samples.take(Sampled(host=limited, attempts=(), engine_cpu=0.0))
+    first, second, *_ = lines(panel_of(GaugesPanel, shown, 60, 20))
+    assert (first[:23], second[:23]) == (" cgroup cpu   100%     ", " cgroup mem   3G/8G    ")
+
+
 def test_at_eight_lines_what_matters_most_is_there_and_the_rest_is_scrolled_to() -> None:
     shown = panel(47, 9)
     assert [line[1:13].rstrip() for line in lines(shown)] == [
