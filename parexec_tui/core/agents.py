@@ -6,7 +6,7 @@ class AgentState:
 
     __slots__ = (
         "busy_for", "done", "draining", "failed", "held", "id", "idle_since", "quarantined", "started", "stopped",
-        "strikes", "ticket", "turn", "type",
+        "strikes", "ticket", "turn", "type", "without_engine",
     )  # fmt: skip
 
     def __init__(self, id_: str, type_: str, at: float) -> None:
@@ -28,6 +28,8 @@ class AgentState:
         self.failed = 0
         self.busy_for = 0.0
         """Seconds that its attempts ran, without the one that runs now."""
+        self.without_engine = 0.0
+        """Seconds that it was idle without an engine, between one that left or was given up and the next."""
 
     @property
     def status(self) -> str:

@@ -118,6 +118,10 @@ class SessionState(Standing):
         """A step that is told and remembered; nothing in the state depends on it."""
 
     def _on_monitoring_started(self, event: ev.MonitoringStarted) -> None:
+        if (gone := self.left or self.interrupted) is not None:
+            for agent in self.agents.values():
+                if agent.ticket is None:
+                    agent.without_engine += event.at - max(gone.at, agent.idle_since)
         self.boot = event.boot
         self.engine_pid = event.pid
         self.left = self.interrupted = self.draining = self.stopping = None

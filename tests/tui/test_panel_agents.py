@@ -8,7 +8,7 @@ from parexec_tui.core.plan import AgentType, Plan
 from parexec_tui.core.protocol import Usage
 from parexec_tui.core.requests import Refusal
 from parexec_tui.tui import steering
-from parexec_tui.tui.panels.agents import AgentsPanel
+from parexec_tui.tui.panels.agents import AgentsPanel, efficiency
 from parexec_tui.tui.scene import Change
 from parexec_tui.tui.steering import Targets
 from tests.core.sessions import Session, plan
@@ -138,6 +138,26 @@ def test_the_past_shows_its_agents_and_nothing_of_what_is_measured_now() -> None
         f"{'> ' if n == 1 else '  '}builder-{n} > busy" for n in (1, 2, 3, 4)
     ]
     assert " 712M " not in drawn[5]
+
+
+@pytest.mark.parametrize(
+    "gone", [ev.EngineLeft(at=1030.0, reason="stopped"), ev.SessionInterrupted(at=1030.0, reason="it died")]
+)
+def test_while_no_engine_is_there_nothing_is_expected_of_an_agent(gone: ev.AnyEvent) -> None:
+    session = Session(plan("A:\nB:", parallel=2))
+    session.dispatch()
+    session.wait(10)
+    session.succeed("A")
+    session.wait(20)
+    session.apply(gone)
+    session.wait(60)
+    session.succeed("B")
+    session.wait(910)
+    session.resume()
+    session.wait(10)
+    one, two = session.state.agents.values()
+    assert efficiency(one, None, session.now) == 10 / 40
+    assert efficiency(two, None, session.now) == 90 / (30 + 60 + 10)
 
 
 def test_stopped_agents_are_a_count_and_a_held_type_says_by_whom() -> None:

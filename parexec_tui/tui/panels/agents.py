@@ -245,6 +245,7 @@ def _most(state: SessionState, type_: str) -> int:
 
 
 def efficiency(agent: AgentState, ticket: TicketState | None, now: float) -> float:
-    """The share of an agent's life in which something ran on it, from 0 to 1. What was frozen did not run."""
+    """The share of an agent's life in which something ran on it, from 0 to 1. What was frozen did not run; while no
+    engine was there, nothing could be expected of it."""
     busy = agent.busy_for + (ticket.worked(now) if ticket is not None else 0.0)
-    return min(1.0, busy / max(1e-9, now - agent.started))
+    return min(1.0, busy / max(1e-9, now - agent.started - agent.without_engine))
