@@ -223,7 +223,7 @@ class Actions:
 
     def do_group(self) -> None:
         by = self._tickets.group_next()
-        self.screen.say("one after another" if by == "none" else f"by {by}; ← folds, → unfolds")
+        self.screen.say("one after another" if by == "none" else f"by {by}; h folds, l unfolds")
 
     def do_graph_view(self) -> None:
         panel: Any = self.screen.panels["graph"]
@@ -239,16 +239,16 @@ class Actions:
         self._output.next_error()
 
     def do_wrap(self) -> None:
-        self._output.toggle_wrap()
+        self.screen.say(self._output.toggle_wrap())
 
     def do_times(self) -> None:
-        self._output.toggle_times()
+        self.screen.say(self._output.toggle_times())
 
     def do_earlier_attempt(self) -> None:
-        self._output.step_attempt(-1)
+        self.screen.say(self._output.step_attempt(-1))
 
     def do_later_attempt(self) -> None:
-        self._output.step_attempt(1)
+        self.screen.say(self._output.step_attempt(1))
 
     def do_back_one(self) -> None:
         self._travel(-1)

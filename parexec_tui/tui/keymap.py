@@ -158,6 +158,10 @@ class Keymap:
         """What a key does in a panel."""
         return next((key for key in self._by_name.get(name, ()) if is_for(key, panel)), None)
 
+    def elsewhere(self, name: str) -> Key | None:
+        """What a key does in the panels that have it."""
+        return next(iter(self._by_name.get(name, ())), None)
+
     def footer(self, panel: str) -> list[Key]:
         """What the footer of a panel should have, the most important first."""
         shown = [key for key in self.keys if key.keys and is_for(key, panel) and (key.footer or panel in key.panels)]

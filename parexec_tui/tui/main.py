@@ -18,10 +18,11 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from parexec_tui.core.events import Status
+from parexec_tui.core.faults import listed
 from parexec_tui.core.requests import Refusal
 from parexec_tui.tui import steering
 from parexec_tui.tui.arrangement import Arrangement
-from parexec_tui.tui.keymap import Key, Keymap, key_name
+from parexec_tui.tui.keymap import Key, Keymap, key_name, one_shown
 from parexec_tui.tui.panels.footer import Footer
 from parexec_tui.tui.panels.header import Header
 from parexec_tui.tui.panels.panel import Panel
@@ -310,13 +311,20 @@ class MainScreen(Screen[None], inherit_bindings=False):
     def key_of(self, event: events.Key) -> Key | None:
         return self.keymap.find(key_name(event), self.arrangement.current)
 
+    def _titles(self, panels: Sequence[str]) -> list[str]:
+        """Panels by title and number."""
+        return [f"{panel.title.lower()} ({panel.number})" for panel in map(self.panels.__getitem__, panels)]
+
     def on_key(self, event: events.Key) -> None:
         if self.prompt.is_open:
             if event.key == "escape":
                 self.prompt.leave()
                 event.stop()
             return
+        name = key_name(event)
         if (key := self.key_of(event)) is not None:
             event.stop()
             event.prevent_default()
-            self.actions.do(key, key_name(event))
+            self.actions.do(key, name)
+        elif (key := self.keymap.elsewhere(name)) is not None:
+            self.say(f"{one_shown(name)} is for the {listed(self._titles(key.panels))}: {key.help}")

@@ -56,6 +56,17 @@ async def test_a_key_that_would_be_refused_is_dim_and_says_why() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_key_of_another_panel_says_which_that_is() -> None:
+    async with on_stage("claims") as stage:
+        await stage.press("E")
+        assert stage.said == "E is for the output (5): the next line that looks like an error"
+        await stage.press("space")
+        assert stage.said == "space is for the tickets (1) and graph (2): mark it: actions take what is marked"
+        await stage.press("j")
+        assert stage.said == ""
+
+
+@pytest.mark.asyncio
 async def test_marks_are_taken_instead_of_the_selected_ticket_and_then_gone() -> None:
     async with on_stage(ticket="data-check") as stage:
         await stage.press("space")

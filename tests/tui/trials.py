@@ -275,7 +275,9 @@ async def _wrap(stage: Stage, name: str) -> None:
     assert "the last release did not have" in stage.text()
     await stage.press(name)
     assert "the last release did not have" not in stage.text()
+    assert stage.said == "long lines are cut; h and l scroll"
     await stage.press(name)
+    assert stage.said == "long lines are folded"
     assert "the last release did not have" in stage.text()
 
 
@@ -283,6 +285,7 @@ async def _wrap(stage: Stage, name: str) -> None:
 async def _times(stage: Stage, name: str) -> None:
     await stage.until(lambda: "links, attempt 1" in stage.text(), "the log is shown")
     await stage.press(name)
+    assert stage.said.startswith("when each line came")
     with log_of("links").open("a", encoding="utf-8") as log:
         log.write("a new line\n")
     await stage.until(lambda: "a new line" in stage.text(), "the new line is shown")
@@ -296,6 +299,9 @@ async def _earlier_attempt(stage: Stage, name: str) -> None:
     await stage.until(lambda: "mirror, attempt 3" in stage.text(), "the latest attempt is shown")
     await stage.press(name)
     await stage.until(lambda: "mirror, attempt 2" in stage.text(), "the one before is shown")
+    assert stage.said == "attempt 2 of 3"
+    await stage.press(name, name)
+    assert stage.said == "attempt 1 is the first"
 
 
 @trial("later-attempt", panel="output", ticket="mirror")
@@ -304,6 +310,8 @@ async def _later_attempt(stage: Stage, name: str) -> None:
     await stage.until(lambda: "mirror, attempt 1" in stage.text(), "the first attempt is shown")
     await stage.press(name)
     await stage.until(lambda: "mirror, attempt 2" in stage.text(), "the next attempt is shown")
+    await stage.press(name, name)
+    assert stage.said == "attempt 3 is the latest"
 
 
 @trial("back-one")

@@ -144,17 +144,19 @@ class LogView(Widget, can_focus=True):
     def action_scroll_columns(self, n: int) -> None:
         self.scroll_columns(n)
 
-    def toggle_wrap(self) -> None:
-        """Show long lines in several rows, or cut them at the edge."""
+    def toggle_wrap(self) -> bool:
+        """Show long lines in several rows (True), or cut them at the edge."""
         self._window.wrap = not self._window.wrap
         self._window.column = 0
         self._update()
+        return self._window.wrap
 
-    def toggle_times(self) -> None:
-        """Show when each line began to arrive, or not. A log has no times of its own, so it is known only of what
-        came while this view polled the file; the rest stays blank."""
+    def toggle_times(self) -> bool:
+        """Show when each line began to arrive (True), or not. A log has no times of its own, so it is known only of
+        what came while this view polled the file; the rest stays blank."""
         self._times = not self._times
         self._update()
+        return self._times
 
     def restyle(self) -> None:
         """Draw it again: the styles mean something else now."""

@@ -127,17 +127,24 @@ class OutputPanel(Panel):
     def next_error(self) -> None:
         self.view.next_error(backwards=False)
 
-    def toggle_wrap(self) -> None:
-        self.view.toggle_wrap()
+    def toggle_wrap(self) -> str:
+        """Fold long lines, or cut them; says which."""
+        return "long lines are folded" if self.view.toggle_wrap() else "long lines are cut; h and l scroll"
 
-    def toggle_times(self) -> None:
-        self.view.toggle_times()
+    def toggle_times(self) -> str:
+        """Show when each line came, or not; says which."""
+        is_on = self.view.toggle_times()
+        return "when each line came, as far as it came while it was on the screen" if is_on else "without times"
 
-    def step_attempt(self, by: int) -> None:
-        """Show the output of an earlier or later attempt."""
+    def step_attempt(self, by: int) -> str:
+        """Show the output of an earlier or later attempt; says why not, if there is none."""
         ticket = self.scene.ticket
-        if ticket is not None and ticket.attempt:
-            wanted = max(1, min(ticket.attempt, self._shown[1] + by))
-            self._chosen = 0 if wanted == ticket.attempt else wanted
-            self._choose_log()
-            self.refresh()
+        if ticket is None or not ticket.attempt:
+            return "nothing has run yet"
+        wanted = self._shown[1] + by
+        if not 0 < wanted <= ticket.attempt:
+            return f"attempt {self._shown[1]} is the {'first' if by < 0 else 'latest'}"
+        self._chosen = 0 if wanted == ticket.attempt else wanted
+        self._choose_log()
+        self.refresh()
+        return f"attempt {wanted} of {ticket.attempt}"
