@@ -24,6 +24,11 @@ def word_of(state: SessionState, ticket: TicketState) -> str:
     return str(ticket.status)
 
 
+def short_word(word: str) -> str:
+    """The same in at most eleven cells, for columns."""
+    return "no start" if word == End.could_not_start else word
+
+
 def reason_of(state: SessionState, ticket: TicketState, now: float) -> str:
     """Why a ticket is not running, in a line: the first reason, and how many more there are. Empty if it runs."""
     if ticket.status in _WAITS:

@@ -156,6 +156,15 @@ def test_attempts_are_told_the_newest_first_and_of_the_past_only_those_there_wer
     assert shown.said("log")[0].endswith("/mirror.2.log")
 
 
+def test_attempts_that_could_not_start_stand_in_their_columns() -> None:
+    session = Session("A: retries=1")
+    session.dispatch()
+    session.could_not_start("A")
+    ((attempt, *_),) = [show(session, "A", width=100).said("attempts")]
+    assert attempt.split("  ")[0] == "n no start"
+    assert attempt.startswith("n no start     1  ")
+
+
 # -- as in the plan --------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from parexec_tui.core.state import SessionState
 from parexec_tui.core.tickets import TicketState
 from parexec_tui.core.units import format_duration, format_size
 from parexec_tui.report import log_file
-from parexec_tui.tui.facts import reason_of, said, short_duration, word_of
+from parexec_tui.tui.facts import reason_of, said, short_duration, short_word, word_of
 from parexec_tui.tui.line import fitted, wrapped
 from parexec_tui.tui.panels.text import TextLine, TextPanel
 from parexec_tui.tui.scene import Change
@@ -117,7 +117,7 @@ class TicketPanel(TextPanel):
             word = word_of(self.state, ticket)
             look = self.scene.palette.status(word)
             pieces = [
-                (fitted(f"{self.glyph(word)} {word}", 15), look),
+                (fitted(f"{self.glyph(word)} {short_word(word)}", 15), look),
                 (f"{ticket.id}  ", None),
                 (printable(ticket.spec.title), self.style("dim")),
             ]
@@ -134,7 +134,7 @@ class TicketPanel(TextPanel):
                 text += f", {format_size(end.peak_memory)}, {format_duration(end.cpu_seconds)} of cpu"
             reason = printable(with_name(end.reason, end.signal))
             pieces = [
-                (fitted(f"{self.glyph(word)} {word}", 15), self.scene.palette.status(word)),
+                (fitted(f"{self.glyph(word)} {short_word(word)}", 15), self.scene.palette.status(word)),
                 (text, None),
                 (f"  {reason}" if reason else "", self.style("dim")),
             ]

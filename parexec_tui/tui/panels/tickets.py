@@ -4,7 +4,7 @@ import time
 
 from parexec_tui.core.events import Status
 from parexec_tui.core.tickets import OVER, TicketState
-from parexec_tui.tui.facts import reason_of, short_duration, word_of
+from parexec_tui.tui.facts import reason_of, short_duration, short_word, word_of
 from parexec_tui.tui.line import Line
 from parexec_tui.tui.panels.rows import RowsPanel
 from parexec_tui.tui.scene import Change, Scene
@@ -74,7 +74,7 @@ class TicketsPanel(RowsPanel):
         state = self.state
         self.list.build(state)
         self._built_at, self._is_stale, self._known = time.monotonic(), False, len(state.tickets)
-        widest = max((len(id_) for id_ in state.tickets), default=4)
+        widest = max(2, *map(len, state.tickets)) if state.tickets else 2
         self._widths = (widest, max(5, *(len(type_) + 3 for type_ in state.plan.agents)))
         index = self.list.index(self.scene.selected)
         if index is None:
@@ -253,7 +253,7 @@ class TicketsPanel(RowsPanel):
         word = word_of(self.state, ticket)
         look = self.scene.palette.status(word)
         line.add(self._mark(ticket), self.style("mark"))
-        line.column(f"{self.glyph(word)} {word}", _STATUS, look)
+        line.column(f"{self.glyph(word)} {short_word(word)}", _STATUS, look)
         line.column(ticket.id, id_, self.style("title") if is_here else None)
         line.column(printable(ticket.spec.title), title)
         line.column(ticket.spec.priority.value, priority, self.style(f"priority-{ticket.spec.priority.value}"))
