@@ -7,6 +7,7 @@ from parexec_tui.tui.facts import short_word
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from tests.core.sessions import Session
 from tests.tui.drawn import lines, panel_of, scene_of
+from tests.tui.release import release
 
 
 @pytest.mark.parametrize("word", [*Status, *End])
@@ -20,5 +21,14 @@ def test_what_could_not_start_is_said_whole() -> None:
         session.dispatch()
         session.could_not_start("A")
     heading, row = lines(panel_of(TicketsPanel, scene_of(session), 80, 3))
-    assert heading.split() == ["STATUS", "ID", "AGENT", "TIME", "PROGRESS", "WHY"]
+    assert heading.split() == ["STATUS", "ID", "AGENT", "TIME", "PROGRESS", "WHY,", "OR", "TITLE"]
     assert row[heading.index("STATUS") : heading.index("ID")].strip() == "n no start"
+
+
+def test_what_the_last_column_has_is_in_its_heading() -> None:
+    narrow = lines(panel_of(TicketsPanel, scene_of(release()), 80, 9))
+    wide = lines(panel_of(TicketsPanel, scene_of(release()), 160, 9))
+    assert narrow[0].endswith(" WHY, OR TITLE")
+    assert "Fetch" in narrow[1]
+    assert wide[0].endswith(" WHY")
+    assert " TITLE " in wide[0]

@@ -233,7 +233,7 @@ class TicketsPanel(RowsPanel):
         ):  # fmt: skip
             line.column(text, cells, dim)
         line.column("TIME", 6, dim, align="right").column("PROGRESS", bar, dim)
-        line.column("WHY", max(0, width + 1 - line.width), dim, gap=0)
+        line.column("WHY" if title else "WHY, OR TITLE", max(0, width + 1 - line.width), dim, gap=0)
 
     def draw_row(self, line: Line, index: int, width: int) -> None:
         row = self.list.rows[index]
