@@ -2,13 +2,14 @@
 
 import re
 
+import msgspec
 import pytest
 from textual.geometry import Size
 
 from parexec_tui.core import requests as rq
 from parexec_tui.tui.panels.header import Header
 from parexec_tui.tui.scene import Scene
-from tests.core.sessions import Session
+from tests.core.sessions import Session, plan
 from tests.tui.drawn import scene_of
 from tests.tui.release import finish, release
 
@@ -40,7 +41,7 @@ def test_it_says_which_session_and_how_far_it_is() -> None:
     session.succeed("A")
     first = words(scene_of(session))
     assert first.startswith("test s1 1970-01-01 00:16:40 1m30 ")
-    assert re.search(r" 25% 1/4 group 2/3 ETA \d+m\d\d-\d+m\d\d ", first)
+    assert re.search(r" 25% 1/4 group 2/3 ETA \d+m\d\d ", first)
 
 
 def test_until_it_can_know_it_says_so() -> None:
@@ -76,6 +77,26 @@ def test_the_bar_tells_by_its_letters(done: int, failed: int, bar: str) -> None:
         session.dispatch()
     session.fail(*"ABCD"[done : done + failed])
     assert re.search(f" {bar} ", words(scene_of(session)))
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_a_long_name_leaves_room_for_the_bar(width: int) -> None:
+    made = plan("A:\nB: A")
+    settings = msgspec.structs.replace(made.settings, name="a study of what is said where room is short " * 5)
+    session = Session(msgspec.structs.replace(made, settings=settings))
+    session.dispatch()
+    first = lines(scene_of(session), width)[0]
+    assert first.startswith(" a study of what ")
+    assert "~" in first
+    assert re.search(r" >{4,}\.{4,} +0% 0/2 ", first)
+
+
+def test_an_end_that_is_sure_is_said_once() -> None:
+    session = started("A:\nB: A estimate=2m")
+    session.wait(60)
+    session.succeed("A")
+    session.dispatch()
+    assert " ETA 2m00 " in words(scene_of(session))
 
 
 # -- counts and alerts -----------------------------------------------------------------------------------------

@@ -21,6 +21,10 @@ _ETA_FOR = 2.0
 _ETA_SHARE = 1000
 """Seconds for which an estimate of the end holds, and how many times as long as it took: it costs O(plan)."""
 
+_LEAST_BAR = 8
+_LEAST_NAME = 16
+"""Cells: a long name leaves room for a bar, and what says more than when the session began goes before that."""
+
 _COUNTED = (
     Status.running, Status.failed, Status.frozen, Status.backoff, Status.stopping, Status.waiting, Status.succeeded,
     Status.skipped, Status.cancelled, Status.waived,
@@ -67,14 +71,17 @@ class Header(Widget):
         over = sum(state.counts[status] for status in OVER)
         total = max(1, len(state.tickets))
         right = f" {over * 100 // total:>3}% {over}/{len(state.tickets)}  {self._phase(state)}  {self._when(state)} "
-        line.add(f" {printable(state.plan.settings.name)}", palette["title"])
-        if width >= 100:
-            line.add(f"  {state.session}", palette["dim"])
-            line.add(f"  {day_and_clock(state.opened_at)}", palette["dim"])
-        if state.opened_at and state.finished_at is None:
-            line.add(f"  {short_duration(self.scene.now - state.opened_at)}")
+        goes_on = state.opened_at and state.finished_at is None
+        elapsed = f"  {short_duration(self.scene.now - state.opened_at)}" if goes_on else ""
+        room = width - width_of(elapsed) - 2 - _LEAST_BAR - width_of(right)
+        name = f" {printable(state.plan.settings.name)}"
+        line.column(name, min(width_of(name), max(room, _LEAST_NAME)), palette["title"], gap=0)
+        for text in (f"  {state.session}", f"  {day_and_clock(state.opened_at)}") if width >= 100 else ():
+            if line.width + width_of(text) <= room:
+                line.add(text, palette["dim"])
+        line.add(elapsed)
         room = width - line.width - width_of(right) - 2
-        if room >= 8:
+        if room >= _LEAST_BAR:
             line.add("  ")
             self._bar(line, state, min(room, 40))
         line.fill(width - width_of(right)).add(right)
@@ -97,7 +104,8 @@ class Header(Widget):
             if found is None:
                 self._eta = "ETA learning" if state.status == "running" else "ETA -"
             else:
-                self._eta = f"ETA {short_duration(found.p50)}-{short_duration(found.p90)}"
+                early, late = short_duration(found.p50), short_duration(found.p90)
+                self._eta = f"ETA {early}" if early == late else f"ETA {early}-{late}"
         return self._eta
 
     def _bar(self, line: Line, state: SessionState, cells: int) -> None:
