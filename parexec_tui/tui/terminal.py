@@ -22,6 +22,10 @@ _RESTORE = (
     "\x1b[?7h\x1b[m\x1b[?1049l\x1b[?25h"  # wrap, no colour, the normal screen, its cursor
 )
 
+TURN = 0.0005
+"""Seconds for which a thread of the app may compute while another waits: one reads the keys, one writes the frames,
+and a few that compute for long are not to hold these up."""
+
 _PR_SET_PDEATHSIG = 1
 
 _ANSWERED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -99,7 +103,10 @@ class Guarded:
 def _be_child(parent: int, run: Callable[[], int]) -> None:
     """Run the app, and leave the process without what the parent would do at its end."""
     code = 1
-    os.environ.setdefault("TEXTUAL_FPS", "200")  # a key is not to wait for the next sixtieth of a second
+    os.environ.setdefault(
+        "TEXTUAL_FPS", "1000"
+    )  # a key is not to wait for a frame's turn, which is up to two of these
+    sys.setswitchinterval(TURN)
     try:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)  # without its terminal the app has nothing to do
         _end_with(parent)

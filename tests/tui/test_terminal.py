@@ -18,7 +18,7 @@ from tests.engine.engines import until
 PROGRAM = """
 import os, signal, sys, time, tty
 from pathlib import Path
-from parexec_tui.tui.terminal import Guarded
+from parexec_tui.tui.terminal import TURN, Guarded
 
 folder, how = Path(sys.argv[1]), sys.argv[2]
 
@@ -26,6 +26,8 @@ def app():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
     if how == "fails":
         raise RuntimeError("a mistake")
+    if how == "takes turns":
+        return int(abs(sys.getswitchinterval() - TURN) < 1e-6 and os.environ["TEXTUAL_FPS"] == "1000")
     if how != "waits":
         return int(how)
     tty.setraw(0)
@@ -37,7 +39,8 @@ def app():
 code = Guarded(app).wait()
 (folder / "code").write_text(f"{code}\\n")
 """
-"""A command that shows an app: one that returns a number, fails, or makes the terminal its own and waits."""
+"""A command that shows an app: one that returns a number, tells how it is run, fails, or makes the terminal its own
+and waits."""
 
 
 class Command:
@@ -108,6 +111,12 @@ def test_the_exit_code_of_the_app_is_passed_on(tmp_path: Path, how: str, code: i
     if how == "fails":
         until(lambda: b"RuntimeError: a mistake" in command.seen(), "it says why")
     assert b"\x1b[?1049l" not in command.seen(), "an app that left by itself has given the terminal back itself"
+    command.close()
+
+
+def test_the_threads_of_the_app_take_turns_at_once(tmp_path: Path) -> None:
+    command = Command(tmp_path, "takes turns")
+    assert command.code == 1
     command.close()
 
 
