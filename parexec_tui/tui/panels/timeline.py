@@ -14,7 +14,9 @@ from parexec_tui.tui.panels.rows import RowsPanel
 from parexec_tui.tui.scene import Change, Scene
 
 _REMAKE_EVERY = 1.0
-"""Seconds between two drawings: they cost what there is to draw, and a cell is seldom less than a second."""
+_SHARE = 25
+"""Seconds between two drawings, or so many times as long as the last one took: a cell is seldom less than a second,
+and what is to come costs O(plan)."""
 
 _NAME = 14
 _ZOOMS = (1.0, 0.5, 0.2, 0.05, 0.01)
@@ -33,7 +35,10 @@ class TimelinePanel(RowsPanel):
         self._rows: Sequence[AgentRow] = ()
         self._axis = ""
         self._window: Window | None = None
-        self._made_at = 0.0
+        self._of: object = None
+        """The session that is drawn."""
+        self._remake_at = 0.0
+        self._predicted: Sequence[Predicted] = ()
         self._path: frozenset[str] = frozenset()
         self._zoom = 0
 
@@ -53,9 +58,14 @@ class TimelinePanel(RowsPanel):
     def changed(self, change: Change) -> None:
         if self.scene.state is None or not change & self.watches:
             return
-        if change & (Change.look | Change.selection) or time.monotonic() - self._made_at >= _REMAKE_EVERY:
+        rest = self._remake_at - time.monotonic()
+        if rest <= 0 or change & Change.look or self.state is not self._of:
             self._remake()
-            self.refresh()
+        else:
+            self.look_again_in(rest)
+            if not change & Change.selection:
+                return
+        self.refresh()
 
     def note_size(self, width: int, height: int) -> None:
         if self.scene.state is not None:
@@ -79,28 +89,41 @@ class TimelinePanel(RowsPanel):
     # -- drawing ---------------------------------------------------------------------------------------------
 
     def _remake(self) -> None:
-        self._made_at = time.monotonic()
+        began = time.monotonic()
+        if self.state is not self._of or began >= self._remake_at:
+            self._look_ahead()
+            self._draw()
+            self._remake_at = began + max(_REMAKE_EVERY, _SHARE * (time.monotonic() - began))
+        else:
+            self._draw()
+
+    def _look_ahead(self) -> None:
+        """Find what will probably run, and the critical path."""
+        self._of = state = self.state
+        going = state.finished_at is None and state.left is None
+        self._predicted = predict(state, self.scene.now, history=self.scene.history) if going else ()
+        self._path = frozenset(critical_path(state))
+
+    def _draw(self) -> None:
+        """Make the rows of what ran, what runs and what was found to come."""
         state, scene = self.state, self.scene
         cells = self.body_width - 2 - _NAME
         if cells < 1 or not state.opened_at:
             self._rows, self._window = (), None
             return
-        going = state.finished_at is None and state.left is None
-        predicted = predict(state, scene.now, history=scene.history) if going else []
-        self._window = self._shown(predicted, cells)
+        self._window = self._shown(cells)
         first = self._window.start
         attempts = [attempt for attempt in self._attempts() if attempt.end is None or attempt.end >= first]
         agents = [agent.id for agent in state.agents.values()]
         self._rows = timeline(
-            attempts, predicted, self._window, scene.now, agents=agents, ascii_only=scene.ascii_only
+            attempts, self._predicted, self._window, scene.now, agents=agents, ascii_only=scene.ascii_only
         )
         self._axis = axis(ticks(self._window, state.opened_at), cells)
-        self._path = frozenset(critical_path(state))
         self.put_cursor(self.cursor)
 
-    def _shown(self, predicted: Sequence[Predicted], cells: int) -> Window:
+    def _shown(self, cells: int) -> Window:
         state, now = self.state, self.scene.now
-        end = max([now, *(each.end for each in predicted)])
+        end = max([now, *(each.end for each in self._predicted)])
         start = state.opened_at
         if self._zoom:
             span = (now - start) * _ZOOMS[self._zoom]
