@@ -7,6 +7,7 @@ What keys do is in `actions`; this is what they act on.
 
 import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
@@ -270,8 +271,11 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     # -- targets ---------------------------------------------------------------------------------------------
 
-    def targets(self) -> Targets:
-        """What an action is about: the agent or type in the panel of agents; else the marks, else the selected."""
+    def targets(self, most: int | None = None) -> Targets:
+        """What an action is about: the agent or type in the panel of agents; else the marks, else the selected.
+
+        `most`: no more of the marks than so many.
+        """
         scene = self.scene
         state = scene.state
         if state is None:
@@ -280,7 +284,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
             return Targets(agent=scene.agent)
         if self.arrangement.current == "agents" and scene.agent_type in state.available:
             return Targets(agent_type=scene.agent_type)
-        marked = tuple(id_ for id_ in scene.marks if id_ in state.tickets)
+        marked = tuple(islice((id_ for id_ in scene.marks if id_ in state.tickets), most))
         return Targets(marked or ((scene.selected,) if scene.selected in state.tickets else ()))
 
     def refusal(self, key: Key) -> Refusal | None:
@@ -288,7 +292,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
         if (refusal := self.cannot_steer(takes_up=key.action in steering.TAKES_UP)) is not None:
             return refusal
         assert self.scene.state is not None
-        return steering.refusal(key.action, self.scene.state, self.targets(), self.scene.now)
+        few = self.targets(steering.MOST_ASKED)
+        return steering.refusal(key.action, self.scene.state, few, self.scene.now)
 
     def cannot_steer(self, *, takes_up: bool = False) -> Refusal | None:
         """Why nothing at all can be asked of the engine now, if so. `takes_up`: but what a new one is started for."""

@@ -62,9 +62,8 @@ def outlook(state: SessionState, asked: AnyRequest, now: float) -> Outlook:
 
 
 def refusal(action: str, state: SessionState, targets: Targets, now: float) -> Refusal | None:
-    """Why an action would be refused now, if so. Of many targets the first ones speak for all: it is asked often."""
-    few = targets._replace(tickets=targets.tickets[:_MOST_ASKED])
-    asked = request(action, state, few)
+    """Why an action would be refused now, if so."""
+    asked = request(action, state, targets)
     if isinstance(asked, Refusal):
         return asked
     return rules.refusal(state, asked, now)
@@ -78,7 +77,8 @@ def takes_up(state: SessionState | None, asked: AnyRequest) -> bool:
 TAKES_UP = frozenset({"retry", "retry-form"})
 """The actions that do."""
 
-_MOST_ASKED = 20
+MOST_ASKED = 20
+"""Of many targets so many speak for all, where it is asked often: for each key that is shown, with each frame."""
 
 
 def _tickets(state: SessionState, targets: Targets) -> list[TicketState]:

@@ -6,10 +6,12 @@ from typing import Any, cast
 import pytest
 
 from parexec_tui.core import requests as rq
-from parexec_tui.tui import actions
+from parexec_tui.core.state import SessionState
+from parexec_tui.tui import actions, steering
 from parexec_tui.tui.arrangement import PANELS
 from parexec_tui.tui.keymap import KEYS, SESSION
 from parexec_tui.tui.panels.events import EventsPanel
+from parexec_tui.tui.steering import Targets
 from tests.core.sessions import Session
 from tests.tui.theatre import Stage, on_stage
 from tests.tui.trials import tickets
@@ -64,6 +66,22 @@ async def test_a_key_of_another_panel_says_which_that_is() -> None:
         assert stage.said == "space is for the tickets (1) and graph (2): mark it: actions take what is marked"
         await stage.press("j")
         assert stage.said == ""
+
+
+@pytest.mark.asyncio
+async def test_few_of_the_marks_are_asked_whether_a_key_is_dim(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def refusal(action: str, state: SessionState, targets: Targets, now: float) -> None:
+        asked.append(len(targets.tickets))
+
+    monkeypatch.setattr(steering, "refusal", refusal)
+    async with on_stage() as stage:
+        await stage.press("*")
+        assert len(stage.scene.marks) > steering.MOST_ASKED
+        asked.clear()
+        stage.main.footer.render_line(0)
+        assert set(asked) == {steering.MOST_ASKED}
 
 
 @pytest.mark.asyncio
