@@ -98,6 +98,14 @@ def test_a_filter_that_cannot_be_read_changes_nothing() -> None:
     assert (found.filter, found.shown) == ("unit", 5)
 
 
+def test_the_same_filter_again_makes_no_rows_anew() -> None:
+    panel = panel_of(TicketsPanel, scene_of(SESSION), 100, 20)
+    panel.set_filter("status:waiting")
+    rows = panel.list.rows
+    panel.set_filter("status:waiting")
+    assert panel.list.rows is rows
+
+
 def test_a_filter_is_asked_of_the_past_as_well() -> None:
     found = built(filter="status:failed")
     past = Session("A:\nB: A").state

@@ -110,6 +110,8 @@ class TicketsPanel(RowsPanel):
 
     def set_filter(self, text: str) -> None:
         """Show what fits the filter. Raises SelectorError."""
+        if text == self.list.filter:
+            return
         self.list.set_filter(self.state, text)
         self.rebuild()
         self.refresh()
