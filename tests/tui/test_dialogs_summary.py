@@ -3,6 +3,7 @@
 import pytest
 
 from parexec_tui.core import requests as rq
+from parexec_tui.core.tickets import TicketState
 from parexec_tui.tui.dialogs.dialog import HESITATION
 from parexec_tui.tui.feed import GONE
 from tests.core.sessions import Session
@@ -54,6 +55,23 @@ async def test_the_summary_of_a_session_without_failures_offers_nothing_to_retry
         await stage.press("escape")
         assert not stage.dialog
         assert not stage.app._exit
+
+
+@pytest.mark.asyncio
+async def test_to_go_through_the_failures_looks_at_few_tickets(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = finished("\n".join(f"T{n}:" for n in range(60)), *(f"T{n}" for n in range(30)))
+    asked: set[str] = set()
+
+    def took(ticket: TicketState, now: float) -> float:
+        asked.add(ticket.id)
+        return now - (ticket.started or now)
+
+    async with on_stage(played=session, size=(80, 24)) as stage:
+        stage.main.actions.sum_up()
+        await stage.hesitate()
+        monkeypatch.setattr(TicketState, "worked", took)
+        await stage.press("j", "k")
+        assert 0 < len(asked) <= 5
 
 
 @pytest.mark.asyncio

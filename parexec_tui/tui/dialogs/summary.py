@@ -1,6 +1,7 @@
 """How a session went, once it is finished: counts, what took longest, what failed and its last words."""
 
 from collections.abc import Iterator, Sequence
+from heapq import nlargest
 from typing import Literal, NamedTuple
 
 from rich.text import Text
@@ -47,8 +48,11 @@ class Summary(Dialog[Choice]):
         assert scene.live is not None
         self._state: SessionState = scene.live
         self._failed = [ticket for ticket in self._state.tickets.values() if ticket.status is Status.failed]
+        self._slowest = nlargest(_MOST_SLOW, self._state.tickets.values(), key=_took)
         self._at = 0
-        self._tails = {ticket.id: _tail(self._state, ticket) for ticket in self._failed[:_MOST_FAILED]}
+        named = self._failed[:_MOST_FAILED]
+        self._width = subject_width(ticket.id for ticket in named)
+        self._tails = {ticket.id: _tail(self._state, ticket) for ticket in named}
         keys = [("r", f"retry {len(self._failed)} failed"), ("enter", "output"), ("y", "copy command")]
         self.keys = [*(keys if self._failed else ()), ("q", "leave"), ("escape", "close")]
         self._page = Page(scene, (), chrome=CHROME)
@@ -107,7 +111,7 @@ class Summary(Dialog[Choice]):
             lines.append(self.styled(f"and {more} more: ! shows them", "dim"))
         if self._failed:
             lines.append(self.styled(f"to run them again: {self._command}", "dim"))
-        return [*lines, *self._slowest()]
+        return [*lines, *self._longest()]
 
     def _counts(self) -> Iterator[Text]:
         state = self._state
@@ -122,15 +126,14 @@ class Summary(Dialog[Choice]):
         yield self.styled(f"{format_duration(state.busy_for)} of work, {at_once:.1f} at once", "dim")
         yield self.styled(f"{state.retried} tried again, {state.serialised} had to wait for a claim", "dim")
 
-    def _slowest(self) -> Iterator[Text]:
-        took = [(ticket.worked(ticket.ended), ticket) for ticket in self._state.tickets.values() if ticket.ended]
-        took = sorted(((seconds, ticket) for seconds, ticket in took if seconds > 0), key=lambda each: -each[0])
+    def _longest(self) -> Iterator[Text]:
+        took = [(_took(ticket), ticket) for ticket in self._slowest if _took(ticket) > 0]
         if len(took) < 2:
             return
         yield Text("")
         yield self.styled("What took longest", "title")
-        ids = subject_width(ticket.id for _, ticket in took[:_MOST_SLOW])
-        for seconds, ticket in took[:_MOST_SLOW]:
+        ids = subject_width(ticket.id for _, ticket in took)
+        for seconds, ticket in took:
             line = self.styled(f"{format_duration(seconds):>8}  ", "text").append(f"{ticket.id:<{ids}}")
             yield line.append(f"  {printable(ticket.spec.title)}", self.scene.palette["dim"])
 
@@ -141,12 +144,16 @@ class Summary(Dialog[Choice]):
         line = Text(cursor, palette["title"])
         said = f"{glyph(word, ascii_only=self.scene.ascii_only)} {word}"
         line.append(f"{said:<{_STATUS}}", palette.status(word))
-        line.append(f"{ticket.id:<{subject_width(each.id for each in self._failed)}}  ", palette["title"])
+        line.append(f"{ticket.id:<{self._width}}  ", palette["title"])
         line.append(reason_of(self._state, ticket, self.scene.now), palette["text"])
         if is_here:
             line.stylize(palette["selection"])
         yield line
         yield from (self.styled(f"   {text}", "dim") for text in self._tails[ticket.id])
+
+
+def _took(ticket: TicketState) -> float:
+    return ticket.worked(ticket.ended) if ticket.ended else 0.0
 
 
 def _tail(state: SessionState, ticket: TicketState) -> Sequence[str]:
