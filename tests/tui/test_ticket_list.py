@@ -143,6 +143,25 @@ def _key(grouping: str, ticket: TicketState) -> str:
     return f"group {ticket.group + 1}" if grouping == "group" else str(ticket.status)
 
 
+def test_rows_that_take_long_to_make_are_made_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    made: list[float] = []
+
+    def build(listed: TicketList, state: object) -> None:
+        made.append(now[0])
+        now[0] += 0.1
+
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    panel = panel_of(TicketsPanel, scene_of(SESSION), 100, 20)
+    monkeypatch.setattr(TicketList, "build", build)
+    panel.group_by("status")
+    for _ in range(50):
+        now[0] += 0.1
+        panel.changed(Change.state)
+    assert len(made) == 2
+    assert made[1] - made[0] > 3
+
+
 def test_a_heading_counts_what_is_over() -> None:
     first = built(grouping="group").rows[0]
     assert first == Heading("group 1", 6, 7, False)

@@ -12,7 +12,8 @@ from parexec_tui.tui.ticket_list import GROUPINGS, SORTS, Grouping, Heading, Tic
 from parexec_tui.words import printable
 
 _REBUILD_EVERY = 1.0
-"""Seconds between two looks whether tickets changed places."""
+_SHARE = 30
+"""Seconds between two looks whether tickets changed places, or so many times as long as the last one took."""
 
 _STATUS = 13
 _BAR = 8
@@ -32,7 +33,7 @@ class TicketsPanel(RowsPanel):
         self._of: object = None
         """The session that the rows are of."""
         self._known = 0
-        self._built_at = 0.0
+        self._rebuild_at = 0.0
         self._is_stale = True
         self._widths: tuple[int, int] = (4, 0)
 
@@ -53,7 +54,7 @@ class TicketsPanel(RowsPanel):
         elif change & Change.state:
             self._is_stale |= len(state.tickets) != self._known or not self.list.is_plain or self.list.has_numbers
         if self._is_stale:
-            rest = self._built_at + _REBUILD_EVERY - time.monotonic()
+            rest = self._rebuild_at - time.monotonic()
             if rest <= 0:
                 self.rebuild()
             else:
@@ -70,11 +71,12 @@ class TicketsPanel(RowsPanel):
 
     def rebuild(self) -> None:
         """Make the rows anew; the selected ticket stays on the same line of the screen."""
+        began = time.monotonic()
         line = self.cursor - self.top
         state = self.state
         self.list.build(state)
-        self._built_at, self._is_stale, self._known = time.monotonic(), False, len(state.tickets)
-        widest = max(2, *map(len, state.tickets)) if state.tickets else 2
+        self._is_stale, self._known = False, len(state.tickets)
+        widest = max(2, max(map(len, state.tickets), default=2))
         self._widths = (widest, max(5, *(len(type_) + 3 for type_ in state.plan.agents)))
         index = self.list.index(self.scene.selected)
         if index is None:
@@ -83,6 +85,8 @@ class TicketsPanel(RowsPanel):
         self.put_cursor(index)
         if not self.scene.selected:
             self.cursor_moved()
+        ended = time.monotonic()
+        self._rebuild_at = ended + max(_REBUILD_EVERY, _SHARE * (ended - began))
 
     def _find_selected(self) -> None:
         index = self.list.index(self.scene.selected)
