@@ -1,6 +1,7 @@
 """The command `parexec`: the group of all commands, none of which is imported before it is meant."""
 
 import io
+import os
 import sys
 
 import click
@@ -13,9 +14,20 @@ from parexec_tui.core.collector import collect_seldom
 def main() -> None:
     """The entry point of the command `parexec`."""
     collect_seldom()
+    _open_what_is_closed()
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that the locale cannot write is no reason to die
     cli(prog_name="parexec")
+
+
+def _open_what_is_closed() -> None:
+    """Who closed a stream (`>&-`) wants nothing of it. Left closed, the next file that is opened would be taken for
+    it, and what is printed would go there."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            lowest = os.open(os.devnull, os.O_RDWR)  # of all that are closed: this one
+            os.set_inheritable(lowest, True)
+            setattr(sys, name, os.fdopen(lowest, mode))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -324,6 +325,14 @@ def test_a_reader_that_leaves_is_no_error(here: Path) -> None:
         run.stdout.close()
         _, errors = run.communicate(timeout=30)
         assert (run.returncode, errors) == (0, b"")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_is_one_that_nobody_reads(here: Path, closed: str) -> None:
+    shell = f"exec {shlex.join([*PAREXEC, 'run', write(here, GOOD)])} {closed}"
+    ended = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    assert ("1 of 1 succeeded" in ended.stdout) == (">&-" not in closed.split())
 
 
 # -- plans that are no plans -----------------------------------------------------------------------------------
