@@ -15,6 +15,7 @@ from msgspec import Struct
 from rich.color import ColorSystem
 from textual import events
 from textual._compositor import ChopsUpdate, LayoutUpdate
+from textual.driver import Driver
 from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.timer import Timer
@@ -32,10 +33,11 @@ from parexec_tui.tui.actions import Actions
 from parexec_tui.tui.arrangement import Arrangement
 from parexec_tui.tui.attention import Attention
 from parexec_tui.tui.dialogs.dialog import Confirm
+from parexec_tui.tui.driver import TerminalDriver
 from parexec_tui.tui.feed import GONE, Feed, Opened
 from parexec_tui.tui.keymap import Keymap
 from parexec_tui.tui.main import MainScreen
-from parexec_tui.tui.painter import LATE, PLAIN, Painter, is_busy, pieces_of, synchronised
+from parexec_tui.tui.painter import LATE, PLAIN, Painter, pieces_of, synchronised
 from parexec_tui.tui.palette import Palette
 from parexec_tui.tui.panels import make_panels
 from parexec_tui.tui.scene import Change, Scene
@@ -131,6 +133,9 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
 
     def get_default_screen(self) -> Screen[Any]:
         return self.main
+
+    def get_driver_class(self) -> type[Driver]:
+        return TerminalDriver
 
     def on_mount(self) -> None:
         if not self.is_headless:
@@ -372,6 +377,11 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
 
     # -- drawing ---------------------------------------------------------------------------------------------
 
+    @property
+    def _is_busy(self) -> bool:
+        """Whether what is written now would have to wait: whoever is slow gets less, not what is out of date."""
+        return isinstance(self._driver, TerminalDriver) and self._driver.is_busy
+
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
         """Instead of Textual's own: hand what a frame changes to the painter, and what that finds to the terminal."""
         if not isinstance(renderable, ChopsUpdate | LayoutUpdate):
@@ -394,7 +404,7 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         driver = self._driver
         if driver is None or self._closed:
             return
-        if is_busy(driver):
+        if self._is_busy:
             if self._late_frame is None:
                 self._late_frame = self.set_timer(LATE, self._send_late_frame)
             return

@@ -6,7 +6,6 @@ frame that cannot be sent yet is not queued: the next one has its changes too.
 """
 
 import re
-import select
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
@@ -14,7 +13,6 @@ from rich.cells import cell_len
 from rich.color import ColorSystem
 from rich.segment import Segment
 from textual._compositor import ChopsUpdate, LayoutUpdate
-from textual.driver import Driver
 from textual.strip import Strip
 
 PLAIN = "\x1b[m"
@@ -143,16 +141,6 @@ def pieces_of(update: ChopsUpdate | LayoutUpdate) -> Iterator[tuple[int, int, St
 def synchronised(changes: str) -> str:
     """For a terminal that shows a frame as a whole (mode 2026)."""
     return f"\x1b[?2026h{changes}\x1b[?2026l"
-
-
-def is_busy(driver: Driver) -> bool:
-    """Whether the terminal has not taken all that was sent: whoever is slow gets fewer frames, not older ones."""
-    writer = getattr(driver, "_writer_thread", None)
-    if writer is None:
-        return False
-    if writer._queue.qsize():
-        return True
-    return not select.select([], [writer.fileno()], [], 0)[1]
 
 
 def _clusters(text: str) -> Iterator[str]:

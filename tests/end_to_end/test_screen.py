@@ -233,6 +233,16 @@ def test_to_the_shell_and_back(terminal: Terminal) -> None:
     shows(terminal, "▌ .* last")
 
 
+def test_the_size_is_the_terminals_whatever_the_environment_says(terminals: Callable[..., Terminal]) -> None:
+    terminal = terminals(80, 24)
+    terminal.run("export COLUMNS=60 LINES=15")
+    start(terminal)
+    for width, height in ((80, 24), (100, 30)):
+        terminal.resize(width, height)
+        terminal.until(lambda: len(terminal.line("1 Tickets").rstrip()) == width, "all the width is used")  # noqa: B023
+        assert "q leave" in terminal.text().splitlines()[height - 1]
+
+
 @pytest.mark.parametrize(
     ("environment", "signs"),
     [({"NO_COLOR": "1"}, "▶ running"), ({"LC_ALL": "C", "TERM": "linux"}, "> running")],

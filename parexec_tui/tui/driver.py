@@ -1,0 +1,27 @@
+"""Textual's driver of a terminal, with what a terminal far away needs: the size is the real one."""
+
+import os
+import select
+from contextlib import suppress
+
+from textual.drivers.linux_driver import LinuxDriver
+
+
+class TerminalDriver(LinuxDriver):
+    """Writes to the terminal, and reads from it."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the terminal has not taken all that was sent."""
+        writer = self._writer_thread
+        if writer is None or writer._queue.qsize():
+            return True
+        return not select.select([], [writer.fileno()], [], 0)[1]
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """The size that the terminal has, whatever COLUMNS and LINES said when it had another."""
+        with suppress(OSError):
+            width, height = os.get_terminal_size(self.fileno)
+            if width and height:
+                return width, height
+        return super()._get_terminal_size()
