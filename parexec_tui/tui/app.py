@@ -37,7 +37,7 @@ from parexec_tui.tui.driver import TerminalDriver
 from parexec_tui.tui.feed import GONE, Feed, Opened
 from parexec_tui.tui.keymap import Keymap
 from parexec_tui.tui.main import MainScreen
-from parexec_tui.tui.painter import LATE, PLAIN, Painter, pieces_of, synchronised
+from parexec_tui.tui.painter import LATE, Painter, pieces_of, synchronised
 from parexec_tui.tui.palette import Palette
 from parexec_tui.tui.panels import make_panels
 from parexec_tui.tui.scene import Change, Scene
@@ -370,8 +370,6 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         self.main.refresh(layout=True)
 
     def suspend_to_shell(self) -> None:
-        if self._driver is not None:
-            self._driver.write(PLAIN)
         self.action_suspend_process()
         self.redraw()
 

@@ -1,10 +1,15 @@
-"""Textual's driver of a terminal, with what a terminal far away needs: the size is the real one."""
+"""Textual's driver of a terminal, with what a terminal far away needs: the size is the real one, and the picture goes
+when the app goes."""
 
 import os
 import select
 from contextlib import suppress
 
 from textual.drivers.linux_driver import LinuxDriver
+
+LEAVE = "\x1b[m\x1b[H\x1b[J"
+"""Takes the picture away. Where there is no other screen to go back to (mosh, screen without `altscreen on`, the
+console of Linux), the shell would write into it."""
 
 
 class TerminalDriver(LinuxDriver):
@@ -25,3 +30,7 @@ class TerminalDriver(LinuxDriver):
             if width and height:
                 return width, height
         return super()._get_terminal_size()
+
+    def stop_application_mode(self) -> None:
+        self.write(LEAVE)
+        super().stop_application_mode()

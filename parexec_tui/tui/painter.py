@@ -15,9 +15,6 @@ from rich.segment import Segment
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.strip import Strip
 
-PLAIN = "\x1b[m"
-"""Takes off the style that the last frame left on."""
-
 LATE = 0.05
 """Seconds until a frame that the terminal did not take is tried again."""
 

@@ -16,7 +16,6 @@ from parexec_tui.tui.app import Look, ParexecApp, TakeOver
 from parexec_tui.tui.arrangement import Arrangement
 from parexec_tui.tui.keymap import Keymap, keymap_of
 from parexec_tui.tui.memory import read_used, write_used
-from parexec_tui.tui.painter import PLAIN
 from parexec_tui.tui.palette import Palette
 from parexec_tui.tui.theme import ThemeError, choose, fallback, load
 from parexec_tui.words import is_ascii_only
@@ -51,7 +50,6 @@ def show(session: str, wishes: Wishes, take_over: TakeOver) -> tuple[SessionStat
     )
     app = ParexecApp(session, look)
     why = app.run(mouse=_first(wishes.mouse, settings.screen.mouse, False))
-    print(PLAIN, end="", file=sys.stderr)
     write_used(look.arrangement.used)
     if trouble := app.mistake or (why if why != "left" else None):
         print(f"parexec: {trouble}", file=sys.stderr)

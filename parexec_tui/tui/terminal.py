@@ -19,7 +19,9 @@ _RESTORE = (
     "\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?1016l"  # mouse
     "\x1b[?1004l\x1b[?2004l\x1b[?2048l"  # focus, paste and resize are not reported
     "\x1b[<u"  # the keyboard protocol of kitty
-    "\x1b[?7h\x1b[m\x1b[?1049l\x1b[?25h"  # wrap, no colour, the normal screen, its cursor
+    "\x1b[?7h\x1b[m"  # wrap, no colour
+    "\x1b[999;1H\x1b[J"  # below the picture, where it stays because there is no other screen
+    "\x1b[?1049l\x1b[?25h"  # the normal screen, its cursor
 )
 
 TURN = 0.0005

@@ -291,6 +291,25 @@ def test_a_killed_viewer_gives_the_terminal_back_and_can_come_back(terminal: Ter
     terminal.until("connected")
 
 
+def test_where_there_is_one_screen_only_nothing_is_written_into_the_picture(terminal: Terminal) -> None:
+    terminal.have_one_screen_only()
+    start(terminal)
+    terminal.press("C-z")
+    terminal.until(lambda: terminal.text().strip().endswith("$"), "the shell has the terminal")
+    assert "1 Tickets" not in terminal.text()
+    terminal.run("clear; fg")
+    shows(terminal, "running +long")
+    _, app = terminal.programs()
+    app.kill()
+    shows(terminal, r"(?m)^parexec: .*ended by signal 9; the engine goes on\n\$\s*\Z")
+    assert "q leave" not in terminal.text()
+    terminal.run("clear; ./parexec attach")
+    shows(terminal, "running +long")
+    terminal.press("q")
+    terminal.until("the engine goes on; come back")
+    assert terminal.text().startswith("exec_"), "the picture is gone"
+
+
 def test_an_engine_that_is_killed_is_waited_for(terminal: Terminal) -> None:
     start(terminal)
     engine, guardian = the_engine(), the_guardian()

@@ -61,6 +61,10 @@ class Terminal:
     def resize(self, width: int, height: int) -> None:
         self._tmux("resize-window", "-x", str(width), "-y", str(height))
 
+    def have_one_screen_only(self) -> None:
+        """Be as mosh, the console of Linux, or GNU screen by default: there is no alternate screen."""
+        self._tmux("set", "-g", "alternate-screen", "off")
+
     def close(self) -> None:
         with suppress(AssertionError):
             socket = self._tmux("display-message", "-p", "#{socket_path}").strip()
