@@ -141,6 +141,7 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         if not self.is_headless:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit, "ended by SIGTERM")
             self.set_interval(_LOOK_AT_TERMINAL, self._leave_if_hung_up)
+            self.app_resume_signal.subscribe(self, lambda _: self.redraw())
         self.in_background(self._see_to_keys())
         self.in_background(self._feed())
         for note in self.look.notes:
@@ -371,7 +372,6 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
 
     def suspend_to_shell(self) -> None:
         self.action_suspend_process()
-        self.redraw()
 
     # -- drawing ---------------------------------------------------------------------------------------------
 

@@ -1,9 +1,12 @@
-"""Textual's driver of a terminal, with what a terminal far away needs: the size is the real one, and the picture goes
-when the app goes."""
+"""Textual's driver of a terminal, with what a terminal far away needs: the size is the real one, the picture goes
+when the app goes, and an app that was stopped, by whom ever, takes the terminal again."""
 
+import asyncio
 import os
 import select
+import signal
 from contextlib import suppress
+from typing import Any
 
 from textual.drivers.linux_driver import LinuxDriver
 
@@ -11,15 +14,26 @@ LEAVE = "\x1b[m\x1b[H\x1b[J"
 """Takes the picture away. Where there is no other screen to go back to (mosh, screen without `altscreen on`, the
 console of Linux), the shell would write into it."""
 
+_SAME_STOP = 0.05
+"""Seconds in which a second SIGCONT is of the same stop: the shell tells both processes, and the one the other."""
+
 
 class TerminalDriver(LinuxDriver):
     """Writes to the terminal, and reads from it."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._is_on = False
+        """The terminal is the app's."""
+        self._is_back = False
+        """The app goes on after a stop, and has yet to take the terminal."""
+        self._return: asyncio.TimerHandle | None = None
+
     @property
     def is_busy(self) -> bool:
-        """Whether the terminal has not taken all that was sent."""
+        """Whether the terminal takes nothing now, or has not taken all that was sent."""
         writer = self._writer_thread
-        if writer is None or writer._queue.qsize():
+        if writer is None or not self._is_on or self._is_back or writer._queue.qsize():
             return True
         return not select.select([], [writer.fileno()], [], 0)[1]
 
@@ -31,6 +45,43 @@ class TerminalDriver(LinuxDriver):
                 return width, height
         return super()._get_terminal_size()
 
+    def write(self, data: str) -> None:
+        """Write, unless it would go into what the shell shows."""
+        if not self._is_back:
+            super().write(data)
+
+    def start_application_mode(self) -> None:
+        self._is_on, self._is_back = True, False
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+
     def stop_application_mode(self) -> None:
+        self._is_on = False
         self.write(LEAVE)
         super().stop_application_mode()
+
+    # -- stopped, and back ---------------------------------------------------------------------------------------
+
+    def _sigcont_application(self, *_: Any) -> None:
+        """Instead of Textual's own, which would begin a second time beside what goes on after a SIGSTOP. A handler
+        runs anywhere, also in the midst of writing to the terminal: the loop sees to the rest."""
+        self._is_back = True
+        with suppress(RuntimeError):  # the loop is closed: the app has left
+            self._loop.call_soon_threadsafe(self._return_soon)
+
+    def _return_soon(self) -> None:
+        if self._return is None:
+            self._return = self._loop.call_later(_SAME_STOP, self._take_terminal)
+
+    def _take_terminal(self) -> None:
+        """Begin anew with the terminal: the shell may have had it. By ctrl-z it was given away before."""
+        self._return = None
+        if not (self._is_on or self._must_signal_resume):
+            return  # the app has left
+        with suppress(OSError):  # there is none any more
+            if os.tcgetpgrp(self.fileno) != os.getpgrp():
+                os.kill(os.getpid(), signal.SIGSTOP)  # as for whoever reads from it in the background
+                return
+            if self._is_on:
+                self.suspend_application_mode()
+                self._must_signal_resume = True
+            self.resume_application_mode()

@@ -73,6 +73,8 @@ class Guarded:
                 _, status = os.waitpid(self.pid, os.WUNTRACED)
                 if not os.WIFSTOPPED(status):
                     break
+                if self._is_taken():
+                    self._give_back()
                 os.kill(os.getpid(), signal.SIGSTOP)  # the shell waits for us, not for the app
                 with suppress(ProcessLookupError):
                     os.kill(self.pid, signal.SIGCONT)
@@ -90,6 +92,13 @@ class Guarded:
         """Let the app leave."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, number)
+
+    def _is_taken(self) -> bool:
+        """Whether an app that stopped has not given the terminal back: SIGSTOP does not ask."""
+        with suppress(OSError, termios.error):
+            is_ours = os.tcgetpgrp(self._fd) == os.getpgrp()
+            return is_ours and termios.tcgetattr(self._fd) != self._attributes
+        return False
 
     def _give_back(self) -> None:
         before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # we may have been put in the background

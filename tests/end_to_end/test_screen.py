@@ -233,6 +233,41 @@ def test_to_the_shell_and_back(terminal: Terminal) -> None:
     shows(terminal, "▌ .* last")
 
 
+def test_who_stops_it_has_the_terminal_and_gives_it_back(terminal: Terminal) -> None:
+    start(terminal)
+    command, app = terminal.programs()
+    for number in (signal.SIGSTOP, signal.SIGTSTP):
+        os.kill(app.pid, number)
+        terminal.until(lambda: terminal.is_given_back, "the shell has the terminal")
+        is_sane(terminal)
+        terminal.run("clear; echo a shell; fg")
+        shows(terminal, "running +long")
+        terminal.until(lambda: terminal.fact("alternate_on") == "1", "the app has it")
+        assert "a shell" not in terminal.text()
+    select(terminal, "last")
+    left(terminal)
+    shows(terminal, "^a shell")
+    terminal.until(lambda: not command.is_running(), "it is over")
+    is_sane(terminal)
+
+
+def is_sane(terminal: Terminal) -> None:
+    terminal.run("clear; stty -a")
+    terminal.until(lambda: re.search(r"(?<!-)icanon(.|\n)*(?<!-)echo ", terminal.text()), "the line is sane")
+
+
+def test_a_picture_that_the_shell_wrote_into_is_drawn_again(terminal: Terminal) -> None:
+    start(terminal)
+    for process in terminal.programs():  # first the one that would give the terminal back
+        process.suspend()
+    terminal.until("$")
+    terminal.press(*"fg", "C-j")
+    terminal.until(lambda: "$" not in terminal.text(), "the prompt of the shell is gone")
+    shows(terminal, "running +long")
+    left(terminal)
+    is_sane(terminal)
+
+
 def test_the_size_is_the_terminals_whatever_the_environment_says(terminals: Callable[..., Terminal]) -> None:
     terminal = terminals(80, 24)
     terminal.run("export COLUMNS=60 LINES=15")
