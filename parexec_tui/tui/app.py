@@ -266,6 +266,8 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         now, driver = time.monotonic(), self._driver
         if self.scene.live is None or driver is None or self._closed:
             return
+        if self._is_busy:
+            self._attention.postpone(now + LATE)
         if text := self._attention.news(self.scene.live, events, now):
             driver.write(text)
             driver.flush()

@@ -74,6 +74,10 @@ class Attention:
                 self._note(_ENGINE, "the engine is gone: parexec resume")
         return self._call(state, now)
 
+    def postpone(self, until: float) -> None:
+        """Call nobody before that time: the terminal takes nothing now."""
+        self._quiet_until = max(self._quiet_until, until)
+
     def contact(self, up: bool, now: float) -> None:
         """The engine is there, or is not any more."""
         if up:

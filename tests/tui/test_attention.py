@@ -147,6 +147,20 @@ def test_what_is_resolved_before_it_could_be_told_is_not_told() -> None:
     assert called.attention.due is None
 
 
+def test_while_the_terminal_takes_nothing_it_waits() -> None:
+    called = started()
+    called.session.fail("A")
+    called.attention.postpone(called.session.now + 1)
+    assert called.news() == ""
+    assert called.attention.due == called.session.now + 1
+    assert "A failed" in called.wait(1)
+    quiet_until = called.session.now + QUIET
+    called.attention.postpone(called.session.now + 1)
+    called.session.fail("B")
+    assert called.news() == ""
+    assert called.attention.due == quiet_until, "it is no shorter for that"
+
+
 def test_a_cause_that_is_resolved_and_comes_back_is_a_new_one() -> None:
     called = started()
     for _ in range(2):
