@@ -32,6 +32,7 @@ from parexec_tui.tui import steering
 from parexec_tui.tui.actions import Actions
 from parexec_tui.tui.arrangement import Arrangement
 from parexec_tui.tui.attention import Attention
+from parexec_tui.tui.clipboard import through_screen
 from parexec_tui.tui.dialogs.dialog import Confirm
 from parexec_tui.tui.driver import TerminalDriver
 from parexec_tui.tui.feed import GONE, Feed, Opened
@@ -367,6 +368,8 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
 
     def copy(self, text: str) -> None:
         self.copy_to_clipboard(text)
+        if self._driver is not None and (passed_on := through_screen(text, os.environ)):
+            self._driver.write(passed_on)
 
     def redraw(self) -> None:
         self._painter.forget()
