@@ -92,11 +92,11 @@ def test_a_long_name_leaves_room_for_the_bar(width: int) -> None:
 
 
 def test_an_end_that_is_sure_is_said_once() -> None:
-    session = started("A:\nB: A estimate=2m")
+    session = started("A:\nB: A")
     session.wait(60)
     session.succeed("A")
     session.dispatch()
-    assert " ETA 2m00 " in words(scene_of(session))
+    assert " ETA 1m00 " in words(scene_of(session))
 
 
 # -- counts and alerts -----------------------------------------------------------------------------------------
