@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from parexec_tui.core.faults import listed
 from parexec_tui.core.patterns import Pattern, overlap, parse_pattern
 from parexec_tui.core.plan import SHELL_COMMAND, AgentType, Plan, Ticket, eligible_types
 from parexec_tui.core.plan_check import Survey
@@ -23,6 +24,9 @@ LOW_DISK = 1 << 30
 
 MOST_CLASHES = 20
 """Pairs that get a line each."""
+
+_MOST_NAMED = 4
+"""Tickets that are named of those that a warning is about."""
 
 _PLAIN_WORD = re.compile(r"[\w./+@%-]+")
 # Reserved words, special built-ins and built-ins of POSIX sh: they need no file.
@@ -65,7 +69,12 @@ def clashes(found: Survey) -> Iterator[str]:
 def warnings(plan: Plan) -> Iterator[str]:
     """What is likely to go wrong on this host, each in one line."""
     yield from _agents(plan)
-    yield from _tickets(plan)
+    of: dict[str, list[str]] = {}
+    for id_, text in _tickets(plan):
+        of.setdefault(text, []).append(id_)
+    for text, ids in of.items():
+        what = f"tickets.{ids[0]}" if len(ids) == 1 else f"tickets {listed(ids, most=_MOST_NAMED)}"
+        yield f"{what}: {text}"
     yield from _disk(plan)
 
 
@@ -79,13 +88,14 @@ def _agents(plan: Plan) -> Iterator[str]:
             yield f"agents.{name}: command {command} is not found on this machine"
 
 
-def _tickets(plan: Plan) -> Iterator[str]:
+def _tickets(plan: Plan) -> Iterator[tuple[str, str]]:
+    """A ticket, and what of it; what many share is the same text."""
     written = _Written(plan)
     folders: dict[str, bool] = {}
     commands: dict[tuple[str, str, str | None], bool] = {}
     for id_, ticket in plan.tickets.items():
         if ticket.cwd is not None and not folders.setdefault(ticket.cwd, _is_folder(Path(plan.workdir, ticket.cwd))):
-            yield f"tickets.{id_}: its working directory {Path(plan.workdir, ticket.cwd)} does not exist yet"
+            yield id_, f"working directory {Path(plan.workdir, ticket.cwd)} does not exist yet"
         command, agent = first_command(ticket), _shell_agent(plan, ticket)
         if command is not None and agent is not None:
             folder = Path(plan.workdir, ticket.cwd or agent.cwd or ".")
@@ -94,11 +104,11 @@ def _tickets(plan: Plan) -> Iterator[str]:
             if key not in commands:
                 commands[key] = not _is_folder(folder) or _exists(command, folder, env)
             if not commands[key] and not written.covers(str(folder / command)):
-                yield f"tickets.{id_}: command {command} is not found on this machine"
+                yield id_, f"command {command} is not found on this machine"
         for text in ticket.reads:
             pattern = parse_pattern(text, plan.workdir)
             if pattern.plain and not os.path.lexists(pattern.head.rstrip("/")) and not written.covers(pattern.head):
-                yield f"tickets.{id_}: reads {text}, which does not exist and no ticket writes"
+                yield id_, f"reads {text}: it does not exist, and no ticket writes it"
 
 
 def _shell_agent(plan: Plan, ticket: Ticket) -> AgentType | None:

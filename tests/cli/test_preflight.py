@@ -173,6 +173,17 @@ def test_a_command_of_the_project_is_looked_for_where_the_ticket_runs(work: Path
     assert found(plan, work) == ["tickets.d: command tools/build is not found on this machine"]
 
 
+def test_what_many_tickets_lack_is_said_once(work: Path) -> None:
+    plan = "".join(
+        f'[tickets.t{number}]\nrun = "true"\nreads = ["include/**", "src/{number}.c"]\n' for number in range(6)
+    )
+    first, *others = found(plan, work)
+    assert first == "tickets t0, t1, t2 and 3 more: reads include/**: it does not exist, and no ticket writes it"
+    assert others == [
+        f"tickets.t{number}: reads src/{number}.c: it does not exist, and no ticket writes it" for number in range(6)
+    ]
+
+
 def test_a_command_that_a_ticket_makes_is_not_missing(work: Path) -> None:
     plan = """
     [tickets.make]
@@ -242,8 +253,7 @@ def test_folders_that_do_not_exist_are_told(work: Path) -> None:
     """
     assert found(plan, work) == [
         f"agents.a: its working directory {work}/agent-folder does not exist yet",
-        f"tickets.t: its working directory {work}/ticket-folder does not exist yet",
-        f"tickets.u: its working directory {work}/ticket-folder does not exist yet",
+        f"tickets t and u: working directory {work}/ticket-folder does not exist yet",
     ]
 
 
@@ -259,7 +269,7 @@ def test_a_file_that_is_read_must_exist_or_be_written_by_somebody(work: Path) ->
     reads = ["there.txt", "out/a.txt", "out", "gen/a.c", "gen/a.h", "lib/b/c", "lib2", "*.any", "dangling", "/gone"]
     """
     missing = [warning.split()[2] for warning in found(plan, work)]
-    assert missing == ["gen/a.h,", "lib2,", "/gone,"]
+    assert missing == ["gen/a.h:", "lib2:", "/gone:"]
 
 
 def test_a_folder_is_written_where_something_in_it_is(work: Path) -> None:
