@@ -106,6 +106,13 @@ def test_why_of_what_runs_says_since_when_and_how_long_it_may() -> None:
     assert "it was cancelled: TERM, then KILL after 10.0s" in why(session, "A")
 
 
+def test_why_tells_a_prompt_line_by_line() -> None:
+    session = Session("A:")
+    session.ask(rq.Edit(ticket="A", changes={"prompt": "Tidy up.\n\nKeep the tests green.\n"}))
+    session.dispatch()
+    assert why(session, "A")[2:6] == ["   true", "   Tidy up.", "   ", "   Keep the tests green."]
+
+
 def test_why_of_a_retry_to_come_and_of_a_failure_says_what_was_used_up() -> None:
     session = Session("A: retries=1 retry_delay=100s")
     session.dispatch()

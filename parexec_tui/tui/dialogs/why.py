@@ -144,7 +144,7 @@ class _Why:
         yield f"it is {ticket.status} on {ticket.agent}, and has worked for {worked}"
         yield f"   attempt {ticket.attempt}, since {clock(ticket.started or 0.0)}{self._pid()}"
         for what in filter(None, (ticket.spec.run, ticket.spec.prompt)):
-            yield f"   {what}"
+            yield from (f"   {line}" for line in what.strip().splitlines())
         if frozen := ticket.frozen_for + (self.now - ticket.frozen_at if ticket.frozen_at is not None else 0.0):
             yield f"   frozen for {short_duration(frozen)}, which does not count"
         yield f"   {self._time_left()}"
