@@ -27,6 +27,9 @@ from parexec_tui.core.plan import Priority
 from parexec_tui.core.state import SessionState
 from parexec_tui.core.tickets import LIVE, OVER, TicketState
 
+_MOST_NAMED = 16
+"""Values that are named where a word has none of them: all statuses are."""
+
 
 class SelectorError(ValueError):
     """A word that means no ticket there could be; the message says what was perhaps meant."""
@@ -114,8 +117,9 @@ def _fits(state: SessionState, key: str, value: str) -> Callable[[TicketState], 
     known = dict.fromkeys(known_values(state))
     values = set(filter(_matcher(value), known)) if _is_pattern(value) else {value}.intersection(known)
     if not values:
-        shown = f", there is {listed(known)}" if len(known) <= 8 else f", there are {len(known)}"
-        raise SelectorError(f"there is no {key} {value}{_hint(value, known) or shown}")
+        raise SelectorError(
+            f"there is no {key} {value}{_hint(value, known) or f', there is {listed(known, most=_MOST_NAMED)}'}"
+        )
     return lambda ticket: fits(state, ticket, values)
 
 

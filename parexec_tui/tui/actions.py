@@ -388,7 +388,8 @@ class Actions:
         if isinstance(answer, str):
             self.screen.say(f"{text}: {answer}", "bad")
         elif answer:
-            self.screen.say(f"done: {text}", "good")
+            acted = next((event.text for event in answer if isinstance(event, ev.OperatorActed)), text)
+            self.screen.say(f"done: {printable(acted)}", "good")
             self.scene.marks.clear()
             self.screen.note(Change.selection)
         else:

@@ -82,6 +82,11 @@ def test_words(session: Session, words: str, ids: str) -> None:
         ("type:cook", "there is no type cook, there is builder and writer"),
         ("group:0", "there is no group 0, there is 1 and 2"),
         ("priority:urgent", "there is no priority urgent, there is critical, high, medium and low"),
+        (
+            "status:nonsense",
+            "there is no status nonsense, there is waiting, backoff, running, frozen, stopping, succeeded, failed, "
+            "cancelled, skipped, waived, ready, held, live and over",
+        ),
         ("status:", "'status:' names nothing after status:"),
         ("!", "'' names nothing"),
         ("A,,B", "there is no ticket A"),

@@ -141,6 +141,7 @@ async def _undo(stage: Stage, name: str) -> None:
     await stage.done()
     await stage.press(name)
     assert await stage.done(2) == rq.Undo()
+    assert stage.said == "done: undo: hold the session"
     assert stage.played.state.held is None
 
 

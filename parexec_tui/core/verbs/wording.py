@@ -64,7 +64,8 @@ def _retry(asked: rq.Retry) -> str:
 
 
 def _scale(asked: rq.Scale) -> str:
-    what = "tickets at once" if asked.type is None else f"agents of type {asked.type}"
+    s = "" if asked.most is not None and abs(asked.most) == 1 else "s"
+    what = f"ticket{s} at once" if asked.type is None else f"agent{s} of type {asked.type}"
     if asked.most is None:
         return f"as many {what} as planned"
     if asked.relative:
