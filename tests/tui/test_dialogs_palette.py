@@ -80,6 +80,12 @@ def test_the_best_names_are_as_many_as_asked() -> None:
     assert best("", ["ab", "b", "bc"], 2) == ["ab", "b"]
 
 
+def test_no_more_names_are_looked_at_than_it_takes() -> None:
+    names = iter(["xT", "T1", "T2", "T3", "T4"])
+    assert best("t", names, 2) == ["T1", "T2"]
+    assert list(names) == ["T3", "T4"]
+
+
 # -- actions -----------------------------------------------------------------------------------------------------
 
 

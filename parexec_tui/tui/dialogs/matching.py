@@ -38,6 +38,13 @@ def best(word: str, names: Iterable[str], most: int) -> list[str]:
     """The names that a word fits, the best first, in their order where they are equal."""
     if not word:
         return list(islice(names, most))
-    ranked = ((rank((word,), name), at, name) for at, name in enumerate(names))
-    found = sorted((place, at, name) for place, at, name in ranked if place is not None)
-    return [name for _, _, name in found[:most]]
+    word = word.lower()
+    found: list[tuple[int, int, str]] = []
+    starting = 0
+    for at, name in enumerate(names):
+        if (place := _rank(word, name.lower())) is not None:
+            found.append((place, at, name))
+            starting += place == _STARTS
+            if starting == most:
+                break  # no other is better
+    return [name for _, _, name in sorted(found)[:most]]
