@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from fnmatch import translate
 
-from parexec_tui.core.faults import Hints, listed
+from parexec_tui.core.faults import did_you_mean, listed
 from parexec_tui.core.plan import ID_PATTERN
 from parexec_tui.core.protocol import Names
 from parexec_tui.core.requests import Refusal
@@ -55,7 +55,7 @@ def _kind_of(word: str, known: dict[str, Iterable[str]]) -> str:
     if len(kinds) == 1:
         return kinds[0]
     if not kinds:
-        hint = Hints(name for names in known.values() for name in names).of(word)
+        hint = did_you_mean(word, (name for names in known.values() for name in names))
         raise SelectorError(f"there is no ticket, agent or agent type {word}{f', {hint}' if hint else ''}")
     said = [f"{kind}:{word}" for kind in kinds]
     raise SelectorError(f"{word} is a name of several things: say {' or '.join(said)}")

@@ -22,7 +22,7 @@ from fnmatch import translate
 
 from parexec_tui.core import scheduler
 from parexec_tui.core.events import Status
-from parexec_tui.core.faults import Hints, listed
+from parexec_tui.core.faults import did_you_mean, listed
 from parexec_tui.core.plan import Priority
 from parexec_tui.core.state import SessionState
 from parexec_tui.core.tickets import LIVE, OVER, TicketState
@@ -173,5 +173,5 @@ def _matcher(pattern: str) -> Callable[[str], object]:
 
 
 def _hint(word: str, known: Iterable[str]) -> str:
-    hint = Hints(known).of(word)
+    hint = did_you_mean(word, known)
     return f", {hint}" if hint else ""

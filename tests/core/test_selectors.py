@@ -2,8 +2,11 @@
 
 import pytest
 
+from parexec_tui.core import faults
 from parexec_tui.core import requests as rq
 from parexec_tui.core.plan import AgentType
+from parexec_tui.core.requests import Refusal
+from parexec_tui.core.scopes import scope
 from parexec_tui.core.selectors import SelectorError, select
 from tests.core.sessions import Session, plan
 
@@ -97,3 +100,14 @@ def test_words_that_mean_nothing_there_could_be(session: Session, word: str, mes
     with pytest.raises(SelectorError) as raised:
         select(session.state, [word])
     assert str(raised.value) == message
+
+
+def test_a_misspelt_name_is_not_compared_with_very_many(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def compared(word: str, names: object, **more: object) -> list[str]:
+        raise AssertionError(f"{word} is compared with {names}, {more}")
+
+    monkeypatch.setattr(faults, "_MOST_COMPARED", 3)
+    monkeypatch.setattr(faults, "get_close_matches", compared)
+    with pytest.raises(SelectorError, match=r"no ticket nobody$"):
+        select(session.state, ["nobody"])
+    assert scope(session.state, ["nobody"]) == Refusal("there is no ticket, agent or agent type nobody")

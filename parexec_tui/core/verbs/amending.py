@@ -9,14 +9,14 @@ from parexec_tui.core import codec, graph
 from parexec_tui.core import events as ev
 from parexec_tui.core import requests as rq
 from parexec_tui.core.events import Status
-from parexec_tui.core.faults import Fault, listed
+from parexec_tui.core.faults import Fault, did_you_mean, listed
 from parexec_tui.core.plan import Ticket
 from parexec_tui.core.plan_fields import convert, read_fields
 from parexec_tui.core.plan_rules import Draft, broken_rules
 from parexec_tui.core.requests import Refusal
 from parexec_tui.core.state import SessionState
 from parexec_tui.core.tickets import LOST
-from parexec_tui.core.verbs.answers import Decision, did_you_mean, unknown
+from parexec_tui.core.verbs.answers import Decision, unknown
 from parexec_tui.core.verbs.placing import can_run
 
 

@@ -4,20 +4,13 @@ from collections.abc import Iterable
 
 from parexec_tui.core import events as ev
 from parexec_tui.core import requests as rq
-from parexec_tui.core.faults import Hints
+from parexec_tui.core.faults import did_you_mean
 from parexec_tui.core.requests import Refusal
 from parexec_tui.core.state import SessionState
 from parexec_tui.core.tickets import LOST, TicketState
 
 Decision = list[ev.AnyEvent] | Refusal
 """The events that grant a request, in order (none: it is so already), or why not."""
-
-_MOST_COMPARED = 20_000
-"""Names that a misspelt one is compared with: a refusal shall not take longer than what was asked for."""
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    return Hints(known, budget=_MOST_COMPARED).of(name)
 
 
 def unknown(

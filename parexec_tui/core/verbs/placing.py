@@ -6,12 +6,12 @@ from parexec_tui.core import events as ev
 from parexec_tui.core import requests as rq
 from parexec_tui.core.agents import AgentState
 from parexec_tui.core.events import Status
-from parexec_tui.core.faults import listed
+from parexec_tui.core.faults import did_you_mean, listed
 from parexec_tui.core.plan import MOST, Ticket, blanks, eligible_types, has_capabilities
 from parexec_tui.core.requests import Refusal
 from parexec_tui.core.state import SessionState
 from parexec_tui.core.tickets import DONE, TicketState
-from parexec_tui.core.verbs.answers import Decision, did_you_mean, named, unknown
+from parexec_tui.core.verbs.answers import Decision, named, unknown
 from parexec_tui.core.verbs.holding import drain_agents
 
 

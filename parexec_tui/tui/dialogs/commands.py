@@ -5,7 +5,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from parexec_tui.core import requests as rq
-from parexec_tui.core.faults import Hints, listed
+from parexec_tui.core.faults import did_you_mean, listed
 from parexec_tui.core.plan import Priority
 from parexec_tui.core.requests import AnyRequest, Refusal
 from parexec_tui.core.scopes import scope
@@ -213,7 +213,7 @@ def _no(what: str, word: str, known: Iterable[str]) -> str:
     names = list(known)
     if not word:
         return f"say which {what}: {listed(names)}"
-    hint = Hints(names).of(word) or f"there is {listed(names)}"
+    hint = did_you_mean(word, names) or f"there is {listed(names)}"
     return f"there is no {what} {word} ({hint})"
 
 
