@@ -1,10 +1,11 @@
 """What the screen costs: `python tests/benchmarks/screen.py`.
 
-A session of 10,000 tickets is shown in a real pseudo-terminal, first at rest (held, nothing runs), then under load (2
-agents that keep a core busy, and some 200 events a second). Counted are bytes to the terminal, CPU and memory of the
-viewer, and the time from a key to the paint that it calls for: the cursor is the only thing on the screen that draws
-its sign, so a paint with it is the answer to the key. Other programs for the terminal are measured in the same way,
-in the same call, one after another: machines are shared, and only what was measured together can be compared.
+A session of 10,000 tickets (`--tickets 100000`: of so many) is shown in a real pseudo-terminal, first at rest (held,
+nothing runs), then under load (2 agents that keep a core busy, and some 200 events a second). Counted are bytes to
+the terminal, CPU and memory of the viewer, and the time from a key to the paint that it calls for: the cursor is the
+only thing on the screen that draws its sign, so a paint with it is the answer to the key. Other programs for the
+terminal are measured in the same way, in the same call, one after another: machines are shared, and only what was
+measured together can be compared.
 
 Exits 1 if a promise is broken.
 """
@@ -26,7 +27,7 @@ import tempfile
 import termios
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -186,7 +187,7 @@ def busy_plan(tickets: int) -> dict[str, object]:
 
 def attached(env: dict[str, str]) -> Terminal:
     terminal = Terminal([str(PAREXEC), "attach"], env)
-    if not terminal.wait_for(b"connected", 30):
+    if not terminal.wait_for(b"connected", 120):
         raise SystemExit(f"the screen did not come up: {bytes(terminal.tail)[-2000:]!r}")
     return terminal
 
@@ -207,14 +208,18 @@ def first_paint(folder: Path, rounds: int = 5) -> float:
     return statistics.median(took[1:])
 
 
-def key_to_paint(terminal: Terminal, presses: int) -> list[float]:
+UP_AND_DOWN = (*(b"j",) * 12, *(b"k",) * 12)
+THERE_AND_BACK = (b"G", b"g")
+
+
+def key_to_paint(terminal: Terminal, presses: int, keys: Sequence[bytes] = UP_AND_DOWN) -> list[float]:
     """Milliseconds from a key to the paint of the cursor, for each press. The first ones warm up."""
     took = []
     for number in range(presses + 10):
         time.sleep(0.05 + 0.013 * (number % 7))  # not in step with the frames
         terminal.forget()
         began = time.perf_counter()
-        terminal.type(b"j" if number // 12 % 2 == 0 else b"k")
+        terminal.type(keys[number % len(keys)])
         if not terminal.wait_for(CURSOR, 5):
             raise SystemExit("a key was not answered within 5 s")
         took.append(1000 * (time.perf_counter() - began))
@@ -251,12 +256,17 @@ def main() -> None:
         folder = Path(name)
         told(FIRST_PAINT, first_paint(folder))
         with session(folder, quiet_plan(options.tickets), "rest") as env:
+            began = time.monotonic()
             terminal = attached(env)
+            print(f"{'attach to so many tickets':<32} {time.monotonic() - began:10.1f} s    {options.tickets}")
             time.sleep(3)
             written, cpu = terminal.rates(options.seconds)
             told(AT_REST, written)
             told(CPU_AT_REST, cpu)
             print(f"{'memory of the viewer':<32} {terminal.memory() / 2**20:10.1f} MiB  {options.tickets} tickets")
+            for moved, keys in (("a row up or down", UP_AND_DOWN), ("first or last row", THERE_AND_BACK)):
+                took = key_to_paint(terminal, options.presses // 2, keys)
+                print(f"{f'key to paint, {moved}':<32} {statistics.median(took):10.1f} ms   at rest, the median")
             terminal.end()
         for command in OTHERS:
             if shutil.which(command[0]):
