@@ -24,10 +24,6 @@ _RESTORE = (
     "\x1b[?1049l\x1b[?25h"  # the normal screen, its cursor
 )
 
-TURN = 0.0005
-"""Seconds for which a thread of the app may compute while another waits: one reads the keys, one writes the frames,
-and a few that compute for long are not to hold these up."""
-
 _PR_SET_PDEATHSIG = 1
 
 _ANSWERED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -114,10 +110,7 @@ class Guarded:
 def _be_child(parent: int, run: Callable[[], int]) -> None:
     """Run the app, and leave the process without what the parent would do at its end."""
     code = 1
-    os.environ.setdefault(
-        "TEXTUAL_FPS", "1000"
-    )  # a key is not to wait for a frame's turn, which is up to two of these
-    sys.setswitchinterval(TURN)
+    os.environ.setdefault("TEXTUAL_FPS", "1000")  # a key may wait for two of these after the frame before
     try:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)  # without its terminal the app has nothing to do
         _end_with(parent)
