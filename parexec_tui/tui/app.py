@@ -231,7 +231,7 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         self.scene.live, self.scene.story, self.scene.history = opened.mirror.state, opened.story, opened.history
         self.scene.contact = "connecting"
         collect_when_told()
-        self.set_interval(_COLLECT_EVERY, gc.collect)
+        self.set_interval(_COLLECT_EVERY, lambda: gc.collect())  # Textual cannot call a builtin
         self.main.note_now(Change.state | Change.look)
         ended = opened.mirror.state.finished_at
         if ended is not None and self.scene.clock() - ended < _JUST_NOW:
