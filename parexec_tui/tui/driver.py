@@ -5,6 +5,7 @@ import asyncio
 import os
 import select
 import signal
+import termios
 from contextlib import suppress
 from typing import Any
 
@@ -27,6 +28,11 @@ class TerminalDriver(LinuxDriver):
         """The terminal is the app's."""
         self._is_back = False
         """The app goes on after a stop, and has yet to take the terminal."""
+        self._begins = False
+        self._begun_with: list[str] = []
+        """What was written to take the terminal, but for the mouse."""
+        self._attributes: list[Any] = []
+        """The terminal's, while it is the app's."""
         self._return: asyncio.TimerHandle | None = None
 
     @property
@@ -47,16 +53,27 @@ class TerminalDriver(LinuxDriver):
 
     def write(self, data: str) -> None:
         """Write, unless it would go into what the shell shows."""
-        if not self._is_back:
-            super().write(data)
+        if self._is_back:
+            return
+        if self._begins:
+            self._begun_with.append(data)
+        super().write(data)
 
     def start_application_mode(self) -> None:
-        self._is_on, self._is_back = True, False
+        self._begun_with.clear()
+        mouse, self._mouse = self._mouse, False
+        self._begins = True
         super().start_application_mode()  # type: ignore[no-untyped-call]
+        self._begins = False
+        with suppress(termios.error):
+            self._attributes = termios.tcgetattr(self.fileno)
+        self._is_on, self._mouse = True, mouse
+        self._enable_mouse_support()
 
     def stop_application_mode(self) -> None:
-        self._is_on = False
-        self.write(LEAVE)
+        is_back, self._is_on, self._is_back = self._is_back, False, False
+        if not is_back:  # else what is shown may be the shell's
+            self.write(LEAVE)
         super().stop_application_mode()
 
     # -- stopped, and back ---------------------------------------------------------------------------------------
@@ -64,7 +81,7 @@ class TerminalDriver(LinuxDriver):
     def _sigcont_application(self, *_: Any) -> None:
         """Instead of Textual's own, which would begin a second time beside what goes on after a SIGSTOP. A handler
         runs anywhere, also in the midst of writing to the terminal: the loop sees to the rest."""
-        self._is_back = True
+        self._is_back = self._is_on
         with suppress(RuntimeError):  # the loop is closed: the app has left
             self._loop.call_soon_threadsafe(self._return_soon)
 
@@ -75,13 +92,21 @@ class TerminalDriver(LinuxDriver):
     def _take_terminal(self) -> None:
         """Begin anew with the terminal: the shell may have had it. By ctrl-z it was given away before."""
         self._return = None
-        if not (self._is_on or self._must_signal_resume):
-            return  # the app has left
-        with suppress(OSError):  # there is none any more
+        with suppress(OSError, termios.error):  # there is no terminal any more
             if os.tcgetpgrp(self.fileno) != os.getpgrp():
                 os.kill(os.getpid(), signal.SIGSTOP)  # as for whoever reads from it in the background
-                return
-            if self._is_on:
-                self.suspend_application_mode()
-                self._must_signal_resume = True
-            self.resume_application_mode()
+            elif self._must_signal_resume:
+                self.resume_application_mode()
+            elif self._is_on:
+                self._go_on()
+
+    def _go_on(self) -> None:
+        """After SIGSTOP. The thread that reads keys may be in the midst of it until the next one comes, and is left
+        there."""
+        termios.tcsetattr(self.fileno, termios.TCSANOW, self._attributes)
+        self._is_back = False
+        for data in self._begun_with:
+            self.write(data)
+        self._enable_mouse_support()
+        signal.raise_signal(signal.SIGWINCH)
+        self.send_message(self.SignalResume())

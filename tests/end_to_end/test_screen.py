@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from parexec_tui.core import events as ev
@@ -256,14 +257,25 @@ def is_sane(terminal: Terminal) -> None:
     terminal.until(lambda: re.search(r"(?<!-)icanon(.|\n)*(?<!-)echo ", terminal.text()), "the line is sane")
 
 
-def test_a_picture_that_the_shell_wrote_into_is_drawn_again(terminal: Terminal) -> None:
+def test_a_picture_that_the_shell_wrote_into_is_drawn_again(tmp_path: Path, terminal: Terminal) -> None:
+    (tmp_path / "nap").write_text("#!/bin/sh\nuntil [ -e morning ]; do sleep 0.05; done\n")
+    (tmp_path / "nap").chmod(0o755)
     start(terminal)
-    for process in terminal.programs():  # first the one that would give the terminal back
+    command, app = terminal.programs()
+    for process in (command, app):  # first the one that would give the terminal back
         process.suspend()
     terminal.until("$")
+    terminal.press(*"./nap", "C-j")
+    terminal.until(lambda: len(terminal.programs()) > 2, "nobody reads the terminal")
+    terminal.press("Space")
+    before = app.num_ctx_switches()
+    app.resume()  # it is about to read what the shell will have read by the time it may
+    until(lambda: app.num_ctx_switches() != before and app.status() == psutil.STATUS_STOPPED, "it may not read")
+    (tmp_path / "morning").touch()
+    terminal.until(lambda: len(terminal.programs()) == 2, "the shell reads the terminal")
     terminal.press(*"fg", "C-j")
     terminal.until(lambda: "$" not in terminal.text(), "the prompt of the shell is gone")
-    shows(terminal, "running +long")
+    select(terminal, "last")
     left(terminal)
     is_sane(terminal)
 
