@@ -76,12 +76,11 @@ def _failures(report: StatusReport, room: int) -> Iterator[str]:
 
 def _cut(line: str) -> str:
     """The line, as much of it as fits."""
-    if line.isascii():
-        return line if len(line) <= WIDTH else f"{line[: WIDTH - 3]}..."
-    columns = 0
-    for at, letter in enumerate(line):
+    columns = end = 0
+    for at, letter in enumerate(line, 1):
         columns += 0 if unicodedata.combining(letter) else 1 + (unicodedata.east_asian_width(letter) in "WF")
         if columns > WIDTH:
-            kept = line[: at - 3]
-            return f"{kept}..."
+            return f"{line[:end]}..."
+        if columns <= WIDTH - len("..."):
+            end = at
     return line

@@ -11,6 +11,7 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
+from rich.cells import cell_len
 
 from parexec_tui.cli import amend, entry, steer
 from parexec_tui.cli.commands import SHORT
@@ -169,10 +170,11 @@ def test_status_is_a_page(engine: Engine) -> None:
     assert any(line.split() == ["bad", "failed", "exit", "3"] for line in lines)
 
 
-def test_status_fits_a_small_terminal_whatever_there_is() -> None:
+@pytest.mark.parametrize("name", ["Ü漢", "a\u0301", "x"])
+def test_status_fits_a_small_terminal_whatever_there_is(name: str) -> None:
     many = StatusReport(
         session="exec_20260102_030405",
-        plan="Ü漢" * 100 + "\x1b[31m",
+        plan=name * 100 + "\x1b[31m",
         state="running",
         engine_pid=1,
         started=0.0,
@@ -187,7 +189,10 @@ def test_status_fits_a_small_terminal_whatever_there_is() -> None:
     )
     lines = dashboard(many)
     assert len(lines) <= HEIGHT
-    assert all(len(line) <= WIDTH and line.isprintable() for line in lines)
+    assert all(cell_len(line) <= WIDTH for line in lines)
+    assert not any("\x1b" in line for line in lines)
+    assert lines[1].endswith("...")
+    assert cell_len(lines[1]) >= WIDTH - 1
     assert lines[-1] == f"  and {301 - sum(line.startswith('  F') for line in lines)} more: parexec show"
 
 
