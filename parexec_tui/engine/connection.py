@@ -61,7 +61,7 @@ class Connection:
     def __init__(self, server: "Server", stream: trio.SocketStream) -> None:
         self._server = server
         self._stream = stream
-        self._lines = _Lines(stream, server.patience)
+        self._lines = _Lines(stream)
         self._replies: deque[tuple[int, bytes]] = deque()
         """Each with the last event before it: who follows gets that first."""
         self._woken = trio.Event()
@@ -352,9 +352,8 @@ class Connection:
 class _Lines:
     """Lines of a client, with every bound that it takes to read what may be anything."""
 
-    def __init__(self, stream: trio.SocketStream, patience: float) -> None:
+    def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream
-        self._patience = patience
         self._rest = bytearray()
         self._waiting: deque[bytes] = deque()
 

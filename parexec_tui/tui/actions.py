@@ -45,7 +45,7 @@ class Host(Protocol):
 
 
 class Actions:
-    """Moving and looking; steering is in `acting`."""
+    """A method for each action: moving, looking, the session and the screen, steering."""
 
     def __init__(self, screen: "MainScreen", host: Host) -> None:
         self.screen = screen
