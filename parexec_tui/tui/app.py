@@ -312,6 +312,7 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
                     self.scene.past, self.scene.past_seq = state, goal
                     self.main.note_now(Change.state | Change.look)
         except RegistryError as error:
+            self.scene.past_goal = self.scene.past_seq if self.scene.looks_back else 0
             self.main.say(str(error), "bad")
         finally:
             self._is_traveling = False

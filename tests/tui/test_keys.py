@@ -7,6 +7,7 @@ import pytest
 
 from parexec_tui.core import requests as rq
 from parexec_tui.core.state import SessionState
+from parexec_tui.registry.errors import RegistryError
 from parexec_tui.tui import actions, steering
 from parexec_tui.tui.arrangement import PANELS
 from parexec_tui.tui.keymap import KEYS, SESSION
@@ -150,6 +151,21 @@ async def test_a_key_that_comes_before_the_session_is_read_is_told_so(panel: str
         assert (stage.panel.name_, stage.dialog, stage.app.mistake) == (panel, "", "")
         await stage.press(":", *"sort id", "enter")
         assert "the session is not read yet" in stage.text()
+
+
+@pytest.mark.asyncio
+async def test_a_past_that_cannot_be_read_is_said_and_left_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(_: int) -> SessionState:
+        raise RegistryError("the disk failed to read")
+
+    async with on_stage() as stage:
+        await stage.press("[")
+        await stage.until(lambda: stage.scene.looks_back, "the past is shown")
+        here = stage.scene.past_seq
+        monkeypatch.setattr(stage.feed, "past", fail)
+        await stage.press("[", "[")
+        await stage.until(lambda: stage.said == "the disk failed to read", "it is said")
+        assert (stage.scene.past_seq, stage.scene.past_goal) == (here, here)
 
 
 async def steer_with_all(stage: Stage, said: str) -> None:
