@@ -89,14 +89,16 @@ UNPRINTABLE = re.compile(
     r"|\x1b[PX^_][^\x1b]*(?:\x1b\\)?"  # other strings
     r"|\x1b[ -/]*[0-~]?"  # the rest of the escape sequences
     r"|[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+    r"|[\u200d\ufe0f]"  # joiner and emoji selector: terminals do not agree how wide what they make is
 )
-"""An escape sequence, or a character that controls a terminal or the direction of text. A tab is left: see below."""
+"""An escape sequence, or a character that controls a terminal, the direction of text, or how wide its neighbours are.
+A tab is left: see below."""
 
 
 def printable(text: str) -> str:
     """The text in one line without escape sequences and control characters: it must not act on the screen. Tabs
     become blanks, for the cells that they take are known only to the terminal."""
-    return text if text.isprintable() else UNPRINTABLE.sub("", text).expandtabs()
+    return text if text.isascii() and text.isprintable() else UNPRINTABLE.sub("", text).expandtabs()
 
 
 def with_name(reason: str, number: int | None) -> str:

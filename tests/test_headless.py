@@ -330,6 +330,7 @@ def test_long_lines_are_folded_below_their_beginning(width: int, rows: int, monk
         ("left\u202eright", "leftright"),
         ("half an escape \x1b[", "half an escape "),
         ("naïve 漢字 ✓", "naïve 漢字 ✓"),
+        ("joined \U0001f469\u200d\U0001f467 \u26a0\ufe0f", "joined \U0001f469\U0001f467 \u26a0"),
     ],
 )
 def test_what_is_printed_cannot_act_on_the_screen(raw: str, shown: str) -> None:

@@ -7,6 +7,7 @@ from rich.style import Style
 from textual.strip import Strip
 
 from parexec_tui.tui.line import Line, as_ascii, fitted, width_of, wrapped
+from parexec_tui.words import printable
 
 texts = st.text(st.sampled_from("ab .日本é́—│▶"), max_size=30)
 RED = Style(color="red")
@@ -60,6 +61,12 @@ def test_a_wrapped_text_is_whole_and_no_line_is_too_wide(text: str, width: int) 
     lines = wrapped(text, width)
     assert all(width_of(line) <= width for line in lines)
     assert "".join("".join(lines).split()) == "".join(text.split())
+
+
+@given(st.text(st.one_of(st.characters(), st.sampled_from("\u200d\ufe0f\U0001f469\U0001f3fd\u2764\u26a0"))))
+def test_of_what_is_printable_the_widths_add_up(text: str) -> None:
+    safe = printable(text)
+    assert width_of(safe) == sum(map(width_of, safe))
 
 
 @given(st.lists(st.tuples(texts, st.integers(0, 12))), st.integers(0, 60))

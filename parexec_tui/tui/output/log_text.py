@@ -26,9 +26,6 @@ _PEEKED = 16
 _CONTROLS = bytes({*range(32), 127} - set(b"\a\b\t\n\f\r\x1b"))
 """Control characters that programs do not write into text."""
 
-_WIDTH_IN_DOUBT = {0x200D: None, 0xFE0F: None}
-"""Joiner and emoji selector: terminals do not agree how wide what they make is. Without them, widths just add up."""
-
 _BYTES_OF_UNKNOWN = "\ufffd".encode()
 
 _Parts = list[tuple[str, Look]]
@@ -91,8 +88,6 @@ class _Pen:
 
     def write(self, text: str) -> None:
         """Add text without control characters other than tabs."""
-        if not text.isascii():
-            text = text.translate(_WIDTH_IN_DOUBT)
         if not text:
             return
         self._delete()
