@@ -91,7 +91,7 @@ class Actions:
         self.screen.current.go_first()
 
     def do_last(self) -> None:
-        if self.scene.looks_back:
+        if self.scene.is_going_back:
             self.host.travel(None)
         else:
             self.screen.current.go_last()
@@ -118,7 +118,7 @@ class Actions:
     def do_back(self) -> None:
         """The nearest thing that can be taken back: the past, zoom, the filter, the marks; else the table."""
         tickets = self._tickets
-        if self.scene.looks_back:
+        if self.scene.is_going_back:
             self.host.travel(None)
         elif self.screen.arrangement.is_zoomed:
             self.do_zoom()
@@ -264,7 +264,7 @@ class Actions:
 
     def _travel(self, by: int) -> None:
         scene = self.scene
-        if not scene.looks_back and by > 0:
+        if not scene.is_going_back and by > 0:
             self.screen.say("this is now")
             return
         goal = (scene.past_goal or scene.story.last) + by

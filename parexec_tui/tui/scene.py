@@ -118,6 +118,11 @@ class Scene:
         return self.past is not None
 
     @property
+    def is_going_back(self) -> bool:
+        """A person looks back, or wants to: it takes a moment to get there."""
+        return self.looks_back or self.past_goal > 0
+
+    @property
     def now(self) -> float:
         """The time of what is shown, in seconds since the epoch. In the past, and once all is over, it stands."""
         state = self.state

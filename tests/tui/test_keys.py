@@ -12,6 +12,7 @@ from parexec_tui.tui import actions, steering
 from parexec_tui.tui.arrangement import PANELS
 from parexec_tui.tui.keymap import KEYS, SESSION
 from parexec_tui.tui.panels.events import EventsPanel
+from parexec_tui.tui.scene import Change
 from parexec_tui.tui.steering import Targets
 from tests.core.sessions import Session
 from tests.tui.theatre import Stage, on_stage
@@ -166,6 +167,68 @@ async def test_a_past_that_cannot_be_read_is_said_and_left_where_it_is(monkeypat
         await stage.press("[", "[")
         await stage.until(lambda: stage.said == "the disk failed to read", "it is said")
         assert (stage.scene.past_seq, stage.scene.past_goal) == (here, here)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("keys", "steps"), [("[[[", 3), ("[G", 0), ("[G[", 1)])
+async def test_who_goes_on_while_the_past_is_read_gets_where_they_went(
+    keys: str, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with on_stage() as stage:
+        read, read_now, gate = stage.feed.past, list[int](), asyncio.Event()
+
+        async def read_slowly(seq: int) -> SessionState:
+            read_now.append(seq)
+            await gate.wait()
+            return await read(seq)
+
+        monkeypatch.setattr(stage.feed, "past", read_slowly)
+        await stage.press(*keys)
+        assert len(read_now) == 1
+        gate.set()
+        goal = stage.scene.story.last - steps if steps else 0
+        await stage.until(lambda: not stage.app._is_traveling, "it is read")
+        assert (stage.scene.looks_back, stage.scene.past_goal) == (steps > 0, goal)
+        assert not steps or stage.scene.past_seq == goal
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("text", "counts"), [("A: retries=1 retry_delay=1m", True), ("A:", False)])
+async def test_seconds_count_while_a_ticket_waits_for_its_next_try(
+    text: str, counts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session(text)
+    session.dispatch()
+    session.fail("A")
+    async with on_stage(played=session) as stage:
+        stage.main._tick()
+        told: list[Change] = []
+        monkeypatch.setattr(stage.main, "note", told.append)
+        stage.main._tick()
+        assert (told == [Change.clock]) == counts
+
+
+@pytest.mark.asyncio
+async def test_who_comes_back_to_the_latest_attempt_is_shown_the_next_one() -> None:
+    session = Session("A: retries=3 retry_delay=1s")
+    session.dispatch()
+
+    def try_again() -> None:
+        session.fail("A")
+        session.back_off("A")
+        session.dispatch()
+
+    try_again()
+    async with on_stage("output", played=session) as stage:
+        await stage.press(",", ".")
+        try_again()
+        stage.feed.tell()
+        await stage.until(lambda: "A attempt 3" in stage.text_of("output"), "the new attempt is shown")
+        await stage.press(",")
+        try_again()
+        stage.feed.tell()
+        await stage.pilot.pause()
+        assert "A attempt 2" in stage.text_of("output"), "the one that was chosen stays"
 
 
 async def steer_with_all(stage: Stage, said: str) -> None:
