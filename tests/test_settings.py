@@ -23,6 +23,12 @@ def test_a_missing_file_means_the_defaults() -> None:
     assert read_settings() == Settings()
 
 
+def test_a_file_of_an_editor_that_marks_its_beginning_is_read() -> None:
+    write("\ufeff[screen]\nmouse = true\n")
+
+    assert read_settings().screen.mouse
+
+
 def test_hooks_are_read() -> None:
     write('[hooks]\non_failure = "notify"\n')
 

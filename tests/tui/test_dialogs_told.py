@@ -191,6 +191,15 @@ async def test_a_long_text_scrolls_inside_and_is_never_larger_than_the_screen(si
 
 
 @pytest.mark.asyncio
+async def test_a_line_goes_on_under_its_first_letter() -> None:
+    async with on_stage(played=Session("A:"), size=(40, 12)) as stage:
+        stage.app.push_screen(Told(stage.scene, "Folded", ["   one two three four five six seven eight nine ten"]))
+        await stage.pilot.pause()
+        first, second = (line for line in stage.lines() if "one" in line or "ten" in line)
+        assert first.index("one") == second.index(second.split()[1])
+
+
+@pytest.mark.asyncio
 async def test_a_dialog_in_letters_only_has_no_other_sign() -> None:
     async with on_stage(played=Session("A:"), ascii_only=True, size=(80, 24)) as stage:
         await stage.press("w")

@@ -57,6 +57,27 @@ def test_at_the_end_it_goes_along_and_above_it_stands() -> None:
     assert "hold the session" in "".join(lines(panel)), "it goes along again"
 
 
+def test_lines_that_are_given_up_do_not_move_the_cursor_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("parexec_tui.tui.panels.events.KEPT_EVENTS", 20)
+    session = release()
+    panel, scene = shown(session)
+
+    def go_on() -> int:
+        """Let something happen; returns how many lines there were."""
+        before = panel.count
+        session.act((rq.Release if session["smoke"].held else rq.Hold)(tickets=("smoke",), by="ann"))
+        tell(session, scene, panel)
+        return before
+
+    while panel.count + 2 <= 2 * 20:
+        go_on()
+    panel.move(-3)
+    here = rows(panel)
+    while go_on() < panel.count:
+        assert rows(panel) == here
+    assert rows(panel) == here
+
+
 def test_the_cursor_selects_the_ticket_that_a_line_is_about() -> None:
     panel, scene = shown(release())
     panel.go_last()

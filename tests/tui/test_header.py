@@ -44,6 +44,12 @@ def test_it_says_which_session_and_how_far_it_is() -> None:
     assert re.search(r" 25% 1/4 group 2/3 ETA \d+m\d\d ", first)
 
 
+def test_all_is_done_only_once_all_is_done() -> None:
+    session = started("\n".join(f"T{number}:" for number in range(3)))
+    session.succeed("T0", "T1")
+    assert " 66% 2/3 " in words(scene_of(session))
+
+
 def test_until_it_can_know_it_says_so() -> None:
     assert "ETA learning" in words(scene_of(started()))
 

@@ -126,6 +126,14 @@ def test_what_was_measured_long_ago_or_of_another_attempt_is_not_shown() -> None
     assert " 712M " not in lines(shown)[5]
 
 
+def test_what_is_measured_is_drawn_when_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = panel(busy_session(), 80)
+    drawn: list[object] = []
+    monkeypatch.setattr(shown, "refresh", lambda *regions: drawn.append(regions))
+    shown.changed(Change.samples)
+    assert () in drawn
+
+
 def test_the_past_shows_its_agents_and_nothing_of_what_is_measured_now() -> None:
     session = busy_session()
     shown = panel(session, 78)

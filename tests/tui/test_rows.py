@@ -1,11 +1,17 @@
 """Rows with a cursor: it is always in view, and what is shown moves as little as that needs."""
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from textual.geometry import Region
 
+from parexec_tui.core import requests as rq
+from parexec_tui.core.plan import Priority
 from parexec_tui.tui.panels.tickets import TicketsPanel
+from parexec_tui.tui.scene import Change
 from tests.core.sessions import Session, plan
 from tests.tui.drawn import lines, panel_of, scene_of
+from tests.tui.release import release
 
 SESSION = Session(plan("\n".join(f"T{number}:" for number in range(40))))
 moves = st.one_of(
@@ -58,3 +64,59 @@ def test_the_bar_is_where_the_rows_are() -> None:
     assert bar() == "::::::::##"
     panel.go_to(15)
     assert bar() == "::::##::::"
+
+
+def play(session: Session, panel: TicketsPanel, step: str) -> Change:
+    """Let something happen; returns what the panel is told of it."""
+    running = [id_ for id_ in session.live() if session.status(id_) == "running"]
+    match step:
+        case "succeed" if running:
+            session.succeed(running[0])
+        case "freeze" if running:
+            session.act(rq.Freeze(tickets=(running[-1],)))
+        case "retry":
+            session.act(rq.Retry(tickets=("bench",)))
+        case "hold":
+            session.act((rq.Release if session["smoke"].held else rq.Hold)(tickets=("smoke",)))
+        case "raise":
+            session.act(rq.Prioritise(tickets=("bench",), priority=Priority.critical))
+        case "hold all":
+            session.act(rq.Release() if session.state.held else rq.Hold())
+        case "mark":
+            panel.scene.marks ^= {panel.scene.selected}
+            return Change.selection
+        case "select":
+            panel.scene.selected = "smoke" if panel.scene.selected == "bench" else "bench"
+            return Change.selection
+        case "second":
+            session.wait(1)
+            return Change.clock
+    return Change.state
+
+
+STEPS = ("succeed", "freeze", "retry", "hold", "raise", "hold all", "mark", "select", "second")
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(STEPS), max_size=10), st.integers(0, 40))
+def test_every_line_that_looks_different_is_drawn_again_within_a_second(
+    monkeypatch: pytest.MonkeyPatch, taken: list[str], start: int
+) -> None:
+    session = release()
+    panel = panel_of(TicketsPanel, scene_of(session), 120, 20)
+    panel.go_to(start)
+    again: list[Region] = []
+    monkeypatch.setattr(panel, "refresh", lambda *regions: again.extend(regions or [Region(0, 0, *panel.size)]))
+    for step in taken:
+        before = lines(panel)
+        again.clear()
+        change = play(session, panel, step)
+        panel.changed(change)
+        if change is Change.state:
+            panel.changed(Change.clock)  # what a row says of others may be a second old
+        drawn = {y for region in again for y in range(region.y, region.bottom)}
+        after = lines(panel)
+        stale = [
+            y for y, (old, new) in enumerate(zip(before, after, strict=True), 1) if old != new and y not in drawn
+        ]
+        assert not stale, step

@@ -2,6 +2,7 @@
 
 import pytest
 
+from parexec_tui.core import events as ev
 from parexec_tui.core import requests as rq
 from parexec_tui.core.plan import AgentType, Priority
 from parexec_tui.core.requests import Refusal
@@ -76,6 +77,20 @@ def test_every_key_that_steers_asks_for_something() -> None:
     for key in KEYS:
         if key.steers:
             assert ask(made, key.action, "C")
+
+
+def test_of_held_and_free_tickets_the_free_ones_are_held_first() -> None:
+    made = session()
+    made.act(rq.Hold(tickets=("C",)))
+    assert ask(made, "hold", "C", "D") == rq.Hold(tickets=("D",))
+    made.act(rq.Hold(tickets=("D",)))
+    assert ask(made, "hold", "C", "D") == rq.Release(tickets=("C", "D"))
+
+
+def test_a_quarantined_agent_is_released() -> None:
+    made = session()
+    made.apply(ev.AgentQuarantined(at=made.now, agent="mill-1", reason="3 deaths at start"))
+    assert ask(made, "hold", agent="mill-1") == rq.Release(agents=("mill-1",))
 
 
 def test_what_is_so_already_is_taken_back() -> None:
