@@ -129,9 +129,9 @@ def pieces_of(update: ChopsUpdate | LayoutUpdate) -> Iterator[tuple[int, int, St
                 yield x, y, strip
                 x += strip.cell_length
         return
-    for y in dict.fromkeys(y for y, _, _ in update.spans):
-        for x, piece in update.chops[y].items():
-            if piece is not None:
+    for y, start, end in update.spans:
+        for right, (x, piece) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
+            if piece is not None and x < end and right > start:  # else of a neighbour that nobody touched
                 yield x, y, piece
 
 

@@ -5,8 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.segment import Segment
 from rich.style import Style
+from textual._compositor import ChopsUpdate
+from textual.strip import Strip
 
-from parexec_tui.tui.painter import Painter
+from parexec_tui.tui.painter import Painter, pieces_of
 
 WIDTH, HEIGHT = 24, 4
 RED, PLAIN, REVERSE = Style(color="#ff0000"), Style(), Style(reverse=True)
@@ -104,6 +106,14 @@ def test_what_does_not_fit_is_cut_and_what_is_outside_is_nothing() -> None:
     terminal.put(0, HEIGHT, ("below", PLAIN))
     terminal.frame()
     assert terminal.lines() == [" " * (WIDTH - 2) + "ab", "", "", ""]
+
+
+def test_what_stands_beside_what_changed_is_not_drawn_again() -> None:
+    left, right, below = (Strip([Segment(text)]) for text in ("tickets", "agents", "output"))
+    chops: list[dict[int, Strip | None]] = [{0: left, 7: right}, {0: below, 7: None}]
+    ends = [[7, 13], [7, 13]]
+    assert list(pieces_of(ChopsUpdate(chops, [(0, 7, 13), (1, 0, 13)], ends))) == [(7, 0, right), (0, 1, below)]
+    assert list(pieces_of(ChopsUpdate(chops, [(0, 5, 9)], ends))) == [(0, 0, left), (7, 0, right)]
 
 
 def test_a_cursor_that_moved_is_a_change() -> None:
