@@ -30,3 +30,14 @@ def collector_paused() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+@contextmanager
+def made_to_stay() -> Iterator[None]:
+    """What is made here is not looked at for garbage, neither now nor later: it goes when nobody has it any more.
+
+    To look at the state of a large session takes longer than a key should wait, whichever thread does it.
+    """
+    with collector_paused():
+        yield
+        gc.freeze()

@@ -53,7 +53,11 @@ def groups(graph: Graph) -> list[list[str]]:
     Raises CycleError if there is no such order.
     """
     order = {id_: place for place, id_ in enumerate(graph)}
-    return [sorted(level, key=order.__getitem__) for level in nx.topological_generations(graph)]
+    levels = [sorted(level, key=order.__getitem__) for level in nx.topological_generations(graph)]
+    vars(graph).pop(
+        "in_degree", None
+    )  # networkx keeps this view, which keeps the graph: only the collector ends that
+    return levels
 
 
 def remaining_paths(graph: Graph, levels: list[list[str]], durations: Mapping[str, float]) -> dict[str, float]:

@@ -13,6 +13,7 @@ from parexec_tui.async_client import AsyncClient, Contact
 from parexec_tui.client import TIMEOUT, ClientError, Refused
 from parexec_tui.core import codec
 from parexec_tui.core import events as ev
+from parexec_tui.core.collector import made_to_stay
 from parexec_tui.core.protocol import Happened, Notice, Sampled
 from parexec_tui.core.requests import AnyRequest
 from parexec_tui.core.state import SessionState
@@ -181,9 +182,10 @@ class Feed:
 
 def _read(session: str) -> Opened:
     """The session as far as the registry has it. Raises RegistryError."""
-    mirror, story = Mirror.open(session), Story()
-    for event in mirror.news():
-        story.take(event)
+    with made_to_stay():
+        mirror, story = Mirror.open(session), Story()
+        for event in mirror.news():
+            story.take(event)
     with Registry.open(registry_file(), read_only=True) as registry:
         history = registry.history(mirror.state.plan.settings.name)
     return Opened(mirror, story, history)
@@ -195,7 +197,8 @@ def _rows(session: str, after: int) -> list[EventRow]:
 
 
 def _past(session: str, seq: int) -> SessionState:
-    mirror = Mirror.open(session)
-    for _ in mirror.news(until=seq):
-        pass
+    with made_to_stay():
+        mirror = Mirror.open(session)
+        for _ in mirror.news(until=seq):
+            pass
     return mirror.state

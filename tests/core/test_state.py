@@ -1,5 +1,7 @@
 """What may follow what, and what follows from it. An event that may not follow changes nothing."""
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 from typing import get_args
 
@@ -427,3 +429,15 @@ def test_a_plan_alone_is_a_state() -> None:
     state = SessionState(plan("A:\nB: A"))
     check(state)
     assert state.unfinished == 2
+
+
+def test_a_state_is_gone_with_the_last_that_has_it_and_needs_no_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        state = SessionState(plan("A:\nB: A"))
+        gone = weakref.ref(state), weakref.ref(state.graph)
+        del state
+        assert (gone[0](), gone[1]()) == (None, None)
+    finally:
+        gc.enable()

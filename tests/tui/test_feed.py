@@ -1,6 +1,7 @@
 """The feed of a real engine: from the registry, then as it comes; over the engine's death, and after its end."""
 
 import asyncio
+import gc
 import os
 import signal
 import time
@@ -199,6 +200,17 @@ async def test_a_session_that_is_over_is_read_and_any_moment_of_it_can_be_seen(t
         assert [str(state.tickets["quick"].status) for state in (before, then)] == ["waiting", "running"]
         assert then.now == events[start - 1].at
         assert (await heard.feed.past(len(events))).finished_at == state_of(session).finished_at
+
+
+@pytest.mark.asyncio
+async def test_what_was_read_of_a_session_is_not_looked_at_for_garbage(tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
+    session = run_detached(tmp_path, PLAN)
+    until(lambda: state_of(session).finished_at, "it is over", 30)
+    async with heard_of(session) as heard:
+        await heard.until(lambda: heard.contact == "finished", "it is read")
+        state = await heard.feed.past(3)
+        assert all(state is not each and heard.state is not each for each in gc.get_objects())
 
 
 @pytest.mark.asyncio
