@@ -11,7 +11,7 @@ from parexec_tui.core.verbs.wording import wording
 from parexec_tui.tui import steering
 from parexec_tui.tui.arrangement import PANELS
 from parexec_tui.tui.dialogs.dialog import Confirm, Told
-from parexec_tui.tui.facts import needy, word_of
+from parexec_tui.tui.facts import idle_reason, needy, predicate, word_of
 from parexec_tui.tui.keymap import SESSION, Key
 from parexec_tui.tui.palette import Palette
 from parexec_tui.tui.panels.tickets import TicketsPanel
@@ -195,11 +195,18 @@ class Actions:
     def do_why(self) -> None:
         from parexec_tui.tui.dialogs.why import why_lines
 
-        if self.scene.state is not None and (ticket := self.scene.ticket) is not None:
-            lines = why_lines(self.scene.state, ticket, self.scene.now, self.screen.keymap)
-            self.screen.app.push_screen(
-                Told(self.scene, f"Why {ticket.id}? It is {word_of(self.scene.state, ticket)}", lines)
-            )
+        state, now = self.scene.state, self.scene.now
+        if state is None:
+            return
+        agent = state.agents.get(self.screen.targets().agent)
+        if agent is not None and agent.ticket is None:
+            self.screen.say(f"{agent.id} {predicate(agent.status)}: {idle_reason(state, agent, now)}")
+            return
+        ticket = state.tickets.get(agent.ticket) if agent is not None and agent.ticket else self.scene.ticket
+        if ticket is not None:
+            heading = f"Why {ticket.id}? It {predicate(word_of(state, ticket))}"
+            lines = why_lines(state, ticket, now, self.screen.keymap)
+            self.screen.app.push_screen(Told(self.scene, heading, lines))
 
     def do_mark(self) -> None:
         if self.scene.selected:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from parexec_tui.core.agents import AgentState
 from parexec_tui.core.events import End, Status
 from parexec_tui.core.scheduler import Blocker, why
 from parexec_tui.core.state import SessionState
@@ -22,6 +23,13 @@ def word_of(state: SessionState, ticket: TicketState) -> str:
         if ticket.missing == 0 and all(blocker.kind in ("agent", "parallel") for blocker in why(state, ticket)):
             return "ready"
     return str(ticket.status)
+
+
+def predicate(word: str) -> str:
+    """A word for where a ticket or an agent is, as what is said of it: `is waiting`, `timed out`."""
+    if word in (End.succeeded, End.failed, End.timed_out, End.could_not_start):
+        return word
+    return "is in backoff" if word == Status.backoff else f"is {word}"
 
 
 def short_word(word: str) -> str:
@@ -45,6 +53,16 @@ def reason_of(state: SessionState, ticket: TicketState, now: float) -> str:
     if ticket.end is not None and ticket.end is not End.succeeded:
         return printable(with_name(ticket.reason, ticket.signal))
     return printable(ticket.reason)
+
+
+def idle_reason(state: SessionState, agent: AgentState, now: float) -> str:
+    """Why an agent runs nothing, or for how long."""
+    if agent.quarantined:
+        return printable(agent.quarantined)
+    if agent.held is not None:
+        return f"by {printable(agent.held)}" if agent.held else ""
+    idle = f"for {short_duration(max(0.0, now - agent.idle_since))}"
+    return f"{idle}; its type is held" if agent.type in state.held_types else idle
 
 
 def said(blocker: Blocker, now: float) -> str:

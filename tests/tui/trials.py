@@ -183,6 +183,19 @@ async def _why(stage: Stage, name: str) -> None:
     await stage.press(name)
     assert stage.dialog == "Told"
     assert "lock database is held by migrate" in stage.text()
+    await stage.press("escape")
+    await stage.select("unit-core-3")
+    await stage.press(name)
+    assert "Why unit-core-3? It timed out" in stage.text()
+    await stage.press("escape", "3")
+    assert stage.played.state.agents[stage.scene.agent].ticket is not None
+    await stage.press(name)
+    assert f"Why {stage.played.state.agents[stage.scene.agent].ticket}? It is " in stage.text()
+    await stage.press("escape")
+    idle = next(agent for agent in stage.played.state.agents.values() if agent.status == "idle")
+    stage.scene.agent = idle.id
+    await stage.press(name)
+    assert stage.said.startswith(f"{idle.id} is idle: for ")
 
 
 @trial("mark", ticket="web")

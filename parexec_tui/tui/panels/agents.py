@@ -9,7 +9,7 @@ from parexec_tui.core.agents import AgentState
 from parexec_tui.core.events import Status
 from parexec_tui.core.state import SessionState
 from parexec_tui.core.tickets import TicketState
-from parexec_tui.tui.facts import short_count, short_duration, short_size
+from parexec_tui.tui.facts import idle_reason, short_count, short_duration, short_size
 from parexec_tui.tui.line import Line, width_of
 from parexec_tui.tui.panels.rows import RowsPanel
 from parexec_tui.tui.scene import Change, Scene
@@ -180,20 +180,11 @@ class AgentsPanel(RowsPanel):
         else:
             cells = columns.of("TITLE", "DONE", "ETA", "CPU", "MEM", "SILENT") + columns.ticket
             bad = agent.quarantined and not agent.stopped
-            line.column(self._reason(agent), cells, self.style("warn" if bad else "dim"))
+            line.column(idle_reason(self.state, agent, self.scene.now), cells, self.style("warn" if bad else "dim"))
         ends = f"{agent.done}/{agent.failed}"
         line.column(ends, columns.optional["OK/BAD"], self.style("bad") if agent.failed else None, align="right")
         share = efficiency(agent, ticket, self.scene.now)
         line.column(f"{share:.0%}", columns.optional["EFF"], align="right")
-
-    def _reason(self, agent: AgentState) -> str:
-        """Why an agent runs nothing."""
-        if agent.quarantined:
-            return printable(agent.quarantined)
-        if agent.held is not None:
-            return f"by {printable(agent.held)}" if agent.held else ""
-        idle = f"for {short_duration(max(0.0, self.scene.now - agent.idle_since))}"
-        return f"{idle}; its type is held" if agent.type in self.state.held_types else idle
 
     def _draw_ticket(self, line: Line, ticket: TicketState, columns: _Columns) -> None:
         cells = columns.optional
