@@ -140,7 +140,8 @@ def _is_ready(state: SessionState, ticket: TicketState) -> bool:
     if ticket.status is not Status.waiting or ticket.missing:
         return False
     first = next(scheduler.blockers(state, ticket), None)
-    return first is None or first.kind == "agent"  # that is the last of its reasons: there is no other
+    # An agent is the last of its reasons: there is no other.
+    return first is None or (first.kind == "agent" and scheduler.agents_left(state, ticket))
 
 
 def _has_status(state: SessionState, ticket: TicketState, values: set[str]) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from parexec_tui.core.agents import AgentState
 from parexec_tui.core.events import End, Status
-from parexec_tui.core.scheduler import Blocker, why
+from parexec_tui.core.scheduler import Blocker, agents_left, why
 from parexec_tui.core.state import SessionState
 from parexec_tui.core.tickets import TicketState
 from parexec_tui.core.units import format_duration, format_size
@@ -20,7 +20,8 @@ def word_of(state: SessionState, ticket: TicketState) -> str:
     if ticket.status is Status.waiting:
         if ticket.held is not None or state.held_types.keys() >= set(ticket.types):
             return "held"
-        if ticket.missing == 0 and all(blocker.kind in ("agent", "parallel") for blocker in why(state, ticket)):
+        waits_for_room = all(blocker.kind in ("agent", "parallel") for blocker in why(state, ticket))
+        if ticket.missing == 0 and waits_for_room and agents_left(state, ticket):
             return "ready"
     return str(ticket.status)
 

@@ -3,8 +3,10 @@
 import pytest
 
 from parexec_tui.core import requests as rq
+from parexec_tui.core.events import Status
 from parexec_tui.core.plan import AgentType
 from parexec_tui.core.scheduler import Blocker
+from parexec_tui.core.selectors import select
 from parexec_tui.tui.facts import needs_a_person, needy, reason_of, said, short_duration, word_of
 from tests.core.sessions import Session, plan
 from tests.tui.release import release
@@ -41,6 +43,18 @@ def test_what_waits_for_nothing_but_an_agent_is_ready() -> None:
     session = Session(plan("A:\nB:\nC: A", parallel=1))
     session.dispatch()
     assert [word_of(session.state, session[id_]) for id_ in "ABC"] == ["running", "ready", "waiting"]
+
+
+def test_what_no_agent_is_left_for_is_not_ready() -> None:
+    session = Session(plan("A:\nB:\nC:\nD:", agents={"agent": AgentType(max=1)}))
+    assert word_of(session.state, session["D"]) == "ready"
+    for _ in range(3):
+        session.dispatch()
+        session.could_not_start(*session.state.live)
+    left = next(ticket for ticket in session.state.tickets.values() if ticket.status is Status.waiting)
+    assert reason_of(session.state, left, session.now).startswith("no agent left that could run it: agent-")
+    assert word_of(session.state, left) == "waiting"
+    assert select(session.state, ["status:ready"]) == []
 
 
 def test_what_is_held_by_its_type_is_held() -> None:
