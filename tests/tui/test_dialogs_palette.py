@@ -144,6 +144,22 @@ async def test_what_no_command_is_like_is_said() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_row_that_enter_would_not_take_does_not_look_so() -> None:
+    app = Stage(session())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_and_type(pilot, app, "freeze ")
+        assert "▌" not in "".join(app.shown())
+        await pilot.press("down")
+        assert [line.strip("│┃ ") for line in app.shown() if "▌" in line] == ["▌mill-1"]
+        await pilot.press("enter")
+        assert typed(app) == "freeze mill-1 "
+        assert "▌" not in "".join(app.shown())
+        await pilot.press("enter")
+        await until(pilot, lambda: bool(app.asked), "the engine was asked")
+        assert app.asked == [rq.Freeze(agents=("mill-1",))]
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("text", "asked"),
     [
@@ -227,7 +243,7 @@ async def test_tab_completes_and_enter_on_a_command_asks_for_its_argument() -> N
         await open_row(stage, "skip MO")
         await stage.press("tab")
         assert typed(stage) == "skip MOD-1 "
-        await stage.press("M", "down", "enter")
+        await stage.press("M", "down", "down", "enter")
         assert typed(stage) == "skip MOD-1 MOD-2 ", "what a person moved to is taken before anything is done"
         assert stage.asked == []
 

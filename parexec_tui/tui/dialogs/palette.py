@@ -86,11 +86,18 @@ class CommandPalette(Dialog[Deed]):
             self._enter()
         elif name == "tab":
             self._complete()
+        elif name == "down" and self._list.count and not self._list.has_cursor:
+            self._choose()
         elif not self._list.take_key(name, letters=False):
             return False
         else:
-            self._has_chosen = True
+            self._choose()
         return True
+
+    def _choose(self) -> None:
+        """The person goes through the list: what is under the cursor is meant from now on."""
+        self._has_chosen = True
+        self._list.point()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
@@ -117,7 +124,9 @@ class CommandPalette(Dialog[Deed]):
         command, argument = self._typed
         rows = self._fitting() if command is None else self._offered(command, argument)
         is_theme = command is not None and command.word == "theme" and not argument
-        self._list.show(rows, at=self._worn.name if is_theme else "")
+        # Words may be enough as they stand, so enter would not take the first row: then none looks as if it did.
+        has_cursor = command is None or command.is_choice
+        self._list.show(rows, at=self._worn.name if is_theme else "", has_cursor=has_cursor)
         self._moved()
 
     def _fitting(self) -> list[Row]:
@@ -287,13 +296,26 @@ class Rows(Listing):
     def __init__(self, scene: Scene, *, moved: Callable[[], None]) -> None:
         super().__init__(scene, chrome=CHROME + 1 + _PREVIEW)
         self.rows: Sequence[Row] = ()
+        self.has_cursor = True
+        """Enter takes what is under the cursor."""
         self._after_move = moved
 
-    def show(self, rows: Sequence[Row], *, at: str = "") -> None:
+    def show(self, rows: Sequence[Row], *, at: str = "", has_cursor: bool = True) -> None:
         """Show other rows, the cursor on the one of this name; else on the first."""
-        self.rows = rows
+        self.rows, self.has_cursor = rows, has_cursor
         self.put_cursor(next((index for index, row in enumerate(rows) if row.name == at), 0))
         self.refresh()
+
+    def point(self) -> None:
+        """Show the cursor from now on."""
+        self.has_cursor = True
+        self.refresh()
+
+    def is_highlighted(self, index: int) -> bool:
+        return self.has_cursor and super().is_highlighted(index)
+
+    def _cursor_sign(self, index: int) -> str:
+        return super()._cursor_sign(index) if self.has_cursor else " "
 
     @property
     def count(self) -> int:
