@@ -65,7 +65,7 @@ KEYS: tuple[Key, ...] = (
     Key("graph-view", ("v",), "view", "lanes, or what is around the ticket", LOOKING, footer=88, panels=("graph",)),
     Key("next-match", ("n",), "next", "the next match of the search", LOOKING, panels=_OUTPUT),
     Key("previous-match", ("N",), "previous", "the match before", LOOKING, panels=_OUTPUT),
-    Key("next-error", ("E",), "error", "the next line that looks like an error", LOOKING, footer=62, panels=_OUTPUT),
+    Key("next-error", ("E",), "error", "the next line that looks like an error", LOOKING, footer=87, panels=_OUTPUT),
     Key("wrap", ("W",), "wrap", "fold long lines, or cut them", LOOKING, panels=_OUTPUT),
     Key("times", ("T",), "times", "when each line came", LOOKING, panels=_OUTPUT),
     Key("earlier-attempt", (",",), "earlier", "the output of the attempt before", LOOKING, panels=_OUTPUT),

@@ -145,18 +145,22 @@ async def test_what_no_command_is_like_is_said() -> None:
 
 @pytest.mark.asyncio
 async def test_a_row_that_enter_would_not_take_does_not_look_so() -> None:
-    app = Stage(session())
-    async with app.run_test(size=(80, 24)) as pilot:
-        await open_and_type(pilot, app, "freeze ")
-        assert "▌" not in "".join(app.shown())
-        await pilot.press("down")
-        assert [line.strip("│┃ ") for line in app.shown() if "▌" in line] == ["▌mill-1"]
-        await pilot.press("enter")
-        assert typed(app) == "freeze mill-1 "
-        assert "▌" not in "".join(app.shown())
-        await pilot.press("enter")
-        await until(pilot, lambda: bool(app.asked), "the engine was asked")
-        assert app.asked == [rq.Freeze(agents=("mill-1",))]
+    async with on_stage(played=session(), size=(80, 24)) as stage:
+        await open_and_type(stage, "freeze ")
+        box = stage.box
+
+        def pointed_at() -> list[str]:
+            lines = [line[box.x : box.right] for line in stage.lines()[box.y : box.bottom]]
+            return [line.strip("│┃ ") for line in lines if "▌" in line]
+
+        assert pointed_at() == []
+        await stage.press("down")
+        assert pointed_at() == ["▌mill-1"]
+        await stage.press("enter")
+        assert typed(stage) == "freeze mill-1 "
+        assert pointed_at() == []
+        await stage.press("enter")
+        assert await stage.done() == rq.Freeze(agents=("mill-1",))
 
 
 @pytest.mark.asyncio

@@ -87,6 +87,14 @@ async def test_few_of_the_marks_are_asked_whether_a_key_is_dim(monkeypatch: pyte
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(("panel", "own"), [("output", "E error"), ("graph", "v view")])
+async def test_where_there_is_little_room_a_panel_keeps_its_own_key(panel: str, own: str) -> None:
+    async with on_stage(panel, size=(80, 24)) as stage:
+        await stage.until(lambda: f" {own} " in stage.footer(), f"the footer has {own}")
+        assert "q leave" in stage.footer()
+
+
+@pytest.mark.asyncio
 async def test_marks_are_taken_instead_of_the_selected_ticket_and_then_gone() -> None:
     async with on_stage(ticket="data-check") as stage:
         await stage.press("space")
