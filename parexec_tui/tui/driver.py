@@ -1,11 +1,16 @@
 """Textual's driver of a terminal, with what a terminal far away needs: the size is the real one, the picture goes
-when the app goes, and an app that was stopped, by whom ever, takes the terminal again."""
+when the app goes, an app that was stopped, by whom ever, takes the terminal again, and nobody waits for the terminal.
+
+Textual writes in a thread. On a busy machine that has to be woken for each frame, and to wait for its turn, while the
+loop can write at once whatever the terminal takes.
+"""
 
 import asyncio
 import os
 import select
 import signal
 import termios
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +22,10 @@ console of Linux), the shell would write into it."""
 
 _SAME_STOP = 0.05
 """Seconds in which a second SIGCONT is of the same stop: the shell tells both processes, and the one the other."""
+
+
+_LAST_WORDS = 1.0
+"""Seconds that a terminal has, when the app goes, to take what it has not taken yet."""
 
 
 class TerminalDriver(LinuxDriver):
@@ -34,14 +43,20 @@ class TerminalDriver(LinuxDriver):
         self._attributes: list[Any] = []
         """The terminal's, while it is the app's."""
         self._return: asyncio.TimerHandle | None = None
+        assert self._file is not None
+        self._terminal = self._file.fileno()
+        self._output = _opened_anew(self._terminal)
+        """Where we write, and are never kept waiting; None: Textual's thread writes."""
+        self._unsent = b""
+        """What the terminal has yet to take."""
 
     @property
     def is_busy(self) -> bool:
         """Whether the terminal takes nothing now, or has not taken all that was sent."""
         writer = self._writer_thread
-        if writer is None or not self._is_on or self._is_back or writer._queue.qsize():
+        if writer is None or not self._is_on or self._is_back or self._unsent or writer._queue.qsize():
             return True
-        return not select.select([], [writer.fileno()], [], 0)[1]
+        return not select.select([], [self._terminal], [], 0)[1]
 
     def _get_terminal_size(self) -> tuple[int, int]:
         """The size that the terminal has, whatever COLUMNS and LINES said when it had another."""
@@ -57,7 +72,34 @@ class TerminalDriver(LinuxDriver):
             return
         if self._begins:
             self._begun_with.append(data)
-        super().write(data)
+        if self._output is None:
+            super().write(data)
+        else:
+            self._unsent += data.encode("utf-8", "replace")
+            self._send()
+
+    def _send(self) -> None:
+        """Let the terminal take what it takes, and the loop see to the rest."""
+        assert self._output is not None
+        data, self._unsent = self._unsent, b""
+        try:
+            taken = os.write(self._output, data)
+        except BlockingIOError:
+            taken = 0
+        except OSError:  # it is gone; whoever reads from it will know
+            taken = len(data)
+        self._unsent = data[taken:] + self._unsent
+        if self._unsent:
+            self._loop.add_writer(self._output, self._send)
+        else:
+            self._loop.remove_writer(self._output)
+
+    def _send_last(self) -> None:
+        """Wait, but not for ever, until the terminal has taken all."""
+        give_up = time.monotonic() + _LAST_WORDS
+        while self._output is not None and self._unsent and (left := give_up - time.monotonic()) > 0:
+            select.select([], [self._output], [], left)
+            self._send()
 
     def start_application_mode(self) -> None:
         self._begun_with.clear()
@@ -75,6 +117,7 @@ class TerminalDriver(LinuxDriver):
         if not is_back:  # else what is shown may be the shell's
             self.write(LEAVE)
         super().stop_application_mode()
+        self._send_last()
 
     # -- stopped, and back ---------------------------------------------------------------------------------------
 
@@ -110,3 +153,14 @@ class TerminalDriver(LinuxDriver):
         self._enable_mouse_support()
         signal.raise_signal(signal.SIGWINCH)
         self.send_message(self.SignalResume())
+
+
+def _opened_anew(terminal: int) -> int | None:
+    """The terminal of a descriptor by one of our own that does not block: to say so of that one would say it of the
+    shell's too. None if there is no way to it."""
+    with suppress(OSError):
+        names = [os.ttyname(terminal), "/dev/tty"]
+        for name in names:
+            with suppress(OSError):
+                return os.open(name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    return None

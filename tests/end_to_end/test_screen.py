@@ -84,6 +84,11 @@ def shows(terminal: Terminal, pattern: str) -> None:
     terminal.until(lambda: re.search(pattern, terminal.text()), f"a line is like {pattern}")
 
 
+def stands(terminal: Terminal, contact: str) -> None:
+    """Wait until the header says that of the engine; panels that are drawn more seldom may say so sooner or later."""
+    terminal.until(lambda: terminal.text().splitlines()[1].split()[-1] == contact, f"the header says {contact}")
+
+
 def left(terminal: Terminal) -> None:
     answer(terminal, "q", lambda: terminal.is_given_back, "the terminal is the shell's again")
 
@@ -372,10 +377,10 @@ def test_an_engine_that_is_killed_is_waited_for(terminal: Terminal) -> None:
     os.kill(guardian, signal.SIGSTOP)  # so that nobody is faster than the eye
     try:
         kill(engine)
-        terminal.until("reconnecting")
+        stands(terminal, "reconnecting")
     finally:
         os.kill(guardian, signal.SIGCONT)
-    terminal.until("connected")
+    stands(terminal, "connected")
     assert the_engine(besides=engine)
     assert len(until(lambda: happened(ev.MonitoringStarted)[1:], "there is a new engine")) == 1
     select(terminal, "long")
