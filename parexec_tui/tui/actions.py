@@ -1,56 +1,28 @@
-"""What the keys do: a method for each action of the keymap, `do_` and its name."""
+"""What the keys do: a method for each action of the keymap, `do_` and its name, unless it is a request to be made."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
 
-from parexec_tui.core import events as ev
-from parexec_tui.core.requests import AnyRequest, Drain, Refusal, Retry, Stop
+from parexec_tui.core.requests import Retry
 from parexec_tui.core.selectors import SelectorError
-from parexec_tui.core.verbs.wording import wording
-from parexec_tui.tui import steering
+from parexec_tui.tui.acting import Acting
 from parexec_tui.tui.arrangement import PANELS
-from parexec_tui.tui.dialogs.dialog import Confirm, Told
+from parexec_tui.tui.dialogs.dialog import Told
 from parexec_tui.tui.facts import idle_reason, needy, predicate, word_of
 from parexec_tui.tui.keymap import SESSION, Key
-from parexec_tui.tui.palette import Palette
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.scene import Change
 from parexec_tui.words import printable
 
 if TYPE_CHECKING:
-    from parexec_tui.tui.main import MainScreen
     from parexec_tui.tui.panels.output import OutputPanel
 
 FAR = 20
 """A far step into the past is this part of the session's events."""
 
-LATE = 2.0
-"""Seconds after which it is said that the engine has not answered yet."""
 
-
-class Host(Protocol):
-    """What actions need of the app."""
-
-    async def ask(self, request: AnyRequest) -> Sequence[ev.AnyEvent] | str: ...
-    def travel(self, seq: int | None) -> None: ...
-    def leave(self) -> None: ...
-    def take_over(self) -> None: ...
-    def toggle_mouse(self) -> bool: ...
-    def redraw(self) -> None: ...
-    def suspend_to_shell(self) -> None: ...
-    def copy(self, text: str) -> None: ...
-    def take_theme(self, palette: Palette) -> None: ...
-    def in_background(self, work: Awaitable[Any]) -> None: ...
-
-
-class Actions:
-    """A method for each action: moving, looking, the session and the screen, steering."""
-
-    def __init__(self, screen: "MainScreen", host: Host) -> None:
-        self.screen = screen
-        self.scene = screen.scene
-        self.host = host
+class Actions(Acting):
+    """Moving, looking, the session and the screen."""
 
     def do(self, key: Key, name: str = "") -> None:
         """Do what a key is for. `name`: which of its keys it was."""
@@ -62,8 +34,11 @@ class Actions:
             self.screen.say(str(refused), "bad")
             return
         before = self.scene.selected
-        method: Callable[..., None] = getattr(self, f"do_{key.action.replace('-', '_')}")
-        method(name) if key.action == "panel" else method()
+        method: Callable[..., None] | None = getattr(self, f"do_{key.action.replace('-', '_')}", None)
+        if method is None:
+            self.steer(key.action)
+        else:
+            method(name) if key.action == "panel" else method()
         change = Change.selection if self.scene.selected != before else Change.nothing
         self.screen.note_now(change)
 
@@ -350,140 +325,6 @@ class Actions:
 
     def do_leave(self) -> None:
         self.host.leave()
-
-    # -- steering --------------------------------------------------------------------------------------------
-
-    def _steer(self, action: str) -> None:
-        """Ask for what an action means now; if it ends work, ask the person first."""
-        state = self.scene.state
-        assert state is not None
-        asked = steering.request(action, state, self.screen.targets())
-        if isinstance(asked, Refusal):
-            self.screen.say(str(asked), "bad")
-        else:
-            self.request(asked)
-
-    def request(self, asked: AnyRequest, *, sure: bool = False) -> None:
-        """Ask the engine for something. What ends work is shown first, unless the person is `sure` already."""
-        state = self.scene.state
-        assert state is not None
-        found = steering.outlook(state, asked, self.scene.now)
-        if found.refusal is not None:
-            self.screen.say(str(found.refusal), "bad")
-        elif not sure and (found.stops or _ends_session(asked)):
-
-            def answered(yes: bool | None) -> None:
-                if yes:
-                    self.send(asked)
-
-            dialog = Confirm(self.scene, f"{wording(asked)}?", found.cost, found.details, yes="do it")
-            self.screen.app.push_screen(dialog, answered)
-        else:
-            self.send(asked)
-
-    def send(self, asked: AnyRequest) -> None:
-        """Ask the engine, and say what came of it."""
-        self.host.in_background(self._sent(asked))
-
-    async def _sent(self, asked: AnyRequest) -> None:
-        text = printable(wording(asked))
-        late = asyncio.get_running_loop().call_later(LATE, self.screen.say, f"{text}: no answer yet", "warn")
-        try:
-            answer = await self.host.ask(asked)
-        finally:
-            late.cancel()
-        if isinstance(answer, str):
-            self.screen.say(f"{text}: {answer}", "bad")
-        elif answer:
-            acted = next((event.text for event in answer if isinstance(event, ev.OperatorActed)), text)
-            self.screen.say(f"done: {printable(acted)}", "good")
-            self.scene.marks.clear()
-            self.screen.note(Change.selection)
-        else:
-            self.screen.say(f"so already: {text}")
-
-    def do_hold(self) -> None:
-        self._steer("hold")
-
-    def do_freeze(self) -> None:
-        self._steer("freeze")
-
-    def do_retry(self) -> None:
-        self._steer("retry")
-
-    def do_stop(self) -> None:
-        self._steer("stop")
-
-    def do_kill(self) -> None:
-        self._steer("kill")
-
-    def do_skip(self) -> None:
-        self._steer("skip")
-
-    def do_raise(self) -> None:
-        self._steer("raise")
-
-    def do_lower(self) -> None:
-        self._steer("lower")
-
-    def do_more(self) -> None:
-        self._steer("more")
-
-    def do_fewer(self) -> None:
-        self._steer("fewer")
-
-    def do_drain(self) -> None:
-        self._steer("drain")
-
-    def do_hold_all(self) -> None:
-        self._steer("hold-all")
-
-    def do_freeze_all(self) -> None:
-        self._steer("freeze-all")
-
-    def do_undo(self) -> None:
-        self._steer("undo")
-
-    def do_stop_session(self) -> None:
-        self._steer("stop-session")
-
-    def do_retry_form(self) -> None:
-        from parexec_tui.tui.dialogs.retry import RetryForm
-
-        self._open_form(RetryForm)
-
-    def do_reassign(self) -> None:
-        from parexec_tui.tui.dialogs.reassign import Reassign
-
-        self._open_form(Reassign)
-
-    def do_edit(self) -> None:
-        from parexec_tui.tui.dialogs.edit import EditForm
-
-        self._open_form(EditForm)
-
-    def _open_form(self, form: Callable[..., Any]) -> None:
-        """Let a form make a request, which it has shown the consequences of."""
-
-        def made(asked: AnyRequest | None) -> None:
-            if asked is not None:
-                self.send(asked)
-
-        if tickets := self._chosen():
-            self.screen.app.push_screen(form(self.scene, tickets), made)
-
-    def _chosen(self) -> tuple[str, ...]:
-        """The tickets that an action takes; of an agent, what it runs."""
-        targets = self.screen.targets()
-        state = self.scene.state
-        if targets.agent and state is not None:
-            runs = state.agents[targets.agent].ticket
-            return (runs,) if runs else ()
-        return steering.in_plan_order(state, targets.tickets) if state is not None else ()
-
-
-def _ends_session(asked: AnyRequest) -> bool:
-    return isinstance(asked, Stop) or (isinstance(asked, Drain) and asked.is_session)
 
 
 _OPENING = 1

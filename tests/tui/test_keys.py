@@ -8,7 +8,7 @@ import pytest
 from parexec_tui.core import requests as rq
 from parexec_tui.core.state import SessionState
 from parexec_tui.registry.errors import RegistryError
-from parexec_tui.tui import actions, steering
+from parexec_tui.tui import acting, steering
 from parexec_tui.tui.arrangement import PANELS
 from parexec_tui.tui.keymap import KEYS, SESSION
 from parexec_tui.tui.panels.events import EventsPanel
@@ -263,7 +263,7 @@ async def test_what_the_engine_warns_of_stands_until_it_can_go_on() -> None:
 
 @pytest.mark.asyncio
 async def test_an_answer_that_does_not_come_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(actions, "LATE", 0.0)
+    monkeypatch.setattr(acting, "LATE", 0.0)
     async with on_stage(ticket="links") as stage:
         may_answer = asyncio.Event()
         answered = stage.feed.ask
