@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from parexec_tui.core.requests import Retry
 from parexec_tui.core.selectors import SelectorError
+from parexec_tui.core.tickets import TicketState
 from parexec_tui.tui.acting import Acting
 from parexec_tui.tui.arrangement import PANELS
 from parexec_tui.tui.dialogs.dialog import Told
@@ -177,15 +178,22 @@ class Actions(Acting):
         if agent is not None and agent.ticket is None:
             self.screen.say(f"{agent.id} {predicate(agent.status)}: {idle_reason(state, agent, now)}")
             return
-        ticket = state.tickets.get(agent.ticket) if agent is not None and agent.ticket else self.scene.ticket
+        ticket = state.tickets.get(agent.ticket) if agent is not None and agent.ticket else self._selected()
         if ticket is not None:
             heading = f"Why {ticket.id}? It {predicate(word_of(state, ticket))}"
             lines = why_lines(state, ticket, now, self.screen.keymap)
             self.screen.app.push_screen(Told(self.scene, heading, lines))
 
+    def _selected(self) -> TicketState | None:
+        """The selected ticket, unless it is out of sight: then that is said."""
+        if self.scene.ticket is None or not self.screen.current.has_selected:
+            self.screen.say("no ticket is selected (move to one)")
+            return None
+        return self.scene.ticket
+
     def do_mark(self) -> None:
-        if self.scene.selected:
-            self.scene.marks ^= {self.scene.selected}
+        if (ticket := self._selected()) is not None:
+            self.scene.marks ^= {ticket.id}
             self.screen.current.move(1)
             self.screen.note(Change.selection)
 

@@ -285,7 +285,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
         if self.arrangement.current == "agents" and scene.agent_type in state.available:
             return Targets(agent_type=scene.agent_type)
         marked = tuple(islice((id_ for id_ in scene.marks if id_ in state.tickets), most))
-        return Targets(marked or ((scene.selected,) if scene.selected in state.tickets else ()))
+        is_here = scene.selected in state.tickets and self.current.has_selected
+        return Targets(marked or ((scene.selected,) if is_here else ()))
 
     def refusal(self, key: Key) -> Refusal | None:
         """Why a key that steers would be refused now, if so."""

@@ -135,6 +135,39 @@ async def test_a_finished_session_gets_an_engine_for_a_retry_and_for_nothing_els
 
 
 @pytest.mark.asyncio
+async def test_what_is_filtered_away_is_not_what_keys_are_about() -> None:
+    async with on_stage(ticket="fetch-web") as stage:
+        assert stage.status("fetch-web") == "succeeded"
+        await stage.press("!")
+        assert stage.scene.selected != "fetch-web"
+        cursor = next(line for line in stage.text_of("tickets").splitlines() if "▌" in line)
+        assert stage.scene.selected in cursor.split()
+        await stage.press("!")
+        assert stage.scene.selected == "fetch-web", "it is there again"
+        await stage.press("!", "j")
+        chosen = stage.scene.selected
+        await stage.press("!")
+        assert stage.scene.selected == chosen, "the person has gone on"
+
+
+@pytest.mark.asyncio
+async def test_who_has_gone_from_the_rows_is_not_what_keys_are_about() -> None:
+    async with on_stage(ticket="links") as stage:
+        await stage.press("/", *"status:running", "enter")
+        assert stage.scene.selected == "links"
+        stage.played.succeed("links")
+        stage.feed.tell()
+        tickets(stage).rebuild()
+        await stage.press("x", "w", "space")
+        assert stage.said.startswith("no ticket is selected")
+        assert (stage.dialog, stage.asked, stage.scene.marks) == ("", [], set())
+        assert "▌" not in stage.text_of("tickets")
+        await stage.press("j", "k")
+        assert stage.status(stage.scene.selected) == "running"
+        assert "▌" in stage.text_of("tickets")
+
+
+@pytest.mark.asyncio
 async def test_in_the_past_nothing_is_steered() -> None:
     async with on_stage(ticket="links") as stage:
         await stage.press("[")

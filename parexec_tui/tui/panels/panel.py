@@ -48,6 +48,11 @@ class Panel(Widget):
         self._next_look: Timer | None = None
         self._next_look_at = 0.0
 
+    @property
+    def has_selected(self) -> bool:
+        """The selected ticket is one that a person here would take for it."""
+        return True
+
     # -- what a panel is asked -------------------------------------------------------------------------------
 
     def changed(self, change: Change) -> None:

@@ -88,7 +88,7 @@ class RowsPanel(Panel):
         bar = self._bar(index - self.top)[0]
         if index >= self.count:
             return bar, self.count
-        return bar, index == self.cursor, self.is_current, self.row_key(index)
+        return bar, self.is_under_cursor(index), self.is_current, self.row_key(index)
 
     # -- moving ----------------------------------------------------------------------------------------------
 
@@ -159,11 +159,14 @@ class RowsPanel(Panel):
             strip = Strip(Segment.apply_style(strip, post_style=self.style("selection")), strip.cell_length)
         return self.line().add_strip(strip).add(*self._bar(index - self.top)).strip(width)
 
+    def is_under_cursor(self, index: int) -> bool:
+        return index == self.cursor
+
     def is_highlighted(self, index: int) -> bool:
-        return index == self.cursor and self.is_current
+        return self.is_under_cursor(index) and self.is_current
 
     def _cursor_sign(self, index: int) -> str:
-        if index != self.cursor:
+        if not self.is_under_cursor(index):
             return " "
         return ">" if self.scene.ascii_only else "▌"
 

@@ -36,6 +36,8 @@ class TicketsPanel(RowsPanel):
         self._rebuild_at = 0.0
         self._is_stale = True
         self._widths: tuple[int, int] = (4, 0)
+        self._hidden = "", ""
+        """The ticket that the person selected and then filtered out, and the one that is selected instead."""
 
     # -- rows ------------------------------------------------------------------------------------------------
 
@@ -98,8 +100,17 @@ class TicketsPanel(RowsPanel):
 
     def cursor_moved(self) -> None:
         row = self.list.rows[self.cursor] if self.count else None
+        self._hidden = "", ""
         if isinstance(row, str):
             self.scene.selected = row
+
+    @property
+    def has_selected(self) -> bool:
+        """The cursor is on the selected ticket; else that is folded away, or has come to be filtered out."""
+        return self.count > 0 and self.list.rows[self.cursor] == self.scene.selected
+
+    def is_under_cursor(self, index: int) -> bool:
+        return index == self.cursor and (self.has_selected or isinstance(self.list.rows[index], Heading))
 
     def empty_text(self) -> str:
         if self.list.filter:
@@ -117,12 +128,24 @@ class TicketsPanel(RowsPanel):
         if text == self.list.filter:
             return
         self.list.set_filter(self.state, text)
-        self.rebuild()
-        self.refresh()
+        self._show_others()
 
     def toggle_problems(self) -> None:
         self.list.problems_only = not self.list.problems_only
+        self._show_others()
+
+    def _show_others(self) -> None:
+        """Show other tickets, by a person's doing. Where the selected one is not among them, another is selected,
+        until it is again: a filter that is typed comes by much that is not meant."""
+        hidden, instead = self._hidden
+        wanted = hidden if instead == self.scene.selected else self.scene.selected
         self.rebuild()
+        if (index := self.list.index(wanted)) is not None:
+            self.scene.selected = wanted
+            self.put_cursor(index)
+        else:
+            self.cursor_moved()
+            self._hidden = wanted, self.scene.selected
         self.refresh()
 
     def sort_next(self) -> str:
@@ -246,7 +269,7 @@ class TicketsPanel(RowsPanel):
         if isinstance(row, Heading):
             self._draw_group(line, row, width)
         elif (ticket := self.state.tickets.get(row)) is not None:  # else dropped; new rows come in a moment
-            self._draw_ticket(line, ticket, width, is_here=index == self.cursor)
+            self._draw_ticket(line, ticket, width, is_here=self.is_under_cursor(index))
 
     def _draw_group(self, line: Line, heading: Heading, width: int) -> None:
         signs = ("+ ", "- ") if self.scene.ascii_only else ("▸ ", "▾ ")
