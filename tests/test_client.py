@@ -45,7 +45,7 @@ needs = ["A"]
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left(own_state_home: Path) -> Iterator[None]:
+def nothing_is_left(own_state_home: Path, tmp_path: Path) -> Iterator[None]:
     yield
     for engine in started:
         if engine.process.poll() is None:
@@ -55,6 +55,7 @@ def nothing_is_left(own_state_home: Path) -> Iterator[None]:
     for process in list(engines.marked()):
         with suppress(psutil.NoSuchProcess):
             process.kill()
+    (tmp_path / "go").touch()  # what an engine was about to start when it was killed has no mark yet: it ends by this
 
 
 started: list[Engine] = []
