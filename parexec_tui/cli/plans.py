@@ -45,9 +45,8 @@ def refuse_file(problems: tuple[object, ...], where: str) -> NoReturn:
     from parexec_tui.words import printable
 
     for problem in problems:
-        click.echo(
-            printable(str(problem)), err=True
-        )  # nothing before file, line and column: editors read these lines
+        # Nothing before file, line and column: editors read these lines.
+        click.echo(printable(str(problem)), err=True)
     count = len(problems)
     fail(f"{count} error{'' if count == 1 else 's'} {where}", BAD_USAGE)
 

@@ -97,6 +97,15 @@ def test_a_long_name_leaves_room_for_the_bar(width: int) -> None:
     assert re.search(r" >{4,}\.{4,} +0% 0/2 ", first)
 
 
+@pytest.mark.parametrize("request_", [rq.Hold(), rq.Drain(), rq.Stop()])
+def test_no_end_is_foreseen_from_the_moment_it_does_not_go_on(request_: rq.AnyRequest) -> None:
+    session = started("A: estimate=2m\nB: A estimate=2m")
+    header = Header(scene_of(session))
+    assert header._when(session.state) == "ETA 4m00-6m00"
+    session.act(request_)
+    assert header._when(session.state) == "ETA -"
+
+
 def test_an_end_that_is_sure_is_said_once() -> None:
     session = started("A:\nB: A")
     session.wait(60)

@@ -96,13 +96,16 @@ class Header(Widget):
             return f"in {format_duration(state.finished_at - state.opened_at)}"
         if self.scene.looks_back:
             return f"at {clock(self.scene.now)}"
+        if state.status != "running":
+            self._eta_until = 0.0  # it would be of before
+            return "ETA -"
         now = self.scene.now
         if now >= self._eta_until:
             began = time.perf_counter()
             found = eta(state, now, self.scene.history)
             self._eta_until = now + max(_ETA_FOR, _ETA_SHARE * (time.perf_counter() - began))
             if found is None:
-                self._eta = "ETA learning" if state.status == "running" else "ETA -"
+                self._eta = "ETA learning"
             else:
                 early, late = short_duration(found.p50), short_duration(found.p90)
                 self._eta = f"ETA {early}" if early == late else f"ETA {early}-{late}"
