@@ -11,6 +11,7 @@ import psutil
 from parexec_tui.engine import guardian
 from parexec_tui.paths import session_folder
 from parexec_tui.registry.lock import is_owned
+from parexec_tui.sessions import is_living
 from tests.engine.engines import PAREXEC, exists, marked, own_environment, session, until, write_plan
 
 
@@ -87,8 +88,9 @@ def kill(*pids: int) -> None:
 
 
 def all_gone(session_id: str | None = None) -> bool:
-    """Whether neither an engine nor a guardian nor an attempt of the session is left."""
-    return not processes_of(session_id or session()) and not list(marked())
+    """Whether no engine, guardian or attempt of the session is left, nor a lock of one that exits."""
+    id_ = session_id or session()
+    return not processes_of(id_) and not list(marked()) and not is_living(id_)
 
 
 def stop_everything(session_id: str) -> None:
