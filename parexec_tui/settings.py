@@ -23,10 +23,10 @@ from typing import Any
 import tomli
 from msgspec import Struct
 
-from parexec_tui.core.faults import Fault, Hints
-from parexec_tui.core.plan import Hooks
-from parexec_tui.core.plan_fields import convert, kind, read_fields
-from parexec_tui.core.problems import Problem, located
+from parexec_tui.core.plan.model import Hooks
+from parexec_tui.core.plan.reading.faults import Fault, Hints
+from parexec_tui.core.plan.reading.fields import convert, kind, read_fields
+from parexec_tui.core.plan.reading.problems import Problem, located
 
 
 class SettingsError(Exception):

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from parexec_tui.core.events import Status
-from parexec_tui.core.state import SessionState
-from parexec_tui.tui.app import Look, ParexecApp
-from parexec_tui.tui.arrangement import Arrangement
-from parexec_tui.tui.keymap import Keymap
-from parexec_tui.tui.theme import load
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import Status
+from parexec_tui.tui.app.app import Look, ParexecApp
+from parexec_tui.tui.app.arrangement import Arrangement
+from parexec_tui.tui.input.keymap import Keymap
+from parexec_tui.tui.theme.themes import load
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "parexec_tui" / "pictures"

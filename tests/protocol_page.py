@@ -15,8 +15,8 @@ import msgspec
 import msgspec.inspect as mi
 from msgspec import Struct
 
-from parexec_tui.core import protocol, requests
-from parexec_tui.core.plan import Ticket
+from parexec_tui.core.plan.model import Ticket
+from parexec_tui.core.wire import protocol, requests
 
 PAGE = Path(__file__).parents[1] / "parexec_tui" / "README.md"
 BEGIN, END = "<!-- protocol: written by tests/protocol_page.py -->", "<!-- end of protocol -->"

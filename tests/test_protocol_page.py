@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from parexec_tui.core import protocol, requests
+from parexec_tui.core.wire import protocol, requests
 from tests.protocol_page import render, written
 
 

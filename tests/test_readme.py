@@ -11,12 +11,12 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from parexec_tui.core.events import End
-from parexec_tui.core.plan import PLACEHOLDERS, AgentType, Host, PlanDocument, PlanSettings, Priority, Ticket
-from parexec_tui.core.plan_fields import decode
-from parexec_tui.core.plan_file import read_plan
-from parexec_tui.core.plan_schema import plan_schema
-from parexec_tui.tui.keymap import readme_table
+from parexec_tui.core.plan.model import PLACEHOLDERS, AgentType, Host, PlanDocument, PlanSettings, Priority, Ticket
+from parexec_tui.core.plan.reading.fields import decode
+from parexec_tui.core.plan.reading.file import read_plan
+from parexec_tui.core.plan.reading.schema import plan_schema
+from parexec_tui.core.state.events import End
+from parexec_tui.tui.input.keymap import readme_table
 from tests.commands import every_command
 
 ROOT = Path(__file__).parents[1]

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from parexec_tui.core.plan import Hooks
+from parexec_tui.core.plan.model import Hooks
 from parexec_tui.settings import ScreenSettings, Settings, SettingsError, read_settings, settings_file
-from parexec_tui.tui.keymap import keymap_of
+from parexec_tui.tui.input.keymap import keymap_of
 
 
 @pytest.fixture(autouse=True)

@@ -16,8 +16,8 @@ from parexec_tui.cli.exits import BAD_USAGE, fail
 from parexec_tui.cli.plans import plan_of, refuse_file, syntax_of, text_of
 
 if TYPE_CHECKING:
-    from parexec_tui.core.plan import Plan, Ticket
-    from parexec_tui.core.state import SessionState
+    from parexec_tui.core.plan.model import Plan, Ticket
+    from parexec_tui.core.state.apply import SessionState
 
 _WHERE = "in the file; nothing was changed"
 """Where errors are."""
@@ -36,13 +36,13 @@ def edit(desk: Desk, ticket: str, changes: tuple[str, ...]) -> None:
     A value is TOML where it can be read as TOML, else text; a list is written 'needs=["A", "B"]'. What it needs and
     claims is checked as in a plan file.
     """
-    from parexec_tui.core.requests import Edit
+    from parexec_tui.core.wire.requests import Edit
 
     desk.ask(Edit(ticket=ticket, changes=dict(map(_change, changes))))
 
 
 def _change(word: str) -> tuple[str, Any]:
-    from parexec_tui.core.typed import read_value
+    from parexec_tui.core.plan.reading.typed import read_value
 
     key, equals, text = word.partition("=")
     key = key.strip()
@@ -64,14 +64,14 @@ def add(desk: Desk, fragment: Path) -> None:
 
     They may need tickets that are in the plan already. All of them are added, or none.
     """
-    from parexec_tui.core.requests import Amend
+    from parexec_tui.core.wire.requests import Amend
 
     desk.ask(Amend(added=_read_fragment(fragment, _state_of(desk))))
 
 
 def _read_fragment(file: Path, state: "SessionState") -> "dict[str, Ticket]":
     """The tickets of a fragment, checked together with the plan that they join. Exits with all errors."""
-    from parexec_tui.core.plan_file import PlanErrors, read_fragment
+    from parexec_tui.core.plan.reading.file import PlanErrors, read_fragment
 
     try:
         return read_fragment(
@@ -112,7 +112,7 @@ def reload(desk: Desk, plan: Path | None) -> None:
     Then it is asked; without a terminal that needs --yes. With errors in the file nothing happens (exit code 2). Only
     tickets are taken over; agent types, resources and settings are for the next session.
     """
-    from parexec_tui.core.requests import Amend
+    from parexec_tui.core.wire.requests import Amend
 
     state = _state_of(desk)
     file = plan or _source_of(state)
@@ -128,7 +128,7 @@ def reload(desk: Desk, plan: Path | None) -> None:
 
 def compare(state: "SessionState", plan: "Plan") -> Difference:
     """What would change if this were the plan."""
-    from parexec_tui.core.tickets import DONE, LIVE
+    from parexec_tui.core.state.tickets import DONE, LIVE
 
     now = state.plan
     changed = {id_: spec for id_, spec in plan.tickets.items() if id_ in now.tickets and spec != now.tickets[id_]}
@@ -188,7 +188,7 @@ def _source_of(state: "SessionState") -> Path:
 
 
 def _state_of(desk: Desk) -> "SessionState":
-    from parexec_tui.sessions import remembered
+    from parexec_tui.client.sessions import remembered
 
     return remembered(desk.client.session)
 

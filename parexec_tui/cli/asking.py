@@ -17,9 +17,9 @@ from parexec_tui.cli import complete, exits
 from parexec_tui.cli.exits import fail
 
 if TYPE_CHECKING:
-    from parexec_tui.client import Client
-    from parexec_tui.core.protocol import Answer, Names
-    from parexec_tui.core.requests import AnyRequest
+    from parexec_tui.client.blocking import Client
+    from parexec_tui.core.wire.protocol import Answer, Names
+    from parexec_tui.core.wire.requests import AnyRequest
 
 P = ParamSpec("P")
 
@@ -30,8 +30,8 @@ _NEXT_ENGINE = 5.0
 @contextmanager
 def plainly() -> Iterator[None]:
     """As `exits.plainly`; and tell what is refused, and that there is no session or engine to be asked."""
-    from parexec_tui.client import ClientError, Refused
-    from parexec_tui.sessions import NoSuchSession
+    from parexec_tui.client.blocking import ClientError, Refused
+    from parexec_tui.client.sessions import NoSuchSession
 
     with exits.plainly():
         try:
@@ -44,19 +44,19 @@ def plainly() -> Iterator[None]:
 
 def connect(session: str | None) -> "Client":
     """A connection to the engine of the session that is meant. Raises NoSuchSession, RegistryError, ClientError."""
-    from parexec_tui.sessions import living
+    from parexec_tui.client.sessions import living
 
     return connect_to(living(session))
 
 
 def take_up(session: str | None) -> "Client":
     """As `connect`; a session that is finished gets a new engine first, which waits for what will be asked."""
-    from parexec_tui.sessions import is_living, meant
+    from parexec_tui.client.sessions import is_living, meant
 
     row = meant(session)
     if row.status == "finished" and not is_living(row.session):
         from parexec_tui.engine.errors import EngineFailedError
-        from parexec_tui.engine.launch import take_over
+        from parexec_tui.engine.lifecycle.launch import take_over
 
         click.echo(f"{row.session} was finished; a new engine takes it up", err=True)
         try:
@@ -68,8 +68,8 @@ def take_up(session: str | None) -> "Client":
 
 def connect_to(id_: str) -> "Client":
     """A connection to the engine of a living session, by its id. Raises NoSuchSession, RegistryError, ClientError."""
-    from parexec_tui.client import Client, EngineGone
-    from parexec_tui.sessions import living
+    from parexec_tui.client.blocking import Client, EngineGone
+    from parexec_tui.client.sessions import living
 
     give_up = time.monotonic() + _NEXT_ENGINE
     while True:
@@ -130,7 +130,7 @@ class Desk:
     def _names(self, about: Any, words: Sequence[str]) -> "Names":
         import msgspec
 
-        from parexec_tui.core.protocol import Names
+        from parexec_tui.core.wire.protocol import Names
 
         return msgspec.convert(self.client.question(about, words=words), Names)
 
@@ -168,16 +168,16 @@ class Desk:
 
 def _foreseen(answer: "Answer") -> Iterable[str]:
     """A line for each thing that would happen."""
-    from parexec_tui.words import printable
+    from parexec_tui.text.words import printable
 
     return map(printable, answer.preview) if answer.preview else _happened(answer)
 
 
 def _happened(answer: "Answer") -> Iterator[str]:
     """A line for each thing that happened."""
-    from parexec_tui.core import codec
-    from parexec_tui.event_lines import lines_alone
-    from parexec_tui.words import clock, columns, is_ascii_only, subject_width
+    from parexec_tui.core.wire import codec
+    from parexec_tui.text.event_lines import lines_alone
+    from parexec_tui.text.words import clock, columns, is_ascii_only, subject_width
 
     lines = [line for raw in answer.events or () for line in lines_alone(codec.decode_event(bytes(raw)))]
     width = subject_width(line.subject for line in lines)

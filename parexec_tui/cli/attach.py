@@ -11,12 +11,12 @@ from typing import Literal
 
 from msgspec import Struct
 
-from parexec_tui.client import Client, ClientError, Following, News
-from parexec_tui.core.protocol import Happened, Notice
-from parexec_tui.core.state import SessionState
-from parexec_tui.headless import Headless, counted
-from parexec_tui.mirror import Mirror
-from parexec_tui.sessions import is_living
+from parexec_tui.client.blocking import Client, ClientError, Following, News
+from parexec_tui.client.mirror import Mirror
+from parexec_tui.client.sessions import is_living
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.wire.protocol import Happened, Notice
+from parexec_tui.text.headless import Headless, counted
 
 _LOOK_EVERY = 0.2
 """Seconds between two looks into the registry while no engine can be listened to."""

@@ -62,8 +62,8 @@ def sessions(_: click.Context, __: click.Parameter, word: str) -> "list[Completi
     try:
         from click.shell_completion import CompletionItem
 
-        from parexec_tui.sessions import rows
-        from parexec_tui.words import printable
+        from parexec_tui.client.sessions import rows
+        from parexec_tui.text.words import printable
 
         return [
             CompletionItem(row.session, help=f"{printable(row.name)}, {row.status}")
@@ -100,8 +100,8 @@ def _names(context: click.Context, word: str) -> dict[str, list[str]]:
     """What of the session begins with this word, as its engine says; empty where there is none."""
     found: dict[str, list[str]] = {"tickets": [], "agents": [], "types": []}
     try:
-        from parexec_tui.client import Client
-        from parexec_tui.sessions import living
+        from parexec_tui.client.blocking import Client
+        from parexec_tui.client.sessions import living
 
         with Client.connect(living(context.params.get("session")), timeout=_PATIENCE, read_only=True) as client:
             names: dict[str, list[str]] = client.question("names", words=[word])

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 from msgspec import Struct
 
-from parexec_tui.core.plan import Host
-from parexec_tui.core.units import format_size
+from parexec_tui.core.plan.model import Host
+from parexec_tui.core.plan.units import format_size
 from parexec_tui.paths import registry_file, session_folder, socket_file, state_home
 from parexec_tui.registry.errors import RegistryError, RegistryMissing
 from parexec_tui.registry.lock import is_owned, lost_guardian

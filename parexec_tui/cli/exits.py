@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 if TYPE_CHECKING:
-    from parexec_tui.core.state import SessionState
+    from parexec_tui.core.state.apply import SessionState
 
 SUCCEEDED, SOME_DID_NOT, BAD_USAGE, STOPPED = 0, 1, 2, 3
 """Exit codes: all tickets succeeded; some did not; bad plan or usage; stopped by a person."""
@@ -17,7 +17,7 @@ NOT_DONE = 1
 
 
 def fail(message: str, code: int = NOT_DONE) -> NoReturn:
-    from parexec_tui.words import printable
+    from parexec_tui.text.words import printable
 
     for line in message.splitlines():
         click.echo(f"parexec: {printable(line)}", err=True)
@@ -42,7 +42,7 @@ def plainly() -> Iterator[None]:
 
 def exit_code(state: "SessionState", outcome: str) -> int:
     """What `run` and `resume` exit with."""
-    from parexec_tui.core.events import Status
+    from parexec_tui.core.state.events import Status
 
     if outcome == "finished":
         return SUCCEEDED if state.counts[Status.succeeded] == len(state.tickets) else SOME_DID_NOT

@@ -10,7 +10,7 @@ from parexec_tui.cli.asking import as_json_option
 from parexec_tui.cli.exits import BAD_USAGE, SOME_DID_NOT, SUCCEEDED, fail, plainly
 
 if TYPE_CHECKING:
-    from parexec_tui.core.plan import Host, Plan
+    from parexec_tui.core.plan.model import Host, Plan
 
 plan_argument = click.argument("plan_file", metavar="PLAN", type=click.Path(dir_okay=False, path_type=Path))
 
@@ -19,7 +19,7 @@ def plan_of(file: Path, host: "Host | None", where: str = "in the plan") -> "Pla
     """The plan in a file. Does not return if it has errors: see `refuse_file`."""
     from msgspec.structs import replace
 
-    from parexec_tui.core.plan_file import PlanErrors, read_plan
+    from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
 
     whole = file.absolute()
     try:
@@ -42,7 +42,7 @@ def syntax_of(file: Path) -> Literal["toml", "json"]:
 
 def refuse_file(problems: tuple[object, ...], where: str) -> NoReturn:
     """Tell every problem of a file. `where` they are ends the line that counts them."""
-    from parexec_tui.words import printable
+    from parexec_tui.text.words import printable
 
     for problem in problems:
         # Nothing before file, line and column: editors read these lines.
@@ -57,8 +57,8 @@ def refuse_file(problems: tuple[object, ...], where: str) -> NoReturn:
 def validate(plan_file: Path) -> None:
     """Check PLAN: all errors at once, else its shape and what is likely to go wrong on this machine."""
     from parexec_tui.cli.preflight import clashes, shape, warnings
-    from parexec_tui.core.plan_check import survey
-    from parexec_tui.engine import monitor
+    from parexec_tui.core.plan.check import survey
+    from parexec_tui.engine.measure import monitor
 
     host = monitor.host()
     plan = plan_of(plan_file, host)
@@ -81,7 +81,7 @@ def doctor(plan_file: Path | None, as_json: bool) -> None:
     import msgspec
 
     from parexec_tui.cli.doctor import examine
-    from parexec_tui.engine import monitor
+    from parexec_tui.engine.measure import monitor
 
     host = monitor.host()
     parallel = plan_of(plan_file, host).settings.parallel if plan_file else None
@@ -102,7 +102,7 @@ def schema() -> None:
     """Print the JSON Schema of plan files, for editors."""
     import json
 
-    from parexec_tui.core.plan_schema import plan_schema
+    from parexec_tui.core.plan.reading.schema import plan_schema
 
     click.echo(json.dumps(plan_schema(), indent=2))
 

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from parexec_tui.core.faults import listed
-from parexec_tui.core.patterns import Pattern, overlap, parse_pattern
-from parexec_tui.core.plan import SHELL_COMMAND, AgentType, Plan, Ticket, eligible_types
-from parexec_tui.core.plan_check import Survey
-from parexec_tui.core.units import format_duration, format_size
+from parexec_tui.core.plan.check import Survey
+from parexec_tui.core.plan.model import SHELL_COMMAND, AgentType, Plan, Ticket, eligible_types
+from parexec_tui.core.plan.patterns import Pattern, overlap, parse_pattern
+from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.paths import state_home
-from parexec_tui.words import groups, tickets
+from parexec_tui.text.words import groups, tickets
 
 LOW_DISK = 1 << 30
 """Bytes of free space below which a warning is due."""

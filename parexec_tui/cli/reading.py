@@ -34,9 +34,9 @@ def ls(as_json: bool) -> None:
     """List sessions, newest first. interrupted: its engine died; `parexec resume` goes on."""
     import msgspec
 
-    from parexec_tui import sessions
+    from parexec_tui.client import sessions
     from parexec_tui.registry.lock import lost_guardian
-    from parexec_tui.words import day_and_clock, printable
+    from parexec_tui.text.words import day_and_clock, printable
 
     rows = sessions.rows()
     if as_json:
@@ -66,10 +66,10 @@ def ls(as_json: bool) -> None:
 @plainly()
 def show(session: str | None, as_json: bool) -> None:
     """Show SESSION (default: the newest of this directory): every ticket, and why it is where it is."""
-    from parexec_tui.core import codec
-    from parexec_tui.report import report_lines, session_report
-    from parexec_tui.sessions import has_engine, newest, open_registry
-    from parexec_tui.words import is_ascii_only
+    from parexec_tui.client.sessions import has_engine, newest, open_registry
+    from parexec_tui.core.wire import codec
+    from parexec_tui.text.report import report_lines, session_report
+    from parexec_tui.text.words import is_ascii_only
 
     with open_registry() as registry:
         row = newest(registry, session)
@@ -101,7 +101,7 @@ def _replay(registry: "Registry", session: str) -> "Replay":
 @plainly()
 def log(ticket: str, session: str | None, attempt: int | None, follow: bool) -> None:
     """Print the output of TICKET."""
-    from parexec_tui.sessions import newest, open_registry
+    from parexec_tui.client.sessions import newest, open_registry
 
     with open_registry() as registry:
         row = newest(registry, session)
@@ -136,7 +136,7 @@ def _print_log(registry: "Registry", session: str, ticket: str, number: int, fol
 
 
 def _is_over(registry: "Registry", session: str, ticket: str, number: int) -> bool:
-    from parexec_tui.sessions import is_living
+    from parexec_tui.client.sessions import is_living
 
     return any(fact.attempt >= number for fact in registry.attempts(session, ticket)) or not is_living(session)
 
@@ -150,11 +150,11 @@ def events(session: str | None, as_json: bool, follow: bool) -> None:
     """Print what happened in SESSION (default: the newest of this directory)."""
     from msgspec import MsgspecError
 
-    from parexec_tui.core import codec
-    from parexec_tui.core.state import IllegalEventError, SessionState
-    from parexec_tui.event_lines import lines
-    from parexec_tui.sessions import is_living, newest, open_registry
-    from parexec_tui.words import columns, day_and_clock, is_ascii_only, subject_width
+    from parexec_tui.client.sessions import is_living, newest, open_registry
+    from parexec_tui.core.state.apply import IllegalEventError, SessionState
+    from parexec_tui.core.wire import codec
+    from parexec_tui.text.event_lines import lines
+    from parexec_tui.text.words import columns, day_and_clock, is_ascii_only, subject_width
 
     ascii_only = is_ascii_only(sys.stdout)
     with open_registry() as registry:

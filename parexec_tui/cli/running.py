@@ -15,8 +15,8 @@ from parexec_tui.cli.plans import plan_argument, plan_of
 from parexec_tui.cli.screen import Screen, screen_options
 
 if TYPE_CHECKING:
-    from parexec_tui.engine.run import Result, Viewer
-    from parexec_tui.mirror import Mirror
+    from parexec_tui.client.mirror import Mirror
+    from parexec_tui.engine.session import Result, Viewer
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -87,15 +87,15 @@ def run(
     ctrl-c twice   stop: end what runs; `parexec resume` goes on later
     ctrl-c thrice  kill what is left
     """
-    from parexec_tui.engine import monitor
+    from parexec_tui.engine.measure import monitor
 
     host = monitor.host()
     if _is_foreground(style, headless, detach, scope):
-        from parexec_tui.engine.run import run_plan
+        from parexec_tui.engine.session import run_plan
 
         plan = plan_of(plan_file, host)
         _execute(style, lambda viewer: run_plan(plan, host, viewer, hold=hold))
-    from parexec_tui.engine.launch import start_detached
+    from parexec_tui.engine.lifecycle.launch import start_detached
 
     plan = plan_of(plan_file, host)
     with Screen(wishes, wanted=not detach and style is None) as screen:
@@ -123,16 +123,16 @@ def resume(
 
     What finished is not run again; what still runs is taken over; what was lost is retried if its policy allows.
     """
-    from parexec_tui.sessions import newest, open_registry
+    from parexec_tui.client.sessions import newest, open_registry
 
     foreground = _is_foreground(style, headless, detach, scope)
     with open_registry() as registry:
         row = newest(registry, session)
     if foreground:
-        from parexec_tui.engine.run import resume_session
+        from parexec_tui.engine.session import resume_session
 
         _execute(style, lambda viewer: resume_session(row.session, viewer, retry_failed=retry_failed))
-    from parexec_tui.engine.launch import take_over
+    from parexec_tui.engine.lifecycle.launch import take_over
 
     with Screen(wishes, wanted=not detach and style is None) as screen:
         take_over(row.session, resume=True, retry_failed=retry_failed, scope=scope, meanwhile=screen.show)
@@ -141,7 +141,7 @@ def resume(
 
 def _go_on_elsewhere(session: str, detach: bool, style: Any, *, hold: bool = False) -> NoReturn:
     """An engine is ready: say where it is, or follow it."""
-    from parexec_tui.mirror import Mirror
+    from parexec_tui.client.mirror import Mirror
 
     if not detach:
         _follow(Mirror.open(session), style, quiet_start=False)
@@ -170,8 +170,8 @@ def attach(session: str | None, style: Any, read_only: bool, wishes: dict[str, A
     enter, leaves, and it ends by itself, as run does, when the session is over. If the engine is gone, offers to take
     over.
     """
-    from parexec_tui.mirror import Mirror
-    from parexec_tui.sessions import meant
+    from parexec_tui.client.mirror import Mirror
+    from parexec_tui.client.sessions import meant
 
     row = meant(session)
     with Screen({**wishes, "read_only": read_only}, wanted=style is None) as screen:
@@ -182,8 +182,8 @@ def attach(session: str | None, style: Any, read_only: bool, wishes: dict[str, A
 def _follow(mirror: "Mirror", style: Any, *, quiet_start: bool) -> NoReturn:
     """Follow a session to its end, or until the person leaves. `quiet_start`: what was is summed up in a line."""
     from parexec_tui.cli import attach
-    from parexec_tui.headless import Headless
-    from parexec_tui.sessions import is_living
+    from parexec_tui.client.sessions import is_living
+    from parexec_tui.text.headless import Headless
 
     if quiet_start:
         for _ in mirror.news():
@@ -212,7 +212,7 @@ def _follow(mirror: "Mirror", style: Any, *, quiet_start: bool) -> NoReturn:
 def _take_over(mirror: "Mirror") -> None:
     """Offer to start a new engine for a session whose engine is gone; does not return unless there is one."""
     from parexec_tui.cli.attach import can_type
-    from parexec_tui.engine.launch import take_over
+    from parexec_tui.engine.lifecycle.launch import take_over
 
     interrupted = mirror.state.interrupted
     why = f": {interrupted.reason}" if interrupted is not None else ""
@@ -224,8 +224,8 @@ def _take_over(mirror: "Mirror") -> None:
 
 
 def _execute(style: Any, drive: "Callable[[Viewer], Result]") -> NoReturn:
-    from parexec_tui.engine.run import Viewer
-    from parexec_tui.headless import Headless
+    from parexec_tui.engine.session import Viewer
+    from parexec_tui.text.headless import Headless
 
     output = Headless(style or "lines")
     with output:

@@ -11,7 +11,7 @@ import click
 from parexec_tui.cli.exits import SOME_DID_NOT, SUCCEEDED, exit_code
 
 if TYPE_CHECKING:
-    from parexec_tui.tui.terminal import Guarded
+    from parexec_tui.tui.terminal.restore import Guarded
 
 R = TypeVar("R")
 
@@ -39,7 +39,7 @@ class Screen:
     """Shows a session while its engine starts: the two take their time together. Leaves the command when it ends."""
 
     def __init__(self, wishes: dict[str, Any], *, wanted: bool) -> None:
-        from parexec_tui.tui.terminal import can_show
+        from parexec_tui.tui.terminal.restore import can_show
 
         self._wishes = wishes
         self._wanted = wanted and can_show(os.environ)
@@ -47,7 +47,7 @@ class Screen:
 
     def show(self, session: str) -> None:
         """Show it, if that is wanted and there is a terminal for it."""
-        from parexec_tui.tui.terminal import Guarded
+        from parexec_tui.tui.terminal.restore import Guarded
 
         if self._wanted:
             self._guarded = Guarded(lambda: _show(session, self._wishes))
@@ -66,8 +66,8 @@ class Screen:
 
 def _show(session: str, wishes: dict[str, Any]) -> int:
     """Show a session until the person leaves, in a process that has nothing else to do; returns the exit code."""
-    from parexec_tui.engine.launch import take_over
-    from parexec_tui.tui.show import Wishes, farewell, show
+    from parexec_tui.engine.lifecycle.launch import take_over
+    from parexec_tui.tui.app.show import Wishes, farewell, show
 
     state, outcome = show(session, Wishes(**wishes), take_over)
     if state is None:

@@ -24,7 +24,7 @@ from parexec_tui.cli.asking import (
 )
 
 if TYPE_CHECKING:
-    from parexec_tui.core.protocol import StatusReport
+    from parexec_tui.core.wire.protocol import StatusReport
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -78,7 +78,7 @@ def status(session: str | None, as_json: bool) -> None:
 
         click.echo(msgspec.json.encode(report))
     else:
-        from parexec_tui.dashboard import dashboard
+        from parexec_tui.text.dashboard import dashboard
 
         for line in dashboard(report):
             click.echo(line)
@@ -88,8 +88,8 @@ def status(session: str | None, as_json: bool) -> None:
 
 def _status(session: str | None) -> "tuple[StatusReport, str]":
     """The facts, from the engine or else from the registry; and what to do if the engine is gone."""
-    from parexec_tui import sessions
-    from parexec_tui.client import EngineGone
+    from parexec_tui.client import sessions
+    from parexec_tui.client.blocking import EngineGone
 
     row = sessions.meant(session)
     if sessions.is_living(row.session):
@@ -98,7 +98,7 @@ def _status(session: str | None) -> "tuple[StatusReport, str]":
                 return client.status(), ""
         except (EngineGone, sessions.NoSuchSession):
             pass  # it just left
-    from parexec_tui.report import status_report
+    from parexec_tui.text.report import status_report
 
     report = status_report(sessions.remembered(row.session), alive=False, now=0.0)
     gone = report.state == "interrupted"
@@ -111,7 +111,7 @@ def _status(session: str | None) -> "tuple[StatusReport, str]":
 @as_json_option
 def why(tickets: tuple[str, ...], session: str | None, as_json: bool) -> None:
     """Say why tickets are not running: all that each of them waits for. Without TICKET, for all that wait."""
-    from parexec_tui.words import printable
+    from parexec_tui.text.words import printable
 
     with plainly(), connect(session) as client:
         desk = Desk(client, as_json=as_json)
@@ -136,7 +136,7 @@ def why(tickets: tuple[str, ...], session: str | None, as_json: bool) -> None:
 @click.option("-r", "--reason", default="", help="Why, for whoever wonders; of the session only.")
 @steers
 def hold(desk: Desk, what: tuple[str, ...], reason: str) -> None:
-    from parexec_tui.core.requests import Hold
+    from parexec_tui.core.wire.requests import Hold
 
     desk.ask(Hold(**desk.scope(what), reason=reason))
 
@@ -145,7 +145,7 @@ def hold(desk: Desk, what: tuple[str, ...], reason: str) -> None:
 @_what
 @steers
 def release(desk: Desk, what: tuple[str, ...]) -> None:
-    from parexec_tui.core.requests import Release
+    from parexec_tui.core.wire.requests import Release
 
     desk.ask(Release(**desk.scope(what)))
 
@@ -157,7 +157,7 @@ def release(desk: Desk, what: tuple[str, ...]) -> None:
 @_what
 @steers
 def freeze(desk: Desk, what: tuple[str, ...]) -> None:
-    from parexec_tui.core.requests import Freeze
+    from parexec_tui.core.wire.requests import Freeze
 
     desk.ask(Freeze(**desk.scope(what)))
 
@@ -166,7 +166,7 @@ def freeze(desk: Desk, what: tuple[str, ...]) -> None:
 @_what
 @steers
 def thaw(desk: Desk, what: tuple[str, ...]) -> None:
-    from parexec_tui.core.requests import Thaw
+    from parexec_tui.core.wire.requests import Thaw
 
     desk.ask(Thaw(**desk.scope(what)))
 
@@ -179,7 +179,7 @@ def thaw(desk: Desk, what: tuple[str, ...]) -> None:
 @click.option("-r", "--reason", default="", help="Why, for whoever wonders; of the session only.")
 @steers
 def drain(desk: Desk, what: tuple[str, ...], reason: str) -> None:
-    from parexec_tui.core.requests import Drain
+    from parexec_tui.core.wire.requests import Drain
 
     names = desk.scope(what)
     is_wide = _is_wide(what, sum(map(len, names.values())))
@@ -218,7 +218,7 @@ def retry(
     uses: tuple[str, ...],
     note: str,
 ) -> None:
-    from parexec_tui.core.requests import Retry
+    from parexec_tui.core.wire.requests import Retry
 
     amounts = dict(map(_amount, uses)) or None
     chosen = desk.tickets(tickets)
@@ -227,7 +227,7 @@ def retry(
 
 
 def _amount(word: str) -> tuple[str, Any]:
-    from parexec_tui.core.typed import read_value
+    from parexec_tui.core.plan.reading.typed import read_value
 
     name, equals, text = word.partition("=")
     if not equals or not name:
@@ -243,7 +243,7 @@ def _amount(word: str) -> tuple[str, Any]:
 @click.argument("agent", shell_complete=complete.agents_and_types)
 @steers
 def reassign(desk: Desk, tickets: tuple[str, ...], agent: str) -> None:
-    from parexec_tui.core.requests import Reassign
+    from parexec_tui.core.wire.requests import Reassign
 
     chosen = desk.tickets(tickets)
     desk.ask(Reassign(tickets=chosen, agent="" if agent == "any" else agent), doubt=_is_wide(tickets, len(chosen)))
@@ -257,7 +257,7 @@ def reassign(desk: Desk, tickets: tuple[str, ...], agent: str) -> None:
 @click.option("--now", is_flag=True, help="KILL what runs at once, without the grace after TERM.")
 @steers
 def cancel(desk: Desk, tickets: tuple[str, ...], now: bool) -> None:
-    from parexec_tui.core.requests import Cancel
+    from parexec_tui.core.wire.requests import Cancel
 
     chosen = desk.tickets(tickets)
     desk.ask(Cancel(tickets=chosen, now=now), doubt=_is_wide(tickets, len(chosen)))
@@ -270,7 +270,7 @@ def cancel(desk: Desk, tickets: tuple[str, ...], now: bool) -> None:
 @_tickets
 @steers
 def skip(desk: Desk, tickets: tuple[str, ...]) -> None:
-    from parexec_tui.core.requests import Waive
+    from parexec_tui.core.wire.requests import Waive
 
     chosen = desk.tickets(tickets)
     desk.ask(Waive(tickets=chosen), doubt=_is_wide(tickets, len(chosen)))
@@ -283,8 +283,8 @@ def skip(desk: Desk, tickets: tuple[str, ...]) -> None:
 @click.argument("level", type=click.Choice(PRIORITIES))
 @steers
 def priority(desk: Desk, tickets: tuple[str, ...], level: str) -> None:
-    from parexec_tui.core.plan import Priority
-    from parexec_tui.core.requests import Prioritise
+    from parexec_tui.core.plan.model import Priority
+    from parexec_tui.core.wire.requests import Prioritise
 
     desk.ask(Prioritise(tickets=desk.tickets(tickets), priority=Priority(level)))
 
@@ -301,14 +301,14 @@ def stop(desk: Desk, now: bool, reason: str) -> None:
 
     It is asked first; without a terminal that needs --yes.
     """
-    from parexec_tui.core.requests import Stop
+    from parexec_tui.core.wire.requests import Stop
 
     desk.ask(Stop(now=now, reason=reason), doubt=True)
 
 
 def _count(text: str) -> dict[str, Any]:
     """`4`, `+1`, `-1` or `plan`, as fields of a request."""
-    from parexec_tui.core.typed import read_count
+    from parexec_tui.core.plan.reading.typed import read_count
 
     count = read_count(text)
     if count is None:
@@ -326,7 +326,7 @@ def scale(desk: Desk, type_: str | None, number: str | None, parallel: str | Non
 
     With fewer, agents stop: idle ones first, busy ones when they are done.
     """
-    from parexec_tui.core.requests import Scale
+    from parexec_tui.core.wire.requests import Scale
 
     if parallel is not None:
         if type_ is not None:
@@ -345,7 +345,7 @@ def scale(desk: Desk, type_: str | None, number: str | None, parallel: str | Non
 @steers
 def undo(desk: Desk) -> None:
     """Take back the last thing that a person did in this session, where its effect can still be taken back."""
-    from parexec_tui.core.requests import Undo
+    from parexec_tui.core.wire.requests import Undo
 
     desk.ask(Undo())
 

@@ -13,14 +13,14 @@ from contextlib import suppress
 
 from msgspec import MsgspecError
 
-from parexec_tui.core import events as ev
 from parexec_tui.core.collector import collect_seldom
-from parexec_tui.core.state import SessionState
-from parexec_tui.engine.guardian import CANNOT_START
-from parexec_tui.engine.run import Viewer, Wishes, run_session
-from parexec_tui.event_lines import lines
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.engine.lifecycle.guardian import CANNOT_START
+from parexec_tui.engine.session import Viewer, Wishes, run_session
 from parexec_tui.registry.errors import RegistryError
-from parexec_tui.words import columns, day_and_clock, subject_width
+from parexec_tui.text.event_lines import lines
+from parexec_tui.text.words import columns, day_and_clock, subject_width
 
 
 def main() -> int:
@@ -68,7 +68,7 @@ def _options() -> argparse.Namespace:
 
 
 def _give_up(session: str, reason: str, log: "Log") -> int:
-    from parexec_tui.engine.loss import give_up
+    from parexec_tui.engine.lifecycle.abandon import give_up
 
     try:
         give_up(session, reason, Viewer(log.tell, log.notice))

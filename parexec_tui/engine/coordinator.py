@@ -14,15 +14,15 @@ from typing import Literal
 import trio
 from msgspec import Struct
 
-from parexec_tui.core import codec
-from parexec_tui.core import decide as rules
-from parexec_tui.core import events as ev
-from parexec_tui.core import requests as rq
-from parexec_tui.core.events import Status
-from parexec_tui.core.scheduler import Dispatcher
-from parexec_tui.core.state import SessionState
-from parexec_tui.core.tickets import TicketState
-from parexec_tui.engine.attempts import Runner
+from parexec_tui.core.rules import reports as rules
+from parexec_tui.core.schedule.scheduler import Dispatcher
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire import codec
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.backends.local.attempts import Runner
 from parexec_tui.engine.pool import REST, Pool
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.registry import AttemptFact, Counts, Registry

@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from parexec_tui.core.plan import PLACEHOLDERS, SHELL_COMMAND, AgentType
-from parexec_tui.core.requests import AgentRested
-from parexec_tui.core.state import SessionState
-from parexec_tui.core.tickets import TicketState
-from parexec_tui.engine.process import COOKIE, Launch, cookie_of, mark_of, place_of
+from parexec_tui.core.plan.model import PLACEHOLDERS, SHELL_COMMAND, AgentType
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire.requests import AgentRested
+from parexec_tui.engine.backends.local.process import COOKIE, Launch, cookie_of, mark_of, place_of
 
 REST = 60.0
 """Seconds after which an idle agent above its type's fewest is stopped."""

@@ -3,8 +3,8 @@
 import msgspec
 from msgspec import Struct
 
-from parexec_tui.core import codec
-from parexec_tui.core.state import IllegalEventError, SessionState
+from parexec_tui.core.state.apply import IllegalEventError, SessionState
+from parexec_tui.core.wire import codec
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.registry import Registry
 

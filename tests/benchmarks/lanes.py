@@ -14,9 +14,9 @@ from collections.abc import Callable
 
 import networkx as nx
 
-from parexec_tui.core import graph
-from parexec_tui.core.graph import Graph
-from parexec_tui.core.plan import Ticket
+from parexec_tui.core.plan import graph
+from parexec_tui.core.plan.graph import Graph
+from parexec_tui.core.plan.model import Ticket
 from parexec_tui.tui.drawing.lanes import Lanes
 
 SIZES = (1_000, 10_000, 100_000)

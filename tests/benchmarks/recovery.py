@@ -72,7 +72,7 @@ class Session:
 
 def import_time() -> float:
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import parexec_tui.engine.run"], check=True)
+    subprocess.run([sys.executable, "-c", "import parexec_tui.engine.session"], check=True)
     return time.perf_counter() - started
 
 

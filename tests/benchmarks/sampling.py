@@ -18,11 +18,11 @@ from pathlib import Path
 
 import psutil
 
-from parexec_tui.engine.host_meter import HostMeter
-from parexec_tui.engine.process import COOKIE
-from parexec_tui.engine.processes import open_processes
-from parexec_tui.engine.sampling import BUDGET, SHORTEST, Sampler
-from parexec_tui.engine.usage import LiveAttempt
+from parexec_tui.engine.backends.local.process import COOKIE
+from parexec_tui.engine.measure.host_meter import HostMeter
+from parexec_tui.engine.measure.processes import open_processes
+from parexec_tui.engine.measure.sampling import BUDGET, SHORTEST, Sampler
+from parexec_tui.engine.measure.usage import LiveAttempt
 
 ATTEMPTS = 10
 _NUMBERS = ["pid", "create_time", "cpu_times", "memory_info"]

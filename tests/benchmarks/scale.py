@@ -47,10 +47,11 @@ def measure_load(file: Path, syntax: str) -> dict[str, float]:
     """In a fresh process: everything from the text to the moment that the first process could be spawned."""
     import tomli
 
-    from parexec_tui.core import decide, events
-    from parexec_tui.core.plan_file import read_plan
-    from parexec_tui.core.scheduler import Dispatcher
-    from parexec_tui.core.state import SessionState
+    from parexec_tui.core.plan.reading.file import read_plan
+    from parexec_tui.core.rules import reports as decide
+    from parexec_tui.core.schedule.scheduler import Dispatcher
+    from parexec_tui.core.state import events
+    from parexec_tui.core.state.apply import SessionState
 
     text = file.read_text(encoding="utf-8")
     started = time.perf_counter()
@@ -81,11 +82,13 @@ def measure_ticket(file: Path, most: int = 20_000) -> dict[str, float]:
     """In a fresh process: seconds for one ticket from ready to succeeded, events written to a real registry."""
     import gc
 
-    from parexec_tui.core import codec, decide, events
-    from parexec_tui.core.plan_file import read_plan
-    from parexec_tui.core.requests import ProcessEnded
-    from parexec_tui.core.scheduler import Dispatcher
-    from parexec_tui.core.state import SessionState
+    from parexec_tui.core.plan.reading.file import read_plan
+    from parexec_tui.core.rules import reports as decide
+    from parexec_tui.core.schedule.scheduler import Dispatcher
+    from parexec_tui.core.state import events
+    from parexec_tui.core.state.apply import SessionState
+    from parexec_tui.core.wire import codec
+    from parexec_tui.core.wire.requests import ProcessEnded
     from parexec_tui.registry.registry import Registry
 
     state = SessionState(read_plan(file.read_text(encoding="utf-8"), source="", folder="/w", format="json"))

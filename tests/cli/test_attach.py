@@ -11,14 +11,14 @@ import pytest
 
 from parexec_tui import paths
 from parexec_tui.cli import attach
-from parexec_tui.client import Client
-from parexec_tui.core import codec
-from parexec_tui.core import events as ev
-from parexec_tui.headless import Headless
-from parexec_tui.mirror import Mirror
+from parexec_tui.client.blocking import Client
+from parexec_tui.client.mirror import Mirror
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.wire import codec
+from parexec_tui.text.headless import Headless
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on
-from tests.engine.detached import kill, run_detached, the_engine
 from tests.engine.engines import PAREXEC, happened, journal, state_of, until
+from tests.engine.lifecycle.detached import kill, run_detached, the_engine
 
 PLAN = """
 [plan]

@@ -700,8 +700,8 @@ PACKAGE = Path(paths.__file__).parent
     ids=lambda value: value if isinstance(value, str) else None,
 )
 def test_each_room_can_be_entered_first(room: str, may: set[str]) -> None:
-    modules = ", ".join(f"parexec_tui.{room}.{file.stem}" for file in sorted((PACKAGE / room).glob("[!_]*.py")))
-    assert imported(f"import {modules}") <= may
+    files = [file.relative_to(PACKAGE.parent).with_suffix("") for file in sorted((PACKAGE / room).rglob("[!_]*.py"))]
+    assert imported(f"import {', '.join('.'.join(file.parts) for file in files)}") <= may
 
 
 @pytest.mark.parametrize("module", sorted(file.stem for file in PACKAGE.glob("[!_]*.py")))

@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from parexec_tui import paths
 from parexec_tui.cli import complete, entry
 from parexec_tui.cli.examples import EXAMPLES
-from parexec_tui.core.events import Status
-from parexec_tui.core.plan import Priority
+from parexec_tui.core.plan.model import Priority
+from parexec_tui.core.state.events import Status
 from tests.commands import every_command
 from tests.engine import engines
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on

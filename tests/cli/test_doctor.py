@@ -7,7 +7,7 @@ import pytest
 
 from parexec_tui.cli import doctor
 from parexec_tui.cli.doctor import Finding, Machine
-from parexec_tui.core.plan import Host
+from parexec_tui.core.plan.model import Host
 from parexec_tui.paths import session_folder, state_home
 from parexec_tui.registry.lock import SessionLock
 from parexec_tui.registry.registry import Registry

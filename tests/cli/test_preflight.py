@@ -7,10 +7,10 @@ import pytest
 
 from parexec_tui.cli import preflight
 from parexec_tui.cli.preflight import MOST_CLASHES, clashes, first_command, shape, warnings
-from parexec_tui.core import patterns
-from parexec_tui.core.plan import Host, Plan, Ticket
-from parexec_tui.core.plan_check import Clash, Survey, survey
-from parexec_tui.core.plan_file import read_plan
+from parexec_tui.core.plan import patterns
+from parexec_tui.core.plan.check import Clash, Survey, survey
+from parexec_tui.core.plan.model import Host, Plan, Ticket
+from parexec_tui.core.plan.reading.file import read_plan
 
 HOST = Host(cpus=4, memory=2**33)
 

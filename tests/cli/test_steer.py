@@ -15,10 +15,10 @@ from rich.cells import cell_len
 
 from parexec_tui.cli import amend, entry, steer
 from parexec_tui.cli.commands import SHORT
-from parexec_tui.core.plan import Priority
-from parexec_tui.core.protocol import AgentFact, Eta, FailureFact, HoldFact, StatusReport
-from parexec_tui.core.units import Duration
-from parexec_tui.dashboard import HEIGHT, WIDTH, dashboard
+from parexec_tui.core.plan.model import Priority
+from parexec_tui.core.plan.units import Duration
+from parexec_tui.core.wire.protocol import AgentFact, Eta, FailureFact, HoldFact, StatusReport
+from parexec_tui.text.dashboard import HEIGHT, WIDTH, dashboard
 from tests.engine import engines
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on
 from tests.engine.engines import Engine, until
@@ -621,8 +621,8 @@ def test_every_verb_has_json_and_a_session() -> None:
 
 STATUS_IMPORTS = """
 cli cli.asking cli.commands cli.complete cli.entry cli.examples cli.exits cli.steer
-client dashboard paths peer sessions words
-core core.collector core.plan core.protocol core.requests core.units
+client client.blocking client.peer client.sessions paths text text.dashboard text.words
+core core.collector core.plan core.plan.model core.plan.units core.wire core.wire.protocol core.wire.requests
 registry registry.errors registry.lock registry.migrations registry.queries registry.registry
 """
 """What of ours `parexec status` imports: a person waits for each of them, so a new one wants a good reason."""
@@ -654,6 +654,8 @@ def test_status_imports_what_it_needs_and_no_more(engine: Engine) -> None:
 
 def test_no_verb_waits_for_what_it_does_not_need(engine: Engine) -> None:
     heavy = {"trio", "textual", "rich", "networkx", "psutil", "tomli", "asyncio"}
-    heavy |= {f"parexec_tui.{module}" for module in ("core.state", "cli.manual", "headless", "report")}
+    heavy |= {
+        f"parexec_tui.{module}" for module in ("core.state.apply", "cli.manual", "text.headless", "text.report")
+    }
     for arguments in (["status", "--json"], ["why"], ["hold", "after"], ["cancel", "last"], ["undo"]):
         assert not heavy & imported(*arguments), arguments

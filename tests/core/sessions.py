@@ -17,19 +17,20 @@ from typing import Any
 
 import msgspec
 
-from parexec_tui.core import codec, scheduler
-from parexec_tui.core import events as ev
-from parexec_tui.core import requests as rq
-from parexec_tui.core.agents import AgentState
-from parexec_tui.core.claims import Claims, Key
-from parexec_tui.core.decide import closing, decide, digest, grant, opening, refusal, unrunnable
-from parexec_tui.core.events import End, Status
-from parexec_tui.core.patterns import overlap
-from parexec_tui.core.plan import AgentType, Amounts, Plan, PlanSettings, Ticket
-from parexec_tui.core.requests import Refusal
-from parexec_tui.core.scheduler import Dispatcher
-from parexec_tui.core.state import SessionState
-from parexec_tui.core.tickets import DONE, LIVE, LOST, OVER, TicketState
+from parexec_tui.core.plan.claims import Claims, Key
+from parexec_tui.core.plan.model import AgentType, Amounts, Plan, PlanSettings, Ticket
+from parexec_tui.core.plan.patterns import overlap
+from parexec_tui.core.rules.reports import closing, decide, digest, grant, opening, refusal, unrunnable
+from parexec_tui.core.schedule import scheduler
+from parexec_tui.core.schedule.scheduler import Dispatcher
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import End, Status
+from parexec_tui.core.state.tickets import DONE, LIVE, LOST, OVER, TicketState
+from parexec_tui.core.wire import codec
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import Refusal
 
 WORKDIR = "/work/plan"
 OPENED_AT = 1000.0

@@ -25,15 +25,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from parexec_tui.core.tickets import TicketState
-from parexec_tui.engine import guardian
-from parexec_tui.engine.process import read_record
+from parexec_tui.client.sessions import is_living
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.engine.backends.local.process import read_record
+from parexec_tui.engine.lifecycle import guardian
 from parexec_tui.paths import RUNTIME_DIR, STATE_HOME, registry_file
 from parexec_tui.registry.registry import Registry
-from parexec_tui.sessions import is_living
 from tests.end_to_end.kill_witness import TICKETS, prepare, verify
 from tests.end_to_end.terminal import Terminal
-from tests.engine.detached import all_gone, engine_log, kill, processes_of
 from tests.engine.engines import (
     PAREXEC,
     Engine,
@@ -46,6 +45,7 @@ from tests.engine.engines import (
     until,
     write_plan,
 )
+from tests.engine.lifecycle.detached import all_gone, engine_log, kill, processes_of
 
 Victim = Literal["alone", "engine", "guardian", "both"]
 Phase = Literal["while it starts", "as it takes over", "while it works"]

@@ -6,10 +6,10 @@ Each ticket keeps a file of evidence, with a line for each beginning and end, an
 from collections import Counter
 from pathlib import Path
 
-from parexec_tui.core import events as ev
-from parexec_tui.core.events import End, Status
-from parexec_tui.core.state import SessionState
-from parexec_tui.core.tickets import TicketState
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import End, Status
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.paths import registry_file
 from parexec_tui.registry.registry import Registry
 from tests.engine.engines import journal, marked, session, state_of

@@ -10,22 +10,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from parexec_tui.core import events as ev
-from parexec_tui.core.events import Status
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.events import Status
 from parexec_tui.paths import session_folder
 from parexec_tui.registry.lock import is_owned
 from tests.end_to_end.terminal import Terminal
-from tests.engine.detached import (
-    all_gone,
-    engine_pid,
-    guardian_pid,
-    kill,
-    parexec,
-    run_detached,
-    stop_everything,
-    the_engine,
-    the_guardian,
-)
 from tests.engine.engines import (
     exists,
     happened,
@@ -37,6 +26,17 @@ from tests.engine.engines import (
     ticket,
     until,
     write_plan,
+)
+from tests.engine.lifecycle.detached import (
+    all_gone,
+    engine_pid,
+    guardian_pid,
+    kill,
+    parexec,
+    run_detached,
+    stop_everything,
+    the_engine,
+    the_guardian,
 )
 
 UNTIL_GO = "until [ -e go ]; do sleep 0.01; done"

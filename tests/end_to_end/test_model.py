@@ -24,22 +24,22 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from parexec_tui import paths
-from parexec_tui.client import decode, encode
-from parexec_tui.core import codec
-from parexec_tui.core import decide as rules
-from parexec_tui.core import events as ev
-from parexec_tui.core import requests as rq
-from parexec_tui.core.events import Status
-from parexec_tui.core.plan import AgentType, Plan, Priority, Ticket
-from parexec_tui.core.protocol import VERSION, Answer, Farewell, Happened, Hello, Question, Request, Welcome
-from parexec_tui.core.state import SessionState
-from parexec_tui.core.tickets import LIVE, OVER
+from parexec_tui.client.blocking import decode, encode
+from parexec_tui.core.plan.model import AgentType, Plan, Priority, Ticket
+from parexec_tui.core.rules import reports as rules
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.tickets import LIVE, OVER
+from parexec_tui.core.wire import codec
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.protocol import VERSION, Answer, Farewell, Happened, Hello, Question, Request, Welcome
 from parexec_tui.engine.coordinator import Clock, Coordinator
 from parexec_tui.engine.pool import Pool
-from parexec_tui.engine.server import Server, open_server
+from parexec_tui.engine.serve.server import Server, open_server
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
-from parexec_tui.report import session_report
+from parexec_tui.text.report import session_report
 from tests.core import sessions
 from tests.engine.fakes import FakeRunner
 

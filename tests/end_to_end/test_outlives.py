@@ -6,13 +6,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from parexec_tui.core import events as ev
-from parexec_tui.core.events import End, Status
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.events import End, Status
 from parexec_tui.paths import noted_socket, session_folder
 from parexec_tui.registry.lock import is_owned
 from tests.end_to_end.terminal import Terminal
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on
-from tests.engine.detached import all_gone, kill, the_engine, the_guardian
 from tests.engine.engines import (
     exists,
     happened,
@@ -26,6 +25,7 @@ from tests.engine.engines import (
     until,
     write_plan,
 )
+from tests.engine.lifecycle.detached import all_gone, kill, the_engine, the_guardian
 
 PLAN = """
 [plan]

@@ -12,9 +12,9 @@ import jsonschema
 import pytest
 
 from parexec_tui.cli.preflight import warnings
-from parexec_tui.core.plan import Plan
-from parexec_tui.core.plan_file import read_plan
-from parexec_tui.core.plan_schema import plan_schema
+from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.plan.reading.file import read_plan
+from parexec_tui.core.plan.reading.schema import plan_schema
 
 SAMPLES = Path(__file__).parents[2] / "sample_plans"
 NAMES = ("quickstart", "docs_standardisation", "failures", "self_check", "tour")

@@ -11,14 +11,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from parexec_tui.core import events as ev
-from parexec_tui.core.events import End, Status
-from parexec_tui.core.plan import Priority
-from parexec_tui.core.state import SessionState
+from parexec_tui.core.plan.model import Priority
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import End, Status
 from parexec_tui.tui.dialogs.dialog import HESITATION
 from tests.end_to_end.tmux import Terminal
-from tests.engine.detached import all_gone, kill, stop_everything, the_engine, the_guardian
 from tests.engine.engines import happened, session, sessions, state_of, ticket, until, write_plan
+from tests.engine.lifecycle.detached import all_gone, kill, stop_everything, the_engine, the_guardian
 
 PLAN = """
 [plan]

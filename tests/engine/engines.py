@@ -11,12 +11,12 @@ from typing import ClassVar, TypeVar
 
 import psutil
 
-from parexec_tui.core import codec
-from parexec_tui.core import events as ev
-from parexec_tui.core.state import SessionState
-from parexec_tui.core.tickets import TicketState
-from parexec_tui.engine.process import COOKIE
-from parexec_tui.engine.run import Result, Viewer, resume_session
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire import codec
+from parexec_tui.engine.backends.local.process import COOKIE
+from parexec_tui.engine.session import Result, Viewer, resume_session
 from parexec_tui.paths import registry_file, session_folder, state_home
 from parexec_tui.registry.lock import is_owned
 from parexec_tui.registry.registry import Registry

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 import trio
 
-from parexec_tui.core import requests as rq
-from parexec_tui.engine.process import Launch
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.backends.local.process import Launch
 
 Name = tuple[str, int]
 """Ticket and attempt."""

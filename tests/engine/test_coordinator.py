@@ -12,13 +12,13 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from parexec_tui.core import codec
-from parexec_tui.core import decide as rules
-from parexec_tui.core import events as ev
-from parexec_tui.core import requests as rq
-from parexec_tui.core.events import End, Status
-from parexec_tui.core.plan_file import read_plan
-from parexec_tui.core.state import SessionState
+from parexec_tui.core.plan.reading.file import read_plan
+from parexec_tui.core.rules import reports as rules
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import End, Status
+from parexec_tui.core.wire import codec
+from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.coordinator import AWAIT, Clock, Coordinator, Outcome
 from parexec_tui.engine.pool import REST, Pool
 from parexec_tui.registry.errors import RegistryError

@@ -19,14 +19,14 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from parexec_tui.core import codec
-from parexec_tui.core import events as ev
-from parexec_tui.core import requests as rq
-from parexec_tui.core.decide import digest
-from parexec_tui.core.events import End, Status
-from parexec_tui.core.plan import Plan
-from parexec_tui.core.scheduler import Dispatcher
-from parexec_tui.core.state import SessionState
+from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.rules.reports import digest
+from parexec_tui.core.schedule.scheduler import Dispatcher
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import End, Status
+from parexec_tui.core.wire import codec
+from parexec_tui.core.wire import requests as rq
 from parexec_tui.paths import STATE_HOME, registry_file, state_home
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.registry import Registry

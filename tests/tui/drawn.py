@@ -5,9 +5,9 @@ from typing import TypeVar
 from textual.geometry import Size
 
 from parexec_tui.tui.panels.panel import Panel
-from parexec_tui.tui.scene import Change, Scene
-from parexec_tui.tui.theme import load
-from parexec_tui.tui.waiting import Waiting
+from parexec_tui.tui.theme.themes import load
+from parexec_tui.tui.view.view_state import Change, Scene
+from parexec_tui.tui.view.waiting import Waiting
 from tests.core.sessions import Session
 
 _P = TypeVar("_P", bound=Panel)

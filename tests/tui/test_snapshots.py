@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from rich.style import Style
 
-from parexec_tui.core.state import SessionState
-from parexec_tui.core.tickets import TicketState
-from parexec_tui.tui.arrangement import PANELS
-from parexec_tui.tui.theme import available
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.tui.app.arrangement import PANELS
+from parexec_tui.tui.theme.themes import available
 from tests.tui.conftest import Snapshots
-from tests.tui.release import finish, release
-from tests.tui.theatre import Stage, on_stage
+from tests.tui.harness import Stage, on_stage
+from tests.tui.terminal.release import finish, release
 
 SHOWN = {
     "tickets": "data-check",

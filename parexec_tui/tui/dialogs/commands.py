@@ -4,22 +4,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from parexec_tui.core import requests as rq
-from parexec_tui.core.faults import did_you_mean, listed
-from parexec_tui.core.plan import Priority
-from parexec_tui.core.requests import AnyRequest, Refusal
-from parexec_tui.core.scopes import scope
-from parexec_tui.core.selectors import SelectorError, known_filters, select
-from parexec_tui.core.state import SessionState
-from parexec_tui.core.typed import Count, read_count
-from parexec_tui.tui import theme
-from parexec_tui.tui.filtering import compile_filter
+from parexec_tui.core.plan.model import Priority
+from parexec_tui.core.plan.reading.faults import did_you_mean, listed
+from parexec_tui.core.plan.reading.typed import Count, read_count
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import AnyRequest, Refusal
+from parexec_tui.core.wire.scopes import scope
+from parexec_tui.core.wire.selectors import SelectorError, known_filters, select
 from parexec_tui.tui.panels.tickets import TicketsPanel
-from parexec_tui.tui.scene import Change
-from parexec_tui.tui.ticket_list import GROUPINGS, SORTS
+from parexec_tui.tui.theme import themes as theme
+from parexec_tui.tui.view.filtering import compile_filter
+from parexec_tui.tui.view.ticket_list import GROUPINGS, SORTS
+from parexec_tui.tui.view.view_state import Change
 
 if TYPE_CHECKING:
-    from parexec_tui.tui.actions import Actions
+    from parexec_tui.tui.input.actions import Actions
 
 
 class CommandError(Exception):

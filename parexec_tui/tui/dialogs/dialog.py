@@ -11,11 +11,11 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from parexec_tui.text.words import printable
 from parexec_tui.tui.dialogs.listing import Page
-from parexec_tui.tui.keymap import key_name, one_shown
-from parexec_tui.tui.scene import Scene
-from parexec_tui.tui.steering import Outlook
-from parexec_tui.words import printable
+from parexec_tui.tui.input.keymap import key_name, one_shown
+from parexec_tui.tui.input.steering import Outlook
+from parexec_tui.tui.view.view_state import Scene
 
 T = TypeVar("T")
 

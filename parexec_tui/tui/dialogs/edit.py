@@ -5,12 +5,12 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from parexec_tui.core import requests as rq
-from parexec_tui.core.plan import Amounts, Ticket
-from parexec_tui.core.requests import AnyRequest, Refusal
-from parexec_tui.core.typed import read_value, write_value, write_values
+from parexec_tui.core.plan.model import Amounts, Ticket
+from parexec_tui.core.plan.reading.typed import read_value, write_value, write_values
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.tui.dialogs.form import AnyField, Field, Form
-from parexec_tui.tui.scene import Scene
+from parexec_tui.tui.view.view_state import Scene
 
 
 class EditForm(Form):

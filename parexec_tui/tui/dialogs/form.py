@@ -11,12 +11,12 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Label, Static
 
-from parexec_tui.core.requests import AnyRequest, Refusal
-from parexec_tui.tui import steering
+from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.tui.dialogs.dialog import Dialog, KeyWords, text_input
 from parexec_tui.tui.dialogs.listing import Page
-from parexec_tui.tui.line import width_of
-from parexec_tui.tui.scene import Scene
+from parexec_tui.tui.drawing.line import width_of
+from parexec_tui.tui.input import steering
+from parexec_tui.tui.view.view_state import Scene
 
 PAUSE = 0.15
 """Seconds without a key before the preview is made anew: in a large plan that takes longer than to type a letter."""

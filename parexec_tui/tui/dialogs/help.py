@@ -7,13 +7,13 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Input
 
+from parexec_tui.text.words import glyph
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.dialogs.form import Field
 from parexec_tui.tui.dialogs.listing import Page, folded
-from parexec_tui.tui.keymap import SECTIONS, Key, Keymap, is_for, shown
-from parexec_tui.tui.line import fitted, width_of
-from parexec_tui.tui.scene import Scene
-from parexec_tui.words import glyph
+from parexec_tui.tui.drawing.line import fitted, width_of
+from parexec_tui.tui.input.keymap import SECTIONS, Key, Keymap, is_for, shown
+from parexec_tui.tui.view.view_state import Scene
 
 TWO_COLUMNS = 100
 """Columns of the terminal from which the help has two."""

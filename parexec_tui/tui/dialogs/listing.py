@@ -7,10 +7,10 @@ from rich.text import Text
 from textual.geometry import Size
 from textual.strip import Strip
 
-from parexec_tui.tui.line import Line
+from parexec_tui.text.words import printable
+from parexec_tui.tui.drawing.line import Line
 from parexec_tui.tui.panels.rows import RowsPanel
-from parexec_tui.tui.scene import Scene
-from parexec_tui.words import printable
+from parexec_tui.tui.view.view_state import Scene
 
 _BORDER = 2
 """Columns of the box around it."""

@@ -7,20 +7,20 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Input
 
-from parexec_tui.tui import steering
+from parexec_tui.text.words import printable
 from parexec_tui.tui.dialogs.commands import COMMANDS, Command, CommandError, Deed
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.dialogs.form import Field
 from parexec_tui.tui.dialogs.listing import Listing, Page
 from parexec_tui.tui.dialogs.matching import best, rank
-from parexec_tui.tui.facts import word_of
-from parexec_tui.tui.keymap import LOOKING, MOVING, SESSION, STEERING, Key, shown
-from parexec_tui.tui.line import Line, width_of
-from parexec_tui.tui.scene import Scene
-from parexec_tui.words import printable
+from parexec_tui.tui.drawing.line import Line, width_of
+from parexec_tui.tui.input import steering
+from parexec_tui.tui.input.keymap import LOOKING, MOVING, SESSION, STEERING, Key, shown
+from parexec_tui.tui.view.facts import word_of
+from parexec_tui.tui.view.view_state import Scene
 
 if TYPE_CHECKING:
-    from parexec_tui.tui.actions import Actions
+    from parexec_tui.tui.input.actions import Actions
 
 _ROWS = 14
 """Lines for the list: always the same, so that nothing jumps while one types."""

@@ -5,20 +5,20 @@ from typing import NamedTuple
 
 from textual.app import ComposeResult
 
-from parexec_tui.core import requests as rq
-from parexec_tui.core.agents import AgentState
-from parexec_tui.core.faults import listed
-from parexec_tui.core.requests import AnyRequest, Refusal
-from parexec_tui.core.state import SessionState
-from parexec_tui.core.tickets import TicketState
-from parexec_tui.core.verbs.placing import cannot_go_to
-from parexec_tui.tui import steering
+from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.rules.verbs.placing import cannot_go_to
+from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import AnyRequest, Refusal
+from parexec_tui.text.words import printable
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.dialogs.listing import Listing, Page
-from parexec_tui.tui.facts import short_duration
-from parexec_tui.tui.line import Line
-from parexec_tui.tui.scene import Scene
-from parexec_tui.words import printable
+from parexec_tui.tui.drawing.line import Line
+from parexec_tui.tui.input import steering
+from parexec_tui.tui.view.facts import short_duration
+from parexec_tui.tui.view.view_state import Scene
 
 _PREVIEW = 4
 """Lines that say what would come of it."""

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from parexec_tui.core import graph
-from parexec_tui.core import requests as rq
-from parexec_tui.core.faults import listed
-from parexec_tui.core.requests import AnyRequest, Refusal
-from parexec_tui.core.state import SessionState
-from parexec_tui.core.tickets import TicketState
-from parexec_tui.core.typed import read_value, write_value
+from parexec_tui.core.plan import graph
+from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.plan.reading.typed import read_value, write_value
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.tui.dialogs.form import AnyField, Field, Form, Toggle
-from parexec_tui.tui.scene import Scene
+from parexec_tui.tui.view.view_state import Scene
 
 _LABELS = 8
 """Cells for the names of the fields."""

@@ -7,16 +7,16 @@ from typing import Literal, NamedTuple
 from rich.text import Text
 from textual.app import ComposeResult
 
-from parexec_tui.core.events import Status
-from parexec_tui.core.state import SessionState
-from parexec_tui.core.tickets import TicketState
-from parexec_tui.core.units import format_duration
-from parexec_tui.report import last_lines, log_file
+from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.text.report import last_lines, log_file
+from parexec_tui.text.words import glyph, printable, subject_width, tickets
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog
 from parexec_tui.tui.dialogs.listing import Page
-from parexec_tui.tui.facts import reason_of, word_of
-from parexec_tui.tui.scene import Scene
-from parexec_tui.words import glyph, printable, subject_width, tickets
+from parexec_tui.tui.view.facts import reason_of, word_of
+from parexec_tui.tui.view.view_state import Scene
 
 _MOST_SLOW = 5
 _MOST_FAILED = 20

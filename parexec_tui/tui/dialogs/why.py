@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Iterator
 
-from parexec_tui.core.agents import AgentState
-from parexec_tui.core.events import Status
-from parexec_tui.core.scheduler import Blocker, why
-from parexec_tui.core.state import SessionState
-from parexec_tui.core.tickets import DONE, LOST, TicketState
-from parexec_tui.core.units import format_duration
-from parexec_tui.report import last_lines, log_file
-from parexec_tui.tui.facts import reason_of, said, short_duration, word_of
-from parexec_tui.tui.keymap import Keymap, one_shown
-from parexec_tui.words import clock, tickets, with_name
+from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.schedule.scheduler import Blocker, why
+from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.tickets import DONE, LOST, TicketState
+from parexec_tui.text.report import last_lines, log_file
+from parexec_tui.text.words import clock, tickets, with_name
+from parexec_tui.tui.input.keymap import Keymap, one_shown
+from parexec_tui.tui.view.facts import reason_of, said, short_duration, word_of
 
 _MOST_AGENTS = 20
 """Agents that are named, of those that could run it."""

@@ -19,9 +19,9 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from parexec_tui.core.collector import collector_paused
-from parexec_tui.core.graph import Graph
-from parexec_tui.core.state import SessionState
-from parexec_tui.core.tickets import OVER
+from parexec_tui.core.plan.graph import Graph
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.tickets import OVER
 from parexec_tui.tui.drawing.lane_layout import Lane, lay_out
 from parexec_tui.tui.drawing.lines import HEAVY, LIGHT, ascii_line, line
 from parexec_tui.tui.drawing.order import row_order

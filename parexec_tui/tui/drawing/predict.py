@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-from parexec_tui.core.events import Status
-from parexec_tui.core.forecast import Forecast
-from parexec_tui.core.standing import AGEING, DEFAULT_ESTIMATE
-from parexec_tui.core.state import SessionState
-from parexec_tui.core.tickets import OVER, TicketState
+from parexec_tui.core.schedule.forecast import Forecast
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.indexes import AGEING, DEFAULT_ESTIMATE
+from parexec_tui.core.state.tickets import OVER, TicketState
 from parexec_tui.tui.drawing.timeline import Predicted
 
 MOST: Final = 2_000

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from parexec_tui.core.units import format_duration
+from parexec_tui.core.plan.units import format_duration
 
 PREDICTED: Final = "predicted"
 """The status of a bar that has not begun."""

@@ -8,7 +8,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from parexec_tui.tui.line import fitted, width_of
+from parexec_tui.tui.drawing.line import fitted, width_of
 from parexec_tui.tui.output.log_window import Row
 
 Mark = tuple[int, int, Style]

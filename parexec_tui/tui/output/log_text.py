@@ -13,9 +13,9 @@ from typing import NamedTuple
 from rich.cells import get_character_cell_size
 from rich.style import Style
 
-from parexec_tui.core.units import format_size
+from parexec_tui.core.plan.units import format_size
+from parexec_tui.text.words import UNPRINTABLE
 from parexec_tui.tui.output.sgr import PLAIN, Look, changed, style_of
-from parexec_tui.words import UNPRINTABLE
 
 TAB = 8
 """Cells from one tab stop to the next."""

@@ -16,14 +16,14 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.worker import Worker, WorkerState
 
-from parexec_tui.core.units import format_size
+from parexec_tui.core.plan.units import format_size
+from parexec_tui.text.words import clock
 from parexec_tui.tui.output.arrivals import Arrivals
 from parexec_tui.tui.output.log_file import Change, LogFile, LogReader
 from parexec_tui.tui.output.log_paint import Mark, row_strip, text_strip
 from parexec_tui.tui.output.log_search import ERRORS, Hit, Search, Wanted, wanted
 from parexec_tui.tui.output.log_text import read_line
 from parexec_tui.tui.output.log_window import LogWindow, Place, Row
-from parexec_tui.words import clock
 
 _TIMES_WIDTH = len("12:34:56 ")
 _SIDEWAYS = 8

@@ -1,6 +1,6 @@
 """The regions of the screen, a file each."""
 
-from parexec_tui.tui.arrangement import PANELS
+from parexec_tui.tui.app.arrangement import PANELS
 from parexec_tui.tui.panels.agents import AgentsPanel
 from parexec_tui.tui.panels.claims import ClaimsPanel
 from parexec_tui.tui.panels.events import EventsPanel
@@ -11,7 +11,7 @@ from parexec_tui.tui.panels.panel import Panel
 from parexec_tui.tui.panels.ticket import TicketPanel
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.panels.timeline import TimelinePanel
-from parexec_tui.tui.scene import Scene
+from parexec_tui.tui.view.view_state import Scene
 
 _MADE: dict[str, type[Panel]] = {
     panel.name_: panel

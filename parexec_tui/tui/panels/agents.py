@@ -5,15 +5,15 @@ from typing import NamedTuple
 
 from rich.style import Style
 
-from parexec_tui.core.agents import AgentState
-from parexec_tui.core.events import Status
-from parexec_tui.core.state import SessionState
-from parexec_tui.core.tickets import TicketState
-from parexec_tui.tui.facts import idle_reason, short_count, short_duration, short_size
-from parexec_tui.tui.line import Line, width_of
+from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.text.words import printable
+from parexec_tui.tui.drawing.line import Line, width_of
 from parexec_tui.tui.panels.rows import RowsPanel
-from parexec_tui.tui.scene import Change, Scene
-from parexec_tui.words import printable
+from parexec_tui.tui.view.facts import idle_reason, short_count, short_duration, short_size
+from parexec_tui.tui.view.view_state import Change, Scene
 
 SILENT_AFTER = 600.0
 """Seconds without a line of output after which a running ticket may hang: worth a look, no more."""

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from parexec_tui.core.claims import Held, Key, format_amount
-from parexec_tui.core.state import SessionState
-from parexec_tui.tui.facts import short_duration
-from parexec_tui.tui.line import Line, width_of
+from parexec_tui.core.plan.claims import Held, Key, format_amount
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.text.words import printable
+from parexec_tui.tui.drawing.line import Line, width_of
 from parexec_tui.tui.panels.rows import RowsPanel
-from parexec_tui.tui.scene import Change, Scene
-from parexec_tui.tui.waiting import Wait
-from parexec_tui.words import printable
+from parexec_tui.tui.view.facts import short_duration
+from parexec_tui.tui.view.view_state import Change, Scene
+from parexec_tui.tui.view.waiting import Wait
 
 _SINCE = 12
 _TITLE = 12

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from parexec_tui.core import events as ev
-from parexec_tui.core.state import SessionState
-from parexec_tui.event_lines import lines, lines_alone
-from parexec_tui.tui.line import Line
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.text.event_lines import lines, lines_alone
+from parexec_tui.text.words import Line as Said
+from parexec_tui.text.words import clock
+from parexec_tui.tui.drawing.line import Line
 from parexec_tui.tui.panels.rows import RowsPanel
-from parexec_tui.tui.scene import Change, Scene
-from parexec_tui.tui.story import KEPT_EVENTS
-from parexec_tui.words import Line as Said
-from parexec_tui.words import clock
+from parexec_tui.tui.view.event_history import KEPT_EVENTS
+from parexec_tui.tui.view.view_state import Change, Scene
 
 _STYLES = {"good": "good", "bad": "bad", "warn": "warn", "": "text"}
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from textual.strip import Strip
 from textual.widget import Widget
 
-from parexec_tui.tui.keymap import Key, Keymap, one_shown
-from parexec_tui.tui.line import Line, width_of
-from parexec_tui.tui.scene import Change, Scene
-from parexec_tui.words import printable
+from parexec_tui.text.words import printable
+from parexec_tui.tui.drawing.line import Line, width_of
+from parexec_tui.tui.input.keymap import Key, Keymap, one_shown
+from parexec_tui.tui.view.view_state import Change, Scene
 
 
 class Footer(Widget):

@@ -6,16 +6,16 @@ from typing import NamedTuple
 from rich.style import Style
 from textual.strip import Strip
 
-from parexec_tui.core.protocol import HostSample
-from parexec_tui.core.state import SessionState
-from parexec_tui.tui import measures
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.wire.protocol import HostSample
+from parexec_tui.text.words import printable
+from parexec_tui.tui.drawing.line import Line
 from parexec_tui.tui.drawing.spark import Cell, Kind, bar, spark
-from parexec_tui.tui.facts import short_duration
-from parexec_tui.tui.line import Line
-from parexec_tui.tui.measures import Gauge
 from parexec_tui.tui.panels.panel import Panel
-from parexec_tui.tui.scene import STALE_AFTER, Change, Scene
-from parexec_tui.words import printable
+from parexec_tui.tui.view import measures
+from parexec_tui.tui.view.facts import short_duration
+from parexec_tui.tui.view.measures import Gauge
+from parexec_tui.tui.view.view_state import STALE_AFTER, Change, Scene
 
 _LABEL, _TEXT = 12, 10
 _CORES = "cores"

@@ -7,18 +7,18 @@ from typing import Literal
 from rich.style import Style
 from textual.strip import Strip
 
-from parexec_tui.core.state import SessionState
-from parexec_tui.core.tickets import TicketState
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.text.words import printable
 from parexec_tui.tui.drawing.canvas import Cell as Sheet
 from parexec_tui.tui.drawing.lanes import Lanes, critical_path
+from parexec_tui.tui.drawing.line import Line
 from parexec_tui.tui.drawing.neighbourhood import Neighbourhood, neighbourhood
 from parexec_tui.tui.drawing.selection import Surroundings
-from parexec_tui.tui.facts import reason_of, short_duration, word_of
-from parexec_tui.tui.line import Line
-from parexec_tui.tui.palette import LANES
 from parexec_tui.tui.panels.rows import RowsPanel
-from parexec_tui.tui.scene import Change, Scene
-from parexec_tui.words import printable
+from parexec_tui.tui.theme.palette import LANES
+from parexec_tui.tui.view.facts import reason_of, short_duration, word_of
+from parexec_tui.tui.view.view_state import Change, Scene
 
 View = Literal["lanes", "neighbourhood"]
 

@@ -7,15 +7,15 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
-from parexec_tui.core.events import Status
-from parexec_tui.core.forecast import eta
-from parexec_tui.core.state import SessionState
-from parexec_tui.core.tickets import OVER
-from parexec_tui.core.units import format_duration
-from parexec_tui.tui.facts import short_duration
-from parexec_tui.tui.line import Line, width_of
-from parexec_tui.tui.scene import Change, Scene
-from parexec_tui.words import clock, day_and_clock, glyph, printable
+from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.schedule.forecast import eta
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.tickets import OVER
+from parexec_tui.text.words import clock, day_and_clock, glyph, printable
+from parexec_tui.tui.drawing.line import Line, width_of
+from parexec_tui.tui.view.facts import short_duration
+from parexec_tui.tui.view.view_state import Change, Scene
 
 _ETA_FOR = 2.0
 _ETA_SHARE = 1000

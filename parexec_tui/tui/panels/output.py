@@ -5,10 +5,10 @@ from textual.geometry import Spacing
 from textual.strip import Strip
 from textual.timer import Timer
 
-from parexec_tui.report import log_file
+from parexec_tui.text.report import log_file
 from parexec_tui.tui.output.log_view import LogView
 from parexec_tui.tui.panels.panel import Panel
-from parexec_tui.tui.scene import Change, Scene
+from parexec_tui.tui.view.view_state import Change, Scene
 
 POLL_EVERY = 0.1
 """Seconds between two looks at the log while it is visible and its attempt runs."""

@@ -14,12 +14,12 @@ from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
-from parexec_tui.core.events import Status
-from parexec_tui.core.state import SessionState
-from parexec_tui.core.tickets import TicketState
-from parexec_tui.tui.line import Line, fitted, width_of
-from parexec_tui.tui.scene import Change, Scene
-from parexec_tui.words import glyph
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.text.words import glyph
+from parexec_tui.tui.drawing.line import Line, fitted, width_of
+from parexec_tui.tui.view.view_state import Change, Scene
 
 
 class Panel(Widget):

@@ -7,9 +7,9 @@ from rich.style import Style
 from textual.geometry import Region
 from textual.strip import Strip
 
-from parexec_tui.tui.line import Line
+from parexec_tui.tui.drawing.line import Line
 from parexec_tui.tui.panels.panel import Panel
-from parexec_tui.tui.scene import Change, Scene
+from parexec_tui.tui.view.view_state import Change, Scene
 
 _NEVER = object()
 

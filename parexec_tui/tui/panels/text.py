@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from rich.style import Style
 
-from parexec_tui.tui.line import Line, width_of
+from parexec_tui.tui.drawing.line import Line, width_of
 from parexec_tui.tui.panels.rows import RowsPanel
-from parexec_tui.tui.scene import Change
+from parexec_tui.tui.view.view_state import Change
 
 
 class TextLine(NamedTuple):

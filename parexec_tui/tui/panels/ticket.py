@@ -5,17 +5,17 @@ from itertools import islice
 
 from rich.style import Style
 
-from parexec_tui.core import events as ev
-from parexec_tui.core.scheduler import why
-from parexec_tui.core.state import SessionState
-from parexec_tui.core.tickets import TicketState
-from parexec_tui.core.units import format_duration, format_size
-from parexec_tui.report import log_file
-from parexec_tui.tui.facts import reason_of, said, short_duration, short_word, word_of
-from parexec_tui.tui.line import fitted, wrapped
+from parexec_tui.core.plan.units import format_duration, format_size
+from parexec_tui.core.schedule.scheduler import why
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.text.report import log_file
+from parexec_tui.text.words import clock, printable, with_name
+from parexec_tui.tui.drawing.line import fitted, wrapped
 from parexec_tui.tui.panels.text import TextLine, TextPanel
-from parexec_tui.tui.scene import Change
-from parexec_tui.words import clock, printable, with_name
+from parexec_tui.tui.view.facts import reason_of, said, short_duration, short_word, word_of
+from parexec_tui.tui.view.view_state import Change
 
 _MOST_RELATED = 50
 """Dependents that are listed; the rest is counted."""

@@ -2,14 +2,14 @@
 
 import time
 
-from parexec_tui.core.events import Status
-from parexec_tui.core.tickets import OVER, TicketState
-from parexec_tui.tui.facts import reason_of, short_duration, short_word, word_of
-from parexec_tui.tui.line import Line
+from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.tickets import OVER, TicketState
+from parexec_tui.text.words import printable
+from parexec_tui.tui.drawing.line import Line
 from parexec_tui.tui.panels.rows import RowsPanel
-from parexec_tui.tui.scene import Change, Scene
-from parexec_tui.tui.ticket_list import GROUPINGS, SORTS, Grouping, Heading, TicketList
-from parexec_tui.words import printable
+from parexec_tui.tui.view.facts import reason_of, short_duration, short_word, word_of
+from parexec_tui.tui.view.ticket_list import GROUPINGS, SORTS, Grouping, Heading, TicketList
+from parexec_tui.tui.view.view_state import Change, Scene
 
 _REBUILD_EVERY = 1.0
 _SHARE = 30

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 
 from rich.style import Style
 
-from parexec_tui.core.units import format_duration
+from parexec_tui.core.plan.units import format_duration
 from parexec_tui.tui.drawing.lanes import critical_path
+from parexec_tui.tui.drawing.line import Line
 from parexec_tui.tui.drawing.predict import predict
 from parexec_tui.tui.drawing.timeline import PREDICTED, AgentRow, Attempt, Predicted, Window, axis, ticks, timeline
-from parexec_tui.tui.line import Line
 from parexec_tui.tui.panels.rows import RowsPanel
-from parexec_tui.tui.scene import Change, Scene
+from parexec_tui.tui.view.view_state import Change, Scene
 
 _REMAKE_EVERY = 1.0
 _SHARE = 25

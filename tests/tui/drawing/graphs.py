@@ -4,9 +4,9 @@ from itertools import pairwise, product
 
 from hypothesis import strategies as st
 
-from parexec_tui.core import graph
-from parexec_tui.core.graph import Graph
-from parexec_tui.core.plan import Ticket
+from parexec_tui.core.plan import graph
+from parexec_tui.core.plan.graph import Graph
+from parexec_tui.core.plan.model import Ticket
 from parexec_tui.tui.drawing.canvas import Cell
 from parexec_tui.tui.drawing.lanes import Lanes, Row
 from parexec_tui.tui.drawing.lines import line

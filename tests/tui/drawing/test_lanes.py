@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parexec_tui.core.graph import Graph
+from parexec_tui.core.plan.graph import Graph
 from parexec_tui.tui.drawing.lanes import critical_path
 from tests.core.sessions import Session
 from tests.tui.drawing.graphs import drawn, fan, graph_of, graphs, lanes_of, rows_of, text_of, traced_lanes

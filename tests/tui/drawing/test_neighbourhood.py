@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parexec_tui.core.graph import Graph
+from parexec_tui.core.plan.graph import Graph
 from parexec_tui.tui.drawing.neighbourhood import Direction, Label, Neighbourhood, neighbourhood
 from parexec_tui.tui.drawing.selection import Surroundings
 from tests.tui.drawing.graphs import fan, graph_of, graphs, lines_of, traced_edges

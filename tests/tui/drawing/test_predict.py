@@ -2,9 +2,9 @@
 
 from hypothesis import given, settings
 
-from parexec_tui.core import requests as rq
-from parexec_tui.core.graph import Graph
-from parexec_tui.core.plan import AgentType
+from parexec_tui.core.plan.graph import Graph
+from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.drawing.predict import predict
 from tests.core.sessions import OPENED_AT, Session, plan
 from tests.tui.drawing.graphs import graphs

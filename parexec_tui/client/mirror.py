@@ -1,0 +1,65 @@
+"""A viewer's copy of a session: its plan, and the events so far folded by the same `apply` as in the engine.
+
+Events come from the registry, from an engine, or from both; each is taken once, by its number.
+"""
+
+from collections.abc import Iterator
+from typing import Self
+
+from msgspec import MsgspecError
+
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import IllegalEventError, SessionState
+from parexec_tui.core.wire import codec
+from parexec_tui.paths import registry_file
+from parexec_tui.registry.errors import RegistryError
+from parexec_tui.registry.registry import Registry
+
+
+class Mirror:
+    """The state of a session, as its events tell it so far."""
+
+    def __init__(self, session: str, plan: bytes) -> None:
+        """`plan`: as in the registry. Raises MsgspecError."""
+        self.session = session
+        self.state = SessionState(codec.decode_plan(plan))
+        self.last = 0
+        """The number of the last event that was taken."""
+
+    @classmethod
+    def open(cls, session: str) -> Self:
+        """The mirror of a session before its first event. Raises RegistryError."""
+        with Registry.open(registry_file(), read_only=True) as registry:
+            try:
+                return cls(session, registry.plan(session))
+            except MsgspecError as error:
+                raise RegistryError(f"the plan of {session} cannot be read: {error}") from error
+
+    def take(self, seq: int, data: bytes) -> ev.AnyEvent | None:
+        """Take in one event; None for one that was taken before. Raises RegistryError if it cannot follow."""
+        if seq <= self.last:
+            return None
+        if seq != self.last + 1:
+            raise RegistryError(f"event {seq} of {self.session} came after event {self.last}")
+        try:
+            event = codec.decode_event(data)
+            self.state.apply(event)
+        except (MsgspecError, IllegalEventError) as error:
+            raise RegistryError(f"events of {self.session} from {seq} on cannot be read: {error}") from error
+        self.last = seq
+        return event
+
+    def news(self, until: int | None = None) -> Iterator[ev.AnyEvent]:
+        """The events that the registry has and we have not, each once it is in the state. Raises RegistryError."""
+        limit = None if until is None else max(0, until - self.last)
+        with Registry.open(registry_file(), read_only=True) as registry:
+            for row in registry.events(self.session, self.last, limit):
+                if (event := self.take(row.seq, row.data)) is not None:
+                    yield event
+
+    @property
+    def outcome(self) -> str:
+        """Why no engine is needed any more; empty if one is."""
+        if self.state.finished_at is not None:
+            return "finished"
+        return self.state.left.reason if self.state.left is not None else ""

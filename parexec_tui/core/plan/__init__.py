@@ -1,0 +1,1 @@
+"""The plan: what a person wrote, checked and typed."""

@@ -1,0 +1,266 @@
+"""What can be said of a plan before it is executed: its groups, its critical path, and who will wait for whom.
+
+This is the pure half of `parexec validate`; what must be looked up on the host is not here.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, pairwise
+from statistics import median
+
+from msgspec import Struct
+
+from parexec_tui.core.plan import graph
+from parexec_tui.core.plan.claims import Claims
+from parexec_tui.core.plan.model import Host, Plan, Ticket
+from parexec_tui.core.plan.patterns import Pattern, overlap
+from parexec_tui.core.plan.units import format_size
+
+MOST_COUNTED = 100_000
+"""Conflicting pairs that are counted at most; a plan with more has long made its point."""
+
+
+class Clash(Struct, frozen=True):
+    """Two tickets that have no need between them, yet will never run at once."""
+
+    first: str
+    second: str
+    reason: str
+
+
+class Survey(Struct, frozen=True, kw_only=True):
+    groups: tuple[int, ...]
+    """How many tickets each dependency group has, in order."""
+    critical_path: tuple[str, ...]
+    """The chain of needs that takes longest, in order; if nothing is estimated, the one with the most tickets."""
+    length: float | None
+    """Of the critical path, in seconds; None if no ticket has an estimate."""
+    estimated: int
+    """How many tickets have an estimate. The others were taken to last as long as the median of these."""
+    clashes: tuple[Clash, ...]
+    more_clashes: int
+    """Found beside those listed."""
+    is_complete: bool
+    """Whether all pairs were looked at. If not, there are at least as many clashes as were found."""
+
+    @property
+    def widest(self) -> int:
+        """Which group has the most tickets, counted from 1; 0 if there is none."""
+        return self.groups.index(max(self.groups)) + 1 if self.groups else 0
+
+
+def survey(plan: Plan, *, host: Host | None = None, most_clashes: int = 100, effort: int = 2_000_000) -> Survey:
+    """Look at a checked plan as a whole.
+
+    `effort` limits the steps that are spent on clashes: about a second for two million. With a `host`, cpu and memory
+    are counted too.
+    """
+    dependencies = graph.build(plan.tickets)
+    groups = graph.groups(dependencies)
+    length, path, estimated = _critical_path(plan, dependencies)
+    order = _Order(plan.tickets, groups, effort)
+    clashes: list[Clash] = []
+    count = 0
+    for clash in _clashes(plan, host, order):
+        count += 1
+        if len(clashes) < most_clashes:
+            clashes.append(clash)
+        if count == MOST_COUNTED:
+            order.effort = 0
+            break
+    return Survey(
+        groups=tuple(map(len, groups)),
+        critical_path=tuple(path),
+        length=length,
+        estimated=estimated,
+        clashes=tuple(clashes),
+        more_clashes=count - len(clashes),
+        is_complete=order.effort > 0,
+    )
+
+
+def _critical_path(plan: Plan, dependencies: graph.Graph) -> tuple[float | None, list[str], int]:
+    """The length in seconds, the tickets, and how many tickets of the plan are estimated."""
+    known = {id_: ticket.estimate for id_, ticket in plan.tickets.items() if ticket.estimate is not None}
+    usual = median(known.values()) if known else 1.0
+    length, path = graph.longest_path(dependencies, {id_: known.get(id_, usual) for id_ in plan.tickets})
+    return (length if known else None), path, len(known)
+
+
+class _Order:
+    """Tells whether two tickets have a path of needs between them, within an effort.
+
+    A ticket's group is higher than that of all it needs. So tickets of one group have no path between them, and a
+    search from the higher one need not look into groups below the lower one.
+    """
+
+    def __init__(self, tickets: dict[str, Ticket], groups: list[list[str]], effort: int) -> None:
+        self.effort = effort
+        """Steps that are left. At 0 all answers are True: no clash is made up."""
+        self.place = {id_: place for place, id_ in enumerate(tickets)}
+        self.group = {id_: number for number, level in enumerate(groups) for id_ in level}
+        self._tickets = tickets
+        self._searched: tuple[str, int, set[str]] = ("", 0, set())  # from, lowest group, what it needs
+
+    def has_path(self, a: str, b: str) -> bool:
+        if self.effort <= 0:
+            return True
+        self.effort -= 1
+        low, high = sorted((a, b), key=self.group.__getitem__)
+        if self.group[low] == self.group[high]:
+            return a == b
+        return low in self._tickets[high].needs or low in self._needed(high, self.group[low])
+
+    def _needed(self, start: str, lowest: int) -> set[str]:
+        """All that `start` needs, directly or not, from group `lowest` up."""
+        last, reached, found = self._searched
+        if last == start:
+            if reached <= lowest:
+                return found
+            lowest = 0  # Asked again and again about one ticket: look once, at all of it.
+        found, wave = set(), [start]
+        while wave and self.effort > 0:
+            needs = self._tickets[wave.pop()].needs
+            fresh = [need for need in needs if need not in found and self.group[need] >= lowest]
+            self.effort -= len(needs)
+            found.update(fresh)
+            wave += fresh
+        self._searched = start, lowest, found
+        return found
+
+    def pairs(self, holders: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """The pairs of these tickets that have no path between them, those of near groups first."""
+        row = sorted(set(holders), key=lambda id_: (self.group[id_], self.place[id_]))
+        # Tickets that share something are often a chain, on purpose. Then there are no pairs, and neighbours tell.
+        free = [pair for pair in pairwise(row) if not self.has_path(*pair)]
+        yield from free
+        if free:
+            for gap in range(2, len(row)):
+                for pair in zip(row, row[gap:], strict=False):
+                    if self.effort <= 0:
+                        return
+                    if not self.has_path(*pair):
+                        yield pair
+
+    def pairs_between(self, some: Iterable[str], others: list[str]) -> Iterator[tuple[str, str]]:
+        for a in some:
+            for b in others:
+                if self.effort <= 0:
+                    return
+                if not self.has_path(a, b):
+                    yield a, b
+
+
+def _clashes(plan: Plan, host: Host | None, order: _Order) -> Iterator[Clash]:
+    """Each pair once, with the first reason found: locks, then paths, then resources."""
+    claims = {id_: Claims.of(ticket, plan.workdir) for id_, ticket in plan.tickets.items()}
+    seen: set[tuple[str, str]] = set()
+    found = chain(_lock_clashes(claims, order), _path_clashes(claims, order), _resource_clashes(plan, host, order))
+    for a, b, reason in found:
+        pair = (a, b) if order.place[a] < order.place[b] else (b, a)
+        if pair not in seen:
+            seen.add(pair)
+            yield Clash(*pair, reason)
+
+
+_Found = Iterator[tuple[str, str, str]]
+
+
+def _lock_clashes(claims: dict[str, Claims], order: _Order) -> _Found:
+    holders: dict[str, list[str]] = {}
+    for id_, claim in claims.items():
+        for lock in claim.locks:
+            holders.setdefault(lock, []).append(id_)
+    for lock, ids in holders.items():
+        for a, b in order.pairs(ids):
+            yield a, b, f"both lock {lock}"
+
+
+class _Paths(Struct):
+    """Who claims one pattern."""
+
+    pattern: Pattern
+    writers: list[str]
+    readers: list[str]
+
+
+def _path_clashes(claims: dict[str, Claims], order: _Order) -> _Found:
+    paths: dict[str, _Paths] = {}
+    for id_, claim in claims.items():
+        for pattern in claim.writes:
+            paths.setdefault(pattern.text, _Paths(pattern, [], [])).writers.append(id_)
+        for pattern in claim.reads:
+            paths.setdefault(pattern.text, _Paths(pattern, [], [])).readers.append(id_)
+    for one in paths.values():
+        if one.writers:
+            yield from _clashes_on(one, order)
+    for one, other in _overlapping(list(paths.values()), order):
+        yield from _clashes_across(one, other, order)
+
+
+def _clashes_on(one: _Paths, order: _Order) -> _Found:
+    writers = set(one.writers)
+    for a, b in order.pairs([*one.writers, *one.readers]):
+        if a in writers and b in writers:
+            yield a, b, f"both write {one.pattern}"
+        elif a in writers or b in writers:
+            writer, reader = (a, b) if a in writers else (b, a)
+            yield a, b, f"{writer} writes {one.pattern}, {reader} reads it"
+
+
+def _clashes_across(one: _Paths, other: _Paths, order: _Order) -> _Found:
+    kinds = (
+        (one.writers, "writes", other.writers, "writes"),
+        (one.writers, "writes", other.readers, "reads"),
+        (one.readers, "reads", other.writers, "writes"),
+    )
+    for mine, does, theirs, they_do in kinds:
+        for a, b in order.pairs_between(mine, theirs):
+            yield a, b, f"{a} {does} {one.pattern}, {b} {they_do} {other.pattern}"
+
+
+def _overlapping(paths: list[_Paths], order: _Order) -> Iterator[tuple[_Paths, _Paths]]:
+    """Pairs of different patterns that overlap and of which one is written, each once.
+
+    Patterns can overlap only if the last literal folder of one is on the literal way of the other: each is filed
+    under its last folder, and under all on its way, and compared with those that meet it there.
+    """
+    ending: dict[str, list[_Paths]] = {}
+    passing: dict[str, list[_Paths]] = {}
+    for one in paths:
+        *above, last = _folders(one.pattern.head)
+        for other in chain(*(ending.get(folder, ()) for folder in above), passing.get(last, ())):
+            if order.effort <= 0:
+                return
+            order.effort -= 1
+            if (one.writers or other.writers) and overlap(one.pattern, other.pattern):
+                yield one, other
+        ending.setdefault(last, []).append(one)
+        for folder in (*above, last):
+            passing.setdefault(folder, []).append(one)
+
+
+def _folders(head: str) -> list[str]:
+    """`/a/b/c` to `/`, `/a/`, `/a/b/`."""
+    return [head[: at + 1] for at, char in enumerate(head) if char == "/"]
+
+
+def _resource_clashes(plan: Plan, host: Host | None, order: _Order) -> _Found:
+    limits = {"cpu": host.cpus, "memory": host.memory} if host else {}
+    for name, limit in {**limits, **plan.resources}.items():
+        uses = {id_: ticket.uses[name] for id_, ticket in plan.tickets.items() if ticket.uses.get(name)}
+        # Two tickets clash only if together they exceed the limit: whoever fits beside the largest never does.
+        largest = max(uses.values(), default=0)
+        large = [id_ for id_, amount in uses.items() if _exceeds(amount + largest, limit)]
+        for a, b in order.pairs(large):
+            if _exceeds(uses[a] + uses[b], limit):
+                shown = _shown(name)
+                yield a, b, f"{name}: {shown(uses[a])} and {shown(uses[b])} of {shown(limit)}"
+
+
+def _exceeds(amount: float, limit: float) -> bool:
+    # Six sixths of a CPU fit on one: a little too much is rounding.
+    return amount > limit + 1e-6
+
+
+def _shown(name: str) -> Callable[[float], str]:
+    return format_size if name == "memory" else "{:g}".format

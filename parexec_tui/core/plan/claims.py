@@ -1,0 +1,293 @@
+"""Claims: what a ticket reads, writes, locks and uses, and who holds what now."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from parexec_tui.core.plan.model import Amounts, Ticket
+from parexec_tui.core.plan.patterns import Pattern, overlap, parse_pattern
+from parexec_tui.core.plan.units import format_size
+
+# --- What a ticket claims ---
+
+
+_NO_USES = Amounts()
+
+
+class Claims(Struct, frozen=True, gc=False):
+    """What a ticket must have for itself while it runs. Equal for tickets that claim the same."""
+
+    reads: tuple[Pattern, ...] = ()
+    writes: tuple[Pattern, ...] = ()
+    locks: tuple[str, ...] = ()
+    uses: Amounts = _NO_USES
+    """Amounts above zero."""
+
+    @classmethod
+    def of(cls, ticket: Ticket, root: str) -> "Claims":
+        """Read the claims of a ticket whose paths start at `root`. Raises ValueError for a bad pattern."""
+        if not (ticket.writes or ticket.reads or ticket.locks or ticket.uses):
+            return EMPTY
+        claims = cls(
+            _patterns(ticket.reads, root),
+            _patterns(ticket.writes, root),
+            ticket.locks if len(ticket.locks) < 2 else tuple(sorted(set(ticket.locks))),
+            _above_zero(ticket.uses),
+        )
+        return EMPTY if claims == EMPTY else claims
+
+    def __hash__(self) -> int:
+        return hash((self.reads, self.writes, self.locks, frozenset(self.uses.items())))
+
+
+EMPTY = Claims()
+"""The claims of every ticket that claims nothing."""
+
+
+def _patterns(texts: Sequence[str], root: str) -> tuple[Pattern, ...]:
+    if len(texts) < 2:
+        return tuple([parse_pattern(text, root) for text in texts])
+    return tuple(sorted({parse_pattern(text, root) for text in texts}, key=str))
+
+
+def _above_zero(uses: Amounts) -> Amounts:
+    if not uses:
+        return _NO_USES
+    return uses if all(uses.values()) else Amounts({name: amount for name, amount in uses.items() if amount})
+
+
+# --- What is held now ---
+
+
+class Key(NamedTuple):
+    """Names what blocks, so that tickets can wait for it: a pattern or lock that is held, or a resource."""
+
+    kind: str
+    """`write`, `read`, `lock` or `resource`."""
+    name: str
+    """The canonical text of the holder's pattern, or the name of the lock or resource."""
+
+
+class Conflict(Struct, frozen=True):
+    """One reason why claims cannot be had now."""
+
+    key: Key
+    kind: str
+    """The kind of my claim: `write`, `read`, `lock` or `resource`."""
+    mine: str
+    """My pattern, my lock, or my demand: `gpu = 2`."""
+    theirs: str
+    """The holder's pattern or lock; for a resource what is left of it: `1 of 2 free`."""
+    holder: str
+    """The ticket that holds it longest; for a resource, that holds the most, or empty if nobody holds any."""
+    since: float
+    """When the holder took it; 0 without a holder."""
+
+    def describe(self) -> str:
+        """Say it in words that go on from the ticket: `writes out while T3 writes out/a.txt`."""
+        if self.key.kind == "lock":
+            return f"lock {self.mine} is held by {self.holder}"
+        if self.key.kind == "resource":
+            name, _, amount = self.mine.partition(" = ")
+            return f"needs {amount} {name}, {self.theirs}"
+        return f"{self.kind}s {self.mine} while {self.holder} {self.key.kind}s {self.theirs}"
+
+
+class Held(Struct, frozen=True):
+    """One thing that is held now, and by whom."""
+
+    key: Key
+    holders: tuple[tuple[str, float], ...]
+    """Ticket and since when, in the order in which they took it."""
+
+
+class _HeldPath(Struct):
+    key: Key
+    pattern: Pattern
+    holders: dict[str, float]
+    """Since when, by ticket, longest first. Several only if they read."""
+
+
+_PER_UNIT = 10**9
+_SLACK = 1000
+"""Six sixths of a CPU fit on one: amounts are counted in billionths, and this many too many is rounding."""
+
+
+class Holdings:
+    """What the live attempts hold now. Each step costs O(the claims in it), not O(what is held).
+
+    A held pattern is filed under each literal folder on its way (`_below`) and again under the last of them
+    (`_at`). Two patterns can overlap only if the last folder of one is on the way of the other, so a pattern is
+    compared with what is held at the folders above its own, and below that one.
+
+    Conflicts come in a fixed order: locks, writes, reads, resources; holders in the order in which they took.
+    """
+
+    def __init__(self, capacities: Mapping[str, float]) -> None:
+        self._capacities = dict(capacities)
+        self._claims: dict[str, tuple[Claims, float]] = {}  # {ticket: what it holds, since when}
+        self._locks: dict[str, str] = {}  # {lock: ticket}
+        self._paths: dict[Key, _HeldPath] = {}
+        self._at: dict[str, dict[Key, _HeldPath]] = {}  # {folder: held right there}
+        self._below: dict[str, dict[Key, _HeldPath]] = {}  # {folder: held there or further down}
+        self._used: dict[str, dict[str, int]] = {}  # {resource: {ticket: billionths}}
+        self._totals: dict[str, int] = {}  # {resource: billionths}; whole numbers, so that it cannot drift
+
+    def take(self, holder: str, claims: Claims, at: float) -> None:
+        """Give `holder` all its claims at the time `at`. Raises RuntimeError, changing nothing, if it may not."""
+        if holder in self._claims:
+            raise RuntimeError(f"{holder} holds its claims already")
+        if conflict := self.conflict(claims):
+            raise RuntimeError(f"{holder} may not take its claims: {conflict.describe()}")
+        self._claims[holder] = claims, at
+        for lock in claims.locks:
+            self._locks[lock] = holder
+        for key, pattern in _path_keys(claims):
+            self._hold(key, pattern).holders[holder] = at
+        for name, amount in claims.uses.items():
+            self._used.setdefault(name, {})[holder] = _billionths(amount)
+            self._totals[name] = self._totals.get(name, 0) + _billionths(amount)
+
+    def give_back(self, holder: str) -> list[Key]:
+        """Take all of `holder`'s claims back. Raises KeyError if it holds none.
+
+        Returns what this freed: a path or lock when nobody else holds it, a resource always, since a part of it
+        may be enough for someone.
+        """
+        claims, _ = self._claims.pop(holder)
+        freed = [Key("lock", lock) for lock in claims.locks]
+        for lock in claims.locks:
+            del self._locks[lock]
+        for key, pattern in _path_keys(claims):
+            del self._paths[key].holders[holder]
+            if not self._paths[key].holders:
+                self._forget(key, pattern)
+                freed.append(key)
+        for name in sorted(claims.uses):
+            self._totals[name] -= self._used[name].pop(holder)
+            freed.append(Key("resource", name))
+        return freed
+
+    def conflict(self, claims: Claims) -> Conflict | None:
+        """The first reason why `claims` cannot be had now."""
+        return None if claims is EMPTY else next(self.conflicts(claims), None)
+
+    def conflicts(self, claims: Claims) -> Iterator[Conflict]:
+        """Every reason why `claims` cannot be had now; each key names one of its holders."""
+        for lock in claims.locks:
+            if holder := self._locks.get(lock):
+                yield Conflict(Key("lock", lock), "lock", lock, lock, holder, self._claims[holder][1])
+        for key, pattern in _path_keys(claims):
+            for held in self._overlapping(pattern):
+                if "write" in (key.kind, held.key.kind):
+                    holder, since = next(iter(held.holders.items()))
+                    yield Conflict(held.key, key.kind, pattern.text, held.pattern.text, holder, since)
+        for name in sorted(claims.uses):
+            if short := self._shortage(name, claims.uses[name]):
+                yield short
+
+    def holders(self, key: Key) -> tuple[str, ...]:
+        """All who hold what `key` names, in the order in which they took it."""
+        if key.kind == "lock":
+            return (self._locks[key.name],) if key.name in self._locks else ()
+        if key.kind == "resource":
+            return tuple(self._used.get(key.name, ()))
+        return tuple(self._paths[key].holders) if key in self._paths else ()
+
+    def held(self) -> Iterator[Held]:
+        """All that is held now: locks, then paths, then resources, each in the order in which they were taken."""
+        for lock in self._locks:
+            yield self._held(Key("lock", lock))
+        for key in self._paths:
+            yield self._held(key)
+        for name, used in self._used.items():
+            if used:
+                yield self._held(Key("resource", name))
+
+    def _held(self, key: Key) -> Held:
+        return Held(key, tuple((holder, self._claims[holder][1]) for holder in self.holders(key)))
+
+    def capacity(self, resource: str) -> float:
+        """How much of a resource there is in all."""
+        return self._capacities.get(resource, 0.0)
+
+    def free(self, resource: str) -> float:
+        """How much of a resource nobody holds. There is nothing of one that was not named at the start."""
+        return max(0.0, self.capacity(resource) - self._totals.get(resource, 0) / _PER_UNIT)
+
+    def _hold(self, key: Key, pattern: Pattern) -> _HeldPath:
+        held = self._paths.get(key)
+        if held is None:
+            held = self._paths[key] = _HeldPath(key, pattern, {})
+            folders = _folders(pattern)
+            self._at.setdefault(folders[-1], {})[key] = held
+            for folder in folders:
+                self._below.setdefault(folder, {})[key] = held
+        return held
+
+    def _forget(self, key: Key, pattern: Pattern) -> None:
+        del self._paths[key]
+        folders = _folders(pattern)
+        _discard(self._at, folders[-1], key)
+        for folder in folders:
+            _discard(self._below, folder, key)
+
+    def _overlapping(self, pattern: Pattern) -> Iterator[_HeldPath]:
+        if not self._paths:
+            return
+        folders = _folders(pattern)
+        groups = [self._at.get(folder) for folder in folders[:-1]]
+        groups.append(self._below.get(folders[-1]))
+        for group in groups:
+            if group:
+                for held in group.values():
+                    if overlap(pattern, held.pattern):
+                        yield held
+
+    def _shortage(self, name: str, amount: float) -> Conflict | None:
+        capacity = self.capacity(name)
+        if self._totals.get(name, 0) + _billionths(amount) <= _billionths(capacity) + _SLACK:
+            return None
+        used = self._used.get(name)
+        holder = max(used, key=used.__getitem__) if used else ""
+        return Conflict(
+            Key("resource", name),
+            "resource",
+            f"{name} = {format_amount(name, amount)}",
+            f"{format_amount(name, self.free(name))} of {format_amount(name, capacity)} free",
+            holder,
+            self._claims[holder][1] if holder else 0.0,
+        )
+
+
+def _path_keys(claims: Claims) -> Iterator[tuple[Key, Pattern]]:
+    for pattern in claims.writes:
+        yield Key("write", pattern.text), pattern
+    for pattern in claims.reads:
+        yield Key("read", pattern.text), pattern
+
+
+@lru_cache(maxsize=4096)
+def _folders(pattern: Pattern) -> tuple[str, ...]:
+    """The literal folders on the way to a claim, from `/` down; the last one of a plain pattern is itself."""
+    return tuple([pattern.head[: slash.end()] for slash in re.finditer("/", pattern.head)])
+
+
+def _discard(groups: dict[str, dict[Key, _HeldPath]], folder: str, key: Key) -> None:
+    del groups[folder][key]
+    if not groups[folder]:
+        del groups[folder]
+
+
+def _billionths(amount: float) -> int:
+    return round(amount * _PER_UNIT)
+
+
+def format_amount(name: str, amount: float) -> str:
+    """An amount of a resource, as people write it: `2`, `0.5`, `512MiB`."""
+    if name == "memory":
+        return format_size(amount)
+    return str(int(amount)) if amount == int(amount) else f"{amount:.3f}".rstrip("0")

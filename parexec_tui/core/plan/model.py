@@ -1,0 +1,252 @@
+"""The plan: tickets, what they need and claim, and the agents that run them.
+
+These types are the model of the plan file, its JSON Schema, and what the engine runs. They hold values that
+were checked by `plan_file`; nothing else makes a `Plan`. What a field means stands in its `Meta(description=...)`,
+once, for readers of this page and of the schema.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from parexec_tui.core.plan.units import Duration, Size, shown
+
+SHELL_COMMAND = ("/bin/sh", "-c", "{run}")
+"""What an agent type runs unless it says otherwise."""
+
+PLACEHOLDERS = ("run", "prompt", "ticket", "attempt", "workdir")
+"""Names that are filled in where they stand in braces in an agent type's command."""
+
+ID_PATTERN = r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}"
+"""Ids of tickets and names of agent types, locks and resources: they go into paths, so they are plain.
+
+Always matched in full; `..` is refused wherever it stands.
+"""
+
+HOST_RESOURCES = ("cpu", "memory")
+"""Keys of `uses` that are counted against the host when `[resources]` does not name them."""
+
+MOST = 1_000_000
+"""The highest count a plan may name: of agents, retries, tickets at once."""
+
+MOST_AMOUNT = 2**63 - 1
+"""The highest amount of a resource: what every format and sum can hold."""
+
+
+class Priority(Enum):
+    """The class of a ticket; a lower rank goes first."""
+
+    critical = "critical"
+    high = "high"
+    medium = "medium"
+    low = "low"
+
+    @property
+    def rank(self) -> int:
+        return _RANK[self.value]
+
+
+_RANK = {"critical": 0, "high": 1, "medium": 2, "low": 3}
+
+Count = Annotated[int, Meta(ge=0, le=MOST)]
+CountFromOne = Annotated[int, Meta(ge=1, le=MOST)]
+
+
+class Amounts(dict[str, float]):
+    """Amounts by resource name; `memory` is in bytes."""
+
+    @classmethod
+    def parse(cls, value: object) -> "Amounts":
+        """Read a table of amounts. `memory` is a size, `cpu` may be a fraction, the rest are whole numbers.
+
+        Raises ValueError naming the key that is wrong.
+        """
+        if not isinstance(value, dict):
+            raise ValueError('expected a table of amounts, for instance { cpu = 1, memory = "512MiB" }')  # noqa: TRY004
+        return cls((name, _amount(name, amount)) for name, amount in value.items())
+
+
+def _amount(name: str, amount: object) -> float:
+    if name == "memory":
+        return Size.parse(amount)
+    if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount <= MOST_AMOUNT:
+        raise ValueError(f"{shown(amount)} is not an amount of {name}: write a number that is not negative")
+    if name != "cpu" and amount != int(amount):
+        raise ValueError(f"{amount} of {name} is not a whole number: only cpu may be a fraction")
+    return amount
+
+
+class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One unit of work. Its id is its key in `Plan.tickets`."""
+
+    title: Annotated[str, Meta(description="What the ticket is about, in a line.")] = ""
+    run: Annotated[str, Meta(description="A shell command: what `{run}` stands for.")] = ""
+    prompt: Annotated[str, Meta(description="Text for an agent that reads prose: what `{prompt}` stands for.")] = ""
+    needs: Annotated[
+        tuple[str, ...], Meta(description="Ids of the tickets that must succeed before this one starts.")
+    ] = ()
+    priority: Annotated[
+        Priority, Meta(description="Its class: of the tickets that are ready, the higher class starts first.")
+    ] = Priority.medium
+    agent: Annotated[str | None, Meta(description="The agent type that runs it; absent: any that can.")] = None
+    requires: Annotated[
+        tuple[str, ...], Meta(description="Capabilities that the agent type must have, all of them.")
+    ] = ()
+    reads: Annotated[
+        tuple[str, ...],
+        Meta(description="Patterns of the files it reads; whoever writes one of them does not run with it."),
+    ] = ()
+    writes: Annotated[
+        tuple[str, ...],
+        Meta(description="Patterns of the files it writes; whoever reads or writes one does not run with it."),
+    ] = ()
+    locks: Annotated[tuple[str, ...], Meta(description="Names that one ticket at a time may hold.")] = ()
+    uses: Annotated[
+        Amounts, Meta(description="What it takes of each resource while it runs: cpu, memory, [resources].")
+    ] = field(default_factory=Amounts)
+    estimate: Annotated[Duration | None, Meta(description="How long it takes, as far as you know.")] = None
+    timeout: Annotated[Duration | None, Meta(description="How long one attempt may run; absent: for ever.")] = None
+    retries: Annotated[Count, Meta(description="How many more attempts it has after a failed one.")] = 0
+    retry_delay: Annotated[
+        Duration,
+        Meta(description="The pause before the first retry; it doubles each time, with jitter."),
+    ] = Duration(10)
+    grace: Annotated[Duration, Meta(description="How long a ticket that is stopped has between TERM and KILL.")] = (
+        Duration(10)
+    )
+    env: Annotated[dict[str, str], Meta(description="Environment variables, over those of the agent type.")] = {}
+    cwd: Annotated[
+        str | None, Meta(description="The folder it runs in, seen from the workdir; absent: the agent type's.")
+    ] = None
+
+
+class AgentType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A kind of agent: how many there may be, what they can do, and how they run a ticket."""
+
+    min: Annotated[Count, Meta(description="Fewest agents of this type while the plan runs.")] = 0
+    max: Annotated[
+        CountFromOne | None,
+        Meta(description="Most agents of this type at once; absent: as many as the plan runs in parallel."),
+    ] = None
+    can: Annotated[tuple[str, ...], Meta(description="Capabilities that a ticket may require.")] = ()
+    command: Annotated[
+        tuple[str, ...],
+        Meta(
+            min_length=1,
+            description="Program and arguments. {run}, {prompt}, {ticket}, {attempt} and {workdir} are filled in.",
+        ),
+    ] = SHELL_COMMAND
+    env: Annotated[dict[str, str], Meta(description="Environment variables, over those of the engine.")] = {}
+    cwd: Annotated[str | None, Meta(description="The folder its tickets run in, seen from the workdir.")] = None
+    nice: Annotated[int, Meta(ge=-20, le=19, description="Niceness: higher leaves more CPU to others.")] = 0
+
+
+class PlanSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The `[plan]` table: what holds for the plan as a whole."""
+
+    name: Annotated[str, Meta(description="What the plan is called; absent: the name of its file.")] = ""
+    parallel: Annotated[
+        CountFromOne | None, Meta(description="Most tickets at once; absent: the number of CPUs of the host.")
+    ] = None
+    on_failure: Annotated[
+        Literal["continue", "hold", "stop"],
+        Meta(description="When a ticket fails: carry on, start nothing new, or end what runs."),
+    ] = "continue"
+    barrier: Annotated[
+        bool,
+        Meta(description="True: a dependency group starts only when the one before it is accounted for."),
+    ] = False
+    on_engine_loss: Annotated[
+        Literal["leave", "kill"],
+        Meta(
+            description="When the engine died and cannot be started again: what runs goes on and can be taken over "
+            "later, or is ended."
+        ),
+    ] = "leave"
+    min_free_disk: Annotated[
+        Size,
+        Meta(description="Nothing new is started while less is free for the workdir or the state folder; 0: never."),
+    ] = Size(2**30)
+    workdir: Annotated[str, Meta(description="The folder of the work, seen from the folder of the plan file.")] = "."
+
+
+class Hooks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Shell commands that are run when something happens. They get the facts as JSON on their standard input."""
+
+    on_ticket_end: Annotated[str, Meta(description="A ticket is over, however it ended.")] = ""
+    on_failure: Annotated[str, Meta(description="A ticket failed and will not be tried again.")] = ""
+    on_needs_you: Annotated[
+        str,
+        Meta(description="Something waits for a person: a hold after a failure, a quarantined agent, a full disk."),
+    ] = ""
+    on_session_end: Annotated[str, Meta(description="The session finished, or its engine left.")] = ""
+    on_idle: Annotated[str, Meta(description="Nothing runs any more, though tickets are left.")] = ""
+
+
+class PlanDocument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A plan file as it is written: the tables of it, before they are checked against each other."""
+
+    plan: PlanSettings = PlanSettings()
+    defaults: Annotated[Ticket, Meta(description="Values for tickets that do not have their own.")] = Ticket()
+    resources: Annotated[Amounts, Meta(description="What there is of each counted resource, for `uses`.")] = field(
+        default_factory=Amounts
+    )
+    agents: Annotated[
+        dict[str, AgentType], Meta(description="Agent types by name; absent: one, called `agent`.")
+    ] = {}
+    hooks: Annotated[Hooks, Meta(description="Commands that are run when something happens.")] = Hooks()
+    tickets: Annotated[dict[str, Ticket], Meta(min_length=1, description="Tickets by id.")]
+    schema: Annotated[str, Meta(description="Where the JSON Schema of this file is; for editors.")] = field(
+        default="", name="$schema"
+    )
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """A plan that was checked: needs exist and have no cycle, demands can be met, `[defaults]` are merged in."""
+
+    settings: PlanSettings
+    tickets: dict[str, Ticket]
+    agents: dict[str, AgentType]
+    """Never empty: a plan that names no agent type gets one called `agent`."""
+    resources: Amounts = field(default_factory=Amounts)
+    """What there is of each counted resource. `cpu` and `memory` are the host's unless given here."""
+    workdir: str
+    """Absolute: `settings.workdir` seen from the folder of the plan file."""
+    hooks: Hooks = Hooks()
+    source: str = ""
+    """Where the plan came from, as a path for messages."""
+
+
+class Host(Struct, frozen=True):
+    """What the machine has in all; `memory` is in bytes."""
+
+    cpus: float
+    memory: int
+
+
+def eligible_types(agents: Mapping[str, AgentType], ticket: Ticket) -> tuple[str, ...]:
+    """The agent types that can run a ticket, in plan order.
+
+    Such a type is the one that the ticket names in `agent` (or any, if it names none), has all that it `requires`,
+    and has in its command no `{run}` or `{prompt}` that the ticket leaves blank.
+    """
+    return tuple(
+        name
+        for name, agent_type in agents.items()
+        if ticket.agent in (None, name) and has_capabilities(agent_type, ticket) and not blanks(agent_type, ticket)
+    )
+
+
+def has_capabilities(agent_type: AgentType, ticket: Ticket) -> bool:
+    return set(agent_type.can).issuperset(ticket.requires)
+
+
+def blanks(agent_type: AgentType, ticket: Ticket) -> tuple[str, ...]:
+    """Which of `run` and `prompt` the agent type's command asks for and the ticket does not have."""
+    return tuple(
+        name
+        for name, text in (("run", ticket.run), ("prompt", ticket.prompt))
+        if not text.strip() and any(f"{{{name}}}" in word for word in agent_type.command)
+    )

@@ -1,0 +1,186 @@
+"""Reads one table of a plan file key by key, to find each thing that is wrong in it and say so in plan words.
+
+A plan without mistakes never comes here: `msgspec` reads it at once.
+"""
+
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from functools import cache, lru_cache
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct, inspect
+
+from parexec_tui.core.plan.model import Amounts
+from parexec_tui.core.plan.reading.faults import Fault, Hints
+from parexec_tui.core.plan.reading.positions import Path
+from parexec_tui.core.plan.units import Duration, Size, shown
+
+
+def decode(type_: type, value: object) -> object:
+    """The `dec_hook` of the model: its types that msgspec does not know."""
+    if type_ is Duration:
+        return Duration.parse(value)
+    if type_ is Amounts:
+        return Amounts.parse(value)
+    if type_ is Size:
+        return Size.parse(value)
+    raise NotImplementedError(f"the plan file has no values of type {type_!r}")
+
+
+def read_fields(model: type[Struct], table: object, path: Path) -> tuple[dict[str, Any], list[Fault]]:
+    """The keys of a table that are right, as written, and what is wrong with the others."""
+    if not isinstance(table, dict):
+        return {}, [Fault(path, f"expected a table, got {kind(table)}")]
+    good: dict[str, Any] = {}
+    faults: list[Fault] = []
+    types = _types(model)
+    for key, value in table.items():
+        if key in types:
+            found = list(_faults(types[key], value, (*path, key)))
+        else:
+            found = [Fault((*path, key), "unknown key", _hint_for_unknown(model, key, value, path))]
+        faults += found
+        if not found:
+            good[key] = value
+        elif isinstance(value, dict) and all(len(fault.path) == len(path) + 2 for fault in found):
+            wrong = {fault.path[-1] for fault in found}
+            good[key] = {name: item for name, item in value.items() if name not in wrong}
+    return good, faults
+
+
+def read_amounts(table: object, path: Path) -> tuple[dict[str, Any], list[Fault]]:
+    """The amounts that are right, as written, and what is wrong with the others."""
+    faults = list(_faults(inspect.CustomType(Amounts), table, path))
+    wrong = {fault.path[-1] for fault in faults}
+    good = {key: value for key, value in table.items() if key not in wrong} if isinstance(table, dict) else {}
+    return good, faults
+
+
+def kind(value: object) -> str:
+    """A value as a person would call it: `a string`, `a list`."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return shown(value)
+        case str():
+            return "a string"
+        case list() | tuple():
+            return "a list"
+        case dict():
+            return "a table"
+        case _:
+            return "a date or a time"
+
+
+@cache
+def _types(model: type[Struct]) -> dict[str, inspect.Type]:
+    info = inspect.type_info(model)
+    assert isinstance(info, inspect.StructType)
+    return {field.encode_name: field.type for field in info.fields}
+
+
+@lru_cache(maxsize=1000)
+def _meant(model: type[Struct], key: str) -> str:
+    return Hints(_types(model)).of(key)
+
+
+def _hint_for_unknown(model: type[Struct], key: str, value: object, path: Path) -> str:
+    if hint := _meant(model, key):
+        return hint
+    if isinstance(value, dict) and path:
+        return f'a dot in a header opens a table; if the name has a dot in it, quote it: "{path[-1]}.{key}"'
+    return ""
+
+
+def _faults(type_: inspect.Type, value: object, path: Path) -> Iterator[Fault]:
+    match type_:
+        case inspect.Metadata():
+            yield from _faults(type_.type, value, path)
+        case inspect.UnionType():
+            if value is not None:
+                (inner,) = (each for each in type_.types if not isinstance(each, inspect.NoneType))
+                yield from _faults(inner, value, path)
+        case inspect.VarTupleType() if isinstance(value, list) and len(value) >= (type_.min_length or 0):
+            for index, item in enumerate(value):
+                yield from _faults(type_.item_type, item, (*path, index))
+        case inspect.DictType() if isinstance(value, dict):
+            for key, item in value.items():
+                yield from _faults(type_.value_type, item, (*path, key))
+        case inspect.CustomType(cls) if cls is Amounts and isinstance(value, dict):
+            for key, item in value.items():
+                yield from _decode_fault(cls, {key: item}, (*path, key))
+        case inspect.CustomType(cls):
+            yield from _decode_fault(cls, value, path)
+        case _ if not _fits(type_, value):
+            yield Fault(path, *_complaint(type_, value))
+
+
+def _decode_fault(type_: type, value: object, path: Path) -> Iterator[Fault]:
+    try:
+        decode(type_, value)
+    except ValueError as error:
+        yield Fault(path, str(error))
+
+
+def _fits(type_: inspect.Type, value: object) -> bool:
+    match type_:
+        case inspect.StrType():
+            return isinstance(value, str)
+        case inspect.BoolType():
+            return isinstance(value, bool)
+        case inspect.IntType(ge=least, le=most):
+            is_whole = isinstance(value, int) and not isinstance(value, bool)
+            return is_whole and (least is None or least <= value) and (most is None or value <= most)  # type: ignore[operator]
+        case inspect.EnumType() | inspect.LiteralType():
+            return isinstance(value, str) and value in _choices(type_)
+    return False
+
+
+def _complaint(type_: inspect.Type, value: object) -> tuple[str, str]:
+    """What to say of a value that does not fit, and a hint."""
+    choices = _choices(type_)
+    if choices and isinstance(value, str):
+        return f"expected {_named(type_)}, got {shown(value)}", Hints(choices).of(value)
+    if isinstance(type_, inspect.VarTupleType) and isinstance(value, list):
+        return f"expected {_named(type_)}, got an empty list", ""
+    return f"expected {_named(type_)}, got {kind(value)}", ""
+
+
+def _choices(type_: inspect.Type) -> tuple[str, ...]:
+    match type_:
+        case inspect.EnumType(cls):
+            members: Mapping[str, Enum] = cls.__members__
+            return tuple(str(member.value) for member in members.values())
+        case inspect.LiteralType(values):
+            return tuple(str(value) for value in values)
+    return ()
+
+
+def _named(type_: inspect.Type) -> str:
+    """A type as a person would call it: `a list of strings`, `a whole number from 0 to 19`."""
+    match type_:
+        case inspect.StrType():
+            return "a string"
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.IntType(ge=least, le=most):
+            return f"a whole number from {least} to {most}"
+        case inspect.VarTupleType():
+            return "a list of strings" + (", at least one" if type_.min_length else "")
+        case inspect.DictType():
+            return "a table of strings"
+        case inspect.EnumType() | inspect.LiteralType():
+            return f"one of {', '.join(_choices(type_))}"
+    raise NotImplementedError(f"the plan file has no values of type {type_!r}")
+
+
+_Model = TypeVar("_Model", bound=Struct)
+
+
+def convert(model: type[_Model], table: dict[str, Any]) -> _Model:
+    """A table that has only right values, as its type."""
+    return msgspec.convert(table, model, dec_hook=decode)

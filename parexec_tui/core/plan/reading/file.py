@@ -1,0 +1,254 @@
+"""Reads a plan file: text in, a `Plan` or every mistake in it out.
+
+A plan is read at once by `msgspec`, whatever its size. Only if that fails is it read key by key, to find
+everything that is wrong; and only if something is wrong are the positions of its keys looked up.
+"""
+
+import json
+import posixpath
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import msgspec
+import tomli
+from msgspec import Struct, structs
+
+from parexec_tui.core.collector import collector_paused
+from parexec_tui.core.plan.model import AgentType, Amounts, Hooks, Host, Plan, PlanDocument, PlanSettings, Ticket
+from parexec_tui.core.plan.reading.faults import Fault, Hints
+from parexec_tui.core.plan.reading.fields import convert, decode, kind, read_amounts, read_fields
+from parexec_tui.core.plan.reading.positions import Format, Path, repeated_keys
+from parexec_tui.core.plan.reading.problems import Problem, located
+from parexec_tui.core.plan.reading.rules import Draft, broken_rules
+
+_MERGED_BY_KEY = ("env", "uses")
+"""Tables of a ticket that take from `[defaults]` the keys that they do not have."""
+
+
+class PlanErrors(Exception):  # noqa: N818 - there may be many
+    """A plan file cannot be used; `problems` is everything that is wrong with it, in the order of the file."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+def read_plan(text: str, *, source: str, folder: str, format: Format, host: Host | None = None) -> Plan:  # noqa: A002
+    """Read and check a plan.
+
+    `source` is the path of the file for messages, `folder` the absolute folder it stands in. With a `host`, no
+    ticket may demand more cpu or memory than it has, unless `[resources]` says how much there is.
+
+    Raises PlanErrors with every mistake in the plan.
+    """
+    with collector_paused():
+        text = text.removeprefix("\ufeff")
+        document = _parse(text, source, format)
+        draft, faults = _draft(document, folder)
+        faults += broken_rules(draft, host)
+        if faults:
+            raise PlanErrors(located(faults, text, source, format))
+        return Plan(
+            settings=_with_name(draft.settings, source),
+            tickets=draft.tickets,
+            agents=draft.agents,
+            resources=draft.resources,
+            hooks=draft.hooks,
+            workdir=draft.workdir,
+            source=source,
+        )
+
+
+def read_fragment(
+    text: str,
+    *,
+    source: str,
+    format: Format,  # noqa: A002
+    plan: Plan,
+    host: Host | None = None,
+) -> dict[str, Ticket]:
+    """Read tickets that shall join a plan, with `[defaults]` of their own; they may need tickets of the plan.
+
+    Raises PlanErrors with every mistake in the fragment.
+    """
+    with collector_paused():
+        text = text.removeprefix("\ufeff")
+        document = _parse(text, source, format)
+        draft, faults = _draft(document, plan.workdir)
+        faults += [
+            Fault((table,), "a fragment has tickets and defaults only", "edit the plan file, then reload it")
+            for table in ("plan", "agents", "resources", "hooks")
+            if table in document
+        ]
+        faults += [
+            Fault(("tickets", id_), "the plan has a ticket of this id already", "edit it, or choose another id")
+            for id_ in draft.tickets
+            if id_ in plan.tickets
+        ]
+        joined = structs.replace(
+            draft,
+            tickets={**plan.tickets, **draft.tickets},
+            settings=plan.settings,
+            agents=plan.agents,
+            resources=plan.resources,
+            workdir=plan.workdir,
+        )
+        faults += broken_rules(joined, host)
+        if faults:
+            raise PlanErrors(located(faults, text, source, format))
+        return draft.tickets
+
+
+def _with_name(settings: PlanSettings, source: str) -> PlanSettings:
+    if settings.name:
+        return settings
+    return structs.replace(settings, name=posixpath.splitext(posixpath.basename(source))[0])
+
+
+# Text to a document
+
+
+def _parse(text: str, source: str, syntax: Format) -> dict[str, Any]:
+    """The document as plain values."""
+
+    def refuse(message: str, line: int = 1, column: int = 1, hint: str = "") -> NoReturn:
+        raise PlanErrors((Problem(source, line, column, "", message, hint),)) from None
+
+    try:
+        text.encode()
+        document = tomli.loads(text) if syntax == "toml" else _parse_json(text)
+    except tomli.TOMLDecodeError as error:
+        refuse(_lower_first(error.msg), error.lineno, error.colno)
+    except json.JSONDecodeError as error:
+        refuse(_lower_first(error.msg), error.lineno, error.colno)
+    except UnicodeEncodeError as error:
+        line = text.count("\n", 0, error.start) + 1
+        refuse("not a character", line, error.start - text.rfind("\n", 0, error.start))
+    except RecursionError:
+        refuse("nested too deeply")
+    except ValueError as error:  # a number of thousands of digits
+        refuse(str(error))
+    if isinstance(document, _Repeated):
+        faults = [Fault(path, "this key is there twice") for path in repeated_keys(text)]
+        raise PlanErrors(located(faults, text, source, syntax))
+    if not isinstance(document, dict):
+        refuse(f"expected an object with the tables of a plan, got {kind(document)}")
+    return document
+
+
+class _Repeated:
+    """Stands for a JSON document in which a key is there twice: `json` would drop one of them silently."""
+
+
+def _parse_json(text: str) -> object:
+    repeated = False
+
+    def as_table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal repeated
+        table = dict(pairs)
+        repeated = repeated or len(table) < len(pairs)
+        return table
+
+    def no_number(name: str) -> NoReturn:
+        raise ValueError(f"{name} is not a number in JSON")
+
+    document = json.loads(text, object_pairs_hook=as_table, parse_constant=no_number)
+    return _Repeated() if repeated else document
+
+
+def _lower_first(message: str) -> str:
+    return message[:1].lower() + message[1:]
+
+
+# A document to a draft
+
+
+def _draft(document: dict[str, Any], folder: str) -> tuple[Draft, list[Fault]]:
+    faults: list[Fault] = []
+    try:
+        parts = _read_at_once(document)
+    except msgspec.ValidationError:
+        parts, faults = _read_by_key(document)
+    draft = Draft(
+        written=document,
+        settings=parts.plan,
+        defaults=parts.defaults,
+        resources=parts.resources,
+        agents=parts.agents or {"agent": AgentType()},
+        hooks=parts.hooks,
+        tickets=parts.tickets,
+        workdir=posixpath.normpath(posixpath.join(folder, parts.plan.workdir)),
+        doubtful=frozenset(fault.path[:2] for fault in faults),
+    )
+    return draft, faults
+
+
+def _read_at_once(document: dict[str, Any]) -> PlanDocument:
+    defaults, tickets = document.get("defaults"), document.get("tickets")
+    if isinstance(defaults, dict) and isinstance(tickets, dict):
+        document = {**document, "tickets": _merged(defaults, tickets)}
+    return msgspec.convert(document, PlanDocument, dec_hook=decode)
+
+
+def _merged(defaults: dict[str, Any], tickets: dict[str, Any]) -> dict[str, Any]:
+    """The tickets as written, each with the defaults that it does not override."""
+    if not defaults:
+        return tickets
+    merged = {id_: {**defaults, **own} if isinstance(own, dict) else own for id_, own in tickets.items()}
+    for key in _MERGED_BY_KEY:
+        if isinstance(inherited := defaults.get(key), dict):
+            for id_, own in tickets.items():
+                if isinstance(own, dict) and isinstance(value := own.get(key), dict):
+                    merged[id_][key] = {**inherited, **value}
+    return merged
+
+
+def _read_by_key(document: dict[str, Any]) -> tuple[PlanDocument, list[Fault]]:
+    """What is right of a document, and all that is wrong in its tables."""
+    faults = list(_top_level_faults(document))
+    plan, found = read_fields(PlanSettings, document.get("plan", {}), ("plan",))
+    faults += found
+    defaults, found = read_fields(Ticket, document.get("defaults", {}), ("defaults",))
+    faults += found
+    resources, found = read_amounts(document.get("resources", {}), ("resources",))
+    faults += found
+    agents, found = _read_tables(AgentType, document.get("agents", {}), ("agents",))
+    faults += found
+    hooks, found = read_fields(Hooks, document.get("hooks", {}), ("hooks",))
+    faults += found
+    tickets, found = _read_tables(Ticket, document.get("tickets", {}), ("tickets",))
+    faults += found
+    parts = PlanDocument(
+        plan=convert(PlanSettings, plan),
+        defaults=convert(Ticket, defaults),
+        resources=Amounts.parse(resources),
+        agents={name: convert(AgentType, table) for name, table in agents.items()},
+        hooks=convert(Hooks, hooks),
+        tickets={id_: convert(Ticket, table) for id_, table in _merged(defaults, tickets).items()},
+    )
+    return parts, faults
+
+
+def _top_level_faults(document: dict[str, Any]) -> Iterator[Fault]:
+    tables = ("plan", "defaults", "resources", "agents", "hooks", "tickets")
+    hints = Hints(tables)
+    unknown = [key for key in document if key not in (*tables, "$schema")]
+    for key in unknown:
+        yield Fault((key,), "unknown key", hints.of(key))
+    if not isinstance(document.get("$schema", ""), str):
+        yield Fault(("$schema",), f"expected a string, got {kind(document['$schema'])}")
+    # Whoever wrote [ticket.A] is told about that key, and not also that there are no tickets.
+    if document.get("tickets", {}) == {} and "tickets" not in map(hints.nearest, unknown):
+        yield Fault(("tickets",), "the plan has no tickets", "write one, for instance [tickets.first]")
+
+
+def _read_tables(model: type[Struct], tables: object, path: Path) -> tuple[dict[str, Any], list[Fault]]:
+    """What is right in each of some named tables, and what is wrong in all of them."""
+    if not isinstance(tables, dict):
+        return {}, [Fault(path, f"expected a table of tables, got {kind(tables)}")]
+    good: dict[str, Any] = {}
+    faults: list[Fault] = []
+    for name, table in tables.items():
+        good[name], found = read_fields(model, table, (*path, name))
+        faults += found
+    return good, faults

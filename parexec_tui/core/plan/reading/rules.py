@@ -1,0 +1,294 @@
+"""What must hold between the tables of a plan, each of which is right in itself: one function for each rule.
+
+A plan may have 100,000 tickets and usually has no mistake, so a rule first asks the cheapest question that tells
+"nothing is wrong here", and looks for the place only after that.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any
+
+from msgspec import Struct
+
+from parexec_tui.core.plan import graph
+from parexec_tui.core.plan.model import (
+    HOST_RESOURCES,
+    ID_PATTERN,
+    AgentType,
+    Amounts,
+    Hooks,
+    Host,
+    PlanSettings,
+    Ticket,
+    blanks,
+    eligible_types,
+    has_capabilities,
+)
+from parexec_tui.core.plan.patterns import parse_pattern
+from parexec_tui.core.plan.reading.faults import Fault, Hints, listed
+from parexec_tui.core.plan.reading.positions import Path
+from parexec_tui.core.plan.units import format_size, shown
+
+PLAIN_NAME = "names are used in paths: letters, digits, `_`, `-` and `.`, at most 100, no `..`; not `-` or `.` first"
+
+is_simple = re.compile(r"(?!.*\.\.)[^\[\\{}\0\n]+").fullmatch
+"""A pattern in which nothing can be wrong. Most are, and to read one costs ten times as much."""
+
+_is_plain = re.compile(ID_PATTERN).fullmatch
+
+
+class Draft(Struct, frozen=True, kw_only=True):
+    """A plan before it is checked. What was wrong in a table was replaced by the default."""
+
+    written: dict[str, Any]
+    """The document, to tell a ticket's own keys from those of `[defaults]`."""
+    settings: PlanSettings
+    defaults: Ticket
+    resources: Amounts
+    agents: dict[str, AgentType]
+    tickets: dict[str, Ticket]
+    """With the defaults merged in."""
+    workdir: str
+    hooks: Hooks = Hooks()
+    doubtful: frozenset[Path] = frozenset()
+    """The tables, such as `("agents", "builder")`, in which something is wrong: nothing is concluded from them."""
+
+    def specs(self) -> Iterator[tuple[str | None, Ticket]]:
+        """All tickets by id, after the defaults, whose id is None."""
+        return chain([(None, self.defaults)], self.tickets.items())
+
+    def place(self, id_: str | None, key: str, *rest: str | int) -> Path:
+        """Where a value of a ticket stands: in its own table, or in `[defaults]`."""
+        if id_ is not None:
+            own = self.written["tickets"].get(id_)
+            value = own.get(key) if isinstance(own, dict) else None
+            inherited = isinstance(value, dict) and rest and rest[0] not in value
+            if value is not None and not inherited:
+                return ("tickets", id_, key, *rest)
+        return ("defaults", key, *rest)
+
+    def is_doubtful(self, *tables: str) -> bool:
+        """Whether something is wrong in one of these top-level tables."""
+        return any(path[0] in tables for path in self.doubtful)
+
+
+Rule = Callable[[Draft], Iterator[Fault]]
+
+
+def broken_rules(draft: Draft, host: Host | None = None) -> list[Fault]:
+    """Everything that is wrong between the tables of a plan; the same fault of many tickets' default, once."""
+    found = chain.from_iterable(rule(draft) for rule in _RULES)
+    return list(dict.fromkeys(chain(found, _demands_can_be_met(draft, host))))
+
+
+def _names_are_plain(draft: Draft) -> Iterator[Fault]:
+    tables = {"tickets": [*draft.tickets], "agents": [*draft.agents], "resources": [*draft.resources]}
+    for table, names in tables.items():
+        for name in names:
+            if not _is_plain(name):
+                yield Fault((table, name), f"{shown(name)} is not a plain name", PLAIN_NAME)
+    locks = set(chain.from_iterable(ticket.locks for _, ticket in draft.specs()))
+    if bad := {lock for lock in locks if not _is_plain(lock)}:
+        for id_, ticket in draft.specs():
+            for index, lock in enumerate(ticket.locks):
+                if lock in bad:
+                    path = draft.place(id_, "locks", index)
+                    yield Fault(path, f"{shown(lock)} is not a plain name", PLAIN_NAME)
+
+
+def _ids_differ_in_more_than_case(draft: Draft) -> Iterator[Fault]:
+    first: dict[str, str] = {}
+    for id_ in draft.tickets:
+        other = first.setdefault(id_.lower(), id_)
+        if other != id_:
+            yield Fault(
+                ("tickets", id_),
+                f"{shown(id_)} and {shown(other)} differ only in case",
+                "where the file system ignores case, their logs would be one file",
+            )
+
+
+def _needs_are_known(draft: Draft) -> Iterator[Fault]:
+    known = draft.tickets.keys()
+    hints = Hints(known)
+    for id_, ticket in draft.specs():
+        needs = ticket.needs
+        if not needs or (len(once := set(needs)) == len(needs) and once <= known and id_ not in once):
+            continue
+        for index, need in enumerate(needs):
+            path = draft.place(id_, "needs", index)
+            if need == id_:
+                yield Fault(path, "a ticket cannot need itself")
+            elif need not in known:
+                yield Fault(path, f"there is no ticket {shown(need)}", hints.of(need))
+            elif need in needs[:index]:
+                yield Fault(path, f"{shown(need)} is named twice")
+
+
+def _needs_have_no_cycle(draft: Draft) -> Iterator[Fault]:
+    if _is_in_order(draft.tickets):
+        return
+    for cycle in graph.cycles(graph.build(draft.tickets)):
+        first, *others = cycle
+        if others:
+            # The graph's edges run from a need to its dependent; people read "A needs B".
+            way = [first, *reversed(others), first]
+            needs = draft.tickets[first].needs
+            path = draft.place(first, "needs", needs.index(way[1]))
+            yield Fault(path, f"a cycle of needs: {' -> '.join(way)}", "each would wait for the next for ever")
+
+
+def _is_in_order(tickets: dict[str, Ticket]) -> bool:
+    """Whether every ticket needs only what stands before it: then there is no cycle, and no graph is needed."""
+    before: set[str] = set()
+    for id_, ticket in tickets.items():
+        if not before.issuperset(ticket.needs):
+            return False
+        before.add(id_)
+    return True
+
+
+def _agents_have_room(draft: Draft) -> Iterator[Fault]:
+    for name, agent in draft.agents.items():
+        if agent.max is not None and agent.min > agent.max:
+            yield Fault(("agents", name, "min"), f"min = {agent.min} is more than max = {agent.max}")
+
+
+def _somebody_can_run_it(draft: Draft) -> Iterator[Fault]:
+    answers: dict[tuple[object, ...], list[Fault]] = {}
+    hints = Hints(draft.agents)
+    for id_, ticket in draft.specs():
+        has_run, has_prompt = bool(ticket.run.strip()), bool(ticket.prompt.strip())
+        asked = (ticket.agent, ticket.requires, id_ is None, has_run, has_prompt)
+        if asked not in answers:
+            answers[asked] = list(_why_nobody(draft, ticket, hints, is_default=id_ is None))
+        for path, message, hint in answers[asked]:
+            if path:
+                yield Fault(draft.place(id_, str(path[0]), *path[1:]), message, hint)
+            elif id_ is not None and ("tickets", id_) not in draft.doubtful:
+                yield Fault(("tickets", id_), message, hint)
+
+
+def _why_nobody(draft: Draft, ticket: Ticket, hints: Hints, *, is_default: bool) -> Iterator[Fault]:
+    """Why no agent type can run a ticket; the paths start at the ticket."""
+    agents = draft.agents
+    if ticket.agent is not None and ticket.agent not in agents:
+        hint = hints.of(ticket.agent) or f"there is {listed(f'`{name}`' for name in agents)}"
+        yield Fault(("agent",), f"there is no agent type {shown(ticket.agent)}", hint)
+    elif not draft.is_doubtful("agents", "defaults") and not eligible_types(agents, ticket):
+        candidates = {name: agents[name] for name in agents if ticket.agent in (None, name)}
+        able = {name: agent for name, agent in candidates.items() if has_capabilities(agent, ticket)}
+        if not able:
+            yield from _who_can_what(ticket, candidates, agents)
+        elif not is_default:
+            wants = {name: blanks(agent, ticket) for name, agent in able.items()}
+            told = listed(f"`{name}` needs {listed(f'`{key}`' for key in keys)}" for name, keys in wants.items())
+            first = next(iter(wants.values()))[0]
+            yield Fault((), f"no agent type can run it: {told}", f'add `{first} = "..."`')
+
+
+def _who_can_what(ticket: Ticket, candidates: dict[str, AgentType], agents: dict[str, AgentType]) -> Iterator[Fault]:
+    offered = set(chain.from_iterable(agent.can for agent in agents.values()))
+    for index, wanted in enumerate(ticket.requires):
+        if wanted not in offered:
+            hint = Hints(sorted(offered)).of(wanted) or "add it to `can` of an agent type"
+            yield Fault(("requires", index), f"no agent type can {shown(wanted)}", hint)
+    if offered.issuperset(ticket.requires):
+        told = listed(f"`{name}` can {listed(agent.can) or 'nothing'}" for name, agent in candidates.items())
+        yield Fault(("requires",), f"no agent type can all of {listed(ticket.requires)}: {told}")
+
+
+def _patterns_are_valid(draft: Draft) -> Iterator[Fault]:
+    patterns = set(chain.from_iterable(ticket.reads + ticket.writes for _, ticket in draft.specs()))
+    bad: dict[str, str] = {}
+    for text in patterns:
+        if is_simple(text):
+            continue
+        try:
+            parse_pattern(text, draft.workdir)
+        except ValueError as error:
+            bad[text] = str(error)
+    if bad:
+        for id_, ticket in draft.specs():
+            for key, texts in (("reads", ticket.reads), ("writes", ticket.writes)):
+                for index, text in enumerate(texts):
+                    if text in bad:
+                        yield Fault(draft.place(id_, key, index), bad[text])
+
+
+def _environments_are_valid(draft: Draft) -> Iterator[Fault]:
+    for id_, ticket in draft.specs():
+        for path, message in _faults_of_env(ticket.env) if ticket.env else ():
+            yield Fault(draft.place(id_, "env", *path), message)
+    for name, agent in draft.agents.items():
+        for path, message in _faults_of_env(agent.env):
+            yield Fault(("agents", name, "env", *path), message)
+
+
+def _faults_of_env(env: dict[str, str]) -> Iterator[tuple[tuple[str], str]]:
+    for name, value in env.items():
+        if not name or "=" in name or "\0" in name:
+            yield (name,), f"{shown(name)} is not a name of an environment variable"
+        elif "\0" in value:
+            yield (name,), _NUL
+
+
+_NUL = "a NUL character cannot be passed to a process"
+
+
+def _texts_have_no_nul(draft: Draft) -> Iterator[Fault]:
+    if "\0" in draft.settings.workdir:
+        yield Fault(("plan", "workdir"), _NUL)
+    for hook in draft.hooks.__struct_fields__:
+        if "\0" in getattr(draft.hooks, hook):
+            yield Fault(("hooks", hook), _NUL)
+    for id_, ticket in draft.specs():
+        if "\0" in ticket.run or "\0" in ticket.prompt or (ticket.cwd and "\0" in ticket.cwd):
+            for key in ("run", "prompt", "cwd"):
+                if "\0" in (getattr(ticket, key) or ""):
+                    yield Fault(draft.place(id_, key), _NUL)
+    for name, agent in draft.agents.items():
+        if agent.cwd and "\0" in agent.cwd:
+            yield Fault(("agents", name, "cwd"), _NUL)
+        for index, word in enumerate(agent.command):
+            if "\0" in word:
+                yield Fault(("agents", name, "command", index), _NUL)
+
+
+_RULES: tuple[Rule, ...] = (
+    _names_are_plain,
+    _ids_differ_in_more_than_case,
+    _needs_are_known,
+    _needs_have_no_cycle,
+    _agents_have_room,
+    _somebody_can_run_it,
+    _patterns_are_valid,
+    _environments_are_valid,
+    _texts_have_no_nul,
+)
+
+
+def _demands_can_be_met(draft: Draft, host: Host | None) -> Iterator[Fault]:
+    """No ticket may ask for more of a resource than there is in all."""
+    limits = {"cpu": host.cpus, "memory": host.memory} if host else dict.fromkeys(HOST_RESOURCES, float("inf"))
+    hosts = set(limits) - set(draft.resources) if host else set()
+    written = draft.written.get("resources")
+    # What is written in [resources] but wrong there is no limit, but its name is known.
+    limits |= dict.fromkeys(written, float("inf")) if isinstance(written, dict) else {}
+    limits |= draft.resources
+    hints = Hints(limits)
+    for id_, ticket in draft.specs():
+        for name, amount in ticket.uses.items() if ticket.uses else ():
+            path = draft.place(id_, "uses", name)
+            if name not in limits:
+                hint = hints.of(name) or f"name it in [resources], for instance `{name} = 1`"
+                yield Fault(path, f"there is no resource {shown(name)}", hint)
+            elif amount > limits[name]:
+                has = "this host has" if name in hosts else "[resources] has"
+                of, most = _amount(name, amount), _amount(name, limits[name])
+                yield Fault(path, f"asks for {of} {name}, and {has} {most}")
+
+
+def _amount(name: str, amount: float) -> str:
+    return format_size(amount) if name == "memory" else f"{amount:g}"

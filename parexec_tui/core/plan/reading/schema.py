@@ -1,0 +1,93 @@
+"""The JSON Schema of the plan file, for editors; generated from the model that reads it."""
+
+from functools import cache
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import NODEFAULT, Struct
+
+from parexec_tui.core.plan.model import ID_PATTERN, MOST_AMOUNT, Amounts, PlanDocument
+from parexec_tui.core.plan.units import DURATION_PATTERN, LARGEST, LONGEST, SIZE_PATTERN, Duration, Size
+
+_DURATION = {
+    "anyOf": [
+        {"type": "string", "pattern": f"^{DURATION_PATTERN}$"},
+        {"type": "number", "minimum": 0, "maximum": LONGEST},
+    ],
+    "examples": ["45s", "30m", "1h30m"],
+}
+_SIZE = {
+    "anyOf": [
+        {"type": "string", "pattern": f"^{SIZE_PATTERN}$"},
+        {"type": "integer", "minimum": 0, "maximum": LARGEST},
+    ],
+    "examples": ["512MiB", "2G"],
+}
+_AMOUNTS = {
+    "type": "object",
+    "properties": {"cpu": {"type": "number", "minimum": 0, "maximum": MOST_AMOUNT}, "memory": _SIZE},
+    "additionalProperties": {"type": "integer", "minimum": 0, "maximum": MOST_AMOUNT},
+}
+
+
+def plan_schema() -> dict[str, Any]:
+    """A JSON Schema (2020-12) that accepts every plan that can be read, and refuses wrong keys, types and names.
+
+    What must hold between tables, such as that needs exist, it cannot say.
+    """
+    _, definitions = msgspec.json.schema_components(
+        (_with_plain_defaults(PlanDocument),), schema_hook=_custom, ref_template="#/$defs/{name}"
+    )
+    top: dict[str, Any] = definitions.pop("PlanDocument")
+    names = {"pattern": f"^{ID_PATTERN}$"}
+    for table in ("tickets", "agents", "resources"):
+        top["properties"][table]["propertyNames"] = names
+    top["title"] = "Plan of parexec"
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **top, "$defs": definitions}
+    # The defaults in it may be tuples, which no reader of the schema expects.
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(schema))
+    return plain
+
+
+def _custom(type_: type) -> dict[str, Any]:
+    schemas: dict[type, dict[str, Any]] = {Duration: _DURATION, Size: _SIZE, Amounts: _AMOUNTS}
+    return schemas[type_]
+
+
+def _with_plain_defaults(type_: Any) -> Any:
+    """The same type; in its structs, defaults that `msgspec` cannot write (durations) are plain numbers."""
+    if isinstance(type_, type) and issubclass(type_, Struct):
+        return _copy(type_)
+    if get_origin(type_) is Annotated:
+        inner, *metadata = get_args(type_)
+        return Annotated[(_with_plain_defaults(inner), *metadata)]
+    if get_origin(type_) is dict:
+        return dict.__class_getitem__(tuple(map(_with_plain_defaults, get_args(type_))))
+    return type_
+
+
+@cache  # One copy of each: msgspec tells structs apart by identity.
+def _copy(model: type[Struct]) -> type[Struct]:
+    hints = get_type_hints(model, include_extras=True)
+    fields = msgspec.structs.fields(model)
+    return msgspec.defstruct(
+        model.__name__,
+        [(field.name, _with_plain_defaults(hints[field.name]), _plain_default(field)) for field in fields],
+        namespace={"__doc__": model.__doc__},
+        kw_only=True,
+        forbid_unknown_fields=True,
+        rename={field.name: field.encode_name for field in fields},
+    )
+
+
+def _plain_default(field: msgspec.structs.FieldInfo) -> Any:
+    """The default of a field of the copy. One that is a table of its own, or made anew each time, is left empty."""
+    if field.default_factory is not NODEFAULT:
+        return msgspec.field(default_factory=field.default_factory)
+    if isinstance(field.default, Struct):
+        return msgspec.field(default_factory=dict)
+    if field.default is NODEFAULT:
+        return msgspec.field()
+    if isinstance(field.default, Size):
+        return int(field.default)
+    return float(field.default) if isinstance(field.default, Duration) else field.default

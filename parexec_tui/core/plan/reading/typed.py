@@ -1,0 +1,102 @@
+"""What a person types for one value: on a command line, in a field of the screen."""
+
+import json
+import math
+import re
+from enum import Enum
+from typing import Any, NamedTuple
+
+import tomli
+
+from parexec_tui.core.plan.model import Ticket
+from parexec_tui.core.plan.units import Duration, write_duration, write_size
+
+_TEXTS = ("title", "run", "prompt", "priority", "agent", "cwd")
+"""Keys of a ticket whose values are text, whatever else they look like: `run=true` is a command."""
+
+
+def read_value(key: str, text: str) -> Any:
+    """The value of a key of a ticket, TOML where it can be read as TOML, else text; None for nothing."""
+    if not text.strip():
+        return None
+    try:
+        document = tomli.loads(f"value = {text}")
+    except (tomli.TOMLDecodeError, RecursionError):
+        return text
+    value = document["value"]
+    if len(document) > 1 or (key in _TEXTS and not isinstance(value, str)):
+        return text
+    return value if _is_json(value) else text
+
+
+def _is_json(value: object) -> bool:
+    """Whether the value can be sent: TOML also has dates, and numbers that are none."""
+    if isinstance(value, dict):
+        return all(map(_is_json, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_json, value))
+    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+
+
+def write_values(spec: Ticket) -> dict[str, str]:
+    """Every key of a ticket as a person would type it for `read_value`; empty where it has its default."""
+    default = Ticket()
+    return {
+        key: "" if (value := getattr(spec, key)) == getattr(default, key) else write_value(key, value)
+        for key in Ticket.__struct_fields__
+    }
+
+
+def write_value(key: str, value: object) -> str:
+    """One value of a key of a ticket. `read_value` reads what the plan file would have."""
+    match value:
+        case None:
+            return ""
+        case Enum():
+            return str(value.value)
+        case Duration():
+            return write_duration(value)
+        case str():
+            return value if value.isprintable() and read_value(key, value) == value else _quoted(value)
+        case dict():
+            return f"{{ {', '.join(f'{_name(name)} = {_item(name, item)}' for name, item in value.items())} }}"
+        case tuple():
+            return f"[{', '.join(map(_quoted, value))}]"
+    return str(value)
+
+
+def _item(name: str, value: object) -> str:
+    if isinstance(value, str):
+        return _quoted(value)
+    if name == "memory" and isinstance(value, int | float):
+        return f'"{write_size(int(value))}"'
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _name(name: str) -> str:
+    return name if _BARE_KEY(name) else _quoted(name)
+
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+").fullmatch
+
+
+def _quoted(text: str) -> str:
+    """A string of TOML: those of JSON are, but for one sign."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+class Count(NamedTuple):
+    """How many, as `requests.Scale` has it."""
+
+    most: int | None
+    relative: bool = False
+
+
+_COUNT = re.compile(r"[+-]?[0-9]{1,9}").fullmatch
+
+
+def read_count(text: str) -> Count | None:
+    """`4`, `+1`, `-1`, or `plan` for what the plan says; None if it is nothing of that."""
+    if text == "plan":
+        return Count(None)
+    return Count(int(text), relative=text[0] in "+-") if _COUNT(text) else None

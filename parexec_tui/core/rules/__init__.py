@@ -1,0 +1,1 @@
+"""What follows: from a request, from a report, from an end."""

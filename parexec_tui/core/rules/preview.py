@@ -1,0 +1,184 @@
+"""What a decision would mean, in plain facts: for `--dry-run`, and for a person who is asked to confirm."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from msgspec import Struct
+
+from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.rules.downstream import skips
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+
+_Ids = tuple[str, ...]
+_Kind = TypeVar("_Kind", bound=ev.Event)
+
+
+class StoppedAttempt(Struct, frozen=True):
+    """An attempt that runs now, and would be ended."""
+
+    ticket: str
+    agent: str
+    seconds: float
+    """How long it has run, without the time it was frozen."""
+    why: ev.StopReason
+
+
+class Preview(Struct, frozen=True, kw_only=True):
+    """Tickets and agents by what would become of them, each once in a list, in the order of the events."""
+
+    stopped: tuple[StoppedAttempt, ...] = ()
+    cancelled: _Ids = ()
+    """Without those that run: these are in `stopped`."""
+    waived: _Ids = ()
+    again: _Ids = ()
+    """That have run, or were cancelled or waived, and run again."""
+    skipped: _Ids = ()
+    """Also what will be, once an attempt has been stopped to cancel its ticket."""
+    restored: _Ids = ()
+    """That were skipped, and may run."""
+    put_back: _Ids = ()
+    """That are again what they were before something that is undone."""
+    held: _Ids = ()
+    released: _Ids = ()
+    frozen: _Ids = ()
+    thawed: _Ids = ()
+    pinned: tuple[tuple[str, str], ...] = ()
+    """(ticket, the agent or agent type it goes to; empty for any)"""
+    added: _Ids = ()
+    changed: _Ids = ()
+    dropped: _Ids = ()
+    reranked: _Ids = ()
+    agents_held: _Ids = ()
+    agents_released: _Ids = ()
+    agents_draining: _Ids = ()
+    """That stop when they have finished what they run."""
+    agents_stopped: _Ids = ()
+    session: _Ids = ()
+    """What becomes of the session and its agent types, in words."""
+
+    @property
+    def cost(self) -> str:
+        """What is lost by it, in a sentence; empty if nothing is."""
+        parts = []
+        if len(self.stopped) == 1:
+            parts.append(f"stops {self.stopped[0].ticket} after {format_duration(self.stopped[0].seconds)}")
+        elif self.stopped:
+            longest = max(attempt.seconds for attempt in self.stopped)
+            parts.append(f"stops {len(self.stopped)} tickets, the longest after {format_duration(longest)}")
+        if self.skipped:
+            count = len(self.skipped)
+            parts.append(f"{count} {'dependent' if count == 1 else 'dependents'} can no longer run")
+        return "; ".join(parts)
+
+    def lines(self) -> Iterator[str]:
+        """Each fact in a line; what ends work that is under way comes first."""
+        for attempt in self.stopped:
+            yield f"{attempt.ticket} is stopped, after {format_duration(attempt.seconds)} on {attempt.agent}"
+        yield from self.session
+        for text, ids in (
+            ("cancelled", self.cancelled),
+            ("skipped, what needs it may run", self.waived),
+            ("runs again", self.again),
+            ("can no longer run", self.skipped),
+            ("may run now", self.restored),
+            ("as it was before", self.put_back),
+            ("added", self.added),
+            ("changed", self.changed),
+            ("dropped", self.dropped),
+            ("held", self.held),
+            ("released", self.released),
+            ("frozen", self.frozen),
+            ("thawed", self.thawed),
+            ("new priority", self.reranked),
+            ("agents held", self.agents_held),
+            ("agents released", self.agents_released),
+            ("agents that stop when they are done", self.agents_draining),
+            ("agents stopped", self.agents_stopped),
+        ):
+            if ids:
+                yield f"{text}: {listed(ids)}"
+        for ticket, agent in self.pinned:
+            yield f"{ticket} goes to {agent or 'whichever agent can run it'}"
+
+
+def preview(state: SessionState, events: Sequence[ev.AnyEvent]) -> Preview:
+    """What these events, decided but not applied, would change in this state."""
+    stops = _of(events, ev.AttemptStopRequested)
+    retried = _of(events, ev.TicketRetried)
+    amended = _of(events, ev.PlanAmended)
+    stopped_agents = _each(event.agent for event in _of(events, ev.AgentStopped))
+    draining = (event.agent for event in _of(events, ev.AgentDraining))
+    return Preview(
+        stopped=tuple(_stopped(state, event) for event in stops),
+        cancelled=_each(event.ticket for event in _of(events, ev.TicketCancelled)),
+        waived=_each(event.ticket for event in _of(events, ev.TicketWaived)),
+        again=_each(id_ for event in retried for id_ in (event.ticket, *event.rerun)),
+        skipped=_each(_skipped(state, events)),
+        restored=_each(id_ for event in events if isinstance(event, _RESTORING) for id_ in event.restored),
+        put_back=_each(event.ticket for event in _of(events, ev.TicketRestored)),
+        held=_each(event.ticket for event in _of(events, ev.TicketHeld)),
+        released=_each(event.ticket for event in _of(events, ev.TicketReleased)),
+        frozen=_each(event.ticket for event in _of(events, ev.AttemptFrozen)),
+        thawed=_each(event.ticket for event in _of(events, ev.AttemptThawed)),
+        pinned=tuple((event.ticket, event.agent) for event in _of(events, ev.TicketPinned)),
+        added=_each(id_ for event in amended for id_ in event.added),
+        changed=_each(id_ for event in amended for id_ in event.changed),
+        dropped=_each(id_ for event in amended for id_ in event.dropped),
+        reranked=_each(event.ticket for event in _of(events, ev.PriorityChanged)),
+        agents_held=_each(event.agent for event in _of(events, ev.AgentHeld)),
+        agents_released=_each(event.agent for event in _of(events, ev.AgentReleased)),
+        agents_draining=_each(id_ for id_ in draining if id_ not in stopped_agents),
+        agents_stopped=stopped_agents,
+        session=tuple(_session(events)),
+    )
+
+
+_RESTORING = ev.TicketRetried | ev.TicketWaived | ev.TicketRestored | ev.PlanAmended
+
+
+def _of(events: Sequence[ev.AnyEvent], kind: type[_Kind]) -> list[_Kind]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def _each(ids: Iterable[str]) -> _Ids:
+    return tuple(dict.fromkeys(ids))
+
+
+def _stopped(state: SessionState, event: ev.AttemptStopRequested) -> StoppedAttempt:
+    ticket = state.tickets[event.ticket]
+    return StoppedAttempt(ticket.id, ticket.agent or "", ticket.worked(event.at), event.why)
+
+
+def _skipped(state: SessionState, events: Sequence[ev.AnyEvent]) -> Iterator[str]:
+    for event in events:
+        match event:
+            case ev.TicketCancelled() | ev.TicketRestored() | ev.PlanAmended():
+                yield from event.skipped
+            case ev.AttemptStopRequested(why="cancelled"):
+                yield from skips(state, state.tickets[event.ticket])
+
+
+def _session(events: Sequence[ev.AnyEvent]) -> Iterator[str]:
+    for event in events:
+        match event:
+            case ev.SessionHeld():
+                yield "nothing new is started until released"
+            case ev.SessionReleased():
+                yield "the session is released"
+            case ev.DrainEnded():
+                yield "the session drains no more"
+            case ev.SessionDraining():
+                yield "nothing new is started; the session ends when what runs is done"
+            case ev.SessionStopping():
+                yield "the session ends, and can be resumed"
+            case ev.AgentTypeHeld():
+                yield f"nothing is started on agents of type {event.type} until released"
+            case ev.AgentTypeReleased():
+                yield f"agents of type {event.type} take tickets again"
+            case ev.TypeScaled():
+                most = "as many as tickets at once" if event.most is None else f"at most {event.most}"
+                yield f"agents of type {event.type}: {most}"
+            case ev.ParallelChanged():
+                yield f"tickets at once: {event.parallel}"

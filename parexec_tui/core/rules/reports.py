@@ -1,0 +1,316 @@
+"""The rules: what follows from a request or a report, as events.
+
+Pure: it reads the state and returns the events that shall be applied, in order, or a refusal. It changes nothing,
+so a viewer may ask it about its mirror before it asks the engine. What is asked for is answered in `verbs`; here is
+what follows from what happens.
+"""
+
+from collections.abc import Callable
+from typing import Any
+from zlib import crc32
+
+from parexec_tui.core.plan.units import format_duration, format_size
+from parexec_tui.core.rules.downstream import skips
+from parexec_tui.core.rules.verbs import decide as decide
+from parexec_tui.core.rules.verbs import refusal as refusal
+from parexec_tui.core.rules.verbs.answers import Decision as Decision
+from parexec_tui.core.rules.verbs.ending import stop_live
+from parexec_tui.core.rules.verbs.granting import grant as grant
+from parexec_tui.core.schedule.scheduler import agents_left, has_room, place_of
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import STRIKES, SessionState
+from parexec_tui.core.state.events import End, Status
+from parexec_tui.core.state.tickets import OVER, TicketState
+from parexec_tui.core.wire import requests as rq
+
+START_TRIES = 3
+"""Agents that a ticket which cannot start is tried on before it is the ticket that is believed to be at fault."""
+
+RELIEF = 1.05
+"""How much more than the floor must be free before a disk counts as relieved: it shall not go back and forth."""
+
+MOST_DOUBLINGS = 20
+"""Of a retry delay: a million times is far beyond any use, and a float has an end."""
+
+NOT_EXECUTABLE, NOT_FOUND = 126, 127
+"""What a shell exits with when it cannot start a command (POSIX, 2.8.2)."""
+
+
+def digest(state: SessionState, report: rq.AnyReport, now: float) -> list[ev.AnyEvent]:
+    """What follows from a report. One that came too late, for an attempt that is over, follows nothing."""
+    events = _REPORTS[type(report)](state, report, now)
+    for event in events:
+        if isinstance(event, ev.AttemptEnded) and state.agents[event.agent].draining:
+            return [*events, ev.AgentStopped(at=now, agent=event.agent, reason="drained")]
+    return events
+
+
+# -- the steps of a session ------------------------------------------------------------------------------------
+
+
+def opening(
+    state: SessionState,
+    *,
+    session: str,
+    cpus: float,
+    memory: int,
+    pid: int,
+    boot: str,
+    version: str,
+    by: str,
+    now: float,
+) -> list[ev.AnyEvent]:
+    """The first five steps: parsed, pool initialised, queued by group, agents deployed, monitored."""
+    plan = state.plan
+    parallel = plan.settings.parallel or max(1, int(cpus))
+    most = {type_: agent.max or parallel for type_, agent in plan.agents.items()}
+    first = [
+        (f"{type_}-{number}", type_)
+        for type_, agent in plan.agents.items()
+        for number in range(1, min(agent.min, most[type_]) + 1)
+    ]
+    return [
+        ev.SessionOpened(
+            at=now,
+            session=session,
+            plan=plan.settings.name,
+            tickets=len(plan.tickets),
+            parallel=parallel,
+            cpus=cpus,
+            memory=memory,
+            by=by,
+        ),
+        ev.PoolInitialised(at=now, types={type_: (agent.min, most[type_]) for type_, agent in plan.agents.items()}),
+        ev.TicketsQueued(at=now, groups=tuple(map(len, state.groups))),
+        *(ev.AgentStarted(at=now, agent=agent, type=type_) for agent, type_ in first),
+        ev.AgentsDeployed(at=now, agents=tuple(agent for agent, _ in first)),
+        ev.MonitoringStarted(at=now, pid=pid, boot=boot, version=version),
+    ]
+
+
+def closing(state: SessionState, now: float) -> list[ev.AnyEvent]:
+    """The last three steps, once every ticket is over: failures handled, completion validated, registry updated."""
+    counts = dict.fromkeys(OVER, 0)
+    for ticket in state.tickets.values():
+        counts[ticket.status] += 1  # counted anew, not taken from the index: this is the proof
+    return [
+        ev.FailuresHandled(
+            at=now,
+            retried=state.retried,
+            failed=counts[Status.failed],
+            cancelled=counts[Status.cancelled],
+            skipped=counts[Status.skipped],
+            waived=counts[Status.waived],
+            quarantined=tuple(agent.id for agent in state.agents.values() if agent.quarantined),
+            serialised=state.serialised,
+        ),
+        ev.CompletionValidated(at=now, counts={str(status): count for status, count in sorted(counts.items())}),
+        ev.SessionFinished(at=now, seconds=now - state.opened_at, busy=state.busy_for),
+    ]
+
+
+def unrunnable(state: SessionState, now: float) -> list[ev.AnyEvent]:
+    """End what can never start, once nothing runs: tickets for which no agent is left."""
+    found: list[ev.AnyEvent] = []
+    gone: set[str] = set()
+    for ticket in state.tickets.values():
+        if ticket.status is not Status.waiting or ticket.missing or ticket.id in gone:
+            continue
+        if ticket.held is None and not agents_left(state, ticket):
+            skipped = skips(state, ticket, gone)
+            gone.update(skipped)
+            reason = "no agent is left that could run it"
+            found.append(ev.TicketUnrunnable(at=now, ticket=ticket.id, reason=reason, skipped=skipped))
+    return found
+
+
+# -- reports ---------------------------------------------------------------------------------------------------
+
+
+_Exit = rq.ProcessEnded | rq.ProcessLost
+
+
+def _attempt(state: SessionState, report: rq.Report) -> TicketState | None:
+    ticket = state.live.get(report.ticket)
+    return ticket if ticket is not None and ticket.attempt == report.attempt else None
+
+
+def _on_process_started(state: SessionState, report: rq.ProcessStarted, now: float) -> list[ev.AnyEvent]:
+    ticket = _attempt(state, report)
+    if ticket is None or ticket.pid is not None:
+        return []
+    return [
+        ev.AttemptSpawned(at=now, ticket=report.ticket, attempt=report.attempt, pid=report.pid, birth=report.birth)
+    ]
+
+
+def _on_process_ended(state: SessionState, report: rq.ProcessEnded, now: float) -> list[ev.AnyEvent]:
+    ticket = _attempt(state, report)
+    if ticket is None:
+        return []
+    if ticket.stop_why is not None:
+        return _ended_on_purpose(state, ticket, report, now)
+    if report.problem or report.code in (NOT_EXECUTABLE, NOT_FOUND):
+        return _could_not_start(state, ticket, report, now)
+    if report.code == 0:
+        return [_ended(ticket, report, End.succeeded, Status.succeeded, now)]
+    reason = f"signal {report.signal}" if report.signal is not None else f"exit {report.code}"
+    return _failed(state, ticket, report, End.failed, reason, now)
+
+
+def _ended(ticket: TicketState, report: _Exit, end: End, then: Status, now: float, **more: Any) -> ev.AttemptEnded:
+    """The end of the current attempt, with what its process told."""
+    if isinstance(report, rq.ProcessEnded):
+        more |= {
+            "code": report.code,
+            "signal": report.signal,
+            "cpu_seconds": report.cpu_seconds,
+            "peak_memory": report.peak_memory,
+        }
+    assert ticket.agent is not None
+    assert ticket.started is not None
+    return ev.AttemptEnded(
+        at=now,
+        ticket=ticket.id,
+        attempt=ticket.attempt,
+        agent=ticket.agent,
+        started=ticket.started,
+        seconds=round(ticket.worked(now), 6),
+        end=end,
+        then=then,
+        **more,
+    )
+
+
+def _ended_on_purpose(state: SessionState, ticket: TicketState, report: _Exit, now: float) -> list[ev.AnyEvent]:
+    if ticket.stop_why == "timed out":
+        assert ticket.spec.timeout is not None
+        return _failed(state, ticket, report, End.timed_out, f"after {format_duration(ticket.spec.timeout)}", now)
+    if ticket.stop_why == "cancelled":
+        skipped = skips(state, ticket)
+        return [_ended(ticket, report, End.cancelled, Status.cancelled, now, skipped=skipped)]
+    reason = f"moved to {ticket.pin}" if ticket.stop_why == "reassigned" else ""
+    return [_ended(ticket, report, End.stopped, Status.waiting, now, reason=reason)]
+
+
+def _could_not_start(
+    state: SessionState, ticket: TicketState, report: rq.ProcessEnded, now: float
+) -> list[ev.AnyEvent]:
+    assert ticket.agent is not None
+    agent = state.agents[ticket.agent]
+    problem = report.problem or ("command not found" if report.code == NOT_FOUND else "command not executable")
+    reason = f"{problem} (exit {report.code})" if report.code is not None else problem
+    if len(ticket.shunned) + 1 < START_TRIES and _has_other_agent(state, ticket):
+        again = _ended(ticket, report, End.could_not_start, Status.waiting, now, reason=reason, shunned=agent.id)
+        events: list[ev.AnyEvent] = [again]
+    else:
+        events = _failed(state, ticket, report, End.could_not_start, reason, now)
+    if not (agent.quarantined or state.blames_ticket(ticket, agent)) and len(agent.strikes) + 1 >= STRIKES:
+        why = f"{STRIKES} attempts in a row could not start, the last: {reason}"
+        events.insert(1, ev.AgentQuarantined(at=now, agent=agent.id, reason=why))
+    return events
+
+
+def _has_other_agent(state: SessionState, ticket: TicketState) -> bool:
+    """Whether another agent than those it could not start on can run it, now or later."""
+    if place_of(state, ticket) is not None:
+        return False
+    if any(has_room(state, type_) for type_ in ticket.types):
+        return True
+    shunned = {*ticket.shunned, ticket.agent}
+    return any(
+        agent.type in ticket.types and agent.id not in shunned and not (agent.stopped or agent.quarantined)
+        for agent in state.agents.values()
+    )
+
+
+def _on_process_lost(state: SessionState, report: rq.ProcessLost, now: float) -> list[ev.AnyEvent]:
+    ticket = _attempt(state, report)
+    if ticket is None:
+        return []
+    if ticket.stop_why is not None:
+        return _ended_on_purpose(state, ticket, report, now)
+    if not report.began:
+        return [_ended(ticket, report, End.lost, Status.waiting, now, reason=report.reason)]
+    return _failed(state, ticket, report, End.lost, report.reason, now)
+
+
+def _on_timeout(state: SessionState, report: rq.TimeoutElapsed, now: float) -> list[ev.AnyEvent]:
+    ticket = _attempt(state, report)
+    if ticket is None or ticket.status is not Status.running:
+        return []
+    return [ev.AttemptStopRequested(at=now, ticket=ticket.id, attempt=ticket.attempt, why="timed out")]
+
+
+def _on_backoff_elapsed(state: SessionState, report: rq.BackoffElapsed, now: float) -> list[ev.AnyEvent]:
+    ticket = state.tickets.get(report.ticket)
+    if ticket is None or ticket.status is not Status.backoff or ticket.retry_at is None or now < ticket.retry_at:
+        return []
+    return [ev.BackoffEnded(at=now, ticket=ticket.id)]
+
+
+def _on_disk_measured(state: SessionState, report: rq.DiskMeasured, now: float) -> list[ev.AnyEvent]:
+    floor = state.plan.settings.min_free_disk
+    if report.resource not in state.pressed:
+        if report.free is None or report.free >= floor:
+            return []
+        text = f"{format_size(report.free)} free in {report.folder}, the plan wants {format_size(floor)}"
+        return [ev.HostPressed(at=now, resource=report.resource, text=text)]
+    if report.free is None or report.free >= floor * RELIEF:
+        return [ev.HostRelieved(at=now, resource=report.resource)]
+    return []
+
+
+def _on_agent_rested(state: SessionState, report: rq.AgentRested, now: float) -> list[ev.AnyEvent]:
+    agent = state.agents[report.agent]
+    fewest = state.plan.agents[agent.type].min
+    if not agent.is_available or state.pool_size[agent.type] <= fewest:
+        return []
+    return [ev.AgentStopped(at=now, agent=agent.id, reason="idle")]
+
+
+def _failed(
+    state: SessionState, ticket: TicketState, report: _Exit, end: End, reason: str, now: float
+) -> list[ev.AnyEvent]:
+    """An attempt that went wrong: another try if its policy allows, else what its failure means for the plan."""
+    if ticket.spec.retries > ticket.charged:
+        retry_at = now + retry_delay(state, ticket)
+        again = _ended(ticket, report, end, Status.backoff, now, reason=reason, charged=True, retry_at=retry_at)
+        return [again]
+    skipped = skips(state, ticket)
+    return [
+        _ended(ticket, report, end, Status.failed, now, reason=reason, skipped=skipped),
+        *_on_failure(state, ticket, now),
+    ]
+
+
+def _on_failure(state: SessionState, ticket: TicketState, now: float) -> list[ev.AnyEvent]:
+    """What the plan wants to happen when a ticket has failed for good."""
+    policy = state.plan.settings.on_failure
+    if policy == "hold" and state.held is None:
+        return [ev.SessionHeld(at=now, reason=f"{ticket.id} failed")]
+    if policy == "stop" and state.stopping is None:
+        stopping: ev.AnyEvent = ev.SessionStopping(at=now, reason=f"{ticket.id} failed")
+        return [stopping, *stop_live(state, now, besides=ticket)]
+    return []
+
+
+def retry_delay(state: SessionState, ticket: TicketState) -> float:
+    """Seconds until the next try: the ticket's delay, doubled for each try so far, give or take a quarter.
+
+    The jitter keeps tickets that failed together from coming back together. It follows from the names of session,
+    ticket and attempt, so that the rules stay free of chance.
+    """
+    spread = crc32(f"{state.session}/{ticket.id}.{ticket.attempt}".encode()) / 2**32
+    return ticket.spec.retry_delay * 2.0 ** min(ticket.charged, MOST_DOUBLINGS) * (0.75 + 0.5 * spread)
+
+
+_REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = {
+    rq.ProcessStarted: _on_process_started,
+    rq.ProcessEnded: _on_process_ended,
+    rq.ProcessLost: _on_process_lost,
+    rq.TimeoutElapsed: _on_timeout,
+    rq.BackoffElapsed: _on_backoff_elapsed,
+    rq.DiskMeasured: _on_disk_measured,
+    rq.AgentRested: _on_agent_rested,
+}

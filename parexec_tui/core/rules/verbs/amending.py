@@ -1,0 +1,177 @@
+"""edit, add, reload: the plan itself, checked as a plan file is."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from parexec_tui.core.plan import graph
+from parexec_tui.core.plan.model import Ticket
+from parexec_tui.core.plan.reading.faults import Fault, did_you_mean, listed
+from parexec_tui.core.plan.reading.fields import convert, read_fields
+from parexec_tui.core.plan.reading.rules import Draft, broken_rules
+from parexec_tui.core.rules.verbs.answers import Decision, unknown
+from parexec_tui.core.rules.verbs.placing import can_run
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.tickets import LOST
+from parexec_tui.core.wire import codec
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import Refusal
+
+
+def edit(state: SessionState, asked: rq.Edit, now: float) -> Decision:
+    if refusal := unknown(state, (asked.ticket,)):
+        return refusal
+    for key in asked.changes:
+        if key not in Ticket.__struct_fields__:
+            return Refusal(f"a ticket has no key {key}", did_you_mean(key, Ticket.__struct_fields__))
+    spec = revised(asked.ticket, state.tickets[asked.ticket].spec, asked.changes)
+    if isinstance(spec, Refusal):
+        return spec
+    return amend(state, rq.Amend(by=asked.by, changed={asked.ticket: spec}), now)
+
+
+def revised(id_: str, spec: Ticket, changes: Mapping[str, Any]) -> Ticket | Refusal:
+    """A ticket with other values for some keys, as they would stand in a plan file; None: the default."""
+    table = {key: value for key, value in {**as_written(spec), **changes}.items() if value is not None}
+    good, faults = read_fields(Ticket, table, ("tickets", id_))
+    return _refusal(faults) if faults else convert(Ticket, good)
+
+
+def as_written(spec: Ticket) -> dict[str, Any]:
+    """A ticket as it would stand in a plan file, in JSON's values."""
+    table = msgspec.json.decode(codec.encode(spec))
+    assert isinstance(table, dict)
+    return table
+
+
+def amend(state: SessionState, asked: rq.Amend, now: float, *, may_have_succeeded: bool = False) -> Decision:
+    """`may_have_succeeded`: for a ticket that is changed and retried at once."""
+    if refusal := unknown(state, (*asked.changed, *asked.dropped)):
+        return refusal
+    changed = {id_: spec for id_, spec in asked.changed.items() if spec != state.tickets[id_].spec}
+    dropped = tuple(dict.fromkeys(asked.dropped))
+    if not (asked.added or changed or dropped):
+        return []
+    specs = {id_: spec for id_, spec in state.plan.tickets.items() if id_ not in dropped}
+    specs |= {**changed, **asked.added}
+    if refusal := _conflicts(state, asked, changed, specs, may_have_succeeded=may_have_succeeded):
+        return refusal
+    if faults := _faults(state, specs, {**changed, **asked.added}):
+        return _refusal(faults)
+    if refusal := _strays_from_its_pin(state, changed):
+        return refusal
+    skipped, restored = _fallout(state, specs, changed, is_same_set=not (asked.added or dropped))
+    return [
+        ev.PlanAmended(
+            at=now,
+            added=asked.added,
+            changed=changed,
+            dropped=dropped,
+            skipped=skipped,
+            restored=restored,
+            by=asked.by,
+        )
+    ]
+
+
+def _conflicts(
+    state: SessionState,
+    asked: rq.Amend,
+    changed: dict[str, Ticket],
+    specs: dict[str, Ticket],
+    *,
+    may_have_succeeded: bool,
+) -> Refusal | None:
+    """What of the amendment is too late, or contradicts itself."""
+    if there := [id_ for id_ in asked.added if id_ in state.tickets]:
+        return Refusal(f"there is {listed(there)} already", "change it, or give the new one another id")
+    if both := [id_ for id_ in asked.dropped if id_ in asked.changed]:
+        return Refusal(f"{listed(both)} cannot be both changed and dropped")
+    if not specs:
+        return Refusal("a plan has at least one ticket", "cancel what shall not run")
+    found = [state.tickets[id_] for id_ in (*changed, *asked.dropped)]
+    if live := [ticket for ticket in found if ticket.is_live]:
+        statuses = listed(f"{ticket.id} is {ticket.status}" for ticket in live)
+        remedy = f"cancel {listed(ticket.id for ticket in live)} first"
+        return Refusal(f"{statuses}: what runs cannot be changed or dropped", remedy)
+    done = [id_ for id_ in changed if state.tickets[id_].status is Status.succeeded]
+    if done and not may_have_succeeded:
+        reason = f"{listed(done)} {'has' if len(done) == 1 else 'have'} succeeded: what is done cannot be changed"
+        return Refusal(reason, f"retry {done[0]} first, or leave it as it is")
+    return _still_needed(asked.dropped, specs)
+
+
+def _still_needed(dropped: tuple[str, ...], specs: dict[str, Ticket]) -> Refusal | None:
+    if gone := set(dropped):
+        for id_, spec in specs.items():
+            if not gone.isdisjoint(spec.needs):
+                need = next(need for need in spec.needs if need in gone)
+                return Refusal(f"{id_} needs {need}, which would be dropped", f"drop {id_} too, or change its needs")
+    return None
+
+
+def _faults(state: SessionState, specs: dict[str, Ticket], new: dict[str, Ticket]) -> list[Fault]:
+    """What would be wrong with such a plan, by the rules for plan files."""
+    plan = state.plan
+    draft = Draft(
+        written={"tickets": {id_: as_written(spec) for id_, spec in new.items()}},
+        settings=plan.settings,
+        defaults=Ticket(),
+        resources=plan.resources,
+        agents=plan.agents,
+        tickets=specs,
+        workdir=plan.workdir,
+    )
+    return broken_rules(draft, state.host)
+
+
+def _refusal(faults: list[Fault]) -> Refusal:
+    """The first of the faults as a refusal, and how many more there are."""
+    fault = faults[0]
+    where = ""
+    if fault.path[0] == "tickets":
+        where = f"{'.'.join(str(part) for part in fault.path[1:3])}: "
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return Refusal(f"{where}{fault.message}{more}", fault.hint)
+
+
+def _strays_from_its_pin(state: SessionState, changed: dict[str, Ticket]) -> Refusal | None:
+    for id_, spec in changed.items():
+        pin = state.tickets[id_].pin
+        if not pin:
+            continue
+        agent = state.agents.get(pin)
+        type_ = agent.type if agent is not None else pin
+        if not can_run(state, type_, spec):
+            return Refusal(f"{id_} is pinned to {pin}, which could not run it so", f"reassign {id_} first")
+    return None
+
+
+def _fallout(
+    state: SessionState, specs: dict[str, Ticket], changed: dict[str, Ticket], *, is_same_set: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The tickets that would be skipped, and those that would be skipped no more."""
+    if is_same_set and all(spec.needs == state.tickets[id_].spec.needs for id_, spec in changed.items()):
+        return (), ()
+    statuses: dict[str, Status] = {}
+    skipped, restored = [], []
+    for id_ in _in_order(specs):
+        status = state.tickets[id_].status if id_ in state.tickets else Status.waiting
+        is_blocked = any(statuses[need] in LOST for need in specs[id_].needs)
+        if is_blocked and status in (Status.waiting, Status.backoff):
+            status = Status.skipped
+            skipped.append(id_)
+        elif not is_blocked and status is Status.skipped:
+            status = Status.waiting
+            restored.append(id_)
+        statuses[id_] = status
+    return tuple(skipped), tuple(restored)
+
+
+def _in_order(specs: dict[str, Ticket]) -> Iterator[str]:
+    """All tickets, each after what it needs."""
+    for level in graph.groups(graph.build(specs)):
+        yield from level

@@ -1,0 +1,27 @@
+"""How the engine answers a person: a decision, led by the fact that someone acted and how it could be taken back."""
+
+from parexec_tui.core.rules.verbs import decide
+from parexec_tui.core.rules.verbs.answers import Decision
+from parexec_tui.core.rules.verbs.inverse import inverse_of
+from parexec_tui.core.rules.verbs.wording import verb_of, wording
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import Refusal
+
+
+def grant(state: SessionState, asked: rq.AnyRequest, now: float) -> Decision:
+    """Decide, and put first who asked for what, if it changes anything. An undo always does: it is used up."""
+    answer = decide(state, asked, now)
+    if isinstance(answer, Refusal):
+        return answer
+    if isinstance(asked, rq.Undo):
+        action = state.last_undoable()
+        assert action is not None
+        return [ev.OperatorActed(at=now, by=asked.by, verb="undo", text=f"undo: {action.text}"), *answer]
+    if not answer:
+        return []
+    acted = ev.OperatorActed(
+        at=now, by=asked.by, verb=verb_of(asked), text=wording(asked), inverse=inverse_of(state, answer)
+    )
+    return [acted, *answer]

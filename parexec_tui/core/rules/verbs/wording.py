@@ -1,0 +1,86 @@
+"""Requests in plain words, for the journal, for confirmations and for undo."""
+
+from collections.abc import Iterable
+
+from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.wire import requests as rq
+
+
+def verb_of(asked: rq.AnyRequest) -> str:
+    """The verb as on the command line: `skip`, where the request is `Waive`."""
+    return _VERBS.get(type(asked), type(asked).__name__.lower())
+
+
+_VERBS: dict[type, str] = {rq.Waive: "skip", rq.Prioritise: "priority", rq.Amend: "reload"}
+
+
+def wording(asked: rq.AnyRequest) -> str:
+    """What is asked, in a few words: `retry T1 and what depends on it, on builder-2`."""
+    match asked:
+        case rq.Scope():
+            return f"{verb_of(asked)} {_scope(asked)}{_because(getattr(asked, 'reason', ''))}"
+        case rq.Cancel(now=True):
+            return f"kill {_names(asked.tickets)}"
+        case rq.Cancel() | rq.Waive() | rq.Restore():
+            return f"{verb_of(asked)} {_names(asked.tickets)}"
+        case rq.Retry():
+            return _retry(asked)
+        case rq.Reassign():
+            return f"{_names(asked.tickets)} to {asked.agent or 'any agent'}"
+        case rq.Prioritise():
+            return f"priority of {_names(asked.tickets)} to {asked.priority.value}"
+        case rq.Scale():
+            return _scale(asked)
+        case rq.Edit():
+            return f"edit {asked.ticket}: {listed(asked.changes)}"
+        case rq.Amend():
+            return _amend(asked)
+        case rq.Stop():
+            return f"stop {'now' if asked.now else 'the session'}{_because(asked.reason)}"
+        case rq.Undo():
+            return "undo"
+
+
+def _scope(asked: rq.Scope) -> str:
+    if asked.is_session:
+        return "the session"
+    parts = []
+    if asked.tickets:
+        parts.append(_names(asked.tickets))
+    if asked.agents:
+        parts.append(f"{'agent' if len(asked.agents) == 1 else 'agents'} {_names(asked.agents)}")
+    if asked.types:
+        parts.append(f"{'agent type' if len(asked.types) == 1 else 'agent types'} {_names(asked.types)}")
+    return "; ".join(parts)
+
+
+def _retry(asked: rq.Retry) -> str:
+    depend = f" and what depends on {'it' if len(asked.tickets) == 1 else 'them'}" if asked.downstream else ""
+    changes = ["another command"] if asked.run is not None else []
+    changes += [f"no {name}" if amount is None else f"{name}={amount}" for name, amount in (asked.uses or {}).items()]
+    other = f" with {listed(changes)}" if changes else ""
+    on = f" on {asked.agent or 'any agent'}" if asked.agent is not None else ""
+    return f"retry {_names(asked.tickets)}{depend}{other}{on}{_because(asked.note)}"
+
+
+def _scale(asked: rq.Scale) -> str:
+    s = "" if asked.most is not None and abs(asked.most) == 1 else "s"
+    what = f"ticket{s} at once" if asked.type is None else f"agent{s} of type {asked.type}"
+    if asked.most is None:
+        return f"as many {what} as planned"
+    if asked.relative:
+        return f"{abs(asked.most)} {'more' if asked.most >= 0 else 'fewer'} {what}"
+    return f"at most {asked.most} {what}"
+
+
+def _amend(asked: rq.Amend) -> str:
+    parts = (("add", asked.added), ("change", asked.changed), ("drop", asked.dropped))
+    return ", ".join(f"{word} {_names(ids)}" for word, ids in parts if ids)
+
+
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""
+
+
+def _names(ids: Iterable[str]) -> str:
+    return listed(dict.fromkeys(ids), most=5)

@@ -1,0 +1,1 @@
+"""What may start, what starts next, and when everything will be done."""

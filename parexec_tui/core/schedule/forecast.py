@@ -1,0 +1,122 @@
+"""How long tickets will take, and the session: one guess for the header, the timeline and `parexec status`.
+
+A ticket takes its estimate, else what it took in earlier sessions, else the median of those that succeeded here,
+else the median of what is known of others.
+"""
+
+from collections.abc import Mapping
+from math import sqrt
+from types import MappingProxyType
+
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.tickets import OVER, TicketState
+from parexec_tui.core.wire.protocol import Eta
+
+_SPREAD = 1.5
+"""How many times as long as it should nine in ten tickets take at most, where nothing has run yet that would tell."""
+
+_NINE_IN_TEN = 1.2816
+"""Standard deviations above the mean of a normal distribution that nine in ten values stay below."""
+
+_NOTHING: Mapping[str, float] = MappingProxyType({})
+
+
+class Forecast:
+    """What tickets take, in seconds. Made in O(plan); it holds for the moment in which it is made."""
+
+    def __init__(self, state: SessionState, history: Mapping[str, float] = _NOTHING) -> None:
+        """`history`: ticket: the seconds it took in earlier sessions."""
+        self._history = history
+        known: list[float] = []
+        ratios: list[float] = []
+        self.unforeseen: list[float] = []
+        """What those took that succeeded here and of which nothing was known, in order."""
+        for ticket in state.tickets.values():
+            foreseen = expected(ticket, history)
+            if foreseen is not None:
+                known.append(foreseen)
+            if ticket.status is Status.succeeded and ticket.ended is not None:
+                took = ticket.worked(ticket.ended)
+                if foreseen is None:
+                    self.unforeseen.append(took)
+                elif foreseen > 0:
+                    ratios.append(took / foreseen)
+        self.unforeseen.sort()
+        self.usual = _quantile(self.unforeseen or sorted(known), 0.5)
+        """What a ticket takes of which nothing is known; None if nothing is known of any."""
+        self.spread = max(1.0, _quantile(sorted(ratios), 0.9) or _SPREAD)
+        """How many times as long as is known of them nine in ten tickets take at most."""
+
+    def takes(self, ticket: TicketState) -> float | None:
+        foreseen = expected(ticket, self._history)
+        return self.usual if foreseen is None else foreseen
+
+    def left(self, ticket: TicketState, now: float) -> float:
+        """What it will still take; 0 if nothing is known. One that is late already is taken to be half way through
+        its delay: whatever takes three times as long as it should seldom ends in the next second."""
+        takes = self.takes(ticket) or 0.0
+        return abs(takes - ticket.worked(now)) if ticket.is_live else takes
+
+
+def expected(ticket: TicketState, history: Mapping[str, float]) -> float | None:
+    """The seconds that a ticket should take: its estimate, else what it took in earlier sessions."""
+    return ticket.spec.estimate if ticket.spec.estimate is not None else history.get(ticket.id)
+
+
+def eta(state: SessionState, now: float, history: Mapping[str, float] = _NOTHING) -> Eta | None:
+    """When the session will be finished, as far as can be known: None if it is held or going to end early, and
+    until there is a ticket with an estimate, with a history, or that has succeeded.
+
+    What is left takes as long as its work shared among `parallel`, and at least as long as its longest chain. For p90
+    the work of what was foreseen is multiplied by the spread of `Forecast`; of n tickets that were not, by the
+    central limit theorem, it is n means and 1.28 standard deviations times the root of n. Claims, agent types, holds
+    of tickets and retries are not looked at.
+    """
+    if state.status != "running":
+        return None
+    forecast = Forecast(state, history)
+    if forecast.usual is None:
+        return None
+    foreseen = unforeseen = takes = assumed = 0.0
+    guessed = 0
+    heads: list[tuple[float, float]] = []
+    """Of each ticket that a chain begins with: what is left of it, less the whole; what was counted from it on."""
+    for ticket in state.tickets.values():
+        if ticket.status in OVER:
+            continue
+        known = expected(ticket, history)
+        whole = forecast.usual if known is None else known
+        left = forecast.left(ticket, now) if ticket.is_live else whole
+        takes += whole
+        assumed += state.usual_estimate if ticket.spec.estimate is None else ticket.spec.estimate
+        if known is None:
+            guessed += 1
+            unforeseen += left
+        else:
+            foreseen += left
+        if not ticket.missing:
+            heads.append((left - whole, ticket.remaining))
+    # `remaining` is counted in what was assumed of tickets before any ran.
+    scale = takes / assumed if assumed else 1.0
+    chain = max((more + remaining * scale for more, remaining in heads), default=0.0)
+    work = foreseen + unforeseen
+    late = foreseen * forecast.spread + _late(forecast, guessed, unforeseen)
+    p50 = max(work / state.parallel, chain)
+    return Eta(round(p50, 1), round(p50 * (late / work if work else 1.0), 1))
+
+
+def _late(forecast: Forecast, count: int, work: float) -> float:
+    """What so many tickets of which nothing was known take at most, nine times in ten, where they usually take
+    `work`."""
+    took = forecast.unforeseen
+    if not took:
+        return work * forecast.spread
+    mean = sum(took) / len(took)
+    deviation = sqrt(max(0.0, sum(each * each for each in took) / len(took) - mean * mean))
+    return max(work, count * mean + _NINE_IN_TEN * deviation * sqrt(count))
+
+
+def _quantile(ordered: list[float], share: float) -> float | None:
+    """The value that this share of them stays below; None if there are none."""
+    return ordered[int(len(ordered) * share)] if ordered else None

@@ -1,0 +1,1 @@
+"""The state of a session: a fold of its events."""

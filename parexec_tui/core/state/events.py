@@ -1,0 +1,485 @@
+"""What happened: facts in the past tense. State is a fold of these, and nothing else changes it.
+
+The format is a promise: events are kept in the registry and replayed years later. A field may be added with a
+default; a field or a kind is never renamed, retyped or removed. `at` is seconds since the epoch, stamped by the
+engine; `by` says who asked, and is empty where the engine acted on a rule. What an event is made of (the tickets of a
+plan, requests) is bound by the same promise.
+"""
+
+from enum import StrEnum
+from typing import Literal
+
+from msgspec import Struct
+
+from parexec_tui.core.plan.model import Priority, Ticket
+from parexec_tui.core.wire.requests import AnyRequest
+
+
+class Status(StrEnum):
+    """Where a ticket is. *Ready* is a question (see `scheduler.blockers`) and *held* a flag; neither is a status."""
+
+    waiting = "waiting"
+    backoff = "backoff"
+    running = "running"
+    frozen = "frozen"
+    stopping = "stopping"
+    succeeded = "succeeded"
+    failed = "failed"
+    cancelled = "cancelled"
+    skipped = "skipped"
+    waived = "waived"
+    """A person said that it shall not run, and that what needs it may run without it."""
+
+
+class End(StrEnum):
+    """How an attempt ended. Each stays distinct wherever it is shown."""
+
+    succeeded = "succeeded"
+    failed = "failed"
+    """By its own exit status or a signal."""
+    timed_out = "timed out"
+    could_not_start = "could not start"
+    cancelled = "cancelled"
+    """By a person."""
+    stopped = "stopped"
+    """On purpose, with the session or to be reassigned: charges no retry."""
+    lost = "lost"
+    """The process vanished without an exit record."""
+
+
+StopReason = Literal["timed out", "cancelled", "stopped", "reassigned"]
+
+
+class Event(Struct, frozen=True, kw_only=True, tag_field="kind", tag=None, omit_defaults=True, gc=False):
+    """What all events have in common."""
+
+    at: float
+
+
+def _tag(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+# The steps of a session, in order: parse, initialise the pool, queue by group, deploy agents, monitor,
+# handle conflicts and failures, validate completion, update registry and metrics.
+
+
+class SessionOpened(Event, frozen=True, tag=_tag):
+    """The plan was parsed and a session opened for it."""
+
+    session: str
+    plan: str
+    tickets: int
+    parallel: int
+    cpus: float
+    memory: int
+    by: str = ""
+
+
+class PoolInitialised(Event, frozen=True, tag=_tag):
+    """The agent types are known: name to (fewest, most)."""
+
+    types: dict[str, tuple[int, int]]
+
+
+class TicketsQueued(Event, frozen=True, tag=_tag):
+    """The tickets stand in dependency groups of these sizes."""
+
+    groups: tuple[int, ...]
+
+
+class AgentsDeployed(Event, frozen=True, tag=_tag):
+    """The first agents (each type's fewest) were started."""
+
+    agents: tuple[str, ...]
+
+
+class MonitoringStarted(Event, frozen=True, tag=_tag):
+    """An engine of this process watches over the session; once for each engine that owned it."""
+
+    pid: int
+    boot: str
+    """The boot id of the host: a pid means nothing after a reboot."""
+    version: str = ""
+
+
+class FailuresHandled(Event, frozen=True, tag=_tag):
+    """Nothing is left to run: what it took, in numbers."""
+
+    retried: int
+    failed: int
+    cancelled: int
+    skipped: int
+    quarantined: tuple[str, ...] = ()
+    serialised: int = 0
+    """Tickets that had to wait for a claim that another held."""
+    waived: int = 0
+
+
+class CompletionValidated(Event, frozen=True, tag=_tag):
+    """Every ticket is accounted for: count by status. They add up to the tickets of the plan."""
+
+    counts: dict[str, int]
+
+
+class SessionFinished(Event, frozen=True, tag=_tag):
+    """The last step: the registry and its metrics are complete."""
+
+    seconds: float
+    """Wall time since the session was opened."""
+    busy: float
+    """Seconds that attempts ran, all added up."""
+
+
+class EngineLeft(Event, frozen=True, tag=_tag):
+    """The engine ended in good order with tickets left; the session can be resumed."""
+
+    reason: str
+
+
+class SessionInterrupted(Event, frozen=True, tag=_tag):
+    """The engine died again and again and is not started any more; until another takes over, none is there."""
+
+    reason: str
+
+
+class HostPressed(Event, frozen=True, tag=_tag):
+    """The host is short of something: nothing new is started until it is relieved."""
+
+    resource: str
+    """What it is short of: `disk of the workdir`, `disk of the state folder`."""
+    text: str
+    """How much there is, and how much the plan wants."""
+
+
+class HostRelieved(Event, frozen=True, tag=_tag):
+    resource: str
+
+
+class SessionHeld(Event, frozen=True, tag=_tag):
+    """Nothing new is started until released."""
+
+    reason: str = ""
+    by: str = ""
+
+
+class SessionReleased(Event, frozen=True, tag=_tag):
+    by: str = ""
+
+
+class SessionDraining(Event, frozen=True, tag=_tag):
+    """Nothing new is started; what runs may finish, then the engine leaves."""
+
+    reason: str = ""
+    by: str = ""
+
+
+class DrainEnded(Event, frozen=True, tag=_tag):
+    """The session drains no more: what is ready is started again."""
+
+    by: str = ""
+
+
+class SessionStopping(Event, frozen=True, tag=_tag):
+    """What runs is ended, then the engine leaves."""
+
+    reason: str = ""
+    by: str = ""
+    now: bool = False
+    """True: without the grace between TERM and KILL."""
+
+
+class AgentStarted(Event, frozen=True, tag=_tag):
+    agent: str
+    type: str
+
+
+class AgentHeld(Event, frozen=True, tag=_tag):
+    """The agent takes no new ticket until released."""
+
+    agent: str
+    by: str = ""
+
+
+class AgentReleased(Event, frozen=True, tag=_tag):
+    """Held, draining or quarantined no more."""
+
+    agent: str
+    by: str = ""
+
+
+class AgentDraining(Event, frozen=True, tag=_tag):
+    """The agent takes no new ticket, and stops when it is idle."""
+
+    agent: str
+    by: str = ""
+
+
+class AgentQuarantined(Event, frozen=True, tag=_tag):
+    """Attempts died at start on this agent, one after another; it gets no more."""
+
+    agent: str
+    reason: str
+
+
+class AgentStopped(Event, frozen=True, tag=_tag):
+    agent: str
+    reason: str = ""
+
+
+class ConflictFound(Event, frozen=True, tag=_tag):
+    """A ticket that could start has to wait for a claim of another; once for each ticket."""
+
+    ticket: str
+    holder: str
+    reason: str
+
+
+class AttemptStarted(Event, frozen=True, tag=_tag):
+    """The ticket was given to the agent. Remembered before the process exists, so that it never runs twice."""
+
+    ticket: str
+    attempt: int
+    agent: str
+
+
+class AttemptSpawned(Event, frozen=True, tag=_tag):
+    """The process exists. `pid`, `birth` and the boot id together are its identity."""
+
+    ticket: str
+    attempt: int
+    pid: int
+    birth: float
+    """When the kernel says that it started: clock ticks since boot."""
+
+
+class AttemptFrozen(Event, frozen=True, tag=_tag):
+    """Its processes are stopped, its time-out clock stands; slot and claims are kept."""
+
+    ticket: str
+    attempt: int
+    by: str = ""
+
+
+class AttemptThawed(Event, frozen=True, tag=_tag):
+    ticket: str
+    attempt: int
+    by: str = ""
+
+
+class AttemptStopRequested(Event, frozen=True, tag=_tag):
+    """The attempt is being ended: TERM, grace, KILL."""
+
+    ticket: str
+    attempt: int
+    why: StopReason
+    now: bool = False
+    by: str = ""
+
+
+class AttemptEnded(Event, frozen=True, tag=_tag):
+    """The attempt is over, with everything that follows for the plan."""
+
+    ticket: str
+    attempt: int
+    agent: str
+    started: float
+    seconds: float
+    """How long it ran, without the time it was frozen."""
+    end: End
+    then: Status
+    """succeeded, failed, cancelled; or waiting / backoff when it will run again."""
+    code: int | None = None
+    signal: int | None = None
+    reason: str = ""
+    charged: bool = False
+    """True: it counts against the retries of the ticket."""
+    shunned: str = ""
+    """The agent on which it could not start, and that will not be asked again."""
+    retry_at: float | None = None
+    skipped: tuple[str, ...] = ()
+    """Tickets that can no longer run because of this end."""
+    cpu_seconds: float = 0.0
+    """User and system time of its processes; 0 where it is not known."""
+    peak_memory: int = 0
+    """Bytes: the most that its processes were seen to use together, looked at every few seconds, or what the largest
+    of them used, if that is more. Known only from the last start of the engine on; 0 where it is not known."""
+
+
+class BackoffEnded(Event, frozen=True, tag=_tag):
+    ticket: str
+
+
+class TicketHeld(Event, frozen=True, tag=_tag):
+    ticket: str
+    by: str = ""
+
+
+class TicketReleased(Event, frozen=True, tag=_tag):
+    ticket: str
+    by: str = ""
+
+
+class TicketCancelled(Event, frozen=True, tag=_tag):
+    """A ticket that was not running will not run."""
+
+    ticket: str
+    by: str = ""
+    skipped: tuple[str, ...] = ()
+
+
+class TicketUnrunnable(Event, frozen=True, tag=_tag):
+    """No agent is left that could run it."""
+
+    ticket: str
+    reason: str
+    skipped: tuple[str, ...] = ()
+
+
+class TicketRetried(Event, frozen=True, tag=_tag):
+    """The ticket will run again, with its retries as at first."""
+
+    ticket: str
+    by: str = ""
+    restored: tuple[str, ...] = ()
+    """Tickets that were skipped and may run again."""
+    rerun: tuple[str, ...] = ()
+    """Tickets downstream that have run, and will run again as well."""
+    note: str = ""
+    """Why, or what to mind this time."""
+
+
+class TicketWaived(Event, frozen=True, tag=_tag):
+    """The ticket shall not run, and what needs it may run without it."""
+
+    ticket: str
+    by: str = ""
+    restored: tuple[str, ...] = ()
+    """Tickets that were skipped and may run again."""
+
+
+class TicketRestored(Event, frozen=True, tag=_tag):
+    """That the ticket was cancelled, waived or retried was taken back: it is what it was before."""
+
+    ticket: str
+    then: Status
+    by: str = ""
+    skipped: tuple[str, ...] = ()
+    restored: tuple[str, ...] = ()
+
+
+class TicketPinned(Event, frozen=True, tag=_tag):
+    """Only this agent, or agents of this type, may run the ticket; empty: whoever can."""
+
+    ticket: str
+    agent: str
+    by: str = ""
+
+
+class PriorityChanged(Event, frozen=True, tag=_tag):
+    ticket: str
+    priority: Priority
+    by: str = ""
+
+
+class PlanAmended(Event, frozen=True, tag=_tag):
+    """Tickets were added, changed and dropped, all at once. What is changed or dropped was not running."""
+
+    added: dict[str, Ticket] = {}
+    changed: dict[str, Ticket] = {}
+    """The whole new ticket by id."""
+    dropped: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    """Tickets that can no longer run: they have a lost need now."""
+    restored: tuple[str, ...] = ()
+    """Tickets that were skipped, and have no lost need any more."""
+    by: str = ""
+
+
+class AgentTypeHeld(Event, frozen=True, tag=_tag):
+    """No ticket starts on agents of this type, and none of them is started, until released."""
+
+    type: str
+    by: str = ""
+
+
+class AgentTypeReleased(Event, frozen=True, tag=_tag):
+    type: str
+    by: str = ""
+
+
+class TypeScaled(Event, frozen=True, tag=_tag):
+    """There may be this many agents of the type."""
+
+    type: str
+    most: int | None
+    """None: as many as tickets run at once."""
+    by: str = ""
+
+
+class ParallelChanged(Event, frozen=True, tag=_tag):
+    """This many tickets may run at once."""
+
+    parallel: int
+    by: str = ""
+
+
+class OperatorActed(Event, frozen=True, tag=_tag):
+    """A person asked for something and it was granted; the events that grant it follow."""
+
+    by: str
+    verb: str
+    text: str
+    """What was asked, in words."""
+    inverse: tuple[AnyRequest, ...] = ()
+    """What would take it back; none where nothing can."""
+
+
+AnyEvent = (
+    SessionOpened
+    | PoolInitialised
+    | TicketsQueued
+    | AgentsDeployed
+    | MonitoringStarted
+    | FailuresHandled
+    | CompletionValidated
+    | SessionFinished
+    | EngineLeft
+    | SessionInterrupted
+    | HostPressed
+    | HostRelieved
+    | SessionHeld
+    | SessionReleased
+    | SessionDraining
+    | DrainEnded
+    | SessionStopping
+    | AgentStarted
+    | AgentHeld
+    | AgentReleased
+    | AgentDraining
+    | AgentQuarantined
+    | AgentStopped
+    | ConflictFound
+    | AttemptStarted
+    | AttemptSpawned
+    | AttemptFrozen
+    | AttemptThawed
+    | AttemptStopRequested
+    | AttemptEnded
+    | BackoffEnded
+    | TicketHeld
+    | TicketReleased
+    | TicketCancelled
+    | TicketUnrunnable
+    | TicketRetried
+    | TicketWaived
+    | TicketRestored
+    | TicketPinned
+    | PriorityChanged
+    | PlanAmended
+    | AgentTypeHeld
+    | AgentTypeReleased
+    | TypeScaled
+    | ParallelChanged
+    | OperatorActed
+)

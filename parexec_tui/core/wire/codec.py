@@ -1,0 +1,57 @@
+"""How plans and events are written and read: JSON, by msgspec."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from parexec_tui.core.plan.model import Amounts, Plan
+from parexec_tui.core.plan.units import Duration, Size
+from parexec_tui.core.state.events import AnyEvent, Event
+
+
+def to_builtin(value: object) -> object:
+    """For msgspec: the plain form of our own number types."""
+    if isinstance(value, Duration):
+        return float(value)
+    if isinstance(value, Size):
+        return int(value)
+    if isinstance(value, Amounts):
+        return dict(value)
+    raise NotImplementedError(type(value).__name__)
+
+
+def from_builtin(wanted: type, value: object) -> Any:
+    """For msgspec: our own number types, from what stands in a file. Raises ValueError in plan words."""
+    if issubclass(wanted, Duration | Size | Amounts):
+        return wanted.parse(value)
+    raise NotImplementedError(wanted.__name__)
+
+
+_encoder = msgspec.json.Encoder(enc_hook=to_builtin)
+_event_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent, dec_hook=from_builtin)
+_plan_decoder = msgspec.json.Decoder(Plan, dec_hook=from_builtin)
+
+encode = _encoder.encode
+
+
+def kind_of(event: Event) -> str:
+    """The name of the kind of an event, as in the registry: `attempt_started`."""
+    tag = event.__struct_config__.tag
+    assert isinstance(tag, str)
+    return tag
+
+
+def decode_event(data: bytes | str) -> AnyEvent:
+    """Read one event. Raises msgspec.DecodeError or ValidationError when it is not one of ours."""
+    return _event_decoder.decode(data)
+
+
+def decode_plan(data: bytes | str) -> Plan:
+    """Read a plan that `encode` wrote."""
+    return _plan_decoder.decode(data)
+
+
+def lines(values: Sequence[object]) -> bytes:
+    """JSON lines."""
+    return _encoder.encode_lines(values)

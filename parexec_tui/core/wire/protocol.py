@@ -1,0 +1,280 @@
+"""What an engine and its clients say to each other: JSON lines over a Unix socket, each line one of these messages.
+
+    client  hello →                          ← welcome  engine
+                                             ← happened, happened, … (if it asked to follow)
+            request →                        ← answer
+            question →                       ← answer
+                                             ← farewell
+
+A client says hello first. An answer carries the `id` of what it answers; to one who follows and has caught up, it
+comes after the events that it led to. A message that cannot be read is answered with `trouble`, and the connection is
+closed; a request or question that can be read but not understood (a verb of a later version) is refused. Lines are at
+most MAX_LINE bytes, newline included.
+"""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Raw, Struct
+
+from parexec_tui.core.wire.requests import AnyRequest
+
+VERSION = 1
+"""Rises when a message changes its meaning. Fields may be added without; unknown ones are ignored."""
+
+MAX_LINE = 64 * 1024
+"""Bytes of one line from a client. What the engine sends may be longer: an event can name many tickets."""
+
+MOST_WAITING = 256
+"""Messages that one client may have sent without waiting for their answers."""
+
+Id = Annotated[int, Meta(ge=0, le=2**53)]
+"""Chosen by the client; what every JSON library can hold."""
+
+Seq = Annotated[int, Meta(ge=0, le=2**53)]
+"""The number of an event, from 1."""
+
+
+About = Literal["status", "report", "why", "select", "scope", "names"]
+"""What can be asked. `select`, `scope`: what words of a person mean, as `Names`; `names`: what begins with a word."""
+
+
+class Message(Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower, omit_defaults=True):
+    """What all messages have in common: a `type`."""
+
+
+class Hello(Message, frozen=True):
+    """The first line of a client."""
+
+    version: int
+    client: str = ""
+    """What it is, for the log: `cli`, `tui`."""
+    by: str = ""
+    """Where the person sits (tty or host); the user is known from the socket."""
+    follow: Seq | None = None
+    """Send every event after this number, then each as it happens; None: none at all."""
+    read_only: bool = False
+    samples: bool = False
+    """Send `sampled` every few seconds. It is measured while somebody asks."""
+
+
+class Request(Message, frozen=True):
+    """A wish. With `dry_run` the answer says what would happen, and nothing does."""
+
+    id: Id
+    request: AnyRequest
+    dry_run: bool = False
+
+
+class Question(Message, frozen=True):
+    """What a client wants to know without folding events itself."""
+
+    id: Id
+    about: About
+    tickets: tuple[str, ...] = ()
+    """For `why`: which tickets; none means every one that waits."""
+    words: tuple[str, ...] = ()
+    """For `select`: ids, patterns and selectors of tickets. For `scope`: those, and names of agents and agent types.
+    For `names`: one, the beginning."""
+
+
+class Welcome(Message, frozen=True):
+    """The first line of an engine."""
+
+    version: int
+    session: str
+    engine_pid: int
+    last: int
+    """The number of the newest event that is remembered."""
+    read_only: bool = False
+
+
+class Happened(Message, frozen=True):
+    """One event, in order, without a gap."""
+
+    seq: int
+    event: Raw
+    """As in the registry; `codec.decode_event` reads it."""
+
+
+class Answer(Message, frozen=True):
+    """The answer to a request or question: one of `events`, `refusal` and `facts`."""
+
+    id: Id
+    events: list[Raw] | None = None
+    """What a request led to (or would lead to, in a dry run); empty if it was so already."""
+    refusal: str | None = None
+    remedy: str = ""
+    """With a refusal: what would make it possible."""
+    facts: Any = None
+    """What was asked for."""
+    preview: tuple[str, ...] = ()
+    """With the events of a dry run: what they would mean, a line each."""
+
+
+class Notice(Message, frozen=True):
+    """Something that a person should know and that is no event: why nothing can be remembered now. It is not kept; it
+    stands until the next event, and one who comes meanwhile is told as well."""
+
+    text: str
+
+
+class DiskSample(Struct, frozen=True):
+    """One file system that the session needs."""
+
+    name: str
+    """As in WHY: `disk of the workdir`, `disk of the state folder`; `disk` if they are the same."""
+    folder: str
+    free: int
+    """Bytes that this user may still write."""
+    total: int
+    """Bytes."""
+
+
+class HostSample(Struct, frozen=True):
+    """How busy the host is. Rates and shares are of the time since the sample before."""
+
+    at: float
+    """When, in seconds since the epoch."""
+    cpu: float
+    """Share of all CPUs that is busy, 0 to 1."""
+    per_cpu: tuple[float, ...]
+    """The same of each CPU."""
+    load: tuple[float, float, float]
+    """Load average of 1, 5 and 15 minutes."""
+    memory_used: int
+    """Bytes that are not available: the page cache does not count."""
+    memory_total: int
+    swap_used: int
+    swap_total: int
+    disks: tuple[DiskSample, ...]
+    """A file system that does not answer is left out."""
+    disk_read: float
+    """Bytes per second, of all disks."""
+    disk_write: float
+    net_in: float
+    """Bytes per second, of all network interfaces but the loopback."""
+    net_out: float
+    pressure: dict[str, float]
+    """Share of the last 10 s in which somebody waited for `cpu`, `memory` or `io`, 0 to 1 (PSI, `some avg10`);
+    empty where the kernel does not say."""
+    of_cgroup: tuple[str, ...] = ()
+    """Which of `cpu` and `memory` are those of the engine's cgroup, that may use less than the host has: what tickets
+    are admitted by. The CPUs one by one are always those of the host."""
+
+
+class Usage(Struct, frozen=True):
+    """What one live attempt uses: all its processes, also those that left its session."""
+
+    ticket: str
+    attempt: int
+    cpu: float
+    """CPUs in use: 1.5 is one and a half."""
+    memory: int
+    """Resident bytes. What processes share is counted for each of them."""
+    processes: int
+    silence: float | None
+    """Seconds since its log last grew; None: not known."""
+    log_size: int
+    """Bytes."""
+
+
+class Sampled(Message, frozen=True):
+    """What the host and each live attempt use now. Passing: it has no number, is not kept, and is not sent again;
+    a client that has not taken the last one is sent the newest instead, and a new one gets the latest at once."""
+
+    host: HostSample
+    attempts: tuple[Usage, ...]
+    engine_cpu: float
+    """CPUs that the engine itself uses."""
+
+
+class Farewell(Message, frozen=True):
+    """The engine leaves in good order; nothing follows. A connection that ends without it was lost."""
+
+    reason: str
+
+
+class Trouble(Message, frozen=True):
+    """Why the engine closes this connection."""
+
+    message: str
+
+
+FromClient = Hello | Request | Question
+FromEngine = Welcome | Happened | Answer | Notice | Sampled | Farewell | Trouble
+
+
+# -- facts -----------------------------------------------------------------------------------------------------
+
+
+class HoldFact(Struct, frozen=True):
+    """One thing that a person, or a rule of the plan, keeps from starting."""
+
+    what: Literal["session", "type", "agent", "ticket"]
+    name: str
+    """Of the agent type, agent or ticket; of the session, its id."""
+    by: str = ""
+    """Who asked; empty: a rule."""
+    reason: str = ""
+    since: float | None = None
+    """Seconds since the epoch; None where it was not remembered."""
+
+
+class AgentFact(Struct, frozen=True):
+    """One agent of the pool."""
+
+    id: str
+    status: str
+    """idle, busy, held, draining, quarantined or stopped."""
+    ticket: str | None = None
+    """What it runs."""
+
+
+class Names(Struct, frozen=True, omit_defaults=True):
+    """Some of the tickets, agents and agent types of a session."""
+
+    tickets: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+
+
+class FailureFact(Struct, frozen=True):
+    """A ticket that ended badly by itself; the skipped follow from it."""
+
+    ticket: str
+    end: str
+    """How: failed, timed out, could not start, cancelled, lost."""
+    reason: str = ""
+
+
+class Eta(Struct, frozen=True):
+    """Seconds until the session is finished: as likely as not within `p50`, nine times in ten within `p90`."""
+
+    p50: float
+    p90: float
+
+
+class StatusReport(Struct, frozen=True):
+    """The facts of the question `status`, and what `parexec status --json` prints."""
+
+    session: str
+    plan: str
+    state: str
+    """running, held, draining, stopping, stopped, finished; or interrupted: its engine died."""
+    engine_pid: int | None
+    """None: no engine."""
+    started: float
+    """Seconds since the epoch."""
+    ended: float | None
+    counts: dict[str, int]
+    """Tickets by status; a status that no ticket has is left out."""
+    groups: int
+    group: int
+    """The first group with tickets that are not over, counted from 1; the number of groups when all are."""
+    eta: Eta | None
+    """None until it can be known: something has to run, and a ticket have an estimate or have succeeded."""
+    holds: list[HoldFact]
+    agents: list[AgentFact]
+    """Those that are not stopped."""
+    failures: list[FailureFact]
+    """The first of them, in plan order; `counts` has all."""

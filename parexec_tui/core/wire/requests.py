@@ -1,0 +1,237 @@
+"""What is asked (requests, by a person or a script) and what is told (reports, by a process or a timer).
+
+Both go to `decide`, which answers with events; a request may be met with a `Refusal` instead.
+"""
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from parexec_tui.core.plan.model import Priority, Ticket
+
+
+class Request(Struct, frozen=True, kw_only=True, tag_field="verb", tag=str.lower, omit_defaults=True):
+    """A wish. `by` says whose; the engine fills it in from the connection."""
+
+    by: str = ""
+
+
+class Scope(Request, frozen=True):
+    """What a request is about: these tickets, these agents, these agent types; or (none named) the session."""
+
+    tickets: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+
+    @property
+    def is_session(self) -> bool:
+        return not (self.tickets or self.agents or self.types)
+
+
+class Hold(Scope, frozen=True):
+    """Do not start. A ticket that runs finishes; it is not tried again until released.
+
+    Of a type: no ticket starts on its agents, and none of them is started.
+    """
+
+    reason: str = ""
+    """Why the session is held."""
+
+
+class Release(Scope, frozen=True):
+    """Undo a hold; an agent is also taken out of draining and quarantine, the session out of draining."""
+
+
+class Drain(Scope, frozen=True):
+    """Start nothing new, let running finish. A drained agent then stops; a drained session ends.
+
+    A drained type is held, and its agents are drained; a drained ticket is held.
+    """
+
+    reason: str = ""
+
+
+class Freeze(Scope, frozen=True):
+    """Stop the processes: of these tickets, of what these agents or types run; of all, and hold the session."""
+
+
+class Thaw(Scope, frozen=True):
+    """Let frozen tickets go on; for the session, release what its freeze held."""
+
+
+class Cancel(Request, frozen=True):
+    """These tickets shall not run, or not go on. What needs them is skipped."""
+
+    tickets: tuple[str, ...]
+    now: bool = False
+    """KILL what runs at once, without the grace after TERM; also what is being stopped already."""
+
+
+class Waive(Request, frozen=True):
+    """These tickets shall not run, and what needs them may run without them (the verb `skip`)."""
+
+    tickets: tuple[str, ...]
+
+
+class Retry(Request, frozen=True):
+    """Run these tickets again that are over."""
+
+    tickets: tuple[str, ...]
+    downstream: bool = False
+    """Run what depends on them again too, where it has run."""
+    run: str | None = None
+    """Another command from now on; for one ticket only."""
+    agent: str | None = None
+    """The agent or agent type that shall run them."""
+    uses: dict[str, Any] | None = None
+    """Other amounts of these resources from now on, as they would stand in the plan file; null: none of it."""
+    note: str = ""
+
+
+class Restore(Request, frozen=True):
+    """Take back that these tickets were cancelled, waived or retried, if nothing came of it yet: what `undo` asks."""
+
+    tickets: tuple[str, ...]
+    since: Literal["cancelled", "waived", "waiting"]
+    """What became of them by what is taken back. They must still be so."""
+
+
+class Reassign(Request, frozen=True):
+    """Pin these tickets to an agent or agent type; one that runs elsewhere is stopped on purpose and goes there."""
+
+    tickets: tuple[str, ...]
+    agent: str
+    """Empty: whoever can run them may; nothing is stopped for that."""
+
+
+class Prioritise(Request, frozen=True):
+    """Put these tickets in another priority class."""
+
+    tickets: tuple[str, ...]
+    priority: Priority
+
+
+class Scale(Request, frozen=True):
+    """Change how many agents of a type there may be; with no type, how many tickets run at once."""
+
+    most: int | None
+    """None: what the plan says, for a type."""
+    type: str | None = None
+    relative: bool = False
+    """True: `most` is added to what holds now."""
+
+
+class Edit(Request, frozen=True):
+    """Change keys of a ticket that is not running, as they would stand in the plan file."""
+
+    ticket: str
+    changes: dict[str, Any]
+    """None puts a key back to its default."""
+
+
+class Amend(Request, frozen=True):
+    """Change the plan itself: tickets added, changed and dropped, checked as a plan is (the verbs add and reload)."""
+
+    added: dict[str, Ticket] = {}
+    changed: dict[str, Ticket] = {}
+    dropped: tuple[str, ...] = ()
+
+
+class Undo(Request, frozen=True):
+    """Take back the last thing that a person did, where its effect can still be taken back."""
+
+
+class Stop(Request, frozen=True):
+    """End what runs and leave; the session can be resumed."""
+
+    now: bool = False
+    reason: str = ""
+
+
+AnyRequest = (
+    Hold
+    | Release
+    | Drain
+    | Freeze
+    | Thaw
+    | Cancel
+    | Waive
+    | Retry
+    | Restore
+    | Reassign
+    | Prioritise
+    | Scale
+    | Edit
+    | Amend
+    | Undo
+    | Stop
+)
+
+
+class Refusal(Struct, frozen=True):
+    """No, and why; `remedy` is what would make it possible."""
+
+    reason: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.reason} ({self.remedy})" if self.remedy else self.reason
+
+
+class Report(Struct, frozen=True, gc=False):
+    """What became of one attempt of a ticket."""
+
+    ticket: str
+    attempt: int
+
+
+class ProcessStarted(Report, frozen=True, gc=False):
+    pid: int
+    birth: float
+
+
+class ProcessEnded(Report, frozen=True, gc=False):
+    """The process is gone and its exit is proved: by the exit record, or by the signal that killed its shell."""
+
+    code: int | None = None
+    signal: int | None = None
+    problem: str = ""
+    """Why the command could not be started, where it could not."""
+    cpu_seconds: float = 0.0
+    peak_memory: int = 0
+    """Bytes, as in AttemptEnded."""
+
+
+class ProcessLost(Report, frozen=True, gc=False):
+    """The process is gone, and nothing tells how it ended."""
+
+    reason: str
+    began: bool = True
+    """False: it is proved that the command never began, so another try is free."""
+
+
+class TimeoutElapsed(Report, frozen=True, gc=False):
+    """The attempt used up the time-out of its ticket."""
+
+
+class BackoffElapsed(Struct, frozen=True, gc=False):
+    ticket: str
+
+
+class DiskMeasured(Struct, frozen=True, gc=False):
+    """How much is free on one file system that the session needs."""
+
+    resource: str
+    """As in HostPressed."""
+    folder: str
+    free: int | None
+    """Bytes; None: it could not be found out."""
+
+
+class AgentRested(Struct, frozen=True, gc=False):
+    """The agent has been idle for so long that its type can do with one less."""
+
+    agent: str
+
+
+AnyReport = ProcessStarted | ProcessEnded | ProcessLost | TimeoutElapsed | BackoffElapsed | DiskMeasured | AgentRested

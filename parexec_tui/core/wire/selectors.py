@@ -1,0 +1,178 @@
+"""Which tickets are meant: the words that verbs take in place of ids.
+
+    MOD-012             the ticket of this id
+    MOD-*               all whose id matches; `*`, `?` and `[...]` as in a shell
+    status:failed       by status; also ready (may start, given an agent), held, live, over
+    agent:builder-2     that run there, or ran there last
+    type:builder        that agents of this type can run
+    group:3             by dependency group, the first is 1
+    priority:low        by priority class
+    !word               all that the word does not mean
+    a,b                 what either means; `status:failed,skipped` names the key once
+
+Ids and patterns add up: `A B` is both. Words with a key, and words with `!`, are filters: each of them narrows down.
+So `MOD-* DOC-* status:failed !priority:low` are the MOD and DOC tickets that failed and are not of low priority; with
+filters alone it is all tickets that are narrowed down. A value may be a pattern: `agent:builder-*`. The answer is in
+plan order.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fnmatch import translate
+
+from parexec_tui.core.plan.model import Priority
+from parexec_tui.core.plan.reading.faults import did_you_mean, listed
+from parexec_tui.core.schedule import scheduler
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.tickets import LIVE, OVER, TicketState
+
+_MOST_NAMED = 16
+"""Values that are named where a word has none of them: all statuses are."""
+
+
+class SelectorError(ValueError):
+    """A word that means no ticket there could be; the message says what was perhaps meant."""
+
+
+def select(state: SessionState, words: Sequence[str]) -> list[str]:
+    """The ids of the tickets that the words mean, in plan order; none if no words are given.
+
+    Raises SelectorError for an id, pattern, key or value that is not known. A filter that is understood but fits no
+    ticket is no error: `status:failed` is nothing when nothing has failed.
+    """
+    if not words:
+        return []
+    named: set[str] = set()
+    narrowing: list[set[str]] = []
+    has_names = False
+    for word in words:
+        positive = word.removeprefix("!")
+        found = _union(state, positive)
+        if word != positive:
+            narrowing.append(state.tickets.keys() - found)
+        elif ":" in positive.split(",")[0]:
+            narrowing.append(found)
+        else:
+            has_names = True
+            named |= found
+    chosen = named if has_names else set(state.tickets)
+    chosen = chosen.intersection(*narrowing)
+    return [id_ for id_ in state.tickets if id_ in chosen]
+
+
+def _union(state: SessionState, word: str) -> set[str]:
+    """What a word without `!` means."""
+    found: set[str] = set()
+    key = ""
+    for part in word.split(","):
+        if ":" in part:
+            key, _, value = part.partition(":")
+        else:
+            value = part
+        if not value:
+            raise SelectorError(f"{word!r} names nothing{f' after {key}:' if key else ''}")
+        found |= _filtered(state, key, value) if key else _by_id(state, value)
+    return found
+
+
+def _by_id(state: SessionState, value: str) -> set[str]:
+    if not _is_pattern(value):
+        if value not in state.tickets:
+            raise SelectorError(f"there is no ticket {value}{_hint(value, state.tickets)}")
+        return {value}
+    found = set(filter(_matcher(value), state.tickets))
+    if not found:
+        raise SelectorError(f"no ticket matches {value}")
+    return found
+
+
+_Key = tuple[Callable[[SessionState], Iterable[str]], Callable[[SessionState, TicketState, set[str]], bool]]
+"""The values there can be, and whether a ticket has one of some values."""
+
+
+def known_filters(state: SessionState) -> Iterator[str]:
+    """Every `key:value` that there is."""
+    for key, (values, _) in _KEYS.items():
+        yield from (f"{key}:{value}" for value in dict.fromkeys(values(state)))
+
+
+def filter_of(state: SessionState, key: str, values: str) -> Callable[[TicketState], bool]:
+    """Whether a ticket is as `key:values` says; it may be asked again as tickets change. Raises SelectorError."""
+    tests = [_fits(state, key, value) for value in values.split(",")]
+    return tests[0] if len(tests) == 1 else lambda ticket: any(test(ticket) for test in tests)
+
+
+def _filtered(state: SessionState, key: str, value: str) -> set[str]:
+    fits = _fits(state, key, value)
+    return {ticket.id for ticket in state.tickets.values() if fits(ticket)}
+
+
+def _fits(state: SessionState, key: str, value: str) -> Callable[[TicketState], bool]:
+    if key not in _KEYS:
+        raise SelectorError(f"there is no selector {key}:{_hint(key, _KEYS) or f' - there is {listed(_KEYS)}'}")
+    if not value:
+        raise SelectorError(f"{key}: names nothing after it")
+    known_values, fits = _KEYS[key]
+    known = dict.fromkeys(known_values(state))
+    values = set(filter(_matcher(value), known)) if _is_pattern(value) else {value}.intersection(known)
+    if not values:
+        raise SelectorError(
+            f"there is no {key} {value}{_hint(value, known) or f', there is {listed(known, most=_MOST_NAMED)}'}"
+        )
+    return lambda ticket: fits(state, ticket, values)
+
+
+def _statuses(state: SessionState) -> Iterable[str]:  # noqa: ARG001
+    return (*(status.value for status in Status), *_FLAGS)
+
+
+_FLAGS: dict[str, Callable[[SessionState, TicketState], bool]] = {
+    "ready": lambda state, ticket: _is_ready(state, ticket),
+    "held": lambda _, ticket: ticket.held is not None,
+    "live": lambda _, ticket: ticket.status in LIVE,
+    "over": lambda _, ticket: ticket.status in OVER,
+}
+"""What `status:` also knows, beside the statuses."""
+
+
+def _is_ready(state: SessionState, ticket: TicketState) -> bool:
+    if ticket.status is not Status.waiting or ticket.missing:
+        return False
+    first = next(scheduler.blockers(state, ticket), None)
+    # An agent is the last of its reasons: there is no other.
+    return first is None or (first.kind == "agent" and scheduler.agents_left(state, ticket))
+
+
+def _has_status(state: SessionState, ticket: TicketState, values: set[str]) -> bool:
+    return ticket.status.value in values or any(
+        name in values and holds(state, ticket) for name, holds in _FLAGS.items()
+    )
+
+
+_KEYS: dict[str, _Key] = {
+    "status": (_statuses, _has_status),
+    "agent": (lambda state: state.agents, lambda _, ticket, values: ticket.agent in values),
+    "type": (lambda state: state.available, lambda _, ticket, values: not values.isdisjoint(ticket.types)),
+    "group": (
+        lambda state: (str(number) for number, _ in enumerate(state.groups, 1)),
+        lambda _, ticket, values: str(ticket.group + 1) in values,
+    ),
+    "priority": (
+        lambda _: (priority.value for priority in Priority),
+        lambda _, ticket, values: ticket.spec.priority.value in values,
+    ),
+}
+
+
+def _is_pattern(value: str) -> bool:
+    return any(sign in value for sign in "*?[")
+
+
+def _matcher(pattern: str) -> Callable[[str], object]:
+    return re.compile(translate(pattern)).match
+
+
+def _hint(word: str, known: Iterable[str]) -> str:
+    hint = did_you_mean(word, known)
+    return f", {hint}" if hint else ""

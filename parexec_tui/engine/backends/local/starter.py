@@ -1,0 +1,84 @@
+"""Threads that start processes, so that the engine's loop goes on meanwhile.
+
+Whoever starts a process waits until it executes its program; on a busy machine that takes longer than all else that
+the engine does for an attempt. The loop takes what was started when it takes what ended: nothing wakes it for that.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
+
+from msgspec import Struct
+
+from parexec_tui.engine.backends.local import process
+from parexec_tui.engine.backends.local.process import Launch
+from parexec_tui.engine.backends.local.watch import Watch
+
+_THREADS = 3
+"""Processes that are started at once: enough that the time in which they wait for a CPU is not lost."""
+
+
+class Start(Struct, gc=False, eq=False):
+    """An attempt whose process is being started. What comes of it is there once `Starter.take` gives it back."""
+
+    ticket: str
+    attempt: int
+    launch: Launch
+    pid: int | None = None
+    problem: BaseException | None = None
+    """Why there is no process."""
+    later: list[Callable[[], None]] = []
+    """What was asked of the attempt, and needs its process."""
+
+
+class Starter:
+    """Starts processes one after another, and lets the watch wait for their ends."""
+
+    def __init__(self, watch: Watch[tuple[str, int]]) -> None:
+        self._watch = watch
+        self._queue: SimpleQueue[Start | None] = SimpleQueue()
+        self._done: deque[Start] = deque()
+        self._threads: list[Thread] = []
+        self._failure: OSError | None = None
+
+    def put(self, start: Start) -> None:
+        if len(self._threads) < _THREADS:
+            self._threads.append(Thread(target=self._run, name="parexec-starter", daemon=True))
+            self._threads[-1].start()
+        self._queue.put(start)
+
+    def take(self) -> list[Start]:
+        """What was started since, or could not be: never later than the watch gives its end. Never waits.
+
+        Raises OSError if a process cannot be watched.
+        """
+        if self._failure is not None:
+            raise self._failure
+        return [self._done.popleft() for _ in range(len(self._done))]
+
+    def close(self) -> None:
+        """Let the threads end, and wait until they have."""
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        while (start := self._queue.get()) is not None:
+            try:
+                start.pid = process.spawn(start.launch)
+            except BaseException as problem:  # whatever it is, the loop has to know
+                start.problem = problem
+            self._tell(start)
+
+    def _tell(self, start: Start) -> None:
+        # In this order: the loop shall not hear of the end of what it does not know to be started.
+        self._done.append(start)
+        if start.pid is not None:
+            try:
+                self._watch.add((start.ticket, start.attempt), start.pid)
+            except OSError as error:
+                self._failure = error
+        if start.problem or self._failure or start.later:
+            self._watch.wake()

@@ -1,0 +1,1 @@
+"""How an engine is started, kept alive, taken over and given up."""

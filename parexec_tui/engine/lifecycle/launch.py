@@ -1,0 +1,183 @@
+"""Start an engine that outlives whoever starts it: the session in the registry, the guardian, the first sign of life.
+
+No trio here: the command line starts an engine without becoming one.
+"""
+
+import fcntl
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+
+from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.wire import codec
+from parexec_tui.engine.errors import EngineFailedError
+from parexec_tui.engine.lifecycle import guardian
+from parexec_tui.engine.measure import monitor
+from parexec_tui.paths import SessionFolder, registry_file, session_folder
+from parexec_tui.registry.errors import SessionOwned
+from parexec_tui.registry.lock import SessionLock
+from parexec_tui.registry.registry import Registry
+
+PATIENCE = 60.0
+"""Seconds that an engine has to say that it is ready; a plan of 100,000 tickets takes a few."""
+
+_TAIL = 20
+"""Lines of engine.log that are shown when it is not."""
+
+_SCOPE = ("systemd-run", "--user", "--scope", "--quiet", "--collect")
+
+
+def new_session(plan: Plan) -> str:
+    """Remember a new session of this plan, which no engine runs yet, and return its id. Raises RegistryError."""
+    with Registry.open(registry_file()) as registry:
+        return registry.start_session(
+            datetime.now().astimezone(),
+            name=plan.settings.name,
+            plan=codec.encode(plan),
+            source=plan.source,
+            folder=lambda id_: str(session_folder(id_).path),
+            workdir=plan.workdir,
+            boot=monitor.boot_id(),
+            pid=0,
+        )
+
+
+def start_detached(
+    plan: Plan, *, hold: bool = False, scope: bool = False, meanwhile: Callable[[str], None] = lambda _: None
+) -> str:
+    """Open a session for this plan with an engine of its own; returns the session's id once that engine is ready.
+
+    `scope`: in a transient scope of the user's systemd. `meanwhile` is called with the id while the engine starts.
+    Raises EngineFailedError, RegistryError, OSError.
+    """
+    prefix = _scope() if scope else ()
+    session = new_session(plan)
+    try:
+        _start_guardian(session, ["--hold"] if hold else [], prefix, lambda: meanwhile(session))
+    except BaseException:
+        _never_started(session)
+        raise
+    return session
+
+
+def take_over(
+    session: str,
+    *,
+    resume: bool = False,
+    retry_failed: bool = False,
+    awaits: bool = False,
+    scope: bool = False,
+    meanwhile: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Give a session whose engine and guardian are gone new ones; returns once the engine is ready.
+
+    `resume`: the holds and drains of the session are over. `awaits`: if it is finished, the engine waits a while for
+    a request that takes it up again. Raises SessionOwned, and as `start_detached` does.
+    """
+    options = ["--resume"] * resume + ["--retry-failed"] * retry_failed + ["--awaits"] * awaits
+    _start_guardian(session, options, _scope() if scope else (), lambda: meanwhile(session))
+
+
+def _scope() -> Sequence[str]:
+    """The command that starts another in a scope of its own. Raises EngineFailedError where there is none."""
+    if shutil.which(_SCOPE[0]) is None:
+        raise EngineFailedError("--scope needs systemd-run, which is not found on this machine: leave --scope out")
+    tried = subprocess.run([*_SCOPE, "true"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if tried.returncode != 0:
+        said = tried.stderr.strip() or f"exit code {tried.returncode}"
+        raise EngineFailedError(
+            f"--scope: the systemd of this user does not start scopes: {said}\n"
+            "leave --scope out, or see what `parexec doctor` says about logging out"
+        )
+    return _SCOPE
+
+
+def _start_guardian(
+    session: str, options: Sequence[str], prefix: Sequence[str], meanwhile: Callable[[], None]
+) -> None:
+    """Start a guardian and wait until its engine is ready."""
+    folder = session_folder(session, create=True)
+    with SessionLock(folder.lock):
+        pass  # nobody owns it now; if somebody is faster than our engine will be, that engine says so
+    ready, engine_end = os.pipe()
+    lock = _take_guardian_lock(folder)
+    try:
+        log = os.open(folder.engine_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        began = os.fstat(log).st_size
+        command = [
+            *prefix, sys.executable, "-I", "-S", guardian.__file__, sys.executable, str(engine_end), session, *options
+        ]  # fmt: skip
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=(engine_end, lock),
+            start_new_session=True,
+            cwd="/",  # no file system is kept from being unmounted; whatever needs a folder has an absolute path
+        )
+        os.close(log)
+    finally:
+        os.close(lock)
+        os.close(engine_end)
+    try:
+        meanwhile()
+        _wait_until_ready(ready, process, folder, began)
+    finally:
+        os.close(ready)
+        process.returncode = process.poll() or 0  # it is not ours to wait for: no complaint when we forget it
+
+
+def _take_guardian_lock(folder: SessionFolder) -> int:
+    """A descriptor with the flock that says a guardian lives; it is the guardian's once that one has inherited it."""
+    fd = os.open(folder.guardian_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise SessionOwned(folder.guardian_lock, None) from None
+    return fd
+
+
+def _wait_until_ready(ready: int, process: "subprocess.Popen[bytes]", folder: SessionFolder, began: int) -> None:
+    """Wait for the one line that the engine says. Raises EngineFailedError."""
+    said, give_up = b"", time.monotonic() + PATIENCE
+    while b"\n" not in said:
+        left = give_up - time.monotonic()
+        if left <= 0 or not select.select([ready], [], [], left)[0]:
+            # Engine and guardian are one process group; the attempts are in others.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise EngineFailedError(f"the engine was not ready within {PATIENCE:g}s\n{_tail(folder, began)}")
+        if not (chunk := os.read(ready, 4096)):
+            raise EngineFailedError(f"the engine did not come up\n{_tail(folder, began)}")
+        said += chunk
+    line = said.decode(errors="replace").splitlines()[0]
+    if line != "ready":
+        process.wait()
+        raise EngineFailedError(f"{line.removeprefix('error: ')}\n(see {folder.engine_log})")
+
+
+def _tail(folder: SessionFolder, began: int) -> str:
+    """What engine.log says since it had `began` bytes."""
+    try:
+        text = folder.engine_log.read_bytes()[began:].decode(errors="replace")
+    except OSError as error:
+        return f"and {folder.engine_log} cannot be read: {error.strerror}"
+    lines = "".join(f"\n  {line}" for line in text.splitlines()[-_TAIL:])
+    return f"the end of {folder.engine_log}:{lines or ' it is empty'}"
+
+
+def _never_started(session: str) -> None:
+    """Note that a session has no engine because none could be started."""
+    with suppress(Exception), Registry.open(registry_file()) as registry:
+        if not registry.last_seq(session):
+            registry.append(session, (), status="not started", ended=time.time())

@@ -1,0 +1,1 @@
+"""The resource monitor: what the machine has, and what is used of it."""

@@ -1,0 +1,48 @@
+"""How full the disks of a session are, for the rule that keeps room on them and for those who watch."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import trio
+
+from parexec_tui.core.wire.protocol import DiskSample
+from parexec_tui.core.wire.requests import DiskMeasured
+from parexec_tui.engine.measure import monitor
+
+_EVERY = 3.0
+"""Seconds between two looks."""
+
+_PATIENCE = 2.0
+"""Seconds that a file system has to say how full it is: a network file system may never answer."""
+
+
+class DiskWatch:
+    """Looks every few seconds how full the disks of a session are."""
+
+    def __init__(self, disks: Mapping[str, Path]) -> None:
+        self.latest: Sequence[DiskSample] = ()
+        """What the last look found."""
+        self._disks = disks
+        self._limit = trio.CapacityLimiter(1)
+
+    async def run(
+        self,
+        hear: Callable[[Sequence[DiskMeasured]], None],
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Look again and again, and tell; has started once it has looked for the first time."""
+        while True:
+            with trio.move_on_after(_PATIENCE) as waited:
+                self.latest = await trio.to_thread.run_sync(
+                    monitor.measure, self._disks, abandon_on_cancel=True, limiter=self._limit
+                )
+                hear(self._measured())
+            if waited.cancelled_caught:
+                self.latest = ()
+            task_status.started()
+            task_status = trio.TASK_STATUS_IGNORED
+            await trio.sleep(_EVERY)
+
+    def _measured(self) -> list[DiskMeasured]:
+        free = {sample.name: sample.free for sample in self.latest}
+        return [DiskMeasured(name, str(folder), free.get(name)) for name, folder in self._disks.items()]

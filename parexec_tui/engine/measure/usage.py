@@ -1,0 +1,127 @@
+"""What each live attempt uses: all its processes together, and how its log grows."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from parexec_tui.core.wire.protocol import Usage
+from parexec_tui.engine.measure.processes import Processes, Seen
+
+_SETTLED = 1.0
+"""Seconds after which a process without a cookie is not asked again: until then it may be on its way to exec."""
+
+_TICK = 0.01
+"""Seconds: nothing is known to be younger."""
+
+_CPUS = os.cpu_count() or 1
+
+
+class LiveAttempt(Struct, frozen=True, gc=False):
+    """By what the processes of an attempt are found."""
+
+    ticket: str
+    attempt: int
+    leader: int
+    """The pid of its shell, which leads its session."""
+    mark: str
+    """What is in the cookie of all its processes."""
+    log: str
+
+
+class _Tree(Struct, gc=False):
+    """The processes of an attempt, as a look found them."""
+
+    at: float
+    used: float
+    """CPU seconds of all that live, and of those that they have waited for."""
+    own: dict[tuple[int, float], float]
+    """{(pid, birth): CPU seconds of the process itself}"""
+
+
+class _Log(Struct, gc=False):
+    size: int
+    grew: float
+    """When, by the clock that does not jump."""
+
+
+class UsageMeter:
+    """Measures attempts again and again. Not for two threads at once."""
+
+    def __init__(self, processes: Processes) -> None:
+        self._processes = processes
+        self._cookies: dict[tuple[int, float], str | None] = {}
+        """{(pid, birth): cookie} of what the last look found outside the sessions of attempts."""
+        self._trees: dict[tuple[str, int], _Tree] = {}
+        self._logs: dict[tuple[str, int], _Log | None] = {}
+
+    def measure(self, attempts: Sequence[LiveAttempt], wall: float, now: float) -> list[Usage]:
+        """What they use. `wall`: seconds since the epoch; `now`: of a clock that does not jump. Raises OSError."""
+        families = self._families(attempts) if attempts else []
+        trees, logs = self._trees, self._logs
+        self._trees, self._logs = {}, {}
+        found = []
+        for attempt, family in zip(attempts, families, strict=True):
+            name = attempt.ticket, attempt.attempt
+            tree = self._trees[name] = _tree(family, now)
+            log = self._logs[name] = _look_at_log(attempt.log, logs.get(name), wall, now)
+            found.append(
+                Usage(
+                    ticket=attempt.ticket,
+                    attempt=attempt.attempt,
+                    cpu=round(min(_cpus(tree, trees.get(name), family), _CPUS), 3),
+                    memory=sum(each.memory for each in family),
+                    processes=sum(not each.is_zombie for each in family),
+                    silence=round(now - log.grew, 1) if log is not None else None,
+                    log_size=log.size if log is not None else 0,
+                )
+            )
+        return found
+
+    def _families(self, attempts: Sequence[LiveAttempt]) -> list[list[Seen]]:
+        """The processes of each attempt, in order."""
+        families: list[list[Seen]] = [[] for _ in attempts]
+        by_session = {attempt.leader: family for attempt, family in zip(attempts, families, strict=True)}
+        by_mark = {attempt.mark: family for attempt, family in zip(attempts, families, strict=True)}
+        known, self._cookies = self._cookies, {}
+        for each in self._processes.look():
+            family = by_session.get(each.session)
+            if family is None and (cookie := self._cookie(each, known)) is not None:
+                # An engine within an attempt puts its own mark behind that of the attempt.
+                family = next((by_mark[part] for part in cookie.split(":") if part in by_mark), None)
+            if family is not None:
+                family.append(each)
+        return families
+
+    def _cookie(self, seen: Seen, known: dict[tuple[int, float], str | None]) -> str | None:
+        who = seen.pid, seen.birth
+        cookie = known[who] if who in known else self._processes.cookie(seen.pid)
+        if cookie is not None or seen.age >= _SETTLED:
+            self._cookies[who] = cookie
+        return cookie
+
+
+def _tree(family: Sequence[Seen], now: float) -> _Tree:
+    own = {(each.pid, each.birth): each.cpu for each in family}
+    return _Tree(now, sum(each.cpu + each.reaped for each in family), own)
+
+
+def _cpus(tree: _Tree, before: _Tree | None, family: Sequence[Seen]) -> float:
+    """How many CPUs it kept busy since it was looked at before; the first time, since it began."""
+    if before is None:
+        return tree.used / max([_TICK, *(each.age for each in family)])
+    # What a child used goes over to whoever waits for it. Where that is none of ours it is lost, and the whole
+    # shrinks; then what the others used is still told.
+    used = sum(max(0.0, cpu - before.own.get(who, cpu)) for who, cpu in tree.own.items())
+    return max(used, tree.used - before.used) / (tree.at - before.at)
+
+
+def _look_at_log(file: str, before: _Log | None, wall: float, now: float) -> _Log | None:
+    try:
+        found = Path(file).stat()
+    except OSError:
+        return None
+    if before is None:
+        return _Log(found.st_size, now - max(0.0, wall - found.st_mtime))
+    return before if found.st_size == before.size else _Log(found.st_size, now)

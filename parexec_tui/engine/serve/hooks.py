@@ -1,0 +1,212 @@
+"""Hooks: commands of the plan or the settings that are run when something happened.
+
+They are told after the event is remembered, once, by the engine that remembered it; if that engine dies in between,
+they are not. Whatever a hook does, fails or takes, the session goes on: hooks run beside it, a few at a time, with a
+time-out, and the newest are dropped when too many wait.
+"""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import trio
+from msgspec import Struct
+
+from parexec_tui.core.plan.model import Hooks
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.tickets import OVER
+from parexec_tui.core.wire import codec
+from parexec_tui.engine.backends.local.process import COOKIE
+from parexec_tui.text.report import last_lines, log_file
+
+AT_ONCE = 2
+"""Hooks that run at the same time, so that they leave the machine to the tickets."""
+TIMEOUT = 30.0
+"""Seconds a hook may take."""
+MOST_WAITING = 1_000
+TAIL = 10
+"""Lines of the ticket's log that a hook gets."""
+
+
+class Call(Struct, frozen=True):
+    """One thing to tell: the name of the hook, and the facts."""
+
+    hook: str
+    facts: dict[str, Any]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The facts that a short script wants, as variables."""
+        counts = self.facts["counts"]
+        found = {
+            "PAREXEC_HOOK": self.hook,
+            "PAREXEC_SESSION": self.facts["session"],
+            "PAREXEC_PLAN": self.facts["plan"],
+            "PAREXEC_TOTAL": str(self.facts["total"]),
+            "PAREXEC_SUCCEEDED": str(counts.get("succeeded", 0)),
+            "PAREXEC_FAILED": str(counts.get("failed", 0)),
+            "PAREXEC_REASON": self.facts["reason"],
+        }
+        for name in ("ticket", "end", "log"):
+            if self.facts.get(name):
+                found[f"PAREXEC_{name.upper()}"] = str(self.facts[name])
+        return found
+
+
+def calls(state: SessionState, event: ev.AnyEvent) -> Iterator[Call]:
+    """Which hooks an event calls for. `state` is the state after it."""
+    match event:
+        case ev.AttemptEnded(then=then) if then in OVER:
+            yield _call("on_ticket_end", state, event, str(event.end), event.ticket)
+            if then is Status.failed:
+                yield _call("on_failure", state, event, event.reason or str(event.end), event.ticket)
+        case ev.TicketCancelled():
+            yield _call("on_ticket_end", state, event, "cancelled", event.ticket)
+        case ev.TicketUnrunnable():
+            for hook in ("on_ticket_end", "on_failure", "on_needs_you"):
+                yield _call(hook, state, event, event.reason, event.ticket)
+        case ev.SessionHeld(by=""):
+            yield _call("on_needs_you", state, event, f"held: {event.reason}")
+        case ev.HostPressed():
+            yield _call("on_needs_you", state, event, event.text)
+        case ev.AgentQuarantined():
+            yield _call("on_needs_you", state, event, f"{event.agent} quarantined: {event.reason}")
+        case ev.SessionFinished():
+            yield _call("on_session_end", state, event, "finished")
+        case ev.EngineLeft():
+            yield _call("on_session_end", state, event, event.reason)
+
+
+def idle(state: SessionState, event: ev.AnyEvent) -> Call:
+    """Nothing runs any more since this event, though tickets are left."""
+    return _call("on_idle", state, event, f"{state.unfinished} tickets left, none runs")
+
+
+def _call(hook: str, state: SessionState, event: ev.AnyEvent, reason: str, ticket: str = "") -> Call:
+    facts: dict[str, Any] = {
+        "hook": hook,
+        "session": state.session,
+        "plan": state.plan.settings.name,
+        "reason": reason,
+        "total": len(state.tickets),
+        "counts": {str(status): count for status, count in state.counts.items() if count},
+        "running": len(state.live),
+        "event": event,
+    }
+    if ticket:
+        known = state.tickets[ticket]
+        facts |= {"ticket": ticket, "title": known.spec.title, "end": str(known.end or ""), "attempt": known.attempt}
+        if known.attempt:
+            file = log_file(state, known)
+            facts |= {"log": str(file), "log_tail": last_lines(file, TAIL)}
+    return Call(hook, facts)
+
+
+class HookRunner:
+    """Runs the hooks of one session."""
+
+    def __init__(self, hooks: Sequence[Hooks], log: Path, workdir: str, notice: Callable[[str], None]) -> None:
+        self._commands = {
+            name: [command for source in hooks if (command := getattr(source, name))]
+            for name in Hooks.__struct_fields__
+        }
+        self._log = log
+        self._workdir = workdir
+        self._notice = notice
+        self._send, self._receive = trio.open_memory_channel[Call](MOST_WAITING)
+        self._was_busy = False
+        self._told: set[str] = set()
+        """Troubles that were said once already."""
+        self._waiting = 0
+        self._quiet = trio.Event()
+        self._quiet.set()
+
+    def tell(self, state: SessionState, events: Sequence[ev.AnyEvent]) -> None:
+        """Queue what these events call for. Never waits."""
+        if not any(self._commands.values()):
+            return
+        for event in events:
+            for call in calls(state, event):
+                self._queue(call)
+        if self._was_busy and not state.live and state.unfinished and state.left is None:
+            self._queue(idle(state, events[-1]))
+        self._was_busy = bool(state.live)
+
+    def _queue(self, call: Call) -> None:
+        if not self._commands[call.hook]:
+            return
+        try:
+            self._send.send_nowait(call)
+        except trio.WouldBlock:
+            self._say_once("full", f"hooks are too slow: {MOST_WAITING} wait, {call.hook} left out")
+            return
+        if not self._waiting:
+            self._quiet = trio.Event()
+        self._waiting += 1
+
+    async def run(self) -> None:
+        """Run what is queued, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            for _ in range(AT_ONCE):
+                nursery.start_soon(self._run_one_by_one)
+
+    async def finish(self) -> None:
+        """Let what is queued be run, as long as it does not take longer than two slow hooks."""
+        with trio.move_on_after(2 * TIMEOUT):
+            await self._quiet.wait()
+
+    async def _run_one_by_one(self) -> None:
+        async for call in self._receive:
+            for command in self._commands[call.hook]:
+                await self._run(call, command)
+            self._waiting -= 1
+            if not self._waiting:
+                self._quiet.set()
+
+    async def _run(self, call: Call, command: str) -> None:
+        data = codec.encode(call.facts)
+        env = _environment() | call.environment
+        try:
+            with self._log.open("ab") as log:
+                done = None
+                with trio.move_on_after(TIMEOUT):
+                    done = await trio.run_process(
+                        ["/bin/sh", "-c", command],
+                        stdin=data,
+                        stdout=log,
+                        stderr=log,
+                        env=env,
+                        cwd=self._workdir,
+                        check=False,
+                        start_new_session=True,
+                        deliver_cancel=_kill_group,
+                    )
+        except OSError as error:
+            self._say_once(call.hook, f"hook {call.hook} could not be run: {error}")
+            return
+        if done is None:
+            self._say_once(call.hook, f"hook {call.hook} took longer than {TIMEOUT:g}s and was ended")
+        elif done.returncode:
+            self._say_once(call.hook, f"hook {call.hook} failed with {done.returncode}; its output: {self._log}")
+
+    def _say_once(self, what: str, text: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            self._notice(text)
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what an engine around this one told it as its ticket; its mark stays, so that it can find us."""
+    return {name: value for name, value in os.environ.items() if name == COOKIE or not name.startswith("PAREXEC_")}
+
+
+async def _kill_group(process: "subprocess.Popen[bytes] | trio.Process") -> None:
+    """A hook is a process group; all of it goes."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,67 @@
+"""What clients may ask without folding events themselves."""
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.wire.protocol import Names, Question
+from parexec_tui.core.wire.requests import Refusal
+from parexec_tui.core.wire.scopes import scope
+from parexec_tui.core.wire.selectors import SelectorError, select
+from parexec_tui.text.report import session_report, status_report, why_report
+
+MOST_REASONS = 1000
+"""Tickets whose reasons are given at once where none was named."""
+
+MOST_NAMES = 500
+"""Of each kind that are given to whoever completes a word."""
+
+
+def answer(
+    state: SessionState, question: Question, now: float, history: Mapping[str, float] | None = None
+) -> object | Refusal:
+    """The facts that are asked for, as the running engine knows them; or why there are none.
+
+    `history`: what tickets took in earlier sessions, in seconds.
+    """
+    match question.about:
+        case "status":
+            return status_report(state, alive=True, now=now, history=history)
+        case "report":
+            return session_report(state, alive=True)
+        case "why":
+            return _why(state, question.tickets)
+        case "select":
+            return _selected(state, question.words)
+        case "scope":
+            return scope(state, question.words)
+        case "names":
+            return _names(state, question.words[0] if question.words else "")
+
+
+def _why(state: SessionState, tickets: tuple[str, ...]) -> object | Refusal:
+    for id_ in tickets:
+        if id_ not in state.tickets:
+            return Refusal(f"there is no ticket {id_}")
+    return why_report(state, tickets or _waiting(state))
+
+
+def _waiting(state: SessionState) -> list[str]:
+    waiting = (id_ for id_, ticket in state.tickets.items() if ticket.status in ("waiting", "backoff"))
+    return [id_ for id_, _ in zip(waiting, range(MOST_REASONS), strict=False)]
+
+
+def _selected(state: SessionState, words: tuple[str, ...]) -> Names | Refusal:
+    try:
+        return Names(tickets=tuple(select(state, words)))
+    except SelectorError as error:
+        return Refusal(str(error))
+
+
+def _names(state: SessionState, beginning: str) -> Names:
+    up = (agent.id for agent in state.agents.values() if not agent.stopped)
+    return Names(*(_some(names, beginning) for names in (state.tickets, up, state.available)))
+
+
+def _some(names: Iterable[str], beginning: str) -> tuple[str, ...]:
+    return tuple(islice((name for name in names if name.startswith(beginning)), MOST_NAMES))

@@ -1,0 +1,1 @@
+"""Facts as words: event lines, reports, the status page, output without a screen."""

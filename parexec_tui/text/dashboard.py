@@ -1,0 +1,86 @@
+"""A session on one page, for `parexec status`: at most 24 lines of 80 columns."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.wire.protocol import AgentFact, HoldFact, StatusReport
+from parexec_tui.text.words import clock, day_and_clock, printable
+
+WIDTH, HEIGHT = 80, 24
+
+_MOST_HOLDS = 4
+_MOST_AGENTS = 8
+
+
+def dashboard(report: StatusReport) -> list[str]:
+    """The session, its counts, what is held, its agents with what they run, and what failed."""
+    lines = [*_head(report), *_holds(report.holds), *_agents(report.agents)]
+    lines += _failures(report, HEIGHT - len(lines))
+    return [_cut(printable(line)) for line in lines]
+
+
+def _head(report: StatusReport) -> Iterator[str]:
+    engine = f", engine {report.engine_pid}" if report.engine_pid is not None else ""
+    yield f"{report.session}  {report.state}{engine}"
+    yield f"plan     {report.plan}"
+    ended = f", ended {day_and_clock(report.ended)}" if report.ended is not None else ""
+    yield f"started  {day_and_clock(report.started)}{ended}"
+    counts = ", ".join(f"{count} {status}" for status, count in report.counts.items())
+    yield f"tickets  {counts}; group {report.group} of {report.groups}"
+    if report.eta is not None:
+        late = format_duration(report.eta.p90)
+        yield f"eta      {format_duration(report.eta.p50)}, nine times in ten within {late}"
+
+
+def _holds(holds: Sequence[HoldFact]) -> Iterator[str]:
+    for hold in holds[:_MOST_HOLDS]:
+        what = "session" if hold.what == "session" else f"{hold.what} {hold.name}"
+        by = f" by {hold.by}" if hold.by else ""
+        since = f" since {clock(hold.since)}" if hold.since is not None else ""
+        reason = f": {hold.reason}" if hold.reason else ""
+        yield f"held     {what}{by}{since}{reason}"
+    if (more := len(holds) - _MOST_HOLDS) > 0:
+        yield f"held     and {more} more"
+
+
+def _agents(agents: Sequence[AgentFact]) -> Iterator[str]:
+    """How many there are of each status; then those that run something, or are in trouble."""
+    if not agents:
+        return
+    counts = Counter(agent.status for agent in agents)
+    yield f"agents   {', '.join(f'{count} {status}' for status, count in counts.items())}"
+    shown = [agent for agent in agents if agent.ticket is not None or agent.status != "idle"]
+    width = max((len(agent.id) for agent in shown[:_MOST_AGENTS]), default=0)
+    for agent in shown[:_MOST_AGENTS]:
+        yield f"  {agent.id:<{width}}  {agent.status:<11}  {agent.ticket or ''}".rstrip()
+    if (more := len(shown) - _MOST_AGENTS) > 0:
+        yield f"  and {more} more"
+
+
+def _failures(report: StatusReport, room: int) -> Iterator[str]:
+    """As many as there is room for, in so many lines."""
+    total = report.counts.get("failed", 0) + report.counts.get("cancelled", 0)
+    if not report.failures:
+        return
+    yield f"failed   {total}"
+    most = room - 1 if total < room else room - 2
+    width = max(len(failure.ticket) for failure in report.failures[:most])
+    for failure in islice(report.failures, most):
+        yield f"  {failure.ticket:<{width}}  {failure.end:<15}  {failure.reason}".rstrip()
+    if total > most:
+        yield f"  and {total - most} more: parexec show"
+
+
+def _cut(line: str) -> str:
+    """The line, as much of it as fits."""
+    columns = end = 0
+    for at, letter in enumerate(line, 1):
+        columns += 0 if unicodedata.combining(letter) else 1 + (unicodedata.east_asian_width(letter) in "WF")
+        if columns > WIDTH:
+            return f"{line[:end]}..."
+        if columns <= WIDTH - len("..."):
+            end = at
+    return line

@@ -1,0 +1,175 @@
+"""What happened, said to people: the lines of each event."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.events import End, Status
+from parexec_tui.text.words import Line, groups, printable, tickets, with_name
+
+if TYPE_CHECKING:
+    from parexec_tui.core.state.apply import SessionState  # with networkx, which `parexec ls` need not wait for
+
+_MOST_SKIPPED = 10
+"""Tickets skipped by one end that get a line each."""
+
+
+def lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
+    """What is said of an event, where it matters to a person. `state` is the state after it."""
+    return map(_printable, _lines(state, event))
+
+
+def lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
+    """What is said of an event for which no state is needed: of all that a request leads to."""
+    return map(_printable, _lines_alone(event))
+
+
+def _printable(line: Line) -> Line:
+    """What plans, people and the system put into a line must not act on a terminal."""
+    return replace(line, subject=printable(line.subject), text=printable(line.text))
+
+
+def _lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
+    match event:
+        case ev.AttemptEnded():
+            yield _ended(state, event)
+            yield from _skipped(event.at, event.ticket, event.skipped)
+        case ev.EngineLeft():
+            yield Line(event.at, "left", state.session, f"{event.reason}: {tickets(state.unfinished)} not over")
+        case ev.SessionFinished():
+            yield Line(event.at, "finished", state.session, f"in {format_duration(event.seconds)}")
+        case ev.SessionInterrupted():
+            yield Line(event.at, "interrupted", state.session, event.reason, "bad")
+        case _:
+            yield from _lines_alone(event)
+
+
+def _lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
+    at = event.at
+    match event:
+        case ev.SessionOpened():
+            yield Line(
+                at,
+                "opened",
+                event.session,
+                f"{event.plan}: {tickets(event.tickets)}, {event.parallel} at once",
+            )
+        case ev.TicketsQueued():
+            sizes = ", ".join(map(str, event.groups[:8])) + (", ..." if len(event.groups) > 8 else "")
+            yield Line(at, "queued", "", f"in {groups(len(event.groups))} of {sizes}")
+        case ev.AttemptStarted():
+            again = f", attempt {event.attempt}" if event.attempt > 1 else ""
+            yield Line(at, "started", event.ticket, f"on {event.agent}{again}")
+        case ev.ConflictFound():
+            yield Line(at, "waits", event.ticket, event.reason)
+        case ev.TicketUnrunnable():
+            yield Line(at, "could not start", event.ticket, event.reason, "bad")
+            yield from _skipped(at, event.ticket, event.skipped)
+        case ev.AttemptStopRequested():
+            yield Line(at, "stopping", event.ticket, f"{event.why} {_by(event.by)}".strip(), "warn")
+        case ev.AttemptFrozen() | ev.TicketHeld():
+            yield Line(at, "frozen" if isinstance(event, ev.AttemptFrozen) else "held", event.ticket, _by(event.by))
+        case ev.AttemptThawed() | ev.TicketReleased():
+            word = "thawed" if isinstance(event, ev.AttemptThawed) else "released"
+            yield Line(at, word, event.ticket, _by(event.by))
+        case ev.AgentQuarantined():
+            yield Line(at, "quarantined", event.agent, event.reason, "bad")
+        case ev.AgentHeld() | ev.AgentDraining() | ev.AgentReleased():
+            word = {ev.AgentHeld: "held", ev.AgentDraining: "draining", ev.AgentReleased: "released"}[type(event)]
+            yield Line(at, word, event.agent, _by(event.by))
+        case ev.AgentTypeHeld() | ev.AgentTypeReleased():
+            word = "held" if isinstance(event, ev.AgentTypeHeld) else "released"
+            yield Line(at, word, event.type, _by(event.by))
+        case ev.DrainEnded():
+            yield Line(at, "goes on", "session", f"drains no more {_by(event.by)}".strip())
+        case ev.SessionHeld() | ev.SessionDraining() | ev.SessionStopping() | ev.SessionReleased():
+            yield _session(event)
+        case ev.HostPressed():
+            yield Line(at, "pressed", "host", f"short of {event.resource}: {event.text}", "warn")
+        case ev.HostRelieved():
+            yield Line(at, "relieved", "host", f"{event.resource} has room again")
+        case ev.OperatorActed():
+            yield Line(at, "asked", event.by, event.text)
+        case _:
+            yield from _changes(event)
+
+
+def _changes(event: ev.AnyEvent) -> Iterator[Line]:
+    """What a person changed about tickets and the plan."""
+    at = event.at
+    match event:
+        case ev.TicketCancelled():
+            yield Line(at, "cancelled", event.ticket, _by(event.by), "warn")
+            yield from _skipped(at, event.ticket, event.skipped)
+        case ev.TicketRetried():
+            again = f"; will run again: {_names(event.rerun)}" if event.rerun else ""
+            back = f"; may run again: {_names(event.restored)}" if event.restored else ""
+            note = f": {event.note}" if event.note else ""
+            yield Line(at, "retry", event.ticket, f"{_by(event.by)}{note}{again}{back}".removeprefix("; "))
+        case ev.TicketWaived():
+            back = f"; may run again: {_names(event.restored)}" if event.restored else ""
+            yield Line(at, "waived", event.ticket, f"{_by(event.by)}{back}".removeprefix("; "), "warn")
+        case ev.TicketRestored():
+            yield Line(at, "restored", event.ticket, f"{event.then} again {_by(event.by)}".strip())
+            yield from _skipped(at, event.ticket, event.skipped)
+        case ev.TicketPinned():
+            yield Line(at, "pinned", event.ticket, f"to {event.agent or 'any agent'} {_by(event.by)}".strip())
+        case ev.PriorityChanged():
+            yield Line(at, "priority", event.ticket, f"{event.priority.value} {_by(event.by)}".strip())
+        case ev.TypeScaled():
+            most = "as many as run at once" if event.most is None else f"at most {event.most}"
+            yield Line(at, "scaled", event.type, f"{most} {_by(event.by)}".strip())
+        case ev.ParallelChanged():
+            yield Line(at, "scaled", "session", f"{tickets(event.parallel)} at once {_by(event.by)}".strip())
+        case ev.PlanAmended():
+            parts = (("added", event.added), ("changed", event.changed), ("dropped", event.dropped))
+            for word, ids in parts:
+                if ids:
+                    yield Line(at, word, "plan", _names(tuple(ids), 10))
+            yield from _skipped(at, "what it needs", event.skipped)
+            if event.restored:
+                yield Line(at, "restored", "plan", f"may run again: {_names(event.restored)}")
+
+
+def _ended(state: "SessionState", event: ev.AttemptEnded) -> Line:
+    ticket = state.tickets[event.ticket]
+    took = format_duration(event.seconds)
+    if event.end is End.succeeded:
+        return Line(event.at, "succeeded", event.ticket, f"on {event.agent} in {took}", "good")
+    text = f"on {event.agent} after {took}"
+    if event.reason and event.end is not End.timed_out:
+        text = f"{with_name(event.reason, event.signal)}, {text}"
+    if event.then is Status.backoff and event.retry_at is not None:
+        pause = format_duration(event.retry_at - event.at)
+        text += f"; retry {ticket.charged} of {ticket.spec.retries} in {pause}"
+        return Line(event.at, str(event.end), event.ticket, text, "warn")
+    if event.then is Status.waiting:
+        again = "another agent is asked" if event.shunned else "will run again"
+        return Line(event.at, str(event.end), event.ticket, f"{text}; {again}", "warn")
+    return Line(event.at, str(event.end), event.ticket, text, "bad")
+
+
+def _skipped(at: float, because: str, tickets: tuple[str, ...]) -> Iterator[Line]:
+    for id_ in tickets[:_MOST_SKIPPED]:
+        yield Line(at, "skipped", id_, f"because of {because}", "warn")
+    if (more := len(tickets) - _MOST_SKIPPED) > 0:
+        yield Line(at, "skipped", f"{more} more", f"because of {because}", "warn")
+
+
+def _session(event: ev.SessionHeld | ev.SessionDraining | ev.SessionStopping | ev.SessionReleased) -> Line:
+    words = {ev.SessionHeld: "held", ev.SessionDraining: "draining", ev.SessionStopping: "stopping"}
+    reason = "" if isinstance(event, ev.SessionReleased) else event.reason
+    text = f"{reason} {_by(event.by)}".strip()
+    return Line(event.at, words.get(type(event), "released"), "session", text, "warn")
+
+
+def _by(who: str) -> str:
+    return f"by {who}" if who else ""
+
+
+def _names(ids: tuple[str, ...], most: int = 5) -> str:
+    more = f" and {len(ids) - most} more" if len(ids) > most else ""
+    return ", ".join(ids[:most]) + more

@@ -1,0 +1,249 @@
+"""Output without a screen: a line per event that matters, a progress line on a terminal, a summary at the end.
+
+Lines are made by the engine and written by a thread: a terminal that is stopped, or a pipe that nobody reads, must
+not hold the engine up. An output that is gone (the terminal was closed) is not written to any more.
+"""
+
+import io
+import os
+import queue
+import sys
+import textwrap
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Literal, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.tickets import OVER
+from parexec_tui.core.wire import codec
+from parexec_tui.text.event_lines import lines
+from parexec_tui.text.report import failures, last_lines, log_file
+from parexec_tui.text.words import Line, clock, columns, glyph, is_ascii_only, printable, subject_width, with_name
+
+Style = Literal["lines", "json", "quiet"]
+
+_COLOURS = {"good": "green", "bad": "red", "warn": "yellow", "": ""}
+_MOST_FAILURES = 20
+_MOST_WAITING_TO_BE_WRITTEN = 10_000
+"""Batches; beyond that, whoever reads is so far behind that lines are dropped and the loss is said."""
+_NARROWEST = 24
+"""Columns that are left for what is said of a ticket; on a terminal that has fewer, lines are not folded."""
+
+_Batch = list[str] | list[Text]
+
+
+class Headless:
+    """A viewer that writes to a stream. Use it as a context manager around the run."""
+
+    def __init__(self, style: Style, stream: TextIO | None = None) -> None:
+        self._style = style
+        self._stream = sys.stdout if stream is None else stream
+        self._ascii = is_ascii_only(self._stream)
+        if style == "json" and isinstance(self._stream, io.TextIOWrapper):
+            self._stream.reconfigure(encoding="utf-8")  # as JSON is, whatever the locale
+        self._console = Console(file=self._stream, highlight=False, markup=False, soft_wrap=True)
+        self._is_terminal = self._stream.isatty()
+        self._progress = self._new_progress() if style == "lines" and self._has_cursor() else None
+        self._bar = self._progress.add_task("", total=None, visible=False) if self._progress else None
+        self._subject_width = 0
+        self._waiting: queue.Queue[_Batch | None] = queue.Queue(_MOST_WAITING_TO_BE_WRITTEN)
+        self._dropped = 0
+        self._gone = False
+        self._thread = threading.Thread(target=self._write, name="parexec-output", daemon=True)
+
+    def _has_cursor(self) -> bool:
+        return self._is_terminal and self._console.is_terminal and not self._console.is_dumb_terminal
+
+    def __enter__(self) -> "Headless":
+        if self._progress:
+            self._progress.start()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Wait until all is written: the session is over, and who stopped the output (`less` does) wants to read it.
+
+        Interrupted by ctrl-c, the rest is given up.
+        """
+        try:
+            self._waiting.put(None)
+            self._thread.join()
+            if self._progress:
+                self._progress.stop()
+        except OSError:
+            self._abandon()
+        except KeyboardInterrupt:
+            self._gone = True
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether output was given up that nobody took. Python would wait for it at exit, or abort."""
+        return self._thread.is_alive()
+
+    # -- called by the engine: never waits -------------------------------------------------------------------
+
+    def tell(self, state: SessionState, events: Sequence[ev.AnyEvent]) -> None:
+        """Say what happened."""
+        if self._style == "json":
+            self._put([codec.encode(event).decode() for event in events])
+        elif self._style == "lines":
+            self._subject_width = self._subject_width or subject_width(state.tickets)
+            self._put([self._text(line) for event in events for line in lines(state, event)])
+        if self._progress and self._bar is not None:
+            counts = state.counts
+            failed = f", {counts[Status.failed]} failed" if counts[Status.failed] else ""
+            self._progress.update(
+                self._bar,
+                total=len(state.tickets),
+                completed=sum(counts[status] for status in OVER),
+                description=f"{len(state.live)} running{failed}",
+                visible=True,
+            )
+
+    def notice(self, text: str) -> None:
+        """Say something that is no event."""
+        self._put(self._notice(text))
+
+    def _notice(self, text: str) -> _Batch:
+        if self._style == "json":
+            return [codec.encode({"kind": "notice", "text": text}).decode()]
+        return [Text(f"parexec: {printable(text)}", style="bold")]
+
+    def _put(self, batch: _Batch) -> None:
+        if not batch or self._gone:
+            return
+        try:
+            self._waiting.put_nowait(batch)
+        except queue.Full:
+            self._dropped += len(batch)
+
+    def _text(self, line: Line) -> Text:
+        word, subject = columns(line, self._subject_width, ascii_only=self._ascii)
+        text = Text()
+        text.append(f"{clock(line.at)}  ", style="dim")
+        text.append(word, style=_COLOURS[line.style])
+        text.append(f"  {subject}" if subject else "", style="bold")
+        text.append(f"  {self._folded(line.text, text.cell_len + 2)}" if line.text else "")
+        return text
+
+    def _folded(self, text: str, indent: int, hang: int | None = None) -> str:
+        """The text as it fits on a terminal behind `indent` columns; further lines stand there, or at `hang`."""
+        width = self._console.width
+        if not self._is_terminal or len(text) <= width - indent or width - indent < _NARROWEST:
+            return text
+        first, further = " " * indent, " " * (indent if hang is None else hang)
+        return textwrap.fill(
+            text, width, initial_indent=first, subsequent_indent=further, break_on_hyphens=False
+        ).removeprefix(first)
+
+    # -- the writing thread ----------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        while (batch := self._waiting.get()) is not None:
+            self._write_batch(batch)
+            if self._dropped:
+                dropped, self._dropped = self._dropped, 0
+                self._write_batch(self._notice(f"{dropped} lines left out: nobody read them in time"))
+
+    def _write_batch(self, batch: _Batch) -> None:
+        if self._gone:
+            return
+        try:
+            if self._style != "json" and self._console.is_terminal:
+                self._console.print(Text("\n").join(item for item in batch if isinstance(item, Text)))
+            else:
+                self._stream.write("".join(f"{item if isinstance(item, str) else item.plain}\n" for item in batch))
+                self._stream.flush()
+        except OSError:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """The reader went away. What Python still holds for it goes nowhere, or it would complain at exit."""
+        self._gone = True
+        with suppress(OSError):  # a stream without a file
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+
+    # -- the end ---------------------------------------------------------------------------------------------
+
+    def summary(self, state: SessionState, outcome: str) -> None:
+        """Say how it ended: counts, the failures with their last lines, and how to go on."""
+        if self._style == "json":
+            counts = {str(status): count for status, count in state.counts.items() if count}
+            last = {"kind": "summary", "session": state.session, "outcome": outcome, "counts": counts}
+            self._write_batch([codec.encode(last).decode()])
+        else:
+            self._write_batch(list(self._summary(state, outcome)))
+
+    def _summary(self, state: SessionState, outcome: str) -> Iterator[Text]:
+        bad = list(failures(state))
+        for ticket in bad[:_MOST_FAILURES]:
+            yield Text()
+            yield from self._failure(state, ticket.id)
+        if len(bad) > _MOST_FAILURES:
+            yield Text(f"\nand {len(bad) - _MOST_FAILURES} more, see parexec show {state.session}")
+        if bad or self._style == "lines":
+            yield Text()
+        took = format_duration(state.now - state.opened_at)
+        everything = state.counts[Status.succeeded] == len(state.tickets)
+        yield Text(f"{counted(state)} in {took}", style="bold green" if everything else "bold yellow")
+        if outcome != "finished":
+            yield Text(f"{_REASONS[outcome]}, {state.unfinished} to go; go on with: parexec resume {state.session}")
+        elif bad:
+            yield Text(f"run what failed once more: parexec resume {state.session} --retry-failed")
+        else:
+            yield Text(f"see more: parexec show {state.session}", style="dim")
+
+    def _failure(self, state: SessionState, id_: str) -> Iterator[Text]:
+        ticket = state.tickets[id_]
+        word = str(ticket.end or ticket.status)
+        text = f"{glyph(word, ascii_only=self._ascii)} {id_}  {word}"
+        if ticket.attempt > 1:
+            text += f" in attempt {ticket.attempt}"
+        if ticket.reason and ticket.reason != word:
+            text += f": {printable(with_name(ticket.reason, ticket.signal))}"
+        head = Text(self._folded(text, 0, hang=2))
+        head.stylize("bold red", 0, len(id_) + 2)
+        yield head
+        if ticket.attempt:
+            file = log_file(state, ticket)
+            for line in last_lines(file):
+                yield Text(f"  {'|' if self._ascii else '│'} {line}", style="dim")
+            yield Text(f"  log: {file}", style="dim")
+
+    def _new_progress(self) -> Progress:
+        return Progress(
+            TextColumn("{task.percentage:>3.0f}%") if self._ascii else BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+            refresh_per_second=4,
+        )
+
+
+_REASONS = {
+    "held": "held",
+    "drained": "drained",
+    "stopped": "stopped",
+    "blocked": "nothing left that can run",
+}
+
+
+def counted(state: SessionState) -> str:
+    """`12 of 13 succeeded, 1 failed`."""
+    parts = [f"{state.counts[Status.succeeded]} of {len(state.tickets)} succeeded"]
+    parts += [
+        f"{count} {status}" for status, count in state.counts.items() if count and status is not Status.succeeded
+    ]
+    return ", ".join(parts)

@@ -1,0 +1,234 @@
+"""A session as facts: what `show` prints, and its JSON."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+
+from msgspec import Struct
+
+from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.schedule.forecast import eta
+from parexec_tui.core.schedule.scheduler import why
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.tickets import LIVE, LOST, OVER, TicketState
+from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, StatusReport
+from parexec_tui.paths import session_folder
+from parexec_tui.text.words import clock, day_and_clock, glyph, printable, with_name
+
+_TAIL_BYTES = 64 * 1024
+"""How much of the end of a log is looked at for its last lines, however long it is."""
+
+_LONGEST_LINE = 500
+"""Characters of a line that are shown."""
+
+_MOST_FAILURES = 100
+"""Tickets that failed in a status: it is asked for often, and is no list."""
+
+
+class TicketReport(Struct, frozen=True, omit_defaults=True):
+    """One ticket. Times are seconds since the epoch, durations seconds."""
+
+    id: str
+    status: str
+    title: str = ""
+    group: int = 1
+    priority: str = "medium"
+    end: str | None = None
+    reason: str = ""
+    code: int | None = None
+    signal: int | None = None
+    agent: str | None = None
+    attempt: int = 0
+    started: float | None = None
+    ended: float | None = None
+    log: str | None = None
+    why: tuple[str, ...] = ()
+    """For a ticket that waits: everything that keeps it from running."""
+    because: str = ""
+    """For a skipped ticket: whose end was the cause."""
+
+
+class AgentReport(Struct, frozen=True, omit_defaults=True):
+    id: str
+    type: str
+    status: str
+    ticket: str | None = None
+    done: int = 0
+    failed: int = 0
+    busy_seconds: float = 0.0
+    reason: str = ""
+
+
+class SessionReport(Struct, frozen=True):
+    """A whole session, as `parexec show --json` prints it."""
+
+    session: str
+    plan: str
+    source: str
+    state: str
+    engine_pid: int | None
+    started: float
+    ended: float | None
+    counts: dict[str, int]
+    groups: int
+    group: int
+    """The first group with tickets that are not over, counted from 1; the number of groups when all are."""
+    retried: int
+    serialised: int
+    busy_seconds: float
+    tickets: list[TicketReport]
+    agents: list[AgentReport]
+
+
+def log_file(state: SessionState, ticket: TicketState, attempt: int | None = None) -> Path:
+    """The log of an attempt; of the latest one if not told which."""
+    return session_folder(state.session).attempts / f"{ticket.id}.{attempt or ticket.attempt}.log"
+
+
+def session_report(state: SessionState, *, alive: bool) -> SessionReport:
+    """Everything about a session. `alive`: whether an engine owns it now."""
+    return SessionReport(
+        session=state.session,
+        plan=state.plan.settings.name,
+        source=state.plan.source,
+        state=standing(state, alive=alive),
+        engine_pid=state.engine_pid if alive else None,
+        started=state.opened_at,
+        ended=state.finished_at,
+        counts={str(status): count for status, count in state.counts.items() if count},
+        groups=len(state.groups),
+        group=min(state.open_group + 1, len(state.groups)),
+        retried=state.retried,
+        serialised=state.serialised,
+        busy_seconds=round(state.busy_for, 3),
+        tickets=[_ticket(state, ticket) for ticket in state.tickets.values()],
+        agents=[
+            AgentReport(
+                agent.id,
+                agent.type,
+                agent.status,
+                agent.ticket,
+                agent.done,
+                agent.failed,
+                round(agent.busy_for, 3),
+                agent.quarantined,
+            )
+            for agent in state.agents.values()
+        ],
+    )
+
+
+def standing(state: SessionState, *, alive: bool) -> str:
+    """The status of a session in a word; interrupted, if its engine died."""
+    return state.status if alive or state.status in ("finished", "stopped") else "interrupted"
+
+
+def status_report(
+    state: SessionState, *, alive: bool, now: float, history: Mapping[str, float] | None = None
+) -> StatusReport:
+    """How a session stands, in short. `alive`: whether an engine owns it now; `history`: as `forecast.eta` has it."""
+    return StatusReport(
+        session=state.session,
+        plan=state.plan.settings.name,
+        state=standing(state, alive=alive),
+        engine_pid=state.engine_pid if alive else None,
+        started=state.opened_at,
+        ended=state.finished_at,
+        counts={str(status): count for status, count in state.counts.items() if count},
+        groups=len(state.groups),
+        group=min(state.open_group + 1, len(state.groups)),
+        eta=eta(state, now, history or {}) if alive else None,
+        holds=list(_holds(state)),
+        agents=[AgentFact(each.id, each.status, each.ticket) for each in state.agents.values() if not each.stopped],
+        failures=[
+            FailureFact(ticket.id, str(ticket.end or ticket.status), with_name(ticket.reason, ticket.signal))
+            for ticket in islice(failures(state), _MOST_FAILURES)
+        ],
+    )
+
+
+def _holds(state: SessionState) -> Iterator[HoldFact]:
+    if (held := state.held) is not None:
+        yield HoldFact("session", state.session, held.by, held.reason, held.at)
+    for type_, by in state.held_types.items():
+        yield HoldFact("type", type_, by)
+    for agent in state.agents.values():
+        if agent.held is not None and not agent.stopped:
+            yield HoldFact("agent", agent.id, agent.held)
+    for ticket in state.held_tickets.values():
+        if ticket.held is not None and ticket.status not in OVER:
+            yield HoldFact("ticket", ticket.id, ticket.held)
+
+
+def why_report(state: SessionState, tickets: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """For each of these tickets, everything that keeps it from running; none if it runs or could."""
+    return {id_: tuple(blocker.text for blocker in why(state, state.tickets[id_])) for id_ in tickets}
+
+
+def _ticket(state: SessionState, ticket: TicketState) -> TicketReport:
+    waits = ticket.status in (Status.waiting, Status.backoff)
+    return TicketReport(
+        id=ticket.id,
+        status=str(ticket.status),
+        title=ticket.spec.title,
+        group=ticket.group + 1,
+        priority=ticket.spec.priority.value,
+        end=str(ticket.end) if ticket.end else None,
+        reason=ticket.reason,
+        code=ticket.code,
+        signal=ticket.signal,
+        agent=ticket.agent,
+        attempt=ticket.attempt,
+        started=ticket.started,
+        ended=ticket.ended,
+        log=str(log_file(state, ticket)) if ticket.attempt else None,
+        why=tuple(blocker.text for blocker in why(state, ticket)) if waits else (),
+        because=ticket.because,
+    )
+
+
+def report_lines(report: SessionReport, *, ascii_only: bool) -> Iterator[str]:
+    """A report as text: the session, its tickets by group, the agents that need attention."""
+    counts = ", ".join(f"{count} {status}" for status, count in report.counts.items())
+    yield f"{report.session}  {report.state}  {printable(report.plan)}"
+    yield f"started {day_and_clock(report.started)}, group {report.group} of {report.groups}: {counts}"
+    yield ""
+    width = max(len(ticket.id) for ticket in report.tickets)
+    for ticket in sorted(report.tickets, key=lambda ticket: ticket.group):
+        yield _ticket_line(ticket, width, ascii_only=ascii_only)
+    for agent in report.agents:
+        if agent.reason:
+            yield f"{agent.id}  {agent.status}: {printable(agent.reason)}"
+
+
+def _ticket_line(ticket: TicketReport, width: int, *, ascii_only: bool) -> str:
+    word = ticket.end if ticket.end and ticket.status == Status.failed else ticket.status
+    parts = [f"{glyph(word, ascii_only=ascii_only)} {word:<15}", f"{ticket.id:<{width}}"]
+    if ticket.status in LIVE:
+        parts.append(f"on {ticket.agent} since {clock(ticket.started or 0)}")
+    elif ticket.started is not None and ticket.ended is not None:
+        parts.append(f"{format_duration(ticket.ended - ticket.started):>7} on {ticket.agent}")
+    if ticket.attempt > 1:
+        parts.append(f"attempt {ticket.attempt}")
+    reason = with_name(ticket.reason, ticket.signal) or (f"because of {ticket.because}" if ticket.because else "")
+    parts.append(printable("; ".join(ticket.why) or reason))
+    return "  ".join(parts).rstrip()
+
+
+def failures(state: SessionState) -> Iterator[TicketState]:
+    """Tickets that ended badly by themselves, in plan order; the skipped follow from them."""
+    return (ticket for ticket in state.tickets.values() if ticket.status in LOST - {Status.skipped})
+
+
+def last_lines(file: Path, most: int = 5) -> list[str]:
+    """The last lines of a log that are not blank, safe to print; none if there is no log."""
+    try:
+        with file.open("rb") as log:
+            log.seek(max(0, file.stat().st_size - _TAIL_BYTES))
+            text = log.read(_TAIL_BYTES).decode(errors="replace")
+    except OSError:
+        return []
+    shown = (printable(line).rstrip() for line in text.splitlines())
+    return [line[:_LONGEST_LINE] for line in deque(filter(None, shown), maxlen=most)]

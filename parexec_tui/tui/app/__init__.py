@@ -1,0 +1,1 @@
+"""The app: what ties facts, panels and keys together."""

@@ -1,0 +1,430 @@
+"""The app: one session on the screen. It ties the feed to the scene, and the scene to the main screen."""
+
+import asyncio
+import gc
+import os
+import signal
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, ClassVar, Protocol
+
+from msgspec import Struct
+from rich.color import ColorSystem
+from textual import events
+from textual._compositor import ChopsUpdate, LayoutUpdate
+from textual.driver import Driver
+from textual.message_pump import MessagePump
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Input
+
+from parexec_tui.core.collector import collect_when_told
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.wire.protocol import Sampled
+from parexec_tui.core.wire.requests import AnyRequest
+from parexec_tui.paths import session_folder
+from parexec_tui.registry.errors import RegistryError, SessionOwned
+from parexec_tui.text.words import day_and_clock, printable
+from parexec_tui.tui.app.arrangement import Arrangement
+from parexec_tui.tui.app.attention import Attention
+from parexec_tui.tui.app.feed import GONE, Feed, Opened
+from parexec_tui.tui.app.main_screen import MainScreen
+from parexec_tui.tui.dialogs.dialog import Confirm
+from parexec_tui.tui.input import steering
+from parexec_tui.tui.input.actions import Actions
+from parexec_tui.tui.input.keymap import Keymap
+from parexec_tui.tui.panels import make_panels
+from parexec_tui.tui.terminal.clipboard import through_screen
+from parexec_tui.tui.terminal.driver import TerminalDriver
+from parexec_tui.tui.terminal.painter import LATE, Painter, pieces_of, synchronised
+from parexec_tui.tui.theme.palette import Palette
+from parexec_tui.tui.theme.themed import ThemedApp
+from parexec_tui.tui.view.view_state import Change, Scene
+
+_SEEN_TO_WITHIN = 1.0
+"""Seconds after which the next key is looked at, whatever became of the one before."""
+
+
+_JUST_NOW = 10.0
+"""Seconds for which a session that was finished before the screen was there is still news."""
+
+_COLLECT_EVERY = 300.0
+"""Seconds between two looks for cyclic garbage: each takes as long as some frames."""
+
+_LOOK_AT_TERMINAL = 2.0
+"""Seconds between two looks whether there is a terminal; a hang-up is mostly told by a signal."""
+
+
+class TakeOver(Protocol):
+    """Gives a session that no engine runs a new one, and returns once that is ready.
+
+    `resume`: the last one left in good order. `awaits`: the session may be finished; something is about to be asked.
+    """
+
+    def __call__(self, session: str, *, resume: bool = False, awaits: bool = False) -> None: ...
+
+
+def _nobody(session: str, *, resume: bool = False, awaits: bool = False) -> None:
+    """Starts no engine."""
+
+
+class Look(Struct, frozen=True, kw_only=True):
+    """What a person, their settings and their terminal want of the screen."""
+
+    palette: Palette
+    keymap: Keymap
+    arrangement: Arrangement
+    ascii_only: bool = False
+    read_only: bool = False
+    bell: bool = True
+    notify: bool = True
+    """Tell the terminal by OSC 9 what needs a person."""
+    take_over: TakeOver = _nobody
+    notes: tuple[str, ...] = ()
+    """What went wrong before there was a screen to say it on."""
+
+
+class ParexecApp(ThemedApp[str], inherit_bindings=False):
+    """Returns why it ended: `left`, or what a person should know."""
+
+    ENABLE_COMMAND_PALETTE = False
+    ALLOW_SELECT = False
+    BINDINGS: ClassVar[list[Any]] = []
+
+    def __init__(
+        self,
+        session: str,
+        look: Look,
+        *,
+        feed: Callable[..., Feed] = Feed,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`feed` makes what the app is fed by; `clock` tells the seconds since the epoch."""
+        super().__init__(look.palette)
+        self.animation_level = "none"
+        self.session = session
+        self.look = look
+        self.scene = Scene(self.palette, ascii_only=look.ascii_only, clock=clock)
+        self.main = MainScreen(self.scene, look.keymap, look.arrangement, make_panels(self.scene))
+        self.main.is_read_only = look.read_only
+        self.main.actions = Actions(self.main, self)
+        self.feed = feed(
+            session,
+            read_only=look.read_only,
+            opened=self._opened,
+            happened=self._happened,
+            sampled=self._sampled,
+            contact=self._contact,
+            notice=self._notice,
+        )
+        self._keys: asyncio.Queue[events.Key] = asyncio.Queue()
+        self._painter = Painter(self.console._color_system or ColorSystem.TRUECOLOR)
+        self._late_frame: Timer | None = None
+        self._has_offered = False
+        self._attention = Attention(bell=look.bell, notify=look.notify)
+        self._next_call: Timer | None = None
+        self._is_traveling = False
+        self._jobs: set[asyncio.Future[Any]] = set()
+        self.mistake = ""
+        """A mistake of ours that ended the app, in words."""
+
+    def get_default_screen(self) -> Screen[Any]:
+        return self.main
+
+    def get_driver_class(self) -> type[Driver]:
+        return TerminalDriver
+
+    def on_mount(self) -> None:
+        if not self.is_headless:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit, "ended by SIGTERM")
+            self.set_interval(_LOOK_AT_TERMINAL, self._leave_if_hung_up)
+            self.app_resume_signal.subscribe(self, lambda _: self.redraw())
+        self.in_background(self._see_to_keys())
+        self.in_background(self._feed())
+        for note in self.look.notes:
+            self.main.say(note, "warn")
+
+    def _leave_if_hung_up(self) -> None:
+        """Without a terminal there is nothing to draw on, and Textual would read its end for ever."""
+        try:
+            os.tcgetpgrp(0)
+        except OSError:
+            self.exit("the terminal is gone")
+
+    def take_theme(self, palette: Palette) -> None:
+        """Draw with this theme from now on."""
+        self.wear(palette)
+        self.scene.use(self.palette)
+        self.main.note_now(Change.look)
+
+    @property
+    def outcome(self) -> str:
+        """Why the session is over, if it is."""
+        return self.feed.outcome
+
+    async def _feed(self) -> None:
+        try:
+            await self.feed.run()
+        except RegistryError as error:
+            self.exit(str(error))
+
+    def in_background(self, work: Awaitable[Any]) -> None:
+        """Run something beside the app; it ends with the app."""
+        job = asyncio.ensure_future(work)
+        self._jobs.add(job)
+        job.add_done_callback(self._done)
+
+    def _done(self, job: "asyncio.Future[Any]") -> None:
+        self._jobs.discard(job)
+        if not job.cancelled() and isinstance(error := job.exception(), Exception):
+            self._handle_exception(error)
+
+    def _fatal_error(self) -> None:
+        """Instead of Textual's own: a mistake of ours goes to a file, and a line about it to the person."""
+        file = session_folder(self.session).path / "screen.log"
+        text = "".join(traceback.format_exception(self._exception))
+        try:
+            with file.open("a", encoding="utf-8") as log:
+                log.write(f"{day_and_clock(time.time())}  {text}\n")
+            self.mistake = f"the screen made a mistake; the engine goes on (details: {file})"
+        except OSError:
+            self.mistake = f"the screen made a mistake; the engine goes on\n{text}"
+        self._close_messages_no_wait()
+
+    # -- keys ------------------------------------------------------------------------------------------------
+
+    async def on_event(self, event: events.Event) -> None:
+        """Instead of Textual's own: keys wait for their turn."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            self._keys.put_nowait(event)
+        else:
+            await super().on_event(event)
+
+    async def _see_to_keys(self) -> None:
+        """See to one key after the other: what is typed ahead of a dialog is meant for that, not for what is under
+        it."""
+        while True:
+            event = await self._keys.get()
+            target = self.focused or self.screen
+            await super().on_event(event)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SEEN_TO_WITHIN):
+                    await self._done_by(target)
+            self._keys.task_done()
+
+    async def _done_by(self, target: Widget) -> None:
+        """Wait until all is done that a key led to: by the widget that got it, those around it, which got it next,
+        and then what they told one another; and by the screen that this opened."""
+        for _ in range(2):
+            for node in target.ancestors_with_self:
+                await _idle(node)
+        await _idle(self.screen)
+        await _idle(self)
+
+    # -- what happens ----------------------------------------------------------------------------------------
+
+    def _opened(self, opened: Opened) -> None:
+        self.scene.live, self.scene.story, self.scene.history = opened.mirror.state, opened.story, opened.history
+        self.scene.contact = "connecting"
+        collect_when_told()
+        self.set_interval(_COLLECT_EVERY, lambda: gc.collect())  # Textual cannot call a builtin
+        self.main.note_now(Change.state | Change.look)
+        ended = opened.mirror.state.finished_at
+        if ended is not None and self.scene.clock() - ended < _JUST_NOW:
+            self.main.actions.sum_up()
+
+    def _happened(self, events: Sequence[ev.AnyEvent]) -> None:
+        for event in events:
+            self.scene.story.take(event)
+        self.scene.warning = ""
+        self.main.note(Change.state)
+        self._call_person(events)
+        if any(isinstance(event, ev.SessionFinished) for event in events):
+            self.main.actions.sum_up()
+
+    def _sampled(self, sampled: Sampled) -> None:
+        self.scene.samples.take(sampled)
+        self.main.note(Change.samples)
+
+    def _contact(self, text: str, up: bool) -> None:
+        text = printable(text)
+        if (text, up) != (self.scene.contact, self.scene.connected):
+            self.scene.contact, self.scene.connected = text, up
+            if not up:
+                self.scene.warning = ""
+            self.main.note(Change.state)
+            if text == GONE and not (self._has_offered or self.look.read_only):
+                self._offer_to_take_over()
+            self._attention.contact(up, time.monotonic())
+            self._call_person()
+
+    def _call_person(self, events: Sequence[ev.AnyEvent] = ()) -> None:
+        """Ring and notify, if these events or what came before them need somebody; see later what has to wait."""
+        now, driver = time.monotonic(), self._driver
+        if self.scene.live is None or driver is None or self._closed:
+            return
+        if self._is_busy:
+            self._attention.postpone(now + LATE)
+        if text := self._attention.news(self.scene.live, events, now):
+            driver.write(text)
+            driver.flush()
+        if self._attention.due is not None and self._next_call is None:
+            self._next_call = self.set_timer(max(0.01, self._attention.due - now), self._call_late)
+
+    def _call_late(self) -> None:
+        self._next_call = None
+        self._call_person()
+
+    def _notice(self, text: str) -> None:
+        self.scene.warning = printable(" ".join(text.splitlines()))
+        self.main.note(Change.state)
+
+    # -- what actions need -----------------------------------------------------------------------------------
+
+    async def ask(self, request: AnyRequest) -> Sequence[ev.AnyEvent] | str:
+        if not self.scene.connected and steering.takes_up(self.scene.live, request):
+            if trouble := await self._start_engine(awaits=True):
+                return trouble
+            with suppress(TimeoutError):
+                await self.feed.find_engine()
+        return await self.feed.ask(request)
+
+    def travel(self, seq: int | None) -> None:
+        """Show the session as it was after an event; None: as it is now."""
+        self.scene.past_goal = seq or 0
+        if seq is None:
+            self.scene.past = None
+            self.main.note_now(Change.state | Change.look)
+        elif not self._is_traveling:
+            self.in_background(self._travel())
+
+    async def _travel(self) -> None:
+        """Get to the goal; while it is worked out, the person may have gone on."""
+        self._is_traveling = True
+        try:
+            while (goal := self.scene.past_goal) and (self.scene.past is None or goal != self.scene.past_seq):
+                state = await self.feed.past(goal)
+                if self.scene.past_goal:
+                    self.scene.past, self.scene.past_seq = state, goal
+                    self.main.note_now(Change.state | Change.look)
+        except RegistryError as error:
+            self.scene.past_goal = self.scene.past_seq if self.scene.looks_back else 0
+            self.main.say(str(error), "bad")
+        finally:
+            self._is_traveling = False
+
+    def take_over(self) -> None:
+        """Start a new engine for the session, which none runs."""
+        self.in_background(self._take_over())
+
+    async def _take_over(self) -> None:
+        if trouble := await self._start_engine():
+            self.main.say(trouble, "bad")
+        else:
+            self.main.say("an engine runs the session again", "good")
+
+    async def _start_engine(self, *, awaits: bool = False) -> str:
+        """Returns what went wrong, in words; empty: nothing did."""
+        self.main.say("starting an engine…")
+        live = self.scene.live
+        has_left = live is not None and (live.left is not None or live.finished_at is not None)
+        start = partial(self.look.take_over, self.session, resume=has_left, awaits=awaits)
+        try:
+            await asyncio.to_thread(start)
+        except SessionOwned:
+            return ""  # somebody else was faster
+        except Exception as error:  # it has many ways to fail, each with words for a person
+            return f"no engine could be started: {error}"
+        return ""
+
+    def _offer_to_take_over(self) -> None:
+        """Once, when the engine of a session that is not over turns out to be gone."""
+        self._has_offered = True
+        state = self.scene.live
+        why = f": {state.interrupted.reason}" if state is not None and state.interrupted is not None else ""
+        text = f"no engine runs {self.session} any more{why}; what runs goes on, and is taken over"
+        dialog = Confirm(self.scene, "The engine is gone", "", [text], yes="start a new engine")
+        dialog.comes_by_itself = True
+        self.push_screen(dialog, lambda yes: self.take_over() if yes else None)
+
+    def leave(self) -> None:
+        self.exit("left")
+
+    def toggle_mouse(self) -> bool:
+        """Use the mouse, or leave it to the terminal; returns whether it is used now."""
+        driver = self._driver
+        if driver is None:
+            return False
+        if driver._mouse:
+            driver._disable_mouse_support()  # type: ignore[attr-defined]
+            driver._mouse = False
+        else:
+            driver._mouse = True
+            driver._enable_mouse_support()  # type: ignore[attr-defined]
+        return driver._mouse
+
+    def copy(self, text: str) -> None:
+        self.copy_to_clipboard(text)
+        if self._driver is not None and (passed_on := through_screen(text, os.environ)):
+            self._driver.write(passed_on)
+
+    def redraw(self) -> None:
+        self._painter.forget()
+        self.main.refresh(layout=True)
+
+    def suspend_to_shell(self) -> None:
+        self.action_suspend_process()
+
+    # -- drawing ---------------------------------------------------------------------------------------------
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether what is written now would have to wait: whoever is slow gets less, not what is out of date."""
+        return isinstance(self._driver, TerminalDriver) and self._driver.is_busy
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        """Instead of Textual's own: hand what a frame changes to the painter, and what that finds to the terminal."""
+        if not isinstance(renderable, ChopsUpdate | LayoutUpdate):
+            super()._display(screen, renderable)
+            return
+        if not self._batch_count and self._running and not self._closed and not self.is_headless:
+            self._paint(renderable)
+        self.post_display_hook()
+
+    def _paint(self, update: ChopsUpdate | LayoutUpdate) -> None:
+        width, height = self.size
+        if self._painter.size != (width, height):
+            self._painter.resize(width, height)
+        for x, y, strip in pieces_of(update):
+            self._painter.put(x, y, strip)
+        self._send_frame()
+
+    def _send_frame(self) -> None:
+        """Send what changed, if the terminal takes it; else later, with what changed until then."""
+        driver = self._driver
+        if driver is None or self._closed:
+            return
+        if self._is_busy:
+            if self._late_frame is None:
+                self._late_frame = self.set_timer(LATE, self._send_late_frame)
+            return
+        types = isinstance(self.focused, Input)
+        cursor = self.screen.outer_size.clamp_offset(self.cursor_position) if types else None
+        if changes := self._painter.changes(cursor):
+            driver.write(synchronised(changes) if self._sync_available else changes)
+            driver.flush()
+
+    def _send_late_frame(self) -> None:
+        self._late_frame = None
+        self._send_frame()
+
+
+async def _idle(node: MessagePump) -> None:
+    """Wait until it has done what it was told up to now."""
+    done = asyncio.Event()
+    if node.call_later(done.set):
+        await done.wait()

@@ -1,0 +1,204 @@
+"""Where the screen's facts come from: the registry first, then the engine; and where its requests go.
+
+The session is read from the registry, in a thread, and folded; then the engine is followed from there. When the
+engine is away, the registry is looked at now and then: what an engine did that came and went meanwhile is there.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from parexec_tui.client.async_client import AsyncClient, Contact
+from parexec_tui.client.blocking import TIMEOUT, ClientError, Refused
+from parexec_tui.client.mirror import Mirror
+from parexec_tui.client.sessions import is_living
+from parexec_tui.core.collector import made_to_stay
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.wire import codec
+from parexec_tui.core.wire.protocol import Happened, Notice, Sampled
+from parexec_tui.core.wire.requests import AnyRequest
+from parexec_tui.paths import registry_file
+from parexec_tui.registry.registry import EventRow, Registry
+from parexec_tui.tui.view.event_history import Story
+
+_LOOK_EVERY = 1.0
+"""Seconds between two looks into the registry while there is no engine."""
+
+GONE = "no engine: ctrl+r takes over"
+"""The contact while nobody runs a session that is not over."""
+
+_PIECE = 2000
+"""Events that are folded before the loop may see to keys again."""
+
+
+class Opened(NamedTuple):
+    """A session as it was read."""
+
+    mirror: Mirror
+    story: Story
+    history: dict[str, float]
+    """ticket: the median seconds it took in earlier sessions of this plan"""
+
+
+class Feed:
+    """One session, as it goes on. All callbacks are called in the loop of the app."""
+
+    def __init__(
+        self,
+        session: str,
+        *,
+        read_only: bool,
+        opened: Callable[[Opened], None],
+        happened: Callable[[Sequence[ev.AnyEvent]], None],
+        sampled: Callable[[Sampled], None],
+        contact: Callable[[str, bool], None],
+        notice: Callable[[str], None],
+    ) -> None:
+        self.session = session
+        self.read_only = read_only
+        self._opened, self._happened, self._sampled = opened, happened, sampled
+        self._contact, self._notice = contact, notice
+        self._mirror: Mirror | None = None
+        self._client: AsyncClient | None = None
+        self._is_up = False
+        self._look_now = asyncio.Event()
+
+    async def run(self) -> None:
+        """Follow until the session is over, and then for as long as somebody may take it up again."""
+        opened = await asyncio.to_thread(_read, self.session)
+        self._mirror = mirror = opened.mirror
+        self._opened(opened)
+        while True:
+            trouble = ""
+            if await asyncio.to_thread(is_living, self.session):
+                trouble = await self._follow(mirror)
+            await self._look(mirror)
+            self._say_where_it_stands(mirror, trouble)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY):
+                    await self._look_now.wait()
+            self._look_now.clear()
+
+    async def find_engine(self) -> None:
+        """Wait until there is a connection to an engine that was just started. Raises TimeoutError."""
+        self._look_now.set()
+        async with asyncio.timeout(TIMEOUT):
+            while not self._is_up:  # noqa: ASYNC110 - it is up in a moment, once in a session
+                await asyncio.sleep(0.02)
+
+    async def ask(self, request: AnyRequest) -> Sequence[ev.AnyEvent] | str:
+        """Ask the engine; what it did, or why it will not, in words."""
+        if self._client is None:
+            return "no engine runs this session"
+        try:
+            answer = await self._client.ask(request)
+        except Refused as refused:
+            return str(refused)
+        except ClientError as error:
+            return str(error)
+        return [codec.decode_event(bytes(raw)) for raw in answer.events or ()]
+
+    @property
+    def outcome(self) -> str:
+        """Why the session is over, if it is."""
+        return self._mirror.outcome if self._mirror is not None else ""
+
+    async def past(self, seq: int) -> SessionState:
+        """The session as it was after an event. Raises RegistryError."""
+        return await asyncio.to_thread(_past, self.session, seq)
+
+    # -- following -------------------------------------------------------------------------------------------
+
+    async def _follow(self, mirror: Mirror) -> str:
+        """Until the engine leaves in good order, or is gone with its guardian. Returns why it cannot be followed,
+        though it is there."""
+        client = AsyncClient(self.session, after=mirror.last, read_only=self.read_only, samples=True)
+        async with client:
+            self._client = client
+            watch = asyncio.create_task(self._until_gone())
+            batches = asyncio.create_task(self._take_all(client, mirror))
+            try:
+                await asyncio.wait({watch, batches}, return_when=asyncio.FIRST_COMPLETED)
+                if batches.done():
+                    batches.result()
+            except ClientError as error:
+                return str(error)
+            finally:
+                self._client = None
+                watch.cancel()
+                batches.cancel()
+                await asyncio.gather(watch, batches, return_exceptions=True)
+        return ""
+
+    async def _until_gone(self) -> None:
+        """Return once the connection is down and nobody is about to start an engine."""
+        while self._is_up or await asyncio.to_thread(is_living, self.session):  # noqa: ASYNC110 - nothing tells us
+            await asyncio.sleep(_LOOK_EVERY)
+
+    async def _take_all(self, client: AsyncClient, mirror: Mirror) -> None:
+        async for batch in client.batches():
+            await self._take(batch, mirror)
+
+    async def _take(self, batch: Sequence[Happened | Notice | Sampled | Contact], mirror: Mirror) -> None:
+        events: list[ev.AnyEvent] = []
+        for number, each in enumerate(batch, 1):
+            match each:
+                case Happened():
+                    event = mirror.take(each.seq, bytes(each.event))
+                    if event is not None:
+                        events.append(event)
+                case Sampled():
+                    self._sampled(each)
+                case Notice():
+                    self._notice(each.text)
+                case Contact():
+                    self._is_up = each.up
+                    self._contact(
+                        ("read-only" if self.read_only else "connected") if each.up else "reconnecting", each.up
+                    )
+            if number % _PIECE == 0:
+                await asyncio.sleep(0)
+        if events:
+            self._happened(events)
+
+    async def _look(self, mirror: Mirror) -> None:
+        """Take what the registry has that we have not."""
+        self._is_up = False
+        rows = await asyncio.to_thread(_rows, self.session, mirror.last)
+        if events := [event for row in rows if (event := mirror.take(row.seq, row.data)) is not None]:
+            self._happened(events)
+
+    def _say_where_it_stands(self, mirror: Mirror, trouble: str) -> None:
+        if trouble:
+            self._contact(trouble, False)
+        elif mirror.outcome:
+            is_over = mirror.outcome == "finished"
+            self._contact(mirror.outcome if is_over else f"{mirror.outcome}: ctrl+r goes on", False)
+        else:
+            self._contact(GONE, False)
+
+
+def _read(session: str) -> Opened:
+    """The session as far as the registry has it. Raises RegistryError."""
+    with made_to_stay():
+        mirror, story = Mirror.open(session), Story()
+        for event in mirror.news():
+            story.take(event)
+    with Registry.open(registry_file(), read_only=True) as registry:
+        history = registry.history(mirror.state.plan.settings.name)
+    return Opened(mirror, story, history)
+
+
+def _rows(session: str, after: int) -> list[EventRow]:
+    with Registry.open(registry_file(), read_only=True) as registry:
+        return list(registry.events(session, after))
+
+
+def _past(session: str, seq: int) -> SessionState:
+    with made_to_stay():
+        mirror = Mirror.open(session)
+        for _ in mirror.news(until=seq):
+            pass
+    return mirror.state

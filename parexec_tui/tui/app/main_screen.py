@@ -1,0 +1,336 @@
+"""The main screen: panels in their places, and frames: at most ten a second for what happens, none for nothing.
+
+Each region has a pace of its own. A key is answered at once in the panel that it is for; the others follow.
+
+What keys do is in `actions`; this is what they act on.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.geometry import Region, Size
+from textual.layout import ArrangeResult, Layout, WidgetPlacement
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widget import Widget
+
+from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.state.events import Status
+from parexec_tui.core.wire.requests import Refusal
+from parexec_tui.tui.app.arrangement import Arrangement
+from parexec_tui.tui.input import steering
+from parexec_tui.tui.input.keymap import Key, Keymap, key_name, one_shown
+from parexec_tui.tui.input.prompt import Prompt
+from parexec_tui.tui.input.steering import Targets
+from parexec_tui.tui.panels.footer import Footer
+from parexec_tui.tui.panels.header import Header
+from parexec_tui.tui.panels.panel import Panel
+from parexec_tui.tui.view.view_state import Change, Scene
+
+if TYPE_CHECKING:
+    from parexec_tui.tui.input.actions import Actions
+
+Region_ = Header | Panel | Footer
+"""What is drawn for itself."""
+
+_ALMOST = 0.02
+"""Seconds by which a region may be drawn too early, so that those that are due together share a frame."""
+
+SAID_FOR = 6.0
+"""Seconds for which the footer says what came of a key."""
+
+
+class ArrangedLayout(Layout):
+    """Puts each visible panel where the arrangement says."""
+
+    name = "arranged"
+
+    def __init__(self, arrangement: Arrangement) -> None:
+        self._arrangement = arrangement
+
+    def arrange(
+        self,
+        parent: Widget,
+        children: list[Widget],
+        size: Size,
+        greedy: bool = True,  # noqa: ARG002
+    ) -> ArrangeResult:
+        self._arrangement.resize(size.width, size.height)
+        by_name = {child.id: child for child in children}
+        offset = parent.styles.offset.resolve(size, size)
+        return [
+            WidgetPlacement(
+                Region(place.x, place.y, place.width, place.height),
+                offset,
+                by_name[name].styles.margin,
+                by_name[name],
+            )
+            for name, place in self._arrangement.places()
+            if name in by_name
+        ]
+
+
+class Body(Widget):
+    """Where the panels are."""
+
+    DEFAULT_CSS = "Body { height: 1fr; width: 1fr; }"
+
+    def __init__(self, arrangement: Arrangement, panels: Sequence[Panel]) -> None:
+        super().__init__()
+        self._arranged = ArrangedLayout(arrangement)
+        self._panels = panels
+
+    def compose(self) -> ComposeResult:
+        yield from self._panels
+
+    @property
+    def layout(self) -> Layout:
+        return self._arranged
+
+
+class MainScreen(Screen[None], inherit_bindings=False):
+    """Everything but dialogs."""
+
+    DEFAULT_CSS = """
+    MainScreen { layout: vertical; overflow: hidden; }
+    #header { height: 2; width: 1fr; }
+    #footer { height: 1; width: 1fr; }
+    """
+    AUTO_FOCUS: ClassVar[str | None] = ""
+
+    def __init__(self, scene: Scene, keymap: Keymap, arrangement: Arrangement, panels: Sequence[Panel]) -> None:
+        super().__init__()
+        self.scene = scene
+        self.keymap = keymap
+        self.arrangement = arrangement
+        self.panels = {panel.name_: panel for panel in panels}
+        self.header = Header(scene)
+        self.footer = Footer(scene, keymap, self.is_off)
+        self.prompt = Prompt()
+        self.body = Body(arrangement, panels)
+        self.is_read_only = False
+        self._pending: dict[Region_, Change] = {}
+        """region: what it has to be drawn for"""
+        self._is_behind = False
+        """Something happened since the last second was counted: what is said of others may be out of date."""
+        self._drawn_at: dict[Region_, float] = {}
+        self._frame_timer: Timer | None = None
+        self._frame_due = 0.0
+        self._silence: Timer | None = None
+        self.actions: Actions
+
+    def compose(self) -> ComposeResult:
+        yield self.header
+        yield self.body
+        yield self.prompt
+        yield self.footer
+
+    def on_mount(self) -> None:
+        self.rearrange()
+        self.set_interval(1.0, self._tick)
+
+    # -- frames ----------------------------------------------------------------------------------------------
+
+    def note(self, change: Change) -> None:
+        """Something changed: each region that is visible is drawn with one of the next frames, at its own pace."""
+        self._is_behind |= bool(change & Change.state)
+        for region in self._visible():
+            self._pending[region] = self._pending.get(region, Change.nothing) | change
+        self._schedule()
+
+    def note_now(self, change: Change) -> None:
+        """Something changed by a person's doing: where they look is drawn at once, the rest with the next frames."""
+        self.note(change)
+        for region in self._visible() if change & Change.look else (self.current,):
+            self._draw(region)
+
+    def _visible(self) -> Iterator[Region_]:
+        yield self.header
+        for name, _ in self.arrangement.places():
+            if (panel := self.panels.get(name)) is not None:
+                yield panel
+        yield self.footer
+
+    def _schedule(self) -> None:
+        """See to it that the first of those that are to be drawn is drawn when it is due."""
+        due = min((self._due(region) for region in self._pending), default=None)
+        if due is not None and (self._frame_timer is None or due < self._frame_due):
+            if self._frame_timer is not None:
+                self._frame_timer.stop()
+            self._frame_due = due
+            self._frame_timer = self.set_timer(max(0.001, due - time.monotonic()), self._frame)
+
+    def _due(self, region: Region_) -> float:
+        return self._drawn_at.get(region, 0.0) + region.pace
+
+    def _frame(self) -> None:
+        self._frame_timer = None
+        now = time.monotonic()
+        for region in [region for region in self._pending if self._due(region) <= now + _ALMOST]:
+            self._draw(region)
+        self._schedule()
+
+    def _draw(self, region: Region_) -> None:
+        change = self._pending.pop(region, Change.nothing)
+        self._drawn_at[region] = time.monotonic()
+        region.changed(change)
+
+    def _tick(self) -> None:
+        """A second has passed: count up what counts up, where there is anything."""
+        state = self.scene.state
+        if state is None or self.scene.looks_back or state.finished_at is not None:
+            return
+        if state.live or state.counts[Status.backoff] or self._is_behind:
+            self._is_behind = False
+            self.note(Change.clock)
+        elif state.left is None:
+            self._pending[self.header] = Change.clock
+            self._draw(self.header)
+
+    # -- panels ----------------------------------------------------------------------------------------------
+
+    @property
+    def current(self) -> Panel:
+        return self.panels[self.arrangement.current]
+
+    def rearrange(self) -> None:
+        """The arrangement is another one: show it."""
+        visible = dict(self.arrangement.places())
+        for name, panel in self.panels.items():
+            place = visible.get(name)
+            panel.display = place is not None
+            panel.is_current = name == self.arrangement.current
+            if place is not None:
+                panel.has_rule = place.x > 0
+                panel.tabs = [self.panels[other] for other in place.panels if other in self.panels]
+                panel.tabs = panel.tabs if len(panel.tabs) > 1 else ()
+        self.footer.panel = self.arrangement.current
+        self.body.refresh(layout=True)
+        self.note_now(Change.look | Change.selection)
+
+    def use(self, panel: str) -> None:
+        """Let the keys go to a panel, and show it."""
+        self.arrangement.use(panel)
+        self.rearrange()
+
+    def on_resize(self, event: events.Resize) -> None:
+        height = max(0, event.size.height - 3)
+        self.arrangement.resize(event.size.width, height)
+        self.rearrange()
+
+    # -- the mouse -------------------------------------------------------------------------------------------
+
+    def on_click(self, event: events.Click) -> None:
+        """To the panel, and to the row, that was clicked."""
+        panel = next((panel for panel in self._panels_at(event.widget)), None)
+        if panel is None:
+            return
+        event.stop()
+        place = event.get_content_offset(panel)
+        on_title = panel.tab_at(place.x) if place is not None and place.y == 0 else None
+        self.use((on_title or panel).name_)
+        before = self.scene.selected
+        if place is not None:
+            panel.pointed_at(place.y)
+        self.note_now(Change.selection if self.scene.selected != before else Change.nothing)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self._wheel(event.widget, 3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self._wheel(event.widget, -3)
+
+    def _wheel(self, widget: Widget | None, rows: int) -> None:
+        before = self.scene.selected
+        for panel in self._panels_at(widget):
+            panel.move(rows)
+        self.note_now(Change.selection if self.scene.selected != before else Change.nothing)
+
+    def _panels_at(self, widget: Widget | None) -> Iterator[Panel]:
+        """The panel that a widget is, or is in."""
+        if widget is not None:
+            yield from (node for node in widget.ancestors_with_self if isinstance(node, Panel))
+
+    # -- what is said ----------------------------------------------------------------------------------------
+
+    def say(self, text: str, style: str = "text") -> None:
+        """Say in the footer what came of a key."""
+        self.footer.say(text, style)
+        if self._silence is not None:
+            self._silence.stop()
+        self._silence = self.set_timer(SAID_FOR, self.hush)
+
+    def hush(self) -> None:
+        """Show the keys again."""
+        if self.footer.said:
+            self.footer.say("")
+
+    # -- targets ---------------------------------------------------------------------------------------------
+
+    def targets(self, most: int | None = None) -> Targets:
+        """What an action is about: the agent or type in the panel of agents; else the marks, else the selected.
+
+        `most`: no more of the marks than so many.
+        """
+        scene = self.scene
+        state = scene.state
+        if state is None:
+            return Targets()
+        if self.arrangement.current == "agents" and scene.agent in state.agents:
+            return Targets(agent=scene.agent)
+        if self.arrangement.current == "agents" and scene.agent_type in state.available:
+            return Targets(agent_type=scene.agent_type)
+        marked = tuple(islice((id_ for id_ in scene.marks if id_ in state.tickets), most))
+        is_here = scene.selected in state.tickets and self.current.has_selected
+        return Targets(marked or ((scene.selected,) if is_here else ()))
+
+    def refusal(self, key: Key) -> Refusal | None:
+        """Why a key that steers would be refused now, if so."""
+        if (refusal := self.cannot_steer(takes_up=key.action in steering.TAKES_UP)) is not None:
+            return refusal
+        assert self.scene.state is not None
+        few = self.targets(steering.MOST_ASKED)
+        return steering.refusal(key.action, self.scene.state, few, self.scene.now)
+
+    def cannot_steer(self, *, takes_up: bool = False) -> Refusal | None:
+        """Why nothing at all can be asked of the engine now, if so. `takes_up`: but what a new one is started for."""
+        scene = self.scene
+        if scene.state is None:
+            return Refusal("the session is not read yet")
+        if scene.looks_back:
+            return Refusal("this is the past, it cannot be changed", "end returns to now")
+        if self.is_read_only:
+            return Refusal("this viewer only reads", "attach without --read-only")
+        if scene.state.finished_at is not None and not scene.connected:
+            return None if takes_up else Refusal("the session is finished", "r runs a ticket again")
+        if not scene.connected:
+            return Refusal(f"no engine is there to ask: {scene.contact}")
+        return None
+
+    def is_off(self, key: Key) -> bool:
+        return key.steers and self.refusal(key) is not None
+
+    def key_of(self, event: events.Key) -> Key | None:
+        return self.keymap.find(key_name(event), self.arrangement.current)
+
+    def _titles(self, panels: Sequence[str]) -> list[str]:
+        """Panels by title and number."""
+        return [f"{panel.title.lower()} ({panel.number})" for panel in map(self.panels.__getitem__, panels)]
+
+    def on_key(self, event: events.Key) -> None:
+        if self.prompt.is_open:
+            if event.key == "escape":
+                self.prompt.leave()
+                event.stop()
+            return
+        name = key_name(event)
+        if (key := self.key_of(event)) is not None:
+            event.stop()
+            event.prevent_default()
+            self.actions.do(key, name)
+        elif (key := self.keymap.elsewhere(name)) is not None:
+            self.say(f"{one_shown(name)} is for the {listed(self._titles(key.panels))}: {key.help}")

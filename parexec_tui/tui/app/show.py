@@ -1,0 +1,102 @@
+"""Show a session on the screen: the app as person and terminal want it, and what is said when they leave."""
+
+import os
+import sys
+import time
+
+from msgspec import Struct
+
+from parexec_tui.client.sessions import is_living
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.settings import Settings, SettingsError, read_settings
+from parexec_tui.text.dashboard import dashboard
+from parexec_tui.text.headless import Headless
+from parexec_tui.text.report import status_report
+from parexec_tui.text.words import is_ascii_only
+from parexec_tui.tui.app.app import Look, ParexecApp, TakeOver
+from parexec_tui.tui.app.arrangement import Arrangement
+from parexec_tui.tui.app.ui_state import read_used, write_used
+from parexec_tui.tui.input.keymap import Keymap, keymap_of
+from parexec_tui.tui.theme.palette import Palette
+from parexec_tui.tui.theme.themes import ThemeError, choose, fallback, load
+
+
+class Wishes(Struct, frozen=True, kw_only=True):
+    """What was said on the command line; None: not said."""
+
+    theme: str | None = None
+    ascii_only: bool | None = None
+    mouse: bool | None = None
+    read_only: bool = False
+
+
+def show(session: str, wishes: Wishes, take_over: TakeOver) -> tuple[SessionState | None, str]:
+    """Show a session until the person leaves. Returns it as it was last seen, and why it is over, if it is.
+
+    `take_over` gives a session that no engine runs a new one.
+    """
+    notes: list[str] = []
+    settings = _settings(notes)
+    look = Look(
+        palette=_palette(wishes.theme or settings.screen.theme, notes),
+        keymap=_keymap(settings, notes),
+        arrangement=Arrangement(read_used()),
+        ascii_only=_first(wishes.ascii_only, settings.screen.ascii, is_ascii_only(sys.stdout)),
+        read_only=wishes.read_only,
+        bell=settings.screen.bell,
+        notify=settings.screen.notify,
+        take_over=take_over,
+        notes=tuple(notes),
+    )
+    app = ParexecApp(session, look)
+    why = app.run(mouse=_first(wishes.mouse, settings.screen.mouse, False))
+    write_used(look.arrangement.used)
+    if trouble := app.mistake or (why if why != "left" else None):
+        print(f"parexec: {trouble}", file=sys.stderr)
+    return app.scene.live, app.outcome
+
+
+def farewell(state: SessionState, outcome: str) -> None:
+    """Say, as plain text, how the session was when the person left: the screen is gone, and so is what was on it."""
+    if outcome:
+        output = Headless("lines")
+        with output:
+            pass
+        output.summary(state, outcome)
+        return
+    alive = is_living(state.session)
+    for line in dashboard(status_report(state, alive=alive, now=time.time())):
+        print(line)
+    if alive:
+        print(f"the engine goes on; come back: parexec attach {state.session}", file=sys.stderr)
+    else:
+        print(f"no engine runs it; take over: parexec resume {state.session}", file=sys.stderr)
+
+
+def _settings(notes: list[str]) -> Settings:
+    try:
+        return read_settings()
+    except SettingsError as error:
+        notes.append(f"settings are left out: {error}")
+        return Settings()
+
+
+def _palette(setting: str | None, notes: list[str]) -> Palette:
+    try:
+        return load(choose(setting, os.environ))
+    except ThemeError as error:
+        notes.append(str(error))
+        return fallback(os.environ)
+
+
+def _keymap(settings: Settings, notes: list[str]) -> Keymap:
+    try:
+        return keymap_of(settings)
+    except SettingsError as error:
+        notes.append(f"the keys of the settings are left out: {error}")
+        return Keymap()
+
+
+def _first(*wishes: bool | None) -> bool:
+    """The first wish that was said."""
+    return next((wish for wish in wishes if wish is not None), False)

@@ -1,0 +1,1 @@
+"""Our end of the terminal: what is written to it, and that it is restored."""

@@ -1,0 +1,1 @@
+"""Colours by meaning, and the files they come from."""

@@ -1,0 +1,144 @@
+"""Colours by meaning: what a panel asks for when it draws, whatever theme the person has chosen."""
+
+from rich.color import Color, ColorType
+from rich.style import Style
+from textual.theme import Theme
+
+from parexec_tui.core.plan.model import Priority
+from parexec_tui.core.state.events import End, Status
+
+_OTHER_STATUSES = ("ready", "held", "draining", "quarantined", "idle", "busy", "interrupted", "finished")
+"""Words for the state of tickets, agents and sessions that are no Status of a ticket and no End of an attempt."""
+
+LANES = 8
+"""So many colours has the graph for its lanes; the next lane takes the first again."""
+
+
+def status_meaning(word: str) -> str:
+    """The meaning of a status as it is shown: `timed out` is `status-timed-out`."""
+    return f"status-{word.replace(' ', '-')}"
+
+
+MEANINGS: tuple[str, ...] = (
+    *("text", "dim", "title", "border", "border-focus", "header", "footer-key", "footer-text"),
+    *("selection", "mark", "search", "key-off"),
+    *("good", "warn", "bad", "alert", "hold", "link"),
+    *dict.fromkeys(map(status_meaning, (*Status, *End, *_OTHER_STATUSES))),
+    *(f"priority-{priority.value}" for priority in Priority),
+    *("gauge-low", "gauge-warn", "gauge-full", "gauge-track", "gauge-threshold"),
+    *(f"lane-{number}" for number in range(1, LANES + 1)),
+    "lane-critical",
+    *("bar-done", "bar-running", "bar-failed", "bar-rest"),
+)
+"""All that a theme gives a style to. A key that the engine would refuse is `key-off`."""
+
+
+class Palette:
+    """The styles of one theme, by meaning.
+
+    A style has a background only where it shall stand out (`selection`, `mark`, `search`, `alert`, `header`);
+    elsewhere it lies on what is there, so that `palette["status-failed"] + palette["selection"]` is a failed
+    ticket that is selected.
+    """
+
+    def __init__(self, *, name: str, title: str, is_dark: bool, background: Color, styles: dict[str, Style]) -> None:
+        self.name = name
+        self.title = title
+        """What the list of themes calls it."""
+        self.is_dark = is_dark
+        self.background_color = background
+        self.background = _css(background)
+        """For Textual's CSS: `#rrggbb`, or `ansi_default` where the terminal's own background shows through."""
+        self.is_ansi = background.type in (ColorType.DEFAULT, ColorType.STANDARD)
+        """True: the terminal's own palette rules, and no colour may be turned into RGB on its way there."""
+        self.has_colour = any(_is_colour(style.color) or _is_colour(style.bgcolor) for style in styles.values())
+        """False: the output of tickets should be shown without its colours too."""
+        self.styles = styles
+        """By meaning; for a widget that draws thousands of cells."""
+
+    def __getitem__(self, meaning: str) -> Style:
+        """The style of one of MEANINGS. A KeyError is our bug."""
+        return self.styles[meaning]
+
+    def status(self, word: str) -> Style:
+        """The style of a status as it is shown, blanks and all: `timed out`."""
+        return self.styles[status_meaning(word)]
+
+    def textual(self) -> Theme:
+        """The theme that makes Textual's own widgets look like the rest; `themed.ThemedApp` wears it."""
+        return Theme(
+            name=self.name,
+            primary=self._foreground("border-focus"),
+            secondary=self._foreground("border"),
+            warning=self._foreground("warn"),
+            error=self._foreground("bad"),
+            success=self._foreground("good"),
+            accent=self._foreground("title"),
+            foreground=self._foreground("text"),
+            background=self.background,
+            surface=self.background,
+            panel=self._background("header"),
+            dark=self.is_dark,
+            ansi=self.is_ansi,
+            variables={
+                **self._variables("block-cursor", "selection"),
+                **self._variables("block-cursor-blurred", "selection"),
+                **self._variables("screen-selection", "selection"),
+                **self._variables("input-selection", "selection"),
+                "input-cursor-foreground": self.background,
+                "input-cursor-background": self._foreground("text"),
+                # The terminal's own colours change places only by reversing them.
+                "input-cursor-text-style": "reverse" if self.is_ansi else "none",
+                "border": self._foreground("border-focus"),
+                "border-blurred": self._foreground("border"),
+                "footer-background": self.background,
+                "footer-foreground": self._foreground("footer-text"),
+                "footer-description-foreground": self._foreground("footer-text"),
+                "footer-key-foreground": self._foreground("footer-key"),
+                "text-muted": self._foreground("dim"),
+                "text-disabled": self._foreground("dim"),
+                "foreground-muted": self._foreground("dim"),
+                "link-color": self._foreground("link"),
+                "link-style": _attributes(self["link"]),
+                "scrollbar": self._foreground("border"),
+                "scrollbar-hover": self._foreground("border-focus"),
+                "scrollbar-active": self._foreground("border-focus"),
+                "scrollbar-background": self.background,
+                "scrollbar-corner-color": self.background,
+                # Textual asks for these in an ANSI theme, and does not make them.
+                "ansi-foreground": self._foreground("text"),
+                "ansi-background": self.background,
+            },
+        )
+
+    def _variables(self, name: str, meaning: str) -> dict[str, str]:
+        """What Textual wants to know of a style that stands out."""
+        return {
+            f"{name}-foreground": self._foreground(meaning),
+            f"{name}-background": self._background(meaning),
+            f"{name}-text-style": _attributes(self[meaning]),
+        }
+
+    def _foreground(self, meaning: str) -> str:
+        return _css(self[meaning].color or self["text"].color)
+
+    def _background(self, meaning: str) -> str:
+        color = self[meaning].bgcolor
+        return self.background if color is None else _css(color)
+
+
+def _attributes(style: Style) -> str:
+    """Bold and the like, as Textual's CSS writes them."""
+    names = ("bold", "dim", "italic", "underline", "reverse", "strike")
+    return " ".join(name for name in names if getattr(style, name)) or "none"
+
+
+def _is_colour(color: Color | None) -> bool:
+    return color is not None and not color.is_default
+
+
+def _css(color: Color | None) -> str:
+    """A colour as Textual's CSS writes it."""
+    if color is None or color.is_default:
+        return "ansi_default"
+    return f"ansi_{color.name}" if color.type is ColorType.STANDARD else color.get_truecolor().hex

@@ -1,0 +1,69 @@
+"""An App that wears a Palette, in colour, in 16 colours, or in none."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+from textual.app import App
+from textual.filter import LineFilter, NoColor
+
+from parexec_tui.tui.theme.palette import Palette
+from parexec_tui.tui.theme.palette_256 import in_256_colours
+
+Result = TypeVar("Result")
+
+
+class ThemedApp(App[Result], Generic[Result]):
+    """The theme answers for every colour that is written.
+
+    While `palette.is_ansi`, ANSI colours go out as ANSI's codes and nothing as RGB: `App.ansi_color` stays None, so
+    that Textual asks the theme. Without `palette.has_colour`, nothing that is drawn has a colour, the output of
+    tickets and Textual's own widgets included.
+    """
+
+    # Textual's widgets name some ANSI colours themselves.
+    DEFAULT_CSS = """
+    ThemedApp:ansi Input:ansi {
+        & > .input--cursor {
+            color: ansi_default;
+            background: ansi_default;
+            text-style: $input-cursor-text-style;
+        }
+        &.-invalid, &.-invalid:focus {
+            border: tall $error;
+        }
+    }
+    """
+
+    palette: Palette
+    """What is worn now, in the colours that the terminal has."""
+
+    def __init__(self, palette: Palette) -> None:
+        with _no_color_hidden():
+            super().__init__()
+        self.wear(palette)
+
+    def wear(self, palette: Palette) -> None:
+        """Show everything in this palette from now on."""
+        self.palette = in_256_colours(palette) if self.console.color_system == "256" else palette
+        self.register_theme(self.palette.textual())
+        self.theme = palette.name
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's filters, and what keeps colours out of a palette that has none."""
+        return [*super().get_line_filters(), *([] if self.palette.has_colour else [NoColor()])]
+
+
+@contextmanager
+def _no_color_hidden() -> Iterator[None]:
+    """Textual does not see NO_COLOR, which `theme.choose` has answered.
+
+    It would draw in greys of 24 bits, also where the variable is empty or the person asked for a theme.
+    """
+    value = os.environ.pop("NO_COLOR", None)
+    try:
+        yield
+    finally:
+        if value is not None:
+            os.environ["NO_COLOR"] = value

@@ -1,0 +1,1 @@
+"""What panels draw from: the session as it is shown. No widgets."""

@@ -1,0 +1,109 @@
+"""How a ticket is said in a word and in a line: the same in every panel."""
+
+from collections.abc import Iterator
+
+from parexec_tui.core.plan.units import format_duration, format_size
+from parexec_tui.core.schedule.scheduler import Blocker, agents_left, why
+from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import End, Status
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.text.words import printable, with_name
+
+_WAITS = (Status.waiting, Status.backoff)
+
+
+def word_of(state: SessionState, ticket: TicketState) -> str:
+    """Where a ticket is: its status; how it ended, if it failed; held or ready, if it waits and is so."""
+    if ticket.status is Status.failed:
+        return str(ticket.end or ticket.status)
+    if ticket.status is Status.waiting:
+        if ticket.held is not None or state.held_types.keys() >= set(ticket.types):
+            return "held"
+        waits_for_room = all(blocker.kind in ("agent", "parallel") for blocker in why(state, ticket))
+        if ticket.missing == 0 and waits_for_room and agents_left(state, ticket):
+            return "ready"
+    return str(ticket.status)
+
+
+def predicate(word: str) -> str:
+    """A word for where a ticket or an agent is, as what is said of it: `is waiting`, `timed out`."""
+    if word in (End.succeeded, End.failed, End.timed_out, End.could_not_start):
+        return word
+    return "is in backoff" if word == Status.backoff else f"is {word}"
+
+
+def short_word(word: str) -> str:
+    """The same in at most eleven cells, for columns."""
+    return "no start" if word == End.could_not_start else word
+
+
+def reason_of(state: SessionState, ticket: TicketState, now: float) -> str:
+    """Why a ticket is not running, in a line: the first reason, and how many more there are. Empty if it runs."""
+    if ticket.status in _WAITS:
+        found = why(state, ticket)
+        if not found:
+            return "starts now"
+        more = f" (+{len(found) - 1})" if len(found) > 1 else ""
+        return printable(said(found[0], now)) + more
+    if ticket.status is Status.skipped:
+        cause = state.cause(ticket)
+        return f"{cause.id} {'was cancelled' if cause.status is Status.cancelled else cause.end or 'failed'}"
+    if ticket.status is Status.stopping:
+        return f"{ticket.stop_why}: TERM, then KILL after {format_duration(ticket.spec.grace)}"
+    if ticket.end is not None and ticket.end is not End.succeeded:
+        return printable(with_name(ticket.reason, ticket.signal))
+    return printable(ticket.reason)
+
+
+def idle_reason(state: SessionState, agent: AgentState, now: float) -> str:
+    """Why an agent runs nothing, or for how long."""
+    if agent.quarantined:
+        return printable(agent.quarantined)
+    if agent.held is not None:
+        return f"by {printable(agent.held)}" if agent.held else ""
+    idle = f"for {short_duration(max(0.0, now - agent.idle_since))}"
+    return f"{idle}; its type is held" if agent.type in state.held_types else idle
+
+
+def said(blocker: Blocker, now: float) -> str:
+    """A reason, with how long it has been so, or how long it will be."""
+    if blocker.until is not None:
+        return f"{blocker.text}, in {short_duration(max(0.0, blocker.until - now))}"
+    if blocker.since and blocker.kind in ("claim", "resource", "session", "host"):
+        return f"{blocker.text}, for {short_duration(max(0.0, now - blocker.since))}"
+    return blocker.text
+
+
+def needs_a_person(ticket: TicketState) -> bool:
+    """Whether a ticket goes no further unless somebody sees to it: it failed, or was held by a person."""
+    if ticket.status is Status.failed:
+        return True
+    return ticket.status in _WAITS and ticket.held is not None and ticket.missing == 0
+
+
+def needy(state: SessionState) -> Iterator[TicketState]:
+    """The tickets that need a person, in plan order."""
+    return (ticket for ticket in state.tickets.values() if needs_a_person(ticket))
+
+
+def short_duration(seconds: float) -> str:
+    """A duration in at most six cells, for columns: `8s`, `4m05`, `3h12`, `2d4h`."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}"
+    return f"{whole // 86400}d{whole % 86400 // 3600}h"
+
+
+def short_size(size: float) -> str:
+    """Bytes in at most five cells, for columns: `870B`, `512M`, `1.5G`. Units are binary, as in `ls -h`."""
+    return format_size(size).replace("iB", "")
+
+
+def short_count(amount: float) -> str:
+    """An amount that may be a fraction, in at most four cells up to 9999: `0.25`, `12.5`, `128`."""
+    return f"{amount:.2f}" if amount < 9.995 else f"{amount:.1f}" if amount < 99.95 else f"{amount:.0f}"

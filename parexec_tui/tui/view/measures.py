@@ -1,0 +1,210 @@
+"""What there is and how much of it is used: the host as it was measured, and what the plan shares out. No screen.
+
+A gauge is not calm only where work is held because of it: a disk below the plan's floor, slots or a resource that
+ready tickets wait for. How busy the host itself is holds nothing.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from parexec_tui.core.plan.claims import Key, format_amount
+from parexec_tui.core.plan.model import HOST_RESOURCES
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.wire.protocol import DiskSample, HostSample
+from parexec_tui.tui.view.facts import short_count, short_size
+from parexec_tui.tui.view.waiting import Waiting
+
+Read = Callable[[HostSample], float | None]
+"""Finds the value of a gauge in a sample; None: it was not measured."""
+
+SPAN = 300.0
+"""Seconds that a curve shows, at least."""
+
+_CELL = 10.0
+"""Seconds of one cell of a curve, at least: where it is long, it shows more time rather than more often."""
+
+
+class Gauge(NamedTuple):
+    """One measure, as a person reads it."""
+
+    label: str
+    text: str
+    share: float | None = None
+    """How much of all there is is used, 0 to 1; None: there is no telling how much that is."""
+    threshold: float | None = None
+    """The share from which on nothing new is started."""
+    holds: str = ""
+    """What waits because of it now: `12 wait`; empty: nothing does."""
+    is_short: bool = False
+    """The host is short of it: nothing at all is started."""
+    read: Read | None = None
+    """How it was in a sample; None: samples do not tell."""
+    top: float | None = None
+    """The highest that `read` may tell; None: nobody knows."""
+
+
+# --- The host ---
+
+
+def host_gauges(sample: HostSample, state: SessionState) -> list[Gauge]:
+    """What is measured of the host, the most important first."""
+    floor = state.plan.settings.min_free_disk
+    return [
+        Gauge(_label("cpu", sample), f"{sample.cpu:.0%}", sample.cpu, read=lambda of: of.cpu, top=1.0),
+        Gauge(
+            _label("memory", sample),
+            f"{short_size(sample.memory_used)}/{short_size(sample.memory_total)}",
+            _share(sample.memory_used, sample.memory_total),
+            read=lambda of: _share(of.memory_used, of.memory_total),
+            top=1.0,
+        ),
+        *(_disk(disk, floor, is_short=disk.name in state.pressed) for disk in sample.disks),
+    ]
+
+
+def _label(name: str, sample: HostSample) -> str:
+    """What a gauge is of: the host, or the cgroup, where that may use less."""
+    return _OF_CGROUP[name] if name in sample.of_cgroup else name
+
+
+_OF_CGROUP = {"cpu": "cgroup cpu", "memory": "cgroup mem"}
+
+
+def short_gauges(state: SessionState, sample: HostSample | None) -> Iterator[Gauge]:
+    """What the host is short of, as far as no other gauge tells."""
+    told = {disk.name for disk in sample.disks} if sample is not None else ()
+    for pressed in state.pressed.values():
+        if pressed.resource not in told:
+            yield Gauge(_DISKS.get(pressed.resource, pressed.resource), "short", is_short=True)
+
+
+def busy_gauges(sample: HostSample) -> Iterator[Gauge]:
+    """What is measured of the host besides: how much it does, and who waits for it."""
+    yield Gauge("disk i/o", _rates("r", sample.disk_read, "w", sample.disk_write), read=_io)
+    yield Gauge("network", _rates("i", sample.net_in, "o", sample.net_out), read=_net)
+    for kind, waited in sample.pressure.items():
+        yield Gauge(f"psi {kind}", f"{waited:.0%}", waited, read=_pressure(kind), top=1.0)
+    cpus = float(len(sample.per_cpu)) or None
+    one, five, _ = sample.load
+    share = min(1.0, one / cpus) if cpus else None
+    yield Gauge("load", f"{short_count(one)} {short_count(five)}", share, read=lambda of: of.load[0], top=cpus)
+    if sample.swap_total:
+        text = f"{short_size(sample.swap_used)}/{short_size(sample.swap_total)}"
+        yield Gauge("swap", text, _share(sample.swap_used, sample.swap_total), read=_swap, top=1.0)
+
+
+def _pressure(kind: str) -> Read:
+    return lambda of: of.pressure.get(kind)
+
+
+def _disk(disk: DiskSample, floor: float, *, is_short: bool) -> Gauge:
+    return Gauge(
+        _DISKS.get(disk.name, disk.name),
+        f"{short_size(disk.free)} free",
+        _used(disk),
+        1.0 - _share(floor, disk.total) if floor else None,
+        is_short=is_short,
+        read=lambda of: next((_used(each) for each in of.disks if each.name == disk.name), None),
+        top=1.0,
+    )
+
+
+_DISKS = {"disk of the workdir": "disk workdir", "disk of the state folder": "disk state"}
+
+
+def _used(disk: DiskSample) -> float:
+    return _share(disk.total - disk.free, disk.total)
+
+
+def _swap(sample: HostSample) -> float:
+    return _share(sample.swap_used, sample.swap_total)
+
+
+def _io(sample: HostSample) -> float:
+    return sample.disk_read + sample.disk_write
+
+
+def _net(sample: HostSample) -> float:
+    return sample.net_in + sample.net_out
+
+
+def _share(part: float, whole: float) -> float:
+    return min(1.0, max(0.0, part / whole)) if whole else 0.0
+
+
+def _rates(one: str, into: float, other: str, out: float) -> str:
+    return f"{one} {short_size(into)}/s {other} {short_size(out)}/s"
+
+
+# --- What the plan shares out ---
+
+
+def slots(state: SessionState, waiting: Waiting) -> Gauge:
+    """How many tickets run, of how many may."""
+    running, most = len(state.live), state.parallel
+    holds = _waits(waiting.ready) if running >= most else ""
+    return Gauge("slots", f"{running} of {most}", _share(running, most), holds=holds)
+
+
+def resource_gauges(state: SessionState, waiting: Waiting) -> Iterator[Gauge]:
+    """What is claimed of each resource: what the tickets said they would use, not what they do use."""
+    holdings = state.holdings
+    for name in dict.fromkeys((*HOST_RESOURCES, *state.plan.resources)):
+        capacity = holdings.capacity(name)
+        used = capacity - holdings.free(name)
+        waits = waiting.by_key.get(Key("resource", name), ())
+        if not used and not waits and name not in state.plan.resources:
+            continue
+        if name == "memory":
+            text = f"{short_size(used)}/{short_size(capacity)}"
+        else:
+            text = f"{format_amount(name, used)} of {format_amount(name, capacity)}"
+        label = f"uses {name}" if name in HOST_RESOURCES else name
+        yield Gauge(label, text, _share(used, capacity), holds=_waits(len(waits)))
+
+
+def pool_gauges(state: SessionState, waiting: Waiting) -> Iterator[Gauge]:
+    """How many agents of each type are busy, of how many there may be."""
+    busy = Counter(state.agents[ticket.agent].type for ticket in state.live.values() if ticket.agent)
+    for type_, available in state.available.items():
+        most = state.parallel if (limit := state.most[type_]) is None else limit
+        is_full = state.pool_size[type_] >= most and not available
+        holds = _waits(waiting.ready_for.get(type_, 0)) if is_full or type_ in state.held_types else ""
+        yield Gauge(type_, f"{busy[type_]} of {most}", _share(busy[type_], most), holds=holds)
+
+
+def claims_gauge(state: SessionState, waiting: Waiting) -> Gauge:
+    """How many paths and locks are held."""
+    held = sum(each.key.kind != "resource" for each in state.holdings.held())
+    return Gauge("claims", f"{held} held", holds=_waits(waiting.blocked))
+
+
+def _waits(count: int) -> str:
+    return f"{count} wait" if count else ""
+
+
+# --- Curves ---
+
+
+def curve(samples: Iterable[HostSample], read: Read, until: float, cells: int) -> list[float | None]:
+    """The means of a value over the last minutes, so many of them, the newest last; None where it was not measured.
+
+    Each is of a span of time that begins at a round moment: while time goes on, only the newest one changes.
+    """
+    span = max(SPAN / max(1, cells), _CELL)
+    last = int(until // span)
+    found: list[list[float]] = [[] for _ in range(cells)]
+    for sample in samples:
+        at = int(sample.at // span) - last + cells - 1
+        if 0 <= at < cells and (value := read(sample)) is not None:
+            found[at].append(value)
+    return [sum(values) / len(values) if values else None for values in found]
+
+
+def merged(values: Sequence[float], cells: int) -> list[float]:
+    """The values in at most so many cells, neighbours as one: the highest of them."""
+    if cells <= 0:
+        return []
+    together = -(-len(values) // cells)
+    return [max(values[at : at + together]) for at in range(0, len(values), together)] if values else []

@@ -1,0 +1,153 @@
+"""Which tickets are listed, in which order: filter, sort, group and fold. No screen in here.
+
+The list is made anew when a person asks for another one, and at most once a second when tickets changed and the order
+or the filter depends on that; so rows do not jump about while somebody reads them, and a frame costs what it shows.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from parexec_tui.core.plan.model import Priority
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.tickets import LIVE, LOST, OVER, TicketState
+from parexec_tui.tui.view.filtering import Test, compile_filter
+
+Grouping = Literal["none", "group", "status"]
+GROUPINGS: tuple[Grouping, ...] = ("none", "group", "status")
+
+_STATUS_ORDER = (
+    Status.running, Status.stopping, Status.frozen, Status.failed, Status.backoff, Status.waiting,
+    Status.cancelled, Status.skipped, Status.waived, Status.succeeded,
+)  # fmt: skip
+"""What a person looks for first stands first."""
+_STATUS_RANK = {status: rank for rank, status in enumerate(_STATUS_ORDER)}
+
+
+class Heading(NamedTuple):
+    """A row that stands for a group of tickets."""
+
+    key: str
+    """`group 3`, `running`."""
+    done: int
+    total: int
+    is_folded: bool
+
+
+Row = str | Heading
+"""The id of a ticket, or a heading."""
+
+_SortKey = Callable[[TicketState], object]
+
+
+SORTS: dict[str, tuple[_SortKey, bool]] = {
+    "plan": (lambda ticket: ticket.order, False),
+    "status": (lambda ticket: _STATUS_RANK[ticket.status], True),
+    "id": (lambda ticket: ticket.id, False),
+    "title": (lambda ticket: ticket.spec.title.lower(), False),
+    "priority": (lambda ticket: ticket.spec.priority.rank, True),
+    "agent": (lambda ticket: (ticket.agent is None, ticket.agent or ""), True),
+    "time": (lambda ticket: -_took(ticket), True),
+    "path": (lambda ticket: -ticket.remaining, False),
+}
+"""column: what is sorted by, and whether that changes while the session runs"""
+
+
+def _took(ticket: TicketState) -> float:
+    """Seconds of the latest attempt; for one that runs, as seen from a fixed time: their order is what counts."""
+    if ticket.started is None:
+        return 0.0
+    return ticket.worked(ticket.ended if ticket.ended is not None else 2.0**33)
+
+
+class TicketList:
+    """The rows, for one way of looking at a session."""
+
+    def __init__(self) -> None:
+        self.rows: Sequence[Row] = ()
+        self.shown = 0
+        """Tickets that the filter lets through, folded ones included."""
+        self.filter = ""
+        self.problems_only = False
+        self.sort = "plan"
+        self.is_reversed = False
+        self.grouping: Grouping = "none"
+        self.folded: set[str] = set()
+        self._test: Test | None = None
+        self._place: dict[str, int] | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the rows are the tickets of the plan, whatever becomes of them."""
+        return self._test is None and not self.problems_only and self.grouping != "status" and not SORTS[self.sort][1]
+
+    @property
+    def has_numbers(self) -> bool:
+        """Whether there are headings, with counts that change."""
+        return self.grouping != "none"
+
+    def set_filter(self, state: SessionState, text: str) -> None:
+        """Take another filter. Raises SelectorError, with nothing changed."""
+        self._test = compile_filter(state, text)
+        self.filter = text
+
+    def follow(self, state: SessionState) -> None:
+        """The session is another one, a past one perhaps: the same filter, asked of that."""
+        self._test = compile_filter(state, self.filter)
+
+    def build(self, state: SessionState) -> None:
+        """Make the rows. Costs O(plan)."""
+        tickets = [ticket for ticket in state.tickets.values() if self._is_shown(ticket)]
+        self.shown = len(tickets)
+        if self.sort != "plan" or self.is_reversed:
+            key, _ = SORTS[self.sort]
+            tickets.sort(key=key, reverse=self.is_reversed)  # type: ignore[arg-type]
+        self.rows = [ticket.id for ticket in tickets] if self.grouping == "none" else list(self._grouped(tickets))
+        self._place = None
+
+    def _is_shown(self, ticket: TicketState) -> bool:
+        if self.problems_only and not is_problem(ticket):
+            return False
+        return self._test is None or self._test(ticket)
+
+    def _grouped(self, tickets: list[TicketState]) -> Iterator[Row]:
+        by_key: dict[tuple[int, str], list[TicketState]] = {}
+        for ticket in tickets:
+            by_key.setdefault(self._key(ticket), []).append(ticket)
+        for rank, key in sorted(by_key):
+            members = by_key[rank, key]
+            done = sum(ticket.status in OVER for ticket in members)
+            yield Heading(key, done, len(members), key in self.folded)
+            if key not in self.folded:
+                yield from (ticket.id for ticket in members)
+
+    def _key(self, ticket: TicketState) -> tuple[int, str]:
+        if self.grouping == "group":
+            return ticket.group, f"group {ticket.group + 1}"
+        return _STATUS_RANK[ticket.status], str(ticket.status)
+
+    def index(self, id_: str) -> int | None:
+        """The row of a ticket, if it has one."""
+        if self._place is None:
+            self._place = {row: at for at, row in enumerate(self.rows) if isinstance(row, str)}
+        return self._place.get(id_)
+
+    def tickets(self) -> list[str]:
+        """The tickets that have a row."""
+        return [row for row in self.rows if isinstance(row, str)]
+
+
+def is_problem(ticket: TicketState) -> bool:
+    """Whether something is wrong with a ticket, or it suffers from that: failed, cancelled, skipped, held, frozen,
+    or tried again."""
+    if ticket.status in LOST or ticket.status is Status.backoff or ticket.held is not None:
+        return True
+    if ticket.status in LIVE:
+        return ticket.status is not Status.running or ticket.charged > 0
+    return ticket.status is Status.waiting and ticket.lost > 0
+
+
+def next_priority(priority: Priority, step: int) -> Priority:
+    """The class a step higher (-1) or lower (1), or the same at the end."""
+    classes = list(Priority)
+    return classes[max(0, min(len(classes) - 1, classes.index(priority) + step))]

@@ -1,0 +1,156 @@
+"""What all panels draw from: the session as it is shown, what is selected, what was measured. One for the app."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from enum import Flag, auto
+
+from rich.style import Style
+
+from parexec_tui.core.schedule.forecast import expected
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire.protocol import HostSample, Sampled, Usage
+from parexec_tui.tui.theme.palette import Palette
+from parexec_tui.tui.view.event_history import Story
+from parexec_tui.tui.view.waiting import Waiting
+
+STALE_AFTER = 10.0
+"""Seconds after which a sample says nothing about now any more: one comes every two."""
+
+KEPT_SAMPLES = 900
+"""Host samples that are kept for the curves: half an hour at one every two seconds."""
+
+
+class Change(Flag):
+    """What is other than at the last frame; panels are asked to draw only for what they show."""
+
+    nothing = 0
+    state = auto()
+    selection = auto()
+    samples = auto()
+    clock = auto()
+    """A second has passed, and somewhere a duration counts up."""
+    look = auto()
+    """Theme, size, everything."""
+
+
+class Samples:
+    """What the engine measured lately."""
+
+    def __init__(self) -> None:
+        self.host: deque[HostSample] = deque(maxlen=KEPT_SAMPLES)
+        """Oldest first."""
+        self.usage: dict[str, Usage] = {}
+        """ticket: what its processes use now"""
+        self.engine_cpu = 0.0
+        self.taken_at = 0.0
+
+    def take(self, sampled: Sampled) -> None:
+        self.host.append(sampled.host)
+        self.usage = {usage.ticket: usage for usage in sampled.attempts}
+        self.engine_cpu = sampled.engine_cpu
+        self.taken_at = sampled.host.at
+
+    def at(self, moment: float) -> HostSample | None:
+        """How the host was at a moment, if it was measured then."""
+        found = next((sample for sample in reversed(self.host) if sample.at <= moment), None)
+        return found if found is not None and moment - found.at <= STALE_AFTER else None
+
+    @property
+    def latest(self) -> HostSample | None:
+        return self.host[-1] if self.host else None
+
+
+class Scene:
+    """What is shown now. The app changes it; panels read it."""
+
+    def __init__(self, palette: Palette, *, ascii_only: bool = False, clock: Callable[[], float] = time.time) -> None:
+        self.use(palette)
+        self.ascii_only = ascii_only
+        self.clock = clock
+        """Tells the seconds since the epoch."""
+        self.live: SessionState | None = None
+        """The session as it is now; None until it is read."""
+        self.past: SessionState | None = None
+        """The session as it was, while a person looks back."""
+        self.past_seq = 0
+        """The number of the last event of `past`."""
+        self.past_goal = 0
+        """The event that the person wants to look back to; 0: none. It takes a moment to get there."""
+        self.story = Story()
+        self.selected = ""
+        """The ticket that is selected; empty: none."""
+        self.agent = ""
+        """The agent that is selected in the panel of agents."""
+        self.agent_type = ""
+        """The agent type that is selected there instead of an agent."""
+        self.marks: set[str] = set()
+        """Tickets that actions take instead of the selected one."""
+        self.samples = Samples()
+        self.waiting = Waiting()
+        self.history: dict[str, float] = {}
+        """ticket: the median seconds it took in earlier sessions of this plan"""
+        self.contact = "opening"
+        """connected, reconnecting, read-only, or that there is no engine."""
+        self.connected = False
+        self.warning = ""
+        """What the engine says of itself until the next event: why it can remember nothing."""
+
+    @property
+    def base(self) -> Style:
+        """What is under everything: the text of the theme on its background."""
+        return self._base
+
+    def use(self, palette: Palette) -> None:
+        """Draw with another theme from now on."""
+        self.palette = palette
+        ground = Style() if palette.is_ansi else Style(bgcolor=palette.background)
+        self._base = ground + palette["text"]
+
+    @property
+    def state(self) -> SessionState | None:
+        """What is shown: the past while a person looks back, else the present."""
+        return self.past if self.past is not None else self.live
+
+    @property
+    def looks_back(self) -> bool:
+        return self.past is not None
+
+    @property
+    def is_going_back(self) -> bool:
+        """A person looks back, or wants to: it takes a moment to get there."""
+        return self.looks_back or self.past_goal > 0
+
+    @property
+    def now(self) -> float:
+        """The time of what is shown, in seconds since the epoch. In the past, and once all is over, it stands."""
+        state = self.state
+        if state is None:
+            return self.clock()
+        if self.past is not None or state.finished_at is not None or state.left is not None:
+            return state.now
+        return max(self.clock(), state.now)
+
+    @property
+    def ticket(self) -> TicketState | None:
+        """The selected ticket, if there is one in what is shown."""
+        state = self.state
+        return state.tickets.get(self.selected) if state is not None else None
+
+    def usage(self, ticket: TicketState) -> Usage | None:
+        """What the current attempt of a ticket uses now; None if that is not known, or what is shown is not now."""
+        usage = self.samples.usage.get(ticket.id)
+        is_now = not self.looks_back and self.now - self.samples.taken_at <= STALE_AFTER
+        return usage if usage is not None and is_now and usage.attempt == ticket.attempt else None
+
+    def expected(self, ticket: TicketState) -> float | None:
+        """Seconds that a ticket should take: its estimate, else what it took in earlier sessions."""
+        return expected(ticket, self.history)
+
+    def progress(self, ticket: TicketState) -> float | None:
+        """How much of its expected time the current attempt has run, from 0 to 1; None if nothing is expected."""
+        expected = self.expected(ticket)
+        if not ticket.is_live or not expected:
+            return None
+        return min(1.0, ticket.worked(self.now) / expected)

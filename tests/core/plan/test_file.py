@@ -1,0 +1,453 @@
+"""A plan file is read whole, or refused with everything that is wrong in it."""
+
+# ruff: noqa: E501 - a message stands here as it is shown, in one line
+
+import gc
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parexec_tui.core.plan.model import AgentType, Amounts, Host, Plan, Priority, Ticket, eligible_types
+from parexec_tui.core.plan.patterns import parse_pattern
+from parexec_tui.core.plan.reading import rules as plan_rules
+from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
+from parexec_tui.core.plan.reading.positions import Format
+from parexec_tui.core.plan.reading.problems import Problem
+from parexec_tui.core.plan.units import Duration
+from tests.core.plan.documents import PLANS, VALUES, toml_texts
+
+FULL = """
+[plan]
+name = "Standardise the docs"
+parallel = 6
+on_failure = "stop"
+barrier = true
+workdir = "../site"
+
+[defaults]
+timeout = "30m"
+retries = 1
+uses = { cpu = 0.5, memory = "1GiB" }
+env = { LANG = "C.UTF-8", MODE = "fast" }
+
+[resources]
+gpu = 2
+
+[agents.builder]
+min = 1
+max = 4
+can = ["docs", "python"]
+command = ["/bin/sh", "-c", "{run}"]
+env = { LANG = "C.UTF-8" }
+cwd = "."
+nice = 5
+
+[tickets.SYS-001]
+run = "true"
+
+[tickets.MOD-012]
+title = "Standardise YAML front matter"
+run = "tools/frontmatter docs/"
+needs = ["SYS-001"]
+priority = "high"
+agent = "builder"
+requires = ["docs"]
+reads = ["docs/**"]
+writes = ["templates/frontmatter.yaml"]
+locks = ["registry"]
+uses = { gpu = 1, memory = "512MiB" }
+estimate = "15m"
+timeout = "1h"
+retries = 2
+retry_delay = "20s"
+env = { MODE = "slow" }
+cwd = "."
+"""
+
+TICKET = '\n[tickets.A]\nrun = "true"\n'
+
+
+def read(text: str, *, format: Format = "toml", host: Host | None = None) -> Plan:  # noqa: A002
+    return read_plan(text, source="p", folder="/home/me", format=format, host=host)
+
+
+def problems(text: str, *, format: Format = "toml", host: Host | None = None) -> list[str]:  # noqa: A002
+    """What is wrong with a plan, one line each; nothing if it is right."""
+    try:
+        read(text, format=format, host=host)
+    except PlanErrors as errors:
+        return str(errors).splitlines()
+    return []
+
+
+def test_a_full_plan_is_read() -> None:
+    plan = read(FULL)
+
+    assert plan.settings.name == "Standardise the docs"
+    assert (plan.settings.parallel, plan.settings.on_failure, plan.settings.barrier) == (6, "stop", True)
+    assert plan.workdir == "/home/site"
+    assert plan.source == "p"
+    assert plan.resources == {"gpu": 2}
+    assert plan.agents == {
+        "builder": AgentType(min=1, max=4, can=("docs", "python"), env={"LANG": "C.UTF-8"}, cwd=".", nice=5)
+    }
+    assert plan.tickets["MOD-012"] == Ticket(
+        title="Standardise YAML front matter",
+        run="tools/frontmatter docs/",
+        needs=("SYS-001",),
+        priority=Priority.high,
+        agent="builder",
+        requires=("docs",),
+        reads=("docs/**",),
+        writes=("templates/frontmatter.yaml",),
+        locks=("registry",),
+        uses=Amounts(gpu=1, cpu=0.5, memory=512 * 2**20),
+        estimate=Duration(900),
+        timeout=Duration(3600),
+        retries=2,
+        retry_delay=Duration(20),
+        env={"LANG": "C.UTF-8", "MODE": "slow"},
+        cwd=".",
+    )
+
+
+def test_a_ticket_takes_from_the_defaults_what_it_does_not_say() -> None:
+    ticket = read(FULL).tickets["SYS-001"]
+
+    assert ticket.timeout == Duration(1800)
+    assert ticket.retries == 1
+    assert ticket.uses == {"cpu": 0.5, "memory": 2**30}
+    assert ticket.env == {"LANG": "C.UTF-8", "MODE": "fast"}
+
+
+def test_a_plan_needs_no_more_than_a_ticket() -> None:
+    plan = read_plan(TICKET, source="x/my.plan.toml", folder="/", format="toml")
+
+    assert plan.settings.name == "my.plan"
+    assert plan.workdir == "/"
+    assert plan.agents == {"agent": AgentType()}
+    assert plan.tickets == {"A": Ticket(run="true")}
+
+
+def test_json_holds_the_same_plan() -> None:
+    document = {
+        "$schema": "https://example.org/plan.json",
+        "defaults": {"env": {"A": "1"}},
+        "tickets": {"A": {"run": "true", "env": {"B": "2"}, "timeout": None}},
+    }
+
+    assert read(json.dumps(document), format="json").tickets == {"A": Ticket(run="true", env={"A": "1", "B": "2"})}
+
+
+def test_a_byte_order_mark_is_no_trouble() -> None:
+    assert read("\ufeff" + TICKET).tickets.keys() == {"A"}
+
+
+def test_the_collector_is_left_as_it_was() -> None:
+    assert gc.isenabled()
+    read(TICKET)
+    assert gc.isenabled()
+    assert problems("x = ")
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        read(TICKET)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+PLAIN = plan_rules.PLAIN_NAME
+NO_TICKETS = "p:1:1: tickets: the plan has no tickets (write one, for instance [tickets.first])"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # The file as a whole
+        ("", [NO_TICKETS]),
+        ("[tickets]", ["p:1:2: tickets: the plan has no tickets (write one, for instance [tickets.first])"]),
+        ("tickets = []", ["p:1:1: tickets: expected a table of tables, got a list"]),
+        ("a = 1\nb =", ["p:2:4: invalid value"]),
+        ("a = 1\na = 2", ["p:2:6: cannot overwrite a value"]),
+        ("a = " + "[" * 2000, ["p:1:1: nested too deeply"]),
+        ("\ntitle = '\ud800'", ["p:2:10: not a character"]),
+        ("[ticket.A]\nrun = 'x'", ["p:1:2: ticket: unknown key (did you mean `tickets`?)"]),
+        ("plan = 1\nagents = 2\nresources = 3\ndefaults = 4" + TICKET, [
+            "p:1:1: plan: expected a table, got 1",
+            "p:2:1: agents: expected a table of tables, got 2",
+            "p:3:1: resources: expected a table of amounts, for instance { cpu = 1, memory = \"512MiB\" }",
+            "p:4:1: defaults: expected a table, got 4",
+        ]),
+        ("'$schema' = 1" + TICKET, ["p:1:1: \"$schema\": expected a string, got 1"]),
+        # Keys and types
+        ("tickets.A = 3", ["p:1:9: tickets.A: expected a table, got 3"]),
+        ("[tickets.A]\nneds = []\nzzz = 1\nrun = 'x'", [
+            "p:2:1: tickets.A.neds: unknown key (did you mean `needs`?)",
+            "p:3:1: tickets.A.zzz: unknown key",
+        ]),
+        ("[tickets.A]\nRun = 'x'\nretry-delay = 1\nrun = 'x'", [
+            "p:2:1: tickets.A.Run: unknown key (did you mean `run`?)",
+            "p:3:1: tickets.A.retry-delay: unknown key (did you mean `retry_delay`?)",
+        ]),
+        ("[tickets.A.1]\nrun = 'x'", [
+            "p:1:12: tickets.A.1: unknown key (a dot in a header opens a table; if the name has a dot in it, quote it:"
+            " \"A.1\")",
+        ]),
+        (TICKET + "needs = 'B'\nreads = [1, [], 'x', {}]\ntitle = 1979-05-27\ncwd = true\nenv = { A = 1 }", [
+            "p:4:1: tickets.A.needs: expected a list of strings, got a string",
+            "p:5:10: tickets.A.reads[0]: expected a string, got 1",
+            "p:5:13: tickets.A.reads[1]: expected a string, got a list",
+            "p:5:22: tickets.A.reads[3]: expected a string, got a table",
+            "p:6:1: tickets.A.title: expected a string, got a date or a time",
+            "p:7:1: tickets.A.cwd: expected a string, got true",
+            "p:8:9: tickets.A.env.A: expected a string, got 1",
+        ]),
+        ("[plan]\nbarrier = 1\nparallel = 0\non_failure = 'Hold'" + TICKET + "priority = 'hihg'\nretries = 1.5", [
+            "p:2:1: plan.barrier: expected true or false, got 1",
+            "p:3:1: plan.parallel: expected a whole number from 1 to 1000000, got 0",
+            "p:4:1: plan.on_failure: expected one of continue, hold, stop, got 'Hold' (did you mean `hold`?)",
+            "p:7:1: tickets.A.priority: expected one of critical, high, medium, low, got 'hihg' (did you mean `high`?)",
+            "p:8:1: tickets.A.retries: expected a whole number from 0 to 1000000, got 1.5",
+        ]),
+        ("[agents.a]\nnice = 20\ncommand = []" + TICKET, [
+            "p:2:1: agents.a.nice: expected a whole number from -20 to 19, got 20",
+            "p:3:1: agents.a.command: expected a list of strings, at least one, got an empty list",
+        ]),
+        # Durations, sizes, amounts
+        (TICKET + "timeout = 'soon'\ngrace = -1\nuses = { memory = '1X', cpu = 'a', gpu = 0.5 }", [
+            "p:4:1: tickets.A.timeout: 'soon' is not a duration: write for instance 45s, 30m, 1h30m, 250ms or 2d",
+            "p:5:1: tickets.A.grace: -1 is not a duration: it must be from 0 to 100 years, in seconds",
+            "p:6:10: tickets.A.uses.memory: '1X' is not a size: write for instance 512MiB, 2G, 1.5GB or a number of"
+            " bytes",
+            "p:6:25: tickets.A.uses.cpu: 'a' is not an amount of cpu: write a number that is not negative",
+            "p:6:36: tickets.A.uses.gpu: 0.5 of gpu is not a whole number: only cpu may be a fraction",
+        ]),
+        # Defaults, where they stand, whether or not a ticket takes them
+        ("[defaults]\nretries = 'x'\nagent = 'nobody'\nneeds = ['Q']\n[agents.a]" + TICKET + "agent = 'a'\nneeds = []", [
+            "p:2:1: defaults.retries: expected a whole number from 0 to 1000000, got a string",
+            "p:3:1: defaults.agent: there is no agent type 'nobody' (there is `a`)",
+            "p:4:10: defaults.needs[0]: there is no ticket 'Q'",
+        ]),
+        ("[defaults]\nneeds = ['A']" + TICKET + "[tickets.B]\nrun = 'x'", [
+            "p:2:10: defaults.needs[0]: a ticket cannot need itself",
+        ]),
+        # Needs
+        (TICKET + "needs = ['A', 'b', 'C', 'C']\n[tickets.B]\nrun = 'x'\n[tickets.C]\nrun = 'x'", [
+            "p:4:10: tickets.A.needs[0]: a ticket cannot need itself",
+            "p:4:15: tickets.A.needs[1]: there is no ticket 'b' (did you mean `B`?)",
+            "p:4:25: tickets.A.needs[3]: 'C' is named twice",
+        ]),
+        ("defaults.run = 'x'\n[tickets]\nA.needs = ['C']\nB.needs = ['A']\nC.needs = ['B']\nD.needs = ['E', 'A']\n"
+         "E.needs = ['D']\nF.needs = ['E']", [
+            "p:3:12: tickets.A.needs[0]: a cycle of needs: A -> C -> B -> A (each would wait for the next for ever)",
+            "p:6:12: tickets.D.needs[0]: a cycle of needs: D -> E -> D (each would wait for the next for ever)",
+        ]),
+        # Names
+        ("[tickets.'a/b']\nrun = 'x'\n[tickets.'..']\nrun = 'x'\n[tickets.'a..b']\nrun = 'x'\n[tickets.'']\nrun = 'x'", [
+            f"p:1:10: tickets.\"a/b\": 'a/b' is not a plain name ({PLAIN})",
+            f"p:3:10: tickets.\"..\": '..' is not a plain name ({PLAIN})",
+            f"p:5:10: tickets.\"a..b\": 'a..b' is not a plain name ({PLAIN})",
+            f"p:7:10: tickets.\"\": '' is not a plain name ({PLAIN})",
+        ]),
+        ('[tickets."A\\n"]\nrun = "x"', [f"p:1:10: tickets.\"A\\n\": 'A\\n' is not a plain name ({PLAIN})"]),
+        (TICKET + "[tickets.a]\nrun = 'x'", [
+            "p:4:10: tickets.a: 'a' and 'A' differ only in case"
+            " (where the file system ignores case, their logs would be one file)",
+        ]),
+        ("[resources]\n'g p' = 1\n[agents.'-a']" + TICKET + "locks = ['ok', '.x']", [
+            f"p:2:1: resources.\"g p\": 'g p' is not a plain name ({PLAIN})",
+            f"p:3:9: agents.-a: '-a' is not a plain name ({PLAIN})",
+            f"p:6:16: tickets.A.locks[1]: '.x' is not a plain name ({PLAIN})",
+        ]),
+        # Demands
+        ("[resources]\ngpu = 2\nbad = -1\ncpu = 3" + TICKET + "uses = { gpu = 3, gpus = 1, disk = 1, bad = 9, cpu = 3.5 }", [
+            "p:3:1: resources.bad: -1 is not an amount of bad: write a number that is not negative",
+            "p:7:10: tickets.A.uses.gpu: asks for 3 gpu, and [resources] has 2",
+            "p:7:19: tickets.A.uses.gpus: there is no resource 'gpus' (did you mean `gpu`?)",
+            "p:7:29: tickets.A.uses.disk: there is no resource 'disk' (name it in [resources], for instance `disk = 1`)",
+            "p:7:48: tickets.A.uses.cpu: asks for 3.5 cpu, and [resources] has 3",
+        ]),
+        # Agents
+        ("[agents.a]\nmin = 3\nmax = 2" + TICKET, ["p:2:1: agents.a.min: min = 3 is more than max = 2"]),
+        ("[agents.builder]\n[agents.other]" + TICKET + "agent = 'bilder'\n[tickets.B]\nrun = 'x'\nagent = 'zzz'", [
+            "p:5:1: tickets.A.agent: there is no agent type 'bilder' (did you mean `builder`?)",
+            "p:8:1: tickets.B.agent: there is no agent type 'zzz' (there is `builder` and `other`)",
+        ]),
+        ("[agents.a]\ncan = ['docs']\n[agents.b]\ncan = ['python', 'go']\n[agents.c]" + TICKET
+         + "requires = ['docs', 'pyton']\n[tickets.B]\nrun = 'x'\nrequires = ['docs', 'go']\n"
+         "[tickets.C]\nrun = 'x'\nrequires = ['docs']\nagent = 'b'", [
+            "p:8:21: tickets.A.requires[1]: no agent type can 'pyton' (did you mean `python`?)",
+            "p:11:1: tickets.B.requires: no agent type can all of docs and go: `a` can docs, `b` can python and go and"
+            " `c` can nothing",
+            "p:14:1: tickets.C.requires: no agent type can all of docs: `b` can python and go",
+        ]),
+        ("tickets.A = {}\ntickets.B = { prompt = 'x' }\ntickets.C = { run = ' ' }", [
+            "p:1:9: tickets.A: no agent type can run it: `agent` needs `run` (add `run = \"...\"`)",
+            "p:2:9: tickets.B: no agent type can run it: `agent` needs `run` (add `run = \"...\"`)",
+            "p:3:9: tickets.C: no agent type can run it: `agent` needs `run` (add `run = \"...\"`)",
+        ]),
+        ("[agents.ai]\ncommand = ['ai', '{prompt}']\n[agents.both]\ncommand = ['{prompt}', '{run}']\n[tickets.A]", [
+            "p:5:10: tickets.A: no agent type can run it: `ai` needs `prompt` and `both` needs `run` and `prompt`"
+            " (add `prompt = \"...\"`)",
+        ]),
+        # Patterns, environments, NUL
+        (TICKET + "reads = ['ok/**', '[a']\nwrites = ['*/../x']", [
+            "p:4:19: tickets.A.reads[1]: '[a': '[' has no ']' before the next '/': close it, or write [[] for a bracket"
+            " itself",
+            "p:5:11: tickets.A.writes[0]: '*/../x': '..' after a wildcard can lead anywhere: write the path without"
+            " '..'",
+        ]),
+        ("[agents.a]\nenv = { 'X=Y' = '1' }\ncommand = ['a', \"b\\u0000\"]\ncwd = \"\\u0000\"\n[plan]\nworkdir = \"\\u0000\""
+         + TICKET + "env = { '' = '1', X = \"\\u0000\" }\ncwd = \"\\u0000\"", [
+            "p:2:9: agents.a.env.\"X=Y\": 'X=Y' is not a name of an environment variable",
+            "p:3:17: agents.a.command[1]: a NUL character cannot be passed to a process",
+            "p:4:1: agents.a.cwd: a NUL character cannot be passed to a process",
+            "p:6:1: plan.workdir: a NUL character cannot be passed to a process",
+            "p:9:9: tickets.A.env.\"\": '' is not a name of an environment variable",
+            "p:9:19: tickets.A.env.X: a NUL character cannot be passed to a process",
+            "p:10:1: tickets.A.cwd: a NUL character cannot be passed to a process",
+        ]),
+    ],
+)  # fmt: skip
+def test_everything_that_is_wrong_is_said(text: str, expected: list[str]) -> None:
+    assert problems(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[]", ["p:1:1: expected an object with the tables of a plan, got a list"]),
+        ('{\n "tickets": {,', ["p:2:14: expecting property name enclosed in double quotes"]),
+        ('{"tickets": NaN}', ["p:1:1: NaN is not a number in JSON"]),
+        ("[" * 100_000, ["p:1:1: nested too deeply"]),
+        (
+            '{"tickets": {"A": {"run": "x"},\n "A": {"run": "x"}}}',
+            ["p:1:14: tickets.A: this key is there twice"],
+        ),
+        (
+            '{"tickets": {"A":\n {"run": "x", "neds": null, "needs": null}}}',
+            [
+                "p:2:15: tickets.A.neds: unknown key (did you mean `needs`?)",
+                "p:2:29: tickets.A.needs: expected a list of strings, got null",
+            ],
+        ),
+    ],
+)
+def test_everything_that_is_wrong_in_json_is_said(text: str, expected: list[str]) -> None:
+    assert problems(text, format="json") == expected
+
+
+def test_demands_are_held_against_the_host() -> None:
+    text = TICKET + "uses = { cpu = 8, memory = '1GiB' }\n[tickets.B]\nrun = 'x'\nuses.cpu = 4"
+
+    assert problems(text) == []
+    assert problems(text, host=Host(cpus=4, memory=2**29)) == [
+        "p:4:10: tickets.A.uses.cpu: asks for 8 cpu, and this host has 4",
+        "p:4:19: tickets.A.uses.memory: asks for 1GiB memory, and this host has 512MiB",
+    ]
+    assert problems("[resources]\ncpu = 16" + text, host=Host(cpus=4, memory=2**30)) == []
+
+
+def test_braces_that_are_no_placeholder_are_left_alone() -> None:
+    assert problems("[agents.a]\ncommand = ['sh', '-c', '{ {run}; } {unknown}']" + TICKET) == []
+
+
+def test_a_problem_keeps_its_parts() -> None:
+    with pytest.raises(PlanErrors) as caught:
+        read("\n[tickets.MOD-012]\nneds = []\nrun = 'x'")
+
+    assert caught.value.problems == (
+        Problem("p", 3, 1, "tickets.MOD-012.neds", "unknown key", "did you mean `needs`?"),
+    )
+
+
+def test_many_slips_in_a_large_plan_are_told_without_comparing_all_with_all() -> None:
+    tickets = {f"T{i}": {"run": "x", "needs": [f"U{i}"]} for i in range(3000)}
+
+    assert len(problems(json.dumps({"tickets": tickets}), format="json")) == 3000
+
+
+@pytest.mark.parametrize(
+    ("agent", "requires", "run", "prompt", "expected"),
+    [
+        (None, (), "x", "", ("shell",)),
+        (None, (), "x", "y", ("shell", "ai", "both")),
+        (None, (), "", "y", ("ai",)),
+        (None, ("docs",), "x", "y", ("ai", "both")),
+        (None, ("docs", "go"), "x", "y", ("both",)),
+        ("ai", ("go",), "x", "y", ()),
+        ("shell", (), "", "y", ()),
+        ("nobody", (), "x", "y", ()),
+    ],
+)
+def test_the_types_that_can_run_a_ticket(
+    agent: str | None, requires: tuple[str, ...], run: str, prompt: str, expected: tuple[str, ...]
+) -> None:
+    agents = {
+        "shell": AgentType(),
+        "ai": AgentType(command=("ai", "{prompt}"), can=("docs",)),
+        "both": AgentType(command=("ai", "{prompt} {run}"), can=("docs", "go")),
+    }
+
+    assert eligible_types(agents, Ticket(agent=agent, requires=requires, run=run, prompt=prompt)) == expected
+
+
+def _never_crashes(text: str, format: Format) -> None:  # noqa: A002
+    lines = text.split("\n")
+    outcome = _outcome(text, format)
+    assert outcome
+    if isinstance(outcome, Plan):
+        assert outcome.tickets
+        assert all(eligible_types(outcome.agents, ticket) for ticket in outcome.tickets.values())
+        return
+    for problem in outcome:
+        assert 1 <= problem.line <= len(lines)
+        assert 1 <= problem.column <= len(lines[problem.line - 1]) + 1
+
+
+def _outcome(text: str, format: Format) -> Plan | tuple[Problem, ...]:  # noqa: A002
+    try:
+        return read(text, format=format, host=Host(cpus=2, memory=2**30))
+    except PlanErrors as errors:
+        return errors.problems
+
+
+@given(toml_texts(PLANS))
+def test_a_toml_document_is_a_plan_or_has_problems(text: str) -> None:
+    _never_crashes(text, "toml")
+
+
+@given(PLANS | VALUES)
+def test_a_json_document_is_a_plan_or_has_problems(document: Any) -> None:
+    _never_crashes(json.dumps(document), "json")
+
+
+@given(st.text() | toml_texts(PLANS).flatmap(lambda text: st.integers(0, len(text)).map(lambda end: text[:end])))
+def test_any_text_is_a_plan_or_has_problems(text: str) -> None:
+    _never_crashes(text, "toml")
+    _never_crashes(text, "json")
+
+
+@given(PLANS)
+def test_whatever_is_right_of_a_plan_is_read_the_same_in_either_way(document: dict[str, Any]) -> None:
+    text = json.dumps(document)
+    try:
+        expected = read(text, format="json")
+    except PlanErrors:
+        return
+    # A key that is not known makes it be read key by key; then nothing but that key is wrong.
+    with pytest.raises(PlanErrors) as caught:
+        read(json.dumps({**document, "zzz": 1}), format="json")
+
+    assert expected.tickets
+    assert [problem.key for problem in caught.value.problems] == ["zzz"]
+
+
+@given(st.text(st.sampled_from("ab*?[]!{}\\/.\0\n- é"), max_size=8))
+def test_a_pattern_that_is_not_looked_at_is_valid(text: str) -> None:
+    if plan_rules.is_simple(text):
+        parse_pattern(text, "/w")

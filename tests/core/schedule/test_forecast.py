@@ -1,0 +1,153 @@
+"""How long it will take, told of sessions that a test drives by hand."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from parexec_tui.core.schedule.forecast import Forecast, eta
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.protocol import Eta
+from tests.core.sessions import Session, plan
+
+# -- a ticket --------------------------------------------------------------------------------------------------
+
+
+def test_the_estimate_goes_before_history_and_that_before_what_tickets_took_here() -> None:
+    session = Session("A:\nB:\nC: estimate=3s\nD: A")
+    session.dispatch()
+    session.wait(7)
+    session.succeed("A")
+    forecast = Forecast(session.state, {"B": 5.0, "C": 5.0})
+    assert [forecast.takes(session[id_]) for id_ in "BCD"] == [5, 3, 7]
+
+
+def test_of_what_nothing_is_known_it_is_what_is_known_of_others() -> None:
+    session = Session("A:\nB: estimate=3s\nC: estimate=4s")
+    assert Forecast(session.state).takes(session["A"]) == 4
+    assert Forecast(Session("A:").state).takes(session["A"]) is None
+
+
+def test_what_is_late_is_taken_to_be_half_way_through_its_delay() -> None:
+    session = Session("A: estimate=10s\nB: A estimate=10s")
+    session.dispatch()
+    left = []
+    for _ in range(4):
+        left.append(Forecast(session.state).left(session["A"], session.now))
+        session.wait(10)
+    assert left == [10, 0, 10, 20]
+    assert Forecast(session.state).left(session["B"], session.now) == 10
+
+
+def test_the_spread_is_that_of_what_was_foreseen_not_that_of_the_estimates() -> None:
+    session = Session("A: estimate=1s\nB: estimate=100s\nC: A B estimate=10s")
+    session.dispatch()
+    session.wait(1.2)
+    session.succeed("A")
+    session.wait(118.8)
+    session.succeed("B")
+    assert Forecast(session.state).spread == pytest.approx(1.2)
+    assert eta(session.state, session.now) == Eta(10.0, 12.0)
+
+
+# -- a session -------------------------------------------------------------------------------------------------
+
+
+def test_history_tells_before_anything_ran() -> None:
+    session = Session(plan("A:\nB: A\nC: B", parallel=4))
+    assert eta(session.state, session.now) is None
+    assert eta(session.state, session.now, {"A": 10.0, "B": 20.0, "C": 30.0}) == Eta(60.0, 90.0)
+
+
+def test_what_still_runs_does_not_end_in_no_time_because_others_were_quick() -> None:
+    session = Session("A:\nB:")
+    session.dispatch()
+    session.wait(1)
+    session.succeed("A")
+    session.wait(600)
+    found = eta(session.state, session.now)
+    assert found is not None
+    assert found.p50 >= 600 / session.state.parallel
+
+
+def test_many_of_which_nothing_is_known_take_their_mean_not_their_slowest() -> None:
+    session = Session(plan("\n".join(f"T{n}:" for n in range(110)), parallel=1))
+    for number in range(10):
+        (id_,) = session.dispatch()
+        session.wait(100 if number == 9 else 1)
+        session.succeed(id_)
+    found = eta(session.state, session.now)
+    assert found is not None
+    assert found.p50 == 100
+    mean, deviation = 10.9, 29.7
+    assert found.p90 == pytest.approx(100 * mean + 1.2816 * deviation * 10, rel=0.01)
+
+
+@settings(deadline=None)
+@given(
+    took=st.lists(st.floats(0, 1000), min_size=1, max_size=8),
+    left=st.integers(1, 8),
+    estimate=st.none() | st.integers(0, 1000),
+    runs_for=st.floats(0, 1000),
+)
+def test_nine_times_in_ten_is_never_sooner_than_as_likely_as_not(
+    took: list[float], left: int, estimate: int | None, runs_for: float
+) -> None:
+    known = "" if estimate is None else f" estimate={estimate}s"
+    ids = [f"T{number}" for number in range(len(took) + left)]
+    session = Session(plan("\n".join(f"{id_}:{known if at % 2 else ''}" for at, id_ in enumerate(ids)), parallel=1))
+    for seconds in took:
+        (id_,) = session.dispatch()
+        session.wait(seconds)
+        session.succeed(id_)
+    session.dispatch()
+    session.wait(runs_for)
+    found = eta(session.state, session.now)
+    assert found is not None
+    assert 0 <= found.p50 <= found.p90
+
+
+def test_there_is_no_eta_until_something_tells_how_long_tickets_take() -> None:
+    session = Session("A:\nB: A")
+    session.dispatch()
+    assert eta(session.state, session.now) is None
+    session.wait(10)
+    session.succeed("A")
+    assert eta(session.state, session.now) == Eta(10.0, 10.0)
+
+
+def test_estimates_tell_before_anything_ran() -> None:
+    session = Session(plan("A: estimate=100s\nB: estimate=100s\nC: estimate=100s\nD: estimate=100s", parallel=2))
+    assert eta(session.state, session.now) == Eta(200.0, 300.0)
+    session.dispatch()
+    session.wait(40)
+    assert eta(session.state, session.now) == Eta(160.0, 240.0)
+
+
+def test_a_chain_takes_its_length_however_many_agents_there_are() -> None:
+    session = Session(plan("A: estimate=10s\nB: A estimate=20s\nC: B estimate=30s", parallel=8))
+    assert eta(session.state, session.now) == Eta(60.0, 90.0)
+
+
+def test_a_chain_without_estimates_counts_in_what_tickets_took() -> None:
+    session = Session(plan("A:\nB: A\nC: B\nD: C", parallel=8))
+    session.dispatch()
+    session.wait(7)
+    session.succeed("A")
+    assert eta(session.state, session.now) == Eta(21.0, 21.0)
+
+
+@pytest.mark.parametrize("request_", [rq.Hold(), rq.Drain(), rq.Stop()])
+def test_there_is_no_eta_when_it_will_not_go_on(request_: rq.AnyRequest) -> None:
+    session = Session("A: estimate=10s\nB: A estimate=10s")
+    session.dispatch()
+    assert eta(session.state, session.now) is not None
+    session.ask(request_)
+    assert eta(session.state, session.now) is None
+
+
+def test_there_is_no_eta_when_it_is_over() -> None:
+    session = Session("A: estimate=10s")
+    session.dispatch()
+    session.succeed("A")
+    session.close()
+    assert eta(session.state, session.now) is None

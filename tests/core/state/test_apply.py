@@ -1,0 +1,443 @@
+"""What may follow what, and what follows from it. An event that may not follow changes nothing."""
+
+import gc
+import weakref
+from collections.abc import Callable, Iterator
+from typing import get_args
+
+import pytest
+
+from parexec_tui.core.plan.model import AgentType, Priority, Ticket
+from parexec_tui.core.state import apply as state_room
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import IllegalEventError, SessionState
+from parexec_tui.core.state.events import End, Status
+from parexec_tui.core.state.tickets import LOST
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.codec import kind_of
+from tests.core.sessions import OPENED_AT, Session, check, dump, plan
+
+LEGAL = """
+attempt_started         waiting                 running
+attempt_frozen          running                 frozen
+attempt_thawed          frozen                  running
+attempt_stop_requested  running frozen          stopping
+attempt_stop_requested  stopping                stopping
+attempt_ended           running frozen          succeeded failed waiting backoff
+attempt_ended           stopping                failed cancelled waiting backoff
+backoff_ended           backoff                 waiting
+ticket_cancelled        waiting backoff         cancelled
+ticket_unrunnable       waiting                 failed
+ticket_retried          failed cancelled succeeded waived backoff  waiting
+ticket_waived           waiting backoff failed cancelled skipped  waived
+ticket_restored         cancelled               waiting skipped
+ticket_restored         waived                  waiting failed cancelled skipped
+ticket_restored         waiting                 waiting failed cancelled succeeded waived
+"""
+"""Event, from any of these, to any of these; columns stand two spaces apart. All else is illegal."""
+
+CHAIN = "N:\nT: N  retries=1 retry_delay=1s\nD: T"
+
+
+def legal() -> Iterator[tuple[str, str, str]]:
+    for line in LEGAL.strip().splitlines():
+        kind, from_, to = (column.split() for column in line.split("  ") if column)
+        yield from ((kind[0], before, after) for before in from_ for after in to)
+
+
+def chain(status: str) -> Session:
+    """N, then T, then D, with T in this status and an idle agent left over."""
+    session = Session(plan(CHAIN, agents={"agent": AgentType(min=2, max=2)}))
+    session.dispatch()
+    if status == "skipped":
+        session.fail("N")
+        return session
+    session.succeed("N")
+    if status == "cancelled":
+        session.ask(rq.Cancel(tickets=("T",)))
+    elif status == "waived":
+        session.ask(rq.Waive(tickets=("T",)))
+    elif status != "waiting":
+        session.dispatch()
+    if status == "frozen":
+        session.ask(rq.Freeze(tickets=("T",)))
+    elif status == "stopping":
+        session.ask(rq.Cancel(tickets=("T",)))
+    elif status == "succeeded":
+        session.succeed("T")
+    elif status in ("backoff", "failed"):
+        session.fail("T")
+    if status == "failed":
+        session.back_off("T")
+        session.dispatch()
+        session.fail("T")
+    assert session.status("T") == status
+    return session
+
+
+def ended(ticket: str, attempt: int, then: Status, **more: object) -> ev.AttemptEnded:
+    values = {"at": 2000.0, "ticket": ticket, "attempt": attempt, "agent": "agent-1", "started": 1000.0}
+    values |= {"seconds": 0.0, "end": End.failed, "then": then}
+    return ev.AttemptEnded(**(values | more))  # type: ignore[arg-type]
+
+
+def moves(session: Session) -> list[tuple[str, ev.AnyEvent]]:
+    """Every event that moves T, by where it moves it to; D follows along where it has to."""
+    at, attempt = 2000.0, session["T"].attempt
+    agent = next(iter(session.state.available["agent"]))
+    comes_back = ("D",) if session.status("D") == "skipped" else ()
+
+    def goes(then: Status) -> tuple[str, ...]:
+        return ("D",) if then in LOST and session.status("D") == "waiting" else ()
+
+    found: list[tuple[str, ev.AnyEvent]] = [
+        ("running", ev.AttemptStarted(at=at, ticket="T", attempt=attempt + 1, agent=agent)),
+        ("frozen", ev.AttemptFrozen(at=at, ticket="T", attempt=attempt)),
+        ("running", ev.AttemptThawed(at=at, ticket="T", attempt=attempt)),
+        ("stopping", ev.AttemptStopRequested(at=at, ticket="T", attempt=attempt, why="cancelled")),
+        ("waiting", ev.BackoffEnded(at=at, ticket="T")),
+        ("cancelled", ev.TicketCancelled(at=at, ticket="T", skipped=("D",))),
+        ("failed", ev.TicketUnrunnable(at=at, ticket="T", reason="none left", skipped=("D",))),
+        ("waiting", ev.TicketRetried(at=at, ticket="T", restored=comes_back)),
+        ("waived", ev.TicketWaived(at=at, ticket="T", restored=comes_back)),
+    ]
+    for then in Status:
+        skipped = ("D",) if then in LOST else ()
+        retry_at = 2001.0 if then is Status.backoff else None
+        found.append((then.value, ended("T", attempt, then, skipped=skipped, retry_at=retry_at)))
+        back = () if then in LOST else comes_back
+        put_back = ev.TicketRestored(at=at, ticket="T", then=then, skipped=goes(then), restored=back)
+        found.append((then.value, put_back))
+    return found
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_an_event_is_in_the_table_and_applied_or_illegal_and_changes_nothing(status: Status) -> None:
+    allowed = set(legal())
+    for place, (to, event) in enumerate(moves(chain(status))):
+        session = chain(status)
+        if isinstance(event, ev.TicketRestored):
+            session["T"].remember()
+        event = moves(session)[place][1]
+        before = dump(session.state)
+
+        if (kind_of(event), status.value, to) in allowed:
+            session.state.apply(event)
+            assert session.status("T") == to
+            if to != "skipped":  # which it is not by itself: a need must be lost
+                check(session.state)
+        else:
+            with pytest.raises(IllegalEventError):
+                session.state.apply(event)
+            assert dump(session.state) == before
+
+
+def test_the_table_of_the_code_is_the_table_of_this_page() -> None:
+    table = {
+        (event.__struct_config__.tag, from_.value, to.value)
+        for event, row in state_room.TRANSITIONS.items()
+        for from_, goals in row.items()
+        for to in goals
+    }
+    assert table == set(legal())
+
+
+def at(kind: Callable[..., ev.AnyEvent], **fields: object) -> ev.AnyEvent:
+    return kind(at=2000.0, **fields)
+
+
+# N runs on agent-1 and holds the lock that L wants, A runs on agent-2, F is frozen on agent-3; agent-4 has stopped,
+# agent-5 is idle. W waits for N. What runs is at attempt 1.
+BUSY = "A:\nF:\nN: locks=db\nL: locks=db\nW: N"
+
+
+def busy() -> Session:
+    session = Session(plan(BUSY, parallel=5, agents={"agent": AgentType(min=5, max=6)}))
+    session.dispatch()
+    session.ask(rq.Freeze(tickets=("F",)))
+    session.ask(rq.Drain(agents=("agent-4",)))
+    session.spawned("A")
+    assert session.live() == ["N", "A", "F"]
+    return session
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        at(ev.TicketHeld, ticket="X"),
+        at(ev.TicketReleased, ticket="X"),
+        at(ev.ConflictFound, ticket="X", holder="A", reason="lock"),
+        at(ev.AttemptStarted, ticket="X", attempt=1, agent="agent-5"),
+        at(ev.AttemptSpawned, ticket="X", attempt=1, pid=1, birth=1.0),
+        at(ev.AttemptFrozen, ticket="X", attempt=1),
+        at(ev.AttemptThawed, ticket="X", attempt=1),
+        at(ev.AttemptStopRequested, ticket="X", attempt=1, why="stopped"),
+        at(ev.BackoffEnded, ticket="X"),
+        at(ev.TicketCancelled, ticket="X"),
+        at(ev.TicketUnrunnable, ticket="X", reason="none left"),
+        at(ev.TicketRetried, ticket="X"),
+        at(ev.TicketWaived, ticket="X"),
+        at(ev.TicketRestored, ticket="X", then=Status.waiting),
+        at(ev.TicketPinned, ticket="X", agent="agent-1"),
+        at(ev.PriorityChanged, ticket="X", priority=Priority.low),
+        at(ev.PlanAmended, changed={"X": Ticket(run="true")}),
+        ended("X", 1, Status.failed),
+    ],
+    ids=kind_of,
+)
+def test_there_is_no_such_ticket(event: ev.AnyEvent) -> None:
+    assert_illegal(busy(), event)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        at(ev.AttemptFrozen, ticket="A", attempt=2),
+        at(ev.AttemptThawed, ticket="F", attempt=0),
+        at(ev.AttemptStopRequested, ticket="A", attempt=0, why="stopped"),
+        at(ev.AttemptSpawned, ticket="F", attempt=2, pid=1, birth=1.0),
+        ended("A", 2, Status.succeeded),
+        ended("A", 0, Status.succeeded),
+    ],
+    ids=kind_of,
+)
+def test_an_event_of_another_attempt_is_illegal(event: ev.AnyEvent) -> None:
+    assert_illegal(busy(), event)
+
+
+@pytest.mark.parametrize(
+    ("why", "event"),
+    [
+        ("its need runs", at(ev.AttemptStarted, ticket="W", attempt=1, agent="agent-5")),
+        ("its lock is held", at(ev.AttemptStarted, ticket="L", attempt=1, agent="agent-5")),
+        ("the agent is busy", at(ev.AttemptStarted, ticket="L", attempt=1, agent="agent-1")),
+        ("the agent has stopped", at(ev.AttemptStarted, ticket="L", attempt=1, agent="agent-4")),
+        ("there is no such agent", at(ev.AttemptStarted, ticket="L", attempt=1, agent="agent-9")),
+        ("attempts count from 1", at(ev.AttemptStarted, ticket="L", attempt=0, agent="agent-5")),
+        ("it has a process", at(ev.AttemptSpawned, ticket="A", attempt=1, pid=2, birth=1.0)),
+        ("it does not run", at(ev.AttemptSpawned, ticket="L", attempt=0, pid=2, birth=1.0)),
+        ("no such dependent", ended("N", 1, Status.failed, skipped=("W", "X"))),
+        ("a dependent that runs", ended("N", 1, Status.failed, skipped=("W", "A"))),
+        ("no such dependent", at(ev.TicketCancelled, ticket="L", skipped=("X",))),
+        ("the session is open", at(ev.SessionOpened, session="s2", plan="", tickets=5, parallel=1, cpus=1, memory=1)),
+        ("tickets are left", at(ev.SessionFinished, seconds=1.0, busy=1.0)),
+        ("the name is taken", at(ev.AgentStarted, agent="agent-1", type="agent")),
+        ("the name was taken", at(ev.AgentStarted, agent="agent-4", type="agent")),
+        ("no such type", at(ev.AgentStarted, agent="other-1", type="other")),
+        ("it runs A", at(ev.AgentStopped, agent="agent-2")),
+        ("it has stopped", at(ev.AgentStopped, agent="agent-4")),
+        ("it has stopped", at(ev.AgentHeld, agent="agent-4")),
+        ("no such agent", at(ev.AgentReleased, agent="agent-9")),
+        ("no such agent", at(ev.AgentDraining, agent="agent-9")),
+        ("no such agent", at(ev.AgentQuarantined, agent="agent-9", reason="")),
+        ("no such type", at(ev.AgentTypeHeld, type="other")),
+        ("no such type", at(ev.AgentTypeReleased, type="other")),
+        ("no such type", at(ev.TypeScaled, type="other", most=1)),
+        ("no such agent or type", at(ev.TicketPinned, ticket="L", agent="other")),
+        ("nothing to go back to", at(ev.TicketRestored, ticket="L", then=Status.failed)),
+        ("it is there", at(ev.PlanAmended, added={"A": Ticket(run="true")})),
+        ("it runs", at(ev.PlanAmended, changed={"A": Ticket(run="true")})),
+        ("it runs", at(ev.PlanAmended, dropped=("A",))),
+        ("it is needed", at(ev.PlanAmended, added={"B": Ticket(run="true", needs=("L",))}, dropped=("L",))),
+        ("a need is not there", at(ev.PlanAmended, changed={"L": Ticket(run="true", needs=("X",))})),
+        ("a cycle", at(ev.PlanAmended, changed={"L": Ticket(needs=("W",)), "W": Ticket(needs=("L",))})),
+        ("a bad pattern", at(ev.PlanAmended, changed={"L": Ticket(run="true", writes=("a[",))})),
+        ("it is not skipped", at(ev.PlanAmended, changed={"L": Ticket(run="make")}, restored=("L",))),
+    ],
+)
+def test_illegal_because(why: str, event: ev.AnyEvent) -> None:
+    assert_illegal(busy(), event)
+
+
+def assert_illegal(session: Session, event: ev.AnyEvent) -> None:
+    before = dump(session.state)
+    with pytest.raises(IllegalEventError):
+        session.state.apply(event)
+    assert dump(session.state) == before
+
+
+def test_every_event_is_applied_by_one_function_and_is_one_of_the_union() -> None:
+    assert set(ev.Event.__subclasses__()) == set(get_args(ev.AnyEvent)) == set(state_room._APPLY)
+
+
+# --- Attempts ---
+
+
+def test_attempts_are_numbered_from_1_whatever_became_of_them() -> None:
+    session = Session("A: retries=1 retry_delay=1s")
+    session.dispatch()
+    session.lost("A", began=False)  # costs no retry
+    session.dispatch()
+    session.fail("A")
+    session.back_off("A")
+    session.dispatch()
+    session.fail("A")
+    session.ask(rq.Retry(tickets=("A",)))
+    session.dispatch()
+
+    started = [event.attempt for event in session.journal if isinstance(event, ev.AttemptStarted)]
+    assert started == [1, 2, 3, 4]
+    assert session["A"].charged == 0, "a retry by a person gives all retries back"
+
+
+def test_what_is_true_of_one_attempt_is_gone_at_the_next() -> None:
+    session = Session("A: retries=1 retry_delay=1s")
+    session.dispatch()
+    session.spawned("A", pid=77)
+    session.ask(rq.Freeze(tickets=("A",)))
+    session.wait(5)
+    session.ask(rq.Thaw(tickets=("A",)))
+    session.fail("A")
+    assert (session["A"].pid, session["A"].code, session["A"].reason) == (77, 1, "exit 1")
+    first_started = session["A"].first_started
+
+    session.back_off("A")
+    session.dispatch()
+
+    ticket = session["A"]
+    assert (ticket.pid, ticket.birth, ticket.code, ticket.end, ticket.ended) == (None, None, None, None, None)
+    assert (ticket.reason, ticket.frozen_for, ticket.retry_at) == ("", 0.0, None)
+    assert ticket.first_started == first_started != ticket.started
+
+
+# --- Clocks ---
+
+
+def test_the_clock_of_an_attempt_stands_while_it_is_frozen() -> None:
+    session = Session("A:")
+    session.dispatch()
+    worked = []
+    for wish in (None, rq.Freeze(tickets=("A",)), rq.Thaw(tickets=("A",)), rq.Freeze(), rq.Thaw()):
+        if wish is not None:
+            session.ask(wish)
+        session.wait(10)
+        worked.append(session["A"].worked(session.now))
+    assert worked == [10, 10, 20, 20, 30]
+
+    session.succeed("A")
+    assert session.state.busy_for == 30
+    assert session.state.agents["agent-1"].busy_for == 30
+    last = session.journal[-1]
+    assert isinstance(last, ev.AttemptEnded)
+    assert last.seconds == 30
+
+
+@pytest.mark.parametrize("asked_to_stop", [True, False])
+def test_an_attempt_that_ends_frozen_did_not_work_in_the_freeze(asked_to_stop: bool) -> None:
+    session = Session("A:")
+    session.dispatch()
+    session.wait(3)
+    session.ask(rq.Freeze())
+    session.wait(100)
+    if asked_to_stop:
+        session.ask(rq.Cancel(tickets=("A",)))
+        session.wait(2)
+    session.killed("A")
+    assert session.state.busy_for == (5 if asked_to_stop else 3)
+
+
+def test_a_ticket_that_never_started_has_not_worked() -> None:
+    assert Session("A:")["A"].worked(5000.0) == 0
+
+
+# --- Indexes ---
+
+
+def test_the_agent_that_became_idle_first_stands_first_in_line() -> None:
+    session = Session(plan("A:\nB:\nC:", agents={"agent": AgentType(min=3)}))
+    session.dispatch()
+    session.succeed("B", "A", "C")
+    assert list(session.state.available["agent"]) == ["agent-2", "agent-1", "agent-3"]
+
+    session.ask(rq.Hold(agents=("agent-2",)))
+    session.ask(rq.Release(agents=("agent-2",)))
+    assert list(session.state.available["agent"]) == ["agent-1", "agent-3", "agent-2"]
+
+
+def test_an_agent_knows_since_when_it_is_there() -> None:
+    session = Session("A:\nB: A")
+    session.wait(5)
+    session.dispatch()
+    session.wait(20)
+    session.succeed("A")
+    session.dispatch()
+    assert session["B"].agent == "agent-1"
+    assert session.state.agents["agent-1"].started == OPENED_AT + 5
+
+
+def test_groups_open_one_after_another_and_again_after_a_retry() -> None:
+    session = Session("A:\nB: A\nC: A\nD: B C")
+    opened = [session.state.open_group]
+    session.dispatch()
+    session.fail("A")
+    opened.append(session.state.open_group)
+    session.ask(rq.Retry(tickets=("A",)))
+    opened.append(session.state.open_group)
+    for ids in ("A", "BC", "D"):
+        session.dispatch()
+        session.succeed(*ids)
+        opened.append(session.state.open_group)
+    assert opened == [0, 3, 0, 1, 2, 3]
+
+
+def test_a_ticket_that_waits_for_a_claim_is_counted_once() -> None:
+    session = Session("A: locks=db\nB: locks=db\nC: locks=db")
+    while session.dispatch():
+        session.succeed(*session.live())
+    conflicts = [event.ticket for event in session.journal if isinstance(event, ev.ConflictFound)]
+    assert sorted(conflicts) == ["B", "C"]
+    assert session.state.serialised == 2
+
+
+def test_counts_of_agents_tell_done_from_failed() -> None:
+    session = Session(plan("A:\nB: retries=1\nC:", parallel=1))
+    for outcome in (session.succeed, session.fail, session.killed):
+        for id_ in session.dispatch():
+            outcome(id_)
+    agent = session.state.agents["agent-1"]
+    assert (agent.done, agent.failed) == (1, 2)
+
+
+def test_a_session_has_one_status_at_a_time() -> None:
+    session = Session("A:")
+    seen = [session.state.status]
+    for wish in (rq.Hold(), rq.Drain(), rq.Stop()):
+        session.ask(wish)
+        seen.append(session.state.status)
+    session.apply(ev.EngineLeft(at=session.now, reason="asked to"))
+    seen.append(session.state.status)
+    session.resume()  # what a person holds stays held
+    seen.append(session.state.status)
+    session.ask(rq.Release())
+    session.dispatch()
+    session.succeed("A")
+    session.close()
+    seen.append(session.state.status)
+    assert seen == ["running", "held", "draining", "stopping", "stopped", "held", "finished"]
+
+
+def test_a_retry_opens_a_finished_session_again() -> None:
+    session = Session("A:")
+    session.dispatch()
+    session.fail("A")
+    session.close()
+    session.ask(rq.Retry(tickets=("A",)))
+    assert session.state.status == "running"
+
+
+def test_a_plan_alone_is_a_state() -> None:
+    state = SessionState(plan("A:\nB: A"))
+    check(state)
+    assert state.unfinished == 2
+
+
+def test_a_state_is_gone_with_the_last_that_has_it_and_needs_no_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        state = SessionState(plan("A:\nB: A"))
+        gone = weakref.ref(state), weakref.ref(state.graph)
+        del state
+        assert (gone[0](), gone[1]()) == (None, None)
+    finally:
+        gc.enable()

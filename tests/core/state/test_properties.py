@@ -1,0 +1,497 @@
+"""Random plans, random steps: the invariants hold after every event, and replay equals state.
+
+A step is a number: which thing is done, and to whom. `Session` checks everything that can be checked after each
+event; see `sessions.py`. For a step that finds nothing to do there is another one instead. Some steps do what a
+person asks and undo it at once: that must leave everything as it was.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from functools import cache
+from itertools import count, cycle
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from parexec_tui.core.plan.model import AgentType, Amounts, Plan, PlanSettings, Priority, Ticket
+from parexec_tui.core.plan.units import Duration
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.tickets import OVER
+from parexec_tui.core.wire import codec
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import Refusal
+from tests.core.sessions import WORKDIR, Session, dump, lasting
+
+# --- Plans ---
+
+_PATHS = ("src", "src/*.py", "src/a.py", "docs/**/b", "out")
+_DEMANDS: tuple[tuple[str | None, tuple[str, ...]], ...] = ((None, ()), ("x", ()), ("y", ()), (None, ("docs",)))
+_TOOL = ("/opt/tool", "{run}")
+
+
+@cache
+def some(*values: str) -> st.SearchStrategy[tuple[str, ...]]:
+    """Mostly none, sometimes one or two of these."""
+    few = st.lists(st.sampled_from(values), min_size=1, max_size=2, unique=True).map(tuple)
+    return st.one_of(st.just(()), st.just(()), few)
+
+
+@st.composite
+def tickets(draw: st.DrawFn, number: int) -> Ticket:
+    agent, requires = draw(st.sampled_from(_DEMANDS))
+    earlier = [f"T{other}" for other in range(number)]
+    return Ticket(
+        run="true",
+        needs=draw(some(*earlier)) if earlier else (),
+        priority=draw(st.sampled_from(Priority)),
+        agent=agent,
+        requires=requires,
+        reads=draw(some(*_PATHS)),
+        writes=draw(some(*_PATHS)),
+        locks=draw(some("db", "web")),
+        uses=Amounts(draw(st.sampled_from(({}, {}, {"gpu": 1}, {"gpu": 2}, {"gpu": 3, "cpu": 0.5})))),
+        estimate=draw(st.sampled_from((None, Duration(1), Duration(100)))),
+        timeout=Duration(5),
+        retries=draw(st.integers(0, 2)),
+        retry_delay=Duration(draw(st.integers(0, 3))),
+    )
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    def agent_type(*can: str) -> AgentType:
+        most = draw(st.integers(1, 3))
+        command = draw(st.sampled_from((AgentType().command, _TOOL)))
+        return AgentType(min=draw(st.integers(0, most)), max=most, can=can, command=command)
+
+    return Plan(
+        settings=PlanSettings(
+            name="random",
+            parallel=draw(st.integers(1, 4)),
+            on_failure=draw(st.sampled_from(("continue", "continue", "hold", "stop"))),
+            barrier=draw(st.sampled_from((False, False, True))),
+        ),
+        tickets={f"T{number}": draw(tickets(number)) for number in range(draw(st.integers(3, 12)))},
+        agents={"x": agent_type("docs"), "y": agent_type("docs", "web")},
+        resources=Amounts(gpu=3),
+        workdir=WORKDIR,
+    )
+
+
+# --- Steps ---
+
+Step = Callable[[Session, int], object]
+T = TypeVar("T")
+
+
+def of(values: Iterable[T], number: int) -> list[T]:
+    """One of them, if there is any."""
+    found = list(values)
+    return [found[number % len(found)]] if found else []
+
+
+def with_status(session: Session, *statuses: Status) -> list[str]:
+    return [ticket.id for ticket in session.state.tickets.values() if ticket.status in statuses]
+
+
+def up(session: Session) -> list[str]:
+    return [agent.id for agent in session.state.agents.values() if not agent.stopped]
+
+
+def end(**exit_: Any) -> Step:
+    def step(session: Session, number: int) -> None:
+        for id_ in of(session.live(), number):
+            session.ended(id_, **exit_)
+
+    return step
+
+
+def end_somehow(session: Session, number: int) -> None:
+    end(code=(0, 0, 1, 0, 127)[number % 5])(session, number)
+
+
+def refuse_to_start(session: Session, number: int) -> None:
+    session.could_not_start(*session.live())
+
+
+def lose(session: Session, number: int) -> None:
+    for id_ in of(session.live(), number):
+        session.lost(id_, began=number % 3 > 0)
+
+
+def spawn(session: Session, number: int) -> None:
+    for id_ in of(session.live(), number):
+        session.spawned(id_)
+
+
+def time_out(session: Session, number: int) -> None:
+    for id_ in of(session.live(), number):
+        session.time_out(id_)
+
+
+def kill_stopping(session: Session, number: int) -> None:
+    code = (None, 0, 127)[number % 3]
+    for id_ in of(with_status(session, Status.stopping), number):
+        session.ended(id_, code=code, signal=15 if code is None else None)
+
+
+def back_off(session: Session, number: int) -> None:
+    for id_ in of(with_status(session, Status.backoff), number):
+        session.back_off(id_)
+
+
+def report_too_early(session: Session, number: int) -> None:
+    for id_ in of(session.state.tickets, number):
+        if session.now < (session[id_].retry_at or math.inf):
+            assert session.tell(rq.BackoffElapsed(id_)) == []
+
+
+def report_too_late(session: Session, number: int) -> None:
+    for id_ in of(session.state.tickets, number):
+        attempt = session[id_].attempt
+        over = attempt if id_ not in session.state.live else attempt - 1
+        for report in (
+            rq.ProcessEnded(id_, over, code=number % 2),
+            rq.ProcessLost(id_, over, reason="late"),
+            rq.TimeoutElapsed(id_, over),
+            rq.ProcessStarted(id_, over, pid=1, birth=1),
+        ):
+            assert session.tell(report) == []
+
+
+def rest(session: Session, number: int) -> None:
+    for agent in of(session.state.agents, number):
+        session.tell(rq.AgentRested(agent))
+
+
+def dispatch(session: Session, number: int) -> None:
+    session.dispatch()
+
+
+def pass_time(session: Session, number: int) -> None:
+    session.wait(number % 50)
+
+
+def on_tickets(request: Callable[..., rq.AnyRequest], *statuses: Status) -> Step:
+    """Ask it for one to three tickets, mostly of these statuses; the same one may be named twice."""
+
+    def step(session: Session, number: int) -> None:
+        size, number = number % 3 + 1, number // 3
+        fitting = [*with_status(session, *statuses), *of(session.state.tickets, number)]
+        ids = [id_ for place in range(size) for id_ in of(fitting, number + place * place)]
+        if ids:
+            session.act(request(tickets=tuple(ids), by="bob"))
+
+    return step
+
+
+def on_agent(request: Callable[..., rq.AnyRequest]) -> Step:
+    def step(session: Session, number: int) -> None:
+        for agent in of(session.state.agents, number):
+            session.act(request(agents=(agent,), by="bob"))
+
+    return step
+
+
+def on_type(request: Callable[..., rq.AnyRequest]) -> Step:
+    def step(session: Session, number: int) -> None:
+        session.act(request(types=("xy"[number % 2],), by="bob"))
+
+    return step
+
+
+def on_session(request: rq.AnyRequest) -> Step:
+    def step(session: Session, number: int) -> None:
+        session.act(request)
+
+    return step
+
+
+def stop(session: Session, number: int) -> None:
+    session.act(rq.Stop(now=number % 2 == 0))
+
+
+def retry_downstream(session: Session, number: int) -> None:
+    agent = (None, None, "", "x", "y-1")[number % 5]
+    run = ("true", "make")[number % 2]
+    for id_ in of(with_status(session, *OVER), number):
+        session.act(rq.Retry(tickets=(id_,), downstream=True, agent=agent, run=run, note="so", by="bob"))
+
+
+def reassign(session: Session, number: int) -> None:
+    places = ["", "x", "y", *up(session)]
+    fitting = (Status.waiting, Status.running, Status.frozen, Status.backoff, Status.failed)
+    for id_ in of(with_status(session, *fitting), number):
+        session.act(rq.Reassign(tickets=(id_,), agent=places[number % len(places)], by="bob"))
+
+
+def prioritise(session: Session, number: int) -> None:
+    on_tickets(lambda **names: rq.Prioritise(priority=list(Priority)[number % 4], **names))(session, number)
+
+
+def scale(session: Session, number: int) -> None:
+    session.act(rq.Scale(type=(None, "x", "y")[number % 3], most=number // 3 % 4, by="bob"))
+
+
+def scale_by(session: Session, number: int) -> None:
+    session.act(rq.Scale(type=(None, "x", "y")[number % 3], most=number // 3 % 3 - 1, relative=True, by="bob"))
+
+
+def edit(session: Session, number: int) -> None:
+    needs = [id_ for place in (1, 2) for id_ in of(session.state.tickets, number * place + place)][: number % 3]
+    changes: dict[str, Any] = {"needs": needs}
+    if number % 2:
+        changes = {"estimate": (None, "5s")[number % 3 > 0], "locks": ["web"], "retries": number % 3, "uses": None}
+    for id_ in of(session.state.tickets, number // 5):
+        session.act(rq.Edit(ticket=id_, changes=changes, by="bob"))
+
+
+def amend(session: Session, number: int) -> None:
+    """Add a ticket, or one that was dropped before; sometimes drop another one."""
+    ids = list(session.state.tickets)
+    new = f"N{number % 4}"
+    spec = Ticket(run="true", needs=tuple(of(ids, number)), locks=("db",), timeout=Duration(5))
+    added = {} if new in ids else {new: spec}
+    dropped = tuple(of(ids, number // 2)) if number % 3 else ()
+    session.act(rq.Amend(added=added, dropped=dropped, by="bob"))
+
+
+def drop(session: Session, number: int) -> None:
+    leaves = [id_ for id_ in session.state.tickets if not any(session.state.dependents(id_))]
+    session.act(rq.Amend(dropped=tuple(of(leaves, number)), by="bob"))
+
+
+def undo(session: Session, number: int) -> None:
+    session.act(rq.Undo(by="eve"))
+
+
+def and_back(step: Step) -> Step:
+    """Take the step, and undo it at once: if that can be done, all is as it was."""
+
+    def there_and_back(session: Session, number: int) -> None:
+        before, backing_off = lasting(session.state), with_status(session, Status.backoff)
+        known = len(session.journal)
+        step(session, number)
+        events = session.journal[known:]
+        acted = events[0] if events else None
+        if not isinstance(acted, ev.OperatorActed) or not acted.inverse:
+            return
+        undone = session.act(rq.Undo(by="eve"))
+        assert not isinstance(undone, Refusal), f"{acted.text}: {undone}"
+        # What was being paused before a retry is not, and an agent that stopped is not started, as if nothing was.
+        has_stopped = any(isinstance(event, ev.AgentStopped) for event in events)
+        if not has_stopped and backing_off == with_status(session, Status.backoff):
+            assert lasting(session.state) == before, acted.text
+
+    return there_and_back
+
+
+def end_unrunnable(session: Session, number: int) -> None:
+    if session.state.is_idle_forever():
+        session.end_unrunnable()
+
+
+def restart(session: Session, number: int) -> None:
+    session.restart()
+
+
+def resume(session: Session, number: int) -> None:
+    if session.state.status in ("draining", "stopping"):
+        session.resume()
+
+
+LOST = (Status.failed, Status.cancelled, Status.skipped)
+
+VERBS: tuple[Step, ...] = (
+    on_tickets(rq.Hold, Status.waiting),
+    on_tickets(rq.Release, Status.waiting),
+    on_tickets(rq.Drain, Status.running),
+    on_tickets(rq.Cancel, Status.waiting),
+    on_tickets(rq.Waive, Status.waiting, *LOST),
+    on_tickets(rq.Waive, *LOST),
+    on_tickets(rq.Retry, *OVER),
+    retry_downstream,
+    reassign,
+    prioritise,
+    scale,
+    scale_by,
+    edit,
+    amend,
+    drop,
+    on_agent(rq.Drain),
+    on_agent(rq.Freeze),
+    on_agent(rq.Thaw),
+    on_type(rq.Hold),
+    on_type(rq.Release),
+    on_type(rq.Drain),
+    on_type(rq.Freeze),
+    on_type(rq.Thaw),
+    on_session(rq.Freeze(by="bob")),
+    on_session(rq.Thaw(by="bob")),
+    on_session(rq.Release(by="bob")),
+)
+
+STEPS: tuple[Step, ...] = (
+    *[dispatch] * 8,
+    *[end(code=0)] * 10,
+    *[end(code=1)] * 4,
+    *[end(code=127)] * 3,
+    *[refuse_to_start] * 3,
+    end(signal=9),
+    end(problem="no such file"),
+    lose,
+    spawn,
+    *[time_out] * 2,
+    *[kill_stopping] * 4,
+    *[back_off] * 4,
+    report_too_early,
+    report_too_late,
+    rest,
+    pass_time,
+    on_tickets(rq.Hold, Status.waiting),
+    *[on_tickets(rq.Release, Status.waiting)] * 2,
+    on_tickets(rq.Cancel, Status.waiting, Status.running, Status.frozen),
+    *[on_tickets(rq.Retry, *LOST)] * 4,
+    *[on_tickets(rq.Freeze, Status.running)] * 2,
+    *[on_tickets(rq.Thaw, Status.frozen)] * 2,
+    on_agent(rq.Hold),
+    *[on_agent(rq.Release)] * 3,
+    on_agent(rq.Drain),
+    on_session(rq.Hold()),
+    *[on_session(rq.Release())] * 4,
+    on_session(rq.Freeze()),
+    *[on_session(rq.Thaw())] * 2,
+    on_session(rq.Drain()),
+    stop,
+    end_unrunnable,
+    restart,
+    *[resume] * 4,
+    *[step for verb in VERBS for step in (verb, verb, and_back(verb))],
+    *[undo] * 4,
+)
+
+INSTEAD: tuple[Step, ...] = (
+    resume,
+    on_session(rq.Release()),
+    dispatch,
+    kill_stopping,
+    end_somehow,
+    back_off,
+    on_tickets(rq.Retry, Status.failed),
+)
+
+
+def steps(most: int) -> st.SearchStrategy[list[int]]:
+    """Numbers that say which step, and the rest of the number to whom."""
+    return st.lists(st.integers(0, len(STEPS) * 100 - 1), min_size=most // 2, max_size=most)
+
+
+def run(session: Session, numbers: list[int]) -> int:
+    """Take the steps; returns how many of them changed something."""
+    changed = 0
+    for number in numbers:
+        session.wait(0.25)
+        before = len(session.journal)
+        for step in (STEPS[number % len(STEPS)], *INSTEAD):
+            if len(session.journal) == before:
+                step(session, number // len(STEPS))
+        changed += len(session.journal) > before
+    return changed
+
+
+# --- What is true of every run ---
+
+
+def check_replay(session: Session) -> None:
+    """The state after each prefix of the journal, read back from its lines, is the state as it was then."""
+    state = SessionState(session.plan)
+    lines = codec.lines(session.journal).splitlines()
+    assert len(lines) == len(session.dumps)
+    for line, then in zip(lines, session.dumps, strict=True):
+        state.apply(codec.decode_event(line))
+        assert dump(state) == then
+
+
+def drive_to_the_end(session: Session, outcomes: list[Step]) -> None:
+    """Undo what persons hold, and let everything run out."""
+    session.resume()
+    session.ask(rq.Thaw())
+    session.ask(rq.Release(types=("x", "y")))
+    outcome = cycle(outcomes)
+    for turn in count():
+        assert turn < 500, "it goes on for ever"
+        if session.state.held:  # a failure may hold the session again
+            session.ask(rq.Release())
+        if session.state.stopping:
+            session.resume()
+        held = [agent.id for agent in session.state.agents.values() if agent.held is not None and not agent.stopped]
+        if held:
+            session.ask(rq.Release(agents=tuple(held)))
+        session.ask(rq.Release(tickets=tuple(session.state.tickets)))
+        session.dispatch()
+        if session.state.live:
+            stopping = with_status(session, Status.stopping)
+            if stopping:
+                session.killed(*stopping)
+            else:
+                next(outcome)(session, turn)
+        elif retrying := with_status(session, Status.backoff):
+            session.back_off(retrying[0])
+        elif not session.end_unrunnable():
+            return
+
+
+def check_the_end(session: Session) -> None:
+    """With no person holding anything, every ticket is over, nothing is held, and the closing steps add up."""
+    assert with_status(session, *OVER) == list(session.state.tickets)
+    assert session.state.unfinished == 0
+    assert session.state.is_idle_forever()
+    session.close()
+    assert session.state.status == "finished"
+    counts = session.journal[-2]
+    assert isinstance(counts, ev.CompletionValidated)
+    assert sum(counts.counts.values()) == len(session.state.tickets)
+
+
+OUTCOMES: tuple[Step, ...] = (end(code=0), end(code=1), end(code=127), lose)
+
+
+RUNS = (plans(), steps(40), st.lists(st.sampled_from(OUTCOMES), min_size=1, max_size=4))
+
+
+def run_to_the_end(plan: Plan, numbers: list[int], outcomes: list[Step]) -> int:
+    session = Session(plan)
+    changed = run(session, numbers)
+    drive_to_the_end(session, [end(code=0), *outcomes])
+    check_the_end(session)
+    check_replay(session)
+    return changed
+
+
+@given(*RUNS)
+@settings(max_examples=150, deadline=None)
+def test_invariants_hold_after_every_event_and_every_prefix_replays(
+    plan: Plan, numbers: list[int], outcomes: list[Step]
+) -> None:
+    run_to_the_end(plan, numbers, outcomes)
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    """The same for so long that each of the steps was taken in many a situation."""
+    taken = 0
+
+    @given(*RUNS)
+    @settings(max_examples=500, deadline=None, database=None)
+    def take_steps(plan: Plan, numbers: list[int], outcomes: list[Step]) -> None:
+        nonlocal taken
+        taken += run_to_the_end(plan, numbers, outcomes)
+
+    while taken < 100_000:
+        take_steps()
+    with capsys.disabled():
+        print(f"\n{taken:,} steps that changed something")

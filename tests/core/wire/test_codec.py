@@ -1,0 +1,209 @@
+"""Events that were written once are read for ever.
+
+`events_v1.jsonl` holds one line of each kind, as they were first written. A line is never changed. A new kind gets a
+line here and there. A new field gets a default, so that the old lines still read as what they meant, and a line more.
+"""
+
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+import pytest
+
+from parexec_tui.core.plan.model import AgentType, Amounts, Priority, Ticket
+from parexec_tui.core.plan.units import Duration
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.events import End, Status
+from parexec_tui.core.wire import codec
+from parexec_tui.core.wire import requests as rq
+from tests.core.sessions import plan
+
+GOLDEN = Path(__file__).parents[1] / "events_v1.jsonl"
+
+EXAMPLES: tuple[ev.AnyEvent, ...] = (
+    ev.SessionOpened(
+        at=1.5, session="s1", plan="docs", tickets=3, parallel=4, cpus=8.0, memory=2**35, by="ann"
+    ),
+    ev.PoolInitialised(at=1.5, types={"builder": (1, 4), "tester": (0, 2)}),
+    ev.TicketsQueued(at=1.5, groups=(2, 1)),
+    ev.AgentsDeployed(at=1.5, agents=("builder-1",)),
+    ev.MonitoringStarted(at=1.5, pid=4242, boot="5f0c", version="0.1.0"),
+    ev.FailuresHandled(
+        at=9.5, retried=1, failed=2, cancelled=3, skipped=4, quarantined=("builder-1",), serialised=5
+    ),
+    ev.CompletionValidated(at=9.5, counts={"failed": 2, "succeeded": 1}),
+    ev.SessionFinished(at=9.5, seconds=8.0, busy=12.25),
+    ev.EngineLeft(at=9.5, reason="drained"),
+    ev.SessionHeld(at=2.0, reason="T1 failed", by="ann"),
+    ev.SessionReleased(at=2.0, by="ann"),
+    ev.SessionDraining(at=2.0, reason="lunch", by="ann"),
+    ev.SessionStopping(at=2.0, reason="power", by="ann", now=True),
+    ev.AgentStarted(at=2.0, agent="builder-2", type="builder"),
+    ev.AgentHeld(at=2.0, agent="builder-2", by="ann"),
+    ev.AgentReleased(at=2.0, agent="builder-2", by="ann"),
+    ev.AgentDraining(at=2.0, agent="builder-2", by="ann"),
+    ev.AgentQuarantined(at=2.0, agent="builder-2", reason="command not found (exit 127)"),
+    ev.AgentStopped(at=2.0, agent="builder-2", reason="drained"),
+    ev.ConflictFound(at=3.0, ticket="T2", holder="T1", reason="lock db is held by T1"),
+    ev.AttemptStarted(at=3.0, ticket="T1", attempt=2, agent="builder-1"),
+    ev.AttemptSpawned(at=3.0, ticket="T1", attempt=2, pid=4243, birth=123456.0),
+    ev.AttemptFrozen(at=3.0, ticket="T1", attempt=2, by="ann"),
+    ev.AttemptThawed(at=3.0, ticket="T1", attempt=2, by="ann"),
+    ev.AttemptStopRequested(at=3.0, ticket="T1", attempt=2, why="timed out", now=True, by="ann"),
+    ev.AttemptEnded(
+        at=4.0,
+        ticket="T1",
+        attempt=2,
+        agent="builder-1",
+        started=3.0,
+        seconds=0.75,
+        end=End.could_not_start,
+        then=Status.backoff,
+        code=127,
+        signal=9,
+        reason="command not found (exit 127)",
+        charged=True,
+        shunned="builder-1",
+        retry_at=14.5,
+        skipped=("T2", "T3"),
+        cpu_seconds=0.5,
+        peak_memory=1048576,
+    ),
+    ev.BackoffEnded(at=5.0, ticket="T1"),
+    ev.TicketHeld(at=5.0, ticket="T1", by="ann"),
+    ev.TicketReleased(at=5.0, ticket="T1", by="ann"),
+    ev.TicketCancelled(at=5.0, ticket="T1", by="ann", skipped=("T2",)),
+    ev.TicketUnrunnable(at=5.0, ticket="T1", reason="no agent is left that could run it", skipped=("T2",)),
+    ev.TicketRetried(at=5.0, ticket="T1", by="ann", restored=("T2",)),
+    ev.SessionInterrupted(at=9.5, reason="the engine died 5 times in a minute"),
+    ev.HostPressed(at=5.0, resource="disk of the workdir", text="1MiB free in /w, the plan wants 1GiB"),
+    ev.HostRelieved(at=5.0, resource="disk of the workdir"),
+    # With more fields than at first.
+    ev.FailuresHandled(
+        at=9.5, retried=1, failed=2, cancelled=3, skipped=4, quarantined=("builder-1",), serialised=5, waived=6
+    ),
+    ev.TicketRetried(at=5.0, ticket="T1", by="ann", restored=("T2",), rerun=("T3",), note="with more memory"),
+    ev.TicketWaived(at=5.0, ticket="T1", by="ann", restored=("T2",)),
+    ev.TicketRestored(at=5.0, ticket="T1", then=Status.failed, by="ann", skipped=("T2",), restored=("T3",)),
+    ev.TicketPinned(at=5.0, ticket="T1", agent="builder-2", by="ann"),
+    ev.PriorityChanged(at=5.0, ticket="T1", priority=Priority.low, by="ann"),
+    ev.PlanAmended(
+        at=5.0,
+        added={"T4": Ticket(run="make", needs=("T1",), timeout=Duration(90), uses=Amounts(memory=1048576))},
+        changed={"T2": Ticket(run="make all", priority=Priority.high, locks=("db",), env={"A": "b"})},
+        dropped=("T3",),
+        skipped=("T4",),
+        restored=("T2",),
+        by="ann",
+    ),
+    ev.DrainEnded(at=5.0, by="ann"),
+    ev.AgentTypeHeld(at=5.0, type="builder", by="ann"),
+    ev.AgentTypeReleased(at=5.0, type="builder", by="ann"),
+    ev.TypeScaled(at=5.0, type="builder", most=3, by="ann"),
+    ev.ParallelChanged(at=5.0, parallel=8, by="ann"),
+    ev.OperatorActed(
+        at=5.0,
+        by="ann",
+        verb="reload",
+        text="change T2, drop T3",
+        inverse=(
+            rq.Restore(tickets=("T1",), since="waiting"),
+            rq.Amend(added={"T3": Ticket(run="true")}, changed={"T2": Ticket(estimate=Duration(5))}),
+            rq.Hold(tickets=("T1",), by="bob"),
+            rq.Scale(most=None, type="builder"),
+        ),
+    ),
+)  # fmt: skip
+"""One of each kind (two, where fields came later), every field with a value of its own."""
+
+
+@pytest.mark.parametrize("event", EXAMPLES, ids=codec.kind_of)
+def test_an_event_that_was_written_is_read_as_it_was(event: ev.AnyEvent) -> None:
+    assert codec.decode_event(codec.encode(event)) == event
+    assert codec.encode(codec.decode_event(codec.encode(event))) == codec.encode(event)
+
+
+def test_there_is_an_example_of_each_kind_and_each_field() -> None:
+    assert {type(event) for event in EXAMPLES} == set(get_args(ev.AnyEvent))
+    written: dict[type, set[str]] = {}
+    for event in EXAMPLES:
+        written.setdefault(type(event), set()).update(msgspec.json.decode(codec.encode(event)))
+    for kind, fields in written.items():
+        assert fields == {"kind", *kind.__struct_fields__}, "a field has its default value"  # type: ignore[attr-defined]
+
+
+def test_old_lines_are_read_for_ever() -> None:
+    lines = GOLDEN.read_bytes().splitlines()
+    assert [codec.decode_event(line) for line in lines] == list(EXAMPLES)
+
+
+def test_names_of_kinds_are_those_in_the_file() -> None:
+    for line, event in zip(GOLDEN.read_bytes().splitlines(), EXAMPLES, strict=True):
+        assert line.startswith(b'{"kind":"%s",' % codec.kind_of(event).encode())
+
+
+@pytest.mark.parametrize("end", list(End))
+@pytest.mark.parametrize("then", list(Status))
+def test_every_end_and_status_has_its_name_in_the_file(end: End, then: Status) -> None:
+    line = codec.encode(
+        ev.AttemptEnded(at=1, ticket="T", attempt=1, agent="a-1", started=0, seconds=1, end=end, then=then)
+    )
+    assert f'"end":"{end.value}","then":"{then.value}"'.encode() in line
+    read = codec.decode_event(line)
+    assert isinstance(read, ev.AttemptEnded)
+    assert (read.end, read.then) == (end, then)
+
+
+def test_what_has_its_default_value_is_not_written_and_is_there_when_read() -> None:
+    line = codec.encode(ev.TicketHeld(at=1.5, ticket="T1"))
+    assert line == b'{"kind":"ticket_held","ticket":"T1","at":1.5}'
+    assert codec.decode_event(line) == ev.TicketHeld(at=1.5, ticket="T1", by="")
+
+
+def test_fields_of_a_newer_version_are_passed_over() -> None:
+    line = b'{"kind":"ticket_held","ticket":"T1","at":1.5,"until":[1,{"a":null}],"by":"ann"}'
+    assert codec.decode_event(line) == ev.TicketHeld(at=1.5, ticket="T1", by="ann")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"kind":"ticket_praised","ticket":"T1","at":1.5}',
+        b'{"ticket":"T1","at":1.5}',
+        b'{"kind":"ticket_held","at":1.5}',
+        b'{"kind":"ticket_held","ticket":"T1"}',
+        b'{"kind":"ticket_held","ticket":7,"at":1.5}',
+        b'{"kind":"ticket_held","ticket":"T1","at":1.5',
+        b'{"kind":"ticket_held","ticket":"T1","at":1.5} {}',
+        b'["ticket_held"]',
+        b"",
+    ],
+    ids=["unknown kind", "no kind", "no ticket", "no time", "wrong type", "cut off", "more behind", "list", "empty"],
+)
+def test_what_is_not_one_of_our_events_is_refused(line: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):  # ValidationError is one
+        codec.decode_event(line)
+
+
+def test_events_are_written_as_lines() -> None:
+    lines = codec.lines(EXAMPLES).splitlines()
+    assert [codec.decode_event(line) for line in lines] == list(EXAMPLES)
+
+
+def test_text_of_any_kind_stays_on_its_line() -> None:
+    event = ev.SessionHeld(at=1.5, reason='two\nlines, a "quote", \u2028, \N{SNOWMAN} and \x00', by="änn")
+    (line,) = codec.lines([event]).split(b"\n")[:-1]
+    assert codec.decode_event(line) == event
+
+
+def test_a_plan_that_was_written_is_read_as_it_was() -> None:
+    text = """
+        A: priority=high estimate=15m timeout=1h30m
+        B: A  requires=docs reads=docs/** writes=out/*.md locks=db uses=gpu:1,cpu:0.5,memory:1048576 retries=2
+    """
+    agents = {"builder": AgentType(min=1, max=4, can=("docs",), env={"LANG": "C.UTF-8"}, cwd=".", nice=5)}
+    written = plan(text, agents=agents, resources={"gpu": 2}, parallel=6, on_failure="hold", barrier=True)
+    read = codec.decode_plan(codec.encode(written))
+    assert read == written
+    assert type(read.tickets["A"].timeout) is type(written.tickets["A"].timeout)
+    assert read.tickets["B"].uses == {"gpu": 1, "cpu": 0.5, "memory": 1048576}

@@ -1,0 +1,113 @@
+"""Which tickets the words of a verb mean."""
+
+import pytest
+
+from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.reading import faults
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import Refusal
+from parexec_tui.core.wire.scopes import scope
+from parexec_tui.core.wire.selectors import SelectorError, select
+from tests.core.sessions import Session, plan
+
+PLAN = """
+    MOD-1:
+    MOD-2: MOD-1 priority=low
+    DOC-1: agent=writer
+    DOC-2: agent=writer priority=low
+    DOC-3: DOC-2
+    LINT: agent=writer
+"""
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    """MOD-1 failed, so MOD-2 is skipped; DOC-1 runs on writer-1 and DOC-2 waits for a writer; LINT is held."""
+    agents = {"builder": AgentType(min=2), "writer": AgentType(max=1)}
+    session = Session(plan(PLAN, agents=agents))
+    session.ask(rq.Hold(tickets=("LINT",)))
+    session.dispatch()
+    session.fail("MOD-1")
+    return session
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        ("", ""),
+        ("DOC-1", "DOC-1"),
+        ("DOC-2 MOD-1", "MOD-1 DOC-2"),
+        ("DOC-2,MOD-1", "MOD-1 DOC-2"),
+        ("MOD-*", "MOD-1 MOD-2"),
+        ("MOD-[2-9] DOC-?", "MOD-2 DOC-1 DOC-2 DOC-3"),
+        ("* !MOD-*", "DOC-1 DOC-2 DOC-3 LINT"),
+        ("!MOD-*", "DOC-1 DOC-2 DOC-3 LINT"),
+        ("!MOD-*,DOC-*", "LINT"),
+        ("status:failed", "MOD-1"),
+        ("status:failed,skipped", "MOD-1 MOD-2"),
+        ("status:failed,status:skipped", "MOD-1 MOD-2"),
+        ("status:succeeded", ""),
+        ("status:ready", "DOC-2"),
+        ("status:held", "LINT"),
+        ("status:live", "DOC-1"),
+        ("status:over", "MOD-1 MOD-2"),
+        ("!status:over,live", "DOC-2 DOC-3 LINT"),
+        ("agent:builder-1", "MOD-1"),
+        ("agent:*-1", "MOD-1 DOC-1"),
+        ("type:writer", "DOC-1 DOC-2 DOC-3 LINT MOD-1 MOD-2"),
+        ("type:builder", "MOD-1 MOD-2 DOC-3"),
+        ("group:1", "MOD-1 DOC-1 DOC-2 LINT"),
+        ("group:2", "MOD-2 DOC-3"),
+        ("priority:low", "MOD-2 DOC-2"),
+        ("priority:low group:2", "MOD-2"),
+        ("DOC-* priority:low", "DOC-2"),
+        ("DOC-* MOD-* priority:low !status:skipped", "DOC-2"),
+        ("DOC-1,status:failed", "MOD-1 DOC-1"),
+    ],
+)
+def test_words(session: Session, words: str, ids: str) -> None:
+    in_plan_order = [id_ for id_ in session.state.tickets if id_ in ids.split()]
+    assert select(session.state, words.split()) == in_plan_order
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("MOD1", "there is no ticket MOD1, did you mean `MOD-1`?"),
+        ("mod-1", "there is no ticket mod-1, did you mean `MOD-1`?"),
+        ("XYZZY", "there is no ticket XYZZY"),
+        ("MAD-*", "no ticket matches MAD-*"),
+        ("statsu:failed", "there is no selector statsu:, did you mean `status`?"),
+        ("colour:red", "there is no selector colour: - there is status, agent, type, group and priority"),
+        ("status:faild", "there is no status faild, did you mean `failed`?"),
+        ("agent:builder-9", "there is no agent builder-9, did you mean `builder-2`?"),
+        ("agent:x*", "there is no agent x*, there is builder-1, builder-2 and writer-1"),
+        ("type:cook", "there is no type cook, there is builder and writer"),
+        ("group:0", "there is no group 0, there is 1 and 2"),
+        ("priority:urgent", "there is no priority urgent, there is critical, high, medium and low"),
+        (
+            "status:nonsense",
+            "there is no status nonsense, there is waiting, backoff, running, frozen, stopping, succeeded, failed, "
+            "cancelled, skipped, waived, ready, held, live and over",
+        ),
+        ("status:", "'status:' names nothing after status:"),
+        ("!", "'' names nothing"),
+        ("A,,B", "there is no ticket A"),
+        ("MOD-1,", "'MOD-1,' names nothing"),
+    ],
+)
+def test_words_that_mean_nothing_there_could_be(session: Session, word: str, message: str) -> None:
+    with pytest.raises(SelectorError) as raised:
+        select(session.state, [word])
+    assert str(raised.value) == message
+
+
+def test_a_misspelt_name_is_not_compared_with_very_many(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def compared(word: str, names: object, **more: object) -> list[str]:
+        raise AssertionError(f"{word} is compared with {names}, {more}")
+
+    monkeypatch.setattr(faults, "_MOST_COMPARED", 3)
+    monkeypatch.setattr(faults, "get_close_matches", compared)
+    with pytest.raises(SelectorError, match=r"no ticket nobody$"):
+        select(session.state, ["nobody"])
+    assert scope(session.state, ["nobody"]) == Refusal("there is no ticket, agent or agent type nobody")

@@ -1,0 +1,123 @@
+"""Hooks get the facts, run beside the session, and can do it no harm."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import trio
+
+from parexec_tui.core.plan.model import Hooks
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.events import End, Status
+from parexec_tui.engine.serve import hooks
+from parexec_tui.engine.serve.hooks import HookRunner
+from tests.core.sessions import Session
+
+
+def failed_session() -> tuple[Session, list[ev.AnyEvent]]:
+    session = Session("A:\nB: A")
+    session.dispatch()
+    before = len(session.journal)
+    session.ended("A", code=3)
+    return session, session.journal[before:]
+
+
+def names(session: Session, events: Sequence[ev.AnyEvent]) -> list[str]:
+    return [call.hook for event in events for call in hooks.calls(session.state, event)]
+
+
+def test_a_final_failure_calls_for_both_hooks() -> None:
+    session, events = failed_session()
+
+    assert names(session, events)[:2] == ["on_ticket_end", "on_failure"]
+
+
+def test_a_retry_calls_for_none() -> None:
+    again = ev.AttemptEnded(
+        at=1.0,
+        ticket="A",
+        attempt=1,
+        agent="agent-1",
+        started=0.0,
+        seconds=1.0,
+        end=End.failed,
+        then=Status.backoff,
+        retry_at=2.0,
+    )
+    session, _ = failed_session()
+
+    assert names(session, [again]) == []
+
+
+def test_a_full_disk_needs_you() -> None:
+    session, _ = failed_session()
+
+    assert names(session, [ev.HostPressed(at=1.0, resource="disk", text="1 MiB left")]) == ["on_needs_you"]
+
+
+async def run_hooks(session: Session, events: Sequence[ev.AnyEvent], folder: Path, **commands: str) -> list[str]:
+    notices: list[str] = []
+    async with trio.open_nursery() as nursery:
+        runner = HookRunner([Hooks(**commands)], folder / "hooks.log", str(folder), notices.append)
+        nursery.start_soon(runner.run)
+        runner.tell(session.state, events)
+        await runner.finish()
+        nursery.cancel_scope.cancel()
+    return notices
+
+
+@pytest.mark.trio
+async def test_a_hook_gets_json_on_stdin_and_key_facts_in_the_environment(tmp_path: Path) -> None:
+    session, events = failed_session()
+
+    notices = await run_hooks(
+        session, events, tmp_path, on_failure='cat > facts.json; echo "$PAREXEC_TICKET $PAREXEC_FAILED" > env.txt'
+    )
+
+    facts = json.loads((tmp_path / "facts.json").read_text())
+    assert (facts["hook"], facts["ticket"], facts["event"]["code"]) == ("on_failure", "A", 3)
+    assert (tmp_path / "env.txt").read_text() == "A 1\n"
+    assert notices == []
+
+
+@pytest.mark.trio
+async def test_a_hook_that_fails_is_said_once_and_harms_nothing(tmp_path: Path) -> None:
+    session, events = failed_session()
+
+    notices = await run_hooks(session, [*events, *events], tmp_path, on_failure="echo oops; exit 4")
+
+    assert len(notices) == 1
+    assert "on_failure failed with 4" in notices[0]
+    assert (tmp_path / "hooks.log").read_text() == "oops\noops\n"
+
+
+@pytest.mark.trio
+async def test_a_hook_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hooks, "TIMEOUT", 0.2)
+    session, events = failed_session()
+    notices: list[str] = []
+
+    async with trio.open_nursery() as nursery:
+        runner = HookRunner([Hooks(on_failure="sleep 60")], tmp_path / "log", str(tmp_path), notices.append)
+        nursery.start_soon(runner.run)
+        runner.tell(session.state, events)
+        with trio.fail_after(10):
+            await runner.finish()
+        nursery.cancel_scope.cancel()
+
+    assert "took longer" in notices[0]
+
+
+@pytest.mark.trio
+async def test_too_many_waiting_hooks_are_left_out_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hooks, "MOST_WAITING", 2)
+    session, events = failed_session()
+    notices: list[str] = []
+    runner = HookRunner([Hooks(on_failure="true")], tmp_path / "log", str(tmp_path), notices.append)
+
+    for _ in range(5):
+        runner.tell(session.state, events)
+
+    assert len(notices) == 1
+    assert "left out" in notices[0]

@@ -1,0 +1,86 @@
+"""What the engine answers to questions, from a state that was brought about by hand."""
+
+import msgspec
+
+from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.wire import codec
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.protocol import Question, StatusReport
+from parexec_tui.core.wire.requests import Refusal
+from parexec_tui.engine.serve.questions import answer
+from parexec_tui.text.report import status_report
+from tests.core.sessions import OPENED_AT, Session, plan
+
+
+def ask(session: Session, about: str, *tickets: str) -> object:
+    """The answer as it goes over the wire and comes out again."""
+    question = msgspec.convert({"type": "question", "id": 1, "about": about, "tickets": tickets}, Question)
+    found = answer(session.state, question, session.now)
+    return found if isinstance(found, Refusal) else msgspec.json.decode(codec.encode(found))
+
+
+def status(session: Session) -> StatusReport:
+    return msgspec.convert(ask(session, "status"), StatusReport)
+
+
+def test_status_tells_the_session_in_short() -> None:
+    session = Session("A:\nB:\nC: A B\nD: C")
+    session.dispatch()
+    session.succeed("A")
+    found = status(session)
+    assert (found.session, found.plan, found.state, found.engine_pid) == ("s1", "test", "running", 100)
+    assert (found.started, found.ended) == (OPENED_AT, None)
+    assert found.counts == {"succeeded": 1, "running": 1, "waiting": 2}
+    assert (found.group, found.groups) == (1, 3)
+    assert [(agent.id, agent.status, agent.ticket) for agent in found.agents] == [
+        ("agent-1", "idle", None),
+        ("agent-2", "busy", "B"),
+    ]
+
+
+def test_status_tells_every_hold_and_by_whom() -> None:
+    session = Session(plan("A:\nB:\nC:", agents={"a": AgentType(min=1), "b": AgentType()}))
+    for request in (
+        rq.Hold(by="ann@pts/1"),
+        rq.Hold(tickets=("B",), by="bob"),
+        rq.Hold(agents=("a-1",), by="cyd"),
+        rq.Hold(types=("b",), by="dan"),
+    ):
+        assert not isinstance(session.ask(request), Refusal)
+    found = status(session)
+    assert [(hold.what, hold.name, hold.by) for hold in found.holds] == [
+        ("session", "s1", "ann@pts/1"),
+        ("type", "b", "dan"),
+        ("agent", "a-1", "cyd"),
+        ("ticket", "B", "bob"),
+    ]
+    assert found.holds[0].since == OPENED_AT
+    assert found.state == "held"
+
+
+def test_status_of_a_session_without_an_engine() -> None:
+    session = Session("A:")
+    session.dispatch()
+    found = status_report(session.state, alive=False, now=session.now)
+    assert (found.state, found.engine_pid, found.eta) == ("interrupted", None, None)
+    session.succeed("A")
+    session.close()
+    found = status_report(session.state, alive=False, now=session.now)
+    assert (found.state, found.ended, found.group, found.groups) == ("finished", session.now, 1, 1)
+
+
+def test_report_is_what_show_prints() -> None:
+    session = Session("A:\nB: A")
+    found = ask(session, "report")
+    assert isinstance(found, dict)
+    assert [ticket["id"] for ticket in found["tickets"]] == ["A", "B"]
+
+
+def test_why_of_named_tickets_or_of_all_that_wait() -> None:
+    session = Session("A:\nB: A\nC: B")
+    session.dispatch()
+    assert ask(session, "why", "C") == {"C": ["needs B (waiting)"]}
+    found = ask(session, "why")
+    assert isinstance(found, dict)
+    assert list(found) == ["B", "C"]
+    assert ask(session, "why", "Z") == Refusal("there is no ticket Z")

@@ -1,0 +1,543 @@
+"""Output without a screen: what is said, how it looks where, and what it must never do."""
+
+import io
+import json
+import os
+import pty
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.text.event_lines import lines
+from parexec_tui.text.headless import Headless, Style
+from parexec_tui.text.report import last_lines, log_file, report_lines, session_report
+from parexec_tui.text.words import is_ascii_only, printable, with_name
+from tests.core.sessions import Session, plan
+
+PLAN = """
+A:
+B: A  retries=1 retry_delay=2s
+C: B
+D: writes=out/**
+E: writes=out/e.txt
+"""
+
+
+@pytest.fixture(autouse=True)
+def plain_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LC_ALL", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
+class Stream(io.StringIO):
+    """A stream of text that remembers what was written, and can be a terminal."""
+
+    encoding = "utf-8"
+
+    def __init__(self, *, terminal: bool = False) -> None:
+        super().__init__()
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+
+def ascii_stream() -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
+
+
+def told(session: Session, style: Style = "lines", stream: Stream | None = None, outcome: str = "finished") -> str:
+    """All that is written of a session, with the times taken out."""
+    stream = stream or Stream()
+    with Headless(style, stream) as output:
+        output.tell(session.state, session.journal)
+    output.summary(session.state, outcome)
+    return re.sub(r"\d\d:\d\d:\d\d", "TIME", stream.getvalue())
+
+
+def a_bit_of_everything() -> Session:
+    session = Session(plan(PLAN))
+    session.dispatch()
+    session.wait(1)
+    session.succeed("A")
+    session.dispatch()
+    session.fail("B")
+    session.wait(5)
+    session.tell(rq.BackoffElapsed("B"))
+    session.succeed("D")
+    session.dispatch()
+    session.ended("B", signal=9)
+    session.succeed("E")
+    session.close()
+    return session
+
+
+# -- what is said ----------------------------------------------------------------------------------------------
+
+
+def test_a_line_for_each_fact_that_matters() -> None:
+    text = told(a_bit_of_everything())
+    pause = re.search(r"retry 1 of 1 in (\S+)", text)
+    assert pause is not None
+    assert text.replace(pause[1], "PAUSE") == (
+        """\
+TIME  • opened           s1  test: 5 tickets, 4 at once
+TIME  • queued           in 3 groups of 3, 1, 1
+TIME  ▶ started          A  on agent-1
+TIME  ▶ started          D  on agent-2
+TIME  ‖ waits            E  writes out/e.txt while D writes out
+TIME  ✓ succeeded        A  on agent-1 in 1.0s
+TIME  ▶ started          B  on agent-1
+TIME  ✗ failed           B  exit 1, on agent-1 after 0.00s; retry 1 of 1 in PAUSE
+TIME  ✓ succeeded        D  on agent-2 in 6.0s
+TIME  ▶ started          B  on agent-1, attempt 2
+TIME  ▶ started          E  on agent-2
+TIME  ✗ failed           B  signal 9 (KILL), on agent-1 after 0.00s
+TIME  ↷ skipped          C  because of B
+TIME  ✓ succeeded        E  on agent-2 in 0.00s
+TIME  • finished         s1  in 6.0s
+
+✗ B  failed in attempt 2: signal 9 (KILL)
+  log: LOG
+
+3 of 5 succeeded, 1 failed, 1 skipped in 6.0s
+run what failed once more: parexec resume s1 --retry-failed
+""".replace("LOG", str(log_file(a_bit_of_everything().state, a_bit_of_everything().state.tickets["B"])))
+    )
+
+
+WORDS: list[tuple[ev.AnyEvent, str]] = [
+    (ev.SessionHeld(at=0, reason="T failed"), "held session T failed"),
+    (ev.SessionHeld(at=0, by="ann"), "held session by ann"),
+    (ev.SessionReleased(at=0, by="ann"), "released session by ann"),
+    (ev.SessionDraining(at=0, by="SIGINT"), "draining session by SIGINT"),
+    (ev.SessionStopping(at=0, by="SIGTERM"), "stopping session by SIGTERM"),
+    (ev.EngineLeft(at=0, reason="drained"), "left s1 drained: 1 ticket not over"),
+    (ev.AgentQuarantined(at=0, agent="agent-1", reason="no luck"), "quarantined agent-1 no luck"),
+    (ev.AgentDraining(at=0, agent="agent-1", by="ann"), "draining agent-1 by ann"),
+    (ev.AgentHeld(at=0, agent="agent-1", by="ann"), "held agent-1 by ann"),
+    (ev.TicketHeld(at=0, ticket="T", by="ann"), "held T by ann"),
+    (ev.TicketReleased(at=0, ticket="T", by="ann"), "released T by ann"),
+    (ev.TicketCancelled(at=0, ticket="T", by="ann", skipped=("U",)), "cancelled T by ann; skipped U because of T"),
+    (ev.TicketUnrunnable(at=0, ticket="T", reason="nobody"), "could not start T nobody"),
+    (ev.TicketRetried(at=0, ticket="T", by="ann", restored=("U",)), "retry T by ann; may run again: U"),
+    (ev.AttemptFrozen(at=0, ticket="T", attempt=1, by="ann"), "frozen T by ann"),
+    (ev.AttemptThawed(at=0, ticket="T", attempt=1, by="ann"), "thawed T by ann"),
+    (ev.AttemptStopRequested(at=0, ticket="T", attempt=1, why="timed out"), "stopping T timed out"),
+    (ev.AgentsDeployed(at=0, agents=()), ""),
+    (ev.AttemptSpawned(at=0, ticket="T", attempt=1, pid=1, birth=0), ""),
+    (ev.BackoffEnded(at=0, ticket="T"), ""),
+]
+
+
+@pytest.mark.parametrize(("event", "said"), WORDS, ids=lambda value: type(value).__name__)
+def test_what_is_said_of_other_events(event: ev.AnyEvent, said: str) -> None:
+    session = Session("T:")
+    found = [" ".join((line.word, line.subject, line.text)) for line in lines(session.state, event)]
+    assert "; ".join(found) == said
+
+
+def test_a_hundred_skipped_tickets_do_not_fill_the_screen() -> None:
+    skipped = tuple(f"T{number}" for number in range(100))
+    event = ev.TicketCancelled(at=0, ticket="T", by="ann", skipped=skipped)
+    said = list(lines(Session("T:").state, event))
+    assert len(said) == 12
+    assert (said[-1].subject, said[-1].text) == ("90 more", "because of T")
+
+
+def test_what_could_not_start_goes_to_another_agent() -> None:
+    session = Session("A:")
+    session.dispatch()
+    session.could_not_start("A")
+    assert "could not start  A  command not found (exit 127), on agent-1 after 0.00s; another agent is asked" in told(
+        session
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        ("drained", "drained, 4 to go; go on with: parexec resume s1"),
+        ("stopped", "stopped, 4 to go; go on with: parexec resume s1"),
+        ("held", "held, 4 to go; go on with: parexec resume s1"),
+        ("blocked", "nothing left that can run, 4 to go; go on with: parexec resume s1"),
+    ],
+)
+def test_the_summary_says_how_to_go_on(outcome: str, said: str) -> None:
+    session = Session(plan(PLAN))
+    session.dispatch()
+    session.succeed("A")
+    assert told(session, outcome=outcome).splitlines()[-1] == said
+
+
+def test_quiet_says_notices_and_the_summary() -> None:
+    session, stream = a_bit_of_everything(), Stream()
+    with Headless("quiet", stream) as output:
+        output.tell(session.state, session.journal)
+        output.notice("draining")
+    output.summary(session.state, "finished")
+    text = stream.getvalue()
+    assert text.startswith("parexec: draining\n\n✗ B  failed")
+    assert "started" not in text
+
+
+def test_json_is_one_object_to_a_line() -> None:
+    session, stream = a_bit_of_everything(), Stream()
+    with Headless("json", stream) as output:
+        output.tell(session.state, session.journal)
+        output.notice("draining")
+    output.summary(session.state, "finished")
+    parsed = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert len(parsed) == len(session.journal) + 2
+    assert parsed[-2] == {"kind": "notice", "text": "draining"}
+    assert parsed[-1]["counts"] == {"succeeded": 3, "failed": 1, "skipped": 1}
+
+
+def test_of_many_failures_the_first_are_shown() -> None:
+    session = Session(plan("\n".join(f"T{number}:" for number in range(30)), parallel=30))
+    session.fail(*session.dispatch())
+    text = told(session)
+    assert text.count("failed: exit 1\n") == 20
+    assert "and 10 more, see parexec show s1" in text
+
+
+# -- how it looks ----------------------------------------------------------------------------------------------
+
+
+def test_columns_are_as_wide_as_the_ids_but_not_as_the_longest_that_is_possible() -> None:
+    long = "T" * 60
+    session = Session(plan(f"A:\nlonger:\n{long}:"))
+    session.dispatch()
+    rows = [line for line in told(session).splitlines() if " started " in line]
+    assert rows[0].index("  on ") == rows[1].index("  on ") == len("TIME  ▶ could not start  ") + 24
+    assert f"{long}  on agent-3" in rows[2]
+
+
+def test_without_utf_8_there_are_ascii_signs_only(own_state_home: Path) -> None:
+    session, stream = a_bit_of_everything(), ascii_stream()
+    file = log_file(session.state, session.state.tickets["B"])
+    file.parent.mkdir(parents=True)
+    file.write_text("a line\n", encoding="utf-8")
+    with Headless("lines", stream) as output:
+        output.tell(session.state, session.journal)
+    output.summary(session.state, "finished")
+    written = stream.buffer
+    assert isinstance(written, io.BytesIO)
+    text = written.getvalue().decode("ascii")
+    assert "x failed " in text
+    assert "+ succeeded " in text
+    assert "\n  | a line\n" in text
+
+
+@pytest.mark.parametrize(
+    ("encoding", "environment", "terminal", "ascii_only"),
+    [
+        ("utf-8", {}, False, False),
+        ("UTF-8", {"LC_ALL": "de_DE.UTF-8"}, True, False),
+        ("iso8859-1", {}, False, True),
+        ("utf-8", {"LC_ALL": "C"}, False, True),
+        ("utf-8", {"LC_ALL": "POSIX"}, True, True),
+        ("utf-8", {"TERM": "linux"}, True, True),
+        ("utf-8", {"TERM": "linux"}, False, False),
+    ],
+)
+def test_where_signs_cannot_be_shown(
+    encoding: str,
+    environment: dict[str, str],
+    terminal: bool,
+    ascii_only: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    stream = Stream(terminal=terminal)
+    stream.encoding = encoding
+    assert is_ascii_only(stream) == ascii_only
+
+
+def test_colour_is_for_terminals_and_only_if_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = a_bit_of_everything()
+    assert "\x1b[" not in told(session)
+    assert "\x1b[32m✓ succeeded" in told(session, stream=Stream(terminal=True))
+    monkeypatch.setenv("NO_COLOR", "1")
+    text = told(session, stream=Stream(terminal=True))
+    assert "✓ succeeded" in text
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", text)
+
+
+def test_only_the_time_is_dim() -> None:
+    text = told(a_bit_of_everything(), stream=Stream(terminal=True))
+    assert "\x1b[2mTIME  \x1b[0m▶ started" in text
+
+
+def test_a_terminal_gets_a_progress_line_and_a_pipe_never(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = a_bit_of_everything()
+    assert "5/5" in told(session, stream=Stream(terminal=True))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "5/5" not in told(session)
+    monkeypatch.delenv("FORCE_COLOR")
+    monkeypatch.setenv("TERM", "dumb")
+    assert "5/5" not in told(session, stream=Stream(terminal=True))
+
+
+@pytest.mark.parametrize(("width", "rows"), [(60, 4), (80, 2), (160, 1), (50, 1)])
+def test_long_lines_are_folded_below_their_beginning(width: int, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless there is hardly room to fold."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    session = Session(plan("A:  retries=3 retry_delay=1h", agents={"an-agent-with-a-long-name": AgentType()}))
+    session.dispatch()
+    session.fail("A")
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", told(session, stream=Stream(terminal=True)))
+    block = re.search(r"TIME  ✗ failed .*?  (exit 1, on\s[^━]*? in\s+\d+m\d+s)", text, re.DOTALL)
+    assert block is not None
+    first, *more = block[0].replace("TIME", "00:00:00").splitlines()
+    assert 1 + len(more) == rows
+    assert rows == 1 or all(len(row) <= width for row in (first, *more))
+    assert all(len(row) - len(row.lstrip()) == first.index("exit 1") for row in more)
+    assert " ".join(block[1].split()).startswith(
+        "exit 1, on an-agent-with-a-long-name-1 after 0.00s; retry 1 of 3 in"
+    )
+
+
+# -- logs are not to be trusted --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("plain", "plain"),
+        ("\x1b[31;1mred\x1b[0m", "red"),
+        ("\x1b(B\x1b[mtput", "tput"),
+        ("\x1b]0;a title\x07text", "text"),
+        ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("\x1bP1$r0m\x1b\\after", "after"),
+        ("\x1b]52;c;ZXZpbA==", ""),
+        ("\x1b[2J\x1b[H\x1bcreset", "reset"),
+        ("\x9b31mc1", "c1"),
+        ("ring\x07 back\x08space nul\0", "ring backspace nul"),
+        ("a\ttab", "a       tab"),
+        ("left\u202eright", "leftright"),
+        ("half an escape \x1b[", "half an escape "),
+        ("naïve 漢字 ✓", "naïve 漢字 ✓"),
+        ("joined \U0001f469\u200d\U0001f467 \u26a0\ufe0f", "joined \U0001f469\U0001f467 \u26a0"),
+    ],
+)
+def test_what_is_printed_cannot_act_on_the_screen(raw: str, shown: str) -> None:
+    assert printable(raw) == shown
+
+
+HOSTILE = "\x1b]0;mine\x07\x1b[2Ja\tb"
+
+
+def test_nothing_that_a_plan_a_person_or_the_system_says_acts_on_the_screen() -> None:
+    made = plan("A:\nB:")
+    session = Session(structs.replace(made, settings=structs.replace(made.settings, name=HOSTILE)))
+    session.dispatch()
+    session.fail("B")
+    session.act(rq.Retry(tickets=("B",), note=HOSTILE))
+    session.act(rq.Hold(reason=HOSTILE))
+    session.act(rq.Release())
+    session.apply(ev.AgentQuarantined(at=session.now, agent="agent-2", reason=HOSTILE))
+    for _ in range(2):
+        session.ended("A", problem=HOSTILE)
+        session.dispatch()
+    session.apply(ev.HostPressed(at=session.now, resource="disk", text=HOSTILE))
+    stream = Stream()
+    with Headless("lines", stream) as output:
+        output.tell(session.state, session.journal)
+        output.notice(HOSTILE)
+    output.summary(session.state, "finished")
+    report = session_report(session.state, alive=True)
+    written = [*stream.getvalue().splitlines(), *report_lines(report, ascii_only=False)]
+    assert all(line.isprintable() for line in written)
+    for word in ("opened", "retry", "held", "quarantined", "could not start", "pressed", "parexec:", "agent-2"):
+        assert any(word in line and re.search("a +b", line) for line in written), word
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "a.log"
+
+
+def test_the_last_lines_of_a_log_are_those_that_say_something(log: Path) -> None:
+    log.write_text("0\n1\n2\n\n  \n3\n\x1b[0m\n4\n5\n\n\n", encoding="utf-8")
+    assert last_lines(log) == ["1", "2", "3", "4", "5"]
+    assert last_lines(log, most=1) == ["5"]
+
+
+def test_of_a_progress_bar_the_last_states_are_shown(log: Path) -> None:
+    log.write_bytes(b"".join(b"%d%%\r" % percent for percent in range(101)))
+    assert last_lines(log, most=2) == ["99%", "100%"]
+
+
+def test_a_huge_log_is_read_from_its_end_and_a_huge_line_cut(log: Path) -> None:
+    with log.open("wb") as file:
+        file.truncate(1 << 34)  # sparse: reading it all would take a while
+        file.seek(0, os.SEEK_END)
+        file.write(b"\nlast\n" + b"x" * 10_000)
+    assert last_lines(log)[-2:] == ["last", "x" * 500]
+
+
+def test_a_binary_log_is_shown_as_far_as_it_can_be(log: Path) -> None:
+    log.write_bytes(bytes(range(256)) * 20)
+    for line in last_lines(log):
+        assert line
+        assert line.isprintable()
+
+
+def test_a_log_that_is_not_there_or_a_folder_has_no_lines(log: Path) -> None:
+    assert last_lines(log) == []
+    assert last_lines(log.parent) == []
+
+
+def test_signals_have_names() -> None:
+    assert with_name("signal 15", 15) == "signal 15 (TERM)"
+    assert with_name("signal 40", 40) == "signal 40"
+    assert with_name("exit 3", None) == "exit 3"
+
+
+def test_escape_sequences_of_a_log_do_not_reach_the_summary(own_state_home: Path) -> None:
+    session = a_bit_of_everything()
+    file = log_file(session.state, session.state.tickets["B"])
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"before\n\x1b[2Jevil\x1b]0;title\x07\n\xff\xfe\n")
+    text = told(session)
+    assert "\n  │ before\n  │ evil\n  │ \ufffd\ufffd\n  log: " in text
+    assert "\x1b" not in text
+
+
+# -- streams that stop, and streams that are gone --------------------------------------------------------------
+
+
+class Stopped(Stream):
+    """A stream that takes nothing until it goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.goes_on = threading.Event()
+        self.is_written = threading.Event()
+
+    def write(self, text: str) -> int:
+        self.is_written.set()
+        assert self.goes_on.wait(20)
+        return super().write(text)
+
+
+def event(number: int) -> ev.AnyEvent:
+    return ev.TicketHeld(at=number, ticket=f"T{number}", by="ann")
+
+
+@pytest.mark.parametrize("style", ["lines", "json"])
+def test_what_nobody_reads_in_time_is_left_out_and_that_is_said(
+    style: Style, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("parexec_tui.text.headless._MOST_WAITING_TO_BE_WRITTEN", 3)
+    session, stream = Session("A:"), Stopped()
+    with Headless(style, stream) as output:
+        output.tell(session.state, [event(0)])
+        assert stream.is_written.wait(20)
+        for number in range(1, 10):
+            output.tell(session.state, [event(number)])  # would wait for ever if it waited at all
+        stream.goes_on.set()
+    text = stream.getvalue()
+    assert [f"T{number}" in text for number in range(10)] == [True] * 4 + [False] * 6
+    assert "6 lines left out: nobody read them in time" in text
+    if style == "json":
+        assert {"kind": "notice"}.items() <= json.loads(text.splitlines()[-1]).items() or "notice" in text
+        for line in text.splitlines():
+            json.loads(line)
+
+
+class Gone(Stream):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tries = 0
+
+    def write(self, _: str) -> int:
+        self.tries += 1
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("style", ["lines", "json", "quiet"])
+def test_a_stream_that_is_gone_is_left_alone(style: Style) -> None:
+    session, stream = a_bit_of_everything(), Gone()
+    with Headless(style, stream) as output:
+        for _ in range(3):
+            output.tell(session.state, session.journal)
+            output.notice("carrying on")
+    output.summary(session.state, "finished")
+    assert stream.tries == 1
+    assert not output.is_stuck
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, io.TextIOWrapper]]:
+    """A terminal: the end that a person looks at, and the end that a program writes to."""
+    ours, theirs = pty.openpty()
+    stream = os.fdopen(theirs, "w", encoding="utf-8")
+    yield ours, stream
+    with suppress(OSError):
+        stream.close()
+    with suppress(OSError):
+        os.close(ours)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+def test_a_stopped_terminal_holds_nobody_up_and_loses_nothing(terminal: tuple[int, io.TextIOWrapper]) -> None:
+    person, stream = terminal
+    session = a_bit_of_everything()
+    output = Headless("lines", stream)
+    output.__enter__()
+    for _ in range(500):
+        output.tell(session.state, session.journal)  # far more than a terminal takes unread
+    seen = bytearray()
+
+    def read() -> None:
+        while b"--retry-failed" not in seen:
+            seen.extend(os.read(person, 65536))
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    output.__exit__()
+    output.summary(session.state, "finished")
+    reader.join(20)
+    assert seen.count(b"finished") == 500
+
+
+def test_a_terminal_that_is_closed_is_left_alone(terminal: tuple[int, io.TextIOWrapper]) -> None:
+    person, stream = terminal
+    session = a_bit_of_everything()
+    with Headless("lines", stream) as output:
+        os.close(person)
+        output.tell(session.state, session.journal)
+        until(lambda: output._gone)
+        output.tell(session.state, session.journal)
+    output.summary(session.state, "finished")
+    stream.write("to nowhere")
+    stream.flush()
+
+
+def test_the_time_is_the_time_of_day_here() -> None:
+    session = Session("A:")
+    stream = Stream()
+    with Headless("lines", stream) as output:
+        output.tell(session.state, session.journal)
+    here = datetime.fromtimestamp(session.now).astimezone().strftime("%H:%M:%S")
+    assert stream.getvalue().startswith(here)

@@ -1,0 +1,127 @@
+"""Which panels are visible at a size, and where: they fill the screen, and do not flicker where tiers meet."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parexec_tui.tui.app.arrangement import PANELS, Arrangement, Tier, places, tier_of
+
+TIERS: tuple[Tier, ...] = ("narrow", "tall", "medium", "wide")
+
+
+def at(width: int, height: int, *used: str) -> Arrangement:
+    arrangement = Arrangement(used)
+    arrangement.resize(width, height)
+    return arrangement
+
+
+def visible(arrangement: Arrangement) -> list[str]:
+    return [panel for panel, _ in arrangement.places()]
+
+
+# -- tiers -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "tier", "panels"),
+    [
+        ((80, 21), "narrow", ["tickets"]),
+        ((80, 47), "tall", ["tickets", "agents"]),
+        ((119, 33), "narrow", ["tickets"]),
+        ((120, 37), "medium", ["tickets", "agents", "gauges", "output"]),
+        ((200, 47), "wide", ["tickets", "graph", "agents", "gauges", "output", "ticket"]),
+        ((1, 1), "narrow", ["tickets"]),
+    ],
+)
+def test_what_is_visible_at_a_size(size: tuple[int, int], tier: str, panels: list[str]) -> None:
+    arrangement = at(*size)
+    assert (arrangement.tier, visible(arrangement)) == (tier, panels)
+
+
+def test_a_size_that_goes_back_and_forth_does_not_flicker() -> None:
+    arrangement = at(120, 40)
+    for width in (119, 116, 120, 117):
+        arrangement.resize(width, 40)
+        assert arrangement.tier == "medium"
+    arrangement.resize(115, 40)
+    assert arrangement.tier == "tall"
+    arrangement.resize(119, 40)
+    assert arrangement.tier == "tall"
+
+
+@given(st.integers(0, 400), st.integers(0, 200), st.sampled_from([None, *TIERS]))
+def test_a_tier_stays_what_it_is(width: int, height: int, before: Tier | None) -> None:
+    tier = tier_of(width, height, before)
+    assert tier_of(width, height, tier) == tier
+
+
+@given(st.sampled_from(TIERS), st.integers(1, 300), st.integers(1, 100))
+def test_places_fill_the_screen_and_have_every_panel_once(tier: Tier, width: int, height: int) -> None:
+    found = places(tier, width, height)
+    cells = [(x, y) for place in found for x in _span(place.x, place.width) for y in _span(place.y, place.height)]
+    assert len(cells) == width * height
+    assert set(cells) == {(x, y) for x in range(width) for y in range(height)}
+    assert sorted(panel for place in found for panel in place.panels) == sorted(PANELS)
+
+
+def _span(start: int, length: int) -> range:
+    assert length >= 0
+    return range(start, start + length)
+
+
+# -- what was used last ----------------------------------------------------------------------------------------
+
+
+def test_of_a_place_the_panel_used_last_is_visible() -> None:
+    arrangement = at(120, 40)
+    arrangement.use("claims")
+    assert visible(arrangement) == ["tickets", "agents", "gauges", "claims"]
+    arrangement.use("graph")
+    assert visible(arrangement) == ["graph", "agents", "gauges", "claims"]
+    assert arrangement.current == "graph"
+
+
+def test_what_is_remembered_is_taken_as_far_as_it_is_known() -> None:
+    arrangement = at(80, 20, "events", "gone", "events", "agents")
+    assert arrangement.used[:3] == ["events", "agents", "tickets"]
+    assert sorted(arrangement.used) == sorted(PANELS)
+
+
+def test_a_zoomed_panel_has_all_the_room_and_its_neighbours_as_tabs() -> None:
+    arrangement = at(120, 40, "claims")
+    arrangement.is_zoomed = True
+    ((panel, place),) = arrangement.places()
+    assert (panel, place[1:]) == ("claims", (0, 0, 120, 40))
+    assert place.panels == ("output", "ticket", "timeline", "claims", "events")
+
+
+# -- steps -----------------------------------------------------------------------------------------------------
+
+
+def test_a_step_goes_along_the_visible_panels_and_round() -> None:
+    arrangement = at(120, 40)
+    seen = []
+    for _ in range(4):
+        arrangement.step(1)
+        seen.append(arrangement.current)
+    assert seen == ["agents", "gauges", "output", "tickets"]
+    arrangement.step(-1)
+    assert arrangement.current == "output"
+
+
+def test_where_one_panel_is_visible_a_step_goes_to_the_next_of_all() -> None:
+    arrangement = at(80, 20)
+    seen = []
+    for _ in PANELS:
+        arrangement.step(1)
+        seen.append(arrangement.current)
+    assert seen == [*PANELS[1:], PANELS[0]]
+
+
+@given(st.lists(st.sampled_from(PANELS)), st.integers(1, 300), st.integers(1, 100), st.booleans())
+def test_the_panel_with_the_keys_is_visible(used: list[str], width: int, height: int, zoomed: bool) -> None:
+    arrangement = at(width, height)
+    arrangement.is_zoomed = zoomed
+    for panel in used:
+        arrangement.use(panel)
+    assert arrangement.current in visible(arrangement)

@@ -1,0 +1,26 @@
+"""What the app does every few minutes, it does without an end."""
+
+import gc
+from typing import Any
+
+import pytest
+
+from parexec_tui.tui.app import app
+from tests.tui.harness import on_stage
+
+
+@pytest.mark.asyncio
+async def test_all_garbage_is_looked_for_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[dict[str, Any]] = []
+
+    def seen(phase: str, facts: dict[str, Any]) -> None:
+        if phase == "stop" and facts["generation"] == 2:
+            looks.append(facts)
+
+    monkeypatch.setattr(app, "_COLLECT_EVERY", 0.02)
+    async with on_stage() as stage:
+        gc.callbacks.append(seen)
+        try:
+            await stage.until(lambda: len(looks) > 1, "it is looked for again and again")
+        finally:
+            gc.callbacks.remove(seen)

@@ -1,0 +1,43 @@
+"""Nothing goes on to read a terminal that is gone, also where the command leads its session and hears of it alone."""
+
+import os
+import pty
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from parexec_tui.tui.terminal.restore import Guarded
+from tests.engine.engines import until
+
+
+def _lead(note: Path) -> None:
+    """What runs in the terminal: a command that leads its session, with an app that ends only when told to."""
+
+    def app() -> int:
+        note.write_text(str(os.getpid()), encoding="ascii")
+        while True:
+            time.sleep(60)
+
+    sys.stdin = os.fdopen(0)
+    os._exit(abs(Guarded(app).wait()))
+
+
+@pytest.mark.parametrize("how", ["hung up", "the command is killed"])
+def test_an_app_ends_with_its_terminal_and_with_its_command(tmp_path: Path, how: str) -> None:
+    note = tmp_path / "pid"
+    leader, master = pty.fork()
+    if leader == 0:
+        _lead(note)
+    until(lambda: note.exists() and note.read_text(encoding="ascii") != "", "the app runs")
+    app = psutil.Process(int(note.read_text(encoding="ascii")))
+
+    if how == "hung up":
+        os.close(master)
+    else:
+        os.kill(leader, 9)
+
+    until(lambda: os.waitpid(leader, os.WNOHANG)[0] == leader, "the command is gone")
+    until(lambda: not app.is_running() or app.status() == psutil.STATUS_ZOMBIE, "the app is gone")

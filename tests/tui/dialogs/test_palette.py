@@ -1,0 +1,332 @@
+"""The palette: every action by name, commands with arguments, and nothing done that was not understood."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from parexec_tui.core.plan.model import AgentType, Priority
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.tui.dialogs.form import Field
+from parexec_tui.tui.dialogs.matching import best, rank
+from parexec_tui.tui.input.keymap import KEYS, shown
+from parexec_tui.tui.panels.tickets import TicketsPanel
+from parexec_tui.tui.theme.themes import user_folder
+from tests.core.sessions import Session, plan
+from tests.tui.harness import Stage, on_stage
+
+
+@pytest.fixture(autouse=True)
+def config_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+
+
+def session() -> Session:
+    made = Session(plan("MOD-1:\nMOD-2: MOD-1\nDOC-1:", agents={"mill": AgentType(min=2), "clerk": AgentType()}))
+    made.dispatch()
+    made.wait(60)
+    return made
+
+
+async def open_and_type(stage: Stage, text: str) -> None:
+    """Open the palette with a text in it, the last letter typed."""
+    await stage.press(":")
+    field = stage.app.screen.query_one(Field)
+    field.input.value = text[:-1]
+    field.input.cursor_position = len(text)
+    await stage.press("space" if text[-1] == " " else text[-1])
+
+
+def typed(stage: Stage) -> str:
+    return stage.app.screen.query_one(Field).input.value
+
+
+def rows(stage: Stage) -> list[str]:
+    """The lines of the list, without frame, cursor and scroll bar."""
+    return [line.strip("▌┃│ ") for line in stage.lines()]
+
+
+def said(stage: Stage) -> str:
+    return " ".join(stage.text().replace("│", " ").split())
+
+
+# -- finding -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "order"),
+    [
+        (["hold"], ["hold", "hold all", "threshold"]),
+        (["all"], ["hold all"]),
+        (["ha"], ["hold all"]),
+        (["al", "ho"], ["hold all"]),
+        (["zz"], []),
+    ],
+)
+def test_names_are_found_by_how_well_they_fit(words: Sequence[str], order: Sequence[str]) -> None:
+    names = ["threshold", "hold", "hold all"]
+    ranked = [(place, names.index(name), name) for name in names if (place := rank(words, name)) is not None]
+    assert [name for _, _, name in sorted(ranked, key=lambda each: each[0])] == list(order)
+
+
+def test_a_word_may_be_in_the_text_but_a_name_goes_first() -> None:
+    assert rank(["thaw"], "freeze", "freeze, or thaw") == 4
+    assert rank(["thaw"], "thaw", "let go on") == 0
+    assert rank(["thaw"], "hold", "do not start") is None
+
+
+def test_the_best_names_are_as_many_as_asked() -> None:
+    assert best("b", ["ab", "b", "bc", "xay"], 2) == ["b", "bc"]
+    assert best("", ["ab", "b", "bc"], 2) == ["ab", "b"]
+
+
+def test_no_more_names_are_looked_at_than_it_takes() -> None:
+    names = iter(["xT", "T1", "T2", "T3", "T4"])
+    assert best("t", names, 2) == ["T1", "T2"]
+    assert list(names) == ["T3", "T4"]
+
+
+# -- actions -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_every_action_is_in_the_palette_with_its_keys() -> None:
+    async with on_stage(played=session(), size=(96, 30)) as stage:
+        await stage.press(":")
+        for key in KEYS:
+            if key.action not in ("palette", "panel"):
+                await open_row(stage, key.label)
+                assert any(line.startswith(key.label) and line.endswith(shown(key)) for line in rows(stage)), key
+
+
+@pytest.mark.asyncio
+async def test_an_action_is_done_when_the_palette_is_gone() -> None:
+    async with on_stage(played=session(), size=(80, 24)) as stage:
+        await open_and_type(stage, "hold all")
+        await stage.press("enter")
+        await stage.until(lambda: bool(stage.asked), "the engine was asked")
+        assert stage.asked == [rq.Hold()]
+        assert not stage.dialog
+        await open_and_type(stage, "panel tickets")
+        await stage.press("enter")
+        assert stage.main.arrangement.current == "tickets"
+
+
+@pytest.mark.asyncio
+async def test_an_action_that_would_be_refused_says_why_and_is_not_done() -> None:
+    async with on_stage(played=session(), size=(100, 24)) as stage:
+        await stage.press("ctrl+p")
+        await open_row(stage, "retry")
+        assert "MOD-1 is running, it is not over" in stage.text()
+        await stage.press("enter")
+        assert stage.dialog == "CommandPalette"
+        assert stage.asked == []
+
+
+async def open_row(stage: Stage, text: str) -> None:
+    """Type anew, and let the list follow."""
+    field = stage.app.screen.query_one(Field)
+    field.input.value = text
+    await stage.pilot.pause()
+
+
+@pytest.mark.asyncio
+async def test_what_no_command_is_like_is_said() -> None:
+    async with on_stage(played=session(), size=(80, 24)) as stage:
+        await open_and_type(stage, "qqqq")
+        await stage.press("enter")
+        assert "there is no command qqqq" in stage.text()
+        await stage.press("escape")
+        assert not stage.dialog
+
+
+# -- arguments ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_a_row_that_enter_would_not_take_does_not_look_so() -> None:
+    async with on_stage(played=session(), size=(80, 24)) as stage:
+        await open_and_type(stage, "freeze ")
+        box = stage.box
+
+        def pointed_at() -> list[str]:
+            lines = [line[box.x : box.right] for line in stage.lines()[box.y : box.bottom]]
+            return [line.strip("│┃ ") for line in lines if "▌" in line]
+
+        assert pointed_at() == []
+        await stage.press("down")
+        assert pointed_at() == ["▌mill-1"]
+        await stage.press("enter")
+        assert typed(stage) == "freeze mill-1 "
+        assert pointed_at() == []
+        await stage.press("enter")
+        assert await stage.done() == rq.Freeze(agents=("mill-1",))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("hold MOD-2", rq.Hold(tickets=("MOD-2",))),
+        ("hold MOD-2 clerk mill-1", rq.Hold(tickets=("MOD-2",), agents=("mill-1",), types=("clerk",))),
+        ("hold reason the disk is full", rq.Hold(reason="the disk is full")),
+        ("freeze MOD-1", rq.Freeze(tickets=("MOD-1",))),
+        ("freeze agent:mill-*", rq.Freeze(agents=("mill-1", "mill-2"))),
+        ("skip MOD-2", rq.Waive(tickets=("MOD-2",))),
+        ("priority high", rq.Prioritise(tickets=("MOD-1",), priority=Priority.high)),
+        ("priority low MOD-* !MOD-1", rq.Prioritise(tickets=("MOD-2",), priority=Priority.low)),
+        ("scale clerk 3", rq.Scale(type="clerk", most=3)),
+        ("scale clerk +1", rq.Scale(type="clerk", most=1, relative=True)),
+        ("parallel -1", rq.Scale(most=-1, relative=True)),
+        ("parallel 9", rq.Scale(most=9)),
+    ],
+)
+async def test_a_command_asks_for_what_its_words_mean(text: str, asked: rq.AnyRequest) -> None:
+    async with on_stage(played=session(), size=(80, 24)) as stage:
+        await open_and_type(stage, text)
+        await stage.press("enter")
+        await stage.until(lambda: bool(stage.asked), "the engine was asked")
+        assert stage.asked == [asked]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("hold MOD-9", "there is no ticket, agent or agent type MOD-9, did you mean"),
+        ("hold MOD-1 reason x", "a reason is for a hold or a drain of the session: hold reason TEXT"),
+        ("thaw reason x", "a reason is for a hold or a drain of the session"),
+        ("freeze MOD-2", "refused: MOD-2 is waiting, only what runs can be frozen hold MOD-2"),
+        ("cancel ", "say which tickets: T3, MOD-*, status:failed"),
+        ("retry status:failed", "status:failed is no ticket now"),
+        ("retry status:odd", "there is no status odd"),
+        ("retry MOD-2", "refused: MOD-2 is waiting, it has yet to run"),
+        ("priority hihg", "there is no priority hihg (did you mean `high`?)"),
+        ("scale mil 2", "there is no agent type mil (did you mean `mill`?)"),
+        ("scale mill", "say how many: scale mill 4, +1, -1 or plan"),
+        ("scale mill many", "many is not a number: write 4, +1, -1 or plan"),
+        ("scale mill 0", "refused: there may be 1 to 1,000,000 agents of a type, not 0"),
+        ("parallel plan", "say a number: 4, +1 or -1"),
+        ("goto X", "there is no ticket X"),
+        ("filter status:odd", "there is no status odd"),
+        ("sort xyz", "there is no column xyz"),
+        ("group xyz", "there is no grouping xyz (there is none, group and status)"),
+        ("theme xyz", "there is no theme `xyz`"),
+    ],
+)
+async def test_a_wrong_argument_is_said_and_nothing_happens(text: str, message: str) -> None:
+    async with on_stage(played=session(), size=(80, 24)) as stage:
+        await open_and_type(stage, text)
+        await stage.press("enter")
+        assert message in said(stage)
+        assert stage.dialog == "CommandPalette"
+        await stage.press("escape")
+        assert stage.asked == []
+
+
+@pytest.mark.asyncio
+async def test_a_command_shows_what_it_would_mean_and_what_ends_work_is_still_asked() -> None:
+    async with on_stage(played=session(), size=(80, 24)) as stage:
+        await open_and_type(stage, "cancel MOD-*")
+        assert "stops MOD-1 after 1m00s" in said(stage)
+        assert "cancelled: MOD-2" in said(stage)
+        await stage.press("enter")
+        assert stage.dialog == "Confirm"
+        await stage.press("y")
+        await stage.until(lambda: bool(stage.asked), "the engine was asked")
+        assert stage.asked == [rq.Cancel(tickets=("MOD-1", "MOD-2"))]
+
+
+@pytest.mark.asyncio
+async def test_tab_completes_and_enter_on_a_command_asks_for_its_argument() -> None:
+    async with on_stage(played=session(), size=(80, 24)) as stage:
+        await open_and_type(stage, "parallel")
+        await stage.press("enter")
+        assert typed(stage) == "parallel "
+        assert "parallel N: how many tickets run at once" in stage.text()
+        await open_row(stage, "skip MO")
+        await stage.press("tab")
+        assert typed(stage) == "skip MOD-1 "
+        await stage.press("M", "down", "down", "enter")
+        assert typed(stage) == "skip MOD-1 MOD-2 ", "what a person moved to is taken before anything is done"
+        assert stage.asked == []
+
+
+@pytest.mark.asyncio
+async def test_commands_of_the_screen_ask_the_engine_for_nothing() -> None:
+    async with on_stage(played=session(), size=(80, 24)) as stage:
+        panel = stage.main.panels["tickets"]
+        assert isinstance(panel, TicketsPanel)
+        for text in ("goto DO", "sort tim", "group stat", "filter doc"):
+            await open_and_type(stage, text)
+            await stage.press("enter")
+            assert not stage.dialog
+        assert (stage.scene.selected, panel.list.sort, panel.list.grouping) == ("DOC-1", "time", "status")
+        assert panel.list.tickets() == ["DOC-1"]
+        assert stage.asked == []
+
+
+# -- themes ------------------------------------------------------------------------------------------------------
+
+
+def write_theme(name: str, text: str) -> None:
+    user_folder().mkdir(parents=True, exist_ok=True)
+    (user_folder() / f"{name}.toml").write_text(text, encoding="utf-8")
+
+
+@pytest.mark.asyncio
+async def test_a_theme_is_seen_while_one_chooses_and_taken_back_by_escape() -> None:
+    write_theme("zebra", 'inherits = "parexec-dark"\nbackground = "#111111"\n')
+    async with on_stage(played=session(), size=(80, 24)) as stage:
+        await open_and_type(stage, "theme ")
+        assert stage.scene.palette.name == "parexec-dark", "what is worn is highlighted at first"
+        await stage.press("down")
+        assert stage.scene.palette.name != "parexec-dark"
+        await open_row(stage, "theme zeb")
+        assert stage.scene.palette.name == "zebra"
+        await stage.press("escape")
+        assert stage.scene.palette.name == "parexec-dark"
+        await open_and_type(stage, "theme zeb")
+        await stage.press("enter")
+        assert stage.scene.palette.name == "zebra"
+        assert not stage.dialog
+
+
+@pytest.mark.asyncio
+async def test_a_broken_theme_says_what_is_wrong_with_it_and_is_not_worn() -> None:
+    write_theme("zebra", 'inherits = "parexec-dark"\nbackround = "#111111"\n')
+    async with on_stage(played=session(), size=(120, 30)) as stage:
+        await open_and_type(stage, "theme zebra")
+        await stage.press("enter")
+        assert "backround: unknown key" in said(stage)
+        assert stage.scene.palette.name == "parexec-dark"
+        assert stage.dialog == "CommandPalette"
+
+
+# -- where it may not ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_without_an_engine_commands_that_steer_say_so() -> None:
+    async with on_stage(played=session(), size=(80, 24)) as stage:
+        stage.feed.lose()
+        await open_and_type(stage, "hold MOD-2")
+        await stage.press("enter")
+        assert "refused: no engine is there to ask: reconnecting" in said(stage)
+        assert stage.asked == []
+        await open_row(stage, "goto DOC-1")
+        await stage.press("enter")
+        assert stage.scene.selected == "DOC-1"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [(80, 24), (40, 12), (30, 8), (1, 1)])
+async def test_the_palette_fits_whatever_the_terminal_is(size: tuple[int, int]) -> None:
+    async with on_stage(played=session(), ascii_only=True, size=size) as stage:
+        await stage.press(":", "h", "down", "pagedown", "up")
+        region = stage.box
+        assert region.width <= max(2, size[0])
+        assert region.height <= max(2, size[1])
+        if size[1] >= 8:
+            assert "enter do it" in stage.lines()[region.bottom - 2]
+            assert stage.text().isascii()

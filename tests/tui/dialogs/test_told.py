@@ -1,0 +1,266 @@
+"""What is told in a dialog: why a ticket is where it is; what an action would cost."""
+
+import pytest
+from textual.widgets import Static
+
+from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.paths import session_folder
+from parexec_tui.tui.dialogs.dialog import Told
+from parexec_tui.tui.dialogs.why import why_lines
+from parexec_tui.tui.input.keymap import Keymap
+from tests.core.sessions import Session, plan
+from tests.tui.harness import on_stage
+
+
+def why(session: Session, id_: str, keymap: Keymap | None = None) -> list[str]:
+    return why_lines(session.state, session[id_], session.now, keymap)
+
+
+# -- why ---------------------------------------------------------------------------------------------------------
+
+
+def test_why_names_every_need_with_where_it_is_and_what_it_waits_for() -> None:
+    session = Session("A:\nB: A\nC: A B\nD: A B C")
+    session.dispatch()
+    session.wait(65)
+    assert why(session, "D") == [
+        "one thing keeps it from running:",
+        "1. it needs 3 tickets that are not done",
+        "   A is running on agent-1, for 1m05",
+        "   B is waiting: needs A (running)",
+        "   C is waiting: needs A (running), B (waiting)",
+        "   o on a ticket that it needs does without that one",
+    ]
+
+
+def test_why_names_all_reasons_at_once_with_a_key_for_each() -> None:
+    session = Session(plan("A: locks=db\nB: locks=db", parallel=1))
+    session.dispatch()
+    session.ask(rq.Hold(tickets=("B",), by="ann"))
+    session.ask(rq.Hold(reason="lunch", by="bob"))
+    session.wait(10)
+    assert why(session, "B") == [
+        "5 things keep it from running:",
+        "1. session held by bob: lunch, for 10s",
+        "   P releases the session",
+        "2. held by ann",
+        "   p releases it",
+        "3. lock db is held by A, for 10s",
+        "   A is running on agent-1, for 10s",
+        "   x on A stops that one; else it goes on when that is done",
+        "4. no idle agent: agent-1 runs A",
+        "   agent-1 runs A, for 10s",
+        "   + in the panel of agents allows one more; a gives it to another agent",
+        "5. 1 of 1 running",
+        "   + lets one ticket more run at once",
+    ]
+
+
+def test_why_names_the_keys_as_the_person_has_them() -> None:
+    session = Session("A:")
+    session.ask(rq.Hold(tickets=("A",)))
+    assert "   H releases it" in why(session, "A", Keymap({"hold": ("H",)}))
+    assert "   :hold releases it" in why(session, "A", Keymap({"hold": ()}))
+
+
+def test_why_of_a_skipped_ticket_goes_back_to_the_cause_with_its_last_output() -> None:
+    session = Session("A:\nB: A\nC: B")
+    session.dispatch()
+    session.wait(3)
+    session.fail("A")
+    folder = session_folder("s1").attempts
+    folder.mkdir(parents=True)
+    (folder / "A.1.log").write_text("begin\n\x1b[31mbad thing\x1b[0m\n", encoding="utf-8")
+    session.wait(60)
+    assert why(session, "C") == [
+        "it can no longer run:",
+        "   C needs B, which was skipped",
+        "   B needs A, which failed",
+        "A: failed: exit 1, attempt 1 on agent-1, after 3.0s, 1m00 ago",
+        "its last output:",
+        "   begin",
+        "   bad thing",
+        f"   {folder / 'A.1.log'}",
+        "r on A runs that again, and then this; o on A does without it",
+    ]
+
+
+def test_why_of_what_runs_says_since_when_and_how_long_it_may() -> None:
+    session = Session("A: timeout=10m retries=1")
+    session.dispatch()
+    session.spawned("A", pid=77)
+    session.wait(60)
+    session.ask(rq.Freeze(tickets=("A",)))
+    session.wait(30)
+    found = why(session, "A")
+    assert found[0] == "it is frozen on agent-1, and has worked for 1m00"
+    assert found[1].endswith(", pid 77")
+    assert found[2:] == [
+        "   true",
+        "   frozen for 30s, which does not count",
+        "   time-out after 10m00s: 9m00 left, the clock stands",
+        "its processes stand still; f lets them go on",
+    ]
+    session.ask(rq.Cancel(tickets=("A",)))
+    assert "it was cancelled: TERM, then KILL after 10.0s" in why(session, "A")
+
+
+def test_why_tells_a_prompt_line_by_line() -> None:
+    session = Session("A:")
+    session.ask(rq.Edit(ticket="A", changes={"prompt": "Tidy up.\n\nKeep the tests green.\n"}))
+    session.dispatch()
+    assert why(session, "A")[2:6] == ["   true", "   Tidy up.", "   ", "   Keep the tests green."]
+
+
+def test_why_of_a_retry_to_come_and_of_a_failure_says_what_was_used_up() -> None:
+    session = Session("A: retries=1 retry_delay=100s")
+    session.dispatch()
+    session.fail("A")
+    assert why(session, "A")[1].startswith("1. retry 1 of 1, in ")
+    session.back_off("A")
+    session.dispatch()
+    session.killed("A")
+    assert why(session, "A")[:3] == [
+        "A: failed: signal 15 (TERM), attempt 2 on agent-1, after 0.00s, 0s ago",
+        "   1 of 1 retries used",
+        "it has no output",
+    ]
+
+
+def test_why_of_what_is_over_otherwise() -> None:
+    session = Session("A:\nB:\nC:")
+    session.ask(rq.Cancel(tickets=("A",)))
+    session.ask(rq.Waive(tickets=("B",)))
+    session.dispatch()
+    session.succeed("C")
+    assert why(session, "A")[0] == "it was given up, 0s ago"
+    assert why(session, "B")[0] == "it is done without, 0s ago: what needs it may run"
+    assert why(session, "C")[0] == "it has succeeded, in 0.00s on agent-1, 0s ago"
+
+
+def test_why_of_a_host_a_barrier_a_resource_and_a_held_type() -> None:
+    session = Session(
+        plan(
+            "A: uses=gpu:1\nB: uses=gpu:2\nC: A",
+            agents={"x": AgentType()},
+            resources={"gpu": 2},
+            barrier=True,
+        )
+    )
+    session.dispatch()
+    session.ask(rq.Hold(types=("x",), by="ann"))
+    session.tell(rq.DiskMeasured("disk", "/srv", 10))
+    text = "\n".join(why(session, "B"))
+    assert "1. host short of disk: 10B free in /srv, the plan wants 1GiB" in text
+    assert "2. needs 2 gpu, 1 of 2 free" in text
+    assert "   A is running on x-1" in text
+    assert ":release x lets agents of that type take tickets again" in text
+    assert any("group 1 comes first" in line for line in why(session, "C"))
+
+
+@pytest.mark.asyncio
+async def test_w_tells_why_and_escape_closes_it() -> None:
+    session = Session("A:\nB: A")
+    session.dispatch()
+    async with on_stage(played=session, size=(80, 24)) as stage:
+        await stage.press("j", "w")
+        assert stage.dialog == "Told"
+        assert "Why B? It is waiting" in stage.text()
+        assert "A is running on agent-1" in stage.text()
+        await stage.press("escape")
+        assert not stage.dialog
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [(80, 24), (40, 10), (20, 5), (1, 1)])
+async def test_a_long_text_scrolls_inside_and_is_never_larger_than_the_screen(size: tuple[int, int]) -> None:
+    async with on_stage(played=Session("A:"), size=size) as stage:
+        stage.app.push_screen(Told(stage.scene, "Many", [f"line {number} {'x' * 100}" for number in range(100)]))
+        await stage.pilot.pause()
+        box = stage.app.screen.query_one(".box")
+        assert box.region.height <= max(2, size[1])
+        assert box.region.width <= max(2, size[0])
+        if size[1] >= 10:
+            assert "line 0 " in stage.text()
+            assert "esc close" in stage.text()
+            await stage.press("G")
+            assert "line 99" in stage.text()
+            await stage.press("g", "pagedown", "k", "j")
+            assert "line 0 " not in stage.text()
+
+
+@pytest.mark.asyncio
+async def test_a_line_goes_on_under_its_first_letter() -> None:
+    async with on_stage(played=Session("A:"), size=(40, 12)) as stage:
+        stage.app.push_screen(Told(stage.scene, "Folded", ["   one two three four five six seven eight nine ten"]))
+        await stage.pilot.pause()
+        first, second = (line for line in stage.lines() if "one" in line or "ten" in line)
+        assert first.index("one") == second.index(second.split()[1])
+
+
+@pytest.mark.asyncio
+async def test_a_dialog_in_letters_only_has_no_other_sign() -> None:
+    async with on_stage(played=Session("A:"), ascii_only=True, size=(80, 24)) as stage:
+        await stage.press("w")
+        box = stage.box
+        assert "".join(stage.lines()[box.y : box.bottom]).isascii()
+
+
+# -- what it costs -----------------------------------------------------------------------------------------------
+
+
+def running() -> Session:
+    session = Session("A:\nB: A\nC: B\nD: B")
+    session.dispatch()
+    session.wait(840)
+    return session
+
+
+@pytest.mark.asyncio
+async def test_what_ends_work_says_what_it_costs_and_is_done_by_y() -> None:
+    async with on_stage(played=running(), size=(80, 24)) as stage:
+        await stage.press("x")
+        assert stage.dialog == "Confirm"
+        assert "cancel A?" in stage.text()
+        assert "stops A after 14m00s; 3 dependents can no longer run" in stage.text()
+        assert "can no longer run: B, C and D" in stage.text()
+        await stage.press("n")
+        assert stage.asked == []
+        await stage.press("x", "y")
+        assert stage.asked == [rq.Cancel(tickets=("A",))]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("key", "asked", "text"),
+    [
+        ("Q", rq.Stop(), "stops A after 14m00s"),
+        ("D", rq.Drain(), "nothing new is started; the session ends when what runs is done"),
+    ],
+)
+async def test_what_ends_the_session_is_asked_first(key: str, asked: rq.AnyRequest, text: str) -> None:
+    async with on_stage(played=running(), size=(80, 24)) as stage:
+        await stage.press(key)
+        assert stage.dialog == "Confirm"
+        assert text in stage.text()
+        await stage.press("escape")
+        assert stage.asked == []
+        await stage.press(key, "enter")
+        assert stage.asked == [asked]
+
+
+@pytest.mark.asyncio
+async def test_what_costs_nothing_is_not_asked() -> None:
+    async with on_stage(played=running(), size=(80, 24)) as stage:
+        await stage.press("j", "x")
+        assert stage.asked == [rq.Cancel(tickets=("B",))]
+
+
+@pytest.mark.asyncio
+async def test_what_a_person_wrote_is_not_taken_for_markup() -> None:
+    async with on_stage(played=Session("A:"), size=(80, 24)) as stage:
+        await stage.app.push_screen(Told(stage.scene, "a [red]heading[/]", ["a [b]line[/b] \x1b[31mhere"]))
+        assert "a [red]heading[/]" in stage.text()
+        assert "a [b]line[/b] here" in stage.text()
+        assert isinstance(stage.app.screen.query_one(".keys"), Static)

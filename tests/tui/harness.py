@@ -1,0 +1,252 @@
+"""A stage for the screen: an app that shows a session, without an engine.
+
+The clock stands unless a test moves it, so every cell of the screen is known beforehand. What keys ask for is decided
+by the core's own rules and done at once, as an engine would.
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from msgspec import structs
+from textual import events
+from textual.geometry import Region
+from textual.pilot import Pilot
+from textual.strip import Strip
+
+from parexec_tui.client.mirror import Mirror
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.wire import codec
+from parexec_tui.core.wire.requests import AnyRequest, Refusal
+from parexec_tui.tui.app.app import Look, ParexecApp
+from parexec_tui.tui.app.arrangement import Arrangement
+from parexec_tui.tui.app.feed import Feed, Opened
+from parexec_tui.tui.dialogs.dialog import HESITATION
+from parexec_tui.tui.input.keymap import Keymap
+from parexec_tui.tui.panels.panel import Panel
+from parexec_tui.tui.theme.themes import load
+from parexec_tui.tui.view.event_history import Story
+from tests.core.sessions import Session, replay
+from tests.tui.terminal.release import release, samples, write_logs
+
+
+class StageFeed(Feed):
+    """Feeds an app from a session at hand, and does what is asked of it."""
+
+    def __init__(self, played: Session, session: str, *, is_read: bool = True, **listeners: Any) -> None:
+        """`is_read`: the app gets to see the session; else it waits for that for ever."""
+        super().__init__(session, **listeners)
+        self.played = played
+        self._is_read = is_read
+        self.asked: list[AnyRequest] = []
+        """What keys have asked for, the newest last."""
+
+    async def run(self) -> None:
+        if not self._is_read:
+            return
+        self._mirror = Mirror("s1", codec.encode(self.played.plan))
+        opened = Opened(self._mirror, Story(), {"docs-site": 240.0})
+        for event in self._news():
+            opened.story.take(event)
+        self._opened(opened)
+        for sampled in samples(self.played.now):
+            self._sampled(sampled)
+        self._contact("read-only" if self.read_only else "connected", True)
+
+    async def ask(self, request: AnyRequest) -> Sequence[ev.AnyEvent] | str:
+        self.asked.append(request)
+        answer = self.played.act(structs.replace(request, by="ann"))
+        if isinstance(answer, Refusal):
+            return str(answer)
+        self.tell()
+        return answer
+
+    async def past(self, seq: int) -> SessionState:
+        return replay(self.played.plan, self.played.journal[:seq])
+
+    def tell(self) -> None:
+        """Tell the app what has happened since it was told last."""
+        self._happened(self._news())
+
+    async def find_engine(self) -> None:
+        self._contact("connected", True)
+
+    def lose(self, contact: str = "reconnecting") -> None:
+        """As when the engine is not there any more."""
+        self._contact(contact, False)
+
+    def _news(self) -> list[ev.AnyEvent]:
+        mirror = self._mirror
+        assert mirror is not None
+        news = self.played.journal[mirror.last :]
+        for event in news:
+            mirror.take(mirror.last + 1, codec.encode(event))
+        return news
+
+
+class Stage:
+    """An app on stage, with what tests ask about it and do to it."""
+
+    def __init__(self, app: ParexecApp, pilot: Pilot[str], played: Session) -> None:
+        self.app = app
+        self.pilot = pilot
+        self.played = played
+        self.scene = app.scene
+        self.main = app.main
+        self.written: list[str] = []
+        """What the app wrote to the terminal past the frames: copied texts, bells."""
+        self.engines: list[dict[str, bool]] = []
+        """How the app started engines."""
+        assert app._driver is not None
+        vars(app._driver)["write"] = self.written.append
+
+    @property
+    def feed(self) -> StageFeed:
+        assert isinstance(self.app.feed, StageFeed)
+        return self.app.feed
+
+    @property
+    def asked(self) -> list[AnyRequest]:
+        return self.feed.asked
+
+    @property
+    def said(self) -> str:
+        """What the footer says came of a key; empty while it shows the keys."""
+        return self.main.footer.said
+
+    @property
+    def panel(self) -> Panel:
+        """The panel that the keys go to."""
+        return self.main.current
+
+    async def press(self, *keys: str) -> None:
+        """Press keys as a person would, and wait until all is done that follows."""
+        for name in keys:
+            await self.pilot.press(name)
+            await self.app._keys.join()
+        await self.pilot.pause()
+
+    async def hesitate(self) -> None:
+        """Look at a dialog that came by itself for as long as a person does before they answer it."""
+        await self.pilot.pause()
+        self.played.wait(HESITATION)
+
+    async def type_ahead(self, *keys: str) -> None:
+        """Press keys so fast that all are there before the first is looked at, and wait until all is done."""
+        for name in keys:
+            event = events.Key(name, name if len(name) == 1 else None)
+            event.set_sender(self.app)
+            assert self.app._driver is not None
+            self.app._driver.send_message(event)
+        await self.pilot.pause()
+        await self.app._keys.join()
+
+    async def until(self, condition: Callable[[], object], what: str) -> None:
+        give_up = time.monotonic() + 10
+        while not condition():
+            assert time.monotonic() < give_up, f"waited in vain: {what}\n{self.text()}"
+            await self.pilot.pause(0.01)
+
+    async def select(self, ticket: str) -> None:
+        """Select a ticket, as if keys had moved there."""
+        self.scene.selected = ticket
+        self.main.rearrange()
+        await self.pilot.pause()
+
+    async def done(self, count: int = 1) -> AnyRequest:
+        """Wait until so many things were asked of the engine, and return the last one."""
+        await self.until(lambda: len(self.asked) >= count, f"{count} requests")
+        await self.pilot.pause()
+        assert len(self.asked) == count
+        return self.asked[-1]
+
+    @property
+    def dialog(self) -> str:
+        """The kind of the dialog that is open; empty: none is."""
+        screen = self.app.screen
+        return "" if screen is self.main else type(screen).__name__
+
+    @property
+    def box(self) -> Region:
+        """Where the box of the dialog is."""
+        return self.app.screen.query_one(".box").region
+
+    @property
+    def copied(self) -> str:
+        """What was copied last."""
+        return self.app.clipboard
+
+    def status(self, ticket: str) -> str:
+        assert self.scene.live is not None
+        return str(self.scene.live.tickets[ticket].status)
+
+    def strips(self) -> list[Strip]:
+        """What is on the screen, with its styles."""
+        return self.app.screen._compositor.render_strips()
+
+    def lines(self) -> list[str]:
+        """What is on the screen."""
+        return [strip.text.rstrip() for strip in self.strips()]
+
+    def line(self, word: str) -> str:
+        """The first line that has this in it, without its frame; empty if there is none."""
+        return next((line.strip("│| ") for line in self.lines() if word in line), "")
+
+    def text(self) -> str:
+        return "\n".join(self.lines())
+
+    def text_of(self, panel: str) -> str:
+        """The part of the screen that a panel has."""
+        region = self.main.panels[panel].region
+        strips = self.strips()[region.y : region.bottom]
+        return "\n".join(strip.crop(region.x, region.right).text for strip in strips)
+
+    def footer(self) -> str:
+        return self.lines()[-1]
+
+
+@asynccontextmanager
+async def on_stage(
+    panel: str = "tickets",
+    *,
+    played: Session | None = None,
+    size: tuple[int, int] = (120, 40),
+    theme: str = "parexec-dark",
+    ticket: str = "",
+    ascii_only: bool = False,
+    read_only: bool = False,
+    is_read: bool = True,
+) -> AsyncIterator[Stage]:
+    """An app that shows the release, or a session that was played otherwise; the keys go to that panel.
+
+    Unless `is_read`, it has not come to see the session yet.
+    """
+    session = played or release()
+    write_logs(session)
+    engines: list[dict[str, bool]] = []
+
+    def take_over(session: str, *, resume: bool = False, awaits: bool = False) -> None:
+        engines.append({"resume": resume, "awaits": awaits})
+
+    look = Look(
+        palette=load(theme),
+        keymap=Keymap(),
+        arrangement=Arrangement([panel]),
+        ascii_only=ascii_only,
+        read_only=read_only,
+        take_over=take_over,
+    )
+
+    def feed(name: str, **listeners: Any) -> StageFeed:
+        return StageFeed(session, name, is_read=is_read, **listeners)
+
+    app = ParexecApp("s1", look, feed=feed, clock=lambda: session.now)
+    async with app.run_test(size=size) as pilot:
+        stage = Stage(app, pilot, session)
+        stage.engines = engines
+        await stage.until(lambda: app.scene.connected or not is_read, "the session is on the screen")
+        if ticket:
+            await stage.select(ticket)
+        yield stage

@@ -1,0 +1,257 @@
+"""The table of agents: what stands in it at each width, and what its keys are about."""
+
+import pytest
+
+from parexec_tui.core.plan.model import AgentType, Plan
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.protocol import Usage
+from parexec_tui.core.wire.requests import Refusal
+from parexec_tui.tui.input import steering
+from parexec_tui.tui.input.steering import Targets
+from parexec_tui.tui.panels.agents import AgentsPanel, efficiency
+from parexec_tui.tui.view.view_state import Change
+from tests.core.sessions import Session, plan
+from tests.tui.drawn import lines, panel_of, scene_of, text
+
+
+def building() -> Plan:
+    return plan(
+        """
+        A: agent=builder estimate=300s title=Compile
+        B: agent=builder estimate=10s uses=memory:1000,cpu:2
+        C: agent=builder
+        L: agent=local
+        M: agent=local
+        long-name-of-a-ticket: agent=builder
+        """,
+        agents={"builder": AgentType(min=1, max=4), "local": AgentType(min=2)},
+        parallel=8,
+    )
+
+
+def busy_session() -> Session:
+    """One agent each that is busy, late, frozen, held, idle and quarantined."""
+    session = Session(building())
+    session.dispatch()
+    session.wait(125)
+    session.fail("C")
+    session.ask(rq.Freeze(tickets=("A",)))
+    session.ask(rq.Hold(agents=("local-1",)))
+    session.wait(170)
+    session.succeed("M")
+    session.apply(ev.AgentQuarantined(at=session.now, agent="local-2", reason="3 deaths at \x1b[31mstart"))
+    return session
+
+
+def usage(ticket: str, cpu: float, memory: int, silence: float | None, attempt: int = 1) -> Usage:
+    return Usage(ticket, attempt, cpu=cpu, memory=memory, processes=1, silence=silence, log_size=0)
+
+
+def panel(session: Session, width: int, *, ascii_only: bool = True) -> AgentsPanel:
+    scene = scene_of(session, ascii_only=ascii_only)
+    measured = (
+        usage("A", 0.0, 3_000_000, 700.0),
+        usage("B", 1.52, 712 << 20, 3.0),
+        usage("long-name-of-a-ticket", 12.5, 3 << 30, 1500.0),
+        usage("L", 0.1, 1000, None, attempt=2),
+    )
+    scene.samples.usage = {each.ticket: each for each in measured}
+    scene.samples.taken_at = session.now - 1
+    return panel_of(AgentsPanel, scene, width, 12)
+
+
+DRAWN = {
+    40: """
+  ID        STATUS      TICKET      ETA
+ builder  min 1, now 4, max 4
+> builder-1 f frozen    A          2m55
+  builder-2 o idle      for 2m50
+  builder-3 > busy      long-na~
+  builder-4 > busy      B         +4m45
+ local  min 2, now 2, max 8
+  local-1   | held      L
+  local-2   ! quaranti~ 3 deaths at st~
+""",
+    60: """
+  ID        STATUS      TICKET        ETA  CPU   MEM SILENT
+ builder  min 1, now 4, max 4
+> builder-1 f frozen    A            2m55 0.00  2.9M  11m40
+  builder-2 o idle      for 2m50
+  builder-3 > busy      long-name~        12.5    3G !25m00
+  builder-4 > busy      B           +4m45 1.52  712M     3s
+ local  min 2, now 2, max 8
+  local-1   | held      L
+  local-2   ! quaranti~ 3 deaths at start
+""",
+    78: """
+  ID        STATUS        TICKET  DONE      ETA  CPU   MEM SILENT OK/BAD  EFF
+ builder  min 1, now 4, max 4
+> builder-1 f frozen      A       ##....   2m55 0.00  2.9M  11m40    0/0  42%
+  builder-2 o idle        for 2m50                                   0/1  42%
+  builder-3 > busy        long-n~               12.5    3G !25m00    0/0 100%
+  builder-4 > busy        B       ######  +4m45 1.52  712M     3s    0/0 100%
+ local  min 2, now 2, max 8
+  local-1   | held        L                                          0/0 100%
+  local-2   ! quarantined 3 deaths at start                          1/0 100%
+""",
+}
+
+
+@pytest.mark.parametrize("width", DRAWN)
+def test_the_table_at_each_width(width: int) -> None:
+    assert text(panel(busy_session(), width)) == DRAWN[width].strip("\n")
+
+
+def test_a_wide_table_has_titles_too() -> None:
+    drawn = lines(panel(busy_session(), 120, ascii_only=False))
+    assert drawn[0].split() == [
+        "ID", "STATUS", "TICKET", "TITLE", "DONE", "ETA", "CPU", "MEM", "SILENT", "OK/BAD", "EFF",
+    ]  # fmt: skip
+    assert drawn[2].startswith("▌ builder-1 ❄ frozen      A                        Compile ")
+    assert "━━────   2m55 0.00" in drawn[2]
+    assert "long-name-of-a-ticket" in drawn[4]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (2, 2), (9, 3), (17, 12), (300, 4)])
+def test_any_size_can_be_drawn(size: tuple[int, int]) -> None:
+    assert len(lines(panel_of(AgentsPanel, scene_of(busy_session()), *size))) == size[1] - 1
+
+
+def test_what_was_measured_long_ago_or_of_another_attempt_is_not_shown() -> None:
+    session = busy_session()
+    shown = panel(session, 78)
+    assert " 712M " in lines(shown)[5]
+    session.wait(9.5)
+    assert " 712M " not in lines(shown)[5]
+
+
+def test_what_is_measured_is_drawn_when_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = panel(busy_session(), 80)
+    drawn: list[object] = []
+    monkeypatch.setattr(shown, "refresh", lambda *regions: drawn.append(regions))
+    shown.changed(Change.samples)
+    assert () in drawn
+
+
+def test_the_past_shows_its_agents_and_nothing_of_what_is_measured_now() -> None:
+    session = busy_session()
+    shown = panel(session, 78)
+    past = Session(building())
+    past.dispatch()
+    shown.scene.past = past.state
+    shown.changed(Change.state)
+    drawn = lines(shown)
+    assert [line[:18] for line in drawn[2:6]] == [
+        f"{'> ' if n == 1 else '  '}builder-{n} > busy" for n in (1, 2, 3, 4)
+    ]
+    assert " 712M " not in drawn[5]
+
+
+@pytest.mark.parametrize(
+    "gone", [ev.EngineLeft(at=1030.0, reason="stopped"), ev.SessionInterrupted(at=1030.0, reason="it died")]
+)
+def test_while_no_engine_is_there_nothing_is_expected_of_an_agent(gone: ev.AnyEvent) -> None:
+    session = Session(plan("A:\nB:", parallel=2))
+    session.dispatch()
+    session.wait(10)
+    session.succeed("A")
+    session.wait(20)
+    session.apply(gone)
+    session.wait(60)
+    session.succeed("B")
+    session.wait(910)
+    session.resume()
+    session.wait(10)
+    one, two = session.state.agents.values()
+    assert efficiency(one, None, session.now) == 10 / 40
+    assert efficiency(two, None, session.now) == 90 / (30 + 60 + 10)
+
+
+def test_stopped_agents_are_a_count_and_a_held_type_says_by_whom() -> None:
+    session = Session(plan("A: agent=builder\nB: A agent=builder", agents={"builder": AgentType(min=2, max=3)}))
+    session.dispatch()
+    session.ask(rq.Drain(agents=("builder-2",)))
+    session.ask(rq.Hold(types=("builder",), by="ann"))
+    session.wait(60)
+    session.succeed("A")
+    session.wait(20)
+    assert lines(panel_of(AgentsPanel, scene_of(session), 78, 5))[1:] == [
+        " builder  | held by ann  min 2, now 1, max 3, 1 stopped",
+        "> builder-1 o idle        for 20s; its type is held                  1/0  75%",
+        "",
+    ]
+
+
+def test_the_cursor_stays_on_its_agent_while_others_come_and_go() -> None:
+    session = busy_session()
+    shown = panel(session, 78)
+    shown.move(3)
+    assert (shown.scene.agent, shown.scene.agent_type) == ("builder-4", "")
+    session.ask(rq.Drain(agents=("builder-2",)))
+    shown.changed(Change.state)
+    assert shown.scene.agent == "builder-4"
+    assert lines(shown)[4].startswith("> builder-4")
+    assert "1 stopped" in lines(shown)[1]
+
+
+def test_an_agent_that_is_gone_leaves_the_cursor_to_its_neighbour() -> None:
+    session = busy_session()
+    shown = panel(session, 78)
+    shown.move(1)
+    session.ask(rq.Drain(agents=("builder-2",)))
+    shown.changed(Change.state)
+    assert shown.scene.agent == "builder-3"
+
+
+def test_where_there_is_room_the_heading_above_the_first_agent_is_in_view() -> None:
+    shown = panel_of(AgentsPanel, scene_of(busy_session()), 78, 5)
+
+    def in_view() -> list[str]:
+        return [id_ or type_ for type_, id_ in shown.rows[shown.top : shown.top + 3]]
+
+    assert (in_view(), shown.scene.agent) == (["builder", "builder-1", "builder-2"], "builder-1")
+    shown.go_last()
+    assert (in_view(), shown.scene.agent) == (["local", "local-1", "local-2"], "local-2")
+    shown.move(-3)
+    assert (in_view(), shown.scene.agent) == (["builder-4", "local", "local-1"], "builder-4")
+
+
+def test_enter_leads_to_the_output_of_what_the_agent_runs() -> None:
+    shown = panel(busy_session(), 78)
+    assert (shown.open(), shown.scene.selected) == ("output", "A")
+    shown.move(1)
+    assert (shown.open(), shown.scene.selected) == ("", "A")
+
+
+def test_on_a_heading_the_keys_are_about_the_type() -> None:
+    session = busy_session()
+    shown = panel(session, 78)
+    shown.go_first()
+    assert (shown.scene.agent, shown.scene.agent_type, shown.open()) == ("", "builder", "")
+    targets = Targets(agent_type="builder")
+
+    def asked(action: str) -> object:
+        return steering.request(action, session.state, targets)
+
+    assert asked("more") == rq.Scale(type="builder", most=1, relative=True)
+    assert asked("hold") == rq.Hold(types=("builder",))
+    assert asked("drain") == rq.Drain(types=("builder",))
+    assert asked("freeze") == rq.Freeze(types=("builder",))
+    assert asked("stop") == Refusal("builder is a type of agents", "move to one of them")
+    session.ask(rq.Hold(types=("builder",)))
+    session.ask(rq.Freeze(types=("builder",)))
+    assert asked("hold") == asked("drain") == rq.Release(types=("builder",))
+    assert asked("freeze") == rq.Thaw(types=("builder",))
+
+
+def test_only_what_runs_and_is_silent_for_long_is_a_warning() -> None:
+    shown = panel(busy_session(), 78)
+    warn = shown.scene.palette["warn"].color
+    coloured = {
+        segment.text.strip()
+        for y in range(12)
+        for segment in shown.render_line(y)
+        if segment.style is not None and segment.style.color == warn and segment.text.strip()
+    }
+    assert coloured == {"!25m00", "+4m45", "######", "712M", "3 deaths at start"}

@@ -1,0 +1,113 @@
+"""How a ticket is said in a word and in a line, in all panels alike."""
+
+import pytest
+
+from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.schedule.scheduler import Blocker
+from parexec_tui.core.state.events import Status
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.selectors import select
+from parexec_tui.tui.view.facts import needs_a_person, needy, reason_of, said, short_duration, word_of
+from tests.core.sessions import Session, plan
+from tests.tui.terminal.release import release
+
+RELEASE = release()
+
+
+@pytest.mark.parametrize(
+    ("ticket", "word", "reason"),
+    [
+        ("core", "succeeded", ""),
+        ("style", "waived", "by ann"),
+        ("mirror", "backoff", "retry 3 of 3, in 6m30 (+1)"),
+        ("draft", "running", ""),
+        ("migrate", "frozen", ""),
+        ("fuzz", "stopping", "cancelled: TERM, then KILL after 10.0s"),
+        ("unit-core-3", "timed out", "after 3m20s"),
+        ("bench", "failed", "exit 1"),
+        ("translate-pt", "cancelled", "by bo"),
+        ("integration-3", "skipped", "unit-core-3 timed out"),
+        ("integration-1", "held", "held by ann (+1)"),
+        ("data-check", "waiting", "lock database is held by migrate, for 7m48 (+1)"),
+        ("review", "waiting", "needs docs-site (waiting), screenshots (waiting)"),
+        ("docs-site", "waiting", "needs draft (running)"),
+    ],
+)
+def test_a_word_and_a_reason(ticket: str, word: str, reason: str) -> None:
+    state = RELEASE.state
+    assert word_of(state, RELEASE[ticket]) == word
+    assert reason_of(state, RELEASE[ticket], RELEASE.now) == reason
+
+
+def test_what_waits_for_nothing_but_an_agent_is_ready() -> None:
+    session = Session(plan("A:\nB:\nC: A", parallel=1))
+    session.dispatch()
+    assert [word_of(session.state, session[id_]) for id_ in "ABC"] == ["running", "ready", "waiting"]
+
+
+def test_what_no_agent_is_left_for_is_not_ready() -> None:
+    session = Session(plan("A:\nB:\nC:\nD:", agents={"agent": AgentType(max=1)}))
+    assert word_of(session.state, session["D"]) == "ready"
+    for _ in range(3):
+        session.dispatch()
+        session.could_not_start(*session.state.live)
+    left = next(ticket for ticket in session.state.tickets.values() if ticket.status is Status.waiting)
+    assert reason_of(session.state, left, session.now).startswith("no agent left that could run it: agent-")
+    assert word_of(session.state, left) == "waiting"
+    assert select(session.state, ["status:ready"]) == []
+
+
+def test_what_is_held_by_its_type_is_held() -> None:
+    session = Session(plan("A:\nB: agent=one", agents={"one": AgentType(), "other": AgentType()}))
+    session.ask(rq.Hold(types=("one",), by="ann"))
+    assert [word_of(session.state, session[id_]) for id_ in "AB"] == ["ready", "held"]
+    session.ask(rq.Hold(types=("other",), by="ann"))
+    assert word_of(session.state, session["A"]) == "held", "nobody else can run it"
+
+
+def test_what_was_ended_by_a_person_or_a_signal_is_said_with_that() -> None:
+    session = Session("A:\nB: A\nC:")
+    session.dispatch()
+    session.killed("A")
+    assert reason_of(session.state, session["A"], session.now) == "signal 15 (TERM)"
+    assert reason_of(session.state, session["B"], session.now) == "A failed"
+    session = Session("A:\nB: A")
+    session.ask(rq.Cancel(tickets=("A",), by="ann"))
+    assert reason_of(session.state, session["B"], session.now) == "A was cancelled"
+
+
+def test_what_came_from_a_plan_cannot_act_on_the_terminal() -> None:
+    session = Session("A:")
+    session.ask(rq.Hold(tickets=("A",), by="ann\x1b[2J"))
+    assert "\x1b" not in reason_of(session.state, session["A"], session.now)
+
+
+@pytest.mark.parametrize(
+    ("blocker", "text"),
+    [
+        (Blocker("backoff", "retry 1 of 2", until=1060.0), "retry 1 of 2, in 1m00"),
+        (Blocker("backoff", "retry 1 of 2", until=900.0), "retry 1 of 2, in 0s"),
+        (Blocker("claim", "lock db is held by A", since=700.0), "lock db is held by A, for 5m00"),
+        (Blocker("needs", "needs A (running)", since=700.0), "needs A (running)"),
+    ],
+)
+def test_a_reason_is_said_with_its_time_where_that_tells_something(blocker: Blocker, text: str) -> None:
+    assert said(blocker, 1000.0) == text
+
+
+def test_who_needs_a_person() -> None:
+    assert [ticket.id for ticket in needy(RELEASE.state)] == ["unit-core-3", "integration-1", "bench"]
+    session = Session("A:\nB: A")
+    session.ask(rq.Hold(tickets=("B",), by="ann"))
+    assert not needs_a_person(session["B"]), "it could not run anyway"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0s"), (59.9, "59s"), (60, "1m00"), (245, "4m05"), (3599, "59m59"), (3600, "1h00"), (11520, "3h12"),
+        (86399, "23h59"), (187200, "2d4h"), (8640000, "100d0h"),
+    ],
+)  # fmt: skip
+def test_a_duration_is_short(seconds: float, text: str) -> None:
+    assert short_duration(seconds) == text
