@@ -37,7 +37,7 @@ class Commands(click.Group):
         self._modules: dict[str, str] = {}
         """Of commands that were not imported yet: which module's COMMANDS they are among."""
 
-    def add_later(self, module: str, names: Sequence[str]) -> None:
+    def add_lazy(self, module: str, names: Sequence[str]) -> None:
         """These commands are the COMMANDS of this module, to be imported when one of them is needed."""
         self._modules |= dict.fromkeys(names, module)
 

@@ -44,7 +44,7 @@ def cli() -> None:
     """
 
 
-LATER = {
+LAZY_COMMANDS = {
     "parexec_tui.cli.running": ("run", "resume", "attach"),
     "parexec_tui.cli.plans": ("validate", "doctor", "schema"),
     "parexec_tui.cli.reading": ("ls", "show", "log", "events"),
@@ -55,7 +55,7 @@ LATER = {
     "parexec_tui.cli.amend": ("edit", "add", "reload"),
     "parexec_tui.cli.manual": ("help", "man", "completion"),
 }  # fmt: skip
-"""Where the commands stand."""
+"""The modules of the commands; a module is imported when one of its commands is needed."""
 
-for _module, _names in LATER.items():
-    cli.add_later(_module, _names)
+for _module, _names in LAZY_COMMANDS.items():
+    cli.add_lazy(_module, _names)

@@ -644,9 +644,9 @@ def test_what_follows_goes_on_while_a_guardian_starts_the_next_engine(
 # -- what is imported ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("module", entry.LATER)
+@pytest.mark.parametrize("module", entry.LAZY_COMMANDS)
 def test_commands_to_be_imported_later_are_those_that_are_there(module: str) -> None:
-    assert tuple(command.name for command in import_module(module).COMMANDS) == entry.LATER[module]
+    assert tuple(command.name for command in import_module(module).COMMANDS) == entry.LAZY_COMMANDS[module]
 
 
 HEAVY = {"trio", "textual", "rich", "networkx", "psutil", "tomli"}
