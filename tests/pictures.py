@@ -1,7 +1,7 @@
 """The pictures of the README: `python -m tests.pictures` runs the tour for real and takes them from the real app.
 
-They go to `parexec_tui/pictures`. A picture is what a terminal of that size would show then, as SVG; the fonts are
-the reader's own.
+They go to `parexec_tui/docs/pictures`. A picture is what a terminal of that size would show then, as SVG. It has no
+fonts in it: the reader's own are used.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.theme.themes import load
 
 ROOT = Path(__file__).parents[1]
-FOLDER = ROOT / "parexec_tui" / "pictures"
+FOLDER = ROOT / "parexec_tui" / "docs" / "pictures"
 PLAN = ROOT / "sample_plans" / "tour.toml"
 PAREXEC = (sys.executable, "-c", "from parexec_tui.cli import main; main()")
 _PATIENCE = 240.0

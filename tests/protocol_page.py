@@ -1,4 +1,4 @@
-"""The section "Protocol" of parexec_tui/README.md, from the types. `python -m tests.protocol_page` writes it."""
+"""The page parexec_tui/docs/protocol.md, from the types. `python -m tests.protocol_page` writes it."""
 
 import ast
 import inspect
@@ -18,7 +18,7 @@ from msgspec import Struct
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.wire import protocol, requests
 
-PAGE = Path(__file__).parents[1] / "parexec_tui" / "README.md"
+PAGE = Path(__file__).parents[1] / "parexec_tui" / "docs" / "protocol.md"
 BEGIN, END = "<!-- protocol: written by tests/protocol_page.py -->", "<!-- end of protocol -->"
 
 _FACTS = (protocol.StatusReport, protocol.Eta, protocol.HoldFact, protocol.AgentFact, protocol.FailureFact)
@@ -49,7 +49,7 @@ def _lines() -> Iterator[str]:
         ("The facts of `status`", _FACTS),
     ):
         lead = (_LEADS[title], "") if title in _LEADS else ()
-        yield from ("", f"### {title}", "", *lead, *_HEAD)
+        yield from ("", f"## {title}", "", *lead, *_HEAD)
         for type_ in types:
             yield from _rows(type_)
 
@@ -139,7 +139,7 @@ def _docs(body: list[ast.stmt]) -> dict[str, str]:
 
 
 def written() -> str:
-    """What the README says."""
+    """What the page says."""
     found = re.search(f"{re.escape(BEGIN)}\n(.*)\n{re.escape(END)}", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     return found[1] if found else ""
 

@@ -6,7 +6,7 @@ from parexec_tui.core.wire import protocol, requests
 from tests.protocol_page import render, written
 
 
-def test_the_readme_says_what_the_types_say() -> None:
+def test_the_page_says_what_the_types_say() -> None:
     assert written() == render(), "run: python -m tests.protocol_page"
 
 
