@@ -1,9 +1,9 @@
 """What happened: facts in the past tense. State is a fold of these, and nothing else changes it.
 
 The format is a promise: events are kept in the registry and replayed years later. A field may be added with a
-default; a field or a kind is never renamed, retyped or removed. `at` is seconds since the epoch, stamped by the
-engine; `by` says who asked, and is empty where the engine acted on a rule. What an event is made of (the tickets of a
-plan, requests) is bound by the same promise.
+default; a field or a kind is never renamed, retyped or removed. Each class writes out its kind as `tag`, so a class
+may be renamed. `at` is seconds since the epoch, stamped by the engine; `by` says who asked, and is empty where the
+engine acted on a rule. What an event is made of (the tickets of a plan, requests) is bound by the same promise.
 """
 
 from enum import StrEnum
@@ -56,15 +56,11 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="kind", tag=None, omit_
     at: float
 
 
-def _tag(name: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
-
-
 # The steps of a session, in order: parse, initialise the pool, queue by group, deploy agents, monitor,
 # handle conflicts and failures, validate completion, update registry and metrics.
 
 
-class SessionOpened(Event, frozen=True, tag=_tag):
+class SessionOpened(Event, frozen=True, tag="session_opened"):
     """The plan was parsed and a session opened for it."""
 
     session: str
@@ -76,25 +72,25 @@ class SessionOpened(Event, frozen=True, tag=_tag):
     by: str = ""
 
 
-class PoolInitialised(Event, frozen=True, tag=_tag):
+class PoolInitialised(Event, frozen=True, tag="pool_initialised"):
     """The agent types are known: name to (fewest, most)."""
 
     types: dict[str, tuple[int, int]]
 
 
-class TicketsQueued(Event, frozen=True, tag=_tag):
+class TicketsQueued(Event, frozen=True, tag="tickets_queued"):
     """The tickets stand in dependency groups of these sizes."""
 
     groups: tuple[int, ...]
 
 
-class AgentsDeployed(Event, frozen=True, tag=_tag):
+class AgentsDeployed(Event, frozen=True, tag="agents_deployed"):
     """The first agents (each type's fewest) were started."""
 
     agents: tuple[str, ...]
 
 
-class MonitoringStarted(Event, frozen=True, tag=_tag):
+class MonitoringStarted(Event, frozen=True, tag="monitoring_started"):
     """An engine of this process watches over the session; once for each engine that owned it."""
 
     pid: int
@@ -103,7 +99,7 @@ class MonitoringStarted(Event, frozen=True, tag=_tag):
     version: str = ""
 
 
-class FailuresHandled(Event, frozen=True, tag=_tag):
+class FailuresHandled(Event, frozen=True, tag="failures_handled"):
     """Nothing is left to run: what it took, in numbers."""
 
     retried: int
@@ -116,13 +112,13 @@ class FailuresHandled(Event, frozen=True, tag=_tag):
     waived: int = 0
 
 
-class CompletionValidated(Event, frozen=True, tag=_tag):
+class CompletionValidated(Event, frozen=True, tag="completion_validated"):
     """Every ticket is accounted for: count by status. They add up to the tickets of the plan."""
 
     counts: dict[str, int]
 
 
-class SessionFinished(Event, frozen=True, tag=_tag):
+class SessionFinished(Event, frozen=True, tag="session_finished"):
     """The last step: the registry and its metrics are complete."""
 
     seconds: float
@@ -131,19 +127,19 @@ class SessionFinished(Event, frozen=True, tag=_tag):
     """Seconds that attempts ran, all added up."""
 
 
-class EngineLeft(Event, frozen=True, tag=_tag):
+class EngineLeft(Event, frozen=True, tag="engine_left"):
     """The engine ended in good order with tickets left; the session can be resumed."""
 
     reason: str
 
 
-class SessionInterrupted(Event, frozen=True, tag=_tag):
+class SessionInterrupted(Event, frozen=True, tag="session_interrupted"):
     """The engine died again and again and is not started any more; until another takes over, none is there."""
 
     reason: str
 
 
-class HostPressed(Event, frozen=True, tag=_tag):
+class HostPressed(Event, frozen=True, tag="host_pressed"):
     """The host is short of something: nothing new is started until it is relieved."""
 
     resource: str
@@ -152,35 +148,35 @@ class HostPressed(Event, frozen=True, tag=_tag):
     """How much there is, and how much the plan wants."""
 
 
-class HostRelieved(Event, frozen=True, tag=_tag):
+class HostRelieved(Event, frozen=True, tag="host_relieved"):
     resource: str
 
 
-class SessionHeld(Event, frozen=True, tag=_tag):
+class SessionHeld(Event, frozen=True, tag="session_held"):
     """Nothing new is started until released."""
 
     reason: str = ""
     by: str = ""
 
 
-class SessionReleased(Event, frozen=True, tag=_tag):
+class SessionReleased(Event, frozen=True, tag="session_released"):
     by: str = ""
 
 
-class SessionDraining(Event, frozen=True, tag=_tag):
+class SessionDraining(Event, frozen=True, tag="session_draining"):
     """Nothing new is started; what runs may finish, then the engine leaves."""
 
     reason: str = ""
     by: str = ""
 
 
-class DrainEnded(Event, frozen=True, tag=_tag):
+class DrainEnded(Event, frozen=True, tag="drain_ended"):
     """The session drains no more: what is ready is started again."""
 
     by: str = ""
 
 
-class SessionStopping(Event, frozen=True, tag=_tag):
+class SessionStopping(Event, frozen=True, tag="session_stopping"):
     """What runs is ended, then the engine leaves."""
 
     reason: str = ""
@@ -189,45 +185,45 @@ class SessionStopping(Event, frozen=True, tag=_tag):
     """True: without the grace between TERM and KILL."""
 
 
-class AgentStarted(Event, frozen=True, tag=_tag):
+class AgentStarted(Event, frozen=True, tag="agent_started"):
     agent: str
     type: str
 
 
-class AgentHeld(Event, frozen=True, tag=_tag):
+class AgentHeld(Event, frozen=True, tag="agent_held"):
     """The agent takes no new ticket until released."""
 
     agent: str
     by: str = ""
 
 
-class AgentReleased(Event, frozen=True, tag=_tag):
+class AgentReleased(Event, frozen=True, tag="agent_released"):
     """Held, draining or quarantined no more."""
 
     agent: str
     by: str = ""
 
 
-class AgentDraining(Event, frozen=True, tag=_tag):
+class AgentDraining(Event, frozen=True, tag="agent_draining"):
     """The agent takes no new ticket, and stops when it is idle."""
 
     agent: str
     by: str = ""
 
 
-class AgentQuarantined(Event, frozen=True, tag=_tag):
+class AgentQuarantined(Event, frozen=True, tag="agent_quarantined"):
     """Attempts died at start on this agent, one after another; it gets no more."""
 
     agent: str
     reason: str
 
 
-class AgentStopped(Event, frozen=True, tag=_tag):
+class AgentStopped(Event, frozen=True, tag="agent_stopped"):
     agent: str
     reason: str = ""
 
 
-class ConflictFound(Event, frozen=True, tag=_tag):
+class ConflictFound(Event, frozen=True, tag="conflict_found"):
     """A ticket that could start has to wait for a claim of another; once for each ticket."""
 
     ticket: str
@@ -235,7 +231,7 @@ class ConflictFound(Event, frozen=True, tag=_tag):
     reason: str
 
 
-class AttemptStarted(Event, frozen=True, tag=_tag):
+class AttemptStarted(Event, frozen=True, tag="attempt_started"):
     """The ticket was given to the agent. Remembered before the process exists, so that it never runs twice."""
 
     ticket: str
@@ -243,7 +239,7 @@ class AttemptStarted(Event, frozen=True, tag=_tag):
     agent: str
 
 
-class AttemptSpawned(Event, frozen=True, tag=_tag):
+class AttemptSpawned(Event, frozen=True, tag="attempt_spawned"):
     """The process exists. `pid`, `birth` and the boot id together are its identity."""
 
     ticket: str
@@ -253,7 +249,7 @@ class AttemptSpawned(Event, frozen=True, tag=_tag):
     """When the kernel says that it started: clock ticks since boot."""
 
 
-class AttemptFrozen(Event, frozen=True, tag=_tag):
+class AttemptFrozen(Event, frozen=True, tag="attempt_frozen"):
     """Its processes are stopped, its time-out clock stands; slot and claims are kept."""
 
     ticket: str
@@ -261,13 +257,13 @@ class AttemptFrozen(Event, frozen=True, tag=_tag):
     by: str = ""
 
 
-class AttemptThawed(Event, frozen=True, tag=_tag):
+class AttemptThawed(Event, frozen=True, tag="attempt_thawed"):
     ticket: str
     attempt: int
     by: str = ""
 
 
-class AttemptStopRequested(Event, frozen=True, tag=_tag):
+class AttemptStopRequested(Event, frozen=True, tag="attempt_stop_requested"):
     """The attempt is being ended: TERM, grace, KILL."""
 
     ticket: str
@@ -277,7 +273,7 @@ class AttemptStopRequested(Event, frozen=True, tag=_tag):
     by: str = ""
 
 
-class AttemptEnded(Event, frozen=True, tag=_tag):
+class AttemptEnded(Event, frozen=True, tag="attempt_ended"):
     """The attempt is over, with everything that follows for the plan."""
 
     ticket: str
@@ -306,21 +302,21 @@ class AttemptEnded(Event, frozen=True, tag=_tag):
     of them used, if that is more. Known only from the last start of the engine on; 0 where it is not known."""
 
 
-class BackoffEnded(Event, frozen=True, tag=_tag):
+class BackoffEnded(Event, frozen=True, tag="backoff_ended"):
     ticket: str
 
 
-class TicketHeld(Event, frozen=True, tag=_tag):
-    ticket: str
-    by: str = ""
-
-
-class TicketReleased(Event, frozen=True, tag=_tag):
+class TicketHeld(Event, frozen=True, tag="ticket_held"):
     ticket: str
     by: str = ""
 
 
-class TicketCancelled(Event, frozen=True, tag=_tag):
+class TicketReleased(Event, frozen=True, tag="ticket_released"):
+    ticket: str
+    by: str = ""
+
+
+class TicketCancelled(Event, frozen=True, tag="ticket_cancelled"):
     """A ticket that was not running will not run."""
 
     ticket: str
@@ -328,7 +324,7 @@ class TicketCancelled(Event, frozen=True, tag=_tag):
     skipped: tuple[str, ...] = ()
 
 
-class TicketUnrunnable(Event, frozen=True, tag=_tag):
+class TicketUnrunnable(Event, frozen=True, tag="ticket_unrunnable"):
     """No agent is left that could run it."""
 
     ticket: str
@@ -336,7 +332,7 @@ class TicketUnrunnable(Event, frozen=True, tag=_tag):
     skipped: tuple[str, ...] = ()
 
 
-class TicketRetried(Event, frozen=True, tag=_tag):
+class TicketRetried(Event, frozen=True, tag="ticket_retried"):
     """The ticket will run again, with its retries as at first."""
 
     ticket: str
@@ -349,7 +345,7 @@ class TicketRetried(Event, frozen=True, tag=_tag):
     """Why, or what to mind this time."""
 
 
-class TicketWaived(Event, frozen=True, tag=_tag):
+class TicketWaived(Event, frozen=True, tag="ticket_waived"):
     """The ticket shall not run, and what needs it may run without it."""
 
     ticket: str
@@ -358,7 +354,7 @@ class TicketWaived(Event, frozen=True, tag=_tag):
     """Tickets that were skipped and may run again."""
 
 
-class TicketRestored(Event, frozen=True, tag=_tag):
+class TicketRestored(Event, frozen=True, tag="ticket_restored"):
     """That the ticket was cancelled, waived or retried was taken back: it is what it was before."""
 
     ticket: str
@@ -368,7 +364,7 @@ class TicketRestored(Event, frozen=True, tag=_tag):
     restored: tuple[str, ...] = ()
 
 
-class TicketPinned(Event, frozen=True, tag=_tag):
+class TicketPinned(Event, frozen=True, tag="ticket_pinned"):
     """Only this agent, or agents of this type, may run the ticket; empty: whoever can."""
 
     ticket: str
@@ -376,13 +372,13 @@ class TicketPinned(Event, frozen=True, tag=_tag):
     by: str = ""
 
 
-class PriorityChanged(Event, frozen=True, tag=_tag):
+class PriorityChanged(Event, frozen=True, tag="priority_changed"):
     ticket: str
     priority: Priority
     by: str = ""
 
 
-class PlanAmended(Event, frozen=True, tag=_tag):
+class PlanAmended(Event, frozen=True, tag="plan_amended"):
     """Tickets were added, changed and dropped, all at once. What is changed or dropped was not running."""
 
     added: dict[str, Ticket] = {}
@@ -396,19 +392,19 @@ class PlanAmended(Event, frozen=True, tag=_tag):
     by: str = ""
 
 
-class AgentTypeHeld(Event, frozen=True, tag=_tag):
+class AgentTypeHeld(Event, frozen=True, tag="agent_type_held"):
     """No ticket starts on agents of this type, and none of them is started, until released."""
 
     type: str
     by: str = ""
 
 
-class AgentTypeReleased(Event, frozen=True, tag=_tag):
+class AgentTypeReleased(Event, frozen=True, tag="agent_type_released"):
     type: str
     by: str = ""
 
 
-class TypeScaled(Event, frozen=True, tag=_tag):
+class TypeScaled(Event, frozen=True, tag="type_scaled"):
     """There may be this many agents of the type."""
 
     type: str
@@ -417,14 +413,14 @@ class TypeScaled(Event, frozen=True, tag=_tag):
     by: str = ""
 
 
-class ParallelChanged(Event, frozen=True, tag=_tag):
+class ParallelChanged(Event, frozen=True, tag="parallel_changed"):
     """This many tickets may run at once."""
 
     parallel: int
     by: str = ""
 
 
-class OperatorActed(Event, frozen=True, tag=_tag):
+class OperatorActed(Event, frozen=True, tag="operator_acted"):
     """A person asked for something and it was granted; the events that grant it follow."""
 
     by: str
