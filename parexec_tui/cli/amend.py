@@ -72,11 +72,12 @@ def add(desk: Desk, fragment: Path) -> None:
 def _read_fragment(file: Path, state: "SessionState") -> "dict[str, Ticket]":
     """The tickets of a fragment, checked together with the plan that they join. Exits with all errors."""
     from parexec_tui.core.plan.reading.file import PlanErrors, read_fragment
+    from parexec_tui.gc_control import gc_paused
 
+    text = text_of(file)
     try:
-        return read_fragment(
-            text_of(file), source=str(file), format=syntax_of(file), plan=state.plan, host=state.host
-        )
+        with gc_paused():
+            return read_fragment(text, source=str(file), format=syntax_of(file), plan=state.plan, host=state.host)
     except PlanErrors as errors:
         refuse_file(errors.problems, _WHERE)
 

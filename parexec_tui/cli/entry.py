@@ -8,7 +8,7 @@ import click
 
 from parexec_tui import __version__
 from parexec_tui.cli.commands import Commands
-from parexec_tui.core.collector import collect_seldom
+from parexec_tui.gc_control import collect_seldom
 
 
 def main() -> None:

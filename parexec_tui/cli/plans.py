@@ -20,10 +20,13 @@ def plan_of(file: Path, host: "Host | None", where: str = "in the plan") -> "Pla
     from msgspec.structs import replace
 
     from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
+    from parexec_tui.gc_control import gc_paused
 
     whole = file.absolute()
     try:
-        plan = read_plan(text_of(file), source=str(file), folder=str(whole.parent), format=syntax_of(file), host=host)
+        text, folder = text_of(file), str(whole.parent)
+        with gc_paused():
+            plan = read_plan(text, source=str(file), folder=folder, format=syntax_of(file), host=host)
     except PlanErrors as errors:
         refuse_file(errors.problems, where)
     return replace(plan, source=str(whole))  # in errors as the person named it; a session is looked at from anywhere

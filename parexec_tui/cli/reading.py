@@ -153,13 +153,15 @@ def events(session: str | None, as_json: bool, follow: bool) -> None:
     from parexec_tui.client.sessions import is_living, newest, open_registry
     from parexec_tui.core.state.apply import IllegalEventError, SessionState
     from parexec_tui.core.wire import codec
+    from parexec_tui.gc_control import gc_paused
     from parexec_tui.text.event_lines import lines
     from parexec_tui.text.words import columns, day_and_clock, is_ascii_only, subject_width
 
     ascii_only = is_ascii_only(sys.stdout)
     with open_registry() as registry:
         row = newest(registry, session)
-        state = SessionState(codec.decode_plan(registry.plan(row.session)))
+        with gc_paused():
+            state = SessionState(codec.decode_plan(registry.plan(row.session)))
         width = subject_width(state.tickets)
         after = 0
         while True:

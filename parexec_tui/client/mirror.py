@@ -11,6 +11,7 @@ from msgspec import MsgspecError
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import IllegalEventError, SessionState
 from parexec_tui.core.wire import codec
+from parexec_tui.gc_control import gc_paused
 from parexec_tui.paths import registry_file
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.registry import Registry
@@ -22,7 +23,8 @@ class Mirror:
     def __init__(self, session: str, plan: bytes) -> None:
         """`plan`: as in the registry. Raises MsgspecError."""
         self.session = session
-        self.state = SessionState(codec.decode_plan(plan))
+        with gc_paused():
+            self.state = SessionState(codec.decode_plan(plan))
         self.last = 0
         """The number of the last event that was taken."""
 

@@ -13,11 +13,11 @@ from contextlib import suppress
 
 from msgspec import MsgspecError
 
-from parexec_tui.core.collector import collect_seldom
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.engine.lifecycle.guardian import CANNOT_START
 from parexec_tui.engine.session import Viewer, Wishes, run_session
+from parexec_tui.gc_control import collect_seldom
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.text.event_lines import lines
 from parexec_tui.text.words import columns, day_and_clock, subject_width

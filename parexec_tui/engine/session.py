@@ -32,6 +32,7 @@ from parexec_tui.engine.measure.sampling import Sampling
 from parexec_tui.engine.pool import Pool
 from parexec_tui.engine.serve.hooks import HookRunner
 from parexec_tui.engine.serve.server import open_server
+from parexec_tui.gc_control import gc_paused
 from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.lock import SessionLock
@@ -118,7 +119,8 @@ def run_session(
 
 
 def _opened(plan: Plan, session: str, host: Host, *, hold: bool) -> _Beginning:
-    state = SessionState(plan)
+    with gc_paused():
+        state = SessionState(plan)
     now, by = time.time(), getpass.getuser()
     first = rules.opening(
         state,

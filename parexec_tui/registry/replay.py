@@ -5,6 +5,7 @@ from msgspec import Struct
 
 from parexec_tui.core.state.apply import IllegalEventError, SessionState
 from parexec_tui.core.wire import codec
+from parexec_tui.gc_control import gc_paused
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.registry import Registry
 
@@ -22,7 +23,8 @@ def replay(registry: Registry, session: str, *, until: int | None = None) -> Rep
 
     Raises RegistryError when not even the first event is there.
     """
-    state = SessionState(codec.decode_plan(registry.plan(session)))
+    with gc_paused():
+        state = SessionState(codec.decode_plan(registry.plan(session)))
     last, fault = 0, ""
     for row in registry.events(session, limit=until):
         try:

@@ -52,12 +52,15 @@ def measure_load(file: Path, syntax: str) -> dict[str, float]:
     from parexec_tui.core.schedule.scheduler import Dispatcher
     from parexec_tui.core.state import events
     from parexec_tui.core.state.apply import SessionState
+    from parexec_tui.gc_control import gc_paused
 
     text = file.read_text(encoding="utf-8")
     started = time.perf_counter()
-    plan = read_plan(text, source=str(file), folder="/w", format="json" if syntax == "json" else "toml")
+    with gc_paused():
+        plan = read_plan(text, source=str(file), folder="/w", format="json" if syntax == "json" else "toml")
     loaded = time.perf_counter()
-    state = SessionState(plan)
+    with gc_paused():
+        state = SessionState(plan)
     dispatcher = Dispatcher(state)
     opening = decide.opening(state, session="s", cpus=8, memory=2**34, pid=1, boot="b", version="0", by="me", now=0.0)
     for event in opening:

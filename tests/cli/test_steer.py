@@ -621,8 +621,8 @@ def test_every_verb_has_json_and_a_session() -> None:
 
 STATUS_IMPORTS = """
 cli cli.asking cli.commands cli.complete cli.entry cli.examples cli.exits cli.steer
-client client.blocking client.peer client.sessions paths text text.dashboard text.words
-core core.collector core.plan core.plan.model core.plan.units core.wire core.wire.protocol core.wire.requests
+client client.blocking client.peer client.sessions gc_control paths text text.dashboard text.words
+core core.plan core.plan.model core.plan.units core.wire core.wire.protocol core.wire.requests
 registry registry.errors registry.lock registry.migrations registry.queries registry.registry
 """
 """What of ours `parexec status` imports: a person waits for each of them, so a new one wants a good reason."""

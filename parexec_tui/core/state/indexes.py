@@ -9,7 +9,6 @@ from typing import Final
 
 from msgspec import structs
 
-from parexec_tui.core.collector import collector_paused
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.claims import Claims, Holdings, Key
 from parexec_tui.core.plan.graph import Graph
@@ -59,13 +58,12 @@ class Standing:
         self.wakes: Wakes | None = None
         """Set by the dispatcher; a viewer leaves it None."""
         self.serialised = 0
-        with collector_paused():
-            self.tickets = {
-                id_: TicketState(id_, spec, order, Claims.of(spec, plan.workdir), self._types_of(spec))
-                for order, (id_, spec) in enumerate(plan.tickets.items())
-            }
-            dependencies = graph.build(plan.tickets)
-            self._derive(dependencies, graph.groups(dependencies))
+        self.tickets = {
+            id_: TicketState(id_, spec, order, Claims.of(spec, plan.workdir), self._types_of(spec))
+            for order, (id_, spec) in enumerate(plan.tickets.items())
+        }
+        dependencies = graph.build(plan.tickets)
+        self._derive(dependencies, graph.groups(dependencies))
         self.live: dict[str, TicketState] = {}
         self.held_tickets: dict[str, TicketState] = {}
         """Those with a hold of their own, the first one held first; also what is over since."""

@@ -22,10 +22,10 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
 
-from parexec_tui.core.collector import collect_when_told
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire.protocol import Sampled
 from parexec_tui.core.wire.requests import AnyRequest
+from parexec_tui.gc_control import collect_when_told
 from parexec_tui.paths import session_folder
 from parexec_tui.registry.errors import RegistryError, SessionOwned
 from parexec_tui.text.words import day_and_clock, printable

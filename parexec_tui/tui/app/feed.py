@@ -13,12 +13,12 @@ from parexec_tui.client.async_client import AsyncClient, Contact
 from parexec_tui.client.blocking import TIMEOUT, ClientError, Refused
 from parexec_tui.client.mirror import Mirror
 from parexec_tui.client.sessions import is_living
-from parexec_tui.core.collector import made_to_stay
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire.protocol import Happened, Notice, Sampled
 from parexec_tui.core.wire.requests import AnyRequest
+from parexec_tui.gc_control import gc_frozen
 from parexec_tui.paths import registry_file
 from parexec_tui.registry.registry import EventRow, Registry
 from parexec_tui.tui.view.event_history import Story
@@ -182,7 +182,7 @@ class Feed:
 
 def _read(session: str) -> Opened:
     """The session as far as the registry has it. Raises RegistryError."""
-    with made_to_stay():
+    with gc_frozen():
         mirror, story = Mirror.open(session), Story()
         for event in mirror.news():
             story.take(event)
@@ -197,7 +197,7 @@ def _rows(session: str, after: int) -> list[EventRow]:
 
 
 def _past(session: str, seq: int) -> SessionState:
-    with made_to_stay():
+    with gc_frozen():
         mirror = Mirror.open(session)
         for _ in mirror.news(until=seq):
             pass

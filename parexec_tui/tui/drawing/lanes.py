@@ -18,10 +18,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from parexec_tui.core.collector import collector_paused
 from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.tickets import OVER
+from parexec_tui.gc_control import gc_paused
 from parexec_tui.tui.drawing.lane_layout import Lane, lay_out
 from parexec_tui.tui.drawing.lines import HEAVY, LIGHT, ascii_line, line
 from parexec_tui.tui.drawing.order import row_order
@@ -59,7 +59,7 @@ class Lanes:
 
         O(E log E): a third of a second for 10,000 tickets, some seconds for 100,000; so not while a person waits.
         """
-        with collector_paused():
+        with gc_paused():
             dependents = {id_: list(own) for id_, own in graph.adjacency()}
             needs: dict[str, list[str]] = {id_: [] for id_ in dependents}
             for id_, own in dependents.items():

@@ -13,7 +13,6 @@ import msgspec
 import tomli
 from msgspec import Struct, structs
 
-from parexec_tui.core.collector import collector_paused
 from parexec_tui.core.plan.model import AgentType, Amounts, Hooks, Host, Plan, PlanDocument, PlanSettings, Ticket
 from parexec_tui.core.plan.reading.faults import Fault, Hints
 from parexec_tui.core.plan.reading.fields import convert, decode, kind, read_amounts, read_fields
@@ -41,22 +40,21 @@ def read_plan(text: str, *, source: str, folder: str, format: Format, host: Host
 
     Raises PlanErrors with every mistake in the plan.
     """
-    with collector_paused():
-        text = text.removeprefix("\ufeff")
-        document = _parse(text, source, format)
-        draft, faults = _draft(document, folder)
-        faults += broken_rules(draft, host)
-        if faults:
-            raise PlanErrors(located(faults, text, source, format))
-        return Plan(
-            settings=_with_name(draft.settings, source),
-            tickets=draft.tickets,
-            agents=draft.agents,
-            resources=draft.resources,
-            hooks=draft.hooks,
-            workdir=draft.workdir,
-            source=source,
-        )
+    text = text.removeprefix("\ufeff")
+    document = _parse(text, source, format)
+    draft, faults = _draft(document, folder)
+    faults += broken_rules(draft, host)
+    if faults:
+        raise PlanErrors(located(faults, text, source, format))
+    return Plan(
+        settings=_with_name(draft.settings, source),
+        tickets=draft.tickets,
+        agents=draft.agents,
+        resources=draft.resources,
+        hooks=draft.hooks,
+        workdir=draft.workdir,
+        source=source,
+    )
 
 
 def read_fragment(
@@ -71,32 +69,31 @@ def read_fragment(
 
     Raises PlanErrors with every mistake in the fragment.
     """
-    with collector_paused():
-        text = text.removeprefix("\ufeff")
-        document = _parse(text, source, format)
-        draft, faults = _draft(document, plan.workdir)
-        faults += [
-            Fault((table,), "a fragment has tickets and defaults only", "edit the plan file, then reload it")
-            for table in ("plan", "agents", "resources", "hooks")
-            if table in document
-        ]
-        faults += [
-            Fault(("tickets", id_), "the plan has a ticket of this id already", "edit it, or choose another id")
-            for id_ in draft.tickets
-            if id_ in plan.tickets
-        ]
-        joined = structs.replace(
-            draft,
-            tickets={**plan.tickets, **draft.tickets},
-            settings=plan.settings,
-            agents=plan.agents,
-            resources=plan.resources,
-            workdir=plan.workdir,
-        )
-        faults += broken_rules(joined, host)
-        if faults:
-            raise PlanErrors(located(faults, text, source, format))
-        return draft.tickets
+    text = text.removeprefix("\ufeff")
+    document = _parse(text, source, format)
+    draft, faults = _draft(document, plan.workdir)
+    faults += [
+        Fault((table,), "a fragment has tickets and defaults only", "edit the plan file, then reload it")
+        for table in ("plan", "agents", "resources", "hooks")
+        if table in document
+    ]
+    faults += [
+        Fault(("tickets", id_), "the plan has a ticket of this id already", "edit it, or choose another id")
+        for id_ in draft.tickets
+        if id_ in plan.tickets
+    ]
+    joined = structs.replace(
+        draft,
+        tickets={**plan.tickets, **draft.tickets},
+        settings=plan.settings,
+        agents=plan.agents,
+        resources=plan.resources,
+        workdir=plan.workdir,
+    )
+    faults += broken_rules(joined, host)
+    if faults:
+        raise PlanErrors(located(faults, text, source, format))
+    return draft.tickets
 
 
 def _with_name(settings: PlanSettings, source: str) -> PlanSettings:
