@@ -11,7 +11,7 @@ from parexec_tui.core.state.events import End, Status
 from parexec_tui.text.words import Line, groups, printable, tickets, with_name
 
 if TYPE_CHECKING:
-    from parexec_tui.core.state.apply import SessionState  # with networkx, which `parexec ls` need not wait for
+    from parexec_tui.core.state.apply import SessionState
 
 _MOST_SKIPPED = 10
 """Tickets skipped by one end that get a line each."""

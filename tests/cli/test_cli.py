@@ -666,11 +666,12 @@ def imported(code: str) -> set[str]:
         (["run", "--help"], set()),
         (["schema"], set()),
         (["ls"], set()),
-        (["show"], {"networkx"}),
-        (["events"], {"networkx"}),
-        (["log", "hello"], {"networkx"}),
-        (["validate", "plan.toml"], {"networkx", "psutil", "tomli"}),
-        (["run", "plan.toml"], HEAVY - {"textual"}),
+        (["status"], set()),
+        (["show"], set()),
+        (["events"], set()),
+        (["log", "hello"], set()),
+        (["validate", "plan.toml"], {"psutil", "tomli"}),
+        (["run", "plan.toml"], HEAVY - {"textual", "networkx"}),
     ],
     ids=lambda value: None if isinstance(value, set) else " ".join(value),  # the order of a set is not stable
 )
@@ -692,10 +693,10 @@ PACKAGE = Path(paths.__file__).parent
 @pytest.mark.parametrize(
     ("room", "may"),
     [
-        ("cli", HEAVY - {"trio", "textual"}),
-        ("core", {"networkx", "tomli"}),
-        ("engine", HEAVY - {"textual"}),
-        ("registry", {"networkx", "tomli"}),
+        ("cli", HEAVY - {"trio", "textual", "networkx"}),
+        ("core", {"tomli"}),
+        ("engine", HEAVY - {"textual", "networkx"}),
+        ("registry", {"tomli"}),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )

@@ -1,28 +1,38 @@
-"""The dependency graph of a plan (networkx): edges run from a need to its dependents."""
+"""The dependency graph of a plan: edges run from a need to its dependents.
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+It is two dicts, because every command that replays a session builds one, and networkx takes 0.1 s to import. Only a
+plan with a cycle needs what networkx knows.
+"""
 
-import networkx as nx
+from collections.abc import Iterable, Iterator, Mapping
 
 from parexec_tui.core.plan.model import Ticket
 
-if TYPE_CHECKING:
-    Graph = nx.DiGraph[str]
-else:
-    Graph = nx.DiGraph
+
+class Graph:
+    """Who needs whom. Tickets are in plan order; the inner dicts are ordered sets, their values mean nothing."""
+
+    __slots__ = ("__weakref__", "dependents", "needs")
+
+    def __init__(self, needs: Mapping[str, dict[str, None]]) -> None:
+        """`needs`: of each ticket, all of them tickets of the graph."""
+        self.needs = needs
+        self.dependents: dict[str, dict[str, None]] = {id_: {} for id_ in needs}
+        for need, dependent in self.edges():
+            self.dependents[need][dependent] = None
+
+    def edges(self) -> Iterator[tuple[str, str]]:
+        """A need and one of its dependents, for each pair of them."""
+        return ((need, id_) for id_, needs in self.needs.items() for need in needs)
 
 
-CycleError = nx.NetworkXUnfeasible
-"""What `groups` raises when tickets wait for each other."""
+class CycleError(Exception):
+    """Tickets wait for each other."""
 
 
 def build(tickets: Mapping[str, Ticket]) -> Graph:
     """The graph of these tickets; needs that are not among them are left out."""
-    graph: Graph = nx.DiGraph()
-    graph.add_nodes_from(tickets)
-    graph.add_edges_from((need, id_) for id_, ticket in tickets.items() for need in ticket.needs if need in tickets)
-    return graph
+    return Graph({id_: {need: None for need in ticket.needs if need in tickets} for id_, ticket in tickets.items()})
 
 
 def cycles(graph: Graph) -> list[list[str]]:
@@ -30,21 +40,28 @@ def cycles(graph: Graph) -> list[list[str]]:
 
     `["A", "B"]` means that A is needed by B and B by A. An empty list means that the graph can be executed.
     """
+    try:
+        groups(graph)
+    except CycleError:
+        return _find_cycles(graph)
+    return []
+
+
+def _find_cycles(graph: Graph) -> list[list[str]]:
+    import networkx as nx
+
+    order = {id_: place for place, id_ in enumerate(graph.needs)}
+    edges: nx.DiGraph[str] = nx.DiGraph(graph.edges())
     found = []
-    order = {id_: place for place, id_ in enumerate(graph)}
-    for component in nx.strongly_connected_components(graph):
+    for component in nx.strongly_connected_components(edges):
         first = min(component, key=order.__getitem__)
         if len(component) > 1:
-            found.append(_cycle_through(graph, first, component))
-        elif graph.has_edge(first, first):
+            inside = edges.subgraph(component)
+            back = (nx.shortest_path(inside, after, first) for after in inside.successors(first))
+            found.append([first, *min(back, key=len)[:-1]])
+        elif edges.has_edge(first, first):
             found.append([first])
     return sorted(found, key=lambda cycle: order[cycle[0]])
-
-
-def _cycle_through(graph: Graph, start: str, component: set[str]) -> list[str]:
-    inside = graph.subgraph(component)
-    paths = (nx.shortest_path(inside, after, start) for after in inside.successors(start))
-    return [start, *min(paths, key=len)[:-1]]
 
 
 def groups(graph: Graph) -> list[list[str]]:
@@ -52,11 +69,21 @@ def groups(graph: Graph) -> list[list[str]]:
 
     Raises CycleError if there is no such order.
     """
-    order = {id_: place for place, id_ in enumerate(graph)}
-    levels = [sorted(level, key=order.__getitem__) for level in nx.topological_generations(graph)]
-    vars(graph).pop(
-        "in_degree", None
-    )  # networkx keeps this view, which keeps the graph: only the collector ends that
+    order = {id_: place for place, id_ in enumerate(graph.needs)}
+    missing = {id_: len(needs) for id_, needs in graph.needs.items()}
+    levels = []
+    level = [id_ for id_, count in missing.items() if not count]
+    while level:
+        levels.append(level)
+        after = []
+        for id_ in level:
+            for dependent in graph.dependents[id_]:
+                missing[dependent] -= 1
+                if not missing[dependent]:
+                    after.append(dependent)
+        level = sorted(after, key=order.__getitem__)
+    if sum(map(len, levels)) < len(missing):
+        raise CycleError
     return levels
 
 
@@ -65,7 +92,7 @@ def remaining_paths(graph: Graph, levels: list[list[str]], durations: Mapping[st
     remaining: dict[str, float] = {}
     for level in reversed(levels):
         for id_ in level:
-            after = max((remaining[dependent] for dependent in graph.successors(id_)), default=0.0)
+            after = max((remaining[dependent] for dependent in graph.dependents[id_]), default=0.0)
             remaining[id_] = durations[id_] + after
     return remaining
 
@@ -74,21 +101,21 @@ def longest_path(graph: Graph, durations: Mapping[str, float]) -> tuple[float, l
     """The critical path: its length in the unit of `durations`, and its tickets in order."""
     remaining = remaining_paths(graph, groups(graph), durations)
     path: list[str] = []
-    at: Iterable[str] = graph
+    at: Iterable[str] = graph.needs
     while step := max(at, key=remaining.__getitem__, default=None):
         path.append(step)
-        at = graph.successors(step)
+        at = graph.dependents[step]
     return (remaining[path[0]] if path else 0.0), path
 
 
 def ordered_dependents(graph: Graph, starts: Iterable[str]) -> list[str]:
-    """Everything downstream of `starts`, without them, nearest first."""
+    """All tickets that depend on `starts`, directly or not, nearest first; without `starts`."""
     seen, found = set(starts), list[str]()
     wave = list(seen)
     while wave:
         after: dict[str, None] = {}
         for id_ in wave:
-            after.update((dependent, None) for dependent in graph.successors(id_) if dependent not in seen)
+            after.update((dependent, None) for dependent in graph.dependents[id_] if dependent not in seen)
         wave = list(after)
         seen.update(wave)
         found.extend(wave)

@@ -501,9 +501,9 @@ class SessionState(Standing):
 
 def _shape(event: ev.PlanAmended, specs: dict[str, Ticket]) -> tuple[Graph, list[list[str]]]:
     """The graph and the groups of the plan that an event leads to, if there can be such a plan."""
-    dependencies = graph.build(specs)
-    if sum(len(set(spec.needs)) for spec in specs.values()) != dependencies.number_of_edges():
+    if any(need not in specs for spec in specs.values() for need in spec.needs):
         raise IllegalEventError(f"{event!r}: something is needed that is not there")
+    dependencies = graph.build(specs)
     try:
         return dependencies, graph.groups(dependencies)
     except graph.CycleError:

@@ -161,7 +161,7 @@ class Standing:
         return len(self.tickets) - sum(counts[status] for status in OVER)
 
     def dependents(self, id_: str) -> Iterator[TicketState]:
-        return map(self.tickets.__getitem__, self.graph.successors(id_))
+        return map(self.tickets.__getitem__, self.graph.dependents[id_])
 
     def rank(self, ticket: TicketState) -> tuple[float, int]:
         """The place of a ready ticket in the order of dispatch; lower goes first.

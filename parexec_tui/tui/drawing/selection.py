@@ -12,7 +12,7 @@ first few; so for a ticket with thousands it should be a view, not a list made f
 
 
 class Surroundings(NamedTuple):
-    """The graph, as far as a neighbourhood asks for it: for a session, views of `graph.pred` and `graph.succ`."""
+    """The graph, as far as a neighbourhood asks for it: for a session, `graph.needs` and `graph.dependents`."""
 
     needs: Links
     dependents: Links

@@ -140,7 +140,7 @@ class GraphPanel(RowsPanel):
             return
         ticket = self.scene.ticket
         if ticket is not None:
-            near = ticket.spec.needs if steps < 0 else tuple(self.state.graph.successors(ticket.id))
+            near = ticket.spec.needs if steps < 0 else tuple(self.state.graph.dependents[ticket.id])
             if near:
                 self._go(next((id_ for id_ in near if self.state.tickets[id_].ended is None), near[0]))
 
@@ -176,7 +176,7 @@ class GraphPanel(RowsPanel):
         if self._around is None:
             self._around = neighbourhood(
                 ticket.id,
-                Surroundings(self.state.graph.pred.__getitem__, self.state.graph.succ.__getitem__),
+                Surroundings(self.state.graph.needs.__getitem__, self.state.graph.dependents.__getitem__),
                 self._label,
                 width=width,
                 height=height,

@@ -108,7 +108,7 @@ class TicketPanel(TextPanel):
         yield from self._related("needs", [state.tickets[id_] for id_ in ticket.spec.needs], len(ticket.spec.needs))
 
     def _dependents(self, state: SessionState, ticket: TicketState) -> Iterator[TextLine]:
-        total = len(state.graph.succ[ticket.id])
+        total = len(state.graph.dependents[ticket.id])
         yield from self._related("needed by", islice(state.dependents(ticket.id), _MOST_RELATED), total)
 
     def _related(self, name: str, tickets: Iterable[TicketState], total: int) -> Iterator[TextLine]:

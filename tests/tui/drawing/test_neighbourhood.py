@@ -27,7 +27,7 @@ def around(
     built = graph_of(graph) if isinstance(graph, str) else graph
     return neighbourhood(
         centre,
-        Surroundings(built.pred.__getitem__, built.succ.__getitem__),
+        Surroundings(built.needs.__getitem__, built.dependents.__getitem__),
         label,
         width=width,
         height=height,
@@ -200,7 +200,7 @@ SIZES = st.sampled_from([(78, 18), (58, 14), (120, 30), (100, 12), (40, 8), (20,
 def drawings(draw: st.DrawFn) -> tuple[Graph, Neighbourhood]:
     graph = draw(graphs())
     width, height = draw(SIZES)
-    centre = draw(st.sampled_from(list(graph)))
+    centre = draw(st.sampled_from(list(graph.needs)))
     return graph, around(centre, graph, width, height)
 
 
@@ -211,13 +211,13 @@ def test_what_can_be_read_from_a_drawing_is_the_graph(case: tuple[Graph, Neighbo
     graph, drawing = case
     shown = {id_ for layer in drawing.layers for id_ in layer}
     counts = {(f"+{c.ticket}", c.ticket) if c.side < 0 else (c.ticket, f"+{c.ticket}") for c in drawing.counts}
-    edges = {(need, id_) for need, id_ in graph.edges if {need, id_} <= shown}
+    edges = {(need, id_) for need, id_ in graph.edges() if {need, id_} <= shown}
 
     has_room_for_counts = any(cell.kind == "more" for row in drawing.cells for cell in row)
     assert traced_edges(drawing) == edges | (counts if has_room_for_counts else set())
     assert has_room_for_counts or not counts or len(shown) == 1
     for count in drawing.counts:
-        links = graph.pred if count.side < 0 else graph.succ
+        links = graph.needs if count.side < 0 else graph.dependents
         assert count.number == len(links[count.ticket].keys() - shown)
 
 
@@ -245,7 +245,7 @@ def test_each_ticket_is_drawn_once_in_one_piece(case: tuple[Graph, Neighbourhood
 def test_the_cells_fill_the_panel_and_are_ascii_where_asked(
     graph: Graph, size: tuple[int, int], data: st.DataObject
 ) -> None:
-    centre = data.draw(st.sampled_from(list(graph)))
+    centre = data.draw(st.sampled_from(list(graph.needs)))
     drawing = around(centre, graph, *size, ascii_only=True)
 
     assert [len(row) for row in drawing.cells] == [size[0]] * size[1]
@@ -262,8 +262,8 @@ def test_a_step_leads_to_a_need_a_dependent_or_along_the_layer(
     for id_, layer in layer_of.items():
         if (to := drawing.move(id_, direction)) is not None:
             expected = {
-                "left": graph.has_edge(to, id_),
-                "right": graph.has_edge(id_, to),
+                "left": to in graph.needs[id_],
+                "right": id_ in graph.needs[to],
                 "up": layer_of[to] == layer and drawing.move(to, "down") == id_,
                 "down": layer_of[to] == layer and drawing.move(to, "up") == id_,
             }
@@ -297,7 +297,9 @@ def test_of_10000_dependents_only_as_many_are_looked_at_as_there_are_rows() -> N
         asked.append(Counted(ids))
         return asked[-1]
 
-    surroundings = Surroundings(lambda id_: links(graph.pred[id_].keys()), lambda id_: links(graph.succ[id_].keys()))
+    surroundings = Surroundings(
+        lambda id_: links(graph.needs[id_].keys()), lambda id_: links(graph.dependents[id_].keys())
+    )
     drawing = neighbourhood("first", surroundings, lambda id_: (id_,), width=78, height=18)
 
     assert [count.number for count in drawing.counts] == [9983]

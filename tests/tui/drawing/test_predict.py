@@ -94,12 +94,12 @@ def test_it_looks_only_so_far_ahead() -> None:
 @given(graphs(most=12))
 def test_every_ticket_runs_once_after_its_needs_with_no_more_than_there_are_slots(graph: Graph) -> None:
     text = "\n".join(
-        f"{id_}: {' '.join(graph.pred[id_])} estimate={1 + place % 4}s" for place, id_ in enumerate(graph)
+        f"{id_}: {' '.join(graph.needs[id_])} estimate={1 + place % 4}s" for place, id_ in enumerate(graph.needs)
     )
     session = Session(plan(text, parallel=3), checks=False)
     found = {each.ticket: each for each in predict(session.state, OPENED_AT)}
 
-    assert sorted(found) == sorted(graph)
-    assert all(found[need].end <= found[id_].start for need, id_ in graph.edges)
+    assert sorted(found) == sorted(graph.needs)
+    assert all(found[need].end <= found[id_].start for need, id_ in graph.edges())
     for each in found.values():
         assert sum(other.start <= each.start < other.end for other in found.values()) <= 3

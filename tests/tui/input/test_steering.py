@@ -193,7 +193,7 @@ def test_whether_a_key_is_dim_is_known_without_all_that_depends_on_a_ticket(monk
 
     def dependents(state: SessionState, id_: str) -> list[TicketState]:
         looked_at.append(id_)
-        return [state.tickets[other] for other in state.graph.successors(id_)]
+        return [state.tickets[other] for other in state.graph.dependents[id_]]
 
     monkeypatch.setattr(SessionState, "dependents", dependents)
     for made in (waits, failed, cancelled):
