@@ -15,7 +15,7 @@ import trio
 from msgspec import Struct
 
 from parexec_tui.core.rules import reports as rules
-from parexec_tui.core.schedule.scheduler import Dispatcher
+from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.events import Status

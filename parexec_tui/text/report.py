@@ -8,8 +8,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.schedule.forecast import eta
-from parexec_tui.core.schedule.scheduler import why
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.events import Status
 from parexec_tui.core.state.tickets import LIVE, LOST, OVER, TicketState

@@ -49,7 +49,7 @@ def measure_load(file: Path, syntax: str) -> dict[str, float]:
 
     from parexec_tui.core.plan.reading.file import read_plan
     from parexec_tui.core.rules import reports as decide
-    from parexec_tui.core.schedule.scheduler import Dispatcher
+    from parexec_tui.core.schedule.dispatcher import Dispatcher
     from parexec_tui.core.state import events
     from parexec_tui.core.state.apply import SessionState
     from parexec_tui.gc_control import gc_paused
@@ -87,7 +87,7 @@ def measure_ticket(file: Path, most: int = 20_000) -> dict[str, float]:
 
     from parexec_tui.core.plan.reading.file import read_plan
     from parexec_tui.core.rules import reports as decide
-    from parexec_tui.core.schedule.scheduler import Dispatcher
+    from parexec_tui.core.schedule.dispatcher import Dispatcher
     from parexec_tui.core.state import events
     from parexec_tui.core.state.apply import SessionState
     from parexec_tui.core.wire import codec

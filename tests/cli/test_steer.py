@@ -396,7 +396,7 @@ def test_reload_of_a_bad_plan_changes_nothing(engine: Engine, here: Path) -> Non
 def test_scale_takes_numbers_with_a_sign(engine: Engine) -> None:
     for number, most in (("+1", 4), ("-2", 2), ("5", 5), ("plan", 3)):
         done("scale", "mill", number)
-        assert engines.state_of().most["mill"] == most
+        assert engines.state_of().agent_limits["mill"] == most
     done("scale", "--parallel", "-1")
     assert engines.state_of().parallel == 2
     done("sc", "-p", "7")

@@ -21,8 +21,8 @@ from parexec_tui.core.plan.claims import Claims, Key
 from parexec_tui.core.plan.model import AgentType, Amounts, Plan, PlanSettings, Ticket
 from parexec_tui.core.plan.patterns import overlap
 from parexec_tui.core.rules.reports import closing, decide, digest, grant, opening, refusal, unrunnable
-from parexec_tui.core.schedule import scheduler
-from parexec_tui.core.schedule.scheduler import Dispatcher
+from parexec_tui.core.schedule.blockers import blockers, why
+from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import SessionState
@@ -248,7 +248,7 @@ class Session:
         return list(self.state.live)
 
     def why(self, id_: str) -> list[str]:
-        return [blocker.text for blocker in scheduler.why(self.state, self.state.tickets[id_])]
+        return [blocker.text for blocker in why(self.state, self.state.tickets[id_])]
 
     def check(self) -> None:
         """Everything that holds once all events that belong together are applied."""
@@ -287,7 +287,7 @@ def dump(state: SessionState) -> object:
     return {name: value.copy() if isinstance(value, dict | list) else value for name, value in held.items()}
 
 
-_NOT_STATE = ("plan", "graph", "wakes", "_types")
+_NOT_STATE = ("plan", "graph", "dirty", "_types")
 _ticket_values = attrgetter(*TicketState.__slots__)
 _agent_values = attrgetter(*AgentState.__slots__)
 
@@ -308,8 +308,8 @@ def lasting(state: SessionState) -> dict[str, object]:
 
 
 _LASTING = (
-    "counts", "group_left", "open_group", "pool_size", "most", "held_types", "past_attempts", "actions", "parallel",
-    "retried", "_class_step",
+    "counts", "group_left", "open_group", "pool_size", "agent_limits", "held_types", "past_attempts", "actions",
+    "parallel", "retried", "_class_step",
 )  # fmt: skip
 _PASSING = ("ready_at", "ended", "retry_at", "frozen_at", "frozen_for", "order", "because", "serialised", "shunned")
 _lasting_ticket = attrgetter(*(name for name in TicketState.__slots__ if name not in _PASSING))
@@ -330,13 +330,13 @@ def overlooked(state: SessionState) -> list[str]:
     """Tickets that nothing blocks and that yet do not run; after a dispatch there are none."""
     if len(state.live) >= state.parallel:
         return []
-    return [ticket.id for ticket in state.tickets.values() if not scheduler.why(state, ticket)]
+    return [ticket.id for ticket in state.tickets.values() if not why(state, ticket)]
 
 
 def check_start(state: SessionState, event: ev.AttemptStarted) -> None:
     """Before an attempt starts: nothing that could start as well has a better rank."""
     tickets = state.tickets.values()
-    could = [ticket for ticket in tickets if next(scheduler.blockers(state, ticket), None) is None]
+    could = [ticket for ticket in tickets if next(blockers(state, ticket), None) is None]
     assert event.ticket == min(could, key=state.rank).id
     assert len([ticket for ticket in tickets if ticket.status in LIVE]) < state.parallel
     if state.plan.settings.barrier:
@@ -355,7 +355,7 @@ def check_start(state: SessionState, event: ev.AttemptStarted) -> None:
 def check_room(state: SessionState, type_: str) -> None:
     """Before an agent starts: there are fewer of its type than there may be."""
     up = [agent for agent in state.agents.values() if agent.type == type_ and not agent.stopped]
-    assert len(up) < (state.most[type_] or state.parallel)
+    assert len(up) < (state.agent_limits[type_] or state.parallel)
 
 
 def check_plan(state: SessionState) -> None:

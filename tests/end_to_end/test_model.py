@@ -205,9 +205,9 @@ def is_seen(asked: rq.AnyRequest, before: SessionState, now: SessionState) -> bo
         case rq.Scale(type=None):
             return now.parallel == asked.most
         case rq.Scale(type=str(type_)):
-            was = before.most[type_] or before.parallel
+            was = before.max_agents(type_)
             most = asked.most if asked.most is not None else AGENTS[type_].max
-            return now.most[type_] == (was + (most or 0) if asked.relative else most)
+            return now.agent_limits[type_] == (was + (most or 0) if asked.relative else most)
         case rq.Edit():
             return _is_edited(asked, now.tickets[asked.ticket].spec)
         case rq.Amend():

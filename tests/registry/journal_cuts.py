@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.rules.reports import digest
-from parexec_tui.core.schedule.scheduler import Dispatcher
+from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.events import End, Status

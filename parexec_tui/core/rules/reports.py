@@ -16,7 +16,7 @@ from parexec_tui.core.rules.verbs import refusal as refusal
 from parexec_tui.core.rules.verbs.answers import Decision as Decision
 from parexec_tui.core.rules.verbs.ending import stop_live
 from parexec_tui.core.rules.verbs.granting import grant as grant
-from parexec_tui.core.schedule.scheduler import agents_left, has_room, place_of
+from parexec_tui.core.schedule.blockers import agents_left, has_room, pinned_agent
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import STRIKES, SessionState
 from parexec_tui.core.state.events import End, Status
@@ -213,7 +213,7 @@ def _could_not_start(
 
 def _has_other_agent(state: SessionState, ticket: TicketState) -> bool:
     """Whether another agent than those it could not start on can run it, now or later."""
-    if place_of(state, ticket) is not None:
+    if pinned_agent(state, ticket) is not None:
         return False
     if any(has_room(state, type_) for type_ in ticket.types):
         return True

@@ -189,8 +189,8 @@ class SessionState(Standing):
         agent = self._agent(event)
         agent.quarantined = event.reason
         self._refresh_agent(agent)
-        if self.wakes is not None:
-            self.wakes.idle.append(agent.type)  # what was pinned to it may run on another one now
+        if self.dirty is not None:
+            self.dirty.idle.append(agent.type)  # what was pinned to it may run on another one now
 
     def _on_agent_stopped(self, event: ev.AgentStopped) -> None:
         agent = self._agent(event)
@@ -199,8 +199,8 @@ class SessionState(Standing):
         agent.stopped = True
         self.pool_size[agent.type] -= 1
         self._refresh_agent(agent)
-        if self.wakes is not None:
-            self.wakes.idle.append(agent.type)  # there is room for another one now
+        if self.dirty is not None:
+            self.dirty.idle.append(agent.type)  # there is room for another one now
 
     def _on_conflict_found(self, event: ev.ConflictFound) -> None:
         ticket = self._named(event)
@@ -266,8 +266,8 @@ class SessionState(Standing):
         self.retried += event.then is Status.backoff
         self._leave_agent(ticket, event)
         freed = self.holdings.give_back(ticket.id)
-        if self.wakes is not None:
-            self.wakes.freed.extend(freed)
+        if self.dirty is not None:
+            self.dirty.freed.extend(freed)
         self._move(ticket, event.then, event.at)
         self._skip(skipped, ticket.id, event.at)
 
@@ -403,7 +403,7 @@ class SessionState(Standing):
 
     def _on_type_scaled(self, event: ev.TypeScaled) -> None:
         self._type(event)
-        self.most[event.type] = event.most
+        self.agent_limits[event.type] = event.most
         self._wake_types(event.type)
 
     def _on_parallel_changed(self, event: ev.ParallelChanged) -> None:
@@ -415,8 +415,8 @@ class SessionState(Standing):
             raise IllegalEventError(f"{event!r}: there is no such agent type")
 
     def _wake_types(self, *types: str) -> None:
-        if self.wakes is not None:
-            self.wakes.idle.extend(types)
+        if self.dirty is not None:
+            self.dirty.idle.extend(types)
 
     def _on_operator_acted(self, event: ev.OperatorActed) -> None:
         if event.verb == "undo":
@@ -449,8 +449,8 @@ class SessionState(Standing):
                 ticket.ready_at = event.at
         if self.unfinished:
             self.finished_at = None
-        if self.wakes is not None:
-            self.wakes.everything = True
+        if self.dirty is not None:
+            self.dirty.everything = True
 
     def _keeps_shape(self, event: ev.PlanAmended) -> bool:
         """Whether graph, groups and paths stay as they are."""

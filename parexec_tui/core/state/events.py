@@ -16,7 +16,7 @@ from parexec_tui.core.wire.requests import AnyRequest
 
 
 class Status(StrEnum):
-    """Where a ticket is. *Ready* is a question (see `scheduler.blockers`) and *held* a flag; neither is a status."""
+    """Where a ticket is. *Ready* is a question (see `blockers.blockers`) and *held* a flag; neither is a status."""
 
     waiting = "waiting"
     backoff = "backoff"

@@ -27,7 +27,7 @@ path stays first; more than 0, so that nothing starves."""
 
 
 @dataclass(slots=True)
-class Wakes:
+class DirtySet:
     """What `apply` changed that may let a ticket start; the dispatcher empties it."""
 
     ready: list[str] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Standing:
         """As it is now: its tickets change with the requests that edit them."""
         self._types: dict[object, tuple[str, ...]] = {}
         """demand: the agent types that meet it"""
-        self.wakes: Wakes | None = None
+        self.dirty: DirtySet | None = None
         """Set by the dispatcher; a viewer leaves it None."""
         self.serialised = 0
         self.tickets = {
@@ -73,8 +73,8 @@ class Standing:
         """type: {agent id: agent}, idle longest first."""
         self.pool_size = dict.fromkeys(plan.agents, 0)
         """type: agents started and not stopped, the quarantined included: a bad host is not replaced for ever."""
-        self.most = {type_: agent_type.max for type_, agent_type in plan.agents.items()}
-        """type: most agents of it; None: as many as tickets run at once."""
+        self.agent_limits = {type_: agent_type.max for type_, agent_type in plan.agents.items()}
+        """type: the limit that is set for it, if any. See `max_agents`."""
         self.held_types: dict[str, str] = {}
         """type: who holds it back"""
         self.past_attempts: dict[str, int] = {}
@@ -160,6 +160,11 @@ class Standing:
         counts = self.counts
         return len(self.tickets) - sum(counts[status] for status in OVER)
 
+    def max_agents(self, type_: str) -> int:
+        """How many agents of a type there may be: without a limit, as many as tickets may run at once."""
+        limit = self.agent_limits[type_]
+        return self.parallel if limit is None else limit
+
     def dependents(self, id_: str) -> Iterator[TicketState]:
         return map(self.tickets.__getitem__, self.graph.dependents[id_])
 
@@ -231,8 +236,8 @@ class Standing:
         self._wake(ticket)
 
     def _wake(self, ticket: TicketState) -> None:
-        if self.wakes is not None:
-            self.wakes.ready.append(ticket.id)
+        if self.dirty is not None:
+            self.dirty.ready.append(ticket.id)
 
     def _account(self, group: int, step: int, at: float) -> None:
         self.group_left[group] -= step
@@ -257,8 +262,8 @@ class Standing:
             self._turn += 1
             agent.turn = self._turn
             line[agent.id] = agent
-            if self.wakes is not None:
-                self.wakes.idle.append(agent.type)
+            if self.dirty is not None:
+                self.dirty.idle.append(agent.type)
 
     def _skip(self, tickets: list[TicketState], because: str, at: float) -> None:
         for ticket in tickets:

@@ -61,7 +61,7 @@ class TicketState:
         self.held: str | None = None
         """Who holds it back."""
         self.pin = ""
-        """The agent or agent type that a person chose for it. See `scheduler.place_of`."""
+        """The agent or agent type that a person chose for it. See `blockers.pinned_agent`."""
         self.note = ""
         """What a person said when they retried it last."""
         self.before: Before | None = None

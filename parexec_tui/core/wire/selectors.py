@@ -22,7 +22,7 @@ from fnmatch import translate
 
 from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.plan.reading.faults import did_you_mean, listed
-from parexec_tui.core.schedule import scheduler
+from parexec_tui.core.schedule.blockers import agents_left, blockers
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.events import Status
 from parexec_tui.core.state.tickets import LIVE, OVER, TicketState
@@ -139,9 +139,9 @@ _FLAGS: dict[str, Callable[[SessionState, TicketState], bool]] = {
 def _is_ready(state: SessionState, ticket: TicketState) -> bool:
     if ticket.status is not Status.waiting or ticket.missing:
         return False
-    first = next(scheduler.blockers(state, ticket), None)
+    first = next(blockers(state, ticket), None)
     # An agent is the last of its reasons: there is no other.
-    return first is None or (first.kind == "agent" and scheduler.agents_left(state, ticket))
+    return first is None or (first.kind == "agent" and agents_left(state, ticket))
 
 
 def _has_status(state: SessionState, ticket: TicketState, values: set[str]) -> bool:

@@ -61,9 +61,8 @@ def _why_not(state: SessionState, tickets: Sequence[TicketState], place: str) ->
 
 
 def _type_text(state: SessionState, type_: str) -> str:
-    most = state.most[type_]
     idle, up = len(state.available[type_]), state.pool_size[type_]
-    return f"agent type: {idle} of {up} idle, at most {state.parallel if most is None else most}"
+    return f"agent type: {idle} of {up} idle, at most {state.max_agents(type_)}"
 
 
 def _agent_text(state: SessionState, agent: AgentState, now: float) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from parexec_tui.core.plan.units import format_duration
-from parexec_tui.core.schedule.scheduler import Blocker, why
+from parexec_tui.core.schedule.blockers import Blocker, why
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.events import Status

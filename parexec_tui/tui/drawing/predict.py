@@ -53,12 +53,8 @@ class _Simulation:
         """end, ticket, agent type, agent"""
         self._idle = {type_: list(reversed(agents)) for type_, agents in state.available.items()}
         """type: its idle agents, the next one last"""
-        self._room = {type_: self._most(type_) - state.pool_size[type_] for type_ in state.available}
+        self._room = {type_: state.max_agents(type_) - state.pool_size[type_] for type_ in state.available}
         """type: agents that may still be started"""
-
-    def _most(self, type_: str) -> int:
-        most = self._state.most[type_]
-        return self._state.parallel if most is None else most
 
     def run(self) -> Iterator[Predicted]:
         state = self._state

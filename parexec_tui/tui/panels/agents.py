@@ -162,7 +162,7 @@ class AgentsPanel(RowsPanel):
         if (by := state.held_types.get(type_)) is not None:
             line.add(f"  {self.glyph('held')} held{f' by {printable(by)}' if by else ''}", self.style("hold"))
         parts = [f"min {state.plan.agents[type_].min}", f"now {state.pool_size[type_]}"]
-        parts.append(f"max {_most(state, type_)}")
+        parts.append(f"max {state.max_agents(type_)}")
         if stopped := self._stopped.get(type_):
             parts.append(f"{stopped} stopped")
         line.add(" ").column(" " + ", ".join(parts), width - line.width, self.style("dim"), gap=0)
@@ -227,12 +227,6 @@ def _word(agent: AgentState, ticket: TicketState | None) -> str:
     if ticket.status is not Status.running:
         return str(ticket.status)
     return "held" if agent.held is not None else "busy"
-
-
-def _most(state: SessionState, type_: str) -> int:
-    """How many agents of a type there may be."""
-    most = state.most[type_]
-    return state.parallel if most is None else most
 
 
 def efficiency(agent: AgentState, ticket: TicketState | None, now: float) -> float:

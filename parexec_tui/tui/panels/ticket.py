@@ -6,7 +6,7 @@ from itertools import islice
 from rich.style import Style
 
 from parexec_tui.core.plan.units import format_duration, format_size
-from parexec_tui.core.schedule.scheduler import why
+from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.tickets import TicketState

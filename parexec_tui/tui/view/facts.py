@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from parexec_tui.core.plan.units import format_duration, format_size
-from parexec_tui.core.schedule.scheduler import Blocker, agents_left, why
+from parexec_tui.core.schedule.blockers import Blocker, agents_left, why
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.events import End, Status

@@ -168,7 +168,7 @@ def pool_gauges(state: SessionState, waiting: Waiting) -> Iterator[Gauge]:
     """How many agents of each type are busy, of how many there may be."""
     busy = Counter(state.agents[ticket.agent].type for ticket in state.live.values() if ticket.agent)
     for type_, available in state.available.items():
-        most = state.parallel if (limit := state.most[type_]) is None else limit
+        most = state.max_agents(type_)
         is_full = state.pool_size[type_] >= most and not available
         holds = _waits(waiting.ready_for.get(type_, 0)) if is_full or type_ in state.held_types else ""
         yield Gauge(type_, f"{busy[type_]} of {most}", _share(busy[type_], most), holds=holds)

@@ -388,7 +388,7 @@ def test_more_agents_make_room_at_once() -> None:
     session.ask(rq.Scale(type="x", most=1, relative=True))
     assert session.dispatch() == ["B"]
     session.ask(rq.Scale(type="x", most=None))
-    assert session.state.most == {"x": 1}
+    assert session.state.agent_limits == {"x": 1}
 
 
 def test_how_many_run_at_once_can_be_changed() -> None:

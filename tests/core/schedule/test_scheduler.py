@@ -7,8 +7,8 @@ from itertools import takewhile
 import pytest
 
 from parexec_tui.core.plan.model import AgentType, Priority
-from parexec_tui.core.schedule import scheduler
-from parexec_tui.core.schedule.scheduler import Blocker, why
+from parexec_tui.core.schedule import dispatcher
+from parexec_tui.core.schedule.blockers import Blocker, blockers, why
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.events import Status
@@ -264,7 +264,7 @@ def test_no_more_tickets_run_than_the_plan_allows() -> None:
 
 
 def test_a_dispatch_stops_early_and_asks_to_be_called_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduler, "LOOKS", 2)
+    monkeypatch.setattr(dispatcher, "MAX_CHECKS", 2)
     session = Session(plan("A:\nB:\nC:", parallel=9))
     assert session.dispatcher.dispatch(session.now, session.apply)
     assert session.live() == ["A", "B"]
@@ -415,16 +415,15 @@ def test_why_tells_every_reason_in_a_fixed_order() -> None:
 MANY = 5_000
 
 
-def count_looks(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    looks: Counter[str] = Counter()
-    blockers = scheduler.blockers
+def count_checks(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    checks: Counter[str] = Counter()
 
     def counted(state: SessionState, ticket: TicketState) -> Iterator[Blocker]:
-        looks[ticket.id] += 1
+        checks[ticket.id] += 1
         return blockers(state, ticket)
 
-    monkeypatch.setattr(scheduler, "blockers", counted)
-    return looks
+    monkeypatch.setattr(dispatcher, "blockers", counted)
+    return checks
 
 
 @pytest.mark.parametrize(
@@ -446,13 +445,13 @@ def test_each_of_many_tickets_is_looked_at_a_few_times_only(
     kinds = text.split() or [""]
     lines = "\n".join(f"T{n}: {kinds[n % len(kinds)]}" for n in range(MANY))
     session = Session(plan(lines, parallel=8, agents=agents, resources={"gpu": 2}), checks=False)
-    looks = count_looks(monkeypatch)
+    checks = count_checks(monkeypatch)
 
     rounds = sum(1 for _ in takewhile(bool, iter(lambda: finish_all(session), 0)))
 
     assert session.state.counts[Status.succeeded] == MANY
     assert rounds >= MANY / 8
-    assert looks.total() <= 4 * MANY
+    assert checks.total() <= 4 * MANY
 
 
 def finish_all(session: Session) -> int:

@@ -7,7 +7,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from parexec_tui.core.schedule.scheduler import why
+from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire.protocol import DiskSample
 from parexec_tui.core.wire.requests import DiskMeasured

@@ -3,7 +3,7 @@
 import pytest
 
 from parexec_tui.core.plan.model import AgentType
-from parexec_tui.core.schedule.scheduler import Blocker
+from parexec_tui.core.schedule.blockers import Blocker
 from parexec_tui.core.state.events import Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.selectors import select

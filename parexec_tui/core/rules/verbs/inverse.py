@@ -169,7 +169,7 @@ def _of_sizes(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Requests:
     for event in events:
         match event:
             case ev.TypeScaled():
-                most = state.most[event.type]
+                most = state.agent_limits[event.type]
                 is_planned = most == state.plan.agents[event.type].max
                 found.append(rq.Scale(type=event.type, most=None if is_planned else most))
             case ev.ParallelChanged():

@@ -100,19 +100,15 @@ def scale(state: SessionState, asked: rq.Scale, now: float) -> Decision:
         return refusal
     most = asked.most if asked.most is not None else state.plan.agents[asked.type].max
     if most is not None and asked.relative:
-        most += _most(state, state.most[asked.type])
+        most += state.max_agents(asked.type)
     if most is not None and not 1 <= most <= MOST:
         return Refusal(f"there may be 1 to {MOST:,} agents of a type, not {most}", f"drain {asked.type} to have none")
-    if most == state.most[asked.type]:
+    if most == state.agent_limits[asked.type]:
         return []
     return [
         ev.TypeScaled(at=now, type=asked.type, most=most, by=asked.by),
-        *drain_agents(_surplus(state, asked.type, _most(state, most)), asked.by, now),
+        *drain_agents(_surplus(state, asked.type, state.parallel if most is None else most), asked.by, now),
     ]
-
-
-def _most(state: SessionState, most: int | None) -> int:
-    return state.parallel if most is None else most
 
 
 def _surplus(state: SessionState, type_: str, most: int) -> list[AgentState]:

@@ -1,0 +1,200 @@
+"""Why a ticket does not start: one predicate for everybody.
+
+The dispatcher asks `blockers` for the first reason, people ask for all of them; so they cannot disagree.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from msgspec import Struct
+
+from parexec_tui.core.plan.claims import Conflict, Key
+from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.tickets import DONE, TicketState
+
+BlockerKind = Literal[
+    "needs", "status", "session", "host", "held", "backoff", "barrier", "claim", "resource", "agent", "parallel"
+]
+
+
+class AmountKey(Struct, frozen=True, gc=False):
+    """Tickets that want this amount of a resource. What is too little for another amount may be enough for them."""
+
+    resource: str
+    amount: float
+
+
+class AgentKey(Struct, frozen=True, gc=False):
+    """Tickets that the same agents can run."""
+
+    types: tuple[str, ...]
+    excluded: tuple[str, ...] = ()
+    pinned: str = ""
+    """The one agent that they are pinned to."""
+
+
+ParkingKey = Key | AmountKey | AgentKey
+"""What a ticket waits for: a path or lock that is held, an amount of a resource, or an agent."""
+
+
+class Blocker(Struct, frozen=True):
+    """One reason why a ticket does not run."""
+
+    kind: BlockerKind
+    text: str
+    """In words that a person can act on."""
+    key: ParkingKey | None = None
+    """What the ticket is parked under while this is the first reason; None: an event makes it ready again."""
+    holder: str = ""
+    """The ticket that is in the way, where there is one."""
+    since: float = 0.0
+    until: float | None = None
+
+
+def session_blocker(state: SessionState) -> Blocker | None:
+    """Why nothing at all is started, if so."""
+    for word, event in (("stopping", state.stopping), ("draining", state.draining), ("held", state.held)):
+        if event is not None:
+            by = f" by {event.by}" if event.by else ""
+            why = f": {event.reason}" if event.reason else ""
+            return Blocker("session", f"session {word}{by}{why}", since=event.at)
+    for pressed in state.pressed.values():
+        return Blocker("host", f"host short of {pressed.resource}: {pressed.text}", since=pressed.at)
+    return None
+
+
+def blockers(state: SessionState, ticket: TicketState) -> Iterator[Blocker]:
+    """Every reason why this ticket cannot start now; none if it can, given a free slot.
+
+    The order is fixed: what concerns the ticket first, the machine and the pool last.
+    """
+    if ticket.status is not Status.waiting and ticket.status is not Status.backoff:
+        yield Blocker("status", _status_text(state, ticket))
+        return
+    if ticket.missing:
+        yield _needs(state, ticket)
+    if (blocker := session_blocker(state)) is not None:
+        yield blocker
+    if ticket.held is not None:
+        yield Blocker("held", f"held by {ticket.held}" if ticket.held else "held")
+    if ticket.status is Status.backoff:
+        yield Blocker("backoff", f"retry {ticket.charged} of {ticket.spec.retries}", until=ticket.retry_at)
+    if state.plan.settings.barrier and ticket.group > state.open_group:
+        left = state.group_left[state.open_group]
+        yield Blocker("barrier", f"group {state.open_group + 1} comes first: {left} left")
+    for conflict in state.holdings.conflicts(ticket.claims):
+        yield _claim(ticket, conflict)
+    if pick_agent(state, ticket) is None:
+        yield _agents(state, ticket)
+
+
+def parallel_blocker(state: SessionState) -> Blocker | None:
+    """Why one more ticket cannot run, whichever it is."""
+    if len(state.live) >= state.parallel:
+        return Blocker("parallel", f"{len(state.live)} of {state.parallel} running")
+    return None
+
+
+def why(state: SessionState, ticket: TicketState) -> list[Blocker]:
+    """Everything that keeps this ticket from running, for a person."""
+    found = list(blockers(state, ticket))
+    if ticket.status in (Status.waiting, Status.backoff) and (parallel := parallel_blocker(state)) is not None:
+        found.append(parallel)
+    return found
+
+
+def _status_text(state: SessionState, ticket: TicketState) -> str:
+    if ticket.status is Status.skipped:
+        cause = state.cause(ticket)
+        return f"skipped: {cause.id} {'was cancelled' if cause.status is Status.cancelled else 'failed'}"
+    if ticket.is_live:
+        return f"{ticket.status} on {ticket.agent}"
+    return f"{ticket.status}: {ticket.reason}" if ticket.reason else str(ticket.status)
+
+
+def _needs(state: SessionState, ticket: TicketState) -> Blocker:
+    waiting_for = [id_ for id_ in ticket.spec.needs if state.tickets[id_].status not in DONE]
+    shown = ", ".join(f"{id_} ({state.tickets[id_].status})" for id_ in waiting_for[:3])
+    more = f" and {len(waiting_for) - 3} more" if len(waiting_for) > 3 else ""
+    return Blocker("needs", f"needs {shown}{more}", holder=waiting_for[0])
+
+
+def _claim(ticket: TicketState, conflict: Conflict) -> Blocker:
+    if conflict.key.kind == "resource":
+        resource = conflict.key.name
+        key = AmountKey(resource, ticket.claims.uses[resource])
+        return Blocker("resource", conflict.describe(), key, conflict.holder, conflict.since)
+    return Blocker("claim", conflict.describe(), conflict.key, conflict.holder, conflict.since)
+
+
+def pinned_agent(state: SessionState, ticket: TicketState) -> AgentState | None:
+    """The one agent that the ticket is pinned to.
+
+    None if it is pinned to nothing or to a type. A pin to an agent that has stopped or is in quarantine holds for
+    its type, so that the ticket can still run.
+    """
+    agent = state.agents.get(ticket.pin) if ticket.pin else None
+    return None if agent is None or agent.stopped or agent.quarantined else agent
+
+
+def pick_agent(state: SessionState, ticket: TicketState) -> AgentState | str | None:
+    """The agent that would run the ticket: one that can, idle longest; else a type that may start one more."""
+    types = ticket.types
+    if state.held_types:
+        types = tuple(type_ for type_ in types if type_ not in state.held_types)
+    if (pinned := pinned_agent(state, ticket)) is not None:
+        may_run = pinned.is_available and pinned.type in types and pinned.id not in ticket.shunned
+        return pinned if may_run else None
+    best: AgentState | None = None
+    for type_ in types:
+        for agent in state.available[type_].values():
+            if agent.id not in ticket.shunned:
+                if best is None or agent.turn < best.turn:
+                    best = agent
+                break
+    return best or next((type_ for type_ in types if has_room(state, type_)), None)
+
+
+def has_room(state: SessionState, type_: str) -> bool:
+    """Whether one more agent of this type may be started."""
+    return state.pool_size[type_] < state.max_agents(type_)
+
+
+def agents_left(state: SessionState, ticket: TicketState) -> bool:
+    """Whether any agent exists or may be started that could run this ticket, now or later."""
+    if (pinned := pinned_agent(state, ticket)) is not None:
+        return pinned.id not in ticket.shunned
+    return any(has_room(state, agent_type) for agent_type in ticket.types) or any(
+        agent.type in ticket.types and agent.id not in ticket.shunned and not (agent.stopped or agent.quarantined)
+        for agent in state.agents.values()
+    )
+
+
+def _agents(state: SessionState, ticket: TicketState) -> Blocker:
+    pinned = pinned_agent(state, ticket)
+    held = [type_ for type_ in ticket.types if type_ in state.held_types]
+    able = [
+        agent for agent in state.agents.values()
+        if agent.type in ticket.types and not agent.stopped and agent.type not in held and pinned in (None, agent)
+    ]  # fmt: skip
+    key = AgentKey(ticket.types, ticket.shunned, pinned.id if pinned is not None else "")
+    types_held = [f"agent type {type_} held{_by(state.held_types[type_])}" for type_ in held]
+    if agents_left(state, ticket):
+        if held and not able:
+            return Blocker("agent", ", ".join(types_held), key)
+        text = ", ".join([*types_held, *(f"{agent.id} {_occupied(agent)}" for agent in able[:3])])
+        more = f" and {len(able) - 3} more" if len(able) > 3 else ""
+        why = "no idle agent" if pinned is None else "pinned"
+        return Blocker("agent", f"{why}: {text}{more}", key)
+    reasons = ", ".join(f"{agent.id} {agent.quarantined or 'could not start it'}" for agent in able[:3])
+    return Blocker("agent", f"no agent left that could run it: {reasons}", key)
+
+
+def _by(who: str) -> str:
+    return f" by {who}" if who else ""
+
+
+def _occupied(agent: AgentState) -> str:
+    return f"runs {agent.ticket}" if agent.ticket else agent.status
