@@ -24,6 +24,8 @@ BEGIN, END = "<!-- protocol: written by tests/protocol_page.py -->", "<!-- end o
 _FACTS = (protocol.StatusReport, protocol.Eta, protocol.HoldFact, protocol.AgentFact, protocol.FailureFact)
 _SAMPLES = (protocol.HostSample, protocol.DiskSample, protocol.Usage)
 
+_WIDTH = 118
+"""Cells in a line of prose; rows of tables are as long as they must be."""
 _HEAD = ("| name | field | type | meaning |", "| --- | --- | --- | --- |")
 _LEADS = {
     "Requests": "The name is the value of `verb`. Each has a field `by` as well, which the engine fills in: "
@@ -40,7 +42,8 @@ def _lines() -> Iterator[str]:
     yield from (inspect.getdoc(protocol) or "").splitlines()
     yield ""
     for name in ("VERSION", "MAX_LINE", "MOST_WAITING"):
-        yield f"- `{name}` = {getattr(protocol, name)}. {_told(protocol)[name]}"
+        told = f"- `{name}` = {getattr(protocol, name)}. {_told(protocol)[name]}"
+        yield from textwrap.wrap(told, _WIDTH, subsequent_indent="  ")
     for title, types in (
         ("What a client says", get_args(protocol.FromClient)),
         ("What the engine says", get_args(protocol.FromEngine)),
@@ -48,7 +51,7 @@ def _lines() -> Iterator[str]:
         ("Requests", get_args(requests.AnyRequest)),
         ("The facts of `status`", _FACTS),
     ):
-        lead = (_LEADS[title], "") if title in _LEADS else ()
+        lead = (*textwrap.wrap(_LEADS[title], _WIDTH), "") if title in _LEADS else ()
         yield from ("", f"## {title}", "", *lead, *_HEAD)
         for type_ in types:
             yield from _rows(type_)

@@ -69,7 +69,8 @@ def _is_wide(words: tuple[str, ...], found: int) -> bool:
 def status(session: str | None, as_json: bool) -> None:
     """Show how the session stands, on one page: counts, what is held, agents, what failed.
 
-    Without an engine, as it was when its engine left. `--json` has the same facts for scripts; see the README.
+    Without an engine, as it was when its engine left. `--json` has the same facts for scripts; see `parexec help
+    commands`.
     """
     with plainly():
         report, hint = _status(session)

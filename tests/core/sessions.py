@@ -373,7 +373,7 @@ def check_plan(state: SessionState) -> None:
 
 
 def check(state: SessionState) -> None:
-    """The invariants of DESIGN.md section 4, and every index against a naive recount."""
+    """Check the invariants of the state machines, and compare every index with a naive recount."""
     _check_needs(state)
     _check_counts(state)
     _check_agents(state)

@@ -1,4 +1,4 @@
-"""Every key, once. Bindings, footer, help, palette and the README's table all come from `KEYS`.
+"""Every key, once. Bindings, footer, help, palette and the table in docs/keys.md all come from `KEYS`.
 
 A key is named as a person would write it: the character itself, or `enter`, `ctrl+p`, `pageup`. Actions are methods
 of `actions.Actions` (`do_` and the name). There is no destructive `d`, nothing on ctrl-s, q, a or b (flow control and
@@ -205,7 +205,7 @@ def one_shown(name: str, *, ascii_only: bool = False) -> str:
 
 
 def readme_table() -> Iterator[str]:
-    """The table of all keys for the README, as `tests/tui/test_keymap.py` compares it."""
+    """The table of all keys in docs/keys.md, as `tests/docs/test_pages.py` compares it."""
     yield "| key | what it does |"
     yield "| --- | --- |"
     for section in SECTIONS:

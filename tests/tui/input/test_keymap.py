@@ -1,8 +1,6 @@
 """The one table of keys: whole, free of clashes, and changed by settings without making any."""
 
-import re
 from itertools import combinations
-from pathlib import Path
 
 import pytest
 from textual import events
@@ -116,9 +114,3 @@ def test_the_table_for_the_readme_has_every_action_once() -> None:
 )
 def test_the_name_of_a_pressed_key(key: str, character: str, name: str) -> None:
     assert key_name(events.Key(key, character)) == name
-
-
-def test_the_readme_names_every_action_for_the_settings() -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
-    listed = readme.partition("The actions, in the order of the table of keys:")[2].partition(".\n")[0]
-    assert re.findall("`([^`]+)`", listed) == [key.action for key in KEYS if key.action != "panel"]

@@ -1,0 +1,45 @@
+"""The README is the first minute: short, and what it says can be done."""
+
+import re
+
+from tests.commands import every_command
+from tests.docs.pages import README, ROOT, first_words, rows, section
+
+TEXT = README.read_text(encoding="utf-8")
+MAX_LINES = 250
+
+
+def test_it_is_short() -> None:
+    assert len(TEXT.splitlines()) <= MAX_LINES
+
+
+def test_the_command_lines_to_install_and_run_are_there() -> None:
+    venv = "python3 -m venv .venv && .venv/bin/pip install"
+    assert f"\n    {venv} . && .venv/bin/parexec run sample_plans/quickstart.toml --headless\n" in TEXT
+    assert f"\n    {venv} -e '.[test]' && .venv/bin/pytest\n" in TEXT
+
+
+def test_the_samples_are_named() -> None:
+    named = {name.removeprefix("sample_plans/") for name in re.findall(r"`([\w/]+\.toml)`", TEXT)}
+    assert named - {"settings.toml"} == {file.name for file in (ROOT / "sample_plans").glob("*.toml")}
+
+
+def test_the_pictures_are_there() -> None:
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", TEXT)
+    assert pictures
+    assert all((ROOT / picture).is_file() for picture in pictures)
+
+
+def test_the_commands_in_it_exist() -> None:
+    used = {
+        word
+        for line in re.findall(r"^    \$ (.*)$", TEXT, re.MULTILINE)
+        for word in re.findall(r"parexec (\w+)", line)
+    }
+    used |= {word for cell in first_words(section(TEXT, "Every day")) for word in re.findall(r"^parexec (\w+)", cell)}
+    assert used <= every_command().keys()
+
+
+def test_its_pages_are_there() -> None:
+    for topic, page in (row[:2] for row in rows(section(TEXT, "All of it"))):
+        assert f"(parexec_tui/docs/{topic.strip('`')}.md)" in page
