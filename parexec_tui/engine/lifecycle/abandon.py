@@ -8,7 +8,8 @@ import signal
 import time
 from collections.abc import Iterable, Sequence
 
-from parexec_tui.core.rules import reports as rules
+from parexec_tui.core.rules.decide import decide
+from parexec_tui.core.rules.reports import on_report
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.tickets import TicketState
@@ -77,13 +78,13 @@ class _Loss:
     def end_what_runs(self, reason: str) -> None:
         """End every attempt that lives, and remember how each ended."""
         live = list(self._state.live.values())
-        asked = rules.decide(self._state, rq.Stop(reason=reason), self.now())
+        asked = decide(self._state, rq.Stop(reason=reason), self.now())
         assert not isinstance(asked, rq.Refusal)
         self.remember(asked)
         if self._state.boot == monitor.boot_id():
             self._kill(live)
         for ticket in live:
-            self.remember(rules.digest(self._state, self._end_of(ticket), self.now()))
+            self.remember(on_report(self._state, self._end_of(ticket), self.now()))
 
     def _end_of(self, ticket: TicketState) -> rq.AnyReport:
         record = os.fspath(self._attempts / f"{ticket.id}.{ticket.attempt}.exit")
