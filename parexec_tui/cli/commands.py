@@ -46,6 +46,14 @@ class Commands(click.Group):
         super().add_command(cmd, name)
         cmd.epilog = epilog(name or cmd.name or "")
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands, as click does, then the topics of `help`."""
+        from parexec_tui.cli.topics import title, topics
+
+        super().format_commands(ctx, formatter)
+        with formatter.section("Topics (parexec help TOPIC)"):
+            formatter.write_dl([(topic, title(topic)) for topic in topics()])
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *self._modules})
 

@@ -41,11 +41,14 @@ def tickets_and_classes(context: click.Context, parameter: click.Parameter, word
     return [*tickets(context, parameter, word), *_items(word, _CLASSES)]
 
 
-def commands(context: click.Context, _: click.Parameter, word: str) -> "list[CompletionItem]":
-    """The commands beside this one."""
+def commands_and_topics(context: click.Context, _: click.Parameter, word: str) -> "list[CompletionItem]":
+    """The commands beside this one, then the pages."""
+    from parexec_tui.cli.topics import topics
+
     assert context.parent is not None
     above = context.parent.command
-    return _items(word, above.list_commands(context.parent) if isinstance(above, click.Group) else ())
+    verbs = above.list_commands(context.parent) if isinstance(above, click.Group) else ()
+    return _items(word, (*verbs, *topics()))
 
 
 def agents_and_types(context: click.Context, _: click.Parameter, word: str) -> "list[CompletionItem]":

@@ -69,7 +69,11 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec reload plan.toml --yes", "apply it without asking"),
     ),
     "undo": (("parexec undo", "take back what was done last"),),
-    "help": (("parexec help retry", "all about a command, with examples"),),
+    "help": (
+        ("parexec help retry", "all about a command, with examples"),
+        ("parexec help plan-file", "every key of a plan file"),
+        ("parexec help keys | grep filter", "as plain text"),
+    ),
     "man": (("parexec man | man -l -", "read the manual"),),
     "completion": (
         ("parexec completion bash > ~/.local/share/bash-completion/completions/parexec", "for bash"),

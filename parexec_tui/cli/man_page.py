@@ -12,6 +12,7 @@ import click
 from parexec_tui import __version__
 from parexec_tui.cli.commands import SHORT
 from parexec_tui.cli.examples import EXAMPLES
+from parexec_tui.cli.topics import topics
 
 
 def man_page(group: click.Group, context: click.Context) -> Iterator[str]:
@@ -32,6 +33,8 @@ def man_page(group: click.Group, context: click.Context) -> Iterator[str]:
         + ", ".join(f"{short} for {name}" for short, name in SHORT.items() if name in names)
         + "."
     )
+    yield ".PP"
+    yield _roff("parexec help TOPIC prints a page of the reference: " + ", ".join(topics()) + ".")
     yield ".SH COMMANDS"
     for name in names:
         command = group.get_command(context, name)

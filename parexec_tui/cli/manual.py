@@ -1,28 +1,54 @@
 """help, man and completion: they explain the command line, and are made from the commands themselves."""
 
+from collections.abc import Sequence
+
 import click
 
 from parexec_tui.cli import complete
+from parexec_tui.cli.commands import SHORT
+from parexec_tui.cli.exits import plainly
 
 
 @click.command(name="help")
-@click.argument("verb", required=False, shell_complete=complete.commands)
+@click.argument("word", metavar="[VERB or TOPIC]", required=False, shell_complete=complete.commands_and_topics)
 @click.pass_context
-def help_(context: click.Context, verb: str | None) -> None:
-    """Explain VERB, with examples; without one, list all commands."""
+def help_(context: click.Context, word: str | None) -> None:
+    """Explain VERB, with examples, or print the page about TOPIC; without one, list them all."""
+    from parexec_tui.cli import topics
+
     above = context.parent
     assert above is not None
     group = above.command
     assert isinstance(group, click.Group)
-    if verb is None:
+    if word is None:
         click.echo(group.get_help(above))
         return
-    command = group.get_command(above, verb)
+    meant = _meant(group.list_commands(above), topics.topics(), word)
+    command = group.get_command(above, meant)
     if command is None:
-        raise click.UsageError(f"there is no command {verb!r}: parexec help lists all")
+        with plainly():
+            topics.show(meant)
+        return
     settings = {**group.context_settings, **command.context_settings}
     with click.Context(command, info_name=command.name, parent=above, **settings) as own:
         click.echo(command.get_help(own))
+
+
+def _meant(verbs: Sequence[str], pages: Sequence[str], word: str) -> str:
+    """The verb or topic that a person means by a word: its whole name, a short form, or an unambiguous beginning."""
+    if word in verbs or word in SHORT or word in pages:
+        return word
+    from parexec_tui.cli.topics import begins_with, near
+
+    found = [verb for verb in verbs if verb.startswith(word)]
+    found += [topic for topic in pages if begins_with(topic, word)]
+    if len(found) == 1:
+        return found[0]
+    if found and word:
+        raise click.UsageError(f"{word!r} may be {' or '.join(found)}")
+    close = near(word, verbs)
+    hint = f" (did you mean {' or '.join(close)}?)" if close else ""
+    raise click.UsageError(f"there is no command {word!r} and no such topic{hint}: parexec help lists all")
 
 
 @click.command()

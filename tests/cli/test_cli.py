@@ -664,6 +664,7 @@ def imported(code: str) -> set[str]:
     [
         (["--help"], set()),
         (["run", "--help"], set()),
+        (["help", "keys"], set()),
         (["schema"], set()),
         (["ls"], set()),
         (["status"], set()),

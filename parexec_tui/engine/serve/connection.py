@@ -233,7 +233,7 @@ class Connection:
             envelope = _envelope.decode(line)
         except Exception:
             raise unreadable from None
-        return Answer(id=envelope.id, refusal=str(unreadable), remedy="see the page parexec_tui/docs/protocol.md")
+        return Answer(id=envelope.id, refusal=str(unreadable), remedy="see parexec help protocol")
 
     def _signed(self, request: AnyRequest) -> AnyRequest:
         return msgspec.structs.replace(request, by=self._by)
