@@ -1,4 +1,7 @@
-"""Where things live: the state folder of the XDG Base Directory spec, and a folder for each session in it."""
+"""Where things live: the state folder of the XDG Base Directory spec, and a folder for each session in it.
+
+No other module knows the name of a file of a session.
+"""
 
 import fcntl
 import os
@@ -11,6 +14,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from parexec_tui.core.state.process_key import ProcessKey
+
 STATE_HOME = "XDG_STATE_HOME"
 RUNTIME_DIR = "XDG_RUNTIME_DIR"
 
@@ -21,15 +26,42 @@ SHORT_PLACE = Path("/tmp")
 """Where the folder of sockets is whose path would be too long anywhere else."""
 
 
+def log_name(key: ProcessKey) -> str:
+    """The name of the file that the output of a process goes to, without its folder: `TICKET.ATTEMPT.log`."""
+    return f"{key}.log"
+
+
 class SessionFolder(Struct, frozen=True):
-    """The places of one session. Nothing here exists until it is created."""
+    """The folder of one session, and the paths in it. Nothing here exists until it is created."""
 
     path: Path
 
     @property
     def attempts(self) -> Path:
-        """What attempts write: logs and exit records."""
+        """The folder of what attempts write: logs and exit records."""
         return self.path / "attempts"
+
+    def log(self, key: ProcessKey) -> Path:
+        """The file that the output of a process goes to."""
+        return Path(f"{self.path}/attempts/{log_name(key)}")
+
+    def record(self, key: ProcessKey) -> Path:
+        """The exit record of a process: that it began, and how it ended."""
+        return Path(f"{self.path}/attempts/{key}.exit")
+
+    def recorded(self) -> Iterator[ProcessKey]:
+        """The processes that have a log or a record here; one that has both comes twice. Raises OSError."""
+        with os.scandir(self.attempts) as entries:
+            for entry in entries:
+                name, ending = os.path.splitext(entry.name)  # noqa: PTH122 - of a name, not of a path
+                if ending in (".log", ".exit") and (key := ProcessKey.parse(name)) is not None:
+                    yield key
+
+    def set_aside(self, key: ProcessKey) -> None:
+        """Rename the log and the record of a process, so that one of the same name can begin. Raises OSError."""
+        for file in (self.log(key), self.record(key)):
+            with suppress(FileNotFoundError):
+                file.replace(f"{file}.unknown")
 
     @property
     def lock(self) -> Path:
@@ -43,7 +75,23 @@ class SessionFolder(Struct, frozen=True):
 
     @property
     def engine_log(self) -> Path:
+        """What the engine and its guardian say."""
         return self.path / "engine.log"
+
+    @property
+    def hooks_log(self) -> Path:
+        """The output of hooks."""
+        return self.path / "hooks.log"
+
+    @property
+    def screen_log(self) -> Path:
+        """The errors of a screen that ended by a mistake in parexec."""
+        return self.path / "screen.log"
+
+    @property
+    def socket(self) -> Path:
+        """The engine's socket, where it can be in this folder. See `socket_files`."""
+        return self.path / "engine.sock"
 
     @property
     def socket_note(self) -> Path:
@@ -148,9 +196,9 @@ def socket_files(session: str) -> Iterator[Path]:
         named = runtime / "parexec" / f"{session}-{digest}.sock"
         if _fits(named):
             yield named
-    if _fits(inside := folder.path / "engine.sock"):
+    if _fits(folder.socket):
         folder.create()
-        yield inside
+        yield folder.socket
     short = SHORT_PLACE / f"parexec-{os.getuid()}"
     if not _claimed(short):
         raise PermissionError(

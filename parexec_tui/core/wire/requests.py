@@ -8,6 +8,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from parexec_tui.core.plan.model import Priority, Ticket
+from parexec_tui.core.state.process_key import RUN, ProcessKey
 
 
 class Request(Struct, frozen=True, kw_only=True, tag_field="verb", tag=str.lower, omit_defaults=True):
@@ -178,11 +179,20 @@ class Refusal(Struct, frozen=True):
         return f"{self.reason} ({self.remedy})" if self.remedy else self.reason
 
 
-class Report(Struct, frozen=True, gc=False):
-    """What became of one attempt of a ticket."""
+class _OfStep(Struct, frozen=True, gc=False, kw_only=True):
+    step: str = RUN
+
+
+class Report(_OfStep, frozen=True, gc=False):
+    """What became of one process of a ticket."""
 
     ticket: str
     attempt: int
+
+    @property
+    def key(self) -> ProcessKey:
+        """The name of the process."""
+        return ProcessKey(self.ticket, self.attempt, self.step)
 
 
 class ProcessStarted(Report, frozen=True, gc=False):

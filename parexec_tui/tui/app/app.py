@@ -185,7 +185,7 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
 
     def _fatal_error(self) -> None:
         """Instead of Textual's own: a mistake of ours goes to a file, and a line about it to the person."""
-        file = session_folder(self.session).path / "screen.log"
+        file = session_folder(self.session).screen_log
         text = "".join(traceback.format_exception(self._exception))
         try:
             with file.open("a", encoding="utf-8") as log:

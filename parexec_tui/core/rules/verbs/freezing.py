@@ -1,0 +1,67 @@
+"""freeze, thaw: what runs stands still, and goes on."""
+
+from parexec_tui.core.rules.verbs.answers import Decision, named, unknown_in
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import Refusal
+
+FROZEN = "frozen"
+"""The reason of the hold that a freeze of the session brings; a thaw of the session releases no other."""
+
+
+def freeze(state: SessionState, asked: rq.Freeze, now: float) -> Decision:
+    if refusal := unknown_in(state, asked):
+        return refusal
+    for ticket in named(state, asked.tickets):
+        if ticket.status not in (Status.running, Status.frozen):
+            return Refusal(f"{ticket.id} is {ticket.status}, only what runs can be frozen", f"hold {ticket.id}")
+    for id_ in asked.agents:
+        if state.agents[id_].ticket is None:
+            return Refusal(f"{id_} runs nothing, only what runs can be frozen", f"hold {id_}")
+    for type_ in asked.types:
+        if not any(_type_of(state, ticket) == type_ for ticket in state.live.values()):
+            return Refusal(f"no agent of type {type_} runs anything, only what runs can be frozen", f"hold {type_}")
+    events: list[ev.AnyEvent] = [
+        ev.AttemptFrozen(at=now, ticket=ticket.id, attempt=ticket.attempt, by=asked.by)
+        for ticket in _live(state, asked)
+        if ticket.status is Status.running
+    ]
+    if asked.is_session and state.held is None:
+        events.insert(0, ev.SessionHeld(at=now, reason=FROZEN, by=asked.by))
+    return events
+
+
+def thaw(state: SessionState, asked: rq.Thaw, now: float) -> Decision:
+    if refusal := unknown_in(state, asked):
+        return refusal
+    for ticket in named(state, asked.tickets):
+        if ticket.status is not Status.frozen:
+            return Refusal(f"{ticket.id} is {ticket.status}, not frozen")
+    events: list[ev.AnyEvent] = [
+        ev.AttemptThawed(at=now, ticket=ticket.id, attempt=ticket.attempt, by=asked.by)
+        for ticket in _live(state, asked)
+        if ticket.status is Status.frozen
+    ]
+    if asked.is_session and state.held is not None and state.held.reason == FROZEN:
+        events.append(ev.SessionReleased(at=now, by=asked.by))
+    return events
+
+
+def _live(state: SessionState, asked: rq.Scope) -> list[TicketState]:
+    """The live tickets of a scope, each once."""
+    if asked.is_session:
+        return list(state.live.values())
+    tickets = set(asked.tickets)
+    return [
+        ticket
+        for ticket in state.live.values()
+        if ticket.id in tickets or ticket.agent in asked.agents or _type_of(state, ticket) in asked.types
+    ]
+
+
+def _type_of(state: SessionState, ticket: TicketState) -> str:
+    assert ticket.agent is not None
+    return state.agents[ticket.agent].type

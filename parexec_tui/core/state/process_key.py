@@ -1,0 +1,46 @@
+"""What names a process: the ticket, the attempt, and the step of the attempt that it runs."""
+
+import re
+
+from msgspec import Struct
+
+RUN = "run"
+"""The step that runs the command of the ticket."""
+
+_is_step = re.compile(r"[a-z][a-z0-9_-]*").fullmatch
+
+
+class ProcessKey(Struct, frozen=True, order=True, gc=False):
+    """The name of one process, unique in its session. It is in every path, record, cookie, watch and timer.
+
+    The text form (`str(key)`) is `TICKET.ATTEMPT` for the step `run`, as it was before there were steps, and
+    `TICKET.ATTEMPT.STEP` for any other. `parse` reads both back, also for ticket ids with dots: a step begins with
+    a letter and has no dot, so the last part of a name is a number or a step.
+    """
+
+    ticket: str
+    attempt: int
+    """Counted from 1."""
+    step: str = RUN
+
+    def __str__(self) -> str:
+        """Raises ValueError for a step that could not be read back."""
+        if self.step == RUN:
+            return f"{self.ticket}.{self.attempt}"
+        if not _is_step(self.step):
+            raise ValueError(f"{self.step!r} is not the name of a step")
+        return f"{self.ticket}.{self.attempt}.{self.step}"
+
+    @classmethod
+    def parse(cls, text: str) -> "ProcessKey | None":
+        """The key that has this text form; None if no key has it."""
+        ticket, _, last = text.rpartition(".")
+        if _is_step(last):
+            step = last
+            ticket, _, last = ticket.rpartition(".")
+        else:
+            step = RUN
+        if not (ticket and last.isascii() and last.isdigit()):
+            return None
+        key = cls(ticket, int(last), step)
+        return key if str(key) == text else None
