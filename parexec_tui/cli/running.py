@@ -16,7 +16,8 @@ from parexec_tui.cli.screen import Screen, screen_options
 
 if TYPE_CHECKING:
     from parexec_tui.client.mirror import Mirror
-    from parexec_tui.engine.session import Result, Viewer
+    from parexec_tui.engine.coordinator import EventSink
+    from parexec_tui.engine.session import Result
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -223,13 +224,13 @@ def _take_over(mirror: "Mirror") -> None:
     take_over(mirror.session)
 
 
-def _execute(style: Any, drive: "Callable[[Viewer], Result]") -> NoReturn:
-    from parexec_tui.engine.session import Viewer
+def _execute(style: Any, drive: "Callable[[EventSink], Result]") -> NoReturn:
+    from parexec_tui.engine.coordinator import EventSink
     from parexec_tui.text.headless import Headless
 
     output = Headless(style or "lines")
     with output:
-        result = drive(Viewer(output.tell, output.notice))
+        result = drive(EventSink(output.tell, output.notice))
     code = exit_code(result.state, result.outcome)
     if output.is_stuck:
         os._exit(code)

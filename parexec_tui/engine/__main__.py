@@ -10,13 +10,15 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from msgspec import MsgspecError
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
+from parexec_tui.engine.coordinator import EventSink
 from parexec_tui.engine.lifecycle.guardian import CANNOT_START
-from parexec_tui.engine.session import Viewer, Wishes, run_session
+from parexec_tui.engine.session import EngineOptions, open_backend, run_session
 from parexec_tui.gc_control import collect_seldom
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.text.event_lines import lines
@@ -30,7 +32,7 @@ def main() -> int:
     log = Log(ready.say)
     if options.give_up is not None:
         return _give_up(options.session, options.give_up, log)
-    wishes = Wishes(
+    wanted = EngineOptions(
         hold=options.hold,
         resume=options.resume and not options.restarted,
         retry_failed=options.retry_failed and not options.restarted,
@@ -40,7 +42,7 @@ def main() -> int:
     _watch_guardian(log.notice)
     log.notice(f"engine {os.getpid()} {'takes over' if options.restarted else 'starts'}")
     try:
-        result = run_session(options.session, Viewer(log.tell, log.notice), wishes)
+        result = run_session(options.session, EventSink(log.tell, log.notice), wanted)
     except BaseException as error:
         if log.has_begun or not isinstance(error, (RegistryError, OSError, MsgspecError)):
             log.write(traceback.format_exc())
@@ -68,10 +70,10 @@ def _options() -> argparse.Namespace:
 
 
 def _give_up(session: str, reason: str, log: "Log") -> int:
-    from parexec_tui.engine.lifecycle.abandon import give_up
+    from parexec_tui.engine.lifecycle.abandon import abandon
 
     try:
-        give_up(session, reason, Viewer(log.tell, log.notice))
+        abandon(session, reason, EventSink(log.tell, log.notice), partial(open_backend, session))
     except (RegistryError, OSError, MsgspecError) as error:
         log.notice(f"the session could not be marked as interrupted: {error}")
         return CANNOT_START
@@ -96,8 +98,7 @@ class Ready:
 
 
 class Log:
-    """The viewer that writes to engine.log, which is our stdout. It never raises: a full disk is dealt with
-    elsewhere."""
+    """Writes to engine.log, which is our stdout. It never raises: a full disk is dealt with elsewhere."""
 
     def __init__(self, ready: Callable[[str], None]) -> None:
         self._ready = ready

@@ -1,4 +1,4 @@
-"""The execution coordinator: one loop that turns reports and requests into events, and events into deeds.
+"""The execution coordinator: one loop that turns reports and requests into events, and events into effects.
 
     take what was reported and asked → decide → apply → dispatch → remember → tell → act → wait
 
@@ -6,7 +6,6 @@ Nothing is done before it is remembered: an attempt is in the registry before it
 before it is remembered either. The loop runs in one trio task; all that waits, waits elsewhere.
 """
 
-import heapq
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -14,24 +13,25 @@ from typing import Literal
 import trio
 from msgspec import Struct
 
-from parexec_tui.core.rules.grant import grant
-from parexec_tui.core.rules.reports import on_report
-from parexec_tui.core.rules.session_events import closing, unrunnable
+from parexec_tui.core.rules import reports as rules
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.engine.backends.local.attempts import Runner
-from parexec_tui.engine.pool import REST, Pool
+from parexec_tui.engine.backends.backend import Backend
+from parexec_tui.engine.pool import IDLE_TIMEOUT, Pool
+from parexec_tui.engine.timers import Timers
+from parexec_tui.paths import log_name
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.registry import AttemptFact, Counts, Registry
 
-GROWN_UP = 0.05
+IDENTIFY_AFTER = 0.05
 """Seconds after which a process is noted in the registry. Until then its exit record, which has its pid as well,
-is enough to find it; most short attempts are over by then, and are spared an event and a look at the process."""
+is enough to find it; most short attempts are over by then, and need neither an event nor a look at the process."""
 
 AWAIT = 120.0
 """Seconds that an engine which was started for a request waits for it; a person may be asked whether it is meant."""
@@ -48,6 +48,13 @@ Decision = list[ev.AnyEvent] | rq.Refusal
 
 Publish = Callable[[int, Sequence[bytes]], None]
 """Takes the number of the first event, and the events encoded."""
+
+
+class EventSink(Struct, frozen=True):
+    """Who is told of events, once they are remembered, and of notices, which are not events."""
+
+    tell: Tell
+    notice: Callable[[str], None]
 
 
 class Clock:
@@ -79,10 +86,15 @@ def fact_of(event: ev.AttemptEnded) -> AttemptFact:
         event.code,
         event.signal,
         event.reason,
-        f"{event.ticket}.{event.attempt}.log",
+        log_name(ProcessKey(event.ticket, event.attempt)),
         event.peak_memory or None,
         event.cpu_seconds or None,
     )
+
+
+def _key(ticket: TicketState) -> ProcessKey:
+    """The process that runs the command of the current attempt."""
+    return ProcessKey(ticket.id, ticket.attempt)
 
 
 class _Asked(Struct, gc=False):
@@ -99,7 +111,7 @@ class Coordinator:
         state: SessionState,
         session: str,
         registry: Registry,
-        runner: Runner,
+        backend: Backend,
         pool: Pool,
         clock: Clock,
         *,
@@ -115,7 +127,7 @@ class Coordinator:
         self.state = state
         self.clock = clock
         self._registry = registry
-        self._runner = runner
+        self._backend = backend
         self._pool = pool
         self._tell = tell
         self._notice = notice
@@ -125,15 +137,14 @@ class Coordinator:
         self._session = session
         self._seq = registry.last_seq(session)
         self._pending: list[ev.AnyEvent] = []
-        self._young: deque[tuple[float, str, int]] = deque()
-        """(when to note its process, ticket, attempt), in order"""
-        self._deeds: list[ev.AnyEvent] = []
+        self._unidentified: deque[tuple[float, ProcessKey]] = deque()
+        """(when to note it in the registry, process), in order"""
+        self._pending_effects: list[ev.AnyEvent] = []
         self._asked: deque[_Asked] = deque()
         self._answered: list[_Asked] = []
-        self._timers: list[tuple[float, str, int]] = []
-        """(when, ticket, attempt): a time-out; or with attempt 0 the end of a backoff."""
+        self._timers = Timers()
         self._trouble = False
-        self._rest_at = 0.0
+        self._next_idle_check = 0.0
         self.publish: Publish | None = None
         """Called with what is remembered, as it is remembered; it must not wait."""
         self.warn: Callable[[str], None] | None = None
@@ -141,16 +152,16 @@ class Coordinator:
 
     # -- asked from outside ----------------------------------------------------------------------------------
 
-    def put(self, request: rq.AnyRequest) -> _Asked:
-        """Put a request, and do not wait for the answer."""
+    def ask_nowait(self, request: rq.AnyRequest) -> _Asked:
+        """Make a request, and do not wait for the answer."""
         asked = _Asked(request, trio.Event())
         self._asked.append(asked)
-        self._runner.wake()
+        self._backend.wake()
         return asked
 
     async def ask(self, request: rq.AnyRequest) -> list[ev.AnyEvent] | rq.Refusal:
-        """Put a request; returns the events that grant it, once they are remembered, or a refusal."""
-        asked = self.put(request)
+        """Make a request; returns the events that grant it, once they are remembered, or a refusal."""
+        asked = self.ask_nowait(request)
         await asked.answered.wait()
         assert asked.answer is not None
         return asked.answer
@@ -172,24 +183,24 @@ class Coordinator:
     def watch_over(self, ticket: TicketState) -> None:
         """Set the clocks of an attempt or a backoff that was there before this engine."""
         if ticket.status is Status.backoff and ticket.retry_at is not None:
-            heapq.heappush(self._timers, (ticket.retry_at, ticket.id, 0))
+            self._timers.set(ticket.retry_at, rq.BackoffElapsed(ticket.id))
         elif ticket.is_live:
             self._set_timeout(ticket)
             if ticket.stop_why is not None:
-                self._runner.stop(ticket.id, ticket.attempt, ticket.spec.grace)
+                self._backend.stop(_key(ticket), ticket.spec.grace)
 
     def report(self, reports: Sequence[rq.AnyReport]) -> None:
-        """Digest reports that did not come from the runner: what recovery found, what the monitor measured."""
+        """Take in reports that did not come from the backend: what recovery found, what the monitor measured."""
         now = self.clock.now()
         for report in reports:
-            for event in on_report(self.state, report, now):
+            for event in rules.digest(self.state, report, now):
                 self._record(event)
 
-    def hear(self, reports: Sequence[rq.AnyReport]) -> None:
-        """Digest reports of another task, while the loop runs."""
+    def submit_reports(self, reports: Sequence[rq.AnyReport]) -> None:
+        """Take in reports of another task, while the loop runs."""
         self.report(reports)
         if self._pending:
-            self._runner.wake()
+            self._backend.wake()
 
     def leave(self, why: str) -> None:
         """Remember that the engine leaves in good order, with tickets left."""
@@ -201,7 +212,7 @@ class Coordinator:
     async def run(self) -> Outcome:
         """Run until nothing is left to do; returns why."""
         while True:
-            self._digest()
+            self._take_in()
             more = self._dispatcher.dispatch(self.clock.now(), self._record)
             if not more and not self.state.live:
                 more = self._end_what_cannot_run()
@@ -215,8 +226,8 @@ class Coordinator:
                 return outcome
             await self._wait(0.0 if more else self._deadline())
 
-    def _digest(self) -> None:
-        self.report(self._runner.take())
+    def _take_in(self) -> None:
+        self.report(self._backend.take())
         now = self.clock.now()
         while self._asked:
             asked = self._asked.popleft()
@@ -228,43 +239,44 @@ class Coordinator:
             self._answered.append(asked)
         self._note_processes(now)
         self._fire_timers(now)
-        if now >= self._rest_at:
-            self._rest_at = now + REST / 4
-            self.report(list(self._pool.rested(now)))
+        if now >= self._next_idle_check:
+            self._next_idle_check = now + IDLE_TIMEOUT / 4
+            self.report(list(self._pool.expired_idle(now)))
 
     def _decide(self, request: rq.AnyRequest, now: float) -> Decision:
         try:
-            return grant(self.state, request, now)
+            return rules.grant(self.state, request, now)
         except Exception as error:
             self._notice(f"a request met a mistake of ours: {type(error).__name__}: {error}: {request!r}")
             return rq.Refusal("this request met a mistake in parexec; nothing was done")
 
     def _note_processes(self, now: float) -> None:
-        while self._young and self._young[0][0] <= now:
-            _, id_, attempt = self._young.popleft()
-            ticket = self.state.live.get(id_)
-            if ticket is not None and ticket.attempt == attempt and ticket.pid is None:
-                self.report(self._runner.identify(id_, attempt))
+        while self._unidentified and self._unidentified[0][0] <= now:
+            _, key = self._unidentified.popleft()
+            ticket = self.state.live.get(key.ticket)
+            if ticket is not None and ticket.attempt == key.attempt and ticket.pid is None:
+                self._backend.identify(key)
 
     def _fire_timers(self, now: float) -> None:
-        while self._timers and self._timers[0][0] <= now:
-            _, id_, attempt = heapq.heappop(self._timers)
-            ticket = self.state.tickets.get(id_)
+        for report in self._timers.due(now):
+            ticket = self.state.tickets.get(report.ticket)
             if ticket is None:
                 continue  # it was dropped from the plan; its timer was not
-            if not attempt:
-                self.report([rq.BackoffElapsed(id_)])
-            elif ticket.attempt == attempt and ticket.status is Status.running:
+            if isinstance(report, rq.BackoffElapsed):
+                self.report([report])
+            elif ticket.attempt == report.attempt and ticket.status is Status.running:
                 assert ticket.spec.timeout is not None
                 if ticket.worked(now) >= ticket.spec.timeout:
-                    self.report([rq.TimeoutElapsed(id_, attempt)])
+                    self.report([report])
                 else:
                     self._set_timeout(ticket)
 
     def _set_timeout(self, ticket: TicketState) -> None:
         if ticket.spec.timeout is not None and ticket.status is Status.running:
-            left = ticket.spec.timeout - ticket.worked(self.clock.now())
-            heapq.heappush(self._timers, (self.clock.now() + left, ticket.id, ticket.attempt))
+            now = self.clock.now()
+            self._timers.set(
+                now + ticket.spec.timeout - ticket.worked(now), rq.TimeoutElapsed(ticket.id, ticket.attempt)
+            )
 
     def _record(self, event: ev.AnyEvent) -> None:
         """The one way into the state; an event that cannot follow raises here, before anything is written."""
@@ -276,11 +288,11 @@ class Coordinator:
         state = self.state
         given_up = False
         if state.status == "running" and not state.counts[Status.backoff] and state.unfinished:
-            for event in unrunnable(state, self.clock.now()):
+            for event in rules.unrunnable(state, self.clock.now()):
                 self._record(event)
                 given_up = True  # and a barrier may have waited for it
         if state.unfinished == 0 and state.finished_at is None:
-            for event in closing(state, self.clock.now()):
+            for event in rules.closing(state, self.clock.now()):
                 self._record(event)
         return given_up and state.finished_at is None
 
@@ -292,7 +304,7 @@ class Coordinator:
         if events and not self._commit(events):
             return False
         self._pending = []
-        self._deeds += events
+        self._pending_effects += events
         for asked in self._answered:
             asked.answered.set()
         self._answered.clear()
@@ -337,49 +349,47 @@ class Coordinator:
 
     def _act(self) -> None:
         """Do what the remembered events call for."""
-        deeds, self._deeds = self._deeds, []
-        for event in deeds:
+        effects, self._pending_effects = self._pending_effects, []
+        for event in effects:
             match event:
                 case ev.AttemptStarted():
                     self._start(self.state.tickets[event.ticket])
                 case ev.AttemptEnded(then=Status.backoff, retry_at=float(when)):
-                    heapq.heappush(self._timers, (when, event.ticket, 0))
+                    self._timers.set(when, rq.BackoffElapsed(event.ticket))
                 case ev.AttemptStopRequested():
                     grace = 0.0 if event.now else self.state.tickets[event.ticket].spec.grace
-                    self._runner.stop(event.ticket, event.attempt, grace)
+                    self._backend.stop(ProcessKey(event.ticket, event.attempt), grace)
                 case ev.SessionStopping(now=True):
                     for ticket in self.state.live.values():
-                        self._runner.stop(ticket.id, ticket.attempt, 0.0)
+                        self._backend.stop(_key(ticket), 0.0)
                 case ev.AttemptFrozen():
-                    self._runner.freeze(event.ticket, event.attempt)
+                    self._backend.freeze(ProcessKey(event.ticket, event.attempt))
                 case ev.AttemptThawed():
-                    self._runner.thaw(event.ticket, event.attempt)
+                    self._backend.thaw(ProcessKey(event.ticket, event.attempt))
                     self._set_timeout(self.state.tickets[event.ticket])
 
     def _start(self, ticket: TicketState) -> None:
-        attempt = ticket.attempt
-        self._runner.start(ticket.id, attempt, self._pool.launch(ticket))
-        self._young.append((self.clock.now() + GROWN_UP, ticket.id, attempt))
+        key = _key(ticket)
+        self._backend.start(key, self._pool.launch(ticket))
+        self._unidentified.append((self.clock.now() + IDENTIFY_AFTER, key))
         self._set_timeout(ticket)
-        if ticket.stop_why is not None:  # asked to stop between the decision and the deed
-            self._runner.stop(ticket.id, ticket.attempt, ticket.spec.grace)
+        if ticket.stop_why is not None:  # asked to stop between the decision and its effect
+            self._backend.stop(key, ticket.spec.grace)
 
     # -- wait or leave ---------------------------------------------------------------------------------------
 
     def _deadline(self) -> float:
         """Seconds until the loop has something to do even if nothing is reported."""
-        until = self._rest_at
-        if self._timers:
-            until = min(until, self._timers[0][0])
-        if self._young:
-            until = min(until, self._young[0][0])
+        until = min(self._next_idle_check, self._timers.next)
+        if self._unidentified:
+            until = min(until, self._unidentified[0][0])
         if self.state.finished_at is not None:
             until = min(until, self._awaits_until)
         return max(0.0, until - self.clock.now())
 
     async def _wait(self, seconds: float) -> None:
         with trio.move_on_after(seconds):
-            await self._runner.wait()
+            await self._backend.wait()
 
     def _outcome(self) -> Outcome | None:
         state = self.state

@@ -15,20 +15,21 @@ from msgspec import Struct, structs
 
 from parexec_tui import __version__
 from parexec_tui.core.plan.model import Hooks, Host, Plan
-from parexec_tui.core.rules.session_events import opening
+from parexec_tui.core.rules import reports as rules
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.events import Status
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.engine.backends.local.attempts import ProcessRunner
-from parexec_tui.engine.backends.local.process import place_of
-from parexec_tui.engine.coordinator import Clock, Coordinator, Outcome, Tell
+from parexec_tui.engine.backends.backend import Backend
+from parexec_tui.engine.backends.local.backend import LocalBackend
+from parexec_tui.engine.backends.local.process import hook_environment
+from parexec_tui.engine.coordinator import Clock, Coordinator, EventSink, Outcome
 from parexec_tui.engine.lifecycle.launch import new_session
 from parexec_tui.engine.lifecycle.recovery import recover
 from parexec_tui.engine.measure import monitor
 from parexec_tui.engine.measure.disk_watch import DiskWatch
-from parexec_tui.engine.measure.sampling import Sampling
+from parexec_tui.engine.measure.sampling import SampleLoop
 from parexec_tui.engine.pool import Pool
 from parexec_tui.engine.serve.hooks import HookRunner
 from parexec_tui.engine.serve.server import open_server
@@ -50,15 +51,8 @@ class Result(Struct, frozen=True):
     outcome: Outcome
 
 
-class Viewer(Struct, frozen=True):
-    """Who is told: of events, once they are remembered, and of notices that are no events."""
-
-    tell: Tell
-    notice: Callable[[str], None]
-
-
-class Wishes(Struct, frozen=True, kw_only=True):
-    """What whoever starts an engine wants of it."""
+class EngineOptions(Struct, frozen=True, kw_only=True):
+    """How an engine begins, and when it leaves."""
 
     hold: bool = False
     """A new session begins held."""
@@ -79,23 +73,22 @@ class _Beginning(Struct):
     requests: Sequence[rq.AnyRequest] = ()
     recovers: bool = False
     """An engine before this one may have left attempts."""
-    same_boot: bool = True
     over: Outcome | None = None
     """There is nothing to do, and why."""
 
 
-def run_plan(plan: Plan, host: Host, viewer: Viewer, *, hold: bool = False) -> Result:
+def run_plan(plan: Plan, host: Host, sink: EventSink, *, hold: bool = False) -> Result:
     """Open a session for this plan and run it to its end. Raises RegistryError, OSError."""
-    return run_session(new_session(plan), viewer, Wishes(hold=hold, stays=hold), plan=plan, host=host)
+    return run_session(new_session(plan), sink, EngineOptions(hold=hold, stays=hold), plan=plan, host=host)
 
 
-def resume_session(session: str, viewer: Viewer, *, retry_failed: bool = False) -> Result:
+def resume_session(session: str, sink: EventSink, *, retry_failed: bool = False) -> Result:
     """Go on with a session after any end of its engine. Raises as `run_session` does."""
-    return run_session(session, viewer, Wishes(resume=True, retry_failed=retry_failed))
+    return run_session(session, sink, EngineOptions(resume=True, retry_failed=retry_failed))
 
 
 def run_session(
-    session: str, viewer: Viewer, wishes: Wishes, *, plan: Plan | None = None, host: Host | None = None
+    session: str, sink: EventSink, options: EngineOptions, *, plan: Plan | None = None, host: Host | None = None
 ) -> Result:
     """Run a session to its end: from its beginning, or from wherever its last engine left it.
 
@@ -105,16 +98,16 @@ def run_session(
     folder = session_folder(session, create=True)
     with SessionLock(folder.lock), Registry.open(registry_file()) as registry:
         if registry.last_seq(session):
-            begin = _taken_over(registry, session, wishes, viewer.notice)
+            begin = _taken_over(registry, session, options, sink.notice)
         else:
             if any(folder.attempts.iterdir()):
                 raise RegistryError(f"session {session} ran, but its events are lost: run its plan again")
             plan = plan or codec.decode_plan(registry.plan(session))
-            begin = _opened(plan, session, host or monitor.host(), hold=wishes.hold)
+            begin = _opened(plan, session, host or monitor.host(), hold=options.hold)
         if begin.over is not None:
             return Result(begin.state, begin.over)
         registry.take_over(session, boot=monitor.boot_id(), pid=os.getpid())
-        outcome = trio.run(_drive, begin, session, registry, viewer, wishes)
+        outcome = trio.run(_drive, begin, session, registry, sink, options)
     return Result(begin.state, outcome)
 
 
@@ -122,7 +115,7 @@ def _opened(plan: Plan, session: str, host: Host, *, hold: bool) -> _Beginning:
     with gc_paused():
         state = SessionState(plan)
     now, by = time.time(), getpass.getuser()
-    first = opening(
+    first = rules.opening(
         state,
         session=session,
         cpus=host.cpus,
@@ -138,12 +131,14 @@ def _opened(plan: Plan, session: str, host: Host, *, hold: bool) -> _Beginning:
     return _Beginning(state, first)
 
 
-def _taken_over(registry: Registry, session: str, wishes: Wishes, notice: Callable[[str], None]) -> _Beginning:
+def _taken_over(
+    registry: Registry, session: str, options: EngineOptions, notice: Callable[[str], None]
+) -> _Beginning:
     state = _replay(registry, session, notice)
-    has_reason = wishes.awaits or (wishes.retry_failed and state.counts[Status.failed])
+    has_reason = options.awaits or (options.retry_failed and state.counts[Status.failed])
     if state.finished_at is not None and not has_reason:
         return _Beginning(state, over="finished")
-    if state.left is not None and not wishes.resume:
+    if state.left is not None and not options.resume:
         reason = state.left.reason
         return _Beginning(
             state, over=next((outcome for outcome in get_args(Outcome) if outcome == reason), "stopped")
@@ -151,12 +146,12 @@ def _taken_over(registry: Registry, session: str, wishes: Wishes, notice: Callab
     now = max(time.time(), state.now)  # a clock that was set back does not take the session back
     boot = monitor.boot_id()
     first: list[ev.AnyEvent] = [ev.MonitoringStarted(at=now, pid=os.getpid(), boot=boot, version=__version__)]
-    if not wishes.resume:
+    if not options.resume:
         first += _still_to_do(state, now)
     elif state.held is not None:
         first.append(ev.SessionReleased(at=now, by=getpass.getuser()))
-    requests = [_retry_failed(state, getpass.getuser())] if wishes.retry_failed else []
-    return _Beginning(state, first, requests, recovers=True, same_boot=state.boot == boot)
+    requests = [_retry_failed(state, getpass.getuser())] if options.retry_failed else []
+    return _Beginning(state, first, requests, recovers=True)
 
 
 def _still_to_do(state: SessionState, now: float) -> Iterator[ev.AnyEvent]:
@@ -183,49 +178,63 @@ def _retry_failed(state: SessionState, by: str) -> rq.Retry:
     return rq.Retry(tickets=tuple(ticket.id for ticket in failed if not ticket.lost), by=by)
 
 
-async def _drive(begin: _Beginning, session: str, registry: Registry, viewer: Viewer, wishes: Wishes) -> Outcome:
-    state, notice = begin.state, viewer.notice
+def open_backend(session: str, nursery: trio.Nursery) -> Backend:
+    """The place where the processes of a session run."""
+    folder = session_folder(session)
+    return LocalBackend(nursery, session, folder, environment=os.environ, boot=monitor.boot_id())
+
+
+async def _drive(
+    begin: _Beginning, session: str, registry: Registry, sink: EventSink, options: EngineOptions
+) -> Outcome:
+    state, notice = begin.state, sink.notice
     folder = session_folder(session)
     # The plan and its state live as long as we do: the collector need not look at them again and again.
     gc.freeze()
     async with _background() as nursery:
-        runner = ProcessRunner(nursery, place_of(session, folder.attempts))
+        backend = open_backend(session, nursery)
         clock = Clock(begin.first[0].at)
-        pool = Pool(state, session, folder.attempts)
-        hooks = HookRunner(_hooks(state.plan, notice), folder.path / "hooks.log", state.plan.workdir, notice)
+        pool = Pool(state, session)
+        hooks = HookRunner(
+            _hooks(state.plan, notice),
+            folder.hooks_log,
+            state.plan.workdir,
+            notice,
+            environment=hook_environment(os.environ),
+        )
 
         def tell(state: SessionState, events: Sequence[ev.AnyEvent]) -> None:
-            viewer.tell(state, events)
+            sink.tell(state, events)
             hooks.tell(state, events)
 
         coordinator = Coordinator(
             state,
             session,
             registry,
-            runner,
+            backend,
             pool,
             clock,
             tell=tell,
             notice=notice,
-            stays=wishes.stays,
-            awaits=wishes.awaits,
+            stays=options.stays,
+            awaits=options.awaits,
         )
         nursery.start_soon(hooks.run)
         nursery.start_soon(_obey_signals, coordinator, notice)
         nursery.start_soon(_checkpoint_often, registry)
         if begin.recovers:
-            await _recover(begin, coordinator, runner, pool, notice)
+            await _recover(begin, coordinator, backend, notice)
         else:
             coordinator.begin(begin.first)
         disks = await _watch_disks(nursery, coordinator, folder.path)
         for request in begin.requests:
-            coordinator.put(request)
+            coordinator.ask_nowait(request)
         history: dict[str, float] = {}
         nursery.start_soon(_remember, history, registry.file, state.plan.settings.name)
         server = await open_server(nursery, coordinator, session, registry.file, notice, history)
-        nursery.start_soon(Sampling(runner, disks, server.samples, notice).run)
+        nursery.start_soon(SampleLoop(backend, disks, server.samples, notice).run)
         outcome = await coordinator.run()
-        await runner.finish()
+        await backend.finish()
         if outcome != "finished":
             coordinator.leave(outcome)
         await server.finish(outcome)
@@ -256,11 +265,10 @@ def _hooks(plan: Plan, notice: Callable[[str], None]) -> list[Hooks]:
 async def _recover(
     begin: _Beginning,
     coordinator: Coordinator,
-    runner: ProcessRunner,
-    pool: Pool,
+    backend: Backend,
     notice: Callable[[str], None],
 ) -> None:
-    findings = await recover(begin.state, runner, pool, same_boot=begin.same_boot)
+    findings = await recover(begin.state, backend)
     coordinator.begin(begin.first)
     coordinator.report(findings.reports)
     for ticket in begin.state.tickets.values():
@@ -298,13 +306,13 @@ async def _obey_signals(coordinator: Coordinator, notice: Callable[[str], None])
             if step == 1:
                 running = len(coordinator.state.live)
                 notice(f"draining: nothing new is started, {running} running may finish; once more to stop them")
-                coordinator.put(rq.Drain(by=by))
+                coordinator.ask_nowait(rq.Drain(by=by))
             elif step == 2:
                 notice("stopping: what runs is ended, and can be resumed; once more to kill it")
-                coordinator.put(rq.Stop(by=by))
+                coordinator.ask_nowait(rq.Stop(by=by))
             else:
                 notice("killing what runs")
-                coordinator.put(rq.Stop(by=by, now=True))
+                coordinator.ask_nowait(rq.Stop(by=by, now=True))
 
 
 async def _checkpoint_often(registry: Registry) -> None:
@@ -319,7 +327,7 @@ async def _watch_disks(nursery: trio.Nursery, coordinator: Coordinator, folder: 
     """Returns once the disks were looked at for the first time."""
     disks = monitor.disks(coordinator.state.plan.workdir, folder)
     others = coordinator.state.pressed.keys() - disks.keys()  # what an engine before us called them
-    coordinator.hear([rq.DiskMeasured(resource, "", None) for resource in others])
+    coordinator.submit_reports([rq.DiskMeasured(resource, "", None) for resource in others])
     watch = DiskWatch(disks)
-    await nursery.start(watch.run, coordinator.hear)
+    await nursery.start(watch.run, coordinator.submit_reports)
     return watch

@@ -18,11 +18,12 @@ from pathlib import Path
 
 import psutil
 
+from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.engine.backends.local.process import COOKIE
+from parexec_tui.engine.backends.local.processes import open_processes
+from parexec_tui.engine.backends.local.usage import LiveProcess, UsageMeter
 from parexec_tui.engine.measure.host_meter import HostMeter
-from parexec_tui.engine.measure.processes import open_processes
-from parexec_tui.engine.measure.sampling import BUDGET, SHORTEST, Sampler
-from parexec_tui.engine.measure.usage import LiveAttempt
+from parexec_tui.engine.measure.sampling import BUDGET, SHORTEST, Collector
 
 ATTEMPTS = 10
 _NUMBERS = ["pid", "create_time", "cpu_times", "memory_info"]
@@ -34,12 +35,13 @@ def start(mark: str = "") -> subprocess.Popen[bytes]:
     return subprocess.Popen(["sleep", "1000"], env=env, start_new_session=bool(mark))
 
 
-def fill(processes: int, log: str) -> tuple[list[subprocess.Popen[bytes]], list[LiveAttempt]]:
+def fill(processes: int, log: str) -> tuple[list[subprocess.Popen[bytes]], list[LiveProcess]]:
     """Processes until the host has so many, and the attempts among them."""
     marks = [f"bench@0/T{number}.1" for number in range(ATTEMPTS)]
     started = [start(mark) for mark in (*marks, *marks)]
     attempts = [
-        LiveAttempt(f"T{number}", 1, each.pid, marks[number], log) for number, each in enumerate(started[:ATTEMPTS])
+        LiveProcess(ProcessKey(f"T{number}", 1), each.pid, marks[number], log)
+        for number, each in enumerate(started[:ATTEMPTS])
     ]
     while len(psutil.pids()) < processes:
         started.append(start())
@@ -64,13 +66,13 @@ def main() -> None:
         log.touch()
         started, attempts = fill(options.processes, str(log))
         try:
-            sampler = Sampler(open_processes(), HostMeter())
-            sampler.warm_up()
-            first = sampler.sample(attempts, ())
-            assert all(usage.processes == 2 for usage in first.attempts)
+            meter, collector = UsageMeter(open_processes()), Collector(HostMeter())
+            collector.warm_up()
+            first = meter.read(attempts)
+            assert all(usage.processes == 2 for usage in first.usages)
             costs, ratios = [], []
             for _ in range(options.rounds):
-                costs.append(sampler.sample(attempts, ()).cost)
+                costs.append(meter.read(attempts).cost + collector.measure(()).cost)
                 ratios.append(costs[-1] / by_psutil())
             count = len(psutil.pids())
         finally:

@@ -12,7 +12,7 @@ verb in a line what must be true of that state once the verb is granted. After e
 At the end every process is gone, and the registry tells the same once more.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from random import Random
@@ -26,10 +26,11 @@ from trio.testing import wait_all_tasks_blocked
 from parexec_tui import paths
 from parexec_tui.client.blocking import decode, encode
 from parexec_tui.core.plan.model import AgentType, Plan, Priority, Ticket
-from parexec_tui.core.rules.session_events import opening
+from parexec_tui.core.rules import reports as rules
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.tickets import LIVE, OVER
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
@@ -242,8 +243,8 @@ def _is_edited(asked: rq.Edit, spec: Ticket) -> bool:
 class QuietRunner(FakeRunner):
     """Reports what the test says, and nothing because time has passed."""
 
-    def identify(self, ticket: str, attempt: int) -> Sequence[rq.AnyReport]:  # noqa: ARG002
-        return ()
+    def identify(self, key: ProcessKey) -> None:
+        pass
 
     @property
     def has_reports(self) -> bool:
@@ -258,7 +259,7 @@ class Scene:
         self.plan = plan
         self.state = SessionState(plan)
         self.runner = QuietRunner()
-        folder = paths.session_folder(session, create=True)
+        paths.session_folder(session, create=True)
         registry.create_session(
             session, name="m", plan=codec.encode(plan), source="", folder="", workdir="", at=0.0, boot="", pid=1
         )
@@ -267,7 +268,7 @@ class Scene:
             session,
             registry,
             self.runner,
-            Pool(self.state, session, folder.attempts),
+            Pool(self.state, session),
             Clock(1_800_000_000.0),
             tell=lambda *_: None,
             notice=lambda notice: self.notices.append(notice),
@@ -354,10 +355,10 @@ class Scene:
 @asynccontextmanager
 async def scene(registry: Registry, session: str, plan: Plan) -> AsyncIterator[Scene]:
     scene = Scene(registry, session, plan)
-    first = opening(
+    opening = rules.opening(
         scene.state, session=session, cpus=4, memory=2**33, pid=1, boot="b", version="1", by="ann", now=1.0
     )
-    scene.coordinator.begin(first)
+    scene.coordinator.begin(opening)
     async with trio.open_nursery() as nursery:
         scene.runner.live_in(nursery)
         server = await open_server(nursery, scene.coordinator, session, registry.file, scene.notices.append)

@@ -16,7 +16,8 @@ from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import codec
 from parexec_tui.engine.backends.local.process import COOKIE
-from parexec_tui.engine.session import Result, Viewer, resume_session
+from parexec_tui.engine.coordinator import EventSink
+from parexec_tui.engine.session import Result, resume_session
 from parexec_tui.paths import registry_file, session_folder, state_home
 from parexec_tui.registry.lock import is_owned
 from parexec_tui.registry.registry import Registry
@@ -101,18 +102,18 @@ def run(folder: Path, plan: str, *options: str) -> tuple[int, SessionState]:
 
 
 class Heard:
-    """A viewer that keeps what it is told."""
+    """Keeps what it is told."""
 
     def __init__(self) -> None:
         self.events: list[ev.AnyEvent] = []
         self.notices: list[str] = []
-        self.viewer = Viewer(lambda _, events: self.events.extend(events), self.notices.append)
+        self.sink = EventSink(lambda _, events: self.events.extend(events), self.notices.append)
 
 
 def resume(session_id: str | None = None, *, retry_failed: bool = False) -> tuple[Result, Heard]:
     """Resume a session in this process, to its end."""
     heard = Heard()
-    return resume_session(session_id or session(), heard.viewer, retry_failed=retry_failed), heard
+    return resume_session(session_id or session(), heard.sink, retry_failed=retry_failed), heard
 
 
 # -- what is remembered ----------------------------------------------------------------------------------------

@@ -1,18 +1,19 @@
-"""A runner without processes: the test says how attempts end, and sees what the coordinator does to them."""
+"""A backend without processes: the test says how attempts end, and sees what the coordinator does to them."""
 
 from collections.abc import Callable, Sequence
 
 import trio
 
+from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.engine.backends.local.process import Launch
+from parexec_tui.engine.backends.backend import Adopted, Ended, Identity, Launch, UsageReading
 
 Name = tuple[str, int]
 """Ticket and attempt."""
 
 
 class FakeRunner:
-    """Implements `engine.attempts.Runner`. Times are those of trio's clock."""
+    """Implements `Backend`, except what only recovery asks. Times are those of trio's clock."""
 
     def __init__(self, on_start: Callable[[str, int], None] = lambda *_: None) -> None:
         self.on_start = on_start
@@ -60,7 +61,8 @@ class FakeRunner:
 
     # -- what the coordinator asks ---------------------------------------------------------------------------
 
-    def start(self, ticket: str, attempt: int, launch: Launch) -> None:
+    def start(self, key: ProcessKey, launch: Launch) -> None:
+        ticket, attempt = key.ticket, key.attempt
         self.on_start(ticket, attempt)
         self.starts.append((trio.current_time(), ticket, attempt))
         self.launches[ticket, attempt] = launch
@@ -79,19 +81,42 @@ class FakeRunner:
             codes = self.codes.get(ticket)
             self.end(ticket, codes.pop(0) if codes else 0)
 
-    def identify(self, ticket: str, attempt: int) -> Sequence[rq.AnyReport]:
-        return [rq.ProcessStarted(ticket, attempt, 1000 + attempt, 1.0)] if (ticket, attempt) in self.live else ()
+    def identify(self, key: ProcessKey) -> None:
+        if (key.ticket, key.attempt) in self.live:
+            self.report(rq.ProcessStarted(key.ticket, key.attempt, 1000 + key.attempt, 1.0))
 
-    def stop(self, ticket: str, attempt: int, grace: float) -> None:
+    def stop(self, key: ProcessKey, grace: float) -> None:
+        ticket, attempt = key.ticket, key.attempt
         self.stops.append((ticket, attempt, grace))
         if (ticket, attempt) in self.live and (grace <= 0 or ticket not in self.deaf):
             self.report(rq.ProcessEnded(ticket, attempt, None, 9 if grace <= 0 else 15))
 
-    def freeze(self, ticket: str, attempt: int) -> None:
-        self.freezes.append((ticket, attempt))
+    def freeze(self, key: ProcessKey) -> None:
+        self.freezes.append((key.ticket, key.attempt))
 
-    def thaw(self, ticket: str, attempt: int) -> None:
-        self.thaws.append((ticket, attempt))
+    def thaw(self, key: ProcessKey) -> None:
+        self.thaws.append((key.ticket, key.attempt))
+
+    async def adopt(self, key: ProcessKey, identity: Identity | None, boot: str) -> Adopted:
+        raise NotImplementedError
+
+    async def prove_end(self, key: ProcessKey) -> Ended:
+        raise NotImplementedError
+
+    async def set_aside(self, is_known: Callable[[ProcessKey], bool]) -> None:
+        raise NotImplementedError
+
+    async def end_strays(self) -> int:
+        raise NotImplementedError
+
+    def living(self) -> Sequence[ProcessKey]:
+        return [ProcessKey(*name) for name in self.live]
+
+    async def usage(self) -> UsageReading:
+        return UsageReading((), 0.0)
+
+    async def read_output(self, key: ProcessKey, offset: int, limit: int) -> bytes:
+        raise FileNotFoundError(key, offset, limit)
 
     def take(self) -> list[rq.AnyReport]:
         self._bell = trio.Event()

@@ -13,14 +13,14 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from parexec_tui.core.plan.reading.file import read_plan
-from parexec_tui.core.rules.session_events import opening
+from parexec_tui.core.rules import reports as rules
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.events import End, Status
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.coordinator import AWAIT, Clock, Coordinator, Outcome
-from parexec_tui.engine.pool import REST, Pool
+from parexec_tui.engine.pool import IDLE_TIMEOUT, Pool
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.registry import Registry
 from tests.engine.fakes import FakeRunner
@@ -71,7 +71,7 @@ class Run:
             self.session,
             self.registry,
             self.runner,
-            Pool(self.state, self.session, folder / "attempts"),
+            Pool(self.state, self.session),
             Clock(WALL),
             tell=self._hear,
             notice=self.notices.append,
@@ -122,7 +122,7 @@ async def running(
     run = Run(folder, plan, awaits=awaits)
     prepare(run)
     run.coordinator.begin(
-        opening(
+        rules.opening(
             run.state, session=run.session, cpus=4, memory=1 << 30, pid=1, boot="b", version="1", by="ann", now=WALL
         )
     )
@@ -373,8 +373,8 @@ async def test_idle_agents_above_the_fewest_are_stopped(tmp_path: Path, autojump
         await trio.sleep(6)
         assert len([agent for agent in run.state.agents.values() if not agent.stopped]) == 3
         await run.until(lambda: run.kinds(ev.AgentStopped), "an agent is stopped")
-        assert REST <= run.now() - 5 <= 1.5 * REST
-        await trio.sleep(10 * REST)
+        assert IDLE_TIMEOUT <= run.now() - 5 <= 1.5 * IDLE_TIMEOUT
+        await trio.sleep(10 * IDLE_TIMEOUT)
         left = [agent.id for agent in run.state.agents.values() if not agent.stopped]
         assert len(left) == 1
         assert run.state.tickets["C"].agent in left

@@ -1,1 +1,1 @@
-"""Where attempts run."""
+"""Where processes run: `backend.py` is the contract, each folder an implementation of it."""

@@ -27,7 +27,7 @@ class DiskWatch:
 
     async def run(
         self,
-        hear: Callable[[Sequence[DiskMeasured]], None],
+        submit: Callable[[Sequence[DiskMeasured]], None],
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Look again and again, and tell; has started once it has looked for the first time."""
@@ -36,7 +36,7 @@ class DiskWatch:
                 self.latest = await trio.to_thread.run_sync(
                     monitor.measure, self._disks, abandon_on_cancel=True, limiter=self._limit
                 )
-                hear(self._measured())
+                submit(self._measured())
             if waited.cancelled_caught:
                 self.latest = ()
             task_status.started()

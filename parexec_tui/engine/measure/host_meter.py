@@ -15,7 +15,8 @@ from msgspec import Struct, structs
 
 from parexec_tui.core.wire.protocol import DiskSample, HostSample
 from parexec_tui.engine.measure.cgroup import Cgroup
-from parexec_tui.engine.measure.processes import PROC
+
+_PROC = "/proc"
 
 _LOOPBACK = ("lo", "lo0")
 
@@ -72,7 +73,7 @@ class HostMeter:
     """Measures the host again and again. Not for two threads at once."""
 
     def __init__(
-        self, count: Callable[[], Counters] = counters, proc: str = PROC, cgroup: Cgroup | None = None
+        self, count: Callable[[], Counters] = counters, proc: str = _PROC, cgroup: Cgroup | None = None
     ) -> None:
         self._count = count
         self._cgroup = cgroup or Cgroup.own()

@@ -109,7 +109,7 @@ class Connection:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         except Exception as error:
-            server.mistake(error)
+            server.log_bug(error)
             await self._say_trouble("the engine made a mistake; the session goes on")
         finally:
             self._leave()
@@ -205,13 +205,13 @@ class Connection:
             return self._refuse_unknown(line, unreadable)
         match message:
             case protocol.Question():
-                found = await server.quietly(lambda: server.question(message))
+                found = await server.throttled(lambda: server.question(message))
                 if isinstance(found, Refusal):
                     return Answer(id=message.id, refusal=found.reason, remedy=found.remedy)
                 return Answer(id=message.id, facts=found)
             case protocol.Request(dry_run=True):
                 request = self._signed(message.request)
-                return await server.quietly(lambda: self._previewed(message.id, server.preview(request)))
+                return await server.throttled(lambda: self._previewed(message.id, server.preview(request)))
             case protocol.Request():
                 if self._read_only:
                     return Answer(

@@ -8,7 +8,7 @@ time-out, and the newest are dropped when too many wait.
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.events import Status
 from parexec_tui.core.state.tickets import OVER
 from parexec_tui.core.wire import codec
-from parexec_tui.engine.backends.local.process import COOKIE
 from parexec_tui.text.report import last_lines, log_file
 
 AT_ONCE = 2
@@ -111,7 +110,16 @@ def _call(hook: str, state: SessionState, event: ev.AnyEvent, reason: str, ticke
 class HookRunner:
     """Runs the hooks of one session."""
 
-    def __init__(self, hooks: Sequence[Hooks], log: Path, workdir: str, notice: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        hooks: Sequence[Hooks],
+        log: Path,
+        workdir: str,
+        notice: Callable[[str], None],
+        *,
+        environment: Mapping[str, str],
+    ) -> None:
+        """`log`: the file that their output goes to. `environment`: what they inherit."""
         self._commands = {
             name: [command for source in hooks if (command := getattr(source, name))]
             for name in Hooks.__struct_fields__
@@ -119,6 +127,7 @@ class HookRunner:
         self._log = log
         self._workdir = workdir
         self._notice = notice
+        self._env = dict(environment)
         self._send, self._receive = trio.open_memory_channel[Call](MOST_WAITING)
         self._was_busy = False
         self._told: set[str] = set()
@@ -171,7 +180,7 @@ class HookRunner:
 
     async def _run(self, call: Call, command: str) -> None:
         data = codec.encode(call.facts)
-        env = _environment() | call.environment
+        env = self._env | call.environment
         try:
             with self._log.open("ab") as log:
                 done = None
@@ -199,11 +208,6 @@ class HookRunner:
         if what not in self._told:
             self._told.add(what)
             self._notice(text)
-
-
-def _environment() -> dict[str, str]:
-    """Ours, without what an engine around this one told it as its ticket; its mark stays, so that it can find us."""
-    return {name: value for name, value in os.environ.items() if name == COOKIE or not name.startswith("PAREXEC_")}
 
 
 async def _kill_group(process: "subprocess.Popen[bytes] | trio.Process") -> None:

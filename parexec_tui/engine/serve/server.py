@@ -20,7 +20,7 @@ from parexec_tui.core.state.events import AnyEvent
 from parexec_tui.core.wire import codec, protocol
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.engine.coordinator import Coordinator, Decision
-from parexec_tui.engine.measure.sampling import Samples
+from parexec_tui.engine.measure.sampling import SampleFeed
 from parexec_tui.engine.serve.backlog import Backlog, happened
 from parexec_tui.engine.serve.connection import Connection
 from parexec_tui.engine.serve.questions import answer
@@ -77,7 +77,7 @@ class Server:
         self.followers = 0
         self.clients: set[Connection] = set()
         """Those that said hello."""
-        self.samples = Samples()
+        self.samples = SampleFeed()
         self.warning = b""
         """A notice that stands: those who follow are told it once. Empty: there is none."""
         self.connections = 0
@@ -157,7 +157,7 @@ class Server:
                     client.wake()
             await trio.sleep(_PAUSE + _PAUSE_PER_FOLLOWER * self.followers)
 
-    async def quietly(self, answer: Callable[[], T]) -> T:
+    async def throttled(self, answer: Callable[[], T]) -> T:
         """Answer what may cost time and changes nothing: one at a time, with pauses for the engine's own work."""
         async with self._quiet:
             await trio.sleep_until(self._quiet_until)
@@ -220,7 +220,8 @@ class Server:
             connection = Connection(self, trio.SocketStream(accepted))
             nursery.start_soon(connection.serve)
 
-    def mistake(self, error: Exception) -> None:
+    def log_bug(self, error: Exception) -> None:
+        """Say that a client met a mistake in parexec."""
         self._notice(f"a client met a mistake of ours, and was dropped: {type(error).__name__}: {error}")
 
 

@@ -28,17 +28,17 @@ def free(mib: float | None) -> list[DiskMeasured]:
 @pytest.mark.trio
 async def test_dispatch_is_held_until_there_is_room_again(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with running(tmp_path, PLAN, lasting(10, "A", "B")) as run:
-        run.coordinator.hear(free(99))
+        run.coordinator.submit_reports(free(99))
         await run.until(lambda: run.ends("A"), "what runs goes on")
         await wait_all_tasks_blocked()
         assert [ticket for _, ticket, _ in run.runner.starts] == ["A"]
         (reason,) = why(run.state, run.state.tickets["B"])
         assert reason.kind == "host"
         assert reason.text == "host short of disk: 99MiB free in /state, the plan wants 100MiB"
-        run.coordinator.hear(free(104))
+        run.coordinator.submit_reports(free(104))
         await wait_all_tasks_blocked()
         assert run.kinds(ev.HostPressed, ev.HostRelieved) == ["host_pressed"]
-        run.coordinator.hear(free(105))
+        run.coordinator.submit_reports(free(105))
     assert run.kinds(ev.HostPressed, ev.HostRelieved) == ["host_pressed", "host_relieved"]
     assert run.outcome == "finished"
 
@@ -59,10 +59,10 @@ async def test_it_does_not_go_back_and_forth(
 ) -> None:
     async with running(tmp_path, PLAN) as run:
         for measure in measures:
-            run.coordinator.hear(free(measure))
+            run.coordinator.submit_reports(free(measure))
             await wait_all_tasks_blocked()
         assert run.kinds(ev.HostPressed, ev.HostRelieved) == [f"host_{word}" for word in told]
-        run.coordinator.hear(free(None))
+        run.coordinator.submit_reports(free(None))
         run.runner.end("A")
         await run.until(lambda: "B" in run.runner.running, "B starts")
         run.runner.end("B")
@@ -71,7 +71,7 @@ async def test_it_does_not_go_back_and_forth(
 @pytest.mark.trio
 async def test_a_plan_may_do_without_a_floor(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with running(tmp_path, PLAN.replace("100MiB", "0"), lasting(1, "A", "B")) as run:
-        run.coordinator.hear(free(0))
+        run.coordinator.submit_reports(free(0))
     assert run.kinds(ev.HostPressed) == []
 
 

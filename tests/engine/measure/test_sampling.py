@@ -10,26 +10,26 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from parexec_tui.core.plan.model import Host
-from parexec_tui.core.wire.protocol import DiskSample, HostSample, Sampled, Usage
+from parexec_tui.core.wire.protocol import DiskSample, HostSample, Usage
+from parexec_tui.engine.backends.backend import UsageReading
 from parexec_tui.engine.measure import monitor
 from parexec_tui.engine.measure.cgroup import Cgroup
 from parexec_tui.engine.measure.disk_watch import DiskWatch
 from parexec_tui.engine.measure.host_meter import Counters, HostMeter, counters
-from parexec_tui.engine.measure.processes import PsutilProcesses
 from parexec_tui.engine.measure.sampling import (
     BUDGET,
     LONGEST,
     SHORTEST,
-    Pass,
-    Sampler,
-    Samples,
-    Sampling,
+    Collector,
+    Measurement,
+    SampleFeed,
+    SampleLoop,
     next_interval,
 )
-from parexec_tui.engine.measure.usage import LiveAttempt
+from tests.engine.fakes import FakeRunner
 
 MIB = 1 << 20
-ATTEMPT = LiveAttempt("A", 1, 100, "s/A.1", "A.1.log")
+ATTEMPT = ("A", 1)
 USAGE = Usage(ticket="A", attempt=1, cpu=0.5, memory=7 * MIB, processes=1, silence=None, log_size=0)
 
 # -- the host --------------------------------------------------------------------------------------------------
@@ -190,32 +190,39 @@ class Viewer:
         self.woken += 1
 
 
-class FakeRunner:
-    """Attempts without processes."""
+class MeasuredBackend(FakeRunner):
+    """Attempts without processes, which use what the test says. A reading takes a thread, as a real one does."""
 
-    def __init__(self, *attempts: LiveAttempt) -> None:
-        self.attempts = list(attempts)
-        self.noted: list[tuple[str, int, int]] = []
-
-    def living(self) -> list[LiveAttempt]:
-        return self.attempts
-
-    def note_memory(self, ticket: str, attempt: int, memory: int) -> None:
-        self.noted.append((ticket, attempt, memory))
-
-
-class FakeSampler(Sampler):
-    """Finds what the test says."""
-
-    def __init__(self) -> None:
-        super().__init__(PsutilProcesses(), HostMeter(lambda: Counters(())))
-        self.asked: list[bool] = []
-        """For each pass whether the host was looked at too."""
-        self.warmed = 0
+    def __init__(self, *attempts: tuple[str, int]) -> None:
+        super().__init__()
+        self.live = dict.fromkeys(attempts, 0.0)
+        self.readings = 0
+        self.finished = 0
         self.cost = 0.0
         self.fails: Exception | None = None
         self.goes_on = threading.Event()
         self.goes_on.set()
+        self._limit = trio.CapacityLimiter(1)
+
+    async def usage(self) -> UsageReading:
+        return await trio.to_thread.run_sync(self._read, abandon_on_cancel=True, limiter=self._limit)
+
+    def _read(self) -> UsageReading:
+        self.readings += 1
+        self.goes_on.wait(20)
+        if self.fails is not None:
+            raise self.fails
+        self.finished += 1
+        return UsageReading([USAGE] if self.live else [], self.cost)
+
+
+class FakeCollector(Collector):
+    """Finds what the test says."""
+
+    def __init__(self) -> None:
+        super().__init__(HostMeter(lambda: Counters(())))
+        self.measured = 0
+        self.warmed = 0
 
     @property
     def is_warm(self) -> bool:
@@ -224,13 +231,9 @@ class FakeSampler(Sampler):
     def warm_up(self) -> None:
         self.warmed += 1
 
-    def sample(self, attempts: Sequence[LiveAttempt], disks: Sequence[DiskSample] | None) -> Pass:
-        self.asked.append(disks is not None)
-        self.goes_on.wait(20)
-        if self.fails is not None:
-            raise self.fails
-        sampled = Sampled(host=HOST, attempts=(USAGE,), engine_cpu=0.0) if disks is not None else None
-        return Pass([USAGE] if attempts else [], sampled, self.cost)
+    def measure(self, disks: Sequence[DiskSample]) -> Measurement:  # noqa: ARG002
+        self.measured += 1
+        return Measurement(HOST, 0.0, 0.0)
 
 
 HOST = HostSample(
@@ -252,13 +255,13 @@ HOST = HostSample(
 
 
 class Scene:
-    def __init__(self, nursery: trio.Nursery, *attempts: LiveAttempt) -> None:
-        self.runner = FakeRunner(*attempts)
-        self.sampler = FakeSampler()
-        self.samples = Samples()
+    def __init__(self, nursery: trio.Nursery, *attempts: tuple[str, int]) -> None:
+        self.backend = MeasuredBackend(*attempts)
+        self.collector = FakeCollector()
+        self.feed = SampleFeed()
         self.notices: list[str] = []
-        self.sampling = Sampling(self.runner, DiskWatch({}), self.samples, self.notices.append, self.sampler)
-        nursery.start_soon(self.sampling.run)
+        self.loop = SampleLoop(self.backend, DiskWatch({}), self.feed, self.notices.append, self.collector)
+        nursery.start_soon(self.loop.run)
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -272,7 +275,7 @@ async def test_nothing_is_measured_for_nobody(autojump_clock: MockClock) -> None
     async with trio.open_nursery() as nursery:
         scene = Scene(nursery)
         await trio.sleep(1000)
-        assert scene.sampler.asked == []
+        assert (scene.backend.readings, scene.collector.measured) == (0, 0)
         nursery.cancel_scope.cancel()
 
 
@@ -282,10 +285,8 @@ async def test_while_attempts_live_their_peaks_are_noted_and_the_host_is_left_al
 ) -> None:
     async with trio.open_nursery() as nursery:
         scene = Scene(nursery, ATTEMPT)
-        await until(lambda: len(scene.runner.noted) > 2)
-        assert not any(scene.sampler.asked)
-        assert scene.runner.noted[0] == ("A", 1, 7 * MIB)
-        assert (scene.samples.line, scene.sampler.warmed) == (b"", 0)
+        await until(lambda: scene.backend.finished > 2)
+        assert (scene.feed.line, scene.collector.warmed, scene.collector.measured) == (b"", 0, 0)
         nursery.cancel_scope.cancel()
 
 
@@ -295,15 +296,15 @@ async def test_who_asks_is_told_at_once_and_with_a_rate(mock_clock: MockClock) -
         scene = Scene(nursery)
         await wait_all_tasks_blocked()
         viewer = Viewer()
-        scene.samples.join(viewer)
-        while not scene.sampler.warmed:
+        scene.feed.join(viewer)
+        while not scene.collector.warmed:
             await trio.lowlevel.checkpoint()
-        assert scene.sampler.asked == []
+        assert scene.backend.readings == 0
         await wait_all_tasks_blocked()
         mock_clock.jump(0.3)  # long enough for a rate, and far less than an interval
         while not viewer.woken:
             await trio.lowlevel.checkpoint()
-        assert scene.samples.line.startswith(b'{"type":"sampled","host":{"at":1.0,"cpu":0.5')
+        assert scene.feed.line.startswith(b'{"type":"sampled","host":{"at":1.0,"cpu":0.5')
         nursery.cancel_scope.cancel()
 
 
@@ -311,13 +312,13 @@ async def test_who_asks_is_told_at_once_and_with_a_rate(mock_clock: MockClock) -
 async def test_a_host_that_hangs_gets_one_thread_and_holds_up_nobody(autojump_clock: MockClock) -> None:
     async with trio.open_nursery() as nursery:
         scene = Scene(nursery, ATTEMPT)
-        scene.sampler.goes_on.clear()
-        await until(lambda: scene.sampler.asked)
+        scene.backend.goes_on.clear()
+        await until(lambda: scene.backend.readings)
         await trio.sleep(1000)
-        assert len(scene.sampler.asked) == 1
-        assert scene.sampling.interval == LONGEST
-        scene.sampler.goes_on.set()
-        await until(lambda: scene.sampling.interval == SHORTEST)
+        assert scene.backend.readings == 1
+        assert scene.loop.interval == LONGEST
+        scene.backend.goes_on.set()
+        await until(lambda: scene.loop.interval == SHORTEST)
         assert scene.notices == []
         nursery.cancel_scope.cancel()
 
@@ -326,12 +327,12 @@ async def test_a_host_that_hangs_gets_one_thread_and_holds_up_nobody(autojump_cl
 async def test_a_host_that_cannot_be_measured_is_said_once_and_tried_again(autojump_clock: MockClock) -> None:
     async with trio.open_nursery() as nursery:
         scene = Scene(nursery, ATTEMPT)
-        scene.sampler.fails = ValueError("no such field")
+        scene.backend.fails = ValueError("no such field")
         await until(lambda: scene.notices)
-        tried = len(scene.sampler.asked)
-        await until(lambda: len(scene.sampler.asked) > tried + 1)
-        scene.sampler.fails = None
-        await until(lambda: scene.runner.noted)
+        tried = scene.backend.readings
+        await until(lambda: scene.backend.readings > tried + 1)
+        scene.backend.fails = None
+        await until(lambda: scene.backend.finished)
         assert scene.notices == ["the host cannot be measured: ValueError: no such field"]
         nursery.cancel_scope.cancel()
 
@@ -340,16 +341,16 @@ async def test_a_host_that_cannot_be_measured_is_said_once_and_tried_again(autoj
 async def test_a_pass_that_costs_too_much_makes_them_rare(autojump_clock: MockClock) -> None:
     async with trio.open_nursery() as nursery:
         scene = Scene(nursery, ATTEMPT)
-        scene.sampler.cost = 10.0
-        await until(lambda: scene.sampling.interval == LONGEST)
-        scene.sampler.cost = 0.0
-        await until(lambda: scene.sampling.interval == SHORTEST)
+        scene.backend.cost = 10.0
+        await until(lambda: scene.loop.interval == LONGEST)
+        scene.backend.cost = 0.0
+        await until(lambda: scene.loop.interval == SHORTEST)
         nursery.cancel_scope.cancel()
 
 
 @pytest.mark.trio
 async def test_what_nobody_asks_for_any_more_is_not_shown_to_the_next() -> None:
-    samples = Samples()
+    samples = SampleFeed()
     one, other = Viewer(), Viewer()
     samples.join(one)
     samples.publish(b"first\n")

@@ -1,6 +1,7 @@
 """Hooks get the facts, run beside the session, and can do it no harm."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,7 +60,9 @@ def test_a_full_disk_needs_you() -> None:
 async def run_hooks(session: Session, events: Sequence[ev.AnyEvent], folder: Path, **commands: str) -> list[str]:
     notices: list[str] = []
     async with trio.open_nursery() as nursery:
-        runner = HookRunner([Hooks(**commands)], folder / "hooks.log", str(folder), notices.append)
+        runner = HookRunner(
+            [Hooks(**commands)], folder / "hooks.log", str(folder), notices.append, environment=os.environ
+        )
         nursery.start_soon(runner.run)
         runner.tell(session.state, events)
         await runner.finish()
@@ -99,7 +102,9 @@ async def test_a_hook_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.Mo
     notices: list[str] = []
 
     async with trio.open_nursery() as nursery:
-        runner = HookRunner([Hooks(on_failure="sleep 60")], tmp_path / "log", str(tmp_path), notices.append)
+        runner = HookRunner(
+            [Hooks(on_failure="sleep 60")], tmp_path / "log", str(tmp_path), notices.append, environment=os.environ
+        )
         nursery.start_soon(runner.run)
         runner.tell(session.state, events)
         with trio.fail_after(10):
@@ -114,7 +119,9 @@ async def test_too_many_waiting_hooks_are_left_out_and_said(tmp_path: Path, monk
     monkeypatch.setattr(hooks, "MOST_WAITING", 2)
     session, events = failed_session()
     notices: list[str] = []
-    runner = HookRunner([Hooks(on_failure="true")], tmp_path / "log", str(tmp_path), notices.append)
+    runner = HookRunner(
+        [Hooks(on_failure="true")], tmp_path / "log", str(tmp_path), notices.append, environment=os.environ
+    )
 
     for _ in range(5):
         runner.tell(session.state, events)

@@ -312,9 +312,9 @@ def sample(number: int, size: int = 0) -> bytes:
 
 
 async def ask_for_samples(scene: Scene, **hello: object) -> Peer:
-    already = len(scene.server.samples.askers)
+    already = len(scene.server.samples.subscribers)
     peer = await greet(samples=True, **hello)
-    await until(lambda: len(scene.server.samples.askers) > already)
+    await until(lambda: len(scene.server.samples.subscribers) > already)
     return peer
 
 
@@ -343,7 +343,7 @@ async def test_who_does_not_ask_is_sent_none() -> None:
         scene.happen(1)
         assert await follows.seqs(1) == [1]
         await asks.stream.aclose()
-        await until(lambda: not scene.server.samples.askers)
+        await until(lambda: not scene.server.samples.subscribers)
 
 
 async def test_history_and_samples_come_over_one_connection() -> None:

@@ -1,9 +1,9 @@
-"""One attempt, one process group: how it is started, recognised, signalled, and how its end is proved.
+"""One key, one process group: how it is started, recognised, signalled, and how its end is proved.
 
-The process that the engine starts is one shell, `/bin/sh`, in a session of its own (setsid). It says in the record
-of the attempt that it began, runs the command, and says there how that ended. Each line of a record is written by
-one write(2) and counts only with its newline, so a record is never half true; and it is opened with O_EXCL, so an
-attempt can begin at most once, whatever becomes of the engine. Output goes straight to the log file.
+The process that the engine starts is one shell, `/bin/sh`, in a session of its own (setsid). It says in the exit
+record that it began, runs the command, and says there how that ended. Each line of a record is written by one
+write(2) and counts only with its newline, so a record is never half true; and it is opened with O_EXCL, so a process
+can begin at most once, whatever becomes of the engine. Output goes straight to the log file.
 """
 
 import errno
@@ -18,10 +18,12 @@ from zlib import crc32
 import psutil
 from msgspec import Struct
 
+from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.engine.backends.backend import Identity
 from parexec_tui.engine.backends.local.posix_spawn import best_spawn
 
 COOKIE = "PAREXEC_COOKIE"
-"""Environment variable that marks every process of an attempt, even those that leave its process group."""
+"""The environment variable that every process of an attempt carries, even one that leaves its process group."""
 
 _RECORD_FD = 9
 """The one digit that scripts use least; it is closed in the command itself."""
@@ -50,8 +52,8 @@ _PLAIN_COMMAND = re.compile(
 _spawn = best_spawn()
 
 
-class Launch(Struct, frozen=True, gc=False):
-    """What is needed to start an attempt."""
+class Spawn(Struct, frozen=True, gc=False):
+    """All that it takes to start a process here."""
 
     shell: str
     """A shell command; empty if `argv` is to be run."""
@@ -59,20 +61,13 @@ class Launch(Struct, frozen=True, gc=False):
     cwd: str
     """Absolute."""
     env: Mapping[str, str]
+    """The whole environment."""
     log: str
     record: str
 
 
-class Identity(Struct, frozen=True, gc=False):
-    """A process on this boot of the host: a pid alone may come back as somebody else."""
-
-    pid: int
-    birth: float
-    """Clock ticks since boot (Linux), else seconds since the epoch; 0 if it was gone before we could look."""
-
-
 class ExitRecord(Struct, frozen=True):
-    """What the shell of an attempt wrote, as far as it came."""
+    """What the shell of a process wrote, as far as it came."""
 
     pid: int | None = None
     """None: it never began."""
@@ -80,33 +75,33 @@ class ExitRecord(Struct, frozen=True):
     """What the command exited with, as a shell sees it; None: not known."""
     no_cwd: bool = False
     void: bool = False
-    """True: recovery ruled that this attempt shall not begin any more."""
+    """True: recovery ruled it out from beginning."""
 
 
-def spawn(launch: Launch) -> int:
-    """Start an attempt and return the pid of its shell, which leads its process group. May be called in a thread.
+def spawn(wanted: Spawn) -> int:
+    """Start a process and return the pid of its shell, which leads its process group. May be called in a thread.
 
-    Raises OSError; FileExistsError if this attempt has a record already, that is, if it may have begun before.
+    Raises OSError; FileExistsError if there is a record already, that is, if it may have begun before.
     """
-    if not launch.shell:
-        script, arguments = _ARGV_SCRIPT, launch.argv
+    if not wanted.shell:
+        script, arguments = _ARGV_SCRIPT, wanted.argv
     else:
-        arguments = (launch.shell,)
-        script = _PLAIN_SCRIPT if _PLAIN_COMMAND.fullmatch(launch.shell) else _SHELL_SCRIPT
+        arguments = (wanted.shell,)
+        script = _PLAIN_SCRIPT if _PLAIN_COMMAND.fullmatch(wanted.shell) else _SHELL_SCRIPT
     return _spawn(
         "/bin/sh",
-        ("sh", "-c", script, "/bin/sh", launch.cwd, *arguments),
-        launch.env,
+        ("sh", "-c", script, "/bin/sh", wanted.cwd, *arguments),
+        wanted.env,
         (
-            (_RECORD_FD, launch.record, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600),
+            (_RECORD_FD, wanted.record, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600),
             (0, os.devnull, os.O_RDONLY, 0),
-            (1, launch.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+            (1, wanted.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
         ),
     )
 
 
 def keep_descriptors() -> None:
-    """Keep from attempts what descriptors we were started with; those that Python opens it keeps by itself."""
+    """Keep attempts from inheriting the descriptors we were started with; Python keeps them from its own."""
     for fd in [int(entry.name) for entry in Path("/dev/fd").iterdir()]:
         if fd > 2:
             with suppress(OSError):  # the one that listed them is closed
@@ -134,7 +129,7 @@ def _number(text: str | None) -> int | None:
 
 
 def void_record(path: str | Path) -> bool:
-    """Rule that an attempt shall not begin any more. False if it began (or was ruled out) before."""
+    """Rule a process out from beginning. False if it began, or was ruled out, before."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -155,7 +150,10 @@ _SIGNALS = frozenset(int(sig) for sig in signal.Signals)
 
 
 def birth_of(pid: int) -> float | None:
-    """When a process was born, as in Identity; None if there is no such process. A zombie still has a birth."""
+    """When a process was born: clock ticks since boot on Linux, else seconds since the epoch.
+
+    None if there is no such process. A zombie still has a birth.
+    """
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - once for each attempt: Path is twice the cost
             # The name in parentheses may itself contain spaces and parentheses; field 22 is counted from its end.
@@ -208,36 +206,46 @@ def _group_of(pid: int) -> int | None:
         return None
 
 
-def place_of(session: str, attempts: Path) -> str:
-    """The first part of the marks of a session. Its id is unique in its registry only, so the folder is in it."""
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """What processes get of the engine's environment: all but the variables by which parexec tells them something."""
+    return {name: value for name, value in environment.items() if not name.startswith("PAREXEC_")}
+
+
+def hook_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """What hooks inherit: as attempts do, and the cookie of an engine around this one, so that it finds them."""
+    outer = {COOKIE: environment[COOKIE]} if COOKIE in environment else {}
+    return inherited(environment) | outer
+
+
+def cookie_prefix(session: str, attempts: Path) -> str:
+    """The first part of all cookies of a session. Its id is unique in its registry only, so the folder is in it."""
     return f"{session}@{crc32(os.fsencode(attempts.resolve())):08x}"
 
 
-def mark_of(place: str, ticket: str, attempt: int) -> str:
-    """The mark of one attempt."""
-    return f"{place}/{ticket}.{attempt}"
+def cookie_of(prefix: str, key: ProcessKey) -> str:
+    """The cookie of one key."""
+    return f"{prefix}/{key}"
 
 
-def cookie_of(mark: str) -> str:
-    """The value of COOKIE: the mark; inside another engine's attempt, behind that one's, so that both find it."""
-    outer = os.environ.get(COOKIE)
-    return f"{outer}:{mark}" if outer else mark
+def nested_cookie(outer: str | None, cookie: str) -> str:
+    """The value of COOKIE: inside an attempt of another engine, behind the cookie of that one: both find it."""
+    return f"{outer}:{cookie}" if outer else cookie
 
 
-def marked_processes(marks: Sequence[str] = (), place: str = "") -> dict[int, tuple[Identity, str]]:
-    """The processes of this user that carry one of these marks, or any mark of the session: {pid: (who, mark)}.
+def bearers(cookies: Sequence[str] = (), prefix: str = "") -> dict[int, tuple[Identity, str]]:
+    """The processes of this user that carry one of these cookies, or any with this prefix: {pid: (who, cookie)}.
 
     Looks at every process once; zombies and processes that are not ours to read are left out.
     """
-    wanted = set(marks)
-    prefix = f"{place}/"
+    wanted = set(cookies)
+    beginning = f"{prefix}/"
     found = {}
     for pid in psutil.pids():
-        cookie = cookie_in(pid)
-        if cookie is None:
+        carried = cookie_in(pid)
+        if carried is None:
             continue
-        for part in cookie.split(":"):
-            if part in wanted or (place and part.startswith(prefix)):
+        for part in carried.split(":"):
+            if part in wanted or (prefix and part.startswith(beginning)):
                 birth = birth_of(pid)
                 if birth is not None and not _is_zombie(pid):
                     found[pid] = Identity(pid, birth), part

@@ -11,8 +11,9 @@ from threading import Thread
 
 from msgspec import Struct
 
+from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.engine.backends.local import process
-from parexec_tui.engine.backends.local.process import Launch
+from parexec_tui.engine.backends.local.process import Spawn
 from parexec_tui.engine.backends.local.watch import Watch
 
 _THREADS = 3
@@ -20,22 +21,21 @@ _THREADS = 3
 
 
 class Start(Struct, gc=False, eq=False):
-    """An attempt whose process is being started. What comes of it is there once `Starter.take` gives it back."""
+    """A process that is being started. What came of it is known once `Starter.take` gives it back."""
 
-    ticket: str
-    attempt: int
-    launch: Launch
+    key: ProcessKey
+    spawn: Spawn
     pid: int | None = None
     problem: BaseException | None = None
     """Why there is no process."""
     later: list[Callable[[], None]] = []
-    """What was asked of the attempt, and needs its process."""
+    """What was asked of it, and needs its process."""
 
 
 class Starter:
     """Starts processes one after another, and lets the watch wait for their ends."""
 
-    def __init__(self, watch: Watch[tuple[str, int]]) -> None:
+    def __init__(self, watch: Watch[ProcessKey]) -> None:
         self._watch = watch
         self._queue: SimpleQueue[Start | None] = SimpleQueue()
         self._done: deque[Start] = deque()
@@ -67,17 +67,17 @@ class Starter:
     def _run(self) -> None:
         while (start := self._queue.get()) is not None:
             try:
-                start.pid = process.spawn(start.launch)
+                start.pid = process.spawn(start.spawn)
             except BaseException as problem:  # whatever it is, the loop has to know
                 start.problem = problem
             self._tell(start)
 
     def _tell(self, start: Start) -> None:
-        # In this order: the loop shall not hear of the end of what it does not know to be started.
+        # In this order: the loop must know that a process was started before it hears of its end.
         self._done.append(start)
         if start.pid is not None:
             try:
-                self._watch.add((start.ticket, start.attempt), start.pid)
+                self._watch.add(start.key, start.pid)
             except OSError as error:
                 self._failure = error
         if start.problem or self._failure or start.later:

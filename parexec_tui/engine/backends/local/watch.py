@@ -1,6 +1,6 @@
 """Waiting for processes to end: our children, and those that an engine before us started.
 
-On Linux one epoll watches the pidfds of all attempts, and is itself what trio waits for: the cost of an end does not
+On Linux one epoll watches the pidfds of all processes, and is itself what trio waits for: the cost of an end does not
 depend on how many run. Elsewhere a thread waits for each process.
 """
 
@@ -17,6 +17,8 @@ from typing import Generic, Protocol, TypeVar
 import psutil
 import trio
 from msgspec import Struct
+
+from parexec_tui.core.state.process_key import ProcessKey
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -44,7 +46,7 @@ class Watch(Protocol[Name]):
     def close(self) -> None: ...
 
 
-def open_watch() -> "Watch[tuple[str, int]]":
+def open_watch() -> Watch[ProcessKey]:
     """The best way to wait that this system has."""
     return PidfdWatch() if hasattr(os, "pidfd_open") and hasattr(select, "epoll") else ThreadWatch()
 

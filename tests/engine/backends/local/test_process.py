@@ -14,14 +14,18 @@ import psutil
 import pytest
 import trio
 
+from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.backends.backend import Identity, Launch
 from parexec_tui.engine.backends.local import process
-from parexec_tui.engine.backends.local.attempts import ProcessRunner
-from parexec_tui.engine.backends.local.process import COOKIE, ExitRecord, Identity, Launch
+from parexec_tui.engine.backends.local.backend import LocalBackend
+from parexec_tui.engine.backends.local.process import COOKIE, ExitRecord, Spawn
 from parexec_tui.engine.backends.local.watch import PidfdWatch, ThreadWatch, Watch
+from parexec_tui.engine.measure.monitor import boot_id
+from parexec_tui.paths import SessionFolder
 from tests.engine.engines import exists, number_in, until
 
-Watches = Callable[[], Watch[tuple[str, int]]]
+Watches = Callable[[], Watch[ProcessKey]]
 
 WATCHES = [
     pytest.param(
@@ -37,13 +41,22 @@ DEAF = "import signal, time; signal.signal(15, signal.SIG_IGN); open('deaf', 'w'
 """A program that ignores TERM."""
 
 
-class Attempts:
-    """A runner and its attempts, all of ticket T, in one folder."""
+def key(number: int) -> ProcessKey:
+    return ProcessKey("T", number)
 
-    def __init__(self, nursery: trio.Nursery, folder: Path, watch: Watch[tuple[str, int]]) -> None:
+
+class Attempts:
+    """A backend and its attempts, all of ticket T, in one folder."""
+
+    def __init__(self, nursery: trio.Nursery, folder: Path, watch: Watch[ProcessKey]) -> None:
         self.folder = folder
-        self.place = process.place_of("session", folder)
-        self.runner = ProcessRunner(nursery, self.place, watch)
+        """In which they run."""
+        self.session = SessionFolder(folder)
+        self.session.create()
+        self.prefix = process.cookie_prefix("session", self.session.attempts)
+        self.backend = LocalBackend(
+            nursery, "session", self.session, environment={"PATH": os.environ["PATH"]}, boot=boot_id(), watch=watch
+        )
         self.number = 0
         self.heard: dict[int, rq.AnyReport] = {}
         self.identities: dict[int, rq.ProcessStarted] = {}
@@ -51,24 +64,27 @@ class Attempts:
         self.reader: int | None = None
         """The end to read from, of a log that is a pipe."""
 
-    def launch(self, number: int, run: str = "", *argv: str, cwd: Path | None = None, **env: str) -> Launch:
-        folder = cwd or self.folder
-        cookie = process.cookie_of(process.mark_of(self.place, "T", number))
-        base = {"PATH": os.environ["PATH"], "PWD": str(folder), COOKIE: cookie}
-        file = self.folder / f"T.{number}"
-        return Launch(run, argv, str(folder), base | env, f"{file}.log", f"{file}.exit")
+    def launch(self, run: str = "", *argv: str, cwd: Path | None = None, **env: str) -> Launch:
+        return Launch(run, argv, str(cwd or self.folder), env)
+
+    def spawn(self, number: int, run: str) -> Spawn:
+        """What the backend would start."""
+        return self.backend.prepare(key(number), self.launch(run)).spawn
+
+    def cookie(self, number: int) -> str:
+        return process.cookie_of(self.prefix, key(number))
 
     def begin(self, run: str = "", *argv: str, cwd: Path | None = None, **env: str) -> int:
         """Start an attempt; returns its number."""
         self.number += 1
-        self.runner.start("T", self.number, self.launch(self.number, run, *argv, cwd=cwd, **env))
+        self.backend.start(key(self.number), self.launch(run, *argv, cwd=cwd, **env))
         return self.number
 
     async def listen(self) -> None:
-        """Take what the runner reports, as the coordinator does."""
+        """Take what the backend reports, as the coordinator does."""
         while True:
-            await self.runner.wait()
-            for report in self.runner.take():
+            await self.backend.wait()
+            for report in self.backend.take():
                 if isinstance(report, rq.ProcessStarted):
                     self.identities[report.attempt] = report
                 else:
@@ -85,9 +101,8 @@ class Attempts:
         return self.heard[number]
 
     async def identity_of(self, number: int) -> rq.ProcessStarted:
-        for report in self.runner.identify("T", number):
-            assert isinstance(report, rq.ProcessStarted)
-            return report
+        self.backend.identify(key(number))
+        self.backend.wake()
         with trio.fail_after(20):
             while number not in self.identities:
                 await self.news.wait()
@@ -103,11 +118,11 @@ class Attempts:
         return (await self.run(run)).code
 
     def log(self, number: int = 0) -> str:
-        return (self.folder / f"T.{number or self.number}.log").read_text(encoding="utf-8")
+        return self.session.log(key(number or self.number)).read_text(encoding="utf-8")
 
     def record(self, number: int = 0) -> ExitRecord:
         """What is in a record; nothing, before there is one."""
-        return process.read_record(self.folder / f"T.{number or self.number}.exit") or ExitRecord()
+        return process.read_record(self.session.record(key(number or self.number))) or ExitRecord()
 
     def file(self, name: str) -> Path:
         return self.folder / name
@@ -133,10 +148,10 @@ async def attempts(folder: Path, watch: Watches = PidfdWatch, *, listens: bool =
         try:
             yield made
         except BaseException:  # a test that failed leaves nothing behind either
-            for identity, _ in process.marked_processes(place=made.place).values():
+            for identity, _ in process.bearers(prefix=made.prefix).values():
                 process.signal_process(identity, signal.SIGKILL)
             raise
-        await made.runner.finish()
+        await made.backend.finish()
         if made.reader is not None:
             os.close(made.reader)
         nursery.cancel_scope.cancel()
@@ -219,7 +234,7 @@ async def test_what_cannot_be_spawned_says_why(tmp_path: Path) -> None:
             assert isinstance(ended, rq.ProcessEnded)
             assert why in ended.problem
             assert not t.file(f"T.{t.number}.exit").exists()
-        (tmp_path / "T.3.log").mkdir()
+        t.session.log(key(3)).mkdir()
         ended = await t.end_of(t.begin("true"))
         assert isinstance(ended, rq.ProcessEnded)
         assert "Is a directory" in ended.problem
@@ -265,7 +280,7 @@ async def test_both_streams_go_to_the_log_in_order(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
         await t.run("echo one; echo two >&2; echo three; echo four >&2")
         assert t.log() == "one\ntwo\nthree\nfour\n"
-        assert t.file("T.1.log").stat().st_mode & 0o777 == 0o600
+        assert t.session.log(key(1)).stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.trio
@@ -275,7 +290,7 @@ async def test_it_leads_a_group_and_a_session_of_its_own(tmp_path: Path) -> None
         leader = await t.leader()
         assert os.getpgid(leader) == os.getsid(leader) == leader
         assert os.getsid(0) != leader
-        t.runner.stop("T", number, 0)
+        t.backend.stop(key(number), 0)
         await t.end_of(number)
 
 
@@ -288,7 +303,7 @@ async def test_it_inherits_no_descriptor_of_ours(tmp_path: Path, argv: tuple[str
             other = t.begin("sleep 60")
             await t.run("" if argv else "ls /proc/self/fd", *argv)
             assert t.log().split() == ["0", "1", "2", "3"], "3 is the folder that ls reads"
-            t.runner.stop("T", other, 0)
+            t.backend.stop(key(other), 0)
             await t.end_of(other)
 
 
@@ -364,7 +379,7 @@ async def test_what_a_command_may_say(tmp_path: Path, run: str, code: int, outpu
 async def test_a_flood_of_output_blocks_nobody(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
         assert await t.code("head -c 100000000 /dev/zero; echo done >&2") == 0
-        assert t.file("T.1.log").stat().st_size == 100_000_005
+        assert t.session.log(key(1)).stat().st_size == 100_000_005
 
 
 # -- its record ------------------------------------------------------------------------------------------------
@@ -375,11 +390,11 @@ async def test_what_the_record_says(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
         number = t.begin("until [ -e go ]; do sleep 0.01; done; exit 3")
         leader = await t.leader()
-        assert t.file("T.1.exit").read_text() == f"start {leader}\n"
+        assert t.session.record(key(1)).read_text() == f"start {leader}\n"
         assert t.record() == ExitRecord(pid=leader)
         t.file("go").touch()
         await t.end_of(number)
-        assert t.file("T.1.exit").read_text() == f"start {leader}\nexit 3\n"
+        assert t.session.record(key(1)).read_text() == f"start {leader}\nexit 3\n"
 
 
 @pytest.mark.trio
@@ -387,9 +402,9 @@ async def test_an_attempt_begins_at_most_once(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
         assert await t.code("echo once") == 0
         with pytest.raises(FileExistsError):
-            process.spawn(t.launch(1, "echo twice"))
+            process.spawn(t.spawn(1, "echo twice"))
         del t.heard[1]
-        t.runner.start("T", 1, t.launch(1, "echo twice"))
+        t.backend.start(key(1), t.launch("echo twice"))
         assert await t.end_of(1) == rq.ProcessLost("T", 1, "this attempt has a record already", began=False)
         assert t.log(1) == "once\n"
         assert t.record(1).code == 0
@@ -401,11 +416,11 @@ async def test_an_attempt_begins_at_most_once(tmp_path: Path) -> None:
 @asynccontextmanager
 async def slow_start(t: Attempts, run: str) -> AsyncIterator[int]:
     """An attempt whose start takes as long as this context: nobody reads from the pipe that is its log."""
-    os.mkfifo(t.folder / f"T.{t.number + 1}.log")
+    os.mkfifo(t.session.log(key(t.number + 1)))
     number = t.begin(run)
-    await soon(lambda: t.file(f"T.{number}.exit").exists(), "it is being started")
+    await soon(lambda: t.session.record(key(number)).exists(), "it is being started")
     yield number
-    t.reader = os.open(t.folder / f"T.{number}.log", os.O_RDONLY | os.O_NONBLOCK)
+    t.reader = os.open(t.session.log(key(number)), os.O_RDONLY | os.O_NONBLOCK)
 
 
 @pytest.mark.trio
@@ -423,9 +438,9 @@ async def test_others_run_while_one_is_being_started(tmp_path: Path) -> None:
 async def test_a_stop_asked_before_its_process_is_there(tmp_path: Path, run: str, grace: int, signal_: int) -> None:
     async with attempts(tmp_path) as t:
         async with slow_start(t, run) as slow:
-            t.runner.stop("T", slow, 20)
+            t.backend.stop(key(slow), 20)
             if not grace:
-                t.runner.stop("T", slow, 0)
+                t.backend.stop(key(slow), 0)
         ended = await t.end_of(slow)
         assert isinstance(ended, rq.ProcessEnded)
         assert ended.signal == signal_
@@ -435,18 +450,18 @@ async def test_a_stop_asked_before_its_process_is_there(tmp_path: Path, run: str
 async def test_a_freeze_asked_before_its_process_is_there(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
         async with slow_start(t, "sleep 60") as slow:
-            t.runner.freeze("T", slow)
-        mark = [t.runner.mark("T", slow)]
+            t.backend.freeze(key(slow))
+        cookie = [t.cookie(slow)]
 
         def is_frozen() -> bool:
             # A shell whose child was stopped before it could become its program waits for that in the kernel.
-            states = {state_of(pid) for pid in process.marked_processes(mark)}
+            states = {state_of(pid) for pid in process.bearers(cookie)}
             return "T" in states <= {"T", "D"}
 
         await soon(is_frozen, "it is frozen")
-        t.runner.thaw("T", slow)
-        assert {state_of(pid) for pid in process.marked_processes(mark)} <= {"R", "S", "D"}
-        t.runner.stop("T", slow, 0)
+        t.backend.thaw(key(slow))
+        assert {state_of(pid) for pid in process.bearers(cookie)} <= {"R", "S", "D"}
+        t.backend.stop(key(slow), 0)
         await t.end_of(slow)
 
 
@@ -454,11 +469,11 @@ async def test_a_freeze_asked_before_its_process_is_there(tmp_path: Path) -> Non
 async def test_its_identity_asked_before_its_process_is_there(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
         async with slow_start(t, "sleep 60") as slow:
-            assert t.runner.identify("T", slow) == ()
+            t.backend.identify(key(slow))
         leader = await t.leader()
         identity = await t.identity_of(slow)
         assert (identity.pid, identity.birth) == (leader, process.birth_of(leader))
-        t.runner.stop("T", slow, 0)
+        t.backend.stop(key(slow), 0)
         await t.end_of(slow)
 
 
@@ -466,7 +481,7 @@ async def test_its_identity_asked_before_its_process_is_there(tmp_path: Path) ->
 async def test_one_that_is_being_started_is_no_stray(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
         async with slow_start(t, "true") as slow:
-            assert await t.runner.end_strays() == 0
+            assert await t.backend.end_strays() == 0
         ended = await t.end_of(slow)
         assert isinstance(ended, rq.ProcessEnded)
         assert ended.code == 0
@@ -475,13 +490,13 @@ async def test_one_that_is_being_started_is_no_stray(tmp_path: Path) -> None:
 @pytest.mark.trio
 async def test_an_attempt_that_was_ruled_out_cannot_begin(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
-        assert process.void_record(tmp_path / "T.1.exit")
+        assert process.void_record(t.session.record(key(1)))
         assert t.record(1).void
-        assert not process.void_record(tmp_path / "T.1.exit")
+        assert not process.void_record(t.session.record(key(1)))
         assert isinstance(await t.end_of(t.begin("touch began")), rq.ProcessLost)
         assert not t.file("began").exists()
         await t.run("true")
-        assert not process.void_record(tmp_path / "T.2.exit")
+        assert not process.void_record(t.session.record(key(2)))
         assert t.record(2).code == 0
 
 
@@ -550,8 +565,8 @@ async def test_stopped_while_its_children_are_being_ended(tmp_path: Path) -> Non
         with trio.move_on_after(0.2):
             await t.end_of(number)
         assert number not in t.heard, "it is over when its children are"
-        t.runner.stop("T", number, 10.0)
-        t.runner.stop("T", number, 0.0)
+        t.backend.stop(key(number), 10.0)
+        t.backend.stop(key(number), 0.0)
         asked = trio.current_time()
         ended = await t.end_of(number)
         assert trio.current_time() - asked < 1.0
@@ -567,9 +582,9 @@ async def test_children_that_escaped_are_swept_at_the_end(tmp_path: Path) -> Non
         escaped = number_in(t.file("escaped"))
         assert ended.code == 0
         assert exists(escaped)
-        assert await t.runner.end_strays() == 1
+        assert await t.backend.end_strays() == 1
         assert not exists(escaped)
-        assert await t.runner.end_strays() == 0
+        assert await t.backend.end_strays() == 0
 
 
 @pytest.mark.trio
@@ -578,12 +593,12 @@ async def test_a_sweep_spares_attempts_that_live_and_other_sessions(tmp_path: Pa
     async with attempts(tmp_path) as t, attempts(tmp_path / "other") as other:
         mine, theirs = t.begin("sleep 60"), other.begin("sleep 60")
         leaders = await t.leader(), await other.leader()
-        assert await t.runner.end_strays() == 0
+        assert await t.backend.end_strays() == 0
         assert all(map(exists, leaders))
-        t.runner.stop("T", mine, 0)
+        t.backend.stop(key(mine), 0)
         await t.end_of(mine)
         assert exists(leaders[1]), "the same session id and ticket, in another registry"
-        other.runner.stop("T", theirs, 0)
+        other.backend.stop(key(theirs), 0)
         await other.end_of(theirs)
 
 
@@ -596,7 +611,7 @@ async def test_stop_is_term_first(tmp_path: Path, watch: Watches) -> None:
     async with attempts(tmp_path, watch) as t:
         number = t.begin("trap 'echo bye; exit 0' TERM; touch up; while :; do sleep 0.01; done")
         await soon(t.file("up").exists, "it is up")
-        t.runner.stop("T", number, 10.0)
+        t.backend.stop(key(number), 10.0)
         ended = await t.end_of(number)
         assert isinstance(ended, rq.ProcessEnded)
         assert ended.code == 0
@@ -619,7 +634,7 @@ async def test_the_grace_is_for_every_process_of_the_group(tmp_path: Path, form:
             run = f"{sys.executable} careful.py"
             number = t.begin(run if form == "shell" else f"true; sh -c '{run}; true'; true")
         await soon(t.file("up").exists, "it is up")
-        t.runner.stop("T", number, 10.0)
+        t.backend.stop(key(number), 10.0)
         await t.end_of(number)
         assert t.log().endswith("clean\n")
 
@@ -631,7 +646,7 @@ async def test_kill_after_the_grace(tmp_path: Path, watch: Watches) -> None:
         number = t.begin("", sys.executable, "-c", DEAF)
         await soon(t.file("deaf").exists, "it is up")
         asked = trio.current_time()
-        t.runner.stop("T", number, 0.4)
+        t.backend.stop(key(number), 0.4)
         ended = await t.end_of(number)
         assert isinstance(ended, rq.ProcessEnded)
         assert ended.signal == signal.SIGKILL
@@ -643,9 +658,9 @@ async def test_asked_again_without_grace_it_is_killed_at_once(tmp_path: Path) ->
     async with attempts(tmp_path) as t:
         number = t.begin("", sys.executable, "-c", DEAF)
         await soon(t.file("deaf").exists, "it is up")
-        t.runner.stop("T", number, 60.0)
-        t.runner.stop("T", number, 60.0)
-        t.runner.stop("T", number, 0.0)
+        t.backend.stop(key(number), 60.0)
+        t.backend.stop(key(number), 60.0)
+        t.backend.stop(key(number), 0.0)
         asked = trio.current_time()
         await t.end_of(number)
         assert trio.current_time() - asked < 3
@@ -659,7 +674,7 @@ async def test_stop_finds_children_that_escaped(tmp_path: Path, grace: float) ->
         await soon(t.file("escaped").exists, "it escaped")
         escaped = number_in(t.file("escaped"))
         assert os.getpgid(escaped) == escaped
-        t.runner.stop("T", number, grace)
+        t.backend.stop(key(number), grace)
         await t.end_of(number)
         assert not exists(escaped)
 
@@ -669,7 +684,7 @@ async def test_escaped_and_deaf_is_killed_in_the_end(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
         number = t.begin(f'{sys.executable} -c "import os; os.setsid(); {DEAF}" & echo $! > child; sleep 60')
         await soon(t.file("deaf").exists, "it is up")
-        t.runner.stop("T", number, 5.0)
+        t.backend.stop(key(number), 5.0)
         await t.end_of(number)
         assert not exists(number_in(t.file("child")))
 
@@ -678,9 +693,9 @@ async def test_escaped_and_deaf_is_killed_in_the_end(tmp_path: Path) -> None:
 async def test_stopping_what_is_over_does_nothing(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
         await t.run("true")
-        t.runner.stop("T", 1, 0)
-        t.runner.freeze("T", 1)
-        t.runner.thaw("T", 1)
+        t.backend.stop(key(1), 0)
+        t.backend.freeze(key(1))
+        t.backend.thaw(key(1))
         assert await t.code("true") == 0
         assert t.heard.keys() == {1, 2}
 
@@ -691,9 +706,9 @@ async def test_stopped_at_the_moment_it_starts(tmp_path: Path) -> None:
         for step in range(40):
             number = t.begin("sleep 60")
             await trio.sleep(step % 10 / 5000)
-            t.runner.stop("T", number, 0.0 if step % 4 == 0 else 0.5)
+            t.backend.stop(key(number), 0.0 if step % 4 == 0 else 0.5)
             assert isinstance(await t.end_of(number), rq.ProcessEnded | rq.ProcessLost)
-            assert not process.marked_processes(place=t.place)
+            assert not process.bearers(prefix=t.prefix)
 
 
 # -- freezing --------------------------------------------------------------------------------------------------
@@ -707,16 +722,16 @@ async def test_freezing_stops_group_and_escaped_children(tmp_path: Path) -> None
         await soon(t.file("escaped").exists, "it escaped")
         await soon(t.file("ticks").exists, "it ticks")
         pids = [await t.leader(), number_in(t.file("escaped"))]
-        t.runner.freeze("T", number)
+        t.backend.freeze(key(number))
         await soon(lambda: [state_of(pid) for pid in pids] == ["T", "T"], "all stop")
         with trio.move_on_after(0.2):
             await t.end_of(number)
         frozen_at = t.file("ticks").stat().st_mtime_ns
         assert time.time_ns() - frozen_at > 0.15e9
-        t.runner.thaw("T", number)
+        t.backend.thaw(key(number))
         await soon(lambda: t.file("ticks").stat().st_mtime_ns > frozen_at, "it ticks again")
         assert "T" not in [state_of(pid) for pid in pids]
-        t.runner.stop("T", number, 0)
+        t.backend.stop(key(number), 0)
         await t.end_of(number)
 
 
@@ -730,10 +745,10 @@ async def test_a_frozen_attempt_can_clean_up_when_it_is_stopped(tmp_path: Path) 
             f"trap 'kill $child; wait $child; exit' TERM; {sys.executable} -c \"{careful}\" & child=$!; wait"
         )
         await soon(t.file("up").exists, "it is up")
-        t.runner.freeze("T", number)
+        t.backend.freeze(key(number))
         await soon(lambda: state_of(t.record().pid or 0) == "T", "it is frozen")
         asked = trio.current_time()
-        t.runner.stop("T", number, 10.0)
+        t.backend.stop(key(number), 10.0)
         await t.end_of(number)
         assert t.file("clean").exists()
         assert trio.current_time() - asked < 5
@@ -744,8 +759,8 @@ async def test_a_frozen_attempt_can_be_killed(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
         number = t.begin("sleep 60")
         await t.leader()
-        t.runner.freeze("T", number)
-        t.runner.stop("T", number, 0)
+        t.backend.freeze(key(number))
+        t.backend.stop(key(number), 0)
         ended = await t.end_of(number)
         assert isinstance(ended, rq.ProcessEnded)
         assert ended.signal == 9
@@ -769,7 +784,9 @@ async def test_an_identity_is_more_than_a_pid(tmp_path: Path) -> None:
         assert exists(pid)
         process.signal_process(identity, signal.SIGKILL)
         await t.end_of(number)
-        assert t.runner.identify("T", number) == ()
+        del t.identities[number]
+        t.backend.identify(key(number))
+        assert not t.backend.take()
         process.signal_process(identity, signal.SIGKILL)
 
 
@@ -794,20 +811,19 @@ def test_births_of_processes_with_odd_names(tmp_path: Path) -> None:
             child.kill()
 
 
-def test_marks_nest(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert process.cookie_of("inner@1/B.1") == "inner@1/B.1"
-    monkeypatch.setenv(COOKIE, "outer@1/A.1")
-    cookie = process.cookie_of("inner@1/B.1")
+def test_cookies_nest() -> None:
+    assert process.nested_cookie(None, "inner@1/B.1") == "inner@1/B.1"
+    cookie = process.nested_cookie("outer@1/A.1", "inner@1/B.1")
     with subprocess.Popen(["sleep", "60"], env={COOKIE: cookie, "PATH": os.environ["PATH"]}) as child:
         try:
-            until(lambda: process.marked_processes(["inner@1/B.1"]), "it has its environment")
+            until(lambda: process.bearers(["inner@1/B.1"]), "it has its environment")
             for found in (
-                process.marked_processes(["outer@1/A.1"]),
-                process.marked_processes(place="outer@1"),
-                process.marked_processes(place="inner@1"),
+                process.bearers(["outer@1/A.1"]),
+                process.bearers(prefix="outer@1"),
+                process.bearers(prefix="inner@1"),
             ):
                 assert list(found) == [child.pid]
-            assert not process.marked_processes(["outer@1/A.11", "outer@1/A", "A.1"], place="outer@")
+            assert not process.bearers(["outer@1/A.11", "outer@1/A", "A.1"], prefix="outer@")
         finally:
             child.kill()
 
@@ -816,18 +832,17 @@ def test_marks_nest(monkeypatch: pytest.MonkeyPatch) -> None:
 
 PARENT = """
 import os, sys
-from parexec_tui.engine.backends.local.process import Launch, spawn
+from parexec_tui.engine.backends.local.process import Spawn, spawn
 import msgspec
-launch = msgspec.json.decode(sys.argv[1], type=Launch)
-print(spawn(launch), flush=True)
+print(spawn(msgspec.json.decode(sys.argv[1], type=Spawn)), flush=True)
 """
 
 
-def spawn_elsewhere(launch: Launch) -> int:
+def spawn_elsewhere(wanted: Spawn) -> int:
     """Start an attempt from another process, which then ends: it is not our child."""
     import msgspec
 
-    text = msgspec.json.encode(launch).decode()
+    text = msgspec.json.encode(wanted).decode()
     parent = subprocess.run([sys.executable, "-c", PARENT, text], check=True, capture_output=True, text=True)
     return int(parent.stdout)
 
@@ -847,11 +862,11 @@ async def test_what_is_adopted_ends_by_its_record(
     tmp_path: Path, watch: Watches, run: str, ended: rq.AnyReport
 ) -> None:
     async with attempts(tmp_path, watch) as t:
-        launch = t.launch(1, f"echo before; until [ -e go ]; do sleep 0.01; done; echo after; {run}")
-        pid = await trio.to_thread.run_sync(spawn_elsewhere, launch)
+        wanted = t.spawn(1, f"echo before; until [ -e go ]; do sleep 0.01; done; echo after; {run}")
+        pid = await trio.to_thread.run_sync(spawn_elsewhere, wanted)
         birth = process.birth_of(pid)
         assert birth is not None
-        t.runner.adopt("T", 1, Identity(pid, birth), launch.record)
+        assert await t.backend.adopt(key(1), Identity(pid, birth), boot_id()) == rq.ProcessStarted("T", 1, pid, birth)
         t.file("go").touch()
         assert await t.end_of(1) == ended
         assert t.log(1).startswith("before\nafter\n")
@@ -863,8 +878,8 @@ async def test_what_is_gone_cannot_be_adopted(tmp_path: Path, watch: Watches) ->
     child = await trio.to_thread.run_sync(subprocess.Popen, ["true"])
     await trio.to_thread.run_sync(child.wait)
     async with attempts(tmp_path, watch) as t:
-        with pytest.raises(ProcessLookupError):
-            t.runner.adopt("T", 1, Identity(child.pid, 1.0), str(tmp_path / "T.1.exit"))
+        t.session.record(key(1)).write_text(f"start {child.pid}\nexit 3\n")
+        assert await t.backend.adopt(key(1), Identity(child.pid, 1.0), boot_id()) == rq.ProcessEnded("T", 1, 3)
 
 
 @pytest.mark.trio
@@ -885,11 +900,11 @@ async def test_waking_lets_the_wait_return(tmp_path: Path, watch: Watches) -> No
         for _ in range(3):
             with trio.fail_after(5):
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(t.runner.wait)
+                    nursery.start_soon(t.backend.wait)
                     await trio.testing.wait_all_tasks_blocked()
-                    t.runner.wake()
-            assert t.runner.take() == []
+                    t.backend.wake()
+            assert t.backend.take() == []
             with trio.move_on_after(0.05) as waited:
-                await t.runner.wait()
+                await t.backend.wait()
             assert waited.cancelled_caught
-    t.runner.wake()  # after the end: for instance by a signal that came late
+    t.backend.wake()  # after the end: for instance by a signal that came late

@@ -1,13 +1,16 @@
-"""What each live attempt uses: all its processes together, and how its log grows."""
+"""What each live key uses: all its processes together, and how its log grows."""
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
+from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire.protocol import Usage
-from parexec_tui.engine.measure.processes import Processes, Seen
+from parexec_tui.engine.backends.backend import UsageReading
+from parexec_tui.engine.backends.local.processes import Processes, Seen
 
 _SETTLED = 1.0
 """Seconds after which a process without a cookie is not asked again: until then it may be on its way to exec."""
@@ -18,15 +21,14 @@ _TICK = 0.01
 _CPUS = os.cpu_count() or 1
 
 
-class LiveAttempt(Struct, frozen=True, gc=False):
-    """By what the processes of an attempt are found."""
+class LiveProcess(Struct, frozen=True, gc=False):
+    """How all the processes of a key are found."""
 
-    ticket: str
-    attempt: int
+    key: ProcessKey
     leader: int
     """The pid of its shell, which leads its session."""
-    mark: str
-    """What is in the cookie of all its processes."""
+    cookie: str
+    """What all its processes carry."""
     log: str
 
 
@@ -53,24 +55,30 @@ class UsageMeter:
         self._processes = processes
         self._cookies: dict[tuple[int, float], str | None] = {}
         """{(pid, birth): cookie} of what the last look found outside the sessions of attempts."""
-        self._trees: dict[tuple[str, int], _Tree] = {}
-        self._logs: dict[tuple[str, int], _Log | None] = {}
+        self._trees: dict[ProcessKey, _Tree] = {}
+        self._logs: dict[ProcessKey, _Log | None] = {}
 
-    def measure(self, attempts: Sequence[LiveAttempt], wall: float, now: float) -> list[Usage]:
+    def read(self, attempts: Sequence[LiveProcess]) -> UsageReading:
+        """What they use now, and the CPU time of this thread that it took. Raises OSError."""
+        began = time.thread_time()
+        usages = self.measure(attempts, time.time(), time.monotonic())
+        return UsageReading(usages, time.thread_time() - began)
+
+    def measure(self, attempts: Sequence[LiveProcess], wall: float, now: float) -> list[Usage]:
         """What they use. `wall`: seconds since the epoch; `now`: of a clock that does not jump. Raises OSError."""
         families = self._families(attempts) if attempts else []
         trees, logs = self._trees, self._logs
         self._trees, self._logs = {}, {}
         found = []
         for attempt, family in zip(attempts, families, strict=True):
-            name = attempt.ticket, attempt.attempt
-            tree = self._trees[name] = _tree(family, now)
-            log = self._logs[name] = _look_at_log(attempt.log, logs.get(name), wall, now)
+            key = attempt.key
+            tree = self._trees[key] = _tree(family, now)
+            log = self._logs[key] = _look_at_log(attempt.log, logs.get(key), wall, now)
             found.append(
                 Usage(
-                    ticket=attempt.ticket,
-                    attempt=attempt.attempt,
-                    cpu=round(min(_cpus(tree, trees.get(name), family), _CPUS), 3),
+                    ticket=key.ticket,
+                    attempt=key.attempt,
+                    cpu=round(min(_cpus(tree, trees.get(key), family), _CPUS), 3),
                     memory=sum(each.memory for each in family),
                     processes=sum(not each.is_zombie for each in family),
                     silence=round(now - log.grew, 1) if log is not None else None,
@@ -79,17 +87,17 @@ class UsageMeter:
             )
         return found
 
-    def _families(self, attempts: Sequence[LiveAttempt]) -> list[list[Seen]]:
+    def _families(self, attempts: Sequence[LiveProcess]) -> list[list[Seen]]:
         """The processes of each attempt, in order."""
         families: list[list[Seen]] = [[] for _ in attempts]
         by_session = {attempt.leader: family for attempt, family in zip(attempts, families, strict=True)}
-        by_mark = {attempt.mark: family for attempt, family in zip(attempts, families, strict=True)}
+        by_cookie = {attempt.cookie: family for attempt, family in zip(attempts, families, strict=True)}
         known, self._cookies = self._cookies, {}
         for each in self._processes.look():
             family = by_session.get(each.session)
             if family is None and (cookie := self._cookie(each, known)) is not None:
-                # An engine within an attempt puts its own mark behind that of the attempt.
-                family = next((by_mark[part] for part in cookie.split(":") if part in by_mark), None)
+                # An engine within an attempt puts its own cookie behind that of the attempt.
+                family = next((by_cookie[part] for part in cookie.split(":") if part in by_cookie), None)
             if family is not None:
                 family.append(each)
         return families

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Usage
 from parexec_tui.engine.backends.local.process import COOKIE
-from parexec_tui.engine.measure.processes import Processes, ProcFolder, PsutilProcesses
-from parexec_tui.engine.measure.usage import LiveAttempt, UsageMeter
-from tests.engine.backends.local.test_process import ESCAPE, attempts, soon
+from parexec_tui.engine.backends.local.processes import Processes, ProcFolder, PsutilProcesses
+from parexec_tui.engine.backends.local.usage import LiveProcess, UsageMeter
+from tests.engine.backends.local.test_process import ESCAPE, attempts, key, soon
 from tests.engine.engines import number_in
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -35,8 +36,8 @@ class Host:
         (self.proc / "meminfo").write_text("MemTotal: 1 kB\n")
         self.log = folder / "A.1.log"
         self.attempts = [
-            LiveAttempt("A", 1, 100, "s@1/A.1", str(self.log)),
-            LiveAttempt("B", 3, 200, "s@1/B.3", str(folder / "B.3.log")),
+            LiveProcess(ProcessKey("A", 1), 100, "s@1/A.1", str(self.log)),
+            LiveProcess(ProcessKey("B", 3), 200, "s@1/B.3", str(folder / "B.3.log")),
         ]
         self._now = 0.0
         self.asked: list[int] = []
@@ -176,7 +177,7 @@ def cpu(host: Host, now: float) -> float:
 
 @pytest.fixture
 def many_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("parexec_tui.engine.measure.usage._CPUS", 64)
+    monkeypatch.setattr("parexec_tui.engine.backends.local.usage._CPUS", 64)
 
 
 @pytest.mark.usefixtures("many_cpus")
@@ -213,7 +214,7 @@ def test_a_child_that_somebody_else_waited_for_takes_nothing_from_the_others(hos
 
 
 def test_it_is_not_told_to_use_more_than_there_is(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("parexec_tui.engine.measure.usage._CPUS", 2)
+    monkeypatch.setattr("parexec_tui.engine.backends.local.usage._CPUS", 2)
     host.has(100, 100)
     cpu(host, 0)
     host.has(100, 100, reaped=500)  # of a child that had left with neither session nor cookie
@@ -262,15 +263,15 @@ async def test_a_tree_and_what_escaped_from_it(tmp_path: Path, looks: Looks) -> 
         await soon(t.file("held").exists, "it holds its memory")
         number_in(t.file("escaped"))
         meter = UsageMeter(looks())
-        [usage] = meter.measure(t.runner.living(), time.time(), time.monotonic())
+        [usage] = meter.measure(t.backend.live_processes(), time.time(), time.monotonic())
         # The shell that records, the subshell, and the two that it started.
         assert (usage.ticket, usage.attempt, usage.processes) == ("T", 1, 4)
         assert 96 * MIB < usage.memory < 300 * MIB
         assert usage.log_size == len("begun\n")
         assert usage.silence is not None
-        t.runner.stop("T", number, 0.0)
+        t.backend.stop(key(number), 0.0)
         await t.end_of(number)
-        assert t.runner.living() == []
+        assert t.backend.living() == []
 
 
 @pytest.mark.trio
@@ -286,7 +287,7 @@ async def test_who_computes_is_busy_and_who_writes_is_not_silent(tmp_path: Path,
         seen: list[list[Usage]] = []
 
         def look() -> bool:
-            living = sorted(t.runner.living(), key=lambda live: live.attempt)  # as they began to live, otherwise
+            living = sorted(t.backend.live_processes(), key=lambda live: live.key)  # as they began to live, otherwise
             seen.append(meter.measure(living, time.time(), next(clock)))
             return len(seen) > 2 and seen[-1][0].cpu > 0 and seen[-1][1].log_size > seen[-2][1].log_size
 
@@ -294,7 +295,7 @@ async def test_who_computes_is_busy_and_who_writes_is_not_silent(tmp_path: Path,
         assert seen[-1][1].silence == 0
         assert seen[-1][0].silence == len(seen) - 1 + (seen[0][0].silence or 0)
         for number in (computes, writes):
-            t.runner.stop("T", number, 0.0)
+            t.backend.stop(key(number), 0.0)
             await t.end_of(number)
 
 
@@ -304,8 +305,8 @@ async def test_the_most_that_was_seen_is_told_at_the_end(tmp_path: Path) -> None
         number = t.begin("until test -e go; do sleep 0.01; done")
         await t.identity_of(number)
         for memory in (5 * MIB, 900 * MIB, 7 * MIB):
-            t.runner.note_memory("T", number, memory)
-        t.runner.note_memory("T", number + 1, 999 * MIB)
+            t.backend.note_memory(key(number), memory)
+        t.backend.note_memory(key(number + 1), 999 * MIB)
         t.file("go").touch()
         ended = await t.end_of(number)
         assert isinstance(ended, rq.ProcessEnded)
@@ -316,7 +317,7 @@ async def test_the_most_that_was_seen_is_told_at_the_end(tmp_path: Path) -> None
 async def test_what_its_largest_process_used_is_told_if_it_was_never_seen(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
         number = t.begin(f"{sys.executable} -c 'b\"x\" * (600 << 20)'")
-        t.runner.note_memory("T", number, 1)
+        t.backend.note_memory(key(number), 1)
         ended = await t.end_of(number)
         assert isinstance(ended, rq.ProcessEnded)
         assert ended.peak_memory > 600 * MIB

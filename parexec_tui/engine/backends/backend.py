@@ -1,0 +1,133 @@
+"""The contract between the engine and the place where its processes run.
+
+A backend starts processes, and reports what becomes of them; what that means for a ticket is decided elsewhere. Each
+process has a `ProcessKey`, and everything is asked by key. Methods that are not `async` return at once: what they ask
+for is done soon, in the order in which it was asked for each key. To ask something of a key that is unknown or over
+does nothing.
+
+Whatever becomes of the engine, its processes go on, and their ends are recorded where they run: the next engine
+adopts what still runs, and can prove how the rest ended. Nothing of a process is alive once its end is reported.
+
+Every backend passes `tests/engine/backends/test_contract.py`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.wire.protocol import Usage
+from parexec_tui.core.wire.requests import AnyReport, ProcessEnded, ProcessLost, ProcessStarted
+
+
+class Launch(Struct, frozen=True, gc=False):
+    """What to run."""
+
+    shell: str
+    """A shell command; empty if `argv` is to be run."""
+    argv: tuple[str, ...]
+    cwd: str
+    """Absolute."""
+    env: dict[str, str]
+    """What is added to the environment that the backend gives to every process."""
+
+
+class Identity(Struct, frozen=True, gc=False):
+    """A process of one boot of its host. A pid alone may come back as another process."""
+
+    pid: int
+    birth: float
+    """When it was born, in a unit that only its backend knows; 0 if it was gone before that could be found out."""
+
+
+class UsageReading(Struct, frozen=True):
+    """What all live processes use, and what it cost to find out."""
+
+    usages: Sequence[Usage]
+    cost: float
+    """CPU seconds of this machine."""
+
+
+class Backend(Protocol):
+    """A place where processes run."""
+
+    # -- processes -------------------------------------------------------------------------------------------
+
+    def start(self, key: ProcessKey, launch: Launch) -> None:
+        """Start a process. A key is started at most once, however often it is asked for.
+
+        If there can be no process, `ProcessEnded` says why in `problem`. If the key was started by an engine before
+        this one and was not adopted, `ProcessLost` says so, with `began=False`: nothing was started.
+        """
+
+    def identify(self, key: ProcessKey) -> None:
+        """Report `ProcessStarted` if the process lives."""
+
+    def stop(self, key: ProcessKey, grace: float) -> None:
+        """End a process and all that it started: TERM, `grace` seconds, KILL, and what escaped from its group.
+
+        Asked again with no grace, it goes on to KILL at once.
+        """
+
+    def freeze(self, key: ProcessKey) -> None:
+        """Stop the process and all that it started, until `thaw`. It can still be ended."""
+
+    def thaw(self, key: ProcessKey) -> None:
+        """Let a frozen process go on."""
+
+    # -- what an engine before this one left -----------------------------------------------------------------
+
+    async def adopt(self, key: ProcessKey, identity: Identity | None, boot: str) -> "Adopted":
+        """Take charge of a process that an engine before this one started, or tell how it ended.
+
+        `identity`: as `ProcessStarted` told it, if it did. `boot`: the boot of the host at that time. Returns
+        `ProcessStarted` if the process lives: it is reported on from now on. One that never began is ruled out from
+        beginning later; that is `ProcessLost` with `began=False`.
+        """
+
+    async def prove_end(self, key: ProcessKey) -> "Ended":
+        """How a process ended by its record; `ProcessLost` if there is no proof. Whether it lives is not looked at.
+
+        One that never began is ruled out from beginning later.
+        """
+
+    async def set_aside(self, is_known: Callable[[ProcessKey], bool]) -> None:
+        """Keep records of unknown processes from being taken for those of new ones with the same key."""
+
+    async def end_strays(self) -> int:
+        """End what processes that are over have left behind; returns how many there were."""
+
+    # -- what lives ------------------------------------------------------------------------------------------
+
+    def living(self) -> Sequence[ProcessKey]:
+        """The processes that this backend is in charge of."""
+
+    async def usage(self) -> UsageReading:
+        """What each of them uses. The most memory that was seen is told at its end. Raises OSError."""
+
+    # -- output ----------------------------------------------------------------------------------------------
+
+    async def read_output(self, key: ProcessKey, offset: int, limit: int) -> bytes:
+        """At most `limit` bytes of what the process wrote, from a byte on; empty at the end.
+
+        It may be over, and of an engine before this one. Raises FileNotFoundError if there is no output, OSError.
+        """
+
+    # -- reports ---------------------------------------------------------------------------------------------
+
+    def take(self) -> Sequence[AnyReport]:
+        """What became of processes since the last call; never waits. The end of a key is told once, and last."""
+
+    def wake(self) -> None:
+        """Let `wait` return. Other threads may call it."""
+
+    async def wait(self) -> None:
+        """Wait until there is something to take, or somebody wakes."""
+
+    async def finish(self) -> None:
+        """End what is left behind, and let go of everything. The backend is not used afterwards."""
+
+
+Ended = ProcessEnded | ProcessLost
+Adopted = ProcessStarted | Ended

@@ -1,0 +1,412 @@
+"""The processes of this machine: started, watched, stopped, frozen, adopted, and cleaned up after."""
+
+import errno
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import trio
+from msgspec import Struct, structs
+
+from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.backends.backend import Adopted, Ended, Identity, Launch, UsageReading
+from parexec_tui.engine.backends.local import process
+from parexec_tui.engine.backends.local.processes import open_processes
+from parexec_tui.engine.backends.local.starter import Start, Starter
+from parexec_tui.engine.backends.local.usage import LiveProcess, UsageMeter
+from parexec_tui.engine.backends.local.watch import Exit, Watch, open_watch
+from parexec_tui.paths import SessionFolder
+
+_POLL = 0.02
+"""Seconds between two looks at a process group whose leader is gone: nothing tells us when the rest is."""
+
+_SWEEP_EVERY = 5.0
+_SWEEP_SHARE = 100
+"""A sweep looks at every process of the host, so it may take a hundredth of the time at most."""
+
+_STRAY_GRACE = 2.0
+"""Seconds that a process which its command left behind has between TERM and KILL."""
+
+MIN_AGE_FOR_TERM = 0.05
+"""Seconds. Before that age a process may miss a TERM: its shell has set its trap, and has not yet forked."""
+
+_GIVE_UP = 5.0
+"""Seconds after which a process that outlives KILL is taken to be stuck in the kernel."""
+
+_BEGIN_WITHIN = 2.0
+"""Seconds that a process which exists has to say in its record that it began."""
+
+
+class _Live(Struct, gc=False):
+    key: ProcessKey
+    pid: int
+    """Of its shell, which leads its process group. It cannot become another's before we know that it ended."""
+    cookie: str
+    since: float
+    """When we took charge of it, in trio's time."""
+    frozen: bool = False
+    peak_memory: int = 0
+    """The most bytes that all its processes were seen to use at once, by this engine."""
+    exit: Exit | None = None
+    """Known once its shell has ended."""
+    gone: trio.Event | None = None
+    """None until it is being ended; set when its shell has ended."""
+    grace_scope: trio.CancelScope | None = None
+    """None until it is being ended; cancelled when its processes have no more grace."""
+
+
+class LocalBackend:
+    """See `Backend`. Belongs to the trio run that created it."""
+
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        session: str,
+        folder: SessionFolder,
+        *,
+        environment: Mapping[str, str],
+        boot: str,
+        watch: Watch[ProcessKey] | None = None,
+    ) -> None:
+        """`environment`: what processes inherit. `boot`: what tells this boot of the host from every other."""
+        process.keep_descriptors()
+        self._nursery = nursery
+        self._folder = folder
+        self._boot = boot
+        self._env = process.inherited(environment)
+        self._outer_cookie = environment.get(process.COOKIE)
+        self._cookie_prefix = process.cookie_prefix(session, folder.attempts)
+        self._watch = watch or open_watch()
+        self._starter = Starter(self._watch)
+        self._starting: dict[ProcessKey, Start] = {}
+        self._live: dict[ProcessKey, _Live] = {}
+        self._reports: deque[rq.AnyReport] = deque()
+        self._usage = UsageMeter(open_processes())
+        self._one_reading = trio.CapacityLimiter(1)
+        self._unswept = False
+        """A process ended since the last sweep for strays."""
+        nursery.start_soon(self._sweep_from_time_to_time)
+
+    # -- processes -------------------------------------------------------------------------------------------
+
+    def start(self, key: ProcessKey, launch: Launch) -> None:
+        if key in self._starting or key in self._live:
+            return
+        start = self.prepare(key, launch)
+        self._starting[key] = start
+        self._starter.put(start)
+
+    def prepare(self, key: ProcessKey, launch: Launch) -> Start:
+        """All that it takes to start a process of this key."""
+        env = self._env | launch.env
+        env["PWD"] = launch.cwd
+        env[process.COOKIE] = process.nested_cookie(self._outer_cookie, self._cookie_of(key))
+        log, record = self._folder.log(key), self._folder.record(key)
+        return Start(key, process.Spawn(launch.shell, launch.argv, launch.cwd, env, str(log), str(record)))
+
+    def identify(self, key: ProcessKey) -> None:
+        if self._defer_until_started(key, partial(self.identify, key)):
+            return
+        live = self._live.get(key)
+        birth = process.birth_of(live.pid) if live is not None else None
+        if live is not None and birth is not None:
+            self._reports.append(rq.ProcessStarted(key.ticket, key.attempt, live.pid, birth, step=key.step))
+
+    def _take_charge(self, key: ProcessKey, pid: int) -> None:
+        self._live[key] = _Live(key, pid, self._cookie_of(key), trio.current_time())
+
+    def _defer_until_started(self, key: ProcessKey, act: Callable[[], None]) -> bool:
+        """Whether a process is still being started; then `act` is called once it is there."""
+        start = self._starting.get(key)
+        if start is None:
+            return False
+        start.later.append(act)
+        self._watch.wake()  # it may have been started before it could see that somebody waits
+        return True
+
+    def _cookie_of(self, key: ProcessKey) -> str:
+        """What every process of this key carries in its environment."""
+        return process.cookie_of(self._cookie_prefix, key)
+
+    def stop(self, key: ProcessKey, grace: float) -> None:
+        if self._defer_until_started(key, partial(self.stop, key, grace)):
+            return
+        live = self._live.get(key)
+        if live is None:
+            return
+        if live.grace_scope is None:
+            self._end(live, grace)
+        elif grace <= 0:
+            live.grace_scope.cancel()
+
+    def freeze(self, key: ProcessKey) -> None:
+        if self._defer_until_started(key, partial(self.freeze, key)):
+            return
+        if (live := self._live.get(key)) is not None:
+            live.frozen = True
+            self._signal_all(live, signal.SIGSTOP)
+
+    def thaw(self, key: ProcessKey) -> None:
+        if self._defer_until_started(key, partial(self.thaw, key)):
+            return
+        if (live := self._live.get(key)) is not None:
+            live.frozen = False
+            self._signal_all(live, signal.SIGCONT)
+
+    def _signal_all(self, live: _Live, sig: int) -> None:
+        """Signal the group, and what left it."""
+        process.signal_group(live.pid, sig)
+        for identity, _ in process.bearers([live.cookie]).values():
+            process.signal_process(identity, sig)
+
+    # -- what an engine before this one left -----------------------------------------------------------------
+
+    async def adopt(self, key: ProcessKey, identity: Identity | None, boot: str) -> Adopted:
+        if process.void_record(self._folder.record(key)):
+            return _never_began(key)
+        same_boot = boot == self._boot
+        found = await self._find(key, identity) if same_boot else None
+        if found is not None:
+            try:
+                self._watch.add(key, found.pid)
+            except ProcessLookupError:
+                pass  # it ended just now: its record tells
+            else:
+                self._take_charge(key, found.pid)
+                return rq.ProcessStarted(key.ticket, key.attempt, found.pid, found.birth, step=key.step)
+        return self._how_it_ended(key, same_boot=same_boot)
+
+    async def _find(self, key: ProcessKey, identity: Identity | None) -> Identity | None:
+        """The living process of a key, if there is one."""
+        if identity is not None and identity.birth:
+            return identity if process.is_alive(identity) else None
+        # The engine died between starting the process and noting it: the record has its pid, once it has begun. Until
+        # then it may not even be found by its cookie, which it has from exec on; so its record is waited for anyway.
+        with trio.move_on_after(_BEGIN_WITHIN):
+            while (record := process.read_record(self._folder.record(key))) is not None and not record.void:
+                if record.pid is not None:
+                    known = process.bearers([self._cookie_of(key)]).get(record.pid)
+                    return known[0] if known is not None else None
+                await trio.sleep(0.01)
+        return None
+
+    def _how_it_ended(self, key: ProcessKey, *, same_boot: bool) -> Ended:
+        record = process.read_record(self._folder.record(key))
+        if record is None or record.void or (record.pid is None and same_boot):
+            return _never_began(key)
+        ended = self._report_of(key, Exit(record.pid or 0))
+        if isinstance(ended, rq.ProcessLost) and not same_boot:
+            return rq.ProcessLost(key.ticket, key.attempt, "the host was restarted while it ran", step=key.step)
+        return ended
+
+    async def prove_end(self, key: ProcessKey) -> Ended:
+        if process.void_record(self._folder.record(key)):
+            return _never_began(key)
+        return self._how_it_ended(key, same_boot=True)
+
+    async def set_aside(self, is_known: Callable[[ProcessKey], bool]) -> None:
+        for key in {key for key in self._folder.recorded() if not is_known(key)}:
+            self._folder.set_aside(key)
+
+    # -- what lives ------------------------------------------------------------------------------------------
+
+    def living(self) -> Sequence[ProcessKey]:
+        return list(self._live)
+
+    async def usage(self) -> UsageReading:
+        processes = self.live_processes()
+        reading = await trio.to_thread.run_sync(
+            self._usage.read, processes, abandon_on_cancel=True, limiter=self._one_reading
+        )
+        for known, usage in zip(processes, reading.usages, strict=True):
+            self.note_memory(known.key, usage.memory)
+        return reading
+
+    def live_processes(self) -> list[LiveProcess]:
+        """Every key that is not over, and how its processes are found."""
+        return [
+            LiveProcess(live.key, live.pid, live.cookie, str(self._folder.log(live.key)))
+            for live in self._live.values()
+        ]
+
+    def note_memory(self, key: ProcessKey, memory: int) -> None:
+        """The processes of a key were seen to use so many bytes; the most of it is told at its end."""
+        if (live := self._live.get(key)) is not None:
+            live.peak_memory = max(live.peak_memory, memory)
+
+    # -- output ----------------------------------------------------------------------------------------------
+
+    async def read_output(self, key: ProcessKey, offset: int, limit: int) -> bytes:
+        return await trio.to_thread.run_sync(read_from, self._folder.log(key), offset, limit)
+
+    # -- reports ---------------------------------------------------------------------------------------------
+
+    def take(self) -> Sequence[rq.AnyReport]:
+        ends = self._watch.take()
+        for start in self._starter.take():
+            self._on_started(start)
+        for key, ended in ends:
+            self._on_exit(self._live[key], ended)
+        reports = list(self._reports)
+        self._reports.clear()
+        return reports
+
+    def wake(self) -> None:
+        self._watch.wake()
+
+    async def wait(self) -> None:
+        if not self._reports:
+            await self._watch.wait()
+
+    async def finish(self) -> None:
+        await trio.to_thread.run_sync(self._starter.close)
+        await self.end_strays()
+        self._watch.close()
+
+    def _on_started(self, start: Start) -> None:
+        del self._starting[start.key]
+        if start.pid is not None:
+            self._take_charge(start.key, start.pid)
+        else:
+            self._reports.append(_why_not(start))
+        for act in start.later:
+            act()
+
+    # -- how a process ends ----------------------------------------------------------------------------------
+
+    def _on_exit(self, live: _Live, ended: Exit) -> None:
+        live.exit = ended
+        self._unswept = True
+        if live.gone is not None:
+            live.gone.set()
+        elif process.group_lives(ended.pid):
+            # The command ended and left processes in its group: the key is over when they are gone.
+            self._end(live, _STRAY_GRACE)
+        else:
+            self._tell(live)
+
+    def _tell(self, live: _Live) -> None:
+        assert live.exit is not None
+        del self._live[live.key]
+        ended = structs.replace(live.exit, peak_memory=max(live.exit.peak_memory, live.peak_memory))
+        self._reports.append(self._report_of(live.key, ended))
+
+    def _report_of(self, key: ProcessKey, ended: Exit) -> Ended:
+        return report_of(key, ended, self._folder.record(key))
+
+    def _end(self, live: _Live, grace: float) -> None:
+        live.gone, live.grace_scope = trio.Event(), trio.CancelScope(deadline=trio.current_time() + grace)
+        if live.exit is not None:
+            live.gone.set()
+        self._nursery.start_soon(self._until_it_ended, live, live.gone, live.grace_scope)
+
+    async def _until_it_ended(self, live: _Live, gone: trio.Event, grace_scope: trio.CancelScope) -> None:
+        with grace_scope:
+            await trio.sleep_until(live.since + MIN_AGE_FOR_TERM)
+            process.signal_group(live.pid, signal.SIGTERM)
+            if live.frozen:  # TERM waits for a frozen process to go on
+                self._signal_all(live, signal.SIGCONT)
+            # The grace is for the whole group: the shell is gone at once, but its command may have to clean up.
+            await gone.wait()
+            while process.group_lives(live.pid):  # noqa: ASYNC110 - nothing tells us when it does not
+                await trio.sleep(_POLL)
+        if grace_scope.cancelled_caught:
+            self._signal_all(live, signal.SIGKILL)
+            await gone.wait()
+            await self._until_group_is_gone(live.pid)
+        await self._until_strays_are_gone([live.cookie])
+        self._tell(live)
+        self._watch.wake()
+
+    async def _until_group_is_gone(self, leader: int) -> None:
+        with trio.move_on_after(_GIVE_UP):
+            while process.group_lives(leader):
+                process.signal_group(leader, signal.SIGKILL)
+                await trio.sleep(_POLL)
+
+    async def _until_strays_are_gone(self, cookies: Sequence[str]) -> None:
+        """End processes that carry these cookies, wherever they are: TERM first, then KILL."""
+        kill_at = trio.current_time() + _STRAY_GRACE
+        with trio.move_on_after(_STRAY_GRACE + _GIVE_UP):
+            while strays := await trio.to_thread.run_sync(process.bearers, cookies):
+                sig = signal.SIGTERM if trio.current_time() < kill_at else signal.SIGKILL
+                for identity, _ in strays.values():
+                    process.signal_process(identity, sig)
+                await trio.sleep(_POLL)
+
+    # -- strays ----------------------------------------------------------------------------------------------
+
+    async def _sweep_from_time_to_time(self) -> None:
+        pause = _SWEEP_EVERY
+        while True:
+            await trio.sleep(pause)
+            if self._unswept:
+                self._unswept = False
+                started = trio.current_time()
+                await self.end_strays()
+                pause = max(_SWEEP_EVERY, _SWEEP_SHARE * (trio.current_time() - started))
+
+    async def end_strays(self) -> int:
+        found = await trio.to_thread.run_sync(lambda: process.bearers(prefix=self._cookie_prefix))
+        living = {self._cookie_of(key) for key in (*self._starting, *self._live)}
+        strays = [cookie for _, cookie in found.values() if cookie not in living]
+        if strays:
+            await self._until_strays_are_gone(sorted(set(strays)))
+        return len(strays)
+
+
+def read_from(file: Path, offset: int, limit: int) -> bytes:
+    """At most `limit` bytes of a file from a byte on; empty at its end. Raises OSError."""
+    with file.open("rb", buffering=0) as output:
+        return os.pread(output.fileno(), limit, offset)
+
+
+def report_of(key: ProcessKey, ended: Exit, record_file: Path) -> Ended:
+    """What the end of a process means, with its exit record where its own word is not enough.
+
+    The shell exits with the code of the command only after it wrote the record, so for a child of ours a code is
+    proof. A code of 126 may come from the shell itself; a signal, or a process that was not our child, says nothing.
+    """
+    code, sig, problem = ended.code, ended.signal, ""
+    if code is None or code == 126 or code == 125:
+        record = process.read_record(record_file)
+        if record is None or (record.code is None and sig is None and not record.no_cwd):
+            return rq.ProcessLost(key.ticket, key.attempt, "it vanished without an exit record", step=key.step)
+        if record.code is not None:
+            code, sig = record.code, None
+        problem = "its working directory does not exist" if record.no_cwd else ""
+    if code is not None and sig is None:
+        code, sig = process.exit_of(code)
+    return rq.ProcessEnded(
+        key.ticket, key.attempt, code, sig, problem, ended.cpu_seconds, ended.peak_memory, step=key.step
+    )
+
+
+def _never_began(key: ProcessKey) -> rq.ProcessLost:
+    return rq.ProcessLost(key.ticket, key.attempt, "it never began", began=False, step=key.step)
+
+
+def _why_not(start: Start) -> Ended:
+    """Why there is no process. Raises what is a mistake of ours."""
+    key, error = start.key, start.problem
+    if isinstance(error, FileExistsError):
+        return rq.ProcessLost(
+            key.ticket, key.attempt, "this attempt has a record already", began=False, step=key.step
+        )
+    if not isinstance(error, OSError | ValueError):
+        assert error is not None
+        raise error
+    Path(start.spawn.record).unlink(missing_ok=True)
+    return rq.ProcessEnded(key.ticket, key.attempt, problem=_spawn_problem(error), step=key.step)
+
+
+def _spawn_problem(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError) and error.errno == errno.E2BIG:
+        return "its command and environment are too long for the system"
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"could not start a process: {os.strerror(error.errno)}"
+    return f"could not start a process: {error}"
