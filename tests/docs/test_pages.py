@@ -12,10 +12,12 @@ import click
 import jsonschema
 import msgspec
 import pytest
+from click.testing import CliRunner
 from msgspec import Struct
 
 from parexec_tui.cli import exits
 from parexec_tui.cli.commands import SHORT
+from parexec_tui.cli.entry import cli
 from parexec_tui.core.plan.model import (
     PLACEHOLDERS,
     AgentType,
@@ -31,7 +33,7 @@ from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.plan.reading.schema import plan_schema
 from parexec_tui.core.state.events import End, Status
 from parexec_tui.core.wire.protocol import StatusReport
-from parexec_tui.engine.serve.hooks import Call
+from parexec_tui.engine.serve.hooks import TIMEOUT, Call
 from parexec_tui.settings import ScreenSettings, Settings
 from parexec_tui.tui.input.keymap import KEYS, readme_table
 from parexec_tui.tui.theme.file import ANSI_NAMES
@@ -84,6 +86,7 @@ def test_every_hook_and_what_it_is_told_has_a_row() -> None:
     facts = dict.fromkeys(("session", "plan", "total", "reason", "ticket", "end", "log"), "x")
     told = Call("on_failure", {**facts, "counts": {}}).environment
     assert set(words[len(Hooks.__struct_fields__) :]) == told.keys()
+    assert f"may take {TIMEOUT:g} seconds" in PLAN_FILE
 
 
 EXAMPLES = [
@@ -206,6 +209,17 @@ def test_what_a_page_links_to_is_in_the_repository(file: Path) -> None:
         linked = (file.parent / target.partition("#")[0]).resolve()
         assert linked.exists(), target
         assert linked.is_relative_to(ROOT), target
+
+
+@pytest.mark.parametrize("file", [README, DEVELOPERS, *PAGES], ids=lambda file: file.name)
+def test_the_commands_that_a_page_names_exist(file: Path) -> None:
+    lines = re.findall(r"`([^`\n]+)`|^    \$ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    words = [line.split("#")[0].split() for pair in lines for line in pair]
+    used = [line for line in words if line[:1] == ["parexec"] and re.fullmatch("[a-z]+", "".join(line[1:2]))]
+    assert [line for line in used if not any(verb.startswith(line[1]) for verb in every_command())] == []
+    for line in used:
+        if line[1] == "help" and len(line) > 2 and line[2].islower():
+            assert CliRunner().invoke(cli, line[1:]).exit_code == 0, line
 
 
 def test_nothing_in_the_repository_points_to_pages_outside_it() -> None:

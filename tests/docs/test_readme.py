@@ -2,8 +2,7 @@
 
 import re
 
-from tests.commands import every_command
-from tests.docs.pages import README, ROOT, first_words, rows, section
+from tests.docs.pages import README, ROOT, rows, section
 
 TEXT = README.read_text(encoding="utf-8")
 MAX_LINES = 250
@@ -28,16 +27,6 @@ def test_the_pictures_are_there() -> None:
     pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", TEXT)
     assert pictures
     assert all((ROOT / picture).is_file() for picture in pictures)
-
-
-def test_the_commands_in_it_exist() -> None:
-    used = {
-        word
-        for line in re.findall(r"^    \$ (.*)$", TEXT, re.MULTILINE)
-        for word in re.findall(r"parexec (\w+)", line)
-    }
-    used |= {word for cell in first_words(section(TEXT, "Every day")) for word in re.findall(r"^parexec (\w+)", cell)}
-    assert used <= every_command().keys()
 
 
 def test_its_pages_are_there() -> None:
