@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.events import Status
-from parexec_tui.tui.app.app import Look, ParexecApp
+from parexec_tui.tui.app.app import ParexecApp, ScreenConfig
 from parexec_tui.tui.app.arrangement import Arrangement
 from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.theme.themes import load
@@ -58,15 +58,15 @@ PICTURES = (
 
 async def take(session: str, picture: Picture) -> None:
     """Attach, wait until it is time, press the keys, and write the picture."""
-    look = Look(palette=load(picture.theme), keymap=Keymap(), arrangement=Arrangement())
+    look = ScreenConfig(palette=load(picture.theme), keymap=Keymap(), arrangement=Arrangement())
     app = ParexecApp(session, look)
     async with app.run_test(size=(picture.width, picture.height)) as pilot:
         async with asyncio.timeout(_PATIENCE):
-            while not (app.scene.connected and app.scene.live is not None and picture.when(app.scene.live)):
+            while not (app.view.connected and app.view.live is not None and picture.when(app.view.live)):
                 await pilot.pause(0.1)
-            while app.scene.samples.latest is None:
+            while app.view.samples.latest is None:
                 await pilot.pause(0.1)
-            app.scene.selected = picture.ticket
+            app.view.selected = picture.ticket
             for key in picture.keys:
                 await pilot.press(key)
             await pilot.pause(1.5)  # the output and the samples of this moment

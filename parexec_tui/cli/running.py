@@ -75,7 +75,7 @@ def _plainly() -> Iterator[None]:
 @screen_options
 @_plainly()
 def run(
-    plan_file: Path, headless: bool, detach: bool, scope: bool, hold: bool, style: Any, wishes: dict[str, Any]
+    plan_file: Path, headless: bool, detach: bool, scope: bool, hold: bool, style: Any, screen_options: dict[str, Any]
 ) -> None:
     """Execute PLAN, a TOML or JSON file, from the start.
 
@@ -99,7 +99,7 @@ def run(
     from parexec_tui.engine.lifecycle.launch import start_detached
 
     plan = plan_of(plan_file, host)
-    with Screen(wishes, wanted=not detach and style is None) as screen:
+    with Screen(screen_options, wanted=not detach and style is None) as screen:
         session = start_detached(plan, hold=hold, scope=scope, meanwhile=screen.show)
     _go_on_elsewhere(session, detach, style, hold=hold)
 
@@ -118,7 +118,7 @@ def resume(
     detach: bool,
     scope: bool,
     style: Any,
-    wishes: dict[str, Any],
+    screen_options: dict[str, Any],
 ) -> None:
     """Go on with SESSION (default: the newest of this directory) after any end of its engine.
 
@@ -135,7 +135,7 @@ def resume(
         _execute(style, lambda viewer: resume_session(row.session, viewer, retry_failed=retry_failed))
     from parexec_tui.engine.lifecycle.launch import take_over
 
-    with Screen(wishes, wanted=not detach and style is None) as screen:
+    with Screen(screen_options, wanted=not detach and style is None) as screen:
         take_over(row.session, resume=True, retry_failed=retry_failed, scope=scope, meanwhile=screen.show)
     _go_on_elsewhere(row.session, detach, style)
 
@@ -164,7 +164,7 @@ def _go_on_elsewhere(session: str, detach: bool, style: Any, *, hold: bool = Fal
 @screen_options
 @click.option("-r", "--read-only", is_flag=True, help="Only look: no key steers.")
 @_plainly()
-def attach(session: str | None, style: Any, read_only: bool, wishes: dict[str, Any]) -> None:
+def attach(session: str | None, style: Any, read_only: bool, screen_options: dict[str, Any]) -> None:
     """Show SESSION (default: the newest living one of this directory) on the screen, as its engine executes it.
 
     q leaves, the engine stays. Without a terminal, or with --lines, it is followed line by line; ctrl-c, or q and
@@ -175,7 +175,7 @@ def attach(session: str | None, style: Any, read_only: bool, wishes: dict[str, A
     from parexec_tui.client.sessions import meant
 
     row = meant(session)
-    with Screen({**wishes, "read_only": read_only}, wanted=style is None) as screen:
+    with Screen({**screen_options, "read_only": read_only}, wanted=style is None) as screen:
         screen.show(row.session)
     _follow(Mirror.open(row.session), style, quiet_start=True)
 

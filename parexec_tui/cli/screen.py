@@ -23,12 +23,12 @@ _screen = [
 
 
 def screen_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Options of what shows a session on the screen; the command gets them as `wishes`."""
+    """Options of what shows a session on the screen; the command gets them as `screen_options`."""
 
     @wraps(command)
     def run(*args: Any, theme: str | None, ascii_only: bool | None, mouse: bool | None, **kwargs: Any) -> R:
-        wishes = {"theme": theme, "ascii_only": ascii_only, "mouse": mouse}
-        return command(*args, wishes=wishes, **kwargs)
+        screen_options = {"theme": theme, "ascii_only": ascii_only, "mouse": mouse}
+        return command(*args, screen_options=screen_options, **kwargs)
 
     for option in reversed(_screen):
         run = option(run)
@@ -38,10 +38,10 @@ def screen_options(command: Callable[..., R]) -> Callable[..., R]:
 class Screen:
     """Shows a session while its engine starts: the two take their time together. Leaves the command when it ends."""
 
-    def __init__(self, wishes: dict[str, Any], *, wanted: bool) -> None:
+    def __init__(self, screen_options: dict[str, Any], *, wanted: bool) -> None:
         from parexec_tui.tui.terminal.restore import can_show
 
-        self._wishes = wishes
+        self._options = screen_options
         self._wanted = wanted and can_show(os.environ)
         self._guarded: Guarded | None = None
 
@@ -50,7 +50,7 @@ class Screen:
         from parexec_tui.tui.terminal.restore import Guarded
 
         if self._wanted:
-            self._guarded = Guarded(lambda: _show(session, self._wishes))
+            self._guarded = Guarded(lambda: _show(session, self._options))
 
     def __enter__(self) -> "Screen":
         return self
@@ -64,12 +64,12 @@ class Screen:
                 sys.exit(code if code >= 0 else SOME_DID_NOT)
 
 
-def _show(session: str, wishes: dict[str, Any]) -> int:
+def _show(session: str, screen_options: dict[str, Any]) -> int:
     """Show a session until the person leaves, in a process that has nothing else to do; returns the exit code."""
     from parexec_tui.engine.lifecycle.launch import take_over
-    from parexec_tui.tui.app.show import Wishes, farewell, show
+    from parexec_tui.tui.app.show import ScreenOptions, farewell, show
 
-    state, outcome = show(session, Wishes(**wishes), take_over)
+    state, outcome = show(session, ScreenOptions(**screen_options), take_over)
     if state is None:
         return SOME_DID_NOT
     farewell(state, outcome)

@@ -1,4 +1,4 @@
-"""Panels as text, without an app: a scene made from a session of tests, a panel of a size, its lines."""
+"""Panels as text, without an app: a view made from a session of tests, a panel of a size, its lines."""
 
 from typing import TypeVar
 
@@ -6,29 +6,29 @@ from textual.geometry import Size
 
 from parexec_tui.tui.panels.panel import Panel
 from parexec_tui.tui.theme.themes import load
-from parexec_tui.tui.view.view_state import Change, Scene
+from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.view.waiting import Waiting
 from tests.core.sessions import Session
 
 _P = TypeVar("_P", bound=Panel)
 
 
-def scene_of(session: Session, *, ascii_only: bool = True) -> Scene:
+def scene_of(session: Session, *, ascii_only: bool = True) -> ViewState:
     """What is shown of a session; its clock is that of the session."""
-    scene = Scene(load("parexec-dark"), ascii_only=ascii_only, clock=lambda: session.now)
-    scene.live = session.state
-    scene.contact, scene.connected = "connected", True
-    scene.waiting = Waiting(clock=lambda: session.now)
-    return scene
+    view = ViewState(load("parexec-dark"), ascii_only=ascii_only, clock=lambda: session.now)
+    view.live = session.state
+    view.contact, view.connected = "connected", True
+    view.waiting = Waiting(clock=lambda: session.now)
+    return view
 
 
-def panel_of(kind: type[_P], scene: Scene, width: int, height: int) -> _P:
+def panel_of(kind: type[_P], view: ViewState, width: int, height: int) -> _P:
     """A panel in so many cells, its title line included. There is no app, so it has no timers."""
     room = {"size": property(lambda _: Size(width, height)), "look_again_in": lambda _, seconds: None}  # noqa: ARG005
     sized: type[_P] = type("Sized", (kind,), room)
-    panel = sized(scene, 1)
+    panel = sized(view, 1)
     panel._room = panel.size
-    panel.changed(Change.look | Change.state)
+    panel.changed(Change.appearance | Change.state)
     return panel
 
 

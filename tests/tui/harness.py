@@ -20,14 +20,14 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
-from parexec_tui.tui.app.app import Look, ParexecApp
+from parexec_tui.tui.app.app import ParexecApp, ScreenConfig
 from parexec_tui.tui.app.arrangement import Arrangement
 from parexec_tui.tui.app.feed import Feed, Opened
 from parexec_tui.tui.dialogs.dialog import HESITATION
 from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.panels.panel import Panel
 from parexec_tui.tui.theme.themes import load
-from parexec_tui.tui.view.event_history import Story
+from parexec_tui.tui.view.event_history import EventHistory
 from tests.core.sessions import Session, replay
 from tests.tui.terminal.release import release, samples, write_logs
 
@@ -47,9 +47,9 @@ class StageFeed(Feed):
         if not self._is_read:
             return
         self._mirror = Mirror("s1", codec.encode(self.played.plan))
-        opened = Opened(self._mirror, Story(), {"docs-site": 240.0})
+        opened = Opened(self._mirror, EventHistory(), {"docs-site": 240.0})
         for event in self._news():
-            opened.story.take(event)
+            opened.event_history.take(event)
         self._opened(opened)
         for sampled in samples(self.played.now):
             self._sampled(sampled)
@@ -93,7 +93,7 @@ class Stage:
         self.app = app
         self.pilot = pilot
         self.played = played
-        self.scene = app.scene
+        self.view = app.view
         self.main = app.main
         self.written: list[str] = []
         """What the app wrote to the terminal past the frames: copied texts, bells."""
@@ -129,7 +129,7 @@ class Stage:
         await self.pilot.pause()
 
     async def hesitate(self) -> None:
-        """Look at a dialog that came by itself for as long as a person does before they answer it."""
+        """ScreenConfig at a dialog that came by itself for as long as a person does before they answer it."""
         await self.pilot.pause()
         self.played.wait(HESITATION)
 
@@ -151,7 +151,7 @@ class Stage:
 
     async def select(self, ticket: str) -> None:
         """Select a ticket, as if keys had moved there."""
-        self.scene.selected = ticket
+        self.view.selected = ticket
         self.main.rearrange()
         await self.pilot.pause()
 
@@ -179,8 +179,8 @@ class Stage:
         return self.app.clipboard
 
     def status(self, ticket: str) -> str:
-        assert self.scene.live is not None
-        return str(self.scene.live.tickets[ticket].status)
+        assert self.view.live is not None
+        return str(self.view.live.tickets[ticket].status)
 
     def strips(self) -> list[Strip]:
         """What is on the screen, with its styles."""
@@ -230,7 +230,7 @@ async def on_stage(
     def take_over(session: str, *, resume: bool = False, awaits: bool = False) -> None:
         engines.append({"resume": resume, "awaits": awaits})
 
-    look = Look(
+    config = ScreenConfig(
         palette=load(theme),
         keymap=Keymap(),
         arrangement=Arrangement([panel]),
@@ -242,11 +242,11 @@ async def on_stage(
     def feed(name: str, **listeners: Any) -> StageFeed:
         return StageFeed(session, name, is_read=is_read, **listeners)
 
-    app = ParexecApp("s1", look, feed=feed, clock=lambda: session.now)
+    app = ParexecApp("s1", config, feed=feed, clock=lambda: session.now)
     async with app.run_test(size=size) as pilot:
         stage = Stage(app, pilot, session)
         stage.engines = engines
-        await stage.until(lambda: app.scene.connected or not is_read, "the session is on the screen")
+        await stage.until(lambda: app.view.connected or not is_read, "the session is on the screen")
         if ticket:
             await stage.select(ticket)
         yield stage

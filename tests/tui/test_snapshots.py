@@ -41,10 +41,10 @@ def logs_have_known_places(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def picture(panel: str = "tickets", **scene: object) -> AsyncIterator[Stage]:
+async def picture(panel: str = "tickets", **view: object) -> AsyncIterator[Stage]:
     """The screen once all is on it, the log of the selected ticket too."""
-    scene.setdefault("ticket", SHOWN[panel])
-    async with on_stage(panel, **scene) as stage:  # type: ignore[arg-type]
+    view.setdefault("ticket", SHOWN[panel])
+    async with on_stage(panel, **view) as stage:  # type: ignore[arg-type]
         if stage.main.panels["output"].display:
             await stage.until(lambda: "following" in stage.text() or "nothing has run" in stage.text(), "the log")
         await all_is_drawn(stage)

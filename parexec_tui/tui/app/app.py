@@ -1,4 +1,4 @@
-"""The app: one session on the screen. It ties the feed to the scene, and the scene to the main screen."""
+"""The app: one session on the screen. It ties the feed to the view, and the view to the main screen."""
 
 import asyncio
 import gc
@@ -43,7 +43,7 @@ from parexec_tui.tui.terminal.driver import TerminalDriver
 from parexec_tui.tui.terminal.painter import LATE, Painter, pieces_of, synchronised
 from parexec_tui.tui.theme.palette import Palette
 from parexec_tui.tui.theme.themed import ThemedApp
-from parexec_tui.tui.view.view_state import Change, Scene
+from parexec_tui.tui.view.view_state import Change, ViewState
 
 _SEEN_TO_WITHIN = 1.0
 """Seconds after which the next key is looked at, whatever became of the one before."""
@@ -72,7 +72,7 @@ def _nobody(session: str, *, resume: bool = False, awaits: bool = False) -> None
     """Starts no engine."""
 
 
-class Look(Struct, frozen=True, kw_only=True):
+class ScreenConfig(Struct, frozen=True, kw_only=True):
     """What a person, their settings and their terminal want of the screen."""
 
     palette: Palette
@@ -98,23 +98,23 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
     def __init__(
         self,
         session: str,
-        look: Look,
+        config: ScreenConfig,
         *,
         feed: Callable[..., Feed] = Feed,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`feed` makes what the app is fed by; `clock` tells the seconds since the epoch."""
-        super().__init__(look.palette)
+        super().__init__(config.palette)
         self.animation_level = "none"
         self.session = session
-        self.look = look
-        self.scene = Scene(self.palette, ascii_only=look.ascii_only, clock=clock)
-        self.main = MainScreen(self.scene, look.keymap, look.arrangement, make_panels(self.scene))
-        self.main.is_read_only = look.read_only
+        self.config = config
+        self.view = ViewState(self.palette, ascii_only=config.ascii_only, clock=clock)
+        self.main = MainScreen(self.view, config.keymap, config.arrangement, make_panels(self.view))
+        self.main.is_read_only = config.read_only
         self.main.actions = Actions(self.main, self)
         self.feed = feed(
             session,
-            read_only=look.read_only,
+            read_only=config.read_only,
             opened=self._opened,
             happened=self._happened,
             sampled=self._sampled,
@@ -125,7 +125,7 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         self._painter = Painter(self.console._color_system or ColorSystem.TRUECOLOR)
         self._late_frame: Timer | None = None
         self._has_offered = False
-        self._attention = Attention(bell=look.bell, notify=look.notify)
+        self._attention = Attention(bell=config.bell, notify=config.notify)
         self._next_call: Timer | None = None
         self._is_traveling = False
         self._jobs: set[asyncio.Future[Any]] = set()
@@ -145,7 +145,7 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
             self.app_resume_signal.subscribe(self, lambda _: self.redraw())
         self.in_background(self._see_to_keys())
         self.in_background(self._feed())
-        for note in self.look.notes:
+        for note in self.config.notes:
             self.main.say(note, "warn")
 
     def _leave_if_hung_up(self) -> None:
@@ -155,11 +155,11 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         except OSError:
             self.exit("the terminal is gone")
 
-    def take_theme(self, palette: Palette) -> None:
+    def change_theme(self, palette: Palette) -> None:
         """Draw with this theme from now on."""
-        self.wear(palette)
-        self.scene.use(self.palette)
-        self.main.note_now(Change.look)
+        self.set_palette(palette)
+        self.view.use(self.palette)
+        self.main.note_now(Change.appearance)
 
     @property
     def outcome(self) -> str:
@@ -228,36 +228,40 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
     # -- what happens ----------------------------------------------------------------------------------------
 
     def _opened(self, opened: Opened) -> None:
-        self.scene.live, self.scene.story, self.scene.history = opened.mirror.state, opened.story, opened.history
-        self.scene.contact = "connecting"
+        self.view.live, self.view.event_history, self.view.usual_durations = (
+            opened.mirror.state,
+            opened.event_history,
+            opened.usual_durations,
+        )
+        self.view.contact = "connecting"
         collect_when_told()
         self.set_interval(_COLLECT_EVERY, lambda: gc.collect())  # Textual cannot call a builtin
-        self.main.note_now(Change.state | Change.look)
+        self.main.note_now(Change.state | Change.appearance)
         ended = opened.mirror.state.finished_at
-        if ended is not None and self.scene.clock() - ended < _JUST_NOW:
+        if ended is not None and self.view.clock() - ended < _JUST_NOW:
             self.main.actions.sum_up()
 
     def _happened(self, events: Sequence[ev.AnyEvent]) -> None:
         for event in events:
-            self.scene.story.take(event)
-        self.scene.warning = ""
+            self.view.event_history.take(event)
+        self.view.warning = ""
         self.main.note(Change.state)
         self._call_person(events)
         if any(isinstance(event, ev.SessionFinished) for event in events):
             self.main.actions.sum_up()
 
     def _sampled(self, sampled: Sampled) -> None:
-        self.scene.samples.take(sampled)
+        self.view.samples.take(sampled)
         self.main.note(Change.samples)
 
     def _contact(self, text: str, up: bool) -> None:
         text = printable(text)
-        if (text, up) != (self.scene.contact, self.scene.connected):
-            self.scene.contact, self.scene.connected = text, up
+        if (text, up) != (self.view.contact, self.view.connected):
+            self.view.contact, self.view.connected = text, up
             if not up:
-                self.scene.warning = ""
+                self.view.warning = ""
             self.main.note(Change.state)
-            if text == GONE and not (self._has_offered or self.look.read_only):
+            if text == GONE and not (self._has_offered or self.config.read_only):
                 self._offer_to_take_over()
             self._attention.contact(up, time.monotonic())
             self._call_person()
@@ -265,11 +269,11 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
     def _call_person(self, events: Sequence[ev.AnyEvent] = ()) -> None:
         """Ring and notify, if these events or what came before them need somebody; see later what has to wait."""
         now, driver = time.monotonic(), self._driver
-        if self.scene.live is None or driver is None or self._closed:
+        if self.view.live is None or driver is None or self._closed:
             return
         if self._is_busy:
             self._attention.postpone(now + LATE)
-        if text := self._attention.news(self.scene.live, events, now):
+        if text := self._attention.news(self.view.live, events, now):
             driver.write(text)
             driver.flush()
         if self._attention.due is not None and self._next_call is None:
@@ -280,13 +284,13 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         self._call_person()
 
     def _notice(self, text: str) -> None:
-        self.scene.warning = printable(" ".join(text.splitlines()))
+        self.view.warning = printable(" ".join(text.splitlines()))
         self.main.note(Change.state)
 
     # -- what actions need -----------------------------------------------------------------------------------
 
     async def ask(self, request: AnyRequest) -> Sequence[ev.AnyEvent] | str:
-        if not self.scene.connected and steering.takes_up(self.scene.live, request):
+        if not self.view.connected and steering.takes_up(self.view.live, request):
             if trouble := await self._start_engine(awaits=True):
                 return trouble
             with suppress(TimeoutError):
@@ -295,10 +299,10 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
 
     def travel(self, seq: int | None) -> None:
         """Show the session as it was after an event; None: as it is now."""
-        self.scene.past_goal = seq or 0
+        self.view.past_goal = seq or 0
         if seq is None:
-            self.scene.past = None
-            self.main.note_now(Change.state | Change.look)
+            self.view.past = None
+            self.main.note_now(Change.state | Change.appearance)
         elif not self._is_traveling:
             self.in_background(self._travel())
 
@@ -306,13 +310,13 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         """Get to the goal; while it is worked out, the person may have gone on."""
         self._is_traveling = True
         try:
-            while (goal := self.scene.past_goal) and (self.scene.past is None or goal != self.scene.past_seq):
+            while (goal := self.view.past_goal) and (self.view.past is None or goal != self.view.past_seq):
                 state = await self.feed.past(goal)
-                if self.scene.past_goal:
-                    self.scene.past, self.scene.past_seq = state, goal
-                    self.main.note_now(Change.state | Change.look)
+                if self.view.past_goal:
+                    self.view.past, self.view.past_seq = state, goal
+                    self.main.note_now(Change.state | Change.appearance)
         except RegistryError as error:
-            self.scene.past_goal = self.scene.past_seq if self.scene.looks_back else 0
+            self.view.past_goal = self.view.past_seq if self.view.looks_back else 0
             self.main.say(str(error), "bad")
         finally:
             self._is_traveling = False
@@ -330,9 +334,9 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
     async def _start_engine(self, *, awaits: bool = False) -> str:
         """Returns what went wrong, in words; empty: nothing did."""
         self.main.say("starting an engine…")
-        live = self.scene.live
+        live = self.view.live
         has_left = live is not None and (live.left is not None or live.finished_at is not None)
-        start = partial(self.look.take_over, self.session, resume=has_left, awaits=awaits)
+        start = partial(self.config.take_over, self.session, resume=has_left, awaits=awaits)
         try:
             await asyncio.to_thread(start)
         except SessionOwned:
@@ -344,10 +348,10 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
     def _offer_to_take_over(self) -> None:
         """Once, when the engine of a session that is not over turns out to be gone."""
         self._has_offered = True
-        state = self.scene.live
+        state = self.view.live
         why = f": {state.interrupted.reason}" if state is not None and state.interrupted is not None else ""
         text = f"no engine runs {self.session} any more{why}; what runs goes on, and is taken over"
-        dialog = Confirm(self.scene, "The engine is gone", "", [text], yes="start a new engine")
+        dialog = Confirm(self.view, "The engine is gone", "", [text], yes="start a new engine")
         dialog.comes_by_itself = True
         self.push_screen(dialog, lambda yes: self.take_over() if yes else None)
 

@@ -20,7 +20,7 @@ _SLACK = 4
 """Columns or lines by which a tier is kept below its bound: a size that goes back and forth does not flicker."""
 
 
-class Place(NamedTuple):
+class PanelArea(NamedTuple):
     """A rectangle of the body, and the panels that take turns in it."""
 
     panels: tuple[str, ...]
@@ -39,46 +39,46 @@ def tier_of(width: int, height: int, before: Tier | None = None) -> Tier:
     return "tall" if height >= TALL - _SLACK * (before == "tall") else "narrow"
 
 
-def places(tier: Tier, width: int, height: int) -> list[Place]:
+def places(tier: Tier, width: int, height: int) -> list[PanelArea]:
     """The places of a body of this size."""
     return _PLACES[tier](width, height)
 
 
-def _narrow(width: int, height: int) -> list[Place]:
-    return [Place(PANELS, 0, 0, width, height)]
+def _narrow(width: int, height: int) -> list[PanelArea]:
+    return [PanelArea(PANELS, 0, 0, width, height)]
 
 
-def _tall(width: int, height: int) -> list[Place]:
+def _tall(width: int, height: int) -> list[PanelArea]:
     upper = height * 11 // 20
     return [
-        Place(PANELS[:2], 0, 0, width, upper),
-        Place(PANELS[2:], 0, upper, width, height - upper),
+        PanelArea(PANELS[:2], 0, 0, width, upper),
+        PanelArea(PANELS[2:], 0, upper, width, height - upper),
     ]
 
 
-def _medium(width: int, height: int) -> list[Place]:
+def _medium(width: int, height: int) -> list[PanelArea]:
     left, upper = width * 3 // 5, height * 3 // 5
     agents = upper // 2
     return [
-        Place(("tickets", "graph"), 0, 0, left, upper),
-        Place(("agents",), left, 0, width - left, agents),
-        Place(("gauges",), left, agents, width - left, upper - agents),
-        Place(("output", "ticket", "timeline", "claims", "events"), 0, upper, width, height - upper),
+        PanelArea(("tickets", "graph"), 0, 0, left, upper),
+        PanelArea(("agents",), left, 0, width - left, agents),
+        PanelArea(("gauges",), left, agents, width - left, upper - agents),
+        PanelArea(("output", "ticket", "timeline", "claims", "events"), 0, upper, width, height - upper),
     ]
 
 
-def _wide(width: int, height: int) -> list[Place]:
+def _wide(width: int, height: int) -> list[PanelArea]:
     left, middle, upper = width * 9 // 20, width * 5 // 20, height * 3 // 5
     right = left + middle
     agents = upper // 2
     below = width * 11 // 20
     return [
-        Place(("tickets",), 0, 0, left, upper),
-        Place(("graph",), left, 0, middle, upper),
-        Place(("agents",), right, 0, width - right, agents),
-        Place(("gauges",), right, agents, width - right, upper - agents),
-        Place(("output", "timeline", "events"), 0, upper, below, height - upper),
-        Place(("ticket", "claims"), below, upper, width - below, height - upper),
+        PanelArea(("tickets",), 0, 0, left, upper),
+        PanelArea(("graph",), left, 0, middle, upper),
+        PanelArea(("agents",), right, 0, width - right, agents),
+        PanelArea(("gauges",), right, agents, width - right, upper - agents),
+        PanelArea(("output", "timeline", "events"), 0, upper, below, height - upper),
+        PanelArea(("ticket", "claims"), below, upper, width - below, height - upper),
     ]
 
 
@@ -110,11 +110,11 @@ class Arrangement:
         self.tier = tier_of(width, height, self.tier)
         self._width, self._height = width, height
 
-    def places(self) -> list[tuple[str, Place]]:
+    def places(self) -> list[tuple[str, PanelArea]]:
         """The visible panels, each with its place."""
         tier = self.tier or "narrow"
         if self.is_zoomed:
-            return [(self.current, Place(self._neighbours(tier), 0, 0, self._width, self._height))]
+            return [(self.current, PanelArea(self._neighbours(tier), 0, 0, self._width, self._height))]
         return [(self._shown(place.panels), place) for place in places(tier, self._width, self._height)]
 
     def _neighbours(self, tier: Tier) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from parexec_tui.core.wire.requests import AnyRequest
 from parexec_tui.gc_control import gc_frozen
 from parexec_tui.paths import registry_file
 from parexec_tui.registry.registry import EventRow, Registry
-from parexec_tui.tui.view.event_history import Story
+from parexec_tui.tui.view.event_history import EventHistory
 
 _LOOK_EVERY = 1.0
 """Seconds between two looks into the registry while there is no engine."""
@@ -37,8 +37,8 @@ class Opened(NamedTuple):
     """A session as it was read."""
 
     mirror: Mirror
-    story: Story
-    history: dict[str, float]
+    event_history: EventHistory
+    usual_durations: dict[str, float]
     """ticket: the median seconds it took in earlier sessions of this plan"""
 
 
@@ -183,12 +183,12 @@ class Feed:
 def _read(session: str) -> Opened:
     """The session as far as the registry has it. Raises RegistryError."""
     with gc_frozen():
-        mirror, story = Mirror.open(session), Story()
+        mirror, event_history = Mirror.open(session), EventHistory()
         for event in mirror.news():
-            story.take(event)
+            event_history.take(event)
     with Registry.open(registry_file(), read_only=True) as registry:
         history = registry.history(mirror.state.plan.settings.name)
-    return Opened(mirror, story, history)
+    return Opened(mirror, event_history, history)
 
 
 def _rows(session: str, after: int) -> list[EventRow]:

@@ -29,7 +29,7 @@ from parexec_tui.tui.input.steering import Targets
 from parexec_tui.tui.panels.footer import Footer
 from parexec_tui.tui.panels.header import Header
 from parexec_tui.tui.panels.panel import Panel
-from parexec_tui.tui.view.view_state import Change, Scene
+from parexec_tui.tui.view.view_state import Change, ViewState
 
 if TYPE_CHECKING:
     from parexec_tui.tui.input.actions import Actions
@@ -102,14 +102,14 @@ class MainScreen(Screen[None], inherit_bindings=False):
     """
     AUTO_FOCUS: ClassVar[str | None] = ""
 
-    def __init__(self, scene: Scene, keymap: Keymap, arrangement: Arrangement, panels: Sequence[Panel]) -> None:
+    def __init__(self, view: ViewState, keymap: Keymap, arrangement: Arrangement, panels: Sequence[Panel]) -> None:
         super().__init__()
-        self.scene = scene
+        self.view = view
         self.keymap = keymap
         self.arrangement = arrangement
         self.panels = {panel.name_: panel for panel in panels}
-        self.header = Header(scene)
-        self.footer = Footer(scene, keymap, self.is_off)
+        self.header = Header(view)
+        self.footer = Footer(view, keymap, self.is_off)
         self.prompt = Prompt()
         self.body = Body(arrangement, panels)
         self.is_read_only = False
@@ -145,7 +145,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
     def note_now(self, change: Change) -> None:
         """Something changed by a person's doing: where they look is drawn at once, the rest with the next frames."""
         self.note(change)
-        for region in self._visible() if change & Change.look else (self.current,):
+        for region in self._visible() if change & Change.appearance else (self.current,):
             self._draw(region)
 
     def _visible(self) -> Iterator[Region_]:
@@ -181,8 +181,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def _tick(self) -> None:
         """A second has passed: count up what counts up, where there is anything."""
-        state = self.scene.state
-        if state is None or self.scene.looks_back or state.finished_at is not None:
+        state = self.view.state
+        if state is None or self.view.looks_back or state.finished_at is not None:
             return
         if state.live or state.counts[Status.backoff] or self._is_behind:
             self._is_behind = False
@@ -210,7 +210,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
                 panel.tabs = panel.tabs if len(panel.tabs) > 1 else ()
         self.footer.panel = self.arrangement.current
         self.body.refresh(layout=True)
-        self.note_now(Change.look | Change.selection)
+        self.note_now(Change.appearance | Change.selection)
 
     def use(self, panel: str) -> None:
         """Let the keys go to a panel, and show it."""
@@ -233,10 +233,10 @@ class MainScreen(Screen[None], inherit_bindings=False):
         place = event.get_content_offset(panel)
         on_title = panel.tab_at(place.x) if place is not None and place.y == 0 else None
         self.use((on_title or panel).name_)
-        before = self.scene.selected
+        before = self.view.selected
         if place is not None:
             panel.pointed_at(place.y)
-        self.note_now(Change.selection if self.scene.selected != before else Change.nothing)
+        self.note_now(Change.selection if self.view.selected != before else Change.nothing)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         self._wheel(event.widget, 3)
@@ -245,10 +245,10 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._wheel(event.widget, -3)
 
     def _wheel(self, widget: Widget | None, rows: int) -> None:
-        before = self.scene.selected
+        before = self.view.selected
         for panel in self._panels_at(widget):
             panel.move(rows)
-        self.note_now(Change.selection if self.scene.selected != before else Change.nothing)
+        self.note_now(Change.selection if self.view.selected != before else Change.nothing)
 
     def _panels_at(self, widget: Widget | None) -> Iterator[Panel]:
         """The panel that a widget is, or is in."""
@@ -276,39 +276,39 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
         `most`: no more of the marks than so many.
         """
-        scene = self.scene
-        state = scene.state
+        view = self.view
+        state = view.state
         if state is None:
             return Targets()
-        if self.arrangement.current == "agents" and scene.agent in state.agents:
-            return Targets(agent=scene.agent)
-        if self.arrangement.current == "agents" and scene.agent_type in state.available:
-            return Targets(agent_type=scene.agent_type)
-        marked = tuple(islice((id_ for id_ in scene.marks if id_ in state.tickets), most))
-        is_here = scene.selected in state.tickets and self.current.has_selected
-        return Targets(marked or ((scene.selected,) if is_here else ()))
+        if self.arrangement.current == "agents" and view.agent in state.agents:
+            return Targets(agent=view.agent)
+        if self.arrangement.current == "agents" and view.agent_type in state.available:
+            return Targets(agent_type=view.agent_type)
+        marked = tuple(islice((id_ for id_ in view.marks if id_ in state.tickets), most))
+        is_here = view.selected in state.tickets and self.current.has_selected
+        return Targets(marked or ((view.selected,) if is_here else ()))
 
     def refusal(self, key: Key) -> Refusal | None:
         """Why a key that steers would be refused now, if so."""
         if (refusal := self.cannot_steer(takes_up=key.action in steering.TAKES_UP)) is not None:
             return refusal
-        assert self.scene.state is not None
+        assert self.view.state is not None
         few = self.targets(steering.MOST_ASKED)
-        return steering.refusal(key.action, self.scene.state, few, self.scene.now)
+        return steering.refusal(key.action, self.view.state, few, self.view.now)
 
     def cannot_steer(self, *, takes_up: bool = False) -> Refusal | None:
         """Why nothing at all can be asked of the engine now, if so. `takes_up`: but what a new one is started for."""
-        scene = self.scene
-        if scene.state is None:
+        view = self.view
+        if view.state is None:
             return Refusal("the session is not read yet")
-        if scene.looks_back:
+        if view.looks_back:
             return Refusal("this is the past, it cannot be changed", "end returns to now")
         if self.is_read_only:
             return Refusal("this viewer only reads", "attach without --read-only")
-        if scene.state.finished_at is not None and not scene.connected:
+        if view.state.finished_at is not None and not view.connected:
             return None if takes_up else Refusal("the session is finished", "r runs a ticket again")
-        if not scene.connected:
-            return Refusal(f"no engine is there to ask: {scene.contact}")
+        if not view.connected:
+            return Refusal(f"no engine is there to ask: {view.contact}")
         return None
 
     def is_off(self, key: Key) -> bool:

@@ -13,7 +13,7 @@ from parexec_tui.text.dashboard import dashboard
 from parexec_tui.text.headless import Headless
 from parexec_tui.text.report import status_report
 from parexec_tui.text.words import is_ascii_only
-from parexec_tui.tui.app.app import Look, ParexecApp, TakeOver
+from parexec_tui.tui.app.app import ParexecApp, ScreenConfig, TakeOver
 from parexec_tui.tui.app.arrangement import Arrangement
 from parexec_tui.tui.app.ui_state import read_used, write_used
 from parexec_tui.tui.input.keymap import Keymap, keymap_of
@@ -21,7 +21,7 @@ from parexec_tui.tui.theme.palette import Palette
 from parexec_tui.tui.theme.themes import ThemeError, choose, fallback, load
 
 
-class Wishes(Struct, frozen=True, kw_only=True):
+class ScreenOptions(Struct, frozen=True, kw_only=True):
     """What was said on the command line; None: not said."""
 
     theme: str | None = None
@@ -30,30 +30,30 @@ class Wishes(Struct, frozen=True, kw_only=True):
     read_only: bool = False
 
 
-def show(session: str, wishes: Wishes, take_over: TakeOver) -> tuple[SessionState | None, str]:
+def show(session: str, options: ScreenOptions, take_over: TakeOver) -> tuple[SessionState | None, str]:
     """Show a session until the person leaves. Returns it as it was last seen, and why it is over, if it is.
 
     `take_over` gives a session that no engine runs a new one.
     """
     notes: list[str] = []
     settings = _settings(notes)
-    look = Look(
-        palette=_palette(wishes.theme or settings.screen.theme, notes),
+    config = ScreenConfig(
+        palette=_palette(options.theme or settings.screen.theme, notes),
         keymap=_keymap(settings, notes),
         arrangement=Arrangement(read_used()),
-        ascii_only=_first(wishes.ascii_only, settings.screen.ascii, is_ascii_only(sys.stdout)),
-        read_only=wishes.read_only,
+        ascii_only=_first(options.ascii_only, settings.screen.ascii, is_ascii_only(sys.stdout)),
+        read_only=options.read_only,
         bell=settings.screen.bell,
         notify=settings.screen.notify,
         take_over=take_over,
         notes=tuple(notes),
     )
-    app = ParexecApp(session, look)
-    why = app.run(mouse=_first(wishes.mouse, settings.screen.mouse, False))
-    write_used(look.arrangement.used)
+    app = ParexecApp(session, config)
+    why = app.run(mouse=_first(options.mouse, settings.screen.mouse, False))
+    write_used(config.arrangement.used)
     if trouble := app.mistake or (why if why != "left" else None):
         print(f"parexec: {trouble}", file=sys.stderr)
-    return app.scene.live, app.outcome
+    return app.view.live, app.outcome
 
 
 def farewell(state: SessionState, outcome: str) -> None:
@@ -97,6 +97,6 @@ def _keymap(settings: Settings, notes: list[str]) -> Keymap:
         return Keymap()
 
 
-def _first(*wishes: bool | None) -> bool:
+def _first(*options: bool | None) -> bool:
     """The first wish that was said."""
-    return next((wish for wish in wishes if wish is not None), False)
+    return next((wish for wish in options if wish is not None), False)

@@ -46,7 +46,7 @@ class Command(NamedTuple):
 
 
 def _state(actions: "Actions") -> SessionState:
-    state = actions.scene.state
+    state = actions.view.state
     if state is None:
         raise CommandError("the session is not read yet")
     return state
@@ -163,7 +163,7 @@ def _theme(actions: "Actions", argument: str) -> Deed:
         palette = theme.load(argument.strip())
     except theme.ThemeError as error:
         raise CommandError(str(error)) from error
-    return lambda: actions.host.take_theme(palette)
+    return lambda: actions.host.change_theme(palette)
 
 
 def _goto(actions: "Actions", argument: str) -> Deed:
@@ -172,7 +172,7 @@ def _goto(actions: "Actions", argument: str) -> Deed:
         raise CommandError(_no("ticket", id_, tickets))
 
     def go() -> None:
-        actions.scene.selected = id_
+        actions.view.selected = id_
         actions.screen.note_now(Change.selection)
 
     return go

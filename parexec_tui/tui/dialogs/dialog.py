@@ -15,7 +15,7 @@ from parexec_tui.text.words import printable
 from parexec_tui.tui.dialogs.listing import Page
 from parexec_tui.tui.input.keymap import key_name, one_shown
 from parexec_tui.tui.input.steering import Outlook
-from parexec_tui.tui.view.view_state import Scene
+from parexec_tui.tui.view.view_state import ViewState
 
 T = TypeVar("T")
 
@@ -56,10 +56,10 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
     comes_by_itself = False
     """No key called for it: those that a person is typing are not for it."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, view: ViewState) -> None:
         super().__init__()
-        self.scene = scene
-        self._last_key_at = scene.clock()
+        self.view = view
+        self._last_key_at = view.clock()
         """When it opened, or a key came that was not for it."""
         self._is_seen = False
         """The person has stopped to look at it."""
@@ -67,7 +67,7 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
     def compose(self) -> ComposeResult:
         box = Vertical(classes="box")
         box.border_title = escape(printable(self.heading))
-        box.set_class(self.scene.ascii_only, "-ascii")
+        box.set_class(self.view.ascii_only, "-ascii")
         box.set_class(self.is_wide, "-wide")
         with box:
             yield from self.content()
@@ -81,20 +81,20 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
         """Keys and what each does, as the footer has them."""
         text = Text(no_wrap=True, overflow="ellipsis")
         for name, word in self.keys:
-            shown = " ".join(one_shown(each, ascii_only=self.scene.ascii_only) for each in name.split())
-            text.append(shown, self.scene.palette["footer-key"]).append(
-                f" {word}   ", self.scene.palette["footer-text"]
+            shown = " ".join(one_shown(each, ascii_only=self.view.ascii_only) for each in name.split())
+            text.append(shown, self.view.palette["footer-key"]).append(
+                f" {word}   ", self.view.palette["footer-text"]
             )
         text.rstrip()
         return text
 
-    def redress(self) -> None:
+    def apply_theme(self) -> None:
         """The theme is another one: draw with it what was drawn with the last."""
         self.query_one(".keys", Static).update(self.keys_line())
 
     def styled(self, text: str, meaning: str) -> Text:
         """A line of a page in the style of a meaning."""
-        return Text(printable(text), self.scene.palette[meaning])
+        return Text(printable(text), self.view.palette[meaning])
 
     def outlook_lines(self, found: Outlook) -> list[Text]:
         """What would come of a request, for a page: what it costs, what happens; or why it would be refused."""
@@ -108,7 +108,7 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
 
     def on_key(self, event: events.Key) -> None:
         name = key_name(event)
-        if self._is_in_flight():
+        if self._swallow_early_key():
             event.stop()
             event.prevent_default()
         elif name in ("escape", "ctrl+c"):
@@ -118,11 +118,11 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
             event.stop()
             event.prevent_default()
 
-    def _is_in_flight(self) -> bool:
+    def _swallow_early_key(self) -> bool:
         """Whether the key that has come now was typed before the dialog was seen."""
         if self._is_seen or not self.comes_by_itself:
             return False
-        before, self._last_key_at = self._last_key_at, self.scene.clock()
+        before, self._last_key_at = self._last_key_at, self.view.clock()
         self._is_seen = not 0 <= self._last_key_at - before < HESITATION
         return not self._is_seen
 
@@ -142,18 +142,18 @@ def text_input(value: str = "", *, placeholder: str = "", **more: Any) -> Input:
     return field
 
 
-class Told(Dialog[None]):
+class MessageDialog(Dialog[None]):
     """Lines to read. Any of enter, escape, q closes."""
 
     keys: KeyWords = (("j k", "scroll"), ("escape", "close"))
 
-    def __init__(self, scene: Scene, heading: str, lines: Iterable[str | Text]) -> None:
-        super().__init__(scene)
+    def __init__(self, view: ViewState, heading: str, lines: Iterable[str | Text]) -> None:
+        super().__init__(view)
         self.heading = heading
         self._lines = list(lines)
 
     def content(self) -> ComposeResult:
-        yield Page(self.scene, self._lines, chrome=CHROME)
+        yield Page(self.view, self._lines, chrome=CHROME)
 
     def take_key(self, name: str) -> bool:
         if name in ("enter", "q", "w", "?"):
@@ -165,9 +165,9 @@ class Told(Dialog[None]):
 class Confirm(Dialog[bool]):
     """What an action would cost, and a question: y or enter does it, n or escape does not."""
 
-    def __init__(self, scene: Scene, heading: str, cost: str, lines: Iterable[str], *, yes: str) -> None:
+    def __init__(self, view: ViewState, heading: str, cost: str, lines: Iterable[str], *, yes: str) -> None:
         """`cost`: what would be lost, in a sentence. `lines`: all that would happen."""
-        super().__init__(scene)
+        super().__init__(view)
         self.heading = heading
         self._cost = cost
         self._lines = list(lines)
@@ -175,7 +175,7 @@ class Confirm(Dialog[bool]):
 
     def content(self) -> ComposeResult:
         cost = [self.styled(self._cost, "warn")] if self._cost else []
-        yield Page(self.scene, [*cost, *self._lines], chrome=CHROME)
+        yield Page(self.view, [*cost, *self._lines], chrome=CHROME)
 
     def take_key(self, name: str) -> bool:
         if name in ("y", "enter"):

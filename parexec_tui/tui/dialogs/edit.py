@@ -10,19 +10,19 @@ from parexec_tui.core.plan.reading.typed import read_value, write_value, write_v
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.tui.dialogs.form import AnyField, Field, Form
-from parexec_tui.tui.view.view_state import Scene
+from parexec_tui.tui.view.view_state import ViewState
 
 
 class EditForm(Form):
     """A field for each key. Only what was changed is sent; an emptied field puts its key back to the default."""
 
-    def __init__(self, scene: Scene, tickets: Sequence[str]) -> None:
-        super().__init__(scene, tickets[:1])
+    def __init__(self, view: ViewState, tickets: Sequence[str]) -> None:
+        super().__init__(view, tickets[:1])
         self.heading = f"Edit {self.tickets[0]}"
 
     def fields(self) -> Sequence[AnyField]:
-        assert self.scene.state is not None
-        ticket = self.scene.state.tickets[self.tickets[0]]
+        assert self.view.state is not None
+        ticket = self.view.state.tickets[self.tickets[0]]
         width = max(map(len, Ticket.__struct_fields__))
         return [
             Field(key, text, width=width, placeholder=_default(key), about=_about(key))

@@ -16,7 +16,7 @@ from parexec_tui.tui.dialogs.dialog import Dialog, KeyWords, text_input
 from parexec_tui.tui.dialogs.listing import Page
 from parexec_tui.tui.drawing.line import width_of
 from parexec_tui.tui.input import steering
-from parexec_tui.tui.view.view_state import Scene
+from parexec_tui.tui.view.view_state import ViewState
 
 PAUSE = 0.15
 """Seconds without a key before the preview is made anew: in a large plan that takes longer than to type a letter."""
@@ -112,12 +112,12 @@ class Form(Dialog[AnyRequest]):
     Form Page { width: 1fr; }
     """
 
-    def __init__(self, scene: Scene, tickets: Sequence[str]) -> None:
-        super().__init__(scene)
+    def __init__(self, view: ViewState, tickets: Sequence[str]) -> None:
+        super().__init__(view)
         self.tickets = tuple(tickets)
         self._fields: Sequence[AnyField] = ()
         self._about = Static("", classes="about", markup=False)
-        self._preview = Page(scene, (), chrome=0, height=_PREVIEW)
+        self._preview = Page(view, (), chrome=0, height=_PREVIEW)
         self._waiting: Timer | None = None
 
     # -- what a form is asked --------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ class Form(Dialog[AnyRequest]):
 
     def on_descendant_focus(self) -> None:
         field = self._fields[self._at]
-        self._about.update(Text(field.about, self.scene.palette["dim"]))
+        self._about.update(Text(field.about, self.view.palette["dim"]))
         box = self.query_one(".box", Widget)
         box.border_subtitle = f"{self._at + 1} of {len(self._fields)}"
 
@@ -216,9 +216,9 @@ class Form(Dialog[AnyRequest]):
         self._preview.show(self.outlook_lines(found))
 
     def _outlook(self, asked: AnyRequest) -> steering.Outlook:
-        state = self.scene.state
+        state = self.view.state
         assert state is not None
-        return steering.outlook(state, asked, self.scene.now)
+        return steering.outlook(state, asked, self.view.now)
 
     def submit(self) -> None:
         """Make the request, unless it would be refused or change nothing."""

@@ -13,7 +13,7 @@ from parexec_tui.tui.dialogs.form import Field
 from parexec_tui.tui.dialogs.listing import Page, folded
 from parexec_tui.tui.drawing.line import fitted, width_of
 from parexec_tui.tui.input.keymap import SECTIONS, Key, Keymap, is_for, shown
-from parexec_tui.tui.view.view_state import Scene
+from parexec_tui.tui.view.view_state import ViewState
 
 TWO_COLUMNS = 100
 """Columns of the terminal from which the help has two."""
@@ -61,11 +61,11 @@ class Help(Dialog[None]):
 
     DEFAULT_CSS = "Help Field { display: none; }"
 
-    def __init__(self, keymap: Keymap, panel: str, scene: Scene) -> None:
-        super().__init__(scene)
+    def __init__(self, keymap: Keymap, panel: str, view: ViewState) -> None:
+        super().__init__(view)
         self._keymap = keymap
         self._panel = panel
-        self._page = Page(scene, (), chrome=CHROME + 1)
+        self._page = Page(view, (), chrome=CHROME + 1)
         self._filter = Field("/", placeholder="words that a line shall have")
 
     def content(self) -> ComposeResult:
@@ -134,17 +134,17 @@ class Help(Dialog[None]):
 
     def _entry(self, key: Key) -> Entry:
         where = "" if is_for(key, self._panel) else f" (in {' and '.join(key.panels)})"
-        name = shown(key, ascii_only=self.scene.ascii_only) or f":{key.action}"
+        name = shown(key, ascii_only=self.view.ascii_only) or f":{key.action}"
         return Entry(name, f"{key.help}{where}", "footer-key")
 
     def _legend(self) -> Iterator[Entry]:
         for word, text in LEGEND.items():
-            name = f"{glyph(word, ascii_only=self.scene.ascii_only)} {word}"
+            name = f"{glyph(word, ascii_only=self.view.ascii_only)} {word}"
             yield Entry(name, text, f"status-{word.replace(' ', '-')}")
 
     def _lines(self, block: Block, width: int) -> list[Text]:
         """A block in so many columns: its heading, its entries, and an empty line."""
-        palette = self.scene.palette
+        palette = self.view.palette
         names = max(width_of(entry.name) for entry in block.entries)
         room = max(8, width - names - 2)
         lines = [Text(fitted(block.heading, width), palette["title"])]

@@ -8,9 +8,9 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from parexec_tui.text.words import printable
-from parexec_tui.tui.drawing.line import Line
+from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.panels.rows import RowsPanel
-from parexec_tui.tui.view.view_state import Scene
+from parexec_tui.tui.view.view_state import ViewState
 
 _BORDER = 2
 """Columns of the box around it."""
@@ -28,9 +28,9 @@ class Listing(RowsPanel):
     name_ = "listing"
     has_heading = False
 
-    def __init__(self, scene: Scene, *, chrome: int) -> None:
+    def __init__(self, view: ViewState, *, chrome: int) -> None:
         """`chrome`: lines of the dialog that are not rows of this; it leaves them free, whatever the terminal."""
-        super().__init__(scene, 0)
+        super().__init__(view, 0)
         self.is_current = True
         self.chrome = chrome
 
@@ -84,9 +84,11 @@ class Page(Listing):
 
     name_ = "page"
 
-    def __init__(self, scene: Scene, lines: Iterable[str | Text], *, chrome: int, height: int | None = None) -> None:
+    def __init__(
+        self, view: ViewState, lines: Iterable[str | Text], *, chrome: int, height: int | None = None
+    ) -> None:
         """`height`: so many lines, however much text there is."""
-        super().__init__(scene, chrome=chrome)
+        super().__init__(view, chrome=chrome)
         self._lines = [_text(line) for line in lines]
         self._height = height
         self._folded: Sequence[Text] = ()
@@ -157,7 +159,7 @@ class Page(Listing):
     def empty_text(self) -> str:
         return ""
 
-    def draw_row(self, line: Line, index: int, width: int) -> None:
+    def draw_row(self, line: StyledLine, index: int, width: int) -> None:
         text = self._fold(width)[index]
         for segment in text.render(self.app.console):
             line.add(segment.text, segment.style)

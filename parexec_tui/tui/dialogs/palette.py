@@ -13,11 +13,11 @@ from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.dialogs.form import Field
 from parexec_tui.tui.dialogs.listing import Listing, Page
 from parexec_tui.tui.dialogs.matching import best, rank
-from parexec_tui.tui.drawing.line import Line, width_of
+from parexec_tui.tui.drawing.line import StyledLine, width_of
 from parexec_tui.tui.input import steering
 from parexec_tui.tui.input.keymap import LOOKING, MOVING, SESSION, STEERING, Key, shown
-from parexec_tui.tui.view.facts import word_of
-from parexec_tui.tui.view.view_state import Scene
+from parexec_tui.tui.view.facts import display_status
+from parexec_tui.tui.view.view_state import ViewState
 
 if TYPE_CHECKING:
     from parexec_tui.tui.input.actions import Actions
@@ -34,7 +34,7 @@ _SECTIONS = (LOOKING, STEERING, SESSION, MOVING)
 """What is looked for by name before what a finger knows; and nothing that ends anything is first."""
 
 
-class Row(NamedTuple):
+class CommandRow(NamedTuple):
     """A line of the list."""
 
     name: str
@@ -58,13 +58,13 @@ class CommandPalette(Dialog[Deed]):
     DEFAULT_CSS = "CommandPalette Page { width: 1fr; }"
 
     def __init__(self, actions: "Actions") -> None:
-        super().__init__(actions.scene)
+        super().__init__(actions.view)
         self._actions = actions
         self._field = Field(":", placeholder="a few letters of a command")
-        self._list = Rows(actions.scene, moved=self._moved)
-        self._preview = Page(actions.scene, (), chrome=CHROME, height=_PREVIEW)
-        self._all: Sequence[Row] = ()
-        self._worn = actions.scene.palette
+        self._list = CommandList(actions.view, moved=self._moved)
+        self._preview = Page(actions.view, (), chrome=CHROME, height=_PREVIEW)
+        self._all: Sequence[CommandRow] = ()
+        self._saved_palette = actions.view.palette
         """The theme to go back to."""
         self._has_chosen = False
         """The person moved in the list since they typed last."""
@@ -105,7 +105,7 @@ class CommandPalette(Dialog[Deed]):
         self._offer()
 
     def leave(self) -> None:
-        self._wear_again()
+        self._restore_palette()
         self.dismiss(None)
 
     # -- what is typed ---------------------------------------------------------------------------------------
@@ -126,10 +126,10 @@ class CommandPalette(Dialog[Deed]):
         is_theme = command is not None and command.word == "theme" and not argument
         # Words may be enough as they stand, so enter would not take the first row: then none looks as if it did.
         has_cursor = command is None or command.is_choice
-        self._list.show(rows, at=self._worn.name if is_theme else "", has_cursor=has_cursor)
+        self._list.show(rows, at=self._saved_palette.name if is_theme else "", has_cursor=has_cursor)
         self._moved()
 
-    def _fitting(self) -> list[Row]:
+    def _fitting(self) -> list[CommandRow]:
         words = self._field.text.split()
         if not words:
             return list(self._all)
@@ -140,20 +140,20 @@ class CommandPalette(Dialog[Deed]):
         ]
         return [row for _, _, row in sorted(found, key=lambda each: each[:2])]
 
-    def _offered(self, command: Command, argument: str) -> list[Row]:
+    def _offered(self, command: Command, argument: str) -> list[CommandRow]:
         *before, last = argument.split(" ")
         try:
             names = command.offers(self._actions, list(filter(None, before)))
         except CommandError:
             return []
-        return [Row(name, self._about(name)) for name in best(last, names, _MOST_OFFERED)]
+        return [CommandRow(name, self._about(name)) for name in best(last, names, _MOST_OFFERED)]
 
     def _about(self, name: str) -> str:
         """Of a ticket: where it is, and its title."""
-        state = self.scene.state
+        state = self.view.state
         if state is None or (ticket := state.tickets.get(name)) is None:
             return ""
-        return f"{word_of(state, ticket)}  {ticket.spec.title}"
+        return f"{display_status(state, ticket)}  {ticket.spec.title}"
 
     def _complete(self) -> None:
         """Put what is highlighted in the place of the word that is being typed."""
@@ -179,15 +179,15 @@ class CommandPalette(Dialog[Deed]):
         command, argument = self._typed
         if command is None:
             row = self._list.chosen
-            self._wear_again()
+            self._restore_palette()
             self._preview.show([self.styled(row.off, "warn")] if row is not None and row.off else [])
             return
         if command.word != "theme":
-            self._wear_again()
+            self._restore_palette()
         deed, lines = self._read(command, self._meant(command, argument))
         if command.word == "theme" and deed is not None:
             deed()
-            self.redress()
+            self.apply_theme()
         if argument.strip() or deed is not None:
             self._preview.show(lines)
         else:
@@ -214,19 +214,19 @@ class CommandPalette(Dialog[Deed]):
             return None, [self.styled(line, "bad") for line in str(error).splitlines()]
         if callable(asked):
             return asked, []
-        state = self.scene.state
+        state = self.view.state
         assert state is not None
-        found = steering.outlook(state, asked, self.scene.now)
+        found = steering.outlook(state, asked, self.view.now)
         deed = None if found.refusal is not None else lambda: self._actions.request(asked)
         return deed, self.outlook_lines(found)
 
-    def _wear_again(self) -> None:
-        if self.scene.palette is not self._worn:
-            self._actions.host.take_theme(self._worn)
-            self.redress()
+    def _restore_palette(self) -> None:
+        if self.view.palette is not self._saved_palette:
+            self._actions.host.change_theme(self._saved_palette)
+            self.apply_theme()
 
-    def redress(self) -> None:
-        super().redress()
+    def apply_theme(self) -> None:
+        super().apply_theme()
         self._list.refresh()
 
     # -- enter -----------------------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ class CommandPalette(Dialog[Deed]):
         else:
             self.dismiss(deed)
 
-    def _do_action(self, row: Row) -> None:
+    def _do_action(self, row: CommandRow) -> None:
         key = row.key
         assert key is not None
         if row.off:
@@ -271,7 +271,7 @@ class CommandPalette(Dialog[Deed]):
 
     # -- rows ------------------------------------------------------------------------------------------------
 
-    def _rows(self) -> Iterator[Row]:
+    def _rows(self) -> Iterator[CommandRow]:
         """Every action with its keys, then the commands that take an argument."""
         screen = self._actions.screen
         for key in sorted(screen.keymap.keys, key=lambda key: _SECTIONS.index(key.section)):
@@ -280,27 +280,29 @@ class CommandPalette(Dialog[Deed]):
             if key.action == "panel":
                 for panel in screen.panels.values():
                     name = str(panel.number)
-                    yield Row(f"panel {panel.name_}", f"to the panel {panel.title}", name, key=key, key_name=name)
+                    yield CommandRow(
+                        f"panel {panel.name_}", f"to the panel {panel.title}", name, key=key, key_name=name
+                    )
             elif key.action != "palette":
-                keys = shown(key, ascii_only=self.scene.ascii_only)
-                yield Row(key.label, key.help, keys, off, key=key)
+                keys = shown(key, ascii_only=self.view.ascii_only)
+                yield CommandRow(key.label, key.help, keys, off, key=key)
         for command in COMMANDS.values():
-            yield Row(f"{command.word} {command.takes}", command.help, command=command)
+            yield CommandRow(f"{command.word} {command.takes}", command.help, command=command)
 
 
-class Rows(Listing):
+class CommandList(Listing):
     """The rows: the name, what it is for or why it cannot be, its keys."""
 
     name_ = "rows"
 
-    def __init__(self, scene: Scene, *, moved: Callable[[], None]) -> None:
-        super().__init__(scene, chrome=CHROME + 1 + _PREVIEW)
-        self.rows: Sequence[Row] = ()
+    def __init__(self, view: ViewState, *, moved: Callable[[], None]) -> None:
+        super().__init__(view, chrome=CHROME + 1 + _PREVIEW)
+        self.rows: Sequence[CommandRow] = ()
         self.has_cursor = True
         """Enter takes what is under the cursor."""
         self._after_move = moved
 
-    def show(self, rows: Sequence[Row], *, at: str = "", has_cursor: bool = True) -> None:
+    def show(self, rows: Sequence[CommandRow], *, at: str = "", has_cursor: bool = True) -> None:
         """Show other rows, the cursor on the one of this name; else on the first."""
         self.rows, self.has_cursor = rows, has_cursor
         self.put_cursor(next((index for index, row in enumerate(rows) if row.name == at), 0))
@@ -326,7 +328,7 @@ class Rows(Listing):
         return _ROWS
 
     @property
-    def chosen(self) -> Row | None:
+    def chosen(self) -> CommandRow | None:
         return self.rows[self.cursor] if self.rows else None
 
     def cursor_moved(self) -> None:
@@ -335,7 +337,7 @@ class Rows(Listing):
     def empty_text(self) -> str:
         return ""
 
-    def draw_row(self, line: Line, index: int, width: int) -> None:
+    def draw_row(self, line: StyledLine, index: int, width: int) -> None:
         row = self.rows[index]
         off = self.style("key-off")
         names = max(12, min(26, width // 3)) if row.text else width

@@ -15,10 +15,10 @@ from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.text.words import printable
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.dialogs.listing import Listing, Page
-from parexec_tui.tui.drawing.line import Line
+from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.input import steering
 from parexec_tui.tui.view.facts import short_duration
-from parexec_tui.tui.view.view_state import Scene
+from parexec_tui.tui.view.view_state import ViewState
 
 _PREVIEW = 4
 """Lines that say what would come of it."""
@@ -28,7 +28,7 @@ _STATUS = 13
 _ORDER = {"idle": 0, "busy": 1, "held": 2, "draining": 3, "quarantined": 4}
 
 
-class Place(NamedTuple):
+class Destination(NamedTuple):
     """Where a ticket could go: an agent, an agent type, or whoever can run it."""
 
     name: str
@@ -40,24 +40,24 @@ class Place(NamedTuple):
     """Why it cannot go there."""
 
 
-def places(state: SessionState, tickets: Sequence[TicketState], now: float) -> list[Place]:
-    """Every place, those where it can go first; of the agents, the idle ones first, those idle longest in front."""
+def destinations(state: SessionState, tickets: Sequence[TicketState], now: float) -> list[Destination]:
+    """Every destination: first those that can take the tickets; among agents, those idle longest first."""
     agents = [agent for agent in state.agents.values() if not agent.stopped]
     agents.sort(key=lambda agent: (_ORDER[agent.status], agent.turn))
-    found = [Place("", "", "whoever can run it; nothing is stopped for that", None)]
+    found = [Destination("", "", "whoever can run it; nothing is stopped for that", None)]
     found += [
-        Place(type_, "", _type_text(state, type_), _why_not(state, tickets, type_)) for type_ in state.available
+        Destination(type_, "", _type_text(state, type_), _why_not(state, tickets, type_)) for type_ in state.available
     ]
     found += [
-        Place(agent.id, agent.status, _agent_text(state, agent, now), _why_not(state, tickets, agent.id))
+        Destination(agent.id, agent.status, _agent_text(state, agent, now), _why_not(state, tickets, agent.id))
         for agent in agents
     ]
-    return sorted(found, key=lambda place: place.refusal is not None)
+    return sorted(found, key=lambda destination: destination.refusal is not None)
 
 
-def _why_not(state: SessionState, tickets: Sequence[TicketState], place: str) -> Refusal | None:
+def _why_not(state: SessionState, tickets: Sequence[TicketState], destination: str) -> Refusal | None:
     """Why not all of the tickets can go there."""
-    return next((refusal for ticket in tickets if (refusal := cannot_go_to(state, ticket, place))), None)
+    return next((refusal for ticket in tickets if (refusal := cannot_go_to(state, ticket, destination))), None)
 
 
 def _type_text(state: SessionState, type_: str) -> str:
@@ -75,22 +75,22 @@ def _agent_text(state: SessionState, agent: AgentState, now: float) -> str:
 
 
 class Reassign(Dialog[AnyRequest]):
-    """Choose a place; what the highlighted one would mean is shown below."""
+    """Choose a destination; what the highlighted one would mean is shown below."""
 
     is_wide = True
     keys: KeyWords = (("enter", "give it there"), ("j k", "choose"), ("escape", "leave it"))
 
     DEFAULT_CSS = "Reassign Page { width: 1fr; margin-top: 1; }"
 
-    def __init__(self, scene: Scene, tickets: Sequence[str]) -> None:
-        super().__init__(scene)
-        state = scene.state
+    def __init__(self, view: ViewState, tickets: Sequence[str]) -> None:
+        super().__init__(view)
+        state = view.state
         assert state is not None
         self.tickets = tuple(tickets)
         self.heading = f"Give {listed(self.tickets, most=5)} to"
         found = [state.tickets[id_] for id_ in self.tickets]
-        self._list = Places(scene, places(state, found, scene.now), found[0], moved=self._show_preview)
-        self._preview = Page(scene, (), chrome=CHROME + 4, height=_PREVIEW)
+        self._list = DestinationList(view, destinations(state, found, view.now), found[0], moved=self._show_preview)
+        self._preview = Page(view, (), chrome=CHROME + 4, height=_PREVIEW)
 
     def content(self) -> ComposeResult:
         yield self._list
@@ -111,62 +111,64 @@ class Reassign(Dialog[AnyRequest]):
         return rq.Reassign(tickets=self.tickets, agent=self._list.chosen.name)
 
     def _show_preview(self) -> steering.Outlook:
-        state = self.scene.state
+        state = self.view.state
         assert state is not None
-        found = steering.outlook(state, self._asked(), self.scene.now)
+        found = steering.outlook(state, self._asked(), self.view.now)
         self._preview.show(self.outlook_lines(found))
         return found
 
 
-class Places(Listing):
+class DestinationList(Listing):
     """The rows: name, status, what it does; dim, with the reason, where it cannot go."""
 
-    name_ = "places"
+    name_ = "destinations"
 
     def __init__(
-        self, scene: Scene, found: Sequence[Place], ticket: TicketState, *, moved: Callable[[], object]
+        self, view: ViewState, found: Sequence[Destination], ticket: TicketState, *, moved: Callable[[], object]
     ) -> None:
-        super().__init__(scene, chrome=CHROME + 1 + _PREVIEW)
+        super().__init__(view, chrome=CHROME + 1 + _PREVIEW)
         self._found = found
         self._ticket = ticket
         self._moved = moved
-        self._width = max(4, *(len(place.name) for place in found))
+        self._width = max(4, *(len(destination.name) for destination in found))
 
     @property
     def count(self) -> int:
         return len(self._found)
 
     @property
-    def chosen(self) -> Place:
+    def chosen(self) -> Destination:
         return self._found[self.cursor]
 
     def first(self) -> int:
-        """The place that a person most likely wants: an idle agent that is not where the ticket is."""
-        return next((at for at, place in enumerate(self._found) if self._is_likely(place)), 0)
+        """The destination that a person most likely wants: an idle agent that is not where the ticket is."""
+        return next((at for at, destination in enumerate(self._found) if self._is_likely(destination)), 0)
 
-    def _is_likely(self, place: Place) -> bool:
-        return place.status == "idle" and place.refusal is None and place.name != self._ticket.agent
+    def _is_likely(self, destination: Destination) -> bool:
+        return destination.status == "idle" and destination.refusal is None and destination.name != self._ticket.agent
 
     def cursor_moved(self) -> None:
         self._moved()
 
-    def draw_row(self, line: Line, index: int, width: int) -> None:
-        place = self._found[index]
+    def draw_row(self, line: StyledLine, index: int, width: int) -> None:
+        destination = self._found[index]
         dim = self.style("dim")
-        is_off = place.refusal is not None
-        line.column(place.name or "any", min(self._width, width // 3), dim if is_off else self.style("title"))
-        status = f"{self.glyph(place.status)} {place.status}" if place.status else ""
-        line.column(status, _STATUS, dim if is_off or not place.status else self.scene.palette.status(place.status))
-        text = "; ".join(self._words(place))
+        is_off = destination.refusal is not None
+        line.column(destination.name or "any", min(self._width, width // 3), dim if is_off else self.style("title"))
+        status = f"{self.glyph(destination.status)} {destination.status}" if destination.status else ""
+        line.column(
+            status, _STATUS, dim if is_off or not destination.status else self.view.palette.status(destination.status)
+        )
+        text = "; ".join(self._words(destination))
         line.column(printable(text), width - line.width + 1, dim if is_off else None, gap=0)
 
-    def _words(self, place: Place) -> Iterator[str]:
-        if place.refusal is not None:
-            yield place.refusal.reason
+    def _words(self, destination: Destination) -> Iterator[str]:
+        if destination.refusal is not None:
+            yield destination.refusal.reason
             return
-        if place.name and place.name == self._ticket.pin:
+        if destination.name and destination.name == self._ticket.pin:
             yield "pinned here"
-        if self._ticket.is_live and place.name == self._ticket.agent:
+        if self._ticket.is_live and destination.name == self._ticket.agent:
             yield "it runs here"
         else:
-            yield place.text
+            yield destination.text

@@ -11,7 +11,7 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.tui.dialogs.form import AnyField, Field, Form, Toggle
-from parexec_tui.tui.view.view_state import Scene
+from parexec_tui.tui.view.view_state import ViewState
 
 _LABELS = 8
 """Cells for the names of the fields."""
@@ -20,9 +20,9 @@ _LABELS = 8
 class RetryForm(Form):
     """The command is for one ticket only; the rest is for several too."""
 
-    def __init__(self, scene: Scene, tickets: Sequence[str]) -> None:
-        super().__init__(scene, tickets)
-        state = scene.state
+    def __init__(self, view: ViewState, tickets: Sequence[str]) -> None:
+        super().__init__(view, tickets)
+        state = view.state
         assert state is not None
         self._state: SessionState = state
         self._found = [state.tickets[id_] for id_ in self.tickets]

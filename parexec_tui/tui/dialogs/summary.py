@@ -15,8 +15,8 @@ from parexec_tui.text.report import last_lines, log_file
 from parexec_tui.text.words import glyph, printable, subject_width, tickets
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog
 from parexec_tui.tui.dialogs.listing import Page
-from parexec_tui.tui.view.facts import reason_of, word_of
-from parexec_tui.tui.view.view_state import Scene
+from parexec_tui.tui.view.facts import display_status, reason_of
+from parexec_tui.tui.view.view_state import ViewState
 
 _MOST_SLOW = 5
 _MOST_FAILED = 20
@@ -43,10 +43,10 @@ class Summary(Dialog[Choice]):
 
     DEFAULT_CSS = "Summary Page { width: 1fr; }"
 
-    def __init__(self, scene: Scene) -> None:
-        super().__init__(scene)
-        assert scene.live is not None
-        self._state: SessionState = scene.live
+    def __init__(self, view: ViewState) -> None:
+        super().__init__(view)
+        assert view.live is not None
+        self._state: SessionState = view.live
         self._failed = [ticket for ticket in self._state.tickets.values() if ticket.status is Status.failed]
         self._slowest = nlargest(_MOST_SLOW, self._state.tickets.values(), key=_took)
         self._at = 0
@@ -55,7 +55,7 @@ class Summary(Dialog[Choice]):
         self._tails = {ticket.id: _tail(self._state, ticket) for ticket in named}
         keys = [("r", f"retry {len(self._failed)} failed"), ("enter", "output"), ("y", "copy command")]
         self.keys = [*(keys if self._failed else ()), ("q", "leave"), ("escape", "close")]
-        self._page = Page(scene, (), chrome=CHROME)
+        self._page = Page(view, (), chrome=CHROME)
         self._places: list[int] = []
         """The lines of the failures."""
 
@@ -119,8 +119,8 @@ class Summary(Dialog[Choice]):
         line = self.styled(f"{tickets(len(state.tickets))} in {format_duration(seconds)}: ", "text")
         for status, count in state.counts.items():
             if count:
-                sign = glyph(status, ascii_only=self.scene.ascii_only)
-                line.append(f"{sign} {count} {status}  ", self.scene.palette.status(status))
+                sign = glyph(status, ascii_only=self.view.ascii_only)
+                line.append(f"{sign} {count} {status}  ", self.view.palette.status(status))
         yield line
         at_once = state.busy_for / seconds if seconds > 0 else 0.0
         yield self.styled(f"{format_duration(state.busy_for)} of work, {at_once:.1f} at once", "dim")
@@ -135,17 +135,17 @@ class Summary(Dialog[Choice]):
         ids = subject_width(ticket.id for _, ticket in took)
         for seconds, ticket in took:
             line = self.styled(f"{format_duration(seconds):>8}  ", "text").append(f"{ticket.id:<{ids}}")
-            yield line.append(f"  {printable(ticket.spec.title)}", self.scene.palette["dim"])
+            yield line.append(f"  {printable(ticket.spec.title)}", self.view.palette["dim"])
 
     def _failure(self, ticket: TicketState, *, is_here: bool) -> Iterator[Text]:
-        palette = self.scene.palette
-        word = word_of(self._state, ticket)
-        cursor = (">" if self.scene.ascii_only else "▌") if is_here else " "
+        palette = self.view.palette
+        word = display_status(self._state, ticket)
+        cursor = (">" if self.view.ascii_only else "▌") if is_here else " "
         line = Text(cursor, palette["title"])
-        said = f"{glyph(word, ascii_only=self.scene.ascii_only)} {word}"
+        said = f"{glyph(word, ascii_only=self.view.ascii_only)} {word}"
         line.append(f"{said:<{_STATUS}}", palette.status(word))
         line.append(f"{ticket.id:<{self._width}}  ", palette["title"])
-        line.append(reason_of(self._state, ticket, self.scene.now), palette["text"])
+        line.append(reason_of(self._state, ticket, self.view.now), palette["text"])
         if is_here:
             line.stylize(palette["selection"])
         yield line

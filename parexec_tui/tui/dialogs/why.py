@@ -11,7 +11,7 @@ from parexec_tui.core.state.tickets import DONE, LOST, TicketState
 from parexec_tui.text.report import last_lines, log_file
 from parexec_tui.text.words import clock, tickets, with_name
 from parexec_tui.tui.input.keymap import Keymap, one_shown
-from parexec_tui.tui.view.facts import reason_of, said, short_duration, word_of
+from parexec_tui.tui.view.facts import display_status, reason_of, said, short_duration
 
 _MOST_AGENTS = 20
 """Agents that are named, of those that could run it."""
@@ -80,7 +80,7 @@ class _Why:
         if other.is_live:
             return f"{id_} is {other.status} on {other.agent}, for {short_duration(other.worked(self.now))}"
         reason = reason_of(self.state, other, self.now)
-        return f"{id_} is {word_of(self.state, other)}{f': {reason}' if reason else ''}"
+        return f"{id_} is {display_status(self.state, other)}{f': {reason}' if reason else ''}"
 
     def _holder(self, blocker: Blocker) -> Iterator[str]:
         if blocker.holder:

@@ -7,22 +7,22 @@ from rich.cells import cell_len
 
 from parexec_tui.tui.drawing.lines import HEAVY, LIGHT, ascii_line, line
 
-Kind = Literal["blank", "edge", "border", "text", "more"]
+CanvasKind = Literal["blank", "edge", "border", "text", "more"]
 """What a cell belongs to: an edge, the box of a ticket, its text, or a count of tickets that are not shown."""
 
 
-class Cell(NamedTuple):
+class CanvasCell(NamedTuple):
     """One character."""
 
     char: str
-    kind: Kind
+    kind: CanvasKind
     ticket: str | None
     """Whose box, text or count it is; of an edge, the need that it comes from."""
     heavy: bool
     """Whether it is part of the critical path."""
 
 
-BLANK: Final = Cell(" ", "blank", None, False)
+BLANK: Final = CanvasCell(" ", "blank", None, False)
 
 _UP, _RIGHT, _DOWN, _LEFT = range(4)
 
@@ -40,7 +40,7 @@ class Canvas:
     def __init__(self, width: int, height: int) -> None:
         self.width = width
         self.height = height
-        self._texts: dict[_Place, Cell] = {}
+        self._texts: dict[_Place, CanvasCell] = {}
         self._arms: defaultdict[_Place, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
         self._owner: dict[_Place, str] = {}
         self._upright: dict[_Place, object] = {}
@@ -48,7 +48,9 @@ class Canvas:
         self._level: defaultdict[_Place, set[tuple[object, int]]] = defaultdict(set)
         """the nets whose level lines are there, with the arm"""
 
-    def text(self, column: int, row: int, text: str, kind: Kind, ticket: str | None, *, heavy: bool = False) -> None:
+    def text(
+        self, column: int, row: int, text: str, kind: CanvasKind, ticket: str | None, *, heavy: bool = False
+    ) -> None:
         """A wide sign is followed by a cell without one; a sign without width joins the one before it."""
         for char in text:
             match cell_len(char):
@@ -57,7 +59,7 @@ class Canvas:
                     self._texts[column - 1, row] = before._replace(char=before.char + char)
                 case wide:
                     for at in range(wide):
-                        self._texts[column + at, row] = Cell(char if at == 0 else "", kind, ticket, heavy)
+                        self._texts[column + at, row] = CanvasCell(char if at == 0 else "", kind, ticket, heavy)
                     column += wide
 
     def level(self, row: int, start: int, stop: int, net: object, owner: str, *, heavy: bool = False) -> None:
@@ -84,14 +86,14 @@ class Canvas:
         self._arms[at][arm] = max(self._arms[at][arm], HEAVY if heavy else LIGHT)
         self._owner[at] = owner
 
-    def cells(self, *, ascii_only: bool) -> list[list[Cell]]:
+    def cells(self, *, ascii_only: bool) -> list[list[CanvasCell]]:
         """All rows, each exactly as wide as the canvas."""
         sign = ascii_line if ascii_only else line
         rows = [[BLANK] * self.width for _ in range(self.height)]
         for at in self._arms:
             up, right, down, left = self._shown_arms(at)
             is_heavy = max(up, right, down, left) == HEAVY
-            rows[at[1]][at[0]] = Cell(sign(up, right, down, left), "edge", self._owner[at], is_heavy)
+            rows[at[1]][at[0]] = CanvasCell(sign(up, right, down, left), "edge", self._owner[at], is_heavy)
         for (column, row), cell in self._texts.items():
             rows[row][column] = cell
         return rows

@@ -41,7 +41,7 @@ class Lane:
         """Rows that have yet to take it, the nearest last."""
 
 
-class Layout:
+class LaneLayout:
     """Columns and lanes of every row. Made by `lay_out`."""
 
     def __init__(self, order: Sequence[str], most: int) -> None:
@@ -66,17 +66,17 @@ class Layout:
         """row: dependents that are not drawn"""
 
 
-def lay_out(dependents: list[list[int]], order: Sequence[str], *, most: int, colours: int) -> Layout:
+def lay_out(dependents: list[list[int]], order: Sequence[str], *, most: int, colours: int) -> LaneLayout:
     """Lay out rows, each with the rows of its dependents, in at most `most` columns. O(most * E).
 
     If lanes had to go, it is done again without them: until they went, they took up columns.
     """
     rows = _Rows(dependents)
     left_out: dict[int, set[int]] = {}
-    sweep = _Sweep(rows, Layout(order, most), colours, left_out)
+    sweep = _Sweep(rows, LaneLayout(order, most), colours, left_out)
     sweep.run()
     if left_out:
-        sweep = _Sweep(rows, Layout(order, most), colours, left_out)
+        sweep = _Sweep(rows, LaneLayout(order, most), colours, left_out)
         sweep.run()
     for row, dropped in left_out.items():
         sweep.layout.dependents_left_out[row] = len(dropped)
@@ -102,7 +102,7 @@ class _Rows:
 class _Sweep:
     """The lanes at one row, and what becomes of them at the next."""
 
-    def __init__(self, rows: _Rows, layout: Layout, colours: int, left_out: dict[int, set[int]]) -> None:
+    def __init__(self, rows: _Rows, layout: LaneLayout, colours: int, left_out: dict[int, set[int]]) -> None:
         self.layout = layout
         self._left_out = left_out
         """row: its dependents that are not drawn"""

@@ -30,7 +30,7 @@ NO_COLOUR: Final = -1
 """The colour of a blank cell."""
 
 
-class Cell(NamedTuple):
+class LaneCell(NamedTuple):
     """One character of a row."""
 
     char: str
@@ -40,11 +40,11 @@ class Cell(NamedTuple):
     """Whether it is part of the critical path."""
 
 
-class Row(NamedTuple):
+class LaneRow(NamedTuple):
     """One ticket and the lanes at its left."""
 
     id: str
-    cells: list[Cell]
+    cells: list[LaneCell]
     """At most `Lanes.width`; no blanks at the end."""
     node: int
     """Which cell stands for the ticket. It may have the colour of a status; its sign, hollow or not, is one of the
@@ -93,12 +93,12 @@ class Lanes:
         steps = pairwise(self._path)
         self._path_lanes = [next((n for n in layout.given[a] if n in layout.taken[b]), None) for a, b in steps]
 
-    def rows(self, start: int, stop: int, *, ascii_only: bool = False) -> list[Row]:
+    def rows(self, start: int, stop: int, *, ascii_only: bool = False) -> list[LaneRow]:
         """The rows from `start` up to `stop`, as far as there are any."""
         window = range(max(start, 0), min(stop, len(self.order)))
         return [self._row(row, ascii_only=ascii_only) for row in window]
 
-    def _row(self, row: int, *, ascii_only: bool) -> Row:
+    def _row(self, row: int, *, ascii_only: bool) -> LaneRow:
         layout = self._layout
         drawing = _RowDrawing(layout.column[row], layout.colour[row], 2 * layout.most - 1)
         at = bisect_left(self._path, row)
@@ -116,8 +116,8 @@ class Lanes:
         cells = drawing.cells(ascii_only=ascii_only, has_arrow=has_arrow)
         marks = zip(_MARKS[ascii_only], (layout.needs_left_out[row], layout.dependents_left_out[row]), strict=True)
         text = "".join(f" {_count(sign, count)}" for sign, count in marks if count)
-        cells += [Cell(char, NO_COLOUR, False) for char in text]
-        return Row(self.order[row], cells, 2 * layout.column[row])
+        cells += [LaneCell(char, NO_COLOUR, False) for char in text]
+        return LaneRow(self.order[row], cells, 2 * layout.column[row])
 
     def _between(self, row: int) -> list[Lane]:
         """The lanes that run from this row to the next."""
@@ -167,7 +167,7 @@ class _RowDrawing:
                 self._arms[end][back] = weight
                 self._arms[at][towards] = weight
 
-    def cells(self, *, ascii_only: bool, has_arrow: bool) -> list[Cell]:
+    def cells(self, *, ascii_only: bool, has_arrow: bool) -> list[LaneCell]:
         sign = ascii_line if ascii_only else line
         chars = [sign(*arms) for arms in self._arms]
         chars[self._node] = (_BELOW if self._arms[self._node][_UP] else _APART)[ascii_only]
@@ -176,7 +176,7 @@ class _RowDrawing:
         weights = [max(arms) == HEAVY for arms in self._arms]
         weights[self._node] = self.is_heavy
         width = len("".join(chars).rstrip())
-        return list(map(Cell, chars[:width], self._colours, weights))
+        return list(map(LaneCell, chars[:width], self._colours, weights))
 
 
 _UP, _RIGHT, _DOWN, _LEFT = range(4)

@@ -63,7 +63,7 @@ def as_ascii(text: str) -> str:
     )
 
 
-class Line:
+class StyledLine:
     """Builds a strip from left to right."""
 
     __slots__ = ("_ascii_only", "_base", "_segments", "_width", "end")

@@ -16,7 +16,7 @@ from typing import Final, Literal, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-from parexec_tui.tui.drawing.canvas import Canvas, Cell
+from parexec_tui.tui.drawing.canvas import Canvas, CanvasCell
 from parexec_tui.tui.drawing.layered import Layered, arrange, carried, carrier, fits
 from parexec_tui.tui.drawing.routing import Channel, route
 from parexec_tui.tui.drawing.selection import Count, Selection, Surroundings
@@ -40,7 +40,7 @@ _MOST_GAP: Final = 9
 class Neighbourhood:
     """A drawing, and where the keys lead in it. Made by `neighbourhood`."""
 
-    def __init__(self, cells: list[list[Cell]], layers: list[dict[str, int]], selection: Selection) -> None:
+    def __init__(self, cells: list[list[CanvasCell]], layers: list[dict[str, int]], selection: Selection) -> None:
         self.cells = cells
         """Row by row, all equally wide."""
         self.layers = layers
@@ -91,7 +91,7 @@ def neighbourhood(
     path, needs first; what is shown of it is heavy.
     """
     boxes = [_Style(2 + min(2, len(label(centre))), 1), _Style(4, 4)]
-    best: tuple[Selection, _Plan] | None = None
+    best: tuple[Selection, _Geometry] | None = None
     for style in (*(boxes if width >= BOXED and height >= _BOXED_HEIGHT else ()), _Style(1, 1), _Style(1, 2)):
         selection = Selection(centre, graph, style.rows if style.grid == 1 else 1, height // style.grid)
         selection.fill(keep)
@@ -130,7 +130,7 @@ class _Style(NamedTuple):
         return self.grid * slot + shift + (self.grid > 1 and self.rows > 1)
 
 
-class _Plan(NamedTuple):
+class _Geometry(NamedTuple):
     """Where everything is."""
 
     layered: Layered
@@ -143,7 +143,7 @@ class _Plan(NamedTuple):
     """Of each layer: the first, and the one after the last."""
 
 
-def _plan(selection: Selection, label: Label, width: int, style: _Style) -> _Plan | None:
+def _plan(selection: Selection, label: Label, width: int, style: _Style) -> _Geometry | None:
     """None if there is no room."""
     edges, heights = selection.edges(), selection.heights()
     if not fits(selection.layers(), edges, heights, selection.height):
@@ -157,7 +157,7 @@ def _plan(selection: Selection, label: Label, width: int, style: _Style) -> _Pla
     wanted = [_wanted(layer, counts, label, boxed=style.rows > 1) for layer in layered.layers]
     gaps = [max(3, 1 + 2 * channel.width) for channel in channels]
     widths = _shares(wanted, width - sum(gaps))
-    return None if widths is None else _Plan(layered, style, port, channels, _columns(widths, gaps, width))
+    return None if widths is None else _Geometry(layered, style, port, channels, _columns(widths, gaps, width))
 
 
 def _channels(layered: Layered, style: _Style, port: dict[str, int]) -> list[Channel] | None:
@@ -213,7 +213,7 @@ def _columns(widths: list[int], gaps: list[int], width: int) -> list[tuple[int, 
 
 class _Drawing:
     def __init__(
-        self, selection: Selection, plan: _Plan, canvas: Canvas, critical: Sequence[str], *, ascii_only: bool
+        self, selection: Selection, plan: _Geometry, canvas: Canvas, critical: Sequence[str], *, ascii_only: bool
     ) -> None:
         self._plan = plan
         self._selection = selection

@@ -10,7 +10,7 @@ from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.events import Status
 from parexec_tui.core.state.indexes import AGEING, DEFAULT_ESTIMATE
 from parexec_tui.core.state.tickets import OVER, TicketState
-from parexec_tui.tui.drawing.timeline import Predicted
+from parexec_tui.tui.drawing.timeline import PredictedSpan
 
 MOST: Final = 2_000
 """Tickets that a prediction looks ahead."""
@@ -18,7 +18,7 @@ MOST: Final = 2_000
 
 def predict(
     state: SessionState, now: float, *, history: Mapping[str, float] | None = None, most: int = MOST
-) -> list[Predicted]:
+) -> list[PredictedSpan]:
     """When what runs will end, and when what waits will run: `most` tickets, in the order of their starts.
 
     A ticket takes what `Forecast` says, with this `history`; where nothing is known, `DEFAULT_ESTIMATE`. What can
@@ -30,7 +30,7 @@ def predict(
     if it were released now. O(tickets), then O(log) for each of the `most`.
     """
     simulation = _Simulation(state, now, history or {})
-    found: list[Predicted] = []
+    found: list[PredictedSpan] = []
     for each in simulation.run():
         found.append(each)
         if len(found) >= most:
@@ -56,7 +56,7 @@ class _Simulation:
         self._room = {type_: state.max_agents(type_) - state.pool_size[type_] for type_ in state.available}
         """type: agents that may still be started"""
 
-    def run(self) -> Iterator[Predicted]:
+    def run(self) -> Iterator[PredictedSpan]:
         state = self._state
         for ticket in state.live.values():
             yield self._go_on(ticket)
@@ -76,13 +76,13 @@ class _Simulation:
             at = min(upcoming)
             self._advance(at)
 
-    def _go_on(self, ticket: TicketState) -> Predicted:
+    def _go_on(self, ticket: TicketState) -> PredictedSpan:
         """A ticket that runs now, until its end."""
         assert ticket.agent is not None
         end = self._now + self._forecast.left(ticket, self._now)
         agent = self._state.agents[ticket.agent]
         heappush(self._running, (end, ticket.id, agent.type, agent.id))
-        return Predicted(ticket.id, agent.id, self._now, end)
+        return PredictedSpan(ticket.id, agent.id, self._now, end)
 
     def _duration(self, ticket: TicketState) -> float:
         takes = self._forecast.takes(ticket)
@@ -92,7 +92,7 @@ class _Simulation:
         rank, order = self._state.rank(ticket)
         heappush(self._ready[ticket.types], (rank + (ready_at - ticket.ready_at) * AGEING, order, ticket.id))
 
-    def _start(self, at: float) -> Iterator[Predicted]:
+    def _start(self, at: float) -> Iterator[PredictedSpan]:
         """Start what can start at this moment."""
         while len(self._running) < self._state.parallel:
             able = [(heap[0], types) for types, heap in self._ready.items() if heap and self._type(types) is not None]
@@ -105,7 +105,7 @@ class _Simulation:
             end = at + self._duration(ticket)
             agent = self._take_agent(type_)
             heappush(self._running, (end, ticket.id, type_, agent))
-            yield Predicted(ticket.id, agent, at, end)
+            yield PredictedSpan(ticket.id, agent, at, end)
 
     def _type(self, types: tuple[str, ...]) -> str | None:
         """A type of these that has an idle agent, or may have one more."""

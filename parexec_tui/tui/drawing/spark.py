@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
-Kind = Literal["fill", "level1", "level2", "empty", "mark", "gap"]
+SparkKind = Literal["fill", "level1", "level2", "empty", "mark", "gap"]
 """What a cell shows, for its colour: a value below, above the first, above the second threshold; nothing; the place
 of a threshold; a moment without a value."""
 
 
-class Cell(NamedTuple):
+class SparkCell(NamedTuple):
     """One character of a bar or a sparkline."""
 
     char: str
-    kind: Kind
+    kind: SparkKind
 
 
 _RISING: Final = "▁▂▃▄▅▆▇█"
@@ -20,7 +20,7 @@ _RISING_ASCII: Final = "_.-=+*%#"
 _PARTIAL: Final = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 _LEAST: Final = (1, 4)
 """Eighths of a cell that are shown of anything that is more than nothing; in ASCII, a half."""
-_LEVELS: Final[tuple[Kind, ...]] = ("fill", "level1", "level2")
+_LEVELS: Final[tuple[SparkKind, ...]] = ("fill", "level1", "level2")
 
 
 def spark(
@@ -30,7 +30,7 @@ def spark(
     most: float | None = None,
     thresholds: Sequence[float] = (),
     ascii_only: bool = False,
-) -> list[Cell]:
+) -> list[SparkCell]:
     """The last `width` values, the newest at the right; blanks at the left while there are fewer.
 
     Zero is the lowest sign, `most` the highest (the greatest value shown, if not given). None is a moment that was
@@ -39,17 +39,17 @@ def spark(
     shown = values[max(0, len(values) - width) :]
     top = most if most is not None else max((value for value in shown if value is not None), default=0.0)
     cells = [_rising(value, top, thresholds, _RISING_ASCII if ascii_only else _RISING) for value in shown]
-    return [Cell(" ", "gap")] * (width - len(cells)) + cells
+    return [SparkCell(" ", "gap")] * (width - len(cells)) + cells
 
 
-def _rising(value: float | None, top: float, thresholds: Sequence[float], signs: str) -> Cell:
+def _rising(value: float | None, top: float, thresholds: Sequence[float], signs: str) -> SparkCell:
     if value is None:
-        return Cell(" ", "gap")
+        return SparkCell(" ", "gap")
     step = round(_share(value, top) * (len(signs) - 1))
-    return Cell(signs[step], level(value, thresholds))
+    return SparkCell(signs[step], level(value, thresholds))
 
 
-def level(value: float, thresholds: Sequence[float]) -> Kind:
+def level(value: float, thresholds: Sequence[float]) -> SparkKind:
     """The colour of a value: how many of at most two thresholds it has reached."""
     return _LEVELS[sum(value >= threshold for threshold in thresholds[:2])]
 
@@ -61,7 +61,7 @@ def _share(value: float, most: float) -> float:
 
 def bar(
     value: float | None, width: int, *, most: float, thresholds: Sequence[float] = (), ascii_only: bool = False
-) -> list[Cell]:
+) -> list[SparkCell]:
     """A bar of `width` cells that is full at `most`; without a value all of it is empty.
 
     At most two thresholds, rising: beyond the bar each has a sign of its own, within it the colour tells.
@@ -70,15 +70,15 @@ def bar(
     if value and value > 0 and width:
         eighths = max(eighths, _LEAST[ascii_only])
     kind = level(value or 0.0, thresholds)
-    cells = [Cell("#" if ascii_only else "█", kind)] * (eighths // 8)
+    cells = [SparkCell("#" if ascii_only else "█", kind)] * (eighths // 8)
     if eighths % 8 and (not ascii_only or eighths % 8 >= _LEAST[ascii_only]):
-        cells.append(Cell("=" if ascii_only else _PARTIAL[eighths % 8], kind))
+        cells.append(SparkCell("=" if ascii_only else _PARTIAL[eighths % 8], kind))
     filled = len(cells)
-    cells += [Cell("." if ascii_only else "·", "empty")] * (width - filled)
+    cells += [SparkCell("." if ascii_only else "·", "empty")] * (width - filled)
     for threshold in thresholds[:2]:
         at = _cell_of(threshold, most, width)
         if filled <= at < width:
-            cells[at] = Cell("|" if ascii_only else "┊", "mark")
+            cells[at] = SparkCell("|" if ascii_only else "┊", "mark")
     return cells
 
 

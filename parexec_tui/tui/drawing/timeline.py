@@ -20,7 +20,7 @@ _STEPS: Final = (
 _PARTIAL: Final = " ▏▎▍▌▋▊▉█"
 
 
-class Attempt(NamedTuple):
+class AttemptSpan(NamedTuple):
     """One attempt on an agent; times are seconds since the epoch."""
 
     ticket: str
@@ -31,7 +31,7 @@ class Attempt(NamedTuple):
     status: str
 
 
-class Predicted(NamedTuple):
+class PredictedSpan(NamedTuple):
     """When a ticket will run, as far as can be told."""
 
     ticket: str
@@ -59,7 +59,7 @@ class Window(NamedTuple):
         return column if 0 <= column < self.width and at >= self.start else None
 
 
-class Cell(NamedTuple):
+class TimelineCell(NamedTuple):
     """One character of a row."""
 
     char: str
@@ -76,7 +76,7 @@ class AgentRow(NamedTuple):
 
     agent: str | None
     """None: an agent that is still to be started."""
-    cells: list[Cell]
+    cells: list[TimelineCell]
 
 
 class Tick(NamedTuple):
@@ -85,8 +85,8 @@ class Tick(NamedTuple):
 
 
 def timeline(
-    attempts: Iterable[Attempt],
-    predicted: Iterable[Predicted],
+    attempts: Iterable[AttemptSpan],
+    predicted: Iterable[PredictedSpan],
     window: Window,
     now: float,
     *,
@@ -131,10 +131,10 @@ def _stacks(bars: list[_Bar]) -> list[list[_Bar]]:
     return stacks
 
 
-def _draw(bars: list[_Bar], window: Window, now: int | None, *, ascii_only: bool) -> list[Cell]:
-    cells = [Cell(" ", None, "", False)] * window.width
+def _draw(bars: list[_Bar], window: Window, now: int | None, *, ascii_only: bool) -> list[TimelineCell]:
+    cells = [TimelineCell(" ", None, "", False)] * window.width
     if now is not None:
-        cells[now] = Cell("|" if ascii_only else "│", None, "now", False)
+        cells[now] = TimelineCell("|" if ascii_only else "│", None, "now", False)
     for bar in sorted(bars, key=lambda bar: bar.start):
         if window.width and bar.end >= window.start and bar.start < window.end:
             drawn = _ascii_bar(bar, window) if ascii_only else _block_bar(bar, window)
@@ -149,32 +149,34 @@ def _span(bar: _Bar, window: Window) -> tuple[int, int]:
     return start, max(window.eighths(bar.end), start + 2)
 
 
-def _block_bar(bar: _Bar, window: Window) -> list[Cell]:
+def _block_bar(bar: _Bar, window: Window) -> list[TimelineCell]:
     """The cells of a bar, at least one. It begins an eighth late, so that neighbours can be told apart."""
     start, end = _span(bar, window)
     first, last = start // 8, -(-end // 8)
-    cells = [Cell("█", bar.ticket, bar.status, False)] * (last - first)
+    cells = [TimelineCell("█", bar.ticket, bar.status, False)] * (last - first)
     if end % 8:
         cells[-1] = cells[-1]._replace(char=_PARTIAL[end % 8])
     if bar.start >= window.start and (len(cells) > 1 or not end % 8):
         # There are no signs for the right part of a cell: it is the left part, reversed.
-        cells[0] = Cell(_PARTIAL[max(1, start % 8)], bar.ticket, bar.status, True)
+        cells[0] = TimelineCell(_PARTIAL[max(1, start % 8)], bar.ticket, bar.status, True)
     return _with_name(cells, bar)
 
 
-def _ascii_bar(bar: _Bar, window: Window) -> list[Cell]:
+def _ascii_bar(bar: _Bar, window: Window) -> list[TimelineCell]:
     start, end = _span(bar, window)
     count = max(1, round(end / 8) - start // 8)
     sign = "-" if bar.status == PREDICTED else "="
-    cells = [Cell("[", bar.ticket, bar.status, False)] + [Cell(sign, bar.ticket, bar.status, False)] * (count - 1)
+    cells = [TimelineCell("[", bar.ticket, bar.status, False)] + [
+        TimelineCell(sign, bar.ticket, bar.status, False)
+    ] * (count - 1)
     return _with_name(cells, bar) if count > 1 else cells
 
 
-def _with_name(cells: list[Cell], bar: _Bar) -> list[Cell]:
+def _with_name(cells: list[TimelineCell], bar: _Bar) -> list[TimelineCell]:
     """The ticket's name upon its bar, where it leaves room at both ends."""
     if len(cells) >= len(bar.ticket) + 2:
         is_ascii = cells[1].char in "=-"
-        name = [Cell(letter, bar.ticket, bar.status, not is_ascii) for letter in bar.ticket]
+        name = [TimelineCell(letter, bar.ticket, bar.status, not is_ascii) for letter in bar.ticket]
         cells[1 : 1 + len(name)] = name
     return cells
 

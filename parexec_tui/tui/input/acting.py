@@ -32,7 +32,7 @@ class Host(Protocol):
     def redraw(self) -> None: ...
     def suspend_to_shell(self) -> None: ...
     def copy(self, text: str) -> None: ...
-    def take_theme(self, palette: Palette) -> None: ...
+    def change_theme(self, palette: Palette) -> None: ...
     def in_background(self, work: Awaitable[Any]) -> None: ...
 
 
@@ -41,12 +41,12 @@ class Acting:
 
     def __init__(self, screen: "MainScreen", host: Host) -> None:
         self.screen = screen
-        self.scene = screen.scene
+        self.view = screen.view
         self.host = host
 
     def steer(self, action: str) -> None:
         """Ask for what an action means now; if it ends work, ask the person first."""
-        state = self.scene.state
+        state = self.view.state
         assert state is not None
         asked = steering.request(action, state, self.screen.targets())
         if isinstance(asked, Refusal):
@@ -56,9 +56,9 @@ class Acting:
 
     def request(self, asked: AnyRequest, *, sure: bool = False) -> None:
         """Ask the engine for something. What ends work is shown first, unless the person is `sure` already."""
-        state = self.scene.state
+        state = self.view.state
         assert state is not None
-        found = steering.outlook(state, asked, self.scene.now)
+        found = steering.outlook(state, asked, self.view.now)
         if found.refusal is not None:
             self.screen.say(str(found.refusal), "bad")
         elif not sure and (found.stops or _ends_session(asked)):
@@ -67,7 +67,7 @@ class Acting:
                 if yes:
                     self.send(asked)
 
-            dialog = Confirm(self.scene, f"{wording(asked)}?", found.cost, found.details, yes="do it")
+            dialog = Confirm(self.view, f"{wording(asked)}?", found.cost, found.details, yes="do it")
             self.screen.app.push_screen(dialog, answered)
         else:
             self.send(asked)
@@ -88,7 +88,7 @@ class Acting:
         elif answer:
             acted = next((event.text for event in answer if isinstance(event, ev.OperatorActed)), text)
             self.screen.say(f"done: {printable(acted)}", "good")
-            self.scene.marks.clear()
+            self.view.marks.clear()
             self.screen.note(Change.selection)
         else:
             self.screen.say(f"so already: {text}")
@@ -116,12 +116,12 @@ class Acting:
                 self.send(asked)
 
         if tickets := self._chosen():
-            self.screen.app.push_screen(form(self.scene, tickets), made)
+            self.screen.app.push_screen(form(self.view, tickets), made)
 
     def _chosen(self) -> tuple[str, ...]:
         """The tickets that an action takes; of an agent, what it runs."""
         targets = self.screen.targets()
-        state = self.scene.state
+        state = self.view.state
         if targets.agent and state is not None:
             runs = state.agents[targets.agent].ticket
             return (runs,) if runs else ()

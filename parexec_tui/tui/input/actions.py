@@ -8,11 +8,11 @@ from parexec_tui.core.wire.requests import Retry
 from parexec_tui.core.wire.selectors import SelectorError
 from parexec_tui.text.words import printable
 from parexec_tui.tui.app.arrangement import PANELS
-from parexec_tui.tui.dialogs.dialog import Told
+from parexec_tui.tui.dialogs.dialog import MessageDialog
 from parexec_tui.tui.input.acting import Acting
 from parexec_tui.tui.input.keymap import SESSION, Key
 from parexec_tui.tui.panels.tickets import TicketsPanel
-from parexec_tui.tui.view.facts import idle_reason, needy, predicate, word_of
+from parexec_tui.tui.view.facts import display_status, idle_reason, needing_attention, predicate
 from parexec_tui.tui.view.view_state import Change
 
 if TYPE_CHECKING:
@@ -28,19 +28,19 @@ class Actions(Acting):
     def do(self, key: Key, name: str = "") -> None:
         """Do what a key is for. `name`: which of its keys it was."""
         self.screen.hush()
-        if self.scene.state is None and key.section != SESSION:
+        if self.view.state is None and key.section != SESSION:
             self.screen.say("the session is not read yet", "warn")
             return
         if key.steers and (refused := self.screen.refusal(key)) is not None:
             self.screen.say(str(refused), "bad")
             return
-        before = self.scene.selected
+        before = self.view.selected
         method: Callable[..., None] | None = getattr(self, f"do_{key.action.replace('-', '_')}", None)
         if method is None:
             self.steer(key.action)
         else:
             method(name) if key.action == "panel" else method()
-        change = Change.selection if self.scene.selected != before else Change.nothing
+        change = Change.selection if self.view.selected != before else Change.nothing
         self.screen.note_now(change)
 
     # -- moving ----------------------------------------------------------------------------------------------
@@ -67,7 +67,7 @@ class Actions(Acting):
         self.screen.current.go_first()
 
     def do_last(self) -> None:
-        if self.scene.is_going_back:
+        if self.view.is_going_back:
             self.host.travel(None)
         else:
             self.screen.current.go_last()
@@ -94,7 +94,7 @@ class Actions(Acting):
     def do_back(self) -> None:
         """The nearest thing that can be taken back: the past, zoom, the filter, the marks; else the table."""
         tickets = self._tickets
-        if self.scene.is_going_back:
+        if self.view.is_going_back:
             self.host.travel(None)
         elif self.screen.arrangement.is_zoomed:
             self.do_zoom()
@@ -104,8 +104,8 @@ class Actions(Acting):
             tickets.set_filter("")
         elif tickets.list.problems_only:
             tickets.toggle_problems()
-        elif self.scene.marks:
-            self.scene.marks.clear()
+        elif self.view.marks:
+            self.view.marks.clear()
             self.screen.note(Change.selection)
 
     # -- looking ---------------------------------------------------------------------------------------------
@@ -159,19 +159,19 @@ class Actions(Acting):
         self._tickets.toggle_problems()
 
     def do_next_needy(self) -> None:
-        state = self.scene.state
-        found = [ticket.id for ticket in needy(state)] if state is not None else []
+        state = self.view.state
+        found = [ticket.id for ticket in needing_attention(state)] if state is not None else []
         if not found:
             self.screen.say("nothing needs you", "good")
             return
-        at = found.index(self.scene.selected) + 1 if self.scene.selected in found else 0
-        self.scene.selected = found[at % len(found)]
-        self.screen.say(f"{at % len(found) + 1} of {len(found)} that need you: {self.scene.selected}")
+        at = found.index(self.view.selected) + 1 if self.view.selected in found else 0
+        self.view.selected = found[at % len(found)]
+        self.screen.say(f"{at % len(found) + 1} of {len(found)} that need you: {self.view.selected}")
 
     def do_why(self) -> None:
         from parexec_tui.tui.dialogs.why import why_lines
 
-        state, now = self.scene.state, self.scene.now
+        state, now = self.view.state, self.view.now
         if state is None:
             return
         agent = state.agents.get(self.screen.targets().agent)
@@ -180,29 +180,29 @@ class Actions(Acting):
             return
         ticket = state.tickets.get(agent.ticket) if agent is not None and agent.ticket else self._selected()
         if ticket is not None:
-            heading = f"Why {ticket.id}? It {predicate(word_of(state, ticket))}"
+            heading = f"Why {ticket.id}? It {predicate(display_status(state, ticket))}"
             lines = why_lines(state, ticket, now, self.screen.keymap)
-            self.screen.app.push_screen(Told(self.scene, heading, lines))
+            self.screen.app.push_screen(MessageDialog(self.view, heading, lines))
 
     def _selected(self) -> TicketState | None:
         """The selected ticket, unless it is out of sight: then that is said."""
-        if self.scene.ticket is None or not self.screen.current.has_selected:
+        if self.view.ticket is None or not self.screen.current.has_selected:
             self.screen.say("no ticket is selected (move to one)")
             return None
-        return self.scene.ticket
+        return self.view.ticket
 
     def do_mark(self) -> None:
         if (ticket := self._selected()) is not None:
-            self.scene.marks ^= {ticket.id}
+            self.view.marks ^= {ticket.id}
             self.screen.current.move(1)
             self.screen.note(Change.selection)
 
     def do_mark_shown(self) -> None:
         shown = set(self._tickets.list.tickets())
-        if shown <= self.scene.marks:
-            self.scene.marks -= shown
+        if shown <= self.view.marks:
+            self.view.marks -= shown
         else:
-            self.scene.marks |= shown
+            self.view.marks |= shown
         self.screen.note(Change.selection)
 
     def do_sort(self) -> None:
@@ -247,21 +247,21 @@ class Actions(Acting):
         self._travel(1)
 
     def do_back_far(self) -> None:
-        self._travel(-max(1, self.scene.story.last // FAR))
+        self._travel(-max(1, self.view.event_history.last // FAR))
 
     def do_forward_far(self) -> None:
-        self._travel(max(1, self.scene.story.last // FAR))
+        self._travel(max(1, self.view.event_history.last // FAR))
 
     def _travel(self, by: int) -> None:
-        scene = self.scene
-        if not scene.is_going_back and by > 0:
+        view = self.view
+        if not view.is_going_back and by > 0:
             self.screen.say("this is now")
             return
-        goal = (scene.past_goal or scene.story.last) + by
-        self.host.travel(None if goal >= scene.story.last else max(_OPENING, goal))
+        goal = (view.past_goal or view.event_history.last) + by
+        self.host.travel(None if goal >= view.event_history.last else max(_OPENING, goal))
 
     def do_copy(self) -> None:
-        text = self.screen.current.copied() or self.scene.selected
+        text = self.screen.current.copied() or self.view.selected
         if text:
             self.host.copy(text)
             first = printable(text.splitlines()[0])
@@ -281,7 +281,7 @@ class Actions(Acting):
     def do_help(self) -> None:
         from parexec_tui.tui.dialogs.help import Help
 
-        self.screen.app.push_screen(Help(self.screen.keymap, self.screen.arrangement.current, self.scene))
+        self.screen.app.push_screen(Help(self.screen.keymap, self.screen.arrangement.current, self.view))
 
     def sum_up(self) -> None:
         """The session is finished: say how it went, and go on as the person wants."""
@@ -292,7 +292,7 @@ class Actions(Acting):
                 case Choice("retry"):
                     self._retry_failed()
                 case Choice("output", ticket):
-                    self.scene.selected = ticket
+                    self.view.selected = ticket
                     self.screen.use("output")
                 case Choice("copy", text=text):
                     self.host.copy(text)
@@ -301,14 +301,14 @@ class Actions(Acting):
                     self.host.leave()
 
         if not isinstance(self.screen.app.screen, Summary):
-            self.screen.app.push_screen(Summary(self.scene), chosen)
+            self.screen.app.push_screen(Summary(self.view), chosen)
 
     def _retry_failed(self) -> None:
-        assert self.scene.live is not None
+        assert self.view.live is not None
         if (refused := self.screen.cannot_steer(takes_up=True)) is not None:
             self.screen.say(str(refused), "bad")
             return
-        tickets = self.scene.live.tickets.values()
+        tickets = self.view.live.tickets.values()
         self.request(Retry(tickets=tuple(ticket.id for ticket in tickets if ticket.status == "failed")))
 
     def do_mouse(self) -> None:
@@ -322,11 +322,11 @@ class Actions(Acting):
         self.host.suspend_to_shell()
 
     def do_take_over(self) -> None:
-        if self.scene.connected:
+        if self.view.connected:
             self.screen.say("an engine runs it")
         elif self.screen.is_read_only:
             self.screen.say("this viewer only reads", "bad")
-        elif self.scene.live is not None and self.scene.live.finished_at is not None:
+        elif self.view.live is not None and self.view.live.finished_at is not None:
             self.screen.say("the session is finished; r runs a ticket again")
         else:
             self.host.take_over()

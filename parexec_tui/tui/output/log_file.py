@@ -61,12 +61,12 @@ class LogReader:
             end, step = start, min(2 * step, _BLOCK)
         return lines[-most:]
 
-    def measure(self, size: int) -> "Change":
+    def measure(self, size: int) -> "FileChange":
         """Take note of the size that the file has now."""
         before, self.size = self.size, size
         if size == before:
-            return Change.none
-        return Change.grew if size > before else Change.shrank
+            return FileChange.none
+        return FileChange.grew if size > before else FileChange.shrank
 
     def size_now(self) -> int:
         """The size of the open file, whatever its name stands for by now."""
@@ -80,7 +80,7 @@ class LogReader:
         self._file.close()
 
 
-class Change(Enum):
+class FileChange(Enum):
     """What became of a file since the last look."""
 
     none = auto()
@@ -111,7 +111,7 @@ class LogFile:
         self.trouble = ""
         """Why there is nothing to read, or nothing more; empty: all is well."""
 
-    def look(self) -> Change:
+    def look(self) -> FileChange:
         """Look at the file again: one system call when nothing happened."""
         try:
             found = self._path.stat()
@@ -128,20 +128,20 @@ class LogFile:
             self.reader.close()
         self.reader, self._identity = None, None
 
-    def _open(self) -> Change:
+    def _open(self) -> FileChange:
         # A pipe would make us wait for its other end.
         fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             os.close(fd)
             raise OSError(errno.EINVAL, "it is not a regular file")
-        change = Change.opened if self.reader is None else Change.replaced
+        change = FileChange.opened if self.reader is None else FileChange.replaced
         self.close()
         self.reader = LogReader(fd, found.st_size, self._longest)
         self._identity, self.trouble = (found.st_dev, found.st_ino), ""
         return change
 
-    def _lost(self, error: OSError) -> Change:
+    def _lost(self, error: OSError) -> FileChange:
         before = self.trouble
         if not isinstance(error, FileNotFoundError):
             self.trouble = f"the log cannot be read: {error.strerror}"
@@ -150,5 +150,5 @@ class LogFile:
         else:
             self.trouble = "the log was deleted: this is what it had"
         if self.trouble != before:
-            return Change.lost
-        return Change.none if self.reader is None else self.reader.measure(self.reader.size_now())
+            return FileChange.lost
+        return FileChange.none if self.reader is None else self.reader.measure(self.reader.size_now())

@@ -9,13 +9,13 @@ from rich.style import Style
 from textual.strip import Strip
 
 from parexec_tui.tui.drawing.line import fitted, width_of
-from parexec_tui.tui.output.log_window import Row
+from parexec_tui.tui.output.log_window import LogRow
 
 Mark = tuple[int, int, Style]
 """Letters of a line, from and to, that stand out, and how."""
 
 
-def row_strip(row: Row, base: Style, marks: list[Mark], width: int) -> Strip:
+def row_strip(row: LogRow, base: Style, marks: list[Mark], width: int) -> Strip:
     """One row of a log, exactly so wide. Its own colours lie over `base`, marks over both."""
     segments = [Segment(" " * row.pad, base)] if row.pad else []
     segments += _segments(row, base, [mark for mark in marks if mark[0] < row.end and mark[1] > row.begin])
@@ -30,7 +30,7 @@ def text_strip(text: str, style: Style, width: int, right: str = "", right_style
     return Strip([Segment(fitted(text, room, end=""), style), Segment(right, right_style or style)], width)
 
 
-def _segments(row: Row, base: Style, marks: list[Mark]) -> Iterator[Segment]:
+def _segments(row: LogRow, base: Style, marks: list[Mark]) -> Iterator[Segment]:
     starts = [start for start, _ in row.line.runs]
     edges = {row.begin, row.end, *starts, *(edge for start, end, _ in marks for edge in (start, end))}
     for begin, end in pairwise(sorted(edge for edge in edges if row.begin <= edge <= row.end)):

@@ -15,7 +15,7 @@ from rich.style import Style
 
 from parexec_tui.core.plan.units import format_size
 from parexec_tui.text.words import UNPRINTABLE
-from parexec_tui.tui.output.sgr import PLAIN, Look, changed, style_of
+from parexec_tui.tui.output.sgr import PLAIN, TextAttributes, changed, style_of
 
 TAB = 8
 """Cells from one tab stop to the next."""
@@ -28,10 +28,10 @@ _CONTROLS = bytes({*range(32), 127} - set(b"\a\b\t\n\f\r\x1b"))
 
 _BYTES_OF_UNKNOWN = "\ufffd".encode()
 
-_Parts = list[tuple[str, Look]]
+_Parts = list[tuple[str, TextAttributes]]
 
 
-class TextLine(NamedTuple):
+class LogText(NamedTuple):
     """A line that is safe to show."""
 
     text: str
@@ -42,11 +42,11 @@ class TextLine(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def read_line(data: bytes) -> TextLine:
+def read_line(data: bytes) -> LogText:
     """What is shown of the bytes of one line, which has no newline at its end."""
     text = data.decode(errors="replace")
     if _is_binary(data, text):
-        return TextLine(_peek(data), ((0, Style.null()),), binary=True)
+        return LogText(_peek(data), ((0, Style.null()),), binary=True)
     pen = _Pen()
     at = 0
     for match in UNPRINTABLE.finditer(text):
@@ -76,7 +76,7 @@ class _Pen:
     """Writes one line as a terminal would. The cost is linear in what is written, whatever it rewrites."""
 
     def __init__(self) -> None:
-        self._look = PLAIN
+        self._attributes = PLAIN
         self._written: _Parts = []
         """From the start of the line to where the next letter goes."""
         self._width = 0
@@ -109,7 +109,7 @@ class _Pen:
     def _obey_csi(self, command: str) -> None:
         if command.endswith("m"):
             if not command.strip("0123456789;:m"):  # with other parameters it sets modes of the keyboard
-                self._look = changed(self._look, command[:-1])
+                self._attributes = changed(self._attributes, command[:-1])
         elif command in ("G", "0G", "1G"):
             self._return()
         elif command in ("K", "0K"):
@@ -118,7 +118,7 @@ class _Pen:
         elif command == "2K":
             self._written, self._width, self._beneath, self._back = [], 0, [], 0
 
-    def line(self) -> TextLine:
+    def line(self) -> LogText:
         """What stands there in the end."""
         self._return()
         seen: _Parts = []
@@ -127,11 +127,11 @@ class _Pen:
             if width > covered:
                 seen += _from_cell(parts, covered)
                 covered = width
-        return TextLine("".join(text for text, _ in seen), tuple(_runs(seen)))
+        return LogText("".join(text for text, _ in seen), tuple(_runs(seen)))
 
     def _add(self, text: str) -> None:
         if text:
-            self._written.append((text, self._look))
+            self._written.append((text, self._attributes))
             self._width += width_of(text)
 
     def _return(self) -> None:
@@ -143,35 +143,35 @@ class _Pen:
     def _delete(self) -> None:
         """Take away the last letters that backspaces went over."""
         while self._back and self._written:
-            text, look = self._written.pop()
+            text, attributes = self._written.pop()
             kept, gone = text[: -self._back], text[-self._back :]
             self._back -= len(gone)
             self._width -= width_of(gone)
             if kept:
-                self._written.append((kept, look))
+                self._written.append((kept, attributes))
         self._back = 0
 
 
 def _from_cell(parts: _Parts, cell: int) -> _Parts:
     """What stands from a cell on; half of a wide letter becomes a space."""
     kept: _Parts = []
-    for text, look in parts:
+    for text, attributes in parts:
         width = width_of(text)
         if width > cell:
             begin, _, pad = cells(text, max(cell, 0), width)
-            kept.append((" " * pad + text[begin:], look))
+            kept.append((" " * pad + text[begin:], attributes))
         cell -= width
     return kept
 
 
 def _runs(parts: _Parts) -> Iterator[tuple[int, Style]]:
-    """Where the look changes, and to what."""
+    """Where the attributes change, and to what."""
     at = 0
     last = None
-    for text, look in parts:
-        if look != last:
-            yield at, style_of(look)
-        last = look
+    for text, attributes in parts:
+        if attributes != last:
+            yield at, style_of(attributes)
+        last = attributes
         at += len(text)
 
 

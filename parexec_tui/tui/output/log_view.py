@@ -19,11 +19,11 @@ from textual.worker import Worker, WorkerState
 from parexec_tui.core.plan.units import format_size
 from parexec_tui.text.words import clock
 from parexec_tui.tui.output.arrivals import Arrivals
-from parexec_tui.tui.output.log_file import Change, LogFile, LogReader
+from parexec_tui.tui.output.log_file import FileChange, LogFile, LogReader
 from parexec_tui.tui.output.log_paint import Mark, row_strip, text_strip
 from parexec_tui.tui.output.log_search import ERRORS, Hit, Search, Wanted, wanted
 from parexec_tui.tui.output.log_text import read_line
-from parexec_tui.tui.output.log_window import LogWindow, Place, Row
+from parexec_tui.tui.output.log_window import LogPlace, LogRow, LogWindow
 
 _TIMES_WIDTH = len("12:34:56 ")
 _SIDEWAYS = 8
@@ -35,15 +35,15 @@ _CURRENT = Style(bold=True, underline=True)
 """How the last match stands out among the others."""
 
 _NOTICES = {
-    Change.shrank: "the log was cut short: this is what it has now",
-    Change.replaced: "the log was replaced: this is the new one",
+    FileChange.shrank: "the log was cut short: this is what it has now",
+    FileChange.replaced: "the log was replaced: this is the new one",
 }
 
 
 class _Position(NamedTuple):
     """Where the window was when a search began."""
 
-    top: Place
+    top: LogPlace
     following: bool
     column: int
 
@@ -126,7 +126,7 @@ class LogView(Widget, can_focus=True):
     def scroll_home(self) -> None:  # type: ignore[override]  # by offset in the file: there is nothing to animate
         """Go to the start of the log."""
         self._moves_on()
-        self._window.following, self._window.top = False, Place(0)
+        self._window.following, self._window.top = False, LogPlace(0)
         self._update()
 
     def scroll_end(self) -> None:  # type: ignore[override]
@@ -260,7 +260,7 @@ class LogView(Widget, can_focus=True):
             around = ", from the other end" if found.wrapped else ""
             self._outcome = f"{name} at {_percent(found.start, self._reader.size if self._reader else 0)}{around}"
             with self._reading():
-                self._window.go_to(Place(found.start, found.letter))
+                self._window.go_to(LogPlace(found.start, found.letter))
         self._update()
 
     def _stop_search(self) -> None:
@@ -286,10 +286,10 @@ class LogView(Widget, can_focus=True):
             self._stop_search()
             self._moves_on()
             self._arrivals, self._notice = Arrivals(), _NOTICES[change]
-        if change in _NOTICES or change is Change.opened:
+        if change in _NOTICES or change is FileChange.opened:
             self._window.show(self._reader)
         self._arrivals.saw(self._reader.size if self._reader else 0, self._now())
-        return change is not Change.none
+        return change is not FileChange.none
 
     def _moves_on(self) -> None:
         """The person does something else than to search or to read what was said."""
@@ -365,7 +365,7 @@ class LogView(Widget, can_focus=True):
     def _draw_rows(self, width: int) -> Iterator[Strip]:
         text, dim = self._style_of("text"), self._style_of("dim")
         marks: list[Mark] = []
-        before: Row | None = None
+        before: LogRow | None = None
         for row in self._window.rows:
             if before is None or row.raw.start != before.raw.start:
                 marks = self._marks(row)
@@ -376,11 +376,11 @@ class LogView(Widget, can_focus=True):
             yield strip.adjust_cell_length(width, text)
             before = row
 
-    def _time_of(self, row: Row) -> str:
+    def _time_of(self, row: LogRow) -> str:
         at = self._arrivals.at(row.raw.start)
         return clock(at) if at is not None else ""
 
-    def _marks(self, row: Row) -> list[Mark]:
+    def _marks(self, row: LogRow) -> list[Mark]:
         """Where the text searched for stands in a line; in the line of the last match, this stands out more."""
         style = self._style_of("search")
         marks = _found(self._what, row, style) if self._what else []
@@ -417,11 +417,11 @@ def _run(search: Search, reader: LogReader) -> tuple[Search, Hit | OSError | Non
             return search, error
 
 
-def _found(what: Wanted, row: Row, style: Style) -> list[Mark]:
+def _found(what: Wanted, row: LogRow, style: Style) -> list[Mark]:
     return [(*match.span(), style) for match in what.pattern.finditer(row.line.text)]
 
 
-def _is_ended(row: Row) -> bool:
+def _is_ended(row: LogRow) -> bool:
     """Whether there is a newline after the line."""
     return row.raw.end - row.raw.start > len(row.raw.data)
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from parexec_tui.tui.output.log_file import LogReader
 from parexec_tui.tui.output.log_lines import RawLine
-from parexec_tui.tui.output.log_text import TextLine, cells, read_line, row_starts, width_of
+from parexec_tui.tui.output.log_text import LogText, cells, read_line, row_starts, width_of
 
 
-class Place(NamedTuple):
+class LogPlace(NamedTuple):
     """A letter of a log."""
 
     start: int
@@ -21,11 +21,11 @@ class Place(NamedTuple):
     """Which letter of the line, as it is shown."""
 
 
-class Row(NamedTuple):
+class LogRow(NamedTuple):
     """One row of the screen."""
 
     raw: RawLine
-    line: TextLine
+    line: LogText
     begin: int
     end: int
     """The letters of the line that are seen."""
@@ -43,14 +43,14 @@ class LogWindow:
         """The last row is on the screen, and stays there as the log grows."""
         self.column = 0
         """The first cell that is seen of lines that are not wrapped."""
-        self.rows: list[Row] = []
-        self.top = Place(0)
+        self.rows: list[LogRow] = []
+        self.top = LogPlace(0)
         self._reader: LogReader | None = None
 
     def show(self, reader: LogReader | None) -> None:
         """Look at another file, at its end, and follow it."""
         self._reader = reader
-        self.top, self.following, self.column, self.rows = Place(0), True, 0, []
+        self.top, self.following, self.column, self.rows = LogPlace(0), True, 0, []
 
     def lay_out(self) -> None:
         """Read what is on the screen now. Raises OSError."""
@@ -85,7 +85,7 @@ class LogWindow:
             self.top = self._down(self._reader, self.top, rows)
             self.following = self.top > self._bottom(self._reader) or self.top.start >= self._reader.size
 
-    def go_to(self, place: Place) -> None:
+    def go_to(self, place: LogPlace) -> None:
         """Bring a letter onto the screen, with some rows before it if it is not there, and stay. Raises OSError."""
         self.following = False
         if self._reader is None:
@@ -95,7 +95,7 @@ class LogWindow:
         if not self.wrap:
             self._reveal(place)
 
-    def _reveal(self, place: Place) -> None:
+    def _reveal(self, place: LogPlace) -> None:
         """Scroll sideways to a letter of a line that is not wrapped."""
         assert self._reader is not None
         for raw in self._reader.lines_from(place.start, 1):
@@ -103,56 +103,56 @@ class LogWindow:
             if not self.column <= cell < self.column + self.width:
                 self.column = max(0, cell - self.width // 3)
 
-    def _has(self, row: Row, place: Place) -> bool:
+    def _has(self, row: LogRow, place: LogPlace) -> bool:
         return row.raw.start == place.start and (not self.wrap or row.begin <= place.letter < row.end)
 
-    def _bottom(self, reader: LogReader) -> Place:
+    def _bottom(self, reader: LogReader) -> LogPlace:
         """Where the window is when the last row of the log is its last."""
-        return self._up(reader, Place(reader.size), self.height)
+        return self._up(reader, LogPlace(reader.size), self.height)
 
-    def _up(self, reader: LogReader, place: Place, rows: int) -> Place:
+    def _up(self, reader: LogReader, place: LogPlace, rows: int) -> LogPlace:
         """The place so many rows above the row that a place is in, or the first there is."""
         lines = reader.lines_from(place.start, 1) if place.letter else []
         if lines:
             starts = [start for start in self._starts(lines[0]) if start <= place.letter]
             if len(starts) > rows:
-                return Place(place.start, starts[-1 - rows])
+                return LogPlace(place.start, starts[-1 - rows])
             rows -= len(starts) - 1
         if rows == 0:
             return place
         for raw in reversed(reader.lines_before(place.start, rows)):
             starts = self._starts(raw)
             if len(starts) >= rows:
-                return Place(raw.start, starts[-rows])
+                return LogPlace(raw.start, starts[-rows])
             rows -= len(starts)
-        return Place(0)
+        return LogPlace(0)
 
-    def _down(self, reader: LogReader, place: Place, rows: int) -> Place:
+    def _down(self, reader: LogReader, place: LogPlace, rows: int) -> LogPlace:
         """The place so many rows below the row that a place is in, or the end."""
         for raw in reader.lines_from(place.start, rows + 1):
             starts = self._starts(raw)
             if raw.start == place.start:
                 starts = starts[_row_of(starts, place.letter) :]
             if len(starts) > rows:
-                return Place(raw.start, starts[rows])
+                return LogPlace(raw.start, starts[rows])
             rows -= len(starts)
-        return Place(reader.size)
+        return LogPlace(reader.size)
 
     def _starts(self, raw: RawLine) -> list[int]:
         """The letters at which the rows of a line begin."""
         return row_starts(read_line(raw.data).text, self.width) if self.wrap else [0]
 
-    def _rows(self, reader: LogReader) -> list[Row]:
-        rows: list[Row] = []
+    def _rows(self, reader: LogReader) -> list[LogRow]:
+        rows: list[LogRow] = []
         for raw in reader.lines_from(self.top.start, self.height):
             line = read_line(raw.data)
             if not self.wrap:
-                rows.append(Row(raw, line, *cells(line.text, self.column, self.column + self.width)))
+                rows.append(LogRow(raw, line, *cells(line.text, self.column, self.column + self.width)))
                 continue
             starts = self._starts(raw)
             first = _row_of(starts, self.top.letter) if raw.start == self.top.start else 0
             ends = [*starts[1:], len(line.text)]
-            rows += [Row(raw, line, *both) for both in zip(starts[first:], ends[first:], strict=True)]
+            rows += [LogRow(raw, line, *both) for both in zip(starts[first:], ends[first:], strict=True)]
             if len(rows) >= self.height:
                 break
         return rows[: self.height]

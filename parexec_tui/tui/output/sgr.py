@@ -12,8 +12,8 @@ _LONGEST = 128
 """Letters of the parameters of one sequence: more than a program needs to set all at once."""
 
 
-class Look(NamedTuple):
-    """How text looks from here on. What hides text (conceal) or blinks is not kept."""
+class TextAttributes(NamedTuple):
+    """Colours and attributes of the text that follows. Conceal and blink are not kept."""
 
     color: Color | None = None
     bgcolor: Color | None = None
@@ -25,7 +25,7 @@ class Look(NamedTuple):
     strike: bool = False
 
 
-PLAIN = Look()
+PLAIN = TextAttributes()
 
 _ATTRIBUTES = {1: "bold", 2: "dim", 3: "italic", 4: "underline", 7: "reverse", 9: "strike", 21: "underline"}
 _ENDS = {22: ("bold", "dim"), 23: ("italic",), 24: ("underline",), 27: ("reverse",), 29: ("strike",)}
@@ -37,70 +37,72 @@ _EXTENDED = {38: "color", 48: "bgcolor", 58: ""}
 
 
 @lru_cache(maxsize=1024)
-def style_of(look: Look) -> Style:
-    """The style that adds this look to another: what is not set is left as it is there."""
+def style_of(attributes: TextAttributes) -> Style:
+    """The Rich style with these attributes. One that is off is left unset, so it overrides nothing below it."""
     return Style(
-        color=look.color,
-        bgcolor=look.bgcolor,
-        bold=look.bold or None,
-        dim=look.dim or None,
-        italic=look.italic or None,
-        underline=look.underline or None,
-        reverse=look.reverse or None,
-        strike=look.strike or None,
+        color=attributes.color,
+        bgcolor=attributes.bgcolor,
+        bold=attributes.bold or None,
+        dim=attributes.dim or None,
+        italic=attributes.italic or None,
+        underline=attributes.underline or None,
+        reverse=attributes.reverse or None,
+        strike=attributes.strike or None,
     )
 
 
-def changed(look: Look, parameters: str) -> Look:
-    """The look after a sequence with these parameters, such as `1;38;5;196`. What is not known changes nothing, nor
-    does what is longer than any real sequence."""
-    return _changed(look, parameters) if len(parameters) <= _LONGEST else look
+def changed(attributes: TextAttributes, parameters: str) -> TextAttributes:
+    """The attributes after a sequence with these parameters, such as `1;38;5;196`.
+
+    An unknown parameter changes nothing, nor does a sequence that is longer than any real one.
+    """
+    return _changed(attributes, parameters) if len(parameters) <= _LONGEST else attributes
 
 
 @lru_cache(maxsize=4096)
-def _changed(look: Look, parameters: str) -> Look:
+def _changed(attributes: TextAttributes, parameters: str) -> TextAttributes:
     fields = map(_numbers, parameters.split(";"))
     for code, *rest in fields:
         if code in _EXTENDED:
-            look = _extended(look, _EXTENDED[code], rest or _following(fields))
+            attributes = _extended(attributes, _EXTENDED[code], rest or _following(fields))
         elif code == 4 and rest[:1] == [0]:  # `4:0` is no underline, where `4:3` is a curly one
-            look = _with(look, False, "underline")
+            attributes = _with(attributes, False, "underline")
         else:
-            look = _simple(look, code)
-    return look
+            attributes = _simple(attributes, code)
+    return attributes
 
 
-def _simple(look: Look, code: int) -> Look:
-    """The look after a parameter that stands alone."""
+def _simple(attributes: TextAttributes, code: int) -> TextAttributes:
+    """The attributes after a parameter that stands alone."""
     if code == 0:
         return PLAIN
     if code in _ATTRIBUTES:
-        return _with(look, True, _ATTRIBUTES[code])
+        return _with(attributes, True, _ATTRIBUTES[code])
     if code in _ENDS:
-        return _with(look, False, *_ENDS[code])
+        return _with(attributes, False, *_ENDS[code])
     if code in _DEFAULTS:
-        return _with(look, None, _DEFAULTS[code])
+        return _with(attributes, None, _DEFAULTS[code])
     tens, number = divmod(code, 10)
     if tens in _PALETTES and number < 8:
         name, first = _PALETTES[tens]
-        return _with(look, Color.from_ansi(first + number), name)
-    return look
+        return _with(attributes, Color.from_ansi(first + number), name)
+    return attributes
 
 
-def _extended(look: Look, name: str, numbers: list[int]) -> Look:
-    """The look with one colour of 256 (`5, n`), or of all (`2, r, g, b`, or `2, colour space, r, g, b`)."""
+def _extended(attributes: TextAttributes, name: str, numbers: list[int]) -> TextAttributes:
+    """The attributes with a colour, of 256 (`5, n`), or of all (`2, r, g, b`, or `2, colour space, r, g, b`)."""
     color = None
     if numbers[:1] == [5] and len(numbers) == 2:
         color = Color.from_ansi(numbers[1]) if numbers[1] < 256 else None
     elif numbers[:1] == [2] and len(numbers) >= 4:
         red, green, blue = numbers[1:4] if len(numbers) == 4 else numbers[2:5]
         color = Color.from_rgb(red, green, blue) if max(red, green, blue) < 256 else None
-    return _with(look, color, name) if name and color else look
+    return _with(attributes, color, name) if name and color else attributes
 
 
-def _with(look: Look, value: bool | Color | None, *names: str) -> Look:
+def _with(attributes: TextAttributes, value: bool | Color | None, *names: str) -> TextAttributes:
     fields: dict[str, Any] = dict.fromkeys(names, value)
-    return look._replace(**fields)
+    return attributes._replace(**fields)
 
 
 def _following(fields: Iterator[list[int]]) -> list[int]:

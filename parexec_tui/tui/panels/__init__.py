@@ -11,7 +11,7 @@ from parexec_tui.tui.panels.panel import Panel
 from parexec_tui.tui.panels.ticket import TicketPanel
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.panels.timeline import TimelinePanel
-from parexec_tui.tui.view.view_state import Scene
+from parexec_tui.tui.view.view_state import ViewState
 
 _MADE: dict[str, type[Panel]] = {
     panel.name_: panel
@@ -29,6 +29,6 @@ _MADE: dict[str, type[Panel]] = {
 }
 
 
-def make_panels(scene: Scene) -> list[Panel]:
+def make_panels(view: ViewState) -> list[Panel]:
     """Every panel, in the order of their numbers."""
-    return [_MADE[name](scene, number) for number, name in enumerate(PANELS, 1) if name in _MADE]
+    return [_MADE[name](view, number) for number, name in enumerate(PANELS, 1) if name in _MADE]

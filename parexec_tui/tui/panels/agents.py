@@ -10,10 +10,10 @@ from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.events import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.words import printable
-from parexec_tui.tui.drawing.line import Line, width_of
+from parexec_tui.tui.drawing.line import StyledLine, width_of
 from parexec_tui.tui.panels.rows import RowsPanel
 from parexec_tui.tui.view.facts import idle_reason, short_count, short_duration, short_size
-from parexec_tui.tui.view.view_state import Change, Scene
+from parexec_tui.tui.view.view_state import Change, ViewState
 
 SILENT_AFTER = 600.0
 """Seconds without a line of output after which a running ticket may hang: worth a look, no more."""
@@ -47,10 +47,10 @@ class AgentsPanel(RowsPanel):
     title = "Agents"
     name_ = "agents"
     pace = 0.4
-    watches = Change.state | Change.selection | Change.samples | Change.clock | Change.look
+    watches = Change.state | Change.selection | Change.samples | Change.clock | Change.appearance
 
-    def __init__(self, scene: Scene, number: int) -> None:
-        super().__init__(scene, number)
+    def __init__(self, view: ViewState, number: int) -> None:
+        super().__init__(view, number)
         self.rows: list[_Row] = []
         self._of: object = None
         """The session that the rows are of."""
@@ -66,7 +66,7 @@ class AgentsPanel(RowsPanel):
         return len(self.rows)
 
     def changed(self, change: Change) -> None:
-        state = self.scene.state
+        state = self.view.state
         if state is None:
             return
         known = len(state.agents), sum(state.pool_size.values())
@@ -101,21 +101,21 @@ class AgentsPanel(RowsPanel):
             self.top -= 1
 
     def cursor_moved(self) -> None:
-        type_, self.scene.agent = self.rows[self.cursor]
-        self.scene.agent_type = "" if self.scene.agent else type_
+        type_, self.view.agent = self.rows[self.cursor]
+        self.view.agent_type = "" if self.view.agent else type_
 
     def open(self) -> str:
-        agent = self.state.agents.get(self.scene.agent)
+        agent = self.state.agents.get(self.view.agent)
         if agent is None or agent.ticket is None:
             return ""
-        self.scene.selected = agent.ticket
+        self.view.selected = agent.ticket
         return "output"
 
     def copied(self) -> str:
-        return self.scene.agent or self.scene.agent_type
+        return self.view.agent or self.view.agent_type
 
     def subtitle(self) -> str:
-        state = self.scene.state
+        state = self.view.state
         if state is None:
             return ""
         return f"{len(state.live)} of {sum(state.pool_size.values())} busy"
@@ -138,7 +138,7 @@ class AgentsPanel(RowsPanel):
             optional["TITLE"] += left - more
         return _Columns(id_, status, ticket + more, optional)
 
-    def draw_heading(self, line: Line, width: int) -> None:
+    def draw_heading(self, line: StyledLine, width: int) -> None:
         columns, dim = self._columns(width), self.style("dim")
         line.add(" ").column("ID", columns.id_, dim).column("STATUS", columns.status, dim)
         line.column("TICKET", columns.ticket, dim)
@@ -147,7 +147,7 @@ class AgentsPanel(RowsPanel):
         for name in ("ETA", "CPU", "MEM", "SILENT", "OK/BAD", "EFF"):
             line.column(name, columns.optional[name], dim, align="right")
 
-    def draw_row(self, line: Line, index: int, width: int) -> None:
+    def draw_row(self, line: StyledLine, index: int, width: int) -> None:
         type_, id_ = self.rows[index]
         if not id_:
             self._draw_type(line, type_, width)
@@ -156,7 +156,7 @@ class AgentsPanel(RowsPanel):
 
     # -- a type ----------------------------------------------------------------------------------------------
 
-    def _draw_type(self, line: Line, type_: str, width: int) -> None:
+    def _draw_type(self, line: StyledLine, type_: str, width: int) -> None:
         state = self.state
         line.add(type_, self.style("title"))
         if (by := state.held_types.get(type_)) is not None:
@@ -169,24 +169,24 @@ class AgentsPanel(RowsPanel):
 
     # -- an agent --------------------------------------------------------------------------------------------
 
-    def _draw_agent(self, line: Line, agent: AgentState, width: int, *, is_here: bool) -> None:
+    def _draw_agent(self, line: StyledLine, agent: AgentState, width: int, *, is_here: bool) -> None:
         columns = self._columns(width)
         ticket = self.state.tickets.get(agent.ticket) if agent.ticket else None
         word = _word(agent, ticket)
         line.add(" ").column(agent.id, columns.id_, self.style("title") if is_here else None)
-        line.column(f"{self.glyph(word)} {word}", columns.status, self.scene.palette.status(word))
+        line.column(f"{self.glyph(word)} {word}", columns.status, self.view.palette.status(word))
         if ticket is not None:
             self._draw_ticket(line, ticket, columns)
         else:
             cells = columns.of("TITLE", "DONE", "ETA", "CPU", "MEM", "SILENT") + columns.ticket
             bad = agent.quarantined and not agent.stopped
-            line.column(idle_reason(self.state, agent, self.scene.now), cells, self.style("warn" if bad else "dim"))
+            line.column(idle_reason(self.state, agent, self.view.now), cells, self.style("warn" if bad else "dim"))
         ends = f"{agent.done}/{agent.failed}"
         line.column(ends, columns.optional["OK/BAD"], self.style("bad") if agent.failed else None, align="right")
-        share = efficiency(agent, ticket, self.scene.now)
+        share = efficiency(agent, ticket, self.view.now)
         line.column(f"{share:.0%}", columns.optional["EFF"], align="right")
 
-    def _draw_ticket(self, line: Line, ticket: TicketState, columns: _Columns) -> None:
+    def _draw_ticket(self, line: StyledLine, ticket: TicketState, columns: _Columns) -> None:
         cells = columns.optional
         line.column(ticket.id, columns.ticket)
         line.column(printable(ticket.spec.title), cells["TITLE"], self.style("dim"))
@@ -196,11 +196,11 @@ class AgentsPanel(RowsPanel):
 
     def _measured(self, ticket: TicketState) -> Iterator[tuple[str, Style | None]]:
         """ETA, CPU, memory and silence of what runs, each with a style; empty where it is not known."""
-        expected = self.scene.expected(ticket)
-        left = 0.0 if expected is None else expected - ticket.worked(self.scene.now)
+        expected = self.view.expected(ticket)
+        left = 0.0 if expected is None else expected - ticket.worked(self.view.now)
         late = f"+{short_duration(-left)}" if left <= -1 else short_duration(max(0.0, left))
         yield ("", None) if expected is None else (late, self.style("warn") if left <= -1 else None)
-        usage = self.scene.usage(ticket)
+        usage = self.view.usage(ticket)
         if usage is None:
             yield from (("", None),) * 3
             return

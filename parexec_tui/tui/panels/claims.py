@@ -6,10 +6,10 @@ from typing import NamedTuple
 from parexec_tui.core.plan.claims import Held, Key, format_amount
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.text.words import printable
-from parexec_tui.tui.drawing.line import Line, width_of
+from parexec_tui.tui.drawing.line import StyledLine, width_of
 from parexec_tui.tui.panels.rows import RowsPanel
 from parexec_tui.tui.view.facts import short_duration
-from parexec_tui.tui.view.view_state import Change, Scene
+from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.view.waiting import Wait
 
 _SINCE = 12
@@ -17,7 +17,7 @@ _TITLE = 12
 """Cells that are left for a title, at least."""
 
 
-class _Row(NamedTuple):
+class _ClaimRow(NamedTuple):
     """One line: what it is about, and the ticket that holds it or waits for it."""
 
     what: str
@@ -32,11 +32,11 @@ class ClaimsPanel(RowsPanel):
 
     title = "Claims"
     name_ = "claims"
-    watches = Change.state | Change.selection | Change.clock | Change.look
+    watches = Change.state | Change.selection | Change.clock | Change.appearance
 
-    def __init__(self, scene: Scene, number: int) -> None:
-        super().__init__(scene, number)
-        self.rows: list[_Row] = []
+    def __init__(self, view: ViewState, number: int) -> None:
+        super().__init__(view, number)
+        self.rows: list[_ClaimRow] = []
         self._look = -1
         """The look at who waits that the rows are of."""
         self._widest = (0, 0)
@@ -50,26 +50,26 @@ class ClaimsPanel(RowsPanel):
         return len(self.rows)
 
     def changed(self, change: Change) -> None:
-        state = self.scene.state
+        state = self.view.state
         if state is None:
             return
-        if change & (Change.state | Change.look):
-            self.look_again_in(self.scene.waiting.look(state))
-        if self._look != self.scene.waiting.looks:
-            self._look = self.scene.waiting.looks
+        if change & (Change.state | Change.appearance):
+            self.look_again_in(self.view.waiting.look(state))
+        if self._look != self.view.waiting.looks:
+            self._look = self.view.waiting.looks
             self._rebuild(state)
         super().changed(change)
 
     def _rebuild(self, state: SessionState) -> None:
         """Make the rows anew, what somebody waits for first. The cursor stays on its row; else where it is."""
-        waits = self.scene.waiting.by_key
+        waits = self.view.waiting.by_key
         held = sorted(state.holdings.held(), key=lambda each: each.key not in waits)
         known = {each.key for each in held}
         gone = [Held(key, ()) for key in waits if key not in known]
         here = self._here
         self.rows = [row for each in (*held, *gone) for row in _rows(state, each, waits.get(each.key, ()))]
-        if unasked := self.scene.waiting.unasked:
-            self.rows.append(_Row(f"{unasked} more ready tickets with claims were not asked what they wait for"))
+        if unasked := self.view.waiting.unasked:
+            self.rows.append(_ClaimRow(f"{unasked} more ready tickets with claims were not asked what they wait for"))
         self._held = len(held)
         longest = max((width_of(self._text(row)) for row in self.rows if row.ticket), default=0)
         self._widest = longest, max((width_of(row.ticket) for row in self.rows), default=0)
@@ -77,12 +77,12 @@ class ClaimsPanel(RowsPanel):
         self.put_cursor(next(same, self.cursor))
 
     @property
-    def _here(self) -> _Row | None:
+    def _here(self) -> _ClaimRow | None:
         return self.rows[self.cursor] if self.cursor < len(self.rows) else None
 
     def cursor_moved(self) -> None:
         if (here := self._here) is not None and here.ticket:
-            self.scene.selected = here.ticket
+            self.view.selected = here.ticket
 
     def open(self) -> str:
         self.cursor_moved()
@@ -92,7 +92,7 @@ class ClaimsPanel(RowsPanel):
         return "nothing is held: no ticket that runs claims anything"
 
     def subtitle(self) -> str:
-        waiting = self.scene.waiting
+        waiting = self.view.waiting
         return f"{self._held} held, {waiting.blocked}{'+' if waiting.unasked else ''} waiting"
 
     # -- drawing ---------------------------------------------------------------------------------------------
@@ -105,13 +105,13 @@ class ClaimsPanel(RowsPanel):
         title = left - longest - 1
         return (longest, ticket, title) if title >= _TITLE and longest else (left, ticket, 0)
 
-    def draw_heading(self, line: Line, width: int) -> None:
+    def draw_heading(self, line: StyledLine, width: int) -> None:
         what, ticket, title = self._columns(width)
         dim = self.style("dim")
         line.column("CLAIM", what, dim).column("TICKET", ticket, dim).column("SINCE", _SINCE, dim)
         line.column("TITLE", title, dim)
 
-    def draw_row(self, line: Line, index: int, width: int) -> None:
+    def draw_row(self, line: StyledLine, index: int, width: int) -> None:
         row = self.rows[index]
         if not row.ticket:
             line.column(row.what, width, self.style("title"), gap=0)
@@ -120,32 +120,32 @@ class ClaimsPanel(RowsPanel):
         is_held = row.word == "holds"
         line.column(self._text(row), what, None if is_held else self.style("warn"))
         line.column(row.ticket, ticket, self.style("title") if index == self.cursor else None)
-        lasts = short_duration(max(0.0, self.scene.now - row.since))
+        lasts = short_duration(max(0.0, self.view.now - row.since))
         line.column(f"{row.word} {lasts}", _SINCE, self.style("dim" if is_held else "warn"))
         known = self.state.tickets.get(row.ticket)
         line.column(printable(known.spec.title) if known is not None else "", title, self.style("dim"))
 
-    def _text(self, row: _Row) -> str:
+    def _text(self, row: _ClaimRow) -> str:
         """What a row is about; those who wait hang below those who hold."""
-        return f"  {'`' if self.scene.ascii_only else '└'} {row.what}" if row.word == "waits" else row.what
+        return f"  {'`' if self.view.ascii_only else '└'} {row.what}" if row.word == "waits" else row.what
 
 
-def _rows(state: SessionState, held: Held, waits: Sequence[Wait]) -> Iterator[_Row]:
+def _rows(state: SessionState, held: Held, waits: Sequence[Wait]) -> Iterator[_ClaimRow]:
     """The lines about one thing that is held: its holders, then those who wait."""
     key = held.key
     if key.kind == "resource":
-        yield _Row(_used(state, key))
+        yield _ClaimRow(_used(state, key))
     for ticket, since in held.holders:
         if key.kind == "resource":
             what = f"  uses {format_amount(key.name, state.tickets[ticket].claims.uses[key.name])}"
         else:
             what = f"{_HELD[key.kind]} {printable(key.name)}"
-        yield _Row(what, "holds", ticket, since)
+        yield _ClaimRow(what, "holds", ticket, since)
     for wait in waits:
         kind, mine = wait.conflict.kind, wait.conflict.mine
         if kind == "resource":
             mine = mine.removeprefix(f"{key.name} = ")
-        yield _Row(f"{_WANTED[kind]} {printable(mine)}", "waits", wait.ticket.id, wait.ticket.ready_at)
+        yield _ClaimRow(f"{_WANTED[kind]} {printable(mine)}", "waits", wait.ticket.id, wait.ticket.ready_at)
 
 
 _HELD = {"write": "writes", "read": "reads", "lock": "lock"}

@@ -7,10 +7,10 @@ from parexec_tui.core.state.apply import SessionState
 from parexec_tui.text.event_lines import lines, lines_alone
 from parexec_tui.text.words import Line as Said
 from parexec_tui.text.words import clock
-from parexec_tui.tui.drawing.line import Line
+from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.panels.rows import RowsPanel
 from parexec_tui.tui.view.event_history import KEPT_EVENTS
-from parexec_tui.tui.view.view_state import Change, Scene
+from parexec_tui.tui.view.view_state import Change, ViewState
 
 _STYLES = {"good": "good", "bad": "bad", "warn": "warn", "": "text"}
 
@@ -20,11 +20,11 @@ class EventsPanel(RowsPanel):
 
     title = "Events"
     name_ = "events"
-    watches = Change.state | Change.look
+    watches = Change.state | Change.appearance
     has_heading = False
 
-    def __init__(self, scene: Scene, number: int) -> None:
-        super().__init__(scene, number)
+    def __init__(self, view: ViewState, number: int) -> None:
+        super().__init__(view, number)
         self.filter_text = ""
         self._rows: list[tuple[int, Said]] = []
         self._of: object = None
@@ -38,7 +38,7 @@ class EventsPanel(RowsPanel):
 
     def subtitle(self) -> str:
         parts = [f"{self.count} lines"]
-        if self.scene.story.last > KEPT_EVENTS:
+        if self.view.event_history.last > KEPT_EVENTS:
             parts.append(f"of the last {KEPT_EVENTS} events")
         if self.filter_text:
             parts.append(f"/{self.filter_text}")
@@ -48,13 +48,13 @@ class EventsPanel(RowsPanel):
         return f"nothing is like {self.filter_text}" if self.filter_text else "nothing has happened"
 
     def changed(self, change: Change) -> None:
-        state = self.scene.state
+        state = self.view.state
         if state is None:
             return
         if state is not self._of:
             self._of = state
             self._begin_anew()
-        elif change & Change.state and not self.scene.looks_back:
+        elif change & Change.state and not self.view.looks_back:
             self._take_news(state)
         super().changed(change)
 
@@ -71,7 +71,7 @@ class EventsPanel(RowsPanel):
         self.put_cursor(self.count - 1)
 
     def _take_news(self, state: SessionState) -> None:
-        until = self.scene.past_seq if self.scene.looks_back else self.scene.story.last
+        until = self.view.past_seq if self.view.looks_back else self.view.event_history.last
         words = self.filter_text.lower().split()
         for seq, event in self._newer():
             if seq <= until:
@@ -87,7 +87,7 @@ class EventsPanel(RowsPanel):
     def _newer(self) -> Sequence[tuple[int, ev.AnyEvent]]:
         """The events that are not in the rows yet; they are at the end, so it costs what is new."""
         found = []
-        for seq, event in reversed(self.scene.story.events):
+        for seq, event in reversed(self.view.event_history.events):
             if seq <= self._taken:
                 break
             found.append((seq, event))
@@ -97,7 +97,7 @@ class EventsPanel(RowsPanel):
         self._follows = self.cursor == self.count - 1
         subject = self._rows[self.cursor][1].subject
         if subject in self.state.tickets:
-            self.scene.selected = subject
+            self.view.selected = subject
 
     def copied(self) -> str:
         if not self.count:
@@ -112,7 +112,7 @@ class EventsPanel(RowsPanel):
         seq, said = self._rows[index]
         return seq, said.subject, said.word
 
-    def draw_row(self, line: Line, index: int, width: int) -> None:
+    def draw_row(self, line: StyledLine, index: int, width: int) -> None:
         _, said = self._rows[index]
         line.column(clock(said.at), 8, self.style("dim"))
         line.column(f"{self.glyph(said.word)} {said.word}", 17, self.style(_STYLES[said.style]))

@@ -7,18 +7,18 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from parexec_tui.text.words import printable
-from parexec_tui.tui.drawing.line import Line, width_of
+from parexec_tui.tui.drawing.line import StyledLine, width_of
 from parexec_tui.tui.input.keymap import Key, Keymap, one_shown
-from parexec_tui.tui.view.view_state import Change, Scene
+from parexec_tui.tui.view.view_state import Change, ViewState
 
 
 class Footer(Widget):
     """One line."""
 
-    def __init__(self, scene: Scene, keymap: Keymap, is_off: Callable[[Key], bool]) -> None:
+    def __init__(self, view: ViewState, keymap: Keymap, is_off: Callable[[Key], bool]) -> None:
         """`is_off`: whether a key would be refused now."""
         super().__init__(id="footer")
-        self.scene = scene
+        self.view = view
         self._keymap = keymap
         self._is_off = is_off
         self.panel = "tickets"
@@ -29,7 +29,7 @@ class Footer(Widget):
     """Seconds between two times that it is drawn: which keys would be refused is asked for each of them."""
 
     def changed(self, change: Change) -> None:
-        if not self.said and change & (Change.state | Change.selection | Change.look):
+        if not self.said and change & (Change.state | Change.selection | Change.appearance):
             self.refresh()
 
     def say(self, text: str, style: str = "text") -> None:
@@ -39,15 +39,15 @@ class Footer(Widget):
 
     def render_line(self, y: int) -> Strip:  # noqa: ARG002
         width = self.size.width
-        palette = self.scene.palette
-        line = Line(self.scene.base, ascii_only=self.scene.ascii_only).add(" ")
+        palette = self.view.palette
+        line = StyledLine(self.view.base, ascii_only=self.view.ascii_only).add(" ")
         if self.said:
             return line.column(self.said, width - 2, palette[self.said_style]).strip(width)
-        if self.scene.warning:
-            return line.column(self.scene.warning, width - 2, palette["bad"]).strip(width)
+        if self.view.warning:
+            return line.column(self.view.warning, width - 2, palette["bad"]).strip(width)
         for key in self._fitting(width - 1):
             is_off = self._is_off(key)
-            name = one_shown(key.keys[0], ascii_only=self.scene.ascii_only)
+            name = one_shown(key.keys[0], ascii_only=self.view.ascii_only)
             line.add(name, palette["key-off" if is_off else "footer-key"])
             line.add(f" {key.label}  ", palette["key-off" if is_off else "footer-text"])
         return line.strip(width)
@@ -56,7 +56,7 @@ class Footer(Widget):
         """As many keys as there is room for, the most important ones; in the order of the table."""
         chosen, used = [], 0
         for key in self._keymap.footer(self.panel):
-            cells = width_of(one_shown(key.keys[0], ascii_only=self.scene.ascii_only)) + len(key.label) + 3
+            cells = width_of(one_shown(key.keys[0], ascii_only=self.view.ascii_only)) + len(key.label) + 3
             if used + cells <= width:
                 chosen.append(key)
                 used += cells

@@ -9,13 +9,13 @@ from textual.strip import Strip
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.wire.protocol import HostSample
 from parexec_tui.text.words import printable
-from parexec_tui.tui.drawing.line import Line
-from parexec_tui.tui.drawing.spark import Cell, Kind, bar, spark
+from parexec_tui.tui.drawing.line import StyledLine
+from parexec_tui.tui.drawing.spark import SparkCell, SparkKind, bar, spark
 from parexec_tui.tui.panels.panel import Panel
 from parexec_tui.tui.view import measures
 from parexec_tui.tui.view.facts import short_duration
 from parexec_tui.tui.view.measures import Gauge
-from parexec_tui.tui.view.view_state import STALE_AFTER, Change, Scene
+from parexec_tui.tui.view.view_state import STALE_AFTER, Change, ViewState
 
 _LABEL, _TEXT = 12, 10
 _CORES = "cores"
@@ -38,35 +38,35 @@ class GaugesPanel(Panel):
     title = "Gauges"
     name_ = "gauges"
     pace = 0.5
-    watches = Change.state | Change.samples | Change.clock | Change.look
+    watches = Change.state | Change.samples | Change.clock | Change.appearance
 
-    def __init__(self, scene: Scene, number: int) -> None:
-        super().__init__(scene, number)
+    def __init__(self, view: ViewState, number: int) -> None:
+        super().__init__(view, number)
         self.top = 0
         """The first gauge that is visible."""
         self.gauges: list[Gauge] = []
         self.cores: tuple[float, ...] = ()
-        self._curves: dict[tuple[str, int], list[Cell]] = {}
+        self._curves: dict[tuple[str, int], list[SparkCell]] = {}
         """(label, cells): the curve, for as long as nothing new is measured"""
         self._curves_of = (0.0, 0.0)
 
     # -- what is shown ---------------------------------------------------------------------------------------
 
     def changed(self, change: Change) -> None:
-        state = self.scene.state
+        state = self.view.state
         if state is None:
             return
-        if change & (Change.state | Change.look):
-            self.look_again_in(self.scene.waiting.look(state))
-        if (sample := self.sample) is not None and not self.scene.looks_back:
-            self.look_again_in(sample.at + STALE_AFTER + _MOMENT - self.scene.now)
+        if change & (Change.state | Change.appearance):
+            self.look_again_in(self.view.waiting.look(state))
+        if (sample := self.sample) is not None and not self.view.looks_back:
+            self.look_again_in(sample.at + STALE_AFTER + _MOMENT - self.view.now)
         if change & self.watches:
             self._measure(state)
         super().changed(change)
 
     def _measure(self, state: SessionState) -> None:
         """Find the gauges, the most important first."""
-        waiting, sample = self.scene.waiting, self.sample
+        waiting, sample = self.view.waiting, self.sample
         if sample is not None:
             self.gauges = measures.host_gauges(sample, state)
             self.cores = sample.per_cpu
@@ -83,22 +83,22 @@ class GaugesPanel(Panel):
     @property
     def sample(self) -> HostSample | None:
         """What was measured last; while a person looks back, what was measured then."""
-        samples = self.scene.samples
-        if not self.scene.looks_back:
+        samples = self.view.samples
+        if not self.view.looks_back:
             return samples.latest
-        return samples.at(self.scene.now)
+        return samples.at(self.view.now)
 
     def note(self) -> str:
         """What is to be said about the measures themselves; empty if they are of now."""
-        scene, sample = self.scene, self.sample
+        view, sample = self.view, self.sample
         if sample is None:
-            if scene.looks_back:
+            if view.looks_back:
                 return "the host was not measured then"
-            return "no samples yet" if scene.connected else f"nothing is measured: {scene.contact}"
-        age = scene.now - sample.at
-        if scene.looks_back or (scene.connected and age <= STALE_AFTER):
+            return "no samples yet" if view.connected else f"nothing is measured: {view.contact}"
+        age = view.now - sample.at
+        if view.looks_back or (view.connected and age <= STALE_AFTER):
             return ""
-        why = "stale" if scene.connected else scene.contact
+        why = "stale" if view.connected else view.contact
         return f"{why}: measured {short_duration(max(0.0, age))} ago"
 
     def subtitle(self) -> str:
@@ -151,7 +151,7 @@ class GaugesPanel(Panel):
                 line.add(" ").column(row, max(0, width - 1), self.style("warn"), gap=0)
         return line.strip(width)
 
-    def _draw(self, line: Line, gauge: Gauge, columns: _Columns) -> None:
+    def _draw(self, line: StyledLine, gauge: Gauge, columns: _Columns) -> None:
         level = "gauge-full" if gauge.is_short else "gauge-warn" if gauge.holds else "gauge-low"
         is_calm = level == "gauge-low"
         line.add("!" if gauge.is_short else " ", self.style("alert") if gauge.is_short else None)
@@ -167,7 +167,7 @@ class GaugesPanel(Panel):
             line.add(" " if columns.bar else "")
         self._draw_rest(line, gauge, columns.curve, level)
 
-    def _draw_rest(self, line: Line, gauge: Gauge, cells: int, level: str) -> None:
+    def _draw_rest(self, line: StyledLine, gauge: Gauge, cells: int, level: str) -> None:
         """What waits because of it, and how it was in the last minutes."""
         said = "held" if gauge.is_short else gauge.holds
         if said and cells:
@@ -176,10 +176,10 @@ class GaugesPanel(Panel):
         if gauge.read is not None and cells > 0:
             self._add(line, self._curve(gauge, cells), level)
 
-    def _bar(self, share: float, cells: int, limits: Sequence[float] = ()) -> list[Cell]:
-        return bar(share, cells, most=1.0, thresholds=limits, ascii_only=self.scene.ascii_only)
+    def _bar(self, share: float, cells: int, limits: Sequence[float] = ()) -> list[SparkCell]:
+        return bar(share, cells, most=1.0, thresholds=limits, ascii_only=self.view.ascii_only)
 
-    def _draw_cores(self, line: Line, columns: _Columns) -> None:
+    def _draw_cores(self, line: StyledLine, columns: _Columns) -> None:
         """Each CPU as a bar of its own; where they are many, as a cell, or a few of them as one."""
         cores = self.cores
         line.add(" ").column(_CORES, columns.label, self.style("dim"))
@@ -192,14 +192,14 @@ class GaugesPanel(Panel):
                 line.add(" ")
         else:
             values = measures.merged(cores, room)
-            self._add(line, spark(values, len(values), most=1.0, ascii_only=self.scene.ascii_only), "gauge-low")
+            self._add(line, spark(values, len(values), most=1.0, ascii_only=self.view.ascii_only), "gauge-low")
 
-    def _add(self, line: Line, cells: Sequence[Cell], level: str) -> None:
+    def _add(self, line: StyledLine, cells: Sequence[SparkCell], level: str) -> None:
         """Put cells in their colours: `level` is that of what is used."""
         for cell in cells:
             line.add(cell.char, self._cell_style(cell.kind, level))
 
-    def _cell_style(self, kind: Kind, level: str) -> Style | None:
+    def _cell_style(self, kind: SparkKind, level: str) -> Style | None:
         if kind == "gap":
             return None
         meaning = {"empty": "gauge-track", "mark": "gauge-threshold"}.get(kind, level)
@@ -207,17 +207,17 @@ class GaugesPanel(Panel):
 
     def _forget_curves(self) -> None:
         sample = self.sample
-        of = (self.scene.samples.taken_at, sample.at if sample is not None else 0.0)
+        of = (self.view.samples.taken_at, sample.at if sample is not None else 0.0)
         if of != self._curves_of:
             self._curves_of = of
             self._curves.clear()
 
-    def _curve(self, gauge: Gauge, cells: int) -> list[Cell]:
+    def _curve(self, gauge: Gauge, cells: int) -> list[SparkCell]:
         known = self._curves.get((gauge.label, cells))
         if known is None and gauge.read is not None and self.sample is not None:
-            samples, until = self.scene.samples.host, self.sample.at
+            samples, until = self.view.samples.host, self.sample.at
             values = measures.curve(samples, gauge.read, until, cells)
-            known = spark(values, cells, most=gauge.top, ascii_only=self.scene.ascii_only)
+            known = spark(values, cells, most=gauge.top, ascii_only=self.view.ascii_only)
             self._curves[gauge.label, cells] = known
         return known or []
 

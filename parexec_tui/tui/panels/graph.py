@@ -10,17 +10,17 @@ from textual.strip import Strip
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.words import printable
-from parexec_tui.tui.drawing.canvas import Cell as Sheet
+from parexec_tui.tui.drawing.canvas import CanvasCell
 from parexec_tui.tui.drawing.lanes import Lanes, critical_path
-from parexec_tui.tui.drawing.line import Line
+from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.drawing.neighbourhood import Neighbourhood, neighbourhood
 from parexec_tui.tui.drawing.selection import Surroundings
 from parexec_tui.tui.panels.rows import RowsPanel
 from parexec_tui.tui.theme.palette import LANES
-from parexec_tui.tui.view.facts import reason_of, short_duration, word_of
-from parexec_tui.tui.view.view_state import Change, Scene
+from parexec_tui.tui.view.facts import display_status, reason_of, short_duration
+from parexec_tui.tui.view.view_state import Change, ViewState
 
-View = Literal["lanes", "neighbourhood"]
+GraphMode = Literal["lanes", "neighbourhood"]
 
 _MOST_AT_ONCE = 10_000
 """Tickets whose lanes are laid out in the loop of the app: a fifth of a second."""
@@ -34,12 +34,12 @@ class GraphPanel(RowsPanel):
 
     title = "Graph"
     name_ = "graph"
-    watches = Change.state | Change.selection | Change.clock | Change.look
+    watches = Change.state | Change.selection | Change.clock | Change.appearance
     has_heading = False
 
-    def __init__(self, scene: Scene, number: int) -> None:
-        super().__init__(scene, number)
-        self.view: View = "lanes"
+    def __init__(self, view: ViewState, number: int) -> None:
+        super().__init__(view, number)
+        self.mode: GraphMode = "lanes"
         self._lanes: Lanes | None = None
         self._graph: object = None
         """What the lanes are of: another one, once the plan was amended."""
@@ -57,17 +57,17 @@ class GraphPanel(RowsPanel):
         return len(self._lanes.order) if self._lanes is not None else 0
 
     def subtitle(self) -> str:
-        state = self.scene.state
+        state = self.view.state
         if state is None:
             return ""
         path = f"critical path {len(self._path)}, " if self._path else ""
-        return f"{path}{self.view}"
+        return f"{path}{self.mode}"
 
     def changed(self, change: Change) -> None:
-        if not change & self.watches or self.scene.state is None:
+        if not change & self.watches or self.view.state is None:
             return
         self._remake()
-        if self.view == "neighbourhood" and change & ~Change.clock:
+        if self.mode == "neighbourhood" and change & ~Change.clock:
             self._around = None
         if change & Change.selection:
             self._find_selected()
@@ -75,7 +75,7 @@ class GraphPanel(RowsPanel):
 
     def note_size(self, width: int, height: int) -> None:
         self._around = None
-        if self.scene.state is not None:
+        if self.view.state is not None:
             self._remake()
         super().note_size(width, height)
 
@@ -110,35 +110,35 @@ class GraphPanel(RowsPanel):
             self.changed(Change.state | Change.selection)
 
     def empty_text(self) -> str:
-        return "laying out the lanes…" if self.scene.state is not None else ""
+        return "laying out the lanes…" if self.view.state is not None else ""
 
     def _find_selected(self) -> None:
-        if self._lanes is not None and self.scene.selected in self.state.tickets:
-            self.put_cursor(self._lanes.row(self.scene.selected))
+        if self._lanes is not None and self.view.selected in self.state.tickets:
+            self.put_cursor(self._lanes.row(self.view.selected))
 
     # -- moving ----------------------------------------------------------------------------------------------
 
     def toggle_view(self) -> None:
-        self.view = "neighbourhood" if self.view == "lanes" else "lanes"
+        self.mode = "neighbourhood" if self.mode == "lanes" else "lanes"
         self._around = None
         self.refresh()
 
     def cursor_moved(self) -> None:
         assert self._lanes is not None
-        self.scene.selected = self._lanes.order[self.cursor]
+        self.view.selected = self._lanes.order[self.cursor]
 
     def move(self, rows: int) -> None:
-        if self.view == "lanes":
+        if self.mode == "lanes":
             super().move(rows)
         else:
             self._step("up" if rows < 0 else "down")
 
     def move_across(self, steps: int) -> None:
         """To a need or a dependent: of the drawn ones the nearest, in lanes the first that is not over."""
-        if self.view == "neighbourhood":
+        if self.mode == "neighbourhood":
             self._step("left" if steps < 0 else "right")
             return
-        ticket = self.scene.ticket
+        ticket = self.view.ticket
         if ticket is not None:
             near = ticket.spec.needs if steps < 0 else tuple(self.state.graph.dependents[ticket.id])
             if near:
@@ -146,12 +146,12 @@ class GraphPanel(RowsPanel):
 
     def _step(self, direction: Literal["left", "right", "up", "down"]) -> None:
         around = self._drawing(self.body_width, self.body_height)
-        if around is not None and (there := around.move(self.scene.selected, direction)) is not None:
+        if around is not None and (there := around.move(self.view.selected, direction)) is not None:
             self._go(there)
 
     def _go(self, id_: str) -> None:
-        self._came_from = self.scene.selected
-        self.scene.selected = id_
+        self._came_from = self.view.selected
+        self.view.selected = id_
         self._around = None
         self._find_selected()
         self.refresh()
@@ -159,7 +159,7 @@ class GraphPanel(RowsPanel):
     # -- drawing ---------------------------------------------------------------------------------------------
 
     def body_line(self, y: int, width: int) -> Strip:
-        if self.view == "lanes":
+        if self.mode == "lanes":
             return super().body_line(y, width)
         around = self._drawing(width, self.body_height)
         line = self.line()
@@ -170,7 +170,7 @@ class GraphPanel(RowsPanel):
         return line.strip(width)
 
     def _drawing(self, width: int, height: int) -> Neighbourhood | None:
-        ticket = self.scene.ticket
+        ticket = self.view.ticket
         if ticket is None or width < 1 or height < 1:
             return None
         if self._around is None:
@@ -182,18 +182,18 @@ class GraphPanel(RowsPanel):
                 height=height,
                 keep=[self._came_from] if self._came_from else [],
                 critical=self._path,
-                ascii_only=self.scene.ascii_only,
+                ascii_only=self.view.ascii_only,
             )
         return self._around
 
     def _label(self, id_: str) -> Sequence[str]:
         ticket = self.state.tickets[id_]
-        word = word_of(self.state, ticket)
+        word = display_status(self.state, ticket)
         title = printable(ticket.spec.title)
         first = f"{self.glyph(word)} {id_}"
         return (first, title) if title else (first,)
 
-    def _runs(self, cells: Iterable[Sheet]) -> Iterator[tuple[str, Style]]:
+    def _runs(self, cells: Iterable[CanvasCell]) -> Iterator[tuple[str, Style]]:
         """The cells of a line, those of one style together."""
         text, style = "", self.base
         for cell in cells:
@@ -204,25 +204,25 @@ class GraphPanel(RowsPanel):
             text, style = text + cell.char, own
         yield text, style
 
-    def _style_of(self, cell: Sheet) -> Style:
-        palette = self.scene.palette
+    def _style_of(self, cell: CanvasCell) -> Style:
+        palette = self.view.palette
         if cell.kind == "edge" or cell.ticket is None:
             return palette["lane-critical"] if cell.heavy else palette["border"]
         if cell.kind == "more":
             return palette["dim"]
-        look = palette.status(word_of(self.state, self.state.tickets[cell.ticket]))
-        if cell.ticket == self.scene.selected:
+        look = palette.status(display_status(self.state, self.state.tickets[cell.ticket]))
+        if cell.ticket == self.view.selected:
             return look + palette["selection"] if cell.kind == "text" else palette["border-focus"]
         return look if cell.kind == "text" else palette["border"]
 
-    def draw_row(self, line: Line, index: int, width: int) -> None:
+    def draw_row(self, line: StyledLine, index: int, width: int) -> None:
         assert self._lanes is not None
-        (row,) = self._lanes.rows(index, index + 1, ascii_only=self.scene.ascii_only)
+        (row,) = self._lanes.rows(index, index + 1, ascii_only=self.view.ascii_only)
         ticket = self.state.tickets.get(row.id)
         if ticket is None:
             return
-        word = word_of(self.state, ticket)
-        look = self.scene.palette.status(word)
+        word = display_status(self.state, ticket)
+        look = self.view.palette.status(word)
         for place, cell in enumerate(row.cells):
             if place == row.node:  # its sign says whether it goes on from above, so the status is its colour
                 line.add(cell.char, look)
@@ -234,15 +234,15 @@ class GraphPanel(RowsPanel):
                 line.add(cell.char, self.style(f"lane-{cell.colour % LANES + 1}"))
         self._draw_ticket(line, ticket, word, width)
 
-    def _draw_ticket(self, line: Line, ticket: TicketState, word: str, width: int) -> None:
+    def _draw_ticket(self, line: StyledLine, ticket: TicketState, word: str, width: int) -> None:
         is_critical = ticket.id in self._on_path
         line.add("  ").add(f"{ticket.id}  ", self.style("lane-critical" if is_critical else "text"))
-        line.add(f"{self.glyph(word)} {word}", self.scene.palette.status(word))
+        line.add(f"{self.glyph(word)} {word}", self.view.palette.status(word))
         if ticket.is_live:
-            line.add(f" {short_duration(ticket.worked(self.scene.now))} on {ticket.agent}", self.style("dim"))
+            line.add(f" {short_duration(ticket.worked(self.view.now))} on {ticket.agent}", self.style("dim"))
         left = width + 1 - line.width
         if left > 8:
-            reason = "" if ticket.is_live else reason_of(self.state, ticket, self.scene.now)
+            reason = "" if ticket.is_live else reason_of(self.state, ticket, self.view.now)
             line.add("  ").column(reason or printable(ticket.spec.title), left - 2, self.style("dim"), gap=0)
 
 

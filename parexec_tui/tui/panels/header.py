@@ -13,9 +13,9 @@ from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.events import Status
 from parexec_tui.core.state.tickets import OVER
 from parexec_tui.text.words import clock, day_and_clock, glyph, printable
-from parexec_tui.tui.drawing.line import Line, width_of
+from parexec_tui.tui.drawing.line import StyledLine, width_of
 from parexec_tui.tui.view.facts import short_duration
-from parexec_tui.tui.view.view_state import Change, Scene
+from parexec_tui.tui.view.view_state import Change, ViewState
 
 _ETA_FOR = 2.0
 _ETA_SHARE = 1000
@@ -36,9 +36,9 @@ _Piece = tuple[str, Style | None]
 class Header(Widget):
     """Two lines; three where there is room for a bar of its own."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, view: ViewState) -> None:
         super().__init__(id="header")
-        self.scene = scene
+        self.view = view
         self._eta = ""
         self._eta_until = 0.0
 
@@ -46,17 +46,17 @@ class Header(Widget):
     """Seconds between two times that it is drawn."""
 
     def changed(self, change: Change) -> None:
-        if change & (Change.state | Change.clock | Change.look):
+        if change & (Change.state | Change.clock | Change.appearance):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        base = self.scene.base + self.scene.palette["header"]
-        line = Line(base, ascii_only=self.scene.ascii_only)
-        state = self.scene.state
+        base = self.view.base + self.view.palette["header"]
+        line = StyledLine(base, ascii_only=self.view.ascii_only)
+        state = self.view.state
         if state is None:
             if y == 0:
-                line.add(" parexec", self.scene.palette["title"]).add(f"  {self.scene.contact}")
+                line.add(" parexec", self.view.palette["title"]).add(f"  {self.view.contact}")
             return line.strip(width)
         if y == 0:
             self._first(line, state, width)
@@ -66,13 +66,13 @@ class Header(Widget):
 
     # -- the first line: what, and how far -------------------------------------------------------------------
 
-    def _first(self, line: Line, state: SessionState, width: int) -> None:
-        palette = self.scene.palette
+    def _first(self, line: StyledLine, state: SessionState, width: int) -> None:
+        palette = self.view.palette
         over = sum(state.counts[status] for status in OVER)
         total = max(1, len(state.tickets))
         right = f" {over * 100 // total:>3}% {over}/{len(state.tickets)}  {self._phase(state)}  {self._when(state)} "
         goes_on = state.opened_at and state.finished_at is None
-        elapsed = f"  {short_duration(self.scene.now - state.opened_at)}" if goes_on else ""
+        elapsed = f"  {short_duration(self.view.now - state.opened_at)}" if goes_on else ""
         room = width - width_of(elapsed) - 2 - _LEAST_BAR - width_of(right)
         name = f" {printable(state.plan.settings.name)}"
         line.column(name, min(width_of(name), max(room, _LEAST_NAME)), palette["title"], gap=0)
@@ -94,15 +94,15 @@ class Header(Widget):
     def _when(self, state: SessionState) -> str:
         if state.finished_at is not None:
             return f"in {format_duration(state.finished_at - state.opened_at)}"
-        if self.scene.looks_back:
-            return f"at {clock(self.scene.now)}"
+        if self.view.looks_back:
+            return f"at {clock(self.view.now)}"
         if state.status != "running":
             self._eta_until = 0.0  # it would be of before
             return "ETA -"
-        now = self.scene.now
+        now = self.view.now
         if now >= self._eta_until:
             began = time.perf_counter()
-            found = eta(state, now, self.scene.history)
+            found = eta(state, now, self.view.usual_durations)
             self._eta_until = now + max(_ETA_FOR, _ETA_SHARE * (time.perf_counter() - began))
             if found is None:
                 self._eta = "ETA learning"
@@ -111,24 +111,24 @@ class Header(Widget):
                 self._eta = f"ETA {early}" if early == late else f"ETA {early}-{late}"
         return self._eta
 
-    def _bar(self, line: Line, state: SessionState, cells: int) -> None:
+    def _bar(self, line: StyledLine, state: SessionState, cells: int) -> None:
         """Done, failed, running, rest: a bar that tells by its letters as well."""
         counts, total = state.counts, max(1, len(state.tickets))
         bad = sum(counts[status] for status in (Status.failed, Status.cancelled, Status.skipped))
         good = counts[Status.succeeded] + counts[Status.waived]
-        signs = ("#", "x", ">", ".") if self.scene.ascii_only else ("━", "┅", "╾", "─")
+        signs = ("#", "x", ">", ".") if self.view.ascii_only else ("━", "┅", "╾", "─")
         parts = zip((good, bad, len(state.live)), ("bar-done", "bar-failed", "bar-running"), signs, strict=False)
         used = so_far = 0
         for count, meaning, sign in parts:
             so_far += count
             share = min(cells - used, max(1 if count else 0, so_far * cells // total - used))
-            line.add(sign * share, self.scene.palette[meaning])
+            line.add(sign * share, self.view.palette[meaning])
             used += share
-        line.add(signs[3] * (cells - used), self.scene.palette["bar-rest"])
+        line.add(signs[3] * (cells - used), self.view.palette["bar-rest"])
 
     # -- the second line: counts, and what is not as usual ---------------------------------------------------
 
-    def _second(self, line: Line, state: SessionState, width: int) -> None:
+    def _second(self, line: StyledLine, state: SessionState, width: int) -> None:
         right = list(self._alerts(state))
         taken = sum(width_of(text) + 1 for text, _ in right)
         line.add(" ")
@@ -144,12 +144,12 @@ class Header(Widget):
         """What a person looks for first stands first: where there is little room, the rest is left out."""
         for status in _COUNTED:
             if count := state.counts[status]:
-                sign = glyph(status, ascii_only=self.scene.ascii_only)
-                yield f"{sign} {count} {status}", self.scene.palette.status(status)
+                sign = glyph(status, ascii_only=self.view.ascii_only)
+                yield f"{sign} {count} {status}", self.view.palette.status(status)
 
     def _alerts(self, state: SessionState) -> Iterator[_Piece]:
         """The least usual last: that is at the edge of the screen, where the eye ends."""
-        palette = self.scene.palette
+        palette = self.view.palette
         held = sum(ticket.status not in OVER for ticket in state.held_tickets.values())
         for what, count in (("ticket", held), ("type", len(state.held_types))):
             if count:
@@ -157,7 +157,7 @@ class Header(Widget):
         bad = sum(bool(agent.quarantined) and not agent.stopped for agent in state.agents.values())
         if bad:
             yield f" {bad} quarantined ", palette["alert"]
-        if self.scene.warning:
+        if self.view.warning:
             yield " CANNOT WRITE ", palette["alert"]
         for pressed in state.pressed.values():
             yield f" short of {pressed.resource} ", palette["alert"]
@@ -168,9 +168,9 @@ class Header(Widget):
         yield self._contact()
 
     def _contact(self) -> _Piece:
-        palette = self.scene.palette
-        if self.scene.looks_back:
-            return f" PAST {self.scene.past_seq}/{self.scene.story.last}: end returns ", palette["alert"]
-        if self.scene.connected:
-            return self.scene.contact, palette["good" if self.scene.contact == "connected" else "warn"]
-        return f" {self.scene.contact} ", palette["warn"]
+        palette = self.view.palette
+        if self.view.looks_back:
+            return f" PAST {self.view.past_seq}/{self.view.event_history.last}: end returns ", palette["alert"]
+        if self.view.connected:
+            return self.view.contact, palette["good" if self.view.contact == "connected" else "warn"]
+        return f" {self.view.contact} ", palette["warn"]

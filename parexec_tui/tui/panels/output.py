@@ -8,7 +8,7 @@ from textual.timer import Timer
 from parexec_tui.text.report import log_file
 from parexec_tui.tui.output.log_view import LogView
 from parexec_tui.tui.panels.panel import Panel
-from parexec_tui.tui.view.view_state import Change, Scene
+from parexec_tui.tui.view.view_state import Change, ViewState
 
 POLL_EVERY = 0.1
 """Seconds between two looks at the log while it is visible and its attempt runs."""
@@ -22,14 +22,14 @@ class OutputPanel(Panel):
 
     title = "Output"
     name_ = "output"
-    watches = Change.state | Change.selection | Change.look
+    watches = Change.state | Change.selection | Change.appearance
 
     DEFAULT_CSS = "OutputPanel { layout: vertical; } OutputPanel LogView { height: 1fr; width: 1fr; }"
 
-    def __init__(self, scene: Scene, number: int) -> None:
-        super().__init__(scene, number)
-        self.view = LogView(lambda meaning: scene.base + scene.palette[meaning], restated=self._restated)
-        self.view.can_focus = False
+    def __init__(self, view: ViewState, number: int) -> None:
+        super().__init__(view, number)
+        self.log_view = LogView(lambda meaning: view.base + view.palette[meaning], restated=self._restated)
+        self.log_view.can_focus = False
         self.searched = ""
         self._shown: tuple[str, int] = ("", 0)
         """Ticket and attempt."""
@@ -39,7 +39,7 @@ class OutputPanel(Panel):
         self._polls_often = False
 
     def compose(self) -> ComposeResult:
-        yield self.view
+        yield self.log_view
 
     def on_mount(self) -> None:
         self._poll()
@@ -49,25 +49,25 @@ class OutputPanel(Panel):
         if not ticket:
             return ""
         of = f" attempt {attempt}" if attempt > 1 or self._chosen else ""
-        status = self.view.status_text
-        if self.scene.ascii_only:
+        status = self.log_view.status_text
+        if self.view.ascii_only:
             status = status.replace("·", "-")
         return f"{ticket}{of}{'  ' if status else ''}{status}"
 
     def changed(self, change: Change) -> None:
-        if not change & self.watches or self.scene.state is None:
+        if not change & self.watches or self.view.state is None:
             return
         margin = Spacing(1, 0, 0, int(self.has_rule))
-        if self.view.styles.margin != margin:
-            self.view.styles.margin = margin
+        if self.log_view.styles.margin != margin:
+            self.log_view.styles.margin = margin
         self._choose_log()
-        if change & Change.look:
-            self.view.restyle()
+        if change & Change.appearance:
+            self.log_view.restyle()
         self.refresh()
 
     def _choose_log(self) -> None:
         """Open the log that shall be shown, if another one is open."""
-        ticket = self.scene.ticket
+        ticket = self.view.ticket
         id_ = ticket.id if ticket is not None else ""
         if id_ != self._shown[0]:
             self._chosen = 0
@@ -79,16 +79,16 @@ class OutputPanel(Panel):
             self._next_poll.stop()
             self._poll()
         there = ticket is not None and attempt > 0
-        self.view.open(log_file(self.state, ticket, attempt) if ticket is not None and there else None)
+        self.log_view.open(log_file(self.state, ticket, attempt) if ticket is not None and there else None)
 
     def _poll(self) -> None:
         """Look at the log, and again after a while: often while its attempt runs."""
-        ticket = self.scene.ticket
+        ticket = self.view.ticket
         is_live = ticket is not None and ticket.is_live
         self._next_poll = self.set_timer(POLL_EVERY if is_live else POLL_IDLY_EVERY, self._poll)
         self._polls_often = is_live
         if self.display and self.screen is self.app.screen:
-            self.view.poll()
+            self.log_view.poll()
 
     def _restated(self) -> None:
         self.refresh(self.title_region)
@@ -99,46 +99,46 @@ class OutputPanel(Panel):
     # -- what keys do ----------------------------------------------------------------------------------------
 
     def move(self, rows: int) -> None:
-        self.view.scroll_lines(rows)
+        self.log_view.scroll_lines(rows)
 
     def move_page(self, pages: int) -> None:
-        self.view.scroll_pages(pages)
+        self.log_view.scroll_pages(pages)
 
     def move_across(self, steps: int) -> None:
-        self.view.scroll_columns(8 * steps)
+        self.log_view.scroll_columns(8 * steps)
 
     def go_first(self) -> None:
-        self.view.scroll_home()
+        self.log_view.scroll_home()
 
     def go_last(self) -> None:
-        self.view.scroll_end()
+        self.log_view.scroll_end()
 
     def copied(self) -> str:
-        return self.view.visible_text()
+        return self.log_view.visible_text()
 
     def search(self, text: str) -> None:
         """Go to the next line with this text; none takes the marks away."""
         self.searched = text
-        self.view.search(text)
+        self.log_view.search(text)
 
     def next_match(self, *, backwards: bool) -> None:
-        self.view.search_next(backwards)
+        self.log_view.search_next(backwards)
 
     def next_error(self) -> None:
-        self.view.next_error(backwards=False)
+        self.log_view.next_error(backwards=False)
 
     def toggle_wrap(self) -> str:
         """Fold long lines, or cut them; says which."""
-        return "long lines are folded" if self.view.toggle_wrap() else "long lines are cut; h and l scroll"
+        return "long lines are folded" if self.log_view.toggle_wrap() else "long lines are cut; h and l scroll"
 
     def toggle_times(self) -> str:
         """Show when each line came, or not; says which."""
-        is_on = self.view.toggle_times()
+        is_on = self.log_view.toggle_times()
         return "when each line came, as far as it came while it was on the screen" if is_on else "without times"
 
     def step_attempt(self, by: int) -> str:
         """Show the output of an earlier or later attempt; says why not, if there is none."""
-        ticket = self.scene.ticket
+        ticket = self.view.ticket
         if ticket is None or not ticket.attempt:
             return "nothing has run yet"
         wanted = self._shown[1] + by

@@ -1,6 +1,6 @@
-"""What all panels have in common: a title line, a scene to draw from, and no more drawing than is needed.
+"""What all panels have in common: a title line, a view to draw from, and no more drawing than is needed.
 
-A panel draws lines (Textual's line API). It keeps no copy of what it shows: a line is made from the scene when it is
+A panel draws lines (Textual's line API). It keeps no copy of what it shows: a line is made from the view when it is
 drawn, so it cannot be out of date, and what is not visible costs nothing.
 """
 
@@ -18,8 +18,8 @@ from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.events import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.words import glyph
-from parexec_tui.tui.drawing.line import Line, fitted, width_of
-from parexec_tui.tui.view.view_state import Change, Scene
+from parexec_tui.tui.drawing.line import StyledLine, fitted, width_of
+from parexec_tui.tui.view.view_state import Change, ViewState
 
 
 class Panel(Widget):
@@ -28,15 +28,15 @@ class Panel(Widget):
     title: ClassVar[str]
     name_: ClassVar[str]
     """As in the keymap."""
-    watches: ClassVar[Change] = Change.state | Change.selection | Change.look
+    watches: ClassVar[Change] = Change.state | Change.selection | Change.appearance
     """What it has to be drawn again for."""
 
     pace: ClassVar[float] = 0.2
     """Seconds between two times that it is drawn for what happens in the session."""
 
-    def __init__(self, scene: Scene, number: int) -> None:
+    def __init__(self, view: ViewState, number: int) -> None:
         super().__init__(id=self.name_)
-        self.scene = scene
+        self.view = view
         self.number = number
         self._room = Size(0, 0)
         self.is_current = False
@@ -56,7 +56,7 @@ class Panel(Widget):
     # -- what a panel is asked -------------------------------------------------------------------------------
 
     def changed(self, change: Change) -> None:
-        """The scene is another one: what is shown of it shall be drawn again."""
+        """The view is another one: what is shown of it shall be drawn again."""
         if change & self.watches:
             self.refresh()
 
@@ -140,30 +140,30 @@ class Panel(Widget):
     @property
     def state(self) -> SessionState:
         """What is shown. Only asked for once there is something."""
-        assert self.scene.state is not None
-        return self.scene.state
+        assert self.view.state is not None
+        return self.view.state
 
     def style(self, meaning: str) -> Style:
-        return self.scene.palette[meaning]
+        return self.view.palette[meaning]
 
     @property
     def base(self) -> Style:
-        return self.scene.base
+        return self.view.base
 
     def glyph(self, word: str) -> str:
-        return glyph(word, ascii_only=self.scene.ascii_only)
+        return glyph(word, ascii_only=self.view.ascii_only)
 
-    def line(self, base: Style | None = None) -> Line:
-        return Line(self.base if base is None else base, ascii_only=self.scene.ascii_only)
+    def line(self, base: Style | None = None) -> StyledLine:
+        return StyledLine(self.base if base is None else base, ascii_only=self.view.ascii_only)
 
-    def draw_progress(self, line: Line, ticket: TicketState, cells: int) -> None:
+    def draw_progress(self, line: StyledLine, ticket: TicketState, cells: int) -> None:
         """Put a bar of the ticket's expected time, and a blank behind it; blanks where nothing is expected."""
-        done = self.scene.progress(ticket)
+        done = self.view.progress(ticket)
         if done is None or not cells:
             line.column("", cells)
             return
         full = round(done * cells)
-        solid, rest = ("#", ".") if self.scene.ascii_only else ("━", "─")
+        solid, rest = ("#", ".") if self.view.ascii_only else ("━", "─")
         is_late = done >= 1.0 and ticket.status is Status.running
         line.add(solid * full, self.style("warn" if is_late else "bar-running"))
         line.add(rest * (cells - full), self.style("gauge-track")).add(" ")
@@ -196,17 +196,17 @@ class Panel(Widget):
             return Strip.blank(self.size.width, self.base)
         if y == 0:
             strip = self._title_line(width)
-        elif self.scene.state is None:
+        elif self.view.state is None:
             strip = self.line().strip(width)
         else:
             strip = self.body_line(y - 1, width)
         if not self.has_rule:
             return strip
-        rule = "|" if self.scene.ascii_only else "│"
+        rule = "|" if self.view.ascii_only else "│"
         return Strip.join([self.line().add(rule, self.style("border")).strip(1), strip])
 
     def _title_line(self, width: int) -> Strip:
-        dash = "-" if self.scene.ascii_only else "─"
+        dash = "-" if self.view.ascii_only else "─"
         border = self.style("border-focus" if self.is_current else "border")
         line = self.line().add(dash, border)
         subtitle = self.subtitle()

@@ -7,9 +7,9 @@ from rich.style import Style
 from textual.geometry import Region
 from textual.strip import Strip
 
-from parexec_tui.tui.drawing.line import Line
+from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.panels.panel import Panel
-from parexec_tui.tui.view.view_state import Change, Scene
+from parexec_tui.tui.view.view_state import Change, ViewState
 
 _NEVER = object()
 
@@ -20,8 +20,8 @@ class RowsPanel(Panel):
     has_heading = True
     """The first line below the title names the columns."""
 
-    def __init__(self, scene: Scene, number: int) -> None:
-        super().__init__(scene, number)
+    def __init__(self, view: ViewState, number: int) -> None:
+        super().__init__(view, number)
         self._drawn: dict[int, object] = {}
         """line: the key of what was drawn there"""
 
@@ -35,10 +35,10 @@ class RowsPanel(Panel):
         """How many rows there are."""
 
     @abstractmethod
-    def draw_row(self, line: Line, index: int, width: int) -> None:
+    def draw_row(self, line: StyledLine, index: int, width: int) -> None:
         """Write a row."""
 
-    def draw_heading(self, line: Line, width: int) -> None:
+    def draw_heading(self, line: StyledLine, width: int) -> None:
         """Name the columns."""
 
     def empty_text(self) -> str:
@@ -56,7 +56,7 @@ class RowsPanel(Panel):
         """Draw again the rows that look different: for an event of the session, few do."""
         if not change & self.watches:
             return
-        if change & (Change.look | Change.samples):
+        if change & (Change.appearance | Change.samples):
             self._drawn = {}
             self.refresh()
         elif change & Change.clock:
@@ -168,7 +168,7 @@ class RowsPanel(Panel):
     def _cursor_sign(self, index: int) -> str:
         if not self.is_under_cursor(index):
             return " "
-        return ">" if self.scene.ascii_only else "▌"
+        return ">" if self.view.ascii_only else "▌"
 
     def _beyond(self, y: int, width: int) -> Strip:
         text = self.empty_text() if y == 0 and not self.count else ""
@@ -181,5 +181,5 @@ class RowsPanel(Panel):
         size = max(1, self.page * self.page // self.count)
         start = (self.page - size) * self.top // max(1, self.count - self.page)
         if start <= y < start + size:
-            return "#" if self.scene.ascii_only else "┃", self.style("dim")
-        return ":" if self.scene.ascii_only else "│", self.style("border")
+            return "#" if self.view.ascii_only else "┃", self.style("dim")
+        return ":" if self.view.ascii_only else "│", self.style("border")

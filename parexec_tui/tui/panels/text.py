@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from rich.style import Style
 
-from parexec_tui.tui.drawing.line import Line, width_of
+from parexec_tui.tui.drawing.line import StyledLine, width_of
 from parexec_tui.tui.panels.rows import RowsPanel
 from parexec_tui.tui.view.view_state import Change
 
 
-class TextLine(NamedTuple):
+class PanelLine(NamedTuple):
     """One line: a name in the margin, pieces of text, and where enter leads."""
 
     name: str
@@ -20,34 +20,34 @@ class TextLine(NamedTuple):
 
 
 class TextPanel(RowsPanel):
-    """Makes its lines anew when the scene has changed, and draws those that are visible."""
+    """Makes its lines anew when the view has changed, and draws those that are visible."""
 
     has_heading = False
     margin = 11
 
     def __init__(self, *args: object) -> None:
         super().__init__(*args)  # type: ignore[arg-type]
-        self._lines: Sequence[TextLine] = ()
+        self._lines: Sequence[PanelLine] = ()
         self._of = ""
 
     @abstractmethod
-    def make_lines(self, width: int) -> Sequence[TextLine]:
+    def make_lines(self, width: int) -> Sequence[PanelLine]:
         """All there is to say."""
 
     def changed(self, change: Change) -> None:
-        if change & self.watches and self.scene.state is not None:
+        if change & self.watches and self.view.state is not None:
             self.remake()
         super().changed(change)
 
     def note_size(self, width: int, height: int) -> None:
-        if self.scene.state is not None:
+        if self.view.state is not None:
             self.remake()
         super().note_size(width, height)
 
     def remake(self) -> None:
         self._lines = self.make_lines(max(1, self.body_width - 2 - self.margin))
-        if self.scene.selected != self._of:
-            self._of = self.scene.selected
+        if self.view.selected != self._of:
+            self._of = self.view.selected
             self.cursor = self.top = 0
         self.put_cursor(self.cursor)
 
@@ -55,7 +55,7 @@ class TextPanel(RowsPanel):
     def count(self) -> int:
         return len(self._lines)
 
-    def draw_row(self, line: Line, index: int, width: int) -> None:
+    def draw_row(self, line: StyledLine, index: int, width: int) -> None:
         name, pieces, _ = self._lines[index]
         line.column(name, self.margin - 1, self.style("dim"))
         for text, style in pieces:
@@ -63,6 +63,6 @@ class TextPanel(RowsPanel):
 
     def open(self) -> str:
         if self.count and (ticket := self._lines[self.cursor].ticket):
-            self.scene.selected = ticket
+            self.view.selected = ticket
             return self.name_
         return ""

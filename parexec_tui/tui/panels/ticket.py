@@ -13,8 +13,8 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import log_file
 from parexec_tui.text.words import clock, printable, with_name
 from parexec_tui.tui.drawing.line import fitted, wrapped
-from parexec_tui.tui.panels.text import TextLine, TextPanel
-from parexec_tui.tui.view.facts import reason_of, said, short_duration, short_word, word_of
+from parexec_tui.tui.panels.text import PanelLine, TextPanel
+from parexec_tui.tui.view.facts import display_status, reason_of, said, short_duration, short_word
 from parexec_tui.tui.view.view_state import Change
 
 _MOST_RELATED = 50
@@ -30,20 +30,20 @@ class TicketPanel(TextPanel):
 
     title = "Ticket"
     name_ = "ticket"
-    watches = Change.state | Change.selection | Change.clock | Change.look
+    watches = Change.state | Change.selection | Change.clock | Change.appearance
 
     def subtitle(self) -> str:
-        return self.scene.selected
+        return self.view.selected
 
     def empty_text(self) -> str:
         return "no ticket is selected"
 
     def copied(self) -> str:
-        ticket = self.scene.ticket
+        ticket = self.view.ticket
         return (ticket.spec.run or ticket.spec.prompt) if ticket is not None else ""
 
-    def make_lines(self, width: int) -> Sequence[TextLine]:
-        ticket = self.scene.ticket
+    def make_lines(self, width: int) -> Sequence[PanelLine]:
+        ticket = self.view.ticket
         if ticket is None:
             return ()
         state = self.state
@@ -58,22 +58,22 @@ class TicketPanel(TextPanel):
 
     # -- where it stands -------------------------------------------------------------------------------------
 
-    def _standing(self, state: SessionState, ticket: TicketState, width: int) -> Iterator[TextLine]:
-        word = word_of(state, ticket)
-        pieces: list[_Piece] = [(f"{self.glyph(word)} {word}", self.scene.palette.status(word))]
+    def _standing(self, state: SessionState, ticket: TicketState, width: int) -> Iterator[PanelLine]:
+        word = display_status(state, ticket)
+        pieces: list[_Piece] = [(f"{self.glyph(word)} {word}", self.view.palette.status(word))]
         if ticket.agent is not None:
             pieces.append((f"  {'on' if ticket.is_live else 'last on'} {ticket.agent}", None))
         if ticket.is_live:
-            pieces.append((f"  for {short_duration(ticket.worked(self.scene.now))}", None))
-        yield TextLine("status", pieces)
+            pieces.append((f"  for {short_duration(ticket.worked(self.view.now))}", None))
+        yield PanelLine("status", pieces)
         if ticket.spec.title:
             yield from self._text("title", printable(ticket.spec.title), width, self.style("title"))
         if ticket.is_live:
-            yield TextLine("attempt", [(self._attempt_now(ticket), None)])
-        elif ticket.status not in _WAITS and (reason := reason_of(state, ticket, self.scene.now)):
+            yield PanelLine("attempt", [(self._attempt_now(ticket), None)])
+        elif ticket.status not in _WAITS and (reason := reason_of(state, ticket, self.view.now)):
             yield from self._text("because", reason, width)
         if ticket.pin:
-            yield TextLine("pinned", [(f"to {ticket.pin}", None)])
+            yield PanelLine("pinned", [(f"to {ticket.pin}", None)])
         if ticket.note:
             yield from self._text("note", printable(ticket.note), width)
 
@@ -86,47 +86,47 @@ class TicketPanel(TextPanel):
         if ticket.frozen_for:
             parts.append(f"frozen for {format_duration(ticket.frozen_for)} in all")
         if ticket.spec.timeout is not None:
-            left = max(0.0, ticket.spec.timeout - ticket.worked(self.scene.now))
+            left = max(0.0, ticket.spec.timeout - ticket.worked(self.view.now))
             parts.append(f"time-out in {short_duration(left)}")
-        if (usage := self.scene.usage(ticket)) is not None:
+        if (usage := self.view.usage(ticket)) is not None:
             parts.append(f"{usage.cpu:.1f} cpu, {format_size(usage.memory)}, {_processes(usage.processes)}")
         return ", ".join(parts)
 
-    def _reasons(self, state: SessionState, ticket: TicketState, width: int) -> Iterator[TextLine]:
+    def _reasons(self, state: SessionState, ticket: TicketState, width: int) -> Iterator[PanelLine]:
         if ticket.status not in _WAITS:
             return
         name = "why"
         for blocker in why(state, ticket):
-            text = printable(said(blocker, self.scene.now))
+            text = printable(said(blocker, self.view.now))
             for line in wrapped(text, width):
-                yield TextLine(name, [(line, self.style("warn") if name == "why" else None)], blocker.holder)
+                yield PanelLine(name, [(line, self.style("warn") if name == "why" else None)], blocker.holder)
                 name = ""
 
     # -- around it -------------------------------------------------------------------------------------------
 
-    def _needs(self, state: SessionState, ticket: TicketState) -> Iterator[TextLine]:
+    def _needs(self, state: SessionState, ticket: TicketState) -> Iterator[PanelLine]:
         yield from self._related("needs", [state.tickets[id_] for id_ in ticket.spec.needs], len(ticket.spec.needs))
 
-    def _dependents(self, state: SessionState, ticket: TicketState) -> Iterator[TextLine]:
+    def _dependents(self, state: SessionState, ticket: TicketState) -> Iterator[PanelLine]:
         total = len(state.graph.dependents[ticket.id])
         yield from self._related("needed by", islice(state.dependents(ticket.id), _MOST_RELATED), total)
 
-    def _related(self, name: str, tickets: Iterable[TicketState], total: int) -> Iterator[TextLine]:
+    def _related(self, name: str, tickets: Iterable[TicketState], total: int) -> Iterator[PanelLine]:
         shown = 0
         for shown, ticket in enumerate(islice(tickets, _MOST_RELATED), 1):
-            word = word_of(self.state, ticket)
-            look = self.scene.palette.status(word)
+            word = display_status(self.state, ticket)
+            look = self.view.palette.status(word)
             pieces = [
                 (fitted(f"{self.glyph(word)} {short_word(word)}", 15), look),
                 (f"{ticket.id}  ", None),
                 (printable(ticket.spec.title), self.style("dim")),
             ]
-            yield TextLine(name if shown == 1 else "", pieces, ticket.id)
+            yield PanelLine(name if shown == 1 else "", pieces, ticket.id)
         if total > shown:
-            yield TextLine("", [(f"and {total - shown} more", self.style("dim"))])
+            yield PanelLine("", [(f"and {total - shown} more", self.style("dim"))])
 
-    def _attempts(self, state: SessionState, ticket: TicketState) -> Iterator[TextLine]:
-        ends = self.scene.story.ends_of(ticket.id, self.scene.now)
+    def _attempts(self, state: SessionState, ticket: TicketState) -> Iterator[PanelLine]:
+        ends = self.view.event_history.ends_of(ticket.id, self.view.now)
         for number, end in enumerate(reversed(ends)):
             word = str(end.end)
             text = f"{end.attempt}  {clock(end.started)}  {format_duration(end.seconds)} on {end.agent}"
@@ -134,21 +134,21 @@ class TicketPanel(TextPanel):
                 text += f", {format_size(end.peak_memory)}, {format_duration(end.cpu_seconds)} of cpu"
             reason = printable(with_name(end.reason, end.signal))
             pieces = [
-                (fitted(f"{self.glyph(word)} {short_word(word)}", 15), self.scene.palette.status(word)),
+                (fitted(f"{self.glyph(word)} {short_word(word)}", 15), self.view.palette.status(word)),
                 (text, None),
                 (f"  {reason}" if reason else "", self.style("dim")),
             ]
-            yield TextLine("attempts" if number == 0 else "", pieces)
+            yield PanelLine("attempts" if number == 0 else "", pieces)
         if ticket.attempt:
-            yield TextLine("log", [(str(log_file(state, ticket)), self.style("link"))])
+            yield PanelLine("log", [(str(log_file(state, ticket)), self.style("link"))])
 
     # -- as in the plan --------------------------------------------------------------------------------------
 
-    def _fields(self, ticket: TicketState, width: int) -> Iterator[TextLine]:
+    def _fields(self, ticket: TicketState, width: int) -> Iterator[PanelLine]:
         spec = ticket.spec
-        yield TextLine("group", [(str(ticket.group + 1), None)])
-        yield TextLine("priority", [(spec.priority.value, self.style(f"priority-{spec.priority.value}"))])
-        yield TextLine("agents", [(", ".join(ticket.types), None)])
+        yield PanelLine("group", [(str(ticket.group + 1), None)])
+        yield PanelLine("priority", [(spec.priority.value, self.style(f"priority-{spec.priority.value}"))])
+        yield PanelLine("agents", [(", ".join(ticket.types), None)])
         fields = {
             "requires": ", ".join(spec.requires),
             "reads": ", ".join(spec.reads),
@@ -169,9 +169,9 @@ class TicketPanel(TextPanel):
                 yield from self._text(name if number == 0 else "", printable(line), width)
 
     @staticmethod
-    def _text(name: str, text: str, width: int, style: Style | None = None) -> Iterator[TextLine]:
+    def _text(name: str, text: str, width: int, style: Style | None = None) -> Iterator[PanelLine]:
         for number, line in enumerate(wrapped(text, width)):
-            yield TextLine(name if number == 0 else "", [(line, style)])
+            yield PanelLine(name if number == 0 else "", [(line, style)])
 
 
 def _processes(count: int) -> str:

@@ -5,11 +5,11 @@ import time
 from parexec_tui.core.state.events import Status
 from parexec_tui.core.state.tickets import OVER, TicketState
 from parexec_tui.text.words import printable
-from parexec_tui.tui.drawing.line import Line
+from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.panels.rows import RowsPanel
-from parexec_tui.tui.view.facts import reason_of, short_duration, short_word, word_of
+from parexec_tui.tui.view.facts import display_status, reason_of, short_duration, short_word
 from parexec_tui.tui.view.ticket_list import GROUPINGS, SORTS, Grouping, Heading, TicketList
-from parexec_tui.tui.view.view_state import Change, Scene
+from parexec_tui.tui.view.view_state import Change, ViewState
 
 _REBUILD_EVERY = 1.0
 _SHARE = 30
@@ -24,11 +24,11 @@ class TicketsPanel(RowsPanel):
 
     title = "Tickets"
     name_ = "tickets"
-    watches = Change.state | Change.selection | Change.clock | Change.look
+    watches = Change.state | Change.selection | Change.clock | Change.appearance
     pace = 0.1
 
-    def __init__(self, scene: Scene, number: int) -> None:
-        super().__init__(scene, number)
+    def __init__(self, view: ViewState, number: int) -> None:
+        super().__init__(view, number)
         self.list = TicketList()
         self._of: object = None
         """The session that the rows are of."""
@@ -46,7 +46,7 @@ class TicketsPanel(RowsPanel):
         return len(self.list.rows)
 
     def changed(self, change: Change) -> None:
-        state = self.scene.state
+        state = self.view.state
         if state is None:
             return
         if state is not self._of:
@@ -67,7 +67,7 @@ class TicketsPanel(RowsPanel):
 
     def _look_again(self) -> None:
         self._next_look = None
-        if self._is_stale and self.scene.state is not None:
+        if self._is_stale and self.view.state is not None:
             self.rebuild()
             self.refresh_changed()
 
@@ -80,21 +80,21 @@ class TicketsPanel(RowsPanel):
         self._is_stale, self._known = False, len(state.tickets)
         widest = max(2, max(map(len, state.tickets), default=2))
         self._widths = (widest, max(5, *(len(type_) + 3 for type_ in state.plan.agents)))
-        index = self.list.index(self.scene.selected)
+        index = self.list.index(self.view.selected)
         if index is None:
             index = min(self.cursor, self.count - 1)
         self.top = max(0, index - line)
         self.put_cursor(index)
-        if not self.scene.selected:
+        if not self.view.selected:
             self.cursor_moved()
         ended = time.monotonic()
         self._rebuild_at = ended + max(_REBUILD_EVERY, _SHARE * (ended - began))
 
     def _find_selected(self) -> None:
-        index = self.list.index(self.scene.selected)
-        if index is None and self.list.folded and self.scene.selected in self.state.tickets:
-            self._unfold(self.scene.selected)
-            index = self.list.index(self.scene.selected)
+        index = self.list.index(self.view.selected)
+        if index is None and self.list.folded and self.view.selected in self.state.tickets:
+            self._unfold(self.view.selected)
+            index = self.list.index(self.view.selected)
         if index is not None:
             self.put_cursor(index)
 
@@ -102,12 +102,12 @@ class TicketsPanel(RowsPanel):
         row = self.list.rows[self.cursor] if self.count else None
         self._hidden = "", ""
         if isinstance(row, str):
-            self.scene.selected = row
+            self.view.selected = row
 
     @property
     def has_selected(self) -> bool:
         """The cursor is on the selected ticket; else that is folded away, or has come to be filtered out."""
-        return self.count > 0 and self.list.rows[self.cursor] == self.scene.selected
+        return self.count > 0 and self.list.rows[self.cursor] == self.view.selected
 
     def is_under_cursor(self, index: int) -> bool:
         return index == self.cursor and (self.has_selected or isinstance(self.list.rows[index], Heading))
@@ -138,14 +138,14 @@ class TicketsPanel(RowsPanel):
         """Show other tickets, by a person's doing. Where the selected one is not among them, another is selected,
         until it is again: a filter that is typed comes by much that is not meant."""
         hidden, instead = self._hidden
-        wanted = hidden if instead == self.scene.selected else self.scene.selected
+        wanted = hidden if instead == self.view.selected else self.view.selected
         self.rebuild()
         if (index := self.list.index(wanted)) is not None:
-            self.scene.selected = wanted
+            self.view.selected = wanted
             self.put_cursor(index)
         else:
             self.cursor_moved()
-            self._hidden = wanted, self.scene.selected
+            self._hidden = wanted, self.view.selected
         self.refresh()
 
     def sort_next(self) -> str:
@@ -221,13 +221,13 @@ class TicketsPanel(RowsPanel):
             return row
         return (
             row, ticket.status, ticket.attempt, ticket.agent, ticket.held, ticket.missing, ticket.end, ticket.spec,
-            row in self.scene.marks, self.state.status,
+            row in self.view.marks, self.state.status,
         )  # fmt: skip
 
     # -- drawing ---------------------------------------------------------------------------------------------
 
     def subtitle(self) -> str:
-        state = self.scene.state
+        state = self.view.state
         if state is None:
             return ""
         total = len(state.tickets)
@@ -238,8 +238,8 @@ class TicketsPanel(RowsPanel):
             parts.append(f"/{self.list.filter}")
         if self.list.sort != "plan" or self.list.is_reversed:
             parts.append(f"by {self.list.sort}{' reversed' if self.list.is_reversed else ''}")
-        if self.scene.marks:
-            parts.append(f"{len(self.scene.marks)} marked")
+        if self.view.marks:
+            parts.append(f"{len(self.view.marks)} marked")
         return ", ".join(parts)
 
     def _columns(self, width: int) -> tuple[int, int, int, int, int]:
@@ -253,7 +253,7 @@ class TicketsPanel(RowsPanel):
         title = 0 if left < 36 else min(left * 2 // 5, 40)
         return id_, title, priority, agent, bar
 
-    def draw_heading(self, line: Line, width: int) -> None:
+    def draw_heading(self, line: StyledLine, width: int) -> None:
         id_, title, priority, agent, bar = self._columns(width)
         dim = self.style("dim")
         line.add("  ")
@@ -264,23 +264,23 @@ class TicketsPanel(RowsPanel):
         line.column("TIME", 6, dim, align="right").column("PROGRESS", bar, dim)
         line.column("WHY" if title else "WHY, OR TITLE", max(0, width + 1 - line.width), dim, gap=0)
 
-    def draw_row(self, line: Line, index: int, width: int) -> None:
+    def draw_row(self, line: StyledLine, index: int, width: int) -> None:
         row = self.list.rows[index]
         if isinstance(row, Heading):
             self._draw_group(line, row, width)
         elif (ticket := self.state.tickets.get(row)) is not None:  # else dropped; new rows come in a moment
             self._draw_ticket(line, ticket, width, is_here=self.is_under_cursor(index))
 
-    def _draw_group(self, line: Line, heading: Heading, width: int) -> None:
-        signs = ("+ ", "- ") if self.scene.ascii_only else ("▸ ", "▾ ")
+    def _draw_group(self, line: StyledLine, heading: Heading, width: int) -> None:
+        signs = ("+ ", "- ") if self.view.ascii_only else ("▸ ", "▾ ")
         line.add(signs[not heading.is_folded], self.style("title")).add(heading.key, self.style("title"))
         line.add(f"  {heading.done} of {heading.total} over", self.style("dim"))
         line.fill(width)
 
-    def _draw_ticket(self, line: Line, ticket: TicketState, width: int, *, is_here: bool) -> None:
+    def _draw_ticket(self, line: StyledLine, ticket: TicketState, width: int, *, is_here: bool) -> None:
         id_, title, priority, agent, bar = self._columns(width)
-        word = word_of(self.state, ticket)
-        look = self.scene.palette.status(word)
+        word = display_status(self.state, ticket)
+        look = self.view.palette.status(word)
         line.add(self._mark(ticket), self.style("mark"))
         line.column(f"{self.glyph(word)} {short_word(word)}", _STATUS, look)
         line.column(ticket.id, id_, self.style("title") if is_here else None)
@@ -290,20 +290,20 @@ class TicketsPanel(RowsPanel):
         line.column(self._time(ticket), 6, align="right")
         self.draw_progress(line, ticket, bar)
         left = max(0, width + 1 - line.width)
-        reason = reason_of(self.state, ticket, self.scene.now)
+        reason = reason_of(self.state, ticket, self.view.now)
         if reason or title:
             line.column(reason, left, None if ticket.status in (Status.failed, Status.frozen) else self.style("dim"))
         else:
             line.column(printable(ticket.spec.title), left)
 
     def _mark(self, ticket: TicketState) -> str:
-        if ticket.id in self.scene.marks:
-            return "* " if self.scene.ascii_only else "● "
+        if ticket.id in self.view.marks:
+            return "* " if self.view.ascii_only else "● "
         return "  "
 
     def _time(self, ticket: TicketState) -> str:
         if ticket.is_live:
-            return short_duration(ticket.worked(self.scene.now))
+            return short_duration(ticket.worked(self.view.now))
         if ticket.started is not None and ticket.ended is not None and ticket.status in OVER:
             return short_duration(ticket.worked(ticket.ended))
         return ""

@@ -7,11 +7,20 @@ from rich.style import Style
 
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.tui.drawing.lanes import critical_path
-from parexec_tui.tui.drawing.line import Line
+from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.drawing.predict import predict
-from parexec_tui.tui.drawing.timeline import PREDICTED, AgentRow, Attempt, Predicted, Window, axis, ticks, timeline
+from parexec_tui.tui.drawing.timeline import (
+    PREDICTED,
+    AgentRow,
+    AttemptSpan,
+    PredictedSpan,
+    Window,
+    axis,
+    ticks,
+    timeline,
+)
 from parexec_tui.tui.panels.rows import RowsPanel
-from parexec_tui.tui.view.view_state import Change, Scene
+from parexec_tui.tui.view.view_state import Change, ViewState
 
 _REMAKE_EVERY = 1.0
 _SHARE = 25
@@ -28,17 +37,17 @@ class TimelinePanel(RowsPanel):
 
     title = "Timeline"
     name_ = "timeline"
-    watches = Change.state | Change.selection | Change.clock | Change.look
+    watches = Change.state | Change.selection | Change.clock | Change.appearance
 
-    def __init__(self, scene: Scene, number: int) -> None:
-        super().__init__(scene, number)
+    def __init__(self, view: ViewState, number: int) -> None:
+        super().__init__(view, number)
         self._rows: Sequence[AgentRow] = ()
         self._axis = ""
         self._window: Window | None = None
         self._of: object = None
         """The session that is drawn."""
         self._remake_at = 0.0
-        self._predicted: Sequence[Predicted] = ()
+        self._predicted: Sequence[PredictedSpan] = ()
         self._path: frozenset[str] = frozenset()
         self._zoom = 0
 
@@ -56,10 +65,10 @@ class TimelinePanel(RowsPanel):
         return f"{shown} shown" if not self._zoom else f"the last {shown}, → shows more"
 
     def changed(self, change: Change) -> None:
-        if self.scene.state is None or not change & self.watches:
+        if self.view.state is None or not change & self.watches:
             return
         rest = self._remake_at - time.monotonic()
-        if rest <= 0 or change & Change.look or self.state is not self._of:
+        if rest <= 0 or change & Change.appearance or self.state is not self._of:
             self._remake()
         else:
             self.look_again_in(rest)
@@ -68,7 +77,7 @@ class TimelinePanel(RowsPanel):
         self.refresh()
 
     def note_size(self, width: int, height: int) -> None:
-        if self.scene.state is not None:
+        if self.view.state is not None:
             self._remake()
         super().note_size(width, height)
 
@@ -83,7 +92,7 @@ class TimelinePanel(RowsPanel):
         row = self._rows[self.cursor] if self.count else None
         ran = [attempt.ticket for attempt in self._attempts() if row is not None and attempt.agent == row.agent]
         if ran:
-            self.scene.selected = ran[-1]
+            self.view.selected = ran[-1]
         return "output" if ran else ""
 
     # -- drawing ---------------------------------------------------------------------------------------------
@@ -101,12 +110,12 @@ class TimelinePanel(RowsPanel):
         """Find what will probably run, and the critical path."""
         self._of = state = self.state
         going = state.finished_at is None and state.left is None
-        self._predicted = predict(state, self.scene.now, history=self.scene.history) if going else ()
+        self._predicted = predict(state, self.view.now, history=self.view.usual_durations) if going else ()
         self._path = frozenset(critical_path(state))
 
     def _draw(self) -> None:
         """Make the rows of what ran, what runs and what was found to come."""
-        state, scene = self.state, self.scene
+        state, view = self.state, self.view
         cells = self.body_width - 2 - _NAME
         if cells < 1 or not state.opened_at:
             self._rows, self._window = (), None
@@ -116,13 +125,13 @@ class TimelinePanel(RowsPanel):
         attempts = [attempt for attempt in self._attempts() if attempt.end is None or attempt.end >= first]
         agents = [agent.id for agent in state.agents.values()]
         self._rows = timeline(
-            attempts, self._predicted, self._window, scene.now, agents=agents, ascii_only=scene.ascii_only
+            attempts, self._predicted, self._window, view.now, agents=agents, ascii_only=view.ascii_only
         )
         self._axis = axis(ticks(self._window, state.opened_at), cells)
         self.put_cursor(self.cursor)
 
     def _shown(self, cells: int) -> Window:
-        state, now = self.state, self.scene.now
+        state, now = self.state, self.view.now
         end = max([now, *(each.end for each in self._predicted)])
         start = state.opened_at
         if self._zoom:
@@ -130,22 +139,22 @@ class TimelinePanel(RowsPanel):
             start, end = now - span, now + span / 4
         return Window(start, max(end, start + 1.0), cells)
 
-    def _attempts(self) -> Iterator[Attempt]:
-        state, now = self.state, self.scene.now
-        for end in self.scene.story.ends:
+    def _attempts(self) -> Iterator[AttemptSpan]:
+        state, now = self.state, self.view.now
+        for end in self.view.event_history.ends:
             if end.at > now:
                 break
-            yield Attempt(end.ticket, end.agent, end.started, end.at, str(end.end))
+            yield AttemptSpan(end.ticket, end.agent, end.started, end.at, str(end.end))
         for ticket in state.live.values():
             if ticket.agent is not None and ticket.started is not None:
-                yield Attempt(ticket.id, ticket.agent, ticket.started, None, str(ticket.status))
+                yield AttemptSpan(ticket.id, ticket.agent, ticket.started, None, str(ticket.status))
 
-    def draw_heading(self, line: Line, width: int) -> None:
+    def draw_heading(self, line: StyledLine, width: int) -> None:
         line.column("AGENT", _NAME - 1, self.style("dim")).column(
             self._axis, width + 1 - _NAME, self.style("dim"), gap=0
         )
 
-    def draw_row(self, line: Line, index: int, width: int) -> None:  # noqa: ARG002
+    def draw_row(self, line: StyledLine, index: int, width: int) -> None:  # noqa: ARG002
         row = self._rows[index]
         line.column(row.agent or "(to start)", _NAME - 1, None if row.agent else self.style("dim"))
         text, style = "", self.base
@@ -158,7 +167,7 @@ class TimelinePanel(RowsPanel):
         line.add(text, style)
 
     def _style_of(self, ticket: str | None, status: str, *, reverse: bool) -> Style:
-        palette = self.scene.palette
+        palette = self.view.palette
         if status == "now":
             return palette["alert"] if palette.is_ansi else palette["warn"]
         if not status:
@@ -167,7 +176,7 @@ class TimelinePanel(RowsPanel):
             style = palette["lane-critical"] if ticket in self._path else palette["gauge-track"]
         else:
             style = palette["lane-critical"] if ticket in self._path else palette.status(status)
-        if ticket == self.scene.selected:
+        if ticket == self.view.selected:
             style = palette["border-focus"]
         return style + _REVERSED if reverse else style
 

@@ -21,11 +21,11 @@ LATE = 0.05
 _GAP = 6
 """Unchanged cells of the same style that are sent again rather than jumped over: a jump takes about so many bytes."""
 
-Cell = tuple[str, str]
+TerminalCell = tuple[str, str]
 """A character, with those that combine with it, and its SGR codes. Behind a wide one is an empty one."""
 
-_BLANK: Cell = (" ", "")
-_UNKNOWN: Cell = ("\0", "")
+_BLANK: TerminalCell = (" ", "")
+_UNKNOWN: TerminalCell = ("\0", "")
 """Equal to no cell that can be shown: what the terminal has there is not known."""
 
 
@@ -35,8 +35,8 @@ class Painter:
     def __init__(self, colours: ColorSystem = ColorSystem.TRUECOLOR) -> None:
         """`colours`: what the terminal can show."""
         self._colours = colours
-        self._wanted: list[list[Cell]] = []
-        self._sent: list[list[Cell]] = []
+        self._wanted: list[list[TerminalCell]] = []
+        self._sent: list[list[TerminalCell]] = []
         self._cursor: tuple[int, int] | None = None
         self._pen: str | None = None
         """The SGR codes that the terminal writes in now; None: not known."""
@@ -97,7 +97,7 @@ class Painter:
         self._cursor = cursor
         return "".join(pieces)
 
-    def _render(self, cells: Iterable[Cell], pieces: list[str]) -> None:
+    def _render(self, cells: Iterable[TerminalCell], pieces: list[str]) -> None:
         """Write cells, and of their styles what is other than what the terminal writes in already."""
         for text, codes in cells:
             if codes != self._pen:
@@ -105,7 +105,7 @@ class Painter:
                 self._pen = codes
             pieces.append(text)
 
-    def _cells(self, segments: Iterable[Segment]) -> Iterator[Cell]:
+    def _cells(self, segments: Iterable[Segment]) -> Iterator[TerminalCell]:
         for text, style, control in segments:
             if control:
                 continue
@@ -187,7 +187,7 @@ def _parts(codes: str) -> tuple[frozenset[str], str, str]:
 _CODE = re.compile(r"[34]8;5;\d+|[34]8;2;\d+;\d+;\d+|\d+")
 
 
-def _runs(wanted: list[Cell], sent: list[Cell]) -> Iterator[tuple[int, int]]:
+def _runs(wanted: list[TerminalCell], sent: list[TerminalCell]) -> Iterator[tuple[int, int]]:
     """Where the rows differ, as few and short pieces as is worth it. A wide character is not cut in two."""
     start = end = -1
     for at, (new, old) in enumerate(zip(wanted, sent, strict=True)):
@@ -203,7 +203,7 @@ def _runs(wanted: list[Cell], sent: list[Cell]) -> Iterator[tuple[int, int]]:
         yield _whole(wanted, start, end)
 
 
-def _whole(row: list[Cell], start: int, end: int) -> tuple[int, int]:
+def _whole(row: list[TerminalCell], start: int, end: int) -> tuple[int, int]:
     while start > 0 and not row[start][0]:
         start -= 1
     while end < len(row) and not row[end][0]:

@@ -42,9 +42,9 @@ class ThemedApp(App[Result], Generic[Result]):
     def __init__(self, palette: Palette) -> None:
         with _no_color_hidden():
             super().__init__()
-        self.wear(palette)
+        self.set_palette(palette)
 
-    def wear(self, palette: Palette) -> None:
+    def set_palette(self, palette: Palette) -> None:
         """Show everything in this palette from now on."""
         self.palette = in_256_colours(palette) if self.console.color_system == "256" else palette
         self.register_theme(self.palette.textual())

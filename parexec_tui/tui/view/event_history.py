@@ -9,7 +9,7 @@ KEPT_EVENTS = 5000
 """The newest events that can be looked through on the screen; `parexec events` has all."""
 
 
-class Story:
+class EventHistory:
     """Takes every event once, in order."""
 
     def __init__(self) -> None:

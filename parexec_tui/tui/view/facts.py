@@ -13,7 +13,7 @@ from parexec_tui.text.words import printable, with_name
 _WAITS = (Status.waiting, Status.backoff)
 
 
-def word_of(state: SessionState, ticket: TicketState) -> str:
+def display_status(state: SessionState, ticket: TicketState) -> str:
     """Where a ticket is: its status; how it ended, if it failed; held or ready, if it waits and is so."""
     if ticket.status is Status.failed:
         return str(ticket.end or ticket.status)
@@ -82,7 +82,7 @@ def needs_a_person(ticket: TicketState) -> bool:
     return ticket.status in _WAITS and ticket.held is not None and ticket.missing == 0
 
 
-def needy(state: SessionState) -> Iterator[TicketState]:
+def needing_attention(state: SessionState) -> Iterator[TicketState]:
     """The tickets that need a person, in plan order."""
     return (ticket for ticket in state.tickets.values() if needs_a_person(ticket))
 

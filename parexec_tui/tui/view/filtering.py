@@ -12,10 +12,10 @@ from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.selectors import SelectorError, filter_of
 
-Test = Callable[[TicketState], bool]
+TicketTest = Callable[[TicketState], bool]
 
 
-def compile_filter(state: SessionState, text: str) -> Test | None:
+def compile_filter(state: SessionState, text: str) -> TicketTest | None:
     """The test that the words of a filter make together; None for no words. Raises SelectorError."""
     tests = [_test(state, word) for word in text.split()]
     if not tests:
@@ -25,7 +25,7 @@ def compile_filter(state: SessionState, text: str) -> Test | None:
     return lambda ticket: all(test(ticket) for test in tests)
 
 
-def _test(state: SessionState, word: str) -> Test:
+def _test(state: SessionState, word: str) -> TicketTest:
     positive = word.removeprefix("!")
     if not positive:
         raise SelectorError("'!' stands before a word, as in !draft")
@@ -33,7 +33,7 @@ def _test(state: SessionState, word: str) -> Test:
     return test if positive == word else lambda ticket: not test(ticket)
 
 
-def _positive(state: SessionState, word: str) -> Test:
+def _positive(state: SessionState, word: str) -> TicketTest:
     key, colon, value = word.partition(":")
     if colon and key == "claim":
         return _claims(value.lower())
@@ -43,7 +43,7 @@ def _positive(state: SessionState, word: str) -> Test:
     return lambda ticket: folded in ticket.id.lower() or folded in ticket.spec.title.lower()
 
 
-def _claims(value: str) -> Test:
+def _claims(value: str) -> TicketTest:
     if not value:
         raise SelectorError("say what is claimed: claim:src/")
     return lambda ticket: any(value in claim.lower() for claim in _claimed(ticket))

@@ -11,7 +11,7 @@ from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.events import Status
 from parexec_tui.core.state.tickets import LIVE, LOST, OVER, TicketState
-from parexec_tui.tui.view.filtering import Test, compile_filter
+from parexec_tui.tui.view.filtering import TicketTest, compile_filter
 
 Grouping = Literal["none", "group", "status"]
 GROUPINGS: tuple[Grouping, ...] = ("none", "group", "status")
@@ -34,7 +34,7 @@ class Heading(NamedTuple):
     is_folded: bool
 
 
-Row = str | Heading
+TicketRow = str | Heading
 """The id of a ticket, or a heading."""
 
 _SortKey = Callable[[TicketState], object]
@@ -64,7 +64,7 @@ class TicketList:
     """The rows, for one way of looking at a session."""
 
     def __init__(self) -> None:
-        self.rows: Sequence[Row] = ()
+        self.rows: Sequence[TicketRow] = ()
         self.shown = 0
         """Tickets that the filter lets through, folded ones included."""
         self.filter = ""
@@ -73,7 +73,7 @@ class TicketList:
         self.is_reversed = False
         self.grouping: Grouping = "none"
         self.folded: set[str] = set()
-        self._test: Test | None = None
+        self._test: TicketTest | None = None
         self._place: dict[str, int] | None = None
 
     @property
@@ -110,7 +110,7 @@ class TicketList:
             return False
         return self._test is None or self._test(ticket)
 
-    def _grouped(self, tickets: list[TicketState]) -> Iterator[Row]:
+    def _grouped(self, tickets: list[TicketState]) -> Iterator[TicketRow]:
         by_key: dict[tuple[int, str], list[TicketState]] = {}
         for ticket in tickets:
             by_key.setdefault(self._key(ticket), []).append(ticket)

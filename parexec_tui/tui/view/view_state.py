@@ -12,7 +12,7 @@ from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import HostSample, Sampled, Usage
 from parexec_tui.tui.theme.palette import Palette
-from parexec_tui.tui.view.event_history import Story
+from parexec_tui.tui.view.event_history import EventHistory
 from parexec_tui.tui.view.waiting import Waiting
 
 STALE_AFTER = 10.0
@@ -31,7 +31,7 @@ class Change(Flag):
     samples = auto()
     clock = auto()
     """A second has passed, and somewhere a duration counts up."""
-    look = auto()
+    appearance = auto()
     """Theme, size, everything."""
 
 
@@ -62,7 +62,7 @@ class Samples:
         return self.host[-1] if self.host else None
 
 
-class Scene:
+class ViewState:
     """What is shown now. The app changes it; panels read it."""
 
     def __init__(self, palette: Palette, *, ascii_only: bool = False, clock: Callable[[], float] = time.time) -> None:
@@ -78,7 +78,7 @@ class Scene:
         """The number of the last event of `past`."""
         self.past_goal = 0
         """The event that the person wants to look back to; 0: none. It takes a moment to get there."""
-        self.story = Story()
+        self.event_history = EventHistory()
         self.selected = ""
         """The ticket that is selected; empty: none."""
         self.agent = ""
@@ -89,7 +89,7 @@ class Scene:
         """Tickets that actions take instead of the selected one."""
         self.samples = Samples()
         self.waiting = Waiting()
-        self.history: dict[str, float] = {}
+        self.usual_durations: dict[str, float] = {}
         """ticket: the median seconds it took in earlier sessions of this plan"""
         self.contact = "opening"
         """connected, reconnecting, read-only, or that there is no engine."""
@@ -146,7 +146,7 @@ class Scene:
 
     def expected(self, ticket: TicketState) -> float | None:
         """Seconds that a ticket should take: its estimate, else what it took in earlier sessions."""
-        return expected(ticket, self.history)
+        return expected(ticket, self.usual_durations)
 
     def progress(self, ticket: TicketState) -> float | None:
         """How much of its expected time the current attempt has run, from 0 to 1; None if nothing is expected."""

@@ -95,7 +95,7 @@ async def heard_of(session: str, *, read_only: bool = False) -> AsyncIterator[He
 
 def all_told(heard: Heard) -> list[ev.AnyEvent]:
     """Every event once: those that were read at first, then those that were told."""
-    before = [event for _, event in heard.opened[0].story.events]
+    before = [event for _, event in heard.opened[0].event_history.events]
     return before + heard.events
 
 

@@ -8,7 +8,7 @@ from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.dialogs.edit import EditForm
 from parexec_tui.tui.dialogs.form import Field, Toggle
-from parexec_tui.tui.dialogs.reassign import Reassign, places
+from parexec_tui.tui.dialogs.reassign import Reassign, destinations
 from parexec_tui.tui.dialogs.retry import RetryForm
 from tests.core.sessions import Session, plan
 from tests.tui.harness import Stage, on_stage
@@ -138,7 +138,7 @@ def busy() -> Session:
 
 def test_places_have_the_idle_first_and_those_that_cannot_last_with_the_reason() -> None:
     session = busy()
-    found = places(session.state, [session["A"]], session.now)
+    found = destinations(session.state, [session["A"]], session.now)
     assert [place.name for place in found] == ["", "mill", "mill-1", "mill-2", "clerk", "clerk-1"] or [
         place.name for place in found
     ] == ["", "mill", "mill-2", "mill-1", "clerk", "clerk-1"]
@@ -254,7 +254,7 @@ async def test_edit_is_for_one_ticket_that_does_not_run() -> None:
 @pytest.mark.parametrize("size", [(80, 24), (50, 12), (30, 8), (1, 1)])
 async def test_a_form_fits_whatever_the_terminal_is(form: Any, size: tuple[int, int]) -> None:
     async with on_stage(played=over(), ascii_only=True, size=size) as stage:
-        stage.app.push_screen(form(stage.scene, ("C",)))
+        stage.app.push_screen(form(stage.view, ("C",)))
         await stage.pilot.pause()
         await stage.press("tab", "down", "up", "shift+tab", "pagedown")
         region = stage.box

@@ -67,7 +67,7 @@ async def test_help_is_narrowed_by_words_and_escape_takes_that_back_first() -> N
 @pytest.mark.asyncio
 async def test_help_shows_the_keys_of_this_person() -> None:
     async with on_stage(played=Session("A:"), size=(80, 60)) as stage:
-        stage.app.push_screen(Help(Keymap({"hold": ("H",), "mouse": ()}), "output", stage.scene))
+        stage.app.push_screen(Help(Keymap({"hold": ("H",), "mouse": ()}), "output", stage.view))
         await stage.pilot.pause()
         assert stage.line("hold, or release").split()[0] == "H"
         assert "In the panel output" in stage.lines()[2]

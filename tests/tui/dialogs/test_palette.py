@@ -261,7 +261,7 @@ async def test_commands_of_the_screen_ask_the_engine_for_nothing() -> None:
             await open_and_type(stage, text)
             await stage.press("enter")
             assert not stage.dialog
-        assert (stage.scene.selected, panel.list.sort, panel.list.grouping) == ("DOC-1", "time", "status")
+        assert (stage.view.selected, panel.list.sort, panel.list.grouping) == ("DOC-1", "time", "status")
         assert panel.list.tickets() == ["DOC-1"]
         assert stage.asked == []
 
@@ -279,27 +279,27 @@ async def test_a_theme_is_seen_while_one_chooses_and_taken_back_by_escape() -> N
     write_theme("zebra", 'inherits = "parexec-dark"\nbackground = "#111111"\n')
     async with on_stage(played=session(), size=(80, 24)) as stage:
         await open_and_type(stage, "theme ")
-        assert stage.scene.palette.name == "parexec-dark", "what is worn is highlighted at first"
+        assert stage.view.palette.name == "parexec-dark", "what is worn is highlighted at first"
         await stage.press("down")
-        assert stage.scene.palette.name != "parexec-dark"
+        assert stage.view.palette.name != "parexec-dark"
         await open_row(stage, "theme zeb")
-        assert stage.scene.palette.name == "zebra"
+        assert stage.view.palette.name == "zebra"
         await stage.press("escape")
-        assert stage.scene.palette.name == "parexec-dark"
+        assert stage.view.palette.name == "parexec-dark"
         await open_and_type(stage, "theme zeb")
         await stage.press("enter")
-        assert stage.scene.palette.name == "zebra"
+        assert stage.view.palette.name == "zebra"
         assert not stage.dialog
 
 
 @pytest.mark.asyncio
-async def test_a_broken_theme_says_what_is_wrong_with_it_and_is_not_worn() -> None:
+async def test_a_broken_theme_says_what_is_wrong_with_it_and_is_not_saved_palette() -> None:
     write_theme("zebra", 'inherits = "parexec-dark"\nbackround = "#111111"\n')
     async with on_stage(played=session(), size=(120, 30)) as stage:
         await open_and_type(stage, "theme zebra")
         await stage.press("enter")
         assert "backround: unknown key" in said(stage)
-        assert stage.scene.palette.name == "parexec-dark"
+        assert stage.view.palette.name == "parexec-dark"
         assert stage.dialog == "CommandPalette"
 
 
@@ -316,7 +316,7 @@ async def test_without_an_engine_commands_that_steer_say_so() -> None:
         assert stage.asked == []
         await open_row(stage, "goto DOC-1")
         await stage.press("enter")
-        assert stage.scene.selected == "DOC-1"
+        assert stage.view.selected == "DOC-1"
 
 
 @pytest.mark.asyncio

@@ -80,7 +80,7 @@ async def test_enter_goes_to_the_output_of_the_failure_that_was_chosen() -> None
         stage.main.actions.sum_up()
         await stage.hesitate()
         await stage.press("j", "j", "k", "enter")
-        assert stage.scene.selected == "B"
+        assert stage.view.selected == "B"
         assert stage.main.arrangement.current == "output"
 
 

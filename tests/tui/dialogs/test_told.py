@@ -6,7 +6,7 @@ from textual.widgets import Static
 from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.paths import session_folder
-from parexec_tui.tui.dialogs.dialog import Told
+from parexec_tui.tui.dialogs.dialog import MessageDialog
 from parexec_tui.tui.dialogs.why import why_lines
 from parexec_tui.tui.input.keymap import Keymap
 from tests.core.sessions import Session, plan
@@ -165,7 +165,7 @@ async def test_w_tells_why_and_escape_closes_it() -> None:
     session.dispatch()
     async with on_stage(played=session, size=(80, 24)) as stage:
         await stage.press("j", "w")
-        assert stage.dialog == "Told"
+        assert stage.dialog == "MessageDialog"
         assert "Why B? It is waiting" in stage.text()
         assert "A is running on agent-1" in stage.text()
         await stage.press("escape")
@@ -176,7 +176,9 @@ async def test_w_tells_why_and_escape_closes_it() -> None:
 @pytest.mark.parametrize("size", [(80, 24), (40, 10), (20, 5), (1, 1)])
 async def test_a_long_text_scrolls_inside_and_is_never_larger_than_the_screen(size: tuple[int, int]) -> None:
     async with on_stage(played=Session("A:"), size=size) as stage:
-        stage.app.push_screen(Told(stage.scene, "Many", [f"line {number} {'x' * 100}" for number in range(100)]))
+        stage.app.push_screen(
+            MessageDialog(stage.view, "Many", [f"line {number} {'x' * 100}" for number in range(100)])
+        )
         await stage.pilot.pause()
         box = stage.app.screen.query_one(".box")
         assert box.region.height <= max(2, size[1])
@@ -193,7 +195,9 @@ async def test_a_long_text_scrolls_inside_and_is_never_larger_than_the_screen(si
 @pytest.mark.asyncio
 async def test_a_line_goes_on_under_its_first_letter() -> None:
     async with on_stage(played=Session("A:"), size=(40, 12)) as stage:
-        stage.app.push_screen(Told(stage.scene, "Folded", ["   one two three four five six seven eight nine ten"]))
+        stage.app.push_screen(
+            MessageDialog(stage.view, "Folded", ["   one two three four five six seven eight nine ten"])
+        )
         await stage.pilot.pause()
         first, second = (line for line in stage.lines() if "one" in line or "ten" in line)
         assert first.index("one") == second.index(second.split()[1])
@@ -260,7 +264,7 @@ async def test_what_costs_nothing_is_not_asked() -> None:
 @pytest.mark.asyncio
 async def test_what_a_person_wrote_is_not_taken_for_markup() -> None:
     async with on_stage(played=Session("A:"), size=(80, 24)) as stage:
-        await stage.app.push_screen(Told(stage.scene, "a [red]heading[/]", ["a [b]line[/b] \x1b[31mhere"]))
+        await stage.app.push_screen(MessageDialog(stage.view, "a [red]heading[/]", ["a [b]line[/b] \x1b[31mhere"]))
         assert "a [red]heading[/]" in stage.text()
         assert "a [b]line[/b] here" in stage.text()
         assert isinstance(stage.app.screen.query_one(".keys"), Static)

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.plan.model import Ticket
-from parexec_tui.tui.drawing.canvas import Cell
-from parexec_tui.tui.drawing.lanes import Lanes, Row
+from parexec_tui.tui.drawing.canvas import CanvasCell
+from parexec_tui.tui.drawing.lanes import LaneRow, Lanes
 from parexec_tui.tui.drawing.lines import line
 from parexec_tui.tui.drawing.neighbourhood import Neighbourhood
 
@@ -55,11 +55,11 @@ def lanes_of(graph_: Graph, **options: int) -> Lanes:
     return Lanes(graph_, graph.groups(graph_), **options)
 
 
-def rows_of(lanes: Lanes) -> list[Row]:
+def rows_of(lanes: Lanes) -> list[LaneRow]:
     return lanes.rows(0, len(lanes.order))
 
 
-def text_of(row: Row) -> str:
+def text_of(row: LaneRow) -> str:
     return "".join(cell.char for cell in row.cells)
 
 
@@ -74,11 +74,11 @@ _SIGNS: dict[str, Arms] = {**ARMS, "●": (1, 0, 0, 0), "○": (0, 0, 0, 0), "�
 """A ticket has an arm up where it is not hollow; its others are seen from what is beside and below it."""
 
 
-def arms(row: Row, cell: int) -> Arms:
+def arms(row: LaneRow, cell: int) -> Arms:
     return _SIGNS.get(row.cells[cell].char, NONE) if cell < len(row.cells) else NONE
 
 
-def _connected(row: Row, step: int) -> list[int]:
+def _connected(row: LaneRow, step: int) -> list[int]:
     """Cells of the lanes that a line from the ticket to one side (step -1 or 1) joins; others are crossed."""
     towards, outwards = (3, 1) if step > 0 else (1, 3)
     found, at = [], row.node + step
@@ -97,12 +97,12 @@ def _connected(row: Row, step: int) -> list[int]:
     return found
 
 
-def _is_outgoing(row: Row, side: list[int]) -> bool:
+def _is_outgoing(row: LaneRow, side: list[int]) -> bool:
     """Whether the lines to the right go out: they do unless one comes in, from a lane that ends or by an arrow."""
     return all(arms(row, cell)[2] for cell in side) and "◂" not in text_of(row)
 
 
-def traced_lanes(rows: list[Row]) -> dict[str, list[str]]:
+def traced_lanes(rows: list[LaneRow]) -> dict[str, list[str]]:
     """ticket: those that a reader of the drawing finds below it, each as often as there are ways to it."""
     lefts, rights = ([_connected(row, step) for row in rows] for step in (-1, 1))
     found: dict[str, list[str]] = {}
@@ -147,7 +147,7 @@ def traced_edges(drawing: Neighbourhood) -> set[tuple[str, str]]:
     return found
 
 
-def _end(cell: Cell) -> str:
+def _end(cell: CanvasCell) -> str:
     return f"+{cell.ticket}" if cell.kind == "more" else str(cell.ticket)
 
 

@@ -7,7 +7,7 @@ from rich.style import Style
 from textual.strip import Strip
 
 from parexec_tui.text.words import printable
-from parexec_tui.tui.drawing.line import Line, as_ascii, fitted, width_of, wrapped
+from parexec_tui.tui.drawing.line import StyledLine, as_ascii, fitted, width_of, wrapped
 
 texts = st.text(st.sampled_from("ab .日本é́—│▶"), max_size=30)
 RED = Style(color="red")
@@ -71,7 +71,7 @@ def test_of_what_is_printable_the_widths_add_up(text: str) -> None:
 
 @given(st.lists(st.tuples(texts, st.integers(0, 12))), st.integers(0, 60))
 def test_a_line_has_its_width(columns: list[tuple[str, int]], width: int) -> None:
-    line = Line(Style())
+    line = StyledLine(Style())
     for text, cells in columns:
         line.column(text, cells)
     assert line.width == sum(cells + 1 for _, cells in columns if cells)
@@ -80,14 +80,14 @@ def test_a_line_has_its_width(columns: list[tuple[str, int]], width: int) -> Non
 
 def test_pieces_have_the_style_of_the_line_under_their_own() -> None:
     base = Style(bgcolor="blue", bold=True)
-    strip = Line(base).add("a").add("b", RED).add("").fill(5, "-").strip(6)
+    strip = StyledLine(base).add("a").add("b", RED).add("").fill(5, "-").strip(6)
     assert [(text, style) for text, style, _ in strip] == [
         ("a", base), ("b", base + RED), ("---", base), (" ", base),
     ]  # fmt: skip
 
 
 def test_a_finished_strip_is_put_behind_what_is_there() -> None:
-    line = Line(Style()).add("a").add_strip(Strip(Line(Style()).add("bc").strip(2)))
+    line = StyledLine(Style()).add("a").add_strip(Strip(StyledLine(Style()).add("bc").strip(2)))
     assert (line.width, line.strip(4).text) == (3, "abc ")
 
 
@@ -111,6 +111,6 @@ def test_ascii_takes_the_same_cells(text: str) -> None:
 
 @given(texts, st.integers(1, 20))
 def test_a_line_without_signs_is_ascii_and_as_wide(text: str, width: int) -> None:
-    strip = Line(Style(), ascii_only=True).column(text, width).strip(width)
+    strip = StyledLine(Style(), ascii_only=True).column(text, width).strip(width)
     assert strip.text.isascii()
     assert strip.cell_length == width

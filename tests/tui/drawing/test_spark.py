@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parexec_tui.tui.drawing.spark import Cell, bar, spark
+from parexec_tui.tui.drawing.spark import SparkCell, bar, spark
 
 
-def text_of(cells: list[Cell]) -> str:
+def text_of(cells: list[SparkCell]) -> str:
     return "".join(cell.char for cell in cells)
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from parexec_tui.tui.drawing.timeline import (
     PREDICTED,
     AgentRow,
-    Attempt,
-    Predicted,
+    AttemptSpan,
+    PredictedSpan,
     Tick,
     Window,
     axis,
@@ -26,12 +26,12 @@ def text_of(row: AgentRow) -> str:
 
 
 ATTEMPTS = [
-    Attempt("T1", "b-1", 0, 10, "succeeded"),
-    Attempt("T2", "b-1", 10, 33, "failed"),
-    Attempt("T3", "b-1", 36, None, "running"),
-    Attempt("MOD-1", "b-2", 3, 51, "succeeded"),
+    AttemptSpan("T1", "b-1", 0, 10, "succeeded"),
+    AttemptSpan("T2", "b-1", 10, 33, "failed"),
+    AttemptSpan("T3", "b-1", 36, None, "running"),
+    AttemptSpan("MOD-1", "b-2", 3, 51, "succeeded"),
 ]
-REST = [Predicted("T4", "b-2", 60, 80), Predicted("T5", None, 64, 90), Predicted("T6", "b-1", 76, 100)]
+REST = [PredictedSpan("T4", "b-2", 60, 80), PredictedSpan("T5", None, 64, 90), PredictedSpan("T6", "b-1", 76, 100)]
 
 
 def test_attempts_the_line_of_now_and_the_rest_in_ascii() -> None:
@@ -45,7 +45,7 @@ def test_attempts_the_line_of_now_and_the_rest_in_ascii() -> None:
 
 
 def test_blocks_begin_and_end_within_a_cell() -> None:
-    (row,) = timeline([Attempt("T", "b-1", 1.5, 7.25, "succeeded")], [], Window(0, 10, 10), 20)
+    (row,) = timeline([AttemptSpan("T", "b-1", 1.5, 7.25, "succeeded")], [], Window(0, 10, 10), 20)
 
     assert [(cell.char, cell.reverse) for cell in row.cells[:9]] == [
         (" ", False),
@@ -58,7 +58,7 @@ def test_blocks_begin_and_end_within_a_cell() -> None:
 
 
 def test_neighbours_can_be_told_apart() -> None:
-    both = [Attempt("A", "b-1", 0, 5, "succeeded"), Attempt("B", "b-1", 5, 10, "succeeded")]
+    both = [AttemptSpan("A", "b-1", 0, 5, "succeeded"), AttemptSpan("B", "b-1", 5, 10, "succeeded")]
     (row,) = timeline(both, [], Window(0, 10, 10), 20)
 
     assert (row.cells[5].char, row.cells[5].reverse) == ("▏", True)
@@ -66,33 +66,33 @@ def test_neighbours_can_be_told_apart() -> None:
 
 
 def test_a_short_attempt_is_still_there() -> None:
-    (row,) = timeline([Attempt("T", "b-1", 50, 50.001, "failed")], [], WINDOW, 60)
+    (row,) = timeline([AttemptSpan("T", "b-1", 50, 50.001, "failed")], [], WINDOW, 60)
 
     assert [cell.status for cell in row.cells if cell.ticket] == ["failed"]
 
 
 def test_an_attempt_that_began_before_the_window_begins_without_a_gap() -> None:
-    (row,) = timeline([Attempt("T", "b-1", -50, 10, "succeeded")], [], WINDOW, 60)
+    (row,) = timeline([AttemptSpan("T", "b-1", -50, 10, "succeeded")], [], WINDOW, 60)
 
     assert (row.cells[0].char, row.cells[0].reverse) == ("█", False)
 
 
 def test_attempts_outside_the_window_are_not_drawn() -> None:
-    outside = [Attempt("A", "b-1", -9, -1, "succeeded"), Attempt("B", "b-1", 100, 120, "succeeded")]
+    outside = [AttemptSpan("A", "b-1", -9, -1, "succeeded"), AttemptSpan("B", "b-1", 100, 120, "succeeded")]
     (row,) = timeline(outside, [], WINDOW, 110)
 
     assert text_of(row) == " " * WINDOW.width
 
 
 def test_where_two_share_a_cell_the_later_one_has_it() -> None:
-    both = [Attempt("B", "b-1", 50, None, "running"), Attempt("A", "b-1", 40, 51, "succeeded")]
+    both = [AttemptSpan("B", "b-1", 50, None, "running"), AttemptSpan("A", "b-1", 40, 51, "succeeded")]
     (row,) = timeline(both, [], WINDOW, 60)
 
     assert row.cells[25].ticket == "B"
 
 
 def test_agents_to_come_are_put_in_as_few_rows_as_they_fit_in() -> None:
-    rest = [Predicted("A", None, 0, 10), Predicted("B", None, 5, 20), Predicted("C", None, 10, 30)]
+    rest = [PredictedSpan("A", None, 0, 10), PredictedSpan("B", None, 5, 20), PredictedSpan("C", None, 10, 30)]
     rows = timeline([], rest, WINDOW, 0)
 
     assert [{cell.ticket for cell in row.cells if cell.ticket} for row in rows] == [{"A", "C"}, {"B"}]
@@ -100,7 +100,7 @@ def test_agents_to_come_are_put_in_as_few_rows_as_they_fit_in() -> None:
 
 
 BARS = st.builds(
-    lambda start, length: Attempt("T", "b-1", start, None if length is None else start + length, "x"),
+    lambda start, length: AttemptSpan("T", "b-1", start, None if length is None else start + length, "x"),
     st.floats(-50, 150),
     st.none() | st.floats(0, 90),
 )
@@ -108,7 +108,7 @@ BARS = st.builds(
 
 @settings(deadline=None)
 @given(st.lists(BARS, max_size=6), st.integers(0, 60), st.booleans())
-def test_rows_are_as_wide_as_the_window(attempts: list[Attempt], width: int, ascii_only: bool) -> None:
+def test_rows_are_as_wide_as_the_window(attempts: list[AttemptSpan], width: int, ascii_only: bool) -> None:
     rows = timeline(attempts, [], Window(0, 100, width), 100, agents=["b-1"], ascii_only=ascii_only)
 
     assert [len(row.cells) for row in rows] == [width]

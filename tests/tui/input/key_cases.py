@@ -1,4 +1,4 @@
-"""What is tried with each key that moves, looks, or is about the screen: a scene, the key, and what came of it."""
+"""A case for each key that moves, looks, or is about the screen: options of the harness, keys, and the result."""
 
 import base64
 from collections.abc import Awaitable, Callable
@@ -15,12 +15,12 @@ from tests.tui.terminal.release import log_of
 
 Trial = Callable[[Stage, str], Awaitable[None]]
 TRIALS: dict[str, tuple[Trial, dict[str, Any]]] = {}
-"""action: what is tried with one of its keys, and the scene for it"""
+"""action: what is tried with one of its keys, and the options of `on_stage` for it"""
 
 
-def trial(action: str, **scene: Any) -> Callable[[Trial], Trial]:
+def trial(action: str, **options: Any) -> Callable[[Trial], Trial]:
     def register(function: Trial) -> Trial:
-        TRIALS[action] = function, scene
+        TRIALS[action] = function, options
         return function
 
     return register
@@ -40,13 +40,13 @@ def output(stage: Stage) -> OutputPanel:
 @trial("up", ticket="web")
 async def _up(stage: Stage, name: str) -> None:
     await stage.press(name)
-    assert stage.scene.selected == "core"
+    assert stage.view.selected == "core"
 
 
 @trial("down", ticket="web")
 async def _down(stage: Stage, name: str) -> None:
     await stage.press(name)
-    assert stage.scene.selected == "data"
+    assert stage.view.selected == "data"
 
 
 @trial("left", ticket="web")
@@ -69,7 +69,7 @@ async def _page_up(stage: Stage, name: str) -> None:
     before = panel.cursor
     await stage.press(name)
     assert panel.cursor == before - (panel.page - 1)
-    assert stage.scene.selected == panel.list.rows[panel.cursor]
+    assert stage.view.selected == panel.list.rows[panel.cursor]
 
 
 @trial("page-down", ticket="fetch-core")
@@ -81,17 +81,17 @@ async def _page_down(stage: Stage, name: str) -> None:
 @trial("first", ticket="web")
 async def _first(stage: Stage, name: str) -> None:
     await stage.press(name)
-    assert stage.scene.selected == "fetch-core"
+    assert stage.view.selected == "fetch-core"
 
 
 @trial("last", ticket="web")
 async def _last(stage: Stage, name: str) -> None:
     await stage.press(name)
-    assert stage.scene.selected == "announce"
+    assert stage.view.selected == "announce"
     await stage.press("[")
-    await stage.until(lambda: stage.scene.looks_back, "the past is shown")
+    await stage.until(lambda: stage.view.looks_back, "the past is shown")
     await stage.press(name)
-    assert not stage.scene.looks_back
+    assert not stage.view.looks_back
 
 
 @trial("next-panel")
@@ -132,15 +132,15 @@ async def _open(stage: Stage, name: str) -> None:
 @trial("back")
 async def _back(stage: Stage, name: str) -> None:
     await stage.press("space", "!", "/", *"unit", "enter", "3", "z", "[")
-    await stage.until(lambda: stage.scene.looks_back, "the past is shown")
+    await stage.until(lambda: stage.view.looks_back, "the past is shown")
     panel, arrangement = tickets(stage).list, stage.main.arrangement
     taken_back: list[Callable[[], bool]] = [
-        lambda: not stage.scene.looks_back,
+        lambda: not stage.view.looks_back,
         lambda: not arrangement.is_zoomed,
         lambda: arrangement.current == "tickets",
         lambda: not panel.filter,
         lambda: not panel.problems_only,
-        lambda: not stage.scene.marks,
+        lambda: not stage.view.marks,
     ]
     for step in range(len(taken_back)):
         assert [is_so() for is_so in taken_back] == [True] * step + [False] * (len(taken_back) - step)
@@ -157,7 +157,7 @@ async def _filter(stage: Stage, name: str) -> None:
     assert tickets(stage).list.rows == ["unit-web-1", "unit-web-2"], "it filters while one types"
     await stage.press("enter", "j")
     assert not stage.main.prompt.is_open
-    assert stage.scene.selected == "unit-web-2", "keys are keys again"
+    assert stage.view.selected == "unit-web-2", "keys are keys again"
 
 
 @trial("problems")
@@ -173,7 +173,7 @@ async def _next_needy(stage: Stage, name: str) -> None:
     seen = []
     for _ in range(4):
         await stage.press(name)
-        seen.append(stage.scene.selected)
+        seen.append(stage.view.selected)
     assert seen == ["unit-core-3", "integration-1", "bench", "unit-core-3"]
     assert stage.said == "1 of 3 that need you: unit-core-3"
 
@@ -181,19 +181,19 @@ async def _next_needy(stage: Stage, name: str) -> None:
 @trial("why", ticket="data-check")
 async def _why(stage: Stage, name: str) -> None:
     await stage.press(name)
-    assert stage.dialog == "Told"
+    assert stage.dialog == "MessageDialog"
     assert "lock database is held by migrate" in stage.text()
     await stage.press("escape")
     await stage.select("unit-core-3")
     await stage.press(name)
     assert "Why unit-core-3? It timed out" in stage.text()
     await stage.press("escape", "3")
-    assert stage.played.state.agents[stage.scene.agent].ticket is not None
+    assert stage.played.state.agents[stage.view.agent].ticket is not None
     await stage.press(name)
-    assert f"Why {stage.played.state.agents[stage.scene.agent].ticket}? It is " in stage.text()
+    assert f"Why {stage.played.state.agents[stage.view.agent].ticket}? It is " in stage.text()
     await stage.press("escape")
     idle = next(agent for agent in stage.played.state.agents.values() if agent.status == "idle")
-    stage.scene.agent = idle.id
+    stage.view.agent = idle.id
     await stage.press(name)
     assert stage.said.startswith(f"{idle.id} is idle: for ")
 
@@ -201,15 +201,15 @@ async def _why(stage: Stage, name: str) -> None:
 @trial("mark", ticket="web")
 async def _mark(stage: Stage, name: str) -> None:
     await stage.press(name, name, "k", name)
-    assert (stage.scene.marks, stage.scene.selected) == ({"web"}, "draft")
+    assert (stage.view.marks, stage.view.selected) == ({"web"}, "draft")
 
 
 @trial("mark-shown")
 async def _mark_shown(stage: Stage, name: str) -> None:
     await stage.press("/", *"unit-web", "enter", name)
-    assert stage.scene.marks == {"unit-web-1", "unit-web-2"}
+    assert stage.view.marks == {"unit-web-1", "unit-web-2"}
     await stage.press(name)
-    assert not stage.scene.marks
+    assert not stage.view.marks
 
 
 @trial("sort")
@@ -237,7 +237,7 @@ async def _group(stage: Stage, name: str) -> None:
 @trial("graph-view", panel="graph", ticket="core")
 async def _graph_view(stage: Stage, name: str) -> None:
     await stage.press(name)
-    assert cast(GraphPanel, stage.panel).view == "neighbourhood"
+    assert cast(GraphPanel, stage.panel).mode == "neighbourhood"
     assert "┌" in stage.text() or "╭" in stage.text()
 
 
@@ -269,7 +269,7 @@ async def _finds(stage: Stage, line: str) -> None:
     """Wait until the output stands at a line, as a search leaves it."""
 
     def is_there() -> bool:
-        hit = output(stage).view._hit
+        hit = output(stage).log_view._hit
         text = log_of("unit-web-2").read_bytes()
         return hit is not None and _plain(text[hit.start :].decode()).startswith(line)
 
@@ -347,7 +347,7 @@ async def _forward_one(stage: Stage, name: str) -> None:
     await stage.press(name)
     await _is_at(stage, last - 2)
     await stage.press(name, name)
-    await stage.until(lambda: not stage.scene.looks_back, "it is now again")
+    await stage.until(lambda: not stage.view.looks_back, "it is now again")
 
 
 @trial("back-far")
@@ -365,11 +365,11 @@ async def _forward_far(stage: Stage, name: str) -> None:
     await stage.press("{", "{", name)
     await _is_at(stage, last - last // 20)
     await stage.press(name)
-    await stage.until(lambda: not stage.scene.looks_back, "it is now again")
+    await stage.until(lambda: not stage.view.looks_back, "it is now again")
 
 
 async def _is_at(stage: Stage, seq: int) -> None:
-    await stage.until(lambda: stage.scene.looks_back and stage.scene.past_seq == seq, f"it is as after event {seq}")
+    await stage.until(lambda: stage.view.looks_back and stage.view.past_seq == seq, f"it is as after event {seq}")
 
 
 @trial("copy", ticket="web")

@@ -23,8 +23,8 @@ from tests.tui.input.steering_cases import TRIALS
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("action", "name"), [(key.action, name) for key in KEYS for name in key.keys])
 async def test_every_key_does_what_it_says(action: str, name: str) -> None:
-    function, scene = TRIALS[action]
-    async with on_stage(**scene) as stage:
+    function, options = TRIALS[action]
+    async with on_stage(**options) as stage:
         await function(stage, name)
 
 
@@ -47,7 +47,7 @@ def style_in_footer(stage: Stage, name: str) -> Any:
 @pytest.mark.asyncio
 async def test_a_key_that_would_be_refused_is_dim_and_says_why() -> None:
     async with on_stage(ticket="links") as stage:
-        off, on = stage.scene.palette["key-off"].color, stage.scene.palette["footer-key"].color
+        off, on = stage.view.palette["key-off"].color, stage.view.palette["footer-key"].color
         assert off != on
         assert (style_in_footer(stage, "r").color, style_in_footer(stage, "f").color) == (off, on)
         await stage.press("r")
@@ -80,7 +80,7 @@ async def test_few_of_the_marks_are_asked_whether_a_key_is_dim(monkeypatch: pyte
     monkeypatch.setattr(steering, "refusal", refusal)
     async with on_stage() as stage:
         await stage.press("*")
-        assert len(stage.scene.marks) > steering.MOST_ASKED
+        assert len(stage.view.marks) > steering.MOST_ASKED
         asked.clear()
         stage.main.footer.render_line(0)
         assert set(asked) == {steering.MOST_ASKED}
@@ -103,7 +103,7 @@ async def test_marks_are_taken_instead_of_the_selected_ticket_and_then_gone() ->
         asked = await stage.done()
         assert isinstance(asked, rq.Hold)
         assert set(asked.tickets) == {"data-check", "smoke"}
-        assert not stage.scene.marks
+        assert not stage.view.marks
 
 
 @pytest.mark.asyncio
@@ -139,31 +139,31 @@ async def test_what_is_filtered_away_is_not_what_keys_are_about() -> None:
     async with on_stage(ticket="fetch-web") as stage:
         assert stage.status("fetch-web") == "succeeded"
         await stage.press("!")
-        assert stage.scene.selected != "fetch-web"
+        assert stage.view.selected != "fetch-web"
         cursor = next(line for line in stage.text_of("tickets").splitlines() if "▌" in line)
-        assert stage.scene.selected in cursor.split()
+        assert stage.view.selected in cursor.split()
         await stage.press("!")
-        assert stage.scene.selected == "fetch-web", "it is there again"
+        assert stage.view.selected == "fetch-web", "it is there again"
         await stage.press("!", "j")
-        chosen = stage.scene.selected
+        chosen = stage.view.selected
         await stage.press("!")
-        assert stage.scene.selected == chosen, "the person has gone on"
+        assert stage.view.selected == chosen, "the person has gone on"
 
 
 @pytest.mark.asyncio
 async def test_who_has_gone_from_the_rows_is_not_what_keys_are_about() -> None:
     async with on_stage(ticket="links") as stage:
         await stage.press("/", *"status:running", "enter")
-        assert stage.scene.selected == "links"
+        assert stage.view.selected == "links"
         stage.played.succeed("links")
         stage.feed.tell()
         tickets(stage).rebuild()
         await stage.press("x", "w", "space")
         assert stage.said.startswith("no ticket is selected")
-        assert (stage.dialog, stage.asked, stage.scene.marks) == ("", [], set())
+        assert (stage.dialog, stage.asked, stage.view.marks) == ("", [], set())
         assert "▌" not in stage.text_of("tickets")
         await stage.press("j", "k")
-        assert stage.status(stage.scene.selected) == "running"
+        assert stage.status(stage.view.selected) == "running"
         assert "▌" in stage.text_of("tickets")
 
 
@@ -171,7 +171,7 @@ async def test_who_has_gone_from_the_rows_is_not_what_keys_are_about() -> None:
 async def test_in_the_past_nothing_is_steered() -> None:
     async with on_stage(ticket="links") as stage:
         await stage.press("[")
-        await stage.until(lambda: stage.scene.looks_back, "the past is shown")
+        await stage.until(lambda: stage.view.looks_back, "the past is shown")
         await steer_with_all(stage, "this is the past, it cannot be changed (end returns to now)")
 
 
@@ -202,12 +202,12 @@ async def test_a_past_that_cannot_be_read_is_said_and_left_where_it_is(monkeypat
 
     async with on_stage() as stage:
         await stage.press("[")
-        await stage.until(lambda: stage.scene.looks_back, "the past is shown")
-        here = stage.scene.past_seq
+        await stage.until(lambda: stage.view.looks_back, "the past is shown")
+        here = stage.view.past_seq
         monkeypatch.setattr(stage.feed, "past", fail)
         await stage.press("[", "[")
         await stage.until(lambda: stage.said == "the disk failed to read", "it is said")
-        assert (stage.scene.past_seq, stage.scene.past_goal) == (here, here)
+        assert (stage.view.past_seq, stage.view.past_goal) == (here, here)
 
 
 @pytest.mark.asyncio
@@ -227,10 +227,10 @@ async def test_who_goes_on_while_the_past_is_read_gets_where_they_went(
         await stage.press(*keys)
         assert len(read_now) == 1
         gate.set()
-        goal = stage.scene.story.last - steps if steps else 0
+        goal = stage.view.event_history.last - steps if steps else 0
         await stage.until(lambda: not stage.app._is_traveling, "it is read")
-        assert (stage.scene.looks_back, stage.scene.past_goal) == (steps > 0, goal)
-        assert not steps or stage.scene.past_seq == goal
+        assert (stage.view.looks_back, stage.view.past_goal) == (steps > 0, goal)
+        assert not steps or stage.view.past_seq == goal
 
 
 @pytest.mark.asyncio
@@ -363,6 +363,6 @@ async def test_events_are_filtered_where_events_are_shown() -> None:
 async def test_what_an_engine_says_is_one_line_that_cannot_act_on_the_terminal() -> None:
     async with on_stage() as stage:
         stage.app._notice("\x1b[2Jtwo\nlines\ttold")
-        assert stage.scene.warning == "two lines       told"
+        assert stage.view.warning == "two lines       told"
         stage.app._contact("no \x1b]0;mine\x07engine", up=False)
-        assert stage.scene.contact == "no engine"
+        assert stage.view.contact == "no engine"

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from parexec_tui.tui.output.arrivals import Arrivals
-from parexec_tui.tui.output.log_file import Change, LogFile, LogReader
+from parexec_tui.tui.output.log_file import FileChange, LogFile, LogReader
 from parexec_tui.tui.output.log_lines import LONGEST, RawLine, last_start, span, split
 
 SHORT = 16
@@ -187,17 +187,17 @@ def content(log: LogFile) -> bytes:
 
 def test_a_file_appears_and_grows(path: Path) -> None:
     log = LogFile(path)
-    assert log.look() is Change.lost
+    assert log.look() is FileChange.lost
     assert log.trouble == "there is no log yet"
     assert log.reader is None
-    assert log.look() is Change.none
+    assert log.look() is FileChange.none
     path.write_bytes(b"one\n")
-    assert log.look() is Change.opened
+    assert log.look() is FileChange.opened
     assert (content(log), log.trouble) == (b"one\n", "")
-    assert log.look() is Change.none
+    assert log.look() is FileChange.none
     with path.open("ab") as file:
         file.write(b"two\n")
-    assert log.look() is Change.grew
+    assert log.look() is FileChange.grew
     assert content(log) == b"one\ntwo\n"
     log.close()
 
@@ -207,7 +207,7 @@ def test_a_file_is_cut_short(path: Path) -> None:
     log = LogFile(path)
     log.look()
     os.truncate(path, 4)
-    assert log.look() is Change.shrank
+    assert log.look() is FileChange.shrank
     assert content(log) == b"one\n"
     log.close()
 
@@ -219,7 +219,7 @@ def test_another_file_takes_the_name(path: Path) -> None:
     other = path.with_suffix(".new")
     other.write_bytes(b"new and longer\n")
     other.replace(path)
-    assert log.look() is Change.replaced
+    assert log.look() is FileChange.replaced
     assert content(log) == b"new and longer\n"
     log.close()
 
@@ -230,15 +230,15 @@ def test_a_deleted_file_can_still_be_read_and_grow_and_come_back(path: Path) -> 
     log.look()
     with path.open("ab") as file:
         path.unlink()
-        assert log.look() is Change.lost
+        assert log.look() is FileChange.lost
         assert log.trouble == "the log was deleted: this is what it had"
-        assert log.look() is Change.none
+        assert log.look() is FileChange.none
         file.write(b"two\n")
         file.flush()
-        assert log.look() is Change.grew
+        assert log.look() is FileChange.grew
     assert content(log) == b"one\ntwo\n"
     path.write_bytes(b"again\n")
-    assert log.look() is Change.replaced
+    assert log.look() is FileChange.replaced
     assert (content(log), log.trouble) == (b"again\n", "")
     log.close()
 
@@ -246,15 +246,15 @@ def test_a_deleted_file_can_still_be_read_and_grow_and_come_back(path: Path) -> 
 def test_what_is_no_regular_file_is_not_read(path: Path) -> None:
     os.mkfifo(path)
     log = LogFile(path)
-    assert log.look() is Change.lost
+    assert log.look() is FileChange.lost
     assert log.trouble == "the log cannot be read: it is not a regular file"
     assert log.reader is None
-    assert LogFile(path.parent).look() is Change.lost
+    assert LogFile(path.parent).look() is FileChange.lost
 
 
 def test_what_must_not_be_read_is_said(path: Path) -> None:
     log = LogFile(path.with_name("x" * 300))
-    assert log.look() is Change.lost
+    assert log.look() is FileChange.lost
     assert log.trouble == "the log cannot be read: File name too long"
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from parexec_tui.tui.output.log_file import LogReader
 from parexec_tui.tui.output.log_lines import split
 from parexec_tui.tui.output.log_text import read_line, row_starts
-from parexec_tui.tui.output.log_window import LogWindow, Place
+from parexec_tui.tui.output.log_window import LogPlace, LogWindow
 
 logs = st.lists(
     st.sampled_from(["", "a", "hello", "wide 漢字漢字", "0123456789" * 3, "\x1b[31mred\x1b[m text", "long " * 10]),
@@ -74,12 +74,12 @@ def test_going_to_a_letter(scratch: Path, data: bytes, width: int, height: int, 
     with window_on(scratch, data, width, height) as window:
         for raw in lines[seed % max(len(lines), 1) :][:1]:
             letter = seed % len(read_line(raw.data).text)
-            window.go_to(Place(raw.start, letter))
+            window.go_to(LogPlace(raw.start, letter))
             window.lay_out()
             assert any(row.raw.start == raw.start and row.begin <= letter < row.end for row in window.rows)
             assert not window.following
             shown = list(window.rows)
-            window.go_to(Place(raw.start, letter))
+            window.go_to(LogPlace(raw.start, letter))
             window.lay_out()
             assert window.rows == shown
 
@@ -136,7 +136,7 @@ def test_growth_below_does_not_move_what_is_read(scratch: Path) -> None:
 def test_a_window_without_room_or_log_has_no_rows(scratch: Path) -> None:
     window = LogWindow()
     window.scroll(-3)
-    window.go_to(Place(5, 1))
+    window.go_to(LogPlace(5, 1))
     window.lay_out()
     assert (window.rows, window.end) == ([], 0)
     with window_on(scratch, b"text\n", 0, 5) as window:

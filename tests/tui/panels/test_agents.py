@@ -49,16 +49,16 @@ def usage(ticket: str, cpu: float, memory: int, silence: float | None, attempt: 
 
 
 def panel(session: Session, width: int, *, ascii_only: bool = True) -> AgentsPanel:
-    scene = scene_of(session, ascii_only=ascii_only)
+    view = scene_of(session, ascii_only=ascii_only)
     measured = (
         usage("A", 0.0, 3_000_000, 700.0),
         usage("B", 1.52, 712 << 20, 3.0),
         usage("long-name-of-a-ticket", 12.5, 3 << 30, 1500.0),
         usage("L", 0.1, 1000, None, attempt=2),
     )
-    scene.samples.usage = {each.ticket: each for each in measured}
-    scene.samples.taken_at = session.now - 1
-    return panel_of(AgentsPanel, scene, width, 12)
+    view.samples.usage = {each.ticket: each for each in measured}
+    view.samples.taken_at = session.now - 1
+    return panel_of(AgentsPanel, view, width, 12)
 
 
 DRAWN = {
@@ -139,7 +139,7 @@ def test_the_past_shows_its_agents_and_nothing_of_what_is_measured_now() -> None
     shown = panel(session, 78)
     past = Session(building())
     past.dispatch()
-    shown.scene.past = past.state
+    shown.view.past = past.state
     shown.changed(Change.state)
     drawn = lines(shown)
     assert [line[:18] for line in drawn[2:6]] == [
@@ -187,10 +187,10 @@ def test_the_cursor_stays_on_its_agent_while_others_come_and_go() -> None:
     session = busy_session()
     shown = panel(session, 78)
     shown.move(3)
-    assert (shown.scene.agent, shown.scene.agent_type) == ("builder-4", "")
+    assert (shown.view.agent, shown.view.agent_type) == ("builder-4", "")
     session.ask(rq.Drain(agents=("builder-2",)))
     shown.changed(Change.state)
-    assert shown.scene.agent == "builder-4"
+    assert shown.view.agent == "builder-4"
     assert lines(shown)[4].startswith("> builder-4")
     assert "1 stopped" in lines(shown)[1]
 
@@ -201,7 +201,7 @@ def test_an_agent_that_is_gone_leaves_the_cursor_to_its_neighbour() -> None:
     shown.move(1)
     session.ask(rq.Drain(agents=("builder-2",)))
     shown.changed(Change.state)
-    assert shown.scene.agent == "builder-3"
+    assert shown.view.agent == "builder-3"
 
 
 def test_where_there_is_room_the_heading_above_the_first_agent_is_in_view() -> None:
@@ -210,25 +210,25 @@ def test_where_there_is_room_the_heading_above_the_first_agent_is_in_view() -> N
     def in_view() -> list[str]:
         return [id_ or type_ for type_, id_ in shown.rows[shown.top : shown.top + 3]]
 
-    assert (in_view(), shown.scene.agent) == (["builder", "builder-1", "builder-2"], "builder-1")
+    assert (in_view(), shown.view.agent) == (["builder", "builder-1", "builder-2"], "builder-1")
     shown.go_last()
-    assert (in_view(), shown.scene.agent) == (["local", "local-1", "local-2"], "local-2")
+    assert (in_view(), shown.view.agent) == (["local", "local-1", "local-2"], "local-2")
     shown.move(-3)
-    assert (in_view(), shown.scene.agent) == (["builder-4", "local", "local-1"], "builder-4")
+    assert (in_view(), shown.view.agent) == (["builder-4", "local", "local-1"], "builder-4")
 
 
 def test_enter_leads_to_the_output_of_what_the_agent_runs() -> None:
     shown = panel(busy_session(), 78)
-    assert (shown.open(), shown.scene.selected) == ("output", "A")
+    assert (shown.open(), shown.view.selected) == ("output", "A")
     shown.move(1)
-    assert (shown.open(), shown.scene.selected) == ("", "A")
+    assert (shown.open(), shown.view.selected) == ("", "A")
 
 
 def test_on_a_heading_the_keys_are_about_the_type() -> None:
     session = busy_session()
     shown = panel(session, 78)
     shown.go_first()
-    assert (shown.scene.agent, shown.scene.agent_type, shown.open()) == ("", "builder", "")
+    assert (shown.view.agent, shown.view.agent_type, shown.open()) == ("", "builder", "")
     targets = Targets(agent_type="builder")
 
     def asked(action: str) -> object:
@@ -247,7 +247,7 @@ def test_on_a_heading_the_keys_are_about_the_type() -> None:
 
 def test_only_what_runs_and_is_silent_for_long_is_a_warning() -> None:
     shown = panel(busy_session(), 78)
-    warn = shown.scene.palette["warn"].color
+    warn = shown.view.palette["warn"].color
     coloured = {
         segment.text.strip()
         for y in range(12)

@@ -92,13 +92,13 @@ def test_any_size_can_be_drawn(size: tuple[int, int]) -> None:
 
 def test_a_row_with_a_ticket_is_the_selection_and_leads_to_the_ticket() -> None:
     shown = panel(running(), 78)
-    assert shown.scene.selected == ""
+    assert shown.view.selected == ""
     shown.move(1)
-    assert shown.scene.selected == "E"
+    assert shown.view.selected == "E"
     shown.move(5)
-    assert (shown.scene.selected, shown.open()) == ("D", "ticket")
+    assert (shown.view.selected, shown.open()) == ("D", "ticket")
     shown.move(1)
-    assert (shown.scene.selected, shown.open()) == ("D", "")
+    assert (shown.view.selected, shown.open()) == ("D", "")
 
 
 def test_the_cursor_stays_on_its_row_when_others_give_back() -> None:
@@ -165,7 +165,7 @@ def test_of_thousands_that_wait_only_the_first_are_asked() -> None:
     session = Session(many, checks=False)
     session.dispatch()
     shown = panel(session, 78, MOST + 50)
-    assert shown.scene.waiting.unasked == 100
+    assert shown.view.waiting.unasked == 100
     assert shown.subtitle() == f"1 held, {MOST}+ waiting"
     assert shown.count == 1 + MOST + 1
     assert text(shown).splitlines()[-1] == (" 100 more ready tickets with claims were not asked what they wait for")
@@ -183,10 +183,10 @@ class _OnePanel(App[None]):
 @pytest.mark.asyncio
 async def test_what_was_given_back_just_after_a_look_is_gone_though_nothing_happens_any_more() -> None:
     session = running(plan("A: locks=db"))
-    scene = scene_of(session)
-    shown = ClaimsPanel(scene, 8)
+    view = scene_of(session)
+    shown = ClaimsPanel(view, 8)
     async with _OnePanel(shown).run_test() as pilot:
-        scene.waiting = Waiting()
+        view.waiting = Waiting()
         shown.changed(Change.state)
         assert shown.count == 1
         session.succeed("A")

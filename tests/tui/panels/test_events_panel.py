@@ -5,22 +5,22 @@ import pytest
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.panels.events import EventsPanel
 from parexec_tui.tui.view.event_history import KEPT_EVENTS
-from parexec_tui.tui.view.view_state import Change, Scene
+from parexec_tui.tui.view.view_state import Change, ViewState
 from tests.core.sessions import Session, replay
 from tests.tui.drawn import lines, panel_of, scene_of
 from tests.tui.terminal.release import release
 
 
-def shown(session: Session, height: int = 12) -> tuple[EventsPanel, Scene]:
-    scene = scene_of(session)
-    tell(session, scene)
-    return panel_of(EventsPanel, scene, 100, height), scene
+def shown(session: Session, height: int = 12) -> tuple[EventsPanel, ViewState]:
+    view = scene_of(session)
+    tell(session, view)
+    return panel_of(EventsPanel, view, 100, height), view
 
 
-def tell(session: Session, scene: Scene, panel: EventsPanel | None = None) -> None:
-    """Tell the story on, as the app does."""
-    for event in session.journal[scene.story.last :]:
-        scene.story.take(event)
+def tell(session: Session, view: ViewState, panel: EventsPanel | None = None) -> None:
+    """Put new events into the history, as the app does."""
+    for event in session.journal[view.event_history.last :]:
+        view.event_history.take(event)
     if panel is not None:
         panel.changed(Change.state)
 
@@ -41,32 +41,32 @@ def test_the_newest_is_at_the_end_with_who_did_what_and_when() -> None:
 
 def test_at_the_end_it_goes_along_and_above_it_stands() -> None:
     session = release()
-    panel, scene = shown(session)
+    panel, view = shown(session)
     session.act(rq.Hold(tickets=("smoke",), by="ann"))
-    tell(session, scene, panel)
+    tell(session, view, panel)
     assert "hold smoke" in lines(panel)[-2]
     panel.move(-5)
     before = rows(panel)
     session.act(rq.Release(tickets=("smoke",), by="ann"))
-    tell(session, scene, panel)
+    tell(session, view, panel)
     assert rows(panel) == before
     panel.go_last()
     assert "release smoke" in "".join(lines(panel))
     session.act(rq.Hold(by="ann"))
-    tell(session, scene, panel)
+    tell(session, view, panel)
     assert "hold the session" in "".join(lines(panel)), "it goes along again"
 
 
 def test_lines_that_are_given_up_do_not_move_the_cursor_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("parexec_tui.tui.panels.events.KEPT_EVENTS", 20)
     session = release()
-    panel, scene = shown(session)
+    panel, view = shown(session)
 
     def go_on() -> int:
         """Let something happen; returns how many lines there were."""
         before = panel.count
         session.act((rq.Release if session["smoke"].held else rq.Hold)(tickets=("smoke",), by="ann"))
-        tell(session, scene, panel)
+        tell(session, view, panel)
         return before
 
     while panel.count + 2 <= 2 * 20:
@@ -79,13 +79,13 @@ def test_lines_that_are_given_up_do_not_move_the_cursor_to_others(monkeypatch: p
 
 
 def test_the_cursor_selects_the_ticket_that_a_line_is_about() -> None:
-    panel, scene = shown(release())
+    panel, view = shown(release())
     panel.go_last()
-    assert scene.selected == "fuzz"
+    assert view.selected == "fuzz"
     panel.move(-2)
-    assert scene.selected == "mirror"
+    assert view.selected == "mirror"
     panel.move(1)
-    assert scene.selected == "mirror", "a person is no ticket"
+    assert view.selected == "mirror", "a person is no ticket"
 
 
 @pytest.mark.parametrize(
@@ -105,28 +105,28 @@ def test_the_filter_is_all_words_anywhere(text: str, subjects: set[str]) -> None
 
 def test_a_filter_lets_new_lines_through_and_no_others() -> None:
     session = release()
-    panel, scene = shown(session)
+    panel, view = shown(session)
     panel.set_filter("smoke")
     before = panel.count
     session.act(rq.Hold(tickets=("smoke",), by="ann"))
     session.act(rq.Hold(tickets=("review",), by="ann"))
-    tell(session, scene, panel)
+    tell(session, view, panel)
     assert panel.count == before + 2, "who asked, and what came of it"
 
 
 def test_in_the_past_there_is_nothing_of_what_came_later() -> None:
     session = release()
-    panel, scene = shown(session, height=40)
+    panel, view = shown(session, height=40)
     whole = panel.count
-    scene.past, scene.past_seq = replay(session.plan, session.journal[:40]), 40
-    panel.changed(Change.state | Change.look)
+    view.past, view.past_seq = replay(session.plan, session.journal[:40]), 40
+    panel.changed(Change.state | Change.appearance)
     past = panel.count
     assert 0 < past < whole
     session.act(rq.Hold(by="ann"))
-    tell(session, scene, panel)
+    tell(session, view, panel)
     assert panel.count == past
-    scene.past = None
-    panel.changed(Change.state | Change.look)
+    view.past = None
+    panel.changed(Change.state | Change.appearance)
     assert panel.count > whole
 
 
@@ -138,13 +138,13 @@ def test_a_line_is_copied_as_it_reads() -> None:
 
 def test_of_very_many_events_the_newest_are_kept() -> None:
     session = Session("A:", checks=False)
-    panel, scene = shown(session)
+    panel, view = shown(session)
     for _ in range(KEPT_EVENTS):
         session.act(rq.Hold(tickets=("A",), by="ann"))
         session.act(rq.Release(tickets=("A",), by="ann"))
         if len(session.journal) % 1000 < 4:
-            tell(session, scene, panel)
-    tell(session, scene, panel)
+            tell(session, view, panel)
+    tell(session, view, panel)
     assert KEPT_EVENTS <= panel.count <= 2 * KEPT_EVENTS
     assert f"of the last {KEPT_EVENTS} events" in panel.subtitle()
     assert "A" in lines(panel)[-1]

@@ -10,7 +10,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import DiskSample, HostSample, Sampled
 from parexec_tui.tui.panels.gauges import GaugesPanel
 from parexec_tui.tui.view.measures import curve, merged
-from parexec_tui.tui.view.view_state import Change, Scene
+from parexec_tui.tui.view.view_state import Change, ViewState
 from tests.core.sessions import Session, plan
 from tests.tui.drawn import lines, panel_of, scene_of, text
 
@@ -61,7 +61,7 @@ def sample(at: float) -> HostSample:
     )
 
 
-def scene(session: Session | None = None) -> Scene:
+def view(session: Session | None = None) -> ViewState:
     """Samples of ten minutes, the last one two seconds old, and a disk that is short."""
     session = session or busy_session()
     session.apply(ev.HostPressed(at=session.now, resource="disk of the state folder", text="19GiB free"))
@@ -72,7 +72,7 @@ def scene(session: Session | None = None) -> Scene:
 
 
 def panel(width: int, height: int = 20) -> GaugesPanel:
-    return panel_of(GaugesPanel, scene(), width, height)
+    return panel_of(GaugesPanel, view(), width, height)
 
 
 DRAWN = {
@@ -157,7 +157,7 @@ def test_the_gauges_at_each_width(width: int) -> None:
 
 
 def test_what_is_measured_of_a_cgroup_says_so() -> None:
-    shown = scene()
+    shown = view()
     limited = replace(sample(shown.now), of_cgroup=("cpu", "memory"))
     shown.samples.take(Sampled(host=limited, attempts=(), engine_cpu=0.0))
     first, second, *_ = lines(panel_of(GaugesPanel, shown, 60, 20))
@@ -184,7 +184,7 @@ def test_any_size_can_be_drawn(size: tuple[int, int]) -> None:
 
 
 def test_the_signs_of_a_terminal_that_can_show_them() -> None:
-    shown = scene()
+    shown = view()
     shown.ascii_only = False
     drawn = lines(panel_of(GaugesPanel, shown, 47, 9))
     assert drawn[2] == " disk workdir 35G free   █████▎┊· ▆▆▆▆▆▆▆▆▆▆▆▆▆"
@@ -249,7 +249,7 @@ def test_a_held_type_holds_its_tickets_though_there_is_room() -> None:
 # --- What is not known is said ---
 
 
-def told(shown: Scene) -> str:
+def told(shown: ViewState) -> str:
     return lines(panel_of(GaugesPanel, shown, 78, 20))[0].strip()
 
 
@@ -261,14 +261,14 @@ def test_before_the_first_sample() -> None:
 
 
 def test_a_disk_that_is_short_is_told_without_a_sample_too() -> None:
-    shown = scene()
+    shown = view()
     shown.samples.host.clear()
     assert lines(panel_of(GaugesPanel, shown, 78, 20))[1] == "!disk state   short                            held"
 
 
 def test_samples_that_are_old_are_said_to_be_so() -> None:
     session = busy_session()
-    shown = scene(session)
+    shown = view(session)
     session.wait(8)
     assert told(shown).startswith("cpu")
     session.wait(1)
@@ -279,7 +279,7 @@ def test_samples_that_are_old_are_said_to_be_so() -> None:
 
 def test_the_past_shows_the_host_as_it_was_then() -> None:
     session = busy_session()
-    shown = scene(session)
+    shown = view(session)
     past = Session(busy_session().plan)
     past.wait(1700)
     past.dispatch()
@@ -315,7 +315,7 @@ def test_many_values_become_a_few_by_their_highest() -> None:
 
 
 def test_many_cores_take_a_cell_each_or_share_one() -> None:
-    shown = scene()
+    shown = view()
     shown.samples.take(Sampled(host=replace(sample(3000), per_cpu=(0.0, 1.0) * 16), attempts=(), engine_cpu=0.0))
     drawn = lines(panel_of(GaugesPanel, shown, 78, 20))[-4]
     assert drawn == " cores        max 100%   " + "_#" * 16

@@ -8,22 +8,22 @@ from textual.geometry import Size
 
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.panels.header import Header
-from parexec_tui.tui.view.view_state import Scene
+from parexec_tui.tui.view.view_state import ViewState
 from tests.core.sessions import Session, plan
 from tests.tui.drawn import scene_of
 from tests.tui.terminal.release import finish, release
 
 
-def lines(scene: Scene, width: int = 120) -> list[str]:
+def lines(view: ViewState, width: int = 120) -> list[str]:
     sized: type[Header] = type("Sized", (Header,), {"size": property(lambda _: Size(width, 2))})
-    header = sized(scene)
+    header = sized(view)
     strips = [header.render_line(y) for y in range(2)]
     assert [strip.cell_length for strip in strips] == [width, width]
     return [strip.text.rstrip() for strip in strips]
 
 
-def words(scene: Scene, width: int = 200) -> str:
-    return " ".join(" ".join(lines(scene, width)).split())
+def words(view: ViewState, width: int = 200) -> str:
+    return " ".join(" ".join(lines(view, width)).split())
 
 
 def started(text: str = "A:\nB: A\nC:") -> Session:
@@ -56,20 +56,20 @@ def test_until_it_can_know_it_says_so() -> None:
 
 def test_who_looks_back_is_told_which_moment_it_is() -> None:
     session = started()
-    scene = scene_of(session)
-    scene.past, scene.past_seq, scene.story.last = session.state, 4, 9
-    assert "at 00:16:40" in words(scene)
-    assert words(scene).endswith("PAST 4/9: end returns")
+    view = scene_of(session)
+    view.past, view.past_seq, view.event_history.last = session.state, 4, 9
+    assert "at 00:16:40" in words(view)
+    assert words(view).endswith("PAST 4/9: end returns")
 
 
 def test_at_the_end_it_says_how_long_it_took_and_the_clock_stands() -> None:
     session = release()
     finish(session)
-    scene = scene_of(session)
-    before = lines(scene)
+    view = scene_of(session)
+    before = lines(view)
     assert before[0].endswith("100% 43/43  finished  in 22m46s")
     session.wait(100)
-    assert lines(scene) == before
+    assert lines(view) == before
 
 
 @pytest.mark.parametrize(
@@ -118,10 +118,10 @@ def test_an_end_that_is_sure_is_said_once() -> None:
 
 
 def test_what_is_looked_for_first_is_left_where_there_is_little_room() -> None:
-    scene = scene_of(release())
-    assert lines(scene, 80)[1].startswith(" > 4 running  x 2 failed  f 1 frozen ")
-    assert lines(scene, 60)[1].startswith(" > 4 running ")
-    assert "waived" in lines(scene, 200)[1]
+    view = scene_of(release())
+    assert lines(view, 80)[1].startswith(" > 4 running  x 2 failed  f 1 frozen ")
+    assert lines(view, 60)[1].startswith(" > 4 running ")
+    assert "waived" in lines(view, 200)[1]
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])
@@ -147,15 +147,15 @@ def test_what_keeps_the_session_back_is_said(request_: rq.AnyRequest, said: str)
 
 
 def test_a_lost_connection_is_said() -> None:
-    scene = scene_of(started())
-    scene.contact, scene.connected = "reconnecting", False
-    assert words(scene).endswith("reconnecting")
+    view = scene_of(started())
+    view.contact, view.connected = "reconnecting", False
+    assert words(view).endswith("reconnecting")
 
 
 def test_before_the_session_is_read_it_says_what_it_is_doing() -> None:
-    scene = scene_of(started())
-    scene.live, scene.contact = None, "opening"
-    assert lines(scene)[0] == " parexec  opening"
+    view = scene_of(started())
+    view.live, view.contact = None, "opening"
+    assert lines(view)[0] == " parexec  opening"
 
 
 @pytest.mark.parametrize("width", [1, 5, 20, 500])

@@ -37,7 +37,7 @@ def test_the_cursor_is_in_view_and_rows_move_no_more_than_that_needs(
         elif panel.top > before:
             assert below == panel.page - 1, "it came from below"
         (shown,) = (line for line in lines(panel) if line.startswith(">"))
-        assert shown.split()[3] == panel.scene.selected
+        assert shown.split()[3] == panel.view.selected
 
 
 def test_a_click_is_on_the_row_that_is_drawn_there() -> None:
@@ -46,11 +46,11 @@ def test_a_click_is_on_the_row_that_is_drawn_there() -> None:
     drawn = lines(panel)
     for y in range(2, 10):
         panel.pointed_at(y)
-        assert panel.scene.selected in drawn[y - 1]
-    here = panel.scene.selected
+        assert panel.view.selected in drawn[y - 1]
+    here = panel.view.selected
     for nowhere in (0, 1, 99):
         panel.pointed_at(nowhere)
-        assert panel.scene.selected == here
+        assert panel.view.selected == here
 
 
 def test_the_bar_is_where_the_rows_are() -> None:
@@ -83,10 +83,10 @@ def play(session: Session, panel: TicketsPanel, step: str) -> Change:
         case "hold all":
             session.act(rq.Release() if session.state.held else rq.Hold())
         case "mark":
-            panel.scene.marks ^= {panel.scene.selected}
+            panel.view.marks ^= {panel.view.selected}
             return Change.selection
         case "select":
-            panel.scene.selected = "smoke" if panel.scene.selected == "bench" else "bench"
+            panel.view.selected = "smoke" if panel.view.selected == "bench" else "bench"
             return Change.selection
         case "second":
             session.wait(1)

@@ -9,7 +9,7 @@ from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Sampled, Usage
 from parexec_tui.tui.panels.ticket import TicketPanel
-from parexec_tui.tui.view.view_state import STALE_AFTER, Change, Scene
+from parexec_tui.tui.view.view_state import STALE_AFTER, Change, ViewState
 from tests.core.sessions import Session, plan, replay
 from tests.tui.drawn import lines, panel_of, scene_of
 from tests.tui.terminal.release import release, samples
@@ -20,7 +20,7 @@ class Shown:
     """The panel with one ticket in it."""
 
     session: Session
-    scene: Scene
+    view: ViewState
     panel: TicketPanel
 
     def lines(self) -> list[str]:
@@ -40,11 +40,11 @@ class Shown:
 
 
 def show(session: Session, ticket: str, *, width: int = 100, height: int = 60, ascii_only: bool = True) -> Shown:
-    scene = scene_of(session, ascii_only=ascii_only)
+    view = scene_of(session, ascii_only=ascii_only)
     for event in session.journal:
-        scene.story.take(event)
-    scene.selected = ticket
-    return Shown(session, scene, panel_of(TicketPanel, scene, width, height))
+        view.event_history.take(event)
+    view.selected = ticket
+    return Shown(session, view, panel_of(TicketPanel, view, width, height))
 
 
 # -- where it stands -------------------------------------------------------------------------------------------
@@ -57,7 +57,7 @@ def test_a_ticket_that_runs_tells_of_its_attempt() -> None:
     assert shown.said("attempt") == [f"1, pid {pid}"]
     (sampled,) = samples(shown.session.now, count=1)
     assert isinstance(sampled, Sampled)
-    shown.scene.samples.take(sampled)
+    shown.view.samples.take(sampled)
     shown.panel.changed(Change.clock)
     assert shown.said("attempt") == [f"1, pid {pid}, 1.7 cpu, 2GiB, 19 processes"]
     shown.session.wait(STALE_AFTER + 1)
@@ -72,10 +72,10 @@ def test_what_is_measured_now_is_not_said_of_the_past() -> None:
     shown = show(session, "A")
     usage = Usage("A", 1, cpu=0.5, memory=2**20, processes=1, silence=None, log_size=0)
     (sampled,) = samples(session.now, count=1)
-    shown.scene.samples.take(structs.replace(sampled, attempts=(usage,)))
+    shown.view.samples.take(structs.replace(sampled, attempts=(usage,)))
     shown.panel.changed(Change.clock)
     assert shown.said("attempt") == ["1, pid 7, 0.5 cpu, 1MiB, 1 process"]
-    shown.scene.past = replay(session.plan, session.journal)
+    shown.view.past = replay(session.plan, session.journal)
     shown.panel.changed(Change.state)
     assert shown.said("attempt") == ["1, pid 7"]
 
@@ -130,7 +130,7 @@ def test_enter_on_one_of_them_goes_there() -> None:
     shown = show(release(), "unit-web-2")
     shown.panel.go_to(next(at for at, line in enumerate(shown.lines()) if line.startswith("needs ")))
     assert shown.panel.open() == "ticket"
-    assert shown.scene.selected == "web"
+    assert shown.view.selected == "web"
     shown.panel.changed(Change.selection)
     assert shown.panel.cursor == 0
     assert shown.panel.open() == "", "its status leads nowhere"
@@ -150,8 +150,8 @@ def test_attempts_are_told_the_newest_first_and_of_the_past_only_those_there_wer
     ]
     journal = shown.session.journal
     seq = next(at for at, event in enumerate(journal, 1) if event.at > shown.session.now - 400)
-    shown.scene.past, shown.scene.past_seq = replay(shown.session.plan, journal[:seq]), seq
-    shown.panel.changed(Change.state | Change.look)
+    shown.view.past, shown.view.past_seq = replay(shown.session.plan, journal[:seq]), seq
+    shown.panel.changed(Change.state | Change.appearance)
     assert [line.split()[2] for line in shown.said("attempts")] == ["2", "1"]
     assert shown.said("log")[0].endswith("/mirror.2.log")
 

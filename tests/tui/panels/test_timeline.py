@@ -34,14 +34,14 @@ def made(session: Session) -> TimelinePanel:
 def test_another_selection_size_or_zoom_predicts_nothing_anew(predictions: list[SessionState]) -> None:
     panel = made(Session("A: estimate=2m\nB: A estimate=1m"))
     assert len(predictions) == 1
-    panel.scene.selected = "B"
+    panel.view.selected = "B"
     panel.changed(Change.selection)
-    panel.changed(Change.look)
+    panel.changed(Change.appearance)
     panel.move_across(-1)
     panel.changed(Change.state | Change.clock)
     assert len(predictions) == 1
-    panel.scene.live = Session(plan("A:\nC: A")).state
-    panel.changed(Change.state | Change.look)
+    panel.view.live = Session(plan("A:\nC: A")).state
+    panel.changed(Change.state | Change.appearance)
     assert len(predictions) == 2, "it is another session that is shown"
 
 

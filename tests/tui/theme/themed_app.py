@@ -32,7 +32,7 @@ class Gallery(ThemedApp[None]):
         self.call_after_refresh(self.change if sys.argv[2:] else self.exit)
 
     def change(self) -> None:
-        self.wear(load(sys.argv[2]))
+        self.set_palette(load(sys.argv[2]))
         self.query_one(Static).update(Text.assemble(f"{CHANGED}\n", self.meanings()))
         self.call_after_refresh(self.exit)
 

@@ -7,7 +7,14 @@ from parexec_tui.core.schedule.blockers import Blocker
 from parexec_tui.core.state.events import Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.selectors import select
-from parexec_tui.tui.view.facts import needs_a_person, needy, reason_of, said, short_duration, word_of
+from parexec_tui.tui.view.facts import (
+    display_status,
+    needing_attention,
+    needs_a_person,
+    reason_of,
+    said,
+    short_duration,
+)
 from tests.core.sessions import Session, plan
 from tests.tui.terminal.release import release
 
@@ -35,34 +42,34 @@ RELEASE = release()
 )
 def test_a_word_and_a_reason(ticket: str, word: str, reason: str) -> None:
     state = RELEASE.state
-    assert word_of(state, RELEASE[ticket]) == word
+    assert display_status(state, RELEASE[ticket]) == word
     assert reason_of(state, RELEASE[ticket], RELEASE.now) == reason
 
 
 def test_what_waits_for_nothing_but_an_agent_is_ready() -> None:
     session = Session(plan("A:\nB:\nC: A", parallel=1))
     session.dispatch()
-    assert [word_of(session.state, session[id_]) for id_ in "ABC"] == ["running", "ready", "waiting"]
+    assert [display_status(session.state, session[id_]) for id_ in "ABC"] == ["running", "ready", "waiting"]
 
 
 def test_what_no_agent_is_left_for_is_not_ready() -> None:
     session = Session(plan("A:\nB:\nC:\nD:", agents={"agent": AgentType(max=1)}))
-    assert word_of(session.state, session["D"]) == "ready"
+    assert display_status(session.state, session["D"]) == "ready"
     for _ in range(3):
         session.dispatch()
         session.could_not_start(*session.state.live)
     left = next(ticket for ticket in session.state.tickets.values() if ticket.status is Status.waiting)
     assert reason_of(session.state, left, session.now).startswith("no agent left that could run it: agent-")
-    assert word_of(session.state, left) == "waiting"
+    assert display_status(session.state, left) == "waiting"
     assert select(session.state, ["status:ready"]) == []
 
 
 def test_what_is_held_by_its_type_is_held() -> None:
     session = Session(plan("A:\nB: agent=one", agents={"one": AgentType(), "other": AgentType()}))
     session.ask(rq.Hold(types=("one",), by="ann"))
-    assert [word_of(session.state, session[id_]) for id_ in "AB"] == ["ready", "held"]
+    assert [display_status(session.state, session[id_]) for id_ in "AB"] == ["ready", "held"]
     session.ask(rq.Hold(types=("other",), by="ann"))
-    assert word_of(session.state, session["A"]) == "held", "nobody else can run it"
+    assert display_status(session.state, session["A"]) == "held", "nobody else can run it"
 
 
 def test_what_was_ended_by_a_person_or_a_signal_is_said_with_that() -> None:
@@ -96,7 +103,7 @@ def test_a_reason_is_said_with_its_time_where_that_tells_something(blocker: Bloc
 
 
 def test_who_needs_a_person() -> None:
-    assert [ticket.id for ticket in needy(RELEASE.state)] == ["unit-core-3", "integration-1", "bench"]
+    assert [ticket.id for ticket in needing_attention(RELEASE.state)] == ["unit-core-3", "integration-1", "bench"]
     session = Session("A:\nB: A")
     session.ask(rq.Hold(tickets=("B",), by="ann"))
     assert not needs_a_person(session["B"]), "it could not run anyway"

@@ -202,10 +202,10 @@ def test_the_selected_ticket_stays_on_its_line_when_rows_change(start: int, heig
     panel = panel_of(TicketsPanel, scene_of(session), 100, height)
     panel.go_to(start)
     for step in taken:
-        here, before = panel.scene.selected, panel.cursor - panel.top
+        here, before = panel.view.selected, panel.cursor - panel.top
         change(session, panel, step)
         panel.rebuild()
-        assert panel.scene.selected == here
+        assert panel.view.selected == here
         at = panel.list.index(here)
         if at is None:
             continue
