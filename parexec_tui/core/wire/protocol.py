@@ -6,10 +6,10 @@
             question →                       ← answer
                                              ← farewell
 
-A client says hello first. An answer carries the `id` of what it answers; to one who follows and has caught up, it
-comes after the events that it led to. A message that cannot be read is answered with `trouble`, and the connection is
-closed; a request or question that can be read but not understood (a verb of a later version) is refused. Lines are at
-most MAX_LINE bytes, newline included.
+A client says hello first. An answer carries the `id` of the request or question. If the client follows and has
+caught up, the events that a request led to come before its answer. The engine answers a message that it cannot read
+with `trouble`, and closes the connection. It refuses a request or question that it can read but does not understand
+(a verb of a later version). A line has at most MAX_LINE bytes, newline included.
 """
 
 from typing import Annotated, Any, Literal
@@ -54,11 +54,11 @@ class Hello(Message, frozen=True):
     """Send every event after this number, then each as it happens; None: none at all."""
     read_only: bool = False
     samples: bool = False
-    """Send `sampled` every few seconds. It is measured while somebody asks."""
+    """Send `sampled` every few seconds. The engine measures only while a client wants samples."""
 
 
 class Request(Message, frozen=True):
-    """A wish. With `dry_run` the answer says what would happen, and nothing does."""
+    """What somebody asks for. With `dry_run` the answer says what would happen, and nothing happens."""
 
     id: Id
     request: AnyRequest
@@ -112,8 +112,8 @@ class Answer(Message, frozen=True):
 
 
 class Notice(Message, frozen=True):
-    """Something that a person should know and that is no event: why nothing can be remembered now. It is not kept; it
-    stands until the next event, and one who comes meanwhile is told as well."""
+    """Something that a person should know and that is not an event: why nothing can be remembered now. It is not kept.
+    It holds until the next event, and a client that connects before that gets it as well."""
 
     text: str
 
@@ -158,8 +158,8 @@ class HostSample(Struct, frozen=True):
     """Share of the last 10 s in which somebody waited for `cpu`, `memory` or `io`, 0 to 1 (PSI, `some avg10`);
     empty where the kernel does not say."""
     of_cgroup: tuple[str, ...] = ()
-    """Which of `cpu` and `memory` are those of the engine's cgroup, that may use less than the host has: what tickets
-    are admitted by. The CPUs one by one are always those of the host."""
+    """Which of `cpu` and `memory` are those of the engine's cgroup, because it may use less than the host has.
+    Tickets are admitted by them. `per_cpu` is always of the host."""
 
 
 class Usage(Struct, frozen=True):
@@ -179,8 +179,8 @@ class Usage(Struct, frozen=True):
 
 
 class Sampled(Message, frozen=True):
-    """What the host and each live attempt use now. Passing: it has no number, is not kept, and is not sent again;
-    a client that has not taken the last one is sent the newest instead, and a new one gets the latest at once."""
+    """What the host and each live attempt use now. A sample has no number and is not kept. A client that is slow to
+    read gets the newest sample and misses those before. A new client gets the latest sample at once."""
 
     host: HostSample
     attempts: tuple[Usage, ...]
@@ -272,7 +272,7 @@ class StatusReport(Struct, frozen=True):
     group: int
     """The first group with tickets that are not over, counted from 1; the number of groups when all are."""
     eta: Eta | None
-    """None until it can be known: something has to run, and a ticket have an estimate or have succeeded."""
+    """None until it can be known: something must run, and a ticket must have an estimate or have succeeded."""
     holds: list[HoldFact]
     agents: list[AgentFact]
     """Those that are not stopped."""

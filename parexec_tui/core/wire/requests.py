@@ -1,4 +1,4 @@
-"""What is asked (requests, by a person or a script) and what is told (reports, by a process or a timer).
+"""Requests (what a person or a script asks of the engine) and reports (what a process or a timer tells it).
 
 Both go to `decide`, which answers with events; a request may be met with a `Refusal` instead.
 """
@@ -12,7 +12,7 @@ from parexec_tui.core.state.process_key import RUN, ProcessKey
 
 
 class Request(Struct, frozen=True, kw_only=True, tag_field="verb", tag=str.lower, omit_defaults=True):
-    """A wish. `by` says whose; the engine fills it in from the connection."""
+    """What somebody asks for. `by` says who; the engine fills it in from the connection."""
 
     by: str = ""
 
@@ -40,7 +40,7 @@ class Hold(Scope, frozen=True):
 
 
 class Release(Scope, frozen=True):
-    """Undo a hold; an agent is also taken out of draining and quarantine, the session out of draining."""
+    """Undo a hold. This also ends the draining and quarantine of an agent, and the draining of the session."""
 
 
 class Drain(Scope, frozen=True):
@@ -53,56 +53,57 @@ class Drain(Scope, frozen=True):
 
 
 class Freeze(Scope, frozen=True):
-    """Stop the processes: of these tickets, of what these agents or types run; of all, and hold the session."""
+    """Stop the processes of these tickets, or of what these agents or types run. Of the session: freeze everything
+    that runs, and hold the session."""
 
 
 class Thaw(Scope, frozen=True):
-    """Let frozen tickets go on; for the session, release what its freeze held."""
+    """Let frozen tickets go on. Of the session: also release the hold that its freeze made."""
 
 
 class Cancel(Request, frozen=True):
-    """These tickets shall not run, or not go on. What needs them is skipped."""
+    """Do not run these tickets, or end them. What needs them is skipped."""
 
     tickets: tuple[str, ...]
     now: bool = False
-    """KILL what runs at once, without the grace after TERM; also what is being stopped already."""
+    """Send KILL at once, without the grace after TERM; also to what is being stopped already."""
 
 
 class Waive(Request, frozen=True):
-    """These tickets shall not run, and what needs them may run without them (the verb `skip`)."""
+    """Do not run these tickets; what needs them may run without them (the verb `skip`)."""
 
     tickets: tuple[str, ...]
 
 
 class Retry(Request, frozen=True):
-    """Run these tickets again that are over."""
+    """Run these tickets again; they are over."""
 
     tickets: tuple[str, ...]
     downstream: bool = False
-    """Run what depends on them again too, where it has run."""
+    """Also run again what depends on them, if it has run."""
     run: str | None = None
     """Another command from now on; for one ticket only."""
     agent: str | None = None
-    """The agent or agent type that shall run them."""
+    """The agent or agent type to run them."""
     uses: dict[str, Any] | None = None
     """Other amounts of these resources from now on, as they would stand in the plan file; null: none of it."""
     note: str = ""
 
 
 class Restore(Request, frozen=True):
-    """Take back that these tickets were cancelled, waived or retried, if nothing came of it yet: what `undo` asks."""
+    """Take back that these tickets were cancelled, waived or retried, if nothing followed from it yet: for `undo`."""
 
     tickets: tuple[str, ...]
     since: Literal["cancelled", "waived", "waiting"]
-    """What became of them by what is taken back. They must still be so."""
+    """The status that they got by what is taken back. They must still have it."""
 
 
 class Reassign(Request, frozen=True):
-    """Pin these tickets to an agent or agent type; one that runs elsewhere is stopped on purpose and goes there."""
+    """Pin these tickets to an agent or agent type. One that runs elsewhere is stopped on purpose and moves there."""
 
     tickets: tuple[str, ...]
     agent: str
-    """Empty: whoever can run them may; nothing is stopped for that."""
+    """Empty: any agent that can run them may do so; no ticket is stopped."""
 
 
 class Prioritise(Request, frozen=True):
