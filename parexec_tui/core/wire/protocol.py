@@ -112,7 +112,7 @@ class Answer(Message, frozen=True):
 
 
 class Notice(Message, frozen=True):
-    """Something that a person should know and that is not an event: why nothing can be remembered now. It is not kept.
+    """Something that a person should know and that is no event: why nothing can be remembered now. It is not kept.
     It holds until the next event, and a client that connects before that gets it as well."""
 
     text: str
