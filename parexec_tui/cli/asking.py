@@ -30,7 +30,7 @@ _NEXT_ENGINE = 5.0
 @contextmanager
 def plainly() -> Iterator[None]:
     """As `exits.plainly`; and tell what is refused, and that there is no session or engine to be asked."""
-    from parexec_tui.client.blocking import ClientError, Refused
+    from parexec_tui.client.framing import ClientError, Refused
     from parexec_tui.client.sessions import NoSuchSession
 
     with exits.plainly():
@@ -68,7 +68,8 @@ def take_up(session: str | None) -> "Client":
 
 def connect_to(id_: str) -> "Client":
     """A connection to the engine of a living session, by its id. Raises NoSuchSession, RegistryError, ClientError."""
-    from parexec_tui.client.blocking import Client, EngineGone
+    from parexec_tui.client.blocking import Client
+    from parexec_tui.client.framing import EngineGone
     from parexec_tui.client.sessions import living
 
     give_up = time.monotonic() + _NEXT_ENGINE

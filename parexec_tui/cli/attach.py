@@ -11,7 +11,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from parexec_tui.client.blocking import Client, ClientError, Following, News
+from parexec_tui.client.blocking import Client, Following
+from parexec_tui.client.framing import ClientError, News
 from parexec_tui.client.mirror import Mirror
 from parexec_tui.client.sessions import is_living
 from parexec_tui.core.state.apply import SessionState

@@ -90,7 +90,7 @@ def status(session: str | None, as_json: bool) -> None:
 def _status(session: str | None) -> "tuple[StatusReport, str]":
     """The facts, from the engine or else from the registry; and what to do if the engine is gone."""
     from parexec_tui.client import sessions
-    from parexec_tui.client.blocking import EngineGone
+    from parexec_tui.client.framing import EngineGone
 
     row = sessions.meant(session)
     if sessions.is_living(row.session):

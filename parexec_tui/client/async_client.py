@@ -1,52 +1,35 @@
 """The viewer's end of the socket for the app (asyncio): a connection that is made again whenever it is lost."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
 from msgspec import Struct
 
-from parexec_tui.client.blocking import (
+from parexec_tui.client.blocking import TIMEOUT
+from parexec_tui.client.framing import (
     PIECE,
-    TIMEOUT,
+    ClientEnd,
     ClientError,
     EngineGone,
     News,
     ProtocolError,
-    checked,
-    decode,
+    check_answer,
     encode,
-    open_socket,
-    place,
-    split,
-    welcomed,
 )
-from parexec_tui.core.wire.protocol import (
-    VERSION,
-    About,
-    Answer,
-    Farewell,
-    Happened,
-    Hello,
-    Notice,
-    Question,
-    Request,
-    Sampled,
-    StatusReport,
-    Trouble,
-    Welcome,
-)
+from parexec_tui.client.sockets import client_origin, connect
+from parexec_tui.core.wire.protocol import VERSION, About, Answer, Happened, Hello, StatusReport, Welcome
 from parexec_tui.core.wire.requests import AnyRequest
 
 LONGEST_PAUSE = 1.0
 _FIRST_PAUSE = 0.02
-"""Seconds between two tries to connect; doubled each time."""
+"""Seconds between two attempts to connect; doubled each time."""
 
 
 class Contact(Struct, frozen=True):
-    """Said by an AsyncClient: the connection was lost and is being made again, or is there again."""
+    """An AsyncClient says that it is connected, or that the connection was lost and is being made again."""
 
     up: bool
     text: str
@@ -57,9 +40,9 @@ class Contact(Struct, frozen=True):
 class AsyncClient:
     """A connection for the app (asyncio), which is made again whenever it is lost, and goes on after the last event.
 
-    `async with AsyncClient(session) as client`, then iterate over `follow` or `batches` in one task, and `ask` and
-    `question` from any. It tries for as long as it is open; what an engine did that came and went in between two
-    tries is in the registry only.
+    `async with AsyncClient(session) as client`, then iterate over `follow` or `batches` in one task, and call `ask`
+    and `question` from any. It tries to connect for as long as it is open. What an engine did that came and went
+    between two attempts is in the registry only.
     """
 
     def __init__(
@@ -75,20 +58,18 @@ class AsyncClient:
         self.session = session
         self.last = after
         """The number of the last event that was taken from `follow` or `batches`."""
-        self.welcome: Welcome | None = None
-        """What the engine said of itself; None while there is no connection."""
         self._name = name
         self._read_only = read_only
         self._samples = samples
         self._timeout = timeout
-        self._by = place()
-        self._id = 0
+        self._by = client_origin()
         self._asked: dict[int, asyncio.Future[Answer]] = {}
         self._seen = after
         """The last event that was read from a connection."""
         self._batches: asyncio.Queue[list[News | Contact] | ClientError | None] = asyncio.Queue(16)
         """What was read; a ClientError or None is the end. Bounded: if the app does not read, neither do we."""
-        self._writer: asyncio.StreamWriter | None = None
+        self._connection: tuple[ClientEnd, asyncio.StreamWriter] | None = None
+        """None until the engine has said welcome, and from when the connection is lost."""
         self._runs: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -105,22 +86,32 @@ class AsyncClient:
 
     # -- what the app calls ----------------------------------------------------------------------------------
 
+    @property
+    def welcome(self) -> Welcome | None:
+        """What the engine said of itself; None while there is no connection."""
+        return self._connection[0].welcome if self._connection is not None else None
+
     async def ask(self, request: AnyRequest, *, dry_run: bool = False) -> Answer:
-        """As `Client.ask`. EngineGone also while the connection is being made again; whether a request was granted
-        whose answer was lost is told by the events."""
-        return await self._answer(lambda id_: Request(id=id_, request=request, dry_run=dry_run))
+        """As `Client.ask`. Raises EngineGone also while the connection is being made again; if an answer is lost, the
+        events tell whether the request was granted."""
+        end, writer = self._connected()
+        return await self._answer(writer, *end.request(request, dry_run=dry_run))
 
     async def question(self, about: About, tickets: Sequence[str] = (), *, words: Sequence[str] = ()) -> Any:
         """As `Client.question`."""
-        asked = Question(id=0, about=about, tickets=tuple(tickets), words=tuple(words))
-        return (await self._answer(lambda id_: msgspec.structs.replace(asked, id=id_))).facts
+        end, writer = self._connected()
+        return (await self._answer(writer, *end.question(about, tickets, words))).facts
 
     async def status(self) -> StatusReport:
+        """As `Client.status`."""
         return msgspec.convert(await self.question("status"), StatusReport)
 
     async def batches(self) -> AsyncIterator[list[News | Contact]]:
-        """What comes, as many at once as have come: every event after `after` exactly once, samples if wished, and
-        when the connection is lost and found. Ends when the engine leaves in good order. Raises ProtocolError."""
+        """What comes, as many items at once as have come: every event after `after` exactly once, samples if asked
+        for, and when the connection is lost and made again. Ends when the engine leaves in good order.
+
+        Raises ProtocolError.
+        """
         while (batch := await self._batches.get()) is not None:
             if isinstance(batch, ClientError):
                 raise batch
@@ -128,26 +119,27 @@ class AsyncClient:
             self.last = max([self.last, *(each.seq for each in batch if isinstance(each, Happened))])
 
     async def follow(self) -> AsyncIterator[News | Contact]:
-        """The same one by one."""
+        """The same, item by item."""
         async for batch in self.batches():
             for each in batch:
                 yield each
 
-    async def _answer(self, message: Callable[[int], Request | Question]) -> Answer:
-        if self.welcome is None or self._writer is None:
+    def _connected(self) -> tuple[ClientEnd, asyncio.StreamWriter]:
+        if self._connection is None:
             raise EngineGone("there is no connection to the engine")
-        self._id += 1
-        line = encode(message(self._id))
+        return self._connection
+
+    async def _answer(self, writer: asyncio.StreamWriter, id_: int, line: bytes) -> Answer:
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._asked[self._id] = answered
-        id_ = self._id
-        self._writer.write(line)
+        self._asked[id_] = answered
+        writer.write(line)
         try:
-            return checked(await asyncio.wait_for(answered, self._timeout))
+            return check_answer(await asyncio.wait_for(answered, self._timeout))
         except TimeoutError:
             raise EngineGone(f"the engine does not answer, after {self._timeout:g}s") from None
         finally:
-            self._asked.pop(id_, None)
+            if self._asked.get(id_) is answered:  # ids begin anew with each connection
+                del self._asked[id_]
 
     # -- the connection --------------------------------------------------------------------------------------
 
@@ -156,10 +148,10 @@ class AsyncClient:
         lost = False
         while True:
             try:
-                reader = await self._connect()
+                end, reader = await self._connect()
                 pause = _FIRST_PAUSE
-                await self._batches.put([Contact(True, "connected again" if lost else "connected", self.welcome)])
-                await self._read(reader)
+                await self._batches.put([Contact(True, "connected again" if lost else "connected", end.welcome)])
+                await self._read(end, reader)
                 await self._batches.put(None)
             except ProtocolError as error:
                 self._lose(error)
@@ -176,10 +168,11 @@ class AsyncClient:
                 self._lose(EngineGone("the engine left"))
             return
 
-    async def _connect(self) -> asyncio.StreamReader:
-        connected = open_socket(self.session, self._timeout)
+    async def _connect(self) -> tuple[ClientEnd, asyncio.StreamReader]:
+        """Connect and wait for the welcome. Raises EngineGone, ProtocolError."""
+        connected = connect(self.session, self._timeout)
         connected.setblocking(False)
-        reader, self._writer = await asyncio.open_unix_connection(sock=connected)
+        reader, writer = await asyncio.open_unix_connection(sock=connected)
         hello = Hello(
             version=VERSION,
             client=self._name,
@@ -188,65 +181,61 @@ class AsyncClient:
             read_only=self._read_only,
             samples=self._samples,
         )
-        self._writer.write(encode(hello))
-        rest, lines = bytearray(), list[bytes]()
-        while not lines:
-            lines = split(rest, await self._piece(reader, self._timeout))
-        self.welcome = welcomed(decode(lines[0]))
-        self._early = b"\n".join([*lines[1:], bytes(rest)])
-        return reader
+        end = ClientEnd()
+        try:
+            writer.write(encode(hello))
+            while end.next() is None:
+                end.receive(await self._piece(reader, self._timeout))
+        except BaseException:
+            writer.close()
+            raise
+        self._connection = end, writer
+        return end, reader
 
-    async def _read(self, reader: asyncio.StreamReader) -> None:
+    async def _read(self, end: ClientEnd, reader: asyncio.StreamReader) -> None:
         """Until the engine says farewell. Raises EngineGone, ProtocolError."""
-        rest = bytearray()
-        piece = self._early
-        while True:
-            lines = split(rest, piece) if piece else []
-            if await self._take(lines):
-                return
-            piece = await self._piece(reader, None)
+        await self._hand_out(end)
+        while not end.is_over:
+            end.receive(await self._piece(reader, None))
+            await self._hand_out(end)
 
-    async def _take(self, lines: Sequence[bytes]) -> bool:
-        """Hand out what came; True if it was a farewell."""
+    async def _hand_out(self, end: ClientEnd) -> None:
+        """Pass on what was received, and then raise what was wrong with it: EngineGone, ProtocolError."""
         batch: list[News | Contact] = []
         answers: list[Answer] = []
-        left = False
-        for message in map(decode, lines):
-            match message:
-                case Happened() | Notice() | Sampled():
+        error: ClientError | None = None
+        try:
+            while (message := end.next()) is not None:
+                if isinstance(message, News):
                     batch.append(message)
                     self._seen = message.seq if isinstance(message, Happened) else self._seen
-                case Answer():
+                elif isinstance(message, Answer):
                     answers.append(message)
-                case Trouble():
-                    raise ProtocolError(message.message)
-                case Farewell():
-                    left = True
+        except ClientError as found:
+            error = found
         if batch:
             await self._batches.put(batch)
         for answer in answers:
             if (answered := self._asked.get(answer.id)) is not None and not answered.done():
                 answered.set_result(answer)
-        return left
+        if error is not None:
+            raise error
 
     async def _piece(self, reader: asyncio.StreamReader, within: float | None) -> bytes:
+        """What comes next, empty at the end. Raises EngineGone."""
         try:
             async with asyncio.timeout(within):
-                piece = await reader.read(PIECE)
+                return await reader.read(PIECE)
         except TimeoutError:
             raise EngineGone(f"the engine does not answer, after {self._timeout:g}s") from None
         except OSError as error:
             raise EngineGone(f"the engine went away: {error.strerror}") from None
-        if not piece:
-            raise EngineGone("the engine went away")
-        return piece
 
     def _lose(self, why: ClientError) -> None:
-        """The connection is no more: say so to all who wait for an answer."""
-        self.welcome = None
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        """The connection is no more: tell all who wait for an answer."""
+        if self._connection is not None:
+            self._connection[1].close()
+            self._connection = None
         for answered in self._asked.values():
             if not answered.done():
                 answered.set_exception(why)

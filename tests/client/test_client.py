@@ -15,7 +15,8 @@ import pytest
 
 from parexec_tui import paths
 from parexec_tui.client.async_client import AsyncClient, Contact
-from parexec_tui.client.blocking import Client, EngineGone, News, ProtocolError, Refused, encode
+from parexec_tui.client.blocking import Client
+from parexec_tui.client.framing import EngineGone, News, ProtocolError, Refused, encode
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq

@@ -24,7 +24,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from parexec_tui import paths
-from parexec_tui.client.blocking import decode, encode
+from parexec_tui.client.framing import decode, encode
 from parexec_tui.core.plan.model import AgentType, Plan, Priority, Ticket
 from parexec_tui.core.rules import reports as rules
 from parexec_tui.core.state import events as ev
@@ -37,7 +37,8 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import VERSION, Answer, Farewell, Happened, Hello, Question, Request, Welcome
 from parexec_tui.engine.coordinator import Clock, Coordinator
 from parexec_tui.engine.pool import Pool
-from parexec_tui.engine.serve.server import Server, open_server
+from parexec_tui.engine.serve.hub import Hub
+from parexec_tui.engine.serve.server import open_server
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
 from parexec_tui.text.report import session_report
@@ -283,12 +284,12 @@ class Scene:
         self._rest = b""
         self._id = 0
 
-    async def drive(self, server: Server) -> None:
+    async def drive(self, hub: Hub) -> None:
         """What an engine does from its first event to its farewell."""
         self.outcome = await self.coordinator.run()
         if self.outcome != "finished":
             self.coordinator.leave(self.outcome)
-        await server.finish(self.outcome)
+        await hub.finish(self.outcome)
 
     async def connect(self) -> None:
         path = paths.noted_socket(self.session)
@@ -361,8 +362,8 @@ async def scene(registry: Registry, session: str, plan: Plan) -> AsyncIterator[S
     scene.coordinator.begin(opening)
     async with trio.open_nursery() as nursery:
         scene.runner.live_in(nursery)
-        server = await open_server(nursery, scene.coordinator, session, registry.file, scene.notices.append)
-        nursery.start_soon(scene.drive, server)
+        hub = await open_server(nursery, scene.coordinator, session, registry.file, scene.notices.append)
+        nursery.start_soon(scene.drive, hub)
         await scene.connect()
         yield scene
         await scene._stream.aclose()

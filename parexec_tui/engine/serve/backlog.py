@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
+from parexec_tui.client.framing import PIECE
+
 MOST_EVENTS, MOST_BYTES = 8192, 4 * 1024 * 1024
 """How much is kept for viewers that are not quite up to date."""
-
-PIECE = 64 * 1024
-"""Bytes that are taken at once; one event may be longer."""
 
 _PLACES = 8
 """Places that followers are at whose pieces are kept; most are at the same one."""
@@ -65,8 +64,3 @@ class Backlog:
             self._pieces.clear()
         piece = self._pieces[seq] = b"".join(self._lines[at:end]), self.start + end
         return piece
-
-
-def happened(seq: int, event: bytes) -> bytes:
-    """The line of `Happened`, around an event that was encoded before."""
-    return b'{"type":"happened","seq":%d,"event":%b}\n' % (seq, event)

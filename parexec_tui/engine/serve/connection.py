@@ -1,4 +1,4 @@
-"""One client of the engine: what it says is read with every bound, what it is told waits for nobody else."""
+"""One client of the engine: a task reads what it says, another sends what it is told."""
 
 import os
 import pwd
@@ -6,32 +6,26 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 import trio
-from msgspec import Struct
 
+from parexec_tui.client.framing import (
+    PIECE,
+    EngineEnd,
+    RemoteProtocolError,
+    Unreadable,
+    encode,
+    encode_event,
+)
 from parexec_tui.client.peer import peer_uid
 from parexec_tui.core.wire import codec, protocol
-from parexec_tui.core.wire.protocol import (
-    MAX_LINE,
-    MOST_WAITING,
-    VERSION,
-    Answer,
-    FromClient,
-    Hello,
-    Trouble,
-    Welcome,
-)
+from parexec_tui.core.wire.protocol import MAX_LINE, VERSION, Answer, FromClient, Hello, Trouble, Welcome
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.engine.coordinator import Decision
-from parexec_tui.engine.serve.backlog import PIECE, happened
+from parexec_tui.engine.serve.hub import Hub
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.registry import Registry
-
-if TYPE_CHECKING:
-    from parexec_tui.engine.serve.server import Server
 
 MOST_CLIENTS = 200
 """Connections at once. Each costs a file descriptor, of which many systems give 1024."""
@@ -41,23 +35,11 @@ LONGEST_BY = 64
 _PAGE = 500
 """Events that are read from the registry at once."""
 
+_REMEDY = "see parexec help protocol"
+"""What helps a client that is not understood."""
+
 _LAST_ANSWER = 0.2
 """Seconds that a leaving engine waits for an answer to come, before it says farewell without it."""
-
-_decoder: msgspec.json.Decoder[FromClient] = msgspec.json.Decoder(FromClient, dec_hook=codec.from_builtin)
-
-
-class _Envelope(Struct, tag_field="type", tag="request"):
-    """As much of a request as it takes to refuse it."""
-
-    id: protocol.Id
-
-
-class _QuestionEnvelope(_Envelope, tag="question"):
-    pass
-
-
-_envelope: msgspec.json.Decoder[_Envelope | _QuestionEnvelope] = msgspec.json.Decoder(_Envelope | _QuestionEnvelope)
 
 
 class _Dropped(Exception):  # noqa: N818
@@ -67,10 +49,10 @@ class _Dropped(Exception):  # noqa: N818
 class Connection:
     """One client: a task that reads from it, a task that writes to it."""
 
-    def __init__(self, server: "Server", stream: trio.SocketStream) -> None:
-        self._server = server
+    def __init__(self, hub: Hub, stream: trio.SocketStream) -> None:
+        self._hub = hub
         self._stream = stream
-        self._lines = _Lines(stream)
+        self._end = EngineEnd()
         self._replies: deque[tuple[int, bytes]] = deque()
         """Each with the last event before it: who follows gets that first."""
         self._woken = trio.Event()
@@ -99,17 +81,17 @@ class Connection:
 
     async def serve(self) -> None:
         """From hello to the end. Nothing that a client does gets out of here."""
-        server = self._server
-        server.connections += 1
+        hub = self._hub
+        hub.connections += 1
         try:
             await self._converse()
-        except _Dropped as dropped:
-            if str(dropped):
-                await self._say_trouble(str(dropped))
+        except (_Dropped, RemoteProtocolError) as error:
+            if str(error):
+                await self._say_trouble(str(error))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         except Exception as error:
-            server.log_bug(error)
+            hub.log_bug(error)
             await self._say_trouble("the engine made a mistake; the session goes on")
         finally:
             self._leave()
@@ -135,49 +117,41 @@ class Connection:
             raise failure
 
     def _leave(self) -> None:
-        server = self._server
-        server.connections -= 1
+        hub = self._hub
+        hub.connections -= 1
         if self._cursor is not None:
-            server.followers -= 1
+            hub.followers -= 1
             self._cursor = None
-        server.samples.leave(self)
-        server.leave(self)
+        hub.samples.leave(self)
+        hub.leave(self)
 
     # -- hello -----------------------------------------------------------------------------------------------
 
     async def _greet(self) -> None:
-        server = self._server
+        hub = self._hub
         self._check_peer()
-        with trio.move_on_after(server.patience) as waited:
-            line = await self._lines.next()
+        with trio.move_on_after(hub.patience) as waited:
+            hello = await self._next()
         if waited.cancelled_caught:
-            raise _Dropped(f"no hello within {server.patience:g}s")
-        if line is None:
+            raise _Dropped(f"no hello within {hub.patience:g}s")
+        if not isinstance(hello, Hello):  # it closed the connection
             raise _Dropped
-        hello = self._message(line)
-        if not isinstance(hello, Hello):
-            raise _Dropped("a client says hello first")
-        if hello.version != VERSION:
-            raise _Dropped(
-                f"this engine speaks version {VERSION} of the protocol, the client {hello.version}: "
-                "use the parexec that started the session"
-            )
-        last = server.last_seq()
+        last = hub.last_seq()
         if hello.follow is not None and hello.follow > last:
             raise _Dropped(f"there is no event {hello.follow} yet, the newest is {last}: follow from the start")
         self._by = signature(hello.by)
         self._read_only = hello.read_only
         welcome = Welcome(
-            version=VERSION, session=server.session, engine_pid=os.getpid(), last=last, read_only=hello.read_only
+            version=VERSION, session=hub.session, engine_pid=os.getpid(), last=last, read_only=hello.read_only
         )
-        await self._send(codec.encode(welcome) + b"\n")
-        server.clients.add(self)
+        await self._send(encode(welcome))
+        hub.clients.add(self)
         if hello.follow is not None:
             self._cursor = hello.follow
-            server.followers += 1
+            hub.followers += 1
         if hello.samples:
             self._sample = b""
-            server.samples.join(self)
+            hub.samples.join(self)
 
     def _check_peer(self) -> None:
         try:
@@ -186,54 +160,44 @@ class Connection:
             raise _Dropped(f"it cannot be told who you are: {error.strerror}") from None
         if uid != os.getuid():
             raise _Dropped("this engine belongs to another user")
-        if self._server.connections > MOST_CLIENTS:
+        if self._hub.connections > MOST_CLIENTS:
             raise _Dropped(f"{MOST_CLIENTS} clients are connected already")
 
     # -- reading ---------------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
-        while (line := await self._lines.next()) is not None:
+        while (message := await self._next()) is not None:
             self._owes_answer = True
-            await self._reply(await self._answer(line))
-        # It closed its side, and has every answer: none is awaited without waiting for the one before.
+            await self._reply(await self._answer(message))
+        # It closed its side, and has every answer: each was sent before the next message was read.
 
-    async def _answer(self, line: bytes) -> Answer:
-        server = self._server
-        try:
-            message = self._message(line)
-        except _Dropped as unreadable:
-            return self._refuse_unknown(line, unreadable)
+    async def _next(self) -> FromClient | Unreadable | None:
+        """The next message; None when the client has closed its side."""
+        while (message := self._end.next()) is None and not self._end.is_closed:
+            self._end.receive(bytes(await self._stream.receive_some(MAX_LINE)))
+        return message
+
+    async def _answer(self, message: FromClient | Unreadable) -> Answer:
+        hub = self._hub
         match message:
+            case Unreadable(id=id_, error=error):
+                return Answer(id=id_, refusal=error, remedy=_REMEDY)
             case protocol.Question():
-                found = await server.throttled(lambda: server.question(message))
+                found = await hub.throttled(lambda: hub.question(message))
                 if isinstance(found, Refusal):
                     return Answer(id=message.id, refusal=found.reason, remedy=found.remedy)
                 return Answer(id=message.id, facts=found)
             case protocol.Request(dry_run=True):
                 request = self._signed(message.request)
-                return await server.throttled(lambda: self._previewed(message.id, server.preview(request)))
+                return await hub.throttled(lambda: self._previewed(message.id, hub.preview(request)))
             case protocol.Request():
                 if self._read_only:
                     return Answer(
                         id=message.id, refusal="this connection only reads", remedy="connect without read_only"
                     )
-                return self._decided(message.id, await server.ask(self._signed(message.request)))
-            case _:
-                raise _Dropped("a client says hello once")
-
-    def _message(self, line: bytes) -> FromClient:
-        try:
-            return _decoder.decode(line)
-        except Exception as error:
-            raise _Dropped(f"a message that cannot be read: {error}") from None
-
-    def _refuse_unknown(self, line: bytes, unreadable: _Dropped) -> Answer:
-        """The answer to a request or question that this engine does not know; what is neither, ends it."""
-        try:
-            envelope = _envelope.decode(line)
-        except Exception:
-            raise unreadable from None
-        return Answer(id=envelope.id, refusal=str(unreadable), remedy="see parexec help protocol")
+                return self._decided(message.id, await hub.ask(self._signed(message.request)))
+            case Hello():
+                raise AssertionError("the framing lets no second hello through")
 
     def _signed(self, request: AnyRequest) -> AnyRequest:
         return msgspec.structs.replace(request, by=self._by)
@@ -242,7 +206,7 @@ class Connection:
         answer = self._decided(id_, decision)
         if isinstance(decision, Refusal):
             return answer
-        return msgspec.structs.replace(answer, preview=tuple(self._server.foresee(decision)))
+        return msgspec.structs.replace(answer, preview=tuple(self._hub.foresee(decision)))
 
     @staticmethod
     def _decided(id_: int, decision: Decision) -> Answer:
@@ -252,7 +216,7 @@ class Connection:
 
     async def _reply(self, answer: Answer) -> None:
         """Hand an answer to the writer; returns when it is on its way, so who does not read is not read from."""
-        self._replies.append((self._server.backlog.last, codec.encode(answer) + b"\n"))
+        self._replies.append((self._hub.backlog.last, encode(answer)))
         self._owes_answer = False
         self._sent = trio.Event()
         self.wake()
@@ -272,22 +236,22 @@ class Connection:
             await self._send_warning()
             if woken.is_set() or self._has_news():
                 continue
-            if self._server.leaving and self._owes_answer and may_wait:
+            if self._hub.leaving and self._owes_answer and may_wait:
                 # A stop of what does not run ends the engine at once: that it was granted is said all the same.
                 with trio.move_on_after(_LAST_ANSWER) as waited:
                     await woken.wait()
                 may_wait = not waited.cancelled_caught
                 continue
-            if self._server.leaving:
-                return await self._send(codec.encode(protocol.Farewell(reason=self._server.leaving)) + b"\n")
+            if self._hub.leaving:
+                return await self._send(encode(protocol.Farewell(reason=self._hub.leaving)))
             await woken.wait()
 
     def _has_news(self) -> bool:
-        return self._cursor is not None and self._cursor < self._server.backlog.last
+        return self._cursor is not None and self._cursor < self._hub.backlog.last
 
     async def _send_events(self) -> bool:
         """Send what has happened so far, from the registry or the backlog. False: there is more to be read."""
-        backlog = self._server.backlog
+        backlog = self._hub.backlog
         newest = backlog.last
         while self._cursor is not None and self._cursor < newest:
             if self._cursor < backlog.start:
@@ -299,10 +263,10 @@ class Connection:
 
     async def _send_page(self) -> bool:
         assert self._cursor is not None
-        server, after = self._server, self._cursor
+        hub, after = self._hub, self._cursor
         try:
             lines, last = await trio.to_thread.run_sync(
-                _page, server.registry_file, server.session, after, limiter=server.reads
+                _page, hub.registry_file, hub.session, after, limiter=hub.reads
             )
         except RegistryError as error:
             raise _Dropped(f"what happened cannot be read: {error}") from None
@@ -320,27 +284,27 @@ class Connection:
             self._sent.set()
 
     async def _send_sample(self) -> None:
-        line = self._server.samples.line
+        line = self._hub.samples.line
         if self._sample is not None and line and line is not self._sample:
             await self._send(line)
             self._sample = line
 
     async def _send_warning(self) -> None:
         """Send the notice that stands. It is about what comes after the last event, so it comes after that."""
-        line = self._server.warning
+        line = self._hub.warning
         if self.follows and not self._has_news() and line is not self._warning:
             self._warning = line
             await self._send(line)
 
     def _is_behind(self, seq: int) -> bool:
-        return self._cursor is not None and self._server.backlog.start <= self._cursor < seq
+        return self._cursor is not None and self._hub.backlog.start <= self._cursor < seq
 
     async def _send(self, data: bytes) -> None:
         """Send, piece by piece; a client that takes none of a piece for too long is dropped."""
         view = memoryview(data)
         self._is_cut = True
         for at in range(0, len(data), PIECE):
-            with trio.move_on_after(self._server.patience) as waited:
+            with trio.move_on_after(self._hub.patience) as waited:
                 await self._stream.send_all(view[at : at + PIECE])
             if waited.cancelled_caught:
                 raise trio.BrokenResourceError("it does not read")
@@ -350,56 +314,19 @@ class Connection:
         """The last line; then read on for a moment, as a client that is still sending would never see it."""
         if self._is_cut:
             return
-        with trio.move_on_after(min(1.0, self._server.patience)), suppress(trio.BrokenResourceError):
-            await self._stream.send_all(codec.encode(Trouble(message=text)) + b"\n")
+        with trio.move_on_after(min(1.0, self._hub.patience)), suppress(trio.BrokenResourceError):
+            await self._stream.send_all(encode(Trouble(message=text)))
             await self._stream.send_eof()
             for _ in range(64):
                 if not await self._stream.receive_some(PIECE):
                     break
 
 
-class _Lines:
-    """Lines of a client, with every bound that it takes to read what may be anything."""
-
-    def __init__(self, stream: trio.SocketStream) -> None:
-        self._stream = stream
-        self._rest = bytearray()
-        self._waiting: deque[bytes] = deque()
-
-    async def next(self) -> bytes | None:
-        """The next line; None when there is none and will be none."""
-        while not self._waiting:
-            piece = await self._stream.receive_some(MAX_LINE)
-            if not piece:
-                if self._rest:
-                    self._drop("the last line has no end")
-                return None
-            self._take(bytes(piece))
-        return self._waiting.popleft()
-
-    def _take(self, piece: bytes) -> None:
-        head, newline, tail = piece.partition(b"\n")
-        self._rest += head
-        if len(self._rest) >= MAX_LINE:
-            self._drop(f"a line of more than {MAX_LINE} bytes")
-        if not newline:
-            return
-        self._waiting.append(bytes(self._rest))
-        *lines, left = tail.split(b"\n")
-        if len(lines) >= MOST_WAITING:
-            self._drop(f"more than {MOST_WAITING} messages at once: wait for answers")
-        self._waiting.extend(lines)
-        self._rest[:] = left
-
-    def _drop(self, why: str) -> NoReturn:
-        raise _Dropped(why)
-
-
 def _page(file: Path, session: str, after: int) -> tuple[bytes, int]:
     """The lines of the events after `after`, and the number of the last of them. Runs in a thread."""
     with Registry.open(file, read_only=True) as registry:
         rows = list(registry.events(session, after, limit=_PAGE))
-    return b"".join(happened(row.seq, row.data) for row in rows), rows[-1].seq if rows else after
+    return b"".join(encode_event(row.seq, row.data) for row in rows), rows[-1].seq if rows else after
 
 
 def signature(place: str) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from parexec_tui.client.blocking import Client, Refused
+from parexec_tui.client.blocking import Client
+from parexec_tui.client.framing import Refused
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.state import events as ev

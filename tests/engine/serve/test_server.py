@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
 from parexec_tui import paths
+from parexec_tui.client.framing import encode_event
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import codec, protocol
 from parexec_tui.core.wire import requests as rq
@@ -25,8 +26,9 @@ from parexec_tui.core.wire.protocol import MAX_LINE, MOST_WAITING, VERSION
 from parexec_tui.engine.serve import backlog as backlog_module
 from parexec_tui.engine.serve import connection as connection_module
 from parexec_tui.engine.serve import server as server_module
-from parexec_tui.engine.serve.backlog import Backlog, happened
+from parexec_tui.engine.serve.backlog import Backlog
 from parexec_tui.engine.serve.connection import signature
+from parexec_tui.engine.serve.hub import Hub
 from parexec_tui.engine.serve.server import Server
 from parexec_tui.engine.serve.sockets import open_socket
 from parexec_tui.registry.registry import Registry
@@ -60,10 +62,7 @@ class Scene:
         self.notices: list[str] = []
         self.until_answered: trio.Event | None = None
         """Set by a test: what `ask` waits for."""
-        self.server = self.new_server(patience=patience)
-
-    def new_server(self, *, patience: float = 5.0) -> Server:
-        return Server(
+        self.hub = Hub(
             SESSION,
             self.registry.file,
             ask=self._ask,
@@ -73,6 +72,7 @@ class Scene:
             notice=self.notices.append,
             patience=patience,
         )
+        self.server = Server(self.hub)
 
     def happen(self, count: int = 1, size: int = 0) -> None:
         """Remember events and publish them, as the coordinator does."""
@@ -81,7 +81,7 @@ class Scene:
         encoded = [codec.encode(ev.TicketHeld(at=float(seq), ticket=f"T{seq}", by="x" * size)) for seq in seqs]
         rows = [(seq, float(seq), "ticket_held", data) for seq, data in zip(seqs, encoded, strict=True)]
         self.registry.append(SESSION, rows)
-        self.server.publish(first, encoded)
+        self.hub.publish(first, encoded)
 
     async def _ask(self, request: rq.AnyRequest) -> list[ev.AnyEvent] | rq.Refusal:
         self.asked.append(request)
@@ -224,7 +224,7 @@ async def test_who_falls_behind_the_backlog_goes_on_from_the_registry(monkeypatc
         for _ in range(50):
             scene.happen(200, size=500)  # 5 MB: far more than a socket takes
             await trio.lowlevel.checkpoint()
-        assert scene.server.backlog.last - scene.server.backlog.start <= 200
+        assert scene.hub.backlog.last - scene.hub.backlog.start <= 200
         assert await peer.seqs(10_000) == list(range(1, 10_001))
 
 
@@ -234,8 +234,8 @@ async def test_a_viewer_that_does_not_read_is_dropped_and_may_come_back() -> Non
         for _ in range(20):
             scene.happen(500, size=500)
             await trio.lowlevel.checkpoint()
-        await until(lambda: not scene.server.clients)
-        assert scene.server.followers == 0
+        await until(lambda: not scene.hub.clients)
+        assert scene.hub.followers == 0
         again = await greet(follow=9_000)
         assert await again.seqs(10_000) == list(range(9_001, 10_001))
         await deaf.stream.aclose()
@@ -247,13 +247,13 @@ async def test_a_warning_stands_until_the_next_event_for_all_who_follow() -> Non
         follower, asker = await greet(follow=0), await greet()
         scene.happen()
         assert await follower.seqs(1) == [1]
-        scene.server.warn("the disk is full")
+        scene.hub.warn("the disk is full")
         newcomer = await greet(follow=0)
         assert await newcomer.seqs(1) == [1]
         for peer in (follower, newcomer):
             assert await peer.line() == warning
         scene.happen()
-        scene.server.warn("the disk is full")  # the same words, but something happened in between
+        scene.hub.warn("the disk is full")  # the same words, but something happened in between
         for peer in (follower, newcomer):
             assert await peer.seqs(2) == [2]
             assert await peer.line() == warning
@@ -271,7 +271,7 @@ async def test_events_are_not_kept_for_nobody() -> None:
     async with serving(Scene()) as scene:
         peer = await greet()
         scene.happen(50)
-        assert scene.server.backlog.start == scene.server.backlog.last == 50
+        assert scene.hub.backlog.start == scene.hub.backlog.last == 50
         await peer.stream.aclose()
 
 
@@ -289,7 +289,7 @@ async def test_at_the_end_followers_get_the_last_events_and_a_farewell() -> None
         scene.happen(700)
         follower, other = await greet(follow=0), await greet()
         scene.happen(1)
-        await scene.server.finish("finished")
+        await scene.hub.finish("finished")
         assert await follower.seqs(701) == list(range(1, 702))
         assert await follower.rest() == [{"type": "farewell", "reason": "finished"}]
         assert await other.rest() == [{"type": "farewell", "reason": "finished"}]
@@ -300,7 +300,7 @@ async def test_the_end_does_not_wait_for_who_does_not_read() -> None:
         deaf = await greet(follow=0)
         scene.happen(5000, size=500)
         with trio.fail_after(5):
-            await scene.server.finish("finished", within=0.05)
+            await scene.hub.finish("finished", within=0.05)
         await deaf.stream.aclose()
 
 
@@ -312,9 +312,9 @@ def sample(number: int, size: int = 0) -> bytes:
 
 
 async def ask_for_samples(scene: Scene, **hello: object) -> Peer:
-    already = len(scene.server.samples.subscribers)
+    already = len(scene.hub.samples.subscribers)
     peer = await greet(samples=True, **hello)
-    await until(lambda: len(scene.server.samples.subscribers) > already)
+    await until(lambda: len(scene.hub.samples.subscribers) > already)
     return peer
 
 
@@ -326,11 +326,11 @@ async def numbers(peer: Peer, count: int) -> list[int]:
 async def test_who_asks_is_sent_the_latest_sample_at_once_and_each_as_it_comes() -> None:
     async with serving(Scene()) as scene:
         first = await ask_for_samples(scene)
-        scene.server.samples.publish(sample(1))
+        scene.hub.samples.publish(sample(1))
         assert await numbers(first, 1) == [1]
         second = await ask_for_samples(scene, read_only=True)
         assert await numbers(second, 1) == [1]
-        scene.server.samples.publish(sample(2))
+        scene.hub.samples.publish(sample(2))
         assert await numbers(first, 1) == await numbers(second, 1) == [2]
         await is_served(scene)
 
@@ -338,18 +338,18 @@ async def test_who_asks_is_sent_the_latest_sample_at_once_and_each_as_it_comes()
 async def test_who_does_not_ask_is_sent_none() -> None:
     async with serving(Scene()) as scene:
         asks, follows = await ask_for_samples(scene), await greet(follow=0)
-        scene.server.samples.publish(sample(1))
+        scene.hub.samples.publish(sample(1))
         assert await numbers(asks, 1) == [1]
         scene.happen(1)
         assert await follows.seqs(1) == [1]
         await asks.stream.aclose()
-        await until(lambda: not scene.server.samples.subscribers)
+        await until(lambda: not scene.hub.samples.subscribers)
 
 
 async def test_history_and_samples_come_over_one_connection() -> None:
     async with serving(Scene()) as scene:
         await ask_for_samples(scene)
-        scene.server.samples.publish(sample(1))
+        scene.hub.samples.publish(sample(1))
         scene.happen(1200)
         peer = await greet(follow=0, samples=True)
         lines = [await peer.line() for _ in range(1201)]
@@ -362,14 +362,14 @@ async def test_samples_are_replaced_for_who_does_not_take_them() -> None:
         slow = await ask_for_samples(scene)
         published = 300
         for number in range(1, published + 1):
-            scene.server.samples.publish(sample(number, size=50_000))  # more in all than a socket takes
+            scene.hub.samples.publish(sample(number, size=50_000))  # more in all than a socket takes
             await wait_all_tasks_blocked()
         taken = await numbers(slow, 1)
         while taken[-1] < published:
             taken += await numbers(slow, 1)
         assert taken == sorted(set(taken))
         assert len(taken) < published / 2
-        scene.server.samples.publish(sample(published + 1))
+        scene.hub.samples.publish(sample(published + 1))
         assert await numbers(slow, 1) == [published + 1]
 
 
@@ -379,7 +379,7 @@ async def test_a_sample_does_not_come_between_the_parts_of_a_long_answer() -> No
         peer = await ask_for_samples(scene, follow=0)
         for number in range(5):
             await wait_all_tasks_blocked()
-            scene.server.samples.publish(sample(number))
+            scene.hub.samples.publish(sample(number))
         line = await peer.line()
         assert line is not None
         assert line["seq"] == 1
@@ -471,7 +471,7 @@ async def test_a_client_that_vanishes_mid_request_harms_nothing() -> None:
         await until(lambda: scene.asked)
         await peer.stream.aclose()
         scene.until_answered.set()
-        await until(lambda: not scene.server.clients)
+        await until(lambda: not scene.hub.clients)
         assert scene.registry.last_seq(SESSION) == 1
         await is_served(scene)
 
@@ -583,7 +583,7 @@ async def test_too_many_clients_are_told_so(monkeypatch: pytest.MonkeyPatch) -> 
         [trouble] = await third.rest()
         assert trouble["message"] == "2 clients are connected already"
         await first.stream.aclose()
-        await until(lambda: scene.server.connections == 1)
+        await until(lambda: scene.hub.connections == 1)
         await greet()
 
 
@@ -672,7 +672,7 @@ async def test_with_no_place_for_a_socket_the_engine_goes_on(monkeypatch: pytest
 
 async def test_a_line_of_happened_is_what_its_type_says() -> None:
     event = codec.encode(ev.TicketHeld(at=1.0, ticket="T"))
-    line = happened(12, event)
+    line = encode_event(12, event)
     message = codec.encode(protocol.Happened(seq=12, event=msgspec.Raw(event)))
     assert line == message + b"\n"
 
