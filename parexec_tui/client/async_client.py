@@ -8,7 +8,6 @@ from typing import Any, Self
 import msgspec
 from msgspec import Struct
 
-from parexec_tui.client.blocking import TIMEOUT
 from parexec_tui.client.framing import (
     PIECE,
     ClientEnd,
@@ -19,7 +18,7 @@ from parexec_tui.client.framing import (
     check_answer,
     encode,
 )
-from parexec_tui.client.sockets import client_origin, connect
+from parexec_tui.client.sockets import TIMEOUT, client_origin, connect
 from parexec_tui.core.wire.protocol import VERSION, About, Answer, Happened, Hello, StatusReport, Welcome
 from parexec_tui.core.wire.requests import AnyRequest
 

@@ -13,12 +13,9 @@ from typing import Any, Self
 import msgspec
 
 from parexec_tui.client.framing import PIECE, ClientEnd, EngineGone, News, check_answer, encode
-from parexec_tui.client.sockets import client_origin, connect
+from parexec_tui.client.sockets import TIMEOUT, client_origin, connect
 from parexec_tui.core.wire.protocol import VERSION, About, Answer, Farewell, FromEngine, Hello, StatusReport
 from parexec_tui.core.wire.requests import AnyRequest
-
-TIMEOUT = 10.0
-"""Seconds that an engine may take to answer: it commits within 50 ms, but hosts can be busy and disks slow."""
 
 
 class Client:

@@ -8,6 +8,9 @@ from parexec_tui.client.framing import EngineGone, RemoteProtocolError
 from parexec_tui.client.peer import peer_uid
 from parexec_tui.paths import noted_socket
 
+TIMEOUT = 10.0
+"""Seconds that an engine may take to answer: it commits within 50 ms, but hosts can be busy and disks slow."""
+
 
 def connect(session: str, timeout: float) -> socket.socket:
     """A connection to the engine of a session, by its full id. `timeout`: seconds, also of the socket from then on.

@@ -10,10 +10,10 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from parexec_tui.client.async_client import AsyncClient, Contact
-from parexec_tui.client.blocking import TIMEOUT
 from parexec_tui.client.framing import ClientError, Refused
 from parexec_tui.client.mirror import Mirror
 from parexec_tui.client.sessions import is_living
+from parexec_tui.client.sockets import TIMEOUT
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.wire import codec
