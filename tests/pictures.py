@@ -16,7 +16,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.status import Status
 from parexec_tui.tui.app.app import ParexecApp, ScreenConfig
 from parexec_tui.tui.app.arrangement import Arrangement
 from parexec_tui.tui.input.keymap import Keymap

@@ -129,7 +129,7 @@ def reload(desk: Desk, plan: Path | None) -> None:
 
 def compare(state: "SessionState", plan: "Plan") -> Difference:
     """What would change if this were the plan."""
-    from parexec_tui.core.state.tickets import DONE, LIVE
+    from parexec_tui.core.state.status import LIVE, SATISFIED
 
     now = state.plan
     changed = {id_: spec for id_, spec in plan.tickets.items() if id_ in now.tickets and spec != now.tickets[id_]}
@@ -137,7 +137,7 @@ def compare(state: "SessionState", plan: "Plan") -> Difference:
     too_late = {}
     for id_ in (*changed, *dropped):
         ticket = state.tickets[id_]
-        if ticket.status in LIVE or (ticket.status in DONE and id_ in changed):
+        if ticket.status in LIVE or (ticket.status in SATISFIED and id_ in changed):
             what = "changed" if id_ in changed else "dropped"
             too_late[id_] = f"{what} in the file, but it {'is running' if ticket.status in LIVE else 'is done'}"
     keep = {need for id_ in too_late for need in now.tickets[id_].needs}

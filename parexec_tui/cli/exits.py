@@ -42,7 +42,7 @@ def plainly() -> Iterator[None]:
 
 def exit_code(state: "SessionState", outcome: str) -> int:
     """What `run` and `resume` exit with."""
-    from parexec_tui.core.state.events import Status
+    from parexec_tui.core.state.status import Status
 
     if outcome == "finished":
         return SUCCEEDED if state.counts[Status.succeeded] == len(state.tickets) else SOME_DID_NOT

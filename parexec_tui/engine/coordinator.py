@@ -17,8 +17,8 @@ from parexec_tui.core.rules import reports as rules
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.events import End, Status
+from parexec_tui.core.state.status import End, Status
 from parexec_tui.text.words import Line, groups, printable, tickets, with_name
 
 if TYPE_CHECKING:

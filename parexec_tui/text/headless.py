@@ -21,8 +21,7 @@ from rich.text import Text
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
-from parexec_tui.core.state.tickets import OVER
+from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.wire import codec
 from parexec_tui.text.event_lines import lines
 from parexec_tui.text.report import failures, last_lines, log_file
@@ -103,7 +102,7 @@ class Headless:
             self._progress.update(
                 self._bar,
                 total=len(state.tickets),
-                completed=sum(counts[status] for status in OVER),
+                completed=sum(counts[status] for status in TERMINAL),
                 description=f"{len(state.live)} running{failed}",
                 visible=True,
             )

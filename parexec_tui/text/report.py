@@ -11,8 +11,8 @@ from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.schedule.forecast import eta
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
-from parexec_tui.core.state.tickets import LIVE, LOST, OVER, TicketState
+from parexec_tui.core.state.status import LIVE, TERMINAL, UNSUCCESSFUL, Status
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, StatusReport
 from parexec_tui.paths import session_folder
 from parexec_tui.text.words import clock, day_and_clock, glyph, printable, with_name
@@ -158,7 +158,7 @@ def _holds(state: SessionState) -> Iterator[HoldFact]:
         if agent.held is not None and not agent.stopped:
             yield HoldFact("agent", agent.id, agent.held)
     for ticket in state.held_tickets.values():
-        if ticket.held is not None and ticket.status not in OVER:
+        if ticket.held is not None and ticket.status not in TERMINAL:
             yield HoldFact("ticket", ticket.id, ticket.held)
 
 
@@ -219,7 +219,7 @@ def _ticket_line(ticket: TicketReport, width: int, *, ascii_only: bool) -> str:
 
 def failures(state: SessionState) -> Iterator[TicketState]:
     """Tickets that ended badly by themselves, in plan order; the skipped follow from them."""
-    return (ticket for ticket in state.tickets.values() if ticket.status in LOST - {Status.skipped})
+    return (ticket for ticket in state.tickets.values() if ticket.status in UNSUCCESSFUL - {Status.skipped})
 
 
 def last_lines(file: Path, most: int = 5) -> list[str]:

@@ -9,27 +9,15 @@ from typing import TextIO
 
 from msgspec import Struct
 
-_GLYPHS = {
+from parexec_tui.core.state.status import TABLE
+
+_GLYPHS = {row.word: (row.glyph, row.ascii_glyph) for row in TABLE.values()} | {
+    # What events and agents are said to be.
     "started": ("▶", ">"),
-    "succeeded": ("✓", "+"),
-    "failed": ("✗", "x"),
-    "timed out": ("◷", "t"),
-    "could not start": ("∅", "n"),
-    "cancelled": ("⊘", "c"),
-    "skipped": ("↷", "-"),
-    "waived": ("⤼", "w"),
-    "lost": ("?", "?"),
-    "stopped": ("■", "s"),
     "retry": ("↻", "r"),
     "waits": ("‖", "|"),
-    "waiting": ("·", "."),
-    "backoff": ("↻", "r"),
-    "running": ("▶", ">"),
-    "frozen": ("❄", "f"),
-    "stopping": ("■", "s"),
     "idle": ("◦", "o"),
     "busy": ("▶", ">"),
-    "held": ("‖", "|"),
     "draining": ("⇣", "v"),
     "quarantined": ("⊗", "!"),
 }

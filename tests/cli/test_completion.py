@@ -16,7 +16,7 @@ from parexec_tui import paths
 from parexec_tui.cli import complete, entry
 from parexec_tui.cli.examples import EXAMPLES
 from parexec_tui.core.plan.model import Priority
-from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.status import Status
 from tests.commands import every_command
 from tests.engine import engines
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on

@@ -26,8 +26,8 @@ from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import End, Status
-from parexec_tui.core.state.tickets import DONE, LIVE, LOST, OVER, TicketState
+from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, UNSUCCESSFUL, End, Status
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
@@ -341,7 +341,7 @@ def check_start(state: SessionState, event: ev.AttemptStarted) -> None:
     assert len([ticket for ticket in tickets if ticket.status in LIVE]) < state.parallel
     if state.plan.settings.barrier:
         group = state.tickets[event.ticket].group
-        assert all(ticket.status in OVER for ticket in tickets if ticket.group < group)
+        assert all(ticket.status in TERMINAL for ticket in tickets if ticket.group < group)
     assert (state.held, state.draining, state.stopping) == (None, None, None)
     ticket, agent = state.tickets[event.ticket], state.agents[event.agent]
     assert event.agent not in ticket.shunned
@@ -383,8 +383,8 @@ def check(state: SessionState) -> None:
 def _check_needs(state: SessionState) -> None:
     for ticket in state.tickets.values():
         needs = [state.tickets[need].status for need in ticket.spec.needs]
-        lost = sum(status in LOST for status in needs)
-        assert ticket.missing == sum(status not in DONE for status in needs)
+        lost = sum(status in UNSUCCESSFUL for status in needs)
+        assert ticket.missing == sum(status not in SATISFIED for status in needs)
         assert ticket.lost == lost
         if ticket.status in (Status.waiting, Status.backoff):
             assert not lost, f"{ticket.id} waits, and has a lost need"
@@ -403,8 +403,8 @@ def _check_counts(state: SessionState) -> None:
     assert set(state.held_tickets) == held
     tickets = state.tickets.values()
     assert state.counts == {status: sum(ticket.status is status for ticket in tickets) for status in Status}
-    assert state.unfinished == sum(ticket.status not in OVER for ticket in tickets)
-    left = [sum(state.tickets[id_].status not in OVER for id_ in group) for group in state.groups]
+    assert state.unfinished == sum(ticket.status not in TERMINAL for ticket in tickets)
+    left = [sum(state.tickets[id_].status not in TERMINAL for id_ in group) for group in state.groups]
     assert state.group_left == left
     assert state.open_group == next((group for group, count in enumerate(left) if count), len(left))
     live = {ticket.id for ticket in tickets if ticket.status in LIVE}

@@ -31,7 +31,7 @@ from parexec_tui.core.plan.model import (
 from parexec_tui.core.plan.reading.fields import decode
 from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.plan.reading.schema import plan_schema
-from parexec_tui.core.state.events import End, Status
+from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.wire.protocol import StatusReport
 from parexec_tui.engine.serve.hooks import TIMEOUT, Call
 from parexec_tui.settings import ScreenSettings, Settings

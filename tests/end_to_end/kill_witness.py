@@ -8,7 +8,7 @@ from pathlib import Path
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import End, Status
+from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.paths import registry_file
 from parexec_tui.registry.registry import Registry

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.status import Status
 from parexec_tui.paths import session_folder
 from parexec_tui.registry.lock import is_owned
 from tests.end_to_end.terminal import Terminal

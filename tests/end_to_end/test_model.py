@@ -29,9 +29,8 @@ from parexec_tui.core.plan.model import AgentType, Plan, Priority, Ticket
 from parexec_tui.core.rules import reports as rules
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
 from parexec_tui.core.state.process_key import ProcessKey
-from parexec_tui.core.state.tickets import LIVE, OVER
+from parexec_tui.core.state.status import LIVE, TERMINAL, Status
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import VERSION, Answer, Farewell, Happened, Hello, Question, Request, Welcome
@@ -112,7 +111,7 @@ class Chance:
 
     def request(self) -> rq.AnyRequest:
         rng = self.rng
-        over = tuple(OVER)
+        over = tuple(TERMINAL)
         makers: list[Callable[[], rq.AnyRequest]] = [
             lambda: rq.Hold(**self.scope(), reason=rng.choice(("", "lunch"))),
             lambda: rq.Release(**self.scope()),

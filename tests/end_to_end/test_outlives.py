@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.events import End, Status
+from parexec_tui.core.state.status import End, Status
 from parexec_tui.paths import noted_socket, session_folder
 from parexec_tui.registry.lock import is_owned
 from tests.end_to_end.terminal import Terminal

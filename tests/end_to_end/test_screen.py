@@ -14,7 +14,7 @@ import pytest
 from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import End, Status
+from parexec_tui.core.state.status import End, Status
 from parexec_tui.tui.dialogs.dialog import HESITATION
 from tests.end_to_end.tmux import Terminal
 from tests.engine.engines import happened, session, sessions, state_of, ticket, until, write_plan

@@ -16,7 +16,7 @@ from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.rules import reports as rules
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import End, Status
+from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.coordinator import AWAIT, Clock, Coordinator, Outcome

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.events import End, Status
+from parexec_tui.core.state.status import End, Status
 from tests.engine.engines import (
     Engine,
     append,

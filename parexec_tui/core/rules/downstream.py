@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Sequence
 
 from parexec_tui.core.plan import graph
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
-from parexec_tui.core.state.tickets import LOST, TicketState
+from parexec_tui.core.state.status import UNSUCCESSFUL, Status
+from parexec_tui.core.state.tickets import TicketState
 
 
 def skips(state: SessionState, ticket: TicketState, gone: Iterable[str] = ()) -> tuple[str, ...]:
@@ -87,4 +87,4 @@ def reruns(
 
 def _is_blocked(state: SessionState, ticket: TicketState, regained: set[str]) -> bool:
     """Whether it has a lost need that is not among those regained."""
-    return any(state.tickets[need].status in LOST and need not in regained for need in ticket.spec.needs)
+    return any(state.tickets[need].status in UNSUCCESSFUL and need not in regained for need in ticket.spec.needs)

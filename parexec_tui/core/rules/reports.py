@@ -19,9 +19,9 @@ from parexec_tui.core.rules.verbs.granting import grant as grant
 from parexec_tui.core.schedule.blockers import agents_left, has_room, pinned_agent
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import STRIKES, SessionState
-from parexec_tui.core.state.events import End, Status
 from parexec_tui.core.state.process_key import RUN
-from parexec_tui.core.state.tickets import OVER, TicketState
+from parexec_tui.core.state.status import TERMINAL, End, Status
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 
 START_TRIES = 3
@@ -91,7 +91,7 @@ def opening(
 
 def closing(state: SessionState, now: float) -> list[ev.AnyEvent]:
     """The last three steps, once every ticket is over: failures handled, completion validated, registry updated."""
-    counts = dict.fromkeys(OVER, 0)
+    counts = dict.fromkeys(TERMINAL, 0)
     for ticket in state.tickets.values():
         counts[ticket.status] += 1  # counted anew, not taken from the index: this is the proof
     return [

@@ -11,8 +11,8 @@ from msgspec import Struct
 from parexec_tui.core.plan.claims import Conflict, Key
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
-from parexec_tui.core.state.tickets import DONE, TicketState
+from parexec_tui.core.state.status import SATISFIED, Status
+from parexec_tui.core.state.tickets import TicketState
 
 BlockerKind = Literal[
     "needs", "status", "session", "host", "held", "backoff", "barrier", "claim", "resource", "agent", "parallel"
@@ -115,7 +115,7 @@ def _status_text(state: SessionState, ticket: TicketState) -> str:
 
 
 def _needs(state: SessionState, ticket: TicketState) -> Blocker:
-    waiting_for = [id_ for id_ in ticket.spec.needs if state.tickets[id_].status not in DONE]
+    waiting_for = [id_ for id_ in ticket.spec.needs if state.tickets[id_].status not in SATISFIED]
     shown = ", ".join(f"{id_} ({state.tickets[id_].status})" for id_ in waiting_for[:3])
     more = f" and {len(waiting_for) - 3} more" if len(waiting_for) > 3 else ""
     return Blocker("needs", f"needs {shown}{more}", holder=waiting_for[0])

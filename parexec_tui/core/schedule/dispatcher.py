@@ -20,8 +20,8 @@ from parexec_tui.core.schedule.blockers import (
 )
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
 from parexec_tui.core.state.indexes import DirtySet
+from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 
 MAX_CHECKS: int = 2_000

@@ -9,8 +9,8 @@ from math import sqrt
 from types import MappingProxyType
 
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
-from parexec_tui.core.state.tickets import OVER, TicketState
+from parexec_tui.core.state.status import TERMINAL, Status
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import Eta
 
 _SPREAD = 1.5
@@ -83,7 +83,7 @@ def eta(state: SessionState, now: float, history: Mapping[str, float] = _NOTHING
     heads: list[tuple[float, float]] = []
     """Of each ticket that a chain begins with: what is left of it, less the whole; what was counted from it on."""
     for ticket in state.tickets.values():
-        if ticket.status in OVER:
+        if ticket.status in TERMINAL:
             continue
         known = expected(ticket, history)
         whole = forecast.usual if known is None else known

@@ -15,9 +15,9 @@ from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.plan.model import Host, Ticket
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
-from parexec_tui.core.state.events import End, Status
 from parexec_tui.core.state.indexes import Standing
-from parexec_tui.core.state.tickets import LOST, TicketState
+from parexec_tui.core.state.status import UNSUCCESSFUL, End, Status
+from parexec_tui.core.state.tickets import TicketState
 
 _S = Status
 TRANSITIONS: Final[Mapping[type[ev.Event], Mapping[Status, frozenset[Status]]]] = {
@@ -368,7 +368,7 @@ class SessionState(Standing):
         self._take_back(restored, event.at)
 
     def _lost_need(self, ticket: TicketState) -> str:
-        return next((need for need in ticket.spec.needs if self.tickets[need].status in LOST), "")
+        return next((need for need in ticket.spec.needs if self.tickets[need].status in UNSUCCESSFUL), "")
 
     def _on_ticket_pinned(self, event: ev.TicketPinned) -> None:
         ticket = self._named(event)

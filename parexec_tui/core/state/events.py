@@ -6,46 +6,13 @@ may be renamed. `at` is seconds since the epoch, stamped by the engine; `by` say
 engine acted on a rule. What an event is made of (the tickets of a plan, requests) is bound by the same promise.
 """
 
-from enum import StrEnum
 from typing import Literal
 
 from msgspec import Struct
 
 from parexec_tui.core.plan.model import Priority, Ticket
+from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.wire.requests import AnyRequest
-
-
-class Status(StrEnum):
-    """Where a ticket is. *Ready* is a question (see `blockers.blockers`) and *held* a flag; neither is a status."""
-
-    waiting = "waiting"
-    backoff = "backoff"
-    running = "running"
-    frozen = "frozen"
-    stopping = "stopping"
-    succeeded = "succeeded"
-    failed = "failed"
-    cancelled = "cancelled"
-    skipped = "skipped"
-    waived = "waived"
-    """A person said that it shall not run, and that what needs it may run without it."""
-
-
-class End(StrEnum):
-    """How an attempt ended. Each stays distinct wherever it is shown."""
-
-    succeeded = "succeeded"
-    failed = "failed"
-    """By its own exit status or a signal."""
-    timed_out = "timed out"
-    could_not_start = "could not start"
-    cancelled = "cancelled"
-    """By a person."""
-    stopped = "stopped"
-    """On purpose, with the session or to be reassigned: charges no retry."""
-    lost = "lost"
-    """The process vanished without an exit record."""
-
 
 StopReason = Literal["timed out", "cancelled", "stopped", "reassigned"]
 

@@ -15,8 +15,8 @@ from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.plan.model import SHELL_COMMAND, Host, Plan, Ticket, eligible_types
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
-from parexec_tui.core.state.events import Status
-from parexec_tui.core.state.tickets import DONE, LIVE, LOST, OVER, TicketState
+from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, UNSUCCESSFUL, Status
+from parexec_tui.core.state.tickets import TicketState
 
 DEFAULT_ESTIMATE: Final = 60.0
 """Seconds a ticket is taken to last when neither the plan nor history tells."""
@@ -131,10 +131,10 @@ class Standing:
         for order, ticket in enumerate(tickets.values()):
             ticket.order = order
             needs = [tickets[need].status for need in ticket.spec.needs]
-            ticket.missing = sum(status not in DONE for status in needs)
-            ticket.lost = sum(status in LOST for status in needs)
+            ticket.missing = sum(status not in SATISFIED for status in needs)
+            ticket.lost = sum(status in UNSUCCESSFUL for status in needs)
             self.counts[ticket.status] += 1
-            self.group_left[ticket.group] += ticket.status not in OVER
+            self.group_left[ticket.group] += ticket.status not in TERMINAL
         self.open_group = next((group for group, left in enumerate(self.group_left) if left), len(self.groups))
 
     # -- questions -------------------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ class Standing:
     def unfinished(self) -> int:
         """Tickets that are not over."""
         counts = self.counts
-        return len(self.tickets) - sum(counts[status] for status in OVER)
+        return len(self.tickets) - sum(counts[status] for status in TERMINAL)
 
     def max_agents(self, type_: str) -> int:
         """How many agents of a type there may be: without a limit, as many as tickets may run at once."""
@@ -203,7 +203,7 @@ class Standing:
         """
         while ticket.status is Status.skipped:
             needs = map(self.tickets.__getitem__, ticket.spec.needs)
-            ticket = next(need for need in needs if need.status in LOST)
+            ticket = next(need for need in needs if need.status in UNSUCCESSFUL)
         return ticket
 
     # -- indexes ---------------------------------------------------------------------------------------------
@@ -218,15 +218,15 @@ class Standing:
             self.live[ticket.id] = ticket
         elif from_ in LIVE:
             del self.live[ticket.id]
-        if (step := (to in LOST) - (from_ in LOST)) != 0:
+        if (step := (to in UNSUCCESSFUL) - (from_ in UNSUCCESSFUL)) != 0:
             for dependent in self.dependents(ticket.id):
                 dependent.lost += step
-        if (step := (to in DONE) - (from_ in DONE)) != 0:
+        if (step := (to in SATISFIED) - (from_ in SATISFIED)) != 0:
             for dependent in self.dependents(ticket.id):
                 dependent.missing -= step
                 if dependent.missing == 0 and dependent.status is Status.waiting:
                     self._is_ready(dependent, at)
-        if (step := (to in OVER) - (from_ in OVER)) != 0:
+        if (step := (to in TERMINAL) - (from_ in TERMINAL)) != 0:
             self._account(ticket.group, step, at)
         if to is Status.waiting and ticket.missing == 0:
             self._is_ready(ticket, at)

@@ -1,19 +1,11 @@
 """A ticket of a session, and where it stands."""
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from parexec_tui.core.plan.claims import Claims
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.events import End, Status
-
-LIVE: Final = frozenset({Status.running, Status.frozen, Status.stopping})
-"""An attempt exists: the ticket has an agent and holds its claims."""
-LOST: Final = frozenset({Status.failed, Status.cancelled, Status.skipped})
-"""Over without success: its dependents cannot run."""
-DONE: Final = frozenset({Status.succeeded, Status.waived})
-"""Over, and what needs it may run."""
-OVER: Final = LOST | DONE
+from parexec_tui.core.state.status import LIVE, End, Status
 
 
 class Before(NamedTuple):

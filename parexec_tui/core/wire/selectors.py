@@ -24,8 +24,8 @@ from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.plan.reading.faults import did_you_mean, listed
 from parexec_tui.core.schedule.blockers import agents_left, blockers
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
-from parexec_tui.core.state.tickets import LIVE, OVER, TicketState
+from parexec_tui.core.state.status import LIVE, TERMINAL, Status
+from parexec_tui.core.state.tickets import TicketState
 
 _MOST_NAMED = 16
 """Values that are named where a word has none of them: all statuses are."""
@@ -131,7 +131,7 @@ _FLAGS: dict[str, Callable[[SessionState, TicketState], bool]] = {
     "ready": lambda state, ticket: _is_ready(state, ticket),
     "held": lambda _, ticket: ticket.held is not None,
     "live": lambda _, ticket: ticket.status in LIVE,
-    "over": lambda _, ticket: ticket.status in OVER,
+    "over": lambda _, ticket: ticket.status in TERMINAL,
 }
 """What `status:` also knows, beside the statuses."""
 

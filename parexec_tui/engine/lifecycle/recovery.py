@@ -7,8 +7,8 @@ begin any more), or is lost. What attempts that are over left behind is ended be
 from msgspec import Struct
 
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Adopted, Backend, Identity

@@ -19,8 +19,7 @@ from msgspec import Struct
 from parexec_tui.core.plan.model import Hooks
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
-from parexec_tui.core.state.tickets import OVER
+from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.wire import codec
 from parexec_tui.text.report import last_lines, log_file
 
@@ -61,7 +60,7 @@ class Call(Struct, frozen=True):
 def calls(state: SessionState, event: ev.AnyEvent) -> Iterator[Call]:
     """Which hooks an event calls for. `state` is the state after it."""
     match event:
-        case ev.AttemptEnded(then=then) if then in OVER:
+        case ev.AttemptEnded(then=then) if then in TERMINAL:
             yield _call("on_ticket_end", state, event, str(event.end), event.ticket)
             if then is Status.failed:
                 yield _call("on_failure", state, event, event.reason or str(event.end), event.ticket)

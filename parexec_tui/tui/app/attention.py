@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.status import Status
 from parexec_tui.text.event_lines import lines
 from parexec_tui.text.words import printable
 

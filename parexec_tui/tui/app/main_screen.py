@@ -19,7 +19,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from parexec_tui.core.plan.reading.faults import listed
-from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire.requests import Refusal
 from parexec_tui.tui.app.arrangement import Arrangement
 from parexec_tui.tui.input import steering

@@ -7,6 +7,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Input
 
+from parexec_tui.core.state.status import TABLE
 from parexec_tui.text.words import glyph
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.dialogs.form import Field
@@ -21,23 +22,7 @@ TWO_COLUMNS = 100
 _WIDEST = 150
 _GAP = 3
 
-LEGEND: dict[str, str] = {
-    "waiting": "something keeps it from running",
-    "ready": "it may start, given an agent",
-    "held": "a person keeps it back",
-    "running": "on an agent",
-    "frozen": "its processes stand still, its time-out too",
-    "stopping": "it was told to end",
-    "backoff": "it failed, and waits for its next try",
-    "succeeded": "it ended well",
-    "failed": "it ended badly by itself",
-    "timed out": "it took longer than it may",
-    "could not start": "there was nothing to run",
-    "lost": "its process is gone, and nothing tells how it ended",
-    "cancelled": "a person gave it up",
-    "skipped": "something that it needs did not succeed",
-    "waived": "a person does without it: what needs it may run",
-}
+LEGEND: dict[str, str] = {row.word: row.help for row in TABLE.values() if row.help}
 """Every word that stands for where a ticket is, and what it means."""
 
 

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import last_lines, log_file
 from parexec_tui.text.words import glyph, printable, subject_width, tickets

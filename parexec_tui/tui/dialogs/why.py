@@ -6,8 +6,8 @@ from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.schedule.blockers import Blocker, why
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
-from parexec_tui.core.state.tickets import DONE, LOST, TicketState
+from parexec_tui.core.state.status import SATISFIED, UNSUCCESSFUL, Status
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import last_lines, log_file
 from parexec_tui.text.words import clock, tickets, with_name
 from parexec_tui.tui.input.keymap import Keymap, one_shown
@@ -65,13 +65,13 @@ class _Why:
 
     def _reason(self, blocker: Blocker) -> str:
         if blocker.kind == "needs":
-            waiting = [need for need in self.ticket.spec.needs if self.state.tickets[need].status not in DONE]
+            waiting = [need for need in self.ticket.spec.needs if self.state.tickets[need].status not in SATISFIED]
             return f"it needs {tickets(len(waiting))} that {'is' if len(waiting) == 1 else 'are'} not done"
         return said(blocker, self.now)
 
     def _needs(self, _: Blocker) -> Iterator[str]:
         for need in self.ticket.spec.needs:
-            if self.state.tickets[need].status not in DONE:
+            if self.state.tickets[need].status not in SATISFIED:
                 yield self._standing(need)
 
     def _standing(self, id_: str) -> str:
@@ -173,7 +173,7 @@ class _Why:
         yield "it can no longer run:"
         ticket = self.ticket
         while ticket.status is Status.skipped:
-            need = next(n for n in map(self.state.tickets.__getitem__, ticket.spec.needs) if n.status in LOST)
+            need = next(n for n in map(self.state.tickets.__getitem__, ticket.spec.needs) if n.status in UNSUCCESSFUL)
             yield f"   {ticket.id} needs {need.id}, which {_BECAME[need.status]}"
             ticket = need
         if ticket.status is Status.failed:

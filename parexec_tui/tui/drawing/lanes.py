@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.tickets import OVER
+from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.gc_control import gc_paused
 from parexec_tui.tui.drawing.lane_layout import Lane, lay_out
 from parexec_tui.tui.drawing.lines import HEAVY, LIGHT, ascii_line, line
@@ -196,11 +196,11 @@ def _count(sign: str, count: int) -> str:
 def critical_path(state: SessionState) -> list[str]:
     """The chain of tickets, needs first, that the rest of the session cannot be faster than: the longest remaining
     path through tickets that are not over. Empty when all are. O(tickets)."""
-    left = (ticket for ticket in state.tickets.values() if ticket.status not in OVER)
+    left = (ticket for ticket in state.tickets.values() if ticket.status not in TERMINAL)
     step = max(left, key=lambda ticket: (ticket.remaining, -ticket.group), default=None)
     path = []
     while step is not None:
         path.append(step.id)
-        dependents = (ticket for ticket in state.dependents(step.id) if ticket.status not in OVER)
+        dependents = (ticket for ticket in state.dependents(step.id) if ticket.status not in TERMINAL)
         step = max(dependents, key=lambda ticket: ticket.remaining, default=None)
     return path

@@ -7,9 +7,9 @@ from typing import Final
 
 from parexec_tui.core.schedule.forecast import Forecast
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
 from parexec_tui.core.state.indexes import AGEING, DEFAULT_ESTIMATE
-from parexec_tui.core.state.tickets import OVER, TicketState
+from parexec_tui.core.state.status import TERMINAL, Status
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.tui.drawing.timeline import PredictedSpan
 
 MOST: Final = 2_000
@@ -130,7 +130,7 @@ class _Simulation:
             for dependent in self._state.dependents(id_):
                 missing = self._missing.get(dependent.id, dependent.missing) - 1
                 self._missing[dependent.id] = missing
-                if not missing and dependent.held is None and dependent.status not in OVER:
+                if not missing and dependent.held is None and dependent.status not in TERMINAL:
                     self._queue(dependent, at)
 
     def _give_back(self, type_: str, agent: str | None) -> None:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from parexec_tui.core.rules import reports as rules
 from parexec_tui.core.rules.preview import preview
-from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.tickets import DONE, OVER, TicketState
+from parexec_tui.core.state.status import SATISFIED, TERMINAL, Status
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.tui.view.ticket_list import next_priority
@@ -100,7 +100,7 @@ def _hold(state: SessionState, targets: Targets) -> AnyRequest | Refusal:
     if not tickets:
         return _nothing()
     held = tuple(ticket.id for ticket in tickets if ticket.held is not None)
-    free = tuple(ticket.id for ticket in tickets if ticket.held is None and ticket.status not in OVER)
+    free = tuple(ticket.id for ticket in tickets if ticket.held is None and ticket.status not in TERMINAL)
     if free or not held:
         return rq.Hold(tickets=free or tuple(ticket.id for ticket in tickets))
     return rq.Release(tickets=held)
@@ -109,17 +109,17 @@ def _hold(state: SessionState, targets: Targets) -> AnyRequest | Refusal:
 def _freeze(state: SessionState, targets: Targets) -> AnyRequest | Refusal:
     if targets.agent_type:
         ours = [ticket.status for ticket in state.live.values() if _type_of(state, ticket) == targets.agent_type]
-        is_frozen = ev.Status.frozen in ours and ev.Status.running not in ours
+        is_frozen = Status.frozen in ours and Status.running not in ours
         return (rq.Thaw if is_frozen else rq.Freeze)(types=(targets.agent_type,))
     if targets.agent:
         runs = state.agents[targets.agent].ticket
-        is_frozen = runs is not None and state.tickets[runs].status is ev.Status.frozen
+        is_frozen = runs is not None and state.tickets[runs].status is Status.frozen
         return (rq.Thaw if is_frozen else rq.Freeze)(agents=(targets.agent,))
     tickets = _tickets(state, targets)
     if not tickets:
         return _nothing()
-    running = tuple(ticket.id for ticket in tickets if ticket.status is ev.Status.running)
-    frozen = tuple(ticket.id for ticket in tickets if ticket.status is ev.Status.frozen)
+    running = tuple(ticket.id for ticket in tickets if ticket.status is Status.running)
+    frozen = tuple(ticket.id for ticket in tickets if ticket.status is Status.frozen)
     if frozen and not running:
         return rq.Thaw(tickets=frozen)
     return rq.Freeze(tickets=running or tuple(ticket.id for ticket in tickets))
@@ -156,7 +156,7 @@ def _edit(state: SessionState, targets: Targets) -> AnyRequest | Refusal:
     ticket = tickets[0]
     if ticket.is_live:
         return Refusal(f"{ticket.id} is {ticket.status}", "it can be changed when it is not running")
-    if ticket.status in DONE:
+    if ticket.status in SATISFIED:
         return Refusal(f"{ticket.id} has {ticket.status}", "retry it with changes: R")
     return rq.Edit(ticket=ticket.id, changes={})
 
@@ -195,7 +195,7 @@ def _hold_all(state: SessionState, targets: Targets) -> AnyRequest | Refusal:  #
 
 
 def _freeze_all(state: SessionState, targets: Targets) -> AnyRequest | Refusal:  # noqa: ARG001
-    is_frozen = bool(state.counts[ev.Status.frozen]) and not state.counts[ev.Status.running]
+    is_frozen = bool(state.counts[Status.frozen]) and not state.counts[Status.running]
     return rq.Thaw() if is_frozen else rq.Freeze()
 
 

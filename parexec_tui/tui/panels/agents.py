@@ -7,7 +7,7 @@ from rich.style import Style
 
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.words import printable
 from parexec_tui.tui.drawing.line import StyledLine, width_of

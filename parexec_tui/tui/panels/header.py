@@ -10,8 +10,7 @@ from textual.widget import Widget
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.schedule.forecast import eta
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
-from parexec_tui.core.state.tickets import OVER
+from parexec_tui.core.state.status import SATISFIED, TABLE, TERMINAL, UNSUCCESSFUL, Status
 from parexec_tui.text.words import clock, day_and_clock, glyph, printable
 from parexec_tui.tui.drawing.line import StyledLine, width_of
 from parexec_tui.tui.view.facts import short_duration
@@ -25,10 +24,7 @@ _LEAST_BAR = 8
 _LEAST_NAME = 16
 """Cells: a long name leaves room for a bar, and what says more than when the session began goes before that."""
 
-_COUNTED = (
-    Status.running, Status.failed, Status.frozen, Status.backoff, Status.stopping, Status.waiting, Status.succeeded,
-    Status.skipped, Status.cancelled, Status.waived,
-)  # fmt: skip
+_COUNTED = sorted(Status, key=lambda status: TABLE[status].header_order)
 
 _Piece = tuple[str, Style | None]
 
@@ -68,7 +64,7 @@ class Header(Widget):
 
     def _first(self, line: StyledLine, state: SessionState, width: int) -> None:
         palette = self.view.palette
-        over = sum(state.counts[status] for status in OVER)
+        over = sum(state.counts[status] for status in TERMINAL)
         total = max(1, len(state.tickets))
         right = f" {over * 100 // total:>3}% {over}/{len(state.tickets)}  {self._phase(state)}  {self._when(state)} "
         goes_on = state.opened_at and state.finished_at is None
@@ -114,8 +110,8 @@ class Header(Widget):
     def _bar(self, line: StyledLine, state: SessionState, cells: int) -> None:
         """Done, failed, running, rest: a bar that tells by its letters as well."""
         counts, total = state.counts, max(1, len(state.tickets))
-        bad = sum(counts[status] for status in (Status.failed, Status.cancelled, Status.skipped))
-        good = counts[Status.succeeded] + counts[Status.waived]
+        bad = sum(counts[status] for status in UNSUCCESSFUL)
+        good = sum(counts[status] for status in SATISFIED)
         signs = ("#", "x", ">", ".") if self.view.ascii_only else ("━", "┅", "╾", "─")
         parts = zip((good, bad, len(state.live)), ("bar-done", "bar-failed", "bar-running"), signs, strict=False)
         used = so_far = 0
@@ -150,7 +146,7 @@ class Header(Widget):
     def _alerts(self, state: SessionState) -> Iterator[_Piece]:
         """The least usual last: that is at the edge of the screen, where the eye ends."""
         palette = self.view.palette
-        held = sum(ticket.status not in OVER for ticket in state.held_tickets.values())
+        held = sum(ticket.status not in TERMINAL for ticket in state.held_tickets.values())
         for what, count in (("ticket", held), ("type", len(state.held_types))):
             if count:
                 yield f" {count} {what}{'s' if count > 1 else ''} held ", palette["hold"]

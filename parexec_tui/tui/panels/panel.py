@@ -15,7 +15,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.words import glyph
 from parexec_tui.tui.drawing.line import StyledLine, fitted, width_of

@@ -7,8 +7,8 @@ from rich.style import Style
 
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.schedule.blockers import why
-from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import log_file
 from parexec_tui.text.words import clock, printable, with_name
@@ -20,7 +20,7 @@ from parexec_tui.tui.view.view_state import Change
 _MOST_RELATED = 50
 """Dependents that are listed; the rest is counted."""
 
-_WAITS = (ev.Status.waiting, ev.Status.backoff)
+_WAITS = (Status.waiting, Status.backoff)
 
 _Piece = tuple[str, Style | None]
 

@@ -2,8 +2,8 @@
 
 import time
 
-from parexec_tui.core.state.events import Status
-from parexec_tui.core.state.tickets import OVER, TicketState
+from parexec_tui.core.state.status import TERMINAL, Status
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.words import printable
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.panels.rows import RowsPanel
@@ -212,7 +212,7 @@ class TicketsPanel(RowsPanel):
     def row_ticks(self, index: int) -> bool:
         row = self.list.rows[index]
         ticket = self.state.tickets.get(row) if isinstance(row, str) else None
-        return ticket is not None and ticket.status not in OVER
+        return ticket is not None and ticket.status not in TERMINAL
 
     def row_key(self, index: int) -> object:
         row = self.list.rows[index]
@@ -304,6 +304,6 @@ class TicketsPanel(RowsPanel):
     def _time(self, ticket: TicketState) -> str:
         if ticket.is_live:
             return short_duration(ticket.worked(self.view.now))
-        if ticket.started is not None and ticket.ended is not None and ticket.status in OVER:
+        if ticket.started is not None and ticket.ended is not None and ticket.status in TERMINAL:
             return short_duration(ticket.worked(ticket.ended))
         return ""

@@ -5,7 +5,7 @@ from rich.style import Style
 from textual.theme import Theme
 
 from parexec_tui.core.plan.model import Priority
-from parexec_tui.core.state.events import End, Status
+from parexec_tui.core.state.status import End, Status
 
 _OTHER_STATUSES = ("ready", "held", "draining", "quarantined", "idle", "busy", "interrupted", "finished")
 """Words for the state of tickets, agents and sessions that are no Status of a ticket and no End of an attempt."""

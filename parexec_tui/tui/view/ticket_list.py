@@ -9,19 +9,12 @@ from typing import Literal, NamedTuple
 
 from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
-from parexec_tui.core.state.tickets import LIVE, LOST, OVER, TicketState
+from parexec_tui.core.state.status import LIVE, TABLE, TERMINAL, UNSUCCESSFUL, Status
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.tui.view.filtering import TicketTest, compile_filter
 
 Grouping = Literal["none", "group", "status"]
 GROUPINGS: tuple[Grouping, ...] = ("none", "group", "status")
-
-_STATUS_ORDER = (
-    Status.running, Status.stopping, Status.frozen, Status.failed, Status.backoff, Status.waiting,
-    Status.cancelled, Status.skipped, Status.waived, Status.succeeded,
-)  # fmt: skip
-"""What a person looks for first stands first."""
-_STATUS_RANK = {status: rank for rank, status in enumerate(_STATUS_ORDER)}
 
 
 class Heading(NamedTuple):
@@ -42,7 +35,7 @@ _SortKey = Callable[[TicketState], object]
 
 SORTS: dict[str, tuple[_SortKey, bool]] = {
     "plan": (lambda ticket: ticket.order, False),
-    "status": (lambda ticket: _STATUS_RANK[ticket.status], True),
+    "status": (lambda ticket: TABLE[ticket.status].list_order, True),
     "id": (lambda ticket: ticket.id, False),
     "title": (lambda ticket: ticket.spec.title.lower(), False),
     "priority": (lambda ticket: ticket.spec.priority.rank, True),
@@ -116,7 +109,7 @@ class TicketList:
             by_key.setdefault(self._key(ticket), []).append(ticket)
         for rank, key in sorted(by_key):
             members = by_key[rank, key]
-            done = sum(ticket.status in OVER for ticket in members)
+            done = sum(ticket.status in TERMINAL for ticket in members)
             yield Heading(key, done, len(members), key in self.folded)
             if key not in self.folded:
                 yield from (ticket.id for ticket in members)
@@ -124,7 +117,7 @@ class TicketList:
     def _key(self, ticket: TicketState) -> tuple[int, str]:
         if self.grouping == "group":
             return ticket.group, f"group {ticket.group + 1}"
-        return _STATUS_RANK[ticket.status], str(ticket.status)
+        return TABLE[ticket.status].list_order, str(ticket.status)
 
     def index(self, id_: str) -> int | None:
         """The row of a ticket, if it has one."""
@@ -140,7 +133,7 @@ class TicketList:
 def is_problem(ticket: TicketState) -> bool:
     """Whether something is wrong with a ticket, or it suffers from that: failed, cancelled, skipped, held, frozen,
     or tried again."""
-    if ticket.status in LOST or ticket.status is Status.backoff or ticket.held is not None:
+    if ticket.status in UNSUCCESSFUL or ticket.status is Status.backoff or ticket.held is not None:
         return True
     if ticket.status in LIVE:
         return ticket.status is not Status.running or ticket.charged > 0

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from parexec_tui.core.plan.claims import EMPTY, Conflict, Key
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 
 LOOK_EVERY = 1.0

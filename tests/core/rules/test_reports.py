@@ -4,7 +4,7 @@ import pytest
 
 from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.events import End
+from parexec_tui.core.state.status import End
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 from tests.core.sessions import Session, plan

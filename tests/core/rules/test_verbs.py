@@ -9,7 +9,7 @@ from parexec_tui.core.plan.model import AgentType, Priority, Ticket
 from parexec_tui.core.rules.verbs.wording import wording
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import MOST_ACTIONS
-from parexec_tui.core.state.events import End
+from parexec_tui.core.state.status import End
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal

@@ -11,8 +11,7 @@ from parexec_tui.core.plan.model import AgentType, Priority, Ticket
 from parexec_tui.core.state import apply as state_room
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import IllegalEventError, SessionState
-from parexec_tui.core.state.events import End, Status
-from parexec_tui.core.state.tickets import LOST
+from parexec_tui.core.state.status import UNSUCCESSFUL, End, Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.codec import kind_of
 from tests.core.sessions import OPENED_AT, Session, check, dump, plan
@@ -88,7 +87,7 @@ def moves(session: Session) -> list[tuple[str, ev.AnyEvent]]:
     comes_back = ("D",) if session.status("D") == "skipped" else ()
 
     def goes(then: Status) -> tuple[str, ...]:
-        return ("D",) if then in LOST and session.status("D") == "waiting" else ()
+        return ("D",) if then in UNSUCCESSFUL and session.status("D") == "waiting" else ()
 
     found: list[tuple[str, ev.AnyEvent]] = [
         ("running", ev.AttemptStarted(at=at, ticket="T", attempt=attempt + 1, agent=agent)),
@@ -102,10 +101,10 @@ def moves(session: Session) -> list[tuple[str, ev.AnyEvent]]:
         ("waived", ev.TicketWaived(at=at, ticket="T", restored=comes_back)),
     ]
     for then in Status:
-        skipped = ("D",) if then in LOST else ()
+        skipped = ("D",) if then in UNSUCCESSFUL else ()
         retry_at = 2001.0 if then is Status.backoff else None
         found.append((then.value, ended("T", attempt, then, skipped=skipped, retry_at=retry_at)))
-        back = () if then in LOST else comes_back
+        back = () if then in UNSUCCESSFUL else comes_back
         put_back = ev.TicketRestored(at=at, ticket="T", then=then, skipped=goes(then), restored=back)
         found.append((then.value, put_back))
     return found

@@ -19,8 +19,7 @@ from parexec_tui.core.plan.model import AgentType, Amounts, Plan, PlanSettings, 
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
-from parexec_tui.core.state.tickets import OVER
+from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
@@ -218,7 +217,7 @@ def stop(session: Session, number: int) -> None:
 def retry_downstream(session: Session, number: int) -> None:
     agent = (None, None, "", "x", "y-1")[number % 5]
     run = ("true", "make")[number % 2]
-    for id_ in of(with_status(session, *OVER), number):
+    for id_ in of(with_status(session, *TERMINAL), number):
         session.act(rq.Retry(tickets=(id_,), downstream=True, agent=agent, run=run, note="so", by="bob"))
 
 
@@ -304,16 +303,16 @@ def resume(session: Session, number: int) -> None:
         session.resume()
 
 
-LOST = (Status.failed, Status.cancelled, Status.skipped)
+UNSUCCESSFUL = (Status.failed, Status.cancelled, Status.skipped)
 
 VERBS: tuple[Step, ...] = (
     on_tickets(rq.Hold, Status.waiting),
     on_tickets(rq.Release, Status.waiting),
     on_tickets(rq.Drain, Status.running),
     on_tickets(rq.Cancel, Status.waiting),
-    on_tickets(rq.Waive, Status.waiting, *LOST),
-    on_tickets(rq.Waive, *LOST),
-    on_tickets(rq.Retry, *OVER),
+    on_tickets(rq.Waive, Status.waiting, *UNSUCCESSFUL),
+    on_tickets(rq.Waive, *UNSUCCESSFUL),
+    on_tickets(rq.Retry, *TERMINAL),
     retry_downstream,
     reassign,
     prioritise,
@@ -355,7 +354,7 @@ STEPS: tuple[Step, ...] = (
     on_tickets(rq.Hold, Status.waiting),
     *[on_tickets(rq.Release, Status.waiting)] * 2,
     on_tickets(rq.Cancel, Status.waiting, Status.running, Status.frozen),
-    *[on_tickets(rq.Retry, *LOST)] * 4,
+    *[on_tickets(rq.Retry, *UNSUCCESSFUL)] * 4,
     *[on_tickets(rq.Freeze, Status.running)] * 2,
     *[on_tickets(rq.Thaw, Status.frozen)] * 2,
     on_agent(rq.Hold),
@@ -447,7 +446,7 @@ def drive_to_the_end(session: Session, outcomes: list[Step]) -> None:
 
 def check_the_end(session: Session) -> None:
     """With no person holding anything, every ticket is over, nothing is held, and the closing steps add up."""
-    assert with_status(session, *OVER) == list(session.state.tickets)
+    assert with_status(session, *TERMINAL) == list(session.state.tickets)
     assert session.state.unfinished == 0
     assert session.state.is_idle_forever()
     session.close()

@@ -13,7 +13,7 @@ import pytest
 from parexec_tui.core.plan.model import AgentType, Amounts, Priority, Ticket
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.events import End, Status
+from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from tests.core.sessions import plan

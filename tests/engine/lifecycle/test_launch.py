@@ -16,7 +16,7 @@ from parexec_tui.client.framing import Refused
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.events import End, Status
+from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.errors import EngineFailedError
 from parexec_tui.engine.lifecycle import launch

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.events import End, Status
+from parexec_tui.core.state.status import End, Status
 from parexec_tui.engine.backends.local import process
 from parexec_tui.engine.backends.local.process import ExitRecord, read_record
 from parexec_tui.engine.measure import monitor

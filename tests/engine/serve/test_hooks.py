@@ -10,7 +10,7 @@ import trio
 
 from parexec_tui.core.plan.model import Hooks
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.events import End, Status
+from parexec_tui.core.state.status import End, Status
 from parexec_tui.engine.serve import hooks
 from parexec_tui.engine.serve.hooks import HookRunner
 from tests.core.sessions import Session

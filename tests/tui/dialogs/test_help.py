@@ -2,7 +2,7 @@
 
 import pytest
 
-from parexec_tui.core.state.events import End, Status
+from parexec_tui.core.state.status import End, Status
 from parexec_tui.tui.dialogs.help import LEGEND, Help
 from parexec_tui.tui.input.keymap import KEYS, Keymap
 from tests.core.sessions import Session

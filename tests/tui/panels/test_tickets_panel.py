@@ -2,7 +2,7 @@
 
 import pytest
 
-from parexec_tui.core.state.events import End, Status
+from parexec_tui.core.state.status import End, Status
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.view.facts import short_word
 from tests.core.sessions import Session

@@ -4,7 +4,7 @@ import pytest
 
 from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.schedule.blockers import Blocker
-from parexec_tui.core.state.events import Status
+from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.selectors import select
 from parexec_tui.tui.view.facts import (

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parexec_tui.core.plan.model import Priority
-from parexec_tui.core.state.events import Status
-from parexec_tui.core.state.tickets import OVER, TicketState
+from parexec_tui.core.state.status import TERMINAL, Status
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.selectors import SelectorError
 from parexec_tui.tui.panels.tickets import TicketsPanel
@@ -80,7 +80,7 @@ def test_rows_are_as_if_everything_was_looked_at(text: str, problems: bool, sort
 
 def test_every_column_can_be_sorted_by() -> None:
     assert SORTS.keys() == NAIVE.keys() | {"time"}
-    took = [STATE.tickets[id_] for id_ in built(sort="time").tickets() if STATE.tickets[id_].status in OVER]
+    took = [STATE.tickets[id_] for id_ in built(sort="time").tickets() if STATE.tickets[id_].status in TERMINAL]
     seconds = [ticket.worked(ticket.ended) if ticket.ended is not None else 0.0 for ticket in took]
     assert seconds == sorted(seconds, reverse=True)
 

@@ -14,8 +14,7 @@ from parexec_tui.core.rules.verbs.answers import Decision, unknown
 from parexec_tui.core.rules.verbs.placing import can_run
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
-from parexec_tui.core.state.tickets import LOST
+from parexec_tui.core.state.status import UNSUCCESSFUL, Status
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
@@ -160,7 +159,7 @@ def _fallout(
     skipped, restored = [], []
     for id_ in _in_order(specs):
         status = state.tickets[id_].status if id_ in state.tickets else Status.waiting
-        is_blocked = any(statuses[need] in LOST for need in specs[id_].needs)
+        is_blocked = any(statuses[need] in UNSUCCESSFUL for need in specs[id_].needs)
         if is_blocked and status in (Status.waiting, Status.backoff):
             status = Status.skipped
             skipped.append(id_)

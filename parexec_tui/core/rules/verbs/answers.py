@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from parexec_tui.core.plan.reading.faults import did_you_mean
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.tickets import LOST, TicketState
+from parexec_tui.core.state.status import UNSUCCESSFUL
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 
@@ -37,7 +38,7 @@ def unknown_in(state: SessionState, scope: rq.Scope) -> Refusal | None:
 def over(state: SessionState, id_: str) -> Refusal:
     """The refusal of what only makes sense for a ticket that is not over."""
     ticket = state.tickets[id_]
-    remedy = f"retry {state.cause(ticket).id}" if ticket.status in LOST else ""
+    remedy = f"retry {state.cause(ticket).id}" if ticket.status in UNSUCCESSFUL else ""
     return Refusal(f"{id_} is {ticket.status}", remedy)
 
 

@@ -4,8 +4,8 @@ from parexec_tui.core.rules.downstream import restores, skips
 from parexec_tui.core.rules.verbs.answers import Decision, named, over, unknown
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
-from parexec_tui.core.state.tickets import LIVE, LOST, OVER, TicketState
+from parexec_tui.core.state.status import LIVE, TERMINAL, UNSUCCESSFUL, Status
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 
@@ -41,7 +41,7 @@ def cannot_cancel(state: SessionState, asked: rq.Cancel) -> Refusal | None:
     if refusal := unknown(state, asked.tickets):
         return refusal
     for ticket in named(state, asked.tickets):
-        if ticket.status in OVER:
+        if ticket.status in TERMINAL:
             return over(state, ticket.id)
         if ticket.status is Status.stopping and not asked.now:
             return Refusal(f"{ticket.id} is being stopped already", "wait for it to end, or kill it: cancel --now")
@@ -58,7 +58,7 @@ def waive(state: SessionState, asked: rq.Waive, now: float) -> Decision:
     ids = {ticket.id for ticket in tickets}
     # Dependents first: one that is skipped would have nothing to be skipped for, once its need is waived.
     for ticket in sorted(tickets, key=lambda each: each.group, reverse=True):
-        restored = restores(state, ticket, back, besides=ids) if ticket.status in LOST else ()
+        restored = restores(state, ticket, back, besides=ids) if ticket.status in UNSUCCESSFUL else ()
         back.update(restored, (ticket.id,))
         events.append(ev.TicketWaived(at=now, ticket=ticket.id, by=asked.by, restored=restored))
     return events

@@ -6,7 +6,7 @@ from parexec_tui.core.rules.verbs.answers import Decision, named, over, unknown_
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.tickets import OVER
+from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.core.wire import requests as rq
 
 
@@ -16,7 +16,7 @@ def hold(state: SessionState, asked: rq.Hold, now: float) -> Decision:
     if asked.is_session:
         return [] if state.held else [ev.SessionHeld(at=now, reason=asked.reason, by=asked.by)]
     for id_ in asked.tickets:
-        if state.tickets[id_].status in OVER:
+        if state.tickets[id_].status in TERMINAL:
             return over(state, id_)
     agents = (state.agents[id_] for id_ in dict.fromkeys(asked.agents))
     return [
@@ -78,7 +78,7 @@ def drain(state: SessionState, asked: rq.Drain, now: float) -> Decision:
             return []
         return [ev.SessionDraining(at=now, by=asked.by, reason=asked.reason)]
     for id_ in asked.tickets:
-        if state.tickets[id_].status in OVER:
+        if state.tickets[id_].status in TERMINAL:
             return over(state, id_)
     agents = [state.agents[id_] for id_ in asked.agents]
     agents += [agent for agent in state.agents.values() if agent.type in asked.types and not agent.stopped]

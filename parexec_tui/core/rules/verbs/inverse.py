@@ -7,8 +7,7 @@ from parexec_tui.core.rules.verbs.freezing import FROZEN
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
-from parexec_tui.core.state.tickets import OVER
+from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.wire import requests as rq
 
 _Inverse = tuple[rq.AnyRequest, ...]
@@ -134,7 +133,7 @@ def _of_holds(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Requests |
                 assert state.draining is not None
                 found.append(rq.Drain(reason=state.draining.reason))
             case ev.TicketReleased():
-                if state.tickets[event.ticket].status in OVER:
+                if state.tickets[event.ticket].status in TERMINAL:
                     return None  # it cannot be held again
                 found.append(rq.Hold(tickets=(event.ticket,), by=state.tickets[event.ticket].held or ""))
             case ev.AgentTypeReleased():

@@ -9,8 +9,8 @@ from parexec_tui.core.rules.verbs.holding import drain_agents
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
-from parexec_tui.core.state.tickets import DONE, TicketState
+from parexec_tui.core.state.status import SATISFIED, Status
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 
@@ -20,7 +20,7 @@ def reassign(state: SessionState, asked: rq.Reassign, now: float) -> Decision:
         return refusal
     events: list[ev.AnyEvent] = []
     for ticket in named(state, asked.tickets):
-        if ticket.status in DONE:
+        if ticket.status in SATISFIED:
             return Refusal(f"{ticket.id} is {ticket.status}", f"retry {ticket.id} on {asked.agent or 'any agent'}")
         if asked.agent and (refusal := cannot_go_to(state, ticket, asked.agent)):
             return refusal
@@ -83,7 +83,7 @@ def prioritise(state: SessionState, asked: rq.Prioritise, now: float) -> Decisio
         return refusal
     tickets = named(state, asked.tickets)
     for ticket in tickets:
-        if ticket.status in DONE:
+        if ticket.status in SATISFIED:
             return Refusal(f"{ticket.id} is {ticket.status}")
     return [
         ev.PriorityChanged(at=now, ticket=ticket.id, priority=asked.priority, by=asked.by)

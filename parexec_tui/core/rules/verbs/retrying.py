@@ -9,8 +9,8 @@ from parexec_tui.core.rules.verbs.answers import Decision, named, unknown
 from parexec_tui.core.rules.verbs.placing import cannot_go_to
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.events import Status
-from parexec_tui.core.state.tickets import LIVE, LOST, TicketState
+from parexec_tui.core.state.status import LIVE, UNSUCCESSFUL, Status
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 
@@ -34,7 +34,7 @@ def retry(state: SessionState, asked: rq.Retry, now: float) -> Decision:
             if live is not None:
                 return Refusal(f"{live.id} depends on {ticket.id} and is {live.status}", _stop_it(live))
         else:
-            restored = restores(state, ticket, back) if ticket.status in LOST else ()
+            restored = restores(state, ticket, back) if ticket.status in UNSUCCESSFUL else ()
         back.update(rerun, restored, (ticket.id,))
         events.append(
             ev.TicketRetried(at=now, ticket=ticket.id, by=asked.by, restored=restored, rerun=rerun, note=asked.note)
@@ -92,7 +92,7 @@ def _cannot_run_again(state: SessionState, ticket: TicketState, back: set[str]) 
         return Refusal(f"{ticket.id} is {ticket.status}, it is not over", _stop_it(ticket))
     for id_ in ticket.spec.needs:
         need = state.tickets[id_]
-        if need.status in LOST and id_ not in back:
+        if need.status in UNSUCCESSFUL and id_ not in back:
             return Refusal(f"{ticket.id} needs {id_}, which is {need.status}", f"retry {state.cause(need).id} first")
     for dependent in state.dependents(ticket.id):
         if dependent.is_live:
@@ -118,14 +118,14 @@ def restore(state: SessionState, asked: rq.Restore, now: float) -> Decision:
         then = _status_before(state, ticket, gone, back)
         skipped: tuple[str, ...] = ()
         restored: tuple[str, ...] = ()
-        if then in LOST:
+        if then in UNSUCCESSFUL:
             gone.add(ticket.id)
-            if ticket.status not in LOST:
+            if ticket.status not in UNSUCCESSFUL:
                 skipped = skips(state, ticket, gone.union(asked.tickets))
                 gone.update(skipped)
         else:
             back.add(ticket.id)
-            if ticket.status in LOST:
+            if ticket.status in UNSUCCESSFUL:
                 restored = restores(state, ticket, back, besides=asked.tickets)
                 back.update(restored)
         events.append(
@@ -160,6 +160,6 @@ def _status_before(state: SessionState, ticket: TicketState, gone: set[str], bac
     then = ticket.before.status
     if then not in (Status.waiting, Status.backoff, Status.skipped):
         return then
-    needs = ((need, state.tickets[need].status in LOST) for need in ticket.spec.needs)
+    needs = ((need, state.tickets[need].status in UNSUCCESSFUL) for need in ticket.spec.needs)
     is_blocked = any(id_ in gone or (is_lost and id_ not in back) for id_, is_lost in needs)
     return Status.skipped if is_blocked else Status.waiting

@@ -1,0 +1,112 @@
+"""The words for where a ticket stands, and the one table of what every room needs to know of each.
+
+A new status is a member of `Status` and a row of `TABLE`. The screen, the filters, the help, the reports and the
+themes take the rest from its row; mypy names each `match` that must decide what the new status means there.
+"""
+
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+
+class Status(StrEnum):
+    """Where a ticket is. `Flag` has the words that are shown in its place and are no status."""
+
+    waiting = "waiting"
+    backoff = "backoff"
+    running = "running"
+    frozen = "frozen"
+    stopping = "stopping"
+    succeeded = "succeeded"
+    failed = "failed"
+    cancelled = "cancelled"
+    skipped = "skipped"
+    waived = "waived"
+    """A person decided that it will not run, and that its dependents may run without it."""
+
+
+class Flag(StrEnum):
+    """What is shown in place of a status, because it says more about the ticket."""
+
+    ready = "ready"
+    """It waits, and nothing keeps it from starting but room: see `scheduler.blockers`."""
+    held = "held"
+    """It waits, and a person holds it or its agent types."""
+
+
+class End(StrEnum):
+    """How an attempt ended. Each stays distinct wherever it is shown; a failed ticket shows it as its status."""
+
+    succeeded = "succeeded"
+    failed = "failed"
+    """By its own exit status or a signal."""
+    timed_out = "timed out"
+    could_not_start = "could not start"
+    cancelled = "cancelled"
+    """By a person."""
+    stopped = "stopped"
+    """On purpose, with the session or to be reassigned: charges no retry. The ticket waits again."""
+    lost = "lost"
+    """The process vanished without an exit record."""
+
+
+class Row(NamedTuple):
+    """What is true of a word, and how it is shown."""
+
+    word: Status | Flag | End
+    glyph: str
+    ascii_glyph: str
+    list_order: int
+    """Place where tickets are sorted or grouped by status, the lowest first: what a person looks for first."""
+    header_order: int
+    """Place of its count in the header, the lowest first. The last ones are left out where there is little room."""
+    fallback_style: str
+    """The meaning whose style a theme uses if it has no style for the word: any that is not a `status-` itself."""
+    help: str = ""
+    """The line of the help; empty for a word that is never shown as where a ticket stands."""
+    is_live: bool = False
+    """An attempt exists: the ticket has an agent and holds its claims."""
+    is_terminal: bool = False
+    """The ticket is accounted for: nothing happens to it unless a person asks."""
+    satisfies_dependents: bool = False
+    """What needs the ticket may run."""
+    short: str = ""
+    """The word in at most eleven cells, for columns; empty if the word itself fits."""
+
+
+# In the order of the help.
+_ROWS: Final = (
+    Row(Status.waiting, "·", ".", 60, 60, "dim", "something keeps it from running"),
+    Row(Flag.ready, "•", "*", 60, 60, "text", "it may start, given an agent"),
+    Row(Flag.held, "‖", "|", 60, 60, "hold", "a person keeps it back"),
+    Row(Status.running, "▶", ">", 10, 10, "bar-running", "on an agent", is_live=True),
+    Row(Status.frozen, "❄", "f", 30, 30, "hold", "its processes stand still, its time-out too", is_live=True),
+    Row(Status.stopping, "■", "s", 20, 50, "warn", "it was told to end", is_live=True),
+    Row(Status.backoff, "↻", "r", 50, 40, "warn", "it failed, and waits for its next try"),
+    Row(
+        Status.succeeded, "✓", "+", 100, 70, "good", "it ended well",
+        is_terminal=True, satisfies_dependents=True,
+    ),
+    Row(Status.failed, "✗", "x", 40, 20, "bad", "it ended badly by itself", is_terminal=True),
+    Row(End.timed_out, "◷", "t", 40, 20, "bad", "it took longer than it may"),
+    Row(End.could_not_start, "∅", "n", 40, 20, "bad", "there was nothing to run", short="no start"),
+    Row(End.lost, "?", "?", 40, 20, "bad", "its process is gone, and nothing tells how it ended"),
+    Row(End.stopped, "■", "s", 60, 60, "warn"),
+    Row(Status.cancelled, "⊘", "c", 70, 90, "dim", "a person gave it up", is_terminal=True),
+    Row(Status.skipped, "↷", "-", 80, 80, "dim", "something that it needs did not succeed", is_terminal=True),
+    Row(
+        Status.waived, "⤼", "w", 90, 100, "dim", "a person does without it: what needs it may run",
+        is_terminal=True, satisfies_dependents=True,
+    ),
+)  # fmt: skip
+
+TABLE: Final[dict[str, Row]] = {row.word: row for row in _ROWS}
+"""The row of each word. A Status and an End that are the same word share it."""
+
+LIVE: Final = frozenset(status for status in Status if TABLE[status].is_live)
+"""An attempt exists: the ticket has an agent and holds its claims."""
+TERMINAL: Final = frozenset(status for status in Status if TABLE[status].is_terminal)
+"""The ticket is accounted for."""
+SATISFIED: Final = frozenset(status for status in Status if TABLE[status].satisfies_dependents)
+"""What needs the ticket may run."""
+UNSUCCESSFUL: Final = TERMINAL - SATISFIED
+"""Terminal without success: its dependents cannot run."""
