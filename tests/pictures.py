@@ -18,8 +18,8 @@ from msgspec import Struct
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.tui.app.app import ParexecApp, ScreenConfig
-from parexec_tui.tui.app.arrangement import Arrangement
 from parexec_tui.tui.input.keymap import Keymap
+from parexec_tui.tui.screen.arrangement import Arrangement
 from parexec_tui.tui.theme.themes import load
 
 ROOT = Path(__file__).parents[1]

@@ -4,10 +4,10 @@ from typing import TypeVar
 
 from textual.geometry import Size
 
-from parexec_tui.tui.panels.panel import Panel
 from parexec_tui.tui.theme.themes import load
 from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.view.waiting import Waiting
+from parexec_tui.tui.widgets.panel import Panel
 from tests.core.sessions import Session
 
 _P = TypeVar("_P", bound=Panel)

@@ -21,13 +21,13 @@ from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.tui.app.app import ParexecApp, ScreenConfig
-from parexec_tui.tui.app.arrangement import Arrangement
 from parexec_tui.tui.app.feed import Feed, Opened
 from parexec_tui.tui.dialogs.dialog import HESITATION
 from parexec_tui.tui.input.keymap import Keymap
-from parexec_tui.tui.panels.panel import Panel
+from parexec_tui.tui.screen.arrangement import Arrangement
 from parexec_tui.tui.theme.themes import load
 from parexec_tui.tui.view.event_history import EventHistory
+from parexec_tui.tui.widgets.panel import Panel
 from tests.core.sessions import Session, replay
 from tests.tui.terminal.release import release, samples, write_logs
 

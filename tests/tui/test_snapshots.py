@@ -12,7 +12,7 @@ from rich.style import Style
 
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.tui.app.arrangement import PANELS
+from parexec_tui.tui.panels import PANELS
 from parexec_tui.tui.theme.themes import available
 from tests.tui.conftest import Snapshots
 from tests.tui.harness import Stage, on_stage

@@ -29,15 +29,15 @@ from parexec_tui.gc_control import collect_when_told
 from parexec_tui.paths import session_folder
 from parexec_tui.registry.errors import RegistryError, SessionOwned
 from parexec_tui.text.words import day_and_clock, printable
-from parexec_tui.tui.app.arrangement import Arrangement
 from parexec_tui.tui.app.attention import Attention
 from parexec_tui.tui.app.feed import GONE, Feed, Opened
-from parexec_tui.tui.app.main_screen import MainScreen
 from parexec_tui.tui.dialogs.dialog import Confirm
 from parexec_tui.tui.input import steering
 from parexec_tui.tui.input.actions import Actions
 from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.panels import make_panels
+from parexec_tui.tui.screen.arrangement import Arrangement
+from parexec_tui.tui.screen.main_screen import MainScreen
 from parexec_tui.tui.terminal.clipboard import through_screen
 from parexec_tui.tui.terminal.driver import TerminalDriver
 from parexec_tui.tui.terminal.painter import LATE, Painter, pieces_of, synchronised

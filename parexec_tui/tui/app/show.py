@@ -14,9 +14,9 @@ from parexec_tui.text.headless import Headless
 from parexec_tui.text.report import status_report
 from parexec_tui.text.words import is_ascii_only
 from parexec_tui.tui.app.app import ParexecApp, ScreenConfig, TakeOver
-from parexec_tui.tui.app.arrangement import Arrangement
 from parexec_tui.tui.app.ui_state import read_used, write_used
 from parexec_tui.tui.input.keymap import Keymap, keymap_of
+from parexec_tui.tui.screen.arrangement import Arrangement
 from parexec_tui.tui.theme.palette import Palette
 from parexec_tui.tui.theme.themes import ThemeError, choose, fallback, load
 

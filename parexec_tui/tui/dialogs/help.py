@@ -12,7 +12,8 @@ from parexec_tui.text.words import glyph
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.dialogs.form import Field
 from parexec_tui.tui.dialogs.listing import Page, folded
-from parexec_tui.tui.drawing.line import fitted, width_of
+from parexec_tui.tui.drawing.cells import width_of
+from parexec_tui.tui.drawing.line import fitted
 from parexec_tui.tui.input.keymap import SECTIONS, Key, Keymap, is_for, shown
 from parexec_tui.tui.view.view_state import ViewState
 

@@ -9,8 +9,8 @@ from textual.strip import Strip
 
 from parexec_tui.text.words import printable
 from parexec_tui.tui.drawing.line import StyledLine
-from parexec_tui.tui.panels.rows import RowsPanel
 from parexec_tui.tui.view.view_state import ViewState
+from parexec_tui.tui.widgets.rows_panel import RowsPanel
 
 _BORDER = 2
 """Columns of the box around it."""

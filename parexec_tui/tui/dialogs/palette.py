@@ -13,7 +13,8 @@ from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.dialogs.form import Field
 from parexec_tui.tui.dialogs.listing import Listing, Page
 from parexec_tui.tui.dialogs.matching import best, rank
-from parexec_tui.tui.drawing.line import StyledLine, width_of
+from parexec_tui.tui.drawing.cells import width_of
+from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.input import steering
 from parexec_tui.tui.input.keymap import LOOKING, MOVING, SESSION, STEERING, Key, shown
 from parexec_tui.tui.view.facts import display_status

@@ -10,14 +10,9 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from parexec_tui.tui.output.log_text import row_starts
+from parexec_tui.tui.drawing.cells import row_starts, width_of
 
 Align = Literal["left", "right"]
-
-
-def width_of(text: str) -> int:
-    """Cells that the text takes."""
-    return len(text) if text.isascii() else cell_len(text)
 
 
 def fitted(text: str, width: int, *, align: Align = "left", end: str = "…") -> str:

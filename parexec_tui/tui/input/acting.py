@@ -15,7 +15,7 @@ from parexec_tui.tui.theme.palette import Palette
 from parexec_tui.tui.view.view_state import Change
 
 if TYPE_CHECKING:
-    from parexec_tui.tui.app.main_screen import MainScreen
+    from parexec_tui.tui.screen.main_screen import MainScreen
 
 LATE = 2.0
 """Seconds after which it is said that the engine has not answered yet."""

@@ -7,10 +7,10 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.requests import Retry
 from parexec_tui.core.wire.selectors import SelectorError
 from parexec_tui.text.words import printable
-from parexec_tui.tui.app.arrangement import PANELS
 from parexec_tui.tui.dialogs.dialog import MessageDialog
 from parexec_tui.tui.input.acting import Acting
 from parexec_tui.tui.input.keymap import SESSION, Key
+from parexec_tui.tui.panels import PANELS
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.view.facts import display_status, idle_reason, needing_attention, predicate
 from parexec_tui.tui.view.view_state import Change

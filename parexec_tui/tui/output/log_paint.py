@@ -8,7 +8,8 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from parexec_tui.tui.drawing.line import fitted, width_of
+from parexec_tui.tui.drawing.cells import width_of
+from parexec_tui.tui.drawing.line import fitted
 from parexec_tui.tui.output.log_window import LogRow
 
 Mark = tuple[int, int, Style]

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from rich.cells import get_character_cell_size
 from rich.style import Style
 
 from parexec_tui.core.plan.units import format_size
 from parexec_tui.text.words import UNPRINTABLE
+from parexec_tui.tui.drawing.cells import cells, width_of
 from parexec_tui.tui.output.sgr import PLAIN, TextAttributes, changed, style_of
 
 TAB = 8
@@ -173,45 +173,3 @@ def _runs(parts: _Parts) -> Iterator[tuple[int, Style]]:
             yield at, style_of(attributes)
         last = attributes
         at += len(text)
-
-
-# --- Widths ---
-
-
-def width_of(text: str) -> int:
-    """How many cells the text takes."""
-    return len(text) if text.isascii() else sum(map(get_character_cell_size, text))
-
-
-def cells(text: str, start: int, stop: int) -> tuple[int, int, int]:
-    """Which letters lie between two cells: begin, end, and how many cells are left free before the first.
-
-    A wide letter that is cut at either side is left out. What takes no cell belongs to the letter before it.
-    """
-    if text.isascii():
-        return min(start, len(text)), min(stop, len(text)), 0
-    begin, at = (None, 0) if start else (0, 0)
-    pad = 0
-    for index, letter in enumerate(text):
-        width = get_character_cell_size(letter)
-        if begin is None and at >= start and width:
-            begin, pad = index, at - start
-        if width and at + width > stop:
-            return (index, index, 0) if begin is None else (begin, max(begin, index), pad)
-        at += width
-    return (len(text) if begin is None else begin), len(text), pad
-
-
-def row_starts(text: str, width: int) -> list[int]:
-    """The letters at which rows start when the text is wrapped; one row at least."""
-    if text.isascii():
-        return list(range(0, max(len(text), 1), width))
-    starts, room = [0], width
-    for index, letter in enumerate(text):
-        taken = get_character_cell_size(letter)
-        if taken > room:
-            if index > starts[-1]:
-                starts.append(index)
-            room = width
-        room -= taken
-    return starts

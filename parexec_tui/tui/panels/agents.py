@@ -10,10 +10,11 @@ from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.words import printable
-from parexec_tui.tui.drawing.line import StyledLine, width_of
-from parexec_tui.tui.panels.rows import RowsPanel
+from parexec_tui.tui.drawing.cells import width_of
+from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.view.facts import idle_reason, short_count, short_duration, short_size
 from parexec_tui.tui.view.view_state import Change, ViewState
+from parexec_tui.tui.widgets.rows_panel import RowsPanel
 
 SILENT_AFTER = 600.0
 """Seconds without a line of output after which a running ticket may hang: worth a look, no more."""

@@ -6,11 +6,12 @@ from typing import NamedTuple
 from parexec_tui.core.plan.claims import Held, Key, format_amount
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.text.words import printable
-from parexec_tui.tui.drawing.line import StyledLine, width_of
-from parexec_tui.tui.panels.rows import RowsPanel
+from parexec_tui.tui.drawing.cells import width_of
+from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.view.facts import short_duration
 from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.view.waiting import Wait
+from parexec_tui.tui.widgets.rows_panel import RowsPanel
 
 _SINCE = 12
 _TITLE = 12

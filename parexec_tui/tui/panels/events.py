@@ -8,9 +8,9 @@ from parexec_tui.text.event_lines import lines, lines_alone
 from parexec_tui.text.words import Line as Said
 from parexec_tui.text.words import clock
 from parexec_tui.tui.drawing.line import StyledLine
-from parexec_tui.tui.panels.rows import RowsPanel
 from parexec_tui.tui.view.event_history import KEPT_EVENTS
 from parexec_tui.tui.view.view_state import Change, ViewState
+from parexec_tui.tui.widgets.rows_panel import RowsPanel
 
 _STYLES = {"good": "good", "bad": "bad", "warn": "warn", "": "text"}
 

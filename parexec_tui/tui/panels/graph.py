@@ -15,10 +15,10 @@ from parexec_tui.tui.drawing.lanes import Lanes, critical_path
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.drawing.neighbourhood import Neighbourhood, neighbourhood
 from parexec_tui.tui.drawing.selection import Surroundings
-from parexec_tui.tui.panels.rows import RowsPanel
 from parexec_tui.tui.theme.palette import LANES
 from parexec_tui.tui.view.facts import display_status, reason_of, short_duration
 from parexec_tui.tui.view.view_state import Change, ViewState
+from parexec_tui.tui.widgets.rows_panel import RowsPanel
 
 GraphMode = Literal["lanes", "neighbourhood"]
 

@@ -7,8 +7,8 @@ from textual.timer import Timer
 
 from parexec_tui.text.report import log_file
 from parexec_tui.tui.output.log_view import LogView
-from parexec_tui.tui.panels.panel import Panel
 from parexec_tui.tui.view.view_state import Change, ViewState
+from parexec_tui.tui.widgets.panel import Panel
 
 POLL_EVERY = 0.1
 """Seconds between two looks at the log while it is visible and its attempt runs."""

@@ -13,9 +13,9 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import log_file
 from parexec_tui.text.words import clock, printable, with_name
 from parexec_tui.tui.drawing.line import fitted, wrapped
-from parexec_tui.tui.panels.text import PanelLine, TextPanel
 from parexec_tui.tui.view.facts import display_status, reason_of, said, short_duration, short_word
 from parexec_tui.tui.view.view_state import Change
+from parexec_tui.tui.widgets.text_panel import PanelLine, TextPanel
 
 _MOST_RELATED = 50
 """Dependents that are listed; the rest is counted."""

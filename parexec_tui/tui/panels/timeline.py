@@ -19,8 +19,8 @@ from parexec_tui.tui.drawing.timeline import (
     ticks,
     timeline,
 )
-from parexec_tui.tui.panels.rows import RowsPanel
 from parexec_tui.tui.view.view_state import Change, ViewState
+from parexec_tui.tui.widgets.rows_panel import RowsPanel
 
 _REMAKE_EVERY = 1.0
 _SHARE = 25

@@ -7,7 +7,8 @@ from rich.style import Style
 from textual.strip import Strip
 
 from parexec_tui.text.words import printable
-from parexec_tui.tui.drawing.line import StyledLine, as_ascii, fitted, width_of, wrapped
+from parexec_tui.tui.drawing.cells import width_of
+from parexec_tui.tui.drawing.line import StyledLine, as_ascii, fitted, wrapped
 
 texts = st.text(st.sampled_from("ab .日本é́—│▶"), max_size=30)
 RED = Style(color="red")

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.tui.app.arrangement import PANELS
+from parexec_tui.tui.panels import PANELS
 from parexec_tui.tui.panels.graph import GraphPanel
 from parexec_tui.tui.panels.output import OutputPanel
 from parexec_tui.tui.panels.tickets import TicketsPanel

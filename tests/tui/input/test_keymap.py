@@ -5,7 +5,6 @@ from itertools import combinations
 import pytest
 from textual import events
 
-from parexec_tui.tui.app.arrangement import PANELS
 from parexec_tui.tui.input import steering
 from parexec_tui.tui.input.actions import Actions
 from parexec_tui.tui.input.keymap import (
@@ -19,6 +18,7 @@ from parexec_tui.tui.input.keymap import (
     readme_table,
     shown,
 )
+from parexec_tui.tui.panels import PANELS
 
 
 def test_every_action_is_a_method_or_a_request_and_every_method_an_action() -> None:

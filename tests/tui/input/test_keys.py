@@ -8,10 +8,10 @@ import pytest
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.registry.errors import RegistryError
-from parexec_tui.tui.app.arrangement import PANELS
 from parexec_tui.tui.input import acting, steering
 from parexec_tui.tui.input.keymap import KEYS, SESSION
 from parexec_tui.tui.input.steering import Targets
+from parexec_tui.tui.panels import PANELS
 from parexec_tui.tui.panels.events import EventsPanel
 from parexec_tui.tui.view.view_state import Change
 from tests.core.sessions import Session

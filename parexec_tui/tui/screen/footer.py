@@ -7,7 +7,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from parexec_tui.text.words import printable
-from parexec_tui.tui.drawing.line import StyledLine, width_of
+from parexec_tui.tui.drawing.cells import width_of
+from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.input.keymap import Key, Keymap, one_shown
 from parexec_tui.tui.view.view_state import Change, ViewState
 

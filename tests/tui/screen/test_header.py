@@ -7,7 +7,7 @@ import pytest
 from textual.geometry import Size
 
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.tui.panels.header import Header
+from parexec_tui.tui.screen.header import Header
 from parexec_tui.tui.view.view_state import ViewState
 from tests.core.sessions import Session, plan
 from tests.tui.drawn import scene_of

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parexec_tui.tui.app.arrangement import PANELS, Arrangement, Tier, places, tier_of
+from parexec_tui.tui.panels import PANELS
+from parexec_tui.tui.screen.arrangement import Arrangement, Tier, places, tier_of
 
 TIERS: tuple[Tier, ...] = ("narrow", "tall", "medium", "wide")
 

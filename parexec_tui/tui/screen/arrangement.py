@@ -7,8 +7,7 @@ to configure, and nothing to be lost: the order of use is all that is remembered
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
-PANELS = ("tickets", "graph", "agents", "gauges", "output", "ticket", "timeline", "claims", "events")
-"""In the order of their numbers."""
+from parexec_tui.tui.panels import PANELS
 
 Tier = Literal["narrow", "tall", "medium", "wide"]
 """One panel at a time; two, one below the other; four; six."""

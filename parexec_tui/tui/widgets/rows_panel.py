@@ -8,8 +8,8 @@ from textual.geometry import Region
 from textual.strip import Strip
 
 from parexec_tui.tui.drawing.line import StyledLine
-from parexec_tui.tui.panels.panel import Panel
 from parexec_tui.tui.view.view_state import Change, ViewState
+from parexec_tui.tui.widgets.panel import Panel
 
 _NEVER = object()
 

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from rich.style import Style
 
-from parexec_tui.tui.drawing.line import StyledLine, width_of
-from parexec_tui.tui.panels.rows import RowsPanel
+from parexec_tui.tui.drawing.cells import width_of
+from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.view.view_state import Change
+from parexec_tui.tui.widgets.rows_panel import RowsPanel
 
 
 class PanelLine(NamedTuple):

@@ -21,15 +21,15 @@ from textual.widget import Widget
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire.requests import Refusal
-from parexec_tui.tui.app.arrangement import Arrangement
 from parexec_tui.tui.input import steering
 from parexec_tui.tui.input.keymap import Key, Keymap, key_name, one_shown
-from parexec_tui.tui.input.prompt import Prompt
 from parexec_tui.tui.input.steering import Targets
-from parexec_tui.tui.panels.footer import Footer
-from parexec_tui.tui.panels.header import Header
-from parexec_tui.tui.panels.panel import Panel
+from parexec_tui.tui.screen.arrangement import Arrangement
+from parexec_tui.tui.screen.footer import Footer
+from parexec_tui.tui.screen.header import Header
+from parexec_tui.tui.screen.prompt import Prompt
 from parexec_tui.tui.view.view_state import Change, ViewState
+from parexec_tui.tui.widgets.panel import Panel
 
 if TYPE_CHECKING:
     from parexec_tui.tui.input.actions import Actions

@@ -18,7 +18,8 @@ from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.words import glyph
-from parexec_tui.tui.drawing.line import StyledLine, fitted, width_of
+from parexec_tui.tui.drawing.cells import width_of
+from parexec_tui.tui.drawing.line import StyledLine, fitted
 from parexec_tui.tui.view.view_state import Change, ViewState
 
 
