@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _FOLLOW_EVERY = 0.2
 """Seconds between two looks for what is new."""
 
+_CHUNK = 1 << 16
+"""Bytes of output that are read at once."""
+
 
 _session_option = click.option(
     "-s",
@@ -116,20 +119,22 @@ def log(ticket: str, session: str | None, attempt: int | None, follow: bool) -> 
 
 
 def _print_log(registry: "Registry", session: str, ticket: str, number: int, follow: bool) -> None:
-    file = session_folder(session).attempts / f"{ticket}.{number}.log"
+    from parexec_tui.core.state.process_key import ProcessKey
+    from parexec_tui.outputs.output import output_of
+
+    source = output_of(session, ProcessKey(ticket, number))
     output = sys.stdout.buffer
     at = 0
     while True:
         over = not follow or _is_over(registry, session, ticket, number)  # asked before reading, so nothing is missed
-        if file.exists():
-            with file.open("rb") as source:
-                source.seek(at)
-                while chunk := source.read(1 << 16):
-                    output.write(chunk)
-                at = source.tell()
+        try:
+            while chunk := source.read(at, _CHUNK):
+                output.write(chunk)
+                at += len(chunk)
             output.flush()
-        elif over:
-            fail(f"there is no log of attempt {number} of {ticket}: {file} does not exist", SOME_DID_NOT)
+        except FileNotFoundError:
+            if over:
+                fail(f"there is no log of attempt {number} of {ticket}: {source.name} does not exist", SOME_DID_NOT)
         if over:
             return
         time.sleep(_FOLLOW_EVERY)

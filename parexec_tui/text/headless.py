@@ -24,7 +24,7 @@ from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.wire import codec
 from parexec_tui.text.event_lines import lines
-from parexec_tui.text.report import failures, last_lines, log_file
+from parexec_tui.text.report import attempt_output, failures, last_lines
 from parexec_tui.text.words import Line, clock, columns, glyph, is_ascii_only, printable, subject_width, with_name
 
 Style = Literal["lines", "json", "quiet"]
@@ -214,10 +214,10 @@ class Headless:
         head.stylize("bold red", 0, len(id_) + 2)
         yield head
         if ticket.attempt:
-            file = log_file(state, ticket)
-            for line in last_lines(file):
+            output = attempt_output(state, ticket)
+            for line in last_lines(output):
                 yield Text(f"  {'|' if self._ascii else '│'} {line}", style="dim")
-            yield Text(f"  log: {file}", style="dim")
+            yield Text(f"  log: {output.name}", style="dim")
 
     def _new_progress(self) -> Progress:
         return Progress(

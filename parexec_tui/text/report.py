@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from pathlib import Path
 
 from msgspec import Struct
 
@@ -11,10 +10,11 @@ from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.schedule.forecast import eta
 from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import LIVE, TERMINAL, UNSUCCESSFUL, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, StatusReport
-from parexec_tui.paths import session_folder
+from parexec_tui.outputs.output import Output, output_of
 from parexec_tui.text.words import clock, day_and_clock, glyph, printable, with_name
 
 _TAIL_BYTES = 64 * 1024
@@ -82,9 +82,9 @@ class SessionReport(Struct, frozen=True):
     agents: list[AgentReport]
 
 
-def log_file(state: SessionState, ticket: TicketState, attempt: int | None = None) -> Path:
-    """The log of an attempt; of the latest one if not told which."""
-    return session_folder(state.session).attempts / f"{ticket.id}.{attempt or ticket.attempt}.log"
+def attempt_output(state: SessionState, ticket: TicketState, attempt: int | None = None) -> Output:
+    """What the command of an attempt wrote; of the latest one if not told which."""
+    return output_of(state.session, ProcessKey(ticket.id, attempt or ticket.attempt))
 
 
 def session_report(state: SessionState, *, alive: bool) -> SessionReport:
@@ -183,7 +183,7 @@ def _ticket(state: SessionState, ticket: TicketState) -> TicketReport:
         attempt=ticket.attempt,
         started=ticket.started,
         ended=ticket.ended,
-        log=str(log_file(state, ticket)) if ticket.attempt else None,
+        log=attempt_output(state, ticket).name if ticket.attempt else None,
         why=tuple(blocker.text for blocker in why(state, ticket)) if waits else (),
         because=ticket.because,
     )
@@ -222,12 +222,10 @@ def failures(state: SessionState) -> Iterator[TicketState]:
     return (ticket for ticket in state.tickets.values() if ticket.status in UNSUCCESSFUL - {Status.skipped})
 
 
-def last_lines(file: Path, most: int = 5) -> list[str]:
-    """The last lines of a log that are not blank, safe to print; none if there is no log."""
+def last_lines(output: Output, most: int = 5) -> list[str]:
+    """The last lines of an output that are not blank, safe to print; none if there is no output."""
     try:
-        with file.open("rb") as log:
-            log.seek(max(0, file.stat().st_size - _TAIL_BYTES))
-            text = log.read(_TAIL_BYTES).decode(errors="replace")
+        text = output.tail(_TAIL_BYTES).decode(errors="replace")
     except OSError:
         return []
     shown = (printable(line).rstrip() for line in text.splitlines())

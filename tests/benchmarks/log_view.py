@@ -23,6 +23,7 @@ from rich.style import Style
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 
+from parexec_tui.outputs.local import LocalOutput
 from parexec_tui.tui.output.log_text import read_line
 from parexec_tui.tui.output.log_view import LogView
 
@@ -94,7 +95,7 @@ def opened(view: LogView, path: Path) -> tuple[float, int]:
     view.open(None)
     read_line.cache_clear()
     read, cpu = bytes_read(), time.thread_time()
-    view.open(path)
+    view.open(LocalOutput(path))
     paint(view)
     return time.thread_time() - cpu, bytes_read() - read
 

@@ -18,9 +18,10 @@ from msgspec import structs
 from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.outputs.local import LocalOutput
 from parexec_tui.text.event_lines import lines
 from parexec_tui.text.headless import Headless, Style
-from parexec_tui.text.report import last_lines, log_file, report_lines, session_report
+from parexec_tui.text.report import attempt_output, last_lines, report_lines, session_report
 from parexec_tui.text.words import is_ascii_only, printable, with_name
 from tests.core.sessions import Session, plan
 
@@ -113,7 +114,7 @@ TIME  • finished         s1  in 6.0s
 
 3 of 5 succeeded, 1 failed, 1 skipped in 6.0s
 run what failed once more: parexec resume s1 --retry-failed
-""".replace("LOG", str(log_file(a_bit_of_everything().state, a_bit_of_everything().state.tickets["B"])))
+""".replace("LOG", attempt_output(a_bit_of_everything().state, a_bit_of_everything().state.tickets["B"]).name)
     )
 
 
@@ -226,7 +227,7 @@ def test_columns_are_as_wide_as_the_ids_but_not_as_the_longest_that_is_possible(
 
 def test_without_utf_8_there_are_ascii_signs_only(own_state_home: Path) -> None:
     session, stream = a_bit_of_everything(), ascii_stream()
-    file = log_file(session.state, session.state.tickets["B"])
+    file = Path(attempt_output(session.state, session.state.tickets["B"]).name)
     file.parent.mkdir(parents=True)
     file.write_text("a line\n", encoding="utf-8")
     with Headless("lines", stream) as output:
@@ -372,13 +373,13 @@ def log(tmp_path: Path) -> Path:
 
 def test_the_last_lines_of_a_log_are_those_that_say_something(log: Path) -> None:
     log.write_text("0\n1\n2\n\n  \n3\n\x1b[0m\n4\n5\n\n\n", encoding="utf-8")
-    assert last_lines(log) == ["1", "2", "3", "4", "5"]
-    assert last_lines(log, most=1) == ["5"]
+    assert last_lines(LocalOutput(log)) == ["1", "2", "3", "4", "5"]
+    assert last_lines(LocalOutput(log), most=1) == ["5"]
 
 
 def test_of_a_progress_bar_the_last_states_are_shown(log: Path) -> None:
     log.write_bytes(b"".join(b"%d%%\r" % percent for percent in range(101)))
-    assert last_lines(log, most=2) == ["99%", "100%"]
+    assert last_lines(LocalOutput(log), most=2) == ["99%", "100%"]
 
 
 def test_a_huge_log_is_read_from_its_end_and_a_huge_line_cut(log: Path) -> None:
@@ -386,19 +387,19 @@ def test_a_huge_log_is_read_from_its_end_and_a_huge_line_cut(log: Path) -> None:
         file.truncate(1 << 34)  # sparse: reading it all would take a while
         file.seek(0, os.SEEK_END)
         file.write(b"\nlast\n" + b"x" * 10_000)
-    assert last_lines(log)[-2:] == ["last", "x" * 500]
+    assert last_lines(LocalOutput(log))[-2:] == ["last", "x" * 500]
 
 
 def test_a_binary_log_is_shown_as_far_as_it_can_be(log: Path) -> None:
     log.write_bytes(bytes(range(256)) * 20)
-    for line in last_lines(log):
+    for line in last_lines(LocalOutput(log)):
         assert line
         assert line.isprintable()
 
 
 def test_a_log_that_is_not_there_or_a_folder_has_no_lines(log: Path) -> None:
-    assert last_lines(log) == []
-    assert last_lines(log.parent) == []
+    assert last_lines(LocalOutput(log)) == []
+    assert last_lines(LocalOutput(log.parent)) == []
 
 
 def test_signals_have_names() -> None:
@@ -409,7 +410,7 @@ def test_signals_have_names() -> None:
 
 def test_escape_sequences_of_a_log_do_not_reach_the_summary(own_state_home: Path) -> None:
     session = a_bit_of_everything()
-    file = log_file(session.state, session.state.tickets["B"])
+    file = Path(attempt_output(session.state, session.state.tickets["B"]).name)
     file.parent.mkdir(parents=True)
     file.write_bytes(b"before\n\x1b[2Jevil\x1b]0;title\x07\n\xff\xfe\n")
     text = told(session)

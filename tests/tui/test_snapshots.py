@@ -12,6 +12,7 @@ from rich.style import Style
 
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.outputs.local import LocalOutput
 from parexec_tui.tui.panels import PANELS
 from parexec_tui.tui.theme.themes import available
 from tests.tui.conftest import Snapshots
@@ -34,10 +35,12 @@ SHOWN = {
 
 @pytest.fixture(autouse=True)
 def logs_have_known_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    def place(_: SessionState, ticket: TicketState) -> Path:
-        return Path(f"/home/ann/.local/state/parexec/sessions/s1/attempts/{ticket.id}.{ticket.attempt}.log")
+    def place(_: SessionState, ticket: TicketState) -> LocalOutput:
+        return LocalOutput(
+            Path(f"/home/ann/.local/state/parexec/sessions/s1/attempts/{ticket.id}.{ticket.attempt}.log")
+        )
 
-    monkeypatch.setattr("parexec_tui.tui.panels.ticket.log_file", place)
+    monkeypatch.setattr("parexec_tui.tui.panels.ticket.attempt_output", place)
 
 
 @asynccontextmanager

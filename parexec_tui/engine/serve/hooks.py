@@ -21,7 +21,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.wire import codec
-from parexec_tui.text.report import last_lines, log_file
+from parexec_tui.text.report import attempt_output, last_lines
 
 AT_ONCE = 2
 """Hooks that run at the same time, so that they leave the machine to the tickets."""
@@ -101,8 +101,8 @@ def _call(hook: str, state: SessionState, event: ev.AnyEvent, reason: str, ticke
         known = state.tickets[ticket]
         facts |= {"ticket": ticket, "title": known.spec.title, "end": str(known.end or ""), "attempt": known.attempt}
         if known.attempt:
-            file = log_file(state, known)
-            facts |= {"log": str(file), "log_tail": last_lines(file, TAIL)}
+            output = attempt_output(state, known)
+            facts |= {"log": output.name, "log_tail": last_lines(output, TAIL)}
     return Call(hook, facts)
 
 

@@ -11,7 +11,7 @@ from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.text.report import last_lines, log_file
+from parexec_tui.text.report import attempt_output, last_lines
 from parexec_tui.text.words import glyph, printable, subject_width, tickets
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog
 from parexec_tui.tui.dialogs.listing import Page
@@ -157,4 +157,4 @@ def _took(ticket: TicketState) -> float:
 
 
 def _tail(state: SessionState, ticket: TicketState) -> Sequence[str]:
-    return last_lines(log_file(state, ticket), _LAST_LINES) if ticket.attempt else ()
+    return last_lines(attempt_output(state, ticket), _LAST_LINES) if ticket.attempt else ()

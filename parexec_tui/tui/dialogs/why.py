@@ -8,7 +8,7 @@ from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.status import SATISFIED, UNSUCCESSFUL, Status
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.text.report import last_lines, log_file
+from parexec_tui.text.report import attempt_output, last_lines
 from parexec_tui.text.words import clock, tickets, with_name
 from parexec_tui.tui.input.keymap import Keymap, one_shown
 from parexec_tui.tui.view.facts import display_status, reason_of, said, short_duration
@@ -191,12 +191,12 @@ class _Why:
             yield f"   note of its last retry: {ticket.note}"
         if not ticket.attempt:
             return
-        log = log_file(self.state, ticket)
-        found = last_lines(log)
+        output = attempt_output(self.state, ticket)
+        found = last_lines(output)
         yield "its last output:" if found else "it has no output"
         for line in found:
             yield f"   {line}"
-        yield f"   {log}"
+        yield f"   {output.name}"
 
     def _where(self, ticket: TicketState) -> str:
         if not ticket.attempt:

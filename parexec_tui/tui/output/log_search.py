@@ -10,7 +10,7 @@ import re
 import time
 from typing import NamedTuple
 
-from parexec_tui.tui.output.log_file import LogReader
+from parexec_tui.outputs.log_file import LogReader
 from parexec_tui.tui.output.log_text import read_line
 
 _SLICE = 256 * 1024

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from itertools import zip_longest
-from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 from rich.style import Style
@@ -17,9 +16,10 @@ from textual.widget import Widget
 from textual.worker import Worker, WorkerState
 
 from parexec_tui.core.plan.units import format_size
+from parexec_tui.outputs.log_file import FileChange, LogFile, LogReader
+from parexec_tui.outputs.output import Output
 from parexec_tui.text.words import clock
 from parexec_tui.tui.output.arrivals import Arrivals
-from parexec_tui.tui.output.log_file import FileChange, LogFile, LogReader
 from parexec_tui.tui.output.log_paint import Mark, row_strip, text_strip
 from parexec_tui.tui.output.log_search import ERRORS, Hit, Search, Wanted, wanted
 from parexec_tui.tui.output.log_text import read_line
@@ -96,10 +96,10 @@ class LogView(Widget, can_focus=True):
 
     # --- What the app asks for ---
 
-    def open(self, path: Path | None, *, title: str = "") -> None:
-        """Show this log from its end, and follow it; it need not be there yet. None: there is none to wait for."""
+    def open(self, output: Output | None, *, title: str = "") -> None:
+        """Show this output from its end, and follow it; it need not be there yet. None: there is none to wait for."""
         self._leave()
-        self._file = LogFile(path) if path is not None else None
+        self._file = output.follow() if output is not None else None
         self._title = read_line(title.encode(errors="replace")).text
         self._arrivals = Arrivals()
         self._notice = ""

@@ -5,7 +5,7 @@ from textual.geometry import Spacing
 from textual.strip import Strip
 from textual.timer import Timer
 
-from parexec_tui.text.report import log_file
+from parexec_tui.text.report import attempt_output
 from parexec_tui.tui.output.log_view import LogView
 from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.widgets.panel import Panel
@@ -79,7 +79,7 @@ class OutputPanel(Panel):
             self._next_poll.stop()
             self._poll()
         there = ticket is not None and attempt > 0
-        self.log_view.open(log_file(self.state, ticket, attempt) if ticket is not None and there else None)
+        self.log_view.open(attempt_output(self.state, ticket, attempt) if ticket is not None and there else None)
 
     def _poll(self) -> None:
         """Look at the log, and again after a while: often while its attempt runs."""

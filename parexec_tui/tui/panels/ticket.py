@@ -10,7 +10,7 @@ from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.text.report import log_file
+from parexec_tui.text.report import attempt_output
 from parexec_tui.text.words import clock, printable, with_name
 from parexec_tui.tui.drawing.line import fitted, wrapped
 from parexec_tui.tui.view.facts import display_status, reason_of, said, short_duration, short_word
@@ -140,7 +140,7 @@ class TicketPanel(TextPanel):
             ]
             yield PanelLine("attempts" if number == 0 else "", pieces)
         if ticket.attempt:
-            yield PanelLine("log", [(str(log_file(state, ticket)), self.style("link"))])
+            yield PanelLine("log", [(attempt_output(state, ticket).name, self.style("link"))])
 
     # -- as in the plan --------------------------------------------------------------------------------------
 

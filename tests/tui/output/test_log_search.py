@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from parexec_tui.outputs.log_file import LogReader
+from parexec_tui.outputs.log_lines import LONGEST
 from parexec_tui.tui.output import log_search
-from parexec_tui.tui.output.log_file import LogReader
-from parexec_tui.tui.output.log_lines import LONGEST
 from parexec_tui.tui.output.log_search import ERRORS, Hit, Search, Wanted, wanted
 from parexec_tui.tui.output.log_text import read_line
 

@@ -13,6 +13,7 @@ from textual.events import MouseScrollDown, MouseScrollUp
 from textual.geometry import Region
 from textual.pilot import Pilot
 
+from parexec_tui.outputs.local import LocalOutput
 from parexec_tui.tui.output.log_view import LogView
 
 STYLES = {
@@ -114,7 +115,7 @@ def follows(view: LogView) -> bool:
 async def test_it_opens_at_the_end_and_follows(path: Path) -> None:
     write(path, 100)
     async with panel() as (view, _):
-        view.open(path)
+        view.open(LocalOutput(path))
         assert screen(view) == [f"line {number}" for number in range(94, 100)]
         assert follows(view)
         assert view.status_text == "following · 790B"
@@ -132,7 +133,7 @@ async def test_it_opens_at_the_end_and_follows(path: Path) -> None:
 async def test_scrolling_up_stops_following_and_the_end_resumes_it(path: Path) -> None:
     write(path, 100)
     async with panel() as (view, _):
-        view.open(path)
+        view.open(LocalOutput(path))
         view.scroll_lines(-2)
         shown = screen(view)
         assert shown[-1] == "line 97"
@@ -156,7 +157,7 @@ async def test_scrolling_up_stops_following_and_the_end_resumes_it(path: Path) -
 async def test_the_wheel_scrolls(path: Path) -> None:
     write(path, 100)
     async with panel() as (view, pilot):
-        view.open(path)
+        view.open(LocalOutput(path))
         view.post_message(MouseScrollUp(view, 1, 1, 0, -1, 0, False, False, False))
         await pilot.pause()
         assert screen(view)[-1] == "line 96"
@@ -171,10 +172,10 @@ async def test_another_attempt_is_another_file(path: Path) -> None:
     other = path.with_name("T1.2.log")
     append(other, "second attempt\n")
     async with panel() as (view, _):
-        view.open(path, title="T1, attempt 1")
+        view.open(LocalOutput(path), title="T1, attempt 1")
         view.scroll_home()
         assert screen(view)[:2] == ["T1, attempt 1                 4 % · 790B", "line 0"]
-        view.open(other, title="T1, attempt 2")
+        view.open(LocalOutput(other), title="T1, attempt 2")
         assert screen(view)[1:3] == ["second attempt", ""]
         assert follows(view)
         view.open(None)
@@ -187,7 +188,7 @@ async def test_another_attempt_is_another_file(path: Path) -> None:
 async def test_only_rows_that_changed_are_painted_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(path, 3)
     async with panel() as (view, _):
-        view.open(path)
+        view.open(LocalOutput(path))
         painted: list[int] = []
         refresh = view.refresh
 
@@ -205,7 +206,7 @@ async def test_only_rows_that_changed_are_painted_again(path: Path, monkeypatch:
 async def test_a_resize_shows_as_much_as_there_is_room_for(path: Path) -> None:
     write(path, 100)
     async with panel() as (view, pilot):
-        view.open(path)
+        view.open(LocalOutput(path))
         await pilot.resize_terminal(20, 3)
         await pilot.pause()
         assert screen(view) == ["line 97", "line 98", "line 99"]
@@ -224,7 +225,7 @@ async def test_a_resize_shows_as_much_as_there_is_room_for(path: Path) -> None:
 async def test_wrap_and_sideways(path: Path) -> None:
     append(path, "".join(f"{number:02d}" for number in range(50)) + "\nshort\n")
     async with panel(width=40, height=4) as (view, pilot):
-        view.open(path)
+        view.open(LocalOutput(path))
         assert screen(view) == [
             "0001020304050607080910111213141516171819",
             "2021222324252627282930313233343536373839",
@@ -246,7 +247,7 @@ async def test_wrap_and_sideways(path: Path) -> None:
 async def test_wide_letters_at_the_edges(path: Path) -> None:
     append(path, "漢字漢字漢字\n")
     async with panel(width=5, height=4) as (view, _):
-        view.open(path)
+        view.open(LocalOutput(path))
         assert screen(view) == ["漢字", "漢字", "漢字", ""]
         view.toggle_wrap()
         assert screen(view)[0] == "漢字"
@@ -258,7 +259,7 @@ async def test_wide_letters_at_the_edges(path: Path) -> None:
 async def test_colours_are_kept_and_escapes_are_not(path: Path) -> None:
     append(path, "\x1b[32mgreen\x1b[0m \x1b]0;title\x07\x1b[2Jplain\n")
     async with panel() as (view, _):
-        view.open(path)
+        view.open(LocalOutput(path))
         strip = view.render_line(0)
         segments = [(text, style.color.name if style and style.color else "") for text, style, _ in strip]
         assert segments[0] == ("green", "color(2)")
@@ -269,7 +270,7 @@ async def test_colours_are_kept_and_escapes_are_not(path: Path) -> None:
 async def test_a_binary_log_says_so(path: Path) -> None:
     append(path, b"text before\n\x7fELF\x02\x01\x00\nand after\n")
     async with panel(width=60) as (view, _):
-        view.open(path)
+        view.open(LocalOutput(path))
         assert screen(view)[:3] == ["text before", "binary, 7B: 7f 45 4c 46 02 01 00  .ELF...", "and after"]
         assert view.status_text == "following · 30B · binary"
 
@@ -278,7 +279,7 @@ async def test_a_binary_log_says_so(path: Path) -> None:
 async def test_a_line_of_ten_megabytes_is_like_any_other(path: Path) -> None:
     append(path, b"first\n" + b"0123456789" * 1_000_000)
     async with panel() as (view, _):
-        view.open(path)
+        view.open(LocalOutput(path))
         assert all(len(row) == WIDTH for row in screen(view)[:-1])
         assert screen(view)[-1].endswith("9")
         view.scroll_lines(-1)
@@ -294,7 +295,7 @@ async def test_a_line_of_ten_megabytes_is_like_any_other(path: Path) -> None:
 async def test_a_progress_bar_shows_its_last_state(path: Path) -> None:
     append(path, "start\n")
     async with panel() as (view, _):
-        view.open(path)
+        view.open(LocalOutput(path))
         for percent in range(0, 101, 10):
             append(path, f"\rdone {percent} %")
             view.poll()
@@ -306,7 +307,7 @@ async def test_times_are_those_of_arrival_and_blank_where_nobody_looked(path: Pa
     append(path, "before\n")
     async with panel() as (view, pilot):
         assert isinstance(pilot.app, Panel)
-        view.open(path)
+        view.open(LocalOutput(path))
         view.toggle_times()
         pilot.app.clock.at += 1
         append(path, "seen\n")
@@ -329,7 +330,7 @@ async def test_times_are_those_of_arrival_and_blank_where_nobody_looked(path: Pa
 @pytest.mark.asyncio
 async def test_a_log_that_is_not_there_yet_appears(path: Path) -> None:
     async with panel() as (view, _):
-        view.open(path)
+        view.open(LocalOutput(path))
         assert screen(view)[0] == view.status_text == "there is no log yet"
         assert not view.poll()
         append(path, "")
@@ -345,7 +346,7 @@ async def test_a_log_that_is_not_there_yet_appears(path: Path) -> None:
 async def test_a_log_that_is_cut_short_says_so_until_one_moves_on(path: Path) -> None:
     write(path, 100)
     async with panel(width=60) as (view, _):
-        view.open(path)
+        view.open(LocalOutput(path))
         view.scroll_home()
         os.truncate(path, 7)
         assert view.poll()
@@ -359,7 +360,7 @@ async def test_a_log_that_is_cut_short_says_so_until_one_moves_on(path: Path) ->
 async def test_a_log_that_is_replaced_or_deleted_says_so(path: Path) -> None:
     write(path, 3)
     async with panel(width=60) as (view, _):
-        view.open(path)
+        view.open(LocalOutput(path))
         new = path.with_suffix(".new")
         append(new, "new\n")
         new.replace(path)
@@ -373,7 +374,7 @@ async def test_a_log_that_is_replaced_or_deleted_says_so(path: Path) -> None:
 @pytest.mark.asyncio
 async def test_a_log_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     async with panel(width=60) as (view, _):
-        view.open(tmp_path)
+        view.open(LocalOutput(tmp_path))
         assert screen(view)[0] == "the log cannot be read: it is not a regular file"
 
 
@@ -384,7 +385,7 @@ async def test_a_log_that_cannot_be_read_says_why(tmp_path: Path) -> None:
 async def test_a_search_goes_around_and_marks_what_it_finds(path: Path) -> None:
     write(path, 200)
     async with panel() as (view, pilot):
-        view.open(path)
+        view.open(LocalOutput(path))
         view.search("line 5")
         await searched(view, pilot)
         assert "line 5" in screen(view)
@@ -408,7 +409,7 @@ async def test_a_search_goes_around_and_marks_what_it_finds(path: Path) -> None:
 async def test_a_search_at_each_key_begins_where_it_began(path: Path) -> None:
     append(path, "alpha\n" + "\n" * 20 + "apple\n" + "\n" * 20 + "apricot\n" + "\n" * 20)
     async with panel() as (view, pilot):
-        view.open(path)
+        view.open(LocalOutput(path))
         view.scroll_home()
         view.scroll_lines(2)
         before = screen(view)
@@ -431,7 +432,7 @@ async def test_a_search_at_each_key_begins_where_it_began(path: Path) -> None:
 async def test_a_new_search_is_the_only_one_that_counts(path: Path) -> None:
     append(path, b"needle\n" + (b"x" * 99 + b"\n") * 100_000 + b"other\n")
     async with panel() as (view, pilot):
-        view.open(path)
+        view.open(LocalOutput(path))
         view.search("needle")
         view.search("other")
         await searched(view, pilot)
@@ -446,7 +447,7 @@ async def test_next_error_jumps_over_what_is_fine(path: Path) -> None:
         "fine\n" * 50 + "\x1b[31merror\x1b[0m: first\n" + "0 errors\n" * 50 + "ValueError: second\n" + "fine\n" * 50,
     )
     async with panel() as (view, pilot):
-        view.open(path)
+        view.open(LocalOutput(path))
         view.next_error(True)
         await searched(view, pilot)
         assert marked(view) == ["ValueError"]
@@ -463,7 +464,7 @@ async def test_next_error_jumps_over_what_is_fine(path: Path) -> None:
 async def test_where_all_is_fine_there_is_no_error(path: Path) -> None:
     append(path, "all is fine\n")
     async with panel() as (view, pilot):
-        view.open(path)
+        view.open(LocalOutput(path))
         view.next_error(False)
         await searched(view, pilot)
         assert view.status_text.endswith("no error")
@@ -473,7 +474,7 @@ async def test_where_all_is_fine_there_is_no_error(path: Path) -> None:
 async def test_a_match_far_to_the_right_is_scrolled_to(path: Path) -> None:
     append(path, "x" * 500 + "needle" + "y" * 500 + "\n")
     async with panel() as (view, pilot):
-        view.open(path)
+        view.open(LocalOutput(path))
         view.toggle_wrap()
         view.search("needle")
         await searched(view, pilot)
@@ -484,7 +485,7 @@ async def test_a_match_far_to_the_right_is_scrolled_to(path: Path) -> None:
 async def test_to_search_on_without_a_search_says_so(path: Path) -> None:
     write(path, 3)
     async with panel(width=60) as (view, _):
-        view.open(path)
+        view.open(LocalOutput(path))
         view.search_next(False)
         assert view.status_text.endswith("nothing was searched for yet")
 
@@ -494,7 +495,7 @@ async def test_it_can_be_left_while_it_searches(path: Path) -> None:
     append(path, "")
     os.truncate(path, 1 << 40)  # sparse: to search it all would take hours
     async with panel() as (view, pilot):
-        view.open(path)
+        view.open(LocalOutput(path))
         view.search("nowhere")
         await until(pilot, lambda: "searching" in view.status_text)
         view.poll()

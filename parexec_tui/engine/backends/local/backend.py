@@ -19,6 +19,7 @@ from parexec_tui.engine.backends.local.processes import open_processes
 from parexec_tui.engine.backends.local.starter import Start, Starter
 from parexec_tui.engine.backends.local.usage import LiveProcess, UsageMeter
 from parexec_tui.engine.backends.local.watch import Exit, Watch, open_watch
+from parexec_tui.outputs.local import LocalOutput
 from parexec_tui.paths import SessionFolder
 
 _POLL = 0.02
@@ -241,7 +242,7 @@ class LocalBackend:
     # -- output ----------------------------------------------------------------------------------------------
 
     async def read_output(self, key: ProcessKey, offset: int, limit: int) -> bytes:
-        return await trio.to_thread.run_sync(read_from, self._folder.log(key), offset, limit)
+        return await trio.to_thread.run_sync(LocalOutput(self._folder.log(key)).read, offset, limit)
 
     # -- reports ---------------------------------------------------------------------------------------------
 
@@ -357,12 +358,6 @@ class LocalBackend:
         if strays:
             await self._until_strays_are_gone(sorted(set(strays)))
         return len(strays)
-
-
-def read_from(file: Path, offset: int, limit: int) -> bytes:
-    """At most `limit` bytes of a file from a byte on; empty at its end. Raises OSError."""
-    with file.open("rb", buffering=0) as output:
-        return os.pread(output.fileno(), limit, offset)
 
 
 def report_of(key: ProcessKey, ended: Exit, record_file: Path) -> Ended:

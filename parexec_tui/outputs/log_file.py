@@ -8,7 +8,7 @@ from enum import Enum, auto
 from io import FileIO
 from pathlib import Path
 
-from parexec_tui.tui.output.log_lines import LONGEST, RawLine, last_start, span, split
+from parexec_tui.outputs.log_lines import LONGEST, RawLine, last_start, span, split
 
 _BLOCK = 64 * 1024
 """Bytes read at once for the lines of a screen."""

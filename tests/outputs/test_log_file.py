@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from parexec_tui.outputs.log_file import FileChange, LogFile, LogReader
+from parexec_tui.outputs.log_lines import LONGEST, RawLine, last_start, span, split
 from parexec_tui.tui.output.arrivals import Arrivals
-from parexec_tui.tui.output.log_file import FileChange, LogFile, LogReader
-from parexec_tui.tui.output.log_lines import LONGEST, RawLine, last_start, span, split
 
 SHORT = 16
 """A cut at each 16 bytes, so that small files have many."""

@@ -1,0 +1,1 @@
+"""What processes wrote, for whoever shows it: the screen, commands, reports and hooks."""

@@ -1,0 +1,33 @@
+"""The one way to the output of a process. Nobody else knows where it is.
+
+A viewer is another process than the engine, and reads outputs itself: a large one never goes through the engine.
+"""
+
+from typing import Protocol
+
+from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.outputs.local import LocalOutput
+from parexec_tui.outputs.log_file import LogFile
+from parexec_tui.paths import session_folder
+
+
+class Output(Protocol):
+    """What one process wrote. It need not be there yet."""
+
+    @property
+    def name(self) -> str:
+        """Where a person finds it: a path on this machine."""
+
+    def read(self, offset: int, limit: int) -> bytes:
+        """At most `limit` bytes from a byte on; empty at the end. Raises FileNotFoundError, OSError."""
+
+    def tail(self, limit: int) -> bytes:
+        """The last bytes, at most `limit`. Raises FileNotFoundError, OSError."""
+
+    def follow(self) -> LogFile:
+        """For a viewer: lines around any offset, and what becomes of the output meanwhile."""
+
+
+def output_of(session: str, key: ProcessKey) -> Output:
+    """The output of a process of a session. A backend that keeps outputs elsewhere is chosen here."""
+    return LocalOutput(session_folder(session).log(key))
