@@ -13,7 +13,9 @@ from typing import Literal
 import trio
 from msgspec import Struct
 
-from parexec_tui.core.rules import reports as rules
+from parexec_tui.core.rules.grant import grant
+from parexec_tui.core.rules.reports import on_report
+from parexec_tui.core.rules.session_events import closing, unrunnable
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
@@ -193,7 +195,7 @@ class Coordinator:
         """Take in reports that did not come from the backend: what recovery found, what the monitor measured."""
         now = self.clock.now()
         for report in reports:
-            for event in rules.digest(self.state, report, now):
+            for event in on_report(self.state, report, now):
                 self._record(event)
 
     def submit_reports(self, reports: Sequence[rq.AnyReport]) -> None:
@@ -245,7 +247,7 @@ class Coordinator:
 
     def _decide(self, request: rq.AnyRequest, now: float) -> Decision:
         try:
-            return rules.grant(self.state, request, now)
+            return grant(self.state, request, now)
         except Exception as error:
             self._notice(f"a request met a mistake of ours: {type(error).__name__}: {error}: {request!r}")
             return rq.Refusal("this request met a mistake in parexec; nothing was done")
@@ -288,11 +290,11 @@ class Coordinator:
         state = self.state
         given_up = False
         if state.status == "running" and not state.counts[Status.backoff] and state.unfinished:
-            for event in rules.unrunnable(state, self.clock.now()):
+            for event in unrunnable(state, self.clock.now()):
                 self._record(event)
                 given_up = True  # and a barrier may have waited for it
         if state.unfinished == 0 and state.finished_at is None:
-            for event in rules.closing(state, self.clock.now()):
+            for event in closing(state, self.clock.now()):
                 self._record(event)
         return given_up and state.finished_at is None
 

@@ -15,7 +15,7 @@ from msgspec import Struct, structs
 
 from parexec_tui import __version__
 from parexec_tui.core.plan.model import Hooks, Host, Plan
-from parexec_tui.core.rules import reports as rules
+from parexec_tui.core.rules.session_events import opening
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.status import Status
@@ -115,7 +115,7 @@ def _opened(plan: Plan, session: str, host: Host, *, hold: bool) -> _Beginning:
     with gc_paused():
         state = SessionState(plan)
     now, by = time.time(), getpass.getuser()
-    first = rules.opening(
+    first = opening(
         state,
         session=session,
         cpus=host.cpus,

@@ -48,7 +48,7 @@ def measure_load(file: Path, syntax: str) -> dict[str, float]:
     import tomli
 
     from parexec_tui.core.plan.reading.file import read_plan
-    from parexec_tui.core.rules import reports as decide
+    from parexec_tui.core.rules.session_events import opening
     from parexec_tui.core.schedule.dispatcher import Dispatcher
     from parexec_tui.core.state import events
     from parexec_tui.core.state.apply import SessionState
@@ -62,8 +62,8 @@ def measure_load(file: Path, syntax: str) -> dict[str, float]:
     with gc_paused():
         state = SessionState(plan)
     dispatcher = Dispatcher(state)
-    opening = decide.opening(state, session="s", cpus=8, memory=2**34, pid=1, boot="b", version="0", by="me", now=0.0)
-    for event in opening:
+    first_events = opening(state, session="s", cpus=8, memory=2**34, pid=1, boot="b", version="0", by="me", now=0.0)
+    for event in first_events:
         state.apply(event)
     first: list[events.AnyEvent] = []
 
@@ -86,7 +86,8 @@ def measure_ticket(file: Path, most: int = 20_000) -> dict[str, float]:
     import gc
 
     from parexec_tui.core.plan.reading.file import read_plan
-    from parexec_tui.core.rules import reports as decide
+    from parexec_tui.core.rules.reports import on_report
+    from parexec_tui.core.rules.session_events import opening
     from parexec_tui.core.schedule.dispatcher import Dispatcher
     from parexec_tui.core.state import events
     from parexec_tui.core.state.apply import SessionState
@@ -112,9 +113,7 @@ def measure_ticket(file: Path, most: int = 20_000) -> dict[str, float]:
         seq += len(entries)
         pending.clear()
 
-    for event in decide.opening(
-        state, session="s", cpus=8, memory=2**34, pid=1, boot="b", version="0", by="me", now=0.0
-    ):
+    for event in opening(state, session="s", cpus=8, memory=2**34, pid=1, boot="b", version="0", by="me", now=0.0):
         emit(event)
     gc.collect()
     gc.freeze()
@@ -122,7 +121,7 @@ def measure_ticket(file: Path, most: int = 20_000) -> dict[str, float]:
     dispatcher.dispatch(0.0, emit)
     while state.live and done < most:
         ticket = next(iter(state.live.values()))
-        for event in decide.digest(state, ProcessEnded(ticket.id, ticket.attempt, 0), float(done)):
+        for event in on_report(state, ProcessEnded(ticket.id, ticket.attempt, 0), float(done)):
             emit(event)
         dispatcher.dispatch(float(done), emit)
         remember()

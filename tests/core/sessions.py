@@ -20,7 +20,10 @@ import msgspec
 from parexec_tui.core.plan.claims import Claims, Key
 from parexec_tui.core.plan.model import AgentType, Amounts, Plan, PlanSettings, Ticket
 from parexec_tui.core.plan.patterns import overlap
-from parexec_tui.core.rules.reports import closing, decide, digest, grant, opening, refusal, unrunnable
+from parexec_tui.core.rules.decide import decide, refusal
+from parexec_tui.core.rules.grant import grant
+from parexec_tui.core.rules.reports import on_report
+from parexec_tui.core.rules.session_events import closing, opening, unrunnable
 from parexec_tui.core.schedule.blockers import blockers, why
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
@@ -176,7 +179,7 @@ class Session:
         return self._apply_all(decision)
 
     def tell(self, report: rq.AnyReport) -> list[ev.AnyEvent]:
-        events = digest(self.state, report, self.now)
+        events = on_report(self.state, report, self.now)
         self._check_unchanged()
         return self._apply_all(events)
 

@@ -26,7 +26,7 @@ from trio.testing import wait_all_tasks_blocked
 from parexec_tui import paths
 from parexec_tui.client.framing import decode, encode
 from parexec_tui.core.plan.model import AgentType, Plan, Priority, Ticket
-from parexec_tui.core.rules import reports as rules
+from parexec_tui.core.rules.session_events import opening
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.process_key import ProcessKey
@@ -355,10 +355,10 @@ class Scene:
 @asynccontextmanager
 async def scene(registry: Registry, session: str, plan: Plan) -> AsyncIterator[Scene]:
     scene = Scene(registry, session, plan)
-    opening = rules.opening(
+    first = opening(
         scene.state, session=session, cpus=4, memory=2**33, pid=1, boot="b", version="1", by="ann", now=1.0
     )
-    scene.coordinator.begin(opening)
+    scene.coordinator.begin(first)
     async with trio.open_nursery() as nursery:
         scene.runner.live_in(nursery)
         hub = await open_server(nursery, scene.coordinator, session, registry.file, scene.notices.append)

@@ -13,7 +13,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from parexec_tui.core.plan.reading.file import read_plan
-from parexec_tui.core.rules import reports as rules
+from parexec_tui.core.rules.session_events import opening
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.status import End, Status
@@ -122,7 +122,7 @@ async def running(
     run = Run(folder, plan, awaits=awaits)
     prepare(run)
     run.coordinator.begin(
-        rules.opening(
+        opening(
             run.state, session=run.session, cpus=4, memory=1 << 30, pid=1, boot="b", version="1", by="ann", now=WALL
         )
     )

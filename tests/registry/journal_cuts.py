@@ -20,7 +20,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from parexec_tui.core.plan.model import Plan
-from parexec_tui.core.rules.reports import digest
+from parexec_tui.core.rules.reports import on_report
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
@@ -147,18 +147,18 @@ def finish(state: SessionState) -> None:
     dispatcher = Dispatcher(state)
     now = state.now
     for ticket in list(state.live.values()):
-        for event in digest(state, rq.ProcessLost(ticket.id, ticket.attempt, "gone", began=False), now):
+        for event in on_report(state, rq.ProcessLost(ticket.id, ticket.attempt, "gone", began=False), now):
             state.apply(event)
     for _ in range(100):
         if not state.unfinished:
             break
         now += 10
         for ticket in [ticket for ticket in state.tickets.values() if ticket.retry_at is not None]:
-            for event in digest(state, rq.BackoffElapsed(ticket.id), now):
+            for event in on_report(state, rq.BackoffElapsed(ticket.id), now):
                 state.apply(event)
         dispatcher.dispatch(now, state.apply)
         for ticket in list(state.live.values()):
-            for event in digest(state, rq.ProcessEnded(ticket.id, ticket.attempt, 0), now):
+            for event in on_report(state, rq.ProcessEnded(ticket.id, ticket.attempt, 0), now):
                 state.apply(event)
         check(state)
     assert not state.unfinished, "it did not come to its end"

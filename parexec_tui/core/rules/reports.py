@@ -1,8 +1,6 @@
-"""The rules: what follows from a request or a report, as events.
+"""What follows from a report: what a process, a timer or the monitor tells the engine.
 
-Pure: it reads the state and returns the events that shall be applied, in order, or a refusal. It changes nothing,
-so a viewer may ask it about its mirror before it asks the engine. What is asked for is answered in `verbs`; here is
-what follows from what happens.
+Pure: it reads the state and returns the events to apply, in order. It changes nothing.
 """
 
 from collections.abc import Callable
@@ -11,16 +9,12 @@ from zlib import crc32
 
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.rules.downstream import skips
-from parexec_tui.core.rules.verbs import decide as decide
-from parexec_tui.core.rules.verbs import refusal as refusal
-from parexec_tui.core.rules.verbs.answers import Decision as Decision
-from parexec_tui.core.rules.verbs.ending import stop_live
-from parexec_tui.core.rules.verbs.granting import grant as grant
-from parexec_tui.core.schedule.blockers import agents_left, has_room, pinned_agent
+from parexec_tui.core.rules.verbs.stop import stop_live
+from parexec_tui.core.schedule.blockers import has_room, pinned_agent
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import STRIKES, SessionState
 from parexec_tui.core.state.process_key import RUN
-from parexec_tui.core.state.status import TERMINAL, End, Status
+from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 
@@ -37,95 +31,13 @@ NOT_EXECUTABLE, NOT_FOUND = 126, 127
 """What a shell exits with when it cannot start a command (POSIX, 2.8.2)."""
 
 
-def digest(state: SessionState, report: rq.AnyReport, now: float) -> list[ev.AnyEvent]:
+def on_report(state: SessionState, report: rq.AnyReport, now: float) -> list[ev.AnyEvent]:
     """What follows from a report. One that came too late, for an attempt that is over, follows nothing."""
     events = _REPORTS[type(report)](state, report, now)
     for event in events:
         if isinstance(event, ev.AttemptEnded) and state.agents[event.agent].draining:
             return [*events, ev.AgentStopped(at=now, agent=event.agent, reason="drained")]
     return events
-
-
-# -- the steps of a session ------------------------------------------------------------------------------------
-
-
-def opening(
-    state: SessionState,
-    *,
-    session: str,
-    cpus: float,
-    memory: int,
-    pid: int,
-    boot: str,
-    version: str,
-    by: str,
-    now: float,
-) -> list[ev.AnyEvent]:
-    """The first five steps: parsed, pool initialised, queued by group, agents deployed, monitored."""
-    plan = state.plan
-    parallel = plan.settings.parallel or max(1, int(cpus))
-    most = {type_: agent.max or parallel for type_, agent in plan.agents.items()}
-    first = [
-        (f"{type_}-{number}", type_)
-        for type_, agent in plan.agents.items()
-        for number in range(1, min(agent.min, most[type_]) + 1)
-    ]
-    return [
-        ev.SessionOpened(
-            at=now,
-            session=session,
-            plan=plan.settings.name,
-            tickets=len(plan.tickets),
-            parallel=parallel,
-            cpus=cpus,
-            memory=memory,
-            by=by,
-        ),
-        ev.PoolInitialised(at=now, types={type_: (agent.min, most[type_]) for type_, agent in plan.agents.items()}),
-        ev.TicketsQueued(at=now, groups=tuple(map(len, state.groups))),
-        *(ev.AgentStarted(at=now, agent=agent, type=type_) for agent, type_ in first),
-        ev.AgentsDeployed(at=now, agents=tuple(agent for agent, _ in first)),
-        ev.MonitoringStarted(at=now, pid=pid, boot=boot, version=version),
-    ]
-
-
-def closing(state: SessionState, now: float) -> list[ev.AnyEvent]:
-    """The last three steps, once every ticket is over: failures handled, completion validated, registry updated."""
-    counts = dict.fromkeys(TERMINAL, 0)
-    for ticket in state.tickets.values():
-        counts[ticket.status] += 1  # counted anew, not taken from the index: this is the proof
-    return [
-        ev.FailuresHandled(
-            at=now,
-            retried=state.retried,
-            failed=counts[Status.failed],
-            cancelled=counts[Status.cancelled],
-            skipped=counts[Status.skipped],
-            waived=counts[Status.waived],
-            quarantined=tuple(agent.id for agent in state.agents.values() if agent.quarantined),
-            serialised=state.serialised,
-        ),
-        ev.CompletionValidated(at=now, counts={str(status): count for status, count in sorted(counts.items())}),
-        ev.SessionFinished(at=now, seconds=now - state.opened_at, busy=state.busy_for),
-    ]
-
-
-def unrunnable(state: SessionState, now: float) -> list[ev.AnyEvent]:
-    """End what can never start, once nothing runs: tickets for which no agent is left."""
-    found: list[ev.AnyEvent] = []
-    gone: set[str] = set()
-    for ticket in state.tickets.values():
-        if ticket.status is not Status.waiting or ticket.missing or ticket.id in gone:
-            continue
-        if ticket.held is None and not agents_left(state, ticket):
-            skipped = skips(state, ticket, gone)
-            gone.update(skipped)
-            reason = "no agent is left that could run it"
-            found.append(ev.TicketUnrunnable(at=now, ticket=ticket.id, reason=reason, skipped=skipped))
-    return found
-
-
-# -- reports ---------------------------------------------------------------------------------------------------
 
 
 _Exit = rq.ProcessEnded | rq.ProcessLost

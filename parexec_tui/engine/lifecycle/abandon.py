@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 
 import trio
 
-from parexec_tui.core.rules import reports as rules
+from parexec_tui.core.rules.decide import decide
+from parexec_tui.core.rules.reports import on_report
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.process_key import ProcessKey
@@ -74,13 +75,13 @@ class _Abandoned:
     async def end_what_runs(self, reason: str, open_backend: OpenBackend) -> None:
         """End every attempt that lives, and remember how each ended."""
         live = list(self._state.live.values())
-        asked = rules.decide(self._state, rq.Stop(reason=reason), self.now())
+        asked = decide(self._state, rq.Stop(reason=reason), self.now())
         assert not isinstance(asked, rq.Refusal)
         self.remember(asked)
         async with trio.open_nursery() as nursery:
             backend = open_backend(nursery)
             for report in await _end(self._state, live, backend):
-                self.remember(rules.digest(self._state, report, self.now()))
+                self.remember(on_report(self._state, report, self.now()))
             with trio.move_on_after(_GIVE_UP):
                 await backend.finish()
             nursery.cancel_scope.cancel()

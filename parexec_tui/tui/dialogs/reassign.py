@@ -6,7 +6,7 @@ from typing import NamedTuple
 from textual.app import ComposeResult
 
 from parexec_tui.core.plan.reading.faults import listed
-from parexec_tui.core.rules.verbs.placing import cannot_go_to
+from parexec_tui.core.rules.placement import cannot_go_to
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.tickets import TicketState

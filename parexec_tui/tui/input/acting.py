@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from parexec_tui.core.rules.verbs.wording import wording
+from parexec_tui.core.rules.wording import wording
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire.requests import AnyRequest, Drain, Refusal, Stop
 from parexec_tui.text.words import printable

@@ -7,7 +7,7 @@ is pressed, and say why when it is.
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from parexec_tui.core.rules import reports as rules
+from parexec_tui.core.rules import decide as rules
 from parexec_tui.core.rules.preview import preview
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.status import SATISFIED, TERMINAL, Status

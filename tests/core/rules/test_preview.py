@@ -3,8 +3,8 @@
 import pytest
 
 from parexec_tui.core.plan.model import AgentType, Priority, Ticket
+from parexec_tui.core.rules.decide import decide
 from parexec_tui.core.rules.preview import StoppedAttempt, preview
-from parexec_tui.core.rules.reports import decide
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 from tests.core.sessions import Session, dump, plan

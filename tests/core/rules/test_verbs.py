@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from parexec_tui.core.plan.model import AgentType, Priority, Ticket
-from parexec_tui.core.rules.verbs.wording import wording
+from parexec_tui.core.rules.wording import wording
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import MOST_ACTIONS
 from parexec_tui.core.state.status import End

@@ -1,9 +1,9 @@
-"""How the engine answers a person: a decision, led by the fact that someone acted and how it could be taken back."""
+"""How the engine answers a person: a decision, led by who asked for what, and how it can be taken back."""
 
-from parexec_tui.core.rules.verbs import decide
-from parexec_tui.core.rules.verbs.answers import Decision
-from parexec_tui.core.rules.verbs.inverse import inverse_of
-from parexec_tui.core.rules.verbs.wording import verb_of, wording
+from parexec_tui.core.rules.answers import Decision
+from parexec_tui.core.rules.decide import decide
+from parexec_tui.core.rules.inverse import inverse_of
+from parexec_tui.core.rules.wording import verb_of, wording
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.wire import requests as rq

@@ -1,54 +1,24 @@
-"""edit, add, reload: the plan itself, checked as a plan file is."""
+"""amend: add, change and drop tickets, checked as a plan file is."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
-
-import msgspec
+from collections.abc import Iterator
 
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.model import Ticket
-from parexec_tui.core.plan.reading.faults import Fault, did_you_mean, listed
-from parexec_tui.core.plan.reading.fields import convert, read_fields
+from parexec_tui.core.plan.reading.faults import Fault, listed
 from parexec_tui.core.plan.reading.rules import Draft, broken_rules
-from parexec_tui.core.rules.verbs.answers import Decision, unknown
-from parexec_tui.core.rules.verbs.placing import can_run
+from parexec_tui.core.rules.answers import Decision, refuse_unknown
+from parexec_tui.core.rules.placement import can_run
+from parexec_tui.core.rules.ticket_fields import as_written, refusal_of_faults
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.status import UNSUCCESSFUL, Status
-from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 
 
-def edit(state: SessionState, asked: rq.Edit, now: float) -> Decision:
-    if refusal := unknown(state, (asked.ticket,)):
-        return refusal
-    for key in asked.changes:
-        if key not in Ticket.__struct_fields__:
-            return Refusal(f"a ticket has no key {key}", did_you_mean(key, Ticket.__struct_fields__))
-    spec = revised(asked.ticket, state.tickets[asked.ticket].spec, asked.changes)
-    if isinstance(spec, Refusal):
-        return spec
-    return amend(state, rq.Amend(by=asked.by, changed={asked.ticket: spec}), now)
-
-
-def revised(id_: str, spec: Ticket, changes: Mapping[str, Any]) -> Ticket | Refusal:
-    """A ticket with other values for some keys, as they would stand in a plan file; None: the default."""
-    table = {key: value for key, value in {**as_written(spec), **changes}.items() if value is not None}
-    good, faults = read_fields(Ticket, table, ("tickets", id_))
-    return _refusal(faults) if faults else convert(Ticket, good)
-
-
-def as_written(spec: Ticket) -> dict[str, Any]:
-    """A ticket as it would stand in a plan file, in JSON's values."""
-    table = msgspec.json.decode(codec.encode(spec))
-    assert isinstance(table, dict)
-    return table
-
-
 def amend(state: SessionState, asked: rq.Amend, now: float, *, may_have_succeeded: bool = False) -> Decision:
     """`may_have_succeeded`: for a ticket that is changed and retried at once."""
-    if refusal := unknown(state, (*asked.changed, *asked.dropped)):
+    if refusal := refuse_unknown(state, (*asked.changed, *asked.dropped)):
         return refusal
     changed = {id_: spec for id_, spec in asked.changed.items() if spec != state.tickets[id_].spec}
     dropped = tuple(dict.fromkeys(asked.dropped))
@@ -59,10 +29,10 @@ def amend(state: SessionState, asked: rq.Amend, now: float, *, may_have_succeede
     if refusal := _conflicts(state, asked, changed, specs, may_have_succeeded=may_have_succeeded):
         return refusal
     if faults := _faults(state, specs, {**changed, **asked.added}):
-        return _refusal(faults)
+        return refusal_of_faults(faults)
     if refusal := _strays_from_its_pin(state, changed):
         return refusal
-    skipped, restored = _fallout(state, specs, changed, is_same_set=not (asked.added or dropped))
+    skipped, restored = _status_changes(state, specs, changed, is_same_set=not (asked.added or dropped))
     return [
         ev.PlanAmended(
             at=now,
@@ -127,16 +97,6 @@ def _faults(state: SessionState, specs: dict[str, Ticket], new: dict[str, Ticket
     return broken_rules(draft, state.host)
 
 
-def _refusal(faults: list[Fault]) -> Refusal:
-    """The first of the faults as a refusal, and how many more there are."""
-    fault = faults[0]
-    where = ""
-    if fault.path[0] == "tickets":
-        where = f"{'.'.join(str(part) for part in fault.path[1:3])}: "
-    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    return Refusal(f"{where}{fault.message}{more}", fault.hint)
-
-
 def _strays_from_its_pin(state: SessionState, changed: dict[str, Ticket]) -> Refusal | None:
     for id_, spec in changed.items():
         pin = state.tickets[id_].pin
@@ -149,7 +109,7 @@ def _strays_from_its_pin(state: SessionState, changed: dict[str, Ticket]) -> Ref
     return None
 
 
-def _fallout(
+def _status_changes(
     state: SessionState, specs: dict[str, Ticket], changed: dict[str, Ticket], *, is_same_set: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The tickets that would be skipped, and those that would be skipped no more."""
@@ -157,7 +117,7 @@ def _fallout(
         return (), ()
     statuses: dict[str, Status] = {}
     skipped, restored = [], []
-    for id_ in _in_order(specs):
+    for id_ in _needs_first(specs):
         status = state.tickets[id_].status if id_ in state.tickets else Status.waiting
         is_blocked = any(statuses[need] in UNSUCCESSFUL for need in specs[id_].needs)
         if is_blocked and status in (Status.waiting, Status.backoff):
@@ -170,7 +130,7 @@ def _fallout(
     return tuple(skipped), tuple(restored)
 
 
-def _in_order(specs: dict[str, Ticket]) -> Iterator[str]:
+def _needs_first(specs: dict[str, Ticket]) -> Iterator[str]:
     """All tickets, each after what it needs."""
     for level in graph.groups(graph.build(specs)):
         yield from level

@@ -1,4 +1,4 @@
-"""What a request is answered with, and the refusals that many verbs have in common."""
+"""What a request is answered with, the refusals that verbs share, and what a request names."""
 
 from collections.abc import Iterable
 
@@ -14,7 +14,7 @@ Decision = list[ev.AnyEvent] | Refusal
 """The events that grant a request, in order (none: it is so already), or why not."""
 
 
-def unknown(
+def refuse_unknown(
     state: SessionState, tickets: Iterable[str] = (), agents: Iterable[str] = (), types: Iterable[str] = ()
 ) -> Refusal | None:
     """A refusal, if something that was named is not there."""
@@ -31,12 +31,12 @@ def unknown(
     return None
 
 
-def unknown_in(state: SessionState, scope: rq.Scope) -> Refusal | None:
-    return unknown(state, scope.tickets, scope.agents, scope.types)
+def refuse_unknown_in(state: SessionState, scope: rq.Scope) -> Refusal | None:
+    return refuse_unknown(state, scope.tickets, scope.agents, scope.types)
 
 
-def over(state: SessionState, id_: str) -> Refusal:
-    """The refusal of what only makes sense for a ticket that is not over."""
+def refuse_terminal(state: SessionState, id_: str) -> Refusal:
+    """The refusal of a verb that makes sense only before a ticket is over."""
     ticket = state.tickets[id_]
     remedy = f"retry {state.cause(ticket).id}" if ticket.status in UNSUCCESSFUL else ""
     return Refusal(f"{id_} is {ticket.status}", remedy)
@@ -45,3 +45,20 @@ def over(state: SessionState, id_: str) -> Refusal:
 def named(state: SessionState, ids: Iterable[str]) -> list[TicketState]:
     """The tickets that a request names, each once."""
     return [state.tickets[id_] for id_ in dict.fromkeys(ids)]
+
+
+def live_in_scope(state: SessionState, asked: rq.Scope) -> list[TicketState]:
+    """The live tickets of a scope, each once."""
+    if asked.is_session:
+        return list(state.live.values())
+    tickets = set(asked.tickets)
+    return [
+        ticket
+        for ticket in state.live.values()
+        if ticket.id in tickets or ticket.agent in asked.agents or agent_type_of(state, ticket) in asked.types
+    ]
+
+
+def agent_type_of(state: SessionState, ticket: TicketState) -> str:
+    assert ticket.agent is not None
+    return state.agents[ticket.agent].type

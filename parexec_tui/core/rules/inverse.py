@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from parexec_tui.core.plan.model import Priority
-from parexec_tui.core.rules.verbs.freezing import FROZEN
+from parexec_tui.core.rules.verbs.freeze import FROZEN
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import SessionState
@@ -19,7 +19,7 @@ def inverse_of(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Inverse:
         return ()
     found: list[rq.AnyRequest] = []
     found += _of_statuses(events)
-    for part in (_of_pins, _of_plan, _of_priorities, _of_freezes, _of_holds, _of_sizes):
+    for part in (_of_pins, _of_plan, _of_priorities, _of_freezes, _of_holds, _of_limits):
         requests = part(state, events)
         if requests is None:
             return ()
@@ -163,7 +163,7 @@ def _is_kept_back(agent: AgentState) -> bool:
     return agent.held is not None or agent.draining or bool(agent.quarantined)
 
 
-def _of_sizes(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Requests:
+def _of_limits(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Requests:
     found: _Requests = []
     for event in events:
         match event:

@@ -1,0 +1,45 @@
+"""Which agents and agent types a ticket may go to."""
+
+from msgspec import structs
+
+from parexec_tui.core.plan.model import Ticket, blanks, eligible_types, has_capabilities
+from parexec_tui.core.plan.reading.faults import did_you_mean, listed
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire.requests import Refusal
+
+
+def cannot_go_to(state: SessionState, ticket: TicketState, place: str, spec: Ticket | None = None) -> Refusal | None:
+    """Why a ticket (as it is, or as `spec`) cannot be pinned to this agent or agent type, if so.
+
+    A pin goes before the agent type that the plan names; what the ticket requires must be met all the same.
+    """
+    agent = state.agents.get(place)
+    type_ = agent.type if agent is not None else place
+    if type_ not in state.available:
+        return Refusal(
+            f"there is no agent or agent type {place}",
+            did_you_mean(place, [*state.available, *state.agents]) or f"there is {listed(state.available)}",
+        )
+    if agent is not None and agent.stopped:
+        return Refusal(f"{place} has stopped", f"name its type, {type_}")
+    if agent is not None and (agent.quarantined or agent.draining):
+        why = f": {agent.quarantined}" if agent.quarantined else ""
+        return Refusal(f"{place} is {agent.status}{why}", f"release {place}, or name its type, {type_}")
+    spec = spec or ticket.spec
+    return None if can_run(state, type_, spec) else _not_able(state, ticket.id, spec, type_)
+
+
+def can_run(state: SessionState, type_: str, spec: Ticket) -> bool:
+    """Whether agents of this type can run such a ticket, whichever type the plan names for it."""
+    return bool(eligible_types({type_: state.plan.agents[type_]}, structs.replace(spec, agent=None)))
+
+
+def _not_able(state: SessionState, id_: str, spec: Ticket, type_: str) -> Refusal:
+    agent_type = state.plan.agents[type_]
+    if not has_capabilities(agent_type, spec):
+        why = f"it cannot {listed(name for name in spec.requires if name not in agent_type.can)}"
+    else:
+        why = f"{id_} has no {listed(blanks(agent_type, spec))}"
+    able = [name for name in state.available if can_run(state, name, spec)]
+    return Refusal(f"{type_} cannot run {id_}: {why}", f"{listed(able)} can" if able else "")

@@ -1,0 +1,83 @@
+"""The events that every session begins and ends with, and the end of what can never start."""
+
+from parexec_tui.core.rules.downstream import skips
+from parexec_tui.core.schedule.blockers import agents_left
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.status import TERMINAL, Status
+
+
+def opening(
+    state: SessionState,
+    *,
+    session: str,
+    cpus: float,
+    memory: int,
+    pid: int,
+    boot: str,
+    version: str,
+    by: str,
+    now: float,
+) -> list[ev.AnyEvent]:
+    """The first five steps: parsed, pool initialised, queued by group, agents deployed, monitored."""
+    plan = state.plan
+    parallel = plan.settings.parallel or max(1, int(cpus))
+    most = {type_: agent.max or parallel for type_, agent in plan.agents.items()}
+    first = [
+        (f"{type_}-{number}", type_)
+        for type_, agent in plan.agents.items()
+        for number in range(1, min(agent.min, most[type_]) + 1)
+    ]
+    return [
+        ev.SessionOpened(
+            at=now,
+            session=session,
+            plan=plan.settings.name,
+            tickets=len(plan.tickets),
+            parallel=parallel,
+            cpus=cpus,
+            memory=memory,
+            by=by,
+        ),
+        ev.PoolInitialised(at=now, types={type_: (agent.min, most[type_]) for type_, agent in plan.agents.items()}),
+        ev.TicketsQueued(at=now, groups=tuple(map(len, state.groups))),
+        *(ev.AgentStarted(at=now, agent=agent, type=type_) for agent, type_ in first),
+        ev.AgentsDeployed(at=now, agents=tuple(agent for agent, _ in first)),
+        ev.MonitoringStarted(at=now, pid=pid, boot=boot, version=version),
+    ]
+
+
+def closing(state: SessionState, now: float) -> list[ev.AnyEvent]:
+    """The last three steps, once every ticket is over: failures handled, completion validated, registry updated."""
+    counts = dict.fromkeys(TERMINAL, 0)
+    for ticket in state.tickets.values():
+        counts[ticket.status] += 1  # counted anew, not taken from the index: this is the proof
+    return [
+        ev.FailuresHandled(
+            at=now,
+            retried=state.retried,
+            failed=counts[Status.failed],
+            cancelled=counts[Status.cancelled],
+            skipped=counts[Status.skipped],
+            waived=counts[Status.waived],
+            quarantined=tuple(agent.id for agent in state.agents.values() if agent.quarantined),
+            serialised=state.serialised,
+        ),
+        ev.CompletionValidated(at=now, counts={str(status): count for status, count in sorted(counts.items())}),
+        ev.SessionFinished(at=now, seconds=now - state.opened_at, busy=state.busy_for),
+    ]
+
+
+def unrunnable(state: SessionState, now: float) -> list[ev.AnyEvent]:
+    """End what can never start, once nothing runs: tickets for which no agent is left."""
+    found: list[ev.AnyEvent] = []
+    gone: set[str] = set()
+    for ticket in state.tickets.values():
+        if ticket.status is not Status.waiting or ticket.missing or ticket.id in gone:
+            continue
+        if ticket.held is None and not agents_left(state, ticket):
+            skipped = skips(state, ticket, gone)
+            gone.update(skipped)
+            reason = "no agent is left that could run it"
+            found.append(ev.TicketUnrunnable(at=now, ticket=ticket.id, reason=reason, skipped=skipped))
+    return found

@@ -1,0 +1,36 @@
+"""A ticket as it is written in a plan file: to change some of its keys."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from parexec_tui.core.plan.model import Ticket
+from parexec_tui.core.plan.reading.faults import Fault
+from parexec_tui.core.plan.reading.fields import convert, read_fields
+from parexec_tui.core.wire import codec
+from parexec_tui.core.wire.requests import Refusal
+
+
+def revised(id_: str, spec: Ticket, changes: Mapping[str, Any]) -> Ticket | Refusal:
+    """A ticket with other values for some keys, as they would stand in a plan file; None: the default."""
+    table = {key: value for key, value in {**as_written(spec), **changes}.items() if value is not None}
+    good, faults = read_fields(Ticket, table, ("tickets", id_))
+    return refusal_of_faults(faults) if faults else convert(Ticket, good)
+
+
+def as_written(spec: Ticket) -> dict[str, Any]:
+    """A ticket as it would stand in a plan file, in JSON's values."""
+    table = msgspec.json.decode(codec.encode(spec))
+    assert isinstance(table, dict)
+    return table
+
+
+def refusal_of_faults(faults: list[Fault]) -> Refusal:
+    """The first of the faults as a refusal, and how many more there are."""
+    fault = faults[0]
+    where = ""
+    if fault.path[0] == "tickets":
+        where = f"{'.'.join(str(part) for part in fault.path[1:3])}: "
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return Refusal(f"{where}{fault.message}{more}", fault.hint)

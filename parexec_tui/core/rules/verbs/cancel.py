@@ -1,0 +1,47 @@
+"""cancel: tickets that must not run, or not go on."""
+
+from parexec_tui.core.rules.answers import Decision, named, refuse_terminal, refuse_unknown
+from parexec_tui.core.rules.downstream import skips
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.status import LIVE, TERMINAL, Status
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import Refusal
+
+
+def cancel(state: SessionState, asked: rq.Cancel, now: float) -> Decision:
+    if refusal := cannot_cancel(state, asked):
+        return refusal
+    events: list[ev.AnyEvent] = []
+    gone: set[str] = set()
+    for ticket in named(state, asked.tickets):
+        if ticket.id in gone:
+            continue
+        if ticket.status in LIVE:
+            events.append(
+                ev.AttemptStopRequested(
+                    at=now,
+                    ticket=ticket.id,
+                    attempt=ticket.attempt,
+                    why=ticket.stop_why or "cancelled",
+                    by=asked.by,
+                    now=asked.now,
+                )
+            )
+        else:
+            skipped = skips(state, ticket, gone)
+            gone.update(skipped, (ticket.id,))
+            events.append(ev.TicketCancelled(at=now, ticket=ticket.id, by=asked.by, skipped=skipped))
+    return events
+
+
+def cannot_cancel(state: SessionState, asked: rq.Cancel) -> Refusal | None:
+    """Why it would be refused. That can be known without what depends on the tickets."""
+    if refusal := refuse_unknown(state, asked.tickets):
+        return refusal
+    for ticket in named(state, asked.tickets):
+        if ticket.status in TERMINAL:
+            return refuse_terminal(state, ticket.id)
+        if ticket.status is Status.stopping and not asked.now:
+            return Refusal(f"{ticket.id} is being stopped already", "wait for it to end, or kill it: cancel --now")
+    return None

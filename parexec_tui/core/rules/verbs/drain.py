@@ -1,0 +1,41 @@
+"""drain: start nothing new here, let what runs finish."""
+
+from collections.abc import Iterable
+
+from parexec_tui.core.rules.answers import Decision, refuse_terminal, refuse_unknown_in
+from parexec_tui.core.rules.verbs.hold import hold_tickets, hold_types
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.status import TERMINAL
+from parexec_tui.core.wire import requests as rq
+
+
+def drain(state: SessionState, asked: rq.Drain, now: float) -> Decision:
+    """Of an agent: it stops when it is idle. Of a type: that, for all of them, and a hold. Of a ticket: a hold."""
+    if refusal := refuse_unknown_in(state, asked):
+        return refusal
+    if asked.is_session:
+        if state.draining or state.stopping:
+            return []
+        return [ev.SessionDraining(at=now, by=asked.by, reason=asked.reason)]
+    for id_ in asked.tickets:
+        if state.tickets[id_].status in TERMINAL:
+            return refuse_terminal(state, id_)
+    agents = [state.agents[id_] for id_ in asked.agents]
+    agents += [agent for agent in state.agents.values() if agent.type in asked.types and not agent.stopped]
+    return [
+        *hold_tickets(state, asked, now),
+        *hold_types(state, asked, now),
+        *drain_agents(agents, asked.by, now),
+    ]
+
+
+def drain_agents(agents: Iterable[AgentState], by: str, now: float) -> list[ev.AnyEvent]:
+    events: list[ev.AnyEvent] = []
+    for agent in {agent.id: agent for agent in agents}.values():
+        if not agent.draining:
+            events.append(ev.AgentDraining(at=now, agent=agent.id, by=by))
+            if agent.ticket is None:
+                events.append(ev.AgentStopped(at=now, agent=agent.id, reason="drained"))
+    return events

@@ -1,0 +1,39 @@
+"""hold: do not start."""
+
+from parexec_tui.core.rules.answers import Decision, named, refuse_terminal, refuse_unknown_in
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.status import TERMINAL
+from parexec_tui.core.wire import requests as rq
+
+
+def hold(state: SessionState, asked: rq.Hold, now: float) -> Decision:
+    if refusal := refuse_unknown_in(state, asked):
+        return refusal
+    if asked.is_session:
+        return [] if state.held else [ev.SessionHeld(at=now, reason=asked.reason, by=asked.by)]
+    for id_ in asked.tickets:
+        if state.tickets[id_].status in TERMINAL:
+            return refuse_terminal(state, id_)
+    agents = (state.agents[id_] for id_ in dict.fromkeys(asked.agents))
+    return [
+        *hold_tickets(state, asked, now),
+        *(ev.AgentHeld(at=now, agent=agent.id, by=asked.by) for agent in agents if agent.held is None),
+        *hold_types(state, asked, now),
+    ]
+
+
+def hold_tickets(state: SessionState, asked: rq.Scope, now: float) -> list[ev.AnyEvent]:
+    return [
+        ev.TicketHeld(at=now, ticket=ticket.id, by=asked.by)
+        for ticket in named(state, asked.tickets)
+        if ticket.held is None
+    ]
+
+
+def hold_types(state: SessionState, asked: rq.Scope, now: float) -> list[ev.AnyEvent]:
+    return [
+        ev.AgentTypeHeld(at=now, type=type_, by=asked.by)
+        for type_ in dict.fromkeys(asked.types)
+        if type_ not in state.held_types
+    ]

@@ -1,0 +1,37 @@
+"""reassign: which agent or agent type runs a ticket."""
+
+from parexec_tui.core.rules.answers import Decision, named, refuse_unknown
+from parexec_tui.core.rules.placement import cannot_go_to
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.status import SATISFIED, Status
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import Refusal
+
+
+def reassign(state: SessionState, asked: rq.Reassign, now: float) -> Decision:
+    if refusal := refuse_unknown(state, asked.tickets):
+        return refusal
+    events: list[ev.AnyEvent] = []
+    for ticket in named(state, asked.tickets):
+        if ticket.status in SATISFIED:
+            return Refusal(f"{ticket.id} is {ticket.status}", f"retry {ticket.id} on {asked.agent or 'any agent'}")
+        if asked.agent and (refusal := cannot_go_to(state, ticket, asked.agent)):
+            return refusal
+        if ticket.pin != asked.agent:
+            events.append(ev.TicketPinned(at=now, ticket=ticket.id, agent=asked.agent, by=asked.by))
+        if asked.agent and ticket.is_live and not _is_there(state, ticket, asked.agent):
+            if ticket.status is Status.stopping:
+                return Refusal(f"{ticket.id} is being stopped already", "wait for it to end")
+            events.append(
+                ev.AttemptStopRequested(
+                    at=now, ticket=ticket.id, attempt=ticket.attempt, why="reassigned", by=asked.by
+                )
+            )
+    return events
+
+
+def _is_there(state: SessionState, ticket: TicketState, place: str) -> bool:
+    assert ticket.agent is not None
+    return place in (ticket.agent, state.agents[ticket.agent].type)

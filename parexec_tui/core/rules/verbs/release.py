@@ -1,0 +1,33 @@
+"""release: end a hold, a drain or a quarantine."""
+
+from parexec_tui.core.rules.answers import Decision, named, refuse_unknown_in
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.wire import requests as rq
+
+
+def release(state: SessionState, asked: rq.Release, now: float) -> Decision:
+    """Of a type: its hold. Agents of it that drain go on draining, unless they are named."""
+    if refusal := refuse_unknown_in(state, asked):
+        return refusal
+    if asked.is_session:
+        released: list[ev.AnyEvent] = [ev.SessionReleased(at=now, by=asked.by)] if state.held else []
+        return [*released, ev.DrainEnded(at=now, by=asked.by)] if state.draining else released
+    agents = (state.agents[id_] for id_ in dict.fromkeys(asked.agents))
+    return [
+        *(
+            ev.TicketReleased(at=now, ticket=ticket.id, by=asked.by)
+            for ticket in named(state, asked.tickets)
+            if ticket.held is not None
+        ),
+        *(
+            ev.AgentReleased(at=now, agent=agent.id, by=asked.by)
+            for agent in agents
+            if agent.held is not None or agent.draining or agent.quarantined
+        ),
+        *(
+            ev.AgentTypeReleased(at=now, type=type_, by=asked.by)
+            for type_ in dict.fromkeys(asked.types)
+            if type_ in state.held_types
+        ),
+    ]

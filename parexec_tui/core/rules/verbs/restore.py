@@ -1,0 +1,69 @@
+"""restore: take back a cancel, a waive or a retry, as long as nothing came of it."""
+
+from parexec_tui.core.rules.answers import Decision, named, refuse_unknown
+from parexec_tui.core.rules.downstream import restores, skips
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.status import UNSUCCESSFUL, Status
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import Refusal
+
+
+def restore(state: SessionState, asked: rq.Restore, now: float) -> Decision:
+    if refusal := cannot_restore(state, asked):
+        return refusal
+    events: list[ev.AnyEvent] = []
+    back: set[str] = set()
+    gone: set[str] = set()
+    # What was retried goes back last first: in between, nothing waits for what is lost.
+    is_retry = asked.since == "waiting"
+    for ticket in sorted(named(state, asked.tickets), key=lambda each: each.group, reverse=is_retry):
+        then = _status_before(state, ticket, gone, back)
+        skipped: tuple[str, ...] = ()
+        restored: tuple[str, ...] = ()
+        if then in UNSUCCESSFUL:
+            gone.add(ticket.id)
+            if ticket.status not in UNSUCCESSFUL:
+                skipped = skips(state, ticket, gone.union(asked.tickets))
+                gone.update(skipped)
+        else:
+            back.add(ticket.id)
+            if ticket.status in UNSUCCESSFUL:
+                restored = restores(state, ticket, back, besides=asked.tickets)
+                back.update(restored)
+        events.append(
+            ev.TicketRestored(at=now, ticket=ticket.id, then=then, by=asked.by, skipped=skipped, restored=restored)
+        )
+    return events
+
+
+def cannot_restore(state: SessionState, asked: rq.Restore) -> Refusal | None:
+    """Why it would be refused. That can be known without all that depends on the tickets."""
+    if refusal := refuse_unknown(state, asked.tickets):
+        return refusal
+    refusals = (_cannot_go_back(state, ticket, asked) for ticket in named(state, asked.tickets))
+    return next(filter(None, refusals), None)
+
+
+def _cannot_go_back(state: SessionState, ticket: TicketState, asked: rq.Restore) -> Refusal | None:
+    if ticket.before is None or ticket.status != asked.since:
+        has_run = ticket.started is not None and ticket.before is None
+        return Refusal(f"{ticket.id} has started since" if has_run else f"{ticket.id} is {ticket.status} by now")
+    if ticket.status is Status.waived:
+        since = ticket.ended or 0.0
+        for dependent in state.dependents(ticket.id):
+            if dependent.is_live or (dependent.started or 0.0) >= since:
+                return Refusal(f"{dependent.id} has started without {ticket.id}", f"retry {ticket.id}")
+    return None
+
+
+def _status_before(state: SessionState, ticket: TicketState, gone: set[str], back: set[str]) -> Status:
+    """What the ticket goes back to. One that waited or was skipped does what its needs call for now."""
+    assert ticket.before is not None
+    then = ticket.before.status
+    if then not in (Status.waiting, Status.backoff, Status.skipped):
+        return then
+    needs = ((need, state.tickets[need].status in UNSUCCESSFUL) for need in ticket.spec.needs)
+    is_blocked = any(id_ in gone or (is_lost and id_ not in back) for id_, is_lost in needs)
+    return Status.skipped if is_blocked else Status.waiting

@@ -1,0 +1,50 @@
+"""scale: how many agents of a type there may be, or how many tickets may run at once."""
+
+from parexec_tui.core.plan.model import MOST
+from parexec_tui.core.rules.answers import Decision, refuse_unknown
+from parexec_tui.core.rules.verbs.drain import drain_agents
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import Refusal
+
+
+def scale(state: SessionState, asked: rq.Scale, now: float) -> Decision:
+    """Of a type: fewer stops agents, idle ones first. Of all tickets at once: fewer only starts nothing new."""
+    if asked.type is None:
+        return _scale_session(state, asked, now)
+    if refusal := refuse_unknown(state, types=(asked.type,)):
+        return refusal
+    most = asked.most if asked.most is not None else state.plan.agents[asked.type].max
+    if most is not None and asked.relative:
+        most += state.max_agents(asked.type)
+    if most is not None and not 1 <= most <= MOST:
+        return Refusal(f"there may be 1 to {MOST:,} agents of a type, not {most}", f"drain {asked.type} to have none")
+    if most == state.agent_limits[asked.type]:
+        return []
+    return [
+        ev.TypeScaled(at=now, type=asked.type, most=most, by=asked.by),
+        *drain_agents(_surplus(state, asked.type, state.parallel if most is None else most), asked.by, now),
+    ]
+
+
+def _surplus(state: SessionState, type_: str, most: int) -> list[AgentState]:
+    """The agents that are too many: in quarantine, then idle, then busy; of equal ones the newest first."""
+    staying = [
+        agent for agent in state.agents.values() if agent.type == type_ and not (agent.stopped or agent.draining)
+    ]
+    staying.reverse()
+    staying.sort(key=lambda agent: (agent.ticket is not None, not agent.quarantined))
+    return staying[: max(0, len(staying) - most)]
+
+
+def _scale_session(state: SessionState, asked: rq.Scale, now: float) -> Decision:
+    if asked.most is None:
+        return Refusal("how many tickets shall run at once is not said", "name a number")
+    parallel = asked.most + (state.parallel if asked.relative else 0)
+    if not 1 <= parallel <= MOST:
+        return Refusal(f"1 to {MOST:,} tickets may run at once, not {parallel}", "hold, to start nothing new")
+    if parallel == state.parallel:
+        return []
+    return [ev.ParallelChanged(at=now, parallel=parallel, by=asked.by)]

@@ -1,0 +1,26 @@
+"""stop: end what runs, and leave; the session can be resumed."""
+
+from parexec_tui.core.rules.answers import Decision
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.status import Status
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire import requests as rq
+
+
+def stop(state: SessionState, asked: rq.Stop, now: float) -> Decision:
+    if state.stopping is not None and (state.stopping.now or not asked.now):
+        return []
+    stopping: ev.AnyEvent = ev.SessionStopping(at=now, by=asked.by, reason=asked.reason, now=asked.now)
+    return [stopping, *stop_live(state, now, by=asked.by, at_once=asked.now)]
+
+
+def stop_live(
+    state: SessionState, now: float, *, by: str = "", at_once: bool = False, besides: TicketState | None = None
+) -> list[ev.AnyEvent]:
+    """End all that runs, without a charge."""
+    return [
+        ev.AttemptStopRequested(at=now, ticket=ticket.id, attempt=ticket.attempt, why="stopped", by=by, now=at_once)
+        for ticket in state.live.values()
+        if ticket is not besides and ticket.status is not Status.stopping
+    ]

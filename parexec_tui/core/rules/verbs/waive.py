@@ -1,0 +1,37 @@
+"""waive: a ticket will not run, and what needs it may run without it. Users type `skip`."""
+
+from parexec_tui.core.rules.answers import Decision, named, refuse_unknown
+from parexec_tui.core.rules.downstream import restores
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.status import LIVE, UNSUCCESSFUL, Status
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import Refusal
+
+
+def waive(state: SessionState, asked: rq.Waive, now: float) -> Decision:
+    """The verb `skip`: what needs these tickets may run without them."""
+    if refusal := cannot_waive(state, asked):
+        return refusal
+    events: list[ev.AnyEvent] = []
+    back: set[str] = set()
+    tickets = [ticket for ticket in named(state, asked.tickets) if ticket.status is not Status.waived]
+    ids = {ticket.id for ticket in tickets}
+    # Dependents first: one that is skipped would have nothing to be skipped for, once its need is waived.
+    for ticket in sorted(tickets, key=lambda each: each.group, reverse=True):
+        restored = restores(state, ticket, back, besides=ids) if ticket.status in UNSUCCESSFUL else ()
+        back.update(restored, (ticket.id,))
+        events.append(ev.TicketWaived(at=now, ticket=ticket.id, by=asked.by, restored=restored))
+    return events
+
+
+def cannot_waive(state: SessionState, asked: rq.Waive) -> Refusal | None:
+    """Why it would be refused. That can be known without what depends on the tickets."""
+    if refusal := refuse_unknown(state, asked.tickets):
+        return refusal
+    for ticket in named(state, asked.tickets):
+        if ticket.status is Status.succeeded:
+            return Refusal(f"{ticket.id} has succeeded, there is nothing to skip")
+        if ticket.status in LIVE:
+            return Refusal(f"{ticket.id} is {ticket.status}", f"cancel {ticket.id}, then skip it")
+    return None
