@@ -16,12 +16,13 @@ import msgspec.inspect as mi
 from msgspec import Struct
 
 from parexec_tui.core.plan.model import Ticket
+from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.wire import protocol, requests
 
 PAGE = Path(__file__).parents[1] / "parexec_tui" / "docs" / "protocol.md"
 BEGIN, END = "<!-- protocol: written by tests/protocol_page.py -->", "<!-- end of protocol -->"
 
-_FACTS = (protocol.StatusReport, protocol.Eta, protocol.HoldFact, protocol.AgentFact, protocol.FailureFact)
+_FACTS = (protocol.StatusReport, Eta, protocol.HoldFact, protocol.AgentFact, protocol.FailureFact)
 _SAMPLES = (protocol.HostSample, protocol.DiskSample, protocol.Usage)
 
 _WIDTH = 118

@@ -17,7 +17,8 @@ from parexec_tui.cli import amend, entry, steer
 from parexec_tui.cli.commands import SHORT
 from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.plan.units import Duration
-from parexec_tui.core.wire.protocol import AgentFact, Eta, FailureFact, HoldFact, StatusReport
+from parexec_tui.core.schedule.eta import Eta
+from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, StatusReport
 from parexec_tui.text.dashboard import HEIGHT, WIDTH, dashboard
 from tests.engine import engines
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on
@@ -622,7 +623,7 @@ STATUS_IMPORTS = """
 cli cli.asking cli.commands cli.complete cli.entry cli.examples cli.exits cli.steer
 client client.blocking client.framing client.peer client.sessions client.sockets
 gc_control paths text text.dashboard text.words
-core core.plan core.plan.model core.plan.units core.state core.state.process_key
+core core.plan core.plan.model core.plan.units core.schedule core.schedule.eta core.state core.state.process_key
 core.wire core.wire.protocol core.wire.requests
 registry registry.errors registry.lock registry.migrations registry.queries registry.registry
 """

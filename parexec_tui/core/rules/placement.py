@@ -9,10 +9,13 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.requests import Refusal
 
 
-def cannot_go_to(state: SessionState, ticket: TicketState, place: str, spec: Ticket | None = None) -> Refusal | None:
+def cannot_go_to(
+    state: SessionState, ticket: TicketState, place: str, spec: Ticket | None = None, *, may_be_gone: bool = False
+) -> Refusal | None:
     """Why a ticket (as it is, or as `spec`) cannot be pinned to this agent or agent type, if so.
 
     A pin goes before the agent type that the plan names; what the ticket requires must be met all the same.
+    With `may_be_gone`, the agent may have stopped or take no more tickets: a pin then holds for its type.
     """
     agent = state.agents.get(place)
     type_ = agent.type if agent is not None else place
@@ -21,9 +24,9 @@ def cannot_go_to(state: SessionState, ticket: TicketState, place: str, spec: Tic
             f"there is no agent or agent type {place}",
             did_you_mean(place, [*state.available, *state.agents]) or f"there is {listed(state.available)}",
         )
-    if agent is not None and agent.stopped:
+    if agent is not None and agent.stopped and not may_be_gone:
         return Refusal(f"{place} has stopped", f"name its type, {type_}")
-    if agent is not None and (agent.quarantined or agent.draining):
+    if agent is not None and (agent.quarantined or agent.draining) and not may_be_gone:
         why = f": {agent.quarantined}" if agent.quarantined else ""
         return Refusal(f"{place} is {agent.status}{why}", f"release {place}, or name its type, {type_}")
     spec = spec or ticket.spec

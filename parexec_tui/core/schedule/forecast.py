@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from math import sqrt
 from types import MappingProxyType
 
+from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.core.wire.protocol import Eta
 
 _SPREAD = 1.5
 """How many times as long as it should nine in ten tickets take at most, where nothing has run yet that would tell."""

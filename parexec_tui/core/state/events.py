@@ -3,7 +3,8 @@
 The format is a promise: events are kept in the registry and replayed years later. A field may be added with a
 default; a field or a kind is never renamed, retyped or removed. Each class writes out its kind as `tag`, so a class
 may be renamed. `at` is seconds since the epoch, stamped by the engine; `by` says who asked, and is empty where the
-engine acted on a rule. What an event is made of (the tickets of a plan, requests) is bound by the same promise.
+engine acted on a rule. What an event is made of (the tickets of a plan, the steps of an undo) is bound by the same
+promise.
 """
 
 from typing import Literal
@@ -12,7 +13,7 @@ from msgspec import Struct
 
 from parexec_tui.core.plan.model import Priority, Ticket
 from parexec_tui.core.state.status import End, Status
-from parexec_tui.core.wire.requests import AnyRequest
+from parexec_tui.core.state.undo import AnyUndoStep
 
 StopReason = Literal["timed out", "cancelled", "stopped", "reassigned"]
 
@@ -394,7 +395,7 @@ class OperatorActed(Event, frozen=True, tag="operator_acted"):
     verb: str
     text: str
     """What was asked, in words."""
-    inverse: tuple[AnyRequest, ...] = ()
+    inverse: tuple[AnyUndoStep, ...] = ()
     """What would take it back; none where nothing can."""
 
 

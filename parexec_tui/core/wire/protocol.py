@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Raw, Struct
 
+from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.wire.requests import AnyRequest
 
 VERSION = 1
@@ -245,13 +246,6 @@ class FailureFact(Struct, frozen=True):
     end: str
     """How: failed, timed out, could not start, cancelled, lost."""
     reason: str = ""
-
-
-class Eta(Struct, frozen=True):
-    """Seconds until the session is finished: as likely as not within `p50`, nine times in ten within `p90`."""
-
-    p50: float
-    p90: float
 
 
 class StatusReport(Struct, frozen=True):

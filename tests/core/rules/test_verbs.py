@@ -8,6 +8,7 @@ import pytest
 from parexec_tui.core.plan.model import AgentType, Priority, Ticket
 from parexec_tui.core.rules.wording import wording
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state import undo
 from parexec_tui.core.state.apply import MOST_ACTIONS
 from parexec_tui.core.state.status import End
 from parexec_tui.core.wire import codec
@@ -593,7 +594,7 @@ def test_what_is_granted_is_led_by_who_asked_for_what() -> None:
     session = Session("A:")
     event = acted(session.act(rq.Hold(tickets=("A",), by="ann")))
     assert (event.by, event.verb, event.text) == ("ann", "hold", "hold A")
-    assert event.inverse == (rq.Release(tickets=("A",)),)
+    assert event.inverse == (undo.ReleaseHolds(tickets=("A",)),)
     assert session.state.actions == [event]
 
 
@@ -731,6 +732,24 @@ def test_an_undo_is_refused_once_something_came_of_it(asked: rq.AnyRequest, refu
     session.dispatch()
     answer = session.act(rq.Undo())
     assert str(answer) == refusal if refusal else not isinstance(answer, Refusal)
+
+
+@pytest.mark.parametrize("ends", ["stop", "quarantine"])
+def test_an_undo_brings_back_a_pin_to_an_agent_that_is_gone(ends: str) -> None:
+    session = Session(plan("A:", agents={"x": AgentType(min=1, max=2), "y": AgentType(min=1)}))
+    session.ask(rq.Hold(tickets=("A",)))
+    session.ask(rq.Reassign(tickets=("A",), agent="x-1"))
+    if ends == "stop":
+        session.ask(rq.Drain(agents=("x-1",)))
+    else:
+        session.apply(ev.AgentQuarantined(at=session.now, agent="x-1", reason="bad"))
+    before = lasting(session.state)
+    session.act(rq.Reassign(tickets=("A",), agent="y"))
+    assert not isinstance(session.act(rq.Undo()), Refusal)
+    assert lasting(session.state) == before
+    session.ask(rq.Release(tickets=("A",)))
+    assert session.dispatch() == ["A"]
+    assert session["A"].agent == "x-2"
 
 
 def test_an_undo_stops_nothing() -> None:

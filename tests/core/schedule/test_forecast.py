@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.schedule.forecast import Forecast, eta
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.core.wire.protocol import Eta
 from tests.core.sessions import Session, plan
 
 # -- a ticket --------------------------------------------------------------------------------------------------

@@ -13,9 +13,9 @@ import pytest
 from parexec_tui.core.plan.model import AgentType, Amounts, Priority, Ticket
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state import undo
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.wire import codec
-from parexec_tui.core.wire import requests as rq
 from tests.core.sessions import plan
 
 GOLDEN = Path(__file__).parents[1] / "events_v1.jsonl"
@@ -107,10 +107,10 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         verb="reload",
         text="change T2, drop T3",
         inverse=(
-            rq.Restore(tickets=("T1",), since="waiting"),
-            rq.Amend(added={"T3": Ticket(run="true")}, changed={"T2": Ticket(estimate=Duration(5))}),
-            rq.Hold(tickets=("T1",), by="bob"),
-            rq.Scale(most=None, type="builder"),
+            undo.RestoreTickets(tickets=("T1",), since="waiting"),
+            undo.RevertPlan(added={"T3": Ticket(run="true")}, changed={"T2": Ticket(estimate=Duration(5))}),
+            undo.HoldAgain(tickets=("T1",), by="bob"),
+            undo.SetLimit(most=None, type="builder"),
         ),
     ),
 )  # fmt: skip

@@ -10,14 +10,15 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 
 
-def reassign(state: SessionState, asked: rq.Reassign, now: float) -> Decision:
+def reassign(state: SessionState, asked: rq.Reassign, now: float, *, may_be_gone: bool = False) -> Decision:
+    """`may_be_gone`: see `cannot_go_to`."""
     if refusal := refuse_unknown(state, asked.tickets):
         return refusal
     events: list[ev.AnyEvent] = []
     for ticket in named(state, asked.tickets):
         if ticket.status in SATISFIED:
             return Refusal(f"{ticket.id} is {ticket.status}", f"retry {ticket.id} on {asked.agent or 'any agent'}")
-        if asked.agent and (refusal := cannot_go_to(state, ticket, asked.agent)):
+        if asked.agent and (refusal := cannot_go_to(state, ticket, asked.agent, may_be_gone=may_be_gone)):
             return refusal
         if ticket.pin != asked.agent:
             events.append(ev.TicketPinned(at=now, ticket=ticket.id, agent=asked.agent, by=asked.by))

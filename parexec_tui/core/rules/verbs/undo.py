@@ -1,0 +1,81 @@
+"""undo: take back the last thing that a person did."""
+
+from parexec_tui.core.rules.answers import Decision
+from parexec_tui.core.rules.verbs.amend import amend
+from parexec_tui.core.rules.verbs.drain import drain
+from parexec_tui.core.rules.verbs.freeze import freeze
+from parexec_tui.core.rules.verbs.hold import hold
+from parexec_tui.core.rules.verbs.prioritise import prioritise
+from parexec_tui.core.rules.verbs.reassign import reassign
+from parexec_tui.core.rules.verbs.release import release
+from parexec_tui.core.rules.verbs.restore import cannot_restore, restore
+from parexec_tui.core.rules.verbs.scale import scale
+from parexec_tui.core.rules.verbs.thaw import thaw
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state import undo as stored
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import Refusal
+
+
+def undo(state: SessionState, asked: rq.Undo, now: float) -> Decision:
+    action = state.last_undoable()
+    if action is None:
+        return Refusal("there is nothing that could be undone")
+    events: list[ev.AnyEvent] = []
+    for step in action.inverse:
+        answer = _take(state, step, asked.by, now)
+        if isinstance(answer, Refusal):
+            return _too_late(action, answer)
+        events += answer
+    for event in events:
+        if isinstance(event, ev.AttemptStopRequested):
+            return _too_late(action, Refusal(f"{event.ticket} has started since", f"cancel {event.ticket}"))
+    return events
+
+
+def cannot_undo(state: SessionState, asked: rq.Undo, now: float) -> Refusal | None:
+    """Why it would be refused. To put tickets back is not tried for that: it costs as much as depends on them."""
+    action = state.last_undoable()
+    if action is not None and all(isinstance(step, stored.RestoreTickets) for step in action.inverse):
+        for step in action.inverse:
+            assert isinstance(step, stored.RestoreTickets)
+            if refusal := cannot_restore(state, _restore(step, asked.by)):
+                return _too_late(action, refusal)
+        return None
+    answer = undo(state, asked, now)
+    return answer if isinstance(answer, Refusal) else None
+
+
+def _too_late(action: ev.OperatorActed, refused: Refusal) -> Refusal:
+    return Refusal(f'"{action.text}" cannot be taken back any more: {refused.reason}', refused.remedy)
+
+
+def _restore(step: stored.RestoreTickets, by: str) -> rq.Restore:
+    return rq.Restore(tickets=step.tickets, since=step.since, by=by)
+
+
+def _take(state: SessionState, step: stored.AnyUndoStep, by: str, now: float) -> Decision:
+    """The events of one step, or why it cannot be taken any more."""
+    match step:
+        case stored.RestoreTickets():
+            return restore(state, _restore(step, by), now)
+        case stored.PinTickets(tickets=tickets, agent=agent):
+            return reassign(state, rq.Reassign(tickets=tickets, agent=agent, by=by), now, may_be_gone=True)
+        case stored.SetPriority(tickets=tickets, priority=priority):
+            return prioritise(state, rq.Prioritise(tickets=tickets, priority=priority, by=by), now)
+        case stored.RevertPlan(added=added, changed=changed, dropped=dropped):
+            return amend(state, rq.Amend(added=added, changed=changed, dropped=dropped, by=by), now)
+        case stored.ThawTickets(tickets=tickets):
+            return thaw(state, rq.Thaw(tickets=tickets, by=by), now)
+        case stored.FreezeTickets(tickets=tickets):
+            return freeze(state, rq.Freeze(tickets=tickets, by=by), now)
+        case stored.ReleaseHolds(tickets=tickets, agents=agents, types=types):
+            return release(state, rq.Release(tickets=tickets, agents=agents, types=types, by=by), now)
+        case stored.HoldAgain(tickets=tickets, agents=agents, types=types):
+            held = rq.Hold(tickets=tickets, agents=agents, types=types, reason=step.reason, by=step.by)
+            return hold(state, held, now)
+        case stored.DrainAgain(agents=agents, reason=reason):
+            return drain(state, rq.Drain(agents=agents, reason=reason, by=by), now)
+        case stored.SetLimit(most=most, type=type_):
+            return scale(state, rq.Scale(most=most, type=type_, by=by), now)

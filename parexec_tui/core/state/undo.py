@@ -1,0 +1,105 @@
+"""How an action of a person can be taken back: what `OperatorActed` keeps in the journal.
+
+This is part of the promise that `events` makes: tags and fields stay. Journals of earlier versions hold requests
+here; each kind has the tag and the fields of the request that it was then.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from parexec_tui.core.plan.model import Priority, Ticket
+
+
+class UndoStep(Struct, frozen=True, kw_only=True, tag_field="verb", tag=None, omit_defaults=True):
+    """One thing that is done to take an action back, in the name of who takes it back."""
+
+
+class RestoreTickets(UndoStep, frozen=True, tag="restore"):
+    """Make the tickets again what they were before they were cancelled, waived or retried."""
+
+    tickets: tuple[str, ...]
+    since: Literal["cancelled", "waived", "waiting"]
+    """What the action made of them. They must still be so."""
+
+
+class PinTickets(UndoStep, frozen=True, tag="reassign"):
+    """Pin the tickets to what they were pinned to before: an agent, an agent type, or nothing."""
+
+    tickets: tuple[str, ...]
+    agent: str
+
+
+class SetPriority(UndoStep, frozen=True, tag="prioritise"):
+    """Put the tickets in the priority class that they had."""
+
+    tickets: tuple[str, ...]
+    priority: Priority
+
+
+class RevertPlan(UndoStep, frozen=True, tag="amend"):
+    """Change the plan back."""
+
+    added: dict[str, Ticket] = {}
+    changed: dict[str, Ticket] = {}
+    dropped: tuple[str, ...] = ()
+
+
+class ThawTickets(UndoStep, frozen=True, tag="thaw"):
+    """Thaw these tickets; with none, all that is frozen, and the session."""
+
+    tickets: tuple[str, ...] = ()
+
+
+class FreezeTickets(UndoStep, frozen=True, tag="freeze"):
+    """Freeze the tickets again."""
+
+    tickets: tuple[str, ...]
+
+
+class ReleaseHolds(UndoStep, frozen=True, tag="release"):
+    """Release these tickets, agents and agent types; with none, the session."""
+
+    tickets: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+
+
+class HoldAgain(UndoStep, frozen=True, tag="hold"):
+    """Hold these tickets, agents and agent types again; with none, the session."""
+
+    tickets: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    reason: str = ""
+    by: str = ""
+    """Who held them. They are held in this name, whoever takes the release back."""
+
+
+class DrainAgain(UndoStep, frozen=True, tag="drain"):
+    """Drain these agents again; with none, the session."""
+
+    agents: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class SetLimit(UndoStep, frozen=True, tag="scale"):
+    """Let there be as many agents of a type as before; with no type, as many tickets at once."""
+
+    most: int | None
+    """None: as many agents as the plan says."""
+    type: str | None = None
+
+
+AnyUndoStep = (
+    RestoreTickets
+    | PinTickets
+    | SetPriority
+    | RevertPlan
+    | ThawTickets
+    | FreezeTickets
+    | ReleaseHolds
+    | HoldAgain
+    | DrainAgain
+    | SetLimit
+)
