@@ -1,7 +1,7 @@
 """edit, add and reload: change the plan of a session while it runs.
 
-The engine checks an amendment as it checks a plan, and knows what is too late. Here files are read, and a plan file
-is compared with the plan as it is now.
+The engine checks an amendment as it checks a plan, and knows which changes come too late. Here files are read, and a
+plan file is compared with the plan as it is now.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from parexec_tui.cli import complete
-from parexec_tui.cli.asking import Desk, steers
+from parexec_tui.cli.asking import VerbContext, verb
 from parexec_tui.cli.exits import BAD_USAGE, fail
 from parexec_tui.cli.plans import plan_of, refuse_file, syntax_of, text_of
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from parexec_tui.core.state.apply import SessionState
 
 _WHERE = "in the file; nothing was changed"
-"""Where errors are."""
+"""The end of the line that counts errors."""
 
 
 # -- edit ------------------------------------------------------------------------------------------------------
@@ -29,8 +29,8 @@ _WHERE = "in the file; nothing was changed"
 @click.command()
 @click.argument("ticket", shell_complete=complete.tickets)
 @click.argument("changes", metavar="KEY=VALUE...", nargs=-1, required=True)
-@steers
-def edit(desk: Desk, ticket: str, changes: tuple[str, ...]) -> None:
+@verb
+def edit(context: VerbContext, ticket: str, changes: tuple[str, ...]) -> None:
     """Change keys of a ticket that is not running, as they would stand in the plan file; `KEY=` resets one.
 
     A value is TOML where it can be read as TOML, else text; a list is written 'needs=["A", "B"]'. What it needs and
@@ -38,7 +38,7 @@ def edit(desk: Desk, ticket: str, changes: tuple[str, ...]) -> None:
     """
     from parexec_tui.core.wire.requests import Edit
 
-    desk.ask(Edit(ticket=ticket, changes=dict(map(_change, changes))))
+    context.ask(Edit(ticket=ticket, changes=dict(map(_change, changes))))
 
 
 def _change(word: str) -> tuple[str, Any]:
@@ -58,15 +58,15 @@ _plan_path = click.Path(dir_okay=False, path_type=Path)
 
 @click.command()
 @click.argument("fragment", metavar="FRAGMENT", type=_plan_path)
-@steers
-def add(desk: Desk, fragment: Path) -> None:
+@verb
+def add(context: VerbContext, fragment: Path) -> None:
     """Add the tickets of FRAGMENT, a file like a plan with `[tickets.ID]` tables, and `[defaults]` for them.
 
     They may need tickets that are in the plan already. All of them are added, or none.
     """
     from parexec_tui.core.wire.requests import Amend
 
-    desk.ask(Amend(added=_read_fragment(fragment, _state_of(desk))))
+    context.ask(Amend(added=_read_fragment(fragment, _state_of(context))))
 
 
 def _read_fragment(file: Path, state: "SessionState") -> "dict[str, Ticket]":
@@ -86,17 +86,17 @@ def _read_fragment(file: Path, state: "SessionState") -> "dict[str, Ticket]":
 
 
 class Difference(NamedTuple):
-    """What a plan file says otherwise than the plan as it is now."""
+    """How a plan file differs from the plan as it is now."""
 
     added: "dict[str, Ticket]"
     changed: "dict[str, Ticket]"
     dropped: tuple[str, ...]
     too_late: dict[str, str]
-    """Changed or dropped, but left as it is: ticket, and why."""
+    """ticket: why it is left as it is, although it is changed or dropped."""
     keys: dict[str, tuple[str, ...]]
-    """Of what is changed: which keys."""
+    """changed ticket: its keys that differ."""
     elsewhere: tuple[str, ...]
-    """Other tables of the file that differ. They are for the next session."""
+    """Other tables of the file that differ; they take effect in the next session."""
 
     @property
     def is_empty(self) -> bool:
@@ -105,8 +105,8 @@ class Difference(NamedTuple):
 
 @click.command()
 @click.argument("plan", required=False, type=_plan_path)
-@steers
-def reload(desk: Desk, plan: Path | None) -> None:
+@verb
+def reload(context: VerbContext, plan: Path | None) -> None:
     """Take over what changed in the plan file (default: the one that the session was started from).
 
     Shows what is added, changed and dropped, and what cannot be: what runs, and what has succeeded, stays as it is.
@@ -115,16 +115,16 @@ def reload(desk: Desk, plan: Path | None) -> None:
     """
     from parexec_tui.core.wire.requests import Amend
 
-    state = _state_of(desk)
+    state = _state_of(context)
     file = plan or _source_of(state)
     difference = compare(state, _read_again(file, state))
-    if not desk.as_json:
+    if not context.as_json:
         for line in _lines(difference):
             click.echo(line)
     if difference.is_empty:
-        desk.nothing(f"{file} says what the plan is already")
+        context.exit_unchanged(f"{file} says what the plan is already")
     request = Amend(added=difference.added, changed=difference.changed, dropped=difference.dropped)
-    desk.ask(request, doubt=True)
+    context.ask(request, confirm=True)
 
 
 def compare(state: "SessionState", plan: "Plan") -> Difference:
@@ -188,10 +188,10 @@ def _source_of(state: "SessionState") -> Path:
     return found or fail(f"the plan file {source} is not found from here: name it, parexec reload PLAN", BAD_USAGE)
 
 
-def _state_of(desk: Desk) -> "SessionState":
-    from parexec_tui.client.sessions import remembered
+def _state_of(context: VerbContext) -> "SessionState":
+    from parexec_tui.client.sessions import state_from_registry
 
-    return remembered(desk.client.session)
+    return state_from_registry(context.client.session)
 
 
 COMMANDS: tuple[click.Command, ...] = (edit, add, reload)

@@ -1,6 +1,6 @@
-"""How a command asks the engine for something, and says what came of it.
+"""How a verb asks the engine for something, and prints the answer.
 
-Nothing that a verb needs before its answer is printed may be slow to import: a person waits for it.
+A person waits for the answer, so nothing that is slow to import may be imported before it is printed.
 """
 
 import json
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 _NEXT_ENGINE = 5.0
-"""Seconds to wait for a session's next engine, where a guardian is about to start it."""
+"""Seconds to wait for the next engine of a session, when its guardian is about to start one."""
 
 
 @contextmanager
-def plainly() -> Iterator[None]:
-    """As `exits.plainly`; and tell what is refused, and that there is no session or engine to be asked."""
+def report_errors() -> Iterator[None]:
+    """As `exits.report_errors`, also for refusals and for a missing session or engine."""
     from parexec_tui.client.framing import ClientError, Refused
     from parexec_tui.client.sessions import NoSuchSession
 
-    with exits.plainly():
+    with exits.report_errors():
         try:
             yield
         except Refused as refused:
@@ -43,17 +43,17 @@ def plainly() -> Iterator[None]:
 
 
 def connect(session: str | None) -> "Client":
-    """A connection to the engine of the session that is meant. Raises NoSuchSession, RegistryError, ClientError."""
-    from parexec_tui.client.sessions import living
+    """A connection to the engine of the session to steer. Raises NoSuchSession, RegistryError, ClientError."""
+    from parexec_tui.client.sessions import resolve_living
 
-    return connect_to(living(session))
+    return connect_to(resolve_living(session))
 
 
-def take_up(session: str | None) -> "Client":
-    """As `connect`; a session that is finished gets a new engine first, which waits for what will be asked."""
-    from parexec_tui.client.sessions import is_living, meant
+def connect_or_restart(session: str | None) -> "Client":
+    """As `connect`; a finished session gets a new engine first, which waits for a request."""
+    from parexec_tui.client.sessions import is_living, resolve_current
 
-    row = meant(session)
+    row = resolve_current(session)
     if row.status == "finished" and not is_living(row.session):
         from parexec_tui.engine.errors import EngineFailedError
         from parexec_tui.engine.lifecycle.launch import take_over
@@ -70,32 +70,32 @@ def connect_to(id_: str) -> "Client":
     """A connection to the engine of a living session, by its id. Raises NoSuchSession, RegistryError, ClientError."""
     from parexec_tui.client.blocking import Client
     from parexec_tui.client.framing import EngineGone
-    from parexec_tui.client.sessions import living
+    from parexec_tui.client.sessions import resolve_living
 
     give_up = time.monotonic() + _NEXT_ENGINE
     while True:
         try:
             return Client.connect(id_)
         except EngineGone:
-            # It is about to serve, or it died and its guardian starts the next one.
+            # The engine is about to serve, or it died and its guardian starts the next one.
             if time.monotonic() > give_up:
                 raise
-            living(id_)
+            resolve_living(id_)
             time.sleep(0.05)
 
 
 def is_plain(word: str) -> bool:
-    """Whether a word names one thing, and selects nothing."""
+    """Whether a word is a name, and neither a pattern nor a selector."""
     return not any(letter in word for letter in "*?[:!,")
 
 
-def asks_nobody() -> bool:
-    """Whether there is no terminal at which a person could answer."""
+def is_unattended() -> bool:
+    """Whether nobody can answer a question: there is no terminal."""
     return not (sys.stdin.isatty() and sys.stderr.isatty())
 
 
-class Desk:
-    """Where a verb puts its wish: with the options that all verbs have in common."""
+class VerbContext:
+    """What a verb works with: a connection to the engine, and the options that all verbs have."""
 
     def __init__(self, client: "Client", *, as_json: bool, dry_run: bool = False, yes: bool = False) -> None:
         self.client = client
@@ -104,25 +104,25 @@ class Desk:
         self.yes = yes
 
     def tickets(self, words: Sequence[str]) -> tuple[str, ...]:
-        """The tickets that these words mean, each once. Does not return if there are none. Raises Refused."""
+        """The tickets that these words select, each once. Exits if there are none. Raises Refused."""
         if all(map(is_plain, words)):
-            return tuple(dict.fromkeys(words))  # whether they exist is the verb's to say
-        return self._names("select", words).tickets or self.nothing("no ticket is like that")
+            return tuple(dict.fromkeys(words))  # the engine refuses those that do not exist
+        return self._names("select", words).tickets or self.exit_unchanged("no ticket is like that")
 
     def scope(self, words: Sequence[str]) -> dict[str, Any]:
-        """What these words mean, as fields of a scoped request; nothing for no words, which means the session.
+        """What these words select, as fields of a scoped request. No words: no fields, which means the session.
 
-        Does not return if words mean nothing: that is not the session. Raises Refused.
+        Exits if there are words and they select nothing: that must not become the session. Raises Refused.
         """
         if not words:
             return {}
         names = self._names("scope", words)
         if not (names.tickets or names.agents or names.types):
-            self.nothing("no ticket is like that")
+            self.exit_unchanged("no ticket is like that")
         return {"tickets": names.tickets, "agents": names.agents, "types": names.types}
 
-    def nothing(self, why: str) -> NoReturn:
-        """Leave with nothing done. No error: a script may well ask for what failed when nothing did."""
+    def exit_unchanged(self, why: str) -> NoReturn:
+        """Say that there is nothing to do, and exit with 0: a script may retry what failed when nothing did."""
         if self.as_json:
             click.echo(json.dumps({"events": []}))
         click.echo(f"nothing to do: {why}", err=True)
@@ -135,26 +135,29 @@ class Desk:
 
         return msgspec.convert(self.client.question(about, words=words), Names)
 
-    def ask(self, request: "AnyRequest", *, doubt: bool = False) -> None:
-        """Ask for it, and say what happened. `doubt`: show first what it would mean, and let a person confirm."""
+    def ask(self, request: "AnyRequest", *, confirm: bool = False) -> None:
+        """Make a request, and print what happened; with --dry-run, what would happen.
+
+        `confirm`: show first what would happen, and let a person confirm it, unless --yes is given. Raises Refused.
+        """
         if self.dry_run:
             answer = self.client.ask(request, dry_run=True)
-            return self._say(answer, would=True)
-        if doubt and not self.yes:
+            return self._print(answer, would=True)
+        if confirm and not self.yes:
             self._confirm(self.client.ask(request, dry_run=True))
-        return self._say(self.client.ask(request))
+        return self._print(self.client.ask(request))
 
     def _confirm(self, answer: "Answer") -> None:
         if not answer.events:
             return
-        for line in _foreseen(answer):
+        for line in _preview_lines(answer):
             click.echo(line, err=True)
-        if asks_nobody():
+        if is_unattended():
             fail("refused: nobody can be asked whether this is meant (say --yes, or look with --dry-run)")
         if not click.confirm("do it?", default=False, err=True):
             fail("nothing was done")
 
-    def _say(self, answer: "Answer", *, would: bool = False) -> None:
+    def _print(self, answer: "Answer", *, would: bool = False) -> None:
         if self.as_json:
             found: dict[str, Any] = {"events": [json.loads(bytes(event)) for event in answer.events or ()]}
             if would:
@@ -163,18 +166,18 @@ class Desk:
             return
         if not answer.events:
             click.echo("nothing to do: it is so already", err=True)
-        for line in _foreseen(answer) if would else _happened(answer):
+        for line in _preview_lines(answer) if would else _event_lines(answer):
             click.echo(line)
 
 
-def _foreseen(answer: "Answer") -> Iterable[str]:
+def _preview_lines(answer: "Answer") -> Iterable[str]:
     """A line for each thing that would happen."""
     from parexec_tui.text.words import printable
 
-    return map(printable, answer.preview) if answer.preview else _happened(answer)
+    return map(printable, answer.preview) if answer.preview else _event_lines(answer)
 
 
-def _happened(answer: "Answer") -> Iterator[str]:
+def _event_lines(answer: "Answer") -> Iterator[str]:
     """A line for each thing that happened."""
     from parexec_tui.core.wire import codec
     from parexec_tui.text.event_lines import lines_alone
@@ -187,7 +190,7 @@ def _happened(answer: "Answer") -> Iterator[str]:
         yield "  ".join(filter(None, (clock(line.at), glyph_and_word, subject, line.text))).rstrip()
 
 
-_Command = Callable[Concatenate[Desk, P], None]
+_Command = Callable[Concatenate[VerbContext, P], None]
 
 # -- options ---------------------------------------------------------------------------------------------------
 
@@ -206,20 +209,20 @@ _yes_option = click.option("-y", "--yes", is_flag=True, help="Do it without aski
 
 
 def _verb(connected: Callable[[str | None], "Client"]) -> Callable[[_Command[P]], Callable[..., None]]:
-    """A verb gets a desk at the engine of the session that is meant, and has the options of all verbs."""
+    """A decorator for verbs: adds the options that all verbs have, and connects with `connected`."""
 
-    def with_desk(command: _Command[P]) -> Callable[..., None]:
+    def with_context(command: _Command[P]) -> Callable[..., None]:
         @wraps(command)
         def run(
             *args: Any, session: str | None, as_json: bool, dry_run: bool, yes: bool = False, **kwargs: Any
         ) -> None:
-            with plainly(), connected(session) as client:
-                command(Desk(client, as_json=as_json, dry_run=dry_run, yes=yes), *args, **kwargs)
+            with report_errors(), connected(session) as client:
+                command(VerbContext(client, as_json=as_json, dry_run=dry_run, yes=yes), *args, **kwargs)
 
         return as_json_option(_dry_run_option(_yes_option(session_option(run))))
 
-    return with_desk
+    return with_context
 
 
-steers = _verb(connect)
-steers_even_finished = _verb(take_up)
+verb = _verb(connect)
+verb_even_if_finished = _verb(connect_or_restart)

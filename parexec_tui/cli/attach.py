@@ -1,6 +1,6 @@
-"""Follow a session whose engine is a process of its own: what `attach` shows, and `run` once its engine is ready.
+"""Follows a session whose engine is another process: for `attach`, and for `run` once its engine is ready.
 
-The engine is listened to. When there is none, or between two, the registry is read: it says the same.
+The events come from the engine; while there is none, they come from the registry.
 """
 
 import os
@@ -20,25 +20,26 @@ from parexec_tui.core.wire.protocol import Happened, Notice
 from parexec_tui.text.headless import Headless, counted
 
 _LOOK_EVERY = 0.2
-"""Seconds between two looks into the registry while no engine can be listened to."""
+"""Seconds between two reads of the registry while there is no engine to follow."""
 
 _KEYBOARD_AGAIN = 1.0
-"""Seconds after which it is asked again whether a person can type: we may be in the foreground by then."""
+"""Seconds between two checks whether a person can type: we may have come to the foreground."""
 
 Why = Literal["over", "left", "gone"]
-"""The session is over or its engine left in good order; the person left; the engine and its guardian are gone."""
+"""over: the session is over, or its engine left in good order. left: the person left. gone: neither an engine nor
+a guardian is left."""
 
 
 class Ending(Struct, frozen=True):
-    """Why there is nothing more to follow."""
+    """Why following ended."""
 
     why: Why
     outcome: str = ""
-    """If it is over: as engines say it."""
+    """How the engine left, if it is over."""
 
 
 def greeting(state: SessionState) -> str:
-    """What is said to whoever comes back."""
+    """The first line for a person who comes back."""
     return f"attached to {state.session}: {counted(state)}; {how_to_leave()}"
 
 
@@ -48,10 +49,10 @@ def how_to_leave() -> str:
 
 
 def follow(mirror: Mirror, output: Headless) -> Ending:
-    """Say what happens until the session is over, its engine is gone, or the person leaves. Raises RegistryError."""
+    """Print what happens until the session or its engine ends, or the person leaves. Raises RegistryError."""
     try:
         while True:
-            there = is_living(mirror.session)  # asked before reading, so that nothing is missed
+            there = is_living(mirror.session)  # checked before reading, so that nothing is missed
             for event in mirror.news():
                 output.tell(mirror.state, [event])
             if outcome := mirror.outcome:
@@ -65,7 +66,7 @@ def follow(mirror: Mirror, output: Headless) -> Ending:
 
 
 def _follow_engine(mirror: Mirror, output: Headless) -> bool:
-    """Say what the engine says until it leaves or is gone; True if the person left before."""
+    """Print what the engine says until it leaves or is gone; True if the person left before."""
     try:
         with Client.connect(mirror.session, name="attach", read_only=True) as client:
             heard = client.follow(mirror.last)
@@ -73,7 +74,7 @@ def _follow_engine(mirror: Mirror, output: Headless) -> bool:
                 _say(mirror, output, heard.take())
                 if _wants_to_leave(_KEYBOARD_AGAIN, heard):
                     return True
-    except ClientError:  # not there yet, or no more, or of another version
+    except ClientError:  # it has not started, is gone, or has another version
         return _wants_to_leave(_LOOK_EVERY)
     return False
 
@@ -87,7 +88,7 @@ def _say(mirror: Mirror, output: Headless, heard: Sequence[News]) -> None:
 
 
 def can_type() -> bool:
-    """Whether a person at a terminal can answer us: it has a keyboard, and we are in its foreground."""
+    """Whether a person can type to us: there is a terminal, and we are in its foreground."""
     try:
         return sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
     except (OSError, ValueError):
@@ -95,7 +96,7 @@ def can_type() -> bool:
 
 
 def _wants_to_leave(within: float, *heard: Following) -> bool:
-    """Wait until something is heard, or for so many seconds; True if the person typed `q` meanwhile."""
+    """Wait until the engine says something, at most so many seconds; True if the person typed `q` meanwhile."""
     keyboard = [sys.stdin] if can_type() else []
     ready, _, _ = select.select([*keyboard, *heard], [], [], within)
     if sys.stdin not in ready or not can_type():  # in the background by now, reading would stop us

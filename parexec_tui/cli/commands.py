@@ -1,4 +1,4 @@
-"""How a command is found by what a person types: its name, a short form, or as much of it as is unambiguous."""
+"""Finds the command that a person types: by its name, a short form, or an unambiguous beginning of the name."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -8,7 +8,7 @@ import click
 
 from parexec_tui.cli.examples import epilog
 
-SHORT = {
+SHORT_NAMES = {
     "a": "attach",
     "st": "status",
     "w": "why",
@@ -26,23 +26,23 @@ SHORT = {
     "rl": "reload",
     "u": "undo",
 }
-"""Short forms of what is typed often; no other command is meant by them, whatever it begins with."""
+"""Short forms of commands that are typed often. A short form wins over the beginning of another name."""
 
 
 class Commands(click.Group):
-    """A group whose commands may be shortened (`parexec stat`), and are imported when they are meant."""
+    """A group whose commands may be shortened (`parexec stat`). A command is imported when it is needed."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._modules: dict[str, str] = {}
-        """Of commands that were not imported yet: which module's COMMANDS they are among."""
+        """command: its module, for commands that are not imported yet."""
 
     def add_lazy(self, module: str, names: Sequence[str]) -> None:
-        """These commands are the COMMANDS of this module, to be imported when one of them is needed."""
+        """Add the COMMANDS of a module, whose names these are; import it when one of them is needed."""
         self._modules |= dict.fromkeys(names, module)
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
-        """As click does; and its help ends with its examples."""
+        """As click does it; the help of the command ends with its examples."""
         super().add_command(cmd, name)
         cmd.epilog = epilog(name or cmd.name or "")
 
@@ -60,7 +60,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if (exact := self._command(cmd_name)) is not None:
             return exact
-        if (meant := self._command(SHORT.get(cmd_name, ""))) is not None:
+        if (meant := self._command(SHORT_NAMES.get(cmd_name, ""))) is not None:
             return meant
         candidates = [name for name in self.list_commands(ctx) if name.startswith(cmd_name)]
         if len(candidates) > 1 and cmd_name and not ctx.resilient_parsing:
@@ -78,6 +78,6 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, but under its whole name: that is what usage and errors shall say."""
+        """As click does it, but under the whole name, which usage and errors then show."""
         _, command, rest = super().resolve_command(ctx, args)
         return (command.name if command is not None else None), command, rest

@@ -1,6 +1,6 @@
-"""What may stand next on the command line: asked of the engine, quickly, and nothing at all where there is none.
+"""Completions: the engine is asked what may stand next on the command line; without an engine there are none.
 
-A shell waits for this at every TAB, so nothing heavy is imported, and no trouble is ever told.
+A shell waits for this at every TAB, so nothing slow is imported, and errors are never shown.
 """
 
 from collections.abc import Iterable
@@ -11,8 +11,8 @@ import click
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-_PATIENCE = 0.5
-"""Seconds an engine has to answer: a person is typing."""
+_TIMEOUT = 0.5
+"""Seconds that an engine has to answer: a person is typing."""
 
 _STATUSES = (
     "waiting", "ready", "backoff", "running", "frozen", "stopping", "held", "live", "succeeded", "failed",
@@ -37,7 +37,7 @@ def anything(context: click.Context, _: click.Parameter, word: str) -> "list[Com
 
 
 def tickets_and_classes(context: click.Context, parameter: click.Parameter, word: str) -> "list[CompletionItem]":
-    """Tickets, then a priority class: which of them stands here is known only at the end of the line."""
+    """Tickets and priority classes: which of the two a word is, is known only at the end of the line."""
     return [*tickets(context, parameter, word), *_items(word, _CLASSES)]
 
 
@@ -65,12 +65,12 @@ def sessions(_: click.Context, __: click.Parameter, word: str) -> "list[Completi
     try:
         from click.shell_completion import CompletionItem
 
-        from parexec_tui.client.sessions import rows
+        from parexec_tui.client.sessions import all_sessions
         from parexec_tui.text.words import printable
 
         return [
             CompletionItem(row.session, help=f"{printable(row.name)}, {row.status}")
-            for row in rows()
+            for row in all_sessions()
             if row.session.startswith(word)
         ]
     except Exception:
@@ -78,7 +78,7 @@ def sessions(_: click.Context, __: click.Parameter, word: str) -> "list[Completi
 
 
 def _values(context: click.Context, word: str) -> list[str]:
-    """The whole words that a key can begin."""
+    """The selectors (`status:failed`) that a key and the beginning of a value can become."""
     key, _, beginning = word.partition(":")
     match key:
         case "status":
@@ -100,13 +100,15 @@ def _items(word: str, names: Iterable[str], given: Iterable[str] | None = None) 
 
 
 def _names(context: click.Context, word: str) -> dict[str, list[str]]:
-    """What of the session begins with this word, as its engine says; empty where there is none."""
+    """The tickets, agents and agent types that begin with this word; none if no engine answers."""
     found: dict[str, list[str]] = {"tickets": [], "agents": [], "types": []}
     try:
         from parexec_tui.client.blocking import Client
-        from parexec_tui.client.sessions import living
+        from parexec_tui.client.sessions import resolve_living
 
-        with Client.connect(living(context.params.get("session")), timeout=_PATIENCE, read_only=True) as client:
+        with Client.connect(
+            resolve_living(context.params.get("session")), timeout=_TIMEOUT, read_only=True
+        ) as client:
             names: dict[str, list[str]] = client.question("names", words=[word])
             return found | names
     except Exception:

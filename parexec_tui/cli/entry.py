@@ -1,4 +1,4 @@
-"""The command `parexec`: the group of all commands, none of which is imported before it is meant."""
+"""The command `parexec`: the group of all commands. A command is imported when it is needed."""
 
 import io
 import os
@@ -16,13 +16,15 @@ def main() -> None:
     collect_seldom()
     _open_what_is_closed()
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="backslashreplace")  # a name that the locale cannot write is no reason to die
+        sys.stdout.reconfigure(errors="backslashreplace")  # the locale may not know every letter of a name
     cli(prog_name="parexec")
 
 
 def _open_what_is_closed() -> None:
-    """Who closed a stream (`>&-`) wants nothing of it. Left closed, the next file that is opened would be taken for
-    it, and what is printed would go there."""
+    """Open /dev/null for each standard stream that was closed (`>&-`).
+
+    Otherwise the next file that is opened would get its number, and what is printed would go there.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             lowest = os.open(os.devnull, os.O_RDWR)  # of all that are closed: this one

@@ -1,4 +1,4 @@
-"""What a command exits with, and how it says why: what a person can do something about is no traceback."""
+"""Exit codes, and errors for people: where a person can do something about it, they get words and no traceback."""
 
 import sys
 from collections.abc import Iterator
@@ -10,13 +10,14 @@ import click
 if TYPE_CHECKING:
     from parexec_tui.core.state.apply import SessionState
 
-SUCCEEDED, SOME_DID_NOT, BAD_USAGE, STOPPED = 0, 1, 2, 3
+SUCCEEDED, UNSUCCESSFUL, BAD_USAGE, STOPPED = 0, 1, 2, 3
 """Exit codes: all tickets succeeded; some did not; bad plan or usage; stopped by a person."""
 NOT_DONE = 1
 """The exit code of a verb that was refused, or found no engine."""
 
 
 def fail(message: str, code: int = NOT_DONE) -> NoReturn:
+    """Print an error and exit."""
     from parexec_tui.text.words import printable
 
     for line in message.splitlines():
@@ -25,8 +26,8 @@ def fail(message: str, code: int = NOT_DONE) -> NoReturn:
 
 
 @contextmanager
-def plainly() -> Iterator[None]:
-    """Turn the errors of files and of the registry into words and an exit code."""
+def report_errors() -> Iterator[None]:
+    """Print the errors of files and of the registry in plain words, and exit with BAD_USAGE."""
     from parexec_tui.registry.errors import RegistryError
 
     try:
@@ -41,10 +42,10 @@ def plainly() -> Iterator[None]:
 
 
 def exit_code(state: "SessionState", outcome: str) -> int:
-    """What `run` and `resume` exit with."""
+    """The exit code of `run`, `resume` and `attach`. `outcome`: how the engine left."""
     from parexec_tui.core.state.status import Status
 
     if outcome == "finished":
-        return SUCCEEDED if state.counts[Status.succeeded] == len(state.tickets) else SOME_DID_NOT
+        return SUCCEEDED if state.counts[Status.succeeded] == len(state.tickets) else UNSUCCESSFUL
     asked = state.stopping or state.draining
-    return STOPPED if asked is not None and asked.by else SOME_DID_NOT
+    return STOPPED if asked is not None and asked.by else UNSUCCESSFUL

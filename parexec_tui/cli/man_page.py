@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import click
 
 from parexec_tui import __version__
-from parexec_tui.cli.commands import SHORT
+from parexec_tui.cli.commands import SHORT_NAMES
 from parexec_tui.cli.examples import EXAMPLES
 from parexec_tui.cli.topics import topics
 
@@ -30,7 +30,7 @@ def man_page(group: click.Group, context: click.Context) -> Iterator[str]:
     yield ".PP"
     yield _roff(
         "A command may be shortened as long as it is unambiguous. Some have a short form: "
-        + ", ".join(f"{short} for {name}" for short, name in SHORT.items() if name in names)
+        + ", ".join(f"{short} for {name}" for short, name in SHORT_NAMES.items() if name in names)
         + "."
     )
     yield ".PP"

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import click
 
 from parexec_tui.cli import complete
-from parexec_tui.cli.commands import SHORT
-from parexec_tui.cli.exits import plainly
+from parexec_tui.cli.commands import SHORT_NAMES
+from parexec_tui.cli.exits import report_errors
 
 
 @click.command(name="help")
@@ -26,7 +26,7 @@ def help_(context: click.Context, word: str | None) -> None:
     meant = _meant(group.list_commands(above), topics.topics(), word)
     command = group.get_command(above, meant)
     if command is None:
-        with plainly():
+        with report_errors():
             topics.show(meant)
         return
     settings = {**group.context_settings, **command.context_settings}
@@ -36,7 +36,7 @@ def help_(context: click.Context, word: str | None) -> None:
 
 def _meant(verbs: Sequence[str], pages: Sequence[str], word: str) -> str:
     """The verb or topic that a person means by a word: its whole name, a short form, or an unambiguous beginning."""
-    if word in verbs or word in SHORT or word in pages:
+    if word in verbs or word in SHORT_NAMES or word in pages:
         return word
     from parexec_tui.cli.topics import begins_with, near
 

@@ -1,4 +1,4 @@
-"""What is done with a plan before anything of it runs: it is read and checked, and so is the machine."""
+"""validate, doctor and schema: a plan and the machine are checked before anything runs."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 import click
 
 from parexec_tui.cli.asking import as_json_option
-from parexec_tui.cli.exits import BAD_USAGE, SOME_DID_NOT, SUCCEEDED, fail, plainly
+from parexec_tui.cli.exits import BAD_USAGE, SUCCEEDED, UNSUCCESSFUL, fail, report_errors
 
 if TYPE_CHECKING:
     from parexec_tui.core.plan.model import Host, Plan
@@ -16,7 +16,7 @@ plan_argument = click.argument("plan_file", metavar="PLAN", type=click.Path(dir_
 
 
 def plan_of(file: Path, host: "Host | None", where: str = "in the plan") -> "Plan":
-    """The plan in a file. Does not return if it has errors: see `refuse_file`."""
+    """The plan in a file. Exits if it has errors: see `refuse_file`."""
     from msgspec.structs import replace
 
     from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
@@ -29,7 +29,7 @@ def plan_of(file: Path, host: "Host | None", where: str = "in the plan") -> "Pla
             plan = read_plan(text, source=str(file), folder=folder, format=syntax_of(file), host=host)
     except PlanErrors as errors:
         refuse_file(errors.problems, where)
-    return replace(plan, source=str(whole))  # in errors as the person named it; a session is looked at from anywhere
+    return replace(plan, source=str(whole))  # errors name the file as the person did; a session needs its whole path
 
 
 def text_of(file: Path) -> str:
@@ -44,11 +44,11 @@ def syntax_of(file: Path) -> Literal["toml", "json"]:
 
 
 def refuse_file(problems: tuple[object, ...], where: str) -> NoReturn:
-    """Tell every problem of a file. `where` they are ends the line that counts them."""
+    """Print every problem of a file, and exit. `where`: the end of the last line, which counts them."""
     from parexec_tui.text.words import printable
 
     for problem in problems:
-        # Nothing before file, line and column: editors read these lines.
+        # Each line begins with file, line and column, because editors read them.
         click.echo(printable(str(problem)), err=True)
     count = len(problems)
     fail(f"{count} error{'' if count == 1 else 's'} {where}", BAD_USAGE)
@@ -56,7 +56,7 @@ def refuse_file(problems: tuple[object, ...], where: str) -> NoReturn:
 
 @click.command()
 @plan_argument
-@plainly()
+@report_errors()
 def validate(plan_file: Path) -> None:
     """Check PLAN: all errors at once, else its shape and what is likely to go wrong on this machine."""
     from parexec_tui.cli.preflight import clashes, shape, warnings
@@ -75,7 +75,7 @@ def validate(plan_file: Path) -> None:
 @click.command()
 @click.argument("plan_file", metavar="[PLAN]", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @as_json_option
-@plainly()
+@report_errors()
 def doctor(plan_file: Path | None, as_json: bool) -> None:
     """Check this machine: what may get in the way of long runs (of PLAN), and what to do about it.
 
@@ -97,7 +97,7 @@ def doctor(plan_file: Path | None, as_json: bool) -> None:
                 click.echo(f"      do: {finding.remedy}")
     if as_json:
         click.echo(msgspec.json.encode(found))
-    sys.exit(SUCCEEDED if all(finding.fine for finding in found) else SOME_DID_NOT)
+    sys.exit(SUCCEEDED if all(finding.fine for finding in found) else UNSUCCESSFUL)
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""ls, show, log and events: what the registry remembers of sessions, whether an engine runs them or not."""
+"""ls, show, log and events: what the registry remembers of sessions, with or without an engine."""
 
 import sys
 import time
@@ -8,7 +8,7 @@ import click
 
 from parexec_tui.cli import complete
 from parexec_tui.cli.asking import as_json_option
-from parexec_tui.cli.exits import BAD_USAGE, SOME_DID_NOT, fail, plainly
+from parexec_tui.cli.exits import BAD_USAGE, UNSUCCESSFUL, fail, report_errors
 from parexec_tui.paths import session_folder
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from parexec_tui.registry.replay import Replay
 
 _FOLLOW_EVERY = 0.2
-"""Seconds between two looks for what is new."""
+"""Seconds between two checks for something new."""
 
 _CHUNK = 1 << 16
 """Bytes of output that are read at once."""
@@ -32,7 +32,7 @@ _session_option = click.option(
 
 @click.command()
 @as_json_option
-@plainly()
+@report_errors()
 def ls(as_json: bool) -> None:
     """List sessions, newest first. interrupted: its engine died; `parexec resume` goes on."""
     import msgspec
@@ -41,13 +41,13 @@ def ls(as_json: bool) -> None:
     from parexec_tui.registry.lock import lost_guardian
     from parexec_tui.text.words import day_and_clock, printable
 
-    rows = sessions.rows()
+    rows = sessions.all_sessions()
     if as_json:
         for row in rows:
             click.echo(msgspec.json.encode(msgspec.structs.replace(row, status=sessions.status_of(row))))
         return
     if not rows:
-        click.echo(f"parexec: {sessions.NONE}", err=True)
+        click.echo(f"parexec: {sessions.NO_SESSIONS}", err=True)
     width = max((len(row.session) for row in rows), default=0)
     hints = []
     for row in rows:
@@ -66,16 +66,16 @@ def ls(as_json: bool) -> None:
 @click.command()
 @click.argument("session", required=False, shell_complete=complete.sessions)
 @as_json_option
-@plainly()
+@report_errors()
 def show(session: str | None, as_json: bool) -> None:
     """Show SESSION (default: the newest of this directory): every ticket, and why it is where it is."""
-    from parexec_tui.client.sessions import has_engine, newest, open_registry
+    from parexec_tui.client.sessions import has_engine, open_registry, resolve_past
     from parexec_tui.core.wire import codec
     from parexec_tui.text.report import report_lines, session_report
     from parexec_tui.text.words import is_ascii_only
 
     with open_registry() as registry:
-        row = newest(registry, session)
+        row = resolve_past(registry, session)
         past = _replay(registry, row.session)
     report = session_report(past.state, alive=has_engine(row.session))
     if as_json:
@@ -101,20 +101,20 @@ def _replay(registry: "Registry", session: str) -> "Replay":
 @_session_option
 @click.option("-a", "--attempt", type=click.IntRange(min=1), help="Which attempt; default: the latest.")
 @click.option("-f", "--follow", is_flag=True, help="Go on printing until the attempt is over.")
-@plainly()
+@report_errors()
 def log(ticket: str, session: str | None, attempt: int | None, follow: bool) -> None:
     """Print the output of TICKET."""
-    from parexec_tui.client.sessions import newest, open_registry
+    from parexec_tui.client.sessions import open_registry, resolve_past
 
     with open_registry() as registry:
-        row = newest(registry, session)
+        row = resolve_past(registry, session)
         past = _replay(registry, row.session)
         known = past.state.tickets.get(ticket)
         if known is None:
             fail(f"session {row.session} has no ticket {ticket}", BAD_USAGE)
         number = attempt or known.attempt
         if not number and not follow:
-            fail(f"{ticket} has not been started yet: {known.status}", SOME_DID_NOT)
+            fail(f"{ticket} has not been started yet: {known.status}", UNSUCCESSFUL)
         _print_log(registry, row.session, ticket, number or 1, follow)
 
 
@@ -126,7 +126,7 @@ def _print_log(registry: "Registry", session: str, ticket: str, number: int, fol
     output = sys.stdout.buffer
     at = 0
     while True:
-        over = not follow or _is_over(registry, session, ticket, number)  # asked before reading, so nothing is missed
+        over = not follow or _is_over(registry, session, ticket, number)  # checked before reading, to miss nothing
         try:
             while chunk := source.read(at, _CHUNK):
                 output.write(chunk)
@@ -134,7 +134,7 @@ def _print_log(registry: "Registry", session: str, ticket: str, number: int, fol
             output.flush()
         except FileNotFoundError:
             if over:
-                fail(f"there is no log of attempt {number} of {ticket}: {source.name} does not exist", SOME_DID_NOT)
+                fail(f"there is no log of attempt {number} of {ticket}: {source.name} does not exist", UNSUCCESSFUL)
         if over:
             return
         time.sleep(_FOLLOW_EVERY)
@@ -150,12 +150,12 @@ def _is_over(registry: "Registry", session: str, ticket: str, number: int) -> bo
 @click.argument("session", required=False, shell_complete=complete.sessions)
 @as_json_option
 @click.option("-f", "--follow", is_flag=True, help="Go on printing until the engine leaves.")
-@plainly()
+@report_errors()
 def events(session: str | None, as_json: bool, follow: bool) -> None:
     """Print what happened in SESSION (default: the newest of this directory)."""
     from msgspec import MsgspecError
 
-    from parexec_tui.client.sessions import is_living, newest, open_registry
+    from parexec_tui.client.sessions import is_living, open_registry, resolve_past
     from parexec_tui.core.state.apply import IllegalEventError, SessionState
     from parexec_tui.core.wire import codec
     from parexec_tui.gc_control import gc_paused
@@ -164,7 +164,7 @@ def events(session: str | None, as_json: bool, follow: bool) -> None:
 
     ascii_only = is_ascii_only(sys.stdout)
     with open_registry() as registry:
-        row = newest(registry, session)
+        row = resolve_past(registry, session)
         with gc_paused():
             state = SessionState(codec.decode_plan(registry.plan(row.session)))
         width = subject_width(state.tickets)
@@ -179,7 +179,7 @@ def events(session: str | None, as_json: bool, follow: bool) -> None:
                         event = codec.decode_event(stored.data)
                         state.apply(event)
                     except (MsgspecError, IllegalEventError) as error:
-                        fail(f"events from number {stored.seq} on cannot be read: {error}", SOME_DID_NOT)
+                        fail(f"events from number {stored.seq} on cannot be read: {error}", UNSUCCESSFUL)
                     for line in lines(state, event):
                         rest = "  ".join(part for part in columns(line, width, ascii_only=ascii_only) if part)
                         click.echo(f"{day_and_clock(line.at)}  {rest}  {line.text}".rstrip())

@@ -1,4 +1,4 @@
-"""run, resume and attach: an engine executes a session, here or in a process of its own, and it is shown."""
+"""run, resume and attach: an engine executes a session, here or in its own process, and the session is shown."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 import click
 
 from parexec_tui.cli import complete
-from parexec_tui.cli.exits import BAD_USAGE, SOME_DID_NOT, SUCCEEDED, exit_code, fail, plainly
+from parexec_tui.cli.exits import BAD_USAGE, SUCCEEDED, UNSUCCESSFUL, exit_code, fail, report_errors
 from parexec_tui.cli.plans import plan_argument, plan_of
 from parexec_tui.cli.screen import Screen, screen_options
 
@@ -49,19 +49,19 @@ def _engine_options(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def _is_foreground(style: str | None, headless: bool, detach: bool, scope: bool) -> bool:
-    """Whether the engine runs in this process: when asked to, or when nobody is there to follow another one."""
+    """Whether the engine runs in this process: if the options say so, or if there is no terminal to show it on."""
     if headless and (detach or scope):
         raise click.UsageError(f"--headless runs the engine here, {'--detach' if detach else '--scope'} elsewhere")
     return headless or not (detach or scope or (style is None and sys.stdout.isatty()))
 
 
 @contextmanager
-def _plainly() -> Iterator[None]:
-    """As `plainly`; and tell of an engine that does not come up."""
+def _report_start_errors() -> Iterator[None]:
+    """As `report_errors`, also for an engine that does not start."""
     from parexec_tui.engine.errors import EngineFailedError
 
     try:
-        with plainly():
+        with report_errors():
             yield
     except EngineFailedError as error:
         fail(str(error), BAD_USAGE)
@@ -73,7 +73,7 @@ def _plainly() -> Iterator[None]:
 @click.option("--hold", is_flag=True, help="Begin held: nothing is started until `parexec release`.")
 @_output_options
 @screen_options
-@_plainly()
+@_report_start_errors()
 def run(
     plan_file: Path, headless: bool, detach: bool, scope: bool, hold: bool, style: Any, screen_options: dict[str, Any]
 ) -> None:
@@ -101,7 +101,7 @@ def run(
     plan = plan_of(plan_file, host)
     with Screen(screen_options, wanted=not detach and style is None) as screen:
         session = start_detached(plan, hold=hold, scope=scope, meanwhile=screen.show)
-    _go_on_elsewhere(session, detach, style, hold=hold)
+    _follow_or_detach(session, detach, style, hold=hold)
 
 
 @click.command()
@@ -110,7 +110,7 @@ def run(
 @_engine_options
 @_output_options
 @screen_options
-@_plainly()
+@_report_start_errors()
 def resume(
     session: str | None,
     retry_failed: bool,
@@ -124,11 +124,11 @@ def resume(
 
     What finished is not run again; what still runs is taken over; what was lost is retried if its policy allows.
     """
-    from parexec_tui.client.sessions import newest, open_registry
+    from parexec_tui.client.sessions import open_registry, resolve_past
 
     foreground = _is_foreground(style, headless, detach, scope)
     with open_registry() as registry:
-        row = newest(registry, session)
+        row = resolve_past(registry, session)
     if foreground:
         from parexec_tui.engine.session import resume_session
 
@@ -137,11 +137,11 @@ def resume(
 
     with Screen(screen_options, wanted=not detach and style is None) as screen:
         take_over(row.session, resume=True, retry_failed=retry_failed, scope=scope, meanwhile=screen.show)
-    _go_on_elsewhere(row.session, detach, style)
+    _follow_or_detach(row.session, detach, style)
 
 
-def _go_on_elsewhere(session: str, detach: bool, style: Any, *, hold: bool = False) -> NoReturn:
-    """An engine is ready: say where it is, or follow it."""
+def _follow_or_detach(session: str, detach: bool, style: Any, *, hold: bool = False) -> NoReturn:
+    """An engine is ready in its own process: print its session, or follow it."""
     from parexec_tui.client.mirror import Mirror
 
     if not detach:
@@ -163,7 +163,7 @@ def _go_on_elsewhere(session: str, detach: bool, style: Any, *, hold: bool = Fal
 @_output_options
 @screen_options
 @click.option("-r", "--read-only", is_flag=True, help="Only look: no key steers.")
-@_plainly()
+@_report_start_errors()
 def attach(session: str | None, style: Any, read_only: bool, screen_options: dict[str, Any]) -> None:
     """Show SESSION (default: the newest living one of this directory) on the screen, as its engine executes it.
 
@@ -172,16 +172,16 @@ def attach(session: str | None, style: Any, read_only: bool, screen_options: dic
     over.
     """
     from parexec_tui.client.mirror import Mirror
-    from parexec_tui.client.sessions import meant
+    from parexec_tui.client.sessions import resolve_current
 
-    row = meant(session)
+    row = resolve_current(session)
     with Screen({**screen_options, "read_only": read_only}, wanted=style is None) as screen:
         screen.show(row.session)
     _follow(Mirror.open(row.session), style, quiet_start=True)
 
 
 def _follow(mirror: "Mirror", style: Any, *, quiet_start: bool) -> NoReturn:
-    """Follow a session to its end, or until the person leaves. `quiet_start`: what was is summed up in a line."""
+    """Follow a session to its end, or until the person leaves. `quiet_start`: sum up the past in one line."""
     from parexec_tui.cli import attach
     from parexec_tui.client.sessions import is_living
     from parexec_tui.text.headless import Headless
@@ -211,16 +211,16 @@ def _follow(mirror: "Mirror", style: Any, *, quiet_start: bool) -> NoReturn:
 
 
 def _take_over(mirror: "Mirror") -> None:
-    """Offer to start a new engine for a session whose engine is gone; does not return unless there is one."""
+    """Offer to start a new engine for a session whose engine is gone. Exits if the person does not want one."""
     from parexec_tui.cli.attach import can_type
     from parexec_tui.engine.lifecycle.launch import take_over
 
     interrupted = mirror.state.interrupted
     why = f": {interrupted.reason}" if interrupted is not None else ""
     if not can_type() or not sys.stdout.isatty():
-        fail(f"the engine of {mirror.session} is gone{why}; take over: parexec resume {mirror.session}", SOME_DID_NOT)
+        fail(f"the engine of {mirror.session} is gone{why}; take over: parexec resume {mirror.session}", UNSUCCESSFUL)
     if not click.confirm(f"the engine of {mirror.session} is gone{why}; take over?", default=True):
-        sys.exit(SOME_DID_NOT)
+        sys.exit(UNSUCCESSFUL)
     take_over(mirror.session)
 
 

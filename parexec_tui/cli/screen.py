@@ -1,4 +1,4 @@
-"""How a command shows a session on the screen: what may be wished for it, and the process that draws it."""
+"""How a command shows a session on the screen: its options, and the process that draws it."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from parexec_tui.cli.exits import SOME_DID_NOT, SUCCEEDED, exit_code
+from parexec_tui.cli.exits import SUCCEEDED, UNSUCCESSFUL, exit_code
 
 if TYPE_CHECKING:
     from parexec_tui.tui.terminal.restore import Guarded
@@ -23,7 +23,7 @@ _screen = [
 
 
 def screen_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Options of what shows a session on the screen; the command gets them as `screen_options`."""
+    """Add the options of the screen to a command, which gets them as `screen_options`."""
 
     @wraps(command)
     def run(*args: Any, theme: str | None, ascii_only: bool | None, mouse: bool | None, **kwargs: Any) -> R:
@@ -36,7 +36,7 @@ def screen_options(command: Callable[..., R]) -> Callable[..., R]:
 
 
 class Screen:
-    """Shows a session while its engine starts: the two take their time together. Leaves the command when it ends."""
+    """Shows a session, beside the start of its engine, as both take their time. Exits when the screen is closed."""
 
     def __init__(self, screen_options: dict[str, Any], *, wanted: bool) -> None:
         from parexec_tui.tui.terminal.restore import can_show
@@ -46,7 +46,7 @@ class Screen:
         self._guarded: Guarded | None = None
 
     def show(self, session: str) -> None:
-        """Show it, if that is wanted and there is a terminal for it."""
+        """Show a session, if that is wanted and there is a terminal for it."""
         from parexec_tui.tui.terminal.restore import Guarded
 
         if self._wanted:
@@ -61,16 +61,16 @@ class Screen:
                 self._guarded.end()
             code = self._guarded.wait()
             if error is None:
-                sys.exit(code if code >= 0 else SOME_DID_NOT)
+                sys.exit(code if code >= 0 else UNSUCCESSFUL)
 
 
 def _show(session: str, screen_options: dict[str, Any]) -> int:
-    """Show a session until the person leaves, in a process that has nothing else to do; returns the exit code."""
+    """Show a session until the person leaves; returns the exit code. Runs in a process of its own."""
     from parexec_tui.engine.lifecycle.launch import take_over
     from parexec_tui.tui.app.show import ScreenOptions, farewell, show
 
     state, outcome = show(session, ScreenOptions(**screen_options), take_over)
     if state is None:
-        return SOME_DID_NOT
+        return UNSUCCESSFUL
     farewell(state, outcome)
     return exit_code(state, outcome) if outcome else SUCCEEDED

@@ -1,7 +1,7 @@
 """The verbs: what a person asks of a session that an engine runs, from any shell.
 
-Each is a request of the protocol. What a word means (a selector, a pattern) and what a verb would mean (`--dry-run`)
-is answered by the engine, which has the state; here words become requests, and answers lines.
+Each is a request of the protocol. The engine has the state, so it resolves selectors and patterns, and it says what a
+request would change (`--dry-run`). Here words become requests, and answers become lines.
 """
 
 import json
@@ -12,15 +12,15 @@ import click
 
 from parexec_tui.cli import complete
 from parexec_tui.cli.asking import (
-    Desk,
+    VerbContext,
     as_json_option,
     connect,
     connect_to,
     is_plain,
-    plainly,
+    report_errors,
     session_option,
-    steers,
-    steers_even_finished,
+    verb,
+    verb_even_if_finished,
 )
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 PRIORITIES = ("critical", "high", "medium", "low")
-"""As `core.plan.Priority`, which takes long to import."""
+"""The names of `core.plan.model.Priority`, which is slow to import."""
 
 _SELECTORS = """
 \b
@@ -56,7 +56,7 @@ _what = click.argument("what", metavar="[WHAT]...", nargs=-1, shell_complete=com
 
 
 def _is_wide(words: tuple[str, ...], found: int) -> bool:
-    """Whether words mean more than what they name."""
+    """Whether words select more than the one thing that they name."""
     return found > 1 and not all(map(is_plain, words))
 
 
@@ -72,7 +72,7 @@ def status(session: str | None, as_json: bool) -> None:
     Without an engine, as it was when its engine left. `--json` has the same facts for scripts; see `parexec help
     commands`.
     """
-    with plainly():
+    with report_errors():
         report, hint = _status(session)
     if as_json:
         import msgspec
@@ -88,11 +88,11 @@ def status(session: str | None, as_json: bool) -> None:
 
 
 def _status(session: str | None) -> "tuple[StatusReport, str]":
-    """The facts, from the engine or else from the registry; and what to do if the engine is gone."""
+    """The facts, from the engine or else from the registry; and a hint if the engine is gone."""
     from parexec_tui.client import sessions
     from parexec_tui.client.framing import EngineGone
 
-    row = sessions.meant(session)
+    row = sessions.resolve_current(session)
     if sessions.is_living(row.session):
         try:
             with connect_to(row.session) as client:
@@ -101,7 +101,7 @@ def _status(session: str | None) -> "tuple[StatusReport, str]":
             pass  # it just left
     from parexec_tui.text.report import status_report
 
-    report = status_report(sessions.remembered(row.session), alive=False, now=0.0)
+    report = status_report(sessions.state_from_registry(row.session), alive=False, now=0.0)
     gone = report.state == "interrupted"
     return report, f"its engine is gone; take over: parexec resume {row.session}" if gone else ""
 
@@ -114,9 +114,9 @@ def why(tickets: tuple[str, ...], session: str | None, as_json: bool) -> None:
     """Say why tickets are not running: all that each of them waits for. Without TICKET, for all that wait."""
     from parexec_tui.text.words import printable
 
-    with plainly(), connect(session) as client:
-        desk = Desk(client, as_json=as_json)
-        chosen = desk.tickets(tickets) if tickets else ()
+    with report_errors(), connect(session) as client:
+        context = VerbContext(client, as_json=as_json)
+        chosen = context.tickets(tickets) if tickets else ()
         reasons: dict[str, list[str]] = client.question("why", chosen)
     if as_json:
         click.echo(json.dumps(reasons))
@@ -135,20 +135,20 @@ def why(tickets: tuple[str, ...], session: str | None, as_json: bool) -> None:
 @click.command(help=f"Do not start; what runs finishes. `release` undoes it.\n{_SCOPE}")
 @_what
 @click.option("-r", "--reason", default="", help="Why, for whoever wonders; of the session only.")
-@steers
-def hold(desk: Desk, what: tuple[str, ...], reason: str) -> None:
+@verb
+def hold(context: VerbContext, what: tuple[str, ...], reason: str) -> None:
     from parexec_tui.core.wire.requests import Hold
 
-    desk.ask(Hold(**desk.scope(what), reason=reason))
+    context.ask(Hold(**context.scope(what), reason=reason))
 
 
 @click.command(help=f"Let start again what is held; also take an agent out of draining and quarantine.\n{_SCOPE}")
 @_what
-@steers
-def release(desk: Desk, what: tuple[str, ...]) -> None:
+@verb
+def release(context: VerbContext, what: tuple[str, ...]) -> None:
     from parexec_tui.core.wire.requests import Release
 
-    desk.ask(Release(**desk.scope(what)))
+    context.ask(Release(**context.scope(what)))
 
 
 @click.command(
@@ -156,20 +156,20 @@ def release(desk: Desk, what: tuple[str, ...]) -> None:
     f"`thaw` lets them go on.\n{_SCOPE}"
 )
 @_what
-@steers
-def freeze(desk: Desk, what: tuple[str, ...]) -> None:
+@verb
+def freeze(context: VerbContext, what: tuple[str, ...]) -> None:
     from parexec_tui.core.wire.requests import Freeze
 
-    desk.ask(Freeze(**desk.scope(what)))
+    context.ask(Freeze(**context.scope(what)))
 
 
 @click.command(help=f"Let frozen tickets go on.\n{_SCOPE}")
 @_what
-@steers
-def thaw(desk: Desk, what: tuple[str, ...]) -> None:
+@verb
+def thaw(context: VerbContext, what: tuple[str, ...]) -> None:
     from parexec_tui.core.wire.requests import Thaw
 
-    desk.ask(Thaw(**desk.scope(what)))
+    context.ask(Thaw(**context.scope(what)))
 
 
 @click.command(
@@ -178,13 +178,13 @@ def thaw(desk: Desk, what: tuple[str, ...]) -> None:
 )
 @_what
 @click.option("-r", "--reason", default="", help="Why, for whoever wonders; of the session only.")
-@steers
-def drain(desk: Desk, what: tuple[str, ...], reason: str) -> None:
+@verb
+def drain(context: VerbContext, what: tuple[str, ...], reason: str) -> None:
     from parexec_tui.core.wire.requests import Drain
 
-    names = desk.scope(what)
+    names = context.scope(what)
     is_wide = _is_wide(what, sum(map(len, names.values())))
-    desk.ask(Drain(**names, reason=reason), doubt=is_wide or not what)
+    context.ask(Drain(**names, reason=reason), confirm=is_wide or not what)
 
 
 # -- tickets ---------------------------------------------------------------------------------------------------
@@ -209,9 +209,9 @@ def drain(desk: Desk, what: tuple[str, ...], reason: str) -> None:
     help="Another amount of a resource from now on, cpu=2 or memory=1GiB; `NAME=`: none of it. Can be repeated.",
 )
 @click.option("-m", "--note", default="", help="What to mind this time; kept with the ticket.")
-@steers_even_finished
+@verb_even_if_finished
 def retry(
-    desk: Desk,
+    context: VerbContext,
     tickets: tuple[str, ...],
     downstream: bool,
     command: str | None,
@@ -222,9 +222,9 @@ def retry(
     from parexec_tui.core.wire.requests import Retry
 
     amounts = dict(map(_amount, uses)) or None
-    chosen = desk.tickets(tickets)
+    chosen = context.tickets(tickets)
     request = Retry(tickets=chosen, downstream=downstream, run=command, agent=agent, uses=amounts, note=note)
-    desk.ask(request, doubt=downstream or _is_wide(tickets, len(chosen)))
+    context.ask(request, confirm=downstream or _is_wide(tickets, len(chosen)))
 
 
 def _amount(word: str) -> tuple[str, Any]:
@@ -242,12 +242,14 @@ def _amount(word: str) -> tuple[str, Any]:
 )
 @_tickets_argument(complete.anything)
 @click.argument("agent", shell_complete=complete.agents_and_types)
-@steers
-def reassign(desk: Desk, tickets: tuple[str, ...], agent: str) -> None:
+@verb
+def reassign(context: VerbContext, tickets: tuple[str, ...], agent: str) -> None:
     from parexec_tui.core.wire.requests import Reassign
 
-    chosen = desk.tickets(tickets)
-    desk.ask(Reassign(tickets=chosen, agent="" if agent == "any" else agent), doubt=_is_wide(tickets, len(chosen)))
+    chosen = context.tickets(tickets)
+    context.ask(
+        Reassign(tickets=chosen, agent="" if agent == "any" else agent), confirm=_is_wide(tickets, len(chosen))
+    )
 
 
 @click.command(
@@ -256,12 +258,12 @@ def reassign(desk: Desk, tickets: tuple[str, ...], agent: str) -> None:
 )
 @_tickets
 @click.option("--now", is_flag=True, help="KILL what runs at once, without the grace after TERM.")
-@steers
-def cancel(desk: Desk, tickets: tuple[str, ...], now: bool) -> None:
+@verb
+def cancel(context: VerbContext, tickets: tuple[str, ...], now: bool) -> None:
     from parexec_tui.core.wire.requests import Cancel
 
-    chosen = desk.tickets(tickets)
-    desk.ask(Cancel(tickets=chosen, now=now), doubt=_is_wide(tickets, len(chosen)))
+    chosen = context.tickets(tickets)
+    context.ask(Cancel(tickets=chosen, now=now), confirm=_is_wide(tickets, len(chosen)))
 
 
 @click.command(
@@ -269,12 +271,12 @@ def cancel(desk: Desk, tickets: tuple[str, ...], now: bool) -> None:
     f"{_SELECTORS}\n{_ASKS}"
 )
 @_tickets
-@steers
-def skip(desk: Desk, tickets: tuple[str, ...]) -> None:
+@verb
+def skip(context: VerbContext, tickets: tuple[str, ...]) -> None:
     from parexec_tui.core.wire.requests import Waive
 
-    chosen = desk.tickets(tickets)
-    desk.ask(Waive(tickets=chosen), doubt=_is_wide(tickets, len(chosen)))
+    chosen = context.tickets(tickets)
+    context.ask(Waive(tickets=chosen), confirm=_is_wide(tickets, len(chosen)))
 
 
 @click.command(
@@ -282,12 +284,12 @@ def skip(desk: Desk, tickets: tuple[str, ...]) -> None:
 )
 @_tickets_argument(complete.tickets_and_classes)
 @click.argument("level", type=click.Choice(PRIORITIES))
-@steers
-def priority(desk: Desk, tickets: tuple[str, ...], level: str) -> None:
+@verb
+def priority(context: VerbContext, tickets: tuple[str, ...], level: str) -> None:
     from parexec_tui.core.plan.model import Priority
     from parexec_tui.core.wire.requests import Prioritise
 
-    desk.ask(Prioritise(tickets=desk.tickets(tickets), priority=Priority(level)))
+    context.ask(Prioritise(tickets=context.tickets(tickets), priority=Priority(level)))
 
 
 # -- the session -----------------------------------------------------------------------------------------------
@@ -296,15 +298,15 @@ def priority(desk: Desk, tickets: tuple[str, ...], level: str) -> None:
 @click.command()
 @click.option("--now", is_flag=True, help="KILL at once, without the grace after TERM.")
 @click.option("-r", "--reason", default="", help="Why, for whoever wonders.")
-@steers
-def stop(desk: Desk, now: bool, reason: str) -> None:
+@verb
+def stop(context: VerbContext, now: bool, reason: str) -> None:
     """End what runs and let the engine leave. `parexec resume` goes on later; no retry is charged.
 
     It is asked first; without a terminal that needs --yes.
     """
     from parexec_tui.core.wire.requests import Stop
 
-    desk.ask(Stop(now=now, reason=reason), doubt=True)
+    context.ask(Stop(now=now, reason=reason), confirm=True)
 
 
 def _count(text: str) -> dict[str, Any]:
@@ -321,8 +323,8 @@ def _count(text: str) -> dict[str, Any]:
 @click.argument("type_", metavar="[TYPE]", required=False, shell_complete=complete.types)
 @click.argument("number", metavar="[N|+N|-N|plan]", required=False)
 @click.option("-p", "--parallel", metavar="N|+N|-N", help="Change how many tickets may run at once.")
-@steers
-def scale(desk: Desk, type_: str | None, number: str | None, parallel: str | None) -> None:
+@verb
+def scale(context: VerbContext, type_: str | None, number: str | None, parallel: str | None) -> None:
     """Change how many agents of TYPE there may be, by a number or to one; `plan`: as many as the plan says.
 
     With fewer, agents stop: idle ones first, busy ones when they are done.
@@ -334,21 +336,21 @@ def scale(desk: Desk, type_: str | None, number: str | None, parallel: str | Non
             raise click.UsageError("--parallel is about the session: leave the agent type out, or do one at a time")
         if parallel == "plan":
             raise click.UsageError("--parallel wants a number: 4, +1 or -1")
-        return desk.ask(Scale(**_count(parallel)))
+        return context.ask(Scale(**_count(parallel)))
     if type_ is None or number is None:
         raise click.UsageError("say an agent type and a number, for instance: parexec scale builder +2")
     if type_[0] == "-":
         raise click.UsageError(f"no such option: {type_}")
-    return desk.ask(Scale(type=type_, **_count(number)))
+    return context.ask(Scale(type=type_, **_count(number)))
 
 
 @click.command()
-@steers
-def undo(desk: Desk) -> None:
+@verb
+def undo(context: VerbContext) -> None:
     """Take back the last thing that a person did in this session, where its effect can still be taken back."""
     from parexec_tui.core.wire.requests import Undo
 
-    desk.ask(Undo())
+    context.ask(Undo())
 
 
 COMMANDS: tuple[click.Command, ...] = (

@@ -1,4 +1,4 @@
-"""Which session a command is about: the one that is named, else the newest living one that seems to be meant."""
+"""Finds the session that a command is about: the one that is named, else the most likely one."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from parexec_tui.registry.registry import SessionRow
 
 
-NONE = "no sessions yet: parexec run PLAN starts one"
+NO_SESSIONS = "no sessions yet: parexec run PLAN starts one"
 
 
 class NoSuchSession(RegistryError):  # noqa: N818
-    """No session is meant, or none that an engine runs; the text says what to do."""
+    """There is no session, or no engine runs the one that is meant; the text says what to do."""
 
 
 def has_engine(session: str) -> bool:
@@ -31,49 +31,49 @@ def is_living(session: str) -> bool:
 
 
 def open_registry() -> Registry:
-    """The registry, to be read. Raises NoSuchSession if there is none yet, RegistryError."""
+    """The registry, read-only. Raises NoSuchSession if there is none yet, RegistryError."""
     try:
         return Registry.open(registry_file(), read_only=True)
     except RegistryMissing:
-        raise NoSuchSession(NONE) from None
+        raise NoSuchSession(NO_SESSIONS) from None
 
 
-def living(text: str | None) -> str:
-    """The session that a person means, of those that an engine runs. Raises NoSuchSession, RegistryError."""
-    row = meant(text)
+def resolve_living(text: str | None) -> str:
+    """The id of the session to steer, which an engine must run. Raises NoSuchSession, RegistryError."""
+    row = resolve_current(text)
     if not is_living(row.session):
         raise NoSuchSession(_how_to_go_on(row, is_named=text is not None))
     return row.session
 
 
-def meant(text: str | None) -> "SessionRow":
-    """The session that a person means who wants to see or steer one: as named; else the newest living one of this
-    folder, else the newest living one, else as `newest`. Raises NoSuchSession, RegistryError.
+def resolve_current(text: str | None) -> "SessionRow":
+    """The session to watch or steer: the one that `text` names; else the newest living one of this folder, else the
+    newest living one of all, else as `resolve_past`. Raises NoSuchSession, RegistryError.
     """
     with open_registry() as registry:
         if text is not None:
             return registry.resolve(text)
-        rows = _nearest(registry)
-    # What ended in good order is not asked after: a lock is a file, and sessions pile up.
-    open_ = (row for row in rows if row.status not in _OVER)
-    return next((row for row in open_ if is_living(row.session)), rows[0])
+        rows = _nearest_first(registry)
+    # Sessions pile up, and each check opens a lock file: skip those that have ended in good order.
+    unfinished = (row for row in rows if row.status not in _ENDED)
+    return next((row for row in unfinished if is_living(row.session)), rows[0])
 
 
-def newest(registry: Registry, text: str | None) -> "SessionRow":
-    """The session that a person means who asks what was: as named; else the newest of this folder, else the newest.
+def resolve_past(registry: Registry, text: str | None) -> "SessionRow":
+    """The session to look back at: the one that `text` names; else the newest of this folder, else the newest of all.
     Raises NoSuchSession, RegistryError.
     """
-    return registry.resolve(text) if text is not None else _nearest(registry)[0]
+    return registry.resolve(text) if text is not None else _nearest_first(registry)[0]
 
 
 def status_of(row: "SessionRow") -> str:
-    """How a session stands: what its engine said last, if that is there or left in good order."""
-    if row.status in _OVER or has_engine(row.session):
+    """How a session stands: what its engine said last, unless that engine is gone without an end."""
+    if row.status in _ENDED or has_engine(row.session):
         return row.status
     return "restarting" if is_living(row.session) else "interrupted"
 
 
-def remembered(session: str) -> "SessionState":
+def state_from_registry(session: str) -> "SessionState":
     """The state of a session as the registry tells it. Raises RegistryError."""
     from parexec_tui.registry.replay import replay
 
@@ -81,7 +81,7 @@ def remembered(session: str) -> "SessionState":
         return replay(registry, session).state
 
 
-def rows() -> "list[SessionRow]":
+def all_sessions() -> "list[SessionRow]":
     """Every session, newest first. Raises RegistryError."""
     try:
         with open_registry() as registry:
@@ -90,24 +90,24 @@ def rows() -> "list[SessionRow]":
         return []
 
 
-_OVER = ("finished", "stopped", "not started")
-"""What an engine said last that left in good order."""
+_ENDED = ("finished", "stopped", "not started")
+"""The last status of a session whose engine left in good order."""
 
 
-def _nearest(registry: Registry) -> "list[SessionRow]":
-    """Every session: those of this folder first, of these and of the others the newest. Raises NoSuchSession."""
+def _nearest_first(registry: Registry) -> "list[SessionRow]":
+    """Every session: those of this folder first, newest first within each part. Raises NoSuchSession."""
     found = registry.sessions()
     if not found:
-        raise NoSuchSession(NONE)
+        raise NoSuchSession(NO_SESSIONS)
     try:
         here = Path.cwd()
-    except FileNotFoundError:  # the folder was removed under whoever stands in it
+    except FileNotFoundError:  # somebody removed the current folder
         return found
     return sorted(found, key=lambda row: not _is_of(row, here))
 
 
 def _is_of(row: "SessionRow", folder: Path) -> bool:
-    """Whether a session works in a folder, or its plan lies there."""
+    """Whether a session works in this folder, or its plan file is in it."""
     source = Path(row.source)
     return Path(row.workdir) == folder or (source.is_absolute() and source.parent == folder)
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from rich.cells import cell_len
 
 from parexec_tui.cli import amend, entry, steer
-from parexec_tui.cli.commands import SHORT
+from parexec_tui.cli.commands import SHORT_NAMES
 from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.schedule.eta import Eta
@@ -599,7 +599,7 @@ def test_an_engine_that_was_killed_is_told_with_how_to_take_over(engine: Engine)
 # -- short forms and help --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("short", "name"), SHORT.items())
+@pytest.mark.parametrize(("short", "name"), SHORT_NAMES.items())
 def test_short_forms_are_the_command(short: str, name: str) -> None:
     assert CliRunner().invoke(entry.cli, [short, "-h"]).output.startswith(f"Usage: cli {name} ")
 

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from msgspec import Struct
 
 from parexec_tui.cli import exits
-from parexec_tui.cli.commands import SHORT
+from parexec_tui.cli.commands import SHORT_NAMES
 from parexec_tui.cli.entry import cli
 from parexec_tui.core.plan.model import (
     PLACEHOLDERS,
@@ -134,13 +134,13 @@ def test_every_command_is_in_the_table_and_every_option_on_the_page() -> None:
 
 
 def test_every_short_form_is_in_the_table() -> None:
-    shown = {row[0].strip("`"): row[1].strip("`") for row in rows(COMMANDS) if row[0].strip("`") in SHORT}
-    assert shown == SHORT
+    shown = {row[0].strip("`"): row[1].strip("`") for row in rows(COMMANDS) if row[0].strip("`") in SHORT_NAMES}
+    assert shown == SHORT_NAMES
 
 
 def test_every_exit_code_has_a_row() -> None:
     codes = [row[0] for row in rows(section(COMMANDS, "Exit codes"))]
-    whole = [exits.SUCCEEDED, exits.SOME_DID_NOT, exits.BAD_USAGE, exits.STOPPED]
+    whole = [exits.SUCCEEDED, exits.UNSUCCESSFUL, exits.BAD_USAGE, exits.STOPPED]
     assert codes == [str(code) for code in (*whole, exits.SUCCEEDED, exits.NOT_DONE, exits.BAD_USAGE)]
 
 
