@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from parexec_tui.core.state.status import GROUPS, Flag, Status
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 _TIMEOUT = 0.5
 """Seconds that an engine has to answer: a person is typing."""
 
-_STATUSES = (
-    "waiting", "ready", "backoff", "running", "frozen", "stopping", "held", "live", "succeeded", "failed",
-    "cancelled", "skipped", "waived", "over",
-)  # fmt: skip
 _CLASSES = ("critical", "high", "medium", "low")
 
 
@@ -82,7 +80,7 @@ def _values(context: click.Context, word: str) -> list[str]:
     key, _, beginning = word.partition(":")
     match key:
         case "status":
-            values: Iterable[str] = _STATUSES
+            values: Iterable[str] = (*Status, *Flag, *GROUPS)
         case "priority":
             values = _CLASSES
         case "agent" | "type" | "ticket":

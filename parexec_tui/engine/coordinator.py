@@ -20,7 +20,7 @@ from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.process_key import ProcessKey
-from parexec_tui.core.state.status import Status
+from parexec_tui.core.state.status import UNSUCCESSFUL, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
@@ -71,9 +71,8 @@ class Clock:
 
 def counts_of(state: SessionState) -> Counts:
     """A session in numbers, for lists."""
-    over = state.counts
-    lost = over[Status.failed] + over[Status.cancelled] + over[Status.skipped]
-    return Counts(len(state.tickets), over[Status.succeeded], lost)
+    unsuccessful = sum(state.counts[status] for status in UNSUCCESSFUL)
+    return Counts(len(state.tickets), state.counts[Status.succeeded], unsuccessful)
 
 
 def fact_of(event: ev.AttemptEnded) -> AttemptFact:

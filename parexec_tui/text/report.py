@@ -11,7 +11,7 @@ from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.schedule.forecast import eta
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.process_key import ProcessKey
-from parexec_tui.core.state.status import LIVE, TERMINAL, UNSUCCESSFUL, Status
+from parexec_tui.core.state.status import LIVE, PENDING, TERMINAL, UNSUCCESSFUL, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, StatusReport
 from parexec_tui.outputs.output import Output, output_of
@@ -168,7 +168,7 @@ def why_report(state: SessionState, tickets: Iterable[str]) -> dict[str, tuple[s
 
 
 def _ticket(state: SessionState, ticket: TicketState) -> TicketReport:
-    waits = ticket.status in (Status.waiting, Status.backoff)
+    waits = ticket.status in PENDING
     return TicketReport(
         id=ticket.id,
         status=str(ticket.status),

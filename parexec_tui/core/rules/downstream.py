@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from parexec_tui.core.plan import graph
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.status import UNSUCCESSFUL, Status
+from parexec_tui.core.state.status import PENDING, UNSUCCESSFUL, Status
 from parexec_tui.core.state.tickets import TicketState
 
 
@@ -20,7 +20,7 @@ def skips(state: SessionState, ticket: TicketState, gone: Iterable[str] = ()) ->
         after = []
         for id_ in wave:
             for dependent in state.dependents(id_):
-                if dependent.id not in seen and dependent.status in (Status.waiting, Status.backoff):
+                if dependent.id not in seen and dependent.status in PENDING:
                     seen.add(dependent.id)
                     after.append(dependent.id)
         found.extend(after)
@@ -80,6 +80,8 @@ def reruns(
                 restored.append(dependent.id)
             case Status.cancelled | Status.waived:
                 continue
+            case Status.waiting | Status.running | Status.frozen | Status.stopping:
+                pass  # It runs after what it needs; a live one was returned above.
         regained.add(dependent.id)
         again.add(dependent.id)
     return tuple(rerun), tuple(restored), None

@@ -11,7 +11,7 @@ from msgspec import Struct
 from parexec_tui.core.plan.claims import Conflict, Key
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.status import SATISFIED, Status
+from parexec_tui.core.state.status import PENDING, SATISFIED, Status, happened
 from parexec_tui.core.state.tickets import TicketState
 
 BlockerKind = Literal[
@@ -50,7 +50,17 @@ class Blocker(Struct, frozen=True):
     holder: str = ""
     """The ticket that is in the way, where there is one."""
     since: float = 0.0
+    """When it began; 0 where that says nothing."""
     until: float | None = None
+
+    @property
+    def leaves_ready(self) -> bool:
+        """Whether a ticket with this reason alone counts as ready: all that it waits for is room."""
+        match self.kind:
+            case "agent" | "parallel":
+                return True
+            case "needs" | "status" | "session" | "host" | "held" | "backoff" | "barrier" | "claim" | "resource":
+                return False
 
 
 def session_blocker(state: SessionState) -> Blocker | None:
@@ -70,7 +80,7 @@ def blockers(state: SessionState, ticket: TicketState) -> Iterator[Blocker]:
 
     The order is fixed: what concerns the ticket first, the machine and the pool last.
     """
-    if ticket.status is not Status.waiting and ticket.status is not Status.backoff:
+    if ticket.status not in PENDING:
         yield Blocker("status", _status_text(state, ticket))
         return
     if ticket.missing:
@@ -100,7 +110,7 @@ def parallel_blocker(state: SessionState) -> Blocker | None:
 def why(state: SessionState, ticket: TicketState) -> list[Blocker]:
     """Everything that keeps this ticket from running, for a person."""
     found = list(blockers(state, ticket))
-    if ticket.status in (Status.waiting, Status.backoff) and (parallel := parallel_blocker(state)) is not None:
+    if ticket.status in PENDING and (parallel := parallel_blocker(state)) is not None:
         found.append(parallel)
     return found
 
@@ -108,7 +118,7 @@ def why(state: SessionState, ticket: TicketState) -> list[Blocker]:
 def _status_text(state: SessionState, ticket: TicketState) -> str:
     if ticket.status is Status.skipped:
         cause = state.cause(ticket)
-        return f"skipped: {cause.id} {'was cancelled' if cause.status is Status.cancelled else 'failed'}"
+        return f"skipped: {cause.id} {happened(cause.status)}"
     if ticket.is_live:
         return f"{ticket.status} on {ticket.agent}"
     return f"{ticket.status}: {ticket.reason}" if ticket.reason else str(ticket.status)

@@ -49,10 +49,14 @@ class End(StrEnum):
     """The process vanished without an exit record."""
 
 
+Word = Status | Flag | End
+"""What is shown as where a ticket is."""
+
+
 class Row(NamedTuple):
     """What is true of a word, and how it is shown."""
 
-    word: Status | Flag | End
+    word: Word
     glyph: str
     ascii_glyph: str
     list_order: int
@@ -69,30 +73,52 @@ class Row(NamedTuple):
     """The ticket is accounted for: nothing happens to it unless a person asks."""
     satisfies_dependents: bool = False
     """What needs the ticket may run."""
+    is_problem: bool = False
+    """The list of problems has the ticket, whatever else is true of it."""
     short: str = ""
     """The word in at most eleven cells, for columns; empty if the word itself fits."""
+    predicate: str = ""
+    """What is said of the ticket, after its id; empty for `is` and the word."""
 
 
 # In the order of the help.
 _ROWS: Final = (
     Row(Status.waiting, "·", ".", 60, 60, "dim", "something keeps it from running"),
     Row(Flag.ready, "•", "*", 60, 60, "text", "it may start, given an agent"),
-    Row(Flag.held, "‖", "|", 60, 60, "hold", "a person keeps it back"),
+    Row(Flag.held, "‖", "|", 60, 60, "hold", "a person keeps it back", is_problem=True),
     Row(Status.running, "▶", ">", 10, 10, "bar-running", "on an agent", is_live=True),
-    Row(Status.frozen, "❄", "f", 30, 30, "hold", "its processes stand still, its time-out too", is_live=True),
-    Row(Status.stopping, "■", "s", 20, 50, "warn", "it was told to end", is_live=True),
-    Row(Status.backoff, "↻", "r", 50, 40, "warn", "it failed, and waits for its next try"),
+    Row(
+        Status.frozen, "❄", "f", 30, 30, "hold", "its processes stand still, its time-out too",
+        is_live=True, is_problem=True,
+    ),
+    Row(Status.stopping, "■", "s", 20, 50, "warn", "it was told to end", is_live=True, is_problem=True),
+    Row(
+        Status.backoff, "↻", "r", 50, 40, "warn", "it failed, and waits for its next try",
+        is_problem=True, predicate="is in backoff",
+    ),
     Row(
         Status.succeeded, "✓", "+", 100, 70, "good", "it ended well",
-        is_terminal=True, satisfies_dependents=True,
+        is_terminal=True, satisfies_dependents=True, predicate="succeeded",
     ),
-    Row(Status.failed, "✗", "x", 40, 20, "bad", "it ended badly by itself", is_terminal=True),
-    Row(End.timed_out, "◷", "t", 40, 20, "bad", "it took longer than it may"),
-    Row(End.could_not_start, "∅", "n", 40, 20, "bad", "there was nothing to run", short="no start"),
+    Row(
+        Status.failed, "✗", "x", 40, 20, "bad", "it ended badly by itself",
+        is_terminal=True, is_problem=True, predicate="failed",
+    ),
+    Row(End.timed_out, "◷", "t", 40, 20, "bad", "it took longer than it may", predicate="timed out"),
+    Row(
+        End.could_not_start, "∅", "n", 40, 20, "bad", "there was nothing to run",
+        short="no start", predicate="could not start",
+    ),
     Row(End.lost, "?", "?", 40, 20, "bad", "its process is gone, and nothing tells how it ended"),
     Row(End.stopped, "■", "s", 60, 60, "warn"),
-    Row(Status.cancelled, "⊘", "c", 70, 90, "dim", "a person gave it up", is_terminal=True),
-    Row(Status.skipped, "↷", "-", 80, 80, "dim", "something that it needs did not succeed", is_terminal=True),
+    Row(
+        Status.cancelled, "⊘", "c", 70, 90, "dim", "a person gave it up",
+        is_terminal=True, is_problem=True,
+    ),
+    Row(
+        Status.skipped, "↷", "-", 80, 80, "dim", "something that it needs did not succeed",
+        is_terminal=True, is_problem=True,
+    ),
     Row(
         Status.waived, "⤼", "w", 90, 100, "dim", "a person does without it: what needs it may run",
         is_terminal=True, satisfies_dependents=True,
@@ -110,3 +136,25 @@ SATISFIED: Final = frozenset(status for status in Status if TABLE[status].satisf
 """What needs the ticket may run."""
 UNSUCCESSFUL: Final = TERMINAL - SATISFIED
 """Terminal without success: its dependents cannot run."""
+PENDING: Final = frozenset(Status) - LIVE - TERMINAL
+"""No attempt exists, and one will start if nothing keeps it from that."""
+GROUPS: Final = {"live": LIVE, "over": TERMINAL}
+"""Words that filters know, beside the ones of the table, and the statuses that each means."""
+
+
+def short_word(word: str) -> str:
+    """The word in at most eleven cells, for columns."""
+    row = TABLE.get(word)
+    return row.short or word if row is not None else word
+
+
+def predicate(word: str) -> str:
+    """What is said of a ticket or an agent, after its id: `is waiting`, `timed out`."""
+    row = TABLE.get(word)
+    return (row.predicate if row is not None else "") or f"is {word}"
+
+
+def happened(word: str) -> str:
+    """What became of a ticket, to be said after its id: `failed`, `was cancelled`."""
+    said = predicate(word)
+    return f"was {said.removeprefix('is ')}" if said.startswith("is ") else said

@@ -24,10 +24,13 @@ from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.plan.reading.faults import did_you_mean, listed
 from parexec_tui.core.schedule.blockers import agents_left, blockers
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.status import LIVE, TERMINAL, Status
+from parexec_tui.core.state.status import GROUPS, Flag, Status
 from parexec_tui.core.state.tickets import TicketState
 
-_MOST_NAMED = 16
+_STATUS_WORDS = tuple(map(str, (*Status, *Flag, *GROUPS)))
+"""What `status:` knows."""
+
+_MOST_NAMED = max(16, len(_STATUS_WORDS))
 """Values that are named where a word has none of them: all statuses are."""
 
 
@@ -123,17 +126,12 @@ def _fits(state: SessionState, key: str, value: str) -> Callable[[TicketState], 
     return lambda ticket: fits(state, ticket, values)
 
 
-def _statuses(state: SessionState) -> Iterable[str]:  # noqa: ARG001
-    return (*(status.value for status in Status), *_FLAGS)
-
-
-_FLAGS: dict[str, Callable[[SessionState, TicketState], bool]] = {
-    "ready": lambda state, ticket: _is_ready(state, ticket),
-    "held": lambda _, ticket: ticket.held is not None,
-    "live": lambda _, ticket: ticket.status in LIVE,
-    "over": lambda _, ticket: ticket.status in TERMINAL,
-}
-"""What `status:` also knows, beside the statuses."""
+def _has_flag(state: SessionState, ticket: TicketState, flag: Flag) -> bool:
+    match flag:
+        case Flag.ready:
+            return _is_ready(state, ticket)
+        case Flag.held:
+            return ticket.held is not None
 
 
 def _is_ready(state: SessionState, ticket: TicketState) -> bool:
@@ -145,13 +143,13 @@ def _is_ready(state: SessionState, ticket: TicketState) -> bool:
 
 
 def _has_status(state: SessionState, ticket: TicketState, values: set[str]) -> bool:
-    return ticket.status.value in values or any(
-        name in values and holds(state, ticket) for name, holds in _FLAGS.items()
-    )
+    if ticket.status in values or any(flag in values and _has_flag(state, ticket, flag) for flag in Flag):
+        return True
+    return any(group in values and ticket.status in statuses for group, statuses in GROUPS.items())
 
 
 _KEYS: dict[str, _Key] = {
-    "status": (_statuses, _has_status),
+    "status": (lambda _: _STATUS_WORDS, _has_status),
     "agent": (lambda state: state.agents, lambda _, ticket, values: ticket.agent in values),
     "type": (lambda state: state.available, lambda _, ticket, values: not values.isdisjoint(ticket.types)),
     "group": (

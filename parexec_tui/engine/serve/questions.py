@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 
 from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.status import PENDING
 from parexec_tui.core.wire.protocol import Names, Question
 from parexec_tui.core.wire.requests import Refusal
 from parexec_tui.core.wire.scopes import scope
@@ -47,7 +48,7 @@ def _why(state: SessionState, tickets: tuple[str, ...]) -> object | Refusal:
 
 
 def _waiting(state: SessionState) -> list[str]:
-    waiting = (id_ for id_, ticket in state.tickets.items() if ticket.status in ("waiting", "backoff"))
+    waiting = (id_ for id_, ticket in state.tickets.items() if ticket.status in PENDING)
     return [id_ for id_, _ in zip(waiting, range(MOST_REASONS), strict=False)]
 
 

@@ -1,12 +1,12 @@
 """Why a ticket is not running, or how it runs, or how it ended: in full, and what a person can do about it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.schedule.blockers import Blocker, why
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.status import SATISFIED, UNSUCCESSFUL, Status
+from parexec_tui.core.state.status import SATISFIED, UNSUCCESSFUL, Status, happened
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output, last_lines
 from parexec_tui.text.words import clock, tickets, with_name
@@ -60,7 +60,7 @@ class _Why:
         yield "one thing keeps it from running:" if len(found) == 1 else f"{len(found)} things keep it from running:"
         for number, blocker in enumerate(found, 1):
             yield f"{number}. {self._reason(blocker)}"
-            for line in (*_DETAILS[blocker.kind](self, blocker), *filter(None, (self._remedy(blocker),))):
+            for line in (*self._details(blocker), *filter(None, (self._remedy(blocker),))):
                 yield f"   {line}"
 
     def _reason(self, blocker: Blocker) -> str:
@@ -69,7 +69,19 @@ class _Why:
             return f"it needs {tickets(len(waiting))} that {'is' if len(waiting) == 1 else 'are'} not done"
         return said(blocker, self.now)
 
-    def _needs(self, _: Blocker) -> Iterator[str]:
+    def _details(self, blocker: Blocker) -> Iterator[str]:
+        """What there is to be said of one reason, beside the reason."""
+        match blocker.kind:
+            case "needs":
+                return self._needs()
+            case "claim" | "resource":
+                return self._holder(blocker)
+            case "agent":
+                return self._agents()
+            case "status" | "session" | "host" | "held" | "backoff" | "barrier" | "parallel":
+                return iter(())
+
+    def _needs(self) -> Iterator[str]:
         for need in self.ticket.spec.needs:
             if self.state.tickets[need].status not in SATISFIED:
                 yield self._standing(need)
@@ -86,7 +98,7 @@ class _Why:
         if blocker.holder:
             yield self._standing(blocker.holder)
 
-    def _agents(self, _: Blocker) -> Iterator[str]:
+    def _agents(self) -> Iterator[str]:
         able = [
             agent for agent in self.state.agents.values() if agent.type in self.ticket.types and not agent.stopped
         ]
@@ -128,7 +140,8 @@ class _Why:
                 return f"{key('more')} lets one ticket more run at once"
             case "agent":
                 return self._agent_remedy()
-        return ""
+            case "status":
+                return ""
 
     def _agent_remedy(self) -> str:
         if held := [type_ for type_ in self.ticket.types if type_ in self.state.held_types]:
@@ -174,7 +187,7 @@ class _Why:
         ticket = self.ticket
         while ticket.status is Status.skipped:
             need = next(n for n in map(self.state.tickets.__getitem__, ticket.spec.needs) if n.status in UNSUCCESSFUL)
-            yield f"   {ticket.id} needs {need.id}, which {_BECAME[need.status]}"
+            yield f"   {ticket.id} needs {need.id}, which {happened(need.status)}"
             ticket = need
         if ticket.status is Status.failed:
             yield from self._failed(ticket)
@@ -217,19 +230,3 @@ class _Why:
         """How a person gets at an action: its key, or its name in the palette."""
         keys = self._keymap.of(action).keys
         return one_shown(keys[0], ascii_only=True) if keys else f":{action}"
-
-
-_BECAME = {Status.failed: "failed", Status.cancelled: "was cancelled", Status.skipped: "was skipped"}
-
-
-def _nothing(_: _Why, __: Blocker) -> Iterator[str]:
-    return iter(())
-
-
-_DETAILS: dict[str, Callable[[_Why, Blocker], Iterator[str]]] = {
-    "needs": _Why._needs,
-    "claim": _Why._holder,
-    "resource": _Why._holder,
-    "agent": _Why._agents,
-    **dict.fromkeys(("session", "host", "held", "backoff", "barrier", "parallel"), _nothing),
-}

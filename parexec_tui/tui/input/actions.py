@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+from parexec_tui.core.state.status import predicate
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.requests import Retry
 from parexec_tui.core.wire.selectors import SelectorError
@@ -12,7 +13,7 @@ from parexec_tui.tui.input.acting import Acting
 from parexec_tui.tui.input.keymap import SESSION, Key
 from parexec_tui.tui.panels import PANELS
 from parexec_tui.tui.panels.tickets import TicketsPanel
-from parexec_tui.tui.view.facts import display_status, idle_reason, needing_attention, predicate
+from parexec_tui.tui.view.facts import display_status, idle_reason, needing_attention
 from parexec_tui.tui.view.view_state import Change
 
 if TYPE_CHECKING:

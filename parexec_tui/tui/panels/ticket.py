@@ -8,19 +8,17 @@ from rich.style import Style
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.status import Status
+from parexec_tui.core.state.status import PENDING, short_word
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output
 from parexec_tui.text.words import clock, printable, with_name
 from parexec_tui.tui.drawing.line import fitted, wrapped
-from parexec_tui.tui.view.facts import display_status, reason_of, said, short_duration, short_word
+from parexec_tui.tui.view.facts import display_status, reason_of, said, short_duration
 from parexec_tui.tui.view.view_state import Change
 from parexec_tui.tui.widgets.text_panel import PanelLine, TextPanel
 
 _MOST_RELATED = 50
 """Dependents that are listed; the rest is counted."""
-
-_WAITS = (Status.waiting, Status.backoff)
 
 _Piece = tuple[str, Style | None]
 
@@ -70,7 +68,7 @@ class TicketPanel(TextPanel):
             yield from self._text("title", printable(ticket.spec.title), width, self.style("title"))
         if ticket.is_live:
             yield PanelLine("attempt", [(self._attempt_now(ticket), None)])
-        elif ticket.status not in _WAITS and (reason := reason_of(state, ticket, self.view.now)):
+        elif ticket.status not in PENDING and (reason := reason_of(state, ticket, self.view.now)):
             yield from self._text("because", reason, width)
         if ticket.pin:
             yield PanelLine("pinned", [(f"to {ticket.pin}", None)])
@@ -93,7 +91,7 @@ class TicketPanel(TextPanel):
         return ", ".join(parts)
 
     def _reasons(self, state: SessionState, ticket: TicketState, width: int) -> Iterator[PanelLine]:
-        if ticket.status not in _WAITS:
+        if ticket.status not in PENDING:
             return
         name = "why"
         for blocker in why(state, ticket):

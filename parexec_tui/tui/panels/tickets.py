@@ -2,11 +2,11 @@
 
 import time
 
-from parexec_tui.core.state.status import TERMINAL, Status
+from parexec_tui.core.state.status import TERMINAL, Status, short_word
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.words import printable
 from parexec_tui.tui.drawing.line import StyledLine
-from parexec_tui.tui.view.facts import display_status, reason_of, short_duration, short_word
+from parexec_tui.tui.view.facts import display_status, reason_of, short_duration
 from parexec_tui.tui.view.ticket_list import GROUPINGS, SORTS, Grouping, Heading, TicketList
 from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.widgets.rows_panel import RowsPanel

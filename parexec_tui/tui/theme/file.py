@@ -33,7 +33,7 @@ from rich.style import Style
 from parexec_tui.core.plan.reading.faults import Fault, Hints, listed
 from parexec_tui.core.plan.reading.fields import kind
 from parexec_tui.core.plan.reading.problems import Problem, located
-from parexec_tui.tui.theme.palette import MEANINGS, Palette
+from parexec_tui.tui.theme.palette import FALLBACKS, MEANINGS, Palette
 
 _PLAIN = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
 ANSI_NAMES = ("default", *_PLAIN, *(f"bright_{name}" for name in _PLAIN))
@@ -127,6 +127,8 @@ def make_palette(name: str, chain: Sequence[ThemeFile]) -> Palette:
         chain[0].faults.extend(_missing(chain))
     if problems := [problem for file in chain for problem in file.problems()]:
         raise ThemeError("\n".join(map(str, problems)), tuple(problems))
+    for meaning, fallback in FALLBACKS.items():
+        styles.setdefault(meaning, styles[fallback])
     return Palette(
         name=name,
         title=chain[0].document.get("title", name),
@@ -190,14 +192,15 @@ def _read_styles(file: ThemeFile, colours: Mapping[str, Color]) -> dict[str, Sty
 
 
 def _missing(chain: Sequence[ThemeFile]) -> Iterator[Fault]:
-    """What neither the file nor those that it inherits say."""
+    """What neither the file nor those that it inherits say. What is in FALLBACKS need not be said."""
     hint = 'say it, or inherit it: inherits = "parexec-dark"'
     said = {fault.path for file in chain for fault in file.faults}
     for key in ("dark", "background"):
         if (key,) not in said and not any(key in file.document for file in chain):
             yield Fault((key,), "is missing", hint)
     given = {meaning for file in chain for meaning in file.document.get("styles", {})}
-    if (missing := [meaning for meaning in MEANINGS if meaning not in given]) and ("styles",) not in said:
+    missing = [meaning for meaning in MEANINGS if meaning not in given and meaning not in FALLBACKS]
+    if missing and ("styles",) not in said:
         yield Fault(("styles",), f"no style for {listed(missing)}", hint)
 
 

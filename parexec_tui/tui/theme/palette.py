@@ -5,10 +5,17 @@ from rich.style import Style
 from textual.theme import Theme
 
 from parexec_tui.core.plan.model import Priority
-from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.state.status import TABLE
 
-_OTHER_STATUSES = ("ready", "held", "draining", "quarantined", "idle", "busy", "interrupted", "finished")
-"""Words for the state of tickets, agents and sessions that are no Status of a ticket and no End of an attempt."""
+_OTHER_STATUSES = {
+    "draining": "hold",
+    "quarantined": "bad",
+    "idle": "dim",
+    "busy": "bar-running",
+    "interrupted": "bad",
+    "finished": "good",
+}
+"""Words for where agents and sessions are that are not said of tickets, and the meaning that each falls back to."""
 
 LANES = 8
 """So many colours has the graph for its lanes; the next lane takes the first again."""
@@ -19,11 +26,17 @@ def status_meaning(word: str) -> str:
     return f"status-{word.replace(' ', '-')}"
 
 
+FALLBACKS: dict[str, str] = {
+    **{status_meaning(row.word): row.fallback_style for row in TABLE.values()},
+    **{status_meaning(word): meaning for word, meaning in _OTHER_STATUSES.items()},
+}
+"""The meanings that a theme need not know, such as a status newer than the theme, and whose style they take then."""
+
 MEANINGS: tuple[str, ...] = (
     *("text", "dim", "title", "border", "border-focus", "header", "footer-key", "footer-text"),
     *("selection", "mark", "search", "key-off"),
     *("good", "warn", "bad", "alert", "hold", "link"),
-    *dict.fromkeys(map(status_meaning, (*Status, *End, *_OTHER_STATUSES))),
+    *FALLBACKS,
     *(f"priority-{priority.value}" for priority in Priority),
     *("gauge-low", "gauge-warn", "gauge-full", "gauge-track", "gauge-threshold"),
     *(f"lane-{number}" for number in range(1, LANES + 1)),

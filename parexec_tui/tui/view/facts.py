@@ -6,41 +6,27 @@ from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.schedule.blockers import Blocker, agents_left, why
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.state.status import PENDING, End, Flag, Status, Word, happened
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.words import printable, with_name
 
-_WAITS = (Status.waiting, Status.backoff)
 
-
-def display_status(state: SessionState, ticket: TicketState) -> str:
+def display_status(state: SessionState, ticket: TicketState) -> Word:
     """Where a ticket is: its status; how it ended, if it failed; held or ready, if it waits and is so."""
     if ticket.status is Status.failed:
-        return str(ticket.end or ticket.status)
+        return ticket.end or ticket.status
     if ticket.status is Status.waiting:
         if ticket.held is not None or state.held_types.keys() >= set(ticket.types):
-            return "held"
-        waits_for_room = all(blocker.kind in ("agent", "parallel") for blocker in why(state, ticket))
+            return Flag.held
+        waits_for_room = all(blocker.leaves_ready for blocker in why(state, ticket))
         if ticket.missing == 0 and waits_for_room and agents_left(state, ticket):
-            return "ready"
-    return str(ticket.status)
-
-
-def predicate(word: str) -> str:
-    """A word for where a ticket or an agent is, as what is said of it: `is waiting`, `timed out`."""
-    if word in (End.succeeded, End.failed, End.timed_out, End.could_not_start):
-        return word
-    return "is in backoff" if word == Status.backoff else f"is {word}"
-
-
-def short_word(word: str) -> str:
-    """The same in at most eleven cells, for columns."""
-    return "no start" if word == End.could_not_start else word
+            return Flag.ready
+    return ticket.status
 
 
 def reason_of(state: SessionState, ticket: TicketState, now: float) -> str:
     """Why a ticket is not running, in a line: the first reason, and how many more there are. Empty if it runs."""
-    if ticket.status in _WAITS:
+    if ticket.status in PENDING:
         found = why(state, ticket)
         if not found:
             return "starts now"
@@ -48,7 +34,7 @@ def reason_of(state: SessionState, ticket: TicketState, now: float) -> str:
         return printable(said(found[0], now)) + more
     if ticket.status is Status.skipped:
         cause = state.cause(ticket)
-        return f"{cause.id} {'was cancelled' if cause.status is Status.cancelled else cause.end or 'failed'}"
+        return f"{cause.id} {cause.end if cause.status is Status.failed and cause.end else happened(cause.status)}"
     if ticket.status is Status.stopping:
         return f"{ticket.stop_why}: TERM, then KILL after {format_duration(ticket.spec.grace)}"
     if ticket.end is not None and ticket.end is not End.succeeded:
@@ -79,7 +65,7 @@ def needs_a_person(ticket: TicketState) -> bool:
     """Whether a ticket goes no further unless somebody sees to it: it failed, or was held by a person."""
     if ticket.status is Status.failed:
         return True
-    return ticket.status in _WAITS and ticket.held is not None and ticket.missing == 0
+    return ticket.status in PENDING and ticket.held is not None and ticket.missing == 0
 
 
 def needing_attention(state: SessionState) -> Iterator[TicketState]:

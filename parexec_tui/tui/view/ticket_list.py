@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.status import LIVE, TABLE, TERMINAL, UNSUCCESSFUL, Status
+from parexec_tui.core.state.status import PENDING, TABLE, TERMINAL
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.tui.view.filtering import TicketTest, compile_filter
 
@@ -133,11 +133,9 @@ class TicketList:
 def is_problem(ticket: TicketState) -> bool:
     """Whether something is wrong with a ticket, or it suffers from that: failed, cancelled, skipped, held, frozen,
     or tried again."""
-    if ticket.status in UNSUCCESSFUL or ticket.status is Status.backoff or ticket.held is not None:
+    if TABLE[ticket.status].is_problem or ticket.held is not None:
         return True
-    if ticket.status in LIVE:
-        return ticket.status is not Status.running or ticket.charged > 0
-    return ticket.status is Status.waiting and ticket.lost > 0
+    return ticket.charged > 0 if ticket.is_live else ticket.status in PENDING and ticket.lost > 0
 
 
 def next_priority(priority: Priority, step: int) -> Priority:

@@ -2,9 +2,8 @@
 
 import pytest
 
-from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.state.status import End, Status, short_word
 from parexec_tui.tui.panels.tickets import TicketsPanel
-from parexec_tui.tui.view.facts import short_word
 from tests.core.sessions import Session
 from tests.tui.drawn import lines, panel_of, scene_of
 from tests.tui.terminal.release import release

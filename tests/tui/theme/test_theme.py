@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.style import Style
 
-from parexec_tui.tui.theme.palette import MEANINGS
+from parexec_tui.tui.theme.palette import FALLBACKS, MEANINGS
 from parexec_tui.tui.theme.themes import DEFAULT, ThemeError, available, choose, fallback, load, user_folder
 
 OURS = ["ansi-16", "gruvbox", "high-contrast", "mono", "nord", "parexec-dark", "parexec-light", "solarized-dark"]
@@ -163,7 +163,7 @@ def test_what_is_missing_is_said_with_what_to_do() -> None:
         '1:1: background: is missing (say it, or inherit it: inherits = "parexec-dark")',
         '1:1: dark: is missing (say it, or inherit it: inherits = "parexec-dark")',
         "1:2: styles: no style for dim, title, border, border-focus, header, footer-key, footer-text and "
-        f'{len(MEANINGS) - 8} more (say it, or inherit it: inherits = "parexec-dark")',
+        f'{len(MEANINGS) - len(FALLBACKS) - 8} more (say it, or inherit it: inherits = "parexec-dark")',
     ]
 
 
