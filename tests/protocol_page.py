@@ -112,7 +112,8 @@ def _kind(type_: mi.Type) -> str:
         case mi.UnionType():
             is_request = type_ == mi.type_info(requests.AnyRequest)
             return "a request, below" if is_request else " or ".join(map(_kind, type_.types))
-    return _PLAIN[type(type_)]
+        case _:
+            return _PLAIN[type(type_)]
 
 
 @cache
@@ -139,6 +140,8 @@ def _docs(body: list[ast.stmt]) -> dict[str, str]:
                 ast.Expr(value=ast.Constant(value=str(text))),
             ):
                 found[name] = text
+            case _:
+                pass
     return found
 
 

@@ -121,4 +121,5 @@ def _how_to_go_on(row: "SessionRow", *, is_named: bool) -> str:
             return f"{what}, whose engine never started; run its plan again: parexec run {row.source}"
         case "stopped":
             return f"{what}, which was stopped; go on with: parexec resume {row.session}"
-    return f"{what}, whose engine is gone; take over: parexec resume {row.session}"
+        case _:
+            return f"{what}, whose engine is gone; take over: parexec resume {row.session}"

@@ -368,6 +368,8 @@ class Coordinator:
                 case ev.AttemptThawed():
                     self._backend.thaw(ProcessKey(event.ticket, event.attempt))
                     self._set_timeout(self.state.tickets[event.ticket])
+                case _:
+                    pass
 
     def _start(self, ticket: TicketState) -> None:
         key = _key(ticket)

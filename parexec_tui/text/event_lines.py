@@ -132,6 +132,8 @@ def _changes(event: ev.AnyEvent) -> Iterator[Line]:
             yield from _skipped(at, "what it needs", event.skipped)
             if event.restored:
                 yield Line(at, "restored", "plan", f"may run again: {_names(event.restored)}")
+        case _:
+            pass
 
 
 def _ended(state: "SessionState", event: ev.AttemptEnded) -> Line:

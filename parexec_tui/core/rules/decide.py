@@ -51,8 +51,9 @@ def refusal(state: SessionState, asked: rq.AnyRequest, now: float) -> Refusal | 
             return cannot_restore(state, asked)
         case rq.Undo():
             return cannot_undo(state, asked, now)
-    answer = decide(state, asked, now)
-    return answer if isinstance(answer, Refusal) else None
+        case _:
+            answer = decide(state, asked, now)
+            return answer if isinstance(answer, Refusal) else None
 
 
 _HANDLERS: dict[type, Callable[[SessionState, Any, float], Decision]] = {

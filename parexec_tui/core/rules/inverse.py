@@ -142,6 +142,8 @@ def _of_holds(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | No
                     found.append(undo.HoldAgain(agents=(agent.id,), by=agent.held))
                 if agent.draining:
                     found.append(undo.DrainAgain(agents=(agent.id,)))
+            case _:
+                pass
     return found
 
 
@@ -169,4 +171,6 @@ def _of_limits(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps:
                 found.append(undo.SetLimit(type=event.type, most=None if is_planned else most))
             case ev.ParallelChanged():
                 found.append(undo.SetLimit(most=state.parallel))
+            case _:
+                pass
     return found

@@ -158,6 +158,8 @@ def _skipped(state: SessionState, events: Sequence[ev.AnyEvent]) -> Iterator[str
                 yield from event.skipped
             case ev.AttemptStopRequested(why="cancelled"):
                 yield from skips(state, state.tickets[event.ticket])
+            case _:
+                pass
 
 
 def _session(events: Sequence[ev.AnyEvent]) -> Iterator[str]:
@@ -182,3 +184,5 @@ def _session(events: Sequence[ev.AnyEvent]) -> Iterator[str]:
                 yield f"agents of type {event.type}: {most}"
             case ev.ParallelChanged():
                 yield f"tickets at once: {event.parallel}"
+            case _:
+                pass

@@ -99,14 +99,18 @@ def _ended(ticket: TicketState, report: _Exit, end: End, then: Status, now: floa
 
 
 def _ended_on_purpose(state: SessionState, ticket: TicketState, report: _Exit, now: float) -> list[ev.AnyEvent]:
-    if ticket.stop_why == "timed out":
-        assert ticket.spec.timeout is not None
-        return _failed(state, ticket, report, End.timed_out, f"after {format_duration(ticket.spec.timeout)}", now)
-    if ticket.stop_why == "cancelled":
-        skipped = skips(state, ticket)
-        return [_ended(ticket, report, End.cancelled, Status.cancelled, now, skipped=skipped)]
-    reason = f"moved to {ticket.pin}" if ticket.stop_why == "reassigned" else ""
-    return [_ended(ticket, report, End.stopped, Status.waiting, now, reason=reason)]
+    assert ticket.stop_why is not None
+    match ticket.stop_why:
+        case "timed out":
+            assert ticket.spec.timeout is not None
+            return _failed(state, ticket, report, End.timed_out, f"after {format_duration(ticket.spec.timeout)}", now)
+        case "cancelled":
+            skipped = skips(state, ticket)
+            return [_ended(ticket, report, End.cancelled, Status.cancelled, now, skipped=skipped)]
+        case "reassigned":
+            return [_ended(ticket, report, End.stopped, Status.waiting, now, reason=f"moved to {ticket.pin}")]
+        case "stopped":
+            return [_ended(ticket, report, End.stopped, Status.waiting, now, reason="")]
 
 
 def _could_not_start(

@@ -16,7 +16,7 @@ from parexec_tui.core.plan.model import Host, Ticket
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.indexes import Standing
-from parexec_tui.core.state.status import UNSUCCESSFUL, End, Status
+from parexec_tui.core.state.status import PENDING, UNSUCCESSFUL, End, Status
 from parexec_tui.core.state.tickets import TicketState
 
 _S = Status
@@ -257,7 +257,7 @@ class SessionState(Standing):
 
     def _on_attempt_ended(self, event: ev.AttemptEnded) -> None:
         ticket = self._ticket(event, event.then)
-        skipped = self._all(event.skipped, Status.waiting, Status.backoff)
+        skipped = self._all(event.skipped, *PENDING)
         self._thaw_clock(ticket, event.at)
         ticket.ended, ticket.end, ticket.reason = event.at, event.end, event.reason
         ticket.code, ticket.signal, ticket.retry_at = event.code, event.signal, event.retry_at
@@ -326,14 +326,14 @@ class SessionState(Standing):
 
     def _on_ticket_cancelled(self, event: ev.TicketCancelled) -> None:
         ticket = self._ticket(event, Status.cancelled)
-        skipped = self._all(event.skipped, Status.waiting, Status.backoff)
+        skipped = self._all(event.skipped, *PENDING)
         ticket.remember()
         ticket.reason = f"by {event.by}" if event.by else ""
         self._end_unstarted(ticket, skipped, Status.cancelled, End.cancelled, event.at)
 
     def _on_ticket_unrunnable(self, event: ev.TicketUnrunnable) -> None:
         ticket = self._ticket(event, Status.failed)
-        skipped = self._all(event.skipped, Status.waiting, Status.backoff)
+        skipped = self._all(event.skipped, *PENDING)
         ticket.reason = event.reason
         self._end_unstarted(ticket, skipped, Status.failed, End.could_not_start, event.at)
 
@@ -358,7 +358,7 @@ class SessionState(Standing):
         ticket = self._ticket(event, event.then)
         if ticket.before is None:
             raise IllegalEventError(f"{event!r}: nothing is known of what {ticket.id} was before")
-        skipped = self._all(event.skipped, Status.waiting, Status.backoff)
+        skipped = self._all(event.skipped, *PENDING)
         restored = self._all(event.restored, Status.skipped)
         ticket.recall()
         if event.then is Status.skipped and not ticket.because:  # it is only now that a need is lost
@@ -485,7 +485,7 @@ class SessionState(Standing):
                 Claims.of(spec, self.plan.workdir)
         except ValueError as error:
             raise IllegalEventError(f"{event!r}: {error}") from None
-        self._all(tuple(id_ for id_ in event.skipped if id_ not in event.added), Status.waiting, Status.backoff)
+        self._all(tuple(id_ for id_ in event.skipped if id_ not in event.added), *PENDING)
         self._all(event.restored, Status.skipped)
 
     def _follow(self, event: ev.PlanAmended) -> None:

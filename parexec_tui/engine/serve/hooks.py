@@ -79,6 +79,8 @@ def calls(state: SessionState, event: ev.AnyEvent) -> Iterator[Call]:
             yield _call("on_session_end", state, event, "finished")
         case ev.EngineLeft():
             yield _call("on_session_end", state, event, event.reason)
+        case _:
+            pass
 
 
 def idle(state: SessionState, event: ev.AnyEvent) -> Call:

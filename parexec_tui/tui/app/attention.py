@@ -149,6 +149,8 @@ def _ends(event: ev.AnyEvent) -> Iterator[Cause]:
             yield Cause("host", resource)
         case ev.MonitoringStarted():
             yield from (_ENGINE, _END)
+        case _:
+            pass
 
 
 def _tickets(ids: Iterable[str]) -> Iterator[Cause]:

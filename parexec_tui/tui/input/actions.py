@@ -300,6 +300,8 @@ class Actions(Acting):
                     self.screen.say(f"copied: {text}", "good")
                 case Choice("leave"):
                     self.host.leave()
+                case _:
+                    pass
 
         if not isinstance(self.screen.app.screen, Summary):
             self.screen.app.push_screen(Summary(self.view), chosen)

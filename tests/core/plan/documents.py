@@ -110,7 +110,8 @@ def _value(draw: Draw, value: Any) -> str:
             return f"[{gap}{f',{gap}'.join(_value(draw, item) for item in value)}{gap}]"
         case str():
             return _string(draw, value)
-    return str(value)
+        case _:
+            return str(value)
 
 
 def _string(draw: Draw, text: str) -> str:

@@ -235,6 +235,8 @@ def change(session: Session, panel: TicketsPanel, step: str) -> None:
             panel.list.grouping = "status"
         case "problems":
             panel.list.problems_only = not panel.list.problems_only
+        case _:
+            pass
     panel.changed(Change.state)
 
 

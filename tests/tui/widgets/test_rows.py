@@ -91,6 +91,8 @@ def play(session: Session, panel: TicketsPanel, step: str) -> Change:
         case "second":
             session.wait(1)
             return Change.clock
+        case _:
+            pass
     return Change.state
 
 

@@ -115,8 +115,9 @@ def _faults(type_: inspect.Type, value: object, path: Path) -> Iterator[Fault]:
                 yield from _decode_fault(cls, {key: item}, (*path, key))
         case inspect.CustomType(cls):
             yield from _decode_fault(cls, value, path)
-        case _ if not _fits(type_, value):
-            yield Fault(path, *_complaint(type_, value))
+        case _:
+            if not _fits(type_, value):
+                yield Fault(path, *_complaint(type_, value))
 
 
 def _decode_fault(type_: type, value: object, path: Path) -> Iterator[Fault]:
@@ -137,7 +138,8 @@ def _fits(type_: inspect.Type, value: object) -> bool:
             return is_whole and (least is None or least <= value) and (most is None or value <= most)  # type: ignore[operator]
         case inspect.EnumType() | inspect.LiteralType():
             return isinstance(value, str) and value in _choices(type_)
-    return False
+        case _:
+            return False
 
 
 def _complaint(type_: inspect.Type, value: object) -> tuple[str, str]:
@@ -157,7 +159,8 @@ def _choices(type_: inspect.Type) -> tuple[str, ...]:
             return tuple(str(member.value) for member in members.values())
         case inspect.LiteralType(values):
             return tuple(str(value) for value in values)
-    return ()
+        case _:
+            return ()
 
 
 def _named(type_: inspect.Type) -> str:
@@ -175,7 +178,8 @@ def _named(type_: inspect.Type) -> str:
             return "a table of strings"
         case inspect.EnumType() | inspect.LiteralType():
             return f"one of {', '.join(_choices(type_))}"
-    raise NotImplementedError(f"the plan file has no values of type {type_!r}")
+        case _:
+            raise NotImplementedError(f"the plan file has no values of type {type_!r}")
 
 
 _Model = TypeVar("_Model", bound=Struct)

@@ -62,7 +62,8 @@ def write_value(key: str, value: object) -> str:
             return f"{{ {', '.join(f'{_name(name)} = {_item(name, item)}' for name, item in value.items())} }}"
         case tuple():
             return f"[{', '.join(map(_quoted, value))}]"
-    return str(value)
+        case _:
+            return str(value)
 
 
 def _item(name: str, value: object) -> str:

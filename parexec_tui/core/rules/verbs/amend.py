@@ -11,7 +11,7 @@ from parexec_tui.core.rules.placement import can_run
 from parexec_tui.core.rules.ticket_fields import as_written, refusal_of_faults
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.status import UNSUCCESSFUL, Status
+from parexec_tui.core.state.status import PENDING, UNSUCCESSFUL, Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 
@@ -120,7 +120,7 @@ def _status_changes(
     for id_ in _needs_first(specs):
         status = state.tickets[id_].status if id_ in state.tickets else Status.waiting
         is_blocked = any(statuses[need] in UNSUCCESSFUL for need in specs[id_].needs)
-        if is_blocked and status in (Status.waiting, Status.backoff):
+        if is_blocked and status in PENDING:
             status = Status.skipped
             skipped.append(id_)
         elif not is_blocked and status is Status.skipped:

@@ -4,7 +4,7 @@ from parexec_tui.core.rules.answers import Decision, named, refuse_unknown
 from parexec_tui.core.rules.downstream import restores, skips
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.status import UNSUCCESSFUL, Status
+from parexec_tui.core.state.status import PENDING, UNSUCCESSFUL, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
@@ -62,7 +62,7 @@ def _status_before(state: SessionState, ticket: TicketState, gone: set[str], bac
     """What the ticket goes back to. One that waited or was skipped does what its needs call for now."""
     assert ticket.before is not None
     then = ticket.before.status
-    if then not in (Status.waiting, Status.backoff, Status.skipped):
+    if then not in PENDING and then is not Status.skipped:
         return then
     needs = ((need, state.tickets[need].status in UNSUCCESSFUL) for need in ticket.spec.needs)
     is_blocked = any(id_ in gone or (is_lost and id_ not in back) for id_, is_lost in needs)
