@@ -1,0 +1,248 @@
+"""What earlier versions left on a disk opens, replays, is shown, resumed and taken back by the code of now.
+
+`make.py` made the folders. They are opened in copies, whose paths are those of the copy.
+"""
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.style import Style
+
+from parexec_tui.core.state import events as ev
+from parexec_tui.engine.measure import monitor
+from parexec_tui.paths import RUNTIME_DIR, STATE_HOME, session_folder
+from parexec_tui.settings import read_settings
+from parexec_tui.tui.input.keymap import keymap_of
+from parexec_tui.tui.theme.palette import MEANINGS
+from parexec_tui.tui.theme.themes import load
+from tests.engine.conftest import nothing_runs_on as nothing_runs_on
+from tests.engine.engines import Engine, journal, sessions, state_of
+from tests.engine.lifecycle.detached import parexec
+from tests.old_versions.make import BASE
+
+VERSIONS = ("d6745c5",)
+"""Commits: the last before each change of what is written. The newest stands last."""
+
+Json = dict[str, Any]
+
+
+class Old:
+    """A copy of what a version left, where every command of this test finds it."""
+
+    def __init__(self, version: str, place: Path) -> None:
+        self.place = place
+        self._origin = Path(__file__).with_name(version)
+        shutil.copytree(self._origin, place)
+        with sqlite3.connect(place / "state" / "parexec" / "registry.db") as db:
+            replace_everywhere(db, str(BASE), str(place))
+        db.close()
+
+    def folder(self, name: str) -> Path:
+        """Where a plan is."""
+        return self.place / "work" / name
+
+    def expected(self, name: str) -> str:
+        return (self._origin / "expected" / name).read_text().replace(str(BASE), str(self.place))
+
+    def happened_on(self, boot: str) -> None:
+        """Have it as if the host had been started by this boot id."""
+        events = journal(self.session("Killed"))
+        (then,) = {event.boot for event in events if isinstance(event, ev.MonitoringStarted)}
+        with sqlite3.connect(self.place / "state" / "parexec" / "registry.db") as db:
+            replace_everywhere(db, then, boot)
+        db.close()
+
+    def session(self, plan: str) -> str:
+        (found,) = [id_ for id_ in sessions() if state_of(id_).plan.settings.name == plan]
+        return found
+
+
+def replace_everywhere(db: sqlite3.Connection, old: str, new: str) -> None:
+    """Replace a text in every column of every table. It must not change what JSON escapes."""
+    assert json.dumps(new) == f'"{new}"'
+    for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        for _, column, kind, *_ in db.execute(f"PRAGMA table_info({table})").fetchall():
+            if kind in ("TEXT", "BLOB"):
+                cast = f"CAST(replace(CAST({column} AS TEXT), ?, ?) AS {kind})"
+                db.execute(
+                    f"UPDATE {table} SET {column} = {cast} WHERE instr(CAST({column} AS TEXT), ?)", (old, new, old)
+                )
+
+
+@pytest.fixture(params=VERSIONS)
+def old(request: pytest.FixtureRequest, own_state_home: Path, monkeypatch: pytest.MonkeyPatch) -> Old:
+    place = own_state_home.parent / "old"
+    monkeypatch.setenv(STATE_HOME, str(place / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(place / "config"))
+    monkeypatch.setenv(RUNTIME_DIR, str(place))
+    return Old(request.param, place)
+
+
+def test_every_session_is_what_it_was(old: Old) -> None:
+    for session in sessions():
+        then, now = (
+            json.loads(text) for text in (old.expected(f"{session}.show.json"), say("show", session, "--json"))
+        )
+        assert differences(then, now) == []
+
+
+def test_every_event_is_what_it_was(old: Old) -> None:
+    for session in sessions():
+        assert say("events", session, "--json") == old.expected(f"{session}.events.jsonl")
+
+
+def differences(then: object, now: object, place: str = "") -> list[str]:
+    """What was said then and is not said now. More may be said now than then."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        return [each for key in then for each in differences(then[key], now.get(key, "nothing"), f"{place}.{key}")]
+    if isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
+        return [
+            each for n, pair in enumerate(zip(then, now, strict=True)) for each in differences(*pair, f"{place}.{n}")
+        ]
+    return [] if then == now else [f"{place}: {then} then, {now} now"]
+
+
+def say(*arguments: str) -> str:
+    return parexec(*arguments, cwd=Path("/"))
+
+
+def test_every_session_is_shown(old: Old) -> None:
+    listed = say("ls")
+    for session in sessions():
+        assert session in listed
+        tickets = state_of(session).tickets
+        shown = say("show", session)
+        assert [id_ for id_ in tickets if id_ not in shown] == []
+        assert say("status", "-s", session).startswith(session)
+        assert "opened" in say("events", session)
+
+
+def test_the_output_of_every_attempt_is_found(old: Old) -> None:
+    session = old.session("Ends")
+    for id_, attempt, output in (
+        ("fine", 1, "all is well\n"),
+        ("second-try", 1, "attempt 1\n"),
+        ("second-try", 2, "attempt 2\n"),
+        ("exit-3", 2, "wrong\n"),
+        ("prose", 1, f"Describe it. of prose, attempt 1 in {BASE}/work/ends\n"),
+    ):
+        assert say("log", id_, "-a", str(attempt), "-s", session) == output
+    assert say("log", "ends-well", "-s", old.session("Killed")) == "before\nafter\n"
+
+
+@pytest.mark.parametrize("boot", ["this boot", "another boot"])
+def test_a_session_whose_engine_was_killed_goes_on(old: Old, boot: str) -> None:
+    session, folder = old.session("Killed"), old.folder("killed")
+    old.happened_on(monitor.boot_id() if boot == "this boot" else boot)
+    engine = Engine("resume", session, cwd=folder)
+    engine.until(lambda: state_of(session).tickets["runs"].attempt == 2, "what ran is settled")
+    say("release", "held", "-s", session)
+    (folder / "again").touch()
+    assert engine.wait() == 1
+    assert ends(session) == {
+        "done": "succeeded",
+        "failed": "failed",
+        "after-failed": "skipped",
+        "ends-well": "succeeded",
+        "after-ends-well": "succeeded",
+        "ends-badly": "failed",
+        "runs": "succeeded",
+        "frozen": "lost",
+        "stopping": "cancelled",
+        "moving": "succeeded",
+        "backoff": "succeeded",
+        "held": "succeeded",
+        "pinned": "succeeded",
+        "waived": "waived",
+        "cancelled": "cancelled",
+        "after-cancelled": "skipped",
+        "edited": "skipped",
+        "urgent": "skipped",
+        "added": "succeeded",
+    }
+    attempts = {id_: ticket.attempt for id_, ticket in state_of(session).tickets.items()}
+    assert {id_: attempts[id_] for id_ in ("done", "ends-well", "runs", "moving", "backoff")} == {
+        "done": 1,
+        "ends-well": 1,
+        "runs": 2,
+        "moving": 2,
+        "backoff": 2,
+    }
+    assert say("log", "moving", "-s", session) == "attempt 2\n"
+    assert say("log", "moving", "-a", "1", "-s", session) == "attempt 1\n"
+    assert say("log", "pinned", "-s", session).startswith("on other-")
+    assert ("the host was restarted" in say("show", session)) == (boot == "another boot")
+    assert "ended backoff succeeded" in (session_folder(session).path / "hooks.log").read_text()
+
+
+def ends(session: str) -> dict[str, str]:
+    """The status that is shown of each ticket."""
+    return {ticket["id"]: ticket.get("end", ticket["status"]) for ticket in shown(session)["tickets"]}
+
+
+def shown(session: str) -> Json:
+    report: Json = json.loads(say("show", session, "--json"))
+    return report
+
+
+@pytest.mark.parametrize(("plan", "first"), [("Drained", 1), ("Stopped", 2)])
+def test_a_session_whose_engine_left_goes_on(old: Old, plan: str, first: int) -> None:
+    session, folder = old.session(plan), old.folder(plan.lower())
+    (folder / "go").touch()
+    assert Engine("resume", session, cwd=folder).wait() == 0
+    assert {id_: ticket.attempt for id_, ticket in state_of(session).tickets.items()} == {
+        "first": first,
+        "second": 1,
+        "third": 1,
+    }
+
+
+def test_a_session_whose_guardian_gave_up_goes_on(old: Old) -> None:
+    session, folder = old.session("Interrupted"), old.folder("interrupted")
+    assert Engine("resume", session, cwd=folder).wait() == 1
+    assert ends(session) == {"first": "lost", "second": "skipped", "third": "skipped"}
+
+
+def test_a_finished_session_takes_retries(old: Old) -> None:
+    session, folder = old.session("Resumed"), old.folder("resumed")
+    assert Engine("resume", session, cwd=folder).wait() == 1
+    (folder / "go").touch()
+    assert Engine("resume", session, "--retry-failed", cwd=folder).wait() == 0
+    assert ends(session) == dict.fromkeys(("first", "second", "third"), "succeeded")
+
+
+def test_what_a_person_did_is_taken_back(old: Old) -> None:
+    session, folder = old.session("Acted"), old.folder("acted")
+    engine = Engine("resume", session, cwd=folder)
+    engine.until(lambda: state_of(session).tickets["gate"].attempt == 2, "what ran is settled")
+    acted = [event.text for event in journal(session) if isinstance(event, ev.OperatorActed)]
+    undone = [say("undo", "--yes", "-s", session) for _ in acted]
+    assert [text for text, said in zip(reversed(acted), undone, strict=True) if f"undo: {text}" not in said] == []
+    (folder / "go").touch()
+    assert engine.wait() == 0
+    planned = list(state_of(session).plan.tickets)
+    assert ends(session) == dict.fromkeys(planned, "succeeded")
+    assert say("log", "edited", "-s", session) == "as planned\n"
+    assert (state_of(session).parallel, state_of(session).agent_limits["builder"]) == (3, 3)
+
+
+def test_the_settings_and_themes_of_a_person_are_read(old: Old) -> None:
+    settings = read_settings()
+    assert (settings.screen.theme, settings.screen.bell) == ("harbour", False)
+    assert settings.keys == {"hold": ("H",), "left": ("left", "ctrl+g"), "mouse": ()}
+    assert settings.hooks.on_ticket_end == "echo ended $PAREXEC_TICKET $PAREXEC_END"
+    assert keymap_of(settings)
+    for name in ("harbour", "alone"):
+        palette = load(name)
+        assert all(isinstance(palette[meaning], Style) for meaning in MEANINGS)
+    assert load("harbour")["border"] == Style.parse("#2f6f8f")
+
+
+def test_plan_files_are_read(old: Old) -> None:
+    """The plan of `ends` has every key."""
+    for plan in sorted((old.place / "work").glob("*/plan.toml")):
+        assert "tickets in" in say("validate", str(plan))
