@@ -3,7 +3,6 @@
 A person waits for the answer, so nothing that is slow to import may be imported before it is printed.
 """
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -124,7 +123,7 @@ class VerbContext:
     def exit_unchanged(self, why: str) -> NoReturn:
         """Say that there is nothing to do, and exit with 0: a script may retry what failed when nothing did."""
         if self.as_json:
-            click.echo(json.dumps({"events": []}))
+            click.echo('{"events": []}')
         click.echo(f"nothing to do: {why}", err=True)
         sys.exit(0)
 
@@ -159,6 +158,8 @@ class VerbContext:
 
     def _print(self, answer: "Answer", *, would: bool = False) -> None:
         if self.as_json:
+            import json
+
             found: dict[str, Any] = {"events": [json.loads(bytes(event)) for event in answer.events or ()]}
             if would:
                 found["preview"] = list(answer.preview)

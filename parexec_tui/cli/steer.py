@@ -4,7 +4,6 @@ Each is a request of the protocol. The engine has the state, so it resolves sele
 request would change (`--dry-run`). Here words become requests, and answers become lines.
 """
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -119,6 +118,8 @@ def why(tickets: tuple[str, ...], session: str | None, as_json: bool) -> None:
         chosen = context.tickets(tickets) if tickets else ()
         reasons: dict[str, list[str]] = client.question("why", chosen)
     if as_json:
+        import json
+
         click.echo(json.dumps(reasons))
         return
     width = max(map(len, reasons), default=0)

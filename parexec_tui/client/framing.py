@@ -8,7 +8,7 @@ the messages before it.
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from functools import cache
 
 import msgspec
 from msgspec import Struct
@@ -79,15 +79,8 @@ def _to_builtin(value: object) -> object:
     return to_builtin(value)
 
 
-def _from_builtin(wanted: type, value: object) -> Any:
-    from parexec_tui.core.wire.codec import from_builtin  # slow to import, and only an engine needs it
-
-    return from_builtin(wanted, value)
-
-
 _encoder = msgspec.json.Encoder(enc_hook=_to_builtin)
 _from_engine: msgspec.json.Decoder[FromEngine] = msgspec.json.Decoder(FromEngine)
-_from_client: msgspec.json.Decoder[FromClient] = msgspec.json.Decoder(FromClient, dec_hook=_from_builtin)
 
 
 def encode(message: FromClient | FromEngine) -> bytes:
@@ -271,16 +264,24 @@ class _QuestionEnvelope(_Envelope, tag="question"):
     pass
 
 
-_envelope: msgspec.json.Decoder[_Envelope | _QuestionEnvelope] = msgspec.json.Decoder(_Envelope | _QuestionEnvelope)
+@cache  # commands import this module, and need no decoder of clients' messages
+def _decoders() -> tuple[msgspec.json.Decoder[FromClient], msgspec.json.Decoder[_Envelope | _QuestionEnvelope]]:
+    from parexec_tui.core.wire.codec import from_builtin
+
+    return (
+        msgspec.json.Decoder(FromClient, dec_hook=from_builtin),
+        msgspec.json.Decoder(_Envelope | _QuestionEnvelope),
+    )
 
 
 def _read_message(line: bytes) -> FromClient | Unreadable:
+    whole, envelope = _decoders()
     try:
-        return _from_client.decode(line)
+        return whole.decode(line)
     except Exception as error:  # a client may send anything, and a decoder may raise anything for it
         text = f"a message that cannot be read: {error}"
     try:
-        return Unreadable(_envelope.decode(line).id, text)
+        return Unreadable(envelope.decode(line).id, text)
     except Exception:
         raise RemoteProtocolError(text) from None
 

@@ -649,7 +649,7 @@ def test_commands_to_be_imported_later_are_those_that_are_there(module: str) -> 
     assert tuple(command.name for command in import_module(module).COMMANDS) == entry.LAZY_COMMANDS[module]
 
 
-HEAVY = {"trio", "textual", "rich", "networkx", "psutil", "tomli"}
+HEAVY = {"trio", "textual", "rich", "networkx", "psutil", "tomli", "email", "ssl"}
 LIST_HEAVY = f"import sys; print(*sorted({HEAVY!r} & set(sys.modules)))"
 
 

@@ -652,6 +652,7 @@ def test_status_imports_what_it_needs_and_no_more(engine: Engine) -> None:
     assert ours == set(STATUS_IMPORTS.split())
     others = {name.partition(".")[0] for name in found} - sys.stdlib_module_names - {"parexec_tui"}
     assert {name for name in others if not name.startswith("_")} <= {"click", "msgspec", "typing_extensions"}
+    assert not {"dataclasses", "email", "hashlib", "importlib.metadata", "json", "ssl"} & found
 
 
 def test_no_verb_waits_for_what_it_does_not_need(engine: Engine) -> None:
