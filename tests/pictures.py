@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.status import Status
+from parexec_tui.tui.actions.table import ACTIONS
 from parexec_tui.tui.app.app import ParexecApp, ScreenConfig
 from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.screen.arrangement import Arrangement
@@ -58,7 +59,7 @@ PICTURES = (
 
 async def take(session: str, picture: Picture) -> None:
     """Attach, wait until it is time, press the keys, and write the picture."""
-    look = ScreenConfig(palette=load(picture.theme), keymap=Keymap(), arrangement=Arrangement())
+    look = ScreenConfig(palette=load(picture.theme), keymap=Keymap(ACTIONS), arrangement=Arrangement())
     app = ParexecApp(session, look)
     async with app.run_test(size=(picture.width, picture.height)) as pilot:
         async with asyncio.timeout(_PATIENCE):

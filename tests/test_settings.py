@@ -6,7 +6,7 @@ import pytest
 
 from parexec_tui.core.plan.model import Hooks
 from parexec_tui.settings import ScreenSettings, Settings, SettingsError, read_settings, settings_file
-from parexec_tui.tui.input.keymap import keymap_of
+from parexec_tui.tui.actions.table import keymap_of
 
 
 @pytest.fixture(autouse=True)

@@ -35,7 +35,8 @@ from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.wire.protocol import StatusReport
 from parexec_tui.engine.serve.hooks import TIMEOUT, Call
 from parexec_tui.settings import ScreenSettings, Settings
-from parexec_tui.tui.input.keymap import KEYS, readme_table
+from parexec_tui.tui.actions.table import ACTIONS
+from parexec_tui.tui.input.keymap import table_lines
 from parexec_tui.tui.theme.file import ANSI_NAMES
 from parexec_tui.tui.theme.palette import MEANINGS
 from tests.commands import every_command
@@ -153,12 +154,12 @@ def test_every_fact_of_status_has_a_row() -> None:
 
 
 def test_the_table_of_keys_is_the_one_of_the_screen() -> None:
-    assert "\n".join(readme_table()) in page("keys")
+    assert "\n".join(table_lines(ACTIONS)) in page("keys")
 
 
 def test_every_action_is_named_for_the_settings() -> None:
     listed = SETTINGS.partition("The actions, in the order of the table of keys")[2].partition(".\n")[0]
-    assert quoted(listed)[1:] == [key.action for key in KEYS if key.action != "panel"]
+    assert quoted(listed)[1:] == [action.name for action in ACTIONS if action.name != "panel"]
 
 
 def test_every_setting_has_a_row_and_its_default() -> None:

@@ -16,7 +16,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.engine.measure import monitor
 from parexec_tui.paths import RUNTIME_DIR, STATE_HOME, session_folder
 from parexec_tui.settings import read_settings
-from parexec_tui.tui.input.keymap import keymap_of
+from parexec_tui.tui.actions.table import keymap_of
 from parexec_tui.tui.theme.palette import MEANINGS
 from parexec_tui.tui.theme.themes import load
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on

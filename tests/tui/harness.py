@@ -20,6 +20,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
+from parexec_tui.tui.actions.table import ACTIONS
 from parexec_tui.tui.app.app import ParexecApp, ScreenConfig
 from parexec_tui.tui.app.feed import Feed, Opened
 from parexec_tui.tui.dialogs.dialog import HESITATION
@@ -232,7 +233,7 @@ async def on_stage(
 
     config = ScreenConfig(
         palette=load(theme),
-        keymap=Keymap(),
+        keymap=Keymap(ACTIONS),
         arrangement=Arrangement([panel]),
         ascii_only=ascii_only,
         read_only=read_only,

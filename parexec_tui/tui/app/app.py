@@ -24,17 +24,17 @@ from textual.widgets import Input
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire.protocol import Sampled
-from parexec_tui.core.wire.requests import AnyRequest
+from parexec_tui.core.wire.requests import AnyRequest, Retry
 from parexec_tui.gc_control import collect_when_told
 from parexec_tui.paths import session_folder
 from parexec_tui.registry.errors import RegistryError, SessionOwned
 from parexec_tui.text.words import day_and_clock, printable
+from parexec_tui.tui.actions.context import ActionContext
+from parexec_tui.tui.actions.perform import TableKeymap, is_dim, perform
+from parexec_tui.tui.actions.session import show_summary
 from parexec_tui.tui.app.attention import Attention
 from parexec_tui.tui.app.feed import GONE, Feed, Opened
-from parexec_tui.tui.dialogs.dialog import Confirm
-from parexec_tui.tui.input import steering
-from parexec_tui.tui.input.actions import Actions
-from parexec_tui.tui.input.keymap import Keymap
+from parexec_tui.tui.dialogs.dialog import Confirm, Dialog
 from parexec_tui.tui.panels import make_panels
 from parexec_tui.tui.screen.arrangement import Arrangement
 from parexec_tui.tui.screen.main_screen import MainScreen
@@ -76,7 +76,7 @@ class ScreenConfig(Struct, frozen=True, kw_only=True):
     """What a person, their settings and their terminal want of the screen."""
 
     palette: Palette
-    keymap: Keymap
+    keymap: TableKeymap
     arrangement: Arrangement
     ascii_only: bool = False
     read_only: bool = False
@@ -111,7 +111,9 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         self.view = ViewState(self.palette, ascii_only=config.ascii_only, clock=clock)
         self.main = MainScreen(self.view, config.keymap, config.arrangement, make_panels(self.view))
         self.main.is_read_only = config.read_only
-        self.main.actions = Actions(self.main, self)
+        self.actions = ActionContext(self.main, self)
+        self.main.perform = partial(perform, self.actions)
+        self.main.is_dim = partial(is_dim, self.actions)
         self.feed = feed(
             session,
             read_only=config.read_only,
@@ -159,6 +161,9 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         """Draw with this theme from now on."""
         self.set_palette(palette)
         self.view.use(self.palette)
+        for screen in self.screen_stack:
+            if isinstance(screen, Dialog):
+                screen.apply_theme()
         self.main.note_now(Change.appearance)
 
     @property
@@ -239,7 +244,7 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         self.main.note_now(Change.state | Change.appearance)
         ended = opened.mirror.state.finished_at
         if ended is not None and self.view.clock() - ended < _JUST_NOW:
-            self.main.actions.sum_up()
+            show_summary(self.actions)
 
     def _happened(self, events: Sequence[ev.AnyEvent]) -> None:
         for event in events:
@@ -248,7 +253,7 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         self.main.note(Change.state)
         self._call_person(events)
         if any(isinstance(event, ev.SessionFinished) for event in events):
-            self.main.actions.sum_up()
+            show_summary(self.actions)
 
     def _sampled(self, sampled: Sampled) -> None:
         self.view.samples.take(sampled)
@@ -290,12 +295,17 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
     # -- what actions need -----------------------------------------------------------------------------------
 
     async def ask(self, request: AnyRequest) -> Sequence[ev.AnyEvent] | str:
-        if not self.view.connected and steering.takes_up(self.view.live, request):
+        if not self.view.connected and self._restarts(request):
             if trouble := await self._start_engine(awaits=True):
                 return trouble
             with suppress(TimeoutError):
                 await self.feed.find_engine()
         return await self.feed.ask(request)
+
+    def _restarts(self, request: AnyRequest) -> bool:
+        """Whether a new engine has to be started for a request: the session is finished, and a retry takes it up."""
+        live = self.view.live
+        return live is not None and live.finished_at is not None and isinstance(request, Retry)
 
     def travel(self, seq: int | None) -> None:
         """Show the session as it was after an event; None: as it is now."""

@@ -13,9 +13,11 @@ from parexec_tui.text.dashboard import dashboard
 from parexec_tui.text.headless import Headless
 from parexec_tui.text.report import status_report
 from parexec_tui.text.words import is_ascii_only
+from parexec_tui.tui.actions.perform import TableKeymap
+from parexec_tui.tui.actions.table import ACTIONS, keymap_of
 from parexec_tui.tui.app.app import ParexecApp, ScreenConfig, TakeOver
 from parexec_tui.tui.app.ui_state import read_used, write_used
-from parexec_tui.tui.input.keymap import Keymap, keymap_of
+from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.screen.arrangement import Arrangement
 from parexec_tui.tui.theme.palette import Palette
 from parexec_tui.tui.theme.themes import ThemeError, choose, fallback, load
@@ -89,12 +91,12 @@ def _palette(setting: str | None, notes: list[str]) -> Palette:
         return fallback(os.environ)
 
 
-def _keymap(settings: Settings, notes: list[str]) -> Keymap:
+def _keymap(settings: Settings, notes: list[str]) -> TableKeymap:
     try:
         return keymap_of(settings)
     except SettingsError as error:
         notes.append(f"the keys of the settings are left out: {error}")
-        return Keymap()
+        return Keymap(ACTIONS)
 
 
 def _first(*options: bool | None) -> bool:

@@ -13,8 +13,8 @@ from textual.widgets import Input, Static
 
 from parexec_tui.text.words import printable
 from parexec_tui.tui.dialogs.listing import Page
-from parexec_tui.tui.input.keymap import key_name, one_shown
-from parexec_tui.tui.input.steering import Outlook
+from parexec_tui.tui.input.key_names import key_name, short_name
+from parexec_tui.tui.view.outlook import Outlook
 from parexec_tui.tui.view.view_state import ViewState
 
 T = TypeVar("T")
@@ -81,7 +81,7 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
         """Keys and what each does, as the footer has them."""
         text = Text(no_wrap=True, overflow="ellipsis")
         for name, word in self.keys:
-            shown = " ".join(one_shown(each, ascii_only=self.view.ascii_only) for each in name.split())
+            shown = " ".join(short_name(each, ascii_only=self.view.ascii_only) for each in name.split())
             text.append(shown, self.view.palette["footer-key"]).append(
                 f" {word}   ", self.view.palette["footer-text"]
             )

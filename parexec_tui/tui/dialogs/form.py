@@ -15,7 +15,7 @@ from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.tui.dialogs.dialog import Dialog, KeyWords, text_input
 from parexec_tui.tui.dialogs.listing import Page
 from parexec_tui.tui.drawing.cells import width_of
-from parexec_tui.tui.input import steering
+from parexec_tui.tui.view.outlook import Outlook, outlook
 from parexec_tui.tui.view.view_state import ViewState
 
 PAUSE = 0.15
@@ -212,13 +212,13 @@ class Form(Dialog[AnyRequest]):
 
     def _show_preview(self) -> None:
         asked = self.request()
-        found = steering.Outlook(asked) if isinstance(asked, Refusal) else self._outlook(asked)
+        found = Outlook(asked) if isinstance(asked, Refusal) else self._outlook(asked)
         self._preview.show(self.outlook_lines(found))
 
-    def _outlook(self, asked: AnyRequest) -> steering.Outlook:
+    def _outlook(self, asked: AnyRequest) -> Outlook:
         state = self.view.state
         assert state is not None
-        return steering.outlook(state, asked, self.view.now)
+        return outlook(state, asked, self.view.now)
 
     def submit(self) -> None:
         """Make the request, unless it would be refused or change nothing."""

@@ -1,7 +1,7 @@
 """All keys, those of the panel in use first, and what the signs mean."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -14,7 +14,7 @@ from parexec_tui.tui.dialogs.form import Field
 from parexec_tui.tui.dialogs.listing import Page, folded
 from parexec_tui.tui.drawing.cells import width_of
 from parexec_tui.tui.drawing.line import fitted
-from parexec_tui.tui.input.keymap import SECTIONS, Key, Keymap, is_for, shown
+from parexec_tui.tui.input.keymap import SECTIONS, Action, Keymap, keys_text
 from parexec_tui.tui.view.view_state import ViewState
 
 TWO_COLUMNS = 100
@@ -47,7 +47,7 @@ class Help(Dialog[None]):
 
     DEFAULT_CSS = "Help Field { display: none; }"
 
-    def __init__(self, keymap: Keymap, panel: str, view: ViewState) -> None:
+    def __init__(self, keymap: Keymap[Any], panel: str, view: ViewState) -> None:
         super().__init__(view)
         self._keymap = keymap
         self._panel = panel
@@ -110,18 +110,18 @@ class Help(Dialog[None]):
         self._page.show(_side_by_side(*_halves([self._lines(block, half) for block in blocks]), half))
 
     def _blocks(self) -> Iterator[Block]:
-        here = [key for key in self._keymap.keys if self._panel in key.panels]
+        here = [action for action in self._keymap.actions if self._panel in action.panels]
         if here:
-            yield Block(f"In the panel {self._panel}", [self._entry(key) for key in here])
+            yield Block(f"In the panel {self._panel}", [self._entry(action) for action in here])
         for section in SECTIONS:
-            keys = [key for key in self._keymap.keys if key.section == section and key not in here]
-            yield Block(section, [self._entry(key) for key in keys])
+            rest = [each for each in self._keymap.actions if each.section == section and each not in here]
+            yield Block(section, [self._entry(action) for action in rest])
         yield Block("Signs", list(self._legend()))
 
-    def _entry(self, key: Key) -> Entry:
-        where = "" if is_for(key, self._panel) else f" (in {' and '.join(key.panels)})"
-        name = shown(key, ascii_only=self.view.ascii_only) or f":{key.action}"
-        return Entry(name, f"{key.help}{where}", "footer-key")
+    def _entry(self, action: Action[Any]) -> Entry:
+        where = "" if action.is_for(self._panel) else f" (in {' and '.join(action.panels)})"
+        name = keys_text(action.keys, ascii_only=self.view.ascii_only) or f":{action.name}"
+        return Entry(name, f"{action.help}{where}", "footer-key")
 
     def _legend(self) -> Iterator[Entry]:
         for word, text in LEGEND.items():

@@ -1,27 +1,22 @@
-"""The command palette: every action by name, and commands with an argument."""
+"""The command palette: every action by name, and commands with an argument. The caller says what they do."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Input
 
 from parexec_tui.text.words import printable
-from parexec_tui.tui.dialogs.commands import COMMANDS, Command, CommandError, Deed
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.dialogs.form import Field
 from parexec_tui.tui.dialogs.listing import Listing, Page
 from parexec_tui.tui.dialogs.matching import best, rank
 from parexec_tui.tui.drawing.cells import width_of
 from parexec_tui.tui.drawing.line import StyledLine
-from parexec_tui.tui.input import steering
-from parexec_tui.tui.input.keymap import LOOKING, MOVING, SESSION, STEERING, Key, shown
 from parexec_tui.tui.view.facts import display_status
+from parexec_tui.tui.view.outlook import Outlook
 from parexec_tui.tui.view.view_state import ViewState
-
-if TYPE_CHECKING:
-    from parexec_tui.tui.input.actions import Actions
 
 _ROWS = 14
 """Lines for the list: always the same, so that nothing jumps while one types."""
@@ -31,8 +26,56 @@ _PREVIEW = 3
 
 _MOST_OFFERED = 200
 
-_SECTIONS = (LOOKING, STEERING, SESSION, MOVING)
-"""What is looked for by name before what a finger knows; and nothing that ends anything is first."""
+Run = Callable[[], None]
+"""Does what was chosen, once the palette is closed."""
+
+
+class PaletteAction(NamedTuple):
+    """An action without an argument."""
+
+    label: str
+    help: str
+    keys: str
+    run: Run
+    name: str
+    """Found too, though it is not shown."""
+    off: str = ""
+    """Why it would be refused now; empty: it would not."""
+
+
+class Reading(NamedTuple):
+    """What a command would do with an argument."""
+
+    run: Run | None
+    """None: it cannot be done, and one of the others says why."""
+    outlook: Outlook | None = None
+    """What would come of its request."""
+    error: str = ""
+    """What is wrong with the argument."""
+
+
+class LiveChoice(NamedTuple):
+    """For a choice that is seen while the person goes through the list."""
+
+    current: str
+    """The name of the choice that is in force: the cursor starts there."""
+    restore: Run
+    """Puts that back."""
+
+
+class PaletteCommand(NamedTuple):
+    """A command with an argument."""
+
+    word: str
+    takes: str
+    """What its argument is, in capitals."""
+    help: str
+    offers: Callable[[list[str]], Iterable[str]]
+    """What the next word of the argument may be, after these words."""
+    read: Callable[[str], Reading]
+    is_choice: bool
+    """The argument is one of the words that are offered."""
+    live: LiveChoice | None = None
 
 
 class CommandRow(NamedTuple):
@@ -43,14 +86,15 @@ class CommandRow(NamedTuple):
     keys: str = ""
     off: str = ""
     """Why it would be refused now; empty: it would not."""
-    command: Command | None = None
-    key: Key | None = None
-    key_name: str = ""
-    """Which of the keys, where that matters."""
+    also: str = ""
+    """Another name by which it is found."""
+    run: Run | None = None
+    """Of an action."""
+    command: PaletteCommand | None = None
 
 
-class CommandPalette(Dialog[Deed]):
-    """Returns what shall be done, once the palette is gone."""
+class CommandPalette(Dialog[Run]):
+    """Returns what to do, once the palette is closed."""
 
     heading = "Commands"
     is_wide = True
@@ -58,15 +102,18 @@ class CommandPalette(Dialog[Deed]):
 
     DEFAULT_CSS = "CommandPalette Page { width: 1fr; }"
 
-    def __init__(self, actions: "Actions") -> None:
-        super().__init__(actions.view)
-        self._actions = actions
+    def __init__(self, view: ViewState, actions: Sequence[PaletteAction], commands: Sequence[PaletteCommand]) -> None:
+        super().__init__(view)
+        self._commands = {command.word: command for command in commands}
+        self._all = [
+            *(CommandRow(each.label, each.help, each.keys, each.off, each.name, run=each.run) for each in actions),
+            *(CommandRow(f"{each.word} {each.takes}", each.help, command=each) for each in commands),
+        ]
         self._field = Field(":", placeholder="a few letters of a command")
-        self._list = CommandList(actions.view, moved=self._moved)
-        self._preview = Page(actions.view, (), chrome=CHROME, height=_PREVIEW)
-        self._all: Sequence[CommandRow] = ()
-        self._saved_palette = actions.view.palette
-        """The theme to go back to."""
+        self._list = CommandList(view, moved=self._moved)
+        self._preview = Page(view, (), chrome=CHROME, height=_PREVIEW)
+        self._shown: LiveChoice | None = None
+        """The choice that is being seen, and has to be put back."""
         self._has_chosen = False
         """The person moved in the list since they typed last."""
 
@@ -76,7 +123,6 @@ class CommandPalette(Dialog[Deed]):
         yield self._preview
 
     def on_mount(self) -> None:
-        self._all = list(self._rows())
         self._field.focus_in()
         self._offer()
 
@@ -96,7 +142,7 @@ class CommandPalette(Dialog[Deed]):
         return True
 
     def _choose(self) -> None:
-        """The person goes through the list: what is under the cursor is meant from now on."""
+        """The person goes through the list: enter takes what is under the cursor from now on."""
         self._has_chosen = True
         self._list.point()
 
@@ -106,28 +152,28 @@ class CommandPalette(Dialog[Deed]):
         self._offer()
 
     def leave(self) -> None:
-        self._restore_palette()
+        self._show_live(None)
         self.dismiss(None)
 
     # -- what is typed ---------------------------------------------------------------------------------------
 
     @property
-    def _typed(self) -> tuple[Command | None, str]:
-        """The command whose argument is being typed, and that; no command: a few letters of one."""
+    def _typed(self) -> tuple[PaletteCommand | None, str]:
+        """The command whose argument is being typed, and the argument; no command: a few letters of one."""
         text = self._field.input.value.lstrip()
         word, space, argument = text.partition(" ")
-        if not space or (argument and any(row.key and row.name.startswith(text) for row in self._all)):
+        if not space or (argument and any(row.run is not None and row.name.startswith(text) for row in self._all)):
             return None, text  # `hold all` is an action, though `hold` takes an argument
-        return COMMANDS.get(word), argument
+        return self._commands.get(word), argument
 
     def _offer(self) -> None:
         """List what goes with what is typed."""
         command, argument = self._typed
         rows = self._fitting() if command is None else self._offered(command, argument)
-        is_theme = command is not None and command.word == "theme" and not argument
-        # Words may be enough as they stand, so enter would not take the first row: then none looks as if it did.
+        current = command.live.current if command is not None and command.live is not None and not argument else ""
+        # The argument of other commands may be complete as typed, so enter would not take the first row: no cursor.
         has_cursor = command is None or command.is_choice
-        self._list.show(rows, at=self._saved_palette.name if is_theme else "", has_cursor=has_cursor)
+        self._list.show(rows, at=current, has_cursor=has_cursor)
         self._moved()
 
     def _fitting(self) -> list[CommandRow]:
@@ -137,27 +183,24 @@ class CommandPalette(Dialog[Deed]):
         found = [
             (place, at, row)
             for at, row in enumerate(self._all)
-            if (place := rank(words, f"{row.name} {row.key.action if row.key else ''}", row.text)) is not None
+            if (place := rank(words, f"{row.name} {row.also}", row.text)) is not None
         ]
         return [row for _, _, row in sorted(found, key=lambda each: each[:2])]
 
-    def _offered(self, command: Command, argument: str) -> list[CommandRow]:
+    def _offered(self, command: PaletteCommand, argument: str) -> list[CommandRow]:
         *before, last = argument.split(" ")
-        try:
-            names = command.offers(self._actions, list(filter(None, before)))
-        except CommandError:
-            return []
+        names = command.offers(list(filter(None, before)))
         return [CommandRow(name, self._about(name)) for name in best(last, names, _MOST_OFFERED)]
 
     def _about(self, name: str) -> str:
-        """Of a ticket: where it is, and its title."""
+        """Of a ticket: its status and its title."""
         state = self.view.state
         if state is None or (ticket := state.tickets.get(name)) is None:
             return ""
         return f"{display_status(state, ticket)}  {ticket.spec.title}"
 
     def _complete(self) -> None:
-        """Put what is highlighted in the place of the word that is being typed."""
+        """Put what is under the cursor in the place of the word that is being typed."""
         row = self._list.chosen
         command, argument = self._typed
         if row is None:
@@ -176,26 +219,22 @@ class CommandPalette(Dialog[Deed]):
     # -- what it would mean ----------------------------------------------------------------------------------
 
     def _moved(self) -> None:
-        """Another row is highlighted, or another argument typed: say what it would mean, and show a theme."""
+        """The cursor is on another row, or the argument is another: say what it would mean."""
         command, argument = self._typed
         if command is None:
             row = self._list.chosen
-            self._restore_palette()
+            self._show_live(None)
             self._preview.show([self.styled(row.off, "warn")] if row is not None and row.off else [])
             return
-        if command.word != "theme":
-            self._restore_palette()
-        deed, lines = self._read(command, self._meant(command, argument))
-        if command.word == "theme" and deed is not None:
-            deed()
-            self.apply_theme()
-        if argument.strip() or deed is not None:
-            self._preview.show(lines)
+        reading = command.read(self._meant(command, argument))
+        self._show_live(command.live, reading.run)
+        if argument.strip() or reading.run is not None:
+            self._preview.show(self._lines(reading))
         else:
             self._preview.show([self.styled(f"{command.word} {command.takes}: {command.help}", "dim")])
 
-    def _meant(self, command: Command, argument: str) -> str:
-        """The argument as it stands; of one that is a choice, what is highlighted, unless it was typed in full."""
+    def _meant(self, command: PaletteCommand, argument: str) -> str:
+        """The argument as typed; for a choice what is under the cursor, unless another one was typed in full."""
         row = self._list.chosen
         if command.is_choice and row is not None and argument.strip() != row.name:
             names = {each.name for each in self._list.rows}
@@ -203,28 +242,19 @@ class CommandPalette(Dialog[Deed]):
                 return row.name
         return argument
 
-    def _read(self, command: Command, argument: str) -> tuple[Deed | None, list[Text]]:
-        """What a command would do, if it may; and what to say of it."""
-        if command.steers:
-            refusal = self._actions.screen.cannot_steer(takes_up=command.word in steering.TAKES_UP)
-            if refusal is not None:
-                return None, self.outlook_lines(steering.Outlook(refusal))
-        try:
-            asked = command.read(self._actions, argument)
-        except CommandError as error:
-            return None, [self.styled(line, "bad") for line in str(error).splitlines()]
-        if callable(asked):
-            return asked, []
-        state = self.view.state
-        assert state is not None
-        found = steering.outlook(state, asked, self.view.now)
-        deed = None if found.refusal is not None else lambda: self._actions.request(asked)
-        return deed, self.outlook_lines(found)
+    def _lines(self, reading: Reading) -> list[Text]:
+        if reading.outlook is not None:
+            return self.outlook_lines(reading.outlook)
+        return [self.styled(line, "bad") for line in reading.error.splitlines()]
 
-    def _restore_palette(self) -> None:
-        if self.view.palette is not self._saved_palette:
-            self._actions.host.change_theme(self._saved_palette)
-            self.apply_theme()
+    def _show_live(self, choice: LiveChoice | None, run: Run | None = None) -> None:
+        """Let a live choice be seen; put back what was there before, once another command is typed."""
+        if self._shown is not None and choice is not self._shown:
+            self._shown.restore()
+            self._shown = None
+        if choice is not None and run is not None:
+            self._shown = choice
+            run()
 
     def apply_theme(self) -> None:
         super().apply_theme()
@@ -241,54 +271,21 @@ class CommandPalette(Dialog[Deed]):
             self._preview.show([self.styled(f"there is no command {self._field.text}", "bad")])
         elif row.command is not None:
             self._type(f"{row.command.word} ")
-        elif row.key is not None:
-            self._do_action(row)
+        elif row.off:
+            self._preview.show([self.styled(row.off, "bad")])
+        else:
+            self.dismiss(row.run)
 
-    def _do_command(self, command: Command, argument: str) -> None:
+    def _do_command(self, command: PaletteCommand, argument: str) -> None:
         if self._has_chosen and not command.is_choice:
             self._complete()
             self._has_chosen = False
             return
-        deed, lines = self._read(command, self._meant(command, argument))
-        if deed is None:
-            self._preview.show(lines)
+        reading = command.read(self._meant(command, argument))
+        if reading.run is None:
+            self._preview.show(self._lines(reading))
         else:
-            self.dismiss(deed)
-
-    def _do_action(self, row: CommandRow) -> None:
-        key = row.key
-        assert key is not None
-        if row.off:
-            self._preview.show([self.styled(row.off, "bad")])
-            return
-        actions = self._actions
-
-        def deed() -> None:
-            if key.panels and actions.screen.arrangement.current not in key.panels:
-                actions.screen.use(key.panels[0])
-            actions.do(key, row.key_name)
-
-        self.dismiss(deed)
-
-    # -- rows ------------------------------------------------------------------------------------------------
-
-    def _rows(self) -> Iterator[CommandRow]:
-        """Every action with its keys, then the commands that take an argument."""
-        screen = self._actions.screen
-        for key in sorted(screen.keymap.keys, key=lambda key: _SECTIONS.index(key.section)):
-            refusal = screen.refusal(key) if key.steers else None
-            off = str(refusal) if refusal is not None else ""
-            if key.action == "panel":
-                for panel in screen.panels.values():
-                    name = str(panel.number)
-                    yield CommandRow(
-                        f"panel {panel.name_}", f"to the panel {panel.title}", name, key=key, key_name=name
-                    )
-            elif key.action != "palette":
-                keys = shown(key, ascii_only=self.view.ascii_only)
-                yield CommandRow(key.label, key.help, keys, off, key=key)
-        for command in COMMANDS.values():
-            yield CommandRow(f"{command.word} {command.takes}", command.help, command=command)
+            self.dismiss(reading.run)
 
 
 class CommandList(Listing):

@@ -16,8 +16,8 @@ from parexec_tui.text.words import printable
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.dialogs.listing import Listing, Page
 from parexec_tui.tui.drawing.line import StyledLine
-from parexec_tui.tui.input import steering
 from parexec_tui.tui.view.facts import short_duration
+from parexec_tui.tui.view.outlook import Outlook, outlook
 from parexec_tui.tui.view.view_state import ViewState
 
 _PREVIEW = 4
@@ -110,10 +110,10 @@ class Reassign(Dialog[AnyRequest]):
     def _asked(self) -> AnyRequest:
         return rq.Reassign(tickets=self.tickets, agent=self._list.chosen.name)
 
-    def _show_preview(self) -> steering.Outlook:
+    def _show_preview(self) -> Outlook:
         state = self.view.state
         assert state is not None
-        found = steering.outlook(state, self._asked(), self.view.now)
+        found = outlook(state, self._asked(), self.view.now)
         self._preview.show(self.outlook_lines(found))
         return found
 

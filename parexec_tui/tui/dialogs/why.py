@@ -1,6 +1,7 @@
 """Why a ticket is not running, or how it runs, or how it ended: in full, and what a person can do about it."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.schedule.blockers import Blocker, why
@@ -10,20 +11,21 @@ from parexec_tui.core.state.status import SATISFIED, UNSUCCESSFUL, Status, happe
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output, last_lines
 from parexec_tui.text.words import clock, tickets, with_name
-from parexec_tui.tui.input.keymap import Keymap, one_shown
+from parexec_tui.tui.input.key_names import short_name
+from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.view.facts import display_status, reason_of, said, short_duration
 
 _MOST_AGENTS = 20
 """Agents that are named, of those that could run it."""
 
 
-def why_lines(state: SessionState, ticket: TicketState, now: float, keymap: Keymap | None = None) -> list[str]:
+def why_lines(state: SessionState, ticket: TicketState, now: float, keymap: Keymap[Any]) -> list[str]:
     """All of it, a line each; what belongs to the line before is indented."""
-    return list(_Why(state, ticket, now, keymap or Keymap()).lines())
+    return list(_Why(state, ticket, now, keymap).lines())
 
 
 class _Why:
-    def __init__(self, state: SessionState, ticket: TicketState, now: float, keymap: Keymap) -> None:
+    def __init__(self, state: SessionState, ticket: TicketState, now: float, keymap: Keymap[Any]) -> None:
         self.state, self.ticket, self.now = state, ticket, now
         self._keymap = keymap
 
@@ -229,4 +231,4 @@ class _Why:
     def _key(self, action: str) -> str:
         """How a person gets at an action: its key, or its name in the palette."""
         keys = self._keymap.of(action).keys
-        return one_shown(keys[0], ascii_only=True) if keys else f":{action}"
+        return short_name(keys[0], ascii_only=True) if keys else f":{action}"

@@ -1,1 +1,1 @@
-"""Keys, and what they do."""
+"""Keys: what they are called, and which action each belongs to."""

@@ -2,6 +2,7 @@
 what the engine says of itself."""
 
 from collections.abc import Callable
+from typing import Any
 
 from textual.strip import Strip
 from textual.widget import Widget
@@ -9,19 +10,20 @@ from textual.widget import Widget
 from parexec_tui.text.words import printable
 from parexec_tui.tui.drawing.cells import width_of
 from parexec_tui.tui.drawing.line import StyledLine
-from parexec_tui.tui.input.keymap import Key, Keymap, one_shown
+from parexec_tui.tui.input.key_names import short_name
+from parexec_tui.tui.input.keymap import Action, Keymap
 from parexec_tui.tui.view.view_state import Change, ViewState
 
 
 class Footer(Widget):
     """One line."""
 
-    def __init__(self, view: ViewState, keymap: Keymap, is_off: Callable[[Key], bool]) -> None:
-        """`is_off`: whether a key would be refused now."""
+    def __init__(self, view: ViewState, keymap: Keymap[Any], is_dim: Callable[[Action[Any]], bool]) -> None:
+        """`is_dim`: whether an action would be refused now."""
         super().__init__(id="footer")
         self.view = view
         self._keymap = keymap
-        self._is_off = is_off
+        self._is_dim = is_dim
         self.panel = "tickets"
         self.said = ""
         self.said_style = "text"
@@ -46,20 +48,20 @@ class Footer(Widget):
             return line.column(self.said, width - 2, palette[self.said_style]).strip(width)
         if self.view.warning:
             return line.column(self.view.warning, width - 2, palette["bad"]).strip(width)
-        for key in self._fitting(width - 1):
-            is_off = self._is_off(key)
-            name = one_shown(key.keys[0], ascii_only=self.view.ascii_only)
-            line.add(name, palette["key-off" if is_off else "footer-key"])
-            line.add(f" {key.label}  ", palette["key-off" if is_off else "footer-text"])
+        for action in self._fitting(width - 1):
+            is_dim = self._is_dim(action)
+            name = short_name(action.keys[0], ascii_only=self.view.ascii_only)
+            line.add(name, palette["key-off" if is_dim else "footer-key"])
+            line.add(f" {action.label}  ", palette["key-off" if is_dim else "footer-text"])
         return line.strip(width)
 
-    def _fitting(self, width: int) -> list[Key]:
+    def _fitting(self, width: int) -> list[Action[Any]]:
         """As many keys as there is room for, the most important ones; in the order of the table."""
         chosen, used = [], 0
-        for key in self._keymap.footer(self.panel):
-            cells = width_of(one_shown(key.keys[0], ascii_only=self.view.ascii_only)) + len(key.label) + 3
+        for action in self._keymap.footer(self.panel):
+            cells = width_of(short_name(action.keys[0], ascii_only=self.view.ascii_only)) + len(action.label) + 3
             if used + cells <= width:
-                chosen.append(key)
+                chosen.append(action)
                 used += cells
-        order = {key.action: place for place, key in enumerate(self._keymap.keys)}
-        return sorted(chosen, key=lambda key: order[key.action])
+        order = {action.name: place for place, action in enumerate(self._keymap.actions)}
+        return sorted(chosen, key=lambda action: order[action.name])

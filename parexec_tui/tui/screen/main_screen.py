@@ -2,13 +2,13 @@
 
 Each region has a pace of its own. A key is answered at once in the panel that it is for; the others follow.
 
-What keys do is in `actions`; this is what they act on.
+What a key does is a function of the room `actions`, which acts on this screen.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -20,19 +20,15 @@ from textual.widget import Widget
 
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.state.status import Status
-from parexec_tui.core.wire.requests import Refusal
-from parexec_tui.tui.input import steering
-from parexec_tui.tui.input.keymap import Key, Keymap, key_name, one_shown
-from parexec_tui.tui.input.steering import Targets
+from parexec_tui.tui.input.key_names import key_name, short_name
+from parexec_tui.tui.input.keymap import Action, Keymap
 from parexec_tui.tui.screen.arrangement import Arrangement
 from parexec_tui.tui.screen.footer import Footer
 from parexec_tui.tui.screen.header import Header
 from parexec_tui.tui.screen.prompt import Prompt
+from parexec_tui.tui.view.targets import Targets
 from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.widgets.panel import Panel
-
-if TYPE_CHECKING:
-    from parexec_tui.tui.input.actions import Actions
 
 Region_ = Header | Panel | Footer
 """What is drawn for itself."""
@@ -102,14 +98,16 @@ class MainScreen(Screen[None], inherit_bindings=False):
     """
     AUTO_FOCUS: ClassVar[str | None] = ""
 
-    def __init__(self, view: ViewState, keymap: Keymap, arrangement: Arrangement, panels: Sequence[Panel]) -> None:
+    def __init__(
+        self, view: ViewState, keymap: Keymap[Any], arrangement: Arrangement, panels: Sequence[Panel]
+    ) -> None:
         super().__init__()
         self.view = view
         self.keymap = keymap
         self.arrangement = arrangement
         self.panels = {panel.name_: panel for panel in panels}
         self.header = Header(view)
-        self.footer = Footer(view, keymap, self.is_off)
+        self.footer = Footer(view, keymap, lambda action: self.is_dim(action))
         self.prompt = Prompt()
         self.body = Body(arrangement, panels)
         self.is_read_only = False
@@ -121,7 +119,10 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._frame_timer: Timer | None = None
         self._frame_due = 0.0
         self._silence: Timer | None = None
-        self.actions: Actions
+        self.perform: Callable[[Action[Any], str], None] = lambda _, __: None
+        """Carries out an action, given the key that was pressed. Set by the app."""
+        self.is_dim: Callable[[Action[Any]], bool] = lambda _: False
+        """Whether an action would be refused now. Set by the app."""
 
     def compose(self) -> ComposeResult:
         yield self.header
@@ -272,9 +273,9 @@ class MainScreen(Screen[None], inherit_bindings=False):
     # -- targets ---------------------------------------------------------------------------------------------
 
     def targets(self, most: int | None = None) -> Targets:
-        """What an action is about: the agent or type in the panel of agents; else the marks, else the selected.
+        """What an action is about: in the panel of agents an agent or a type; else the marks, else the selected one.
 
-        `most`: no more of the marks than so many.
+        `most`: return no more of the marks than this.
         """
         view = self.view
         state = view.state
@@ -288,38 +289,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         is_here = view.selected in state.tickets and self.current.has_selected
         return Targets(marked or ((view.selected,) if is_here else ()))
 
-    def refusal(self, key: Key) -> Refusal | None:
-        """Why a key that steers would be refused now, if so."""
-        if (refusal := self.cannot_steer(takes_up=key.action in steering.TAKES_UP)) is not None:
-            return refusal
-        assert self.view.state is not None
-        few = self.targets(steering.MOST_ASKED)
-        return steering.refusal(key.action, self.view.state, few, self.view.now)
-
-    def cannot_steer(self, *, takes_up: bool = False) -> Refusal | None:
-        """Why nothing at all can be asked of the engine now, if so. `takes_up`: but what a new one is started for."""
-        view = self.view
-        if view.state is None:
-            return Refusal("the session is not read yet")
-        if view.looks_back:
-            return Refusal("this is the past, it cannot be changed", "end returns to now")
-        if self.is_read_only:
-            return Refusal("this viewer only reads", "attach without --read-only")
-        if view.state.finished_at is not None and not view.connected:
-            return None if takes_up else Refusal("the session is finished", "r runs a ticket again")
-        if not view.connected:
-            return Refusal(f"no engine is there to ask: {view.contact}")
-        return None
-
-    def is_off(self, key: Key) -> bool:
-        return key.steers and self.refusal(key) is not None
-
-    def key_of(self, event: events.Key) -> Key | None:
-        return self.keymap.find(key_name(event), self.arrangement.current)
-
-    def _titles(self, panels: Sequence[str]) -> list[str]:
-        """Panels by title and number."""
-        return [f"{panel.title.lower()} ({panel.number})" for panel in map(self.panels.__getitem__, panels)]
+    # -- keys ------------------------------------------------------------------------------------------------
 
     def on_key(self, event: events.Key) -> None:
         if self.prompt.is_open:
@@ -327,10 +297,15 @@ class MainScreen(Screen[None], inherit_bindings=False):
                 self.prompt.leave()
                 event.stop()
             return
-        name = key_name(event)
-        if (key := self.key_of(event)) is not None:
+        key = key_name(event)
+        if (action := self.keymap.find(key, self.arrangement.current)) is not None:
             event.stop()
             event.prevent_default()
-            self.actions.do(key, name)
-        elif (key := self.keymap.elsewhere(name)) is not None:
-            self.say(f"{one_shown(name)} is for the {listed(self._titles(key.panels))}: {key.help}")
+            self.perform(action, key)
+        elif (action := self.keymap.elsewhere(key)) is not None:
+            titles = listed(self._titles(action.panels))
+            self.say(f"{short_name(key)} is for the {titles}: {action.help}")
+
+    def _titles(self, panels: Sequence[str]) -> list[str]:
+        """The panels with title and number: `output (5)`."""
+        return [f"{panel.title.lower()} ({panel.number})" for panel in map(self.panels.__getitem__, panels)]

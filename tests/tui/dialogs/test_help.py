@@ -3,8 +3,9 @@
 import pytest
 
 from parexec_tui.core.state.status import End, Status
+from parexec_tui.tui.actions.table import ACTIONS
 from parexec_tui.tui.dialogs.help import LEGEND, Help
-from parexec_tui.tui.input.keymap import KEYS, Keymap
+from parexec_tui.tui.input.keymap import Keymap
 from tests.core.sessions import Session
 from tests.tui.harness import Stage, on_stage
 
@@ -32,8 +33,8 @@ async def test_help_has_every_key_and_every_sign(size: tuple[int, int]) -> None:
         await stage.press("?")
         assert "In the panel tickets" in stage.lines()[2]
         text = " ".join((await read_all(stage)).replace("│", " ").split())
-        for key in KEYS:
-            assert key.help.split()[0] in text
+        for action in ACTIONS:
+            assert action.help.split()[0] in text
         for word in LEGEND:
             assert word in text
 
@@ -67,7 +68,7 @@ async def test_help_is_narrowed_by_words_and_escape_takes_that_back_first() -> N
 @pytest.mark.asyncio
 async def test_help_shows_the_keys_of_this_person() -> None:
     async with on_stage(played=Session("A:"), size=(80, 60)) as stage:
-        stage.app.push_screen(Help(Keymap({"hold": ("H",), "mouse": ()}), "output", stage.view))
+        stage.app.push_screen(Help(Keymap(ACTIONS, {"hold": ("H",), "mouse": ()}), "output", stage.view))
         await stage.pilot.pause()
         assert stage.line("hold, or release").split()[0] == "H"
         assert "In the panel output" in stage.lines()[2]

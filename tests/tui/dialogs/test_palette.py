@@ -7,9 +7,10 @@ import pytest
 
 from parexec_tui.core.plan.model import AgentType, Priority
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.tui.actions.table import ACTIONS
 from parexec_tui.tui.dialogs.form import Field
 from parexec_tui.tui.dialogs.matching import best, rank
-from parexec_tui.tui.input.keymap import KEYS, shown
+from parexec_tui.tui.input.keymap import keys_text
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.theme.themes import user_folder
 from tests.core.sessions import Session, plan
@@ -93,10 +94,11 @@ def test_no_more_names_are_looked_at_than_it_takes() -> None:
 async def test_every_action_is_in_the_palette_with_its_keys() -> None:
     async with on_stage(played=session(), size=(96, 30)) as stage:
         await stage.press(":")
-        for key in KEYS:
-            if key.action not in ("palette", "panel"):
-                await open_row(stage, key.label)
-                assert any(line.startswith(key.label) and line.endswith(shown(key)) for line in rows(stage)), key
+        for action in ACTIONS:
+            if action.name not in ("palette", "panel"):
+                await open_row(stage, action.label)
+                keys = keys_text(action.keys)
+                assert any(line.startswith(action.label) and line.endswith(keys) for line in rows(stage)), action.name
 
 
 @pytest.mark.asyncio

@@ -4,6 +4,7 @@ import pytest
 
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.tui.actions.session import show_summary
 from parexec_tui.tui.app.feed import GONE
 from parexec_tui.tui.dialogs.dialog import HESITATION
 from tests.core.sessions import Session
@@ -28,7 +29,7 @@ def finished(text: str, *failing: str, ago: float = 60.0) -> Session:
 async def test_the_summary_has_counts_failures_with_their_last_words_and_what_took_longest() -> None:
     async with on_stage(played=finished("A:\nB: A\nC: B\nD: A", "B"), size=(80, 24)) as stage:
         log_of("B").write_text("one\ntwo\nthree\n\x1b[31mfour\x1b[0m\n", encoding="utf-8")
-        stage.main.actions.sum_up()
+        show_summary(stage.app.actions)
         await stage.hesitate()
         text = stage.text()
         assert "4 tickets in 30.0s: " in text
@@ -46,7 +47,7 @@ async def test_the_summary_has_counts_failures_with_their_last_words_and_what_to
 @pytest.mark.asyncio
 async def test_the_summary_of_a_session_without_failures_offers_nothing_to_retry() -> None:
     async with on_stage(played=finished("A:\nB: A"), size=(80, 24)) as stage:
-        stage.main.actions.sum_up()
+        show_summary(stage.app.actions)
         await stage.hesitate()
         assert "retry" not in stage.text().partition("Finished")[2].partition("╰")[0]
         await stage.press("r", "enter", "y")
@@ -67,7 +68,7 @@ async def test_to_go_through_the_failures_looks_at_few_tickets(monkeypatch: pyte
         return now - (ticket.started or now)
 
     async with on_stage(played=session, size=(80, 24)) as stage:
-        stage.main.actions.sum_up()
+        show_summary(stage.app.actions)
         await stage.hesitate()
         monkeypatch.setattr(TicketState, "worked", took)
         await stage.press("j", "k")
@@ -77,7 +78,7 @@ async def test_to_go_through_the_failures_looks_at_few_tickets(monkeypatch: pyte
 @pytest.mark.asyncio
 async def test_enter_goes_to_the_output_of_the_failure_that_was_chosen() -> None:
     async with on_stage(played=finished("A:\nB:\nC:", "A", "B", "C"), size=(80, 24)) as stage:
-        stage.main.actions.sum_up()
+        show_summary(stage.app.actions)
         await stage.hesitate()
         await stage.press("j", "j", "k", "enter")
         assert stage.view.selected == "B"
@@ -87,7 +88,7 @@ async def test_enter_goes_to_the_output_of_the_failure_that_was_chosen() -> None
 @pytest.mark.asyncio
 async def test_retry_asks_for_all_that_failed_while_there_is_an_engine() -> None:
     async with on_stage(played=finished("A:\nB:\nC:", "A", "C"), size=(80, 24)) as stage:
-        stage.main.actions.sum_up()
+        show_summary(stage.app.actions)
         await stage.hesitate()
         await stage.press("r")
         await stage.until(lambda: bool(stage.asked), "the engine was asked")
@@ -98,11 +99,11 @@ async def test_retry_asks_for_all_that_failed_while_there_is_an_engine() -> None
 async def test_without_an_engine_retry_is_asked_for_all_the_same_and_y_copies_the_command() -> None:
     async with on_stage(played=finished("A:", "A"), size=(80, 24)) as stage:
         stage.feed.lose()
-        stage.main.actions.sum_up()
+        show_summary(stage.app.actions)
         await stage.hesitate()
         await stage.press("y")
         assert stage.copied == COMMAND
-        stage.main.actions.sum_up()
+        show_summary(stage.app.actions)
         await stage.hesitate()
         await stage.press("r")
         assert await stage.done() == rq.Retry(tickets=("A",))
@@ -111,11 +112,11 @@ async def test_without_an_engine_retry_is_asked_for_all_the_same_and_y_copies_th
 @pytest.mark.asyncio
 async def test_who_only_reads_retries_nothing_in_the_end() -> None:
     async with on_stage(played=finished("A:", "A"), size=(80, 24), read_only=True) as stage:
-        stage.main.actions.sum_up()
+        show_summary(stage.app.actions)
         await stage.hesitate()
         await stage.press("r")
         assert stage.said == "this viewer only reads (attach without --read-only)"
-        stage.main.actions.sum_up()
+        show_summary(stage.app.actions)
         await stage.hesitate()
         await stage.press("q")
         assert stage.app._exit
@@ -128,7 +129,7 @@ async def test_many_failures_scroll_inside(size: tuple[int, int]) -> None:
     session = finished("\n".join(f"T{number}:" for number in range(30)), *(f"T{number}" for number in range(30)))
     async with on_stage(played=session, ascii_only=True, size=size) as stage:
         log_of("T19").write_text("the last words of nineteen\n", encoding="utf-8")
-        stage.main.actions.sum_up()
+        show_summary(stage.app.actions)
         await stage.hesitate()
         await stage.press(*["j"] * 25)
         region = stage.box
@@ -144,9 +145,9 @@ async def test_many_failures_scroll_inside(size: tuple[int, int]) -> None:
 @pytest.mark.asyncio
 async def test_there_is_one_summary_even_if_it_is_called_for_twice() -> None:
     async with on_stage(played=finished("A:"), size=(80, 24)) as stage:
-        stage.main.actions.sum_up()
+        show_summary(stage.app.actions)
         await stage.hesitate()
-        stage.main.actions.sum_up()
+        show_summary(stage.app.actions)
         await stage.hesitate()
         await stage.press("escape")
         assert not stage.dialog
@@ -198,7 +199,7 @@ async def test_what_was_typed_before_the_summary_was_seen_is_not_for_it() -> Non
 @pytest.mark.asyncio
 async def test_a_clock_that_is_set_back_does_not_shut_the_summary_off() -> None:
     async with on_stage(played=finished("A:")) as stage:
-        stage.main.actions.sum_up()
+        show_summary(stage.app.actions)
         await stage.pilot.pause()
         stage.played.wait(-3600)
         await stage.press("escape")

@@ -6,6 +6,8 @@ from textual.widgets import Static
 from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.paths import session_folder
+from parexec_tui.tui.actions.perform import TableKeymap
+from parexec_tui.tui.actions.table import ACTIONS
 from parexec_tui.tui.dialogs.dialog import MessageDialog
 from parexec_tui.tui.dialogs.why import why_lines
 from parexec_tui.tui.input.keymap import Keymap
@@ -13,8 +15,8 @@ from tests.core.sessions import Session, plan
 from tests.tui.harness import on_stage
 
 
-def why(session: Session, id_: str, keymap: Keymap | None = None) -> list[str]:
-    return why_lines(session.state, session[id_], session.now, keymap)
+def why(session: Session, id_: str, keymap: TableKeymap | None = None) -> list[str]:
+    return why_lines(session.state, session[id_], session.now, keymap or Keymap(ACTIONS))
 
 
 # -- why ---------------------------------------------------------------------------------------------------------
@@ -60,8 +62,8 @@ def test_why_names_all_reasons_at_once_with_a_key_for_each() -> None:
 def test_why_names_the_keys_as_the_person_has_them() -> None:
     session = Session("A:")
     session.ask(rq.Hold(tickets=("A",)))
-    assert "   H releases it" in why(session, "A", Keymap({"hold": ("H",)}))
-    assert "   :hold releases it" in why(session, "A", Keymap({"hold": ()}))
+    assert "   H releases it" in why(session, "A", Keymap(ACTIONS, {"hold": ("H",)}))
+    assert "   :hold releases it" in why(session, "A", Keymap(ACTIONS, {"hold": ()}))
 
 
 def test_why_of_a_skipped_ticket_goes_back_to_the_cause_with_its_last_output() -> None:

@@ -8,11 +8,12 @@ import pytest
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.registry.errors import RegistryError
-from parexec_tui.tui.input import acting, steering
-from parexec_tui.tui.input.keymap import KEYS, SESSION
-from parexec_tui.tui.input.steering import Targets
+from parexec_tui.tui.actions import asking, perform
+from parexec_tui.tui.actions.table import ACTIONS
+from parexec_tui.tui.input.keymap import SESSION
 from parexec_tui.tui.panels import PANELS
 from parexec_tui.tui.panels.events import EventsPanel
+from parexec_tui.tui.view.targets import Targets
 from parexec_tui.tui.view.view_state import Change
 from tests.core.sessions import Session
 from tests.tui.harness import Stage, on_stage
@@ -21,7 +22,7 @@ from tests.tui.input.steering_cases import TRIALS
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize(("action", "name"), [(key.action, name) for key in KEYS for name in key.keys])
+@pytest.mark.parametrize(("action", "name"), [(action.name, key) for action in ACTIONS for key in action.keys])
 async def test_every_key_does_what_it_says(action: str, name: str) -> None:
     function, options = TRIALS[action]
     async with on_stage(**options) as stage:
@@ -29,13 +30,13 @@ async def test_every_key_does_what_it_says(action: str, name: str) -> None:
 
 
 def test_there_is_a_trial_for_each_key_and_no_other() -> None:
-    assert TRIALS.keys() == {key.action for key in KEYS}
+    assert TRIALS.keys() == {action.name for action in ACTIONS}
 
 
 # -- what is in the way ----------------------------------------------------------------------------------------
 
 
-STEERING = [key for key in KEYS if key.steers]
+STEERING = [action for action in ACTIONS if perform.steers(action)]
 
 
 def style_in_footer(stage: Stage, name: str) -> Any:
@@ -71,19 +72,19 @@ async def test_a_key_of_another_panel_says_which_that_is() -> None:
 
 
 @pytest.mark.asyncio
-async def test_few_of_the_marks_are_asked_whether_a_key_is_dim(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_few_of_the_marks_are_asked_whether_a_key_is_dim() -> None:
     asked: list[int] = []
 
-    def refusal(action: str, state: SessionState, targets: Targets, now: float) -> None:
+    def hold(_: SessionState, targets: Targets) -> rq.AnyRequest:
         asked.append(len(targets.tickets))
+        return rq.Hold()
 
-    monkeypatch.setattr(steering, "refusal", refusal)
+    row = next(action for action in ACTIONS if action.name == "hold")
     async with on_stage() as stage:
         await stage.press("*")
-        assert len(stage.view.marks) > steering.MOST_ASKED
-        asked.clear()
-        stage.main.footer.render_line(0)
-        assert set(asked) == {steering.MOST_ASKED}
+        assert len(stage.view.marks) > perform.MAX_CHECKED
+        perform.is_dim(stage.app.actions, row._replace(handler=perform.Ask(hold)))
+        assert asked == [perform.MAX_CHECKED]
 
 
 @pytest.mark.asyncio
@@ -185,11 +186,11 @@ async def test_without_an_engine_nothing_is_steered() -> None:
 @pytest.mark.asyncio
 @pytest.mark.parametrize("panel", PANELS)
 async def test_a_key_that_comes_before_the_session_is_read_is_told_so(panel: str) -> None:
-    keys = [key for key in KEYS if key.section != SESSION and panel in (key.panels or PANELS)]
+    actions = [action for action in ACTIONS if action.section != SESSION and action.is_for(panel)]
     async with on_stage(panel, is_read=False) as stage:
-        for key in keys:
-            await stage.press(key.keys[0])
-            assert stage.said == "the session is not read yet", key.action
+        for action in actions:
+            await stage.press(action.keys[0])
+            assert stage.said == "the session is not read yet", action.name
         assert (stage.panel.name_, stage.dialog, stage.app.mistake) == (panel, "", "")
         await stage.press(":", *"sort id", "enter")
         assert "the session is not read yet" in stage.text()
@@ -273,9 +274,9 @@ async def test_who_comes_back_to_the_latest_attempt_is_shown_the_next_one() -> N
 
 
 async def steer_with_all(stage: Stage, said: str) -> None:
-    for key in STEERING:
-        await stage.press(key.keys[0])
-        assert (stage.said, stage.dialog) == (said, ""), key.action
+    for action in STEERING:
+        await stage.press(action.keys[0])
+        assert (stage.said, stage.dialog) == (said, ""), action.name
     assert not stage.asked
 
 
@@ -296,7 +297,7 @@ async def test_what_the_engine_warns_of_stands_until_it_can_go_on() -> None:
 
 @pytest.mark.asyncio
 async def test_an_answer_that_does_not_come_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acting, "LATE", 0.0)
+    monkeypatch.setattr(asking, "LATE", 0.0)
     async with on_stage(ticket="links") as stage:
         may_answer = asyncio.Event()
         answered = stage.feed.ask

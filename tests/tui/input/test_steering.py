@@ -8,8 +8,10 @@ from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
-from parexec_tui.tui.input.keymap import KEYS
-from parexec_tui.tui.input.steering import Targets, outlook, refusal, request
+from parexec_tui.tui.actions.perform import Ask, OpenForm
+from parexec_tui.tui.actions.table import ACTIONS
+from parexec_tui.tui.view.outlook import outlook
+from parexec_tui.tui.view.targets import Targets, in_plan_order
 from tests.core.sessions import Session, plan
 
 POOL = {"mill": AgentType(min=2)}
@@ -26,12 +28,17 @@ def session() -> Session:
     return made
 
 
+STEERING = {action.name: action.handler for action in ACTIONS if isinstance(action.handler, Ask | OpenForm)}
+
+
 def ask(made: Session, action: str, *tickets: str, agent: str = "") -> rq.AnyRequest | Refusal:
-    return request(action, made.state, Targets(tickets, agent))
+    handler = STEERING[action]
+    assert isinstance(handler, Ask)
+    return handler.build(made.state, Targets(in_plan_order(made.state, tickets), agent))
 
 
 def no(made: Session, action: str, *tickets: str, agent: str = "") -> str:
-    return str(refusal(action, made.state, Targets(tickets, agent), made.now) or "")
+    return str(STEERING[action].refusal(made.state, Targets(tickets, agent), made.now) or "")
 
 
 @pytest.mark.parametrize(
@@ -46,8 +53,6 @@ def no(made: Session, action: str, *tickets: str, agent: str = "") -> str:
         ("stop", "C", rq.Cancel(tickets=("C",))),
         ("kill", "C", rq.Cancel(tickets=("C",), now=True)),
         ("skip", "A", rq.Waive(tickets=("A",))),
-        ("reassign", "C", rq.Reassign(tickets=("C",), agent="")),
-        ("edit", "D", rq.Edit(ticket="D", changes={})),
         ("raise", "D", rq.Prioritise(tickets=("D",), priority=Priority.high)),
         ("lower", "D", rq.Prioritise(tickets=("D",), priority=Priority.low)),
         ("more", "", rq.Scale(most=1, relative=True)),
@@ -74,9 +79,9 @@ def test_marked_tickets_are_taken_in_the_order_of_the_plan(marks: str) -> None:
 
 def test_every_key_that_steers_asks_for_something() -> None:
     made = session()
-    for key in KEYS:
-        if key.steers:
-            assert ask(made, key.action, "C")
+    for name, handler in STEERING.items():
+        if isinstance(handler, Ask):
+            assert ask(made, name, "C")
 
 
 def test_of_held_and_free_tickets_the_free_ones_are_held_first() -> None:
@@ -197,7 +202,6 @@ def test_whether_a_key_is_dim_is_known_without_all_that_depends_on_a_ticket(monk
 
     monkeypatch.setattr(SessionState, "dependents", dependents)
     for made in (waits, failed, cancelled):
-        for key in KEYS:
-            if key.steers:
-                refusal(key.action, made.state, Targets(("T0",)), made.now)
+        for handler in STEERING.values():
+            handler.refusal(made.state, Targets(("T0",)), made.now)
     assert set(looked_at) <= {"T0"}

@@ -7,9 +7,10 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Usage
 from parexec_tui.core.wire.requests import Refusal
-from parexec_tui.tui.input import steering
-from parexec_tui.tui.input.steering import Targets
+from parexec_tui.tui.actions import steering
+from parexec_tui.tui.actions.perform import RequestBuilder
 from parexec_tui.tui.panels.agents import AgentsPanel, efficiency
+from parexec_tui.tui.view.targets import Targets
 from parexec_tui.tui.view.view_state import Change
 from tests.core.sessions import Session, plan
 from tests.tui.drawn import lines, panel_of, scene_of, text
@@ -231,18 +232,18 @@ def test_on_a_heading_the_keys_are_about_the_type() -> None:
     assert (shown.view.agent, shown.view.agent_type, shown.open()) == ("", "builder", "")
     targets = Targets(agent_type="builder")
 
-    def asked(action: str) -> object:
-        return steering.request(action, session.state, targets)
+    def asked(build: RequestBuilder) -> object:
+        return build(session.state, targets)
 
-    assert asked("more") == rq.Scale(type="builder", most=1, relative=True)
-    assert asked("hold") == rq.Hold(types=("builder",))
-    assert asked("drain") == rq.Drain(types=("builder",))
-    assert asked("freeze") == rq.Freeze(types=("builder",))
-    assert asked("stop") == Refusal("builder is a type of agents", "move to one of them")
+    assert asked(steering.more) == rq.Scale(type="builder", most=1, relative=True)
+    assert asked(steering.hold) == rq.Hold(types=("builder",))
+    assert asked(steering.drain) == rq.Drain(types=("builder",))
+    assert asked(steering.freeze) == rq.Freeze(types=("builder",))
+    assert asked(steering.stop) == Refusal("builder is a type of agents", "move to one of them")
     session.ask(rq.Hold(types=("builder",)))
     session.ask(rq.Freeze(types=("builder",)))
-    assert asked("hold") == asked("drain") == rq.Release(types=("builder",))
-    assert asked("freeze") == rq.Thaw(types=("builder",))
+    assert asked(steering.hold) == asked(steering.drain) == rq.Release(types=("builder",))
+    assert asked(steering.freeze) == rq.Thaw(types=("builder",))
 
 
 def test_only_what_runs_and_is_silent_for_long_is_a_warning() -> None:

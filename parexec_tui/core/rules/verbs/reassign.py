@@ -16,8 +16,8 @@ def reassign(state: SessionState, asked: rq.Reassign, now: float, *, may_be_gone
         return refusal
     events: list[ev.AnyEvent] = []
     for ticket in named(state, asked.tickets):
-        if ticket.status in SATISFIED:
-            return Refusal(f"{ticket.id} is {ticket.status}", f"retry {ticket.id} on {asked.agent or 'any agent'}")
+        if refusal := cannot_reassign(ticket, asked.agent):
+            return refusal
         if asked.agent and (refusal := cannot_go_to(state, ticket, asked.agent, may_be_gone=may_be_gone)):
             return refusal
         if ticket.pin != asked.agent:
@@ -31,6 +31,13 @@ def reassign(state: SessionState, asked: rq.Reassign, now: float, *, may_be_gone
                 )
             )
     return events
+
+
+def cannot_reassign(ticket: TicketState, place: str = "") -> Refusal | None:
+    """Why a ticket cannot be given to another agent at all, if so. `place`: the agent it was meant for."""
+    if ticket.status not in SATISFIED:
+        return None
+    return Refusal(f"{ticket.id} is {ticket.status}", f"retry {ticket.id} on {place or 'any agent'}")
 
 
 def _is_there(state: SessionState, ticket: TicketState, place: str) -> bool:

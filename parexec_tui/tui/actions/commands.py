@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.plan.reading.faults import did_you_mean, listed
@@ -12,41 +12,53 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.core.wire.scopes import scope
 from parexec_tui.core.wire.selectors import SelectorError, known_filters, select
+from parexec_tui.tui.actions.context import ActionContext
 from parexec_tui.tui.panels.tickets import TicketsPanel
-from parexec_tui.tui.theme import themes as theme
+from parexec_tui.tui.theme import themes
 from parexec_tui.tui.view.filtering import compile_filter
 from parexec_tui.tui.view.ticket_list import GROUPINGS, SORTS
 from parexec_tui.tui.view.view_state import Change
-
-if TYPE_CHECKING:
-    from parexec_tui.tui.input.actions import Actions
 
 
 class CommandError(Exception):
     """An argument that means nothing; the text says what is wrong with it, and what there is."""
 
 
-Deed = Callable[[], None]
+ScreenChange = Callable[[], None]
 """What a command does on the screen alone."""
 
 
+class Live(NamedTuple):
+    """For a choice that is seen while a person goes through the list."""
+
+    current: Callable[[ActionContext], str]
+    """The name of the choice that is in force."""
+    restore: Callable[[ActionContext], ScreenChange]
+    """Puts back what was in force when this was called."""
+
+
 class Command(NamedTuple):
+    """A row of the table of commands."""
+
     word: str
     takes: str
     """What its argument is, in capitals."""
     help: str
-    read: Callable[["Actions", str], AnyRequest | Deed]
+    read: Callable[[ActionContext, str], AnyRequest | ScreenChange]
     """What it would do with this argument. Raises CommandError."""
-    offers: Callable[["Actions", Sequence[str]], Iterable[str]]
-    """What the next word of the argument may be, behind these."""
+    offers: Callable[[ActionContext, Sequence[str]], Iterable[str]]
+    """What the next word of the argument may be, after these words."""
     is_choice: bool = False
-    """The argument is one of what is offered."""
+    """The argument is one of the words that are offered."""
     steers: bool = True
     """It asks the engine for something."""
+    restarts: bool = False
+    """A finished session can be asked for it too: a new engine is started then."""
+    live: Live | None = None
 
 
-def _state(actions: "Actions") -> SessionState:
-    state = actions.view.state
+def _state(context: ActionContext) -> SessionState:
+    state = context.view.state
     if state is None:
         raise CommandError("the session is not read yet")
     return state
@@ -55,17 +67,17 @@ def _state(actions: "Actions") -> SessionState:
 # -- what is offered -------------------------------------------------------------------------------------------
 
 
-def _tickets(actions: "Actions", _: Sequence[str] = ()) -> Iterable[str]:
-    state = _state(actions)
+def _tickets(context: ActionContext, _: Sequence[str] = ()) -> Iterable[str]:
+    state = _state(context)
     return chain(known_filters(state), state.tickets)
 
 
-def _anything(actions: "Actions", words: Sequence[str]) -> Iterable[str]:
-    state = _state(actions)
+def _anything(context: ActionContext, words: Sequence[str]) -> Iterable[str]:
+    state = _state(context)
     if "reason" in words:
         return ()
     agents = (agent.id for agent in state.agents.values() if not agent.stopped)
-    return chain(agents, state.available, _tickets(actions))
+    return chain(agents, state.available, _tickets(context))
 
 
 def _first(offered: Iterable[str], words: Sequence[str]) -> Iterable[str]:
@@ -75,12 +87,12 @@ def _first(offered: Iterable[str], words: Sequence[str]) -> Iterable[str]:
 # -- the engine ------------------------------------------------------------------------------------------------
 
 
-def _scoped(make: Callable[..., AnyRequest]) -> Callable[["Actions", str], AnyRequest]:
+def _scoped(make: Callable[..., AnyRequest]) -> Callable[[ActionContext, str], AnyRequest]:
     """A command about tickets, agents, agent types, or the session."""
 
-    def read(actions: "Actions", argument: str) -> AnyRequest:
+    def read(context: ActionContext, argument: str) -> AnyRequest:
         words, _, reason = f" {argument} ".partition(" reason ")
-        names = scope(_state(actions), words.split())
+        names = scope(_state(context), words.split())
         if isinstance(names, Refusal):
             raise CommandError(str(names))
         found = {"tickets": names.tickets, "agents": names.agents, "types": names.types}
@@ -95,12 +107,12 @@ def _scoped(make: Callable[..., AnyRequest]) -> Callable[["Actions", str], AnyRe
     return read
 
 
-def _selected(actions: "Actions", words: Sequence[str]) -> tuple[str, ...]:
+def _selected(context: ActionContext, words: Sequence[str]) -> tuple[str, ...]:
     """The tickets that the words mean. Raises CommandError for none."""
     if not words:
         raise CommandError("say which tickets: T3, MOD-*, status:failed")
     try:
-        found = select(_state(actions), words)
+        found = select(_state(context), words)
     except SelectorError as error:
         raise CommandError(str(error)) from error
     if not found:
@@ -108,23 +120,23 @@ def _selected(actions: "Actions", words: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _of_tickets(make: Callable[[tuple[str, ...]], AnyRequest]) -> Callable[["Actions", str], AnyRequest]:
-    return lambda actions, argument: make(_selected(actions, argument.split()))
+def _of_tickets(make: Callable[[tuple[str, ...]], AnyRequest]) -> Callable[[ActionContext, str], AnyRequest]:
+    return lambda context, argument: make(_selected(context, argument.split()))
 
 
-def _priority(actions: "Actions", argument: str) -> AnyRequest:
+def _priority(context: ActionContext, argument: str) -> AnyRequest:
     level, *words = argument.split() or [""]
     levels = [priority.value for priority in Priority]
     if level not in levels:
         raise CommandError(_no("priority", level, levels))
-    tickets = _selected(actions, words) if words else actions.screen.targets().tickets
+    tickets = _selected(context, words) if words else context.screen.targets().tickets
     if not tickets:
         raise CommandError("no ticket is selected: name some behind the level")
     return rq.Prioritise(tickets=tickets, priority=Priority(level))
 
 
-def _scale(actions: "Actions", argument: str) -> AnyRequest:
-    state = _state(actions)
+def _scale(context: ActionContext, argument: str) -> AnyRequest:
+    state = _state(context)
     words = argument.split()
     if not words or words[0] not in state.available:
         raise CommandError(_no("agent type", words[0] if words else "", state.available))
@@ -133,7 +145,7 @@ def _scale(actions: "Actions", argument: str) -> AnyRequest:
     return rq.Scale(type=words[0], **_count(words[1])._asdict())
 
 
-def _parallel(_: "Actions", argument: str) -> AnyRequest:
+def _parallel(_: ActionContext, argument: str) -> AnyRequest:
     count = _count(argument.strip())
     if count.most is None:
         raise CommandError("say a number: 4, +1 or -1")
@@ -150,58 +162,61 @@ def _count(text: str) -> Count:
 # -- the screen ------------------------------------------------------------------------------------------------
 
 
-def _panel(actions: "Actions") -> TicketsPanel:
+def _panel(context: ActionContext) -> TicketsPanel:
     """The table of tickets. Raises CommandError while it has none."""
-    _state(actions)
-    panel = actions.screen.panels["tickets"]
-    assert isinstance(panel, TicketsPanel)
-    return panel
+    _state(context)
+    return context.tickets_panel
 
 
-def _theme(actions: "Actions", argument: str) -> Deed:
+def _theme(context: ActionContext, argument: str) -> ScreenChange:
     try:
-        palette = theme.load(argument.strip())
-    except theme.ThemeError as error:
+        palette = themes.load(argument.strip())
+    except themes.ThemeError as error:
         raise CommandError(str(error)) from error
-    return lambda: actions.host.change_theme(palette)
+    return lambda: context.app.change_theme(palette)
 
 
-def _goto(actions: "Actions", argument: str) -> Deed:
-    id_, tickets = argument.strip(), _state(actions).tickets
+def _keep_theme(context: ActionContext) -> ScreenChange:
+    saved = context.view.palette
+    return lambda: context.app.change_theme(saved)
+
+
+def _goto(context: ActionContext, argument: str) -> ScreenChange:
+    id_, tickets = argument.strip(), _state(context).tickets
     if id_ not in tickets:
         raise CommandError(_no("ticket", id_, tickets))
 
     def go() -> None:
-        actions.view.selected = id_
-        actions.screen.note_now(Change.selection)
+        context.view.selected = id_
+        context.screen.note_now(Change.selection)
 
     return go
 
 
-def _filter(actions: "Actions", argument: str) -> Deed:
+def _filter(context: ActionContext, argument: str) -> ScreenChange:
     try:
-        compile_filter(_state(actions), argument)
+        compile_filter(_state(context), argument)
     except SelectorError as error:
         raise CommandError(str(error)) from error
 
     def filter_tickets() -> None:
-        actions.screen.use("tickets")
-        _panel(actions).set_filter(argument.strip())
-        actions.screen.note_now(Change.selection)
+        context.screen.use("tickets")
+        _panel(context).set_filter(argument.strip())
+        context.screen.note_now(Change.selection)
 
     return filter_tickets
 
 
-def _sort(actions: "Actions", argument: str) -> Deed:
+def _sort(context: ActionContext, argument: str) -> ScreenChange:
     column = argument.strip()
     if column not in SORTS:
         raise CommandError(_no("column", column, SORTS))
-    panel = _panel(actions)
+    panel = _panel(context)
     return lambda: panel.sort_by(column)
 
 
-def _group(actions: "Actions", argument: str) -> Deed:
-    panel = _panel(actions)
+def _group(context: ActionContext, argument: str) -> ScreenChange:
+    panel = _panel(context)
     for grouping in GROUPINGS:
         if grouping == argument.strip():
             return lambda: panel.group_by(grouping)
@@ -227,20 +242,22 @@ def _made() -> Iterator[Command]:
     yield Command("drain", f"{what} [reason TEXT]", f"start nothing new: {session}", _scoped(rq.Drain), _anything)
     yield Command("cancel", some, "give them up", _of_tickets(lambda ids: rq.Cancel(tickets=ids)), _tickets)
     yield Command("skip", some, "do without them", _of_tickets(lambda ids: rq.Waive(tickets=ids)), _tickets)
-    yield Command("retry", some, "run them again", _of_tickets(lambda ids: rq.Retry(tickets=ids)), _tickets)
+    yield Command(
+        "retry", some, "run them again", _of_tickets(lambda ids: rq.Retry(tickets=ids)), _tickets, restarts=True
+    )
     yield Command(
         "priority",
         "LEVEL [TICKET...]",
         "put them in another class; else the marked or selected ones",
         _priority,
-        lambda actions, words: _tickets(actions) if words else (priority.value for priority in Priority),
+        lambda context, words: _tickets(context) if words else (priority.value for priority in Priority),
     )
     yield Command(
         "scale",
         "TYPE N",
         "how many agents of a type there may be: 4, +1, -1, plan",
         _scale,
-        lambda actions, words: _first(_state(actions).available, words),
+        lambda context, words: _first(_state(context).available, words),
     )
     yield Command("parallel", "N", "how many tickets run at once: 4, +1, -1", _parallel, lambda _, __: ())
     yield Command(
@@ -248,16 +265,17 @@ def _made() -> Iterator[Command]:
         "NAME",
         "other colours, seen while you choose",
         _theme,
-        lambda _, words: _first(theme.available(), words),
+        lambda _, words: _first(themes.available(), words),
         is_choice=True,
         steers=False,
+        live=Live(lambda context: context.view.palette.name, _keep_theme),
     )
     yield Command(
         "goto",
         "ID",
         "select a ticket",
         _goto,
-        lambda actions, words: _first(_state(actions).tickets, words),
+        lambda context, words: _first(_state(context).tickets, words),
         is_choice=True,
         steers=False,
     )
@@ -266,7 +284,7 @@ def _made() -> Iterator[Command]:
         "TEXT",
         "show the tickets that have these words; nothing: all",
         _filter,
-        lambda actions, _: known_filters(_state(actions)),
+        lambda context, _: known_filters(_state(context)),
         steers=False,
     )
     yield Command(
@@ -289,4 +307,4 @@ def _made() -> Iterator[Command]:
     )
 
 
-COMMANDS: dict[str, Command] = {command.word: command for command in _made()}
+COMMANDS: tuple[Command, ...] = tuple(_made())

@@ -1,0 +1,94 @@
+"""What an action works on: the main screen, what it shows, and what the app can do."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire.requests import AnyRequest, Refusal
+from parexec_tui.tui.dialogs.dialog import Dialog
+from parexec_tui.tui.panels.tickets import TicketsPanel
+from parexec_tui.tui.screen.main_screen import MainScreen
+from parexec_tui.tui.theme.palette import Palette
+from parexec_tui.tui.view.view_state import ViewState
+
+if TYPE_CHECKING:
+    from parexec_tui.tui.panels.output import OutputPanel
+
+Result = TypeVar("Result")
+
+
+class AppServices(Protocol):
+    """What actions need of the app."""
+
+    async def ask(self, request: AnyRequest) -> Sequence[ev.AnyEvent] | str: ...
+    def travel(self, seq: int | None) -> None: ...
+    def leave(self) -> None: ...
+    def take_over(self) -> None: ...
+    def toggle_mouse(self) -> bool: ...
+    def redraw(self) -> None: ...
+    def suspend_to_shell(self) -> None: ...
+    def copy(self, text: str) -> None: ...
+    def change_theme(self, palette: Palette) -> None: ...
+    def in_background(self, work: Awaitable[Any]) -> None: ...
+
+
+class ActionContext:
+    """Given to every action."""
+
+    def __init__(self, screen: MainScreen, app: AppServices) -> None:
+        self.screen = screen
+        self.app = app
+
+    @property
+    def view(self) -> ViewState:
+        """What the screen shows."""
+        return self.screen.view
+
+    @property
+    def state(self) -> SessionState:
+        """The session as it is shown. Only for actions that are not done before it is read."""
+        assert self.view.state is not None
+        return self.view.state
+
+    @property
+    def tickets_panel(self) -> TicketsPanel:
+        return cast(TicketsPanel, self.screen.panels["tickets"])
+
+    @property
+    def output_panel(self) -> "OutputPanel":
+        return cast("OutputPanel", self.screen.panels["output"])
+
+    def say(self, text: str, style: str = "text") -> None:
+        """Show a line in the footer for some seconds. `style`: text, good, warn or bad."""
+        self.screen.say(text, style)
+
+    def open(self, dialog: Dialog[Result], answered: Callable[[Result | None], None] | None = None) -> None:
+        """Open a dialog. `answered` gets its result once it is closed; None: the person left it."""
+        self.screen.app.push_screen(dialog, answered)
+
+    def selected_ticket(self) -> TicketState | None:
+        """The selected ticket; None if there is none in sight, and the footer says so."""
+        if self.view.ticket is None or not self.screen.current.has_selected:
+            self.say("no ticket is selected (move to one)")
+            return None
+        return self.view.ticket
+
+    def cannot_steer(self, *, restarts: bool = False) -> Refusal | None:
+        """Why nothing can be asked of the engine now; None: it can.
+
+        `restarts`: it is something for which a finished session gets a new engine.
+        """
+        view = self.view
+        if view.state is None:
+            return Refusal("the session is not read yet")
+        if view.looks_back:
+            return Refusal("this is the past, it cannot be changed", "end returns to now")
+        if self.screen.is_read_only:
+            return Refusal("this viewer only reads", "attach without --read-only")
+        if view.state.finished_at is not None and not view.connected:
+            return None if restarts else Refusal("the session is finished", "r runs a ticket again")
+        if not view.connected:
+            return Refusal(f"no engine is there to ask: {view.contact}")
+        return None

@@ -1,0 +1,59 @@
+"""The forms that keys open, and for which tickets each is of use."""
+
+from collections.abc import Sequence
+
+from parexec_tui.core.rules.verbs.reassign import cannot_reassign
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.status import SATISFIED
+from parexec_tui.core.wire.requests import AnyRequest, Refusal
+from parexec_tui.tui.actions import steering
+from parexec_tui.tui.actions.perform import Ask, OpenForm
+from parexec_tui.tui.dialogs.dialog import Dialog
+from parexec_tui.tui.view.targets import Targets
+from parexec_tui.tui.view.view_state import ViewState
+
+
+def _retry_form(view: ViewState, tickets: Sequence[str]) -> Dialog[AnyRequest]:
+    from parexec_tui.tui.dialogs.retry import RetryForm
+
+    return RetryForm(view, tickets)
+
+
+def _reassign_form(view: ViewState, tickets: Sequence[str]) -> Dialog[AnyRequest]:
+    from parexec_tui.tui.dialogs.reassign import Reassign
+
+    return Reassign(view, tickets)
+
+
+def _edit_form(view: ViewState, tickets: Sequence[str]) -> Dialog[AnyRequest]:
+    from parexec_tui.tui.dialogs.edit import EditForm
+
+    return EditForm(view, tickets)
+
+
+def cannot_reassign_any(state: SessionState, targets: Targets, _: float) -> Refusal | None:
+    """Why not all of the tickets can be given to another agent, if so."""
+    tickets = steering.tickets_of(state, targets)
+    if isinstance(tickets, Refusal):
+        return tickets
+    refusals = (cannot_reassign(state.tickets[id_]) for id_ in tickets)
+    return next((refusal for refusal in refusals if refusal is not None), None)
+
+
+def cannot_edit(state: SessionState, targets: Targets, _: float) -> Refusal | None:
+    """Why the tickets cannot be edited, if so: only one can that is not running and has not succeeded."""
+    if not targets.tickets:
+        return steering.NO_TICKET
+    if len(targets.tickets) > 1:
+        return Refusal("several tickets are marked", "one at a time can be edited: esc takes the marks away")
+    ticket = state.tickets[targets.tickets[0]]
+    if ticket.is_live:
+        return Refusal(f"{ticket.id} is {ticket.status}", "it can be changed when it is not running")
+    if ticket.status in SATISFIED:
+        return Refusal(f"{ticket.id} has {ticket.status}", "retry it with changes: R")
+    return None
+
+
+RETRY = OpenForm(_retry_form, Ask(steering.retry).refusal)
+REASSIGN = OpenForm(_reassign_form, cannot_reassign_any)
+EDIT = OpenForm(_edit_form, cannot_edit)

@@ -1,0 +1,131 @@
+"""Carries out an action of the table, or says why it cannot be done now."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from parexec_tui.core.rules.decide import refusal as rules_refusal
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.wire.requests import AnyRequest, Refusal
+from parexec_tui.tui.actions.asking import propose, send
+from parexec_tui.tui.actions.context import ActionContext
+from parexec_tui.tui.dialogs.dialog import Dialog
+from parexec_tui.tui.input.keymap import SESSION, Action, Keymap
+from parexec_tui.tui.view.targets import Targets, in_plan_order
+from parexec_tui.tui.view.view_state import Change, ViewState
+
+MAX_CHECKED = 20
+"""How many of the targets are checked to dim a key: that is done for each key of the footer, with each frame."""
+
+Function = Callable[[ActionContext], None]
+"""Does something on the screen."""
+
+RequestBuilder = Callable[[SessionState, Targets], AnyRequest | Refusal]
+"""Makes the request for some targets; a refusal where there is nothing that it could be about."""
+
+
+class KeyFunction(NamedTuple):
+    """Does something on the screen that depends on which of its keys was pressed."""
+
+    function: Callable[[ActionContext, str], None]
+
+
+class Ask(NamedTuple):
+    """Asks the engine for something."""
+
+    build: RequestBuilder
+
+    def refusal(self, state: SessionState, targets: Targets, now: float) -> Refusal | None:
+        """Why the request would be refused, if so."""
+        request = self.build(state, targets)
+        return request if isinstance(request, Refusal) else rules_refusal(state, request, now)
+
+
+class OpenForm(NamedTuple):
+    """Opens a dialog about tickets that makes a request and shows what it would mean."""
+
+    form: Callable[[ViewState, Sequence[str]], Dialog[AnyRequest]]
+    refusal: Callable[[SessionState, Targets, float], Refusal | None]
+    """Why the form would be of no use for these targets, if so."""
+
+
+ActionHandler = Function | KeyFunction | Ask | OpenForm
+TableAction = Action[ActionHandler]
+TableKeymap = Keymap[ActionHandler]
+
+
+def steers(action: TableAction) -> bool:
+    """Whether an action asks something of the engine; such a key is dim where that would be refused."""
+    return isinstance(action.handler, Ask | OpenForm)
+
+
+def perform(context: ActionContext, action: TableAction, key: str = "") -> None:
+    """Carry out an action. `key`: which of its keys was pressed."""
+    screen, view = context.screen, context.view
+    screen.hush()
+    if view.state is None and action.section != SESSION:
+        context.say("the session is not read yet", "warn")
+        return
+    selected = view.selected
+    match action.handler:
+        case Ask(build):
+            if not _is_refused(context, context.cannot_steer(restarts=action.restarts)):
+                _ask(context, build)
+        case OpenForm():
+            if not _is_refused(context, refusal(context, action)):
+                _open_form(context, action.handler)
+        case KeyFunction(function):
+            function(context, key)
+        case function:
+            function(context)
+    screen.note_now(Change.selection if view.selected != selected else Change.nothing)
+
+
+def refusal(context: ActionContext, action: TableAction, max_targets: int | None = None) -> Refusal | None:
+    """Why an action would be refused now, if so. `max_targets`: check no more of the marks than this."""
+    if not isinstance(action.handler, Ask | OpenForm):
+        return None
+    if (refused := context.cannot_steer(restarts=action.restarts)) is not None:
+        return refused
+    return action.handler.refusal(context.state, _targets(context, max_targets), context.view.now)
+
+
+def is_dim(context: ActionContext, action: TableAction) -> bool:
+    """Whether the footer shows an action as one that would be refused."""
+    return refusal(context, action, MAX_CHECKED) is not None
+
+
+def _is_refused(context: ActionContext, refused: Refusal | None) -> bool:
+    if refused is not None:
+        context.say(str(refused), "bad")
+    return refused is not None
+
+
+def _targets(context: ActionContext, most: int | None = None) -> Targets:
+    targets = context.screen.targets(most)
+    return targets._replace(tickets=in_plan_order(context.state, targets.tickets))
+
+
+def _ask(context: ActionContext, build: RequestBuilder) -> None:
+    request = build(context.state, _targets(context))
+    if isinstance(request, Refusal):
+        context.say(str(request), "bad")
+    else:
+        propose(context, request)
+
+
+def _open_form(context: ActionContext, handler: OpenForm) -> None:
+    def made(request: AnyRequest | None) -> None:
+        if request is not None:
+            send(context, request)  # the form has shown what it means
+
+    if tickets := _tickets_of(context):
+        context.open(handler.form(context.view, tickets), made)
+
+
+def _tickets_of(context: ActionContext) -> tuple[str, ...]:
+    """The tickets for a form; of an agent, the one that it runs."""
+    targets = _targets(context)
+    if not targets.agent:
+        return targets.tickets
+    runs = context.state.agents[targets.agent].ticket
+    return (runs,) if runs else ()

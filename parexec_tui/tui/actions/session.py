@@ -1,0 +1,91 @@
+"""The session and the screen as a whole: palette, help, summary, taking over, copying, leaving."""
+
+from typing import TYPE_CHECKING
+
+from parexec_tui.core.state.status import Status
+from parexec_tui.core.wire.requests import Retry
+from parexec_tui.text.words import printable
+from parexec_tui.tui.actions.asking import propose
+from parexec_tui.tui.actions.context import ActionContext
+
+if TYPE_CHECKING:
+    from parexec_tui.tui.dialogs.summary import Choice
+
+
+def show_help(context: ActionContext) -> None:
+    from parexec_tui.tui.dialogs.help import Help
+
+    screen = context.screen
+    context.open(Help(screen.keymap, screen.arrangement.current, context.view))
+
+
+def show_summary(context: ActionContext) -> None:
+    """Say how the finished session went, unless that is on the screen already; go on as the person chooses."""
+    from parexec_tui.tui.dialogs.summary import Summary
+
+    if not isinstance(context.screen.app.screen, Summary):
+        context.open(Summary(context.view), lambda choice: _after_summary(context, choice))
+
+
+def _after_summary(context: ActionContext, choice: "Choice | None") -> None:
+    if choice is None:
+        return
+    match choice.action:
+        case "retry":
+            _retry_failed(context)
+        case "output":
+            context.view.selected = choice.ticket
+            context.screen.use("output")
+        case "copy":
+            context.app.copy(choice.text)
+            context.say(f"copied: {choice.text}", "good")
+        case "leave":
+            context.app.leave()
+
+
+def _retry_failed(context: ActionContext) -> None:
+    live = context.view.live
+    assert live is not None
+    if (refused := context.cannot_steer(restarts=True)) is not None:
+        context.say(str(refused), "bad")
+        return
+    failed = tuple(ticket.id for ticket in live.tickets.values() if ticket.status is Status.failed)
+    propose(context, Retry(tickets=failed))
+
+
+def copy(context: ActionContext) -> None:
+    """Copy what the panel has for that, else the id of the selected ticket."""
+    if text := context.screen.current.copied() or context.view.selected:
+        context.app.copy(text)
+        first = printable(text.splitlines()[0])
+        has_more = "\n" in text.strip()
+        context.say(f"copied: {first}{' …' if has_more else ''}", "good")
+
+
+def mouse(context: ActionContext) -> None:
+    is_on = context.app.toggle_mouse()
+    context.say("the mouse works here; M gives it back" if is_on else "the mouse is the terminal's again")
+
+
+def redraw(context: ActionContext) -> None:
+    context.app.redraw()
+
+
+def suspend(context: ActionContext) -> None:
+    context.app.suspend_to_shell()
+
+
+def take_over(context: ActionContext) -> None:
+    """Start a new engine for a session whose engine is gone."""
+    if context.view.connected:
+        context.say("an engine runs it")
+    elif context.screen.is_read_only:
+        context.say("this viewer only reads", "bad")
+    elif context.view.live is not None and context.view.live.finished_at is not None:
+        context.say("the session is finished; r runs a ticket again")
+    else:
+        context.app.take_over()
+
+
+def leave(context: ActionContext) -> None:
+    context.app.leave()

@@ -1,0 +1,164 @@
+"""What each steering key asks of the engine: the request for some targets. No screen in here.
+
+A builder returns a refusal where there is nothing that its request could be about. Whether the engine would grant the
+request is another question: the engine's own rules answer it.
+"""
+
+from collections.abc import Callable
+
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.status import TERMINAL, Status
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import AnyRequest, Refusal
+from parexec_tui.tui.view.targets import Targets
+from parexec_tui.tui.view.ticket_list import next_priority
+
+Built = AnyRequest | Refusal
+
+NO_TICKET = Refusal("no ticket is selected", "move to one, or mark some with space")
+
+
+# -- tickets, or what an agent runs ------------------------------------------------------------------------------
+
+
+def tickets_of(state: SessionState, targets: Targets) -> tuple[str, ...] | Refusal:
+    """The tickets that an action is about; of an agent, the one that it runs."""
+    if targets.agent_type:
+        return Refusal(f"{targets.agent_type} is a type of agents", "move to one of them")
+    if targets.agent:
+        runs = state.agents[targets.agent].ticket
+        return Refusal(f"{targets.agent} runs nothing") if runs is None else (runs,)
+    return targets.tickets or NO_TICKET
+
+
+def _about_tickets(state: SessionState, targets: Targets, make: Callable[[tuple[str, ...]], AnyRequest]) -> Built:
+    tickets = tickets_of(state, targets)
+    return tickets if isinstance(tickets, Refusal) else make(tickets)
+
+
+def retry(state: SessionState, targets: Targets) -> Built:
+    return _about_tickets(state, targets, lambda tickets: rq.Retry(tickets=tickets))
+
+
+def stop(state: SessionState, targets: Targets) -> Built:
+    return _about_tickets(state, targets, lambda tickets: rq.Cancel(tickets=tickets))
+
+
+def kill(state: SessionState, targets: Targets) -> Built:
+    return _about_tickets(state, targets, lambda tickets: rq.Cancel(tickets=tickets, now=True))
+
+
+def skip(state: SessionState, targets: Targets) -> Built:
+    return _about_tickets(state, targets, lambda tickets: rq.Waive(tickets=tickets))
+
+
+# -- tickets -----------------------------------------------------------------------------------------------------
+
+
+def raise_priority(state: SessionState, targets: Targets) -> Built:
+    return _prioritise(state, targets, -1)
+
+
+def lower_priority(state: SessionState, targets: Targets) -> Built:
+    return _prioritise(state, targets, 1)
+
+
+def _prioritise(state: SessionState, targets: Targets, step: int) -> Built:
+    """Put all tickets into the class next to that of the first."""
+    if not targets.tickets:
+        return NO_TICKET
+    priority = next_priority(state.tickets[targets.tickets[0]].spec.priority, step)
+    return rq.Prioritise(tickets=targets.tickets, priority=priority)
+
+
+# -- there and back: hold and release, freeze and thaw, drain and release ------------------------------------------
+
+
+def hold(state: SessionState, targets: Targets) -> Built:
+    if targets.agent_type:
+        return (rq.Release if targets.agent_type in state.held_types else rq.Hold)(types=(targets.agent_type,))
+    if targets.agent:
+        agent = state.agents[targets.agent]
+        is_back = agent.held is not None or agent.draining or agent.quarantined
+        return (rq.Release if is_back else rq.Hold)(agents=(agent.id,))
+    tickets = _states(state, targets)
+    if not tickets:
+        return NO_TICKET
+    held = tuple(ticket.id for ticket in tickets if ticket.held is not None)
+    free = tuple(ticket.id for ticket in tickets if ticket.held is None and ticket.status not in TERMINAL)
+    if free or not held:
+        return rq.Hold(tickets=free or targets.tickets)
+    return rq.Release(tickets=held)
+
+
+def freeze(state: SessionState, targets: Targets) -> Built:
+    if targets.agent_type:
+        theirs = [ticket.status for ticket in state.live.values() if _type_of(state, ticket) == targets.agent_type]
+        is_frozen = Status.frozen in theirs and Status.running not in theirs
+        return (rq.Thaw if is_frozen else rq.Freeze)(types=(targets.agent_type,))
+    if targets.agent:
+        runs = state.agents[targets.agent].ticket
+        is_frozen = runs is not None and state.tickets[runs].status is Status.frozen
+        return (rq.Thaw if is_frozen else rq.Freeze)(agents=(targets.agent,))
+    tickets = _states(state, targets)
+    if not tickets:
+        return NO_TICKET
+    running = tuple(ticket.id for ticket in tickets if ticket.status is Status.running)
+    frozen = tuple(ticket.id for ticket in tickets if ticket.status is Status.frozen)
+    if frozen and not running:
+        return rq.Thaw(tickets=frozen)
+    return rq.Freeze(tickets=running or targets.tickets)
+
+
+def drain(state: SessionState, targets: Targets) -> Built:
+    """Drain an agent or an agent type, else the session; or undo that."""
+    if targets.agent:
+        agent = state.agents[targets.agent]
+        return (rq.Release if agent.draining else rq.Drain)(agents=(agent.id,))
+    if targets.agent_type:
+        return (rq.Release if targets.agent_type in state.held_types else rq.Drain)(types=(targets.agent_type,))
+    return rq.Release() if state.draining is not None else rq.Drain()
+
+
+def _states(state: SessionState, targets: Targets) -> list[TicketState]:
+    return [state.tickets[id_] for id_ in targets.tickets]
+
+
+def _type_of(state: SessionState, ticket: TicketState) -> str:
+    """The type of the agent that runs a ticket, or ran it last; empty if none did."""
+    return state.agents[ticket.agent].type if ticket.agent else ""
+
+
+# -- agents and the session --------------------------------------------------------------------------------------
+
+
+def more(state: SessionState, targets: Targets) -> Built:
+    return rq.Scale(type=_scaled_type(state, targets), most=1, relative=True)
+
+
+def fewer(state: SessionState, targets: Targets) -> Built:
+    return rq.Scale(type=_scaled_type(state, targets), most=-1, relative=True)
+
+
+def _scaled_type(state: SessionState, targets: Targets) -> str | None:
+    """The agent type that gets more or fewer agents; None: the session runs more or fewer tickets at once."""
+    return state.agents[targets.agent].type if targets.agent else targets.agent_type or None
+
+
+def hold_all(state: SessionState, _: Targets) -> Built:
+    is_back = state.held is not None or state.draining is not None
+    return rq.Release() if is_back else rq.Hold()
+
+
+def freeze_all(state: SessionState, _: Targets) -> Built:
+    is_frozen = bool(state.counts[Status.frozen]) and not state.counts[Status.running]
+    return rq.Thaw() if is_frozen else rq.Freeze()
+
+
+def undo(_: SessionState, __: Targets) -> Built:
+    return rq.Undo()
+
+
+def stop_session(_: SessionState, __: Targets) -> Built:
+    return rq.Stop()

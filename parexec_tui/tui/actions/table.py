@@ -1,0 +1,174 @@
+"""The one table of actions. Bindings, footer, help, palette and the page on keys all come from it.
+
+An action is a row: its name, its keys, how the screen and the pages speak of it, and what carries it out. Settings
+give an action other keys by its name, so names stay. There is no destructive `d`, nothing on ctrl-s, q, a or b (flow
+control and the prefixes of screen and tmux), no function key, no alt alone.
+"""
+
+from parexec_tui.core.plan.reading.faults import Fault
+from parexec_tui.settings import Settings, refused
+from parexec_tui.tui.actions import forms, moving, output, palette, session, steering, tickets, time_travel
+from parexec_tui.tui.actions.perform import Ask, KeyFunction, TableAction, TableKeymap
+from parexec_tui.tui.input.keymap import LOOKING, MOVING, SESSION, STEERING, Action, Keymap, KeymapError
+
+_TICKETS = ("tickets", "graph")
+_OUTPUT = ("output",)
+
+ACTIONS: tuple[TableAction, ...] = (
+    Action("up", ("k", "up"), "up", "up a row", MOVING, moving.up),
+    Action("down", ("j", "down"), "down", "down a row", MOVING, moving.down),
+    Action(
+        "left", ("h", "left"), "left", "fold; to a need in the graph; scroll left in the output",
+        MOVING, moving.left,
+    ),
+    Action(
+        "right", ("l", "right"), "right", "unfold; to a dependent in the graph; scroll right in the output",
+        MOVING, moving.right,
+    ),
+    Action("page-up", ("pageup", "ctrl+u"), "page up", "up a page", MOVING, moving.page_up),
+    Action("page-down", ("pagedown", "ctrl+d"), "page down", "down a page", MOVING, moving.page_down),
+    Action("first", ("g", "home"), "first", "to the first row", MOVING, moving.first),
+    Action(
+        "last", ("G", "end"), "last", "to the last row; from the past, back to now; follows the output",
+        MOVING, moving.last,
+    ),
+    Action("next-panel", ("tab",), "panel", "to the next panel", MOVING, moving.next_panel, footer=40),
+    Action("previous-panel", ("shift+tab",), "panel back", "to the panel before", MOVING, moving.previous_panel),
+    Action("panel", tuple("123456789"), "panel", "to the panel of this number", MOVING, KeyFunction(moving.to_panel)),
+    Action("zoom", ("z",), "zoom", "the panel alone, and back", MOVING, moving.zoom, footer=20),
+    Action(
+        "open", ("enter",), "open", "all about the ticket; of an agent, the ticket that it runs",
+        MOVING, moving.open_row, footer=50,
+    ),
+    Action("back", ("escape",), "back", "back: from zoom, the filter, the marks, the past", MOVING, moving.back),
+    Action(
+        "filter", ("/",), "filter", "filter tickets and events; search the output",
+        LOOKING, tickets.ask_for_filter, footer=60,
+    ),
+    Action(
+        "problems", ("!",), "problems", "only what failed, or is blocked by it",
+        LOOKING, tickets.show_problems, footer=30, panels=_TICKETS,
+    ),
+    Action(
+        "next-needy", ("b",), "needs you", "to the next ticket that needs a person",
+        LOOKING, tickets.next_needing_attention, footer=35,
+    ),
+    Action("why", ("w",), "why", "why is it not running?", LOOKING, tickets.why, footer=55),
+    Action(
+        "mark", ("space",), "mark", "mark it: actions take what is marked",
+        LOOKING, tickets.mark, footer=52, panels=_TICKETS,
+    ),
+    Action(
+        "mark-shown", ("*",), "mark shown", "mark all that the filter shows, or none",
+        LOOKING, tickets.mark_shown, panels=_TICKETS,
+    ),
+    Action("sort", ("s",), "sort", "sort by the next column", LOOKING, tickets.sort, panels=("tickets",)),
+    Action(
+        "sort-reverse", ("S",), "reverse", "sort the other way round",
+        LOOKING, tickets.sort_reverse, panels=("tickets",),
+    ),
+    Action(
+        "group", ("t",), "group", "rows by group, by status, or one after another",
+        LOOKING, tickets.group, panels=("tickets",),
+    ),
+    Action(
+        "graph-view", ("v",), "view", "lanes, or what is around the ticket",
+        LOOKING, tickets.switch_graph, footer=88, panels=("graph",),
+    ),
+    Action("next-match", ("n",), "next", "the next match of the search", LOOKING, output.next_match, panels=_OUTPUT),
+    Action("previous-match", ("N",), "previous", "the match before", LOOKING, output.previous_match, panels=_OUTPUT),
+    Action(
+        "next-error", ("E",), "error", "the next line that looks like an error",
+        LOOKING, output.next_error, footer=87, panels=_OUTPUT,
+    ),
+    Action("wrap", ("W",), "wrap", "fold long lines, or cut them", LOOKING, output.wrap, panels=_OUTPUT),
+    Action("times", ("T",), "times", "when each line came", LOOKING, output.times, panels=_OUTPUT),
+    Action(
+        "earlier-attempt", (",",), "earlier", "the output of the attempt before",
+        LOOKING, output.earlier_attempt, panels=_OUTPUT,
+    ),
+    Action(
+        "later-attempt", (".",), "later", "the output of the next attempt",
+        LOOKING, output.later_attempt, panels=_OUTPUT,
+    ),
+    Action("back-one", ("[",), "past", "look back: an event earlier", LOOKING, time_travel.back_one),
+    Action("forward-one", ("]",), "later", "an event later", LOOKING, time_travel.forward_one),
+    Action(
+        "back-far", ("{",), "past", "look back: a twentieth of the session earlier",
+        LOOKING, time_travel.back_far,
+    ),
+    Action("forward-far", ("}",), "later", "a twentieth of the session later", LOOKING, time_travel.forward_far),
+    Action(
+        "copy", ("y",), "copy", "copy the id, or the output shown, to your clipboard (OSC 52)",
+        LOOKING, session.copy,
+    ),
+    Action("hold", ("p",), "hold", "hold, or release: do not start", STEERING, Ask(steering.hold), footer=90),
+    Action(
+        "freeze", ("f",), "freeze", "freeze, or thaw: stop its processes for now",
+        STEERING, Ask(steering.freeze), footer=80,
+    ),
+    Action(
+        "retry", ("r",), "retry", "run again what is over",
+        STEERING, Ask(steering.retry), footer=85, restarts=True,
+    ),
+    Action(
+        "retry-form", ("R",), "retry…", "run again with changes, or with what depends on it",
+        STEERING, forms.RETRY, restarts=True,
+    ),
+    Action("reassign", ("a",), "assign", "give it to another agent", STEERING, forms.REASSIGN, footer=70),
+    Action(
+        "stop", ("x",), "stop", "stop it, or give it up: TERM, then KILL",
+        STEERING, Ask(steering.stop), footer=75,
+    ),
+    Action("kill", ("X",), "kill", "stop it with KILL, at once", STEERING, Ask(steering.kill)),
+    Action("skip", ("o",), "do without", "do without it: what needs it may run", STEERING, Ask(steering.skip)),
+    Action("edit", ("e",), "edit", "change a ticket that is not running", STEERING, forms.EDIT, footer=25),
+    Action("raise", ("<",), "raise", "a priority class higher", STEERING, Ask(steering.raise_priority)),
+    Action("lower", (">",), "lower", "a priority class lower", STEERING, Ask(steering.lower_priority)),
+    Action(
+        "more", ("+", "="), "more", "one agent more of the type; else one ticket more",
+        STEERING, Ask(steering.more),
+    ),
+    Action(
+        "fewer", ("-",), "fewer", "one agent fewer of the type; else one ticket fewer",
+        STEERING, Ask(steering.fewer),
+    ),
+    Action(
+        "drain", ("D",), "drain", "drain an agent, or the session: start nothing new there",
+        STEERING, Ask(steering.drain),
+    ),
+    Action(
+        "hold-all", ("P",), "hold all", "hold the session, or release it",
+        STEERING, Ask(steering.hold_all), footer=65,
+    ),
+    Action(
+        "freeze-all", ("F",), "freeze all", "freeze all that runs, or thaw it",
+        STEERING, Ask(steering.freeze_all),
+    ),
+    Action(
+        "undo", ("u",), "undo", "take back the last thing that a person did",
+        STEERING, Ask(steering.undo), footer=28,
+    ),
+    Action(
+        "stop-session", ("Q",), "stop all", "stop the session; it can be resumed",
+        SESSION, Ask(steering.stop_session),
+    ),
+    Action(
+        "take-over", ("ctrl+r",), "take over", "start a new engine for a session whose engine is gone",
+        SESSION, session.take_over,
+    ),
+    Action("palette", (":", "ctrl+p"), "commands", "every command by name", SESSION, palette.show_palette, footer=45),
+    Action("help", ("?",), "help", "all keys", SESSION, session.show_help, footer=95),
+    Action("mouse", ("M",), "mouse", "use the mouse here, or leave it to the terminal", SESSION, session.mouse),
+    Action("redraw", ("ctrl+l",), "redraw", "draw the screen anew", SESSION, session.redraw),
+    Action("suspend", ("ctrl+z",), "suspend", "to the shell for a while; fg comes back", SESSION, session.suspend),
+    Action("leave", ("q", "ctrl+c"), "leave", "leave; the engine stays", SESSION, session.leave, footer=100),
+)  # fmt: skip
+
+
+def keymap_of(settings: Settings) -> TableKeymap:
+    """The keys as a person's settings want them. Raises SettingsError."""
+    try:
+        return Keymap(ACTIONS, settings.keys)
+    except KeymapError as error:
+        raise refused([Fault(("keys", error.action), error.message, error.hint)]) from error

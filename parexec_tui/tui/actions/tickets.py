@@ -1,0 +1,116 @@
+"""Looking at tickets: filter, sort, group and mark them, find those that need a person, ask why one waits."""
+
+from typing import cast
+
+from parexec_tui.core.state.status import predicate
+from parexec_tui.core.wire.selectors import SelectorError
+from parexec_tui.tui.actions.context import ActionContext
+from parexec_tui.tui.dialogs.dialog import MessageDialog
+from parexec_tui.tui.panels.events import EventsPanel
+from parexec_tui.tui.panels.graph import GraphPanel
+from parexec_tui.tui.panels.tickets import TicketsPanel
+from parexec_tui.tui.view.facts import display_status, idle_reason, needing_attention
+from parexec_tui.tui.view.view_state import Change
+
+
+def ask_for_filter(context: ActionContext) -> None:
+    """Let the person type a filter for the events or the tickets; in the output, a text to search for."""
+    screen = context.screen
+    if screen.arrangement.current == "output":
+        output = context.output_panel
+        screen.prompt.ask("search", output.search, text=output.searched)
+        return
+    if screen.arrangement.current != "events":
+        screen.use("tickets")
+    before = _filtered_panel(context).filter_text
+    screen.prompt.ask(
+        "filter",
+        lambda text: _set_filter(context, text, error_style="bad"),
+        text=before,
+        typed=lambda text: _set_filter(context, text, error_style="warn"),
+        left=lambda: _set_filter(context, before, error_style="warn"),
+    )
+
+
+def _filtered_panel(context: ActionContext) -> TicketsPanel | EventsPanel:
+    if context.screen.arrangement.current == "events":
+        return cast(EventsPanel, context.screen.current)
+    return context.tickets_panel
+
+
+def _set_filter(context: ActionContext, text: str, *, error_style: str) -> None:
+    """Filter by a text; one that is no filter, or not yet, changes nothing, and the footer says why."""
+    try:
+        _filtered_panel(context).set_filter(text)
+    except SelectorError as error:
+        context.say(str(error), error_style)
+    else:
+        context.screen.hush()
+    context.screen.note_now(Change.selection)
+
+
+def show_problems(context: ActionContext) -> None:
+    context.screen.use("tickets")
+    context.tickets_panel.toggle_problems()
+
+
+def next_needing_attention(context: ActionContext) -> None:
+    view = context.view
+    found = [ticket.id for ticket in needing_attention(context.state)]
+    if not found:
+        context.say("nothing needs you", "good")
+        return
+    at = (found.index(view.selected) + 1) % len(found) if view.selected in found else 0
+    view.selected = found[at]
+    context.say(f"{at + 1} of {len(found)} that need you: {view.selected}")
+
+
+def why(context: ActionContext) -> None:
+    """Say why the selected ticket is not running; of an agent, why it is idle, or what its ticket does."""
+    from parexec_tui.tui.dialogs.why import why_lines
+
+    state, now = context.state, context.view.now
+    agent = state.agents.get(context.screen.targets().agent)
+    if agent is not None and agent.ticket is None:
+        context.say(f"{agent.id} {predicate(agent.status)}: {idle_reason(state, agent, now)}")
+        return
+    ticket = state.tickets.get(agent.ticket) if agent is not None and agent.ticket else context.selected_ticket()
+    if ticket is not None:
+        heading = f"Why {ticket.id}? It {predicate(display_status(state, ticket))}"
+        lines = why_lines(state, ticket, now, context.screen.keymap)
+        context.open(MessageDialog(context.view, heading, lines))
+
+
+def mark(context: ActionContext) -> None:
+    """Mark the selected ticket or take its mark away, and move on."""
+    if (ticket := context.selected_ticket()) is not None:
+        context.view.marks ^= {ticket.id}
+        context.screen.current.move(1)
+        context.screen.note(Change.selection)
+
+
+def mark_shown(context: ActionContext) -> None:
+    """Mark all tickets that the filter shows; if they are marked already, take their marks away."""
+    view, shown = context.view, set(context.tickets_panel.list.tickets())
+    if shown <= view.marks:
+        view.marks -= shown
+    else:
+        view.marks |= shown
+    context.screen.note(Change.selection)
+
+
+def sort(context: ActionContext) -> None:
+    context.say(f"sorted by {context.tickets_panel.sort_next()}")
+
+
+def sort_reverse(context: ActionContext) -> None:
+    context.tickets_panel.reverse()
+
+
+def group(context: ActionContext) -> None:
+    by = context.tickets_panel.group_next()
+    context.say("one after another" if by == "none" else f"by {by}; h folds, l unfolds")
+
+
+def switch_graph(context: ActionContext) -> None:
+    cast(GraphPanel, context.screen.panels["graph"]).toggle_view()
