@@ -1,4 +1,4 @@
-"""A stage for the screen: an app that shows a session, without an engine.
+"""Runs the app in tests: it shows a session, without an engine.
 
 The clock stands unless a test moves it, so every cell of the screen is known beforehand. What keys ask for is decided
 by the core's own rules and done at once, as an engine would.
@@ -30,10 +30,10 @@ from parexec_tui.tui.theme.themes import load
 from parexec_tui.tui.view.event_history import EventHistory
 from parexec_tui.tui.widgets.panel import Panel
 from tests.core.sessions import Session, replay
-from tests.tui.terminal.release import release, samples, write_logs
+from tests.tui.release import release, samples, write_logs
 
 
-class StageFeed(Feed):
+class SessionFeed(Feed):
     """Feeds an app from a session at hand, and does what is asked of it."""
 
     def __init__(self, played: Session, session: str, *, is_read: bool = True, **listeners: Any) -> None:
@@ -87,8 +87,8 @@ class StageFeed(Feed):
         return news
 
 
-class Stage:
-    """An app on stage, with what tests ask about it and do to it."""
+class Harness:
+    """A running app, with what tests ask about it and do to it."""
 
     def __init__(self, app: ParexecApp, pilot: Pilot[str], played: Session) -> None:
         self.app = app
@@ -104,8 +104,8 @@ class Stage:
         vars(app._driver)["write"] = self.written.append
 
     @property
-    def feed(self) -> StageFeed:
-        assert isinstance(self.app.feed, StageFeed)
+    def feed(self) -> SessionFeed:
+        assert isinstance(self.app.feed, SessionFeed)
         return self.app.feed
 
     @property
@@ -209,7 +209,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def on_stage(
+async def run_app(
     panel: str = "tickets",
     *,
     played: Session | None = None,
@@ -219,7 +219,7 @@ async def on_stage(
     ascii_only: bool = False,
     read_only: bool = False,
     is_read: bool = True,
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[Harness]:
     """An app that shows the release, or a session that was played otherwise; the keys go to that panel.
 
     Unless `is_read`, it has not come to see the session yet.
@@ -240,14 +240,14 @@ async def on_stage(
         take_over=take_over,
     )
 
-    def feed(name: str, **listeners: Any) -> StageFeed:
-        return StageFeed(session, name, is_read=is_read, **listeners)
+    def feed(name: str, **listeners: Any) -> SessionFeed:
+        return SessionFeed(session, name, is_read=is_read, **listeners)
 
     app = ParexecApp("s1", config, feed=feed, clock=lambda: session.now)
     async with app.run_test(size=size) as pilot:
-        stage = Stage(app, pilot, session)
-        stage.engines = engines
-        await stage.until(lambda: app.view.connected or not is_read, "the session is on the screen")
+        ui = Harness(app, pilot, session)
+        ui.engines = engines
+        await ui.until(lambda: app.view.connected or not is_read, "the session is on the screen")
         if ticket:
-            await stage.select(ticket)
-        yield stage
+            await ui.select(ticket)
+        yield ui

@@ -16,8 +16,8 @@ from parexec_tui.outputs.local import LocalOutput
 from parexec_tui.tui.panels import PANELS
 from parexec_tui.tui.theme.themes import available
 from tests.tui.conftest import Snapshots
-from tests.tui.harness import Stage, on_stage
-from tests.tui.terminal.release import finish, release
+from tests.tui.harness import Harness, run_app
+from tests.tui.release import finish, release
 
 SHOWN = {
     "tickets": "data-check",
@@ -44,58 +44,58 @@ def logs_have_known_places(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def picture(panel: str = "tickets", **view: object) -> AsyncIterator[Stage]:
+async def picture(panel: str = "tickets", **view: object) -> AsyncIterator[Harness]:
     """The screen once all is on it, the log of the selected ticket too."""
     view.setdefault("ticket", SHOWN[panel])
-    async with on_stage(panel, **view) as stage:  # type: ignore[arg-type]
-        if stage.main.panels["output"].display:
-            await stage.until(lambda: "following" in stage.text() or "nothing has run" in stage.text(), "the log")
-        await all_is_drawn(stage)
-        yield stage
+    async with run_app(panel, **view) as ui:  # type: ignore[arg-type]
+        if ui.main.panels["output"].display:
+            await ui.until(lambda: "following" in ui.text() or "nothing has run" in ui.text(), "the log")
+        await all_is_drawn(ui)
+        yield ui
 
 
-async def all_is_drawn(stage: Stage) -> None:
-    await stage.until(lambda: not stage.main._pending, "all is drawn")
-    await stage.pilot.pause()
+async def all_is_drawn(ui: Harness) -> None:
+    await ui.until(lambda: not ui.main._pending, "all is drawn")
+    await ui.pilot.pause()
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("panel", PANELS)
 async def test_a_panel_alone(panel: str, snapshots: Snapshots) -> None:
-    async with picture(panel, size=(80, 24)) as stage:
-        snapshots.check(f"{panel}-80x24", stage.text())
+    async with picture(panel, size=(80, 24)) as ui:
+        snapshots.check(f"{panel}-80x24", ui.text())
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("panel", PANELS)
 async def test_a_panel_without_signs(panel: str, snapshots: Snapshots) -> None:
-    async with picture(panel, size=(80, 24), ascii_only=True) as stage:
-        assert stage.text().isascii()
-        snapshots.check(f"{panel}-80x24-ascii", stage.text())
+    async with picture(panel, size=(80, 24), ascii_only=True) as ui:
+        assert ui.text().isascii()
+        snapshots.check(f"{panel}-80x24-ascii", ui.text())
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("size", [(120, 40), (200, 50)], ids=["120x40", "200x50"])
 @pytest.mark.parametrize("panel", PANELS)
 async def test_a_panel_in_its_place(panel: str, size: tuple[int, int], snapshots: Snapshots) -> None:
-    async with picture(panel, size=size) as stage:
-        snapshots.check(f"{panel}-{size[0]}x{size[1]}", stage.text_of(panel))
+    async with picture(panel, size=size) as ui:
+        snapshots.check(f"{panel}-{size[0]}x{size[1]}", ui.text_of(panel))
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("size", [(80, 50), (120, 40), (200, 50)], ids=["80x50", "120x40", "200x50"])
 async def test_the_whole_screen(size: tuple[int, int], snapshots: Snapshots) -> None:
-    async with picture(size=size, ticket="bench") as stage:
-        snapshots.check(f"screen-{size[0]}x{size[1]}", stage.text())
+    async with picture(size=size, ticket="bench") as ui:
+        snapshots.check(f"screen-{size[0]}x{size[1]}", ui.text())
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("ascii_only", [False, True], ids=["", "ascii"])
 async def test_what_is_around_a_ticket(ascii_only: bool, snapshots: Snapshots) -> None:
-    async with picture("graph", size=(120, 40), ticket="unit-web-2", ascii_only=ascii_only) as stage:
-        await stage.press("v", "z")
-        await all_is_drawn(stage)
-        snapshots.check(f"around{'-ascii' if ascii_only else ''}", stage.text())
+    async with picture("graph", size=(120, 40), ticket="unit-web-2", ascii_only=ascii_only) as ui:
+        await ui.press("v", "z")
+        await all_is_drawn(ui)
+        snapshots.check(f"around{'-ascii' if ascii_only else ''}", ui.text())
 
 
 @pytest.mark.asyncio
@@ -103,9 +103,9 @@ async def test_what_is_around_a_ticket(ascii_only: bool, snapshots: Snapshots) -
     ("ticket", "title"), [("translate-pt", "As notas em portugues"), ("translate-ja", "?" * 24)], ids=["pt", "ja"]
 )
 async def test_a_title_of_any_script_without_signs(ticket: str, title: str) -> None:
-    async with picture("ticket", size=(80, 24), ticket=ticket, ascii_only=True) as stage:
-        assert stage.text().isascii()
-        assert f" title      {title}" in stage.lines()
+    async with picture("ticket", size=(80, 24), ticket=ticket, ascii_only=True) as ui:
+        assert ui.text().isascii()
+        assert f" title      {title}" in ui.lines()
 
 
 # -- dialogs ---------------------------------------------------------------------------------------------------
@@ -127,22 +127,22 @@ DIALOGS = {
 @pytest.mark.parametrize("dialog", DIALOGS)
 async def test_a_dialog(dialog: str, size: tuple[int, int], snapshots: Snapshots) -> None:
     ticket, keys = DIALOGS[dialog]
-    async with picture(size=size, ticket=ticket) as stage:
-        await stage.press(*keys)
-        assert stage.dialog
-        snapshots.check(f"dialog-{dialog}-{size[0]}x{size[1]}", stage.text())
+    async with picture(size=size, ticket=ticket) as ui:
+        await ui.press(*keys)
+        assert ui.dialog
+        snapshots.check(f"dialog-{dialog}-{size[0]}x{size[1]}", ui.text())
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
 async def test_the_summary_at_the_end(size: tuple[int, int], snapshots: Snapshots) -> None:
     session = release()
-    async with picture(size=size, played=session) as stage:
+    async with picture(size=size, played=session) as ui:
         finish(session)
-        stage.feed.tell()
-        await stage.until(lambda: stage.dialog == "Summary", "the summary is shown")
-        await all_is_drawn(stage)
-        snapshots.check(f"dialog-summary-{size[0]}x{size[1]}", stage.text())
+        ui.feed.tell()
+        await ui.until(lambda: ui.dialog == "Summary", "the summary is shown")
+        await all_is_drawn(ui)
+        snapshots.check(f"dialog-summary-{size[0]}x{size[1]}", ui.text())
 
 
 # -- themes ----------------------------------------------------------------------------------------------------
@@ -151,15 +151,15 @@ async def test_the_summary_at_the_end(size: tuple[int, int], snapshots: Snapshot
 @pytest.mark.asyncio
 @pytest.mark.parametrize("theme", sorted(available()))
 async def test_a_theme(theme: str, snapshots: Snapshots) -> None:
-    async with picture(theme=theme, ticket="bench") as stage:
-        snapshots.check(f"theme-{theme}", styles(stage))
+    async with picture(theme=theme, ticket="bench") as ui:
+        snapshots.check(f"theme-{theme}", styles(ui))
 
 
-def styles(stage: Stage) -> str:
+def styles(ui: Harness) -> str:
     """The screen with a letter in each cell for its style, and what each letter stands for."""
     letters: dict[Style, str] = {}
     lines = []
-    for strip in stage.strips():
+    for strip in ui.strips():
         line = ""
         for text, style, _ in strip:
             letter = letters.setdefault(style or Style(), _LETTERS[len(letters)])
@@ -179,12 +179,12 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&*
 @pytest.mark.parametrize("size", [(1, 1), (20, 5), (500, 200)], ids=["1x1", "20x5", "500x200"])
 async def test_any_size_is_filled(size: tuple[int, int]) -> None:
     width, height = size
-    async with on_stage(size=size) as stage:
+    async with run_app(size=size) as ui:
         for number in "123456789":
-            await stage.press(number)
-            assert [strip.cell_length for strip in stage.strips()] == [width] * height
+            await ui.press(number)
+            assert [strip.cell_length for strip in ui.strips()] == [width] * height
         for key in ("w", "?", ":", "Q"):
-            await stage.press(key)
-            assert stage.dialog
-            await stage.press("escape")
-            assert not stage.dialog
+            await ui.press(key)
+            assert ui.dialog
+            await ui.press("escape")
+            assert not ui.dialog

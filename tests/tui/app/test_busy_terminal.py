@@ -4,11 +4,11 @@ import pytest
 
 from parexec_tui.tui.app.app import ParexecApp
 from tests.core.sessions import Session, plan
-from tests.tui.harness import Stage, on_stage
+from tests.tui.harness import Harness, run_app
 
 
-def calls(stage: Stage) -> list[str]:
-    return [text for text in stage.written if text.startswith("\x1b]9;")]
+def calls(ui: Harness) -> list[str]:
+    return [text for text in ui.written if text.startswith("\x1b]9;")]
 
 
 @pytest.mark.asyncio
@@ -19,13 +19,13 @@ async def test_a_person_is_called_once_when_the_terminal_takes_something_again(
     monkeypatch.setattr(ParexecApp, "_is_busy", property(lambda _: busy[0]))
     session = Session(plan("A:\nB:\nC:"))
     session.dispatch()
-    async with on_stage(played=session) as stage:
+    async with run_app(played=session) as ui:
         for ticket in "AB":
             session.fail(ticket)
-            stage.feed.tell()
-            await stage.pilot.pause(0.1)
-        assert calls(stage) == []
+            ui.feed.tell()
+            await ui.pilot.pause(0.1)
+        assert calls(ui) == []
         busy[0] = False
-        await stage.until(lambda: calls(stage), "somebody is called")
-        assert "A failed" in calls(stage)[0]
-        assert "(and 1 more)" in calls(stage)[0]
+        await ui.until(lambda: calls(ui), "somebody is called")
+        assert "A failed" in calls(ui)[0]
+        assert "(and 1 more)" in calls(ui)[0]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from parexec_tui.tui.app import app
-from tests.tui.harness import on_stage
+from tests.tui.harness import run_app
 
 
 @pytest.mark.asyncio
@@ -18,9 +18,9 @@ async def test_all_garbage_is_looked_for_now_and_then(monkeypatch: pytest.Monkey
             looks.append(facts)
 
     monkeypatch.setattr(app, "_COLLECT_EVERY", 0.02)
-    async with on_stage() as stage:
+    async with run_app() as ui:
         gc.callbacks.append(seen)
         try:
-            await stage.until(lambda: len(looks) > 1, "it is looked for again and again")
+            await ui.until(lambda: len(looks) > 1, "it is looked for again and again")
         finally:
             gc.callbacks.remove(seen)

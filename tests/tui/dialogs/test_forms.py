@@ -11,25 +11,25 @@ from parexec_tui.tui.dialogs.form import Field, Toggle
 from parexec_tui.tui.dialogs.reassign import Reassign, destinations
 from parexec_tui.tui.dialogs.retry import RetryForm
 from tests.core.sessions import Session, plan
-from tests.tui.harness import Stage, on_stage
+from tests.tui.harness import Harness, run_app
 
 POOL = {"mill": AgentType(min=2, can=("grind",)), "clerk": AgentType(min=1)}
 
 
-def field(stage: Stage, name: str) -> Field:
-    return next(each for each in stage.app.screen.query(Field) if each.label == name)
+def field(ui: Harness, name: str) -> Field:
+    return next(each for each in ui.app.screen.query(Field) if each.label == name)
 
 
-async def write(stage: Stage, name: str, text: str) -> None:
+async def write(ui: Harness, name: str, text: str) -> None:
     """Put a text in the place of what stands in a field, by keys."""
-    here = field(stage, name)
+    here = field(ui, name)
     while not here.has_focus_within:
-        await stage.press("tab")
-    await stage.press("end", "ctrl+u", *("space" if letter == " " else letter for letter in text))
+        await ui.press("tab")
+    await ui.press("end", "ctrl+u", *("space" if letter == " " else letter for letter in text))
 
 
-async def until_shown(stage: Stage, text: str) -> None:
-    await stage.until(lambda: text in " ".join(stage.text().replace("│", " ").split()), f"{text!r} is shown")
+async def until_shown(ui: Harness, text: str) -> None:
+    await ui.until(lambda: text in " ".join(ui.text().replace("│", " ").split()), f"{text!r} is shown")
 
 
 # -- retry -------------------------------------------------------------------------------------------------------
@@ -47,23 +47,23 @@ def over() -> Session:
 
 @pytest.mark.asyncio
 async def test_the_retry_form_shows_what_runs_again_and_asks_for_it_once() -> None:
-    async with on_stage(played=over(), size=(80, 24)) as stage:
-        await stage.press("R")
-        assert stage.dialog == "RetryForm"
-        assert stage.app.screen.query_one(Toggle).is_on, "B and C have run after A"
-        assert field(stage, "uses").text == '{ cpu = 1, memory = "1MiB" }'
-        await until_shown(stage, "runs again: A, B and C")
-        await stage.press("up", "space")
-        await until_shown(stage, "runs again: A")
-        assert "[ ] with what depends on it" in stage.text()
-        await stage.press("space")
-        await write(stage, "command", "make it")
-        await write(stage, "agent", "mill")
-        await write(stage, "uses", "cpu = 2")
-        await write(stage, "note", "mind")
-        await until_shown(stage, "A goes to mill")
-        await stage.press("enter")
-        assert stage.asked == [
+    async with run_app(played=over(), size=(80, 24)) as ui:
+        await ui.press("R")
+        assert ui.dialog == "RetryForm"
+        assert ui.app.screen.query_one(Toggle).is_on, "B and C have run after A"
+        assert field(ui, "uses").text == '{ cpu = 1, memory = "1MiB" }'
+        await until_shown(ui, "runs again: A, B and C")
+        await ui.press("up", "space")
+        await until_shown(ui, "runs again: A")
+        assert "[ ] with what depends on it" in ui.text()
+        await ui.press("space")
+        await write(ui, "command", "make it")
+        await write(ui, "agent", "mill")
+        await write(ui, "uses", "cpu = 2")
+        await write(ui, "note", "mind")
+        await until_shown(ui, "A goes to mill")
+        await ui.press("enter")
+        assert ui.asked == [
             rq.Retry(
                 tickets=("A",),
                 downstream=True,
@@ -73,57 +73,57 @@ async def test_the_retry_form_shows_what_runs_again_and_asks_for_it_once() -> No
                 note="mind",
             )
         ]
-        assert stage.played["A"].spec.uses == {"cpu": 2}
-        assert "done: retry A" in stage.text()
+        assert ui.played["A"].spec.uses == {"cpu": 2}
+        assert "done: retry A" in ui.text()
 
 
 @pytest.mark.asyncio
 async def test_a_retry_without_changes_names_none() -> None:
-    async with on_stage(played=over(), size=(80, 24)) as stage:
-        await stage.press("G", "R", "enter")
-        assert stage.asked == [rq.Retry(tickets=("C",))]
+    async with run_app(played=over(), size=(80, 24)) as ui:
+        await ui.press("G", "R", "enter")
+        assert ui.asked == [rq.Retry(tickets=("C",))]
 
 
 @pytest.mark.asyncio
 async def test_what_would_be_refused_is_said_with_the_remedy_and_not_sent() -> None:
-    async with on_stage(played=over(), size=(80, 24)) as stage:
-        await stage.press("R")
-        await write(stage, "agent", "mil")
-        await until_shown(stage, "refused: there is no agent or agent type mil")
-        assert "did you mean `mill`?" in stage.text()
-        await stage.press("enter")
-        assert stage.dialog == "RetryForm"
-        await write(stage, "agent", "")
-        await write(stage, "uses", "much")
-        await stage.press("enter")
-        await until_shown(stage, "refused: uses: much is no table of amounts")
-        await stage.press("escape")
-        assert not stage.dialog
-        assert stage.asked == []
+    async with run_app(played=over(), size=(80, 24)) as ui:
+        await ui.press("R")
+        await write(ui, "agent", "mil")
+        await until_shown(ui, "refused: there is no agent or agent type mil")
+        assert "did you mean `mill`?" in ui.text()
+        await ui.press("enter")
+        assert ui.dialog == "RetryForm"
+        await write(ui, "agent", "")
+        await write(ui, "uses", "much")
+        await ui.press("enter")
+        await until_shown(ui, "refused: uses: much is no table of amounts")
+        await ui.press("escape")
+        assert not ui.dialog
+        assert ui.asked == []
 
 
 @pytest.mark.asyncio
 async def test_of_several_tickets_there_is_no_command_and_amounts_are_added_to_theirs() -> None:
-    async with on_stage(played=over(), size=(80, 24)) as stage:
-        await stage.press("*", "R")
-        assert [each.label for each in stage.app.screen.query(Field)] == ["agent", "uses", "note"]
-        await write(stage, "uses", "{ cpu = 0.5 }")
-        await stage.press("enter")
-        (asked,) = stage.asked
+    async with run_app(played=over(), size=(80, 24)) as ui:
+        await ui.press("*", "R")
+        assert [each.label for each in ui.app.screen.query(Field)] == ["agent", "uses", "note"]
+        await write(ui, "uses", "{ cpu = 0.5 }")
+        await ui.press("enter")
+        (asked,) = ui.asked
         assert asked == rq.Retry(tickets=("A", "B", "C"), downstream=True, uses={"cpu": 0.5})
-        assert stage.played["A"].spec.uses == {"cpu": 0.5, "memory": 2**20}
+        assert ui.played["A"].spec.uses == {"cpu": 0.5, "memory": 2**20}
 
 
 @pytest.mark.asyncio
 async def test_any_takes_a_pin_away() -> None:
     session = over()
     session.ask(rq.Reassign(tickets=("C",), agent="mill"))
-    async with on_stage(played=session, size=(80, 24)) as stage:
-        await stage.press("G", "R")
-        assert field(stage, "agent").text == "mill"
-        await write(stage, "agent", "any")
-        await stage.press("enter")
-        assert stage.asked == [rq.Retry(tickets=("C",), agent="")]
+    async with run_app(played=session, size=(80, 24)) as ui:
+        await ui.press("G", "R")
+        assert field(ui, "agent").text == "mill"
+        await write(ui, "agent", "any")
+        await ui.press("enter")
+        assert ui.asked == [rq.Retry(tickets=("C",), agent="")]
 
 
 # -- reassign ----------------------------------------------------------------------------------------------------
@@ -157,39 +157,39 @@ async def test_reassign_shows_what_it_stops_and_does_it_by_enter() -> None:
     session.dispatch()
     session.wait(90)
     was = session["A"].agent
-    async with on_stage(played=session, size=(80, 24)) as stage:
-        await stage.press("a")
-        assert stage.dialog == "Reassign"
-        assert stage.line("it runs here").split()[0] == was
-        there = next(line for line in stage.lines() if "│▌" in line).strip("│ ▌").split()[0]
+    async with run_app(played=session, size=(80, 24)) as ui:
+        await ui.press("a")
+        assert ui.dialog == "Reassign"
+        assert ui.line("it runs here").split()[0] == was
+        there = next(line for line in ui.lines() if "│▌" in line).strip("│ ▌").split()[0]
         assert there != was
-        assert f"stops A after 1m30s A goes to {there}" in " ".join(stage.text().replace("│", " ").split())
-        await stage.press("enter")
-        assert stage.asked == [rq.Reassign(tickets=("A",), agent=there)]
+        assert f"stops A after 1m30s A goes to {there}" in " ".join(ui.text().replace("│", " ").split())
+        await ui.press("enter")
+        assert ui.asked == [rq.Reassign(tickets=("A",), agent=there)]
         assert session.status("A") == "stopping"
 
 
 @pytest.mark.asyncio
 async def test_reassign_to_where_it_cannot_go_says_why_and_stays() -> None:
-    async with on_stage(played=busy(), size=(80, 24)) as stage:
-        await stage.press("a", "G")
-        assert "refused: clerk cannot run A: it cannot grind" in stage.text()
-        await stage.press("enter")
-        assert stage.dialog == "Reassign"
-        await stage.press("g", "enter")
-        assert "nothing would change" in stage.text()
-        await stage.press("escape")
-        assert stage.asked == []
+    async with run_app(played=busy(), size=(80, 24)) as ui:
+        await ui.press("a", "G")
+        assert "refused: clerk cannot run A: it cannot grind" in ui.text()
+        await ui.press("enter")
+        assert ui.dialog == "Reassign"
+        await ui.press("g", "enter")
+        assert "nothing would change" in ui.text()
+        await ui.press("escape")
+        assert ui.asked == []
 
 
 @pytest.mark.asyncio
 async def test_there_is_one_cursor_and_it_moves() -> None:
-    async with on_stage(played=busy(), size=(80, 24)) as stage:
-        await stage.press("a", "g")
+    async with run_app(played=busy(), size=(80, 24)) as ui:
+        await ui.press("a", "g")
         for name in ("any", "mill"):
-            (line,) = (line for line in stage.lines() if "│▌" in line)
+            (line,) = (line for line in ui.lines() if "│▌" in line)
             assert line.strip("│ ▌").split()[0] == name
-            await stage.press("j")
+            await ui.press("j")
 
 
 # -- edit --------------------------------------------------------------------------------------------------------
@@ -197,20 +197,20 @@ async def test_there_is_one_cursor_and_it_moves() -> None:
 
 @pytest.mark.asyncio
 async def test_edit_has_a_field_for_each_key_and_sends_what_changed() -> None:
-    async with on_stage(played=Session("A: timeout=90s needs=\nB: A  retries=2"), size=(80, 24)) as stage:
-        await stage.press("j", "e")
-        assert stage.dialog == "EditForm"
-        assert field(stage, "needs").text == '["A"]'
-        assert field(stage, "retry_delay").input.placeholder == "(10s)"
-        await until_shown(stage, "nothing would change")
-        await stage.press("enter")
-        assert stage.dialog == "EditForm"
-        await write(stage, "title", "5 apples")
-        await write(stage, "retries", "")
-        await until_shown(stage, "changed: B")
-        await stage.press("enter")
-        assert stage.asked == [rq.Edit(ticket="B", changes={"title": "5 apples", "retries": None})]
-        assert (stage.played["B"].spec.title, stage.played["B"].spec.retries) == ("5 apples", 0)
+    async with run_app(played=Session("A: timeout=90s needs=\nB: A  retries=2"), size=(80, 24)) as ui:
+        await ui.press("j", "e")
+        assert ui.dialog == "EditForm"
+        assert field(ui, "needs").text == '["A"]'
+        assert field(ui, "retry_delay").input.placeholder == "(10s)"
+        await until_shown(ui, "nothing would change")
+        await ui.press("enter")
+        assert ui.dialog == "EditForm"
+        await write(ui, "title", "5 apples")
+        await write(ui, "retries", "")
+        await until_shown(ui, "changed: B")
+        await ui.press("enter")
+        assert ui.asked == [rq.Edit(ticket="B", changes={"title": "5 apples", "retries": None})]
+        assert (ui.played["B"].spec.title, ui.played["B"].spec.retries) == ("5 apples", 0)
 
 
 @pytest.mark.asyncio
@@ -225,25 +225,25 @@ async def test_edit_has_a_field_for_each_key_and_sends_what_changed() -> None:
     ],
 )
 async def test_edit_says_what_is_wrong_as_it_is_typed(key: str, text: str, message: str) -> None:
-    async with on_stage(played=Session("A:\nB: A\nC: B"), size=(80, 24)) as stage:
-        await stage.press("e")
-        await write(stage, key, text)
-        await until_shown(stage, message)
-        await stage.press("enter")
-        assert stage.dialog == "EditForm"
-        assert stage.asked == []
+    async with run_app(played=Session("A:\nB: A\nC: B"), size=(80, 24)) as ui:
+        await ui.press("e")
+        await write(ui, key, text)
+        await until_shown(ui, message)
+        await ui.press("enter")
+        assert ui.dialog == "EditForm"
+        assert ui.asked == []
 
 
 @pytest.mark.asyncio
 async def test_edit_is_for_one_ticket_that_does_not_run() -> None:
     session = Session("A:\nB: A")
     session.dispatch()
-    async with on_stage(played=session, size=(80, 24)) as stage:
-        await stage.press("e")
-        assert "A is running" in stage.text()
-        await stage.press("*", "e")
-        assert "several tickets are marked" in stage.text()
-        assert not stage.dialog
+    async with run_app(played=session, size=(80, 24)) as ui:
+        await ui.press("e")
+        assert "A is running" in ui.text()
+        await ui.press("*", "e")
+        assert "several tickets are marked" in ui.text()
+        assert not ui.dialog
 
 
 # -- all of them -------------------------------------------------------------------------------------------------
@@ -253,27 +253,27 @@ async def test_edit_is_for_one_ticket_that_does_not_run() -> None:
 @pytest.mark.parametrize("form", [RetryForm, EditForm, Reassign])
 @pytest.mark.parametrize("size", [(80, 24), (50, 12), (30, 8), (1, 1)])
 async def test_a_form_fits_whatever_the_terminal_is(form: Any, size: tuple[int, int]) -> None:
-    async with on_stage(played=over(), ascii_only=True, size=size) as stage:
-        stage.app.push_screen(form(stage.view, ("C",)))
-        await stage.pilot.pause()
-        await stage.press("tab", "down", "up", "shift+tab", "pagedown")
-        region = stage.box
+    async with run_app(played=over(), ascii_only=True, size=size) as ui:
+        ui.app.push_screen(form(ui.view, ("C",)))
+        await ui.pilot.pause()
+        await ui.press("tab", "down", "up", "shift+tab", "pagedown")
+        region = ui.box
         assert region.width <= max(2, size[0])
         assert region.height <= max(2, size[1])
         if size[1] >= 8:
-            last = stage.lines()[region.bottom - 2]
+            last = ui.lines()[region.bottom - 2]
             assert "enter" in last, "the line of keys is in the box"
-            assert stage.text().isascii()
+            assert ui.text().isascii()
 
 
 @pytest.mark.asyncio
 async def test_the_field_in_use_is_in_sight() -> None:
-    async with on_stage(played=Session("A:"), size=(80, 16)) as stage:
-        await stage.press("e")
-        assert stage.dialog == "EditForm"
+    async with run_app(played=Session("A:"), size=(80, 16)) as ui:
+        await ui.press("e")
+        assert ui.dialog == "EditForm"
         for key in ("title", "run", "prompt", "needs", "priority", "agent", "requires", "reads", "writes"):
-            assert stage.line(f" {key} ").startswith(key)
-            await stage.press("tab")
-        await stage.press("shift+tab", "shift+tab")
-        assert stage.line(" reads ").startswith("reads")
-        assert "8 of 18" in stage.text()
+            assert ui.line(f" {key} ").startswith(key)
+            await ui.press("tab")
+        await ui.press("shift+tab", "shift+tab")
+        assert ui.line(" reads ").startswith("reads")
+        assert "8 of 18" in ui.text()

@@ -7,17 +7,17 @@ from parexec_tui.tui.actions.table import ACTIONS
 from parexec_tui.tui.dialogs.help import LEGEND, Help
 from parexec_tui.tui.input.keymap import Keymap
 from tests.core.sessions import Session
-from tests.tui.harness import Stage, on_stage
+from tests.tui.harness import Harness, run_app
 
 
-async def read_all(stage: Stage) -> str:
+async def read_all(ui: Harness) -> str:
     """Everything that the help says, page by page."""
-    found = [stage.text()]
+    found = [ui.text()]
     while True:
-        await stage.press("pagedown")
-        if stage.text() == found[-1]:
+        await ui.press("pagedown")
+        if ui.text() == found[-1]:
             return "\n".join(found)
-        found.append(stage.text())
+        found.append(ui.text())
 
 
 def test_the_legend_has_every_word_for_where_a_ticket_is() -> None:
@@ -29,10 +29,10 @@ def test_the_legend_has_every_word_for_where_a_ticket_is() -> None:
 @pytest.mark.asyncio
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 async def test_help_has_every_key_and_every_sign(size: tuple[int, int]) -> None:
-    async with on_stage(played=Session("A:"), size=size) as stage:
-        await stage.press("?")
-        assert "In the panel tickets" in stage.lines()[2]
-        text = " ".join((await read_all(stage)).replace("│", " ").split())
+    async with run_app(played=Session("A:"), size=size) as ui:
+        await ui.press("?")
+        assert "In the panel tickets" in ui.lines()[2]
+        text = " ".join((await read_all(ui)).replace("│", " ").split())
         for action in ACTIONS:
             assert action.help.split()[0] in text
         for word in LEGEND:
@@ -41,44 +41,44 @@ async def test_help_has_every_key_and_every_sign(size: tuple[int, int]) -> None:
 
 @pytest.mark.asyncio
 async def test_help_has_two_columns_where_there_is_room() -> None:
-    async with on_stage(played=Session("A:"), size=(120, 40)) as stage:
-        await stage.press("?")
-        assert "Steering" in stage.line("In the panel")
-        await stage.pilot.resize_terminal(80, 24)
-        await stage.pilot.pause()
-        assert "Steering" not in stage.line("In the panel")
-        assert stage.box.width <= 80
+    async with run_app(played=Session("A:"), size=(120, 40)) as ui:
+        await ui.press("?")
+        assert "Steering" in ui.line("In the panel")
+        await ui.pilot.resize_terminal(80, 24)
+        await ui.pilot.pause()
+        assert "Steering" not in ui.line("In the panel")
+        assert ui.box.width <= 80
 
 
 @pytest.mark.asyncio
 async def test_help_is_narrowed_by_words_and_escape_takes_that_back_first() -> None:
-    async with on_stage(played=Session("A:"), size=(80, 24)) as stage:
-        await stage.press("?", "/", *"freeze")
-        assert "freeze all that runs, or thaw it" in stage.text()
-        assert "up a row" not in stage.text()
-        await stage.press(*"zzz")
-        assert "no line is like freezezzz" in stage.text()
-        await stage.press("escape")
-        assert stage.dialog == "Help"
-        assert "only what failed" in stage.text()
-        await stage.press("escape")
-        assert not stage.dialog
+    async with run_app(played=Session("A:"), size=(80, 24)) as ui:
+        await ui.press("?", "/", *"freeze")
+        assert "freeze all that runs, or thaw it" in ui.text()
+        assert "up a row" not in ui.text()
+        await ui.press(*"zzz")
+        assert "no line is like freezezzz" in ui.text()
+        await ui.press("escape")
+        assert ui.dialog == "Help"
+        assert "only what failed" in ui.text()
+        await ui.press("escape")
+        assert not ui.dialog
 
 
 @pytest.mark.asyncio
 async def test_help_shows_the_keys_of_this_person() -> None:
-    async with on_stage(played=Session("A:"), size=(80, 60)) as stage:
-        stage.app.push_screen(Help(Keymap(ACTIONS, {"hold": ("H",), "mouse": ()}), "output", stage.view))
-        await stage.pilot.pause()
-        assert stage.line("hold, or release").split()[0] == "H"
-        assert "In the panel output" in stage.lines()[2]
-        assert "(in tickets and graph)" in stage.line("only what failed")
-        await stage.press("G")
-        assert stage.line("use the mouse here").split()[0] == ":mouse"
+    async with run_app(played=Session("A:"), size=(80, 60)) as ui:
+        ui.app.push_screen(Help(Keymap(ACTIONS, {"hold": ("H",), "mouse": ()}), "output", ui.view))
+        await ui.pilot.pause()
+        assert ui.line("hold, or release").split()[0] == "H"
+        assert "In the panel output" in ui.lines()[2]
+        assert "(in tickets and graph)" in ui.line("only what failed")
+        await ui.press("G")
+        assert ui.line("use the mouse here").split()[0] == ":mouse"
 
 
 @pytest.mark.asyncio
 async def test_help_in_letters_only() -> None:
-    async with on_stage(played=Session("A:"), ascii_only=True, size=(80, 24)) as stage:
-        await stage.press("?")
-        assert (await read_all(stage)).isascii()
+    async with run_app(played=Session("A:"), ascii_only=True, size=(80, 24)) as ui:
+        await ui.press("?")
+        assert (await read_all(ui)).isascii()

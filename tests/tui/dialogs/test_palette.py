@@ -14,7 +14,7 @@ from parexec_tui.tui.input.keymap import keys_text
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.theme.themes import user_folder
 from tests.core.sessions import Session, plan
-from tests.tui.harness import Stage, on_stage
+from tests.tui.harness import Harness, run_app
 
 
 @pytest.fixture(autouse=True)
@@ -29,26 +29,26 @@ def session() -> Session:
     return made
 
 
-async def open_and_type(stage: Stage, text: str) -> None:
+async def open_and_type(ui: Harness, text: str) -> None:
     """Open the palette with a text in it, the last letter typed."""
-    await stage.press(":")
-    field = stage.app.screen.query_one(Field)
+    await ui.press(":")
+    field = ui.app.screen.query_one(Field)
     field.input.value = text[:-1]
     field.input.cursor_position = len(text)
-    await stage.press("space" if text[-1] == " " else text[-1])
+    await ui.press("space" if text[-1] == " " else text[-1])
 
 
-def typed(stage: Stage) -> str:
-    return stage.app.screen.query_one(Field).input.value
+def typed(ui: Harness) -> str:
+    return ui.app.screen.query_one(Field).input.value
 
 
-def rows(stage: Stage) -> list[str]:
+def rows(ui: Harness) -> list[str]:
     """The lines of the list, without frame, cursor and scroll bar."""
-    return [line.strip("▌┃│ ") for line in stage.lines()]
+    return [line.strip("▌┃│ ") for line in ui.lines()]
 
 
-def said(stage: Stage) -> str:
-    return " ".join(stage.text().replace("│", " ").split())
+def said(ui: Harness) -> str:
+    return " ".join(ui.text().replace("│", " ").split())
 
 
 # -- finding -----------------------------------------------------------------------------------------------------
@@ -92,54 +92,54 @@ def test_no_more_names_are_looked_at_than_it_takes() -> None:
 
 @pytest.mark.asyncio
 async def test_every_action_is_in_the_palette_with_its_keys() -> None:
-    async with on_stage(played=session(), size=(96, 30)) as stage:
-        await stage.press(":")
+    async with run_app(played=session(), size=(96, 30)) as ui:
+        await ui.press(":")
         for action in ACTIONS:
             if action.name not in ("palette", "panel"):
-                await open_row(stage, action.label)
+                await open_row(ui, action.label)
                 keys = keys_text(action.keys)
-                assert any(line.startswith(action.label) and line.endswith(keys) for line in rows(stage)), action.name
+                assert any(line.startswith(action.label) and line.endswith(keys) for line in rows(ui)), action.name
 
 
 @pytest.mark.asyncio
 async def test_an_action_is_done_when_the_palette_is_gone() -> None:
-    async with on_stage(played=session(), size=(80, 24)) as stage:
-        await open_and_type(stage, "hold all")
-        await stage.press("enter")
-        await stage.until(lambda: bool(stage.asked), "the engine was asked")
-        assert stage.asked == [rq.Hold()]
-        assert not stage.dialog
-        await open_and_type(stage, "panel tickets")
-        await stage.press("enter")
-        assert stage.main.arrangement.current == "tickets"
+    async with run_app(played=session(), size=(80, 24)) as ui:
+        await open_and_type(ui, "hold all")
+        await ui.press("enter")
+        await ui.until(lambda: bool(ui.asked), "the engine was asked")
+        assert ui.asked == [rq.Hold()]
+        assert not ui.dialog
+        await open_and_type(ui, "panel tickets")
+        await ui.press("enter")
+        assert ui.main.arrangement.current == "tickets"
 
 
 @pytest.mark.asyncio
 async def test_an_action_that_would_be_refused_says_why_and_is_not_done() -> None:
-    async with on_stage(played=session(), size=(100, 24)) as stage:
-        await stage.press("ctrl+p")
-        await open_row(stage, "retry")
-        assert "MOD-1 is running, it is not over" in stage.text()
-        await stage.press("enter")
-        assert stage.dialog == "CommandPalette"
-        assert stage.asked == []
+    async with run_app(played=session(), size=(100, 24)) as ui:
+        await ui.press("ctrl+p")
+        await open_row(ui, "retry")
+        assert "MOD-1 is running, it is not over" in ui.text()
+        await ui.press("enter")
+        assert ui.dialog == "CommandPalette"
+        assert ui.asked == []
 
 
-async def open_row(stage: Stage, text: str) -> None:
+async def open_row(ui: Harness, text: str) -> None:
     """Type anew, and let the list follow."""
-    field = stage.app.screen.query_one(Field)
+    field = ui.app.screen.query_one(Field)
     field.input.value = text
-    await stage.pilot.pause()
+    await ui.pilot.pause()
 
 
 @pytest.mark.asyncio
 async def test_what_no_command_is_like_is_said() -> None:
-    async with on_stage(played=session(), size=(80, 24)) as stage:
-        await open_and_type(stage, "qqqq")
-        await stage.press("enter")
-        assert "there is no command qqqq" in stage.text()
-        await stage.press("escape")
-        assert not stage.dialog
+    async with run_app(played=session(), size=(80, 24)) as ui:
+        await open_and_type(ui, "qqqq")
+        await ui.press("enter")
+        assert "there is no command qqqq" in ui.text()
+        await ui.press("escape")
+        assert not ui.dialog
 
 
 # -- arguments ---------------------------------------------------------------------------------------------------
@@ -147,22 +147,22 @@ async def test_what_no_command_is_like_is_said() -> None:
 
 @pytest.mark.asyncio
 async def test_a_row_that_enter_would_not_take_does_not_look_so() -> None:
-    async with on_stage(played=session(), size=(80, 24)) as stage:
-        await open_and_type(stage, "freeze ")
-        box = stage.box
+    async with run_app(played=session(), size=(80, 24)) as ui:
+        await open_and_type(ui, "freeze ")
+        box = ui.box
 
         def pointed_at() -> list[str]:
-            lines = [line[box.x : box.right] for line in stage.lines()[box.y : box.bottom]]
+            lines = [line[box.x : box.right] for line in ui.lines()[box.y : box.bottom]]
             return [line.strip("│┃ ") for line in lines if "▌" in line]
 
         assert pointed_at() == []
-        await stage.press("down")
+        await ui.press("down")
         assert pointed_at() == ["▌mill-1"]
-        await stage.press("enter")
-        assert typed(stage) == "freeze mill-1 "
+        await ui.press("enter")
+        assert typed(ui) == "freeze mill-1 "
         assert pointed_at() == []
-        await stage.press("enter")
-        assert await stage.done() == rq.Freeze(agents=("mill-1",))
+        await ui.press("enter")
+        assert await ui.done() == rq.Freeze(agents=("mill-1",))
 
 
 @pytest.mark.asyncio
@@ -184,11 +184,11 @@ async def test_a_row_that_enter_would_not_take_does_not_look_so() -> None:
     ],
 )
 async def test_a_command_asks_for_what_its_words_mean(text: str, asked: rq.AnyRequest) -> None:
-    async with on_stage(played=session(), size=(80, 24)) as stage:
-        await open_and_type(stage, text)
-        await stage.press("enter")
-        await stage.until(lambda: bool(stage.asked), "the engine was asked")
-        assert stage.asked == [asked]
+    async with run_app(played=session(), size=(80, 24)) as ui:
+        await open_and_type(ui, text)
+        await ui.press("enter")
+        await ui.until(lambda: bool(ui.asked), "the engine was asked")
+        assert ui.asked == [asked]
 
 
 @pytest.mark.asyncio
@@ -217,55 +217,55 @@ async def test_a_command_asks_for_what_its_words_mean(text: str, asked: rq.AnyRe
     ],
 )
 async def test_a_wrong_argument_is_said_and_nothing_happens(text: str, message: str) -> None:
-    async with on_stage(played=session(), size=(80, 24)) as stage:
-        await open_and_type(stage, text)
-        await stage.press("enter")
-        assert message in said(stage)
-        assert stage.dialog == "CommandPalette"
-        await stage.press("escape")
-        assert stage.asked == []
+    async with run_app(played=session(), size=(80, 24)) as ui:
+        await open_and_type(ui, text)
+        await ui.press("enter")
+        assert message in said(ui)
+        assert ui.dialog == "CommandPalette"
+        await ui.press("escape")
+        assert ui.asked == []
 
 
 @pytest.mark.asyncio
 async def test_a_command_shows_what_it_would_mean_and_what_ends_work_is_still_asked() -> None:
-    async with on_stage(played=session(), size=(80, 24)) as stage:
-        await open_and_type(stage, "cancel MOD-*")
-        assert "stops MOD-1 after 1m00s" in said(stage)
-        assert "cancelled: MOD-2" in said(stage)
-        await stage.press("enter")
-        assert stage.dialog == "Confirm"
-        await stage.press("y")
-        await stage.until(lambda: bool(stage.asked), "the engine was asked")
-        assert stage.asked == [rq.Cancel(tickets=("MOD-1", "MOD-2"))]
+    async with run_app(played=session(), size=(80, 24)) as ui:
+        await open_and_type(ui, "cancel MOD-*")
+        assert "stops MOD-1 after 1m00s" in said(ui)
+        assert "cancelled: MOD-2" in said(ui)
+        await ui.press("enter")
+        assert ui.dialog == "Confirm"
+        await ui.press("y")
+        await ui.until(lambda: bool(ui.asked), "the engine was asked")
+        assert ui.asked == [rq.Cancel(tickets=("MOD-1", "MOD-2"))]
 
 
 @pytest.mark.asyncio
 async def test_tab_completes_and_enter_on_a_command_asks_for_its_argument() -> None:
-    async with on_stage(played=session(), size=(80, 24)) as stage:
-        await open_and_type(stage, "parallel")
-        await stage.press("enter")
-        assert typed(stage) == "parallel "
-        assert "parallel N: how many tickets run at once" in stage.text()
-        await open_row(stage, "skip MO")
-        await stage.press("tab")
-        assert typed(stage) == "skip MOD-1 "
-        await stage.press("M", "down", "down", "enter")
-        assert typed(stage) == "skip MOD-1 MOD-2 ", "what a person moved to is taken before anything is done"
-        assert stage.asked == []
+    async with run_app(played=session(), size=(80, 24)) as ui:
+        await open_and_type(ui, "parallel")
+        await ui.press("enter")
+        assert typed(ui) == "parallel "
+        assert "parallel N: how many tickets run at once" in ui.text()
+        await open_row(ui, "skip MO")
+        await ui.press("tab")
+        assert typed(ui) == "skip MOD-1 "
+        await ui.press("M", "down", "down", "enter")
+        assert typed(ui) == "skip MOD-1 MOD-2 ", "what a person moved to is taken before anything is done"
+        assert ui.asked == []
 
 
 @pytest.mark.asyncio
 async def test_commands_of_the_screen_ask_the_engine_for_nothing() -> None:
-    async with on_stage(played=session(), size=(80, 24)) as stage:
-        panel = stage.main.panels["tickets"]
+    async with run_app(played=session(), size=(80, 24)) as ui:
+        panel = ui.main.panels["tickets"]
         assert isinstance(panel, TicketsPanel)
         for text in ("goto DO", "sort tim", "group stat", "filter doc"):
-            await open_and_type(stage, text)
-            await stage.press("enter")
-            assert not stage.dialog
-        assert (stage.view.selected, panel.list.sort, panel.list.grouping) == ("DOC-1", "time", "status")
+            await open_and_type(ui, text)
+            await ui.press("enter")
+            assert not ui.dialog
+        assert (ui.view.selected, panel.list.sort, panel.list.grouping) == ("DOC-1", "time", "status")
         assert panel.list.tickets() == ["DOC-1"]
-        assert stage.asked == []
+        assert ui.asked == []
 
 
 # -- themes ------------------------------------------------------------------------------------------------------
@@ -279,30 +279,30 @@ def write_theme(name: str, text: str) -> None:
 @pytest.mark.asyncio
 async def test_a_theme_is_seen_while_one_chooses_and_taken_back_by_escape() -> None:
     write_theme("zebra", 'inherits = "parexec-dark"\nbackground = "#111111"\n')
-    async with on_stage(played=session(), size=(80, 24)) as stage:
-        await open_and_type(stage, "theme ")
-        assert stage.view.palette.name == "parexec-dark", "what is worn is highlighted at first"
-        await stage.press("down")
-        assert stage.view.palette.name != "parexec-dark"
-        await open_row(stage, "theme zeb")
-        assert stage.view.palette.name == "zebra"
-        await stage.press("escape")
-        assert stage.view.palette.name == "parexec-dark"
-        await open_and_type(stage, "theme zeb")
-        await stage.press("enter")
-        assert stage.view.palette.name == "zebra"
-        assert not stage.dialog
+    async with run_app(played=session(), size=(80, 24)) as ui:
+        await open_and_type(ui, "theme ")
+        assert ui.view.palette.name == "parexec-dark", "what is worn is highlighted at first"
+        await ui.press("down")
+        assert ui.view.palette.name != "parexec-dark"
+        await open_row(ui, "theme zeb")
+        assert ui.view.palette.name == "zebra"
+        await ui.press("escape")
+        assert ui.view.palette.name == "parexec-dark"
+        await open_and_type(ui, "theme zeb")
+        await ui.press("enter")
+        assert ui.view.palette.name == "zebra"
+        assert not ui.dialog
 
 
 @pytest.mark.asyncio
 async def test_a_broken_theme_says_what_is_wrong_with_it_and_is_not_saved_palette() -> None:
     write_theme("zebra", 'inherits = "parexec-dark"\nbackround = "#111111"\n')
-    async with on_stage(played=session(), size=(120, 30)) as stage:
-        await open_and_type(stage, "theme zebra")
-        await stage.press("enter")
-        assert "backround: unknown key" in said(stage)
-        assert stage.view.palette.name == "parexec-dark"
-        assert stage.dialog == "CommandPalette"
+    async with run_app(played=session(), size=(120, 30)) as ui:
+        await open_and_type(ui, "theme zebra")
+        await ui.press("enter")
+        assert "backround: unknown key" in said(ui)
+        assert ui.view.palette.name == "parexec-dark"
+        assert ui.dialog == "CommandPalette"
 
 
 # -- where it may not ----------------------------------------------------------------------------------------------
@@ -310,25 +310,25 @@ async def test_a_broken_theme_says_what_is_wrong_with_it_and_is_not_saved_palett
 
 @pytest.mark.asyncio
 async def test_without_an_engine_commands_that_steer_say_so() -> None:
-    async with on_stage(played=session(), size=(80, 24)) as stage:
-        stage.feed.lose()
-        await open_and_type(stage, "hold MOD-2")
-        await stage.press("enter")
-        assert "refused: no engine is there to ask: reconnecting" in said(stage)
-        assert stage.asked == []
-        await open_row(stage, "goto DOC-1")
-        await stage.press("enter")
-        assert stage.view.selected == "DOC-1"
+    async with run_app(played=session(), size=(80, 24)) as ui:
+        ui.feed.lose()
+        await open_and_type(ui, "hold MOD-2")
+        await ui.press("enter")
+        assert "refused: no engine is there to ask: reconnecting" in said(ui)
+        assert ui.asked == []
+        await open_row(ui, "goto DOC-1")
+        await ui.press("enter")
+        assert ui.view.selected == "DOC-1"
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("size", [(80, 24), (40, 12), (30, 8), (1, 1)])
 async def test_the_palette_fits_whatever_the_terminal_is(size: tuple[int, int]) -> None:
-    async with on_stage(played=session(), ascii_only=True, size=size) as stage:
-        await stage.press(":", "h", "down", "pagedown", "up")
-        region = stage.box
+    async with run_app(played=session(), ascii_only=True, size=size) as ui:
+        await ui.press(":", "h", "down", "pagedown", "up")
+        region = ui.box
         assert region.width <= max(2, size[0])
         assert region.height <= max(2, size[1])
         if size[1] >= 8:
-            assert "enter do it" in stage.lines()[region.bottom - 2]
-            assert stage.text().isascii()
+            assert "enter do it" in ui.lines()[region.bottom - 2]
+            assert ui.text().isascii()

@@ -8,7 +8,7 @@ from parexec_tui.tui.view.event_history import KEPT_EVENTS
 from parexec_tui.tui.view.view_state import Change, ViewState
 from tests.core.sessions import Session, replay
 from tests.tui.drawn import lines, panel_of, scene_of
-from tests.tui.terminal.release import release
+from tests.tui.release import release
 
 
 def shown(session: Session, height: int = 12) -> tuple[EventsPanel, ViewState]:

@@ -12,7 +12,7 @@ from parexec_tui.tui.panels.ticket import TicketPanel
 from parexec_tui.tui.view.view_state import STALE_AFTER, Change, ViewState
 from tests.core.sessions import Session, plan, replay
 from tests.tui.drawn import lines, panel_of, scene_of
-from tests.tui.terminal.release import release, samples
+from tests.tui.release import release, samples
 
 
 @dataclass

@@ -6,7 +6,7 @@ from parexec_tui.core.state.status import End, Status, short_word
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from tests.core.sessions import Session
 from tests.tui.drawn import lines, panel_of, scene_of
-from tests.tui.terminal.release import release
+from tests.tui.release import release
 
 
 @pytest.mark.parametrize("word", [*Status, *End])

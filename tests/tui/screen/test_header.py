@@ -11,7 +11,7 @@ from parexec_tui.tui.screen.header import Header
 from parexec_tui.tui.view.view_state import ViewState
 from tests.core.sessions import Session, plan
 from tests.tui.drawn import scene_of
-from tests.tui.terminal.release import finish, release
+from tests.tui.release import finish, release
 
 
 def lines(view: ViewState, width: int = 120) -> list[str]:

@@ -16,7 +16,7 @@ from parexec_tui.tui.view.facts import (
     short_duration,
 )
 from tests.core.sessions import Session, plan
-from tests.tui.terminal.release import release
+from tests.tui.release import release
 
 RELEASE = release()
 

@@ -6,7 +6,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.selectors import SelectorError
 from parexec_tui.tui.view.filtering import compile_filter
 from tests.core.sessions import Session
-from tests.tui.terminal.release import release
+from tests.tui.release import release
 
 
 @pytest.fixture(scope="module")

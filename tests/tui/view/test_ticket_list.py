@@ -17,7 +17,7 @@ from parexec_tui.tui.view.ticket_list import GROUPINGS, SORTS, Heading, TicketLi
 from parexec_tui.tui.view.view_state import Change
 from tests.core.sessions import Session, plan
 from tests.tui.drawn import panel_of, scene_of
-from tests.tui.terminal.release import release
+from tests.tui.release import release
 
 SESSION = release()
 STATE = SESSION.state

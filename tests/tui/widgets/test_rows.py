@@ -11,7 +11,7 @@ from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.view.view_state import Change
 from tests.core.sessions import Session, plan
 from tests.tui.drawn import lines, panel_of, scene_of
-from tests.tui.terminal.release import release
+from tests.tui.release import release
 
 SESSION = Session(plan("\n".join(f"T{number}:" for number in range(40))))
 moves = st.one_of(

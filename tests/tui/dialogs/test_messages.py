@@ -12,7 +12,7 @@ from parexec_tui.tui.dialogs.dialog import MessageDialog
 from parexec_tui.tui.dialogs.why import why_lines
 from parexec_tui.tui.input.keymap import Keymap
 from tests.core.sessions import Session, plan
-from tests.tui.harness import on_stage
+from tests.tui.harness import run_app
 
 
 def why(session: Session, id_: str, keymap: TableKeymap | None = None) -> list[str]:
@@ -165,52 +165,48 @@ def test_why_of_a_host_a_barrier_a_resource_and_a_held_type() -> None:
 async def test_w_tells_why_and_escape_closes_it() -> None:
     session = Session("A:\nB: A")
     session.dispatch()
-    async with on_stage(played=session, size=(80, 24)) as stage:
-        await stage.press("j", "w")
-        assert stage.dialog == "MessageDialog"
-        assert "Why B? It is waiting" in stage.text()
-        assert "A is running on agent-1" in stage.text()
-        await stage.press("escape")
-        assert not stage.dialog
+    async with run_app(played=session, size=(80, 24)) as ui:
+        await ui.press("j", "w")
+        assert ui.dialog == "MessageDialog"
+        assert "Why B? It is waiting" in ui.text()
+        assert "A is running on agent-1" in ui.text()
+        await ui.press("escape")
+        assert not ui.dialog
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("size", [(80, 24), (40, 10), (20, 5), (1, 1)])
 async def test_a_long_text_scrolls_inside_and_is_never_larger_than_the_screen(size: tuple[int, int]) -> None:
-    async with on_stage(played=Session("A:"), size=size) as stage:
-        stage.app.push_screen(
-            MessageDialog(stage.view, "Many", [f"line {number} {'x' * 100}" for number in range(100)])
-        )
-        await stage.pilot.pause()
-        box = stage.app.screen.query_one(".box")
+    async with run_app(played=Session("A:"), size=size) as ui:
+        ui.app.push_screen(MessageDialog(ui.view, "Many", [f"line {number} {'x' * 100}" for number in range(100)]))
+        await ui.pilot.pause()
+        box = ui.app.screen.query_one(".box")
         assert box.region.height <= max(2, size[1])
         assert box.region.width <= max(2, size[0])
         if size[1] >= 10:
-            assert "line 0 " in stage.text()
-            assert "esc close" in stage.text()
-            await stage.press("G")
-            assert "line 99" in stage.text()
-            await stage.press("g", "pagedown", "k", "j")
-            assert "line 0 " not in stage.text()
+            assert "line 0 " in ui.text()
+            assert "esc close" in ui.text()
+            await ui.press("G")
+            assert "line 99" in ui.text()
+            await ui.press("g", "pagedown", "k", "j")
+            assert "line 0 " not in ui.text()
 
 
 @pytest.mark.asyncio
 async def test_a_line_goes_on_under_its_first_letter() -> None:
-    async with on_stage(played=Session("A:"), size=(40, 12)) as stage:
-        stage.app.push_screen(
-            MessageDialog(stage.view, "Folded", ["   one two three four five six seven eight nine ten"])
-        )
-        await stage.pilot.pause()
-        first, second = (line for line in stage.lines() if "one" in line or "ten" in line)
+    async with run_app(played=Session("A:"), size=(40, 12)) as ui:
+        ui.app.push_screen(MessageDialog(ui.view, "Folded", ["   one two three four five six seven eight nine ten"]))
+        await ui.pilot.pause()
+        first, second = (line for line in ui.lines() if "one" in line or "ten" in line)
         assert first.index("one") == second.index(second.split()[1])
 
 
 @pytest.mark.asyncio
 async def test_a_dialog_in_letters_only_has_no_other_sign() -> None:
-    async with on_stage(played=Session("A:"), ascii_only=True, size=(80, 24)) as stage:
-        await stage.press("w")
-        box = stage.box
-        assert "".join(stage.lines()[box.y : box.bottom]).isascii()
+    async with run_app(played=Session("A:"), ascii_only=True, size=(80, 24)) as ui:
+        await ui.press("w")
+        box = ui.box
+        assert "".join(ui.lines()[box.y : box.bottom]).isascii()
 
 
 # -- what it costs -----------------------------------------------------------------------------------------------
@@ -225,16 +221,16 @@ def running() -> Session:
 
 @pytest.mark.asyncio
 async def test_what_ends_work_says_what_it_costs_and_is_done_by_y() -> None:
-    async with on_stage(played=running(), size=(80, 24)) as stage:
-        await stage.press("x")
-        assert stage.dialog == "Confirm"
-        assert "cancel A?" in stage.text()
-        assert "stops A after 14m00s; 3 dependents can no longer run" in stage.text()
-        assert "can no longer run: B, C and D" in stage.text()
-        await stage.press("n")
-        assert stage.asked == []
-        await stage.press("x", "y")
-        assert stage.asked == [rq.Cancel(tickets=("A",))]
+    async with run_app(played=running(), size=(80, 24)) as ui:
+        await ui.press("x")
+        assert ui.dialog == "Confirm"
+        assert "cancel A?" in ui.text()
+        assert "stops A after 14m00s; 3 dependents can no longer run" in ui.text()
+        assert "can no longer run: B, C and D" in ui.text()
+        await ui.press("n")
+        assert ui.asked == []
+        await ui.press("x", "y")
+        assert ui.asked == [rq.Cancel(tickets=("A",))]
 
 
 @pytest.mark.asyncio
@@ -246,27 +242,27 @@ async def test_what_ends_work_says_what_it_costs_and_is_done_by_y() -> None:
     ],
 )
 async def test_what_ends_the_session_is_asked_first(key: str, asked: rq.AnyRequest, text: str) -> None:
-    async with on_stage(played=running(), size=(80, 24)) as stage:
-        await stage.press(key)
-        assert stage.dialog == "Confirm"
-        assert text in stage.text()
-        await stage.press("escape")
-        assert stage.asked == []
-        await stage.press(key, "enter")
-        assert stage.asked == [asked]
+    async with run_app(played=running(), size=(80, 24)) as ui:
+        await ui.press(key)
+        assert ui.dialog == "Confirm"
+        assert text in ui.text()
+        await ui.press("escape")
+        assert ui.asked == []
+        await ui.press(key, "enter")
+        assert ui.asked == [asked]
 
 
 @pytest.mark.asyncio
 async def test_what_costs_nothing_is_not_asked() -> None:
-    async with on_stage(played=running(), size=(80, 24)) as stage:
-        await stage.press("j", "x")
-        assert stage.asked == [rq.Cancel(tickets=("B",))]
+    async with run_app(played=running(), size=(80, 24)) as ui:
+        await ui.press("j", "x")
+        assert ui.asked == [rq.Cancel(tickets=("B",))]
 
 
 @pytest.mark.asyncio
 async def test_what_a_person_wrote_is_not_taken_for_markup() -> None:
-    async with on_stage(played=Session("A:"), size=(80, 24)) as stage:
-        await stage.app.push_screen(MessageDialog(stage.view, "a [red]heading[/]", ["a [b]line[/b] \x1b[31mhere"]))
-        assert "a [red]heading[/]" in stage.text()
-        assert "a [b]line[/b] here" in stage.text()
-        assert isinstance(stage.app.screen.query_one(".keys"), Static)
+    async with run_app(played=Session("A:"), size=(80, 24)) as ui:
+        await ui.app.push_screen(MessageDialog(ui.view, "a [red]heading[/]", ["a [b]line[/b] \x1b[31mhere"]))
+        assert "a [red]heading[/]" in ui.text()
+        assert "a [b]line[/b] here" in ui.text()
+        assert isinstance(ui.app.screen.query_one(".keys"), Static)

@@ -1,0 +1,443 @@
+"""A case for each key that moves, looks, or is about the screen: options of the harness, keys, and the result."""
+
+import base64
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.tui.panels import PANELS
+from parexec_tui.tui.panels.graph import GraphPanel
+from parexec_tui.tui.panels.output import OutputPanel
+from parexec_tui.tui.panels.tickets import TicketsPanel
+from parexec_tui.tui.view.ticket_list import Heading, is_problem
+from tests.tui.harness import Harness
+from tests.tui.release import log_of
+
+KeyCase = Callable[[Harness, str], Awaitable[None]]
+KEY_CASES: dict[str, tuple[KeyCase, dict[str, Any]]] = {}
+"""action: what is tried with one of its keys, and the options of `run_app` for it"""
+
+
+def key_case(action: str, **options: Any) -> Callable[[KeyCase], KeyCase]:
+    def register(function: KeyCase) -> KeyCase:
+        KEY_CASES[action] = function, options
+        return function
+
+    return register
+
+
+def tickets(ui: Harness) -> TicketsPanel:
+    return cast(TicketsPanel, ui.main.panels["tickets"])
+
+
+def output(ui: Harness) -> OutputPanel:
+    return cast(OutputPanel, ui.main.panels["output"])
+
+
+# -- moving ----------------------------------------------------------------------------------------------------
+
+
+@key_case("up", ticket="web")
+async def _up(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert ui.view.selected == "core"
+
+
+@key_case("down", ticket="web")
+async def _down(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert ui.view.selected == "data"
+
+
+@key_case("left", ticket="web")
+async def _left(ui: Harness, name: str) -> None:
+    await ui.press("t", name)
+    assert ui.text().count("▸ group") == 1
+    assert "web" not in tickets(ui).list.tickets()
+
+
+@key_case("right", ticket="web")
+async def _right(ui: Harness, name: str) -> None:
+    await ui.press("t", "h", name)
+    assert "▸" not in ui.text()
+    assert "web" in tickets(ui).list.tickets()
+
+
+@key_case("page-up", ticket="announce")
+async def _page_up(ui: Harness, name: str) -> None:
+    panel = tickets(ui)
+    before = panel.cursor
+    await ui.press(name)
+    assert panel.cursor == before - (panel.page - 1)
+    assert ui.view.selected == panel.list.rows[panel.cursor]
+
+
+@key_case("page-down", ticket="fetch-core")
+async def _page_down(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert tickets(ui).cursor == tickets(ui).page - 1
+
+
+@key_case("first", ticket="web")
+async def _first(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert ui.view.selected == "fetch-core"
+
+
+@key_case("last", ticket="web")
+async def _last(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert ui.view.selected == "announce"
+    await ui.press("[")
+    await ui.until(lambda: ui.view.looks_back, "the past is shown")
+    await ui.press(name)
+    assert not ui.view.looks_back
+
+
+@key_case("next-panel")
+async def _next_panel(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert ui.panel.name_ == "agents"
+
+
+@key_case("previous-panel")
+async def _previous_panel(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert ui.panel.name_ == "output"
+
+
+@key_case("panel", size=(80, 24))
+async def _panel(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert ui.panel.name_ == PANELS[int(name) - 1]
+    assert [panel for panel in ui.main.panels.values() if panel.display] == [ui.panel]
+
+
+@key_case("zoom")
+async def _zoom(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert ui.panel.size.width == 120
+    assert not ui.main.panels["agents"].display
+    await ui.press(name)
+    assert ui.main.panels["agents"].display
+
+
+@key_case("open", ticket="bench")
+async def _open(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert ui.panel.name_ == "ticket"
+    assert "Benchmarks against the last release" in ui.text()
+
+
+@key_case("back")
+async def _back(ui: Harness, name: str) -> None:
+    await ui.press("space", "!", "/", *"unit", "enter", "3", "z", "[")
+    await ui.until(lambda: ui.view.looks_back, "the past is shown")
+    panel, arrangement = tickets(ui).list, ui.main.arrangement
+    taken_back: list[Callable[[], bool]] = [
+        lambda: not ui.view.looks_back,
+        lambda: not arrangement.is_zoomed,
+        lambda: arrangement.current == "tickets",
+        lambda: not panel.filter,
+        lambda: not panel.problems_only,
+        lambda: not ui.view.marks,
+    ]
+    for step in range(len(taken_back)):
+        assert [is_so() for is_so in taken_back] == [True] * step + [False] * (len(taken_back) - step)
+        await ui.press(name)
+    assert all(is_so() for is_so in taken_back)
+
+
+# -- looking ---------------------------------------------------------------------------------------------------
+
+
+@key_case("filter")
+async def _filter(ui: Harness, name: str) -> None:
+    await ui.press(name, *"unit-web")
+    assert tickets(ui).list.rows == ["unit-web-1", "unit-web-2"], "it filters while one types"
+    await ui.press("enter", "j")
+    assert not ui.main.prompt.is_open
+    assert ui.view.selected == "unit-web-2", "keys are keys again"
+
+
+@key_case("problems")
+async def _problems(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    shown = tickets(ui).list.tickets()
+    assert {"unit-core-3", "bench", "integration-1", "migrate", "package-win"} <= set(shown)
+    assert all(is_problem(ui.played[id_]) for id_ in shown)
+
+
+@key_case("next-needy")
+async def _next_needy(ui: Harness, name: str) -> None:
+    seen = []
+    for _ in range(4):
+        await ui.press(name)
+        seen.append(ui.view.selected)
+    assert seen == ["unit-core-3", "integration-1", "bench", "unit-core-3"]
+    assert ui.said == "1 of 3 that need you: unit-core-3"
+
+
+@key_case("why", ticket="data-check")
+async def _why(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert ui.dialog == "MessageDialog"
+    assert "lock database is held by migrate" in ui.text()
+    await ui.press("escape")
+    await ui.select("unit-core-3")
+    await ui.press(name)
+    assert "Why unit-core-3? It timed out" in ui.text()
+    await ui.press("escape", "3")
+    assert ui.played.state.agents[ui.view.agent].ticket is not None
+    await ui.press(name)
+    assert f"Why {ui.played.state.agents[ui.view.agent].ticket}? It is " in ui.text()
+    await ui.press("escape")
+    idle = next(agent for agent in ui.played.state.agents.values() if agent.status == "idle")
+    ui.view.agent = idle.id
+    await ui.press(name)
+    assert ui.said.startswith(f"{idle.id} is idle: for ")
+
+
+@key_case("mark", ticket="web")
+async def _mark(ui: Harness, name: str) -> None:
+    await ui.press(name, name, "k", name)
+    assert (ui.view.marks, ui.view.selected) == ({"web"}, "draft")
+
+
+@key_case("mark-shown")
+async def _mark_shown(ui: Harness, name: str) -> None:
+    await ui.press("/", *"unit-web", "enter", name)
+    assert ui.view.marks == {"unit-web-1", "unit-web-2"}
+    await ui.press(name)
+    assert not ui.view.marks
+
+
+@key_case("sort")
+async def _sort(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert ui.said == "sorted by status"
+    assert tickets(ui).list.tickets()[:5] == ["draft", "unit-web-2", "links", "coverage", "fuzz"]
+
+
+@key_case("sort-reverse")
+async def _sort_reverse(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert tickets(ui).list.tickets() == list(ui.played.plan.tickets)[::-1]
+
+
+@key_case("group")
+async def _group(ui: Harness, name: str) -> None:
+    headings = []
+    for _ in range(3):
+        await ui.press(name)
+        headings.append([row.key for row in tickets(ui).list.rows if isinstance(row, Heading)][:2])
+    assert headings == [["group 1", "group 2"], ["running", "stopping"], []]
+
+
+@key_case("graph-view", panel="graph", ticket="core")
+async def _graph_view(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert cast(GraphPanel, ui.panel).mode == "neighbourhood"
+    assert "┌" in ui.text() or "╭" in ui.text()
+
+
+@key_case("next-match", panel="output", ticket="unit-web-2")
+async def _next_match(ui: Harness, name: str) -> None:
+    await ui.press("g", "/", *"page 4", "enter")
+    await _finds(ui, "ok 4 page 4 opens")
+    await ui.press(name)
+    await _finds(ui, "not ok 40 page 40 opens")
+
+
+@key_case("previous-match", panel="output", ticket="unit-web-2")
+async def _previous_match(ui: Harness, name: str) -> None:
+    await ui.press("g", "/", *"page 4", "enter")
+    await _finds(ui, "ok 4 page 4 opens")
+    await ui.press(name)
+    await _finds(ui, "ok 49 page 49 opens")
+
+
+@key_case("next-error", panel="output", ticket="unit-web-2")
+async def _next_error(ui: Harness, name: str) -> None:
+    await ui.press("g", name)
+    await _finds(ui, "not ok 40 page 40 opens")
+    await ui.press(name)
+    await _finds(ui, "  error: expected <title>Prices</title>")
+
+
+async def _finds(ui: Harness, line: str) -> None:
+    """Wait until the output stands at a line, as a search leaves it."""
+
+    def is_there() -> bool:
+        hit = output(ui).log_view._hit
+        text = log_of("unit-web-2").read_bytes()
+        return hit is not None and _plain(text[hit.start :].decode()).startswith(line)
+
+    await ui.until(is_there, f"the search stands at {line}")
+    assert line in ui.text()
+
+
+def _plain(text: str) -> str:
+    return text.replace("\x1b[32m", "").replace("\x1b[1;31m", "").replace("\x1b[0m", "")
+
+
+@key_case("wrap", panel="output", ticket="unit-web-2")
+async def _wrap(ui: Harness, name: str) -> None:
+    await ui.press("g", "E")
+    await _finds(ui, "not ok 40")
+    assert "the last release did not have" in ui.text()
+    await ui.press(name)
+    assert "the last release did not have" not in ui.text()
+    assert ui.said == "long lines are cut; h and l scroll"
+    await ui.press(name)
+    assert ui.said == "long lines are folded"
+    assert "the last release did not have" in ui.text()
+
+
+@key_case("times", panel="output", ticket="links")
+async def _times(ui: Harness, name: str) -> None:
+    await ui.until(lambda: "links, attempt 1" in ui.text(), "the log is shown")
+    await ui.press(name)
+    assert ui.said.startswith("when each line came")
+    with log_of("links").open("a", encoding="utf-8") as log:
+        log.write("a new line\n")
+    await ui.until(lambda: "a new line" in ui.text(), "the new line is shown")
+    (line,) = [line for line in ui.lines() if "a new line" in line]
+    hours, minutes, seconds = line.split()[0].split(":")
+    assert (hours + minutes + seconds).isdigit()
+
+
+@key_case("earlier-attempt", panel="output", ticket="mirror")
+async def _earlier_attempt(ui: Harness, name: str) -> None:
+    await ui.until(lambda: "mirror, attempt 3" in ui.text(), "the latest attempt is shown")
+    await ui.press(name)
+    await ui.until(lambda: "mirror, attempt 2" in ui.text(), "the one before is shown")
+    assert ui.said == "attempt 2 of 3"
+    await ui.press(name, name)
+    assert ui.said == "attempt 1 is the first"
+
+
+@key_case("later-attempt", panel="output", ticket="mirror")
+async def _later_attempt(ui: Harness, name: str) -> None:
+    await ui.press(",", ",")
+    await ui.until(lambda: "mirror, attempt 1" in ui.text(), "the first attempt is shown")
+    await ui.press(name)
+    await ui.until(lambda: "mirror, attempt 2" in ui.text(), "the next attempt is shown")
+    await ui.press(name, name)
+    assert ui.said == "attempt 3 is the latest"
+
+
+@key_case("back-one")
+async def _back_one(ui: Harness, name: str) -> None:
+    last = len(ui.played.journal)
+    await ui.press(name)
+    await _is_at(ui, last - 1)
+    await ui.press(name, name)
+    await _is_at(ui, last - 3)
+    assert f"PAST {last - 3}/{last}" in ui.text()
+
+
+@key_case("forward-one")
+async def _forward_one(ui: Harness, name: str) -> None:
+    last = len(ui.played.journal)
+    await ui.press(name)
+    assert ui.said == "this is now"
+    await ui.press("[", "[", "[")
+    await _is_at(ui, last - 3)
+    await ui.press(name)
+    await _is_at(ui, last - 2)
+    await ui.press(name, name)
+    await ui.until(lambda: not ui.view.looks_back, "it is now again")
+
+
+@key_case("back-far")
+async def _back_far(ui: Harness, name: str) -> None:
+    last = len(ui.played.journal)
+    await ui.press(name)
+    await _is_at(ui, last - last // 20)
+    await ui.press(*[name] * 30)
+    await _is_at(ui, 1)
+
+
+@key_case("forward-far")
+async def _forward_far(ui: Harness, name: str) -> None:
+    last = len(ui.played.journal)
+    await ui.press("{", "{", name)
+    await _is_at(ui, last - last // 20)
+    await ui.press(name)
+    await ui.until(lambda: not ui.view.looks_back, "it is now again")
+
+
+async def _is_at(ui: Harness, seq: int) -> None:
+    await ui.until(lambda: ui.view.looks_back and ui.view.past_seq == seq, f"it is as after event {seq}")
+
+
+@key_case("copy", ticket="web")
+async def _copy(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert f"\x1b]52;c;{base64.b64encode(b'web').decode()}\a" in ui.written
+    assert ui.said == "copied: web"
+
+
+# -- session and screen ----------------------------------------------------------------------------------------
+
+
+@key_case("take-over")
+async def _take_over(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert ui.said == "an engine runs it"
+    ui.feed.lose()
+    await ui.press(name)
+    await ui.until(lambda: ui.said == "an engine runs the session again", "a new engine is there")
+    assert ui.engines == [{"resume": False, "awaits": False}]
+
+
+@key_case("palette")
+async def _palette(ui: Harness, name: str) -> None:
+    await ui.press(name, *"hold-all", "enter")
+    assert await ui.done() == rq.Hold()
+
+
+@key_case("help")
+async def _help(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert ui.dialog == "Help"
+    assert "hold, or release: do not start" in ui.text()
+
+
+@key_case("mouse")
+async def _mouse(ui: Harness, name: str) -> None:
+    driver: Any = ui.app._driver
+    done: list[str] = []
+    driver._enable_mouse_support = lambda: done.append("on")
+    driver._disable_mouse_support = lambda: done.append("off")
+    driver._mouse = False
+    await ui.press(name)
+    assert ui.said == "the mouse works here; M gives it back"
+    await ui.press(name)
+    assert done == ["on", "off"]
+
+
+@key_case("redraw")
+async def _redraw(ui: Harness, name: str) -> None:
+    painter = ui.app._painter
+    painter.resize(4, 1)
+    painter.changes((0, 0))
+    assert not painter.changes((0, 0)), "the terminal has it all"
+    await ui.press(name)
+    assert painter.changes((0, 0)), "it is sent once more"
+
+
+@key_case("suspend")
+async def _suspend(ui: Harness, name: str) -> None:
+    done: list[str] = []
+    ui.app.action_suspend_process = lambda: done.append("suspended")  # type: ignore[method-assign]
+    await ui.press(name)
+    assert done == ["suspended"]
+
+
+@key_case("leave")
+async def _leave(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert ui.app.return_value == "left"
+    assert not ui.asked, "the engine is not asked for anything"

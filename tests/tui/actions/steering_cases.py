@@ -1,0 +1,153 @@
+"""What is tried with each key that steers: what it asks of the engine, and what comes of that."""
+
+from parexec_tui.core.plan.model import Priority
+from parexec_tui.core.wire import requests as rq
+from tests.tui.actions.key_cases import KEY_CASES, key_case
+from tests.tui.harness import Harness
+
+__all__ = ["KEY_CASES"]
+"""Those of the other keys with them: that is all there are."""
+
+
+@key_case("hold", ticket="data-check")
+async def _hold(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert await ui.done() == rq.Hold(tickets=("data-check",))
+    assert ui.said == "done: hold data-check"
+    await ui.press(name)
+    assert await ui.done(2) == rq.Release(tickets=("data-check",))
+
+
+@key_case("freeze", ticket="links")
+async def _freeze(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert await ui.done() == rq.Freeze(tickets=("links",))
+    assert ui.status("links") == "frozen"
+    await ui.press(name)
+    assert await ui.done(2) == rq.Thaw(tickets=("links",))
+
+
+@key_case("retry", ticket="bench")
+async def _retry(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert await ui.done() == rq.Retry(tickets=("bench",))
+    assert ui.status("bench") == "waiting"
+
+
+@key_case("retry-form", ticket="bench")
+async def _retry_form(ui: Harness, name: str) -> None:
+    await ui.press(name, *" --fast", "enter")
+    assert await ui.done() == rq.Retry(tickets=("bench",), run="make bench --fast")
+    assert ui.dialog == ""
+
+
+@key_case("reassign", ticket="bench")
+async def _reassign(ui: Harness, name: str) -> None:
+    await ui.press("r")
+    await ui.done()
+    await ui.press(name)
+    assert "builder-2" in ui.text()
+    await ui.press("enter")
+    assert await ui.done(2) == rq.Reassign(tickets=("bench",), agent="builder-2")
+
+
+@key_case("stop", ticket="links")
+async def _stop(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert ui.dialog == "Confirm"
+    assert "stops links after" in ui.text()
+    await ui.press("y")
+    assert await ui.done() == rq.Cancel(tickets=("links",))
+    assert ui.status("links") == "stopping"
+
+
+@key_case("kill", ticket="links")
+async def _kill(ui: Harness, name: str) -> None:
+    await ui.press(name, "y")
+    assert await ui.done() == rq.Cancel(tickets=("links",), now=True)
+
+
+@key_case("skip", ticket="unit-core-3")
+async def _skip(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert await ui.done() == rq.Waive(tickets=("unit-core-3",))
+    assert [ui.status(id_) for id_ in ("unit-core-3", "integration-3")] == ["waived", "waiting"]
+
+
+@key_case("edit", ticket="spoken")
+async def _edit(ui: Harness, name: str) -> None:
+    await ui.press(name, *" twice", "enter")
+    changes = {"title": "Have the pages read aloud by a machine twice"}
+    assert await ui.done() == rq.Edit(ticket="spoken", changes=changes)
+
+
+@key_case("raise", ticket="spoken")
+async def _raise(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert await ui.done() == rq.Prioritise(tickets=("spoken",), priority=Priority.medium)
+
+
+@key_case("lower", ticket="review")
+async def _lower(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert await ui.done() == rq.Prioritise(tickets=("review",), priority=Priority.medium)
+
+
+@key_case("more")
+async def _more(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert await ui.done() == rq.Scale(type=None, most=1, relative=True)
+    assert ui.played.state.parallel == 9
+
+
+@key_case("fewer", panel="agents")
+async def _fewer(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert await ui.done() == rq.Scale(type="builder", most=-1, relative=True)
+
+
+@key_case("drain", panel="agents")
+async def _drain(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert await ui.done() == rq.Drain(agents=("builder-1",))
+    assert ui.played.state.agents["builder-1"].status == "draining"
+    await ui.press("1", name)
+    assert ui.dialog == "Confirm"
+    await ui.press("y")
+    assert await ui.done(2) == rq.Drain()
+
+
+@key_case("hold-all")
+async def _hold_all(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert await ui.done() == rq.Hold()
+    await ui.until(lambda: "HELD by ann" in ui.text(), "the header says so")
+    await ui.press(name)
+    assert await ui.done(2) == rq.Release()
+
+
+@key_case("freeze-all")
+async def _freeze_all(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert await ui.done() == rq.Freeze()
+    assert ui.status("links") == ui.status("draft") == "frozen"
+    await ui.press(name)
+    assert await ui.done(2) == rq.Thaw()
+
+
+@key_case("undo", ticket="web")
+async def _undo(ui: Harness, name: str) -> None:
+    await ui.press("P")
+    await ui.done()
+    await ui.press(name)
+    assert await ui.done(2) == rq.Undo()
+    assert ui.said == "done: undo: hold the session"
+    assert ui.played.state.held is None
+
+
+@key_case("stop-session")
+async def _stop_session(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert ui.dialog == "Confirm"
+    await ui.press("y")
+    assert await ui.done() == rq.Stop()

@@ -1,0 +1,369 @@
+"""Every key of the table does what the table says; what is in the way of a key is said."""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.registry.errors import RegistryError
+from parexec_tui.tui.actions import asking, perform
+from parexec_tui.tui.actions.table import ACTIONS
+from parexec_tui.tui.input.keymap import SESSION
+from parexec_tui.tui.panels import PANELS
+from parexec_tui.tui.panels.events import EventsPanel
+from parexec_tui.tui.view.targets import Targets
+from parexec_tui.tui.view.view_state import Change
+from tests.core.sessions import Session
+from tests.tui.actions.key_cases import tickets
+from tests.tui.actions.steering_cases import KEY_CASES
+from tests.tui.harness import Harness, run_app
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("action", "name"), [(action.name, key) for action in ACTIONS for key in action.keys])
+async def test_every_key_does_what_it_says(action: str, name: str) -> None:
+    function, options = KEY_CASES[action]
+    async with run_app(**options) as ui:
+        await function(ui, name)
+
+
+def test_there_is_a_case_for_each_action_and_no_other() -> None:
+    assert KEY_CASES.keys() == {action.name for action in ACTIONS}
+
+
+# -- what is in the way ----------------------------------------------------------------------------------------
+
+
+STEERING = [action for action in ACTIONS if perform.steers(action)]
+
+
+def style_in_footer(ui: Harness, name: str) -> Any:
+    """The style of a key in the footer."""
+    footer = ui.strips()[-1]
+    return next(style for text, style, _ in footer if text.strip() == name)
+
+
+@pytest.mark.asyncio
+async def test_a_key_that_would_be_refused_is_dim_and_says_why() -> None:
+    async with run_app(ticket="links") as ui:
+        off, on = ui.view.palette["key-off"].color, ui.view.palette["footer-key"].color
+        assert off != on
+        assert (style_in_footer(ui, "r").color, style_in_footer(ui, "f").color) == (off, on)
+        await ui.press("r")
+        assert ui.said.startswith("links is running")
+        assert ui.said in ui.footer()
+        await ui.select("bench")
+        await ui.press("h")
+        assert (style_in_footer(ui, "r").color, style_in_footer(ui, "f").color) == (on, off)
+        assert not ui.asked
+
+
+@pytest.mark.asyncio
+async def test_a_key_of_another_panel_says_which_that_is() -> None:
+    async with run_app("claims") as ui:
+        await ui.press("E")
+        assert ui.said == "E is for the output (5): the next line that looks like an error"
+        await ui.press("space")
+        assert ui.said == "space is for the tickets (1) and graph (2): mark it: actions take what is marked"
+        await ui.press("j")
+        assert ui.said == ""
+
+
+@pytest.mark.asyncio
+async def test_few_of_the_marks_are_asked_whether_a_key_is_dim() -> None:
+    asked: list[int] = []
+
+    def hold(_: SessionState, targets: Targets) -> rq.AnyRequest:
+        asked.append(len(targets.tickets))
+        return rq.Hold()
+
+    row = next(action for action in ACTIONS if action.name == "hold")
+    async with run_app() as ui:
+        await ui.press("*")
+        assert len(ui.view.marks) > perform.MAX_CHECKED
+        perform.is_dim(ui.app.actions, row._replace(handler=perform.Ask(hold)))
+        assert asked == [perform.MAX_CHECKED]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("panel", "own"), [("output", "E error"), ("graph", "v view")])
+async def test_where_there_is_little_room_a_panel_keeps_its_own_key(panel: str, own: str) -> None:
+    async with run_app(panel, size=(80, 24)) as ui:
+        await ui.until(lambda: f" {own} " in ui.footer(), f"the footer has {own}")
+        assert "q leave" in ui.footer()
+
+
+@pytest.mark.asyncio
+async def test_marks_are_taken_instead_of_the_selected_ticket_and_then_gone() -> None:
+    async with run_app(ticket="data-check") as ui:
+        await ui.press("space")
+        await ui.select("smoke")
+        await ui.press("space", "g", "p")
+        asked = await ui.done()
+        assert isinstance(asked, rq.Hold)
+        assert set(asked.tickets) == {"data-check", "smoke"}
+        assert not ui.view.marks
+
+
+@pytest.mark.asyncio
+async def test_who_may_only_read_steers_nothing() -> None:
+    async with run_app(read_only=True) as ui:
+        await steer_with_all(ui, "this viewer only reads (attach without --read-only)")
+
+
+@pytest.mark.asyncio
+async def test_a_finished_session_gets_an_engine_for_a_retry_and_for_nothing_else() -> None:
+    session = Session("A:\nB:")
+    session.dispatch()
+    session.succeed("A")
+    session.fail("B")
+    session.close()
+    session.wait(60)
+    async with run_app(played=session, ticket="B") as ui:
+        ui.feed.lose()
+        for name in ("p", "x", "e", "P"):
+            await ui.press(name)
+            assert ui.said == "the session is finished (r runs a ticket again)"
+        await ui.press("ctrl+r")
+        assert ui.said == "the session is finished; r runs a ticket again"
+        assert ui.engines == []
+        await ui.press("r")
+        assert await ui.done() == rq.Retry(tickets=("B",))
+        assert ui.engines == [{"resume": True, "awaits": True}]
+        assert ui.said == "done: retry B"
+
+
+@pytest.mark.asyncio
+async def test_what_is_filtered_away_is_not_what_keys_are_about() -> None:
+    async with run_app(ticket="fetch-web") as ui:
+        assert ui.status("fetch-web") == "succeeded"
+        await ui.press("!")
+        assert ui.view.selected != "fetch-web"
+        cursor = next(line for line in ui.text_of("tickets").splitlines() if "▌" in line)
+        assert ui.view.selected in cursor.split()
+        await ui.press("!")
+        assert ui.view.selected == "fetch-web", "it is there again"
+        await ui.press("!", "j")
+        chosen = ui.view.selected
+        await ui.press("!")
+        assert ui.view.selected == chosen, "the person has gone on"
+
+
+@pytest.mark.asyncio
+async def test_who_has_gone_from_the_rows_is_not_what_keys_are_about() -> None:
+    async with run_app(ticket="links") as ui:
+        await ui.press("/", *"status:running", "enter")
+        assert ui.view.selected == "links"
+        ui.played.succeed("links")
+        ui.feed.tell()
+        tickets(ui).rebuild()
+        await ui.press("x", "w", "space")
+        assert ui.said.startswith("no ticket is selected")
+        assert (ui.dialog, ui.asked, ui.view.marks) == ("", [], set())
+        assert "▌" not in ui.text_of("tickets")
+        await ui.press("j", "k")
+        assert ui.status(ui.view.selected) == "running"
+        assert "▌" in ui.text_of("tickets")
+
+
+@pytest.mark.asyncio
+async def test_in_the_past_nothing_is_steered() -> None:
+    async with run_app(ticket="links") as ui:
+        await ui.press("[")
+        await ui.until(lambda: ui.view.looks_back, "the past is shown")
+        await steer_with_all(ui, "this is the past, it cannot be changed (end returns to now)")
+
+
+@pytest.mark.asyncio
+async def test_without_an_engine_nothing_is_steered() -> None:
+    async with run_app(ticket="links") as ui:
+        ui.feed.lose()
+        await steer_with_all(ui, "no engine is there to ask: reconnecting")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("panel", PANELS)
+async def test_a_key_that_comes_before_the_session_is_read_is_told_so(panel: str) -> None:
+    actions = [action for action in ACTIONS if action.section != SESSION and action.is_for(panel)]
+    async with run_app(panel, is_read=False) as ui:
+        for action in actions:
+            await ui.press(action.keys[0])
+            assert ui.said == "the session is not read yet", action.name
+        assert (ui.panel.name_, ui.dialog, ui.app.mistake) == (panel, "", "")
+        await ui.press(":", *"sort id", "enter")
+        assert "the session is not read yet" in ui.text()
+
+
+@pytest.mark.asyncio
+async def test_a_past_that_cannot_be_read_is_said_and_left_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(_: int) -> SessionState:
+        raise RegistryError("the disk failed to read")
+
+    async with run_app() as ui:
+        await ui.press("[")
+        await ui.until(lambda: ui.view.looks_back, "the past is shown")
+        here = ui.view.past_seq
+        monkeypatch.setattr(ui.feed, "past", fail)
+        await ui.press("[", "[")
+        await ui.until(lambda: ui.said == "the disk failed to read", "it is said")
+        assert (ui.view.past_seq, ui.view.past_goal) == (here, here)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("keys", "steps"), [("[[[", 3), ("[G", 0), ("[G[", 1)])
+async def test_who_goes_on_while_the_past_is_read_gets_where_they_went(
+    keys: str, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with run_app() as ui:
+        read, read_now, gate = ui.feed.past, list[int](), asyncio.Event()
+
+        async def read_slowly(seq: int) -> SessionState:
+            read_now.append(seq)
+            await gate.wait()
+            return await read(seq)
+
+        monkeypatch.setattr(ui.feed, "past", read_slowly)
+        await ui.press(*keys)
+        assert len(read_now) == 1
+        gate.set()
+        goal = ui.view.event_history.last - steps if steps else 0
+        await ui.until(lambda: not ui.app._is_traveling, "it is read")
+        assert (ui.view.looks_back, ui.view.past_goal) == (steps > 0, goal)
+        assert not steps or ui.view.past_seq == goal
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("text", "counts"), [("A: retries=1 retry_delay=1m", True), ("A:", False)])
+async def test_seconds_count_while_a_ticket_waits_for_its_next_try(
+    text: str, counts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session(text)
+    session.dispatch()
+    session.fail("A")
+    async with run_app(played=session) as ui:
+        ui.main._tick()
+        told: list[Change] = []
+        monkeypatch.setattr(ui.main, "note", told.append)
+        ui.main._tick()
+        assert (told == [Change.clock]) == counts
+
+
+@pytest.mark.asyncio
+async def test_who_comes_back_to_the_latest_attempt_is_shown_the_next_one() -> None:
+    session = Session("A: retries=3 retry_delay=1s")
+    session.dispatch()
+
+    def try_again() -> None:
+        session.fail("A")
+        session.back_off("A")
+        session.dispatch()
+
+    try_again()
+    async with run_app("output", played=session) as ui:
+        await ui.press(",", ".")
+        try_again()
+        ui.feed.tell()
+        await ui.until(lambda: "A attempt 3" in ui.text_of("output"), "the new attempt is shown")
+        await ui.press(",")
+        try_again()
+        ui.feed.tell()
+        await ui.pilot.pause()
+        assert "A attempt 2" in ui.text_of("output"), "the one that was chosen stays"
+
+
+async def steer_with_all(ui: Harness, said: str) -> None:
+    for action in STEERING:
+        await ui.press(action.keys[0])
+        assert (ui.said, ui.dialog) == (said, ""), action.name
+    assert not ui.asked
+
+
+@pytest.mark.asyncio
+async def test_what_the_engine_warns_of_stands_until_it_can_go_on() -> None:
+    async with run_app(ticket="links") as ui:
+        ui.feed._notice("the disk is full\x1b")
+        await ui.pilot.pause()
+        await ui.until(lambda: "the disk is full" in ui.footer(), "the footer says so")
+        await ui.until(lambda: "CANNOT WRITE" in ui.text(), "the header has an alert")
+        await ui.press("j")
+        assert "the disk is full" in ui.footer()
+        ui.played.act(rq.Hold())
+        ui.feed.tell()
+        await ui.until(lambda: "CANNOT WRITE" not in ui.text(), "the alert is gone")
+        await ui.until(lambda: "leave" in ui.footer(), "the keys are there again")
+
+
+@pytest.mark.asyncio
+async def test_an_answer_that_does_not_come_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "LATE", 0.0)
+    async with run_app(ticket="links") as ui:
+        may_answer = asyncio.Event()
+        answered = ui.feed.ask
+
+        async def slow(request: rq.AnyRequest) -> Any:
+            await may_answer.wait()
+            return await answered(request)
+
+        ui.app.feed.ask = slow  # type: ignore[method-assign]
+        await ui.press("P")
+        await ui.until(lambda: ui.said == "hold the session: no answer yet", "it is said")
+        may_answer.set()
+        await ui.until(lambda: ui.said == "done: hold the session", "it is done")
+
+
+@pytest.mark.asyncio
+async def test_the_prompt_has_the_keys_while_it_is_open() -> None:
+    async with run_app() as ui:
+        await ui.press("/", *"qPx?")
+        assert (tickets(ui).list.filter, ui.dialog, ui.asked) == ("qPx?", "", [])
+        assert not ui.app._exit
+        await ui.press("escape")
+        assert (tickets(ui).list.filter, ui.main.prompt.is_open) == ("", False)
+
+
+@pytest.mark.asyncio
+async def test_a_person_is_asked_only_where_work_would_be_lost() -> None:
+    async with run_app(ticket="spoken") as ui:
+        await ui.press("x")
+        assert await ui.done() == rq.Cancel(tickets=("spoken",)), "it has not begun"
+        await ui.select("links")
+        await ui.press("x")
+        assert ui.dialog == "Confirm"
+        await ui.press("n")
+        assert (ui.dialog, len(ui.asked)) == ("", 1)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("keys", [("x", "y"), ("x", "y", "y", "y"), ("x", "enter"), ("x", "y", "escape")])
+async def test_what_is_typed_ahead_of_a_dialog_is_for_the_dialog(keys: tuple[str, ...]) -> None:
+    async with run_app(ticket="links") as ui:
+        await ui.type_ahead(*keys)
+        assert await ui.done() == rq.Cancel(tickets=("links",))
+        assert not ui.app._exit
+
+
+@pytest.mark.asyncio
+async def test_what_is_typed_ahead_of_a_prompt_is_for_the_prompt() -> None:
+    async with run_app() as ui:
+        await ui.type_ahead("/", *"unit-web", "enter", "j", "p")
+        asked = await ui.done()
+        assert asked == rq.Hold(tickets=("unit-web-2",))
+
+
+@pytest.mark.asyncio
+async def test_events_are_filtered_where_events_are_shown() -> None:
+    async with run_app("events") as ui:
+        await ui.press("/", *"mirror", "enter")
+        assert cast(EventsPanel, ui.panel).filter_text == "mirror"
+        assert not tickets(ui).list.filter
+
+
+@pytest.mark.asyncio
+async def test_what_an_engine_says_is_one_line_that_cannot_act_on_the_terminal() -> None:
+    async with run_app() as ui:
+        ui.app._notice("\x1b[2Jtwo\nlines\ttold")
+        assert ui.view.warning == "two lines       told"
+        ui.app._contact("no \x1b]0;mine\x07engine", up=False)
+        assert ui.view.contact == "no engine"
