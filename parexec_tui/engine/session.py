@@ -21,6 +21,7 @@ from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.backends import boot
 from parexec_tui.engine.backends.backend import Backend
 from parexec_tui.engine.backends.local.backend import LocalBackend
 from parexec_tui.engine.backends.local.process import hook_environment
@@ -106,7 +107,7 @@ def run_session(
             begin = _opened(plan, session, host or monitor.host(), hold=options.hold)
         if begin.over is not None:
             return Result(begin.state, begin.over)
-        registry.take_over(session, boot=monitor.boot_id(), pid=os.getpid())
+        registry.take_over(session, boot=boot.boot_id(), pid=os.getpid())
         outcome = trio.run(_drive, begin, session, registry, sink, options)
     return Result(begin.state, outcome)
 
@@ -121,7 +122,7 @@ def _opened(plan: Plan, session: str, host: Host, *, hold: bool) -> _Beginning:
         cpus=host.cpus,
         memory=host.memory,
         pid=os.getpid(),
-        boot=monitor.boot_id(),
+        boot=boot.boot_id(),
         version=__version__,
         by=by,
         now=now,
@@ -144,8 +145,8 @@ def _taken_over(
             state, over=next((outcome for outcome in get_args(Outcome) if outcome == reason), "stopped")
         )
     now = max(time.time(), state.now)  # a clock that was set back does not take the session back
-    boot = monitor.boot_id()
-    first: list[ev.AnyEvent] = [ev.MonitoringStarted(at=now, pid=os.getpid(), boot=boot, version=__version__)]
+    booted = boot.boot_id()
+    first: list[ev.AnyEvent] = [ev.MonitoringStarted(at=now, pid=os.getpid(), boot=booted, version=__version__)]
     if not options.resume:
         first += _still_to_do(state, now)
     elif state.held is not None:
@@ -181,7 +182,7 @@ def _retry_failed(state: SessionState, by: str) -> rq.Retry:
 def open_backend(session: str, nursery: trio.Nursery) -> Backend:
     """The place where the processes of a session run."""
     folder = session_folder(session)
-    return LocalBackend(nursery, session, folder, environment=os.environ, boot=monitor.boot_id())
+    return LocalBackend(nursery, session, folder, environment=os.environ, boot=boot.boot_id())
 
 
 async def _drive(

@@ -1,6 +1,6 @@
 """A backend without processes: the test says how attempts end, and sees what the coordinator does to them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import trio
 
@@ -103,7 +103,10 @@ class FakeRunner:
     async def prove_end(self, key: ProcessKey) -> Ended:
         raise NotImplementedError
 
-    async def set_aside(self, is_known: Callable[[ProcessKey], bool]) -> None:
+    async def recorded(self) -> Collection[ProcessKey]:
+        raise NotImplementedError
+
+    async def set_aside(self, keys: Collection[ProcessKey]) -> None:
         raise NotImplementedError
 
     async def end_strays(self) -> int:

@@ -11,7 +11,7 @@ adopts what still runs, and can prove how the rest ended. Nothing of a process i
 Every backend passes `tests/engine/backends/test_contract.py`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -83,7 +83,7 @@ class Backend(Protocol):
 
         `identity`: as `ProcessStarted` told it, if it did. `boot`: the boot of the host at that time. Returns
         `ProcessStarted` if the process lives: it is reported on from now on. One that never began is ruled out from
-        beginning later; that is `ProcessLost` with `began=False`.
+        beginning later; that is `ProcessLost` with `began=False`. Asked again, it tells the same.
         """
 
     async def prove_end(self, key: ProcessKey) -> "Ended":
@@ -92,8 +92,11 @@ class Backend(Protocol):
         One that never began is ruled out from beginning later.
         """
 
-    async def set_aside(self, is_known: Callable[[ProcessKey], bool]) -> None:
-        """Keep records of unknown processes from being taken for those of new ones with the same key."""
+    async def recorded(self) -> Collection[ProcessKey]:
+        """Every key that left a record or output here. Raises OSError."""
+
+    async def set_aside(self, keys: Collection[ProcessKey]) -> None:
+        """Put away what these keys left, so that new processes can have the same keys. Raises OSError."""
 
     async def end_strays(self) -> int:
         """End what processes that are over have left behind; returns how many there were."""

@@ -17,9 +17,9 @@ from datetime import datetime
 
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.wire import codec
+from parexec_tui.engine.backends.boot import boot_id
 from parexec_tui.engine.errors import EngineFailedError
 from parexec_tui.engine.lifecycle import guardian
-from parexec_tui.engine.measure import monitor
 from parexec_tui.paths import SessionFolder, registry_file, session_folder
 from parexec_tui.registry.errors import SessionOwned
 from parexec_tui.registry.lock import SessionLock
@@ -44,7 +44,7 @@ def new_session(plan: Plan) -> str:
             source=plan.source,
             folder=lambda id_: str(session_folder(id_).path),
             workdir=plan.workdir,
-            boot=monitor.boot_id(),
+            boot=boot_id(),
             pid=0,
         )
 

@@ -37,7 +37,7 @@ async def recover(state: SessionState, backend: Backend) -> Findings:
             findings.reports.append(report)
     findings.strays = await backend.end_strays()
     # The registry may have lost its tail with the power, and know less than what was started.
-    await backend.set_aside(lambda key: _is_known(state, key))
+    await backend.set_aside([key for key in await backend.recorded() if not _is_known(state, key)])
     return findings
 
 

@@ -43,11 +43,3 @@ def _disk(name: str, folder: Path) -> DiskSample | None:
     except OSError:
         return None
     return DiskSample(name, str(folder), found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
-
-
-def boot_id() -> str:
-    """What tells this boot of the host from every other."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return str(int(psutil.boot_time()))

@@ -12,9 +12,9 @@ import pytest
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, Status
+from parexec_tui.engine.backends import boot
 from parexec_tui.engine.backends.local import process
 from parexec_tui.engine.backends.local.process import ExitRecord, read_record
-from parexec_tui.engine.measure import monitor
 from parexec_tui.paths import registry_file
 from parexec_tui.registry.errors import RegistryError, SessionOwned
 from tests.engine.engines import (
@@ -226,7 +226,7 @@ def empty_the_journal_after(kind: str) -> None:
 def test_after_a_restart_of_the_host_a_pid_means_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     die(tmp_path, waits(retries=1).replace("-e go", "-e go-$PAREXEC_ATTEMPT"))
     (tmp_path / "go-2").touch()
-    monkeypatch.setattr(monitor, "boot_id", lambda: "another boot")
+    monkeypatch.setattr(boot, "boot_id", lambda: "another boot")
     result, heard = resume()
     assert result.outcome == "finished"
     first, second = happened(ev.AttemptEnded, ticket="A")
@@ -241,7 +241,7 @@ def test_after_a_restart_of_the_host_a_record_still_counts(tmp_path: Path, monke
     die(tmp_path, waits(code=4))
     (tmp_path / "go").touch()
     until(lambda: ended("A.1"), "A ends")
-    monkeypatch.setattr(monitor, "boot_id", lambda: "another boot")
+    monkeypatch.setattr(boot, "boot_id", lambda: "another boot")
     resume()
     assert (ticket("A").status, ticket("A").code) == (Status.failed, 4)
 

@@ -4,7 +4,7 @@ import errno
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -116,6 +116,7 @@ class LocalBackend:
         birth = process.birth_of(live.pid) if live is not None else None
         if live is not None and birth is not None:
             self._reports.append(rq.ProcessStarted(key.ticket, key.attempt, live.pid, birth, step=key.step))
+            self._watch.wake()
 
     def _take_charge(self, key: ProcessKey, pid: int) -> None:
         self._live[key] = _Live(key, pid, self._cookie_of(key), trio.current_time())
@@ -158,11 +159,13 @@ class LocalBackend:
             live.frozen = False
             self._signal_all(live, signal.SIGCONT)
 
-    def _signal_all(self, live: _Live, sig: int) -> None:
-        """Signal the group, and what left it."""
+    def _signal_all(self, live: _Live, sig: int) -> list[Identity]:
+        """Signal the group, and what left it; returns what carries the cookie."""
         process.signal_group(live.pid, sig)
-        for identity, _ in process.bearers([live.cookie]).values():
+        found = [identity for identity, _ in process.bearers([live.cookie]).values()]
+        for identity in found:
             process.signal_process(identity, sig)
+        return found
 
     # -- what an engine before this one left -----------------------------------------------------------------
 
@@ -171,15 +174,20 @@ class LocalBackend:
             return _never_began(key)
         same_boot = boot == self._boot
         found = await self._find(key, identity) if same_boot else None
-        if found is not None:
-            try:
-                self._watch.add(key, found.pid)
-            except ProcessLookupError:
-                pass  # it ended just now: its record tells
-            else:
-                self._take_charge(key, found.pid)
-                return rq.ProcessStarted(key.ticket, key.attempt, found.pid, found.birth, step=key.step)
+        if found is not None and self._take_over(key, found.pid):
+            return rq.ProcessStarted(key.ticket, key.attempt, found.pid, found.birth, step=key.step)
         return self._how_it_ended(key, same_boot=same_boot)
+
+    def _take_over(self, key: ProcessKey, pid: int) -> bool:
+        """Take charge of a process that we did not start, if we have not yet. False if it ended just now."""
+        if key in self._live:
+            return True
+        try:
+            self._watch.add(key, pid)
+        except ProcessLookupError:
+            return False
+        self._take_charge(key, pid)
+        return True
 
     async def _find(self, key: ProcessKey, identity: Identity | None) -> Identity | None:
         """The living process of a key, if there is one."""
@@ -209,14 +217,17 @@ class LocalBackend:
             return _never_began(key)
         return self._how_it_ended(key, same_boot=True)
 
-    async def set_aside(self, is_known: Callable[[ProcessKey], bool]) -> None:
-        for key in {key for key in self._folder.recorded() if not is_known(key)}:
+    async def recorded(self) -> Collection[ProcessKey]:
+        return set(self._folder.recorded())
+
+    async def set_aside(self, keys: Collection[ProcessKey]) -> None:
+        for key in keys:
             self._folder.set_aside(key)
 
     # -- what lives ------------------------------------------------------------------------------------------
 
     def living(self) -> Sequence[ProcessKey]:
-        return list(self._live)
+        return [*self._starting, *self._live]
 
     async def usage(self) -> UsageReading:
         processes = self.live_processes()
@@ -315,11 +326,12 @@ class LocalBackend:
             await gone.wait()
             while process.group_lives(live.pid):  # noqa: ASYNC110 - nothing tells us when it does not
                 await trio.sleep(_POLL)
+        killed: list[Identity] = []
         if grace_scope.cancelled_caught:
-            self._signal_all(live, signal.SIGKILL)
+            killed = self._signal_all(live, signal.SIGKILL)
             await gone.wait()
             await self._until_group_is_gone(live.pid)
-        await self._until_strays_are_gone([live.cookie])
+        await self._until_strays_are_gone([live.cookie], killed)
         self._tell(live)
         self._watch.wake()
 
@@ -329,13 +341,20 @@ class LocalBackend:
                 process.signal_group(leader, signal.SIGKILL)
                 await trio.sleep(_POLL)
 
-    async def _until_strays_are_gone(self, cookies: Sequence[str]) -> None:
-        """End processes that carry these cookies, wherever they are: TERM first, then KILL."""
+    async def _until_strays_are_gone(self, cookies: Sequence[str], killed: Iterable[Identity] = ()) -> None:
+        """End processes that carry these cookies, wherever they are: TERM first, then KILL. Wait for those killed."""
         kill_at = trio.current_time() + _STRAY_GRACE
+        # A process that is about to be gone has lost its environment, with the cookie, before its files are closed.
+        known = set(killed)
         with trio.move_on_after(_STRAY_GRACE + _GIVE_UP):
-            while strays := await trio.to_thread.run_sync(process.bearers, cookies):
+            while True:
+                found = await trio.to_thread.run_sync(process.bearers, cookies)
+                known |= {identity for identity, _ in found.values()}
+                known = {identity for identity in known if process.is_alive(identity)}
+                if not known:
+                    return
                 sig = signal.SIGTERM if trio.current_time() < kill_at else signal.SIGKILL
-                for identity, _ in strays.values():
+                for identity in known:
                     process.signal_process(identity, sig)
                 await trio.sleep(_POLL)
 

@@ -17,11 +17,11 @@ import trio
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Identity, Launch
+from parexec_tui.engine.backends.boot import boot_id
 from parexec_tui.engine.backends.local import process
 from parexec_tui.engine.backends.local.backend import LocalBackend
 from parexec_tui.engine.backends.local.process import COOKIE, ExitRecord, Spawn
 from parexec_tui.engine.backends.local.watch import PidfdWatch, ThreadWatch, Watch
-from parexec_tui.engine.measure.monitor import boot_id
 from parexec_tui.paths import SessionFolder
 from tests.engine.engines import exists, number_in, until
 
