@@ -106,7 +106,7 @@ def decode(line: bytes) -> FromEngine:
         raise RemoteProtocolError(f"the engine said something that this parexec cannot read: {error}") from None
 
 
-class _Lines:
+class Lines:
     """Splits a stream of bytes into lines."""
 
     def __init__(self, max_line: int | None = None) -> None:
@@ -151,7 +151,7 @@ class ClientEnd:
         """What the engine said of itself; None until then."""
         self.is_over = False
         """Whether the engine has said farewell."""
-        self._lines = _Lines()
+        self._lines = Lines()
         self._id = 0
 
     def request(self, request: AnyRequest, *, dry_run: bool = False) -> tuple[int, bytes]:
@@ -218,7 +218,7 @@ class EngineEnd:
     """One connection as the engine sees it: whatever a client sends, it costs a bounded amount of memory."""
 
     def __init__(self) -> None:
-        self._lines = _Lines(MAX_LINE)
+        self._lines = Lines(MAX_LINE)
         self._is_greeted = False
 
     @property

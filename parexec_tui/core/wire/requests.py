@@ -184,7 +184,7 @@ class _OfStep(Struct, frozen=True, gc=False, kw_only=True):
     step: str = RUN
 
 
-class Report(_OfStep, frozen=True, gc=False):
+class Report(_OfStep, frozen=True, gc=False, tag_field="report"):
     """What became of one process of a ticket."""
 
     ticket: str
@@ -196,12 +196,12 @@ class Report(_OfStep, frozen=True, gc=False):
         return ProcessKey(self.ticket, self.attempt, self.step)
 
 
-class ProcessStarted(Report, frozen=True, gc=False):
+class ProcessStarted(Report, frozen=True, gc=False, tag="started"):
     pid: int
     birth: float
 
 
-class ProcessEnded(Report, frozen=True, gc=False):
+class ProcessEnded(Report, frozen=True, gc=False, tag="ended"):
     """The process is gone and its exit is proved: by the exit record, or by the signal that killed its shell."""
 
     code: int | None = None
@@ -213,7 +213,7 @@ class ProcessEnded(Report, frozen=True, gc=False):
     """Bytes, as in AttemptEnded."""
 
 
-class ProcessLost(Report, frozen=True, gc=False):
+class ProcessLost(Report, frozen=True, gc=False, tag="lost"):
     """The process is gone, and nothing tells how it ended."""
 
     reason: str
@@ -221,7 +221,7 @@ class ProcessLost(Report, frozen=True, gc=False):
     """False: it is proved that the command never began, so another try is free."""
 
 
-class TimeoutElapsed(Report, frozen=True, gc=False):
+class TimeoutElapsed(Report, frozen=True, gc=False, tag="timed_out"):
     """The attempt used up the time-out of its ticket."""
 
 

@@ -1,0 +1,124 @@
+"""The runner: runs the processes of one session where it is, and does what it is told on stdin.
+
+Started as `python -m parexec_tui.engine.backends.pipe.runner SESSION FOLDER`. It leaves when stdin ends; what it
+started goes on.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, assert_never
+
+import trio
+from msgspec import Raw
+
+from parexec_tui.client.framing import Lines
+from parexec_tui.engine.backends.backend import Backend
+from parexec_tui.engine.backends.boot import boot_id
+from parexec_tui.engine.backends.local.backend import LocalBackend
+from parexec_tui.engine.backends.pipe import wire
+from parexec_tui.paths import SessionFolder
+
+
+async def run(session: str, folder: SessionFolder) -> None:
+    """Serve until stdin ends, or until it is told to finish."""
+    folder.create()
+    async with trio.open_nursery() as nursery:
+        backend = LocalBackend(nursery, session, folder, environment=os.environ, boot=boot_id())
+        runner = _Runner(nursery, backend)
+        await runner.send(wire.Hello(wire.VERSION, boot_id()))
+        nursery.start_soon(runner.report)
+        await runner.obey()
+        nursery.cancel_scope.cancel()
+
+
+class _Runner:
+    def __init__(self, nursery: trio.Nursery, backend: Backend) -> None:
+        self._nursery = nursery
+        self._backend = backend
+        self._input = trio.lowlevel.FdStream(os.dup(0))
+        self._output = trio.lowlevel.FdStream(os.dup(1))
+        self._one_line = trio.Lock()
+
+    async def send(self, message: wire.FromRunner) -> None:
+        """Say a line. If nobody listens any more, the runner leaves."""
+        try:
+            async with self._one_line:
+                await self._output.send_all(wire.encode(message) + b"\n")
+        except trio.BrokenResourceError:
+            self._nursery.cancel_scope.cancel()
+
+    async def report(self) -> None:
+        """Pass on what becomes of processes, until cancelled."""
+        while True:
+            await self._backend.wait()
+            for report in self._backend.take():
+                await self.send(wire.Reported(report))  # type: ignore[arg-type]
+
+    async def obey(self) -> None:
+        """Do what is told, until there is no more to come."""
+        lines = Lines()
+        async for data in self._input:
+            lines.receive(bytes(data))
+            while (line := lines.next()) is not None:
+                message = wire.to_runner.decode(line)
+                if isinstance(message, wire.Finish):
+                    await self._answer(message)
+                    return
+                if isinstance(message, wire.Ask):
+                    self._nursery.start_soon(self._answer, message)
+                else:
+                    self._do(message)
+
+    def _do(self, order: wire.Order) -> None:
+        match order:
+            case wire.Start(key, launch):
+                self._backend.start(key, launch)
+            case wire.Identify(key):
+                self._backend.identify(key)
+            case wire.Stop(key, grace):
+                self._backend.stop(key, grace)
+            case wire.Freeze(key):
+                self._backend.freeze(key)
+            case wire.Thaw(key):
+                self._backend.thaw(key)
+            case _:
+                assert_never(order)
+
+    async def _answer(self, ask: wire.AnyAsk) -> None:
+        try:
+            result = await self._found(ask)
+        except OSError as error:
+            await self.send(wire.Failed(ask.id, error.errno or 0, error.strerror or str(error)))
+        else:
+            await self.send(wire.Answer(ask.id, Raw(wire.encode(result))))
+
+    async def _found(self, ask: wire.AnyAsk) -> Any:
+        match ask:
+            case wire.Adopt(key=key, identity=identity, boot=boot):
+                return await self._backend.adopt(key, identity, boot)
+            case wire.ProveEnd(key=key):
+                return await self._backend.prove_end(key)
+            case wire.Recorded():
+                return await self._backend.recorded()
+            case wire.SetAside(keys=keys):
+                return await self._backend.set_aside(keys)
+            case wire.EndStrays():
+                return await self._backend.end_strays()
+            case wire.ReadUsage():
+                return await self._backend.usage()
+            case wire.ReadOutput(key=key, offset=offset, limit=limit):
+                return await self._backend.read_output(key, offset, limit)
+            case wire.Finish():
+                return await self._backend.finish()
+            case _:
+                assert_never(ask)
+
+
+def main() -> None:
+    session, folder = sys.argv[1:]
+    trio.run(run, session, SessionFolder(Path(folder)))
+
+
+if __name__ == "__main__":
+    main()

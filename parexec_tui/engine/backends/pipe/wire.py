@@ -1,0 +1,129 @@
+"""What the engine and the runner say to each other: JSON objects, one a line.
+
+The runner says `hello` first. Orders are obeyed in the order in which they come, and have no answer; what becomes of
+a process is `reported`. An ask is met by one `answer` or `failed` with its id, in any order.
+"""
+
+import msgspec
+from msgspec import Raw, Struct
+
+from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.wire.requests import ProcessEnded, ProcessLost, ProcessStarted
+from parexec_tui.engine.backends.backend import Identity, Launch
+
+VERSION = 1
+
+
+class Message(Struct, frozen=True, tag_field="type"):
+    """What all messages have in common: a `type`."""
+
+
+# -- orders ----------------------------------------------------------------------------------------------------
+
+
+class Start(Message, frozen=True, tag="start"):
+    key: ProcessKey
+    launch: Launch
+
+
+class Identify(Message, frozen=True, tag="identify"):
+    key: ProcessKey
+
+
+class Stop(Message, frozen=True, tag="stop"):
+    key: ProcessKey
+    grace: float
+
+
+class Freeze(Message, frozen=True, tag="freeze"):
+    key: ProcessKey
+
+
+class Thaw(Message, frozen=True, tag="thaw"):
+    key: ProcessKey
+
+
+Order = Start | Identify | Stop | Freeze | Thaw
+
+
+# -- asks ------------------------------------------------------------------------------------------------------
+
+
+class Ask(Message, frozen=True, kw_only=True):
+    id: int = 0
+
+
+class Adopt(Ask, frozen=True, tag="adopt"):
+    key: ProcessKey
+    identity: Identity | None
+    boot: str
+
+
+class ProveEnd(Ask, frozen=True, tag="prove_end"):
+    key: ProcessKey
+
+
+class Recorded(Ask, frozen=True, tag="recorded"):
+    pass
+
+
+class SetAside(Ask, frozen=True, tag="set_aside"):
+    keys: tuple[ProcessKey, ...]
+
+
+class EndStrays(Ask, frozen=True, tag="end_strays"):
+    pass
+
+
+class ReadUsage(Ask, frozen=True, tag="read_usage"):
+    pass
+
+
+class ReadOutput(Ask, frozen=True, tag="read_output"):
+    """Its answer is in base64."""
+
+    key: ProcessKey
+    offset: int
+    limit: int
+
+
+class Finish(Ask, frozen=True, tag="finish"):
+    """The runner leaves after its answer."""
+
+
+AnyAsk = Adopt | ProveEnd | Recorded | SetAside | EndStrays | ReadUsage | ReadOutput | Finish
+ToRunner = Order | AnyAsk
+
+
+# -- what the runner says --------------------------------------------------------------------------------------
+
+
+class Hello(Message, frozen=True, tag="hello"):
+    version: int
+    boot: str
+    """What tells this boot of the runner's host from every other."""
+
+
+class Reported(Message, frozen=True, tag="reported"):
+    report: ProcessStarted | ProcessEnded | ProcessLost
+
+
+class Answer(Message, frozen=True, tag="answer"):
+    id: int
+    result: Raw
+
+
+class Failed(Message, frozen=True, tag="failed"):
+    """What was asked met an error of the system."""
+
+    id: int
+    errno: int
+    text: str
+
+
+FromRunner = Hello | Reported | Answer | Failed
+
+
+encode = msgspec.json.encode
+to_runner: msgspec.json.Decoder[ToRunner] = msgspec.json.Decoder(ToRunner)
+from_runner: msgspec.json.Decoder[FromRunner] = msgspec.json.Decoder(FromRunner)

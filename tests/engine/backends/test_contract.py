@@ -1,0 +1,429 @@
+"""What every backend keeps to, with real processes. See `engine/backends/backend.py`."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import trio
+
+from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.backends.backend import Identity
+from parexec_tui.engine.backends.boot import boot_id
+from tests.engine.backends.worlds import BACKENDS, Engine, World, key
+from tests.engine.engines import exists
+
+pytestmark = pytest.mark.trio
+
+MIB = 1 << 20
+
+ESCAPE = "import os, time; os.setsid(); open('escaped', 'w').write(f'{os.getpid()}\\n'); time.sleep(60)"
+"""A program that leaves its process group and session."""
+
+ESCAPED = f'{sys.executable} -c "{ESCAPE}" & until [ -s escaped ]; do sleep 0.01; done'
+
+WAIT = "echo before; until [ -e go ]; do sleep 0.01; done; echo after; "
+"""Runs until the test creates `go`."""
+
+
+@pytest.fixture(params=BACKENDS)
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+    return World(request.param, tmp_path)
+
+
+# -- start and end ---------------------------------------------------------------------------------------------
+
+
+async def test_how_it_ended(world: World) -> None:
+    async with world.engine() as engine:
+        assert await engine.run("true", at=key(1)) == (0, None)
+        assert await engine.run("exit 3", at=key(2)) == (3, None)
+        assert await engine.run("sh -c 'kill -9 $$'", at=key(3)) == (None, signal.SIGKILL)
+        assert await engine.run("kill -9 $$; sleep 60", at=key(4)) == (None, signal.SIGKILL)
+        assert await engine.run("", "sh", "-c", "exit 4", at=key(5)) == (4, None)
+        assert await engine.run("no-such-command-at-all", at=key(6)) == (127, None)
+        assert engine.backend.living() == []
+
+
+async def test_a_key_is_started_once(world: World) -> None:
+    async with world.engine() as engine:
+        for _ in range(3):
+            engine.start("echo once; until [ -e go ]; do sleep 0.01; done")
+        await engine.identity_of(key())
+        engine.start("echo again")
+        (world.work / "go").touch()
+        assert await engine.ended(key()) == (0, None)
+        del engine.ends[key()]
+        engine.start("echo again")
+        lost = await engine.end_of(key())
+        assert isinstance(lost, rq.ProcessLost)
+        assert not lost.began
+        assert await engine.output() == "once\n"
+
+
+async def test_a_missing_folder_is_a_problem(world: World) -> None:
+    async with world.engine() as engine:
+        report = await engine.end_of(engine.start("true", cwd=world.work / "nowhere"))
+        assert isinstance(report, rq.ProcessEnded)
+        assert report.problem == "its working directory does not exist"
+
+
+async def test_what_cannot_be_started_says_why(world: World) -> None:
+    async with world.engine() as engine:
+        report = await engine.end_of(engine.start("true", X="x" * (4 * MIB)))
+        assert isinstance(report, rq.ProcessEnded)
+        assert report.problem == "its command and environment are too long for the system"
+
+
+async def test_what_it_inherits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INHERITED", "from the engine")
+    monkeypatch.setenv("PAREXEC_TICKET", "the ticket around this engine")
+    async with world.engine() as engine:
+        engine.start('echo "$INHERITED,$MINE,$PAREXEC_TICKET,$PWD"; pwd', MINE="from the launch")
+        await engine.ended(key())
+        assert await engine.output() == f"from the engine,from the launch,,{world.work}\n{world.work}\n"
+
+
+async def test_two_steps_of_an_attempt_side_by_side(world: World) -> None:
+    async with world.engine() as engine:
+        run = engine.start("echo run; touch up; sleep 60", at=key())
+        check = engine.start("echo check; until [ -e go ]; do sleep 0.01; done; exit 5", at=key(1, "check"))
+        pids = [(await engine.identity_of(each)).pid for each in (run, check)]
+        assert len(set(pids)) == 2
+        await engine.file("up")
+        assert sorted(engine.backend.living()) == [check, run]
+        engine.backend.stop(run, 0)
+        assert await engine.ended(run) == (None, signal.SIGKILL)
+        assert exists(pids[1])
+        (world.work / "go").touch()
+        assert await engine.ended(check) == (5, None)
+        assert [await engine.output(each) for each in (run, check)] == ["run\n", "check\n"]
+        assert set(await engine.backend.recorded()) == {run, check}
+
+
+async def test_many_at_once_and_each_is_told_once(world: World) -> None:
+    async with world.engine() as engine:
+        for number in range(1, 41):
+            engine.start(f"sleep 0.0{number % 7}; exit {number}", at=key(number))
+        for number in range(1, 41):
+            assert await engine.ended(key(number)) == (number, None)
+
+
+# -- who it is -------------------------------------------------------------------------------------------------
+
+
+async def test_its_identity_is_told_while_it_lives(world: World) -> None:
+    async with world.engine() as engine:
+        engine.start("echo $$ > pid; sleep 60")
+        told = await engine.identity_of(key())
+        assert exists(told.pid)
+        assert told.pid == await engine.number_in("pid")
+        assert told.birth > 0
+        engine.backend.stop(key(), 0)
+        await engine.end_of(key())
+        engine.backend.identify(key())
+        await trio.sleep(0.1)  # `listen` would complain
+
+
+# -- stop ------------------------------------------------------------------------------------------------------
+
+
+async def test_term_comes_first_and_leaves_time_to_clean_up(world: World) -> None:
+    async with world.engine() as engine:
+        engine.start("trap 'sleep 0.3; echo bye; exit 0' TERM; touch up; while :; do sleep 0.01; done")
+        await engine.file("up")
+        engine.backend.stop(key(), 10)
+        assert await engine.ended(key()) == (0, None)
+        assert (await engine.output()).endswith("bye\n")
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_kill_comes_after_the_grace_or_when_asked_again(world: World, again: bool) -> None:
+    async with world.engine() as engine:
+        engine.start("trap '' TERM; touch up; while :; do sleep 0.01; done")
+        await engine.file("up")
+        asked = trio.current_time()
+        engine.backend.stop(key(), 30 if again else 0.3)
+        if again:
+            engine.backend.stop(key(), 0)
+        assert await engine.ended(key()) == (None, signal.SIGKILL)
+        assert trio.current_time() - asked < 10
+
+
+@pytest.mark.parametrize("grace", [5, 0])
+async def test_its_whole_group_and_what_escaped_go_with_it(world: World, grace: float) -> None:
+    async with world.engine() as engine:
+        engine.start(f"sleep 60 & echo $! > child; {ESCAPED}; sleep 60")
+        pids = [await engine.number_in("child"), await engine.number_in("escaped")]
+        engine.backend.stop(key(), grace)
+        await engine.end_of(key())
+        assert not any(map(exists, pids))
+
+
+async def test_what_a_command_leaves_in_its_group_ends_with_it(world: World) -> None:
+    async with world.engine() as engine:
+        assert await engine.run("sleep 60 & echo $! > child") == (0, None)
+        assert not exists(await engine.number_in("child"))
+
+
+async def test_what_escaped_is_a_stray_once_its_command_is_over(world: World) -> None:
+    async with world.engine() as engine:
+        living = engine.start("sleep 60", at=key(2))
+        pid = (await engine.identity_of(living)).pid
+        assert await engine.run(ESCAPED) == (0, None)
+        escaped = await engine.number_in("escaped")
+        assert await engine.backend.end_strays() == 1
+        assert not exists(escaped)
+        assert exists(pid), "it is no stray"
+        assert await engine.backend.end_strays() == 0
+        engine.backend.stop(living, 0)
+        await engine.end_of(living)
+
+
+async def test_a_stop_at_once(world: World) -> None:
+    async with world.engine() as engine:
+        for number in range(1, 11):
+            engine.start("sleep 60", at=key(number))
+            engine.backend.stop(key(number), 0 if number % 2 else 5)
+        for number in range(1, 11):
+            await engine.end_of(key(number))
+
+
+async def test_to_ask_something_of_an_unknown_key_does_nothing(world: World) -> None:
+    async with world.engine() as engine:
+        await engine.run("true")
+        for over in (key(), ProcessKey("X", 1)):
+            engine.backend.stop(over, 1)
+            engine.backend.freeze(over)
+            engine.backend.thaw(over)
+            engine.backend.identify(over)
+        assert await engine.run("true", at=key(2)) == (0, None)
+
+
+# -- freeze ----------------------------------------------------------------------------------------------------
+
+
+async def ticks(world: World) -> bool:
+    """Whether the process goes on."""
+    before = (world.work / "ticks").stat().st_mtime_ns
+    await trio.sleep(0.3)
+    return (world.work / "ticks").stat().st_mtime_ns > before
+
+
+async def test_frozen_it_stands_still_until_it_is_thawed(world: World) -> None:
+    async with world.engine() as engine:
+        engine.start("while :; do date +%N > ticks; sleep 0.01; done")
+        await engine.file("ticks")
+        engine.backend.freeze(key())
+        with trio.fail_after(10):
+            while await ticks(world):
+                pass
+        assert not await ticks(world)
+        engine.backend.thaw(key())
+        with trio.fail_after(10):
+            while not await ticks(world):
+                pass
+        engine.backend.stop(key(), 0)
+        await engine.end_of(key())
+
+
+async def test_frozen_it_can_clean_up_when_it_is_stopped(world: World) -> None:
+    async with world.engine() as engine:
+        engine.start("trap 'echo bye; exit 0' TERM; touch up; while :; do sleep 0.01; done")
+        await engine.file("up")
+        engine.backend.freeze(key())
+        engine.backend.stop(key(), 15)
+        assert await engine.ended(key()) == (0, None)
+        assert (await engine.output()).endswith("bye\n")
+
+
+# -- another engine --------------------------------------------------------------------------------------------
+
+
+async def begin(world: World, run: str) -> rq.ProcessStarted:
+    """Start a process in an engine that then dies."""
+    async with world.engine(dies=True) as engine:
+        engine.start(f"touch up; {run}")
+        await engine.file("up")
+        return await engine.identity_of(key())
+
+
+@pytest.mark.parametrize("is_noted", [True, False])
+@pytest.mark.parametrize(
+    ("run", "ended"), [("exit 0", (0, None)), ("exit 3", (3, None)), ("sh -c 'kill -9 $$'", (None, 9))]
+)
+async def test_what_runs_is_adopted(
+    world: World, run: str, ended: tuple[int | None, int | None], is_noted: bool
+) -> None:
+    told = await begin(world, WAIT + run)
+    assert exists(told.pid), "it outlives its engine"
+    async with world.engine() as engine:
+        identity = Identity(told.pid, told.birth) if is_noted else None
+        assert await engine.backend.adopt(key(), identity, boot_id()) == told
+        assert await engine.backend.adopt(key(), identity, boot_id()) == told
+        assert engine.backend.living() == [key()]
+        (world.work / "go").touch()
+        assert await engine.ended(key()) == ended
+        assert (await engine.output()).startswith("before\nafter\n")
+
+
+async def test_what_is_adopted_can_be_frozen_and_stopped(world: World) -> None:
+    told = await begin(world, "trap 'echo bye; exit 7' TERM; while :; do date +%N > ticks; sleep 0.01; done")
+    async with world.engine() as engine:
+        await engine.backend.adopt(key(), Identity(told.pid, told.birth), boot_id())
+        await engine.file("ticks")
+        engine.backend.freeze(key())
+        with trio.fail_after(10):
+            while await ticks(world):
+                pass
+        engine.backend.stop(key(), 15)
+        assert await engine.ended(key()) == (7, None)
+        assert not exists(told.pid)
+
+
+async def test_what_ended_meanwhile_is_proved_by_its_record(world: World) -> None:
+    told = await begin(world, WAIT + "exit 3")
+    (world.work / "go").touch()
+    await until_gone(told.pid)
+    async with world.engine() as engine:
+        proved = await engine.backend.prove_end(key())
+        assert proved == rq.ProcessEnded("T", 1, 3)
+        assert await engine.backend.adopt(key(), Identity(told.pid, told.birth), boot_id()) == proved
+        assert await engine.backend.adopt(key(), None, boot_id()) == proved
+        assert engine.backend.living() == []
+
+
+async def test_killed_meanwhile_it_is_lost(world: World) -> None:
+    told = await begin(world, "sleep 60")
+    os.killpg(told.pid, signal.SIGKILL)
+    await until_gone(told.pid)
+    async with world.engine() as engine:
+        lost = rq.ProcessLost("T", 1, "it vanished without an exit record")
+        assert await engine.backend.adopt(key(), Identity(told.pid, told.birth), boot_id()) == lost
+        assert await engine.backend.prove_end(key()) == lost
+
+
+async def test_after_a_reboot_its_pid_means_nothing(world: World) -> None:
+    told = await begin(world, "sleep 60")
+    async with world.engine() as engine:
+        lost = await engine.backend.adopt(key(), Identity(told.pid, told.birth), "another boot")
+        assert lost == rq.ProcessLost("T", 1, "the host was restarted while it ran")
+        assert exists(told.pid), "it may be anybody's"
+        assert await engine.backend.end_strays() > 0
+        assert not exists(told.pid)
+
+
+@pytest.mark.parametrize("how", ["adopt", "prove_end"])
+async def test_what_never_began_cannot_begin_any_more(world: World, how: str) -> None:
+    async with world.engine() as engine:
+        if how == "adopt":
+            found = await engine.backend.adopt(key(), None, boot_id())
+        else:
+            found = await engine.backend.prove_end(key())
+        assert found == rq.ProcessLost("T", 1, "it never began", began=False)
+        lost = await engine.end_of(engine.start("touch began"))
+        assert isinstance(lost, rq.ProcessLost)
+        assert not lost.began
+        assert not (world.work / "began").exists()
+
+
+async def test_what_is_set_aside_makes_room_for_a_new_process(world: World) -> None:
+    async with world.engine() as engine:
+        assert await engine.run("echo old; exit 3") == (3, None)
+        assert await engine.run("true", at=key(2)) == (0, None)
+        await engine.backend.set_aside([key()])
+        assert set(await engine.backend.recorded()) == {key(2)}
+        del engine.ends[key()]
+        assert await engine.run("echo new") == (0, None)
+        assert await engine.output() == "new\n"
+
+
+async def until_gone(pid: int) -> None:
+    with trio.fail_after(10):
+        while exists(pid):  # noqa: ASYNC110
+            await trio.sleep(0.01)
+
+
+# -- usage and output ------------------------------------------------------------------------------------------
+
+
+async def test_what_it_uses_and_the_most_of_it_at_its_end(world: World) -> None:
+    holds = 'x = bytearray(96 << 20); open("held", "w").write("1\\n"); import time; time.sleep(60)'
+    async with world.engine() as engine:
+        assert (await engine.backend.usage()).usages == []
+        engine.start(f"echo begun; {sys.executable} -c '{holds}'; exit 3")
+        await engine.number_in("held")
+        await engine.identity_of(key())
+        reading = await engine.backend.usage()
+        [usage] = reading.usages
+        assert (usage.ticket, usage.attempt) == ("T", 1)
+        assert 96 * MIB < usage.memory < 300 * MIB
+        assert usage.processes >= 2
+        assert usage.log_size == len("begun\n")
+        assert usage.silence is not None
+        assert 0 <= reading.cost < 5
+        engine.backend.stop(key(), 0)
+        ended = await engine.end_of(key())
+        assert isinstance(ended, rq.ProcessEnded)
+        assert ended.peak_memory >= usage.memory
+
+
+async def test_output_is_read_from_an_offset_and_as_it_grows(world: World) -> None:
+    async with world.engine() as engine:
+        with pytest.raises(FileNotFoundError):
+            await engine.backend.read_output(key(), 0, 10)
+        engine.start("printf 0123456789; echo E >&2; until [ -e go ]; do sleep 0.01; done; printf more")
+        with trio.fail_after(10):
+            while await output_at(engine, 10) != b"E\n":  # noqa: ASYNC110
+                await trio.sleep(0.01)
+        assert await engine.backend.read_output(key(), 3, 4) == b"3456"
+        assert await engine.backend.read_output(key(), 12, 100) == b""
+        assert await engine.backend.read_output(key(), 999, 100) == b""
+        (world.work / "go").touch()
+        await engine.end_of(key())
+        assert await engine.backend.read_output(key(), 12, 100) == b"more"
+    async with world.engine() as another:
+        assert await another.backend.read_output(key(), 8, 3) == b"89E"
+
+
+async def output_at(engine: Engine, offset: int) -> bytes:
+    try:
+        return await engine.backend.read_output(key(), offset, 100)
+    except FileNotFoundError:
+        return b""
+
+
+async def test_output_may_be_any_bytes_and_much_of_it(world: World) -> None:
+    async with world.engine() as engine:
+        assert await engine.run("head -c 3000000 /dev/zero; printf '\\377\\n\\001'") == (0, None)
+        assert await engine.backend.read_output(key(), 0, 4 * MIB) == bytes(3_000_000) + b"\xff\n\x01"
+
+
+# -- waiting ---------------------------------------------------------------------------------------------------
+
+
+async def test_waking_lets_the_wait_return(world: World) -> None:
+    async with trio.open_nursery() as nursery:
+        backend = world.open(nursery)
+        for from_thread in (False, True):
+            with trio.fail_after(10):
+                async with trio.open_nursery() as waiting:
+                    waiting.start_soon(backend.wait)
+                    if from_thread:
+                        await trio.to_thread.run_sync(backend.wake)
+                    else:
+                        backend.wake()
+            assert backend.take() == []
+        began = time.monotonic()
+        assert backend.take() == []
+        assert time.monotonic() - began < 1
+        with trio.move_on_after(0.05) as waited:
+            await backend.wait()
+        assert waited.cancelled_caught
+        with trio.fail_after(20):
+            await backend.finish()
+        backend.wake()  # after the end: for instance by a signal that came late
+        nursery.cancel_scope.cancel()

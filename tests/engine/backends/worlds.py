@@ -1,0 +1,135 @@
+"""A place for the processes of one session, whichever backend runs them, and an engine's view of it."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import trio
+
+from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.backends.backend import Backend, Ended, Launch
+from parexec_tui.engine.backends.boot import boot_id
+from parexec_tui.engine.backends.local.backend import LocalBackend
+from parexec_tui.engine.backends.pipe.backend import PipeBackend, runner_command
+from parexec_tui.paths import SessionFolder
+
+BACKENDS = ("local", "pipe")
+
+WITHIN = 20.0
+"""Seconds that anything may take."""
+
+
+def key(number: int = 1, step: str = "run") -> ProcessKey:
+    return ProcessKey("T", number, step)
+
+
+class World:
+    """The host of a session: what is left of it when an engine dies."""
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self.kind = kind
+        self.work = folder / "work"
+        """In which processes run."""
+        self.work.mkdir()
+        self.folder = SessionFolder(folder / "session")
+        self.folder.create()
+        self.notices: list[str] = []
+
+    def open(self, nursery: trio.Nursery) -> Backend:
+        if self.kind == "local":
+            return LocalBackend(nursery, "session", self.folder, environment=os.environ, boot=boot_id())
+        command = runner_command("session", self.folder)
+        return PipeBackend(nursery, command, environment=os.environ, notice=self.notices.append)
+
+    def launch(self, run: str = "", *argv: str, cwd: Path | None = None, **env: str) -> Launch:
+        return Launch(run, argv, str(cwd or self.work), env)
+
+    @asynccontextmanager
+    async def engine(self, *, dies: bool = False) -> AsyncIterator["Engine"]:
+        """A backend in use, from its opening until it is finished, or until its engine dies."""
+        async with trio.open_nursery() as nursery:
+            engine = Engine(self, self.open(nursery))
+            nursery.start_soon(engine.listen)
+            with trio.fail_after(3 * WITHIN):
+                yield engine
+                if not dies:
+                    await engine.backend.finish()
+            nursery.cancel_scope.cancel()
+
+
+class Engine:
+    """Takes what a backend reports, as the coordinator does."""
+
+    def __init__(self, world: World, backend: Backend) -> None:
+        self.world = world
+        self.backend = backend
+        self.ends: dict[ProcessKey, Ended] = {}
+        self.identities: dict[ProcessKey, rq.ProcessStarted] = {}
+        self._news = trio.Event()
+
+    async def listen(self) -> None:
+        while True:
+            await self.backend.wait()
+            for report in self.backend.take():
+                if isinstance(report, rq.ProcessStarted):
+                    assert report.key not in self.ends, "an end is told last"
+                    self.identities[report.key] = report
+                else:
+                    assert isinstance(report, Ended)
+                    assert report.key not in self.ends, "an end is told once"
+                    self.ends[report.key] = report
+            self._news.set()
+            self._news = trio.Event()
+
+    def start(
+        self, run: str = "", *argv: str, at: ProcessKey | None = None, cwd: Path | None = None, **env: str
+    ) -> ProcessKey:
+        """Start a process, of the key T.1 if the test does not say."""
+        at = at or key()
+        self.backend.start(at, self.world.launch(run, *argv, cwd=cwd, **env))
+        return at
+
+    async def end_of(self, at: ProcessKey) -> Ended:
+        with trio.fail_after(WITHIN):
+            while at not in self.ends:
+                await self._news.wait()
+        return self.ends[at]
+
+    async def ended(self, at: ProcessKey) -> tuple[int | None, int | None]:
+        """Code and signal of a process that ended by itself, or was ended."""
+        report = await self.end_of(at)
+        assert isinstance(report, rq.ProcessEnded), report
+        assert not report.problem
+        return report.code, report.signal
+
+    async def run(self, run: str = "", *argv: str, at: ProcessKey | None = None) -> tuple[int | None, int | None]:
+        """Run a process to its end."""
+        return await self.ended(self.start(run, *argv, at=at))
+
+    async def identity_of(self, at: ProcessKey) -> rq.ProcessStarted:
+        self.backend.identify(at)
+        with trio.fail_after(WITHIN):
+            while at not in self.identities:
+                await self._news.wait()
+        return self.identities[at]
+
+    async def output(self, at: ProcessKey | None = None) -> str:
+        return (await self.backend.read_output(at or key(), 0, 1 << 20)).decode()
+
+    async def file(self, name: str) -> Path:
+        """Wait until a process has made this file."""
+        file = self.world.work / name
+        with trio.fail_after(WITHIN):
+            while not file.exists():  # noqa: ASYNC110
+                await trio.sleep(0.01)
+        return file
+
+    async def number_in(self, name: str) -> int:
+        """Wait until a process has written a line with a number to this file."""
+        file = await self.file(name)
+        with trio.fail_after(WITHIN):
+            while not file.read_text().endswith("\n"):  # noqa: ASYNC110
+                await trio.sleep(0.01)
+        return int(file.read_text())
