@@ -13,7 +13,7 @@ import pytest
 from rich.style import Style
 
 from parexec_tui.core.state import events as ev
-from parexec_tui.engine.measure import monitor
+from parexec_tui.engine.backends.boot import boot_id
 from parexec_tui.paths import RUNTIME_DIR, STATE_HOME, session_folder
 from parexec_tui.settings import read_settings
 from parexec_tui.tui.actions.table import keymap_of
@@ -137,7 +137,7 @@ def test_the_output_of_every_attempt_is_found(old: Old) -> None:
 @pytest.mark.parametrize("boot", ["this boot", "another boot"])
 def test_a_session_whose_engine_was_killed_goes_on(old: Old, boot: str) -> None:
     session, folder = old.session("Killed"), old.folder("killed")
-    old.happened_on(monitor.boot_id() if boot == "this boot" else boot)
+    old.happened_on(boot_id() if boot == "this boot" else boot)
     engine = Engine("resume", session, cwd=folder)
     engine.until(lambda: state_of(session).tickets["runs"].attempt == 2, "what ran is settled")
     say("release", "held", "-s", session)
