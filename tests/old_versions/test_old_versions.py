@@ -4,11 +4,18 @@
 """
 
 import json
+import os
 import shutil
+import signal
 import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from zlib import crc32
 
+import psutil
 import pytest
 from rich.style import Style
 
@@ -20,7 +27,7 @@ from parexec_tui.tui.actions.table import keymap_of
 from parexec_tui.tui.theme.palette import MEANINGS
 from parexec_tui.tui.theme.themes import load
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on
-from tests.engine.engines import Engine, journal, sessions, state_of
+from tests.engine.engines import Engine, journal, sessions, state_of, until
 from tests.engine.lifecycle.detached import parexec
 from tests.old_versions.make import BASE
 
@@ -37,7 +44,8 @@ class Old:
         self.place = place
         self._origin = Path(__file__).with_name(version)
         shutil.copytree(self._origin, place)
-        with sqlite3.connect(place / "state" / "parexec" / "registry.db") as db:
+        self._registry = place / "state" / "parexec" / "registry.db"
+        with sqlite3.connect(self._registry) as db:
             replace_everywhere(db, str(BASE), str(place))
         db.close()
 
@@ -52,8 +60,33 @@ class Old:
         """Have it as if the host had been started by this boot id."""
         events = journal(self.session("Killed"))
         (then,) = {event.boot for event in events if isinstance(event, ev.MonitoringStarted)}
-        with sqlite3.connect(self.place / "state" / "parexec" / "registry.db") as db:
+        with sqlite3.connect(self._registry) as db:
             replace_everywhere(db, then, boot)
+        db.close()
+
+    def note_identity(self, session: str, ticket: str, pid: int, birth: float) -> None:
+        """Have it that the live attempt of a ticket is this process."""
+        self._change_spawned(session, ticket, lambda data: data | {"pid": pid, "birth": birth})
+
+    def forget_identity(self, session: str, ticket: str) -> None:
+        """Have it that the engine died before it noted the process of a ticket."""
+        nothing = {"kind": "priority_changed", "ticket": ticket, "priority": "medium"}
+        self._change_spawned(session, ticket, lambda data: nothing | {"at": data["at"]})
+
+    def _change_spawned(self, session: str, ticket: str, change: Callable[[Json], Json]) -> None:
+        """Change the event that tells the process of a ticket, the last one."""
+        with sqlite3.connect(self._registry) as db:
+            seq, data = db.execute(
+                "SELECT seq, data FROM events WHERE session = (SELECT number FROM sessions WHERE session = ?)"
+                " AND kind = 'attempt_spawned' AND CAST(data AS TEXT) LIKE ? ORDER BY seq DESC",
+                (session, f'%"{ticket}"%'),
+            ).fetchone()
+            new = change(json.loads(data))
+            db.execute(
+                "UPDATE events SET kind = ?, data = CAST(? AS BLOB) WHERE seq = ?"
+                " AND session = (SELECT number FROM sessions WHERE session = ?)",
+                (new["kind"], json.dumps(new), seq, session),
+            )
         db.close()
 
     def session(self, plan: str) -> str:
@@ -74,12 +107,14 @@ def replace_everywhere(db: sqlite3.Connection, old: str, new: str) -> None:
 
 
 @pytest.fixture(params=VERSIONS)
-def old(request: pytest.FixtureRequest, own_state_home: Path, monkeypatch: pytest.MonkeyPatch) -> Old:
+def old(request: pytest.FixtureRequest, own_state_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Old]:
     place = own_state_home.parent / "old"
     monkeypatch.setenv(STATE_HOME, str(place / "state"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(place / "config"))
     monkeypatch.setenv(RUNTIME_DIR, str(place))
-    return Old(request.param, place)
+    yield Old(request.param, place)
+    while OldAttempt.running:
+        OldAttempt.running.pop().end()
 
 
 def test_every_session_is_what_it_was(old: Old) -> None:
@@ -246,3 +281,82 @@ def test_plan_files_are_read(old: Old) -> None:
     """The plan of `ends` has every key."""
     for plan in sorted((old.place / "work").glob("*/plan.toml")):
         assert "tickets in" in say("validate", str(plan))
+
+
+OLD_SHELL = """echo "start $$" >&9 || exit 125
+trap : HUP INT QUIT TERM USR1 USR2
+cd -- "$1" || { echo "nocwd" >&9; exit 126; }
+_run=$2; shift 2
+(eval " $_run") 9>&-
+_code=$?; echo "exit $_code" >&9 || kill -KILL $$; exit $_code
+"""
+"""What the process of an attempt runs, in versions up to d6745c5."""
+
+
+class OldAttempt:
+    """An attempt that an engine of that version started, and that still runs."""
+
+    running: ClassVar[list["OldAttempt"]] = []
+    """Those of this test, to be ended after it."""
+
+    def __init__(self, session: str, ticket: str, workdir: Path) -> None:
+        attempts = session_folder(session).attempts
+        record = attempts / f"{ticket}.1.exit"
+        record.unlink()
+        place = f"{session}@{crc32(os.fsencode(attempts.resolve())):08x}"
+        run = state_of(session).tickets[ticket].spec.run
+        self.process = subprocess.Popen(
+            [
+                *("/bin/sh", "-c", 'exec 9>>"$1" >>"$2" 2>&1; shift 2; exec "$@"', "sh"),
+                *(record, attempts / f"{ticket}.1.log"),
+                *("/bin/sh", "-c", OLD_SHELL, "/bin/sh", workdir, run),
+            ],
+            stdin=subprocess.DEVNULL,
+            env=dict(os.environ) | {"PAREXEC_COOKIE": f"{place}/{ticket}.1", "PAREXEC_ATTEMPT": "1"},
+            start_new_session=True,
+        )
+        self.running.append(self)
+        until(lambda: record.exists() and record.read_text().endswith("\n"), f"{ticket} begins")
+        self.birth = float(Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[19])
+
+    def end(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+
+    def is_stopped(self) -> bool:
+        return psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED
+
+
+def test_what_an_engine_of_the_old_version_started_is_adopted(old: Old) -> None:
+    """With its identity in the journal, as `frozen` is; or only in its record, if the engine died before."""
+    session, folder = old.session("Killed"), old.folder("killed")
+    old.happened_on(monitor.boot_id())
+    attempts = {id_: OldAttempt(session, id_, folder) for id_ in ("frozen", "runs")}
+    old.note_identity(session, "frozen", attempts["frozen"].process.pid, attempts["frozen"].birth)
+    old.forget_identity(session, "runs")
+    os.killpg(attempts["frozen"].process.pid, signal.SIGSTOP)
+
+    engine = Engine("resume", session, cwd=folder)
+    engine.until(lambda: state_of(session).tickets["moving"].attempt == 2, "what ran is settled")
+    assert state_of(session).tickets["frozen"].attempt == state_of(session).tickets["runs"].attempt == 1
+    assert attempts["frozen"].is_stopped()
+    assert not attempts["runs"].is_stopped()
+    say("thaw", "frozen", "-s", session)
+    until(lambda: not attempts["frozen"].is_stopped(), "it is thawed")
+    say("release", "held", "-s", session)
+    (folder / "again").touch()
+    assert engine.wait() == 1
+    assert {id_: ends(session)[id_] for id_ in ("frozen", "runs", "edited")} == {
+        "frozen": "succeeded",
+        "runs": "succeeded",
+        "edited": "succeeded",
+    }
+    assert say("log", "runs", "-s", session) == "attempt 1\n" * 2
+
+
+def test_a_process_of_the_old_version_that_no_attempt_is_known_of_is_ended(old: Old) -> None:
+    session, folder = old.session("Drained"), old.folder("drained")
+    stray = OldAttempt(session, "first", folder)
+    assert Engine("resume", session, cwd=folder).wait() == 0
+    assert stray.process.wait(10) == 128 + signal.SIGTERM
