@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.time_limit import pytest_runtest_makereport as pytest_runtest_makereport
+from tests.time_limit import pytest_runtest_protocol as pytest_runtest_protocol
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
