@@ -331,7 +331,7 @@ class OldAttempt:
 def test_what_an_engine_of_the_old_version_started_is_adopted(old: Old) -> None:
     """With its identity in the journal, as `frozen` is; or only in its record, if the engine died before."""
     session, folder = old.session("Killed"), old.folder("killed")
-    old.happened_on(monitor.boot_id())
+    old.happened_on(boot_id())
     attempts = {id_: OldAttempt(session, id_, folder) for id_ in ("frozen", "runs")}
     old.note_identity(session, "frozen", attempts["frozen"].process.pid, attempts["frozen"].birth)
     old.forget_identity(session, "runs")
