@@ -20,6 +20,9 @@ FOLDER = Path(__file__).parents[1] / "docs"
 MAX_WIDTH = 100
 """Cells in a line: longer ones are hard to read."""
 
+_BOXES = str.maketrans("─│┌┐└┘├┤┬┴┼▶◀▲▼", "-|+++++++++><^v")
+"""What drawings are made of, and the same in ASCII."""
+
 _STYLES = {
     "markdown.h1": "bold underline",
     "markdown.h2": "bold underline",
@@ -85,6 +88,9 @@ def _is_ascii_only() -> bool:
 
 
 def _in_ascii(text: str) -> str:
+    from parexec_tui.core.state.status import TABLE
+
+    text = text.translate(_BOXES).translate({ord(row.glyph): row.ascii_glyph for row in TABLE.values()})
     for sign, letters in (("→ ", "->"), (" ←", "<-"), ("…", "...")):
         text = text.replace(sign, letters)
     return text.encode("ascii", "replace").decode()

@@ -31,7 +31,7 @@ from parexec_tui.core.plan.model import (
 from parexec_tui.core.plan.reading.fields import decode
 from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.plan.reading.schema import plan_schema
-from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.state.status import TABLE, TERMINAL, End
 from parexec_tui.core.wire.protocol import StatusReport
 from parexec_tui.engine.serve.hooks import TIMEOUT, Call
 from parexec_tui.settings import ScreenSettings, Settings
@@ -108,9 +108,15 @@ def test_each_example_is_a_valid_plan(file: str, example: str, tmp_path: Path) -
 # -- how tickets run -------------------------------------------------------------------------------------------
 
 
-def test_every_status_and_every_end_has_a_row() -> None:
-    assert first_words(section(RUNNING, "Statuses of a ticket")) == [str(status) for status in Status]
-    assert set(first_words(section(RUNNING, "How a ticket can end"))) == {*map(str, End), "skipped", "waived"}
+def test_the_table_of_statuses_is_the_one_of_the_code() -> None:
+    helped = [
+        (row.word, row.glyph, row.ascii_glyph.replace("|", r"\|"), row.help) for row in TABLE.values() if row.help
+    ]
+    assert [tuple(row) for row in rows(section(RUNNING, "Statuses of a ticket"))] == helped
+
+
+def test_every_end_has_a_row() -> None:
+    assert set(first_words(section(RUNNING, "How a ticket can end"))) == {*map(str, End), *map(str, TERMINAL)}
 
 
 def test_what_an_attempt_finds_in_its_environment_has_a_row(tmp_path: Path) -> None:
