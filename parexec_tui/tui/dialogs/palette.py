@@ -10,8 +10,9 @@ from textual.widgets import Input
 from parexec_tui.text.words import printable
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.dialogs.form import Field
-from parexec_tui.tui.dialogs.listing import Listing, Page
+from parexec_tui.tui.dialogs.listing import Listing
 from parexec_tui.tui.dialogs.matching import best, rank
+from parexec_tui.tui.dialogs.page import Page
 from parexec_tui.tui.drawing.cells import width_of
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.view.facts import display_status
@@ -290,8 +291,6 @@ class CommandPalette(Dialog[Run]):
 
 class CommandList(Listing):
     """The rows: the name, what it is for or why it cannot be, its keys."""
-
-    name_ = "rows"
 
     def __init__(self, view: ViewState, *, moved: Callable[[], None]) -> None:
         super().__init__(view, chrome=CHROME + 1 + _PREVIEW)

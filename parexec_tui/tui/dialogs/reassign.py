@@ -14,7 +14,8 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.text.words import printable
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
-from parexec_tui.tui.dialogs.listing import Listing, Page
+from parexec_tui.tui.dialogs.listing import Listing
+from parexec_tui.tui.dialogs.page import Page
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.view.facts import short_duration
 from parexec_tui.tui.view.outlook import Outlook, outlook
@@ -120,8 +121,6 @@ class Reassign(Dialog[AnyRequest]):
 
 class DestinationList(Listing):
     """The rows: name, status, what it does; dim, with the reason, where it cannot go."""
-
-    name_ = "destinations"
 
     def __init__(
         self, view: ViewState, found: Sequence[Destination], ticket: TicketState, *, moved: Callable[[], object]

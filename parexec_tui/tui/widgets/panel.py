@@ -1,29 +1,23 @@
-"""What all panels have in common: a title line, a view to draw from, and no more drawing than is needed.
-
-A panel draws lines (Textual's line API). It keeps no copy of what it shows: a line is made from the view when it is
-drawn, so it cannot be out of date, and what is not visible costs nothing.
-"""
+"""A panel: a title line, and below it whatever the panel draws."""
 
 import time
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.style import Style
 from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.timer import Timer
-from textual.widget import Widget
 
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.text.words import glyph
 from parexec_tui.tui.drawing.cells import width_of
 from parexec_tui.tui.drawing.line import StyledLine, fitted
 from parexec_tui.tui.view.view_state import Change, ViewState
+from parexec_tui.tui.widgets.drawn import DrawnWidget
 
 
-class Panel(Widget):
+class Panel(DrawnWidget):
     """One region. The main screen says where it is and whether the keys go to it."""
 
     title: ClassVar[str]
@@ -36,8 +30,7 @@ class Panel(Widget):
     """Seconds between two times that it is drawn for what happens in the session."""
 
     def __init__(self, view: ViewState, number: int) -> None:
-        super().__init__(id=self.name_)
-        self.view = view
+        super().__init__(view, id=self.name_)
         self.number = number
         self._room = Size(0, 0)
         self.is_current = False
@@ -144,19 +137,6 @@ class Panel(Widget):
         assert self.view.state is not None
         return self.view.state
 
-    def style(self, meaning: str) -> Style:
-        return self.view.palette[meaning]
-
-    @property
-    def base(self) -> Style:
-        return self.view.base
-
-    def glyph(self, word: str) -> str:
-        return glyph(word, ascii_only=self.view.ascii_only)
-
-    def line(self, base: Style | None = None) -> StyledLine:
-        return StyledLine(self.base if base is None else base, ascii_only=self.view.ascii_only)
-
     def draw_progress(self, line: StyledLine, ticket: TicketState, cells: int) -> None:
         """Put a bar of the ticket's expected time, and a blank behind it; blanks where nothing is expected."""
         done = self.view.progress(ticket)
@@ -184,12 +164,9 @@ class Panel(Widget):
 
     # -- drawing ---------------------------------------------------------------------------------------------
 
-    def _size_updated(self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True) -> bool:
-        changed = super()._size_updated(size, virtual_size, container_size, layout)
-        if changed:
-            self._room = self.size  # asked for in every line, and Textual looks it up in the screen each time
-            self.note_size(self.body_width, self.body_height)
-        return changed
+    def size_changed(self) -> None:
+        self._room = self.size  # asked for in every line, and Textual looks it up in the screen each time
+        self.note_size(self.body_width, self.body_height)
 
     def render_line(self, y: int) -> Strip:
         width = self.body_width
