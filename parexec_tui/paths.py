@@ -19,7 +19,7 @@ from parexec_tui.core.state.process_key import ProcessKey
 STATE_HOME = "XDG_STATE_HOME"
 RUNTIME_DIR = "XDG_RUNTIME_DIR"
 
-LONGEST_SOCKET = 100
+MAX_SOCKET_PATH = 100
 """Bytes of the path of a Unix socket: the kernel takes 103 on some systems, 107 on others."""
 
 SHORT_PLACE = Path("/tmp")
@@ -187,7 +187,7 @@ def socket_files(session: str) -> Iterator[Path]:
     folder; else, for paths that are too long, in a folder of ours in /tmp. Sessions of other registries may have the
     same id, so outside its own folder a socket has a digest in its name. Raises OSError.
     """
-    from hashlib import blake2b  # loads OpenSSL: clients, which only read the note, shall not wait for it
+    from hashlib import blake2b  # loads OpenSSL: clients, which only read the note, need not wait for it
 
     folder = session_folder(session)
     digest = blake2b(bytes(folder.path), digest_size=6).hexdigest()
@@ -246,4 +246,4 @@ def _claimed(folder: Path) -> bool:
 
 
 def _fits(path: Path) -> bool:
-    return len(bytes(path)) <= LONGEST_SOCKET
+    return len(bytes(path)) <= MAX_SOCKET_PATH

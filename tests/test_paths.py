@@ -132,7 +132,7 @@ def test_a_path_that_is_too_long_for_a_socket_is_made_short(short: Path, monkeyp
     monkeypatch.setenv(paths.STATE_HOME, str(short / ("x" * 100)))
     file = paths.socket_file(SESSION)
     assert file.parent == short / f"parexec-{os.getuid()}"
-    assert len(bytes(file)) <= paths.LONGEST_SOCKET
+    assert len(bytes(file)) <= paths.MAX_SOCKET_PATH
     assert paths.is_private(file.parent)
     assert paths.socket_file(SESSION) == file
     assert paths.socket_file(SESSION + "_2") != file

@@ -17,8 +17,9 @@ from msgspec import MsgspecError
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.engine.coordinator import EventSink
+from parexec_tui.engine.lifecycle.beginning import EngineOptions
 from parexec_tui.engine.lifecycle.guardian import CANNOT_START
-from parexec_tui.engine.session import EngineOptions, open_backend, run_session
+from parexec_tui.engine.session import open_backend, run_session
 from parexec_tui.gc_control import collect_seldom
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.text.event_lines import lines

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from io import FileIO
 from pathlib import Path
 
-from parexec_tui.outputs.log_lines import LONGEST, RawLine, last_start, span, split
+from parexec_tui.outputs.log_lines import MAX_UNCUT, RawLine, last_start, span, split
 
 _BLOCK = 64 * 1024
 """Bytes read at once for the lines of a screen."""
@@ -21,10 +21,10 @@ class LogReader:
     one that was cut short in between, less is found than `size` promises, and that is no error.
     """
 
-    def __init__(self, fd: int, size: int, longest: int = LONGEST) -> None:
+    def __init__(self, fd: int, size: int, max_uncut: int = MAX_UNCUT) -> None:
         self._file = FileIO(fd)  # closes itself, should the thread of a `duplicate` never begin
         self.size = size
-        self._longest = longest
+        self._max_uncut = max_uncut
 
     def read(self, start: int, end: int) -> bytes:
         """The bytes from one offset to another, as far as there are any. Raises OSError."""
@@ -33,33 +33,33 @@ class LogReader:
 
     def split(self, data: bytes, start: int) -> Iterator[RawLine]:
         """The lines in bytes that were read from where a line begins up to where another one does."""
-        return split(data, start, self._longest)
+        return split(data, start, self._max_uncut)
 
     def start_of(self, offset: int) -> int:
         """Where the last line begins that begins at this offset or before."""
-        low, high = span(offset, self._longest)
-        return last_start(self.read(low, high), low, offset, self._longest)
+        low, high = span(offset, self._max_uncut)
+        return last_start(self.read(low, high), low, offset, self._max_uncut)
 
-    def lines_from(self, start: int, most: int) -> list[RawLine]:
+    def lines_from(self, start: int, count: int) -> list[RawLine]:
         """So many lines from one that begins at `start`, or all that there are."""
         lines: list[RawLine] = []
-        while len(lines) < most and (data := self.read(start, start + max(_BLOCK, 3 * self._longest))):
+        while len(lines) < count and (data := self.read(start, start + max(_BLOCK, 3 * self._max_uncut))):
             found = list(self.split(data, start))
             if start + len(data) < self.size and len(found) > 1:
                 found.pop()  # it may go on beyond what was read
             lines += found
             start = found[-1].end
-        return lines[:most]
+        return lines[:count]
 
-    def lines_before(self, end: int, most: int) -> list[RawLine]:
+    def lines_before(self, end: int, count: int) -> list[RawLine]:
         """So many lines, in their order, before the one that begins at `end`, or all that there are."""
         lines: list[RawLine] = []
         step = 4096
-        while len(lines) < most and end > 0:
+        while len(lines) < count and end > 0:
             start = self.start_of(max(0, end - step))
             lines[:0] = self.split(self.read(start, end), start)
             end, step = start, min(2 * step, _BLOCK)
-        return lines[-most:]
+        return lines[-count:]
 
     def measure(self, size: int) -> "FileChange":
         """Take note of the size that the file has now."""
@@ -74,7 +74,7 @@ class LogReader:
 
     def duplicate(self) -> "LogReader":
         """A reader of the same open file for another thread, which has to close it. Raises OSError."""
-        return LogReader(os.dup(self._file.fileno()), self.size, self._longest)
+        return LogReader(os.dup(self._file.fileno()), self.size, self._max_uncut)
 
     def close(self) -> None:
         self._file.close()
@@ -101,9 +101,9 @@ class LogFile:
     A file that shrank and has grown beyond its old size before the next look is taken for one that only grew.
     """
 
-    def __init__(self, path: Path, longest: int = LONGEST) -> None:
+    def __init__(self, path: Path, max_uncut: int = MAX_UNCUT) -> None:
         self._path = path
-        self._longest = longest
+        self._max_uncut = max_uncut
         self._identity: tuple[int, int] | None = None
         """Device and inode of what is open."""
         self.reader: LogReader | None = None
@@ -137,7 +137,7 @@ class LogFile:
             raise OSError(errno.EINVAL, "it is not a regular file")
         change = FileChange.opened if self.reader is None else FileChange.replaced
         self.close()
-        self.reader = LogReader(fd, found.st_size, self._longest)
+        self.reader = LogReader(fd, found.st_size, self._max_uncut)
         self._identity, self.trouble = (found.st_dev, found.st_ino), ""
         return change
 

@@ -1,19 +1,19 @@
 """Where the lines of a log begin and end, found at any offset by a look at a few KB around it.
 
-A line without an end would have to be read whole, so a long one is cut. Where, must not depend on the side one comes
-from, nor on how much of the file one knows: at each multiple of `longest` with as many bytes before it that have no
-newline among them. So a line shorter than `longest` is never cut, and no part is more than twice as long. A cut then
-gives way to the left by some bytes, so that it divides neither a letter nor an escape sequence.
+A line without an end would have to be read whole, so a long one is cut. The place of a cut must not depend on the
+side one comes from, nor on how much of the file one knows. It is at each multiple of `max_uncut` that has as many
+bytes before it without a newline. So a line shorter than `max_uncut` is never cut, and no part is more than twice as
+long. A cut moves to the left by some bytes where it would divide a letter or an escape sequence.
 """
 
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-LONGEST = 8192
+MAX_UNCUT = 8192
 """Bytes of a line that are never cut."""
 
-_LONGEST_SEQUENCE = 32
+_MAX_SEQUENCE = 32
 """Bytes of an escape sequence, less one, that a cut does not divide: more than any colour takes."""
 
 _UNFINISHED = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*)?\Z")
@@ -30,26 +30,26 @@ class RawLine(NamedTuple):
     """Without the newline."""
 
 
-def split(data: bytes, base: int, longest: int = LONGEST) -> Iterator[RawLine]:
+def split(data: bytes, base: int, max_uncut: int = MAX_UNCUT) -> Iterator[RawLine]:
     """The lines in bytes that begin where a line does, at the offset `base`; the last one ends where they end."""
     start = 0
     while start < len(data):
-        limit = _next_cut(base + start, longest) - base
+        limit = _next_cut(base + start, max_uncut) - base
         newline = data.find(b"\n", start, limit)
         if newline >= 0:
             stop, end = newline, newline + 1
         else:
-            stop = end = _give_way(data, limit, longest) if limit < len(data) else len(data)
+            stop = end = _give_way(data, limit, max_uncut) if limit < len(data) else len(data)
         yield RawLine(base + start, base + end, data[start:stop])
         start = end
 
 
-def span(offset: int, longest: int = LONGEST) -> tuple[int, int]:
+def span(offset: int, max_uncut: int = MAX_UNCUT) -> tuple[int, int]:
     """From where to where the file has to be known to tell where the line at this offset begins."""
-    return max(0, offset - 2 * longest), offset + _reach(longest) + 1
+    return max(0, offset - 2 * max_uncut), offset + _reach(max_uncut) + 1
 
 
-def last_start(data: bytes, base: int, offset: int, longest: int = LONGEST) -> int:
+def last_start(data: bytes, base: int, offset: int, max_uncut: int = MAX_UNCUT) -> int:
     """Where the last line begins that begins at `offset` or before. `data` is what `span` asks for."""
     newline = data.rfind(b"\n", 0, offset - base)
     if newline >= 0:
@@ -57,24 +57,24 @@ def last_start(data: bytes, base: int, offset: int, longest: int = LONGEST) -> i
     elif base == 0:
         known = 0
     else:
-        known = _give_way(data, offset // longest * longest - base, longest)
+        known = _give_way(data, offset // max_uncut * max_uncut - base, max_uncut)
     found = base + known
-    for line in split(data[known:], base + known, longest):
+    for line in split(data[known:], base + known, max_uncut):
         if line.start <= offset:
             found = line.start
     return found
 
 
-def _next_cut(start: int, longest: int) -> int:
+def _next_cut(start: int, max_uncut: int) -> int:
     """Where a line that begins here is cut if it does not end before."""
-    return (-(-start // longest) + 1) * longest
+    return (-(-start // max_uncut) + 1) * max_uncut
 
 
-def _give_way(data: bytes, cut: int, longest: int) -> int:
+def _give_way(data: bytes, cut: int, max_uncut: int) -> int:
     """The cut, moved to the left out of the letter or escape sequence that it would divide."""
     if cut >= len(data):
         return cut  # the file was cut short since its size was read
-    escape = data.rfind(b"\x1b", max(0, cut - _reach(longest)), cut)
+    escape = data.rfind(b"\x1b", max(0, cut - _reach(max_uncut)), cut)
     if escape >= 0 and _UNFINISHED.match(data[escape:cut]):
         return escape
     for back in range(min(4, cut)):
@@ -83,6 +83,6 @@ def _give_way(data: bytes, cut: int, longest: int) -> int:
     return cut
 
 
-def _reach(longest: int) -> int:
+def _reach(max_uncut: int) -> int:
     """How far a cut may give way; less than a line is long, so that each part has something in it."""
-    return min(_LONGEST_SEQUENCE, longest // 2)
+    return min(_MAX_SEQUENCE, max_uncut // 2)

@@ -23,7 +23,7 @@ from parexec_tui.engine.backends.local.process import COOKIE
 from parexec_tui.engine.backends.local.processes import open_processes
 from parexec_tui.engine.backends.local.usage import LiveProcess, UsageMeter
 from parexec_tui.engine.measure.host_meter import HostMeter
-from parexec_tui.engine.measure.sampling import BUDGET, SHORTEST, Collector
+from parexec_tui.engine.measure.sampling import BUDGET, MIN_INTERVAL, Collector
 
 ATTEMPTS = 10
 _NUMBERS = ["pid", "create_time", "cpu_times", "memory_info"]
@@ -80,11 +80,11 @@ def main() -> None:
                 each.kill()
             for each in started:
                 each.wait()
-    share = statistics.median(costs) / SHORTEST
+    share = statistics.median(costs) / MIN_INTERVAL
     ratio = statistics.median(ratios)
     print(f"{count} processes, {ATTEMPTS} attempts: {statistics.median(costs) * 1e3:.1f} ms a sample", end="")
     print(f" (the first {first.cost * 1e3:.1f} ms, the worst {max(costs) * 1e3:.1f} ms)")
-    print(f"share of a CPU, every {SHORTEST:g} s: {share:.2%}, promised {BUDGET:.0%}")
+    print(f"share of a CPU, every {MIN_INTERVAL:g} s: {share:.2%}, promised {BUDGET:.0%}")
     print(f"ratio to psutil.process_iter: {ratio:.2f}")
     sys.exit(share > BUDGET or ratio >= 1)
 

@@ -33,7 +33,7 @@ from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.plan.reading.schema import plan_schema
 from parexec_tui.core.state.status import TABLE, TERMINAL, End
 from parexec_tui.core.wire.protocol import StatusReport
-from parexec_tui.engine.serve.hooks import TIMEOUT, Call
+from parexec_tui.engine.serve.hooks import TIMEOUT, HookCall
 from parexec_tui.settings import ScreenSettings, Settings
 from parexec_tui.tui.actions.table import ACTIONS
 from parexec_tui.tui.input.keymap import table_lines
@@ -85,7 +85,7 @@ def test_every_hook_and_what_it_is_told_has_a_row() -> None:
     words = first_words(section(PLAN_FILE, "`[hooks]`"))
     assert words[: len(Hooks.__struct_fields__)] == list(Hooks.__struct_fields__)
     facts = dict.fromkeys(("session", "plan", "total", "reason", "ticket", "end", "log"), "x")
-    told = Call("on_failure", {**facts, "counts": {}}).environment
+    told = HookCall("on_failure", {**facts, "counts": {}}).environment
     assert set(words[len(Hooks.__struct_fields__) :]) == told.keys()
     assert f"may take {TIMEOUT:g} seconds" in PLAN_FILE
 

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from parexec_tui.outputs.log_file import FileChange, LogFile, LogReader
-from parexec_tui.outputs.log_lines import LONGEST, RawLine, last_start, span, split
+from parexec_tui.outputs.log_lines import MAX_UNCUT, RawLine, last_start, span, split
 from parexec_tui.tui.output.arrivals import Arrivals
 
 SHORT = 16
@@ -100,8 +100,8 @@ def test_a_line_is_found_from_the_bytes_around_it(data: bytes, draw: st.DataObje
 
 
 def test_a_line_that_is_long_but_not_too_long_is_whole() -> None:
-    data = b"x" * (LONGEST - 100) + b"\n" + b"y" * (LONGEST - 1) + b"\n" + b"z\n"
-    assert [len(line.data) for line in split(data, 0)] == [LONGEST - 100, LONGEST - 1, 1]
+    data = b"x" * (MAX_UNCUT - 100) + b"\n" + b"y" * (MAX_UNCUT - 1) + b"\n" + b"z\n"
+    assert [len(line.data) for line in split(data, 0)] == [MAX_UNCUT - 100, MAX_UNCUT - 1, 1]
 
 
 def test_a_cut_divides_neither_a_letter_nor_a_colour() -> None:
@@ -131,8 +131,8 @@ def test_any_lines_from_and_before_any_line(scratch: Path, data: bytes, draw: st
 )
 def test_a_file_larger_than_what_is_read_at_once(scratch: Path, line: bytes, count: int) -> None:
     data = b"".join(b"%d %s\n" % (number, line) for number in range(count))
-    lines = naive(data, LONGEST)
-    with reading(scratch, data, LONGEST) as reader:
+    lines = naive(data, MAX_UNCUT)
+    with reading(scratch, data, MAX_UNCUT) as reader:
         assert reader.lines_from(0, len(lines) + 1) == lines
         assert reader.lines_before(len(data), len(lines) + 1) == lines
         assert reader.lines_before(lines[200].start, 60) == lines[140:200]

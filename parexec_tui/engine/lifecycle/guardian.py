@@ -77,7 +77,7 @@ class Engine:
 
     def run(self, options: list[str]) -> int:
         """Start the engine, wait for its end, return its exit code; minus the signal, if one killed it."""
-        # Both signals are blocked in it until it listens: they shall be obeyed, never kill it unheard.
+        # Both signals are blocked in it until it listens: it must obey them, and they must not kill it.
         command = [*self._command, *options]
         try:
             self._pid = os.posix_spawn(command[0], command, os.environ, setsigmask=PASSED_ON)

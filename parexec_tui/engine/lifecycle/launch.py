@@ -25,7 +25,7 @@ from parexec_tui.registry.errors import SessionOwned
 from parexec_tui.registry.lock import SessionLock
 from parexec_tui.registry.registry import Registry
 
-PATIENCE = 60.0
+READY_WITHIN = 60.0
 """Seconds that an engine has to say that it is ready; a plan of 100,000 tickets takes a few."""
 
 _TAIL = 20
@@ -148,7 +148,7 @@ def _take_guardian_lock(folder: SessionFolder) -> int:
 
 def _wait_until_ready(ready: int, process: "subprocess.Popen[bytes]", folder: SessionFolder, began: int) -> None:
     """Wait for the one line that the engine says. Raises EngineFailedError."""
-    said, give_up = b"", time.monotonic() + PATIENCE
+    said, give_up = b"", time.monotonic() + READY_WITHIN
     while b"\n" not in said:
         left = give_up - time.monotonic()
         if left <= 0 or not select.select([ready], [], [], left)[0]:
@@ -156,7 +156,7 @@ def _wait_until_ready(ready: int, process: "subprocess.Popen[bytes]", folder: Se
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            raise EngineFailedError(f"the engine was not ready within {PATIENCE:g}s\n{_tail(folder, began)}")
+            raise EngineFailedError(f"the engine was not ready within {READY_WITHIN:g}s\n{_tail(folder, began)}")
         if not (chunk := os.read(ready, 4096)):
             raise EngineFailedError(f"the engine did not come up\n{_tail(folder, began)}")
         said += chunk

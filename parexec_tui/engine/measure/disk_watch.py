@@ -12,7 +12,7 @@ from parexec_tui.engine.measure import monitor
 _EVERY = 3.0
 """Seconds between two looks."""
 
-_PATIENCE = 2.0
+_GIVE_UP = 2.0
 """Seconds that a file system has to say how full it is: a network file system may never answer."""
 
 
@@ -32,7 +32,7 @@ class DiskWatch:
     ) -> None:
         """Look again and again, and tell; has started once it has looked for the first time."""
         while True:
-            with trio.move_on_after(_PATIENCE) as waited:
+            with trio.move_on_after(_GIVE_UP) as waited:
                 self.latest = await trio.to_thread.run_sync(
                     monitor.measure, self._disks, abandon_on_cancel=True, limiter=self._limit
                 )

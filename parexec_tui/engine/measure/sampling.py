@@ -18,7 +18,7 @@ from parexec_tui.engine.backends.backend import Backend, UsageReading
 from parexec_tui.engine.measure.disk_watch import DiskWatch
 from parexec_tui.engine.measure.host_meter import HostMeter
 
-SHORTEST, LONGEST = 2.0, 30.0
+MIN_INTERVAL, MAX_INTERVAL = 2.0, 30.0
 """Seconds between two samples."""
 
 BUDGET = 0.01
@@ -38,9 +38,9 @@ Given = TypeVarTuple("Given")
 def next_interval(interval: float, cost: float) -> float:
     """Seconds to wait for the next measurement, after one that cost so many CPU seconds."""
     if cost > BUDGET * interval:
-        return min(2 * interval, LONGEST)
+        return min(2 * interval, MAX_INTERVAL)
     if cost <= BUDGET * interval / 2:
-        return max(interval / 2, SHORTEST)
+        return max(interval / 2, MIN_INTERVAL)
     return interval
 
 
@@ -127,7 +127,7 @@ class SampleLoop:
         notice: Callable[[str], None],
         collector: Collector | None = None,
     ) -> None:
-        self.interval = SHORTEST
+        self.interval = MIN_INTERVAL
         self._backend = backend
         self._disks = disks
         self._feed = feed
@@ -142,7 +142,7 @@ class SampleLoop:
             if not self._feed.subscribers and not self._backend.living():
                 await self._pause()
             elif (cost := await self._try_sample()) is None:
-                self.interval = min(2 * self.interval, LONGEST)
+                self.interval = min(2 * self.interval, MAX_INTERVAL)
                 await trio.sleep(self.interval)
             else:
                 self.interval = next_interval(self.interval, cost)

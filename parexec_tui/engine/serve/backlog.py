@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from parexec_tui.client.framing import PIECE
 
-MOST_EVENTS, MOST_BYTES = 8192, 4 * 1024 * 1024
+MAX_EVENTS, MAX_BYTES = 8192, 4 * 1024 * 1024
 """How much is kept for viewers that are not quite up to date."""
 
 _PLACES = 8
@@ -37,14 +37,14 @@ class Backlog:
         self._pieces.clear()
         self._lines += lines
         self._bytes += sum(map(len, lines))
-        if len(self._lines) > MOST_EVENTS or self._bytes > MOST_BYTES:
+        if len(self._lines) > MAX_EVENTS or self._bytes > MAX_BYTES:
             self._forget()
 
     def _forget(self) -> None:
         """Drop the older half, or more if that is still too much; so that it is not done for every event."""
         count = len(self._lines) // 2
         left = self._bytes - sum(map(len, self._lines[:count]))
-        while left > MOST_BYTES // 2 and count < len(self._lines):
+        while left > MAX_BYTES // 2 and count < len(self._lines):
             left -= len(self._lines[count])
             count += 1
         del self._lines[:count]

@@ -27,10 +27,10 @@ from parexec_tui.engine.serve.hub import Hub
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.registry import Registry
 
-MOST_CLIENTS = 200
+MAX_CLIENTS = 200
 """Connections at once. Each costs a file descriptor, of which many systems give 1024."""
 
-LONGEST_BY = 64
+MAX_BY = 64
 
 _PAGE = 500
 """Events that are read from the registry at once."""
@@ -160,8 +160,8 @@ class Connection:
             raise _Dropped(f"it cannot be told who you are: {error.strerror}") from None
         if uid != os.getuid():
             raise _Dropped("this engine belongs to another user")
-        if self._hub.connections > MOST_CLIENTS:
-            raise _Dropped(f"{MOST_CLIENTS} clients are connected already")
+        if self._hub.connections > MAX_CLIENTS:
+            raise _Dropped(f"{MAX_CLIENTS} clients are connected already")
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -336,4 +336,4 @@ def signature(place: str) -> str:
     except KeyError:  # a container may have no name for its user
         user = str(os.getuid())
     plain = "".join(letter for letter in place if letter.isprintable()).strip()
-    return (f"{user}@{plain}" if plain else user)[:LONGEST_BY]
+    return (f"{user}@{plain}" if plain else user)[:MAX_BY]

@@ -23,16 +23,16 @@ from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.wire import codec
 from parexec_tui.text.report import attempt_output, last_lines
 
-AT_ONCE = 2
+MAX_RUNNING = 2
 """Hooks that run at the same time, so that they leave the machine to the tickets."""
 TIMEOUT = 30.0
 """Seconds a hook may take."""
-MOST_WAITING = 1_000
+MAX_WAITING = 1_000
 TAIL = 10
 """Lines of the ticket's log that a hook gets."""
 
 
-class Call(Struct, frozen=True):
+class HookCall(Struct, frozen=True):
     """One thing to tell: the name of the hook, and the facts."""
 
     hook: str
@@ -57,7 +57,7 @@ class Call(Struct, frozen=True):
         return found
 
 
-def calls(state: SessionState, event: ev.AnyEvent) -> Iterator[Call]:
+def calls_for(state: SessionState, event: ev.AnyEvent) -> Iterator[HookCall]:
     """Which hooks an event calls for. `state` is the state after it."""
     match event:
         case ev.AttemptEnded(then=then) if then in TERMINAL:
@@ -83,12 +83,12 @@ def calls(state: SessionState, event: ev.AnyEvent) -> Iterator[Call]:
             pass
 
 
-def idle(state: SessionState, event: ev.AnyEvent) -> Call:
+def idle(state: SessionState, event: ev.AnyEvent) -> HookCall:
     """Nothing runs any more since this event, though tickets are left."""
     return _call("on_idle", state, event, f"{state.unfinished} tickets left, none runs")
 
 
-def _call(hook: str, state: SessionState, event: ev.AnyEvent, reason: str, ticket: str = "") -> Call:
+def _call(hook: str, state: SessionState, event: ev.AnyEvent, reason: str, ticket: str = "") -> HookCall:
     facts: dict[str, Any] = {
         "hook": hook,
         "session": state.session,
@@ -105,7 +105,7 @@ def _call(hook: str, state: SessionState, event: ev.AnyEvent, reason: str, ticke
         if known.attempt:
             output = attempt_output(state, known)
             facts |= {"log": output.name, "log_tail": last_lines(output, TAIL)}
-    return Call(hook, facts)
+    return HookCall(hook, facts)
 
 
 class HookRunner:
@@ -129,9 +129,9 @@ class HookRunner:
         self._workdir = workdir
         self._notice = notice
         self._env = dict(environment)
-        self._send, self._receive = trio.open_memory_channel[Call](MOST_WAITING)
+        self._send, self._receive = trio.open_memory_channel[HookCall](MAX_WAITING)
         self._was_busy = False
-        self._told: set[str] = set()
+        self._said: set[str] = set()
         """Troubles that were said once already."""
         self._waiting = 0
         self._quiet = trio.Event()
@@ -142,19 +142,19 @@ class HookRunner:
         if not any(self._commands.values()):
             return
         for event in events:
-            for call in calls(state, event):
+            for call in calls_for(state, event):
                 self._queue(call)
         if self._was_busy and not state.live and state.unfinished and state.left is None:
             self._queue(idle(state, events[-1]))
         self._was_busy = bool(state.live)
 
-    def _queue(self, call: Call) -> None:
+    def _queue(self, call: HookCall) -> None:
         if not self._commands[call.hook]:
             return
         try:
             self._send.send_nowait(call)
         except trio.WouldBlock:
-            self._say_once("full", f"hooks are too slow: {MOST_WAITING} wait, {call.hook} left out")
+            self._say_once("full", f"hooks are too slow: {MAX_WAITING} wait, {call.hook} left out")
             return
         if not self._waiting:
             self._quiet = trio.Event()
@@ -163,7 +163,7 @@ class HookRunner:
     async def run(self) -> None:
         """Run what is queued, until cancelled."""
         async with trio.open_nursery() as nursery:
-            for _ in range(AT_ONCE):
+            for _ in range(MAX_RUNNING):
                 nursery.start_soon(self._run_one_by_one)
 
     async def finish(self) -> None:
@@ -179,7 +179,7 @@ class HookRunner:
             if not self._waiting:
                 self._quiet.set()
 
-    async def _run(self, call: Call, command: str) -> None:
+    async def _run(self, call: HookCall, command: str) -> None:
         data = codec.encode(call.facts)
         env = self._env | call.environment
         try:
@@ -206,8 +206,8 @@ class HookRunner:
             self._say_once(call.hook, f"hook {call.hook} failed with {done.returncode}; its output: {self._log}")
 
     def _say_once(self, what: str, text: str) -> None:
-        if what not in self._told:
-            self._told.add(what)
+        if what not in self._said:
+            self._said.add(what)
             self._notice(text)
 
 

@@ -11,10 +11,10 @@ from parexec_tui.core.wire.scopes import scope
 from parexec_tui.core.wire.selectors import SelectorError, select
 from parexec_tui.text.report import session_report, status_report, why_report
 
-MOST_REASONS = 1000
+MAX_REASONS = 1000
 """Tickets whose reasons are given at once where none was named."""
 
-MOST_NAMES = 500
+MAX_NAMES = 500
 """Of each kind that are given to whoever completes a word."""
 
 
@@ -49,7 +49,7 @@ def _why(state: SessionState, tickets: tuple[str, ...]) -> object | Refusal:
 
 def _waiting(state: SessionState) -> list[str]:
     waiting = (id_ for id_, ticket in state.tickets.items() if ticket.status in PENDING)
-    return [id_ for id_, _ in zip(waiting, range(MOST_REASONS), strict=False)]
+    return [id_ for id_, _ in zip(waiting, range(MAX_REASONS), strict=False)]
 
 
 def _selected(state: SessionState, words: tuple[str, ...]) -> Names | Refusal:
@@ -65,4 +65,4 @@ def _names(state: SessionState, beginning: str) -> Names:
 
 
 def _some(names: Iterable[str], beginning: str) -> tuple[str, ...]:
-    return tuple(islice((name for name in names if name.startswith(beginning)), MOST_NAMES))
+    return tuple(islice((name for name in names if name.startswith(beginning)), MAX_NAMES))

@@ -157,7 +157,7 @@ def test_an_engine_that_always_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_an_engine_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", sick_python(tmp_path, "time.sleep(600)"))
-    monkeypatch.setattr(launch, "PATIENCE", 1.0)
+    monkeypatch.setattr(launch, "READY_WITHIN", 1.0)
     with pytest.raises(EngineFailedError, match=r"not ready within 1s"):
         start(tmp_path, '[tickets.a]\nrun = "true"\n')
     until(lambda: all_gone(sessions()[0]), "both are ended")

@@ -18,8 +18,8 @@ from parexec_tui.engine.measure.disk_watch import DiskWatch
 from parexec_tui.engine.measure.host_meter import Counters, HostMeter, counters
 from parexec_tui.engine.measure.sampling import (
     BUDGET,
-    LONGEST,
-    SHORTEST,
+    MAX_INTERVAL,
+    MIN_INTERVAL,
     Collector,
     Measurement,
     SampleFeed,
@@ -172,7 +172,7 @@ def test_it_backs_off_from_what_costs_too_much_and_comes_back(interval: float, c
 
 @pytest.mark.parametrize("cost", [0.001, 0.015, 0.021, 0.1, 0.29])
 def test_it_settles_within_the_budget(cost: float) -> None:
-    interval = SHORTEST
+    interval = MIN_INTERVAL
     for _ in range(10):
         interval = next_interval(interval, cost)
     assert interval == next_interval(interval, cost)
@@ -316,9 +316,9 @@ async def test_a_host_that_hangs_gets_one_thread_and_holds_up_nobody(autojump_cl
         await until(lambda: scene.backend.readings)
         await trio.sleep(1000)
         assert scene.backend.readings == 1
-        assert scene.loop.interval == LONGEST
+        assert scene.loop.interval == MAX_INTERVAL
         scene.backend.goes_on.set()
-        await until(lambda: scene.loop.interval == SHORTEST)
+        await until(lambda: scene.loop.interval == MIN_INTERVAL)
         assert scene.notices == []
         nursery.cancel_scope.cancel()
 
@@ -342,9 +342,9 @@ async def test_a_pass_that_costs_too_much_makes_them_rare(autojump_clock: MockCl
     async with trio.open_nursery() as nursery:
         scene = Scene(nursery, ATTEMPT)
         scene.backend.cost = 10.0
-        await until(lambda: scene.loop.interval == LONGEST)
+        await until(lambda: scene.loop.interval == MAX_INTERVAL)
         scene.backend.cost = 0.0
-        await until(lambda: scene.loop.interval == SHORTEST)
+        await until(lambda: scene.loop.interval == MIN_INTERVAL)
         nursery.cancel_scope.cancel()
 
 

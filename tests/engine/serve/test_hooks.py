@@ -25,7 +25,7 @@ def failed_session() -> tuple[Session, list[ev.AnyEvent]]:
 
 
 def names(session: Session, events: Sequence[ev.AnyEvent]) -> list[str]:
-    return [call.hook for event in events for call in hooks.calls(session.state, event)]
+    return [call.hook for event in events for call in hooks.calls_for(session.state, event)]
 
 
 def test_a_final_failure_calls_for_both_hooks() -> None:
@@ -116,7 +116,7 @@ async def test_a_hook_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.trio
 async def test_too_many_waiting_hooks_are_left_out_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hooks, "MOST_WAITING", 2)
+    monkeypatch.setattr(hooks, "MAX_WAITING", 2)
     session, events = failed_session()
     notices: list[str] = []
     runner = HookRunner(

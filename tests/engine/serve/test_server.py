@@ -218,7 +218,7 @@ async def test_it_may_begin_anywhere_while_events_go_on(after: int) -> None:
 
 
 async def test_who_falls_behind_the_backlog_goes_on_from_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backlog_module, "MOST_EVENTS", 100)
+    monkeypatch.setattr(backlog_module, "MAX_EVENTS", 100)
     async with serving(Scene()) as scene:
         peer = await greet(follow=0)
         for _ in range(50):
@@ -576,7 +576,7 @@ async def test_another_user_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_too_many_clients_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_module, "MOST_CLIENTS", 2)
+    monkeypatch.setattr(connection_module, "MAX_CLIENTS", 2)
     async with serving(Scene()) as scene:
         first, _second = await greet(), await greet()
         third = await connect()

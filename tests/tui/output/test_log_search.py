@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parexec_tui.outputs.log_file import LogReader
-from parexec_tui.outputs.log_lines import LONGEST
+from parexec_tui.outputs.log_lines import MAX_UNCUT
 from parexec_tui.tui.output import log_search
 from parexec_tui.tui.output.log_search import ERRORS, Hit, Search, Wanted, wanted
 from parexec_tui.tui.output.log_text import read_line
 
 
 @contextmanager
-def reading(path: Path, data: bytes, longest: int = LONGEST) -> Iterator[LogReader]:
+def reading(path: Path, data: bytes, longest: int = MAX_UNCUT) -> Iterator[LogReader]:
     path.write_bytes(data)
     with closing(LogReader(os.open(path, os.O_RDONLY), len(data), longest)) as reader:
         yield reader

@@ -1,0 +1,113 @@
+"""What an engine begins with: a new session, or one that an engine before it left."""
+
+import getpass
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import get_args
+
+from msgspec import Struct, structs
+
+from parexec_tui import __version__
+from parexec_tui.core.plan.model import Host, Plan
+from parexec_tui.core.rules.session_events import opening
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.status import Status
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.backends import boot
+from parexec_tui.engine.coordinator import Outcome
+from parexec_tui.gc_control import gc_paused
+from parexec_tui.registry.registry import Registry
+from parexec_tui.registry.replay import replay
+
+
+class EngineOptions(Struct, frozen=True, kw_only=True):
+    """How an engine begins, and when it leaves."""
+
+    hold: bool = False
+    """A new session begins held."""
+    resume: bool = False
+    """Holds, drains and stops of the session are over; without it, all goes on as it was when its engine died."""
+    retry_failed: bool = False
+    awaits: bool = False
+    """Somebody is about to ask for something, though the session may be finished."""
+    stays: bool = False
+    """See `Coordinator`."""
+
+
+class Beginning(Struct):
+    """What an engine begins with."""
+
+    state: SessionState
+    first: list[ev.AnyEvent] = []
+    requests: Sequence[rq.AnyRequest] = ()
+    recovers: bool = False
+    """An engine before this one may have left attempts."""
+    over: Outcome | None = None
+    """There is nothing to do, and why."""
+
+
+def begin_new(plan: Plan, session: str, host: Host, *, hold: bool) -> Beginning:
+    """A session that no engine has run yet."""
+    with gc_paused():
+        state = SessionState(plan)
+    now, by = time.time(), getpass.getuser()
+    first = opening(
+        state,
+        session=session,
+        cpus=host.cpus,
+        memory=host.memory,
+        pid=os.getpid(),
+        boot=boot.boot_id(),
+        version=__version__,
+        by=by,
+        now=now,
+    )
+    if hold:
+        first.append(ev.SessionHeld(at=now, reason="from the start", by=by))
+    return Beginning(state, first)
+
+
+def take_over(registry: Registry, session: str, options: EngineOptions, notice: Callable[[str], None]) -> Beginning:
+    """A session that an engine before this one ran. Raises RegistryError."""
+    state = _replay(registry, session, notice)
+    has_reason = options.awaits or (options.retry_failed and state.counts[Status.failed])
+    if state.finished_at is not None and not has_reason:
+        return Beginning(state, over="finished")
+    if state.left is not None and not options.resume:
+        reason = state.left.reason
+        return Beginning(state, over=next((outcome for outcome in get_args(Outcome) if outcome == reason), "stopped"))
+    now = max(time.time(), state.now)  # a clock that was set back does not take the session back
+    booted = boot.boot_id()
+    first: list[ev.AnyEvent] = [ev.MonitoringStarted(at=now, pid=os.getpid(), boot=booted, version=__version__)]
+    if not options.resume:
+        first += _still_to_do(state, now)
+    elif state.held is not None:
+        first.append(ev.SessionReleased(at=now, by=getpass.getuser()))
+    requests = [_retry_failed(state, getpass.getuser())] if options.retry_failed else []
+    return Beginning(state, first, requests, recovers=True)
+
+
+def _still_to_do(state: SessionState, now: float) -> Iterator[ev.AnyEvent]:
+    """The drain or stop that the last engine had not finished: the new one has to be told of it again."""
+    if state.interrupted is not None:
+        return  # what was stopped then was stopped for want of an engine
+    for event in (state.draining, state.stopping):
+        if event is not None:
+            yield structs.replace(event, at=now)
+
+
+def _replay(registry: Registry, session: str, notice: Callable[[str], None]) -> SessionState:
+    """The state of a session. Events that cannot be read are set aside with a notice; it goes on before them."""
+    past = replay(registry, session)
+    if past.fault:
+        count = registry.quarantine_tail(session, past.last + 1, past.fault)
+        notice(f"{count} events from number {past.last + 1} on were set aside, they cannot be read: {past.fault}")
+    return past.state
+
+
+def _retry_failed(state: SessionState, by: str) -> rq.Retry:
+    """Retry all that failed and may run again. A ticket behind another failed one comes back with that one."""
+    failed = [ticket for ticket in state.tickets.values() if ticket.status is Status.failed]
+    return rq.Retry(tickets=tuple(ticket.id for ticket in failed if not ticket.lost), by=by)
