@@ -2,25 +2,15 @@
 
 import asyncio
 import gc
-import os
-import signal
 import time
-import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar, Protocol
 
 from msgspec import Struct
-from rich.color import ColorSystem
-from textual import events
-from textual._compositor import ChopsUpdate, LayoutUpdate
-from textual.driver import Driver
-from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widget import Widget
-from textual.widgets import Input
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire.protocol import Sampled
@@ -38,25 +28,17 @@ from parexec_tui.tui.dialogs.dialog import Confirm, Dialog
 from parexec_tui.tui.panels import make_panels
 from parexec_tui.tui.screen.arrangement import Arrangement
 from parexec_tui.tui.screen.main_screen import MainScreen
-from parexec_tui.tui.terminal.clipboard import through_screen
-from parexec_tui.tui.terminal.driver import TerminalDriver
-from parexec_tui.tui.terminal.painter import LATE, Painter, pieces_of, synchronised
+from parexec_tui.tui.terminal.painter import LATE
+from parexec_tui.tui.terminal.terminal_app import TerminalApp
 from parexec_tui.tui.theme.palette import Palette
 from parexec_tui.tui.theme.themed import ThemedApp
 from parexec_tui.tui.view.view_state import Change, ViewState
-
-_SEEN_TO_WITHIN = 1.0
-"""Seconds after which the next key is looked at, whatever became of the one before."""
-
 
 _JUST_NOW = 10.0
 """Seconds for which a session that was finished before the screen was there is still news."""
 
 _COLLECT_EVERY = 300.0
 """Seconds between two looks for cyclic garbage: each takes as long as some frames."""
-
-_LOOK_AT_TERMINAL = 2.0
-"""Seconds between two looks whether there is a terminal; a hang-up is mostly told by a signal."""
 
 
 class TakeOver(Protocol):
@@ -88,7 +70,7 @@ class ScreenConfig(Struct, frozen=True, kw_only=True):
     """What went wrong before there was a screen to say it on."""
 
 
-class ParexecApp(ThemedApp[str], inherit_bindings=False):
+class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
     """Returns why it ended: `left`, or what a person should know."""
 
     ENABLE_COMMAND_PALETTE = False
@@ -105,7 +87,6 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
     ) -> None:
         """`feed` makes what the app is fed by; `clock` tells the seconds since the epoch."""
         super().__init__(config.palette)
-        self.animation_level = "none"
         self.session = session
         self.config = config
         self.view = ViewState(self.palette, ascii_only=config.ascii_only, clock=clock)
@@ -123,39 +104,21 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
             contact=self._contact,
             notice=self._notice,
         )
-        self._keys: asyncio.Queue[events.Key] = asyncio.Queue()
-        self._painter = Painter(self.console._color_system or ColorSystem.TRUECOLOR)
-        self._late_frame: Timer | None = None
         self._has_offered = False
         self._attention = Attention(bell=config.bell, notify=config.notify)
         self._next_call: Timer | None = None
         self._is_traveling = False
-        self._jobs: set[asyncio.Future[Any]] = set()
         self.mistake = ""
         """A mistake of ours that ended the app, in words."""
 
     def get_default_screen(self) -> Screen[Any]:
         return self.main
 
-    def get_driver_class(self) -> type[Driver]:
-        return TerminalDriver
-
     def on_mount(self) -> None:
-        if not self.is_headless:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit, "ended by SIGTERM")
-            self.set_interval(_LOOK_AT_TERMINAL, self._leave_if_hung_up)
-            self.app_resume_signal.subscribe(self, lambda _: self.redraw())
-        self.in_background(self._see_to_keys())
+        self.start_terminal()
         self.in_background(self._feed())
         for note in self.config.notes:
             self.main.say(note, "warn")
-
-    def _leave_if_hung_up(self) -> None:
-        """Without a terminal there is nothing to draw on, and Textual would read its end for ever."""
-        try:
-            os.tcgetpgrp(0)
-        except OSError:
-            self.exit("the terminal is gone")
 
     def change_theme(self, palette: Palette) -> None:
         """Draw with this theme from now on."""
@@ -177,58 +140,18 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
         except RegistryError as error:
             self.exit(str(error))
 
-    def in_background(self, work: Awaitable[Any]) -> None:
-        """Run something beside the app; it ends with the app."""
-        job = asyncio.ensure_future(work)
-        self._jobs.add(job)
-        job.add_done_callback(self._done)
+    def terminal_lost(self, why: str) -> None:
+        self.exit(why)
 
-    def _done(self, job: "asyncio.Future[Any]") -> None:
-        self._jobs.discard(job)
-        if not job.cancelled() and isinstance(error := job.exception(), Exception):
-            self._handle_exception(error)
-
-    def _fatal_error(self) -> None:
-        """Instead of Textual's own: a mistake of ours goes to a file, and a line about it to the person."""
+    def crashed(self, trace: str) -> None:
+        """Keep the traceback of a mistake of ours in a file, and a line about it for the person."""
         file = session_folder(self.session).screen_log
-        text = "".join(traceback.format_exception(self._exception))
         try:
             with file.open("a", encoding="utf-8") as log:
-                log.write(f"{day_and_clock(time.time())}  {text}\n")
+                log.write(f"{day_and_clock(time.time())}  {trace}\n")
             self.mistake = f"the screen made a mistake; the engine goes on (details: {file})"
         except OSError:
-            self.mistake = f"the screen made a mistake; the engine goes on\n{text}"
-        self._close_messages_no_wait()
-
-    # -- keys ------------------------------------------------------------------------------------------------
-
-    async def on_event(self, event: events.Event) -> None:
-        """Instead of Textual's own: keys wait for their turn."""
-        if isinstance(event, events.Key) and not event.is_forwarded:
-            self._keys.put_nowait(event)
-        else:
-            await super().on_event(event)
-
-    async def _see_to_keys(self) -> None:
-        """See to one key after the other: what is typed ahead of a dialog is meant for that, not for what is under
-        it."""
-        while True:
-            event = await self._keys.get()
-            target = self.focused or self.screen
-            await super().on_event(event)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_SEEN_TO_WITHIN):
-                    await self._done_by(target)
-            self._keys.task_done()
-
-    async def _done_by(self, target: Widget) -> None:
-        """Wait until all is done that a key led to: by the widget that got it, those around it, which got it next,
-        and then what they told one another; and by the screen that this opened."""
-        for _ in range(2):
-            for node in target.ancestors_with_self:
-                await _idle(node)
-        await _idle(self.screen)
-        await _idle(self)
+            self.mistake = f"the screen made a mistake; the engine goes on\n{trace}"
 
     # -- what happens ----------------------------------------------------------------------------------------
 
@@ -273,14 +196,13 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
 
     def _call_person(self, events: Sequence[ev.AnyEvent] = ()) -> None:
         """Ring and notify, if these events or what came before them need somebody; see later what has to wait."""
-        now, driver = time.monotonic(), self._driver
-        if self.view.live is None or driver is None or self._closed:
+        now = time.monotonic()
+        if self.view.live is None or not self.can_write:
             return
-        if self._is_busy:
+        if self.is_busy:
             self._attention.postpone(now + LATE)
         if text := self._attention.news(self.view.live, events, now):
-            driver.write(text)
-            driver.flush()
+            self.write(text)
         if self._attention.due is not None and self._next_call is None:
             self._next_call = self.set_timer(max(0.01, self._attention.due - now), self._call_late)
 
@@ -367,78 +289,3 @@ class ParexecApp(ThemedApp[str], inherit_bindings=False):
 
     def leave(self) -> None:
         self.exit("left")
-
-    def toggle_mouse(self) -> bool:
-        """Use the mouse, or leave it to the terminal; returns whether it is used now."""
-        driver = self._driver
-        if driver is None:
-            return False
-        if driver._mouse:
-            driver._disable_mouse_support()  # type: ignore[attr-defined]
-            driver._mouse = False
-        else:
-            driver._mouse = True
-            driver._enable_mouse_support()  # type: ignore[attr-defined]
-        return driver._mouse
-
-    def copy(self, text: str) -> None:
-        self.copy_to_clipboard(text)
-        if self._driver is not None and (passed_on := through_screen(text, os.environ)):
-            self._driver.write(passed_on)
-
-    def redraw(self) -> None:
-        self._painter.forget()
-        self.main.refresh(layout=True)
-
-    def suspend_to_shell(self) -> None:
-        self.action_suspend_process()
-
-    # -- drawing ---------------------------------------------------------------------------------------------
-
-    @property
-    def _is_busy(self) -> bool:
-        """Whether what is written now would have to wait: whoever is slow gets less, not what is out of date."""
-        return isinstance(self._driver, TerminalDriver) and self._driver.is_busy
-
-    def _display(self, screen: Screen[Any], renderable: Any) -> None:
-        """Instead of Textual's own: hand what a frame changes to the painter, and what that finds to the terminal."""
-        if not isinstance(renderable, ChopsUpdate | LayoutUpdate):
-            super()._display(screen, renderable)
-            return
-        if not self._batch_count and self._running and not self._closed and not self.is_headless:
-            self._paint(renderable)
-        self.post_display_hook()
-
-    def _paint(self, update: ChopsUpdate | LayoutUpdate) -> None:
-        width, height = self.size
-        if self._painter.size != (width, height):
-            self._painter.resize(width, height)
-        for x, y, strip in pieces_of(update):
-            self._painter.put(x, y, strip)
-        self._send_frame()
-
-    def _send_frame(self) -> None:
-        """Send what changed, if the terminal takes it; else later, with what changed until then."""
-        driver = self._driver
-        if driver is None or self._closed:
-            return
-        if self._is_busy:
-            if self._late_frame is None:
-                self._late_frame = self.set_timer(LATE, self._send_late_frame)
-            return
-        types = isinstance(self.focused, Input)
-        cursor = self.screen.outer_size.clamp_offset(self.cursor_position) if types else None
-        if changes := self._painter.changes(cursor):
-            driver.write(synchronised(changes) if self._sync_available else changes)
-            driver.flush()
-
-    def _send_late_frame(self) -> None:
-        self._late_frame = None
-        self._send_frame()
-
-
-async def _idle(node: MessagePump) -> None:
-    """Wait until it has done what it was told up to now."""
-    done = asyncio.Event()
-    if node.call_later(done.set):
-        await done.wait()

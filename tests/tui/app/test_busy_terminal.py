@@ -16,7 +16,7 @@ async def test_a_person_is_called_once_when_the_terminal_takes_something_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     busy = [True]
-    monkeypatch.setattr(ParexecApp, "_is_busy", property(lambda _: busy[0]))
+    monkeypatch.setattr(ParexecApp, "is_busy", property(lambda _: busy[0]))
     session = Session(plan("A:\nB:\nC:"))
     session.dispatch()
     async with run_app(played=session) as ui:
