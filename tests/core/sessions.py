@@ -285,6 +285,7 @@ def dump(state: SessionState) -> object:
         "live": list(state.live),
         "held_tickets": list(state.held_tickets),
         "available": {type_: list(agents) for type_, agents in state.available.items()},
+        "quarantined": list(state.quarantined),
         "holdings": {name: _plain(value) for name, value in vars(state.holdings).items() if value},
     }
     return {name: value.copy() if isinstance(value, dict | list) else value for name, value in held.items()}
@@ -420,6 +421,7 @@ def _check_agents(state: SessionState) -> None:
     runs = {agent.ticket: agent.id for agent in agents if agent.ticket is not None}
     assert len(runs) == sum(agent.ticket is not None for agent in agents), "a ticket has two agents"
     assert runs == {ticket.id: ticket.agent for ticket in state.tickets.values() if ticket.status in LIVE}
+    assert set(state.quarantined) == {agent.id for agent in agents if agent.quarantined and not agent.stopped}
     for type_ in state.plan.agents:
         up = [agent for agent in agents if agent.type == type_ and not agent.stopped]
         assert state.pool_size[type_] == len(up)

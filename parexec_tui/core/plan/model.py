@@ -179,7 +179,7 @@ class Hooks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     on_failure: Annotated[str, Meta(description="A ticket failed and will not be tried again.")] = ""
     on_needs_you: Annotated[
         str,
-        Meta(description="Something waits for a person: a hold after a failure, a quarantined agent, a full disk."),
+        Meta(description="Something waits for a person: a failed ticket, an agent in quarantine, a full disk."),
     ] = ""
     on_session_end: Annotated[str, Meta(description="The session finished, or its engine left.")] = ""
     on_idle: Annotated[str, Meta(description="Nothing runs any more, though tickets are left.")] = ""

@@ -71,6 +71,8 @@ class Standing:
         self.agents: dict[str, AgentState] = {}
         self.available: dict[str, dict[str, AgentState]] = {type_: {} for type_ in plan.agents}
         """type: {agent id: agent}, idle longest first."""
+        self.quarantined: dict[str, AgentState] = {}
+        """Agents in quarantine, the first one first."""
         self.pool_size = dict.fromkeys(plan.agents, 0)
         """type: agents started and not stopped, the quarantined included: a bad host is not replaced for ever."""
         self.agent_limits = {type_: agent_type.max for type_, agent_type in plan.agents.items()}
@@ -254,7 +256,7 @@ class Standing:
                         self._is_ready(ticket, at)
 
     def _refresh_agent(self, agent: AgentState) -> None:
-        """Put the agent in or out of the available ones; at the end of the line when it comes in."""
+        """Put the agent in or out of those available, at the end of the line when it comes in, and in quarantine."""
         line = self.available[agent.type]
         if not agent.is_available:
             line.pop(agent.id, None)
@@ -264,6 +266,10 @@ class Standing:
             line[agent.id] = agent
             if self.dirty is not None:
                 self.dirty.idle.append(agent.type)
+        if agent.quarantined and not agent.stopped:
+            self.quarantined[agent.id] = agent
+        else:
+            self.quarantined.pop(agent.id, None)
 
     def _skip(self, tickets: list[TicketState], because: str, at: float) -> None:
         for ticket in tickets:

@@ -17,6 +17,7 @@ import trio
 from msgspec import Struct
 
 from parexec_tui.core.plan.model import Hooks
+from parexec_tui.core.rules.attention import began
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.status import TERMINAL, Status
@@ -67,20 +68,18 @@ def calls_for(state: SessionState, event: ev.AnyEvent) -> Iterator[HookCall]:
         case ev.TicketCancelled():
             yield _call("on_ticket_end", state, event, "cancelled", event.ticket)
         case ev.TicketUnrunnable():
-            for hook in ("on_ticket_end", "on_failure", "on_needs_you"):
-                yield _call(hook, state, event, event.reason, event.ticket)
-        case ev.SessionHeld(by=""):
-            yield _call("on_needs_you", state, event, f"held: {event.reason}")
-        case ev.HostPressed():
-            yield _call("on_needs_you", state, event, event.text)
-        case ev.AgentQuarantined():
-            yield _call("on_needs_you", state, event, f"{event.agent} quarantined: {event.reason}")
+            yield _call("on_ticket_end", state, event, event.reason, event.ticket)
+            yield _call("on_failure", state, event, event.reason, event.ticket)
         case ev.SessionFinished():
             yield _call("on_session_end", state, event, "finished")
         case ev.EngineLeft():
             yield _call("on_session_end", state, event, event.reason)
         case _:
             pass
+    for need in began(state, event):
+        ticket = need.subject.name if need.subject.kind == "ticket" else ""
+        agent = f"{need.subject.name} quarantined: " if need.subject.kind == "agent" else ""
+        yield _call("on_needs_you", state, event, f"{agent}{need.reason}", ticket)
 
 
 def idle(state: SessionState, event: ev.AnyEvent) -> HookCall:

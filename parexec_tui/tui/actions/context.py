@@ -8,6 +8,7 @@ from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.tui.dialogs.dialog import Dialog
+from parexec_tui.tui.panels.agents import AgentsPanel
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.screen.main_screen import MainScreen
 from parexec_tui.tui.theme.palette import Palette
@@ -55,6 +56,10 @@ class ActionContext:
     @property
     def tickets_panel(self) -> TicketsPanel:
         return cast(TicketsPanel, self.screen.panels["tickets"])
+
+    @property
+    def agents_panel(self) -> AgentsPanel:
+        return cast(AgentsPanel, self.screen.panels["agents"])
 
     @property
     def output_panel(self) -> "OutputPanel":

@@ -50,7 +50,7 @@ ACTIONS: tuple[TableAction, ...] = (
         LOOKING, tickets.show_problems, footer=30, panels=_TICKETS,
     ),
     Action(
-        "next-needy", ("b",), "needs you", "to the next ticket that needs a person",
+        "next-needy", ("b",), "needs you", "to the next ticket or agent that needs a person",
         LOOKING, tickets.next_needing_attention, footer=35,
     ),
     Action("why", ("w",), "why", "why is it not running?", LOOKING, tickets.why, footer=55),

@@ -1,16 +1,19 @@
 """Looking at tickets: filter, sort, group and mark them, find those that need a person, ask why one waits."""
 
+from collections.abc import Sequence
 from typing import cast
 
+from parexec_tui.core.rules.attention import Subject, needs
 from parexec_tui.core.state.status import predicate
 from parexec_tui.core.wire.selectors import SelectorError
+from parexec_tui.text.words import printable
 from parexec_tui.tui.actions.context import ActionContext
 from parexec_tui.tui.dialogs.dialog import MessageDialog
 from parexec_tui.tui.panels.events import EventsPanel
 from parexec_tui.tui.panels.graph import GraphPanel
 from parexec_tui.tui.panels.tickets import TicketsPanel
-from parexec_tui.tui.view.facts import display_status, idle_reason, needing_attention
-from parexec_tui.tui.view.view_state import Change
+from parexec_tui.tui.view.facts import display_status, idle_reason
+from parexec_tui.tui.view.view_state import Change, ViewState
 
 
 def ask_for_filter(context: ActionContext) -> None:
@@ -55,14 +58,42 @@ def show_problems(context: ActionContext) -> None:
 
 
 def next_needing_attention(context: ActionContext) -> None:
-    view = context.view
-    found = [ticket.id for ticket in needing_attention(context.state)]
+    """Go to the next ticket or agent that needs the person. What concerns the whole session is only said."""
+    found = list(needs(context.state))
     if not found:
         context.say("nothing needs you", "good")
         return
-    at = (found.index(view.selected) + 1) % len(found) if view.selected in found else 0
-    view.selected = found[at]
-    context.say(f"{at + 1} of {len(found)} that need you: {view.selected}")
+    at = (_index_of_visited(context.view, [need.subject for need in found]) + 1) % len(found)
+    need = found[at]
+    context.view.visited_need = need.subject
+    match need.subject.kind:
+        case "ticket":
+            if context.screen.arrangement.current == "agents":
+                context.screen.use("tickets")
+            context.view.selected = need.subject.name
+            what = need.subject.name
+        case "agent":
+            context.screen.use("agents")
+            context.agents_panel.go_to_agent(need.subject.name)
+            what = f"{need.subject.name} is quarantined: {need.reason}"
+        case "host":
+            what = f"the host is short of {need.subject.name}: {need.reason}"
+        case "session":
+            what = f"the session is {need.reason}"
+        case "engine" | "end":
+            what = f"no engine runs the session: {need.reason}"
+    context.say(printable(f"{at + 1} of {len(found)} that need you: {what}"))
+
+
+def _index_of_visited(view: ViewState, subjects: Sequence[Subject]) -> int:
+    """The one that the person looks at: the last one visited, unless they have moved on since; -1: none of them."""
+    visited = view.visited_need
+    has_moved_on = visited is not None and (
+        (visited.kind == "ticket" and visited.name != view.selected)
+        or (visited.kind == "agent" and visited.name != view.agent)
+    )
+    here = Subject("ticket", view.selected) if visited is None or has_moved_on else visited
+    return subjects.index(here) if here in subjects else -1
 
 
 def why(context: ActionContext) -> None:

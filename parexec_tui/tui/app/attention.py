@@ -1,14 +1,14 @@
 """Calling a person: the bell and a notification of the terminal, once for each thing that needs them. No screen here.
 
+`core.rules.attention` says what needs a person. The end of the session and an engine that is gone are told as well.
 However much goes wrong at once, it is one call; what comes up meanwhile is told by the next one, if it is still so.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
+from parexec_tui.core.rules.attention import Subject, began, relieved
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.status import Status
 from parexec_tui.text.event_lines import lines
 from parexec_tui.text.words import printable
 
@@ -21,23 +21,10 @@ PATIENCE = 5.0
 LONGEST = 200
 """Characters of a notification."""
 
-_LEFT_HELPLESS = ("blocked", "held")
-"""Reasons for which an engine leaves that no person asked for."""
+_ORDER = ("end", "engine", "host", "session", "agent", "ticket")
+"""Kinds of what needs a person: of what comes together, the first of these is named and the rest counted."""
 
-
-_KINDS = ("end", "engine", "host", "held", "agent", "ticket")
-"""Of what comes together, the first of these is named and the rest counted."""
-
-
-class Cause(NamedTuple):
-    """One thing that needs a person, for as long as it is so."""
-
-    kind: str
-    """One of _KINDS."""
-    name: str = ""
-
-
-_ENGINE, _END, _HELD = Cause("engine"), Cause("end"), Cause("held")
+_ENGINE, _END = Subject("engine"), Subject("end")
 
 
 class Attention:
@@ -47,9 +34,9 @@ class Attention:
         self.bell = bell
         self.notify = notify
         """Tell it by OSC 9 as well, which some terminals show on the desktop."""
-        self._told: set[Cause] = set()
-        self._waiting: dict[Cause, ev.AnyEvent | str] = {}
-        """cause: the event, or words for it; not told yet"""
+        self._told: set[Subject] = set()
+        self._waiting: dict[Subject, ev.AnyEvent | str] = {}
+        """what needs a person and is not told yet: the event that led to it, or words for it"""
         self._quiet_until = 0.0
         self._is_up = False
         self._lost_at: float | None = None
@@ -63,11 +50,13 @@ class Attention:
     def news(self, state: SessionState, events: Sequence[ev.AnyEvent], now: float) -> str:
         """What to write to the terminal after these events; empty: nothing. `state` is the state after them."""
         for event in events:
-            for over in _ends(event):
-                self._told.discard(over)
-                self._waiting.pop(over, None)
-            if (cause := _cause(event)) is not None:
-                self._note(cause, event)
+            for subject in relieved(event):
+                self._told.discard(subject)
+                self._waiting.pop(subject, None)
+            for need in began(state, event):
+                self._note(need.subject, event)
+            if isinstance(event, ev.SessionFinished):
+                self._note(_END, event)
         if self._lost_at is not None and now >= self._lost_at:
             self._lost_at = None
             if state.finished_at is None and state.left is None:
@@ -88,14 +77,14 @@ class Attention:
             self._lost_at = now + PATIENCE
         self._is_up = up
 
-    def _note(self, cause: Cause, said: ev.AnyEvent | str) -> None:
-        if cause not in self._told:
-            self._waiting.setdefault(cause, said)
+    def _note(self, subject: Subject, said: ev.AnyEvent | str) -> None:
+        if subject not in self._told:
+            self._waiting.setdefault(subject, said)
 
     def _call(self, state: SessionState, now: float) -> str:
         if not self._waiting or now < self._quiet_until:
             return ""
-        said = self._waiting[min(self._waiting, key=lambda cause: _KINDS.index(cause.kind))]
+        said = self._waiting[min(self._waiting, key=lambda subject: _ORDER.index(subject.kind))]
         text = said if isinstance(said, str) else _words(state, said)
         more = len(self._waiting) - 1
         self._told |= self._waiting.keys()
@@ -107,54 +96,6 @@ class Attention:
         # "parexec" stands first: what begins with a digit and a semicolon is a command to some terminals.
         told = f"\x1b]9;parexec {printable(text)[:LONGEST]}\x1b\\" if self.notify else ""
         return f"{told}\a" if self.bell else told
-
-
-def _cause(event: ev.AnyEvent) -> Cause | None:
-    """What needs a person since this event, if anything does."""
-    match event:
-        case ev.AttemptEnded(ticket=ticket, then=Status.failed) | ev.TicketUnrunnable(ticket=ticket):
-            return Cause("ticket", ticket)
-        case ev.AgentQuarantined(agent=agent):
-            return Cause("agent", agent)
-        case ev.SessionHeld(by=""):
-            return _HELD
-        case ev.HostPressed(resource=resource):
-            return Cause("host", resource)
-        case ev.SessionInterrupted():
-            return _ENGINE
-        case ev.SessionFinished():
-            return _END
-        case ev.EngineLeft(reason=reason) if reason in _LEFT_HELPLESS:
-            return _END
-    return None
-
-
-def _ends(event: ev.AnyEvent) -> Iterator[Cause]:
-    """What needs nobody any more since this event, if it did."""
-    match event:
-        case ev.AttemptStarted(ticket=ticket):
-            yield Cause("ticket", ticket)
-            yield _END
-        case ev.TicketRetried(ticket=ticket, rerun=rerun):
-            yield from _tickets((ticket, *rerun))
-        case ev.TicketWaived(ticket=ticket):
-            yield Cause("ticket", ticket)
-        case ev.PlanAmended(dropped=dropped):
-            yield from _tickets(dropped)
-        case ev.AgentReleased(agent=agent) | ev.AgentStopped(agent=agent):
-            yield Cause("agent", agent)
-        case ev.SessionReleased():
-            yield _HELD
-        case ev.HostRelieved(resource=resource):
-            yield Cause("host", resource)
-        case ev.MonitoringStarted():
-            yield from (_ENGINE, _END)
-        case _:
-            pass
-
-
-def _tickets(ids: Iterable[str]) -> Iterator[Cause]:
-    return (Cause("ticket", id_) for id_ in ids)
 
 
 def _words(state: SessionState, event: ev.AnyEvent) -> str:

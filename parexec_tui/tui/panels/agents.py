@@ -101,6 +101,12 @@ class AgentsPanel(RowsPanel):
         if is_below_heading and self.cursor < self.top + self.page - 1:
             self.top -= 1
 
+    def go_to_agent(self, id_: str) -> None:
+        """Put the cursor on an agent, if it has not stopped."""
+        self.changed(Change.nothing)  # a panel that was hidden may have old rows
+        if (index := next((at for at, (_, agent) in enumerate(self.rows) if agent == id_), None)) is not None:
+            self.go_to(index)
+
     def cursor_moved(self) -> None:
         type_, self.view.agent = self.rows[self.cursor]
         self.view.agent_type = "" if self.view.agent else type_

@@ -8,6 +8,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.rules.attention import agent_needs, session_needs
 from parexec_tui.core.schedule.forecast import eta
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.status import SATISFIED, TABLE, TERMINAL, UNSUCCESSFUL, Status
@@ -151,13 +152,13 @@ class Header(Widget):
         for what, count in (("ticket", held), ("type", len(state.held_types))):
             if count:
                 yield f" {count} {what}{'s' if count > 1 else ''} held ", palette["hold"]
-        bad = sum(bool(agent.quarantined) and not agent.stopped for agent in state.agents.values())
-        if bad:
-            yield f" {bad} quarantined ", palette["alert"]
+        if quarantined := sum(1 for _ in agent_needs(state)):
+            yield f" {quarantined} quarantined ", palette["alert"]
         if self.view.warning:
             yield " CANNOT WRITE ", palette["alert"]
-        for pressed in state.pressed.values():
-            yield f" short of {pressed.resource} ", palette["alert"]
+        for need in session_needs(state):
+            if need.subject.kind == "host":
+                yield f" short of {need.subject.name} ", palette["alert"]
         for word, event in (("HELD", state.held), ("DRAINING", state.draining), ("STOPPING", state.stopping)):
             if event is not None:
                 by = f" by {event.by}" if event.by else f": {event.reason}" if event.reason else ""

@@ -1,7 +1,5 @@
 """How a ticket is said in a word and in a line: the same in every panel."""
 
-from collections.abc import Iterator
-
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.schedule.blockers import Blocker, agents_left, why
 from parexec_tui.core.state.agents import AgentState
@@ -59,18 +57,6 @@ def said(blocker: Blocker, now: float) -> str:
     if blocker.since and blocker.kind in ("claim", "resource", "session", "host"):
         return f"{blocker.text}, for {short_duration(max(0.0, now - blocker.since))}"
     return blocker.text
-
-
-def needs_a_person(ticket: TicketState) -> bool:
-    """Whether a ticket goes no further unless somebody sees to it: it failed, or was held by a person."""
-    if ticket.status is Status.failed:
-        return True
-    return ticket.status in PENDING and ticket.held is not None and ticket.missing == 0
-
-
-def needing_attention(state: SessionState) -> Iterator[TicketState]:
-    """The tickets that need a person, in plan order."""
-    return (ticket for ticket in state.tickets.values() if needs_a_person(ticket))
 
 
 def short_duration(seconds: float) -> str:

@@ -7,6 +7,7 @@ from enum import Flag, auto
 
 from rich.style import Style
 
+from parexec_tui.core.rules.attention import Subject
 from parexec_tui.core.schedule.forecast import expected
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.tickets import TicketState
@@ -85,6 +86,8 @@ class ViewState:
         """The agent that is selected in the panel of agents."""
         self.agent_type = ""
         """The agent type that is selected there instead of an agent."""
+        self.visited_need: Subject | None = None
+        """What needs a person and was gone to last."""
         self.marks: set[str] = set()
         """Tickets that actions take instead of the selected one."""
         self.samples = Samples()

@@ -11,6 +11,7 @@ import trio
 from parexec_tui.core.plan.model import Hooks
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.serve import hooks
 from parexec_tui.engine.serve.hooks import HookRunner
 from tests.core.sessions import Session
@@ -28,10 +29,11 @@ def names(session: Session, events: Sequence[ev.AnyEvent]) -> list[str]:
     return [call.hook for event in events for call in hooks.calls_for(session.state, event)]
 
 
-def test_a_final_failure_calls_for_both_hooks() -> None:
+def test_a_final_failure_calls_for_its_hooks_and_for_a_person() -> None:
     session, events = failed_session()
 
-    assert names(session, events)[:2] == ["on_ticket_end", "on_failure"]
+    assert names(session, events) == ["on_ticket_end", "on_failure", "on_needs_you"]
+    assert list(hooks.calls(session.state, events[0]))[-1].facts["ticket"] == "A"
 
 
 def test_a_retry_calls_for_none() -> None:
@@ -53,8 +55,18 @@ def test_a_retry_calls_for_none() -> None:
 
 def test_a_full_disk_needs_you() -> None:
     session, _ = failed_session()
+    pressed = ev.HostPressed(at=1.0, resource="disk", text="1 MiB left")
+    session.apply(pressed)
 
-    assert names(session, [ev.HostPressed(at=1.0, resource="disk", text="1 MiB left")]) == ["on_needs_you"]
+    assert names(session, [pressed]) == ["on_needs_you"]
+
+
+def test_a_session_that_a_person_holds_does_not_call_for_them() -> None:
+    session, _ = failed_session()
+    before = len(session.journal)
+    session.act(rq.Hold(by="ann"))
+
+    assert names(session, session.journal[before:]) == []
 
 
 async def run_hooks(session: Session, events: Sequence[ev.AnyEvent], folder: Path, **commands: str) -> list[str]:

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
+from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.panels import PANELS
 from parexec_tui.tui.panels.graph import GraphPanel
@@ -171,11 +172,21 @@ async def _problems(ui: Harness, name: str) -> None:
 @key_case("next-needy")
 async def _next_needy(ui: Harness, name: str) -> None:
     seen = []
-    for _ in range(4):
+    for _ in range(3):
         await ui.press(name)
         seen.append(ui.view.selected)
-    assert seen == ["unit-core-3", "integration-1", "bench", "unit-core-3"]
-    assert ui.said == "1 of 3 that need you: unit-core-3"
+    assert seen == ["unit-core-3", "integration-1", "bench"]
+    assert ui.said == "3 of 4 that need you: bench"
+    await ui.press(name)
+    assert ui.said.startswith("4 of 4 that need you: tester-2 is quarantined: 3 attempts in a row could not start")
+    assert (ui.view.agent, ui.main.arrangement.current) == ("tester-2", "agents")
+    ui.played.apply(ev.HostPressed(at=ui.played.now, resource="disk", text="1GiB free"))
+    ui.feed.tell()
+    await ui.press(name)
+    assert ui.said == "5 of 5 that need you: the host is short of disk: 1GiB free"
+    await ui.press(name)
+    assert (ui.view.selected, ui.main.arrangement.current) == ("unit-core-3", "tickets")
+    assert ui.said == "1 of 5 that need you: unit-core-3"
 
 
 @key_case("why", ticket="data-check")

@@ -173,13 +173,13 @@ def test_a_cause_that_is_resolved_and_comes_back_is_a_new_one() -> None:
 
 
 def resolving() -> Sequence[tuple[ev.AnyEvent, ev.AnyEvent]]:
-    failed = ev.TicketUnrunnable(at=9, ticket="A", reason="no agent left")
+    failed = ev.TicketUnrunnable(at=9, ticket="C", reason="no agent left")
     quarantined = ev.AgentQuarantined(at=9, agent="agent-1", reason="3 deaths")
     return (
-        (failed, ev.TicketWaived(at=9, ticket="A")),
-        (failed, ev.TicketRetried(at=9, ticket="B", rerun=("A",))),
-        (failed, ev.PlanAmended(at=9, dropped=("A",))),
-        (failed, ev.AttemptStarted(at=9, ticket="A", attempt=1, agent="agent-1")),
+        (failed, ev.TicketWaived(at=9, ticket="C")),
+        (failed, ev.TicketRetried(at=9, ticket="C")),
+        (failed, ev.TicketRetried(at=9, ticket="D", rerun=("C",))),
+        (failed, ev.PlanAmended(at=9, dropped=("C",))),
         (quarantined, ev.AgentReleased(at=9, agent="agent-1")),
         (quarantined, ev.AgentStopped(at=9, agent="agent-1")),
         (ev.SessionHeld(at=9), ev.SessionReleased(at=9)),
@@ -188,14 +188,25 @@ def resolving() -> Sequence[tuple[ev.AnyEvent, ev.AnyEvent]]:
     )
 
 
+def resolvable() -> Session:
+    """D has failed, so its agent is idle; A runs, C waits."""
+    session = Session(plan("D:\nA:\nC:", parallel=2))
+    session.dispatch()
+    session.fail("D")
+    return session
+
+
 @pytest.mark.parametrize(("begin", "end"), resolving())
 def test_what_resolves_a_cause(begin: ev.AnyEvent, end: ev.AnyEvent) -> None:
-    state = started().session.state
     attention = Attention(bell=True, notify=False)
-    assert attention.news(state, [begin, end], 0) == ""
-    assert attention.news(state, [begin], 0) == "\a"
-    assert attention.news(state, [begin], 2 * QUIET) == ""
-    assert attention.news(state, [end, begin], 2 * QUIET) == "\a"
+    resolved, unresolved = (resolvable().state for _ in range(2))
+    for event in (begin, end):
+        resolved.apply(event)
+    unresolved.apply(begin)
+    assert attention.news(resolved, [begin, end], 0) == ""
+    assert attention.news(unresolved, [begin], 0) == "\a"
+    assert attention.news(unresolved, [begin], 2 * QUIET) == ""
+    assert attention.news(unresolved, [end, begin], 2 * QUIET) == "\a"
 
 
 # --- An engine that is gone ---
@@ -246,6 +257,7 @@ def test_bell_and_notification_are_each_a_persons_choice(bell: bool, notify: boo
 def test_what_others_wrote_cannot_act_on_the_terminal_and_is_not_endless() -> None:
     called = started()
     event = ev.SessionHeld(at=9, reason="\x1b]0;x\x07\x1b[2J\n\x9b1m" + "long " * 1000)
+    called.session.state.apply(event)
     written = called.attention.news(called.session.state, [event], 0)
     assert written.startswith("\x1b]9;parexec test: session held: long long")
     assert written.endswith("\x1b\\\a")

@@ -9,8 +9,6 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.selectors import select
 from parexec_tui.tui.view.facts import (
     display_status,
-    needing_attention,
-    needs_a_person,
     reason_of,
     said,
     short_duration,
@@ -100,13 +98,6 @@ def test_what_came_from_a_plan_cannot_act_on_the_terminal() -> None:
 )
 def test_a_reason_is_said_with_its_time_where_that_tells_something(blocker: Blocker, text: str) -> None:
     assert said(blocker, 1000.0) == text
-
-
-def test_who_needs_a_person() -> None:
-    assert [ticket.id for ticket in needing_attention(RELEASE.state)] == ["unit-core-3", "integration-1", "bench"]
-    session = Session("A:\nB: A")
-    session.ask(rq.Hold(tickets=("B",), by="ann"))
-    assert not needs_a_person(session["B"]), "it could not run anyway"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,133 @@
+"""When a person is needed: the one rule that the key `b`, the bell, the header and the hook `on_needs_you` ask.
+
+A person is needed where nothing goes on unless somebody sees to it. The rule looks at the state alone; events only
+tell where to look: at what `began` with one, and at what one has `relieved`.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Literal, NamedTuple
+
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.status import PENDING, Status
+from parexec_tui.core.state.tickets import TicketState
+
+NeedKind = Literal["ticket", "agent", "session", "host", "engine", "end"]
+
+_NOBODY_ASKED = ("blocked", "held")
+"""Reasons for which an engine leaves a session though no person told it to."""
+
+
+class Subject(NamedTuple):
+    """What it is about."""
+
+    kind: NeedKind
+    name: str = ""
+    """The ticket, the agent, or what the host is short of; empty for the session and its engine."""
+
+
+class Need(NamedTuple):
+    """A person is needed, and why."""
+
+    subject: Subject
+    reason: str
+    is_asked_for: bool = False
+    """A person wanted it so: they need not be called, but it still waits for them."""
+
+
+def needs(state: SessionState) -> Iterator[Need]:
+    """Everything that needs a person: tickets in plan order, agents, then what concerns the session. O(plan)."""
+    yield from filter(None, map(ticket_need, state.tickets.values()))
+    yield from agent_needs(state)
+    yield from session_needs(state)
+
+
+def ticket_need(ticket: TicketState) -> Need | None:
+    """It failed, or a person holds it and nothing else that it needs is missing."""
+    subject = Subject("ticket", ticket.id)
+    if ticket.status is Status.failed:
+        return Need(subject, ticket.reason or str(ticket.end or ticket.status))
+    if ticket.status in PENDING and ticket.held is not None and not ticket.missing:
+        return Need(subject, f"held by {ticket.held}" if ticket.held else "held", is_asked_for=True)
+    return None
+
+
+def agent_needs(state: SessionState) -> Iterator[Need]:
+    """Agents in quarantine: they get no ticket until somebody releases them."""
+    return (_agent_need(agent) for agent in state.quarantined.values())
+
+
+def session_needs(state: SessionState) -> Iterator[Need]:
+    """What concerns the whole session."""
+    if state.held is not None:
+        by = f" by {state.held.by}" if state.held.by else ""
+        reason = f": {state.held.reason}" if state.held.reason else ""
+        yield Need(Subject("session"), f"held{by}{reason}", is_asked_for=bool(state.held.by))
+    for pressed in state.pressed.values():
+        yield Need(Subject("host", pressed.resource), pressed.text)
+    if state.interrupted is not None:
+        yield Need(Subject("engine"), state.interrupted.reason)
+    if state.left is not None and state.left.reason in _NOBODY_ASKED:
+        yield Need(Subject("end"), state.left.reason)
+
+
+def began(state: SessionState, event: ev.AnyEvent) -> Iterator[Need]:
+    """What needs a person since this event, unless a person wanted it so. `state` is the state after it."""
+    match event:
+        case ev.AttemptEnded(ticket=id_, then=Status.failed) | ev.TicketUnrunnable(ticket=id_):
+            found = _ticket_needs(state, id_)
+        case ev.AgentQuarantined(agent=id_):
+            found = (_agent_need(agent) for agent in (state.quarantined.get(id_),) if agent is not None)
+        case ev.SessionHeld():
+            found = _of_kind(state, "session")
+        case ev.HostPressed(resource=resource):
+            found = (need for need in _of_kind(state, "host") if need.subject.name == resource)
+        case ev.SessionInterrupted():
+            found = _of_kind(state, "engine")
+        case ev.EngineLeft():
+            found = _of_kind(state, "end")
+        case _:
+            return
+    yield from (need for need in found if not need.is_asked_for)
+
+
+def relieved(event: ev.AnyEvent) -> Iterator[Subject]:
+    """What this event has seen to, if it needed a person."""
+    match event:
+        case ev.AttemptStarted(ticket=id_):
+            yield from (Subject("ticket", id_), Subject("end"))
+        case ev.TicketWaived(ticket=id_):
+            yield Subject("ticket", id_)
+        case ev.TicketRetried(ticket=id_, rerun=rerun):
+            yield from _tickets((id_, *rerun))
+        case ev.PlanAmended(dropped=dropped):
+            yield from _tickets(dropped)
+        case ev.AgentReleased(agent=id_) | ev.AgentStopped(agent=id_):
+            yield Subject("agent", id_)
+        case ev.SessionReleased():
+            yield Subject("session")
+        case ev.HostRelieved(resource=resource):
+            yield Subject("host", resource)
+        case ev.MonitoringStarted():
+            yield from (Subject("engine"), Subject("end"))
+        case _:
+            return
+
+
+def _tickets(ids: Iterable[str]) -> Iterator[Subject]:
+    return (Subject("ticket", id_) for id_ in ids)
+
+
+def _ticket_needs(state: SessionState, id_: str) -> Iterator[Need]:
+    ticket = state.tickets.get(id_)
+    need = ticket_need(ticket) if ticket is not None else None
+    return iter((need,) if need is not None else ())
+
+
+def _agent_need(agent: AgentState) -> Need:
+    return Need(Subject("agent", agent.id), agent.quarantined)
+
+
+def _of_kind(state: SessionState, kind: NeedKind) -> Iterator[Need]:
+    return (need for need in session_needs(state) if need.subject.kind == kind)
