@@ -20,29 +20,28 @@ from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.process_key import ProcessKey
-from parexec_tui.core.state.status import UNSUCCESSFUL, Status
+from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Backend
+from parexec_tui.engine.journal import Journal
 from parexec_tui.engine.pool import IDLE_TIMEOUT, Pool
 from parexec_tui.engine.timers import Timers
-from parexec_tui.paths import log_name
 from parexec_tui.registry.errors import RegistryError
-from parexec_tui.registry.registry import AttemptFact, Counts, Registry
+from parexec_tui.registry.registry import Registry
 
 IDENTIFY_AFTER = 0.05
 """Seconds after which a process is noted in the registry. Until then its exit record, which has its pid as well,
 is enough to find it; most short attempts are over by then, and need neither an event nor a look at the process."""
 
 AWAIT = 120.0
-"""Seconds that an engine which was started for a request waits for it; a person may be asked whether it is meant."""
+"""Seconds that an engine which was started for a request waits for it: a person may have to confirm it first."""
 
 TRY_AGAIN = 1.0
 """Seconds between two tries to write to a registry that refused."""
 
 Outcome = Literal["finished", "held", "drained", "stopped", "blocked"]
-"""Why the coordinator is done: all tickets are over; or what keeps the rest from running."""
+"""Why the coordinator is done: all tickets are over, or what keeps the rest from running."""
 
 Tell = Callable[[SessionState, Sequence[ev.AnyEvent]], None]
 
@@ -67,30 +66,6 @@ class Clock:
 
     def now(self) -> float:
         return trio.current_time() + self._offset
-
-
-def counts_of(state: SessionState) -> Counts:
-    """A session in numbers, for lists."""
-    unsuccessful = sum(state.counts[status] for status in UNSUCCESSFUL)
-    return Counts(len(state.tickets), state.counts[Status.succeeded], unsuccessful)
-
-
-def fact_of(event: ev.AttemptEnded) -> AttemptFact:
-    """What an end adds to the facts of its attempt."""
-    return AttemptFact(
-        event.ticket,
-        event.attempt,
-        event.agent,
-        event.started,
-        event.at,
-        str(event.end),
-        event.code,
-        event.signal,
-        event.reason,
-        log_name(ProcessKey(event.ticket, event.attempt)),
-        event.peak_memory or None,
-        event.cpu_seconds or None,
-    )
 
 
 def _key(ticket: TicketState) -> ProcessKey:
@@ -127,7 +102,7 @@ class Coordinator:
         """
         self.state = state
         self.clock = clock
-        self._registry = registry
+        self._journal = Journal(registry, session)
         self._backend = backend
         self._pool = pool
         self._tell = tell
@@ -135,8 +110,6 @@ class Coordinator:
         self._stays = stays
         self._awaits_until = clock.now() + AWAIT if awaits else 0.0
         self._dispatcher = Dispatcher(state)
-        self._session = session
-        self._seq = registry.last_seq(session)
         self._pending: list[ev.AnyEvent] = []
         self._unidentified: deque[tuple[float, ProcessKey]] = deque()
         """(when to note it in the registry, process), in order"""
@@ -174,7 +147,7 @@ class Coordinator:
     @property
     def last(self) -> int:
         """The number of the newest event that is remembered."""
-        return self._seq
+        return self._journal.last
 
     def begin(self, events: Sequence[ev.AnyEvent]) -> None:
         """Take in events that were decided before the loop runs: a session opened, an engine that took over."""
@@ -314,37 +287,28 @@ class Coordinator:
         return True
 
     def _commit(self, events: Sequence[ev.AnyEvent]) -> bool:
-        state = self.state
-        encode, kind_of = codec.encode, codec.kind_of
-        entries = [
-            (self._seq + number, event.at, kind_of(event), encode(event)) for number, event in enumerate(events, 1)
-        ]
-        ended = [event for event in events if type(event) is ev.AttemptEnded]
+        first = self._journal.last + 1
         try:
-            self._registry.append(
-                self._session,
-                entries,
-                status=state.status,
-                ended=state.finished_at or (state.left.at if state.left else None),
-                counts=counts_of(state),
-                attempts=[fact_of(event) for event in ended],
-            )
+            entries = self._journal.append(self.state, events)
         except RegistryError as error:
-            if not self._trouble:
-                self._trouble = True
-                text = f"{error}; nothing new is started, trying again every {TRY_AGAIN:g}s"
-                self._notice(text)
-                if self.warn is not None:
-                    self.warn(text)
+            self._on_trouble(error)
             return False
         if self._trouble:
             self._trouble = False
             self._notice("the registry can be written again; going on")
-        first = self._seq + 1
-        self._seq += len(entries)
         if self.publish is not None:
-            self.publish(first, [entry[3] for entry in entries])
+            self.publish(first, entries)
         return True
+
+    def _on_trouble(self, error: RegistryError) -> None:
+        """Say why nothing can be remembered, once."""
+        if self._trouble:
+            return
+        self._trouble = True
+        text = f"{error}; nothing new is started, trying again every {TRY_AGAIN:g}s"
+        self._notice(text)
+        if self.warn is not None:
+            self.warn(text)
 
     # -- act -------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from parexec_tui.core.plan.model import PLACEHOLDERS, SHELL_COMMAND, AgentType
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.core.wire.requests import AgentRested
+from parexec_tui.core.wire.requests import IdleElapsed
 from parexec_tui.engine.backends.backend import Launch
 
 IDLE_TIMEOUT = 60.0
@@ -59,10 +59,10 @@ class Pool:
             argv = ("nice", "-n", str(agent_type.nice), *argv)
         return "", argv
 
-    def expired_idle(self, now: float) -> Iterator[AgentRested]:
+    def expired_idle(self, now: float) -> Iterator[IdleElapsed]:
         """The idle agents that the pool can do without."""
         for type_, line in self._state.available.items():
             spare = self._state.pool_size[type_] - self._state.plan.agents[type_].min
             for agent in list(line.values())[: max(0, spare)]:
                 if now - agent.idle_since >= IDLE_TIMEOUT:
-                    yield AgentRested(agent.id)
+                    yield IdleElapsed(agent.id)

@@ -42,7 +42,7 @@ from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
 from parexec_tui.text.report import session_report
 from tests.core import sessions
-from tests.engine.fakes import FakeRunner
+from tests.engine.fakes import FakeBackend
 
 pytestmark = pytest.mark.trio
 
@@ -240,7 +240,7 @@ def _is_edited(asked: rq.Edit, spec: Ticket) -> bool:
 # -- the engine and its client ---------------------------------------------------------------------------------
 
 
-class QuietRunner(FakeRunner):
+class QuietBackend(FakeBackend):
     """Reports what the test says, and nothing because time has passed."""
 
     def identify(self, key: ProcessKey) -> None:
@@ -258,7 +258,7 @@ class Scene:
         self.session = session
         self.plan = plan
         self.state = SessionState(plan)
-        self.runner = QuietRunner()
+        self.backend = QuietBackend()
         paths.session_folder(session, create=True)
         registry.create_session(
             session, name="m", plan=codec.encode(plan), source="", folder="", workdir="", at=0.0, boot="", pid=1
@@ -267,7 +267,7 @@ class Scene:
             self.state,
             session,
             registry,
-            self.runner,
+            self.backend,
             Pool(self.state, session),
             Clock(1_800_000_000.0),
             tell=lambda *_: None,
@@ -319,7 +319,7 @@ class Scene:
                 await wait_all_tasks_blocked()
                 while not self.is_over and len(self.journal) < self.coordinator.last:
                     assert await self._take() is None
-                if not self.outcome and not self.runner.has_reports:
+                if not self.outcome and not self.backend.has_reports:
                     await wait_all_tasks_blocked()
                     if len(self.journal) == self.coordinator.last:
                         return
@@ -360,7 +360,7 @@ async def scene(registry: Registry, session: str, plan: Plan) -> AsyncIterator[S
     )
     scene.coordinator.begin(first)
     async with trio.open_nursery() as nursery:
-        scene.runner.live_in(nursery)
+        scene.backend.live_in(nursery)
         hub = await open_server(nursery, scene.coordinator, session, registry.file, scene.notices.append)
         nursery.start_soon(scene.drive, hub)
         await scene.connect()
@@ -383,8 +383,8 @@ async def run_sequence(registry: Registry, seed: int) -> int:
             for _ in range(STEPS):
                 if it.is_over:
                     break
-                if it.runner.running and rng.random() < 0.3:
-                    it.runner.end(rng.choice(it.runner.running), rng.choice((0, 0, 0, 1, 127)))
+                if it.backend.running and rng.random() < 0.3:
+                    it.backend.end(rng.choice(it.backend.running), rng.choice((0, 0, 0, 1, 127)))
                 else:
                     granted += await _step(it, Chance(rng, it.mirror).request(), rng)
                 await it.settle()
@@ -455,7 +455,7 @@ async def _end(it: Scene) -> None:
 
 
 def _check_end(it: Scene, registry: Registry) -> None:
-    assert it.runner.live == {}, "every process is gone"
+    assert it.backend.live == {}, "every process is gone"
     assert it.mirror.live == {}
     assert it.outcome in ("finished", "stopped", "drained")
     past = replay(registry, it.session)

@@ -12,7 +12,7 @@ Name = tuple[str, int]
 """Ticket and attempt."""
 
 
-class FakeRunner:
+class FakeBackend:
     """Implements `Backend`, except what only recovery asks. Times are those of trio's clock."""
 
     def __init__(self, on_start: Callable[[str, int], None] = lambda *_: None) -> None:

@@ -23,7 +23,7 @@ from parexec_tui.engine.coordinator import AWAIT, Clock, Coordinator, Outcome
 from parexec_tui.engine.pool import IDLE_TIMEOUT, Pool
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.registry import Registry
-from tests.engine.fakes import FakeRunner
+from tests.engine.fakes import FakeBackend
 
 pytestmark = pytest.mark.trio
 
@@ -60,7 +60,7 @@ class Run:
             boot="boot",
             pid=1,
         )
-        self.runner = FakeRunner(self._check_is_remembered)
+        self.backend = FakeBackend(self._check_is_remembered)
         self.told: list[ev.AnyEvent] = []
         self.notices: list[str] = []
         self.outcome: Outcome | None = None
@@ -70,7 +70,7 @@ class Run:
             self.state,
             self.session,
             self.registry,
-            self.runner,
+            self.backend,
             Pool(self.state, self.session),
             Clock(WALL),
             tell=self._hear,
@@ -127,7 +127,7 @@ async def running(
         )
     )
     async with trio.open_nursery() as nursery:
-        run.runner.live_in(nursery)
+        run.backend.live_in(nursery)
         nursery.start_soon(run.drive)
         await wait_all_tasks_blocked()
         yield run
@@ -137,8 +137,8 @@ def lasting(seconds: float, *tickets: str, **codes: list[int]) -> Callable[[Run]
     """Attempts of these tickets end by themselves; with these exit codes, then 0."""
 
     def prepare(run: Run) -> None:
-        run.runner.lasts = dict.fromkeys((*tickets, *codes), seconds)
-        run.runner.codes = codes
+        run.backend.lasts = dict.fromkeys((*tickets, *codes), seconds)
+        run.backend.codes = codes
 
     return prepare
 
@@ -161,7 +161,7 @@ async def test_the_eight_steps_come_in_order(tmp_path: Path, autojump_clock: Moc
         "session_finished",
     ]
     assert [type(event) for event in run.told[-3:]] == list(last)
-    assert [(at - run.started_at, ticket) for at, ticket, _ in run.runner.starts] == [(0, "A"), (2, "B")]
+    assert [(at - run.started_at, ticket) for at, ticket, _ in run.backend.starts] == [(0, "A"), (2, "B")]
 
 
 @pytest.mark.parametrize("is_asked", [True, False])
@@ -175,7 +175,7 @@ async def test_an_engine_that_awaits_a_request_leaves_when_none_comes(
         if is_asked:
             await run.coordinator.ask(rq.Retry(tickets=("A",)))
     assert run.outcome == "finished"
-    assert [at - run.started_at for at, _, _ in run.runner.starts] == ([0, 61] if is_asked else [0])
+    assert [at - run.started_at for at, _, _ in run.backend.starts] == ([0, 61] if is_asked else [0])
     assert run.now() == pytest.approx(62 if is_asked else AWAIT, abs=0.1)
 
 
@@ -192,7 +192,7 @@ async def test_retries_wait_for_their_delay(tmp_path: Path, autojump_clock: Mock
     async with running(tmp_path, plan, lasting(1, A=[1, 2, 3, 4])) as run:
         pass
     assert run.state.tickets["A"].status is Status.failed
-    starts = [at for at, _, _ in run.runner.starts]
+    starts = [at for at, _, _ in run.backend.starts]
     assert len(starts) == 4
     for number, (before, after) in enumerate(pairwise(starts)):
         pause = after - before - 1
@@ -208,7 +208,7 @@ async def test_a_retry_may_succeed_and_let_dependents_run(tmp_path: Path, autoju
     async with running(tmp_path, plan, lasting(1, "B", A=[7])) as run:
         pass
     assert run.outcome == "finished"
-    assert [(ticket, attempt) for _, ticket, attempt in run.runner.starts] == [("A", 1), ("A", 2), ("B", 1)]
+    assert [(ticket, attempt) for _, ticket, attempt in run.backend.starts] == [("A", 1), ("A", 2), ("B", 1)]
 
 
 async def test_what_waited_for_a_ticket_that_nobody_can_run_starts_once_it_is_given_up(
@@ -243,9 +243,9 @@ async def test_what_waited_for_a_ticket_that_nobody_can_run_starts_once_it_is_gi
 async def test_a_time_out_stops_with_the_grace_of_the_ticket(tmp_path: Path, autojump_clock: MockClock) -> None:
     plan = '[tickets.A]\nrun = "a"\ntimeout = "30s"\ngrace = "7s"\n'
     async with running(tmp_path, plan) as run:
-        await run.until(lambda: run.runner.stops, "the time-out")
+        await run.until(lambda: run.backend.stops, "the time-out")
         assert run.now() == pytest.approx(30, abs=0.1)
-    assert run.runner.stops == [("A", 1, 7.0)]
+    assert run.backend.stops == [("A", 1, 7.0)]
     (end,) = run.ends("A")
     assert (end.end, end.then, end.signal) == (End.timed_out, Status.failed, 15)
 
@@ -254,7 +254,7 @@ async def test_a_time_out_of_an_attempt_that_is_over_does_nothing(tmp_path: Path
     plan = '[tickets.A]\nrun = "a"\ntimeout = "30s"\nretries = 1\nretry_delay = "20s"\n'
     async with running(tmp_path, plan, lasting(20, A=[1])) as run:
         pass
-    assert run.runner.stops == []
+    assert run.backend.stops == []
     assert run.state.tickets["A"].status is Status.succeeded
 
 
@@ -262,13 +262,13 @@ async def test_the_time_out_clock_stands_while_frozen(tmp_path: Path, autojump_c
     async with running(tmp_path, '[tickets.A]\nrun = "a"\ntimeout = "30s"\n') as run:
         await trio.sleep(10)
         await run.coordinator.ask(rq.Freeze(tickets=("A",), by="ann"))
-        assert run.runner.freezes == [("A", 1)]
+        assert run.backend.freezes == [("A", 1)]
         await trio.sleep(1000)
-        assert run.runner.stops == []
+        assert run.backend.stops == []
         await run.coordinator.ask(rq.Thaw(tickets=("A",), by="ann"))
-        assert run.runner.thaws == [("A", 1)]
+        assert run.backend.thaws == [("A", 1)]
         thawed = run.now()
-        await run.until(lambda: run.runner.stops, "the time-out")
+        await run.until(lambda: run.backend.stops, "the time-out")
         assert run.now() - thawed == pytest.approx(20, abs=0.1)
     (end,) = run.ends("A")
     assert end.seconds == pytest.approx(30, abs=0.1)
@@ -280,7 +280,7 @@ async def test_a_clock_set_before_a_short_freeze_does_not_count_it(tmp_path: Pat
         await run.coordinator.ask(rq.Freeze(tickets=("A",), by="ann"))
         await trio.sleep(5)
         await run.coordinator.ask(rq.Thaw(tickets=("A",), by="ann"))
-        await run.until(lambda: run.runner.stops, "the time-out")
+        await run.until(lambda: run.backend.stops, "the time-out")
         assert run.now() == pytest.approx(35, abs=0.1)
 
 
@@ -292,21 +292,21 @@ async def test_a_drain_lets_what_runs_finish(tmp_path: Path, autojump_clock: Moc
         assert [codec.kind_of(event) for event in answer] == ["operator_acted", "session_draining"]
         assert answer[0] in run.journal()
     assert run.outcome == "drained"
-    assert run.runner.stops == []
+    assert run.backend.stops == []
     assert run.state.tickets["A"].status is Status.succeeded
     assert run.state.tickets["B"].status is Status.waiting
 
 
 async def test_stop_then_kill(tmp_path: Path, autojump_clock: MockClock) -> None:
     def prepare(run: Run) -> None:
-        run.runner.deaf.add("A")
+        run.backend.deaf.add("A")
 
     async with running(tmp_path, '[tickets.A]\nrun = "a"\n[tickets.B]\nrun = "b"\n', prepare) as run:
         await run.coordinator.ask(rq.Stop(by="SIGINT"))
-        assert sorted(run.runner.stops) == [("A", 1, 10.0), ("B", 1, 10.0)]
-        await run.until(lambda: run.runner.running == ["A"], "B ends")
+        assert sorted(run.backend.stops) == [("A", 1, 10.0), ("B", 1, 10.0)]
+        await run.until(lambda: run.backend.running == ["A"], "B ends")
         await run.coordinator.ask(rq.Stop(by="SIGINT", now=True))
-    assert run.runner.stops[2:] == [("A", 1, 0.0)]
+    assert run.backend.stops[2:] == [("A", 1, 0.0)]
     assert run.outcome == "stopped"
     assert [end.end for end in run.ends("A") + run.ends("B")] == [End.stopped, End.stopped]
     assert run.state.tickets["A"].charged == 0
@@ -317,7 +317,7 @@ async def test_a_refusal_is_an_answer(tmp_path: Path, autojump_clock: MockClock)
         answer = await run.coordinator.ask(rq.Retry(tickets=("A",)))
         assert isinstance(answer, rq.Refusal)
         assert "running" in answer.reason
-        run.runner.end("A")
+        run.backend.end("A")
 
 
 async def test_nothing_starts_while_the_registry_refuses(tmp_path: Path, autojump_clock: MockClock) -> None:
@@ -327,16 +327,16 @@ async def test_nothing_starts_while_the_registry_refuses(tmp_path: Path, autojum
         warnings: list[str] = []
         run.coordinator.warn = warnings.append
         run.registry.refuses = True
-        run.runner.end("A")
+        run.backend.end("A")
         await trio.sleep(100)
         assert warnings == run.notices
-        assert run.runner.running == []
+        assert run.backend.running == []
         assert len(run.told) == told
         assert 50 < run.registry.tries < 200
         assert run.notices == ["the disk is full; nothing new is started, trying again every 1s"]
         run.registry.refuses = False
     assert run.outcome == "finished"
-    assert [ticket for _, ticket, _ in run.runner.starts] == ["A", "B"]
+    assert [ticket for _, ticket, _ in run.backend.starts] == ["A", "B"]
     assert run.notices[1:] == ["the registry can be written again; going on"]
     assert [event.ticket for event in run.told if isinstance(event, ev.AttemptEnded)] == ["A", "B"]
 
@@ -347,18 +347,18 @@ async def test_a_refusing_registry_holds_the_answer_back(tmp_path: Path, autojum
         with trio.move_on_after(30) as scope:
             await run.coordinator.ask(rq.Stop(by="ann"))
         assert scope.cancelled_caught
-        assert run.runner.stops == []
+        assert run.backend.stops == []
         run.registry.refuses = False
     assert run.outcome == "stopped"
-    assert len(run.runner.stops) == 1
+    assert len(run.backend.stops) == 1
 
 
 async def test_what_ends_meanwhile_is_remembered_later(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with running(tmp_path, '[tickets.A]\nrun = "a"\n[tickets.B]\nrun = "b"\n') as run:
         run.registry.refuses = True
-        run.runner.end("A", 3)
+        run.backend.end("A", 3)
         await trio.sleep(10)
-        run.runner.end("B", 4)
+        run.backend.end("B", 4)
         await trio.sleep(10)
         run.registry.refuses = False
     ends = {event.ticket: event for event in run.told if isinstance(event, ev.AttemptEnded)}
@@ -378,7 +378,7 @@ async def test_idle_agents_above_the_fewest_are_stopped(tmp_path: Path, autojump
         left = [agent.id for agent in run.state.agents.values() if not agent.stopped]
         assert len(left) == 1
         assert run.state.tickets["C"].agent in left
-        run.runner.end("C")
+        run.backend.end("C")
 
 
 async def test_the_fewest_stay_though_idle(tmp_path: Path, autojump_clock: MockClock) -> None:
@@ -392,7 +392,7 @@ async def test_a_process_is_noted_once_it_has_grown_up(tmp_path: Path, autojump_
     plan = '[tickets.short]\nrun = "a"\n[tickets.long]\nrun = "b"\n'
 
     def prepare(run: Run) -> None:
-        run.runner.lasts = {"short": 0.01, "long": 1.0}
+        run.backend.lasts = {"short": 0.01, "long": 1.0}
 
     async with running(tmp_path, plan, prepare) as run:
         pass
@@ -401,7 +401,7 @@ async def test_a_process_is_noted_once_it_has_grown_up(tmp_path: Path, autojump_
 
 async def test_spawn_errors_reach_the_plan_without_a_process(tmp_path: Path, autojump_clock: MockClock) -> None:
     def prepare(run: Run) -> None:
-        run.runner.refused["A"] = rq.ProcessEnded("A", 1, problem="no room for a process")
+        run.backend.refused["A"] = rq.ProcessEnded("A", 1, problem="no room for a process")
 
     plan = '[agents.one]\nmax = 1\n[tickets.A]\nrun = "a"\n[tickets.B]\nrun = "b"\nneeds = ["A"]\n'
     async with running(tmp_path, plan, prepare) as run:
@@ -414,7 +414,7 @@ async def test_spawn_errors_reach_the_plan_without_a_process(tmp_path: Path, aut
 async def test_holding_on_failure_leaves_the_rest_waiting(tmp_path: Path, autojump_clock: MockClock) -> None:
     plan = '[plan]\nparallel = 2\non_failure = "hold"\n' + "".join(f'[tickets.{t}]\nrun = "x"\n' for t in "ABC")
     async with running(tmp_path, plan, lasting(9, "B", "C")) as run:
-        run.runner.end("A", 1)
+        run.backend.end("A", 1)
     assert run.outcome == "held"
     assert {ticket.id: str(ticket.status) for ticket in run.state.tickets.values()} == {
         "A": "failed",

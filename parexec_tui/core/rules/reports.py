@@ -181,7 +181,7 @@ def _on_disk_measured(state: SessionState, report: rq.DiskMeasured, now: float) 
     return []
 
 
-def _on_agent_rested(state: SessionState, report: rq.AgentRested, now: float) -> list[ev.AnyEvent]:
+def _on_idle_elapsed(state: SessionState, report: rq.IdleElapsed, now: float) -> list[ev.AnyEvent]:
     agent = state.agents[report.agent]
     fewest = state.plan.agents[agent.type].min
     if not agent.is_available or state.pool_size[agent.type] <= fewest:
@@ -232,5 +232,5 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.TimeoutElapsed: _on_timeout,
     rq.BackoffElapsed: _on_backoff_elapsed,
     rq.DiskMeasured: _on_disk_measured,
-    rq.AgentRested: _on_agent_rested,
+    rq.IdleElapsed: _on_idle_elapsed,
 }

@@ -239,10 +239,10 @@ class DiskMeasured(Struct, frozen=True, gc=False):
     """Bytes; None: it could not be found out."""
 
 
-class AgentRested(Struct, frozen=True, gc=False):
+class IdleElapsed(Struct, frozen=True, gc=False):
     """The agent has been idle for so long that its type can do with one less."""
 
     agent: str
 
 
-AnyReport = ProcessStarted | ProcessEnded | ProcessLost | TimeoutElapsed | BackoffElapsed | DiskMeasured | AgentRested
+AnyReport = ProcessStarted | ProcessEnded | ProcessLost | TimeoutElapsed | BackoffElapsed | DiskMeasured | IdleElapsed

@@ -14,10 +14,10 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Backend, Ended
-from parexec_tui.engine.coordinator import EventSink, counts_of, fact_of
+from parexec_tui.engine.coordinator import EventSink
+from parexec_tui.engine.journal import Journal
 from parexec_tui.engine.lifecycle.recovery import adopt
 from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.lock import SessionLock
@@ -41,7 +41,7 @@ def abandon(session: str, reason: str, sink: EventSink, open_backend: OpenBacken
             registry.quarantine_tail(session, past.last + 1, past.fault)
         if past.state.finished_at is not None or past.state.left is not None:
             return
-        abandoned = _Abandoned(past.state, session, registry, sink)
+        abandoned = _Abandoned(past.state, Journal(registry, session), sink)
         if past.state.plan.settings.on_engine_loss == "kill":
             trio.run(abandoned.end_what_runs, reason, open_backend)
         abandoned.remember([ev.SessionInterrupted(at=abandoned.now(), reason=reason)])
@@ -50,26 +50,18 @@ def abandon(session: str, reason: str, sink: EventSink, open_backend: OpenBacken
 class _Abandoned:
     """A session without an engine."""
 
-    def __init__(self, state: SessionState, session: str, registry: Registry, sink: EventSink) -> None:
+    def __init__(self, state: SessionState, journal: Journal, sink: EventSink) -> None:
         self._state = state
-        self._session = session
-        self._registry = registry
+        self._journal = journal
         self._sink = sink
 
     def now(self) -> float:
         return max(time.time(), self._state.now)
 
     def remember(self, events: Sequence[ev.AnyEvent]) -> None:
-        last = self._registry.last_seq(self._session)
         for event in events:
             self._state.apply(event)
-        self._registry.append(
-            self._session,
-            [(last + n, event.at, codec.kind_of(event), codec.encode(event)) for n, event in enumerate(events, 1)],
-            status=self._state.status,
-            counts=counts_of(self._state),
-            attempts=[fact_of(event) for event in events if isinstance(event, ev.AttemptEnded)],
-        )
+        self._journal.append(self._state, events)
         self._sink.tell(self._state, events)
 
     async def end_what_runs(self, reason: str, open_backend: OpenBackend) -> None:

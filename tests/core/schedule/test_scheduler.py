@@ -113,9 +113,9 @@ def test_an_agent_rests_only_when_it_is_idle_and_not_one_of_the_fewest() -> None
     session.dispatch()
     session.succeed("A", "B")
     for agent in ("x-3", "x-1", "x-2"):
-        session.tell(rq.AgentRested(agent))
+        session.tell(rq.IdleElapsed(agent))
     session.succeed("C")
-    session.tell(rq.AgentRested("x-3"))
+    session.tell(rq.IdleElapsed("x-3"))
     up = [agent.id for agent in session.state.agents.values() if not agent.stopped]
     assert up == ["x-3"]
 
@@ -125,7 +125,7 @@ def test_the_name_of_an_agent_is_never_used_twice() -> None:
     for _ in "ABC":
         for id_ in session.dispatch():
             session.succeed(id_)
-            session.tell(rq.AgentRested(str(session[id_].agent)))
+            session.tell(rq.IdleElapsed(str(session[id_].agent)))
     assert list(session.state.agents) == ["agent-1", "agent-2", "agent-3"]
 
 

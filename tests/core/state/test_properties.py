@@ -164,7 +164,7 @@ def report_too_late(session: Session, number: int) -> None:
 
 def rest(session: Session, number: int) -> None:
     for agent in of(session.state.agents, number):
-        session.tell(rq.AgentRested(agent))
+        session.tell(rq.IdleElapsed(agent))
 
 
 def dispatch(session: Session, number: int) -> None:

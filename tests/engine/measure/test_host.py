@@ -31,7 +31,7 @@ async def test_dispatch_is_held_until_there_is_room_again(tmp_path: Path, autoju
         run.coordinator.submit_reports(free(99))
         await run.until(lambda: run.ends("A"), "what runs goes on")
         await wait_all_tasks_blocked()
-        assert [ticket for _, ticket, _ in run.runner.starts] == ["A"]
+        assert [ticket for _, ticket, _ in run.backend.starts] == ["A"]
         (reason,) = why(run.state, run.state.tickets["B"])
         assert reason.kind == "host"
         assert reason.text == "host short of disk: 99MiB free in /state, the plan wants 100MiB"
@@ -63,9 +63,9 @@ async def test_it_does_not_go_back_and_forth(
             await wait_all_tasks_blocked()
         assert run.kinds(ev.HostPressed, ev.HostRelieved) == [f"host_{word}" for word in told]
         run.coordinator.submit_reports(free(None))
-        run.runner.end("A")
-        await run.until(lambda: "B" in run.runner.running, "B starts")
-        run.runner.end("B")
+        run.backend.end("A")
+        await run.until(lambda: "B" in run.backend.running, "B starts")
+        run.backend.end("B")
 
 
 @pytest.mark.trio

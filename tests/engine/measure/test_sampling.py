@@ -26,7 +26,7 @@ from parexec_tui.engine.measure.sampling import (
     SampleLoop,
     next_interval,
 )
-from tests.engine.fakes import FakeRunner
+from tests.engine.fakes import FakeBackend
 
 MIB = 1 << 20
 ATTEMPT = ("A", 1)
@@ -190,7 +190,7 @@ class Viewer:
         self.woken += 1
 
 
-class MeasuredBackend(FakeRunner):
+class MeasuredBackend(FakeBackend):
     """Attempts without processes, which use what the test says. A reading takes a thread, as a real one does."""
 
     def __init__(self, *attempts: tuple[str, int]) -> None:

@@ -26,6 +26,9 @@ _LEAVES_WITHIN = 2.0
 """Seconds in which a runner leaves once its stdin is closed."""
 
 
+_FINISHES_WITHIN = 30.0
+"""Seconds in which a runner ends what is left behind."""
+
 T = TypeVar("T")
 
 _adopted: msgspec.json.Decoder[Adopted] = msgspec.json.Decoder(Adopted)
@@ -171,7 +174,11 @@ class PipeBackend:
             await self._bell.wait()
 
     async def finish(self) -> None:
-        await self._ask(wire.Finish(), _nothing)
+        with trio.move_on_after(_FINISHES_WITHIN) as waited:
+            await self._ask(wire.Finish(), _nothing)
+        self._is_finished = True
+        if waited.cancelled_caught:
+            self._notice(f"the runner did not finish within {_FINISHES_WITHIN:g}s: it may have left processes behind")
 
     def _report(self, report: rq.AnyReport) -> None:
         self._reports.append(report)

@@ -1,0 +1,62 @@
+"""How events get into the registry, with what is kept beside them for lists and reports."""
+
+from collections.abc import Sequence
+
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.status import UNSUCCESSFUL, Status
+from parexec_tui.core.wire import codec
+from parexec_tui.paths import log_name
+from parexec_tui.registry.registry import AttemptFact, Counts, Registry
+
+
+class Journal:
+    """The events of one session, as its one writer sees them."""
+
+    def __init__(self, registry: Registry, session: str) -> None:
+        self._registry = registry
+        self._session = session
+        self.last = registry.last_seq(session)
+        """The number of the newest event that is remembered."""
+
+    def append(self, state: SessionState, events: Sequence[ev.AnyEvent]) -> list[bytes]:
+        """Commit events, all or none, and return them encoded. `state`: after them. Raises RegistryError."""
+        encode, kind_of = codec.encode, codec.kind_of
+        entries = [
+            (self.last + number, event.at, kind_of(event), encode(event)) for number, event in enumerate(events, 1)
+        ]
+        self._registry.append(
+            self._session,
+            entries,
+            status=state.status,
+            ended=state.finished_at or (state.left.at if state.left else None),
+            counts=_counts_of(state),
+            attempts=[_fact_of(event) for event in events if type(event) is ev.AttemptEnded],
+        )
+        self.last += len(entries)
+        return [entry[3] for entry in entries]
+
+
+def _counts_of(state: SessionState) -> Counts:
+    """A session in numbers, for lists."""
+    unsuccessful = sum(state.counts[status] for status in UNSUCCESSFUL)
+    return Counts(len(state.tickets), state.counts[Status.succeeded], unsuccessful)
+
+
+def _fact_of(event: ev.AttemptEnded) -> AttemptFact:
+    """What an end adds to the facts of its attempt."""
+    return AttemptFact(
+        event.ticket,
+        event.attempt,
+        event.agent,
+        event.started,
+        event.at,
+        str(event.end),
+        event.code,
+        event.signal,
+        event.reason,
+        log_name(ProcessKey(event.ticket, event.attempt)),
+        event.peak_memory or None,
+        event.cpu_seconds or None,
+    )
