@@ -33,7 +33,7 @@ def test_a_final_failure_calls_for_its_hooks_and_for_a_person() -> None:
     session, events = failed_session()
 
     assert names(session, events) == ["on_ticket_end", "on_failure", "on_needs_you"]
-    assert list(hooks.calls(session.state, events[0]))[-1].facts["ticket"] == "A"
+    assert list(hooks.calls_for(session.state, events[0]))[-1].facts["ticket"] == "A"
 
 
 def test_a_retry_calls_for_none() -> None:
