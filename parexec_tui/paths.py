@@ -20,10 +20,10 @@ STATE_HOME = "XDG_STATE_HOME"
 RUNTIME_DIR = "XDG_RUNTIME_DIR"
 
 MAX_SOCKET_PATH = 100
-"""Bytes of the path of a Unix socket: the kernel takes 103 on some systems, 107 on others."""
+"""Bytes of the path of a Unix socket. The kernel allows 103 on some systems, 107 on others."""
 
 SHORT_PLACE = Path("/tmp")
-"""Where the folder of sockets is whose path would be too long anywhere else."""
+"""The parent of a folder for sockets whose paths would be too long elsewhere."""
 
 
 def log_name(key: ProcessKey) -> str:
@@ -107,7 +107,7 @@ class SessionFolder(Struct, frozen=True):
 
 
 def state_home(*, create: bool = False) -> Path:
-    """`$XDG_STATE_HOME/parexec`. As the spec asks, a relative value is ignored. Raises OSError if it creates."""
+    """`$XDG_STATE_HOME/parexec`. As the spec asks, a relative value is ignored. With `create`, raises OSError."""
     value = Path(os.environ.get(STATE_HOME, ""))
     above = value if value.is_absolute() else Path.home() / ".local" / "state"
     home = above / "parexec"
@@ -117,12 +117,12 @@ def state_home(*, create: bool = False) -> Path:
 
 
 def registry_file() -> Path:
-    """The SQLite file of every session."""
+    """The SQLite file for all sessions."""
     return state_home() / "registry.db"
 
 
 def session_folder(session: str, *, create: bool = False) -> SessionFolder:
-    """The folder of a session, by its full id. Raises OSError if it creates."""
+    """The folder of a session, by its full id. With `create`, raises OSError."""
     folder = SessionFolder(state_home() / "sessions" / session)
     if create:
         folder.create()
@@ -146,11 +146,11 @@ TOP_OF_TREE = 0x20000
 
 
 def spread_apart(folder: Path) -> None:
-    """Ask the file system to lay the folders in this one far apart: what is in one has nothing to do with the others.
+    """Ask the file system to lay the folders in this one far apart, because their contents have nothing in common.
 
-    ext4 makes a file close to its folder, and for minutes it passes over the place of each file that was deleted
-    there: where thousands were, that is half a millisecond a file, and two files an attempt. A file system that knows
-    no such wish is left as it is.
+    ext4 puts a new file close to its folder, and for minutes it skips the place of each deleted file there. After
+    thousands of deletions that costs half a millisecond a file, and an attempt has two files. Does nothing on a file
+    system that has no such attribute.
     """
     if sys.platform != "linux":
         return
@@ -176,16 +176,16 @@ def set_flags(fd: int, flags: int) -> None:
 
 
 def socket_file(session: str) -> Path:
-    """Where a new engine of this session puts its socket: the first of `socket_files`."""
+    """The path for the socket of a new engine of this session: the first of `socket_files`."""
     return next(socket_files(session))
 
 
 def socket_files(session: str) -> Iterator[Path]:
-    """Where the socket of a session may be, best first; the folder of each exists, for its owner only.
+    """The possible paths of a session's socket, best first. The folder of each exists, for its owner only.
 
-    In the user's runtime folder, as that is where sockets belong and it is never on a network; else in the session's
-    folder; else, for paths that are too long, in a folder of ours in /tmp. Sessions of other registries may have the
-    same id, so outside its own folder a socket has a digest in its name. Raises OSError.
+    The best is in the user's runtime folder, where sockets belong and which is never on a network; then in the
+    session's folder; then, if these paths are too long, in a folder of ours in /tmp. Sessions of other registries may
+    have the same id, so outside the session's folder a socket has a digest in its name. Raises OSError.
     """
     from hashlib import blake2b  # loads OpenSSL: clients, which only read the note, need not wait for it
 
@@ -210,7 +210,7 @@ def socket_files(session: str) -> Iterator[Path]:
 def note_socket(session: str, socket: Path) -> None:
     """Write down where the socket of this session is. Raises OSError.
 
-    Whoever connects reads this instead of working it out: cron and a login shell have different runtime folders.
+    Clients read this instead of working the path out, because cron and a login shell have different runtime folders.
     """
     note = session_folder(session).socket_note
     new = note.with_name("socket.new")
@@ -219,7 +219,7 @@ def note_socket(session: str, socket: Path) -> None:
 
 
 def noted_socket(session: str) -> Path | None:
-    """Where the engine of this session says its socket is; None if none ever said so."""
+    """The path of the socket according to the session's engine; None if no engine ever noted one."""
     try:
         text = session_folder(session).socket_note.read_bytes()
     except OSError:
@@ -228,7 +228,7 @@ def noted_socket(session: str) -> Path | None:
 
 
 def is_private(folder: Path) -> bool:
-    """Whether it is a folder of ours that nobody else can look into."""
+    """Whether this is a folder of ours that nobody else can look into."""
     try:
         found = folder.lstat()
     except OSError:

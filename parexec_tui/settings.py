@@ -34,38 +34,38 @@ class SettingsError(Exception):
 
 
 class ScreenSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the screen shall be, unless the command line says otherwise."""
+    """How the screen looks and behaves, unless the command line says otherwise."""
 
     theme: str | None = None
     """None: what suits the terminal."""
     ascii: bool | None = None
-    """Letters only, for lines and signs too. None: what suits the terminal."""
+    """Draw lines and signs with ASCII only. None: what suits the terminal."""
     mouse: bool = False
-    """Whether the mouse is used, or left to the terminal for selecting text."""
+    """Whether the screen uses the mouse; if not, the terminal can select text with it."""
     bell: bool = True
     """Ring when something needs a person."""
     notify: bool = True
-    """Then also ask the terminal to notify them (OSC 9)."""
+    """Also ask the terminal to notify them (OSC 9)."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """What may stand in the settings file."""
+    """The content of the settings file."""
 
     hooks: Hooks = Hooks()
     """Run for every session, after the plan's own."""
     screen: ScreenSettings = ScreenSettings()
     keys: dict[str, tuple[str, ...]] = {}
-    """action: the keys it is on instead of its own. Whether there are such is for the keymap to say."""
+    """action: its keys, instead of the default ones. The keymap checks that actions and keys exist."""
 
 
 def settings_file() -> Path:
-    """Where the settings are. As the XDG spec asks, a relative value is ignored."""
+    """The path of the settings file. As the XDG spec asks, a relative XDG_CONFIG_HOME is ignored."""
     value = Path(os.environ.get("XDG_CONFIG_HOME", ""))
     return (value if value.is_absolute() else Path.home() / ".config") / "parexec" / "settings.toml"
 
 
 def read_settings() -> Settings:
-    """The settings of this person. Raises SettingsError with everything that is wrong in them."""
+    """Read the settings of this person. Raises SettingsError with everything that is wrong in them."""
     text = _text()
     try:
         document = tomli.loads(text)
@@ -83,7 +83,7 @@ def read_settings() -> Settings:
 
 
 def refused(faults: Iterable[Fault]) -> SettingsError:
-    """The error for settings that can be read, and yet cannot be used."""
+    """The error for settings that are well formed but cannot be used."""
     return _located(faults, _text())
 
 

@@ -1,4 +1,4 @@
-"""`doctor`: what of this machine may get in the way of long runs, and what to do. Each check really tries."""
+"""`doctor`: what on this machine may get in the way of long runs, and what to do. Each check tries it for real."""
 
 import os
 import resource
@@ -22,12 +22,12 @@ from parexec_tui.registry.lock import is_owned, lost_guardian
 from parexec_tui.registry.registry import Registry
 
 LOW_DISK = 1 << 30
-"""Bytes: what plans want to be free unless they say otherwise."""
+"""Bytes that plans want to be free, unless they say otherwise."""
 
 _OWN_FILES, _FILES_EACH = 300, 2
 """Descriptors of the engine with its viewers, and for each attempt."""
 _OWN_PROCESSES, _PROCESSES_EACH = 30, 8
-"""Processes and threads: of the engine and its guardian, and what an attempt is taken to start."""
+"""Processes and threads of the engine and its guardian, and a guess for each attempt."""
 
 _FAR = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "gpfs", "beegfs", "glusterfs"}
 """File systems of other machines, where SQLite's write-ahead log and flock cannot be relied on."""
@@ -40,11 +40,11 @@ class Finding(Struct, frozen=True):
     fine: bool
     text: str
     remedy: str = ""
-    """What to do, where something is to be done."""
+    """What to do; empty if nothing is to be done."""
 
 
 class Machine:
-    """How the machine is asked. The tests have another one."""
+    """Access to the machine. Tests replace it."""
 
     root = Path("/")
 
@@ -67,7 +67,7 @@ class Machine:
 
 
 def examine(host: Host, parallel: int, machine: Machine | None = None) -> Iterator[Finding]:
-    """Every check, in the order in which people should read them. `parallel`: how much is to run at once."""
+    """Every check, in the order in which people should read them. `parallel`: how many tickets are to run at once."""
     machine = machine or Machine()
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
         lambda: logout(machine, getuser()),
@@ -88,7 +88,7 @@ def examine(host: Host, parallel: int, machine: Machine | None = None) -> Iterat
 
 
 def logout(machine: Machine, user: str) -> Iterator[Finding]:
-    """What becomes of an engine when its user logs out."""
+    """What happens to an engine when its user logs out."""
     if not (machine.root / "run/systemd/system").is_dir():
         yield Finding("logout", True, "no systemd runs here, so logging out ends nothing that parexec started")
         return
@@ -196,7 +196,7 @@ def _try_journal(home: Path) -> None:
 
 
 def file_system(folder: Path, mounts: str) -> str:
-    """The type of the file system that a folder is on, by a table like /proc/self/mounts; empty if not known."""
+    """The type of the file system of a folder, from a table like /proc/self/mounts; empty if not known."""
     found, where = "", ""
     for line in mounts.splitlines():
         _, at, kind, *_ = line.split(" ")
@@ -239,7 +239,7 @@ def kernel() -> Iterator[Finding]:
 
 
 def limits(host: Host) -> Iterator[Finding]:
-    """What there is of CPU and memory, and what of that we may use."""
+    """How much CPU and memory there is, and how much of it we may use."""
     cpus, memory = os.cpu_count() or 1, int(psutil.virtual_memory().total)
     seen = [f"{host.cpus:g} of {cpus} CPUs" if host.cpus < cpus else f"{cpus} CPUs"]
     both = f"{format_size(host.memory)} of {format_size(memory)}" if host.memory < memory else format_size(memory)
@@ -316,7 +316,7 @@ def locale(environment: dict[str, str]) -> Iterator[Finding]:
 
 
 def sessions() -> Iterator[Finding]:
-    """Sessions that nobody looks after."""
+    """Sessions that have lost their engine or guardian."""
     try:
         with Registry.open(registry_file(), read_only=True) as registry:
             rows = [row for row in registry.sessions() if row.status not in ("finished", "stopped", "not started")]

@@ -1,4 +1,4 @@
-"""An example or more for each command: they stand in its help and in the manual."""
+"""Examples of each command, for its help and the man page."""
 
 Examples = tuple[tuple[str, str], ...]
 
@@ -84,7 +84,7 @@ EXAMPLES: dict[str, Examples] = {
 
 
 def epilog(name: str) -> str | None:
-    """How the help of this command ends: its examples, if there are any."""
+    """The end of the help of a command: its examples, if there are any."""
     if not (examples := EXAMPLES.get(name)):
         return None
     width = max(len(line) for line, _ in examples)

@@ -93,7 +93,7 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """Help as paragraphs; what follows a \\b keeps its lines."""
+    """Help as paragraphs; a paragraph that begins with \\b keeps its lines."""
     for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(text)):
         yield ".PP"
         first, _, rest = paragraph.lstrip("\n").partition("\n")
@@ -106,7 +106,7 @@ def _paragraphs(text: str) -> Iterator[str]:
 
 
 def _roff(text: str) -> str:
-    """Text in which nothing is a command to roff."""
+    """Text with everything escaped that roff would take for a command."""
     escaped = text.replace("\\", r"\e").replace("-", r"\-").replace("'", r"\(aq").replace("`", r"\(ga")
     escaped = escaped.replace('"', r"\(dq")
     return rf"\&{escaped}" if escaped.startswith((".", " ")) else escaped

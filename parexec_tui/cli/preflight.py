@@ -1,6 +1,6 @@
-"""`validate`, once the plan has no errors: its shape in words, and what it will probably miss on this host.
+"""`validate`, for a plan without errors: its shape in words, and what is probably missing on this host.
 
-Warnings, never errors: a ticket may create tomorrow what does not exist today.
+These are warnings, never errors: a ticket may create what does not exist yet.
 """
 
 import os
@@ -20,13 +20,13 @@ from parexec_tui.paths import state_home
 from parexec_tui.text.words import groups, tickets
 
 LOW_DISK = 1 << 30
-"""Bytes of free space below which a warning is due."""
+"""Bytes of free space; with less, there is a warning."""
 
 MOST_CLASHES = 20
 """Pairs that get a line each."""
 
 _MOST_NAMED = 4
-"""Tickets that are named of those that a warning is about."""
+"""How many of the tickets of a warning are named."""
 
 _PLAIN_WORD = re.compile(r"[\w./+@%-]+")
 # Reserved words, special built-ins and built-ins of POSIX sh: they need no file.
@@ -40,7 +40,7 @@ _SHELL_WORDS = frozenset(
 
 
 def shape(found: Survey) -> Iterator[str]:
-    """What a survey says of the plan as a whole, a line each."""
+    """The facts of a survey about the plan as a whole, a line each."""
     count = sum(found.groups)
     sizes = ", ".join(map(str, found.groups[:12])) + (", ..." if len(found.groups) > 12 else "")
     yield f"{tickets(count)} in {groups(len(found.groups))} of {sizes}"
@@ -89,7 +89,7 @@ def _agents(plan: Plan) -> Iterator[str]:
 
 
 def _tickets(plan: Plan) -> Iterator[tuple[str, str]]:
-    """A ticket, and what of it; what many share is the same text."""
+    """Tickets and their warnings. Tickets with the same problem have the same text."""
     written = _Written(plan)
     folders: dict[str, bool] = {}
     commands: dict[tuple[str, str, str | None], bool] = {}
@@ -112,7 +112,7 @@ def _tickets(plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 def _shell_agent(plan: Plan, ticket: Ticket) -> AgentType | None:
-    """The agent type that runs the ticket, if it is sure to hand its command to a shell; else nothing is known."""
+    """The agent type of a ticket, if all that can run it pass its command to a shell; else None."""
     types = [plan.agents[name] for name in eligible_types(plan.agents, ticket)]
     return types[0] if all(agent.command == SHELL_COMMAND for agent in types) else None
 
@@ -130,7 +130,7 @@ class _Written:
         self._effort = 1_000_000
 
     def covers(self, path: str) -> bool:
-        """Whether a ticket may write this, something in it, or the folder it is in. Rather yes than no."""
+        """Whether a ticket may write this path, something in it, or the folder it is in. If in doubt, yes."""
         head = f"{os.path.normpath(path)}/"
         if head in self._above or not self._heads.isdisjoint(_folders(head)):
             return True
@@ -147,7 +147,7 @@ def _folders(head: str) -> Iterator[str]:
 
 
 def first_command(ticket: Ticket) -> str | None:
-    """The program that a ticket's shell command starts with; None where that takes a shell to know."""
+    """The program that a ticket's shell command starts with; None if only a shell could tell."""
     try:
         words = shlex.split(ticket.run.strip().split("\n", 1)[0], comments=True)
     except ValueError:

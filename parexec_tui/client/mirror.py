@@ -18,7 +18,7 @@ from parexec_tui.registry.registry import Registry
 
 
 class Mirror:
-    """The state of a session, as its events tell it so far."""
+    """The state of a session after the events so far."""
 
     def __init__(self, session: str, plan: bytes) -> None:
         """`plan`: as in the registry. Raises MsgspecError."""
@@ -26,7 +26,7 @@ class Mirror:
         with gc_paused():
             self.state = SessionState(codec.decode_plan(plan))
         self.last = 0
-        """The number of the last event that was taken."""
+        """The number of the last event in the state."""
 
     @classmethod
     def open(cls, session: str) -> Self:
@@ -38,7 +38,7 @@ class Mirror:
                 raise RegistryError(f"the plan of {session} cannot be read: {error}") from error
 
     def take(self, seq: int, data: bytes) -> ev.AnyEvent | None:
-        """Take in one event; None for one that was taken before. Raises RegistryError if it cannot follow."""
+        """Apply one event; None if it was applied before. Raises RegistryError if it cannot follow the last one."""
         if seq <= self.last:
             return None
         if seq != self.last + 1:
@@ -52,7 +52,7 @@ class Mirror:
         return event
 
     def news(self, until: int | None = None) -> Iterator[ev.AnyEvent]:
-        """The events that the registry has and we have not, each once it is in the state. Raises RegistryError."""
+        """Apply the events of the registry that are new to us; yields each afterwards. Raises RegistryError."""
         limit = None if until is None else max(0, until - self.last)
         with Registry.open(registry_file(), read_only=True) as registry:
             for row in registry.events(self.session, self.last, limit):
@@ -61,7 +61,7 @@ class Mirror:
 
     @property
     def outcome(self) -> str:
-        """Why no engine is needed any more; empty if one is."""
+        """How the session or its engine ended; empty while an engine is needed."""
         if self.state.finished_at is not None:
             return "finished"
         return self.state.left.reason if self.state.left is not None else ""

@@ -8,7 +8,7 @@ _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
 def peer_uid(connected: socket.socket) -> int:
-    """The user at the other end, as the kernel tells it. Raises OSError."""
+    """The user at the other end, according to the kernel. Raises OSError."""
     option = getattr(socket, "SO_PEERCRED", None)
     if option is None:
         return _getpeereid(connected)

@@ -1,4 +1,4 @@
-"""What can go wrong with the registry, in words for the person at the terminal."""
+"""The errors of the registry, in words for the person at the terminal."""
 
 import sqlite3
 from pathlib import Path
@@ -42,8 +42,8 @@ _PLAIN_WORDS = {
 
 
 def in_plain_words(error: sqlite3.Error, file: Path) -> RegistryError:
-    """The same error for a person. SQLite's own words follow, for whoever looks further."""
-    # The low byte is the kind of error; what is above it is detail. Errors of the module itself carry none.
+    """The same error in words for a person, followed by those of SQLite."""
+    # The low byte is the kind of error, the rest is detail. Errors of the Python module have no code.
     code = getattr(error, "sqlite_errorcode", None)
     words = _PLAIN_WORDS.get(code & 0xFF) if code is not None else None
     return RegistryError(f"registry {file}: {words} ({error})" if words else f"registry {file}: {error}")

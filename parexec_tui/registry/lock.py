@@ -1,7 +1,7 @@
 """Who owns a session: the process that holds the flock of its lock file.
 
-The file itself means nothing and is never removed; the kernel lets go of the flock when its owner dies, however
-it dies.
+The existence of the file means nothing, and it is never removed. The kernel releases the flock when its owner dies,
+however it dies.
 """
 
 import fcntl
@@ -15,7 +15,7 @@ from parexec_tui.paths import SessionFolder
 from parexec_tui.registry.errors import RegistryError, SessionOwned
 
 _PATIENCE = 0.1
-"""Seconds to try again before giving up: whoever asks `is_owned` holds the flock for an instant."""
+"""Seconds to keep trying: a process that calls `is_owned` holds the flock for an instant."""
 
 
 class SessionLock:
@@ -30,10 +30,10 @@ class SessionLock:
         return self._fd is not None
 
     def acquire(self) -> None:
-        """Take the lock and write our pid into the file. Nothing happens if this object holds it already.
+        """Take the lock and write our pid into the file. Does nothing if this object holds the lock already.
 
-        Raises SessionOwned if another holds it, RegistryError if the file cannot be opened. Not to be called in
-        a loop of events: it may take a tenth of a second.
+        Raises SessionOwned if another process holds it, RegistryError if the file cannot be opened. Do not call it in
+        an event loop: it may take a tenth of a second.
         """
         if self._fd is not None:
             return
@@ -64,7 +64,7 @@ class SessionLock:
 
 
 def is_owned(path: Path) -> bool:
-    """Whether a living process owns the session. A file that is missing or unreadable is owned by nobody."""
+    """Whether a living process holds the flock of this file. Nobody holds a file that is missing or unreadable."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

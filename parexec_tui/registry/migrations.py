@@ -1,7 +1,7 @@
-"""The tables, as the numbered steps that make them.
+"""The tables, as numbered steps that create them.
 
-A step and the note that it ran (`PRAGMA user_version`) share one transaction, so one that fails stays pending.
-A step that was released is never edited. Steps only add: an engine of the version before may still be writing.
+A step and the note that it ran (`PRAGMA user_version`) share one transaction, so a step that fails stays pending.
+A released step is never edited. Steps only add, because an engine of the version before may still be writing.
 """
 
 import sqlite3
@@ -65,7 +65,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (session, ticket, attempt)
         ) WITHOUT ROWID
         """,
-        # No constraints: what lands here is already known to be odd.
+        # No constraints: these rows are known to be faulty.
         "CREATE TABLE quarantine (session INTEGER, seq INTEGER, at REAL, kind TEXT, data BLOB, why TEXT)",
     ),
 )
@@ -94,7 +94,7 @@ def migrate(db: sqlite3.Connection) -> None:
 def _run(db: sqlite3.Connection, number: int) -> None:
     db.execute("BEGIN IMMEDIATE")
     try:
-        if version(db) < number:  # else another process was quicker
+        if version(db) < number:  # otherwise another process was quicker
             for statement in MIGRATIONS[number - 1]:
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {number}")

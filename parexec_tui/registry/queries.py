@@ -1,4 +1,4 @@
-"""Every question and change, named. Sessions are asked for by number, except where the id is what we have."""
+"""Every SQL statement. Sessions are named by their number, except where only the id is known."""
 
 from typing import Final
 
@@ -22,7 +22,7 @@ PUT_ATTEMPT: Final = """
 NUMBER_OF_SESSION: Final = "SELECT number FROM sessions WHERE session = ?"
 LAST_SEQ: Final = "SELECT coalesce(max(seq), 0) FROM events WHERE session = ?"
 PLAN: Final = "SELECT plan FROM plans WHERE session = ?"
-# The cast is for rows that somebody put right by hand, as text.
+# The cast is for rows that somebody repaired by hand, as text.
 EVENTS: Final = """
     SELECT seq, at, kind, CAST(data AS BLOB) FROM events WHERE session = ? AND seq > ? ORDER BY seq LIMIT ?
 """
@@ -41,7 +41,7 @@ _ATTEMPTS: Final = """
 ATTEMPTS: Final = f"{_ATTEMPTS} WHERE session = ? ORDER BY started, ticket, attempt"
 ATTEMPTS_OF_TICKET: Final = f"{_ATTEMPTS} WHERE session = ? AND ticket = ? ORDER BY attempt"
 
-# Seconds of every success in the newest sessions of a plan that have any.
+# The seconds of every success in the newest sessions of a plan that have one.
 HISTORY: Final = """
     SELECT ticket, ended - started FROM attempts
     WHERE "end" = 'succeeded' AND ended >= started AND session IN (

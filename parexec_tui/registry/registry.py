@@ -1,8 +1,8 @@
 """The registry: one SQLite file that remembers the events of every session, and what follows from them.
 
 Events are the truth. The status and counts of a session and the facts of its attempts are kept beside them, in
-the same transaction, so that lists, reports and history need no replay. What an event means is not known here:
-its data is JSON, and that is all.
+the same transaction, so that lists, reports and history need no replay. This module does not know what an event
+means: its data is JSON, and that is all.
 """
 
 import os
@@ -27,14 +27,14 @@ BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that is writing; its transactions take well under a millisecond."""
 
 LARGE_WAL = 64 * 1024 * 1024
-"""Bytes of write-ahead log from which a checkpoint makes the writer wait rather than let it grow on."""
+"""Bytes. With a larger write-ahead log, a checkpoint makes the writer wait, so that the log stops growing."""
 
 _WRITER_MAY_WAIT = 50
-"""Milliseconds for which such a checkpoint waits for readers, and the writer for it."""
+"""Milliseconds that such a checkpoint waits for readers, and the writer for the checkpoint."""
 
 _PAGE_SIZE = 2048
-"""Bytes. A commit writes whole pages and touches several, so smaller ones than SQLite's 4096 cost less: measured,
-a fifth less CPU and a third less written per append; with 1024, common events no longer fit their page."""
+"""Bytes. A commit writes several whole pages, so pages smaller than SQLite's 4096 cost less: measured, a fifth less
+CPU and a third fewer bytes per append. With 1024, common events would not fit their page."""
 
 _SMALLEST_PAGE = 512
 _PAGE_OF_EVENTS = 2000
@@ -44,7 +44,7 @@ _is_json = msgspec.json.Decoder(msgspec.Raw)
 
 
 class EventRow(Struct, frozen=True, gc=False):
-    """One event as it is remembered. `seq` counts from 1 without a gap; `at` is seconds since the epoch."""
+    """One remembered event. `seq` counts from 1 without a gap; `at` is in seconds since the epoch."""
 
     seq: int
     at: float
@@ -53,14 +53,14 @@ class EventRow(Struct, frozen=True, gc=False):
 
 
 class Damage(Struct, frozen=True):
-    """Why the events of a session cannot be read on from `seq`."""
+    """Why the events of a session cannot be read from `seq` on."""
 
     seq: int
     why: str
 
 
 class Counts(Struct, frozen=True):
-    """Tickets of a session: all of them, those that succeeded, those that ended in any other way."""
+    """How many tickets a session has, how many succeeded, and how many ended in any other way."""
 
     total: int
     succeeded: int
@@ -68,8 +68,8 @@ class Counts(Struct, frozen=True):
 
 
 class SessionRow(Struct, frozen=True):
-    """A session as lists show it. `status` is what its engine said last: whether that engine still lives is for
-    the session's lock to say."""
+    """A session as lists show it. `status` is what its engine said last; whether that engine still lives, only the
+    session's lock knows."""
 
     session: str
     name: str
@@ -90,7 +90,7 @@ class SessionRow(Struct, frozen=True):
 
 
 class AttemptFact(Struct, frozen=True):
-    """What is known of one attempt, so far. A later fact of the same ticket and attempt replaces this one."""
+    """What is known of one attempt so far. A later fact of the same ticket and attempt replaces this one."""
 
     ticket: str
     attempt: int
@@ -113,10 +113,10 @@ Entry = tuple[int, float, str, bytes]
 
 
 class Registry:
-    """An open registry. Belongs to the thread that opened it.
+    """An open registry. Only the thread that opened it may use it.
 
-    Every method raises RegistryError with words for a person; the transaction is then rolled back, the registry
-    still usable, and the same call may be tried again.
+    Every method raises RegistryError, in words for a person. Its transaction is then rolled back, the registry can
+    still be used, and the same call may be tried again.
     """
 
     def __init__(self, db: sqlite3.Connection, file: Path) -> None:
@@ -137,7 +137,7 @@ class Registry:
             _create(file)
         elif not file.exists():
             raise RegistryMissing(f"no registry at {file}")
-        with _plainly(file):
+        with _registry_errors(file):
             return cls(_connect_to_read(file) if read_only else _connect(file), file)
 
     def close(self) -> None:
@@ -165,8 +165,8 @@ class Registry:
     ) -> str:
         """Create a session under the next free id of this second, and return the id.
 
-        `folder` gives the session's folder for an id. Whether an id is free is decided by the insert, so any
-        number of processes may do this at once.
+        `folder` gives the session's folder for an id. The insert decides whether an id is free, so any number of
+        processes may do this at once.
         """
         taken: set[str] = set()
         while True:
@@ -225,12 +225,12 @@ class Registry:
     ) -> None:
         """Remember events, and what follows from them, in one transaction: all of it, or nothing.
 
-        `entries` go on from the last seq without a gap. Whatever else is None stays as it was, except that
-        `ended` goes with `status`: a session that runs again has not ended.
+        `entries` continue from the last seq without a gap. An argument that is None changes nothing, except that
+        `ended` is written together with `status`: a session that runs again has not ended.
         """
         number = self._number(session)
         last = self._check_goes_on(session, entries)
-        # Until the commit is through we do not know what the file holds; if it fails, the next call asks again.
+        # Until the commit has succeeded we do not know what the file has; after a failure, the next call reads it.
         self._last.pop(session, None)
         with self._transaction():
             db = self._db
@@ -247,7 +247,7 @@ class Registry:
     def last_seq(self, session: str) -> int:
         """The highest seq of a session; 0 if it has no events."""
         if session not in self._last:
-            with _plainly(self.file):
+            with _registry_errors(self.file):
                 row = self._db.execute(queries.LAST_SEQ, (self._number(session),)).fetchone()
             self._last[session] = row[0]
         return self._last[session]
@@ -255,7 +255,7 @@ class Registry:
     def events(self, session: str, after: int = 0, limit: int | None = None) -> Iterator[EventRow]:
         """Events in order, from `after` + 1, up to the first that is missing or not JSON: see `damage`.
 
-        Read page by page, so whoever reads slowly holds nothing up; what is appended meanwhile is read as well.
+        They are read page by page, so that a slow reader blocks nobody; what is appended meanwhile is read as well.
         """
         number = self._number(session)
         stop = None if limit is None else after + limit
@@ -277,9 +277,9 @@ class Registry:
         return Damage(after + 1, why) if why else None
 
     def quarantine_tail(self, session: str, from_seq: int, why: str) -> int:
-        """Move the events from `from_seq` on out of the way, for people to look at, and return how many.
+        """Move the events from `from_seq` on to a table for people to look at, and return how many there were.
 
-        The session goes on after `from_seq` - 1. For events that cannot be read, or mean nothing to the engine.
+        The session goes on after `from_seq` - 1. For events that cannot be read, or that the engine does not know.
         """
         number = self._number(session)
         self._last.pop(session, None)
@@ -305,7 +305,7 @@ class Registry:
         return [SessionRow(*row) for row in self._rows(queries.SESSIONS)]
 
     def resolve(self, text: str) -> SessionRow:
-        """The session that a person means: by its id, the start or end of it, or the name of its plan.
+        """The session that a text names: by its id, the start or end of its id, or the name of its plan.
 
         Raises RegistryError, with candidates, unless there is exactly one.
         """
@@ -334,12 +334,12 @@ class Registry:
         seconds: dict[str, list[float]] = {}
         for ticket, taken in self._rows(queries.HISTORY, plan_name, sessions):
             seconds.setdefault(ticket, []).append(taken)
-        from statistics import median  # takes longer to import than `parexec status` takes to ask
+        from statistics import median  # slow to import, and `parexec status` does not need it
 
         return {ticket: median(taken) for ticket, taken in seconds.items()}
 
     def checkpoint(self) -> None:
-        """`checkpoint` of this file; of all methods, the one that any thread may call."""
+        """As the function `checkpoint`, for this file. Any thread may call this method, and no other."""
         checkpoint(self.file)
 
     def _number(self, session: str) -> int:
@@ -364,13 +364,13 @@ class Registry:
         return [EventRow(*row) for row in self._rows(queries.EVENTS, number, after, size)]
 
     def _rows(self, query: str, *values: str | int) -> list[tuple]:  # type: ignore[type-arg]
-        with _plainly(self.file):
+        with _registry_errors(self.file):
             return self._db.execute(query, values).fetchall()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """All of what is inside, or nothing, whatever ends it."""
-        with _plainly(self.file):
+        """All changes of the block, or none."""
+        with _registry_errors(self.file):
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield
@@ -382,7 +382,7 @@ class Registry:
 
 
 def new_session_id(now: datetime, taken: Container[str]) -> str:
-    """`exec_YYYYMMDD_HHMMSS`, with `_2`, `_3` and so on behind it as long as the id is taken."""
+    """`exec_YYYYMMDD_HHMMSS`, followed by `_2`, `_3` and so on if the id is taken."""
     first = session = f"exec_{now:%Y%m%d_%H%M%S}"
     count = 1
     while session in taken:
@@ -392,13 +392,13 @@ def new_session_id(now: datetime, taken: Container[str]) -> str:
 
 
 def checkpoint(file: Path) -> None:
-    """Move what is in the write-ahead log into the file, so that the log starts over instead of growing.
+    """Move the content of the write-ahead log into the file, so that the log starts over instead of growing.
 
-    For a thread, every second or so: it has its own connection, and waits for the disk. Writers do not wait for
-    it, unless the log is larger than LARGE_WAL: then for what little came during the first pass, and its fsync.
+    A thread calls it every second or so: it has a connection of its own, and waits for the disk. Writers do not wait
+    for it unless the log is larger than LARGE_WAL: then they wait while what came during the first pass is moved.
     Raises RegistryError.
     """
-    with _plainly(file):
+    with _registry_errors(file):
         db = _connect(file)
         try:
             _checkpoint(db)
@@ -407,7 +407,7 @@ def checkpoint(file: Path) -> None:
 
 
 def _checkpoint(db: sqlite3.Connection) -> None:
-    # The log starts over by itself only if nothing is committed during this pass: never, under a steady load.
+    # After this pass the log starts over only if nothing was committed meanwhile, so never under a steady load.
     _, pages, _ = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     if pages * db.execute("PRAGMA page_size").fetchone()[0] > LARGE_WAL:
         db.execute(f"PRAGMA busy_timeout = {_WRITER_MAY_WAIT}")
@@ -415,10 +415,10 @@ def _checkpoint(db: sqlite3.Connection) -> None:
 
 
 def _create(file: Path) -> None:
-    """Create an empty file with mode 0600, which SQLite gives to its companions as well."""
+    """Create an empty file with mode 0600. SQLite gives the same mode to the files beside it."""
     try:
         create_private(file.parent)
-        # Only if it is missing: to open and close a file drops the locks SQLite holds on it in this process.
+        # Only if it is missing: closing a file drops the locks that SQLite holds on it in this process.
         if not file.exists():
             os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
@@ -428,8 +428,8 @@ def _create(file: Path) -> None:
 def _connect(file: Path) -> sqlite3.Connection:
     db = _connection(file, "rw")
     try:
-        migrations.version(db)  # reads the file: one that is not ours is left before anything is written
-        db.execute(f"PRAGMA page_size = {_PAGE_SIZE}")  # of a new file; others keep theirs
+        migrations.version(db)  # reads the file, so that nothing is written to one that is not ours
+        db.execute(f"PRAGMA page_size = {_PAGE_SIZE}")  # takes effect in a new file only
         _use_write_ahead_log(db)
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA wal_autocheckpoint = 0")
@@ -455,15 +455,15 @@ def _connect_to_read(file: Path) -> sqlite3.Connection:
 
 
 def _connection(file: Path, mode: str) -> sqlite3.Connection:
-    # SQLite takes what is too short for a page as an empty file, and would write over it.
+    # SQLite takes a file that is shorter than a page for an empty one, and would overwrite it.
     if file.is_file() and 0 < file.stat().st_size < _SMALLEST_PAGE:
         raise RegistryError(f"registry {file}: it is not a parexec registry, or it is damaged; it was left untouched")
     return sqlite3.connect(f"{file.as_uri()}?mode={mode}", uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
 
 
 def _use_write_ahead_log(db: sqlite3.Connection) -> None:
-    """Switch the file to WAL. SQLite does not apply the busy timeout here, so processes that start together
-    have to try again."""
+    """Switch the file to WAL. SQLite does not apply the busy timeout here, so processes that start together have to
+    try again."""
     give_up = time.monotonic() + BUSY_TIMEOUT
     while True:
         try:
@@ -477,8 +477,8 @@ def _use_write_ahead_log(db: sqlite3.Connection) -> None:
 
 
 @contextmanager
-def _plainly(file: Path) -> Iterator[None]:
-    """Turn what SQLite raises into RegistryError."""
+def _registry_errors(file: Path) -> Iterator[None]:
+    """Turn the errors of SQLite into RegistryError."""
     try:
         yield
     except sqlite3.Error as error:

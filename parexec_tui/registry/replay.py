@@ -1,4 +1,4 @@
-"""From events back to a state."""
+"""Makes the state of a session from its events."""
 
 import msgspec
 from msgspec import Struct
@@ -11,7 +11,7 @@ from parexec_tui.registry.registry import Registry
 
 
 class Replay(Struct, frozen=True):
-    """A session as its events tell it, up to `last`; `fault` says why not further, if there is more."""
+    """The state of a session after the event `last`; `fault` says why later events could not be used."""
 
     state: SessionState
     last: int
@@ -19,7 +19,7 @@ class Replay(Struct, frozen=True):
 
 
 def replay(registry: Registry, session: str, *, until: int | None = None) -> Replay:
-    """Fold the events of a session, all or the first `until`. Any prefix of them is a valid state.
+    """Fold the events of a session: all of them, or the first `until`. Every prefix of them makes a valid state.
 
     Raises RegistryError when not even the first event is there.
     """

@@ -16,7 +16,7 @@ _MOST_AGENTS = 8
 
 
 def dashboard(report: StatusReport) -> list[str]:
-    """The session, its counts, what is held, its agents with what they run, and what failed."""
+    """The lines: the session, its counts, what is held, its agents with their tickets, and what failed."""
     lines = [*_head(report), *_holds(report.holds), *_agents(report.agents)]
     lines += _failures(report, HEIGHT - len(lines))
     return [_cut(printable(line)) for line in lines]
@@ -47,7 +47,7 @@ def _holds(holds: Sequence[HoldFact]) -> Iterator[str]:
 
 
 def _agents(agents: Sequence[AgentFact]) -> Iterator[str]:
-    """How many there are of each status; then those that run something, or are in trouble."""
+    """How many agents there are of each status; then those that are not idle."""
     if not agents:
         return
     counts = Counter(agent.status for agent in agents)
@@ -61,7 +61,7 @@ def _agents(agents: Sequence[AgentFact]) -> Iterator[str]:
 
 
 def _failures(report: StatusReport, room: int) -> Iterator[str]:
-    """As many as there is room for, in so many lines."""
+    """As many failures as fit in `room` lines."""
     total = report.counts.get("failed", 0) + report.counts.get("cancelled", 0)
     if not report.failures:
         return
@@ -75,7 +75,7 @@ def _failures(report: StatusReport, room: int) -> Iterator[str]:
 
 
 def _cut(line: str) -> str:
-    """The line, as much of it as fits."""
+    """As much of the line as fits."""
     columns = end = 0
     for at, letter in enumerate(line, 1):
         columns += 0 if unicodedata.combining(letter) else 1 + (unicodedata.east_asian_width(letter) in "WF")

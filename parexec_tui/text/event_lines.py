@@ -1,4 +1,4 @@
-"""What happened, said to people: the lines of each event."""
+"""What happened, for people: the lines of each event."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from parexec_tui.core.state.apply import SessionState
 
 _MOST_SKIPPED = 10
-"""Tickets skipped by one end that get a line each."""
+"""Skipped tickets of one event that get a line each."""
 
 
 def lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
-    """What is said of an event, where it matters to a person. `state` is the state after it."""
+    """The lines of an event; none if it does not matter to a person. `state` is the state after it."""
     return map(_printable, _lines(state, event))
 
 
 def lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
-    """What is said of an event for which no state is needed: of all that a request leads to."""
+    """As `lines`, for events that need no state to be explained: all that a request can lead to."""
     return map(_printable, _lines_alone(event))
 
 
 def _printable(line: Line) -> Line:
-    """What plans, people and the system put into a line must not act on a terminal."""
+    """The line without what could act on a terminal: its words come from plans, people and the system."""
     return replace(line, subject=printable(line.subject), text=printable(line.text))
 
 

@@ -1,7 +1,7 @@
 """Output without a screen: a line per event that matters, a progress line on a terminal, a summary at the end.
 
-Lines are made by the engine and written by a thread: a terminal that is stopped, or a pipe that nobody reads, must
-not hold the engine up. An output that is gone (the terminal was closed) is not written to any more.
+The engine makes the lines and a thread writes them, so that a stopped terminal, or a pipe that nobody reads, does not
+hold the engine up. Nothing more is written once the output is gone, for instance when the terminal was closed.
 """
 
 import io
@@ -32,22 +32,22 @@ Style = Literal["lines", "json", "quiet"]
 _COLOURS = {"good": "green", "bad": "red", "warn": "yellow", "": ""}
 _MOST_FAILURES = 20
 _MOST_WAITING_TO_BE_WRITTEN = 10_000
-"""Batches; beyond that, whoever reads is so far behind that lines are dropped and the loss is said."""
+"""Batches. If the reader falls further behind, lines are dropped, and a notice says how many."""
 _NARROWEST = 24
-"""Columns that are left for what is said of a ticket; on a terminal that has fewer, lines are not folded."""
+"""Columns. If fewer are left for the text of a line, it is not folded."""
 
 _Batch = list[str] | list[Text]
 
 
 class Headless:
-    """A viewer that writes to a stream. Use it as a context manager around the run."""
+    """Writes what happens to a stream. Use it as a context manager around the run."""
 
     def __init__(self, style: Style, stream: TextIO | None = None) -> None:
         self._style = style
         self._stream = sys.stdout if stream is None else stream
         self._ascii = is_ascii_only(self._stream)
         if style == "json" and isinstance(self._stream, io.TextIOWrapper):
-            self._stream.reconfigure(encoding="utf-8")  # as JSON is, whatever the locale
+            self._stream.reconfigure(encoding="utf-8")  # JSON is UTF-8, whatever the locale
         self._console = Console(file=self._stream, highlight=False, markup=False, soft_wrap=True)
         self._is_terminal = self._stream.isatty()
         self._progress = self._new_progress() if style == "lines" and self._has_cursor() else None
@@ -68,9 +68,9 @@ class Headless:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Wait until all is written: the session is over, and who stopped the output (`less` does) wants to read it.
+        """Wait until everything is written, also for a reader that pauses the output, as `less` does.
 
-        Interrupted by ctrl-c, the rest is given up.
+        Ctrl-c gives the rest up.
         """
         try:
             self._waiting.put(None)
@@ -84,13 +84,13 @@ class Headless:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether output was given up that nobody took. Python would wait for it at exit, or abort."""
+        """Whether the thread still waits for a reader. Python would wait for it at exit, or abort: use `os._exit`."""
         return self._thread.is_alive()
 
     # -- called by the engine: never waits -------------------------------------------------------------------
 
     def tell(self, state: SessionState, events: Sequence[ev.AnyEvent]) -> None:
-        """Say what happened."""
+        """Print the lines of events."""
         if self._style == "json":
             self._put([codec.encode(event).decode() for event in events])
         elif self._style == "lines":
@@ -108,7 +108,7 @@ class Headless:
             )
 
     def notice(self, text: str) -> None:
-        """Say something that is no event."""
+        """Print a line that belongs to no event."""
         self._put(self._notice(text))
 
     def _notice(self, text: str) -> _Batch:
@@ -134,7 +134,7 @@ class Headless:
         return text
 
     def _folded(self, text: str, indent: int, hang: int | None = None) -> str:
-        """The text as it fits on a terminal behind `indent` columns; further lines stand there, or at `hang`."""
+        """The text, folded on a terminal. It begins at column `indent`, and further lines too, or at `hang`."""
         width = self._console.width
         if not self._is_terminal or len(text) <= width - indent or width - indent < _NARROWEST:
             return text
@@ -165,7 +165,7 @@ class Headless:
             self._abandon()
 
     def _abandon(self) -> None:
-        """The reader went away. What Python still holds for it goes nowhere, or it would complain at exit."""
+        """The reader is gone. Send what Python still holds to /dev/null, because it would fail at exit otherwise."""
         self._gone = True
         with suppress(OSError):  # a stream without a file
             nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -175,7 +175,7 @@ class Headless:
     # -- the end ---------------------------------------------------------------------------------------------
 
     def summary(self, state: SessionState, outcome: str) -> None:
-        """Say how it ended: counts, the failures with their last lines, and how to go on."""
+        """Print how the session ended: the failures with their last lines, counts, and how to go on."""
         if self._style == "json":
             counts = {str(status): count for status, count in state.counts.items() if count}
             last = {"kind": "summary", "session": state.session, "outcome": outcome, "counts": counts}

@@ -1,4 +1,4 @@
-"""A session as facts: what `show` prints, and its JSON."""
+"""A session as facts: for `show`, `status` and `why`, as text and as JSON."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,13 +18,13 @@ from parexec_tui.outputs.output import Output, output_of
 from parexec_tui.text.words import clock, day_and_clock, glyph, printable, with_name
 
 _TAIL_BYTES = 64 * 1024
-"""How much of the end of a log is looked at for its last lines, however long it is."""
+"""Bytes at the end of an output in which its last lines are looked for."""
 
 _LONGEST_LINE = 500
 """Characters of a line that are shown."""
 
 _MOST_FAILURES = 100
-"""Tickets that failed in a status: it is asked for often, and is no list."""
+"""Failures in a status report, which is asked for often and must stay short."""
 
 
 class TicketReport(Struct, frozen=True, omit_defaults=True):
@@ -45,7 +45,7 @@ class TicketReport(Struct, frozen=True, omit_defaults=True):
     ended: float | None = None
     log: str | None = None
     why: tuple[str, ...] = ()
-    """For a ticket that waits: everything that keeps it from running."""
+    """For a ticket that waits: all that it waits for."""
     because: str = ""
     """For a skipped ticket: whose end was the cause."""
 
@@ -83,7 +83,7 @@ class SessionReport(Struct, frozen=True):
 
 
 def attempt_output(state: SessionState, ticket: TicketState, attempt: int | None = None) -> Output:
-    """What the command of an attempt wrote; of the latest one if not told which."""
+    """The output of the command of an attempt; default: the latest one."""
     return output_of(state.session, ProcessKey(ticket.id, attempt or ticket.attempt))
 
 
@@ -128,7 +128,7 @@ def standing(state: SessionState, *, alive: bool) -> str:
 def status_report(
     state: SessionState, *, alive: bool, now: float, history: Mapping[str, float] | None = None
 ) -> StatusReport:
-    """How a session stands, in short. `alive`: whether an engine owns it now; `history`: as `forecast.eta` has it."""
+    """The facts of `parexec status`. `alive`: whether an engine owns it now; `history`: as `forecast.eta` has it."""
     return StatusReport(
         session=state.session,
         plan=state.plan.settings.name,
@@ -163,7 +163,7 @@ def _holds(state: SessionState) -> Iterator[HoldFact]:
 
 
 def why_report(state: SessionState, tickets: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """For each of these tickets, everything that keeps it from running; none if it runs or could."""
+    """For each of these tickets, all that it waits for; nothing if it runs or could run now."""
     return {id_: tuple(blocker.text for blocker in why(state, state.tickets[id_])) for id_ in tickets}
 
 
@@ -218,12 +218,12 @@ def _ticket_line(ticket: TicketReport, width: int, *, ascii_only: bool) -> str:
 
 
 def failures(state: SessionState) -> Iterator[TicketState]:
-    """Tickets that ended badly by themselves, in plan order; the skipped follow from them."""
+    """Tickets that ended without success, in plan order; without skipped ones, which follow from the others."""
     return (ticket for ticket in state.tickets.values() if ticket.status in UNSUCCESSFUL - {Status.skipped})
 
 
 def last_lines(output: Output, most: int = 5) -> list[str]:
-    """The last lines of an output that are not blank, safe to print; none if there is no output."""
+    """The last lines of an output that are not blank, safe to print; an empty list if there is no output."""
     try:
         text = output.tail(_TAIL_BYTES).decode(errors="replace")
     except OSError:

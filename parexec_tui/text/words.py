@@ -1,4 +1,4 @@
-"""How facts are said to people: one wording for the headless output, `show`, `events` and the screen."""
+"""The words and signs for facts: the same in the headless output, `show`, `events` and on the screen."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from msgspec import Struct
 from parexec_tui.core.state.status import TABLE
 
 _GLYPHS = {row.word: (row.glyph, row.ascii_glyph) for row in TABLE.values()} | {
-    # What events and agents are said to be.
+    # Words of events and agents.
     "started": ("▶", ">"),
     "retry": ("↻", "r"),
     "waits": ("‖", "|"),
@@ -28,7 +28,7 @@ _WIDEST_SUBJECT = 24
 
 
 class Line(Struct, frozen=True):
-    """One line about one fact: when, what, whose, and why."""
+    """One line about one fact."""
 
     at: float
     word: str
@@ -39,7 +39,7 @@ class Line(Struct, frozen=True):
 
 
 def subject_width(ids: Iterable[str]) -> int:
-    """How wide the column of subjects is, so that what is said of most of them stands in a column too."""
+    """The width of the column of subjects: that of the longest id, up to a limit that few ids exceed."""
     return min(max(map(len, ids), default=0), _WIDEST_SUBJECT)
 
 
@@ -50,24 +50,25 @@ def columns(line: Line, width: int, *, ascii_only: bool) -> tuple[str, str]:
 
 
 def is_ascii_only(stream: TextIO) -> bool:
-    """Whether the stream cannot show the signs."""
+    """Whether the stream cannot show signs beyond ASCII."""
     if "utf" not in (getattr(stream, "encoding", None) or "").lower():
         return True
-    # In the C locale Python writes UTF-8 all the same; and the console of Linux has no font for most signs.
+    # In the C locale Python still writes UTF-8. The console of Linux has no font for most signs.
     return os.environ.get("LC_ALL") in ("C", "POSIX") or (stream.isatty() and os.environ.get("TERM") == "linux")
 
 
 def glyph(word: str, *, ascii_only: bool) -> str:
-    """The sign that stands before a word; never instead of it."""
+    """The sign before a word. It never replaces the word."""
     return _GLYPHS.get(word, _OTHER)[ascii_only]
 
 
 def clock(at: float) -> str:
-    """The time of day, as on this host's clock."""
+    """The time of day, in the time zone of this host."""
     return datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S")
 
 
 def day_and_clock(at: float) -> str:
+    """The date and the time of day, in the time zone of this host."""
     return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
@@ -77,20 +78,22 @@ UNPRINTABLE = re.compile(
     r"|\x1b[PX^_][^\x1b]*(?:\x1b\\)?"  # other strings
     r"|\x1b[ -/]*[0-~]?"  # the rest of the escape sequences
     r"|[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
-    r"|[\u200d\ufe0f]"  # joiner and emoji selector: terminals do not agree how wide what they make is
+    r"|[\u200d\ufe0f]"  # joiner and emoji selector: terminals do not agree on the width of the result
 )
-"""An escape sequence, or a character that controls a terminal, the direction of text, or how wide its neighbours are.
-A tab is left: see below."""
+"""An escape sequence, or a character that controls a terminal, the direction of text, or the width of its neighbours.
+Tabs are not among them: see `printable`."""
 
 
 def printable(text: str) -> str:
-    """The text in one line without escape sequences and control characters: it must not act on the screen. Tabs
-    become blanks, for the cells that they take are known only to the terminal."""
+    """The text in one line, without escape sequences and control characters, so that it cannot act on a terminal.
+
+    Tabs become blanks, because only the terminal knows how many cells a tab takes.
+    """
     return text if text.isascii() and text.isprintable() else UNPRINTABLE.sub("", text).expandtabs()
 
 
 def with_name(reason: str, number: int | None) -> str:
-    """`signal 9 (KILL)`, where the reason is a signal."""
+    """The reason of an end; if that is a signal, with its name: `signal 9 (KILL)`."""
     if number is None or reason != f"signal {number}":
         return reason
     try:

@@ -1,14 +1,14 @@
-"""What happened of late, for all who follow: kept once, as the lines that are sent."""
+"""The newest events, kept once for all followers, as the lines that are sent to them."""
 
 from collections.abc import Sequence
 
 from parexec_tui.client.framing import PIECE
 
 MAX_EVENTS, MAX_BYTES = 8192, 4 * 1024 * 1024
-"""How much is kept for viewers that are not quite up to date."""
+"""How much is kept for followers that are a little behind."""
 
-_PLACES = 8
-"""Places that followers are at whose pieces are kept; most are at the same one."""
+_MAX_PIECES = 8
+"""Pieces that are kept joined, one for each position of a follower; most followers are at the same one."""
 
 
 class Backlog:
@@ -27,7 +27,7 @@ class Backlog:
         return self.start + len(self._lines)
 
     def skip_to(self, last: int) -> None:
-        """Keep nothing: nobody follows."""
+        """Keep nothing, because nobody follows."""
         self.start = last
         self._lines.clear()
         self._pieces.clear()
@@ -41,7 +41,7 @@ class Backlog:
             self._forget()
 
     def _forget(self) -> None:
-        """Drop the older half, or more if that is still too much; so that it is not done for every event."""
+        """Drop the older half, or more if that leaves too much. Not single events: that would cost time at each."""
         count = len(self._lines) // 2
         left = self._bytes - sum(map(len, self._lines[:count]))
         while left > MAX_BYTES // 2 and count < len(self._lines):
@@ -60,7 +60,7 @@ class Backlog:
         while end < len(self._lines) and size < PIECE:
             size += len(self._lines[end])
             end += 1
-        if len(self._pieces) >= _PLACES:
+        if len(self._pieces) >= _MAX_PIECES:
             self._pieces.clear()
         piece = self._pieces[seq] = b"".join(self._lines[at:end]), self.start + end
         return piece

@@ -43,7 +43,7 @@ _LAST_ANSWER = 0.2
 
 
 class _Dropped(Exception):  # noqa: N818
-    """The connection ends here; the text, if any, is said to the client as trouble."""
+    """The connection ends here; the text, if any, is sent to the client as trouble."""
 
 
 class Connection:
@@ -54,7 +54,7 @@ class Connection:
         self._stream = stream
         self._end = EngineEnd()
         self._replies: deque[tuple[int, bytes]] = deque()
-        """Each with the last event before it: who follows gets that first."""
+        """Each with the number of the event before it, which a follower is sent first."""
         self._woken = trio.Event()
         self._sent = trio.Event()
         """Set when all replies were sent."""
@@ -80,7 +80,7 @@ class Connection:
         self._woken.set()
 
     async def serve(self) -> None:
-        """From hello to the end. Nothing that a client does gets out of here."""
+        """From hello to the end. Whatever a client does, nothing is raised."""
         hub = self._hub
         hub.connections += 1
         try:
@@ -215,7 +215,7 @@ class Connection:
         return Answer(id=id_, events=[msgspec.Raw(codec.encode(event)) for event in decision])
 
     async def _reply(self, answer: Answer) -> None:
-        """Hand an answer to the writer; returns when it is on its way, so who does not read is not read from."""
+        """Hand an answer to the writer, and wait until it is sent: a client that does not read is not read from."""
         self._replies.append((self._hub.backlog.last, encode(answer)))
         self._owes_answer = False
         self._sent = trio.Event()
@@ -237,7 +237,7 @@ class Connection:
             if woken.is_set() or self._has_news():
                 continue
             if self._hub.leaving and self._owes_answer and may_wait:
-                # A stop of what does not run ends the engine at once: that it was granted is said all the same.
+                # A stop may end the engine at once; the client must still be told that it was granted.
                 with trio.move_on_after(_LAST_ANSWER) as waited:
                     await woken.wait()
                 may_wait = not waited.cancelled_caught
@@ -250,7 +250,7 @@ class Connection:
         return self._cursor is not None and self._cursor < self._hub.backlog.last
 
     async def _send_events(self) -> bool:
-        """Send what has happened so far, from the registry or the backlog. False: there is more to be read."""
+        """Send the events so far, from the registry or the backlog. False: there are more."""
         backlog = self._hub.backlog
         newest = backlog.last
         while self._cursor is not None and self._cursor < newest:
@@ -277,7 +277,7 @@ class Connection:
         return False
 
     async def _send_replies(self) -> None:
-        """Send what is answered, unless an event that it follows from is about to be sent."""
+        """Send answers, except one whose events are still to be sent before it."""
         while self._replies and not self._is_behind(self._replies[0][0]):
             await self._send(self._replies.popleft()[1])
         if not self._replies:
@@ -290,7 +290,7 @@ class Connection:
             self._sample = line
 
     async def _send_warning(self) -> None:
-        """Send the notice that stands. It is about what comes after the last event, so it comes after that."""
+        """Send the notice that stands, after the last event, as it is about what comes next."""
         line = self._hub.warning
         if self.follows and not self._has_news() and line is not self._warning:
             self._warning = line
@@ -311,7 +311,7 @@ class Connection:
         self._is_cut = False
 
     async def _say_trouble(self, text: str) -> None:
-        """The last line; then read on for a moment, as a client that is still sending would never see it."""
+        """Send the last line; then read on for a moment, or a client that is still sending would never see it."""
         if self._is_cut:
             return
         with trio.move_on_after(min(1.0, self._hub.patience)), suppress(trio.BrokenResourceError):
@@ -329,11 +329,11 @@ def _page(file: Path, session: str, after: int) -> tuple[bytes, int]:
     return b"".join(encode_event(row.seq, row.data) for row in rows), rows[-1].seq if rows else after
 
 
-def signature(place: str) -> str:
-    """`user@place`: how a request is signed. The user is the one whose processes alone may connect."""
+def signature(origin: str) -> str:
+    """`user@origin`: how a request is signed. The user is the one whose processes alone may connect."""
     try:
         user = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # a container may have no name for its user
         user = str(os.getuid())
-    plain = "".join(letter for letter in place if letter.isprintable()).strip()
+    plain = "".join(letter for letter in origin if letter.isprintable()).strip()
     return (f"{user}@{plain}" if plain else user)[:MAX_BY]

@@ -1,4 +1,4 @@
-"""A Unix socket to listen on, in the place of a dead engine's if there is one."""
+"""Opens a Unix socket to listen on, in place of a dead engine's if there is one."""
 
 import errno
 import socket
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def open_socket(path: Path) -> socket.socket:
-    """Listen at this path, in the place of a dead engine if there was one. Raises OSError."""
+    """Listen at this path, in place of a dead engine if there was one. Raises OSError."""
     listener = socket.socket(socket.AF_UNIX)
     try:
         try:
@@ -38,5 +38,5 @@ def _remove_stale(path: Path) -> None:
             path.unlink(missing_ok=True)
             return
         except BlockingIOError:
-            pass  # too many wait to be let in: it lives
+            pass  # its queue is full, so it lives
     raise OSError(errno.EADDRINUSE, "another engine listens there")
