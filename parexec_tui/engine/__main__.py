@@ -1,4 +1,4 @@
-"""The engine process of a session: what the guardian starts. Not for people; they say `parexec run`."""
+"""The engine process of a session, which the guardian starts. People use `parexec run` instead."""
 
 import argparse
 import os
@@ -105,7 +105,7 @@ class Log:
         self._ready = ready
         self._width = 0
         self.has_begun = False
-        """What the session begins with is remembered."""
+        """Whether the first events of this engine are in the registry."""
 
     def tell(self, state: SessionState, events: Sequence[ev.AnyEvent]) -> None:
         self.has_begun = True
@@ -128,7 +128,7 @@ class Log:
 
 
 def _watch_guardian(notice: Callable[[str], None]) -> None:
-    """Say it when the guardian is gone: nobody starts the next engine then."""
+    """Say so when the guardian is gone: nobody would start another engine."""
     guardian = os.getppid()
     if not hasattr(os, "pidfd_open"):
         return

@@ -22,13 +22,13 @@ PAUSE = 0.1
 """Seconds before a second restart within that time; it doubles. The first is at once."""
 
 CANNOT_START = 75
-"""What an engine exits with when it will not do better next time: a bad registry, a session that another owns."""
+"""The exit code of an engine that would fail again: the registry is bad, or another engine owns the session."""
 
 COULD_NOT_SPAWN = 71
-"""Stands for the exit code of an engine that there was no process for."""
+"""Stands for the exit code of an engine whose process could not be started."""
 
 PASSED_ON = (signal.SIGTERM, signal.SIGINT)
-"""Signals that are meant for the engine."""
+"""Signals that are sent on to the engine."""
 
 
 def main(python: str, ready: str, session: str, *options: str) -> int:
@@ -55,7 +55,7 @@ def main(python: str, ready: str, session: str, *options: str) -> int:
 
 
 def keep_descriptors(besides: int) -> None:
-    """Keep for ourselves what we were started with (the lock that says we live), all but the engine's ready line."""
+    """Keep the engine from inheriting our descriptors (one is the lock that says we live), except its ready line."""
     for fd in map(int, os.listdir("/dev/fd")):  # noqa: PTH208 - pathlib alone is a third of our memory
         if fd > 2 and fd != besides:
             try:  # noqa: SIM105

@@ -10,18 +10,18 @@ from parexec_tui.core.wire.requests import DiskMeasured
 from parexec_tui.engine.measure import monitor
 
 _EVERY = 3.0
-"""Seconds between two looks."""
+"""Seconds between two measurements."""
 
 _GIVE_UP = 2.0
 """Seconds that a file system has to say how full it is: a network file system may never answer."""
 
 
 class DiskWatch:
-    """Looks every few seconds how full the disks of a session are."""
+    """Measures every few seconds how full the disks of a session are."""
 
     def __init__(self, disks: Mapping[str, Path]) -> None:
         self.latest: Sequence[DiskSample] = ()
-        """What the last look found."""
+        """The last measurement."""
         self._disks = disks
         self._limit = trio.CapacityLimiter(1)
 
@@ -30,11 +30,11 @@ class DiskWatch:
         submit: Callable[[Sequence[DiskMeasured]], None],
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Look again and again, and tell; has started once it has looked for the first time."""
+        """Measure again and again, and submit what is found. Has started after the first measurement."""
         while True:
             with trio.move_on_after(_GIVE_UP) as waited:
                 self.latest = await trio.to_thread.run_sync(
-                    monitor.measure, self._disks, abandon_on_cancel=True, limiter=self._limit
+                    monitor.measure_disks, self._disks, abandon_on_cancel=True, limiter=self._limit
                 )
                 submit(self._measured())
             if waited.cancelled_caught:

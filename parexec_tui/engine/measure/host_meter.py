@@ -21,7 +21,7 @@ _PROC = "/proc"
 _LOOPBACK = ("lo", "lo0")
 
 _OLDEST = 60.0
-"""Seconds; an average of a longer time would not be taken for what happens now."""
+"""Seconds: an average over more would not tell what happens now."""
 
 
 class Counters(Struct, frozen=True):
@@ -81,14 +81,14 @@ class HostMeter:
         self._before: tuple[float, Counters] | None = None
         """What was counted before, and when."""
         self.engine_cpu = 0.0
-        """CPUs that this process used, between the last two looks."""
+        """CPUs that this process used between the last two measurements."""
 
     def is_warm(self, now: float) -> bool:
         """Whether what was counted before is young enough to be compared with."""
         return self._before is not None and now - self._before[0] <= _OLDEST
 
     def warm_up(self, now: float) -> None:
-        """Count what the next measure is compared with."""
+        """Count what the next measurement is compared with."""
         self._before = now, self._count()
 
     def measure(self, wall: float, now: float, disks: Sequence[DiskSample]) -> HostSample:
@@ -124,8 +124,8 @@ class HostMeter:
     def _within_cgroup(self, sample: HostSample, cpus: float) -> HostSample:
         """The sample with what the cgroup uses, `cpus` of them, where it may use less than the host has."""
         group = self._cgroup
-        if (most := group.cpus) and most < len(sample.per_cpu):
-            sample = structs.replace(sample, cpu=_share(cpus, most), of_cgroup=("cpu",))
+        if (cpu_limit := group.cpus) and cpu_limit < len(sample.per_cpu):
+            sample = structs.replace(sample, cpu=_share(cpus, cpu_limit), of_cgroup=("cpu",))
         used, limit = group.memory_used, group.memory
         if limit and used is not None and limit < sample.memory_total:
             of_cgroup = (*sample.of_cgroup, "memory")

@@ -32,7 +32,7 @@ def _device(folder: Path) -> int | None:
         return None
 
 
-def measure(disks: Mapping[str, Path]) -> list[DiskSample]:
+def measure_disks(disks: Mapping[str, Path]) -> list[DiskSample]:
     """How full each disk is; those that do not say are left out. May take as long as the file system likes."""
     return [sample for name, folder in disks.items() if (sample := _disk(name, folder)) is not None]
 

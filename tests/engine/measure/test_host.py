@@ -93,10 +93,10 @@ async def test_events_do_not_go_back_in_time(tmp_path: Path, autojump_clock: Moc
 
 
 def test_disks_are_measured(tmp_path: Path) -> None:
-    (measure,) = monitor.measure(monitor.disks(str(tmp_path), tmp_path))
+    (measure,) = monitor.measure_disks(monitor.disks(str(tmp_path), tmp_path))
     assert measure.name == "disk"
     assert 0 < measure.free <= measure.total
-    assert monitor.measure({"disk": tmp_path / "missing"}) == []
+    assert monitor.measure_disks({"disk": tmp_path / "missing"}) == []
     if Path("/proc").stat().st_dev != tmp_path.stat().st_dev:
         assert list(monitor.disks("/proc", tmp_path)) == ["disk of the workdir", "disk of the state folder"]
 

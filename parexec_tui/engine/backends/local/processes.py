@@ -1,4 +1,4 @@
-"""Every process of the host and what it uses, in one pass."""
+"""Every process of the host and what it uses, in one scan."""
 
 import os
 import time
@@ -20,8 +20,8 @@ _STAT = 4096
 """Bytes that are enough for /proc/PID/stat."""
 
 
-class Seen(Struct, frozen=True, gc=False):
-    """One process, as a pass found it. A pid alone may come back as another process; with its birth it may not."""
+class ProcessStat(Struct, frozen=True, gc=False):
+    """What one scan found of a process. Its pid and birth together name it: a pid alone may be used again."""
 
     pid: int
     birth: float
@@ -41,15 +41,15 @@ class Seen(Struct, frozen=True, gc=False):
 class Processes(Protocol):
     """The processes of a host."""
 
-    def look(self) -> Iterator[Seen]:
-        """All that can be seen; one that ends meanwhile is left out."""
+    def scan(self) -> Iterator[ProcessStat]:
+        """All that can be seen; a process that ends meanwhile is left out."""
 
     def cookie(self, pid: int) -> str | None:
-        """What it has as its COOKIE; None if it has none, or is not ours to read."""
+        """The value of COOKIE in its environment; None if it has none, or we may not read it."""
 
 
 def open_processes() -> Processes:
-    """The best way to look at them that this system has."""
+    """The best way to scan them that this system has."""
     return ProcFolder() if Path(PROC, "self", "stat").exists() else PsutilProcesses()
 
 
@@ -59,7 +59,7 @@ class ProcFolder:
     def __init__(self, root: str = PROC) -> None:
         self._root = root
 
-    def look(self) -> Iterator[Seen]:
+    def scan(self) -> Iterator[ProcessStat]:
         up = float(_read(f"{self._root}/uptime").split()[0])
         with os.scandir(self._root) as entries:
             pids = [entry.name for entry in entries if entry.name.isdigit()]
@@ -68,7 +68,7 @@ class ProcFolder:
                 stat = _read(f"{self._root}/{pid}/stat")
             except (FileNotFoundError, ProcessLookupError, PermissionError):
                 continue
-            yield _seen(int(pid), stat, up)
+            yield _parse_stat(int(pid), stat, up)
 
     def cookie(self, pid: int) -> str | None:
         return cookie_in(pid, self._root)
@@ -83,11 +83,11 @@ def _read(path: str) -> bytes:
         os.close(fd)
 
 
-def _seen(pid: int, stat: bytes, up: float) -> Seen:
+def _parse_stat(pid: int, stat: bytes, up: float) -> ProcessStat:
     # The name in parentheses may itself contain spaces and parentheses; fields are counted from its end.
     field = stat[stat.rindex(b")") + 2 :].split(None, 22)
     birth = int(field[19])
-    return Seen(
+    return ProcessStat(
         pid,
         birth,
         up - birth / _TICKS,
@@ -102,12 +102,12 @@ def _seen(pid: int, stat: bytes, up: float) -> Seen:
 class PsutilProcesses:
     """Without /proc, what psutil can tell: of this user's processes; on some systems not what children had used."""
 
-    def look(self) -> Iterator[Seen]:
+    def scan(self) -> Iterator[ProcessStat]:
         now = time.time()
         for process in psutil.process_iter():
             try:
                 with process.oneshot():
-                    yield _seen_by_psutil(process, now)
+                    yield _stat_by_psutil(process, now)
             except (psutil.Error, ProcessLookupError, PermissionError):
                 continue
 
@@ -115,9 +115,9 @@ class PsutilProcesses:
         return cookie_in(pid)
 
 
-def _seen_by_psutil(process: psutil.Process, now: float) -> Seen:
+def _stat_by_psutil(process: psutil.Process, now: float) -> ProcessStat:
     birth, times = process.create_time(), process.cpu_times()
-    return Seen(
+    return ProcessStat(
         process.pid,
         birth,
         now - birth,

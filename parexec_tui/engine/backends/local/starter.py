@@ -1,7 +1,7 @@
 """Threads that start processes, so that the engine's loop goes on meanwhile.
 
-Whoever starts a process waits until it executes its program; on a busy machine that takes longer than all else that
-the engine does for an attempt. The loop takes what was started when it takes what ended: nothing wakes it for that.
+Starting a process takes until it executes its program; on a busy machine that is longer than all else that the engine
+does for an attempt. The loop takes what was started when it takes what ended: nothing wakes it for that.
 """
 
 from collections import deque

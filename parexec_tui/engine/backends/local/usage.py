@@ -10,13 +10,13 @@ from msgspec import Struct
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire.protocol import Usage
 from parexec_tui.engine.backends.backend import UsageReading
-from parexec_tui.engine.backends.local.processes import Processes, Seen
+from parexec_tui.engine.backends.local.processes import Processes, ProcessStat
 
 _SETTLED = 1.0
-"""Seconds after which a process without a cookie is not asked again: until then it may be on its way to exec."""
+"""Seconds after which a process without a cookie is not looked at again: before that it may be about to exec."""
 
 _TICK = 0.01
-"""Seconds: nothing is known to be younger."""
+"""Seconds: the shortest time that the kernel counts."""
 
 _CPUS = os.cpu_count() or 1
 
@@ -87,13 +87,13 @@ class UsageMeter:
             )
         return found
 
-    def _families(self, attempts: Sequence[LiveProcess]) -> list[list[Seen]]:
+    def _families(self, attempts: Sequence[LiveProcess]) -> list[list[ProcessStat]]:
         """The processes of each attempt, in order."""
-        families: list[list[Seen]] = [[] for _ in attempts]
+        families: list[list[ProcessStat]] = [[] for _ in attempts]
         by_session = {attempt.leader: family for attempt, family in zip(attempts, families, strict=True)}
         by_cookie = {attempt.cookie: family for attempt, family in zip(attempts, families, strict=True)}
         known, self._cookies = self._cookies, {}
-        for each in self._processes.look():
+        for each in self._processes.scan():
             family = by_session.get(each.session)
             if family is None and (cookie := self._cookie(each, known)) is not None:
                 # An engine within an attempt puts its own cookie behind that of the attempt.
@@ -102,25 +102,25 @@ class UsageMeter:
                 family.append(each)
         return families
 
-    def _cookie(self, seen: Seen, known: dict[tuple[int, float], str | None]) -> str | None:
-        who = seen.pid, seen.birth
-        cookie = known[who] if who in known else self._processes.cookie(seen.pid)
-        if cookie is not None or seen.age >= _SETTLED:
+    def _cookie(self, process: ProcessStat, known: dict[tuple[int, float], str | None]) -> str | None:
+        who = process.pid, process.birth
+        cookie = known[who] if who in known else self._processes.cookie(process.pid)
+        if cookie is not None or process.age >= _SETTLED:
             self._cookies[who] = cookie
         return cookie
 
 
-def _tree(family: Sequence[Seen], now: float) -> _Tree:
+def _tree(family: Sequence[ProcessStat], now: float) -> _Tree:
     own = {(each.pid, each.birth): each.cpu for each in family}
     return _Tree(now, sum(each.cpu + each.reaped for each in family), own)
 
 
-def _cpus(tree: _Tree, before: _Tree | None, family: Sequence[Seen]) -> float:
+def _cpus(tree: _Tree, before: _Tree | None, family: Sequence[ProcessStat]) -> float:
     """How many CPUs it kept busy since it was looked at before; the first time, since it began."""
     if before is None:
         return tree.used / max([_TICK, *(each.age for each in family)])
-    # What a child used goes over to whoever waits for it. Where that is none of ours it is lost, and the whole
-    # shrinks; then what the others used is still told.
+    # The CPU time of a child is added to the process that waits for it. If that is not one of ours, the time is lost
+    # and the sum shrinks; then at least what each of the others used is counted.
     used = sum(max(0.0, cpu - before.own.get(who, cpu)) for who, cpu in tree.own.items())
     return max(used, tree.used - before.used) / (tree.at - before.at)
 

@@ -34,9 +34,9 @@ class Exit(Struct, frozen=True, gc=False):
 
 
 class Watch(Protocol[Name]):
-    """What waits for processes. Each is known by a name that the caller chose.
+    """Waits for processes to end. Each has a name that the caller chose.
 
-    Any thread may `add` and `wake`; the rest is for the one that takes.
+    Any thread may call `add` and `wake`; one thread calls the rest.
     """
 
     def add(self, name: Name, pid: int) -> None: ...
