@@ -127,7 +127,7 @@ async def test_a_disk_that_hangs_holds_up_nobody(
         answers.wait(20)
         return []
 
-    monkeypatch.setattr(monitor, "measure", hang)
+    monkeypatch.setattr(monitor, "measure_disks", hang)
     watch = DiskWatch({"disk": tmp_path})
     watch.latest = [DiskSample("disk", str(tmp_path), 1, 2)]
     async with trio.open_nursery() as nursery:
