@@ -24,7 +24,7 @@ def scene_of(session: Session, *, ascii_only: bool = True) -> ViewState:
 
 def panel_of(kind: type[_P], view: ViewState, width: int, height: int) -> _P:
     """A panel in so many cells, its title line included. There is no app, so it has no timers."""
-    room = {"size": property(lambda _: Size(width, height)), "look_again_in": lambda _, seconds: None}  # noqa: ARG005
+    room = {"size": property(lambda _: Size(width, height)), "check_again_in": lambda _, seconds: None}  # noqa: ARG005
     sized: type[_P] = type("Sized", (kind,), room)
     panel = sized(view, 1)
     panel._room = panel.size

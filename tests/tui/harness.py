@@ -115,7 +115,7 @@ class Harness:
     @property
     def said(self) -> str:
         """What the footer says came of a key; empty while it shows the keys."""
-        return self.main.footer.said
+        return self.main.footer.message
 
     @property
     def panel(self) -> Panel:

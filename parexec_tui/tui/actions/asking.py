@@ -54,7 +54,7 @@ async def _send(context: ActionContext, request: AnyRequest) -> None:
         done = next((event.text for event in answer if isinstance(event, ev.OperatorActed)), text)
         context.say(f"done: {printable(done)}", "good")
         context.view.marks.clear()
-        context.screen.note(Change.selection)
+        context.screen.schedule_draw(Change.selection)
     else:
         context.say(f"so already: {text}")
 

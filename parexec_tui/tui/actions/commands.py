@@ -188,7 +188,7 @@ def _goto(context: ActionContext, argument: str) -> ScreenChange:
 
     def go() -> None:
         context.view.selected = id_
-        context.screen.note_now(Change.selection)
+        context.screen.draw_now(Change.selection)
 
     return go
 
@@ -200,9 +200,9 @@ def _filter(context: ActionContext, argument: str) -> ScreenChange:
         raise CommandError(str(error)) from error
 
     def filter_tickets() -> None:
-        context.screen.use("tickets")
+        context.screen.switch_to("tickets")
         _panel(context).set_filter(argument.strip())
-        context.screen.note_now(Change.selection)
+        context.screen.draw_now(Change.selection)
 
     return filter_tickets
 

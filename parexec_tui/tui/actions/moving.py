@@ -53,7 +53,7 @@ def previous_panel(context: ActionContext) -> None:
 
 def to_panel(context: ActionContext, key: str) -> None:
     """To the panel of the number that was pressed."""
-    context.screen.use(PANELS[int(key) - 1])
+    context.screen.switch_to(PANELS[int(key) - 1])
 
 
 def zoom(context: ActionContext) -> None:
@@ -66,7 +66,7 @@ def zoom(context: ActionContext) -> None:
 def open_row(context: ActionContext) -> None:
     """To the panel that says more about what is under the cursor."""
     if leads_to := context.screen.current.open():
-        context.screen.use(leads_to)
+        context.screen.switch_to(leads_to)
 
 
 def back(context: ActionContext) -> None:
@@ -77,11 +77,11 @@ def back(context: ActionContext) -> None:
     elif screen.arrangement.is_zoomed:
         zoom(context)
     elif screen.arrangement.current != "tickets":
-        screen.use("tickets")
+        screen.switch_to("tickets")
     elif tickets.list.filter:
         tickets.set_filter("")
     elif tickets.list.problems_only:
         tickets.toggle_problems()
     elif context.view.marks:
         context.view.marks.clear()
-        screen.note(Change.selection)
+        screen.schedule_draw(Change.selection)

@@ -52,7 +52,7 @@ def _run(context: ActionContext, action: TableAction, key: str) -> None:
     """Do what was chosen, in a panel where its keys work."""
     screen = context.screen
     if not action.is_for(screen.arrangement.current):
-        screen.use(action.panels[0])
+        screen.switch_to(action.panels[0])
     perform(context, action, key)
 
 

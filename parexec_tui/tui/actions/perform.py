@@ -61,7 +61,7 @@ def steers(action: TableAction) -> bool:
 def perform(context: ActionContext, action: TableAction, key: str = "") -> None:
     """Carry out an action. `key`: which of its keys was pressed."""
     screen, view = context.screen, context.view
-    screen.hush()
+    screen.clear_message()
     if view.state is None and action.section != SESSION:
         context.say("the session is not read yet", "warn")
         return
@@ -77,7 +77,7 @@ def perform(context: ActionContext, action: TableAction, key: str = "") -> None:
             function(context, key)
         case function:
             function(context)
-    screen.note_now(Change.selection if view.selected != selected else Change.nothing)
+    screen.draw_now(Change.selection if view.selected != selected else Change.nothing)
 
 
 def refusal(context: ActionContext, action: TableAction, max_targets: int | None = None) -> Refusal | None:

@@ -35,7 +35,7 @@ def _after_summary(context: ActionContext, choice: "Choice | None") -> None:
             _retry_failed(context)
         case "output":
             context.view.selected = choice.ticket
-            context.screen.use("output")
+            context.screen.switch_to("output")
         case "copy":
             context.app.copy(choice.text)
             context.say(f"copied: {choice.text}", "good")

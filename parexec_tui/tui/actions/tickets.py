@@ -24,7 +24,7 @@ def ask_for_filter(context: ActionContext) -> None:
         screen.prompt.ask("search", output.search, text=output.searched)
         return
     if screen.arrangement.current != "events":
-        screen.use("tickets")
+        screen.switch_to("tickets")
     before = _filtered_panel(context).filter_text
     screen.prompt.ask(
         "filter",
@@ -48,12 +48,12 @@ def _set_filter(context: ActionContext, text: str, *, error_style: str) -> None:
     except SelectorError as error:
         context.say(str(error), error_style)
     else:
-        context.screen.hush()
-    context.screen.note_now(Change.selection)
+        context.screen.clear_message()
+    context.screen.draw_now(Change.selection)
 
 
 def show_problems(context: ActionContext) -> None:
-    context.screen.use("tickets")
+    context.screen.switch_to("tickets")
     context.tickets_panel.toggle_problems()
 
 
@@ -69,11 +69,11 @@ def next_needing_attention(context: ActionContext) -> None:
     match need.subject.kind:
         case "ticket":
             if context.screen.arrangement.current == "agents":
-                context.screen.use("tickets")
+                context.screen.switch_to("tickets")
             context.view.selected = need.subject.name
             what = need.subject.name
         case "agent":
-            context.screen.use("agents")
+            context.screen.switch_to("agents")
             context.agents_panel.go_to_agent(need.subject.name)
             what = f"{need.subject.name} is quarantined: {need.reason}"
         case "host":
@@ -117,7 +117,7 @@ def mark(context: ActionContext) -> None:
     if (ticket := context.selected_ticket()) is not None:
         context.view.marks ^= {ticket.id}
         context.screen.current.move(1)
-        context.screen.note(Change.selection)
+        context.screen.schedule_draw(Change.selection)
 
 
 def mark_shown(context: ActionContext) -> None:
@@ -127,7 +127,7 @@ def mark_shown(context: ActionContext) -> None:
         view.marks -= shown
     else:
         view.marks |= shown
-    context.screen.note(Change.selection)
+    context.screen.schedule_draw(Change.selection)
 
 
 def sort(context: ActionContext) -> None:

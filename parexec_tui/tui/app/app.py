@@ -123,11 +123,11 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
     def change_theme(self, palette: Palette) -> None:
         """Draw with this theme from now on."""
         self.set_palette(palette)
-        self.view.use(self.palette)
+        self.view.set_palette(self.palette)
         for screen in self.screen_stack:
             if isinstance(screen, Dialog):
                 screen.apply_theme()
-        self.main.note_now(Change.appearance)
+        self.main.draw_now(Change.appearance)
 
     @property
     def outcome(self) -> str:
@@ -164,7 +164,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         self.view.contact = "connecting"
         collect_when_told()
         self.set_interval(_COLLECT_EVERY, lambda: gc.collect())  # Textual cannot call a builtin
-        self.main.note_now(Change.state | Change.appearance)
+        self.main.draw_now(Change.state | Change.appearance)
         ended = opened.mirror.state.finished_at
         if ended is not None and self.view.clock() - ended < _JUST_NOW:
             show_summary(self.actions)
@@ -173,14 +173,14 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         for event in events:
             self.view.event_history.take(event)
         self.view.warning = ""
-        self.main.note(Change.state)
+        self.main.schedule_draw(Change.state)
         self._call_person(events)
         if any(isinstance(event, ev.SessionFinished) for event in events):
             show_summary(self.actions)
 
     def _sampled(self, sampled: Sampled) -> None:
         self.view.samples.take(sampled)
-        self.main.note(Change.samples)
+        self.main.schedule_draw(Change.samples)
 
     def _contact(self, text: str, up: bool) -> None:
         text = printable(text)
@@ -188,7 +188,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
             self.view.contact, self.view.connected = text, up
             if not up:
                 self.view.warning = ""
-            self.main.note(Change.state)
+            self.main.schedule_draw(Change.state)
             if text == GONE and not (self._has_offered or self.config.read_only):
                 self._offer_to_take_over()
             self._attention.contact(up, time.monotonic())
@@ -212,7 +212,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
 
     def _notice(self, text: str) -> None:
         self.view.warning = printable(" ".join(text.splitlines()))
-        self.main.note(Change.state)
+        self.main.schedule_draw(Change.state)
 
     # -- what actions need -----------------------------------------------------------------------------------
 
@@ -234,7 +234,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         self.view.past_goal = seq or 0
         if seq is None:
             self.view.past = None
-            self.main.note_now(Change.state | Change.appearance)
+            self.main.draw_now(Change.state | Change.appearance)
         elif not self._is_traveling:
             self.in_background(self._travel())
 
@@ -246,7 +246,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
                 state = await self.feed.past(goal)
                 if self.view.past_goal:
                     self.view.past, self.view.past_seq = state, goal
-                    self.main.note_now(Change.state | Change.appearance)
+                    self.main.draw_now(Change.state | Change.appearance)
         except RegistryError as error:
             self.view.past_goal = self.view.past_seq if self.view.looks_back else 0
             self.main.say(str(error), "bad")

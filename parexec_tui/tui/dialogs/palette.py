@@ -25,7 +25,7 @@ _ROWS = 14
 _PREVIEW = 3
 """Lines that say what is wrong with an argument, or what it would mean."""
 
-_MOST_OFFERED = 200
+_MAX_OFFERED = 200
 
 Run = Callable[[], None]
 """Does what was chosen, once the palette is closed."""
@@ -191,7 +191,7 @@ class CommandPalette(Dialog[Run]):
     def _offered(self, command: PaletteCommand, argument: str) -> list[CommandRow]:
         *before, last = argument.split(" ")
         names = command.offers(list(filter(None, before)))
-        return [CommandRow(name, self._about(name)) for name in best(last, names, _MOST_OFFERED)]
+        return [CommandRow(name, self._about(name)) for name in best(last, names, _MAX_OFFERED)]
 
     def _about(self, name: str) -> str:
         """Of a ticket: its status and its title."""

@@ -18,8 +18,8 @@ from parexec_tui.tui.dialogs.page import Page
 from parexec_tui.tui.view.facts import display_status, reason_of
 from parexec_tui.tui.view.view_state import ViewState
 
-_MOST_SLOW = 5
-_MOST_FAILED = 20
+_MAX_SLOW = 5
+_MAX_FAILED = 20
 """Tickets that failed that are named, with their last lines; of more there is only the number."""
 _LAST_LINES = 3
 _STATUS = len("? could not start ")
@@ -48,9 +48,9 @@ class Summary(Dialog[Choice]):
         assert view.live is not None
         self._state: SessionState = view.live
         self._failed = [ticket for ticket in self._state.tickets.values() if ticket.status is Status.failed]
-        self._slowest = nlargest(_MOST_SLOW, self._state.tickets.values(), key=_took)
+        self._slowest = nlargest(_MAX_SLOW, self._state.tickets.values(), key=_took)
         self._at = 0
-        named = self._failed[:_MOST_FAILED]
+        named = self._failed[:_MAX_FAILED]
         self._width = subject_width(ticket.id for ticket in named)
         self._tails = {ticket.id: _tail(self._state, ticket) for ticket in named}
         keys = [("r", f"retry {len(self._failed)} failed"), ("enter", "output"), ("y", "copy command")]
@@ -104,10 +104,10 @@ class Summary(Dialog[Choice]):
         self._places = []
         if self._failed:
             lines += [Text(""), self.styled("What failed", "title")]
-        for at, ticket in enumerate(self._failed[:_MOST_FAILED]):
+        for at, ticket in enumerate(self._failed[:_MAX_FAILED]):
             self._places.append(len(lines))
             lines += self._failure(ticket, is_here=at == self._at)
-        if (more := len(self._failed) - _MOST_FAILED) > 0:
+        if (more := len(self._failed) - _MAX_FAILED) > 0:
             lines.append(self.styled(f"and {more} more: ! shows them", "dim"))
         if self._failed:
             lines.append(self.styled(f"to run them again: {self._command}", "dim"))

@@ -13,9 +13,9 @@ from parexec_tui.text.report import attempt_output, last_lines
 from parexec_tui.text.words import clock, tickets, with_name
 from parexec_tui.tui.input.key_names import short_name
 from parexec_tui.tui.input.keymap import Keymap
-from parexec_tui.tui.view.facts import display_status, reason_of, said, short_duration
+from parexec_tui.tui.view.facts import blocker_text, display_status, reason_of, short_duration
 
-_MOST_AGENTS = 20
+_MAX_AGENTS = 20
 """Agents that are named, of those that could run it."""
 
 
@@ -69,7 +69,7 @@ class _Why:
         if blocker.kind == "needs":
             waiting = [need for need in self.ticket.spec.needs if self.state.tickets[need].status not in SATISFIED]
             return f"it needs {tickets(len(waiting))} that {'is' if len(waiting) == 1 else 'are'} not done"
-        return said(blocker, self.now)
+        return blocker_text(blocker, self.now)
 
     def _details(self, blocker: Blocker) -> Iterator[str]:
         """What there is to be said of one reason, beside the reason."""
@@ -104,8 +104,8 @@ class _Why:
         able = [
             agent for agent in self.state.agents.values() if agent.type in self.ticket.types and not agent.stopped
         ]
-        yield from map(self._agent, able[:_MOST_AGENTS])
-        if (more := len(able) - _MOST_AGENTS) > 0:
+        yield from map(self._agent, able[:_MAX_AGENTS])
+        if (more := len(able) - _MAX_AGENTS) > 0:
             yield f"and {more} more"
 
     def _agent(self, agent: AgentState) -> str:

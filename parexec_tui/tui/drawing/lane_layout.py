@@ -19,7 +19,7 @@ _FAR: Final = 2**31 - 1
 _HUB: Final = 2
 """Needs still to come that make a dependent worth a lane at the side, for others to join."""
 
-_MOST_HUBS: Final = 2
+_MAX_HUBS: Final = 2
 """Such lanes that one ticket may begin."""
 
 
@@ -206,7 +206,7 @@ class _Sweep:
             if self._missing[dependent] >= _HUB:
                 hubs[self._rows.alike[dependent]].append(dependent)
         begun = []
-        for group in sorted(hubs.values(), key=lambda group: -self._missing[group[0]])[:_MOST_HUBS]:
+        for group in sorted(hubs.values(), key=lambda group: -self._missing[group[0]])[:_MAX_HUBS]:
             side = next((c for c in range(column + 1, self.layout.most) if self._numbers[c] < 0), None)
             if side is not None:
                 dependents.difference_update(group)

@@ -30,11 +30,11 @@ BOXED: Final = 100
 """From this width on, a ticket has a box; below, its text alone."""
 
 _BOXED_HEIGHT: Final = 12
-_LEAST: Final = 8
+_MIN: Final = 8
 """Columns of a layer that may not be had for anything else."""
-_MOST: Final = 30
+_MAX: Final = 30
 """Columns of a layer, at most."""
-_MOST_GAP: Final = 9
+_MAX_GAP: Final = 9
 
 
 class Neighbourhood:
@@ -186,7 +186,7 @@ def _wanted(layer: list[str], counts: Mapping[str, str], label: Label, *, boxed:
         elif carried(node) is None:
             lines = label(node)
             widest = max(widest, max(map(cell_len, lines)) + 4 if boxed else cell_len(" ".join(lines)) + 2)
-    return min(widest, _MOST)
+    return min(widest, _MAX)
 
 
 def _shares(wanted: list[int], room: int) -> list[int] | None:
@@ -194,14 +194,14 @@ def _shares(wanted: list[int], room: int) -> list[int] | None:
     most = max(wanted)
     while sum(min(each, most) for each in wanted) > room:
         most -= 1
-        if most < _LEAST:
+        if most < _MIN:
             return None
     return [min(each, most) for each in wanted]
 
 
 def _columns(widths: list[int], gaps: list[int], width: int) -> list[tuple[int, int]]:
     """Where the layers are: wider gaps if there is room, all in the middle."""
-    while gaps and sum(widths) + sum(gaps) + len(gaps) <= width and max(gaps) < _MOST_GAP:
+    while gaps and sum(widths) + sum(gaps) + len(gaps) <= width and max(gaps) < _MAX_GAP:
         gaps = [gap + 1 for gap in gaps]
     at = (width - sum(widths) - sum(gaps)) // 2
     found = []

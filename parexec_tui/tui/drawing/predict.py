@@ -12,12 +12,12 @@ from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.tui.drawing.timeline import PredictedSpan
 
-MOST: Final = 2_000
+MAX: Final = 2_000
 """Tickets that a prediction looks ahead."""
 
 
 def predict(
-    state: SessionState, now: float, *, history: Mapping[str, float] | None = None, most: int = MOST
+    state: SessionState, now: float, *, history: Mapping[str, float] | None = None, most: int = MAX
 ) -> list[PredictedSpan]:
     """When what runs will end, and when what waits will run: `most` tickets, in the order of their starts.
 

@@ -18,7 +18,7 @@ class SparkCell(NamedTuple):
 _RISING: Final = "▁▂▃▄▅▆▇█"
 _RISING_ASCII: Final = "_.-=+*%#"
 _PARTIAL: Final = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
-_LEAST: Final = (1, 4)
+_MIN: Final = (1, 4)
 """Eighths of a cell that are shown of anything that is more than nothing; in ASCII, a half."""
 _LEVELS: Final[tuple[SparkKind, ...]] = ("fill", "level1", "level2")
 
@@ -68,10 +68,10 @@ def bar(
     """
     eighths = round(_share(value or 0.0, most) * width * 8)
     if value and value > 0 and width:
-        eighths = max(eighths, _LEAST[ascii_only])
+        eighths = max(eighths, _MIN[ascii_only])
     kind = level(value or 0.0, thresholds)
     cells = [SparkCell("#" if ascii_only else "█", kind)] * (eighths // 8)
-    if eighths % 8 and (not ascii_only or eighths % 8 >= _LEAST[ascii_only]):
+    if eighths % 8 and (not ascii_only or eighths % 8 >= _MIN[ascii_only]):
         cells.append(SparkCell("=" if ascii_only else _PARTIAL[eighths % 8], kind))
     filled = len(cells)
     cells += [SparkCell("." if ascii_only else "·", "empty")] * (width - filled)

@@ -12,12 +12,12 @@ class Arrivals:
     """
 
     _GAP = 2.0
-    _MOST = 10_000
+    _MAX = 10_000
     """Seconds with output that are remembered."""
 
     def __init__(self) -> None:
-        self._ends: deque[int] = deque(maxlen=self._MOST)
-        self._times: deque[float | None] = deque(maxlen=self._MOST)
+        self._ends: deque[int] = deque(maxlen=self._MAX)
+        self._times: deque[float | None] = deque(maxlen=self._MAX)
         self._looked: float | None = None
 
     def saw(self, size: int, at: float) -> None:
@@ -36,5 +36,5 @@ class Arrivals:
     def at(self, offset: int) -> float | None:
         """When the byte at this offset came, in seconds since the epoch; None: not known."""
         index = bisect_right(self._ends, offset)
-        forgotten = index == 0 and len(self._ends) == self._MOST
+        forgotten = index == 0 and len(self._ends) == self._MAX
         return None if forgotten or index == len(self._ends) else self._times[index]

@@ -38,7 +38,7 @@ class ClaimsPanel(RowsPanel):
     def __init__(self, view: ViewState, number: int) -> None:
         super().__init__(view, number)
         self.rows: list[_ClaimRow] = []
-        self._look = -1
+        self._version = -1
         """The look at who waits that the rows are of."""
         self._widest = (0, 0)
         """Cells of the longest claim and of the longest ticket."""
@@ -55,9 +55,9 @@ class ClaimsPanel(RowsPanel):
         if state is None:
             return
         if change & (Change.state | Change.appearance):
-            self.look_again_in(self.view.waiting.look(state))
-        if self._look != self.view.waiting.looks:
-            self._look = self.view.waiting.looks
+            self.check_again_in(self.view.waiting.update(state))
+        if self._version != self.view.waiting.version:
+            self._version = self.view.waiting.version
             self._rebuild(state)
         super().changed(change)
 

@@ -57,9 +57,9 @@ class GaugesPanel(Panel):
         if state is None:
             return
         if change & (Change.state | Change.appearance):
-            self.look_again_in(self.view.waiting.look(state))
+            self.check_again_in(self.view.waiting.update(state))
         if (sample := self.sample) is not None and not self.view.looks_back:
-            self.look_again_in(sample.at + STALE_AFTER + _MOMENT - self.view.now)
+            self.check_again_in(sample.at + STALE_AFTER + _MOMENT - self.view.now)
         if change & self.watches:
             self._measure(state)
         super().changed(change)

@@ -22,7 +22,7 @@ from parexec_tui.tui.widgets.rows_panel import RowsPanel
 
 GraphMode = Literal["lanes", "neighbourhood"]
 
-_MOST_AT_ONCE = 10_000
+_MAX_AT_ONCE = 10_000
 """Tickets whose lanes are laid out in the loop of the app: a fifth of a second."""
 
 _PATH_EVERY = 1.0
@@ -86,7 +86,7 @@ class GraphPanel(RowsPanel):
         if state.graph is not self._graph or most != self._most:
             self._graph, self._most = state.graph, most
             self._lanes = None
-            if len(state.tickets) > _MOST_AT_ONCE:
+            if len(state.tickets) > _MAX_AT_ONCE:
                 self.run_worker(lambda: self._lay_out_aside(state, most), thread=True, exclusive=True)
                 return
             self._lanes = _laid_out(state, most)

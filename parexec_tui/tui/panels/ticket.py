@@ -13,11 +13,11 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output
 from parexec_tui.text.words import clock, printable, with_name
 from parexec_tui.tui.drawing.line import fitted, wrapped
-from parexec_tui.tui.view.facts import display_status, reason_of, said, short_duration
+from parexec_tui.tui.view.facts import blocker_text, display_status, reason_of, short_duration
 from parexec_tui.tui.view.view_state import Change
 from parexec_tui.tui.widgets.text_panel import PanelLine, TextPanel
 
-_MOST_RELATED = 50
+_MAX_RELATED = 50
 """Dependents that are listed; the rest is counted."""
 
 _Piece = tuple[str, Style | None]
@@ -95,7 +95,7 @@ class TicketPanel(TextPanel):
             return
         name = "why"
         for blocker in why(state, ticket):
-            text = printable(said(blocker, self.view.now))
+            text = printable(blocker_text(blocker, self.view.now))
             for line in wrapped(text, width):
                 yield PanelLine(name, [(line, self.style("warn") if name == "why" else None)], blocker.holder)
                 name = ""
@@ -107,11 +107,11 @@ class TicketPanel(TextPanel):
 
     def _dependents(self, state: SessionState, ticket: TicketState) -> Iterator[PanelLine]:
         total = len(state.graph.dependents[ticket.id])
-        yield from self._related("needed by", islice(state.dependents(ticket.id), _MOST_RELATED), total)
+        yield from self._related("needed by", islice(state.dependents(ticket.id), _MAX_RELATED), total)
 
     def _related(self, name: str, tickets: Iterable[TicketState], total: int) -> Iterator[PanelLine]:
         shown = 0
-        for shown, ticket in enumerate(islice(tickets, _MOST_RELATED), 1):
+        for shown, ticket in enumerate(islice(tickets, _MAX_RELATED), 1):
             word = display_status(self.state, ticket)
             look = self.view.palette.status(word)
             pieces = [

@@ -60,13 +60,13 @@ class TicketsPanel(RowsPanel):
             if rest <= 0:
                 self.rebuild()
             else:
-                self.look_again_in(rest)  # it may be the last event for long
+                self.check_again_in(rest)  # it may be the last event for long
         if change & Change.selection:
             self._find_selected()
         super().changed(change)
 
-    def _look_again(self) -> None:
-        self._next_look = None
+    def _check_again(self) -> None:
+        self._next_check = None
         if self._is_stale and self.view.state is not None:
             self.rebuild()
             self.refresh_changed()

@@ -71,7 +71,7 @@ class TimelinePanel(RowsPanel):
         if rest <= 0 or change & Change.appearance or self.state is not self._of:
             self._remake()
         else:
-            self.look_again_in(rest)
+            self.check_again_in(rest)
             if not change & Change.selection:
                 return
         self.refresh()

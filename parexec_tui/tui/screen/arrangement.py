@@ -1,6 +1,6 @@
 """Where the panels are: which of them are visible at a size of the terminal, and where. No screen in here.
 
-Places hold one panel at a time; of the panels of a place, the one that was used last is visible. So there is nothing
+Places hold one panel at a time; of the panels of a area, the one that was used last is visible. So there is nothing
 to configure, and nothing to be lost: the order of use is all that is remembered.
 """
 
@@ -38,9 +38,9 @@ def tier_of(width: int, height: int, before: Tier | None = None) -> Tier:
     return "tall" if height >= TALL - _SLACK * (before == "tall") else "narrow"
 
 
-def places(tier: Tier, width: int, height: int) -> list[PanelArea]:
-    """The places of a body of this size."""
-    return _PLACES[tier](width, height)
+def areas(tier: Tier, width: int, height: int) -> list[PanelArea]:
+    """The areas of a body of this size."""
+    return _AREAS[tier](width, height)
 
 
 def _narrow(width: int, height: int) -> list[PanelArea]:
@@ -81,7 +81,7 @@ def _wide(width: int, height: int) -> list[PanelArea]:
     ]
 
 
-_PLACES = {"narrow": _narrow, "tall": _tall, "medium": _medium, "wide": _wide}
+_AREAS = {"narrow": _narrow, "tall": _tall, "medium": _medium, "wide": _wide}
 
 
 class Arrangement:
@@ -100,7 +100,7 @@ class Arrangement:
         """The panel that the keys go to."""
         return self.used[0]
 
-    def use(self, panel: str) -> None:
+    def switch_to(self, panel: str) -> None:
         """Let the keys go to a panel."""
         self.used.remove(panel)
         self.used.insert(0, panel)
@@ -109,15 +109,15 @@ class Arrangement:
         self.tier = tier_of(width, height, self.tier)
         self._width, self._height = width, height
 
-    def places(self) -> list[tuple[str, PanelArea]]:
-        """The visible panels, each with its place."""
+    def areas(self) -> list[tuple[str, PanelArea]]:
+        """The visible panels, each with its area."""
         tier = self.tier or "narrow"
         if self.is_zoomed:
             return [(self.current, PanelArea(self._neighbours(tier), 0, 0, self._width, self._height))]
-        return [(self._shown(place.panels), place) for place in places(tier, self._width, self._height)]
+        return [(self._shown(area.panels), area) for area in areas(tier, self._width, self._height)]
 
     def _neighbours(self, tier: Tier) -> tuple[str, ...]:
-        found = (place.panels for place in places(tier, self._width, self._height))
+        found = (area.panels for area in areas(tier, self._width, self._height))
         return next(panels for panels in found if self.current in panels)
 
     def _shown(self, panels: Sequence[str]) -> str:
@@ -125,7 +125,7 @@ class Arrangement:
 
     def step(self, by: int) -> None:
         """Let the keys go to the next visible panel, or the one before; where one is visible, to the next of all."""
-        visible = [panel for panel, _ in self.places()]
+        visible = [panel for panel, _ in self.areas()]
         names = visible if len(visible) > 1 else list(PANELS)
         names.sort(key=PANELS.index)
-        self.use(names[(names.index(self.current) + by) % len(names)])
+        self.switch_to(names[(names.index(self.current) + by) % len(names)])

@@ -25,27 +25,27 @@ class Footer(Widget):
         self._keymap = keymap
         self._is_dim = is_dim
         self.panel = "tickets"
-        self.said = ""
-        self.said_style = "text"
+        self.message = ""
+        self.message_style = "text"
 
     pace = 0.25
     """Seconds between two times that it is drawn: which keys would be refused is asked for each of them."""
 
     def changed(self, change: Change) -> None:
-        if not self.said and change & (Change.state | Change.selection | Change.appearance):
+        if not self.message and change & (Change.state | Change.selection | Change.appearance):
             self.refresh()
 
     def say(self, text: str, style: str = "text") -> None:
         """Show a text instead of the keys, until `say("")`."""
-        self.said, self.said_style = printable(" ".join(text.splitlines())), style
+        self.message, self.message_style = printable(" ".join(text.splitlines())), style
         self.refresh()
 
     def render_line(self, y: int) -> Strip:  # noqa: ARG002
         width = self.size.width
         palette = self.view.palette
         line = StyledLine(self.view.base, ascii_only=self.view.ascii_only).add(" ")
-        if self.said:
-            return line.column(self.said, width - 2, palette[self.said_style]).strip(width)
+        if self.message:
+            return line.column(self.message, width - 2, palette[self.message_style]).strip(width)
         if self.view.warning:
             return line.column(self.view.warning, width - 2, palette["bad"]).strip(width)
         for action in self._fitting(width - 1):

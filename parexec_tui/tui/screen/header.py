@@ -22,8 +22,8 @@ _ETA_FOR = 2.0
 _ETA_SHARE = 1000
 """Seconds for which an estimate of the end holds, and how many times as long as it took: it costs O(plan)."""
 
-_LEAST_BAR = 8
-_LEAST_NAME = 16
+_MIN_BAR = 8
+_MIN_NAME = 16
 """Cells: a long name leaves room for a bar, and what says more than when the session began goes before that."""
 
 _COUNTED = sorted(Status, key=lambda status: TABLE[status].header_order)
@@ -71,15 +71,15 @@ class Header(Widget):
         right = f" {over * 100 // total:>3}% {over}/{len(state.tickets)}  {self._phase(state)}  {self._when(state)} "
         goes_on = state.opened_at and state.finished_at is None
         elapsed = f"  {short_duration(self.view.now - state.opened_at)}" if goes_on else ""
-        room = width - width_of(elapsed) - 2 - _LEAST_BAR - width_of(right)
+        room = width - width_of(elapsed) - 2 - _MIN_BAR - width_of(right)
         name = f" {printable(state.plan.settings.name)}"
-        line.column(name, min(width_of(name), max(room, _LEAST_NAME)), palette["title"], gap=0)
+        line.column(name, min(width_of(name), max(room, _MIN_NAME)), palette["title"], gap=0)
         for text in (f"  {state.session}", f"  {day_and_clock(state.opened_at)}") if width >= 100 else ():
             if line.width + width_of(text) <= room:
                 line.add(text, palette["dim"])
         line.add(elapsed)
         room = width - line.width - width_of(right) - 2
-        if room >= _LEAST_BAR:
+        if room >= _MIN_BAR:
             line.add("  ")
             self._bar(line, state, min(room, 40))
         line.fill(width - width_of(right)).add(right)

@@ -36,7 +36,7 @@ Region_ = Header | Panel | Footer
 _ALMOST = 0.02
 """Seconds by which a region may be drawn too early, so that those that are due together share a frame."""
 
-SAID_FOR = 6.0
+MESSAGE_SECONDS = 6.0
 """Seconds for which the footer says what came of a key."""
 
 
@@ -65,7 +65,7 @@ class ArrangedLayout(Layout):
                 by_name[name].styles.margin,
                 by_name[name],
             )
-            for name, place in self._arrangement.places()
+            for name, place in self._arrangement.areas()
             if name in by_name
         ]
 
@@ -118,7 +118,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._drawn_at: dict[Region_, float] = {}
         self._frame_timer: Timer | None = None
         self._frame_due = 0.0
-        self._silence: Timer | None = None
+        self._clear_timer: Timer | None = None
         self.perform: Callable[[Action[Any], str], None] = lambda _, __: None
         """Carries out an action, given the key that was pressed. Set by the app."""
         self.is_dim: Callable[[Action[Any]], bool] = lambda _: False
@@ -136,27 +136,27 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     # -- frames ----------------------------------------------------------------------------------------------
 
-    def note(self, change: Change) -> None:
+    def schedule_draw(self, change: Change) -> None:
         """Something changed: each region that is visible is drawn with one of the next frames, at its own pace."""
         self._is_behind |= bool(change & Change.state)
         for region in self._visible():
             self._pending[region] = self._pending.get(region, Change.nothing) | change
-        self._schedule()
+        self._schedule_frame()
 
-    def note_now(self, change: Change) -> None:
+    def draw_now(self, change: Change) -> None:
         """Something changed by a person's doing: where they look is drawn at once, the rest with the next frames."""
-        self.note(change)
+        self.schedule_draw(change)
         for region in self._visible() if change & Change.appearance else (self.current,):
             self._draw(region)
 
     def _visible(self) -> Iterator[Region_]:
         yield self.header
-        for name, _ in self.arrangement.places():
+        for name, _ in self.arrangement.areas():
             if (panel := self.panels.get(name)) is not None:
                 yield panel
         yield self.footer
 
-    def _schedule(self) -> None:
+    def _schedule_frame(self) -> None:
         """See to it that the first of those that are to be drawn is drawn when it is due."""
         due = min((self._due(region) for region in self._pending), default=None)
         if due is not None and (self._frame_timer is None or due < self._frame_due):
@@ -173,7 +173,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         now = time.monotonic()
         for region in [region for region in self._pending if self._due(region) <= now + _ALMOST]:
             self._draw(region)
-        self._schedule()
+        self._schedule_frame()
 
     def _draw(self, region: Region_) -> None:
         change = self._pending.pop(region, Change.nothing)
@@ -187,7 +187,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
             return
         if state.live or state.counts[Status.backoff] or self._is_behind:
             self._is_behind = False
-            self.note(Change.clock)
+            self.schedule_draw(Change.clock)
         elif state.left is None:
             self._pending[self.header] = Change.clock
             self._draw(self.header)
@@ -200,7 +200,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def rearrange(self) -> None:
         """The arrangement is another one: show it."""
-        visible = dict(self.arrangement.places())
+        visible = dict(self.arrangement.areas())
         for name, panel in self.panels.items():
             place = visible.get(name)
             panel.display = place is not None
@@ -211,11 +211,11 @@ class MainScreen(Screen[None], inherit_bindings=False):
                 panel.tabs = panel.tabs if len(panel.tabs) > 1 else ()
         self.footer.panel = self.arrangement.current
         self.body.refresh(layout=True)
-        self.note_now(Change.appearance | Change.selection)
+        self.draw_now(Change.appearance | Change.selection)
 
-    def use(self, panel: str) -> None:
+    def switch_to(self, panel: str) -> None:
         """Let the keys go to a panel, and show it."""
-        self.arrangement.use(panel)
+        self.arrangement.switch_to(panel)
         self.rearrange()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -233,11 +233,11 @@ class MainScreen(Screen[None], inherit_bindings=False):
         event.stop()
         place = event.get_content_offset(panel)
         on_title = panel.tab_at(place.x) if place is not None and place.y == 0 else None
-        self.use((on_title or panel).name_)
+        self.switch_to((on_title or panel).name_)
         before = self.view.selected
         if place is not None:
             panel.pointed_at(place.y)
-        self.note_now(Change.selection if self.view.selected != before else Change.nothing)
+        self.draw_now(Change.selection if self.view.selected != before else Change.nothing)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         self._wheel(event.widget, 3)
@@ -249,7 +249,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         before = self.view.selected
         for panel in self._panels_at(widget):
             panel.move(rows)
-        self.note_now(Change.selection if self.view.selected != before else Change.nothing)
+        self.draw_now(Change.selection if self.view.selected != before else Change.nothing)
 
     def _panels_at(self, widget: Widget | None) -> Iterator[Panel]:
         """The panel that a widget is, or is in."""
@@ -261,13 +261,13 @@ class MainScreen(Screen[None], inherit_bindings=False):
     def say(self, text: str, style: str = "text") -> None:
         """Say in the footer what came of a key."""
         self.footer.say(text, style)
-        if self._silence is not None:
-            self._silence.stop()
-        self._silence = self.set_timer(SAID_FOR, self.hush)
+        if self._clear_timer is not None:
+            self._clear_timer.stop()
+        self._clear_timer = self.set_timer(MESSAGE_SECONDS, self.clear_message)
 
-    def hush(self) -> None:
+    def clear_message(self) -> None:
         """Show the keys again."""
-        if self.footer.said:
+        if self.footer.message:
             self.footer.say("")
 
     # -- targets ---------------------------------------------------------------------------------------------

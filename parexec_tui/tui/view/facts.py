@@ -29,7 +29,7 @@ def reason_of(state: SessionState, ticket: TicketState, now: float) -> str:
         if not found:
             return "starts now"
         more = f" (+{len(found) - 1})" if len(found) > 1 else ""
-        return printable(said(found[0], now)) + more
+        return printable(blocker_text(found[0], now)) + more
     if ticket.status is Status.skipped:
         cause = state.cause(ticket)
         return f"{cause.id} {cause.end if cause.status is Status.failed and cause.end else happened(cause.status)}"
@@ -50,7 +50,7 @@ def idle_reason(state: SessionState, agent: AgentState, now: float) -> str:
     return f"{idle}; its type is held" if agent.type in state.held_types else idle
 
 
-def said(blocker: Blocker, now: float) -> str:
+def blocker_text(blocker: Blocker, now: float) -> str:
     """A reason, with how long it has been so, or how long it will be."""
     if blocker.until is not None:
         return f"{blocker.text}, in {short_duration(max(0.0, blocker.until - now))}"

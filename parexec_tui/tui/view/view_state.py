@@ -67,7 +67,7 @@ class ViewState:
     """What is shown now. The app changes it; panels read it."""
 
     def __init__(self, palette: Palette, *, ascii_only: bool = False, clock: Callable[[], float] = time.time) -> None:
-        self.use(palette)
+        self.set_palette(palette)
         self.ascii_only = ascii_only
         self.clock = clock
         """Tells the seconds since the epoch."""
@@ -105,7 +105,7 @@ class ViewState:
         """What is under everything: the text of the theme on its background."""
         return self._base
 
-    def use(self, palette: Palette) -> None:
+    def set_palette(self, palette: Palette) -> None:
         """Draw with another theme from now on."""
         self.palette = palette
         ground = Style() if palette.is_ansi else Style(bgcolor=palette.background)

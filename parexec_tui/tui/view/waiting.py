@@ -13,14 +13,14 @@ from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 
-LOOK_EVERY = 1.0
+UPDATE_EVERY = 1.0
 _SHARE = 300
 """Seconds between two looks, or so many times as long as the last one took: nobody shall feel them."""
 
-MOST = 500
+MAX_ASKED = 500
 """Tickets that are asked what keeps them; of more than that, a person reads only the number."""
 
-_MOST_OF_ONE = 8
+_MAX_OF_ONE = 8
 """Conflicts of one ticket that are told."""
 
 
@@ -37,30 +37,30 @@ class Waiting:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._of: SessionState | None = None
-        self._look_at = 0.0
-        self.looks = 0
+        self._update_at = 0.0
+        self.version = 0
         """Rises with each look."""
         self.by_key: dict[Key, list[Wait]] = {}
         """What is held: the tickets that want it, or what overlaps with it"""
         self.blocked = 0
         """Tickets that somebody else's claims keep from running."""
         self.unasked = 0
-        """Ready tickets with claims beyond MOST: nobody asked what keeps them."""
+        """Ready tickets with claims beyond MAX_ASKED: nobody asked what keeps them."""
         self.ready = 0
         """Tickets of which neither a need nor a person keeps them from running."""
         self.ready_for: dict[str, int] = {}
         """agent type: how many of them it could run"""
 
-    def look(self, state: SessionState) -> float:
+    def update(self, state: SessionState) -> float:
         """Look again if it is time to; returns the seconds until it is."""
         now = self._clock()
-        if state is self._of and (rest := self._look_at - now) > 0:
+        if state is self._of and (rest := self._update_at - now) > 0:
             return rest
         self._of = state
-        self.looks += 1
+        self.version += 1
         began = time.perf_counter()
         self._survey(state)
-        self._look_at = now + max(LOOK_EVERY, _SHARE * (time.perf_counter() - began))
+        self._update_at = now + max(UPDATE_EVERY, _SHARE * (time.perf_counter() - began))
         return 0.0
 
     def _survey(self, state: SessionState) -> None:
@@ -76,12 +76,12 @@ class Waiting:
                     self.ready_for[type_] = self.ready_for.get(type_, 0) + 1
             if ticket.claims is not EMPTY:
                 asked += 1
-                if asked <= MOST:
+                if asked <= MAX_ASKED:
                     self._ask(state, ticket)
-        self.unasked = max(0, asked - MOST)
+        self.unasked = max(0, asked - MAX_ASKED)
 
     def _ask(self, state: SessionState, ticket: TicketState) -> None:
-        conflicts = list(islice(state.holdings.conflicts(ticket.claims), _MOST_OF_ONE))
+        conflicts = list(islice(state.holdings.conflicts(ticket.claims), _MAX_OF_ONE))
         self.blocked += bool(conflicts)
         for conflict in conflicts:
             self.by_key.setdefault(conflict.key, []).append(Wait(ticket, conflict))

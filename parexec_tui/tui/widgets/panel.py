@@ -39,8 +39,8 @@ class Panel(DrawnWidget):
         """Panels that share its place, itself included; none if it is alone there."""
         self.has_rule = False
         """There is another panel to its left."""
-        self._next_look: Timer | None = None
-        self._next_look_at = 0.0
+        self._next_check: Timer | None = None
+        self._next_check_at = 0.0
 
     @property
     def has_selected(self) -> bool:
@@ -54,17 +54,17 @@ class Panel(DrawnWidget):
         if change & self.watches:
             self.refresh()
 
-    def look_again_in(self, seconds: float) -> None:
+    def check_again_in(self, seconds: float) -> None:
         """See in so many seconds what there is then, though nothing may happen until then; 0 or less: no need."""
         due = time.monotonic() + seconds
-        if seconds <= 0 or (self._next_look is not None and self._next_look_at <= due):
+        if seconds <= 0 or (self._next_check is not None and self._next_check_at <= due):
             return
-        if self._next_look is not None:
-            self._next_look.stop()
-        self._next_look, self._next_look_at = self.set_timer(seconds, self._look_again), due
+        if self._next_check is not None:
+            self._next_check.stop()
+        self._next_check, self._next_check_at = self.set_timer(seconds, self._check_again), due
 
-    def _look_again(self) -> None:
-        self._next_look = None
+    def _check_again(self) -> None:
+        self._next_check = None
         if self.display:
             self.changed(Change.state)
 

@@ -245,7 +245,7 @@ async def test_seconds_count_while_a_ticket_waits_for_its_next_try(
     async with run_app(played=session) as ui:
         ui.main._tick()
         told: list[Change] = []
-        monkeypatch.setattr(ui.main, "note", told.append)
+        monkeypatch.setattr(ui.main, "schedule_draw", told.append)
         ui.main._tick()
         assert (told == [Change.clock]) == counts
 

@@ -8,7 +8,7 @@ from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.panels.claims import ClaimsPanel
 from parexec_tui.tui.view.view_state import Change
-from parexec_tui.tui.view.waiting import MOST, Waiting
+from parexec_tui.tui.view.waiting import MAX_ASKED, Waiting
 from tests.core.sessions import Session, plan
 from tests.tui.drawn import lines, panel_of, scene_of, text
 
@@ -129,7 +129,7 @@ def test_titles_and_claims_cannot_act_on_the_terminal() -> None:
 def test_a_look_finds_who_waits_for_what() -> None:
     session = running()
     waiting = Waiting(clock=lambda: session.now)
-    assert waiting.look(session.state) == 0
+    assert waiting.update(session.state) == 0
     found = {key: [wait.ticket.id for wait in waits] for key, waits in waiting.by_key.items()}
     assert found == {
         Key("read", "docs"): ["D"],
@@ -144,30 +144,30 @@ def test_a_held_ticket_waits_for_claims_but_is_not_ready() -> None:
     session = running()
     session.ask(rq.Hold(tickets=("D",)))
     waiting = Waiting(clock=lambda: session.now)
-    waiting.look(session.state)
+    waiting.update(session.state)
     assert (waiting.ready, waiting.blocked) == (2, 3)
 
 
 def test_the_next_look_comes_a_second_later_and_at_another_session_at_once() -> None:
     session = running()
     waiting = Waiting(clock=lambda: session.now)
-    waiting.look(session.state)
+    waiting.update(session.state)
     session.wait(0.75)
     session.succeed("A")
-    assert (waiting.look(session.state), waiting.looks, waiting.blocked) == (0.25, 1, 3)
+    assert (waiting.update(session.state), waiting.version, waiting.blocked) == (0.25, 1, 3)
     session.wait(0.25)
-    assert (waiting.look(session.state), waiting.looks, waiting.blocked) == (0, 2, 2)
-    assert (waiting.look(running().state), waiting.looks) == (0, 3)
+    assert (waiting.update(session.state), waiting.version, waiting.blocked) == (0, 2, 2)
+    assert (waiting.update(running().state), waiting.version) == (0, 3)
 
 
 def test_of_thousands_that_wait_only_the_first_are_asked() -> None:
-    many = plan("\n".join(f"T{n}: locks=db" for n in range(MOST + 101)), parallel=2)
+    many = plan("\n".join(f"T{n}: locks=db" for n in range(MAX_ASKED + 101)), parallel=2)
     session = Session(many, checks=False)
     session.dispatch()
-    shown = panel(session, 78, MOST + 50)
+    shown = panel(session, 78, MAX_ASKED + 50)
     assert shown.view.waiting.unasked == 100
-    assert shown.subtitle() == f"1 held, {MOST}+ waiting"
-    assert shown.count == 1 + MOST + 1
+    assert shown.subtitle() == f"1 held, {MAX_ASKED}+ waiting"
+    assert shown.count == 1 + MAX_ASKED + 1
     assert text(shown).splitlines()[-1] == (" 100 more ready tickets with claims were not asked what they wait for")
 
 

@@ -51,7 +51,7 @@ def test_what_came_too_soon_after_a_prediction_is_drawn_later(
     session = Session("A: estimate=2m\nB: A estimate=1m")
     panel = made(session)
     later: list[float] = []
-    monkeypatch.setattr(panel, "look_again_in", later.append)
+    monkeypatch.setattr(panel, "check_again_in", later.append)
     session.succeed("A")
     panel.changed(Change.state)
     assert len(predictions) == 1

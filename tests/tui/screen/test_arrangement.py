@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parexec_tui.tui.panels import PANELS
-from parexec_tui.tui.screen.arrangement import Arrangement, Tier, places, tier_of
+from parexec_tui.tui.screen.arrangement import Arrangement, Tier, areas, tier_of
 
 TIERS: tuple[Tier, ...] = ("narrow", "tall", "medium", "wide")
 
@@ -17,7 +17,7 @@ def at(width: int, height: int, *used: str) -> Arrangement:
 
 
 def visible(arrangement: Arrangement) -> list[str]:
-    return [panel for panel, _ in arrangement.places()]
+    return [panel for panel, _ in arrangement.areas()]
 
 
 # -- tiers -----------------------------------------------------------------------------------------------------
@@ -58,7 +58,7 @@ def test_a_tier_stays_what_it_is(width: int, height: int, before: Tier | None) -
 
 @given(st.sampled_from(TIERS), st.integers(1, 300), st.integers(1, 100))
 def test_places_fill_the_screen_and_have_every_panel_once(tier: Tier, width: int, height: int) -> None:
-    found = places(tier, width, height)
+    found = areas(tier, width, height)
     cells = [(x, y) for place in found for x in _span(place.x, place.width) for y in _span(place.y, place.height)]
     assert len(cells) == width * height
     assert set(cells) == {(x, y) for x in range(width) for y in range(height)}
@@ -75,9 +75,9 @@ def _span(start: int, length: int) -> range:
 
 def test_of_a_place_the_panel_used_last_is_visible() -> None:
     arrangement = at(120, 40)
-    arrangement.use("claims")
+    arrangement.switch_to("claims")
     assert visible(arrangement) == ["tickets", "agents", "gauges", "claims"]
-    arrangement.use("graph")
+    arrangement.switch_to("graph")
     assert visible(arrangement) == ["graph", "agents", "gauges", "claims"]
     assert arrangement.current == "graph"
 
@@ -91,7 +91,7 @@ def test_what_is_remembered_is_taken_as_far_as_it_is_known() -> None:
 def test_a_zoomed_panel_has_all_the_room_and_its_neighbours_as_tabs() -> None:
     arrangement = at(120, 40, "claims")
     arrangement.is_zoomed = True
-    ((panel, place),) = arrangement.places()
+    ((panel, place),) = arrangement.areas()
     assert (panel, place[1:]) == ("claims", (0, 0, 120, 40))
     assert place.panels == ("output", "ticket", "timeline", "claims", "events")
 
@@ -124,5 +124,5 @@ def test_the_panel_with_the_keys_is_visible(used: list[str], width: int, height:
     arrangement = at(width, height)
     arrangement.is_zoomed = zoomed
     for panel in used:
-        arrangement.use(panel)
+        arrangement.switch_to(panel)
     assert arrangement.current in visible(arrangement)

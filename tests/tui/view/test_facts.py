@@ -8,9 +8,9 @@ from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.selectors import select
 from parexec_tui.tui.view.facts import (
+    blocker_text,
     display_status,
     reason_of,
-    said,
     short_duration,
 )
 from tests.core.sessions import Session, plan
@@ -97,7 +97,7 @@ def test_what_came_from_a_plan_cannot_act_on_the_terminal() -> None:
     ],
 )
 def test_a_reason_is_said_with_its_time_where_that_tells_something(blocker: Blocker, text: str) -> None:
-    assert said(blocker, 1000.0) == text
+    assert blocker_text(blocker, 1000.0) == text
 
 
 @pytest.mark.parametrize(

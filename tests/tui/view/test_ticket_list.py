@@ -250,13 +250,13 @@ def test_rows_are_made_anew_once_a_second_and_also_when_nothing_more_happens(mon
     monkeypatch.setattr("parexec_tui.tui.panels.tickets.time", clock)
     session = Session(plan("A:\nB:"))
     panel = panel_of(TicketsPanel, scene_of(session), 100, 20)
-    monkeypatch.setattr(panel, "look_again_in", looks.append)
+    monkeypatch.setattr(panel, "check_again_in", looks.append)
     panel.group_by("status")
     clock.at += 0.75
     session.act(rq.Cancel(tickets=("A",)))
     panel.changed(Change.state)
     assert (headings(panel), looks) == (["waiting"], [0.25])
-    panel._look_again()
+    panel._check_again()
     assert headings(panel) == ["waiting", "cancelled"]
     clock.at += 1.0
     session.act(rq.Cancel(tickets=("B",)))
