@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 _TIMEOUT = 0.5
 """Seconds that an engine has to answer: a person is typing."""
 
-_CLASSES = ("critical", "high", "medium", "low")
+PRIORITIES = ("critical", "high", "medium", "low")
+"""The names of `core.plan.model.Priority`, which is slow to import."""
 
 
 def tickets(context: click.Context, _: click.Parameter, word: str) -> "list[CompletionItem]":
@@ -36,7 +37,7 @@ def anything(context: click.Context, _: click.Parameter, word: str) -> "list[Com
 
 def tickets_and_classes(context: click.Context, parameter: click.Parameter, word: str) -> "list[CompletionItem]":
     """Tickets and priority classes: which of the two a word is, is known only at the end of the line."""
-    return [*tickets(context, parameter, word), *_items(word, _CLASSES)]
+    return [*tickets(context, parameter, word), *_items(word, PRIORITIES)]
 
 
 def commands_and_topics(context: click.Context, _: click.Parameter, word: str) -> "list[CompletionItem]":
@@ -82,7 +83,7 @@ def _values(context: click.Context, word: str) -> list[str]:
         case "status":
             values: Iterable[str] = (*Status, *Flag, *GROUPS)
         case "priority":
-            values = _CLASSES
+            values = PRIORITIES
         case "agent" | "type" | "ticket":
             values = _names(context, beginning)[f"{key}s"]
         case _:

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-PRIORITIES = ("critical", "high", "medium", "low")
-"""The names of `core.plan.model.Priority`, which is slow to import."""
-
 _SELECTORS = """
 \b
 TICKET is an id, a pattern, or a selector; several add up, selectors narrow down:
@@ -284,7 +281,7 @@ def skip(context: VerbContext, tickets: tuple[str, ...]) -> None:
     help="Put tickets in another priority class: of what is ready, the higher class starts first.\n" + _SELECTORS
 )
 @_tickets_argument(complete.tickets_and_classes)
-@click.argument("level", type=click.Choice(PRIORITIES))
+@click.argument("level", type=click.Choice(complete.PRIORITIES))
 @verb
 def priority(context: VerbContext, tickets: tuple[str, ...], level: str) -> None:
     from parexec_tui.core.plan.model import Priority

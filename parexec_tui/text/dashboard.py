@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.state.status import ENDED_BADLY
 from parexec_tui.core.wire.protocol import AgentFact, HoldFact, StatusReport
 from parexec_tui.text.words import clock, day_and_clock, printable
 
@@ -62,7 +63,7 @@ def _agents(agents: Sequence[AgentFact]) -> Iterator[str]:
 
 def _failures(report: StatusReport, room: int) -> Iterator[str]:
     """As many failures as fit in `room` lines."""
-    total = report.counts.get("failed", 0) + report.counts.get("cancelled", 0)
+    total = sum(report.counts.get(status, 0) for status in ENDED_BADLY)
     if not report.failures:
         return
     yield f"failed   {total}"

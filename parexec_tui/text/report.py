@@ -11,7 +11,7 @@ from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.schedule.forecast import eta
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.process_key import ProcessKey
-from parexec_tui.core.state.status import LIVE, PENDING, TERMINAL, UNSUCCESSFUL, Status
+from parexec_tui.core.state.status import ENDED_BADLY, LIVE, PENDING, TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, StatusReport
 from parexec_tui.outputs.output import Output, output_of
@@ -219,7 +219,7 @@ def _ticket_line(ticket: TicketReport, width: int, *, ascii_only: bool) -> str:
 
 def failures(state: SessionState) -> Iterator[TicketState]:
     """Tickets that ended without success, in plan order; without skipped ones, which follow from the others."""
-    return (ticket for ticket in state.tickets.values() if ticket.status in UNSUCCESSFUL - {Status.skipped})
+    return (ticket for ticket in state.tickets.values() if ticket.status in ENDED_BADLY)
 
 
 def last_lines(output: Output, most: int = 5) -> list[str]:

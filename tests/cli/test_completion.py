@@ -100,7 +100,7 @@ def test_sessions_are_offered_with_their_plans(session: str) -> None:
 
 def test_fixed_words_are_those_of_the_rules() -> None:
     assert {f"status:{each}" for each in Status} <= set(offered("hold", "status:"))
-    assert [each.value for each in Priority] == list(complete._CLASSES)
+    assert [each.value for each in Priority] == list(complete.PRIORITIES)
     assert offered("hold", "status:fa") == ["status:failed"]
     assert offered("priority", "x", "hi") == ["high"]
     assert offered("completion", "") == ["bash", "zsh", "fish"]

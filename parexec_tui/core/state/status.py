@@ -136,6 +136,8 @@ SATISFIED: Final = frozenset(status for status in Status if TABLE[status].satisf
 """What needs the ticket may run."""
 UNSUCCESSFUL: Final = TERMINAL - SATISFIED
 """Terminal without success: its dependents cannot run."""
+ENDED_BADLY: Final = UNSUCCESSFUL - {Status.skipped}
+"""Unsuccessful by itself: a skipped ticket only follows from another one."""
 PENDING: Final = frozenset(Status) - LIVE - TERMINAL
 """No attempt exists, and one will start if nothing keeps it from that."""
 GROUPS: Final = {"live": LIVE, "over": TERMINAL}

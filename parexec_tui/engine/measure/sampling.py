@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar, TypeVarTuple, Unpack
 import trio
 from msgspec import Struct
 
-from parexec_tui.core.wire import codec
+from parexec_tui.client.framing import encode
 from parexec_tui.core.wire.protocol import DiskSample, HostSample, Sampled
 from parexec_tui.engine.backends.backend import Backend, UsageReading
 from parexec_tui.engine.measure.disk_watch import DiskWatch
@@ -179,4 +179,4 @@ class SampleLoop:
 
     def _publish(self, reading: UsageReading, measured: Measurement) -> None:
         sampled = Sampled(host=measured.host, attempts=tuple(reading.usages), engine_cpu=measured.engine_cpu)
-        self._feed.publish(codec.encode(sampled) + b"\n")
+        self._feed.publish(encode(sampled))

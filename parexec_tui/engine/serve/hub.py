@@ -40,7 +40,7 @@ Foresee = Callable[[Sequence[AnyEvent]], Sequence[str]]
 Facts = Callable[[protocol.Question], object | Refusal]
 
 
-class Client(Protocol):
+class Viewer(Protocol):
     """A connection, as the hub sees it."""
 
     @property
@@ -79,7 +79,7 @@ class Hub:
         self.patience = patience
         self.backlog = Backlog(last_seq())
         self.followers = 0
-        self.clients: set[Client] = set()
+        self.clients: set[Viewer] = set()
         """Those that said hello."""
         self.samples = SampleFeed()
         self.warning = b""
@@ -135,7 +135,7 @@ class Hub:
 
     # -- what a connection calls -----------------------------------------------------------------------------
 
-    def leave(self, client: Client) -> None:
+    def leave(self, client: Viewer) -> None:
         """A client is gone."""
         self.clients.discard(client)
         self._gone.set()
