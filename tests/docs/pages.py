@@ -32,8 +32,8 @@ def rows(text: str) -> list[list[str]]:
 
 
 def quoted(text: str) -> list[str]:
-    """All that stands in backticks."""
-    return re.findall(r"`([^`]+)`", text)
+    """All that stands in backticks, without blocks of code."""
+    return re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE))
 
 
 def first_words(text: str) -> list[str]:
