@@ -17,7 +17,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends import boot
 from parexec_tui.engine.backends.backend import Backend
 from parexec_tui.engine.backends.local.backend import LocalBackend
-from parexec_tui.engine.backends.local.process import hook_environment
+from parexec_tui.engine.backends.local.cookie import hook_environment
 from parexec_tui.engine.coordinator import Clock, Coordinator, EventSink, Outcome
 from parexec_tui.engine.lifecycle.beginning import Beginning, EngineOptions, begin_new, take_over
 from parexec_tui.engine.lifecycle.launch import new_session

@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 from parexec_tui.core.state.process_key import ProcessKey
-from parexec_tui.engine.backends.local.process import COOKIE
+from parexec_tui.engine.backends.local.cookie import COOKIE
 from parexec_tui.engine.backends.local.processes import open_processes
 from parexec_tui.engine.backends.local.usage import LiveProcess, UsageMeter
 from parexec_tui.engine.measure.host_meter import HostMeter

@@ -27,7 +27,7 @@ from typing import Literal, get_args
 
 from parexec_tui.client.sessions import is_living
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.engine.backends.local.process import read_record
+from parexec_tui.engine.backends.local.record import read_record
 from parexec_tui.engine.lifecycle import guardian
 from parexec_tui.paths import RUNTIME_DIR, STATE_HOME, registry_file
 from parexec_tui.registry.registry import Registry

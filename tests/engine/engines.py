@@ -15,7 +15,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import codec
-from parexec_tui.engine.backends.local.process import COOKIE
+from parexec_tui.engine.backends.local.cookie import COOKIE
 from parexec_tui.engine.coordinator import EventSink
 from parexec_tui.engine.session import Result, resume_session
 from parexec_tui.paths import registry_file, session_folder, state_home

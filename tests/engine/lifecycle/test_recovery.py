@@ -13,8 +13,8 @@ import pytest
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.engine.backends import boot
-from parexec_tui.engine.backends.local import process
-from parexec_tui.engine.backends.local.process import ExitRecord, read_record
+from parexec_tui.engine.backends.local import backend
+from parexec_tui.engine.backends.local.record import ExitRecord, read_record
 from parexec_tui.paths import registry_file
 from parexec_tui.registry.errors import RegistryError, SessionOwned
 from tests.engine.engines import (
@@ -211,7 +211,7 @@ def test_an_attempt_that_has_not_yet_said_a_word_is_waited_for(
             record_of("A.1").write_text(f"start {pid}\nexit 0\n")
         return read_record(path)
 
-    monkeypatch.setattr(process, "read_record", read)
+    monkeypatch.setattr(backend, "read_record", read)
     result, _ = resume()
     assert result.outcome == "finished"
     assert [event.attempt for event in happened(ev.AttemptStarted, ticket="A")] == [1]

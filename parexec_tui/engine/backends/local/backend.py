@@ -15,7 +15,17 @@ from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Adopted, Ended, Identity, Launch, UsageReading
 from parexec_tui.engine.backends.local import process
+from parexec_tui.engine.backends.local.cookie import (
+    COOKIE,
+    bearers,
+    cookie_of,
+    cookie_prefix,
+    inherited,
+    nested_cookie,
+)
 from parexec_tui.engine.backends.local.processes import open_processes
+from parexec_tui.engine.backends.local.record import read_record, report_of, void_record
+from parexec_tui.engine.backends.local.spawn import Spawn, keep_descriptors
 from parexec_tui.engine.backends.local.starter import Start, Starter
 from parexec_tui.engine.backends.local.usage import LiveProcess, UsageMeter
 from parexec_tui.engine.backends.local.watch import Exit, Watch, open_watch
@@ -74,13 +84,13 @@ class LocalBackend:
         watch: Watch[ProcessKey] | None = None,
     ) -> None:
         """`environment`: what processes inherit. `boot`: what tells this boot of the host from every other."""
-        process.keep_descriptors()
+        keep_descriptors()
         self._nursery = nursery
         self._folder = folder
         self._boot = boot
-        self._env = process.inherited(environment)
-        self._outer_cookie = environment.get(process.COOKIE)
-        self._cookie_prefix = process.cookie_prefix(session, folder.attempts)
+        self._env = inherited(environment)
+        self._outer_cookie = environment.get(COOKIE)
+        self._cookie_prefix = cookie_prefix(session, folder.attempts)
         self._watch = watch or open_watch()
         self._starter = Starter(self._watch)
         self._starting: dict[ProcessKey, Start] = {}
@@ -105,9 +115,9 @@ class LocalBackend:
         """All that it takes to start a process of this key."""
         env = self._env | launch.env
         env["PWD"] = launch.cwd
-        env[process.COOKIE] = process.nested_cookie(self._outer_cookie, self._cookie_of(key))
+        env[COOKIE] = nested_cookie(self._outer_cookie, self._cookie_of(key))
         log, record = self._folder.log(key), self._folder.record(key)
-        return Start(key, process.Spawn(launch.shell, launch.argv, launch.cwd, env, str(log), str(record)))
+        return Start(key, Spawn(launch.shell, launch.argv, launch.cwd, env, str(log), str(record)))
 
     def identify(self, key: ProcessKey) -> None:
         if self._defer_until_started(key, partial(self.identify, key)):
@@ -132,7 +142,7 @@ class LocalBackend:
 
     def _cookie_of(self, key: ProcessKey) -> str:
         """What every process of this key carries in its environment."""
-        return process.cookie_of(self._cookie_prefix, key)
+        return cookie_of(self._cookie_prefix, key)
 
     def stop(self, key: ProcessKey, grace: float) -> None:
         if self._defer_until_started(key, partial(self.stop, key, grace)):
@@ -162,7 +172,7 @@ class LocalBackend:
     def _signal_all(self, live: _Live, sig: int) -> list[Identity]:
         """Signal the group, and what left it; returns what carries the cookie."""
         process.signal_group(live.pid, sig)
-        found = [identity for identity, _ in process.bearers([live.cookie]).values()]
+        found = [identity for identity, _ in bearers([live.cookie]).values()]
         for identity in found:
             process.signal_process(identity, sig)
         return found
@@ -170,7 +180,7 @@ class LocalBackend:
     # -- what an engine before this one left -----------------------------------------------------------------
 
     async def adopt(self, key: ProcessKey, identity: Identity | None, boot: str) -> Adopted:
-        if process.void_record(self._folder.record(key)):
+        if void_record(self._folder.record(key)):
             return _never_began(key)
         same_boot = boot == self._boot
         found = await self._find(key, identity) if same_boot else None
@@ -196,15 +206,15 @@ class LocalBackend:
         # The engine died between starting the process and noting it: the record has its pid, once it has begun. Until
         # then it may not even be found by its cookie, which it has from exec on; so its record is waited for anyway.
         with trio.move_on_after(_BEGIN_WITHIN):
-            while (record := process.read_record(self._folder.record(key))) is not None and not record.void:
+            while (record := read_record(self._folder.record(key))) is not None and not record.void:
                 if record.pid is not None:
-                    known = process.bearers([self._cookie_of(key)]).get(record.pid)
+                    known = bearers([self._cookie_of(key)]).get(record.pid)
                     return known[0] if known is not None else None
                 await trio.sleep(0.01)
         return None
 
     def _how_it_ended(self, key: ProcessKey, *, same_boot: bool) -> Ended:
-        record = process.read_record(self._folder.record(key))
+        record = read_record(self._folder.record(key))
         if record is None or record.void or (record.pid is None and same_boot):
             return _never_began(key)
         ended = self._report_of(key, Exit(record.pid or 0))
@@ -213,7 +223,7 @@ class LocalBackend:
         return ended
 
     async def prove_end(self, key: ProcessKey) -> Ended:
-        if process.void_record(self._folder.record(key)):
+        if void_record(self._folder.record(key)):
             return _never_began(key)
         return self._how_it_ended(key, same_boot=True)
 
@@ -348,7 +358,7 @@ class LocalBackend:
         known = set(killed)
         with trio.move_on_after(_STRAY_GRACE + _GIVE_UP):
             while True:
-                found = await trio.to_thread.run_sync(process.bearers, cookies)
+                found = await trio.to_thread.run_sync(bearers, cookies)
                 known |= {identity for identity, _ in found.values()}
                 known = {identity for identity in known if process.is_alive(identity)}
                 if not known:
@@ -371,33 +381,12 @@ class LocalBackend:
                 pause = max(_SWEEP_EVERY, _SWEEP_SHARE * (trio.current_time() - started))
 
     async def end_strays(self) -> int:
-        found = await trio.to_thread.run_sync(lambda: process.bearers(prefix=self._cookie_prefix))
+        found = await trio.to_thread.run_sync(lambda: bearers(prefix=self._cookie_prefix))
         living = {self._cookie_of(key) for key in (*self._starting, *self._live)}
         strays = [cookie for _, cookie in found.values() if cookie not in living]
         if strays:
             await self._until_strays_are_gone(sorted(set(strays)))
         return len(strays)
-
-
-def report_of(key: ProcessKey, ended: Exit, record_file: Path) -> Ended:
-    """What the end of a process means, with its exit record where its own word is not enough.
-
-    The shell exits with the code of the command only after it wrote the record, so for a child of ours a code is
-    proof. A code of 126 may come from the shell itself; a signal, or a process that was not our child, says nothing.
-    """
-    code, sig, problem = ended.code, ended.signal, ""
-    if code is None or code == 126 or code == 125:
-        record = process.read_record(record_file)
-        if record is None or (record.code is None and sig is None and not record.no_cwd):
-            return rq.ProcessLost(key.ticket, key.attempt, "it vanished without an exit record", step=key.step)
-        if record.code is not None:
-            code, sig = record.code, None
-        problem = "its working directory does not exist" if record.no_cwd else ""
-    if code is not None and sig is None:
-        code, sig = process.exit_of(code)
-    return rq.ProcessEnded(
-        key.ticket, key.attempt, code, sig, problem, ended.cpu_seconds, ended.peak_memory, step=key.step
-    )
 
 
 def _never_began(key: ProcessKey) -> rq.ProcessLost:

@@ -9,7 +9,7 @@ from typing import Protocol
 import psutil
 from msgspec import Struct
 
-from parexec_tui.engine.backends.local.process import cookie_in
+from parexec_tui.engine.backends.local.cookie import cookie_in
 
 PROC = "/proc"
 

@@ -12,8 +12,7 @@ from threading import Thread
 from msgspec import Struct
 
 from parexec_tui.core.state.process_key import ProcessKey
-from parexec_tui.engine.backends.local import process
-from parexec_tui.engine.backends.local.process import Spawn
+from parexec_tui.engine.backends.local.spawn import Spawn, spawn
 from parexec_tui.engine.backends.local.watch import Watch
 
 _THREADS = 3
@@ -67,7 +66,7 @@ class Starter:
     def _run(self) -> None:
         while (start := self._queue.get()) is not None:
             try:
-                start.pid = process.spawn(start.spawn)
+                start.pid = spawn(start.spawn)
             except BaseException as problem:  # whatever it is, the loop has to know
                 start.problem = problem
             self._tell(start)

@@ -20,7 +20,9 @@ from parexec_tui.engine.backends.backend import Identity, Launch
 from parexec_tui.engine.backends.boot import boot_id
 from parexec_tui.engine.backends.local import process
 from parexec_tui.engine.backends.local.backend import LocalBackend
-from parexec_tui.engine.backends.local.process import COOKIE, ExitRecord, Spawn
+from parexec_tui.engine.backends.local.cookie import COOKIE, bearers, cookie_of, cookie_prefix, nested_cookie
+from parexec_tui.engine.backends.local.record import ExitRecord, read_record, void_record
+from parexec_tui.engine.backends.local.spawn import _FINISH, _RECORD_FD, Spawn, spawn
 from parexec_tui.engine.backends.local.watch import PidfdWatch, ThreadWatch, Watch
 from parexec_tui.paths import SessionFolder
 from tests.engine.engines import exists, number_in, until
@@ -53,7 +55,7 @@ class Attempts:
         """In which they run."""
         self.session = SessionFolder(folder)
         self.session.create()
-        self.prefix = process.cookie_prefix("session", self.session.attempts)
+        self.prefix = cookie_prefix("session", self.session.attempts)
         self.backend = LocalBackend(
             nursery, "session", self.session, environment={"PATH": os.environ["PATH"]}, boot=boot_id(), watch=watch
         )
@@ -72,7 +74,7 @@ class Attempts:
         return self.backend.prepare(key(number), self.launch(run)).spawn
 
     def cookie(self, number: int) -> str:
-        return process.cookie_of(self.prefix, key(number))
+        return cookie_of(self.prefix, key(number))
 
     def begin(self, run: str = "", *argv: str, cwd: Path | None = None, **env: str) -> int:
         """Start an attempt; returns its number."""
@@ -122,7 +124,7 @@ class Attempts:
 
     def record(self, number: int = 0) -> ExitRecord:
         """What is in a record; nothing, before there is one."""
-        return process.read_record(self.session.record(key(number or self.number))) or ExitRecord()
+        return read_record(self.session.record(key(number or self.number))) or ExitRecord()
 
     def file(self, name: str) -> Path:
         return self.folder / name
@@ -148,7 +150,7 @@ async def attempts(folder: Path, watch: Watches = PidfdWatch, *, listens: bool =
         try:
             yield made
         except BaseException:  # a test that failed leaves nothing behind either
-            for identity, _ in process.bearers(prefix=made.prefix).values():
+            for identity, _ in bearers(prefix=made.prefix).values():
                 process.signal_process(identity, signal.SIGKILL)
             raise
         await made.backend.finish()
@@ -402,7 +404,7 @@ async def test_an_attempt_begins_at_most_once(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
         assert await t.code("echo once") == 0
         with pytest.raises(FileExistsError):
-            process.spawn(t.spawn(1, "echo twice"))
+            spawn(t.spawn(1, "echo twice"))
         del t.heard[1]
         t.backend.start(key(1), t.launch("echo twice"))
         assert await t.end_of(1) == rq.ProcessLost("T", 1, "this attempt has a record already", began=False)
@@ -455,12 +457,12 @@ async def test_a_freeze_asked_before_its_process_is_there(tmp_path: Path) -> Non
 
         def is_frozen() -> bool:
             # A shell whose child was stopped before it could become its program waits for that in the kernel.
-            states = {state_of(pid) for pid in process.bearers(cookie)}
+            states = {state_of(pid) for pid in bearers(cookie)}
             return "T" in states <= {"T", "D"}
 
         await soon(is_frozen, "it is frozen")
         t.backend.thaw(key(slow))
-        assert {state_of(pid) for pid in process.bearers(cookie)} <= {"R", "S", "D"}
+        assert {state_of(pid) for pid in bearers(cookie)} <= {"R", "S", "D"}
         t.backend.stop(key(slow), 0)
         await t.end_of(slow)
 
@@ -490,13 +492,13 @@ async def test_one_that_is_being_started_is_no_stray(tmp_path: Path) -> None:
 @pytest.mark.trio
 async def test_an_attempt_that_was_ruled_out_cannot_begin(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
-        assert process.void_record(t.session.record(key(1)))
+        assert void_record(t.session.record(key(1)))
         assert t.record(1).void
-        assert not process.void_record(t.session.record(key(1)))
+        assert not void_record(t.session.record(key(1)))
         assert isinstance(await t.end_of(t.begin("touch began")), rq.ProcessLost)
         assert not t.file("began").exists()
         await t.run("true")
-        assert not process.void_record(t.session.record(key(2)))
+        assert not void_record(t.session.record(key(2)))
         assert t.record(2).code == 0
 
 
@@ -515,9 +517,9 @@ async def test_an_attempt_that_was_ruled_out_cannot_begin(tmp_path: Path) -> Non
 )
 def test_a_line_counts_only_when_it_is_whole(tmp_path: Path, text: str, record: ExitRecord) -> None:
     file = tmp_path / "T.1.exit"
-    assert process.read_record(file) is None
+    assert read_record(file) is None
     file.write_text(text)
-    assert process.read_record(file) == record
+    assert read_record(file) == record
 
 
 @pytest.mark.trio
@@ -531,7 +533,7 @@ async def test_an_end_that_could_not_be_recorded_is_no_success(tmp_path: Path) -
 
 def test_the_shell_that_cannot_write_the_end_dies_of_it(tmp_path: Path) -> None:
     """Its code alone would be taken for proof by the engine whose child it is, and be missed by the next one."""
-    script = f"exec {process._RECORD_FD}>/dev/full; true\n{process._FINISH}"
+    script = f"exec {_RECORD_FD}>/dev/full; true\n{_FINISH}"
     done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL
 
@@ -708,7 +710,7 @@ async def test_stopped_at_the_moment_it_starts(tmp_path: Path) -> None:
             await trio.sleep(step % 10 / 5000)
             t.backend.stop(key(number), 0.0 if step % 4 == 0 else 0.5)
             assert isinstance(await t.end_of(number), rq.ProcessEnded | rq.ProcessLost)
-            assert not process.bearers(prefix=t.prefix)
+            assert not bearers(prefix=t.prefix)
 
 
 # -- freezing --------------------------------------------------------------------------------------------------
@@ -812,18 +814,18 @@ def test_births_of_processes_with_odd_names(tmp_path: Path) -> None:
 
 
 def test_cookies_nest() -> None:
-    assert process.nested_cookie(None, "inner@1/B.1") == "inner@1/B.1"
-    cookie = process.nested_cookie("outer@1/A.1", "inner@1/B.1")
+    assert nested_cookie(None, "inner@1/B.1") == "inner@1/B.1"
+    cookie = nested_cookie("outer@1/A.1", "inner@1/B.1")
     with subprocess.Popen(["sleep", "60"], env={COOKIE: cookie, "PATH": os.environ["PATH"]}) as child:
         try:
-            until(lambda: process.bearers(["inner@1/B.1"]), "it has its environment")
+            until(lambda: bearers(["inner@1/B.1"]), "it has its environment")
             for found in (
-                process.bearers(["outer@1/A.1"]),
-                process.bearers(prefix="outer@1"),
-                process.bearers(prefix="inner@1"),
+                bearers(["outer@1/A.1"]),
+                bearers(prefix="outer@1"),
+                bearers(prefix="inner@1"),
             ):
                 assert list(found) == [child.pid]
-            assert not process.bearers(["outer@1/A.11", "outer@1/A", "A.1"], prefix="outer@")
+            assert not bearers(["outer@1/A.11", "outer@1/A", "A.1"], prefix="outer@")
         finally:
             child.kill()
 
@@ -832,7 +834,7 @@ def test_cookies_nest() -> None:
 
 PARENT = """
 import os, sys
-from parexec_tui.engine.backends.local.process import Spawn, spawn
+from parexec_tui.engine.backends.local.spawn import Spawn, spawn
 import msgspec
 print(spawn(msgspec.json.decode(sys.argv[1], type=Spawn)), flush=True)
 """

@@ -13,7 +13,7 @@ import pytest
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Usage
-from parexec_tui.engine.backends.local.process import COOKIE
+from parexec_tui.engine.backends.local.cookie import COOKIE
 from parexec_tui.engine.backends.local.processes import Processes, ProcFolder, PsutilProcesses
 from parexec_tui.engine.backends.local.usage import LiveProcess, UsageMeter
 from tests.engine.backends.local.test_process import ESCAPE, attempts, key, soon

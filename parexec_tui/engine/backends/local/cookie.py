@@ -1,0 +1,91 @@
+"""The cookie: a variable in the environment by which all processes of an attempt are found, wherever they went."""
+
+import errno
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from zlib import crc32
+
+import psutil
+
+from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.engine.backends.backend import Identity
+from parexec_tui.engine.backends.local.process import birth_of, is_zombie
+
+COOKIE = "PAREXEC_COOKIE"
+"""The environment variable that every process of an attempt carries, even one that leaves its process group."""
+
+
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """What processes get of the engine's environment: all but the variables by which parexec tells them something."""
+    return {name: value for name, value in environment.items() if not name.startswith("PAREXEC_")}
+
+
+def hook_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """What hooks inherit: as attempts do, and the cookie of an engine around this one, so that it finds them."""
+    outer = {COOKIE: environment[COOKIE]} if COOKIE in environment else {}
+    return inherited(environment) | outer
+
+
+def cookie_prefix(session: str, attempts: Path) -> str:
+    """The first part of all cookies of a session. Its id is unique in its registry only, so the folder is in it."""
+    return f"{session}@{crc32(os.fsencode(attempts.resolve())):08x}"
+
+
+def cookie_of(prefix: str, key: ProcessKey) -> str:
+    """The cookie of one key."""
+    return f"{prefix}/{key}"
+
+
+def nested_cookie(outer: str | None, cookie: str) -> str:
+    """The value of COOKIE: inside an attempt of another engine, behind the cookie of that one: both find it."""
+    return f"{outer}:{cookie}" if outer else cookie
+
+
+def bearers(cookies: Sequence[str] = (), prefix: str = "") -> dict[int, tuple[Identity, str]]:
+    """The processes of this user that carry one of these cookies, or any with this prefix: {pid: (who, cookie)}.
+
+    Looks at every process once; zombies and processes that are not ours to read are left out.
+    """
+    wanted = set(cookies)
+    beginning = f"{prefix}/"
+    found = {}
+    for pid in psutil.pids():
+        carried = cookie_in(pid)
+        if carried is None:
+            continue
+        for part in carried.split(":"):
+            if part in wanted or (prefix and part.startswith(beginning)):
+                birth = birth_of(pid)
+                if birth is not None and not is_zombie(pid):
+                    found[pid] = Identity(pid, birth), part
+    return found
+
+
+_COOKIE_START = f"{COOKIE}=".encode()
+
+
+def cookie_in(pid: int, proc: str = "/proc") -> str | None:
+    """The COOKIE in the environment of a process; None if it has none, or is not ours to read."""
+    try:
+        with open(f"{proc}/{pid}/environ", "rb") as file:  # noqa: PTH123 - for every process of the host
+            data = file.read()
+    except FileNotFoundError:
+        return None if Path(proc, "self").exists() else _cookie_by_psutil(pid)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.ESRCH):
+            return None
+        raise
+    at = data.find(_COOKIE_START)
+    if at < 0 or (at > 0 and data[at - 1] != 0):
+        return None
+    end = data.find(b"\0", at)
+    return data[at + len(_COOKIE_START) : end if end >= 0 else None].decode(errors="replace")
+
+
+def _cookie_by_psutil(pid: int) -> str | None:
+    try:
+        cookie = psutil.Process(pid).environ().get(COOKIE)
+    except (psutil.Error, OSError):
+        return None
+    return str(cookie) if cookie is not None else None

@@ -1,0 +1,86 @@
+"""The exit record: how the end of a process is proved. See `spawn` for who writes it."""
+
+import os
+import signal
+from pathlib import Path
+
+from msgspec import Struct
+
+from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.backends.backend import Ended
+from parexec_tui.engine.backends.local.watch import Exit
+
+
+class ExitRecord(Struct, frozen=True):
+    """What the shell of a process wrote, as far as it came."""
+
+    pid: int | None = None
+    """None: it never began."""
+    code: int | None = None
+    """What the command exited with, as a shell sees it; None: not known."""
+    no_cwd: bool = False
+    void: bool = False
+    """True: recovery ruled it out from beginning."""
+
+
+def read_record(path: str | Path) -> ExitRecord | None:
+    """Read the record of an attempt; None if there is none. Raises OSError."""
+    try:
+        text = Path(path).read_text(encoding="ascii", errors="replace")
+    except FileNotFoundError:
+        return None
+    whole = text[: text.rfind("\n") + 1]
+    words = {word: rest for word, _, rest in (line.partition(" ") for line in whole.splitlines())}
+    return ExitRecord(
+        pid=_number(words.get("start")),
+        code=_number(words.get("exit")),
+        no_cwd="nocwd" in words,
+        void="void" in words,
+    )
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdigit() else None
+
+
+def void_record(path: str | Path) -> bool:
+    """Rule a process out from beginning. False if it began, or was ruled out, before."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return False
+    with os.fdopen(fd, "w") as file:
+        file.write("void\n")
+    return True
+
+
+def exit_of(code: int) -> tuple[int | None, int | None]:
+    """(exit code, signal) of a command, from what its shell says: 128 + n stands for signal n."""
+    if code > 128 and code - 128 in _SIGNALS:
+        return None, code - 128
+    return code, None
+
+
+_SIGNALS = frozenset(int(sig) for sig in signal.Signals)
+
+
+def report_of(key: ProcessKey, ended: Exit, record_file: Path) -> Ended:
+    """What the end of a process means, with its exit record where its own word is not enough.
+
+    The shell exits with the code of the command only after it wrote the record, so for a child of ours a code is
+    proof. A code of 126 may come from the shell itself; a signal, or a process that was not our child, says nothing.
+    """
+    code, sig, problem = ended.code, ended.signal, ""
+    if code is None or code == 126 or code == 125:
+        record = read_record(record_file)
+        if record is None or (record.code is None and sig is None and not record.no_cwd):
+            return rq.ProcessLost(key.ticket, key.attempt, "it vanished without an exit record", step=key.step)
+        if record.code is not None:
+            code, sig = record.code, None
+        problem = "its working directory does not exist" if record.no_cwd else ""
+    if code is not None and sig is None:
+        code, sig = exit_of(code)
+    return rq.ProcessEnded(
+        key.ticket, key.attempt, code, sig, problem, ended.cpu_seconds, ended.peak_memory, step=key.step
+    )
