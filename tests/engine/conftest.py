@@ -1,4 +1,4 @@
-"""After every test of the engine: whatever it left running is ended."""
+"""After every test of the engine, whatever it left running is ended. And a clock that knows of threads."""
 
 import os
 import signal
@@ -8,8 +8,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from trio.testing import MockClock
 
 from tests.engine.engines import Engine
+from tests.engine.virtual_time import WaitedThreads
 
 
 @pytest.fixture(autouse=True)
@@ -22,3 +24,9 @@ def nothing_runs_on(own_state_home: Path) -> Iterator[None]:
         with suppress(OSError):
             if pid != os.getpid() and mine in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
                 os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def threads(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> WaitedThreads:
+    """For a test that asks for `autojump_clock` as well, and whose tasks wait for threads."""
+    return WaitedThreads(autojump_clock, monkeypatch)

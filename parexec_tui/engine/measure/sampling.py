@@ -27,7 +27,7 @@ BUDGET = 0.01
 _GIVE_UP = 5.0
 """Seconds that a measurement may take before it is given up. The next one waits until its thread is back."""
 
-_BASELINE = 0.25
+BASELINE = 0.25
 """Seconds between the first count and the one that is sent: a rate needs two."""
 
 
@@ -168,7 +168,7 @@ class SampleLoop:
             return (await self._backend.usage()).cost
         if not self._collector.is_warm:
             await self._in_thread(self._collector.warm_up)
-            await trio.sleep(_BASELINE)
+            await trio.sleep(BASELINE)
         reading = await self._backend.usage()
         measured = await self._in_thread(self._collector.measure, self._disks.latest)
         self._publish(reading, measured)

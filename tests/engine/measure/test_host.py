@@ -14,8 +14,8 @@ from parexec_tui.core.wire.requests import DiskMeasured
 from parexec_tui.engine.measure import monitor
 from parexec_tui.engine.measure.disk_watch import DiskWatch
 from tests.core.sessions import Session
-from tests.engine.engines import until
 from tests.engine.test_coordinator import lasting, running
+from tests.engine.virtual_time import WaitedThreads, until
 
 MIB = 1024 * 1024
 PLAN = '[plan]\nmin_free_disk = "100MiB"\n[tickets.A]\nrun = "a"\n[tickets.B]\nrun = "b"\nneeds = ["A"]\n'
@@ -117,7 +117,7 @@ async def test_a_disk_that_does_not_answer_is_told_as_unknown_and_shown_to_nobod
 
 @pytest.mark.trio
 async def test_a_disk_that_hangs_holds_up_nobody(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock, threads: WaitedThreads
 ) -> None:
     answers = threading.Event()
     hung: list[bool] = []
@@ -130,13 +130,14 @@ async def test_a_disk_that_hangs_holds_up_nobody(
     monkeypatch.setattr(monitor, "measure_disks", hang)
     watch = DiskWatch({"disk": tmp_path})
     watch.latest = [DiskSample("disk", str(tmp_path), 1, 2)]
+    threads.hang = True
     async with trio.open_nursery() as nursery:
         await nursery.start(watch.run, lambda _: None)
         assert not watch.latest, "what is old is not shown"
-        await trio.sleep(100)  # of virtual time; the thread is slower than that, on a busy machine
-        await trio.to_thread.run_sync(until, lambda: hung, "a thread looks at the disk")
+        await until(lambda: hung, "a thread looks at the disk")
+        await trio.sleep(100)
         assert len(hung) == 1, "no second thread while the first one hangs"
         answers.set()
-        while len(hung) < 3:  # noqa: ASYNC110
-            await trio.sleep(1)
+        threads.hang = False
+        await until(lambda: len(hung) == 3, "it is looked at again and again")
         nursery.cancel_scope.cancel()

@@ -1,13 +1,13 @@
 """Samples: what is told of the host, when it is measured, and that nothing of it can hold up the engine."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import MockClock
 
 from parexec_tui.core.plan.model import Host
 from parexec_tui.core.wire.protocol import DiskSample, HostSample, Usage
@@ -17,6 +17,7 @@ from parexec_tui.engine.measure.cgroup import Cgroup
 from parexec_tui.engine.measure.disk_watch import DiskWatch
 from parexec_tui.engine.measure.host_meter import Counters, HostMeter, counters
 from parexec_tui.engine.measure.sampling import (
+    BASELINE,
     BUDGET,
     MAX_INTERVAL,
     MIN_INTERVAL,
@@ -27,6 +28,7 @@ from parexec_tui.engine.measure.sampling import (
     next_interval,
 )
 from tests.engine.fakes import FakeBackend
+from tests.engine.virtual_time import WaitedThreads, until
 
 MIB = 1 << 20
 ATTEMPT = ("A", 1)
@@ -264,14 +266,8 @@ class Scene:
         nursery.start_soon(self.loop.run)
 
 
-async def until(condition: Callable[[], object]) -> None:
-    """Let virtual time go on until it is so; a thread takes its own time meanwhile."""
-    while not condition():  # noqa: ASYNC110
-        await trio.sleep(0.1)
-
-
 @pytest.mark.trio
-async def test_nothing_is_measured_for_nobody(autojump_clock: MockClock) -> None:
+async def test_nothing_is_measured_for_nobody(autojump_clock: MockClock, threads: WaitedThreads) -> None:
     async with trio.open_nursery() as nursery:
         scene = Scene(nursery)
         await trio.sleep(1000)
@@ -282,69 +278,73 @@ async def test_nothing_is_measured_for_nobody(autojump_clock: MockClock) -> None
 @pytest.mark.trio
 async def test_while_attempts_live_their_peaks_are_noted_and_the_host_is_left_alone(
     autojump_clock: MockClock,
+    threads: WaitedThreads,
 ) -> None:
     async with trio.open_nursery() as nursery:
         scene = Scene(nursery, ATTEMPT)
-        await until(lambda: scene.backend.finished > 2)
+        await until(lambda: scene.backend.finished > 2, "three readings")
         assert (scene.feed.line, scene.collector.warmed, scene.collector.measured) == (b"", 0, 0)
         nursery.cancel_scope.cancel()
 
 
 @pytest.mark.trio
-async def test_who_asks_is_told_at_once_and_with_a_rate(mock_clock: MockClock) -> None:
+async def test_who_asks_is_told_at_once_and_with_a_rate(autojump_clock: MockClock, threads: WaitedThreads) -> None:
     async with trio.open_nursery() as nursery:
         scene = Scene(nursery)
-        await wait_all_tasks_blocked()
+        await trio.sleep(1000)
         viewer = Viewer()
         scene.feed.join(viewer)
-        while not scene.collector.warmed:
-            await trio.lowlevel.checkpoint()
-        assert scene.backend.readings == 0
-        await wait_all_tasks_blocked()
-        mock_clock.jump(0.3)  # long enough for a rate, and far less than an interval
-        while not viewer.woken:
-            await trio.lowlevel.checkpoint()
+        began = trio.current_time()
+        await until(lambda: viewer.woken, "a sample comes")
+        assert scene.collector.warmed == 1
+        assert BASELINE <= trio.current_time() - began < 2 * BASELINE, "long enough for a rate, and no longer"
         assert scene.feed.line.startswith(b'{"type":"sampled","host":{"at":1.0,"cpu":0.5')
         nursery.cancel_scope.cancel()
 
 
 @pytest.mark.trio
-async def test_a_host_that_hangs_gets_one_thread_and_holds_up_nobody(autojump_clock: MockClock) -> None:
+async def test_a_host_that_hangs_gets_one_thread_and_holds_up_nobody(
+    autojump_clock: MockClock, threads: WaitedThreads
+) -> None:
     async with trio.open_nursery() as nursery:
         scene = Scene(nursery, ATTEMPT)
         scene.backend.goes_on.clear()
-        await until(lambda: scene.backend.readings)
+        threads.hang = True
+        await until(lambda: scene.backend.readings, "a thread reads")
         await trio.sleep(1000)
         assert scene.backend.readings == 1
         assert scene.loop.interval == MAX_INTERVAL
         scene.backend.goes_on.set()
-        await until(lambda: scene.loop.interval == MIN_INTERVAL)
+        threads.hang = False
+        await until(lambda: scene.loop.interval == MIN_INTERVAL, "it is measured as often as at first")
         assert scene.notices == []
         nursery.cancel_scope.cancel()
 
 
 @pytest.mark.trio
-async def test_a_host_that_cannot_be_measured_is_said_once_and_tried_again(autojump_clock: MockClock) -> None:
+async def test_a_host_that_cannot_be_measured_is_said_once_and_tried_again(
+    autojump_clock: MockClock, threads: WaitedThreads
+) -> None:
     async with trio.open_nursery() as nursery:
         scene = Scene(nursery, ATTEMPT)
         scene.backend.fails = ValueError("no such field")
-        await until(lambda: scene.notices)
+        await until(lambda: scene.notices, "it is said")
         tried = scene.backend.readings
-        await until(lambda: scene.backend.readings > tried + 1)
+        await until(lambda: scene.backend.readings > tried + 1, "it is tried again")
         scene.backend.fails = None
-        await until(lambda: scene.backend.finished)
+        await until(lambda: scene.backend.finished, "it is measured")
         assert scene.notices == ["the host cannot be measured: ValueError: no such field"]
         nursery.cancel_scope.cancel()
 
 
 @pytest.mark.trio
-async def test_a_pass_that_costs_too_much_makes_them_rare(autojump_clock: MockClock) -> None:
+async def test_a_pass_that_costs_too_much_makes_them_rare(autojump_clock: MockClock, threads: WaitedThreads) -> None:
     async with trio.open_nursery() as nursery:
         scene = Scene(nursery, ATTEMPT)
         scene.backend.cost = 10.0
-        await until(lambda: scene.loop.interval == MAX_INTERVAL)
+        await until(lambda: scene.loop.interval == MAX_INTERVAL, "it is measured rarely")
         scene.backend.cost = 0.0
-        await until(lambda: scene.loop.interval == MIN_INTERVAL)
+        await until(lambda: scene.loop.interval == MIN_INTERVAL, "it is measured as often as at first")
         nursery.cancel_scope.cancel()
 
 
