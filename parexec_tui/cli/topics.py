@@ -64,7 +64,7 @@ def show(topic: str) -> None:
     text = (FOLDER / f"{topic}.md").read_text(encoding="utf-8")
     text = "\n".join(line for line in text.splitlines() if not line.startswith("<!--"))
     if not _can_lay_out():
-        click.echo(_in_ascii(text) if _is_ascii_only() else text)
+        click.echo(in_ascii(text) if _is_ascii_only() else text)
         return
     from rich.console import Console
     from rich.theme import Theme
@@ -87,11 +87,12 @@ def _is_ascii_only() -> bool:
     return is_ascii_only(sys.stdout)
 
 
-def _in_ascii(text: str) -> str:
+def in_ascii(text: str) -> str:
+    """The text with letters in the place of signs and drawings."""
     from parexec_tui.core.state.status import TABLE
 
     text = text.translate(_BOXES).translate({ord(row.glyph): row.ascii_glyph for row in TABLE.values()})
-    for sign, letters in (("→ ", "->"), (" ←", "<-"), ("…", "...")):
+    for sign, letters in (("→  ", "-> "), ("→", "->"), ("  ←", " <-"), ("←", "<-"), ("…", "...")):
         text = text.replace(sign, letters)
     return text.encode("ascii", "replace").decode()
 
