@@ -15,7 +15,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.tui.actions.table import ACTIONS
 from parexec_tui.tui.app.app import ParexecApp, ScreenConfig

@@ -17,7 +17,7 @@ from parexec_tui.cli.plans import plan_of, refuse_file, syntax_of, text_of
 
 if TYPE_CHECKING:
     from parexec_tui.core.plan.model import Plan, Ticket
-    from parexec_tui.core.state.apply import SessionState
+    from parexec_tui.core.state.session import SessionState
 
 _WHERE = "in the file; nothing was changed"
 """The end of the line that counts errors."""

@@ -15,7 +15,7 @@ from parexec_tui.client.blocking import Client, Following
 from parexec_tui.client.framing import ClientError, News
 from parexec_tui.client.mirror import Mirror
 from parexec_tui.client.sessions import is_living
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire.protocol import Happened, Notice
 from parexec_tui.text.headless import Headless, counted
 

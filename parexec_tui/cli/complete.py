@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from parexec_tui.core.state.status import GROUPS, Flag, Status
+from parexec_tui.core.state.status import COUNTED, GROUPS, Flag
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -81,7 +81,7 @@ def _values(context: click.Context, word: str) -> list[str]:
     key, _, beginning = word.partition(":")
     match key:
         case "status":
-            values: Iterable[str] = (*Status, *Flag, *GROUPS)
+            values: Iterable[str] = dict.fromkeys((*COUNTED, *Flag, *GROUPS))
         case "priority":
             values = PRIORITIES
         case "agent" | "type" | "ticket":

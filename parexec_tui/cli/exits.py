@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 if TYPE_CHECKING:
-    from parexec_tui.core.state.apply import SessionState
+    from parexec_tui.core.state.session import SessionState
 
 SUCCEEDED, UNSUCCESSFUL, BAD_USAGE, STOPPED = 0, 1, 2, 3
 """Exit codes: all tickets succeeded; some did not; bad plan or usage; stopped by a person."""

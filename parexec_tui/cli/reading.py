@@ -112,7 +112,7 @@ def log(ticket: str, session: str | None, attempt: int | None, follow: bool) -> 
         known = past.state.tickets.get(ticket)
         if known is None:
             fail(f"session {row.session} has no ticket {ticket}", BAD_USAGE)
-        number = attempt or known.attempt
+        number = attempt or known.attempts
         if not number and not follow:
             fail(f"{ticket} has not been started yet: {known.status}", UNSUCCESSFUL)
         _print_log(registry, row.session, ticket, number or 1, follow)
@@ -156,7 +156,9 @@ def events(session: str | None, as_json: bool, follow: bool) -> None:
     from msgspec import MsgspecError
 
     from parexec_tui.client.sessions import is_living, open_registry, resolve_past
-    from parexec_tui.core.state.apply import IllegalEventError, SessionState
+    from parexec_tui.core.state.apply import apply
+    from parexec_tui.core.state.session import SessionState
+    from parexec_tui.core.state.transitions import IllegalEventError
     from parexec_tui.core.wire import codec
     from parexec_tui.gc_control import gc_paused
     from parexec_tui.text.event_lines import lines
@@ -177,7 +179,7 @@ def events(session: str | None, as_json: bool, follow: bool) -> None:
                 else:
                     try:
                         event = codec.decode_event(stored.data)
-                        state.apply(event)
+                        apply(state, event)
                     except (MsgspecError, IllegalEventError) as error:
                         fail(f"events from number {stored.seq} on cannot be read: {error}", UNSUCCESSFUL)
                     for line in lines(state, event):

@@ -9,7 +9,9 @@ from typing import Self
 from msgspec import MsgspecError
 
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import IllegalEventError, SessionState
+from parexec_tui.core.state.apply import apply
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.transitions import IllegalEventError
 from parexec_tui.core.wire import codec
 from parexec_tui.gc_control import gc_paused
 from parexec_tui.paths import registry_file
@@ -45,7 +47,7 @@ class Mirror:
             raise RegistryError(f"event {seq} of {self.session} came after event {self.last}")
         try:
             event = codec.decode_event(data)
-            self.state.apply(event)
+            apply(self.state, event)
         except (MsgspecError, IllegalEventError) as error:
             raise RegistryError(f"events of {self.session} from {seq} on cannot be read: {error}") from error
         self.last = seq

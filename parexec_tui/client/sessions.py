@@ -9,7 +9,7 @@ from parexec_tui.registry.lock import is_owned
 from parexec_tui.registry.registry import Registry
 
 if TYPE_CHECKING:
-    from parexec_tui.core.state.apply import SessionState
+    from parexec_tui.core.state.session import SessionState
     from parexec_tui.registry.registry import SessionRow
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from msgspec import MsgspecError
 
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.engine.coordinator import EventSink
 from parexec_tui.engine.lifecycle.beginning import EngineOptions
 from parexec_tui.engine.lifecycle.guardian import CANNOT_START

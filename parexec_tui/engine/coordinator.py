@@ -18,8 +18,9 @@ from parexec_tui.core.rules.reports import on_report
 from parexec_tui.core.rules.session_events import closing, unrunnable
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
@@ -68,9 +69,14 @@ class Clock:
         return trio.current_time() + self._offset
 
 
+def _runs(ticket: TicketState) -> bool:
+    """Whether the clock of its time-out runs."""
+    return ticket.status is Status.running and not ticket.is_frozen
+
+
 def _key(ticket: TicketState) -> ProcessKey:
     """The process that runs the command of the current attempt."""
-    return ProcessKey(ticket.id, ticket.attempt)
+    return ProcessKey(ticket.id, ticket.attempts)
 
 
 class _Asked(Struct, gc=False):
@@ -160,7 +166,7 @@ class Coordinator:
             self._timers.set(ticket.retry_at, rq.BackoffElapsed(ticket.id))
         elif ticket.is_live:
             self._set_timeout(ticket)
-            if ticket.stop_why is not None:
+            if ticket.live_attempt.stop_reason is not None:
                 self._backend.stop(_key(ticket), ticket.spec.grace)
 
     def report(self, reports: Sequence[rq.AnyReport]) -> None:
@@ -228,7 +234,7 @@ class Coordinator:
         while self._unidentified and self._unidentified[0][0] <= now:
             _, key = self._unidentified.popleft()
             ticket = self.state.live.get(key.ticket)
-            if ticket is not None and ticket.attempt == key.attempt and ticket.pid is None:
+            if ticket is not None and ticket.attempts == key.attempt and ticket.live_attempt.pid is None:
                 self._backend.identify(key)
 
     def _fire_timers(self, now: float) -> None:
@@ -238,7 +244,7 @@ class Coordinator:
                 continue  # it was dropped from the plan; its timer was not
             if isinstance(report, rq.BackoffElapsed):
                 self.report([report])
-            elif ticket.attempt == report.attempt and ticket.status is Status.running:
+            elif ticket.attempts == report.attempt and _runs(ticket):
                 assert ticket.spec.timeout is not None
                 if ticket.worked(now) >= ticket.spec.timeout:
                     self.report([report])
@@ -246,15 +252,15 @@ class Coordinator:
                     self._set_timeout(ticket)
 
     def _set_timeout(self, ticket: TicketState) -> None:
-        if ticket.spec.timeout is not None and ticket.status is Status.running:
+        if ticket.spec.timeout is not None and _runs(ticket):
             now = self.clock.now()
             self._timers.set(
-                now + ticket.spec.timeout - ticket.worked(now), rq.TimeoutElapsed(ticket.id, ticket.attempt)
+                now + ticket.spec.timeout - ticket.worked(now), rq.TimeoutElapsed(ticket.id, ticket.attempts)
             )
 
     def _record(self, event: ev.AnyEvent) -> None:
         """The one way into the state; an event that cannot follow raises here, before anything is written."""
-        self.state.apply(event)
+        apply(self.state, event)
         self._pending.append(event)
 
     def _end_what_cannot_run(self) -> bool:
@@ -340,7 +346,7 @@ class Coordinator:
         self._backend.start(key, self._pool.launch(ticket))
         self._unidentified.append((self.clock.now() + IDENTIFY_AFTER, key))
         self._set_timeout(ticket)
-        if ticket.stop_why is not None:  # asked to stop between the decision and its effect
+        if ticket.live_attempt.stop_reason is not None:  # asked to stop between the decision and its effect
             self._backend.stop(key, ticket.spec.grace)
 
     # -- wait or leave ---------------------------------------------------------------------------------------

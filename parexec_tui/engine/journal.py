@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import UNSUCCESSFUL, Status
 from parexec_tui.core.wire import codec
 from parexec_tui.paths import log_name

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from parexec_tui.core.plan.model import PLACEHOLDERS, SHELL_COMMAND, AgentType
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.requests import IdleElapsed
 from parexec_tui.engine.backends.backend import Launch
@@ -33,7 +33,7 @@ class Pool:
         spec = ticket.spec
         env = self._env | agent_type.env | spec.env
         env["PAREXEC_TICKET"] = ticket.id
-        env["PAREXEC_ATTEMPT"] = str(ticket.attempt)
+        env["PAREXEC_ATTEMPT"] = str(ticket.attempts)
         env["PAREXEC_AGENT"] = ticket.agent
         if ticket.note:
             env["PAREXEC_NOTE"] = ticket.note
@@ -51,7 +51,7 @@ class Pool:
             "run": ticket.spec.run,
             "prompt": ticket.spec.prompt,
             "ticket": ticket.id,
-            "attempt": str(ticket.attempt),
+            "attempt": str(ticket.attempts),
             "workdir": self._state.plan.workdir,
         }
         argv = tuple(_PLACEHOLDER.sub(lambda found: values[found[1]], word) for word in agent_type.command)

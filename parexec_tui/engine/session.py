@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from parexec_tui.core.plan.model import Hooks, Host, Plan
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends import boot

@@ -3,7 +3,9 @@
 import msgspec
 from msgspec import Struct
 
-from parexec_tui.core.state.apply import IllegalEventError, SessionState
+from parexec_tui.core.state.apply import apply
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.transitions import IllegalEventError
 from parexec_tui.core.wire import codec
 from parexec_tui.gc_control import gc_paused
 from parexec_tui.registry.errors import RegistryError
@@ -28,7 +30,7 @@ def replay(registry: Registry, session: str, *, until: int | None = None) -> Rep
     last, fault = 0, ""
     for row in registry.events(session, limit=until):
         try:
-            state.apply(codec.decode_event(row.data))
+            apply(state, codec.decode_event(row.data))
         except (msgspec.MsgspecError, IllegalEventError) as error:
             fault = str(error)
             break

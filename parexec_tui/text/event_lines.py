@@ -11,7 +11,7 @@ from parexec_tui.core.state.status import End, Status
 from parexec_tui.text.words import Line, groups, printable, tickets, with_name
 
 if TYPE_CHECKING:
-    from parexec_tui.core.state.apply import SessionState
+    from parexec_tui.core.state.session import SessionState
 
 _MOST_SKIPPED = 10
 """Skipped tickets of one event that get a line each."""

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.wire import codec
 from parexec_tui.text.event_lines import lines
@@ -177,7 +177,7 @@ class Headless:
     def summary(self, state: SessionState, outcome: str) -> None:
         """Print how the session ended: the failures with their last lines, counts, and how to go on."""
         if self._style == "json":
-            counts = {str(status): count for status, count in state.counts.items() if count}
+            counts = {str(status): count for status, count in state.shown_counts().items() if count}
             last = {"kind": "summary", "session": state.session, "outcome": outcome, "counts": counts}
             self._write_batch([codec.encode(last).decode()])
         else:
@@ -206,14 +206,14 @@ class Headless:
         ticket = state.tickets[id_]
         word = str(ticket.end or ticket.status)
         text = f"{glyph(word, ascii_only=self._ascii)} {id_}  {word}"
-        if ticket.attempt > 1:
-            text += f" in attempt {ticket.attempt}"
+        if ticket.attempts > 1:
+            text += f" in attempt {ticket.attempts}"
         if ticket.reason and ticket.reason != word:
             text += f": {printable(with_name(ticket.reason, ticket.signal))}"
         head = Text(self._folded(text, 0, hang=2))
         head.stylize("bold red", 0, len(id_) + 2)
         yield head
-        if ticket.attempt:
+        if ticket.attempts:
             output = attempt_output(state, ticket)
             for line in last_lines(output):
                 yield Text(f"  {'|' if self._ascii else '│'} {line}", style="dim")
@@ -243,6 +243,8 @@ def counted(state: SessionState) -> str:
     """`12 of 13 succeeded, 1 failed`."""
     parts = [f"{state.counts[Status.succeeded]} of {len(state.tickets)} succeeded"]
     parts += [
-        f"{count} {status}" for status, count in state.counts.items() if count and status is not Status.succeeded
+        f"{count} {status}"
+        for status, count in state.shown_counts().items()
+        if count and status is not Status.succeeded
     ]
     return ", ".join(parts)

@@ -9,9 +9,9 @@ from msgspec import Struct
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.schedule.forecast import eta
-from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.process_key import ProcessKey
-from parexec_tui.core.state.status import ENDED_BADLY, LIVE, PENDING, TERMINAL, Status
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import ENDED_BADLY, PENDING, TABLE, TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, StatusReport
 from parexec_tui.outputs.output import Output, output_of
@@ -84,7 +84,7 @@ class SessionReport(Struct, frozen=True):
 
 def attempt_output(state: SessionState, ticket: TicketState, attempt: int | None = None) -> Output:
     """The output of the command of an attempt; default: the latest one."""
-    return output_of(state.session, ProcessKey(ticket.id, attempt or ticket.attempt))
+    return output_of(state.session, ProcessKey(ticket.id, attempt or ticket.attempts))
 
 
 def session_report(state: SessionState, *, alive: bool) -> SessionReport:
@@ -97,7 +97,7 @@ def session_report(state: SessionState, *, alive: bool) -> SessionReport:
         engine_pid=state.engine_pid if alive else None,
         started=state.opened_at,
         ended=state.finished_at,
-        counts={str(status): count for status, count in state.counts.items() if count},
+        counts={str(status): count for status, count in state.shown_counts().items() if count},
         groups=len(state.groups),
         group=min(state.open_group + 1, len(state.groups)),
         retried=state.retried,
@@ -136,7 +136,7 @@ def status_report(
         engine_pid=state.engine_pid if alive else None,
         started=state.opened_at,
         ended=state.finished_at,
-        counts={str(status): count for status, count in state.counts.items() if count},
+        counts={str(status): count for status, count in state.shown_counts().items() if count},
         groups=len(state.groups),
         group=min(state.open_group + 1, len(state.groups)),
         eta=eta(state, now, history or {}) if alive else None,
@@ -169,21 +169,22 @@ def why_report(state: SessionState, tickets: Iterable[str]) -> dict[str, tuple[s
 
 def _ticket(state: SessionState, ticket: TicketState) -> TicketReport:
     waits = ticket.status in PENDING
+    attempt = ticket.attempt
     return TicketReport(
         id=ticket.id,
-        status=str(ticket.status),
+        status=str(ticket.shown_status),
         title=ticket.spec.title,
         group=ticket.group + 1,
         priority=ticket.spec.priority.value,
         end=str(ticket.end) if ticket.end else None,
         reason=ticket.reason,
-        code=ticket.code,
+        code=attempt.code if attempt is not None else None,
         signal=ticket.signal,
         agent=ticket.agent,
-        attempt=ticket.attempt,
-        started=ticket.started,
+        attempt=ticket.attempts,
+        started=attempt.started if attempt is not None else None,
         ended=ticket.ended,
-        log=attempt_output(state, ticket).name if ticket.attempt else None,
+        log=attempt_output(state, ticket).name if ticket.attempts else None,
         why=tuple(blocker.text for blocker in why(state, ticket)) if waits else (),
         because=ticket.because,
     )
@@ -206,7 +207,7 @@ def report_lines(report: SessionReport, *, ascii_only: bool) -> Iterator[str]:
 def _ticket_line(ticket: TicketReport, width: int, *, ascii_only: bool) -> str:
     word = ticket.end if ticket.end and ticket.status == Status.failed else ticket.status
     parts = [f"{glyph(word, ascii_only=ascii_only)} {word:<15}", f"{ticket.id:<{width}}"]
-    if ticket.status in LIVE:
+    if TABLE[ticket.status].is_live:
         parts.append(f"on {ticket.agent} since {clock(ticket.started or 0)}")
     elif ticket.started is not None and ticket.ended is not None:
         parts.append(f"{format_duration(ticket.ended - ticket.started):>7} on {ticket.agent}")

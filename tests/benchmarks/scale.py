@@ -51,7 +51,8 @@ def measure_load(file: Path, syntax: str) -> dict[str, float]:
     from parexec_tui.core.rules.session_events import opening
     from parexec_tui.core.schedule.dispatcher import Dispatcher
     from parexec_tui.core.state import events
-    from parexec_tui.core.state.apply import SessionState
+    from parexec_tui.core.state.apply import apply
+    from parexec_tui.core.state.session import SessionState
     from parexec_tui.gc_control import gc_paused
 
     text = file.read_text(encoding="utf-8")
@@ -64,11 +65,11 @@ def measure_load(file: Path, syntax: str) -> dict[str, float]:
     dispatcher = Dispatcher(state)
     first_events = opening(state, session="s", cpus=8, memory=2**34, pid=1, boot="b", version="0", by="me", now=0.0)
     for event in first_events:
-        state.apply(event)
+        apply(state, event)
     first: list[events.AnyEvent] = []
 
     def emit(event: events.AnyEvent) -> None:
-        state.apply(event)
+        apply(state, event)
         first.append(event)
 
     dispatcher.dispatch(0.0, emit)
@@ -90,7 +91,8 @@ def measure_ticket(file: Path, most: int = 20_000) -> dict[str, float]:
     from parexec_tui.core.rules.session_events import opening
     from parexec_tui.core.schedule.dispatcher import Dispatcher
     from parexec_tui.core.state import events
-    from parexec_tui.core.state.apply import SessionState
+    from parexec_tui.core.state.apply import apply
+    from parexec_tui.core.state.session import SessionState
     from parexec_tui.core.wire import codec
     from parexec_tui.core.wire.requests import ProcessEnded
     from parexec_tui.registry.registry import Registry
@@ -103,7 +105,7 @@ def measure_ticket(file: Path, most: int = 20_000) -> dict[str, float]:
     seq = 0
 
     def emit(event: events.AnyEvent) -> None:
-        state.apply(event)
+        apply(state, event)
         pending.append(event)
 
     def remember() -> None:
@@ -121,7 +123,7 @@ def measure_ticket(file: Path, most: int = 20_000) -> dict[str, float]:
     dispatcher.dispatch(0.0, emit)
     while state.live and done < most:
         ticket = next(iter(state.live.values()))
-        for event in on_report(state, ProcessEnded(ticket.id, ticket.attempt, 0), float(done)):
+        for event in on_report(state, ProcessEnded(ticket.id, ticket.attempts, 0), float(done)):
             emit(event)
         dispatcher.dispatch(float(done), emit)
         remember()

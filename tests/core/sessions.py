@@ -28,7 +28,9 @@ from parexec_tui.core.schedule.blockers import blockers, why
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.apply import apply
+from parexec_tui.core.state.attempts import Attempt
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, UNSUCCESSFUL, End, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import codec
@@ -135,7 +137,7 @@ class Session:
             check_start(self.state, event)
         if self.checks and isinstance(event, ev.AgentStarted) and self.state.engine_pid:
             check_room(self.state, event.type)
-        self.state.apply(event)
+        apply(self.state, event)
         self.journal.append(event)
         if self.checks:
             check(self.state)
@@ -200,7 +202,7 @@ class Session:
     # -- what becomes of an attempt --
 
     def ended(self, id_: str, code: int | None = None, signal: int | None = None, problem: str = "") -> None:
-        attempt = self.state.tickets[id_].attempt
+        attempt = self.state.tickets[id_].attempts
         self.tell(rq.ProcessEnded(id_, attempt, code=code, signal=signal, problem=problem))
 
     def succeed(self, *ids: str) -> None:
@@ -221,13 +223,13 @@ class Session:
             self.ended(id_, code=127)
 
     def lost(self, id_: str, *, began: bool = True) -> None:
-        self.tell(rq.ProcessLost(id_, self.state.tickets[id_].attempt, reason="no trace of it", began=began))
+        self.tell(rq.ProcessLost(id_, self.state.tickets[id_].attempts, reason="no trace of it", began=began))
 
     def time_out(self, id_: str) -> None:
-        self.tell(rq.TimeoutElapsed(id_, self.state.tickets[id_].attempt))
+        self.tell(rq.TimeoutElapsed(id_, self.state.tickets[id_].attempts))
 
     def spawned(self, id_: str, pid: int = 4242) -> None:
-        self.tell(rq.ProcessStarted(id_, self.state.tickets[id_].attempt, pid=pid, birth=1.5))
+        self.tell(rq.ProcessStarted(id_, self.state.tickets[id_].attempts, pid=pid, birth=1.5))
 
     def back_off(self, id_: str) -> None:
         """Let the clock run until the ticket may be tried again, and say so."""
@@ -242,10 +244,10 @@ class Session:
         return self.state.tickets[id_]
 
     def status(self, id_: str) -> str:
-        return self.state.tickets[id_].status.value
+        return self.state.tickets[id_].shown_status.value
 
     def statuses(self) -> dict[str, str]:
-        return {id_: ticket.status.value for id_, ticket in self.state.tickets.items()}
+        return {id_: ticket.shown_status.value for id_, ticket in self.state.tickets.items()}
 
     def live(self) -> list[str]:
         return list(self.state.live)
@@ -269,7 +271,7 @@ def replay(plan: Plan, journal: list[ev.AnyEvent]) -> SessionState:
     """The state that a journal leads to, once it was written and read again."""
     state = SessionState(plan)
     for event in journal:
-        state.apply(codec.decode_event(codec.encode(event)))
+        apply(state, codec.decode_event(codec.encode(event)))
     return state
 
 
@@ -283,6 +285,7 @@ def dump(state: SessionState) -> object:
         "tickets": [_ticket_values(ticket) for ticket in state.tickets.values()],
         "agents": [_agent_values(agent) for agent in state.agents.values()],
         "live": list(state.live),
+        "frozen": list(state.frozen),
         "held_tickets": list(state.held_tickets),
         "available": {type_: list(agents) for type_, agents in state.available.items()},
         "quarantined": list(state.quarantined),
@@ -292,8 +295,13 @@ def dump(state: SessionState) -> object:
 
 
 _NOT_STATE = ("plan", "graph", "dirty", "_types")
-_ticket_values = attrgetter(*TicketState.__slots__)
+_of_ticket = attrgetter(*(name for name in TicketState.__slots__ if name != "attempt"))
+_of_attempt = attrgetter(*Attempt.__slots__)
 _agent_values = attrgetter(*AgentState.__slots__)
+
+
+def _ticket_values(ticket: TicketState) -> tuple[object, ...]:
+    return (*_of_ticket(ticket), ticket.attempt and _of_attempt(ticket.attempt))
 
 
 def lasting(state: SessionState) -> dict[str, object]:
@@ -305,7 +313,7 @@ def lasting(state: SessionState) -> dict[str, object]:
         "available": {type_: set(line) for type_, line in state.available.items()},
         "plan": state.plan,
         "groups": [set(group) for group in state.groups],
-        "held": held and (held.by, held.reason),
+        "held": held and (held.by, held.reason, held.is_freeze),
         "draining": draining and draining.reason,
         **{name: vars(state)[name] for name in _LASTING},
     }
@@ -313,11 +321,17 @@ def lasting(state: SessionState) -> dict[str, object]:
 
 _LASTING = (
     "counts", "group_left", "open_group", "pool_size", "agent_limits", "held_types", "past_attempts", "actions",
-    "parallel", "retried", "_class_step",
+    "parallel", "retried", "class_step",
 )  # fmt: skip
-_PASSING = ("ready_at", "ended", "retry_at", "frozen_at", "frozen_for", "order", "because", "serialised", "shunned")
-_lasting_ticket = attrgetter(*(name for name in TicketState.__slots__ if name not in _PASSING))
+_PASSING = ("attempt", "ready_at", "ended", "retry_at", "order", "because", "serialised", "excluded_agents")
+_lasting_of_ticket = attrgetter(*(name for name in TicketState.__slots__ if name not in _PASSING))
+_lasting_of_attempt = attrgetter(*(name for name in Attempt.__slots__ if name not in ("freeze", "frozen_for")))
 _lasting_agent = attrgetter(*(name for name in AgentState.__slots__ if name not in ("turn", "idle_since")))
+
+
+def _lasting_ticket(ticket: TicketState) -> tuple[object, ...]:
+    attempt = ticket.attempt and _lasting_of_attempt(ticket.attempt)
+    return (*_lasting_of_ticket(ticket), attempt, ticket.is_frozen)
 
 
 def _plain(value: object) -> object:
@@ -348,7 +362,7 @@ def check_start(state: SessionState, event: ev.AttemptStarted) -> None:
         assert all(ticket.status in TERMINAL for ticket in tickets if ticket.group < group)
     assert (state.held, state.draining, state.stopping) == (None, None, None)
     ticket, agent = state.tickets[event.ticket], state.agents[event.agent]
-    assert event.agent not in ticket.shunned
+    assert event.agent not in ticket.excluded_agents
     assert {state.tickets[need].status for need in ticket.spec.needs} <= {Status.succeeded, Status.waived}
     assert agent.type not in state.held_types
     place = state.agents.get(ticket.pin)
@@ -398,8 +412,18 @@ def _check_needs(state: SessionState) -> None:
         if ticket.status in LIVE:
             assert ticket.missing == 0, f"{ticket.id} is {ticket.status}, and a need is missing"
         assert (ticket.status is Status.backoff) == (ticket.retry_at is not None)
-        assert (ticket.status is Status.frozen) == (ticket.frozen_at is not None)
-        assert (ticket.status is Status.stopping) == (ticket.stop_why is not None)
+        _check_attempt(state, ticket)
+
+
+def _check_attempt(state: SessionState, ticket: TicketState) -> None:
+    attempt = ticket.attempt
+    is_live = attempt is not None and attempt.ended is None
+    assert (ticket.status in LIVE) == is_live
+    assert (ticket.id in state.frozen) == ticket.is_frozen
+    if attempt is not None:
+        assert attempt.number == ticket.attempts
+        assert attempt.freeze is None or (is_live and ticket.status is not Status.stopping)
+        assert not is_live or (ticket.status is Status.stopping) == (attempt.stop_reason is not None)
 
 
 def _check_counts(state: SessionState) -> None:
@@ -462,7 +486,7 @@ def check_history(state: SessionState, journal: list[ev.AnyEvent]) -> None:
     starts = Counter(event.ticket for event in journal if isinstance(event, ev.AttemptStarted))
     assert state.retried == sum(end.then is Status.backoff for end in ends)
     for ticket in state.tickets.values():
-        assert ticket.attempt == starts[ticket.id]
+        assert ticket.attempts == starts[ticket.id]
         assert ticket.charged <= charged[ticket.id]
         if ticket.status is Status.succeeded:
             assert [end.end for end in ends if end.ticket == ticket.id][-1] is End.succeeded

@@ -270,7 +270,7 @@ def _in_flight() -> Counter[str]:
 
 
 def _stage(ticket: TicketState) -> str:
-    record = read_record(attempts_folder() / f"{ticket.id}.{ticket.attempt}.exit")
+    record = read_record(attempts_folder() / f"{ticket.id}.{ticket.attempts}.exit")
     if record is None:
         return "not begun"
     if record.code is not None:
@@ -279,7 +279,7 @@ def _stage(ticket: TicketState) -> str:
         return "ruled out"
     if record.pid is None:
         return "beginning"
-    return "running, not noted" if ticket.pid is None else "running"
+    return "running, not noted" if ticket.live_attempt.pid is None else "running"
 
 
 # -- the script ------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.paths import registry_file

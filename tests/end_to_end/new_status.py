@@ -15,7 +15,8 @@ from click.testing import CliRunner
 
 from parexec_tui.cli import complete
 from parexec_tui.cli.entry import cli
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state import indexes
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire.selectors import select
 from parexec_tui.registry import replay as registry_replay
@@ -33,7 +34,7 @@ THEME = "harbour"
 
 def put_under_review(state: SessionState, id_: str) -> None:
     """As an event would that leads to the new status."""
-    state._move(state.tickets[id_], NEW, state.now)
+    indexes.move(state, state.tickets[id_], NEW, state.now)
 
 
 def check_core(played: Session, running: str) -> None:
@@ -86,7 +87,7 @@ async def check_tickets(ui: Harness, running: str) -> None:
     panel.list.sort = "status"
     panel.list.build(ui.view.live)  # type: ignore[arg-type]
     rows = panel.list.tickets()
-    statuses = [ui.view.live.tickets[id_].status for id_ in rows]  # type: ignore[union-attr]
+    statuses = [ui.view.live.tickets[id_].shown_status for id_ in rows]  # type: ignore[union-attr]
     assert statuses.index(NEW) == statuses.count(Status.running), "it stands where its row says"
     panel.list.grouping = "status"
     panel.list.build(ui.view.live)  # type: ignore[arg-type]

@@ -20,10 +20,10 @@ from tests.engine.engines import (
     happened,
     journal,
     log_of,
+    pid_of,
     session,
     sessions,
     state_of,
-    ticket,
     until,
     write_plan,
 )
@@ -77,7 +77,7 @@ def is_over() -> bool:
 def both_run() -> bool:
     """Whether the plan of this page is as far as it comes by itself."""
     return (
-        bool(happened(ev.AttemptStarted) and ticket("slow").pid and ticket("fails").pid)
+        bool(happened(ev.AttemptStarted) and pid_of("slow") and pid_of("fails"))
         and state_of().counts[Status.succeeded] == 1
     )
 
@@ -93,8 +93,8 @@ def assert_complete(folder: Path, engines: int = 1) -> None:
         "quick": Status.succeeded,
         "last": Status.succeeded,
     }
-    assert state.tickets["fails"].code == 7
-    assert {ticket.attempt for ticket in state.tickets.values()} == {1}
+    assert happened(ev.AttemptEnded, ticket="fails")[-1].code == 7
+    assert {ticket.attempts for ticket in state.tickets.values()} == {1}
     assert log_of("slow.1") == "before\nafter\n"
     assert log_of("last.1") == "last\n"
     assert len(happened(ev.MonitoringStarted)) == engines

@@ -28,8 +28,9 @@ from parexec_tui.client.framing import decode, encode
 from parexec_tui.core.plan.model import AgentType, Plan, Priority, Ticket
 from parexec_tui.core.rules.session_events import opening
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, TERMINAL, Status
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
@@ -189,9 +190,9 @@ def is_seen(asked: rq.AnyRequest, before: SessionState, now: SessionState) -> bo
             )
         case rq.Freeze():
             frozen = of or [ticket for ticket in now.live.values() if asked.is_session]
-            return all(ticket.status in (Status.frozen, Status.stopping) for ticket in frozen)
+            return all(ticket.is_frozen or ticket.status is Status.stopping for ticket in frozen)
         case rq.Thaw():
-            return all(ticket.status is not Status.frozen for ticket in of)
+            return all(not ticket.is_frozen for ticket in of)
         case rq.Cancel():
             return all(ticket.status in (Status.cancelled, Status.stopping, Status.skipped) for ticket in of)
         case rq.Waive():
@@ -333,7 +334,7 @@ class Scene:
             case Happened():
                 assert message.seq == len(self.journal) + 1, "a gap, or an overlap"
                 event = codec.decode_event(bytes(message.event))
-                self.mirror.apply(event)
+                apply(self.mirror, event)
                 self.journal.append(event)
             case Farewell():
                 self.is_over = True

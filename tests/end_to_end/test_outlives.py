@@ -19,6 +19,7 @@ from tests.engine.engines import (
     log_of,
     marked,
     number_in,
+    pid_of,
     session,
     state_of,
     ticket,
@@ -100,7 +101,7 @@ def test_a_session_outlives_its_terminal_and_its_engine_and_is_steered_to_its_en
     first.parexec("run plan.toml --detach")
     first.until("ended=0")
     until(lambda: happened(ev.AttemptEnded, ticket="flaky"), "flaky failed")
-    until(lambda: all(ticket(id_).pid for id_ in LASTING), "the others run")
+    until(lambda: all(pid_of(id_) for id_ in LASTING), "the others run")
     assert statuses() == dict.fromkeys(LASTING, "running") | {
         "flaky": "failed",
         "after": "skipped",
@@ -124,14 +125,14 @@ def test_a_session_outlives_its_terminal_and_its_engine_and_is_steered_to_its_en
     until(lambda: is_still("frozen"), "it stands still")
     ticks = log_of("frozen.1")
     lose_engine(engine)
-    assert ticket("frozen").status is Status.frozen
+    assert ticket("frozen").is_frozen
     assert is_still("frozen")
     assert log_of("frozen.1") == ticks
 
     was = ticket("moved").agent
     other = next(agent.id for agent in state_of().agents.values() if agent.status == "idle")
     shell.parexec(f"reassign moved {other}")
-    until(lambda: ticket("moved").attempt == 2 and ticket("moved").status is Status.running, "it moved")
+    until(lambda: ticket("moved").attempts == 2 and ticket("moved").status is Status.running, "it moved")
 
     shell.parexec("thaw frozen")
     until(lambda: len(log_of("frozen.1")) > len(ticks), "it ticks again")
@@ -162,12 +163,12 @@ def lose(terminal: Terminal, folder: Path) -> None:
 
 def lose_engine(engine: int) -> None:
     """kill -9 of the engine: its guardian starts another, and what ran is still the same."""
-    guardian, shells = the_guardian(), [ticket(id_).pid for id_ in LASTING]
+    guardian, shells = the_guardian(), [pid_of(id_) for id_ in LASTING]
     kill(engine)
     second = the_engine(besides=engine)
     until(lambda: state_of().engine_pid == second, "another takes over", 30)
     assert the_guardian() == guardian
-    assert [ticket(id_).pid for id_ in LASTING] == shells
+    assert [pid_of(id_) for id_ in LASTING] == shells
     assert all(exists(pid) for pid in shells if pid is not None)
 
 
@@ -177,7 +178,7 @@ def lose_engine(engine: int) -> None:
 def check_tickets() -> None:
     """Every ticket is accounted for, and none was done twice or in part."""
     assert statuses() == dict.fromkeys(state_of().tickets, "succeeded")
-    attempts = {each.id: each.attempt for each in state_of().tickets.values()}
+    attempts = {each.id: each.attempts for each in state_of().tickets.values()}
     assert attempts == dict.fromkeys(state_of().tickets, 1) | {"flaky": 2, "moved": 2}
     assert log_of("long.1") == "before\nafter\n"
     assert log_of("after.1") == "at last\n"

@@ -13,7 +13,7 @@ import pytest
 
 from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.tui.dialogs.dialog import HESITATION
 from tests.end_to_end.tmux import Terminal
@@ -152,10 +152,10 @@ def _holds(is_so: Callable[[SessionState], object]) -> object:
 STEPS: tuple[tuple[str, tuple[str, ...], str, Callable[[SessionState], object]], ...] = (
     ("last", ("p",), "it is held", lambda now: now.tickets["last"].held),
     ("last", ("p",), "it is released", lambda now: not now.tickets["last"].held),
-    ("long", ("f",), "it is frozen", lambda now: now.tickets["long"].status is Status.frozen),
+    ("long", ("f",), "it is frozen", lambda now: now.tickets["long"].is_frozen),
     ("long", ("f",), "it goes on", lambda now: now.tickets["long"].status is Status.running),
-    ("fails", ("r",), "it is tried again", lambda now: now.tickets["fails"].attempt == 2),
-    ("fails", ("R", "Enter"), "it is tried again by the form", lambda now: now.tickets["fails"].attempt == 3),
+    ("fails", ("r",), "it is tried again", lambda now: now.tickets["fails"].attempts == 2),
+    ("fails", ("R", "Enter"), "it is tried again by the form", lambda now: now.tickets["fails"].attempts == 3),
     ("last", ("a", "Enter"), "it has its agent", lambda now: now.tickets["last"].pin == "hand-3"),
     ("last", ("e", "A", "Enter"), "it has another title", lambda now: now.tickets["last"].spec.title == "A"),
     ("last", ("<",), "it is urgent", lambda now: now.tickets["last"].spec.priority is Priority.high),
@@ -167,7 +167,7 @@ STEPS: tuple[tuple[str, tuple[str, ...], str, Callable[[SessionState], object]],
     ("last", ("P",), "all is released", lambda now: not now.held),
     ("last", ("D", "y"), "it drains", lambda now: now.draining),
     ("last", ("D",), "it does not", lambda now: not now.draining),
-    ("last", ("F",), "all is frozen", lambda now: now.counts[Status.frozen] == 2),
+    ("last", ("F",), "all is frozen", lambda now: len(now.frozen) == 2),
     ("last", ("F",), "all goes on", lambda now: now.counts[Status.running] == 2),
     ("fails", ("o",), "it is done without", lambda now: now.tickets["fails"].status is Status.waived),
     ("long", ("x", "y"), "it is stopped", lambda now: now.tickets["long"].status is Status.cancelled),
@@ -385,4 +385,4 @@ def test_an_engine_that_is_killed_is_waited_for(terminal: Terminal) -> None:
     assert len(until(lambda: happened(ev.MonitoringStarted)[1:], "there is a new engine")) == 1
     select(terminal, "long")
     terminal.press("f")
-    terminal.until(lambda: ticket("long").status is Status.frozen, "keys reach the new engine")
+    terminal.until(lambda: ticket("long").is_frozen, "keys reach the new engine")

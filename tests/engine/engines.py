@@ -12,7 +12,7 @@ from typing import ClassVar, TypeVar
 import psutil
 
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import codec
 from parexec_tui.engine.backends.local.cookie import COOKIE
@@ -145,6 +145,18 @@ def state_of(session_id: str | None = None) -> SessionState:
 
 def ticket(id_: str) -> TicketState:
     return state_of().tickets[id_]
+
+
+def pid_of(id_: str) -> int | None:
+    """The process of the live or last attempt of a ticket."""
+    attempt = ticket(id_).attempt
+    return attempt.pid if attempt is not None else None
+
+
+def code_of(id_: str) -> int | None:
+    """What the last attempt of a ticket exited with."""
+    attempt = ticket(id_).attempt
+    return attempt.code if attempt is not None else None
 
 
 def happened(kind: type[Event], **fields: object) -> list[Event]:

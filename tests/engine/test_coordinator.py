@@ -15,8 +15,11 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.rules.session_events import opening
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.apply import apply
+from parexec_tui.core.state.attempts import Attempt
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.coordinator import AWAIT, Clock, Coordinator, Outcome
@@ -441,9 +444,12 @@ async def test_replay_equals_the_state_at_the_end(tmp_path: Path, autojump_clock
         pass
     replayed = SessionState(run.plan)
     for event in run.journal():
-        replayed.apply(event)
+        apply(replayed, event)
     for id_, ticket in replayed.tickets.items():
-        for name in ticket.__slots__:
-            if name not in ("spec", "claims"):
-                assert getattr(ticket, name) == getattr(run.state.tickets[id_], name), (id_, name)
+        kept = run.state.tickets[id_]
+        for name in TicketState.__slots__:
+            if name not in ("spec", "claims", "attempt"):
+                assert getattr(ticket, name) == getattr(kept, name), (id_, name)
+        for name in Attempt.__slots__:
+            assert getattr(ticket.attempt, name) == getattr(kept.attempt, name), (id_, name)
     assert replayed.counts == run.state.counts

@@ -32,7 +32,7 @@ def one(folder: Path, fields: str) -> ev.AttemptEnded:
     )
     assert code == 1
     b = state.tickets["B"]
-    assert (b.status, b.because, b.attempt) == (Status.skipped, "A", 0)
+    assert (b.status, b.because, b.attempts) == (Status.skipped, "A", 0)
     assert state.counts[Status.failed] == 1
     assert not list(marked())
     return happened(ev.AttemptEnded, ticket="A")[0]

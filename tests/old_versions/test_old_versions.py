@@ -174,7 +174,7 @@ def test_a_session_whose_engine_was_killed_goes_on(old: Old, boot: str) -> None:
     session, folder = old.session("Killed"), old.folder("killed")
     old.happened_on(boot_id() if boot == "this boot" else boot)
     engine = Engine("resume", session, cwd=folder)
-    engine.until(lambda: state_of(session).tickets["runs"].attempt == 2, "what ran is settled")
+    engine.until(lambda: state_of(session).tickets["runs"].attempts == 2, "what ran is settled")
     say("release", "held", "-s", session)
     (folder / "again").touch()
     assert engine.wait() == 1
@@ -199,7 +199,7 @@ def test_a_session_whose_engine_was_killed_goes_on(old: Old, boot: str) -> None:
         "urgent": "skipped",
         "added": "succeeded",
     }
-    attempts = {id_: ticket.attempt for id_, ticket in state_of(session).tickets.items()}
+    attempts = {id_: ticket.attempts for id_, ticket in state_of(session).tickets.items()}
     assert {id_: attempts[id_] for id_ in ("done", "ends-well", "runs", "moving", "backoff")} == {
         "done": 1,
         "ends-well": 1,
@@ -229,7 +229,7 @@ def test_a_session_whose_engine_left_goes_on(old: Old, plan: str, first: int) ->
     session, folder = old.session(plan), old.folder(plan.lower())
     (folder / "go").touch()
     assert Engine("resume", session, cwd=folder).wait() == 0
-    assert {id_: ticket.attempt for id_, ticket in state_of(session).tickets.items()} == {
+    assert {id_: ticket.attempts for id_, ticket in state_of(session).tickets.items()} == {
         "first": first,
         "second": 1,
         "third": 1,
@@ -253,7 +253,7 @@ def test_a_finished_session_takes_retries(old: Old) -> None:
 def test_what_a_person_did_is_taken_back(old: Old) -> None:
     session, folder = old.session("Acted"), old.folder("acted")
     engine = Engine("resume", session, cwd=folder)
-    engine.until(lambda: state_of(session).tickets["gate"].attempt == 2, "what ran is settled")
+    engine.until(lambda: state_of(session).tickets["gate"].attempts == 2, "what ran is settled")
     acted = [event.text for event in journal(session) if isinstance(event, ev.OperatorActed)]
     undone = [say("undo", "--yes", "-s", session) for _ in acted]
     assert [text for text, said in zip(reversed(acted), undone, strict=True) if f"undo: {text}" not in said] == []
@@ -338,8 +338,8 @@ def test_what_an_engine_of_the_old_version_started_is_adopted(old: Old) -> None:
     os.killpg(attempts["frozen"].process.pid, signal.SIGSTOP)
 
     engine = Engine("resume", session, cwd=folder)
-    engine.until(lambda: state_of(session).tickets["moving"].attempt == 2, "what ran is settled")
-    assert state_of(session).tickets["frozen"].attempt == state_of(session).tickets["runs"].attempt == 1
+    engine.until(lambda: state_of(session).tickets["moving"].attempts == 2, "what ran is settled")
+    assert state_of(session).tickets["frozen"].attempts == state_of(session).tickets["runs"].attempts == 1
     assert attempts["frozen"].is_stopped()
     assert not attempts["runs"].is_stopped()
     say("thaw", "frozen", "-s", session)

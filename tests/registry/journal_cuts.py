@@ -23,7 +23,8 @@ from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.rules.reports import on_report
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.apply import apply
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
@@ -147,19 +148,19 @@ def finish(state: SessionState) -> None:
     dispatcher = Dispatcher(state)
     now = state.now
     for ticket in list(state.live.values()):
-        for event in on_report(state, rq.ProcessLost(ticket.id, ticket.attempt, "gone", began=False), now):
-            state.apply(event)
+        for event in on_report(state, rq.ProcessLost(ticket.id, ticket.attempts, "gone", began=False), now):
+            apply(state, event)
     for _ in range(100):
         if not state.unfinished:
             break
         now += 10
         for ticket in [ticket for ticket in state.tickets.values() if ticket.retry_at is not None]:
             for event in on_report(state, rq.BackoffElapsed(ticket.id), now):
-                state.apply(event)
-        dispatcher.dispatch(now, state.apply)
+                apply(state, event)
+        dispatcher.dispatch(now, lambda event: apply(state, event))
         for ticket in list(state.live.values()):
-            for event in on_report(state, rq.ProcessEnded(ticket.id, ticket.attempt, 0), now):
-                state.apply(event)
+            for event in on_report(state, rq.ProcessEnded(ticket.id, ticket.attempts, 0), now):
+                apply(state, event)
         check(state)
     assert not state.unfinished, "it did not come to its end"
 

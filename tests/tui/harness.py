@@ -17,7 +17,7 @@ from textual.strip import Strip
 
 from parexec_tui.client.mirror import Mirror
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.tui.actions.table import ACTIONS
@@ -181,7 +181,7 @@ class Harness:
 
     def status(self, ticket: str) -> str:
         assert self.view.live is not None
-        return str(self.view.live.tickets[ticket].status)
+        return str(self.view.live.tickets[ticket].shown_status)
 
     def strips(self) -> list[Strip]:
         """What is on the screen, with its styles."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.style import Style
 
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.outputs.local import LocalOutput
 from parexec_tui.tui.panels import PANELS
@@ -37,7 +37,7 @@ SHOWN = {
 def logs_have_known_places(monkeypatch: pytest.MonkeyPatch) -> None:
     def place(_: SessionState, ticket: TicketState) -> LocalOutput:
         return LocalOutput(
-            Path(f"/home/ann/.local/state/parexec/sessions/s1/attempts/{ticket.id}.{ticket.attempt}.log")
+            Path(f"/home/ann/.local/state/parexec/sessions/s1/attempts/{ticket.id}.{ticket.attempts}.log")
         )
 
     monkeypatch.setattr("parexec_tui.tui.panels.ticket.attempt_output", place)

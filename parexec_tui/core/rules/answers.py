@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from parexec_tui.core.plan.reading.faults import did_you_mean
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import UNSUCCESSFUL
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
@@ -39,7 +39,7 @@ def refuse_terminal(state: SessionState, id_: str) -> Refusal:
     """The refusal of a verb that makes sense only before a ticket is over."""
     ticket = state.tickets[id_]
     remedy = f"retry {state.cause(ticket).id}" if ticket.status in UNSUCCESSFUL else ""
-    return Refusal(f"{id_} is {ticket.status}", remedy)
+    return Refusal(f"{id_} is {ticket.shown_status}", remedy)
 
 
 def named(state: SessionState, ids: Iterable[str]) -> list[TicketState]:

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, Status
 from parexec_tui.core.state.tickets import TicketState
 

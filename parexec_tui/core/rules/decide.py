@@ -24,7 +24,7 @@ from parexec_tui.core.rules.verbs.stop import stop
 from parexec_tui.core.rules.verbs.thaw import thaw
 from parexec_tui.core.rules.verbs.undo import cannot_undo, undo
 from parexec_tui.core.rules.verbs.waive import cannot_waive, waive
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 
 from parexec_tui.core.plan import graph
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, UNSUCCESSFUL, Status
 from parexec_tui.core.state.tickets import TicketState
 
@@ -80,7 +80,7 @@ def reruns(
                 restored.append(dependent.id)
             case Status.cancelled | Status.waived:
                 continue
-            case Status.waiting | Status.running | Status.frozen | Status.stopping:
+            case Status.waiting | Status.running | Status.stopping:
                 pass  # It runs after what it needs; a live one was returned above.
         regained.add(dependent.id)
         again.add(dependent.id)

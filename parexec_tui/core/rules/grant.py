@@ -5,7 +5,7 @@ from parexec_tui.core.rules.decide import decide
 from parexec_tui.core.rules.inverse import inverse_of
 from parexec_tui.core.rules.wording import verb_of, wording
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 

@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from parexec_tui.core.plan.model import Priority
-from parexec_tui.core.rules.verbs.freeze import FROZEN
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state import undo
 from parexec_tui.core.state.agents import AgentState
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, Status
 
 _Steps = list[undo.AnyUndoStep]
@@ -70,7 +69,7 @@ def _of_plan(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | Non
 def _is_untouched(state: SessionState, id_: str) -> bool:
     """Whether nothing is lost when the ticket is dropped and added again."""
     ticket = state.tickets[id_]
-    is_as_planned = ticket.held is None and not ticket.pin and not ticket.attempt and ticket.before is None
+    is_as_planned = ticket.held is None and not ticket.pin and not ticket.attempts and ticket.snapshot is None
     return is_as_planned and ticket.status in (Status.waiting, Status.skipped)
 
 
@@ -97,9 +96,9 @@ def _of_freezes(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps:
 
 def _is_freeze_of_all(state: SessionState, events: Sequence[ev.AnyEvent]) -> bool:
     """Whether the session was frozen with all that ran, and nothing of it before."""
-    is_hold = any(isinstance(event, ev.SessionHeld) and event.reason == FROZEN for event in events)
+    is_hold = any(isinstance(event, ev.SessionHeld) and event.is_freeze for event in events)
     is_freeze = any(isinstance(event, ev.AttemptFrozen) for event in events)
-    return is_hold and is_freeze and not state.counts[Status.frozen]
+    return is_hold and is_freeze and not state.frozen
 
 
 def _of_holds(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | None:
@@ -124,7 +123,7 @@ def _of_holds(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | No
                 found.append(undo.ReleaseHolds())
             case ev.SessionReleased():
                 assert state.held is not None
-                found.append(undo.HoldAgain(by=state.held.by, reason=state.held.reason))
+                found.append(undo.HoldAgain(by=state.held.by, reason=state.held.reason, freeze=state.held.freeze))
             case ev.DrainEnded():
                 assert state.draining is not None
                 found.append(undo.DrainAgain(reason=state.draining.reason))

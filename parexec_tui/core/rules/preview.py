@@ -9,7 +9,7 @@ from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 
 _Ids = tuple[str, ...]
 _Kind = TypeVar("_Kind", bound=ev.Event)

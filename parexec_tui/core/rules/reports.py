@@ -12,8 +12,8 @@ from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.rules.verbs.stop import stop_live
 from parexec_tui.core.schedule.blockers import has_room, pinned_agent
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import STRIKES, SessionState
 from parexec_tui.core.state.process_key import RUN
+from parexec_tui.core.state.session import STRIKES, SessionState
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
@@ -46,14 +46,14 @@ _Exit = rq.ProcessEnded | rq.ProcessLost
 def _attempt(state: SessionState, report: rq.Report) -> TicketState | None:
     """The ticket whose command the report is about; None if that attempt is over, or if it is about another step."""
     ticket = state.live.get(report.ticket)
-    if ticket is None or ticket.attempt != report.attempt or report.step != RUN:
+    if ticket is None or ticket.attempts != report.attempt or report.step != RUN:
         return None
     return ticket
 
 
 def _on_process_started(state: SessionState, report: rq.ProcessStarted, now: float) -> list[ev.AnyEvent]:
     ticket = _attempt(state, report)
-    if ticket is None or ticket.pid is not None:
+    if ticket is None or ticket.live_attempt.pid is not None:
         return []
     return [
         ev.AttemptSpawned(at=now, ticket=report.ticket, attempt=report.attempt, pid=report.pid, birth=report.birth)
@@ -64,7 +64,7 @@ def _on_process_ended(state: SessionState, report: rq.ProcessEnded, now: float) 
     ticket = _attempt(state, report)
     if ticket is None:
         return []
-    if ticket.stop_why is not None:
+    if ticket.live_attempt.stop_reason is not None:
         return _ended_on_purpose(state, ticket, report, now)
     if report.problem or report.code in (NOT_EXECUTABLE, NOT_FOUND):
         return _could_not_start(state, ticket, report, now)
@@ -83,15 +83,14 @@ def _ended(ticket: TicketState, report: _Exit, end: End, then: Status, now: floa
             "cpu_seconds": report.cpu_seconds,
             "peak_memory": report.peak_memory,
         }
-    assert ticket.agent is not None
-    assert ticket.started is not None
+    attempt = ticket.live_attempt
     return ev.AttemptEnded(
         at=now,
         ticket=ticket.id,
-        attempt=ticket.attempt,
-        agent=ticket.agent,
-        started=ticket.started,
-        seconds=round(ticket.worked(now), 6),
+        attempt=attempt.number,
+        agent=attempt.agent,
+        started=attempt.started,
+        seconds=round(attempt.worked(now), 6),
         end=end,
         then=then,
         **more,
@@ -99,8 +98,9 @@ def _ended(ticket: TicketState, report: _Exit, end: End, then: Status, now: floa
 
 
 def _ended_on_purpose(state: SessionState, ticket: TicketState, report: _Exit, now: float) -> list[ev.AnyEvent]:
-    assert ticket.stop_why is not None
-    match ticket.stop_why:
+    reason = ticket.live_attempt.stop_reason
+    assert reason is not None
+    match reason:
         case "timed out":
             assert ticket.spec.timeout is not None
             return _failed(state, ticket, report, End.timed_out, f"after {format_duration(ticket.spec.timeout)}", now)
@@ -120,7 +120,7 @@ def _could_not_start(
     agent = state.agents[ticket.agent]
     problem = report.problem or ("command not found" if report.code == NOT_FOUND else "command not executable")
     reason = f"{problem} (exit {report.code})" if report.code is not None else problem
-    if len(ticket.shunned) + 1 < START_TRIES and _has_other_agent(state, ticket):
+    if len(ticket.excluded_agents) + 1 < START_TRIES and _has_other_agent(state, ticket):
         again = _ended(ticket, report, End.could_not_start, Status.waiting, now, reason=reason, shunned=agent.id)
         events: list[ev.AnyEvent] = [again]
     else:
@@ -137,7 +137,7 @@ def _has_other_agent(state: SessionState, ticket: TicketState) -> bool:
         return False
     if any(has_room(state, type_) for type_ in ticket.types):
         return True
-    shunned = {*ticket.shunned, ticket.agent}
+    shunned = {*ticket.excluded_agents, ticket.agent}
     return any(
         agent.type in ticket.types and agent.id not in shunned and not (agent.stopped or agent.quarantined)
         for agent in state.agents.values()
@@ -148,7 +148,7 @@ def _on_process_lost(state: SessionState, report: rq.ProcessLost, now: float) ->
     ticket = _attempt(state, report)
     if ticket is None:
         return []
-    if ticket.stop_why is not None:
+    if ticket.live_attempt.stop_reason is not None:
         return _ended_on_purpose(state, ticket, report, now)
     if not report.began:
         return [_ended(ticket, report, End.lost, Status.waiting, now, reason=report.reason)]
@@ -157,9 +157,9 @@ def _on_process_lost(state: SessionState, report: rq.ProcessLost, now: float) ->
 
 def _on_timeout(state: SessionState, report: rq.TimeoutElapsed, now: float) -> list[ev.AnyEvent]:
     ticket = _attempt(state, report)
-    if ticket is None or ticket.status is not Status.running:
+    if ticket is None or ticket.status is not Status.running or ticket.is_frozen:
         return []
-    return [ev.AttemptStopRequested(at=now, ticket=ticket.id, attempt=ticket.attempt, why="timed out")]
+    return [ev.AttemptStopRequested(at=now, ticket=ticket.id, attempt=ticket.attempts, why="timed out")]
 
 
 def _on_backoff_elapsed(state: SessionState, report: rq.BackoffElapsed, now: float) -> list[ev.AnyEvent]:
@@ -221,7 +221,7 @@ def retry_delay(state: SessionState, ticket: TicketState) -> float:
     The jitter keeps tickets that failed together from coming back together. It follows from the names of session,
     ticket and attempt, so that the rules stay free of chance.
     """
-    spread = crc32(f"{state.session}/{ticket.id}.{ticket.attempt}".encode()) / 2**32
+    spread = crc32(f"{state.session}/{ticket.id}.{ticket.attempts}".encode()) / 2**32
     return ticket.spec.retry_delay * 2.0 ** min(ticket.charged, MOST_DOUBLINGS) * (0.75 + 0.5 * spread)
 
 

@@ -3,7 +3,7 @@
 from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.schedule.blockers import agents_left
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, Status
 
 

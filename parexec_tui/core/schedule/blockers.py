@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from parexec_tui.core.plan.claims import Conflict, Key
 from parexec_tui.core.state.agents import AgentState
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, SATISFIED, Status, happened
 from parexec_tui.core.state.tickets import TicketState
 
@@ -120,13 +120,13 @@ def _status_text(state: SessionState, ticket: TicketState) -> str:
         cause = state.cause(ticket)
         return f"skipped: {cause.id} {happened(cause.status)}"
     if ticket.is_live:
-        return f"{ticket.status} on {ticket.agent}"
-    return f"{ticket.status}: {ticket.reason}" if ticket.reason else str(ticket.status)
+        return f"{ticket.shown_status} on {ticket.agent}"
+    return f"{ticket.shown_status}: {ticket.reason}" if ticket.reason else str(ticket.status)
 
 
 def _needs(state: SessionState, ticket: TicketState) -> Blocker:
     waiting_for = [id_ for id_ in ticket.spec.needs if state.tickets[id_].status not in SATISFIED]
-    shown = ", ".join(f"{id_} ({state.tickets[id_].status})" for id_ in waiting_for[:3])
+    shown = ", ".join(f"{id_} ({state.tickets[id_].shown_status})" for id_ in waiting_for[:3])
     more = f" and {len(waiting_for) - 3} more" if len(waiting_for) > 3 else ""
     return Blocker("needs", f"needs {shown}{more}", holder=waiting_for[0])
 
@@ -155,12 +155,12 @@ def pick_agent(state: SessionState, ticket: TicketState) -> AgentState | str | N
     if state.held_types:
         types = tuple(type_ for type_ in types if type_ not in state.held_types)
     if (pinned := pinned_agent(state, ticket)) is not None:
-        may_run = pinned.is_available and pinned.type in types and pinned.id not in ticket.shunned
+        may_run = pinned.is_available and pinned.type in types and pinned.id not in ticket.excluded_agents
         return pinned if may_run else None
     best: AgentState | None = None
     for type_ in types:
         for agent in state.available[type_].values():
-            if agent.id not in ticket.shunned:
+            if agent.id not in ticket.excluded_agents:
                 if best is None or agent.turn < best.turn:
                     best = agent
                 break
@@ -175,9 +175,11 @@ def has_room(state: SessionState, type_: str) -> bool:
 def agents_left(state: SessionState, ticket: TicketState) -> bool:
     """Whether any agent exists or may be started that could run this ticket, now or later."""
     if (pinned := pinned_agent(state, ticket)) is not None:
-        return pinned.id not in ticket.shunned
+        return pinned.id not in ticket.excluded_agents
     return any(has_room(state, agent_type) for agent_type in ticket.types) or any(
-        agent.type in ticket.types and agent.id not in ticket.shunned and not (agent.stopped or agent.quarantined)
+        agent.type in ticket.types
+        and agent.id not in ticket.excluded_agents
+        and not (agent.stopped or agent.quarantined)
         for agent in state.agents.values()
     )
 
@@ -189,7 +191,7 @@ def _agents(state: SessionState, ticket: TicketState) -> Blocker:
         agent for agent in state.agents.values()
         if agent.type in ticket.types and not agent.stopped and agent.type not in held and pinned in (None, agent)
     ]  # fmt: skip
-    key = AgentKey(ticket.types, ticket.shunned, pinned.id if pinned is not None else "")
+    key = AgentKey(ticket.types, ticket.excluded_agents, pinned.id if pinned is not None else "")
     types_held = [f"agent type {type_} held{_by(state.held_types[type_])}" for type_ in held]
     if agents_left(state, ticket):
         if held and not able:

@@ -19,8 +19,7 @@ from parexec_tui.core.schedule.blockers import (
     session_blocker,
 )
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.indexes import DirtySet
+from parexec_tui.core.state.session import DirtySet, SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 
@@ -113,7 +112,7 @@ class Dispatcher:
             emit(ev.AgentStarted(at=now, agent=agent_id, type=agent))
         else:
             agent_id = agent.id
-        emit(ev.AttemptStarted(at=now, ticket=ticket.id, attempt=ticket.attempt + 1, agent=agent_id))
+        emit(ev.AttemptStarted(at=now, ticket=ticket.id, attempt=ticket.attempts + 1, agent=agent_id))
 
     def _park(self, ticket: TicketState, key: ParkingKey) -> None:
         heap = self._parked.get(key)

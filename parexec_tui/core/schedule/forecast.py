@@ -9,7 +9,7 @@ from math import sqrt
 from types import MappingProxyType
 
 from parexec_tui.core.schedule.eta import Eta
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
 

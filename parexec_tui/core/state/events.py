@@ -120,11 +120,22 @@ class HostRelieved(Event, frozen=True, tag="host_relieved"):
     resource: str
 
 
+FREEZE_REASON = "frozen"
+"""The reason of the hold that a freeze of the session brings."""
+
+
 class SessionHeld(Event, frozen=True, tag="session_held"):
     """Nothing new is started until released."""
 
     reason: str = ""
     by: str = ""
+    freeze: bool | None = None
+    """Whether a freeze of the session brought it: only then a thaw of the session releases it. None: the reason
+    tells, as it did before there was this field."""
+
+    @property
+    def is_freeze(self) -> bool:
+        return self.reason == FREEZE_REASON if self.freeze is None else self.freeze
 
 
 class SessionReleased(Event, frozen=True, tag="session_released"):
@@ -223,6 +234,7 @@ class AttemptFrozen(Event, frozen=True, tag="attempt_frozen"):
     ticket: str
     attempt: int
     by: str = ""
+    reason: str = ""
 
 
 class AttemptThawed(Event, frozen=True, tag="attempt_thawed"):

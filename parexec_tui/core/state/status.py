@@ -14,7 +14,6 @@ class Status(StrEnum):
     waiting = "waiting"
     backoff = "backoff"
     running = "running"
-    frozen = "frozen"
     stopping = "stopping"
     succeeded = "succeeded"
     failed = "failed"
@@ -31,6 +30,8 @@ class Flag(StrEnum):
     """It waits, and nothing keeps it from starting but room: see `scheduler.blockers`."""
     held = "held"
     """It waits, and a person holds it or its agent types."""
+    frozen = "frozen"
+    """Its attempt lives and stands still: see `Attempt.freeze`. It has the status that it goes on with."""
 
 
 class End(StrEnum):
@@ -88,7 +89,7 @@ _ROWS: Final = (
     Row(Flag.held, "‖", "|", 60, 60, "hold", "a person keeps it back", is_problem=True),
     Row(Status.running, "▶", ">", 10, 10, "bar-running", "on an agent", is_live=True),
     Row(
-        Status.frozen, "❄", "f", 30, 30, "hold", "its processes stand still, its time-out too",
+        Flag.frozen, "❄", "f", 30, 30, "hold", "its processes stand still, its time-out too",
         is_live=True, is_problem=True,
     ),
     Row(Status.stopping, "■", "s", 20, 50, "warn", "it was told to end", is_live=True, is_problem=True),
@@ -140,6 +141,10 @@ ENDED_BADLY: Final = UNSUCCESSFUL - {Status.skipped}
 """Unsuccessful by itself: a skipped ticket only follows from another one."""
 PENDING: Final = frozenset(Status) - LIVE - TERMINAL
 """No attempt exists, and one will start if nothing keeps it from that."""
+COUNTED: Final[tuple[Status | Flag, ...]] = tuple(
+    word for status in Status for word in ((status, Flag.frozen) if status is Status.running else (status,))
+)
+"""The words that tickets are counted by. See `SessionState.shown_counts`."""
 GROUPS: Final = {"live": LIVE, "over": TERMINAL}
 """Words that filters know, beside the ones of the table, and the statuses that each means."""
 

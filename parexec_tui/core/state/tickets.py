@@ -4,34 +4,31 @@ from typing import NamedTuple
 
 from parexec_tui.core.plan.claims import Claims
 from parexec_tui.core.plan.model import Ticket
-from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.status import LIVE, End, Status
+from parexec_tui.core.state.attempts import Attempt
+from parexec_tui.core.state.status import LIVE, End, Flag, Status
 
 
-class Before(NamedTuple):
+class UndoSnapshot(NamedTuple):
     """What a ticket was before a person cancelled, waived or retried it; gone once an attempt starts."""
 
     status: Status
     charged: int
-    shunned: tuple[str, ...]
+    excluded_agents: tuple[str, ...]
     ended: float | None
     end: End | None
-    code: int | None
-    signal: int | None
     reason: str
     because: str
     note: str
-    before: "Before | None"
+    snapshot: "UndoSnapshot | None"
 
 
 class TicketState:
-    """A ticket and where it stands. What is true of a live attempt only is None or 0 otherwise."""
+    """A ticket and where it stands. What belongs to one attempt only is in `attempt`."""
 
     __slots__ = (
-        "agent", "attempt", "because", "before", "birth", "charged", "claims", "code", "end", "ended",
-        "first_started", "frozen_at", "frozen_for", "group", "held", "id", "lost", "missing", "note", "order", "pid",
-        "pin", "ready_at", "reason", "remaining", "retry_at", "serialised", "shunned", "signal", "spec", "started",
-        "status", "stop_why", "types",
+        "attempt", "attempts", "because", "charged", "claims", "end", "ended", "excluded_agents", "first_started",
+        "group", "held", "id", "lost", "missing", "note", "order", "pin", "ready_at", "reason", "remaining",
+        "retry_at", "serialised", "snapshot", "spec", "status", "types",
     )  # fmt: skip
 
     def __init__(self, id_: str, spec: Ticket, order: int, claims: Claims, types: tuple[str, ...]) -> None:
@@ -56,58 +53,74 @@ class TicketState:
         """The agent or agent type that a person chose for it. See `blockers.pinned_agent`."""
         self.note = ""
         """What a person said when they retried it last."""
-        self.before: Before | None = None
+        self.snapshot: UndoSnapshot | None = None
         self.ready_at = 0.0
-        self.attempt = 0
-        """Number of the current attempt, or of the last one."""
+        self.attempt: Attempt | None = None
+        """The attempt that lives or was the last to live; None before the first."""
+        self.attempts = 0
+        """The number of the newest attempt. A ticket that was dropped and added again counts on."""
         self.charged = 0
         """Attempts counted against `retries` so far."""
         self.retry_at: float | None = None
-        self.shunned: tuple[str, ...] = ()
+        self.excluded_agents: tuple[str, ...] = ()
         """Agents it could not start on."""
-        self.agent: str | None = None
-        """Who runs it, or ran it last."""
-        self.pid: int | None = None
-        self.birth: float | None = None
-        self.started: float | None = None
-        """When the current or last attempt started."""
         self.first_started: float | None = None
-        self.frozen_at: float | None = None
-        self.frozen_for = 0.0
-        """Seconds that this attempt was frozen, without the present freeze."""
-        self.stop_why: ev.StopReason | None = None
         self.ended: float | None = None
+        """When the last attempt ended, or the ticket ended without one. Like `end` and `reason` it is kept until the
+        next attempt starts."""
         self.end: End | None = None
-        self.code: int | None = None
-        self.signal: int | None = None
         self.reason = ""
         self.because = ""
         """For a skipped ticket, the ticket whose end was the cause. See `SessionState.cause`."""
         self.serialised = False
         """True once it had to wait for a claim."""
 
-    def remember(self) -> None:
+    def save(self) -> None:
         """Keep what it is now, so that what a person does next can be taken back."""
-        self.before = Before(
-            self.status, self.charged, self.shunned, self.ended, self.end, self.code, self.signal, self.reason,
-            self.because, self.note, self.before,
+        self.snapshot = UndoSnapshot(
+            self.status, self.charged, self.excluded_agents, self.ended, self.end, self.reason, self.because,
+            self.note, self.snapshot,
         )  # fmt: skip
 
-    def recall(self) -> None:
-        """Be again what was kept, but for the status: that one has followers."""
-        assert self.before is not None
+    def restore(self) -> None:
+        """Be again what was saved, except for the status: others depend on that."""
+        assert self.snapshot is not None
         (
-            _, self.charged, self.shunned, self.ended, self.end, self.code, self.signal, self.reason,
-            self.because, self.note, self.before,
-        ) = self.before  # fmt: skip
+            _, self.charged, self.excluded_agents, self.ended, self.end, self.reason, self.because,
+            self.note, self.snapshot,
+        ) = self.snapshot  # fmt: skip
 
     @property
     def is_live(self) -> bool:
         return self.status in LIVE
 
+    @property
+    def live_attempt(self) -> Attempt:
+        """The attempt of a ticket that is live."""
+        assert self.attempt is not None
+        assert self.attempt.ended is None, f"attempt {self.attempt.number} of {self.id} is over"
+        return self.attempt
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether its attempt lives and stands still."""
+        return self.attempt is not None and self.attempt.freeze is not None
+
+    @property
+    def shown_status(self) -> Status | Flag:
+        """The word for where it is: `frozen` while its attempt is frozen, else its status."""
+        return Flag.frozen if self.is_frozen else self.status
+
+    @property
+    def agent(self) -> str | None:
+        """Who runs it, or ran it last."""
+        return self.attempt.agent if self.attempt is not None else None
+
+    @property
+    def signal(self) -> int | None:
+        """The signal that ended its last attempt, if one did."""
+        return self.attempt.signal if self.attempt is not None else None
+
     def worked(self, now: float) -> float:
-        """Seconds that the current attempt has run, without the time it was frozen."""
-        if self.started is None:
-            return 0.0
-        until = self.frozen_at if self.frozen_at is not None else now
-        return max(0.0, until - self.started - self.frozen_for)
+        """Seconds that the live or last attempt has run, without the time it was frozen; 0 if there was none."""
+        return self.attempt.worked(now) if self.attempt is not None else 0.0

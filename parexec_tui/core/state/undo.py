@@ -72,6 +72,8 @@ class HoldAgain(UndoStep, frozen=True, tag="hold"):
     agents: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     reason: str = ""
+    freeze: bool | None = None
+    """Of the session: as in `SessionHeld`."""
     by: str = ""
     """Who held them. They are held in this name, whoever takes the release back."""
 

@@ -13,7 +13,7 @@ from fnmatch import translate
 
 from parexec_tui.core.plan.model import ID_PATTERN
 from parexec_tui.core.plan.reading.faults import did_you_mean, listed
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire.protocol import Names
 from parexec_tui.core.wire.requests import Refusal
 from parexec_tui.core.wire.selectors import SelectorError, select

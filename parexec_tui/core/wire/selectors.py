@@ -23,11 +23,11 @@ from fnmatch import translate
 from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.plan.reading.faults import did_you_mean, listed
 from parexec_tui.core.schedule.blockers import agents_left, blockers
-from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.status import GROUPS, Flag, Status
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import COUNTED, GROUPS, Flag, Status
 from parexec_tui.core.state.tickets import TicketState
 
-_STATUS_WORDS = tuple(map(str, (*Status, *Flag, *GROUPS)))
+_STATUS_WORDS = tuple(dict.fromkeys(map(str, (*COUNTED, *Flag, *GROUPS))))
 """What `status:` knows."""
 
 _MOST_NAMED = max(16, len(_STATUS_WORDS))
@@ -132,6 +132,8 @@ def _has_flag(state: SessionState, ticket: TicketState, flag: Flag) -> bool:
             return _is_ready(state, ticket)
         case Flag.held:
             return ticket.held is not None
+        case Flag.frozen:
+            return ticket.is_frozen
 
 
 def _is_ready(state: SessionState, ticket: TicketState) -> bool:
@@ -143,7 +145,7 @@ def _is_ready(state: SessionState, ticket: TicketState) -> bool:
 
 
 def _has_status(state: SessionState, ticket: TicketState, values: set[str]) -> bool:
-    if ticket.status in values or any(flag in values and _has_flag(state, ticket, flag) for flag in Flag):
+    if ticket.shown_status in values or any(flag in values and _has_flag(state, ticket, flag) for flag in Flag):
         return True
     return any(group in values and ticket.status in statuses for group, statuses in GROUPS.items())
 

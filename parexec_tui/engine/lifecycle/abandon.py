@@ -11,8 +11,9 @@ import trio
 from parexec_tui.core.rules.decide import decide
 from parexec_tui.core.rules.reports import on_report
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Backend, Ended
@@ -60,7 +61,7 @@ class _Abandoned:
 
     def remember(self, events: Sequence[ev.AnyEvent]) -> None:
         for event in events:
-            self._state.apply(event)
+            apply(self._state, event)
         self._journal.append(self._state, events)
         self._sink.tell(self._state, events)
 

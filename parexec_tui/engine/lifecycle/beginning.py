@@ -12,7 +12,7 @@ from parexec_tui import __version__
 from parexec_tui.core.plan.model import Host, Plan
 from parexec_tui.core.rules.session_events import opening
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends import boot

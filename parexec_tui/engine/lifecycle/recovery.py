@@ -6,8 +6,8 @@ begin any more), or is lost. What attempts that are over left behind is ended be
 
 from msgspec import Struct
 
-from parexec_tui.core.state.apply import SessionState
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
@@ -33,7 +33,7 @@ async def recover(state: SessionState, backend: Backend) -> Findings:
             continue
         _go_on(ticket, backend)
         findings.adopted.append(ticket)
-        if ticket.pid is None:
+        if ticket.live_attempt.pid is None:
             findings.reports.append(report)
     findings.strays = await backend.end_strays()
     # The registry may have lost its tail with the power, and know less than what was started.
@@ -43,14 +43,15 @@ async def recover(state: SessionState, backend: Backend) -> Findings:
 
 async def adopt(state: SessionState, ticket: TicketState, backend: Backend) -> Adopted:
     """Take charge of the current attempt of a ticket, or find out how it ended."""
-    identity = Identity(ticket.pid, ticket.birth or 0.0) if ticket.pid is not None else None
-    return await backend.adopt(ProcessKey(ticket.id, ticket.attempt), identity, state.boot)
+    attempt = ticket.live_attempt
+    identity = Identity(attempt.pid, attempt.birth or 0.0) if attempt.pid is not None else None
+    return await backend.adopt(ProcessKey(ticket.id, ticket.attempts), identity, state.boot)
 
 
 def _go_on(ticket: TicketState, backend: Backend) -> None:
     """Bring the process into the state that the registry says; the engine may have died before it did."""
-    key = ProcessKey(ticket.id, ticket.attempt)
-    if ticket.status is Status.frozen:
+    key = ProcessKey(ticket.id, ticket.attempts)
+    if ticket.is_frozen:
         backend.freeze(key)
     elif ticket.status is Status.running:
         backend.thaw(key)
@@ -59,4 +60,4 @@ def _go_on(ticket: TicketState, backend: Backend) -> None:
 def _is_known(state: SessionState, key: ProcessKey) -> bool:
     """Whether a process is one that the registry has heard of, or of a ticket that is not in the plan any more."""
     ticket = state.tickets.get(key.ticket)
-    return ticket is None or key.attempt <= ticket.attempt
+    return ticket is None or key.attempt <= ticket.attempts

@@ -19,7 +19,7 @@ from msgspec import Struct
 from parexec_tui.core.plan.model import Hooks
 from parexec_tui.core.rules.attention import began
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.wire import codec
 from parexec_tui.text.report import attempt_output, last_lines
@@ -94,14 +94,14 @@ def _call(hook: str, state: SessionState, event: ev.AnyEvent, reason: str, ticke
         "plan": state.plan.settings.name,
         "reason": reason,
         "total": len(state.tickets),
-        "counts": {str(status): count for status, count in state.counts.items() if count},
+        "counts": {str(status): count for status, count in state.shown_counts().items() if count},
         "running": len(state.live),
         "event": event,
     }
     if ticket:
         known = state.tickets[ticket]
-        facts |= {"ticket": ticket, "title": known.spec.title, "end": str(known.end or ""), "attempt": known.attempt}
-        if known.attempt:
+        facts |= {"ticket": ticket, "title": known.spec.title, "end": str(known.end or ""), "attempt": known.attempts}
+        if known.attempts:
             output = attempt_output(state, known)
             facts |= {"log": output.name, "log_tail": last_lines(output, TAIL)}
     return HookCall(hook, facts)

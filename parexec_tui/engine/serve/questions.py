@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from itertools import islice
 
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING
 from parexec_tui.core.wire.protocol import Names, Question
 from parexec_tui.core.wire.requests import Refusal

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.plan.reading.faults import did_you_mean, listed
 from parexec_tui.core.plan.reading.typed import Count, read_count
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.core.wire.scopes import scope

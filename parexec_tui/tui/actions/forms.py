@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from parexec_tui.core.rules.verbs.reassign import cannot_reassign
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import SATISFIED
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.tui.actions import steering
@@ -48,7 +48,7 @@ def cannot_edit(state: SessionState, targets: Targets, _: float) -> Refusal | No
         return Refusal("several tickets are marked", "one at a time can be edited: esc takes the marks away")
     ticket = state.tickets[targets.tickets[0]]
     if ticket.is_live:
-        return Refusal(f"{ticket.id} is {ticket.status}", "it can be changed when it is not running")
+        return Refusal(f"{ticket.id} is {ticket.shown_status}", "it can be changed when it is not running")
     if ticket.status in SATISFIED:
         return Refusal(f"{ticket.id} has {ticket.status}", "retry it with changes: R")
     return None

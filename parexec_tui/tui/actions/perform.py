@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from parexec_tui.core.rules.decide import refusal as rules_refusal
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.tui.actions.asking import propose, send
 from parexec_tui.tui.actions.context import ActionContext

@@ -6,8 +6,8 @@ request is another question: the engine's own rules answer it.
 
 from collections.abc import Callable
 
-from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.status import TERMINAL, Status
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import TERMINAL, Flag, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
@@ -94,18 +94,20 @@ def hold(state: SessionState, targets: Targets) -> Built:
 
 def freeze(state: SessionState, targets: Targets) -> Built:
     if targets.agent_type:
-        theirs = [ticket.status for ticket in state.live.values() if _type_of(state, ticket) == targets.agent_type]
-        is_frozen = Status.frozen in theirs and Status.running not in theirs
+        theirs = [
+            ticket.shown_status for ticket in state.live.values() if _type_of(state, ticket) == targets.agent_type
+        ]
+        is_frozen = Flag.frozen in theirs and Status.running not in theirs
         return (rq.Thaw if is_frozen else rq.Freeze)(types=(targets.agent_type,))
     if targets.agent:
         runs = state.agents[targets.agent].ticket
-        is_frozen = runs is not None and state.tickets[runs].status is Status.frozen
+        is_frozen = runs is not None and state.tickets[runs].is_frozen
         return (rq.Thaw if is_frozen else rq.Freeze)(agents=(targets.agent,))
     tickets = _states(state, targets)
     if not tickets:
         return NO_TICKET
-    running = tuple(ticket.id for ticket in tickets if ticket.status is Status.running)
-    frozen = tuple(ticket.id for ticket in tickets if ticket.status is Status.frozen)
+    running = tuple(ticket.id for ticket in tickets if ticket.shown_status is Status.running)
+    frozen = tuple(ticket.id for ticket in tickets if ticket.is_frozen)
     if frozen and not running:
         return rq.Thaw(tickets=frozen)
     return rq.Freeze(tickets=running or targets.tickets)
@@ -152,7 +154,7 @@ def hold_all(state: SessionState, _: Targets) -> Built:
 
 
 def freeze_all(state: SessionState, _: Targets) -> Built:
-    is_frozen = bool(state.counts[Status.frozen]) and not state.counts[Status.running]
+    is_frozen = bool(state.frozen) and not state.shown_counts()[Status.running]
     return rq.Thaw() if is_frozen else rq.Freeze()
 
 

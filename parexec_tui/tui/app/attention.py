@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from parexec_tui.core.rules.attention import Subject, began, relieved
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.text.event_lines import lines
 from parexec_tui.text.words import printable
 

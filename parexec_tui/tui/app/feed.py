@@ -15,7 +15,7 @@ from parexec_tui.client.mirror import Mirror
 from parexec_tui.client.sessions import is_living
 from parexec_tui.client.sockets import TIMEOUT
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire.protocol import Happened, Notice, Sampled
 from parexec_tui.core.wire.requests import AnyRequest

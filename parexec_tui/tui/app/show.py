@@ -7,7 +7,7 @@ import time
 from msgspec import Struct
 
 from parexec_tui.client.sessions import is_living
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.settings import Settings, SettingsError, read_settings
 from parexec_tui.text.dashboard import dashboard
 from parexec_tui.text.headless import Headless

@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.rules.placement import cannot_go_to
 from parexec_tui.core.state.agents import AgentState
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal

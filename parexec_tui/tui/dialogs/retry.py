@@ -6,7 +6,7 @@ from typing import Any
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.reading.typed import read_value, write_value
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
@@ -58,7 +58,7 @@ class RetryForm(Form):
 
     def _has_run_after(self, ticket: TicketState) -> bool:
         after = map(self._state.tickets.__getitem__, graph.ordered_dependents(self._state.graph, [ticket.id]))
-        return any(each.started is not None and (each.end is not None) for each in after)
+        return any(each.attempt is not None and each.end is not None for each in after)
 
     def request(self) -> AnyRequest | Refusal:
         uses = self._uses()

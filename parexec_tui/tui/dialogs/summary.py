@@ -8,7 +8,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 
 from parexec_tui.core.plan.units import format_duration
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output, last_lines
@@ -117,7 +117,7 @@ class Summary(Dialog[Choice]):
         state = self._state
         seconds = (state.finished_at or state.now) - state.opened_at
         line = self.styled(f"{tickets(len(state.tickets))} in {format_duration(seconds)}: ", "text")
-        for status, count in state.counts.items():
+        for status, count in state.shown_counts().items():
             if count:
                 sign = glyph(status, ascii_only=self.view.ascii_only)
                 line.append(f"{sign} {count} {status}  ", self.view.palette.status(status))
@@ -157,4 +157,4 @@ def _took(ticket: TicketState) -> float:
 
 
 def _tail(state: SessionState, ticket: TicketState) -> Sequence[str]:
-    return last_lines(attempt_output(state, ticket), _LAST_LINES) if ticket.attempt else ()
+    return last_lines(attempt_output(state, ticket), _LAST_LINES) if ticket.attempts else ()

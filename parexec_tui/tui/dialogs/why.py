@@ -6,7 +6,7 @@ from typing import Any
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.schedule.blockers import Blocker, why
 from parexec_tui.core.state.agents import AgentState
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import SATISFIED, UNSUCCESSFUL, Status, happened
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output, last_lines
@@ -34,7 +34,7 @@ class _Why:
         match ticket.status:
             case Status.waiting | Status.backoff:
                 yield from self._waits()
-            case Status.running | Status.frozen | Status.stopping:
+            case Status.running | Status.stopping:
                 yield from self._lives()
             case Status.skipped:
                 yield from self._was_skipped()
@@ -92,7 +92,7 @@ class _Why:
         """Where another ticket is, in a line."""
         other = self.state.tickets[id_]
         if other.is_live:
-            return f"{id_} is {other.status} on {other.agent}, for {short_duration(other.worked(self.now))}"
+            return f"{id_} is {other.shown_status} on {other.agent}, for {short_duration(other.worked(self.now))}"
         reason = reason_of(self.state, other, self.now)
         return f"{id_} is {display_status(self.state, other)}{f': {reason}' if reason else ''}"
 
@@ -112,7 +112,7 @@ class _Why:
         if agent.ticket is not None:
             worked = self.state.tickets[agent.ticket].worked(self.now)
             return f"{agent.id} runs {agent.ticket}, for {short_duration(worked)}"
-        if agent.id in self.ticket.shunned:
+        if agent.id in self.ticket.excluded_agents:
             return f"{agent.id} could not start it"
         return f"{agent.id} is {agent.status}{f': {agent.quarantined}' if agent.quarantined else ''}"
 
@@ -156,30 +156,29 @@ class _Why:
     def _lives(self) -> Iterator[str]:
         ticket = self.ticket
         worked = short_duration(ticket.worked(self.now))
-        yield f"it is {ticket.status} on {ticket.agent}, and has worked for {worked}"
-        yield f"   attempt {ticket.attempt}, since {clock(ticket.started or 0.0)}{self._pid()}"
+        attempt = ticket.live_attempt
+        yield f"it is {ticket.shown_status} on {attempt.agent}, and has worked for {worked}"
+        pid = f", pid {attempt.pid}" if attempt.pid is not None else ""
+        yield f"   attempt {attempt.number}, since {clock(attempt.started)}{pid}"
         for what in filter(None, (ticket.spec.run, ticket.spec.prompt)):
             yield from (f"   {line}" for line in what.strip().splitlines())
-        if frozen := ticket.frozen_for + (self.now - ticket.frozen_at if ticket.frozen_at is not None else 0.0):
+        if frozen := attempt.total_frozen(self.now):
             yield f"   frozen for {short_duration(frozen)}, which does not count"
         yield f"   {self._time_left()}"
         if ticket.status is Status.stopping:
-            yield f"it was {ticket.stop_why}: TERM, then KILL after {format_duration(ticket.spec.grace)}"
+            yield f"it was {attempt.stop_reason}: TERM, then KILL after {format_duration(ticket.spec.grace)}"
             yield f"{self._key('kill')} kills it at once"
-        elif ticket.status is Status.frozen:
+        elif ticket.is_frozen:
             yield f"its processes stand still; {self._key('freeze')} lets them go on"
         if ticket.held is not None:
             yield f"held{self._by(ticket.held)}: it is not tried again; {self._key('hold')} releases it"
-
-    def _pid(self) -> str:
-        return f", pid {self.ticket.pid}" if self.ticket.pid is not None else ""
 
     def _time_left(self) -> str:
         ticket = self.ticket
         if ticket.spec.timeout is None:
             return "no time-out"
         left = max(0.0, ticket.spec.timeout - ticket.worked(self.now))
-        stands = ", the clock stands" if ticket.status is Status.frozen else ""
+        stands = ", the clock stands" if ticket.is_frozen else ""
         return f"time-out after {format_duration(ticket.spec.timeout)}: {short_duration(left)} left{stands}"
 
     # -- what is over ----------------------------------------------------------------------------------------
@@ -204,7 +203,7 @@ class _Why:
             yield f"   {ticket.charged} of {ticket.spec.retries} retries used"
         if ticket.note:
             yield f"   note of its last retry: {ticket.note}"
-        if not ticket.attempt:
+        if not ticket.attempts:
             return
         output = attempt_output(self.state, ticket)
         found = last_lines(output)
@@ -214,9 +213,9 @@ class _Why:
         yield f"   {output.name}"
 
     def _where(self, ticket: TicketState) -> str:
-        if not ticket.attempt:
+        if not ticket.attempts:
             return "without an attempt"
-        return f"attempt {ticket.attempt} on {ticket.agent}, after {self._took(ticket)}"
+        return f"attempt {ticket.attempts} on {ticket.agent}, after {self._took(ticket)}"
 
     def _took(self, ticket: TicketState) -> str:
         return format_duration(ticket.worked(ticket.ended if ticket.ended is not None else self.now))

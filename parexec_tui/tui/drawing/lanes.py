@@ -19,7 +19,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from parexec_tui.core.plan.graph import Graph
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.gc_control import gc_paused
 from parexec_tui.tui.drawing.lane_layout import Lane, lay_out

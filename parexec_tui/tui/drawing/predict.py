@@ -6,8 +6,7 @@ from heapq import heapify, heappop, heappush
 from typing import Final
 
 from parexec_tui.core.schedule.forecast import Forecast
-from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.indexes import AGEING, DEFAULT_ESTIMATE
+from parexec_tui.core.state.session import AGEING, DEFAULT_ESTIMATE, SessionState
 from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.tui.drawing.timeline import PredictedSpan

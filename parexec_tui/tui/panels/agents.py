@@ -6,7 +6,7 @@ from typing import NamedTuple
 from rich.style import Style
 
 from parexec_tui.core.state.agents import AgentState
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.words import printable
@@ -216,7 +216,7 @@ class AgentsPanel(RowsPanel):
         silence = usage.silence
         if silence is None:
             yield "", None
-        elif silence >= SILENT_AFTER and ticket.status is Status.running:
+        elif silence >= SILENT_AFTER and ticket.shown_status is Status.running:
             yield f"!{short_duration(silence)}", self.style("warn")
         else:
             yield short_duration(silence), self.style("dim")
@@ -231,8 +231,8 @@ def _word(agent: AgentState, ticket: TicketState | None) -> str:
     """Where an agent is. What runs there may be frozen or held up; then that is what a person wants to know."""
     if ticket is None or agent.status != "busy":
         return agent.status
-    if ticket.status is not Status.running:
-        return str(ticket.status)
+    if ticket.shown_status is not Status.running:
+        return str(ticket.shown_status)
     return "held" if agent.held is not None else "busy"
 
 

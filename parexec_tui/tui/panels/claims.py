@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from parexec_tui.core.plan.claims import Held, Key, format_amount
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.text.words import printable
 from parexec_tui.tui.drawing.cells import width_of
 from parexec_tui.tui.drawing.line import StyledLine

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.text.event_lines import lines, lines_alone
 from parexec_tui.text.words import Line as Said
 from parexec_tui.text.words import clock

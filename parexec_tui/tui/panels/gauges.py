@@ -6,7 +6,7 @@ from typing import NamedTuple
 from rich.style import Style
 from textual.strip import Strip
 
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire.protocol import HostSample
 from parexec_tui.text.words import printable
 from parexec_tui.tui.drawing.line import StyledLine

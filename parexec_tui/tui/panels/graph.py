@@ -7,7 +7,7 @@ from typing import Literal
 from rich.style import Style
 from textual.strip import Strip
 
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.words import printable
 from parexec_tui.tui.drawing.canvas import CanvasCell

@@ -71,7 +71,7 @@ class OutputPanel(Panel):
         id_ = ticket.id if ticket is not None else ""
         if id_ != self._shown[0]:
             self._chosen = 0
-        attempt = self._chosen or (ticket.attempt if ticket is not None else 0)
+        attempt = self._chosen or (ticket.attempts if ticket is not None else 0)
         if (id_, attempt) == self._shown:
             return
         self._shown = id_, attempt
@@ -139,12 +139,12 @@ class OutputPanel(Panel):
     def step_attempt(self, by: int) -> str:
         """Show the output of an earlier or later attempt; says why not, if there is none."""
         ticket = self.view.ticket
-        if ticket is None or not ticket.attempt:
+        if ticket is None or not ticket.attempts:
             return "nothing has run yet"
         wanted = self._shown[1] + by
-        if not 0 < wanted <= ticket.attempt:
+        if not 0 < wanted <= ticket.attempts:
             return f"attempt {self._shown[1]} is the {'first' if by < 0 else 'latest'}"
-        self._chosen = 0 if wanted == ticket.attempt else wanted
+        self._chosen = 0 if wanted == ticket.attempts else wanted
         self._choose_log()
         self.refresh()
-        return f"attempt {wanted} of {ticket.attempt}"
+        return f"attempt {wanted} of {ticket.attempts}"

@@ -7,7 +7,7 @@ from rich.style import Style
 
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.schedule.blockers import why
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, short_word
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output
@@ -76,13 +76,14 @@ class TicketPanel(TextPanel):
             yield from self._text("note", printable(ticket.note), width)
 
     def _attempt_now(self, ticket: TicketState) -> str:
-        parts = [f"{ticket.attempt}"]
+        parts = [f"{ticket.attempts}"]
         if ticket.spec.retries:
             parts.append(f"{ticket.charged} of {ticket.spec.retries} retries used")
-        if ticket.pid is not None:
-            parts.append(f"pid {ticket.pid}")
-        if ticket.frozen_for:
-            parts.append(f"frozen for {format_duration(ticket.frozen_for)} in all")
+        attempt = ticket.live_attempt
+        if attempt.pid is not None:
+            parts.append(f"pid {attempt.pid}")
+        if attempt.frozen_for:
+            parts.append(f"frozen for {format_duration(attempt.frozen_for)} in all")
         if ticket.spec.timeout is not None:
             left = max(0.0, ticket.spec.timeout - ticket.worked(self.view.now))
             parts.append(f"time-out in {short_duration(left)}")
@@ -137,7 +138,7 @@ class TicketPanel(TextPanel):
                 (f"  {reason}" if reason else "", self.style("dim")),
             ]
             yield PanelLine("attempts" if number == 0 else "", pieces)
-        if ticket.attempt:
+        if ticket.attempts:
             yield PanelLine("log", [(attempt_output(state, ticket).name, self.style("link"))])
 
     # -- as in the plan --------------------------------------------------------------------------------------

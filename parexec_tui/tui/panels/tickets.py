@@ -205,7 +205,7 @@ class TicketsPanel(RowsPanel):
 
     def _unfold(self, id_: str) -> None:
         ticket = self.state.tickets[id_]
-        for key in (f"group {ticket.group + 1}", str(ticket.status)):
+        for key in (f"group {ticket.group + 1}", str(ticket.shown_status)):
             self.list.folded.discard(key)
         self.list.build(self.state)
 
@@ -220,8 +220,8 @@ class TicketsPanel(RowsPanel):
         if ticket is None:
             return row
         return (
-            row, ticket.status, ticket.attempt, ticket.agent, ticket.held, ticket.missing, ticket.end, ticket.spec,
-            row in self.view.marks, self.state.status,
+            row, ticket.shown_status, ticket.attempts, ticket.agent, ticket.held, ticket.missing, ticket.end,
+            ticket.spec, row in self.view.marks, self.state.status,
         )  # fmt: skip
 
     # -- drawing ---------------------------------------------------------------------------------------------
@@ -292,7 +292,9 @@ class TicketsPanel(RowsPanel):
         left = max(0, width + 1 - line.width)
         reason = reason_of(self.state, ticket, self.view.now)
         if reason or title:
-            line.column(reason, left, None if ticket.status in (Status.failed, Status.frozen) else self.style("dim"))
+            line.column(
+                reason, left, None if ticket.status is Status.failed or ticket.is_frozen else self.style("dim")
+            )
         else:
             line.column(printable(ticket.spec.title), left)
 
@@ -304,6 +306,6 @@ class TicketsPanel(RowsPanel):
     def _time(self, ticket: TicketState) -> str:
         if ticket.is_live:
             return short_duration(ticket.worked(self.view.now))
-        if ticket.started is not None and ticket.ended is not None and ticket.status in TERMINAL:
+        if ticket.attempt is not None and ticket.ended is not None and ticket.status in TERMINAL:
             return short_duration(ticket.worked(ticket.ended))
         return ""

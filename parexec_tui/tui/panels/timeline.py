@@ -146,8 +146,8 @@ class TimelinePanel(RowsPanel):
                 break
             yield AttemptSpan(end.ticket, end.agent, end.started, end.at, str(end.end))
         for ticket in state.live.values():
-            if ticket.agent is not None and ticket.started is not None:
-                yield AttemptSpan(ticket.id, ticket.agent, ticket.started, None, str(ticket.status))
+            attempt = ticket.live_attempt
+            yield AttemptSpan(ticket.id, attempt.agent, attempt.started, None, str(ticket.shown_status))
 
     def draw_heading(self, line: StyledLine, width: int) -> None:
         line.column("AGENT", _NAME - 1, self.style("dim")).column(

@@ -10,8 +10,8 @@ from textual.widget import Widget
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.rules.attention import agent_needs, session_needs
 from parexec_tui.core.schedule.forecast import eta
-from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.status import SATISFIED, TABLE, TERMINAL, UNSUCCESSFUL, Status
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import COUNTED, SATISFIED, TABLE, TERMINAL, UNSUCCESSFUL
 from parexec_tui.text.words import clock, day_and_clock, glyph, printable
 from parexec_tui.tui.drawing.cells import width_of
 from parexec_tui.tui.drawing.line import StyledLine
@@ -26,7 +26,7 @@ _MIN_BAR = 8
 _MIN_NAME = 16
 """Cells: a long name leaves room for a bar, and what says more than when the session began goes before that."""
 
-_COUNTED = sorted(Status, key=lambda status: TABLE[status].header_order)
+_COUNTED = sorted(COUNTED, key=lambda status: TABLE[status].header_order)
 
 _Piece = tuple[str, Style | None]
 
@@ -140,8 +140,9 @@ class Header(Widget):
 
     def _counts(self, state: SessionState) -> Iterator[_Piece]:
         """What a person looks for first stands first: where there is little room, the rest is left out."""
+        counts = state.shown_counts()
         for status in _COUNTED:
-            if count := state.counts[status]:
+            if count := counts[status]:
                 sign = glyph(status, ascii_only=self.view.ascii_only)
                 yield f"{sign} {count} {status}", self.view.palette.status(status)
 

@@ -3,7 +3,7 @@
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.schedule.blockers import Blocker, agents_left, why
 from parexec_tui.core.state.agents import AgentState
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, End, Flag, Status, Word, happened
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.words import printable, with_name
@@ -19,7 +19,7 @@ def display_status(state: SessionState, ticket: TicketState) -> Word:
         waits_for_room = all(blocker.leaves_ready for blocker in why(state, ticket))
         if ticket.missing == 0 and waits_for_room and agents_left(state, ticket):
             return Flag.ready
-    return ticket.status
+    return ticket.shown_status
 
 
 def reason_of(state: SessionState, ticket: TicketState, now: float) -> str:
@@ -34,7 +34,7 @@ def reason_of(state: SessionState, ticket: TicketState, now: float) -> str:
         cause = state.cause(ticket)
         return f"{cause.id} {cause.end if cause.status is Status.failed and cause.end else happened(cause.status)}"
     if ticket.status is Status.stopping:
-        return f"{ticket.stop_why}: TERM, then KILL after {format_duration(ticket.spec.grace)}"
+        return f"{ticket.live_attempt.stop_reason}: TERM, then KILL after {format_duration(ticket.spec.grace)}"
     if ticket.end is not None and ticket.end is not End.succeeded:
         return printable(with_name(ticket.reason, ticket.signal))
     return printable(ticket.reason)

@@ -8,7 +8,7 @@ claim:src/          of what it reads, writes, locks or uses, one begins with it 
 
 from collections.abc import Callable, Iterable
 
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.selectors import SelectorError, filter_of
 

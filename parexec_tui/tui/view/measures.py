@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from parexec_tui.core.plan.claims import Key, format_amount
 from parexec_tui.core.plan.model import HOST_RESOURCES
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire.protocol import DiskSample, HostSample
 from parexec_tui.tui.view.facts import short_count, short_size
 from parexec_tui.tui.view.waiting import Waiting

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from parexec_tui.core.rules.decide import decide
 from parexec_tui.core.rules.preview import preview
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 
 

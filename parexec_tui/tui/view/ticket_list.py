@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from parexec_tui.core.plan.model import Priority
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, TABLE, TERMINAL
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.tui.view.filtering import TicketTest, compile_filter
@@ -35,7 +35,7 @@ _SortKey = Callable[[TicketState], object]
 
 SORTS: dict[str, tuple[_SortKey, bool]] = {
     "plan": (lambda ticket: ticket.order, False),
-    "status": (lambda ticket: TABLE[ticket.status].list_order, True),
+    "status": (lambda ticket: TABLE[ticket.shown_status].list_order, True),
     "id": (lambda ticket: ticket.id, False),
     "title": (lambda ticket: ticket.spec.title.lower(), False),
     "priority": (lambda ticket: ticket.spec.priority.rank, True),
@@ -48,7 +48,7 @@ SORTS: dict[str, tuple[_SortKey, bool]] = {
 
 def _took(ticket: TicketState) -> float:
     """Seconds of the latest attempt; for one that runs, as seen from a fixed time: their order is what counts."""
-    if ticket.started is None:
+    if ticket.attempt is None:
         return 0.0
     return ticket.worked(ticket.ended if ticket.ended is not None else 2.0**33)
 
@@ -117,7 +117,7 @@ class TicketList:
     def _key(self, ticket: TicketState) -> tuple[int, str]:
         if self.grouping == "group":
             return ticket.group, f"group {ticket.group + 1}"
-        return TABLE[ticket.status].list_order, str(ticket.status)
+        return TABLE[ticket.shown_status].list_order, str(ticket.shown_status)
 
     def index(self, id_: str) -> int | None:
         """The row of a ticket, if it has one."""
@@ -133,7 +133,7 @@ class TicketList:
 def is_problem(ticket: TicketState) -> bool:
     """Whether something is wrong with a ticket, or it suffers from that: failed, cancelled, skipped, held, frozen,
     or tried again."""
-    if TABLE[ticket.status].is_problem or ticket.held is not None:
+    if TABLE[ticket.shown_status].is_problem or ticket.held is not None:
         return True
     return ticket.charged > 0 if ticket.is_live else ticket.status in PENDING and ticket.lost > 0
 

@@ -9,7 +9,7 @@ from rich.style import Style
 
 from parexec_tui.core.rules.attention import Subject
 from parexec_tui.core.schedule.forecast import expected
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import HostSample, Sampled, Usage
 from parexec_tui.tui.theme.palette import Palette
@@ -145,7 +145,7 @@ class ViewState:
         """What the current attempt of a ticket uses now; None if that is not known, or what is shown is not now."""
         usage = self.samples.usage.get(ticket.id)
         is_now = not self.looks_back and self.now - self.samples.taken_at <= STALE_AFTER
-        return usage if usage is not None and is_now and usage.attempt == ticket.attempt else None
+        return usage if usage is not None and is_now and usage.attempt == ticket.attempts else None
 
     def expected(self, ticket: TicketState) -> float | None:
         """Seconds that a ticket should take: its estimate, else what it took in earlier sessions."""

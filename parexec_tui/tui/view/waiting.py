@@ -9,7 +9,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from parexec_tui.core.plan.claims import EMPTY, Conflict, Key
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 

@@ -8,7 +8,7 @@ from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.timer import Timer
 
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.tui.drawing.cells import width_of
@@ -145,7 +145,7 @@ class Panel(DrawnWidget):
             return
         full = round(done * cells)
         solid, rest = ("#", ".") if self.view.ascii_only else ("━", "─")
-        is_late = done >= 1.0 and ticket.status is Status.running
+        is_late = done >= 1.0 and ticket.shown_status is Status.running
         line.add(solid * full, self.style("warn" if is_late else "bar-running"))
         line.add(rest * (cells - full), self.style("gauge-track")).add(" ")
 

@@ -6,6 +6,7 @@ import pytest
 
 from parexec_tui.core.rules.attention import Need, Subject, began, needs, relieved
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import apply
 from parexec_tui.core.wire import requests as rq
 from tests.core.sessions import Session, plan
 
@@ -86,10 +87,10 @@ EVENTS: Sequence[tuple[ev.AnyEvent, Need, ev.AnyEvent]] = (
 @pytest.mark.parametrize(("begin", "need", "end"), EVENTS)
 def test_agents_and_the_session(begin: ev.AnyEvent, need: Need, end: ev.AnyEvent) -> None:
     session = started()
-    session.state.apply(begin)
+    apply(session.state, begin)
     assert list(needs(session.state)) == list(began(session.state, begin)) == [need]
     assert need.subject in relieved(end)
-    session.state.apply(end)
+    apply(session.state, end)
     assert subjects(session) == []
     assert list(began(session.state, begin)) == [], "it has been seen to meanwhile"
 
@@ -105,13 +106,13 @@ def test_agents_and_the_session(begin: ev.AnyEvent, need: Need, end: ev.AnyEvent
 )
 def test_nobody_is_called_for_what_a_person_did(event: ev.AnyEvent) -> None:
     session = started()
-    session.state.apply(event)
+    apply(session.state, event)
     assert list(began(session.state, event)) == []
 
 
 def test_an_agent_in_quarantine_that_stops_needs_nobody() -> None:
     session = started("A:")
     session.succeed("A")
-    session.state.apply(ev.AgentQuarantined(at=9, agent="agent-1", reason="3 deaths"))
-    session.state.apply(ev.AgentStopped(at=9, agent="agent-1"))
+    apply(session.state, ev.AgentQuarantined(at=9, agent="agent-1", reason="3 deaths"))
+    apply(session.state, ev.AgentStopped(at=9, agent="agent-1"))
     assert subjects(session) == []

@@ -108,7 +108,7 @@ def test_ends_stay_distinct(report: dict[str, object], end: End, status: str, re
 def test_a_timeout_stops_the_attempt_and_its_end_tells_so() -> None:
     session = running("A: timeout=90s")
     session.time_out("A")
-    assert (session.status("A"), session["A"].stop_why) == ("stopping", "timed out")
+    assert (session.status("A"), session["A"].live_attempt.stop_reason) == ("stopping", "timed out")
     session.killed("A")
     assert (session.status("A"), session["A"].end, session["A"].reason) == ("failed", End.timed_out, "after 1m30s")
 
@@ -171,7 +171,9 @@ def test_late_reports_follow_nothing() -> None:
     assert session.tell(rq.ProcessStarted("A", 2, pid=6, birth=1.0)) == []
     session.succeed("A")
     assert session.tell(rq.ProcessEnded("A", 2, code=1)) == []
-    assert (session.status("A"), session["A"].pid) == ("succeeded", 5)
+    attempt = session["A"].attempt
+    assert attempt is not None
+    assert (session.status("A"), attempt.pid) == ("succeeded", 5)
 
 
 # --- Retries ---
@@ -666,11 +668,11 @@ def test_a_ticket_that_could_not_start_moves_to_another_agent_without_costing_a_
     session = Session(plan("A: retries=1 retry_delay=1s", agents=TOOL_POOL))
     session.dispatch()
     session.could_not_start("A")
-    assert (session.status("A"), session["A"].charged, session["A"].shunned) == ("waiting", 0, ("ai-1",))
+    assert (session.status("A"), session["A"].charged, session["A"].excluded_agents) == ("waiting", 0, ("ai-1",))
     session.dispatch()
     assert session["A"].agent == "ai-2"
     session.could_not_start("A")  # there is no third agent
-    assert (session.status("A"), session["A"].charged, session["A"].shunned) == ("backoff", 1, ())
+    assert (session.status("A"), session["A"].charged, session["A"].excluded_agents) == ("backoff", 1, ())
 
 
 def test_a_ticket_that_cannot_start_on_three_agents_is_at_fault_itself() -> None:
@@ -689,7 +691,7 @@ def test_three_deaths_at_start_one_after_another_quarantine_an_agent() -> None:
     agent = session.state.agents["ai-1"]
     assert agent.quarantined == "3 attempts in a row could not start, the last: command not found (exit 127)"
     assert agent.status == "quarantined"
-    assert (session.status("C"), session["C"].charged, session["C"].shunned) == ("waiting", 0, ("ai-1",))
+    assert (session.status("C"), session["C"].charged, session["C"].excluded_agents) == ("waiting", 0, ("ai-1",))
     session.ask(rq.Release(tickets=("C", "D")))
     assert session.dispatch() == ["C"]
     assert session["C"].agent == "ai-2", "the ticket goes to another agent"

@@ -535,7 +535,7 @@ def test_a_ticket_that_was_dropped_and_added_again_counts_its_attempts_on() -> N
     session.ask(rq.Amend(dropped=("A",)))
     session.ask(rq.Amend(added={"A": Ticket(run="true")}))
     session.dispatch()
-    assert session["A"].attempt == 2
+    assert session["A"].attempts == 2
 
 
 def test_an_added_ticket_opens_a_finished_session() -> None:

@@ -10,8 +10,7 @@ from parexec_tui.core.plan.model import AgentType, Priority
 from parexec_tui.core.schedule import dispatcher
 from parexec_tui.core.schedule.blockers import Blocker, blockers, why
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.indexes import AGEING
+from parexec_tui.core.state.session import AGEING, SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq

@@ -10,8 +10,10 @@ import pytest
 from parexec_tui.core.plan.model import AgentType, Priority, Ticket
 from parexec_tui.core.state import apply as state_room
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import IllegalEventError, SessionState
+from parexec_tui.core.state.apply import apply
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import UNSUCCESSFUL, End, Status
+from parexec_tui.core.state.transitions import FREEZABLE, TRANSITIONS, IllegalEventError
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.codec import kind_of
 from tests.core.sessions import OPENED_AT, Session, check, dump, plan
@@ -82,7 +84,7 @@ def ended(ticket: str, attempt: int, then: Status, **more: object) -> ev.Attempt
 
 def moves(session: Session) -> list[tuple[str, ev.AnyEvent]]:
     """Every event that moves T, by where it moves it to; D follows along where it has to."""
-    at, attempt = 2000.0, session["T"].attempt
+    at, attempt = 2000.0, session["T"].attempts
     agent = next(iter(session.state.available["agent"]))
     comes_back = ("D",) if session.status("D") == "skipped" else ()
 
@@ -110,35 +112,42 @@ def moves(session: Session) -> list[tuple[str, ev.AnyEvent]]:
     return found
 
 
-@pytest.mark.parametrize("status", list(Status))
-def test_an_event_is_in_the_table_and_applied_or_illegal_and_changes_nothing(status: Status) -> None:
+@pytest.mark.parametrize("status", [*map(str, Status), "frozen"])
+def test_an_event_is_in_the_table_and_applied_or_illegal_and_changes_nothing(status: str) -> None:
     allowed = set(legal())
     for place, (to, event) in enumerate(moves(chain(status))):
         session = chain(status)
         if isinstance(event, ev.TicketRestored):
-            session["T"].remember()
+            session["T"].save()
         event = moves(session)[place][1]
         before = dump(session.state)
 
-        if (kind_of(event), status.value, to) in allowed:
-            session.state.apply(event)
+        if (kind_of(event), status, to) in allowed:
+            apply(session.state, event)
             assert session.status("T") == to
             if to != "skipped":  # which it is not by itself: a need must be lost
                 check(session.state)
         else:
             with pytest.raises(IllegalEventError):
-                session.state.apply(event)
+                apply(session.state, event)
             assert dump(session.state) == before
 
 
 def test_the_table_of_the_code_is_the_table_of_this_page() -> None:
     table = {
         (event.__struct_config__.tag, from_.value, to.value)
-        for event, row in state_room.TRANSITIONS.items()
+        for event, row in TRANSITIONS.items()
         for from_, goals in row.items()
         for to in goals
     }
-    assert table == set(legal())
+    assert table == {line for line in legal() if "frozen" not in line}
+
+
+def test_a_frozen_attempt_may_go_where_it_might_go_if_it_were_not() -> None:
+    frozen = {(kind, to) for kind, from_, to in legal() if from_ == "frozen"}
+    running = {(kind, to) for kind, from_, to in legal() if from_ == "running"}
+    assert frozen - {("attempt_thawed", "running")} == running - {("attempt_frozen", "frozen")}
+    assert {"running"} == FREEZABLE
 
 
 def at(kind: Callable[..., ev.AnyEvent], **fields: object) -> ev.AnyEvent:
@@ -251,12 +260,12 @@ def test_illegal_because(why: str, event: ev.AnyEvent) -> None:
 def assert_illegal(session: Session, event: ev.AnyEvent) -> None:
     before = dump(session.state)
     with pytest.raises(IllegalEventError):
-        session.state.apply(event)
+        apply(session.state, event)
     assert dump(session.state) == before
 
 
 def test_every_event_is_applied_by_one_function_and_is_one_of_the_union() -> None:
-    assert set(ev.Event.__subclasses__()) == set(get_args(ev.AnyEvent)) == set(state_room._APPLY)
+    assert set(ev.Event.__subclasses__()) == set(get_args(ev.AnyEvent)) == set(state_room._HANDLERS)
 
 
 # --- Attempts ---
@@ -287,16 +296,21 @@ def test_what_is_true_of_one_attempt_is_gone_at_the_next() -> None:
     session.wait(5)
     session.ask(rq.Thaw(tickets=("A",)))
     session.fail("A")
-    assert (session["A"].pid, session["A"].code, session["A"].reason) == (77, 1, "exit 1")
-    first_started = session["A"].first_started
+    first = session["A"].attempt
+    assert first is not None
+    assert (first.pid, first.code, first.reason, first.frozen_for) == (77, 1, "exit 1", 5.0)
+    first_started, ended_at = session["A"].first_started, session.now
 
     session.back_off("A")
     session.dispatch()
 
     ticket = session["A"]
-    assert (ticket.pid, ticket.birth, ticket.code, ticket.end, ticket.ended) == (None, None, None, None, None)
-    assert (ticket.reason, ticket.frozen_for, ticket.retry_at) == ("", 0.0, None)
-    assert ticket.first_started == first_started != ticket.started
+    second = ticket.live_attempt
+    assert (second.pid, second.birth, second.code, second.end, second.ended) == (None, None, None, None, None)
+    assert (second.reason, second.freeze, second.frozen_for) == ("", None, 0.0)
+    assert (ticket.end, ticket.ended, ticket.reason, ticket.retry_at) == (None, None, "", None)
+    assert ticket.first_started == first_started == first.started != second.started
+    assert (first.number, first.ended, second.number) == (1, ended_at, 2)
 
 
 # --- Clocks ---

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from parexec_tui.core.plan.model import AgentType, Amounts, Plan, PlanSettings, Priority, Ticket
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.status import TERMINAL, Status
+from parexec_tui.core.state.apply import apply
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import TERMINAL, Flag, Status
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
@@ -93,8 +94,8 @@ def of(values: Iterable[T], number: int) -> list[T]:
     return [found[number % len(found)]] if found else []
 
 
-def with_status(session: Session, *statuses: Status) -> list[str]:
-    return [ticket.id for ticket in session.state.tickets.values() if ticket.status in statuses]
+def with_status(session: Session, *statuses: Status | Flag) -> list[str]:
+    return [ticket.id for ticket in session.state.tickets.values() if ticket.shown_status in statuses]
 
 
 def up(session: Session) -> list[str]:
@@ -151,7 +152,7 @@ def report_too_early(session: Session, number: int) -> None:
 
 def report_too_late(session: Session, number: int) -> None:
     for id_ in of(session.state.tickets, number):
-        attempt = session[id_].attempt
+        attempt = session[id_].attempts
         over = attempt if id_ not in session.state.live else attempt - 1
         for report in (
             rq.ProcessEnded(id_, over, code=number % 2),
@@ -175,7 +176,7 @@ def pass_time(session: Session, number: int) -> None:
     session.wait(number % 50)
 
 
-def on_tickets(request: Callable[..., rq.AnyRequest], *statuses: Status) -> Step:
+def on_tickets(request: Callable[..., rq.AnyRequest], *statuses: Status | Flag) -> Step:
     """Ask it for one to three tickets, mostly of these statuses; the same one may be named twice."""
 
     def step(session: Session, number: int) -> None:
@@ -223,7 +224,7 @@ def retry_downstream(session: Session, number: int) -> None:
 
 def reassign(session: Session, number: int) -> None:
     places = ["", "x", "y", *up(session)]
-    fitting = (Status.waiting, Status.running, Status.frozen, Status.backoff, Status.failed)
+    fitting = (Status.waiting, Status.running, Flag.frozen, Status.backoff, Status.failed)
     for id_ in of(with_status(session, *fitting), number):
         session.act(rq.Reassign(tickets=(id_,), agent=places[number % len(places)], by="bob"))
 
@@ -353,10 +354,10 @@ STEPS: tuple[Step, ...] = (
     pass_time,
     on_tickets(rq.Hold, Status.waiting),
     *[on_tickets(rq.Release, Status.waiting)] * 2,
-    on_tickets(rq.Cancel, Status.waiting, Status.running, Status.frozen),
+    on_tickets(rq.Cancel, Status.waiting, Status.running, Flag.frozen),
     *[on_tickets(rq.Retry, *UNSUCCESSFUL)] * 4,
     *[on_tickets(rq.Freeze, Status.running)] * 2,
-    *[on_tickets(rq.Thaw, Status.frozen)] * 2,
+    *[on_tickets(rq.Thaw, Flag.frozen)] * 2,
     on_agent(rq.Hold),
     *[on_agent(rq.Release)] * 3,
     on_agent(rq.Drain),
@@ -411,7 +412,7 @@ def check_replay(session: Session) -> None:
     lines = codec.lines(session.journal).splitlines()
     assert len(lines) == len(session.dumps)
     for line, then in zip(lines, session.dumps, strict=True):
-        state.apply(codec.decode_event(line))
+        apply(state, codec.decode_event(line))
         assert dump(state) == then
 
 

@@ -113,6 +113,8 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
             undo.SetLimit(most=None, type="builder"),
         ),
     ),
+    ev.SessionHeld(at=2.0, reason="frozen", by="ann", freeze=True),
+    ev.AttemptFrozen(at=3.0, ticket="T1", attempt=2, reason="memory is short"),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

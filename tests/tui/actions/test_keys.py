@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.tui.actions import asking, perform

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import apply
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.app.attention import PATIENCE, QUIET, Attention
 from tests.core.sessions import Session, plan
@@ -71,7 +72,7 @@ def test_a_ticket_that_is_tried_again_is_no_call_until_its_last_try() -> None:
 )
 def test_what_needs_a_person(event: ev.AnyEvent, text: str) -> None:
     called = started()
-    called.session.state.apply(event)
+    apply(called.session.state, event)
     assert called.attention.news(called.session.state, [event], 0) == notification(text)
 
 
@@ -87,7 +88,7 @@ def test_what_needs_a_person(event: ev.AnyEvent, text: str) -> None:
 )
 def test_what_a_person_did_or_nobody_has_to_see_to(event: ev.AnyEvent) -> None:
     called = started()
-    called.session.state.apply(event)
+    apply(called.session.state, event)
     assert (called.attention.news(called.session.state, [event], 0), called.attention.due) == ("", None)
 
 
@@ -201,8 +202,8 @@ def test_what_resolves_a_cause(begin: ev.AnyEvent, end: ev.AnyEvent) -> None:
     attention = Attention(bell=True, notify=False)
     resolved, unresolved = (resolvable().state for _ in range(2))
     for event in (begin, end):
-        resolved.apply(event)
-    unresolved.apply(begin)
+        apply(resolved, event)
+    apply(unresolved, begin)
     assert attention.news(resolved, [begin, end], 0) == ""
     assert attention.news(unresolved, [begin], 0) == "\a"
     assert attention.news(unresolved, [begin], 2 * QUIET) == ""
@@ -257,7 +258,7 @@ def test_bell_and_notification_are_each_a_persons_choice(bell: bool, notify: boo
 def test_what_others_wrote_cannot_act_on_the_terminal_and_is_not_endless() -> None:
     called = started()
     event = ev.SessionHeld(at=9, reason="\x1b]0;x\x07\x1b[2J\n\x9b1m" + "long " * 1000)
-    called.session.state.apply(event)
+    apply(called.session.state, event)
     written = called.attention.news(called.session.state, [event], 0)
     assert written.startswith("\x1b]9;parexec test: session held: long long")
     assert written.endswith("\x1b\\\a")

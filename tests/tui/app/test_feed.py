@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import VERSION, Sampled
 from parexec_tui.registry.errors import RegistryError

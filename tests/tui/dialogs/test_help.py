@@ -23,7 +23,7 @@ async def read_all(ui: Harness) -> str:
 def test_the_legend_has_every_word_for_where_a_ticket_is() -> None:
     words = {str(status) for status in Status} | {str(end) for end in End}
     assert words - LEGEND.keys() <= {"stopped"}  # such a ticket waits again
-    assert LEGEND.keys() - words == {"ready", "held"}
+    assert LEGEND.keys() - words == {"ready", "held", "frozen"}
 
 
 @pytest.mark.asyncio

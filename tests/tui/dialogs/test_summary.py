@@ -65,7 +65,7 @@ async def test_to_go_through_the_failures_looks_at_few_tickets(monkeypatch: pyte
 
     def took(ticket: TicketState, now: float) -> float:
         asked.add(ticket.id)
-        return now - (ticket.started or now)
+        return now - (ticket.attempt.started if ticket.attempt is not None else now)
 
     async with run_app(played=session, size=(80, 24)) as ui:
         show_summary(ui.app.actions)

@@ -53,7 +53,7 @@ def show(session: Session, ticket: str, *, width: int = 100, height: int = 60, a
 def test_a_ticket_that_runs_tells_of_its_attempt() -> None:
     shown = show(release(), "unit-web-2")
     assert shown.said("status") == ["> running  on tester-2  for 6m48"]
-    (pid,) = [ticket.pid for ticket in shown.session.state.live.values() if ticket.id == "unit-web-2"]
+    (pid,) = [ticket.live_attempt.pid for ticket in shown.session.state.live.values() if ticket.id == "unit-web-2"]
     assert shown.said("attempt") == [f"1, pid {pid}"]
     (sampled,) = samples(shown.session.now, count=1)
     assert isinstance(sampled, Sampled)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.tui.drawing.predict import predict
 from parexec_tui.tui.panels import timeline
 from parexec_tui.tui.panels.timeline import TimelinePanel

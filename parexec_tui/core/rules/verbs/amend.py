@@ -10,7 +10,7 @@ from parexec_tui.core.rules.answers import Decision, refuse_unknown
 from parexec_tui.core.rules.placement import can_run
 from parexec_tui.core.rules.ticket_fields import as_written, refusal_of_faults
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, UNSUCCESSFUL, Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
@@ -63,7 +63,7 @@ def _conflicts(
         return Refusal("a plan has at least one ticket", "cancel what shall not run")
     found = [state.tickets[id_] for id_ in (*changed, *asked.dropped)]
     if live := [ticket for ticket in found if ticket.is_live]:
-        statuses = listed(f"{ticket.id} is {ticket.status}" for ticket in live)
+        statuses = listed(f"{ticket.id} is {ticket.shown_status}" for ticket in live)
         remedy = f"cancel {listed(ticket.id for ticket in live)} first"
         return Refusal(f"{statuses}: what runs cannot be changed or dropped", remedy)
     done = [id_ for id_ in changed if state.tickets[id_].status is Status.succeeded]

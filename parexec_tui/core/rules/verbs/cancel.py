@@ -3,7 +3,7 @@
 from parexec_tui.core.rules.answers import Decision, named, refuse_terminal, refuse_unknown
 from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, TERMINAL, Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
@@ -22,8 +22,8 @@ def cancel(state: SessionState, asked: rq.Cancel, now: float) -> Decision:
                 ev.AttemptStopRequested(
                     at=now,
                     ticket=ticket.id,
-                    attempt=ticket.attempt,
-                    why=ticket.stop_why or "cancelled",
+                    attempt=ticket.attempts,
+                    why=ticket.live_attempt.stop_reason or "cancelled",
                     by=asked.by,
                     now=asked.now,
                 )

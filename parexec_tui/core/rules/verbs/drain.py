@@ -6,7 +6,7 @@ from parexec_tui.core.rules.answers import Decision, refuse_terminal, refuse_unk
 from parexec_tui.core.rules.verbs.hold import hold_tickets, hold_types
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.core.wire import requests as rq
 

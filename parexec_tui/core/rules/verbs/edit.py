@@ -5,7 +5,7 @@ from parexec_tui.core.plan.reading.faults import did_you_mean
 from parexec_tui.core.rules.answers import Decision, refuse_unknown
 from parexec_tui.core.rules.ticket_fields import revised
 from parexec_tui.core.rules.verbs.amend import amend
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 

@@ -2,7 +2,7 @@
 
 from parexec_tui.core.rules.answers import Decision, named, refuse_terminal, refuse_unknown_in
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.core.wire import requests as rq
 
@@ -11,7 +11,9 @@ def hold(state: SessionState, asked: rq.Hold, now: float) -> Decision:
     if refusal := refuse_unknown_in(state, asked):
         return refusal
     if asked.is_session:
-        return [] if state.held else [ev.SessionHeld(at=now, reason=asked.reason, by=asked.by)]
+        # A person may give the reason that a freeze gives; their hold is none.
+        freeze = False if asked.reason == ev.FREEZE_REASON else None
+        return [] if state.held else [ev.SessionHeld(at=now, reason=asked.reason, by=asked.by, freeze=freeze)]
     for id_ in asked.tickets:
         if state.tickets[id_].status in TERMINAL:
             return refuse_terminal(state, id_)

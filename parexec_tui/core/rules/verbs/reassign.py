@@ -3,7 +3,7 @@
 from parexec_tui.core.rules.answers import Decision, named, refuse_unknown
 from parexec_tui.core.rules.placement import cannot_go_to
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import SATISFIED, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
@@ -27,7 +27,7 @@ def reassign(state: SessionState, asked: rq.Reassign, now: float, *, may_be_gone
                 return Refusal(f"{ticket.id} is being stopped already", "wait for it to end")
             events.append(
                 ev.AttemptStopRequested(
-                    at=now, ticket=ticket.id, attempt=ticket.attempt, why="reassigned", by=asked.by
+                    at=now, ticket=ticket.id, attempt=ticket.attempts, why="reassigned", by=asked.by
                 )
             )
     return events

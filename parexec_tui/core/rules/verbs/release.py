@@ -2,7 +2,7 @@
 
 from parexec_tui.core.rules.answers import Decision, named, refuse_unknown_in
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 
 

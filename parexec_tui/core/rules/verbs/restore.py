@@ -3,7 +3,7 @@
 from parexec_tui.core.rules.answers import Decision, named, refuse_unknown
 from parexec_tui.core.rules.downstream import restores, skips
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, UNSUCCESSFUL, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
@@ -47,21 +47,24 @@ def cannot_restore(state: SessionState, asked: rq.Restore) -> Refusal | None:
 
 
 def _cannot_go_back(state: SessionState, ticket: TicketState, asked: rq.Restore) -> Refusal | None:
-    if ticket.before is None or ticket.status != asked.since:
-        has_run = ticket.started is not None and ticket.before is None
-        return Refusal(f"{ticket.id} has started since" if has_run else f"{ticket.id} is {ticket.status} by now")
+    if ticket.snapshot is None or ticket.status != asked.since:
+        has_run = ticket.attempt is not None and ticket.snapshot is None
+        return Refusal(
+            f"{ticket.id} has started since" if has_run else f"{ticket.id} is {ticket.shown_status} by now"
+        )
     if ticket.status is Status.waived:
         since = ticket.ended or 0.0
         for dependent in state.dependents(ticket.id):
-            if dependent.is_live or (dependent.started or 0.0) >= since:
+            started = dependent.attempt.started if dependent.attempt is not None else 0.0
+            if dependent.is_live or started >= since:
                 return Refusal(f"{dependent.id} has started without {ticket.id}", f"retry {ticket.id}")
     return None
 
 
 def _status_before(state: SessionState, ticket: TicketState, gone: set[str], back: set[str]) -> Status:
     """What the ticket goes back to. One that waited or was skipped does what its needs call for now."""
-    assert ticket.before is not None
-    then = ticket.before.status
+    assert ticket.snapshot is not None
+    then = ticket.snapshot.status
     if then not in PENDING and then is not Status.skipped:
         return then
     needs = ((need, state.tickets[need].status in UNSUCCESSFUL) for need in ticket.spec.needs)

@@ -9,7 +9,7 @@ from parexec_tui.core.rules.placement import cannot_go_to
 from parexec_tui.core.rules.ticket_fields import revised
 from parexec_tui.core.rules.verbs.amend import amend
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, UNSUCCESSFUL, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
@@ -33,7 +33,7 @@ def retry(state: SessionState, asked: rq.Retry, now: float) -> Decision:
         if asked.downstream:
             rerun, restored, live = reruns(state, ticket, back)
             if live is not None:
-                return Refusal(f"{live.id} depends on {ticket.id} and is {live.status}", _stop_it(live))
+                return Refusal(f"{live.id} depends on {ticket.id} and is {live.shown_status}", _stop_it(live))
         else:
             restored = restores(state, ticket, back) if ticket.status in UNSUCCESSFUL else ()
         back.update(rerun, restored, (ticket.id,))
@@ -86,18 +86,18 @@ def _changed(asked: rq.Retry, tickets: list[TicketState]) -> dict[str, Ticket] |
 def _cannot_run_again(state: SessionState, ticket: TicketState, back: set[str]) -> Refusal | None:
     if ticket.status is Status.skipped:
         cause = state.cause(ticket)
-        return Refusal(f"{ticket.id} was skipped: {cause.id} is {cause.status}", f"retry {cause.id}")
+        return Refusal(f"{ticket.id} was skipped: {cause.id} is {cause.shown_status}", f"retry {cause.id}")
     if ticket.status is Status.waiting:
         return Refusal(f"{ticket.id} is waiting, it has yet to run")
     if ticket.status in LIVE:
-        return Refusal(f"{ticket.id} is {ticket.status}, it is not over", _stop_it(ticket))
+        return Refusal(f"{ticket.id} is {ticket.shown_status}, it is not over", _stop_it(ticket))
     for id_ in ticket.spec.needs:
         need = state.tickets[id_]
         if need.status in UNSUCCESSFUL and id_ not in back:
             return Refusal(f"{ticket.id} needs {id_}, which is {need.status}", f"retry {state.cause(need).id} first")
     for dependent in state.dependents(ticket.id):
         if dependent.is_live:
-            return Refusal(f"{dependent.id} needs {ticket.id} and is {dependent.status}", _stop_it(dependent))
+            return Refusal(f"{dependent.id} needs {ticket.id} and is {dependent.shown_status}", _stop_it(dependent))
     return None
 
 

@@ -5,7 +5,7 @@ from parexec_tui.core.rules.answers import Decision, refuse_unknown
 from parexec_tui.core.rules.verbs.drain import drain_agents
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 

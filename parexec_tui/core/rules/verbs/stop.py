@@ -2,7 +2,7 @@
 
 from parexec_tui.core.rules.answers import Decision
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
@@ -20,7 +20,7 @@ def stop_live(
 ) -> list[ev.AnyEvent]:
     """End all that runs, without a charge."""
     return [
-        ev.AttemptStopRequested(at=now, ticket=ticket.id, attempt=ticket.attempt, why="stopped", by=by, now=at_once)
+        ev.AttemptStopRequested(at=now, ticket=ticket.id, attempt=ticket.attempts, why="stopped", by=by, now=at_once)
         for ticket in state.live.values()
         if ticket is not besides and ticket.status is not Status.stopping
     ]

@@ -1,10 +1,8 @@
 """thaw: what is frozen goes on."""
 
 from parexec_tui.core.rules.answers import Decision, live_in_scope, named, refuse_unknown_in
-from parexec_tui.core.rules.verbs.freeze import FROZEN
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
-from parexec_tui.core.state.status import Status
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 
@@ -13,13 +11,13 @@ def thaw(state: SessionState, asked: rq.Thaw, now: float) -> Decision:
     if refusal := refuse_unknown_in(state, asked):
         return refusal
     for ticket in named(state, asked.tickets):
-        if ticket.status is not Status.frozen:
-            return Refusal(f"{ticket.id} is {ticket.status}, not frozen")
+        if not ticket.is_frozen:
+            return Refusal(f"{ticket.id} is {ticket.shown_status}, not frozen")
     events: list[ev.AnyEvent] = [
-        ev.AttemptThawed(at=now, ticket=ticket.id, attempt=ticket.attempt, by=asked.by)
+        ev.AttemptThawed(at=now, ticket=ticket.id, attempt=ticket.attempts, by=asked.by)
         for ticket in live_in_scope(state, asked)
-        if ticket.status is Status.frozen
+        if ticket.is_frozen
     ]
-    if asked.is_session and state.held is not None and state.held.reason == FROZEN:
+    if asked.is_session and state.held is not None and state.held.is_freeze:
         events.append(ev.SessionReleased(at=now, by=asked.by))
     return events

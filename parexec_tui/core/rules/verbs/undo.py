@@ -13,7 +13,7 @@ from parexec_tui.core.rules.verbs.scale import scale
 from parexec_tui.core.rules.verbs.thaw import thaw
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state import undo as stored
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 
@@ -72,9 +72,11 @@ def _take(state: SessionState, step: stored.AnyUndoStep, by: str, now: float) ->
             return freeze(state, rq.Freeze(tickets=tickets, by=by), now)
         case stored.ReleaseHolds(tickets=tickets, agents=agents, types=types):
             return release(state, rq.Release(tickets=tickets, agents=agents, types=types, by=by), now)
+        case stored.HoldAgain(tickets=(), agents=(), types=()):
+            held = ev.SessionHeld(at=now, reason=step.reason, by=step.by, freeze=step.freeze)
+            return [] if state.held is not None else [held]
         case stored.HoldAgain(tickets=tickets, agents=agents, types=types):
-            held = rq.Hold(tickets=tickets, agents=agents, types=types, reason=step.reason, by=step.by)
-            return hold(state, held, now)
+            return hold(state, rq.Hold(tickets=tickets, agents=agents, types=types, by=step.by), now)
         case stored.DrainAgain(agents=agents, reason=reason):
             return drain(state, rq.Drain(agents=agents, reason=reason, by=by), now)
         case stored.SetLimit(most=most, type=type_):

@@ -3,7 +3,7 @@
 from parexec_tui.core.rules.answers import Decision, named, refuse_unknown
 from parexec_tui.core.rules.downstream import restores
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import SessionState
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, UNSUCCESSFUL, Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
@@ -33,5 +33,5 @@ def cannot_waive(state: SessionState, asked: rq.Waive) -> Refusal | None:
         if ticket.status is Status.succeeded:
             return Refusal(f"{ticket.id} has succeeded, there is nothing to skip")
         if ticket.status in LIVE:
-            return Refusal(f"{ticket.id} is {ticket.status}", f"cancel {ticket.id}, then skip it")
+            return Refusal(f"{ticket.id} is {ticket.shown_status}", f"cancel {ticket.id}, then skip it")
     return None

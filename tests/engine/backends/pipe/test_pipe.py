@@ -17,7 +17,7 @@ from parexec_tui.engine.coordinator import EventSink
 from parexec_tui.engine.measure import monitor
 from parexec_tui.paths import session_folder
 from tests.engine.backends.worlds import WITHIN, Engine, World, key
-from tests.engine.engines import exists, log_of, ticket
+from tests.engine.engines import code_of, exists, log_of, ticket
 
 TICKS = "while :; do date +%N > ticks; sleep 0.01; done"
 
@@ -190,6 +190,6 @@ def test_a_session_behind_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     plan = read_plan(PLAN, source="plan.toml", folder=str(tmp_path), format="toml")
     result = session.run_plan(plan, monitor.host(), EventSink(lambda *_: None, notices.append))
     assert result.outcome == "finished"
-    assert (ticket("A").status, ticket("A").attempt, log_of("A.1")) == (Status.succeeded, 1, "out\n")
-    assert (ticket("B").status, ticket("B").code) == (Status.failed, 3)
+    assert (ticket("A").status, ticket("A").attempts, log_of("A.1")) == (Status.succeeded, 1, "out\n")
+    assert (ticket("B").status, code_of("B")) == (Status.failed, 3)
     assert notices == ["the runner died with -9; starting it again, what it ran goes on"]

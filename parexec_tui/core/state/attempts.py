@@ -1,0 +1,60 @@
+"""An attempt of a ticket: there while it lives, and kept as it was when it ended until the next one starts."""
+
+from typing import NamedTuple
+
+from parexec_tui.core.state.events import StopReason
+from parexec_tui.core.state.status import End
+
+
+class Freeze(NamedTuple):
+    """Why the processes of an attempt stand still."""
+
+    by: str
+    """Who froze it; empty where a rule did."""
+    reason: str
+    since: float
+
+
+class Attempt:
+    """One try of a ticket on an agent. A new one is made for each; nothing of it changes once it has ended."""
+
+    __slots__ = (
+        "agent", "birth", "code", "end", "ended", "freeze", "frozen_for", "number", "pid", "reason", "signal",
+        "started", "stop_reason",
+    )  # fmt: skip
+
+    def __init__(self, number: int, agent: str, started: float) -> None:
+        self.number = number
+        """Counted from 1."""
+        self.agent = agent
+        self.started = started
+        self.pid: int | None = None
+        """None until its process exists."""
+        self.birth: float | None = None
+        """With `pid` and the boot id the identity of the process. See `AttemptSpawned`."""
+        self.freeze: Freeze | None = None
+        """There while it is frozen. It keeps its status, and goes on with that when it is thawed."""
+        self.frozen_for = 0.0
+        """Seconds that it was frozen, without the present freeze."""
+        self.stop_reason: StopReason | None = None
+        """Why it is being stopped; kept when it has ended."""
+        self.ended: float | None = None
+        self.end: End | None = None
+        self.code: int | None = None
+        self.signal: int | None = None
+        self.reason = ""
+
+    def thaw(self, at: float) -> None:
+        """Let its clock run again, if it is frozen."""
+        if self.freeze is not None:
+            self.frozen_for += at - self.freeze.since
+            self.freeze = None
+
+    def total_frozen(self, now: float) -> float:
+        """Seconds that it was frozen, with the present freeze."""
+        return self.frozen_for + (now - self.freeze.since if self.freeze is not None else 0.0)
+
+    def worked(self, now: float) -> float:
+        """Seconds from its start to `now`, without the time it was frozen. Of one that is over: ask for `ended`."""
+        until = now if self.freeze is None else self.freeze.since
+        return max(0.0, until - self.started - self.frozen_for)

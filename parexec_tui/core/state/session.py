@@ -1,0 +1,229 @@
+"""How a session stands now: what is true of it, and what people and rules ask of it.
+
+Only `apply` changes it, event by event. What can be derived (ready, busy, slots, claims held) is an index that
+`indexes` keeps as statuses change; no event tells it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from msgspec import structs
+
+from parexec_tui.core.plan import graph
+from parexec_tui.core.plan.claims import Claims, Holdings, Key
+from parexec_tui.core.plan.graph import Graph
+from parexec_tui.core.plan.model import SHELL_COMMAND, Host, Plan, Ticket, eligible_types
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.status import COUNTED, SATISFIED, TERMINAL, UNSUCCESSFUL, Flag, Status
+from parexec_tui.core.state.tickets import TicketState
+
+DEFAULT_ESTIMATE: Final = 60.0
+"""Seconds a ticket is taken to last when neither the plan nor history tells."""
+
+STRIKES: Final = 3
+"""Attempts that die at start, one after another, before an agent is quarantined."""
+
+AGEING: Final = 0.1
+"""How much of its waiting time a ticket is credited against remaining path: far less than 1, so that the critical
+path stays first; more than 0, so that nothing starves."""
+
+
+@dataclass(slots=True)
+class DirtySet:
+    """What `apply` changed that may let a ticket start; the dispatcher empties it."""
+
+    ready: list[str] = field(default_factory=list)
+    freed: list[Key] = field(default_factory=list)
+    idle: list[str] = field(default_factory=list)
+    """Agent types of which an agent became available."""
+    everything: bool = False
+    """True: the plan was amended, so every rank may be another one."""
+
+
+class SessionState:
+    """Everything that is true of a session now."""
+
+    graph: Graph
+    groups: list[list[str]]
+    """Tickets by dependency level, in plan order."""
+    counts: dict[Status, int]
+    """Tickets by status. See `shown_counts` for what people are told."""
+    group_left: list[int]
+    """Tickets to account for, by group."""
+    open_group: int
+    """The first group that still has a ticket to account for."""
+    class_step: float
+    """How much a priority class weighs in `rank`: more than any path."""
+
+    def __init__(self, plan: Plan) -> None:
+        """The session before its first event."""
+        self.plan = structs.replace(plan, tickets=dict(plan.tickets))
+        """As it is now: its tickets change with the requests that edit them."""
+        self._types: dict[object, tuple[str, ...]] = {}
+        """demand: the agent types that meet it"""
+        self.dirty: DirtySet | None = None
+        """Set by the dispatcher; a viewer leaves it None."""
+        self.serialised = 0
+        self.tickets = {
+            id_: TicketState(id_, spec, order, Claims.of(spec, plan.workdir), self.types_of(spec))
+            for order, (id_, spec) in enumerate(plan.tickets.items())
+        }
+        dependencies = graph.build(plan.tickets)
+        self.derive(dependencies, graph.groups(dependencies))
+        self.live: dict[str, TicketState] = {}
+        self.frozen: dict[str, TicketState] = {}
+        """Those of the live ones whose attempt is frozen."""
+        self.held_tickets: dict[str, TicketState] = {}
+        """Those with a hold of their own, the first one held first; also what is over since."""
+        self.holdings = Holdings(plan.resources)
+        self.agents: dict[str, AgentState] = {}
+        self.available: dict[str, dict[str, AgentState]] = {type_: {} for type_ in plan.agents}
+        """type: {agent id: agent}, idle longest first."""
+        self.quarantined: dict[str, AgentState] = {}
+        """Agents in quarantine, the first one first."""
+        self.pool_size = dict.fromkeys(plan.agents, 0)
+        """type: agents started and not stopped, the quarantined included: a bad host is not replaced for ever."""
+        self.agent_limits = {type_: agent_type.max for type_, agent_type in plan.agents.items()}
+        """type: the limit that is set for it, if any. See `max_agents`."""
+        self.held_types: dict[str, str] = {}
+        """type: who holds it back"""
+        self.past_attempts: dict[str, int] = {}
+        """Of tickets that were dropped: should one come back, its attempts are numbered on."""
+        self.actions: list[ev.OperatorActed] = []
+        """What persons did and has not been undone, newest last."""
+        self.host: Host | None = None
+        self.session = ""
+        self.parallel = plan.settings.parallel or 1
+        self.opened_at = 0.0
+        self.now = 0.0
+        """The time of the newest event."""
+        self.held: ev.SessionHeld | None = None
+        self.draining: ev.SessionDraining | None = None
+        self.stopping: ev.SessionStopping | None = None
+        self.left: ev.EngineLeft | None = None
+        self.interrupted: ev.SessionInterrupted | None = None
+        """There while no engine can be kept alive for the session."""
+        self.pressed: dict[str, ev.HostPressed] = {}
+        """resource: what the host is short of"""
+        self.finished_at: float | None = None
+        self.boot = ""
+        self.engine_pid = 0
+        self.retried = 0
+        self.busy_for = 0.0
+        self.turn = 0
+        """Of the agent that became idle last. See `AgentState.turn`."""
+        self.usual_estimate = DEFAULT_ESTIMATE
+        """Seconds that `TicketState.remaining` counts for a ticket without an estimate."""
+
+    def types_of(self, spec: Ticket) -> tuple[str, ...]:
+        """The agent types that can run such a ticket."""
+        demand = (spec.agent, spec.requires, bool(spec.run.strip()), bool(spec.prompt.strip()))
+        if demand not in self._types:
+            self._types[demand] = eligible_types(self.plan.agents, spec)
+        return self._types[demand]
+
+    def derive(self, dependencies: Graph, groups: list[list[str]]) -> None:
+        """Find anew what follows from the tickets that there are, their needs, estimates and statuses: O(plan)."""
+        tickets = self.tickets
+        self.graph = dependencies
+        self.groups = groups
+        for group, level in enumerate(self.groups):
+            for id_ in level:
+                tickets[id_].group = group
+        known = sorted(ticket.spec.estimate for ticket in tickets.values() if ticket.spec.estimate is not None)
+        self.usual_estimate = usual = known[len(known) // 2] if known else DEFAULT_ESTIMATE
+        durations = {
+            id_: usual if (estimate := ticket.spec.estimate) is None else estimate for id_, ticket in tickets.items()
+        }
+        for id_, remaining in graph.remaining_paths(dependencies, self.groups, durations).items():
+            tickets[id_].remaining = remaining
+        self.class_step = 1.0 + max((ticket.remaining for ticket in tickets.values()), default=0.0)
+        self.counts = dict.fromkeys(Status, 0)
+        self.group_left = [0] * len(self.groups)
+        for order, ticket in enumerate(tickets.values()):
+            ticket.order = order
+            needs = [tickets[need].status for need in ticket.spec.needs]
+            ticket.missing = sum(status not in SATISFIED for status in needs)
+            ticket.lost = sum(status in UNSUCCESSFUL for status in needs)
+            self.counts[ticket.status] += 1
+            self.group_left[ticket.group] += ticket.status not in TERMINAL
+        self.open_group = next((group for group, left in enumerate(self.group_left) if left), len(self.groups))
+
+    @property
+    def status(self) -> str:
+        """running, held, draining, stopping, stopped (left with tickets to run), interrupted or finished."""
+        if self.finished_at is not None:
+            return "finished"
+        if self.interrupted is not None:
+            return "interrupted"
+        if self.left is not None:
+            return "stopped"
+        if self.stopping is not None:
+            return "stopping"
+        if self.draining is not None:
+            return "draining"
+        return "held" if self.held is not None else "running"
+
+    @property
+    def unfinished(self) -> int:
+        """Tickets that are not over."""
+        counts = self.counts
+        return len(self.tickets) - sum(counts[status] for status in TERMINAL)
+
+    def shown_counts(self) -> dict[Status | Flag, int]:
+        """Tickets by the word for where they are (see `TicketState.shown_status`), those of no ticket included."""
+        counts = dict.fromkeys(COUNTED, 0)
+        for status, count in self.counts.items():
+            counts[status] = count
+        counts[Flag.frozen] = len(self.frozen)
+        for ticket in self.frozen.values():
+            counts[ticket.status] -= 1
+        return counts
+
+    def max_agents(self, type_: str) -> int:
+        """How many agents of a type there may be: without a limit, as many as tickets may run at once."""
+        limit = self.agent_limits[type_]
+        return self.parallel if limit is None else limit
+
+    def dependents(self, id_: str) -> Iterator[TicketState]:
+        return map(self.tickets.__getitem__, self.graph.dependents[id_])
+
+    def rank(self, ticket: TicketState) -> tuple[float, int]:
+        """The place of a ready ticket in the order of dispatch; lower goes first.
+
+        Priority class, then longest remaining path, with ageing. A class weighs more than any path of the plan,
+        and waiting counts at the rate `AGEING`; since all wait at the same rate, the order of two tickets never
+        changes while both wait, and a heap can keep it.
+        """
+        waited_since = (ticket.ready_at - self.opened_at) * AGEING
+        class_ = ticket.spec.priority.rank * self.class_step
+        return (class_ + waited_since - min(ticket.remaining, self.class_step), ticket.order)
+
+    def is_idle_forever(self) -> bool:
+        """True when nothing runs and no timer will change that."""
+        return not self.live and not self.counts[Status.backoff]
+
+    def blames_ticket(self, ticket: TicketState, agent: AgentState) -> bool:
+        """Whether it says nothing against the agent when the ticket cannot start on it.
+
+        A shell command that cannot start on two agents is a bad command, not two bad agents, and one that cannot
+        start twice on the same agent is still one; so one mistyped ticket cannot quarantine a pool.
+        """
+        tried = bool(ticket.excluded_agents) or ticket.id in agent.strikes
+        return tried and self.plan.agents[agent.type].command == SHELL_COMMAND
+
+    def last_undoable(self) -> ev.OperatorActed | None:
+        """The last thing that a person did and that can be taken back."""
+        return next((action for action in reversed(self.actions) if action.inverse), None)
+
+    def cause(self, ticket: TicketState) -> TicketState:
+        """For a skipped ticket, one that stands in its way: the nearest need that failed or was cancelled.
+
+        `because` tells what was the cause at the time; that one may have been retried since.
+        """
+        while ticket.status is Status.skipped:
+            needs = map(self.tickets.__getitem__, ticket.spec.needs)
+            ticket = next(need for need in needs if need.status in UNSUCCESSFUL)
+        return ticket

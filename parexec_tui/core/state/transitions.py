@@ -1,0 +1,94 @@
+"""What may follow what: the table of transitions, and the checks that raise before anything is changed."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import LIVE, Status
+from parexec_tui.core.state.tickets import TicketState
+
+_S = Status
+TRANSITIONS: Final[Mapping[type[ev.Event], Mapping[Status, frozenset[Status]]]] = {
+    ev.AttemptStarted: {_S.waiting: frozenset({_S.running})},
+    ev.AttemptStopRequested: dict.fromkeys((_S.running, _S.stopping), frozenset({_S.stopping})),
+    ev.AttemptEnded: {
+        _S.running: frozenset({_S.succeeded, _S.failed, _S.waiting, _S.backoff}),
+        _S.stopping: frozenset({_S.failed, _S.cancelled, _S.waiting, _S.backoff}),
+    },
+    ev.BackoffEnded: {_S.backoff: frozenset({_S.waiting})},
+    ev.TicketCancelled: {_S.waiting: frozenset({_S.cancelled}), _S.backoff: frozenset({_S.cancelled})},
+    ev.TicketUnrunnable: {_S.waiting: frozenset({_S.failed})},
+    ev.TicketRetried: dict.fromkeys(
+        (_S.failed, _S.cancelled, _S.succeeded, _S.waived, _S.backoff), frozenset({_S.waiting})
+    ),
+    ev.TicketWaived: dict.fromkeys(
+        (_S.waiting, _S.backoff, _S.failed, _S.cancelled, _S.skipped), frozenset({_S.waived})
+    ),
+    ev.TicketRestored: {
+        _S.cancelled: frozenset({_S.waiting, _S.skipped}),
+        _S.waived: frozenset({_S.waiting, _S.failed, _S.cancelled, _S.skipped}),
+        _S.waiting: frozenset({_S.waiting, _S.failed, _S.cancelled, _S.succeeded, _S.waived}),
+    },
+}
+"""Event, then from, then to. Others follow along: waiting becomes skipped by an end, skipped waiting by a retry, and
+what has run downstream of a retry waits again."""
+
+FREEZABLE: Final = LIVE - {Status.stopping}
+"""Where a ticket is while its attempt may be frozen. It stays there, and goes on from there when it is thawed."""
+
+
+class IllegalEventError(Exception):
+    """An event that cannot follow this state. Our bug: it is raised before anything is changed or written."""
+
+
+def named_ticket(state: SessionState, event: Any) -> TicketState:
+    ticket = state.tickets.get(event.ticket)
+    if ticket is None:
+        raise IllegalEventError(f"{event!r}: there is no such ticket")
+    return ticket
+
+
+def moving_ticket(state: SessionState, event: Any, to: Status) -> TicketState:
+    """The ticket of an event, when the table lets it go there."""
+    ticket = named_ticket(state, event)
+    if to not in TRANSITIONS[type(event)].get(ticket.status, ()):
+        raise IllegalEventError(f"{event!r}: {ticket.id} is {ticket.status}, so it cannot become {to}")
+    attempt = getattr(event, "attempt", None)
+    if attempt is not None and attempt != ticket.attempts and type(event) is not ev.AttemptStarted:
+        raise IllegalEventError(f"{event!r}: {ticket.id} is at attempt {ticket.attempts}")
+    return ticket
+
+
+def freezable_ticket(
+    state: SessionState, event: ev.AttemptFrozen | ev.AttemptThawed, *, is_frozen: bool
+) -> TicketState:
+    """The ticket of an event, when its attempt can be frozen or thawed, and is frozen or not as it must be."""
+    ticket = named_ticket(state, event)
+    if ticket.status not in FREEZABLE or event.attempt != ticket.attempts or ticket.is_frozen is not is_frozen:
+        at = f"{ticket.shown_status} at attempt {ticket.attempts}"
+        raise IllegalEventError(f"{event!r}: {ticket.id} is {at}")
+    return ticket
+
+
+def agent_of(state: SessionState, event: Any) -> AgentState:
+    agent = state.agents.get(event.agent)
+    if agent is None or agent.stopped:
+        raise IllegalEventError(f"{event!r}: there is no such agent")
+    return agent
+
+
+def check_type(state: SessionState, event: Any) -> None:
+    if event.type not in state.available:
+        raise IllegalEventError(f"{event!r}: there is no such agent type")
+
+
+def following(state: SessionState, ids: tuple[str, ...], *allowed: Status) -> list[TicketState]:
+    """The tickets that follow along with another one, all of them in an allowed status."""
+    for id_ in ids:
+        if id_ not in state.tickets:
+            raise IllegalEventError(f"{id_} cannot follow along: there is no such ticket")
+        if (status := state.tickets[id_].status) not in allowed:
+            raise IllegalEventError(f"{id_} is {status}, so it cannot follow along")
+    return [state.tickets[id_] for id_ in ids]
