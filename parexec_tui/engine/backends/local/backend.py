@@ -4,7 +4,7 @@ import errno
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from parexec_tui.engine.backends.local.cookie import (
     inherited,
     nested_cookie,
 )
+from parexec_tui.engine.backends.local.gone import POLL, STRAY_GRACE, until_group_is_gone, until_strays_are_gone
 from parexec_tui.engine.backends.local.processes import open_processes
 from parexec_tui.engine.backends.local.record import read_record, report_of, void_record
 from parexec_tui.engine.backends.local.spawn import Spawn, keep_descriptors
@@ -32,21 +33,12 @@ from parexec_tui.engine.backends.local.watch import Exit, Watch, open_watch
 from parexec_tui.outputs.local import LocalOutput
 from parexec_tui.paths import SessionFolder
 
-_POLL = 0.02
-"""Seconds between two looks at a process group whose leader is gone: nothing tells us when the rest is."""
-
 _SWEEP_EVERY = 5.0
 _SWEEP_SHARE = 100
 """A sweep looks at every process of the host, so it may take a hundredth of the time at most."""
 
-_STRAY_GRACE = 2.0
-"""Seconds that a process which its command left behind has between TERM and KILL."""
-
 MIN_AGE_FOR_TERM = 0.05
 """Seconds. Before that age a process may miss a TERM: its shell has set its trap, and has not yet forked."""
-
-_GIVE_UP = 5.0
-"""Seconds after which a process that outlives KILL is taken to be stuck in the kernel."""
 
 _BEGIN_WITHIN = 2.0
 """Seconds that a process which exists has to say in its record that it began."""
@@ -307,7 +299,7 @@ class LocalBackend:
             live.gone.set()
         elif process.group_lives(ended.pid):
             # The command ended and left processes in its group: the key is over when they are gone.
-            self._end(live, _STRAY_GRACE)
+            self._end(live, STRAY_GRACE)
         else:
             self._tell(live)
 
@@ -335,38 +327,15 @@ class LocalBackend:
             # The grace is for the whole group: the shell is gone at once, but its command may have to clean up.
             await gone.wait()
             while process.group_lives(live.pid):  # noqa: ASYNC110 - nothing tells us when it does not
-                await trio.sleep(_POLL)
+                await trio.sleep(POLL)
         killed: list[Identity] = []
         if grace_scope.cancelled_caught:
             killed = self._signal_all(live, signal.SIGKILL)
             await gone.wait()
-            await self._until_group_is_gone(live.pid)
-        await self._until_strays_are_gone([live.cookie], killed)
+            await until_group_is_gone(live.pid)
+        await until_strays_are_gone([live.cookie], killed)
         self._tell(live)
         self._watch.wake()
-
-    async def _until_group_is_gone(self, leader: int) -> None:
-        with trio.move_on_after(_GIVE_UP):
-            while process.group_lives(leader):
-                process.signal_group(leader, signal.SIGKILL)
-                await trio.sleep(_POLL)
-
-    async def _until_strays_are_gone(self, cookies: Sequence[str], killed: Iterable[Identity] = ()) -> None:
-        """End processes that carry these cookies, wherever they are: TERM first, then KILL. Wait for those killed."""
-        kill_at = trio.current_time() + _STRAY_GRACE
-        # A process that is about to be gone has lost its environment, with the cookie, before its files are closed.
-        known = set(killed)
-        with trio.move_on_after(_STRAY_GRACE + _GIVE_UP):
-            while True:
-                found = await trio.to_thread.run_sync(bearers, cookies)
-                known |= {identity for identity, _ in found.values()}
-                known = {identity for identity in known if process.is_alive(identity)}
-                if not known:
-                    return
-                sig = signal.SIGTERM if trio.current_time() < kill_at else signal.SIGKILL
-                for identity in known:
-                    process.signal_process(identity, sig)
-                await trio.sleep(_POLL)
 
     # -- strays ----------------------------------------------------------------------------------------------
 
@@ -385,7 +354,7 @@ class LocalBackend:
         living = {self._cookie_of(key) for key in (*self._starting, *self._live)}
         strays = [cookie for _, cookie in found.values() if cookie not in living]
         if strays:
-            await self._until_strays_are_gone(sorted(set(strays)))
+            await until_strays_are_gone(sorted(set(strays)))
         return len(strays)
 
 
