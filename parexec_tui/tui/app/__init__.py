@@ -1,1 +1,1 @@
-"""The app: what ties facts, panels and keys together."""
+"""The app: it connects the session, the panels and the keys."""

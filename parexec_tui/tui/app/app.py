@@ -1,4 +1,4 @@
-"""The app: one session on the screen. It ties the feed to the view, and the view to the main screen."""
+"""The app: it shows one session. It puts what the feed brings into the view, and lets the main screen draw it."""
 
 import asyncio
 import gc
@@ -35,16 +35,17 @@ from parexec_tui.tui.theme.themed import ThemedApp
 from parexec_tui.tui.view.view_state import Change, ViewState
 
 _JUST_NOW = 10.0
-"""Seconds for which a session that was finished before the screen was there is still news."""
+"""If a session finished fewer seconds than this before the screen opened, its summary is shown."""
 
 _COLLECT_EVERY = 300.0
-"""Seconds between two looks for cyclic garbage: each takes as long as some frames."""
+"""Seconds between two runs of the garbage collector: each takes as long as several frames."""
 
 
 class TakeOver(Protocol):
-    """Gives a session that no engine runs a new one, and returns once that is ready.
+    """Starts a new engine for a session that has none, and returns once the engine is ready.
 
-    `resume`: the last one left in good order. `awaits`: the session may be finished; something is about to be asked.
+    `resume`: the last engine left in good order. `awaits`: the session may be finished, but a request is about to
+    come.
     """
 
     def __call__(self, session: str, *, resume: bool = False, awaits: bool = False) -> None: ...
@@ -55,7 +56,7 @@ def _nobody(session: str, *, resume: bool = False, awaits: bool = False) -> None
 
 
 class ScreenConfig(Struct, frozen=True, kw_only=True):
-    """What a person, their settings and their terminal want of the screen."""
+    """How the screen is set up, from the command line, the settings and what the terminal can do."""
 
     palette: Palette
     keymap: TableKeymap
@@ -64,14 +65,14 @@ class ScreenConfig(Struct, frozen=True, kw_only=True):
     read_only: bool = False
     bell: bool = True
     notify: bool = True
-    """Tell the terminal by OSC 9 what needs a person."""
+    """Also send a notification to the terminal (OSC 9) when something needs a person."""
     take_over: TakeOver = _nobody
     notes: tuple[str, ...] = ()
-    """What went wrong before there was a screen to say it on."""
+    """Problems that were found before the screen was there; the footer shows them."""
 
 
 class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
-    """Returns why it ended: `left`, or what a person should know."""
+    """Returns why it ended: `left`, or a text for the person."""
 
     ENABLE_COMMAND_PALETTE = False
     ALLOW_SELECT = False
@@ -85,7 +86,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         feed: Callable[..., Feed] = Feed,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`feed` makes what the app is fed by; `clock` tells the seconds since the epoch."""
+        """`feed` makes the feed of the session. `clock` returns the seconds since the epoch."""
         super().__init__(config.palette)
         self.session = session
         self.config = config
@@ -109,7 +110,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         self._next_call: Timer | None = None
         self._is_traveling = False
         self.mistake = ""
-        """A mistake of ours that ended the app, in words."""
+        """The error in our own code that ended the app, as a text for the person."""
 
     def get_default_screen(self) -> Screen[Any]:
         return self.main
@@ -131,7 +132,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
 
     @property
     def outcome(self) -> str:
-        """Why the session is over, if it is."""
+        """Why the session is over; empty while it is not."""
         return self.feed.outcome
 
     async def _feed(self) -> None:
@@ -144,7 +145,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         self.exit(why)
 
     def crashed(self, trace: str) -> None:
-        """Keep the traceback of a mistake of ours in a file, and a line about it for the person."""
+        """Write the traceback to a file, and keep a line about it for the person."""
         file = session_folder(self.session).screen_log
         try:
             with file.open("a", encoding="utf-8") as log:
@@ -195,7 +196,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
             self._call_person()
 
     def _call_person(self, events: Sequence[ev.AnyEvent] = ()) -> None:
-        """Ring and notify, if these events or what came before them need somebody; see later what has to wait."""
+        """Ring the bell and notify if something needs a person; check again later if the terminal is busy."""
         now = time.monotonic()
         if self.view.live is None or not self.can_write:
             return
@@ -239,7 +240,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
             self.in_background(self._travel())
 
     async def _travel(self) -> None:
-        """Get to the goal; while it is worked out, the person may have gone on."""
+        """Read past states until the wanted one is shown: the person may ask for another one meanwhile."""
         self._is_traveling = True
         try:
             while (goal := self.view.past_goal) and (self.view.past is None or goal != self.view.past_seq):
@@ -254,7 +255,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
             self._is_traveling = False
 
     def take_over(self) -> None:
-        """Start a new engine for the session, which none runs."""
+        """Start a new engine for a session that has none."""
         self.in_background(self._take_over())
 
     async def _take_over(self) -> None:
@@ -264,7 +265,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
             self.main.say("an engine runs the session again", "good")
 
     async def _start_engine(self, *, awaits: bool = False) -> str:
-        """Returns what went wrong, in words; empty: nothing did."""
+        """Returns what went wrong, in words; empty if nothing did."""
         self.main.say("starting an engine…")
         live = self.view.live
         has_left = live is not None and (live.left is not None or live.finished_at is not None)
@@ -278,7 +279,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         return ""
 
     def _offer_to_take_over(self) -> None:
-        """Once, when the engine of a session that is not over turns out to be gone."""
+        """Offer to start a new engine, when the one of an unfinished session turns out to be gone. Done only once."""
         self._has_offered = True
         state = self.view.live
         why = f": {state.interrupted.reason}" if state is not None and state.interrupted is not None else ""

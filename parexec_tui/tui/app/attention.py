@@ -1,7 +1,7 @@
-"""Calling a person: the bell and a notification of the terminal, once for each thing that needs them. No screen here.
+"""Calls a person: the bell and a notification of the terminal, once for each thing that needs them. No screen here.
 
-`core.rules.attention` says what needs a person. The end of the session and an engine that is gone are told as well.
-However much goes wrong at once, it is one call; what comes up meanwhile is told by the next one, if it is still so.
+However much goes wrong at once, it is one call. What happens shortly after is part of the next call, if it still
+needs a person then.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ from parexec_tui.text.event_lines import lines
 from parexec_tui.text.words import printable
 
 QUIET = 5.0
-"""Seconds from one call to the next, at least."""
+"""Fewest seconds between two calls."""
 
 PATIENCE = 5.0
-"""Seconds after which an engine that is not there counts as lost: its guardian starts it again at once."""
+"""Seconds for which an engine may be away before that is called a problem: its guardian restarts it at once."""
 
 LONGEST = 200
 """Characters of a notification."""
@@ -28,23 +28,23 @@ _ENGINE, _END = Subject("engine"), Subject("end")
 
 
 class Attention:
-    """Remembers what a person was called for."""
+    """Decides when to call, and remembers what the person was called for."""
 
     def __init__(self, *, bell: bool, notify: bool) -> None:
         self.bell = bell
         self.notify = notify
-        """Tell it by OSC 9 as well, which some terminals show on the desktop."""
+        """Also send a notification (OSC 9), which some terminals show on the desktop."""
         self._told: set[Subject] = set()
         self._waiting: dict[Subject, ev.AnyEvent | str] = {}
         """what needs a person and is not told yet: the event that led to it, or words for it"""
         self._quiet_until = 0.0
         self._is_up = False
         self._lost_at: float | None = None
-        """When the engine counts as lost, unless it comes back."""
+        """When a missing engine becomes a problem, unless it comes back."""
 
     @property
     def due(self) -> float | None:
-        """When `news` should be asked again, though nothing may happen until then; None: no need."""
+        """When to ask `news` again even if nothing happens until then; None: no need to."""
         return self._quiet_until if self._waiting else self._lost_at
 
     def news(self, state: SessionState, events: Sequence[ev.AnyEvent], now: float) -> str:
@@ -64,11 +64,11 @@ class Attention:
         return self._call(state, now)
 
     def postpone(self, until: float) -> None:
-        """Call nobody before that time: the terminal takes nothing now."""
+        """Make no call before that time: the terminal takes no output now."""
         self._quiet_until = max(self._quiet_until, until)
 
     def contact(self, up: bool, now: float) -> None:
-        """The engine is there, or is not any more."""
+        """The connection to the engine has come up or gone down."""
         if up:
             self._lost_at = None
             self._told.discard(_ENGINE)
@@ -99,6 +99,6 @@ class Attention:
 
 
 def _words(state: SessionState, event: ev.AnyEvent) -> str:
-    """An event in words, as everywhere: `T3 failed: exit 1, on agent-1 after 2.0s`."""
+    """An event in words, as on every other page: `T3 failed: exit 1, on agent-1 after 2.0s`."""
     line = next(lines(state, event))
     return f"{line.subject} {line.word}: {line.text}"

@@ -1,7 +1,7 @@
-"""Where the screen's facts come from: the registry first, then the engine; and where its requests go.
+"""Brings the session to the screen: first from the registry, then from the engine; and sends requests to the engine.
 
-The session is read from the registry, in a thread, and folded; then the engine is followed from there. When the
-engine is away, the registry is looked at now and then: what an engine did that came and went meanwhile is there.
+A thread reads the session from the registry and replays it; then the engine sends what happens next. While no engine
+is there, the registry is read now and then: an engine may have come and gone.
 """
 
 import asyncio
@@ -25,13 +25,13 @@ from parexec_tui.registry.registry import EventRow, Registry
 from parexec_tui.tui.view.event_history import EventHistory
 
 _LOOK_EVERY = 1.0
-"""Seconds between two looks into the registry while there is no engine."""
+"""Seconds between two reads of the registry while there is no engine."""
 
 GONE = "no engine: ctrl+r takes over"
-"""The contact while nobody runs a session that is not over."""
+"""The contact while no engine runs an unfinished session."""
 
 _PIECE = 2000
-"""Events that are folded before the loop may see to keys again."""
+"""Events that are applied before keys get their turn again."""
 
 
 class Opened(NamedTuple):
@@ -44,7 +44,7 @@ class Opened(NamedTuple):
 
 
 class Feed:
-    """One session, as it goes on. All callbacks are called in the loop of the app."""
+    """Follows one session. It calls all callbacks in the event loop of the app."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Feed:
         self._look_now = asyncio.Event()
 
     async def run(self) -> None:
-        """Follow until the session is over, and then for as long as somebody may take it up again."""
+        """Follow the session for ever: a finished one may be taken up again."""
         opened = await asyncio.to_thread(_read, self.session)
         self._mirror = mirror = opened.mirror
         self._opened(opened)
@@ -90,7 +90,7 @@ class Feed:
                 await asyncio.sleep(0.02)
 
     async def ask(self, request: AnyRequest) -> Sequence[ev.AnyEvent] | str:
-        """Ask the engine; what it did, or why it will not, in words."""
+        """Ask the engine. Returns the events, or in words why there are none."""
         if self._client is None:
             return "no engine runs this session"
         try:
@@ -103,7 +103,7 @@ class Feed:
 
     @property
     def outcome(self) -> str:
-        """Why the session is over, if it is."""
+        """Why the session is over; empty while it is not."""
         return self._mirror.outcome if self._mirror is not None else ""
 
     async def past(self, seq: int) -> SessionState:
@@ -113,8 +113,10 @@ class Feed:
     # -- following -------------------------------------------------------------------------------------------
 
     async def _follow(self, mirror: Mirror) -> str:
-        """Until the engine leaves in good order, or is gone with its guardian. Returns why it cannot be followed,
-        though it is there."""
+        """Follow the engine until it leaves, or is gone together with its guardian.
+
+        Returns why an engine that is there cannot be followed; empty if that is not so.
+        """
         client = AsyncClient(self.session, after=mirror.last, read_only=self.read_only, samples=True)
         async with client:
             self._client = client
@@ -134,7 +136,7 @@ class Feed:
         return ""
 
     async def _until_gone(self) -> None:
-        """Return once the connection is down and nobody is about to start an engine."""
+        """Return once the connection is down and no guardian is about to restart the engine."""
         while self._is_up or await asyncio.to_thread(is_living, self.session):  # noqa: ASYNC110 - nothing tells us
             await asyncio.sleep(_LOOK_EVERY)
 
@@ -165,7 +167,7 @@ class Feed:
             self._happened(events)
 
     async def _look(self, mirror: Mirror) -> None:
-        """Take what the registry has that we have not."""
+        """Take the events of the registry that are not known yet."""
         self._is_up = False
         rows = await asyncio.to_thread(_rows, self.session, mirror.last)
         if events := [event for row in rows if (event := mirror.take(row.seq, row.data)) is not None]:
@@ -182,7 +184,7 @@ class Feed:
 
 
 def _read(session: str) -> Opened:
-    """The session as far as the registry has it. Raises RegistryError."""
+    """The session as the registry has it. Raises RegistryError."""
     with gc_frozen():
         mirror, event_history = Mirror.open(session), EventHistory()
         for event in mirror.news():

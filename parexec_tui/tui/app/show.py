@@ -1,4 +1,4 @@
-"""Show a session on the screen: the app as person and terminal want it, and what is said when they leave."""
+"""Shows a session on the screen as the person and the terminal want it, and prints a summary when they leave."""
 
 import os
 import sys
@@ -24,7 +24,7 @@ from parexec_tui.tui.theme.themes import ThemeError, choose, fallback, load
 
 
 class ScreenOptions(Struct, frozen=True, kw_only=True):
-    """What was said on the command line; None: not said."""
+    """Options of the command line; None: not given."""
 
     theme: str | None = None
     ascii_only: bool | None = None
@@ -33,9 +33,9 @@ class ScreenOptions(Struct, frozen=True, kw_only=True):
 
 
 def show(session: str, options: ScreenOptions, take_over: TakeOver) -> tuple[SessionState | None, str]:
-    """Show a session until the person leaves. Returns it as it was last seen, and why it is over, if it is.
+    """Show a session until the person leaves. Returns its last state, and why it is over; empty if it is not.
 
-    `take_over` gives a session that no engine runs a new one.
+    `take_over` starts a new engine for a session that has none.
     """
     notes: list[str] = []
     settings = _settings(notes)
@@ -59,7 +59,7 @@ def show(session: str, options: ScreenOptions, take_over: TakeOver) -> tuple[Ses
 
 
 def farewell(state: SessionState, outcome: str) -> None:
-    """Say, as plain text, how the session was when the person left: the screen is gone, and so is what was on it."""
+    """Print how the session stood when the person left: the screen, and all that was on it, is gone."""
     if outcome:
         output = Headless("lines")
         with output:
@@ -100,5 +100,5 @@ def _keymap(settings: Settings, notes: list[str]) -> TableKeymap:
 
 
 def _first(*options: bool | None) -> bool:
-    """The first wish that was said."""
+    """The first of these that is not None; False if all are."""
     return next((wish for wish in options if wish is not None), False)

@@ -1,4 +1,4 @@
-"""What the screen remembers from one time to the next: which panels were used last. Losing it costs nothing."""
+"""What the screen remembers until it is opened again: the order in which panels were used. Losing it does no harm."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,14 +10,14 @@ from parexec_tui.paths import state_home
 
 
 class Remembered(Struct, frozen=True):
-    """The file's content."""
+    """The content of the file."""
 
     used: tuple[str, ...] = ()
-    """Panels, the last used first."""
+    """The panels, the last used one first."""
 
 
 def read_used() -> Sequence[str]:
-    """The panels in the order of use; none if nothing is remembered, or it cannot be read."""
+    """The panels in the order of use; empty if there is no file, or it cannot be read."""
     try:
         return msgspec.json.decode((state_home() / "screen.json").read_bytes(), type=Remembered).used
     except (OSError, msgspec.MsgspecError):
@@ -25,7 +25,7 @@ def read_used() -> Sequence[str]:
 
 
 def write_used(used: Sequence[str]) -> None:
-    """Remember the order; if that cannot be, it is not."""
+    """Remember the order of use. An error is ignored."""
     file = state_home() / "screen.json"
     new = file.with_name("screen.new")
     with suppress(OSError):

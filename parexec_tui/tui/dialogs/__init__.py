@@ -1,1 +1,1 @@
-"""What is asked before something is done, and what is told at length: a file each."""
+"""Dialogs: questions, forms, lists and texts over the screen."""

@@ -1,4 +1,4 @@
-"""What all dialogs have in common: a box over the screen that escape closes."""
+"""What all dialogs share: a box over the screen that escape closes."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, TypeVar
@@ -20,18 +20,18 @@ from parexec_tui.tui.view.view_state import ViewState
 T = TypeVar("T")
 
 CHROME = 4
-"""Lines of the plainest dialog beside what it says: the border, the keys, and one to see that it is a box."""
+"""Lines of a dialog that are not its content: the border, the keys, and one so that it looks like a box."""
 
 HESITATION = 0.5
-"""Seconds without a key after which one is meant for a dialog that opened by itself. What comes sooner was typed for
-what the dialog covers: nobody reads and decides that fast."""
+"""A key is for a dialog that opened by itself only after this many seconds without a key. An earlier one was typed
+for what the dialog covers: nobody reads and decides that fast."""
 
 KeyWords = Sequence[tuple[str, str]]
-"""Keys of a dialog and what each does, in a word."""
+"""Keys of a dialog, and a word or two for what each does."""
 
 
 class Dialog(ModalScreen[T], inherit_bindings=False):
-    """A box in the middle of the screen; escape leaves it, with nothing done."""
+    """A box in the middle of the screen; escape closes it, with nothing done."""
 
     # No veil over what is behind: it would be drawn anew, all of it, for each dialog that opens and closes.
     DEFAULT_CSS = """
@@ -52,17 +52,17 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
     heading = ""
     keys: KeyWords = (("escape", "close"),)
     is_wide = False
-    """As wide as there is room for, up to a line that is easy to read; else as wide as what it says."""
+    """As wide as the screen, up to 96 columns; else as wide as its content."""
     comes_by_itself = False
-    """No key called for it: those that a person is typing are not for it."""
+    """It opened by itself: the keys that the person is typing now are not for it."""
 
     def __init__(self, view: ViewState) -> None:
         super().__init__()
         self.view = view
         self._last_key_at = view.clock()
-        """When it opened, or a key came that was not for it."""
+        """When it opened, or when the last key came that was not for it."""
         self._is_seen = False
-        """The person has stopped to look at it."""
+        """The person has stopped typing, and so has seen it."""
 
     def compose(self) -> ComposeResult:
         box = Vertical(classes="box")
@@ -74,11 +74,11 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
             yield Static(self.keys_line(), classes="keys" if self.is_wide else "keys -shrinks")
 
     def content(self) -> ComposeResult:
-        """What is in the box, above the line of keys."""
+        """The content of the box, above the line of keys."""
         raise NotImplementedError
 
     def keys_line(self) -> Text:
-        """Keys and what each does, as the footer has them."""
+        """The keys and what each does, as in the footer."""
         text = Text(no_wrap=True, overflow="ellipsis")
         for name, word in self.keys:
             shown = " ".join(short_name(each, ascii_only=self.view.ascii_only) for each in name.split())
@@ -89,7 +89,7 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
         return text
 
     def apply_theme(self) -> None:
-        """The theme is another one: draw with it what was drawn with the last."""
+        """Draw with the present theme what was drawn with another one."""
         self.query_one(".keys", Static).update(self.keys_line())
 
     def styled(self, text: str, meaning: str) -> Text:
@@ -97,7 +97,7 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
         return Text(printable(text), self.view.palette[meaning])
 
     def outlook_lines(self, found: Outlook) -> list[Text]:
-        """What would come of a request, for a page: what it costs, what happens; or why it would be refused."""
+        """What would come of a request, as lines: what it costs and what happens; or why it would be refused."""
         if found.refusal is not None:
             lines = [self.styled(f"refused: {found.refusal.reason}", "bad")]
             return [*lines, self.styled(found.refusal.remedy, "text")] if found.refusal.remedy else lines
@@ -119,7 +119,7 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
             event.prevent_default()
 
     def _swallow_early_key(self) -> bool:
-        """Whether the key that has come now was typed before the dialog was seen."""
+        """Swallow a key that was typed before the dialog was seen; returns whether it was one."""
         if self._is_seen or not self.comes_by_itself:
             return False
         before, self._last_key_at = self._last_key_at, self.view.clock()
@@ -127,23 +127,23 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
         return not self._is_seen
 
     def take_key(self, name: str) -> bool:
-        """Do what a key is for; whether it is for anything."""
+        """Do what a key is for; returns whether it is for anything."""
         raise NotImplementedError
 
     def leave(self) -> None:
-        """Close, with nothing done."""
+        """Close with nothing done."""
         self.dismiss(None)
 
 
 def text_input(value: str = "", *, placeholder: str = "", **more: Any) -> Input:
-    """A field for a line of text. Its cursor does not blink: that would be a frame, twice a second."""
+    """A field for a line of text. Its cursor does not blink: that would be two frames a second."""
     field = Input(value, placeholder=placeholder, compact=True, select_on_focus=False, **more)
     field.cursor_blink = False
     return field
 
 
 class MessageDialog(Dialog[None]):
-    """Lines to read. Any of enter, escape, q closes."""
+    """Lines to read. Enter, escape and q close it."""
 
     keys: KeyWords = (("j k", "scroll"), ("escape", "close"))
 
@@ -163,7 +163,7 @@ class MessageDialog(Dialog[None]):
 
 
 class Confirm(Dialog[bool]):
-    """What an action would cost, and a question: y or enter does it, n or escape does not."""
+    """What a request would cost, and a question: y or enter does it, n or escape does not."""
 
     def __init__(self, view: ViewState, heading: str, cost: str, lines: Iterable[str], *, yes: str) -> None:
         """`cost`: what would be lost, in a sentence. `lines`: all that would happen."""

@@ -1,4 +1,4 @@
-"""Edit a ticket that is not running: all its keys as in the plan file, checked as they are typed."""
+"""The form to edit a ticket that is not running: all its keys as in the plan file, checked while they are typed."""
 
 from collections.abc import Sequence
 from typing import Any, get_type_hints
@@ -14,7 +14,7 @@ from parexec_tui.tui.view.view_state import ViewState
 
 
 class EditForm(Form):
-    """A field for each key. Only what was changed is sent; an emptied field puts its key back to the default."""
+    """A field for each key. Only what was changed is sent; an empty field sets its key back to the default."""
 
     def __init__(self, view: ViewState, tickets: Sequence[str]) -> None:
         super().__init__(view, tickets[:1])
@@ -39,13 +39,13 @@ class EditForm(Form):
 
 
 def _default(key: str) -> str:
-    """What an empty field stands for, in parentheses: it has not been typed."""
+    """What an empty field stands for, in parentheses."""
     value = getattr(Ticket(), key)
     return f"({write_value(key, value)})" if value else ""
 
 
 def _about(key: str) -> str:
-    """What a key means, and how its value is written where that is not plain."""
+    """What a key means, and how its value is written where that is not obvious."""
     how = _FORMS.get(type(getattr(Ticket(), key)), "")
     return f"{_MEANINGS[key]} {how}".strip()
 
@@ -58,7 +58,7 @@ _FORMS: dict[type, str] = {
 
 
 def _meanings() -> dict[str, str]:
-    """What each key of a ticket means, as the model of the plan file has it."""
+    """What each key of a ticket means, from the model of the plan file."""
     hints = get_type_hints(Ticket, include_extras=True)
     return {
         key: next((meta.description or "" for meta in hints[key].__metadata__ if isinstance(meta, msgspec.Meta)), "")

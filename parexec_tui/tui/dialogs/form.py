@@ -1,4 +1,4 @@
-"""A form: fields, a word on the one in use, and below them what the request would mean as it stands."""
+"""A form: fields, a line about the one in use, and below them what the request would do."""
 
 from collections.abc import Sequence
 
@@ -19,13 +19,13 @@ from parexec_tui.tui.view.outlook import Outlook, outlook
 from parexec_tui.tui.view.view_state import ViewState
 
 PAUSE = 0.15
-"""Seconds without a key before the preview is made anew: in a large plan that takes longer than to type a letter."""
+"""Seconds without a key before the preview is made again: in a large plan that takes longer than typing a letter."""
 
 _PREVIEW = 6
 """Lines for the preview where there is room; the fields come first."""
 
 _ROOMY = 16
-"""Lines of the terminal from which there is room for more than what is needed."""
+"""From this many lines of the terminal on there is room for more than what is needed."""
 
 
 class Field(Horizontal):
@@ -52,7 +52,7 @@ class Field(Horizontal):
         self.label = name
         self.about = about
         self.before = value
-        """What stood in it at first."""
+        """The value it had at first."""
         self._label = Label(name + " " * (max(width, width_of(name)) + 1 - width_of(name)), markup=False)
         suggester = SuggestFromList(offers, case_sensitive=False) if offers else None
         self.input = text_input(value, placeholder=placeholder, suggester=suggester)
@@ -74,7 +74,11 @@ class Field(Horizontal):
 
 
 class Toggle(Static, can_focus=True):
-    """A line that is on or off; space turns it."""
+    """A line that is on or off; space switches it.
+
+    Textual's Checkbox shows an X in both states and tells them apart by colour alone, between half blocks that are
+    not ASCII.
+    """
 
     DEFAULT_CSS = """
     Toggle { height: 1; width: 1fr; padding: 0 1; }
@@ -101,7 +105,7 @@ AnyField = Field | Toggle
 
 
 class Form(Dialog[AnyRequest]):
-    """Makes a request, and shows what it would mean before it is asked for."""
+    """Makes a request, and shows what it would do before it is sent."""
 
     is_wide = True
     keys: KeyWords = (("enter", "do it"), ("tab", "next field"), ("escape", "leave it"))
@@ -127,7 +131,7 @@ class Form(Dialog[AnyRequest]):
         raise NotImplementedError
 
     def request(self) -> AnyRequest | Refusal:
-        """What the form asks for as it stands; a refusal where that is nothing, or cannot be read."""
+        """The request of the form as it stands; a refusal where it makes none, or a field cannot be read."""
         raise NotImplementedError
 
     # -- for those who make one ------------------------------------------------------------------------------
@@ -155,7 +159,7 @@ class Form(Dialog[AnyRequest]):
         self._share_room()
 
     def _share_room(self) -> None:
-        """The fields get what they need, and the preview at least a line, whatever the terminal has."""
+        """Share out the lines: the fields get what they need, and the preview at least one."""
         height = self.app.size.height
         about, gap = (2, 1) if height >= _ROOMY else (1, 0)
         self._about.styles.height = about
@@ -169,7 +173,7 @@ class Form(Dialog[AnyRequest]):
 
     @property
     def _at(self) -> int:
-        """Which field has the keys."""
+        """The index of the field that has the keys."""
         return next((at for at, field in enumerate(self._fields) if field.has_focus_within), 0)
 
     def take_key(self, name: str) -> bool:
@@ -221,7 +225,7 @@ class Form(Dialog[AnyRequest]):
         return outlook(state, asked, self.view.now)
 
     def submit(self) -> None:
-        """Make the request, unless it would be refused or change nothing."""
+        """Return the request, unless it would be refused or change nothing."""
         asked = self.request()
         if not isinstance(asked, Refusal):
             found = self._outlook(asked)

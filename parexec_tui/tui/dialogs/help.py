@@ -1,4 +1,4 @@
-"""All keys, those of the panel in use first, and what the signs mean."""
+"""All keys, first those of the panel in use, and what the signs mean."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -18,22 +18,22 @@ from parexec_tui.tui.input.keymap import SECTIONS, Action, Keymap, keys_text
 from parexec_tui.tui.view.view_state import ViewState
 
 TWO_COLUMNS = 100
-"""Columns of the terminal from which the help has two."""
+"""From this many columns of the terminal on the help has two columns."""
 
 _WIDEST = 150
 _GAP = 3
 
 LEGEND: dict[str, str] = {row.word: row.help for row in TABLE.values() if row.help}
-"""Every word that stands for where a ticket is, and what it means."""
+"""Every status word, and what it means."""
 
 
 class Entry(NamedTuple):
-    """A line of the help: keys, or a sign with its word; and what it is."""
+    """A line of the help: keys, or a sign with its word; and the explanation."""
 
     name: str
     text: str
     meaning: str
-    """Of the style of the name."""
+    """The style of the name, by meaning."""
 
 
 class Block(NamedTuple):
@@ -82,7 +82,7 @@ class Help(Dialog[None]):
         return True
 
     def leave(self) -> None:
-        """The filter first, where there is one."""
+        """Close the filter, if it is open; else the help."""
         if not self._filter.display:
             self.dismiss(None)
             return
@@ -129,7 +129,7 @@ class Help(Dialog[None]):
             yield Entry(name, text, f"status-{word.replace(' ', '-')}")
 
     def _lines(self, block: Block, width: int) -> list[Text]:
-        """A block in so many columns: its heading, its entries, and an empty line."""
+        """The lines of a block in so many columns: its heading, its entries, and an empty line."""
         palette = self.view.palette
         names = max(width_of(entry.name) for entry in block.entries)
         room = max(8, width - names - 2)
@@ -142,7 +142,7 @@ class Help(Dialog[None]):
 
 
 def _narrowed(blocks: Iterator[Block], words: Sequence[str]) -> Iterator[Block]:
-    """The blocks with the entries that have all the words."""
+    """The blocks, with only the entries that have all the words."""
     for heading, entries in blocks:
         kept = [entry for entry in entries if all(word.lower() in _searched(entry) for word in words)]
         if kept:
@@ -154,7 +154,7 @@ def _searched(entry: Entry) -> str:
 
 
 def _halves(blocks: Sequence[list[Text]]) -> tuple[list[Text], list[Text]]:
-    """The lines of all blocks in two columns of nearly the same height, without tearing a block."""
+    """The lines of all blocks in two columns of nearly the same height. No block is split."""
     total = sum(map(len, blocks))
     left: list[Text] = []
     right: list[Text] = []

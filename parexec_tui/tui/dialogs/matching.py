@@ -1,17 +1,22 @@
-"""Finds what a person means by a few letters: in a list of commands, of names."""
+"""Finds commands and names by a few letters.
+
+Our own instead of `textual.fuzzy`: that takes four times as long over 10,000 names at each key, and does not put the
+names first that begin with the letters.
+"""
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
 _STARTS, _STARTS_WORD, _HAS, _HAS_LETTERS = range(4)
-"""How well a word fits: at the start of a name, of a word in it, anywhere, or only its letters in their order."""
+"""How well a word matches: at the start of a name, at the start of a word in it, anywhere, or only its letters in
+order."""
 
 _TEXT = 4
-"""How much less a word counts that is found in the text only."""
+"""The rank of a word that is only in the text."""
 
 
 def rank(words: Sequence[str], name: str, text: str = "") -> int | None:
-    """How well all words fit a name, or else the text that goes with it: lower is better; None: they do not."""
+    """How well all words match a name, or else the text that goes with it: lower is better; None: they do not."""
     total = 0
     for word in words:
         found = _rank(word.lower(), name.lower())
@@ -35,7 +40,7 @@ def _rank(word: str, name: str) -> int | None:
 
 
 def best(word: str, names: Iterable[str], most: int) -> list[str]:
-    """The names that a word fits, the best first, in their order where they are equal."""
+    """The best matches of a word among the names, in their order where they match equally well."""
     if not word:
         return list(islice(names, most))
     word = word.lower()

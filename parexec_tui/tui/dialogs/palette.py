@@ -39,7 +39,7 @@ class PaletteAction(NamedTuple):
     keys: str
     run: Run
     name: str
-    """Found too, though it is not shown."""
+    """A name by which it is found, though it is not shown."""
     off: str = ""
     """Why it would be refused now; empty: it would not."""
 
@@ -48,7 +48,7 @@ class Reading(NamedTuple):
     """What a command would do with an argument."""
 
     run: Run | None
-    """None: it cannot be done, and one of the others says why."""
+    """None: it cannot be done, and `outlook` or `error` says why."""
     outlook: Outlook | None = None
     """What would come of its request."""
     error: str = ""
@@ -90,7 +90,7 @@ class CommandRow(NamedTuple):
     also: str = ""
     """Another name by which it is found."""
     run: Run | None = None
-    """Of an action."""
+    """Does the action of this row."""
     command: PaletteCommand | None = None
 
 
@@ -114,7 +114,7 @@ class CommandPalette(Dialog[Run]):
         self._list = CommandList(view, moved=self._moved)
         self._preview = Page(view, (), chrome=CHROME, height=_PREVIEW)
         self._shown: LiveChoice | None = None
-        """The choice that is being seen, and has to be put back."""
+        """The choice that is shown, and has to be put back."""
         self._has_chosen = False
         """The person moved in the list since they typed last."""
 
@@ -249,7 +249,7 @@ class CommandPalette(Dialog[Run]):
         return [self.styled(line, "bad") for line in reading.error.splitlines()]
 
     def _show_live(self, choice: LiveChoice | None, run: Run | None = None) -> None:
-        """Let a live choice be seen; put back what was there before, once another command is typed."""
+        """Show a live choice; put back what was there before once another command is typed."""
         if self._shown is not None and choice is not self._shown:
             self._shown.restore()
             self._shown = None
@@ -290,7 +290,7 @@ class CommandPalette(Dialog[Run]):
 
 
 class CommandList(Listing):
-    """The rows: the name, what it is for or why it cannot be, its keys."""
+    """The rows: the name, what it is for or why it would be refused, and its keys."""
 
     def __init__(self, view: ViewState, *, moved: Callable[[], None]) -> None:
         super().__init__(view, chrome=CHROME + 1 + _PREVIEW)

@@ -1,4 +1,5 @@
-"""Give tickets to another agent: who there is, who is idle, who can, and what it would stop."""
+"""The dialog to give tickets to another agent: who there is, who is idle, who can run them, and what it would
+stop."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -22,7 +23,7 @@ from parexec_tui.tui.view.outlook import Outlook, outlook
 from parexec_tui.tui.view.view_state import ViewState
 
 _PREVIEW = 4
-"""Lines that say what would come of it."""
+"""Lines for what the choice would do."""
 
 _STATUS = 13
 
@@ -30,15 +31,15 @@ _ORDER = {"idle": 0, "busy": 1, "held": 2, "draining": 3, "quarantined": 4}
 
 
 class Destination(NamedTuple):
-    """Where a ticket could go: an agent, an agent type, or whoever can run it."""
+    """Where tickets could go: to an agent, to an agent type, or to any agent that can run them."""
 
     name: str
-    """As a request names it; empty: whoever can."""
+    """As a request names it; empty: any agent."""
     status: str
     text: str
-    """What it runs and since when; or how many of a type are idle."""
+    """What the agent runs and for how long; of a type, how many agents are idle."""
     refusal: Refusal | None
-    """Why it cannot go there."""
+    """Why tickets cannot go there."""
 
 
 def destinations(state: SessionState, tickets: Sequence[TicketState], now: float) -> list[Destination]:
@@ -57,7 +58,7 @@ def destinations(state: SessionState, tickets: Sequence[TicketState], now: float
 
 
 def _why_not(state: SessionState, tickets: Sequence[TicketState], destination: str) -> Refusal | None:
-    """Why not all of the tickets can go there."""
+    """Why not all of the tickets can go there; None: they can."""
     return next((refusal for ticket in tickets if (refusal := cannot_go_to(state, ticket, destination))), None)
 
 
@@ -76,7 +77,7 @@ def _agent_text(state: SessionState, agent: AgentState, now: float) -> str:
 
 
 class Reassign(Dialog[AnyRequest]):
-    """Choose a destination; what the highlighted one would mean is shown below."""
+    """Choose a destination; below is what the one under the cursor would do."""
 
     is_wide = True
     keys: KeyWords = (("enter", "give it there"), ("j k", "choose"), ("escape", "leave it"))
@@ -120,7 +121,7 @@ class Reassign(Dialog[AnyRequest]):
 
 
 class DestinationList(Listing):
-    """The rows: name, status, what it does; dim, with the reason, where it cannot go."""
+    """The rows: name, status, and what it does; dim and with the reason where tickets cannot go."""
 
     def __init__(
         self, view: ViewState, found: Sequence[Destination], ticket: TicketState, *, moved: Callable[[], object]
@@ -140,7 +141,7 @@ class DestinationList(Listing):
         return self._found[self.cursor]
 
     def first(self) -> int:
-        """The destination that a person most likely wants: an idle agent that is not where the ticket is."""
+        """The row that the person most likely wants: an idle agent that does not run the ticket now."""
         return next((at for at, destination in enumerate(self._found) if self._is_likely(destination)), 0)
 
     def _is_likely(self, destination: Destination) -> bool:

@@ -1,4 +1,4 @@
-"""Run tickets again, with changes or with what depends on them, after a look at what that means."""
+"""The form to run tickets again, with changes, or with what depends on them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ _LABELS = 8
 
 
 class RetryForm(Form):
-    """The command is for one ticket only; the rest is for several too."""
+    """Its field for the command is there for one ticket only, the others for several too."""
 
     def __init__(self, view: ViewState, tickets: Sequence[str]) -> None:
         super().__init__(view, tickets)
@@ -30,7 +30,7 @@ class RetryForm(Form):
 
     @property
     def _only(self) -> TicketState | None:
-        """The ticket, if it is one."""
+        """The ticket, if there is only one."""
         return self._found[0] if len(self._found) == 1 else None
 
     def fields(self) -> Sequence[AnyField]:
@@ -81,7 +81,7 @@ class RetryForm(Form):
         return str(read_value("run", command.text) or "")
 
     def _uses(self) -> dict[str, Any] | Refusal:
-        """The amounts that are others than before; None for what is not used any more."""
+        """The amounts that were changed; None for each that was removed."""
         field = self.field("uses")
         new, old = _amounts(field.text), _amounts(field.before)
         if new is None or old is None:
@@ -93,6 +93,6 @@ class RetryForm(Form):
 
 
 def _amounts(text: str) -> dict[str, Any] | None:
-    """The table that was typed, with its braces or without; None if it is none."""
+    """The table that was typed, with braces or without; None if it is not one."""
     value = read_value("uses", text if text.startswith("{") else f"{{ {text} }}")
     return value if isinstance(value, dict) else None

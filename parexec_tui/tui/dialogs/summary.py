@@ -1,4 +1,4 @@
-"""How a session went, once it is finished: counts, what took longest, what failed and its last words."""
+"""The summary of a finished session: counts, what took longest, what failed and its last lines of output."""
 
 from collections.abc import Iterator, Sequence
 from heapq import nlargest
@@ -20,18 +20,18 @@ from parexec_tui.tui.view.view_state import ViewState
 
 _MAX_SLOW = 5
 _MAX_FAILED = 20
-"""Tickets that failed that are named, with their last lines; of more there is only the number."""
+"""Failed tickets that are listed with their last lines; of more only the number is shown."""
 _LAST_LINES = 3
 _STATUS = len("? could not start ")
 
 
 class Choice(NamedTuple):
-    """How the person goes on."""
+    """What the person chose."""
 
     action: Literal["retry", "output", "copy", "leave"]
     ticket: str = ""
     text: str = ""
-    """What shall be copied."""
+    """The text to copy."""
 
 
 class Summary(Dialog[Choice]):
@@ -57,7 +57,7 @@ class Summary(Dialog[Choice]):
         self.keys = [*(keys if self._failed else ()), ("q", "leave"), ("escape", "close")]
         self._page = Page(view, (), chrome=CHROME)
         self._places: list[int] = []
-        """The lines of the failures."""
+        """The line of each failure."""
 
     def content(self) -> ComposeResult:
         yield self._page

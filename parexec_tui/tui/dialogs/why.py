@@ -1,4 +1,4 @@
-"""Why a ticket is not running, or how it runs, or how it ended: in full, and what a person can do about it."""
+"""Why a ticket is not running, how it runs, or how it ended; and what a person can do about it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,11 +16,11 @@ from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.view.facts import blocker_text, display_status, reason_of, short_duration
 
 _MAX_AGENTS = 20
-"""Agents that are named, of those that could run it."""
+"""Agents that are listed, of those that could run it."""
 
 
 def why_lines(state: SessionState, ticket: TicketState, now: float, keymap: Keymap[Any]) -> list[str]:
-    """All of it, a line each; what belongs to the line before is indented."""
+    """The explanation, a line each; a line that explains the one before is indented."""
     return list(_Why(state, ticket, now, keymap).lines())
 
 
@@ -72,7 +72,7 @@ class _Why:
         return blocker_text(blocker, self.now)
 
     def _details(self, blocker: Blocker) -> Iterator[str]:
-        """What there is to be said of one reason, beside the reason."""
+        """Further lines about one reason."""
         match blocker.kind:
             case "needs":
                 return self._needs()
@@ -89,7 +89,7 @@ class _Why:
                 yield self._standing(need)
 
     def _standing(self, id_: str) -> str:
-        """Where another ticket is, in a line."""
+        """The status of another ticket, in a line."""
         other = self.state.tickets[id_]
         if other.is_live:
             return f"{id_} is {other.shown_status} on {other.agent}, for {short_duration(other.worked(self.now))}"
@@ -228,6 +228,6 @@ class _Why:
         return f" by {who}" if who else ""
 
     def _key(self, action: str) -> str:
-        """How a person gets at an action: its key, or its name in the palette."""
+        """How to do an action: its key, or its name in the palette."""
         keys = self._keymap.of(action).keys
         return short_name(keys[0], ascii_only=True) if keys else f":{action}"

@@ -1,1 +1,1 @@
-"""How things look as characters: layouts and drawings as pure functions, without a screen, colours by number."""
+"""Layouts and drawings as characters: pure functions without a screen; colours are numbers."""

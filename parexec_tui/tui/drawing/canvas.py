@@ -1,4 +1,4 @@
-"""A sheet of character cells with texts and with lines that know what they connect."""
+"""A canvas of character cells: texts, and lines that know what they connect."""
 
 from collections import defaultdict
 from typing import Final, Literal, NamedTuple
@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from parexec_tui.tui.drawing.lines import HEAVY, LIGHT, ascii_line, line
 
 CanvasKind = Literal["blank", "edge", "border", "text", "more"]
-"""What a cell belongs to: an edge, the box of a ticket, its text, or a count of tickets that are not shown."""
+"""What a cell is part of: an edge, the box of a ticket, its text, or a count of tickets that are not shown."""
 
 
 class CanvasCell(NamedTuple):
@@ -17,7 +17,7 @@ class CanvasCell(NamedTuple):
     char: str
     kind: CanvasKind
     ticket: str | None
-    """Whose box, text or count it is; of an edge, the need that it comes from."""
+    """The ticket whose box, text or count it is; of an edge, the need that it comes from."""
     heavy: bool
     """Whether it is part of the critical path."""
 
@@ -31,10 +31,11 @@ _Place = tuple[int, int]
 
 
 class Canvas:
-    """Texts lie over lines, and upright lines over level ones.
+    """Texts are drawn over lines, vertical lines over horizontal ones.
 
-    Lines belong to nets, and only lines of one net join. Where a level line meets the upright line of another net it
-    is broken, and goes on behind: crossed (`─│─`), or joined there by the other, which turns its way (`─╰─`, `─├─`).
+    Lines belong to nets, and only lines of one net join. Where a horizontal line meets the vertical line of another
+    net it is interrupted and continues behind it: it is crossed (`─│─`), or the other line turns there (`─╰─`,
+    `─├─`).
     """
 
     def __init__(self, width: int, height: int) -> None:
@@ -44,14 +45,15 @@ class Canvas:
         self._arms: defaultdict[_Place, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
         self._owner: dict[_Place, str] = {}
         self._upright: dict[_Place, object] = {}
-        """the net whose upright line is there"""
+        """the net whose vertical line is there"""
         self._level: defaultdict[_Place, set[tuple[object, int]]] = defaultdict(set)
-        """the nets whose level lines are there, with the arm"""
+        """the nets whose horizontal lines are there, with the arm"""
 
     def text(
         self, column: int, row: int, text: str, kind: CanvasKind, ticket: str | None, *, heavy: bool = False
     ) -> None:
-        """A wide sign is followed by a cell without one; a sign without width joins the one before it."""
+        """Write a text. The cell after a wide character is empty; a character without width joins the one before
+        it."""
         for char in text:
             match cell_len(char):
                 case 0:
@@ -63,13 +65,14 @@ class Canvas:
                     column += wide
 
     def level(self, row: int, start: int, stop: int, net: object, owner: str, *, heavy: bool = False) -> None:
-        """A line through the cells from `start` up to `stop`, without it."""
+        """Draw a horizontal line through the cells from `start` up to but not including `stop`."""
         for column in range(start, stop):
             for arm in (_LEFT, _RIGHT):
                 self._add((column, row), arm, net, owner, heavy=heavy)
 
     def turn(self, column: int, rows: tuple[int, int], net: object, owner: str, *, heavy: bool = False) -> None:
-        """A line that comes from the left in the first row, goes up or down, and leaves to the right in the last."""
+        """Draw a line that comes from the left in the first row, goes up or down, and leaves to the right in the
+        last."""
         first, last = rows
         self._add((column, first), _LEFT, net, owner, heavy=heavy)
         for row in range(min(rows), max(rows) + 1):

@@ -1,17 +1,17 @@
-"""How many character cells a text takes, and which letters lie in which cells."""
+"""How many cells a text takes, and which letters are in which cells."""
 
 from rich.cells import cell_len, get_character_cell_size
 
 
 def width_of(text: str) -> int:
-    """Cells that the text takes."""
+    """The cells that a text takes."""
     return len(text) if text.isascii() else cell_len(text)
 
 
 def cells(text: str, start: int, stop: int) -> tuple[int, int, int]:
-    """Which letters lie between two cells: begin, end, and how many cells are left free before the first.
+    """The letters between two cells: begin, end, and how many cells are blank before the first.
 
-    A wide letter that is cut at either side is left out. What takes no cell belongs to the letter before it.
+    A wide letter that is cut at either side is left out. A letter without width belongs to the one before it.
     """
     if text.isascii():
         return min(start, len(text)), min(stop, len(text)), 0

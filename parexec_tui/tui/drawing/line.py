@@ -1,4 +1,4 @@
-"""A line of a panel: pieces of text with a style each, fitted to so many cells."""
+"""Lines of text with styles, fitted to so many cells."""
 
 import re
 import unicodedata
@@ -30,7 +30,7 @@ def fitted(text: str, width: int, *, align: Align = "left", end: str = "…") ->
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """The text in lines of at most `width` cells, one at least: broken at blanks, a word that is wider in itself."""
+    """The text in lines of at most `width` cells, at least one: broken at blanks, and inside a word that is wider."""
     lines = [""]
     for piece in _WORDS.findall(text):
         word = piece.rstrip()
@@ -47,8 +47,8 @@ _WORDS = re.compile(r"^\s+|\S+\s*")
 
 
 def as_ascii(text: str) -> str:
-    """The text for a terminal that has nothing else: letters without their marks; for what has no such letter, a
-    question mark in each of its cells."""
+    """The text in ASCII: letters lose their accents, and any other letter becomes a question mark for each of its
+    cells."""
     if text.isascii():
         return text
     plain = (unicodedata.normalize("NFKD", letter)[0] for letter in text)
@@ -64,13 +64,13 @@ class StyledLine:
     __slots__ = ("_ascii_only", "_base", "_segments", "_width", "end")
 
     def __init__(self, base: Style, *, ascii_only: bool = False) -> None:
-        """`base` is under every piece, and behind the last one."""
+        """`base`: the style under every piece, and after the last one."""
         self._base = base
         self._segments: list[Segment] = []
         self._width = 0
         self._ascii_only = ascii_only
         self.end = "~" if ascii_only else "…"
-        """What stands where a text was cut."""
+        """The sign that ends a text that was cut off."""
 
     @property
     def width(self) -> int:
@@ -78,7 +78,7 @@ class StyledLine:
         return self._width
 
     def add(self, text: str, style: Style | None = None) -> Self:
-        """Put a text behind what is there, however long it is."""
+        """Add a text, however long it is."""
         if self._ascii_only:
             text = as_ascii(text)
         if text:
@@ -89,20 +89,20 @@ class StyledLine:
     def column(
         self, text: str, width: int, style: Style | None = None, *, align: Align = "left", gap: int = 1
     ) -> Self:
-        """Put a text in exactly `width` cells, and `gap` blanks behind it. No width: nothing."""
+        """Add a text in exactly `width` cells, and `gap` blanks. A width of 0 adds nothing."""
         if width > 0:
             self.add(fitted(text, width, align=align, end=self.end), style)
             self.add(" " * gap)
         return self
 
     def add_strip(self, strip: Strip) -> Self:
-        """Put a finished strip behind what is there."""
+        """Add a finished strip."""
         self._segments += strip
         self._width += strip.cell_length
         return self
 
     def fill(self, width: int, letter: str = " ", style: Style | None = None) -> Self:
-        """Go on with a letter until the line has so many cells."""
+        """Repeat a letter until the line has so many cells."""
         return self.add(letter * (width - self._width), style)
 
     def strip(self, width: int) -> Strip:

@@ -1,4 +1,4 @@
-"""Lines in character cells: which sign has arms up, right, down and left, each of them light, heavy or absent."""
+"""Box-drawing signs: which one has arms up, right, down and left, each light, heavy or absent."""
 
 LIGHT, HEAVY = 1, 2
 """Weights of an arm; 0: no arm."""

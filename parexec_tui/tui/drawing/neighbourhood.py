@@ -31,14 +31,14 @@ BOXED: Final = 100
 
 _BOXED_HEIGHT: Final = 12
 _MIN: Final = 8
-"""Columns of a layer that may not be had for anything else."""
+"""Fewest columns of a layer, as far as there is room."""
 _MAX: Final = 30
-"""Columns of a layer, at most."""
+"""Most columns of a layer."""
 _MAX_GAP: Final = 9
 
 
 class Neighbourhood:
-    """A drawing, and where the keys lead in it. Made by `neighbourhood`."""
+    """A drawing, and where keys lead in it. Made by `neighbourhood`."""
 
     def __init__(self, cells: list[list[CanvasCell]], layers: list[dict[str, int]], selection: Selection) -> None:
         self.cells = cells
@@ -58,10 +58,8 @@ class Neighbourhood:
         return self._selection.counts()
 
     def move(self, from_id: str, direction: Direction) -> str | None:
-        """Where a step leads: left to a need, right to a dependent, up and down within the layer; the nearest.
-
-        None if nothing is shown there, or if `from_id` is not.
-        """
+        """The ticket that a step leads to: left to a need, right to a dependent, up and down within the layer; the
+        nearest one. None if none is shown there, or `from_id` is not."""
         layer = next((layer for layer in self.layers if from_id in layer), None)
         if layer is None:
             return None
@@ -85,10 +83,10 @@ def neighbourhood(
     critical: Sequence[str] = (),
     ascii_only: bool = False,
 ) -> Neighbourhood:
-    """Draw what is around a ticket in so many cells.
+    """Draw the tickets around one in so many cells.
 
-    `keep`: neighbours that are shown before others, as the one that a person came from. `critical`: tickets of a
-    path, needs first; what is shown of it is heavy.
+    `keep`: neighbours to show before others, such as the one that the person came from. `critical`: tickets of a
+    path, needs first; its edges are heavy.
     """
     boxes = [_Style(2 + min(2, len(label(centre))), 1), _Style(4, 4)]
     best: tuple[Selection, _Geometry] | None = None
@@ -108,7 +106,7 @@ def neighbourhood(
 
 
 def _alone(selection: Selection, width: int, height: int, *, ascii_only: bool) -> Neighbourhood:
-    """The centre without anything around it: there is no room for more, perhaps not even for that."""
+    """The centre alone, cut off where there is too little room."""
     canvas, row = Canvas(width, height), height // 2
     if height and width:
         text = _cut(f"[{selection.centre}]", width, ascii_only=ascii_only)
@@ -117,21 +115,21 @@ def _alone(selection: Selection, width: int, height: int, *, ascii_only: bool) -
 
 
 class _Style(NamedTuple):
-    """How dense a drawing is."""
+    """The density of a drawing."""
 
     rows: int
-    """Of a ticket: 1 for its text alone, else a box."""
+    """Rows of a ticket: 1 for its text alone, else a box."""
     grid: int
-    """1: everything is at the row that suits it best. Else all stands in slots of so many rows, and layers may be a
-    row apart, so that their edges do not run over each other."""
+    """1: everything is at the row that suits it best. Else everything is in slots of so many rows, and the slots of
+    neighbouring layers may be a row apart, so that edges do not overlap."""
 
     def port(self, slot: int, shift: int) -> int:
-        """The row at which edges meet what is in a slot."""
+        """The row at which edges meet the ticket in a slot."""
         return self.grid * slot + shift + (self.grid > 1 and self.rows > 1)
 
 
 class _Geometry(NamedTuple):
-    """Where everything is."""
+    """The places of everything."""
 
     layered: Layered
     style: _Style
@@ -140,11 +138,11 @@ class _Geometry(NamedTuple):
     channels: list[Channel]
     """After each layer but the last."""
     columns: list[tuple[int, int]]
-    """Of each layer: the first, and the one after the last."""
+    """Of each layer: its first column, and the one after its last."""
 
 
 def _plan(selection: Selection, label: Label, width: int, style: _Style) -> _Geometry | None:
-    """None if there is no room."""
+    """Find the places of everything; None if there is no room."""
     edges, heights = selection.edges(), selection.heights()
     if not fits(selection.layers(), edges, heights, selection.height):
         return None
@@ -161,7 +159,7 @@ def _plan(selection: Selection, label: Label, width: int, style: _Style) -> _Geo
 
 
 def _channels(layered: Layered, style: _Style, port: dict[str, int]) -> list[Channel] | None:
-    """Route all edges, and set the rows of the ports for it; None if there is no way."""
+    """Route all edges, and set the rows of their ports; None if there is no way."""
     shift, found = 0, list[Channel]()
     for number, layer in enumerate(layered.layers):
         channel: Channel | None = None
@@ -178,7 +176,7 @@ def _channels(layered: Layered, style: _Style, port: dict[str, int]) -> list[Cha
 
 
 def _wanted(layer: list[str], counts: Mapping[str, str], label: Label, *, boxed: bool) -> int:
-    """Columns that the texts of a layer would fill, with a margin at both sides."""
+    """Columns that the texts of a layer fill, with a margin at both sides."""
     widest = 1
     for node in layer:
         if node in counts:
@@ -190,7 +188,7 @@ def _wanted(layer: list[str], counts: Mapping[str, str], label: Label, *, boxed:
 
 
 def _shares(wanted: list[int], room: int) -> list[int] | None:
-    """What each layer gets: what it wants, or as much as the others that want too much. None: too little."""
+    """The columns of each layer: what it wants, or an equal share of what the others leave. None: too little."""
     most = max(wanted)
     while sum(min(each, most) for each in wanted) > room:
         most -= 1
@@ -200,7 +198,7 @@ def _shares(wanted: list[int], room: int) -> list[int] | None:
 
 
 def _columns(widths: list[int], gaps: list[int], width: int) -> list[tuple[int, int]]:
-    """Where the layers are: wider gaps if there is room, all in the middle."""
+    """The places of the layers: centred, with wider gaps if there is room."""
     while gaps and sum(widths) + sum(gaps) + len(gaps) <= width and max(gaps) < _MAX_GAP:
         gaps = [gap + 1 for gap in gaps]
     at = (width - sum(widths) - sum(gaps)) // 2
@@ -318,7 +316,7 @@ class _Drawing:
         self._canvas.level(rows[1], at + 1, stop, net, owner, heavy=heavy)
 
     def _track_column(self, number: int, track: int) -> int:
-        """The tracks stand in the middle of their gap, every other column."""
+        """The column of a track: tracks are in the middle of their gap, in every other column."""
         start, stop = self._plan.columns[number][1], self._plan.columns[number + 1][0]
         used = 2 * self._plan.channels[number].width - 1
         return start + (stop - start - used) // 2 + 2 * track

@@ -1,4 +1,4 @@
-"""What is left of a session, as it will probably run: list scheduling on the pool as it is now."""
+"""Predicts what is left of a session: list scheduling on the pool as it is now."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -18,15 +18,15 @@ MAX: Final = 2_000
 def predict(
     state: SessionState, now: float, *, history: Mapping[str, float] | None = None, most: int = MAX
 ) -> list[PredictedSpan]:
-    """When what runs will end, and when what waits will run: `most` tickets, in the order of their starts.
+    """When running tickets will end, and when `most` of the waiting ones will run, in the order of their starts.
 
-    A ticket takes what `Forecast` says, with this `history`; where nothing is known, `DEFAULT_ESTIMATE`. What can
-    start does in the order of `SessionState.rank`, on an agent of a type that can run it, within the limits of the
-    types and of the session.
+    A ticket takes what `Forecast` says, with this `history`; where nothing is known, `DEFAULT_ESTIMATE`. Tickets
+    start in the order of `SessionState.rank`, on an agent of a type that can run them, within the limits of the types
+    and of the session.
 
-    Not looked at: claims and resources, failures, barriers between groups, pins to one agent of several. A held
-    ticket, an agent that is held and all that depends on them are left out; a session that is held is predicted as
-    if it were released now. O(tickets), then O(log) for each of the `most`.
+    Not considered: claims and resources, failures, barriers between groups, pins to one agent of several. A held
+    ticket, a held agent and everything that depends on them are left out; a held session is predicted as if it were
+    released now. Costs O(tickets), then O(log) for each of the `most`.
     """
     simulation = _Simulation(state, now, history or {})
     found: list[PredictedSpan] = []
@@ -43,7 +43,7 @@ class _Simulation:
         self._now = now
         self._forecast = Forecast(state, history)
         self._missing: dict[str, int] = {}
-        """ticket: needs that are not over, where it is not what the state says"""
+        """ticket: needs that are not over, where that differs from the state"""
         self._ready: defaultdict[tuple[str, ...], list[tuple[float, int, str]]] = defaultdict(list)
         """types: heap of the tickets that can start, by rank"""
         self._later: list[tuple[float, str]] = []
@@ -76,7 +76,7 @@ class _Simulation:
             self._advance(at)
 
     def _go_on(self, ticket: TicketState) -> PredictedSpan:
-        """A ticket that runs now, until its end."""
+        """Keep a running ticket until its end."""
         assert ticket.agent is not None
         end = self._now + self._forecast.left(ticket, self._now)
         agent = self._state.agents[ticket.agent]
@@ -107,7 +107,7 @@ class _Simulation:
             yield PredictedSpan(ticket.id, agent, at, end)
 
     def _type(self, types: tuple[str, ...]) -> str | None:
-        """A type of these that has an idle agent, or may have one more."""
+        """One of these types that has an idle agent, or may start another."""
         usable = [type_ for type_ in types if type_ not in self._state.held_types]
         return next((t for t in usable if self._idle[t]), None) or next(
             (t for t in usable if self._room[t] > 0), None
@@ -120,7 +120,7 @@ class _Simulation:
         return None
 
     def _advance(self, at: float) -> None:
-        """Let what ends at this moment end, and make ready what waited for it."""
+        """End what ends at this moment, and make ready what waited for it."""
         while self._later and self._later[0][0] <= at:
             self._queue(self._state.tickets[heappop(self._later)[1]], at)
         while self._running and self._running[0][0] <= at:
@@ -133,7 +133,7 @@ class _Simulation:
                     self._queue(dependent, at)
 
     def _give_back(self, type_: str, agent: str | None) -> None:
-        """The agent is idle again, unless it shall run no more."""
+        """Make the agent idle again, unless it is to run no more."""
         if agent is None:
             self._room[type_] += 1
         elif not (known := self._state.agents[agent]).draining and known.held is None and not known.quarantined:

@@ -1,4 +1,4 @@
-"""Which tickets around one are shown, so that all of them fit, and how many are not."""
+"""Selects the tickets around one that are shown, so that all of them fit, and counts the others."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice, zip_longest
@@ -7,12 +7,12 @@ from typing import NamedTuple
 from parexec_tui.tui.drawing.layered import fits
 
 Links = Callable[[str], Collection[str]]
-"""The needs, or the dependents, of a ticket. It is asked how many there are, whether one is among them, and for the
-first few; so for a ticket with thousands it should be a view, not a list made for the question."""
+"""The needs, or the dependents, of a ticket. Only its length, membership and first few are asked for, so it should be
+a view and not a list made on purpose."""
 
 
 class Surroundings(NamedTuple):
-    """The graph, as far as a neighbourhood asks for it: for a session, `graph.needs` and `graph.dependents`."""
+    """The graph as a neighbourhood needs it; for a session, `graph.needs` and `graph.dependents`."""
 
     needs: Links
     dependents: Links
@@ -38,7 +38,7 @@ class Selection:
         """Rows that there are."""
 
     def fill(self, keep: Sequence[str]) -> None:
-        """Show as many as there are rows for: those of `keep` first, neighbours before those beyond them."""
+        """Select as many as fit: first those of `keep`, and neighbours before tickets beyond them."""
         needs, dependents = self._graph.needs(self.centre), self._graph.dependents(self.centre)
         self._add_all([(id_, -1) for id_ in keep if id_ in needs] + [(id_, 1) for id_ in keep if id_ in dependents])
         most = self.height + 1
@@ -76,7 +76,7 @@ class Selection:
         self.side[id_] = side
 
     def drop_last(self) -> None:
-        """Show one ticket less: the one that came last."""
+        """Remove the ticket that was added last."""
         id_, _ = self.side.popitem()
         for source in self.sources.pop(id_):
             self.targets[source].remove(id_)
@@ -84,7 +84,7 @@ class Selection:
             self.sources[target].remove(id_)
 
     def counts(self) -> list["Count"]:
-        """What is not shown of the needs and dependents of the centre, of the needs of its needs, and so on."""
+        """How many needs and dependents of the centre are not shown, and of its needs, and so on."""
         found = []
         for id_, side in self.side.items():
             if side <= 0 and (side == 0 or self.centre in self.targets[id_]):
@@ -94,7 +94,7 @@ class Selection:
         return [count for count in found if count.number]
 
     def edges(self) -> dict[str, list[str]]:
-        """Node: where its edges run to. Counts have edges to the ticket that they belong to."""
+        """node: the nodes that its edges lead to. A count has an edge to the ticket that it belongs to."""
         edges = {id_: list(targets) for id_, targets in self.targets.items()}
         for count in self.counts():
             if count.side < 0:
@@ -104,7 +104,7 @@ class Selection:
         return edges
 
     def layers(self) -> dict[str, int]:
-        """Node: its layer, the centre's is 0; as far out as the longest way to the centre asks."""
+        """node: its layer. The centre is in layer 0; a ticket is as far out as its longest way to the centre."""
         layer = {self.centre: 0}
         for side, towards in ((-1, self.targets), (1, self.sources)):
             for id_, own in self.side.items():
@@ -120,7 +120,7 @@ class Selection:
         return layer[id_]
 
     def heights(self) -> dict[str, int]:
-        """Ticket: rows that it takes; all else takes one."""
+        """ticket: its rows; everything else has one."""
         return dict.fromkeys(self.side, self._node_height)
 
 

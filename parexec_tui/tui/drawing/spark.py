@@ -19,7 +19,7 @@ _RISING: Final = "▁▂▃▄▅▆▇█"
 _RISING_ASCII: Final = "_.-=+*%#"
 _PARTIAL: Final = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 _MIN: Final = (1, 4)
-"""Eighths of a cell that are shown of anything that is more than nothing; in ASCII, a half."""
+"""Any value above zero shows at least so many eighths of a cell; in ASCII, half a cell."""
 _LEVELS: Final[tuple[SparkKind, ...]] = ("fill", "level1", "level2")
 
 

@@ -64,7 +64,7 @@ class TimelineCell(NamedTuple):
 
     char: str
     ticket: str | None
-    """Whose bar it is part of; None: of none."""
+    """The ticket whose bar it is part of; None: of no bar."""
     status: str
     """The status of that attempt, PREDICTED, `now` for the line, or empty."""
     reverse: bool

@@ -1,1 +1,1 @@
-"""The output of an attempt, as its log file has it: any size, any bytes, nothing of it trusted."""
+"""The output of an attempt, from its log file: of any size, with any bytes, none of them trusted."""

@@ -1,14 +1,14 @@
-"""When a log grew, as far as somebody looked."""
+"""When a log grew, as far as it was watched."""
 
 from bisect import bisect_right
 from collections import deque
 
 
 class Arrivals:
-    """When the file was seen to grow, to the second: what a log, that is written to without us, does not say.
+    """When the log grew, to the second. Others write the log, so it has no times of its own.
 
-    Known only of what came while somebody looked, a look no more than `_GAP` seconds after the last; of the rest, and
-    of what is long ago, nothing is said.
+    The time of a byte is known only if the file was watched when it came, with no more than `_GAP` seconds since the
+    read before; and not for bytes that came long ago.
     """
 
     _GAP = 2.0
@@ -21,7 +21,7 @@ class Arrivals:
         self._looked: float | None = None
 
     def saw(self, size: int, at: float) -> None:
-        """The file had this size at this time, in seconds since the epoch."""
+        """Note that the file had this size at this time, in seconds since the epoch."""
         watched = self._looked is not None and 0 <= at - self._looked <= self._GAP
         self._looked = at
         second = float(int(at)) if watched else None

@@ -13,18 +13,18 @@ from parexec_tui.tui.drawing.line import fitted
 from parexec_tui.tui.output.log_window import LogRow
 
 Mark = tuple[int, int, Style]
-"""Letters of a line, from and to, that stand out, and how."""
+"""A range of letters that stands out, and its style."""
 
 
 def row_strip(row: LogRow, base: Style, marks: list[Mark], width: int) -> Strip:
-    """One row of a log, exactly so wide. Its own colours lie over `base`, marks over both."""
+    """A row of a log in exactly so many cells. Its own colours are over `base`, marks are over both."""
     segments = [Segment(" " * row.pad, base)] if row.pad else []
     segments += _segments(row, base, [mark for mark in marks if mark[0] < row.end and mark[1] > row.begin])
     return Strip(segments).adjust_cell_length(width, base)
 
 
 def text_strip(text: str, style: Style, width: int, right: str = "", right_style: Style | None = None) -> Strip:
-    """Words at the left, and others at the right where there is room, exactly so wide."""
+    """A text at the left, and another at the right where there is room, in exactly so many cells."""
     room = width - width_of(right)
     if not right or room < 2:
         return Strip([Segment(fitted(text, width, end=""), style)], width)

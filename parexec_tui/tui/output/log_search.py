@@ -1,9 +1,9 @@
-"""Search in a log of any size, a slice at a time, for what the screen shows and not for what the bytes are.
+"""Searches a log of any size, in slices, in the text as the screen shows it rather than in its bytes.
 
-So `error: x` is found where a program coloured only the first word of it, and nothing is found in the title that it
-gave to the terminal. What a block of bytes cannot have is passed over with one look; only lines that may have it are
-read as the screen reads them. Text is not found across the places where a very long line is cut, nor where control
-characters other than escape sequences stand in the middle of it.
+So `error: x` is found where a program coloured only the first word, and nothing is found in the escape sequence that
+sets a terminal's title. A block of bytes that cannot contain a match is skipped after one look; only lines that may
+have one are decoded. A match is not found across the places where a very long line is cut, nor across control
+characters that are not escape sequences.
 """
 
 import re
@@ -14,14 +14,14 @@ from parexec_tui.outputs.log_file import LogReader
 from parexec_tui.tui.output.log_text import read_line
 
 _SLICE = 256 * 1024
-"""Bytes looked at between two moments at which a search can be stopped: some milliseconds. Longer than any line."""
+"""Bytes read between two chances to stop a search: some milliseconds. More than the longest line."""
 
 _WORK, _PAUSE = 0.01, 0.001
-"""Seconds of work between two pauses, and of a pause. A thread that is always busy would be put off by a busy host
-while it holds the interpreter, and all keys with it."""
+"""Seconds of work between two pauses, and of a pause. A thread that never rests may lose the CPU on a busy host while
+it holds the interpreter, and keys would wait."""
 
 _LONGEST_STEM = 8
-"""Letters of a word of the text that are looked for in the bytes: enough to be rare."""
+"""So many letters of a word are looked for in the bytes: enough to be rare."""
 
 _SEQUENCE = re.compile(
     rb"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor
@@ -29,22 +29,22 @@ _SEQUENCE = re.compile(
     rb"|\x1b[PX^_][^\x1b\n]*(?:\x1b\\)?"  # other strings
     rb"|\x1b[ -/]*[0-~]?"  # the rest
 )
-"""Escape sequences in bytes, as `words.UNPRINTABLE` has them for text; none goes on beyond its line."""
+"""Escape sequences in bytes, as `words.UNPRINTABLE` has them for text; none crosses the end of its line."""
 
 
 class Wanted(NamedTuple):
-    """What is searched for."""
+    """What to search for."""
 
     pattern: re.Pattern[str]
-    """Has the last word, on a line as it is shown."""
+    """Decides, on a line as it is shown."""
     stems: tuple[bytes, ...]
-    """In lower case if `folds`. A line in which none of them stands has nothing that the pattern matches."""
+    """In lower case if `folds`. A line without any of them has no match."""
     folds: bool
     broken: tuple[bytes, ...] = ()
-    """How a stem begins where an escape sequence stands in the middle of it, in each way in which it can."""
+    """The beginnings of a stem that an escape sequence cuts in two, in every way it can."""
 
     def may_be_in(self, data: bytes) -> bool:
-        """Whether the bytes are worth to be read as the screen reads them."""
+        """Whether bytes may contain a match, so that they have to be decoded."""
         raw = data.lower() if self.folds else data
         if any(stem in raw for stem in self.stems):
             return True
@@ -55,7 +55,7 @@ class Wanted(NamedTuple):
 
 
 def wanted(text: str) -> Wanted:
-    """Search for a text: case counts if there is a capital letter in it, and for letters beyond ASCII always."""
+    """Search for a text. Case counts if it has a capital letter, and always for letters beyond ASCII."""
     folds = text == text.lower()
     pattern = re.compile(re.escape(text), re.IGNORECASE | re.ASCII if folds else 0)
     stem = max(re.findall(r"\w+", text) or [text], key=len)[:_LONGEST_STEM]
@@ -89,30 +89,32 @@ ERRORS = Wanted(
     ),
     folds=True,
 )
-"""What most programs say when something went wrong; `0 errors` and `no errors` are good news. A word has to stand
-alone, or at the end of a name as in `ValueError`: `failover` and `error_count` are none. Half a
-word in another colour is not understood."""
+"""What most programs print when something went wrong; `0 errors` and `no errors` are good news.
+
+A word has to stand alone, or at the end of a name as in `ValueError`: `failover` and `error_count` do not match. A
+word of which half is in another colour is not found.
+"""
 
 
 class Hit(NamedTuple):
-    """Where it was found."""
+    """Where a match was found."""
 
     start: int
     """The offset of the line."""
     letter: int
-    """The letter of the line, as it is shown, at which it begins."""
+    """The letter of the line, as it is shown, at which the match begins."""
     wrapped: bool
-    """Not on the way to the end of the file, but after going on at its other end."""
+    """The search passed the end of the file, and found it after it went on at the other end."""
 
 
 class Search:
-    """One search, from a line to the end of the file and from the other end back to that line.
+    """A search from a line to the end of the file, and from the other end back to that line.
 
-    `run` is for a thread; the rest may be called from any other.
+    `run` is for a thread; everything else may be called from any thread.
     """
 
     def __init__(self, reader: LogReader, what: Wanted, start: int, *, backwards: bool) -> None:
-        """Forwards, the line at `start` is the first one looked at; backwards, it is the one before `start`."""
+        """Forwards, the line at `start` is the first one searched; backwards, the one before it."""
         self.what = what
         self._reader = reader
         self._start = start
@@ -123,15 +125,15 @@ class Search:
 
     @property
     def share(self) -> float:
-        """How much of the file was looked at, from 0 to 1."""
+        """The share of the file that was searched, from 0 to 1."""
         return self._done / max(self._reader.size, 1)
 
     def stop(self) -> None:
-        """End it within one slice: what it would have found is not wanted any more."""
+        """Stop the search within one slice: its result is not wanted any more."""
         self._stopped = True
 
     def run(self) -> Hit | None:
-        """The first line that has it; None if no line has, or if it was stopped. Raises OSError."""
+        """Search. Returns the first match; None if there is none, or if it was stopped. Raises OSError."""
         size, start = self._reader.size, self._start
         if self._backwards:
             return self._up(start, 0, wrapped=False) or self._up(size, start, wrapped=True)
@@ -154,7 +156,7 @@ class Search:
         return None
 
     def _look(self, start: int, end: int, *, wrapped: bool) -> Hit | None:
-        """The first line between two that has it, in the order of the search."""
+        """The first match between two lines, in the order of the search."""
         self._done += end - start
         self._rest()
         data = self._reader.read(start, end)

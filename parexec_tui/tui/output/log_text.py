@@ -1,9 +1,9 @@
-"""One line of a log as it may be shown: its bytes become text with styles, in which nothing acts on a terminal.
+"""Makes a line of a log safe to show: bytes become text with styles, in which nothing acts on a terminal.
 
-Of all escape sequences only colours and attributes (SGR) are kept, and of what moves the cursor only what rewrites
-the same line: a carriage return, a backspace, and erasing. So of a progress bar its last state is shown. Every line
-starts plain, whatever colour the one before it left: what a line looks like does not depend on where one came from.
-That also bounds what a sequence without an end can do: it can swallow the rest of its own line.
+Of all escape sequences only colours and attributes (SGR) are kept, and of those that move the cursor only the ones
+that rewrite the same line: carriage return, backspace, erase. So of a progress bar its last state is shown. Every
+line starts without colour, whatever the line before it set: a line looks the same from wherever one scrolls to it.
+And an escape sequence without an end can only swallow the rest of its own line.
 """
 
 from collections.abc import Iterator
@@ -36,14 +36,15 @@ class LogText(NamedTuple):
 
     text: str
     runs: tuple[tuple[int, Style], ...]
-    """From which letter on which style is added, in order; the first starts at 0 if there is any text."""
+    """The first letter of each run, and the style from there on; the first run starts at 0 unless the text is
+    empty."""
     binary: bool = False
-    """True: the text says what the bytes are, and is not what they say."""
+    """True: the text describes the bytes, and is not made from them."""
 
 
 @lru_cache(maxsize=256)
 def read_line(data: bytes) -> LogText:
-    """What is shown of the bytes of one line, which has no newline at its end."""
+    """The text of the bytes of one line, which has no newline at its end."""
     text = data.decode(errors="replace")
     if _is_binary(data, text):
         return LogText(_peek(data), ((0, Style.null()),), binary=True)
@@ -58,14 +59,14 @@ def read_line(data: bytes) -> LogText:
 
 
 def _is_binary(data: bytes, text: str) -> bool:
-    """Whether there is a NUL among the bytes, or more than a third of them is no text and nothing for a terminal."""
+    """Whether there is a NUL, or more than a third of the bytes is neither text nor meant for a terminal."""
     controls = len(data) - len(data.translate(None, _CONTROLS))
     invalid = text.count("\ufffd") - data.count(_BYTES_OF_UNKNOWN)
     return b"\0" in data or (controls + invalid) * 3 > len(data)
 
 
 def _peek(data: bytes) -> str:
-    """What is said of a binary line: its size, and its first bytes in hexadecimal and as ASCII."""
+    """The description of a binary line: its size, and its first bytes in hexadecimal and as ASCII."""
     first = data[:_PEEKED]
     letters = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in first)
     more = "..." if len(data) > _PEEKED else ""
@@ -73,18 +74,18 @@ def _peek(data: bytes) -> str:
 
 
 class _Pen:
-    """Writes one line as a terminal would. The cost is linear in what is written, whatever it rewrites."""
+    """Writes a line as a terminal would. The cost is linear in the input, however often it rewrites."""
 
     def __init__(self) -> None:
         self._attributes = PLAIN
         self._written: _Parts = []
-        """From the start of the line to where the next letter goes."""
+        """What is written from the start of the line to where the next letter goes."""
         self._width = 0
-        """Of what is written, in cells."""
+        """The cells of what is written."""
         self._beneath: list[tuple[int, _Parts]] = []
-        """(width, parts) before each carriage return: seen where it is longer than all that came after it."""
+        """(width, parts) before each carriage return: visible where it is longer than everything after it."""
         self._back = 0
-        """Backspaces since the last letter: they delete nothing until something is written over it."""
+        """Backspaces since the last letter: they delete only once something is written over them."""
 
     def write(self, text: str) -> None:
         """Add text without control characters other than tabs."""
@@ -98,7 +99,7 @@ class _Pen:
             self._add(part)
 
     def obey(self, sequence: str) -> None:
-        """Do what an escape sequence or a control character asks for, if it is harmless."""
+        """Obey an escape sequence or a control character, if it is harmless."""
         if sequence == "\r":
             self._return()
         elif sequence == "\b":
@@ -119,7 +120,7 @@ class _Pen:
             self._written, self._width, self._beneath, self._back = [], 0, [], 0
 
     def line(self) -> LogText:
-        """What stands there in the end."""
+        """The line as it is in the end."""
         self._return()
         seen: _Parts = []
         covered = 0
@@ -141,7 +142,7 @@ class _Pen:
         self._written, self._width, self._back = [], 0, 0
 
     def _delete(self) -> None:
-        """Take away the last letters that backspaces went over."""
+        """Remove the letters that backspaces went over."""
         while self._back and self._written:
             text, attributes = self._written.pop()
             kept, gone = text[: -self._back], text[-self._back :]
@@ -153,7 +154,7 @@ class _Pen:
 
 
 def _from_cell(parts: _Parts, cell: int) -> _Parts:
-    """What stands from a cell on; half of a wide letter becomes a space."""
+    """The parts from a cell on; half of a wide letter becomes a blank."""
     kept: _Parts = []
     for text, attributes in parts:
         width = width_of(text)

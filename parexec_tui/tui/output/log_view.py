@@ -1,4 +1,4 @@
-"""The output of an attempt on the screen: it follows, scrolls by offset through any size, and is searched."""
+"""The view of a log: it follows the end, scrolls through any size, and can be searched."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -29,10 +29,10 @@ _TIMES_WIDTH = len("12:34:56 ")
 _SIDEWAYS = 8
 """Cells that a key scrolls to the left or right."""
 _WHEEL = 3
-"""Lines that a notch of the mouse wheel scrolls."""
+"""Lines for a notch of the mouse wheel."""
 
 _CURRENT = Style(bold=True, underline=True)
-"""How the last match stands out among the others."""
+"""The style of the last match, which stands out among the others."""
 
 _NOTICES = {
     FileChange.shrank: "the log was cut short: this is what it has now",
@@ -49,10 +49,10 @@ class _Position(NamedTuple):
 
 
 class LogView(Widget, can_focus=True):
-    """The log of one attempt. The app opens it, polls it while it is visible, and calls it for each key.
+    """The log of one attempt. The panel opens it, polls it while it is visible, and calls it for each key.
 
-    Nothing of the file is kept, so its size does not matter. What a person is told besides (what became of the file,
-    how a search goes) is in `status_text`, which also stands right of the title if there is one.
+    Nothing of the file is kept in memory, so its size does not matter. `status_text` says what became of the file and
+    how a search goes; it is shown at the right of the title, if there is one.
     """
 
     DEFAULT_CSS = "LogView { width: 1fr; height: 1fr; }"
@@ -69,8 +69,8 @@ class LogView(Widget, can_focus=True):
         restated: Callable[[], None] = lambda: None,
         id: str | None = None,  # noqa: A002  Textual's word
     ) -> None:
-        """`styles` gives the style of a meaning: text, dim, search, bad, warn, good, title. `restated` is called when
-        `status_text` is another one."""
+        """`styles` returns the style of a meaning: text, dim, search, bad, warn, good, title. `restated` is called
+        when `status_text` changes."""
         super().__init__(id=id)
         self._style_of = styles
         self._now = now
@@ -81,13 +81,13 @@ class LogView(Widget, can_focus=True):
         self._arrivals = Arrivals()
         self._times = False
         self._notice = ""
-        """What became of the file, until the person moves on."""
+        """What became of the file, until the person does something else."""
         self._what: Wanted | None = None
-        """The text last searched for, which is marked wherever it stands."""
+        """The text last searched for; all its matches are marked."""
         self._text = ""
         self._origin: _Position | None = None
         self._search: Search | None = None
-        """The search that is under way."""
+        """The search that is running."""
         self._hit: Hit | None = None
         self._hit_by: Wanted | None = None
         self._outcome = ""
@@ -97,7 +97,7 @@ class LogView(Widget, can_focus=True):
     # --- What the app asks for ---
 
     def open(self, output: Output | None, *, title: str = "") -> None:
-        """Show this output from its end, and follow it; it need not be there yet. None: there is none to wait for."""
+        """Show an output from its end, and follow it; its file may not exist yet. None: there is no output."""
         self._leave()
         self._file = output.follow() if output is not None else None
         self._title = read_line(title.encode(errors="replace")).text
@@ -108,19 +108,20 @@ class LogView(Widget, can_focus=True):
         self._update()
 
     def poll(self) -> bool:
-        """Look at the file, and show what is new. True if something changed on the screen or in `status_text`."""
+        """Read the file, and show what is new. Returns whether the screen or `status_text` changed."""
         changed = self._watch()
         return self._update() if changed or self._search is not None else False
 
     def scroll_lines(self, n: int) -> None:
-        """Move down by so many rows, or up if negative. Up stops to follow; further down than the end follows."""
+        """Scroll down by so many rows, or up if negative. Scrolling up stops following; scrolling down beyond the end
+        follows."""
         self._moves_on()
         with self._reading():
             self._window.scroll(n)
         self._update()
 
     def scroll_pages(self, n: int) -> None:
-        """Move by so many screens, each with a row of the one before."""
+        """Scroll by so many screens; each repeats a row of the one before."""
         self.scroll_lines(n * max(self._window.height - 1, 1))
 
     def scroll_home(self) -> None:  # type: ignore[override]  # by offset in the file: there is nothing to animate
@@ -136,7 +137,7 @@ class LogView(Widget, can_focus=True):
         self._update()
 
     def scroll_columns(self, n: int) -> None:
-        """Move to the right by so many cells, or to the left if negative. Wrapped lines have nothing there."""
+        """Scroll right by so many cells, or left if negative; wrapped lines do not scroll."""
         if not self._window.wrap:
             self._window.column = max(0, self._window.column + n)
             self._update()
@@ -152,24 +153,24 @@ class LogView(Widget, can_focus=True):
         return self._window.wrap
 
     def toggle_times(self) -> bool:
-        """Show when each line began to arrive (True), or not. A log has no times of its own, so it is known only of
-        what came while this view polled the file; the rest stays blank."""
+        """Show the time of each line (True), or not. A log has no times of its own, so a time is known only for what
+        came while this view polled the file; the other lines stay blank."""
         self._times = not self._times
         self._update()
         return self._times
 
     def restyle(self) -> None:
-        """Draw it again: the styles mean something else now."""
+        """Draw everything again: the styles have changed."""
         self._update()
 
     @property
     def following(self) -> bool:
-        """The end of the log is on the screen, and stays there."""
+        """Whether the end of the log is on the screen, and stays there."""
         return self._window.following
 
     @property
     def status_text(self) -> str:
-        """How it stands, in some words: `following · 1.2GiB`, `43 % · 1.2GiB · match at 43 %`."""
+        """The state in some words: `following · 1.2GiB`, `43 % · 1.2GiB · match at 43 %`."""
         reader = self._reader
         if self._file is None or reader is None:
             return self._file.trouble if self._file else ""
@@ -179,17 +180,17 @@ class LogView(Widget, can_focus=True):
         return " · ".join(filter(None, parts))
 
     def visible_text(self) -> str:
-        """The lines that are on the screen, whole even where only a part of them is seen."""
+        """The visible lines, each whole even if only a part of it is visible."""
         lines = {row.raw.start: row for row in self._window.rows}.values()
         return "".join(row.line.text + ("\n" if _is_ended(row) else "") for row in lines)
 
     # --- Search ---
 
     def search(self, text: str, *, backwards: bool = False) -> None:
-        """Go to the next line with this text, and mark it wherever it stands. May be called at each key.
+        """Go to the next line with this text, and mark all its matches. May be called at each key.
 
-        A text that goes on from the last one, or takes letters back, is searched for from where that search began, if
-        nothing else was done since; no text at all goes back there.
+        A text that extends or shortens the last one is searched for from where that search began, if nothing else was
+        done since; an empty text goes back there.
         """
         continues = text.startswith(self._text) or self._text.startswith(text)
         self._stop_search()
@@ -232,7 +233,8 @@ class LogView(Widget, can_focus=True):
         self._update()
 
     def _search_start(self, reader: LogReader, *, backwards: bool) -> int:
-        """Beyond the last match; if the person moved since, the near edge of the screen."""
+        """Where a search starts: after the last match; if the person scrolled since, at the near edge of the
+        screen."""
         if self._hit is not None:
             ends = (line.end for line in reader.lines_from(self._hit.start, 1))
             return self._hit.start if backwards else next(ends, self._hit.start)
@@ -278,7 +280,7 @@ class LogView(Widget, can_focus=True):
         return self._file.reader if self._file is not None else None
 
     def _watch(self) -> bool:
-        """Look at the file; true if something became of it."""
+        """Check the file; returns whether something became of it."""
         if self._file is None:
             return False
         change = self._file.look()
@@ -292,14 +294,14 @@ class LogView(Widget, can_focus=True):
         return change is not FileChange.none
 
     def _moves_on(self) -> None:
-        """The person does something else than to search or to read what was said."""
+        """The person does something else: forget the notice and the search."""
         self._notice = ""
         self._hit = self._origin = None
         if self._search is None:
             self._outcome = ""
 
     def _leave(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._stop_search()
         self._moves_on()
         self._window.show(None)
@@ -309,7 +311,7 @@ class LogView(Widget, can_focus=True):
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Say so if the file cannot be read."""
+        """Note it if the file cannot be read."""
         try:
             yield
         except OSError as error:
@@ -317,7 +319,7 @@ class LogView(Widget, can_focus=True):
             self._notice = f"the log cannot be read: {error.strerror}"
 
     def _update(self) -> bool:
-        """Read what is on the screen, and refresh the rows that look different now; true if there is any."""
+        """Read what is on the screen, and draw the rows that have changed; returns whether there are any."""
         width, height = self.size
         self._window.width = width - (_TIMES_WIDTH if self._times else 0)
         self._window.height = height - bool(self._title) - bool(self._said_below())
@@ -335,12 +337,12 @@ class LogView(Widget, can_focus=True):
         return bool(changed) or status != self._painted_status
 
     def _said_below(self) -> str:
-        """What is said of the file in the last row, under what can be read of it."""
+        """A remark about the file for the last row."""
         trouble = self._file.trouble if self._file is not None and self._reader is not None else ""
         return trouble or self._notice
 
     def _said_instead(self) -> str:
-        """What is said where there is nothing to show."""
+        """The text to show where there is no log."""
         if self._file is None:
             return "nothing has run yet"
         if self._reader is None:
@@ -381,7 +383,7 @@ class LogView(Widget, can_focus=True):
         return clock(at) if at is not None else ""
 
     def _marks(self, row: LogRow) -> list[Mark]:
-        """Where the text searched for stands in a line; in the line of the last match, this stands out more."""
+        """The matches in a line, as marks; the last match stands out more."""
         style = self._style_of("search")
         marks = _found(self._what, row, style) if self._what else []
         if self._hit is not None and self._hit_by is not None and row.raw.start == self._hit.start:
@@ -409,7 +411,7 @@ class LogView(Widget, can_focus=True):
 
 
 def _run(search: Search, reader: LogReader) -> tuple[Search, Hit | OSError | None]:
-    """Search, in a thread of its own; an error is what comes of it, too."""
+    """Search in a thread; an error is a result too."""
     with closing(reader):
         try:
             return search, search.run()

@@ -1,7 +1,7 @@
-"""The part of a log that is on the screen: which lines, in which rows, and how it moves. Nothing is drawn here.
+"""The part of a log that is on the screen: which lines in which rows, and how it moves. Nothing is drawn here.
 
-Where the window is, is said by the line and the letter at its upper left, so that growth below, another width, or
-wrapping do not move it. It reads what it shows and nothing else.
+The window is where a line and a letter of it are: at its upper left. So it does not move when the log grows, when its
+width changes, or when wrapping is switched. It reads only what it shows.
 """
 
 from bisect import bisect_right
@@ -29,9 +29,9 @@ class LogRow(NamedTuple):
     line: LogText
     begin: int
     end: int
-    """The letters of the line that are seen."""
+    """The end of the letters of the line that are visible."""
     pad: int = 0
-    """Cells left free before them: half of a wide letter."""
+    """Blank cells before them: half of a wide letter."""
 
 
 class LogWindow:
@@ -41,15 +41,15 @@ class LogWindow:
         self.width = self.height = 0
         self.wrap = True
         self.following = True
-        """The last row is on the screen, and stays there as the log grows."""
+        """The last row is visible, and stays so as the log grows."""
         self.column = 0
-        """The first cell that is seen of lines that are not wrapped."""
+        """The first visible cell of lines that are not wrapped."""
         self.rows: list[LogRow] = []
         self.top = LogPlace(0)
         self._reader: LogReader | None = None
 
     def show(self, reader: LogReader | None) -> None:
-        """Look at another file, at its end, and follow it."""
+        """Show another file, at its end, and follow it."""
         self._reader = reader
         self.top, self.following, self.column, self.rows = LogPlace(0), True, 0, []
 
@@ -68,7 +68,7 @@ class LogWindow:
 
     @property
     def end(self) -> int:
-        """The offset of what comes after the last row."""
+        """The offset after the last row."""
         if not self.rows:
             return 0
         last = self.rows[-1]
@@ -76,7 +76,7 @@ class LogWindow:
         return last.raw.start + int((last.raw.end - last.raw.start) * share)
 
     def scroll(self, rows: int) -> None:
-        """Move down by so many rows, or up if negative. Further down than the end means to follow. Raises OSError."""
+        """Scroll down by so many rows, or up if negative; beyond the end it follows. Raises OSError."""
         if self._reader is None:
             return
         if rows < 0:
@@ -87,7 +87,8 @@ class LogWindow:
             self.following = self.top > self._bottom(self._reader) or self.top.start >= self._reader.size
 
     def go_to(self, place: LogPlace) -> None:
-        """Bring a letter onto the screen, with some rows before it if it is not there, and stay. Raises OSError."""
+        """Scroll to a letter, with some rows before it unless it is visible already, and stop following. Raises
+        OSError."""
         self.following = False
         if self._reader is None:
             return
@@ -108,11 +109,11 @@ class LogWindow:
         return row.raw.start == place.start and (not self.wrap or row.begin <= place.letter < row.end)
 
     def _bottom(self, reader: LogReader) -> LogPlace:
-        """Where the window is when the last row of the log is its last."""
+        """The place of the window when the last row of the log is its last row."""
         return self._up(reader, LogPlace(reader.size), self.height)
 
     def _up(self, reader: LogReader, place: LogPlace, rows: int) -> LogPlace:
-        """The place so many rows above the row that a place is in, or the first there is."""
+        """The place so many rows above the row of a place, or the first place."""
         lines = reader.lines_from(place.start, 1) if place.letter else []
         if lines:
             starts = [start for start in self._starts(lines[0]) if start <= place.letter]
@@ -129,7 +130,7 @@ class LogWindow:
         return LogPlace(0)
 
     def _down(self, reader: LogReader, place: LogPlace, rows: int) -> LogPlace:
-        """The place so many rows below the row that a place is in, or the end."""
+        """The place so many rows below the row of a place, or the end."""
         for raw in reader.lines_from(place.start, rows + 1):
             starts = self._starts(raw)
             if raw.start == place.start:

@@ -9,7 +9,7 @@ from rich.color import Color
 from rich.style import Style
 
 _LONGEST = 128
-"""Letters of the parameters of one sequence: more than a program needs to set all at once."""
+"""Letters of the parameters of a sequence: more than any program needs to set everything at once."""
 
 
 class TextAttributes(NamedTuple):
@@ -33,7 +33,7 @@ _DEFAULTS = {39: "color", 49: "bgcolor"}
 _PALETTES = {3: ("color", 0), 4: ("bgcolor", 0), 9: ("color", 8), 10: ("bgcolor", 8)}
 """{tens of the parameter: (what it colours, the first of the eight colours)}"""
 _EXTENDED = {38: "color", 48: "bgcolor", 58: ""}
-"""SGR 58 colours the underline: its parameters have to be read, and mean nothing here."""
+"""SGR 58 sets the colour of the underline: its parameters are skipped."""
 
 
 @lru_cache(maxsize=1024)
@@ -106,13 +106,13 @@ def _with(attributes: TextAttributes, value: bool | Color | None, *names: str) -
 
 
 def _following(fields: Iterator[list[int]]) -> list[int]:
-    """The parameters that belong to an extended colour, where semicolons part them."""
+    """The parameters of an extended colour, where semicolons separate them."""
     kind = next(fields, [0])[0]
     return [kind, *(field[0] for field in islice(fields, {5: 1, 2: 3}.get(kind, 0)))]
 
 
 def _numbers(field: str) -> list[int]:
-    """The numbers of one parameter, that colons may part; nothing is 0. No number with a meaning has six digits."""
+    """The numbers of a parameter, which colons may separate; an empty one is 0. No valid number has six digits."""
     if ":" in field:
         return [int(part[:6] or "0") for part in field.split(":")]
     return [int(field[:6] or "0")]

@@ -1,4 +1,4 @@
-"""Every agent in a table, by type: what it runs, how far that is, what it uses, and why it does nothing."""
+"""The table of agents, by type: what each runs, how far that is, what it uses, and why it is idle."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -17,20 +17,20 @@ from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.widgets.rows_panel import RowsPanel
 
 SILENT_AFTER = 600.0
-"""Seconds without a line of output after which a running ticket may hang: worth a look, no more."""
+"""A running ticket without a line of output for this many seconds may hang: it is shown as a warning."""
 
 _TICKET = 7
 _OPTIONAL = (
     ("ETA", 6), ("CPU", 4), ("MEM", 5), ("SILENT", 6), ("DONE", 6), ("OK/BAD", 6), ("EFF", 4), ("TITLE", 12),
 )  # fmt: skip
-"""Columns for which there may be room, the most wanted first, and their cells."""
+"""Optional columns with their cells, the most wanted first."""
 
 _Row = tuple[str, str]
-"""An agent type, and the agent; empty: the heading of the type."""
+"""The agent type and the id of the agent; an empty id: the heading of the type."""
 
 
 class _Columns(NamedTuple):
-    """Cells of each column; 0: it is left out."""
+    """Cells of each column; 0: the column is left out."""
 
     id_: int
     status: int
@@ -38,12 +38,12 @@ class _Columns(NamedTuple):
     optional: dict[str, int]
 
     def of(self, *names: str) -> int:
-        """Cells that some of the optional ones take with the gaps behind them."""
+        """Cells that these optional columns take, with the gaps after them."""
         return sum(self.optional[name] + 1 for name in names if self.optional[name])
 
 
 class AgentsPanel(RowsPanel):
-    """The table of agents. Keys that steer are about the one under the cursor, or about the type on its heading."""
+    """The table of agents. Steering keys act on the agent under the cursor, or on the type whose heading is there."""
 
     title = "Agents"
     name_ = "agents"
@@ -54,9 +54,9 @@ class AgentsPanel(RowsPanel):
         super().__init__(view, number)
         self.rows: list[_Row] = []
         self._of: object = None
-        """The session that the rows are of."""
+        """The session that the rows show."""
         self._known = (0, 0)
-        """How many agents there were ever, and are, in those rows: an agent only comes and stops."""
+        """How many agents that session has had, and has, as of those rows."""
         self._stopped: dict[str, int] = {}
         self._widest = 5
 
@@ -77,7 +77,7 @@ class AgentsPanel(RowsPanel):
         super().changed(change)
 
     def _rebuild(self, state: SessionState) -> None:
-        """Make the rows anew. The cursor stays on its agent; if that is gone, where it is."""
+        """Make the rows again. The cursor stays on its agent; if the agent is gone, on its line."""
         here = self.rows[self.cursor] if self.rows else None
         there: dict[str, list[str]] = {type_: [] for type_ in state.available}
         self._stopped = dict.fromkeys(there, 0)
@@ -95,7 +95,7 @@ class AgentsPanel(RowsPanel):
         self.cursor_moved()
 
     def scroll_into_view(self) -> None:
-        """Scroll as little as needed; if there is room, the heading of the first type in view is too."""
+        """Scroll as little as needed. If there is room, the heading of the first visible type is visible too."""
         super().scroll_into_view()
         is_below_heading = self.top > 0 and not self.rows[self.top - 1][1]
         if is_below_heading and self.cursor < self.top + self.page - 1:
@@ -130,7 +130,7 @@ class AgentsPanel(RowsPanel):
     # -- columns ---------------------------------------------------------------------------------------------
 
     def _columns(self, width: int) -> _Columns:
-        """What there is room for: first who, where and what; then the optional columns; the ticket gets the rest."""
+        """The columns that fit: first who, status and what; then the optional columns. The ticket gets the rest."""
         id_, status = (min(self._widest, 18), 13) if width >= 70 else (min(self._widest, 10), 11)
         left = width + 1 - 1 - (id_ + 1) - (status + 1)
         ticket = max(0, min(_TICKET, left - 1))
@@ -202,7 +202,7 @@ class AgentsPanel(RowsPanel):
             line.column(text, cells[name], style, align="right")
 
     def _measured(self, ticket: TicketState) -> Iterator[tuple[str, Style | None]]:
-        """ETA, CPU, memory and silence of what runs, each with a style; empty where it is not known."""
+        """ETA, CPU, memory and silence of what an agent runs, each with a style; empty where it is not known."""
         expected = self.view.expected(ticket)
         left = 0.0 if expected is None else expected - ticket.worked(self.view.now)
         late = f"+{short_duration(-left)}" if left <= -1 else short_duration(max(0.0, left))
@@ -222,13 +222,13 @@ class AgentsPanel(RowsPanel):
             yield short_duration(silence), self.style("dim")
 
     def _budget(self, ticket: TicketState, resource: str, amount: float) -> Style | None:
-        """How an amount is shown that may be more than the ticket said it would use."""
+        """The style of an amount, which may be more than the ticket said it would use."""
         declared = ticket.spec.uses.get(resource)
         return self.style("warn") if declared and amount > declared else None
 
 
 def _word(agent: AgentState, ticket: TicketState | None) -> str:
-    """Where an agent is. What runs there may be frozen or held up; then that is what a person wants to know."""
+    """The status of an agent; of one that runs a frozen or stopping ticket, that word."""
     if ticket is None or agent.status != "busy":
         return agent.status
     if ticket.shown_status is not Status.running:
@@ -237,7 +237,7 @@ def _word(agent: AgentState, ticket: TicketState | None) -> str:
 
 
 def efficiency(agent: AgentState, ticket: TicketState | None, now: float) -> float:
-    """The share of an agent's life in which something ran on it, from 0 to 1. What was frozen did not run; while no
-    engine was there, nothing could be expected of it."""
+    """The share of its life in which an agent ran something, from 0 to 1. Frozen time does not count as running, and
+    time without an engine does not count as life."""
     busy = agent.busy_for + (ticket.worked(now) if ticket is not None else 0.0)
     return min(1.0, busy / max(1e-9, now - agent.started - agent.without_engine))

@@ -1,4 +1,4 @@
-"""What is held now, by whom, since when; and below each the tickets that wait for it."""
+"""The table of claims: what is held, by which ticket and since when; and below each, the tickets that wait for it."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -15,21 +15,21 @@ from parexec_tui.tui.widgets.rows_panel import RowsPanel
 
 _SINCE = 12
 _TITLE = 12
-"""Cells that are left for a title, at least."""
+"""Fewest cells for a title."""
 
 
 class _ClaimRow(NamedTuple):
-    """One line: what it is about, and the ticket that holds it or waits for it."""
+    """A row: what it is about, and the ticket that holds it or waits for it."""
 
     what: str
     word: str = ""
-    """holds or waits; empty: no ticket is meant."""
+    """`holds` or `waits`; empty: the row has no ticket."""
     ticket: str = ""
     since: float = 0.0
 
 
 class ClaimsPanel(RowsPanel):
-    """The table of claims. A row with a ticket is the selection of the whole screen."""
+    """The table of claims. The ticket of the row under the cursor is the selected one of the whole screen."""
 
     title = "Claims"
     name_ = "claims"
@@ -39,7 +39,7 @@ class ClaimsPanel(RowsPanel):
         super().__init__(view, number)
         self.rows: list[_ClaimRow] = []
         self._version = -1
-        """The look at who waits that the rows are of."""
+        """The version of `view.waiting` that the rows show."""
         self._widest = (0, 0)
         """Cells of the longest claim and of the longest ticket."""
         self._held = 0
@@ -62,7 +62,8 @@ class ClaimsPanel(RowsPanel):
         super().changed(change)
 
     def _rebuild(self, state: SessionState) -> None:
-        """Make the rows anew, what somebody waits for first. The cursor stays on its row; else where it is."""
+        """Make the rows again: first the claims that somebody waits for. The cursor stays on its row, else on its
+        line."""
         waits = self.view.waiting.by_key
         held = sorted(state.holdings.held(), key=lambda each: each.key not in waits)
         known = {each.key for each in held}
@@ -99,7 +100,7 @@ class ClaimsPanel(RowsPanel):
     # -- drawing ---------------------------------------------------------------------------------------------
 
     def _columns(self, width: int) -> tuple[int, int, int]:
-        """Cells of what is claimed, of the ticket, and of its title."""
+        """Cells of the claim, of the ticket, and of its title."""
         longest, tickets = self._widest
         ticket = min(max(6, tickets), 24 if width >= 100 else 16 if width >= 70 else 10)
         left = max(0, width + 1 - (ticket + 1) - (_SINCE + 1) - 1)
@@ -127,12 +128,12 @@ class ClaimsPanel(RowsPanel):
         line.column(printable(known.spec.title) if known is not None else "", title, self.style("dim"))
 
     def _text(self, row: _ClaimRow) -> str:
-        """What a row is about; those who wait hang below those who hold."""
+        """The claim of a row; waiting tickets are indented below those that hold it."""
         return f"  {'`' if self.view.ascii_only else '└'} {row.what}" if row.word == "waits" else row.what
 
 
 def _rows(state: SessionState, held: Held, waits: Sequence[Wait]) -> Iterator[_ClaimRow]:
-    """The lines about one thing that is held: its holders, then those who wait."""
+    """The rows about one claim: those that hold it, then those that wait for it."""
     key = held.key
     if key.kind == "resource":
         yield _ClaimRow(_used(state, key))

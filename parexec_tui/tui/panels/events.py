@@ -1,4 +1,4 @@
-"""What happened, newest last: who did what, when; filtered by any words."""
+"""The list of events, the newest last: who did what and when. It can be filtered by words."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ _STYLES = {"good": "good", "bad": "bad", "warn": "warn", "": "text"}
 
 
 class EventsPanel(RowsPanel):
-    """The newest events. At the end it goes along with what happens, above that it stands."""
+    """The newest events. While the cursor is on the last row, it follows new ones."""
 
     title = "Events"
     name_ = "events"
@@ -29,7 +29,7 @@ class EventsPanel(RowsPanel):
         self._rows: list[tuple[int, Said]] = []
         self._of: object = None
         self._taken = 0
-        """The number of the last event that has its lines in the rows."""
+        """The number of the last event that is in the rows."""
         self._follows = True
 
     @property
@@ -59,7 +59,7 @@ class EventsPanel(RowsPanel):
         super().changed(change)
 
     def set_filter(self, text: str) -> None:
-        """Show the lines that have all these words."""
+        """Show only the lines that have all these words."""
         self.filter_text = text
         self._begin_anew()
         self.refresh()
@@ -85,7 +85,7 @@ class EventsPanel(RowsPanel):
             self.put_cursor(self.count - 1)
 
     def _newer(self) -> Sequence[tuple[int, ev.AnyEvent]]:
-        """The events that are not in the rows yet; they are at the end, so it costs what is new."""
+        """The events that are not in the rows yet. Costs O(new events)."""
         found = []
         for seq, event in reversed(self.view.event_history.events):
             if seq <= self._taken:

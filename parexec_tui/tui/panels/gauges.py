@@ -1,4 +1,4 @@
-"""How much there is of everything that tickets need, how much of it is used, and where that holds work."""
+"""The gauges: how much there is of what tickets need, how much of it is used, and where that keeps work waiting."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -20,11 +20,11 @@ from parexec_tui.tui.widgets.panel import Panel
 _LABEL, _TEXT = 12, 10
 _CORES = "cores"
 _MOMENT = 0.5
-"""Seconds after which what is stale by then is surely so."""
+"""Seconds to wait beyond the moment at which a sample goes stale."""
 
 
 class _Columns(NamedTuple):
-    """Cells of each column; 0: it is left out."""
+    """Cells of each column; 0: the column is left out."""
 
     label: int
     text: int
@@ -33,7 +33,8 @@ class _Columns(NamedTuple):
 
 
 class GaugesPanel(Panel):
-    """Lines of label, number, bar and curve. The first ones matter most; the rest is for who has room, or scrolls."""
+    """Lines with label, number, bar and curve. The most important gauges come first, the others can be scrolled
+    to."""
 
     title = "Gauges"
     name_ = "gauges"
@@ -47,7 +48,7 @@ class GaugesPanel(Panel):
         self.gauges: list[Gauge] = []
         self.cores: tuple[float, ...] = ()
         self._curves: dict[tuple[str, int], list[SparkCell]] = {}
-        """(label, cells): the curve, for as long as nothing new is measured"""
+        """(label, cells): the curve, until there is a new sample"""
         self._curves_of = (0.0, 0.0)
 
     # -- what is shown ---------------------------------------------------------------------------------------
@@ -82,14 +83,14 @@ class GaugesPanel(Panel):
 
     @property
     def sample(self) -> HostSample | None:
-        """What was measured last; while a person looks back, what was measured then."""
+        """The latest sample; while the person looks back, the sample of that time."""
         samples = self.view.samples
         if not self.view.looks_back:
             return samples.latest
         return samples.at(self.view.now)
 
     def note(self) -> str:
-        """What is to be said about the measures themselves; empty if they are of now."""
+        """A remark about the sample itself; empty if it is of now."""
         view, sample = self.view, self.sample
         if sample is None:
             if view.looks_back:
@@ -121,7 +122,7 @@ class GaugesPanel(Panel):
         self.move(len(self._all()))
 
     def scroll_gauges(self, rows: int) -> None:
-        """Show others, so many rows further down, as far as there are any."""
+        """Scroll down by so many rows, or up if negative."""
         self.top = max(0, min(self.top + rows, len(self._all()) - self.body_height))
 
     def note_size(self, width: int, height: int) -> None:  # noqa: ARG002
@@ -133,7 +134,7 @@ class GaugesPanel(Panel):
     # -- drawing ---------------------------------------------------------------------------------------------
 
     def _all(self) -> Sequence[Gauge | str]:
-        """Every line there is to draw: what is to be said, the gauges, and the cores."""
+        """All lines: the remark, the gauges, and the CPUs."""
         note = self.note()
         return [*([note] if note else ()), *self.gauges, *([_CORES] if len(self.cores) > 1 else ())]
 
@@ -168,7 +169,7 @@ class GaugesPanel(Panel):
         self._draw_rest(line, gauge, columns.curve, level)
 
     def _draw_rest(self, line: StyledLine, gauge: Gauge, cells: int, level: str) -> None:
-        """What waits because of it, and how it was in the last minutes."""
+        """Draw what waits because of a gauge, and how it was in the last minutes."""
         said = "held" if gauge.is_short else gauge.holds
         if said and cells:
             line.column(said, min(cells, len(said)), self.style(level))
@@ -180,7 +181,7 @@ class GaugesPanel(Panel):
         return bar(share, cells, most=1.0, thresholds=limits, ascii_only=self.view.ascii_only)
 
     def _draw_cores(self, line: StyledLine, columns: _Columns) -> None:
-        """Each CPU as a bar of its own; where they are many, as a cell, or a few of them as one."""
+        """Draw each CPU as a bar of its own; where there are many, as one cell, or a few of them as one cell."""
         cores = self.cores
         line.add(" ").column(_CORES, columns.label, self.style("dim"))
         line.column(f"max {max(cores):.0%}", columns.text)
@@ -195,7 +196,7 @@ class GaugesPanel(Panel):
             self._add(line, spark(values, len(values), most=1.0, ascii_only=self.view.ascii_only), "gauge-low")
 
     def _add(self, line: StyledLine, cells: Sequence[SparkCell], level: str) -> None:
-        """Put cells in their colours: `level` is that of what is used."""
+        """Add cells in their colours. `level`: the colour of what is used."""
         for cell in cells:
             line.add(cell.char, self._cell_style(cell.kind, level))
 

@@ -1,4 +1,4 @@
-"""The dependency graph: every ticket in lanes, or what is around the selected one."""
+"""The dependency graph: all tickets in lanes, or those around the selected ticket."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,14 +23,14 @@ from parexec_tui.tui.widgets.rows_panel import RowsPanel
 GraphMode = Literal["lanes", "neighbourhood"]
 
 _MAX_AT_ONCE = 10_000
-"""Tickets whose lanes are laid out in the loop of the app: a fifth of a second."""
+"""Tickets whose lanes are laid out at once, which takes a fifth of a second; more are laid out in a thread."""
 
 _PATH_EVERY = 1.0
-"""Seconds for which the critical path holds: to find it costs O(plan)."""
+"""Seconds for which the critical path is kept: to find it costs O(plan)."""
 
 
 class GraphPanel(RowsPanel):
-    """Two views of one graph. In lanes, up and down go along the rows; around a ticket, the keys follow edges."""
+    """The graph in two modes. In lanes, up and down move along the rows; in the neighbourhood, keys follow edges."""
 
     title = "Graph"
     name_ = "graph"
@@ -42,7 +42,7 @@ class GraphPanel(RowsPanel):
         self.mode: GraphMode = "lanes"
         self._lanes: Lanes | None = None
         self._graph: object = None
-        """What the lanes are of: another one, once the plan was amended."""
+        """The graph that the lanes show: an amended plan has another one."""
         self._most = 0
         self._path: list[str] = []
         self._path_at = 0.0
@@ -80,7 +80,7 @@ class GraphPanel(RowsPanel):
         super().note_size(width, height)
 
     def _remake(self) -> None:
-        """Lay out anew what has another shape, and find the critical path of what is left."""
+        """Lay out the lanes again if the graph is another one, and find the critical path of what is left."""
         state = self.state
         most = max(2, min(12, self.body_width // 5))
         if state.graph is not self._graph or most != self._most:
@@ -100,7 +100,7 @@ class GraphPanel(RowsPanel):
         self._lanes.mark(self._path)
 
     def _lay_out_aside(self, state: SessionState, most: int) -> None:
-        """In a thread: so many rows take seconds."""
+        """Lay out in a thread: so many rows take seconds."""
         lanes = _laid_out(state, most)
         self.app.call_from_thread(self._take_lanes, lanes, state.graph, most)
 
@@ -134,7 +134,7 @@ class GraphPanel(RowsPanel):
             self._step("up" if rows < 0 else "down")
 
     def move_across(self, steps: int) -> None:
-        """To a need or a dependent: of the drawn ones the nearest, in lanes the first that is not over."""
+        """Move to a need or a dependent: the nearest that is drawn; in lanes, the first that is not over."""
         if self.mode == "neighbourhood":
             self._step("left" if steps < 0 else "right")
             return
@@ -194,7 +194,7 @@ class GraphPanel(RowsPanel):
         return (first, title) if title else (first,)
 
     def _runs(self, cells: Iterable[CanvasCell]) -> Iterator[tuple[str, Style]]:
-        """The cells of a line, those of one style together."""
+        """The cells of a line, grouped by style."""
         text, style = "", self.base
         for cell in cells:
             own = self._style_of(cell)

@@ -1,4 +1,4 @@
-"""The output of the selected ticket: its latest attempt, or an earlier one."""
+"""The output of the selected ticket: of its latest attempt, or of an earlier one."""
 
 from textual.app import ComposeResult
 from textual.geometry import Spacing
@@ -11,14 +11,14 @@ from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.widgets.panel import Panel
 
 POLL_EVERY = 0.1
-"""Seconds between two looks at the log while it is visible and its attempt runs."""
+"""Seconds between two reads of the log while it is visible and its attempt runs."""
 
 POLL_IDLY_EVERY = 1.0
-"""The same for an attempt that is over: only what it left behind may still write."""
+"""The same for an attempt that is over: only processes that it left behind can still write."""
 
 
 class OutputPanel(Panel):
-    """A title, and below it the view of a log."""
+    """A title, and the view of a log below it."""
 
     title = "Output"
     name_ = "output"
@@ -32,9 +32,9 @@ class OutputPanel(Panel):
         self.log_view.can_focus = False
         self.searched = ""
         self._shown: tuple[str, int] = ("", 0)
-        """Ticket and attempt."""
+        """The ticket and the attempt that are shown."""
         self._chosen = 0
-        """The attempt that a person chose; 0: the latest."""
+        """The attempt that the person chose; 0: the latest."""
         self._next_poll: Timer | None = None
         self._polls_often = False
 
@@ -66,7 +66,7 @@ class OutputPanel(Panel):
         self.refresh()
 
     def _choose_log(self) -> None:
-        """Open the log that shall be shown, if another one is open."""
+        """Open the log of the ticket and attempt, unless it is open."""
         ticket = self.view.ticket
         id_ = ticket.id if ticket is not None else ""
         if id_ != self._shown[0]:
@@ -82,7 +82,7 @@ class OutputPanel(Panel):
         self.log_view.open(attempt_output(self.state, ticket, attempt) if ticket is not None and there else None)
 
     def _poll(self) -> None:
-        """Look at the log, and again after a while: often while its attempt runs."""
+        """Read the log, and again after a while: often while its attempt runs."""
         ticket = self.view.ticket
         is_live = ticket is not None and ticket.is_live
         self._next_poll = self.set_timer(POLL_EVERY if is_live else POLL_IDLY_EVERY, self._poll)
@@ -117,7 +117,7 @@ class OutputPanel(Panel):
         return self.log_view.visible_text()
 
     def search(self, text: str) -> None:
-        """Go to the next line with this text; none takes the marks away."""
+        """Go to the next line with this text; an empty text removes the marks."""
         self.searched = text
         self.log_view.search(text)
 
@@ -128,16 +128,16 @@ class OutputPanel(Panel):
         self.log_view.next_error(backwards=False)
 
     def toggle_wrap(self) -> str:
-        """Fold long lines, or cut them; says which."""
+        """Fold long lines, or cut them; returns which, in words."""
         return "long lines are folded" if self.log_view.toggle_wrap() else "long lines are cut; h and l scroll"
 
     def toggle_times(self) -> str:
-        """Show when each line came, or not; says which."""
+        """Show the time of each line, or not; returns which, in words."""
         is_on = self.log_view.toggle_times()
         return "when each line came, as far as it came while it was on the screen" if is_on else "without times"
 
     def step_attempt(self, by: int) -> str:
-        """Show the output of an earlier or later attempt; says why not, if there is none."""
+        """Show the output of an earlier or later attempt. Returns why it cannot, in words; empty if it can."""
         ticket = self.view.ticket
         if ticket is None or not ticket.attempts:
             return "nothing has run yet"

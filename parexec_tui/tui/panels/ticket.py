@@ -1,4 +1,4 @@
-"""Everything about one ticket: what it is, where it stands and why, what it needs and who needs it, every attempt."""
+"""Everything about one ticket: what it is, its status and why, what it needs, what needs it, and every attempt."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -18,13 +18,13 @@ from parexec_tui.tui.view.view_state import Change
 from parexec_tui.tui.widgets.text_panel import PanelLine, TextPanel
 
 _MAX_RELATED = 50
-"""Dependents that are listed; the rest is counted."""
+"""Dependents that are listed; the others are counted."""
 
 _Piece = tuple[str, Style | None]
 
 
 class TicketPanel(TextPanel):
-    """The selected ticket. Enter on a need or a dependent goes there."""
+    """The selected ticket. Enter on a need or a dependent selects that one."""
 
     title = "Ticket"
     name_ = "ticket"

@@ -1,4 +1,4 @@
-"""Every ticket in a table: where it is, who runs it, how far it is, and why it is not running."""
+"""The table of tickets: status, agent, progress, and why each is not running."""
 
 import time
 
@@ -13,7 +13,7 @@ from parexec_tui.tui.widgets.rows_panel import RowsPanel
 
 _REBUILD_EVERY = 1.0
 _SHARE = 30
-"""Seconds between two looks whether tickets changed places, or so many times as long as the last one took."""
+"""Rows are rebuilt at most this often: in seconds, and in multiples of the time that the last rebuild took."""
 
 _STATUS = 13
 _BAR = 8
@@ -31,13 +31,13 @@ class TicketsPanel(RowsPanel):
         super().__init__(view, number)
         self.list = TicketList()
         self._of: object = None
-        """The session that the rows are of."""
+        """The session that the rows show."""
         self._known = 0
         self._rebuild_at = 0.0
         self._is_stale = True
         self._widths: tuple[int, int] = (4, 0)
         self._hidden = "", ""
-        """The ticket that the person selected and then filtered out, and the one that is selected instead."""
+        """The ticket that was selected before a filter hid it, and the one that is selected instead."""
 
     # -- rows ------------------------------------------------------------------------------------------------
 
@@ -72,7 +72,7 @@ class TicketsPanel(RowsPanel):
             self.refresh_changed()
 
     def rebuild(self) -> None:
-        """Make the rows anew; the selected ticket stays on the same line of the screen."""
+        """Make the rows again. The selected ticket stays on its line of the screen."""
         began = time.monotonic()
         line = self.cursor - self.top
         state = self.state
@@ -106,7 +106,7 @@ class TicketsPanel(RowsPanel):
 
     @property
     def has_selected(self) -> bool:
-        """The cursor is on the selected ticket; else that is folded away, or has come to be filtered out."""
+        """Whether the cursor is on the selected ticket. If not, a fold or a filter hides that one."""
         return self.count > 0 and self.list.rows[self.cursor] == self.view.selected
 
     def is_under_cursor(self, index: int) -> bool:
@@ -124,7 +124,7 @@ class TicketsPanel(RowsPanel):
         return self.list.filter
 
     def set_filter(self, text: str) -> None:
-        """Show what fits the filter. Raises SelectorError."""
+        """Show the tickets that match the filter. Raises SelectorError."""
         if text == self.list.filter:
             return
         self.list.set_filter(self.state, text)
@@ -135,8 +135,8 @@ class TicketsPanel(RowsPanel):
         self._show_others()
 
     def _show_others(self) -> None:
-        """Show other tickets, by a person's doing. Where the selected one is not among them, another is selected,
-        until it is again: a filter that is typed comes by much that is not meant."""
+        """Show the rows of another filter. If it hides the selected ticket, another one is selected until the first
+        is shown again: while a filter is typed, it passes many states that are not meant."""
         hidden, instead = self._hidden
         wanted = hidden if instead == self.view.selected else self.view.selected
         self.rebuild()
@@ -154,7 +154,7 @@ class TicketsPanel(RowsPanel):
         return self.list.sort
 
     def sort_by(self, column: str) -> None:
-        """Sort by one of SORTS."""
+        """Sort by a column of SORTS."""
         self.list.sort = column
         self.rebuild()
         self.refresh()
@@ -243,7 +243,7 @@ class TicketsPanel(RowsPanel):
         return ", ".join(parts)
 
     def _columns(self, width: int) -> tuple[int, int, int, int, int]:
-        """Cells of id, title, priority, agent and progress; what is left is for the reason."""
+        """Cells of id, title, priority, agent and progress; the reason gets the rest."""
         ids, agents = self._widths
         id_ = min(ids, 24 if width >= 100 else 16 if width >= 70 else 12)
         priority = 8 if width >= 110 else 0

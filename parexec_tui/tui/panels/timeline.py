@@ -1,4 +1,4 @@
-"""A Gantt of the session: what each agent ran, runs and will probably run, to the expected end."""
+"""A Gantt chart of the session: what each agent ran, runs and will probably run, until the expected end."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -24,16 +24,16 @@ from parexec_tui.tui.widgets.rows_panel import RowsPanel
 
 _REMAKE_EVERY = 1.0
 _SHARE = 25
-"""Seconds between two drawings, or so many times as long as the last one took: a cell is seldom less than a second,
-and what is to come costs O(plan)."""
+"""It is drawn at most this often, in multiples of the time the last drawing took: predictions cost O(plan), and a
+cell is seldom less than a second."""
 
 _NAME = 14
 _ZOOMS = (1.0, 0.5, 0.2, 0.05, 0.01)
-"""Shares of the session that are shown; the keys for left and right choose one."""
+"""The shares of the session that can be shown; left and right choose one."""
 
 
 class TimelinePanel(RowsPanel):
-    """A row for each agent. The critical path is heavy, what is predicted is light, now is an upright line."""
+    """A row for each agent. The critical path is heavy, predictions are light, and now is a vertical line."""
 
     title = "Timeline"
     name_ = "timeline"
@@ -82,13 +82,13 @@ class TimelinePanel(RowsPanel):
         super().note_size(width, height)
 
     def move_across(self, steps: int) -> None:
-        """Left looks closer, at the latest part; right at more."""
+        """Left zooms in on the latest part, right zooms out."""
         self._zoom = max(0, min(len(_ZOOMS) - 1, self._zoom - steps))
         self._remake()
         self.refresh()
 
     def open(self) -> str:
-        """To the ticket that the agent ran last, or runs."""
+        """Select the ticket that the agent runs, or ran last."""
         row = self._rows[self.cursor] if self.count else None
         ran = [attempt.ticket for attempt in self._attempts() if row is not None and attempt.agent == row.agent]
         if ran:
@@ -107,14 +107,14 @@ class TimelinePanel(RowsPanel):
             self._draw()
 
     def _look_ahead(self) -> None:
-        """Find what will probably run, and the critical path."""
+        """Predict what will run, and find the critical path."""
         self._of = state = self.state
         going = state.finished_at is None and state.left is None
         self._predicted = predict(state, self.view.now, history=self.view.usual_durations) if going else ()
         self._path = frozenset(critical_path(state))
 
     def _draw(self) -> None:
-        """Make the rows of what ran, what runs and what was found to come."""
+        """Make the rows of what ran, what runs and what is predicted."""
         state, view = self.state, self.view
         cells = self.body_width - 2 - _NAME
         if cells < 1 or not state.opened_at:

@@ -1,1 +1,1 @@
-"""The main screen: where panels stand, the lines around them, and when each is drawn."""
+"""The main screen: where each panel is, the header, the footer and the prompt, and when each of them is drawn."""

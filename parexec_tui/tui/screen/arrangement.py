@@ -1,7 +1,7 @@
-"""Where the panels are: which of them are visible at a size of the terminal, and where. No screen in here.
+"""Which panels are visible at a size of the terminal, and where. No screen in here.
 
-Places hold one panel at a time; of the panels of a area, the one that was used last is visible. So there is nothing
-to configure, and nothing to be lost: the order of use is all that is remembered.
+An area shows one panel at a time: of the panels that share it, the one that was used last. So there is nothing to
+configure: the order of use is all that is remembered.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,17 +10,17 @@ from typing import Literal, NamedTuple
 from parexec_tui.tui.panels import PANELS
 
 Tier = Literal["narrow", "tall", "medium", "wide"]
-"""One panel at a time; two, one below the other; four; six."""
+"""How many panels are visible: one; two, one below the other; four; six."""
 
 MEDIUM, WIDE, TALL = 120, 180, 34
-"""Columns from which a screen is medium or wide; lines from which a narrow one is tall."""
+"""From these numbers of columns on a screen is medium or wide; from this number of lines on a narrow one is tall."""
 
 _SLACK = 4
-"""Columns or lines by which a tier is kept below its bound: a size that goes back and forth does not flicker."""
+"""A tier is kept until the size is this many columns or lines below its bound, so that it does not flicker."""
 
 
 class PanelArea(NamedTuple):
-    """A rectangle of the body, and the panels that take turns in it."""
+    """A rectangle of the screen, and the panels that share it."""
 
     panels: tuple[str, ...]
     x: int
@@ -30,7 +30,7 @@ class PanelArea(NamedTuple):
 
 
 def tier_of(width: int, height: int, before: Tier | None = None) -> Tier:
-    """The tier of a terminal of this size, if it was in another one before."""
+    """The tier of a terminal of this size, which had the tier `before` until now."""
     if width >= WIDE - _SLACK * (before == "wide"):
         return "wide"
     if width >= MEDIUM - _SLACK * (before in ("medium", "wide")):
@@ -39,7 +39,7 @@ def tier_of(width: int, height: int, before: Tier | None = None) -> Tier:
 
 
 def areas(tier: Tier, width: int, height: int) -> list[PanelArea]:
-    """The areas of a body of this size."""
+    """The areas of a screen of this size, without header and footer."""
     return _AREAS[tier](width, height)
 
 
@@ -85,10 +85,10 @@ _AREAS = {"narrow": _narrow, "tall": _tall, "medium": _medium, "wide": _wide}
 
 
 class Arrangement:
-    """Which panel has the keys, which are visible, and where."""
+    """Which panel gets the keys, which panels are visible, and where."""
 
     def __init__(self, used: Iterable[str] = ()) -> None:
-        """`used`: the panels in the order of use as it was remembered, the last one first."""
+        """`used`: the panels as they were remembered, the last used one first."""
         known = [name for name in used if name in PANELS]
         self.used = list(dict.fromkeys((*known, *PANELS)))
         self.tier: Tier | None = None
@@ -97,11 +97,11 @@ class Arrangement:
 
     @property
     def current(self) -> str:
-        """The panel that the keys go to."""
+        """The panel that gets the keys."""
         return self.used[0]
 
     def switch_to(self, panel: str) -> None:
-        """Let the keys go to a panel."""
+        """Give the keys to a panel."""
         self.used.remove(panel)
         self.used.insert(0, panel)
 
@@ -124,7 +124,8 @@ class Arrangement:
         return min(panels, key=self.used.index)
 
     def step(self, by: int) -> None:
-        """Let the keys go to the next visible panel, or the one before; where one is visible, to the next of all."""
+        """Give the keys to the next visible panel (or the one before); if only one is visible, to the next of all
+        panels."""
         visible = [panel for panel, _ in self.areas()]
         names = visible if len(visible) > 1 else list(PANELS)
         names.sort(key=PANELS.index)

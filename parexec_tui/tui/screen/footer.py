@@ -1,5 +1,5 @@
-"""The last line: the keys that matter here, those dim that the engine would refuse now; or what was just said, or
-what the engine says of itself."""
+"""The last line of the screen: the keys that matter in this panel, dim if the engine would refuse them; or a
+message."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,14 +29,14 @@ class Footer(Widget):
         self.message_style = "text"
 
     pace = 0.25
-    """Seconds between two times that it is drawn: which keys would be refused is asked for each of them."""
+    """Seconds between two drawings: each asks for every key whether it would be refused."""
 
     def changed(self, change: Change) -> None:
         if not self.message and change & (Change.state | Change.selection | Change.appearance):
             self.refresh()
 
     def say(self, text: str, style: str = "text") -> None:
-        """Show a text instead of the keys, until `say("")`."""
+        """Show a message instead of the keys, until `say("")`."""
         self.message, self.message_style = printable(" ".join(text.splitlines())), style
         self.refresh()
 
@@ -56,7 +56,7 @@ class Footer(Widget):
         return line.strip(width)
 
     def _fitting(self, width: int) -> list[Action[Any]]:
-        """As many keys as there is room for, the most important ones; in the order of the table."""
+        """The most important keys that fit, in the order of the table."""
         chosen, used = [], 0
         for action in self._keymap.footer(self.panel):
             cells = width_of(short_name(action.keys[0], ascii_only=self.view.ascii_only)) + len(action.label) + 3

@@ -1,4 +1,4 @@
-"""The head of the screen: which session, how far, how long still, and all that is held or wrong. Always visible."""
+"""The top of the screen: which session, how far it is, when it will end, and all that is held or wrong."""
 
 import time
 from collections.abc import Iterator
@@ -20,11 +20,12 @@ from parexec_tui.tui.view.view_state import Change, ViewState
 
 _ETA_FOR = 2.0
 _ETA_SHARE = 1000
-"""Seconds for which an estimate of the end holds, and how many times as long as it took: it costs O(plan)."""
+"""An estimate of the end is kept for this many seconds, or this many times as long as it took: it costs O(plan)."""
 
 _MIN_BAR = 8
 _MIN_NAME = 16
-"""Cells: a long name leaves room for a bar, and what says more than when the session began goes before that."""
+"""Fewest cells for the name: a long one leaves room for the bar and for what matters more than the time of the
+start."""
 
 _COUNTED = sorted(COUNTED, key=lambda status: TABLE[status].header_order)
 
@@ -32,7 +33,7 @@ _Piece = tuple[str, Style | None]
 
 
 class Header(Widget):
-    """Two lines; three where there is room for a bar of its own."""
+    """Two lines; three where there is room for the bar on a line of its own."""
 
     def __init__(self, view: ViewState) -> None:
         super().__init__(id="header")
@@ -41,7 +42,7 @@ class Header(Widget):
         self._eta_until = 0.0
 
     pace = 0.1
-    """Seconds between two times that it is drawn."""
+    """Seconds between two drawings."""
 
     def changed(self, change: Change) -> None:
         if change & (Change.state | Change.clock | Change.appearance):
@@ -110,7 +111,8 @@ class Header(Widget):
         return self._eta
 
     def _bar(self, line: StyledLine, state: SessionState, cells: int) -> None:
-        """Done, failed, running, rest: a bar that tells by its letters as well."""
+        """A bar of what is done, failed, running and left. Its characters tell the parts apart, not only its
+        colours."""
         counts, total = state.counts, max(1, len(state.tickets))
         bad = sum(counts[status] for status in UNSUCCESSFUL)
         good = sum(counts[status] for status in SATISFIED)
@@ -139,7 +141,7 @@ class Header(Widget):
             line.add(text, style).add(" ")
 
     def _counts(self, state: SessionState) -> Iterator[_Piece]:
-        """What a person looks for first stands first: where there is little room, the rest is left out."""
+        """The counts, the most important first: those that do not fit are left out."""
         counts = state.shown_counts()
         for status in _COUNTED:
             if count := counts[status]:
@@ -147,7 +149,7 @@ class Header(Widget):
                 yield f"{sign} {count} {status}", self.view.palette.status(status)
 
     def _alerts(self, state: SessionState) -> Iterator[_Piece]:
-        """The least usual last: that is at the edge of the screen, where the eye ends."""
+        """The alerts, the rarest one last: at the edge of the screen the eye finds it."""
         palette = self.view.palette
         held = sum(ticket.status not in TERMINAL for ticket in state.held_tickets.values())
         for what, count in (("ticket", held), ("type", len(state.held_types))):

@@ -1,8 +1,7 @@
-"""The main screen: panels in their places, and frames: at most ten a second for what happens, none for nothing.
+"""The main screen: panels in their areas, and frames: at most ten a second for what happens, none for nothing.
 
-Each region has a pace of its own. A key is answered at once in the panel that it is for; the others follow.
-
-What a key does is a function of the room `actions`, which acts on this screen.
+Each region has a pace of its own. A key is answered at once in the panel that it is for; the other regions follow.
+What a key does is a function in `actions`, which acts on this screen.
 """
 
 import time
@@ -31,17 +30,17 @@ from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.widgets.panel import Panel
 
 Region_ = Header | Panel | Footer
-"""What is drawn for itself."""
+"""A part of the screen that is drawn on its own."""
 
 _ALMOST = 0.02
-"""Seconds by which a region may be drawn too early, so that those that are due together share a frame."""
+"""A region may be drawn this many seconds early, so that regions which are due together share a frame."""
 
 MESSAGE_SECONDS = 6.0
-"""Seconds for which the footer says what came of a key."""
+"""Seconds for which the footer shows a message."""
 
 
 class ArrangedLayout(Layout):
-    """Puts each visible panel where the arrangement says."""
+    """Places each visible panel as the arrangement says."""
 
     name = "arranged"
 
@@ -71,7 +70,7 @@ class ArrangedLayout(Layout):
 
 
 class Body(Widget):
-    """Where the panels are."""
+    """The part of the screen that holds the panels."""
 
     DEFAULT_CSS = "Body { height: 1fr; width: 1fr; }"
 
@@ -89,7 +88,7 @@ class Body(Widget):
 
 
 class MainScreen(Screen[None], inherit_bindings=False):
-    """Everything but dialogs."""
+    """The screen below all dialogs."""
 
     DEFAULT_CSS = """
     MainScreen { layout: vertical; overflow: hidden; }
@@ -112,9 +111,10 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.body = Body(arrangement, panels)
         self.is_read_only = False
         self._pending: dict[Region_, Change] = {}
-        """region: what it has to be drawn for"""
+        """region: the changes for which it has to be drawn"""
         self._is_behind = False
-        """Something happened since the last second was counted: what is said of others may be out of date."""
+        """Something happened since the last second was counted, so what panels say of other tickets may be out of
+        date."""
         self._drawn_at: dict[Region_, float] = {}
         self._frame_timer: Timer | None = None
         self._frame_due = 0.0
@@ -137,14 +137,14 @@ class MainScreen(Screen[None], inherit_bindings=False):
     # -- frames ----------------------------------------------------------------------------------------------
 
     def schedule_draw(self, change: Change) -> None:
-        """Something changed: each region that is visible is drawn with one of the next frames, at its own pace."""
+        """Have each visible region that shows what changed drawn with one of the next frames, at its own pace."""
         self._is_behind |= bool(change & Change.state)
         for region in self._visible():
             self._pending[region] = self._pending.get(region, Change.nothing) | change
         self._schedule_frame()
 
     def draw_now(self, change: Change) -> None:
-        """Something changed by a person's doing: where they look is drawn at once, the rest with the next frames."""
+        """Draw what the person looks at now, because they changed it; and the rest with the next frames."""
         self.schedule_draw(change)
         for region in self._visible() if change & Change.appearance else (self.current,):
             self._draw(region)
@@ -157,7 +157,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         yield self.footer
 
     def _schedule_frame(self) -> None:
-        """See to it that the first of those that are to be drawn is drawn when it is due."""
+        """Set the timer for the region that is due first."""
         due = min((self._due(region) for region in self._pending), default=None)
         if due is not None and (self._frame_timer is None or due < self._frame_due):
             if self._frame_timer is not None:
@@ -181,7 +181,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         region.changed(change)
 
     def _tick(self) -> None:
-        """A second has passed: count up what counts up, where there is anything."""
+        """A second has passed: draw durations again, where there are any."""
         state = self.view.state
         if state is None or self.view.looks_back or state.finished_at is not None:
             return
@@ -199,7 +199,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         return self.panels[self.arrangement.current]
 
     def rearrange(self) -> None:
-        """The arrangement is another one: show it."""
+        """Show the panels as the arrangement has them now."""
         visible = dict(self.arrangement.areas())
         for name, panel in self.panels.items():
             place = visible.get(name)
@@ -214,7 +214,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.draw_now(Change.appearance | Change.selection)
 
     def switch_to(self, panel: str) -> None:
-        """Let the keys go to a panel, and show it."""
+        """Give the keys to a panel, and show it."""
         self.arrangement.switch_to(panel)
         self.rearrange()
 
@@ -226,7 +226,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
     # -- the mouse -------------------------------------------------------------------------------------------
 
     def on_click(self, event: events.Click) -> None:
-        """To the panel, and to the row, that was clicked."""
+        """Switch to the panel that was clicked, and to the row."""
         panel = next((panel for panel in self._panels_at(event.widget)), None)
         if panel is None:
             return
@@ -252,21 +252,21 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.draw_now(Change.selection if self.view.selected != before else Change.nothing)
 
     def _panels_at(self, widget: Widget | None) -> Iterator[Panel]:
-        """The panel that a widget is, or is in."""
+        """The panel that contains a widget, or is that widget."""
         if widget is not None:
             yield from (node for node in widget.ancestors_with_self if isinstance(node, Panel))
 
     # -- what is said ----------------------------------------------------------------------------------------
 
     def say(self, text: str, style: str = "text") -> None:
-        """Say in the footer what came of a key."""
+        """Show a message in the footer for some seconds. `style`: text, good, warn or bad."""
         self.footer.say(text, style)
         if self._clear_timer is not None:
             self._clear_timer.stop()
         self._clear_timer = self.set_timer(MESSAGE_SECONDS, self.clear_message)
 
     def clear_message(self) -> None:
-        """Show the keys again."""
+        """Show the keys in the footer again."""
         if self.footer.message:
             self.footer.say("")
 

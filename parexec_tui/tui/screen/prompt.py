@@ -1,4 +1,4 @@
-"""The line above the footer in which a person types: a filter, a search, a name."""
+"""The line above the footer in which the person types a filter or a search."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from textual.widgets import Input, Label
 
 
 class Prompt(Horizontal):
-    """One line, there only while it is used. Enter takes the text, escape leaves it."""
+    """One line, visible only while it is used. Enter accepts the text, escape leaves it."""
 
     DEFAULT_CSS = """
     Prompt { height: 1; display: none; }
@@ -39,7 +39,7 @@ class Prompt(Horizontal):
         typed: Callable[[str], None] | None = None,
         left: Callable[[], None] | None = None,
     ) -> None:
-        """Ask for a text. `typed` is told of every letter, `left` if it was all for nothing."""
+        """Ask for a text. `taken` gets it on enter, `typed` at every change; `left` is called on escape."""
         self._taken, self._typed, self._left = taken, typed, left
         self._label.update(f" {label} ")
         self._input.value = text
@@ -56,7 +56,7 @@ class Prompt(Horizontal):
         self.screen.set_focus(None)
 
     def leave(self) -> None:
-        """As escape does."""
+        """Close without a result, as escape does."""
         self.close()
         if self._left is not None:
             self._left()

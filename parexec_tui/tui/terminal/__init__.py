@@ -1,1 +1,1 @@
-"""Our end of the terminal: what is written to it, and that it is restored."""
+"""The terminal: what is written to it, what is read from it, and how it is restored."""

@@ -1,16 +1,16 @@
-"""The clipboard of a person who sits far away is their terminal's (OSC 52), which may be behind GNU screen."""
+"""The clipboard of a person at a terminal far away (OSC 52), also behind GNU screen."""
 
 from base64 import b64encode
 from collections.abc import Mapping
 
 _PIECE = 240
-"""Characters that screen passes on at once; what is longer it cuts."""
+"""Characters that GNU screen passes on at once; it cuts off longer ones."""
 
 
 def through_screen(text: str, environ: Mapping[str, str]) -> str:
-    """What puts a text into the clipboard of the terminal that screen runs in; empty if there is no screen.
+    """What to write so that a text gets through GNU screen into the clipboard; empty if there is no screen.
 
-    tmux, which may call itself screen, leaves this out and takes OSC 52 as it is.
+    tmux, which may call itself screen, does not need this: it takes OSC 52 as it is.
     """
     if "STY" not in environ and not environ.get("TERM", "").startswith("screen"):
         return ""

@@ -1,8 +1,8 @@
-"""Textual's driver of a terminal, with what a terminal far away needs: the size is the real one, the picture goes
-when the app goes, an app that was stopped, by whom ever, takes the terminal again, and nobody waits for the terminal.
+"""Textual's terminal driver, with what a terminal far away needs.
 
-Textual writes in a thread. On a busy machine that has to be woken for each frame, and to wait for its turn, while the
-loop can write at once whatever the terminal takes.
+The size is the real one. The picture is removed when the app ends. An app that was stopped takes the terminal again,
+however it was stopped. And nothing waits for the terminal: Textual writes in a thread, which on a busy machine has to
+be woken for each frame; we write in the event loop whatever the terminal takes.
 """
 
 import asyncio
@@ -17,49 +17,50 @@ from typing import Any
 from textual.drivers.linux_driver import LinuxDriver
 
 LEAVE = "\x1b[m\x1b[H\x1b[J"
-"""Takes the picture away. Where there is no other screen to go back to (mosh, screen without `altscreen on`, the
-console of Linux), the shell would write into it."""
+"""Removes the picture. Without it the shell would write into the picture on terminals that have no alternate screen:
+mosh, screen without `altscreen on`, the console of Linux."""
 
 _SAME_STOP = 0.05
-"""Seconds in which a second SIGCONT is of the same stop: the shell tells both processes, and the one the other."""
+"""A second SIGCONT within these seconds belongs to the same stop: the shell signals both processes, and one signals
+the other."""
 
 
 _LAST_WORDS = 1.0
-"""Seconds that a terminal has, when the app goes, to take what it has not taken yet."""
+"""Seconds that the terminal gets to take the rest of the output when the app ends."""
 
 
 class TerminalDriver(LinuxDriver):
-    """Writes to the terminal, and reads from it."""
+    """Writes to the terminal and reads from it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._is_on = False
-        """The terminal is the app's."""
+        """The app has the terminal."""
         self._is_back = False
-        """The app goes on after a stop, and has yet to take the terminal."""
+        """The app continues after a stop, and has not taken the terminal yet."""
         self._begins = False
         self._begun_with: list[str] = []
-        """What was written to take the terminal, but for the mouse."""
+        """What was written to set up the terminal, without the mouse."""
         self._attributes: list[Any] = []
-        """The terminal's, while it is the app's."""
+        """The attributes of the terminal while the app has it."""
         self._return: asyncio.TimerHandle | None = None
         assert self._file is not None
         self._terminal = self._file.fileno()
         self._output = _opened_anew(self._terminal)
-        """Where we write, and are never kept waiting; None: Textual's thread writes."""
+        """The terminal, opened without blocking; None: Textual's thread writes."""
         self._unsent = b""
-        """What the terminal has yet to take."""
+        """Output that the terminal has not taken yet."""
 
     @property
     def is_busy(self) -> bool:
-        """Whether the terminal takes nothing now, or has not taken all that was sent."""
+        """Whether the terminal takes nothing now, or has not taken everything that was sent."""
         writer = self._writer_thread
         if writer is None or not self._is_on or self._is_back or self._unsent or writer._queue.qsize():
             return True
         return not select.select([], [self._terminal], [], 0)[1]
 
     def _get_terminal_size(self) -> tuple[int, int]:
-        """The size that the terminal has, whatever COLUMNS and LINES said when it had another."""
+        """The real size of the terminal: COLUMNS and LINES may be those of another one."""
         with suppress(OSError):
             width, height = os.get_terminal_size(self.fileno)
             if width and height:
@@ -67,7 +68,7 @@ class TerminalDriver(LinuxDriver):
         return super()._get_terminal_size()
 
     def write(self, data: str) -> None:
-        """Write, unless it would go into what the shell shows."""
+        """Write; while the shell has the terminal, write nothing."""
         if self._is_back:
             return
         if self._begins:
@@ -79,7 +80,7 @@ class TerminalDriver(LinuxDriver):
             self._send()
 
     def _send(self) -> None:
-        """Let the terminal take what it takes, and the loop see to the rest."""
+        """Write what the terminal takes now; the event loop writes the rest later."""
         assert self._output is not None
         data, self._unsent = self._unsent, b""
         try:
@@ -95,7 +96,7 @@ class TerminalDriver(LinuxDriver):
             self._loop.remove_writer(self._output)
 
     def _send_last(self) -> None:
-        """Wait, but not for ever, until the terminal has taken all."""
+        """Wait a limited time until the terminal has taken everything."""
         give_up = time.monotonic() + _LAST_WORDS
         while self._output is not None and self._unsent and (left := give_up - time.monotonic()) > 0:
             select.select([], [self._output], [], left)
@@ -122,8 +123,10 @@ class TerminalDriver(LinuxDriver):
     # -- stopped, and back ---------------------------------------------------------------------------------------
 
     def _sigcont_application(self, *_: Any) -> None:
-        """Instead of Textual's own, which would begin a second time beside what goes on after a SIGSTOP. A handler
-        runs anywhere, also in the midst of writing to the terminal: the loop sees to the rest."""
+        """Instead of Textual's own, which after SIGSTOP would start a second reader beside the first.
+
+        A signal handler can run in the middle of a write, so the event loop does the rest.
+        """
         self._is_back = self._is_on
         with suppress(RuntimeError):  # the loop is closed: the app has left
             self._loop.call_soon_threadsafe(self._return_soon)
@@ -133,7 +136,7 @@ class TerminalDriver(LinuxDriver):
             self._return = self._loop.call_later(_SAME_STOP, self._take_terminal)
 
     def _take_terminal(self) -> None:
-        """Begin anew with the terminal: the shell may have had it. By ctrl-z it was given away before."""
+        """Take the terminal again: the shell may have used it. After ctrl-z it was given away, after SIGSTOP not."""
         self._return = None
         with suppress(OSError, termios.error):  # there is no terminal any more
             if os.tcgetpgrp(self.fileno) != os.getpgrp():
@@ -144,8 +147,7 @@ class TerminalDriver(LinuxDriver):
                 self._go_on()
 
     def _go_on(self) -> None:
-        """After SIGSTOP. The thread that reads keys may be in the midst of it until the next one comes, and is left
-        there."""
+        """Continue after SIGSTOP. The thread that reads keys may be waiting for one; it goes on."""
         termios.tcsetattr(self.fileno, termios.TCSANOW, self._attributes)
         self._is_back = False
         for data in self._begun_with:
@@ -156,8 +158,8 @@ class TerminalDriver(LinuxDriver):
 
 
 def _opened_anew(terminal: int) -> int | None:
-    """The terminal of a descriptor by one of our own that does not block: to say so of that one would say it of the
-    shell's too. None if there is no way to it."""
+    """Open the terminal of a descriptor again, without blocking: on the descriptor itself that would change the
+    shell's too. None if it cannot be opened."""
     with suppress(OSError):
         names = [os.ttyname(terminal), "/dev/tty"]
         for name in names:

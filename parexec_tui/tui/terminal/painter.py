@@ -1,8 +1,8 @@
-"""What goes to the terminal: of each frame only the cells that changed, and no frame while the line is busy.
+"""Sends to the terminal only the cells that changed, and no frame while the terminal is busy.
 
-Textual redraws whole regions. Over SSH that is most of the traffic: a clock that ticks in a table would send the
-table. So the app keeps two pictures of the screen, what it shall show and what was sent, and sends the difference. A
-frame that cannot be sent yet is not queued: the next one has its changes too.
+Textual redraws whole regions. Over SSH that is most of the traffic: a clock in a table would send the whole table. So
+the app keeps two pictures of the screen, the wanted one and the sent one, and sends the difference. A frame that
+cannot be sent now is not queued: the next one contains its changes.
 """
 
 import re
@@ -19,27 +19,28 @@ LATE = 0.05
 """Seconds until a frame that the terminal did not take is tried again."""
 
 _GAP = 6
-"""Unchanged cells of the same style that are sent again rather than jumped over: a jump takes about so many bytes."""
+"""Up to so many unchanged cells of the same style are sent again rather than jumped over: a jump takes as many
+bytes."""
 
 TerminalCell = tuple[str, str]
-"""A character, with those that combine with it, and its SGR codes. Behind a wide one is an empty one."""
+"""A character with those that combine with it, and its SGR codes. The cell after a wide character is empty."""
 
 _BLANK: TerminalCell = (" ", "")
 _UNKNOWN: TerminalCell = ("\0", "")
-"""Equal to no cell that can be shown: what the terminal has there is not known."""
+"""What the terminal shows there is not known: this equals no cell."""
 
 
 class Painter:
-    """The two pictures, and the difference between them as a string for the terminal."""
+    """The wanted and the sent picture, and the difference between them as a string for the terminal."""
 
     def __init__(self, colours: ColorSystem = ColorSystem.TRUECOLOR) -> None:
-        """`colours`: what the terminal can show."""
+        """`colours`: the colours that the terminal can show."""
         self._colours = colours
         self._wanted: list[list[TerminalCell]] = []
         self._sent: list[list[TerminalCell]] = []
         self._cursor: tuple[int, int] | None = None
         self._pen: str | None = None
-        """The SGR codes that the terminal writes in now; None: not known."""
+        """The SGR codes in force at the terminal; None: not known."""
         self._touched: set[int] = set()
         """Rows in which the pictures may differ."""
 
@@ -49,18 +50,18 @@ class Painter:
         return (len(self._wanted[0]), len(self._wanted)) if self._wanted else (0, 0)
 
     def resize(self, width: int, height: int) -> None:
-        """Begin anew: nothing is known of what the terminal shows."""
+        """Set the size, and forget what the terminal shows."""
         self._wanted = [[_BLANK] * width for _ in range(height)]
         self.forget()
 
     def forget(self) -> None:
-        """The terminal may show anything now: after a resize, or when somebody else wrote on it."""
+        """Forget what the terminal shows: it was resized, or somebody else wrote on it."""
         self._sent = [[_UNKNOWN] * len(row) for row in self._wanted]
         self._touched = set(range(len(self._wanted)))
         self._pen = None
 
     def put(self, x: int, y: int, segments: Iterable[Segment]) -> None:
-        """Want these segments from a cell on. What does not fit is cut."""
+        """Put segments into the wanted picture, from a cell on. What does not fit is cut off."""
         if not 0 <= y < len(self._wanted):
             return
         row = self._wanted[y]
@@ -78,9 +79,10 @@ class Painter:
         self._touched.add(y)
 
     def changes(self, cursor: tuple[int, int] | None = None) -> str:
-        """What makes the terminal show what is wanted; empty if it does. They are taken to be sent.
+        """The string that makes the terminal show the wanted picture; empty if it does. It counts as sent from then
+        on.
 
-        `cursor`: where the cursor shall be; None: it is hidden, and may be anywhere.
+        `cursor`: the place of the cursor; None: it is hidden.
         """
         pieces: list[str] = []
         for y in sorted(self._touched):
@@ -98,7 +100,7 @@ class Painter:
         return "".join(pieces)
 
     def _render(self, cells: Iterable[TerminalCell], pieces: list[str]) -> None:
-        """Write cells, and of their styles what is other than what the terminal writes in already."""
+        """Write cells. Of their styles, write only what differs from the one in force."""
         for text, codes in cells:
             if codes != self._pen:
                 pieces.append(_switch(self._pen, codes))
@@ -121,7 +123,7 @@ class Painter:
 
 
 def pieces_of(update: ChopsUpdate | LayoutUpdate) -> Iterator[tuple[int, int, Strip]]:
-    """What Textual would draw: column, line, and what is there from that column on."""
+    """What Textual would draw: column, line, and a strip from that column on."""
     if isinstance(update, LayoutUpdate):
         for y, strips in enumerate(update.strips, update.region.y):
             x = update.region.x
@@ -136,7 +138,7 @@ def pieces_of(update: ChopsUpdate | LayoutUpdate) -> Iterator[tuple[int, int, St
 
 
 def synchronised(changes: str) -> str:
-    """For a terminal that shows a frame as a whole (mode 2026)."""
+    """Wrap a frame so that the terminal shows it as a whole (mode 2026)."""
     return f"\x1b[?2026h{changes}\x1b[?2026l"
 
 
@@ -154,7 +156,7 @@ def _clusters(text: str) -> Iterator[str]:
 
 @lru_cache(maxsize=4096)
 def _switch(old: str | None, new: str) -> str:
-    """The SGR sequence from one style to another: only what differs, unless an attribute has to end."""
+    """The SGR sequence from one style to another: only the differences, unless an attribute has to end."""
     if old is None:
         return f"\x1b[0;{new}m" if new else "\x1b[m"
     attributes, front, back = _parts(new)
@@ -188,7 +190,7 @@ _CODE = re.compile(r"[34]8;5;\d+|[34]8;2;\d+;\d+;\d+|\d+")
 
 
 def _runs(wanted: list[TerminalCell], sent: list[TerminalCell]) -> Iterator[tuple[int, int]]:
-    """Where the rows differ, as few and short pieces as is worth it. A wide character is not cut in two."""
+    """The ranges in which two rows differ, joined where that is shorter. A wide character is not split."""
     start = end = -1
     for at, (new, old) in enumerate(zip(wanted, sent, strict=True)):
         if new == old:

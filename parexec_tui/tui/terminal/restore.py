@@ -1,8 +1,7 @@
-"""The terminal is as it was, whatever happens to the app.
+"""Restores the terminal, whatever happens to the app.
 
-The app runs in a child process. Its parent does nothing but wait for it: when the app was killed, the parent gives
-the terminal back. No textual in here: the parent has what it needs before the app is imported, and the app is
-imported while the parent may still be waiting for an engine.
+The app runs in a child process. Its parent only waits for it: if the app is killed, the parent restores the terminal.
+Textual is not imported here: the parent may still be waiting for an engine while the child imports the app.
 """
 
 import ctypes
@@ -27,7 +26,7 @@ _RESTORE = (
 _PR_SET_PDEATHSIG = 1
 
 _ANSWERED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals that who waits for the app does not die of."""
+"""Signals that do not kill the process that waits for the app."""
 
 
 def can_show(environ: Mapping[str, str]) -> bool:
@@ -40,7 +39,7 @@ def can_show(environ: Mapping[str, str]) -> bool:
 
 
 class Guarded:
-    """An app in a child process, and the state of the terminal before it."""
+    """An app in a child process, and the state that the terminal had before it."""
 
     def __init__(self, run: Callable[[], int]) -> None:
         """Start it. `run` is called in the child, and returns its exit code."""
@@ -63,7 +62,7 @@ class Guarded:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def wait(self) -> int:
-        """Wait for the app to end; returns its exit code. A killed app is said, and the terminal given back."""
+        """Wait for the app to end; returns its exit code. If it was killed, say so and restore the terminal."""
         try:
             while True:
                 _, status = os.waitpid(self.pid, os.WUNTRACED)
@@ -85,12 +84,12 @@ class Guarded:
         return code
 
     def end(self, number: int = signal.SIGTERM) -> None:
-        """Let the app leave."""
+        """Ask the app to end."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
     def _is_taken(self) -> bool:
-        """Whether an app that stopped has not given the terminal back: SIGSTOP does not ask."""
+        """Whether an app that was stopped still has the terminal: SIGSTOP gives it no chance to give it back."""
         with suppress(OSError, termios.error):
             is_ours = os.tcgetpgrp(self._fd) == os.getpgrp()
             return is_ours and termios.tcgetattr(self._fd) != self._attributes
@@ -108,7 +107,7 @@ class Guarded:
 
 
 def _be_child(parent: int, run: Callable[[], int]) -> None:
-    """Run the app, and leave the process without what the parent would do at its end."""
+    """Run the app in the child, and leave the process without the parent's clean-up."""
     code = 1
     os.environ.setdefault("TEXTUAL_FPS", "1000")  # a key may wait for two of these after the frame before
     try:
@@ -127,7 +126,7 @@ def _be_child(parent: int, run: Callable[[], int]) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """Be told to leave when the parent is gone: two programs shall not read one terminal. Where the system can."""
+    """Get a signal when the parent is gone, where the system can do that: two programs must not read one terminal."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:

@@ -59,7 +59,7 @@ _HEX = re.compile(r"#[0-9a-fA-F]{6}").fullmatch
 class ThemeError(Exception):
     """A theme cannot be used; the message says why, where, and what to do.
 
-    `problems` is everything that is wrong in its files; empty where there is no such theme.
+    `problems`: everything that is wrong in its files; empty if there is no such theme.
     """
 
     def __init__(self, message: str, problems: tuple[Problem, ...] = ()) -> None:
@@ -68,13 +68,13 @@ class ThemeError(Exception):
 
 
 class ThemeFile(Struct, frozen=True):
-    """One file as it was read, without the keys that are not what they should be."""
+    """A file as it was read, without the keys that are wrong."""
 
     source: str
     text: str
     document: dict[str, Any]
     faults: list[Fault]
-    """What is wrong in it, as far as it is known; grows."""
+    """What is wrong in the file, as far as it has been checked."""
 
     @property
     def inherits(self) -> str | None:
@@ -85,7 +85,7 @@ class ThemeFile(Struct, frozen=True):
 
 
 def read_theme_file(text: str, source: str, name: str) -> ThemeFile:
-    """The file of the theme of this name. Raises ThemeError if it is no TOML."""
+    """Read the file of a theme. Raises ThemeError if it is not TOML."""
     text = text.removeprefix("\ufeff")
     try:
         document = tomli.loads(text)
@@ -109,10 +109,10 @@ def _key_faults(document: Mapping[str, Any], name: str) -> Iterator[Fault]:
 
 
 def make_palette(name: str, chain: Sequence[ThemeFile]) -> Palette:
-    """The palette of a file and of those that it inherits, nearest first.
+    """Make the palette of a file and of the files that it inherits, nearest first.
 
-    Raises ThemeError with everything that is wrong in any of them. Where what is inherited could not be found, the
-    styles are not looked at: their colours may stand there.
+    Raises ThemeError with everything that is wrong in any of them. If an inherited theme was not found, the styles
+    are not checked: its colours may be used in them.
     """
     colours = {ansi: Color.parse(ansi) for ansi in ANSI_NAMES}
     for file in reversed(chain):
@@ -139,7 +139,7 @@ def make_palette(name: str, chain: Sequence[ThemeFile]) -> Palette:
 
 
 def _read_colours(file: ThemeFile) -> dict[str, Color]:
-    """The colours that a file names. One that cannot be read has its name all the same: who uses it is not wrong."""
+    """The colours that a file names. A wrong one keeps its name: a style that uses it is not wrong."""
     colours: dict[str, Color] = {}
     hints = Hints(ANSI_NAMES)
     for name, value in file.document.get("colours", {}).items():
@@ -170,7 +170,7 @@ def _read_background(chain: Sequence[ThemeFile], colours: Mapping[str, Color]) -
 
 
 def _as_colour(background: Color, *, dark: bool) -> Color:
-    """What to write in where a style says `background`: the terminal's own, `default`, would be that of its text."""
+    """The colour that `background` means in a style: the terminal's own, `default`, would be that of its text."""
     return Color.parse("black" if dark else "white") if background.is_default else background
 
 
@@ -192,7 +192,7 @@ def _read_styles(file: ThemeFile, colours: Mapping[str, Color]) -> dict[str, Sty
 
 
 def _missing(chain: Sequence[ThemeFile]) -> Iterator[Fault]:
-    """What neither the file nor those that it inherits say. What is in FALLBACKS need not be said."""
+    """The keys and styles that neither the file nor an inherited one has, except those in FALLBACKS."""
     hint = 'say it, or inherit it: inherits = "parexec-dark"'
     said = {fault.path for file in chain for fault in file.faults}
     for key in ("dark", "background"):
@@ -211,7 +211,11 @@ class _StyleError(Exception):
 
 
 def _parse_style(text: str, colours: Mapping[str, Color], hints: Hints) -> Style:
-    """A style in the words of a theme file. Raises _StyleError."""
+    """Read a style. Raises _StyleError.
+
+    Our own instead of Rich's `Style.parse`, which takes the last of two colours without a word, knows nothing of a
+    theme's colours, and does not say what to do.
+    """
     foreground: Color | None = None
     background: Color | None = None
     attributes: dict[str, Any] = {}

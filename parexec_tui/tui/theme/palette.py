@@ -1,4 +1,4 @@
-"""Colours by meaning: what a panel asks for when it draws, whatever theme the person has chosen."""
+"""Colours by meaning: a panel asks for a meaning when it draws, and does not know the theme."""
 
 from rich.color import Color, ColorType
 from rich.style import Style
@@ -18,7 +18,7 @@ _OTHER_STATUSES = {
 """Words for where agents and sessions are that are not said of tickets, and the meaning that each falls back to."""
 
 LANES = 8
-"""So many colours has the graph for its lanes; the next lane takes the first again."""
+"""The graph has so many colours for its lanes, and then starts again with the first."""
 
 
 def status_meaning(word: str) -> str:
@@ -43,7 +43,7 @@ MEANINGS: tuple[str, ...] = (
     "lane-critical",
     *("bar-done", "bar-running", "bar-failed", "bar-rest"),
 )
-"""All that a theme gives a style to. A key that the engine would refuse is `key-off`."""
+"""Everything that a theme gives a style. A key that the engine would refuse is `key-off`."""
 
 
 class Palette:
@@ -57,28 +57,28 @@ class Palette:
     def __init__(self, *, name: str, title: str, is_dark: bool, background: Color, styles: dict[str, Style]) -> None:
         self.name = name
         self.title = title
-        """What the list of themes calls it."""
+        """Its name in the list of themes."""
         self.is_dark = is_dark
         self.background_color = background
         self.background = _css(background)
         """For Textual's CSS: `#rrggbb`, or `ansi_default` where the terminal's own background shows through."""
         self.is_ansi = background.type in (ColorType.DEFAULT, ColorType.STANDARD)
-        """True: the terminal's own palette rules, and no colour may be turned into RGB on its way there."""
+        """True: the colours are the terminal's own 16, and must not be turned into RGB."""
         self.has_colour = any(_is_colour(style.color) or _is_colour(style.bgcolor) for style in styles.values())
-        """False: the output of tickets should be shown without its colours too."""
+        """False: the output of tickets is shown without its colours too."""
         self.styles = styles
-        """By meaning; for a widget that draws thousands of cells."""
+        """The styles by meaning, for a widget that draws thousands of cells."""
 
     def __getitem__(self, meaning: str) -> Style:
-        """The style of one of MEANINGS. A KeyError is our bug."""
+        """The style of one of MEANINGS. Any other meaning is a bug, and raises KeyError."""
         return self.styles[meaning]
 
     def status(self, word: str) -> Style:
-        """The style of a status as it is shown, blanks and all: `timed out`."""
+        """The style of a status word as it is shown: `timed out`."""
         return self.styles[status_meaning(word)]
 
     def textual(self) -> Theme:
-        """The theme that makes Textual's own widgets look like the rest; `themed.ThemedApp` wears it."""
+        """The theme for Textual's own widgets, so that they look like the rest."""
         return Theme(
             name=self.name,
             primary=self._foreground("border-focus"),
@@ -125,7 +125,7 @@ class Palette:
         )
 
     def _variables(self, name: str, meaning: str) -> dict[str, str]:
-        """What Textual wants to know of a style that stands out."""
+        """Textual's variables for a style that stands out."""
         return {
             f"{name}-foreground": self._foreground(meaning),
             f"{name}-background": self._background(meaning),
@@ -141,7 +141,7 @@ class Palette:
 
 
 def _attributes(style: Style) -> str:
-    """Bold and the like, as Textual's CSS writes them."""
+    """The attributes, such as bold, as Textual's CSS writes them."""
     names = ("bold", "dim", "italic", "underline", "reverse", "strike")
     return " ".join(name for name in names if getattr(style, name)) or "none"
 

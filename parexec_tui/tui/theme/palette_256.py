@@ -1,7 +1,7 @@
-"""A palette for terminals that show 256 colours, as most do over SSH.
+"""A palette for terminals with 256 colours, as most are over SSH.
 
-Rich rounds red, green and blue each by itself, and dark backgrounds become teal or navy. Here a colour is replaced by
-the nearest as the eye sees it, in such a way that Rich keeps it.
+Rich rounds red, green and blue separately, so dark backgrounds become teal or navy. Here each colour is replaced by
+the one that looks most like it, and that Rich keeps.
 """
 
 from functools import cache
@@ -15,15 +15,15 @@ from textual.color import rgb_to_lab
 from parexec_tui.tui.theme.palette import Palette
 
 _READABLE = 4.5
-"""The contrast that WCAG 2 asks of text at level AA."""
+"""The contrast that WCAG 2 requires of text at level AA."""
 
 Lab = tuple[float, float, float]
 
 
 def in_256_colours(palette: Palette) -> Palette:
-    """The same palette, each colour replaced by the nearest of the 256. ANSI's own 16 stay.
+    """The same palette, with each colour replaced by the nearest of the 256. ANSI's own 16 stay.
 
-    No text becomes harder to read by that than WCAG's AA, if it was not so before.
+    Text that had the contrast of WCAG's level AA keeps it.
     """
     ground = palette.background_color
     if ground.is_default:  # the terminal's own, which is not known
@@ -38,7 +38,7 @@ def in_256_colours(palette: Palette) -> Palette:
 
 
 def _replaced(style: Style, ground: Color) -> Style:
-    """`ground` is the colour behind the style where it has no background of its own."""
+    """`ground`: the colour behind a style that has no background of its own."""
     behind = style.bgcolor or ground
     color = style.color and _nearest(
         style.color, _as_shown(_nearest(behind)), min(_contrast(style.color, behind), _READABLE)
@@ -48,7 +48,7 @@ def _replaced(style: Style, ground: Color) -> Style:
 
 @cache
 def _nearest(color: Color, behind: Color | None = None, floor: float = 0) -> Color:
-    """The RGB that Rich shows as the nearest of the 256 colours with so much contrast; an ANSI colour is itself."""
+    """The RGB that Rich shows as the nearest of the 256 colours with at least this contrast; ANSI colours stay."""
     if color.triplet is None:
         return color
     lab = _lab(color)
@@ -58,7 +58,7 @@ def _nearest(color: Color, behind: Color | None = None, floor: float = 0) -> Col
 
 @cache
 def _shown() -> dict[Color, Lab]:
-    """What Rich makes of the colours of the cube, and of greys from black to white (24 besides those of the cube)."""
+    """The colours that Rich can show: the cube, and the greys from black to white."""
     cube = [Color.from_triplet(Color.from_ansi(number).get_truecolor()) for number in range(16, 232)]
     greys = [Color.from_rgb(*[round(step * 255 / 25)] * 3) for step in range(26)]
     return {color: _lab(_as_shown(color)) for color in (*cube, *greys)}
@@ -69,7 +69,7 @@ def _as_shown(color: Color) -> Color:
 
 
 def _lab(color: Color) -> Lab:
-    """Lightness counts twice: it is what a text is read by."""
+    """Lightness counts twice: text is read by it."""
     lab = rgb_to_lab(CssColor(*color.get_truecolor()))
     return 2 * lab.L, lab.a, lab.b
 

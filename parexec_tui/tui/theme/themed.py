@@ -1,4 +1,4 @@
-"""An App that wears a Palette, in colour, in 16 colours, or in none."""
+"""An app that is drawn in a Palette: in full colour, in 16 colours, or in none."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -15,11 +15,11 @@ Result = TypeVar("Result")
 
 
 class ThemedApp(App[Result], Generic[Result]):
-    """The theme answers for every colour that is written.
+    """Every colour that is written comes from the theme.
 
-    While `palette.is_ansi`, ANSI colours go out as ANSI's codes and nothing as RGB: `App.ansi_color` stays None, so
-    that Textual asks the theme. Without `palette.has_colour`, nothing that is drawn has a colour, the output of
-    tickets and Textual's own widgets included.
+    If `palette.is_ansi`, ANSI colours are written as ANSI's codes and never as RGB: `App.ansi_color` stays None, so
+    that Textual asks the theme. Unless `palette.has_colour`, nothing is drawn in colour, not even the output of
+    tickets and Textual's own widgets.
     """
 
     # Textual's widgets name some ANSI colours themselves.
@@ -37,7 +37,7 @@ class ThemedApp(App[Result], Generic[Result]):
     """
 
     palette: Palette
-    """What is worn now, in the colours that the terminal has."""
+    """The palette in use, in the colours that the terminal has."""
 
     def __init__(self, palette: Palette) -> None:
         with _no_color_hidden():
@@ -45,21 +45,21 @@ class ThemedApp(App[Result], Generic[Result]):
         self.set_palette(palette)
 
     def set_palette(self, palette: Palette) -> None:
-        """Show everything in this palette from now on."""
+        """Use this palette from now on."""
         self.palette = in_256_colours(palette) if self.console.color_system == "256" else palette
         self.register_theme(self.palette.textual())
         self.theme = palette.name
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Textual's filters, and what keeps colours out of a palette that has none."""
+        """Textual's filters, and one that removes all colours if the palette has none."""
         return [*super().get_line_filters(), *([] if self.palette.has_colour else [NoColor()])]
 
 
 @contextmanager
 def _no_color_hidden() -> Iterator[None]:
-    """Textual does not see NO_COLOR, which `theme.choose` has answered.
+    """Hide NO_COLOR from Textual; `themes.choose` has taken it into account.
 
-    It would draw in greys of 24 bits, also where the variable is empty or the person asked for a theme.
+    Textual would draw in 24-bit greys, even if the variable is empty or the person asked for a theme.
     """
     value = os.environ.pop("NO_COLOR", None)
     try:

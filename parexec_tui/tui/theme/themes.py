@@ -1,6 +1,6 @@
-"""Themes: which there are, how one is loaded, and which is taken when nobody has said.
+"""Themes: which there are, how one is loaded, and which is used by default.
 
-Panels draw with `palette[meaning]` and never name a colour. `theme_file` has the format of the files.
+Panels draw with `palette[meaning]` and never name a colour. The format of the files is in `theme.file`.
 """
 
 from collections.abc import Mapping
@@ -19,20 +19,20 @@ DEFAULT = "parexec-dark"
 
 
 def user_folder() -> Path:
-    """Where a person puts themes of their own."""
+    """The folder for a person's own themes."""
     return settings_file().parent / "themes"
 
 
 def available() -> dict[str, Path]:
-    """Theme files by name, the person's own after ours; of two of a name it is the person's that counts.
+    """Theme files by name: ours, then the person's own. A person's theme replaces ours of the same name.
 
-    They are not read: one that is broken is listed too, and `load` says what is wrong with it.
+    The files are not read: a broken one is listed too, and `load` says what is wrong with it.
     """
     return {**_themes_in(_packaged_folder()), **_themes_in(user_folder())}
 
 
 def load(name: str) -> Palette:
-    """The theme of this name. Raises ThemeError, with all that is wrong in its file and in those that it inherits."""
+    """Load a theme. Raises ThemeError with everything that is wrong in its file and in those that it inherits."""
     if name not in (names := available()):
         hint = Hints(names).of(name) or f"there are {listed(names, most=20)}"
         raise ThemeError(f"there is no theme `{name}` ({hint})")
@@ -40,15 +40,15 @@ def load(name: str) -> Palette:
 
 
 def fallback(environ: Mapping[str, str]) -> Palette:
-    """For when `load` has failed: what suits the terminal, from our own files alone."""
+    """The theme to use when `load` has failed: one that suits the terminal, from our own files alone."""
     name = choose(None, environ)
     return make_palette(name, _chain(name, _packaged_folder()))
 
 
 def choose(setting: str | None, environ: Mapping[str, str]) -> str:
-    """The name of the theme to load: what the person set, else what suits the terminal.
+    """The name of the theme to load: the one in the settings, else one that suits the terminal.
 
-    How many colours it has is asked of Rich, which writes them for Textual.
+    Rich decides how many colours the terminal has, since Rich writes them.
     """
     if setting:
         return setting
@@ -61,8 +61,8 @@ def choose(setting: str | None, environ: Mapping[str, str]) -> str:
 def _chain(name: str, *folders: Path) -> list[ThemeFile]:
     """The file of a theme and those that it inherits, nearest first.
 
-    A name means the file of the first folder that is not in the chain already: so a person's file may inherit its
-    own name, to change a few things of a theme of ours.
+    A name means the first file of that name that is not in the chain yet. So a person's theme can inherit ours of the
+    same name and change a few things.
     """
     chain: list[ThemeFile] = []
     wanted: str | None = name
@@ -84,7 +84,7 @@ def _cannot_inherit(name: str, *, is_cycle: bool) -> Fault:
 
 
 def _text(path: Path) -> str:
-    """What stands in a theme file. Raises ThemeError if that cannot be known."""
+    """The text of a theme file. Raises ThemeError if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -96,7 +96,7 @@ def _themes_in(folder: Path) -> dict[str, Path]:
 
 
 def _packaged_folder() -> Path:
-    """In the package; in a checkout, beside it."""
+    """The folder of our themes: in the package, or in a checkout beside it."""
     package = Path(__file__).parents[2]
     inside = package / "themes"
     return inside if inside.is_dir() else package.parent / "themes"

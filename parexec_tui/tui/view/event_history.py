@@ -1,4 +1,4 @@
-"""What happened, as far as panels show it: the newest events, and how every attempt ended."""
+"""What happened, for the panels: the newest events, and how every attempt ended."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from parexec_tui.core.state import events as ev
 
 KEPT_EVENTS = 5000
-"""The newest events that can be looked through on the screen; `parexec events` has all."""
+"""How many events the screen keeps; `parexec events` has them all."""
 
 
 class EventHistory:
-    """Takes every event once, in order."""
+    """Keeps the newest events. It is given every event once, in order."""
 
     def __init__(self) -> None:
         self.events: deque[tuple[int, ev.AnyEvent]] = deque(maxlen=KEPT_EVENTS)
@@ -18,7 +18,7 @@ class EventHistory:
         self.last = 0
         """The number of the newest event."""
         self.ends: list[ev.AttemptEnded] = []
-        """In the order in which the attempts ended."""
+        """The ends of all attempts, in order."""
         self._ends_of: dict[str, list[ev.AttemptEnded]] = {}
 
     def take(self, event: ev.AnyEvent) -> None:
@@ -29,5 +29,5 @@ class EventHistory:
             self._ends_of.setdefault(event.ticket, []).append(event)
 
     def ends_of(self, ticket: str, until: float) -> Sequence[ev.AttemptEnded]:
-        """How the attempts of a ticket ended, of those that had by then."""
+        """The ends of a ticket's attempts, up to the event that is shown."""
         return [end for end in self._ends_of.get(ticket, ()) if end.at <= until]

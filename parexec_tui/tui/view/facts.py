@@ -1,4 +1,4 @@
-"""How a ticket is said in a word and in a line: the same in every panel."""
+"""A ticket in a word and in a line: the same in every panel."""
 
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.schedule.blockers import Blocker, agents_left, why
@@ -10,7 +10,7 @@ from parexec_tui.text.words import printable, with_name
 
 
 def display_status(state: SessionState, ticket: TicketState) -> Word:
-    """Where a ticket is: its status; how it ended, if it failed; held or ready, if it waits and is so."""
+    """The word for a ticket's status: how it ended, if it failed; held or ready, if it waits and is so."""
     if ticket.status is Status.failed:
         return ticket.end or ticket.status
     if ticket.status is Status.waiting:
@@ -51,7 +51,7 @@ def idle_reason(state: SessionState, agent: AgentState, now: float) -> str:
 
 
 def blocker_text(blocker: Blocker, now: float) -> str:
-    """A reason, with how long it has been so, or how long it will be."""
+    """A blocker in words, with how long it has been there, or how long it will be."""
     if blocker.until is not None:
         return f"{blocker.text}, in {short_duration(max(0.0, blocker.until - now))}"
     if blocker.since and blocker.kind in ("claim", "resource", "session", "host"):

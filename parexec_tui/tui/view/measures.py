@@ -1,7 +1,7 @@
-"""What there is and how much of it is used: the host as it was measured, and what the plan shares out. No screen.
+"""What the gauges show: the host as it was measured, and what the plan shares out. No screen.
 
-A gauge is not calm only where work is held because of it: a disk below the plan's floor, slots or a resource that
-ready tickets wait for. How busy the host itself is holds nothing.
+A gauge warns only where work has to wait because of it: a disk below the plan's floor, slots or a resource that ready
+tickets wait for. How busy the host is keeps nothing waiting.
 """
 
 from collections import Counter
@@ -16,39 +16,39 @@ from parexec_tui.tui.view.facts import short_count, short_size
 from parexec_tui.tui.view.waiting import Waiting
 
 Read = Callable[[HostSample], float | None]
-"""Finds the value of a gauge in a sample; None: it was not measured."""
+"""The value of a gauge in a sample; None: it was not measured."""
 
 SPAN = 300.0
-"""Seconds that a curve shows, at least."""
+"""A curve shows at least this many seconds."""
 
 _CELL = 10.0
-"""Seconds of one cell of a curve, at least: where it is long, it shows more time rather than more often."""
+"""A cell of a curve covers at least this many seconds: a long curve shows a longer time, not a finer one."""
 
 
 class Gauge(NamedTuple):
-    """One measure, as a person reads it."""
+    """A measure, in words and numbers."""
 
     label: str
     text: str
     share: float | None = None
-    """How much of all there is is used, 0 to 1; None: there is no telling how much that is."""
+    """The share that is used, from 0 to 1; None: the total is not known."""
     threshold: float | None = None
-    """The share from which on nothing new is started."""
+    """From this share on nothing new is started."""
     holds: str = ""
-    """What waits because of it now: `12 wait`; empty: nothing does."""
+    """What waits because of it, such as `12 wait`; empty: nothing does."""
     is_short: bool = False
     """The host is short of it: nothing at all is started."""
     read: Read | None = None
-    """How it was in a sample; None: samples do not tell."""
+    """How to read it from a sample; None: samples do not have it."""
     top: float | None = None
-    """The highest that `read` may tell; None: nobody knows."""
+    """The highest value that `read` can return; None: not known."""
 
 
 # --- The host ---
 
 
 def host_gauges(sample: HostSample, state: SessionState) -> list[Gauge]:
-    """What is measured of the host, the most important first."""
+    """The measures of the host, the most important first."""
     floor = state.plan.settings.min_free_disk
     return [
         Gauge(_label("cpu", sample), f"{sample.cpu:.0%}", sample.cpu, read=lambda of: of.cpu, top=1.0),
@@ -64,7 +64,7 @@ def host_gauges(sample: HostSample, state: SessionState) -> list[Gauge]:
 
 
 def _label(name: str, sample: HostSample) -> str:
-    """What a gauge is of: the host, or the cgroup, where that may use less."""
+    """The label: of the host, or of the cgroup where that sets the limit."""
     return _OF_CGROUP[name] if name in sample.of_cgroup else name
 
 
@@ -72,7 +72,7 @@ _OF_CGROUP = {"cpu": "cgroup cpu", "memory": "cgroup mem"}
 
 
 def short_gauges(state: SessionState, sample: HostSample | None) -> Iterator[Gauge]:
-    """What the host is short of, as far as no other gauge tells."""
+    """What the host is short of, except what another gauge shows already."""
     told = {disk.name for disk in sample.disks} if sample is not None else ()
     for pressed in state.pressed.values():
         if pressed.resource not in told:
@@ -80,7 +80,7 @@ def short_gauges(state: SessionState, sample: HostSample | None) -> Iterator[Gau
 
 
 def busy_gauges(sample: HostSample) -> Iterator[Gauge]:
-    """What is measured of the host besides: how much it does, and who waits for it."""
+    """The other measures of the host: how busy it is, and what waits for it."""
     yield Gauge("disk i/o", _rates("r", sample.disk_read, "w", sample.disk_write), read=_io)
     yield Gauge("network", _rates("i", sample.net_in, "o", sample.net_out), read=_net)
     for kind, waited in sample.pressure.items():
@@ -141,14 +141,14 @@ def _rates(one: str, into: float, other: str, out: float) -> str:
 
 
 def slots(state: SessionState, waiting: Waiting) -> Gauge:
-    """How many tickets run, of how many may."""
+    """How many tickets run, and how many may."""
     running, most = len(state.live), state.parallel
     holds = _waits(waiting.ready) if running >= most else ""
     return Gauge("slots", f"{running} of {most}", _share(running, most), holds=holds)
 
 
 def resource_gauges(state: SessionState, waiting: Waiting) -> Iterator[Gauge]:
-    """What is claimed of each resource: what the tickets said they would use, not what they do use."""
+    """How much of each resource is claimed: what tickets said they would use, not what they do use."""
     holdings = state.holdings
     for name in dict.fromkeys((*HOST_RESOURCES, *state.plan.resources)):
         capacity = holdings.capacity(name)
@@ -165,7 +165,7 @@ def resource_gauges(state: SessionState, waiting: Waiting) -> Iterator[Gauge]:
 
 
 def pool_gauges(state: SessionState, waiting: Waiting) -> Iterator[Gauge]:
-    """How many agents of each type are busy, of how many there may be."""
+    """How many agents of each type are busy, and how many there may be."""
     busy = Counter(state.agents[ticket.agent].type for ticket in state.live.values() if ticket.agent)
     for type_, available in state.available.items():
         most = state.max_agents(type_)
@@ -188,9 +188,9 @@ def _waits(count: int) -> str:
 
 
 def curve(samples: Iterable[HostSample], read: Read, until: float, cells: int) -> list[float | None]:
-    """The means of a value over the last minutes, so many of them, the newest last; None where it was not measured.
+    """The mean values of the last minutes in so many cells, the newest last; None where nothing was measured.
 
-    Each is of a span of time that begins at a round moment: while time goes on, only the newest one changes.
+    Each cell covers a span that begins at a multiple of its length, so as time goes on only the newest cell changes.
     """
     span = max(SPAN / max(1, cells), _CELL)
     last = int(until // span)
@@ -203,7 +203,7 @@ def curve(samples: Iterable[HostSample], read: Read, until: float, cells: int) -
 
 
 def merged(values: Sequence[float], cells: int) -> list[float]:
-    """The values in at most so many cells, neighbours as one: the highest of them."""
+    """The values in at most so many cells: neighbours share a cell, which has the highest of them."""
     if cells <= 0:
         return []
     together = -(-len(values) // cells)

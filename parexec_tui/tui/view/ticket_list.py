@@ -1,7 +1,8 @@
-"""Which tickets are listed, in which order: filter, sort, group and fold. No screen in here.
+"""Which tickets the table lists, and in which order: filter, sort, group and fold. No screen in here.
 
-The list is made anew when a person asks for another one, and at most once a second when tickets changed and the order
-or the filter depends on that; so rows do not jump about while somebody reads them, and a frame costs what it shows.
+The list is made again when the person asks for another one; and at most once a second when tickets have changed and
+the order or the filter depends on that. So rows do not jump while somebody reads them, and a frame costs only what it
+shows.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,10 +19,10 @@ GROUPINGS: tuple[Grouping, ...] = ("none", "group", "status")
 
 
 class Heading(NamedTuple):
-    """A row that stands for a group of tickets."""
+    """The heading of a group of tickets."""
 
     key: str
-    """`group 3`, `running`."""
+    """For example `group 3` or `running`."""
     done: int
     total: int
     is_folded: bool
@@ -43,23 +44,23 @@ SORTS: dict[str, tuple[_SortKey, bool]] = {
     "time": (lambda ticket: -_took(ticket), True),
     "path": (lambda ticket: -ticket.remaining, False),
 }
-"""column: what is sorted by, and whether that changes while the session runs"""
+"""column: the sort key, and whether it changes while the session runs"""
 
 
 def _took(ticket: TicketState) -> float:
-    """Seconds of the latest attempt; for one that runs, as seen from a fixed time: their order is what counts."""
+    """Seconds of the latest attempt; of one that runs, as seen from a fixed time: only the order counts."""
     if ticket.attempt is None:
         return 0.0
     return ticket.worked(ticket.ended if ticket.ended is not None else 2.0**33)
 
 
 class TicketList:
-    """The rows, for one way of looking at a session."""
+    """The rows of the table, as filtered, sorted, grouped and folded."""
 
     def __init__(self) -> None:
         self.rows: Sequence[TicketRow] = ()
         self.shown = 0
-        """Tickets that the filter lets through, folded ones included."""
+        """How many tickets match the filter, folded ones included."""
         self.filter = ""
         self.problems_only = False
         self.sort = "plan"
@@ -71,7 +72,7 @@ class TicketList:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the rows are the tickets of the plan, whatever becomes of them."""
+        """Whether the rows stay the same, whatever happens to the tickets."""
         return self._test is None and not self.problems_only and self.grouping != "status" and not SORTS[self.sort][1]
 
     @property
@@ -80,12 +81,12 @@ class TicketList:
         return self.grouping != "none"
 
     def set_filter(self, state: SessionState, text: str) -> None:
-        """Take another filter. Raises SelectorError, with nothing changed."""
+        """Set the filter. Raises SelectorError, and changes nothing then."""
         self._test = compile_filter(state, text)
         self.filter = text
 
     def follow(self, state: SessionState) -> None:
-        """The session is another one, a past one perhaps: the same filter, asked of that."""
+        """Apply the same filter to another session, such as a past one."""
         self._test = compile_filter(state, self.filter)
 
     def build(self, state: SessionState) -> None:
@@ -120,25 +121,25 @@ class TicketList:
         return TABLE[ticket.shown_status].list_order, str(ticket.shown_status)
 
     def index(self, id_: str) -> int | None:
-        """The row of a ticket, if it has one."""
+        """The index of a ticket's row; None if it has none."""
         if self._place is None:
             self._place = {row: at for at, row in enumerate(self.rows) if isinstance(row, str)}
         return self._place.get(id_)
 
     def tickets(self) -> list[str]:
-        """The tickets that have a row."""
+        """The tickets that have a row, in order."""
         return [row for row in self.rows if isinstance(row, str)]
 
 
 def is_problem(ticket: TicketState) -> bool:
-    """Whether something is wrong with a ticket, or it suffers from that: failed, cancelled, skipped, held, frozen,
-    or tried again."""
+    """Whether a ticket has a problem, or waits because of one: failed, cancelled, skipped, held, frozen or tried
+    again."""
     if TABLE[ticket.shown_status].is_problem or ticket.held is not None:
         return True
     return ticket.charged > 0 if ticket.is_live else ticket.status in PENDING and ticket.lost > 0
 
 
 def next_priority(priority: Priority, step: int) -> Priority:
-    """The class a step higher (-1) or lower (1), or the same at the end."""
+    """The next higher class (-1) or the next lower (1); at the end the same one."""
     classes = list(Priority)
     return classes[max(0, min(len(classes) - 1, classes.index(priority) + step))]

@@ -1,4 +1,4 @@
-"""What all panels draw from: the session as it is shown, what is selected, what was measured. One for the app."""
+"""What all panels draw from: the session as it is shown, what is selected, what was measured. The app has one."""
 
 import time
 from collections import deque
@@ -17,31 +17,31 @@ from parexec_tui.tui.view.event_history import EventHistory
 from parexec_tui.tui.view.waiting import Waiting
 
 STALE_AFTER = 10.0
-"""Seconds after which a sample says nothing about now any more: one comes every two."""
+"""A sample older than this many seconds is not shown as current: there is one every two seconds."""
 
 KEPT_SAMPLES = 900
-"""Host samples that are kept for the curves: half an hour at one every two seconds."""
+"""Host samples kept for the curves: half an hour at one every two seconds."""
 
 
 class Change(Flag):
-    """What is other than at the last frame; panels are asked to draw only for what they show."""
+    """What has changed since the last frame: a panel is drawn again only for what it shows."""
 
     nothing = 0
     state = auto()
     selection = auto()
     samples = auto()
     clock = auto()
-    """A second has passed, and somewhere a duration counts up."""
+    """A second has passed, so durations have grown."""
     appearance = auto()
-    """Theme, size, everything."""
+    """The theme, the size: everything looks different."""
 
 
 class Samples:
-    """What the engine measured lately."""
+    """The latest measurements of the engine."""
 
     def __init__(self) -> None:
         self.host: deque[HostSample] = deque(maxlen=KEPT_SAMPLES)
-        """Oldest first."""
+        """The oldest first."""
         self.usage: dict[str, Usage] = {}
         """ticket: what its processes use now"""
         self.engine_cpu = 0.0
@@ -54,7 +54,7 @@ class Samples:
         self.taken_at = sampled.host.at
 
     def at(self, moment: float) -> HostSample | None:
-        """How the host was at a moment, if it was measured then."""
+        """The host sample of a moment; None if there was none at that time."""
         found = next((sample for sample in reversed(self.host) if sample.at <= moment), None)
         return found if found is not None and moment - found.at <= STALE_AFTER else None
 
@@ -64,13 +64,13 @@ class Samples:
 
 
 class ViewState:
-    """What is shown now. The app changes it; panels read it."""
+    """What the screen shows. The app changes it, panels read it."""
 
     def __init__(self, palette: Palette, *, ascii_only: bool = False, clock: Callable[[], float] = time.time) -> None:
         self.set_palette(palette)
         self.ascii_only = ascii_only
         self.clock = clock
-        """Tells the seconds since the epoch."""
+        """Returns the seconds since the epoch."""
         self.live: SessionState | None = None
         """The session as it is now; None until it is read."""
         self.past: SessionState | None = None
@@ -78,42 +78,42 @@ class ViewState:
         self.past_seq = 0
         """The number of the last event of `past`."""
         self.past_goal = 0
-        """The event that the person wants to look back to; 0: none. It takes a moment to get there."""
+        """The event that the person wants to go back to; 0: none. To read that state takes a moment."""
         self.event_history = EventHistory()
         self.selected = ""
         """The ticket that is selected; empty: none."""
         self.agent = ""
         """The agent that is selected in the panel of agents."""
         self.agent_type = ""
-        """The agent type that is selected there instead of an agent."""
+        """The agent type that is selected there, if no agent is."""
         self.visited_need: Subject | None = None
         """What needs a person and was gone to last."""
         self.marks: set[str] = set()
-        """Tickets that actions take instead of the selected one."""
+        """Marked tickets: actions take them instead of the selected one."""
         self.samples = Samples()
         self.waiting = Waiting()
         self.usual_durations: dict[str, float] = {}
-        """ticket: the median seconds it took in earlier sessions of this plan"""
+        """ticket: the median seconds that it took in earlier sessions of this plan"""
         self.contact = "opening"
-        """connected, reconnecting, read-only, or that there is no engine."""
+        """`connected`, `reconnecting`, `read-only`, or a text that says why no engine is there."""
         self.connected = False
         self.warning = ""
-        """What the engine says of itself until the next event: why it can remember nothing."""
+        """What the engine warns of, until the next event: why it cannot write to the registry."""
 
     @property
     def base(self) -> Style:
-        """What is under everything: the text of the theme on its background."""
+        """The style under everything: the text colour of the theme on its background."""
         return self._base
 
     def set_palette(self, palette: Palette) -> None:
-        """Draw with another theme from now on."""
+        """Use another theme from now on."""
         self.palette = palette
         ground = Style() if palette.is_ansi else Style(bgcolor=palette.background)
         self._base = ground + palette["text"]
 
     @property
     def state(self) -> SessionState | None:
-        """What is shown: the past while a person looks back, else the present."""
+        """The session that is shown: a past state while the person looks back, else the present one."""
         return self.past if self.past is not None else self.live
 
     @property
@@ -122,12 +122,13 @@ class ViewState:
 
     @property
     def is_going_back(self) -> bool:
-        """A person looks back, or wants to: it takes a moment to get there."""
+        """The person looks back, or has asked to: to read that state takes a moment."""
         return self.looks_back or self.past_goal > 0
 
     @property
     def now(self) -> float:
-        """The time of what is shown, in seconds since the epoch. In the past, and once all is over, it stands."""
+        """The time of what is shown, in seconds since the epoch. It stands still in the past, and once the session is
+        over."""
         state = self.state
         if state is None:
             return self.clock()
@@ -137,12 +138,12 @@ class ViewState:
 
     @property
     def ticket(self) -> TicketState | None:
-        """The selected ticket, if there is one in what is shown."""
+        """The selected ticket; None if there is none in what is shown."""
         state = self.state
         return state.tickets.get(self.selected) if state is not None else None
 
     def usage(self, ticket: TicketState) -> Usage | None:
-        """What the current attempt of a ticket uses now; None if that is not known, or what is shown is not now."""
+        """What the current attempt of a ticket uses; None if that is not known, or if the past is shown."""
         usage = self.samples.usage.get(ticket.id)
         is_now = not self.looks_back and self.now - self.samples.taken_at <= STALE_AFTER
         return usage if usage is not None and is_now and usage.attempt == ticket.attempts else None

@@ -1,6 +1,6 @@
-"""Which tickets wait, and for what: looked at now and then, for the panels that show it. No screen in here.
+"""Which tickets wait, and for what. No screen in here.
 
-To find them costs O(plan), so it is done at most once a second, and only while somebody shows it.
+To find out costs O(plan), so it is done at most once a second, and only while a panel shows it.
 """
 
 import time
@@ -15,44 +15,44 @@ from parexec_tui.core.state.tickets import TicketState
 
 UPDATE_EVERY = 1.0
 _SHARE = 300
-"""Seconds between two looks, or so many times as long as the last one took: nobody shall feel them."""
+"""An update is at most this often: in seconds, and in multiples of the time that the last one took."""
 
 MAX_ASKED = 500
-"""Tickets that are asked what keeps them; of more than that, a person reads only the number."""
+"""For so many tickets at most the reason is looked up; beyond that only their number is shown."""
 
 _MAX_OF_ONE = 8
-"""Conflicts of one ticket that are told."""
+"""Conflicts of one ticket that are kept."""
 
 
 class Wait(NamedTuple):
-    """A ticket that cannot have what it claims, for one of the reasons."""
+    """A ticket and one of the conflicts that keep it from its claims."""
 
     ticket: TicketState
     conflict: Conflict
 
 
 class Waiting:
-    """The ready tickets, and whom they wait for, as of the last look."""
+    """The ready tickets, and the tickets they wait for, as of the last update."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._of: SessionState | None = None
         self._update_at = 0.0
         self.version = 0
-        """Rises with each look."""
+        """Goes up with each update."""
         self.by_key: dict[Key, list[Wait]] = {}
-        """What is held: the tickets that want it, or what overlaps with it"""
+        """claim: the tickets that want it, or something that overlaps it"""
         self.blocked = 0
-        """Tickets that somebody else's claims keep from running."""
+        """Ready tickets whose claims are held by others."""
         self.unasked = 0
-        """Ready tickets with claims beyond MAX_ASKED: nobody asked what keeps them."""
+        """Ready tickets with claims beyond MAX_ASKED: what they wait for is not known."""
         self.ready = 0
-        """Tickets of which neither a need nor a person keeps them from running."""
+        """Tickets that neither a need nor a hold keeps from running."""
         self.ready_for: dict[str, int] = {}
         """agent type: how many of them it could run"""
 
     def update(self, state: SessionState) -> float:
-        """Look again if it is time to; returns the seconds until it is."""
+        """Update if it is time to. Returns the seconds until the next update; 0 after one."""
         now = self._clock()
         if state is self._of and (rest := self._update_at - now) > 0:
             return rest

@@ -18,44 +18,44 @@ from parexec_tui.tui.widgets.drawn import DrawnWidget
 
 
 class Panel(DrawnWidget):
-    """One region. The main screen says where it is and whether the keys go to it."""
+    """A panel. The main screen says where it is, and whether it gets the keys."""
 
     title: ClassVar[str]
     name_: ClassVar[str]
-    """As in the keymap."""
+    """The name that the table of actions and the arrangement use."""
     watches: ClassVar[Change] = Change.state | Change.selection | Change.appearance
-    """What it has to be drawn again for."""
+    """The changes after which it has to be drawn again."""
 
     pace: ClassVar[float] = 0.2
-    """Seconds between two times that it is drawn for what happens in the session."""
+    """Seconds between two drawings for what happens in the session."""
 
     def __init__(self, view: ViewState, number: int) -> None:
         super().__init__(view, id=self.name_)
         self.number = number
         self._room = Size(0, 0)
         self.is_current = False
-        """The keys go to it."""
+        """It gets the keys."""
         self.tabs: Sequence[Panel] = ()
-        """Panels that share its place, itself included; none if it is alone there."""
+        """The panels that share its area, itself included; empty if it has the area to itself."""
         self.has_rule = False
-        """There is another panel to its left."""
+        """Another panel is at its left, so it draws a vertical rule."""
         self._next_check: Timer | None = None
         self._next_check_at = 0.0
 
     @property
     def has_selected(self) -> bool:
-        """The selected ticket is one that a person here would take for it."""
+        """Whether a person would think that keys in this panel act on the selected ticket."""
         return True
 
     # -- what a panel is asked -------------------------------------------------------------------------------
 
     def changed(self, change: Change) -> None:
-        """The view is another one: what is shown of it shall be drawn again."""
+        """Something changed in the view: draw again what shows it."""
         if change & self.watches:
             self.refresh()
 
     def check_again_in(self, seconds: float) -> None:
-        """See in so many seconds what there is then, though nothing may happen until then; 0 or less: no need."""
+        """Check again in so many seconds, even if nothing happens until then; 0 or less: no need."""
         due = time.monotonic() + seconds
         if seconds <= 0 or (self._next_check is not None and self._next_check_at <= due):
             return
@@ -69,7 +69,7 @@ class Panel(DrawnWidget):
             self.changed(Change.state)
 
     def subtitle(self) -> str:
-        """What stands behind the title: counts, the filter, the order."""
+        """The text after the title: counts, the filter, the order."""
         return ""
 
     def body_line(self, y: int, width: int) -> Strip:
@@ -77,40 +77,40 @@ class Panel(DrawnWidget):
         raise NotImplementedError
 
     def note_size(self, width: int, height: int) -> None:
-        """The room below the title is this large now."""
+        """The room below the title has this size now."""
 
     def copied(self) -> str:
-        """What the key for copying takes from here; empty: the id of the selected ticket."""
+        """The text that the key for copying copies; empty: the id of the selected ticket."""
         return ""
 
     # -- moving: what the keys of the same name do; nothing, where a panel has no such thing --------------------
 
     def move(self, rows: int) -> None:
-        """Up or down, so many rows."""
+        """Move down by so many rows, or up if negative."""
 
     def move_page(self, pages: int) -> None:
-        """Up or down, so many pages."""
+        """Move down by so many pages, or up if negative."""
 
     def move_across(self, steps: int) -> None:
-        """Left (-1) or right (1)."""
+        """Move left (-1) or right (1)."""
 
     def go_first(self) -> None:
-        """To the beginning."""
+        """Move to the first row."""
 
     def go_last(self) -> None:
-        """To the end."""
+        """Move to the last row."""
 
     def open(self) -> str:
-        """What enter does: the panel that it leads to; empty: nowhere."""
+        """Do what enter does. Returns the panel to switch to; empty: none."""
         return "ticket"
 
     # -- the mouse, where a person turned it on ----------------------------------------------------------------
 
     def pointed_at(self, y: int) -> None:
-        """A line of the panel was clicked, its title being line 0."""
+        """A line of the panel was clicked; the title is line 0."""
 
     def tab_at(self, x: int) -> "Panel | None":
-        """The panel whose name stands in this column of the title line."""
+        """The panel whose name is in this column of the title line."""
         at = 1 + self.has_rule
         for panel, name in self._tab_names(self.body_width - width_of(self.subtitle())):
             end = at + len(f" {panel.number} {name}")
@@ -120,8 +120,8 @@ class Panel(DrawnWidget):
         return None
 
     def _tab_names(self, width: int) -> "list[tuple[Panel, str]]":
-        """The panels of this place with their names; where there is no room, the others have their numbers only, and
-        where there is still none, they are left out: what is said of this one is more."""
+        """The panels of this area with their names. Where they do not fit, the others have only their numbers; where
+        those do not fit either, the others are left out."""
         named = [(panel, f"{panel.title} ") for panel in self.tabs or (self,)]
         numbered = [(panel, name if panel is self else "") for panel, name in named]
         for tabs in (named, numbered):
@@ -133,12 +133,12 @@ class Panel(DrawnWidget):
 
     @property
     def state(self) -> SessionState:
-        """What is shown. Only asked for once there is something."""
+        """The session that is shown. Only for use once there is one."""
         assert self.view.state is not None
         return self.view.state
 
     def draw_progress(self, line: StyledLine, ticket: TicketState, cells: int) -> None:
-        """Put a bar of the ticket's expected time, and a blank behind it; blanks where nothing is expected."""
+        """Draw a bar of the ticket's expected time, and a blank after it; only blanks where nothing is expected."""
         done = self.view.progress(ticket)
         if done is None or not cells:
             line.column("", cells)
@@ -151,7 +151,7 @@ class Panel(DrawnWidget):
 
     @property
     def title_region(self) -> Region:
-        """The first line, for one who has nothing else to draw again."""
+        """The title line, for a panel that has to draw nothing else again."""
         return Region(0, 0, self.size.width, 1)
 
     @property

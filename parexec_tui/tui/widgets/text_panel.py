@@ -1,4 +1,4 @@
-"""A panel of lines that are made for one thing at a time: it scrolls, and some of its lines lead to a ticket."""
+"""A panel of text about one thing: it scrolls, and some of its lines lead to a ticket."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from parexec_tui.tui.widgets.rows_panel import RowsPanel
 
 
 class PanelLine(NamedTuple):
-    """One line: a name in the margin, pieces of text, and where enter leads."""
+    """One line: a name in the margin, pieces of text, and the ticket that enter leads to."""
 
     name: str
     pieces: Sequence[tuple[str, Style | None]]
@@ -21,7 +21,7 @@ class PanelLine(NamedTuple):
 
 
 class TextPanel(RowsPanel):
-    """Makes its lines anew when the view has changed, and draws those that are visible."""
+    """Makes its lines again when the view has changed, and draws the visible ones."""
 
     has_heading = False
     margin = 11
@@ -33,7 +33,7 @@ class TextPanel(RowsPanel):
 
     @abstractmethod
     def make_lines(self, width: int) -> Sequence[PanelLine]:
-        """All there is to say."""
+        """All lines."""
 
     def changed(self, change: Change) -> None:
         if change & self.watches and self.view.state is not None:
