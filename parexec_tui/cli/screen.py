@@ -11,7 +11,7 @@ import click
 from parexec_tui.cli.exits import SUCCEEDED, UNSUCCESSFUL, exit_code
 
 if TYPE_CHECKING:
-    from parexec_tui.tui.terminal.restore import Guarded
+    from parexec_tui.tui.terminal.restore import AppProcess
 
 R = TypeVar("R")
 
@@ -43,23 +43,23 @@ class Screen:
 
         self._options = screen_options
         self._wanted = wanted and can_show(os.environ)
-        self._guarded: Guarded | None = None
+        self._app: AppProcess | None = None
 
     def show(self, session: str) -> None:
         """Show a session, if that is wanted and there is a terminal for it."""
-        from parexec_tui.tui.terminal.restore import Guarded
+        from parexec_tui.tui.terminal.restore import AppProcess
 
         if self._wanted:
-            self._guarded = Guarded(lambda: _show(session, self._options))
+            self._app = AppProcess(lambda: _show(session, self._options))
 
     def __enter__(self) -> "Screen":
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if self._guarded is not None:
+        if self._app is not None:
             if error is not None:
-                self._guarded.end()
-            code = self._guarded.wait()
+                self._app.end()
+            code = self._app.wait()
             if error is None:
                 sys.exit(code if code >= 0 else UNSUCCESSFUL)
 
@@ -67,10 +67,10 @@ class Screen:
 def _show(session: str, screen_options: dict[str, Any]) -> int:
     """Show a session until the person leaves; returns the exit code. Runs in a process of its own."""
     from parexec_tui.engine.lifecycle.launch import take_over
-    from parexec_tui.tui.app.show import ScreenOptions, farewell, show
+    from parexec_tui.tui.app.show import ScreenOptions, print_summary, show
 
     state, outcome = show(session, ScreenOptions(**screen_options), take_over)
     if state is None:
         return UNSUCCESSFUL
-    farewell(state, outcome)
+    print_summary(state, outcome)
     return exit_code(state, outcome) if outcome else SUCCEEDED

@@ -15,7 +15,7 @@ from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
-from parexec_tui.tui.dialogs.dialog import HESITATION
+from parexec_tui.tui.dialogs.dialog import MIN_PAUSE
 from tests.end_to_end.tmux import Terminal
 from tests.engine.engines import happened, session, sessions, state_of, ticket, until, write_plan
 from tests.engine.lifecycle.detached import all_gone, kill, stop_everything, the_engine, the_guardian
@@ -98,7 +98,7 @@ def answer(terminal: Terminal, key: str, condition: Callable[[], object], what: 
     for _ in range(20):
         terminal.press(key)
         with suppress(AssertionError):
-            until(condition, what, within=2 * HESITATION)
+            until(condition, what, within=2 * MIN_PAUSE)
             return
     terminal.until(condition, what)
 

@@ -22,8 +22,8 @@ from parexec_tui.core.wire import codec
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.tui.actions.table import ACTIONS
 from parexec_tui.tui.app.app import ParexecApp, ScreenConfig
-from parexec_tui.tui.app.feed import Feed, Opened
-from parexec_tui.tui.dialogs.dialog import HESITATION
+from parexec_tui.tui.app.feed import Feed, OpenedSession
+from parexec_tui.tui.dialogs.dialog import MIN_PAUSE
 from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.screen.arrangement import Arrangement
 from parexec_tui.tui.theme.themes import load
@@ -48,7 +48,7 @@ class SessionFeed(Feed):
         if not self._is_read:
             return
         self._mirror = Mirror("s1", codec.encode(self.played.plan))
-        opened = Opened(self._mirror, EventHistory(), {"docs-site": 240.0})
+        opened = OpenedSession(self._mirror, EventHistory(), {"docs-site": 240.0})
         for event in self._news():
             opened.event_history.take(event)
         self._opened(opened)
@@ -132,7 +132,7 @@ class Harness:
     async def hesitate(self) -> None:
         """ScreenConfig at a dialog that came by itself for as long as a person does before they answer it."""
         await self.pilot.pause()
-        self.played.wait(HESITATION)
+        self.played.wait(MIN_PAUSE)
 
     async def type_ahead(self, *keys: str) -> None:
         """Press keys so fast that all are there before the first is looked at, and wait until all is done."""

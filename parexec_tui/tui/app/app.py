@@ -23,12 +23,12 @@ from parexec_tui.tui.actions.context import ActionContext
 from parexec_tui.tui.actions.perform import TableKeymap, is_dim, perform
 from parexec_tui.tui.actions.session import show_summary
 from parexec_tui.tui.app.attention import Attention
-from parexec_tui.tui.app.feed import GONE, Feed, Opened
+from parexec_tui.tui.app.feed import NO_ENGINE, Feed, OpenedSession
 from parexec_tui.tui.dialogs.dialog import Confirm, Dialog
 from parexec_tui.tui.panels import make_panels
 from parexec_tui.tui.screen.arrangement import Arrangement
 from parexec_tui.tui.screen.main_screen import MainScreen
-from parexec_tui.tui.terminal.painter import LATE
+from parexec_tui.tui.terminal.painter import RETRY_AFTER
 from parexec_tui.tui.terminal.terminal_app import TerminalApp
 from parexec_tui.tui.theme.palette import Palette
 from parexec_tui.tui.theme.themed import ThemedApp
@@ -109,7 +109,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         self._attention = Attention(bell=config.bell, notify=config.notify)
         self._next_call: Timer | None = None
         self._is_traveling = False
-        self.mistake = ""
+        self.crash = ""
         """The error in our own code that ended the app, as a text for the person."""
 
     def get_default_screen(self) -> Screen[Any]:
@@ -150,13 +150,13 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         try:
             with file.open("a", encoding="utf-8") as log:
                 log.write(f"{day_and_clock(time.time())}  {trace}\n")
-            self.mistake = f"the screen made a mistake; the engine goes on (details: {file})"
+            self.crash = f"the screen made a mistake; the engine goes on (details: {file})"
         except OSError:
-            self.mistake = f"the screen made a mistake; the engine goes on\n{trace}"
+            self.crash = f"the screen made a mistake; the engine goes on\n{trace}"
 
     # -- what happens ----------------------------------------------------------------------------------------
 
-    def _opened(self, opened: Opened) -> None:
+    def _opened(self, opened: OpenedSession) -> None:
         self.view.live, self.view.event_history, self.view.usual_durations = (
             opened.mirror.state,
             opened.event_history,
@@ -190,7 +190,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
             if not up:
                 self.view.warning = ""
             self.main.schedule_draw(Change.state)
-            if text == GONE and not (self._has_offered or self.config.read_only):
+            if text == NO_ENGINE and not (self._has_offered or self.config.read_only):
                 self._offer_to_take_over()
             self._attention.contact(up, time.monotonic())
             self._call_person()
@@ -201,7 +201,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         if self.view.live is None or not self.can_write:
             return
         if self.is_busy:
-            self._attention.postpone(now + LATE)
+            self._attention.postpone(now + RETRY_AFTER)
         if text := self._attention.news(self.view.live, events, now):
             self.write(text)
         if self._attention.due is not None and self._next_call is None:

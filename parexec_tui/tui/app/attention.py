@@ -12,13 +12,13 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.text.event_lines import lines
 from parexec_tui.text.words import printable
 
-QUIET = 5.0
+MIN_INTERVAL = 5.0
 """Fewest seconds between two calls."""
 
-PATIENCE = 5.0
+ENGINE_GRACE = 5.0
 """Seconds for which an engine may be away before that is called a problem: its guardian restarts it at once."""
 
-LONGEST = 200
+MAX_LENGTH = 200
 """Characters of a notification."""
 
 _ORDER = ("end", "engine", "host", "session", "agent", "ticket")
@@ -74,7 +74,7 @@ class Attention:
             self._told.discard(_ENGINE)
             self._waiting.pop(_ENGINE, None)
         elif self._is_up:
-            self._lost_at = now + PATIENCE
+            self._lost_at = now + ENGINE_GRACE
         self._is_up = up
 
     def _note(self, subject: Subject, said: ev.AnyEvent | str) -> None:
@@ -89,12 +89,12 @@ class Attention:
         more = len(self._waiting) - 1
         self._told |= self._waiting.keys()
         self._waiting.clear()
-        self._quiet_until = now + QUIET
+        self._quiet_until = now + MIN_INTERVAL
         return self._bytes(f"{state.plan.settings.name}: {text}{f' (and {more} more)' if more else ''}")
 
     def _bytes(self, text: str) -> str:
         # "parexec" stands first: what begins with a digit and a semicolon is a command to some terminals.
-        told = f"\x1b]9;parexec {printable(text)[:LONGEST]}\x1b\\" if self.notify else ""
+        told = f"\x1b]9;parexec {printable(text)[:MAX_LENGTH]}\x1b\\" if self.notify else ""
         return f"{told}\a" if self.bell else told
 
 

@@ -27,14 +27,14 @@ from parexec_tui.tui.view.event_history import EventHistory
 _LOOK_EVERY = 1.0
 """Seconds between two reads of the registry while there is no engine."""
 
-GONE = "no engine: ctrl+r takes over"
+NO_ENGINE = "no engine: ctrl+r takes over"
 """The contact while no engine runs an unfinished session."""
 
 _PIECE = 2000
 """Events that are applied before keys get their turn again."""
 
 
-class Opened(NamedTuple):
+class OpenedSession(NamedTuple):
     """A session as it was read."""
 
     mirror: Mirror
@@ -51,7 +51,7 @@ class Feed:
         session: str,
         *,
         read_only: bool,
-        opened: Callable[[Opened], None],
+        opened: Callable[[OpenedSession], None],
         happened: Callable[[Sequence[ev.AnyEvent]], None],
         sampled: Callable[[Sampled], None],
         contact: Callable[[str, bool], None],
@@ -180,10 +180,10 @@ class Feed:
             is_over = mirror.outcome == "finished"
             self._contact(mirror.outcome if is_over else f"{mirror.outcome}: ctrl+r goes on", False)
         else:
-            self._contact(GONE, False)
+            self._contact(NO_ENGINE, False)
 
 
-def _read(session: str) -> Opened:
+def _read(session: str) -> OpenedSession:
     """The session as the registry has it. Raises RegistryError."""
     with gc_frozen():
         mirror, event_history = Mirror.open(session), EventHistory()
@@ -191,7 +191,7 @@ def _read(session: str) -> Opened:
             event_history.take(event)
     with Registry.open(registry_file(), read_only=True) as registry:
         history = registry.history(mirror.state.plan.settings.name)
-    return Opened(mirror, event_history, history)
+    return OpenedSession(mirror, event_history, history)
 
 
 def _rows(session: str, after: int) -> list[EventRow]:

@@ -16,7 +16,7 @@ from parexec_tui.text.words import is_ascii_only
 from parexec_tui.tui.actions.perform import TableKeymap
 from parexec_tui.tui.actions.table import ACTIONS, keymap_of
 from parexec_tui.tui.app.app import ParexecApp, ScreenConfig, TakeOver
-from parexec_tui.tui.app.ui_state import read_used, write_used
+from parexec_tui.tui.app.ui_state import read_panel_order, write_panel_order
 from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.screen.arrangement import Arrangement
 from parexec_tui.tui.theme.palette import Palette
@@ -42,8 +42,8 @@ def show(session: str, options: ScreenOptions, take_over: TakeOver) -> tuple[Ses
     config = ScreenConfig(
         palette=_palette(options.theme or settings.screen.theme, notes),
         keymap=_keymap(settings, notes),
-        arrangement=Arrangement(read_used()),
-        ascii_only=_first(options.ascii_only, settings.screen.ascii, is_ascii_only(sys.stdout)),
+        arrangement=Arrangement(read_panel_order()),
+        ascii_only=_first_given(options.ascii_only, settings.screen.ascii, is_ascii_only(sys.stdout)),
         read_only=options.read_only,
         bell=settings.screen.bell,
         notify=settings.screen.notify,
@@ -51,14 +51,14 @@ def show(session: str, options: ScreenOptions, take_over: TakeOver) -> tuple[Ses
         notes=tuple(notes),
     )
     app = ParexecApp(session, config)
-    why = app.run(mouse=_first(options.mouse, settings.screen.mouse, False))
-    write_used(config.arrangement.used)
-    if trouble := app.mistake or (why if why != "left" else None):
+    why = app.run(mouse=_first_given(options.mouse, settings.screen.mouse, False))
+    write_panel_order(config.arrangement.used)
+    if trouble := app.crash or (why if why != "left" else None):
         print(f"parexec: {trouble}", file=sys.stderr)
     return app.view.live, app.outcome
 
 
-def farewell(state: SessionState, outcome: str) -> None:
+def print_summary(state: SessionState, outcome: str) -> None:
     """Print how the session stood when the person left: the screen, and all that was on it, is gone."""
     if outcome:
         output = Headless("lines")
@@ -99,6 +99,6 @@ def _keymap(settings: Settings, notes: list[str]) -> TableKeymap:
         return Keymap(ACTIONS)
 
 
-def _first(*options: bool | None) -> bool:
+def _first_given(*options: bool | None) -> bool:
     """The first of these that is not None; False if all are."""
     return next((wish for wish in options if wish is not None), False)

@@ -22,7 +22,7 @@ T = TypeVar("T")
 CHROME = 4
 """Lines of a dialog that are not its content: the border, the keys, and one so that it looks like a box."""
 
-HESITATION = 0.5
+MIN_PAUSE = 0.5
 """A key is for a dialog that opened by itself only after this many seconds without a key. An earlier one was typed
 for what the dialog covers: nobody reads and decides that fast."""
 
@@ -123,7 +123,7 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
         if self._is_seen or not self.comes_by_itself:
             return False
         before, self._last_key_at = self._last_key_at, self.view.clock()
-        self._is_seen = not 0 <= self._last_key_at - before < HESITATION
+        self._is_seen = not 0 <= self._last_key_at - before < MIN_PAUSE
         return not self._is_seen
 
     def take_key(self, name: str) -> bool:

@@ -18,7 +18,7 @@ from parexec_tui.tui.drawing.cells import width_of
 from parexec_tui.tui.view.outlook import Outlook, outlook
 from parexec_tui.tui.view.view_state import ViewState
 
-PAUSE = 0.15
+PREVIEW_DELAY = 0.15
 """Seconds without a key before the preview is made again: in a large plan that takes longer than typing a letter."""
 
 _PREVIEW = 6
@@ -212,7 +212,7 @@ class Form(Dialog[AnyRequest]):
     def _preview_soon(self) -> None:
         if self._waiting is not None:
             self._waiting.stop()
-        self._waiting = self.set_timer(PAUSE, self._show_preview)
+        self._waiting = self.set_timer(PREVIEW_DELAY, self._show_preview)
 
     def _show_preview(self) -> None:
         asked = self.request()

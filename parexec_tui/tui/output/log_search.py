@@ -32,7 +32,7 @@ _SEQUENCE = re.compile(
 """Escape sequences in bytes, as `words.UNPRINTABLE` has them for text; none crosses the end of its line."""
 
 
-class Wanted(NamedTuple):
+class SearchTerm(NamedTuple):
     """What to search for."""
 
     pattern: re.Pattern[str]
@@ -54,20 +54,20 @@ class Wanted(NamedTuple):
         return any(stem in (plain.lower() if self.folds else plain) for stem in self.stems)
 
 
-def wanted(text: str) -> Wanted:
+def search_term(text: str) -> SearchTerm:
     """Search for a text. Case counts if it has a capital letter, and always for letters beyond ASCII."""
     folds = text == text.lower()
     pattern = re.compile(re.escape(text), re.IGNORECASE | re.ASCII if folds else 0)
     stem = max(re.findall(r"\w+", text) or [text], key=len)[:_LONGEST_STEM]
     broken = (stem[:length] + "\x1b" for length in range(1, len(stem)))
-    return Wanted(pattern, (_encoded(stem),), folds, tuple(map(_encoded, broken)))
+    return SearchTerm(pattern, (_encoded(stem),), folds, tuple(map(_encoded, broken)))
 
 
 def _encoded(text: str) -> bytes:
     return text.encode(errors="replace")
 
 
-ERRORS = Wanted(
+ERRORS = SearchTerm(
     re.compile(
         r"(?<!\b0 )(?<!\bno )"
         r"\b(?:\w*(?:error|exception)s?|fail(?:ed|ures?)?|fatal|panic(?:ked)?|traceback|assert(?:ion)?|abort(?:ed)?"
@@ -96,7 +96,7 @@ word of which half is in another colour is not found.
 """
 
 
-class Hit(NamedTuple):
+class Match(NamedTuple):
     """Where a match was found."""
 
     start: int
@@ -113,7 +113,7 @@ class Search:
     `run` is for a thread; everything else may be called from any thread.
     """
 
-    def __init__(self, reader: LogReader, what: Wanted, start: int, *, backwards: bool) -> None:
+    def __init__(self, reader: LogReader, what: SearchTerm, start: int, *, backwards: bool) -> None:
         """Forwards, the line at `start` is the first one searched; backwards, the one before it."""
         self.what = what
         self._reader = reader
@@ -132,30 +132,30 @@ class Search:
         """Stop the search within one slice: its result is not wanted any more."""
         self._stopped = True
 
-    def run(self) -> Hit | None:
+    def run(self) -> Match | None:
         """Search. Returns the first match; None if there is none, or if it was stopped. Raises OSError."""
         size, start = self._reader.size, self._start
         if self._backwards:
             return self._up(start, 0, wrapped=False) or self._up(size, start, wrapped=True)
         return self._down(start, size, wrapped=False) or self._down(0, start, wrapped=True)
 
-    def _down(self, start: int, end: int, *, wrapped: bool) -> Hit | None:
+    def _down(self, start: int, end: int, *, wrapped: bool) -> Match | None:
         while start < end and not self._stopped:
             stop = min(self._reader.start_of(start + _SLICE), end) if start + _SLICE < end else end
-            if hit := self._look(start, stop, wrapped=wrapped):
-                return hit
+            if match := self._look(start, stop, wrapped=wrapped):
+                return match
             start = stop
         return None
 
-    def _up(self, end: int, start: int, *, wrapped: bool) -> Hit | None:
+    def _up(self, end: int, start: int, *, wrapped: bool) -> Match | None:
         while start < end and not self._stopped:
             begin = max(self._reader.start_of(max(end - _SLICE, 0)), start)
-            if hit := self._look(begin, end, wrapped=wrapped):
-                return hit
+            if match := self._look(begin, end, wrapped=wrapped):
+                return match
             end = begin
         return None
 
-    def _look(self, start: int, end: int, *, wrapped: bool) -> Hit | None:
+    def _look(self, start: int, end: int, *, wrapped: bool) -> Match | None:
         """The first match between two lines, in the order of the search."""
         self._done += end - start
         self._rest()
@@ -165,7 +165,7 @@ class Search:
         lines = self._reader.split(data, start)
         for line in reversed(list(lines)) if self._backwards else lines:
             if self.what.may_be_in(line.data) and (match := self.what.pattern.search(read_line(line.data).text)):
-                return Hit(line.start, match.start(), wrapped)
+                return Match(line.start, match.start(), wrapped)
         return None
 
     def _rest(self) -> None:

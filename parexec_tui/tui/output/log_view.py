@@ -21,7 +21,7 @@ from parexec_tui.outputs.output import Output
 from parexec_tui.text.words import clock
 from parexec_tui.tui.output.arrivals import Arrivals
 from parexec_tui.tui.output.log_paint import Mark, row_strip, text_strip
-from parexec_tui.tui.output.log_search import ERRORS, Hit, Search, Wanted, wanted
+from parexec_tui.tui.output.log_search import ERRORS, Match, Search, SearchTerm, search_term
 from parexec_tui.tui.output.log_text import read_line
 from parexec_tui.tui.output.log_window import LogPlace, LogRow, LogWindow
 
@@ -82,14 +82,14 @@ class LogView(Widget, can_focus=True):
         self._times = False
         self._notice = ""
         """What became of the file, until the person does something else."""
-        self._what: Wanted | None = None
+        self._what: SearchTerm | None = None
         """The text last searched for; all its matches are marked."""
         self._text = ""
         self._origin: _Position | None = None
         self._search: Search | None = None
         """The search that is running."""
-        self._hit: Hit | None = None
-        self._hit_by: Wanted | None = None
+        self._match: Match | None = None
+        self._hit_by: SearchTerm | None = None
         self._outcome = ""
         self._strips: list[Strip] = []
         self._painted_status = ""
@@ -197,8 +197,8 @@ class LogView(Widget, can_focus=True):
         if self._origin is None or not continues:
             self._origin = _Position(self._window.top, self.following, self._window.column)
         self._window.top, self._window.following, self._window.column = self._origin
-        self._text, self._what = text, wanted(text) if text else None
-        self._hit, self._outcome = None, ""
+        self._text, self._what = text, search_term(text) if text else None
+        self._match, self._outcome = None, ""
         self._update()  # what is on the screen now is where it begins
         if self._what is None:
             self._origin = None
@@ -219,7 +219,7 @@ class LogView(Widget, can_focus=True):
         self._origin = None
         self._begin(ERRORS, backwards=backwards)
 
-    def _begin(self, what: Wanted, *, backwards: bool) -> None:
+    def _begin(self, what: SearchTerm, *, backwards: bool) -> None:
         self._stop_search()
         self._outcome = ""
         reader = self._reader
@@ -235,9 +235,9 @@ class LogView(Widget, can_focus=True):
     def _search_start(self, reader: LogReader, *, backwards: bool) -> int:
         """Where a search starts: after the last match; if the person scrolled since, at the near edge of the
         screen."""
-        if self._hit is not None:
-            ends = (line.end for line in reader.lines_from(self._hit.start, 1))
-            return self._hit.start if backwards else next(ends, self._hit.start)
+        if self._match is not None:
+            ends = (line.end for line in reader.lines_from(self._match.start, 1))
+            return self._match.start if backwards else next(ends, self._match.start)
         rows = self._window.rows
         if not rows:
             return 0
@@ -245,12 +245,12 @@ class LogView(Widget, can_focus=True):
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.state is WorkerState.SUCCESS and event.worker.result is not None:
-            result: tuple[Search, Hit | OSError | None] = event.worker.result
+            result: tuple[Search, Match | OSError | None] = event.worker.result
             search, found = result
             if search is self._search:
                 self._land(search.what, found)
 
-    def _land(self, what: Wanted, found: Hit | OSError | None) -> None:
+    def _land(self, what: SearchTerm, found: Match | OSError | None) -> None:
         self._search = None
         name = "error" if what is ERRORS else "match"
         if isinstance(found, OSError):
@@ -258,7 +258,7 @@ class LogView(Widget, can_focus=True):
         elif found is None:
             self._outcome = f"no {name}"
         else:
-            self._hit, self._hit_by = found, what
+            self._match, self._hit_by = found, what
             around = ", from the other end" if found.wrapped else ""
             self._outcome = f"{name} at {_percent(found.start, self._reader.size if self._reader else 0)}{around}"
             with self._reading():
@@ -296,7 +296,7 @@ class LogView(Widget, can_focus=True):
     def _moves_on(self) -> None:
         """The person does something else: forget the notice and the search."""
         self._notice = ""
-        self._hit = self._origin = None
+        self._match = self._origin = None
         if self._search is None:
             self._outcome = ""
 
@@ -386,7 +386,7 @@ class LogView(Widget, can_focus=True):
         """The matches in a line, as marks; the last match stands out more."""
         style = self._style_of("search")
         marks = _found(self._what, row, style) if self._what else []
-        if self._hit is not None and self._hit_by is not None and row.raw.start == self._hit.start:
+        if self._match is not None and self._hit_by is not None and row.raw.start == self._match.start:
             marks += _found(self._hit_by, row, style + _CURRENT)
         return marks
 
@@ -410,7 +410,7 @@ class LogView(Widget, can_focus=True):
         self._leave()
 
 
-def _run(search: Search, reader: LogReader) -> tuple[Search, Hit | OSError | None]:
+def _run(search: Search, reader: LogReader) -> tuple[Search, Match | OSError | None]:
     """Search in a thread; an error is a result too."""
     with closing(reader):
         try:
@@ -419,7 +419,7 @@ def _run(search: Search, reader: LogReader) -> tuple[Search, Hit | OSError | Non
             return search, error
 
 
-def _found(what: Wanted, row: LogRow, style: Style) -> list[Mark]:
+def _found(what: SearchTerm, row: LogRow, style: Style) -> list[Mark]:
     return [(*match.span(), style) for match in what.pattern.finditer(row.line.text)]
 
 

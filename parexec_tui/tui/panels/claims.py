@@ -10,7 +10,7 @@ from parexec_tui.tui.drawing.cells import width_of
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.view.facts import short_duration
 from parexec_tui.tui.view.view_state import Change, ViewState
-from parexec_tui.tui.view.waiting import Wait
+from parexec_tui.tui.view.waiting import ClaimWait
 from parexec_tui.tui.widgets.rows_panel import RowsPanel
 
 _SINCE = 12
@@ -132,7 +132,7 @@ class ClaimsPanel(RowsPanel):
         return f"  {'`' if self.view.ascii_only else '└'} {row.what}" if row.word == "waits" else row.what
 
 
-def _rows(state: SessionState, held: Held, waits: Sequence[Wait]) -> Iterator[_ClaimRow]:
+def _rows(state: SessionState, held: Held, waits: Sequence[ClaimWait]) -> Iterator[_ClaimRow]:
     """The rows about one claim: those that hold it, then those that wait for it."""
     key = held.key
     if key.kind == "resource":

@@ -29,10 +29,10 @@ from parexec_tui.tui.view.targets import Targets
 from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.widgets.panel import Panel
 
-Region_ = Header | Panel | Footer
+ScreenRegion = Header | Panel | Footer
 """A part of the screen that is drawn on its own."""
 
-_ALMOST = 0.02
+_EARLY = 0.02
 """A region may be drawn this many seconds early, so that regions which are due together share a frame."""
 
 MESSAGE_SECONDS = 6.0
@@ -110,12 +110,12 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.prompt = Prompt()
         self.body = Body(arrangement, panels)
         self.is_read_only = False
-        self._pending: dict[Region_, Change] = {}
+        self._pending: dict[ScreenRegion, Change] = {}
         """region: the changes for which it has to be drawn"""
         self._is_behind = False
         """Something happened since the last second was counted, so what panels say of other tickets may be out of
         date."""
-        self._drawn_at: dict[Region_, float] = {}
+        self._drawn_at: dict[ScreenRegion, float] = {}
         self._frame_timer: Timer | None = None
         self._frame_due = 0.0
         self._clear_timer: Timer | None = None
@@ -149,7 +149,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         for region in self._visible() if change & Change.appearance else (self.current,):
             self._draw(region)
 
-    def _visible(self) -> Iterator[Region_]:
+    def _visible(self) -> Iterator[ScreenRegion]:
         yield self.header
         for name, _ in self.arrangement.areas():
             if (panel := self.panels.get(name)) is not None:
@@ -165,17 +165,17 @@ class MainScreen(Screen[None], inherit_bindings=False):
             self._frame_due = due
             self._frame_timer = self.set_timer(max(0.001, due - time.monotonic()), self._frame)
 
-    def _due(self, region: Region_) -> float:
+    def _due(self, region: ScreenRegion) -> float:
         return self._drawn_at.get(region, 0.0) + region.pace
 
     def _frame(self) -> None:
         self._frame_timer = None
         now = time.monotonic()
-        for region in [region for region in self._pending if self._due(region) <= now + _ALMOST]:
+        for region in [region for region in self._pending if self._due(region) <= now + _EARLY]:
             self._draw(region)
         self._schedule_frame()
 
-    def _draw(self, region: Region_) -> None:
+    def _draw(self, region: ScreenRegion) -> None:
         change = self._pending.pop(region, Change.nothing)
         self._drawn_at[region] = time.monotonic()
         region.changed(change)

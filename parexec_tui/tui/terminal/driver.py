@@ -16,7 +16,7 @@ from typing import Any
 
 from textual.drivers.linux_driver import LinuxDriver
 
-LEAVE = "\x1b[m\x1b[H\x1b[J"
+CLEAR_SCREEN = "\x1b[m\x1b[H\x1b[J"
 """Removes the picture. Without it the shell would write into the picture on terminals that have no alternate screen:
 mosh, screen without `altscreen on`, the console of Linux."""
 
@@ -25,7 +25,7 @@ _SAME_STOP = 0.05
 the other."""
 
 
-_LAST_WORDS = 1.0
+_FLUSH_TIMEOUT = 1.0
 """Seconds that the terminal gets to take the rest of the output when the app ends."""
 
 
@@ -97,7 +97,7 @@ class TerminalDriver(LinuxDriver):
 
     def _send_last(self) -> None:
         """Wait a limited time until the terminal has taken everything."""
-        give_up = time.monotonic() + _LAST_WORDS
+        give_up = time.monotonic() + _FLUSH_TIMEOUT
         while self._output is not None and self._unsent and (left := give_up - time.monotonic()) > 0:
             select.select([], [self._output], [], left)
             self._send()
@@ -116,7 +116,7 @@ class TerminalDriver(LinuxDriver):
     def stop_application_mode(self) -> None:
         is_back, self._is_on, self._is_back = self._is_back, False, False
         if not is_back:  # else what is shown may be the shell's
-            self.write(LEAVE)
+            self.write(CLEAR_SCREEN)
         super().stop_application_mode()
         self._send_last()
 

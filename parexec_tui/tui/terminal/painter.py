@@ -15,7 +15,7 @@ from rich.segment import Segment
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.strip import Strip
 
-LATE = 0.05
+RETRY_AFTER = 0.05
 """Seconds until a frame that the terminal did not take is tried again."""
 
 _GAP = 6

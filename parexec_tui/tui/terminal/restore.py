@@ -38,7 +38,7 @@ def can_show(environ: Mapping[str, str]) -> bool:
     return False
 
 
-class Guarded:
+class AppProcess:
     """An app in a child process, and the state that the terminal had before it."""
 
     def __init__(self, run: Callable[[], int]) -> None:

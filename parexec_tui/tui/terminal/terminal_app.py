@@ -25,7 +25,7 @@ from textual.widgets import Input
 
 from parexec_tui.tui.terminal.clipboard import through_screen
 from parexec_tui.tui.terminal.driver import TerminalDriver
-from parexec_tui.tui.terminal.painter import LATE, Painter, pieces_of, synchronised
+from parexec_tui.tui.terminal.painter import RETRY_AFTER, Painter, pieces_of, synchronised
 
 Result = TypeVar("Result")
 
@@ -191,7 +191,7 @@ class TerminalApp(App[Result], Generic[Result]):
             return
         if self.is_busy:
             if self._late_frame is None:
-                self._late_frame = self.set_timer(LATE, self._send_late_frame)
+                self._late_frame = self.set_timer(RETRY_AFTER, self._send_late_frame)
             return
         types = isinstance(self.focused, Input)
         cursor = self.screen.outer_size.clamp_offset(self.cursor_position) if types else None

@@ -15,7 +15,7 @@ from parexec_tui.core.wire.protocol import DiskSample, HostSample
 from parexec_tui.tui.view.facts import short_count, short_size
 from parexec_tui.tui.view.waiting import Waiting
 
-Read = Callable[[HostSample], float | None]
+ReadSample = Callable[[HostSample], float | None]
 """The value of a gauge in a sample; None: it was not measured."""
 
 SPAN = 300.0
@@ -38,7 +38,7 @@ class Gauge(NamedTuple):
     """What waits because of it, such as `12 wait`; empty: nothing does."""
     is_short: bool = False
     """The host is short of it: nothing at all is started."""
-    read: Read | None = None
+    read: ReadSample | None = None
     """How to read it from a sample; None: samples do not have it."""
     top: float | None = None
     """The highest value that `read` can return; None: not known."""
@@ -94,7 +94,7 @@ def busy_gauges(sample: HostSample) -> Iterator[Gauge]:
         yield Gauge("swap", text, _share(sample.swap_used, sample.swap_total), read=_swap, top=1.0)
 
 
-def _pressure(kind: str) -> Read:
+def _pressure(kind: str) -> ReadSample:
     return lambda of: of.pressure.get(kind)
 
 
@@ -187,7 +187,7 @@ def _waits(count: int) -> str:
 # --- Curves ---
 
 
-def curve(samples: Iterable[HostSample], read: Read, until: float, cells: int) -> list[float | None]:
+def curve(samples: Iterable[HostSample], read: ReadSample, until: float, cells: int) -> list[float | None]:
     """The mean values of the last minutes in so many cells, the newest last; None where nothing was measured.
 
     Each cell covers a span that begins at a multiple of its length, so as time goes on only the newest cell changes.

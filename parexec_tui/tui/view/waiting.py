@@ -24,7 +24,7 @@ _MAX_OF_ONE = 8
 """Conflicts of one ticket that are kept."""
 
 
-class Wait(NamedTuple):
+class ClaimWait(NamedTuple):
     """A ticket and one of the conflicts that keep it from its claims."""
 
     ticket: TicketState
@@ -40,7 +40,7 @@ class Waiting:
         self._update_at = 0.0
         self.version = 0
         """Goes up with each update."""
-        self.by_key: dict[Key, list[Wait]] = {}
+        self.by_key: dict[Key, list[ClaimWait]] = {}
         """claim: the tickets that want it, or something that overlaps it"""
         self.blocked = 0
         """Ready tickets whose claims are held by others."""
@@ -84,4 +84,4 @@ class Waiting:
         conflicts = list(islice(state.holdings.conflicts(ticket.claims), _MAX_OF_ONE))
         self.blocked += bool(conflicts)
         for conflict in conflicts:
-            self.by_key.setdefault(conflict.key, []).append(Wait(ticket, conflict))
+            self.by_key.setdefault(conflict.key, []).append(ClaimWait(ticket, conflict))

@@ -280,7 +280,7 @@ async def _finds(ui: Harness, line: str) -> None:
     """Wait until the output stands at a line, as a search leaves it."""
 
     def is_there() -> bool:
-        hit = output(ui).log_view._hit
+        hit = output(ui).log_view._match
         text = log_of("unit-web-2").read_bytes()
         return hit is not None and _plain(text[hit.start :].decode()).startswith(line)
 

@@ -191,7 +191,7 @@ async def test_a_key_that_comes_before_the_session_is_read_is_told_so(panel: str
         for action in actions:
             await ui.press(action.keys[0])
             assert ui.said == "the session is not read yet", action.name
-        assert (ui.panel.name_, ui.dialog, ui.app.mistake) == (panel, "", "")
+        assert (ui.panel.name_, ui.dialog, ui.app.crash) == (panel, "", "")
         await ui.press(":", *"sort id", "enter")
         assert "the session is not read yet" in ui.text()
 

@@ -7,7 +7,7 @@ import pytest
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.tui.app.attention import PATIENCE, QUIET, Attention
+from parexec_tui.tui.app.attention import ENGINE_GRACE, MIN_INTERVAL, Attention
 from tests.core.sessions import Session, plan
 
 
@@ -101,7 +101,7 @@ def test_the_end_of_the_session_and_again_after_a_retry() -> None:
     called.session.dispatch()
     called.session.succeed("A")
     called.session.close()
-    assert called.wait(QUIET) == notification("s1 finished: in 2.0s")
+    assert called.wait(MIN_INTERVAL) == notification("s1 finished: in 2.0s")
 
 
 # --- Once for each cause, and not too often ---
@@ -117,7 +117,7 @@ def test_ten_thousand_failures_are_one_call() -> None:
         written.append(called.news())
     assert "".join(written).count("\a") == 1
     assert written[0].startswith("\x1b]9;parexec test: T0 failed")
-    assert called.wait(QUIET - 0.1) == ""
+    assert called.wait(MIN_INTERVAL - 0.1) == ""
     assert called.wait(0.1).startswith("\x1b]9;parexec test: T1 failed")
     assert called.wait(60) == ""
 
@@ -142,9 +142,9 @@ def test_what_is_resolved_before_it_could_be_told_is_not_told() -> None:
     called.news()
     called.session.fail("B")
     assert called.news() == ""
-    assert called.attention.due == called.session.now + QUIET
+    assert called.attention.due == called.session.now + MIN_INTERVAL
     called.session.ask(rq.Retry(tickets=("B",)))
-    assert called.wait(QUIET) == ""
+    assert called.wait(MIN_INTERVAL) == ""
     assert called.attention.due is None
 
 
@@ -155,7 +155,7 @@ def test_while_the_terminal_takes_nothing_it_waits() -> None:
     assert called.news() == ""
     assert called.attention.due == called.session.now + 1
     assert "A failed" in called.wait(1)
-    quiet_until = called.session.now + QUIET
+    quiet_until = called.session.now + MIN_INTERVAL
     called.attention.postpone(called.session.now + 1)
     called.session.fail("B")
     assert called.news() == ""
@@ -166,11 +166,11 @@ def test_a_cause_that_is_resolved_and_comes_back_is_a_new_one() -> None:
     called = started()
     for _ in range(2):
         called.session.apply(ev.HostPressed(at=called.session.now, resource="disk", text="1GiB free"))
-        assert called.wait(QUIET) != ""
+        assert called.wait(MIN_INTERVAL) != ""
         called.session.apply(ev.HostPressed(at=called.session.now, resource="disk", text="less"))
-        assert called.wait(QUIET) == ""
+        assert called.wait(MIN_INTERVAL) == ""
         called.session.apply(ev.HostRelieved(at=called.session.now, resource="disk"))
-        assert called.wait(QUIET) == ""
+        assert called.wait(MIN_INTERVAL) == ""
 
 
 def resolving() -> Sequence[tuple[ev.AnyEvent, ev.AnyEvent]]:
@@ -206,8 +206,8 @@ def test_what_resolves_a_cause(begin: ev.AnyEvent, end: ev.AnyEvent) -> None:
     apply(unresolved, begin)
     assert attention.news(resolved, [begin, end], 0) == ""
     assert attention.news(unresolved, [begin], 0) == "\a"
-    assert attention.news(unresolved, [begin], 2 * QUIET) == ""
-    assert attention.news(unresolved, [end, begin], 2 * QUIET) == "\a"
+    assert attention.news(unresolved, [begin], 2 * MIN_INTERVAL) == ""
+    assert attention.news(unresolved, [end, begin], 2 * MIN_INTERVAL) == "\a"
 
 
 # --- An engine that is gone ---
@@ -220,13 +220,13 @@ def test_an_engine_that_does_not_come_back_is_told_once() -> None:
     assert called.wait(60) == ""
     attention.contact(True, session.now)
     attention.contact(False, session.now)
-    assert (called.news(), attention.due) == ("", session.now + PATIENCE)
-    assert called.wait(PATIENCE) == notification("the engine is gone: parexec resume")
+    assert (called.news(), attention.due) == ("", session.now + ENGINE_GRACE)
+    assert called.wait(ENGINE_GRACE) == notification("the engine is gone: parexec resume")
     attention.contact(False, session.now)
     assert called.wait(60) == ""
     attention.contact(True, session.now)
     attention.contact(False, session.now)
-    assert called.wait(PATIENCE) != ""
+    assert called.wait(ENGINE_GRACE) != ""
 
 
 def test_an_engine_that_comes_back_or_left_in_good_order_is_not_lost() -> None:
@@ -239,7 +239,7 @@ def test_an_engine_that_comes_back_or_left_in_good_order_is_not_lost() -> None:
     assert called.wait(60) == ""
     attention.contact(False, session.now)
     session.apply(ev.EngineLeft(at=session.now, reason="stopped"))
-    assert called.wait(PATIENCE) == ""
+    assert called.wait(ENGINE_GRACE) == ""
 
 
 # --- What is written ---

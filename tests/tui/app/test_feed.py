@@ -16,7 +16,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import VERSION, Sampled
 from parexec_tui.registry.errors import RegistryError
-from parexec_tui.tui.app.feed import GONE, Feed, Opened
+from parexec_tui.tui.app.feed import NO_ENGINE, Feed, OpenedSession
 from tests.engine.engines import append, journal, sessions, state_of, until
 from tests.engine.lifecycle.detached import kill, parexec, run_detached, stop_everything, the_engine, the_guardian
 
@@ -45,7 +45,7 @@ class Heard:
     """What a feed told, as the app keeps it."""
 
     def __init__(self, session: str, *, read_only: bool) -> None:
-        self.opened: list[Opened] = []
+        self.opened: list[OpenedSession] = []
         self.events: list[ev.AnyEvent] = []
         self.samples: list[Sampled] = []
         self.contacts: list[tuple[str, bool]] = []
@@ -160,7 +160,7 @@ async def test_an_engine_that_is_gone_for_good_is_said_and_a_new_one_is_found(tm
     async with heard_of(session) as heard:
         await heard.until_long_runs()
         kill(the_guardian(session), the_engine(session))
-        await heard.until(lambda: heard.contact == GONE, "it says so")
+        await heard.until(lambda: heard.contact == NO_ENGINE, "it says so")
         assert await heard.feed.ask(rq.Hold()) == "no engine runs this session"
         append(ev.TicketHeld(at=time.time(), ticket="last", by="ann"))
         await heard.until(lambda: heard.state.tickets["last"].held, "what an engine did that came and went is found")
@@ -182,7 +182,7 @@ async def test_an_engine_that_speaks_otherwise_is_not_taken_for_one_that_is_gone
         (tmp_path / "go").touch()
         await heard.until(lambda: heard.contact == "finished", "the registry tells the end")
         said = {text for text, _ in heard.contacts[:-1]}
-        assert GONE not in said
+        assert NO_ENGINE not in said
         assert any("version" in text for text in said)
 
 

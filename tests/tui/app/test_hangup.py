@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from parexec_tui.tui.terminal.restore import Guarded
+from parexec_tui.tui.terminal.restore import AppProcess
 from tests.engine.engines import until
 
 
@@ -22,7 +22,7 @@ def _lead(note: Path) -> None:
             time.sleep(60)
 
     sys.stdin = os.fdopen(0)
-    os._exit(abs(Guarded(app).wait()))
+    os._exit(abs(AppProcess(app).wait()))
 
 
 @pytest.mark.parametrize("how", ["hung up", "the command is killed"])

@@ -5,8 +5,8 @@ import pytest
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.actions.session import show_summary
-from parexec_tui.tui.app.feed import GONE
-from parexec_tui.tui.dialogs.dialog import HESITATION
+from parexec_tui.tui.app.feed import NO_ENGINE
+from parexec_tui.tui.dialogs.dialog import MIN_PAUSE
 from tests.core.sessions import Session
 from tests.tui.harness import run_app
 from tests.tui.release import log_of
@@ -188,7 +188,7 @@ async def test_what_was_typed_before_the_summary_was_seen_is_not_for_it() -> Non
         ui.feed.tell()
         await ui.pilot.pause()
         for key in ("r", "q", "ctrl+c", "escape", "enter", "y"):
-            session.wait(HESITATION - 0.01)
+            session.wait(MIN_PAUSE - 0.01)
             await ui.press(key)
             assert (ui.dialog, ui.asked, ui.copied) == ("Summary", [], ""), key
         await ui.hesitate()
@@ -212,7 +212,7 @@ async def test_to_take_over_is_offered_once_and_not_to_a_key_that_was_on_its_way
     session = Session("A:")
     session.dispatch()
     async with run_app(played=session) as ui:
-        ui.feed.lose(GONE)
+        ui.feed.lose(NO_ENGINE)
         await ui.pilot.pause()
         await ui.press(key)
         assert (ui.dialog, ui.engines) == ("Confirm", [])
@@ -220,7 +220,7 @@ async def test_to_take_over_is_offered_once_and_not_to_a_key_that_was_on_its_way
         await ui.press(key)
         await ui.until(lambda: len(ui.engines) == engines, "it is taken over or not")
         ui.feed.lose("reconnecting")
-        ui.feed.lose(GONE)
+        ui.feed.lose(NO_ENGINE)
         await ui.pilot.pause()
         assert ui.dialog == ""
 
@@ -228,6 +228,6 @@ async def test_to_take_over_is_offered_once_and_not_to_a_key_that_was_on_its_way
 @pytest.mark.asyncio
 async def test_who_may_only_read_is_not_offered_to_take_over() -> None:
     async with run_app(played=Session("A:"), read_only=True) as ui:
-        ui.feed.lose(GONE)
+        ui.feed.lose(NO_ENGINE)
         await ui.pilot.pause()
         assert ui.dialog == ""

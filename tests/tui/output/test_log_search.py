@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from parexec_tui.outputs.log_file import LogReader
 from parexec_tui.outputs.log_lines import MAX_UNCUT
 from parexec_tui.tui.output import log_search
-from parexec_tui.tui.output.log_search import ERRORS, Hit, Search, Wanted, wanted
+from parexec_tui.tui.output.log_search import ERRORS, Match, Search, SearchTerm, search_term
 from parexec_tui.tui.output.log_text import read_line
 
 
@@ -23,7 +23,7 @@ def reading(path: Path, data: bytes, longest: int = MAX_UNCUT) -> Iterator[LogRe
         yield reader
 
 
-def find(path: Path, data: bytes, what: Wanted, start: int = 0, *, backwards: bool = False) -> Hit | None:
+def find(path: Path, data: bytes, what: SearchTerm, start: int = 0, *, backwards: bool = False) -> Match | None:
     with reading(path, data) as reader:
         return Search(reader, what, start, backwards=backwards).run()
 
@@ -57,11 +57,11 @@ def test_the_nearest_line_that_shows_it_is_found(
     order = [*reversed(rest), *reversed(ahead)] if backwards else [*ahead, *rest]
     far = set(ahead if backwards else rest)
     shown = {at: read_line(lines[at]).text.lower().find("needle") for at in order}
-    expected = next((Hit(starts[at], shown[at], at in far) for at in order if shown[at] >= 0), None)
+    expected = next((Match(starts[at], shown[at], at in far) for at in order if shown[at] >= 0), None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(log_search, "_SLICE", 64)
         with reading(scratch, data, longest=32) as reader:
-            assert Search(reader, wanted("needle"), starts[first], backwards=backwards).run() == expected
+            assert Search(reader, search_term("needle"), starts[first], backwards=backwards).run() == expected
 
 
 @pytest.mark.parametrize(
@@ -87,26 +87,26 @@ def test_the_nearest_line_that_shows_it_is_found(
     ],
 )
 def test_what_is_searched_for_is_what_is_shown(scratch: Path, text: str, line: bytes, letter: int | None) -> None:
-    hit = find(scratch, b"before\n" + line + b"\nafter\n", wanted(text))
-    assert hit == (None if letter is None else Hit(7, letter, wrapped=False))
+    match = find(scratch, b"before\n" + line + b"\nafter\n", search_term(text))
+    assert match == (None if letter is None else Match(7, letter, wrapped=False))
 
 
 def test_it_is_found_in_a_line_of_many_megabytes(scratch: Path) -> None:
     data = b"x" * 3_000_000 + b" needle " + b"y" * 3_000_000
-    hit = find(scratch, data, wanted("needle"))
-    assert hit is not None
-    assert hit.start <= 3_000_000 < hit.start + 20_000
-    assert find(scratch, data, wanted("needle"), len(data), backwards=True) == hit
-    assert find(scratch, data, wanted("absent")) is None
+    match = find(scratch, data, search_term("needle"))
+    assert match is not None
+    assert match.start <= 3_000_000 < match.start + 20_000
+    assert find(scratch, data, search_term("needle"), len(data), backwards=True) == match
+    assert find(scratch, data, search_term("absent")) is None
 
 
 def test_a_search_that_is_stopped_finds_nothing_and_looks_at_no_more(scratch: Path) -> None:
     with reading(scratch, b"x\n" * 1_000_000 + b"needle\n") as reader:
-        search = Search(reader, wanted("needle"), 0, backwards=False)
+        search = Search(reader, search_term("needle"), 0, backwards=False)
         search.stop()
         assert search.run() is None
         assert search.share == 0
-        search = Search(reader, wanted("absent"), 1_000_000, backwards=False)
+        search = Search(reader, search_term("absent"), 1_000_000, backwards=False)
         assert search.run() is None
         assert search.share == 1
 

@@ -59,10 +59,10 @@ async def test_the_terminal_of_others_goes_on_to_block(terminal: int) -> None:
 async def test_the_last_words_are_waited_for_but_not_for_ever(terminal: int, monkeypatch: pytest.MonkeyPatch) -> None:
     driver = TerminalDriver(App())
     driver.write(FLOOD)
-    monkeypatch.setattr(driver_room, "_LAST_WORDS", 0.01)
+    monkeypatch.setattr(driver_room, "_FLUSH_TIMEOUT", 0.01)
     driver._send_last()
     assert driver._unsent, "nobody reads"
-    monkeypatch.setattr(driver_room, "_LAST_WORDS", 30.0)
+    monkeypatch.setattr(driver_room, "_FLUSH_TIMEOUT", 30.0)
     left, read = len(FLOOD.encode()), 0
 
     def take_all() -> None:

@@ -18,7 +18,7 @@ from tests.engine.engines import until
 PROGRAM = """
 import os, signal, sys, time, tty
 from pathlib import Path
-from parexec_tui.tui.terminal.restore import Guarded
+from parexec_tui.tui.terminal.restore import AppProcess
 
 folder, how = Path(sys.argv[1]), sys.argv[2]
 
@@ -37,7 +37,7 @@ def app():
     while True:
         time.sleep(0.05)  # a signal that comes just before a sleep waits for its end
 
-code = Guarded(app).wait()
+code = AppProcess(app).wait()
 (folder / "code").write_text(f"{code}\\n")
 """
 """A command that shows an app: one that returns a number, tells of its frames, fails, or makes the terminal its own
