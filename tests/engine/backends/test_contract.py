@@ -239,6 +239,15 @@ async def test_frozen_it_can_clean_up_when_it_is_stopped(world: World) -> None:
         assert (await engine.output()).endswith("bye\n")
 
 
+async def test_frozen_it_can_be_killed(world: World) -> None:
+    async with world.engine() as engine:
+        engine.start("touch up; sleep 60")
+        await engine.file("up")
+        engine.backend.freeze(key())
+        engine.backend.stop(key(), 0)
+        assert await engine.ended(key()) == (None, signal.SIGKILL)
+
+
 # -- another engine --------------------------------------------------------------------------------------------
 
 

@@ -578,18 +578,6 @@ async def test_stopped_while_its_children_are_being_ended(tmp_path: Path) -> Non
 
 
 @pytest.mark.trio
-async def test_children_that_escaped_are_swept_at_the_end(tmp_path: Path) -> None:
-    async with attempts(tmp_path) as t:
-        ended = await t.run(f'{sys.executable} -c "{ESCAPE}" & until [ -e escaped ]; do sleep 0.01; done')
-        escaped = number_in(t.file("escaped"))
-        assert ended.code == 0
-        assert exists(escaped)
-        assert await t.backend.end_strays() == 1
-        assert not exists(escaped)
-        assert await t.backend.end_strays() == 0
-
-
-@pytest.mark.trio
 async def test_a_sweep_spares_attempts_that_live_and_other_sessions(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     async with attempts(tmp_path) as t, attempts(tmp_path / "other") as other:
@@ -656,32 +644,6 @@ async def test_kill_after_the_grace(tmp_path: Path, watch: Watches) -> None:
 
 
 @pytest.mark.trio
-async def test_asked_again_without_grace_it_is_killed_at_once(tmp_path: Path) -> None:
-    async with attempts(tmp_path) as t:
-        number = t.begin("", sys.executable, "-c", DEAF)
-        await soon(t.file("deaf").exists, "it is up")
-        t.backend.stop(key(number), 60.0)
-        t.backend.stop(key(number), 60.0)
-        t.backend.stop(key(number), 0.0)
-        asked = trio.current_time()
-        await t.end_of(number)
-        assert trio.current_time() - asked < 3
-
-
-@pytest.mark.trio
-@pytest.mark.parametrize("grace", [0.0, 10.0])
-async def test_stop_finds_children_that_escaped(tmp_path: Path, grace: float) -> None:
-    async with attempts(tmp_path) as t:
-        number = t.begin(f'{sys.executable} -c "{ESCAPE}" & sleep 60')
-        await soon(t.file("escaped").exists, "it escaped")
-        escaped = number_in(t.file("escaped"))
-        assert os.getpgid(escaped) == escaped
-        t.backend.stop(key(number), grace)
-        await t.end_of(number)
-        assert not exists(escaped)
-
-
-@pytest.mark.trio
 async def test_escaped_and_deaf_is_killed_in_the_end(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
         number = t.begin(f'{sys.executable} -c "import os; os.setsid(); {DEAF}" & echo $! > child; sleep 60')
@@ -689,17 +651,6 @@ async def test_escaped_and_deaf_is_killed_in_the_end(tmp_path: Path) -> None:
         t.backend.stop(key(number), 5.0)
         await t.end_of(number)
         assert not exists(number_in(t.file("child")))
-
-
-@pytest.mark.trio
-async def test_stopping_what_is_over_does_nothing(tmp_path: Path) -> None:
-    async with attempts(tmp_path) as t:
-        await t.run("true")
-        t.backend.stop(key(1), 0)
-        t.backend.freeze(key(1))
-        t.backend.thaw(key(1))
-        assert await t.code("true") == 0
-        assert t.heard.keys() == {1, 2}
 
 
 @pytest.mark.trio
@@ -754,18 +705,6 @@ async def test_a_frozen_attempt_can_clean_up_when_it_is_stopped(tmp_path: Path) 
         await t.end_of(number)
         assert t.file("clean").exists()
         assert trio.current_time() - asked < 5
-
-
-@pytest.mark.trio
-async def test_a_frozen_attempt_can_be_killed(tmp_path: Path) -> None:
-    async with attempts(tmp_path) as t:
-        number = t.begin("sleep 60")
-        await t.leader()
-        t.backend.freeze(key(number))
-        t.backend.stop(key(number), 0)
-        ended = await t.end_of(number)
-        assert isinstance(ended, rq.ProcessEnded)
-        assert ended.signal == 9
 
 
 # -- who is who ------------------------------------------------------------------------------------------------
