@@ -1,6 +1,7 @@
-"""What holds for every test: it has a state folder of its own, and knows of no engine around it."""
+"""What holds for every test: it has a state folder of its own, and knows nothing of how pytest was started."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-snapshots", action="store_true", help="write what the screen looks like, instead of comparing it"
     )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_signals_are_ignored() -> None:
+    """Programs that are started by tests obey signals that this process ignores, as it does under nohup.
+
+    A program inherits that a signal is ignored, but no handler.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 @pytest.fixture(autouse=True)

@@ -2,9 +2,9 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import click
@@ -20,7 +20,7 @@ from parexec_tui.core.state.status import Status
 from tests.commands import every_command
 from tests.engine import engines
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on
-from tests.engine.engines import Engine
+from tests.engine.engines import PAREXEC, Engine
 
 PLAN = """
 [agents.mill]
@@ -64,7 +64,7 @@ def parexec_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "bin"
     folder.mkdir()
     script = folder / "parexec"
-    script.write_text(f"#!{sys.executable}\nfrom parexec_tui.cli import main\nmain()\n", encoding="utf-8")
+    script.write_text(f'#!/bin/sh\nexec {shlex.join(PAREXEC)} "$@"\n', encoding="utf-8")
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(Path(paths.__file__).parents[1]))

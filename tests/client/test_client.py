@@ -23,7 +23,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import VERSION, Happened, Hello, Request, Sampled, StatusReport
 from parexec_tui.registry.registry import Registry
 from tests.engine import engines
-from tests.engine.engines import Engine, happened, journal, session, until
+from tests.engine.engines import PYTHON, Engine, happened, journal, session, until
 
 BUSY = """
 [plan]
@@ -89,7 +89,7 @@ TWO_HOLD = f"""
 name = "two"
 [tickets.A]
 run = '''
-hold() {{ {sys.executable} -c 'import pathlib, time; kept = bytearray(64 << 20)
+hold() {{ {PYTHON} -c 'import pathlib, time; kept = bytearray(64 << 20)
 while not pathlib.Path("go").exists(): time.sleep(0.01)'; }}
 hold & hold & wait
 '''

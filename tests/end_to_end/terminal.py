@@ -63,7 +63,7 @@ class Terminal:
 
     def _reap(self) -> None:
         with suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
+            until(lambda: os.waitpid(self.pid, os.WNOHANG)[0], "the shell is gone")
 
     def close(self) -> None:
         if self._master >= 0:

@@ -1,5 +1,6 @@
 """Real engines for tests: `parexec run` and `resume` as processes, or resumed here; and what they left behind."""
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -24,6 +25,9 @@ from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
 
 PAREXEC = (sys.executable, "-c", "from parexec_tui.cli import main; main()")
+
+PYTHON = shlex.quote(sys.executable)
+"""This Python, for a shell command."""
 
 T = TypeVar("T")
 Event = TypeVar("Event", bound=ev.Event)

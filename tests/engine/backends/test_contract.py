@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Identity
 from parexec_tui.engine.backends.boot import boot_id
 from tests.engine.backends.worlds import BACKENDS, Engine, World, key
-from tests.engine.engines import exists
+from tests.engine.engines import PYTHON, exists
 
 pytestmark = pytest.mark.trio
 
@@ -23,7 +22,7 @@ MIB = 1 << 20
 ESCAPE = "import os, time; os.setsid(); open('escaped', 'w').write(f'{os.getpid()}\\n'); time.sleep(60)"
 """A program that leaves its process group and session."""
 
-ESCAPED = f'{sys.executable} -c "{ESCAPE}" & until [ -s escaped ]; do sleep 0.01; done'
+ESCAPED = f'{PYTHON} -c "{ESCAPE}" & until [ -s escaped ]; do sleep 0.01; done'
 
 WAIT = "echo before; until [ -e go ]; do sleep 0.01; done; echo after; "
 """Runs until the test creates `go`."""
@@ -362,7 +361,7 @@ async def test_what_it_uses_and_the_most_of_it_at_its_end(world: World) -> None:
     holds = 'x = bytearray(96 << 20); open("held", "w").write("1\\n"); import time; time.sleep(60)'
     async with world.engine() as engine:
         assert (await engine.backend.usage()).usages == []
-        engine.start(f"echo begun; {sys.executable} -c '{holds}'; exit 3")
+        engine.start(f"echo begun; {PYTHON} -c '{holds}'; exit 3")
         await engine.number_in("held")
         await engine.identity_of(key())
         reading = await engine.backend.usage()

@@ -12,7 +12,7 @@ import pytest
 
 from parexec_tui.engine.lifecycle import guardian
 from parexec_tui.engine.lifecycle.guardian import CANNOT_START, RESTARTS
-from tests.engine.engines import exists, number_in, until
+from tests.engine.engines import PYTHON, exists, number_in, until
 
 SLEEP = "exec sleep 60"
 
@@ -125,7 +125,7 @@ def test_a_python_that_is_gone_is_said(tmp_path: Path) -> None:
 
 
 # The signals are blocked in an engine that does not listen yet, so the script unblocks them: only Python can.
-LISTENS = f"""exec {sys.executable} -c '
+LISTENS = f"""exec {PYTHON} -c '
 import os, signal, time
 for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, lambda number, _: (open("heard", "a").write(f"{{number}}\\n"), os._exit(0)))

@@ -25,7 +25,7 @@ from parexec_tui.engine.backends.local.record import ExitRecord, read_record, vo
 from parexec_tui.engine.backends.local.spawn import _FINISH, _RECORD_FD, Spawn, spawn
 from parexec_tui.engine.backends.local.watch import PidfdWatch, ThreadWatch, Watch
 from parexec_tui.paths import SessionFolder
-from tests.engine.engines import exists, number_in, until
+from tests.engine.engines import PYTHON, exists, number_in, until
 
 Watches = Callable[[], Watch[ProcessKey]]
 
@@ -245,7 +245,7 @@ async def test_what_cannot_be_spawned_says_why(tmp_path: Path) -> None:
 @pytest.mark.trio
 async def test_cpu_time_and_memory_are_told(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
-        ended = await t.run(f"{sys.executable} -c 'x = b\"x\" * (600 << 20)\nfor _ in range(1000000): pass'")
+        ended = await t.run(f"{PYTHON} -c 'x = b\"x\" * (600 << 20)\nfor _ in range(1000000): pass'")
         assert ended.cpu_seconds > 0.02
         assert 600 << 20 < ended.peak_memory < 900 << 20
 
@@ -323,7 +323,7 @@ async def test_signals_are_the_defaults_whatever_ours_are(tmp_path: Path) -> Non
                 assert int(masks["SigIgn"], 16) & ~realtime == 0
                 assert int(masks["SigCgt"], 16) == 0
             for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1):
-                ended = await t.run(f"{sys.executable} -c 'import os; os.kill(os.getpid(), {int(number)})'")
+                ended = await t.run(f"{PYTHON} -c 'import os; os.kill(os.getpid(), {int(number)})'")
                 if number not in (signal.SIGINT, signal.SIGPIPE):  # these two Python takes for itself
                     assert ended.signal == number
     finally:
@@ -553,7 +553,7 @@ async def test_background_children_end_with_the_command(tmp_path: Path, watch: W
 @pytest.mark.trio
 async def test_background_children_that_ignore_term_are_killed(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
-        ended = await t.run(f'{sys.executable} -c "{DEAF}" & echo $! > child; until [ -e deaf ]; do sleep 0.01; done')
+        ended = await t.run(f'{PYTHON} -c "{DEAF}" & echo $! > child; until [ -e deaf ]; do sleep 0.01; done')
         assert ended.code == 0
         assert not exists(number_in(t.file("child")))
 
@@ -561,7 +561,7 @@ async def test_background_children_that_ignore_term_are_killed(tmp_path: Path) -
 @pytest.mark.trio
 async def test_stopped_while_its_children_are_being_ended(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
-        run = f'{sys.executable} -c "{DEAF}" & echo $! > child; until [ -e deaf ]; do sleep 0.01; done'
+        run = f'{PYTHON} -c "{DEAF}" & echo $! > child; until [ -e deaf ]; do sleep 0.01; done'
         number = t.begin(run)
         await soon(lambda: t.record().code is not None, "the command ends")
         with trio.move_on_after(0.2):
@@ -621,7 +621,7 @@ async def test_the_grace_is_for_every_process_of_the_group(tmp_path: Path, form:
         if form == "program":
             number = t.begin("", sys.executable, "careful.py")
         else:
-            run = f"{sys.executable} careful.py"
+            run = f"{PYTHON} careful.py"
             number = t.begin(run if form == "shell" else f"true; sh -c '{run}; true'; true")
         await soon(t.file("up").exists, "it is up")
         t.backend.stop(key(number), 10.0)
@@ -646,7 +646,7 @@ async def test_kill_after_the_grace(tmp_path: Path, watch: Watches) -> None:
 @pytest.mark.trio
 async def test_escaped_and_deaf_is_killed_in_the_end(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
-        number = t.begin(f'{sys.executable} -c "import os; os.setsid(); {DEAF}" & echo $! > child; sleep 60')
+        number = t.begin(f'{PYTHON} -c "import os; os.setsid(); {DEAF}" & echo $! > child; sleep 60')
         await soon(t.file("deaf").exists, "it is up")
         t.backend.stop(key(number), 5.0)
         await t.end_of(number)
@@ -671,7 +671,7 @@ async def test_stopped_at_the_moment_it_starts(tmp_path: Path) -> None:
 async def test_freezing_stops_group_and_escaped_children(tmp_path: Path) -> None:
     ticker = "i=0; while :; do i=$((i+1)); echo $i > ticks; sleep 0.01; done"
     async with attempts(tmp_path) as t:
-        number = t.begin(f'{sys.executable} -c "{ESCAPE}" & {ticker}')
+        number = t.begin(f'{PYTHON} -c "{ESCAPE}" & {ticker}')
         await soon(t.file("escaped").exists, "it escaped")
         await soon(t.file("ticks").exists, "it ticks")
         pids = [await t.leader(), number_in(t.file("escaped"))]
@@ -694,9 +694,7 @@ async def test_a_frozen_attempt_can_clean_up_when_it_is_stopped(tmp_path: Path) 
     careful += "signal.signal(15, lambda *_: (open('clean', 'w').close(), sys.exit())); open('up', 'w').close(); "
     careful += "time.sleep(60)"
     async with attempts(tmp_path) as t:
-        number = t.begin(
-            f"trap 'kill $child; wait $child; exit' TERM; {sys.executable} -c \"{careful}\" & child=$!; wait"
-        )
+        number = t.begin(f"trap 'kill $child; wait $child; exit' TERM; {PYTHON} -c \"{careful}\" & child=$!; wait")
         await soon(t.file("up").exists, "it is up")
         t.backend.freeze(key(number))
         await soon(lambda: state_of(t.record().pid or 0) == "T", "it is frozen")

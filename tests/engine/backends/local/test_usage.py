@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from itertools import count
@@ -17,7 +16,7 @@ from parexec_tui.engine.backends.local.cookie import COOKIE
 from parexec_tui.engine.backends.local.processes import Processes, ProcFolder, PsutilProcesses
 from parexec_tui.engine.backends.local.usage import LiveProcess, UsageMeter
 from tests.engine.backends.local.test_process import ESCAPE, attempts, key, soon
-from tests.engine.engines import number_in
+from tests.engine.engines import PYTHON, number_in
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -243,10 +242,8 @@ def test_without_a_log_silence_is_not_known(host: Host) -> None:
 
 # -- real processes --------------------------------------------------------------------------------------------
 
-MEMORY = (
-    f'{sys.executable} -c \'x = bytearray(96 << 20); open("held", "w").write("1\\n"); import time; time.sleep(60)\''
-)
-BUSY = f"{sys.executable} -c 'while True: pass'"
+MEMORY = f'{PYTHON} -c \'x = bytearray(96 << 20); open("held", "w").write("1\\n"); import time; time.sleep(60)\''
+BUSY = f"{PYTHON} -c 'while True: pass'"
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="Linux only")
 LOOKS = [pytest.param(ProcFolder, id="proc", marks=needs_proc), pytest.param(PsutilProcesses, id="psutil")]
@@ -258,7 +255,7 @@ Looks = Callable[[], Processes]
 @pytest.mark.parametrize("looks", LOOKS)
 async def test_a_tree_and_what_escaped_from_it(tmp_path: Path, looks: Looks) -> None:
     async with attempts(tmp_path) as t:
-        number = t.begin(f'{MEMORY} & {sys.executable} -c "{ESCAPE}" & echo begun; wait')
+        number = t.begin(f'{MEMORY} & {PYTHON} -c "{ESCAPE}" & echo begun; wait')
         await t.identity_of(number)
         await soon(t.file("held").exists, "it holds its memory")
         number_in(t.file("escaped"))
@@ -316,7 +313,7 @@ async def test_the_most_that_was_seen_is_told_at_the_end(tmp_path: Path) -> None
 @pytest.mark.trio
 async def test_what_its_largest_process_used_is_told_if_it_was_never_seen(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
-        number = t.begin(f"{sys.executable} -c 'b\"x\" * (600 << 20)'")
+        number = t.begin(f"{PYTHON} -c 'b\"x\" * (600 << 20)'")
         t.backend.note_memory(key(number), 1)
         ended = await t.end_of(number)
         assert isinstance(ended, rq.ProcessEnded)
