@@ -108,7 +108,7 @@ def session_report(state: SessionState, *, alive: bool) -> SessionReport:
             AgentReport(
                 agent.id,
                 agent.type,
-                agent.status,
+                str(agent.status),
                 agent.ticket,
                 agent.done,
                 agent.failed,
@@ -141,7 +141,9 @@ def status_report(
         group=min(state.open_group + 1, len(state.groups)),
         eta=eta(state, now, history or {}) if alive else None,
         holds=list(_holds(state)),
-        agents=[AgentFact(each.id, each.status, each.ticket) for each in state.agents.values() if not each.stopped],
+        agents=[
+            AgentFact(each.id, str(each.status), each.ticket) for each in state.agents.values() if not each.stopped
+        ],
         failures=[
             FailureFact(ticket.id, str(ticket.end or ticket.status), with_name(ticket.reason, ticket.signal))
             for ticket in islice(failures(state), _MOST_FAILURES)

@@ -9,17 +9,15 @@ from typing import TextIO
 
 from msgspec import Struct
 
-from parexec_tui.core.state.status import TABLE
+from parexec_tui.core.state.status import AGENT_TABLE, TABLE
 
-_GLYPHS = {row.word: (row.glyph, row.ascii_glyph) for row in TABLE.values()} | {
-    # Words of events and agents.
+_GLYPHS: dict[str, tuple[str, str]] = {
+    **{row.status: (row.glyph, row.ascii_glyph) for row in AGENT_TABLE},
+    **{row.word: (row.glyph, row.ascii_glyph) for row in TABLE.values()},
+    # Words of events.
     "started": ("▶", ">"),
     "retry": ("↻", "r"),
     "waits": ("‖", "|"),
-    "idle": ("◦", "o"),
-    "busy": ("▶", ">"),
-    "draining": ("⇣", "v"),
-    "quarantined": ("⊗", "!"),
 }
 _OTHER = ("•", "*")
 

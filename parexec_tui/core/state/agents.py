@@ -1,5 +1,7 @@
 """An agent of the pool, and where it stands."""
 
+from parexec_tui.core.state.status import AgentStatus
+
 
 class AgentState:
     """One agent of the pool: a slot that runs one ticket at a time."""
@@ -32,16 +34,16 @@ class AgentState:
         """Seconds that it was idle without an engine, between one that left or was given up and the next."""
 
     @property
-    def status(self) -> str:
+    def status(self) -> AgentStatus:
         if self.stopped:
-            return "stopped"
+            return AgentStatus.stopped
         if self.quarantined:
-            return "quarantined"
+            return AgentStatus.quarantined
         if self.draining:
-            return "draining"
+            return AgentStatus.draining
         if self.ticket is not None:
-            return "busy"
-        return "held" if self.held is not None else "idle"
+            return AgentStatus.busy
+        return AgentStatus.held if self.held is not None else AgentStatus.idle
 
     @property
     def is_available(self) -> bool:

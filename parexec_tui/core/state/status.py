@@ -1,4 +1,4 @@
-"""The words for where a ticket stands, and the one table of what every room needs to know of each.
+"""The words for where tickets and agents stand, and the one table of what every room needs to know of each.
 
 A new status is a member of `Status` and a row of `TABLE`. The screen, the filters, the help, the reports and the
 themes take the rest from its row; mypy names each `match` that must decide what the new status means there.
@@ -147,6 +147,41 @@ COUNTED: Final[tuple[Status | Flag, ...]] = tuple(
 """The words that tickets are counted by. See `SessionState.shown_counts`."""
 GROUPS: Final = {"live": LIVE, "over": TERMINAL}
 """Words that filters know, beside the ones of the table, and the statuses that each means."""
+
+
+class AgentStatus(StrEnum):
+    """What an agent does. A status is a member here and a row of `AGENT_TABLE`."""
+
+    idle = "idle"
+    busy = "busy"
+    held = "held"
+    """A person lets it take no ticket."""
+    draining = "draining"
+    """It stops when it has finished what it runs."""
+    quarantined = "quarantined"
+    """Attempts could not start on it, one after another."""
+    stopped = "stopped"
+
+
+class AgentRow(NamedTuple):
+    """How a status of agents is shown."""
+
+    status: AgentStatus
+    glyph: str
+    ascii_glyph: str
+    fallback_style: str
+    """As for the statuses of tickets."""
+
+
+AGENT_TABLE: Final = (
+    AgentRow(AgentStatus.idle, "◦", "o", "dim"),
+    AgentRow(AgentStatus.busy, "▶", ">", "bar-running"),
+    AgentRow(AgentStatus.held, "‖", "|", "hold"),
+    AgentRow(AgentStatus.draining, "⇣", "v", "hold"),
+    AgentRow(AgentStatus.quarantined, "⊗", "!", "bad"),
+    AgentRow(AgentStatus.stopped, "■", "s", "warn"),
+)
+"""Those first that can take a ticket soonest."""
 
 
 def short_word(word: str) -> str:

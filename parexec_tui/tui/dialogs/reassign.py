@@ -10,6 +10,7 @@ from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.rules.placement import cannot_go_to
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import AGENT_TABLE, AgentStatus
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
@@ -27,7 +28,7 @@ _PREVIEW = 4
 
 _STATUS = 13
 
-_ORDER = {"idle": 0, "busy": 1, "held": 2, "draining": 3, "quarantined": 4}
+_ORDER = {row.status: place for place, row in enumerate(AGENT_TABLE)}
 
 
 class Destination(NamedTuple):
@@ -145,7 +146,11 @@ class DestinationList(Listing):
         return next((at for at, destination in enumerate(self._found) if self._is_likely(destination)), 0)
 
     def _is_likely(self, destination: Destination) -> bool:
-        return destination.status == "idle" and destination.refusal is None and destination.name != self._ticket.agent
+        return (
+            destination.status == AgentStatus.idle
+            and destination.refusal is None
+            and destination.name != self._ticket.agent
+        )
 
     def cursor_moved(self) -> None:
         self._moved()

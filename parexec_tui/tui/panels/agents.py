@@ -7,7 +7,7 @@ from rich.style import Style
 
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import Status
+from parexec_tui.core.state.status import AgentStatus, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.words import printable
 from parexec_tui.tui.drawing.cells import width_of
@@ -229,11 +229,11 @@ class AgentsPanel(RowsPanel):
 
 def _word(agent: AgentState, ticket: TicketState | None) -> str:
     """The status of an agent; of one that runs a frozen or stopping ticket, that word."""
-    if ticket is None or agent.status != "busy":
+    if ticket is None or agent.status is not AgentStatus.busy:
         return agent.status
     if ticket.shown_status is not Status.running:
-        return str(ticket.shown_status)
-    return "held" if agent.held is not None else "busy"
+        return ticket.shown_status
+    return AgentStatus.held if agent.held is not None else agent.status
 
 
 def efficiency(agent: AgentState, ticket: TicketState | None, now: float) -> float:

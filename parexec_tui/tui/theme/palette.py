@@ -5,17 +5,10 @@ from rich.style import Style
 from textual.theme import Theme
 
 from parexec_tui.core.plan.model import Priority
-from parexec_tui.core.state.status import TABLE
+from parexec_tui.core.state.status import AGENT_TABLE, TABLE
 
-_OTHER_STATUSES = {
-    "draining": "hold",
-    "quarantined": "bad",
-    "idle": "dim",
-    "busy": "bar-running",
-    "interrupted": "bad",
-    "finished": "good",
-}
-"""Words for where agents and sessions are that are not said of tickets, and the meaning that each falls back to."""
+_SESSION_STATUSES = {"interrupted": "bad", "finished": "good"}
+"""Words for where a session is that are said of nothing else, and the meaning that each falls back to."""
 
 LANES = 8
 """The graph has so many colours for its lanes, and then starts again with the first."""
@@ -27,8 +20,9 @@ def status_meaning(word: str) -> str:
 
 
 FALLBACKS: dict[str, str] = {
+    **{status_meaning(row.status): row.fallback_style for row in AGENT_TABLE},
     **{status_meaning(row.word): row.fallback_style for row in TABLE.values()},
-    **{status_meaning(word): meaning for word, meaning in _OTHER_STATUSES.items()},
+    **{status_meaning(word): meaning for word, meaning in _SESSION_STATUSES.items()},
 }
 """The meanings that a theme need not know, such as a status newer than the theme, and whose style they take then."""
 
