@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Raw, Struct
 
 from parexec_tui.core.schedule.eta import Eta
+from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.wire.requests import AnyRequest
 
 VERSION = 1
@@ -163,8 +164,8 @@ class HostSample(Struct, frozen=True):
     Tickets are admitted by them. `per_cpu` is always of the host."""
 
 
-class Usage(Struct, frozen=True):
-    """What one live attempt uses: all its processes, also those that left its session."""
+class Usage(Struct, frozen=True, omit_defaults=True):
+    """What one step of a live attempt uses: all its processes, also those that left its session."""
 
     ticket: str
     attempt: int
@@ -177,6 +178,8 @@ class Usage(Struct, frozen=True):
     """Seconds since its log last grew; None: not known."""
     log_size: int
     """Bytes."""
+    step: str = RUN
+    """What is run: `run` is the command of the ticket."""
 
 
 class Sampled(Message, frozen=True):

@@ -9,6 +9,7 @@ from rich.style import Style
 
 from parexec_tui.core.rules.attention import Subject
 from parexec_tui.core.schedule.forecast import expected
+from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import HostSample, Sampled, Usage
@@ -49,7 +50,7 @@ class Samples:
 
     def take(self, sampled: Sampled) -> None:
         self.host.append(sampled.host)
-        self.usage = {usage.ticket: usage for usage in sampled.attempts}
+        self.usage = {usage.ticket: usage for usage in sampled.attempts if usage.step == RUN}
         self.engine_cpu = sampled.engine_cpu
         self.taken_at = sampled.host.at
 

@@ -94,6 +94,10 @@ async def test_two_steps_of_an_attempt_side_by_side(world: World) -> None:
         assert len(set(pids)) == 2
         await engine.file("up")
         assert sorted(engine.backend.living()) == [check, run]
+        assert {(each.ticket, each.step) for each in (await engine.backend.usage()).usages} == {
+            ("T", "run"),
+            ("T", "check"),
+        }
         engine.backend.stop(run, 0)
         assert await engine.ended(run) == (None, signal.SIGKILL)
         assert exists(pids[1])

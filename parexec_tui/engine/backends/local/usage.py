@@ -78,6 +78,7 @@ class UsageMeter:
                 Usage(
                     ticket=key.ticket,
                     attempt=key.attempt,
+                    step=key.step,
                     cpu=round(min(_cpus(tree, trees.get(key), family), _CPUS), 3),
                     memory=sum(each.memory for each in family),
                     processes=sum(not each.is_zombie for each in family),
