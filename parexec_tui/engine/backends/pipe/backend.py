@@ -23,8 +23,7 @@ _PAUSE, _MAX_PAUSE = 0.1, 5.0
 """Seconds before a runner that died is started again; doubled for each that did not live for _MAX_PAUSE."""
 
 _LEAVES_WITHIN = 2.0
-"""Seconds in which a runner leaves once its stdin is closed."""
-
+"""Seconds in which a runner leaves once its stdin is closed; then it is killed."""
 
 _FINISHES_WITHIN = 30.0
 """Seconds in which a runner ends what is left behind."""
@@ -247,27 +246,31 @@ class PipeBackend:
         assert process.stdin is not None
         assert process.stdout is not None
         self.runner_pid = process.pid
+        problem = ""
         try:
             async with trio.open_nursery() as nursery:
-                await self._listen(nursery, process.stdin, process.stdout)
+                try:
+                    await self._listen(nursery, process.stdin, process.stdout)
+                except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                    problem = f"the runner said something that cannot be read: {error}"
                 nursery.cancel_scope.cancel()
         finally:
             self.runner_pid = None
-            with trio.move_on_after(_LEAVES_WITHIN, shield=True):
-                await trio.aclose_forcefully(process.stdin)
-                await trio.aclose_forcefully(process.stdout)
-                await process.wait()
-        return f"the runner died with {process.returncode}"
+            with trio.CancelScope(shield=True):
+                await _dismiss(process)
+        return problem or f"the runner died with {process.returncode}"
 
     async def _listen(self, nursery: trio.Nursery, stdin: SendStream, stdout: ReceiveStream) -> None:
-        """Take in what a runner says, until it is gone."""
+        """Take in what a runner says, until it is gone. Raises MsgspecError and UnicodeDecodeError."""
         lines = Lines()
         async for data in stdout:
             lines.receive(bytes(data))
             while (line := lines.next()) is not None:
                 match wire.from_runner.decode(line):
-                    case wire.Hello(boot=boot):
-                        self._catch_up(boot)
+                    case wire.Hello() as hello:
+                        if hello.version != wire.VERSION:
+                            raise msgspec.ValidationError(f"it has version {hello.version}, we have {wire.VERSION}")
+                        self._catch_up(hello.boot)
                         nursery.start_soon(self._write, stdin)
                     case wire.Reported(report):
                         self._on_report(report)
@@ -295,8 +298,8 @@ class PipeBackend:
             return
         if charge.is_to_be_identified:
             self._on_report(found)
-        if charge.frozen:
-            self._send(wire.Freeze(key))
+        # It may have been thawed while there was no runner.
+        self._send(wire.Freeze(key) if charge.frozen else wire.Thaw(key))
         if charge.grace is not None:
             self._send(wire.Stop(key, charge.grace))
 
@@ -320,6 +323,19 @@ class PipeBackend:
             self._charges.setdefault(pending.ask.key, _Charge(pending.ask.boot))
         pending.reply = reply
         pending.done.set()
+
+
+async def _dismiss(process: trio.Process) -> None:
+    """Let a runner leave, or kill it if it does not."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    await trio.aclose_forcefully(process.stdin)
+    await trio.aclose_forcefully(process.stdout)
+    with trio.move_on_after(_LEAVES_WITHIN):
+        await process.wait()
+    if process.poll() is None:
+        process.kill()
+        await process.wait()
 
 
 def _lives(reply: wire.Answer | wire.Failed) -> bool:

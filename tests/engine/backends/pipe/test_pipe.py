@@ -101,6 +101,26 @@ async def test_the_next_runner_knows_what_is_frozen_and_what_is_to_be_stopped(wo
 
 
 @pytest.mark.trio
+async def test_what_is_thawed_while_there_is_no_runner_goes_on(world: World) -> None:
+    async with world.engine() as engine:
+        engine.start(TICKS)
+        ticks = await engine.file("ticks")
+        engine.backend.freeze(key())
+        pid = await pid_of_runner(engine)
+        os.kill(pid, signal.SIGKILL)
+        with trio.fail_after(WITHIN):
+            while engine.backend.runner_pid == pid:  # type: ignore[attr-defined]  # noqa: ASYNC110
+                await trio.sleep(0.001)
+        frozen_at = ticks.stat().st_mtime_ns
+        engine.backend.thaw(key())
+        with trio.fail_after(WITHIN):
+            while ticks.stat().st_mtime_ns == frozen_at:  # noqa: ASYNC110
+                await trio.sleep(0.01)
+        engine.backend.stop(key(), 0)
+        await engine.end_of(key())
+
+
+@pytest.mark.trio
 async def test_an_order_may_come_before_the_first_runner_and_between_two(world: World) -> None:
     async with world.engine() as engine:
         engine.start("sleep 60")
@@ -164,6 +184,26 @@ async def test_a_runner_that_cannot_be_started_is_said_and_tried_again(world: Wo
             assert list(await backend.recorded()) == []
             await backend.finish()
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("said", ["Welcome to this host!", '{"type":"hello","version":0,"boot":"x"}', "\\377"])
+async def test_a_runner_that_cannot_be_understood_is_replaced(world: World, said: str) -> None:
+    notices: list[str] = []
+    program, second = world.work / "runner", world.work / "second"
+    command = " ".join(f"'{word}'" for word in runner_command("session", world.folder))
+    program.write_text(
+        f"#!/bin/sh\nif [ -e {second} ]; then exec {command}; fi\n: > {second}\nprintf '{said}\\n'\nexec sleep 60\n"
+    )
+    program.chmod(0o700)
+    async with trio.open_nursery() as nursery:
+        backend = PipeBackend(nursery, [str(program)], environment=os.environ, notice=notices.append)
+        with trio.fail_after(WITHIN):
+            assert list(await backend.recorded()) == []
+            await backend.finish()
+        nursery.cancel_scope.cancel()
+    (notice,) = notices
+    assert notice.startswith("the runner said something that cannot be read: ")
 
 
 # -- a whole session -------------------------------------------------------------------------------------------
