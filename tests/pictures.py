@@ -8,7 +8,6 @@ import asyncio
 import os
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,11 +21,11 @@ from parexec_tui.tui.app.app import ParexecApp, ScreenConfig
 from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.screen.arrangement import Arrangement
 from parexec_tui.tui.theme.themes import load
+from tests.engine.engines import PAREXEC
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "parexec_tui" / "docs" / "pictures"
 PLAN = ROOT / "sample_plans" / "tour.toml"
-PAREXEC = (sys.executable, "-c", "from parexec_tui.cli import main; main()")
 _PATIENCE = 240.0
 
 

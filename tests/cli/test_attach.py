@@ -43,7 +43,7 @@ class Follower:
 
     def until(self, kind: str, times: int = 1) -> None:
         word = f'"kind":"{kind}"'.encode()
-        until(lambda: sum(word in line for line in self.said()) >= times, f"{kind} is told", 30)
+        until(lambda: sum(word in line for line in self.said()) >= times, f"{kind} is told")
 
 
 def told_by(lines: list[bytes]) -> list[ev.AnyEvent]:
@@ -53,13 +53,13 @@ def told_by(lines: list[bytes]) -> list[ev.AnyEvent]:
 def test_no_event_is_lost_or_told_twice_when_engines_die(tmp_path: Path) -> None:
     run_detached(tmp_path, PLAN)
     follower = Follower(tmp_path)
-    until(lambda: b"attached to" in b"".join(follower.said()), "it is attached", 30)
+    until(lambda: b"attached to" in b"".join(follower.said()), "it is attached")
     known = len(journal())
     for _ in range(2):
         engine = the_engine()
         kill(engine)
         the_engine(besides=engine)
-        until(lambda: state_of().engine_pid == the_engine(), "the next one takes over", 30)
+        until(lambda: state_of().engine_pid == the_engine(), "the next one takes over")
     (tmp_path / "go").touch()
     follower.until("attempt_started", times=5)
     kill(the_engine())

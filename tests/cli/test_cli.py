@@ -9,22 +9,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import jsonschema
+import psutil
 import pytest
 from click.testing import CliRunner
 
 from parexec_tui import paths
 from parexec_tui.cli import entry
-from parexec_tui.registry.lock import SessionLock
+from parexec_tui.paths import session_folder
+from parexec_tui.registry.lock import SessionLock, is_owned
 from tests.commands import every_command
+from tests.engine.engines import PAREXEC, until
 
-PAREXEC = (sys.executable, "-c", "from parexec_tui.cli import main; main()")
 COMMANDS = every_command()
 
 GOOD = '[tickets.hello]\nrun = "echo hello"\n'
@@ -37,8 +38,6 @@ run = "true"
 retries = -1
 """
 PATIENT = '[tickets.patient]\nrun = "echo first; while [ ! -e go ]; do sleep 0.02; done; echo last"\n'
-
-T = TypeVar("T")
 
 
 class Answer:
@@ -81,14 +80,6 @@ def sessions() -> list[dict[str, Any]]:
     answer = parexec("ls", "--json")
     assert answer.code == 0, answer.err
     return [json.loads(line) for line in answer.out.splitlines()]
-
-
-def until(condition: Callable[[], T], what: str) -> T:
-    give_up = time.monotonic() + 20
-    while not (found := condition()):
-        assert time.monotonic() < give_up, f"waited in vain: {what}"
-        time.sleep(0.02)
-    return found
 
 
 class Running:
@@ -301,18 +292,20 @@ def test_a_run_that_nobody_reads_is_held_up_by_nothing_and_loses_nothing(unread:
     assert lines[-1]["kind"] == "summary"
 
 
+def is_idle(pid: int) -> bool:
+    """Whether the engine in a process has left, and it has done nothing for a moment since, nor is about to."""
+    if is_owned(session_folder(sessions()[0]["session"]).lock):
+        return False
+    process = psutil.Process(pid)
+    before = process.cpu_times()
+    time.sleep(0.2)  # the moment
+    return process.status() == psutil.STATUS_SLEEPING and process.cpu_times() == before
+
+
 def test_ctrl_c_gives_up_output_that_nobody_reads(unread: subprocess.Popen[bytes]) -> None:
-    assert unread.poll() is None
-
-    # The first of them may still come to the engine, which is about to leave; each gets its time, for one more that
-    # comes while Python shuts down would decide the exit code.
-    def interrupted() -> bool:
-        unread.send_signal(signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            unread.wait(2)
-        return unread.returncode is not None
-
-    until(interrupted, "it ends")
+    until(lambda: is_idle(unread.pid), "the engine has left, and the command waits for a reader")
+    unread.send_signal(signal.SIGINT)
+    unread.wait(30)
     assert unread.stderr is not None
     assert (unread.returncode, unread.stderr.read()) == (0, b"")
 

@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import sys
 
 import pytest
 from click.shell_completion import ShellComplete
@@ -12,8 +11,7 @@ from click.testing import CliRunner
 from parexec_tui.cli import entry
 from parexec_tui.cli.topics import MAX_WIDTH, in_ascii, title, topics
 from tests.docs.pages import PAGES, page
-
-PAREXEC = (sys.executable, "-c", "from parexec_tui.cli import main; main()")
+from tests.engine.engines import PAREXEC
 
 
 def helped(word: str) -> str:

@@ -113,7 +113,7 @@ def _moment(chance: random.Random, is_gone: Callable[[], bool]) -> Phase:
     """Wait for the moment to kill; returns the phase that it is in. `is_gone`: no engine will take over."""
     phase: Phase = chance.choices(get_args(Phase), [2, 3, 8])[0]
     if phase != "while it starts":
-        until(lambda: is_gone() or (sessions() and is_running()), "an engine takes over", 120)
+        until(lambda: is_gone() or (sessions() and is_running()), "an engine takes over")
     time.sleep(chance.uniform(0, _LONGEST[phase]))  # the moment is what this is about
     return phase
 
@@ -158,9 +158,9 @@ def _run_guarded(folder: Path, plan: Path, chance: random.Random, most: int, out
             person.goes_on(chance)
             while len(outcome.kills) < most and (person.waits or _is_served()) and not _is_over():
                 _kill_one(person, chance, outcome)
-            until(lambda: _is_over() or not (person.waits or _is_served()), "it is over, or gone", 120)
+            until(lambda: _is_over() or not (person.waits or _is_served()), "it is over, or gone")
         assert _is_over(), f"a person started an engine {_MOST_STARTS} times, and it is not over"
-        until(all_gone, "every process is gone", 60)
+        until(all_gone, "every process is gone")
     except AssertionError as error:
         outcome.violations.append(str(error))
     finally:

@@ -45,7 +45,7 @@ class Terminal:
         return self._seen
 
     def until(self, text: str, times: int = 1) -> None:
-        until(lambda: self.text().count(text) >= times, f"the terminal shows {text!r} {times} times", 60)
+        until(lambda: self.text().count(text) >= times, f"the terminal shows {text!r} {times} times")
 
     def kill(self) -> None:
         """kill -9 of everything in it, at once."""

@@ -85,7 +85,7 @@ def both_run() -> bool:
 def assert_complete(folder: Path, engines: int = 1) -> None:
     """Let the plan of this page end, and see that every ticket is accounted for, and nothing left."""
     (folder / "go").touch()
-    until(is_over, "the session is over", 30)
+    until(is_over, "the session is over")
     state = state_of()
     assert {id_: ticket.status for id_, ticket in state.tickets.items()} == {
         "slow": Status.succeeded,
@@ -112,7 +112,7 @@ def assert_complete(folder: Path, engines: int = 1) -> None:
 def test_the_terminal_goes_and_the_work_goes_on(tmp_path: Path, terminal: Terminal, end: str, options: str) -> None:
     write_plan(tmp_path, PLAN)
     terminal.parexec(f"run plan.toml {options}")
-    until(both_run, "it runs", 30)
+    until(both_run, "it runs")
     if options:
         terminal.until("ended=0")
         terminal.until(f"parexec attach {session()}")
@@ -175,7 +175,7 @@ def test_the_engine_is_killed_and_another_follows(tmp_path: Path) -> None:
 def test_a_viewer_stays_when_the_engine_is_killed(tmp_path: Path, terminal: Terminal) -> None:
     write_plan(tmp_path, PLAN)
     terminal.parexec("run plan.toml")
-    until(both_run, "it runs", 30)
+    until(both_run, "it runs")
     kill(the_engine())
     until(lambda: len(happened(ev.MonitoringStarted)) == 2, "another follows")
     (tmp_path / "go").touch()
@@ -206,7 +206,7 @@ def test_both_are_killed_and_resume_takes_over(tmp_path: Path, command: str) -> 
 def test_both_are_killed_and_attach_offers_to_take_over(tmp_path: Path, terminal: Terminal) -> None:
     write_plan(tmp_path, PLAN)
     terminal.parexec("run plan.toml")
-    until(both_run, "it runs", 30)
+    until(both_run, "it runs")
     kill(the_guardian(), the_engine())
     terminal.until("is gone; take over? [Y/n]")
     terminal.type("n\n")
@@ -244,7 +244,7 @@ def test_a_signal_before_the_engine_listens(tmp_path: Path) -> None:
     os.kill(engine, signal.SIGKILL)
     until(lambda: guardian_child(guardian) not in (None, engine), "the next one is born")
     os.kill(guardian, signal.SIGTERM)
-    until(all_gone, "it stops, with all that ran", 30)
+    until(all_gone, "it stops, with all that ran")
     assert state_of().status == "stopped"
     assert len(happened(ev.MonitoringStarted)) == 2
 
@@ -265,7 +265,7 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
         time.sleep(pause)  # not waiting for anything: a moment of its life
         kill(child)
     the_engine()
-    until(lambda: engine_pid() and state_of().engine_pid == engine_pid(), "one takes over", 30)
+    until(lambda: engine_pid() and state_of().engine_pid == engine_pid(), "one takes over")
     assert_complete(tmp_path, engines=len(happened(ev.MonitoringStarted)))
 
 

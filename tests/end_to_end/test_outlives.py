@@ -166,7 +166,7 @@ def lose_engine(engine: int) -> None:
     guardian, shells = the_guardian(), [pid_of(id_) for id_ in LASTING]
     kill(engine)
     second = the_engine(besides=engine)
-    until(lambda: state_of().engine_pid == second, "another takes over", 30)
+    until(lambda: state_of().engine_pid == second, "another takes over")
     assert the_guardian() == guardian
     assert [pid_of(id_) for id_ in LASTING] == shells
     assert all(exists(pid) for pid in shells if pid is not None)
@@ -195,7 +195,7 @@ def check_journal() -> None:
 
 
 def check_processes(folder: Path) -> None:
-    until(all_gone, "every process is gone", 30)
+    until(all_gone, "every process is gone")
     assert not exists(number_in(folder / "stray"))
     place = session_folder(session())
     assert not is_owned(place.lock)

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,10 @@ from parexec_tui.cli.preflight import warnings
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.plan.reading.schema import plan_schema
+from tests.engine.engines import PAREXEC
 
 SAMPLES = Path(__file__).parents[2] / "sample_plans"
 NAMES = ("quickstart", "docs_standardisation", "failures", "self_check", "tour")
-PAREXEC = (sys.executable, "-c", "from parexec_tui.cli import main; main()")
 
 Record = dict[str, Any]
 

@@ -91,7 +91,7 @@ class Terminal:
             return wanted in self.text() if isinstance(wanted, str) else wanted()
 
         try:
-            until(is_so, what or str(wanted), 30)
+            until(is_so, what or str(wanted))
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.text()}") from error
 

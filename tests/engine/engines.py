@@ -29,11 +29,14 @@ PAREXEC = (sys.executable, "-c", "from parexec_tui.cli import main; main()")
 PYTHON = shlex.quote(sys.executable)
 """This Python, for a shell command."""
 
+WITHIN = 60.0
+"""Seconds that a wait may take: far more than it takes, as other programs may need the machine as well."""
+
 T = TypeVar("T")
 Event = TypeVar("Event", bound=ev.Event)
 
 
-def until(condition: Callable[[], T], what: str, within: float = 15.0) -> T:
+def until(condition: Callable[[], T], what: str, within: float = WITHIN) -> T:
     """Wait until the condition is true, and return what it returned."""
     give_up = time.monotonic() + within
     while not (found := condition()):
@@ -78,7 +81,7 @@ class Engine:
 
         return until(check, what)
 
-    def wait(self, within: float = 30.0) -> int:
+    def wait(self, within: float = WITHIN) -> int:
         """Its exit code."""
         return self.process.wait(within)
 

@@ -30,6 +30,7 @@ from parexec_tui.tui.theme.themes import load
 from parexec_tui.tui.view.event_history import EventHistory
 from parexec_tui.tui.widgets.panel import Panel
 from tests.core.sessions import Session, replay
+from tests.engine.engines import WITHIN
 from tests.tui.release import release, samples, write_logs
 
 
@@ -145,7 +146,7 @@ class Harness:
         await self.app._keys.join()
 
     async def until(self, condition: Callable[[], object], what: str) -> None:
-        give_up = time.monotonic() + 10
+        give_up = time.monotonic() + WITHIN
         while not condition():
             assert time.monotonic() < give_up, f"waited in vain: {what}\n{self.text()}"
             await self.pilot.pause(0.01)

@@ -57,7 +57,7 @@ def engine_pid(session_id: str | None = None, *, besides: int | None = None) -> 
 
 def the_engine(session_id: str | None = None, *, besides: int | None = None) -> int:
     """Wait for the engine of a session."""
-    found = until(lambda: engine_pid(session_id, besides=besides), "an engine owns the session", 30)
+    found = until(lambda: engine_pid(session_id, besides=besides), "an engine owns the session")
     assert found is not None
     return found
 

@@ -215,6 +215,7 @@ def test_a_session_has_one_engine(tmp_path: Path) -> None:
 
 def test_of_many_who_take_over_at_once_one_does(tmp_path: Path) -> None:
     session = start(tmp_path, '[tickets.a]\nrun = "sleep 60"\n')
+    until(lambda: pid_of("a"), "a is noted")
     kill(the_guardian(session), the_engine(session))
 
     def try_it(_: int) -> bool:
@@ -280,7 +281,7 @@ def test_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str) 
     session = start(tmp_path, text + '[tickets.b]\nneeds = ["a"]\nrun = "true"\n')
     until(lambda: pid_of("a"), "a is noted")
     kill(the_engine(session))
-    until(lambda: guardian_pid(session) is None, "the guardian gives up", 60)
+    until(lambda: guardian_pid(session) is None, "the guardian gives up")
     state = state_of()
     assert state.status == "interrupted"
     assert happened(ev.SessionInterrupted)[0].reason in engine_log()
@@ -306,12 +307,13 @@ def test_what_was_asked_is_asked_again(tmp_path: Path) -> None:
     """An engine that dies while it drains is followed by one that drains."""
     session = start(tmp_path, f'[plan]\nparallel = 1\n[tickets.a]\nrun = "{UNTIL_GO}"\n[tickets.b]\nrun = "true"\n')
     engine = the_engine(session)
+    until(lambda: pid_of("a"), "a is noted")
     with Client.connect(session) as client:
         client.ask(rq.Drain())
     kill(engine)
     the_engine(session, besides=engine)
     (tmp_path / "go").touch()
-    until(all_gone, "it has drained", 30)
+    until(all_gone, "it has drained")
     state = state_of()
     assert state.status == "stopped"
     assert state.tickets["a"].status is Status.succeeded

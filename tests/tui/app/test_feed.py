@@ -190,7 +190,7 @@ async def test_an_engine_that_speaks_otherwise_is_not_taken_for_one_that_is_gone
 async def test_a_session_that_is_over_is_read_and_any_moment_of_it_can_be_seen(tmp_path: Path) -> None:
     (tmp_path / "go").touch()
     session = run_detached(tmp_path, PLAN)
-    until(lambda: state_of(session).finished_at, "it is over", 30)
+    until(lambda: state_of(session).finished_at, "it is over")
     async with heard_of(session) as heard:
         await heard.until(lambda: heard.contact == "finished", "it is read")
         assert heard.events == []
@@ -206,7 +206,7 @@ async def test_a_session_that_is_over_is_read_and_any_moment_of_it_can_be_seen(t
 async def test_what_was_read_of_a_session_is_not_looked_at_for_garbage(tmp_path: Path) -> None:
     (tmp_path / "go").touch()
     session = run_detached(tmp_path, PLAN)
-    until(lambda: state_of(session).finished_at, "it is over", 30)
+    until(lambda: state_of(session).finished_at, "it is over")
     async with heard_of(session) as heard:
         await heard.until(lambda: heard.contact == "finished", "it is read")
         state = await heard.feed.past(3)

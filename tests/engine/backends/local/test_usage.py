@@ -15,7 +15,7 @@ from parexec_tui.core.wire.protocol import Usage
 from parexec_tui.engine.backends.local.cookie import COOKIE
 from parexec_tui.engine.backends.local.processes import Processes, ProcFolder, PsutilProcesses
 from parexec_tui.engine.backends.local.usage import LiveProcess, UsageMeter
-from tests.engine.backends.local.test_process import ESCAPE, attempts, key, soon
+from tests.engine.backends.local.test_process import ESCAPE, attempts, key, more_than_ours, soon
 from tests.engine.engines import PYTHON, number_in
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -313,8 +313,9 @@ async def test_the_most_that_was_seen_is_told_at_the_end(tmp_path: Path) -> None
 @pytest.mark.trio
 async def test_what_its_largest_process_used_is_told_if_it_was_never_seen(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
-        number = t.begin(f"{PYTHON} -c 'b\"x\" * (600 << 20)'")
+        used = more_than_ours()
+        number = t.begin(f"{PYTHON} -c 'b\"x\" * {used}'")
         t.backend.note_memory(key(number), 1)
         ended = await t.end_of(number)
         assert isinstance(ended, rq.ProcessEnded)
-        assert ended.peak_memory > 600 * MIB
+        assert ended.peak_memory > used
