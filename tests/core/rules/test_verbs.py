@@ -383,6 +383,17 @@ def test_fewer_agents_stop_the_idle_ones_first_and_then_drain_the_newest() -> No
     }
 
 
+def test_fewer_agents_count_neither_what_drains_nor_what_has_stopped_nor_another_type() -> None:
+    session = Session(plan("A:\nB:\nC:", agents={"x": AgentType(min=4, max=4), "y": AgentType(min=1)}))
+    assert session.dispatch() == ["A", "B", "C"]
+    session.ask(rq.Drain(agents=("x-1",)))
+    session.apply(ev.AgentStopped(at=session.now, agent="x-4", reason="idle"))
+    assert [agent.status for agent in session.state.agents.values()] == [
+        "draining", "busy", "busy", "stopped", "idle",
+    ]  # fmt: skip
+    assert kinds(session.ask(rq.Scale(type="x", most=2))) == ["type_scaled"]
+
+
 def test_more_agents_make_room_at_once() -> None:
     session = Session(plan("A:\nB:\nC:", agents={"x": AgentType(max=1)}))
     assert session.dispatch() == ["A"]
@@ -676,6 +687,27 @@ def test_what_cannot_be_undone_is_passed_over(asked: rq.AnyRequest) -> None:
     session.act(rq.Hold(tickets=("W",)))
     assert acted(session.act(asked)).inverse == ()
     assert acted(session.act(rq.Undo())).text == "undo: hold W"
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (rq.Drain(agents=("agent-1",)), rq.Hold(agents=("agent-1",))),
+        (rq.Hold(agents=("agent-1",)), rq.Drain(agents=("agent-1",))),
+        (None, rq.Hold(agents=("agent-1",))),
+        (None, rq.Drain(agents=("agent-1",))),
+    ],
+)
+def test_what_kept_an_agent_back_before_is_not_released_by_an_undo(
+    first: rq.AnyRequest | None, then: rq.AnyRequest
+) -> None:
+    session = Session("A:")
+    session.dispatch()
+    if first is None:
+        session.apply(ev.AgentQuarantined(at=session.now, agent="agent-1", reason="bad"))
+    else:
+        session.ask(first)
+    assert acted(session.act(then)).inverse == ()
 
 
 def test_undo_goes_back_step_by_step() -> None:
