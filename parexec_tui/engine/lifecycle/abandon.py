@@ -89,6 +89,7 @@ async def _end(state: SessionState, live: Sequence[TicketState], backend: Backen
         report = await adopt(state, ticket, backend)
         if isinstance(report, rq.ProcessStarted):
             left.add(report.key)
+            backend.thaw(report.key)  # a frozen one could not clean up
             backend.stop(report.key, grace)
         else:
             ended.append(report)
