@@ -1,7 +1,9 @@
 """The table of tickets: status, agent, progress, and why each is not running."""
 
 import time
+from operator import attrgetter
 
+from parexec_tui.core.state.attempts import Attempt
 from parexec_tui.core.state.status import TERMINAL, Status, short_word
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.words import printable
@@ -17,6 +19,10 @@ _SHARE = 30
 
 _STATUS = 13
 _BAR = 8
+
+_ticket_fields = attrgetter(*TicketState.__slots__)
+_attempt_fields = attrgetter(*Attempt.__slots__)
+"""All that is known of a ticket and of its attempt. A row looks different only if one of these has changed."""
 
 
 class TicketsPanel(RowsPanel):
@@ -219,10 +225,8 @@ class TicketsPanel(RowsPanel):
         ticket = self.state.tickets.get(row) if isinstance(row, str) else None
         if ticket is None:
             return row
-        return (
-            row, ticket.shown_status, ticket.attempts, ticket.agent, ticket.held, ticket.missing, ticket.end,
-            ticket.spec, row in self.view.marks, self.state.status,
-        )  # fmt: skip
+        attempt = _attempt_fields(ticket.attempt) if ticket.attempt is not None else None
+        return _ticket_fields(ticket), attempt, row in self.view.marks, self.state.status
 
     # -- drawing ---------------------------------------------------------------------------------------------
 
