@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from parexec_tui import paths
+from parexec_tui.core.state.process_key import ProcessKey
 
 
 @pytest.fixture
@@ -62,6 +63,25 @@ def test_a_session_keeps_its_things_together(home: Path) -> None:
     assert folder.attempts == folder.path / "attempts"
     assert folder.lock == folder.path / "lock"
     assert folder.engine_log == folder.path / "engine.log"
+
+
+def test_the_files_of_a_process_are_named_by_its_key(home: Path) -> None:
+    folder = paths.session_folder("exec_20260102_030405")
+    assert folder.log(ProcessKey("A.b", 2)) == folder.attempts / "A.b.2.log", "as it was before there were steps"
+    assert folder.record(ProcessKey("A.b", 2)) == folder.attempts / "A.b.2.exit"
+    assert folder.record(ProcessKey("A.b", 2, "check")) == folder.attempts / "A.b.2.check.exit"
+
+
+def test_what_is_recorded_is_read_from_the_names_of_files(home: Path) -> None:
+    folder = paths.session_folder("exec_20260102_030405", create=True)
+    run, check = ProcessKey("A.b", 2), ProcessKey("A.b", 2, "check")
+    for file in (folder.log(run), folder.record(run), folder.record(check), folder.attempts / "notes.txt"):
+        file.touch()
+    assert set(folder.recorded()) == {run, check}
+    folder.set_aside(run)
+    assert set(folder.recorded()) == {check}
+    assert (folder.attempts / "A.b.2.log.unknown").exists()
+    folder.set_aside(run)
 
 
 def test_sessions_are_laid_far_apart_on_disk(short: Path) -> None:

@@ -176,6 +176,18 @@ def test_late_reports_follow_nothing() -> None:
     assert (session.status("A"), attempt.pid) == ("succeeded", 5)
 
 
+def test_a_report_of_another_step_does_not_end_the_command() -> None:
+    session = running("A: timeout=1s")
+    for report in (
+        rq.ProcessStarted("A", 1, pid=1, birth=1.0, step="check"),
+        rq.ProcessEnded("A", 1, code=1, step="check"),
+        rq.ProcessLost("A", 1, reason="gone", step="check"),
+        rq.TimeoutElapsed("A", 1, step="check"),
+    ):
+        assert session.tell(report) == []
+    assert session.status("A") == "running"
+
+
 # --- Retries ---
 
 
