@@ -11,7 +11,7 @@ from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.schedule.forecast import eta
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import ENDED_BADLY, PENDING, TABLE, TERMINAL, Status
+from parexec_tui.core.state.status import ENDED_BADLY, PENDING, TABLE, TERMINAL, SessionStatus, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, StatusReport
 from parexec_tui.outputs.output import Output, output_of
@@ -120,7 +120,7 @@ def session_report(state: SessionState, *, alive: bool) -> SessionReport:
     )
 
 
-def standing(state: SessionState, *, alive: bool) -> str:
+def standing(state: SessionState, *, alive: bool) -> SessionStatus:
     """The status of a session in a word; interrupted, if its engine died."""
     return state.status if alive or state.status in ("finished", "stopped") else "interrupted"
 

@@ -16,7 +16,7 @@ from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.plan.model import SHELL_COMMAND, Host, Plan, Ticket, eligible_types
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
-from parexec_tui.core.state.status import COUNTED, SATISFIED, TERMINAL, UNSUCCESSFUL, Flag, Status
+from parexec_tui.core.state.status import COUNTED, SATISFIED, TERMINAL, UNSUCCESSFUL, Flag, SessionStatus, Status
 from parexec_tui.core.state.tickets import TicketState
 
 DEFAULT_ESTIMATE: Final = 60.0
@@ -152,8 +152,8 @@ class SessionState:
         self.open_group = next((group for group, left in enumerate(self.group_left) if left), len(self.groups))
 
     @property
-    def status(self) -> str:
-        """running, held, draining, stopping, stopped (left with tickets to run), interrupted or finished."""
+    def status(self) -> SessionStatus:
+        """Where the session is; of what is true at once, what lets least go on."""
         if self.finished_at is not None:
             return "finished"
         if self.interrupted is not None:

@@ -5,7 +5,7 @@ themes take the rest from its row; mypy names each `match` that must decide what
 """
 
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 
 class Status(StrEnum):
@@ -161,6 +161,10 @@ class AgentStatus(StrEnum):
     quarantined = "quarantined"
     """Attempts could not start on it, one after another."""
     stopped = "stopped"
+
+
+SessionStatus = Literal["running", "held", "draining", "stopping", "stopped", "interrupted", "finished"]
+"""Where a session is: stopped, its engine left with tickets to run; interrupted, its engine died."""
 
 
 class AgentRow(NamedTuple):
