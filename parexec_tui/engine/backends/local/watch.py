@@ -39,11 +39,20 @@ class Watch(Protocol[Name]):
     Any thread may call `add` and `wake`; one thread calls the rest.
     """
 
-    def add(self, name: Name, pid: int) -> None: ...
-    def take(self) -> list[tuple[Name, Exit]]: ...
-    def wake(self) -> None: ...
-    async def wait(self) -> None: ...
-    def close(self) -> None: ...
+    def add(self, name: Name, pid: int) -> None:
+        """Watch a process. Raises ProcessLookupError if it does not exist, not even as a zombie."""
+
+    def take(self) -> list[tuple[Name, Exit]]:
+        """The processes that have ended since the last call; never waits."""
+
+    def wake(self) -> None:
+        """Let `wait` return, though no process ended."""
+
+    async def wait(self) -> None:
+        """Wait until there is something to take."""
+
+    def close(self) -> None:
+        """Watch no more."""
 
 
 def open_watch() -> Watch[ProcessKey]:
@@ -52,6 +61,8 @@ def open_watch() -> Watch[ProcessKey]:
 
 
 class PidfdWatch(Generic[Name]):
+    """See `Watch`. One epoll for all processes, on Linux."""
+
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._watched: dict[int, tuple[Name, int]] = {}
@@ -60,13 +71,11 @@ class PidfdWatch(Generic[Name]):
         self._epoll.register(self._bell, select.EPOLLIN)
 
     def add(self, name: Name, pid: int) -> None:
-        """Watch a process. Raises ProcessLookupError if it does not exist, not even as a zombie."""
         fd = os.pidfd_open(pid)
         self._watched[fd] = name, pid
         self._epoll.register(fd, select.EPOLLIN)
 
     def take(self) -> list[tuple[Name, Exit]]:
-        """The processes that have ended since; never waits."""
         ended = []
         for fd, _ in self._epoll.poll(0):
             if fd == self._bell:
@@ -80,12 +89,10 @@ class PidfdWatch(Generic[Name]):
         return ended
 
     def wake(self) -> None:
-        """Let `wait` return, though no process ended."""
         if not self._epoll.closed:
             os.eventfd_write(self._bell, 1)
 
     async def wait(self) -> None:
-        """Wait until there is something to take."""
         await trio.lowlevel.wait_readable(self._epoll.fileno())
 
     def close(self) -> None:
@@ -95,7 +102,7 @@ class PidfdWatch(Generic[Name]):
 
 
 class ThreadWatch(Generic[Name]):
-    """For systems without pidfd: a thread for each process. Belongs to the trio run that created it."""
+    """See `Watch`. A thread for each process, on other systems. Belongs to the trio run that created it."""
 
     def __init__(self) -> None:
         self._ended: deque[tuple[Name, Exit]] = deque()

@@ -1,7 +1,8 @@
 """What the engine and the runner say to each other: JSON objects, one a line.
 
-The runner says `hello` first. Orders are obeyed in the order in which they come, and have no answer; what becomes of
-a process is `reported`. An ask is met by one `answer` or `failed` with its id, in any order.
+The runner says `hello` first. Orders and asks are the methods of `Backend`, by their names. Orders are obeyed in the
+order in which they come, and have no answer; what becomes of a process is `reported`. An ask is met by one `answer`
+or `failed` with its id; answers come in any order.
 """
 
 import msgspec
