@@ -551,7 +551,7 @@ with Registry.open(Path(sys.argv[1])) as registry:
         assert starter.stdin is not None
         starter.stdin.write("\n")
         starter.stdin.flush()
-    ids = {starter.communicate()[0].strip() for starter in starters}
+    ids = {starter.communicate(timeout=60)[0].strip() for starter in starters}
     assert ids == {"exec_20260102_030405", *(f"exec_20260102_030405_{n}" for n in range(2, 7))}
 
 

@@ -21,8 +21,12 @@ def _lead(note: Path) -> None:
         while True:
             time.sleep(60)
 
-    sys.stdin = os.fdopen(0)
-    os._exit(abs(AppProcess(app).wait()))
+    code = 1
+    try:
+        sys.stdin = os.fdopen(0)
+        code = abs(AppProcess(app).wait())
+    finally:
+        os._exit(code)  # whatever happens: we are a copy of pytest
 
 
 @pytest.mark.parametrize("how", ["hung up", "the command is killed"])

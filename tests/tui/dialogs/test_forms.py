@@ -23,8 +23,10 @@ def field(ui: Harness, name: str) -> Field:
 async def write(ui: Harness, name: str, text: str) -> None:
     """Put a text in the place of what stands in a field, by keys."""
     here = field(ui, name)
-    while not here.has_focus_within:
-        await ui.press("tab")
+    for _ in ui.app.screen.query(Field):
+        if not here.has_focus_within:
+            await ui.press("tab")
+    assert here.has_focus_within, f"tab does not come to {name}"
     await ui.press("end", "ctrl+u", *("space" if letter == " " else letter for letter in text))
 
 

@@ -88,7 +88,7 @@ class Command:
             child.kill()
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
+        until(lambda: os.waitpid(self.pid, os.WNOHANG)[0], "the command is gone")
         os.close(self.master)
 
 
