@@ -43,11 +43,16 @@ class SessionFolder(Struct, frozen=True):
 
     def log(self, key: ProcessKey) -> Path:
         """The file that the output of a process goes to."""
-        return Path(f"{self.path}/attempts/{log_name(key)}")
+        return Path(self.log_and_record(key)[0])
 
     def record(self, key: ProcessKey) -> Path:
         """The exit record of a process: that it began, and how it ended."""
-        return Path(f"{self.path}/attempts/{key}.exit")
+        return Path(self.log_and_record(key)[1])
+
+    def log_and_record(self, key: ProcessKey) -> tuple[str, str]:
+        """Both as strings, for every process that is started: to make paths of them takes ten times as long."""
+        folder = f"{self.path}/attempts"
+        return f"{folder}/{log_name(key)}", f"{folder}/{key}.exit"
 
     def recorded(self) -> Iterator[ProcessKey]:
         """The processes that have a log or a record here; one that has both comes twice. Raises OSError."""

@@ -108,8 +108,7 @@ class LocalBackend:
         env = self._env | launch.env
         env["PWD"] = launch.cwd
         env[COOKIE] = nested_cookie(self._outer_cookie, self._cookie_of(key))
-        log, record = self._folder.log(key), self._folder.record(key)
-        return Start(key, Spawn(launch.shell, launch.argv, launch.cwd, env, str(log), str(record)))
+        return Start(key, Spawn(launch.shell, launch.argv, launch.cwd, env, *self._folder.log_and_record(key)))
 
     def identify(self, key: ProcessKey) -> None:
         if self._defer_until_started(key, partial(self.identify, key)):
@@ -243,7 +242,7 @@ class LocalBackend:
     def live_processes(self) -> list[LiveProcess]:
         """Every key that is not over, and how its processes are found."""
         return [
-            LiveProcess(live.key, live.pid, live.cookie, str(self._folder.log(live.key)))
+            LiveProcess(live.key, live.pid, live.cookie, self._folder.log_and_record(live.key)[0])
             for live in self._live.values()
         ]
 
@@ -310,7 +309,7 @@ class LocalBackend:
         self._reports.append(self._report_of(live.key, ended))
 
     def _report_of(self, key: ProcessKey, ended: Exit) -> Ended:
-        return report_of(key, ended, self._folder.record(key))
+        return report_of(key, ended, self._folder)
 
     def _end(self, live: _Live, grace: float) -> None:
         live.gone, live.grace_scope = trio.Event(), trio.CancelScope(deadline=trio.current_time() + grace)

@@ -10,6 +10,7 @@ from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Ended
 from parexec_tui.engine.backends.local.watch import Exit
+from parexec_tui.paths import SessionFolder
 
 
 class ExitRecord(Struct, frozen=True):
@@ -65,7 +66,7 @@ def exit_of(code: int) -> tuple[int | None, int | None]:
 _SIGNALS = frozenset(int(sig) for sig in signal.Signals)
 
 
-def report_of(key: ProcessKey, ended: Exit, record_file: Path) -> Ended:
+def report_of(key: ProcessKey, ended: Exit, folder: SessionFolder) -> Ended:
     """What the end of a process means, with its exit record where its own word is not enough.
 
     The shell exits with the code of the command only after it wrote the record, so for a child of ours a code is
@@ -73,7 +74,7 @@ def report_of(key: ProcessKey, ended: Exit, record_file: Path) -> Ended:
     """
     code, sig, problem = ended.code, ended.signal, ""
     if code is None or code == 126 or code == 125:
-        record = read_record(record_file)
+        record = read_record(folder.record(key))
         if record is None or (record.code is None and sig is None and not record.no_cwd):
             return rq.ProcessLost(key.ticket, key.attempt, "it vanished without an exit record", step=key.step)
         if record.code is not None:
