@@ -13,7 +13,7 @@ from tests.core.sessions import Session
 _P = TypeVar("_P", bound=Panel)
 
 
-def scene_of(session: Session, *, ascii_only: bool = True) -> ViewState:
+def view_of(session: Session, *, ascii_only: bool = True) -> ViewState:
     """What is shown of a session; its clock is that of the session."""
     view = ViewState(load("parexec-dark"), ascii_only=ascii_only, clock=lambda: session.now)
     view.live = session.state

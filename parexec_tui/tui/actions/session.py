@@ -55,7 +55,7 @@ def _retry_failed(context: ActionContext) -> None:
 
 def copy(context: ActionContext) -> None:
     """Copy what the panel has for that, else the id of the selected ticket."""
-    if text := context.screen.current.copied() or context.view.selected:
+    if text := context.screen.current.text_to_copy() or context.view.selected:
         context.app.copy(text)
         first = printable(text.splitlines()[0])
         has_more = "\n" in text.strip()

@@ -118,7 +118,7 @@ class AgentsPanel(RowsPanel):
         self.view.selected = agent.ticket
         return "output"
 
-    def copied(self) -> str:
+    def text_to_copy(self) -> str:
         return self.view.agent or self.view.agent_type
 
     def subtitle(self) -> str:

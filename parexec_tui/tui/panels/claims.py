@@ -70,8 +70,10 @@ class ClaimsPanel(RowsPanel):
         gone = [Held(key, ()) for key in waits if key not in known]
         here = self._here
         self.rows = [row for each in (*held, *gone) for row in _rows(state, each, waits.get(each.key, ()))]
-        if unasked := self.view.waiting.unasked:
-            self.rows.append(_ClaimRow(f"{unasked} more ready tickets with claims were not asked what they wait for"))
+        if unchecked := self.view.waiting.unchecked:
+            self.rows.append(
+                _ClaimRow(f"{unchecked} more ready tickets with claims were not asked what they wait for")
+            )
         self._held = len(held)
         longest = max((width_of(self._text(row)) for row in self.rows if row.ticket), default=0)
         self._widest = longest, max((width_of(row.ticket) for row in self.rows), default=0)
@@ -95,7 +97,7 @@ class ClaimsPanel(RowsPanel):
 
     def subtitle(self) -> str:
         waiting = self.view.waiting
-        return f"{self._held} held, {waiting.blocked}{'+' if waiting.unasked else ''} waiting"
+        return f"{self._held} held, {waiting.blocked}{'+' if waiting.unchecked else ''} waiting"
 
     # -- drawing ---------------------------------------------------------------------------------------------
 

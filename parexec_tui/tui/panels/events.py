@@ -99,7 +99,7 @@ class EventsPanel(RowsPanel):
         if subject in self.state.tickets:
             self.view.selected = subject
 
-    def copied(self) -> str:
+    def text_to_copy(self) -> str:
         if not self.count:
             return ""
         said = self._rows[self.cursor][1]

@@ -125,7 +125,7 @@ class GaugesPanel(Panel):
         """Scroll down by so many rows, or up if negative."""
         self.top = max(0, min(self.top + rows, len(self._all()) - self.body_height))
 
-    def note_size(self, width: int, height: int) -> None:  # noqa: ARG002
+    def body_resized(self, width: int, height: int) -> None:  # noqa: ARG002
         self.scroll_gauges(0)
 
     def open(self) -> str:

@@ -73,11 +73,11 @@ class GraphPanel(RowsPanel):
             self._find_selected()
         self.refresh()
 
-    def note_size(self, width: int, height: int) -> None:
+    def body_resized(self, width: int, height: int) -> None:
         self._around = None
         if self.view.state is not None:
             self._remake()
-        super().note_size(width, height)
+        super().body_resized(width, height)
 
     def _remake(self) -> None:
         """Lay out the lanes again if the graph is another one, and find the critical path of what is left."""

@@ -113,7 +113,7 @@ class OutputPanel(Panel):
     def go_last(self) -> None:
         self.log_view.scroll_end()
 
-    def copied(self) -> str:
+    def text_to_copy(self) -> str:
         return self.log_view.visible_text()
 
     def search(self, text: str) -> None:

@@ -36,7 +36,7 @@ class TicketPanel(TextPanel):
     def empty_text(self) -> str:
         return "no ticket is selected"
 
-    def copied(self) -> str:
+    def text_to_copy(self) -> str:
         ticket = self.view.ticket
         return (ticket.spec.run or ticket.spec.prompt) if ticket is not None else ""
 

@@ -76,10 +76,10 @@ class TimelinePanel(RowsPanel):
                 return
         self.refresh()
 
-    def note_size(self, width: int, height: int) -> None:
+    def body_resized(self, width: int, height: int) -> None:
         if self.view.state is not None:
             self._remake()
-        super().note_size(width, height)
+        super().body_resized(width, height)
 
     def move_across(self, steps: int) -> None:
         """Left zooms in on the latest part, right zooms out."""

@@ -236,7 +236,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.switch_to((on_title or panel).name_)
         before = self.view.selected
         if place is not None:
-            panel.pointed_at(place.y)
+            panel.clicked(place.y)
         self.draw_now(Change.selection if self.view.selected != before else Change.nothing)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:

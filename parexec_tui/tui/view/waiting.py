@@ -44,7 +44,7 @@ class Waiting:
         """claim: the tickets that want it, or something that overlaps it"""
         self.blocked = 0
         """Ready tickets whose claims are held by others."""
-        self.unasked = 0
+        self.unchecked = 0
         """Ready tickets with claims beyond MAX_ASKED: what they wait for is not known."""
         self.ready = 0
         """Tickets that neither a need nor a hold keeps from running."""
@@ -65,7 +65,7 @@ class Waiting:
 
     def _survey(self, state: SessionState) -> None:
         self.by_key, self.ready_for = {}, {}
-        self.ready = self.blocked = self.unasked = 0
+        self.ready = self.blocked = self.unchecked = 0
         asked = 0
         for ticket in state.tickets.values():
             if ticket.status is not Status.waiting or ticket.missing:
@@ -78,7 +78,7 @@ class Waiting:
                 asked += 1
                 if asked <= MAX_ASKED:
                     self._ask(state, ticket)
-        self.unasked = max(0, asked - MAX_ASKED)
+        self.unchecked = max(0, asked - MAX_ASKED)
 
     def _ask(self, state: SessionState, ticket: TicketState) -> None:
         conflicts = list(islice(state.holdings.conflicts(ticket.claims), _MAX_OF_ONE))

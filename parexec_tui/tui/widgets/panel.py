@@ -76,10 +76,10 @@ class Panel(DrawnWidget):
         """Line `y` below the title, in exactly `width` cells."""
         raise NotImplementedError
 
-    def note_size(self, width: int, height: int) -> None:
+    def body_resized(self, width: int, height: int) -> None:
         """The room below the title has this size now."""
 
-    def copied(self) -> str:
+    def text_to_copy(self) -> str:
         """The text that the key for copying copies; empty: the id of the selected ticket."""
         return ""
 
@@ -106,7 +106,7 @@ class Panel(DrawnWidget):
 
     # -- the mouse, where a person turned it on ----------------------------------------------------------------
 
-    def pointed_at(self, y: int) -> None:
+    def clicked(self, y: int) -> None:
         """A line of the panel was clicked; the title is line 0."""
 
     def tab_at(self, x: int) -> "Panel | None":
@@ -166,7 +166,7 @@ class Panel(DrawnWidget):
 
     def size_changed(self) -> None:
         self._room = self.size  # asked for in every line, and Textual looks it up in the screen each time
-        self.note_size(self.body_width, self.body_height)
+        self.body_resized(self.body_width, self.body_height)
 
     def render_line(self, y: int) -> Strip:
         width = self.body_width

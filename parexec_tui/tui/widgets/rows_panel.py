@@ -25,7 +25,7 @@ class RowsPanel(Rows, Panel):
     def rows_height(self) -> int:
         return self.body_height
 
-    def note_size(self, width: int, height: int) -> None:  # noqa: ARG002
+    def body_resized(self, width: int, height: int) -> None:  # noqa: ARG002
         self.scroll_into_view()
 
     def body_line(self, y: int, width: int) -> Strip:
@@ -38,7 +38,7 @@ class RowsPanel(Rows, Panel):
         index = y - 1 - self.has_heading + self.top
         return index if y > self.has_heading and index < self.count else None
 
-    def pointed_at(self, y: int) -> None:
+    def clicked(self, y: int) -> None:
         if (index := self.index_at(y)) is not None:
             self.go_to(index)
 

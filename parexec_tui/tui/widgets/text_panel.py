@@ -40,10 +40,10 @@ class TextPanel(RowsPanel):
             self.remake()
         super().changed(change)
 
-    def note_size(self, width: int, height: int) -> None:
+    def body_resized(self, width: int, height: int) -> None:
         if self.view.state is not None:
             self.remake()
-        super().note_size(width, height)
+        super().body_resized(width, height)
 
     def remake(self) -> None:
         self._lines = self.make_lines(max(1, self.body_width - 2 - self.margin))

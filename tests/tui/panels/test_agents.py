@@ -13,7 +13,7 @@ from parexec_tui.tui.panels.agents import AgentsPanel, efficiency
 from parexec_tui.tui.view.targets import Targets
 from parexec_tui.tui.view.view_state import Change
 from tests.core.sessions import Session, plan
-from tests.tui.drawn import lines, panel_of, scene_of, text
+from tests.tui.drawn import lines, panel_of, text, view_of
 
 
 def building() -> Plan:
@@ -50,7 +50,7 @@ def usage(ticket: str, cpu: float, memory: int, silence: float | None, attempt: 
 
 
 def panel(session: Session, width: int, *, ascii_only: bool = True) -> AgentsPanel:
-    view = scene_of(session, ascii_only=ascii_only)
+    view = view_of(session, ascii_only=ascii_only)
     measured = (
         usage("A", 0.0, 3_000_000, 700.0),
         usage("B", 1.52, 712 << 20, 3.0),
@@ -116,7 +116,7 @@ def test_a_wide_table_has_titles_too() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (2, 2), (9, 3), (17, 12), (300, 4)])
 def test_any_size_can_be_drawn(size: tuple[int, int]) -> None:
-    assert len(lines(panel_of(AgentsPanel, scene_of(busy_session()), *size))) == size[1] - 1
+    assert len(lines(panel_of(AgentsPanel, view_of(busy_session()), *size))) == size[1] - 1
 
 
 def test_what_was_measured_long_ago_or_of_another_attempt_is_not_shown() -> None:
@@ -177,7 +177,7 @@ def test_stopped_agents_are_a_count_and_a_held_type_says_by_whom() -> None:
     session.wait(60)
     session.succeed("A")
     session.wait(20)
-    assert lines(panel_of(AgentsPanel, scene_of(session), 78, 5))[1:] == [
+    assert lines(panel_of(AgentsPanel, view_of(session), 78, 5))[1:] == [
         " builder  | held by ann  min 2, now 1, max 3, 1 stopped",
         "> builder-1 o idle        for 20s; its type is held                  1/0  75%",
         "",
@@ -206,7 +206,7 @@ def test_an_agent_that_is_gone_leaves_the_cursor_to_its_neighbour() -> None:
 
 
 def test_where_there_is_room_the_heading_above_the_first_agent_is_in_view() -> None:
-    shown = panel_of(AgentsPanel, scene_of(busy_session()), 78, 5)
+    shown = panel_of(AgentsPanel, view_of(busy_session()), 78, 5)
 
     def in_view() -> list[str]:
         return [id_ or type_ for type_, id_ in shown.rows[shown.top : shown.top + 3]]

@@ -10,7 +10,7 @@ from parexec_tui.tui.panels.claims import ClaimsPanel
 from parexec_tui.tui.view.view_state import Change
 from parexec_tui.tui.view.waiting import MAX_ASKED, Waiting
 from tests.core.sessions import Session, plan
-from tests.tui.drawn import lines, panel_of, scene_of, text
+from tests.tui.drawn import lines, panel_of, text, view_of
 
 
 def contended() -> Plan:
@@ -37,7 +37,7 @@ def running(of: Plan | None = None) -> Session:
 
 
 def panel(session: Session, width: int, height: int = 18) -> ClaimsPanel:
-    return panel_of(ClaimsPanel, scene_of(session), width, height)
+    return panel_of(ClaimsPanel, view_of(session), width, height)
 
 
 DRAWN = {
@@ -137,7 +137,7 @@ def test_a_look_finds_who_waits_for_what() -> None:
         Key("write", "out/a.txt"): ["E"],
         Key("resource", "gpu"): ["F"],
     }
-    assert (waiting.ready, waiting.ready_for, waiting.blocked, waiting.unasked) == (3, {"agent": 3}, 3, 0)
+    assert (waiting.ready, waiting.ready_for, waiting.blocked, waiting.unchecked) == (3, {"agent": 3}, 3, 0)
 
 
 def test_a_held_ticket_waits_for_claims_but_is_not_ready() -> None:
@@ -165,7 +165,7 @@ def test_of_thousands_that_wait_only_the_first_are_asked() -> None:
     session = Session(many, checks=False)
     session.dispatch()
     shown = panel(session, 78, MAX_ASKED + 50)
-    assert shown.view.waiting.unasked == 100
+    assert shown.view.waiting.unchecked == 100
     assert shown.subtitle() == f"1 held, {MAX_ASKED}+ waiting"
     assert shown.count == 1 + MAX_ASKED + 1
     assert text(shown).splitlines()[-1] == (" 100 more ready tickets with claims were not asked what they wait for")
@@ -183,7 +183,7 @@ class _OnePanel(App[None]):
 @pytest.mark.asyncio
 async def test_what_was_given_back_just_after_a_look_is_gone_though_nothing_happens_any_more() -> None:
     session = running(plan("A: locks=db"))
-    view = scene_of(session)
+    view = view_of(session)
     shown = ClaimsPanel(view, 8)
     async with _OnePanel(shown).run_test() as pilot:
         view.waiting = Waiting()

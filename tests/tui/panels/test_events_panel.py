@@ -7,12 +7,12 @@ from parexec_tui.tui.panels.events import EventsPanel
 from parexec_tui.tui.view.event_history import KEPT_EVENTS
 from parexec_tui.tui.view.view_state import Change, ViewState
 from tests.core.sessions import Session, replay
-from tests.tui.drawn import lines, panel_of, scene_of
+from tests.tui.drawn import lines, panel_of, view_of
 from tests.tui.release import release
 
 
 def shown(session: Session, height: int = 12) -> tuple[EventsPanel, ViewState]:
-    view = scene_of(session)
+    view = view_of(session)
     tell(session, view)
     return panel_of(EventsPanel, view, 100, height), view
 
@@ -133,7 +133,7 @@ def test_in_the_past_there_is_nothing_of_what_came_later() -> None:
 def test_a_line_is_copied_as_it_reads() -> None:
     panel, _ = shown(release())
     panel.go_last()
-    assert panel.copied() == "09:10:55 stopping fuzz cancelled by ann"
+    assert panel.text_to_copy() == "09:10:55 stopping fuzz cancelled by ann"
 
 
 def test_of_very_many_events_the_newest_are_kept() -> None:

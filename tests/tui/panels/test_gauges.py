@@ -12,7 +12,7 @@ from parexec_tui.tui.panels.gauges import GaugesPanel
 from parexec_tui.tui.view.measures import curve, merged
 from parexec_tui.tui.view.view_state import Change, ViewState
 from tests.core.sessions import Session, plan
-from tests.tui.drawn import lines, panel_of, scene_of, text
+from tests.tui.drawn import lines, panel_of, text, view_of
 
 GIB = 2**30
 
@@ -65,7 +65,7 @@ def view(session: Session | None = None) -> ViewState:
     """Samples of ten minutes, the last one two seconds old, and a disk that is short."""
     session = session or busy_session()
     session.apply(ev.HostPressed(at=session.now, resource="disk of the state folder", text="19GiB free"))
-    shown = scene_of(session)
+    shown = view_of(session)
     for before in range(600, 0, -2):
         shown.samples.take(Sampled(host=sample(session.now - before), attempts=(), engine_cpu=0.0))
     return shown
@@ -222,12 +222,12 @@ def test_full_slots_hold_work_only_if_there_is_some() -> None:
     session = Session("A:\nB: A")
     session.state.parallel = 1
     session.dispatch()
-    shown = panel_of(GaugesPanel, scene_of(session), 78, 20)
+    shown = panel_of(GaugesPanel, view_of(session), 78, 20)
     assert lines(shown)[1] == " slots        1 of 1     #####################"
     more = Session("A:\nB:")
     more.state.parallel = 1
     more.dispatch()
-    shown = panel_of(GaugesPanel, scene_of(more), 78, 20)
+    shown = panel_of(GaugesPanel, view_of(more), 78, 20)
     assert lines(shown)[1] == " slots        1 of 1     ##################### 1 wait"
     more.ask(rq.Hold(tickets=("B",)))
     more.wait(1)
@@ -239,7 +239,7 @@ def test_a_held_type_holds_its_tickets_though_there_is_room() -> None:
     session = Session(plan("A: agent=one\nB: agent=two", agents={"one": AgentType(), "two": AgentType()}))
     session.ask(rq.Hold(types=("two",)))
     session.dispatch()
-    drawn = lines(panel_of(GaugesPanel, scene_of(session), 78, 20))
+    drawn = lines(panel_of(GaugesPanel, view_of(session), 78, 20))
     assert drawn[2:4] == [
         " one          1 of 4     #####................",
         " two          0 of 4     ..................... 1 wait",
@@ -254,7 +254,7 @@ def told(shown: ViewState) -> str:
 
 
 def test_before_the_first_sample() -> None:
-    shown = scene_of(busy_session())
+    shown = view_of(busy_session())
     assert told(shown) == "no samples yet"
     shown.contact, shown.connected = "no engine: parexec resume", False
     assert told(shown) == "nothing is measured: no engine: parexec resume"

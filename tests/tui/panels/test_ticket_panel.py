@@ -11,7 +11,7 @@ from parexec_tui.core.wire.protocol import Sampled, Usage
 from parexec_tui.tui.panels.ticket import TicketPanel
 from parexec_tui.tui.view.view_state import STALE_AFTER, Change, ViewState
 from tests.core.sessions import Session, plan, replay
-from tests.tui.drawn import lines, panel_of, scene_of
+from tests.tui.drawn import lines, panel_of, view_of
 from tests.tui.release import release, samples
 
 
@@ -40,7 +40,7 @@ class Shown:
 
 
 def show(session: Session, ticket: str, *, width: int = 100, height: int = 60, ascii_only: bool = True) -> Shown:
-    view = scene_of(session, ascii_only=ascii_only)
+    view = view_of(session, ascii_only=ascii_only)
     for event in session.journal:
         view.event_history.take(event)
     view.selected = ticket
@@ -187,7 +187,7 @@ def test_all_that_the_plan_says_of_it_is_told() -> None:
     assert told == {
         "estimate": "1m30s", "time-out": "5m00s", "retries": "2", "priority": "high", "agents": "agent", "group": "1",
     }  # fmt: skip
-    assert shown.panel.copied() == "true"
+    assert shown.panel.text_to_copy() == "true"
 
 
 def test_what_came_from_a_plan_cannot_act_on_the_terminal_and_is_folded() -> None:

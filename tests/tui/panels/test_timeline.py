@@ -8,7 +8,7 @@ from parexec_tui.tui.panels import timeline
 from parexec_tui.tui.panels.timeline import TimelinePanel
 from parexec_tui.tui.view.view_state import Change
 from tests.core.sessions import Session, plan
-from tests.tui.drawn import panel_of, scene_of
+from tests.tui.drawn import panel_of, view_of
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def predictions(monkeypatch: pytest.MonkeyPatch) -> list[SessionState]:
 def made(session: Session) -> TimelinePanel:
     session.dispatch()
     session.wait(60)
-    return panel_of(TimelinePanel, scene_of(session), 80, 10)
+    return panel_of(TimelinePanel, view_of(session), 80, 10)
 
 
 def test_another_selection_size_or_zoom_predicts_nothing_anew(predictions: list[SessionState]) -> None:

@@ -10,7 +10,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.screen.header import Header
 from parexec_tui.tui.view.view_state import ViewState
 from tests.core.sessions import Session, plan
-from tests.tui.drawn import scene_of
+from tests.tui.drawn import view_of
 from tests.tui.release import finish, release
 
 
@@ -39,7 +39,7 @@ def test_it_says_which_session_and_how_far_it_is() -> None:
     session = started("A:\nB: A\nC: A\nD: B")
     session.wait(90)
     session.succeed("A")
-    first = words(scene_of(session))
+    first = words(view_of(session))
     assert first.startswith("test s1 1970-01-01 00:16:40 1m30 ")
     assert re.search(r" 25% 1/4 group 2/3 ETA \d+m\d\d ", first)
 
@@ -47,16 +47,16 @@ def test_it_says_which_session_and_how_far_it_is() -> None:
 def test_all_is_done_only_once_all_is_done() -> None:
     session = started("\n".join(f"T{number}:" for number in range(3)))
     session.succeed("T0", "T1")
-    assert " 66% 2/3 " in words(scene_of(session))
+    assert " 66% 2/3 " in words(view_of(session))
 
 
 def test_until_it_can_know_it_says_so() -> None:
-    assert "ETA learning" in words(scene_of(started()))
+    assert "ETA learning" in words(view_of(started()))
 
 
 def test_who_looks_back_is_told_which_moment_it_is() -> None:
     session = started()
-    view = scene_of(session)
+    view = view_of(session)
     view.past, view.past_seq, view.event_history.last = session.state, 4, 9
     assert "at 00:16:40" in words(view)
     assert words(view).endswith("PAST 4/9: end returns")
@@ -65,7 +65,7 @@ def test_who_looks_back_is_told_which_moment_it_is() -> None:
 def test_at_the_end_it_says_how_long_it_took_and_the_clock_stands() -> None:
     session = release()
     finish(session)
-    view = scene_of(session)
+    view = view_of(session)
     before = lines(view)
     assert before[0].endswith("100% 43/43  finished  in 22m46s")
     session.wait(100)
@@ -82,7 +82,7 @@ def test_the_bar_tells_by_its_letters(done: int, failed: int, bar: str) -> None:
         session.succeed(id_)
         session.dispatch()
     session.fail(*"ABCD"[done : done + failed])
-    assert re.search(f" {bar} ", words(scene_of(session)))
+    assert re.search(f" {bar} ", words(view_of(session)))
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])
@@ -91,7 +91,7 @@ def test_a_long_name_leaves_room_for_the_bar(width: int) -> None:
     settings = msgspec.structs.replace(made.settings, name="a study of what is said where room is short " * 5)
     session = Session(msgspec.structs.replace(made, settings=settings))
     session.dispatch()
-    first = lines(scene_of(session), width)[0]
+    first = lines(view_of(session), width)[0]
     assert first.startswith(" a study of what ")
     assert "~" in first
     assert re.search(r" >{4,}\.{4,} +0% 0/2 ", first)
@@ -100,7 +100,7 @@ def test_a_long_name_leaves_room_for_the_bar(width: int) -> None:
 @pytest.mark.parametrize("request_", [rq.Hold(), rq.Drain(), rq.Stop()])
 def test_no_end_is_foreseen_from_the_moment_it_does_not_go_on(request_: rq.AnyRequest) -> None:
     session = started("A: estimate=2m\nB: A estimate=2m")
-    header = Header(scene_of(session))
+    header = Header(view_of(session))
     assert header._when(session.state) == "ETA 4m00-6m00"
     session.act(request_)
     assert header._when(session.state) == "ETA -"
@@ -111,14 +111,14 @@ def test_an_end_that_is_sure_is_said_once() -> None:
     session.wait(60)
     session.succeed("A")
     session.dispatch()
-    assert " ETA 1m00 " in words(scene_of(session))
+    assert " ETA 1m00 " in words(view_of(session))
 
 
 # -- counts and alerts -----------------------------------------------------------------------------------------
 
 
 def test_what_is_looked_for_first_is_left_where_there_is_little_room() -> None:
-    view = scene_of(release())
+    view = view_of(release())
     assert lines(view, 80)[1].startswith(" > 4 running  x 2 failed  f 1 frozen ")
     assert lines(view, 60)[1].startswith(" > 4 running ")
     assert "waived" in lines(view, 200)[1]
@@ -126,7 +126,7 @@ def test_what_is_looked_for_first_is_left_where_there_is_little_room() -> None:
 
 @pytest.mark.parametrize("width", [80, 120, 200])
 def test_holds_alerts_and_the_connection_are_there_at_any_width(width: int) -> None:
-    assert lines(scene_of(release()), width)[1].endswith("1 ticket held   1 quarantined  connected")
+    assert lines(view_of(release()), width)[1].endswith("1 ticket held   1 quarantined  connected")
 
 
 @pytest.mark.parametrize(
@@ -141,24 +141,24 @@ def test_holds_alerts_and_the_connection_are_there_at_any_width(width: int) -> N
 )
 def test_what_keeps_the_session_back_is_said(request_: rq.AnyRequest, said: str) -> None:
     session = started("A:\nB: A\nC: A")
-    assert said not in words(scene_of(session))
+    assert said not in words(view_of(session))
     session.ask(request_)
-    assert said in words(scene_of(session))
+    assert said in words(view_of(session))
 
 
 def test_a_lost_connection_is_said() -> None:
-    view = scene_of(started())
+    view = view_of(started())
     view.contact, view.connected = "reconnecting", False
     assert words(view).endswith("reconnecting")
 
 
 def test_before_the_session_is_read_it_says_what_it_is_doing() -> None:
-    view = scene_of(started())
+    view = view_of(started())
     view.live, view.contact = None, "opening"
     assert lines(view)[0] == " parexec  opening"
 
 
 @pytest.mark.parametrize("width", [1, 5, 20, 500])
 def test_it_has_any_width(width: int) -> None:
-    lines(scene_of(release()), width)
-    lines(scene_of(release(), ascii_only=False), width)
+    lines(view_of(release()), width)
+    lines(view_of(release(), ascii_only=False), width)

@@ -16,7 +16,7 @@ from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.view.ticket_list import GROUPINGS, SORTS, Heading, TicketList, is_problem, next_priority
 from parexec_tui.tui.view.view_state import Change
 from tests.core.sessions import Session, plan
-from tests.tui.drawn import panel_of, scene_of
+from tests.tui.drawn import panel_of, view_of
 from tests.tui.release import release
 
 SESSION = release()
@@ -99,7 +99,7 @@ def test_a_filter_that_cannot_be_read_changes_nothing() -> None:
 
 
 def test_the_same_filter_again_makes_no_rows_anew() -> None:
-    panel = panel_of(TicketsPanel, scene_of(SESSION), 100, 20)
+    panel = panel_of(TicketsPanel, view_of(SESSION), 100, 20)
     panel.set_filter("status:waiting")
     rows = panel.list.rows
     panel.set_filter("status:waiting")
@@ -152,7 +152,7 @@ def test_rows_that_take_long_to_make_are_made_seldom(monkeypatch: pytest.MonkeyP
         now[0] += 0.1
 
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    panel = panel_of(TicketsPanel, scene_of(SESSION), 100, 20)
+    panel = panel_of(TicketsPanel, view_of(SESSION), 100, 20)
     monkeypatch.setattr(TicketList, "build", build)
     panel.group_by("status")
     for _ in range(50):
@@ -199,7 +199,7 @@ steps = st.lists(
 @given(st.integers(0, 60), st.integers(8, 30), steps)
 def test_the_selected_ticket_stays_on_its_line_when_rows_change(start: int, height: int, taken: list[str]) -> None:
     session = release()
-    panel = panel_of(TicketsPanel, scene_of(session), 100, height)
+    panel = panel_of(TicketsPanel, view_of(session), 100, height)
     panel.go_to(start)
     for step in taken:
         here, before = panel.view.selected, panel.cursor - panel.top
@@ -249,7 +249,7 @@ def test_rows_are_made_anew_once_a_second_and_also_when_nothing_more_happens(mon
     clock.monotonic = lambda: clock.at
     monkeypatch.setattr("parexec_tui.tui.panels.tickets.time", clock)
     session = Session(plan("A:\nB:"))
-    panel = panel_of(TicketsPanel, scene_of(session), 100, 20)
+    panel = panel_of(TicketsPanel, view_of(session), 100, 20)
     monkeypatch.setattr(panel, "check_again_in", looks.append)
     panel.group_by("status")
     clock.at += 0.75
@@ -266,7 +266,7 @@ def test_rows_are_made_anew_once_a_second_and_also_when_nothing_more_happens(mon
 
 def test_a_group_that_has_gone_meanwhile_is_not_folded() -> None:
     session = Session(plan("A:\nB:"))
-    panel = panel_of(TicketsPanel, scene_of(session), 100, 20)
+    panel = panel_of(TicketsPanel, view_of(session), 100, 20)
     panel.group_by("status")
     panel.go_to(1)
     session.act(rq.Cancel(tickets=("A", "B")))

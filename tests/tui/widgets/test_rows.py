@@ -10,7 +10,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.view.view_state import Change
 from tests.core.sessions import Session, plan
-from tests.tui.drawn import lines, panel_of, scene_of
+from tests.tui.drawn import lines, panel_of, view_of
 from tests.tui.release import release
 
 SESSION = Session(plan("\n".join(f"T{number}:" for number in range(40))))
@@ -26,7 +26,7 @@ moves = st.one_of(
 def test_the_cursor_is_in_view_and_rows_move_no_more_than_that_needs(
     height: int, taken: list[tuple[str, int]]
 ) -> None:
-    panel = panel_of(TicketsPanel, scene_of(SESSION), 60, height)
+    panel = panel_of(TicketsPanel, view_of(SESSION), 60, height)
     for name, by in taken:
         before = panel.top
         getattr(panel, name)(by)
@@ -41,20 +41,20 @@ def test_the_cursor_is_in_view_and_rows_move_no_more_than_that_needs(
 
 
 def test_a_click_is_on_the_row_that_is_drawn_there() -> None:
-    panel = panel_of(TicketsPanel, scene_of(SESSION), 60, 10)
+    panel = panel_of(TicketsPanel, view_of(SESSION), 60, 10)
     panel.go_to(20)
     drawn = lines(panel)
     for y in range(2, 10):
-        panel.pointed_at(y)
+        panel.clicked(y)
         assert panel.view.selected in drawn[y - 1]
     here = panel.view.selected
     for nowhere in (0, 1, 99):
-        panel.pointed_at(nowhere)
+        panel.clicked(nowhere)
         assert panel.view.selected == here
 
 
 def test_the_bar_is_where_the_rows_are() -> None:
-    panel = panel_of(TicketsPanel, scene_of(SESSION), 60, 12)
+    panel = panel_of(TicketsPanel, view_of(SESSION), 60, 12)
 
     def bar() -> str:
         return "".join(line.ljust(60)[59] for line in lines(panel)[1:])
@@ -105,7 +105,7 @@ def test_every_line_that_looks_different_is_drawn_again_within_a_second(
     monkeypatch: pytest.MonkeyPatch, taken: list[str], start: int
 ) -> None:
     session = release()
-    panel = panel_of(TicketsPanel, scene_of(session), 120, 20)
+    panel = panel_of(TicketsPanel, view_of(session), 120, 20)
     panel.go_to(start)
     again: list[Region] = []
     monkeypatch.setattr(panel, "refresh", lambda *regions: again.extend(regions or [Region(0, 0, *panel.size)]))
