@@ -44,6 +44,14 @@ def test_each_file_that_is_named_exists(text: str) -> None:
     assert missing(text) == []
 
 
+@pytest.mark.parametrize("name", ["architecture", "contributing", "decisions"])
+def test_each_class_that_is_named_exists(name: str) -> None:
+    sources = "\n".join(file.read_text(encoding="utf-8") for file in PACKAGE.rglob("*.py"))
+    for word in quoted(page(name)):
+        if re.fullmatch(r"([A-Z][a-z]+)+", word):
+            assert re.search(rf"^(class {word}\b|{word} = )", sources, re.MULTILINE), word
+
+
 def test_every_room_is_in_the_architecture() -> None:
     rooms = {file.parent.relative_to(PACKAGE) for file in PACKAGE.rglob("*.py")}
     named = {path.rstrip("/") for path in paths(ARCHITECTURE)}
