@@ -11,11 +11,12 @@ from parexec_tui.core.plan.model import AgentType, Priority, Ticket
 from parexec_tui.core.state import apply as state_room
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
+from parexec_tui.core.state.attempts import Freeze
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import UNSUCCESSFUL, End, Status
+from parexec_tui.core.state.status import UNSUCCESSFUL, End, Flag, Status
 from parexec_tui.core.state.transitions import FREEZABLE, TRANSITIONS, IllegalEventError
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.core.wire.codec import kind_of
+from parexec_tui.core.wire.codec import decode_event, kind_of
 from tests.core.sessions import OPENED_AT, Session, check, dump, plan
 
 LEGAL = """
@@ -311,6 +312,60 @@ def test_what_is_true_of_one_attempt_is_gone_at_the_next() -> None:
     assert (ticket.end, ticket.ended, ticket.reason, ticket.retry_at) == (None, None, "", None)
     assert ticket.first_started == first_started == first.started != second.started
     assert (first.number, first.ended, second.number) == (1, ended_at, 2)
+
+
+# --- Freezes ---
+
+
+def test_a_frozen_attempt_says_who_froze_it_why_and_since_when_and_goes_on_where_it_was() -> None:
+    session = Session("A:\nB:")
+    session.dispatch()
+    session.apply(ev.AttemptFrozen(at=session.now, ticket="A", attempt=1, reason="memory is short"))
+    session.wait(5)
+    session.ask(rq.Freeze(tickets=("B",), by="ann"))
+    assert session["A"].live_attempt.freeze == Freeze("", "memory is short", OPENED_AT)
+    assert session["B"].live_attempt.freeze == Freeze("ann", "", OPENED_AT + 5)
+    assert (session["A"].status, session["A"].shown_status) == (Status.running, Flag.frozen)
+    assert {word: count for word, count in session.state.shown_counts().items() if count} == {"frozen": 2}
+    session.ask(rq.Thaw())
+    assert session.statuses() == {"A": "running", "B": "running"}
+    assert session["A"].live_attempt.freeze is None
+
+
+@pytest.mark.parametrize(
+    ("held", "is_released"),
+    [
+        ('{"kind":"session_held","reason":"frozen","by":"ann","at":1000}', True),
+        ('{"kind":"session_held","reason":"frozen","by":"ann","freeze":true,"at":1000}', True),
+        ('{"kind":"session_held","reason":"frozen","by":"ann","freeze":false,"at":1000}', False),
+        ('{"kind":"session_held","reason":"lunch","by":"ann","at":1000}', False),
+    ],
+)
+def test_a_thaw_of_the_session_releases_what_a_freeze_held(held: str, is_released: bool) -> None:
+    session = Session("A:")
+    session.apply(decode_event(held))
+    session.ask(rq.Thaw())
+    assert (session.state.held is None) == is_released
+
+
+def test_a_hold_for_the_reason_of_a_freeze_is_none() -> None:
+    session = Session("A:")
+    session.act(rq.Hold(reason="frozen", by="ann"))
+    assert session.ask(rq.Thaw()) == []
+    session.act(rq.Release())
+    session.act(rq.Undo())
+    assert session.ask(rq.Thaw()) == []
+    assert session.state.held is not None
+
+
+def test_a_hold_of_a_freeze_that_an_undo_brings_back_is_released_by_a_thaw() -> None:
+    session = Session("A:\nB: A")
+    session.dispatch()
+    session.act(rq.Freeze(by="ann"))
+    session.act(rq.Release())
+    session.act(rq.Undo())
+    session.act(rq.Thaw())
+    assert (session.state.held, session.status("A")) == (None, "running")
 
 
 # --- Clocks ---
