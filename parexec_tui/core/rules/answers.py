@@ -1,4 +1,4 @@
-"""What a request is answered with, the refusals that verbs share, and what a request names."""
+"""Decisions, the refusals that several verbs give, and the tickets that a request names."""
 
 from collections.abc import Iterable
 
@@ -17,7 +17,7 @@ Decision = list[ev.AnyEvent] | Refusal
 def refuse_unknown(
     state: SessionState, tickets: Iterable[str] = (), agents: Iterable[str] = (), types: Iterable[str] = ()
 ) -> Refusal | None:
-    """A refusal, if something that was named is not there."""
+    """Refuse a name that no ticket, agent or agent type has."""
     for id_ in tickets:
         if id_ not in state.tickets:
             return Refusal(f"there is no ticket {id_}", did_you_mean(id_, state.tickets))
@@ -36,7 +36,7 @@ def refuse_unknown_in(state: SessionState, scope: rq.Scope) -> Refusal | None:
 
 
 def refuse_terminal(state: SessionState, id_: str) -> Refusal:
-    """The refusal of a verb that makes sense only before a ticket is over."""
+    """Refuse a verb that makes sense only before a ticket is over."""
     ticket = state.tickets[id_]
     remedy = f"retry {state.cause(ticket).id}" if ticket.status in UNSUCCESSFUL else ""
     return Refusal(f"{id_} is {ticket.shown_status}", remedy)

@@ -1,4 +1,4 @@
-"""What the end of a ticket, or its being taken back, means for what depends on it."""
+"""What happens to the dependents of a ticket when it ends, runs again or is restored."""
 
 from collections.abc import Collection, Iterable, Sequence
 
@@ -31,9 +31,10 @@ def skips(state: SessionState, ticket: TicketState, gone: Iterable[str] = ()) ->
 def restores(
     state: SessionState, ticket: TicketState, back: Iterable[str] = (), besides: Collection[str] = ()
 ) -> tuple[str, ...]:
-    """The skipped tickets that may run again when this one is lost no more: those that no other lost need blocks.
+    """The skipped tickets that may run again when this one is no longer unsuccessful.
 
-    `back` are tickets that events decided at the same time have brought back already; those in `besides` stay.
+    Those are its dependents that have no other unsuccessful need, nearest first. `back` are tickets that events
+    decided at the same time have brought back already; tickets in `besides` stay as they are.
     """
     regained = {ticket.id, *back}
     found: list[str] = []
@@ -55,14 +56,14 @@ def restores(
 def reruns(
     state: SessionState, ticket: TicketState, back: Iterable[str] = ()
 ) -> tuple[tuple[str, ...], tuple[str, ...], TicketState | None]:
-    """What runs again when this ticket and all that depends on it do, nearest first.
+    """The dependents that run again when this ticket and everything downstream of it do, nearest first.
 
-    Returns the tickets that have run, those that were skipped and may run, and one that runs right now, if there is
-    any. A ticket that was cancelled or waived stays so, and what only follows from it is left alone.
+    Returns those that have run, those that were skipped and may run, and one that is live now, if there is any. A
+    ticket that was cancelled or waived stays so, and so do tickets that depend on nothing else that runs again.
     """
     regained = {ticket.id, *back}
     again = set(regained)
-    """These will run, so what needs one of them runs after it."""
+    """These will run, so their dependents run after them."""
     rerun: list[str] = []
     restored: list[str] = []
     found = graph.ordered_dependents(state.graph, [ticket.id])
@@ -88,5 +89,5 @@ def reruns(
 
 
 def _is_blocked(state: SessionState, ticket: TicketState, regained: set[str]) -> bool:
-    """Whether it has a lost need that is not among those regained."""
+    """Whether it has an unsuccessful need that is not in `regained`."""
     return any(state.tickets[need].status in UNSUCCESSFUL and need not in regained for need in ticket.spec.needs)

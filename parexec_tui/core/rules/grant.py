@@ -1,4 +1,4 @@
-"""How the engine answers a person: a decision, led by who asked for what, and how it can be taken back."""
+"""How the engine answers a person: the decision, and first the fact of who asked for what and how to undo it."""
 
 from parexec_tui.core.rules.answers import Decision
 from parexec_tui.core.rules.decide import decide
@@ -11,7 +11,7 @@ from parexec_tui.core.wire.requests import Refusal
 
 
 def grant(state: SessionState, asked: rq.AnyRequest, now: float) -> Decision:
-    """Decide, and put first who asked for what, if it changes anything. An undo always does: it is used up."""
+    """Decide. If anything changes, `OperatorActed` comes first. An undo always changes something: it is used up."""
     answer = decide(state, asked, now)
     if isinstance(answer, Refusal):
         return answer

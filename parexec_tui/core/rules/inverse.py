@@ -1,4 +1,4 @@
-"""What would take a decision back: found from its events and the state before them."""
+"""What would undo a decision: found from its events and from the state before them."""
 
 from collections.abc import Iterable, Sequence
 
@@ -13,7 +13,7 @@ _Steps = list[undo.AnyUndoStep]
 
 
 def inverse_of(state: SessionState, events: Sequence[ev.AnyEvent]) -> tuple[undo.AnyUndoStep, ...]:
-    """The steps that would take all of this back, in order; none if a part of it has to stay."""
+    """The steps that would undo all of these events, in order; none if a part of them cannot be undone."""
     if any(isinstance(event, ev.AttemptStopRequested | ev.SessionStopping) for event in events):
         return ()
     found: _Steps = []
@@ -102,7 +102,10 @@ def _is_freeze_of_all(state: SessionState, events: Sequence[ev.AnyEvent]) -> boo
 
 
 def _of_holds(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | None:
-    """A release ends all that keeps something back: it undoes only the hold or drain of what was free before."""
+    """Undo holds and drains by a release, and releases by a hold.
+
+    A release ends everything that keeps an agent back, so it undoes a hold or drain only of an agent that was free.
+    """
     agents = tuple(_held_or_draining(events))
     if any(_is_kept_back(state.agents[id_]) for id_ in agents):
         return None
@@ -147,7 +150,7 @@ def _of_holds(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | No
 
 
 def _held_or_draining(events: Sequence[ev.AnyEvent]) -> Iterable[str]:
-    """The agents that were held or drained, without those that stopped at once: others take their places."""
+    """The agents that were held or drained, without those that stopped at once: new agents take their places."""
     stopped = {event.agent for event in events if isinstance(event, ev.AgentStopped)}
     return dict.fromkeys(
         event.agent

@@ -16,7 +16,7 @@ _Kind = TypeVar("_Kind", bound=ev.Event)
 
 
 class StoppedAttempt(Struct, frozen=True):
-    """An attempt that runs now, and would be ended."""
+    """An attempt that runs now and would be stopped."""
 
     ticket: str
     agent: str
@@ -26,20 +26,20 @@ class StoppedAttempt(Struct, frozen=True):
 
 
 class Preview(Struct, frozen=True, kw_only=True):
-    """Tickets and agents by what would become of them, each once in a list, in the order of the events."""
+    """What would happen to which tickets and agents. Each is at most once in a list, in the order of the events."""
 
     stopped: tuple[StoppedAttempt, ...] = ()
     cancelled: _Ids = ()
     """Without those that run: these are in `stopped`."""
     waived: _Ids = ()
     again: _Ids = ()
-    """That have run, or were cancelled or waived, and run again."""
+    """Tickets that have run, or were cancelled or waived, and would run again."""
     skipped: _Ids = ()
-    """Also what will be, once an attempt has been stopped to cancel its ticket."""
+    """Including those that are skipped later, when an attempt has been stopped to cancel its ticket."""
     restored: _Ids = ()
-    """That were skipped, and may run."""
+    """Tickets that were skipped, and may run."""
     put_back: _Ids = ()
-    """That are again what they were before something that is undone."""
+    """Tickets that an undo makes again what they were before."""
     held: _Ids = ()
     released: _Ids = ()
     frozen: _Ids = ()
@@ -53,7 +53,7 @@ class Preview(Struct, frozen=True, kw_only=True):
     agents_held: _Ids = ()
     agents_released: _Ids = ()
     agents_draining: _Ids = ()
-    """That stop when they have finished what they run."""
+    """Agents that stop when they have finished what they run."""
     agents_stopped: _Ids = ()
     session: _Ids = ()
     """What becomes of the session and its agent types, in words."""
@@ -73,7 +73,7 @@ class Preview(Struct, frozen=True, kw_only=True):
         return "; ".join(parts)
 
     def lines(self) -> Iterator[str]:
-        """Each fact in a line; what ends work that is under way comes first."""
+        """A line for each fact, first what ends work that is under way."""
         for attempt in self.stopped:
             yield f"{attempt.ticket} is stopped, after {format_duration(attempt.seconds)} on {attempt.agent}"
         yield from self.session

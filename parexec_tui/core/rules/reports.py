@@ -19,20 +19,20 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 
 START_TRIES = 3
-"""Agents that a ticket which cannot start is tried on before it is the ticket that is believed to be at fault."""
+"""Agents that a ticket is tried on if it cannot start. After that the ticket counts as at fault, not the agents."""
 
 RELIEF = 1.05
-"""How much more than the floor must be free before a disk counts as relieved: it shall not go back and forth."""
+"""A disk counts as relieved when this many times the floor is free, so that it does not go back and forth."""
 
 MOST_DOUBLINGS = 20
-"""Of a retry delay: a million times is far beyond any use, and a float has an end."""
+"""The most times that a retry delay is doubled: a million times is longer than anyone waits."""
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 """What a shell exits with when it cannot start a command (POSIX, 2.8.2)."""
 
 
 def on_report(state: SessionState, report: rq.AnyReport, now: float) -> list[ev.AnyEvent]:
-    """What follows from a report. One that came too late, for an attempt that is over, follows nothing."""
+    """The events that follow from a report; none from one that came too late, for an attempt that is over."""
     events = _REPORTS[type(report)](state, report, now)
     for event in events:
         if isinstance(event, ev.AttemptEnded) and state.agents[event.agent].draining:
@@ -75,7 +75,7 @@ def _on_process_ended(state: SessionState, report: rq.ProcessEnded, now: float) 
 
 
 def _ended(ticket: TicketState, report: _Exit, end: End, then: Status, now: float, **more: Any) -> ev.AttemptEnded:
-    """The end of the current attempt, with what its process told."""
+    """The end of the current attempt, with the facts that its process reported."""
     if isinstance(report, rq.ProcessEnded):
         more |= {
             "code": report.code,
@@ -132,7 +132,7 @@ def _could_not_start(
 
 
 def _has_other_agent(state: SessionState, ticket: TicketState) -> bool:
-    """Whether another agent than those it could not start on can run it, now or later."""
+    """Whether an agent on which it has not failed to start can run it, now or later."""
     if pinned_agent(state, ticket) is not None:
         return False
     if any(has_room(state, type_) for type_ in ticket.types):
@@ -192,7 +192,7 @@ def _on_idle_elapsed(state: SessionState, report: rq.IdleElapsed, now: float) ->
 def _failed(
     state: SessionState, ticket: TicketState, report: _Exit, end: End, reason: str, now: float
 ) -> list[ev.AnyEvent]:
-    """An attempt that went wrong: another try if its policy allows, else what its failure means for the plan."""
+    """The events of a failed attempt: another try if the ticket has retries left, else what its failure means."""
     if ticket.spec.retries > ticket.charged:
         retry_at = now + retry_delay(state, ticket)
         again = _ended(ticket, report, end, Status.backoff, now, reason=reason, charged=True, retry_at=retry_at)

@@ -19,7 +19,7 @@ def opening(
     by: str,
     now: float,
 ) -> list[ev.AnyEvent]:
-    """The first five steps: parsed, pool initialised, queued by group, agents deployed, monitored."""
+    """The first five milestones: parsed, pool initialised, queued by group, agents deployed, monitored."""
     plan = state.plan
     parallel = plan.settings.parallel or max(1, int(cpus))
     most = {type_: agent.max or parallel for type_, agent in plan.agents.items()}
@@ -48,10 +48,10 @@ def opening(
 
 
 def closing(state: SessionState, now: float) -> list[ev.AnyEvent]:
-    """The last three steps, once every ticket is over: failures handled, completion validated, registry updated."""
+    """The last three milestones, when all tickets are over: failures handled, completion validated, finished."""
     counts = dict.fromkeys(TERMINAL, 0)
     for ticket in state.tickets.values():
-        counts[ticket.status] += 1  # counted anew, not taken from the index: this is the proof
+        counts[ticket.status] += 1  # counted again instead of taken from the index: this is the proof
     return [
         ev.FailuresHandled(
             at=now,

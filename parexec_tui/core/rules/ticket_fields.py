@@ -1,4 +1,4 @@
-"""A ticket as it is written in a plan file: to change some of its keys."""
+"""The keys of a ticket as a plan file has them, and how to change some of them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,14 +13,14 @@ from parexec_tui.core.wire.requests import Refusal
 
 
 def revised(id_: str, spec: Ticket, changes: Mapping[str, Any]) -> Ticket | Refusal:
-    """A ticket with other values for some keys, as they would stand in a plan file; None: the default."""
+    """A ticket with other values for some keys, written as in a plan file; None resets a key to its default."""
     table = {key: value for key, value in {**as_written(spec), **changes}.items() if value is not None}
     good, faults = read_fields(Ticket, table, ("tickets", id_))
     return refusal_of_faults(faults) if faults else convert(Ticket, good)
 
 
 def as_written(spec: Ticket) -> dict[str, Any]:
-    """A ticket as it would stand in a plan file, in JSON's values."""
+    """The table of a ticket as a plan file has it, in values of JSON."""
     table = msgspec.json.decode(codec.encode(spec))
     assert isinstance(table, dict)
     return table

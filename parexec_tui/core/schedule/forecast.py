@@ -14,7 +14,7 @@ from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
 
 _SPREAD = 1.5
-"""How many times as long as it should nine in ten tickets take at most, where nothing has run yet that would tell."""
+"""Nine in ten tickets take at most this many times what is expected, as long as nothing has run that would tell."""
 
 _NINE_IN_TEN = 1.2816
 """Standard deviations above the mean of a normal distribution that nine in ten values stay below."""
@@ -31,7 +31,7 @@ class Forecast:
         known: list[float] = []
         ratios: list[float] = []
         self.unforeseen: list[float] = []
-        """What those took that succeeded here and of which nothing was known, in order."""
+        """Seconds of the tickets that succeeded here and had no expected duration, shortest first."""
         for ticket in state.tickets.values():
             foreseen = expected(ticket, history)
             if foreseen is not None:
@@ -44,17 +44,20 @@ class Forecast:
                     ratios.append(took / foreseen)
         self.unforeseen.sort()
         self.usual = _quantile(self.unforeseen or sorted(known), 0.5)
-        """What a ticket takes of which nothing is known; None if nothing is known of any."""
+        """Seconds for a ticket without an expected duration; None if no ticket has one."""
         self.spread = max(1.0, _quantile(sorted(ratios), 0.9) or _SPREAD)
-        """How many times as long as is known of them nine in ten tickets take at most."""
+        """Nine in ten tickets take at most this many times what is expected."""
 
     def takes(self, ticket: TicketState) -> float | None:
         foreseen = expected(ticket, self._history)
         return self.usual if foreseen is None else foreseen
 
     def left(self, ticket: TicketState, now: float) -> float:
-        """What it will still take; 0 if nothing is known. One that is late already is taken to be half way through
-        its delay: whatever takes three times as long as it should seldom ends in the next second."""
+        """Seconds that it will still take; 0 if nothing is known.
+
+        A ticket that is late counts as half way through its delay: one that has already taken three times as long as
+        expected seldom ends in the next second.
+        """
         takes = self.takes(ticket) or 0.0
         return abs(takes - ticket.worked(now)) if ticket.is_live else takes
 
@@ -65,13 +68,14 @@ def expected(ticket: TicketState, history: Mapping[str, float]) -> float | None:
 
 
 def eta(state: SessionState, now: float, history: Mapping[str, float] = _NOTHING) -> Eta | None:
-    """When the session will be finished, as far as can be known: None if it is held or going to end early, and
-    until there is a ticket with an estimate, with a history, or that has succeeded.
+    """When the session will be finished.
 
-    What is left takes as long as its work shared among `parallel`, and at least as long as its longest chain. For p90
-    the work of what was foreseen is multiplied by the spread of `Forecast`; of n tickets that were not, by the
-    central limit theorem, it is n means and 1.28 standard deviations times the root of n. Claims, agent types, holds
-    of tickets and retries are not looked at.
+    None if it is held or will end early, and until one ticket has an estimate or a history or has succeeded.
+
+    What is left takes as long as its work shared among `parallel`, and at least as long as its longest chain. For
+    p90, the work of tickets with an expected duration is multiplied by the spread of `Forecast`; n tickets without
+    one take, by the central limit theorem, n means and 1.28 standard deviations times the root of n. Claims, agent
+    types, holds of tickets and retries are ignored.
     """
     if state.status != "running":
         return None
@@ -81,7 +85,7 @@ def eta(state: SessionState, now: float, history: Mapping[str, float] = _NOTHING
     foreseen = unforeseen = takes = assumed = 0.0
     guessed = 0
     heads: list[tuple[float, float]] = []
-    """Of each ticket that a chain begins with: what is left of it, less the whole; what was counted from it on."""
+    """For each ticket that starts a chain: what is left of it minus the whole, and the length of the chain."""
     for ticket in state.tickets.values():
         if ticket.status in TERMINAL:
             continue
@@ -107,8 +111,7 @@ def eta(state: SessionState, now: float, history: Mapping[str, float] = _NOTHING
 
 
 def _late(forecast: Forecast, count: int, work: float) -> float:
-    """What so many tickets of which nothing was known take at most, nine times in ten, where they usually take
-    `work`."""
+    """What `count` tickets of unknown duration take at most, nine times in ten. `work`: what they usually take."""
     took = forecast.unforeseen
     if not took:
         return work * forecast.spread

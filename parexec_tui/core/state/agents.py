@@ -18,9 +18,9 @@ class AgentState:
         self.ticket: str | None = None
         self.idle_since = at
         self.turn = 0
-        """Rises each time that any agent becomes idle: the lowest has been idle longest."""
+        """A number that rises each time any agent becomes idle: the agent with the lowest has been idle longest."""
         self.strikes: tuple[str, ...] = ()
-        """Tickets that died at start here, one after another, and might not be to blame themselves."""
+        """Tickets that could not start here, one after another, where the agent may be at fault."""
         self.held: str | None = None
         self.draining = False
         self.quarantined = ""
@@ -31,7 +31,7 @@ class AgentState:
         self.busy_for = 0.0
         """Seconds that its attempts ran, without the one that runs now."""
         self.without_engine = 0.0
-        """Seconds that it was idle without an engine, between one that left or was given up and the next."""
+        """Seconds that it was idle while no engine ran the session."""
 
     @property
     def status(self) -> AgentStatus:

@@ -13,7 +13,7 @@ from parexec_tui.core.state.transitions import IllegalEventError, following
 
 
 def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
-    """Take in other tickets: O(plan), unless what follows from needs and estimates is as it was."""
+    """Add, change and drop tickets. O(plan), unless the needs and estimates stay as they are."""
     _check_amendment(state, event)
     specs = {id_: spec for id_, spec in state.plan.tickets.items() if id_ not in event.dropped}
     specs |= {**event.changed, **event.added}
@@ -78,7 +78,7 @@ def _check_amendment(state: SessionState, event: ev.PlanAmended) -> None:
 
 
 def _change_statuses(state: SessionState, event: ev.PlanAmended) -> None:
-    """Set the statuses that an amendment brings along. The indexes are derived after that."""
+    """Set the statuses that an amendment changes. The indexes are derived after that."""
     for id_ in event.skipped:
         ticket = state.tickets[id_]
         ticket.because = lost_need(state, ticket)

@@ -1,4 +1,4 @@
-"""An attempt of a ticket: there while it lives, and kept as it was when it ended until the next one starts."""
+"""One attempt of a ticket. The last one is kept after its end, until the next one starts."""
 
 from typing import NamedTuple
 
@@ -55,6 +55,6 @@ class Attempt:
         return self.frozen_for + (now - self.freeze.since if self.freeze is not None else 0.0)
 
     def worked(self, now: float) -> float:
-        """Seconds from its start to `now`, without the time it was frozen. Of one that is over: ask for `ended`."""
+        """Seconds from its start to `now`, without the time it was frozen. If it is over, pass its `ended`."""
         until = now if self.freeze is None else self.freeze.since
         return max(0.0, until - self.started - self.frozen_for)

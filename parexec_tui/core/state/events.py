@@ -24,7 +24,7 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="kind", tag=None, omit_
     at: float
 
 
-# The steps of a session, in order: parse, initialise the pool, queue by group, deploy agents, monitor,
+# The milestones of a session, in order: parse, initialise the pool, queue by group, deploy agents, monitor,
 # handle conflicts and failures, validate completion, update registry and metrics.
 
 
@@ -87,7 +87,7 @@ class CompletionValidated(Event, frozen=True, tag="completion_validated"):
 
 
 class SessionFinished(Event, frozen=True, tag="session_finished"):
-    """The last step: the registry and its metrics are complete."""
+    """The last milestone: the registry and its metrics are complete."""
 
     seconds: float
     """Wall time since the session was opened."""
@@ -326,7 +326,7 @@ class TicketRetried(Event, frozen=True, tag="ticket_retried"):
 
 
 class TicketWaived(Event, frozen=True, tag="ticket_waived"):
-    """The ticket shall not run, and what needs it may run without it."""
+    """A person does without the ticket: it will not run, and its dependents may run without it."""
 
     ticket: str
     by: str = ""
@@ -335,7 +335,7 @@ class TicketWaived(Event, frozen=True, tag="ticket_waived"):
 
 
 class TicketRestored(Event, frozen=True, tag="ticket_restored"):
-    """That the ticket was cancelled, waived or retried was taken back: it is what it was before."""
+    """A cancel, waive or retry of the ticket was undone: it is what it was before."""
 
     ticket: str
     then: Status

@@ -76,7 +76,7 @@ class SessionState:
         self.frozen: dict[str, TicketState] = {}
         """Those of the live ones whose attempt is frozen."""
         self.held_tickets: dict[str, TicketState] = {}
-        """Those with a hold of their own, the first one held first; also what is over since."""
+        """Tickets with a hold of their own, in the order of the holds; also those that are over by now."""
         self.holdings = Holdings(plan.resources)
         self.agents: dict[str, AgentState] = {}
         self.available: dict[str, dict[str, AgentState]] = {type_: {} for type_ in plan.agents}
@@ -84,15 +84,15 @@ class SessionState:
         self.quarantined: dict[str, AgentState] = {}
         """Agents in quarantine, the first one first."""
         self.pool_size = dict.fromkeys(plan.agents, 0)
-        """type: agents started and not stopped, the quarantined included: a bad host is not replaced for ever."""
+        """type: agents started and not stopped. Those in quarantine count: a bad host is not replaced for ever."""
         self.agent_limits = {type_: agent_type.max for type_, agent_type in plan.agents.items()}
         """type: the limit that is set for it, if any. See `max_agents`."""
         self.held_types: dict[str, str] = {}
         """type: who holds it back"""
         self.past_attempts: dict[str, int] = {}
-        """Of tickets that were dropped: should one come back, its attempts are numbered on."""
+        """dropped ticket: number of its last attempt. If it is added again, its attempts count on from there."""
         self.actions: list[ev.OperatorActed] = []
-        """What persons did and has not been undone, newest last."""
+        """Actions of persons that have not been undone, newest last."""
         self.host: Host | None = None
         self.session = ""
         self.parallel = plan.settings.parallel or 1
@@ -104,7 +104,7 @@ class SessionState:
         self.stopping: ev.SessionStopping | None = None
         self.left: ev.EngineLeft | None = None
         self.interrupted: ev.SessionInterrupted | None = None
-        """There while no engine can be kept alive for the session."""
+        """Set while no engine can be kept alive for the session."""
         self.pressed: dict[str, ev.HostPressed] = {}
         """resource: what the host is short of"""
         self.finished_at: float | None = None
@@ -173,7 +173,7 @@ class SessionState:
         return len(self.tickets) - sum(counts[status] for status in TERMINAL)
 
     def shown_counts(self) -> dict[Status | Flag, int]:
-        """Tickets by the word for where they are (see `TicketState.shown_status`), those of no ticket included."""
+        """Tickets by the word that is shown for them, see `TicketState.shown_status`; with words that none has."""
         counts = dict.fromkeys(COUNTED, 0)
         for status, count in self.counts.items():
             counts[status] = count
@@ -206,7 +206,7 @@ class SessionState:
         return not self.live and not self.counts[Status.backoff]
 
     def blames_ticket(self, ticket: TicketState, agent: AgentState) -> bool:
-        """Whether it says nothing against the agent when the ticket cannot start on it.
+        """Whether the ticket, not the agent, is at fault when it cannot start there.
 
         A shell command that cannot start on two agents is a bad command, not two bad agents, and one that cannot
         start twice on the same agent is still one; so one mistyped ticket cannot quarantine a pool.

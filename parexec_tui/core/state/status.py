@@ -27,7 +27,7 @@ class Flag(StrEnum):
     """What is shown in place of a status, because it says more about the ticket."""
 
     ready = "ready"
-    """It waits, and nothing keeps it from starting but room: see `scheduler.blockers`."""
+    """It waits, and nothing keeps it from starting but room: see `blockers.blockers`."""
     held = "held"
     """It waits, and a person holds it or its agent types."""
     frozen = "frozen"

@@ -83,7 +83,7 @@ class TicketState:
         )  # fmt: skip
 
     def restore(self) -> None:
-        """Be again what was saved, except for the status: others depend on that."""
+        """Be again what was saved, except for the status: `indexes.move` changes that."""
         assert self.snapshot is not None
         (
             _, self.charged, self.excluded_agents, self.ended, self.end, self.reason, self.because,

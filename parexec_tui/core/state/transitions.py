@@ -51,7 +51,7 @@ def named_ticket(state: SessionState, event: Any) -> TicketState:
 
 
 def moving_ticket(state: SessionState, event: Any, to: Status) -> TicketState:
-    """The ticket of an event, when the table lets it go there."""
+    """The ticket of an event. Raises if the table does not let it go to that status."""
     ticket = named_ticket(state, event)
     if to not in TRANSITIONS[type(event)].get(ticket.status, ()):
         raise IllegalEventError(f"{event!r}: {ticket.id} is {ticket.status}, so it cannot become {to}")
@@ -64,7 +64,7 @@ def moving_ticket(state: SessionState, event: Any, to: Status) -> TicketState:
 def freezable_ticket(
     state: SessionState, event: ev.AttemptFrozen | ev.AttemptThawed, *, is_frozen: bool
 ) -> TicketState:
-    """The ticket of an event, when its attempt can be frozen or thawed, and is frozen or not as it must be."""
+    """The ticket of a freeze or thaw. Raises if its attempt cannot be frozen or thawed now."""
     ticket = named_ticket(state, event)
     if ticket.status not in FREEZABLE or event.attempt != ticket.attempts or ticket.is_frozen is not is_frozen:
         at = f"{ticket.shown_status} at attempt {ticket.attempts}"

@@ -54,7 +54,7 @@ def _conflicts(
     *,
     may_have_succeeded: bool,
 ) -> Refusal | None:
-    """What of the amendment is too late, or contradicts itself."""
+    """Refuse an amendment that comes too late or contradicts itself."""
     if there := [id_ for id_ in asked.added if id_ in state.tickets]:
         return Refusal(f"there is {listed(there)} already", "change it, or give the new one another id")
     if both := [id_ for id_ in asked.dropped if id_ in asked.changed]:
@@ -83,7 +83,7 @@ def _still_needed(dropped: tuple[str, ...], specs: dict[str, Ticket]) -> Refusal
 
 
 def _faults(state: SessionState, specs: dict[str, Ticket], new: dict[str, Ticket]) -> list[Fault]:
-    """What would be wrong with such a plan, by the rules for plan files."""
+    """What the rules for plan files find wrong with the amended plan."""
     plan = state.plan
     draft = Draft(
         written={"tickets": {id_: as_written(spec) for id_, spec in new.items()}},

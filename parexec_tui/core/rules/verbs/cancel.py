@@ -36,7 +36,7 @@ def cancel(state: SessionState, asked: rq.Cancel, now: float) -> Decision:
 
 
 def cannot_cancel(state: SessionState, asked: rq.Cancel) -> Refusal | None:
-    """Why it would be refused. That can be known without what depends on the tickets."""
+    """Why it would be refused. The answer does not need the dependents of the tickets, so it is cheap."""
     if refusal := refuse_unknown(state, asked.tickets):
         return refusal
     for ticket in named(state, asked.tickets):

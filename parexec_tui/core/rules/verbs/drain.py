@@ -12,7 +12,7 @@ from parexec_tui.core.wire import requests as rq
 
 
 def drain(state: SessionState, asked: rq.Drain, now: float) -> Decision:
-    """Of an agent: it stops when it is idle. Of a type: that, for all of them, and a hold. Of a ticket: a hold."""
+    """A drained agent stops when it is idle; a drained type is held, and its agents drained; a ticket is held."""
     if refusal := refuse_unknown_in(state, asked):
         return refusal
     if asked.is_session:

@@ -11,7 +11,7 @@ def hold(state: SessionState, asked: rq.Hold, now: float) -> Decision:
     if refusal := refuse_unknown_in(state, asked):
         return refusal
     if asked.is_session:
-        # A person may give the reason that a freeze gives; their hold is none.
+        # A person can give the same reason as a freeze does. Their hold is still not a freeze.
         freeze = False if asked.reason == ev.FREEZE_REASON else None
         return [] if state.held else [ev.SessionHeld(at=now, reason=asked.reason, by=asked.by, freeze=freeze)]
     for id_ in asked.tickets:

@@ -7,7 +7,7 @@ from parexec_tui.core.wire import requests as rq
 
 
 def release(state: SessionState, asked: rq.Release, now: float) -> Decision:
-    """Of a type: its hold. Agents of it that drain go on draining, unless they are named."""
+    """Releasing a type ends its hold. Its draining agents go on draining unless they are named."""
     if refusal := refuse_unknown_in(state, asked):
         return refusal
     if asked.is_session:

@@ -16,7 +16,7 @@ def restore(state: SessionState, asked: rq.Restore, now: float) -> Decision:
     events: list[ev.AnyEvent] = []
     back: set[str] = set()
     gone: set[str] = set()
-    # What was retried goes back last first: in between, nothing waits for what is lost.
+    # Retried tickets are restored dependents first, so that none waits for an unsuccessful need in between.
     is_retry = asked.since == "waiting"
     for ticket in sorted(named(state, asked.tickets), key=lambda each: each.group, reverse=is_retry):
         then = _status_before(state, ticket, gone, back)
@@ -39,7 +39,7 @@ def restore(state: SessionState, asked: rq.Restore, now: float) -> Decision:
 
 
 def cannot_restore(state: SessionState, asked: rq.Restore) -> Refusal | None:
-    """Why it would be refused. That can be known without all that depends on the tickets."""
+    """Why it would be refused. The answer needs only the tickets and their dependents, so it is cheap."""
     if refusal := refuse_unknown(state, asked.tickets):
         return refusal
     refusals = (_cannot_go_back(state, ticket, asked) for ticket in named(state, asked.tickets))
@@ -62,7 +62,7 @@ def _cannot_go_back(state: SessionState, ticket: TicketState, asked: rq.Restore)
 
 
 def _status_before(state: SessionState, ticket: TicketState, gone: set[str], back: set[str]) -> Status:
-    """What the ticket goes back to. One that waited or was skipped does what its needs call for now."""
+    """The status that the ticket goes back to. One that waited or was skipped goes where its needs allow now."""
     assert ticket.snapshot is not None
     then = ticket.snapshot.status
     if then not in PENDING and then is not Status.skipped:

@@ -44,7 +44,7 @@ def retry(state: SessionState, asked: rq.Retry, now: float) -> Decision:
 
 
 def cannot_retry_one(state: SessionState, id_: str) -> Refusal | None:
-    """Why a ticket cannot run again just as it is, alone."""
+    """Why a ticket cannot run again alone and unchanged, if so."""
     return refuse_unknown(state, (id_,)) or _cannot_run_again(state, state.tickets[id_], set())
 
 
@@ -67,7 +67,7 @@ def _changes_first(state: SessionState, asked: rq.Retry, tickets: list[TicketSta
 
 
 def _changed(asked: rq.Retry, tickets: list[TicketState]) -> dict[str, Ticket] | Refusal:
-    """The tickets as they shall be from now on, where that is asked."""
+    """The changed tickets, if the request changes any."""
     if asked.run is None and not asked.uses:
         return {}
     changed: dict[str, Ticket] = {}

@@ -11,7 +11,7 @@ from parexec_tui.core.wire.requests import Refusal
 
 
 def scale(state: SessionState, asked: rq.Scale, now: float) -> Decision:
-    """Of a type: fewer stops agents, idle ones first. Of all tickets at once: fewer only starts nothing new."""
+    """Fewer agents of a type: idle ones stop first. Fewer tickets at once: nothing stops, nothing new starts."""
     if asked.type is None:
         return _scale_session(state, asked, now)
     if refusal := refuse_unknown(state, types=(asked.type,)):
@@ -30,7 +30,7 @@ def scale(state: SessionState, asked: rq.Scale, now: float) -> Decision:
 
 
 def _surplus(state: SessionState, type_: str, most: int) -> list[AgentState]:
-    """The agents that are too many: in quarantine, then idle, then busy; of equal ones the newest first."""
+    """The agents above the limit: first those in quarantine, then idle, then busy ones; the newest first in each."""
     staying = [
         agent for agent in state.agents.values() if agent.type == type_ and not (agent.stopped or agent.draining)
     ]

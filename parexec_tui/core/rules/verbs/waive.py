@@ -17,7 +17,7 @@ def waive(state: SessionState, asked: rq.Waive, now: float) -> Decision:
     back: set[str] = set()
     tickets = [ticket for ticket in named(state, asked.tickets) if ticket.status is not Status.waived]
     ids = {ticket.id for ticket in tickets}
-    # Dependents first: one that is skipped would have nothing to be skipped for, once its need is waived.
+    # Dependents first: a skipped ticket must have an unsuccessful need, and it has none once that need is waived.
     for ticket in sorted(tickets, key=lambda each: each.group, reverse=True):
         restored = restores(state, ticket, back, besides=ids) if ticket.status in UNSUCCESSFUL else ()
         back.update(restored, (ticket.id,))
@@ -26,7 +26,7 @@ def waive(state: SessionState, asked: rq.Waive, now: float) -> Decision:
 
 
 def cannot_waive(state: SessionState, asked: rq.Waive) -> Refusal | None:
-    """Why it would be refused. That can be known without what depends on the tickets."""
+    """Why it would be refused. The answer does not need the dependents of the tickets, so it is cheap."""
     if refusal := refuse_unknown(state, asked.tickets):
         return refusal
     for ticket in named(state, asked.tickets):
