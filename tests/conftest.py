@@ -5,9 +5,14 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.time_limit import pytest_runtest_makereport as pytest_runtest_makereport
 from tests.time_limit import pytest_runtest_protocol as pytest_runtest_protocol
+
+# Machines are shared: how long one example takes says nothing about the code.
+settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

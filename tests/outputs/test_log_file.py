@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from parexec_tui.outputs.log_file import FileChange, LogFile, LogReader
@@ -76,7 +76,6 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # --- Lines ---
 
 
-@settings(deadline=None)
 @given(contents)
 @example(b"x" * 32 + b"\n")
 @example(b"x" * 31 + "é".encode() + b"x" * 40)
@@ -87,7 +86,6 @@ def test_lines_of_a_whole_file(data: bytes) -> None:
     assert all(len(line.data) < 2 * SHORT + SHORT // 2 for line in lines)
 
 
-@settings(deadline=None)
 @given(contents, st.data())
 def test_a_line_is_found_from_the_bytes_around_it(data: bytes, draw: st.DataObject) -> None:
     offset = draw.draw(st.integers(0, len(data)))
@@ -114,7 +112,6 @@ def test_a_cut_divides_neither_a_letter_nor_a_colour() -> None:
 # --- A window onto a file ---
 
 
-@settings(deadline=None)
 @given(contents, st.data())
 def test_any_lines_from_and_before_any_line(scratch: Path, data: bytes, draw: st.DataObject) -> None:
     lines = naive(data, SHORT)
@@ -155,7 +152,6 @@ def test_a_huge_file_is_read_only_where_it_is_looked_at(scratch: Path) -> None:
     reader.close()
 
 
-@settings(deadline=None)
 @given(contents, st.integers(0, 60), st.integers(1, 200))
 def test_a_file_that_is_shorter_than_it_was_is_no_error(scratch: Path, data: bytes, offset: int, more: int) -> None:
     with reading(scratch, data) as reader:

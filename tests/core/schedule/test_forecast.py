@@ -1,7 +1,7 @@
 """How long it will take, told of sessions that a test drives by hand."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from parexec_tui.core.schedule.eta import Eta
@@ -82,7 +82,6 @@ def test_many_of_which_nothing_is_known_take_their_mean_not_their_slowest() -> N
     assert found.p90 == pytest.approx(100 * mean + 1.2816 * deviation * 10, rel=0.01)
 
 
-@settings(deadline=None)
 @given(
     took=st.lists(st.floats(0, 1000), min_size=1, max_size=8),
     left=st.integers(1, 8),

@@ -473,7 +473,7 @@ def run_to_the_end(plan: Plan, numbers: list[int], outcomes: list[Step]) -> int:
 
 
 @given(*RUNS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_invariants_hold_after_every_event_and_every_prefix_replays(
     plan: Plan, numbers: list[int], outcomes: list[Step]
 ) -> None:
@@ -486,7 +486,7 @@ def test_a_hundred_thousand_steps(capsys: pytest.CaptureFixture[str]) -> None:
     taken = 0
 
     @given(*RUNS)
-    @settings(max_examples=500, deadline=None, database=None)
+    @settings(max_examples=500, database=None)
     def take_steps(plan: Plan, numbers: list[int], outcomes: list[Step]) -> None:
         nonlocal taken
         taken += run_to_the_end(plan, numbers, outcomes)

@@ -714,7 +714,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 noise = st.lists(st.one_of(st.sampled_from(LINES), mutated(), st.binary(max_size=50)), max_size=6)
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(conversations=st.lists(st.tuples(noise, st.booleans()), min_size=1, max_size=4))
 async def test_noise_harms_nobody_else(conversations: list[tuple[list[bytes], bool]]) -> None:
     for file in paths.state_home().glob("registry.db*"):

@@ -5,7 +5,7 @@ from textwrap import dedent
 
 import networkx as nx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from parexec_tui.core.plan.graph import Graph
@@ -189,7 +189,6 @@ def _marks(text: str) -> tuple[int, int]:
     return counts.get("↑", 0), counts.get("↓", 0)
 
 
-@settings(deadline=None)
 @given(graphs(), st.integers(2, 8))
 def test_what_can_be_read_from_a_drawing_is_the_graph(graph: Graph, most: int) -> None:
     """Every line leads to a ticket that needs where it came from, once; what has no line is counted at both ends."""
@@ -206,7 +205,6 @@ def test_what_can_be_read_from_a_drawing_is_the_graph(graph: Graph, most: int) -
         assert sum(need == row.id for need, _ in found) + dependents_left_out == len(graph.dependents[row.id])
 
 
-@settings(deadline=None)
 @given(graphs(most=12))
 def test_nothing_is_left_out_where_there_are_columns_enough(graph: Graph) -> None:
     traced = traced_lanes(rows_of(lanes_of(graph, most=12)))
@@ -216,7 +214,6 @@ def test_nothing_is_left_out_where_there_are_columns_enough(graph: Graph) -> Non
     )
 
 
-@settings(deadline=None)
 @given(graphs(), st.integers(2, 8), st.booleans())
 def test_rows_are_in_order_within_their_width_and_found_both_ways(graph: Graph, most: int, ascii_only: bool) -> None:
     lanes = lanes_of(graph, most=most)
@@ -233,7 +230,6 @@ def test_rows_are_in_order_within_their_width_and_found_both_ways(graph: Graph, 
         assert text_of(row).isascii() or not ascii_only
 
 
-@settings(deadline=None)
 @given(graphs(), st.integers(-3, 25), st.integers(0, 12))
 def test_a_window_is_a_part_of_the_whole(graph: Graph, start: int, height: int) -> None:
     lanes = lanes_of(graph)
@@ -241,7 +237,6 @@ def test_a_window_is_a_part_of_the_whole(graph: Graph, start: int, height: int) 
     assert lanes.rows(start, start + height) == rows_of(lanes)[max(0, start) : max(0, start + height)]
 
 
-@settings(deadline=None)
 @given(graphs())
 def test_heavy_lines_run_from_each_ticket_of_a_path_to_the_next(graph: Graph) -> None:
     lanes = lanes_of(graph, most=12)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from textwrap import dedent
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from parexec_tui.core.plan.graph import Graph
@@ -204,7 +204,6 @@ def drawings(draw: st.DrawFn) -> tuple[Graph, Neighbourhood]:
     return graph, around(centre, graph, width, height)
 
 
-@settings(deadline=None)
 @given(drawings())
 def test_what_can_be_read_from_a_drawing_is_the_graph(case: tuple[Graph, Neighbourhood]) -> None:
     """Every edge between shown tickets can be followed, and nothing else; the rest is counted."""
@@ -221,7 +220,6 @@ def test_what_can_be_read_from_a_drawing_is_the_graph(case: tuple[Graph, Neighbo
         assert count.number == len(links[count.ticket].keys() - shown)
 
 
-@settings(deadline=None)
 @given(drawings())
 def test_each_ticket_is_drawn_once_in_one_piece(case: tuple[Graph, Neighbourhood]) -> None:
     _, drawing = case
@@ -240,7 +238,6 @@ def test_each_ticket_is_drawn_once_in_one_piece(case: tuple[Graph, Neighbourhood
         assert all(drawing.cells[y][x].kind == "blank" for x, y in inside), f"something lies in the box of {id_}"
 
 
-@settings(deadline=None)
 @given(graphs(), SIZES, st.data())
 def test_the_cells_fill_the_panel_and_are_ascii_where_asked(
     graph: Graph, size: tuple[int, int], data: st.DataObject
@@ -252,7 +249,6 @@ def test_the_cells_fill_the_panel_and_are_ascii_where_asked(
     assert all(cell.char.isascii() and len(cell.char) == 1 for row in drawing.cells for cell in row)
 
 
-@settings(deadline=None)
 @given(drawings(), st.sampled_from(["left", "right", "up", "down"]))
 def test_a_step_leads_to_a_need_a_dependent_or_along_the_layer(
     case: tuple[Graph, Neighbourhood], direction: Direction

@@ -1,6 +1,6 @@
 """What is predicted of sessions that a test drives by hand; they open at the second 1000."""
 
-from hypothesis import given, settings
+from hypothesis import given
 
 from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.plan.model import AgentType
@@ -90,7 +90,6 @@ def test_it_looks_only_so_far_ahead() -> None:
     assert [each.ticket for each in predict(session.state, session.now, most=3)] == ["t0", "t1", "t2"]
 
 
-@settings(deadline=None)
 @given(graphs(most=12))
 def test_every_ticket_runs_once_after_its_needs_with_no_more_than_there_are_slots(graph: Graph) -> None:
     text = "\n".join(

@@ -1,7 +1,7 @@
 """Sparklines and bars, cell by cell."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from parexec_tui.tui.drawing.spark import SparkCell, bar, spark
@@ -55,7 +55,6 @@ def test_a_bar_has_the_colour_of_the_threshold_it_has_reached() -> None:
 NUMBERS = st.one_of(st.none(), st.floats(-10, 1e12))
 
 
-@settings(deadline=None)
 @given(st.lists(NUMBERS, max_size=30), st.integers(0, 20), st.sampled_from([None, 0.0, 50.0]), st.booleans())
 def test_widths_are_exact(values: list[float | None], width: int, most: float | None, ascii_only: bool) -> None:
     line = spark(values, width, most=most, thresholds=(1, 2), ascii_only=ascii_only)

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from parexec_tui.tui.drawing.timeline import (
@@ -106,7 +106,6 @@ BARS = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(BARS, max_size=6), st.integers(0, 60), st.booleans())
 def test_rows_are_as_wide_as_the_window(attempts: list[AttemptSpan], width: int, ascii_only: bool) -> None:
     rows = timeline(attempts, [], Window(0, 100, width), 100, agents=["b-1"], ascii_only=ascii_only)
@@ -141,7 +140,6 @@ def test_times_count_from_the_origin_which_may_lie_within_the_window() -> None:
     assert ticks(Window(1000, 1100, 50), origin=970)[0] == Tick(0, "30s")
 
 
-@settings(deadline=None)
 @given(st.floats(0, 1e6), st.floats(0.001, 1e9), st.integers(0, 200))
 def test_labels_never_overlap(start: float, seconds: float, width: int) -> None:
     found = ticks(Window(start, start + seconds, width), origin=0)

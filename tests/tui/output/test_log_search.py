@@ -44,7 +44,6 @@ LINES = [
 ]
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(LINES), max_size=40), st.data(), st.booleans())
 def test_the_nearest_line_that_shows_it_is_found(
     scratch: Path, lines: list[bytes], draw: st.DataObject, backwards: bool
@@ -142,7 +141,7 @@ def test_what_does_not_look_like_an_error(scratch: Path, line: str) -> None:
     assert find(scratch, line.encode() + b"\n", ERRORS) is None
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.from_regex(ERRORS.pattern))
 def test_a_line_with_an_error_has_one_of_its_stems(text: str) -> None:
     assert any(stem in text.encode().lower() for stem in ERRORS.stems)

@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.color import Color
@@ -69,7 +69,6 @@ def test_nothing_that_acts_on_a_terminal_is_left(data: bytes, text: str) -> None
     assert shown(data) == text
 
 
-@settings(deadline=None)
 @given(lines)
 @example("\u202e\x9b\x1b]52;c;x".encode())
 def test_no_line_has_a_control_character(data: bytes) -> None:
@@ -89,14 +88,12 @@ def test_no_line_has_a_control_character(data: bytes) -> None:
         assert letter not in "\u200e\u200f\u061c"
 
 
-@settings(deadline=None)
 @given(lines)
 def test_what_is_shown_is_shown_the_same_again(data: bytes) -> None:
     text = shown(data)
     assert shown(text.encode()) == text
 
 
-@settings(deadline=None)
 @given(lines, lines)
 def test_a_line_does_not_depend_on_the_one_before(one: bytes, other: bytes) -> None:
     alone = read_line.__wrapped__(other)
@@ -104,7 +101,6 @@ def test_a_line_does_not_depend_on_the_one_before(one: bytes, other: bytes) -> N
     assert read_line.__wrapped__(other) == alone
 
 
-@settings(deadline=None)
 @given(lines)
 def test_a_line_is_never_much_longer_than_its_bytes(data: bytes) -> None:
     line = read_line(data)
@@ -243,13 +239,11 @@ def test_text_with_few_odd_bytes_is_no_binary(data: bytes) -> None:
 # --- Widths ---
 
 
-@settings(deadline=None)
 @given(lines)
 def test_a_width_is_what_rich_makes_of_it(data: bytes) -> None:
     assert width_of(shown(data)) == cell_len(shown(data))
 
 
-@settings(deadline=None)
 @given(lines, st.integers(1, 12))
 def test_rows_hold_the_whole_line_and_none_is_too_wide(data: bytes, width: int) -> None:
     text = shown(data)
@@ -264,7 +258,6 @@ def test_rows_hold_the_whole_line_and_none_is_too_wide(data: bytes, width: int) 
             assert width_of(row) + width_of(after[0]) > width
 
 
-@settings(deadline=None)
 @given(lines, st.integers(0, 20), st.integers(0, 12))
 def test_the_letters_between_two_cells(data: bytes, start: int, width: int) -> None:
     """Against the cells one by one: a letter is seen if all its cells are."""

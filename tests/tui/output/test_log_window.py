@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from parexec_tui.outputs.log_file import LogReader
@@ -50,7 +50,6 @@ def all_rows(data: bytes, width: int) -> list[str]:
     return rows
 
 
-@settings(deadline=None)
 @given(logs, st.integers(2, 30), st.integers(1, 8), st.lists(st.integers(-20, 20), max_size=8))
 def test_scrolling_by_rows(scratch: Path, data: bytes, width: int, height: int, moves: list[int]) -> None:
     rows = all_rows(data, width)
@@ -68,7 +67,6 @@ def test_scrolling_by_rows(scratch: Path, data: bytes, width: int, height: int, 
             assert window.following == following
 
 
-@settings(deadline=None)
 @given(logs, st.integers(2, 30), st.integers(1, 8), st.integers(0, 400))
 def test_going_to_a_letter(scratch: Path, data: bytes, width: int, height: int, seed: int) -> None:
     lines = [raw for raw in split(data, 0) if read_line(raw.data).text]
@@ -85,7 +83,6 @@ def test_going_to_a_letter(scratch: Path, data: bytes, width: int, height: int, 
             assert window.rows == shown
 
 
-@settings(deadline=None)
 @given(logs, st.integers(2, 30), st.integers(2, 30), st.integers(1, 8), st.integers(0, 40))
 def test_another_width_keeps_the_upper_left_letter(
     scratch: Path, data: bytes, width: int, other: int, height: int, up: int
@@ -105,7 +102,6 @@ def test_another_width_keeps_the_upper_left_letter(
             assert len(window.rows) == min(height, whole)
 
 
-@settings(deadline=None)
 @given(logs, st.integers(2, 12), st.integers(0, 40))
 def test_lines_that_are_not_wrapped_are_seen_from_a_column_on(
     scratch: Path, data: bytes, width: int, column: int

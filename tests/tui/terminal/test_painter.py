@@ -1,7 +1,7 @@
 """Of each frame only what changed is sent, and a terminal that gets it shows what was wanted."""
 
 import pyte
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.segment import Segment
 from rich.style import Style
@@ -146,7 +146,6 @@ pieces = st.lists(
 puts = st.lists(st.tuples(st.integers(0, WIDTH - 1), st.integers(0, HEIGHT - 1), pieces), max_size=6)
 
 
-@settings(deadline=None)
 @given(st.lists(puts, min_size=1, max_size=5))
 def test_any_frames_lead_to_the_same_screen_as_the_last_picture_sent_whole(frames: list[list]) -> None:  # type: ignore[type-arg]
     terminal, whole = Terminal(), Terminal()

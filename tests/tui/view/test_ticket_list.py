@@ -195,7 +195,7 @@ steps = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 60), st.integers(8, 30), steps)
 def test_the_selected_ticket_stays_on_its_line_when_rows_change(start: int, height: int, taken: list[str]) -> None:
     session = release()

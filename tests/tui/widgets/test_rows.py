@@ -21,7 +21,7 @@ moves = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(3, 50), st.lists(moves, max_size=12))
 def test_the_cursor_is_in_view_and_rows_move_no_more_than_that_needs(
     height: int, taken: list[tuple[str, int]]
@@ -99,7 +99,7 @@ def play(session: Session, panel: TicketsPanel, step: str) -> Change:
 STEPS = ("succeed", "freeze", "retry", "hold", "raise", "hold all", "mark", "select", "second")
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.sampled_from(STEPS), max_size=10), st.integers(0, 40))
 def test_every_line_that_looks_different_is_drawn_again_within_a_second(
     monkeypatch: pytest.MonkeyPatch, taken: list[str], start: int
