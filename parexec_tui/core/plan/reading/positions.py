@@ -17,13 +17,14 @@ Path = tuple[str | int, ...]
 
 Format = Literal["toml", "json"]
 
-_SPACE = re.compile(r"(?:\s|#[^\n]*)*+")
+# No `(a|b)*+`, which Python 3.11.0 to 3.11.4 match wrongly. These match in one way only, so they take no longer.
+_SPACE = re.compile(r"\s*+(?:#[^\n]*+\s*+)*")
 _BLANKS = re.compile(r"[ \t]*+")
-_STRING = r'"(?:\\.|[^"\\])*+"'
+_STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*"'
 _VALUE = re.compile(
     # After the closing three quotes come up to two that belong to the text.
-    r'"""(?:\\.|(?!""")[^\\])*+""""{0,2}'
-    r"|'''(?:(?!''').)*+''''{0,2}"
+    r'"""[^"\\]*+(?:(?:\\.|"(?!""))[^"\\]*+)*""""{0,2}'
+    r"|'''[^']*+(?:'(?!'')[^']*+)*''''{0,2}"
     rf"|{_STRING}"
     r"|'[^']*+'"
     r"|\d{4}-\d\d-\d\d \d[^\s,\]}#]*+"
