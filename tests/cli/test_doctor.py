@@ -99,7 +99,8 @@ def test_which_file_system(folder: str, kind: str) -> None:
 
 def test_a_journal_on_a_network_file_system(tmp_path: Path) -> None:
     state_home(create=True)
-    machine = FakeMachine(tmp_path, {"proc/self/mounts": f"far:/ {tmp_path} nfs rw 0 0\n"})
+    mount_point = str(tmp_path).replace(" ", "\\040")
+    machine = FakeMachine(tmp_path, {"proc/self/mounts": f"far:/ {mount_point} nfs rw 0 0\n"})
     (found,) = doctor.journal(machine)
     assert not found.fine
     assert "nfs" in found.text

@@ -648,7 +648,7 @@ def test_status_imports_what_it_needs_and_no_more(engine: Engine) -> None:
     found = imported("status")
     ours = {name.removeprefix("parexec_tui.") for name in found if name.startswith("parexec_tui.")}
     assert ours == set(STATUS_IMPORTS.split())
-    others = {name.partition(".")[0] for name in found} - sys.stdlib_module_names - {"parexec_tui"}
+    others = {name.partition(".")[0] for name in found} - sys.stdlib_module_names - {"parexec_tui", "sitecustomize"}
     assert {name for name in others if not name.startswith("_")} <= {"click", "msgspec", "typing_extensions"}
     assert not {"dataclasses", "email", "hashlib", "importlib.metadata", "json", "ssl"} & found
 

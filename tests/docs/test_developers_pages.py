@@ -14,7 +14,11 @@ RECIPES = re.findall(r"^## (Add .*)$", CONTRIBUTING, re.MULTILINE)
 def paths(text: str) -> list[str]:
     """What looks like the path of a file or folder of ours."""
     return [
-        word for word in quoted(text) if re.fullmatch(r"[\w.-]+(/[\w.-]+)*/?", word) and re.search(r"/|\.\w+$", word)
+        word
+        for word in quoted(text)
+        if not word.startswith(".venv/")
+        and re.fullmatch(r"[\w.-]+(/[\w.-]+)*/?", word)
+        and re.search(r"/|\.\w+$", word)
     ]
 
 

@@ -23,7 +23,7 @@ class Terminal:
         (folder / "parexec").write_text(f'#!/bin/sh\nexec {shlex.join(PAREXEC)} "$@"\n', encoding="utf-8")
         (folder / "parexec").chmod(0o755)
         variables = {"PS1": "$ ", "ENV": "", "LC_ALL": "C.UTF-8", "TERM": "tmux-256color", **environment}
-        shell = shlex.join(
+        shell = "exec " + shlex.join(
             [
                 "env",
                 "-u",

@@ -183,7 +183,7 @@ def test_a_plan_inside_a_plan(tmp_path: Path) -> None:
         [tickets.quick]
         run = "sleep 0.1"
         [tickets.O]
-        run = '''exec {words} run {inner}'''
+        run = '''exec {words} run "{inner}"'''
         grace = "20s"
         """
     engine = start(tmp_path, plan)

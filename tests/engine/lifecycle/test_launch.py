@@ -183,8 +183,8 @@ def test_in_a_scope(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a stand-in for systemd-run: what it says is passed on, and what it is told is right."""
     fake = tmp_path / "bin" / "systemd-run"
     fake.parent.mkdir()
-    no = f"[ -e {tmp_path}/no ] && {{ echo no bus >&2; exit 1; }}"
-    fake.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/asked\n{no}\nshift 4\nexec "$@"\n')
+    no = f"[ -e '{tmp_path}/no' ] && {{ echo no bus >&2; exit 1; }}"
+    fake.write_text(f'#!/bin/sh\necho "$*" >> "{tmp_path}/asked"\n{no}\nshift 4\nexec "$@"\n')
     fake.chmod(0o700)
     monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
     launch.start_detached(plan(tmp_path, '[tickets.a]\nrun = "true"\n'), scope=True)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import resource
 import signal
 import subprocess
@@ -629,7 +630,7 @@ async def test_the_grace_is_for_every_process_of_the_group(tmp_path: Path, form:
             number = t.begin("", sys.executable, "careful.py")
         else:
             run = f"{PYTHON} careful.py"
-            number = t.begin(run if form == "shell" else f"true; sh -c '{run}; true'; true")
+            number = t.begin(run if form == "shell" else f"true; sh -c {shlex.quote(f'{run}; true')}; true")
         await soon(t.file("up").exists, "it is up")
         t.backend.stop(key(number), 10.0)
         await t.end_of(number)
