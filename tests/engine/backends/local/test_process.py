@@ -2,8 +2,8 @@
 
 import os
 import re
-import shlex
 import resource
+import shlex
 import signal
 import subprocess
 import sys
