@@ -108,4 +108,9 @@ class Terminal:
     def programs(self) -> list[psutil.Process]:
         """What runs in it, besides the shell, parents first: of parexec, the one that waits, then the app."""
         shell = psutil.Process(int(self.fact("pane_pid")))
-        return [child for child in shell.children(recursive=True) if os.getsid(child.pid) == os.getsid(shell.pid)]
+        found = []
+        for child in shell.children(recursive=True):
+            with suppress(ProcessLookupError):  # it ended just now
+                if os.getsid(child.pid) == os.getsid(shell.pid):
+                    found.append(child)
+        return found
