@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
-Links = Mapping[str, Collection[str]]
+TicketLinks = Mapping[str, Collection[str]]
 """ticket: its dependents, or its needs"""
 
 
-def row_order(dependents: Links, needs: Links, groups: list[list[str]]) -> list[str]:
+def row_order(dependents: TicketLinks, needs: TicketLinks, groups: list[list[str]]) -> list[str]:
     """A topological order that keeps chains together; `groups` are the dependency levels.
 
     After a ticket come its dependents with all that hangs on them, the shorter branches first, so that the longest
@@ -19,7 +19,7 @@ def row_order(dependents: Links, needs: Links, groups: list[list[str]]) -> list[
     return walk.order
 
 
-def _ranks(dependents: Links, groups: list[list[str]]) -> dict[str, int]:
+def _ranks(dependents: TicketLinks, groups: list[list[str]]) -> dict[str, int]:
     """The place of each ticket among siblings: by the length of the longest chain that hangs on it."""
     length: dict[str, int] = {}
     for level in reversed(groups):
@@ -33,7 +33,7 @@ def _ranks(dependents: Links, groups: list[list[str]]) -> dict[str, int]:
 class _Walk:
     """Depth first, by a stack: a ticket whose needs are not all placed yet goes back beneath them, once."""
 
-    def __init__(self, dependents: Links, needs: Links, groups: list[list[str]]) -> None:
+    def __init__(self, dependents: TicketLinks, needs: TicketLinks, groups: list[list[str]]) -> None:
         self.order: list[str] = []
         self._dependents = dependents
         self._needs = needs

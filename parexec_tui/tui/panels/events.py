@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.text.event_lines import lines, lines_alone
-from parexec_tui.text.words import Line as Said
+from parexec_tui.text.words import Line as EventLine
 from parexec_tui.text.words import clock
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.view.event_history import KEPT_EVENTS
@@ -26,7 +26,7 @@ class EventsPanel(RowsPanel):
     def __init__(self, view: ViewState, number: int) -> None:
         super().__init__(view, number)
         self.filter_text = ""
-        self._rows: list[tuple[int, Said]] = []
+        self._rows: list[tuple[int, EventLine]] = []
         self._of: object = None
         self._taken = 0
         """The number of the last event that is in the rows."""
@@ -120,12 +120,12 @@ class EventsPanel(RowsPanel):
         line.column(said.text, max(0, width + 1 - line.width), gap=0)
 
 
-def _lines(state: SessionState, event: ev.AnyEvent) -> list[Said]:
+def _lines(state: SessionState, event: ev.AnyEvent) -> list[EventLine]:
     if isinstance(event, ev.AttemptEnded) and event.ticket not in state.tickets:  # dropped from the plan since
-        return [Said(event.at, str(event.end), event.ticket, f"on {event.agent}")]
+        return [EventLine(event.at, str(event.end), event.ticket, f"on {event.agent}")]
     return list(lines(state, event) if state.session else lines_alone(event))
 
 
-def _has(line: Said, words: Sequence[str]) -> bool:
+def _has(line: EventLine, words: Sequence[str]) -> bool:
     text = f"{line.word} {line.subject} {line.text}".lower()
     return all(word in text for word in words)

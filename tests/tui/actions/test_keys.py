@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 
+from parexec_tui.core.rules.decide import decide
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.registry.errors import RegistryError
@@ -13,6 +14,7 @@ from parexec_tui.tui.actions.table import ACTIONS
 from parexec_tui.tui.input.keymap import SESSION
 from parexec_tui.tui.panels import PANELS
 from parexec_tui.tui.panels.events import EventsPanel
+from parexec_tui.tui.view import outlook
 from parexec_tui.tui.view.targets import Targets
 from parexec_tui.tui.view.view_state import Change
 from tests.core.sessions import Session
@@ -93,6 +95,21 @@ async def test_where_there_is_little_room_a_panel_keeps_its_own_key(panel: str, 
     async with run_app(panel, size=(80, 24)) as ui:
         await ui.until(lambda: f" {own} " in ui.footer(), f"the footer has {own}")
         assert "q leave" in ui.footer()
+
+
+@pytest.mark.asyncio
+async def test_the_rules_decide_once_about_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    decided: list[rq.AnyRequest] = []
+
+    def count(state: SessionState, request: rq.AnyRequest, now: float) -> Any:
+        decided.append(request)
+        return decide(state, request, now)
+
+    async with run_app(ticket="data-check") as ui:
+        monkeypatch.setattr(outlook, "decide", count)
+        await ui.press("p")
+        assert await ui.done() == rq.Hold(tickets=("data-check",))
+        assert decided == [rq.Hold(tickets=("data-check",))]
 
 
 @pytest.mark.asyncio
