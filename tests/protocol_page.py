@@ -42,7 +42,7 @@ def render() -> str:
 def _lines() -> Iterator[str]:
     yield from (inspect.getdoc(protocol) or "").splitlines()
     yield ""
-    for name in ("VERSION", "MAX_LINE", "MOST_WAITING"):
+    for name in ("VERSION", "MAX_LINE", "MAX_WAITING"):
         told = f"- `{name}` = {getattr(protocol, name)}. {_told(protocol)[name]}"
         yield from textwrap.wrap(told, _WIDTH, subsequent_indent="  ")
     for title, types in (

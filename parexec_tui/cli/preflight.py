@@ -22,10 +22,10 @@ from parexec_tui.text.words import groups, tickets
 LOW_DISK = 1 << 30
 """Bytes of free space; with less, there is a warning."""
 
-MOST_CLASHES = 20
+MAX_CLASHES = 20
 """Pairs that get a line each."""
 
-_MOST_NAMED = 4
+_MAX_NAMED = 4
 """How many of the tickets of a warning are named."""
 
 _PLAIN_WORD = re.compile(r"[\w./+@%-]+")
@@ -57,9 +57,9 @@ def shape(found: Survey) -> Iterator[str]:
 
 def clashes(found: Survey) -> Iterator[str]:
     """The pairs of tickets that cannot run at once although no need keeps them apart."""
-    for clash in found.clashes[:MOST_CLASHES]:
+    for clash in found.clashes[:MAX_CLASHES]:
         yield f"{clash.first} and {clash.second} will not run at once: {clash.reason}"
-    more = found.more_clashes + max(0, len(found.clashes) - MOST_CLASHES)
+    more = found.more_clashes + max(0, len(found.clashes) - MAX_CLASHES)
     if more:
         yield f"{more} more pair{'' if more == 1 else 's'} of tickets will not run at once"
     if not found.is_complete:
@@ -73,7 +73,7 @@ def warnings(plan: Plan) -> Iterator[str]:
     for id_, text in _tickets(plan):
         of.setdefault(text, []).append(id_)
     for text, ids in of.items():
-        what = f"tickets.{ids[0]}" if len(ids) == 1 else f"tickets {listed(ids, most=_MOST_NAMED)}"
+        what = f"tickets.{ids[0]}" if len(ids) == 1 else f"tickets {listed(ids, most=_MAX_NAMED)}"
         yield f"{what}: {text}"
     yield from _disk(plan)
 

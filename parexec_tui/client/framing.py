@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from parexec_tui.core.wire.protocol import (
     MAX_LINE,
-    MOST_WAITING,
+    MAX_WAITING,
     VERSION,
     About,
     Answer,
@@ -232,8 +232,8 @@ class EngineEnd:
         Raises RemoteProtocolError if too many messages wait for their answers.
         """
         self._lines.receive(data)
-        if len(self._lines.waiting) > MOST_WAITING:
-            raise RemoteProtocolError(f"more than {MOST_WAITING} messages at once: wait for answers")
+        if len(self._lines.waiting) > MAX_WAITING:
+            raise RemoteProtocolError(f"more than {MAX_WAITING} messages at once: wait for answers")
 
     def next(self) -> FromClient | Unreadable | None:
         """The next message; None until more is received. The first is a hello of our version, and no other is.

@@ -12,8 +12,8 @@ from parexec_tui.text.words import clock, day_and_clock, printable
 
 WIDTH, HEIGHT = 80, 24
 
-_MOST_HOLDS = 4
-_MOST_AGENTS = 8
+_MAX_HOLDS = 4
+_MAX_AGENTS = 8
 
 
 def dashboard(report: StatusReport) -> list[str]:
@@ -37,13 +37,13 @@ def _head(report: StatusReport) -> Iterator[str]:
 
 
 def _holds(holds: Sequence[HoldFact]) -> Iterator[str]:
-    for hold in holds[:_MOST_HOLDS]:
+    for hold in holds[:_MAX_HOLDS]:
         what = "session" if hold.what == "session" else f"{hold.what} {hold.name}"
         by = f" by {hold.by}" if hold.by else ""
         since = f" since {clock(hold.since)}" if hold.since is not None else ""
         reason = f": {hold.reason}" if hold.reason else ""
         yield f"held     {what}{by}{since}{reason}"
-    if (more := len(holds) - _MOST_HOLDS) > 0:
+    if (more := len(holds) - _MAX_HOLDS) > 0:
         yield f"held     and {more} more"
 
 
@@ -54,10 +54,10 @@ def _agents(agents: Sequence[AgentFact]) -> Iterator[str]:
     counts = Counter(agent.status for agent in agents)
     yield f"agents   {', '.join(f'{count} {status}' for status, count in counts.items())}"
     shown = [agent for agent in agents if agent.ticket is not None or agent.status != "idle"]
-    width = max((len(agent.id) for agent in shown[:_MOST_AGENTS]), default=0)
-    for agent in shown[:_MOST_AGENTS]:
+    width = max((len(agent.id) for agent in shown[:_MAX_AGENTS]), default=0)
+    for agent in shown[:_MAX_AGENTS]:
         yield f"  {agent.id:<{width}}  {agent.status:<11}  {agent.ticket or ''}".rstrip()
-    if (more := len(shown) - _MOST_AGENTS) > 0:
+    if (more := len(shown) - _MAX_AGENTS) > 0:
         yield f"  and {more} more"
 
 

@@ -13,7 +13,7 @@ from parexec_tui.text.words import Line, groups, printable, tickets, with_name
 if TYPE_CHECKING:
     from parexec_tui.core.state.session import SessionState
 
-_MOST_SKIPPED = 10
+_MAX_SKIPPED = 10
 """Skipped tickets of one event that get a line each."""
 
 
@@ -155,9 +155,9 @@ def _ended(state: "SessionState", event: ev.AttemptEnded) -> Line:
 
 
 def _skipped(at: float, because: str, tickets: tuple[str, ...]) -> Iterator[Line]:
-    for id_ in tickets[:_MOST_SKIPPED]:
+    for id_ in tickets[:_MAX_SKIPPED]:
         yield Line(at, "skipped", id_, f"because of {because}", "warn")
-    if (more := len(tickets) - _MOST_SKIPPED) > 0:
+    if (more := len(tickets) - _MAX_SKIPPED) > 0:
         yield Line(at, "skipped", f"{more} more", f"because of {because}", "warn")
 
 

@@ -30,8 +30,8 @@ from parexec_tui.text.words import Line, clock, columns, glyph, is_ascii_only, p
 Style = Literal["lines", "json", "quiet"]
 
 _COLOURS = {"good": "green", "bad": "red", "warn": "yellow", "": ""}
-_MOST_FAILURES = 20
-_MOST_WAITING_TO_BE_WRITTEN = 10_000
+_MAX_FAILURES = 20
+_MAX_WAITING_TO_BE_WRITTEN = 10_000
 """Batches. If the reader falls further behind, lines are dropped, and a notice says how many."""
 _NARROWEST = 24
 """Columns. If fewer are left for the text of a line, it is not folded."""
@@ -53,7 +53,7 @@ class Headless:
         self._progress = self._new_progress() if style == "lines" and self._has_cursor() else None
         self._bar = self._progress.add_task("", total=None, visible=False) if self._progress else None
         self._subject_width = 0
-        self._waiting: queue.Queue[_Batch | None] = queue.Queue(_MOST_WAITING_TO_BE_WRITTEN)
+        self._waiting: queue.Queue[_Batch | None] = queue.Queue(_MAX_WAITING_TO_BE_WRITTEN)
         self._dropped = 0
         self._gone = False
         self._thread = threading.Thread(target=self._write, name="parexec-output", daemon=True)
@@ -185,11 +185,11 @@ class Headless:
 
     def _summary(self, state: SessionState, outcome: str) -> Iterator[Text]:
         bad = list(failures(state))
-        for ticket in bad[:_MOST_FAILURES]:
+        for ticket in bad[:_MAX_FAILURES]:
             yield Text()
             yield from self._failure(state, ticket.id)
-        if len(bad) > _MOST_FAILURES:
-            yield Text(f"\nand {len(bad) - _MOST_FAILURES} more, see parexec show {state.session}")
+        if len(bad) > _MAX_FAILURES:
+            yield Text(f"\nand {len(bad) - _MAX_FAILURES} more, see parexec show {state.session}")
         if bad or self._style == "lines":
             yield Text()
         took = format_duration(state.now - state.opened_at)

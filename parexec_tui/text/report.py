@@ -23,7 +23,7 @@ _TAIL_BYTES = 64 * 1024
 _LONGEST_LINE = 500
 """Characters of a line that are shown."""
 
-_MOST_FAILURES = 100
+_MAX_FAILURES = 100
 """Failures in a status report, which is asked for often and must stay short."""
 
 
@@ -146,7 +146,7 @@ def status_report(
         ],
         failures=[
             FailureFact(ticket.id, str(ticket.end or ticket.status), with_name(ticket.reason, ticket.signal))
-            for ticket in islice(failures(state), _MOST_FAILURES)
+            for ticket in islice(failures(state), _MAX_FAILURES)
         ],
     )
 

@@ -27,9 +27,9 @@ from parexec_tui.outputs.local import LocalOutput
 from parexec_tui.tui.output.log_text import read_line
 from parexec_tui.tui.output.log_view import LogView
 
-MOST_CPU = 0.010
+MAX_CPU = 0.010
 """Seconds to open and paint it."""
-MOST_READ = 1_000_000
+MAX_READ = 1_000_000
 
 WIDTH, HEIGHT = 160, 50
 ABSENT = "zyzzyva"
@@ -129,7 +129,7 @@ async def measure_open(view: LogView, path: Path, rounds: int) -> bool:
             paint(view)
         used, seen = (time.thread_time() - started) / 10, (bytes_read() - before) // 10
         print(f"a page {name}: {used * 1e3:.2f} ms of CPU, {seen:,} bytes read")
-    return cpu < MOST_CPU and read < MOST_READ
+    return cpu < MAX_CPU and read < MAX_READ
 
 
 async def measure_search(view: LogView, path: Path, size: int) -> None:

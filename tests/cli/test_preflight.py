@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from parexec_tui.cli import preflight
-from parexec_tui.cli.preflight import MOST_CLASHES, clashes, first_command, shape, warnings
+from parexec_tui.cli.preflight import MAX_CLASHES, clashes, first_command, shape, warnings
 from parexec_tui.core.plan import patterns
 from parexec_tui.core.plan.check import Clash, Survey, survey
 from parexec_tui.core.plan.model import Host, Plan, Ticket
@@ -101,10 +101,10 @@ def test_without_a_clash_nothing_is_said() -> None:
 
 def test_each_clash_has_a_line_up_to_a_point() -> None:
     assert list(clashes(survey_with(1))) == ["a0 and b0 will not run at once: both lock x"]
-    *lines, last = clashes(survey_with(MOST_CLASHES + 2, more=3))
-    assert len(lines) == MOST_CLASHES
+    *lines, last = clashes(survey_with(MAX_CLASHES + 2, more=3))
+    assert len(lines) == MAX_CLASHES
     assert last == "5 more pairs of tickets will not run at once"
-    assert list(clashes(survey_with(MOST_CLASHES, more=1)))[-1] == "1 more pair of tickets will not run at once"
+    assert list(clashes(survey_with(MAX_CLASHES, more=1)))[-1] == "1 more pair of tickets will not run at once"
 
 
 def test_what_was_not_looked_at_is_said() -> None:

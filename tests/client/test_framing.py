@@ -27,7 +27,7 @@ from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import (
     MAX_LINE,
-    MOST_WAITING,
+    MAX_WAITING,
     VERSION,
     Answer,
     Farewell,
@@ -183,10 +183,10 @@ def test_a_client_reads_lines_of_any_length() -> None:
 
 def test_so_many_messages_may_wait_and_no_more() -> None:
     question = encode(Question(id=1, about="status"))
-    assert len(question) * (MOST_WAITING + 1) < MAX_LINE
+    assert len(question) * (MAX_WAITING + 1) < MAX_LINE
     end = EngineEnd()
-    end.receive(encode(HELLO) + question * (MOST_WAITING - 1))
-    with pytest.raises(RemoteProtocolError, match=f"more than {MOST_WAITING} messages at once"):
+    end.receive(encode(HELLO) + question * (MAX_WAITING - 1))
+    with pytest.raises(RemoteProtocolError, match=f"more than {MAX_WAITING} messages at once"):
         end.receive(question)
 
 

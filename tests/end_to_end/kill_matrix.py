@@ -53,7 +53,7 @@ Phase = Literal["while it starts", "as it takes over", "while it works"]
 _LONGEST: dict[Phase, float] = {"while it starts": 0.8, "as it takes over": 0.03, "while it works": 0.5}
 """Seconds of a phase in which there may be a kill."""
 
-_MOST_STARTS = 20
+_MAX_STARTS = 20
 
 _OFFER = "take over? [Y/n]"
 """What `attach` asks when there is no engine."""
@@ -152,14 +152,14 @@ def _kill_alone(engine: Engine, chance: random.Random, outcome: Outcome) -> None
 def _run_guarded(folder: Path, plan: Path, chance: random.Random, most: int, outcome: Outcome) -> None:
     person = Person(folder, plan)
     try:
-        for _ in range(_MOST_STARTS):
+        for _ in range(_MAX_STARTS):
             if _is_over():
                 break
             person.goes_on(chance)
             while len(outcome.kills) < most and (person.waits or _is_served()) and not _is_over():
                 _kill_one(person, chance, outcome)
             until(lambda: _is_over() or not (person.waits or _is_served()), "it is over, or gone")
-        assert _is_over(), f"a person started an engine {_MOST_STARTS} times, and it is not over"
+        assert _is_over(), f"a person started an engine {_MAX_STARTS} times, and it is not over"
         until(all_gone, "every process is gone")
     except AssertionError as error:
         outcome.violations.append(str(error))

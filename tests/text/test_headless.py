@@ -443,7 +443,7 @@ def event(number: int) -> ev.AnyEvent:
 def test_what_nobody_reads_in_time_is_left_out_and_that_is_said(
     style: Style, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("parexec_tui.text.headless._MOST_WAITING_TO_BE_WRITTEN", 3)
+    monkeypatch.setattr("parexec_tui.text.headless._MAX_WAITING_TO_BE_WRITTEN", 3)
     session, stream = Session("A:"), Stopped()
     with Headless(style, stream) as output:
         output.tell(session.state, [event(0)])

@@ -15,7 +15,7 @@ from parexec_tui.core.plan.model import Host, Plan, Ticket
 from parexec_tui.core.plan.patterns import Pattern, overlap
 from parexec_tui.core.plan.units import format_size
 
-MOST_COUNTED = 100_000
+MAX_COUNTED = 100_000
 """Conflicting pairs that are counted at most; a plan with more has long made its point."""
 
 
@@ -64,7 +64,7 @@ def survey(plan: Plan, *, host: Host | None = None, most_clashes: int = 100, eff
         count += 1
         if len(clashes) < most_clashes:
             clashes.append(clash)
-        if count == MOST_COUNTED:
+        if count == MAX_COUNTED:
             order.effort = 0
             break
     return Survey(

@@ -28,10 +28,10 @@ Always matched in full; `..` is refused wherever it stands.
 HOST_RESOURCES = ("cpu", "memory")
 """Keys of `uses` that are counted against the host when `[resources]` does not name them."""
 
-MOST = 1_000_000
+MAX_COUNT = 1_000_000
 """The highest count a plan may name: of agents, retries, tickets at once."""
 
-MOST_AMOUNT = 2**63 - 1
+MAX_AMOUNT = 2**63 - 1
 """The highest amount of a resource: what every format and sum can hold."""
 
 
@@ -50,8 +50,8 @@ class Priority(Enum):
 
 _RANK = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 
-Count = Annotated[int, Meta(ge=0, le=MOST)]
-CountFromOne = Annotated[int, Meta(ge=1, le=MOST)]
+Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
+CountFromOne = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
 
 
 class Amounts(dict[str, float]):
@@ -71,7 +71,7 @@ class Amounts(dict[str, float]):
 def _amount(name: str, amount: object) -> float:
     if name == "memory":
         return Size.parse(amount)
-    if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount <= MOST_AMOUNT:
+    if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount <= MAX_AMOUNT:
         raise ValueError(f"{shown(amount)} is not an amount of {name}: write a number that is not negative")
     if name != "cpu" and amount != int(amount):
         raise ValueError(f"{amount} of {name} is not a whole number: only cpu may be a fraction")

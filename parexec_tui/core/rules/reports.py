@@ -24,7 +24,7 @@ START_TRIES = 3
 RELIEF = 1.05
 """A disk counts as relieved when this many times the floor is free, so that it does not go back and forth."""
 
-MOST_DOUBLINGS = 20
+MAX_DOUBLINGS = 20
 """The most times that a retry delay is doubled: a million times is longer than anyone waits."""
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
@@ -183,8 +183,8 @@ def _on_disk_measured(state: SessionState, report: rq.DiskMeasured, now: float) 
 
 def _on_idle_elapsed(state: SessionState, report: rq.IdleElapsed, now: float) -> list[ev.AnyEvent]:
     agent = state.agents[report.agent]
-    fewest = state.plan.agents[agent.type].min
-    if not agent.is_available or state.pool_size[agent.type] <= fewest:
+    min_agents = state.plan.agents[agent.type].min
+    if not agent.is_available or state.pool_size[agent.type] <= min_agents:
         return []
     return [ev.AgentStopped(at=now, agent=agent.id, reason="idle")]
 
@@ -222,7 +222,7 @@ def retry_delay(state: SessionState, ticket: TicketState) -> float:
     ticket and attempt, so that the rules stay free of chance.
     """
     spread = crc32(f"{state.session}/{ticket.id}.{ticket.attempts}".encode()) / 2**32
-    return ticket.spec.retry_delay * 2.0 ** min(ticket.charged, MOST_DOUBLINGS) * (0.75 + 0.5 * spread)
+    return ticket.spec.retry_delay * 2.0 ** min(ticket.charged, MAX_DOUBLINGS) * (0.75 + 0.5 * spread)
 
 
 _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = {

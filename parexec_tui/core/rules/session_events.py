@@ -22,11 +22,11 @@ def opening(
     """The first five milestones: parsed, pool initialised, queued by group, agents deployed, monitored."""
     plan = state.plan
     parallel = plan.settings.parallel or max(1, int(cpus))
-    most = {type_: agent.max or parallel for type_, agent in plan.agents.items()}
+    limits = {type_: agent.max or parallel for type_, agent in plan.agents.items()}
     first = [
         (f"{type_}-{number}", type_)
         for type_, agent in plan.agents.items()
-        for number in range(1, min(agent.min, most[type_]) + 1)
+        for number in range(1, min(agent.min, limits[type_]) + 1)
     ]
     return [
         ev.SessionOpened(
@@ -39,7 +39,7 @@ def opening(
             memory=memory,
             by=by,
         ),
-        ev.PoolInitialised(at=now, types={type_: (agent.min, most[type_]) for type_, agent in plan.agents.items()}),
+        ev.PoolInitialised(at=now, types={type_: (agent.min, limits[type_]) for type_, agent in plan.agents.items()}),
         ev.TicketsQueued(at=now, groups=tuple(map(len, state.groups))),
         *(ev.AgentStarted(at=now, agent=agent, type=type_) for agent, type_ in first),
         ev.AgentsDeployed(at=now, agents=tuple(agent for agent, _ in first)),

@@ -41,7 +41,7 @@ from parexec_tui.core.state.transitions import (
     named_ticket,
 )
 
-MOST_ACTIONS: Final = 100
+MAX_ACTIONS: Final = 100
 """Actions of persons that are kept, to be undone."""
 
 
@@ -397,7 +397,7 @@ def _on_operator_acted(state: SessionState, event: ev.OperatorActed) -> None:
         if (undone := state.last_undoable()) is not None:
             state.actions = [action for action in state.actions if action is not undone]
     else:
-        state.actions = [*state.actions[1 - MOST_ACTIONS :], event]
+        state.actions = [*state.actions[1 - MAX_ACTIONS :], event]
 
 
 _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {

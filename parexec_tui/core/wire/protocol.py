@@ -26,7 +26,7 @@ VERSION = 1
 MAX_LINE = 64 * 1024
 """Bytes of one line from a client. What the engine sends may be longer: an event can name many tickets."""
 
-MOST_WAITING = 256
+MAX_WAITING = 256
 """Messages that one client may have sent without waiting for their answers."""
 
 Id = Annotated[int, Meta(ge=0, le=2**53)]

@@ -30,7 +30,7 @@ from parexec_tui.core.state.tickets import TicketState
 _STATUS_WORDS = tuple(dict.fromkeys(map(str, (*COUNTED, *Flag, *GROUPS))))
 """What `status:` knows."""
 
-_MOST_NAMED = max(16, len(_STATUS_WORDS))
+_MAX_NAMED = max(16, len(_STATUS_WORDS))
 """Values that are named where a word has none of them: all statuses are."""
 
 
@@ -121,7 +121,7 @@ def _fits(state: SessionState, key: str, value: str) -> Callable[[TicketState], 
     values = set(filter(_matcher(value), known)) if _is_pattern(value) else {value}.intersection(known)
     if not values:
         raise SelectorError(
-            f"there is no {key} {value}{_hint(value, known) or f', there is {listed(known, most=_MOST_NAMED)}'}"
+            f"there is no {key} {value}{_hint(value, known) or f', there is {listed(known, most=_MAX_NAMED)}'}"
         )
     return lambda ticket: fits(state, ticket, values)
 

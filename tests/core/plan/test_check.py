@@ -118,7 +118,7 @@ def test_with_little_effort_what_was_found_is_a_lower_bound() -> None:
 
 
 def test_counting_ends_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan_check, "MOST_COUNTED", 50)
+    monkeypatch.setattr(plan_check, "MAX_COUNTED", 50)
     seen = survey(_many(100, locks=("x",)))
 
     assert len(seen.clashes) + seen.more_clashes == 50

@@ -9,7 +9,7 @@ from parexec_tui.core.plan.model import AgentType, Priority, Ticket
 from parexec_tui.core.rules.wording import wording
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state import undo
-from parexec_tui.core.state.apply import MOST_ACTIONS
+from parexec_tui.core.state.apply import MAX_ACTIONS
 from parexec_tui.core.state.status import End
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
@@ -618,9 +618,9 @@ def test_what_changes_nothing_or_is_refused_is_no_action() -> None:
 
 def test_only_the_last_actions_are_kept() -> None:
     session = Session("A:", checks=False)
-    for number in range(MOST_ACTIONS + 5):
+    for number in range(MAX_ACTIONS + 5):
         session.act(rq.Prioritise(tickets=("A",), priority=(Priority.low, Priority.high)[number % 2]))
-    assert len(session.state.actions) == MOST_ACTIONS
+    assert len(session.state.actions) == MAX_ACTIONS
 
 
 # A has failed and B is skipped because of it; S has succeeded; R runs and F is frozen; W waits for R.

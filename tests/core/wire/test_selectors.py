@@ -106,7 +106,7 @@ def test_a_misspelt_name_is_not_compared_with_very_many(session: Session, monkey
     def compared(word: str, names: object, **more: object) -> list[str]:
         raise AssertionError(f"{word} is compared with {names}, {more}")
 
-    monkeypatch.setattr(faults, "_MOST_COMPARED", 3)
+    monkeypatch.setattr(faults, "_MAX_COMPARED", 3)
     monkeypatch.setattr(faults, "get_close_matches", compared)
     with pytest.raises(SelectorError, match=r"no ticket nobody$"):
         select(session.state, ["nobody"])

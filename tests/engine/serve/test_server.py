@@ -22,7 +22,7 @@ from parexec_tui.client.framing import encode_event
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import codec, protocol
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.core.wire.protocol import MAX_LINE, MOST_WAITING, VERSION
+from parexec_tui.core.wire.protocol import MAX_LINE, MAX_WAITING, VERSION
 from parexec_tui.engine.serve import backlog as backlog_module
 from parexec_tui.engine.serve import connection as connection_module
 from parexec_tui.engine.serve import server as server_module
@@ -533,7 +533,7 @@ async def test_before_hello_it_is_trouble(sent: bytes, said: str) -> None:
         (b'{"type":"farewell","reason":"no"}\n', "cannot be read"),
         (b'{"id":' + b"[" * 60_000 + b"\n", "cannot be read"),
         (b" " * MAX_LINE + b"\n", "a line of more than"),
-        (b'{"type":"question","id":1,"about":"status"}\n' * (MOST_WAITING + 300), "more than 256 messages at once"),
+        (b'{"type":"question","id":1,"about":"status"}\n' * (MAX_WAITING + 300), "more than 256 messages at once"),
     ],
 )
 async def test_after_hello_it_is_trouble(sent: bytes, said: str) -> None:

@@ -44,13 +44,13 @@ class Hints:
         return self._known[close[0]] if close else ""
 
 
-_MOST_COMPARED = 20_000
+_MAX_COMPARED = 20_000
 """Names that a misspelt one is compared with by `did_you_mean`."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint for one name, or nothing: a refusal shall not take longer than what was asked for."""
-    return Hints(known, budget=_MOST_COMPARED).of(name)
+    return Hints(known, budget=_MAX_COMPARED).of(name)
 
 
 def _folded(name: str) -> str:

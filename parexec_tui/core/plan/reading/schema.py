@@ -6,7 +6,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import NODEFAULT, Struct
 
-from parexec_tui.core.plan.model import ID_PATTERN, MOST_AMOUNT, Amounts, PlanDocument
+from parexec_tui.core.plan.model import ID_PATTERN, MAX_AMOUNT, Amounts, PlanDocument
 from parexec_tui.core.plan.units import DURATION_PATTERN, LARGEST, LONGEST, SIZE_PATTERN, Duration, Size
 
 _DURATION = {
@@ -25,8 +25,8 @@ _SIZE = {
 }
 _AMOUNTS = {
     "type": "object",
-    "properties": {"cpu": {"type": "number", "minimum": 0, "maximum": MOST_AMOUNT}, "memory": _SIZE},
-    "additionalProperties": {"type": "integer", "minimum": 0, "maximum": MOST_AMOUNT},
+    "properties": {"cpu": {"type": "number", "minimum": 0, "maximum": MAX_AMOUNT}, "memory": _SIZE},
+    "additionalProperties": {"type": "integer", "minimum": 0, "maximum": MAX_AMOUNT},
 }
 
 

@@ -1,6 +1,6 @@
 """scale: how many agents of a type there may be, or how many tickets may run at once."""
 
-from parexec_tui.core.plan.model import MOST
+from parexec_tui.core.plan.model import MAX_COUNT
 from parexec_tui.core.rules.answers import Decision, refuse_unknown
 from parexec_tui.core.rules.verbs.drain import drain_agents
 from parexec_tui.core.state import events as ev
@@ -16,35 +16,36 @@ def scale(state: SessionState, asked: rq.Scale, now: float) -> Decision:
         return _scale_session(state, asked, now)
     if refusal := refuse_unknown(state, types=(asked.type,)):
         return refusal
-    most = asked.most if asked.most is not None else state.plan.agents[asked.type].max
-    if most is not None and asked.relative:
-        most += state.max_agents(asked.type)
-    if most is not None and not 1 <= most <= MOST:
-        return Refusal(f"there may be 1 to {MOST:,} agents of a type, not {most}", f"drain {asked.type} to have none")
-    if most == state.agent_limits[asked.type]:
+    limit = asked.most if asked.most is not None else state.plan.agents[asked.type].max
+    if limit is not None and asked.relative:
+        limit += state.max_agents(asked.type)
+    if limit is not None and not 1 <= limit <= MAX_COUNT:
+        reason = f"there may be 1 to {MAX_COUNT:,} agents of a type, not {limit}"
+        return Refusal(reason, f"drain {asked.type} to have none")
+    if limit == state.agent_limits[asked.type]:
         return []
     return [
-        ev.TypeScaled(at=now, type=asked.type, most=most, by=asked.by),
-        *drain_agents(_surplus(state, asked.type, state.parallel if most is None else most), asked.by, now),
+        ev.TypeScaled(at=now, type=asked.type, most=limit, by=asked.by),
+        *drain_agents(_surplus(state, asked.type, state.parallel if limit is None else limit), asked.by, now),
     ]
 
 
-def _surplus(state: SessionState, type_: str, most: int) -> list[AgentState]:
+def _surplus(state: SessionState, type_: str, limit: int) -> list[AgentState]:
     """The agents above the limit: first those in quarantine, then idle, then busy ones; the newest first in each."""
     staying = [
         agent for agent in state.agents.values() if agent.type == type_ and not (agent.stopped or agent.draining)
     ]
     staying.reverse()
     staying.sort(key=lambda agent: (agent.ticket is not None, not agent.quarantined))
-    return staying[: max(0, len(staying) - most)]
+    return staying[: max(0, len(staying) - limit)]
 
 
 def _scale_session(state: SessionState, asked: rq.Scale, now: float) -> Decision:
     if asked.most is None:
         return Refusal("how many tickets shall run at once is not said", "name a number")
     parallel = asked.most + (state.parallel if asked.relative else 0)
-    if not 1 <= parallel <= MOST:
-        return Refusal(f"1 to {MOST:,} tickets may run at once, not {parallel}", "hold, to start nothing new")
+    if not 1 <= parallel <= MAX_COUNT:
+        return Refusal(f"1 to {MAX_COUNT:,} tickets may run at once, not {parallel}", "hold, to start nothing new")
     if parallel == state.parallel:
         return []
     return [ev.ParallelChanged(at=now, parallel=parallel, by=asked.by)]
