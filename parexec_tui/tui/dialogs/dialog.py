@@ -12,10 +12,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from parexec_tui.text.words import printable
-from parexec_tui.tui.dialogs.page import Page
 from parexec_tui.tui.input.key_names import key_name, short_name
 from parexec_tui.tui.view.outlook import Outlook
 from parexec_tui.tui.view.view_state import ViewState
+from parexec_tui.tui.widgets.page import Page
 
 T = TypeVar("T")
 

@@ -11,11 +11,11 @@ from parexec_tui.core.state.status import TABLE
 from parexec_tui.text.words import glyph
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.dialogs.form import Field
-from parexec_tui.tui.dialogs.page import Page, folded
 from parexec_tui.tui.drawing.cells import width_of
 from parexec_tui.tui.drawing.line import fitted
 from parexec_tui.tui.input.keymap import SECTIONS, Action, Keymap, keys_text
 from parexec_tui.tui.view.view_state import ViewState
+from parexec_tui.tui.widgets.page import Page, folded
 
 TWO_COLUMNS = 100
 """From this many columns of the terminal on the help has two columns."""

@@ -10,14 +10,14 @@ from textual.widgets import Input
 from parexec_tui.text.words import printable
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.dialogs.form import Field
-from parexec_tui.tui.dialogs.listing import Listing
 from parexec_tui.tui.dialogs.matching import best, rank
-from parexec_tui.tui.dialogs.page import Page
 from parexec_tui.tui.drawing.cells import width_of
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.view.facts import display_status
 from parexec_tui.tui.view.outlook import Outlook
 from parexec_tui.tui.view.view_state import ViewState
+from parexec_tui.tui.widgets.listing import Listing
+from parexec_tui.tui.widgets.page import Page
 
 _ROWS = 14
 """Lines for the list: always the same, so that nothing jumps while one types."""

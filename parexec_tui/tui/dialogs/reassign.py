@@ -16,12 +16,12 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.text.words import printable
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
-from parexec_tui.tui.dialogs.listing import Listing
-from parexec_tui.tui.dialogs.page import Page
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.view.facts import short_duration
 from parexec_tui.tui.view.outlook import Outlook, outlook
 from parexec_tui.tui.view.view_state import ViewState
+from parexec_tui.tui.widgets.listing import Listing
+from parexec_tui.tui.widgets.page import Page
 
 _PREVIEW = 4
 """Lines for what the choice would do."""

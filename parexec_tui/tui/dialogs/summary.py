@@ -14,9 +14,9 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output, last_lines
 from parexec_tui.text.words import glyph, printable, subject_width, tickets
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog
-from parexec_tui.tui.dialogs.page import Page
 from parexec_tui.tui.view.facts import display_status, reason_of
 from parexec_tui.tui.view.view_state import ViewState
+from parexec_tui.tui.widgets.page import Page
 
 _MAX_SLOW = 5
 _MAX_FAILED = 20

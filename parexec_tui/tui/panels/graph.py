@@ -10,11 +10,11 @@ from textual.strip import Strip
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.words import printable
-from parexec_tui.tui.drawing.canvas import CanvasCell
-from parexec_tui.tui.drawing.lanes import Lanes, critical_path
+from parexec_tui.tui.drawing.graph.canvas import CanvasCell
+from parexec_tui.tui.drawing.graph.lanes import Lanes, critical_path
+from parexec_tui.tui.drawing.graph.neighbourhood import Neighbourhood, neighbourhood
+from parexec_tui.tui.drawing.graph.selection import Surroundings
 from parexec_tui.tui.drawing.line import StyledLine
-from parexec_tui.tui.drawing.neighbourhood import Neighbourhood, neighbourhood
-from parexec_tui.tui.drawing.selection import Surroundings
 from parexec_tui.tui.theme.palette import LANES
 from parexec_tui.tui.view.facts import display_status, reason_of, short_duration
 from parexec_tui.tui.view.view_state import Change, ViewState

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from rich.style import Style
 
 from parexec_tui.core.plan.units import format_duration
-from parexec_tui.tui.drawing.lanes import critical_path
+from parexec_tui.tui.drawing.graph.lanes import critical_path
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.drawing.predict import predict
 from parexec_tui.tui.drawing.timeline import (

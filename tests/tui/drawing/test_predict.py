@@ -7,7 +7,7 @@ from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.drawing.predict import predict
 from tests.core.sessions import OPENED_AT, Session, plan
-from tests.tui.drawing.graphs import graphs
+from tests.tui.drawing.graph.graphs import graphs
 
 Rest = list[tuple[str, float, float]]
 

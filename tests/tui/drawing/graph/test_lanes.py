@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parexec_tui.core.plan.graph import Graph
-from parexec_tui.tui.drawing.lanes import critical_path
+from parexec_tui.tui.drawing.graph.lanes import critical_path
 from tests.core.sessions import Session
-from tests.tui.drawing.graphs import drawn, fan, graph_of, graphs, lanes_of, rows_of, text_of, traced_lanes
+from tests.tui.drawing.graph.graphs import drawn, fan, graph_of, graphs, lanes_of, rows_of, text_of, traced_lanes
 
 
 def picture(text: str) -> list[str]:

@@ -1,10 +1,10 @@
-"""Rows to choose from, in the box of a dialog."""
+"""Rows to choose from, for the box of a dialog."""
 
 from textual.geometry import Size
 from textual.strip import Strip
 
-from parexec_tui.tui.dialogs.moves import move_by_key
 from parexec_tui.tui.view.view_state import ViewState
+from parexec_tui.tui.widgets.moves import move_by_key
 from parexec_tui.tui.widgets.rows import Rows
 
 

@@ -1,4 +1,4 @@
-"""Text to read, in the box of a dialog."""
+"""Text to read, for the box of a dialog."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,9 +8,9 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from parexec_tui.text.words import printable
-from parexec_tui.tui.dialogs.moves import move_by_key
 from parexec_tui.tui.view.view_state import ViewState
 from parexec_tui.tui.widgets.drawn import DrawnWidget
+from parexec_tui.tui.widgets.moves import move_by_key
 
 _BORDER = 2
 """Columns of the box around it."""

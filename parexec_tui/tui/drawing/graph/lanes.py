@@ -22,9 +22,9 @@ from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.gc_control import gc_paused
-from parexec_tui.tui.drawing.lane_layout import Lane, lay_out
-from parexec_tui.tui.drawing.lines import HEAVY, LIGHT, ascii_line, line
-from parexec_tui.tui.drawing.order import row_order
+from parexec_tui.tui.drawing.graph.lane_layout import Lane, lay_out
+from parexec_tui.tui.drawing.graph.lines import HEAVY, LIGHT, ascii_line, line
+from parexec_tui.tui.drawing.graph.order import row_order
 
 NO_COLOUR: Final = -1
 """The colour of a blank cell."""

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.plan.model import Ticket
-from parexec_tui.tui.drawing.canvas import CanvasCell
-from parexec_tui.tui.drawing.lanes import LaneRow, Lanes
-from parexec_tui.tui.drawing.lines import line
-from parexec_tui.tui.drawing.neighbourhood import Neighbourhood
+from parexec_tui.tui.drawing.graph.canvas import CanvasCell
+from parexec_tui.tui.drawing.graph.lanes import LaneRow, Lanes
+from parexec_tui.tui.drawing.graph.lines import line
+from parexec_tui.tui.drawing.graph.neighbourhood import Neighbourhood
 
 Arms = tuple[int, int, int, int]
 """Up, right, down and left: weights."""

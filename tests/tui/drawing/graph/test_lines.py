@@ -3,7 +3,7 @@
 import unicodedata
 from itertools import product
 
-from parexec_tui.tui.drawing.lines import HEAVY, LIGHT, ascii_line, line
+from parexec_tui.tui.drawing.graph.lines import HEAVY, LIGHT, ascii_line, line
 
 ALL = list(product((0, LIGHT, HEAVY), repeat=4))
 SIDES = {"UP": 0, "RIGHT": 1, "DOWN": 2, "LEFT": 3}

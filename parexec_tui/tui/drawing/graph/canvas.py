@@ -5,7 +5,7 @@ from typing import Final, Literal, NamedTuple
 
 from rich.cells import cell_len
 
-from parexec_tui.tui.drawing.lines import HEAVY, LIGHT, ascii_line, line
+from parexec_tui.tui.drawing.graph.lines import HEAVY, LIGHT, ascii_line, line
 
 CanvasKind = Literal["blank", "edge", "border", "text", "more"]
 """What a cell is part of: an edge, the box of a ticket, its text, or a count of tickets that are not shown."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from itertools import islice, zip_longest
 from typing import NamedTuple
 
-from parexec_tui.tui.drawing.layered import fits
+from parexec_tui.tui.drawing.graph.layered import fits
 
 Links = Callable[[str], Collection[str]]
 """The needs, or the dependents, of a ticket. Only its length, membership and first few are asked for, so it should be

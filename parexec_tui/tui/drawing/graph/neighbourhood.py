@@ -16,10 +16,10 @@ from typing import Final, Literal, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-from parexec_tui.tui.drawing.canvas import Canvas, CanvasCell
-from parexec_tui.tui.drawing.layered import Layered, arrange, carried, carrier, fits
-from parexec_tui.tui.drawing.routing import Channel, route
-from parexec_tui.tui.drawing.selection import Count, Selection, Surroundings
+from parexec_tui.tui.drawing.graph.canvas import Canvas, CanvasCell
+from parexec_tui.tui.drawing.graph.layered import Layered, arrange, carried, carrier, fits
+from parexec_tui.tui.drawing.graph.routing import Channel, route
+from parexec_tui.tui.drawing.graph.selection import Count, Selection, Surroundings
 
 Direction = Literal["left", "right", "up", "down"]
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parexec_tui.core.plan.graph import Graph
-from parexec_tui.tui.drawing.neighbourhood import Direction, Label, Neighbourhood, neighbourhood
-from parexec_tui.tui.drawing.selection import Surroundings
-from tests.tui.drawing.graphs import fan, graph_of, graphs, lines_of, traced_edges
+from parexec_tui.tui.drawing.graph.neighbourhood import Direction, Label, Neighbourhood, neighbourhood
+from parexec_tui.tui.drawing.graph.selection import Surroundings
+from tests.tui.drawing.graph.graphs import fan, graph_of, graphs, lines_of, traced_edges
 
 
 def around(

@@ -1,0 +1,1 @@
+"""The dependency graph as characters: lanes for all tickets, boxes and edges for those around one."""
