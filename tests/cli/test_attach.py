@@ -17,7 +17,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import codec
 from parexec_tui.text.headless import Headless
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on
-from tests.engine.engines import PAREXEC, happened, journal, state_of, until
+from tests.engine.engines import PAREXEC, WITHIN, happened, journal, state_of, until
 from tests.engine.lifecycle.detached import kill, run_detached, the_engine
 
 PLAN = """
@@ -64,7 +64,7 @@ def test_no_event_is_lost_or_told_twice_when_engines_die(tmp_path: Path) -> None
     follower.until("attempt_started", times=5)
     kill(the_engine())
     (tmp_path / "end").touch()
-    assert follower.process.wait(60) == 0
+    assert follower.process.wait(WITHIN) == 0
     told = told_by(follower.said())
     assert told == journal()[known:]
     assert sum(isinstance(event, ev.MonitoringStarted) for event in told) >= 2

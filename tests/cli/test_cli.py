@@ -24,7 +24,7 @@ from parexec_tui.cli import entry
 from parexec_tui.paths import session_folder
 from parexec_tui.registry.lock import SessionLock, is_owned
 from tests.commands import every_command
-from tests.engine.engines import PAREXEC, until
+from tests.engine.engines import PAREXEC, WITHIN, until
 
 COMMANDS = every_command()
 
@@ -96,7 +96,7 @@ class Running:
         )
 
     def end(self) -> Answer:
-        out, err = self.process.communicate(timeout=60)
+        out, err = self.process.communicate(timeout=WITHIN)
         return Answer(subprocess.CompletedProcess((), self.process.returncode, out, err))
 
 
@@ -113,7 +113,7 @@ def start(here: Path) -> Iterator[Callable[..., Running]]:
     (here / "go").touch()
     for one in started:
         one.process.kill()
-        one.process.wait(10)
+        one.process.wait(WITHIN)
         for pipe in (one.process.stdout, one.process.stderr):
             assert pipe is not None
             pipe.close()
@@ -285,7 +285,7 @@ def unread(here: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_run_that_nobody_reads_is_held_up_by_nothing_and_loses_nothing(unread: subprocess.Popen[bytes]) -> None:
-    out, errors = unread.communicate(timeout=30)
+    out, errors = unread.communicate(timeout=WITHIN)
     assert (unread.returncode, errors) == (0, b"")
     lines = [json.loads(line) for line in out.splitlines()]
     assert sum(line["kind"] == "attempt_ended" for line in lines) == 300
@@ -305,7 +305,7 @@ def is_idle(pid: int) -> bool:
 def test_ctrl_c_gives_up_output_that_nobody_reads(unread: subprocess.Popen[bytes]) -> None:
     until(lambda: is_idle(unread.pid), "the engine has left, and the command waits for a reader")
     unread.send_signal(signal.SIGINT)
-    unread.wait(30)
+    unread.wait(WITHIN)
     assert unread.stderr is not None
     assert (unread.returncode, unread.stderr.read()) == (0, b"")
 
@@ -316,7 +316,7 @@ def test_a_reader_that_leaves_is_no_error(here: Path) -> None:
         run = subprocess.Popen([*PAREXEC, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert run.stdout is not None
         run.stdout.close()
-        _, errors = run.communicate(timeout=30)
+        _, errors = run.communicate(timeout=WITHIN)
         assert (run.returncode, errors) == (0, b"")
 
 
@@ -578,7 +578,7 @@ def test_show_and_ls_while_it_runs_and_after_a_kill(here: Path, start: Callable[
     assert f"process {run.process.pid} owns this session" in said
 
     run.process.kill()
-    run.process.wait(10)
+    run.process.wait(WITHIN)
     assert sessions()[0]["status"] == "interrupted"
     assert "interrupted" in parexec("ls").out
     assert json.loads(parexec("show", "--json").out)["state"] == "interrupted"
@@ -621,7 +621,7 @@ def test_what_follows_goes_on_while_a_guardian_starts_the_next_engine(
     run = start("run", write(here, PATIENT), "-q")
     wait_for_log("patient", "first")
     run.process.kill()
-    run.process.wait(10)
+    run.process.wait(WITHIN)
     (session,) = sessions()
     with SessionLock(paths.session_folder(session["session"]).guardian_lock):
         assert sessions()[0]["status"] == "restarting"

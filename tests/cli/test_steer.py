@@ -21,7 +21,7 @@ from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, Sta
 from parexec_tui.text.dashboard import HEIGHT, WIDTH, dashboard
 from tests.engine import engines
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on
-from tests.engine.engines import Engine, until
+from tests.engine.engines import WITHIN, Engine, until
 
 PLAN = """
 [plan]
@@ -482,11 +482,11 @@ def at_a_terminal(*arguments: str, says: str) -> str:
         while b"do it?" not in shown:
             shown += os.read(person, 1024)
         os.write(person, says.encode())
-        process.wait(30)
+        process.wait(WITHIN)
         shown += os.read(person, 4096)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(WITHIN)
         os.close(person)
     return shown.decode()
 
@@ -544,7 +544,7 @@ def test_two_shells_at_once_are_told_apart_and_both_answered(engine: Engine) -> 
         subprocess.Popen([*engines.PAREXEC, verb, "after", "--json"], stdout=subprocess.PIPE, text=True)
         for verb in ("hold", "release") * 3
     ]
-    told = [json.loads(shell.communicate(timeout=60)[0])["events"] for shell in shells]
+    told = [json.loads(shell.communicate(timeout=WITHIN)[0])["events"] for shell in shells]
     assert all(shell.returncode == 0 for shell in shells)
     acted = [event["text"] for event in events() if event["kind"] == "operator_acted"]
     assert len(acted) == sum(1 for answer in told if answer)

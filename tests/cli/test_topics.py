@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from parexec_tui.cli import entry
 from parexec_tui.cli.topics import MAX_WIDTH, in_ascii, title, topics
 from tests.docs.pages import PAGES, page
-from tests.engine.engines import PAREXEC
+from tests.engine.engines import PAREXEC, WITHIN
 
 
 def helped(word: str) -> str:
@@ -41,7 +41,7 @@ def in_terminal(topic: str, height: int, **environment: str) -> str:
                 found += data
         except OSError:  # Linux says so when the last writer is gone
             pass
-    assert process.wait(timeout=30) == 0
+    assert process.wait(WITHIN) == 0
     return found.decode().replace("\r\n", "\n")
 
 

@@ -23,7 +23,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import VERSION, Happened, Hello, Request, Sampled, StatusReport
 from parexec_tui.registry.registry import Registry
 from tests.engine import engines
-from tests.engine.engines import PYTHON, Engine, happened, journal, session, until
+from tests.engine.engines import PYTHON, WITHIN, Engine, happened, journal, session, until
 
 BUSY = """
 [plan]
@@ -51,7 +51,7 @@ def nothing_is_left(own_state_home: Path, tmp_path: Path) -> Iterator[None]:
     for engine in started:
         if engine.process.poll() is None:
             engine.process.kill()
-            engine.process.wait(10)
+            engine.process.wait(WITHIN)
     started.clear()
     for process in list(engines.marked()):
         with suppress(psutil.NoSuchProcess):
@@ -270,7 +270,7 @@ async def _collect(client: AsyncClient, seen: list[News | Contact]) -> None:
 
 
 async def _until(condition: Callable[[], object], what: str) -> None:
-    give_up = time.monotonic() + 20
+    give_up = time.monotonic() + WITHIN
     while not condition():
         assert time.monotonic() < give_up, what
         await asyncio.sleep(0.01)
@@ -290,7 +290,7 @@ async def test_the_app_asks_and_follows_over_one_connection(tmp_path: Path) -> N
             await client.ask(rq.Hold(tickets=("nowhere",)))
         await client.ask(rq.Release(tickets=("B",)))
         (tmp_path / "go").touch()
-        await asyncio.wait_for(follows, 20)
+        await asyncio.wait_for(follows, WITHIN)
         with pytest.raises(EngineGone):
             await client.status()
     assert await asyncio.to_thread(engine.wait) == 0
@@ -316,7 +316,7 @@ async def test_the_app_goes_on_after_the_engine_was_killed_and_resumed(tmp_path:
         assert client.welcome is not None
         assert client.welcome.engine_pid == second.process.pid
         (tmp_path / "go").touch()
-        await asyncio.wait_for(follows, 30)
+        await asyncio.wait_for(follows, WITHIN)
     assert await asyncio.to_thread(second.wait) == 0
     assert numbers(seen) == list(range(1, len(journal()) + 1))
     contacts = [each.up for each in seen if isinstance(each, Contact)]
@@ -337,7 +337,7 @@ async def test_the_app_is_sent_samples_among_the_events_if_it_wishes(tmp_path: P
         if samples:
             await _until(lambda: any(isinstance(each, Sampled) for each in seen), "a sample")
         (tmp_path / "go").touch()
-        await asyncio.wait_for(follows, 20)
+        await asyncio.wait_for(follows, WITHIN)
     assert any(isinstance(each, Sampled) for each in seen) is samples
     assert numbers(seen) == list(range(1, len(journal()) + 1))
 
@@ -354,7 +354,7 @@ async def test_the_app_may_begin_before_there_is_an_engine(tmp_path: Path) -> No
         started.append(Engine("resume", id_, "--headless", cwd=tmp_path))
         await _until(lambda: client.welcome, "connected")
         (tmp_path / "go").touch()
-        await asyncio.wait_for(follows, 30)
+        await asyncio.wait_for(follows, WITHIN)
     assert numbers(seen) == list(range(4, len(journal()) + 1))
 
 

@@ -43,6 +43,7 @@ from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
 from parexec_tui.text.report import session_report
 from tests.core import sessions
+from tests.engine.engines import WITHIN
 from tests.engine.fakes import FakeBackend
 
 pytestmark = pytest.mark.trio
@@ -301,7 +302,7 @@ class Scene:
     async def ask(self, message: Callable[..., Request | Question]) -> Answer | None:
         """Ask, and take in what is told before the answer; None if the engine left instead."""
         self._id += 1
-        with trio.fail_after(20):
+        with trio.fail_after(WITHIN):
             try:
                 await self._stream.send_all(encode(message(id=self._id)))
             except trio.BrokenResourceError:
@@ -315,7 +316,7 @@ class Scene:
 
     async def settle(self) -> None:
         """Until nothing happens any more, and the client has been told of all that did."""
-        with trio.fail_after(20):
+        with trio.fail_after(WITHIN):
             while not self.is_over:
                 await wait_all_tasks_blocked()
                 while not self.is_over and len(self.journal) < self.coordinator.last:

@@ -69,7 +69,7 @@ class Engine:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(WITHIN)
 
     def until(self, condition: Callable[[], T], what: str) -> T:
         """Wait until the condition is true while the engine runs, and return what it returned."""
@@ -103,7 +103,7 @@ def start(folder: Path, plan: str, *options: str) -> Engine:
 def run(folder: Path, plan: str, *options: str) -> tuple[int, SessionState]:
     """Run a plan to the end: its exit code, and the state that its journal tells."""
     engine = start(folder, plan, *options)
-    code = engine.wait(60)
+    code = engine.wait()
     assert "Traceback" not in engine.text(), engine.text()
     return code, state_of(session())
 

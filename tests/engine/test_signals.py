@@ -90,7 +90,7 @@ def test_thrice_it_kills(tmp_path: Path) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         engine.process.wait(0.3)
     engine.signal(signal.SIGINT)
-    assert engine.wait(10) == 3
+    assert engine.wait() == 3
     assert happened(ev.AttemptEnded)[0].signal == signal.SIGKILL
     assert not list(marked())
 
@@ -101,7 +101,7 @@ def test_term_stops_and_term_again_kills(tmp_path: Path) -> None:
     until(lambda: happened(ev.SessionStopping, by="SIGTERM", now=False), "it stops")
     assert not happened(ev.SessionDraining)
     engine.signal(signal.SIGTERM)
-    assert engine.wait(10) == 3
+    assert engine.wait() == 3
     assert happened(ev.AttemptEnded)[0].end is End.stopped
     assert not list(marked())
 

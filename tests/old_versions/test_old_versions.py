@@ -27,7 +27,7 @@ from parexec_tui.tui.actions.table import keymap_of
 from parexec_tui.tui.theme.palette import MEANINGS
 from parexec_tui.tui.theme.themes import load
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on
-from tests.engine.engines import Engine, journal, sessions, state_of, until
+from tests.engine.engines import WITHIN, Engine, journal, sessions, state_of, until
 from tests.engine.lifecycle.detached import parexec
 from tests.old_versions.make import BASE
 
@@ -322,7 +322,7 @@ class OldAttempt:
     def end(self) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(WITHIN)
 
     def is_stopped(self) -> bool:
         return psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED
@@ -359,4 +359,4 @@ def test_a_process_of_the_old_version_that_no_attempt_is_known_of_is_ended(old: 
     session, folder = old.session("Drained"), old.folder("drained")
     stray = OldAttempt(session, "first", folder)
     assert Engine("resume", session, cwd=folder).wait() == 0
-    assert stray.process.wait(10) == 128 + signal.SIGTERM
+    assert stray.process.wait(WITHIN) == 128 + signal.SIGTERM

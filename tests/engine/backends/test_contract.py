@@ -13,7 +13,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Identity
 from parexec_tui.engine.backends.boot import boot_id
 from tests.engine.backends.worlds import BACKENDS, Engine, World, key
-from tests.engine.engines import PYTHON, exists
+from tests.engine.engines import PYTHON, WITHIN, exists
 
 pytestmark = pytest.mark.trio
 
@@ -220,12 +220,12 @@ async def test_frozen_it_stands_still_until_it_is_thawed(world: World) -> None:
         engine.start("while :; do date +%N > ticks; sleep 0.01; done")
         await engine.file("ticks")
         engine.backend.freeze(key())
-        with trio.fail_after(10):
+        with trio.fail_after(WITHIN):
             while await ticks(world):
                 pass
         assert not await ticks(world)
         engine.backend.thaw(key())
-        with trio.fail_after(10):
+        with trio.fail_after(WITHIN):
             while not await ticks(world):
                 pass
         engine.backend.stop(key(), 0)
@@ -287,7 +287,7 @@ async def test_what_is_adopted_can_be_frozen_and_stopped(world: World) -> None:
         await engine.backend.adopt(key(), Identity(told.pid, told.birth), boot_id())
         await engine.file("ticks")
         engine.backend.freeze(key())
-        with trio.fail_after(10):
+        with trio.fail_after(WITHIN):
             while await ticks(world):
                 pass
         engine.backend.stop(key(), 15)
@@ -353,7 +353,7 @@ async def test_what_is_set_aside_makes_room_for_a_new_process(world: World) -> N
 
 
 async def until_gone(pid: int) -> None:
-    with trio.fail_after(10):
+    with trio.fail_after(WITHIN):
         while exists(pid):  # noqa: ASYNC110
             await trio.sleep(0.01)
 
@@ -387,7 +387,7 @@ async def test_output_is_read_from_an_offset_and_as_it_grows(world: World) -> No
         with pytest.raises(FileNotFoundError):
             await engine.backend.read_output(key(), 0, 10)
         engine.start("printf 0123456789; echo E >&2; until [ -e go ]; do sleep 0.01; done; printf more")
-        with trio.fail_after(10):
+        with trio.fail_after(WITHIN):
             while await output_at(engine, 10) != b"E\n":  # noqa: ASYNC110
                 await trio.sleep(0.01)
         assert await engine.backend.read_output(key(), 3, 4) == b"3456"
@@ -420,7 +420,7 @@ async def test_waking_lets_the_wait_return(world: World) -> None:
     async with trio.open_nursery() as nursery:
         backend = world.open(nursery)
         for from_thread in (False, True):
-            with trio.fail_after(10):
+            with trio.fail_after(WITHIN):
                 async with trio.open_nursery() as waiting:
                     waiting.start_soon(backend.wait)
                     if from_thread:
@@ -434,7 +434,7 @@ async def test_waking_lets_the_wait_return(world: World) -> None:
         with trio.move_on_after(0.05) as waited:
             await backend.wait()
         assert waited.cancelled_caught
-        with trio.fail_after(20):
+        with trio.fail_after(WITHIN):
             await backend.finish()
         backend.wake()  # after the end: for instance by a signal that came late
         nursery.cancel_scope.cancel()

@@ -17,7 +17,7 @@ from parexec_tui.paths import SessionFolder
 
 BACKENDS = ("local", "pipe")
 
-WITHIN = 20.0
+WITHIN = 30.0
 """Seconds that anything may take."""
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from parexec_tui.engine.lifecycle import guardian
 from parexec_tui.engine.lifecycle.guardian import CANNOT_START, RESTARTS
-from tests.engine.engines import PYTHON, exists, number_in, until
+from tests.engine.engines import PYTHON, WITHIN, exists, number_in, until
 
 SLEEP = "exec sleep 60"
 
@@ -77,13 +77,13 @@ def script(text: str) -> pytest.MarkDecorator:
 
 @script("exit 0")
 def test_it_ends_with_an_engine_that_left_in_good_order(guarded: Guarded) -> None:
-    assert guarded.process.wait(10) == 0
+    assert guarded.process.wait(WITHIN) == 0
     assert guarded.starts == ["--hold --ready-fd N"]
 
 
 @script(f"echo error: no >&2; exit {CANNOT_START}")
 def test_an_engine_that_cannot_start_is_not_started_again(guarded: Guarded) -> None:
-    assert guarded.process.wait(10) == CANNOT_START
+    assert guarded.process.wait(WITHIN) == CANNOT_START
     assert len(guarded.starts) == 1
     assert "error: no" in guarded.text()
 
@@ -91,20 +91,20 @@ def test_an_engine_that_cannot_start_is_not_started_again(guarded: Guarded) -> N
 @script(f"[ $n -gt 1 ] && exit 0; {SLEEP}")
 def test_an_engine_that_was_killed_is_followed_by_another(guarded: Guarded) -> None:
     os.kill(guarded.engine(), signal.SIGKILL)
-    assert guarded.process.wait(10) == 0
+    assert guarded.process.wait(WITHIN) == 0
     assert guarded.starts == ["--hold --ready-fd N", "--hold --ready-fd N --restarted"]
     assert "the engine died by signal 9; starting it again" in guarded.text()
 
 
 @script("[ $n = 1 ] && exit 1; exit 0")
 def test_an_unexpected_exit_code_is_a_death_too(guarded: Guarded) -> None:
-    assert guarded.process.wait(10) == 0
+    assert guarded.process.wait(WITHIN) == 0
     assert "the engine died with exit code 1" in guarded.text()
 
 
 @script('[ "$1 $5" = "-P --give-up" ] && exit 0; exit 3')
 def test_it_gives_up_loudly(guarded: Guarded) -> None:
-    assert guarded.process.wait(30) == 1
+    assert guarded.process.wait(WITHIN) == 1
     *starts, last = guarded.starts
     assert len(starts) == RESTARTS + 1
     assert last.startswith(f"--give-up the engine died {RESTARTS + 1} times within 60 seconds")
@@ -141,7 +141,7 @@ def test_signals_are_passed_on_and_wait_until_the_engine_listens(guarded: Guarde
     until((guarded.folder / "listening").exists, "the engine is up")
     guarded.process.send_signal(number)
     (guarded.folder / "go").touch()
-    assert guarded.process.wait(10) == 0
+    assert guarded.process.wait(WITHIN) == 0
     assert (guarded.folder / "heard").read_text() == f"{int(number)}\n"
 
 

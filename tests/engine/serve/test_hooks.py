@@ -15,6 +15,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.serve import hooks
 from parexec_tui.engine.serve.hooks import HookRunner
 from tests.core.sessions import Session
+from tests.engine.engines import WITHIN
 
 
 def failed_session() -> tuple[Session, list[ev.AnyEvent]]:
@@ -119,7 +120,7 @@ async def test_a_hook_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.Mo
         )
         nursery.start_soon(runner.run)
         runner.tell(session.state, events)
-        with trio.fail_after(10):
+        with trio.fail_after(WITHIN):
             await runner.finish()
         nursery.cancel_scope.cancel()
 

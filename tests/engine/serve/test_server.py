@@ -32,6 +32,7 @@ from parexec_tui.engine.serve.hub import Hub
 from parexec_tui.engine.serve.server import Server
 from parexec_tui.engine.serve.sockets import open_socket
 from parexec_tui.registry.registry import Registry
+from tests.engine.engines import WITHIN
 
 pytestmark = pytest.mark.trio
 
@@ -128,7 +129,7 @@ class Peer:
 
     async def line(self) -> dict[str, Any] | None:
         """The next message; None at the end."""
-        with trio.fail_after(10):
+        with trio.fail_after(WITHIN):
             while b"\n" not in self._rest:
                 try:
                     piece = await self.stream.receive_some(65536)
@@ -176,7 +177,7 @@ async def greet(**hello: object) -> Peer:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    with trio.fail_after(10):
+    with trio.fail_after(WITHIN):
         while not condition():  # noqa: ASYNC110
             await trio.sleep(0.002)
 

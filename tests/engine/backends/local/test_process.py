@@ -27,7 +27,7 @@ from parexec_tui.engine.backends.local.record import ExitRecord, read_record, vo
 from parexec_tui.engine.backends.local.spawn import _FINISH, _RECORD_FD, Spawn, spawn
 from parexec_tui.engine.backends.local.watch import PidfdWatch, ThreadWatch, Watch
 from parexec_tui.paths import SessionFolder
-from tests.engine.engines import PYTHON, exists, number_in, until
+from tests.engine.engines import PYTHON, WITHIN, exists, number_in, until
 
 Watches = Callable[[], Watch[ProcessKey]]
 
@@ -99,7 +99,7 @@ class Attempts:
             self.news = trio.Event()
 
     async def end_of(self, number: int) -> rq.AnyReport:
-        with trio.fail_after(20):
+        with trio.fail_after(WITHIN):
             while number not in self.heard:
                 await self.news.wait()
         return self.heard[number]
@@ -107,7 +107,7 @@ class Attempts:
     async def identity_of(self, number: int) -> rq.ProcessStarted:
         self.backend.identify(key(number))
         self.backend.wake()
-        with trio.fail_after(20):
+        with trio.fail_after(WITHIN):
             while number not in self.identities:
                 await self.news.wait()
         return self.identities[number]
