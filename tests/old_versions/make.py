@@ -11,6 +11,7 @@ later code, it would prove nothing. Make one more when the format of anything he
     config/     settings.toml and themes of a person
     work/       plan files
     expected/   what the version itself said of each session: `show --json` and `events --json`
+    protocol/   what a client said to an engine of the version, and what that answered
 
 All sessions ran in BASE; whoever opens a copy elsewhere replaces that path.
 """
@@ -19,6 +20,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -354,6 +356,51 @@ needs = ["second"]
 run = "echo third"
 """
 
+CONVERSED = """
+[plan]
+name = "Conversed"
+parallel = 2
+min_free_disk = 0
+
+[tickets.long]
+run = "echo begun; until [ -e go ]; do sleep 0.02; done"
+
+[tickets.later]
+needs = ["long"]
+run = "echo later"
+
+[tickets.last]
+needs = ["later"]
+run = "until [ -e go ]; do sleep 0.02; done"
+"""
+
+SAID: list[dict[str, Any]] = [
+    {"type": "hello", "version": 1, "client": "test", "by": "here", "follow": 0, "samples": True},
+    {"type": "question", "id": 1, "about": "status"},
+    {"type": "question", "id": 2, "about": "why"},
+    {"type": "question", "id": 3, "about": "why", "tickets": ["later"]},
+    {"type": "question", "id": 4, "about": "report"},
+    {"type": "question", "id": 5, "about": "select", "words": ["l*", "status:running"]},
+    {"type": "question", "id": 6, "about": "scope", "words": ["agent-1"]},
+    {"type": "question", "id": 7, "about": "names", "words": ["la"]},
+    {"type": "request", "id": 8, "dry_run": True, "request": {"verb": "cancel", "tickets": ["long"]}},
+    {"type": "request", "id": 9, "request": {"verb": "hold", "tickets": ["later"]}},
+    {"type": "request", "id": 10, "request": {"verb": "hold", "tickets": ["later"]}},
+    {"type": "request", "id": 11, "request": {"verb": "release", "tickets": ["later"]}},
+    {"type": "request", "id": 12, "request": {"verb": "hold", "tickets": ["nobody"]}},
+    {"type": "request", "id": 13, "request": {"verb": "freeze", "tickets": ["long"]}},
+    {"type": "request", "id": 14, "request": {"verb": "thaw", "tickets": ["long"]}},
+    {"type": "request", "id": 15, "request": {"verb": "prioritise", "tickets": ["last"], "priority": "high"}},
+    {"type": "request", "id": 16, "request": {"verb": "waive", "tickets": ["later"]}},
+    {"type": "request", "id": 17, "request": {"verb": "undo"}},
+    {"type": "request", "id": 18, "request": {"verb": "scale", "most": 3}},
+    {"type": "request", "id": 19, "request": {"verb": "a verb of a later version"}},
+    {"type": "request", "id": 20, "request": {"verb": "retry", "tickets": ["last"]}},
+    {"type": "request", "id": 21, "request": {"verb": "reassign", "tickets": ["last"], "agent": "nobody"}},
+    {"type": "request", "id": 22, "request": {"verb": "stop", "now": True}},
+]
+"""What a client says, line by line; each after the answer to the one before."""
+
 SETTINGS = """
 [screen]
 theme = "harbour"
@@ -622,6 +669,41 @@ def make_interrupted(version: Version) -> list[int]:
     return list(pids_of(version, session).values())
 
 
+def converse(socket_file: bytes) -> list[bytes]:
+    """Say everything in SAID to an engine; all that it answers and tells, until it leaves."""
+    heard: list[bytes] = []
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(60)
+        connection.connect(socket_file)
+        with connection.makefile("rwb") as lines:
+            for message in SAID:
+                lines.write(json.dumps(message).encode() + b"\n")
+                lines.flush()
+                while not (heard and _answers(heard[-1], message)):
+                    heard.append(lines.readline())
+            heard += lines
+    return heard
+
+
+def _answers(line: bytes, message: dict[str, Any]) -> bool:
+    answer = json.loads(line)
+    if message["type"] == "hello":
+        return bool(answer["type"] == "happened" and answer["event"]["kind"] == "attempt_spawned")
+    return bool(answer["type"] == "answer" and answer["id"] == message["id"])
+
+
+def make_protocol(version: Version, target: Path) -> None:
+    """Talk with an engine of the version."""
+    folder = WORK / "conversed"
+    folder.mkdir(parents=True)
+    (folder / "plan.toml").write_text(CONVERSED.lstrip())
+    session = version.say("run", "plan.toml", "--detach", "--quiet", cwd=folder).strip()
+    noted = (STATE / "parexec" / "sessions" / session / "socket").read_bytes()
+    target.mkdir(parents=True)
+    (target / "said.jsonl").write_text("".join(json.dumps(message) + "\n" for message in SAID))
+    (target / "heard.jsonl").write_bytes(b"".join(converse(noted.rstrip(b"\n"))))
+
+
 def make_config(themes: Path) -> None:
     """Settings, a theme that inherits, and one that stands alone: it has a style for every meaning of the version."""
     config = BASE / "config" / "parexec"
@@ -656,6 +738,7 @@ def make(version: Version, themes: Path, target: Path) -> None:
     shutil.rmtree(BASE / "run")
     for name in ("state", "config", "work"):
         shutil.copytree(BASE / name, target / name, ignore=shutil.ignore_patterns("*.sock", "*-shm", "socket"))
+    make_protocol(version, target / "protocol")
     for group in groups:
         os.killpg(group, signal.SIGKILL)
     shutil.rmtree(BASE)

@@ -19,17 +19,20 @@ import psutil
 import pytest
 from rich.style import Style
 
+from parexec_tui.client.framing import decode, encode
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.wire import codec
+from parexec_tui.core.wire.protocol import Happened
 from parexec_tui.engine.backends.boot import boot_id
-from parexec_tui.paths import RUNTIME_DIR, STATE_HOME, session_folder
+from parexec_tui.paths import RUNTIME_DIR, STATE_HOME, noted_socket, session_folder
 from parexec_tui.settings import read_settings
 from parexec_tui.tui.actions.table import keymap_of
 from parexec_tui.tui.theme.palette import MEANINGS
 from parexec_tui.tui.theme.themes import load
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on
 from tests.engine.engines import WITHIN, Engine, journal, sessions, state_of, until
-from tests.engine.lifecycle.detached import parexec
-from tests.old_versions.make import BASE
+from tests.engine.lifecycle.detached import all_gone, parexec, run_detached
+from tests.old_versions.make import BASE, CONVERSED, SAID, converse
 
 VERSIONS = ("d6745c5",)
 """Commits: the last before each change of what is written. The newest stands last."""
@@ -107,12 +110,18 @@ def replace_everywhere(db: sqlite3.Connection, old: str, new: str) -> None:
 
 
 @pytest.fixture(params=VERSIONS)
-def old(request: pytest.FixtureRequest, own_state_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Old]:
+def version(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
+    return found
+
+
+@pytest.fixture
+def old(version: str, own_state_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Old]:
     place = own_state_home.parent / "old"
     monkeypatch.setenv(STATE_HOME, str(place / "state"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(place / "config"))
     monkeypatch.setenv(RUNTIME_DIR, str(place))
-    yield Old(request.param, place)
+    yield Old(version, place)
     while OldAttempt.running:
         OldAttempt.running.pop().end()
 
@@ -281,6 +290,55 @@ def test_plan_files_are_read(old: Old) -> None:
     """The plan of `ends` has every key."""
     for plan in sorted((old.place / "work").glob("*/plan.toml")):
         assert "tickets in" in say("validate", str(plan))
+
+
+def test_a_client_of_now_understands_an_engine_of_then(version: str) -> None:
+    for line in protocol(version, "heard"):
+        message = decode(json.dumps(line).encode())
+        if isinstance(message, Happened):
+            codec.decode_event(bytes(message.event))
+        assert differences(line, json.loads(encode(message))) == []
+
+
+def test_a_client_of_then_is_understood_by_an_engine_of_now(version: str, tmp_path: Path) -> None:
+    assert protocol(version, "said") == SAID
+    session = run_detached(tmp_path, CONVERSED)
+    noted = noted_socket(session)
+    assert noted is not None
+    heard = [json.loads(line) for line in converse(bytes(noted))]
+    assert gist(heard) == gist(protocol(version, "heard"))
+    until(all_gone, "the engine leaves")
+
+
+def protocol(version: str, who: str) -> list[Json]:
+    """What was said by a client or heard from an engine."""
+    text = (Path(__file__).with_name(version) / "protocol" / f"{who}.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def gist(messages: list[Json]) -> list[object]:
+    """What must be the same in each conversation: neither times nor what processes do meanwhile."""
+    return [gist_of(message) for message in messages if not is_by_the_way(message)]
+
+
+def is_by_the_way(message: Json) -> bool:
+    return message["type"] == "sampled" or (
+        message["type"] == "happened" and message["event"]["kind"] in ("attempt_spawned", "attempt_ended")
+    )
+
+
+def gist_of(message: Json) -> object:
+    match message:
+        case {"type": "happened", "event": event}:
+            return event["kind"], event.get("ticket")
+        case {"type": "answer", "id": id_, "events": events}:
+            return id_, [event["kind"] for event in events], len(message.get("preview", ()))
+        case {"type": "answer", "id": id_, "refusal": refusal}:
+            return id_, refusal
+        case {"type": "answer", "id": id_, "facts": facts}:
+            return id_, set(facts) if "engine_pid" in facts else facts
+        case _:
+            return message["type"], message.get("reason")
 
 
 OLD_SHELL = """echo "start $$" >&9 || exit 125
