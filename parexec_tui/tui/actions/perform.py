@@ -14,7 +14,7 @@ from parexec_tui.tui.view.targets import Targets, in_plan_order
 from parexec_tui.tui.view.view_state import Change, ViewState
 
 MAX_CHECKED = 20
-"""How many of the targets are checked to dim a key: that is done for each key of the footer, with each frame."""
+"""How many of the targets are checked to dim a key: that is done for each key that is shown, with each frame."""
 
 Function = Callable[[ActionContext], None]
 """Does something on the screen."""

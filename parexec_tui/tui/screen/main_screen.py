@@ -256,7 +256,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         if widget is not None:
             yield from (node for node in widget.ancestors_with_self if isinstance(node, Panel))
 
-    # -- what is said ----------------------------------------------------------------------------------------
+    # -- messages --------------------------------------------------------------------------------------------
 
     def say(self, text: str, style: str = "text") -> None:
         """Show a message in the footer for some seconds. `style`: text, good, warn or bad."""
