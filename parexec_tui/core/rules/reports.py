@@ -137,9 +137,9 @@ def _has_other_agent(state: SessionState, ticket: TicketState) -> bool:
         return False
     if any(has_room(state, type_) for type_ in ticket.types):
         return True
-    shunned = {*ticket.excluded_agents, ticket.agent}
+    excluded = {*ticket.excluded_agents, ticket.agent}
     return any(
-        agent.type in ticket.types and agent.id not in shunned and not (agent.stopped or agent.quarantined)
+        agent.type in ticket.types and agent.id not in excluded and not (agent.stopped or agent.quarantined)
         for agent in state.agents.values()
     )
 
