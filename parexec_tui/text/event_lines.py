@@ -93,11 +93,32 @@ def _lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
             yield Line(at, "relieved", "host", f"{event.resource} has room again")
         case ev.OperatorActed():
             yield Line(at, "asked", event.by, event.text)
+        case (
+            ev.PoolInitialised() | ev.AgentsDeployed() | ev.MonitoringStarted() | ev.FailuresHandled()
+            | ev.CompletionValidated() | ev.AgentStarted() | ev.AgentStopped() | ev.AttemptSpawned()
+            | ev.BackoffEnded()
+        ):  # fmt: skip
+            pass  # of no interest to a person
+        case ev.AttemptEnded() | ev.EngineLeft() | ev.SessionFinished() | ev.SessionInterrupted():
+            pass  # no request leads to these, and `_lines` has theirs
         case _:
             yield from _changes(event)
 
 
-def _changes(event: ev.AnyEvent) -> Iterator[Line]:
+_Change = (
+    ev.TicketCancelled
+    | ev.TicketRetried
+    | ev.TicketWaived
+    | ev.TicketRestored
+    | ev.TicketPinned
+    | ev.PriorityChanged
+    | ev.TypeScaled
+    | ev.ParallelChanged
+    | ev.PlanAmended
+)
+
+
+def _changes(event: _Change) -> Iterator[Line]:
     """What a person changed about tickets and the plan."""
     at = event.at
     match event:
@@ -132,8 +153,6 @@ def _changes(event: ev.AnyEvent) -> Iterator[Line]:
             yield from _skipped(at, "what it needs", event.skipped)
             if event.restored:
                 yield Line(at, "restored", "plan", f"may run again: {_names(event.restored)}")
-        case _:
-            pass
 
 
 def _ended(state: "SessionState", event: ev.AttemptEnded) -> Line:
