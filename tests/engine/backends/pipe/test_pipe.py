@@ -193,7 +193,8 @@ async def test_a_runner_that_cannot_be_understood_is_replaced(world: World, said
     program, second = world.work / "runner", world.work / "second"
     command = " ".join(f"'{word}'" for word in runner_command("session", world.folder))
     program.write_text(
-        f"#!/bin/sh\nif [ -e {second} ]; then exec {command}; fi\n: > {second}\nprintf '{said}\\n'\nexec sleep 60\n"
+        f"#!/bin/sh\nif [ -e '{second}' ]; then exec {command}; fi\n"
+        f": > '{second}'\nprintf '{said}\\n'\nexec sleep 60\n"
     )
     program.chmod(0o700)
     async with trio.open_nursery() as nursery:
