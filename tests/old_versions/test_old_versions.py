@@ -17,8 +17,10 @@ from zlib import crc32
 
 import psutil
 import pytest
+from click.testing import CliRunner
 from rich.style import Style
 
+from parexec_tui.cli.entry import cli
 from parexec_tui.client.framing import decode, encode
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import codec
@@ -31,7 +33,7 @@ from parexec_tui.tui.theme.palette import MEANINGS
 from parexec_tui.tui.theme.themes import load
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on
 from tests.engine.engines import WITHIN, Engine, journal, sessions, state_of, until
-from tests.engine.lifecycle.detached import all_gone, parexec, run_detached
+from tests.engine.lifecycle.detached import all_gone, run_detached
 from tests.old_versions.make import BASE, CONVERSED, SAID, converse
 
 VERSIONS = ("d6745c5",)
@@ -151,7 +153,10 @@ def differences(then: object, now: object, place: str = "") -> list[str]:
 
 
 def say(*arguments: str) -> str:
-    return parexec(*arguments, cwd=Path("/"))
+    """Run a command to its end, in this process; what it printed."""
+    ran = CliRunner().invoke(cli, arguments)
+    assert ran.exit_code == 0, ran.output
+    return ran.stdout
 
 
 def test_every_session_is_shown(old: Old) -> None:
