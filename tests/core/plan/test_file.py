@@ -451,3 +451,55 @@ def test_whatever_is_right_of_a_plan_is_read_the_same_in_either_way(document: di
 def test_a_pattern_that_is_not_looked_at_is_valid(text: str) -> None:
     if plan_rules.is_simple(text):
         parse_pattern(text, "/w")
+
+
+@pytest.mark.parametrize(
+    ("words", "instead"),
+    [
+        (("depends_on", "deps", "parents"), "write `needs`: "),
+        (("after",), "no key starts a ticket when another ends without success"),
+        (("inputs",), "write `reads`: "),
+        (("outputs",), "write `writes`: "),
+        (("command", "cmd", "script"), "write `run`: one string"),
+        (("allow_failure", "allow-failure", "continue_on_error"), "|| true"),
+        (("if",), "there are no conditions: test in the command"),
+        (("always",), "the hook `on_session_end`"),
+    ],
+)
+def test_words_of_other_tools_get_a_hint(words: tuple[str, ...], instead: str) -> None:
+    for word in words:
+        for table in ("tickets.A", "defaults"):
+            own = f"[{table}]\n{word} = ['x']\n" + ("run = 'x'" if table == "tickets.A" else TICKET)
+            (problem,) = problems(own)
+            assert problem.startswith(f"p:2:1: {table}.{word}: unknown key ("), problem
+            assert instead in problem
+
+
+def test_what_the_hints_name_exists() -> None:
+    assert read("[hooks]\non_session_end = 'x'\n[tickets.A]\nrun = 'x || true'\nreads = ['a']\nwrites = ['b']")
+
+
+def test_a_ticket_among_capabilities_gets_a_hint() -> None:
+    assert problems(TICKET + "[tickets.B]\nrun = 'x'\nrequires = ['A']") == [
+        "p:6:13: tickets.B.requires[0]: no agent type can 'A' ('A' is a ticket: write `needs` to wait for it)"
+    ]
+
+
+def test_a_long_cycle_is_told_by_its_ends_and_its_length() -> None:
+    rows = "".join(f"t{n}.needs = ['t{(n - 1) % 3000}']\n" for n in range(3000))
+    (problem,) = problems("[defaults]\nrun = 'x'\n[tickets]\n" + rows)
+
+    assert problem == (
+        "p:4:13: tickets.t0.needs[0]: a cycle of needs: t0 -> t2999 -> t2998 -> t2997 -> ... 2993 more ..."
+        " -> t3 -> t2 -> t1 -> t0, 3000 tickets in all (each would wait for the next for ever)"
+    )
+
+
+def test_lines_of_commands_end_as_a_shell_wants_it() -> None:
+    run = "if true; then\r\necho hi\r\nfi"
+    text = json.dumps({"hooks": {"on_idle": run}, "tickets": {"A": {"run": run, "prompt": "a\r\nb"}}})
+    for escaped in (text, text.replace("\\r", "\\u000D")):
+        plan = read(escaped, format="json")
+        assert plan.tickets["A"].run == plan.hooks.on_idle == "if true; then\necho hi\nfi"
+        assert plan.tickets["A"].prompt == "a\r\nb"
+    assert read('[tickets.A]\nrun = "a\\r\\nb"').tickets["A"].run == "a\nb"

@@ -130,7 +130,21 @@ def _parse(text: str, source: str, syntax: Format) -> dict[str, Any]:
         raise PlanErrors(located(faults, text, source, syntax))
     if not isinstance(document, dict):
         refuse(f"expected an object with the tables of a plan, got {kind(document)}")
+    if "\\r" in text or "\\u000" in text:
+        _end_lines_as_shells_do(document)
     return document
+
+
+def _end_lines_as_shells_do(document: dict[str, Any]) -> None:
+    """Let the lines of commands end with LF: a shell takes the CR of a CRLF, which JSON may have, for a character."""
+    tables = [document.get("hooks"), document.get("defaults")]
+    if isinstance(tickets := document.get("tickets"), dict):
+        tables += tickets.values()
+    for table in tables:
+        if isinstance(table, dict):
+            for key in ("run", *Hooks.__struct_fields__):
+                if isinstance(value := table.get(key), str):
+                    table[key] = value.replace("\r\n", "\n")
 
 
 class _Repeated:

@@ -35,6 +35,12 @@ PLAIN_NAME = "names are used in paths: letters, digits, `_`, `-` and `.`, at mos
 is_simple = re.compile(r"(?!.*\.\.)[^\[\\{}\0\n]+").fullmatch
 """A pattern in which nothing can be wrong. Most are, and to read one costs ten times as much."""
 
+_MAX_WAY = 12
+"""Tickets of a cycle that are all named."""
+
+_SHOWN_ENDS = 4
+"""Tickets that are named at each end of a longer one."""
+
 _is_plain = re.compile(ID_PATTERN).fullmatch
 
 
@@ -136,7 +142,16 @@ def _needs_have_no_cycle(draft: Draft) -> Iterator[Fault]:
             way = [first, *reversed(others), first]
             needs = draft.tickets[first].needs
             path = draft.place(first, "needs", needs.index(way[1]))
-            yield Fault(path, f"a cycle of needs: {' -> '.join(way)}", "each would wait for the next for ever")
+            yield Fault(path, f"a cycle of needs: {_shown_way(way)}", "each would wait for the next for ever")
+
+
+def _shown_way(way: list[str]) -> str:
+    """`A -> B -> A`; of a long way, its ends and how many tickets are on it."""
+    if len(way) <= _MAX_WAY:
+        return " -> ".join(way)
+    left = len(way) - 2 * _SHOWN_ENDS
+    parts = (*way[:_SHOWN_ENDS], f"... {left} more ...", *way[-_SHOWN_ENDS:])
+    return f"{' -> '.join(parts)}, {len(way) - 1} tickets in all"
 
 
 def _is_in_order(tickets: dict[str, Ticket]) -> bool:
@@ -180,7 +195,7 @@ def _why_nobody(draft: Draft, ticket: Ticket, hints: Hints, *, is_default: bool)
         candidates = {name: agents[name] for name in agents if ticket.agent in (None, name)}
         able = {name: agent for name, agent in candidates.items() if has_capabilities(agent, ticket)}
         if not able:
-            yield from _who_can_what(ticket, candidates, agents)
+            yield from _who_can_what(draft, ticket, candidates)
         elif not is_default:
             wants = {name: blanks(agent, ticket) for name, agent in able.items()}
             told = listed(f"`{name}` needs {listed(f'`{key}`' for key in keys)}" for name, keys in wants.items())
@@ -188,11 +203,13 @@ def _why_nobody(draft: Draft, ticket: Ticket, hints: Hints, *, is_default: bool)
             yield Fault((), f"no agent type can run it: {told}", f'add `{first} = "..."`')
 
 
-def _who_can_what(ticket: Ticket, candidates: dict[str, AgentType], agents: dict[str, AgentType]) -> Iterator[Fault]:
-    offered = set(chain.from_iterable(agent.can for agent in agents.values()))
+def _who_can_what(draft: Draft, ticket: Ticket, candidates: dict[str, AgentType]) -> Iterator[Fault]:
+    offered = set(chain.from_iterable(agent.can for agent in draft.agents.values()))
     for index, wanted in enumerate(ticket.requires):
         if wanted not in offered:
             hint = Hints(sorted(offered)).of(wanted) or "add it to `can` of an agent type"
+            if wanted in draft.tickets:
+                hint = f"{shown(wanted)} is a ticket: write `needs` to wait for it"
             yield Fault(("requires", index), f"no agent type can {shown(wanted)}", hint)
     if offered.issuperset(ticket.requires):
         told = listed(f"`{name}` can {listed(agent.can) or 'nothing'}" for name, agent in candidates.items())

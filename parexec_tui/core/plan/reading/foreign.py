@@ -1,0 +1,30 @@
+"""Keys that other tools have for tickets, and what a plan has instead."""
+
+_NEEDS = "write `needs`: the tickets that must succeed before this one starts"
+_AFTER = "write `needs`, which waits for success; no key starts a ticket when another ends without success"
+_READS = "write `reads`: patterns of the files it reads; they keep writers away, nothing is skipped as up to date"
+_WRITES = "write `writes`: patterns of the files it writes; they keep others away, nothing is skipped as up to date"
+_RUN = "write `run`: one string, a shell command of one or more lines"
+_GO_ON = (
+    'write `run = "COMMAND || true"` for a failure that does not matter; tickets that need a failed one are skipped'
+)
+_IF = 'there are no conditions: test in the command, `run = "if TEST; then COMMAND; fi"`'
+_ALWAYS = "nothing runs whatever happened before, but the hook `on_session_end` of [hooks] runs at the end"
+_CWD = "write `cwd`: the folder it runs in, seen from the workdir"
+
+_TICKET_KEYS = {
+    **dict.fromkeys(("depends_on", "depends", "dependencies", "deps", "parents", "upstream"), _NEEDS),
+    **dict.fromkeys(("after", "wait_for", "runs_after", "run_after"), _AFTER),
+    **dict.fromkeys(("inputs", "input", "sources"), _READS),
+    **dict.fromkeys(("outputs", "output", "targets", "artifacts", "generates"), _WRITES),
+    **dict.fromkeys(("command", "commands", "cmd", "cmds", "script", "shell", "exec"), _RUN),
+    **dict.fromkeys(("allow_failure", "continue_on_error", "ignore_errors", "ignore_error"), _GO_ON),
+    **dict.fromkeys(("if", "when", "only", "except", "condition"), _IF),
+    **dict.fromkeys(("always", "finally", "run_always"), _ALWAYS),
+    **dict.fromkeys(("dir", "directory", "working_directory", "working_dir", "workdir"), _CWD),
+}
+
+
+def hint_for_ticket_key(key: str) -> str:
+    """What to write instead of a key that other tools have; empty for any other key."""
+    return _TICKET_KEYS.get(key.casefold().replace("-", "_"), "")
