@@ -19,7 +19,7 @@ from parexec_tui.core.schedule.blockers import (
     session_blocker,
 )
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.session import DirtySet, SessionState
+from parexec_tui.core.state.session import DirtySet, Rank, SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 
@@ -27,7 +27,7 @@ MAX_CHECKS: int = 2_000
 """Tickets that one dispatch checks before the engine may see to its processes again."""
 
 Emit = Callable[[ev.AnyEvent], None]
-_Entry = tuple[tuple[float, int], str, int]
+_Entry = tuple[Rank, str, int]
 """rank, ticket, entry id. An entry is dead when its ticket has a newer one."""
 
 

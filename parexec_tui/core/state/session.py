@@ -26,8 +26,11 @@ STRIKES: Final = 3
 """Attempts that die at start, one after another, before an agent is quarantined."""
 
 AGEING: Final = 0.1
-"""How much of its waiting time a ticket is credited against remaining path: far less than 1, so that the critical
-path stays first; more than 0, so that nothing starves."""
+"""How much of its waiting time a ticket is credited against remaining path, inside its priority class: far less than
+1, so that the critical path stays first; more than 0, so that new tickets cannot pass an old one for ever."""
+
+Rank = tuple[int, float, int]
+"""The place of a ready ticket in the order of dispatch; lower goes first: class, path and wait, plan order."""
 
 
 @dataclass(slots=True)
@@ -54,8 +57,6 @@ class SessionState:
     """Tickets to account for, by group."""
     open_group: int
     """The first group that still has a ticket to account for."""
-    class_step: float
-    """How much a priority class weighs in `rank`: more than any path."""
 
     def __init__(self, plan: Plan) -> None:
         """The session before its first event."""
@@ -139,7 +140,6 @@ class SessionState:
         }
         for id_, remaining in graph.remaining_paths(dependencies, self.groups, durations).items():
             tickets[id_].remaining = remaining
-        self.class_step = 1.0 + max((ticket.remaining for ticket in tickets.values()), default=0.0)
         self.counts = dict.fromkeys(Status, 0)
         self.group_left = [0] * len(self.groups)
         for order, ticket in enumerate(tickets.values()):
@@ -190,16 +190,15 @@ class SessionState:
     def dependents(self, id_: str) -> Iterator[TicketState]:
         return map(self.tickets.__getitem__, self.graph.dependents[id_])
 
-    def rank(self, ticket: TicketState) -> tuple[float, int]:
+    def rank(self, ticket: TicketState) -> Rank:
         """The place of a ready ticket in the order of dispatch; lower goes first.
 
-        Priority class, then longest remaining path, with ageing. A class weighs more than any path of the plan,
-        and waiting counts at the rate `AGEING`; since all wait at the same rate, the order of two tickets never
-        changes while both wait, and a heap can keep it.
+        The priority class decides first, always. Inside a class the longest remaining path goes first, with ageing;
+        since all wait at the same rate, the order of two tickets never changes while both wait, and a heap can keep
+        it.
         """
         waited_since = (ticket.ready_at - self.opened_at) * AGEING
-        class_ = ticket.spec.priority.rank * self.class_step
-        return (class_ + waited_since - min(ticket.remaining, self.class_step), ticket.order)
+        return (ticket.spec.priority.rank, waited_since - ticket.remaining, ticket.order)
 
     def is_idle_forever(self) -> bool:
         """True when nothing runs and no timer will change that."""

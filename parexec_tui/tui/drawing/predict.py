@@ -6,7 +6,7 @@ from heapq import heapify, heappop, heappush
 from typing import Final
 
 from parexec_tui.core.schedule.forecast import Forecast
-from parexec_tui.core.state.session import AGEING, DEFAULT_ESTIMATE, SessionState
+from parexec_tui.core.state.session import AGEING, DEFAULT_ESTIMATE, Rank, SessionState
 from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.tui.drawing.timeline import PredictedSpan
@@ -44,7 +44,7 @@ class _Simulation:
         self._forecast = Forecast(state, history)
         self._missing: dict[str, int] = {}
         """ticket: needs that are not over, where that differs from the state"""
-        self._ready: defaultdict[tuple[str, ...], list[tuple[float, int, str]]] = defaultdict(list)
+        self._ready: defaultdict[tuple[str, ...], list[tuple[Rank, str]]] = defaultdict(list)
         """types: heap of the tickets that can start, by rank"""
         self._later: list[tuple[float, str]] = []
         """when, ticket: those in backoff"""
@@ -88,8 +88,9 @@ class _Simulation:
         return DEFAULT_ESTIMATE if takes is None else takes
 
     def _queue(self, ticket: TicketState, ready_at: float) -> None:
-        rank, order = self._state.rank(ticket)
-        heappush(self._ready[ticket.types], (rank + (ready_at - ticket.ready_at) * AGEING, order, ticket.id))
+        class_, path, order = self._state.rank(ticket)
+        waits_less = (ready_at - ticket.ready_at) * AGEING
+        heappush(self._ready[ticket.types], ((class_, path + waits_less, order), ticket.id))
 
     def _start(self, at: float) -> Iterator[PredictedSpan]:
         """Start what can start at this moment."""
@@ -100,7 +101,7 @@ class _Simulation:
             _, types = min(able)
             type_ = self._type(types)
             assert type_ is not None
-            ticket = self._state.tickets[heappop(self._ready[types])[2]]
+            ticket = self._state.tickets[heappop(self._ready[types])[1]]
             end = at + self._duration(ticket)
             agent = self._take_agent(type_)
             heappush(self._running, (end, ticket.id, type_, agent))
