@@ -17,7 +17,7 @@ def add_a_status(table: Path) -> None:
     for line in (MEMBER, ROW):
         assert text.count(line) == 1
     text = text.replace(MEMBER, f'{MEMBER}    reviewing = "reviewing"\n')
-    row = 'Row(Status.reviewing, "◎", "o", 15, 15, "warn", "a reviewer looks at it", is_live=True)'
+    row = 'StatusRow(Status.reviewing, "◎", "o", 15, 15, "warn", "a reviewer looks at it", is_live=True)'
     table.write_text(text.replace(ROW, f"{ROW}    {row},\n"), encoding="utf-8")
 
 

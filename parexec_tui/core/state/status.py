@@ -31,11 +31,11 @@ class Flag(StrEnum):
     held = "held"
     """It waits, and a person holds it or its agent types."""
     frozen = "frozen"
-    """Its attempt lives and stands still: see `Attempt.freeze`. It has the status that it goes on with."""
+    """Its attempt lives and stands still: see `Attempt.freeze`. A freeze does not change its status."""
 
 
 class End(StrEnum):
-    """How an attempt ended. Each stays distinct wherever it is shown; a failed ticket shows it as its status."""
+    """How an attempt ended. No two of these are ever shown as one; a failed ticket shows its end as its status."""
 
     succeeded = "succeeded"
     failed = "failed"
@@ -54,7 +54,7 @@ Word = Status | Flag | End
 """What is shown as where a ticket is."""
 
 
-class Row(NamedTuple):
+class StatusRow(NamedTuple):
     """What is true of a word, and how it is shown."""
 
     word: Word
@@ -84,49 +84,49 @@ class Row(NamedTuple):
 
 # In the order of the help.
 _ROWS: Final = (
-    Row(Status.waiting, "·", ".", 60, 60, "dim", "something keeps it from running"),
-    Row(Flag.ready, "•", "*", 60, 60, "text", "it may start, given an agent"),
-    Row(Flag.held, "‖", "|", 60, 60, "hold", "a person keeps it back", is_problem=True),
-    Row(Status.running, "▶", ">", 10, 10, "bar-running", "on an agent", is_live=True),
-    Row(
+    StatusRow(Status.waiting, "·", ".", 60, 60, "dim", "something keeps it from running"),
+    StatusRow(Flag.ready, "•", "*", 60, 60, "text", "it may start, given an agent"),
+    StatusRow(Flag.held, "‖", "|", 60, 60, "hold", "a person keeps it back", is_problem=True),
+    StatusRow(Status.running, "▶", ">", 10, 10, "bar-running", "on an agent", is_live=True),
+    StatusRow(
         Flag.frozen, "❄", "f", 30, 30, "hold", "its processes stand still, its time-out too",
         is_live=True, is_problem=True,
     ),
-    Row(Status.stopping, "■", "s", 20, 50, "warn", "it was told to end", is_live=True, is_problem=True),
-    Row(
+    StatusRow(Status.stopping, "■", "s", 20, 50, "warn", "it was told to end", is_live=True, is_problem=True),
+    StatusRow(
         Status.backoff, "↻", "r", 50, 40, "warn", "it failed, and waits for its next try",
         is_problem=True, predicate="is in backoff",
     ),
-    Row(
+    StatusRow(
         Status.succeeded, "✓", "+", 100, 70, "good", "it ended well",
         is_terminal=True, satisfies_dependents=True, predicate="succeeded",
     ),
-    Row(
+    StatusRow(
         Status.failed, "✗", "x", 40, 20, "bad", "it ended badly by itself",
         is_terminal=True, is_problem=True, predicate="failed",
     ),
-    Row(End.timed_out, "◷", "t", 40, 20, "bad", "it took longer than it may", predicate="timed out"),
-    Row(
+    StatusRow(End.timed_out, "◷", "t", 40, 20, "bad", "it took longer than it may", predicate="timed out"),
+    StatusRow(
         End.could_not_start, "∅", "n", 40, 20, "bad", "there was nothing to run",
         short="no start", predicate="could not start",
     ),
-    Row(End.lost, "?", "?", 40, 20, "bad", "its process is gone, and nothing tells how it ended"),
-    Row(End.stopped, "■", "s", 60, 60, "warn"),
-    Row(
+    StatusRow(End.lost, "?", "?", 40, 20, "bad", "its process is gone, and nothing tells how it ended"),
+    StatusRow(End.stopped, "■", "s", 60, 60, "warn"),
+    StatusRow(
         Status.cancelled, "⊘", "c", 70, 90, "dim", "a person gave it up",
         is_terminal=True, is_problem=True,
     ),
-    Row(
+    StatusRow(
         Status.skipped, "↷", "-", 80, 80, "dim", "something that it needs did not succeed",
         is_terminal=True, is_problem=True,
     ),
-    Row(
+    StatusRow(
         Status.waived, "⤼", "w", 90, 100, "dim", "a person does without it: what needs it may run",
         is_terminal=True, satisfies_dependents=True,
     ),
 )  # fmt: skip
 
-TABLE: Final[dict[str, Row]] = {row.word: row for row in _ROWS}
+TABLE: Final[dict[str, StatusRow]] = {row.word: row for row in _ROWS}
 """The row of each word. A Status and an End that are the same word share it."""
 
 LIVE: Final = frozenset(status for status in Status if TABLE[status].is_live)
@@ -155,7 +155,7 @@ class AgentStatus(StrEnum):
     idle = "idle"
     busy = "busy"
     held = "held"
-    """A person lets it take no ticket."""
+    """A person keeps it from taking tickets."""
     draining = "draining"
     """It stops when it has finished what it runs."""
     quarantined = "quarantined"
@@ -185,7 +185,7 @@ AGENT_TABLE: Final = (
     AgentRow(AgentStatus.quarantined, "⊗", "!", "bad"),
     AgentRow(AgentStatus.stopped, "■", "s", "warn"),
 )
-"""Those first that can take a ticket soonest."""
+"""In the order in which they can take a ticket: the soonest first."""
 
 
 def short_word(word: str) -> str:

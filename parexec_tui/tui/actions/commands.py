@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.plan.reading.faults import did_you_mean, listed
-from parexec_tui.core.plan.reading.typed import Count, read_count
+from parexec_tui.core.plan.reading.typed import TypedCount, read_count
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
@@ -152,7 +152,7 @@ def _parallel(_: ActionContext, argument: str) -> AnyRequest:
     return rq.Scale(**count._asdict())
 
 
-def _count(text: str) -> Count:
+def _count(text: str) -> TypedCount:
     count = read_count(text)
     if count is None:
         raise CommandError(f"{text or 'nothing'} is not a number: write 4, +1, -1 or plan")

@@ -71,7 +71,7 @@ class TimelineCell(NamedTuple):
     """Swap the colours: the sign is what the bar does *not* cover, or the ticket's name upon the bar."""
 
 
-class AgentRow(NamedTuple):
+class TimelineRow(NamedTuple):
     """What one agent did and will do."""
 
     agent: str | None
@@ -92,7 +92,7 @@ def timeline(
     *,
     agents: Sequence[str] = (),
     ascii_only: bool = False,
-) -> list[AgentRow]:
+) -> list[TimelineRow]:
     """Rows of exactly `window.width` cells: those of `agents` in this order, then others as they come.
 
     An agent runs one ticket at a time; where two attempts share a cell, the later one has it. Predicted attempts on
@@ -109,7 +109,7 @@ def timeline(
     rows: list[tuple[str | None, list[_Bar]]] = [row for row in bars.items() if row[0] is not None]
     rows += [(None, stack) for stack in _stacks(bars.get(None, []))]
     now_column = window.column(now)
-    return [AgentRow(agent, _draw(own, window, now_column, ascii_only=ascii_only)) for agent, own in rows]
+    return [TimelineRow(agent, _draw(own, window, now_column, ascii_only=ascii_only)) for agent, own in rows]
 
 
 class _Bar(NamedTuple):

@@ -11,9 +11,9 @@ from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.drawing.predict import predict
 from parexec_tui.tui.drawing.timeline import (
     PREDICTED,
-    AgentRow,
     AttemptSpan,
     PredictedSpan,
+    TimelineRow,
     Window,
     axis,
     ticks,
@@ -41,7 +41,7 @@ class TimelinePanel(RowsPanel):
 
     def __init__(self, view: ViewState, number: int) -> None:
         super().__init__(view, number)
-        self._rows: Sequence[AgentRow] = ()
+        self._rows: Sequence[TimelineRow] = ()
         self._axis = ""
         self._window: Window | None = None
         self._of: object = None

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from parexec_tui.core.plan.model import Amounts, Priority, Ticket
 from parexec_tui.core.plan.reading.fields import convert
-from parexec_tui.core.plan.reading.typed import Count, read_count, read_value, write_values
+from parexec_tui.core.plan.reading.typed import TypedCount, read_count, read_value, write_values
 from parexec_tui.core.plan.units import Duration
 
 
@@ -36,16 +36,16 @@ def test_values_are_toml_where_they_can_be(key: str, text: str, value: object) -
 @pytest.mark.parametrize(
     ("text", "count"),
     [
-        ("4", Count(4)),
-        ("+1", Count(1, relative=True)),
-        ("-2", Count(-2, relative=True)),
-        ("plan", Count(None)),
+        ("4", TypedCount(4)),
+        ("+1", TypedCount(1, relative=True)),
+        ("-2", TypedCount(-2, relative=True)),
+        ("plan", TypedCount(None)),
         ("four", None),
         ("1.5", None),
         ("", None),
     ],
 )
-def test_counts(text: str, count: Count | None) -> None:
+def test_counts(text: str, count: TypedCount | None) -> None:
     assert read_count(text) == count
 
 

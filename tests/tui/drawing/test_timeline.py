@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from parexec_tui.tui.drawing.timeline import (
     PREDICTED,
-    AgentRow,
     AttemptSpan,
     PredictedSpan,
     Tick,
+    TimelineRow,
     Window,
     axis,
     ticks,
@@ -21,7 +21,7 @@ from parexec_tui.tui.drawing.timeline import (
 WINDOW = Window(0, 100, 50)
 
 
-def text_of(row: AgentRow) -> str:
+def text_of(row: TimelineRow) -> str:
     return "".join(cell.char for cell in row.cells)
 
 

@@ -1,4 +1,4 @@
-"""What a person types for one value: on a command line, in a field of the screen."""
+"""Reads and writes one value as a person types it: on a command line, or in a field of the screen."""
 
 import json
 import math
@@ -30,7 +30,7 @@ def read_value(key: str, text: str) -> Any:
 
 
 def _is_json(value: object) -> bool:
-    """Whether the value can be sent: TOML also has dates, and numbers that are none."""
+    """Whether the value can be sent as JSON. TOML also has dates, `inf` and `nan`, which JSON does not have."""
     if isinstance(value, dict):
         return all(map(_is_json, value.values()))
     if isinstance(value, list):
@@ -82,12 +82,12 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 
 
 def _quoted(text: str) -> str:
-    """A string of TOML: those of JSON are, but for one sign."""
+    """A string of TOML. A string of JSON is one too, except for one character that TOML does not allow."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-class Count(NamedTuple):
-    """How many, as `requests.Scale` has it."""
+class TypedCount(NamedTuple):
+    """How many, as a person typed it: the fields of `requests.Scale`."""
 
     most: int | None
     relative: bool = False
@@ -96,8 +96,8 @@ class Count(NamedTuple):
 _COUNT = re.compile(r"[+-]?[0-9]{1,9}").fullmatch
 
 
-def read_count(text: str) -> Count | None:
-    """`4`, `+1`, `-1`, or `plan` for what the plan says; None if it is nothing of that."""
+def read_count(text: str) -> TypedCount | None:
+    """Read `4`, `+1`, `-1`, or `plan` for what the plan says; None if it is none of these."""
     if text == "plan":
-        return Count(None)
-    return Count(int(text), relative=text[0] in "+-") if _COUNT(text) else None
+        return TypedCount(None)
+    return TypedCount(int(text), relative=text[0] in "+-") if _COUNT(text) else None
