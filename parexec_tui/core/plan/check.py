@@ -1,4 +1,4 @@
-"""What can be said of a plan before it is executed: its groups, its critical path, and who will wait for whom.
+"""Facts about a plan before it is executed: its groups, its critical path, and which tickets cannot run at once.
 
 This is the pure half of `parexec validate`; what must be looked up on the host is not here.
 """
@@ -16,7 +16,7 @@ from parexec_tui.core.plan.patterns import Pattern, overlap
 from parexec_tui.core.plan.units import format_size
 
 MAX_COUNTED = 100_000
-"""Conflicting pairs that are counted at most; a plan with more has long made its point."""
+"""The most conflicting pairs that are counted. Of a plan with more, the exact number helps nobody."""
 
 
 class Clash(Struct, frozen=True):
@@ -111,12 +111,12 @@ class _Order:
         return low in self._tickets[high].needs or low in self._needed(high, self.group[low])
 
     def _needed(self, start: str, lowest: int) -> set[str]:
-        """All that `start` needs, directly or not, from group `lowest` up."""
+        """All tickets in group `lowest` and later groups that `start` needs, directly or not."""
         last, reached, found = self._searched
         if last == start:
             if reached <= lowest:
                 return found
-            lowest = 0  # Asked again and again about one ticket: look once, at all of it.
+            lowest = 0  # The same ticket is asked about again and again: search all that it needs, once.
         found, wave = set(), [start]
         while wave and self.effort > 0:
             needs = self._tickets[wave.pop()].needs
@@ -221,8 +221,9 @@ def _clashes_across(one: _Paths, other: _Paths, order: _Order) -> _Found:
 def _overlapping(paths: list[_Paths], order: _Order) -> Iterator[tuple[_Paths, _Paths]]:
     """Pairs of different patterns that overlap and of which one is written, each once.
 
-    Patterns can overlap only if the last literal folder of one is on the literal way of the other: each is filed
-    under its last folder, and under all on its way, and compared with those that meet it there.
+    Two patterns can overlap only if the last literal folder of one is among the literal folders of the other. So each
+    pattern is filed under its last folder (`ending`) and under all its folders (`passing`), and is compared only with
+    the patterns that it finds there.
     """
     ending: dict[str, list[_Paths]] = {}
     passing: dict[str, list[_Paths]] = {}
@@ -248,7 +249,7 @@ def _resource_clashes(plan: Plan, host: Host | None, order: _Order) -> _Found:
     limits = {"cpu": host.cpus, "memory": host.memory} if host else {}
     for name, limit in {**limits, **plan.resources}.items():
         uses = {id_: ticket.uses[name] for id_, ticket in plan.tickets.items() if ticket.uses.get(name)}
-        # Two tickets clash only if together they exceed the limit: whoever fits beside the largest never does.
+        # Two tickets clash only if together they exceed the limit. One that fits beside the largest never clashes.
         largest = max(uses.values(), default=0)
         large = [id_ for id_, amount in uses.items() if _exceeds(amount + largest, limit)]
         for a, b in order.pairs(large):

@@ -63,7 +63,7 @@ def _above_zero(uses: Amounts) -> Amounts:
 
 
 class Key(NamedTuple):
-    """Names what blocks, so that tickets can wait for it: a pattern or lock that is held, or a resource."""
+    """The name of what tickets can wait for: a pattern or lock that is held, or a resource."""
 
     kind: str
     """`write`, `read`, `lock` or `resource`."""
@@ -119,9 +119,9 @@ _SLACK = 1000
 class Holdings:
     """What the live attempts hold now. Each step costs O(the claims in it), not O(what is held).
 
-    A held pattern is filed under each literal folder on its way (`_below`) and again under the last of them
-    (`_at`). Two patterns can overlap only if the last folder of one is on the way of the other, so a pattern is
-    compared with what is held at the folders above its own, and below that one.
+    A held pattern is filed under each of its literal folders (`_below`) and again under the last of them (`_at`). Two
+    patterns can overlap only if the last folder of one is among the folders of the other. So a pattern is compared
+    with what is held at the folders above its last one, and with what is held in or below its last one.
 
     Conflicts come in a fixed order: locks, writes, reads, resources; holders in the order in which they took.
     """

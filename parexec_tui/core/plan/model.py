@@ -1,8 +1,8 @@
 """The plan: tickets, what they need and claim, and the agents that run them.
 
-These types are the model of the plan file, its JSON Schema, and what the engine runs. They hold values that
-were checked by `plan_file`; nothing else makes a `Plan`. What a field means stands in its `Meta(description=...)`,
-once, for readers of this page and of the schema.
+These types are the model of the plan file, its JSON Schema, and what the engine runs. Their values were checked by
+`reading.file`, which makes every `Plan`. The meaning of a field is written once, in its `Meta(description=...)`, for
+readers of this file and of the schema.
 """
 
 from collections.abc import Mapping

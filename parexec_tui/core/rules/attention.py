@@ -1,7 +1,7 @@
 """When a person is needed: the one rule that the key `b`, the bell, the header and the hook `on_needs_you` ask.
 
-A person is needed where nothing goes on unless somebody sees to it. The rule looks at the state alone; events only
-tell where to look: at what `began` with one, and at what one has `relieved`.
+A person is needed where nothing goes on until somebody acts. The rule looks at the state alone. Events only say where
+to look: `began` finds the needs that an event may have caused, `relieved` those that it has ended.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,11 +16,11 @@ from parexec_tui.core.state.tickets import TicketState
 NeedKind = Literal["ticket", "agent", "session", "host", "engine", "end"]
 
 _NOBODY_ASKED = ("blocked", "held")
-"""Reasons for which an engine leaves a session though no person told it to."""
+"""Reasons why an engine leaves a session although no person told it to."""
 
 
 class Subject(NamedTuple):
-    """What it is about."""
+    """What a need is about."""
 
     kind: NeedKind
     name: str = ""
@@ -33,7 +33,7 @@ class Need(NamedTuple):
     subject: Subject
     reason: str
     is_asked_for: bool = False
-    """A person wanted it so: they need not be called, but it still waits for them."""
+    """A person asked for this state. So nobody is called for it, but it still waits for a person."""
 
 
 def needs(state: SessionState) -> Iterator[Need]:
@@ -44,7 +44,7 @@ def needs(state: SessionState) -> Iterator[Need]:
 
 
 def ticket_need(ticket: TicketState) -> Need | None:
-    """It failed, or a person holds it and nothing else that it needs is missing."""
+    """The need of a ticket that failed, or that a person holds although its needs are met; None if neither."""
     subject = Subject("ticket", ticket.id)
     if ticket.status is Status.failed:
         return Need(subject, ticket.reason or str(ticket.end or ticket.status))
@@ -73,7 +73,7 @@ def session_needs(state: SessionState) -> Iterator[Need]:
 
 
 def began(state: SessionState, event: ev.AnyEvent) -> Iterator[Need]:
-    """What needs a person since this event, unless a person wanted it so. `state` is the state after it."""
+    """The needs that this event caused, without those that a person asked for. `state` is the state after it."""
     match event:
         case ev.AttemptEnded(ticket=id_, then=Status.failed) | ev.TicketUnrunnable(ticket=id_):
             found = _ticket_needs(state, id_)
@@ -93,7 +93,7 @@ def began(state: SessionState, event: ev.AnyEvent) -> Iterator[Need]:
 
 
 def relieved(event: ev.AnyEvent) -> Iterator[Subject]:
-    """What this event has seen to, if it needed a person."""
+    """The subjects that need nobody any more after this event."""
     match event:
         case ev.AttemptStarted(ticket=id_):
             yield from (Subject("ticket", id_), Subject("end"))

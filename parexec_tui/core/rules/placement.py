@@ -12,7 +12,7 @@ from parexec_tui.core.wire.requests import Refusal
 def cannot_go_to(
     state: SessionState, ticket: TicketState, place: str, spec: Ticket | None = None, *, may_be_gone: bool = False
 ) -> Refusal | None:
-    """Why a ticket (as it is, or as `spec`) cannot be pinned to this agent or agent type, if so.
+    """Why a ticket (as it is, or as `spec`) cannot be pinned to this agent or agent type; None if it can.
 
     A pin goes before the agent type that the plan names; what the ticket requires must be met all the same.
     With `may_be_gone`, the agent may have stopped or take no more tickets: a pin then holds for its type.

@@ -25,7 +25,7 @@ RELIEF = 1.05
 """A disk counts as relieved when this many times the floor is free, so that it does not go back and forth."""
 
 MAX_DOUBLINGS = 20
-"""The most times that a retry delay is doubled: a million times is longer than anyone waits."""
+"""The most times that a retry delay is doubled: nobody waits a million times the delay."""
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 """What a shell exits with when it cannot start a command (POSIX, 2.8.2)."""

@@ -55,7 +55,7 @@ class Blocker(Struct, frozen=True):
 
     @property
     def leaves_ready(self) -> bool:
-        """Whether a ticket with this reason alone counts as ready: all that it waits for is room."""
+        """Whether a ticket with this reason alone counts as ready: it waits only for a free agent or slot."""
         match self.kind:
             case "agent" | "parallel":
                 return True
@@ -64,7 +64,7 @@ class Blocker(Struct, frozen=True):
 
 
 def session_blocker(state: SessionState) -> Blocker | None:
-    """Why nothing at all is started, if so."""
+    """Why nothing at all is started; None if something may be."""
     for word, event in (("stopping", state.stopping), ("draining", state.draining), ("held", state.held)):
         if event is not None:
             by = f" by {event.by}" if event.by else ""

@@ -1,8 +1,8 @@
 """What starts next.
 
 `Dispatcher` keeps every ready ticket in exactly one place: in the queue, to be checked, or parked under the key of
-what blocks it. When that key is freed, one ticket of those parked under it is checked, and the next one only if the
-first did not take it; so the cost of a dispatch follows what changed, not how much waits.
+what blocks it. When a key is freed, one ticket of those parked under it is checked, and the next one only if the
+first did not take what was freed. So the cost of a dispatch depends on what changed, not on how many tickets wait.
 """
 
 from collections import defaultdict
@@ -24,7 +24,7 @@ from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 
 MAX_CHECKS: int = 2_000
-"""Tickets that one dispatch checks before the engine may see to its processes again."""
+"""Tickets that one dispatch checks before the engine looks after its processes again."""
 
 Emit = Callable[[ev.AnyEvent], None]
 _Entry = tuple[Rank, str, int]
@@ -32,7 +32,7 @@ _Entry = tuple[Rank, str, int]
 
 
 class Dispatcher:
-    """Chooses what starts next. It keeps an index only; all it decides goes through events."""
+    """Chooses what starts next. It keeps an index only; everything that it decides becomes an event."""
 
     def __init__(self, state: SessionState) -> None:
         self.state = state
@@ -50,7 +50,7 @@ class Dispatcher:
         self._enqueue_all()
 
     def _enqueue_all(self) -> None:
-        """Begin anew: every ready ticket is in the queue, at the rank that it has now."""
+        """Start over: put every ready ticket into the queue, at the rank that it has now."""
         self._queue.clear()
         self._parked.clear()
         self._parked_by_resource.clear()
@@ -75,7 +75,7 @@ class Dispatcher:
     def dispatch(self, now: float, emit: Emit) -> bool:
         """Start what can start. `emit` must apply each event at once.
 
-        Returns True when it stopped early to let the engine breathe, and wants to be called again.
+        Returns True if it stopped early so that the engine can look after its processes: then call it again soon.
         """
         self._take_dirty()
         if session_blocker(self.state) is not None:

@@ -14,7 +14,7 @@ from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
 
 _SPREAD = 1.5
-"""Nine in ten tickets take at most this many times what is expected, as long as nothing has run that would tell."""
+"""Nine in ten tickets take at most this many times what is expected. Used until tickets have run that say better."""
 
 _NINE_IN_TEN = 1.2816
 """Standard deviations above the mean of a normal distribution that nine in ten values stay below."""
@@ -101,7 +101,7 @@ def eta(state: SessionState, now: float, history: Mapping[str, float] = _NOTHING
             foreseen += left
         if not ticket.missing:
             heads.append((left - whole, ticket.remaining))
-    # `remaining` is counted in what was assumed of tickets before any ran.
+    # `remaining` was counted with the durations that were assumed before any ticket ran.
     scale = takes / assumed if assumed else 1.0
     chain = max((more + remaining * scale for more, remaining in heads), default=0.0)
     work = foreseen + unforeseen

@@ -89,7 +89,7 @@ def _change_statuses(state: SessionState, event: ev.PlanAmended) -> None:
 
 
 def _shape(event: ev.PlanAmended, specs: dict[str, Ticket]) -> tuple[Graph, list[list[str]]]:
-    """The graph and the groups of the plan that an event leads to, if there can be such a plan."""
+    """The graph and the groups of the plan that an event leads to. Raises if there can be no such plan."""
     if any(need not in specs for spec in specs.values() for need in spec.needs):
         raise IllegalEventError(f"{event!r}: something is needed that is not there")
     dependencies = graph.build(specs)

@@ -102,7 +102,7 @@ class EngineLeft(Event, frozen=True, tag="engine_left"):
 
 
 class SessionInterrupted(Event, frozen=True, tag="session_interrupted"):
-    """The engine died again and again and is not started any more; until another takes over, none is there."""
+    """The engine died again and again and is not started any more. The session has none until another takes over."""
 
     reason: str
 
@@ -191,7 +191,7 @@ class AgentDraining(Event, frozen=True, tag="agent_draining"):
 
 
 class AgentQuarantined(Event, frozen=True, tag="agent_quarantined"):
-    """Attempts died at start on this agent, one after another; it gets no more."""
+    """Attempts died at start on this agent, one after another. It gets no more tickets until it is released."""
 
     agent: str
     reason: str
@@ -326,7 +326,7 @@ class TicketRetried(Event, frozen=True, tag="ticket_retried"):
 
 
 class TicketWaived(Event, frozen=True, tag="ticket_waived"):
-    """A person does without the ticket: it will not run, and its dependents may run without it."""
+    """A person decided that the ticket will not run, and that its dependents may run without it."""
 
     ticket: str
     by: str = ""
@@ -345,7 +345,7 @@ class TicketRestored(Event, frozen=True, tag="ticket_restored"):
 
 
 class TicketPinned(Event, frozen=True, tag="ticket_pinned"):
-    """Only this agent, or agents of this type, may run the ticket; empty: whoever can."""
+    """Only this agent, or agents of this type, may run the ticket; empty: any agent that can."""
 
     ticket: str
     agent: str

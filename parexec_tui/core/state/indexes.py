@@ -33,14 +33,14 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
 
 
 def mark_ready(state: SessionState, ticket: TicketState, at: float) -> None:
-    """The ticket may start from now on, as far as its needs are concerned."""
+    """Note that the needs of the ticket are met: as far as they are concerned, it may start from now on."""
     ticket.ready_at = at
     if state.dirty is not None:
         state.dirty.ready.append(ticket.id)
 
 
 def check_again(state: SessionState, ticket: TicketState) -> None:
-    """Let the dispatcher check a ready ticket again: what blocked it may be gone, or its rank is another one."""
+    """Let the dispatcher check a ready ticket again: what blocked it may be gone, or its rank has changed."""
     if state.dirty is not None and ticket.missing == 0 and ticket.status is Status.waiting:
         state.dirty.ready.append(ticket.id)
 
@@ -68,7 +68,7 @@ def _account(state: SessionState, group: int, step: int, at: float) -> None:
 
 
 def refresh_agent(state: SessionState, agent: AgentState) -> None:
-    """Put the agent in or out of those available, at the end of the line when it comes in, and in quarantine."""
+    """Update the indexes of available and quarantined agents. One that becomes available is the last of its line."""
     line = state.available[agent.type]
     if not agent.is_available:
         line.pop(agent.id, None)
@@ -84,7 +84,7 @@ def refresh_agent(state: SessionState, agent: AgentState) -> None:
 
 
 def find_types(state: SessionState, ticket: TicketState) -> None:
-    """Which types may run a ticket: those that can, but where it is pinned, the type of that."""
+    """Find the types that may run a ticket: the type that it is pinned to, else all types that can."""
     if not ticket.pin:
         ticket.types = state.types_of(ticket.spec)
     else:
@@ -99,7 +99,7 @@ def thaw(state: SessionState, ticket: TicketState, at: float) -> None:
 
 
 def skip(state: SessionState, tickets: Sequence[TicketState], because: str, at: float) -> None:
-    """These can no longer run, because of the end of that one."""
+    """Mark tickets as skipped: they can no longer run, since the ticket `because` has ended."""
     for ticket in tickets:
         ticket.because = because
         ticket.ended = at

@@ -42,7 +42,7 @@ class DirtySet:
     idle: list[str] = field(default_factory=list)
     """Agent types of which an agent became available."""
     everything: bool = False
-    """True: the plan was amended, so every rank may be another one."""
+    """True: the plan was amended, so every rank may have changed."""
 
 
 class SessionState:
@@ -153,7 +153,7 @@ class SessionState:
 
     @property
     def status(self) -> SessionStatus:
-        """Where the session is; of what is true at once, what lets least go on."""
+        """Where the session is. If several statuses are true at once, it is the one that lets least go on."""
         if self.finished_at is not None:
             return "finished"
         if self.interrupted is not None:
@@ -220,7 +220,7 @@ class SessionState:
     def cause(self, ticket: TicketState) -> TicketState:
         """For a skipped ticket, one that stands in its way: the nearest need that failed or was cancelled.
 
-        `because` tells what was the cause at the time; that one may have been retried since.
+        `because` names the cause of that time, which may have been retried since.
         """
         while ticket.status is Status.skipped:
             needs = map(self.tickets.__getitem__, ticket.spec.needs)

@@ -32,8 +32,8 @@ TRANSITIONS: Final[Mapping[type[ev.Event], Mapping[Status, frozenset[Status]]]] 
         _S.waiting: frozenset({_S.waiting, _S.failed, _S.cancelled, _S.succeeded, _S.waived}),
     },
 }
-"""Event, then from, then to. Others follow along: waiting becomes skipped by an end, skipped waiting by a retry, and
-what has run downstream of a retry waits again."""
+"""{event: {from: to}} of the ticket that the event names. Other tickets change with it: the end of a ticket makes
+waiting dependents skipped, and a retry makes skipped dependents wait, and also those that have run."""
 
 FREEZABLE: Final = LIVE - {Status.stopping}
 """Where a ticket is while its attempt may be frozen. It stays there, and goes on from there when it is thawed."""

@@ -75,7 +75,7 @@ class HoldAgain(UndoStep, frozen=True, tag="hold"):
     freeze: bool | None = None
     """Of the session: as in `SessionHeld`."""
     by: str = ""
-    """Who held them. They are held in this name, whoever takes the release back."""
+    """Who held them. They are held in this name again, no matter who takes the release back."""
 
 
 class DrainAgain(UndoStep, frozen=True, tag="drain"):

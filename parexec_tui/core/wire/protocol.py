@@ -21,7 +21,7 @@ from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.wire.requests import AnyRequest
 
 VERSION = 1
-"""Rises when a message changes its meaning. Fields may be added without; unknown ones are ignored."""
+"""Rises when a message changes its meaning. It does not rise when a field is added: unknown fields are ignored."""
 
 MAX_LINE = 64 * 1024
 """Bytes of one line from a client. What the engine sends may be longer: an event can name many tickets."""

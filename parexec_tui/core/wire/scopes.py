@@ -23,7 +23,7 @@ is_plain = re.compile(ID_PATTERN).fullmatch
 
 
 def scope(state: SessionState, words: Sequence[str]) -> Names | Refusal:
-    """What these words mean together; or which of them means nothing, or too much."""
+    """What these words mean together; or a refusal, if one of them means nothing or several things."""
     known = _known(state)
     found: dict[str, dict[str, None]] = {kind: {} for kind in known}
     selectors = []

@@ -10,10 +10,10 @@
     !word               all that the word does not mean
     a,b                 what either means; `status:failed,skipped` names the key once
 
-Ids and patterns add up: `A B` is both. Words with a key, and words with `!`, are filters: each of them narrows down.
-So `MOD-* DOC-* status:failed !priority:low` are the MOD and DOC tickets that failed and are not of low priority; with
-filters alone it is all tickets that are narrowed down. A value may be a pattern: `agent:builder-*`. The answer is in
-plan order.
+Ids and patterns add up: `A B` is both. Words with a key, and words with `!`, are filters: each of them removes
+tickets. So `MOD-* DOC-* status:failed !priority:low` are the MOD and DOC tickets that failed and are not of low
+priority. With filters alone, they remove tickets from all of the plan. A value may be a pattern: `agent:builder-*`.
+The answer is in plan order.
 """
 
 import re
@@ -31,11 +31,11 @@ _STATUS_WORDS = tuple(dict.fromkeys(map(str, (*COUNTED, *Flag, *GROUPS))))
 """What `status:` knows."""
 
 _MAX_NAMED = max(16, len(_STATUS_WORDS))
-"""Values that are named where a word has none of them: all statuses are."""
+"""The most values that an error names when a word has none of them: enough for all statuses."""
 
 
 class SelectorError(ValueError):
-    """A word that means no ticket there could be; the message says what was perhaps meant."""
+    """A word that cannot mean any ticket. The message says what was perhaps meant."""
 
 
 def select(state: SessionState, words: Sequence[str]) -> list[str]:
@@ -90,8 +90,8 @@ def _by_id(state: SessionState, value: str) -> set[str]:
     return found
 
 
-_Key = tuple[Callable[[SessionState], Iterable[str]], Callable[[SessionState, TicketState, set[str]], bool]]
-"""The values there can be, and whether a ticket has one of some values."""
+_FilterKey = tuple[Callable[[SessionState], Iterable[str]], Callable[[SessionState, TicketState, set[str]], bool]]
+"""Gives the values that there can be, and says whether a ticket has one of some values."""
 
 
 def known_filters(state: SessionState) -> Iterator[str]:
@@ -140,7 +140,7 @@ def _is_ready(state: SessionState, ticket: TicketState) -> bool:
     if ticket.status is not Status.waiting or ticket.missing:
         return False
     first = next(blockers(state, ticket), None)
-    # An agent is the last of its reasons: there is no other.
+    # The agent is always the last reason, so there is no other.
     return first is None or (first.kind == "agent" and agents_left(state, ticket))
 
 
@@ -150,7 +150,7 @@ def _has_status(state: SessionState, ticket: TicketState, values: set[str]) -> b
     return any(group in values and ticket.status in statuses for group, statuses in GROUPS.items())
 
 
-_KEYS: dict[str, _Key] = {
+_KEYS: dict[str, _FilterKey] = {
     "status": (lambda _: _STATUS_WORDS, _has_status),
     "agent": (lambda state: state.agents, lambda _, ticket, values: ticket.agent in values),
     "type": (lambda state: state.available, lambda _, ticket, values: not values.isdisjoint(ticket.types)),

@@ -1,4 +1,4 @@
-"""What is wrong in a file that a person wrote, before it is known where: the path of a key, a message, a hint."""
+"""What is wrong in a file that a person wrote: the path of a key, a message, a hint. `problems` adds the position."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -49,7 +49,7 @@ _MAX_COMPARED = 20_000
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint for one name, or nothing: a refusal shall not take longer than what was asked for."""
+    """A hint for one name, or nothing. To find it must not take longer than the request that is refused."""
     return Hints(known, budget=_MAX_COMPARED).of(name)
 
 

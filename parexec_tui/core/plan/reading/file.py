@@ -65,7 +65,7 @@ def read_fragment(
     plan: Plan,
     host: Host | None = None,
 ) -> dict[str, Ticket]:
-    """Read tickets that shall join a plan, with `[defaults]` of their own; they may need tickets of the plan.
+    """Read tickets to add to a plan, with `[defaults]` of their own; they may need tickets of the plan.
 
     Raises PlanErrors with every mistake in the fragment.
     """
@@ -248,7 +248,7 @@ def _top_level_faults(document: dict[str, Any]) -> Iterator[Fault]:
         yield Fault((key,), "unknown key", hints.of(key))
     if not isinstance(document.get("$schema", ""), str):
         yield Fault(("$schema",), f"expected a string, got {kind(document['$schema'])}")
-    # Whoever wrote [ticket.A] is told about that key, and not also that there are no tickets.
+    # A person who wrote [ticket.A] is told about that key, and not also that there are no tickets.
     if document.get("tickets", {}) == {} and "tickets" not in map(hints.nearest, unknown):
         yield Fault(("tickets",), "the plan has no tickets", "write one, for instance [tickets.first]")
 

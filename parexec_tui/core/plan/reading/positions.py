@@ -52,7 +52,7 @@ def positions(text: str, syntax: Format, wanted: Container[Path] | None = None) 
 def repeated_keys(text: str) -> list[Path]:
     """Keys that valid JSON holds twice, without those below one of them.
 
-    A reader of JSON takes the last and drops the others without a word.
+    A reader of JSON keeps the last one and silently drops the others.
     """
     seen: set[Path] = set()
     repeated: dict[Path, None] = {}

@@ -33,7 +33,7 @@ _AMOUNTS = {
 def plan_schema() -> dict[str, Any]:
     """A JSON Schema (2020-12) that accepts every plan that can be read, and refuses wrong keys, types and names.
 
-    What must hold between tables, such as that needs exist, it cannot say.
+    It cannot say what must hold between tables, for instance that needs exist.
     """
     _, definitions = msgspec.json.schema_components(
         (_with_plain_defaults(PlanDocument),), schema_hook=_custom, ref_template="#/$defs/{name}"

@@ -34,7 +34,7 @@ def reassign(state: SessionState, asked: rq.Reassign, now: float, *, may_be_gone
 
 
 def cannot_reassign(ticket: TicketState, place: str = "") -> Refusal | None:
-    """Why a ticket cannot be given to another agent at all, if so. `place`: the agent it was meant for."""
+    """Why a ticket cannot be given to any other agent; None if it can. `place`: the agent that the request names."""
     if ticket.status not in SATISFIED:
         return None
     return Refusal(f"{ticket.id} is {ticket.status}", f"retry {ticket.id} on {place or 'any agent'}")

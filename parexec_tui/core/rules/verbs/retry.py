@@ -44,7 +44,7 @@ def retry(state: SessionState, asked: rq.Retry, now: float) -> Decision:
 
 
 def cannot_retry_one(state: SessionState, id_: str) -> Refusal | None:
-    """Why a ticket cannot run again alone and unchanged, if so."""
+    """Why a ticket cannot run again alone and unchanged; None if it can."""
     return refuse_unknown(state, (id_,)) or _cannot_run_again(state, state.tickets[id_], set())
 
 

@@ -11,7 +11,7 @@ from parexec_tui.core.wire.requests import Refusal
 
 
 def scale(state: SessionState, asked: rq.Scale, now: float) -> Decision:
-    """Fewer agents of a type: idle ones stop first. Fewer tickets at once: nothing stops, nothing new starts."""
+    """With fewer agents of a type, idle ones stop first. With fewer tickets at once nothing stops."""
     if asked.type is None:
         return _scale_session(state, asked, now)
     if refusal := refuse_unknown(state, types=(asked.type,)):

@@ -35,7 +35,7 @@ def undo(state: SessionState, asked: rq.Undo, now: float) -> Decision:
 
 
 def cannot_undo(state: SessionState, asked: rq.Undo, now: float) -> Refusal | None:
-    """Why it would be refused. It does not try to restore tickets: that would cost as much as depends on them."""
+    """Why it would be refused. It does not try to restore tickets: the cost of that is O(what depends on them)."""
     action = state.last_undoable()
     if action is not None and all(isinstance(step, stored.RestoreTickets) for step in action.inverse):
         for step in action.inverse:
