@@ -7,14 +7,17 @@ import os
 import re
 import shlex
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 from parexec_tui.core.plan.check import Survey
-from parexec_tui.core.plan.model import SHELL_COMMAND, AgentType, Plan, Ticket, eligible_types
+from parexec_tui.core.plan.command import fill, words_in_braces
+from parexec_tui.core.plan.model import PLACEHOLDERS, SHELL_COMMAND, AgentType, Plan, Ticket, eligible_types
 from parexec_tui.core.plan.patterns import Pattern, overlap, parse_pattern
-from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.plan.reading.faults import Hints, listed
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.paths import state_home
 from parexec_tui.text.words import groups, tickets
@@ -24,6 +27,12 @@ LOW_DISK = 1 << 30
 
 MAX_CLASHES = 20
 """Pairs that get a line each."""
+
+MAX_ARGUMENT = 32 * os.sysconf("SC_PAGE_SIZE") if sys.platform == "linux" else os.sysconf("SC_ARG_MAX")
+"""Bytes of one argument or variable that the kernel passes to a process, with the NUL at its end."""
+
+_MAX_VALUE = 60
+"""Characters of a value that are shown."""
 
 _MAX_NAMED = 4
 """How many of the tickets of a warning are named."""
@@ -69,8 +78,9 @@ def clashes(found: Survey) -> Iterator[str]:
 def warnings(plan: Plan) -> Iterator[str]:
     """What is likely to go wrong on this host, each in one line."""
     yield from _agents(plan)
+    yield from _agent_commands(plan)
     of: dict[str, list[str]] = {}
-    for id_, text in _tickets(plan):
+    for id_, text in chain(_tickets(plan), _ticket_commands(plan)):
         of.setdefault(text, []).append(id_)
     for text, ids in of.items():
         what = f"tickets.{ids[0]}" if len(ids) == 1 else f"tickets {listed(ids, most=_MAX_NAMED)}"
@@ -109,6 +119,59 @@ def _tickets(plan: Plan) -> Iterator[tuple[str, str]]:
             pattern = parse_pattern(text, plan.workdir)
             if pattern.plain and not os.path.lexists(pattern.head.rstrip("/")) and not written.covers(pattern.head):
                 yield id_, f"reads {text}: it does not exist, and no ticket writes it"
+
+
+def _agent_commands(plan: Plan) -> Iterator[str]:
+    for name, agent in plan.agents.items():
+        hints = Hints(PLACEHOLDERS)
+        for word in dict.fromkeys(chain.from_iterable(map(words_in_braces, agent.command))):
+            if word not in PLACEHOLDERS:
+                meant = hints.nearest(word)
+                hint = f"; did you mean {{{meant}}}?" if meant else ""
+                yield f"agents.{name}: {{{word}}} in its command is no placeholder and stays as it is{hint}"
+        for text in _env_warnings(agent.env):
+            yield f"agents.{name}: {text}"
+
+
+def _ticket_commands(plan: Plan) -> Iterator[tuple[str, str]]:
+    for id_, ticket in plan.tickets.items():
+        for text in _env_warnings(ticket.env) if ticket.env else ():
+            yield id_, text
+        if "{" in ticket.run and _shell_agent(plan, ticket) is not None:
+            for word in words_in_braces(ticket.run):
+                if word in _VARIABLES:
+                    yield id_, f"{{{word}}} is not filled in here: write ${_VARIABLES[word]}"
+        if len(ticket.run) + len(ticket.prompt) >= MAX_ARGUMENT // 4:
+            yield from ((id_, text) for text in _too_long(plan, id_, ticket))
+
+
+def _too_long(plan: Plan, id_: str, ticket: Ticket) -> Iterator[str]:
+    """Whether a command of the ticket has an argument that the system does not take."""
+    for name in eligible_types(plan.agents, ticket):
+        words = fill(plan.agents[name].command, ticket, id_=id_, attempt=1, workdir=plan.workdir)
+        size = max(len(word.encode()) for word in words) + 1
+        if size > MAX_ARGUMENT:
+            limit = f"the system takes {format_size(MAX_ARGUMENT)} in one argument"
+            yield f"its command cannot be started by {name}: {limit}, it has {size} bytes; put the text into a file"
+
+
+_VARIABLES = {"ticket": "PAREXEC_TICKET", "attempt": "PAREXEC_ATTEMPT", "workdir": "PAREXEC_WORKDIR"}
+"""What a shell command has instead of a placeholder."""
+
+_EXPANSION = re.compile(r"\$(?:\{[A-Za-z_]|[A-Za-z_(])")
+"""What a shell would expand."""
+
+
+def _env_warnings(env: Mapping[str, str]) -> Iterator[str]:
+    for name, value in env.items():
+        if _EXPANSION.search(value):
+            shown = value if len(value) <= _MAX_VALUE else f"{value[:_MAX_VALUE]}…"
+            how = f'{name}="{shown}" COMMAND'
+            inherits = "write it into the command, which inherits what you have"
+            yield f"env.{name} is {shown} to the letter: {inherits}: {how}"
+        if len(name.encode()) + len(value.encode()) + 2 > MAX_ARGUMENT:
+            limit = format_size(MAX_ARGUMENT)
+            yield f"env.{name} is longer than the {limit} that the system takes in a variable: nothing can be started"
 
 
 def _shell_agent(plan: Plan, ticket: Ticket) -> AgentType | None:

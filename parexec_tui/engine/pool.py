@@ -4,10 +4,10 @@ Which agent runs what is the scheduler's rule; failover is `decide`'s. Here is w
 """
 
 import posixpath
-import re
 from collections.abc import Iterator
 
-from parexec_tui.core.plan.model import PLACEHOLDERS, SHELL_COMMAND, AgentType
+from parexec_tui.core.plan.command import fill
+from parexec_tui.core.plan.model import SHELL_COMMAND, AgentType
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.requests import IdleElapsed
@@ -15,8 +15,6 @@ from parexec_tui.engine.backends.backend import Launch
 
 IDLE_TIMEOUT = 60.0
 """Seconds after which an idle agent above its type's `min` is stopped."""
-
-_PLACEHOLDER = re.compile(r"\{(" + "|".join(PLACEHOLDERS) + r")\}")
 
 
 class Pool:
@@ -47,14 +45,8 @@ class Pool:
     def _command(self, agent_type: AgentType, ticket: TicketState) -> tuple[str, tuple[str, ...]]:
         if agent_type.command == SHELL_COMMAND and not agent_type.nice:
             return ticket.spec.run, ()
-        values = {
-            "run": ticket.spec.run,
-            "prompt": ticket.spec.prompt,
-            "ticket": ticket.id,
-            "attempt": str(ticket.attempts),
-            "workdir": self._state.plan.workdir,
-        }
-        argv = tuple(_PLACEHOLDER.sub(lambda found: values[found[1]], word) for word in agent_type.command)
+        workdir = self._state.plan.workdir
+        argv = fill(agent_type.command, ticket.spec, id_=ticket.id, attempt=ticket.attempts, workdir=workdir)
         if agent_type.nice:
             argv = ("nice", "-n", str(agent_type.nice), *argv)
         return "", argv

@@ -1,12 +1,16 @@
 """What `validate` says of a plan without errors."""
 
+import os
+import subprocess
+import sys
 from collections import namedtuple
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from parexec_tui.cli import preflight
-from parexec_tui.cli.preflight import MAX_CLASHES, clashes, first_command, shape, warnings
+from parexec_tui.cli.preflight import MAX_ARGUMENT, MAX_CLASHES, clashes, first_command, shape, warnings
 from parexec_tui.core.plan import patterns
 from parexec_tui.core.plan.check import Clash, Survey, survey
 from parexec_tui.core.plan.model import Host, Plan, Ticket
@@ -331,3 +335,65 @@ def test_a_disk_that_does_not_answer_is_no_reason_to_fail(work: Path, monkeypatc
 
     monkeypatch.setattr("shutil.disk_usage", broken)
     assert found('[tickets.t]\nrun = "true"\n', work) == []
+
+
+# -- what is passed on as it is ----------------------------------------------------------------------------------
+
+
+def test_a_word_in_braces_that_is_no_placeholder_is_told(work: Path) -> None:
+    plan = """
+    [agents.w]
+    command = ["echo", "{promt}", "{prompt} ${HOME} {} {a,b}", "{model}"]
+    [tickets.a]
+    prompt = "{anything}"
+    """
+    assert found(plan, work) == [
+        "agents.w: {promt} in its command is no placeholder and stays as it is; did you mean {prompt}?",
+        "agents.w: {model} in its command is no placeholder and stays as it is",
+    ]
+
+
+def test_a_placeholder_in_a_shell_command_is_told(work: Path) -> None:
+    plan = "[tickets.a]\nrun = 'echo {ticket} {attempt} ${workdir} {other}'\n"
+    assert found(plan, work) == [
+        "tickets.a: {ticket} is not filled in here: write $PAREXEC_TICKET",
+        "tickets.a: {attempt} is not filled in here: write $PAREXEC_ATTEMPT",
+    ]
+
+
+@pytest.mark.parametrize("value", ["${MY_KEY}", "$MY_KEY", "$(cat key)"])
+def test_a_variable_in_an_environment_is_told(work: Path, value: str) -> None:
+    what = (
+        f"env.KEY is {value} to the letter: write it into the command, which inherits what you have: "
+        f'KEY="{value}" COMMAND'
+    )
+    env = f"env.KEY = '{value}'\n"
+    plan = f"[agents.w]\n{env}[defaults]\nrun = 'true'\n{env}[tickets]\na = {{}}\nb = {{}}\n"
+    assert found(plan, work) == [f"agents.w: {what}", f"tickets a and b: {what}"]
+
+
+def test_a_dollar_alone_is_no_variable(work: Path) -> None:
+    assert found("[tickets.a]\nrun = 'true'\nenv = { COST = '5 $', REGEX = '^x$', N = '$5' }\n", work) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of one argument is Linux's")
+@pytest.mark.parametrize("over", [False, True])
+def test_what_the_kernel_would_not_take_is_told(work: Path, over: bool) -> None:
+    """One byte more than the kernel passes on is told, and is really refused; one less is neither."""
+    size = MAX_ARGUMENT - 1 + over
+    run, variable = ": " + "x" * (size - 2), "x" * (size - len("BIG="))
+    told = found(f"[tickets.a]\nrun = '{run}'\nenv.BIG = '{variable}'\n", work)
+
+    longer = "longer than the 128KiB that the system takes in a variable"
+    assert told == (
+        [
+            f"tickets.a: env.BIG is {longer}: nothing can be started",
+            f"tickets.a: its command cannot be started by agent: the system takes 128KiB in one argument, it has "
+            f"{MAX_ARGUMENT + 1} bytes; put the text into a file",
+        ]
+        if over
+        else []
+    )
+    for argv, env in ((["sh", "-c", run], {}), (["true"], {"BIG": variable})):
+        with pytest.raises(OSError, match="too long") if over else nullcontext():
+            subprocess.run(argv, env={"PATH": os.environ["PATH"], **env}, check=True)

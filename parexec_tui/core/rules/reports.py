@@ -66,6 +66,8 @@ def _on_process_ended(state: SessionState, report: rq.ProcessEnded, now: float) 
         return []
     if ticket.live_attempt.stop_reason is not None:
         return _ended_on_purpose(state, ticket, report, now)
+    if report.ticket_at_fault:
+        return _failed_for_good(state, ticket, report, End.could_not_start, report.problem, now, ticket_at_fault=True)
     if report.problem or report.code in (NOT_EXECUTABLE, NOT_FOUND):
         return _could_not_start(state, ticket, report, now)
     if report.code == 0:
@@ -197,11 +199,31 @@ def _failed(
         retry_at = now + retry_delay(state, ticket)
         again = _ended(ticket, report, end, Status.backoff, now, reason=reason, charged=True, retry_at=retry_at)
         return [again]
-    skipped = skips(state, ticket)
-    return [
-        _ended(ticket, report, end, Status.failed, now, reason=reason, skipped=skipped),
-        *_on_failure(state, ticket, now),
-    ]
+    return _failed_for_good(state, ticket, report, end, reason, now)
+
+
+def _failed_for_good(
+    state: SessionState,
+    ticket: TicketState,
+    report: _Exit,
+    end: End,
+    reason: str,
+    now: float,
+    *,
+    ticket_at_fault: bool = False,
+) -> list[ev.AnyEvent]:
+    """The events of a failed attempt after which there is no other try."""
+    failed = _ended(
+        ticket,
+        report,
+        end,
+        Status.failed,
+        now,
+        reason=reason,
+        skipped=skips(state, ticket),
+        ticket_at_fault=ticket_at_fault,
+    )
+    return [failed, *_on_failure(state, ticket, now)]
 
 
 def _on_failure(state: SessionState, ticket: TicketState, now: float) -> list[ev.AnyEvent]:

@@ -256,7 +256,8 @@ def _leave_agent(state: SessionState, ticket: TicketState, attempt: Attempt, eve
     agent.done += event.end is End.succeeded
     agent.failed += event.then in (Status.failed, Status.backoff)
     if event.end is End.could_not_start:
-        _strike(state, ticket, agent)
+        if not event.ticket_at_fault:
+            _strike(state, ticket, agent)
     elif event.end is not End.stopped:
         agent.strikes = ()
     ticket.excluded_agents = (*ticket.excluded_agents, event.shunned) if event.shunned else ()

@@ -272,6 +272,8 @@ class AttemptEnded(Event, frozen=True, tag="attempt_ended"):
     """True: it counts against the retries of the ticket."""
     shunned: str = ""
     """The agent on which it could not start, and that will not be asked again."""
+    ticket_at_fault: bool = False
+    """True: it could not start because of what the ticket asks for, which says nothing against the agent."""
     retry_at: float | None = None
     skipped: tuple[str, ...] = ()
     """Tickets that can no longer run because of this end."""

@@ -211,6 +211,8 @@ class ProcessEnded(Report, frozen=True, gc=False, tag="ended"):
     cpu_seconds: float = 0.0
     peak_memory: int = 0
     """Bytes, as in AttemptEnded."""
+    ticket_at_fault: bool = False
+    """True: what the ticket asks for cannot be started anywhere, at any time."""
 
 
 class ProcessLost(Report, frozen=True, gc=False, tag="lost"):

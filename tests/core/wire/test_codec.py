@@ -115,6 +115,18 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ),
     ev.SessionHeld(at=2.0, reason="frozen", by="ann", freeze=True),
     ev.AttemptFrozen(at=3.0, ticket="T1", attempt=2, reason="memory is short"),
+    ev.AttemptEnded(
+        at=4.0,
+        ticket="T1",
+        attempt=1,
+        agent="builder-1",
+        started=3.0,
+        seconds=0.0,
+        end=End.could_not_start,
+        then=Status.failed,
+        reason="too long",
+        ticket_at_fault=True,
+    ),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -75,6 +75,7 @@ async def test_what_cannot_be_started_says_why(world: World) -> None:
         report = await engine.end_of(engine.start("true", X="x" * (4 * MIB)))
         assert isinstance(report, rq.ProcessEnded)
         assert report.problem == "its command and environment are too long for the system"
+        assert report.ticket_at_fault
 
 
 async def test_what_it_inherits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -372,7 +372,11 @@ def _why_not(start: Start) -> Ended:
         assert error is not None
         raise error
     Path(start.spawn.record).unlink(missing_ok=True)
-    return rq.ProcessEnded(key.ticket, key.attempt, problem=_spawn_problem(error), step=key.step)
+    # A text that the system cannot take: too long, or with a NUL.
+    hopeless = isinstance(error, ValueError) or error.errno == errno.E2BIG
+    return rq.ProcessEnded(
+        key.ticket, key.attempt, problem=_spawn_problem(error), ticket_at_fault=hopeless, step=key.step
+    )
 
 
 def _spawn_problem(error: OSError | ValueError) -> str:
