@@ -1,9 +1,9 @@
 """The execution coordinator: one loop that turns reports and requests into events, and events into effects.
 
-    take what was reported and asked → decide → apply → dispatch → remember → tell → act → wait
+    take reports and requests → decide → apply → dispatch → remember → tell → act → wait
 
-Nothing is done before it is remembered: an attempt is in the registry before its process exists. Nothing is told
-before it is remembered either. The loop runs in one trio task; all that waits, waits elsewhere.
+The loop does nothing before it is remembered: an attempt is in the registry before its process exists. Nor does it
+tell anybody before. The loop runs in one trio task, and everything that takes time runs in others.
 """
 
 from collections import deque
@@ -36,7 +36,7 @@ IDENTIFY_AFTER = 0.05
 is enough to find it; most short attempts are over by then, and need neither an event nor a look at the process."""
 
 AWAIT = 120.0
-"""Seconds that an engine which was started for a request waits for it: a person may have to confirm it first."""
+"""Seconds that an engine waits for the request it was started for: a person may have to confirm it first."""
 
 TRY_AGAIN = 1.0
 """Seconds between two tries to write to a registry that refused."""
@@ -102,9 +102,9 @@ class Coordinator:
         stays: bool = False,
         awaits: bool = False,
     ) -> None:
-        """`stays`: go on while the session is held, or nothing left can run: somebody may change that.
+        """`stays`: go on while the session is held, or while nothing left can run: a person may change that.
 
-        `awaits`: the session may be finished, but somebody is about to ask for something: wait for that.
+        `awaits`: the session may be finished, but a request is about to come: wait for it.
         """
         self.state = state
         self.clock = clock
@@ -146,8 +146,8 @@ class Coordinator:
         assert asked.answer is not None
         return asked.answer
 
-    def preview(self, request: rq.AnyRequest) -> Decision:
-        """What a request would lead to now, without asking for it."""
+    def dry_run(self, request: rq.AnyRequest) -> Decision:
+        """What the engine would decide about a request now. Nothing happens."""
         return self._decide(request, self.clock.now())
 
     @property
@@ -177,7 +177,7 @@ class Coordinator:
                 self._record(event)
 
     def submit_reports(self, reports: Sequence[rq.AnyReport]) -> None:
-        """Take in reports of another task, while the loop runs."""
+        """Take in reports from another task while the loop runs, and wake the loop."""
         self.report(reports)
         if self._pending:
             self._backend.wake()
@@ -259,12 +259,12 @@ class Coordinator:
             )
 
     def _record(self, event: ev.AnyEvent) -> None:
-        """The one way into the state; an event that cannot follow raises here, before anything is written."""
+        """Apply an event, and keep it to be remembered. Raises if it cannot follow, before anything is written."""
         apply(self.state, event)
         self._pending.append(event)
 
     def _end_what_cannot_run(self) -> bool:
-        """End what can never start, and the session with its last ticket. True: others may start because of it."""
+        """End tickets that can never start, and the session after its last one. True: others may start now."""
         state = self.state
         given_up = False
         if state.status == "running" and not state.counts[Status.backoff] and state.unfinished:

@@ -14,7 +14,7 @@ from typing import Self
 from parexec_tui.paths import SessionFolder
 from parexec_tui.registry.errors import RegistryError, SessionOwned
 
-_PATIENCE = 0.1
+_KEEP_TRYING = 0.1
 """Seconds to keep trying: a process that calls `is_owned` holds the flock for an instant."""
 
 
@@ -81,7 +81,7 @@ def lost_guardian(folder: SessionFolder) -> bool:
 
 
 def _take(fd: int, path: Path) -> None:
-    give_up = time.monotonic() + _PATIENCE
+    give_up = time.monotonic() + _KEEP_TRYING
     while not _flock(fd, fcntl.LOCK_EX):
         if time.monotonic() > give_up:
             raise SessionOwned(path, _pid_inside(fd))

@@ -36,10 +36,10 @@ _PAGE = 500
 """Events that are read from the registry at once."""
 
 _REMEDY = "see parexec help protocol"
-"""What helps a client that is not understood."""
+"""The remedy for a client that the engine does not understand."""
 
 _LAST_ANSWER = 0.2
-"""Seconds that a leaving engine waits for an answer to come, before it says farewell without it."""
+"""Seconds that a leaving engine waits for the last answer before it says farewell without it."""
 
 
 class _Dropped(Exception):  # noqa: N818
@@ -130,10 +130,10 @@ class Connection:
     async def _greet(self) -> None:
         hub = self._hub
         self._check_peer()
-        with trio.move_on_after(hub.patience) as waited:
+        with trio.move_on_after(hub.client_timeout) as waited:
             hello = await self._next()
         if waited.cancelled_caught:
-            raise _Dropped(f"no hello within {hub.patience:g}s")
+            raise _Dropped(f"no hello within {hub.client_timeout:g}s")
         if not isinstance(hello, Hello):  # it closed the connection
             raise _Dropped
         last = hub.last_seq()
@@ -189,7 +189,7 @@ class Connection:
                 return Answer(id=message.id, facts=found)
             case protocol.Request(dry_run=True):
                 request = self._signed(message.request)
-                return await hub.throttled(lambda: self._previewed(message.id, hub.preview(request)))
+                return await hub.throttled(lambda: self._previewed(message.id, hub.dry_run(request)))
             case protocol.Request():
                 if self._read_only:
                     return Answer(
@@ -206,7 +206,7 @@ class Connection:
         answer = self._decided(id_, decision)
         if isinstance(decision, Refusal):
             return answer
-        return msgspec.structs.replace(answer, preview=tuple(self._hub.foresee(decision)))
+        return msgspec.structs.replace(answer, preview=tuple(self._hub.preview_lines(decision)))
 
     @staticmethod
     def _decided(id_: int, decision: Decision) -> Answer:
@@ -304,7 +304,7 @@ class Connection:
         view = memoryview(data)
         self._is_cut = True
         for at in range(0, len(data), PIECE):
-            with trio.move_on_after(self._hub.patience) as waited:
+            with trio.move_on_after(self._hub.client_timeout) as waited:
                 await self._stream.send_all(view[at : at + PIECE])
             if waited.cancelled_caught:
                 raise trio.BrokenResourceError("it does not read")
@@ -314,7 +314,7 @@ class Connection:
         """Send the last line; then read on for a moment, or a client that is still sending would never see it."""
         if self._is_cut:
             return
-        with trio.move_on_after(min(1.0, self._hub.patience)), suppress(trio.BrokenResourceError):
+        with trio.move_on_after(min(1.0, self._hub.client_timeout)), suppress(trio.BrokenResourceError):
             await self._stream.send_all(encode(Trouble(message=text)))
             await self._stream.send_eof()
             for _ in range(64):

@@ -1,8 +1,8 @@
 """Hooks: commands of the plan or the settings that are run when something happened.
 
-They are told after the event is remembered, once, by the engine that remembered it; if that engine dies in between,
-they are not. Whatever a hook does, fails or takes, the session goes on: hooks run beside it, a few at a time, with a
-time-out, and the newest are dropped when too many wait.
+The engine that remembered an event runs its hooks after that, once; if it dies in between, nobody runs them. No hook
+can hold up the session or make it fail: hooks run beside it, a few at a time, with a time-out. When too many wait,
+the newest are dropped.
 """
 
 import os
@@ -83,7 +83,7 @@ def calls_for(state: SessionState, event: ev.AnyEvent) -> Iterator[HookCall]:
 
 
 def idle(state: SessionState, event: ev.AnyEvent) -> HookCall:
-    """Nothing runs any more since this event, though tickets are left."""
+    """The call of the hook `on_idle`: since this event nothing runs any more, though tickets are left."""
     return _call("on_idle", state, event, f"{state.unfinished} tickets left, none runs")
 
 
@@ -211,6 +211,6 @@ class HookRunner:
 
 
 async def _kill_group(process: "subprocess.Popen[bytes] | trio.Process") -> None:
-    """A hook is a process group; all of it goes."""
+    """Kill a hook with all its processes: they are one process group."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

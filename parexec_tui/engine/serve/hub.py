@@ -1,9 +1,9 @@
 """What the connections of one session share: what they are told, and whom they ask.
 
 `publish` is all that the coordinator does for viewers: it appends lines to one backlog that all of them share, and
-never waits. Each connection has a cursor: from the backlog it is sent what is newer, in its own time; one that fell
-behind the backlog is sent pages from the registry until it has caught up. So there is no gap, no overlap, and nothing
-that grows with a viewer that does not read; after a while such a one is dropped, and may come back.
+never waits. Each connection has a cursor, and sends what is newer from the backlog in its own time. A connection that
+fell behind the backlog sends pages from the registry until it has caught up. So there is no gap and no overlap, and
+nothing grows with a viewer that does not read: after a while it is dropped, and may come back.
 """
 
 import math
@@ -21,21 +21,21 @@ from parexec_tui.engine.coordinator import Decision
 from parexec_tui.engine.measure.sampling import SampleFeed
 from parexec_tui.engine.serve.backlog import Backlog
 
-_PATIENCE = 10.0
+_CLIENT_TIMEOUT = 10.0
 """Seconds in which a client has to say hello, and has to take what is sent to it, before it is dropped."""
 
 _PAUSE, _PAUSE_PER_FOLLOWER = 0.005, 0.004
 """Seconds between two rounds of news, and more for each follower. To wake one and send costs about 60 us, so all of
 them together cost at most a fiftieth of the engine's time. What comes after a pause is sent at once."""
 
-_QUIET = 4
-"""After an answer that is not recorded, the next one waits this many times as long as that one took."""
+_PAUSE_FACTOR = 4
+"""After an answer that changes nothing there is a pause of this many times the seconds that the answer took."""
 
 T = TypeVar("T")
 
 Ask = Callable[[AnyRequest], Awaitable[Decision]]
-Preview = Callable[[AnyRequest], Decision]
-Foresee = Callable[[Sequence[AnyEvent]], Sequence[str]]
+DryRun = Callable[[AnyRequest], Decision]
+PreviewLines = Callable[[Sequence[AnyEvent]], Sequence[str]]
 """What events would mean, a line each."""
 Facts = Callable[[protocol.Question], object | Refusal]
 
@@ -60,23 +60,23 @@ class Hub:
         registry_file: Path,
         *,
         ask: Ask,
-        preview: Preview,
+        dry_run: DryRun,
         question: Facts,
         last_seq: Callable[[], int],
-        foresee: Foresee = lambda _: (),
+        preview_lines: PreviewLines = lambda _: (),
         notice: Callable[[str], None] = lambda _: None,
-        patience: float = _PATIENCE,
+        client_timeout: float = _CLIENT_TIMEOUT,
     ) -> None:
-        """`notice`: tells the engine's owner. `patience`: seconds, see `_PATIENCE`."""
+        """`notice`: tells the engine's owner. `client_timeout`: seconds, see `_CLIENT_TIMEOUT`."""
         self.session = session
         self.registry_file = registry_file
         self.ask = ask
-        self.preview = preview
+        self.dry_run = dry_run
         self.question = question
-        self.foresee = foresee
+        self.preview_lines = preview_lines
         self.last_seq = last_seq
         self.notice = notice
-        self.patience = patience
+        self.client_timeout = client_timeout
         self.backlog = Backlog(last_seq())
         self.followers = 0
         self.clients: set[Viewer] = set()
@@ -89,15 +89,15 @@ class Hub:
         """Of the registry: viewers that arrive together must not start a crowd of threads."""
         self.leaving = ""
         """Why the engine is about to go, once it is."""
-        self._quiet = trio.Lock()
-        self._quiet_until = -math.inf
+        self._throttle = trio.Lock()
+        self._pause_until = -math.inf
         self._news = trio.Event()
         self._gone = trio.Event()
 
     # -- what the engine calls -------------------------------------------------------------------------------
 
     def publish(self, first: int, events: Sequence[bytes]) -> None:
-        """Tell followers of events that are remembered, encoded as they are there; `first`: the first one's seq."""
+        """Tell followers of remembered events, encoded as in the registry. `first`: the number of the first event."""
         self.warning = b""
         if not self.followers:
             self.backlog.skip_to(first + len(events) - 1)
@@ -108,7 +108,7 @@ class Hub:
         self._news.set()
 
     def warn(self, text: str) -> None:
-        """Tell something that is no event to followers, and to those who come to follow before the next event."""
+        """Send followers a notice, which is no event. Clients that come before the next event get it too."""
         self.warning = encode(protocol.Notice(text=text))
         for client in self.clients:
             client.wake()
@@ -141,12 +141,12 @@ class Hub:
         self._gone.set()
 
     async def throttled(self, answer: Callable[[], T]) -> T:
-        """Answer what may cost time and changes nothing: one at a time, with pauses for the engine's own work."""
-        async with self._quiet:
-            await trio.sleep_until(self._quiet_until)
+        """Give an answer that may take long and changes nothing: one at a time, with pauses for other work."""
+        async with self._throttle:
+            await trio.sleep_until(self._pause_until)
             started = trio.current_time()
             found = answer()
-            self._quiet_until = trio.current_time() + _QUIET * (trio.current_time() - started)
+            self._pause_until = trio.current_time() + _PAUSE_FACTOR * (trio.current_time() - started)
         return found
 
     def log_bug(self, error: Exception) -> None:

@@ -12,10 +12,10 @@ from parexec_tui.core.wire.selectors import SelectorError, select
 from parexec_tui.text.report import session_report, status_report, why_report
 
 MAX_REASONS = 1000
-"""Tickets whose reasons are given at once where none was named."""
+"""The most tickets whose reasons are given if the question names no ticket."""
 
 MAX_NAMES = 500
-"""Of each kind that are given to whoever completes a word."""
+"""The most names of each kind that are given to complete a word."""
 
 
 def answer(

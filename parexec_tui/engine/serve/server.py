@@ -28,7 +28,7 @@ class Server:
         """Path and inode."""
 
     async def serve(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Serve until cancelled. If there can be no socket, say so, and let the engine go on without."""
+        """Serve until cancelled. If there can be no socket, say so, and let the engine go on without one."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._hub.spread_news)
             try:
@@ -112,10 +112,10 @@ async def open_server(
         session,
         registry_file,
         ask=coordinator.ask,
-        preview=coordinator.preview,
+        dry_run=coordinator.dry_run,
         question=lambda asked: answer(coordinator.state, asked, coordinator.clock.now(), history),
         last_seq=lambda: coordinator.last,
-        foresee=lambda events: tuple(preview(coordinator.state, events).lines()),
+        preview_lines=lambda events: tuple(preview(coordinator.state, events).lines()),
         notice=notice,
     )
     coordinator.publish, coordinator.warn = hub.publish, hub.warn

@@ -52,7 +52,7 @@ def short_place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 class Scene:
     """A session in a registry, a server for it, and what was asked of it."""
 
-    def __init__(self, *, patience: float = 5.0) -> None:
+    def __init__(self, *, client_timeout: float = 5.0) -> None:
         self.registry = Registry.open(paths.registry_file())
         self.registry.create_session(
             SESSION, name="p", plan=b"{}", source="", folder="", workdir="", at=0.0, boot="", pid=1
@@ -67,11 +67,11 @@ class Scene:
             SESSION,
             self.registry.file,
             ask=self._ask,
-            preview=self._preview,
+            dry_run=self._dry_run,
             question=self._facts,
             last_seq=lambda: self.registry.last_seq(SESSION),
             notice=self.notices.append,
-            patience=patience,
+            client_timeout=client_timeout,
         )
         self.server = Server(self.hub)
 
@@ -95,7 +95,7 @@ class Scene:
         self.happen()
         return [ev.TicketHeld(at=1.0, ticket="T", by=request.by)]
 
-    def _preview(self, request: rq.AnyRequest) -> list[ev.AnyEvent] | rq.Refusal:
+    def _dry_run(self, request: rq.AnyRequest) -> list[ev.AnyEvent] | rq.Refusal:
         self.previewed.append(request)
         return [ev.SessionHeld(at=1.0)]
 
@@ -230,7 +230,7 @@ async def test_who_falls_behind_the_backlog_goes_on_from_the_registry(monkeypatc
 
 
 async def test_a_viewer_that_does_not_read_is_dropped_and_may_come_back() -> None:
-    async with serving(Scene(patience=0.2)) as scene:
+    async with serving(Scene(client_timeout=0.2)) as scene:
         deaf = await greet(follow=0)
         for _ in range(20):
             scene.happen(500, size=500)
@@ -562,7 +562,7 @@ async def test_the_longest_line_is_taken_in_pieces() -> None:
 
 
 async def test_who_says_nothing_is_dropped() -> None:
-    async with serving(Scene(patience=0.05)):
+    async with serving(Scene(client_timeout=0.05)):
         peer = await connect()
         [trouble] = await peer.rest()
         assert trouble["message"] == "no hello within 0.05s"
@@ -720,7 +720,7 @@ noise = st.lists(st.one_of(st.sampled_from(LINES), mutated(), st.binary(max_size
 async def test_noise_harms_nobody_else(conversations: list[tuple[list[bytes], bool]]) -> None:
     for file in paths.state_home().glob("registry.db*"):
         file.unlink()
-    scene = Scene(patience=1.0)
+    scene = Scene(client_timeout=1.0)
     async with serving(scene):
         good = await greet(follow=0)
         for lines, ends in conversations:
