@@ -29,7 +29,7 @@ from parexec_tui.text.words import columns, day_and_clock, subject_width
 def main() -> int:
     collect_seldom()
     options = _options()
-    ready = Ready(options.ready_fd)
+    ready = ReadyLine(options.ready_fd)
     log = Log(ready.say)
     if options.give_up is not None:
         return _give_up(options.session, options.give_up, log)
@@ -81,8 +81,8 @@ def _give_up(session: str, reason: str, log: "Log") -> int:
     return 0
 
 
-class Ready:
-    """Whoever started us waits for one line. It may be gone: then nobody is told."""
+class ReadyLine:
+    """The one line that the process which started us waits for. If that process is gone, nobody is told."""
 
     def __init__(self, fd: int | None) -> None:
         self._fd = fd
@@ -99,7 +99,7 @@ class Ready:
 
 
 class Log:
-    """Writes to engine.log, which is our stdout. It never raises: a full disk is dealt with elsewhere."""
+    """Writes to engine.log, which is our stdout. It never raises: `DiskWatch` sees to a full disk."""
 
     def __init__(self, ready: Callable[[str], None]) -> None:
         self._ready = ready
@@ -128,7 +128,7 @@ class Log:
 
 
 def _watch_guardian(notice: Callable[[str], None]) -> None:
-    """Say so when the guardian is gone: nobody would start another engine."""
+    """Say when the guardian is gone, because nobody would start another engine then."""
     guardian = os.getppid()
     if not hasattr(os, "pidfd_open"):
         return

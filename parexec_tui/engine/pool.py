@@ -1,6 +1,7 @@
 """The agent pool manager: how an agent runs a ticket, and when the pool is larger than it needs to be.
 
-Which agent runs what is the scheduler's rule; failover is `decide`'s. Here is what those rules need of the world.
+The rules are in the core: `schedule.dispatcher` says which agent runs what, and `rules.reports` what happens after a
+failure. Here is what agents need outside the core: commands, folders, variables, and when to stop idle ones.
 """
 
 import posixpath

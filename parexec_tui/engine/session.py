@@ -1,4 +1,4 @@
-"""Run a session in this process: what the command line starts in the foreground, and the guardian behind it."""
+"""Run a session in this process, for the command line in the foreground or for an engine with a guardian."""
 
 import gc
 import os
@@ -60,8 +60,8 @@ def run_session(
 ) -> Result:
     """Run a session to its end: from its beginning, or from wherever its last engine left it.
 
-    `plan` and `host` spare a look at the registry and the machine. Raises SessionOwned if an engine runs it,
-    RegistryError if it cannot be read, OSError.
+    If `plan` and `host` are given, they need not be read from the registry and the machine. Raises SessionOwned if an
+    engine runs the session, RegistryError if it cannot be read, OSError.
     """
     folder = session_folder(session, create=True)
     with SessionLock(folder.lock), Registry.open(registry_file()) as registry:
@@ -156,7 +156,7 @@ def _both(sink: EventSink, hooks: HookRunner) -> EventSink:
 
 
 async def _remember(history: dict[str, float], file: Path, plan: str) -> None:
-    """Learn what tickets took in earlier sessions of this plan. Nobody waits for it: of very many that takes long."""
+    """Read what tickets took in earlier sessions of this plan. Nothing waits for it, since it may take long."""
 
     def read() -> dict[str, float]:
         with Registry.open(file, read_only=True) as registry:

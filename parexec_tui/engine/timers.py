@@ -11,7 +11,7 @@ Due = TimeoutElapsed | BackoffElapsed
 
 
 class Timers:
-    """Reports with the time at which each is due. None is taken back: who gets it looks if it still holds."""
+    """Reports with the time at which each is due. None is removed: the receiver checks whether it still applies."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Due]] = []

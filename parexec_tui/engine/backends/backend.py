@@ -1,9 +1,9 @@
 """The contract between the engine and the place where its processes run.
 
-A backend starts processes, and reports what becomes of them; what that means for a ticket is decided elsewhere. Each
-process has a `ProcessKey`, and everything is asked by key. Methods that are not `async` return at once: what they ask
-for is done soon, in the order in which it was asked for each key. To ask something of a key that is unknown or over
-does nothing.
+A backend starts processes, and reports what becomes of them; the rules of the core decide what that means for a
+ticket. Each process has a `ProcessKey`, and every method takes the key of the process that it is about. Methods that
+are not `async` return at once. What they ask for is done soon, for each key in the order of the calls. A call for a
+key that is unknown or over does nothing.
 
 Whatever becomes of the engine, its processes go on, and their ends are recorded where they run: the next engine
 adopts what still runs, and can prove how the rest ended. Nothing of a process is alive once its end is reported.
@@ -65,9 +65,9 @@ class Backend(Protocol):
         """Report `ProcessStarted` if the process lives."""
 
     def stop(self, key: ProcessKey, grace: float) -> None:
-        """End a process and all that it started: TERM, `grace` seconds, KILL, and what escaped from its group.
+        """End a process and all that it started, in its group or not: TERM, `grace` seconds, KILL.
 
-        Asked again with no grace, it goes on to KILL at once.
+        A second call with no grace sends KILL at once.
         """
 
     def freeze(self, key: ProcessKey) -> None:
@@ -82,14 +82,14 @@ class Backend(Protocol):
         """Take charge of a process that an engine before this one started, or tell how it ended.
 
         `identity`: as `ProcessStarted` told it, if it did. `boot`: the boot of the host at that time. Returns
-        `ProcessStarted` if the process lives: it is reported on from now on. One that never began is ruled out from
-        beginning later; that is `ProcessLost` with `began=False`. Asked again, it tells the same.
+        `ProcessStarted` if the process lives: its end will be reported. A process that never began cannot begin after
+        this; that is `ProcessLost` with `began=False`. A second call returns the same.
         """
 
     async def prove_end(self, key: ProcessKey) -> "Ended":
-        """How a process ended by its record; `ProcessLost` if there is no proof. Whether it lives is not looked at.
+        """How a process ended, according to its record; `ProcessLost` if there is no proof.
 
-        One that never began is ruled out from beginning later.
+        It does not check whether the process lives. A process that never began cannot begin after this.
         """
 
     async def recorded(self) -> Collection[ProcessKey]:
@@ -107,20 +107,21 @@ class Backend(Protocol):
         """The processes that this backend is in charge of."""
 
     async def usage(self) -> UsageReading:
-        """What each of them uses. The most memory that was seen is told at its end. Raises OSError."""
+        """What each living process uses. Its end is reported with the most memory that was seen. Raises OSError."""
 
     # -- output ----------------------------------------------------------------------------------------------
 
     async def read_output(self, key: ProcessKey, offset: int, limit: int) -> bytes:
         """At most `limit` bytes of what the process wrote, from a byte on; empty at the end.
 
-        It may be over, and of an engine before this one. Raises FileNotFoundError if there is no output, OSError.
+        The process may be over, and an engine before this one may have started it. Raises FileNotFoundError if there
+        is no output, OSError.
         """
 
     # -- reports ---------------------------------------------------------------------------------------------
 
     def take(self) -> Sequence[AnyReport]:
-        """What became of processes since the last call; never waits. The end of a key is told once, and last."""
+        """What became of processes since the last call; never waits. The end of a key is reported once, and last."""
 
     def wake(self) -> None:
         """Let `wait` return. Other threads may call it."""

@@ -1,4 +1,4 @@
-"""Which boot of this machine it is: a pid means nothing after a reboot."""
+"""The name of the present boot of this machine: a pid means nothing after a reboot."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import psutil
 
 
 def boot_id() -> str:
-    """What tells this boot of the machine from every other."""
+    """A text that differs from one boot to the next."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:

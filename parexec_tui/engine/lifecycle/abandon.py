@@ -1,6 +1,6 @@
-"""No engine can be kept alive: the session is marked, and its plan says what becomes of what runs.
+"""No engine can be kept alive: mark the session as interrupted, and end what runs if its plan wants that.
 
-Done without the coordinator and with as little as possible, for it was an engine that failed.
+This does without the coordinator and uses as little else as possible, because an engine has failed here.
 """
 
 import time
@@ -26,7 +26,7 @@ from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
 
 _MAX_GRACE = 30.0
-"""Seconds that what runs has at most, whatever the plan says."""
+"""The longest grace in seconds, whatever the plan says."""
 
 _GIVE_UP = 15.0
 """Seconds after the grace in which everything must have ended. What has not is taken to be stuck in the kernel."""
@@ -81,7 +81,7 @@ class _Abandoned:
 
 
 async def _end(state: SessionState, live: Sequence[TicketState], backend: Backend) -> list[Ended]:
-    """Stop all that lives; how each ended."""
+    """Stop all that lives. Returns how each ended."""
     ended: list[Ended] = []
     left: set[ProcessKey] = set()
     grace = min(_MAX_GRACE, max((ticket.spec.grace for ticket in live), default=0.0))

@@ -28,10 +28,10 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
     hold: bool = False
     """A new session begins held."""
     resume: bool = False
-    """Holds, drains and stops of the session are over; without it, all goes on as it was when its engine died."""
+    """End the holds, drains and stops of the session; if False, they stay as they were when its engine died."""
     retry_failed: bool = False
     awaits: bool = False
-    """Somebody is about to ask for something, though the session may be finished."""
+    """A request is about to come, though the session may be finished."""
     stays: bool = False
     """See `Coordinator`."""
 
@@ -92,7 +92,7 @@ def take_over(registry: Registry, session: str, options: EngineOptions, notice: 
 def _still_to_do(state: SessionState, now: float) -> Iterator[ev.AnyEvent]:
     """The drain or stop that the last engine had not finished: the new one has to be told of it again."""
     if state.interrupted is not None:
-        return  # what was stopped then was stopped for want of an engine
+        return  # the stop was ordered only because there was no engine
     for event in (state.draining, state.stopping):
         if event is not None:
             yield structs.replace(event, at=now)
@@ -108,6 +108,6 @@ def _replay(registry: Registry, session: str, notice: Callable[[str], None]) -> 
 
 
 def _retry_failed(state: SessionState, by: str) -> rq.Retry:
-    """Retry all that failed and may run again. A ticket behind another failed one comes back with that one."""
+    """Retry all that failed and may run again. A ticket that depends on another failed one is retried with it."""
     failed = [ticket for ticket in state.tickets.values() if ticket.status is Status.failed]
     return rq.Retry(tickets=tuple(ticket.id for ticket in failed if not ticket.lost), by=by)

@@ -1,4 +1,4 @@
-"""Start an engine that outlives whoever starts it: the session in the registry, the guardian, the first sign of life.
+"""Start an engine that outlives its starter: add the session, start the guardian, wait until the engine is ready.
 
 No trio here: the command line starts an engine without becoming one.
 """
@@ -29,7 +29,7 @@ READY_WITHIN = 60.0
 """Seconds that an engine has to say that it is ready; a plan of 100,000 tickets takes a few."""
 
 _TAIL = 20
-"""Lines of engine.log that are shown when it is not."""
+"""Lines of engine.log that are shown when the engine is not ready in time."""
 
 _SCOPE = ("systemd-run", "--user", "--scope", "--quiet", "--collect")
 
@@ -121,7 +121,7 @@ def _start_guardian(
             stderr=log,
             pass_fds=(engine_end, lock),
             start_new_session=True,
-            cwd="/",  # no file system is kept from being unmounted; whatever needs a folder has an absolute path
+            cwd="/",  # so that other file systems can be unmounted; all folders are given as absolute paths
         )
         os.close(log)
     finally:
@@ -136,7 +136,7 @@ def _start_guardian(
 
 
 def _take_guardian_lock(folder: SessionFolder) -> int:
-    """A descriptor with the flock that says a guardian lives; it is the guardian's once that one has inherited it."""
+    """A descriptor with the flock that says a guardian lives. The guardian inherits it."""
     fd = os.open(folder.guardian_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

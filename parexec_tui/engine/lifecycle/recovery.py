@@ -36,7 +36,7 @@ async def recover(state: SessionState, backend: Backend) -> Findings:
         if ticket.live_attempt.pid is None:
             findings.reports.append(report)
     findings.strays = await backend.end_strays()
-    # The registry may have lost its tail with the power, and know less than what was started.
+    # After a power cut the registry may lack its last events, and not know all that was started.
     await backend.set_aside([key for key in await backend.recorded() if not _is_known(state, key)])
     return findings
 
@@ -49,7 +49,7 @@ async def adopt(state: SessionState, ticket: TicketState, backend: Backend) -> A
 
 
 def _go_on(ticket: TicketState, backend: Backend) -> None:
-    """Bring the process into the state that the registry says; the engine may have died before it did."""
+    """Bring the process into the state that the registry says: the engine may have died before it could do so."""
     key = ProcessKey(ticket.id, ticket.attempts)
     if ticket.is_frozen:
         backend.freeze(key)

@@ -14,7 +14,7 @@ async def obey_signals(coordinator: Coordinator, notice: Callable[[str], None]) 
     steps = {signal.SIGINT: 0, signal.SIGTERM: 1}
     step = 0
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, steps)  # what came before, the guardian made wait
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, steps)  # the guardian blocked signals until here
         async for number in signals:
             if number == signal.SIGHUP:
                 notice("the terminal is gone; carrying on")

@@ -9,7 +9,7 @@ _UNIFIED = "0::"
 
 
 class Cgroup:
-    """A group, by its folder. Whatever cannot be read there is None: it is not limited, or not known."""
+    """A group, by its folder. A value that cannot be read there is None: it has no limit, or is not known."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -25,7 +25,7 @@ _OLDEST = 60.0
 
 
 class Counters(Struct, frozen=True):
-    """What only ever grows, but for counters that wrap and devices that go."""
+    """Counters that only grow, except when one wraps or a device is removed."""
 
     cpus: tuple[tuple[float, float], ...]
     """(busy, all) seconds of each CPU."""
@@ -63,7 +63,7 @@ def _disk_bytes() -> tuple[int, int]:
 
 
 def _busy_of_all(times: tuple[float, ...]) -> tuple[float, float]:
-    """Waiting for a disk is not being busy; what a guest of ours uses is in `user` already."""
+    """(busy, all) seconds. Time spent waiting for a disk is not busy; `user` already contains the time of guests."""
     named = times._asdict()  # type: ignore[attr-defined]
     whole = sum(times) - named.get("guest", 0.0) - named.get("guest_nice", 0.0)
     return whole - named["idle"] - named.get("iowait", 0.0), whole
@@ -84,11 +84,11 @@ class HostMeter:
         """CPUs that this process used between the last two measurements."""
 
     def is_warm(self, now: float) -> bool:
-        """Whether what was counted before is young enough to be compared with."""
+        """Whether the last count is young enough to compare the next one with."""
         return self._before is not None and now - self._before[0] <= _OLDEST
 
     def warm_up(self, now: float) -> None:
-        """Count what the next measurement is compared with."""
+        """Take a first count, for the next measurement to be compared with."""
         self._before = now, self._count()
 
     def measure(self, wall: float, now: float, disks: Sequence[DiskSample]) -> HostSample:
@@ -142,7 +142,7 @@ class HostMeter:
 
 
 def _rate(counted: float, before: float, seconds: float) -> float:
-    """How fast a counter grew. One that jumped back has wrapped, or lost a device: then nobody knows, so 0."""
+    """How fast a counter grew; 0 if it jumped back, because it has wrapped or a device was removed."""
     return max(0.0, counted - before) / seconds if seconds > 0 else 0.0
 
 

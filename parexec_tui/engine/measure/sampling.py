@@ -102,11 +102,11 @@ class Collector:
 
     @property
     def is_warm(self) -> bool:
-        """Whether a sample of the host would have something to be compared with."""
+        """Whether there is a count that a sample of the host can be compared with."""
         return self._host.is_warm(time.monotonic())
 
     def warm_up(self) -> None:
-        """Count what the next measurement is compared with."""
+        """Take a first count, for the next measurement to be compared with."""
         self._host.warm_up(time.monotonic())
 
     def measure(self, disks: Sequence[DiskSample]) -> Measurement:
@@ -137,7 +137,7 @@ class SampleLoop:
         self._failed = False
 
     async def run(self) -> None:
-        """Until cancelled. A measurement that fails or hangs is left out, and the session goes on."""
+        """Take samples until cancelled. A measurement that fails or hangs is left out, and the session goes on."""
         while True:
             if not self._feed.subscribers and not self._backend.living():
                 await self._pause()
@@ -157,7 +157,7 @@ class SampleLoop:
         with trio.move_on_after(_GIVE_UP):
             try:
                 return await self._sample()
-            except Exception as error:  # whatever ails the host, a session does not end because it is not measured
+            except Exception as error:  # of any kind: a session does not end because the host is not measured
                 if not self._failed:
                     self._notice(f"the host cannot be measured: {type(error).__name__}: {error}")
                 self._failed = True

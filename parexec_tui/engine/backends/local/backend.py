@@ -38,16 +38,16 @@ _SWEEP_SHARE = 100
 """A sweep looks at every process of the host, so it may take a hundredth of the time at most."""
 
 MIN_AGE_FOR_TERM = 0.05
-"""Seconds. Before that age a process may miss a TERM: its shell has set its trap, and has not yet forked."""
+"""Seconds. A younger process may miss a TERM: its shell has set its trap, and has not yet forked."""
 
 _BEGIN_WITHIN = 2.0
-"""Seconds that a process which exists has to say in its record that it began."""
+"""Seconds that an existing process gets to write in its record that it began."""
 
 
 class _Live(Struct, gc=False):
     key: ProcessKey
     pid: int
-    """Of its shell, which leads its process group. It cannot become another's before we know that it ended."""
+    """Of its shell, which leads its process group. No other process can get this pid before we know that it ended."""
     cookie: str
     since: float
     """When we took charge of it, in trio's time."""
@@ -123,12 +123,12 @@ class LocalBackend:
         self._live[key] = _Live(key, pid, self._cookie_of(key), trio.current_time())
 
     def _defer_until_started(self, key: ProcessKey, act: Callable[[], None]) -> bool:
-        """Whether a process is still being started; then `act` is called once it is there."""
+        """If a process is still being started, call `act` once it exists. Returns whether that is so."""
         start = self._starting.get(key)
         if start is None:
             return False
         start.later.append(act)
-        self._watch.wake()  # it may have been started before it could see that somebody waits
+        self._watch.wake()  # the process may have been started before it was known that something waits for it
         return True
 
     def _cookie_of(self, key: ProcessKey) -> str:
@@ -247,7 +247,7 @@ class LocalBackend:
         ]
 
     def note_memory(self, key: ProcessKey, memory: int) -> None:
-        """The processes of a key were seen to use so many bytes; the most of it is told at its end."""
+        """Note how many bytes the processes of a key use now; its end is reported with the highest of these."""
         if (live := self._live.get(key)) is not None:
             live.peak_memory = max(live.peak_memory, memory)
 

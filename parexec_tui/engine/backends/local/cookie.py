@@ -17,18 +17,18 @@ COOKIE = "PAREXEC_COOKIE"
 
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
-    """What processes get of the engine's environment: all but the variables by which parexec tells them something."""
+    """What processes inherit of the engine's environment: all but the variables that parexec sets."""
     return {name: value for name, value in environment.items() if not name.startswith("PAREXEC_")}
 
 
 def hook_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What hooks inherit: as attempts do, and the cookie of an engine around this one, so that it finds them."""
+    """What hooks inherit: the same as attempts, and the cookie of an outer engine, which finds them by it."""
     outer = {COOKIE: environment[COOKIE]} if COOKIE in environment else {}
     return inherited(environment) | outer
 
 
 def cookie_prefix(session: str, attempts: Path) -> str:
-    """The first part of all cookies of a session. Its id is unique in its registry only, so the folder is in it."""
+    """The first part of all cookies of a session. An id is unique in its registry only, so a digest is in it."""
     return f"{session}@{crc32(os.fsencode(attempts.resolve())):08x}"
 
 
@@ -38,7 +38,7 @@ def cookie_of(prefix: str, key: ProcessKey) -> str:
 
 
 def nested_cookie(outer: str | None, cookie: str) -> str:
-    """The value of COOKIE: inside an attempt of another engine, behind the cookie of that one: both find it."""
+    """The value of COOKIE. Inside an attempt of another engine, the cookie of that attempt stands in front."""
     return f"{outer}:{cookie}" if outer else cookie
 
 

@@ -1,4 +1,4 @@
-"""Waiting until nothing of a process is left, and killing what does not go by itself."""
+"""Waits until nothing of a process is left, and kills what does not end by itself."""
 
 import signal
 from collections.abc import Iterable, Sequence
@@ -10,10 +10,10 @@ from parexec_tui.engine.backends.local import process
 from parexec_tui.engine.backends.local.cookie import bearers
 
 POLL = 0.02
-"""Seconds between two looks at a process group whose leader is gone: nothing tells us when the rest is."""
+"""Seconds between two checks of a process group whose leader is gone: the kernel does not say when the rest is."""
 
 STRAY_GRACE = 2.0
-"""Seconds that a process which its command left behind has between TERM and KILL."""
+"""Seconds between TERM and KILL for a process that a command left behind."""
 
 _GIVE_UP = 5.0
 """Seconds after which a process that outlives KILL is taken to be stuck in the kernel."""
@@ -30,7 +30,7 @@ async def until_group_is_gone(leader: int) -> None:
 async def until_strays_are_gone(cookies: Sequence[str], killed: Iterable[Identity] = ()) -> None:
     """End processes that carry these cookies, wherever they are: TERM first, then KILL. Wait for `killed` as well."""
     kill_at = trio.current_time() + STRAY_GRACE
-    # A process that is about to be gone has lost its environment, with the cookie, before its files are closed.
+    # A process that is ending loses its environment, and so its cookie, before its files are closed.
     known = set(killed)
     with trio.move_on_after(STRAY_GRACE + _GIVE_UP):
         while True:

@@ -1,8 +1,8 @@
 """posix_spawn, called so that other threads run meanwhile.
 
 `os.posix_spawn` keeps the interpreter's lock until the new process executes its program: a third of a millisecond on
-a machine at rest, and several on a busy one, in which the engine could have done its other work. The same function of
-the C library, called through ctypes, lets go of the lock. Where that cannot be done, Python's is used.
+a machine at rest, and several on a busy one. The engine could do other work in that time. The same function of the C
+library, called through ctypes, releases the lock. Where that cannot be done, Python's function is used.
 """
 
 import ctypes
@@ -55,11 +55,11 @@ def python_spawn(path: str, argv: Sequence[str], env: Mapping[str, str], opens: 
 
 
 class LibcSpawn:
-    """See `Spawn`. Lets go of the interpreter's lock. May be called from several threads at once."""
+    """See `Spawn`. Releases the interpreter's lock. May be called from several threads at once."""
 
     def __init__(self) -> None:
-        """Raises AttributeError or OSError if the C library does not have it all."""
-        quick = ctypes.PyDLL(None)  # keeps the lock: what these do takes less than to let go of it
+        """Raises AttributeError or OSError if the C library lacks one of the functions."""
+        quick = ctypes.PyDLL(None)  # keeps the lock: these calls take less time than to release it
         self._init = quick.posix_spawn_file_actions_init
         self._add_open = quick.posix_spawn_file_actions_addopen
         self._add_dup2 = quick.posix_spawn_file_actions_adddup2

@@ -54,7 +54,7 @@ def signal_group(leader: int, sig: int) -> bool:
 
 
 def group_lives(leader: int) -> bool:
-    """Whether a process group has a process that is not a zombie: whoever should reap those may take its time."""
+    """Whether a process group has a process that is not a zombie; the parent of a zombie may reap it late."""
     if not signal_group(leader, 0):
         return False
     return any(_group_of(pid) == leader and not is_zombie(pid) for pid in psutil.pids())

@@ -14,7 +14,7 @@ from parexec_tui.paths import SessionFolder
 
 
 class ExitRecord(Struct, frozen=True):
-    """What the shell of a process wrote, as far as it came."""
+    """What the shell of a process has written in the record so far."""
 
     pid: int | None = None
     """None: it never began."""
@@ -22,7 +22,7 @@ class ExitRecord(Struct, frozen=True):
     """What the command exited with, as a shell sees it; None: not known."""
     no_cwd: bool = False
     void: bool = False
-    """True: recovery ruled it out from beginning."""
+    """True: recovery made sure that it cannot begin."""
 
 
 def read_record(path: str | Path) -> ExitRecord | None:
@@ -46,7 +46,7 @@ def _number(text: str | None) -> int | None:
 
 
 def void_record(path: str | Path) -> bool:
-    """Rule a process out from beginning. False if it began, or was ruled out, before."""
+    """Make sure that a process cannot begin. False if it has begun, or if its record was void already."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -67,7 +67,7 @@ _SIGNALS = frozenset(int(sig) for sig in signal.Signals)
 
 
 def report_of(key: ProcessKey, ended: Exit, folder: SessionFolder) -> Ended:
-    """What the end of a process means, with its exit record where its own word is not enough.
+    """The report of the end of a process. It reads the exit record where the exit status alone proves nothing.
 
     The shell exits with the code of the command only after it wrote the record, so for a child of ours a code is
     proof. A code of 126 may come from the shell itself; a signal, or a process that was not our child, says nothing.

@@ -17,7 +17,7 @@ from msgspec import Struct
 from parexec_tui.engine.backends.local.posix_spawn import best_spawn
 
 _RECORD_FD = 9
-"""The one digit that scripts use least; it is closed in the command itself."""
+"""The digit that scripts use least as a descriptor. It is closed in the command itself."""
 
 _BEGIN = (
     f'echo "start $$" >&{_RECORD_FD} || exit 125\n'
@@ -30,7 +30,7 @@ _FINISH = f'_code=$?; echo "exit $_code" >&{_RECORD_FD} || kill -KILL $$; exit $
 _SHELL_SCRIPT = f'{_BEGIN}_run=$2; shift 2\n(eval " $_run") {_RECORD_FD}>&-\n{_FINISH}'
 """Runs a shell command in a subshell: one shell, not two, at about a third of the cost."""
 _PLAIN_SCRIPT = f'{_BEGIN}_run=$2; shift 2\neval " $_run" {_RECORD_FD}>&-\n{_FINISH}'
-"""Runs a plain command, which cannot end or change the shell that has to tell how it ended: no subshell either."""
+"""Runs a plain command. It cannot end or change the shell that writes the record, so it needs no subshell."""
 _ARGV_SCRIPT = f'{_BEGIN}shift\n(exec "$@") {_RECORD_FD}>&-\n{_FINISH}'
 """Runs a program. `exec`, so that a name like `exit` is not taken for a word of the recording shell itself."""
 

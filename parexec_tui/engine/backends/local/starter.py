@@ -1,7 +1,7 @@
 """Threads that start processes, so that the engine's loop goes on meanwhile.
 
-Starting a process takes until it executes its program; on a busy machine that is longer than all else that the engine
-does for an attempt. The loop takes what was started when it takes what ended: nothing wakes it for that.
+A start takes until the new process executes its program. On a busy machine that is longer than everything else that
+the engine does for an attempt. The loop learns of started processes when it takes ended ones; no start wakes it.
 """
 
 from collections import deque
@@ -16,7 +16,7 @@ from parexec_tui.engine.backends.local.spawn import Spawn, spawn
 from parexec_tui.engine.backends.local.watch import Watch
 
 _THREADS = 3
-"""Processes that are started at once: enough that the time in which they wait for a CPU is not lost."""
+"""Processes that are started at once: while one waits for a CPU, another can be started."""
 
 
 class Start(Struct, gc=False, eq=False):
@@ -28,7 +28,7 @@ class Start(Struct, gc=False, eq=False):
     problem: BaseException | None = None
     """Why there is no process."""
     later: list[Callable[[], None]] = []
-    """What was asked of it, and needs its process."""
+    """What to do once its process exists."""
 
 
 class Starter:
@@ -48,7 +48,7 @@ class Starter:
         self._queue.put(start)
 
     def take(self) -> list[Start]:
-        """What was started since, or could not be: never later than the watch gives its end. Never waits.
+        """The starts that succeeded or failed since the last call, each before the watch gives its end. Never waits.
 
         Raises OSError if a process cannot be watched.
         """
@@ -67,7 +67,7 @@ class Starter:
         while (start := self._queue.get()) is not None:
             try:
                 start.pid = spawn(start.spawn)
-            except BaseException as problem:  # whatever it is, the loop has to know
+            except BaseException as problem:  # of any kind: the loop has to know it
                 start.problem = problem
             self._tell(start)
 

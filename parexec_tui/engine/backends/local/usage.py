@@ -13,7 +13,7 @@ from parexec_tui.engine.backends.backend import UsageReading
 from parexec_tui.engine.backends.local.processes import Processes, ProcessStat
 
 _SETTLED = 1.0
-"""Seconds after which a process without a cookie is not looked at again: before that it may be about to exec."""
+"""Seconds. An older process without a cookie is not checked again; a younger one may be about to exec."""
 
 _TICK = 0.01
 """Seconds: the shortest time that the kernel counts."""
@@ -33,7 +33,7 @@ class LiveProcess(Struct, frozen=True, gc=False):
 
 
 class _Tree(Struct, gc=False):
-    """The processes of an attempt, as a look found them."""
+    """The processes of an attempt, as one scan found them."""
 
     at: float
     used: float

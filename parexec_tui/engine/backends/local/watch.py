@@ -137,7 +137,7 @@ class ThreadWatch(Generic[Name]):
 
 
 _LOOK_EVERY = 0.05
-"""Seconds between two looks at a process that is not our child."""
+"""Seconds between two checks of a process that is not our child."""
 
 
 def _wait_and_reap(pid: int) -> Exit:
@@ -146,7 +146,7 @@ def _wait_and_reap(pid: int) -> Exit:
     except ChildProcessError:
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
-            # Somebody else's child may stay a zombie for as long as that one likes.
+            # The child of another process may stay a zombie for as long as its parent likes.
             while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
                 time.sleep(_LOOK_EVERY)
         return Exit(pid)

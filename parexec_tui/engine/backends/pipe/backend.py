@@ -66,7 +66,7 @@ class _Pending(Struct):
 class PipeBackend:
     """See `Backend`. Belongs to the trio run that created it.
 
-    A runner that dies is started again; the new one adopts what still runs, and is asked again what was not answered.
+    A runner that dies is started again. The new one adopts what still runs, and gets each unanswered ask.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class PipeBackend:
         self._to_send.set()
 
     async def _ask(self, ask: wire.AnyAsk, decoder: msgspec.json.Decoder[T]) -> T:
-        """What the runner answers. It may be another runner that does. Raises OSError."""
+        """Ask, and return the answer; it may come from a later runner. Raises OSError."""
         self._next_id += 1
         pending = self._asked[self._next_id] = _Pending(structs.replace(ask, id=self._next_id), trio.Event())
         self._send(pending.ask)
@@ -232,7 +232,7 @@ class PipeBackend:
             await trio.sleep(pause)
 
     async def _run_one(self) -> str:
-        """Start a runner and talk to it until it is gone; why it is."""
+        """Start a runner and talk to it until it is gone. Returns why it is gone."""
         try:
             process = await trio.lowlevel.open_process(
                 self._command,

@@ -1,4 +1,4 @@
-"""The runner: runs the processes of one session where it is, and does what it is told on stdin.
+"""The runner: runs the processes of one session on its own host, and obeys the messages on its stdin.
 
 Started as `python -m parexec_tui.engine.backends.pipe.runner SESSION FOLDER`. It leaves when stdin ends; what it
 started goes on.
@@ -41,7 +41,7 @@ class _Runner:
         self._one_line = trio.Lock()
 
     async def send(self, message: wire.FromRunner) -> None:
-        """Say a line. If nobody listens any more, the runner leaves."""
+        """Send a line. If nobody reads any more, the runner leaves."""
         try:
             async with self._one_line:
                 await self._output.send_all(wire.encode(message) + b"\n")
@@ -56,7 +56,7 @@ class _Runner:
                 await self.send(wire.Reported(report))  # type: ignore[arg-type]
 
     async def obey(self) -> None:
-        """Do what is told, until there is no more to come."""
+        """Obey messages until there are no more."""
         lines = Lines()
         async for data in self._input:
             lines.receive(bytes(data))

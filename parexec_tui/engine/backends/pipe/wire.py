@@ -115,7 +115,7 @@ class Answer(Message, frozen=True, tag="answer"):
 
 
 class Failed(Message, frozen=True, tag="failed"):
-    """What was asked met an error of the system."""
+    """An error of the system kept the runner from an answer."""
 
     id: int
     errno: int
