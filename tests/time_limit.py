@@ -8,11 +8,13 @@ later, and all stacks are on standard error.
 import asyncio
 import faulthandler
 import gc
+import inspect
 import io
 import os
 import sys
 import traceback
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 
 import pytest
 import trio
@@ -47,9 +49,21 @@ def pytest_runtest_makereport(
     report = yield
     if call.excinfo is not None and "pytest-timeout" in str(report.longrepr):
         report.sections.append(("tasks that were waiting", "\n".join(_stacks_of_tasks())))
-        # The frames keep the loop of trio alive, and while it is, no other test of this process can start one.
-        traceback.clear_frames(call.excinfo.tb)
+        _close_loops(call.excinfo.value)
     return report
+
+
+def _close_loops(error: BaseException | None) -> None:
+    """Close the loop of trio that a test was in: while there is one, no other test of this process can start one."""
+    while error is not None:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            for value in list(frame.f_locals.values()):
+                if inspect.isgenerator(value) and not value.gi_running:
+                    with suppress(BaseException):
+                        value.close()
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+    gc.collect()
 
 
 def _stacks_of_tasks() -> Iterator[str]:
