@@ -2,8 +2,11 @@
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
+from shutil import which
+from typing import Any
 
 import pytest
 import trio
@@ -85,6 +88,39 @@ async def test_what_it_inherits(world: World, monkeypatch: pytest.MonkeyPatch) -
         engine.start('echo "$INHERITED,$MINE,$PAREXEC_TICKET,$PWD"; pwd', MINE="from the launch")
         await engine.ended(key())
         assert await engine.output() == f"from the engine,from the launch,,{world.work}\n{world.work}\n"
+
+
+_PRINT_NAMES = "import os; print([n for n in sorted(os.environ) if n in ('a.b', 'my-var')])"
+
+
+@pytest.mark.skipif(which("bash") is None, reason="without bash there may be no shell that passes such names on")
+@pytest.mark.parametrize("inherited", [False, True])
+async def test_variables_of_any_name_arrive(world: World, monkeypatch: pytest.MonkeyPatch, inherited: bool) -> None:
+    env: dict[str, Any] = {"my-var": "1", "a.b": "2"}
+    if inherited:
+        for name in env:
+            monkeypatch.setenv(name, env[name])
+        env = {}
+    async with world.engine() as engine:
+        shell = engine.start(f'{PYTHON} -c "{_PRINT_NAMES}"; exit 7', at=key(1), **env)
+        program = engine.start("", sys.executable, "-c", _PRINT_NAMES, at=key(2), **env)
+        assert [await engine.ended(at) for at in (shell, program)] == [(7, None), (0, None)]
+        assert await engine.output(shell) == await engine.output(program) == "['a.b', 'my-var']\n"
+
+
+async def test_words_of_the_shell_mean_the_same_with_such_names(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BASH_FUNC_kill%%", "() { echo taken; }")
+    odd: dict[str, Any] = {"my-var": "1"}
+    run = "echo 'a\\tb'; kill -0 $$; sh -c 'kill -9 $$'; echo $?"
+    async with world.engine() as engine:
+        plain, other = engine.start(run, at=key(1)), engine.start(run, at=key(2), **odd)
+        assert await engine.ended(plain) == await engine.ended(other) == (0, None)
+        first = (await engine.output(plain)).splitlines()
+        second = (await engine.output(other)).splitlines()
+        assert (first[0], first[-1]) == (second[0], second[-1])
+        assert "taken" not in second
 
 
 async def test_two_steps_of_an_attempt_side_by_side(world: World) -> None:

@@ -26,7 +26,7 @@ from parexec_tui.engine.backends.local.cookie import (
 from parexec_tui.engine.backends.local.gone import POLL, STRAY_GRACE, until_group_is_gone, until_strays_are_gone
 from parexec_tui.engine.backends.local.processes import open_processes
 from parexec_tui.engine.backends.local.record import read_record, report_of, void_record
-from parexec_tui.engine.backends.local.spawn import Spawn, keep_descriptors
+from parexec_tui.engine.backends.local.spawn import Spawn, is_shell_name, keep_descriptors
 from parexec_tui.engine.backends.local.starter import Start, Starter
 from parexec_tui.engine.backends.local.usage import LiveProcess, UsageMeter
 from parexec_tui.engine.backends.local.watch import Exit, Watch, open_watch
@@ -81,6 +81,7 @@ class LocalBackend:
         self._folder = folder
         self._boot = boot
         self._env = inherited(environment)
+        self._has_other_names = not all(map(is_shell_name, self._env))
         self._outer_cookie = environment.get(COOKIE)
         self._cookie_prefix = cookie_prefix(session, folder.attempts)
         self._watch = watch or open_watch()
@@ -108,7 +109,9 @@ class LocalBackend:
         env = self._env | launch.env
         env["PWD"] = launch.cwd
         env[COOKIE] = nested_cookie(self._outer_cookie, self._cookie_of(key))
-        return Start(key, Spawn(launch.shell, launch.argv, launch.cwd, env, *self._folder.log_and_record(key)))
+        keeps_names = self._has_other_names or not all(map(is_shell_name, launch.env))
+        log, record = self._folder.log_and_record(key)
+        return Start(key, Spawn(launch.shell, launch.argv, launch.cwd, env, log, record, keeps_names))
 
     def identify(self, key: ProcessKey) -> None:
         if self._defer_until_started(key, partial(self.identify, key)):

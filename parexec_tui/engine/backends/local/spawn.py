@@ -10,7 +10,9 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from shutil import which
 
 from msgspec import Struct
 
@@ -42,6 +44,22 @@ _PLAIN_COMMAND = re.compile(
 
 _spawn = best_spawn()
 
+is_shell_name = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|BASH_FUNC_.*%%", re.DOTALL).fullmatch
+"""Whether a name of a variable is one that every shell passes on, or one that is for bash alone.
+
+POSIX lets a shell drop variables whose names it cannot use, such as `my-var`, and dash does.
+"""
+
+
+@cache
+def _keeping_shell() -> tuple[str, str]:
+    """A shell that passes all variables on, and what makes it behave as `/bin/sh`; if there is none, `/bin/sh`."""
+    bash = which("bash")
+    if bash is None or Path("/bin/sh").resolve().name == "bash":
+        return "/bin/sh", ""
+    # Called `sh`, it follows POSIX; where /bin/sh is another shell, `echo` knows escapes.
+    return bash, "shopt -s xpg_echo\n"
+
 
 class Spawn(Struct, frozen=True, gc=False):
     """All that it takes to start a process here."""
@@ -55,6 +73,8 @@ class Spawn(Struct, frozen=True, gc=False):
     """The whole environment."""
     log: str
     record: str
+    keeps_names: bool = False
+    """True: variables have names that some shells do not pass on. See `is_shell_name`."""
 
 
 def spawn(wanted: Spawn) -> int:
@@ -67,10 +87,16 @@ def spawn(wanted: Spawn) -> int:
     else:
         arguments = (wanted.shell,)
         script = _PLAIN_SCRIPT if _PLAIN_COMMAND.fullmatch(wanted.shell) else _SHELL_SCRIPT
+    program, env = "/bin/sh", wanted.env
+    if wanted.keeps_names:
+        program, prelude = _keeping_shell()
+        script = prelude + script
+        # Functions of the person's shell must not take the place of what the script calls.
+        env = {name: value for name, value in env.items() if not name.endswith("%%")}
     return _spawn(
-        "/bin/sh",
+        program,
         ("sh", "-c", script, "/bin/sh", wanted.cwd, *arguments),
-        wanted.env,
+        env,
         (
             (_RECORD_FD, wanted.record, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600),
             (0, os.devnull, os.O_RDONLY, 0),
