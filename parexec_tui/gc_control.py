@@ -1,4 +1,4 @@
-"""Python's cyclic garbage collector, kept away while very many objects are made that all stay."""
+"""When Python looks for cyclic garbage. It should not while a large session is made, since all of that stays."""
 
 import gc
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ def collect_seldom() -> None:
 
 
 def collect_when_told() -> None:
-    """Look only for young cyclic garbage. Somebody calls `gc.collect` for the rest, at a moment when nobody waits.
+    """Look only for young cyclic garbage. The caller runs `gc.collect` for the rest, when nobody waits for anything.
 
     The objects that exist now are never examined again.
     """

@@ -40,8 +40,8 @@ class AsyncClient:
     """A connection for the app (asyncio), which is made again whenever it is lost, and goes on after the last event.
 
     `async with AsyncClient(session) as client`, then iterate over `follow` or `batches` in one task, and call `ask`
-    and `question` from any. It tries to connect for as long as it is open. What an engine did that came and went
-    between two attempts is in the registry only.
+    and `question` from any. It tries to connect for as long as it is open. If an engine comes and goes between two of
+    these attempts, what it did is in the registry only.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """The protocol without a socket: bytes in, messages out; messages in, bytes out.
 
 `ClientEnd` and `EngineEnd` are the two ends of one connection. They have no socket and no clock, so the blocking
-client, the asyncio client and the server share them. Whoever has the socket passes what it read to `receive`, then
+client, the asyncio client and the server share them. The owner of the socket passes what it read to `receive`, then
 calls `next` until that returns None. Messages come in order, however the bytes were split; an error is raised after
 the messages before it.
 """
@@ -215,7 +215,7 @@ class Unreadable(Struct, frozen=True):
 
 
 class EngineEnd:
-    """One connection as the engine sees it: whatever a client sends, it costs a bounded amount of memory."""
+    """One connection as the engine sees it. Its memory is bounded, whatever a client sends."""
 
     def __init__(self) -> None:
         self._lines = Lines(MAX_LINE)
@@ -255,7 +255,7 @@ class EngineEnd:
 
 
 class _Envelope(Struct, tag_field="type", tag="request"):
-    """As much of a request as it takes to refuse it."""
+    """The part of a request that is needed to refuse it."""
 
     id: Id
 

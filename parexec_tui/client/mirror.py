@@ -54,7 +54,7 @@ class Mirror:
         return event
 
     def news(self, until: int | None = None) -> Iterator[ev.AnyEvent]:
-        """Apply the events of the registry that are new to us; yields each afterwards. Raises RegistryError."""
+        """Apply the events of the registry that are new here; yields each one after that. Raises RegistryError."""
         limit = None if until is None else max(0, until - self.last)
         with Registry.open(registry_file(), read_only=True) as registry:
             for row in registry.events(self.session, self.last, limit):

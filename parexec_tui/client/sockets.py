@@ -1,4 +1,4 @@
-"""How a client reaches an engine: its socket, and where the person sits who asks."""
+"""How a client reaches an engine: the socket, and the terminal and host of the person who asks."""
 
 import os
 import socket

@@ -1,1 +1,1 @@
-"""What processes wrote, for whoever shows it: the screen, commands, reports and hooks."""
+"""The output of processes, for all who show it: the screen, commands, reports and hooks."""

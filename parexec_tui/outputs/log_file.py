@@ -17,12 +17,12 @@ _BLOCK = 64 * 1024
 class LogReader:
     """Reads lines of an open file around any offset. What one call reads is bounded by the lines it is asked for.
 
-    Offsets are of bytes. Nothing is kept from call to call, so what is read is what the file has at that moment; of
-    one that was cut short in between, less is found than `size` promises, and that is no error.
+    Offsets count bytes. Nothing is kept from call to call, so each call reads what the file has at that moment. If it
+    was cut short in between, a call finds less than `size` promises; that is no error.
     """
 
     def __init__(self, fd: int, size: int, max_uncut: int = MAX_UNCUT) -> None:
-        self._file = FileIO(fd)  # closes itself, should the thread of a `duplicate` never begin
+        self._file = FileIO(fd)  # closes itself, even if the thread of a `duplicate` never begins
         self.size = size
         self._max_uncut = max_uncut
 
@@ -32,16 +32,16 @@ class LogReader:
         return os.pread(self._file.fileno(), end - start, start) if end > start else b""
 
     def split(self, data: bytes, start: int) -> Iterator[RawLine]:
-        """The lines in bytes that were read from where a line begins up to where another one does."""
+        """Split bytes into lines. The bytes begin where a line begins, and end where another line begins."""
         return split(data, start, self._max_uncut)
 
     def start_of(self, offset: int) -> int:
-        """Where the last line begins that begins at this offset or before."""
+        """The start of the line at this offset."""
         low, high = span(offset, self._max_uncut)
         return last_start(self.read(low, high), low, offset, self._max_uncut)
 
     def lines_from(self, start: int, count: int) -> list[RawLine]:
-        """So many lines from one that begins at `start`, or all that there are."""
+        """At most `count` lines, the first of which begins at `start`."""
         lines: list[RawLine] = []
         while len(lines) < count and (data := self.read(start, start + max(_BLOCK, 3 * self._max_uncut))):
             found = list(self.split(data, start))
@@ -52,7 +52,7 @@ class LogReader:
         return lines[:count]
 
     def lines_before(self, end: int, count: int) -> list[RawLine]:
-        """So many lines, in their order, before the one that begins at `end`, or all that there are."""
+        """At most `count` lines before the line that begins at `end`, in their order."""
         lines: list[RawLine] = []
         step = 4096
         while len(lines) < count and end > 0:

@@ -1,9 +1,9 @@
 """Where the lines of a log begin and end, found at any offset by a look at a few KB around it.
 
-A line without an end would have to be read whole, so a long one is cut. The place of a cut must not depend on the
-side one comes from, nor on how much of the file one knows. It is at each multiple of `max_uncut` that has as many
-bytes before it without a newline. So a line shorter than `max_uncut` is never cut, and no part is more than twice as
-long. A cut moves to the left by some bytes where it would divide a letter or an escape sequence.
+A very long line would have to be read whole, so it is cut. The position of a cut must be the same from whichever side
+the reader comes, and however much of the file it has read. So there is a cut at each multiple of `max_uncut` that has
+at least `max_uncut` bytes without a newline before it. A line shorter than `max_uncut` is never cut, and no part is
+more than twice as long. A cut moves to the left by some bytes where it would divide a letter or an escape sequence.
 """
 
 import re
@@ -31,7 +31,7 @@ class RawLine(NamedTuple):
 
 
 def split(data: bytes, base: int, max_uncut: int = MAX_UNCUT) -> Iterator[RawLine]:
-    """The lines in bytes that begin where a line does, at the offset `base`; the last one ends where they end."""
+    """Split bytes into lines. They begin at the offset `base`, where a line begins; the last one ends with them."""
     start = 0
     while start < len(data):
         limit = _next_cut(base + start, max_uncut) - base
@@ -45,12 +45,12 @@ def split(data: bytes, base: int, max_uncut: int = MAX_UNCUT) -> Iterator[RawLin
 
 
 def span(offset: int, max_uncut: int = MAX_UNCUT) -> tuple[int, int]:
-    """From where to where the file has to be known to tell where the line at this offset begins."""
+    """The range of the file (start, end) that is needed to find where the line at this offset begins."""
     return max(0, offset - 2 * max_uncut), offset + _reach(max_uncut) + 1
 
 
 def last_start(data: bytes, base: int, offset: int, max_uncut: int = MAX_UNCUT) -> int:
-    """Where the last line begins that begins at `offset` or before. `data` is what `span` asks for."""
+    """Where the line at `offset` begins. `data` is the range that `span` returns."""
     newline = data.rfind(b"\n", 0, offset - base)
     if newline >= 0:
         known = newline + 1
@@ -84,5 +84,5 @@ def _give_way(data: bytes, cut: int, max_uncut: int) -> int:
 
 
 def _reach(max_uncut: int) -> int:
-    """How far a cut may give way; less than a line is long, so that each part has something in it."""
+    """How far a cut may move to the left: less than `max_uncut`, so that no part is empty."""
     return min(_MAX_SEQUENCE, max_uncut // 2)

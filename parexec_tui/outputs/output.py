@@ -1,4 +1,4 @@
-"""The one way to the output of a process. Nobody else knows where it is.
+"""The one way to the output of a process. No other module knows where it is.
 
 A viewer is another process than the engine, and reads outputs itself: a large one never goes through the engine.
 """

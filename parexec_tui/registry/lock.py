@@ -15,7 +15,7 @@ from parexec_tui.paths import SessionFolder
 from parexec_tui.registry.errors import RegistryError, SessionOwned
 
 _KEEP_TRYING = 0.1
-"""Seconds to keep trying: a process that calls `is_owned` holds the flock for an instant."""
+"""Seconds to keep trying, because a process that calls `is_owned` holds the flock for an instant."""
 
 
 class SessionLock:

@@ -94,7 +94,7 @@ def migrate(db: sqlite3.Connection) -> None:
 def _run(db: sqlite3.Connection, number: int) -> None:
     db.execute("BEGIN IMMEDIATE")
     try:
-        if version(db) < number:  # otherwise another process was quicker
+        if version(db) < number:  # else another process was faster
             for statement in MIGRATIONS[number - 1]:
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {number}")

@@ -93,7 +93,7 @@ def session_report(state: SessionState, *, alive: bool) -> SessionReport:
         session=state.session,
         plan=state.plan.settings.name,
         source=state.plan.source,
-        state=standing(state, alive=alive),
+        state=session_status(state, alive=alive),
         engine_pid=state.engine_pid if alive else None,
         started=state.opened_at,
         ended=state.finished_at,
@@ -120,8 +120,8 @@ def session_report(state: SessionState, *, alive: bool) -> SessionReport:
     )
 
 
-def standing(state: SessionState, *, alive: bool) -> SessionStatus:
-    """The status of a session in a word; interrupted, if its engine died."""
+def session_status(state: SessionState, *, alive: bool) -> SessionStatus:
+    """The status of a session, or `interrupted` if its engine died. `alive`: whether an engine owns it now."""
     return state.status if alive or state.status in ("finished", "stopped") else "interrupted"
 
 
@@ -132,7 +132,7 @@ def status_report(
     return StatusReport(
         session=state.session,
         plan=state.plan.settings.name,
-        state=standing(state, alive=alive),
+        state=session_status(state, alive=alive),
         engine_pid=state.engine_pid if alive else None,
         started=state.opened_at,
         ended=state.finished_at,

@@ -37,7 +37,7 @@ class Line(Struct, frozen=True):
 
 
 def subject_width(ids: Iterable[str]) -> int:
-    """The width of the column of subjects: that of the longest id, up to a limit that few ids exceed."""
+    """The width of the column of subjects: the length of the longest id, up to a limit that few ids exceed."""
     return min(max(map(len, ids), default=0), _WIDEST_SUBJECT)
 
 
