@@ -1,4 +1,4 @@
-"""The command line: `entry.py` has the group of commands; what they stand in is imported when one is meant."""
+"""The command line. `entry.py` has the group of commands; the module of a command is imported when it is needed."""
 
 from parexec_tui.cli.entry import main
 

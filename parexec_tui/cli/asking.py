@@ -89,7 +89,7 @@ def is_plain(word: str) -> bool:
 
 
 def is_unattended() -> bool:
-    """Whether nobody can answer a question: there is no terminal."""
+    """Whether nobody can answer a question, because there is no terminal."""
     return not (sys.stdin.isatty() and sys.stderr.isatty())
 
 
@@ -121,7 +121,7 @@ class VerbContext:
         return {"tickets": names.tickets, "agents": names.agents, "types": names.types}
 
     def exit_unchanged(self, why: str) -> NoReturn:
-        """Say that there is nothing to do, and exit with 0: a script may retry what failed when nothing did."""
+        """Say that there is nothing to do, and exit with 0: a script may retry failed tickets if there are any."""
         if self.as_json:
             click.echo('{"events": []}')
         click.echo(f"nothing to do: {why}", err=True)

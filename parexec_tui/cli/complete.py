@@ -36,7 +36,7 @@ def anything(context: click.Context, _: click.Parameter, word: str) -> "list[Com
 
 
 def tickets_and_classes(context: click.Context, parameter: click.Parameter, word: str) -> "list[CompletionItem]":
-    """Tickets and priority classes: which of the two a word is, is known only at the end of the line."""
+    """Tickets and priority classes. Only the end of the line tells which of the two a word is."""
     return [*tickets(context, parameter, word), *_items(word, PRIORITIES)]
 
 

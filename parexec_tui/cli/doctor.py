@@ -22,7 +22,7 @@ from parexec_tui.registry.lock import is_owned, lost_guardian
 from parexec_tui.registry.registry import Registry
 
 LOW_DISK = 1 << 30
-"""Bytes that plans want to be free, unless they say otherwise."""
+"""Free bytes that a plan wants unless it says otherwise."""
 
 _OWN_FILES, _FILES_EACH = 300, 2
 """Descriptors of the engine with its viewers, and for each attempt."""

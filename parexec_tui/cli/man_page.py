@@ -106,7 +106,7 @@ def _paragraphs(text: str) -> Iterator[str]:
 
 
 def _roff(text: str) -> str:
-    """Text with everything escaped that roff would take for a command."""
+    """The text, with everything escaped that roff would read as a command."""
     escaped = text.replace("\\", r"\e").replace("-", r"\-").replace("'", r"\(aq").replace("`", r"\(ga")
     escaped = escaped.replace('"', r"\(dq")
     return rf"\&{escaped}" if escaped.startswith((".", " ")) else escaped
