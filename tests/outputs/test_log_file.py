@@ -259,35 +259,35 @@ def test_what_must_not_be_read_is_said(path: Path) -> None:
 
 def test_the_time_is_known_of_what_came_while_somebody_looked() -> None:
     arrivals = Arrivals()
-    arrivals.saw(100, 50.0)
-    arrivals.saw(100, 51.0)
-    arrivals.saw(110, 51.5)
-    arrivals.saw(120, 51.9)
-    arrivals.saw(130, 53.0)
+    arrivals.note(100, 50.0)
+    arrivals.note(100, 51.0)
+    arrivals.note(110, 51.5)
+    arrivals.note(120, 51.9)
+    arrivals.note(130, 53.0)
     assert [arrivals.at(offset) for offset in (0, 99, 100, 110, 119, 120, 129)] == [None, None, 51, 51, 51, 53, 53]
     assert arrivals.at(130) is None  # it has not come yet
 
 
 def test_the_time_is_not_known_of_what_came_while_nobody_looked() -> None:
     arrivals = Arrivals()
-    arrivals.saw(0, 50.0)
-    arrivals.saw(10, 51.0)
-    arrivals.saw(20, 60.0)
-    arrivals.saw(30, 61.0)
+    arrivals.note(0, 50.0)
+    arrivals.note(10, 51.0)
+    arrivals.note(20, 60.0)
+    arrivals.note(30, 61.0)
     assert [arrivals.at(offset) for offset in (5, 15, 25)] == [51, None, 61]
 
 
 def test_a_clock_that_is_put_back_tells_no_time() -> None:
     arrivals = Arrivals()
-    arrivals.saw(0, 50.0)
-    arrivals.saw(10, 40.0)
+    arrivals.note(0, 50.0)
+    arrivals.note(10, 40.0)
     assert arrivals.at(5) is None
 
 
 def test_what_is_long_ago_is_forgotten() -> None:
     arrivals = Arrivals()
     for second in range(20_000):
-        arrivals.saw(second * 10, float(second))
+        arrivals.note(second * 10, float(second))
     assert arrivals.at(5) is None
     assert arrivals.at(100_005) == 10_001
     assert arrivals.at(199_985) == 19_999

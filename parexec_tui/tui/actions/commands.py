@@ -1,4 +1,4 @@
-"""The commands of the palette that take an argument: what may stand there, and what each would do."""
+"""The commands of the palette that take an argument: which arguments there are, and what each would do."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
@@ -21,7 +21,7 @@ from parexec_tui.tui.view.view_state import Change
 
 
 class CommandError(Exception):
-    """An argument that means nothing; the text says what is wrong with it, and what there is."""
+    """An argument that means nothing. The text says what is wrong with it, and what the choices are."""
 
 
 ScreenChange = Callable[[], None]
@@ -29,7 +29,7 @@ ScreenChange = Callable[[], None]
 
 
 class Live(NamedTuple):
-    """For a choice that is seen while a person goes through the list."""
+    """For a choice that takes effect on the screen while a person goes through the list."""
 
     current: Callable[[ActionContext], str]
     """The name of the choice that is in force."""
@@ -224,7 +224,7 @@ def _group(context: ActionContext, argument: str) -> ScreenChange:
 
 
 def _no(what: str, word: str, known: Iterable[str]) -> str:
-    """That there is no such thing, and what there is."""
+    """Say that there is no such thing, and what there is."""
     names = list(known)
     if not word:
         return f"say which {what}: {listed(names)}"

@@ -49,7 +49,7 @@ class ActionContext:
 
     @property
     def state(self) -> SessionState:
-        """The session as it is shown. Only for actions that are not done before it is read."""
+        """The session as it is shown. Only for actions that cannot be performed before it is read."""
         assert self.view.state is not None
         return self.view.state
 

@@ -1,4 +1,4 @@
-"""The forms that keys open, and for which tickets each is of use."""
+"""The forms that keys open, and for which tickets each can be opened."""
 
 from collections.abc import Sequence
 
@@ -32,7 +32,7 @@ def _edit_form(view: ViewState, tickets: Sequence[str]) -> Dialog[AnyRequest]:
 
 
 def cannot_reassign_any(state: SessionState, targets: Targets, _: float) -> Refusal | None:
-    """Why not all of the tickets can be given to another agent, if so."""
+    """Why not all of the tickets can be given to another agent; None if they can."""
     tickets = steering.tickets_of(state, targets)
     if isinstance(tickets, Refusal):
         return tickets
@@ -41,7 +41,7 @@ def cannot_reassign_any(state: SessionState, targets: Targets, _: float) -> Refu
 
 
 def cannot_edit(state: SessionState, targets: Targets, _: float) -> Refusal | None:
-    """Why the tickets cannot be edited, if so: only one can that is not running and has not succeeded."""
+    """Why the tickets cannot be edited; None if it is one ticket that is not running and has not succeeded."""
     if not targets.tickets:
         return steering.NO_TICKET
     if len(targets.tickets) > 1:

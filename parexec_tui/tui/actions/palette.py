@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from parexec_tui.tui.dialogs.palette import PaletteAction, PaletteCommand, Reading
 
 _SECTIONS = (LOOKING, STEERING, SESSION, MOVING)
-"""First what people look for by name, last what their fingers know; nothing that ends anything comes first."""
+"""Actions that people look for by name come first; moving, which their fingers know, comes last."""
 
 
 def show_palette(context: ActionContext) -> None:
@@ -60,7 +60,7 @@ def _run(context: ActionContext, action: TableAction, key: str) -> None:
 
 
 def _bound(context: ActionContext, command: "Command") -> "PaletteCommand":
-    """A command as the palette asks it, without knowing what it works on."""
+    """The command for the palette, with the context filled in."""
     from parexec_tui.tui.actions.commands import CommandError
     from parexec_tui.tui.dialogs.palette import LiveChoice, PaletteCommand
 
@@ -83,7 +83,7 @@ def _bound(context: ActionContext, command: "Command") -> "PaletteCommand":
 
 
 def _read(context: ActionContext, command: "Command", argument: str) -> "Reading":
-    """What a command would do with an argument, if it may."""
+    """What a command would do with an argument, or why it may not."""
     from parexec_tui.tui.actions.commands import CommandError
     from parexec_tui.tui.dialogs.palette import Reading
 

@@ -14,13 +14,13 @@ from parexec_tui.tui.view.targets import Targets, in_plan_order
 from parexec_tui.tui.view.view_state import Change, ViewState
 
 MAX_CHECKED = 20
-"""How many of the targets are checked to dim a key: that is done for each key that is shown, with each frame."""
+"""The most targets that are checked to dim a key: each frame checks each key that it shows."""
 
 Function = Callable[[ActionContext], None]
 """Does something on the screen."""
 
 RequestBuilder = Callable[[SessionState, Targets], AnyRequest | Refusal]
-"""Makes the request for some targets; a refusal where there is nothing that it could be about."""
+"""Makes the request for some targets; a refusal if the targets have nothing for such a request."""
 
 
 class KeyFunction(NamedTuple):
@@ -54,7 +54,7 @@ TableKeymap = Keymap[ActionHandler]
 
 
 def steers(action: TableAction) -> bool:
-    """Whether an action asks something of the engine; such a key is dim where that would be refused."""
+    """Whether an action asks the engine for something. Its key is dim while the engine would refuse."""
     return isinstance(action.handler, Ask | OpenForm)
 
 

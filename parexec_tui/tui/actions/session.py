@@ -20,7 +20,7 @@ def show_help(context: ActionContext) -> None:
 
 
 def show_summary(context: ActionContext) -> None:
-    """Say how the finished session went, unless that is on the screen already; go on as the person chooses."""
+    """Show the summary of the finished session, unless it is shown already; then do what the person chooses."""
     from parexec_tui.tui.dialogs.summary import Summary
 
     if not isinstance(context.screen.app.screen, Summary):

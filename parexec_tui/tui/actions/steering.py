@@ -1,7 +1,7 @@
 """What each steering key asks of the engine: the request for some targets. No screen in here.
 
-A builder returns a refusal where there is nothing that its request could be about. Whether the engine would grant the
-request is another question: the engine's own rules answer it.
+A builder returns a refusal if the targets have nothing for such a request. The engine's own rules decide whether the
+request would be granted.
 """
 
 from collections.abc import Callable

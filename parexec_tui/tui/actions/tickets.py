@@ -42,7 +42,7 @@ def _filtered_panel(context: ActionContext) -> TicketsPanel | EventsPanel:
 
 
 def _set_filter(context: ActionContext, text: str, *, error_style: str) -> None:
-    """Filter by a text; one that is no filter, or not yet, changes nothing, and the footer says why."""
+    """Filter by a text. A text that is not a filter, perhaps not yet, changes nothing; the footer says why."""
     try:
         _filtered_panel(context).set_filter(text)
     except SelectorError as error:
@@ -58,7 +58,7 @@ def show_problems(context: ActionContext) -> None:
 
 
 def next_needing_attention(context: ActionContext) -> None:
-    """Go to the next ticket or agent that needs the person. What concerns the whole session is only said."""
+    """Go to the next ticket or agent that needs the person. The footer says what needs them in the whole session."""
     found = list(needs(context.state))
     if not found:
         context.say("nothing needs you", "good")
@@ -86,7 +86,7 @@ def next_needing_attention(context: ActionContext) -> None:
 
 
 def _index_of_visited(view: ViewState, subjects: Sequence[Subject]) -> int:
-    """The one that the person looks at: the last one visited, unless they have moved on since; -1: none of them."""
+    """The index of the subject that was visited last; -1 if the person has moved away from it, or visited none."""
     visited = view.visited_need
     has_moved_on = visited is not None and (
         (visited.kind == "ticket" and visited.name != view.selected)

@@ -51,8 +51,8 @@ class TakeOver(Protocol):
     def __call__(self, session: str, *, resume: bool = False, awaits: bool = False) -> None: ...
 
 
-def _nobody(session: str, *, resume: bool = False, awaits: bool = False) -> None:
-    """Starts no engine."""
+def _start_none(session: str, *, resume: bool = False, awaits: bool = False) -> None:
+    """A TakeOver that starts no engine."""
 
 
 class ScreenConfig(Struct, frozen=True, kw_only=True):
@@ -66,9 +66,9 @@ class ScreenConfig(Struct, frozen=True, kw_only=True):
     bell: bool = True
     notify: bool = True
     """Also send a notification to the terminal (OSC 9) when something needs a person."""
-    take_over: TakeOver = _nobody
+    take_over: TakeOver = _start_none
     notes: tuple[str, ...] = ()
-    """Problems that were found before the screen was there; the footer shows them."""
+    """Problems that were found before the screen opened; the footer shows them."""
 
 
 class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):

@@ -22,7 +22,7 @@ MAX_LENGTH = 200
 """Characters of a notification."""
 
 _ORDER = ("end", "engine", "host", "session", "agent", "ticket")
-"""Kinds of what needs a person: of what comes together, the first of these is named and the rest counted."""
+"""The kinds of needs, the most important first: of needs that come together, the first is named, the rest counted."""
 
 _ENGINE, _END = Subject("engine"), Subject("end")
 
@@ -93,7 +93,7 @@ class Attention:
         return self._bytes(f"{state.plan.settings.name}: {text}{f' (and {more} more)' if more else ''}")
 
     def _bytes(self, text: str) -> str:
-        # "parexec" stands first: what begins with a digit and a semicolon is a command to some terminals.
+        # "parexec" stands first: to some terminals, a text that begins with a digit and a semicolon is a command.
         told = f"\x1b]9;parexec {printable(text)[:MAX_LENGTH]}\x1b\\" if self.notify else ""
         return f"{told}\a" if self.bell else told
 

@@ -75,7 +75,7 @@ class Feed:
             trouble = ""
             if await asyncio.to_thread(is_living, self.session):
                 trouble = await self._follow(mirror)
-            await self._look(mirror)
+            await self._read_registry(mirror)
             self._say_where_it_stands(mirror, trouble)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_EVERY):
@@ -115,7 +115,7 @@ class Feed:
     async def _follow(self, mirror: Mirror) -> str:
         """Follow the engine until it leaves, or is gone together with its guardian.
 
-        Returns why an engine that is there cannot be followed; empty if that is not so.
+        Returns why a running engine cannot be followed; empty if it could be, or if there is none.
         """
         client = AsyncClient(self.session, after=mirror.last, read_only=self.read_only, samples=True)
         async with client:
@@ -166,7 +166,7 @@ class Feed:
         if events:
             self._happened(events)
 
-    async def _look(self, mirror: Mirror) -> None:
+    async def _read_registry(self, mirror: Mirror) -> None:
         """Take the events of the registry that are not known yet."""
         self._is_up = False
         rows = await asyncio.to_thread(_rows, self.session, mirror.last)

@@ -23,8 +23,8 @@ CHROME = 4
 """Lines of a dialog that are not its content: the border, the keys, and one so that it looks like a box."""
 
 MIN_PAUSE = 0.5
-"""A key is for a dialog that opened by itself only after this many seconds without a key. An earlier one was typed
-for what the dialog covers: nobody reads and decides that fast."""
+"""A dialog that opened by itself takes keys only after this many seconds without a key. Earlier keys were typed for
+what the dialog covers: nobody reads and decides that fast."""
 
 KeyWords = Sequence[tuple[str, str]]
 """Keys of a dialog, and a word or two for what each does."""
@@ -33,7 +33,7 @@ KeyWords = Sequence[tuple[str, str]]
 class Dialog(ModalScreen[T], inherit_bindings=False):
     """A box in the middle of the screen; escape closes it, with nothing done."""
 
-    # No veil over what is behind: it would be drawn anew, all of it, for each dialog that opens and closes.
+    # The screen behind is not dimmed: all of it would be drawn again for each dialog that opens or closes.
     DEFAULT_CSS = """
     Dialog { align: center middle; background: transparent; overflow: hidden; }
     Dialog > .box {
@@ -89,7 +89,7 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
         return text
 
     def apply_theme(self) -> None:
-        """Draw with the present theme what was drawn with another one."""
+        """Draw again what was drawn with another theme."""
         self.query_one(".keys", Static).update(self.keys_line())
 
     def styled(self, text: str, meaning: str) -> Text:
@@ -97,7 +97,7 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
         return Text(printable(text), self.view.palette[meaning])
 
     def outlook_lines(self, found: Outlook) -> list[Text]:
-        """What would come of a request, as lines: what it costs and what happens; or why it would be refused."""
+        """What a request would do, as lines: what it costs and what happens; or why it would be refused."""
         if found.refusal is not None:
             lines = [self.styled(f"refused: {found.refusal.reason}", "bad")]
             return [*lines, self.styled(found.refusal.remedy, "text")] if found.refusal.remedy else lines
@@ -127,7 +127,7 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
         return not self._is_seen
 
     def take_key(self, name: str) -> bool:
-        """Do what a key is for; returns whether it is for anything."""
+        """Do what a key is for. Returns whether the dialog has a use for the key."""
         raise NotImplementedError
 
     def leave(self) -> None:

@@ -22,7 +22,7 @@ PREVIEW_DELAY = 0.15
 """Seconds without a key before the preview is made again: in a large plan that takes longer than typing a letter."""
 
 _PREVIEW = 6
-"""Lines for the preview where there is room; the fields come first."""
+"""Lines for the preview if there is room; the fields come first."""
 
 _ROOMY = 16
 """From this many lines of the terminal on there is room for more than what is needed."""

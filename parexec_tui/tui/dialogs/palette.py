@@ -20,7 +20,7 @@ from parexec_tui.tui.widgets.listing import Listing
 from parexec_tui.tui.widgets.page import Page
 
 _ROWS = 14
-"""Lines for the list: always the same, so that nothing jumps while one types."""
+"""Lines for the list: always as many, so that nothing jumps while a person types."""
 
 _PREVIEW = 3
 """Lines that say what is wrong with an argument, or what it would mean."""
@@ -56,7 +56,7 @@ class Reading(NamedTuple):
 
 
 class LiveChoice(NamedTuple):
-    """For a choice that is seen while the person goes through the list."""
+    """For a choice that takes effect on the screen while the person goes through the list."""
 
     current: str
     """The name of the choice that is in force: the cursor starts there."""
@@ -201,7 +201,7 @@ class CommandPalette(Dialog[Run]):
         return f"{display_status(state, ticket)}  {ticket.spec.title}"
 
     def _complete(self) -> None:
-        """Put what is under the cursor in the place of the word that is being typed."""
+        """Replace the word that is being typed by what is under the cursor."""
         row = self._list.chosen
         command, argument = self._typed
         if row is None:
@@ -220,7 +220,7 @@ class CommandPalette(Dialog[Run]):
     # -- what it would mean ----------------------------------------------------------------------------------
 
     def _moved(self) -> None:
-        """The cursor is on another row, or the argument is another: say what it would mean."""
+        """The cursor or the argument has changed: show what it would mean now."""
         command, argument = self._typed
         if command is None:
             row = self._list.chosen
@@ -235,7 +235,7 @@ class CommandPalette(Dialog[Run]):
             self._preview.show([self.styled(f"{command.word} {command.takes}: {command.help}", "dim")])
 
     def _meant(self, command: PaletteCommand, argument: str) -> str:
-        """The argument as typed; for a choice what is under the cursor, unless another one was typed in full."""
+        """The argument as typed. For a choice: what is under the cursor, unless another choice was typed in full."""
         row = self._list.chosen
         if command.is_choice and row is not None and argument.strip() != row.name:
             names = {each.name for each in self._list.rows}

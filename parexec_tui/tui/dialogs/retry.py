@@ -18,7 +18,7 @@ _LABELS = 8
 
 
 class RetryForm(Form):
-    """Its field for the command is there for one ticket only, the others for several too."""
+    """The field for the command is shown for one ticket only, the others for several too."""
 
     def __init__(self, view: ViewState, tickets: Sequence[str]) -> None:
         super().__init__(view, tickets)

@@ -1,4 +1,4 @@
-"""How many cells a text takes, and which letters are in which cells."""
+"""How many cells a text takes, and which letter is in which cell."""
 
 from rich.cells import cell_len, get_character_cell_size
 

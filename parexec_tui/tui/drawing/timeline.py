@@ -68,7 +68,7 @@ class TimelineCell(NamedTuple):
     status: str
     """The status of that attempt, PREDICTED, `now` for the line, or empty."""
     reverse: bool
-    """Swap the colours: the sign is what the bar does *not* cover, or the ticket's name upon the bar."""
+    """Swap the colours: the character is what the bar does *not* cover, or a letter of the name on the bar."""
 
 
 class TimelineRow(NamedTuple):

@@ -1,4 +1,4 @@
-"""When a log grew, as far as it was watched."""
+"""When a log grew, while it was watched."""
 
 from bisect import bisect_right
 from collections import deque
@@ -20,7 +20,7 @@ class Arrivals:
         self._times: deque[float | None] = deque(maxlen=self._MAX)
         self._looked: float | None = None
 
-    def saw(self, size: int, at: float) -> None:
+    def note(self, size: int, at: float) -> None:
         """Note that the file had this size at this time, in seconds since the epoch."""
         watched = self._looked is not None and 0 <= at - self._looked <= self._GAP
         self._looked = at

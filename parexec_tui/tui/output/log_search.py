@@ -21,7 +21,7 @@ _WORK, _PAUSE = 0.01, 0.001
 it holds the interpreter, and keys would wait."""
 
 _LONGEST_STEM = 8
-"""So many letters of a word are looked for in the bytes: enough to be rare."""
+"""The letters of a word that are searched for in the bytes: so many that they are rare."""
 
 _SEQUENCE = re.compile(
     rb"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor
@@ -142,7 +142,7 @@ class Search:
     def _down(self, start: int, end: int, *, wrapped: bool) -> Match | None:
         while start < end and not self._stopped:
             stop = min(self._reader.start_of(start + _SLICE), end) if start + _SLICE < end else end
-            if match := self._look(start, stop, wrapped=wrapped):
+            if match := self._search_lines(start, stop, wrapped=wrapped):
                 return match
             start = stop
         return None
@@ -150,12 +150,12 @@ class Search:
     def _up(self, end: int, start: int, *, wrapped: bool) -> Match | None:
         while start < end and not self._stopped:
             begin = max(self._reader.start_of(max(end - _SLICE, 0)), start)
-            if match := self._look(begin, end, wrapped=wrapped):
+            if match := self._search_lines(begin, end, wrapped=wrapped):
                 return match
             end = begin
         return None
 
-    def _look(self, start: int, end: int, *, wrapped: bool) -> Match | None:
+    def _search_lines(self, start: int, end: int, *, wrapped: bool) -> Match | None:
         """The first match between two lines, in the order of the search."""
         self._done += end - start
         self._rest()

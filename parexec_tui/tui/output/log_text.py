@@ -1,9 +1,9 @@
 """Makes a line of a log safe to show: bytes become text with styles, in which nothing acts on a terminal.
 
 Of all escape sequences only colours and attributes (SGR) are kept, and of those that move the cursor only the ones
-that rewrite the same line: carriage return, backspace, erase. So of a progress bar its last state is shown. Every
-line starts without colour, whatever the line before it set: a line looks the same from wherever one scrolls to it.
-And an escape sequence without an end can only swallow the rest of its own line.
+that rewrite the same line: carriage return, backspace, erase. So a progress bar is shown in its last state. Every
+line starts without colour, whatever the line before it set, so a line always looks the same. And an escape sequence
+without an end can only swallow the rest of its own line.
 """
 
 from collections.abc import Iterator

@@ -290,11 +290,11 @@ class LogView(Widget, can_focus=True):
             self._arrivals, self._notice = Arrivals(), _NOTICES[change]
         if change in _NOTICES or change is FileChange.opened:
             self._window.show(self._reader)
-        self._arrivals.saw(self._reader.size if self._reader else 0, self._now())
+        self._arrivals.note(self._reader.size if self._reader else 0, self._now())
         return change is not FileChange.none
 
     def _moves_on(self) -> None:
-        """The person does something else: forget the notice and the search."""
+        """Forget the notice and the search, because the person does something else."""
         self._notice = ""
         self._match = self._origin = None
         if self._search is None:
@@ -311,7 +311,7 @@ class LogView(Widget, can_focus=True):
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Note it if the file cannot be read."""
+        """Keep the reason if the file cannot be read."""
         try:
             yield
         except OSError as error:

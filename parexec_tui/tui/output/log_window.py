@@ -1,7 +1,7 @@
 """The part of a log that is on the screen: which lines in which rows, and how it moves. Nothing is drawn here.
 
-The window is where a line and a letter of it are: at its upper left. So it does not move when the log grows, when its
-width changes, or when wrapping is switched. It reads only what it shows.
+The position of the window is the letter at its upper left. So it does not move when the log grows, when its width
+changes, or when wrapping is switched. It reads only what it shows.
 """
 
 from bisect import bisect_right

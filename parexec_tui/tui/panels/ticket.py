@@ -24,7 +24,7 @@ _Piece = tuple[str, Style | None]
 
 
 class TicketPanel(TextPanel):
-    """The selected ticket. Enter on a need or a dependent selects that one."""
+    """The selected ticket. Enter on a need or a dependent selects it."""
 
     title = "Ticket"
     name_ = "ticket"

@@ -112,7 +112,7 @@ class TicketsPanel(RowsPanel):
 
     @property
     def has_selected(self) -> bool:
-        """Whether the cursor is on the selected ticket. If not, a fold or a filter hides that one."""
+        """Whether the cursor is on the selected ticket. If not, a fold or a filter hides the selected ticket."""
         return self.count > 0 and self.list.rows[self.cursor] == self.view.selected
 
     def is_under_cursor(self, index: int) -> bool:
@@ -142,7 +142,7 @@ class TicketsPanel(RowsPanel):
 
     def _show_others(self) -> None:
         """Show the rows of another filter. If it hides the selected ticket, another one is selected until the first
-        is shown again: while a filter is typed, it passes many states that are not meant."""
+        is shown again: while a person types a filter, it is often not yet the one that they mean."""
         hidden, instead = self._hidden
         wanted = hidden if instead == self.view.selected else self.view.selected
         self.rebuild()

@@ -1,7 +1,7 @@
 """Which panels are visible at a size of the terminal, and where. No screen in here.
 
-An area shows one panel at a time: of the panels that share it, the one that was used last. So there is nothing to
-configure: the order of use is all that is remembered.
+An area shows one panel at a time: of the panels that share it, the one that was used last. So nobody has to configure
+anything, and only the order of use is remembered.
 """
 
 from collections.abc import Iterable, Sequence

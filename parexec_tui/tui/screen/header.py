@@ -149,7 +149,7 @@ class Header(Widget):
                 yield f"{sign} {count} {status}", self.view.palette.status(status)
 
     def _alerts(self, state: SessionState) -> Iterator[_Piece]:
-        """The alerts, the rarest one last: at the edge of the screen the eye finds it."""
+        """The alerts, the rarest one last: it stands at the edge of the screen, where it is found most easily."""
         palette = self.view.palette
         held = sum(ticket.status not in TERMINAL for ticket in state.held_tickets.values())
         for what, count in (("ticket", held), ("type", len(state.held_types))):

@@ -137,7 +137,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
     # -- frames ----------------------------------------------------------------------------------------------
 
     def schedule_draw(self, change: Change) -> None:
-        """Have each visible region that shows what changed drawn with one of the next frames, at its own pace."""
+        """Draw each visible region that shows what changed, with one of the next frames, at its own pace."""
         self._is_behind |= bool(change & Change.state)
         for region in self._visible():
             self._pending[region] = self._pending.get(region, Change.nothing) | change

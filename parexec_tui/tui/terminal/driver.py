@@ -87,7 +87,7 @@ class TerminalDriver(LinuxDriver):
             taken = os.write(self._output, data)
         except BlockingIOError:
             taken = 0
-        except OSError:  # it is gone; whoever reads from it will know
+        except OSError:  # the terminal is gone; the thread that reads from it will notice
             taken = len(data)
         self._unsent = data[taken:] + self._unsent
         if self._unsent:
@@ -140,14 +140,14 @@ class TerminalDriver(LinuxDriver):
         self._return = None
         with suppress(OSError, termios.error):  # there is no terminal any more
             if os.tcgetpgrp(self.fileno) != os.getpgrp():
-                os.kill(os.getpid(), signal.SIGSTOP)  # as for whoever reads from it in the background
+                os.kill(os.getpid(), signal.SIGSTOP)  # as the kernel does if a background process reads from it
             elif self._must_signal_resume:
                 self.resume_application_mode()
             elif self._is_on:
                 self._go_on()
 
     def _go_on(self) -> None:
-        """Continue after SIGSTOP. The thread that reads keys may be waiting for one; it goes on."""
+        """Continue after SIGSTOP. The thread that reads keys still waits for one, and goes on."""
         termios.tcsetattr(self.fileno, termios.TCSANOW, self._attributes)
         self._is_back = False
         for data in self._begun_with:

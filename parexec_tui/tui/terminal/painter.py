@@ -27,7 +27,7 @@ TerminalCell = tuple[str, str]
 
 _BLANK: TerminalCell = (" ", "")
 _UNKNOWN: TerminalCell = ("\0", "")
-"""What the terminal shows there is not known: this equals no cell."""
+"""Stands for a cell of which it is not known what the terminal shows: it equals no real cell."""
 
 
 class Painter:
@@ -79,8 +79,8 @@ class Painter:
         self._touched.add(y)
 
     def changes(self, cursor: tuple[int, int] | None = None) -> str:
-        """The string that makes the terminal show the wanted picture; empty if it does. It counts as sent from then
-        on.
+        """The string that makes the terminal show the wanted picture; empty if it already does. The picture counts as
+        sent from then on.
 
         `cursor`: the place of the cursor; None: it is hidden.
         """

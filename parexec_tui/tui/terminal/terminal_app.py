@@ -112,8 +112,8 @@ class TerminalApp(App[Result], Generic[Result]):
             self._keys.task_done()
 
     async def _all_done(self, target: Widget) -> None:
-        """Wait until all is done that a key led to: by the widget that got it and those around it, which got it next,
-        then by what they sent one another, and by the screen that this opened."""
+        """Wait until everything that a key led to is done: by the widget that got it, by the widgets around it that
+        got it next, through the messages that they sent each other, and by a screen that this opened."""
         for _ in range(2):
             for node in target.ancestors_with_self:
                 await _idle(node)

@@ -170,7 +170,7 @@ def _read_background(chain: Sequence[ThemeFile], colours: Mapping[str, Color]) -
 
 
 def _as_colour(background: Color, *, dark: bool) -> Color:
-    """The colour that `background` means in a style: the terminal's own, `default`, would be that of its text."""
+    """The colour that `background` means in a style. `default` cannot be it: in a style that is the text colour."""
     return Color.parse("black" if dark else "white") if background.is_default else background
 
 

@@ -8,10 +8,10 @@ from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.state.status import AGENT_TABLE, TABLE
 
 _SESSION_STATUSES = {"interrupted": "bad", "finished": "good"}
-"""Words for where a session is that are said of nothing else, and the meaning that each falls back to."""
+"""Statuses that only a session has, and the meaning that each falls back to."""
 
 LANES = 8
-"""The graph has so many colours for its lanes, and then starts again with the first."""
+"""How many colours the graph has for its lanes. After the last one it starts again with the first."""
 
 
 def status_meaning(word: str) -> str:
@@ -24,7 +24,7 @@ FALLBACKS: dict[str, str] = {
     **{status_meaning(row.word): row.fallback_style for row in TABLE.values()},
     **{status_meaning(word): meaning for word, meaning in _SESSION_STATUSES.items()},
 }
-"""The meanings that a theme need not know, such as a status newer than the theme, and whose style they take then."""
+"""Meanings that a theme need not have, such as a status newer than the theme, and the meaning to use instead."""
 
 MEANINGS: tuple[str, ...] = (
     *("text", "dim", "title", "border", "border-focus", "header", "footer-key", "footer-text"),
@@ -43,8 +43,8 @@ MEANINGS: tuple[str, ...] = (
 class Palette:
     """The styles of one theme, by meaning.
 
-    A style has a background only where it shall stand out (`selection`, `mark`, `search`, `alert`, `header`);
-    elsewhere it lies on what is there, so that `palette["status-failed"] + palette["selection"]` is a failed
+    A style has a background only if it must stand out (`selection`, `mark`, `search`, `alert`, `header`). Others lie
+    on what is there, so that `palette["status-failed"] + palette["selection"]` is a failed
     ticket that is selected.
     """
 

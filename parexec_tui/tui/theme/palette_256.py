@@ -69,7 +69,7 @@ def _as_shown(color: Color) -> Color:
 
 
 def _lab(color: Color) -> Lab:
-    """Lightness counts twice: text is read by it."""
+    """The colour in Lab. Lightness counts twice, because it makes text readable."""
     lab = rgb_to_lab(CssColor(*color.get_truecolor()))
     return 2 * lab.L, lab.a, lab.b
 

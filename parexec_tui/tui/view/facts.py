@@ -10,7 +10,7 @@ from parexec_tui.text.words import printable, with_name
 
 
 def display_status(state: SessionState, ticket: TicketState) -> Word:
-    """The word for a ticket's status: how it ended, if it failed; held or ready, if it waits and is so."""
+    """The word for a ticket's status: how it ended, if it failed; `held` or `ready`, if it waits and is so."""
     if ticket.status is Status.failed:
         return ticket.end or ticket.status
     if ticket.status is Status.waiting:

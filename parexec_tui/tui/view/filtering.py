@@ -1,8 +1,8 @@
 """What a person types behind `/`: words that a ticket must have, and selectors as everywhere else.
 
-yaml front          in its id or title, both of them; case does not matter
-!draft              not that
-status:failed       and all other selectors of `core.selectors`: agent: group: priority: type:
+yaml front          both words stand in its id or title; case does not matter
+!draft              the word stands in neither
+status:failed       and all other selectors of `core.wire.selectors`: agent: group: priority: type:
 claim:src/          of what it reads, writes, locks or uses, one begins with it or has it within
 """
 

@@ -1,7 +1,7 @@
 """What the gauges show: the host as it was measured, and what the plan shares out. No screen.
 
-A gauge warns only where work has to wait because of it: a disk below the plan's floor, slots or a resource that ready
-tickets wait for. How busy the host is keeps nothing waiting.
+A gauge warns only if work has to wait because of it: a disk below the plan's floor, slots or a resource that ready
+tickets wait for. A busy host makes nothing wait, so it is no warning.
 """
 
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What would come of a request, asked of our copy of the session with the engine's own rules. No screen in here."""
+"""What a request would do, found with the engine's own rules on our copy of the session. No screen in here."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from parexec_tui.core.wire.requests import AnyRequest, Refusal
 
 
 class Outlook(NamedTuple):
-    """What would come of a request."""
+    """What a request would do."""
 
     refusal: Refusal | None
     lines: Sequence[str] = ()

@@ -123,7 +123,7 @@ class ViewState:
 
     @property
     def is_going_back(self) -> bool:
-        """The person looks back, or has asked to: to read that state takes a moment."""
+        """Whether the person looks back or has asked to; it takes a moment to read that state."""
         return self.looks_back or self.past_goal > 0
 
     @property

@@ -1,6 +1,6 @@
 """Which tickets wait, and for what. No screen in here.
 
-To find out costs O(plan), so it is done at most once a second, and only while a panel shows it.
+This costs O(plan), so it is done at most once a second, and only while a panel shows it.
 """
 
 import time
@@ -18,7 +18,7 @@ _SHARE = 300
 """An update is at most this often: in seconds, and in multiples of the time that the last one took."""
 
 MAX_ASKED = 500
-"""For so many tickets at most the reason is looked up; beyond that only their number is shown."""
+"""The most tickets whose reason is looked up; of more, only the number is shown."""
 
 _MAX_OF_ONE = 8
 """Conflicts of one ticket that are kept."""

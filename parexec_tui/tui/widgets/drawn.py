@@ -39,7 +39,7 @@ class DrawnWidget(Widget):
         return glyph(word, ascii_only=self.view.ascii_only)
 
     def line(self, base: Style | None = None) -> StyledLine:
-        """A new line, empty. `base`: the style under it, if it is not that of the theme."""
+        """An empty line. `base`: the style under it, instead of the theme's own."""
         return StyledLine(self.base if base is None else base, ascii_only=self.view.ascii_only)
 
     def scroll_bar(self, y: int, *, top: int, page: int, count: int) -> tuple[str, Style]:

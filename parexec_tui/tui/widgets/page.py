@@ -31,9 +31,9 @@ class Page(DrawnWidget):
     def __init__(
         self, view: ViewState, lines: Iterable[str | Text], *, chrome: int, height: int | None = None
     ) -> None:
-        """`chrome`: lines of the dialog that are not this text; they are left free, whatever the terminal.
+        """`chrome`: lines of the dialog that are not this text; they are left free on every terminal.
 
-        `height`: so many lines, however much text there is.
+        `height`: the lines to take, however much text there is; None: as many as the text has.
         """
         super().__init__(view)
         self.chrome = chrome

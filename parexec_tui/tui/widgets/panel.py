@@ -44,7 +44,7 @@ class Panel(DrawnWidget):
 
     @property
     def has_selected(self) -> bool:
-        """Whether a person would think that keys in this panel act on the selected ticket."""
+        """Whether keys in this panel act on the selected ticket, as far as a person can see."""
         return True
 
     # -- what a panel is asked -------------------------------------------------------------------------------

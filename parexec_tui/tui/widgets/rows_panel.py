@@ -8,7 +8,7 @@ from parexec_tui.tui.widgets.panel import Panel
 from parexec_tui.tui.widgets.rows import Rows
 
 _NEVER = object()
-"""Equal to the key of no line: it has not been drawn."""
+"""The key of a line that has not been drawn yet; it equals no other key."""
 
 
 class RowsPanel(Rows, Panel):
@@ -45,7 +45,7 @@ class RowsPanel(Rows, Panel):
     # -- drawing again -------------------------------------------------------------------------------------------
 
     def row_key(self, index: int) -> object:  # noqa: ARG002
-        """Two rows with equal keys look the same, but for what a second changes. By default no two do."""
+        """Two rows with equal keys look the same, except for what a second changes. By default no keys are equal."""
         return object()
 
     def row_ticks(self, index: int) -> bool:  # noqa: ARG002
@@ -67,7 +67,7 @@ class RowsPanel(Rows, Panel):
         return 0 <= index < self.count and self.row_ticks(index)
 
     def refresh_changed(self) -> None:
-        """Draw again the lines whose keys are others than when they were drawn."""
+        """Draw again the lines whose keys have changed since they were drawn."""
         now = {y: self._key_at(y) for y in range(self.size.height)}
         changed = [y for y, key in now.items() if self._drawn.get(y, _NEVER) != key]
         self._drawn = now

@@ -1,11 +1,11 @@
 """Which lane runs in which column: one sweep over the rows of a graph, from the top.
 
-A lane carries what is needed downwards. It begins at a ticket, takes in others that the same tickets below need
-(they *join*), passes each ticket that needs all of these (they *take*), and ends at the last one. So a ticket with
-5,000 dependents has one lane, and so have 5,000 tickets that one other needs.
+A lane leads down from needs to dependents. It begins at a ticket. Other tickets *join* it if the same tickets below
+need them. Each ticket that needs all of these *takes* the lane, and the lane ends at the last of them. So a ticket
+with 5,000 dependents has one lane, and so have 5,000 tickets that one ticket needs.
 
-When there are more lanes than columns, the one that is needed farthest down goes: it ends where it was taken last,
-and what it would have carried further is counted, not drawn.
+When there are more lanes than columns, the lane that is needed farthest down is dropped: it ends where it was taken
+last, and what it would have carried further is counted, not drawn.
 """
 
 from array import array
@@ -17,10 +17,10 @@ _FAR: Final = 2**31 - 1
 """The next row of a column without a lane."""
 
 _HUB: Final = 2
-"""Needs still to come that make a dependent worth a lane at the side, for others to join."""
+"""A dependent with this many needs still to come gets a lane at the side, for them to join."""
 
 _MAX_HUBS: Final = 2
-"""Such lanes that one ticket may begin."""
+"""The most lanes at the side that one ticket may begin."""
 
 
 class Lane:
@@ -69,7 +69,7 @@ class LaneLayout:
 def lay_out(dependents: list[list[int]], order: Sequence[str], *, most: int, colours: int) -> LaneLayout:
     """Lay out rows, each with the rows of its dependents, in at most `most` columns. O(most * E).
 
-    If lanes had to go, it is done again without them: until they went, they took up columns.
+    If lanes were dropped, it is done again without them, because they took up columns until then.
     """
     rows = _Rows(dependents)
     left_out: dict[int, set[int]] = {}
@@ -146,7 +146,7 @@ class _Sweep:
         layout.below.extend(self._numbers)
 
     def _pass(self, row: int, lanes: list[Lane]) -> list[Lane]:
-        """Let this row take these lanes; gives those that end here."""
+        """Let this row take these lanes. Returns the lanes that end here."""
         ends = []
         for lane in lanes:
             lane.last = row
@@ -160,8 +160,8 @@ class _Sweep:
     def _place(self, row: int, lanes: list[Lane], ends: list[Lane]) -> int:
         """The column of a ticket: below a lane that ends here, right of the lanes that go on.
 
-        Its needs then come from the left, and its dependents go out to the right. One that merges lanes moves as far
-        to the left as it can, so that a drawing does not drift; to the right, if it will want to join others there.
+        Its needs then come from the left, and its dependents go out to the right. A ticket that merges lanes moves as
+        far to the left as it can, so that the drawing does not drift; or to the right, if it can join lanes there.
         """
         right_of = max((lane.column for lane in lanes if lane.pending), default=-1)
         straight = [lane.column for lane in ends if lane.column > right_of]
@@ -187,12 +187,12 @@ class _Sweep:
         return tuple(lane.number for lane in given)
 
     def _join(self, row: int, column: int, dependents: set[int]) -> list[Lane]:
-        """Join the lanes to the right that carry to dependents only; takes these out of the set."""
+        """Join the lanes at the right that lead to dependents only; removes these from the set."""
         joined = []
         for lane in self._lane[column + 1 :]:
             if lane is None or len(lane.pending) > len(dependents) or not dependents.issuperset(lane.pending):
                 continue
-            # A ticket that has its last need here comes soon: straight down to it is easier to follow.
+            # A ticket whose last need is here comes soon: a line straight down to it is easier to follow.
             if len(lane.pending) > 1 or self._missing[lane.pending[0]]:
                 lane.joined.append(row)
                 joined.append(lane)
@@ -200,7 +200,7 @@ class _Sweep:
         return joined
 
     def _begin_hubs(self, row: int, column: int, dependents: set[int]) -> list[Lane]:
-        """Begin lanes at the side to those that need much else; takes these out of the set."""
+        """Begin lanes at the side to dependents that have many other needs; removes these from the set."""
         hubs: defaultdict[int, list[int]] = defaultdict(list)
         for dependent in dependents:
             if self._missing[dependent] >= _HUB:
@@ -232,7 +232,7 @@ class _Sweep:
         return lane
 
     def _drop(self, lane: Lane) -> None:
-        """Draw a lane no further than it was taken."""
+        """Drop a lane: it ends where it was taken last."""
         for row in lane.joined:
             self._left_out.setdefault(row, set()).update(lane.pending)
         self._clear(lane.column)

@@ -40,7 +40,7 @@ def carrier(source: str, layer: int) -> str:
 
 
 def carried(node: str) -> str | None:
-    """Whose edges a node carries; None if it is none of these."""
+    """The source whose edges a node carries; None if the node is a ticket."""
     return node.split(">", 2)[2] if node.startswith(">") else None
 
 
@@ -88,7 +88,7 @@ def _reversed(edges: Edges) -> Edges:
 
 
 def _order(layers: list[list[str]], after: Edges, before: Edges) -> list[list[str]]:
-    """The order with the fewest crossings of those that sweeps by barycentre come past."""
+    """The order with the fewest crossings among those that sweeps by barycentre find."""
     best, fewest = layers, _crossings(layers, after)
     for sweep in range(_SWEEPS):
         if not fewest:
@@ -139,8 +139,8 @@ def _set_rows(layered: Layered, before: Edges) -> None:
 def _place(layered: Layered, layer: list[str], wanted: Mapping[str, float]) -> None:
     """Rows without overlap, in order, each as near to the wanted row of its port as possible (least squares).
 
-    What a node is below the ones above it is taken off first; then rows must only not fall, and neighbours that
-    would fall share their mean.
+    First the heights of the nodes above are subtracted from each wanted row. Then the rows must not fall from node to
+    node, and neighbours whose rows would fall get their mean.
     """
     used, blocks = 0, list[tuple[float, int]]()
     offsets = []

@@ -5,9 +5,9 @@
     setup ────┼────[build]────┼──── lint
     +12 more ─╯               ╰──── docs
 
-What does not fit is counted where it would stand. Each ticket is drawn once, whatever needs it; an edge to a ticket
-further on runs past the layers between. From `BOXED` columns on, tickets have boxes. The work follows what is shown:
-a ticket with 10,000 dependents costs no more than one with twenty.
+Tickets that do not fit are counted where they would stand. Each ticket is drawn once, even if several need it; an
+edge to a ticket further on runs past the layers between. From `BOXED` columns on, tickets have boxes. The cost
+depends on what is shown: a ticket with 10,000 dependents costs no more than one with twenty.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from rich.cells import cell_len, set_cell_size
 from parexec_tui.tui.drawing.graph.canvas import Canvas, CanvasCell
 from parexec_tui.tui.drawing.graph.layered import Layered, arrange, carried, carrier, fits
 from parexec_tui.tui.drawing.graph.routing import Channel, route
-from parexec_tui.tui.drawing.graph.selection import Count, Selection, Surroundings
+from parexec_tui.tui.drawing.graph.selection import HiddenCount, Selection, Surroundings
 
 Direction = Literal["left", "right", "up", "down"]
 
@@ -53,7 +53,7 @@ class Neighbourhood:
         return self._selection.targets
 
     @property
-    def counts(self) -> list[Count]:
+    def counts(self) -> list[HiddenCount]:
         """How many needs and dependents are not shown, and whose they are."""
         return self._selection.counts()
 
@@ -258,7 +258,7 @@ class _Drawing:
     def _port(self, node: str) -> int:
         return self._plan.port[node]
 
-    def _count(self, count: Count, start: int, stop: int) -> None:
+    def _count(self, count: HiddenCount, start: int, stop: int) -> None:
         text = f" {count.text} "
         if len(text) > stop - start:
             text = f" {count.short_text} "

@@ -9,9 +9,9 @@ TicketLinks = Mapping[str, Collection[str]]
 def row_order(dependents: TicketLinks, needs: TicketLinks, groups: list[list[str]]) -> list[str]:
     """A topological order that keeps chains together; `groups` are the dependency levels.
 
-    After a ticket come its dependents with all that hangs on them, the shorter branches first, so that the longest
-    one goes on below as a trunk. Where the next ticket of a branch has other needs, those are pulled in just before
-    it, the shallow ones last. Between equals the lower group goes first, then the order of the plan. O(E log E).
+    After a ticket come its dependents, each with its own dependents. Shorter branches come first, so that the longest
+    one goes on below like a trunk. If the next ticket of a branch has other needs, these come just before it, the
+    shallow ones last. Among equals the lower group goes first, then the order of the plan. O(E log E).
     """
     walk = _Walk(dependents, needs, groups)
     for root in groups[0] if groups else ():
@@ -20,7 +20,7 @@ def row_order(dependents: TicketLinks, needs: TicketLinks, groups: list[list[str
 
 
 def _ranks(dependents: TicketLinks, groups: list[list[str]]) -> dict[str, int]:
-    """The place of each ticket among siblings: by the length of the longest chain that hangs on it."""
+    """The place of each ticket among siblings: by the length of the longest chain of its dependents."""
     length: dict[str, int] = {}
     for level in reversed(groups):
         for id_ in level:
@@ -58,7 +58,7 @@ class _Walk:
                     stack.extend(sorted((need for need in needs if need not in self._placed), key=self._depth))
                 continue
             self._place(id_)
-            # What is ready goes on top: what has other needs comes when nothing else hangs on this ticket.
+            # Dependents without other needs go on top: the others come when these are placed.
             dependents = self._dependents[id_]
             stack.extend(self._next(d for d in dependents if self._missing[d]))
             stack.extend(self._next(d for d in dependents if not self._missing[d]))

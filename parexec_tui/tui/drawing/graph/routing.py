@@ -53,7 +53,7 @@ def route(left: Sequence[str], edges: Mapping[str, Sequence[str]], port: Mapping
 
 
 _Before = list[set[int]]
-"""By number of a net: those that must turn off further left."""
+"""For each net by its number: the nets that must turn off further left."""
 
 
 def _left_of(nets: list[Net], port: Mapping[str, int]) -> _Before:
@@ -77,7 +77,7 @@ def _from_the_left(left_of: _Before) -> list[int] | None:
 
 
 def _tracks(nets: list[Net], order: list[int], left_of: _Before) -> list[int | None]:
-    """Each net in the leftmost track where it is right of those it must be, and meets no other."""
+    """Put each net in the leftmost track where it overlaps no other and is right of all that must be left of it."""
     tracks: list[int | None] = [None] * len(nets)
     spans: defaultdict[int, list[Net]] = defaultdict(list)
     for number in order:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from parexec_tui.tui.drawing.graph.layered import fits
 
 Links = Callable[[str], Collection[str]]
-"""The needs, or the dependents, of a ticket. Only its length, membership and first few are asked for, so it should be
-a view and not a list made on purpose."""
+"""The needs, or the dependents, of a ticket. Only the length, membership and the first few are read, so it should be
+a view and not a new list."""
 
 
 class Surroundings(NamedTuple):
@@ -21,7 +21,7 @@ class Surroundings(NamedTuple):
 class Selection:
     """The centre and what is shown around it, with the edges among these, and counts of what is not.
 
-    A count is a node too, beside the ticket whose needs or dependents it counts: see `Count`.
+    A count is a node too, beside the ticket whose needs or dependents it counts: see `HiddenCount`.
     """
 
     def __init__(self, centre: str, graph: Surroundings, node_height: int, height: int) -> None:
@@ -83,14 +83,14 @@ class Selection:
         for target in self.targets.pop(id_):
             self.sources[target].remove(id_)
 
-    def counts(self) -> list["Count"]:
+    def counts(self) -> list["HiddenCount"]:
         """How many needs and dependents of the centre are not shown, and of its needs, and so on."""
         found = []
         for id_, side in self.side.items():
             if side <= 0 and (side == 0 or self.centre in self.targets[id_]):
-                found.append(Count(id_, -1, len(self._graph.needs(id_)) - len(self.sources[id_])))
+                found.append(HiddenCount(id_, -1, len(self._graph.needs(id_)) - len(self.sources[id_])))
             if side >= 0 and (side == 0 or self.centre in self.sources[id_]):
-                found.append(Count(id_, 1, len(self._graph.dependents(id_)) - len(self.targets[id_])))
+                found.append(HiddenCount(id_, 1, len(self._graph.dependents(id_)) - len(self.targets[id_])))
         return [count for count in found if count.number]
 
     def edges(self) -> dict[str, list[str]]:
@@ -124,8 +124,8 @@ class Selection:
         return dict.fromkeys(self.side, self._node_height)
 
 
-class Count(NamedTuple):
-    """So many needs (`side` -1) or dependents (1) of a ticket are not shown."""
+class HiddenCount(NamedTuple):
+    """How many needs (`side` -1) or dependents (1) of a ticket are not shown."""
 
     ticket: str
     side: int
