@@ -13,7 +13,7 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
-from parexec_tui.core.plan.check import Survey
+from parexec_tui.core.plan.check import Bottleneck, Survey
 from parexec_tui.core.plan.command import fill, words_in_braces
 from parexec_tui.core.plan.model import PLACEHOLDERS, SHELL_COMMAND, AgentType, Plan, Ticket, eligible_types
 from parexec_tui.core.plan.patterns import Pattern, overlap, parse_pattern
@@ -26,7 +26,7 @@ LOW_DISK = 1 << 30
 """Bytes of free space; with less, there is a warning."""
 
 MAX_CLASHES = 20
-"""Pairs that get a line each."""
+"""Lines about tickets that cannot run at once."""
 
 MAX_ARGUMENT = 32 * os.sysconf("SC_PAGE_SIZE") if sys.platform == "linux" else os.sysconf("SC_ARG_MAX")
 """Bytes of one argument or variable that the kernel passes to a process, with the NUL at its end."""
@@ -65,14 +65,31 @@ def shape(found: Survey) -> Iterator[str]:
 
 
 def clashes(found: Survey) -> Iterator[str]:
-    """The pairs of tickets that cannot run at once although no need keeps them apart."""
-    for clash in found.clashes[:MAX_CLASHES]:
+    """The tickets that cannot run at once although no need keeps them apart, a line for each cause."""
+    bottlenecks = found.bottlenecks[:MAX_CLASHES]
+    yield from map(_bottleneck, bottlenecks)
+    pairs = [clash for clash in found.clashes if clash.is_alone][: MAX_CLASHES - len(bottlenecks)]
+    for clash in pairs:
         yield f"{clash.first} and {clash.second} will not run at once: {clash.reason}"
-    more = found.more_clashes + max(0, len(found.clashes) - MAX_CLASHES)
+    told = len(pairs) + sum(bottleneck.pairs for bottleneck in bottlenecks)
+    more = len(found.clashes) + found.more_clashes - told
     if more:
         yield f"{more} more pair{'' if more == 1 else 's'} of tickets will not run at once"
     if not found.is_complete:
         yield "there may be more such pairs: the plan is too large to look at all of them"
+
+
+def _bottleneck(found: Bottleneck) -> str:
+    who = f"{len(found.tickets)} tickets ({listed(found.tickets, most=_MAX_NAMED)})"
+    match found.kind:
+        case "lock":
+            what = f"share `{found.name}`"
+        case "path":
+            what = f"write `{found.name}`" if found.is_exclusive else f"claim `{found.name}` or parts of it"
+        case "resource":
+            what = f"use much of `{found.name}`"
+    how = "one at a time" if found.is_exclusive else f"{found.pairs} pairs of them will not run at once"
+    return f"{who} {what}, {how}"
 
 
 def warnings(plan: Plan) -> Iterator[str]:

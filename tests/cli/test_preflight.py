@@ -117,6 +117,28 @@ def test_what_was_not_looked_at_is_said() -> None:
     ]
 
 
+def test_what_many_tickets_share_has_one_line(work: Path) -> None:
+    def lines(tickets: str) -> list[str]:
+        return list(clashes(surveyed("[resources]\ngpu = 3\n[defaults]\nrun = 'x'\n[tickets]\n" + tickets, work)))
+
+    def forty(fields: str) -> str:
+        return "".join(f"t{n} = {{ {fields.replace('N', str(n))} }}\n" for n in range(40))
+
+    who = "40 tickets (t0, t1, t2 and 37 more)"
+    assert lines(forty("locks = ['db']")) == [f"{who} share `db`, one at a time"]
+    assert lines(forty("writes = ['o']")) == [f"{who} write `o`, one at a time"]
+    assert lines(forty("uses.gpu = 2")) == [f"{who} use much of `gpu`, 780 pairs of them will not run at once"]
+    readers = "41 tickets (w, t0, t1 and 38 more) claim `o` or parts of it, 40 pairs of them will not run at once"
+    assert lines("w.writes = ['o']\n" + forty("reads = ['o']")) == [readers]
+    for kind in ("reads", "writes"):
+        assert lines("w.writes = ['o/**']\n" + forty(f"{kind} = ['o/N']")) == [readers]
+    others = "a.locks = ['x']\nb.locks = ['x']\n"
+    assert lines(forty("locks = ['db']") + others) == [
+        f"{who} share `db`, one at a time",
+        "a and b will not run at once: both lock x",
+    ]
+
+
 # -- commands --------------------------------------------------------------------------------------------------
 
 

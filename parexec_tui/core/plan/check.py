@@ -3,11 +3,13 @@
 This is the pure half of `parexec validate`; what must be looked up on the host is not here.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, pairwise
+from itertools import chain, islice, pairwise
 from statistics import median
+from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.claims import Claims
@@ -25,6 +27,21 @@ class Clash(Struct, frozen=True):
     first: str
     second: str
     reason: str
+    is_alone: bool = True
+    """False: it is one of those that a bottleneck sums up."""
+
+
+class Bottleneck(Struct, frozen=True):
+    """Something over which more than one pair of tickets clashes."""
+
+    kind: Literal["lock", "path", "resource"]
+    name: str
+    """Of the lock, the pattern or the resource."""
+    tickets: tuple[str, ...]
+    """All that clash over it, in plan order."""
+    pairs: int
+    is_exclusive: bool
+    """Whether no two of them run at once, unless needs keep them apart anyway."""
 
 
 class Survey(Struct, frozen=True, kw_only=True):
@@ -37,10 +54,13 @@ class Survey(Struct, frozen=True, kw_only=True):
     estimated: int
     """How many tickets have an estimate. The others were taken to last as long as the median of these."""
     clashes: tuple[Clash, ...]
+    """Those that no bottleneck sums up come first."""
     more_clashes: int
     """Found beside those listed."""
     is_complete: bool
     """Whether all pairs were looked at. If not, there are at least as many clashes as were found."""
+    bottlenecks: tuple[Bottleneck, ...] = ()
+    """What most pairs clash over comes first."""
 
     @property
     def widest(self) -> int:
@@ -58,23 +78,19 @@ def survey(plan: Plan, *, host: Host | None = None, most_clashes: int = 100, eff
     groups = graph.groups(dependencies)
     length, path, estimated = _critical_path(plan, dependencies)
     order = _Order(plan.tickets, groups, effort)
-    clashes: list[Clash] = []
-    count = 0
-    for clash in _clashes(plan, host, order):
-        count += 1
-        if len(clashes) < most_clashes:
-            clashes.append(clash)
-        if count == MAX_COUNTED:
-            order.effort = 0
-            break
+    found = list(islice(_clashes(plan, host, order), MAX_COUNTED))
+    if len(found) == MAX_COUNTED:
+        order.effort = 0
+    clashes, bottlenecks = _summed_up(found, order)
     return Survey(
         groups=tuple(map(len, groups)),
         critical_path=tuple(path),
         length=length,
         estimated=estimated,
-        clashes=tuple(clashes),
-        more_clashes=count - len(clashes),
+        clashes=tuple(clashes[:most_clashes]),
+        more_clashes=max(0, len(clashes) - most_clashes),
         is_complete=order.effort > 0,
+        bottlenecks=tuple(bottlenecks),
     )
 
 
@@ -150,19 +166,58 @@ class _Order:
                     yield a, b
 
 
-def _clashes(plan: Plan, host: Host | None, order: _Order) -> Iterator[Clash]:
+class _Cause(Struct, frozen=True):
+    """What two tickets clash over."""
+
+    kind: Literal["lock", "path", "resource"]
+    name: str
+
+
+class _Pair(Struct, frozen=True, gc=False):
+    first: str
+    second: str
+    reason: str
+    causes: tuple[_Cause, ...]
+    """One, or each of two patterns that overlap."""
+    is_exclusive: bool = False
+    """Whether any two tickets that stand to the cause as these do clash over it."""
+
+
+def _summed_up(pairs: list[_Pair], order: _Order) -> tuple[list[Clash], list[Bottleneck]]:
+    """All clashes, and what several of them have in common. A pair belongs to the cause that has the most."""
+    counts = Counter(cause for pair in pairs for cause in pair.causes)
+    by_cause: dict[_Cause, list[_Pair]] = {}
+    for pair in pairs:
+        by_cause.setdefault(max(pair.causes, key=counts.__getitem__), []).append(pair)
+    alone: list[Clash] = []
+    others: list[Clash] = []
+    bottlenecks: list[Bottleneck] = []
+    for cause, of in sorted(by_cause.items(), key=lambda item: -len(item[1])):
+        is_alone = len(of) == 1
+        clashes = alone if is_alone else others
+        clashes += (Clash(pair.first, pair.second, pair.reason, is_alone) for pair in of)
+        if not is_alone:
+            ids = {pair.first for pair in of} | {pair.second for pair in of}
+            tickets = tuple(sorted(ids, key=order.place.__getitem__))
+            is_exclusive = all(pair.is_exclusive for pair in of)
+            bottlenecks.append(Bottleneck(cause.kind, cause.name, tickets, len(of), is_exclusive))
+    return alone + others, bottlenecks
+
+
+def _clashes(plan: Plan, host: Host | None, order: _Order) -> Iterator[_Pair]:
     """Each pair once, with the first reason found: locks, then paths, then resources."""
     claims = {id_: Claims.of(ticket, plan.workdir) for id_, ticket in plan.tickets.items()}
     seen: set[tuple[str, str]] = set()
     found = chain(_lock_clashes(claims, order), _path_clashes(claims, order), _resource_clashes(plan, host, order))
-    for a, b, reason in found:
-        pair = (a, b) if order.place[a] < order.place[b] else (b, a)
-        if pair not in seen:
-            seen.add(pair)
-            yield Clash(*pair, reason)
+    for pair in found:
+        a, b = pair.first, pair.second
+        ids = (a, b) if order.place[a] < order.place[b] else (b, a)
+        if ids not in seen:
+            seen.add(ids)
+            yield pair if ids == (a, b) else structs.replace(pair, first=b, second=a)
 
 
-_Found = Iterator[tuple[str, str, str]]
+_Found = Iterator[_Pair]
 
 
 def _lock_clashes(claims: dict[str, Claims], order: _Order) -> _Found:
@@ -172,7 +227,7 @@ def _lock_clashes(claims: dict[str, Claims], order: _Order) -> _Found:
             holders.setdefault(lock, []).append(id_)
     for lock, ids in holders.items():
         for a, b in order.pairs(ids):
-            yield a, b, f"both lock {lock}"
+            yield _Pair(a, b, f"both lock {lock}", (_Cause("lock", lock),), is_exclusive=True)
 
 
 class _Paths(Struct):
@@ -199,12 +254,13 @@ def _path_clashes(claims: dict[str, Claims], order: _Order) -> _Found:
 
 def _clashes_on(one: _Paths, order: _Order) -> _Found:
     writers = set(one.writers)
+    causes = (_Cause("path", str(one.pattern)),)
     for a, b in order.pairs([*one.writers, *one.readers]):
         if a in writers and b in writers:
-            yield a, b, f"both write {one.pattern}"
+            yield _Pair(a, b, f"both write {one.pattern}", causes, is_exclusive=True)
         elif a in writers or b in writers:
             writer, reader = (a, b) if a in writers else (b, a)
-            yield a, b, f"{writer} writes {one.pattern}, {reader} reads it"
+            yield _Pair(a, b, f"{writer} writes {one.pattern}, {reader} reads it", causes)
 
 
 def _clashes_across(one: _Paths, other: _Paths, order: _Order) -> _Found:
@@ -213,9 +269,10 @@ def _clashes_across(one: _Paths, other: _Paths, order: _Order) -> _Found:
         (one.writers, "writes", other.readers, "reads"),
         (one.readers, "reads", other.writers, "writes"),
     )
+    causes = (_Cause("path", str(one.pattern)), _Cause("path", str(other.pattern)))
     for mine, does, theirs, they_do in kinds:
         for a, b in order.pairs_between(mine, theirs):
-            yield a, b, f"{a} {does} {one.pattern}, {b} {they_do} {other.pattern}"
+            yield _Pair(a, b, f"{a} {does} {one.pattern}, {b} {they_do} {other.pattern}", causes)
 
 
 def _overlapping(paths: list[_Paths], order: _Order) -> Iterator[tuple[_Paths, _Paths]]:
@@ -255,7 +312,8 @@ def _resource_clashes(plan: Plan, host: Host | None, order: _Order) -> _Found:
         for a, b in order.pairs(large):
             if _exceeds(uses[a] + uses[b], limit):
                 shown = _shown(name)
-                yield a, b, f"{name}: {shown(uses[a])} and {shown(uses[b])} of {shown(limit)}"
+                reason = f"{name}: {shown(uses[a])} and {shown(uses[b])} of {shown(limit)}"
+                yield _Pair(a, b, reason, (_Cause("resource", name),))
 
 
 def _exceeds(amount: float, limit: float) -> bool:
