@@ -80,7 +80,7 @@ def clashes(found: Survey) -> Iterator[str]:
 
 
 def _bottleneck(found: Bottleneck) -> str:
-    who = f"{len(found.tickets)} tickets ({listed(found.tickets, most=_MAX_NAMED)})"
+    who = f"{len(found.tickets)} tickets ({listed(found.tickets, limit=_MAX_NAMED)})"
     match found.kind:
         case "lock":
             what = f"share `{found.name}`"
@@ -100,7 +100,7 @@ def warnings(plan: Plan) -> Iterator[str]:
     for id_, text in chain(_tickets(plan), _ticket_commands(plan)):
         of.setdefault(text, []).append(id_)
     for text, ids in of.items():
-        what = f"tickets.{ids[0]}" if len(ids) == 1 else f"tickets {listed(ids, most=_MAX_NAMED)}"
+        what = f"tickets.{ids[0]}" if len(ids) == 1 else f"tickets {listed(ids, limit=_MAX_NAMED)}"
         yield f"{what}: {text}"
     yield from _disk(plan)
 

@@ -22,7 +22,7 @@ from parexec_tui.client.sockets import TIMEOUT, client_origin, connect
 from parexec_tui.core.wire.protocol import VERSION, About, Answer, Happened, Hello, StatusReport, Welcome
 from parexec_tui.core.wire.requests import AnyRequest
 
-LONGEST_PAUSE = 1.0
+MAX_PAUSE = 1.0
 _FIRST_PAUSE = 0.02
 """Seconds between two attempts to connect; doubled each time."""
 
@@ -161,7 +161,7 @@ class AsyncClient:
                     await self._batches.put([Contact(False, f"{gone}; connecting again")])
                 lost = True
                 await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+                pause = min(2 * pause, MAX_PAUSE)
                 continue
             else:
                 self._lose(EngineGone("the engine left"))

@@ -503,6 +503,6 @@ def _is_meant(text: str, row: SessionRow) -> bool:
     return starts or row.session.endswith(text) or row.name == text
 
 
-def _listing(sessions: Sequence[SessionRow], most: int = 5) -> str:
-    names = [f"{row.session} ({row.name})" for row in sessions[:most]]
-    return ", ".join(names) + (", ..." if len(sessions) > most else "")
+def _listing(sessions: Sequence[SessionRow], limit: int = 5) -> str:
+    names = [f"{row.session} ({row.name})" for row in sessions[:limit]]
+    return ", ".join(names) + (", ..." if len(sessions) > limit else "")

@@ -67,12 +67,12 @@ def _failures(report: StatusReport, room: int) -> Iterator[str]:
     if not report.failures:
         return
     yield f"failed   {total}"
-    most = room - 1 if total < room else room - 2
-    width = max(len(failure.ticket) for failure in report.failures[:most])
-    for failure in islice(report.failures, most):
+    shown = room - 1 if total < room else room - 2
+    width = max(len(failure.ticket) for failure in report.failures[:shown])
+    for failure in islice(report.failures, shown):
         yield f"  {failure.ticket:<{width}}  {failure.end:<15}  {failure.reason}".rstrip()
-    if total > most:
-        yield f"  and {total - most} more: parexec show"
+    if total > shown:
+        yield f"  and {total - shown} more: parexec show"
 
 
 def _cut(line: str) -> str:

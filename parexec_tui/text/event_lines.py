@@ -141,8 +141,8 @@ def _changes(event: _Change) -> Iterator[Line]:
         case ev.PriorityChanged():
             yield Line(at, "priority", event.ticket, f"{event.priority.value} {_by(event.by)}".strip())
         case ev.TypeScaled():
-            most = "as many as run at once" if event.most is None else f"at most {event.most}"
-            yield Line(at, "scaled", event.type, f"{most} {_by(event.by)}".strip())
+            limit = "as many as run at once" if event.most is None else f"at most {event.most}"
+            yield Line(at, "scaled", event.type, f"{limit} {_by(event.by)}".strip())
         case ev.ParallelChanged():
             yield Line(at, "scaled", "session", f"{tickets(event.parallel)} at once {_by(event.by)}".strip())
         case ev.PlanAmended():
@@ -191,6 +191,6 @@ def _by(who: str) -> str:
     return f"by {who}" if who else ""
 
 
-def _names(ids: tuple[str, ...], most: int = 5) -> str:
-    more = f" and {len(ids) - most} more" if len(ids) > most else ""
-    return ", ".join(ids[:most]) + more
+def _names(ids: tuple[str, ...], limit: int = 5) -> str:
+    more = f" and {len(ids) - limit} more" if len(ids) > limit else ""
+    return ", ".join(ids[:limit]) + more

@@ -225,11 +225,11 @@ def failures(state: SessionState) -> Iterator[TicketState]:
     return (ticket for ticket in state.tickets.values() if ticket.status in ENDED_BADLY)
 
 
-def last_lines(output: Output, most: int = 5) -> list[str]:
+def last_lines(output: Output, limit: int = 5) -> list[str]:
     """The last lines of an output that are not blank, safe to print; an empty list if there is no output."""
     try:
         text = output.tail(_TAIL_BYTES).decode(errors="replace")
     except OSError:
         return []
     shown = (printable(line).rstrip() for line in text.splitlines())
-    return [line[:_LONGEST_LINE] for line in deque(filter(None, shown), maxlen=most)]
+    return [line[:_LONGEST_LINE] for line in deque(filter(None, shown), maxlen=limit)]

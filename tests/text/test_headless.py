@@ -374,12 +374,12 @@ def log(tmp_path: Path) -> Path:
 def test_the_last_lines_of_a_log_are_those_that_say_something(log: Path) -> None:
     log.write_text("0\n1\n2\n\n  \n3\n\x1b[0m\n4\n5\n\n\n", encoding="utf-8")
     assert last_lines(LocalOutput(log)) == ["1", "2", "3", "4", "5"]
-    assert last_lines(LocalOutput(log), most=1) == ["5"]
+    assert last_lines(LocalOutput(log), limit=1) == ["5"]
 
 
 def test_of_a_progress_bar_the_last_states_are_shown(log: Path) -> None:
     log.write_bytes(b"".join(b"%d%%\r" % percent for percent in range(101)))
-    assert last_lines(LocalOutput(log), most=2) == ["99%", "100%"]
+    assert last_lines(LocalOutput(log), limit=2) == ["99%", "100%"]
 
 
 def test_a_huge_log_is_read_from_its_end_and_a_huge_line_cut(log: Path) -> None:

@@ -68,7 +68,7 @@ class Survey(Struct, frozen=True, kw_only=True):
         return self.groups.index(max(self.groups)) + 1 if self.groups else 0
 
 
-def survey(plan: Plan, *, host: Host | None = None, most_clashes: int = 100, effort: int = 2_000_000) -> Survey:
+def survey(plan: Plan, *, host: Host | None = None, max_clashes: int = 100, effort: int = 2_000_000) -> Survey:
     """Look at a checked plan as a whole.
 
     `effort` limits the steps that are spent on clashes: about a second for two million. With a `host`, cpu and memory
@@ -87,8 +87,8 @@ def survey(plan: Plan, *, host: Host | None = None, most_clashes: int = 100, eff
         critical_path=tuple(path),
         length=length,
         estimated=estimated,
-        clashes=tuple(clashes[:most_clashes]),
-        more_clashes=max(0, len(clashes) - most_clashes),
+        clashes=tuple(clashes[:max_clashes]),
+        more_clashes=max(0, len(clashes) - max_clashes),
         is_complete=order.effort > 0,
         bottlenecks=tuple(bottlenecks),
     )

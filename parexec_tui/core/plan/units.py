@@ -16,10 +16,10 @@ _SIZE = re.compile(r"\s*([0-9]{1,30})(\.[0-9]{1,30})?\s*([A-Za-z]*)\s*")
 SIZE_PATTERN = r"\s*[0-9]{1,30}(\.[0-9]{1,30})?\s*([KkMmGgTt]?[Bb]?|[KkMmGgTt][Ii][Bb])\s*"
 """What `Size.parse` reads, for a JSON Schema."""
 
-LONGEST = 100 * 366 * 86400.0
+MAX_DURATION = 100 * 366 * 86400.0
 """A hundred years, in seconds: a longer duration is a slip, and could not be added to a date."""
 
-LARGEST = 2**63 - 1
+MAX_SIZE = 2**63 - 1
 """Bytes: what a system can count of memory or of a disk."""
 
 
@@ -52,7 +52,7 @@ class Duration(float):
 
 def _checked(seconds: float) -> float:
     # `not (0 <= nan)`: NaN fails every comparison, so this refuses it along with infinity.
-    if not 0 <= seconds <= LONGEST:
+    if not 0 <= seconds <= MAX_DURATION:
         raise ValueError(f"{shown(seconds)} is not a duration: it must be from 0 to 100 years, in seconds")
     return seconds
 
@@ -66,11 +66,11 @@ class Size(int):
 
         K, M, G and T alone are binary, as in `ls -h` and Slurm. Raises ValueError for anything else.
         """
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_SIZE:
             return cls(value)
         if isinstance(value, str) and (match := _SIZE.fullmatch(value)):
             whole, fraction, unit = int(match[1]), float(match[2] or 0), _SIZE_UNITS.get(match[3].upper())
-            if unit is not None and (size := whole * unit + int(fraction * unit)) <= LARGEST:
+            if unit is not None and (size := whole * unit + int(fraction * unit)) <= MAX_SIZE:
                 return cls(size)
         raise ValueError(f"{shown(value)} is not a size: write for instance 512MiB, 2G, 1.5GB or a number of bytes")
 

@@ -83,4 +83,4 @@ def _because(reason: str) -> str:
 
 
 def _names(ids: Iterable[str]) -> str:
-    return listed(dict.fromkeys(ids), most=5)
+    return listed(dict.fromkeys(ids), limit=5)

@@ -121,7 +121,7 @@ def _fits(state: SessionState, key: str, value: str) -> Callable[[TicketState], 
     values = set(filter(_matcher(value), known)) if _is_pattern(value) else {value}.intersection(known)
     if not values:
         raise SelectorError(
-            f"there is no {key} {value}{_hint(value, known) or f', there is {listed(known, most=_MAX_NAMED)}'}"
+            f"there is no {key} {value}{_hint(value, known) or f', there is {listed(known, limit=_MAX_NAMED)}'}"
         )
     return lambda ticket: fits(state, ticket, values)
 

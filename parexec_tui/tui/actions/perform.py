@@ -100,8 +100,8 @@ def _is_refused(context: ActionContext, refused: Refusal | None) -> bool:
     return refused is not None
 
 
-def _targets(context: ActionContext, most: int | None = None) -> Targets:
-    targets = context.screen.targets(most)
+def _targets(context: ActionContext, max_targets: int | None = None) -> Targets:
+    targets = context.screen.targets(max_targets)
     return targets._replace(tickets=in_plan_order(context.state, targets.tickets))
 
 

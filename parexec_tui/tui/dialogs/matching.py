@@ -40,10 +40,10 @@ def _rank(word: str, name: str) -> int | None:
     return _HAS_LETTERS if all(letter in letters for letter in word) else None
 
 
-def best(word: str, names: Iterable[str], most: int) -> list[str]:
+def best(word: str, names: Iterable[str], limit: int) -> list[str]:
     """The best matches of a word among the names, in their order where they match equally well."""
     if not word:
-        return list(islice(names, most))
+        return list(islice(names, limit))
     word = word.lower()
     found: list[tuple[int, int, str]] = []
     starting = 0
@@ -51,6 +51,6 @@ def best(word: str, names: Iterable[str], most: int) -> list[str]:
         if (place := _rank(word, name.lower())) is not None:
             found.append((place, at, name))
             starting += place == _STARTS
-            if starting == most:
+            if starting == limit:
                 break  # no other is better
-    return [name for _, _, name in sorted(found)[:most]]
+    return [name for _, _, name in sorted(found)[:limit]]

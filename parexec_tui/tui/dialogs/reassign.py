@@ -90,7 +90,7 @@ class Reassign(Dialog[AnyRequest]):
         state = view.state
         assert state is not None
         self.tickets = tuple(tickets)
-        self.heading = f"Give {listed(self.tickets, most=5)} to"
+        self.heading = f"Give {listed(self.tickets, limit=5)} to"
         found = [state.tickets[id_] for id_ in self.tickets]
         self._list = DestinationList(view, destinations(state, found, view.now), found[0], moved=self._show_preview)
         self._preview = Page(view, (), chrome=CHROME + 4, height=_PREVIEW)

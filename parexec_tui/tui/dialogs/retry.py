@@ -26,7 +26,7 @@ class RetryForm(Form):
         assert state is not None
         self._state: SessionState = state
         self._found = [state.tickets[id_] for id_ in self.tickets]
-        self.heading = f"Retry {listed(self.tickets, most=5)}"
+        self.heading = f"Retry {listed(self.tickets, limit=5)}"
 
     @property
     def _only(self) -> TicketState | None:

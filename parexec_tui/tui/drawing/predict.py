@@ -16,9 +16,9 @@ MAX: Final = 2_000
 
 
 def predict(
-    state: SessionState, now: float, *, history: Mapping[str, float] | None = None, most: int = MAX
+    state: SessionState, now: float, *, history: Mapping[str, float] | None = None, limit: int = MAX
 ) -> list[PredictedSpan]:
-    """When running tickets will end, and when `most` of the waiting ones will run, in the order of their starts.
+    """When running tickets will end, and when `limit` of the waiting ones will run, in the order of their starts.
 
     A ticket takes what `Forecast` says, with this `history`; where nothing is known, `DEFAULT_ESTIMATE`. Tickets
     start in the order of `SessionState.rank`, on an agent of a type that can run them, within the limits of the types
@@ -26,13 +26,13 @@ def predict(
 
     Not considered: claims and resources, failures, barriers between groups, pins to one agent of several. A held
     ticket, a held agent and everything that depends on them are left out; a held session is predicted as if it were
-    released now. Costs O(tickets), then O(log) for each of the `most`.
+    released now. Costs O(tickets), then O(log) for each of the `limit`.
     """
     simulation = _Simulation(state, now, history or {})
     found: list[PredictedSpan] = []
     for each in simulation.run():
         found.append(each)
-        if len(found) >= most:
+        if len(found) >= limit:
             break
     return found
 

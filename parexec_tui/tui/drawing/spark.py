@@ -27,17 +27,17 @@ def spark(
     values: Sequence[float | None],
     width: int,
     *,
-    most: float | None = None,
+    maximum: float | None = None,
     thresholds: Sequence[float] = (),
     ascii_only: bool = False,
 ) -> list[SparkCell]:
     """The last `width` values, the newest at the right; blanks at the left while there are fewer.
 
-    Zero is the lowest sign, `most` the highest (the greatest value shown, if not given). None is a moment that was
+    Zero is the lowest sign, `maximum` the highest (the greatest value shown, if not given). None is a moment that was
     not measured. At most two `thresholds`, in the unit of the values, rising.
     """
     shown = values[max(0, len(values) - width) :]
-    top = most if most is not None else max((value for value in shown if value is not None), default=0.0)
+    top = maximum if maximum is not None else max((value for value in shown if value is not None), default=0.0)
     cells = [_rising(value, top, thresholds, _RISING_ASCII if ascii_only else _RISING) for value in shown]
     return [SparkCell(" ", "gap")] * (width - len(cells)) + cells
 
@@ -54,19 +54,19 @@ def level(value: float, thresholds: Sequence[float]) -> SparkKind:
     return _LEVELS[sum(value >= threshold for threshold in thresholds[:2])]
 
 
-def _share(value: float, most: float) -> float:
-    """The value as a share of `most`, from 0 to 1."""
-    return min(1.0, max(0.0, value / most)) if most > 0 else 0.0
+def _share(value: float, maximum: float) -> float:
+    """The value as a share of `maximum`, from 0 to 1."""
+    return min(1.0, max(0.0, value / maximum)) if maximum > 0 else 0.0
 
 
 def bar(
-    value: float | None, width: int, *, most: float, thresholds: Sequence[float] = (), ascii_only: bool = False
+    value: float | None, width: int, *, maximum: float, thresholds: Sequence[float] = (), ascii_only: bool = False
 ) -> list[SparkCell]:
-    """A bar of `width` cells that is full at `most`; without a value all of it is empty.
+    """A bar of `width` cells that is full at `maximum`; without a value all of it is empty.
 
     At most two thresholds, rising: beyond the bar each has a sign of its own, within it the colour tells.
     """
-    eighths = round(_share(value or 0.0, most) * width * 8)
+    eighths = round(_share(value or 0.0, maximum) * width * 8)
     if value and value > 0 and width:
         eighths = max(eighths, _MIN[ascii_only])
     kind = level(value or 0.0, thresholds)
@@ -76,12 +76,12 @@ def bar(
     filled = len(cells)
     cells += [SparkCell("." if ascii_only else "·", "empty")] * (width - filled)
     for threshold in thresholds[:2]:
-        at = _cell_of(threshold, most, width)
+        at = _cell_of(threshold, maximum, width)
         if filled <= at < width:
             cells[at] = SparkCell("|" if ascii_only else "┊", "mark")
     return cells
 
 
-def _cell_of(threshold: float, most: float, width: int) -> int:
+def _cell_of(threshold: float, maximum: float, width: int) -> int:
     """The cell that a bar reaches when its value is at the threshold."""
-    return min(width - 1, int(_share(threshold, most) * width))
+    return min(width - 1, int(_share(threshold, maximum) * width))

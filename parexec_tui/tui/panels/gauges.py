@@ -178,7 +178,7 @@ class GaugesPanel(Panel):
             self._add(line, self._curve(gauge, cells), level)
 
     def _bar(self, share: float, cells: int, limits: Sequence[float] = ()) -> list[SparkCell]:
-        return bar(share, cells, most=1.0, thresholds=limits, ascii_only=self.view.ascii_only)
+        return bar(share, cells, maximum=1.0, thresholds=limits, ascii_only=self.view.ascii_only)
 
     def _draw_cores(self, line: StyledLine, columns: _Columns) -> None:
         """Draw each CPU as a bar of its own; where there are many, as one cell, or a few of them as one cell."""
@@ -193,7 +193,7 @@ class GaugesPanel(Panel):
                 line.add(" ")
         else:
             values = measures.merged(cores, room)
-            self._add(line, spark(values, len(values), most=1.0, ascii_only=self.view.ascii_only), "gauge-low")
+            self._add(line, spark(values, len(values), maximum=1.0, ascii_only=self.view.ascii_only), "gauge-low")
 
     def _add(self, line: StyledLine, cells: Sequence[SparkCell], level: str) -> None:
         """Add cells in their colours. `level`: the colour of what is used."""
@@ -218,7 +218,7 @@ class GaugesPanel(Panel):
         if known is None and gauge.read is not None and self.sample is not None:
             samples, until = self.view.samples.host, self.sample.at
             values = measures.curve(samples, gauge.read, until, cells)
-            known = spark(values, cells, most=gauge.top, ascii_only=self.view.ascii_only)
+            known = spark(values, cells, maximum=gauge.top, ascii_only=self.view.ascii_only)
             self._curves[gauge.label, cells] = known
         return known or []
 

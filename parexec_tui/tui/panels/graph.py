@@ -43,7 +43,7 @@ class GraphPanel(RowsPanel):
         self._lanes: Lanes | None = None
         self._graph: object = None
         """The graph that the lanes show: an amended plan has another one."""
-        self._most = 0
+        self._max_columns = 0
         self._path: list[str] = []
         self._path_at = 0.0
         self._on_path: frozenset[str] = frozenset()
@@ -82,14 +82,14 @@ class GraphPanel(RowsPanel):
     def _remake(self) -> None:
         """Lay out the lanes again if the graph is another one, and find the critical path of what is left."""
         state = self.state
-        most = max(2, min(12, self.body_width // 5))
-        if state.graph is not self._graph or most != self._most:
-            self._graph, self._most = state.graph, most
+        max_columns = max(2, min(12, self.body_width // 5))
+        if state.graph is not self._graph or max_columns != self._max_columns:
+            self._graph, self._max_columns = state.graph, max_columns
             self._lanes = None
             if len(state.tickets) > _MAX_AT_ONCE:
-                self.run_worker(lambda: self._lay_out_aside(state, most), thread=True, exclusive=True)
+                self.run_worker(lambda: self._lay_out_aside(state, max_columns), thread=True, exclusive=True)
                 return
-            self._lanes = _laid_out(state, most)
+            self._lanes = _laid_out(state, max_columns)
             self._find_selected()
         elif time.monotonic() - self._path_at < _PATH_EVERY and all(id_ in state.tickets for id_ in self._path):
             return
@@ -99,13 +99,13 @@ class GraphPanel(RowsPanel):
         self._on_path = frozenset(self._path)
         self._lanes.mark(self._path)
 
-    def _lay_out_aside(self, state: SessionState, most: int) -> None:
+    def _lay_out_aside(self, state: SessionState, max_columns: int) -> None:
         """Lay out in a thread: so many rows take seconds."""
-        lanes = _laid_out(state, most)
-        self.app.call_from_thread(self._take_lanes, lanes, state.graph, most)
+        lanes = _laid_out(state, max_columns)
+        self.app.call_from_thread(self._take_lanes, lanes, state.graph, max_columns)
 
-    def _take_lanes(self, lanes: Lanes, graph: object, most: int) -> None:
-        if (graph, most) == (self._graph, self._most):
+    def _take_lanes(self, lanes: Lanes, graph: object, max_columns: int) -> None:
+        if (graph, max_columns) == (self._graph, self._max_columns):
             self._lanes, self._path_at = lanes, 0.0
             self.changed(Change.state | Change.selection)
 
@@ -246,5 +246,5 @@ class GraphPanel(RowsPanel):
             line.add("  ").column(reason or printable(ticket.spec.title), left - 2, self.style("dim"), gap=0)
 
 
-def _laid_out(state: SessionState, most: int) -> Lanes:
-    return Lanes(state.graph, state.groups, most=most, colours=LANES)
+def _laid_out(state: SessionState, max_columns: int) -> Lanes:
+    return Lanes(state.graph, state.groups, max_columns=max_columns, colours=LANES)

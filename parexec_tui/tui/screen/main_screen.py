@@ -272,10 +272,10 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     # -- targets ---------------------------------------------------------------------------------------------
 
-    def targets(self, most: int | None = None) -> Targets:
+    def targets(self, max_targets: int | None = None) -> Targets:
         """What an action is about: in the panel of agents an agent or a type; else the marks, else the selected one.
 
-        `most`: return no more of the marks than this.
+        `max_targets`: return no more of the marks than this.
         """
         view = self.view
         state = view.state
@@ -285,7 +285,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
             return Targets(agent=view.agent)
         if self.arrangement.current == "agents" and view.agent_type in state.available:
             return Targets(agent_type=view.agent_type)
-        marked = tuple(islice((id_ for id_ in view.marks if id_ in state.tickets), most))
+        marked = tuple(islice((id_ for id_ in view.marks if id_ in state.tickets), max_targets))
         is_here = view.selected in state.tickets and self.current.has_selected
         return Targets(marked or ((view.selected,) if is_here else ()))
 

@@ -34,7 +34,7 @@ def available() -> dict[str, Path]:
 def load(name: str) -> Palette:
     """Load a theme. Raises ThemeError with everything that is wrong in its file and in those that it inherits."""
     if name not in (names := available()):
-        hint = Hints(names).of(name) or f"there are {listed(names, most=20)}"
+        hint = Hints(names).of(name) or f"there are {listed(names, limit=20)}"
         raise ThemeError(f"there is no theme `{name}` ({hint})")
     return make_palette(name, _chain(name, user_folder(), _packaged_folder()))
 

@@ -142,9 +142,9 @@ def _rates(one: str, into: float, other: str, out: float) -> str:
 
 def slots(state: SessionState, waiting: Waiting) -> Gauge:
     """How many tickets run, and how many may."""
-    running, most = len(state.live), state.parallel
-    holds = _waits(waiting.ready) if running >= most else ""
-    return Gauge("slots", f"{running} of {most}", _share(running, most), holds=holds)
+    running, limit = len(state.live), state.parallel
+    holds = _waits(waiting.ready) if running >= limit else ""
+    return Gauge("slots", f"{running} of {limit}", _share(running, limit), holds=holds)
 
 
 def resource_gauges(state: SessionState, waiting: Waiting) -> Iterator[Gauge]:
@@ -168,10 +168,10 @@ def pool_gauges(state: SessionState, waiting: Waiting) -> Iterator[Gauge]:
     """How many agents of each type are busy, and how many there may be."""
     busy = Counter(state.agents[ticket.agent].type for ticket in state.live.values() if ticket.agent)
     for type_, available in state.available.items():
-        most = state.max_agents(type_)
-        is_full = state.pool_size[type_] >= most and not available
+        limit = state.max_agents(type_)
+        is_full = state.pool_size[type_] >= limit and not available
         holds = _waits(waiting.ready_for.get(type_, 0)) if is_full or type_ in state.held_types else ""
-        yield Gauge(type_, f"{busy[type_]} of {most}", _share(busy[type_], most), holds=holds)
+        yield Gauge(type_, f"{busy[type_]} of {limit}", _share(busy[type_], limit), holds=holds)
 
 
 def claims_gauge(state: SessionState, waiting: Waiting) -> Gauge:

@@ -104,7 +104,7 @@ def _many(count: int, **fields: Any) -> Plan:
 
 
 def test_only_so_many_are_listed_and_the_others_counted() -> None:
-    seen = survey(_many(20, locks=("x",)), most_clashes=7)
+    seen = survey(_many(20, locks=("x",)), max_clashes=7)
 
     assert len(seen.clashes) == 7
     assert (seen.more_clashes, seen.is_complete) == (20 * 19 // 2 - 7, True)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from parexec_tui.core.plan.units import (
     DURATION_PATTERN,
-    LARGEST,
-    LONGEST,
+    MAX_DURATION,
+    MAX_SIZE,
     SIZE_PATTERN,
     Duration,
     Size,
@@ -40,7 +40,7 @@ def test_durations_are_read(written: object, seconds: float) -> None:
     "written",
     [
         "", " ", "s", "5", "5 minutes", "-5s", "5s!", "1h30", "٣s", "1e3s", "1" * 31 + "s", "9" * 30 + "d",
-        -1, True, None, [], {}, float("nan"), float("inf"), 10**400, LONGEST + 1,
+        -1, True, None, [], {}, float("nan"), float("inf"), 10**400, MAX_DURATION + 1,
     ],
 )  # fmt: skip
 def test_other_durations_are_refused(written: object) -> None:
@@ -60,7 +60,7 @@ def test_other_durations_are_refused(written: object) -> None:
         ("7B", 7),
         ("9007199254740993", 9007199254740993),
         (0, 0),
-        (LARGEST, LARGEST),
+        (MAX_SIZE, MAX_SIZE),
     ],
 )
 def test_sizes_are_read(written: object, size: int) -> None:
@@ -69,7 +69,7 @@ def test_sizes_are_read(written: object, size: int) -> None:
 
 @pytest.mark.parametrize(
     "written",
-    ["", "MiB", "-1", "1PiB", "1 2", "1e3", "9" * 30 + "T", "9" * 5000, -1, True, 1.5, None, [], LARGEST + 1],
+    ["", "MiB", "-1", "1PiB", "1 2", "1e3", "9" * 30 + "T", "9" * 5000, -1, True, 1.5, None, [], MAX_SIZE + 1],
 )
 def test_other_sizes_are_refused(written: object) -> None:
     with pytest.raises(ValueError, match="is not a size"):
@@ -83,7 +83,7 @@ def test_a_message_stays_short() -> None:
     assert len(str(caught.value)) < 200
 
 
-@given(st.floats(0, LONGEST))
+@given(st.floats(0, MAX_DURATION))
 def test_a_written_duration_reads_back(seconds: float) -> None:
     text = format_duration(seconds)
 

@@ -87,10 +87,10 @@ def test_a_ticket_in_backoff_waits_for_its_time() -> None:
 def test_it_looks_only_so_far_ahead() -> None:
     session = Session(plan("\n".join(f"t{number}:" for number in range(9)), parallel=2))
 
-    assert [each.ticket for each in predict(session.state, session.now, most=3)] == ["t0", "t1", "t2"]
+    assert [each.ticket for each in predict(session.state, session.now, limit=3)] == ["t0", "t1", "t2"]
 
 
-@given(graphs(most=12))
+@given(graphs(max_tickets=12))
 def test_every_ticket_runs_once_after_its_needs_with_no_more_than_there_are_slots(graph: Graph) -> None:
     text = "\n".join(
         f"{id_}: {' '.join(graph.needs[id_])} estimate={1 + place % 4}s" for place, id_ in enumerate(graph.needs)

@@ -57,9 +57,9 @@ def _folded(name: str) -> str:
     return name.casefold().replace("-", "_")
 
 
-def listed(names: Iterable[str], most: int = 8) -> str:
+def listed(names: Iterable[str], limit: int = 8) -> str:
     """`a, b and c`; of many names the first few and how many more."""
     shown = [str(name) for name in names]
-    if len(shown) > most:
-        shown = [*shown[: most - 1], f"{len(shown) - most + 1} more"]
+    if len(shown) > limit:
+        shown = [*shown[: limit - 1], f"{len(shown) - limit + 1} more"]
     return " and ".join(", ".join(shown).rsplit(", ", 1))

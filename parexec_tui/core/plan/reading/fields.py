@@ -136,9 +136,9 @@ def _fits(type_: inspect.Type, value: object) -> bool:
             return isinstance(value, str)
         case inspect.BoolType():
             return isinstance(value, bool)
-        case inspect.IntType(ge=least, le=most):
+        case inspect.IntType(ge=minimum, le=maximum):
             is_whole = isinstance(value, int) and not isinstance(value, bool)
-            return is_whole and (least is None or least <= value) and (most is None or value <= most)  # type: ignore[operator]
+            return is_whole and (minimum is None or minimum <= value) and (maximum is None or value <= maximum)  # type: ignore[operator]
         case inspect.EnumType() | inspect.LiteralType():
             return isinstance(value, str) and value in _choices(type_)
         case _:
@@ -173,8 +173,8 @@ def _named(type_: inspect.Type) -> str:
             return "a string"
         case inspect.BoolType():
             return "true or false"
-        case inspect.IntType(ge=least, le=most):
-            return f"a whole number from {least} to {most}"
+        case inspect.IntType(ge=minimum, le=maximum):
+            return f"a whole number from {minimum} to {maximum}"
         case inspect.VarTupleType():
             return "a list of strings" + (", at least one" if type_.min_length else "")
         case inspect.DictType():

@@ -7,19 +7,19 @@ import msgspec
 from msgspec import NODEFAULT, Struct
 
 from parexec_tui.core.plan.model import ID_PATTERN, MAX_AMOUNT, Amounts, PlanDocument
-from parexec_tui.core.plan.units import DURATION_PATTERN, LARGEST, LONGEST, SIZE_PATTERN, Duration, Size
+from parexec_tui.core.plan.units import DURATION_PATTERN, MAX_DURATION, MAX_SIZE, SIZE_PATTERN, Duration, Size
 
 _DURATION = {
     "anyOf": [
         {"type": "string", "pattern": f"^{DURATION_PATTERN}$"},
-        {"type": "number", "minimum": 0, "maximum": LONGEST},
+        {"type": "number", "minimum": 0, "maximum": MAX_DURATION},
     ],
     "examples": ["45s", "30m", "1h30m"],
 }
 _SIZE = {
     "anyOf": [
         {"type": "string", "pattern": f"^{SIZE_PATTERN}$"},
-        {"type": "integer", "minimum": 0, "maximum": LARGEST},
+        {"type": "integer", "minimum": 0, "maximum": MAX_SIZE},
     ],
     "examples": ["512MiB", "2G"],
 }

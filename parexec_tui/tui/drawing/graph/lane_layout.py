@@ -44,18 +44,18 @@ class Lane:
 class LaneLayout:
     """Columns and lanes of every row. Made by `lay_out`."""
 
-    def __init__(self, order: Sequence[str], most: int) -> None:
+    def __init__(self, order: Sequence[str], max_columns: int) -> None:
         self.order = order
         self.row = {id_: row for row, id_ in enumerate(order)}
-        self.most = most
+        self.max_columns = max_columns
         self.lanes: list[Lane] = []
         self.column = array("h")
         """row: column of its ticket"""
         self.colour = array("h")
         """row: colour of its ticket"""
         self.below = array("i")
-        """`most` cells a row: number of the lane in each column between this row and the next, or -1. A lane whose
-        `last` row is this one or an earlier one is not there."""
+        """`max_columns` cells a row: the number of the lane in each column between this row and the next, or -1. A
+        lane whose `last` row is this one or an earlier one is not there."""
         self.taken: list[tuple[int, ...]] = []
         """row: lanes that the ticket takes"""
         self.given: list[tuple[int, ...]] = []
@@ -66,17 +66,17 @@ class LaneLayout:
         """row: dependents that are not drawn"""
 
 
-def lay_out(dependents: list[list[int]], order: Sequence[str], *, most: int, colours: int) -> LaneLayout:
-    """Lay out rows, each with the rows of its dependents, in at most `most` columns. O(most * E).
+def lay_out(dependents: list[list[int]], order: Sequence[str], *, max_columns: int, colours: int) -> LaneLayout:
+    """Lay out rows, each with the rows of its dependents, in at most `max_columns` columns. O(max_columns * E).
 
     If lanes were dropped, it is done again without them, because they took up columns until then.
     """
     rows = _Rows(dependents)
     left_out: dict[int, set[int]] = {}
-    sweep = _Sweep(rows, LaneLayout(order, most), colours, left_out)
+    sweep = _Sweep(rows, LaneLayout(order, max_columns), colours, left_out)
     sweep.run()
     if left_out:
-        sweep = _Sweep(rows, LaneLayout(order, most), colours, left_out)
+        sweep = _Sweep(rows, LaneLayout(order, max_columns), colours, left_out)
         sweep.run()
     for row, dropped in left_out.items():
         sweep.layout.dependents_left_out[row] = len(dropped)
@@ -108,11 +108,11 @@ class _Sweep:
         """row: its dependents that are not drawn"""
         self._rows = rows
         self._colours = colours
-        self._lane: list[Lane | None] = [None] * layout.most
+        self._lane: list[Lane | None] = [None] * layout.max_columns
         """column: its lane"""
-        self._next = [_FAR] * layout.most
+        self._next = [_FAR] * layout.max_columns
         """column: the next row that takes its lane"""
-        self._numbers = [-1] * layout.most
+        self._numbers = [-1] * layout.max_columns
         """column: number of its lane"""
         self._missing = list(rows.needs)
         """row: needs that are still to come"""
@@ -207,7 +207,7 @@ class _Sweep:
                 hubs[self._rows.alike[dependent]].append(dependent)
         begun = []
         for group in sorted(hubs.values(), key=lambda group: -self._missing[group[0]])[:_MAX_HUBS]:
-            side = next((c for c in range(column + 1, self.layout.most) if self._numbers[c] < 0), None)
+            side = next((c for c in range(column + 1, self.layout.max_columns) if self._numbers[c] < 0), None)
             if side is not None:
                 dependents.difference_update(group)
                 begun.append(self._begin(row, side, self._new_colour(), group))

@@ -54,8 +54,8 @@ class LaneRow(NamedTuple):
 class Lanes:
     """The rows of a graph. Made anew when the shape of the plan changes: tickets or needs."""
 
-    def __init__(self, graph: Graph, groups: list[list[str]], *, most: int = 12, colours: int = 6) -> None:
-        """Lay out a graph whose dependency levels are `groups`, in `most` columns (two at least) and so many colours.
+    def __init__(self, graph: Graph, groups: list[list[str]], *, max_columns: int = 12, colours: int = 6) -> None:
+        """Lay out a graph whose dependency levels are `groups`, in at most `max_columns` columns (two at least).
 
         O(E log E): a third of a second for 10,000 tickets, some seconds for 100,000; so not while a person waits.
         """
@@ -68,7 +68,7 @@ class Lanes:
             order = row_order(dependents, needs, groups)
             row = {id_: number for number, id_ in enumerate(order)}
             by_row = [[row[dependent] for dependent in dependents[id_]] for id_ in order]
-            self._layout = lay_out(by_row, order, most=max(most, 2), colours=colours)
+            self._layout = lay_out(by_row, order, max_columns=max(max_columns, 2), colours=colours)
         self._path: list[int] = []
         self._path_lanes: list[int | None] = []
 
@@ -84,7 +84,7 @@ class Lanes:
     @property
     def width(self) -> int:
         """The most cells that a row can have."""
-        return 2 * self._layout.most - 1 + 2 * _MARK
+        return 2 * self._layout.max_columns - 1 + 2 * _MARK
 
     def mark(self, path: Sequence[str]) -> None:
         """From now on these tickets and the lanes between them are heavy: a chain, needs first. O(its length)."""
@@ -100,7 +100,7 @@ class Lanes:
 
     def _row(self, row: int, *, ascii_only: bool) -> LaneRow:
         layout = self._layout
-        drawing = _RowDrawing(layout.column[row], layout.colour[row], 2 * layout.most - 1)
+        drawing = _RowDrawing(layout.column[row], layout.colour[row], 2 * layout.max_columns - 1)
         at = bisect_left(self._path, row)
         drawing.is_heavy = at < len(self._path) and self._path[at] == row
         above, below = self._path_lane(at - 1), self._path_lane(at - 1 + drawing.is_heavy)
@@ -122,7 +122,7 @@ class Lanes:
     def _between(self, row: int) -> list[Lane]:
         """The lanes that run from this row to the next."""
         layout = self._layout
-        numbers = layout.below[max(row, 0) * layout.most : (row + 1) * layout.most]
+        numbers = layout.below[max(row, 0) * layout.max_columns : (row + 1) * layout.max_columns]
         return [lane for number in numbers if number >= 0 and (lane := layout.lanes[number]).last > row]
 
     def _path_lane(self, step: int) -> int | None:

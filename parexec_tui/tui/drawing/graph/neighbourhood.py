@@ -189,12 +189,12 @@ def _wanted(layer: list[str], counts: Mapping[str, str], label: Label, *, boxed:
 
 def _shares(wanted: list[int], room: int) -> list[int] | None:
     """The columns of each layer: what it wants, or an equal share of what the others leave. None: too little."""
-    most = max(wanted)
-    while sum(min(each, most) for each in wanted) > room:
-        most -= 1
-        if most < _MIN:
+    widest = max(wanted)
+    while sum(min(each, widest) for each in wanted) > room:
+        widest -= 1
+        if widest < _MIN:
             return None
-    return [min(each, most) for each in wanted]
+    return [min(each, widest) for each in wanted]
 
 
 def _columns(widths: list[int], gaps: list[int], width: int) -> list[tuple[int, int]]:

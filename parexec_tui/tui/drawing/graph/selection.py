@@ -41,12 +41,12 @@ class Selection:
         """Select as many as fit: first those of `keep`, and neighbours before tickets beyond them."""
         needs, dependents = self._graph.needs(self.centre), self._graph.dependents(self.centre)
         self._add_all([(id_, -1) for id_ in keep if id_ in needs] + [(id_, 1) for id_ in keep if id_ in dependents])
-        most = self.height + 1
+        limit = self.height + 1
         self._add_all(
-            _in_turn([[(id_, -1) for id_ in islice(needs, most)], [(id_, 1) for id_ in islice(dependents, most)]])
+            _in_turn([[(id_, -1) for id_ in islice(needs, limit)], [(id_, 1) for id_ in islice(dependents, limit)]])
         )
         beyond = [
-            [(other, side) for other in islice(self._links(side)(id_), most)]
+            [(other, side) for other in islice(self._links(side)(id_), limit)]
             for id_, side in self.side.items()
             if side
         ]

@@ -33,9 +33,9 @@ def fan(count: int) -> Graph:
 
 
 @st.composite
-def graphs(draw: st.DrawFn, most: int = 25) -> Graph:
+def graphs(draw: st.DrawFn, max_tickets: int = 25) -> Graph:
     """Acyclic graphs, planned by their ids or backwards (T10 is before T2); more needs are near than far."""
-    size = draw(st.integers(1, most))
+    size = draw(st.integers(1, max_tickets))
     needs: dict[str, list[str]] = {f"T{number}": [] for number in range(size)}
     for number, back in draw(
         st.lists(

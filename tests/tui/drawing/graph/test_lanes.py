@@ -110,7 +110,7 @@ def test_example(name: str) -> None:
 
 
 def test_where_columns_run_out_a_line_may_come_from_the_right_and_cross_others() -> None:
-    narrow = lanes_of(graph_of("A:\nB: A\nC: A\nD: B C\nE: D\nF: B D\nG: C"), most=3)
+    narrow = lanes_of(graph_of("A:\nB: A\nC: A\nD: B C\nE: D\nF: B D\nG: C"), max_columns=3)
 
     assert [line.rstrip() for line in drawn(narrow)] == picture("""
         ○      A
@@ -124,7 +124,7 @@ def test_where_columns_run_out_a_line_may_come_from_the_right_and_cross_others()
 
 
 def test_what_is_needed_farthest_down_is_counted_when_lanes_do_not_fit() -> None:
-    narrow = lanes_of(graph_of("A:\nB: A\nC: A B\nD: B C\nE: A D"), most=3)
+    narrow = lanes_of(graph_of("A:\nB: A\nC: A B\nD: B C\nE: A D"), max_columns=3)
 
     assert [line.rstrip() for line in drawn(narrow)] == picture("""
         ○ ↓1   A
@@ -190,9 +190,9 @@ def _marks(text: str) -> tuple[int, int]:
 
 
 @given(graphs(), st.integers(2, 8))
-def test_what_can_be_read_from_a_drawing_is_the_graph(graph: Graph, most: int) -> None:
+def test_what_can_be_read_from_a_drawing_is_the_graph(graph: Graph, max_columns: int) -> None:
     """Every line leads to a ticket that needs where it came from, once; what has no line is counted at both ends."""
-    lanes = lanes_of(graph, most=most)
+    lanes = lanes_of(graph, max_columns=max_columns)
     rows = rows_of(lanes)
     traced = traced_lanes(rows)
     found = [(need, dependent) for need, dependents in traced.items() for dependent in dependents]
@@ -205,9 +205,9 @@ def test_what_can_be_read_from_a_drawing_is_the_graph(graph: Graph, most: int) -
         assert sum(need == row.id for need, _ in found) + dependents_left_out == len(graph.dependents[row.id])
 
 
-@given(graphs(most=12))
+@given(graphs(max_tickets=12))
 def test_nothing_is_left_out_where_there_are_columns_enough(graph: Graph) -> None:
-    traced = traced_lanes(rows_of(lanes_of(graph, most=12)))
+    traced = traced_lanes(rows_of(lanes_of(graph, max_columns=12)))
 
     assert {(need, dependent) for need, dependents in traced.items() for dependent in dependents} == set(
         graph.edges()
@@ -215,8 +215,10 @@ def test_nothing_is_left_out_where_there_are_columns_enough(graph: Graph) -> Non
 
 
 @given(graphs(), st.integers(2, 8), st.booleans())
-def test_rows_are_in_order_within_their_width_and_found_both_ways(graph: Graph, most: int, ascii_only: bool) -> None:
-    lanes = lanes_of(graph, most=most)
+def test_rows_are_in_order_within_their_width_and_found_both_ways(
+    graph: Graph, max_columns: int, ascii_only: bool
+) -> None:
+    lanes = lanes_of(graph, max_columns=max_columns)
     rows = lanes.rows(0, len(graph.needs), ascii_only=ascii_only)
 
     assert [row.id for row in rows] == list(lanes.order)
@@ -239,7 +241,7 @@ def test_a_window_is_a_part_of_the_whole(graph: Graph, start: int, height: int) 
 
 @given(graphs())
 def test_heavy_lines_run_from_each_ticket_of_a_path_to_the_next(graph: Graph) -> None:
-    lanes = lanes_of(graph, most=12)
+    lanes = lanes_of(graph, max_columns=12)
     path: list[str] = nx.dag_longest_path(nx.DiGraph({id_: list(own) for id_, own in graph.dependents.items()}))
     lanes.mark(path)
     rows = rows_of(lanes)
