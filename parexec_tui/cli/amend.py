@@ -13,7 +13,7 @@ import click
 from parexec_tui.cli import complete
 from parexec_tui.cli.asking import VerbContext, verb
 from parexec_tui.cli.exits import BAD_USAGE, fail
-from parexec_tui.cli.plans import plan_of, refuse_file, syntax_of, text_of
+from parexec_tui.cli.plans import FROM_STREAM, name_of, plan_of, refuse_file, syntax_of, text_of
 
 if TYPE_CHECKING:
     from parexec_tui.core.plan.model import Plan, Ticket
@@ -77,7 +77,9 @@ def _read_fragment(file: Path, state: "SessionState") -> "dict[str, Ticket]":
     text = text_of(file)
     try:
         with gc_paused():
-            return read_fragment(text, source=str(file), format=syntax_of(file), plan=state.plan, host=state.host)
+            return read_fragment(
+                text, source=name_of(file), format=syntax_of(file, text), plan=state.plan, host=state.host
+            )
     except PlanErrors as errors:
         refuse_file(errors.problems, _WHERE)
 
@@ -183,6 +185,8 @@ def _read_again(file: Path, state: "SessionState") -> "Plan":
 
 def _source_of(state: "SessionState") -> Path:
     """The file that the session was started from; it may have been named from another folder than this one."""
+    if state.plan.source == FROM_STREAM:
+        fail("the plan was read from standard input: name a file, parexec reload PLAN", BAD_USAGE)
     source, workdir = Path(state.plan.source), Path(state.plan.workdir)
     found = next(filter(Path.is_file, (source, workdir / source, workdir / source.name)), None)
     return found or fail(f"the plan file {source} is not found from here: name it, parexec reload PLAN", BAD_USAGE)

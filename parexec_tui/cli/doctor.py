@@ -153,8 +153,11 @@ def state_folder() -> Iterator[Finding]:
     except OSError as error:
         yield Finding("state folder", False, f"{home} cannot be written: {error.strerror}", _ELSEWHERE)
         return
-    free = shutil.disk_usage(home).free
-    if free < LOW_DISK:
+    disk = shutil.disk_usage(home)
+    free = disk.free
+    if not disk.total:
+        yield Finding("state folder", True, f"{home} can be written; its file system does not say how much is free")
+    elif free < LOW_DISK:
         text = f"only {format_size(free)} are free for {home}: plans start nothing below their min_free_disk"
         yield Finding("state folder", False, text, "make room, or set a lower min_free_disk in the plan")
     else:

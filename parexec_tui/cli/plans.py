@@ -1,5 +1,6 @@
 """validate, doctor and schema: a plan and the machine are checked before anything runs."""
 
+import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NoReturn
@@ -22,25 +23,50 @@ def plan_of(file: Path, host: "Host | None", where: str = "in the plan") -> "Pla
     from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
     from parexec_tui.gc_control import gc_paused
 
+    is_stream = _is_stream(file)
     whole = file.absolute()
+    folder = Path.cwd() if is_stream else whole.parent
+    text = text_of(file)
     try:
-        text, folder = text_of(file), str(whole.parent)
         with gc_paused():
-            plan = read_plan(text, source=str(file), folder=folder, format=syntax_of(file), host=host)
+            plan = read_plan(text, source=name_of(file), folder=str(folder), format=syntax_of(file, text), host=host)
     except PlanErrors as errors:
         refuse_file(errors.problems, where)
-    return replace(plan, source=str(whole))  # errors name the file as the person did; a session needs its whole path
+    # Errors name the file as the person did; a session needs its whole path.
+    return replace(plan, source=FROM_STREAM if is_stream else str(whole))
+
+
+FROM_STREAM = "-"
+"""The source of a plan that was read from standard input or a pipe: it cannot be read again."""
+
+
+def _is_stream(file: Path) -> bool:
+    """Whether a plan comes from `-`, `/dev/stdin`, a pipe or the like: then the place of its file means nothing."""
+    folder = file.absolute().parent
+    if str(file) == FROM_STREAM or str(folder) in ("/dev", "/dev/fd") or folder.is_relative_to("/proc"):
+        return True  # it may be a pipe or a file, as the shell likes it
+    try:
+        return not stat.S_ISREG(file.stat().st_mode)
+    except OSError:
+        return False  # to read it tells why
+
+
+def name_of(file: Path) -> str:
+    """A plan file as messages name it, and as a plan is called that has no name of its own."""
+    return "stdin" if _is_stream(file) else str(file)
 
 
 def text_of(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        data = sys.stdin.buffer.read() if str(file) == FROM_STREAM else file.read_bytes()
+        return data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
-        fail(f"{file}: not UTF-8 text (byte {error.start}): save it as UTF-8", BAD_USAGE)
+        fail(f"{name_of(file)}: not UTF-8 text (byte {error.start}): save it as UTF-8", BAD_USAGE)
 
 
-def syntax_of(file: Path) -> Literal["toml", "json"]:
-    return "json" if file.suffix == ".json" else "toml"
+def syntax_of(file: Path, text: str) -> Literal["toml", "json"]:
+    """By its name, else by its text: no TOML begins with a brace."""
+    return "json" if file.suffix == ".json" or text.lstrip("\ufeff \t\n").startswith("{") else "toml"
 
 
 def refuse_file(problems: tuple[object, ...], where: str) -> NoReturn:

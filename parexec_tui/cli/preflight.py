@@ -252,6 +252,7 @@ def _disk(plan: Plan) -> Iterator[str]:
         while not _is_folder(folder) and folder != folder.parent:
             folder = folder.parent
         with suppress(OSError):
-            free = shutil.disk_usage(folder).free
-            if free < LOW_DISK:
+            disk = shutil.disk_usage(folder)
+            free = disk.free
+            if disk.total and free < LOW_DISK:  # some file systems do not count blocks
                 yield f"only {format_size(free)} are free for {what}, {folder}"

@@ -118,7 +118,8 @@ def _how_to_go_on(row: "SessionRow", *, is_named: bool) -> str:
         case "finished":
             return f"{what}, which has finished; run its plan again, or: parexec resume --retry-failed {row.session}"
         case "not started":
-            return f"{what}, whose engine never started; run its plan again: parexec run {row.source}"
+            again = "run its plan again" if row.source == "-" else f"run its plan again: parexec run {row.source}"
+            return f"{what}, whose engine never started; {again}"
         case "stopped":
             return f"{what}, which was stopped; go on with: parexec resume {row.session}"
         case _:

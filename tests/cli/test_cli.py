@@ -382,6 +382,43 @@ def test_a_state_folder_that_cannot_be_written_is_told_in_a_line(here: Path) -> 
 # -- validate and schema ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("syntax", ["toml", "json"])
+@pytest.mark.parametrize("how", ["cat plan | RUN -", "cat plan | RUN /dev/stdin", "RUN - < plan", "RUN <(cat plan)"])
+def test_a_plan_from_a_pipe_works_in_the_current_folder(here: Path, syntax: str, how: str) -> None:
+    toml, json_text = "[tickets.a]\nrun = 'pwd > where'\n", '{"tickets": {"a": {"run": "pwd > where"}}}'
+    write(here, toml if syntax == "toml" else json_text, "plan")
+    command = how.replace("RUN", shlex.join([*PAREXEC, "run", "--headless", "-q"]))
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert (here / "where").read_text(encoding="utf-8") == f"{here}\n"
+    assert sessions()[0]["name"] == "stdin"
+    assert parexec("resume", "--headless", "-q").code == 0, "the plan is remembered"
+
+
+def test_what_came_from_a_pipe_is_not_reloaded_without_a_file(here: Path) -> None:
+    plan = write(here, f'plan.name = "a"\n{GOOD}')
+    with Path(plan).open(encoding="utf-8") as file:
+        started = subprocess.run([*PAREXEC, "run", "-", "-d", "--hold"], stdin=file, capture_output=True, timeout=60)
+    assert started.returncode == 0
+    try:
+        assert (
+            refused("reload") == "parexec: the plan was read from standard input: name a file, parexec reload PLAN\n"
+        )
+        assert "says what the plan is already" in parexec("reload", plan).out
+    finally:
+        parexec("stop")
+
+
+def test_mistakes_in_a_plan_from_a_pipe_are_told(here: Path) -> None:
+    done = subprocess.run(
+        [*PAREXEC, "validate", "-"], input="[tickets.a]\nrum = 'x'\n", capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        2,
+        "stdin:2:1: tickets.a.rum: unknown key (did you mean `run`?)",
+    )
+
+
 def test_validate_tells_the_shape_then_the_warnings_and_starts_nothing(here: Path) -> None:
     plan = """
     [tickets.a]

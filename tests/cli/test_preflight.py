@@ -351,6 +351,11 @@ def test_a_disk_that_is_nearly_full_is_told(work: Path, monkeypatch: pytest.Monk
     assert disk[1].startswith("only 5MiB are free for the state folder, ")
 
 
+def test_a_disk_that_counts_no_blocks_is_not_short(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(0, 0, 0))
+    assert found('[tickets.t]\nrun = "true"\n', work) == []
+
+
 def test_a_disk_that_does_not_answer_is_no_reason_to_fail(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: object) -> Usage:
         raise OSError

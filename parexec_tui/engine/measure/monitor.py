@@ -42,4 +42,6 @@ def _disk(name: str, folder: Path) -> DiskSample | None:
         found = os.statvfs(folder)
     except OSError:
         return None
+    if not found.f_blocks:  # a file system that does not count them
+        return None
     return DiskSample(name, str(folder), found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
