@@ -404,7 +404,7 @@ def test_what_came_from_a_pipe_is_not_reloaded_without_a_file(here: Path) -> Non
         assert (
             refused("reload") == "parexec: the plan was read from standard input: name a file, parexec reload PLAN\n"
         )
-        assert "says what the plan is already" in parexec("reload", plan).out
+        assert "says what the plan is already" in parexec("reload", plan).err
     finally:
         parexec("stop")
 
