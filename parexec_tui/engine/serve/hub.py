@@ -40,7 +40,7 @@ PreviewLines = Callable[[Sequence[AnyEvent]], Sequence[str]]
 Facts = Callable[[protocol.Question], object | Refusal]
 
 
-class Viewer(Protocol):
+class HubClient(Protocol):
     """A connection, as the hub sees it."""
 
     @property
@@ -79,7 +79,7 @@ class Hub:
         self.client_timeout = client_timeout
         self.backlog = Backlog(last_seq())
         self.followers = 0
-        self.clients: set[Viewer] = set()
+        self.clients: set[HubClient] = set()
         """Those that said hello."""
         self.samples = SampleFeed()
         self.warning = b""
@@ -135,7 +135,7 @@ class Hub:
 
     # -- what a connection calls -----------------------------------------------------------------------------
 
-    def leave(self, client: Viewer) -> None:
+    def leave(self, client: HubClient) -> None:
         """A client is gone."""
         self.clients.discard(client)
         self._gone.set()

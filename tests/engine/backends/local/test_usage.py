@@ -246,20 +246,20 @@ MEMORY = f'{PYTHON} -c \'x = bytearray(96 << 20); open("held", "w").write("1\\n"
 BUSY = f"{PYTHON} -c 'while True: pass'"
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="Linux only")
-LOOKS = [pytest.param(ProcFolder, id="proc", marks=needs_proc), pytest.param(PsutilProcesses, id="psutil")]
+SCANNERS = [pytest.param(ProcFolder, id="proc", marks=needs_proc), pytest.param(PsutilProcesses, id="psutil")]
 
-Looks = Callable[[], Processes]
+OpenProcesses = Callable[[], Processes]
 
 
 @pytest.mark.trio
-@pytest.mark.parametrize("looks", LOOKS)
-async def test_a_tree_and_what_escaped_from_it(tmp_path: Path, looks: Looks) -> None:
+@pytest.mark.parametrize("open_scanner", SCANNERS)
+async def test_a_tree_and_what_escaped_from_it(tmp_path: Path, open_scanner: OpenProcesses) -> None:
     async with attempts(tmp_path) as t:
         number = t.begin(f'{MEMORY} & {PYTHON} -c "{ESCAPE}" & echo begun; wait')
         await t.identity_of(number)
         await soon(t.file("held").exists, "it holds its memory")
         number_in(t.file("escaped"))
-        meter = UsageMeter(looks())
+        meter = UsageMeter(open_scanner())
         [usage] = meter.measure(t.backend.live_processes(), time.time(), time.monotonic())
         # The shell that records, the subshell, and the two that it started.
         assert (usage.ticket, usage.attempt, usage.processes) == ("T", 1, 4)
@@ -272,14 +272,14 @@ async def test_a_tree_and_what_escaped_from_it(tmp_path: Path, looks: Looks) -> 
 
 
 @pytest.mark.trio
-@pytest.mark.parametrize("looks", LOOKS)
-async def test_who_computes_is_busy_and_who_writes_is_not_silent(tmp_path: Path, looks: Looks) -> None:
+@pytest.mark.parametrize("open_scanner", SCANNERS)
+async def test_who_computes_is_busy_and_who_writes_is_not_silent(tmp_path: Path, open_scanner: OpenProcesses) -> None:
     async with attempts(tmp_path) as t:
         computes = t.begin(BUSY)
         writes = t.begin("while sleep 0.02; do echo more; done")
         for number in (computes, writes):
             await t.identity_of(number)
-        meter = UsageMeter(looks())
+        meter = UsageMeter(open_scanner())
         clock = (float(seconds) for seconds in count())
         seen: list[list[Usage]] = []
 
