@@ -54,7 +54,7 @@ def session(here: Path) -> str:
 
 
 def offered(*words: str) -> list[str]:
-    """What may follow, the last word being the beginning of it."""
+    """The completions of the last word."""
     *arguments, word = words
     return [item.value for item in ShellComplete(entry.cli, {}, "parexec", "_").get_completions(arguments, word)]
 

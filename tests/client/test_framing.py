@@ -50,7 +50,7 @@ Outcome = tuple[list[object], str]
 
 
 def received(end: ClientEnd | EngineEnd, pieces: Sequence[bytes]) -> Outcome:
-    """What comes out of an end that reads these pieces, as whoever has a socket reads them."""
+    """The messages that come out of an end which receives these pieces, as the owner of a socket passes them."""
     found: list[object] = []
     try:
         for piece in pieces:

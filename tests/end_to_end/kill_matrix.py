@@ -207,7 +207,7 @@ def _is_over() -> bool:
 
 
 class Person:
-    """Whoever started the session and wants it to go on: says `run`, then `resume`, or `attach` at a terminal."""
+    """The person who started the session and wants it to go on: `run`, then `resume`, or `attach` at a terminal."""
 
     def __init__(self, folder: Path, plan: Path) -> None:
         self._folder = folder

@@ -270,7 +270,7 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
 
 
 def test_python_finds_nothing_in_the_folder_of_the_plan(tmp_path: Path) -> None:
-    """Whoever writes a plan may call a file anything: it is not imported by the engine."""
+    """A plan's folder may have files of any name: the engine imports none of them."""
     for name in ("trio", "parexec_tui", "msgspec", "signal"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
     write_plan(tmp_path, '[tickets.a]\nrun = "true"\n')

@@ -1,4 +1,4 @@
-"""Every way in which a ticket can end without success, made to happen for real; and what it means for the plan."""
+"""Every way in which a ticket can end without success, with real processes; and what that means for the plan."""
 
 import os
 import signal
@@ -112,7 +112,7 @@ def test_tickets_that_are_too_long_are_not_tried_again_and_no_fault_of_their_age
 
 @pytest.mark.parametrize("at", ["waiting", "running"])
 def test_cancelled_by_a_person(tmp_path: Path, at: str) -> None:
-    """There is no one to ask a running engine yet: the wish is put where the next engine finds it."""
+    """Nothing can ask a running engine here: the request is put where the next engine finds it."""
     plan = '[plan]\nparallel = 1\n[tickets.A]\nrun = "touch up; sleep 60"\n[tickets.B]\nrun = "true"\n'
     plan += '[tickets.C]\nrun = "true"\nneeds = ["A", "B"]\n'
     engine = start(tmp_path, plan)

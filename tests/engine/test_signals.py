@@ -175,7 +175,7 @@ def test_an_output_that_is_closed_early_harms_nothing(tmp_path: Path) -> None:
 
 
 def test_a_plan_inside_a_plan(tmp_path: Path) -> None:
-    """The outer engine stops the inner one, that one stops its tickets; neither takes the other's for its own."""
+    """The outer engine stops the inner one, which stops its tickets. Neither touches tickets of the other."""
     (tmp_path / "inner").mkdir()
     inner = write_plan(tmp_path / "inner", '[tickets.I]\nrun = "touch up; until [ -e go ]; do sleep 0.02; done"\n')
     words = " ".join(f'"{word}"' for word in PAREXEC)

@@ -15,7 +15,7 @@ from trio.testing import MockClock
 
 
 class WaitedThreads:
-    """Has a clock that jumps stand while a task waits for a thread."""
+    """Stops a clock that jumps while a task waits for a thread."""
 
     def __init__(self, clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
         self.hang = False

@@ -13,7 +13,7 @@ later code, it would prove nothing. Make one more when the format of anything he
     expected/   what the version itself said of each session: `show --json` and `events --json`
     protocol/   what a client said to an engine of the version, and what that answered
 
-All sessions ran in BASE; whoever opens a copy elsewhere replaces that path.
+All sessions ran in BASE. A test that opens a copy elsewhere replaces that path.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Old files open for ever, newer ones are left alone, and a step that fails stays pending."""
+"""Files of old formats always open, newer ones are left alone, and a step that fails stays pending."""
 
 import shutil
 import sqlite3

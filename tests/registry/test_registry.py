@@ -306,7 +306,7 @@ def test_an_interrupt_in_the_middle_leaves_nothing_half_done(registry: Registry)
     session = start(registry)
 
     class Interrupting(list[Entry]):
-        """Passes the check, then stands for Ctrl-C while the rows go in."""
+        """Entries that pass the check, and then raise KeyboardInterrupt while rows are written."""
 
         passes = 0
 

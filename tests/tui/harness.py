@@ -76,7 +76,7 @@ class SessionFeed(Feed):
         self._contact("connected", True)
 
     def lose(self, contact: str = "reconnecting") -> None:
-        """As when the engine is not there any more."""
+        """Tell the app that the engine is gone."""
         self._contact(contact, False)
 
     def _news(self) -> list[ev.AnyEvent]:
@@ -131,7 +131,7 @@ class Harness:
         await self.pilot.pause()
 
     async def hesitate(self) -> None:
-        """ScreenConfig at a dialog that came by itself for as long as a person does before they answer it."""
+        """Wait as long as a person who looks at a dialog that opened by itself, before they answer it."""
         await self.pilot.pause()
         self.played.wait(MIN_PAUSE)
 

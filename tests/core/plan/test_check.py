@@ -1,4 +1,4 @@
-"""What is said of a plan before it is executed. Plans are written as TOML without `run`."""
+"""The survey of a plan before it is executed. Plans are written as TOML without `run`."""
 
 from itertools import combinations
 from typing import Any

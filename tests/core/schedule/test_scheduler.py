@@ -192,7 +192,7 @@ def test_all_readers_are_woken_when_the_writer_is_done() -> None:
 
 
 def test_a_wake_is_passed_on_by_a_ticket_that_cannot_use_it() -> None:
-    """B is woken for the lock, but has been held since it was parked: C gets its turn."""
+    """B is woken for the lock, but a person has held it since it was parked. So C gets its turn."""
     session = Session("A: locks=db\nB: locks=db\nC: locks=db")
     session.dispatch()
     session.ask(rq.Hold(tickets=("B",)))

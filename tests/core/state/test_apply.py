@@ -1,4 +1,4 @@
-"""What may follow what, and what follows from it. An event that may not follow changes nothing."""
+"""Which event may follow which, and what each changes. An event that may not follow changes nothing."""
 
 import gc
 import weakref

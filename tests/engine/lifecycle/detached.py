@@ -1,4 +1,4 @@
-"""Engines that outlive whoever started them, for tests: who is who, and that nothing is left in the end."""
+"""Engines that outlive the command that started them, for tests: which process is which, and that none is left."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What becomes of what runs when no engine can be kept alive, as its plan says."""
+"""When no engine can be kept alive: what happens to the tickets that run, as their plan says."""
 
 import os
 import signal

@@ -41,7 +41,7 @@ class Guarded:
         os.close(engine_end)
 
     def engine(self, number: int = 1) -> int:
-        """The pid of its engine of this number, once that one runs."""
+        """The pid of its engine of this number, once it runs."""
         return number_in(self.folder / f"pid.{number}")
 
     @property

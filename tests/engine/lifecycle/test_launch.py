@@ -180,7 +180,7 @@ def test_no_scope_without_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_in_a_scope(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a stand-in for systemd-run: what it says is passed on, and what it is told is right."""
+    """A fake systemd-run gets the right arguments, and its errors are passed on."""
     fake = tmp_path / "bin" / "systemd-run"
     fake.parent.mkdir()
     no = f"[ -e '{tmp_path}/no' ] && {{ echo no bus >&2; exit 1; }}"
@@ -304,7 +304,7 @@ def test_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str) 
 
 
 def test_what_was_asked_is_asked_again(tmp_path: Path) -> None:
-    """An engine that dies while it drains is followed by one that drains."""
+    """If an engine dies while it drains, the next one drains too."""
     session = start(tmp_path, f'[plan]\nparallel = 1\n[tickets.a]\nrun = "{UNTIL_GO}"\n[tickets.b]\nrun = "true"\n')
     engine = the_engine(session)
     until(lambda: pid_of("a"), "a is noted")

@@ -1,4 +1,4 @@
-"""Engines that die, and what the next one makes of what they left: every row of it, with real processes."""
+"""Engines that die, and what the next one does with what they left: every case, with real processes."""
 
 import os
 import signal
@@ -287,7 +287,7 @@ def test_leftovers_of_dead_attempts_end_before_anything_starts(tmp_path: Path) -
 
 
 def test_nothing_of_an_unknown_attempt_goes_on(tmp_path: Path) -> None:
-    """The registry lost its tail with the power, or it could not be read: nobody knows of attempt 1."""
+    """The registry lost its last events in a power cut, or they cannot be read: nobody knows of attempt 1."""
     pid = die(tmp_path, waits())
     empty_the_journal_after("monitoring_started")
     (tmp_path / "other").touch()

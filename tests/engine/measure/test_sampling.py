@@ -1,4 +1,4 @@
-"""Samples: what is told of the host, when it is measured, and that nothing of it can hold up the engine."""
+"""Samples: what they say of the host, when they are taken, and that they cannot hold up the engine."""
 
 import threading
 from collections.abc import Iterator, Sequence

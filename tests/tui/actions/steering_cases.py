@@ -1,4 +1,4 @@
-"""What is tried with each key that steers: what it asks of the engine, and what comes of that."""
+"""A case for each key that steers: what it asks of the engine, and what happens then."""
 
 from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.wire import requests as rq

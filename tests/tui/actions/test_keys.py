@@ -1,4 +1,4 @@
-"""Every key of the table does what the table says; what is in the way of a key is said."""
+"""Every key of the table does what the table says. If a key cannot act, the footer says why."""
 
 import asyncio
 from typing import Any, cast

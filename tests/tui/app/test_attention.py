@@ -1,4 +1,4 @@
-"""What a person is called for: once for each cause, and never in a storm."""
+"""When a person is called: once for each cause, and never many times at once."""
 
 from collections.abc import Sequence
 

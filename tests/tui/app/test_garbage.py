@@ -1,4 +1,4 @@
-"""What the app does every few minutes, it does without an end."""
+"""What the app does every few minutes, it does again and again."""
 
 import gc
 from typing import Any

@@ -1,4 +1,4 @@
-"""Nothing goes on to read a terminal that is gone, also where the command leads its session and hears of it alone."""
+"""Nothing reads on from a terminal that is gone, even if the command leads its session and gets the only signal."""
 
 import os
 import pty

@@ -1,4 +1,4 @@
-"""What the screen remembers: the panels that were used last; and losing it costs nothing."""
+"""What the screen remembers: the panels that were used last. Nothing breaks if it is lost."""
 
 import pytest
 

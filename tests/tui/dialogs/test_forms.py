@@ -1,4 +1,4 @@
-"""Forms: what they ask for, and what they show of it before."""
+"""Forms: the request that each makes, and the preview that it shows."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def field(ui: Harness, name: str) -> Field:
 
 
 async def write(ui: Harness, name: str, text: str) -> None:
-    """Put a text in the place of what stands in a field, by keys."""
+    """Replace the text of a field, by keys."""
     here = field(ui, name)
     for _ in ui.app.screen.query(Field):
         if not here.has_focus_within:

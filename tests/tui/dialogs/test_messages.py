@@ -1,4 +1,4 @@
-"""What is told in a dialog: why a ticket is where it is; what an action would cost."""
+"""What dialogs say: why a ticket is where it is, and what an action would cost."""
 
 import pytest
 from textual.widgets import Static

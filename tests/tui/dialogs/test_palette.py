@@ -1,4 +1,4 @@
-"""The palette: every action by name, commands with arguments, and nothing done that was not understood."""
+"""The palette: every action by name, commands with arguments, and that it does nothing it did not understand."""
 
 from collections.abc import Sequence
 from pathlib import Path

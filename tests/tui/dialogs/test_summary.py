@@ -1,4 +1,4 @@
-"""What is shown once, when a session finishes before a person's eyes."""
+"""The summary, which is shown once when a session finishes while a person looks."""
 
 import pytest
 

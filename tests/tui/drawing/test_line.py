@@ -1,4 +1,4 @@
-"""Lines of panels: exactly as wide as they shall be, whatever is written on them."""
+"""Lines of panels: exactly as wide as they must be, whatever is written on them."""
 
 import pytest
 from hypothesis import given

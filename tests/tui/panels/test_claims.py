@@ -1,4 +1,4 @@
-"""The table of claims: who holds what, who waits for it; and the look at who waits."""
+"""The table of claims: who holds what, and who waits for it."""
 
 import pytest
 from textual.app import App, ComposeResult

@@ -1,4 +1,4 @@
-"""The timeline: when what is to come is found anew, which costs as much as the plan is large."""
+"""The timeline: when predictions are made again, since that costs O(plan)."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from tests.tui.drawn import panel_of, view_of
 
 @pytest.fixture
 def predictions(monkeypatch: pytest.MonkeyPatch) -> list[SessionState]:
-    """The sessions of which was found what is to come, one after another. The clock stands."""
+    """The sessions for which predictions were made, one after another. The clock stands still."""
     found: list[SessionState] = []
 
     def predicted(state: SessionState, *args: float, **more: object) -> object:

@@ -1,4 +1,4 @@
-"""The head of the screen: what is needed most stays where there is little room; and it tells no more than is so."""
+"""The header: what is needed most stays where there is little room, and it says nothing that is not so."""
 
 import re
 

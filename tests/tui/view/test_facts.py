@@ -1,4 +1,4 @@
-"""How a ticket is said in a word and in a line, in all panels alike."""
+"""A ticket in a word and in a line: the same in all panels."""
 
 import pytest
 
