@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import termios
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -24,6 +25,9 @@ _RESTORE = (
 )
 
 _PR_SET_PDEATHSIG = 1
+
+_SETTLE = 0.05
+"""Seconds after which a stopped app counts as stopped: `fg` continues this process a moment before the app."""
 
 _ANSWERED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that do not kill the process that waits for the app."""
@@ -68,6 +72,9 @@ class AppProcess:
                 _, status = os.waitpid(self.pid, os.WUNTRACED)
                 if not os.WIFSTOPPED(status):
                     break
+                time.sleep(_SETTLE)
+                if not self._is_stopped():
+                    continue
                 if self._is_taken():
                     self._give_back()
                 os.kill(os.getpid(), signal.SIGSTOP)  # the shell waits for us, not for the app
@@ -87,6 +94,11 @@ class AppProcess:
         """Ask the app to end."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, number)
+
+    def _is_stopped(self) -> bool:
+        """Whether the app, which had stopped, has neither been continued nor ended since."""
+        events = os.WCONTINUED | os.WEXITED
+        return os.waitid(os.P_PID, self.pid, events | os.WNOHANG | os.WNOWAIT) is None
 
     def _is_taken(self) -> bool:
         """Whether an app that was stopped still has the terminal: SIGSTOP gives it no chance to give it back."""

@@ -18,7 +18,7 @@ from tests.engine.engines import until
 PROGRAM = """
 import os, signal, sys, time, tty
 from pathlib import Path
-from parexec_tui.tui.terminal.restore import AppProcess
+from parexec_tui.tui.terminal import restore
 
 folder, how = Path(sys.argv[1]), sys.argv[2]
 
@@ -29,7 +29,7 @@ def app():
     if how == "tells its frames":
         from textual.constants import MAX_FPS
         return MAX_FPS // 10
-    if how != "waits":
+    if not how.startswith("waits"):
         return int(how)
     tty.setraw(0)
     os.write(1, b"\\x1b[?1049h\\x1b[?25l\\x1b[?1000h\\x1b[?2004hthe app")
@@ -37,7 +37,9 @@ def app():
     while True:
         time.sleep(0.05)  # a signal that comes just before a sleep waits for its end
 
-code = AppProcess(app).wait()
+if how == "waits, and is slow to stop":
+    restore._SETTLE = 4.0
+code = restore.AppProcess(app).wait()
 (folder / "code").write_text(f"{code}\\n")
 """
 """A command that shows an app: one that returns a number, tells of its frames, fails, or makes the terminal its own
@@ -93,9 +95,9 @@ class Command:
 
 
 @pytest.fixture
-def waiting(tmp_path: Path) -> Iterator[Command]:
+def waiting(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Command]:
     """A command whose app has made the terminal its own."""
-    command = Command(tmp_path, "waits")
+    command = Command(tmp_path, getattr(request, "param", "waits"))
     until(lambda: b"the app" in command.seen(), "the app is on the screen")
     assert not termios.tcgetattr(command.master)[3] & (termios.ECHO | termios.ICANON)
     yield command
@@ -156,6 +158,24 @@ def test_the_shell_sees_that_the_app_stopped_and_both_go_on(waiting: Command) ->
         until(lambda: app.status() != psutil.STATUS_STOPPED, "the app goes on")
     os.kill(waiting.pid, signal.SIGTERM)
     assert waiting.code == 7
+
+
+@pytest.mark.parametrize("waiting", ["waits, and is slow to stop"], indirect=True)
+def test_who_is_continued_before_the_app_does_not_stop_again(waiting: Command) -> None:
+    command, app = psutil.Process(waiting.pid), waiting.app
+    for process in (command, app):
+        process.suspend()
+        until(lambda: process.status() == psutil.STATUS_STOPPED, "it has stopped")  # noqa: B023
+    before = command.num_ctx_switches()
+    command.resume()
+    until(
+        lambda: command.status() == psutil.STATUS_SLEEPING and command.num_ctx_switches() != before,
+        "it has seen the app stopped",
+    )
+    app.resume()
+    until(lambda: app.status() != psutil.STATUS_STOPPED, "the app goes on")
+    os.kill(waiting.pid, signal.SIGTERM)
+    assert waiting.code == 7, "the command had not stopped"
 
 
 # -- whether there is a terminal -------------------------------------------------------------------------------
