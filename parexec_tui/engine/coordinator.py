@@ -13,6 +13,7 @@ from typing import Literal
 import trio
 from msgspec import Struct
 
+from parexec_tui.core.rules.answers import Decision
 from parexec_tui.core.rules.grant import grant
 from parexec_tui.core.rules.reports import on_report
 from parexec_tui.core.rules.session_events import closing, unrunnable
@@ -46,7 +47,6 @@ Outcome = Literal["finished", "held", "drained", "stopped", "blocked"]
 
 Tell = Callable[[SessionState, Sequence[ev.AnyEvent]], None]
 
-Decision = list[ev.AnyEvent] | rq.Refusal
 
 Publish = Callable[[int, Sequence[bytes]], None]
 """Takes the number of the first event, and the events encoded."""

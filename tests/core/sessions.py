@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from parexec_tui.core.plan.claims import Claims, Key
+from parexec_tui.core.plan.claims import ClaimKey, Claims
 from parexec_tui.core.plan.model import AgentType, Amounts, Plan, PlanSettings, Ticket
 from parexec_tui.core.plan.patterns import overlap
 from parexec_tui.core.rules.decide import decide, refusal
@@ -464,7 +464,7 @@ def _check_claims(state: SessionState) -> None:
     wanted = {lock for ticket in state.tickets.values() for lock in ticket.claims.locks}
     for lock in wanted:
         held = tuple(id_ for id_, claims in holders.items() if lock in claims.locks)
-        assert state.holdings.holders(Key("lock", lock)) == held
+        assert state.holdings.holders(ClaimKey("lock", lock)) == held
     for name, capacity in state.plan.resources.items():
         used = sum(claims.uses.get(name, 0.0) for claims in holders.values())
         assert used <= capacity + 1e-6

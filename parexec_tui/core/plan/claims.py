@@ -62,7 +62,7 @@ def _above_zero(uses: Amounts) -> Amounts:
 # --- What is held now ---
 
 
-class Key(NamedTuple):
+class ClaimKey(NamedTuple):
     """The name of what tickets can wait for: a pattern or lock that is held, or a resource."""
 
     kind: str
@@ -74,7 +74,7 @@ class Key(NamedTuple):
 class Conflict(Struct, frozen=True):
     """One reason why claims cannot be had now."""
 
-    key: Key
+    key: ClaimKey
     kind: str
     """The kind of my claim: `write`, `read`, `lock` or `resource`."""
     mine: str
@@ -99,13 +99,13 @@ class Conflict(Struct, frozen=True):
 class Held(Struct, frozen=True):
     """One thing that is held now, and by whom."""
 
-    key: Key
+    key: ClaimKey
     holders: tuple[tuple[str, float], ...]
     """Ticket and since when, in the order in which they took it."""
 
 
 class _HeldPath(Struct):
-    key: Key
+    key: ClaimKey
     pattern: Pattern
     holders: dict[str, float]
     """Since when, by ticket, longest first. Several only if they read."""
@@ -130,9 +130,9 @@ class Holdings:
         self._capacities = dict(capacities)
         self._claims: dict[str, tuple[Claims, float]] = {}  # {ticket: what it holds, since when}
         self._locks: dict[str, str] = {}  # {lock: ticket}
-        self._paths: dict[Key, _HeldPath] = {}
-        self._at: dict[str, dict[Key, _HeldPath]] = {}  # {folder: held right there}
-        self._below: dict[str, dict[Key, _HeldPath]] = {}  # {folder: held there or further down}
+        self._paths: dict[ClaimKey, _HeldPath] = {}
+        self._at: dict[str, dict[ClaimKey, _HeldPath]] = {}  # {folder: held right there}
+        self._below: dict[str, dict[ClaimKey, _HeldPath]] = {}  # {folder: held there or further down}
         self._used: dict[str, dict[str, int]] = {}  # {resource: {ticket: billionths}}
         self._totals: dict[str, int] = {}  # {resource: billionths}; whole numbers, so that it cannot drift
 
@@ -151,14 +151,14 @@ class Holdings:
             self._used.setdefault(name, {})[holder] = _billionths(amount)
             self._totals[name] = self._totals.get(name, 0) + _billionths(amount)
 
-    def give_back(self, holder: str) -> list[Key]:
+    def give_back(self, holder: str) -> list[ClaimKey]:
         """Take all of `holder`'s claims back. Raises KeyError if it holds none.
 
         Returns what this freed: a path or lock when nobody else holds it, a resource always, since a part of it
         may be enough for someone.
         """
         claims, _ = self._claims.pop(holder)
-        freed = [Key("lock", lock) for lock in claims.locks]
+        freed = [ClaimKey("lock", lock) for lock in claims.locks]
         for lock in claims.locks:
             del self._locks[lock]
         for key, pattern in _path_keys(claims):
@@ -168,7 +168,7 @@ class Holdings:
                 freed.append(key)
         for name in sorted(claims.uses):
             self._totals[name] -= self._used[name].pop(holder)
-            freed.append(Key("resource", name))
+            freed.append(ClaimKey("resource", name))
         return freed
 
     def conflict(self, claims: Claims) -> Conflict | None:
@@ -179,7 +179,7 @@ class Holdings:
         """Every reason why `claims` cannot be had now; each key names one of its holders."""
         for lock in claims.locks:
             if holder := self._locks.get(lock):
-                yield Conflict(Key("lock", lock), "lock", lock, lock, holder, self._claims[holder][1])
+                yield Conflict(ClaimKey("lock", lock), "lock", lock, lock, holder, self._claims[holder][1])
         for key, pattern in _path_keys(claims):
             for held in self._overlapping(pattern):
                 if "write" in (key.kind, held.key.kind):
@@ -189,7 +189,7 @@ class Holdings:
             if short := self._shortage(name, claims.uses[name]):
                 yield short
 
-    def holders(self, key: Key) -> tuple[str, ...]:
+    def holders(self, key: ClaimKey) -> tuple[str, ...]:
         """All who hold what `key` names, in the order in which they took it."""
         if key.kind == "lock":
             return (self._locks[key.name],) if key.name in self._locks else ()
@@ -200,14 +200,14 @@ class Holdings:
     def held(self) -> Iterator[Held]:
         """All that is held now: locks, then paths, then resources, each in the order in which they were taken."""
         for lock in self._locks:
-            yield self._held(Key("lock", lock))
+            yield self._held(ClaimKey("lock", lock))
         for key in self._paths:
             yield self._held(key)
         for name, used in self._used.items():
             if used:
-                yield self._held(Key("resource", name))
+                yield self._held(ClaimKey("resource", name))
 
-    def _held(self, key: Key) -> Held:
+    def _held(self, key: ClaimKey) -> Held:
         return Held(key, tuple((holder, self._claims[holder][1]) for holder in self.holders(key)))
 
     def capacity(self, resource: str) -> float:
@@ -218,7 +218,7 @@ class Holdings:
         """How much of a resource nobody holds. There is nothing of one that was not named at the start."""
         return max(0.0, self.capacity(resource) - self._totals.get(resource, 0) / _PER_UNIT)
 
-    def _hold(self, key: Key, pattern: Pattern) -> _HeldPath:
+    def _hold(self, key: ClaimKey, pattern: Pattern) -> _HeldPath:
         held = self._paths.get(key)
         if held is None:
             held = self._paths[key] = _HeldPath(key, pattern, {})
@@ -228,7 +228,7 @@ class Holdings:
                 self._below.setdefault(folder, {})[key] = held
         return held
 
-    def _forget(self, key: Key, pattern: Pattern) -> None:
+    def _forget(self, key: ClaimKey, pattern: Pattern) -> None:
         del self._paths[key]
         folders = _folders(pattern)
         _discard(self._at, folders[-1], key)
@@ -254,7 +254,7 @@ class Holdings:
         used = self._used.get(name)
         holder = max(used, key=used.__getitem__) if used else ""
         return Conflict(
-            Key("resource", name),
+            ClaimKey("resource", name),
             "resource",
             f"{name} = {format_amount(name, amount)}",
             f"{format_amount(name, self.free(name))} of {format_amount(name, capacity)} free",
@@ -263,11 +263,11 @@ class Holdings:
         )
 
 
-def _path_keys(claims: Claims) -> Iterator[tuple[Key, Pattern]]:
+def _path_keys(claims: Claims) -> Iterator[tuple[ClaimKey, Pattern]]:
     for pattern in claims.writes:
-        yield Key("write", pattern.text), pattern
+        yield ClaimKey("write", pattern.text), pattern
     for pattern in claims.reads:
-        yield Key("read", pattern.text), pattern
+        yield ClaimKey("read", pattern.text), pattern
 
 
 @lru_cache(maxsize=4096)
@@ -276,7 +276,7 @@ def _folders(pattern: Pattern) -> tuple[str, ...]:
     return tuple([pattern.head[: slash.end()] for slash in re.finditer("/", pattern.head)])
 
 
-def _discard(groups: dict[str, dict[Key, _HeldPath]], folder: str, key: Key) -> None:
+def _discard(groups: dict[str, dict[ClaimKey, _HeldPath]], folder: str, key: ClaimKey) -> None:
     del groups[folder][key]
     if not groups[folder]:
         del groups[folder]

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from parexec_tui.core.plan.claims import Conflict, Key
+from parexec_tui.core.plan.claims import ClaimKey, Conflict
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, SATISFIED, Status, happened
@@ -35,7 +35,7 @@ class AgentKey(Struct, frozen=True, gc=False):
     """The one agent that they are pinned to."""
 
 
-ParkingKey = Key | AmountKey | AgentKey
+ParkingKey = ClaimKey | AmountKey | AgentKey
 """What a ticket waits for: a path or lock that is held, an amount of a resource, or an agent."""
 
 

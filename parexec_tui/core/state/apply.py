@@ -14,7 +14,7 @@ from parexec_tui.core.plan.model import Host
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.amendment import amend_plan
-from parexec_tui.core.state.attempts import Attempt, Freeze
+from parexec_tui.core.state.attempts import Attempt, FreezeCause
 from parexec_tui.core.state.indexes import (
     check_again,
     check_types_again,
@@ -212,7 +212,7 @@ def _on_attempt_spawned(state: SessionState, event: ev.AttemptSpawned) -> None:
 
 def _on_attempt_frozen(state: SessionState, event: ev.AttemptFrozen) -> None:
     ticket = freezable_ticket(state, event, is_frozen=False)
-    ticket.live_attempt.freeze = Freeze(event.by, event.reason, event.at)
+    ticket.live_attempt.freeze = FreezeCause(event.by, event.reason, event.at)
     state.frozen[ticket.id] = ticket
 
 

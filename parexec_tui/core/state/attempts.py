@@ -6,7 +6,7 @@ from parexec_tui.core.state.events import StopReason
 from parexec_tui.core.state.status import End
 
 
-class Freeze(NamedTuple):
+class FreezeCause(NamedTuple):
     """Why the processes of an attempt stand still."""
 
     by: str
@@ -32,7 +32,7 @@ class Attempt:
         """None until its process exists."""
         self.birth: float | None = None
         """With `pid` and the boot id the identity of the process. See `AttemptSpawned`."""
-        self.freeze: Freeze | None = None
+        self.freeze: FreezeCause | None = None
         """There while it is frozen. It keeps its status, and goes on with that when it is thawed."""
         self.frozen_for = 0.0
         """Seconds that it was frozen, without the present freeze."""

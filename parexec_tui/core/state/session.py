@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import structs
 
 from parexec_tui.core.plan import graph
-from parexec_tui.core.plan.claims import Claims, Holdings, Key
+from parexec_tui.core.plan.claims import ClaimKey, Claims, Holdings
 from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.plan.model import SHELL_COMMAND, Host, Plan, Ticket, eligible_types
 from parexec_tui.core.state import events as ev
@@ -38,7 +38,7 @@ class DirtySet:
     """What `apply` changed that may let a ticket start; the dispatcher empties it."""
 
     ready: list[str] = field(default_factory=list)
-    freed: list[Key] = field(default_factory=list)
+    freed: list[ClaimKey] = field(default_factory=list)
     idle: list[str] = field(default_factory=list)
     """Agent types of which an agent became available."""
     everything: bool = False

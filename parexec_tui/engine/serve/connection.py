@@ -19,10 +19,10 @@ from parexec_tui.client.framing import (
     encode_event,
 )
 from parexec_tui.client.peer import peer_uid
+from parexec_tui.core.rules.answers import Decision
 from parexec_tui.core.wire import codec, protocol
 from parexec_tui.core.wire.protocol import MAX_LINE, VERSION, Answer, FromClient, Hello, Trouble, Welcome
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
-from parexec_tui.engine.coordinator import Decision
 from parexec_tui.engine.serve.hub import Hub
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.registry import Registry

@@ -14,10 +14,10 @@ from typing import Protocol, TypeVar
 import trio
 
 from parexec_tui.client.framing import encode, encode_event
+from parexec_tui.core.rules.answers import Decision
 from parexec_tui.core.state.events import AnyEvent
 from parexec_tui.core.wire import protocol
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
-from parexec_tui.engine.coordinator import Decision
 from parexec_tui.engine.measure.sampling import SampleFeed
 from parexec_tui.engine.serve.backlog import Backlog
 
@@ -33,7 +33,7 @@ _PAUSE_FACTOR = 4
 
 T = TypeVar("T")
 
-Ask = Callable[[AnyRequest], Awaitable[Decision]]
+AskEngine = Callable[[AnyRequest], Awaitable[Decision]]
 DryRun = Callable[[AnyRequest], Decision]
 PreviewLines = Callable[[Sequence[AnyEvent]], Sequence[str]]
 """What events would mean, a line each."""
@@ -59,7 +59,7 @@ class Hub:
         session: str,
         registry_file: Path,
         *,
-        ask: Ask,
+        ask: AskEngine,
         dry_run: DryRun,
         question: Facts,
         last_seq: Callable[[], int],

@@ -20,9 +20,9 @@ def _retry_form(view: ViewState, tickets: Sequence[str]) -> Dialog[AnyRequest]:
 
 
 def _reassign_form(view: ViewState, tickets: Sequence[str]) -> Dialog[AnyRequest]:
-    from parexec_tui.tui.dialogs.reassign import Reassign
+    from parexec_tui.tui.dialogs.reassign import ReassignDialog
 
-    return Reassign(view, tickets)
+    return ReassignDialog(view, tickets)
 
 
 def _edit_form(view: ViewState, tickets: Sequence[str]) -> Dialog[AnyRequest]:

@@ -27,7 +27,7 @@ LEGEND: dict[str, str] = {row.word: row.help for row in TABLE.values() if row.he
 """Every status word, and what it means."""
 
 
-class Entry(NamedTuple):
+class HelpEntry(NamedTuple):
     """A line of the help: keys, or a sign with its word; and the explanation."""
 
     name: str
@@ -36,9 +36,9 @@ class Entry(NamedTuple):
     """The style of the name, by meaning."""
 
 
-class Block(NamedTuple):
+class HelpBlock(NamedTuple):
     heading: str
-    entries: Sequence[Entry]
+    entries: Sequence[HelpEntry]
 
 
 class Help(Dialog[None]):
@@ -109,26 +109,26 @@ class Help(Dialog[None]):
         half = (width - _GAP) // 2
         self._page.show(_side_by_side(*_halves([self._lines(block, half) for block in blocks]), half))
 
-    def _blocks(self) -> Iterator[Block]:
+    def _blocks(self) -> Iterator[HelpBlock]:
         here = [action for action in self._keymap.actions if self._panel in action.panels]
         if here:
-            yield Block(f"In the panel {self._panel}", [self._entry(action) for action in here])
+            yield HelpBlock(f"In the panel {self._panel}", [self._entry(action) for action in here])
         for section in SECTIONS:
             rest = [each for each in self._keymap.actions if each.section == section and each not in here]
-            yield Block(section, [self._entry(action) for action in rest])
-        yield Block("Signs", list(self._legend()))
+            yield HelpBlock(section, [self._entry(action) for action in rest])
+        yield HelpBlock("Signs", list(self._legend()))
 
-    def _entry(self, action: Action[Any]) -> Entry:
+    def _entry(self, action: Action[Any]) -> HelpEntry:
         where = "" if action.is_for(self._panel) else f" (in {' and '.join(action.panels)})"
         name = keys_text(action.keys, ascii_only=self.view.ascii_only) or f":{action.name}"
-        return Entry(name, f"{action.help}{where}", "footer-key")
+        return HelpEntry(name, f"{action.help}{where}", "footer-key")
 
-    def _legend(self) -> Iterator[Entry]:
+    def _legend(self) -> Iterator[HelpEntry]:
         for word, text in LEGEND.items():
             name = f"{glyph(word, ascii_only=self.view.ascii_only)} {word}"
-            yield Entry(name, text, f"status-{word.replace(' ', '-')}")
+            yield HelpEntry(name, text, f"status-{word.replace(' ', '-')}")
 
-    def _lines(self, block: Block, width: int) -> list[Text]:
+    def _lines(self, block: HelpBlock, width: int) -> list[Text]:
         """The lines of a block in so many columns: its heading, its entries, and an empty line."""
         palette = self.view.palette
         names = max(width_of(entry.name) for entry in block.entries)
@@ -141,15 +141,15 @@ class Help(Dialog[None]):
         return [*lines, Text("")]
 
 
-def _narrowed(blocks: Iterator[Block], words: Sequence[str]) -> Iterator[Block]:
+def _narrowed(blocks: Iterator[HelpBlock], words: Sequence[str]) -> Iterator[HelpBlock]:
     """The blocks, with only the entries that have all the words."""
     for heading, entries in blocks:
         kept = [entry for entry in entries if all(word.lower() in _searched(entry) for word in words)]
         if kept:
-            yield Block(heading, kept)
+            yield HelpBlock(heading, kept)
 
 
-def _searched(entry: Entry) -> str:
+def _searched(entry: HelpEntry) -> str:
     return f"{entry.name} {entry.text}".lower()
 
 

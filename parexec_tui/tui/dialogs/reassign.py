@@ -77,13 +77,13 @@ def _agent_text(state: SessionState, agent: AgentState, now: float) -> str:
     return f"for {short_duration(max(0.0, now - agent.idle_since))}"
 
 
-class Reassign(Dialog[AnyRequest]):
+class ReassignDialog(Dialog[AnyRequest]):
     """Choose a destination; below is what the one under the cursor would do."""
 
     is_wide = True
     keys: KeyWords = (("enter", "give it there"), ("j k", "choose"), ("escape", "leave it"))
 
-    DEFAULT_CSS = "Reassign Page { width: 1fr; margin-top: 1; }"
+    DEFAULT_CSS = "ReassignDialog Page { width: 1fr; margin-top: 1; }"
 
     def __init__(self, view: ViewState, tickets: Sequence[str]) -> None:
         super().__init__(view)

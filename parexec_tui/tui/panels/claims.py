@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from parexec_tui.core.plan.claims import Held, Key, format_amount
+from parexec_tui.core.plan.claims import ClaimKey, Held, format_amount
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.text.words import printable
 from parexec_tui.tui.drawing.cells import width_of
@@ -156,7 +156,7 @@ _HELD = {"write": "writes", "read": "reads", "lock": "lock"}
 _WANTED = {"write": "to write", "read": "to read", "lock": "lock", "resource": "wants"}
 
 
-def _used(state: SessionState, key: Key) -> str:
+def _used(state: SessionState, key: ClaimKey) -> str:
     """How much of a resource is in use: `gpu: 1 of 2 used`."""
     capacity = state.holdings.capacity(key.name)
     used = format_amount(key.name, capacity - state.holdings.free(key.name))

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from parexec_tui.core.plan.claims import Key, format_amount
+from parexec_tui.core.plan.claims import ClaimKey, format_amount
 from parexec_tui.core.plan.model import HOST_RESOURCES
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire.protocol import DiskSample, HostSample
@@ -153,7 +153,7 @@ def resource_gauges(state: SessionState, waiting: Waiting) -> Iterator[Gauge]:
     for name in dict.fromkeys((*HOST_RESOURCES, *state.plan.resources)):
         capacity = holdings.capacity(name)
         used = capacity - holdings.free(name)
-        waits = waiting.by_key.get(Key("resource", name), ())
+        waits = waiting.by_key.get(ClaimKey("resource", name), ())
         if not used and not waits and name not in state.plan.resources:
             continue
         if name == "memory":

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import NamedTuple
 
-from parexec_tui.core.plan.claims import EMPTY, Conflict, Key
+from parexec_tui.core.plan.claims import EMPTY, ClaimKey, Conflict
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
@@ -40,7 +40,7 @@ class Waiting:
         self._update_at = 0.0
         self.version = 0
         """Goes up with each update."""
-        self.by_key: dict[Key, list[ClaimWait]] = {}
+        self.by_key: dict[ClaimKey, list[ClaimWait]] = {}
         """claim: the tickets that want it, or something that overlaps it"""
         self.blocked = 0
         """Ready tickets whose claims are held by others."""

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parexec_tui.core.plan import claims as claims_room
-from parexec_tui.core.plan.claims import EMPTY, Claims, Conflict, Held, Holdings, Key
+from parexec_tui.core.plan.claims import EMPTY, ClaimKey, Claims, Conflict, Held, Holdings
 from parexec_tui.core.plan.model import Amounts, Ticket
 from parexec_tui.core.plan.patterns import Pattern, overlap
 
@@ -101,17 +101,17 @@ def test_conflicts_come_in_a_fixed_order() -> None:
     holdings.take("T2", claims(reads=("b",), writes=("a",), locks=("x",)), 2.0)
     found = list(holdings.conflicts(claims(reads=("a",), writes=("*",), locks=("x",), uses={"gpu": 1})))
     assert found == [
-        Conflict(Key("lock", "x"), "lock", "x", "x", "T2", 2.0),
-        Conflict(Key("read", "b"), "write", "*", "b", "T1", 1.0),
-        Conflict(Key("read", "c"), "write", "*", "c", "T1", 1.0),
-        Conflict(Key("write", "a"), "write", "*", "a", "T2", 2.0),
-        Conflict(Key("write", "a"), "read", "a", "a", "T2", 2.0),
-        Conflict(Key("resource", "gpu"), "resource", "gpu = 1", "0 of 1 free", "T1", 1.0),
+        Conflict(ClaimKey("lock", "x"), "lock", "x", "x", "T2", 2.0),
+        Conflict(ClaimKey("read", "b"), "write", "*", "b", "T1", 1.0),
+        Conflict(ClaimKey("read", "c"), "write", "*", "c", "T1", 1.0),
+        Conflict(ClaimKey("write", "a"), "write", "*", "a", "T2", 2.0),
+        Conflict(ClaimKey("write", "a"), "read", "a", "a", "T2", 2.0),
+        Conflict(ClaimKey("resource", "gpu"), "resource", "gpu = 1", "0 of 1 free", "T1", 1.0),
     ]
-    assert holdings.holders(Key("read", "b")) == ("T1", "T2")
-    assert holdings.holders(Key("lock", "x")) == ("T2",)
-    assert holdings.holders(Key("resource", "gpu")) == ("T1",)
-    assert holdings.holders(Key("write", "b")) == ()
+    assert holdings.holders(ClaimKey("read", "b")) == ("T1", "T2")
+    assert holdings.holders(ClaimKey("lock", "x")) == ("T2",)
+    assert holdings.holders(ClaimKey("resource", "gpu")) == ("T1",)
+    assert holdings.holders(ClaimKey("write", "b")) == ()
 
 
 def test_a_key_is_freed_by_its_last_holder_and_a_resource_by_each() -> None:
@@ -128,10 +128,10 @@ def test_all_that_is_held_is_told_with_who_holds_it_since_when() -> None:
     holdings.take("T1", claims(reads=("docs",), uses={"gpu": 1}), 1.0)
     holdings.take("T2", claims(reads=("docs",), writes=("out",), locks=("db",), uses={"gpu": 2}), 2.0)
     assert list(holdings.held()) == [
-        Held(Key("lock", "db"), (("T2", 2.0),)),
-        Held(Key("read", "docs"), (("T1", 1.0), ("T2", 2.0))),
-        Held(Key("write", "out"), (("T2", 2.0),)),
-        Held(Key("resource", "gpu"), (("T1", 1.0), ("T2", 2.0))),
+        Held(ClaimKey("lock", "db"), (("T2", 2.0),)),
+        Held(ClaimKey("read", "docs"), (("T1", 1.0), ("T2", 2.0))),
+        Held(ClaimKey("write", "out"), (("T2", 2.0),)),
+        Held(ClaimKey("resource", "gpu"), (("T1", 1.0), ("T2", 2.0))),
     ]
     assert (holdings.capacity("gpu"), holdings.free("gpu"), holdings.capacity("tpu")) == (4, 1, 0)
     holdings.give_back("T2")
@@ -141,7 +141,7 @@ def test_all_that_is_held_is_told_with_who_holds_it_since_when() -> None:
 
 def test_a_demand_above_what_there_is_names_no_holder() -> None:
     conflict = Holdings({"gpu": 1}).conflict(claims(uses={"gpu": 2}))
-    assert conflict == Conflict(Key("resource", "gpu"), "resource", "gpu = 2", "1 of 1 free", "", 0.0)
+    assert conflict == Conflict(ClaimKey("resource", "gpu"), "resource", "gpu = 2", "1 of 1 free", "", 0.0)
     unknown = Holdings({}).conflict(claims(uses={"tpu": 1}))
     assert unknown is not None
     assert unknown.describe() == "needs 1 tpu, 0 of 0 free"
@@ -181,33 +181,33 @@ def test_taking_what_conflicts_raises_and_changes_nothing() -> None:
     assert holdings.conflict(claims(locks=("x",))) is None
 
 
-def keys(wanted: Claims) -> list[Key]:
+def keys(wanted: Claims) -> list[ClaimKey]:
     """What giving `wanted` back frees if nobody else holds any of it."""
     return [
-        *(Key("lock", lock) for lock in wanted.locks),
-        *(Key("write", each.text) for each in wanted.writes),
-        *(Key("read", each.text) for each in wanted.reads),
-        *(Key("resource", name) for name in sorted(wanted.uses)),
+        *(ClaimKey("lock", lock) for lock in wanted.locks),
+        *(ClaimKey("write", each.text) for each in wanted.writes),
+        *(ClaimKey("read", each.text) for each in wanted.reads),
+        *(ClaimKey("resource", name) for name in sorted(wanted.uses)),
     ]
 
 
 CAPACITIES = {"gpu": 2.0, "cpu": 1.1}
 
 
-def blocking(wanted: Claims, held: dict[str, Claims]) -> set[tuple[str, Key]]:
+def blocking(wanted: Claims, held: dict[str, Claims]) -> set[tuple[str, ClaimKey]]:
     """The rules once more, in the plainest way: {(kind of my claim, key that blocks it)}."""
-    found: set[tuple[str, Key]] = set()
+    found: set[tuple[str, ClaimKey]] = set()
     for other in held.values():
-        found |= {("lock", Key("lock", lock)) for lock in set(wanted.locks) & set(other.locks)}
+        found |= {("lock", ClaimKey("lock", lock)) for lock in set(wanted.locks) & set(other.locks)}
         pairs = [
             *(("write", a, "write", b) for a in wanted.writes for b in other.writes),
             *(("write", a, "read", b) for a in wanted.writes for b in other.reads),
             *(("read", a, "write", b) for a in wanted.reads for b in other.writes),
         ]
-        found |= {(mine, Key(theirs, b.text)) for mine, a, theirs, b in pairs if overlap(a, b)}
+        found |= {(mine, ClaimKey(theirs, b.text)) for mine, a, theirs, b in pairs if overlap(a, b)}
     for name, amount in wanted.uses.items():
         if sum(other.uses.get(name, 0) for other in held.values()) + amount > CAPACITIES[name] + 1e-6:
-            found.add(("resource", Key("resource", name)))
+            found.add(("resource", ClaimKey("resource", name)))
     return found
 
 

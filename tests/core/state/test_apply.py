@@ -11,7 +11,7 @@ from parexec_tui.core.plan.model import AgentType, Priority, Ticket
 from parexec_tui.core.state import apply as state_room
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
-from parexec_tui.core.state.attempts import Freeze
+from parexec_tui.core.state.attempts import FreezeCause
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import UNSUCCESSFUL, End, Flag, Status
 from parexec_tui.core.state.transitions import FREEZABLE, TRANSITIONS, IllegalEventError
@@ -323,8 +323,8 @@ def test_a_frozen_attempt_says_who_froze_it_why_and_since_when_and_goes_on_where
     session.apply(ev.AttemptFrozen(at=session.now, ticket="A", attempt=1, reason="memory is short"))
     session.wait(5)
     session.ask(rq.Freeze(tickets=("B",), by="ann"))
-    assert session["A"].live_attempt.freeze == Freeze("", "memory is short", OPENED_AT)
-    assert session["B"].live_attempt.freeze == Freeze("ann", "", OPENED_AT + 5)
+    assert session["A"].live_attempt.freeze == FreezeCause("", "memory is short", OPENED_AT)
+    assert session["B"].live_attempt.freeze == FreezeCause("ann", "", OPENED_AT + 5)
     assert (session["A"].status, session["A"].shown_status) == (Status.running, Flag.frozen)
     assert {word: count for word, count in session.state.shown_counts().items() if count} == {"frozen": 2}
     session.ask(rq.Thaw())

@@ -8,7 +8,7 @@ from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.dialogs.edit import EditForm
 from parexec_tui.tui.dialogs.form import Field, Toggle
-from parexec_tui.tui.dialogs.reassign import Reassign, destinations
+from parexec_tui.tui.dialogs.reassign import ReassignDialog, destinations
 from parexec_tui.tui.dialogs.retry import RetryForm
 from tests.core.sessions import Session, plan
 from tests.tui.harness import Harness, run_app
@@ -161,7 +161,7 @@ async def test_reassign_shows_what_it_stops_and_does_it_by_enter() -> None:
     was = session["A"].agent
     async with run_app(played=session, size=(80, 24)) as ui:
         await ui.press("a")
-        assert ui.dialog == "Reassign"
+        assert ui.dialog == "ReassignDialog"
         assert ui.line("it runs here").split()[0] == was
         there = next(line for line in ui.lines() if "│▌" in line).strip("│ ▌").split()[0]
         assert there != was
@@ -177,7 +177,7 @@ async def test_reassign_to_where_it_cannot_go_says_why_and_stays() -> None:
         await ui.press("a", "G")
         assert "refused: clerk cannot run A: it cannot grind" in ui.text()
         await ui.press("enter")
-        assert ui.dialog == "Reassign"
+        assert ui.dialog == "ReassignDialog"
         await ui.press("g", "enter")
         assert "nothing would change" in ui.text()
         await ui.press("escape")
@@ -252,7 +252,7 @@ async def test_edit_is_for_one_ticket_that_does_not_run() -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("form", [RetryForm, EditForm, Reassign])
+@pytest.mark.parametrize("form", [RetryForm, EditForm, ReassignDialog])
 @pytest.mark.parametrize("size", [(80, 24), (50, 12), (30, 8), (1, 1)])
 async def test_a_form_fits_whatever_the_terminal_is(form: Any, size: tuple[int, int]) -> None:
     async with run_app(played=over(), ascii_only=True, size=size) as ui:

@@ -3,7 +3,7 @@
 import pytest
 from textual.app import App, ComposeResult
 
-from parexec_tui.core.plan.claims import Key
+from parexec_tui.core.plan.claims import ClaimKey
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.panels.claims import ClaimsPanel
@@ -132,10 +132,10 @@ def test_a_look_finds_who_waits_for_what() -> None:
     assert waiting.update(session.state) == 0
     found = {key: [wait.ticket.id for wait in waits] for key, waits in waiting.by_key.items()}
     assert found == {
-        Key("read", "docs"): ["D"],
-        Key("lock", "db"): ["E"],
-        Key("write", "out/a.txt"): ["E"],
-        Key("resource", "gpu"): ["F"],
+        ClaimKey("read", "docs"): ["D"],
+        ClaimKey("lock", "db"): ["E"],
+        ClaimKey("write", "out/a.txt"): ["E"],
+        ClaimKey("resource", "gpu"): ["F"],
     }
     assert (waiting.ready, waiting.ready_for, waiting.blocked, waiting.unchecked) == (3, {"agent": 3}, 3, 0)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 OpenAction = tuple[int, str, int, int]
 """(descriptor, path, flags, mode): what to open in the new process, in order."""
 
-Spawn = Callable[[str, Sequence[str], Mapping[str, str], Sequence[OpenAction]], int]
+SpawnFunction = Callable[[str, Sequence[str], Mapping[str, str], Sequence[OpenAction]], int]
 """Takes a program, its arguments, its environment and its descriptors; returns the pid. Standard error goes where
 standard output does. The process leads a session of its own, and no signal is blocked or ignored in it. Raises
 OSError, and ValueError for what cannot be passed on: a null byte, an illegal name of a variable."""
@@ -30,7 +30,7 @@ _OPAQUE = ctypes.c_long * 128
 """Room for any of the types of spawn.h: the largest has 336 bytes."""
 
 
-def best_spawn() -> Spawn:
+def best_spawn() -> SpawnFunction:
     """The C library's, if it is one that we know; else Python's."""
     if sys.platform != "linux":
         return python_spawn
@@ -41,7 +41,7 @@ def best_spawn() -> Spawn:
 
 
 def python_spawn(path: str, argv: Sequence[str], env: Mapping[str, str], opens: Sequence[OpenAction]) -> int:
-    """See `Spawn`. Keeps the interpreter's lock."""
+    """See `SpawnFunction`. Keeps the interpreter's lock."""
     actions = [(os.POSIX_SPAWN_OPEN, *action) for action in opens]
     return os.posix_spawn(
         path,
@@ -55,7 +55,7 @@ def python_spawn(path: str, argv: Sequence[str], env: Mapping[str, str], opens: 
 
 
 class LibcSpawn:
-    """See `Spawn`. Releases the interpreter's lock. May be called from several threads at once."""
+    """See `SpawnFunction`. Releases the interpreter's lock. May be called from several threads at once."""
 
     def __init__(self) -> None:
         """Raises AttributeError or OSError if the C library lacks one of the functions."""

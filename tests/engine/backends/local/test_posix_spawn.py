@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from parexec_tui.engine.backends.local import posix_spawn
-from parexec_tui.engine.backends.local.posix_spawn import LibcSpawn, Spawn, best_spawn, python_spawn
+from parexec_tui.engine.backends.local.posix_spawn import LibcSpawn, SpawnFunction, best_spawn, python_spawn
 
 SPAWNS = [
     pytest.param(python_spawn, id="python"),
@@ -21,7 +21,7 @@ SPAWNS = [
 ]
 
 
-def output_of(spawn: Spawn, folder: Path, argv: Sequence[str], env: Mapping[str, str] | None = None) -> str:
+def output_of(spawn: SpawnFunction, folder: Path, argv: Sequence[str], env: Mapping[str, str] | None = None) -> str:
     """Run a program to its end; returns what it wrote."""
     opens = [(0, os.devnull, os.O_RDONLY, 0), (1, str(folder / "output"), os.O_WRONLY | os.O_CREAT, 0o600)]
     pid = spawn("/bin/sh", argv, os.environ if env is None else env, opens)
@@ -30,7 +30,7 @@ def output_of(spawn: Spawn, folder: Path, argv: Sequence[str], env: Mapping[str,
 
 
 @pytest.mark.parametrize("spawn", SPAWNS)
-def test_arguments_variables_and_descriptors(tmp_path: Path, spawn: Spawn) -> None:
+def test_arguments_variables_and_descriptors(tmp_path: Path, spawn: SpawnFunction) -> None:
     script = 'printf "%s|" "$@" "$COLOUR" "${NOTHING-unset}"; echo oops >&2; readlink /proc/self/fd/0'
     words = ("", "a b", "ümläut \udcff", "x" * 100_000)
     written = output_of(
@@ -41,12 +41,12 @@ def test_arguments_variables_and_descriptors(tmp_path: Path, spawn: Spawn) -> No
 
 
 @pytest.mark.parametrize("spawn", SPAWNS)
-def test_no_variable_at_all(tmp_path: Path, spawn: Spawn) -> None:
+def test_no_variable_at_all(tmp_path: Path, spawn: SpawnFunction) -> None:
     assert output_of(spawn, tmp_path, ("sh", "-c", "echo ${HOME-unset}"), {}) == "unset\n"
 
 
 @pytest.mark.parametrize("spawn", SPAWNS)
-def test_a_session_of_its_own_and_no_signal_ignored_or_blocked(tmp_path: Path, spawn: Spawn) -> None:
+def test_a_session_of_its_own_and_no_signal_ignored_or_blocked(tmp_path: Path, spawn: SpawnFunction) -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     try:
@@ -62,7 +62,7 @@ def test_a_session_of_its_own_and_no_signal_ignored_or_blocked(tmp_path: Path, s
 
 
 @pytest.mark.parametrize("spawn", SPAWNS)
-def test_what_cannot_be_started_says_why(tmp_path: Path, spawn: Spawn) -> None:
+def test_what_cannot_be_started_says_why(tmp_path: Path, spawn: SpawnFunction) -> None:
     there = tmp_path / "there"
     there.touch()
     once = [(9, str(there), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)]
