@@ -26,9 +26,33 @@ SHORT_PLACE = Path("/tmp")
 """The parent of a folder for sockets whose paths would be too long elsewhere."""
 
 
+MAX_ID_IN_NAME = 100
+"""Characters of a ticket's id that are written out in the names of its files. Some file systems take names of 143
+characters only, and a name has a number, a step and an ending as well."""
+
+
+def id_in_names(ticket: str) -> str:
+    """How a ticket is called in the names of its files: by its id; if that is long, by its beginning and a digest.
+
+    No id has a `~`, so the two cannot be confused. What is called so already stays as it is.
+    """
+    if len(ticket) <= MAX_ID_IN_NAME:
+        return ticket
+    from hashlib import blake2b  # loads OpenSSL, which is not needed for other ids
+
+    return f"{ticket[: MAX_ID_IN_NAME - 21]}~{blake2b(ticket.encode(), digest_size=10).hexdigest()}"
+
+
+def _stem(key: ProcessKey) -> str:
+    """What the names of all files of a process begin with."""
+    if len(key.ticket) <= MAX_ID_IN_NAME:
+        return str(key)
+    return str(ProcessKey(id_in_names(key.ticket), key.attempt, key.step))
+
+
 def log_name(key: ProcessKey) -> str:
     """The name of the file that the output of a process goes to, without its folder: `TICKET.ATTEMPT.log`."""
-    return f"{key}.log"
+    return f"{_stem(key)}.log"
 
 
 class SessionFolder(Struct, frozen=True):
@@ -52,10 +76,14 @@ class SessionFolder(Struct, frozen=True):
     def log_and_record(self, key: ProcessKey) -> tuple[str, str]:
         """Both as strings, for every process that is started: to make paths of them takes ten times as long."""
         folder = f"{self.path}/attempts"
-        return f"{folder}/{log_name(key)}", f"{folder}/{key}.exit"
+        stem = _stem(key)
+        return f"{folder}/{stem}.log", f"{folder}/{stem}.exit"
 
     def recorded(self) -> Iterator[ProcessKey]:
-        """The processes that have a log or a record here; one that has both comes twice. Raises OSError."""
+        """The processes that have a log or a record here; one that has both comes twice. Raises OSError.
+
+        The keys name tickets as files do: see `id_in_names`.
+        """
         with os.scandir(self.attempts) as entries:
             for entry in entries:
                 name, ending = os.path.splitext(entry.name)  # noqa: PTH122 - of a name, not of a path

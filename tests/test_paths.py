@@ -72,6 +72,21 @@ def test_the_files_of_a_process_are_named_by_its_key(home: Path) -> None:
     assert folder.record(ProcessKey("A.b", 2, "check")) == folder.attempts / "A.b.2.check.exit"
 
 
+def test_the_files_of_a_long_id_have_short_names_of_their_own(home: Path) -> None:
+    folder = paths.session_folder("exec_20260102_030405", create=True)
+    ids = ["x" * 100, "x" * 101, "x" * 199 + "y", "x" * 200, "x." * 90 + "x"]
+    keys = [ProcessKey(id_, 1_000_000, step) for id_ in ids for step in ("run", "check")]
+    names = {folder.log(key).name for key in keys} | {folder.record(key).name for key in keys}
+    assert len(names) == 2 * len(keys)
+    assert f"{'x' * 100}.1000000.log" in names, "short ones keep the names that they had"
+    assert max(map(len, names)) < 143 - len(".unknown"), "eCryptfs takes 143"
+    for key in keys:
+        folder.log(key).touch()
+    as_files_name_it = {ProcessKey(paths.id_in_names(key.ticket), key.attempt, key.step) for key in keys}
+    assert set(folder.recorded()) == as_files_name_it
+    assert {folder.log(key) for key in as_files_name_it} == {folder.log(key) for key in keys}
+
+
 def test_what_is_recorded_is_read_from_the_names_of_files(home: Path) -> None:
     folder = paths.session_folder("exec_20260102_030405", create=True)
     run, check = ProcessKey("A.b", 2), ProcessKey("A.b", 2, "check")

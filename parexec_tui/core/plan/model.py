@@ -19,7 +19,7 @@ SHELL_COMMAND = ("/bin/sh", "-c", "{run}")
 PLACEHOLDERS = ("run", "prompt", "ticket", "attempt", "workdir")
 """Names that are filled in where they stand in braces in an agent type's command."""
 
-ID_PATTERN = r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}"
+ID_PATTERN = r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}"
 """Ids of tickets and names of agent types, locks and resources: they go into paths, so they are plain.
 
 Always matched in full; `..` is refused wherever it stands.

@@ -93,7 +93,10 @@ class Backend(Protocol):
         """
 
     async def recorded(self) -> Collection[ProcessKey]:
-        """Every key that left a record or output here. Raises OSError."""
+        """Every key that left a record or output here. Raises OSError.
+
+        Tickets may be named as `paths.id_in_names` names them; `set_aside` takes such keys.
+        """
 
     async def set_aside(self, keys: Collection[ProcessKey]) -> None:
         """Put away what these keys left, so that new processes can have the same keys. Raises OSError."""

@@ -4,6 +4,8 @@ Nothing is guessed. An attempt still runs (it is adopted), has ended (its record
 begin any more), or is lost. What attempts that are over left behind is ended before anything new is started.
 """
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from parexec_tui.core.state.process_key import ProcessKey
@@ -12,6 +14,7 @@ from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Adopted, Backend, Identity
+from parexec_tui.paths import id_in_names
 
 
 class Findings(Struct):
@@ -37,7 +40,8 @@ async def recover(state: SessionState, backend: Backend) -> Findings:
             findings.reports.append(report)
     findings.strays = await backend.end_strays()
     # After a power cut the registry may lack its last events, and not know all that was started.
-    await backend.set_aside([key for key in await backend.recorded() if not _is_known(state, key)])
+    known = {id_in_names(id_): ticket.attempts for id_, ticket in state.tickets.items()}
+    await backend.set_aside([key for key in await backend.recorded() if not _is_known(known, key)])
     return findings
 
 
@@ -57,7 +61,10 @@ def _go_on(ticket: TicketState, backend: Backend) -> None:
         backend.thaw(key)
 
 
-def _is_known(state: SessionState, key: ProcessKey) -> bool:
-    """Whether a process is one that the registry has heard of, or of a ticket that is not in the plan any more."""
-    ticket = state.tickets.get(key.ticket)
-    return ticket is None or key.attempt <= ticket.attempts
+def _is_known(attempts: Mapping[str, int], key: ProcessKey) -> bool:
+    """Whether a process is one that the registry has heard of, or of a ticket that is not in the plan any more.
+
+    `attempts`: how many each ticket had, by its name in the names of files.
+    """
+    known = attempts.get(key.ticket)
+    return known is None or key.attempt <= known

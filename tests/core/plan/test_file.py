@@ -503,3 +503,9 @@ def test_lines_of_commands_end_as_a_shell_wants_it() -> None:
         assert plan.tickets["A"].run == plan.hooks.on_idle == "if true; then\necho hi\nfi"
         assert plan.tickets["A"].prompt == "a\r\nb"
     assert read('[tickets.A]\nrun = "a\\r\\nb"').tickets["A"].run == "a\nb"
+
+
+def test_an_id_may_have_200_characters() -> None:
+    assert list(read(f"[tickets.{'x' * 200}]\nrun = 'x'").tickets) == ["x" * 200]
+    (problem,) = problems(f"[tickets.{'x' * 201}]\nrun = 'x'")
+    assert "at most 200" in problem

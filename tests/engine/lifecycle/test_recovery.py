@@ -15,7 +15,7 @@ from parexec_tui.core.state.status import End, Status
 from parexec_tui.engine.backends import boot
 from parexec_tui.engine.backends.local import backend
 from parexec_tui.engine.backends.local.record import ExitRecord, read_record
-from parexec_tui.paths import registry_file
+from parexec_tui.paths import id_in_names, registry_file
 from parexec_tui.registry.errors import RegistryError, SessionOwned
 from tests.engine.engines import (
     Engine,
@@ -63,10 +63,10 @@ def spawned(id_: str) -> int:
     return until(lambda: happened(ev.AttemptSpawned, ticket=id_), f"{id_} is noted")[-1].pid
 
 
-def die(folder: Path, plan: str) -> int:
+def die(folder: Path, plan: str, id_: str = "A") -> int:
     """Run a plan, and kill its engine when A runs and is noted; the pid of A."""
     engine = start(folder, plan)
-    pid = engine.until(lambda: happened(ev.AttemptSpawned, ticket="A"), "A is noted")[0].pid
+    pid = engine.until(lambda: happened(ev.AttemptSpawned, ticket=id_), "A is noted")[0].pid
     until((folder / "evidence").exists, "A begins")
     engine.kill()
     return pid
@@ -300,6 +300,55 @@ def test_nothing_of_an_unknown_attempt_goes_on(tmp_path: Path) -> None:
     assert sorted(file.name for file in attempts_folder().glob("*.unknown")) == [
         "A.1.exit.unknown",
         "A.1.log.unknown",
+    ]
+
+
+LONG = "long" * 50
+"""An id of 200 characters, the most there may be. A second one differs at its end."""
+
+
+def long_ids(plan: str) -> str:
+    return (
+        plan.replace("[tickets.A]", f"[tickets.{LONG}]")
+        .replace('"A"', f'"{LONG}"')
+        .replace("ets.B", f"ets.{LONG[1:]}")
+    )
+
+
+def test_a_ticket_with_a_long_id_is_found_by_the_next_engine(tmp_path: Path) -> None:
+    pid = die(tmp_path, long_ids(waits(code=0)), LONG)
+    engine = Engine("resume", cwd=tmp_path)
+    until(lambda: len(happened(ev.MonitoringStarted)) == 2, "the second engine takes over")
+    assert exists(pid)
+    (tmp_path / "go").touch()
+    assert engine.wait() == 0
+    assert "1 running ticket adopted" in engine.text()
+    assert evidence(tmp_path) == ["begin 1", "end 1"]
+    assert list(attempts_folder().glob("*.unknown")) == []
+
+
+def test_a_long_id_that_ended_while_there_was_no_engine(tmp_path: Path) -> None:
+    die(tmp_path, long_ids(waits(code=3)), LONG)
+    (tmp_path / "go").touch()
+    until(lambda: ended(f"{id_in_names(LONG)}.1"), "it ends")
+    result, _ = resume()
+    assert result.outcome == "finished"
+    assert (ticket(LONG).status, code_of(LONG)) == (Status.failed, 3)
+    assert evidence(tmp_path) == ["begin 1", "end 1"]
+
+
+def test_nothing_of_an_unknown_attempt_of_a_long_id_goes_on(tmp_path: Path) -> None:
+    pid = die(tmp_path, long_ids(waits()), LONG)
+    empty_the_journal_after("monitoring_started")
+    engine = Engine("resume", cwd=tmp_path)
+    until(lambda: evidence(tmp_path).count("begin 1") == 2, "it runs as attempt 1 once more")
+    assert not exists(pid)
+    (tmp_path / "go").touch()
+    assert engine.wait() == 0
+    name = id_in_names(LONG)
+    assert sorted(file.name for file in attempts_folder().glob("*.unknown")) == [
+        f"{name}.1.exit.unknown",
+        f"{name}.1.log.unknown",
     ]
 
 

@@ -30,7 +30,7 @@ from parexec_tui.core.plan.reading.faults import Fault, Hints, listed
 from parexec_tui.core.plan.reading.positions import Path
 from parexec_tui.core.plan.units import format_size, shown
 
-PLAIN_NAME = "names are used in paths: letters, digits, `_`, `-` and `.`, at most 100, no `..`; not `-` or `.` first"
+PLAIN_NAME = "names are used in paths: letters, digits, `_`, `-` and `.`, at most 200, no `..`; not `-` or `.` first"
 
 is_simple = re.compile(r"(?!.*\.\.)[^\[\\{}\0\n]+").fullmatch
 """A pattern in which nothing can be wrong. Most are, and to read one costs ten times as much."""
