@@ -70,8 +70,11 @@ class Size(int):
             return cls(value)
         if isinstance(value, str) and (match := _SIZE.fullmatch(value)):
             whole, fraction, unit = int(match[1]), float(match[2] or 0), _SIZE_UNITS.get(match[3].upper())
-            if unit is not None and (size := whole * unit + int(fraction * unit)) <= MAX_SIZE:
-                return cls(size)
+            if unit is not None:
+                size = whole * unit + int(fraction * unit)
+                if size <= MAX_SIZE:
+                    return cls(size)
+                raise ValueError(f"{shown(value)} is not a size: it must be from 0 to {MAX_SIZE} bytes")
         raise ValueError(f"{shown(value)} is not a size: write for instance 512MiB, 2G, 1.5GB or a number of bytes")
 
 

@@ -128,3 +128,8 @@ def _is_read(unit: type[Duration] | type[Size], text: str) -> bool:
     except ValueError as error:
         return "must be from 0" in str(error)  # too long, yet well written
     return True
+
+
+def test_a_size_that_is_well_written_and_too_large_is_told_how_large_it_may_be() -> None:
+    with pytest.raises(ValueError, match=rf"'8400000T' is not a size: it must be from 0 to {MAX_SIZE} bytes"):
+        Size.parse("8400000T")
