@@ -65,6 +65,10 @@ def _lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
             yield Line(at, "started", event.ticket, f"on {event.agent}{again}")
         case ev.ConflictFound():
             yield Line(at, "waits", event.ticket, event.reason)
+        case ev.ReservationMade():
+            yield Line(at, "is next", event.ticket, "it has waited long: others of its class may not delay it")
+        case ev.ReservationEnded():
+            yield Line(at, "waits", event.ticket, "others may go before it again: something else keeps it")
         case ev.TicketUnrunnable():
             yield Line(at, "could not start", event.ticket, event.reason, "bad")
             yield from _skipped(at, event.ticket, event.skipped)

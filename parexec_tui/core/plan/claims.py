@@ -39,6 +39,19 @@ class Claims(Struct, frozen=True, gc=False):
         )
         return EMPTY if claims == EMPTY else claims
 
+    def clash(self, other: "Claims") -> str:
+        """A path or lock of mine that keeps these two from being held at once; empty if none does."""
+        if self is EMPTY or other is EMPTY:
+            return ""
+        for lock in self.locks:
+            if lock in other.locks:
+                return f"lock {lock}"
+        for mine, theirs in ((self.writes, other.writes), (self.writes, other.reads), (self.reads, other.writes)):
+            for pattern in mine:
+                if any(overlap(pattern, each) for each in theirs):
+                    return pattern.text
+        return ""
+
     def __hash__(self) -> int:
         return hash((self.reads, self.writes, self.locks, frozenset(self.uses.items())))
 

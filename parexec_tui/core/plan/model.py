@@ -169,6 +169,19 @@ class PlanSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Size,
         Meta(description="Nothing new is started while less is free for the workdir or the state folder; 0: never."),
     ] = Size(2**30)
+    reserve_after: Annotated[
+        Duration,
+        Meta(
+            description="When a ticket has waited this long for resources or claims, the others may not delay it any "
+            "more."
+        ),
+    ] = Duration(60)
+    reserve_after_usual: Annotated[
+        float,
+        Meta(
+            ge=0, le=MAX_COUNT, description="The same in usual durations of a ticket; the longer of the two counts."
+        ),
+    ] = 2
     workdir: Annotated[str, Meta(description="The folder of the work, seen from the folder of the plan file.")] = "."
 
 

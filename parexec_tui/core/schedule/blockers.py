@@ -8,14 +8,26 @@ from typing import Literal
 
 from msgspec import Struct
 
-from parexec_tui.core.plan.claims import ClaimKey, Conflict
+from parexec_tui.core.plan.claims import ClaimKey, Claims, Conflict
 from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.reservation import obstacle
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, SATISFIED, Status, happened
 from parexec_tui.core.state.tickets import TicketState
 
 BlockerKind = Literal[
-    "needs", "status", "session", "host", "held", "backoff", "barrier", "claim", "resource", "agent", "parallel"
+    "needs",
+    "status",
+    "session",
+    "host",
+    "held",
+    "backoff",
+    "barrier",
+    "claim",
+    "resource",
+    "reservation",
+    "agent",
+    "parallel",
 ]
 
 
@@ -35,8 +47,16 @@ class AgentKey(Struct, frozen=True, gc=False):
     """The one agent that they are pinned to."""
 
 
-ParkingKey = ClaimKey | AmountKey | AgentKey
-"""What a ticket waits for: a path or lock that is held, an amount of a resource, or an agent."""
+class BehindKey(Struct, frozen=True, gc=False):
+    """Tickets that are held back for a reservation. It says the same of all that are alike in these."""
+
+    claims: Claims
+    takes: float | None
+    class_: int
+
+
+ParkingKey = ClaimKey | AmountKey | AgentKey | BehindKey
+"""What a ticket waits for: a path or lock that is held, an amount of a resource, an agent, or a reservation."""
 
 
 class Blocker(Struct, frozen=True):
@@ -60,6 +80,8 @@ class Blocker(Struct, frozen=True):
             case "agent" | "parallel":
                 return True
             case "needs" | "status" | "session" | "host" | "held" | "backoff" | "barrier" | "claim" | "resource":
+                return False
+            case "reservation":
                 return False
 
 
@@ -95,7 +117,9 @@ def blockers(state: SessionState, ticket: TicketState) -> Iterator[Blocker]:
         left = state.group_left[state.open_group]
         yield Blocker("barrier", f"group {state.open_group + 1} comes first: {left} left")
     for conflict in state.holdings.conflicts(ticket.claims):
-        yield _claim(ticket, conflict)
+        yield _claim(state, ticket, conflict)
+    if kept := obstacle(state, ticket):
+        yield _reservation(state, ticket, kept)
     if pick_agent(state, ticket) is None:
         yield _agents(state, ticket)
 
@@ -131,12 +155,29 @@ def _needs(state: SessionState, ticket: TicketState) -> Blocker:
     return Blocker("needs", f"needs {shown}{more}", holder=waiting_for[0])
 
 
-def _claim(ticket: TicketState, conflict: Conflict) -> Blocker:
+def _claim(state: SessionState, ticket: TicketState, conflict: Conflict) -> Blocker:
+    has_reservation = state.reservation is not None and state.reservation.ticket == ticket.id
+    text = conflict.describe() + ("; it has waited long: others may not delay it" if has_reservation else "")
     if conflict.key.kind == "resource":
         resource = conflict.key.name
         key = AmountKey(resource, ticket.claims.uses[resource])
-        return Blocker("resource", conflict.describe(), key, conflict.holder, conflict.since)
-    return Blocker("claim", conflict.describe(), conflict.key, conflict.holder, conflict.since)
+        return Blocker("resource", text, key, conflict.holder, conflict.since)
+    return Blocker("claim", text, conflict.key, conflict.holder, conflict.since)
+
+
+def _reservation(state: SessionState, ticket: TicketState, kept: str) -> Blocker:
+    reservation = state.reservation
+    assert reservation is not None
+    takes = state.expected(ticket)
+    if takes is None:
+        why_not = "it has no estimate, so it may take too long"
+    elif reservation.start_at is None:
+        why_not = "nobody knows when that can start"
+    else:
+        why_not = "it would not be done when that can start"
+    text = f"{kept} is kept for {reservation.ticket}, which has waited long; {why_not}"
+    key = BehindKey(ticket.claims, takes, ticket.spec.priority.rank)
+    return Blocker("reservation", text, key, reservation.ticket)
 
 
 def pinned_agent(state: SessionState, ticket: TicketState) -> AgentState | None:
@@ -180,6 +221,20 @@ def agents_left(state: SessionState, ticket: TicketState) -> bool:
         agent.type in ticket.types
         and agent.id not in ticket.excluded_agents
         and not (agent.stopped or agent.quarantined)
+        for agent in state.agents.values()
+    )
+
+
+def agents_come(state: SessionState, ticket: TicketState) -> bool:
+    """Whether an agent that could run the ticket is busy and takes more when it is done."""
+    pinned = pinned_agent(state, ticket)
+    return any(
+        agent.ticket is not None
+        and agent.type in ticket.types
+        and agent.type not in state.held_types
+        and agent.id not in ticket.excluded_agents
+        and not (agent.stopped or agent.quarantined or agent.draining or agent.held is not None)
+        and pinned in (None, agent)
         for agent in state.agents.values()
     )
 

@@ -9,15 +9,18 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from heapq import heapify, heappop, heappush
 
+from parexec_tui.core.plan.claims import EMPTY
 from parexec_tui.core.schedule.blockers import (
     AgentKey,
     AmountKey,
+    BehindKey,
     ParkingKey,
     blockers,
     parallel_blocker,
     pick_agent,
     session_blocker,
 )
+from parexec_tui.core.schedule.patience import Patience, prospect, wants_the_same
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import DirtySet, Rank, SessionState
 from parexec_tui.core.state.status import Status
@@ -36,12 +39,14 @@ class Dispatcher:
 
     def __init__(self, state: SessionState) -> None:
         self.state = state
-        state.dirty = DirtySet()
+        state.dirty = DirtySet(doubtful=True)
+        self._patience = Patience(state)
         self._queue: list[_Entry] = []
         self._parked: dict[ParkingKey, list[_Entry]] = {}
         """key: heap of the tickets that wait for it"""
         self._parked_by_resource: defaultdict[str, set[AmountKey]] = defaultdict(set)
         self._parked_by_type: defaultdict[str, set[AgentKey]] = defaultdict(set)
+        self._parked_behind: set[BehindKey] = set()
         self._entry_id: dict[str, int] = {}
         """ticket: id of its living entry, in the queue or parked"""
         self._woken: dict[str, ParkingKey] = {}
@@ -55,11 +60,13 @@ class Dispatcher:
         self._parked.clear()
         self._parked_by_resource.clear()
         self._parked_by_type.clear()
+        self._parked_behind.clear()
         self._entry_id.clear()
         self._woken.clear()
         for ticket in self.state.tickets.values():
             if ticket.status is Status.waiting and not ticket.missing:
                 self._queue.append(self._entry(ticket))
+                self._patience.rank_changed(ticket)
         heapify(self._queue)
 
     def _entry(self, ticket: TicketState) -> _Entry:
@@ -70,6 +77,7 @@ class Dispatcher:
     def _enqueue(self, ticket: TicketState) -> None:
         if (key := self._woken.pop(ticket.id, None)) is not None:
             self._wake_one(key)
+        self._patience.rank_changed(ticket)
         heappush(self._queue, self._entry(ticket))
 
     def dispatch(self, now: float, emit: Emit) -> bool:
@@ -80,6 +88,7 @@ class Dispatcher:
         self._take_dirty()
         if session_blocker(self.state) is not None:
             return False
+        self._end_pointless_reservation(now, emit)
         for _ in range(MAX_CHECKS):
             if not self._queue or parallel_blocker(self.state) is not None:
                 return False
@@ -91,6 +100,8 @@ class Dispatcher:
 
     def _try_start(self, ticket: TicketState, now: float, emit: Emit) -> None:
         blocker = next(blockers(self.state, ticket), None)
+        if blocker is None and ticket.claims is not EMPTY and self._reserve_against(ticket, now, emit):
+            blocker = next(blockers(self.state, ticket), None)
         woken_for = self._woken.pop(ticket.id, None)
         if blocker is None:
             self._entry_id.pop(ticket.id)
@@ -101,8 +112,42 @@ class Dispatcher:
             self._park(ticket, blocker.key)
             if blocker.kind in ("claim", "resource") and not ticket.serialised:
                 emit(ev.ConflictFound(at=now, ticket=ticket.id, holder=blocker.holder, reason=blocker.text))
+            if blocker.kind in ("claim", "resource"):
+                lack = blocker.key if isinstance(blocker.key, AmountKey) else ticket.claims
+                self._patience.found_short(ticket, lack, now)
         if woken_for is not None and (blocker is None or blocker.key != woken_for):
             self._wake_one(woken_for)
+
+    def _reserve_against(self, ticket: TicketState, now: float, emit: Emit) -> bool:
+        """Before a ticket starts: keep free what it would take from the best one that has waited long for it.
+
+        Returns whether there is a new reservation.
+        """
+        state = self.state
+        while (other := self._patience.best_overdue(now)) is not None:
+            current = state.reservation
+            if current is not None and state.own_rank(state.tickets[current.ticket]) <= state.own_rank(other):
+                return False
+            is_bound = ticket.spec.priority.rank >= other.spec.priority.rank
+            if other is ticket or not is_bound or not wants_the_same(ticket, other):
+                return False
+            if state.holdings.conflict(other.claims) is None:
+                return False  # it could have them now: it waits for its turn
+            if (found := prospect(state, other, now)) is not None:
+                emit(ev.ReservationMade(at=now, ticket=other.id, start_at=found.start_at, ending=found.ending))
+                return True
+            self._patience.forget(other.id)
+        return False
+
+    def _end_pointless_reservation(self, now: float, emit: Emit) -> None:
+        dirty, reservation = self.state.dirty, self.state.reservation
+        assert dirty is not None
+        if dirty.doubtful:
+            dirty.doubtful = False
+            if reservation is not None and prospect(self.state, self.state.tickets[reservation.ticket], now) is None:
+                emit(ev.ReservationEnded(at=now, ticket=reservation.ticket))
+                self._patience.forget(reservation.ticket)
+                self._take_dirty()
 
     def _start(self, ticket: TicketState, now: float, emit: Emit) -> None:
         agent = pick_agent(self.state, ticket)
@@ -112,6 +157,7 @@ class Dispatcher:
             emit(ev.AgentStarted(at=now, agent=agent_id, type=agent))
         else:
             agent_id = agent.id
+        self._patience.started(ticket, now)
         emit(ev.AttemptStarted(at=now, ticket=ticket.id, attempt=ticket.attempts + 1, agent=agent_id))
 
     def _park(self, ticket: TicketState, key: ParkingKey) -> None:
@@ -123,6 +169,8 @@ class Dispatcher:
             elif isinstance(key, AgentKey):
                 for type_ in key.types:
                     self._parked_by_type[type_].add(key)
+            elif isinstance(key, BehindKey):
+                self._parked_behind.add(key)
         heappush(heap, self._entry(ticket))
 
     def _forget(self, key: ParkingKey) -> None:
@@ -133,6 +181,8 @@ class Dispatcher:
         elif isinstance(key, AgentKey):
             for type_ in key.types:
                 self._parked_by_type[type_].discard(key)
+        elif isinstance(key, BehindKey):
+            self._parked_behind.discard(key)
 
     def _take_dirty(self) -> None:
         """Queue what may start after the latest events."""
@@ -146,11 +196,12 @@ class Dispatcher:
             for id_ in dirty.ready:
                 self._enqueue(self.state.tickets[id_])
             dirty.ready.clear()
-        if dirty.freed or dirty.idle:
+        if dirty.freed or dirty.idle or dirty.reservation:
             for key in tuple(self._freed_keys(dirty)):
                 self._wake_one(key)
             dirty.freed.clear()
             dirty.idle.clear()
+            dirty.reservation = False
 
     def _freed_keys(self, dirty: DirtySet) -> Iterator[ParkingKey]:
         for key in dirty.freed:
@@ -160,6 +211,8 @@ class Dispatcher:
                 yield key
         for type_ in dirty.idle:
             yield from self._parked_by_type.get(type_, ())
+        if dirty.reservation:
+            yield from self._parked_behind
 
     def _wake_one(self, key: ParkingKey) -> None:
         """Queue the best ticket parked under this key, if any."""

@@ -6,6 +6,7 @@ from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.indexes import check_again, find_types, lost_need
+from parexec_tui.core.state.reservation import drop_reservation
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -17,6 +18,7 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
     _check_amendment(state, event)
     specs = {id_: spec for id_, spec in state.plan.tickets.items() if id_ not in event.dropped}
     specs |= {**event.changed, **event.added}
+    drop_reservation(state)
     shape = None if _keeps_shape(state, event) else _shape(event, specs)
     was_ready = {ticket.id for ticket in state.tickets.values() if ticket.missing == 0}
     _replace_tickets(state, event)

@@ -18,6 +18,7 @@ from parexec_tui.core.state.attempts import Attempt, FreezeCause
 from parexec_tui.core.state.indexes import (
     check_again,
     check_types_again,
+    doubt_reservation,
     find_types,
     lost_need,
     mark_ready,
@@ -28,6 +29,7 @@ from parexec_tui.core.state.indexes import (
     take_back,
     thaw,
 )
+from parexec_tui.core.state.reservation import can_be_reserved_for, count_end, count_start, drop_reservation, reserve
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, End, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -183,6 +185,25 @@ def _on_conflict_found(state: SessionState, event: ev.ConflictFound) -> None:
     ticket.serialised = True
 
 
+def _on_reservation_made(state: SessionState, event: ev.ReservationMade) -> None:
+    ticket = named_ticket(state, event)
+    if not can_be_reserved_for(ticket):
+        raise IllegalEventError(f"{event!r}: {ticket.id} does not wait, or not for claims alone")
+    before = state.reservation
+    reserve(state, ticket, event.at, event.start_at, event.ending)
+    check_again(state, ticket)
+    if before is not None:
+        check_again(state, state.tickets[before.ticket])
+
+
+def _on_reservation_ended(state: SessionState, event: ev.ReservationEnded) -> None:
+    ticket = named_ticket(state, event)
+    if state.reservation is None or state.reservation.ticket != ticket.id:
+        raise IllegalEventError(f"{event!r}: nothing is kept free for it")
+    drop_reservation(state)
+    check_again(state, ticket)
+
+
 def _on_attempt_started(state: SessionState, event: ev.AttemptStarted) -> None:
     ticket = moving_ticket(state, event, Status.running)
     agent = agent_of(state, event)
@@ -200,6 +221,7 @@ def _on_attempt_started(state: SessionState, event: ev.AttemptStarted) -> None:
         ticket.first_started = event.at
     ticket.ended, ticket.end, ticket.reason, ticket.snapshot = None, None, "", None
     move(state, ticket, Status.running, event.at)
+    count_start(state, ticket, event.at)
 
 
 def _on_attempt_spawned(state: SessionState, event: ev.AttemptSpawned) -> None:
@@ -214,6 +236,7 @@ def _on_attempt_frozen(state: SessionState, event: ev.AttemptFrozen) -> None:
     ticket = freezable_ticket(state, event, is_frozen=False)
     ticket.live_attempt.freeze = FreezeCause(event.by, event.reason, event.at)
     state.frozen[ticket.id] = ticket
+    doubt_reservation(state)
 
 
 def _on_attempt_thawed(state: SessionState, event: ev.AttemptThawed) -> None:
@@ -240,6 +263,7 @@ def _on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
     state.retried += event.then is Status.backoff
     _leave_agent(state, ticket, attempt, event)
     freed = state.holdings.give_back(ticket.id)
+    count_end(state, ticket)
     if state.dirty is not None:
         state.dirty.freed.extend(freed)
     move(state, ticket, event.then, event.at)
@@ -287,6 +311,7 @@ def _on_ticket_held(state: SessionState, event: ev.TicketHeld) -> None:
     ticket = named_ticket(state, event)
     ticket.held = event.by
     state.held_tickets[ticket.id] = ticket
+    doubt_reservation(state)
 
 
 def _on_ticket_released(state: SessionState, event: ev.TicketReleased) -> None:
@@ -359,12 +384,15 @@ def _on_ticket_pinned(state: SessionState, event: ev.TicketPinned) -> None:
     ticket.pin = event.agent
     ticket.excluded_agents = tuple(agent for agent in ticket.excluded_agents if agent != event.agent)
     find_types(state, ticket)
+    doubt_reservation(state)
     check_again(state, ticket)
 
 
 def _on_priority_changed(state: SessionState, event: ev.PriorityChanged) -> None:
     ticket = named_ticket(state, event)
     ticket.spec = state.plan.tickets[ticket.id] = structs.replace(ticket.spec, priority=event.priority)
+    if state.reservation is not None and state.reservation.ticket == ticket.id:
+        drop_reservation(state)  # it binds others by its class
     check_again(state, ticket)
 
 
@@ -374,6 +402,7 @@ def _on_priority_changed(state: SessionState, event: ev.PriorityChanged) -> None
 def _on_agent_type_held(state: SessionState, event: ev.AgentTypeHeld) -> None:
     check_type(state, event)
     state.held_types[event.type] = event.by
+    doubt_reservation(state)
 
 
 def _on_agent_type_released(state: SessionState, event: ev.AgentTypeReleased) -> None:
@@ -426,6 +455,8 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.AgentQuarantined: _on_agent_quarantined,
     ev.AgentStopped: _on_agent_stopped,
     ev.ConflictFound: _on_conflict_found,
+    ev.ReservationMade: _on_reservation_made,
+    ev.ReservationEnded: _on_reservation_ended,
     ev.AttemptStarted: _on_attempt_started,
     ev.AttemptSpawned: _on_attempt_spawned,
     ev.AttemptFrozen: _on_attempt_frozen,

@@ -210,6 +210,25 @@ class ConflictFound(Event, frozen=True, tag="conflict_found"):
     reason: str
 
 
+class ReservationMade(Event, frozen=True, tag="reservation_made"):
+    """A ticket has waited long for resources or claims: from now on others of its class may not delay it.
+
+    There is one reservation at most: this ends the one before. It ends when the ticket waits no more.
+    """
+
+    ticket: str
+    start_at: float | None = None
+    """When it could start; None if nothing tells."""
+    ending: tuple[str, ...] = ()
+    """The tickets whose ends it waits for."""
+
+
+class ReservationEnded(Event, frozen=True, tag="reservation_ended"):
+    """Nothing is kept free for the ticket any more, though it waits: something else keeps it now."""
+
+    ticket: str
+
+
 class AttemptStarted(Event, frozen=True, tag="attempt_started"):
     """The ticket was given to the agent. Remembered before the process exists, so that it never runs twice."""
 
@@ -438,6 +457,8 @@ AnyEvent = (
     | AgentQuarantined
     | AgentStopped
     | ConflictFound
+    | ReservationMade
+    | ReservationEnded
     | AttemptStarted
     | AttemptSpawned
     | AttemptFrozen

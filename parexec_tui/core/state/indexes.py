@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.reservation import drop_reservation
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, UNSUCCESSFUL, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -14,6 +15,8 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
     ticket.status = to
     state.counts[from_] -= 1
     state.counts[to] += 1
+    if state.reservation is not None and state.reservation.ticket == ticket.id:
+        drop_reservation(state)
     if to in LIVE:
         state.live[ticket.id] = ticket
     elif from_ in LIVE:
@@ -22,6 +25,8 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
         for dependent in state.dependents(ticket.id):
             dependent.lost += step
     if (step := (to in SATISFIED) - (from_ in SATISFIED)) != 0:
+        if step < 0:
+            doubt_reservation(state)
         for dependent in state.dependents(ticket.id):
             dependent.missing -= step
             if dependent.missing == 0 and dependent.status is Status.waiting:
@@ -43,6 +48,12 @@ def check_again(state: SessionState, ticket: TicketState) -> None:
     """Let the dispatcher check a ready ticket again: what blocked it may be gone, or its rank has changed."""
     if state.dirty is not None and ticket.missing == 0 and ticket.status is Status.waiting:
         state.dirty.ready.append(ticket.id)
+
+
+def doubt_reservation(state: SessionState) -> None:
+    """Let the dispatcher look whether the reservation, if there is one, still makes sense."""
+    if state.reservation is not None and state.dirty is not None:
+        state.dirty.doubtful = True
 
 
 def check_types_again(state: SessionState, *types: str) -> None:
@@ -70,6 +81,7 @@ def _account(state: SessionState, group: int, step: int, at: float) -> None:
 def refresh_agent(state: SessionState, agent: AgentState) -> None:
     """Update the indexes of available and quarantined agents. One that becomes available is the last of its line."""
     line = state.available[agent.type]
+    doubt_reservation(state)
     if not agent.is_available:
         line.pop(agent.id, None)
     elif agent.id not in line:

@@ -6,6 +6,7 @@ Only `apply` changes it, event by event. What can be derived (ready, busy, slots
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final
 
 from msgspec import structs
@@ -41,8 +42,25 @@ class DirtySet:
     freed: list[ClaimKey] = field(default_factory=list)
     idle: list[str] = field(default_factory=list)
     """Agent types of which an agent became available."""
+    reservation: bool = False
+    """What is kept free for a ticket changed: those that were held back for it may start."""
+    doubtful: bool = False
+    """The reservation may make no sense any more: an agent, a hold or a freeze changed."""
     everything: bool = False
     """True: the plan was amended, so every rank may have changed."""
+
+
+@dataclass(slots=True)
+class Reservation:
+    """What is kept free for a ticket that has waited long. See `core/state/reservation.py`."""
+
+    ticket: str
+    start_at: float | None
+    """When it could start; None if nothing tells."""
+    spare: dict[str, float]
+    """resource: how much more of it others may use when it starts"""
+    outlasting: dict[str, dict[str, float]]
+    """live ticket: what it uses of these resources, if it may still run when the reserved one starts"""
 
 
 class SessionState:
@@ -53,6 +71,8 @@ class SessionState:
     """Tickets by dependency level, in plan order."""
     counts: dict[Status, int]
     """Tickets by status. See `shown_counts` for what people are told."""
+    patience: float
+    """Seconds that a ticket waits for resources or claims before they are kept free for it."""
     group_left: list[int]
     """Tickets to account for, by group."""
     open_group: int
@@ -95,6 +115,7 @@ class SessionState:
         self.actions: list[ev.OperatorActed] = []
         """Actions of persons that have not been undone, newest last."""
         self.host: Host | None = None
+        self.reservation: Reservation | None = None
         self.session = ""
         self.parallel = plan.settings.parallel or 1
         self.opened_at = 0.0
@@ -135,6 +156,8 @@ class SessionState:
                 tickets[id_].group = group
         known = sorted(ticket.spec.estimate for ticket in tickets.values() if ticket.spec.estimate is not None)
         self.usual_estimate = usual = known[len(known) // 2] if known else DEFAULT_ESTIMATE
+        settings = self.plan.settings
+        self.patience = max(settings.reserve_after, settings.reserve_after_usual * usual if known else 0.0)
         durations = {
             id_: usual if (estimate := ticket.spec.estimate) is None else estimate for id_, ticket in tickets.items()
         }
@@ -195,10 +218,20 @@ class SessionState:
 
         The priority class decides first, always. Inside a class the longest remaining path goes first, with ageing;
         since all wait at the same rate, the order of two tickets never changes while both wait, and a heap can keep
-        it.
+        it. What has a reservation goes before all others of its class.
         """
+        if self.reservation is not None and self.reservation.ticket == ticket.id:
+            return (ticket.spec.priority.rank, -inf, ticket.order)
+        return self.own_rank(ticket)
+
+    def own_rank(self, ticket: TicketState) -> Rank:
+        """The rank that a ticket has without a reservation."""
         waited_since = (ticket.ready_at - self.opened_at) * AGEING
         return (ticket.spec.priority.rank, waited_since - ticket.remaining, ticket.order)
+
+    def expected(self, ticket: TicketState) -> float | None:
+        """The seconds that a ticket should take; None if nothing tells."""
+        return ticket.spec.estimate
 
     def is_idle_forever(self) -> bool:
         """True when nothing runs and no timer will change that."""

@@ -76,7 +76,7 @@ class _Why:
         match blocker.kind:
             case "needs":
                 return self._needs()
-            case "claim" | "resource":
+            case "claim" | "resource" | "reservation":
                 return self._holder(blocker)
             case "agent":
                 return self._agents()
@@ -138,6 +138,8 @@ class _Why:
                 return f"{key('stop')} on {blocker.holder} stops that one; else it goes on when that is done"
             case "resource":
                 return f"{key('edit')} changes what it uses; else it goes on when enough is free"
+            case "reservation":
+                return f"it goes on when {blocker.holder} has started; with a short estimate it may pass that one"
             case "parallel":
                 return f"{key('more')} lets one ticket more run at once"
             case "agent":

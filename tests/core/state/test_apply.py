@@ -176,6 +176,8 @@ def busy() -> Session:
         at(ev.TicketHeld, ticket="X"),
         at(ev.TicketReleased, ticket="X"),
         at(ev.ConflictFound, ticket="X", holder="A", reason="lock"),
+        at(ev.ReservationMade, ticket="X"),
+        at(ev.ReservationEnded, ticket="X"),
         at(ev.AttemptStarted, ticket="X", attempt=1, agent="agent-5"),
         at(ev.AttemptSpawned, ticket="X", attempt=1, pid=1, birth=1.0),
         at(ev.AttemptFrozen, ticket="X", attempt=1),

@@ -74,6 +74,8 @@ def plans(draw: st.DrawFn) -> Plan:
             parallel=draw(st.integers(1, 4)),
             on_failure=draw(st.sampled_from(("continue", "continue", "hold", "stop"))),
             barrier=draw(st.sampled_from((False, False, True))),
+            reserve_after=Duration(draw(st.sampled_from((0, 2, 60)))),
+            reserve_after_usual=draw(st.sampled_from((0, 2))),
         ),
         tickets={f"T{number}": draw(tickets(number)) for number in range(draw(st.integers(3, 12)))},
         agents={"x": agent_type("docs"), "y": agent_type("docs", "web")},

@@ -127,6 +127,8 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         reason="too long",
         ticket_at_fault=True,
     ),
+    ev.ReservationMade(at=3.0, ticket="T2", start_at=90.5, ending=("T1", "T3")),
+    ev.ReservationEnded(at=3.0, ticket="T2"),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 
