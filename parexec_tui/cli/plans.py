@@ -41,18 +41,18 @@ FROM_STREAM = "-"
 
 
 def _is_stream(file: Path) -> bool:
-    """Whether a plan comes from `-`, `/dev/stdin`, a pipe or the like: then the place of its file means nothing."""
+    """Whether a plan comes from `-`, `/dev/stdin`, a pipe or the like. Then the folder of its file means nothing."""
     folder = file.absolute().parent
     if str(file) == FROM_STREAM or str(folder) in ("/dev", "/dev/fd") or folder.is_relative_to("/proc"):
-        return True  # it may be a pipe or a file, as the shell likes it
+        return True  # the shell decides whether it is a pipe or a file
     try:
         return not stat.S_ISREG(file.stat().st_mode)
     except OSError:
-        return False  # to read it tells why
+        return False  # the error comes when it is read
 
 
 def name_of(file: Path) -> str:
-    """A plan file as messages name it, and as a plan is called that has no name of its own."""
+    """The name of a plan file in messages. It is also the name of a plan that has none of its own."""
     return "stdin" if _is_stream(file) else str(file)
 
 
@@ -65,7 +65,7 @@ def text_of(file: Path) -> str:
 
 
 def syntax_of(file: Path, text: str) -> Literal["toml", "json"]:
-    """By its name, else by its text: no TOML begins with a brace."""
+    """The syntax of a file, known from its name, else from its text: no TOML begins with a brace."""
     return "json" if file.suffix == ".json" or text.lstrip("\ufeff \t\n").startswith("{") else "toml"
 
 

@@ -28,7 +28,7 @@ class Clash(Struct, frozen=True):
     second: str
     reason: str
     is_alone: bool = True
-    """False: it is one of those that a bottleneck sums up."""
+    """False: a bottleneck sums it up with others."""
 
 
 class Bottleneck(Struct, frozen=True):
@@ -36,12 +36,12 @@ class Bottleneck(Struct, frozen=True):
 
     kind: Literal["lock", "path", "resource"]
     name: str
-    """Of the lock, the pattern or the resource."""
+    """The name of the lock or resource, or the pattern."""
     tickets: tuple[str, ...]
-    """All that clash over it, in plan order."""
+    """The tickets that clash over it, in plan order."""
     pairs: int
     is_exclusive: bool
-    """Whether no two of them run at once, unless needs keep them apart anyway."""
+    """Whether no two of these tickets can run at once."""
 
 
 class Survey(Struct, frozen=True, kw_only=True):
@@ -54,13 +54,13 @@ class Survey(Struct, frozen=True, kw_only=True):
     estimated: int
     """How many tickets have an estimate. The others were taken to last as long as the median of these."""
     clashes: tuple[Clash, ...]
-    """Those that no bottleneck sums up come first."""
+    """Clashes that no bottleneck sums up come first."""
     more_clashes: int
-    """Found beside those listed."""
+    """How many clashes were found beyond those in `clashes`."""
     is_complete: bool
     """Whether all pairs were looked at. If not, there are at least as many clashes as were found."""
     bottlenecks: tuple[Bottleneck, ...] = ()
-    """What most pairs clash over comes first."""
+    """The one with the most pairs comes first."""
 
     @property
     def widest(self) -> int:
@@ -117,7 +117,8 @@ class _Order:
         self._tickets = tickets
         self._searched: tuple[str, int, set[str]] = ("", 0, set())  # from, lowest group, what it needs
 
-    def has_path(self, a: str, b: str) -> bool:
+    def search_path(self, a: str, b: str) -> bool:
+        """Search for a path between two tickets, at the cost of effort. True also when there is no effort left."""
         if self.effort <= 0:
             return True
         self.effort -= 1
@@ -147,14 +148,14 @@ class _Order:
         """The pairs of these tickets that have no path between them, those of near groups first."""
         row = sorted(set(holders), key=lambda id_: (self.group[id_], self.place[id_]))
         # Tickets that share something are often a chain, on purpose. Then there are no pairs, and neighbours tell.
-        free = [pair for pair in pairwise(row) if not self.has_path(*pair)]
+        free = [pair for pair in pairwise(row) if not self.search_path(*pair)]
         yield from free
         if free:
             for gap in range(2, len(row)):
                 for pair in zip(row, row[gap:], strict=False):
                     if self.effort <= 0:
                         return
-                    if not self.has_path(*pair):
+                    if not self.search_path(*pair):
                         yield pair
 
     def pairs_between(self, some: Iterable[str], others: list[str]) -> Iterator[tuple[str, str]]:
@@ -162,7 +163,7 @@ class _Order:
             for b in others:
                 if self.effort <= 0:
                     return
-                if not self.has_path(a, b):
+                if not self.search_path(a, b):
                     yield a, b
 
 
@@ -180,11 +181,11 @@ class _Pair(Struct, frozen=True, gc=False):
     causes: tuple[_Cause, ...]
     """One, or each of two patterns that overlap."""
     is_exclusive: bool = False
-    """Whether any two tickets that stand to the cause as these do clash over it."""
+    """Whether all tickets that claim the cause in the same way as these two clash over it."""
 
 
 def _summed_up(pairs: list[_Pair], order: _Order) -> tuple[list[Clash], list[Bottleneck]]:
-    """All clashes, and what several of them have in common. A pair belongs to the cause that has the most."""
+    """All clashes, and the causes that several share. A pair with two causes belongs to the one with more pairs."""
     counts = Counter(cause for pair in pairs for cause in pair.causes)
     by_cause: dict[_Cause, list[_Pair]] = {}
     for pair in pairs:

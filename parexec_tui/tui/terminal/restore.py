@@ -96,7 +96,7 @@ class AppProcess:
             os.kill(self.pid, number)
 
     def _is_stopped(self) -> bool:
-        """Whether the app, which had stopped, has neither been continued nor ended since."""
+        """Whether an app that stopped is still stopped: nothing has continued or ended it since."""
         events = os.WCONTINUED | os.WEXITED
         return os.waitid(os.P_PID, self.pid, events | os.WNOHANG | os.WNOWAIT) is None
 

@@ -45,7 +45,7 @@ _PLAIN_COMMAND = re.compile(
 _spawn = best_spawn()
 
 is_shell_name = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|BASH_FUNC_.*%%", re.DOTALL).fullmatch
-"""Whether a name of a variable is one that every shell passes on, or one that is for bash alone.
+"""Whether every shell passes on a variable of this name, or the name is meant for bash alone.
 
 POSIX lets a shell drop variables whose names it cannot use, such as `my-var`, and dash does.
 """
@@ -53,11 +53,11 @@ POSIX lets a shell drop variables whose names it cannot use, such as `my-var`, a
 
 @cache
 def _keeping_shell() -> tuple[str, str]:
-    """A shell that passes all variables on, and what makes it behave as `/bin/sh`; if there is none, `/bin/sh`."""
+    """A shell that passes on all variables, and a script that makes it behave as `/bin/sh`; else `/bin/sh` itself."""
     bash = which("bash")
     if bash is None or Path("/bin/sh").resolve().name == "bash":
         return "/bin/sh", ""
-    # Called `sh`, it follows POSIX; where /bin/sh is another shell, `echo` knows escapes.
+    # Under the name `sh`, bash follows POSIX. Its `echo` must read escapes, as that of another /bin/sh does.
     return bash, "shopt -s xpg_echo\n"
 
 
