@@ -154,10 +154,10 @@ def _ticket_commands(plan: Plan) -> Iterator[tuple[str, str]]:
     for id_, ticket in plan.tickets.items():
         for text in _env_warnings(ticket.env) if ticket.env else ():
             yield id_, text
-        if "{" in ticket.run and _shell_agent(plan, ticket) is not None:
-            for word in words_in_braces(ticket.run):
-                if word in _VARIABLES:
-                    yield id_, f"{{{word}}} is not filled in here: write ${_VARIABLES[word]}"
+        words = [word for word in words_in_braces(ticket.run) if word in _VARIABLES] if "{" in ticket.run else []
+        if words and _shell_agent(plan, ticket) is not None:
+            for word in words:
+                yield id_, f"{{{word}}} is not filled in here: write ${_VARIABLES[word]}"
         if len(ticket.run) + len(ticket.prompt) >= MAX_ARGUMENT // 4:
             yield from ((id_, text) for text in _too_long(plan, id_, ticket))
 
