@@ -100,14 +100,17 @@ def test_could_not_start_because_it_is_too_long(tmp_path: Path) -> None:
 
 def test_tickets_that_are_too_long_are_not_tried_again_and_no_fault_of_their_agent(tmp_path: Path) -> None:
     long = "".join(f"[tickets.T{n}]\nrun = 'true {'x' * 140_000}'\nretries = 5\n" for n in range(4))
-    code, _ = run(tmp_path, f"[agents.one]\nmax = 1\n{long}[tickets.ok]\nrun = 'true'\n")
+    code, _ = run(
+        tmp_path, f"[agents.one]\nmax = 1\n{long}[tickets.bad]\nrun = 'no-such-command'\n[tickets.ok]\nrun = 'true'\n"
+    )
 
     assert code == 1
     assert [(end.ticket, end.then) for end in happened(ev.AttemptEnded)] == [
         *((f"T{n}", Status.failed) for n in range(4)),
+        ("bad", Status.failed),
         ("ok", Status.succeeded),
     ]
-    assert happened(ev.AgentQuarantined) == []
+    assert happened(ev.AgentQuarantined) == [], "the one attempt that it could not start is one strike"
 
 
 @pytest.mark.parametrize("at", ["waiting", "running"])

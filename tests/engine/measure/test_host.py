@@ -101,6 +101,11 @@ def test_disks_are_measured(tmp_path: Path) -> None:
         assert list(monitor.disks("/proc", tmp_path)) == ["disk of the workdir", "disk of the state folder"]
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no file system at hand that counts no blocks")
+def test_a_file_system_that_counts_no_blocks_says_nothing_of_its_room() -> None:
+    assert monitor.measure_disks({"disk": Path("/proc")}) == []
+
+
 @pytest.mark.trio
 async def test_a_disk_that_does_not_answer_is_told_as_unknown_and_shown_to_nobody(tmp_path: Path) -> None:
     watch = DiskWatch({"disk": tmp_path, "disk of the workdir": tmp_path / "missing"})
