@@ -40,11 +40,11 @@ About = Literal["status", "report", "why", "select", "scope", "names"]
 """What can be asked. `select`, `scope`: what words of a person mean, as `Names`; `names`: what begins with a word."""
 
 
-class Message(Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower, omit_defaults=True):
+class Message(Struct, frozen=True, kw_only=True, tag_field="type", tag=None, omit_defaults=True):
     """What all messages have in common: a `type`."""
 
 
-class Hello(Message, frozen=True):
+class Hello(Message, frozen=True, tag="hello"):
     """The first line of a client."""
 
     version: int
@@ -59,7 +59,7 @@ class Hello(Message, frozen=True):
     """Send `sampled` every few seconds. The engine measures only while a client wants samples."""
 
 
-class Request(Message, frozen=True):
+class Request(Message, frozen=True, tag="request"):
     """What somebody asks for. With `dry_run` the answer says what would happen, and nothing happens."""
 
     id: Id
@@ -67,7 +67,7 @@ class Request(Message, frozen=True):
     dry_run: bool = False
 
 
-class Question(Message, frozen=True):
+class Question(Message, frozen=True, tag="question"):
     """What a client wants to know without folding events itself."""
 
     id: Id
@@ -79,7 +79,7 @@ class Question(Message, frozen=True):
     For `names`: one, the beginning."""
 
 
-class Welcome(Message, frozen=True):
+class Welcome(Message, frozen=True, tag="welcome"):
     """The first line of an engine."""
 
     version: int
@@ -90,7 +90,7 @@ class Welcome(Message, frozen=True):
     read_only: bool = False
 
 
-class Happened(Message, frozen=True):
+class Happened(Message, frozen=True, tag="happened"):
     """One event, in order, without a gap."""
 
     seq: int
@@ -98,7 +98,7 @@ class Happened(Message, frozen=True):
     """As in the registry; `codec.decode_event` reads it."""
 
 
-class Answer(Message, frozen=True):
+class Answer(Message, frozen=True, tag="answer"):
     """The answer to a request or question: one of `events`, `refusal` and `facts`."""
 
     id: Id
@@ -113,7 +113,7 @@ class Answer(Message, frozen=True):
     """With the events of a dry run: what they would mean, a line each."""
 
 
-class Notice(Message, frozen=True):
+class Notice(Message, frozen=True, tag="notice"):
     """Something that a person should know and that is no event: why nothing can be remembered now. It is not kept.
     It holds until the next event, and a client that connects before that gets it as well."""
 
@@ -182,7 +182,7 @@ class Usage(Struct, frozen=True, omit_defaults=True):
     """What is run: `run` is the command of the ticket."""
 
 
-class Sampled(Message, frozen=True):
+class Sampled(Message, frozen=True, tag="sampled"):
     """What the host and each live attempt use now. A sample has no number and is not kept. A client that is slow to
     read gets the newest sample and misses those before. A new client gets the latest sample at once."""
 
@@ -192,13 +192,13 @@ class Sampled(Message, frozen=True):
     """CPUs that the engine itself uses."""
 
 
-class Farewell(Message, frozen=True):
+class Farewell(Message, frozen=True, tag="farewell"):
     """The engine leaves in good order; nothing follows. A connection that ends without it was lost."""
 
     reason: str
 
 
-class Trouble(Message, frozen=True):
+class Trouble(Message, frozen=True, tag="trouble"):
     """Why the engine closes this connection."""
 
     message: str

@@ -11,7 +11,7 @@ from parexec_tui.core.plan.model import Priority, Ticket
 from parexec_tui.core.state.process_key import RUN, ProcessKey
 
 
-class Request(Struct, frozen=True, kw_only=True, tag_field="verb", tag=str.lower, omit_defaults=True):
+class Request(Struct, frozen=True, kw_only=True, tag_field="verb", tag=None, omit_defaults=True):
     """What somebody asks for. `by` says who; the engine fills it in from the connection."""
 
     by: str = ""
@@ -29,7 +29,7 @@ class Scope(Request, frozen=True):
         return not (self.tickets or self.agents or self.types)
 
 
-class Hold(Scope, frozen=True):
+class Hold(Scope, frozen=True, tag="hold"):
     """Do not start. A ticket that runs finishes; it is not tried again until released.
 
     Of a type: no ticket starts on its agents, and none of them is started.
@@ -39,11 +39,11 @@ class Hold(Scope, frozen=True):
     """Why the session is held."""
 
 
-class Release(Scope, frozen=True):
+class Release(Scope, frozen=True, tag="release"):
     """Undo a hold. This also ends the draining and quarantine of an agent, and the draining of the session."""
 
 
-class Drain(Scope, frozen=True):
+class Drain(Scope, frozen=True, tag="drain"):
     """Start nothing new, let running finish. A drained agent then stops; a drained session ends.
 
     A drained type is held, and its agents are drained; a drained ticket is held.
@@ -52,16 +52,16 @@ class Drain(Scope, frozen=True):
     reason: str = ""
 
 
-class Freeze(Scope, frozen=True):
+class Freeze(Scope, frozen=True, tag="freeze"):
     """Stop the processes of these tickets, or of what these agents or types run. Of the session: freeze everything
     that runs, and hold the session."""
 
 
-class Thaw(Scope, frozen=True):
+class Thaw(Scope, frozen=True, tag="thaw"):
     """Let frozen tickets go on. Of the session: also release the hold that its freeze made."""
 
 
-class Cancel(Request, frozen=True):
+class Cancel(Request, frozen=True, tag="cancel"):
     """Do not run these tickets, or end them. What needs them is skipped."""
 
     tickets: tuple[str, ...]
@@ -69,13 +69,13 @@ class Cancel(Request, frozen=True):
     """Send KILL at once, without the grace after TERM; also to what is being stopped already."""
 
 
-class Waive(Request, frozen=True):
+class Waive(Request, frozen=True, tag="waive"):
     """Do not run these tickets; what needs them may run without them (the verb `skip`)."""
 
     tickets: tuple[str, ...]
 
 
-class Retry(Request, frozen=True):
+class Retry(Request, frozen=True, tag="retry"):
     """Run these tickets again; they are over."""
 
     tickets: tuple[str, ...]
@@ -90,7 +90,7 @@ class Retry(Request, frozen=True):
     note: str = ""
 
 
-class Restore(Request, frozen=True):
+class Restore(Request, frozen=True, tag="restore"):
     """Take back that these tickets were cancelled, waived or retried, if nothing followed from it yet: for `undo`."""
 
     tickets: tuple[str, ...]
@@ -98,7 +98,7 @@ class Restore(Request, frozen=True):
     """The status that they got by what is taken back. They must still have it."""
 
 
-class Reassign(Request, frozen=True):
+class Reassign(Request, frozen=True, tag="reassign"):
     """Pin these tickets to an agent or agent type. One that runs elsewhere is stopped on purpose and moves there."""
 
     tickets: tuple[str, ...]
@@ -106,14 +106,14 @@ class Reassign(Request, frozen=True):
     """Empty: any agent that can run them may do so; no ticket is stopped."""
 
 
-class Prioritise(Request, frozen=True):
+class Prioritise(Request, frozen=True, tag="prioritise"):
     """Put these tickets in another priority class."""
 
     tickets: tuple[str, ...]
     priority: Priority
 
 
-class Scale(Request, frozen=True):
+class Scale(Request, frozen=True, tag="scale"):
     """Change how many agents of a type there may be; with no type, how many tickets run at once."""
 
     most: int | None
@@ -123,7 +123,7 @@ class Scale(Request, frozen=True):
     """True: `most` is added to what holds now."""
 
 
-class Edit(Request, frozen=True):
+class Edit(Request, frozen=True, tag="edit"):
     """Change keys of a ticket that is not running, as they would stand in the plan file."""
 
     ticket: str
@@ -131,7 +131,7 @@ class Edit(Request, frozen=True):
     """None puts a key back to its default."""
 
 
-class Amend(Request, frozen=True):
+class Amend(Request, frozen=True, tag="amend"):
     """Change the plan itself: tickets added, changed and dropped, checked as a plan is (the verbs add and reload)."""
 
     added: dict[str, Ticket] = {}
@@ -139,11 +139,11 @@ class Amend(Request, frozen=True):
     dropped: tuple[str, ...] = ()
 
 
-class Undo(Request, frozen=True):
+class Undo(Request, frozen=True, tag="undo"):
     """Take back the last thing that a person did, where its effect can still be taken back."""
 
 
-class Stop(Request, frozen=True):
+class Stop(Request, frozen=True, tag="stop"):
     """End what runs and leave; the session can be resumed."""
 
     now: bool = False
