@@ -35,6 +35,9 @@ from parexec_tui.registry.lock import SessionLock
 from parexec_tui.registry.registry import Registry
 from parexec_tui.settings import SettingsError, read_settings
 
+_HISTORY_WAIT = 0.1
+"""Seconds that the first tickets wait at most for what earlier sessions tell. After that the order follows later."""
+
 _CHECKPOINT_EVERY = 0.5
 
 
@@ -104,9 +107,12 @@ async def _drive(
         for request in begin.requests:
             coordinator.ask_nowait(request)
         history: dict[str, float] = {}
-        nursery.start_soon(_remember, history, registry.file, begin.state.plan.settings.name)
+        was_read = trio.Event()
+        nursery.start_soon(_remember, coordinator, history, registry.file, was_read)
         server = await open_server(nursery, coordinator, session, registry.file, sink.notice, history)
         nursery.start_soon(SampleLoop(backend, disks, server.samples, sink.notice).run)
+        with trio.move_on_after(_HISTORY_WAIT):
+            await was_read.wait()
         outcome = await coordinator.run()
         await backend.finish()
         if outcome != "finished":
@@ -155,8 +161,9 @@ def _both(sink: EventSink, hooks: HookRunner) -> EventSink:
     return EventSink(tell, sink.notice)
 
 
-async def _remember(history: dict[str, float], file: Path, plan: str) -> None:
-    """Read what tickets took in earlier sessions of this plan. Nothing waits for it, since it may take long."""
+async def _remember(coordinator: Coordinator, history: dict[str, float], file: Path, was_read: trio.Event) -> None:
+    """Read what tickets took in earlier sessions of this plan, for the forecast and for the order of dispatch."""
+    plan = coordinator.state.plan.settings.name
 
     def read() -> dict[str, float]:
         with Registry.open(file, read_only=True) as registry:
@@ -164,6 +171,8 @@ async def _remember(history: dict[str, float], file: Path, plan: str) -> None:
 
     with suppress(RegistryError):
         history.update(await trio.to_thread.run_sync(read))
+        coordinator.submit_reports([rq.HistoryRead(history)])
+    was_read.set()
 
 
 def _hooks(plan: Plan, notice: Callable[[str], None]) -> list[Hooks]:

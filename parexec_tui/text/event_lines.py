@@ -65,6 +65,8 @@ def _lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
             yield Line(at, "started", event.ticket, f"on {event.agent}{again}")
         case ev.ConflictFound():
             yield Line(at, "waits", event.ticket, event.reason)
+        case ev.DurationsLearned():
+            yield Line(at, "learned", "", f"what {tickets(len(event.seconds))} took in earlier sessions")
         case ev.ReservationMade():
             yield Line(at, "is next", event.ticket, "it has waited long: others of its class may not delay it")
         case ev.ReservationEnded():

@@ -237,6 +237,18 @@ def _on_failure(state: SessionState, ticket: TicketState, now: float) -> list[ev
     return []
 
 
+def _on_history_read(state: SessionState, report: rq.HistoryRead, now: float) -> list[ev.AnyEvent]:
+    """Once in a session, and only about tickets whose estimate the plan does not give."""
+    if state.learned or not state.unfinished:
+        return []
+    seconds = {
+        id_: round(seconds, 3)
+        for id_, seconds in report.seconds.items()
+        if (ticket := state.tickets.get(id_)) is not None and ticket.spec.estimate is None
+    }
+    return [ev.DurationsLearned(at=now, seconds=seconds)] if seconds else []
+
+
 def retry_delay(state: SessionState, ticket: TicketState) -> float:
     """Seconds until the next try: the ticket's delay, doubled for each try so far, give or take a quarter.
 
@@ -254,5 +266,6 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.TimeoutElapsed: _on_timeout,
     rq.BackoffElapsed: _on_backoff_elapsed,
     rq.DiskMeasured: _on_disk_measured,
+    rq.HistoryRead: _on_history_read,
     rq.IdleElapsed: _on_idle_elapsed,
 }

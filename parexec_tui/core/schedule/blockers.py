@@ -170,7 +170,7 @@ def _reservation(state: SessionState, ticket: TicketState, kept: str) -> Blocker
     assert reservation is not None
     takes = state.expected(ticket)
     if takes is None:
-        why_not = "it has no estimate, so it may take too long"
+        why_not = "nothing tells how long it takes"
     elif reservation.start_at is None:
         why_not = "nobody knows when that can start"
     else:

@@ -93,7 +93,7 @@ def eta(state: SessionState, now: float, history: Mapping[str, float] = _NOTHING
         whole = forecast.usual if known is None else known
         left = forecast.left(ticket, now) if ticket.is_live else whole
         takes += whole
-        assumed += state.usual_estimate if ticket.spec.estimate is None else ticket.spec.estimate
+        assumed += state.assumed(ticket)
         if known is None:
             guessed += 1
             unforeseen += left

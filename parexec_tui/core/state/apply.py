@@ -185,6 +185,13 @@ def _on_conflict_found(state: SessionState, event: ev.ConflictFound) -> None:
     ticket.serialised = True
 
 
+def _on_durations_learned(state: SessionState, event: ev.DurationsLearned) -> None:
+    state.learned = dict(event.seconds)
+    state.find_paths()
+    if state.dirty is not None:
+        state.dirty.everything = True
+
+
 def _on_reservation_made(state: SessionState, event: ev.ReservationMade) -> None:
     ticket = named_ticket(state, event)
     if not can_be_reserved_for(ticket):
@@ -455,6 +462,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.AgentQuarantined: _on_agent_quarantined,
     ev.AgentStopped: _on_agent_stopped,
     ev.ConflictFound: _on_conflict_found,
+    ev.DurationsLearned: _on_durations_learned,
     ev.ReservationMade: _on_reservation_made,
     ev.ReservationEnded: _on_reservation_ended,
     ev.AttemptStarted: _on_attempt_started,

@@ -210,6 +210,13 @@ class ConflictFound(Event, frozen=True, tag="conflict_found"):
     reason: str
 
 
+class DurationsLearned(Event, frozen=True, tag="durations_learned"):
+    """Earlier sessions of the plan tell what its tickets take; the longest path is found anew from that."""
+
+    seconds: dict[str, float]
+    """Ticket, and the seconds it took."""
+
+
 class ReservationMade(Event, frozen=True, tag="reservation_made"):
     """A ticket has waited long for resources or claims: from now on others of its class may not delay it.
 
@@ -457,6 +464,7 @@ AnyEvent = (
     | AgentQuarantined
     | AgentStopped
     | ConflictFound
+    | DurationsLearned
     | ReservationMade
     | ReservationEnded
     | AttemptStarted

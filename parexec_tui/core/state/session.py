@@ -4,7 +4,7 @@ Only `apply` changes it, event by event. What can be derived (ready, busy, slots
 `indexes` keeps as statuses change; no event tells it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import inf
 from typing import Final
@@ -71,6 +71,10 @@ class SessionState:
     """Tickets by dependency level, in plan order."""
     counts: dict[Status, int]
     """Tickets by status. See `shown_counts` for what people are told."""
+    usual_estimate: float
+    """The median of what is known of tickets, in seconds."""
+    usual_of_types: dict[tuple[str, ...], float]
+    """agent types: the median of what is known of the tickets that they can run, in seconds"""
     patience: float
     """Seconds that a ticket waits for resources or claims before they are kept free for it."""
     group_left: list[int]
@@ -87,6 +91,8 @@ class SessionState:
         self.dirty: DirtySet | None = None
         """Set by the dispatcher; a viewer leaves it None."""
         self.serialised = 0
+        self.learned: dict[str, float] = {}
+        """ticket: the seconds it took in earlier sessions"""
         self.tickets = {
             id_: TicketState(id_, spec, order, Claims.of(spec, plan.workdir), self.types_of(spec))
             for order, (id_, spec) in enumerate(plan.tickets.items())
@@ -136,8 +142,6 @@ class SessionState:
         self.busy_for = 0.0
         self.turn = 0
         """Of the agent that became idle last. See `AgentState.turn`."""
-        self.usual_estimate = DEFAULT_ESTIMATE
-        """Seconds that `TicketState.remaining` counts for a ticket without an estimate."""
 
     def types_of(self, spec: Ticket) -> tuple[str, ...]:
         """The agent types that can run such a ticket."""
@@ -154,15 +158,7 @@ class SessionState:
         for group, level in enumerate(self.groups):
             for id_ in level:
                 tickets[id_].group = group
-        known = sorted(ticket.spec.estimate for ticket in tickets.values() if ticket.spec.estimate is not None)
-        self.usual_estimate = usual = known[len(known) // 2] if known else DEFAULT_ESTIMATE
-        settings = self.plan.settings
-        self.patience = max(settings.reserve_after, settings.reserve_after_usual * usual if known else 0.0)
-        durations = {
-            id_: usual if (estimate := ticket.spec.estimate) is None else estimate for id_, ticket in tickets.items()
-        }
-        for id_, remaining in graph.remaining_paths(dependencies, self.groups, durations).items():
-            tickets[id_].remaining = remaining
+        self.find_paths()
         self.counts = dict.fromkeys(Status, 0)
         self.group_left = [0] * len(self.groups)
         for order, ticket in enumerate(tickets.values()):
@@ -173,6 +169,29 @@ class SessionState:
             self.counts[ticket.status] += 1
             self.group_left[ticket.group] += ticket.status not in TERMINAL
         self.open_group = next((group for group, left in enumerate(self.group_left) if left), len(self.groups))
+
+    def find_paths(self) -> None:
+        """Find anew how much is left after each ticket, from what tickets should take: O(plan)."""
+        known = {id_: takes for id_, ticket in self.tickets.items() if (takes := self.expected(ticket)) is not None}
+        self.usual_estimate = _median(known.values()) if known else DEFAULT_ESTIMATE
+        self.usual_of_types = self._usual_of_types(known)
+        settings = self.plan.settings
+        self.patience = max(
+            settings.reserve_after, settings.reserve_after_usual * self.usual_estimate if known else 0
+        )
+        durations = {
+            id_: known[id_] if id_ in known else self.assumed(ticket) for id_, ticket in self.tickets.items()
+        }
+        for id_, remaining in graph.remaining_paths(self.graph, self.groups, durations).items():
+            self.tickets[id_].remaining = remaining
+
+    def _usual_of_types(self, known: dict[str, float]) -> dict[tuple[str, ...], float]:
+        if len(self.plan.agents) < 2 or len(known) in (0, len(self.tickets)):
+            return {}
+        by_types: dict[tuple[str, ...], list[float]] = {}
+        for id_, takes in known.items():
+            by_types.setdefault(self.types_of(self.tickets[id_].spec), []).append(takes)
+        return {types: _median(takes) for types, takes in by_types.items()}
 
     @property
     def status(self) -> SessionStatus:
@@ -230,8 +249,19 @@ class SessionState:
         return (ticket.spec.priority.rank, waited_since - ticket.remaining, ticket.order)
 
     def expected(self, ticket: TicketState) -> float | None:
-        """The seconds that a ticket should take; None if nothing tells."""
-        return ticket.spec.estimate
+        """The seconds that a ticket should take, by the plan or else by earlier sessions; None if neither tells."""
+        estimate = ticket.spec.estimate
+        return self.learned.get(ticket.id) if estimate is None else estimate
+
+    def assumed(self, ticket: TicketState) -> float:
+        """The seconds that `TicketState.remaining` counts for a ticket.
+
+        Without an expected duration, they are the median of tickets of the same agent types, else of all tickets.
+        """
+        takes = self.expected(ticket)
+        if takes is not None or not self.usual_of_types:
+            return self.usual_estimate if takes is None else takes
+        return self.usual_of_types.get(self.types_of(ticket.spec), self.usual_estimate)
 
     def is_idle_forever(self) -> bool:
         """True when nothing runs and no timer will change that."""
@@ -259,3 +289,8 @@ class SessionState:
             needs = map(self.tickets.__getitem__, ticket.spec.needs)
             ticket = next(need for need in needs if need.status in UNSUCCESSFUL)
         return ticket
+
+
+def _median(values: Iterable[float]) -> float:
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2]

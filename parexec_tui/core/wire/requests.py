@@ -241,10 +241,25 @@ class DiskMeasured(Struct, frozen=True, gc=False):
     """Bytes; None: it could not be found out."""
 
 
+class HistoryRead(Struct, frozen=True, gc=False):
+    """What tickets took in earlier sessions of the plan."""
+
+    seconds: dict[str, float]
+
+
 class IdleElapsed(Struct, frozen=True, gc=False):
     """The agent has been idle for so long that its type can do with one less."""
 
     agent: str
 
 
-AnyReport = ProcessStarted | ProcessEnded | ProcessLost | TimeoutElapsed | BackoffElapsed | DiskMeasured | IdleElapsed
+AnyReport = (
+    ProcessStarted
+    | ProcessEnded
+    | ProcessLost
+    | TimeoutElapsed
+    | BackoffElapsed
+    | DiskMeasured
+    | HistoryRead
+    | IdleElapsed
+)

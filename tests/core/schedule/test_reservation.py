@@ -198,9 +198,7 @@ def test_it_goes_to_a_better_ticket_that_has_waited_as_long() -> None:
 def test_both_sides_say_why() -> None:
     session = reserved()
     assert session.why("BIG") == ["needs 4 gpu, 1 of 4 free; it has waited long: others may not delay it"]
-    assert session.why("C") == [
-        "gpu is kept for BIG, which has waited long; it has no estimate, so it may take too long"
-    ]
+    assert session.why("C") == ["gpu is kept for BIG, which has waited long; nothing tells how long it takes"]
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,40 @@ def test_a_ticket_takes_a_new_place_when_it_is_looked_at_again() -> None:
     assert session.dispatch() == ["B"]
 
 
+def test_history_tells_the_longest_path_where_the_plan_does_not() -> None:
+    session = Session(plan("A:\nB:\nC: estimate=30s\nD: C", parallel=1))
+    session.tell(rq.HistoryRead({"B": 100.0, "D": 5.0, "C": 999.0, "gone": 1.0}))
+    assert session.journal[-1] == ev.DurationsLearned(at=session.now, seconds={"B": 100.0, "D": 5.0})
+    assert {id_: session[id_].remaining for id_ in "ABCD"} == {"A": 30, "B": 100, "C": 35, "D": 5}
+    session.tell(rq.HistoryRead({"A": 1000.0}))
+    session.restart()
+    assert started_one_by_one(session) == list("BCAD")
+
+
+def test_an_unknown_duration_is_the_median_of_its_agent_type() -> None:
+    agents = {"x": AgentType(), "y": AgentType()}
+    text = "A: agent=x\nB: agent=y\nC: agent=x estimate=5s\nD: agent=y estimate=50s\nE:"
+    state = Session(plan(text, agents=agents)).state
+    assert {id_: ticket.remaining for id_, ticket in state.tickets.items()} == {
+        "A": 5,
+        "B": 50,
+        "C": 5,
+        "D": 50,
+        "E": 50,
+    }
+
+
+def test_history_tells_who_is_done_in_time_for_a_reservation() -> None:
+    text = "A: uses=gpu:2 priority=high\nBIG: uses=gpu:4\nX:\nC: X uses=gpu:2"
+    for history, starts in (({}, []), ({"A": 100.0, "C": 30.0}, ["C"])):
+        session = Session(plan(text, resources={"gpu": 4}, reserve_after_usual=0))
+        session.tell(rq.HistoryRead(history))
+        session.dispatch()
+        session.wait(70)
+        session.succeed("X")
+        assert session.dispatch() == starts
+
+
 # --- Agents ---
 
 

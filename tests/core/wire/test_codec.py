@@ -129,6 +129,7 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ),
     ev.ReservationMade(at=3.0, ticket="T2", start_at=90.5, ending=("T1", "T3")),
     ev.ReservationEnded(at=3.0, ticket="T2"),
+    ev.DurationsLearned(at=1.5, seconds={"T1": 90.5}),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 
