@@ -379,6 +379,8 @@ def check_room(state: SessionState, type_: str) -> None:
 def check_plan(state: SessionState) -> None:
     """After the plan was amended: what follows from it is as in a session that began with it."""
     new = SessionState(state.plan)
+    new.learned = state.learned
+    new.find_paths()
     assert list(state.tickets) == list(new.tickets) == list(state.plan.tickets)
     assert state.groups == new.groups
     assert state.graph.needs == new.graph.needs
