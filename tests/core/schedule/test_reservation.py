@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.model import AgentType, Priority
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import apply
+from parexec_tui.core.state.transitions import IllegalEventError
 from parexec_tui.core.wire import requests as rq
 from tests.core.sessions import OPENED_AT, Session, dump, plan, replay
 
@@ -250,3 +252,36 @@ def test_nothing_starves(text: str, lasts: list[int]) -> None:
     started = simulate(session, takes)
     assert len(started) == len(session.state.tickets)
     assert started["V"] <= 60 + 4 * 90
+
+
+# --- Events that cannot follow ---
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ev.ReservationMade(at=2000.0, ticket="A"),
+        ev.ReservationMade(at=2000.0, ticket="LATE"),
+        ev.ReservationEnded(at=2000.0, ticket="C"),
+    ],
+    ids=["it runs", "a need is missing", "there is none for it"],
+)
+def test_a_reservation_that_cannot_follow_is_refused(event: ev.AnyEvent) -> None:
+    session = reserved()
+    session.ask(rq.Amend(added=plan("LATE: A").tickets))
+    before = dump(session.state)
+    with pytest.raises(IllegalEventError):
+        apply(session.state, event)
+    assert dump(session.state) == before
+
+
+def test_a_ticket_whose_class_is_raised_while_it_waits_may_have_it() -> None:
+    session = Session(plan("A: uses=gpu:3\nBIG: uses=gpu:4\nX:\nC: X uses=gpu:1", resources=GPUS))
+    session.dispatch()
+    session.ask(rq.Prioritise(tickets=("BIG",), priority=Priority.high))
+    session.dispatch()
+    session.wait(60)
+    session.succeed("X")
+    assert session.dispatch() == []
+    session.ask(rq.Prioritise(tickets=("C",), priority=Priority.critical))
+    assert session.dispatch() == ["C"]
