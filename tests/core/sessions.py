@@ -11,6 +11,7 @@ the journal and the plan, never from an index.
 
 from collections import Counter
 from collections.abc import Mapping
+from copy import deepcopy
 from itertools import combinations
 from operator import attrgetter
 from typing import Any
@@ -286,6 +287,7 @@ def dump(state: SessionState) -> object:
         "agents": [_agent_values(agent) for agent in state.agents.values()],
         "live": list(state.live),
         "frozen": list(state.frozen),
+        "reservation": deepcopy(state.reservation),
         "held_tickets": list(state.held_tickets),
         "available": {type_: list(agents) for type_, agents in state.available.items()},
         "quarantined": list(state.quarantined),
