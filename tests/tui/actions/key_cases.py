@@ -198,7 +198,7 @@ async def _why(ui: Harness, name: str) -> None:
     await ui.select("unit-core-3")
     await ui.press(name)
     assert "Why unit-core-3? It timed out" in ui.text()
-    await ui.press("escape", "3")
+    await ui.press("escape", "3", "j")
     assert ui.played.state.agents[ui.view.agent].ticket is not None
     await ui.press(name)
     assert f"Why {ui.played.state.agents[ui.view.agent].ticket}? It is " in ui.text()

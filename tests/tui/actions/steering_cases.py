@@ -46,9 +46,9 @@ async def _reassign(ui: Harness, name: str) -> None:
     await ui.press("r")
     await ui.done()
     await ui.press(name)
-    assert "builder-2" in ui.text()
+    assert "builder-1" in ui.text()
     await ui.press("enter")
-    assert await ui.done(2) == rq.Reassign(tickets=("bench",), agent="builder-2")
+    assert await ui.done(2) == rq.Reassign(tickets=("bench",), agent="builder-1")
 
 
 @key_case("stop", ticket="links")
@@ -108,9 +108,9 @@ async def _fewer(ui: Harness, name: str) -> None:
 
 @key_case("drain", panel="agents")
 async def _drain(ui: Harness, name: str) -> None:
-    await ui.press(name)
-    assert await ui.done() == rq.Drain(agents=("builder-1",))
-    assert ui.played.state.agents["builder-1"].status == "draining"
+    await ui.press("j", name)  # the first one is idle, so it would stop at once
+    assert await ui.done() == rq.Drain(agents=("builder-2",))
+    assert ui.played.state.agents["builder-2"].status == "draining"
     await ui.press("1", name)
     assert ui.dialog == "Confirm"
     await ui.press("y")
