@@ -406,7 +406,8 @@ def test_what_came_from_a_pipe_is_not_reloaded_without_a_file(here: Path) -> Non
         )
         assert "says what the plan is already" in parexec("reload", plan).err
     finally:
-        parexec("stop")
+        assert parexec("stop", "--yes").code == 0
+        until(lambda: " stopped " in parexec("ls").out, "the engine has left")
 
 
 def test_mistakes_in_a_plan_from_a_pipe_are_told(here: Path) -> None:
