@@ -101,9 +101,18 @@ def _replay(registry: "Registry", session: str) -> "Replay":
 @_session_option
 @click.option("-a", "--attempt", type=click.IntRange(min=1), help="Which attempt; default: the latest.")
 @click.option("-f", "--follow", is_flag=True, help="Go on printing until the attempt is over.")
+@click.option(
+    "--raw/--clean",
+    default=None,
+    help="Every byte as it is, or only text and colours. Default: clean on a terminal, raw in a pipe or a file.",
+)
 @report_errors()
-def log(ticket: str, session: str | None, attempt: int | None, follow: bool) -> None:
-    """Print the output of TICKET."""
+def log(ticket: str, session: str | None, attempt: int | None, follow: bool, raw: bool | None) -> None:
+    """Print the output of TICKET.
+
+    On a terminal, it cannot act on the terminal: titles, links, the clipboard and the like are left out, as on the
+    screen. --raw prints them as well.
+    """
     from parexec_tui.client.sessions import open_registry, resolve_past
 
     with open_registry() as registry:
@@ -115,15 +124,43 @@ def log(ticket: str, session: str | None, attempt: int | None, follow: bool) -> 
         number = attempt or known.attempts
         if not number and not follow:
             fail(f"{ticket} has not been started yet: {known.status}", UNSUCCESSFUL)
-        _print_log(registry, row.session, ticket, number or 1, follow)
+        is_clean = not raw if raw is not None else sys.stdout.isatty()
+        _print_log(registry, row.session, ticket, number or 1, follow, _Clean() if is_clean else _Raw())
 
 
-def _print_log(registry: "Registry", session: str, ticket: str, number: int, follow: bool) -> None:
+class _Raw:
+    """Prints bytes as they are."""
+
+    def write(self, data: bytes) -> None:
+        sys.stdout.buffer.write(data)
+
+    def finish(self) -> None:
+        """Print what is left."""
+
+
+class _Clean:
+    """Prints text and colours of an output."""
+
+    def __init__(self) -> None:
+        from parexec_tui.text.cleaning import Cleaner
+
+        self._cleaner = Cleaner()
+
+    def write(self, data: bytes) -> None:
+        sys.stdout.write(self._cleaner.feed(data))
+
+    def finish(self) -> None:
+        """Print what is left."""
+        sys.stdout.write(self._cleaner.finish())
+
+
+def _print_log(
+    registry: "Registry", session: str, ticket: str, number: int, follow: bool, output: _Raw | _Clean
+) -> None:
     from parexec_tui.core.state.process_key import ProcessKey
     from parexec_tui.outputs.output import output_of
 
     source = output_of(session, ProcessKey(ticket, number))
-    output = sys.stdout.buffer
     at = 0
     while True:
         over = not follow or _is_over(registry, session, ticket, number)  # checked before reading, to miss nothing
@@ -131,11 +168,12 @@ def _print_log(registry: "Registry", session: str, ticket: str, number: int, fol
             while chunk := source.read(at, _CHUNK):
                 output.write(chunk)
                 at += len(chunk)
-            output.flush()
+            sys.stdout.flush()
         except FileNotFoundError:
             if over:
                 fail(f"there is no log of attempt {number} of {ticket}: {source.name} does not exist", UNSUCCESSFUL)
         if over:
+            output.finish()
             return
         time.sleep(_FOLLOW_EVERY)
 

@@ -2,12 +2,14 @@
 
 import json
 import os
+import pty
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import tty
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -526,6 +528,34 @@ def test_log_prints_the_latest_attempt_or_the_one_that_is_asked_for(finished: st
     assert parexec("log", "again").out == "try 2\n"
     assert parexec("log", "again", "--attempt", "1").out == "try 1\n"
     assert parexec("log", "again", "-s", finished, "-f").out == "try 2\n"
+
+
+HOSTILE = rb"\033]0;owned\007\033[2J\033[31mred\033[0m \033]52;c;aGk=\007\342\200\256plain"
+
+
+def test_log_acts_on_no_terminal_unless_it_is_asked_for_all_bytes(here: Path) -> None:
+    write(here, f"[tickets.hostile]\nrun = '''printf '{HOSTILE.decode()}\\n' '''\n")
+    assert parexec("run", "plan.toml", "--headless").code == 0
+    raw = HOSTILE.decode("unicode_escape").encode("latin-1") + b"\n"
+    clean = b"\x1b[31mred\x1b[0m plain\n"
+    assert on_a_terminal("log", "hostile") == clean
+    assert on_a_terminal("log", "hostile", "--follow") == clean
+    assert on_a_terminal("log", "hostile", "--raw") == raw
+    for options, expected in (((), raw), (("--clean",), clean)):
+        done = subprocess.run([*PAREXEC, "log", "hostile", *options], capture_output=True, timeout=60, check=True)
+        assert done.stdout == expected
+
+
+def on_a_terminal(*arguments: str) -> bytes:
+    """What a command writes to a terminal."""
+    master, slave = pty.openpty()
+    tty.setraw(slave)  # newlines arrive as they were written
+    try:
+        subprocess.run([*PAREXEC, *arguments], stdin=slave, stdout=slave, stderr=slave, timeout=60, check=True)
+        return os.read(master, 65536)
+    finally:
+        os.close(master)
+        os.close(slave)
 
 
 def test_log_of_what_has_none_says_so_and_exits_with_1(finished: str) -> None:
