@@ -47,15 +47,15 @@ class AgentKey(Struct, frozen=True, gc=False):
     """The one agent that they are pinned to."""
 
 
-class BehindKey(Struct, frozen=True, gc=False):
+class ReservationKey(Struct, frozen=True, gc=False):
     """Tickets that are held back for a reservation. It says the same of all that are alike in these."""
 
     claims: Claims
     takes: float | None
-    class_: int
+    priority_rank: int
 
 
-ParkingKey = ClaimKey | AmountKey | AgentKey | BehindKey
+ParkingKey = ClaimKey | AmountKey | AgentKey | ReservationKey
 """What a ticket waits for: a path or lock that is held, an amount of a resource, an agent, or a reservation."""
 
 
@@ -176,7 +176,7 @@ def _reservation(state: SessionState, ticket: TicketState, kept: str) -> Blocker
     else:
         why_not = "it would not be done when that can start"
     text = f"{kept} is kept for {reservation.ticket}, which has waited long; {why_not}"
-    key = BehindKey(ticket.claims, takes, ticket.spec.priority.rank)
+    key = ReservationKey(ticket.claims, takes, ticket.spec.priority.rank)
     return Blocker("reservation", text, key, reservation.ticket)
 
 

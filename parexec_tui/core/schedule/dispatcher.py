@@ -13,14 +13,14 @@ from parexec_tui.core.plan.claims import EMPTY
 from parexec_tui.core.schedule.blockers import (
     AgentKey,
     AmountKey,
-    BehindKey,
     ParkingKey,
+    ReservationKey,
     blockers,
     parallel_blocker,
     pick_agent,
     session_blocker,
 )
-from parexec_tui.core.schedule.patience import Patience, prospect, wants_the_same
+from parexec_tui.core.schedule.overdue import OverdueTickets, prospect, wants_the_same
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import DirtySet, Rank, SessionState
 from parexec_tui.core.state.status import Status
@@ -40,13 +40,13 @@ class Dispatcher:
     def __init__(self, state: SessionState) -> None:
         self.state = state
         state.dirty = DirtySet(doubtful=True)
-        self._patience = Patience(state)
+        self._overdue = OverdueTickets(state)
         self._queue: list[_Entry] = []
         self._parked: dict[ParkingKey, list[_Entry]] = {}
         """key: heap of the tickets that wait for it"""
         self._parked_by_resource: defaultdict[str, set[AmountKey]] = defaultdict(set)
         self._parked_by_type: defaultdict[str, set[AgentKey]] = defaultdict(set)
-        self._parked_behind: set[BehindKey] = set()
+        self._parked_for_reservation: set[ReservationKey] = set()
         self._entry_id: dict[str, int] = {}
         """ticket: id of its living entry, in the queue or parked"""
         self._woken: dict[str, ParkingKey] = {}
@@ -60,13 +60,13 @@ class Dispatcher:
         self._parked.clear()
         self._parked_by_resource.clear()
         self._parked_by_type.clear()
-        self._parked_behind.clear()
+        self._parked_for_reservation.clear()
         self._entry_id.clear()
         self._woken.clear()
         for ticket in self.state.tickets.values():
             if ticket.status is Status.waiting and not ticket.missing:
                 self._queue.append(self._entry(ticket))
-                self._patience.rank_changed(ticket)
+                self._overdue.rank_changed(ticket)
         heapify(self._queue)
 
     def _entry(self, ticket: TicketState) -> _Entry:
@@ -77,7 +77,7 @@ class Dispatcher:
     def _enqueue(self, ticket: TicketState) -> None:
         if (key := self._woken.pop(ticket.id, None)) is not None:
             self._wake_one(key)
-        self._patience.rank_changed(ticket)
+        self._overdue.rank_changed(ticket)
         heappush(self._queue, self._entry(ticket))
 
     def dispatch(self, now: float, emit: Emit) -> bool:
@@ -114,7 +114,7 @@ class Dispatcher:
                 emit(ev.ConflictFound(at=now, ticket=ticket.id, holder=blocker.holder, reason=blocker.text))
             if blocker.kind in ("claim", "resource"):
                 lack = blocker.key if isinstance(blocker.key, AmountKey) else ticket.claims
-                self._patience.found_short(ticket, lack, now)
+                self._overdue.add(ticket, lack, now)
         if woken_for is not None and (blocker is None or blocker.key != woken_for):
             self._wake_one(woken_for)
 
@@ -124,7 +124,7 @@ class Dispatcher:
         Returns whether there is a new reservation.
         """
         state = self.state
-        while (other := self._patience.best_overdue(now)) is not None:
+        while (other := self._overdue.best(now)) is not None:
             current = state.reservation
             if current is not None and state.own_rank(state.tickets[current.ticket]) <= state.own_rank(other):
                 return False
@@ -136,7 +136,7 @@ class Dispatcher:
             if (found := prospect(state, other, now)) is not None:
                 emit(ev.ReservationMade(at=now, ticket=other.id, start_at=found.start_at, ending=found.ending))
                 return True
-            self._patience.forget(other.id)
+            self._overdue.forget(other.id)
         return False
 
     def _end_pointless_reservation(self, now: float, emit: Emit) -> None:
@@ -146,7 +146,7 @@ class Dispatcher:
             dirty.doubtful = False
             if reservation is not None and prospect(self.state, self.state.tickets[reservation.ticket], now) is None:
                 emit(ev.ReservationEnded(at=now, ticket=reservation.ticket))
-                self._patience.forget(reservation.ticket)
+                self._overdue.forget(reservation.ticket)
                 self._take_dirty()
 
     def _start(self, ticket: TicketState, now: float, emit: Emit) -> None:
@@ -157,7 +157,7 @@ class Dispatcher:
             emit(ev.AgentStarted(at=now, agent=agent_id, type=agent))
         else:
             agent_id = agent.id
-        self._patience.started(ticket, now)
+        self._overdue.started(ticket, now)
         emit(ev.AttemptStarted(at=now, ticket=ticket.id, attempt=ticket.attempts + 1, agent=agent_id))
 
     def _park(self, ticket: TicketState, key: ParkingKey) -> None:
@@ -169,8 +169,8 @@ class Dispatcher:
             elif isinstance(key, AgentKey):
                 for type_ in key.types:
                     self._parked_by_type[type_].add(key)
-            elif isinstance(key, BehindKey):
-                self._parked_behind.add(key)
+            elif isinstance(key, ReservationKey):
+                self._parked_for_reservation.add(key)
         heappush(heap, self._entry(ticket))
 
     def _forget(self, key: ParkingKey) -> None:
@@ -181,8 +181,8 @@ class Dispatcher:
         elif isinstance(key, AgentKey):
             for type_ in key.types:
                 self._parked_by_type[type_].discard(key)
-        elif isinstance(key, BehindKey):
-            self._parked_behind.discard(key)
+        elif isinstance(key, ReservationKey):
+            self._parked_for_reservation.discard(key)
 
     def _take_dirty(self) -> None:
         """Queue what may start after the latest events."""
@@ -212,7 +212,7 @@ class Dispatcher:
         for type_ in dirty.idle:
             yield from self._parked_by_type.get(type_, ())
         if dirty.reservation:
-            yield from self._parked_behind
+            yield from self._parked_for_reservation
 
     def _wake_one(self, key: ParkingKey) -> None:
         """Queue the best ticket parked under this key, if any."""

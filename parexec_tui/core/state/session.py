@@ -75,7 +75,7 @@ class SessionState:
     """The median of what is known of tickets, in seconds."""
     usual_of_types: dict[tuple[str, ...], float]
     """agent types: the median of what is known of the tickets that they can run, in seconds"""
-    patience: float
+    reserve_after: float
     """Seconds that a ticket waits for resources or claims before they are kept free for it."""
     group_left: list[int]
     """Tickets to account for, by group."""
@@ -176,7 +176,7 @@ class SessionState:
         self.usual_estimate = _median(known.values()) if known else DEFAULT_ESTIMATE
         self.usual_of_types = self._usual_of_types(known)
         settings = self.plan.settings
-        self.patience = max(
+        self.reserve_after = max(
             settings.reserve_after, settings.reserve_after_usual * self.usual_estimate if known else 0
         )
         durations = {

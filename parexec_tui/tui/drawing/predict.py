@@ -88,9 +88,9 @@ class _Simulation:
         return DEFAULT_ESTIMATE if takes is None else takes
 
     def _queue(self, ticket: TicketState, ready_at: float) -> None:
-        class_, path, order = self._state.rank(ticket)
+        priority_rank, path, order = self._state.rank(ticket)
         waits_less = (ready_at - ticket.ready_at) * AGEING
-        heappush(self._ready[ticket.types], ((class_, path + waits_less, order), ticket.id))
+        heappush(self._ready[ticket.types], ((priority_rank, path + waits_less, order), ticket.id))
 
     def _start(self, at: float) -> Iterator[PredictedSpan]:
         """Start what can start at this moment."""

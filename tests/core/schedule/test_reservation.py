@@ -129,7 +129,7 @@ def test_nothing_is_reserved_before_its_time() -> None:
 def test_its_time_is_as_the_plan_says(after: int, usual: float, seconds: float) -> None:
     text = "A: uses=gpu:3 estimate=100s\nBIG: uses=gpu:4 estimate=100s"
     session = Session(plan(text, resources=GPUS, reserve_after=Duration(after), reserve_after_usual=usual))
-    assert session.state.patience == seconds
+    assert session.state.reserve_after == seconds
 
 
 def test_tickets_that_want_the_same_need_no_reservation() -> None:
@@ -246,7 +246,7 @@ def streams(draw: st.DrawFn) -> str:
 @settings(max_examples=60)
 @given(text=streams(), lasts=st.lists(st.integers(20, 90), min_size=1, max_size=7))
 def test_nothing_starves(text: str, lasts: list[int]) -> None:
-    """Whatever comes in its class, a ticket starts within its patience and a few durations of those that run."""
+    """Whatever comes in its class, a ticket starts soon after it is overdue: a few durations of those that run."""
     session = Session(plan(text, resources=GPUS, parallel=6, reserve_after_usual=0), checks=False)
     takes = {id_: float(lasts[number % len(lasts)]) for number, id_ in enumerate(session.state.tickets)}
     started = simulate(session, takes)

@@ -1,4 +1,7 @@
-"""Who has waited long for resources or claims, and when it could start: what a reservation is made from."""
+"""Which tickets are overdue, and when one could start: what a reservation is made from.
+
+A ticket is overdue when it has waited `SessionState.reserve_after` seconds for resources or claims.
+"""
 
 from collections import deque
 from heapq import heappop, heappush, heapreplace
@@ -39,8 +42,8 @@ class _Group:
         """How many there are; the heap may have more, that are no more of it."""
 
 
-class Patience:
-    """The tickets that wait for resources or claims, and which of them have waited long.
+class OverdueTickets:
+    """The tickets that wait for resources or claims, and which of them are overdue.
 
     Each step costs O(log n) at most. Entries that have become false stay where they are until they are met.
     """
@@ -49,20 +52,21 @@ class Patience:
         self._state = state
         self._groups: dict[_GroupKey, _Group] = {}
         self._group_of: dict[str, _GroupKey] = {}
-        self._young: deque[tuple[float, _GroupKey]] = deque()
+        self._not_due_yet: deque[tuple[float, _GroupKey]] = deque()
         """(since, group), the longest wait first"""
-        self._overdue: list[tuple[Rank, int, float, _GroupKey]] = []
-        """heap of (rank of the best, entry, since, group): those whose time is up"""
+        self._due: list[tuple[Rank, int, float, _GroupKey]] = []
+        """heap of (rank of the best, entry, since, group): those that are overdue, and some that were"""
         self._entries = 0
 
-    def found_short(self, ticket: TicketState, lack: AmountKey | Claims, now: float) -> None:
+    def add(self, ticket: TicketState, lack: AmountKey | Claims, now: float) -> None:
+        """Note that a ticket waits for claims. `lack`: the amount that is too little, else all its claims."""
         if ticket.id in self._group_of:
             return
         key = ticket.spec.priority.rank, lack
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = _Group(now)
-            self._young.append((now, key))
+            self._not_due_yet.append((now, key))
         self._group_of[ticket.id] = key
         group.size += 1
         self._rank(ticket, key, group)
@@ -85,7 +89,7 @@ class Patience:
             key = ticket.spec.priority.rank, lack
             if (group := self._groups.get(key)) is not None:
                 group.since = now
-                self._young.append((now, key))
+                self._not_due_yet.append((now, key))
 
     def rank_changed(self, ticket: TicketState) -> None:
         key = self._group_of.get(ticket.id)
@@ -101,28 +105,28 @@ class Patience:
         heappush(group.heap, (rank, ticket.id))
         if group.heap[0][1] == ticket.id:
             self._entries += 1
-            heappush(self._overdue, (rank, self._entries, group.since, key))
+            heappush(self._due, (rank, self._entries, group.since, key))
 
-    def best_overdue(self, now: float) -> TicketState | None:
-        """The best-ranked ticket that has waited long."""
-        due = now - self._state.patience
-        while self._young and self._young[0][0] <= due:
-            since, key = self._young.popleft()
+    def best(self, now: float) -> TicketState | None:
+        """The best-ranked overdue ticket."""
+        due = now - self._state.reserve_after
+        while self._not_due_yet and self._not_due_yet[0][0] <= due:
+            since, key = self._not_due_yet.popleft()
             if (group := self._groups.get(key)) is not None and group.since == since:
                 self._entries += 1
-                heappush(self._overdue, (group.heap[0][0], self._entries, since, key))
-        while self._overdue:
-            rank, entry, since, key = self._overdue[0]
+                heappush(self._due, (group.heap[0][0], self._entries, since, key))
+        while self._due:
+            rank, entry, since, key = self._due[0]
             group = self._groups.get(key)
-            if group is None or group.since != since or since > due or (best := self._best(key, group)) is None:
-                heappop(self._overdue)
+            if group is None or group.since != since or since > due or (best := self._best_of(key, group)) is None:
+                heappop(self._due)
             elif (best_rank := self._state.own_rank(best)) == rank:
                 return best
             else:
-                heapreplace(self._overdue, (best_rank, entry, since, key))
+                heapreplace(self._due, (best_rank, entry, since, key))
         return None
 
-    def _best(self, key: _GroupKey, group: _Group) -> TicketState | None:
+    def _best_of(self, key: _GroupKey, group: _Group) -> TicketState | None:
         while group.heap:
             rank, id_ = group.heap[0]
             if self._group_of.get(id_) == key:
