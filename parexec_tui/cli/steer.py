@@ -345,7 +345,10 @@ def scale(context: VerbContext, type_: str | None, number: str | None, parallel:
 @click.command()
 @verb
 def undo(context: VerbContext) -> None:
-    """Take back the last thing that a person did in this session, where its effect can still be taken back."""
+    """Take back the last thing that a person did in this session.
+
+    If it cannot be taken back, that is refused, with the reason. Nothing older is touched.
+    """
     from parexec_tui.core.wire.requests import Undo
 
     context.ask(Undo())

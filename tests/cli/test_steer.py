@@ -422,6 +422,16 @@ def test_undo_takes_back_the_last_thing(engine: Engine) -> None:
     assert "nothing that could be undone" in refused("undo")
 
 
+def test_undo_touches_nothing_older_where_the_last_thing_cannot_be_taken_back(engine: Engine) -> None:
+    done("hold", "after")
+    done("cancel", "other")
+    engine.until(lambda: ticket("other")["status"] == "cancelled", "it has ended")
+    why = 'parexec: refused: the last action, "cancel other", cannot be taken back: it stopped other\n'
+    assert refused("undo") == why
+    assert refused("undo", "--dry-run") == why
+    assert engines.ticket("after").held
+
+
 # -- what words mean -------------------------------------------------------------------------------------------
 
 

@@ -16,12 +16,13 @@ def grant(state: SessionState, asked: rq.AnyRequest, now: float) -> Decision:
     if isinstance(answer, Refusal):
         return answer
     if isinstance(asked, rq.Undo):
-        action = state.last_undoable()
-        assert action is not None
-        return [ev.OperatorActed(at=now, by=asked.by, verb="undo", text=f"undo: {action.text}"), *answer]
+        text = f"undo: {state.actions[-1].text}"
+        return [ev.OperatorActed(at=now, by=asked.by, verb="undo", text=text), *answer]
     if not answer:
         return []
+    inverse = inverse_of(state, answer)
+    why, steps = (inverse, ()) if isinstance(inverse, str) else ("", inverse)
     acted = ev.OperatorActed(
-        at=now, by=asked.by, verb=verb_of(asked), text=wording(asked), inverse=inverse_of(state, answer)
+        at=now, by=asked.by, verb=verb_of(asked), text=wording(asked), inverse=steps, why_final=why
     )
     return [acted, *answer]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from parexec_tui.core.plan.model import Priority
+from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state import undo
 from parexec_tui.core.state.agents import AgentState
@@ -12,18 +13,32 @@ from parexec_tui.core.state.status import TERMINAL, Status
 _Steps = list[undo.AnyUndoStep]
 
 
-def inverse_of(state: SessionState, events: Sequence[ev.AnyEvent]) -> tuple[undo.AnyUndoStep, ...]:
-    """The steps that would undo all of these events, in order; none if a part of them cannot be undone."""
-    if any(isinstance(event, ev.AttemptStopRequested | ev.SessionStopping) for event in events):
-        return ()
+def inverse_of(state: SessionState, events: Sequence[ev.AnyEvent]) -> tuple[undo.AnyUndoStep, ...] | str:
+    """The steps that would undo all of these events, in order; or why a part of them cannot be undone."""
+    if why := _ends_work(events):
+        return why
     found: _Steps = []
     found += _of_statuses(events)
     for part in (_of_pins, _of_plan, _of_priorities, _of_freezes, _of_holds, _of_limits):
         steps = part(state, events)
-        if steps is None:
-            return ()
+        if isinstance(steps, str):
+            return steps
         found += steps
-    return tuple(found)
+    return tuple(found) or _stopped_agents(events) or "nothing takes it back"
+
+
+def _ends_work(events: Sequence[ev.AnyEvent]) -> str:
+    """What the events end that cannot go on; empty if they end nothing."""
+    if any(isinstance(event, ev.SessionStopping) for event in events):
+        return "it stopped what ran"
+    stopped = listed(event.ticket for event in events if isinstance(event, ev.AttemptStopRequested))
+    return f"it stopped {stopped}" if stopped else ""
+
+
+def _stopped_agents(events: Sequence[ev.AnyEvent]) -> str:
+    """The agents that the events stopped."""
+    stopped = listed(event.agent for event in events if isinstance(event, ev.AgentStopped))
+    return f"it stopped {stopped}" if stopped else ""
 
 
 def _of_statuses(events: Sequence[ev.AnyEvent]) -> _Steps:
@@ -49,12 +64,12 @@ def _of_pins(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps:
     return [undo.PinTickets(tickets=tuple(ids), agent=pin) for pin, ids in pins.items()]
 
 
-def _of_plan(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | None:
+def _of_plan(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | str:
     found: _Steps = []
     for event in events:
         if isinstance(event, ev.PlanAmended):
-            if not all(_is_untouched(state, id_) for id_ in event.dropped):
-                return None
+            if touched := [id_ for id_ in event.dropped if not _is_untouched(state, id_)]:
+                return f"a dropped ticket had run, or was held, pinned or cancelled: {listed(touched)}"
             old = {id_: state.tickets[id_].spec for id_ in (*event.changed, *event.dropped)}
             found.append(
                 undo.RevertPlan(
@@ -101,14 +116,14 @@ def _is_freeze_of_all(state: SessionState, events: Sequence[ev.AnyEvent]) -> boo
     return is_hold and is_freeze and not state.frozen
 
 
-def _of_holds(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | None:
+def _of_holds(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | str:
     """Undo holds and drains by a release, and releases by a hold.
 
     A release ends everything that keeps an agent back, so it undoes a hold or drain only of an agent that was free.
     """
     agents = tuple(_held_or_draining(events))
-    if any(_is_kept_back(state.agents[id_]) for id_ in agents):
-        return None
+    if back := [id_ for id_ in agents if _is_kept_back(state.agents[id_])]:
+        return f"a release would also end what kept the agent back before: {listed(back)}"
     tickets = tuple(event.ticket for event in events if isinstance(event, ev.TicketHeld))
     types = tuple(event.type for event in events if isinstance(event, ev.AgentTypeHeld))
     found: _Steps = []
@@ -118,11 +133,11 @@ def _of_holds(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | No
         match event:
             case ev.SessionHeld() if not _is_freeze_of_all(state, events):
                 if state.draining is not None:
-                    return None
+                    return "a release would also end the drain of the session"
                 found.append(undo.ReleaseHolds())
             case ev.SessionDraining():
                 if state.held is not None:
-                    return None
+                    return "a release would also end the hold of the session"
                 found.append(undo.ReleaseHolds())
             case ev.SessionReleased():
                 assert state.held is not None
@@ -132,14 +147,14 @@ def _of_holds(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | No
                 found.append(undo.DrainAgain(reason=state.draining.reason))
             case ev.TicketReleased():
                 if state.tickets[event.ticket].status in TERMINAL:
-                    return None  # it cannot be held again
+                    return f"{event.ticket} is over, and cannot be held again"
                 found.append(undo.HoldAgain(tickets=(event.ticket,), by=state.tickets[event.ticket].held or ""))
             case ev.AgentTypeReleased():
                 found.append(undo.HoldAgain(types=(event.type,), by=state.held_types[event.type]))
             case ev.AgentReleased():
                 agent = state.agents[event.agent]
                 if agent.quarantined:
-                    return None
+                    return f"{agent.id} was in quarantine, and nobody can put it there"
                 if agent.held is not None:
                     found.append(undo.HoldAgain(agents=(agent.id,), by=agent.held))
                 if agent.draining:

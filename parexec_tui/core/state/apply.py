@@ -431,8 +431,9 @@ def _on_parallel_changed(state: SessionState, event: ev.ParallelChanged) -> None
 
 def _on_operator_acted(state: SessionState, event: ev.OperatorActed) -> None:
     if event.verb == "undo":
-        if (undone := state.last_undoable()) is not None:
-            state.actions = [action for action in state.actions if action is not undone]
+        # In journals of earlier versions, an undo passed over actions that could not be taken back.
+        undone = next((action for action in reversed(state.actions) if action.inverse), None)
+        state.actions = [action for action in state.actions if action is not undone]
     else:
         state.actions = [*state.actions[1 - MAX_ACTIONS :], event]
 

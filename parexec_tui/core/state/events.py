@@ -437,6 +437,8 @@ class OperatorActed(Event, frozen=True, tag="operator_acted"):
     """What was asked, in words."""
     inverse: tuple[AnyUndoStep, ...] = ()
     """What would take it back; none where nothing can."""
+    why_final: str = ""
+    """Why nothing can take it back, where nothing can."""
 
 
 AnyEvent = (

@@ -276,10 +276,6 @@ class SessionState:
         tried = bool(ticket.excluded_agents) or ticket.id in agent.strikes
         return tried and self.plan.agents[agent.type].command == SHELL_COMMAND
 
-    def last_undoable(self) -> ev.OperatorActed | None:
-        """The last thing that a person did and that can be taken back."""
-        return next((action for action in reversed(self.actions) if action.inverse), None)
-
     def cause(self, ticket: TicketState) -> TicketState:
         """For a skipped ticket, one that stands in its way: the nearest need that failed or was cancelled.
 

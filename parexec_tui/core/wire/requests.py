@@ -140,7 +140,7 @@ class Amend(Request, frozen=True, tag="amend"):
 
 
 class Undo(Request, frozen=True, tag="undo"):
-    """Take back the last thing that a person did, where its effect can still be taken back."""
+    """Take back the last thing that a person did. Refused if it cannot be taken back; nothing older is touched."""
 
 
 class Stop(Request, frozen=True, tag="stop"):

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from parexec_tui.core.plan.model import AgentType, Priority, Ticket
+from parexec_tui.core.rules.verbs.undo import cannot_undo
 from parexec_tui.core.rules.wording import wording
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state import undo
@@ -669,24 +670,40 @@ def test_an_undo_restores_everything(asked: rq.AnyRequest) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked",
+    ("asked", "why"),
     [
-        rq.Stop(),
-        rq.Cancel(tickets=("R",)),
-        rq.Cancel(tickets=("W", "R")),
-        rq.Reassign(tickets=("R",), agent="agent-5"),
-        rq.Amend(dropped=("A", "B")),
-        rq.Release(agents=("agent-4",)),
+        (rq.Stop(), "it stopped what ran"),
+        (rq.Cancel(tickets=("R",)), "it stopped R"),
+        (rq.Cancel(tickets=("W", "R")), "it stopped R"),
+        (rq.Reassign(tickets=("R",), agent="agent-5"), "it stopped R"),
+        (rq.Amend(dropped=("A", "B")), "a dropped ticket had run, or was held, pinned or cancelled: A"),
+        (rq.Release(agents=("agent-4",)), "agent-4 was in quarantine, and nobody can put it there"),
+        (rq.Drain(agents=("agent-5",)), "it stopped agent-5"),
     ],
-    ids=wording,
+    ids=str,
 )
-def test_what_cannot_be_undone_is_passed_over(asked: rq.AnyRequest) -> None:
+def test_what_cannot_be_undone_is_said_and_nothing_older_is_undone(asked: rq.AnyRequest, why: str) -> None:
     session = done(UNDO, "!A", "S", agents={"agent": AgentType(min=5)}, parallel=5)
     session.dispatch()
     session.apply(ev.AgentQuarantined(at=session.now, agent="agent-4", reason="bad"))
     session.act(rq.Hold(tickets=("W",)))
     assert acted(session.act(asked)).inverse == ()
-    assert acted(session.act(rq.Undo())).text == "undo: hold W"
+    refusal = f'the last action, "{wording(asked)}", cannot be taken back: {why}'
+    assert str(session.act(rq.Undo())) == str(cannot_undo(session.state, rq.Undo(), session.now)) == refusal
+    assert session["W"].held is not None
+    session.act(rq.Scale(most=9))
+    assert acted(session.act(rq.Undo())).text == "undo: at most 9 tickets at once"
+    assert str(session.act(rq.Undo())) == refusal
+
+
+def test_an_undo_of_an_earlier_version_is_replayed_as_it_was_meant() -> None:
+    """It passed over what could not be taken back."""
+    session = done(UNDO, "!A", "S", parallel=5)
+    session.dispatch()
+    session.act(rq.Hold(tickets=("W",)))
+    session.act(rq.Cancel(tickets=("R",)))
+    session.apply(ev.OperatorActed(at=session.now, by="ann", verb="undo", text="undo: hold W"))
+    assert [action.text for action in session.state.actions] == ["cancel R"]
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,14 @@ def test_when_an_action_would_be_refused(action: str, tickets: str, why: str) ->
     assert no(session(), action, *tickets) == why
 
 
+def test_the_key_undo_says_why_the_last_action_cannot_be_taken_back_and_takes_no_older_one() -> None:
+    made = session()
+    made.act(rq.Hold(tickets=("D",)))
+    assert ask(made, "undo") == rq.Undo()
+    made.act(rq.Cancel(tickets=("C",)))
+    assert no(made, "undo") == 'the last action, "cancel C", cannot be taken back: it stopped C'
+
+
 @pytest.mark.parametrize(
     ("action", "tickets"),
     [("hold", "D"), ("freeze", "C"), ("retry", "A"), ("stop", "C"), ("skip", "B"), ("edit", "D"), ("hold-all", "")],
@@ -193,7 +201,7 @@ def test_whether_a_key_is_dim_is_known_without_all_that_depends_on_a_ticket(monk
     failed.dispatch()
     failed.fail("T0")
     cancelled.act(rq.Cancel(tickets=("T0",)))
-    assert cancelled.state.last_undoable() is not None
+    assert cancelled.state.actions[-1].inverse
     looked_at = []
 
     def dependents(state: SessionState, id_: str) -> list[TicketState]:

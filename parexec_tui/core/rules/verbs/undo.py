@@ -19,9 +19,9 @@ from parexec_tui.core.wire.requests import Refusal
 
 
 def undo(state: SessionState, asked: rq.Undo, now: float) -> Decision:
-    action = state.last_undoable()
-    if action is None:
-        return Refusal("there is nothing that could be undone")
+    action = _last(state)
+    if isinstance(action, Refusal):
+        return action
     events: list[ev.AnyEvent] = []
     for step in action.inverse:
         answer = _take(state, step, asked.by, now)
@@ -36,8 +36,10 @@ def undo(state: SessionState, asked: rq.Undo, now: float) -> Decision:
 
 def cannot_undo(state: SessionState, asked: rq.Undo, now: float) -> Refusal | None:
     """Why it would be refused. It does not try to restore tickets: the cost of that is O(what depends on them)."""
-    action = state.last_undoable()
-    if action is not None and all(isinstance(step, stored.RestoreTickets) for step in action.inverse):
+    action = _last(state)
+    if isinstance(action, Refusal):
+        return action
+    if all(isinstance(step, stored.RestoreTickets) for step in action.inverse):
         for step in action.inverse:
             assert isinstance(step, stored.RestoreTickets)
             if refusal := cannot_restore(state, _restore(step, asked.by)):
@@ -45,6 +47,17 @@ def cannot_undo(state: SessionState, asked: rq.Undo, now: float) -> Refusal | No
         return None
     answer = undo(state, asked, now)
     return answer if isinstance(answer, Refusal) else None
+
+
+def _last(state: SessionState) -> ev.OperatorActed | Refusal:
+    """The last action, if it can be taken back. One before it is not looked at: it is not what a person means."""
+    if not state.actions:
+        return Refusal("there is nothing that could be undone")
+    action = state.actions[-1]
+    if not action.inverse:
+        why = f": {action.why_final}" if action.why_final else ""
+        return Refusal(f'the last action, "{action.text}", cannot be taken back{why}')
+    return action
 
 
 def _too_late(action: ev.OperatorActed, refused: Refusal) -> Refusal:
