@@ -1,7 +1,11 @@
 """Output without a screen: a line per event that matters, a progress line on a terminal, a summary at the end.
 
+What a failed attempt printed last stands below the line of its failure. The summary repeats it only if it was written
+more than a screen of lines before, because a person who comes to the end of a long output sees the end first.
+
 The engine makes the lines and a thread writes them, so that a stopped terminal, or a pipe that nobody reads, does not
-hold the engine up. Nothing more is written once the output is gone, for instance when the terminal was closed.
+hold the engine up. The thread also reads what failed attempts printed. Nothing more is written once the output is
+gone, for instance when the terminal was closed.
 """
 
 import io
@@ -14,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Literal, TextIO
 
+from msgspec import Struct
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
@@ -21,8 +26,9 @@ from rich.text import Text
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import TERMINAL, Status
+from parexec_tui.core.state.status import TERMINAL, End, Status
 from parexec_tui.core.wire import codec
+from parexec_tui.outputs.output import Output
 from parexec_tui.text.event_lines import lines
 from parexec_tui.text.report import attempt_output, failures, last_lines
 from parexec_tui.text.words import Line, clock, columns, glyph, is_ascii_only, printable, subject_width, with_name
@@ -36,7 +42,22 @@ _MAX_WAITING_TO_BE_WRITTEN = 10_000
 _NARROWEST = 24
 """Columns. If fewer are left for the text of a line, it is not folded."""
 
-_Batch = list[str] | list[Text]
+_SCREEN = 24
+"""Lines that a person sees at once, on the smallest usual terminal."""
+_EXPLAINED = (End.failed, End.timed_out, End.could_not_start, End.lost)
+"""Ends after which a person wants to know what the attempt printed."""
+_EXCERPT_INDENT = " " * len("12:34:56  ")
+
+
+class _Excerpt(Struct, frozen=True):
+    """The last lines of an attempt, to be read when they are written."""
+
+    ticket: str
+    attempt: int
+    output: Output
+
+
+_Batch = Sequence[str] | Sequence[Text | _Excerpt]
 
 
 class Headless:
@@ -55,6 +76,10 @@ class Headless:
         self._subject_width = 0
         self._waiting: queue.Queue[_Batch | None] = queue.Queue(_MAX_WAITING_TO_BE_WRITTEN)
         self._dropped = 0
+        self._written = 0
+        """Lines written so far."""
+        self._excerpts: dict[str, tuple[int, int]] = {}
+        """{ticket: (attempt, line)}: whose last lines were written, and how many lines had been written then."""
         self._gone = False
         self._thread = threading.Thread(target=self._write, name="parexec-output", daemon=True)
 
@@ -95,7 +120,7 @@ class Headless:
             self._put([codec.encode(event).decode() for event in events])
         elif self._style == "lines":
             self._subject_width = self._subject_width or subject_width(state.tickets)
-            self._put([self._text(line) for event in events for line in lines(state, event)])
+            self._put([item for event in events for item in self._told(state, event)])
         if self._progress and self._bar is not None:
             counts = state.counts
             failed = f", {counts[Status.failed]} failed" if counts[Status.failed] else ""
@@ -106,6 +131,13 @@ class Headless:
                 description=f"{len(state.live)} running{failed}",
                 visible=True,
             )
+
+    def _told(self, state: SessionState, event: ev.AnyEvent) -> Iterator[Text | _Excerpt]:
+        for number, line in enumerate(lines(state, event)):
+            yield self._text(line)
+            if not number and isinstance(event, ev.AttemptEnded) and event.end in _EXPLAINED:
+                output = attempt_output(state, state.tickets[event.ticket], event.attempt)
+                yield _Excerpt(event.ticket, event.attempt, output)
 
     def notice(self, text: str) -> None:
         """Print a line that belongs to no event."""
@@ -155,14 +187,28 @@ class Headless:
     def _write_batch(self, batch: _Batch) -> None:
         if self._gone:
             return
+        shown = [line for item in batch for line in self._lines_of(item)]
+        self._written += len(shown)
         try:
             if self._style != "json" and self._console.is_terminal:
-                self._console.print(Text("\n").join(item for item in batch if isinstance(item, Text)))
+                if shown:
+                    self._console.print(Text("\n").join(line for line in shown if isinstance(line, Text)))
             else:
-                self._stream.write("".join(f"{item if isinstance(item, str) else item.plain}\n" for item in batch))
+                self._stream.write("".join(f"{line if isinstance(line, str) else line.plain}\n" for line in shown))
                 self._stream.flush()
         except OSError:
             self._abandon()
+
+    def _lines_of(self, item: str | Text | _Excerpt) -> Iterator[str | Text]:
+        if not isinstance(item, _Excerpt):
+            yield item
+            return
+        self._excerpts[item.ticket] = (item.attempt, self._written)
+        yield from self._excerpt(item.output, _EXCERPT_INDENT)
+
+    def _excerpt(self, output: Output, indent: str) -> Iterator[Text]:
+        for line in last_lines(output):
+            yield Text(f"{indent}{'|' if self._ascii else '│'} {line}", style="dim")
 
     def _abandon(self) -> None:
         """The reader is gone. Send what Python still holds to /dev/null, because it would fail at exit otherwise."""
@@ -175,7 +221,8 @@ class Headless:
     # -- the end ---------------------------------------------------------------------------------------------
 
     def summary(self, state: SessionState, outcome: str) -> None:
-        """Print how the session ended: the failures with their last lines, counts, and how to go on."""
+        """Print how the session ended: the failures, their last lines unless they are in sight, counts, and how to
+        go on."""
         if self._style == "json":
             counts = {str(status): count for status, count in state.shown_counts().items() if count}
             last = {"kind": "summary", "session": state.session, "outcome": outcome, "counts": counts}
@@ -215,9 +262,14 @@ class Headless:
         yield head
         if ticket.attempts:
             output = attempt_output(state, ticket)
-            for line in last_lines(output):
-                yield Text(f"  {'|' if self._ascii else '│'} {line}", style="dim")
+            if not self._is_in_sight(id_, ticket.attempts):
+                yield from self._excerpt(output, "  ")
             yield Text(f"  log: {output.name}", style="dim")
+
+    def _is_in_sight(self, ticket: str, attempt: int) -> bool:
+        """Whether the last lines of the attempt were written so recently that they need not be repeated."""
+        found = self._excerpts.get(ticket)
+        return found is not None and found[0] == attempt and self._written - found[1] <= _SCREEN
 
     def _new_progress(self) -> Progress:
         return Progress(

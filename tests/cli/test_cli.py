@@ -235,6 +235,24 @@ def test_a_ticket_that_fails_makes_1_and_is_shown_with_its_last_lines(here: Path
     assert f"parexec resume {session} --retry-failed" in answer.out
 
 
+def test_the_last_lines_of_a_failure_are_printed_at_once(here: Path, start: Callable[..., Running]) -> None:
+    failing = """[tickets.bad]\nrun = "echo 'error: no such file'; exit 5"\n"""
+    run = start("run", write(here, f"{PATIENT}{failing}"))
+    said: list[str] = []
+
+    def reason_is_read() -> bool:
+        assert run.process.stdout is not None
+        said.append(run.process.stdout.readline())
+        return "│ error: no such file" in said[-1]
+
+    until(reason_is_read, "the reason is printed while the other ticket runs")
+    assert "✗ failed" in said[-2]
+    (here / "go").touch()
+    answer = run.end()
+    assert answer.code == 1
+    assert "no such file" not in answer.out, "it is still on the screen"
+
+
 def test_ctrl_c_drains_and_exits_with_3_and_resume_goes_on(here: Path, start: Callable[..., Running]) -> None:
     plan = f'[plan]\nparallel = 1\n{PATIENT}[tickets.after]\nneeds = ["patient"]\nrun = "true"\n'
     run = start("run", write(here, plan))

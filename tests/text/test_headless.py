@@ -213,6 +213,59 @@ def test_of_many_failures_the_first_are_shown() -> None:
     assert "and 10 more, see parexec show s1" in text
 
 
+# -- what failed attempts printed ------------------------------------------------------------------------------
+
+
+def printed(session: Session, ticket: str, attempt: int, text: str) -> None:
+    """Write the log of an attempt."""
+    file = Path(attempt_output(session.state, session.state.tickets[ticket], attempt).name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+
+
+def test_the_last_lines_stand_below_each_failure_and_are_not_repeated(own_state_home: Path) -> None:
+    session = a_bit_of_everything()
+    printed(session, "B", 1, "first try\n")
+    printed(session, "B", 2, "1\n2\n3\n4\nwarning\nerror: no such file\n")
+    text = told(session)
+    assert re.search(r"✗ failed +B  exit 1.*\n +│ first try\nTIME  ✓ succeeded", text)
+    assert re.search(r"✗ failed +B  signal 9.*\n +│ 2\n +│ 3\n +│ 4\n +│ warning\n +│ error: no such file\n", text)
+    assert "\n✗ B  failed in attempt 2: signal 9 (KILL)\n  log: " in text
+    assert text.count("error: no such file") == 1
+
+
+def test_the_summary_repeats_what_was_written_more_than_a_screen_before(own_state_home: Path) -> None:
+    session = Session(plan("A:\n" + "\n".join(f"T{number}:" for number in range(30)), parallel=31))
+    session.dispatch()
+    session.fail("A")
+    session.succeed(*(f"T{number}" for number in range(30)))
+    session.close()
+    printed(session, "A", 1, "reason\n")
+    text = told(session)
+    assert text.count("│ reason") == 2
+    assert "\n✗ A  failed: exit 1\n  │ reason\n  log: " in text
+
+
+@pytest.mark.parametrize("style", ["quiet", "json"])
+def test_what_was_not_shown_at_once_is_in_the_summary(own_state_home: Path, style: Style) -> None:
+    session = a_bit_of_everything()
+    printed(session, "B", 2, "reason\n")
+    assert ("\n  │ reason\n" in told(session, style)) == (style == "quiet")
+
+
+def test_of_what_a_person_ended_no_lines_are_shown(own_state_home: Path) -> None:
+    session = Session("A:")
+    session.dispatch()
+    session.act(rq.Cancel(tickets=("A",)))
+    session.ended("A", signal=15)
+    printed(session, "A", 1, "half done\n")
+    stream = Stream()
+    with Headless("lines", stream) as output:
+        output.tell(session.state, session.journal)
+    assert "cancelled" in stream.getvalue()
+    assert "half done" not in stream.getvalue()
+
+
 # -- how it looks ----------------------------------------------------------------------------------------------
 
 
@@ -238,7 +291,7 @@ def test_without_utf_8_there_are_ascii_signs_only(own_state_home: Path) -> None:
     text = written.getvalue().decode("ascii")
     assert "x failed " in text
     assert "+ succeeded " in text
-    assert "\n  | a line\n" in text
+    assert "\n          | a line\n" in text
 
 
 @pytest.mark.parametrize(
@@ -414,7 +467,8 @@ def test_escape_sequences_of_a_log_do_not_reach_the_summary(own_state_home: Path
     file.parent.mkdir(parents=True)
     file.write_bytes(b"before\n\x1b[2Jevil\x1b]0;title\x07\n\xff\xfe\n")
     text = told(session)
-    assert "\n  │ before\n  │ evil\n  │ \ufffd\ufffd\n  log: " in text
+    bar = "\n          │ "
+    assert f"{bar}before{bar}evil{bar}\ufffd\ufffd\n" in text
     assert "\x1b" not in text
 
 
