@@ -132,7 +132,7 @@ def test_the_place_of_sockets() -> None:
 
 
 def test_too_many_tickets_for_the_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     open_files, processes = doctor.room_for(files, FakeMachine(tmp_path, {}))
     assert not open_files.fine
     assert open_files.remedy

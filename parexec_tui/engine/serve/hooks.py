@@ -22,6 +22,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.wire import codec
+from parexec_tui.engine.descriptors import given_limit
 from parexec_tui.text.report import attempt_output, last_lines
 
 MAX_RUNNING = 2
@@ -186,7 +187,7 @@ class HookRunner:
                 done = None
                 with trio.move_on_after(TIMEOUT):
                     done = await trio.run_process(
-                        ["/bin/sh", "-c", command],
+                        ["/bin/sh", "-c", given_limit() + command],
                         stdin=data,
                         stdout=log,
                         stderr=log,

@@ -8,6 +8,7 @@ from pathlib import Path
 import trio
 
 from parexec_tui.core.rules.preview import preview
+from parexec_tui.engine import descriptors
 from parexec_tui.engine.coordinator import Coordinator
 from parexec_tui.engine.serve.connection import Connection
 from parexec_tui.engine.serve.hub import Hub
@@ -94,6 +95,9 @@ class Server:
                 accepted, _ = await listener.accept()
             except OSError:  # out of descriptors or memory, or the client is gone already
                 await trio.sleep(0.1)
+                continue
+            if descriptors.is_short(accepted.fileno(), descriptors.RESERVE // 2):
+                accepted.close()
                 continue
             connection = Connection(self._hub, trio.SocketStream(accepted))
             nursery.start_soon(connection.serve)

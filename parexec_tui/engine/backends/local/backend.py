@@ -30,6 +30,7 @@ from parexec_tui.engine.backends.local.spawn import Spawn, is_shell_name, keep_d
 from parexec_tui.engine.backends.local.starter import Start, Starter
 from parexec_tui.engine.backends.local.usage import LiveProcess, UsageMeter
 from parexec_tui.engine.backends.local.watch import Exit, Watch, open_watch
+from parexec_tui.engine.descriptors import raise_limit
 from parexec_tui.outputs.local import LocalOutput
 from parexec_tui.paths import SessionFolder
 
@@ -77,6 +78,7 @@ class LocalBackend:
     ) -> None:
         """`environment`: what processes inherit. `boot`: what tells this boot of the host from every other."""
         keep_descriptors()
+        raise_limit()
         self._nursery = nursery
         self._folder = folder
         self._boot = boot

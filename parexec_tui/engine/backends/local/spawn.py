@@ -17,6 +17,7 @@ from shutil import which
 from msgspec import Struct
 
 from parexec_tui.engine.backends.local.posix_spawn import best_spawn
+from parexec_tui.engine.descriptors import given_limit
 
 _RECORD_FD = 9
 """The digit that scripts use least as a descriptor. It is closed in the command itself."""
@@ -95,7 +96,7 @@ def spawn(wanted: Spawn) -> int:
         env = {name: value for name, value in env.items() if not name.endswith("%%")}
     return _spawn(
         program,
-        ("sh", "-c", script, "/bin/sh", wanted.cwd, *arguments),
+        ("sh", "-c", given_limit() + script, "/bin/sh", wanted.cwd, *arguments),
         env,
         (
             (_RECORD_FD, wanted.record, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600),

@@ -1,9 +1,11 @@
 """Waiting for processes to end: our children, and those that an engine before us started.
 
 On Linux one epoll watches the pidfds of all processes, and is itself what trio waits for: the cost of an end does not
-depend on how many run. Elsewhere a thread waits for each process.
+depend on how many run. When descriptors are short, processes are looked at from time to time instead. Elsewhere a
+thread waits for each process.
 """
 
+import errno
 import os
 import resource
 import select
@@ -19,8 +21,12 @@ import trio
 from msgspec import Struct
 
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.engine import descriptors
 
 Name = TypeVar("Name", bound=Hashable)
+
+_LOOK_EVERY = 0.05
+"""Seconds between two looks at a process that nothing tells us of."""
 
 
 class Exit(Struct, frozen=True, gc=False):
@@ -67,13 +73,19 @@ class PidfdWatch(Generic[Name]):
         self._epoll = select.epoll()
         self._watched: dict[int, tuple[Name, int]] = {}
         """{pidfd: (name, pid)}"""
+        self._looked_at: dict[int, tuple[Name, psutil.Process | None]] = {}
+        """{pid: (name, what it is if it is no child of ours)} of those for which there was no descriptor"""
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._bell, select.EPOLLIN)
 
     def add(self, name: Name, pid: int) -> None:
-        fd = os.pidfd_open(pid)
-        self._watched[fd] = name, pid
-        self._epoll.register(fd, select.EPOLLIN)
+        fd = _pidfd(pid)
+        if fd is None:
+            self._looked_at[pid] = name, _unless_child(pid)
+            self.wake()  # a wait that began without such processes does not look at any
+        else:
+            self._watched[fd] = name, pid
+            self._epoll.register(fd, select.EPOLLIN)
 
     def take(self) -> list[tuple[Name, Exit]]:
         ended = []
@@ -86,19 +98,67 @@ class PidfdWatch(Generic[Name]):
             # Closing is not enough: a child between vfork and exec still holds a copy, which keeps it in the epoll.
             self._epoll.unregister(fd)
             os.close(fd)
+        if self._looked_at:
+            ended += [(self._looked_at.pop(pid)[0], _reap(pid)) for pid in self._over()]
         return ended
+
+    def _over(self) -> list[int]:
+        """Which of the processes without a descriptor have ended."""
+        return [pid for pid, (_, process) in list(self._looked_at.items()) if _has_ended(pid, process)]
 
     def wake(self) -> None:
         if not self._epoll.closed:
             os.eventfd_write(self._bell, 1)
 
     async def wait(self) -> None:
+        while self._looked_at:
+            with trio.move_on_after(_LOOK_EVERY):
+                await trio.lowlevel.wait_readable(self._epoll.fileno())
+                return
+            if self._over():
+                return
         await trio.lowlevel.wait_readable(self._epoll.fileno())
 
     def close(self) -> None:
         for fd in (*self._watched, self._bell):
             os.close(fd)
         self._epoll.close()
+
+
+def _pidfd(pid: int) -> int | None:
+    """A descriptor of a process, unless the engine needs the last ones itself. Raises ProcessLookupError."""
+    try:
+        fd = os.pidfd_open(pid)
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            return None
+        raise
+    if descriptors.is_short(fd):
+        os.close(fd)
+        return None
+    return fd
+
+
+def _unless_child(pid: int) -> psutil.Process | None:
+    """What a process is that we cannot wait for; None if it is our child. Raises ProcessLookupError."""
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        try:
+            return psutil.Process(pid)
+        except psutil.NoSuchProcess:
+            raise ProcessLookupError(pid) from None
+    return None
+
+
+def _has_ended(pid: int, process: psutil.Process | None) -> bool:
+    """Whether a process has ended. `process`: what it is if it is no child of ours."""
+    if process is None:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    with suppress(psutil.NoSuchProcess):
+        # The child of another process may stay a zombie for as long as its parent likes.
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    return True
 
 
 class ThreadWatch(Generic[Name]):
@@ -136,18 +196,13 @@ class ThreadWatch(Generic[Name]):
         """Nothing to close: the threads end with their processes, or with the engine."""
 
 
-_LOOK_EVERY = 0.05
-"""Seconds between two checks of a process that is not our child."""
-
-
 def _wait_and_reap(pid: int) -> Exit:
     try:
         return _exit(*os.wait4(pid, 0))
     except ChildProcessError:
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
-            # The child of another process may stay a zombie for as long as its parent likes.
-            while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            while not _has_ended(pid, process):
                 time.sleep(_LOOK_EVERY)
         return Exit(pid)
 
