@@ -14,8 +14,8 @@ from itertools import chain
 from pathlib import Path
 
 from parexec_tui.core.plan.check import Bottleneck, Survey
-from parexec_tui.core.plan.command import fill, words_in_braces
-from parexec_tui.core.plan.model import PLACEHOLDERS, SHELL_COMMAND, AgentType, Plan, Ticket, eligible_types
+from parexec_tui.core.plan.command import fill, is_posix_shell, words_in_braces
+from parexec_tui.core.plan.model import PLACEHOLDERS, AgentType, Plan, Ticket, eligible_types
 from parexec_tui.core.plan.patterns import Pattern, overlap, parse_pattern
 from parexec_tui.core.plan.reading.faults import Hints, listed
 from parexec_tui.core.plan.units import format_duration, format_size
@@ -110,9 +110,10 @@ def _agents(plan: Plan) -> Iterator[str]:
         folder = Path(plan.workdir, agent.cwd or ".")
         if not _is_folder(folder):
             yield f"agents.{name}: its working directory {folder} does not exist yet"
-        command = agent.command[0]
-        if agent.command != SHELL_COMMAND and "{" not in command and not _exists(command, folder, agent.env):
-            yield f"agents.{name}: command {command} is not found on this machine"
+        program = agent.whole_command[0]
+        if "{" not in program and not _exists(program, folder, agent.env):
+            what = "command" if agent.run_shell is None else "shell"
+            yield f"agents.{name}: {what} {program} is not found on this machine"
 
 
 def _tickets(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -141,7 +142,7 @@ def _tickets(plan: Plan) -> Iterator[tuple[str, str]]:
 def _agent_commands(plan: Plan) -> Iterator[str]:
     for name, agent in plan.agents.items():
         hints = Hints(PLACEHOLDERS)
-        for word in dict.fromkeys(chain.from_iterable(map(words_in_braces, agent.command))):
+        for word in dict.fromkeys(chain.from_iterable(map(words_in_braces, agent.whole_command))):
             if word not in PLACEHOLDERS:
                 meant = hints.nearest(word)
                 hint = f"; did you mean {{{meant}}}?" if meant else ""
@@ -165,7 +166,7 @@ def _ticket_commands(plan: Plan) -> Iterator[tuple[str, str]]:
 def _too_long(plan: Plan, id_: str, ticket: Ticket) -> Iterator[str]:
     """Whether a command of the ticket has an argument that the system does not take."""
     for name in eligible_types(plan.agents, ticket):
-        words = fill(plan.agents[name].command, ticket, id_=id_, attempt=1, workdir=plan.workdir)
+        words = fill(plan.agents[name].whole_command, ticket, id_=id_, attempt=1, workdir=plan.workdir)
         size = max(len(word.encode()) for word in words) + 1
         if size > MAX_ARGUMENT:
             limit = f"the system takes {format_size(MAX_ARGUMENT)} in one argument"
@@ -192,9 +193,10 @@ def _env_warnings(env: Mapping[str, str]) -> Iterator[str]:
 
 
 def _shell_agent(plan: Plan, ticket: Ticket) -> AgentType | None:
-    """The agent type of a ticket, if all that can run it pass its command to a shell; else None."""
+    """The agent type of a ticket, if all that can run it pass its command to a POSIX shell; else None."""
     types = [plan.agents[name] for name in eligible_types(plan.agents, ticket)]
-    return types[0] if all(agent.command == SHELL_COMMAND for agent in types) else None
+    are_shells = all(agent.run_shell is not None and is_posix_shell(agent.run_shell) for agent in types)
+    return types[0] if are_shells else None
 
 
 class _Written:

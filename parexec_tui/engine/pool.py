@@ -8,11 +8,14 @@ import posixpath
 from collections.abc import Iterator
 
 from parexec_tui.core.plan.command import fill
-from parexec_tui.core.plan.model import SHELL_COMMAND, AgentType
+from parexec_tui.core.plan.model import SHELL, SHELL_OF_OLD
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.requests import IdleElapsed
 from parexec_tui.engine.backends.backend import Launch
+
+PLAIN_SHELLS = (SHELL, SHELL_OF_OLD)
+"""What a backend can stand in for: the shell that leads an attempt runs the command itself."""
 
 IDLE_TIMEOUT = 60.0
 """Seconds after which an idle agent above its type's `min` is stopped."""
@@ -36,21 +39,21 @@ class Pool:
         env["PAREXEC_AGENT"] = ticket.agent
         if ticket.note:
             env["PAREXEC_NOTE"] = ticket.note
-        shell, argv = self._command(agent_type, ticket)
-        return Launch(shell, argv, self._folder(spec.cwd or agent_type.cwd), env)
+        cwd = self._folder(spec.cwd or agent_type.cwd)
+        if agent_type.run_shell in PLAIN_SHELLS:
+            return Launch(spec.run, (), cwd, env, nice=agent_type.nice, stops_at_failure="-e" in agent_type.run_shell)
+        argv = fill(
+            agent_type.whole_command,
+            spec,
+            id_=ticket.id,
+            attempt=ticket.attempts,
+            workdir=self._state.plan.workdir,
+        )
+        return Launch("", argv, cwd, env, nice=agent_type.nice)
 
     def _folder(self, cwd: str | None) -> str:
         workdir = self._state.plan.workdir
         return workdir if cwd is None else posixpath.normpath(posixpath.join(workdir, cwd))
-
-    def _command(self, agent_type: AgentType, ticket: TicketState) -> tuple[str, tuple[str, ...]]:
-        if agent_type.command == SHELL_COMMAND and not agent_type.nice:
-            return ticket.spec.run, ()
-        workdir = self._state.plan.workdir
-        argv = fill(agent_type.command, ticket.spec, id_=ticket.id, attempt=ticket.attempts, workdir=workdir)
-        if agent_type.nice:
-            argv = ("nice", "-n", str(agent_type.nice), *argv)
-        return "", argv
 
     def expired_idle(self, now: float) -> Iterator[IdleElapsed]:
         """The idle agents that the pool can do without."""

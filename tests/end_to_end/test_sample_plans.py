@@ -195,7 +195,7 @@ def test_self_check_finds_the_tools_of_the_virtual_environment(
     tool = tools / "lint-imports"
     tool.write_text("#!/bin/sh\necho found\n", encoding="utf-8")
     tool.chmod(0o755)
-    command = [word.replace("{run}", "lint-imports") for word in load("self_check").agents["checker"].command]
+    command = [word.replace("{run}", "lint-imports") for word in load("self_check").agents["checker"].whole_command]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout == "found\n", done.stderr
 

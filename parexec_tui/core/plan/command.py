@@ -1,5 +1,6 @@
 """The placeholders in the command of an agent type."""
 
+import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -21,6 +22,14 @@ def fill(command: Sequence[str], ticket: Ticket, *, id_: str, attempt: int, work
         "workdir": workdir,
     }
     return tuple(_PLACEHOLDER.sub(lambda found: values[found[1]], word) for word in command)
+
+
+_POSIX_SHELLS = frozenset(("sh", "bash", "dash", "ash", "ksh", "mksh", "yash", "zsh"))
+
+
+def is_posix_shell(words: Sequence[str]) -> bool:
+    """Whether a command starts a shell that reads the language of sh, as far as its name tells."""
+    return posixpath.basename(words[0]) in _POSIX_SHELLS
 
 
 def words_in_braces(text: str) -> Iterator[str]:

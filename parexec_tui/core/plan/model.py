@@ -13,8 +13,11 @@ from msgspec import Meta, Struct, field
 
 from parexec_tui.core.plan.units import Duration, Size, shown
 
-SHELL_COMMAND = ("/bin/sh", "-c", "{run}")
-"""What an agent type runs unless it says otherwise."""
+SHELL = ("/bin/sh", "-e", "-c")
+"""What `run` is given to, as the last argument, unless a plan says otherwise: a failing line ends the command."""
+
+SHELL_OF_OLD = ("/bin/sh", "-c")
+"""What `run` was given to before a plan could name a shell."""
 
 PLACEHOLDERS = ("run", "prompt", "ticket", "attempt", "workdir")
 """Names that are filled in where they stand in braces in an agent type's command."""
@@ -50,6 +53,7 @@ class Priority(Enum):
 
 _RANK = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 
+Words = Annotated[tuple[str, ...], Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 CountFromOne = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
 
@@ -132,15 +136,38 @@ class AgentType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     ] = None
     can: Annotated[tuple[str, ...], Meta(description="Capabilities that a ticket may require.")] = ()
     command: Annotated[
-        tuple[str, ...],
+        Words | None,
         Meta(
-            min_length=1,
-            description="Program and arguments. {run}, {prompt}, {ticket}, {attempt} and {workdir} are filled in.",
+            description="Program and arguments. {run}, {prompt}, {ticket}, {attempt} and {workdir} are filled in. "
+            "Absent: the shell runs {run}.",
         ),
-    ] = SHELL_COMMAND
+    ] = None
+    shell: Annotated[
+        Words | None,
+        Meta(
+            description="What `run` is given to: program and arguments, to which it is added. Absent: that of "
+            "[plan]. It does not stand beside `command`."
+        ),
+    ] = None
     env: Annotated[dict[str, str], Meta(description="Environment variables, over those of the engine.")] = {}
     cwd: Annotated[str | None, Meta(description="The folder its tickets run in, seen from the workdir.")] = None
     nice: Annotated[int, Meta(ge=-20, le=19, description="Niceness: higher leaves more CPU to others.")] = 0
+
+    @property
+    def run_shell(self) -> tuple[str, ...] | None:
+        """What `run` is given to; None if `command` says how a ticket is run.
+
+        A plan that was read has `shell` in each type without a `command`. A type with neither is from a session of an
+        earlier version, and keeps the shell it had.
+        """
+        if self.command not in (None, (*SHELL_OF_OLD, "{run}")):
+            return None
+        return self.shell or SHELL_OF_OLD
+
+    @property
+    def whole_command(self) -> tuple[str, ...]:
+        """Program and arguments, with placeholders."""
+        return self.command or (*(self.shell or SHELL_OF_OLD), "{run}")
 
 
 class PlanSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -183,6 +210,13 @@ class PlanSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         ),
     ] = 2
     workdir: Annotated[str, Meta(description="The folder of the work, seen from the folder of the plan file.")] = "."
+    shell: Annotated[
+        Words,
+        Meta(
+            description="What `run` is given to: program and arguments, to which it is added. It holds for agent "
+            "types that have neither `shell` nor `command`."
+        ),
+    ] = SHELL
 
 
 class Hooks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -261,5 +295,5 @@ def blanks(agent_type: AgentType, ticket: Ticket) -> tuple[str, ...]:
     return tuple(
         name
         for name, text in (("run", ticket.run), ("prompt", ticket.prompt))
-        if not text.strip() and any(f"{{{name}}}" in word for word in agent_type.command)
+        if not text.strip() and any(f"{{{name}}}" in word for word in agent_type.whole_command)
     )

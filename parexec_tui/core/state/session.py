@@ -14,7 +14,7 @@ from msgspec import structs
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.claims import ClaimKey, Claims, Holdings
 from parexec_tui.core.plan.graph import Graph
-from parexec_tui.core.plan.model import SHELL_COMMAND, Host, Plan, Ticket, eligible_types
+from parexec_tui.core.plan.model import Host, Plan, Ticket, eligible_types
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.status import COUNTED, SATISFIED, TERMINAL, UNSUCCESSFUL, Flag, SessionStatus, Status
@@ -274,7 +274,7 @@ class SessionState:
         start twice on the same agent is still one; so one mistyped ticket cannot quarantine a pool.
         """
         tried = bool(ticket.excluded_agents) or ticket.id in agent.strikes
-        return tried and self.plan.agents[agent.type].command == SHELL_COMMAND
+        return tried and self.plan.agents[agent.type].run_shell is not None
 
     def cause(self, ticket: TicketState) -> TicketState:
         """For a skipped ticket, one that stands in its way: the nearest need that failed or was cancelled.

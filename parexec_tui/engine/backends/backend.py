@@ -25,12 +25,16 @@ class Launch(Struct, frozen=True, gc=False):
     """What to run."""
 
     shell: str
-    """A shell command; empty if `argv` is to be run."""
+    """A command for `/bin/sh -c`; empty if `argv` is to be run."""
     argv: tuple[str, ...]
     cwd: str
     """Absolute."""
     env: dict[str, str]
     """What is added to the environment that the backend gives to every process."""
+    nice: int = 0
+    """What is added to the niceness of the process."""
+    stops_at_failure: bool = False
+    """Whether the shell has `-e`: the first line that fails ends the command."""
 
 
 class Identity(Struct, frozen=True, gc=False):

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parexec_tui.core.plan.model import AgentType, Amounts, Host, Plan, Priority, Ticket, eligible_types
+from parexec_tui.core.plan.model import (
+    SHELL,
+    SHELL_OF_OLD,
+    AgentType,
+    Amounts,
+    Host,
+    Plan,
+    Priority,
+    Ticket,
+    eligible_types,
+)
 from parexec_tui.core.plan.patterns import parse_pattern
 from parexec_tui.core.plan.reading import rules as plan_rules
 from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
@@ -92,7 +102,15 @@ def test_a_full_plan_is_read() -> None:
     assert plan.source == "p"
     assert plan.resources == {"gpu": 2}
     assert plan.agents == {
-        "builder": AgentType(min=1, max=4, can=("docs", "python"), env={"LANG": "C.UTF-8"}, cwd=".", nice=5)
+        "builder": AgentType(
+            min=1,
+            max=4,
+            can=("docs", "python"),
+            env={"LANG": "C.UTF-8"},
+            cwd=".",
+            nice=5,
+            command=(*SHELL_OF_OLD, "{run}"),
+        )
     }
     assert plan.tickets["MOD-012"] == Ticket(
         title="Standardise YAML front matter",
@@ -128,8 +146,22 @@ def test_a_plan_needs_no_more_than_a_ticket() -> None:
 
     assert plan.settings.name == "my.plan"
     assert plan.workdir == "/"
-    assert plan.agents == {"agent": AgentType()}
+    assert plan.agents == {"agent": AgentType(shell=SHELL)}
     assert plan.tickets == {"A": Ticket(run="true")}
+
+
+def test_agent_types_without_a_command_run_the_shell_of_the_plan() -> None:
+    bash = ("bash", "-euo", "pipefail", "-c")
+    tool, old = ("tool", "{prompt}"), ("/bin/sh", "-c", "{run}")
+    agents = read(
+        f"plan.shell = {list(bash)}\nagents.a.max = 1\nagents.b.shell = ['python3', '-c']\n"
+        f"agents.c.command = {list(tool)}\nagents.d.command = {list(old)}{TICKET}"
+    ).agents
+
+    shells = {name: type_.run_shell for name, type_ in agents.items()}
+    assert shells == {"a": bash, "b": ("python3", "-c"), "c": None, "d": ("/bin/sh", "-c")}
+    commands = {name: type_.whole_command for name, type_ in agents.items()}
+    assert commands == {"a": (*bash, "{run}"), "b": ("python3", "-c", "{run}"), "c": tool, "d": old}
 
 
 def test_json_holds_the_same_plan() -> None:
@@ -293,6 +325,24 @@ NO_TICKETS = "p:1:1: tickets: the plan has no tickets (write one, for instance [
         ("[agents.ai]\ncommand = ['ai', '{prompt}']\n[agents.both]\ncommand = ['{prompt}', '{run}']\n[tickets.A]", [
             "p:5:10: tickets.A: no agent type can run it: `ai` needs `prompt` and `both` needs `run` and `prompt`"
             " (add `prompt = \"...\"`)",
+        ]),
+        # Shells
+        ("[plan]\nshell = []\n[agents.a]\nshell = 'bash -c'" + TICKET, [
+            "p:2:1: plan.shell: expected a list of strings, at least one, got an empty list",
+            "p:4:1: agents.a.shell: expected a list of strings, at least one, got a string",
+        ]),
+        ("[plan]\nshell = ['bash', '-o', 'pipefail']\n[agents.a]\nshell = ['bash', '-c', '{run}']\n"
+         "[agents.b]\nshell = ['zsh']\ncommand = ['a']\n[agents.c]\nshell = ['', \"\\u0000\"]\n"
+         "[agents.d]\nshell = ['ssh', 'host']" + TICKET + "shell = ['bash', '-c']", [
+            "p:2:1: plan.shell: bash would take the command for the name of a file (end it with \"-c\")",
+            "p:4:24: agents.a.shell[2]: `run` is added as the last argument (leave {run} out)",
+            "p:6:1: agents.b.shell: `command` says already how a ticket is run (leave one of the two out, or name the"
+            " shell in `command`)",
+            "p:6:1: agents.b.shell: zsh would take the command for the name of a file (end it with \"-c\")",
+            "p:9:10: agents.c.shell[0]: the name of a program is missing",
+            "p:9:14: agents.c.shell[1]: a NUL character cannot be passed to a process",
+            "p:14:1: tickets.A.shell: unknown key (a command is `run`; the shell that runs it is `shell` of [plan], or"
+            " of an agent type)",
         ]),
         # Patterns, environments, NUL
         (TICKET + "reads = ['ok/**', '[a']\nwrites = ['*/../x']", [

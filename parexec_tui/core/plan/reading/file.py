@@ -49,7 +49,7 @@ def read_plan(text: str, *, source: str, folder: str, format: Format, host: Host
     return Plan(
         settings=_with_name(draft.settings, source),
         tickets=draft.tickets,
-        agents=draft.agents,
+        agents=_with_shells(draft),
         resources=draft.resources,
         hooks=draft.hooks,
         workdir=draft.workdir,
@@ -100,6 +100,15 @@ def _with_name(settings: PlanSettings, source: str) -> PlanSettings:
     if settings.name:
         return settings
     return structs.replace(settings, name=posixpath.splitext(posixpath.basename(source))[0])
+
+
+def _with_shells(draft: Draft) -> dict[str, AgentType]:
+    """The agent types, those that do not say how they run a ticket with the shell of the plan."""
+    shell = draft.settings.shell
+    return {
+        name: structs.replace(type_, shell=shell) if type_.shell is type_.command is None else type_
+        for name, type_ in draft.agents.items()
+    }
 
 
 # Text to a document

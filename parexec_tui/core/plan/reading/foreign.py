@@ -5,6 +5,7 @@ _AFTER = "write `needs`, which waits for success; no key starts a ticket when an
 _READS = "write `reads`: patterns of the files it reads; they keep writers away, nothing is skipped as up to date"
 _WRITES = "write `writes`: patterns of the files it writes; they keep others away, nothing is skipped as up to date"
 _RUN = "write `run`: one string, a shell command of one or more lines"
+_SHELL = "a command is `run`; the shell that runs it is `shell` of [plan], or of an agent type"
 _GO_ON = (
     'write `run = "COMMAND || true"` for a failure that does not matter; tickets that need a failed one are skipped'
 )
@@ -17,7 +18,8 @@ _TICKET_KEYS = {
     **dict.fromkeys(("after", "wait_for", "runs_after", "run_after"), _AFTER),
     **dict.fromkeys(("inputs", "input", "sources"), _READS),
     **dict.fromkeys(("outputs", "output", "targets", "artifacts", "generates"), _WRITES),
-    **dict.fromkeys(("command", "commands", "cmd", "cmds", "script", "shell", "exec"), _RUN),
+    **dict.fromkeys(("command", "commands", "cmd", "cmds", "script", "exec"), _RUN),
+    "shell": _SHELL,
     **dict.fromkeys(("allow_failure", "continue_on_error", "ignore_errors", "ignore_error"), _GO_ON),
     **dict.fromkeys(("if", "when", "only", "except", "condition"), _IF),
     **dict.fromkeys(("always", "finally", "run_always"), _ALWAYS),

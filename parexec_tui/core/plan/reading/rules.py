@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from parexec_tui.core.plan import graph
+from parexec_tui.core.plan.command import is_posix_shell
 from parexec_tui.core.plan.model import (
     HOST_RESOURCES,
     ID_PATTERN,
@@ -216,6 +217,32 @@ def _who_can_what(draft: Draft, ticket: Ticket, candidates: dict[str, AgentType]
         yield Fault(("requires",), f"no agent type can all of {listed(ticket.requires)}: {told}")
 
 
+def _shells_take_a_command(draft: Draft) -> Iterator[Fault]:
+    shells: dict[Path, tuple[str, ...]] = {("plan", "shell"): draft.settings.shell}
+    for name, agent in draft.agents.items():
+        if agent.shell is not None:
+            shells["agents", name, "shell"] = agent.shell
+            if agent.command is not None:
+                yield Fault(
+                    ("agents", name, "shell"),
+                    "`command` says already how a ticket is run",
+                    "leave one of the two out, or name the shell in `command`",
+                )
+    for path, words in shells.items():
+        for index, word in enumerate(words):
+            if "\0" in word:
+                yield Fault((*path, index), _NUL)
+            elif "{run}" in word:
+                yield Fault((*path, index), "`run` is added as the last argument", "leave {run} out")
+        if not words[0]:
+            yield Fault((*path, 0), "the name of a program is missing")
+        elif is_posix_shell(words) and not any(map(_is_command_option, words[1:])):
+            yield Fault(path, f"{words[0]} would take the command for the name of a file", 'end it with "-c"')
+
+
+_is_command_option = re.compile(r"-[A-Za-z]*c[A-Za-z]*").fullmatch
+
+
 def _patterns_are_valid(draft: Draft) -> Iterator[Fault]:
     patterns = set(chain.from_iterable(ticket.reads + ticket.writes for _, ticket in draft.specs()))
     bad: dict[str, str] = {}
@@ -268,7 +295,7 @@ def _texts_have_no_nul(draft: Draft) -> Iterator[Fault]:
     for name, agent in draft.agents.items():
         if agent.cwd and "\0" in agent.cwd:
             yield Fault(("agents", name, "cwd"), _NUL)
-        for index, word in enumerate(agent.command):
+        for index, word in enumerate(agent.command or ()):
             if "\0" in word:
                 yield Fault(("agents", name, "command", index), _NUL)
 
@@ -280,6 +307,7 @@ _RULES: tuple[Rule, ...] = (
     _needs_have_no_cycle,
     _agents_have_room,
     _somebody_can_run_it,
+    _shells_take_a_command,
     _patterns_are_valid,
     _environments_are_valid,
     _texts_have_no_nul,

@@ -111,9 +111,19 @@ class LocalBackend:
         env = self._env | launch.env
         env["PWD"] = launch.cwd
         env[COOKIE] = nested_cookie(self._outer_cookie, self._cookie_of(key))
-        keeps_names = self._has_other_names or not all(map(is_shell_name, launch.env))
         log, record = self._folder.log_and_record(key)
-        return Start(key, Spawn(launch.shell, launch.argv, launch.cwd, env, log, record, keeps_names))
+        spawn = Spawn(
+            launch.shell,
+            launch.argv,
+            launch.cwd,
+            env,
+            log,
+            record,
+            keeps_names=self._has_other_names or not all(map(is_shell_name, launch.env)),
+            nice=launch.nice,
+            stops_at_failure=launch.stops_at_failure,
+        )
+        return Start(key, spawn)
 
     def identify(self, key: ProcessKey) -> None:
         if self._defer_until_started(key, partial(self.identify, key)):

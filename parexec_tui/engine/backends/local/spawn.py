@@ -32,6 +32,8 @@ _FINISH = f'_code=$?; echo "exit $_code" >&{_RECORD_FD} || kill -KILL $$; exit $
 
 _SHELL_SCRIPT = f'{_BEGIN}_run=$2; shift 2\n(eval " $_run") {_RECORD_FD}>&-\n{_FINISH}'
 """Runs a shell command in a subshell: one shell, not two, at about a third of the cost."""
+_STRICT_SCRIPT = f'{_BEGIN}_run=$2; shift 2\n(set -e; eval " $_run") {_RECORD_FD}>&-\n{_FINISH}'
+"""The same, for a command that ends at the first line that fails."""
 _PLAIN_SCRIPT = f'{_BEGIN}_run=$2; shift 2\neval " $_run" {_RECORD_FD}>&-\n{_FINISH}'
 """Runs a plain command. It cannot end or change the shell that writes the record, so it needs no subshell."""
 _ARGV_SCRIPT = f'{_BEGIN}shift\n(exec "$@") {_RECORD_FD}>&-\n{_FINISH}'
@@ -66,7 +68,7 @@ class Spawn(Struct, frozen=True, gc=False):
     """All that it takes to start a process here."""
 
     shell: str
-    """A shell command; empty if `argv` is to be run."""
+    """A command for `/bin/sh -c`; empty if `argv` is to be run."""
     argv: tuple[str, ...]
     cwd: str
     """Absolute."""
@@ -76,6 +78,9 @@ class Spawn(Struct, frozen=True, gc=False):
     record: str
     keeps_names: bool = False
     """True: variables have names that some shells do not pass on. See `is_shell_name`."""
+    nice: int = 0
+    stops_at_failure: bool = False
+    """Whether the shell has `-e`."""
 
 
 def spawn(wanted: Spawn) -> int:
@@ -83,11 +88,7 @@ def spawn(wanted: Spawn) -> int:
 
     Raises OSError; FileExistsError if there is a record already, that is, if it may have begun before.
     """
-    if not wanted.shell:
-        script, arguments = _ARGV_SCRIPT, wanted.argv
-    else:
-        arguments = (wanted.shell,)
-        script = _PLAIN_SCRIPT if _PLAIN_COMMAND.fullmatch(wanted.shell) else _SHELL_SCRIPT
+    script, arguments = _script(wanted)
     program, env = "/bin/sh", wanted.env
     if wanted.keeps_names:
         program, prelude = _keeping_shell()
@@ -104,6 +105,26 @@ def spawn(wanted: Spawn) -> int:
             (1, wanted.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
         ),
     )
+
+
+def _script(wanted: Spawn) -> tuple[str, tuple[str, ...]]:
+    """What the leading shell runs, and the arguments of that."""
+    if wanted.nice:
+        argv = _shell_argv(wanted) if wanted.shell else wanted.argv
+        return _ARGV_SCRIPT, ("nice", "-n", str(wanted.nice), *argv)
+    if not wanted.shell:
+        return _ARGV_SCRIPT, wanted.argv
+    if _PLAIN_COMMAND.fullmatch(wanted.shell):
+        return _PLAIN_SCRIPT, (wanted.shell,)
+    return _STRICT_SCRIPT if wanted.stops_at_failure else _SHELL_SCRIPT, (wanted.shell,)
+
+
+def _shell_argv(wanted: Spawn) -> tuple[str, ...]:
+    """A shell that runs the command, and passes on the variables that the leading shell does."""
+    program, arguments = "/bin/sh", ("-e",) if wanted.stops_at_failure else ()
+    if wanted.keeps_names and (program := _keeping_shell()[0]) != "/bin/sh":
+        arguments = ("--posix", "-O", "xpg_echo", *arguments)
+    return (program, *arguments, "-c", wanted.shell, "/bin/sh")
 
 
 def keep_descriptors() -> None:
