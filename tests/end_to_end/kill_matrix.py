@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -92,14 +92,17 @@ def torment(folder: Path, seed: int, most: int, *, alone: bool) -> Outcome:
     return outcome
 
 
-def make_plan(seed: int) -> str:
-    """A plan of 40 tickets: lasting 0 to 0.3 s, some with needs, some leave children behind, some fail at first."""
+def make_plan(seed: int, longest: float = 0.3, settings: Iterable[str] = (), defaults: Iterable[str] = ()) -> str:
+    """A plan of 40 tickets that last 0 to `longest` seconds. Some have needs, some leave children behind, some fail
+    at first. `settings` and `defaults` are further lines of these sections.
+    """
     chance = random.Random(seed)
-    lines = ["[plan]", f"parallel = {chance.choice([3, 6, 12])}", "[defaults]", "retries = 1", 'retry_delay = "20ms"']
+    lines = ["[plan]", f"parallel = {chance.choice([3, 6, 12])}", *settings]
+    lines += ["[defaults]", "retries = 1", 'retry_delay = "20ms"', *defaults]
     for number in range(TICKETS):
         before = [f"T{n}" for n in range(max(0, number - 12), number)]
         needs = sorted(chance.sample(before, min(len(before), chance.choice([0, 0, 1, 1, 2]))))
-        seconds = chance.choice([0.0, 0.0, round(chance.uniform(0, 0.3), 3)])
+        seconds = chance.choice([0.0, 0.0, round(chance.uniform(0, longest), 3)])
         kind = chance.choices(["plain", "child", "escapes", "fails"], [12, 3, 2, 2])[0]
         lines += [
             f"[tickets.T{number}]",
@@ -118,7 +121,7 @@ def _moment(chance: random.Random, is_gone: Callable[[], bool]) -> Phase:
     return phase
 
 
-def _is_opened() -> bool:
+def is_opened() -> bool:
     """Whether there is a session that can be resumed: one killed before its first event has nothing in it."""
     return bool(sessions()) and bool(journal())
 
@@ -129,7 +132,7 @@ def _is_opened() -> bool:
 def _run_alone(folder: Path, plan: Path, chance: random.Random, most: int, outcome: Outcome) -> None:
     code = -9
     while code == -9:
-        engine = Engine(*(["resume"] if _is_opened() else ["run", plan]), cwd=folder)
+        engine = Engine(*(["resume"] if is_opened() else ["run", plan]), cwd=folder)
         if len(outcome.kills) < most:
             _kill_alone(engine, chance, outcome)
         code = engine.wait(120)
@@ -153,38 +156,38 @@ def _run_guarded(folder: Path, plan: Path, chance: random.Random, most: int, out
     person = Person(folder, plan)
     try:
         for _ in range(_MAX_STARTS):
-            if _is_over():
+            if is_over():
                 break
             person.goes_on(chance)
-            while len(outcome.kills) < most and (person.waits or _is_served()) and not _is_over():
+            while len(outcome.kills) < most and (person.waits or is_served()) and not is_over():
                 _kill_one(person, chance, outcome)
-            until(lambda: _is_over() or not (person.waits or _is_served()), "it is over, or gone")
-        assert _is_over(), f"a person started an engine {_MAX_STARTS} times, and it is not over"
+            until(lambda: is_over() or not (person.waits or is_served()), "it is over, or gone")
+        assert is_over(), f"a person started an engine {_MAX_STARTS} times, and it is not over"
         until(all_gone, "every process is gone")
     except AssertionError as error:
         outcome.violations.append(str(error))
     finally:
         person.leaves()
-        kill(*_processes("both"))
+        kill(*processes("both"))
     if "Traceback" in person.saw or "Traceback" in engine_log():
         outcome.violations.append(f"an engine or a command fell over, see {folder}")
 
 
 def _kill_one(person: "Person", chance: random.Random, outcome: Outcome) -> None:
     """Wait for the moment, and kill whom chance chooses, if it is there."""
-    phase = _moment(chance, lambda: not (person.waits or _is_served()))
-    weights = [0, 3, 3, 2] if _processes("guardian") else [0, 0, 0, 1]
+    phase = _moment(chance, lambda: not (person.waits or is_served()))
+    weights = [0, 3, 3, 2] if processes("guardian") else [0, 0, 0, 1]
     victim: Victim = chance.choices(get_args(Victim), weights)[0]
-    if not (pids := _processes(victim)):
+    if not (pids := processes(victim)):
         return
     kill(*pids)
-    while victim == "both" and (born := _processes(victim)):
+    while victim == "both" and (born := processes(victim)):
         kill(*born)  # in the instant between the two
-    if not _is_over():
+    if not is_over():
         outcome.kills.append(Kill(victim, phase, _in_flight()))
 
 
-def _processes(victim: Victim) -> list[int]:
+def processes(victim: Victim) -> list[int]:
     """The pids of the newest session's guardian, engine or both, the guardian first."""
     if not sessions():
         return []
@@ -194,12 +197,12 @@ def _processes(victim: Victim) -> list[int]:
     return found[True] * (victim != "engine") + found[False] * (victim != "guardian")
 
 
-def _is_served() -> bool:
+def is_served() -> bool:
     """Whether there is an engine, or a guardian that will start one."""
-    return bool(sessions()) and (is_living(session()) or bool(_processes("both")))
+    return bool(sessions()) and (is_living(session()) or bool(processes("both")))
 
 
-def _is_over() -> bool:
+def is_over() -> bool:
     if not registry_file().exists():
         return False
     with Registry.open(registry_file(), read_only=True) as registry:
@@ -220,7 +223,7 @@ class Person:
     def goes_on(self, chance: random.Random) -> None:
         """Have an engine started, and do not wait until it is ready."""
         self.leaves()
-        if not _is_opened():
+        if not is_opened():
             self._say("run", str(self._plan))
         elif chance.random() < 0.5:
             self._say("resume")
@@ -264,7 +267,7 @@ class Person:
 
 def _in_flight() -> Counter[str]:
     """What the engine left: its attempts, by how far they had come."""
-    if not _is_opened():
+    if not is_opened():
         return Counter({"no session": 1})
     return Counter(_stage(ticket) for ticket in state_of().live.values()) or Counter({"nothing in flight": 1})
 

@@ -6,6 +6,8 @@ Each ticket keeps a file of evidence, with a line for each beginning and end, an
 from collections import Counter
 from pathlib import Path
 
+import psutil
+
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
@@ -59,8 +61,13 @@ def verify(folder: Path) -> list[str]:
             if runs[ticket.id] and runs[need] and runs[ticket.id][0][0] < runs[need][-1][1]:
                 wrong.append(f"{ticket.id} began before {need} ended")
     wrong += _check_registry(state, events)
-    left = [f"{process.pid} {process.cmdline()}" for process in marked()]
-    return wrong + [f"left behind: {process}" for process in left]
+    return wrong + [f"left behind: {process.pid} {process.cmdline()}" for process in _left_behind(folder)]
+
+
+def _left_behind(folder: Path) -> list[psutil.Process]:
+    """The processes of tickets that still live: those that carry a mark, and those that work in the plan's folder."""
+    at_work = [process for process in psutil.process_iter(["cwd", "status"]) if process.info["cwd"] == str(folder)]
+    return [*marked(), *(process for process in at_work if process.info["status"] != psutil.STATUS_ZOMBIE)]
 
 
 def _check_evidence(

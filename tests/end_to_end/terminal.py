@@ -18,11 +18,11 @@ from tests.engine.engines import PAREXEC, until
 class Terminal:
     """A terminal of its own with a shell in it, as an SSH connection has."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, term: str = "dumb") -> None:
         self.pid, self._master = pty.fork()
         if self.pid == 0:
             os.chdir(folder)
-            os.execve("/bin/sh", ["sh", "-i"], os.environ | {"PS1": "$ ", "TERM": "dumb", "ENV": ""})
+            os.execve("/bin/sh", ["sh", "-i"], os.environ | {"PS1": "$ ", "TERM": term, "ENV": ""})
         settings = termios.tcgetattr(self._master)
         settings[3] &= ~termios.ECHO
         termios.tcsetattr(self._master, termios.TCSANOW, settings)
