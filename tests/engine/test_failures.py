@@ -47,6 +47,13 @@ def test_failed_by_its_exit_code(tmp_path: Path, code: int) -> None:
     assert (end.end, end.code, end.signal, end.reason) == (End.failed, code, None, f"exit {code}")
 
 
+@pytest.mark.parametrize("name", ["CHLD", "CONT", "URG", "WINCH", "STOP", "TSTP", "TTIN", "TTOU"])
+def test_a_signal_that_cannot_kill_is_an_exit_code(tmp_path: Path, name: str) -> None:
+    code = 128 + signal.Signals[f"SIG{name}"]
+    end = one(tmp_path, f'run = "exit {code}"')
+    assert (end.end, end.code, end.signal, end.reason) == (End.failed, code, None, f"exit {code}")
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGINT])
 def test_failed_by_a_signal(tmp_path: Path, number: signal.Signals) -> None:
     end = one(tmp_path, f"""run = "sh -c 'kill -{int(number)} $$'" """)

@@ -57,13 +57,16 @@ def void_record(path: str | Path) -> bool:
 
 
 def exit_of(code: int) -> tuple[int | None, int | None]:
-    """(exit code, signal) of a command, from what its shell says: 128 + n stands for signal n."""
-    if code > 128 and code - 128 in _SIGNALS:
+    """(exit code, signal) of a command, from what its shell says: 128 + n stands for signal n, if n can kill."""
+    if code > 128 and code - 128 in _KILLING:
         return None, code - 128
     return code, None
 
 
-_SIGNALS = frozenset(int(sig) for sig in signal.Signals)
+_HARMLESS = frozenset(("SIGCHLD", "SIGCONT", "SIGURG", "SIGWINCH", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"))
+"""They are ignored, or stop a process, or let it go on: no command can have ended by one."""
+
+_KILLING = frozenset(int(sig) for sig in signal.Signals if sig.name not in _HARMLESS)
 
 
 def report_of(key: ProcessKey, ended: Exit, folder: SessionFolder) -> Ended:
