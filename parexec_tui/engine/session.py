@@ -22,7 +22,7 @@ from parexec_tui.engine.coordinator import Clock, Coordinator, EventSink, Outcom
 from parexec_tui.engine.lifecycle.beginning import Beginning, EngineOptions, begin_new, take_over
 from parexec_tui.engine.lifecycle.launch import new_session
 from parexec_tui.engine.lifecycle.recovery import recover
-from parexec_tui.engine.lifecycle.signals import obey_signals
+from parexec_tui.engine.lifecycle.signals import ignore_by_handlers, obey_signals
 from parexec_tui.engine.measure import monitor
 from parexec_tui.engine.measure.disk_watch import DiskWatch
 from parexec_tui.engine.measure.sampling import SampleLoop
@@ -78,6 +78,7 @@ def run_session(
         if begin.over is not None:
             return Result(begin.state, begin.over)
         registry.take_over(session, boot=boot.boot_id(), pid=os.getpid())
+        ignore_by_handlers()
         outcome = trio.run(_drive, begin, session, registry, sink, options)
     return Result(begin.state, outcome)
 

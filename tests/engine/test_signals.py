@@ -3,14 +3,19 @@
 import os
 import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
+from shutil import which
 
 import pytest
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, Status
+from parexec_tui.engine.lifecycle.signals import SAME_WITHIN
 from tests.engine.engines import (
     PAREXEC,
+    WITHIN,
     Engine,
     happened,
     is_running,
@@ -71,6 +76,7 @@ def test_twice_it_stops(tmp_path: Path) -> None:
     engine = begun(tmp_path)
     engine.signal(signal.SIGINT)
     until(lambda: happened(ev.SessionDraining), "it drains")
+    time.sleep(SAME_WITHIN[signal.SIGINT])
     engine.signal(signal.SIGINT)
     assert engine.wait() == 3
     assert ticket("A").status is Status.waiting
@@ -87,6 +93,7 @@ def test_thrice_it_kills(tmp_path: Path) -> None:
     for event in (ev.SessionDraining, ev.SessionStopping):
         engine.signal(signal.SIGINT)
         until(lambda event=event: happened(event), event.__name__)  # type: ignore[misc]
+        time.sleep(SAME_WITHIN[signal.SIGINT])
     with pytest.raises(subprocess.TimeoutExpired):
         engine.process.wait(0.3)
     engine.signal(signal.SIGINT)
@@ -100,6 +107,7 @@ def test_term_stops_and_term_again_kills(tmp_path: Path) -> None:
     engine.signal(signal.SIGTERM)
     until(lambda: happened(ev.SessionStopping, by="SIGTERM", now=False), "it stops")
     assert not happened(ev.SessionDraining)
+    time.sleep(SAME_WITHIN[signal.SIGTERM])
     engine.signal(signal.SIGTERM)
     assert engine.wait() == 3
     assert happened(ev.AttemptEnded)[0].end is End.stopped
@@ -200,3 +208,76 @@ def test_what_runs_is_told_apart_by_its_log(tmp_path: Path) -> None:
     code, state = run(tmp_path, '[tickets.A]\nrun = "echo $PAREXEC_TICKET.$PAREXEC_ATTEMPT on $PAREXEC_AGENT"\n')
     assert code == 0
     assert log_of("A.1") == f"A.1 on {state.tickets['A'].agent}\n"
+
+
+CLEANS_UP = """
+[tickets.A]
+run = '''
+trap 'sleep 0.5; echo clean >> evidence; exit' TERM
+touch up
+while true; do sleep 0.02; done
+'''
+"""
+
+
+def test_a_second_term_within_a_second_is_the_same_one(tmp_path: Path) -> None:
+    engine = start(tmp_path, CLEANS_UP)
+    engine.until((tmp_path / "up").exists, "A begins")
+    engine.signal(signal.SIGTERM)
+    until(lambda: happened(ev.SessionStopping), "it stops")
+    engine.signal(signal.SIGTERM)
+    assert engine.wait() == 3
+    assert (tmp_path / "evidence").read_text() == "clean\n"
+    assert not happened(ev.SessionStopping, now=True)
+
+
+@pytest.mark.skipif(which("timeout") is None, reason="needs timeout, of coreutils")
+def test_timeout_leaves_the_grace(tmp_path: Path) -> None:
+    plan = write_plan(tmp_path, CLEANS_UP)
+    command = ["timeout", "4", *PAREXEC, "run", str(plan), "--headless"]  # TERM to its command, and to its group
+    with subprocess.Popen(command, cwd=tmp_path, start_new_session=True, stderr=subprocess.DEVNULL) as timeout:
+        assert timeout.wait(WITHIN) == 124
+    until(lambda: not is_running(), "the engine has left")
+    assert (tmp_path / "evidence").read_text() == "clean\n"
+
+
+ALL_IGNORED_AND_BLOCKED = """
+import os, signal, sys
+for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+    signal.signal(number, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+LEFT_TO_HOOKS = 0b11 << 31 | 0b111 << 19
+"""The signals of the C library, 32 and 33, and those by which a terminal stops a process: a hook has no terminal."""
+
+SIGNALS = "grep -E 'Sig(Blk|Ign)' /proc/self/status"
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+@pytest.mark.parametrize("how", [["nohup"], [sys.executable, "-c", ALL_IGNORED_AND_BLOCKED]], ids=["nohup", "all"])
+@pytest.mark.parametrize("form", ["--headless", "--detach"])
+def test_signals_are_as_by_default_whatever_parexec_was_started_by(tmp_path: Path, how: list[str], form: str) -> None:
+    plan = write_plan(
+        tmp_path,
+        f"""
+        hooks.on_session_end = "{SIGNALS} > hook"
+        agents.own.command = ["sh", "-c", "{SIGNALS}"]
+        agents.shell.max = 1
+        agents.odd.env = {{ my-var = "1" }}
+        tickets.plain = {{ run = "cat /proc/self/status", agent = "shell" }}
+        tickets.lines = {{ run = "{SIGNALS}\\ntrue", agent = "shell" }}
+        tickets.own = {{ agent = "own" }}
+        tickets.odd = {{ run = "{SIGNALS}; true", agent = "odd" }}
+        """,
+    )
+    command = [*how, *PAREXEC, "run", str(plan), form]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=WITHIN)
+    assert ran.returncode == 0, ran
+    until(lambda: happened(ev.SessionFinished) and not is_running(), "the session is over")
+    texts = {id_: log_of(f"{id_}.1") for id_ in state_of().tickets} | {"hook": (tmp_path / "hook").read_text()}
+    for name, text in texts.items():
+        masks = dict(line.split() for line in text.splitlines() if line.startswith(("SigBlk", "SigIgn")))
+        left = LEFT_TO_HOOKS if name == "hook" else 0
+        assert {what: int(mask, 16) & ~left for what, mask in masks.items()} == {"SigBlk:": 0, "SigIgn:": 0}, name

@@ -22,9 +22,11 @@ OSError, and ValueError for what cannot be passed on: a null byte, an illegal na
 _SETSIGDEF, _SETSIGMASK, _SETSID = 0x04, 0x08, 0x80
 """Flags of spawn.h, the same in glibc and musl."""
 
-_DEFAULT_SIGNALS = tuple(
-    sig for sig in signal.Signals if sig not in (signal.SIGKILL, signal.SIGSTOP) and sig < signal.SIGRTMIN
-)
+_DEFAULT_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+
+_INTERNAL_SIGNALS = (32, 33)
+"""They belong to the C library, whose functions refuse them, and whose posix_spawn has them ignored unless told
+otherwise."""
 
 _OPAQUE = ctypes.c_long * 128
 """Room for any of the types of spawn.h: the largest has 336 bytes."""
@@ -91,6 +93,9 @@ def _attributes(libc: ctypes.PyDLL) -> "ctypes.Array[ctypes.c_long]":
     _check(libc.posix_spawnattr_setsigmask(attributes, signals))
     for number in _DEFAULT_SIGNALS:
         libc.sigaddset(signals, int(number))
+    for internal in _INTERNAL_SIGNALS:
+        word, bit = divmod(internal - 1, 8 * ctypes.sizeof(ctypes.c_long))
+        signals[word] |= 1 << bit
     _check(libc.posix_spawnattr_setsigdefault(attributes, signals))
     _check(libc.posix_spawnattr_setflags(attributes, ctypes.c_short(_SETSIGDEF | _SETSIGMASK | _SETSID)))
     return attributes
