@@ -11,7 +11,7 @@ the journal and the plan, never from an index.
 
 from collections import Counter
 from collections.abc import Mapping
-from copy import deepcopy
+from copy import copy, deepcopy
 from itertools import combinations
 from operator import attrgetter
 from typing import Any
@@ -313,11 +313,11 @@ def lasting(state: SessionState) -> dict[str, object]:
         "tickets": {id_: _lasting_ticket(ticket) for id_, ticket in state.tickets.items()},
         "agents": {id_: _lasting_agent(agent) for id_, agent in state.agents.items()},
         "available": {type_: set(line) for type_, line in state.available.items()},
-        "plan": state.plan,
+        "plan": msgspec.structs.replace(state.plan, tickets=dict(state.plan.tickets)),
         "groups": [set(group) for group in state.groups],
         "held": held and (held.by, held.reason, held.is_freeze),
         "draining": draining and draining.reason,
-        **{name: vars(state)[name] for name in _LASTING},
+        **{name: copy(vars(state)[name]) for name in _LASTING},
     }
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 from parexec_tui.core.rules.answers import Decision
-from parexec_tui.core.rules.verbs.amend import amend
 from parexec_tui.core.rules.verbs.cancel import cancel, cannot_cancel
 from parexec_tui.core.rules.verbs.drain import drain
 from parexec_tui.core.rules.verbs.edit import edit
@@ -17,6 +16,7 @@ from parexec_tui.core.rules.verbs.hold import hold
 from parexec_tui.core.rules.verbs.prioritise import prioritise
 from parexec_tui.core.rules.verbs.reassign import reassign
 from parexec_tui.core.rules.verbs.release import release
+from parexec_tui.core.rules.verbs.reload import reload
 from parexec_tui.core.rules.verbs.restore import cannot_restore, restore
 from parexec_tui.core.rules.verbs.retry import cannot_retry_one, retry
 from parexec_tui.core.rules.verbs.scale import scale
@@ -70,7 +70,7 @@ _HANDLERS: dict[type, Callable[[SessionState, Any, float], Decision]] = {
     rq.Prioritise: prioritise,
     rq.Scale: scale,
     rq.Edit: edit,
-    rq.Amend: amend,
+    rq.Amend: reload,
     rq.Undo: undo,
     rq.Stop: stop,
 }

@@ -137,6 +137,8 @@ class Amend(Request, frozen=True, tag="amend"):
     added: dict[str, Ticket] = {}
     changed: dict[str, Ticket] = {}
     dropped: tuple[str, ...] = ()
+    rerun: tuple[str, ...] = ()
+    """Changed tickets that are over: run them again with their changes."""
 
 
 class Undo(Request, frozen=True, tag="undo"):

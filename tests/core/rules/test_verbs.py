@@ -593,6 +593,35 @@ def test_the_plan_that_a_session_began_with_is_not_touched() -> None:
     assert list(replay(session.plan, session.journal).tickets) == ["A", "C"]
 
 
+@pytest.mark.parametrize("ends", ["", "!"])
+def test_what_is_over_runs_again_with_its_changes(ends: str) -> None:
+    session = done("A:\nB: A\nC: A", f"{ends}A", *("B", "C") * (not ends))
+    session.close()
+    changed = {"A": Ticket(run="make", needs=("N",)), "B": Ticket(run="true", needs=())}
+    session.act(rq.Amend(added={"N": Ticket(run="true")}, changed=changed, rerun=("A",)))
+    others = "waiting" if ends else "succeeded"
+    assert session.statuses() == {"A": "waiting", "B": others, "C": others, "N": "waiting"}
+    assert "N" in session.dispatch()
+    session.succeed("N")
+    assert session.dispatch() == ["A"]
+    assert session["A"].spec.run == "make"
+
+
+@pytest.mark.parametrize(
+    ("asked", "refusal"),
+    [
+        (rq.Amend(changed={"A": Ticket(run="x")}, rerun=("A", "B")), "B would run again without a change (retry B)"),
+        (rq.Amend(changed={"B": Ticket(run="x")}, rerun=("B",)), "B was skipped: A is failed (retry A)"),
+        (
+            rq.Amend(changed={"A": Ticket(run="x")}, dropped=("A",), rerun=("A",)),
+            "A cannot be both changed and dropped",
+        ),
+    ],
+)
+def test_running_again_with_changes_is_refused(asked: rq.Amend, refusal: str) -> None:
+    assert str(done("A:\nB: A", "!A").ask(asked)) == refusal
+
+
 # --- Who acted, and undo ---
 
 
@@ -651,6 +680,13 @@ UNDO = "A:\nB: A\nS:\nR: S\nF: S\nW: R"
         rq.Edit(ticket="W", changes={"needs": ["A"]}),
         rq.Amend(added={"N": Ticket(run="true", needs=("W",))}, changed={"A": Ticket(run="make")}),
         rq.Amend(dropped=("B",)),
+        rq.Amend(changed={"A": Ticket(run="make")}, rerun=("A",)),
+        rq.Amend(
+            added={"N": Ticket(run="true", needs=("A",)), "M": Ticket(run="true")},
+            changed={"A": Ticket(run="make", needs=("M",)), "B": Ticket(run="true")},
+            rerun=("A",),
+        ),
+        rq.Amend(changed={"A": Ticket(run="make")}, dropped=("B",), rerun=("A",)),
         rq.Release(),
     ],
     ids=wording,

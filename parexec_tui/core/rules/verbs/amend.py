@@ -1,6 +1,6 @@
 """amend: add, change and drop tickets, checked as a plan file is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.model import Ticket
@@ -16,8 +16,18 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 
 
-def amend(state: SessionState, asked: rq.Amend, now: float, *, may_have_succeeded: bool = False) -> Decision:
-    """`may_have_succeeded`: for a ticket that is changed and retried at once."""
+def amend(
+    state: SessionState,
+    asked: rq.Amend,
+    now: float,
+    *,
+    may_have_succeeded: bool = False,
+    after: Sequence[ev.AnyEvent] = (),
+) -> Decision:
+    """`may_have_succeeded`: for a ticket that is changed and retried at once.
+
+    `after`: what is decided already and happens first: tickets are retried or restored.
+    """
     if refusal := refuse_unknown(state, (*asked.changed, *asked.dropped)):
         return refusal
     changed = {id_: spec for id_, spec in asked.changed.items() if spec != state.tickets[id_].spec}
@@ -32,7 +42,8 @@ def amend(state: SessionState, asked: rq.Amend, now: float, *, may_have_succeede
         return refusal_of_faults(faults)
     if refusal := _strays_from_its_pin(state, changed):
         return refusal
-    skipped, restored = _status_changes(state, specs, changed, is_same_set=not (asked.added or dropped))
+    is_same_set = not (asked.added or dropped)
+    skipped, restored = _status_changes(state, specs, changed, _statuses_after(after), is_same_set=is_same_set)
     return [
         ev.PlanAmended(
             at=now,
@@ -109,16 +120,39 @@ def _strays_from_its_pin(state: SessionState, changed: dict[str, Ticket]) -> Ref
     return None
 
 
+def _statuses_after(events: Sequence[ev.AnyEvent]) -> dict[str, Status]:
+    """The statuses that retries and their undoing lead to."""
+    found: dict[str, Status] = {}
+    for event in events:
+        match event:
+            case ev.TicketRetried(ticket=id_, restored=restored, rerun=rerun):
+                found |= dict.fromkeys((id_, *restored, *rerun), Status.waiting)
+            case ev.TicketRestored(ticket=id_, then=then, skipped=skipped, restored=restored):
+                found |= {**dict.fromkeys(skipped, Status.skipped), **dict.fromkeys(restored, Status.waiting)}
+                found[id_] = then
+            case _:
+                pass
+    return found
+
+
 def _status_changes(
-    state: SessionState, specs: dict[str, Ticket], changed: dict[str, Ticket], *, is_same_set: bool
+    state: SessionState,
+    specs: dict[str, Ticket],
+    changed: dict[str, Ticket],
+    known: dict[str, Status],
+    *,
+    is_same_set: bool,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The tickets that would be skipped, and those that would be skipped no more."""
+    """The tickets that would be skipped, and those that would be skipped no more.
+
+    `known`: statuses that are others than in the state.
+    """
     if is_same_set and all(spec.needs == state.tickets[id_].spec.needs for id_, spec in changed.items()):
         return (), ()
     statuses: dict[str, Status] = {}
     skipped, restored = [], []
     for id_ in _needs_first(specs):
-        status = state.tickets[id_].status if id_ in state.tickets else Status.waiting
+        status = known.get(id_) or (state.tickets[id_].status if id_ in state.tickets else Status.waiting)
         is_blocked = any(statuses[need] in UNSUCCESSFUL for need in specs[id_].needs)
         if is_blocked and status in PENDING:
             status = Status.skipped

@@ -1,5 +1,7 @@
 """undo: take back the last thing that a person did."""
 
+from collections.abc import Sequence
+
 from parexec_tui.core.rules.answers import Decision
 from parexec_tui.core.rules.verbs.amend import amend
 from parexec_tui.core.rules.verbs.drain import drain
@@ -24,7 +26,7 @@ def undo(state: SessionState, asked: rq.Undo, now: float) -> Decision:
         return action
     events: list[ev.AnyEvent] = []
     for step in action.inverse:
-        answer = _take(state, step, asked.by, now)
+        answer = _take(state, step, asked.by, now, events)
         if isinstance(answer, Refusal):
             return _too_late(action, answer)
         events += answer
@@ -68,8 +70,10 @@ def _restore(step: stored.RestoreTickets, by: str) -> rq.Restore:
     return rq.Restore(tickets=step.tickets, since=step.since, by=by)
 
 
-def _take(state: SessionState, step: stored.AnyUndoStep, by: str, now: float) -> Decision:
-    """The events of one step, or why it cannot be taken any more."""
+def _take(
+    state: SessionState, step: stored.AnyUndoStep, by: str, now: float, before: Sequence[ev.AnyEvent]
+) -> Decision:
+    """The events of one step, or why it cannot be taken any more. `before`: those of the steps before it."""
     match step:
         case stored.RestoreTickets():
             return restore(state, _restore(step, by), now)
@@ -78,7 +82,8 @@ def _take(state: SessionState, step: stored.AnyUndoStep, by: str, now: float) ->
         case stored.SetPriority(tickets=tickets, priority=priority):
             return prioritise(state, rq.Prioritise(tickets=tickets, priority=priority, by=by), now)
         case stored.RevertPlan(added=added, changed=changed, dropped=dropped):
-            return amend(state, rq.Amend(added=added, changed=changed, dropped=dropped, by=by), now)
+            asked = rq.Amend(added=added, changed=changed, dropped=dropped, by=by)
+            return amend(state, asked, now, after=before)
         case stored.ThawTickets(tickets=tickets):
             return thaw(state, rq.Thaw(tickets=tickets, by=by), now)
         case stored.FreezeTickets(tickets=tickets):
