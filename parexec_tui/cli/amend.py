@@ -1,27 +1,23 @@
-"""edit, add and reload: change the plan of a session while it runs.
+"""edit, add and reload: change the plan of a session, while it runs or before it goes on.
 
 The engine checks an amendment as it checks a plan, and knows which changes come too late. Here files are read, and a
 plan file is compared with the plan as it is now.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from parexec_tui.cli import complete
-from parexec_tui.cli.asking import VerbContext, verb
+from parexec_tui.cli.asking import VerbContext, verb_without_engine
 from parexec_tui.cli.exits import BAD_USAGE, fail
-from parexec_tui.cli.plans import FROM_STREAM, name_of, plan_of, refuse_file, syntax_of, text_of
+from parexec_tui.cli.plan_changes import NOTHING_CHANGED, find_source, read_again
+from parexec_tui.cli.plans import FROM_STREAM, name_of, refuse_file, syntax_of, text_of
 
 if TYPE_CHECKING:
-    from parexec_tui.core.plan.model import Plan, Ticket
+    from parexec_tui.core.plan.model import Ticket
     from parexec_tui.core.state.session import SessionState
-
-_WHERE = "in the file; nothing was changed"
-"""The end of the line that counts errors."""
-
 
 # -- edit ------------------------------------------------------------------------------------------------------
 
@@ -29,7 +25,7 @@ _WHERE = "in the file; nothing was changed"
 @click.command()
 @click.argument("ticket", shell_complete=complete.tickets)
 @click.argument("changes", metavar="KEY=VALUE...", nargs=-1, required=True)
-@verb
+@verb_without_engine
 def edit(context: VerbContext, ticket: str, changes: tuple[str, ...]) -> None:
     """Change keys of a ticket that is not running, as they would stand in the plan file; `KEY=` resets one.
 
@@ -58,7 +54,7 @@ _plan_path = click.Path(dir_okay=False, path_type=Path)
 
 @click.command()
 @click.argument("fragment", metavar="FRAGMENT", type=_plan_path)
-@verb
+@verb_without_engine
 def add(context: VerbContext, fragment: Path) -> None:
     """Add the tickets of FRAGMENT, a file like a plan with `[tickets.ID]` tables, and `[defaults]` for them.
 
@@ -81,114 +77,49 @@ def _read_fragment(file: Path, state: "SessionState") -> "dict[str, Ticket]":
                 text, source=name_of(file), format=syntax_of(file, text), plan=state.plan, host=state.host
             )
     except PlanErrors as errors:
-        refuse_file(errors.problems, _WHERE)
+        refuse_file(errors.problems, NOTHING_CHANGED)
 
 
 # -- reload ----------------------------------------------------------------------------------------------------
 
 
-class Difference(NamedTuple):
-    """How a plan file differs from the plan as it is now."""
-
-    added: "dict[str, Ticket]"
-    changed: "dict[str, Ticket]"
-    dropped: tuple[str, ...]
-    too_late: dict[str, str]
-    """ticket: why it is left as it is, although it is changed or dropped."""
-    keys: dict[str, tuple[str, ...]]
-    """changed ticket: its keys that differ."""
-    elsewhere: tuple[str, ...]
-    """Other tables of the file that differ; they take effect in the next session."""
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.added or self.changed or self.dropped)
-
-
 @click.command()
 @click.argument("plan", required=False, type=_plan_path)
-@verb
-def reload(context: VerbContext, plan: Path | None) -> None:
+@click.option("--rerun", is_flag=True, help="Run again with its changes, too, what has succeeded.")
+@verb_without_engine
+def reload(context: VerbContext, plan: Path | None, rerun: bool) -> None:
     """Take over what changed in the plan file (default: the one that the session was started from).
 
     Shows what is added, changed and dropped, and what cannot be: what runs, and what has succeeded, stays as it is.
-    Then it is asked; without a terminal that needs --yes. With errors in the file nothing happens (exit code 2). Only
-    tickets are taken over; agent types, resources and settings are for the next session.
+    What failed runs again if it is changed. Then it is asked; without a terminal that needs --yes. With errors in the
+    file nothing happens (exit code 2). Only tickets are taken over; agent types, resources and settings are for the
+    next session.
+
+    If no engine runs the session (it is finished, say), its plan is changed all the same, and `parexec resume` goes
+    on with it.
     """
-    from parexec_tui.core.wire.requests import Amend
+    from parexec_tui.core.rules.difference import compare
 
     state = _state_of(context)
     file = plan or _source_of(state)
-    difference = compare(state, _read_again(file, state))
+    difference = compare(state, read_again(file, state), rerun=rerun)
     if not context.as_json:
-        for line in _lines(difference):
+        for line in difference.lines():
             click.echo(line)
+    if difference.done:
+        click.echo("run again, too, what is done: parexec reload --rerun", err=True)
     if difference.is_empty:
-        context.exit_unchanged(f"{file} says what the plan is already")
-    request = Amend(added=difference.added, changed=difference.changed, dropped=difference.dropped)
-    context.ask(request, confirm=True)
-
-
-def compare(state: "SessionState", plan: "Plan") -> Difference:
-    """What would change if this were the plan."""
-    from parexec_tui.core.state.status import LIVE, SATISFIED
-
-    now = state.plan
-    changed = {id_: spec for id_, spec in plan.tickets.items() if id_ in now.tickets and spec != now.tickets[id_]}
-    dropped = [id_ for id_ in now.tickets if id_ not in plan.tickets]
-    too_late = {}
-    for id_ in (*changed, *dropped):
-        ticket = state.tickets[id_]
-        if ticket.status in LIVE or (ticket.status in SATISFIED and id_ in changed):
-            what = "changed" if id_ in changed else "dropped"
-            too_late[id_] = f"{what} in the file, but it {'is running' if ticket.status in LIVE else 'is done'}"
-    keep = {need for id_ in too_late for need in now.tickets[id_].needs}
-    for id_ in dropped:
-        if id_ in keep and id_ not in too_late:
-            too_late[id_] = "dropped in the file, but needed by what stays"
-    tables = {"plan": "settings", "agents": "agents", "resources": "resources", "hooks": "hooks"}
-    return Difference(
-        added={id_: spec for id_, spec in plan.tickets.items() if id_ not in now.tickets},
-        changed={id_: spec for id_, spec in changed.items() if id_ not in too_late},
-        dropped=tuple(id_ for id_ in dropped if id_ not in too_late),
-        too_late=too_late,
-        keys={id_: tuple(_differing(now.tickets[id_], spec)) for id_, spec in changed.items()},
-        elsewhere=tuple(table for table, name in tables.items() if getattr(plan, name) != getattr(now, name)),
-    )
-
-
-def _differing(old: "Ticket", new: "Ticket") -> Iterator[str]:
-    return (key for key in old.__struct_fields__ if getattr(old, key) != getattr(new, key))
-
-
-def _lines(difference: Difference) -> Iterator[str]:
-    for id_, spec in difference.added.items():
-        needs = f"  needs {', '.join(spec.needs)}" if spec.needs else ""
-        yield f"+ {id_}{needs}"
-    for id_ in difference.changed:
-        yield f"~ {id_}  {', '.join(difference.keys[id_])}"
-    for id_ in difference.dropped:
-        yield f"- {id_}"
-    for id_, why in difference.too_late.items():
-        yield f"! {id_}  stays as it is: {why}"
-    for table in difference.elsewhere:
-        yield f"! [{table}] differs too: that is for the next session"
-
-
-def _read_again(file: Path, state: "SessionState") -> "Plan":
-    """The plan in a file that belongs to this session. Exits with all its errors."""
-    plan = plan_of(file, state.host, _WHERE)
-    if plan.workdir != state.plan.workdir:
-        fail(f"{file} works in {plan.workdir}, the session in {state.plan.workdir}: this is another plan", BAD_USAGE)
-    return plan
+        cannot = "nothing of what differs can be taken over"
+        context.exit_unchanged(cannot if difference.has_tickets else f"{file} says what the plan is already")
+    context.ask(difference.request, confirm=True)
 
 
 def _source_of(state: "SessionState") -> Path:
-    """The file that the session was started from; it may have been named from another folder than this one."""
-    if state.plan.source == FROM_STREAM:
+    """The file that the session was started from. Exits if it is not there."""
+    source = state.plan.source
+    if source == FROM_STREAM:
         fail("the plan was read from standard input: name a file, parexec reload PLAN", BAD_USAGE)
-    source, workdir = Path(state.plan.source), Path(state.plan.workdir)
-    found = next(filter(Path.is_file, (source, workdir / source, workdir / source.name)), None)
+    found = find_source(source, state.plan.workdir)
     return found or fail(f"the plan file {source} is not found from here: name it, parexec reload PLAN", BAD_USAGE)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from parexec_tui.client.blocking import Client
     from parexec_tui.core.wire.protocol import Answer, Names
     from parexec_tui.core.wire.requests import AnyRequest
+    from parexec_tui.engine.lifecycle.left_session import LeftSession
 
 P = ParamSpec("P")
 
@@ -65,6 +66,18 @@ def connect_or_restart(session: str | None) -> "Client":
     return connect(row.session)
 
 
+def connect_or_do_without(session: str | None) -> "Client | LeftSession":
+    """As `connect`; without an engine, what stands in for one where the plan is changed."""
+    from parexec_tui.client.sessions import is_living, resolve_current
+
+    row = resolve_current(session)
+    if is_living(row.session):
+        return connect_to(row.session)
+    from parexec_tui.engine.lifecycle.left_session import LeftSession
+
+    return LeftSession(row.session)
+
+
 def connect_to(id_: str) -> "Client":
     """A connection to the engine of a living session, by its id. Raises NoSuchSession, RegistryError, ClientError."""
     from parexec_tui.client.blocking import Client
@@ -96,7 +109,9 @@ def is_unattended() -> bool:
 class VerbContext:
     """What a verb works with: a connection to the engine, and the options that all verbs have."""
 
-    def __init__(self, client: "Client", *, as_json: bool, dry_run: bool = False, yes: bool = False) -> None:
+    def __init__(
+        self, client: "Client | LeftSession", *, as_json: bool, dry_run: bool = False, yes: bool = False
+    ) -> None:
         self.client = client
         self.as_json = as_json
         self.dry_run = dry_run
@@ -169,6 +184,14 @@ class VerbContext:
             click.echo("nothing to do: it is so already", err=True)
         for line in _preview_lines(answer) if would else _event_lines(answer):
             click.echo(line)
+        if answer.events and not would and self._has_no_engine:
+            click.echo(f"no engine runs it; go on: parexec resume {self.client.session}", err=True)
+
+    @property
+    def _has_no_engine(self) -> bool:
+        from parexec_tui.client.blocking import Client
+
+        return not isinstance(self.client, Client)
 
 
 def _preview_lines(answer: "Answer") -> Iterable[str]:
@@ -209,7 +232,9 @@ _dry_run_option = click.option(
 _yes_option = click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
 
 
-def _verb(connected: Callable[[str | None], "Client"]) -> Callable[[_Command[P]], Callable[..., None]]:
+def _verb(
+    connected: Callable[[str | None], "Client | LeftSession"],
+) -> Callable[[_Command[P]], Callable[..., None]]:
     """A decorator for verbs: adds the options that all verbs have, and connects with `connected`."""
 
     def with_context(command: _Command[P]) -> Callable[..., None]:
@@ -227,3 +252,4 @@ def _verb(connected: Callable[[str | None], "Client"]) -> Callable[[_Command[P]]
 
 verb = _verb(connect)
 verb_even_if_finished = _verb(connect_or_restart)
+verb_without_engine = _verb(connect_or_do_without)

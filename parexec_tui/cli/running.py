@@ -11,6 +11,7 @@ import click
 
 from parexec_tui.cli import complete
 from parexec_tui.cli.exits import BAD_USAGE, SUCCEEDED, UNSUCCESSFUL, exit_code, fail, report_errors
+from parexec_tui.cli.plan_changes import offer_changes
 from parexec_tui.cli.plans import plan_argument, plan_of
 from parexec_tui.cli.screen import Screen, screen_options
 
@@ -123,12 +124,16 @@ def resume(
     """Go on with SESSION (default: the newest of this directory) after any end of its engine.
 
     What finished is not run again; what still runs is taken over; what was lost is retried if its policy allows.
+
+    If the plan file has changed since, it says so, and offers to take that over, as `parexec reload` does. A finished
+    session would have nothing to run without it: if nobody can be asked, nothing is started (exit code 2).
     """
     from parexec_tui.client.sessions import open_registry, resolve_past
 
     foreground = _is_foreground(style, headless, detach, scope)
     with open_registry() as registry:
         row = resolve_past(registry, session)
+    offer_changes(row, runs=row.status != "finished" or retry_failed)
     if foreground:
         from parexec_tui.engine.session import resume_session
 

@@ -1,8 +1,12 @@
-"""Who is at the other end of a Unix socket."""
+"""Who is at the other end of a Unix socket, and how what they ask for is signed."""
 
 import os
+import pwd
 import socket
 import struct
+
+_MAX_SIGNATURE = 64
+"""Letters."""
 
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
@@ -25,3 +29,13 @@ def _getpeereid(connected: socket.socket) -> int:
     if libc.getpeereid(connected.fileno(), ctypes.byref(uid), ctypes.byref(gid)):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return uid.value
+
+
+def signature(origin: str) -> str:
+    """`user@origin`: how a request is signed. The user is the one whose processes alone may connect."""
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may have no name for its user
+        user = str(os.getuid())
+    plain = "".join(letter for letter in origin if letter.isprintable()).strip()
+    return (f"{user}@{plain}" if plain else user)[:_MAX_SIGNATURE]

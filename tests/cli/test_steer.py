@@ -482,14 +482,14 @@ def test_a_person_at_a_terminal_is_asked(engine: Engine) -> None:
         assert status()["state"] == state
 
 
-def at_a_terminal(*arguments: str, says: str) -> str:
+def at_a_terminal(*arguments: str, says: str, asked: str = "do it?") -> str:
     """Run it with a terminal, type an answer once asked, and return all that is shown."""
     person, terminal = os.openpty()
     process = subprocess.Popen([*engines.PAREXEC, *arguments], stdin=terminal, stdout=terminal, stderr=terminal)
     os.close(terminal)
     shown = b""
     try:
-        while b"do it?" not in shown:
+        while asked.encode() not in shown:
             shown += os.read(person, 1024)
         os.write(person, says.encode())
         process.wait(WITHIN)

@@ -1,7 +1,6 @@
 """One client of the engine: a task reads what it says, another sends what it is told."""
 
 import os
-import pwd
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -18,7 +17,7 @@ from parexec_tui.client.framing import (
     encode,
     encode_event,
 )
-from parexec_tui.client.peer import peer_uid
+from parexec_tui.client.peer import peer_uid, signature
 from parexec_tui.core.rules.answers import Decision
 from parexec_tui.core.wire import codec, protocol
 from parexec_tui.core.wire.protocol import MAX_LINE, VERSION, Answer, FromClient, Hello, Trouble, Welcome
@@ -29,8 +28,6 @@ from parexec_tui.registry.registry import Registry
 
 MAX_CLIENTS = 200
 """Connections at once. Each costs a file descriptor, of which many systems give 1024."""
-
-MAX_BY = 64
 
 _PAGE = 500
 """Events that are read from the registry at once."""
@@ -327,13 +324,3 @@ def _page(file: Path, session: str, after: int) -> tuple[bytes, int]:
     with Registry.open(file, read_only=True) as registry:
         rows = list(registry.events(session, after, limit=_PAGE))
     return b"".join(encode_event(row.seq, row.data) for row in rows), rows[-1].seq if rows else after
-
-
-def signature(origin: str) -> str:
-    """`user@origin`: how a request is signed. The user is the one whose processes alone may connect."""
-    try:
-        user = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container may have no name for its user
-        user = str(os.getuid())
-    plain = "".join(letter for letter in origin if letter.isprintable()).strip()
-    return (f"{user}@{plain}" if plain else user)[:MAX_BY]

@@ -19,6 +19,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from parexec_tui import paths
 from parexec_tui.client.framing import encode_event
+from parexec_tui.client.peer import signature
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import codec, protocol
 from parexec_tui.core.wire import requests as rq
@@ -27,7 +28,6 @@ from parexec_tui.engine.serve import backlog as backlog_module
 from parexec_tui.engine.serve import connection as connection_module
 from parexec_tui.engine.serve import server as server_module
 from parexec_tui.engine.serve.backlog import Backlog
-from parexec_tui.engine.serve.connection import signature
 from parexec_tui.engine.serve.hub import Hub
 from parexec_tui.engine.serve.server import Server
 from parexec_tui.engine.serve.sockets import open_socket

@@ -1,0 +1,84 @@
+"""A session that no engine runs: its plan can be changed, and the next engine goes on with it.
+
+No trio here: the command line changes a plan without becoming an engine.
+"""
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from parexec_tui.client.framing import Refused, check_answer
+from parexec_tui.client.peer import signature
+from parexec_tui.client.sockets import client_origin
+from parexec_tui.core.rules.grant import grant
+from parexec_tui.core.rules.preview import preview
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import apply
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.wire import codec
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.protocol import About, Answer
+from parexec_tui.engine.journal import Journal
+from parexec_tui.paths import registry_file, session_folder
+from parexec_tui.registry.errors import SessionOwned
+from parexec_tui.registry.lock import SessionLock, is_owned
+from parexec_tui.registry.registry import Registry
+from parexec_tui.registry.replay import replay
+
+
+class LeftSession:
+    """Takes changes of the plan as an engine does. Nothing is started: that is for the next engine."""
+
+    def __init__(self, session: str) -> None:
+        self.session = session
+
+    def ask(self, request: rq.AnyRequest, *, dry_run: bool = False) -> Answer:
+        """Change the plan; returns once that is remembered, with the events that it led to (or would lead to).
+
+        Raises Refused, SessionOwned if an engine runs the session by now, RegistryError.
+        """
+        if not isinstance(request, rq.Amend | rq.Edit):
+            raise Refused(f"no engine runs {self.session}", f"resume {self.session}")
+        folder = session_folder(self.session)
+        with SessionLock(folder.lock), Registry.open(registry_file()) as registry:
+            if is_owned(folder.guardian_lock):
+                raise SessionOwned(folder.guardian_lock, None)
+            past = replay(registry, self.session)
+            if past.fault:
+                raise Refused(f"events after number {past.last} cannot be read: {past.fault}", "resume it first")
+            return self._answer(past.state, registry, request, dry_run=dry_run)
+
+    def question(self, about: About, tickets: Sequence[str] = (), *, words: Sequence[str] = ()) -> Any:  # noqa: ARG002
+        """There is no engine to answer."""
+        raise Refused(f"no engine runs {self.session}", f"resume {self.session}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def _answer(self, state: SessionState, registry: Registry, request: rq.AnyRequest, *, dry_run: bool) -> Answer:
+        now = max(time.time(), state.now)
+        decision = grant(state, msgspec.structs.replace(request, by=signature(client_origin())), now)
+        if isinstance(decision, rq.Refusal):
+            return check_answer(Answer(id=0, refusal=decision.reason, remedy=decision.remedy))
+        lines = tuple(preview(state, decision).lines())
+        if not dry_run and decision:
+            self._remember(state, registry, decision, now)
+        return Answer(id=0, events=[msgspec.Raw(codec.encode(event)) for event in decision], preview=lines)
+
+    def _remember(self, state: SessionState, registry: Registry, decided: Sequence[ev.AnyEvent], now: float) -> None:
+        was_finished = state.finished_at is not None
+        events = list(decided)
+        for event in decided:
+            apply(state, event)
+        if was_finished and state.finished_at is None:
+            events.append(left := ev.EngineLeft(at=now, reason="stopped"))
+            apply(state, left)  # without it, the session would look as if its engine had died
+        Journal(registry, self.session).append(state, events)
