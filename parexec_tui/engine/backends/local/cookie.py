@@ -66,7 +66,10 @@ _COOKIE_START = f"{COOKIE}=".encode()
 
 
 def cookie_in(pid: int, proc: str = "/proc") -> str | None:
-    """The COOKIE in the environment of a process; None if it has none, or is not ours to read."""
+    """The COOKIE in the environment of a process; None if it has none, or is not ours to read.
+
+    An environment may have a variable twice. The values of all of them are joined, as those of nested engines are.
+    """
     try:
         with open(f"{proc}/{pid}/environ", "rb") as file:  # noqa: PTH123 - for every process of the host
             data = file.read()
@@ -76,11 +79,10 @@ def cookie_in(pid: int, proc: str = "/proc") -> str | None:
         if error.errno in (errno.EACCES, errno.EPERM, errno.ESRCH):
             return None
         raise
-    at = data.find(_COOKIE_START)
-    if at < 0 or (at > 0 and data[at - 1] != 0):
+    if _COOKIE_START not in data:
         return None
-    end = data.find(b"\0", at)
-    return data[at + len(_COOKIE_START) : end if end >= 0 else None].decode(errors="replace")
+    found = [entry[len(_COOKIE_START) :] for entry in data.split(b"\0") if entry.startswith(_COOKIE_START)]
+    return b":".join(found).decode(errors="replace") if found else None
 
 
 def _cookie_by_psutil(pid: int) -> str | None:

@@ -22,7 +22,7 @@ from parexec_tui.engine.backends.backend import Identity, Launch
 from parexec_tui.engine.backends.boot import boot_id
 from parexec_tui.engine.backends.local import process
 from parexec_tui.engine.backends.local.backend import LocalBackend
-from parexec_tui.engine.backends.local.cookie import COOKIE, bearers, cookie_of, cookie_prefix, nested_cookie
+from parexec_tui.engine.backends.local.cookie import COOKIE, bearers, cookie_in, cookie_of, cookie_prefix, nested_cookie
 from parexec_tui.engine.backends.local.record import ExitRecord, read_record, void_record
 from parexec_tui.engine.backends.local.spawn import _FINISH, _RECORD_FD, Spawn, spawn
 from parexec_tui.engine.backends.local.watch import PidfdWatch, ThreadWatch, Watch
@@ -773,6 +773,30 @@ def test_cookies_nest() -> None:
             assert not bearers(["outer@1/A.11", "outer@1/A", "A.1"], prefix="outer@")
         finally:
             child.kill()
+
+
+@pytest.mark.parametrize(
+    ("env", "cookie"),
+    [
+        ({"A": f"see {COOKIE}=y", COOKIE: "mine@1/A.1"}, "mine@1/A.1"),
+        ({f"MY_{COOKIE}": "other@1/A.1", COOKIE: "mine@1/A.1"}, "mine@1/A.1"),
+        ({f"{COOKIE}_TOO": "other@1/A.1"}, None),
+        ({f"MY_{COOKIE}": "other@1/A.1"}, None),
+    ],
+)
+def test_only_a_variable_of_that_very_name_is_the_cookie(env: dict[str, str], cookie: str | None) -> None:
+    with subprocess.Popen(["sleep", "60"], env={**env, "PATH": os.environ["PATH"]}) as child:
+        try:
+            until(lambda: b"PATH=" in Path(f"/proc/{child.pid}/environ").read_bytes(), "it has its environment")
+            assert cookie_in(child.pid) == cookie
+        finally:
+            child.kill()
+
+
+def test_each_cookie_of_an_environment_counts(tmp_path: Path) -> None:
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "environ").write_bytes(b"X=1\0PAREXEC_COOKIE=a@1/A.1\0PAREXEC_COOKIE=b@1/B.1:c@1/C.1\0")
+    assert cookie_in(7, str(tmp_path)) == "a@1/A.1:b@1/B.1:c@1/C.1"
 
 
 # -- adopting --------------------------------------------------------------------------------------------------
