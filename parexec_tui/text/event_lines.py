@@ -81,6 +81,11 @@ def _lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
         case ev.AttemptThawed() | ev.TicketReleased():
             word = "thawed" if isinstance(event, ev.AttemptThawed) else "released"
             yield Line(at, word, event.ticket, _by(event.by))
+        case ev.StraysEnded():
+            what = f"{event.count} processes" if event.count > 1 else "a process"
+            more = ", ..." if event.count > len(event.commands) else ""
+            text = f"ended {what} that it left behind: {', '.join(event.commands)}{more}"
+            yield Line(at, "strays", event.ticket, text, "warn")
         case ev.AgentQuarantined():
             yield Line(at, "quarantined", event.agent, event.reason, "bad")
         case ev.AgentHeld() | ev.AgentDraining() | ev.AgentReleased():

@@ -157,6 +157,17 @@ def _on_process_lost(state: SessionState, report: rq.ProcessLost, now: float) ->
     return _failed(state, ticket, report, End.lost, report.reason, now)
 
 
+def _on_strays_found(state: SessionState, report: rq.StraysFound, now: float) -> list[ev.AnyEvent]:
+    ticket = state.tickets.get(report.ticket)
+    if ticket is None or report.attempt > ticket.attempts:
+        return []
+    return [
+        ev.StraysEnded(
+            at=now, ticket=report.ticket, attempt=report.attempt, commands=report.commands, count=report.count
+        )
+    ]
+
+
 def _on_timeout(state: SessionState, report: rq.TimeoutElapsed, now: float) -> list[ev.AnyEvent]:
     ticket = _attempt(state, report)
     if ticket is None or ticket.status is not Status.running or ticket.is_frozen:
@@ -263,6 +274,7 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.ProcessStarted: _on_process_started,
     rq.ProcessEnded: _on_process_ended,
     rq.ProcessLost: _on_process_lost,
+    rq.StraysFound: _on_strays_found,
     rq.TimeoutElapsed: _on_timeout,
     rq.BackoffElapsed: _on_backoff_elapsed,
     rq.DiskMeasured: _on_disk_measured,

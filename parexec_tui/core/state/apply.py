@@ -211,6 +211,12 @@ def _on_reservation_ended(state: SessionState, event: ev.ReservationEnded) -> No
     check_again(state, ticket)
 
 
+def _on_strays_ended(state: SessionState, event: ev.StraysEnded) -> None:
+    """They change nothing: their attempt has its own end."""
+    if event.attempt > named_ticket(state, event).attempts:
+        raise IllegalEventError(f"{event!r}: there was no such attempt")
+
+
 def _on_attempt_started(state: SessionState, event: ev.AttemptStarted) -> None:
     ticket = moving_ticket(state, event, Status.running)
     agent = agent_of(state, event)
@@ -472,6 +478,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.AttemptThawed: _on_attempt_thawed,
     ev.AttemptStopRequested: _on_attempt_stop_requested,
     ev.AttemptEnded: _on_attempt_ended,
+    ev.StraysEnded: _on_strays_ended,
     ev.BackoffEnded: _on_backoff_ended,
     ev.TicketHeld: _on_ticket_held,
     ev.TicketReleased: _on_ticket_released,

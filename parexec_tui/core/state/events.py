@@ -310,6 +310,17 @@ class AttemptEnded(Event, frozen=True, tag="attempt_ended"):
     of them used, if that is more. Known only from the last start of the engine on; 0 where it is not known."""
 
 
+class StraysEnded(Event, frozen=True, tag="strays_ended"):
+    """Processes were ended that an attempt had left behind. They lived on when its command was over."""
+
+    ticket: str
+    attempt: int
+    commands: tuple[str, ...]
+    """Their command lines, of the first few."""
+    count: int
+    """How many there were."""
+
+
 class BackoffEnded(Event, frozen=True, tag="backoff_ended"):
     ticket: str
 
@@ -475,6 +486,7 @@ AnyEvent = (
     | AttemptThawed
     | AttemptStopRequested
     | AttemptEnded
+    | StraysEnded
     | BackoffEnded
     | TicketHeld
     | TicketReleased

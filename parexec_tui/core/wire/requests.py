@@ -225,6 +225,14 @@ class ProcessLost(Report, frozen=True, gc=False, tag="lost"):
     """False: it is proved that the command never began, so another try is free."""
 
 
+class StraysFound(Report, frozen=True, gc=False, tag="strays"):
+    """What the process left behind when it was over, and that was ended. May come after its end."""
+
+    commands: tuple[str, ...]
+    """Command lines, of the first few."""
+    count: int
+
+
 class TimeoutElapsed(Report, frozen=True, gc=False, tag="timed_out"):
     """The attempt used up the time-out of its ticket."""
 
@@ -259,6 +267,7 @@ AnyReport = (
     ProcessStarted
     | ProcessEnded
     | ProcessLost
+    | StraysFound
     | TimeoutElapsed
     | BackoffElapsed
     | DiskMeasured

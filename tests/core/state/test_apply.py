@@ -183,6 +183,7 @@ def busy() -> Session:
         at(ev.AttemptFrozen, ticket="X", attempt=1),
         at(ev.AttemptThawed, ticket="X", attempt=1),
         at(ev.AttemptStopRequested, ticket="X", attempt=1, why="stopped"),
+        at(ev.StraysEnded, ticket="X", attempt=1, commands=("sleep 60",), count=1),
         at(ev.BackoffEnded, ticket="X"),
         at(ev.TicketCancelled, ticket="X"),
         at(ev.TicketUnrunnable, ticket="X", reason="none left"),
