@@ -18,6 +18,7 @@ from parexec_tui.engine.backends import boot
 from parexec_tui.engine.backends.backend import Backend
 from parexec_tui.engine.backends.local.backend import LocalBackend
 from parexec_tui.engine.backends.local.cookie import hook_environment
+from parexec_tui.engine.backends.local.orphans import Orphans
 from parexec_tui.engine.coordinator import Clock, Coordinator, EventSink, Outcome
 from parexec_tui.engine.lifecycle.beginning import Beginning, EngineOptions, begin_new, take_over
 from parexec_tui.engine.lifecycle.launch import new_session
@@ -86,7 +87,7 @@ def run_session(
 def open_backend(session: str, nursery: trio.Nursery) -> Backend:
     """The place where the processes of a session run."""
     folder = session_folder(session)
-    return LocalBackend(nursery, session, folder, environment=os.environ, boot=boot.boot_id())
+    return LocalBackend(nursery, session, folder, environment=os.environ, boot=boot.boot_id(), orphans=Orphans())
 
 
 async def _drive(

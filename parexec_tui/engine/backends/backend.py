@@ -6,7 +6,8 @@ are not `async` return at once. What they ask for is done soon, for each key in 
 key that is unknown or over does nothing.
 
 Whatever becomes of the engine, its processes go on, and their ends are recorded where they run: the next engine
-adopts what still runs, and can prove how the rest ended. Nothing of a process is alive once its end is reported.
+adopts what still runs, and can prove how the rest ended. Nothing of a process is alive once its end is reported;
+`StraysFound` tells what had to be ended for that.
 
 Every backend passes `tests/engine/backends/test_contract.py`.
 """
@@ -128,7 +129,10 @@ class Backend(Protocol):
     # -- reports ---------------------------------------------------------------------------------------------
 
     def take(self) -> Sequence[AnyReport]:
-        """What became of processes since the last call; never waits. The end of a key is reported once, and last."""
+        """What became of processes since the last call; never waits. The end of a key is reported once, and last.
+
+        Only `StraysFound` may follow it: what an engine before this one left is found late.
+        """
 
     def wake(self) -> None:
         """Let `wait` return. Other threads may call it."""

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -33,8 +34,10 @@ WAIT = "echo before; until [ -e go ]; do sleep 0.01; done; echo after; "
 
 
 @pytest.fixture(params=BACKENDS)
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
-    return World(request.param, tmp_path)
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    made = World(request.param, tmp_path)
+    yield made
+    made.close()
 
 
 # -- start and end ---------------------------------------------------------------------------------------------
@@ -214,15 +217,16 @@ async def test_what_a_command_leaves_in_its_group_ends_with_it(world: World) -> 
         assert not exists(await engine.number_in("child"))
 
 
-async def test_what_escaped_is_a_stray_once_its_command_is_over(world: World) -> None:
+async def test_nothing_that_escaped_lives_once_its_end_is_told(world: World) -> None:
     async with world.engine() as engine:
-        living = engine.start("sleep 60", at=key(2))
-        pid = (await engine.identity_of(living)).pid
+        living = engine.start(f"{ESCAPED}; sleep 60", at=key(2))
+        pids = [(await engine.identity_of(living)).pid, await engine.number_in("escaped")]
+        (world.work / "escaped").unlink()
         assert await engine.run(ESCAPED) == (0, None)
-        escaped = await engine.number_in("escaped")
-        assert await engine.backend.end_strays() == 1
-        assert not exists(escaped)
-        assert exists(pid), "it is no stray"
+        assert not exists(await engine.number_in("escaped"))
+        assert all(map(exists, pids)), "they are no strays"
+        assert [(stray.key, stray.count) for stray in world.strays] == [(key(), 1)]
+        assert "os.setsid()" in world.strays[0].commands[0]
         assert await engine.backend.end_strays() == 0
         engine.backend.stop(living, 0)
         await engine.end_of(living)

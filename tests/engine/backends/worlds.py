@@ -12,6 +12,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Backend, Ended, Launch
 from parexec_tui.engine.backends.boot import boot_id
 from parexec_tui.engine.backends.local.backend import LocalBackend
+from parexec_tui.engine.backends.local.orphans import Orphans
 from parexec_tui.engine.backends.pipe.backend import PipeBackend, runner_command
 from parexec_tui.paths import SessionFolder
 
@@ -36,12 +37,23 @@ class World:
         self.folder = SessionFolder(folder / "session")
         self.folder.create()
         self.notices: list[str] = []
+        self.orphans: Orphans | None = None
+        self.strays: list[rq.StraysFound] = []
 
     def open(self, nursery: trio.Nursery) -> Backend:
         if self.kind == "local":
-            return LocalBackend(nursery, "session", self.folder, environment=os.environ, boot=boot_id())
+            self.close()
+            self.orphans = Orphans()
+            return LocalBackend(
+                nursery, "session", self.folder, environment=os.environ, boot=boot_id(), orphans=self.orphans
+            )
         command = runner_command("session", self.folder)
         return PipeBackend(nursery, command, environment=os.environ, notice=self.notices.append)
+
+    def close(self) -> None:
+        """Have orphans no longer come to this process, as when its engine has died."""
+        if self.orphans is not None:
+            self.orphans.close()
 
     def launch(self, run: str = "", *argv: str, cwd: Path | None = None, **env: str) -> Launch:
         return Launch(run, argv, str(cwd or self.work), env)
@@ -73,7 +85,9 @@ class Engine:
         while True:
             await self.backend.wait()
             for report in self.backend.take():
-                if isinstance(report, rq.ProcessStarted):
+                if isinstance(report, rq.StraysFound):
+                    self.world.strays.append(report)
+                elif isinstance(report, rq.ProcessStarted):
                     assert report.key not in self.ends, "an end is told last"
                     self.identities[report.key] = report
                 else:

@@ -23,7 +23,14 @@ from parexec_tui.engine.backends.local.cookie import (
     inherited,
     nested_cookie,
 )
-from parexec_tui.engine.backends.local.gone import POLL, STRAY_GRACE, until_group_is_gone, until_strays_are_gone
+from parexec_tui.engine.backends.local.gone import (
+    POLL,
+    grace_for_strays,
+    until_group_is_gone,
+    until_nothing_is_left,
+)
+from parexec_tui.engine.backends.local.mark import mark_of
+from parexec_tui.engine.backends.local.orphans import Orphans, with_descendants
 from parexec_tui.engine.backends.local.processes import open_processes
 from parexec_tui.engine.backends.local.record import read_record, report_of, void_record
 from parexec_tui.engine.backends.local.spawn import Spawn, is_shell_name, keep_descriptors
@@ -44,6 +51,9 @@ MIN_AGE_FOR_TERM = 0.05
 _BEGIN_WITHIN = 2.0
 """Seconds that an existing process gets to write in its record that it began."""
 
+_TOLD = 10
+"""Strays of one attempt whose command lines are told."""
+
 
 class _Live(Struct, gc=False):
     key: ProcessKey
@@ -52,6 +62,8 @@ class _Live(Struct, gc=False):
     cookie: str
     since: float
     """When we took charge of it, in trio's time."""
+    is_adopted: bool
+    """True: an engine before us started it."""
     frozen: bool = False
     peak_memory: int = 0
     """The most bytes that all its processes were seen to use at once, by this engine."""
@@ -75,8 +87,12 @@ class LocalBackend:
         environment: Mapping[str, str],
         boot: str,
         watch: Watch[ProcessKey] | None = None,
+        orphans: Orphans | None = None,
     ) -> None:
-        """`environment`: what processes inherit. `boot`: what tells this boot of the host from every other."""
+        """`environment`: what processes inherit. `boot`: what tells this boot of the host from every other.
+
+        `orphans`: if given, what attempts leave behind is looked for there.
+        """
         keep_descriptors()
         raise_limit()
         self._nursery = nursery
@@ -88,6 +104,7 @@ class LocalBackend:
         self._cookie_prefix = cookie_prefix(session, folder.attempts)
         self._watch = watch or open_watch()
         self._starter = Starter(self._watch)
+        self._orphans = orphans if orphans is not None and orphans.come else None
         self._starting: dict[ProcessKey, Start] = {}
         self._live: dict[ProcessKey, _Live] = {}
         self._reports: deque[rq.AnyReport] = deque()
@@ -119,6 +136,7 @@ class LocalBackend:
             env,
             log,
             record,
+            mark=mark_of(self._cookie_of(key)),
             keeps_names=self._has_other_names or not all(map(is_shell_name, launch.env)),
             nice=launch.nice,
             stops_at_failure=launch.stops_at_failure,
@@ -134,8 +152,11 @@ class LocalBackend:
             self._reports.append(rq.ProcessStarted(key.ticket, key.attempt, live.pid, birth, step=key.step))
             self._watch.wake()
 
-    def _take_charge(self, key: ProcessKey, pid: int) -> None:
-        self._live[key] = _Live(key, pid, self._cookie_of(key), trio.current_time())
+    def _take_charge(self, key: ProcessKey, pid: int, *, is_adopted: bool = False) -> None:
+        cookie = self._cookie_of(key)
+        self._live[key] = _Live(key, pid, cookie, trio.current_time(), is_adopted)
+        if self._orphans is not None and not is_adopted:
+            self._orphans.watch_over(pid, mark_of(cookie))
 
     def _defer_until_started(self, key: ProcessKey, act: Callable[[], None]) -> bool:
         """If a process is still being started, call `act` once it exists. Returns whether that is so."""
@@ -175,13 +196,22 @@ class LocalBackend:
             live.frozen = False
             self._signal_all(live, signal.SIGCONT)
 
-    def _signal_all(self, live: _Live, sig: int) -> list[Identity]:
-        """Signal the group, and what left it; returns what carries the cookie."""
+    def _signal_all(self, live: _Live, sig: int) -> set[Identity]:
+        """Signal the group, and what left it; returns all that was found."""
         process.signal_group(live.pid, sig)
-        found = [identity for identity, _ in bearers([live.cookie]).values()]
+        found = self._processes_of(live)
         for identity in found:
             process.signal_process(identity, sig)
         return found
+
+    def _processes_of(self, live: _Live) -> set[Identity]:
+        """The processes of a live key; zombies may be among them."""
+        shell = [live.pid] if live.exit is None else []
+        if self._orphans is not None and not live.is_adopted:
+            self._orphans.look()
+            return process.identities(with_descendants([*shell, *self._orphans.left_by(live.pid)]))
+        found = {identity for identity, _ in bearers([live.cookie]).values()}
+        return found | process.identities([*shell, *process.members(live.pid)])
 
     # -- what an engine before this one left -----------------------------------------------------------------
 
@@ -202,7 +232,7 @@ class LocalBackend:
             self._watch.add(key, pid)
         except ProcessLookupError:
             return False
-        self._take_charge(key, pid)
+        self._take_charge(key, pid, is_adopted=True)
         return True
 
     async def _find(self, key: ProcessKey, identity: Identity | None) -> Identity | None:
@@ -277,6 +307,8 @@ class LocalBackend:
         ends = self._watch.take()
         for start in self._starter.take():
             self._on_started(start)
+        if ends and self._orphans is not None:
+            self._orphans.look()
         for key, ended in ends:
             self._on_exit(self._live[key], ended)
         reports = list(self._reports)
@@ -311,15 +343,25 @@ class LocalBackend:
         self._unswept = True
         if live.gone is not None:
             live.gone.set()
-        elif process.group_lives(ended.pid):
-            # The command ended and left processes in its group: the key is over when they are gone.
-            self._end(live, STRAY_GRACE)
+        elif self._may_have_left_something(live):
+            # The key is over when what it left is gone.
+            self._end(live, 0.0)
         else:
             self._tell(live)
+
+    def _may_have_left_something(self, live: _Live) -> bool:
+        """Whether processes are left after the shell has ended, or only a look at all of them can tell."""
+        if live.is_adopted:
+            return True
+        if self._orphans is not None:
+            return bool(self._orphans.left_by(live.pid))
+        return process.group_lives(live.pid)
 
     def _tell(self, live: _Live) -> None:
         assert live.exit is not None
         del self._live[live.key]
+        if self._orphans is not None:
+            self._orphans.forget(live.pid)
         ended = structs.replace(live.exit, peak_memory=max(live.exit.peak_memory, live.peak_memory))
         self._reports.append(self._report_of(live.key, ended))
 
@@ -333,23 +375,47 @@ class LocalBackend:
         self._nursery.start_soon(self._until_it_ended, live, live.gone, live.grace_scope)
 
     async def _until_it_ended(self, live: _Live, gone: trio.Event, grace_scope: trio.CancelScope) -> None:
-        with grace_scope:
-            await trio.sleep_until(live.since + MIN_AGE_FOR_TERM)
-            process.signal_group(live.pid, signal.SIGTERM)
-            if live.frozen:  # TERM waits for a frozen process to go on
-                self._signal_all(live, signal.SIGCONT)
-            # The grace is for the whole group: the shell is gone at once, but its command may have to clean up.
-            await gone.wait()
-            while process.group_lives(live.pid):  # noqa: ASYNC110 - nothing tells us when it does not
-                await trio.sleep(POLL)
-        killed: list[Identity] = []
-        if grace_scope.cancelled_caught:
-            killed = self._signal_all(live, signal.SIGKILL)
-            await gone.wait()
-            await until_group_is_gone(live.pid)
-        await until_strays_are_gone([live.cookie], killed)
+        killed = set[Identity]()
+        if live.exit is None:
+            with grace_scope:
+                await self._until_group_obeyed(live, gone)
+            if grace_scope.cancelled_caught:
+                killed = self._signal_all(live, signal.SIGKILL)
+                await gone.wait()
+                await until_group_is_gone(live.pid, self._look)
+        live.grace_scope = grace_for_strays()
+        left = await until_nothing_is_left(partial(self._left_by, live), live.grace_scope, killed)
+        self._tell_strays(live.key, [command for who, command in left.items() if who not in killed])
         self._tell(live)
         self._watch.wake()
+
+    async def _until_group_obeyed(self, live: _Live, gone: trio.Event) -> None:
+        """Send TERM to the group, and wait until it is gone."""
+        await trio.sleep_until(live.since + MIN_AGE_FOR_TERM)
+        process.signal_group(live.pid, signal.SIGTERM)
+        if live.frozen:  # TERM waits for a frozen process to go on
+            self._signal_all(live, signal.SIGCONT)
+        # The grace is for the whole group: the shell is gone at once, but its command may have to clean up.
+        await gone.wait()
+        while process.group_lives(live.pid):
+            await trio.sleep(POLL)
+            self._look()
+
+    def _look(self) -> None:
+        """Wait for orphans that have ended."""
+        if self._orphans is not None:
+            self._orphans.look()
+
+    async def _left_by(self, live: _Live) -> set[Identity]:
+        """What lives of a key whose shell has ended."""
+        if self._orphans is not None and not live.is_adopted:
+            return self._processes_of(live)
+        return await trio.to_thread.run_sync(self._processes_of, live)
+
+    def _tell_strays(self, key: ProcessKey, commands: Sequence[str]) -> None:
+        if commands:
+            told = tuple(commands[:_TOLD])
+            self._reports.append(rq.StraysFound(key.ticket, key.attempt, told, len(commands), step=key.step))
 
     # -- strays ----------------------------------------------------------------------------------------------
 
@@ -364,12 +430,33 @@ class LocalBackend:
                 pause = max(_SWEEP_EVERY, _SWEEP_SHARE * (trio.current_time() - started))
 
     async def end_strays(self) -> int:
-        found = await trio.to_thread.run_sync(lambda: bearers(prefix=self._cookie_prefix))
-        living = {self._cookie_of(key) for key in (*self._starting, *self._live)}
-        strays = [cookie for _, cookie in found.values() if cookie not in living]
-        if strays:
-            await until_strays_are_gone(sorted(set(strays)))
-        return len(strays)
+        owners: dict[Identity, int] = {}
+        """The mark of each; 0 where it has none."""
+
+        async def find() -> Collection[Identity]:
+            found = dict((await trio.to_thread.run_sync(lambda: bearers(prefix=self._cookie_prefix))).values())
+            living = {mark_of(self._cookie_of(key)) for key in (*self._starting, *self._live)}
+            found = {identity: mark for identity, mark in found.items() if mark not in living}
+            found |= dict.fromkeys(self._ownerless(), 0)
+            owners.update(found)
+            return found
+
+        left = await until_nothing_is_left(find, grace_for_strays())
+        if left:
+            self._tell_strays_of_others(left, owners)
+        return len(left)
+
+    def _ownerless(self) -> set[Identity]:
+        """Who came to us, and is of no attempt that lives."""
+        self._look()
+        return process.identities(with_descendants(self._orphans.ownerless())) if self._orphans is not None else set()
+
+    def _tell_strays_of_others(self, left: Mapping[Identity, str], owners: Mapping[Identity, int]) -> None:
+        """Tell of strays whose attempts we do not watch over, if their marks tell the attempts."""
+        keys = {mark_of(self._cookie_of(key)): key for key in self._folder.recorded()}
+        for mark in set(map(owners.__getitem__, left)) & keys.keys():
+            self._tell_strays(keys[mark], [command for who, command in left.items() if owners[who] == mark])
+        self._watch.wake()
 
 
 def _never_began(key: ProcessKey) -> rq.ProcessLost:

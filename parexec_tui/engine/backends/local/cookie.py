@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from zlib import crc32
 
@@ -10,6 +10,7 @@ import psutil
 
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.engine.backends.backend import Identity
+from parexec_tui.engine.backends.local.mark import is_of_session, mark_in, mark_of, session_of
 from parexec_tui.engine.backends.local.process import birth_of, is_zombie
 
 COOKIE = "PAREXEC_COOKIE"
@@ -42,24 +43,31 @@ def nested_cookie(outer: str | None, cookie: str) -> str:
     return f"{outer}:{cookie}" if outer else cookie
 
 
-def bearers(cookies: Sequence[str] = (), prefix: str = "") -> dict[int, tuple[Identity, str]]:
-    """The processes of this user that carry one of these cookies, or any with this prefix: {pid: (who, cookie)}.
+def bearers(cookies: Iterable[str] = (), prefix: str = "") -> dict[int, tuple[Identity, int]]:
+    """The processes that carry one of these cookies, or any with this prefix: {pid: (who, mark)}.
 
-    Looks at every process once; zombies and processes that are not ours to read are left out.
+    What carries the mark of a cookie carries the cookie. Looks at every process once; zombies are left out, and
+    processes that are not ours to read.
     """
-    wanted = set(cookies)
-    beginning = f"{prefix}/"
+    wanted = set(map(mark_of, cookies))
+    session = session_of(prefix) if prefix else None
     found = {}
     for pid in psutil.pids():
-        carried = cookie_in(pid)
-        if carried is None:
-            continue
-        for part in carried.split(":"):
-            if part in wanted or (prefix and part.startswith(beginning)):
+        for mark in signs_of(pid):
+            if mark in wanted or (session is not None and is_of_session(mark, session)):
                 birth = birth_of(pid)
                 if birth is not None and not is_zombie(pid):
-                    found[pid] = Identity(pid, birth), part
+                    found[pid] = Identity(pid, birth), mark
     return found
+
+
+def signs_of(pid: int) -> set[int]:
+    """The marks that a process carries: its own, and those of its cookies. An engine in an attempt adds its own."""
+    cookies = cookie_in(pid)
+    marks = set(map(mark_of, cookies.split(":"))) if cookies else set()
+    if mark := mark_in(pid):
+        marks.add(mark)
+    return marks
 
 
 _COOKIE_START = f"{COOKIE}=".encode()

@@ -1,16 +1,19 @@
-"""Waits until nothing of a process is left, and kills what does not end by itself."""
+"""Waits until nothing of a process is left, and ends what does not end by itself."""
 
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 
 import trio
 
 from parexec_tui.engine.backends.backend import Identity
 from parexec_tui.engine.backends.local import process
-from parexec_tui.engine.backends.local.cookie import bearers
+from parexec_tui.engine.backends.local.spawn import command_line
 
 POLL = 0.02
-"""Seconds between two checks of a process group whose leader is gone: the kernel does not say when the rest is."""
+"""Seconds between two checks of processes that nothing tells us of."""
+
+LET_END = 0.1
+"""Seconds that what is left when a command is over gets to end by itself, as the reader of a pipe does."""
 
 STRAY_GRACE = 2.0
 """Seconds between TERM and KILL for a process that a command left behind."""
@@ -18,28 +21,64 @@ STRAY_GRACE = 2.0
 _GIVE_UP = 5.0
 """Seconds after which a process that outlives KILL is taken to be stuck in the kernel."""
 
+Find = Callable[[], Awaitable[Iterable[Identity]]]
+"""Looks for the processes that are to be gone."""
 
-async def until_group_is_gone(leader: int) -> None:
-    """Kill a process group until it has no process left."""
+
+async def until_group_is_gone(leader: int, look: Callable[[], None]) -> None:
+    """Kill a process group until it has no process left. `look` is called between two checks."""
     with trio.move_on_after(_GIVE_UP):
         while process.group_lives(leader):
             process.signal_group(leader, signal.SIGKILL)
             await trio.sleep(POLL)
+            look()
 
 
-async def until_strays_are_gone(cookies: Sequence[str], killed: Iterable[Identity] = ()) -> None:
-    """End processes that carry these cookies, wherever they are: TERM first, then KILL. Wait for `killed` as well."""
-    kill_at = trio.current_time() + STRAY_GRACE
-    # A process that is ending loses its environment, and so its cookie, before its files are closed.
-    known = set(killed)
-    with trio.move_on_after(STRAY_GRACE + _GIVE_UP):
+def grace_for_strays() -> trio.CancelScope:
+    """How long strays have before they are killed, from now on."""
+    return trio.CancelScope(deadline=trio.current_time() + LET_END + STRAY_GRACE)
+
+
+async def until_nothing_is_left(
+    find: Find, grace: trio.CancelScope, known: Iterable[Identity] = ()
+) -> dict[Identity, str]:
+    """End what is found, and `known` as well: let it end by itself, then TERM, then KILL once the grace is over.
+
+    Returns what did not end by itself, with its command line.
+    """
+    left = _Left(find, known)
+    with grace:
+        with trio.move_on_after(LET_END):
+            await left.until_gone(None)
+        await left.until_gone(signal.SIGTERM)
+    if grace.cancelled_caught:
+        with trio.move_on_after(_GIVE_UP):
+            await left.until_gone(signal.SIGKILL)
+    return left.commands
+
+
+class _Left:
+    """What is left of a process, and is to be gone."""
+
+    def __init__(self, find: Find, known: Iterable[Identity]) -> None:
+        self._find = find
+        # A process that is ending loses its environment, and so its cookie, before its files are closed.
+        self._known = set(known)
+        self.commands: dict[Identity, str] = {}
+        """What was signalled."""
+
+    async def until_gone(self, sig: signal.Signals | None) -> None:
+        """Send all that lives this signal, TERM once only, until nothing lives."""
+        asked = set[Identity]()
         while True:
-            found = await trio.to_thread.run_sync(bearers, cookies)
-            known |= {identity for identity, _ in found.values()}
-            known = {identity for identity in known if process.is_alive(identity)}
-            if not known:
+            self._known.update(await self._find())
+            self._known = set(filter(process.is_alive, self._known))
+            if not self._known:
                 return
-            sig = signal.SIGTERM if trio.current_time() < kill_at else signal.SIGKILL
-            for identity in known:
-                process.signal_process(identity, sig)
+            if sig is not None:
+                for identity in self._known - asked:
+                    self.commands.setdefault(identity, command_line(identity.pid))
+                    process.signal_process(identity, sig)
+                if sig is not signal.SIGKILL:
+                    asked |= self._known
             await trio.sleep(POLL)

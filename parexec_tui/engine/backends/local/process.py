@@ -1,6 +1,7 @@
 """A process and its group, by their numbers: whether they live, and signals to them."""
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -58,6 +59,23 @@ def group_lives(leader: int) -> bool:
     if not signal_group(leader, 0):
         return False
     return any(_group_of(pid) == leader and not is_zombie(pid) for pid in psutil.pids())
+
+
+def members(leader: int) -> list[int]:
+    """The processes of a group and of a session that have, or had, the same leader."""
+    return [pid for pid in psutil.pids() if leader in (_group_of(pid), _session_of(pid))]
+
+
+def _session_of(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
+
+
+def identities(pids: Iterable[int]) -> set[Identity]:
+    """Who these processes are; those that are gone are left out."""
+    return {Identity(pid, birth) for pid in pids if (birth := birth_of(pid)) is not None}
 
 
 def _group_of(pid: int) -> int | None:

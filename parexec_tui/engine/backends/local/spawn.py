@@ -8,14 +8,17 @@ can begin at most once, whatever becomes of the engine. Output goes straight to 
 
 import os
 import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from shutil import which
 
+import psutil
 from msgspec import Struct
 
+from parexec_tui.engine.backends.local.mark import marking
 from parexec_tui.engine.backends.local.posix_spawn import best_spawn
 from parexec_tui.engine.descriptors import given_limit
 
@@ -76,6 +79,8 @@ class Spawn(Struct, frozen=True, gc=False):
     """The whole environment."""
     log: str
     record: str
+    mark: int = 0
+    """See `mark`; 0: none."""
     keeps_names: bool = False
     """True: variables have names that some shells do not pass on. See `is_shell_name`."""
     nice: int = 0
@@ -97,7 +102,7 @@ def spawn(wanted: Spawn) -> int:
         env = {name: value for name, value in env.items() if not name.endswith("%%")}
     return _spawn(
         program,
-        ("sh", "-c", given_limit() + script, "/bin/sh", wanted.cwd, *arguments),
+        ("sh", "-c", marking(program, wanted.mark) + given_limit() + script, "/bin/sh", wanted.cwd, *arguments),
         env,
         (
             (_RECORD_FD, wanted.record, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600),
@@ -125,6 +130,35 @@ def _shell_argv(wanted: Spawn) -> tuple[str, ...]:
     if wanted.keeps_names and (program := _keeping_shell()[0]) != "/bin/sh":
         arguments = ("--posix", "-O", "xpg_echo", *arguments)
     return (program, *arguments, "-c", wanted.shell, "/bin/sh")
+
+
+_MAX_COMMAND = 200
+
+_FIRST_ARGUMENT = 5
+"""The place of the command among the arguments of a recording shell."""
+
+
+def command_line(pid: int) -> str:
+    """What a process runs, for people. A recording shell, and its subshells, run the command of their attempt."""
+    try:
+        argv = psutil.Process(pid).cmdline()
+        argv = argv[_FIRST_ARGUMENT:] if _is_recording(argv) else argv
+        text = argv[0] if len(argv) == 1 else shlex.join(argv) or f"[{psutil.Process(pid).name()}]"
+    except (psutil.Error, OSError):
+        return "?"
+    return text if len(text) <= _MAX_COMMAND else f"{text[: _MAX_COMMAND - 3]}..."
+
+
+def is_recording_shell(pid: int) -> bool:
+    """Whether a process is the shell that leads an attempt."""
+    try:
+        return os.getsid(pid) == pid and _is_recording(psutil.Process(pid).cmdline())
+    except (psutil.Error, OSError):
+        return False
+
+
+def _is_recording(argv: Sequence[str]) -> bool:
+    return len(argv) > _FIRST_ARGUMENT and argv[:2] == ["sh", "-c"] and _BEGIN in argv[2]
 
 
 def keep_descriptors() -> None:

@@ -303,7 +303,10 @@ class PipeBackend:
         if charge.grace is not None:
             self._send(wire.Stop(key, charge.grace))
 
-    def _on_report(self, report: rq.ProcessStarted | Ended) -> None:
+    def _on_report(self, report: rq.ProcessStarted | rq.StraysFound | Ended) -> None:
+        if isinstance(report, rq.StraysFound):
+            self._report(report)
+            return
         charge = self._charges.get(report.key)
         if charge is None:
             return

@@ -16,6 +16,7 @@ from parexec_tui.client.framing import Lines
 from parexec_tui.engine.backends.backend import Backend
 from parexec_tui.engine.backends.boot import boot_id
 from parexec_tui.engine.backends.local.backend import LocalBackend
+from parexec_tui.engine.backends.local.orphans import Orphans
 from parexec_tui.engine.backends.pipe import wire
 from parexec_tui.paths import SessionFolder
 
@@ -24,7 +25,7 @@ async def run(session: str, folder: SessionFolder) -> None:
     """Serve until stdin ends, or until it is told to finish."""
     folder.create()
     async with trio.open_nursery() as nursery:
-        backend = LocalBackend(nursery, session, folder, environment=os.environ, boot=boot_id())
+        backend = LocalBackend(nursery, session, folder, environment=os.environ, boot=boot_id(), orphans=Orphans())
         runner = _Runner(nursery, backend)
         await runner.send(wire.Hello(wire.VERSION, boot_id()))
         nursery.start_soon(runner.report)

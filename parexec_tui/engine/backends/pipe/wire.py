@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from parexec_tui.core.state.process_key import ProcessKey
-from parexec_tui.core.wire.requests import ProcessEnded, ProcessLost, ProcessStarted
+from parexec_tui.core.wire.requests import ProcessEnded, ProcessLost, ProcessStarted, StraysFound
 from parexec_tui.engine.backends.backend import Identity, Launch
 
 VERSION = 1
@@ -106,7 +106,7 @@ class Hello(Message, frozen=True, tag="hello"):
 
 
 class Reported(Message, frozen=True, tag="reported"):
-    report: ProcessStarted | ProcessEnded | ProcessLost
+    report: ProcessStarted | ProcessEnded | ProcessLost | StraysFound
 
 
 class Answer(Message, frozen=True, tag="answer"):

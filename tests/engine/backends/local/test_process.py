@@ -22,7 +22,15 @@ from parexec_tui.engine.backends.backend import Identity, Launch
 from parexec_tui.engine.backends.boot import boot_id
 from parexec_tui.engine.backends.local import process
 from parexec_tui.engine.backends.local.backend import LocalBackend
-from parexec_tui.engine.backends.local.cookie import COOKIE, bearers, cookie_in, cookie_of, cookie_prefix, nested_cookie
+from parexec_tui.engine.backends.local.cookie import (
+    COOKIE,
+    bearers,
+    cookie_in,
+    cookie_of,
+    cookie_prefix,
+    nested_cookie,
+)
+from parexec_tui.engine.backends.local.orphans import Orphans
 from parexec_tui.engine.backends.local.record import ExitRecord, read_record, void_record
 from parexec_tui.engine.backends.local.spawn import _FINISH, _RECORD_FD, Spawn, spawn
 from parexec_tui.engine.backends.local.watch import PidfdWatch, ThreadWatch, Watch
@@ -58,12 +66,20 @@ class Attempts:
         self.session = SessionFolder(folder)
         self.session.create()
         self.prefix = cookie_prefix("session", self.session.attempts)
+        self.orphans = Orphans() if isinstance(watch, PidfdWatch) else None
         self.backend = LocalBackend(
-            nursery, "session", self.session, environment={"PATH": os.environ["PATH"]}, boot=boot_id(), watch=watch
+            nursery,
+            "session",
+            self.session,
+            environment={"PATH": os.environ["PATH"]},
+            boot=boot_id(),
+            watch=watch,
+            orphans=self.orphans,
         )
         self.number = 0
         self.heard: dict[int, rq.AnyReport] = {}
         self.identities: dict[int, rq.ProcessStarted] = {}
+        self.strays: list[rq.StraysFound] = []
         self.news = trio.Event()
         self.reader: int | None = None
         """The end to read from, of a log that is a pipe."""
@@ -91,6 +107,8 @@ class Attempts:
             for report in self.backend.take():
                 if isinstance(report, rq.ProcessStarted):
                     self.identities[report.attempt] = report
+                elif isinstance(report, rq.StraysFound):
+                    self.strays.append(report)
                 else:
                     assert isinstance(report, rq.ProcessEnded | rq.ProcessLost)
                     assert report.attempt not in self.heard, "two ends of one attempt"
@@ -131,6 +149,11 @@ class Attempts:
     def file(self, name: str) -> Path:
         return self.folder / name
 
+    def close(self) -> None:
+        """Have orphans no longer come to this process."""
+        if self.orphans is not None:
+            self.orphans.close()
+
     async def leader(self) -> int:
         """The pid of the shell of the newest attempt, once it has begun."""
         await soon(lambda: self.record().pid, "it begins")
@@ -155,6 +178,8 @@ async def attempts(folder: Path, watch: Watches = PidfdWatch, *, listens: bool =
             for identity, _ in bearers(prefix=made.prefix).values():
                 process.signal_process(identity, signal.SIGKILL)
             raise
+        finally:
+            made.close()
         await made.backend.finish()
         if made.reader is not None:
             os.close(made.reader)
@@ -833,6 +858,7 @@ async def test_what_is_adopted_ends_by_its_record(
     tmp_path: Path, watch: Watches, run: str, ended: rq.AnyReport
 ) -> None:
     async with attempts(tmp_path, watch) as t:
+        t.close()  # it would come to us
         wanted = t.spawn(1, f"echo before; until [ -e go ]; do sleep 0.01; done; echo after; {run}")
         pid = await trio.to_thread.run_sync(spawn_elsewhere, wanted)
         birth = process.birth_of(pid)

@@ -1,0 +1,205 @@
+"""What an attempt leaves behind, in every way that it can: the table in `parexec help running`, row by row."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.backends.local.mark import can_mark, mark_in, mark_of
+from parexec_tui.engine.backends.local.orphans import Orphans
+from parexec_tui.engine.backends.local.process import is_zombie
+from tests.engine.backends.local.test_process import Attempts, attempts, key, soon
+from tests.engine.engines import PYTHON, exists, number_in
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux do orphans come to us")
+
+marks = pytest.mark.skipif(not can_mark("/bin/sh"), reason="this shell cannot set the limit that is the mark")
+
+STRAY = "import os, sys, time; open(sys.argv[1], 'w').write(f'{os.getpid()}\\n'); time.sleep(60)"
+"""A program that says its pid in a file, and stays."""
+
+DAEMON = """
+import os, resource, sys
+name, clean = sys.argv[1], sys.argv[2:]
+if os.fork():
+    os._exit(0)
+os.setsid()
+if os.fork():
+    os._exit(0)
+null = os.open("/dev/null", os.O_RDWR)
+for fd in range(3):
+    os.dup2(null, fd)
+if "mark" in clean:
+    resource.setrlimit(10, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+env = {} if "env" in clean else os.environ
+os.execve(sys.executable, [sys.executable, "-S", "stray.py", name], env)
+"""
+"""A program that becomes a daemon, as of old: two forks, a session of its own, no output; and with what it cleans."""
+
+
+@pytest.fixture(autouse=True)
+def programs(tmp_path: Path) -> None:
+    (tmp_path / "stray.py").write_text(STRAY)
+    (tmp_path / "daemon.py").write_text(DAEMON)
+
+
+ESCAPES = {
+    "stays in its group": f"{PYTHON} stray.py pid &",
+    "has a group of its own": f"{PYTHON} -c 'import os; os.setpgid(0, 0); exec(open(\"stray.py\").read())' pid &",
+    "has a session of its own": f"setsid {PYTHON} stray.py pid &",
+    "and a clean environment": f"env -i setsid {PYTHON} stray.py pid &",
+    "is a daemon": f"{PYTHON} daemon.py pid",
+    "with a clean environment": f"{PYTHON} daemon.py pid env",
+    "ignores TERM": f"(trap '' TERM; {PYTHON} daemon.py pid env)",
+}
+
+
+def begin(*command: str, cwd: Path | None = None) -> "subprocess.Popen[bytes]":
+    """A process that is no attempt."""
+    return subprocess.Popen(command, cwd=cwd)
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def waits(run: str) -> str:
+    """The command, which goes on until the process that it leaves behind is there."""
+    return f"{run}\nuntil [ -s pid ]; do sleep 0.01; done"
+
+
+async def left(t: Attempts, run: str) -> tuple[int, rq.AnyReport]:
+    """Run a command that leaves something behind: the pid of that, and the end that is told."""
+    number = t.begin(waits(run))
+    return number_in(t.file("pid")) if await soon_there(t) else 0, await t.end_of(number)
+
+
+async def soon_there(t: Attempts) -> bool:
+    await soon(lambda: t.file("pid").exists() and t.file("pid").read_text().endswith("\n"), "the stray is there")
+    return True
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("run", ESCAPES.values(), ids=ESCAPES)
+async def test_nothing_lives_once_the_end_is_told(tmp_path: Path, run: str) -> None:
+    async with attempts(tmp_path) as t:
+        pid, ended = await left(t, run)
+        assert not exists(pid)
+        assert isinstance(ended, rq.ProcessEnded)
+        assert ended.code == 0
+        assert [(stray.attempt, stray.count) for stray in t.strays] == [(1, 1)]
+        assert "pid" in t.strays[0].commands[0]
+
+
+@pytest.mark.trio
+@marks
+@pytest.mark.parametrize("run", [*ESCAPES.values()], ids=ESCAPES)
+async def test_and_what_another_attempt_started_is_left_alone(tmp_path: Path, run: str) -> None:
+    async with attempts(tmp_path) as t:
+        other = t.begin(f"{PYTHON} daemon.py other env; until [ -s other ]; do sleep 0.01; done; sleep 60")
+        await soon(lambda: t.file("other").exists() and t.file("other").read_text(), "the other daemon is there")
+        pid, _ = await left(t, run)
+        assert not exists(pid)
+        assert exists(number_in(t.file("other")))
+        t.backend.stop(key(other), 0)
+        await t.end_of(other)
+        assert not exists(number_in(t.file("other")))
+
+
+@pytest.mark.trio
+async def test_what_hides_every_sign_ends_with_the_last_attempt_that_it_may_be_of(tmp_path: Path) -> None:
+    async with attempts(tmp_path) as t:
+        other = t.begin("until [ -e go ]; do sleep 0.01; done")
+        pid, _ = await left(t, f"{PYTHON} daemon.py pid env mark")
+        assert exists(pid), "it may be of the other one"
+        t.file("go").touch()
+        await t.end_of(other)
+        assert not exists(pid)
+
+
+@pytest.mark.trio
+async def test_children_of_strays_are_ended_with_them(tmp_path: Path) -> None:
+    async with attempts(tmp_path) as t:
+        run = f"env -i setsid sh -c '{PYTHON} stray.py pid & {PYTHON} stray.py second & wait' &"
+        run += "\nuntil [ -s second ]; do sleep 0.01; done"
+        pid, _ = await left(t, run)
+        assert not exists(pid)
+        assert not exists(number_in(t.file("second")))
+        assert [stray.count for stray in t.strays] == [3]
+
+
+@pytest.mark.trio
+async def test_what_ends_by_itself_is_not_told(tmp_path: Path) -> None:
+    async with attempts(tmp_path) as t:
+        await t.run("setsid sh -c 'sleep 0.03; echo late' &")
+        assert t.log() == "late\n"
+        assert t.strays == []
+
+
+@pytest.mark.trio
+async def test_orphans_that_ended_are_no_zombies(tmp_path: Path) -> None:
+    async with attempts(tmp_path) as t:
+        await left(t, f"{PYTHON} daemon.py pid env; for i in 1 2 3; do (setsid true &); done")
+        await t.run("true")
+        assert t.orphans is not None
+        assert t.orphans.ownerless() == []
+        assert [pid for pid in children_of(os.getpid()) if is_zombie(pid)] == []
+
+
+@pytest.mark.trio
+async def test_what_others_start_in_this_process_is_none_of_our_business(tmp_path: Path) -> None:
+    with begin("sleep", "60") as before:
+        async with attempts(tmp_path) as t:
+            with begin("sh", "-c", "exit 3") as spared:
+                assert t.orphans is not None
+                t.orphans.spare(spared.pid)
+                for _ in range(3):
+                    await t.run("true")
+                assert await t.backend.end_strays() == 0
+                assert exists(before.pid)
+                assert spared.wait() == 3, "its exit code was not taken from whoever waits for it"
+        before.kill()
+
+
+@pytest.mark.trio
+@marks
+async def test_the_mark_is_inherited_whatever_becomes_of_the_environment(tmp_path: Path) -> None:
+    async with attempts(tmp_path) as t:
+        number = t.begin("env -i sleep 60")
+        leader = await t.leader()
+        await soon(lambda: children_of(leader), "the sleep is there")
+        [child] = children_of(leader)
+        assert mark_in(leader) == mark_in(child) == mark_of(t.cookie(number))
+        assert mark_in(os.getpid()) == 0
+        t.backend.stop(key(number), 0)
+        await t.end_of(number)
+
+
+def test_two_attempts_and_two_sessions_have_different_marks() -> None:
+    cookies = [f"{session}@1/T{ticket}.1" for session in "ab" for ticket in range(1000)]
+    assert len(set(map(mark_of, cookies))) == 2000
+
+
+@pytest.mark.trio
+async def test_a_daemon_of_others_is_not_caught(tmp_path: Path) -> None:
+    """A service that was there before starts what an attempt asks it for: that is the service's child."""
+    serve = f"until [ -e ask ]; do sleep 0.01; done; exec {PYTHON} stray.py pid"
+    with begin("sh", "-c", serve, cwd=tmp_path) as service:
+        async with attempts(tmp_path) as t:
+            pid, _ = await left(t, "touch ask")
+            assert exists(pid)
+        service.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.trio
+async def test_orphans_go_to_init_again_when_they_are_let_go() -> None:
+    orphans = Orphans()
+    assert orphans.come
+    orphans.close()
+    done = await trio.run_process(["sh", "-c", "sleep 1 & echo $!"], capture_stdout=True)
+    assert int(done.stdout) not in children_of(os.getpid())
