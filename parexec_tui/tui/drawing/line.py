@@ -10,7 +10,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from parexec_tui.tui.drawing.cells import row_starts, width_of
+from parexec_tui.text.cells import row_starts, width_of
 
 Align = Literal["left", "right"]
 

@@ -8,7 +8,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from parexec_tui.tui.drawing.cells import width_of
+from parexec_tui.text.cells import width_of
 from parexec_tui.tui.drawing.line import fitted
 from parexec_tui.tui.output.log_window import LogRow
 

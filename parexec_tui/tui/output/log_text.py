@@ -14,7 +14,7 @@ from rich.style import Style
 
 from parexec_tui.core.plan.units import format_size
 from parexec_tui.text.words import UNPRINTABLE
-from parexec_tui.tui.drawing.cells import cells, width_of
+from parexec_tui.text.cells import cells, width_of
 from parexec_tui.tui.output.sgr import PLAIN, TextAttributes, changed, style_of
 
 TAB = 8

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from parexec_tui.outputs.log_file import LogReader
 from parexec_tui.outputs.log_lines import RawLine
-from parexec_tui.tui.drawing.cells import cells, row_starts, width_of
+from parexec_tui.text.cells import cells, row_starts, width_of
 from parexec_tui.tui.output.log_text import LogText, read_line
 
 

@@ -11,7 +11,7 @@ from textual.timer import Timer
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.tui.drawing.cells import width_of
+from parexec_tui.text.cells import width_of
 from parexec_tui.tui.drawing.line import StyledLine, fitted
 from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.widgets.drawn import DrawnWidget

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from rich.style import Style
 
-from parexec_tui.tui.drawing.cells import width_of
+from parexec_tui.text.cells import width_of
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.view.view_state import Change
 from parexec_tui.tui.widgets.rows_panel import RowsPanel

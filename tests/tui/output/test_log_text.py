@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.color import Color
 from rich.style import Style
 
-from parexec_tui.tui.drawing.cells import cells, row_starts, width_of
+from parexec_tui.text.cells import cells, row_starts, width_of
 from parexec_tui.tui.output.log_text import TAB, read_line
 from parexec_tui.tui.output.sgr import PLAIN, changed, style_of
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from parexec_tui.outputs.log_file import LogReader
 from parexec_tui.outputs.log_lines import split
-from parexec_tui.tui.drawing.cells import row_starts
+from parexec_tui.text.cells import row_starts
 from parexec_tui.tui.output.log_text import read_line
 from parexec_tui.tui.output.log_window import LogPlace, LogWindow
 
