@@ -3,7 +3,6 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator
 from enum import Enum, auto
 from io import FileIO
 from pathlib import Path
@@ -15,39 +14,48 @@ _BLOCK = 64 * 1024
 
 
 class LogReader:
-    """Reads lines of an open file around any offset. What one call reads is bounded by the lines it is asked for.
+    """Reads lines of an open file around any offset. What one call reads is bounded by the lines it is asked for, and
+    by the length of a progress bar among them.
 
-    Offsets count bytes. Nothing is kept from call to call, so each call reads what the file has at that moment. If it
-    was cut short in between, a call finds less than `size` promises; that is no error.
+    Offsets count bytes. Each call reads what the file has at that moment. Nothing is kept from call to call but where
+    the last long bar was, so that it is not read again for each new state. If the file was cut short in between, a
+    call finds less than `size` promises; that is no error.
     """
 
     def __init__(self, fd: int, size: int, max_uncut: int = MAX_UNCUT) -> None:
         self._file = FileIO(fd)  # closes itself, even if the thread of a `duplicate` never begins
         self.size = size
         self._max_uncut = max_uncut
+        self._bar = (0, 0)
+        """From which part to which part of a long line nothing can be seen, because what follows rewrites it."""
 
     def read(self, start: int, end: int) -> bytes:
         """The bytes from one offset to another, as far as there are any. Raises OSError."""
         end = min(end, self.size)
         return os.pread(self._file.fileno(), end - start, start) if end > start else b""
 
-    def split(self, data: bytes, start: int) -> Iterator[RawLine]:
-        """Split bytes into lines. The bytes begin where a line begins, and end where another line begins."""
-        return split(data, start, self._max_uncut)
+    def shown(self, data: bytes, start: int) -> list[RawLine]:
+        """The lines of bytes, without what later parts of a line rewrite. The bytes begin where a line begins, and
+        end where another line begins."""
+        lines = self._split(data, start)
+        return [line for line in lines if not line.is_rewritten] if b"\r" in data else lines
 
     def start_of(self, offset: int) -> int:
-        """The start of the line at this offset."""
+        """The start of the line at this offset, or of the part of it, if that is rewritten."""
         low, high = span(offset, self._max_uncut)
         return last_start(self.read(low, high), low, offset, self._max_uncut)
 
     def lines_from(self, start: int, count: int) -> list[RawLine]:
         """At most `count` lines, the first of which begins at `start`."""
         lines: list[RawLine] = []
-        while len(lines) < count and (data := self.read(start, start + max(_BLOCK, 3 * self._max_uncut))):
-            found = list(self.split(data, start))
+        while len(lines) < count:
+            start = self._bar[1] if self._bar[0] <= start < self._bar[1] else start
+            if not (data := self.read(start, start + max(_BLOCK, 3 * self._max_uncut))):
+                break
+            found = self._split(data, start)
             if start + len(data) < self.size and len(found) > 1:
                 found.pop()  # it may go on beyond what was read
-            lines += found
+            lines += self._visible(found) if b"\r" in data else found
             start = found[-1].end
         return lines[:count]
 
@@ -56,14 +64,35 @@ class LogReader:
         lines: list[RawLine] = []
         step = 4096
         while len(lines) < count and end > 0:
+            end = self._bar[0] if self._bar[0] < end <= self._bar[1] else end
             start = self.start_of(max(0, end - step))
-            lines[:0] = self.split(self.read(start, end), start)
+            data = self.read(start, end)
+            found = self._split(data, start)
+            lines[:0] = self._visible(found) if b"\r" in data else found
             end, step = start, min(2 * step, _BLOCK)
         return lines[-count:]
+
+    def _split(self, data: bytes, start: int) -> list[RawLine]:
+        end = start + len(data)
+        following = self.read(end, end + 1) if data.endswith(b"\r") else b""
+        return list(split(data, start, self._max_uncut, following))
+
+    def _visible(self, parts: list[RawLine]) -> list[RawLine]:
+        """The parts that are not rewritten. Remembers where the others are."""
+        hidden = [part for part in parts if part.is_rewritten]
+        if not hidden:
+            return parts
+        begin, end = hidden[0].start, hidden[-1].end
+        if sum(part.end - part.start for part in hidden) == end - begin:  # one after the other
+            before, after = self._bar
+            self._bar = (min(before, begin), max(after, end)) if begin <= after and before <= end else (begin, end)
+        return [part for part in parts if not part.is_rewritten]
 
     def measure(self, size: int) -> "FileChange":
         """Take note of the size that the file has now."""
         before, self.size = self.size, size
+        if size < before:
+            self._bar = (0, 0)
         if size == before:
             return FileChange.none
         return FileChange.grew if size > before else FileChange.shrank
@@ -74,7 +103,9 @@ class LogReader:
 
     def duplicate(self) -> "LogReader":
         """A reader of the same open file for another thread, which has to close it. Raises OSError."""
-        return LogReader(os.dup(self._file.fileno()), self.size, self._max_uncut)
+        other = LogReader(os.dup(self._file.fileno()), self.size, self._max_uncut)
+        other._bar = self._bar
+        return other
 
     def close(self) -> None:
         self._file.close()

@@ -1,6 +1,5 @@
 """A session as facts: for `show`, `status` and `why`, as text and as JSON."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
@@ -14,7 +13,9 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import ENDED_BADLY, PENDING, TABLE, TERMINAL, SessionStatus, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, StatusReport
+from parexec_tui.outputs.log_lines import final_state
 from parexec_tui.outputs.output import Output, output_of
+from parexec_tui.text.log_text import line_text
 from parexec_tui.text.words import clock, day_and_clock, glyph, printable, with_name
 
 _TAIL_BYTES = 64 * 1024
@@ -226,10 +227,13 @@ def failures(state: SessionState) -> Iterator[TicketState]:
 
 
 def last_lines(output: Output, limit: int = 5) -> list[str]:
-    """The last lines of an output that are not blank, safe to print; an empty list if there is no output."""
+    """The last lines of an output that are not blank, safe to print; an empty list if there is no output.
+
+    A progress bar is one line, in its last state.
+    """
     try:
-        text = output.tail(_TAIL_BYTES).decode(errors="replace")
+        lines = output.tail(_TAIL_BYTES).split(b"\n")
     except OSError:
         return []
-    shown = (printable(line).rstrip() for line in text.splitlines())
-    return [line[:_LONGEST_LINE] for line in deque(filter(None, shown), maxlen=limit)]
+    shown = (line_text(final_state(line)).rstrip()[:_LONGEST_LINE] for line in reversed(lines))
+    return [*islice(filter(str.strip, shown), limit)][::-1]

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from parexec_tui.outputs.log_file import FileChange, LogFile, LogReader
-from parexec_tui.outputs.log_lines import MAX_UNCUT, RawLine, last_start, span, split
+from parexec_tui.outputs.log_lines import MAX_UNCUT, RawLine, final_state, last_start, span, split
 from parexec_tui.tui.output.arrivals import Arrivals
 
 SHORT = 16
@@ -20,7 +20,21 @@ SHORT = 16
 contents = st.lists(
     st.one_of(
         st.sampled_from(
-            [b"\n", b"\n\n", b"\r\n", b"line\n", b"x" * 15, b"x" * 17, b"x" * 40, b"\x1b[31m", b"\x1b[", b"\x1b"]
+            [
+                *(
+                    b"\n",
+                    b"\n\n",
+                    b"\r\n",
+                    b"line\n",
+                    b"x" * 15,
+                    b"x" * 17,
+                    b"x" * 40,
+                    b"\x1b[31m",
+                    b"\x1b[",
+                    b"\x1b",
+                ),
+                *(b"\r", b"\rbar", b"\r" * 20, b" 9%\r10%\r11%\r12%\r13%\r14%\r"),
+            ]
         ),
         st.sampled_from(["é", "漢", "😀"]).map(str.encode),
         st.binary(max_size=20),
@@ -34,9 +48,31 @@ def naive(data: bytes, longest: int) -> list[RawLine]:
     edges = {0, len(data)} | {at + 1 for at, byte in enumerate(data) if byte == 0x0A}
     for cut in range(longest, len(data), longest):
         if b"\n" not in data[cut - longest : cut]:
-            edges.add(_moved(data, cut, min(32, longest // 2)))
+            edges.add(_behind_return(data, cut, longest // 2) or _moved(data, cut, min(32, longest // 2)))
     ends = sorted(edges)
-    return [RawLine(start, end, data[start:end].removesuffix(b"\n")) for start, end in pairwise(ends)]
+    return [
+        RawLine(start, end, data[start:end].removesuffix(b"\n"), _rewrites(data, end - 1))
+        for start, end in pairwise(ends)
+    ]
+
+
+def shown(lines: list[RawLine]) -> list[RawLine]:
+    """What a reader finds: the lines without what later parts rewrite."""
+    return [line for line in lines if not line.is_rewritten]
+
+
+def _rewrites(data: bytes, at: int) -> bool:
+    """Whether there is a carriage return, and the line goes on after it."""
+    return data[at : at + 1] == b"\r" and data[at + 1 : at + 2] not in (b"", b"\n")
+
+
+def _behind_return(data: bytes, cut: int, reach: int) -> int:
+    """The last place up to a cut that a carriage return is before; not one of several before a newline."""
+    for at in range(cut - 1, cut - reach - 1, -1):
+        before_newline = data[at:cut].rstrip(b"\r") == b"" and data[cut : cut + 1] == b"\n"
+        if _rewrites(data, at) and not before_newline:
+            return at + 1
+    return 0
 
 
 def _moved(data: bytes, cut: int, reach: int) -> int:
@@ -114,7 +150,7 @@ def test_a_cut_divides_neither_a_letter_nor_a_colour() -> None:
 
 @given(contents, st.data())
 def test_any_lines_from_and_before_any_line(scratch: Path, data: bytes, draw: st.DataObject) -> None:
-    lines = naive(data, SHORT)
+    lines = shown(naive(data, SHORT))
     at = draw.draw(st.integers(0, len(lines)))
     most = draw.draw(st.integers(1, 8))
     offset = lines[at].start if at < len(lines) else len(data)
@@ -166,6 +202,62 @@ def test_a_duplicate_outlives_the_reader(scratch: Path) -> None:
         other = reader.duplicate()
     assert [line.data for line in other.lines_from(0, 9)] == [b"one", b"two"]
     other.close()
+
+
+# --- Progress bars ---
+
+
+def bar(states: int) -> bytes:
+    return b"".join(b"\r[%s] %d of %d" % (b"#" * 30, state, states) for state in range(1, states + 1))
+
+
+@pytest.mark.parametrize("states", [10, 1_000, 250_000])
+def test_a_bar_is_one_line_in_its_last_state_whatever_its_length(scratch: Path, states: int) -> None:
+    data = b"before\n" + bar(states) + b"\r\nafter\n"
+    with reading(scratch, data, MAX_UNCUT) as reader:
+        for _ in range(2):
+            first, last, after = reader.lines_from(0, 9)
+            assert [first, last, after] == reader.lines_before(len(data), 9)
+            assert (first.data, after.data) == (b"before", b"after")
+            assert last.data.endswith(b"%d of %d\r" % (states, states))
+            assert len(last.data) < 3 * MAX_UNCUT
+        assert reader.lines_from(reader.start_of(len(data) // 2), 1) == [last]
+
+
+def test_a_bar_that_grows_is_read_once(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = bar(100_000)
+    with reading(scratch, data, MAX_UNCUT) as reader, scratch.open("ab") as file:
+        assert len(reader.lines_before(reader.size, 50)) == 1
+        read, sizes = reader.read, []
+
+        def counting(start: int, end: int) -> bytes:
+            sizes.append(end - start)
+            return read(start, end)
+
+        monkeypatch.setattr(reader, "read", counting)
+        for state in range(200):
+            file.write(b"\rstate %d of a bar that grows" % state * 20)
+            file.flush()
+            assert reader.measure(reader.size_now()) is FileChange.grew
+            (line,) = reader.lines_before(reader.size, 50)
+            assert line.data.endswith(b"state %d of a bar that grows" % state)
+        assert sum(sizes) < 200 * 10 * MAX_UNCUT
+        os.truncate(scratch, 20_000)
+        assert reader.measure(20_000) is FileChange.shrank
+        assert reader.lines_before(20_000, 50)[0].end == 20_000
+
+
+def test_ten_megabytes_of_carriage_returns_are_one_empty_line(scratch: Path) -> None:
+    with reading(scratch, b"\r" * 10_000_000, MAX_UNCUT) as reader:
+        (line,) = reader.lines_from(0, 50)
+        assert line.data.strip() == b""
+
+
+def test_the_end_of_a_bar_is_what_was_written_last() -> None:
+    assert final_state(bar(1_000)).endswith(b"1000 of 1000")
+    assert len(final_state(bar(1_000))) < 50
+    assert final_state(bar(3) + b"\r") == bar(3) + b"\r"
+    assert final_state(b"x" * 100_000) == b"x" * 100_000
 
 
 # --- What happens to a file ---

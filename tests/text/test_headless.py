@@ -430,9 +430,16 @@ def test_the_last_lines_of_a_log_are_those_that_say_something(log: Path) -> None
     assert last_lines(LocalOutput(log), limit=1) == ["5"]
 
 
-def test_of_a_progress_bar_the_last_states_are_shown(log: Path) -> None:
-    log.write_bytes(b"".join(b"%d%%\r" % percent for percent in range(101)))
-    assert last_lines(LocalOutput(log), limit=2) == ["99%", "100%"]
+@pytest.mark.parametrize("states", [101, 1_000_000])
+def test_a_progress_bar_is_one_line_in_its_last_state(log: Path, states: int) -> None:
+    log.write_bytes(b"start\n" + b"".join(b"\r%9d done" % state for state in range(states)) + b"\r\nend\n")
+    bar = f"{states - 1:9} done"
+    assert last_lines(LocalOutput(log)) == (["start", bar, "end"] if states == 101 else [bar, "end"])
+
+
+def test_short_lines_in_latin_1_are_text(log: Path) -> None:
+    log.write_bytes("é\nOù est-il ?\ndéjà\nGröße: 5 µm\n".encode("latin-1"))
+    assert last_lines(LocalOutput(log)) == ["é", "Où est-il ?", "déjà", "Größe: 5 µm"]
 
 
 def test_a_huge_log_is_read_from_its_end_and_a_huge_line_cut(log: Path) -> None:
@@ -468,7 +475,7 @@ def test_escape_sequences_of_a_log_do_not_reach_the_summary(own_state_home: Path
     file.write_bytes(b"before\n\x1b[2Jevil\x1b]0;title\x07\n\xff\xfe\n")
     text = told(session)
     bar = "\n          │ "
-    assert f"{bar}before{bar}evil{bar}\ufffd\ufffd\n" in text
+    assert f"{bar}before{bar}evil{bar}binary, 2B: ff fe  ..\n" in text
     assert "\x1b" not in text
 
 

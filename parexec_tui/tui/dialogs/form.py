@@ -12,8 +12,8 @@ from textual.widget import Widget
 from textual.widgets import Input, Label, Static
 
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
-from parexec_tui.tui.dialogs.dialog import Dialog, KeyWords, text_input
 from parexec_tui.text.cells import width_of
+from parexec_tui.tui.dialogs.dialog import Dialog, KeyWords, text_input
 from parexec_tui.tui.view.outlook import Outlook, outlook
 from parexec_tui.tui.view.view_state import ViewState
 from parexec_tui.tui.widgets.page import Page

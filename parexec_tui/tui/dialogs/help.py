@@ -8,10 +8,10 @@ from textual.app import ComposeResult
 from textual.widgets import Input
 
 from parexec_tui.core.state.status import TABLE
+from parexec_tui.text.cells import width_of
 from parexec_tui.text.words import glyph
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.dialogs.form import Field
-from parexec_tui.text.cells import width_of
 from parexec_tui.tui.drawing.line import fitted
 from parexec_tui.tui.input.keymap import SECTIONS, Action, Keymap, keys_text
 from parexec_tui.tui.view.view_state import ViewState

@@ -162,8 +162,8 @@ class Search:
         data = self._reader.read(start, end)
         if not self.what.may_be_in(data):
             return None
-        lines = self._reader.split(data, start)
-        for line in reversed(list(lines)) if self._backwards else lines:
+        lines = self._reader.shown(data, start)
+        for line in reversed(lines) if self._backwards else lines:
             if self.what.may_be_in(line.data) and (match := self.what.pattern.search(read_line(line.data).text)):
                 return Match(line.start, match.start(), wrapped)
         return None

@@ -1,10 +1,4 @@
-"""Makes a line of a log safe to show: bytes become text with styles, in which nothing acts on a terminal.
-
-Of all escape sequences only colours and attributes (SGR) are kept, and of those that move the cursor only the ones
-that rewrite the same line: carriage return, backspace, erase. So a progress bar is shown in its last state. Every
-line starts without colour, whatever the line before it set, so a line always looks the same. And an escape sequence
-without an end can only swallow the rest of its own line.
-"""
+"""A line of a log with its colours, as the screen shows it."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -12,23 +6,8 @@ from typing import NamedTuple
 
 from rich.style import Style
 
-from parexec_tui.core.plan.units import format_size
-from parexec_tui.text.words import UNPRINTABLE
-from parexec_tui.text.cells import cells, width_of
+from parexec_tui.text.log_text import decoded, drawn
 from parexec_tui.tui.output.sgr import PLAIN, TextAttributes, changed, style_of
-
-TAB = 8
-"""Cells from one tab stop to the next."""
-
-_PEEKED = 16
-"""Bytes of a binary line that are shown."""
-
-_CONTROLS = bytes({*range(32), 127} - set(b"\a\b\t\n\f\r\x1b"))
-"""Control characters that programs do not write into text."""
-
-_BYTES_OF_UNKNOWN = "\ufffd".encode()
-
-_Parts = list[tuple[str, TextAttributes]]
 
 
 class LogText(NamedTuple):
@@ -45,127 +24,14 @@ class LogText(NamedTuple):
 @lru_cache(maxsize=256)
 def read_line(data: bytes) -> LogText:
     """The text of the bytes of one line, which has no newline at its end."""
-    text = data.decode(errors="replace")
-    if _is_binary(data, text):
-        return LogText(_peek(data), ((0, Style.null()),), binary=True)
-    pen = _Pen()
-    at = 0
-    for match in UNPRINTABLE.finditer(text):
-        pen.write(text[at : match.start()])
-        pen.obey(match.group())
-        at = match.end()
-    pen.write(text[at:])
-    return pen.line()
+    text, binary = decoded(data)
+    if binary:
+        return LogText(text, ((0, Style.null()),), binary=True)
+    parts = drawn(text, PLAIN, changed)
+    return LogText("".join(part for part, _ in parts), tuple(_runs(parts)))
 
 
-def _is_binary(data: bytes, text: str) -> bool:
-    """Whether there is a NUL, or more than a third of the bytes is neither text nor meant for a terminal."""
-    controls = len(data) - len(data.translate(None, _CONTROLS))
-    invalid = text.count("\ufffd") - data.count(_BYTES_OF_UNKNOWN)
-    return b"\0" in data or (controls + invalid) * 3 > len(data)
-
-
-def _peek(data: bytes) -> str:
-    """The description of a binary line: its size, and its first bytes in hexadecimal and as ASCII."""
-    first = data[:_PEEKED]
-    letters = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in first)
-    more = "..." if len(data) > _PEEKED else ""
-    return f"binary, {format_size(len(data))}: {first.hex(' ')}{more}  {letters}"
-
-
-class _Pen:
-    """Writes a line as a terminal would. The cost is linear in the input, however often it rewrites."""
-
-    def __init__(self) -> None:
-        self._attributes = PLAIN
-        self._written: _Parts = []
-        """What is written from the start of the line to where the next letter goes."""
-        self._width = 0
-        """The cells of what is written."""
-        self._beneath: list[tuple[int, _Parts]] = []
-        """(width, parts) before each carriage return: visible where it is longer than everything after it."""
-        self._back = 0
-        """Backspaces since the last letter: they delete only once something is written over them."""
-
-    def write(self, text: str) -> None:
-        """Add text without control characters other than tabs."""
-        if not text:
-            return
-        self._delete()
-        first, *others = text.split("\t")
-        self._add(first)
-        for part in others:
-            self._add(" " * (TAB - self._width % TAB))
-            self._add(part)
-
-    def obey(self, sequence: str) -> None:
-        """Obey an escape sequence or a control character, if it is harmless."""
-        if sequence == "\r":
-            self._return()
-        elif sequence == "\b":
-            self._back += 1
-        elif sequence.startswith(("\x1b[", "\x9b")):
-            self._obey_csi(sequence.removeprefix("\x1b[").removeprefix("\x9b"))
-
-    def _obey_csi(self, command: str) -> None:
-        if command.endswith("m"):
-            if not command.strip("0123456789;:m"):  # with other parameters it sets modes of the keyboard
-                self._attributes = changed(self._attributes, command[:-1])
-        elif command in ("G", "0G", "1G"):
-            self._return()
-        elif command in ("K", "0K"):
-            self._delete()
-            self._beneath = []
-        elif command == "2K":
-            self._written, self._width, self._beneath, self._back = [], 0, [], 0
-
-    def line(self) -> LogText:
-        """The line as it is in the end."""
-        self._return()
-        seen: _Parts = []
-        covered = 0
-        for width, parts in reversed(self._beneath):
-            if width > covered:
-                seen += _from_cell(parts, covered)
-                covered = width
-        return LogText("".join(text for text, _ in seen), tuple(_runs(seen)))
-
-    def _add(self, text: str) -> None:
-        if text:
-            self._written.append((text, self._attributes))
-            self._width += width_of(text)
-
-    def _return(self) -> None:
-        """Go back to the start of the line."""
-        if self._written:
-            self._beneath.append((self._width, self._written))
-        self._written, self._width, self._back = [], 0, 0
-
-    def _delete(self) -> None:
-        """Remove the letters that backspaces went over."""
-        while self._back and self._written:
-            text, attributes = self._written.pop()
-            kept, gone = text[: -self._back], text[-self._back :]
-            self._back -= len(gone)
-            self._width -= width_of(gone)
-            if kept:
-                self._written.append((kept, attributes))
-        self._back = 0
-
-
-def _from_cell(parts: _Parts, cell: int) -> _Parts:
-    """The parts from a cell on; half of a wide letter becomes a blank."""
-    kept: _Parts = []
-    for text, attributes in parts:
-        width = width_of(text)
-        if width > cell:
-            begin, _, pad = cells(text, max(cell, 0), width)
-            kept.append((" " * pad + text[begin:], attributes))
-        cell -= width
-    return kept
-
-
-def _runs(parts: _Parts) -> Iterator[tuple[int, Style]]:
+def _runs(parts: list[tuple[str, TextAttributes]]) -> Iterator[tuple[int, Style]]:
     """Where the attributes change, and to what."""
     at = 0
     last = None

@@ -7,8 +7,8 @@ from typing import Any
 from textual.strip import Strip
 from textual.widget import Widget
 
-from parexec_tui.text.words import printable
 from parexec_tui.text.cells import width_of
+from parexec_tui.text.words import printable
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.input.key_names import short_name
 from parexec_tui.tui.input.keymap import Action, Keymap

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from rich.style import Style
 from textual.strip import Strip
 
-from parexec_tui.text.words import printable
 from parexec_tui.text.cells import width_of
+from parexec_tui.text.words import printable
 from parexec_tui.tui.drawing.line import StyledLine, as_ascii, fitted, wrapped
 
 texts = st.text(st.sampled_from("ab .日本é́—│▶"), max_size=30)

@@ -99,6 +99,19 @@ def test_it_is_found_in_a_line_of_many_megabytes(scratch: Path) -> None:
     assert find(scratch, data, search_term("absent")) is None
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+def test_of_a_bar_only_the_last_state_is_searched(scratch: Path, backwards: bool) -> None:
+    bar = b"".join(b"\r[%s] state %d" % (b"#" * 30, state) for state in range(100_000))
+    data = b"first\n" + bar + b"\nlast\n"
+    assert find(scratch, data, search_term("state 500 "), backwards=backwards) is None
+    assert find(scratch, data, search_term("state 50000"), backwards=backwards) is None
+    match = find(scratch, data, search_term("state 99999"), len(data) if backwards else 0, backwards=backwards)
+    assert match is not None
+    assert match.letter == len("[] ") + 30
+    with reading(scratch, data) as reader:
+        assert match.start == reader.lines_before(len(data), 2)[0].start
+
+
 def test_a_search_that_is_stopped_finds_nothing_and_looks_at_no_more(scratch: Path) -> None:
     with reading(scratch, b"x\n" * 1_000_000 + b"needle\n") as reader:
         search = Search(reader, search_term("needle"), 0, backwards=False)

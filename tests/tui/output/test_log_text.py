@@ -11,7 +11,8 @@ from rich.color import Color
 from rich.style import Style
 
 from parexec_tui.text.cells import cells, row_starts, width_of
-from parexec_tui.tui.output.log_text import TAB, read_line
+from parexec_tui.text.log_text import TAB, line_text
+from parexec_tui.tui.output.log_text import read_line
 from parexec_tui.tui.output.sgr import PLAIN, changed, style_of
 
 FRAGMENTS = (
@@ -234,6 +235,28 @@ def test_a_binary_line_says_so_and_shows_its_first_bytes(data: bytes, text: str)
 )
 def test_text_with_few_odd_bytes_is_no_binary(data: bytes) -> None:
     assert not read_line(data).binary
+
+
+@pytest.mark.parametrize("text", ["é", "où", "ça", "À ÉÈ", "größer", "\x1b[1mdéjà\x1b[0m", "25 °C\tfür £5"])
+def test_latin_1_is_read_where_it_makes_sense(text: str) -> None:
+    line = read_line(text.encode("latin-1"))
+    assert (line.text, line.binary) == (shown(text.encode()), False)
+
+
+@pytest.mark.parametrize(
+    "data",
+    ["\u00c3 la carte é".encode() + b"\xe9", "\ufffd".encode() + b"\xe9", b"control characters: \x93\x94 \xe9"],
+)
+def test_what_is_partly_utf_8_or_not_text_in_latin_1_is_not_read_as_latin_1(data: bytes) -> None:
+    assert "\ufffd" in shown(data)
+
+
+# --- Without colours ---
+
+
+@given(lines)
+def test_the_text_alone_is_the_same_as_with_colours(data: bytes) -> None:
+    assert line_text(data) == shown(data)
 
 
 # --- Widths ---

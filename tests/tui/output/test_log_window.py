@@ -130,6 +130,17 @@ def test_growth_below_does_not_move_what_is_read(scratch: Path) -> None:
         assert texts(window) == before == ["45", "46", "47", "48", "49"]
 
 
+def test_a_progress_bar_of_any_length_is_one_line(scratch: Path) -> None:
+    bar = b"".join(b"\r%3d%% %s" % (state % 100, b"#" * 30) for state in range(100_000))
+    with window_on(scratch, b"before\n" + bar, 60, 9) as window:
+        assert texts(window) == ["before", " 99% " + "#" * 30]
+    with window_on(scratch, b"before\n" + bar + b"\rdone" + b" " * 40 + b"\r\nafter\n", 60, 9) as window:
+        assert [text.rstrip() for text in texts(window)] == ["before", "done", "after"]
+        window.scroll(-2)
+        window.lay_out()
+        assert [text.rstrip() for text in texts(window)] == ["before", "done", "after"]
+
+
 def test_a_window_without_room_or_log_has_no_rows(scratch: Path) -> None:
     window = LogWindow()
     window.scroll(-3)
