@@ -176,6 +176,8 @@ class VerbContext:
             import json
 
             found: dict[str, Any] = {"events": [json.loads(bytes(event)) for event in answer.events or ()]}
+            if answer.notice:
+                found["notice"] = answer.notice
             if would:
                 found["preview"] = list(answer.preview)
             click.echo(json.dumps(found))
@@ -184,6 +186,10 @@ class VerbContext:
             click.echo("nothing to do: it is so already", err=True)
         for line in _preview_lines(answer) if would else _event_lines(answer):
             click.echo(line)
+        if answer.notice:
+            from parexec_tui.text.words import printable
+
+            click.echo(f"parexec: {printable(answer.notice)}", err=True)
         if answer.events and not would and self._has_no_engine:
             click.echo(f"no engine runs it; go on: parexec resume {self.client.session}", err=True)
 

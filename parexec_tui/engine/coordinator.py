@@ -2,8 +2,11 @@
 
     take reports and requests → decide → apply → dispatch → remember → tell → act → wait
 
-The loop does nothing before it is remembered: an attempt is in the registry before its process exists. Nor does it
+The loop starts nothing before it is remembered: an attempt is in the registry before its process exists. Nor does it
 tell anybody before. The loop runs in one trio task, and everything that takes time runs in others.
+
+While the registry cannot be written, the loop starts nothing and grants no request, except that it still ends what
+is to be ended: see `_obey_unremembered`. What it then could not remember, the next engine learns from exit records.
 """
 
 from collections import deque
@@ -22,7 +25,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import Status
+from parexec_tui.core.state.status import Status, StopReason
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Backend
@@ -41,6 +44,10 @@ AWAIT = 120.0
 
 TRY_AGAIN = 1.0
 """Seconds between two tries to write to a registry that refused."""
+
+LEAVE_AFTER = 3.0
+"""Seconds that an engine tries to remember a stop or drain before it leaves without that; also, after a second stop,
+how long it waits for processes that not even KILL ends, and how long other requests wait for their answer."""
 
 Outcome = Literal["finished", "held", "drained", "stopped", "blocked"]
 """Why the coordinator is done: all tickets are over, or what keeps the rest from running."""
@@ -85,6 +92,13 @@ class _Asked(Struct, gc=False):
     answer: list[ev.AnyEvent] | rq.Refusal | None = None
 
 
+class _Trouble(Struct, frozen=True):
+    """The registry cannot be written."""
+
+    since: float
+    why: str
+
+
 class Coordinator:
     """Drives one session until all its tickets are over, or it is told to leave."""
 
@@ -123,7 +137,11 @@ class Coordinator:
         self._asked: deque[_Asked] = deque()
         self._answered: list[_Asked] = []
         self._timers = Timers()
-        self._trouble = False
+        self._trouble: _Trouble | None = None
+        self._obeyed = 0
+        """How many of the pending events were carried out although they are not remembered."""
+        self._told_to_go: float | None = None
+        """When a person told the engine to leave, while the registry could not be written."""
         self._next_idle_check = 0.0
         self.publish: Publish | None = None
         """Called with what is remembered, as it is remembered; it must not wait."""
@@ -193,11 +211,17 @@ class Coordinator:
         """Run until nothing is left to do; returns why."""
         while True:
             self._take_in()
-            more = self._dispatcher.dispatch(self.clock.now(), self._record)
-            if not more and not self.state.live:
-                more = self._end_what_cannot_run()
+            if self._trouble is None:
+                more = self._dispatcher.dispatch(self.clock.now(), self._record)
+                if not more and not self.state.live:
+                    more = self._end_what_cannot_run()
+            else:
+                more = True  # nothing was dispatched, so more may follow
             if not self._remember():
-                await trio.sleep(TRY_AGAIN)
+                self._obey_unremembered()
+                if (outcome := self._outcome_unremembered()) is not None:
+                    return outcome
+                await self._wait(TRY_AGAIN)
                 continue
             self._act()
             if self._pending:
@@ -211,7 +235,7 @@ class Coordinator:
         now = self.clock.now()
         while self._asked:
             asked = self._asked.popleft()
-            asked.answer = self._decide(asked.request, now)
+            asked.answer = self._decide(asked.request, now) if self._trouble is None else self._in_trouble(asked, now)
             if not isinstance(asked.answer, rq.Refusal):
                 self._awaits_until = 0.0
                 for event in asked.answer:
@@ -284,6 +308,7 @@ class Coordinator:
         if events and not self._commit(events):
             return False
         self._pending = []
+        self._obeyed = 0
         self._pending_effects += events
         for asked in self._answered:
             asked.answered.set()
@@ -299,8 +324,8 @@ class Coordinator:
         except RegistryError as error:
             self._on_trouble(error)
             return False
-        if self._trouble:
-            self._trouble = False
+        if self._trouble is not None:
+            self._trouble = None
             self._notice("the registry can be written again; going on")
         if self.publish is not None:
             self.publish(first, entries)
@@ -308,13 +333,70 @@ class Coordinator:
 
     def _on_trouble(self, error: RegistryError) -> None:
         """Say why nothing can be remembered, once."""
-        if self._trouble:
+        if self._trouble is not None:
             return
-        self._trouble = True
+        self._trouble = _Trouble(self.clock.now(), str(error))
         text = f"{error}; nothing new is started, trying again every {TRY_AGAIN:g}s"
         self._notice(text)
         if self.warn is not None:
             self.warn(text)
+
+    # -- while the registry cannot be written ----------------------------------------------------------------
+
+    def _in_trouble(self, asked: _Asked, now: float) -> Decision:
+        """The answer to a request while nothing can be remembered."""
+        assert self._trouble is not None
+        if not isinstance(asked.request, rq.Stop | rq.Drain):
+            return rq.Refusal(
+                f"nothing can be remembered now: {self._trouble.why}", "until then only a stop is obeyed"
+            )
+        self._told_to_go = self._told_to_go or now
+        return self._decide(asked.request, now)
+
+    def _obey_unremembered(self) -> None:
+        """Carry out the pending events that end something. The reason is noted in the exit record instead."""
+        unborn = {(event.ticket, event.attempt) for event in self._pending if isinstance(event, ev.AttemptStarted)}
+        for event in self._pending[self._obeyed :]:
+            match event:
+                case ev.AttemptStopRequested() if (event.ticket, event.attempt) in unborn:
+                    self.report([rq.ProcessLost(event.ticket, event.attempt, "it never began", began=False)])
+                case ev.AttemptStopRequested():
+                    self._stop(event, noting=event.why)
+                case ev.SessionStopping(now=True):
+                    self._kill_all()
+                case _:
+                    pass
+        self._obeyed = len(self._pending)
+        self._answer_unremembered()
+
+    def _answer_unremembered(self) -> None:
+        """Answer who asked for a stop, for it is being carried out; in the end, answer the others as well."""
+        assert self._trouble is not None
+        waited = self.clock.now() - self._trouble.since
+        for asked in list(self._answered):
+            is_done = isinstance(asked.answer, rq.Refusal) or isinstance(asked.request, rq.Stop | rq.Drain)
+            if not is_done and waited >= LEAVE_AFTER:
+                asked.answer = rq.Refusal(f"it happens once it can be remembered: {self._trouble.why}")
+                is_done = True
+            if is_done:
+                asked.answered.set()
+                self._answered.remove(asked)
+
+    def _outcome_unremembered(self) -> Outcome | None:
+        """Why to leave now, if a person wants that and nothing runs any more."""
+        assert self._trouble is not None
+        stopping, draining = self.state.stopping, self.state.draining
+        asked = [event.at for event in (stopping, draining) if event is not None and event.by]
+        if self._told_to_go is not None:
+            asked.append(self._told_to_go)
+        if not asked or self.clock.now() < max(self._trouble.since, min(asked)) + LEAVE_AFTER:
+            return None
+        is_killed = stopping is not None and stopping.now and self.clock.now() >= stopping.at + LEAVE_AFTER
+        if self._backend.living() and not is_killed:
+            return None
+        count = len(self._pending)
+        self._notice(f"leaving, though {count} events could not be remembered: {self._trouble.why}")
+        return "stopped" if stopping is not None or draining is None else "drained"
 
     # -- act -------------------------------------------------------------------------------------------------
 
@@ -324,15 +406,13 @@ class Coordinator:
         for event in effects:
             match event:
                 case ev.AttemptStarted():
-                    self._start(self.state.tickets[event.ticket])
+                    self._start(self.state.tickets[event.ticket], event.attempt)
                 case ev.AttemptEnded(then=Status.backoff, retry_at=float(when)):
                     self._timers.set(when, rq.BackoffElapsed(event.ticket))
                 case ev.AttemptStopRequested():
-                    grace = 0.0 if event.now else self.state.tickets[event.ticket].spec.grace
-                    self._backend.stop(ProcessKey(event.ticket, event.attempt), grace)
+                    self._stop(event)
                 case ev.SessionStopping(now=True):
-                    for ticket in self.state.live.values():
-                        self._backend.stop(_key(ticket), 0.0)
+                    self._kill_all()
                 case ev.AttemptFrozen():
                     self._backend.freeze(ProcessKey(event.ticket, event.attempt))
                 case ev.AttemptThawed():
@@ -341,7 +421,17 @@ class Coordinator:
                 case _:
                     pass
 
-    def _start(self, ticket: TicketState) -> None:
+    def _stop(self, event: ev.AttemptStopRequested, *, noting: StopReason | None = None) -> None:
+        grace = 0.0 if event.now else self.state.tickets[event.ticket].spec.grace
+        self._backend.stop(ProcessKey(event.ticket, event.attempt), grace, noting)
+
+    def _kill_all(self) -> None:
+        for ticket in self.state.live.values():
+            self._backend.stop(_key(ticket), 0.0)
+
+    def _start(self, ticket: TicketState, attempt: int) -> None:
+        if not ticket.is_live or ticket.attempts != attempt:
+            return  # it was stopped while its start could not be remembered
         key = _key(ticket)
         self._backend.start(key, self._pool.launch(ticket))
         self._unidentified.append((self.clock.now() + IDENTIFY_AFTER, key))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 import trio
 
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Adopted, Ended, Identity, Launch, UsageReading
 
@@ -31,6 +32,8 @@ class FakeBackend:
         """{attempt: when it was started}"""
         self.starts: list[tuple[float, str, int]] = []
         self.stops: list[tuple[str, int, float]] = []
+        self.noted: dict[Name, StopReason] = {}
+        """{attempt: the last reason that was to be noted beside it}"""
         self.freezes: list[Name] = []
         self.thaws: list[Name] = []
         self.is_finished = False
@@ -85,9 +88,11 @@ class FakeBackend:
         if (key.ticket, key.attempt) in self.live:
             self.report(rq.ProcessStarted(key.ticket, key.attempt, 1000 + key.attempt, 1.0))
 
-    def stop(self, key: ProcessKey, grace: float) -> None:
+    def stop(self, key: ProcessKey, grace: float, noting: StopReason | None = None) -> None:
         ticket, attempt = key.ticket, key.attempt
         self.stops.append((ticket, attempt, grace))
+        if noting is not None:
+            self.noted[ticket, attempt] = noting
         if (ticket, attempt) in self.live and (grace <= 0 or ticket not in self.deaf):
             self.report(rq.ProcessEnded(ticket, attempt, None, 9 if grace <= 0 else 15))
 

@@ -22,7 +22,7 @@ from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.engine.coordinator import AWAIT, Clock, Coordinator, Outcome
+from parexec_tui.engine.coordinator import AWAIT, LEAVE_AFTER, Clock, Coordinator, Outcome
 from parexec_tui.engine.pool import IDLE_TIMEOUT, Pool
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.registry import Registry
@@ -347,13 +347,122 @@ async def test_nothing_starts_while_the_registry_refuses(tmp_path: Path, autojum
 async def test_a_refusing_registry_holds_the_answer_back(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with running(tmp_path, '[tickets.A]\nrun = "a"\n') as run:
         run.registry.refuses = True
-        with trio.move_on_after(30) as scope:
-            await run.coordinator.ask(rq.Stop(by="ann"))
+        with trio.move_on_after(LEAVE_AFTER - 0.5) as scope:
+            await run.coordinator.ask(rq.Hold(by="ann"))
         assert scope.cancelled_caught
+        refused = await run.coordinator.ask(rq.Cancel(tickets=("A",)))
+        assert isinstance(refused, rq.Refusal)
+        assert refused.reason == "nothing can be remembered now: the disk is full"
         assert run.backend.stops == []
         run.registry.refuses = False
+        run.backend.end("A")
+    assert run.kinds(ev.SessionHeld, ev.TicketCancelled) == ["session_held"]
+
+
+async def test_who_waits_too_long_for_a_refusing_registry_is_told_so(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with running(tmp_path, '[tickets.A]\nrun = "a"\n') as run:
+        run.registry.refuses = True
+        answer = await run.coordinator.ask(rq.Freeze())
+        assert isinstance(answer, rq.Refusal)
+        assert answer.reason == "it happens once it can be remembered: the disk is full"
+        assert run.now() == pytest.approx(LEAVE_AFTER, abs=1.1)
+        assert run.backend.freezes == []
+        run.registry.refuses = False
+        await run.until(lambda: run.backend.freezes, "it happens")
+        run.backend.end("A")
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_a_stop_is_obeyed_though_the_registry_refuses(
+    tmp_path: Path, autojump_clock: MockClock, known: bool
+) -> None:
+    plan = '[plan]\nparallel = 1\n[tickets.A]\nrun = "a"\n[tickets.B]\nrun = "b"\n'
+    async with running(tmp_path, plan) as run:
+        run.registry.refuses = True
+        if known:
+            run.backend.report(rq.ProcessStarted("A", 1, 1, 1.0))
+            await run.until(lambda: run.notices, "it is known that the registry refuses")
+        before = run.now()
+        answer = await run.coordinator.ask(rq.Stop(by="ann"))
+        assert not isinstance(answer, rq.Refusal)
+        assert run.now() == pytest.approx(before, abs=0.1)
+        assert run.backend.noted == {("A", 1): "stopped"}
+        assert run.backend.running == []
+        await run.until(lambda: run.outcome, "it leaves")
+        assert run.now() - before < LEAVE_AFTER + 2
     assert run.outcome == "stopped"
-    assert len(run.backend.stops) == 1
+    assert [ticket for _, ticket, _ in run.backend.starts] == ["A"]
+    assert "events could not be remembered: the disk is full" in run.notices[-1]
+    assert run.kinds(ev.SessionStopping) == []
+
+
+async def test_a_stop_is_remembered_if_the_registry_comes_back_in_time(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with running(tmp_path, '[tickets.A]\nrun = "a"\n') as run:
+        run.registry.refuses = True
+        await run.coordinator.ask(rq.Stop(by="ann"))
+        await trio.sleep(LEAVE_AFTER - 1.5)
+        run.registry.refuses = False
+    assert run.outcome == "stopped"
+    assert [(end.end, end.then) for end in run.ends("A")] == [(End.stopped, Status.waiting)]
+    assert run.kinds(ev.SessionStopping) == ["session_stopping"]
+
+
+async def test_what_could_not_start_before_a_stop_is_not_started_after_it(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    plan = '[plan]\nparallel = 1\n[tickets.A]\nrun = "a"\n[tickets.B]\nrun = "b"\n'
+    async with running(tmp_path, plan) as run:
+        run.registry.refuses = True
+        run.backend.end("A")
+        await run.until(lambda: run.state.tickets["B"].is_live, "the start of B waits to be remembered")
+        await run.coordinator.ask(rq.Stop(by="ann"))
+        run.registry.refuses = False
+    assert run.outcome == "stopped"
+    assert [ticket for _, ticket, _ in run.backend.starts] == ["A"]
+    assert [end.end for end in run.ends("B")] == [End.stopped]
+
+
+async def test_what_runs_may_finish_after_a_drain_that_is_not_remembered(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with running(tmp_path, '[tickets.A]\nrun = "a"\n') as run:
+        run.registry.refuses = True
+        await run.coordinator.ask(rq.Drain(by="ann"))
+        await trio.sleep(60)
+        assert not run.notices[1:]
+        run.backend.end("A")
+    assert run.outcome == "drained"
+    assert run.backend.stops == []
+
+
+async def test_a_second_stop_leaves_though_something_cannot_be_killed(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path, '[tickets.A]\nrun = "a"\n') as run:
+        monkeypatch.setattr(run.backend, "stop", lambda *_: None)
+        run.registry.refuses = True
+        await run.coordinator.ask(rq.Stop(by="ann"))
+        await trio.sleep(60)
+        assert run.outcome is None
+        await run.coordinator.ask(rq.Stop(by="ann", now=True))
+        before = run.now()
+        await run.until(lambda: run.outcome, "it leaves")
+        assert run.now() - before < LEAVE_AFTER + 2
+
+
+async def test_time_outs_are_kept_though_the_registry_refuses(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with running(tmp_path, '[tickets.A]\nrun = "a"\ntimeout = "10s"\n') as run:
+        run.registry.refuses = True
+        await run.until(lambda: run.backend.stops, "it is stopped")
+        assert run.now() == pytest.approx(10, abs=0.2)
+        assert run.backend.noted == {("A", 1): "timed out"}
+        await trio.sleep(10)
+        run.registry.refuses = False
+    assert [end.end for end in run.ends("A")] == [End.timed_out]
 
 
 async def test_what_ends_meanwhile_is_remembered_later(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -10,6 +10,7 @@ from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import StopReason
 
 _Ids = tuple[str, ...]
 _Kind = TypeVar("_Kind", bound=ev.Event)
@@ -22,7 +23,7 @@ class StoppedAttempt(Struct, frozen=True):
     agent: str
     seconds: float
     """How long it has run, without the time it was frozen."""
-    why: ev.StopReason
+    why: StopReason
 
 
 class Preview(Struct, frozen=True, kw_only=True):

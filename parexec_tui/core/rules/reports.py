@@ -14,7 +14,7 @@ from parexec_tui.core.schedule.blockers import has_room, pinned_agent
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.session import STRIKES, SessionState
-from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.state.status import End, Status, StopReason
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 
@@ -64,7 +64,7 @@ def _on_process_ended(state: SessionState, report: rq.ProcessEnded, now: float) 
     ticket = _attempt(state, report)
     if ticket is None:
         return []
-    if ticket.live_attempt.stop_reason is not None:
+    if ticket.live_attempt.stop_reason is not None or report.stopped_for is not None:
         return _ended_on_purpose(state, ticket, report, now)
     if report.ticket_at_fault:
         return _failed_for_good(state, ticket, report, End.could_not_start, report.problem, now, ticket_at_fault=True)
@@ -101,7 +101,16 @@ def _ended(ticket: TicketState, report: _Exit, end: End, then: Status, now: floa
 
 def _ended_on_purpose(state: SessionState, ticket: TicketState, report: _Exit, now: float) -> list[ev.AnyEvent]:
     reason = ticket.live_attempt.stop_reason
-    assert reason is not None
+    if reason is None:
+        assert report.stopped_for is not None
+        asked = ev.AttemptStopRequested(at=now, ticket=ticket.id, attempt=ticket.attempts, why=report.stopped_for)
+        return [asked, *_ended_for(report.stopped_for, state, ticket, report, now)]
+    return _ended_for(reason, state, ticket, report, now)
+
+
+def _ended_for(
+    reason: StopReason, state: SessionState, ticket: TicketState, report: _Exit, now: float
+) -> list[ev.AnyEvent]:
     match reason:
         case "timed out":
             assert ticket.spec.timeout is not None
@@ -110,7 +119,16 @@ def _ended_on_purpose(state: SessionState, ticket: TicketState, report: _Exit, n
             skipped = skips(state, ticket)
             return [_ended(ticket, report, End.cancelled, Status.cancelled, now, skipped=skipped)]
         case "reassigned":
-            return [_ended(ticket, report, End.stopped, Status.waiting, now, reason=f"moved to {ticket.pin}")]
+            return [
+                _ended(
+                    ticket,
+                    report,
+                    End.stopped,
+                    Status.waiting,
+                    now,
+                    reason=f"moved to {ticket.pin}" if ticket.pin else "",
+                )
+            ]
         case "stopped":
             return [_ended(ticket, report, End.stopped, Status.waiting, now, reason="")]
 
@@ -150,7 +168,7 @@ def _on_process_lost(state: SessionState, report: rq.ProcessLost, now: float) ->
     ticket = _attempt(state, report)
     if ticket is None:
         return []
-    if ticket.live_attempt.stop_reason is not None:
+    if ticket.live_attempt.stop_reason is not None or report.stopped_for is not None:
         return _ended_on_purpose(state, ticket, report, now)
     if not report.began:
         return [_ended(ticket, report, End.lost, Status.waiting, now, reason=report.reason)]

@@ -2,8 +2,7 @@
 
 from typing import NamedTuple
 
-from parexec_tui.core.state.events import StopReason
-from parexec_tui.core.state.status import End
+from parexec_tui.core.state.status import End, StopReason
 
 
 class FreezeCause(NamedTuple):

@@ -7,15 +7,11 @@ engine acted on a rule. What an event is made of (the tickets of a plan, the ste
 promise.
 """
 
-from typing import Literal
-
 from msgspec import Struct
 
 from parexec_tui.core.plan.model import Priority, Ticket
-from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.state.status import End, Status, StopReason
 from parexec_tui.core.state.undo import AnyUndoStep
-
-StopReason = Literal["timed out", "cancelled", "stopped", "reassigned"]
 
 
 class Event(Struct, frozen=True, kw_only=True, tag_field="kind", tag=None, omit_defaults=True, gc=False):

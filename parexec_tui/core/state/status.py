@@ -50,6 +50,10 @@ class End(StrEnum):
     """The process vanished without an exit record."""
 
 
+StopReason = Literal["timed out", "cancelled", "stopped", "reassigned"]
+"""Why an attempt is ended on purpose."""
+
+
 Word = Status | Flag | End
 """What is shown as where a ticket is."""
 

@@ -111,6 +111,8 @@ class Answer(Message, frozen=True, tag="answer"):
     """What was asked for."""
     preview: tuple[str, ...] = ()
     """With the events of a dry run: what they would mean, a line each."""
+    notice: str = ""
+    """With the events of a request: what stands in the way of remembering them. A stop is obeyed all the same."""
 
 
 class Notice(Message, frozen=True, tag="notice"):

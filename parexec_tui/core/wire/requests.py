@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from parexec_tui.core.plan.model import Priority, Ticket
 from parexec_tui.core.state.process_key import RUN, ProcessKey
+from parexec_tui.core.state.status import StopReason
 
 
 class Request(Struct, frozen=True, kw_only=True, tag_field="verb", tag=None, omit_defaults=True):
@@ -215,6 +216,8 @@ class ProcessEnded(Report, frozen=True, gc=False, tag="ended"):
     """Bytes, as in AttemptEnded."""
     ticket_at_fault: bool = False
     """True: what the ticket asks for cannot be started anywhere, at any time."""
+    stopped_for: StopReason | None = None
+    """Why an engine before this one ended it, if that engine could not remember why."""
 
 
 class ProcessLost(Report, frozen=True, gc=False, tag="lost"):
@@ -223,6 +226,8 @@ class ProcessLost(Report, frozen=True, gc=False, tag="lost"):
     reason: str
     began: bool = True
     """False: it is proved that the command never began, so another try is free."""
+    stopped_for: StopReason | None = None
+    """As in ProcessEnded."""
 
 
 class StraysFound(Report, frozen=True, gc=False, tag="strays"):

@@ -18,6 +18,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire.protocol import Usage
 from parexec_tui.core.wire.requests import AnyReport, ProcessEnded, ProcessLost, ProcessStarted
 
@@ -69,10 +70,12 @@ class Backend(Protocol):
     def identify(self, key: ProcessKey) -> None:
         """Report `ProcessStarted` if the process lives."""
 
-    def stop(self, key: ProcessKey, grace: float) -> None:
+    def stop(self, key: ProcessKey, grace: float, noting: StopReason | None = None) -> None:
         """End a process and all that it started, in its group or not: TERM, `grace` seconds, KILL.
 
-        A second call with no grace sends KILL at once.
+        A second call with no grace sends KILL at once. `noting`: the registry cannot remember why the process is
+        ended, so this reason is noted beside it, if that is possible. An engine after this one finds the reason in
+        `stopped_for` of the report of its end.
         """
 
     def freeze(self, key: ProcessKey) -> None:

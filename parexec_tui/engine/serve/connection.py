@@ -192,7 +192,8 @@ class Connection:
                     return Answer(
                         id=message.id, refusal="this connection only reads", remedy="connect without read_only"
                     )
-                return self._decided(message.id, await hub.ask(self._signed(message.request)))
+                answer = self._decided(message.id, await hub.ask(self._signed(message.request)))
+                return answer if answer.events is None else msgspec.structs.replace(answer, notice=hub.warning_text)
             case Hello():
                 raise AssertionError("the framing lets no second hello through")
 

@@ -84,6 +84,8 @@ class Hub:
         self.samples = SampleFeed()
         self.warning = b""
         """A notice that stands: each follower is told it once. Empty: there is none."""
+        self.warning_text = ""
+        """The text of that notice."""
         self.connections = 0
         self.reads = trio.CapacityLimiter(1)
         """Of the registry: viewers that arrive together must not start a crowd of threads."""
@@ -98,7 +100,7 @@ class Hub:
 
     def publish(self, first: int, events: Sequence[bytes]) -> None:
         """Tell followers of remembered events, encoded as in the registry. `first`: the number of the first event."""
-        self.warning = b""
+        self.warning, self.warning_text = b"", ""
         if not self.followers:
             self.backlog.skip_to(first + len(events) - 1)
             return
@@ -109,7 +111,7 @@ class Hub:
 
     def warn(self, text: str) -> None:
         """Send followers a notice, which is no event. Clients that come before the next event get it too."""
-        self.warning = encode(protocol.Notice(text=text))
+        self.warning, self.warning_text = encode(protocol.Notice(text=text)), text
         for client in self.clients:
             client.wake()
 

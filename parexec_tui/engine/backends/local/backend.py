@@ -12,6 +12,7 @@ import trio
 from msgspec import Struct, structs
 
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Adopted, Ended, Identity, Launch, UsageReading
 from parexec_tui.engine.backends.local import process
@@ -32,7 +33,7 @@ from parexec_tui.engine.backends.local.gone import (
 from parexec_tui.engine.backends.local.mark import mark_of
 from parexec_tui.engine.backends.local.orphans import Orphans, with_descendants
 from parexec_tui.engine.backends.local.processes import open_processes
-from parexec_tui.engine.backends.local.record import read_record, report_of, void_record
+from parexec_tui.engine.backends.local.record import note_stop, read_record, report_of, void_record
 from parexec_tui.engine.backends.local.spawn import Spawn, is_shell_name, keep_descriptors
 from parexec_tui.engine.backends.local.starter import Start, Starter
 from parexec_tui.engine.backends.local.usage import LiveProcess, UsageMeter
@@ -171,12 +172,14 @@ class LocalBackend:
         """What every process of this key carries in its environment."""
         return cookie_of(self._cookie_prefix, key)
 
-    def stop(self, key: ProcessKey, grace: float) -> None:
-        if self._defer_until_started(key, partial(self.stop, key, grace)):
+    def stop(self, key: ProcessKey, grace: float, noting: StopReason | None = None) -> None:
+        if self._defer_until_started(key, partial(self.stop, key, grace, noting)):
             return
         live = self._live.get(key)
         if live is None:
             return
+        if noting is not None:
+            note_stop(self._folder.record(key), noting)
         if live.grace_scope is None:
             self._end(live, grace)
         elif grace <= 0:

@@ -2,11 +2,14 @@
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
+from typing import get_args
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Ended
 from parexec_tui.engine.backends.local.watch import Exit
@@ -23,6 +26,8 @@ class ExitRecord(Struct, frozen=True):
     no_cwd: bool = False
     void: bool = False
     """True: recovery made sure that it cannot begin."""
+    stopped_for: StopReason | None = None
+    """Why it is ended on purpose, if the registry could not remember that."""
 
 
 def read_record(path: str | Path) -> ExitRecord | None:
@@ -38,11 +43,29 @@ def read_record(path: str | Path) -> ExitRecord | None:
         code=_number(words.get("exit")),
         no_cwd="nocwd" in words,
         void="void" in words,
+        stopped_for=_stop_reason(words.get("stop")),
     )
 
 
 def _number(text: str | None) -> int | None:
     return int(text) if text is not None and text.isdigit() else None
+
+
+def _stop_reason(text: str | None) -> StopReason | None:
+    return next((reason for reason in get_args(StopReason) if reason == text), None)
+
+
+def note_stop(path: str | Path, why: StopReason) -> None:
+    """Note in the record of a process that began why it is ended, if that is possible.
+
+    On a full disk it usually is: the record is so short that the line fits into the block that it has already.
+    """
+    with suppress(OSError):
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        try:
+            os.write(fd, f"stop {why}\n".encode())
+        finally:
+            os.close(fd)
 
 
 def void_record(path: str | Path) -> bool:
@@ -76,15 +99,26 @@ def report_of(key: ProcessKey, ended: Exit, folder: SessionFolder) -> Ended:
     proof. A code of 126 may come from the shell itself; a signal, or a process that was not our child, says nothing.
     """
     code, sig, problem = ended.code, ended.signal, ""
+    stopped_for: StopReason | None = None
     if code is None or code == 126 or code == 125:
         record = read_record(folder.record(key))
         if record is None or (record.code is None and sig is None and not record.no_cwd):
-            return rq.ProcessLost(key.ticket, key.attempt, "it vanished without an exit record", step=key.step)
+            lost = rq.ProcessLost(key.ticket, key.attempt, "it vanished without an exit record", step=key.step)
+            return lost if record is None else structs.replace(lost, stopped_for=record.stopped_for)
+        stopped_for = record.stopped_for
         if record.code is not None:
             code, sig = record.code, None
         problem = "its working directory does not exist" if record.no_cwd else ""
     if code is not None and sig is None:
         code, sig = exit_of(code)
     return rq.ProcessEnded(
-        key.ticket, key.attempt, code, sig, problem, ended.cpu_seconds, ended.peak_memory, step=key.step
+        key.ticket,
+        key.attempt,
+        code,
+        sig,
+        problem,
+        ended.cpu_seconds,
+        ended.peak_memory,
+        step=key.step,
+        stopped_for=stopped_for,
     )

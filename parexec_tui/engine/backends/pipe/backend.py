@@ -14,6 +14,7 @@ from trio.abc import ReceiveStream, SendStream
 
 from parexec_tui.client.framing import Lines
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Adopted, Ended, Identity, Launch, UsageReading
 from parexec_tui.engine.backends.pipe import wire
@@ -110,10 +111,10 @@ class PipeBackend:
             charge.is_to_be_identified = True
             self._send(wire.Identify(key))
 
-    def stop(self, key: ProcessKey, grace: float) -> None:
+    def stop(self, key: ProcessKey, grace: float, noting: StopReason | None = None) -> None:
         if (charge := self._charges.get(key)) is not None:
             charge.grace = grace if charge.grace is None else min(grace, charge.grace)
-            self._send(wire.Stop(key, grace))
+            self._send(wire.Stop(key, grace, noting))
 
     def freeze(self, key: ProcessKey) -> None:
         if (charge := self._charges.get(key)) is not None:

@@ -77,8 +77,8 @@ class _Runner:
                 self._backend.start(key, launch)
             case wire.Identify(key):
                 self._backend.identify(key)
-            case wire.Stop(key, grace):
-                self._backend.stop(key, grace)
+            case wire.Stop(key, grace, noting):
+                self._backend.stop(key, grace, noting)
             case wire.Freeze(key):
                 self._backend.freeze(key)
             case wire.Thaw(key):

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire.requests import ProcessEnded, ProcessLost, ProcessStarted, StraysFound
 from parexec_tui.engine.backends.backend import Identity, Launch
 
@@ -34,6 +35,7 @@ class Identify(Message, frozen=True, tag="identify"):
 class Stop(Message, frozen=True, tag="stop"):
     key: ProcessKey
     grace: float
+    noting: StopReason | None = None
 
 
 class Freeze(Message, frozen=True, tag="freeze"):
