@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import click
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from parexec_tui.engine.lifecycle.left_session import LeftSession
 
 P = ParamSpec("P")
+R = TypeVar("R")
 
 _NEXT_ENGINE = 5.0
 """Seconds to wait for the next engine of a session, when its guardian is about to start one."""
@@ -149,17 +150,20 @@ class VerbContext:
 
         return msgspec.convert(self.client.question(about, words=words), Names)
 
-    def ask(self, request: "AnyRequest", *, confirm: bool = False) -> None:
-        """Make a request, and print what happened; with --dry-run, what would happen.
+    def ask(self, request: "AnyRequest", *, confirm: bool = False) -> "Answer":
+        """Make a request, and print what happened; with --dry-run, what would happen. Returns the answer.
 
         `confirm`: show first what would happen, and let a person confirm it, unless --yes is given. Raises Refused.
         """
         if self.dry_run:
             answer = self.client.ask(request, dry_run=True)
-            return self._print(answer, would=True)
+            self._print(answer, would=True)
+            return answer
         if confirm and not self.yes:
             self._confirm(self.client.ask(request, dry_run=True))
-        return self._print(self.client.ask(request))
+        answer = self.client.ask(request)
+        self._print(answer)
+        return answer
 
     def _confirm(self, answer: "Answer") -> None:
         if not answer.events:
@@ -231,6 +235,34 @@ session_option = click.option(
     shell_complete=complete.sessions,
     help="Which session; default: the newest of this directory that an engine runs, else the newest that one runs.",
 )
+
+
+def session_argument(which: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """A decorator: adds SESSION to a command, as an argument and as the option that all commands have for it.
+
+    `which`: what the help says of the default.
+    """
+    option = click.option(
+        "-s",
+        "--session",
+        "named",
+        shell_complete=complete.sessions,
+        help=f"Which session, the same as SESSION; default: {which}.",
+    )
+    argument = click.argument("session", required=False, shell_complete=complete.sessions)
+
+    def with_session(command: Callable[..., R]) -> Callable[..., R]:
+        @wraps(command)
+        def run(*args: Any, session: str | None, named: str | None, **kwargs: Any) -> R:
+            if session is not None and named is not None:
+                raise click.UsageError("name the session once: as SESSION, or with --session")
+            return command(*args, session=session if named is None else named, **kwargs)
+
+        return argument(option(run))
+
+    return with_session
+
+
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _dry_run_option = click.option(
     "-n", "--dry-run", is_flag=True, help="Only say what it would mean: what stops, what runs again, what is skipped."

@@ -76,6 +76,11 @@ def sessions(_: click.Context, __: click.Parameter, word: str) -> "list[Completi
         return []
 
 
+def sessions_and_tickets(context: click.Context, parameter: click.Parameter, word: str) -> "list[CompletionItem]":
+    """Tickets, then sessions: only the end of the line tells which of the two a word is."""
+    return [*tickets(context, parameter, word), *sessions(context, parameter, word)]
+
+
 def _values(context: click.Context, word: str) -> list[str]:
     """The selectors (`status:failed`) that a key and the beginning of a value can become."""
     key, _, beginning = word.partition(":")

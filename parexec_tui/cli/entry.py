@@ -55,6 +55,7 @@ LAZY_COMMANDS = {
         "priority", "stop", "scale", "undo",
     ),
     "parexec_tui.cli.amend": ("edit", "add", "reload"),
+    "parexec_tui.cli.waiting": ("wait",),
     "parexec_tui.cli.manual": ("help", "man", "completion"),
 }  # fmt: skip
 """The modules of the commands; a module is imported when one of its commands is needed."""

@@ -9,7 +9,10 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec run plan.toml --headless --json", "run it here, and print what happens as JSON lines"),
     ),
     "resume": (("parexec resume --retry-failed", "go on, and run once more what failed"),),
-    "attach": (("parexec attach", "follow the session of this directory"),),
+    "attach": (
+        ("parexec attach", "follow the session of this directory"),
+        ("parexec attach -s nightly", "follow the session of the plan that is called nightly"),
+    ),
     "validate": (("parexec validate plan.toml", "all errors of a plan, and what is likely to go wrong"),),
     "schema": (("parexec schema > plan.schema.json", "for editors"),),
     "doctor": (("parexec doctor", "what of this machine may be in the way"),),
@@ -41,6 +44,7 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec retry status:failed", "run all that failed again, after a look at what that means"),
         ("parexec retry T3 --run 'make test' --note 'flaky'", "with another command"),
         ("parexec retry T3 --uses memory=2GiB", "with more memory, after it ran out of it"),
+        ("parexec retry T3 --wait", "and wait for it; the exit code says whether it succeeded"),
         ("parexec retry T3 --downstream --dry-run", "what would run again with all that depends on it"),
     ),
     "reassign": (
@@ -58,6 +62,11 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec scale builder +2", "two more agents of this type"),
         ("parexec scale builder -1", "one fewer"),
         ("parexec scale --parallel 8", "at most eight tickets at once"),
+    ),
+    "wait": (
+        ("parexec wait && deploy", "go on once the session of this directory has succeeded"),
+        ("parexec wait T3 'MOD-*' --timeout 30m", "wait for tickets; exit code 124 after half an hour"),
+        ("parexec wait exec_20261129_021914", "wait for a session"),
     ),
     "edit": (
         ('parexec edit T3 timeout=30m \'needs=["T1", "T2"]\'', "change a ticket that is not running"),

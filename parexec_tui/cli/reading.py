@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from parexec_tui.cli import complete
-from parexec_tui.cli.asking import as_json_option
+from parexec_tui.cli.asking import as_json_option, session_argument
 from parexec_tui.cli.exits import BAD_USAGE, UNSUCCESSFUL, fail, report_errors
 from parexec_tui.paths import session_folder
 
@@ -64,7 +64,7 @@ def ls(as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("session", required=False, shell_complete=complete.sessions)
+@session_argument("the newest of this directory")
 @as_json_option
 @report_errors()
 def show(session: str | None, as_json: bool) -> None:
@@ -185,7 +185,7 @@ def _is_over(registry: "Registry", session: str, ticket: str, number: int) -> bo
 
 
 @click.command()
-@click.argument("session", required=False, shell_complete=complete.sessions)
+@session_argument("the newest of this directory")
 @as_json_option
 @click.option("-f", "--follow", is_flag=True, help="Go on printing until the engine leaves.")
 @report_errors()

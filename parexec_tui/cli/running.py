@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import click
 
-from parexec_tui.cli import complete
+from parexec_tui.cli.asking import session_argument
 from parexec_tui.cli.exits import BAD_USAGE, SUCCEEDED, UNSUCCESSFUL, exit_code, fail, report_errors
 from parexec_tui.cli.plan_changes import offer_changes
 from parexec_tui.cli.plans import plan_argument, plan_of
@@ -106,7 +106,7 @@ def run(
 
 
 @click.command()
-@click.argument("session", required=False, shell_complete=complete.sessions)
+@session_argument("the newest of this directory")
 @click.option("--retry-failed", is_flag=True, help="Run the tickets that failed once more.")
 @_engine_options
 @_output_options
@@ -164,7 +164,7 @@ def _follow_or_detach(session: str, detach: bool, style: Any, *, hold: bool = Fa
 
 
 @click.command()
-@click.argument("session", required=False, shell_complete=complete.sessions)
+@session_argument("the newest living one of this directory")
 @_output_options
 @screen_options
 @click.option("-r", "--read-only", is_flag=True, help="Only look: no key steers.")

@@ -23,7 +23,7 @@ from parexec_tui.cli.asking import (
 )
 
 if TYPE_CHECKING:
-    from parexec_tui.core.wire.protocol import StatusReport
+    from parexec_tui.core.wire.protocol import Answer, StatusReport
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -207,6 +207,7 @@ def drain(context: VerbContext, what: tuple[str, ...], reason: str) -> None:
     help="Another amount of a resource from now on, cpu=2 or memory=1GiB; `NAME=`: none of it. Can be repeated.",
 )
 @click.option("-m", "--note", default="", help="What to mind this time; kept with the ticket.")
+@click.option("-w", "--wait", is_flag=True, help="Wait until they are over; exit codes as of `parexec wait`.")
 @verb_even_if_finished
 def retry(
     context: VerbContext,
@@ -216,13 +217,27 @@ def retry(
     agent: str | None,
     uses: tuple[str, ...],
     note: str,
+    wait: bool,
 ) -> None:
     from parexec_tui.core.wire.requests import Retry
 
     amounts = dict(map(_amount, uses)) or None
     chosen = context.tickets(tickets)
     request = Retry(tickets=chosen, downstream=downstream, run=command, agent=agent, uses=amounts, note=note)
-    context.ask(request, confirm=downstream or _is_wide(tickets, len(chosen)))
+    retried = context.ask(request, confirm=downstream or _is_wide(tickets, len(chosen)))
+    if wait and not context.dry_run:
+        _wait_for(context, retried)
+
+
+def _wait_for(context: VerbContext, retried: "Answer") -> None:
+    """Wait until the tickets that run again are over, and exit."""
+    from parexec_tui.cli.waiting import wait_for_tickets
+    from parexec_tui.core.state.events import TicketRetried
+    from parexec_tui.core.wire import codec
+
+    events = (codec.decode_event(bytes(event)) for event in retried.events or ())
+    found = [id_ for event in events if isinstance(event, TicketRetried) for id_ in (event.ticket, *event.rerun)]
+    wait_for_tickets(context.client.session, found, as_json=context.as_json)
 
 
 def _amount(word: str) -> tuple[str, Any]:
@@ -334,12 +349,13 @@ def scale(context: VerbContext, type_: str | None, number: str | None, parallel:
             raise click.UsageError("--parallel is about the session: leave the agent type out, or do one at a time")
         if parallel == "plan":
             raise click.UsageError("--parallel wants a number: 4, +1 or -1")
-        return context.ask(Scale(**_count(parallel)))
+        context.ask(Scale(**_count(parallel)))
+        return
     if type_ is None or number is None:
         raise click.UsageError("say an agent type and a number, for instance: parexec scale builder +2")
     if type_[0] == "-":
         raise click.UsageError(f"no such option: {type_}")
-    return context.ask(Scale(type=type_, **_count(number)))
+    context.ask(Scale(type=type_, **_count(number)))
 
 
 @click.command()
