@@ -78,9 +78,32 @@ def _on_monitoring_started(state: SessionState, event: ev.MonitoringStarted) -> 
         for agent in state.agents.values():
             if agent.ticket is None:
                 agent.without_engine += event.at - max(gone.at, agent.idle_since)
-    state.boot = event.boot
+    if event.boot == state.boot:
+        _correct_clocks(state, event)
+    state.boot, state.monitored = event.boot, event
     state.engine_pid = event.pid
     state.left = state.interrupted = state.draining = state.stopping = None
+
+
+def _correct_clocks(state: SessionState, event: ev.MonitoringStarted) -> None:
+    """Let only time count that has passed since the engine before this one, for time-outs and retry delays."""
+    before = state.monitored
+    if before is None or event.uptime is None:
+        return
+    if before.uptime is None:
+        # The wall clock is all there is. But an attempt of this boot cannot be older than the boot.
+        for ticket in state.live.values():
+            ticket.live_attempt.clock_error += max(0.0, ticket.worked(event.at) - event.uptime)
+        return
+    if event.uptime < before.uptime:
+        return  # another time namespace, whose clock says nothing about ours
+    error = event.at - before.at - (event.uptime - before.uptime)
+    for ticket in state.live.values():
+        if not ticket.is_frozen:
+            ticket.live_attempt.clock_error += error
+    for ticket in state.tickets.values() if state.counts[Status.backoff] else ():
+        if ticket.status is Status.backoff and ticket.retry_at is not None:
+            ticket.retry_at += error
 
 
 def _on_session_finished(state: SessionState, event: ev.SessionFinished) -> None:

@@ -18,8 +18,8 @@ class Attempt:
     """One try of a ticket on an agent. A new one is made for each; nothing of it changes once it has ended."""
 
     __slots__ = (
-        "agent", "birth", "code", "end", "ended", "freeze", "frozen_for", "number", "pid", "reason", "signal",
-        "started", "stop_reason",
+        "agent", "birth", "clock_error", "code", "end", "ended", "freeze", "frozen_for", "number", "pid", "reason",
+        "signal", "started", "stop_reason",
     )  # fmt: skip
 
     def __init__(self, number: int, agent: str, started: float) -> None:
@@ -35,6 +35,9 @@ class Attempt:
         """There while it is frozen. It keeps its status, and goes on with that when it is thawed."""
         self.frozen_for = 0.0
         """Seconds that it was frozen, without the present freeze."""
+        self.clock_error = 0.0
+        """Seconds from its start on that did not pass: the clock was set forward while no engine was there, or the
+        host was suspended. Negative: more passed."""
         self.stop_reason: StopReason | None = None
         """Why it is being stopped; kept when it has ended."""
         self.ended: float | None = None
@@ -56,4 +59,4 @@ class Attempt:
     def worked(self, now: float) -> float:
         """Seconds from its start to `now`, without the time it was frozen. If it is over, pass its `ended`."""
         until = now if self.freeze is None else self.freeze.since
-        return max(0.0, until - self.started - self.frozen_for)
+        return max(0.0, until - self.started - self.frozen_for - self.clock_error)

@@ -61,6 +61,9 @@ class MonitoringStarted(Event, frozen=True, tag="monitoring_started"):
     boot: str
     """The boot id of the host: a pid means nothing after a reboot."""
     version: str = ""
+    uptime: float | None = None
+    """Seconds that the host has run since it booted, the time it was suspended left out. So the next engine of the
+    same boot knows how much time has passed, whatever became of the wall clock. None: not known."""
 
 
 class FailuresHandled(Event, frozen=True, tag="failures_handled"):

@@ -137,6 +137,8 @@ class SessionState:
         """resource: what the host is short of"""
         self.finished_at: float | None = None
         self.boot = ""
+        self.monitored: ev.MonitoringStarted | None = None
+        """What the newest engine began with."""
         self.engine_pid = 0
         self.retried = 0
         self.busy_for = 0.0

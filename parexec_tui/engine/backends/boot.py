@@ -1,5 +1,6 @@
-"""The name of the present boot of this machine: a pid means nothing after a reboot."""
+"""The present boot of this machine: its name, since a pid means nothing after a reboot, and how long it has run."""
 
+import time
 from pathlib import Path
 
 import psutil
@@ -11,3 +12,11 @@ def boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return str(int(psutil.boot_time()))
+
+
+def uptime() -> float:
+    """Seconds that this boot has run; the time the machine was suspended is left out, as nothing ran then.
+
+    All processes agree on it, and nobody can set it. The engine's own clock, trio's, counts the same seconds.
+    """
+    return time.monotonic()

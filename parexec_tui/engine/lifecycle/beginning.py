@@ -63,6 +63,7 @@ def begin_new(plan: Plan, session: str, host: Host, *, hold: bool) -> Beginning:
         version=__version__,
         by=by,
         now=now,
+        uptime=boot.uptime(),
     )
     if hold:
         first.append(ev.SessionHeld(at=now, reason="from the start", by=by))
@@ -80,7 +81,9 @@ def take_over(registry: Registry, session: str, options: EngineOptions, notice: 
         return Beginning(state, over=next((outcome for outcome in get_args(Outcome) if outcome == reason), "stopped"))
     now = max(time.time(), state.now)  # a clock that was set back does not take the session back
     booted = boot.boot_id()
-    first: list[ev.AnyEvent] = [ev.MonitoringStarted(at=now, pid=os.getpid(), boot=booted, version=__version__)]
+    first: list[ev.AnyEvent] = [
+        ev.MonitoringStarted(at=now, pid=os.getpid(), boot=booted, version=__version__, uptime=boot.uptime())
+    ]
     if not options.resume:
         first += _still_to_do(state, now)
     elif state.held is not None:

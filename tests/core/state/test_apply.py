@@ -407,6 +407,52 @@ def test_an_attempt_that_ends_frozen_did_not_work_in_the_freeze(asked_to_stop: b
     assert session.state.busy_for == (5 if asked_to_stop else 3)
 
 
+DAY = 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("later", "before", "after", "passed"),
+    [
+        pytest.param(DAY, 1000, 1007, 7, id="the clock was set forward, or the host was suspended"),
+        pytest.param(3, 1000, 1007, 7, id="the clock was set back"),
+        pytest.param(7, 1000, 1007, 7, id="nothing was done to it"),
+        pytest.param(7, None, 1007, 7, id="an earlier version, which tells the wall clock alone"),
+        pytest.param(DAY, None, 900, 900, id="no attempt is older than its boot"),
+        pytest.param(7, 1000, 900, 7, id="uptimes that do not belong together"),
+    ],
+)
+def test_from_one_engine_to_the_next_time_goes_by_the_boot(
+    later: float, before: float | None, after: float, passed: float
+) -> None:
+    session = Session("A:\nB: retries=1\nC:")
+    begun = session.now
+    session.apply(ev.MonitoringStarted(at=begun, pid=1, boot="boot", uptime=before))
+    session.dispatch()
+    session.ask(rq.Freeze(tickets=("C",)))
+    session.fail("B")
+    until = session["B"].retry_at
+    session.wait(3)
+    session.now = begun + later
+    session.apply(ev.MonitoringStarted(at=session.now, pid=2, boot="boot", uptime=after))
+    assert session["A"].worked(session.now) == passed
+    if before is not None and after > before:
+        assert until is not None
+        assert session["B"].retry_at == until + later - passed
+    session.ask(rq.Thaw())
+    session.wait(5)
+    assert session["A"].worked(session.now) == passed + 5
+    assert session["C"].worked(session.now) == 5
+
+
+def test_after_a_boot_nothing_is_said_about_the_one_before() -> None:
+    session = Session("A:")
+    session.apply(ev.MonitoringStarted(at=session.now, pid=1, boot="boot", uptime=1000))
+    session.dispatch()
+    session.wait(7)
+    session.apply(ev.MonitoringStarted(at=session.now, pid=2, boot="another", uptime=2))
+    assert session["A"].worked(session.now) == 7
+
+
 def test_a_ticket_that_never_started_has_not_worked() -> None:
     assert Session("A:")["A"].worked(5000.0) == 0
 
