@@ -157,11 +157,17 @@ def test_what_is_lost_is_retried_if_its_policy_allows(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("at", ["remembered", "ruled out"])
 def test_what_never_began_runs_without_a_charge(tmp_path: Path, at: str) -> None:
-    pid = die(tmp_path, waits() + '[tickets.C]\nrun = "touch done-C"\nneeds = ["A"]\nretries = 0\n')
+    kills = "[ $PAREXEC_ATTEMPT = 2 ] || kill -9 $PPID"  # its engine, before that has noted its process
+    plan = waits().replace("echo", f"{kills}\necho", 1)
+    engine = start(tmp_path, plan + '[tickets.C]\nrun = "touch done-C"\nneeds = ["A"]\nretries = 0\n')
+    assert engine.wait() == -signal.SIGKILL
+    pid = until(lambda: read_record(record_of("A.1")), "A is there").pid
+    assert pid is not None
     os.killpg(pid, signal.SIGKILL)
     until(lambda: not exists(pid), "A is gone")
     # As if the engine had remembered that A starts, and died before it did.
     record_of("A.1").unlink()
+    record_of("A.1").with_suffix(".log").unlink()
     if at == "ruled out":  # and the next one died while it looked
         record_of("A.1").write_text("void\n")
     (tmp_path / "go").touch()
@@ -284,6 +290,46 @@ def test_leftovers_of_dead_attempts_end_before_anything_starts(tmp_path: Path) -
     assert not exists(escaped)
     assert ticket("B").status is Status.succeeded
     assert any("no ticket owns any more" in notice for notice in heard.notices)
+
+
+TWICE = """
+[tickets.A]
+run = '''
+touch evidence
+for pid in $(cat pids); do grep -q '^State:.[RSDT]' /proc/$pid/status && touch twice; done
+[ -s pids ] || exec env -i /bin/sh -c 'echo $$ >> pids; exec sleep 60'
+'''
+retries = 1
+retry_delay = "10ms"
+"""
+
+
+def test_a_retry_waits_for_what_a_killed_shell_left(tmp_path: Path) -> None:
+    (tmp_path / "pids").touch()
+    shell = die(tmp_path, TWICE)
+    left = number_in(tmp_path / "pids")
+    os.kill(shell, signal.SIGKILL)
+    until(lambda: not exists(shell), "the shell is gone")
+    assert exists(left)
+    result, _ = resume()
+    assert result.outcome == "finished"
+    assert (ticket("A").status, ticket("A").attempts) == (Status.succeeded, 2)
+    assert not (tmp_path / "twice").exists()
+    assert not exists(left)
+    (told,) = happened(ev.StraysEnded)
+    assert (told.attempt, told.commands) == (1, ("sleep 60",))
+
+
+def test_what_was_left_while_there_was_no_engine_is_ended(tmp_path: Path) -> None:
+    run = "env -i /bin/sleep 60 & echo $! > pid; touch evidence; until [ -e go ]; do sleep 0.01; done"
+    die(tmp_path, f'[tickets.A]\nrun = "{run}"')
+    (tmp_path / "go").touch()
+    until(lambda: ended("A.1"), "A ends")
+    left = number_in(tmp_path / "pid")
+    assert exists(left)
+    resume()
+    assert ticket("A").status is Status.succeeded
+    assert not exists(left)
 
 
 def test_nothing_of_an_unknown_attempt_goes_on(tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ from parexec_tui.engine.backends.local.mark import mark_of
 from parexec_tui.engine.backends.local.orphans import Orphans, with_descendants
 from parexec_tui.engine.backends.local.processes import open_processes
 from parexec_tui.engine.backends.local.record import note_stop, read_record, report_of, void_record
-from parexec_tui.engine.backends.local.spawn import Spawn, is_shell_name, keep_descriptors
+from parexec_tui.engine.backends.local.remains import Remains, writers_of
+from parexec_tui.engine.backends.local.spawn import Spawn, is_recording_shell, is_shell_name, keep_descriptors
 from parexec_tui.engine.backends.local.starter import Start, Starter
 from parexec_tui.engine.backends.local.usage import LiveProcess, UsageMeter
 from parexec_tui.engine.backends.local.watch import Exit, Watch, open_watch
@@ -111,6 +112,8 @@ class LocalBackend:
         self._reports: deque[rq.AnyReport] = deque()
         self._usage = UsageMeter(open_processes())
         self._one_reading = trio.CapacityLimiter(1)
+        self._remains: list[Remains] = []
+        """Of keys whose shells had ended when we came."""
         self._unswept = False
         """A process ended since the last sweep for strays."""
         nursery.start_soon(self._sweep_from_time_to_time)
@@ -214,18 +217,28 @@ class LocalBackend:
             self._orphans.look()
             return process.identities(with_descendants([*shell, *self._orphans.left_by(live.pid)]))
         found = {identity for identity, _ in bearers([live.cookie]).values()}
-        return found | process.identities([*shell, *process.members(live.pid)])
+        others = [*shell, *process.members(live.pid), *writers_of(self._folder.log_and_record(live.key)[0])]
+        return found | process.identities(others)
 
     # -- what an engine before this one left -----------------------------------------------------------------
 
     async def adopt(self, key: ProcessKey, identity: Identity | None, boot: str) -> Adopted:
-        if void_record(self._folder.record(key)):
-            return _never_began(key)
+        void_record(self._folder.record(key))  # if it has not begun, it cannot begin any more
         same_boot = boot == self._boot
         found = await self._find(key, identity) if same_boot else None
         if found is not None and self._take_over(key, found.pid):
             return rq.ProcessStarted(key.ticket, key.attempt, found.pid, found.birth, step=key.step)
-        return self._how_it_ended(key, same_boot=same_boot)
+        if same_boot:
+            self._note_remains(key, identity)
+        return self._how_it_ended(key, same_boot=same_boot, noted=identity is not None)
+
+    def _note_remains(self, key: ProcessKey, identity: Identity | None) -> None:
+        """Have `end_strays` look for what is left of a key whose shell is gone."""
+        record = read_record(self._folder.record(key))
+        if identity is None and record is not None and record.pid is not None:
+            identity = Identity(record.pid, 0.0)
+        if identity is not None:
+            self._remains.append(Remains(key, identity, self._folder.log_and_record(key)[0]))
 
     def _take_over(self, key: ProcessKey, pid: int) -> bool:
         """Take charge of a process that we did not start, if we have not yet. False if it ended just now."""
@@ -250,21 +263,27 @@ class LocalBackend:
                     known = bearers([self._cookie_of(key)]).get(record.pid)
                     return known[0] if known is not None else None
                 await trio.sleep(0.01)
-        return None
+        # It never began, or it has deleted its record and lives.
+        found = bearers([self._cookie_of(key)]).values()
+        return next((identity for identity, _ in found if is_recording_shell(identity.pid)), None)
 
-    def _how_it_ended(self, key: ProcessKey, *, same_boot: bool) -> Ended:
+    def _how_it_ended(self, key: ProcessKey, *, same_boot: bool, noted: bool) -> Ended:
+        """How a process ended that does not live. `noted`: its identity is in the registry, so it did begin."""
         record = read_record(self._folder.record(key))
-        if record is None or record.void or (record.pid is None and same_boot):
+        if record is None or record.void:
+            if noted or self._folder.log(key).exists():
+                return _lost(key, "its exit record was deleted while it ran")
+            return _never_began(key)
+        if record.pid is None and same_boot:
             return _never_began(key)
         ended = self._report_of(key, Exit(record.pid or 0))
         if isinstance(ended, rq.ProcessLost) and not same_boot:
-            return rq.ProcessLost(key.ticket, key.attempt, "the host was restarted while it ran", step=key.step)
+            return _lost(key, "the host was restarted while it ran")
         return ended
 
     async def prove_end(self, key: ProcessKey) -> Ended:
-        if void_record(self._folder.record(key)):
-            return _never_began(key)
-        return self._how_it_ended(key, same_boot=True)
+        void_record(self._folder.record(key))
+        return self._how_it_ended(key, same_boot=True, noted=False)
 
     async def recorded(self) -> Collection[ProcessKey]:
         return set(self._folder.recorded())
@@ -437,7 +456,7 @@ class LocalBackend:
         """The mark of each; 0 where it has none."""
 
         async def find() -> Collection[Identity]:
-            found = dict((await trio.to_thread.run_sync(lambda: bearers(prefix=self._cookie_prefix))).values())
+            found = await trio.to_thread.run_sync(self._look_everywhere)
             living = {mark_of(self._cookie_of(key)) for key in (*self._starting, *self._live)}
             found = {identity: mark for identity, mark in found.items() if mark not in living}
             found |= dict.fromkeys(self._ownerless(), 0)
@@ -445,9 +464,17 @@ class LocalBackend:
             return found
 
         left = await until_nothing_is_left(find, grace_for_strays())
+        self._remains.clear()
         if left:
             self._tell_strays_of_others(left, owners)
         return len(left)
+
+    def _look_everywhere(self) -> dict[Identity, int]:
+        """The processes of this session among those of the host, with their marks."""
+        found: dict[Identity, int] = {}
+        for remains in self._remains:
+            found |= dict.fromkeys(remains.find(), mark_of(self._cookie_of(remains.key)))
+        return found | dict(bearers(prefix=self._cookie_prefix).values())
 
     def _ownerless(self) -> set[Identity]:
         """Who came to us, and is of no attempt that lives."""
@@ -460,6 +487,10 @@ class LocalBackend:
         for mark in set(map(owners.__getitem__, left)) & keys.keys():
             self._tell_strays(keys[mark], [command for who, command in left.items() if owners[who] == mark])
         self._watch.wake()
+
+
+def _lost(key: ProcessKey, reason: str) -> rq.ProcessLost:
+    return rq.ProcessLost(key.ticket, key.attempt, reason, step=key.step)
 
 
 def _never_began(key: ProcessKey) -> rq.ProcessLost:

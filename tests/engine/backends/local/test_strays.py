@@ -10,10 +10,12 @@ import pytest
 import trio
 
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.backends.backend import Identity
+from parexec_tui.engine.backends.boot import boot_id
 from parexec_tui.engine.backends.local.mark import can_mark, mark_in, mark_of
 from parexec_tui.engine.backends.local.orphans import Orphans
-from parexec_tui.engine.backends.local.process import is_zombie
-from tests.engine.backends.local.test_process import Attempts, attempts, key, soon
+from parexec_tui.engine.backends.local.process import birth_of, is_zombie
+from tests.engine.backends.local.test_process import Attempts, attempts, key, soon, spawn_elsewhere
 from tests.engine.engines import PYTHON, exists, number_in
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux do orphans come to us")
@@ -143,12 +145,13 @@ async def test_what_ends_by_itself_is_not_told(tmp_path: Path) -> None:
 
 @pytest.mark.trio
 async def test_orphans_that_ended_are_no_zombies(tmp_path: Path) -> None:
+    before = set(children_of(os.getpid()))
     async with attempts(tmp_path) as t:
         await left(t, f"{PYTHON} daemon.py pid env; for i in 1 2 3; do (setsid true &); done")
         await t.run("true")
         assert t.orphans is not None
         assert t.orphans.ownerless() == []
-        assert [pid for pid in children_of(os.getpid()) if is_zombie(pid)] == []
+        assert not {pid for pid in children_of(os.getpid()) if is_zombie(pid)} - before
 
 
 @pytest.mark.trio
@@ -203,3 +206,105 @@ async def test_orphans_go_to_init_again_when_they_are_let_go() -> None:
     orphans.close()
     done = await trio.run_process(["sh", "-c", "sleep 1 & echo $!"], capture_stdout=True)
     assert int(done.stdout) not in children_of(os.getpid())
+
+
+# -- after the death of an engine ------------------------------------------------------------------------------
+
+HIDES = f"{PYTHON} hide.py"
+"""Runs a program without the cookie and the mark of the attempt."""
+
+HIDE = """
+import os, resource, sys
+resource.setrlimit(10, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+if "elsewhere" in sys.argv[1]:
+    null = os.open("/dev/null", os.O_RDWR)
+    for fd in range(3):
+        os.dup2(null, fd)
+if "setsid" in sys.argv[1]:
+    os.setsid()
+os.execve(sys.executable, [sys.executable, "-S", "stray.py", "pid"], {})
+"""
+
+REMAINS = {
+    "a clean environment": f"env -i {PYTHON} stray.py pid",
+    "and a session of its own": f"env -i setsid {PYTHON} stray.py pid",
+    "a daemon": f"{PYTHON} daemon.py pid env",
+    "no sign but its group": f"{HIDES} elsewhere",
+    "no sign but its log": f"{HIDES} setsid",
+}
+
+
+async def abandoned(t: Attempts, run: str, *, kills_shell: bool) -> Identity:
+    """Have another process run a command as the first attempt, and die. Returns who its shell is."""
+    t.close()  # what is orphaned now is not ours
+    t.file("hide.py").write_text(HIDE)
+    command = f"({run}) & until [ -s pid ]; do sleep 0.01; done; until [ -e go ]; do sleep 0.01; done"
+    shell = await trio.to_thread.run_sync(spawn_elsewhere, t.spawn(1, command))
+    birth = birth_of(shell)
+    assert birth is not None
+    await soon_there(t)
+    if kills_shell:
+        os.kill(shell, signal.SIGKILL)
+        await soon(lambda: not exists(shell), "the shell is dead")
+    return Identity(shell, birth)
+
+
+@pytest.mark.trio
+@marks
+@pytest.mark.parametrize("run", REMAINS.values(), ids=REMAINS)
+async def test_what_a_dead_shell_left_ends_before_anything_starts(tmp_path: Path, run: str) -> None:
+    async with attempts(tmp_path) as t:
+        shell = await abandoned(t, run, kills_shell=True)
+        pid = number_in(t.file("pid"))
+        assert exists(pid)
+        assert isinstance(await t.backend.adopt(key(1), shell, boot_id()), rq.ProcessLost)
+        assert await t.backend.end_strays() >= 1
+        assert not exists(pid)
+        await soon(lambda: [stray.key for stray in t.strays] == [key(1)], "it is told")
+
+
+@pytest.mark.trio
+@marks
+@pytest.mark.parametrize("run", REMAINS.values(), ids=REMAINS)
+async def test_what_an_adopted_attempt_left_ends_before_its_end_is_told(tmp_path: Path, run: str) -> None:
+    async with attempts(tmp_path) as t:
+        shell = await abandoned(t, run, kills_shell=False)
+        assert isinstance(await t.backend.adopt(key(1), shell, boot_id()), rq.ProcessStarted)
+        t.file("go").touch()
+        assert await t.end_of(1) == rq.ProcessEnded("T", 1, 0)
+        assert not exists(number_in(t.file("pid")))
+        assert [stray.key for stray in t.strays] == [key(1)]
+
+
+@pytest.mark.trio
+async def test_a_group_that_may_be_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    """The number of the group was given to somebody else, long after the shell of the attempt was born."""
+    with subprocess.Popen(["sh", "-c", "sleep 60 & sleep 60"], start_new_session=True) as other:  # noqa: ASYNC220
+        await soon(lambda: len(children_of(other.pid)) == 2, "its children are there")
+        birth = birth_of(other.pid)
+        assert birth is not None
+        children = children_of(other.pid)
+        other.kill()
+        other.wait()
+        async with attempts(tmp_path) as t:
+            t.session.record(key(1)).write_text(f"start {other.pid}\n")
+            await t.backend.adopt(key(1), Identity(other.pid, birth - 1000), boot_id())
+            assert await t.backend.end_strays() == 0
+            assert all(map(exists, children))
+        os.killpg(other.pid, signal.SIGKILL)
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("is_noted", [True, False])
+@pytest.mark.parametrize("lives", [True, False])
+async def test_an_attempt_that_deleted_its_record_did_begin(tmp_path: Path, is_noted: bool, lives: bool) -> None:
+    async with attempts(tmp_path) as t:
+        run = f"rm {t.session.record(key(1))}; echo 1 > pid"
+        shell = await abandoned(t, run, kills_shell=not lives)
+        found = await t.backend.adopt(key(1), shell if is_noted else None, boot_id())
+        if lives:
+            assert found == rq.ProcessStarted("T", 1, shell.pid, shell.birth)
+            t.file("go").touch()
+            assert await t.end_of(1) == rq.ProcessLost("T", 1, "it vanished without an exit record")
+        else:
+            assert found == rq.ProcessLost("T", 1, "its exit record was deleted while it ran")
