@@ -161,8 +161,10 @@ def test_what_never_began_runs_without_a_charge(tmp_path: Path, at: str) -> None
     plan = waits().replace("echo", f"{kills}\necho", 1)
     engine = start(tmp_path, plan + '[tickets.C]\nrun = "touch done-C"\nneeds = ["A"]\nretries = 0\n')
     assert engine.wait() == -signal.SIGKILL
-    pid = until(lambda: read_record(record_of("A.1")), "A is there").pid
-    assert pid is not None
+    record = read_record(record_of("A.1"))
+    assert record is not None
+    assert record.pid is not None
+    pid = record.pid
     os.killpg(pid, signal.SIGKILL)
     until(lambda: not exists(pid), "A is gone")
     # As if the engine had remembered that A starts, and died before it did.
