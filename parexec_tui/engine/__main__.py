@@ -141,7 +141,8 @@ def _watch_guardian(notice: Callable[[str], None]) -> None:
         select.select([fd], [], [])
         notice(f"guardian {guardian} is gone: this engine goes on, but none follows it if it dies")
 
-    threading.Thread(target=wait, name="parexec-guardian", daemon=True).start()
+    with suppress(RuntimeError):  # the system has no thread left
+        threading.Thread(target=wait, name="parexec-guardian", daemon=True).start()
 
 
 if __name__ == "__main__":

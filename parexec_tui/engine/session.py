@@ -30,6 +30,7 @@ from parexec_tui.engine.measure.sampling import SampleLoop
 from parexec_tui.engine.pool import Pool
 from parexec_tui.engine.serve.hooks import HookRunner
 from parexec_tui.engine.serve.server import open_server
+from parexec_tui.engine.threads import in_thread
 from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.lock import SessionLock
@@ -172,7 +173,7 @@ async def _remember(coordinator: Coordinator, history: dict[str, float], file: P
             return registry.history(plan)
 
     with suppress(RegistryError):
-        history.update(await trio.to_thread.run_sync(read))
+        history.update(await in_thread(read))
         coordinator.submit_reports([rq.HistoryRead(history)])
     was_read.set()
 
@@ -220,7 +221,7 @@ async def _checkpoint_often(registry: Registry) -> None:
     while True:
         await trio.sleep(_CHECKPOINT_EVERY)
         with suppress(RegistryError):  # the coordinator meets the same trouble when it writes, and says so
-            await trio.to_thread.run_sync(registry.checkpoint)
+            await in_thread(registry.checkpoint)
 
 
 async def _watch_disks(nursery: trio.Nursery, coordinator: Coordinator, folder: Path) -> DiskWatch:

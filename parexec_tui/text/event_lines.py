@@ -101,7 +101,7 @@ def _lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
         case ev.HostPressed():
             yield Line(at, "pressed", "host", f"short of {event.resource}: {event.text}", "warn")
         case ev.HostRelieved():
-            yield Line(at, "relieved", "host", f"{event.resource} has room again")
+            yield Line(at, "relieved", "host", f"no more short of {event.resource}")
         case ev.OperatorActed():
             yield Line(at, "asked", event.by, event.text)
         case (

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from parexec_tui.core.state.status import Status
-from tests.engine.engines import PAREXEC, WITHIN, session, state_of, write_plan
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.status import End, Status
+from tests.cgroups import pids_group
+from tests.engine.engines import PAREXEC, WITHIN, journal, session, state_of, write_plan
 
 ALL_RUN = '[tickets.Z]\nrun = "until [ $(ls began | wc -l) = 60 ]; do sleep 0.1; done; touch go"\n'
 
@@ -30,3 +32,34 @@ def test_sixty_at_once_with_64_descriptors(tmp_path: Path, which: str) -> None:
     assert state_of(session()).counts[Status.succeeded] == 61
     limits = (tmp_path / "limits").read_text().split()
     assert limits == ["64"] * 60, "what it runs has the limit that the engine was given"
+
+
+FLOODS = "bomb() { bomb | bomb & }; bomb; sleep 60"
+"""A fork bomb: it takes every process that it can get."""
+FILLS = "for i in $(seq 200); do sleep 60 & done; wait"
+"""It takes every process but the last ones, and fails when it gets no more."""
+
+
+@pytest.mark.parametrize("bomb", [FLOODS, FILLS], ids=["floods", "fills"])
+def test_a_fork_bomb_ends_neither_the_engine_nor_the_innocent(tmp_path: Path, bomb: str) -> None:
+    innocent = "".join(f'[tickets.T{number}]\nrun = "touch done/{number}"\n' for number in range(30))
+    plan = f'[plan]\nparallel = 8\n{innocent}[tickets.bomb]\nrun = "{bomb}"\npriority = "critical"\ntimeout = "3s"\n'
+    write_plan(tmp_path, plan)
+    (tmp_path / "done").mkdir()
+    with pids_group(60) as group:
+        done = subprocess.run(
+            group.command(*PAREXEC, "run", "plan.toml", "--headless"),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=WITHIN,
+            check=False,
+        )
+    state = state_of(session())
+    assert "Traceback" not in done.stdout + done.stderr
+    assert state.finished_at is not None, done.stdout + done.stderr
+    unsuccessful = [(each.id, each.reason) for each in state.tickets.values() if each.end is not End.succeeded]
+    assert [each for each in unsuccessful if each[0] != "bomb"] == []
+    assert len(list((tmp_path / "done").iterdir())) == 30
+    assert any(isinstance(event, ev.HostPressed) and event.resource == "processes" for event in journal())
+    assert not state.pressed, "and then there was room again"

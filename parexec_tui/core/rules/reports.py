@@ -66,6 +66,8 @@ def _on_process_ended(state: SessionState, report: rq.ProcessEnded, now: float) 
         return []
     if ticket.live_attempt.stop_reason is not None or report.stopped_for is not None:
         return _ended_on_purpose(state, ticket, report, now)
+    if report.host_short_of:
+        return _put_back(state, ticket, report, now)
     if report.ticket_at_fault:
         return _failed_for_good(state, ticket, report, End.could_not_start, report.problem, now, ticket_at_fault=True)
     if report.problem or report.code in (NOT_EXECUTABLE, NOT_FOUND):
@@ -131,6 +133,14 @@ def _ended_for(
             ]
         case "stopped":
             return [_ended(ticket, report, End.stopped, Status.waiting, now, reason="")]
+
+
+def _put_back(state: SessionState, ticket: TicketState, report: rq.ProcessEnded, now: float) -> list[ev.AnyEvent]:
+    """Its command never began, for want of something that the host was short of: nothing starts until it has more."""
+    again = _ended(
+        ticket, report, End.could_not_start, Status.waiting, now, reason=report.problem, host_at_fault=True
+    )
+    return [again, *_on_host_short(state, rq.HostShort(report.host_short_of, report.problem), now)]
 
 
 def _could_not_start(
@@ -210,6 +220,14 @@ def _on_disk_measured(state: SessionState, report: rq.DiskMeasured, now: float) 
     if report.free is None or report.free >= floor * RELIEF:
         return [ev.HostRelieved(at=now, resource=report.resource)]
     return []
+
+
+def _on_host_short(state: SessionState, report: rq.HostShort, now: float) -> list[ev.AnyEvent]:
+    if bool(report.text) == (report.resource in state.pressed):
+        return []
+    if report.text:
+        return [ev.HostPressed(at=now, resource=report.resource, text=report.text)]
+    return [ev.HostRelieved(at=now, resource=report.resource)]
 
 
 def _on_idle_elapsed(state: SessionState, report: rq.IdleElapsed, now: float) -> list[ev.AnyEvent]:
@@ -296,6 +314,7 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.TimeoutElapsed: _on_timeout,
     rq.BackoffElapsed: _on_backoff_elapsed,
     rq.DiskMeasured: _on_disk_measured,
+    rq.HostShort: _on_host_short,
     rq.HistoryRead: _on_history_read,
     rq.IdleElapsed: _on_idle_elapsed,
 }

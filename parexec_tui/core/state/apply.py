@@ -315,12 +315,15 @@ def _leave_agent(state: SessionState, ticket: TicketState, attempt: Attempt, eve
     state.busy_for += ran
     agent.done += event.end is End.succeeded
     agent.failed += event.then in (Status.failed, Status.backoff)
-    if event.end is End.could_not_start:
+    if event.host_at_fault:
+        pass  # it says nothing about the agent
+    elif event.end is End.could_not_start:
         if not event.ticket_at_fault:
             _strike(state, ticket, agent)
     elif event.end is not End.stopped:
         agent.strikes = ()
-    ticket.excluded_agents = (*ticket.excluded_agents, event.shunned) if event.shunned else ()
+    if not event.host_at_fault:
+        ticket.excluded_agents = (*ticket.excluded_agents, event.shunned) if event.shunned else ()
     refresh_agent(state, agent)
 
 

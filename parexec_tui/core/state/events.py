@@ -110,9 +110,9 @@ class HostPressed(Event, frozen=True, tag="host_pressed"):
     """The host is short of something: nothing new is started until it is relieved."""
 
     resource: str
-    """What it is short of: `disk of the workdir`, `disk of the state folder`."""
+    """What it is short of: `disk of the workdir`, `disk of the state folder`, `open files`, `processes`, `memory`."""
     text: str
-    """How much there is, and how much the plan wants."""
+    """How much there is, and how much is wanted."""
 
 
 class HostRelieved(Event, frozen=True, tag="host_relieved"):
@@ -299,6 +299,8 @@ class AttemptEnded(Event, frozen=True, tag="attempt_ended"):
     """The agent on which it could not start, and that will not be asked again."""
     ticket_at_fault: bool = False
     """True: it could not start because of what the ticket asks for, which says nothing against the agent."""
+    host_at_fault: bool = False
+    """True: it could not start because the host was short of something. Neither ticket nor agent is to blame."""
     retry_at: float | None = None
     skipped: tuple[str, ...] = ()
     """Tickets that can no longer run because of this end."""

@@ -218,6 +218,8 @@ class ProcessEnded(Report, frozen=True, gc=False, tag="ended"):
     """True: what the ticket asks for cannot be started anywhere, at any time."""
     stopped_for: StopReason | None = None
     """Why an engine before this one ended it, if that engine could not remember why."""
+    host_short_of: str = ""
+    """What the host had too little of to start the command, as in HostPressed. The command never began."""
 
 
 class ProcessLost(Report, frozen=True, gc=False, tag="lost"):
@@ -256,6 +258,15 @@ class DiskMeasured(Struct, frozen=True, gc=False):
     """Bytes; None: it could not be found out."""
 
 
+class HostShort(Struct, frozen=True, gc=False, tag_field="report", tag="short"):
+    """The host has too little of something to start processes, or has enough of it again."""
+
+    resource: str
+    """As in HostPressed."""
+    text: str
+    """How much there is; empty: it is short of it no more."""
+
+
 class HistoryRead(Struct, frozen=True, gc=False):
     """What tickets took in earlier sessions of the plan."""
 
@@ -276,6 +287,7 @@ AnyReport = (
     | TimeoutElapsed
     | BackoffElapsed
     | DiskMeasured
+    | HostShort
     | HistoryRead
     | IdleElapsed
 )

@@ -1,6 +1,7 @@
 """How full the disks of a session are, for the rule that keeps room on them and for those who watch."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import trio
@@ -8,6 +9,7 @@ import trio
 from parexec_tui.core.wire.protocol import DiskSample
 from parexec_tui.core.wire.requests import DiskMeasured
 from parexec_tui.engine.measure import monitor
+from parexec_tui.engine.threads import in_thread
 
 _EVERY = 3.0
 """Seconds between two measurements."""
@@ -33,10 +35,11 @@ class DiskWatch:
         """Measure again and again, and submit what is found. Has started after the first measurement."""
         while True:
             with trio.move_on_after(_GIVE_UP) as waited:
-                self.latest = await trio.to_thread.run_sync(
-                    monitor.measure_disks, self._disks, abandon_on_cancel=True, limiter=self._limit
-                )
-                submit(self._measured())
+                with suppress(OSError):  # no thread can be had: what was measured before stands
+                    self.latest = await in_thread(
+                        monitor.measure_disks, self._disks, may_hang=True, limiter=self._limit
+                    )
+                    submit(self._measured())
             if waited.cancelled_caught:
                 self.latest = ()
             task_status.started()

@@ -7,7 +7,7 @@ what was found before: nothing is queued, neither here nor for a viewer that doe
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar, TypeVarTuple, Unpack
+from typing import Protocol, Unpack
 
 import trio
 from msgspec import Struct
@@ -17,6 +17,7 @@ from parexec_tui.core.wire.protocol import DiskSample, HostSample, Sampled
 from parexec_tui.engine.backends.backend import Backend, UsageReading
 from parexec_tui.engine.measure.disk_watch import DiskWatch
 from parexec_tui.engine.measure.host_meter import HostMeter
+from parexec_tui.engine.threads import Given, T, in_thread
 
 MIN_INTERVAL, MAX_INTERVAL = 2.0, 30.0
 """Seconds between two samples."""
@@ -29,10 +30,6 @@ _GIVE_UP = 5.0
 
 BASELINE = 0.25
 """Seconds between the first count and the one that is sent: a rate needs two."""
-
-
-T = TypeVar("T")
-Given = TypeVarTuple("Given")
 
 
 def next_interval(interval: float, cost: float) -> float:
@@ -175,7 +172,7 @@ class SampleLoop:
         return reading.cost + measured.cost
 
     async def _in_thread(self, look: Callable[[Unpack[Given]], T], *given: *Given) -> T:
-        return await trio.to_thread.run_sync(look, *given, abandon_on_cancel=True, limiter=self._limit)
+        return await in_thread(look, *given, may_hang=True, limiter=self._limit)
 
     def _publish(self, reading: UsageReading, measured: Measurement) -> None:
         sampled = Sampled(host=measured.host, attempts=tuple(reading.usages), engine_cpu=measured.engine_cpu)

@@ -23,6 +23,7 @@ from parexec_tui.core.wire import codec, protocol
 from parexec_tui.core.wire.protocol import MAX_LINE, VERSION, Answer, FromClient, Hello, Trouble, Welcome
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.engine.serve.hub import Hub
+from parexec_tui.engine.threads import in_thread
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.registry import Registry
 
@@ -263,9 +264,7 @@ class Connection:
         assert self._cursor is not None
         hub, after = self._hub, self._cursor
         try:
-            lines, last = await trio.to_thread.run_sync(
-                _page, hub.registry_file, hub.session, after, limiter=hub.reads
-            )
+            lines, last = await in_thread(_page, hub.registry_file, hub.session, after, limiter=hub.reads)
         except RegistryError as error:
             raise _Dropped(f"what happened cannot be read: {error}") from None
         if last == after:

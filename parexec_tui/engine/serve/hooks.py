@@ -23,6 +23,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.wire import codec
 from parexec_tui.engine.descriptors import given_limit
+from parexec_tui.engine.threads import is_refusal
 from parexec_tui.text.report import attempt_output, last_lines
 
 MAX_RUNNING = 2
@@ -197,7 +198,9 @@ class HookRunner:
                         start_new_session=True,
                         deliver_cancel=_kill_group,
                     )
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not is_refusal(error):
+                raise
             self._say_once(call.hook, f"hook {call.hook} could not be run: {error}")
             return
         if done is None:

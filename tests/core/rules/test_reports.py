@@ -676,6 +676,35 @@ def die_on_first(session: Session, text: str) -> None:
         session.ask(rq.Hold(tickets=(id_,)))
 
 
+def short(id_: str, session: Session) -> rq.ProcessEnded:
+    return rq.ProcessEnded(id_, session[id_].attempts, problem="none left", host_short_of="processes")
+
+
+def test_what_the_host_was_short_for_is_put_back_and_blames_nobody() -> None:
+    session = Session(plan("A:\nB:\nC:", agents=SHELL_POOL, parallel=2))
+    session.dispatch()
+    session.could_not_start("B")
+    session.dispatch()
+    before = session.state.agents[str(session["A"].agent)]
+    assert kinds(session.tell(short("A", session))) == ["AttemptEnded", "HostPressed"]
+    assert kinds(session.tell(short("B", session))) == ["AttemptEnded"], "said once"
+    assert (session.status("A"), session["A"].charged, before.strikes) == ("waiting", 0, ())
+    assert session["B"].excluded_agents, "what was known before is not forgotten"
+    assert session.dispatch() == []
+    assert session.why("C") == ["host short of processes: none left"]
+    assert kinds(session.tell(rq.HostShort("processes", ""))) == ["HostRelieved"]
+    assert kinds(session.tell(rq.HostShort("processes", ""))) == []
+    assert session.dispatch() == ["A", "B"]
+    session.succeed("A", "B")
+
+
+def test_a_stop_that_came_while_the_host_was_short_holds() -> None:
+    session = running("A:")
+    session.ask(rq.Cancel(tickets=("A",)))
+    assert kinds(session.tell(short("A", session))) == ["AttemptEnded"]
+    assert session.status("A") == "cancelled"
+
+
 def test_a_ticket_that_could_not_start_moves_to_another_agent_without_costing_a_retry() -> None:
     session = Session(plan("A: retries=1 retry_delay=1s", agents=TOOL_POOL))
     session.dispatch()

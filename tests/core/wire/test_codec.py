@@ -133,6 +133,18 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.OperatorActed(at=5.0, by="ann", verb="cancel", text="cancel T1", why_final="it stopped T1"),
     ev.StraysEnded(at=4.0, ticket="T1", attempt=1, commands=("sleep 60",), count=2),
     ev.MonitoringStarted(at=1.5, pid=4242, boot="5f0c", uptime=90.5),
+    ev.AttemptEnded(
+        at=4.0,
+        ticket="T1",
+        attempt=1,
+        agent="builder-1",
+        started=3.0,
+        seconds=0.0,
+        end=End.could_not_start,
+        then=Status.waiting,
+        reason="no process left",
+        host_at_fault=True,
+    ),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -90,7 +90,7 @@ class Engine:
                 elif isinstance(report, rq.ProcessStarted):
                     assert report.key not in self.ends, "an end is told last"
                     self.identities[report.key] = report
-                else:
+                elif not isinstance(report, rq.HostShort):
                     assert isinstance(report, Ended)
                     assert report.key not in self.ends, "an end is told once"
                     self.ends[report.key] = report

@@ -1,7 +1,6 @@
 """The processes of this machine: started, watched, stopped, frozen, adopted, and cleaned up after."""
 
 import errno
-import os
 import signal
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -35,11 +34,13 @@ from parexec_tui.engine.backends.local.orphans import Orphans, with_descendants
 from parexec_tui.engine.backends.local.processes import open_processes
 from parexec_tui.engine.backends.local.record import note_stop, read_record, report_of, void_record
 from parexec_tui.engine.backends.local.remains import Remains, writers_of
+from parexec_tui.engine.backends.local.shortage import ShortageWatch, pids_limits, short_of
 from parexec_tui.engine.backends.local.spawn import Spawn, is_recording_shell, is_shell_name, keep_descriptors
 from parexec_tui.engine.backends.local.starter import Start, Starter
 from parexec_tui.engine.backends.local.usage import LiveProcess, UsageMeter
 from parexec_tui.engine.backends.local.watch import Exit, Watch, open_watch
 from parexec_tui.engine.descriptors import raise_limit
+from parexec_tui.engine.threads import in_thread
 from parexec_tui.outputs.local import LocalOutput
 from parexec_tui.paths import SessionFolder
 
@@ -105,7 +106,8 @@ class LocalBackend:
         self._outer_cookie = environment.get(COOKIE)
         self._cookie_prefix = cookie_prefix(session, folder.attempts)
         self._watch = watch or open_watch()
-        self._starter = Starter(self._watch)
+        self._shortage = ShortageWatch(self._report, pids_limits())
+        self._starter = Starter(self._watch, self._shortage.check)
         self._orphans = orphans if orphans is not None and orphans.come else None
         self._starting: dict[ProcessKey, Start] = {}
         self._live: dict[ProcessKey, _Live] = {}
@@ -117,6 +119,11 @@ class LocalBackend:
         self._unswept = False
         """A process ended since the last sweep for strays."""
         nursery.start_soon(self._sweep_from_time_to_time)
+        nursery.start_soon(self._shortage.run)
+
+    def _report(self, report: rq.AnyReport) -> None:
+        self._reports.append(report)
+        self._watch.wake()
 
     # -- processes -------------------------------------------------------------------------------------------
 
@@ -153,8 +160,7 @@ class LocalBackend:
         live = self._live.get(key)
         birth = process.birth_of(live.pid) if live is not None else None
         if live is not None and birth is not None:
-            self._reports.append(rq.ProcessStarted(key.ticket, key.attempt, live.pid, birth, step=key.step))
-            self._watch.wake()
+            self._report(rq.ProcessStarted(key.ticket, key.attempt, live.pid, birth, step=key.step))
 
     def _take_charge(self, key: ProcessKey, pid: int, *, is_adopted: bool = False) -> None:
         cookie = self._cookie_of(key)
@@ -299,9 +305,7 @@ class LocalBackend:
 
     async def usage(self) -> UsageReading:
         processes = self.live_processes()
-        reading = await trio.to_thread.run_sync(
-            self._usage.read, processes, abandon_on_cancel=True, limiter=self._one_reading
-        )
+        reading = await in_thread(self._usage.read, processes, may_hang=True, limiter=self._one_reading)
         for known, usage in zip(processes, reading.usages, strict=True):
             self.note_memory(known.key, usage.memory)
         return reading
@@ -321,7 +325,7 @@ class LocalBackend:
     # -- output ----------------------------------------------------------------------------------------------
 
     async def read_output(self, key: ProcessKey, offset: int, limit: int) -> bytes:
-        return await trio.to_thread.run_sync(LocalOutput(self._folder.log(key)).read, offset, limit)
+        return await in_thread(LocalOutput(self._folder.log(key)).read, offset, limit)
 
     # -- reports ---------------------------------------------------------------------------------------------
 
@@ -345,15 +349,18 @@ class LocalBackend:
             await self._watch.wait()
 
     async def finish(self) -> None:
-        await trio.to_thread.run_sync(self._starter.close)
+        await in_thread(self._starter.close)
         await self.end_strays()
         self._watch.close()
 
     def _on_started(self, start: Start) -> None:
         del self._starting[start.key]
         if start.pid is not None:
+            self._shortage.has_started = True
             self._take_charge(start.key, start.pid)
         else:
+            if resource := short_of(start.problem):
+                self._shortage.met(resource)
             self._reports.append(_why_not(start))
         for act in start.later:
             act()
@@ -385,7 +392,10 @@ class LocalBackend:
         if self._orphans is not None:
             self._orphans.forget(live.pid)
         ended = structs.replace(live.exit, peak_memory=max(live.exit.peak_memory, live.peak_memory))
-        self._reports.append(self._report_of(live.key, ended))
+        report = self._report_of(live.key, ended)
+        if isinstance(report, rq.ProcessEnded) and report.host_short_of:
+            self._shortage.met(report.host_short_of)
+        self._reports.append(report)
 
     def _report_of(self, key: ProcessKey, ended: Exit) -> Ended:
         return report_of(key, ended, self._folder)
@@ -432,7 +442,7 @@ class LocalBackend:
         """What lives of a key whose shell has ended."""
         if self._orphans is not None and not live.is_adopted:
             return self._processes_of(live)
-        return await trio.to_thread.run_sync(self._processes_of, live)
+        return await in_thread(self._processes_of, live)
 
     def _tell_strays(self, key: ProcessKey, commands: Sequence[str]) -> None:
         if commands:
@@ -456,7 +466,7 @@ class LocalBackend:
         """The mark of each; 0 where it has none."""
 
         async def find() -> Collection[Identity]:
-            found = await trio.to_thread.run_sync(self._look_everywhere)
+            found = await in_thread(self._look_everywhere)
             living = {mark_of(self._cookie_of(key)) for key in (*self._starting, *self._live)}
             found = {identity: mark for identity, mark in found.items() if mark not in living}
             found |= dict.fromkeys(self._ownerless(), 0)
@@ -511,7 +521,12 @@ def _why_not(start: Start) -> Ended:
     # A text that the system cannot take: too long, or with a NUL.
     hopeless = isinstance(error, ValueError) or error.errno == errno.E2BIG
     return rq.ProcessEnded(
-        key.ticket, key.attempt, problem=_spawn_problem(error), ticket_at_fault=hopeless, step=key.step
+        key.ticket,
+        key.attempt,
+        problem=_spawn_problem(error),
+        ticket_at_fault=hopeless,
+        host_short_of=short_of(error),
+        step=key.step,
     )
 
 
@@ -519,5 +534,5 @@ def _spawn_problem(error: OSError | ValueError) -> str:
     if isinstance(error, OSError) and error.errno == errno.E2BIG:
         return "its command and environment are too long for the system"
     if isinstance(error, OSError) and error.errno is not None:
-        return f"could not start a process: {os.strerror(error.errno)}"
+        return f"could not start a process: {error.strerror}"
     return f"could not start a process: {error}"

@@ -24,6 +24,8 @@ class ExitRecord(Struct, frozen=True):
     code: int | None = None
     """What the command exited with, as a shell sees it; None: not known."""
     no_cwd: bool = False
+    no_fork: bool = False
+    """True: the shell got no process for the command, which never began."""
     void: bool = False
     """True: recovery made sure that it cannot begin."""
     stopped_for: StopReason | None = None
@@ -42,6 +44,7 @@ def read_record(path: str | Path) -> ExitRecord | None:
         pid=_number(words.get("start")),
         code=_number(words.get("exit")),
         no_cwd="nocwd" in words,
+        no_fork=_number(words.get("nofork")) in _NO_FORK,
         void="void" in words,
         stopped_for=_stop_reason(words.get("stop")),
     )
@@ -49,6 +52,10 @@ def read_record(path: str | Path) -> ExitRecord | None:
 
 def _number(text: str | None) -> int | None:
     return int(text) if text is not None and text.isdigit() else None
+
+
+_NO_FORK = (1, 2, 254)
+"""What shells end with when they cannot fork: dash and others with 1 or 2, bash with 254."""
 
 
 def _stop_reason(text: str | None) -> StopReason | None:
@@ -95,20 +102,24 @@ _KILLING = frozenset(int(sig) for sig in signal.Signals if sig.name not in _HARM
 def report_of(key: ProcessKey, ended: Exit, folder: SessionFolder) -> Ended:
     """The report of the end of a process. It reads the exit record where the exit status alone proves nothing.
 
-    The shell exits with the code of the command only after it wrote the record, so for a child of ours a code is
-    proof. A code of 126 may come from the shell itself; a signal, or a process that was not our child, says nothing.
+    Only the status 0 of a child is proof without one: then the shell has written it. Another code may come from the
+    shell itself; a signal, or a process that was not our child, says nothing.
     """
     code, sig, problem = ended.code, ended.signal, ""
     stopped_for: StopReason | None = None
-    if code is None or code == 126 or code == 125:
+    if code != 0:
         record = read_record(folder.record(key))
-        if record is None or (record.code is None and sig is None and not record.no_cwd):
-            lost = rq.ProcessLost(key.ticket, key.attempt, "it vanished without an exit record", step=key.step)
-            return lost if record is None else structs.replace(lost, stopped_for=record.stopped_for)
-        stopped_for = record.stopped_for
-        if record.code is not None:
-            code, sig = record.code, None
-        problem = "its working directory does not exist" if record.no_cwd else ""
+        if record is not None and record.no_fork:
+            return _no_fork(key)
+        if record is None and code in (None, 125, 126):
+            return _vanished(key)
+        if record is not None:
+            stopped_for = record.stopped_for
+            if record.code is None and sig is None and not record.no_cwd:
+                return structs.replace(_vanished(key), stopped_for=stopped_for)
+            if record.code is not None:
+                code, sig = record.code, None
+            problem = "its working directory does not exist" if record.no_cwd else ""
     if code is not None and sig is None:
         code, sig = exit_of(code)
     return rq.ProcessEnded(
@@ -121,4 +132,14 @@ def report_of(key: ProcessKey, ended: Exit, folder: SessionFolder) -> Ended:
         ended.peak_memory,
         step=key.step,
         stopped_for=stopped_for,
+    )
+
+
+def _vanished(key: ProcessKey) -> rq.ProcessLost:
+    return rq.ProcessLost(key.ticket, key.attempt, "it vanished without an exit record", step=key.step)
+
+
+def _no_fork(key: ProcessKey) -> rq.ProcessEnded:
+    return rq.ProcessEnded(
+        key.ticket, key.attempt, problem="its shell could not fork", host_short_of="processes", step=key.step
     )

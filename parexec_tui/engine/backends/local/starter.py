@@ -14,6 +14,7 @@ from msgspec import Struct
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.engine.backends.local.spawn import Spawn, spawn
 from parexec_tui.engine.backends.local.watch import Watch
+from parexec_tui.engine.threads import is_refusal
 
 _THREADS = 3
 """Processes that are started at once: while one waits for a CPU, another can be started."""
@@ -34,8 +35,10 @@ class Start(Struct, gc=False, eq=False):
 class Starter:
     """Starts processes one after another, and lets the watch wait for their ends."""
 
-    def __init__(self, watch: Watch[ProcessKey]) -> None:
+    def __init__(self, watch: Watch[ProcessKey], check: Callable[[], None]) -> None:
+        """`check`: called before each start, in any thread; raises OSError if there may be none now."""
         self._watch = watch
+        self._check = check
         self._queue: SimpleQueue[Start | None] = SimpleQueue()
         self._done: deque[Start] = deque()
         self._threads: list[Thread] = []
@@ -43,9 +46,21 @@ class Starter:
 
     def put(self, start: Start) -> None:
         if len(self._threads) < _THREADS:
-            self._threads.append(Thread(target=self._run, name="parexec-starter", daemon=True))
-            self._threads[-1].start()
-        self._queue.put(start)
+            self._add_thread()
+        if self._threads:
+            self._queue.put(start)
+        else:
+            self._start(start)
+
+    def _add_thread(self) -> None:
+        thread = Thread(target=self._run, name="parexec-starter", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            if not is_refusal(error):
+                raise
+        else:
+            self._threads.append(thread)
 
     def take(self) -> list[Start]:
         """The starts that succeeded or failed since the last call, each before the watch gives its end. Never waits.
@@ -65,11 +80,15 @@ class Starter:
 
     def _run(self) -> None:
         while (start := self._queue.get()) is not None:
-            try:
-                start.pid = spawn(start.spawn)
-            except BaseException as problem:  # of any kind: the loop has to know it
-                start.problem = problem
-            self._tell(start)
+            self._start(start)
+
+    def _start(self, start: Start) -> None:
+        try:
+            self._check()
+            start.pid = spawn(start.spawn)
+        except BaseException as problem:  # of any kind: the loop has to know it
+            start.problem = problem
+        self._tell(start)
 
     def _tell(self, start: Start) -> None:
         # In this order: the loop must know that a process was started before it hears of its end.

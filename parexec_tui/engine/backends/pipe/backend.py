@@ -304,8 +304,8 @@ class PipeBackend:
         if charge.grace is not None:
             self._send(wire.Stop(key, charge.grace))
 
-    def _on_report(self, report: rq.ProcessStarted | rq.StraysFound | Ended) -> None:
-        if isinstance(report, rq.StraysFound):
+    def _on_report(self, report: rq.ProcessStarted | rq.StraysFound | rq.HostShort | Ended) -> None:
+        if isinstance(report, rq.StraysFound | rq.HostShort):
             self._report(report)
             return
         charge = self._charges.get(report.key)

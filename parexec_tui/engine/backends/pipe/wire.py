@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
-from parexec_tui.core.wire.requests import ProcessEnded, ProcessLost, ProcessStarted, StraysFound
+from parexec_tui.core.wire.requests import HostShort, ProcessEnded, ProcessLost, ProcessStarted, StraysFound
 from parexec_tui.engine.backends.backend import Identity, Launch
 
 VERSION = 1
@@ -108,7 +108,7 @@ class Hello(Message, frozen=True, tag="hello"):
 
 
 class Reported(Message, frozen=True, tag="reported"):
-    report: ProcessStarted | ProcessEnded | ProcessLost | StraysFound
+    report: ProcessStarted | ProcessEnded | ProcessLost | StraysFound | HostShort
 
 
 class Answer(Message, frozen=True, tag="answer"):

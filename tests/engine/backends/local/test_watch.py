@@ -4,7 +4,8 @@ import os
 import resource
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import psutil
 import pytest
@@ -18,15 +19,18 @@ pytestmark = pytest.mark.trio
 
 @contextmanager
 def descriptors_left(count: int) -> Iterator[None]:
-    """As long as this lasts, about so many descriptors of this process are free; 8 count as few."""
+    """As long as this lasts, so many descriptors of this process are free; 8 count as few."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    lowest = os.open(os.devnull, os.O_RDONLY)
-    os.close(lowest)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + count, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    highest = max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
+    with ExitStack() as gaps:
+        while (fd := os.open(os.devnull, os.O_RDONLY)) <= highest:
+            gaps.callback(os.close, fd)
+        os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (fd + count, limits[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 async def next_end(watch: PidfdWatch[str]) -> tuple[str, Exit]:

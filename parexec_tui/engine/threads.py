@@ -1,0 +1,35 @@
+"""Work in threads, also when the system has none left: a fork bomb in a ticket takes them from everybody."""
+
+import errno
+from collections.abc import Callable
+from typing import TypeVar, TypeVarTuple, Unpack
+
+import trio
+
+T = TypeVar("T")
+Given = TypeVarTuple("Given")
+
+
+async def in_thread(
+    work: Callable[[Unpack[Given]], T],
+    *given: *Given,
+    may_hang: bool = False,
+    limiter: trio.CapacityLimiter | None = None,
+) -> T:
+    """Call a function in a thread. If there can be no thread, call it here, or raise OSError if it `may_hang`.
+
+    `may_hang`: a cancelled caller does not wait for it; the thread goes on alone.
+    """
+    try:
+        return await trio.to_thread.run_sync(work, *given, abandon_on_cancel=may_hang, limiter=limiter)
+    except RuntimeError as error:
+        if not is_refusal(error):
+            raise
+    if may_hang:
+        raise OSError(errno.EAGAIN, "the system has no thread left")
+    return work(*given)
+
+
+def is_refusal(error: RuntimeError) -> bool:
+    """Whether the system refused a thread. Python says so by its words alone."""
+    return "can't start new thread" in str(error)

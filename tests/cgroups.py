@@ -1,0 +1,70 @@
+"""A cgroup of version 1 that limits processes, for tests that run short of them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+_ROOT = Path("/sys/fs/cgroup/pids")
+
+JOIN = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
+"""A shell command: run another one within the cgroup that is its first argument."""
+
+
+class PidsGroup:
+    """Processes are limited in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def limit(self, most: int) -> None:
+        (self.folder / "pids.max").write_text(str(most))
+
+    def command(self, *argv: str) -> list[str]:
+        """What runs a command in it."""
+        return ["sh", "-c", JOIN, str(self.folder), *argv]
+
+    def python(self, script: str, *arguments: str, cwd: Path) -> str:
+        """What a script prints that runs in it; it gets the folder of the group as its first argument."""
+        done = subprocess.run(
+            self.command(sys.executable, "-c", script, str(self.folder), *arguments),
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+@contextmanager
+def pids_group(most: int) -> Iterator[PidsGroup]:
+    """A new cgroup with a limit; the test is skipped where there can be none."""
+    folder = _ROOT / f"parexec-{uuid4().hex[:8]}"
+    try:
+        folder.mkdir()
+    except OSError as error:
+        pytest.skip(f"no cgroup (version 1) that limits processes can be made here: {error}")
+    group = PidsGroup(folder)
+    try:
+        group.limit(most)
+        yield group
+    finally:
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    for _ in range(200):
+        for pid in (folder / "cgroup.procs").read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), 9)
+        with suppress(OSError):
+            folder.rmdir()
+            return
+        subprocess.run(["sleep", "0.05"], check=True)
