@@ -1,4 +1,4 @@
-"""Completions: the engine is asked what may stand next on the command line; without an engine there are none.
+"""Completions: the engine is asked what may stand next on the command line; without an engine, the registry.
 
 A shell waits for this at every TAB, so nothing slow is imported, and errors are never shown.
 """
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 _TIMEOUT = 0.5
 """Seconds that an engine has to answer: a person is typing."""
 
+_MAX_NAMES = 500
+"""The most names of each kind that are read from the registry, as from an engine."""
+
+_KEYS = ("status", "agent", "type", "priority")
+
 PRIORITIES = ("critical", "high", "medium", "low")
 """The names of `core.plan.model.Priority`, which is slow to import."""
 
@@ -24,7 +29,9 @@ def tickets(context: click.Context, _: click.Parameter, word: str) -> "list[Comp
     """Ids of tickets; after a key, its values."""
     if ":" in word:
         return _items(word, _values(context, word))
-    return _items(word, _names(context, word)["tickets"], given=context.params.get("tickets"))
+    return _items(
+        word, (*_names(context, word)["tickets"], *_begun(context, word)), given=context.params.get("tickets")
+    )
 
 
 def anything(context: click.Context, _: click.Parameter, word: str) -> "list[CompletionItem]":
@@ -32,7 +39,9 @@ def anything(context: click.Context, _: click.Parameter, word: str) -> "list[Com
     if ":" in word:
         return _items(word, _values(context, word))
     found = _names(context, word)
-    return _items(word, dict.fromkeys(name for names in found.values() for name in names))
+    return _items(
+        word, dict.fromkeys((*(name for names in found.values() for name in names), *_begun(context, word)))
+    )
 
 
 def tickets_and_classes(context: click.Context, parameter: click.Parameter, word: str) -> "list[CompletionItem]":
@@ -81,6 +90,12 @@ def sessions_and_tickets(context: click.Context, parameter: click.Parameter, wor
     return [*tickets(context, parameter, word), *sessions(context, parameter, word)]
 
 
+def _begun(context: click.Context, word: str) -> list[str]:
+    """The selectors whose key begins with this word, of two letters at least: `st` is on the way to `status:`."""
+    keys = [key for key in _KEYS if len(word) > 1 and key.startswith(word)]
+    return [value for key in keys for value in _values(context, f"{key}:")]
+
+
 def _values(context: click.Context, word: str) -> list[str]:
     """The selectors (`status:failed`) that a key and the beginning of a value can become."""
     key, _, beginning = word.partition(":")
@@ -104,16 +119,38 @@ def _items(word: str, names: Iterable[str], given: Iterable[str] | None = None) 
 
 
 def _names(context: click.Context, word: str) -> dict[str, list[str]]:
-    """The tickets, agents and agent types that begin with this word; none if no engine answers."""
+    """The tickets, agents and agent types that begin with this word; none if there is no session."""
     found: dict[str, list[str]] = {"tickets": [], "agents": [], "types": []}
     try:
-        from parexec_tui.client.blocking import Client
-        from parexec_tui.client.sessions import resolve_living
+        from parexec_tui.client.sessions import is_living, resolve_current
 
-        with Client.connect(
-            resolve_living(context.params.get("session")), timeout=_TIMEOUT, read_only=True
-        ) as client:
-            names: dict[str, list[str]] = client.question("names", words=[word])
-            return found | names
+        session = resolve_current(context.params.get("session")).session
+        return found | ((is_living(session) and _ask(session, word)) or _read(session, word))
     except Exception:
         return found
+
+
+def _ask(session: str, word: str) -> dict[str, list[str]]:
+    """What the engine says; empty if it does not answer in time."""
+    from parexec_tui.client.blocking import Client
+    from parexec_tui.client.framing import ClientError
+
+    try:
+        with Client.connect(session, timeout=_TIMEOUT, read_only=True) as client:
+            names: dict[str, list[str]] = client.question("names", words=[word])
+            return names
+    except ClientError:
+        return {}
+
+
+def _read(session: str, word: str) -> dict[str, list[str]]:
+    """What the registry has."""
+    from parexec_tui.client.sessions import open_registry
+    from parexec_tui.registry.names import names
+
+    with open_registry() as registry:
+        found = names(registry, session)
+    return {
+        kind: [name for name in getattr(found, kind) if name.startswith(word)][:_MAX_NAMES]
+        for kind in ("tickets", "agents", "types")
+    }

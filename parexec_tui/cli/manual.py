@@ -76,7 +76,39 @@ def completion(context: click.Context, shell: str) -> None:
     assert kind is not None
     # Not `source`: that one starts the shell to ask for its version, which may not be installed here.
     made = kind(above.command, {}, "parexec", "_PAREXEC_COMPLETE")
-    click.echo(made.source_template % made.source_vars())
+    click.echo((_BASH if shell == "bash" else made.source_template) % made.source_vars())
+
+
+# Bash ends a word at `:` and `=`, before completions and when it puts one in; click's own script does not know that.
+_BASH = r"""
+%(complete_func)s() {
+    local IFS=$'\n' rest=$COMP_LINE glued=() word current before response completion type value
+    for word in "${COMP_WORDS[@]:0:COMP_CWORD+1}"; do
+        if [[ ${#glued[@]} -gt 0 && $rest != [[:space:]]* && $rest == "$word"* ]]; then
+            glued[${#glued[@]}-1]+=$word
+        else
+            glued+=("$word")
+        fi
+        rest=${rest#*"$word"}
+    done
+    current=${glued[${#glued[@]}-1]}
+    before=${current%%"${current##*[:=]}"}
+    response=$(
+        IFS=' '
+        env COMP_WORDS="${glued[*]}" COMP_CWORD=$((${#glued[@]}-1)) %(complete_var)s=bash_complete "$1" 2>/dev/null
+    )
+    for completion in $response; do
+        IFS=',' read -r type value <<< "$completion"
+        case $type in
+            dir) COMPREPLY=(); compopt -o dirnames ;;
+            file) COMPREPLY=(); compopt -o default ;;
+            plain) COMPREPLY+=("${value#"$before"}") ;;
+        esac
+    done
+}
+
+complete -o nosort -F %(complete_func)s %(prog_name)s
+"""
 
 
 COMMANDS: tuple[click.Command, ...] = (help_, man, completion)

@@ -26,6 +26,10 @@ PLAN: Final = "SELECT plan FROM plans WHERE session = ?"
 EVENTS: Final = """
     SELECT seq, at, kind, CAST(data AS BLOB) FROM events WHERE session = ? AND seq > ? ORDER BY seq LIMIT ?
 """
+EVENTS_OF_KINDS: Final = """
+    SELECT CAST(data AS BLOB) FROM events
+    WHERE session = ? AND kind IN (SELECT value FROM json_each(?)) ORDER BY seq
+"""
 
 _SESSIONS: Final = """
     SELECT session, name, source, folder, workdir, started, boot, pid, status, ended, total, succeeded, failed

@@ -2,12 +2,14 @@
 
 import os
 import re
+import select
 import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
 import click
+import psutil
 import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
@@ -15,12 +17,15 @@ from click.testing import CliRunner
 from parexec_tui import paths
 from parexec_tui.cli import complete, entry
 from parexec_tui.cli.examples import EXAMPLES
+from parexec_tui.client.blocking import Client
+from parexec_tui.client.framing import ClientError
 from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.state.status import Status
+from parexec_tui.registry.errors import RegistryError
 from tests.commands import every_command
 from tests.engine import engines
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on
-from tests.engine.engines import PAREXEC, Engine
+from tests.engine.engines import PAREXEC, WITHIN, Engine
 
 PLAN = """
 [agents.mill]
@@ -49,8 +54,17 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def session(here: Path) -> str:
     """A session with an engine; its id."""
     engine: Engine = engines.start(here, PLAN)
-    engine.until(lambda: bool(engines.sessions()) and bool(offered("hold", "make")), "it answers")
+    engine.until(answers, "it answers")
     return engines.session()
+
+
+def answers() -> bool:
+    """Whether the engine of the session can be asked."""
+    try:
+        with Client.connect(engines.session()):
+            return True
+    except (ClientError, RegistryError, IndexError):
+        return False
 
 
 def offered(*words: str) -> list[str]:
@@ -115,6 +129,57 @@ def test_without_a_session_nothing_is_offered_and_nothing_said(here: Path, capfd
     assert not list(here.parent.glob("state-home/*")), "looking creates nothing"
 
 
+@pytest.fixture
+def finished(here: Path) -> str:
+    """A session that no engine runs, whose plan was changed since it began; its id."""
+    assert engines.run(here, PLAN.replace("sleep 600", "true"))[0] == 0
+    for tickets in ("make-3", "make-4"):  # the first reload adds one, the second drops it again
+        plan = PLAN.replace("sleep 600", "true").replace("[tickets.sort]", f"[tickets.{tickets}]")
+        (here / "plan.toml").write_text(plan, encoding="utf-8")
+        changed = CliRunner().invoke(entry.cli, ["reload", "--yes"])
+        assert changed.exit_code == 0, changed.output
+    return engines.session()
+
+
+def test_without_an_engine_the_registry_tells(finished: str) -> None:
+    assert offered("log", "") == ["make-1", "make-2", "make-4"], "as it was changed"
+    assert offered("log", "make-1", "-s", "exec") == [finished]
+    assert offered("cancel", "make-1", "make") == ["make-2", "make-4"]
+    assert offered("hold", "agent:m") == ["agent:mill-1", "agent:mill-2"]
+    assert offered("scale", "") == ["mill", "clerk"]
+    assert offered("retry", "status:fa") == ["status:failed"]
+    assert offered("retry", "st") == offered("retry", "status:")
+    assert offered("wait", "ma") == ["make-1", "make-2", "make-4"]
+    assert offered("wait", "exec") == offered("attach", "-s", "exec") == [finished]
+
+
+def test_an_engine_that_does_not_answer_is_not_waited_for(session: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(complete, "_TIMEOUT", 0.05)
+    engine = psutil.Process(engines.state_of().engine_pid)
+    engine.suspend()
+    try:
+        assert offered("retry", "") == ["make-1", "make-2", "sort"]
+    finally:
+        engine.resume()
+
+
+ALL_MODULES = "import sys, atexit; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); "
+
+
+@pytest.mark.usefixtures("finished")
+def test_completing_imports_little() -> None:
+    asked = {"_PAREXEC_COMPLETE": "bash_complete", "COMP_WORDS": "parexec retry make", "COMP_CWORD": "2"}
+    done = subprocess.run(
+        [*PAREXEC[:-1], ALL_MODULES + PAREXEC[-1]], env=os.environ | asked, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["plain,make-1", "plain,make-2", "plain,make-4"]
+    ours = {name for name in done.stderr.split() if name.startswith("parexec_tui.")}
+    assert ours, done.stderr
+    assert not {
+        name for name in ours if re.match(r"parexec_tui\.(core\.(plan|rules|wire|schedule)|engine|tui|text)", name)
+    }
+
+
 # -- in shells -------------------------------------------------------------------------------------------------
 
 
@@ -138,6 +203,42 @@ def test_bash_completes(session: str, parexec_on_path: None) -> None:
     assert completed("hold", "--dry") == ["--dry-run"]
 
 
+def test_bash_completes_what_follows_a_colon(session: str, parexec_on_path: None) -> None:
+    """Bash takes `status:fa` for three words, where a person sees one."""
+    person, terminal = os.openpty()
+    environment = os.environ | {"PS1": "$ ", "TERM": "dumb", "INPUTRC": "/dev/null"}
+    process = subprocess.Popen(
+        ["bash", "--norc", "-i"],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env=environment,
+        start_new_session=True,
+    )
+    os.close(terminal)
+    shown = ""
+
+    def until_it_shows(text: str) -> None:
+        nonlocal shown
+        while text not in shown:
+            assert select.select([person], [], [], WITHIN)[0], shown
+            shown += os.read(person, 1024).decode()
+
+    try:
+        os.write(person, b'eval "$(parexec completion bash)"; echo rea""dy\n')
+        until_it_shows("ready")
+        os.write(person, b"parexec hold status:fai\t")
+        until_it_shows("parexec hold status:failed ")
+        os.write(person, b"-s exec\t")
+        until_it_shows(f"parexec hold status:failed -s {session} ")
+        os.write(person, b"\x15parexec why --session=exec\t")  # the line before is removed
+        until_it_shows(f"parexec why --session={session} ")
+    finally:
+        process.kill()
+        process.wait(WITHIN)
+        os.close(person)
+
+
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh here")
 def test_zsh_takes_the_script(session: str, parexec_on_path: None) -> None:
     found = shell(
@@ -152,6 +253,8 @@ def test_zsh_takes_the_script(session: str, parexec_on_path: None) -> None:
 def test_fish_completes(session: str, parexec_on_path: None) -> None:
     found = shell("fish", "parexec completion fish | source; complete -C 'parexec retry make'")
     assert {"make-1", "make-2"} <= set(found)
+    found = shell("fish", "parexec completion fish | source; complete -C 'parexec retry status:fai'")
+    assert found == ["status:failed"]
 
 
 @pytest.mark.parametrize("name", ["zsh", "fish"])

@@ -1,0 +1,43 @@
+"""The names of a session, without a replay: that would take seconds for a large one, and somebody is typing."""
+
+import msgspec
+from msgspec import Raw, Struct
+
+from parexec_tui.registry.registry import Registry
+
+
+class Names(Struct, frozen=True):
+    """The tickets and agent types of a session, and every agent that it has had."""
+
+    tickets: list[str]
+    agents: list[str]
+    types: list[str]
+
+
+class _Plan(Struct, frozen=True):
+    tickets: dict[str, Raw]
+    agents: dict[str, Raw] = {}
+
+
+class _Event(Struct, frozen=True):
+    """What `plan_amended` and `agent_started` say of names."""
+
+    added: dict[str, Raw] = {}
+    dropped: tuple[str, ...] = ()
+    agent: str = ""
+
+
+def names(registry: Registry, session: str) -> Names:
+    """The names in a session. Raises RegistryError, MsgspecError if they cannot be read."""
+    plan = msgspec.json.decode(registry.plan(session), type=_Plan)
+    tickets = dict.fromkeys(plan.tickets)
+    agents: dict[str, None] = {}
+    decode = msgspec.json.Decoder(_Event).decode
+    for data in registry.events_of_kinds(session, "plan_amended", "agent_started"):
+        event = decode(data)
+        for id_ in event.dropped:
+            tickets.pop(id_, None)
+        tickets |= dict.fromkeys(event.added)
+        if event.agent:
+            agents[event.agent] = None
+    return Names(list(tickets), list(agents), list(plan.agents))
