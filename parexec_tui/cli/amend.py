@@ -124,9 +124,9 @@ def _source_of(state: "SessionState") -> Path:
 
 
 def _state_of(context: VerbContext) -> "SessionState":
-    from parexec_tui.client.sessions import state_from_registry
+    from parexec_tui.client.sessions import replay_of
 
-    return state_from_registry(context.client.session)
+    return replay_of(context.client.session).state
 
 
 COMMANDS: tuple[click.Command, ...] = (edit, add, reload)

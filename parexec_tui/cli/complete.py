@@ -78,7 +78,7 @@ def sessions(_: click.Context, __: click.Parameter, word: str) -> "list[Completi
 
         return [
             CompletionItem(row.session, help=f"{printable(row.name)}, {row.status}")
-            for row in all_sessions()
+            for row in all_sessions()[0]
             if row.session.startswith(word)
         ]
     except Exception:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -10,9 +11,10 @@ from parexec_tui.cli import complete
 from parexec_tui.cli.asking import as_json_option, session_argument
 from parexec_tui.cli.exits import BAD_USAGE, UNSUCCESSFUL, fail, report_errors
 from parexec_tui.paths import session_folder
+from parexec_tui.registry.errors import RegistryDamaged
 
 if TYPE_CHECKING:
-    from parexec_tui.registry.registry import Registry
+    from parexec_tui.registry.registry import EventRow, Registry
     from parexec_tui.registry.replay import Replay
 
 _FOLLOW_EVERY = 0.2
@@ -41,12 +43,14 @@ def ls(as_json: bool) -> None:
     from parexec_tui.registry.lock import lost_guardian
     from parexec_tui.text.words import day_and_clock, printable
 
-    rows = sessions.all_sessions()
+    rows, unreadable = sessions.all_sessions()
+    for what in unreadable:
+        click.echo(f"parexec: {printable(what)}", err=True)
     if as_json:
         for row in rows:
             click.echo(msgspec.json.encode(msgspec.structs.replace(row, status=sessions.status_of(row))))
         return
-    if not rows:
+    if not rows and not unreadable:
         click.echo(f"parexec: {sessions.NO_SESSIONS}", err=True)
     width = max((len(row.session) for row in rows), default=0)
     hints = []
@@ -91,8 +95,8 @@ def _replay(registry: "Registry", session: str) -> "Replay":
     from parexec_tui.registry.replay import replay
 
     past = replay(registry, session)
-    if past.fault:
-        click.echo(f"parexec: events after number {past.last} cannot be read: {past.fault}", err=True)
+    if past.warning:
+        click.echo(f"parexec: {past.warning}", err=True)
     return past
 
 
@@ -191,42 +195,57 @@ def _is_over(registry: "Registry", session: str, ticket: str, number: int) -> bo
 @report_errors()
 def events(session: str | None, as_json: bool, follow: bool) -> None:
     """Print what happened in SESSION (default: the newest of this directory)."""
-    from msgspec import MsgspecError
-
     from parexec_tui.client.sessions import is_living, open_registry, resolve_past
-    from parexec_tui.core.state.apply import apply
-    from parexec_tui.core.state.session import SessionState
-    from parexec_tui.core.state.transitions import IllegalEventError
-    from parexec_tui.core.wire import codec
-    from parexec_tui.gc_control import gc_paused
-    from parexec_tui.text.event_lines import lines
-    from parexec_tui.text.words import columns, day_and_clock, is_ascii_only, subject_width
 
-    ascii_only = is_ascii_only(sys.stdout)
     with open_registry() as registry:
         row = resolve_past(registry, session)
-        with gc_paused():
-            state = SessionState(codec.decode_plan(registry.plan(row.session)))
-        width = subject_width(state.tickets)
+        line_of = _json_line if as_json else _TextLines(registry, row.session)
         after = 0
         while True:
             over = not follow or not is_living(row.session)
-            for stored in registry.events(row.session, after):
-                if as_json:
-                    click.echo(b'{"seq":%d,%b' % (stored.seq, stored.data[1:]))
-                else:
-                    try:
-                        event = codec.decode_event(stored.data)
-                        apply(state, event)
-                    except (MsgspecError, IllegalEventError) as error:
-                        fail(f"events from number {stored.seq} on cannot be read: {error}", UNSUCCESSFUL)
-                    for line in lines(state, event):
-                        rest = "  ".join(part for part in columns(line, width, ascii_only=ascii_only) if part)
-                        click.echo(f"{day_and_clock(line.at)}  {rest}  {line.text}".rstrip())
-                after = stored.seq
+            why = ""
+            try:
+                for stored in registry.events(row.session, after):
+                    for line in line_of(stored):
+                        click.echo(line)
+                    after = stored.seq
+            except RegistryDamaged as error:
+                why = str(error)
+            if not why and over and (damage := registry.damage(row.session, after)):
+                why = damage.why
+            if why:
+                fail(f"events from number {after + 1} on cannot be read: {why}", UNSUCCESSFUL)
             if over:
                 return
             time.sleep(_FOLLOW_EVERY)
+
+
+def _json_line(row: "EventRow") -> Iterator[bytes]:
+    yield b'{"seq":%d,%b' % (row.seq, row.data[1:])
+
+
+class _TextLines:
+    """Says events in words. They have to come in their order."""
+
+    def __init__(self, registry: "Registry", session: str) -> None:
+        from parexec_tui.registry.replay import state_before
+        from parexec_tui.text.words import is_ascii_only, subject_width
+
+        self._registry, self._session = registry, session
+        self._state = state_before(registry, session)
+        self._width = subject_width(self._state.tickets)
+        self._ascii_only = is_ascii_only(sys.stdout)
+
+    def __call__(self, row: "EventRow") -> Iterator[str]:
+        """The lines of an event. Raises RegistryDamaged."""
+        from parexec_tui.registry.replay import apply_row
+        from parexec_tui.text.event_lines import lines
+        from parexec_tui.text.words import columns, day_and_clock
+
+        event = apply_row(self._state, row, self._registry, self._session)
+        for line in lines(self._state, event):
+            rest = "  ".join(part for part in columns(line, self._width, ascii_only=self._ascii_only) if part)
+            yield f"{day_and_clock(line.at)}  {rest}  {line.text}".rstrip()
 
 
 COMMANDS: tuple[click.Command, ...] = (ls, show, log, events)

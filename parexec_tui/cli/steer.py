@@ -97,7 +97,10 @@ def _status(session: str | None) -> "tuple[StatusReport, str]":
             pass  # it just left
     from parexec_tui.text.report import status_report
 
-    report = status_report(sessions.state_from_registry(row.session), alive=False, now=0.0)
+    past = sessions.replay_of(row.session)
+    report = status_report(past.state, alive=False, now=0.0)
+    if past.fault:
+        return report, past.warning
     gone = report.state == "interrupted"
     return report, f"its engine is gone; take over: parexec resume {row.session}" if gone else ""
 

@@ -15,8 +15,8 @@ from parexec_tui.core.state.transitions import IllegalEventError
 from parexec_tui.core.wire import codec
 from parexec_tui.gc_control import gc_paused
 from parexec_tui.paths import registry_file
-from parexec_tui.registry.errors import RegistryError
-from parexec_tui.registry.registry import Registry
+from parexec_tui.registry.errors import RegistryDamaged, RegistryError
+from parexec_tui.registry.registry import EventRow, Registry
 
 
 class Mirror:
@@ -34,10 +34,11 @@ class Mirror:
     def open(cls, session: str) -> Self:
         """The mirror of a session before its first event. Raises RegistryError."""
         with Registry.open(registry_file(), read_only=True) as registry:
-            try:
-                return cls(session, registry.plan(session))
-            except MsgspecError as error:
-                raise RegistryError(f"the plan of {session} cannot be read: {error}") from error
+            plan = registry.plan(session)
+        try:
+            return cls(session, plan)
+        except Exception as error:  # a plan of an early version has no checksum: anything may be wrong in it
+            raise RegistryDamaged(f"the plan of {session} cannot be read: {error}") from error
 
     def take(self, seq: int, data: bytes) -> ev.AnyEvent | None:
         """Apply one event; None if it was applied before. Raises RegistryError if it cannot follow the last one."""
@@ -54,12 +55,32 @@ class Mirror:
         return event
 
     def news(self, until: int | None = None) -> Iterator[ev.AnyEvent]:
-        """Apply the events of the registry that are new here; yields each one after that. Raises RegistryError."""
+        """Apply the events of the registry that are new here; yields each one after that. Raises RegistryError, also
+        where there are more events and the next one is damaged."""
         limit = None if until is None else max(0, until - self.last)
         with Registry.open(registry_file(), read_only=True) as registry:
             for row in registry.events(self.session, self.last, limit):
-                if (event := self.take(row.seq, row.data)) is not None:
+                if (event := self._take_row(row, registry)) is not None:
                     yield event
+            if until is None and (damage := registry.damage(self.session, self.last)):
+                raise self._damaged(damage.why)
+
+    def _take_row(self, row: EventRow, registry: Registry) -> ev.AnyEvent | None:
+        try:
+            return self.take(row.seq, row.data)
+        except RegistryError:
+            raise
+        except Exception as error:
+            if registry.has_checksum(self.session, row.seq):
+                raise
+            # In an event of an early version, which has no checksum, anything may be wrong.
+            raise self._damaged(f"{type(error).__name__}: {error}") from error
+
+    def _damaged(self, why: str) -> RegistryDamaged:
+        return RegistryDamaged(
+            f"events of {self.session} from {self.last + 1} on cannot be read: {why}; "
+            f"see those before: parexec show {self.session}"
+        )
 
     @property
     def outcome(self) -> str:

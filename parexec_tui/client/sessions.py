@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parexec_tui.paths import registry_file, session_folder
-from parexec_tui.registry.errors import RegistryError, RegistryMissing
+from parexec_tui.registry.errors import RegistryDamaged, RegistryError, RegistryMissing
 from parexec_tui.registry.lock import is_owned
 from parexec_tui.registry.registry import Registry
 
 if TYPE_CHECKING:
-    from parexec_tui.core.state.session import SessionState
     from parexec_tui.registry.registry import SessionRow
+    from parexec_tui.registry.replay import Replay
 
 
 NO_SESSIONS = "no sessions yet: parexec run PLAN starts one"
@@ -73,21 +73,21 @@ def status_of(row: "SessionRow") -> str:
     return "restarting" if is_living(row.session) else "interrupted"
 
 
-def state_from_registry(session: str) -> "SessionState":
+def replay_of(session: str) -> "Replay":
     """The state of a session as the registry tells it. Raises RegistryError."""
     from parexec_tui.registry.replay import replay
 
     with Registry.open(registry_file(), read_only=True) as registry:
-        return replay(registry, session).state
+        return replay(registry, session)
 
 
-def all_sessions() -> "list[SessionRow]":
-    """Every session, newest first. Raises RegistryError."""
+def all_sessions() -> "tuple[list[SessionRow], list[str]]":
+    """Every session, newest first, and what is wrong with those that cannot be read. Raises RegistryError."""
     try:
         with open_registry() as registry:
-            return registry.sessions()
+            return registry.list_sessions()
     except NoSuchSession:
-        return []
+        return [], []
 
 
 _ENDED = ("finished", "stopped", "not started")
@@ -96,7 +96,9 @@ _ENDED = ("finished", "stopped", "not started")
 
 def _nearest_first(registry: Registry) -> "list[SessionRow]":
     """Every session: those of this folder first, newest first within each part. Raises NoSuchSession."""
-    found = registry.sessions()
+    found, unreadable = registry.list_sessions()
+    if unreadable:  # the session that is meant may be among these: do not steer or resume another one
+        raise RegistryDamaged(f"name the session, because the list is damaged: {'; '.join(unreadable)}")
     if not found:
         raise NoSuchSession(NO_SESSIONS)
     try:

@@ -12,7 +12,6 @@ from msgspec import Struct
 from parexec_tui.core.plan.model import Hooks, Host, Plan
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends import boot
 from parexec_tui.engine.backends.backend import Backend
@@ -35,6 +34,7 @@ from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.lock import SessionLock
 from parexec_tui.registry.registry import Registry
+from parexec_tui.registry.replay import state_before
 from parexec_tui.settings import SettingsError, read_settings
 
 _HISTORY_WAIT = 0.1
@@ -70,12 +70,12 @@ def run_session(
     """
     folder = session_folder(session, create=True)
     with SessionLock(folder.lock), Registry.open(registry_file()) as registry:
-        if registry.last_seq(session):
+        if registry.last_seq(session) or registry.damage(session, 0):
             begin = take_over(registry, session, options, sink.notice)
         else:
             if next(folder.recorded(), None) is not None:
                 raise RegistryError(f"session {session} ran, but its events are lost: run its plan again")
-            plan = plan or codec.decode_plan(registry.plan(session))
+            plan = plan or state_before(registry, session).plan
             begin = begin_new(plan, session, host or monitor.host(), hold=options.hold)
         if begin.over is not None:
             return Result(begin.state, begin.over)

@@ -12,6 +12,10 @@ class RegistryMissing(RegistryError):  # noqa: N818
     """There is no registry yet: no session was ever started here."""
 
 
+class RegistryDamaged(RegistryError):  # noqa: N818
+    """Something in the registry is not what was written: a checksum is wrong, or SQLite cannot read it."""
+
+
 class SessionExists(RegistryError):  # noqa: N818
     """Another session has this id already."""
 
@@ -37,13 +41,17 @@ _PLAIN_WORDS = {
     sqlite3.SQLITE_LOCKED: "another process kept it locked for too long",
     sqlite3.SQLITE_IOERR: "the disk failed to read or write",
     sqlite3.SQLITE_NOTADB: "it is not a parexec registry, or it is damaged; it was left untouched",
-    sqlite3.SQLITE_CORRUPT: "it is damaged; it was left untouched (`sqlite3 FILE .recover` can save its rows)",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; it was left untouched; what can be saved of it says: parexec doctor",
 }
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def in_plain_words(error: sqlite3.Error, file: Path) -> RegistryError:
+def in_plain_words(error: sqlite3.Error | UnicodeDecodeError, file: Path) -> RegistryError:
     """The same error in words for a person, followed by those of SQLite."""
     # The low byte is the kind of error, the rest is detail. Errors of the Python module have no code.
     code = getattr(error, "sqlite_errorcode", None)
     words = _PLAIN_WORDS.get(code & 0xFF) if code is not None else None
-    return RegistryError(f"registry {file}: {words} ({error})" if words else f"registry {file}: {error}")
+    text = f"registry {file}: {words} ({error})" if words else f"registry {file}: {error}"
+    # Names and texts that are not UTF-8 were not written by us.
+    is_damage = code & 0xFF in _DAMAGE if code is not None else "utf-8" in str(error).lower()
+    return RegistryDamaged(text) if is_damage else RegistryError(text)

@@ -68,6 +68,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # No constraints: these rows are known to be faulty.
         "CREATE TABLE quarantine (session INTEGER, seq INTEGER, at REAL, kind TEXT, data BLOB, why TEXT)",
     ),
+    (
+        # See `checksums`. NULL: the row was written before there were checksums.
+        "ALTER TABLE sessions ADD COLUMN checksum INTEGER",
+        "ALTER TABLE plans ADD COLUMN checksum INTEGER",
+        "ALTER TABLE events ADD COLUMN checksum INTEGER",
+        # The highest seq of the session, to know when its last events were lost.
+        "ALTER TABLE sessions ADD COLUMN last INTEGER",
+    ),
 )
 
 LATEST = len(MIGRATIONS)

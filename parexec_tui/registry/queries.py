@@ -6,12 +6,17 @@ ADD_SESSION: Final = """
     INSERT INTO sessions (session, name, source, folder, workdir, started, boot, pid, status)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'running')
 """
-ADD_PLAN: Final = "INSERT INTO plans (session, plan) VALUES (?, ?)"
+SEAL_SESSION: Final = "UPDATE sessions SET checksum = ? WHERE number = ?"
+ADD_PLAN: Final = "INSERT INTO plans (session, plan, checksum) VALUES (?, ?, ?)"
 SET_OWNER: Final = "UPDATE sessions SET boot = ?, pid = ? WHERE number = ?"
 SET_STATUS: Final = "UPDATE sessions SET status = ?, ended = ? WHERE number = ?"
 SET_COUNTS: Final = "UPDATE sessions SET total = ?, succeeded = ?, failed = ? WHERE number = ?"
+SET_STANDING: Final = """
+    UPDATE sessions SET status = ?, ended = ?, total = ?, succeeded = ?, failed = ?, last = ? WHERE number = ?
+"""
+SET_LAST: Final = "UPDATE sessions SET last = ? WHERE number = ?"
 
-ADD_EVENT: Final = "INSERT INTO events (session, seq, at, kind, data) VALUES (?, ?, ?, ?, ?)"
+ADD_EVENT: Final = "INSERT INTO events (session, seq, at, kind, data, checksum) VALUES (?, ?, ?, ?, ?, ?)"
 PUT_ATTEMPT: Final = """
     INSERT OR REPLACE INTO attempts
         (session, ticket, attempt, agent, started, ended, "end", code, signal, reason, log,
@@ -19,12 +24,13 @@ PUT_ATTEMPT: Final = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
-NUMBER_OF_SESSION: Final = "SELECT number FROM sessions WHERE session = ?"
 LAST_SEQ: Final = "SELECT coalesce(max(seq), 0) FROM events WHERE session = ?"
-PLAN: Final = "SELECT plan FROM plans WHERE session = ?"
-# The cast is for rows that somebody repaired by hand, as text.
+LAST_OF_SESSION: Final = "SELECT last FROM sessions WHERE number = ?"
+PLAN: Final = "SELECT plan, checksum FROM plans WHERE session = ?"
+# Data that somebody put right by hand is text. Their word counts, and not the checksum from before.
 EVENTS: Final = """
-    SELECT seq, at, kind, CAST(data AS BLOB) FROM events WHERE session = ? AND seq > ? ORDER BY seq LIMIT ?
+    SELECT seq, at, kind, CAST(data AS BLOB), CASE typeof(data) WHEN 'text' THEN NULL ELSE checksum END
+    FROM events WHERE session = ? AND seq > ? ORDER BY seq LIMIT ?
 """
 EVENTS_OF_KINDS: Final = """
     SELECT CAST(data AS BLOB) FROM events
@@ -32,7 +38,8 @@ EVENTS_OF_KINDS: Final = """
 """
 
 _SESSIONS: Final = """
-    SELECT session, name, source, folder, workdir, started, boot, pid, status, ended, total, succeeded, failed
+    SELECT number, checksum,
+           session, name, source, folder, workdir, started, boot, pid, status, ended, total, succeeded, failed
     FROM sessions
 """
 SESSION: Final = f"{_SESSIONS} WHERE session = ?"
@@ -48,7 +55,7 @@ ATTEMPTS_OF_TICKET: Final = f"{_ATTEMPTS} WHERE session = ? AND ticket = ? ORDER
 # The seconds of every success in the newest sessions of a plan that have one.
 HISTORY: Final = """
     SELECT ticket, ended - started FROM attempts
-    WHERE "end" = 'succeeded' AND ended >= started AND session IN (
+    WHERE "end" = 'succeeded' AND ended - started BETWEEN 0 AND 1e9 AND session IN (
         SELECT number FROM sessions
         WHERE name = ?
           AND EXISTS (SELECT 1 FROM attempts WHERE session = number AND "end" = 'succeeded')

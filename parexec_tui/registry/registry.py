@@ -13,15 +13,21 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Annotated, Any, Self
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import astuple
 
 from parexec_tui.paths import create_private
-from parexec_tui.registry import migrations, queries
-from parexec_tui.registry.errors import RegistryError, RegistryMissing, SessionExists, in_plain_words
+from parexec_tui.registry import checksums, migrations, queries
+from parexec_tui.registry.errors import (
+    RegistryDamaged,
+    RegistryError,
+    RegistryMissing,
+    SessionExists,
+    in_plain_words,
+)
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that is writing; its transactions take well under a millisecond."""
@@ -110,6 +116,27 @@ class AttemptFact(Struct, frozen=True):
 
 Entry = tuple[int, float, str, bytes]
 """An event to append: seq, at, kind, data."""
+
+_Time = Annotated[float, msgspec.Meta(ge=0, lt=1e11)]
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+_SessionColumns = tuple[
+    int, int | None, str, str, str, str, str, _Time, str, int, str, _Time | None, _Count, _Count, _Count
+]
+_AttemptColumns = tuple[
+    str,
+    int,
+    str,
+    _Time,
+    _Time | None,
+    str | None,
+    int | None,
+    int | None,
+    str,
+    str,
+    int | None,
+    float | None,
+]
+"""What SQLite must return, because a wrong bit may change the type of a value as well."""
 
 
 class Registry:
@@ -206,7 +233,9 @@ class Registry:
                 number = self._db.execute(queries.ADD_SESSION, row).lastrowid
             except sqlite3.IntegrityError as error:
                 raise SessionExists(f"registry {self.file}: there is a session {session} already") from error
-            self._db.execute(queries.ADD_PLAN, (number, plan))
+            assert number is not None
+            self._db.execute(queries.SEAL_SESSION, (checksums.of_session(number, *row[:6]), number))
+            self._db.execute(queries.ADD_PLAN, (number, plan, checksums.of_plan(number, plan)))
 
     def take_over(self, session: str, *, boot: str, pid: int) -> None:
         """Note which engine runs the session from now on."""
@@ -235,11 +264,16 @@ class Registry:
         with self._transaction():
             db = self._db
             if entries:
-                db.executemany(queries.ADD_EVENT, [(number, *entry) for entry in entries])
-            if status is not None:
-                db.execute(queries.SET_STATUS, (status, ended, number))
-            if counts is not None:
-                db.execute(queries.SET_COUNTS, (*astuple(counts), number))
+                of_event = checksums.of_event
+                db.executemany(queries.ADD_EVENT, [(number, *entry, of_event(number, *entry)) for entry in entries])
+            if status is not None and counts is not None:  # as engines do: one statement is cheaper than three
+                db.execute(queries.SET_STANDING, (status, ended, *astuple(counts), last, number))
+            else:
+                db.execute(queries.SET_LAST, (last, number))
+                if status is not None:
+                    db.execute(queries.SET_STATUS, (status, ended, number))
+                if counts is not None:
+                    db.execute(queries.SET_COUNTS, (*astuple(counts), number))
             if attempts:
                 db.executemany(queries.PUT_ATTEMPT, [(number, *astuple(fact)) for fact in attempts])
         self._last[session] = last
@@ -253,21 +287,27 @@ class Registry:
         return self._last[session]
 
     def events(self, session: str, after: int = 0, limit: int | None = None) -> Iterator[EventRow]:
-        """Events in order, from `after` + 1, up to the first that is missing or not JSON: see `damage`.
+        """Events in order, from `after` + 1, up to the first that is missing, damaged or not JSON: see `damage`.
 
         They are read page by page, so that a slow reader blocks nobody; what is appended meanwhile is read as well.
+        Raises RegistryDamaged after the last event that SQLite can read.
         """
         number = self._number(session)
         stop = None if limit is None else after + limit
+        page = _PAGE_OF_EVENTS
         while stop is None or after < stop:
-            size = _PAGE_OF_EVENTS if stop is None else min(_PAGE_OF_EVENTS, stop - after)
-            page = self._page(number, after, size)
-            for row in page:
-                if _fault(row, after + 1):
+            size = page if stop is None else min(page, stop - after)
+            rows, error = self._readable(queries.EVENTS, number, after, size)
+            for row in rows:
+                if _fault(number, row, after + 1):
                     return
-                after = row.seq
-                yield row
-            if len(page) < size:
+                after = row[0]
+                yield EventRow(*row[:4])
+            if error is not None:
+                if page == 1:
+                    raise error
+                page = 1  # the module sqlite3 drops the row before the error
+            elif len(rows) < size:
                 return
 
     def events_of_kinds(self, session: str, *kinds: str) -> list[bytes]:
@@ -277,9 +317,22 @@ class Registry:
 
     def damage(self, session: str, after: int) -> Damage | None:
         """Why `events` ended with the event `after`; None if nothing follows it."""
-        following = self._page(self._number(session), after, 1)
-        why = _fault(following[0], after + 1) if following else None
+        number = self._number(session)
+        (known,) = self._rows(queries.LAST_OF_SESSION, number)[0]  # before the events: more may come meanwhile
+        rows, error = self._readable(queries.EVENTS, number, after, 1)
+        if rows:
+            why = _fault(number, rows[0], after + 1)
+        elif error is not None:
+            why = str(error)
+        else:
+            is_cut = isinstance(known, int) and known > after
+            why = f"event {after + 1} is missing; there were {known}" if is_cut else None
         return Damage(after + 1, why) if why else None
+
+    def has_checksum(self, session: str, seq: int) -> bool:
+        """Whether an event has a checksum. Those of early versions have none."""
+        rows, _ = self._readable(queries.EVENTS, self._number(session), seq - 1, 1)
+        return bool(rows) and rows[0][4] is not None
 
     def quarantine_tail(self, session: str, from_seq: int, why: str) -> int:
         """Move the events from `from_seq` on to a table for people to look at, and return how many there were.
@@ -291,36 +344,58 @@ class Registry:
         with self._transaction():
             moved = self._db.execute(queries.COPY_TO_QUARANTINE, (why, number, from_seq)).rowcount
             self._db.execute(queries.REMOVE_TAIL, (number, from_seq))
+            self._db.execute(queries.SET_LAST, (from_seq - 1, number))
         return moved
 
     def plan(self, session: str) -> bytes:
-        """The plan, as it was given to `create_session`."""
-        rows = self._rows(queries.PLAN, self._number(session))
-        return bytes(rows[0][0])
+        """The plan, as it was given to `create_session`. Raises RegistryDamaged if it is not that any more."""
+        number = self._number(session)
+        rows = self._rows(queries.PLAN, number)
+        if not rows:
+            raise RegistryDamaged(f"the plan of session {session} is missing; {_SEE_DOCTOR}")
+        plan, checksum = rows[0]
+        if not isinstance(plan, bytes) or checksum not in (None, checksums.of_plan(number, plan)):
+            raise RegistryDamaged(
+                f"the plan in the registry cannot be read: its checksum is wrong, so nothing of {session} is run; "
+                f"events and logs can be read: parexec events {session} --json; {_SEE_DOCTOR}"
+            )
+        return plan
 
     def session(self, session: str) -> SessionRow:
         """A session by its full id."""
-        rows = self._rows(queries.SESSION, session)
-        if not rows:
-            raise RegistryError(f"no session {session!r} in {self.file}")
-        return SessionRow(*rows[0])
+        return self._entry(session)[1]
 
     def sessions(self) -> list[SessionRow]:
-        """Every session, newest first."""
-        return [SessionRow(*row) for row in self._rows(queries.SESSIONS)]
+        """Every session that can be read, newest first."""
+        return self.list_sessions()[0]
+
+    def list_sessions(self) -> tuple[list[SessionRow], list[str]]:
+        """Every session, newest first, and what is wrong with those that cannot be read."""
+        found, unreadable = [], []
+        rows, error = self._readable(queries.SESSIONS)
+        for row in rows:
+            try:
+                found.append(_read_entry(row)[1])
+            except RegistryDamaged as damaged:
+                unreadable.append(str(damaged))
+        if error is not None:
+            unreadable.append(str(error))
+        return found, unreadable
 
     def resolve(self, text: str) -> SessionRow:
         """The session that a text names: by its id, the start or end of its id, or the name of its plan.
 
         Raises RegistryError, with candidates, unless there is exactly one.
         """
-        sessions = self.sessions()
+        sessions, unreadable = self.list_sessions()
         exact = [row for row in sessions if row.session == text]
         meant = exact or [row for row in sessions if _is_meant(text, row)]
         if len(meant) == 1:
             return meant[0]
         if meant:
             raise RegistryError(f"{text!r} may be any of {len(meant)} sessions: {_listing(meant)}")
+        if unreadable:
+            raise RegistryDamaged(f"no session {text!r} among those that can be read: {'; '.join(unreadable)}")
         if not sessions:
             raise RegistryError("no sessions yet")
         raise RegistryError(f"no session {text!r}; the latest are {_listing(sessions)}")
@@ -332,13 +407,16 @@ class Registry:
             rows = self._rows(queries.ATTEMPTS, number)
         else:
             rows = self._rows(queries.ATTEMPTS_OF_TICKET, number, ticket)
-        return [AttemptFact(*row) for row in rows]
+        try:
+            return [AttemptFact(*msgspec.convert(row, _AttemptColumns)) for row in rows]
+        except msgspec.ValidationError as error:
+            raise RegistryDamaged(f"what is known of the attempts of {session} is damaged; {_SEE_DOCTOR}") from error
 
     def history(self, plan_name: str, *, sessions: int = 5) -> dict[str, float]:
         """The median seconds that each ticket took to succeed, over the latest sessions of plans of this name."""
         seconds: dict[str, list[float]] = {}
         for ticket, taken in self._rows(queries.HISTORY, plan_name, sessions):
-            seconds.setdefault(ticket, []).append(taken)
+            seconds.setdefault(str(ticket), []).append(taken)
         from statistics import median  # slow to import, and `parexec status` does not need it
 
         return {ticket: median(taken) for ticket, taken in seconds.items()}
@@ -350,11 +428,15 @@ class Registry:
     def _number(self, session: str) -> int:
         number = self._numbers.get(session)
         if number is None:
-            rows = self._rows(queries.NUMBER_OF_SESSION, session)
-            if not rows:
-                raise RegistryError(f"no session {session!r} in {self.file}")
-            number = self._numbers[session] = rows[0][0]
+            number = self._numbers[session] = self._entry(session)[0]
         return number
+
+    def _entry(self, session: str) -> tuple[int, SessionRow]:
+        """The number of a session, and what lists show of it."""
+        rows = self._rows(queries.SESSION, session)
+        if not rows:
+            raise RegistryError(f"no session {session!r} in {self.file}")
+        return _read_entry(rows[0])
 
     def _check_goes_on(self, session: str, entries: Sequence[Entry]) -> int:
         """The last seq once `entries` are appended. Raises RegistryError if there is a gap."""
@@ -365,12 +447,19 @@ class Registry:
             last += 1
         return last
 
-    def _page(self, number: int, after: int, size: int) -> list[EventRow]:
-        return [EventRow(*row) for row in self._rows(queries.EVENTS, number, after, size)]
-
-    def _rows(self, query: str, *values: str | int) -> list[tuple]:  # type: ignore[type-arg]
+    def _rows(self, query: str, *values: str | int) -> list[tuple[Any, ...]]:
         with _registry_errors(self.file):
             return self._db.execute(query, values).fetchall()
+
+    def _readable(self, query: str, *values: str | int) -> tuple[list[tuple[Any, ...]], RegistryDamaged | None]:
+        """The rows up to the first that SQLite cannot read, and why it cannot."""
+        rows: list[tuple[Any, ...]] = []
+        try:
+            with _registry_errors(self.file):
+                rows.extend(self._db.execute(query, values))
+        except RegistryDamaged as error:
+            return rows, error
+        return rows, None
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -486,19 +575,36 @@ def _registry_errors(file: Path) -> Iterator[None]:
     """Turn the errors of SQLite into RegistryError."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise in_plain_words(error, file) from error
 
 
-def _fault(row: EventRow, expected: int) -> str | None:
-    """What is wrong with a row that should be event `expected`; None if nothing is."""
-    if row.seq != expected:
-        return f"event {expected} is missing; the next is {row.seq}"
+def _fault(number: int, row: tuple[Any, ...], expected: int) -> str | None:
+    """What is wrong with a row of EVENTS that should be event `expected`; None if nothing is."""
+    seq, at, kind, data, checksum = row
+    if seq != expected:
+        return f"event {expected} is missing; the next is {seq}"
+    if not (isinstance(at, float) and isinstance(kind, str) and isinstance(data, bytes)):
+        return f"event {expected} is damaged: a value is of another type"
+    if checksum is not None and checksum == checksums.of_event(number, seq, at, kind, data):
+        return None
     try:
-        _is_json.decode(row.data)
+        _is_json.decode(data)
     except msgspec.DecodeError as error:
-        return f"event {expected} ({row.kind}) is not valid JSON: {error}"
-    return None
+        return f"event {expected} ({kind}) is not valid JSON: {error}"
+    return f"event {expected} ({kind}) is damaged: its checksum is wrong" if checksum is not None else None
+
+
+_SEE_DOCTOR = "what can be saved says: parexec doctor"
+
+
+def _read_entry(row: tuple[Any, ...]) -> tuple[int, SessionRow]:
+    """The number of a session, and what lists show of it. Raises RegistryDamaged."""
+    with suppress(msgspec.ValidationError):
+        number, checksum, *columns = msgspec.convert(row, _SessionColumns)
+        if checksum is None or checksum == checksums.of_session(number, *columns[:6]):
+            return number, SessionRow(*columns)
+    raise RegistryDamaged(f"the entry of session {row[2]!r} (number {row[0]}) is damaged; {_SEE_DOCTOR}")
 
 
 def _is_meant(text: str, row: SessionRow) -> bool:

@@ -3,13 +3,14 @@
 import msgspec
 from msgspec import Struct
 
+from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.transitions import IllegalEventError
 from parexec_tui.core.wire import codec
 from parexec_tui.gc_control import gc_paused
-from parexec_tui.registry.errors import RegistryError
-from parexec_tui.registry.registry import Registry
+from parexec_tui.registry.errors import RegistryDamaged, RegistryError
+from parexec_tui.registry.registry import EventRow, Registry
 
 
 class Replay(Struct, frozen=True):
@@ -19,25 +20,61 @@ class Replay(Struct, frozen=True):
     last: int
     fault: str = ""
 
+    @property
+    def warning(self) -> str:
+        """What people should know; empty if all is well."""
+        return f"events after number {self.last} cannot be read: {self.fault}" if self.fault else ""
+
 
 def replay(registry: Registry, session: str, *, until: int | None = None) -> Replay:
     """Fold the events of a session: all of them, or the first `until`. Every prefix of them makes a valid state.
 
     Raises RegistryError when not even the first event is there.
     """
-    with gc_paused():
-        state = SessionState(codec.decode_plan(registry.plan(session)))
+    state = state_before(registry, session)
     last, fault = 0, ""
-    for row in registry.events(session, limit=until):
-        try:
-            apply(state, codec.decode_event(row.data))
-        except (msgspec.MsgspecError, IllegalEventError) as error:
-            fault = str(error)
-            break
-        last = row.seq
+    try:
+        for row in registry.events(session, limit=until):
+            apply_row(state, row, registry, session)
+            last = row.seq
+    except RegistryDamaged as error:
+        fault = str(error)
+        if last:  # the event that cannot be read may have changed a part of the state
+            state = replay(registry, session, until=last).state
     if not fault and until is None and (damage := registry.damage(session, last)):
         fault = damage.why
+    if not state.session and fault:
+        raise RegistryDamaged(
+            f"not even the first event of session {session} can be read, so run its plan again: {fault}"
+        )
     if not state.session:
         remedy = f"if its engine does not come up: parexec resume {session}"
         raise RegistryError(f"session {session} has no events yet; {remedy}")
     return Replay(state, last, fault)
+
+
+def apply_row(state: SessionState, row: EventRow, registry: Registry, session: str) -> ev.AnyEvent:
+    """Apply an event of a session. Raises RegistryDamaged; the state is then of no more use."""
+    try:
+        event = codec.decode_event(row.data)
+        apply(state, event)
+    except (msgspec.MsgspecError, IllegalEventError) as error:
+        raise RegistryDamaged(str(error)) from error
+    except Exception as error:
+        if registry.has_checksum(session, row.seq):
+            raise
+        # In an event of an early version, which has no checksum, anything may be wrong.
+        raise RegistryDamaged(f"event {row.seq} is damaged: {type(error).__name__}: {error}") from error
+    return event
+
+
+def state_before(registry: Registry, session: str) -> SessionState:
+    """The state of a session before its first event. Raises RegistryError."""
+    plan = registry.plan(session)
+    try:
+        with gc_paused():
+            return SessionState(codec.decode_plan(plan))
+    except Exception as error:
+        # Plans of early versions have no checksum: in a damaged one, anything may be wrong.
+        text = f"the plan of {session} cannot be read: {type(error).__name__}: {error}"
+        raise RegistryDamaged(text) from error

@@ -633,7 +633,7 @@ client client.blocking client.framing client.peer client.sessions client.sockets
 gc_control paths text text.dashboard text.words
 core core.plan core.plan.model core.plan.units core.schedule core.schedule.eta core.state core.state.process_key
 core.state.status core.wire core.wire.protocol core.wire.requests
-registry registry.errors registry.lock registry.migrations registry.queries registry.registry
+registry registry.checksums registry.errors registry.lock registry.migrations registry.queries registry.registry
 """
 """What of ours `parexec status` imports: a person waits for each of them, so a new one wants a good reason."""
 

@@ -88,6 +88,7 @@ def test_a_file_that_was_only_just_created_opens(tmp_path: Path, read_only: bool
 
 
 def test_a_step_that_fails_stays_pending_and_leaves_nothing(v1: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Registry.open(v1).close()
     before = tables(v1)
     steps = migrations.MIGRATIONS
     good = "CREATE TABLE notes (note TEXT)"

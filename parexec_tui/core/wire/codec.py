@@ -44,12 +44,18 @@ def kind_of(event: Event) -> str:
 
 def decode_event(data: bytes | str) -> AnyEvent:
     """Read one event. Raises msgspec.DecodeError or ValidationError when it is not one of ours."""
-    return _event_decoder.decode(data)
+    try:
+        return _event_decoder.decode(data)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(str(error)) from error
 
 
 def decode_plan(data: bytes | str) -> Plan:
-    """Read a plan that `encode` wrote."""
-    return _plan_decoder.decode(data)
+    """Read a plan that `encode` wrote. Raises as `decode_event` does."""
+    try:
+        return _plan_decoder.decode(data)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(str(error)) from error
 
 
 def lines(values: Sequence[object]) -> bytes:
