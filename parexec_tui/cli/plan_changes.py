@@ -43,13 +43,13 @@ def offer_changes(row: "SessionRow", *, runs: bool) -> None:
     `runs`: the session has something to run without that. Otherwise it exits if nobody can be asked: that every
     ticket succeeded would not be what a person means who has changed the file. Raises as `LeftSession.ask` does.
     """
-    from parexec_tui.client.sessions import is_living, state_from_registry
+    from parexec_tui.client.sessions import is_living, replay_of
     from parexec_tui.core.rules.difference import compare
 
     file = find_source(row.source, row.workdir)
     if file is None or is_living(row.session) or (runs and file.stat().st_mtime < row.started):
         return
-    state = state_from_registry(row.session)
+    state = replay_of(row.session).state
     try:
         plan = read_again(file, state)
     except SystemExit:  # it has said what is wrong with the file
