@@ -14,7 +14,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends import boot
-from parexec_tui.engine.backends.backend import Backend
+from parexec_tui.engine.backends.backend import Backend, OutOfReachError
 from parexec_tui.engine.backends.local.backend import LocalBackend
 from parexec_tui.engine.backends.local.cookie import hook_environment
 from parexec_tui.engine.backends.local.orphans import Orphans
@@ -66,7 +66,8 @@ def run_session(
     """Run a session to its end: from its beginning, or from wherever its last engine left it.
 
     If `plan` and `host` are given, they need not be read from the registry and the machine. Raises SessionOwned if an
-    engine runs the session, RegistryError if it cannot be read, OSError.
+    engine runs the session, RegistryError if it cannot be read, OutOfReachError if its tickets run in another pid
+    namespace, OSError.
     """
     folder = session_folder(session, create=True)
     with SessionLock(folder.lock), Registry.open(registry_file()) as registry:
@@ -88,7 +89,7 @@ def run_session(
 def open_backend(session: str, nursery: trio.Nursery) -> Backend:
     """The place where the processes of a session run."""
     folder = session_folder(session)
-    return LocalBackend(nursery, session, folder, environment=os.environ, boot=boot.boot_id(), orphans=Orphans())
+    return LocalBackend(nursery, session, folder, environment=os.environ, boot=boot.here(), orphans=Orphans())
 
 
 async def _drive(
@@ -211,9 +212,15 @@ def _say_what_was_found(adopted: Sequence[object], strays: int, notice: Callable
 @asynccontextmanager
 async def _background() -> AsyncIterator[trio.Nursery]:
     """A nursery that ends, with all that is in it, when its body does."""
+    refused = None
     async with trio.open_nursery() as nursery:
-        yield nursery
+        try:
+            yield nursery
+        except OutOfReachError as error:  # a nursery would wrap it
+            refused = error
         nursery.cancel_scope.cancel()
+    if refused is not None:
+        raise refused
 
 
 async def _checkpoint_often(registry: Registry) -> None:

@@ -19,6 +19,7 @@ def opening(
     by: str,
     now: float,
     uptime: float | None = None,
+    pid_namespace: str = "",
 ) -> list[ev.AnyEvent]:
     """The first five milestones: parsed, pool initialised, queued by group, agents deployed, monitored."""
     plan = state.plan
@@ -44,7 +45,7 @@ def opening(
         ev.TicketsQueued(at=now, groups=tuple(map(len, state.groups))),
         *(ev.AgentStarted(at=now, agent=agent, type=type_) for agent, type_ in first),
         ev.AgentsDeployed(at=now, agents=tuple(agent for agent, _ in first)),
-        ev.MonitoringStarted(at=now, pid=pid, boot=boot, version=version, uptime=uptime),
+        ev.MonitoringStarted(at=now, pid=pid, boot=boot, version=version, uptime=uptime, pid_namespace=pid_namespace),
     ]
 
 

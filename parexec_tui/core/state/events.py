@@ -64,6 +64,8 @@ class MonitoringStarted(Event, frozen=True, tag="monitoring_started"):
     uptime: float | None = None
     """Seconds that the host has run since it booted, the time it was suspended left out. So the next engine of the
     same boot knows how much time has passed, whatever became of the wall clock. None: not known."""
+    pid_namespace: str = ""
+    """The pid namespace of the engine: in another one its pids mean nothing. Empty: not known, or there are none."""
 
 
 class FailuresHandled(Event, frozen=True, tag="failures_handled"):

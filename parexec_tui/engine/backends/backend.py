@@ -55,6 +55,10 @@ class UsageReading(Struct, frozen=True):
     """CPU seconds of this machine."""
 
 
+class OutOfReachError(OSError):
+    """Something of a process lives where this backend cannot watch or end it."""
+
+
 class Backend(Protocol):
     """A place where processes run."""
 
@@ -89,9 +93,11 @@ class Backend(Protocol):
     async def adopt(self, key: ProcessKey, identity: Identity | None, boot: str) -> "Adopted":
         """Take charge of a process that an engine before this one started, or tell how it ended.
 
-        `identity`: as `ProcessStarted` told it, if it did. `boot`: the boot of the host at that time. Returns
-        `ProcessStarted` if the process lives: its end will be reported. A process that never began cannot begin after
-        this; that is `ProcessLost` with `began=False`. A second call returns the same.
+        `identity`: as `ProcessStarted` told it, if it did. `boot`: where that meant something, see `boot.here`.
+        Returns `ProcessStarted` if the process lives: its end will be reported. A process that never began cannot
+        begin after this; that is `ProcessLost` with `began=False`. A second call returns the same.
+
+        Raises OutOfReachError if something of it lives in another pid namespace.
         """
 
     async def prove_end(self, key: ProcessKey) -> "Ended":

@@ -64,6 +64,7 @@ def begin_new(plan: Plan, session: str, host: Host, *, hold: bool) -> Beginning:
         by=by,
         now=now,
         uptime=boot.uptime(),
+        pid_namespace=boot.pid_namespace(),
     )
     if hold:
         first.append(ev.SessionHeld(at=now, reason="from the start", by=by))
@@ -82,7 +83,14 @@ def take_over(registry: Registry, session: str, options: EngineOptions, notice: 
     now = max(time.time(), state.now)  # a clock that was set back does not take the session back
     booted = boot.boot_id()
     first: list[ev.AnyEvent] = [
-        ev.MonitoringStarted(at=now, pid=os.getpid(), boot=booted, version=__version__, uptime=boot.uptime())
+        ev.MonitoringStarted(
+            at=now,
+            pid=os.getpid(),
+            boot=booted,
+            version=__version__,
+            uptime=boot.uptime(),
+            pid_namespace=boot.pid_namespace(),
+        )
     ]
     if not options.resume:
         first += _still_to_do(state, now)

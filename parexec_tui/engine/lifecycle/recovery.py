@@ -14,6 +14,7 @@ from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Adopted, Backend, Identity
+from parexec_tui.engine.backends.boot import origin
 from parexec_tui.paths import id_in_names
 
 
@@ -27,7 +28,7 @@ class Findings(Struct):
 
 
 async def recover(state: SessionState, backend: Backend) -> Findings:
-    """Settle every attempt that the registry believes to live."""
+    """Settle every attempt that the registry believes to live. Raises OutOfReachError."""
     findings = Findings([], [], 0)
     for ticket in list(state.live.values()):
         report = await adopt(state, ticket, backend)
@@ -46,10 +47,11 @@ async def recover(state: SessionState, backend: Backend) -> Findings:
 
 
 async def adopt(state: SessionState, ticket: TicketState, backend: Backend) -> Adopted:
-    """Take charge of the current attempt of a ticket, or find out how it ended."""
+    """Take charge of the current attempt of a ticket, or find out how it ended. Raises OutOfReachError."""
     attempt = ticket.live_attempt
     identity = Identity(attempt.pid, attempt.birth or 0.0) if attempt.pid is not None else None
-    return await backend.adopt(ProcessKey(ticket.id, ticket.attempts), identity, state.boot)
+    namespace = state.monitored.pid_namespace if state.monitored is not None else ""
+    return await backend.adopt(ProcessKey(ticket.id, ticket.attempts), identity, origin(state.boot, namespace))
 
 
 def _go_on(ticket: TicketState, backend: Backend) -> None:

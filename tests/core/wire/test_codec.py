@@ -145,6 +145,7 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         reason="no process left",
         host_at_fault=True,
     ),
+    ev.MonitoringStarted(at=1.5, pid=4242, boot="5f0c", pid_namespace="pid:[7]"),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,8 @@ from parexec_tui.engine.backends.local.record import ExitRecord, read_record
 from parexec_tui.paths import id_in_names, registry_file
 from parexec_tui.registry.errors import RegistryError, SessionOwned
 from tests.engine.engines import (
+    PAREXEC,
+    WITHIN,
     Engine,
     append,
     attempts_folder,
@@ -332,6 +335,61 @@ def test_what_was_left_while_there_was_no_engine_is_ended(tmp_path: Path) -> Non
     resume()
     assert ticket("A").status is Status.succeeded
     assert not exists(left)
+
+
+def can_unshare() -> bool:
+    try:
+        return subprocess.run([*UNSHARE, "true"], check=False, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc")
+
+needs_namespaces = pytest.mark.skipif(not can_unshare(), reason="this user may not make pid namespaces")
+
+
+def resume_elsewhere(folder: Path) -> "subprocess.CompletedProcess[str]":
+    """`parexec resume` in another pid namespace."""
+    return subprocess.run(
+        [*UNSHARE, *PAREXEC, "resume", "--headless"],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=WITHIN,
+    )
+
+
+@needs_namespaces
+def test_what_runs_in_another_pid_namespace_is_not_started_again(tmp_path: Path) -> None:
+    die(tmp_path, waits(retries=1))
+    done = resume_elsewhere(tmp_path)
+    assert done.returncode == 2
+    assert "A runs in another pid namespace, pid:[" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert evidence(tmp_path) == ["begin 1"]
+    (tmp_path / "go").touch()
+    resume()
+    assert evidence(tmp_path) == ["begin 1", "end 1"]
+    assert ticket("B").status is Status.succeeded
+
+
+@needs_namespaces
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_ended_in_another_pid_namespace_is_settled(tmp_path: Path, killed: bool) -> None:
+    """A container was replaced by a new one: what ran in it is gone."""
+    pid = die(tmp_path, waits(retries=1))
+    if killed:
+        os.killpg(pid, signal.SIGKILL)
+        until(lambda: not exists(pid), "A is gone")
+        (tmp_path / "go").touch()
+    else:
+        (tmp_path / "go").touch()
+        until(lambda: ended("A.1"), "A ends")
+    assert resume_elsewhere(tmp_path).returncode == 0
+    assert evidence(tmp_path) == ["begin 1", "begin 2", "end 2"] if killed else ["begin 1", "end 1"]
 
 
 def test_nothing_of_an_unknown_attempt_goes_on(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.engine.backends.backend import Adopted, Ended, Identity, Launch, UsageReading
+from parexec_tui.engine.backends.backend import Adopted, Ended, Identity, Launch, OutOfReachError, UsageReading
 from parexec_tui.engine.backends.local import process
 from parexec_tui.engine.backends.local.cookie import (
     COOKIE,
@@ -33,7 +33,7 @@ from parexec_tui.engine.backends.local.mark import mark_of
 from parexec_tui.engine.backends.local.orphans import Orphans, with_descendants
 from parexec_tui.engine.backends.local.processes import open_processes
 from parexec_tui.engine.backends.local.record import note_stop, read_record, report_of, void_record
-from parexec_tui.engine.backends.local.remains import Remains, writers_of
+from parexec_tui.engine.backends.local.remains import Remains, is_written, writers_of
 from parexec_tui.engine.backends.local.shortage import ShortageWatch, pids_limits, short_of
 from parexec_tui.engine.backends.local.spawn import Spawn, is_recording_shell, is_shell_name, keep_descriptors
 from parexec_tui.engine.backends.local.starter import Start, Starter
@@ -92,7 +92,7 @@ class LocalBackend:
         watch: Watch[ProcessKey] | None = None,
         orphans: Orphans | None = None,
     ) -> None:
-        """`environment`: what processes inherit. `boot`: what tells this boot of the host from every other.
+        """`environment`: what processes inherit. `boot`: where our pids mean something, see `boot.here`.
 
         `orphans`: if given, what attempts leave behind is looked for there.
         """
@@ -230,13 +230,26 @@ class LocalBackend:
 
     async def adopt(self, key: ProcessKey, identity: Identity | None, boot: str) -> Adopted:
         void_record(self._folder.record(key))  # if it has not begun, it cannot begin any more
-        same_boot = boot == self._boot
+        theirs, _, namespace = boot.partition("/")
+        ours, _, our_namespace = self._boot.partition("/")
+        same_boot = theirs == ours
+        if same_boot and namespace and namespace != our_namespace:
+            self._check_that_it_ended(key, namespace)
+            return self._how_it_ended(key, same_boot=True, noted=identity is not None)
         found = await self._find(key, identity) if same_boot else None
         if found is not None and self._take_over(key, found.pid):
             return rq.ProcessStarted(key.ticket, key.attempt, found.pid, found.birth, step=key.step)
         if same_boot:
             self._note_remains(key, identity)
         return self._how_it_ended(key, same_boot=same_boot, noted=identity is not None)
+
+    def _check_that_it_ended(self, key: ProcessKey, namespace: str) -> None:
+        """Raise OutOfReachError if something of a key lives, in another pid namespace."""
+        log, record = self._folder.log_and_record(key)
+        if is_written(record) or is_written(log):  # its shell has the record open
+            raise OutOfReachError(
+                f"{key.ticket} runs in another pid namespace, {namespace}: go on with the session there"
+            )
 
     def _note_remains(self, key: ProcessKey, identity: Identity | None) -> None:
         """Have `end_strays` look for what is left of a key whose shell is gone."""

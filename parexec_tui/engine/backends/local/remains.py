@@ -5,6 +5,7 @@ number may belong to somebody else now. So a group counts as that of the attempt
 it.
 """
 
+import errno
 import fcntl
 import os
 import signal
@@ -51,17 +52,17 @@ def writers_of(log: str) -> Iterator[int]:
         file = Path(log).stat()
     except OSError:
         return
-    if not may_be_written(log):
+    if is_written(log) is False:
         return
     for pid in psutil.pids():
         if pid != os.getpid() and _writes(pid, file):
             yield pid
 
 
-def may_be_written(file: str) -> bool:
-    """Whether some process has a file open to write to it, in whatever namespace it is; True if we cannot know."""
+def is_written(file: str) -> bool | None:
+    """Whether some process has a file open to write to it, in whatever namespace it is; None if we cannot know."""
     if sys.platform != "linux":
-        return True
+        return None
     try:
         fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -71,8 +72,8 @@ def may_be_written(file: str) -> bool:
         # meanwhile; SIGIO would kill us.
         fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-    except OSError:
-        return True
+    except OSError as error:
+        return True if error.errno == errno.EAGAIN else None
     else:
         return False
     finally:

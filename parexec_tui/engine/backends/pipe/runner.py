@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from parexec_tui.client.framing import Lines
 from parexec_tui.engine.backends.backend import Backend
-from parexec_tui.engine.backends.boot import boot_id
+from parexec_tui.engine.backends.boot import here
 from parexec_tui.engine.backends.local.backend import LocalBackend
 from parexec_tui.engine.backends.local.orphans import Orphans
 from parexec_tui.engine.backends.pipe import wire
@@ -25,9 +25,9 @@ async def run(session: str, folder: SessionFolder) -> None:
     """Serve until stdin ends, or until it is told to finish."""
     folder.create()
     async with trio.open_nursery() as nursery:
-        backend = LocalBackend(nursery, session, folder, environment=os.environ, boot=boot_id(), orphans=Orphans())
+        backend = LocalBackend(nursery, session, folder, environment=os.environ, boot=here(), orphans=Orphans())
         runner = _Runner(nursery, backend)
-        await runner.send(wire.Hello(wire.VERSION, boot_id()))
+        await runner.send(wire.Hello(wire.VERSION, here()))
         nursery.start_soon(runner.report)
         await runner.obey()
         nursery.cancel_scope.cancel()
