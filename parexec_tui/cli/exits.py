@@ -30,7 +30,7 @@ def fail(message: str, code: int = NOT_DONE) -> NoReturn:
 @contextmanager
 def report_errors() -> Iterator[None]:
     """Print the errors of files and of the registry in plain words, and exit with BAD_USAGE."""
-    from parexec_tui.registry.errors import RegistryError
+    from parexec_tui.registry.errors import RegistryError, StateLost
 
     try:
         yield
@@ -39,6 +39,8 @@ def report_errors() -> Iterator[None]:
     except OSError as error:
         named = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
         fail(named, BAD_USAGE)
+    except StateLost as error:
+        fail(str(error), UNSUCCESSFUL)
     except RegistryError as error:
         fail(str(error), BAD_USAGE)
 

@@ -18,10 +18,10 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.engine.coordinator import EventSink
 from parexec_tui.engine.lifecycle.beginning import EngineOptions
-from parexec_tui.engine.lifecycle.guardian import CANNOT_START
+from parexec_tui.engine.lifecycle.guardian import CANNOT_START, STATE_LOST
 from parexec_tui.engine.session import open_backend, run_session
 from parexec_tui.gc_control import collect_seldom
-from parexec_tui.registry.errors import RegistryError
+from parexec_tui.registry.errors import RegistryError, StateLost
 from parexec_tui.text.event_lines import lines
 from parexec_tui.text.words import columns, day_and_clock, subject_width
 
@@ -38,12 +38,17 @@ def main() -> int:
         resume=options.resume and not options.restarted,
         retry_failed=options.retry_failed and not options.restarted,
         awaits=options.awaits and not options.restarted,
+        restarted=options.restarted,
         stays=True,
     )
     _watch_guardian(log.notice)
     log.notice(f"engine {os.getpid()} {'takes over' if options.restarted else 'starts'}")
     try:
         result = run_session(options.session, EventSink(log.tell, log.notice), wanted)
+    except StateLost as lost:
+        log.notice(f"engine {os.getpid()} leaves: {lost}")
+        ready.say(f"error: {lost}")
+        return STATE_LOST
     except BaseException as error:
         if log.has_begun or not isinstance(error, (RegistryError, OSError, MsgspecError)):
             log.write(traceback.format_exc())

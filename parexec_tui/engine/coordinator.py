@@ -32,7 +32,7 @@ from parexec_tui.engine.backends.backend import Backend
 from parexec_tui.engine.journal import Journal
 from parexec_tui.engine.pool import IDLE_TIMEOUT, Pool
 from parexec_tui.engine.timers import Timers
-from parexec_tui.registry.errors import RegistryError
+from parexec_tui.registry.errors import RegistryError, StateLost
 from parexec_tui.registry.registry import Registry
 
 IDENTIFY_AFTER = 0.05
@@ -49,8 +49,8 @@ LEAVE_AFTER = 3.0
 """Seconds that an engine tries to remember a stop or drain before it leaves without that; also, after a second stop,
 how long it waits for processes that not even KILL ends, and how long other requests wait for their answer."""
 
-Outcome = Literal["finished", "held", "drained", "stopped", "blocked"]
-"""Why the coordinator is done: all tickets are over, or what keeps the rest from running."""
+Outcome = Literal["finished", "held", "drained", "stopped", "blocked", "lost"]
+"""Why the coordinator is done: all tickets are over, or what keeps the rest from running. lost: see `loss`."""
 
 Tell = Callable[[SessionState, Sequence[ev.AnyEvent]], None]
 
@@ -142,9 +142,15 @@ class Coordinator:
         """How many of the pending events were carried out although they are not remembered."""
         self._told_to_go: float | None = None
         """When a person told the engine to leave, while the registry could not be written."""
+        self._lost = ""
+        """What somebody did to the files of the session."""
         self._next_idle_check = 0.0
         self.publish: Publish | None = None
         """Called with what is remembered, as it is remembered; it must not wait."""
+        self.find_loss: Callable[[], str] = lambda: ""
+        """Called before anything is remembered: what somebody did to the files of the session, if anything."""
+        self.loss: StateLost | None = None
+        """What somebody did to the files of the session, and what became of it."""
         self.warn: Callable[[str], None] | None = None
         """Called with why nothing can be remembered, when that begins; it must not wait."""
 
@@ -200,6 +206,11 @@ class Coordinator:
         if self._pending:
             self._backend.wake()
 
+    def lose(self, why: str) -> None:
+        """The files of the session are not ours any more: nothing new is started or remembered, and the loop ends."""
+        self._lost = why
+        self._backend.wake()
+
     def leave(self, why: str) -> None:
         """Remember that the engine leaves in good order, with tickets left."""
         self._record(ev.EngineLeft(at=self.clock.now(), reason=why))
@@ -210,6 +221,9 @@ class Coordinator:
     async def run(self) -> Outcome:
         """Run until nothing is left to do; returns why."""
         while True:
+            if self._lost:
+                await self._end_lost()
+                return "lost"
             self._take_in()
             if self._trouble is None:
                 more = self._dispatcher.dispatch(self.clock.now(), self._record)
@@ -217,6 +231,9 @@ class Coordinator:
                     more = self._end_what_cannot_run()
             else:
                 more = True  # nothing was dispatched, so more may follow
+            if self._pending and (problem := self.find_loss()):
+                self.lose(problem)
+                continue
             if not self._remember():
                 self._obey_unremembered()
                 if (outcome := self._outcome_unremembered()) is not None:
@@ -397,6 +414,29 @@ class Coordinator:
         count = len(self._pending)
         self._notice(f"leaving, though {count} events could not be remembered: {self._trouble.why}")
         return "stopped" if stopping is not None or draining is None else "drained"
+
+    # -- when the files of the session are gone --------------------------------------------------------------
+
+    async def _end_lost(self) -> None:
+        """Leave what runs to itself or end it, as the plan says for a session without an engine; tell viewers."""
+        if self.state.plan.settings.on_engine_loss == "kill":
+            await self._end_all()
+        text = f"{self._lost} while the session ran: nothing new is started or remembered, and the engine leaves"
+        if living := self._backend.living():
+            text += f"; what runs goes on without it: {', '.join(map(str, living))}"
+        self.loss = StateLost(text)
+        if self.warn is not None:
+            self.warn(text)
+
+    async def _end_all(self) -> None:
+        grace = max((ticket.spec.grace for ticket in self.state.live.values()), default=0.0)
+        for key in self._backend.living():
+            ticket = self.state.tickets.get(key.ticket)
+            self._backend.stop(key, ticket.spec.grace if ticket is not None else 0.0, "stopped")
+        with trio.move_on_after(grace + LEAVE_AFTER):
+            while self._backend.living():
+                await self._backend.wait()
+                self._backend.take()
 
     # -- act -------------------------------------------------------------------------------------------------
 

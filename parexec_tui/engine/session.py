@@ -20,6 +20,7 @@ from parexec_tui.engine.backends.local.cookie import hook_environment
 from parexec_tui.engine.backends.local.orphans import Orphans
 from parexec_tui.engine.coordinator import Clock, Coordinator, EventSink, Outcome
 from parexec_tui.engine.lifecycle.beginning import Beginning, EngineOptions, begin_new, take_over
+from parexec_tui.engine.lifecycle.footing import Footing, engine_elsewhere
 from parexec_tui.engine.lifecycle.launch import new_session
 from parexec_tui.engine.lifecycle.recovery import recover
 from parexec_tui.engine.lifecycle.signals import ignore_by_handlers, obey_signals
@@ -30,8 +31,8 @@ from parexec_tui.engine.pool import Pool
 from parexec_tui.engine.serve.hooks import HookRunner
 from parexec_tui.engine.serve.server import open_server
 from parexec_tui.engine.threads import in_thread
-from parexec_tui.paths import registry_file, session_folder
-from parexec_tui.registry.errors import RegistryError
+from parexec_tui.paths import SessionFolder, registry_file, session_folder
+from parexec_tui.registry.errors import RegistryError, SessionOwned, StateLost
 from parexec_tui.registry.lock import SessionLock
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import state_before
@@ -40,7 +41,8 @@ from parexec_tui.settings import SettingsError, read_settings
 _HISTORY_WAIT = 0.1
 """Seconds that the first tickets wait at most for what earlier sessions tell. After that the order follows later."""
 
-_CHECKPOINT_EVERY = 0.5
+_LOOK_EVERY = 0.5
+"""Seconds between two checkpoints of the registry."""
 
 
 class Result(Struct, frozen=True):
@@ -69,8 +71,9 @@ def run_session(
     engine runs the session, RegistryError if it cannot be read, OutOfReachError if its tickets run in another pid
     namespace, OSError.
     """
-    folder = session_folder(session, create=True)
-    with SessionLock(folder.lock), Registry.open(registry_file()) as registry:
+    folder = _folder(session, options)
+    with SessionLock(folder.lock), Registry.open(registry_file(), create=False) as registry:
+        _check_is_alone(registry, session)
         if registry.last_seq(session) or registry.damage(session, 0):
             begin = take_over(registry, session, options, sink.notice)
         else:
@@ -83,7 +86,25 @@ def run_session(
         registry.take_over(session, boot=boot.boot_id(), pid=os.getpid())
         ignore_by_handlers()
         outcome = trio.run(_drive, begin, session, registry, sink, options)
+    if isinstance(outcome, StateLost):
+        raise outcome
     return Result(begin.state, outcome)
+
+
+def _folder(session: str, options: EngineOptions) -> SessionFolder:
+    """The folder of the session. Raises StateLost if an engine before this one had it and it is gone, OSError."""
+    folder = session_folder(session)
+    if options.restarted and not folder.attempts.is_dir():
+        raise StateLost(f"{folder.attempts} was removed")
+    folder.create()
+    return folder
+
+
+def _check_is_alone(registry: Registry, session: str) -> None:
+    """Raise SessionOwned if the engine before this one lives, though somebody took its lock file away."""
+    row = registry.session(session)
+    if row.boot == boot.boot_id() and engine_elsewhere(row.pid, session):
+        raise SessionOwned(session_folder(session).lock, row.pid)
 
 
 def open_backend(session: str, nursery: trio.Nursery) -> Backend:
@@ -94,7 +115,7 @@ def open_backend(session: str, nursery: trio.Nursery) -> Backend:
 
 async def _drive(
     begin: Beginning, session: str, registry: Registry, sink: EventSink, options: EngineOptions
-) -> Outcome:
+) -> Outcome | StateLost:
     # The plan and its state live as long as we do: the garbage collector need not look at them again and again.
     gc.freeze()
     async with _background() as nursery:
@@ -102,7 +123,9 @@ async def _drive(
         hooks = _open_hooks(nursery, begin.state.plan, session, sink.notice)
         coordinator = _coordinator(begin, session, registry, backend, _both(sink, hooks), options)
         nursery.start_soon(obey_signals, coordinator, sink.notice)
-        nursery.start_soon(_checkpoint_often, registry)
+        footing = Footing(session_folder(session), registry.file)
+        coordinator.find_loss = footing.problem_lately
+        nursery.start_soon(_look_after_files, registry, footing, coordinator)
         if begin.recovers:
             await _recover(begin, coordinator, backend, sink.notice)
         else:
@@ -118,6 +141,9 @@ async def _drive(
         with trio.move_on_after(_HISTORY_WAIT):
             await was_read.wait()
         outcome = await coordinator.run()
+        if coordinator.loss is not None:
+            await server.finish("its files are gone")
+            return coordinator.loss
         await backend.finish()
         if outcome != "finished":
             coordinator.leave(outcome)
@@ -223,12 +249,20 @@ async def _background() -> AsyncIterator[trio.Nursery]:
         raise refused
 
 
-async def _checkpoint_often(registry: Registry) -> None:
-    """Move the write-ahead log into the file, in a thread: it waits for the disk."""
+async def _look_after_files(registry: Registry, footing: Footing, coordinator: Coordinator) -> None:
+    """Move the write-ahead log into the file, and see whether the files are still ours. In a thread: disks wait."""
+
+    def look() -> str:
+        if not (problem := footing.problem()):
+            with suppress(RegistryError):  # the coordinator meets the same trouble when it writes, and says so
+                registry.checkpoint()
+        return problem
+
     while True:
-        await trio.sleep(_CHECKPOINT_EVERY)
-        with suppress(RegistryError):  # the coordinator meets the same trouble when it writes, and says so
-            await in_thread(registry.checkpoint)
+        await trio.sleep(_LOOK_EVERY)
+        if problem := await in_thread(look):
+            coordinator.lose(problem)
+            return
 
 
 async def _watch_disks(nursery: trio.Nursery, coordinator: Coordinator, folder: Path) -> DiskWatch:

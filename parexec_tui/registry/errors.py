@@ -31,6 +31,10 @@ class SessionOwned(RegistryError):  # noqa: N818
         """What the owner wrote into the file, for information only; None if it had not yet."""
 
 
+class StateLost(RegistryError):  # noqa: N818
+    """Somebody removed or replaced files of a session while its engine used them."""
+
+
 _PLAIN_WORDS = {
     sqlite3.SQLITE_FULL: "the disk is full, or a quota is used up; nothing of this was written",
     sqlite3.SQLITE_READONLY: "it may not be written to; look at the mode and owner of the file and its folder",

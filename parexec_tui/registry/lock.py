@@ -1,12 +1,15 @@
 """Who owns a session: the process that holds the flock of its lock file.
 
-The existence of the file means nothing, and it is never removed. The kernel releases the flock when its owner dies,
-however it dies.
+The existence of the file means nothing, and we never remove it. The kernel releases the flock when its owner dies,
+however it dies. Where folders can be locked, the owner holds a flock of the file's folder as well: if somebody
+removes the file, the lock of a new one makes no second owner.
 """
 
 import fcntl
 import os
+import stat
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,6 +27,7 @@ class SessionLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._fd: int | None = None
+        self._folder_fd: int | None = None
 
     @property
     def is_held(self) -> bool:
@@ -38,20 +42,20 @@ class SessionLock:
         if self._fd is not None:
             return
         try:
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                _take(fd, self.path)
-            except BaseException:
-                os.close(fd)
-                raise
-        except OSError as error:
-            raise RegistryError(f"cannot lock the session: {error}") from error
-        self._fd = fd
+            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._folder_fd = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            _take(self._fd, self._folder_fd, self.path)
+        except BaseException as error:
+            self.release()
+            if isinstance(error, OSError):
+                raise RegistryError(f"cannot lock the session: {error}") from error
+            raise
 
     def release(self) -> None:
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+        for fd in (self._fd, self._folder_fd):
+            if fd is not None:
+                os.close(fd)
+        self._fd = self._folder_fd = None
 
     def __enter__(self) -> Self:
         self.acquire()
@@ -64,15 +68,33 @@ class SessionLock:
 
 
 def is_owned(path: Path) -> bool:
-    """Whether a living process holds the flock of this file. Nobody holds a file that is missing or unreadable."""
+    """Whether a living process holds the flock of this file, or of its folder if the file is missing.
+
+    Nobody holds what is unreadable.
+    """
+    for place in (path, path.parent):
+        try:
+            fd = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return False
+        try:
+            return not _flock(fd, fcntl.LOCK_SH)
+        finally:
+            os.close(fd)
+    return False
+
+
+def owner_of(path: Path) -> int | None:
+    """The process that owns a session, as it wrote into the lock file; None if nobody does, or nobody knows who."""
+    if not is_owned(path):
+        return None
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        with path.open("rb") as file:
+            return _pid_inside(file.fileno())
     except OSError:
-        return False
-    try:
-        return not _flock(fd, fcntl.LOCK_SH)
-    finally:
-        os.close(fd)
+        return None
 
 
 def lost_guardian(folder: SessionFolder) -> bool:
@@ -80,14 +102,16 @@ def lost_guardian(folder: SessionFolder) -> bool:
     return is_owned(folder.lock) and folder.guardian_lock.exists() and not is_owned(folder.guardian_lock)
 
 
-def _take(fd: int, path: Path) -> None:
+def _take(fd: int, folder: int, path: Path) -> None:
     give_up = time.monotonic() + _KEEP_TRYING
-    while not _flock(fd, fcntl.LOCK_EX):
+    while not (_flock(fd, fcntl.LOCK_EX) and _flock(folder, fcntl.LOCK_EX)):
         if time.monotonic() > give_up:
             raise SessionOwned(path, _pid_inside(fd))
         time.sleep(0.005)
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    # Written in place, and cut afterwards: on a full disk there is no room but that of the pid before ours.
+    with suppress(OSError):
+        written = os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        os.ftruncate(fd, written)
 
 
 def _flock(fd: int, kind: int) -> bool:
@@ -95,6 +119,10 @@ def _flock(fd: int, kind: int) -> bool:
         fcntl.flock(fd, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            return True  # some file systems cannot lock folders
+        raise
     return True
 
 

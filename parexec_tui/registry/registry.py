@@ -153,14 +153,14 @@ class Registry:
         self._last: dict[str, int] = {}
 
     @classmethod
-    def open(cls, file: Path, *, read_only: bool = False) -> Self:
-        """Open the registry; unless `read_only`, create what is missing, for its owner only.
+    def open(cls, file: Path, *, read_only: bool = False, create: bool = True) -> Self:
+        """Open the registry; unless `read_only` or not `create`, create what is missing, for its owner only.
 
         Reading works while an engine writes and after it died. Raises RegistryMissing if there is no file to
         read, RegistryError if it is damaged (it is left as it is) or was written by a newer parexec.
         """
         file = file.absolute()
-        if not read_only:
+        if create and not read_only:
             _create(file)
         elif not file.exists():
             raise RegistryMissing(f"no registry at {file}")

@@ -32,6 +32,8 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
     retry_failed: bool = False
     awaits: bool = False
     """A request is about to come, though the session may be finished."""
+    restarted: bool = False
+    """An engine before this one was started for the same purpose, and died."""
     stays: bool = False
     """See `Coordinator`."""
 

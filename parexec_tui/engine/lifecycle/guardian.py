@@ -7,6 +7,7 @@ no time; and since it does nothing else, little can happen to it.
     the engine ends with      the guardian
     0                         ends as well: it left in good order
     CANNOT_START              ends as well: another try would not do better
+    STATE_LOST                ends as well: somebody took the files of the session away
     anything else, a signal   starts it again, at most RESTARTS times in WITHIN seconds; then it has the session
                               marked as interrupted, and ends
 """
@@ -24,6 +25,9 @@ PAUSE = 0.1
 CANNOT_START = 75
 """The exit code of an engine that would fail again: the registry is bad, or another engine owns the session."""
 
+STATE_LOST = 74
+"""The exit code of an engine whose state folder, registry or lock somebody removed or replaced."""
+
 COULD_NOT_SPAWN = 71
 """Stands for the exit code of an engine whose process could not be started."""
 
@@ -39,7 +43,7 @@ def main(python: str, ready: str, session: str, *options: str) -> int:
     again: list[str] = []
     deaths: list[float] = []
     say(f"guardian {os.getpid()} of {session}")
-    while (code := engine.run([*first, *again])) not in (0, CANNOT_START):
+    while (code := engine.run([*first, *again])) not in (0, CANNOT_START, STATE_LOST):
         deaths = [at for at in deaths if at > time.monotonic() - WITHIN] + [time.monotonic()]
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         if len(deaths) > RESTARTS:

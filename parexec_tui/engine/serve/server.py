@@ -49,6 +49,8 @@ class Server:
 
     def _listen(self) -> trio.socket.SocketType:
         trouble: OSError | None = None
+        if not session_folder(self._hub.session).path.is_dir():  # it was removed, and is not to be made again
+            raise FileNotFoundError(errno.ENOENT, "the folder of the session is gone")
         for path in socket_files(self._hub.session):
             try:
                 listener = open_socket(path)
