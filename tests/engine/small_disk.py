@@ -44,7 +44,7 @@ class SmallDisk:
 @contextmanager
 def small_disk(path: Path) -> Iterator[SmallDisk]:
     """Mount a small disk in a folder. Skips the test where we may not mount."""
-    path.mkdir(parents=True)
+    path.mkdir(parents=True, exist_ok=True)
     options = f"size={SIZE},mode=0700,uid={os.getuid()}"
     try:
         ran = subprocess.run(

@@ -106,7 +106,7 @@ class LocalBackend:
         self._outer_cookie = environment.get(COOKIE)
         self._cookie_prefix = cookie_prefix(session, folder.attempts)
         self._watch = watch or open_watch()
-        self._shortage = ShortageWatch(self._report, pids_limits())
+        self._shortage = ShortageWatch(self._report, pids_limits(), folder.attempts)
         self._starter = Starter(self._watch, self._shortage.check)
         self._orphans = orphans if orphans is not None and orphans.come else None
         self._starting: dict[ProcessKey, Start] = {}

@@ -12,6 +12,8 @@ from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Ended
+from parexec_tui.engine.backends.local.shortage import PROCESSES, ROOM
+from parexec_tui.engine.backends.local.spawn import NOT_RECORDED
 from parexec_tui.engine.backends.local.watch import Exit
 from parexec_tui.paths import SessionFolder
 
@@ -110,7 +112,9 @@ def report_of(key: ProcessKey, ended: Exit, folder: SessionFolder) -> Ended:
     if code != 0:
         record = read_record(folder.record(key))
         if record is not None and record.no_fork:
-            return _no_fork(key)
+            return _put_back(key, PROCESSES, "its shell could not fork")
+        if record is not None and record.pid is None and code == NOT_RECORDED:
+            return _put_back(key, ROOM, "its shell could not write its exit record")
         if record is None and code in (None, 125, 126):
             return _vanished(key)
         if record is not None:
@@ -139,7 +143,6 @@ def _vanished(key: ProcessKey) -> rq.ProcessLost:
     return rq.ProcessLost(key.ticket, key.attempt, "it vanished without an exit record", step=key.step)
 
 
-def _no_fork(key: ProcessKey) -> rq.ProcessEnded:
-    return rq.ProcessEnded(
-        key.ticket, key.attempt, problem="its shell could not fork", host_short_of="processes", step=key.step
-    )
+def _put_back(key: ProcessKey, short_of: str, problem: str) -> rq.ProcessEnded:
+    """The command never began, for want of something."""
+    return rq.ProcessEnded(key.ticket, key.attempt, problem=problem, host_short_of=short_of, step=key.step)

@@ -21,8 +21,11 @@ from parexec_tui.core.wire.requests import HostShort
 from parexec_tui.engine.threads import is_refusal
 
 FILES, PROCESSES, MEMORY = "open files", "processes", "memory"
+ROOM = "room for logs and exit records"
+"""On the file system of the state folder. It can be short of that with space free: of inodes, or of a quota."""
 
 _OF_ERROR = {errno.EMFILE: FILES, errno.ENFILE: FILES, errno.EAGAIN: PROCESSES, errno.ENOMEM: MEMORY}
+_OF_ERROR |= dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EROFS), ROOM)
 
 _LOOK_EVERY = 3.0
 """Seconds between two looks at the limit of the cgroup."""
@@ -33,8 +36,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _GROWS_FOR, _GROWS_BY = 0.3, 3
 """For so many seconds after a start, so many processes of it are taken not to be there yet."""
 
-_ENOUGH_FILES, _ENOUGH_THREADS = 16, 4
-"""How many must be had at once before the shortage counts as over: one start needs several."""
+_ENOUGH_FILES, _ENOUGH_THREADS, _ENOUGH_ROOM = 16, 4, 65_536
+"""How many, or how many bytes, must be had at once before the shortage counts as over: one start needs several."""
 
 
 def short_of(error: BaseException | None) -> str:
@@ -88,9 +91,11 @@ def _pids_folders(root: Path) -> Iterator[Path]:
 class ShortageWatch:
     """Tells what the host is short of, and when that is over."""
 
-    def __init__(self, tell: Callable[[HostShort], None], limits: Sequence[PidsLimit]) -> None:
+    def __init__(self, tell: Callable[[HostShort], None], limits: Sequence[PidsLimit], attempts: Path) -> None:
+        """`attempts`: the folder of logs and exit records."""
         self._tell = tell
         self._limits = limits
+        self._attempts = attempts
         self._short: set[str] = set()
         self._recent: deque[float] = deque()
         """When the latest processes were started."""
@@ -157,6 +162,8 @@ class ShortageWatch:
             return _files_can_be_had()
         if resource == PROCESSES:
             return all(limit.left >= 2 * limit.reserve for limit in self._limits) and _threads_can_be_had()
+        if resource == ROOM:
+            return has_room(self._attempts)
         return True  # of memory only a start can tell
 
 
@@ -171,6 +178,19 @@ def _files_can_be_had() -> bool:
                 opened.callback(os.close, os.open(os.devnull, os.O_RDONLY))
         except OSError:
             return False
+    return True
+
+
+def has_room(folder: Path) -> bool:
+    """Whether a few files can be written in a folder."""
+    file = folder / ".room"
+    try:
+        file.write_bytes(bytes(_ENOUGH_ROOM))
+    except OSError:
+        return False
+    finally:
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
     return True
 
 

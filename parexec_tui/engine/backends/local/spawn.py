@@ -25,15 +25,30 @@ from parexec_tui.engine.descriptors import given_limit
 _RECORD_FD = 9
 """The digit that scripts use least as a descriptor. It is closed in the command itself."""
 
+NOT_RECORDED = 125
+"""The exit code of a shell that could not write that it began, and so did not begin."""
+
+_RECORD_WITHIN = 600
+"""Seconds that a shell tries to write how its command ended: a full disk may have space again."""
+
 _BEGIN = (
-    f'echo "start $$" >&{_RECORD_FD} || exit 125\n'
+    f'echo "start $$" >&{_RECORD_FD} || exit {NOT_RECORDED}\n'
     # A trap, not "ignore": the shell must live to tell how the command ended, and the command must not inherit it.
     "trap : HUP INT QUIT TERM USR1 USR2\n"
     f'cd -- "$1" || {{ echo "nocwd" >&{_RECORD_FD}; exit 126; }}\n'
     # A shell that cannot fork ends at once. The command cannot end this shell: it runs in another process.
     f"trap 'echo \"nofork $?\" >&{_RECORD_FD}' EXIT\n"
 )
-_FINISH = f'_code=$?; echo "exit $_code" >&{_RECORD_FD} || kill -KILL $$; trap - EXIT; exit $_code\n'
+_FINISH = (
+    f'_code=$?; echo "exit $_code" >&{_RECORD_FD} || {{\n'
+    "    _tries=0\n"
+    # Part of the line may have been written: it must not spoil the next one.
+    f'    until echo >&{_RECORD_FD} && echo "exit $_code" >&{_RECORD_FD}; do\n'
+    f"        [ $((_tries += 1)) -lt {_RECORD_WITHIN} ] && sleep 1 {_RECORD_FD}>&- || kill -KILL $$\n"
+    "    done\n"
+    "}\n"
+    "trap - EXIT; exit $_code\n"
+)
 
 _SHELL_SCRIPT = f'{_BEGIN}_run=$2; shift 2\n(eval " $_run") {_RECORD_FD}>&-\n{_FINISH}'
 """Runs a shell command in a subshell: one shell, not two, at about a third of the cost."""

@@ -32,7 +32,7 @@ from parexec_tui.engine.backends.local.cookie import (
 )
 from parexec_tui.engine.backends.local.orphans import Orphans
 from parexec_tui.engine.backends.local.record import ExitRecord, read_record, void_record
-from parexec_tui.engine.backends.local.spawn import _FINISH, _RECORD_FD, Spawn, spawn
+from parexec_tui.engine.backends.local.spawn import _FINISH, _RECORD_FD, _RECORD_WITHIN, Spawn, spawn
 from parexec_tui.engine.backends.local.watch import PidfdWatch, ThreadWatch, Watch
 from parexec_tui.paths import SessionFolder
 from tests.engine.engines import PYTHON, WITHIN, exists, number_in, until
@@ -566,7 +566,7 @@ async def test_an_end_that_could_not_be_recorded_is_no_success(tmp_path: Path) -
 
 def test_the_shell_that_cannot_write_the_end_dies_of_it(tmp_path: Path) -> None:
     """Its code alone would be taken for proof by the engine whose child it is, and be missed by the next one."""
-    script = f"exec {_RECORD_FD}>/dev/full; true\n{_FINISH}"
+    script = f"exec {_RECORD_FD}>/dev/full; true\n{_FINISH.replace(f' {_RECORD_WITHIN} ', ' 2 ')}"
     done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL
 

@@ -2,9 +2,11 @@
 
 import errno
 import os
+import resource
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -12,10 +14,12 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Backend
 from parexec_tui.engine.backends.local import shortage, starter
-from parexec_tui.engine.backends.local.shortage import PROCESSES, ShortageWatch, pids_limits
+from parexec_tui.engine.backends.local.shortage import PROCESSES, ROOM, ShortageWatch, pids_limits
 from tests.cgroups import pids_group
 from tests.engine.backends.local.test_watch import descriptors_left
 from tests.engine.backends.worlds import WITHIN, World, key
+from tests.engine.small_disk import small_disk
+from tests.engine.virtual_time import until
 
 RECORDED = """
 import os, sys
@@ -133,7 +137,7 @@ async def test_starts_wait_before_the_last_process_is_taken(tmp_path: Path, auto
     fake_cgroup(tmp_path, x__="100 80")
     current = tmp_path / "sys/fs/cgroup/x/pids.current"
     told: list[rq.HostShort] = []
-    watch = ShortageWatch(told.append, pids_limits(tmp_path))
+    watch = ShortageWatch(told.append, pids_limits(tmp_path), tmp_path)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch.run)
         await trio.sleep(10)
@@ -156,11 +160,11 @@ async def test_starts_wait_before_the_last_process_is_taken(tmp_path: Path, auto
 
 @pytest.mark.trio
 async def test_it_tries_less_often_while_nothing_can_be_started(
-    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shortage, "_files_can_be_had", lambda: True)
     over: list[float] = []
-    watch = ShortageWatch(lambda _: over.append(trio.current_time()), [])
+    watch = ShortageWatch(lambda _: over.append(trio.current_time()), [], tmp_path)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch.run)
         pauses = []
@@ -179,3 +183,43 @@ def test_what_the_errors_of_a_start_mean() -> None:
     for number, resource_ in ((24, "open files"), (23, "open files"), (11, "processes"), (12, "memory"), (2, "")):
         assert shortage.short_of(OSError(number, "")) == resource_
     assert shortage.short_of(ValueError("embedded null byte")) == ""
+
+
+@pytest.mark.trio
+async def test_what_cannot_be_recorded_on_a_full_disk_is_put_back(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "session") as disk:
+        world = World("local", tmp_path)
+        async with world.engine() as engine:
+            disk.fill()
+            ended = await engine.end_of(engine.start("touch it"))
+            assert isinstance(ended, rq.ProcessEnded)
+            assert (ended.host_short_of, ended.code) == (ROOM, None)
+            disk.make_room()
+    assert not (world.work / "it").exists()
+
+
+def test_a_disk_has_room_again_once_something_can_be_written(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        disk.fill()
+        assert not shortage.has_room(disk.path)
+        disk.make_room()
+        assert shortage.has_room(disk.path)
+        assert list(disk.path.iterdir()) == []
+
+
+@pytest.mark.trio
+async def test_a_shell_waits_for_space_to_record_how_its_command_ended(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "session") as disk:
+        world = World("local", tmp_path)
+        async with world.engine() as engine:
+            at = engine.start("until [ -e go ]; do sleep 0.02; done; exit 3")
+            record = world.folder.record(at)
+            await until(lambda: record.exists() and record.stat().st_size, "it has begun")
+            shell = psutil.Process((await engine.identity_of(at)).pid)
+            with record.open("ab") as file:  # a short line always has a place in the block of its file
+                file.write(b"\n" * (resource.getpagesize() - record.stat().st_size))
+            disk.fill()
+            (world.work / "go").touch()
+            await until(lambda: ["sleep", "1"] in [each.cmdline() for each in shell.children()], "it waits")
+            disk.make_room()
+            assert await engine.ended(at) == (3, None)
