@@ -47,8 +47,8 @@ STATE_SIZE = "24m"
 LONGEST_TICKET = 1.2
 """Seconds."""
 
-CALM = 30.0
-"""Seconds after which a round's faults end, whether its session is finished or not."""
+LONGEST = 30.0
+"""Seconds after which the faults end that befall a session that has begun, whether it is finished or not."""
 
 ANSWERS_WITHIN = 30.0
 """Seconds in which a command that reads must have answered, on a busy machine."""
@@ -324,13 +324,16 @@ FAULTS: dict[str, tuple[type[Fault], int]] = {
 # -- a round ---------------------------------------------------------------------------------------------------
 
 
-def weather(world: World, figures: Figures, give_up: float) -> None:
-    """Let faults begin and end until the session is over, or until the time to give up."""
+def weather(world: World, figures: Figures, most: float) -> None:
+    """Let faults begin and end until the session is over, or until so many seconds after it has begun."""
+    give_up = None
     names = [name for name, (kind, _) in FAULTS.items() if kind.is_possible()]
     active: dict[str, tuple[Fault, float]] = {}
     try:
-        while not is_over() and time.monotonic() < give_up:
+        while not is_over() and (give_up is None or time.monotonic() < give_up):
             world.goes_on()
+            if give_up is None and is_opened():
+                give_up = time.monotonic() + most
             _end_those_over(active, figures)
             name = world.chance.choices(names, [FAULTS[name][1] for name in names])[0]
             if name not in active:
@@ -359,14 +362,15 @@ def _end(fault: Fault, figures: Figures) -> None:
         figures.violations.append(violation)
 
 
-def one_session(folder: Path, seed: int, figures: Figures, most: float = CALM) -> None:
+def one_session(folder: Path, seed: int, figures: Figures, most: float = LONGEST) -> None:
     """Run one session to its end under faults for at most so many seconds, and check what is left of it."""
     prepare(folder)
     world = World(folder, seed)
     figures.rounds += 1
     try:
-        weather(world, figures, time.monotonic() + most)
+        weather(world, figures, most)
         until(world.is_over_by_now, "the session is finished once the faults are over", 120)
+        world.leaves()
         until(all_gone, "every process is gone")
         figures.violations += verify(folder)
     except AssertionError as error:
@@ -426,7 +430,7 @@ def storm(above: Path, seconds: float, seed: int, say: Callable[[str], None], *,
         known = len(figures.violations)
         begun = time.monotonic()
         with living_in(above / str(seed)) as folder:
-            one_session(folder, seed, figures, min(CALM, left))
+            one_session(folder, seed, figures, min(LONGEST, left))
             say(f"seed {seed:>4}  {time.monotonic() - begun:>6.1f} s")
             for violation in figures.violations[known:]:
                 say(f"      VIOLATION in {folder}: {violation}")
