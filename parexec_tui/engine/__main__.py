@@ -16,6 +16,7 @@ from msgspec import MsgspecError
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.engine.backends.local.orphans import Orphans
 from parexec_tui.engine.coordinator import EventSink
 from parexec_tui.engine.lifecycle.beginning import EngineOptions
 from parexec_tui.engine.lifecycle.guardian import CANNOT_START, STATE_LOST
@@ -79,7 +80,7 @@ def _give_up(session: str, reason: str, log: "Log") -> int:
     from parexec_tui.engine.lifecycle.abandon import abandon
 
     try:
-        abandon(session, reason, EventSink(log.tell, log.notice), partial(open_backend, session))
+        abandon(session, reason, EventSink(log.tell, log.notice), partial(open_backend, session, orphans=Orphans()))
     except (RegistryError, OSError, MsgspecError) as error:
         log.notice(f"the session could not be marked as interrupted: {error}")
         return CANNOT_START

@@ -17,6 +17,7 @@ from parexec_tui.engine.backends import boot
 from parexec_tui.engine.backends.backend import Backend, OutOfReachError
 from parexec_tui.engine.backends.local.backend import LocalBackend
 from parexec_tui.engine.backends.local.cookie import hook_environment
+from parexec_tui.engine.backends.local.hook_processes import HookProcesses
 from parexec_tui.engine.backends.local.orphans import Orphans
 from parexec_tui.engine.coordinator import Clock, Coordinator, EventSink, Outcome
 from parexec_tui.engine.lifecycle.beginning import Beginning, EngineOptions, begin_new, take_over
@@ -107,10 +108,10 @@ def _check_is_alone(registry: Registry, session: str) -> None:
         raise SessionOwned(session_folder(session).lock, row.pid)
 
 
-def open_backend(session: str, nursery: trio.Nursery) -> Backend:
+def open_backend(session: str, nursery: trio.Nursery, orphans: Orphans) -> Backend:
     """The place where the processes of a session run."""
     folder = session_folder(session)
-    return LocalBackend(nursery, session, folder, environment=os.environ, boot=boot.here(), orphans=Orphans())
+    return LocalBackend(nursery, session, folder, environment=os.environ, boot=boot.here(), orphans=orphans)
 
 
 async def _drive(
@@ -119,8 +120,9 @@ async def _drive(
     # The plan and its state live as long as we do: the garbage collector need not look at them again and again.
     gc.freeze()
     async with _background() as nursery:
-        backend = open_backend(session, nursery)
-        hooks = _open_hooks(nursery, begin.state.plan, session, sink.notice)
+        orphans = Orphans()
+        backend = open_backend(session, nursery, orphans)
+        hooks = _open_hooks(nursery, begin.state.plan, session, sink.notice, orphans)
         coordinator = _coordinator(begin, session, registry, backend, _both(sink, hooks), options)
         nursery.start_soon(obey_signals, coordinator, sink.notice)
         footing = Footing(session_folder(session), registry.file)
@@ -169,13 +171,16 @@ def _coordinator(
     )
 
 
-def _open_hooks(nursery: trio.Nursery, plan: Plan, session: str, notice: Callable[[str], None]) -> HookRunner:
+def _open_hooks(
+    nursery: trio.Nursery, plan: Plan, session: str, notice: Callable[[str], None], orphans: Orphans
+) -> HookRunner:
     hooks = HookRunner(
         _hooks(plan, notice),
         session_folder(session).hooks_log,
         plan.workdir,
         notice,
         environment=hook_environment(os.environ),
+        processes=HookProcesses(orphans, session, session_folder(session)),
     )
     nursery.start_soon(hooks.run)
     return hooks

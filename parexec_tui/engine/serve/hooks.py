@@ -10,8 +10,9 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 
 import trio
 from msgspec import Struct
@@ -109,6 +110,19 @@ def _call(hook: str, state: SessionState, event: ev.AnyEvent, reason: str, ticke
     return HookCall(hook, facts)
 
 
+class Processes(Protocol):
+    """How the processes of hooks are told from others, and ended with their hook."""
+
+    def prepare(self, command: str, env: Mapping[str, str]) -> tuple[Sequence[str], Mapping[str, str]]:
+        """What to start for a shell command, and in which environment."""
+
+    def began(self, shell: int, env: Mapping[str, str]) -> None:
+        """The shell of a hook was started, with what `prepare` returned."""
+
+    async def end(self, shell: int) -> Sequence[str]:
+        """End what a hook left behind whose shell has ended; returns the command lines."""
+
+
 class HookRunner:
     """Runs the hooks of one session."""
 
@@ -120,6 +134,7 @@ class HookRunner:
         notice: Callable[[str], None],
         *,
         environment: Mapping[str, str],
+        processes: Processes,
     ) -> None:
         """`log`: the file that their output goes to. `environment`: what they inherit."""
         self._commands = {
@@ -130,6 +145,7 @@ class HookRunner:
         self._workdir = workdir
         self._notice = notice
         self._env = dict(environment)
+        self._processes = processes
         self._send, self._receive = trio.open_memory_channel[HookCall](MAX_WAITING)
         self._was_busy = False
         self._said: set[str] = set()
@@ -181,37 +197,59 @@ class HookRunner:
                 self._quiet.set()
 
     async def _run(self, call: HookCall, command: str) -> None:
-        data = codec.encode(call.facts)
-        env = self._env | call.environment
+        problems: list[str] = []
         try:
             with self._log.open("ab") as log:
-                done = None
-                with trio.move_on_after(TIMEOUT):
-                    done = await trio.run_process(
-                        ["/bin/sh", "-c", given_limit() + command],
-                        stdin=data,
-                        stdout=log,
-                        stderr=log,
-                        env=env,
-                        cwd=self._workdir,
-                        check=False,
-                        start_new_session=True,
-                        deliver_cancel=_kill_group,
-                    )
-        except (OSError, RuntimeError) as error:
+                problems += await self._run_to_its_end(call, command, log)
+        except* (OSError, RuntimeError) as errors:
+            error = _innermost(errors)
             if isinstance(error, RuntimeError) and not is_refusal(error):
                 raise
-            self._say_once(call.hook, f"hook {call.hook} could not be run: {error}")
-            return
-        if done is None:
-            self._say_once(call.hook, f"hook {call.hook} took longer than {TIMEOUT:g}s and was ended")
-        elif done.returncode:
-            self._say_once(call.hook, f"hook {call.hook} failed with {done.returncode}; its output: {self._log}")
+            problems.append(f"could not be run: {error}")
+        for problem in problems:
+            self._say_once(f"{call.hook} {problem.split()[0]}", f"hook {call.hook} {problem}")
+
+    async def _run_to_its_end(self, call: HookCall, command: str, log: IO[bytes]) -> list[str]:
+        """Returns what went wrong. Raises OSError and RuntimeError, in groups, if it cannot be started."""
+        argv, env = self._processes.prepare(given_limit() + command, self._env | call.environment)
+        run = partial(
+            trio.run_process,
+            argv,
+            stdin=codec.encode(call.facts),
+            stdout=log,
+            stderr=log,
+            env=env,
+            cwd=self._workdir,
+            check=False,
+            start_new_session=True,
+            deliver_cancel=_kill_group,
+        )
+        process: trio.Process | None = None
+        problems = []
+        with trio.move_on_after(TIMEOUT) as time:
+            async with trio.open_nursery() as nursery:
+                process = await nursery.start(run)
+                self._processes.began(process.pid, env)
+        if time.cancelled_caught:
+            problems.append(f"took longer than {TIMEOUT:g}s and was ended")
+        elif process is not None and process.returncode:
+            problems.append(f"failed with {process.returncode}; its output: {self._log}")
+        if process is not None and (left := await self._processes.end(process.pid)):
+            problems.append(f"left behind what was ended then: {', '.join(left)}")
+        return problems
 
     def _say_once(self, what: str, text: str) -> None:
         if what not in self._said:
             self._said.add(what)
             self._notice(text)
+
+
+def _innermost(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of a group of groups."""
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def _kill_group(process: "subprocess.Popen[bytes] | trio.Process") -> None:

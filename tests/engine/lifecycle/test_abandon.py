@@ -9,6 +9,7 @@ import pytest
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, Status
+from parexec_tui.engine.backends.local.orphans import Orphans
 from parexec_tui.engine.coordinator import EventSink
 from parexec_tui.engine.lifecycle.abandon import abandon
 from parexec_tui.engine.session import open_backend
@@ -48,7 +49,12 @@ def die(folder: Path, policy: str) -> None:
 
 
 def give_up() -> None:
-    abandon(session(), "no luck", EventSink(lambda *_: None, lambda _: None), partial(open_backend, session()))
+    abandon(
+        session(),
+        "no luck",
+        EventSink(lambda *_: None, lambda _: None),
+        partial(open_backend, session(), orphans=Orphans()),
+    )
 
 
 @pytest.mark.parametrize("frozen", [False, True])

@@ -2,7 +2,9 @@
 
 import json
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,10 +14,13 @@ from parexec_tui.core.plan.model import Hooks
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.backends.local.hook_processes import HookProcesses
+from parexec_tui.engine.backends.local.orphans import Orphans
 from parexec_tui.engine.serve import hooks
 from parexec_tui.engine.serve.hooks import HookRunner
+from parexec_tui.paths import SessionFolder
 from tests.core.sessions import Session
-from tests.engine.engines import WITHIN
+from tests.engine.engines import WITHIN, exists, number_in
 
 
 def failed_session() -> tuple[Session, list[ev.AnyEvent]]:
@@ -70,16 +75,31 @@ def test_a_session_that_a_person_holds_does_not_call_for_them() -> None:
     assert names(session, session.journal[before:]) == []
 
 
+@contextmanager
+def runner_of(commands: Hooks, folder: Path, notices: list[str]) -> Iterator[HookRunner]:
+    orphans = Orphans()
+    try:
+        yield HookRunner(
+            [commands],
+            folder / "hooks.log",
+            str(folder),
+            notices.append,
+            environment=os.environ,
+            processes=HookProcesses(orphans, "session", SessionFolder(folder)),
+        )
+    finally:
+        orphans.close()
+
+
 async def run_hooks(session: Session, events: Sequence[ev.AnyEvent], folder: Path, **commands: str) -> list[str]:
     notices: list[str] = []
-    async with trio.open_nursery() as nursery:
-        runner = HookRunner(
-            [Hooks(**commands)], folder / "hooks.log", str(folder), notices.append, environment=os.environ
-        )
-        nursery.start_soon(runner.run)
-        runner.tell(session.state, events)
-        await runner.finish()
-        nursery.cancel_scope.cancel()
+    with runner_of(Hooks(**commands), folder, notices) as runner:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(runner.run)
+            runner.tell(session.state, events)
+            with trio.fail_after(WITHIN):
+                await runner.finish()
+            nursery.cancel_scope.cancel()
     return notices
 
 
@@ -112,19 +132,50 @@ async def test_a_hook_that_fails_is_said_once_and_harms_nothing(tmp_path: Path) 
 async def test_a_hook_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hooks, "TIMEOUT", 0.2)
     session, events = failed_session()
-    notices: list[str] = []
 
-    async with trio.open_nursery() as nursery:
-        runner = HookRunner(
-            [Hooks(on_failure="sleep 60")], tmp_path / "log", str(tmp_path), notices.append, environment=os.environ
-        )
-        nursery.start_soon(runner.run)
-        runner.tell(session.state, events)
-        with trio.fail_after(WITHIN):
-            await runner.finish()
-        nursery.cancel_scope.cancel()
+    notices = await run_hooks(session, events, tmp_path, on_failure="sleep 60")
 
     assert "took longer" in notices[0]
+
+
+LEAVES = {
+    "in its group": "sleep 60 & echo $! > pid",
+    "in another session": "setsid sh -c 'echo $$ > pid; exec sleep 60' & until [ -s pid ]; do sleep 0.01; done",
+    "clean": "env -i setsid sh -c 'echo $$ > pid; exec sleep 60' & until [ -s pid ]; do sleep 0.01; done",
+}
+
+
+@pytest.mark.trio
+@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux do orphans come to us")
+@pytest.mark.parametrize("command", LEAVES.values(), ids=LEAVES)
+async def test_a_hook_leaves_nothing_behind(tmp_path: Path, command: str) -> None:
+    session, events = failed_session()
+
+    notices = await run_hooks(session, events, tmp_path, on_failure=command)
+
+    assert not exists(number_in(tmp_path / "pid"))
+    assert notices == ["hook on_failure left behind what was ended then: sleep 60"]
+
+
+@pytest.mark.trio
+@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux do orphans come to us")
+async def test_what_left_a_hook_that_hangs_is_ended_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hooks, "TIMEOUT", 1.0)
+    session, events = failed_session()
+
+    await run_hooks(session, events, tmp_path, on_failure=f"{LEAVES['clean']}; sleep 60")
+
+    assert not exists(number_in(tmp_path / "pid"))
+
+
+@pytest.mark.trio
+async def test_a_hook_that_cannot_be_run_is_said(tmp_path: Path) -> None:
+    session, events = failed_session()
+    (tmp_path / "hooks.log").mkdir()
+
+    [notice] = await run_hooks(session, events, tmp_path, on_failure="true")
+
+    assert "on_failure could not be run" in notice
 
 
 @pytest.mark.trio
@@ -132,12 +183,9 @@ async def test_too_many_waiting_hooks_are_left_out_and_said(tmp_path: Path, monk
     monkeypatch.setattr(hooks, "MAX_WAITING", 2)
     session, events = failed_session()
     notices: list[str] = []
-    runner = HookRunner(
-        [Hooks(on_failure="true")], tmp_path / "log", str(tmp_path), notices.append, environment=os.environ
-    )
-
-    for _ in range(5):
-        runner.tell(session.state, events)
+    with runner_of(Hooks(on_failure="true"), tmp_path, notices) as runner:
+        for _ in range(5):
+            runner.tell(session.state, events)
 
     assert len(notices) == 1
     assert "left out" in notices[0]

@@ -12,6 +12,7 @@ from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine import session
 from parexec_tui.engine.backends.backend import Backend
+from parexec_tui.engine.backends.local.orphans import Orphans
 from parexec_tui.engine.backends.pipe.backend import PipeBackend, runner_command
 from parexec_tui.engine.coordinator import EventSink
 from parexec_tui.engine.measure import monitor
@@ -223,7 +224,7 @@ needs = ["A"]
 def test_a_session_behind_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     notices: list[str] = []
 
-    def open_backend(session: str, nursery: trio.Nursery) -> Backend:
+    def open_backend(session: str, nursery: trio.Nursery, orphans: Orphans) -> Backend:
         command = runner_command(session, session_folder(session))
         return PipeBackend(nursery, command, environment=os.environ, notice=notices.append)
 
