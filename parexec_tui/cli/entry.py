@@ -52,7 +52,7 @@ LAZY_COMMANDS = {
     "parexec_tui.cli.reading": ("ls", "show", "log", "events"),
     "parexec_tui.cli.steer": (
         "status", "why", "hold", "release", "freeze", "thaw", "drain", "retry", "reassign", "cancel", "skip",
-        "priority", "stop", "scale", "undo",
+        "priority", "stop", "scale", "on-failure", "undo",
     ),
     "parexec_tui.cli.amend": ("edit", "add", "reload"),
     "parexec_tui.cli.waiting": ("wait",),

@@ -6,6 +6,7 @@ EXAMPLES: dict[str, Examples] = {
     "run": (
         ("parexec run plan.toml", "execute a plan; on a terminal ctrl-c leaves it running"),
         ("parexec run plan.toml --detach --hold", "start an engine that waits for `parexec release`"),
+        ("parexec run plan.toml --headless --fail-fast", "run it here, and end with the first failure"),
         ("parexec run plan.toml --headless --json", "run it here, and print what happens as JSON lines"),
     ),
     "resume": (("parexec resume --retry-failed", "go on, and run once more what failed"),),
@@ -68,6 +69,7 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec wait T3 'MOD-*' --timeout 30m", "wait for tickets; exit code 124 after half an hour"),
         ("parexec wait exec_20261129_021914", "wait for a session"),
     ),
+    "on-failure": (("parexec on-failure stop", "let the next failure end the session"),),
     "edit": (
         ('parexec edit T3 timeout=30m \'needs=["T1", "T2"]\'', "change a ticket that is not running"),
         ("parexec edit T3 timeout=", "back to the default"),

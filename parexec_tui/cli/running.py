@@ -43,6 +43,13 @@ _engine = [
 ]
 
 
+_fail_fast = click.option(
+    "--fail-fast/--no-fail-fast",
+    default=None,
+    help="End with the first failure: start nothing more, end what runs. Default: on_failure of the plan says it.",
+)
+
+
 def _engine_options(command: Callable[P, R]) -> Callable[P, R]:
     for option in reversed(_engine):
         command = option(command)
@@ -71,12 +78,20 @@ def _report_start_errors() -> Iterator[None]:
 @click.command()
 @plan_argument
 @_engine_options
+@_fail_fast
 @click.option("--hold", is_flag=True, help="Begin held: nothing is started until `parexec release`.")
 @_output_options
 @screen_options
 @_report_start_errors()
 def run(
-    plan_file: Path, headless: bool, detach: bool, scope: bool, hold: bool, style: Any, screen_options: dict[str, Any]
+    plan_file: Path,
+    fail_fast: bool | None,
+    headless: bool,
+    detach: bool,
+    scope: bool,
+    hold: bool,
+    style: Any,
+    screen_options: dict[str, Any],
 ) -> None:
     """Execute PLAN, a TOML or JSON file, from the start.
 
@@ -96,18 +111,19 @@ def run(
         from parexec_tui.engine.session import run_plan
 
         plan = plan_of(plan_file, host)
-        _execute(style, lambda viewer: run_plan(plan, host, viewer, hold=hold))
+        _execute(style, lambda viewer: run_plan(plan, host, viewer, hold=hold, fail_fast=fail_fast))
     from parexec_tui.engine.lifecycle.launch import start_detached
 
     plan = plan_of(plan_file, host)
     with Screen(screen_options, wanted=not detach and style is None) as screen:
-        session = start_detached(plan, hold=hold, scope=scope, meanwhile=screen.show)
+        session = start_detached(plan, hold=hold, fail_fast=fail_fast, scope=scope, meanwhile=screen.show)
     _follow_or_detach(session, detach, style, hold=hold)
 
 
 @click.command()
 @session_argument("the newest of this directory")
 @click.option("--retry-failed", is_flag=True, help="Run the tickets that failed once more.")
+@_fail_fast
 @_engine_options
 @_output_options
 @screen_options
@@ -115,6 +131,7 @@ def run(
 def resume(
     session: str | None,
     retry_failed: bool,
+    fail_fast: bool | None,
     headless: bool,
     detach: bool,
     scope: bool,
@@ -137,11 +154,21 @@ def resume(
     if foreground:
         from parexec_tui.engine.session import resume_session
 
-        _execute(style, lambda viewer: resume_session(row.session, viewer, retry_failed=retry_failed))
+        _execute(
+            style,
+            lambda viewer: resume_session(row.session, viewer, retry_failed=retry_failed, fail_fast=fail_fast),
+        )
     from parexec_tui.engine.lifecycle.launch import take_over
 
     with Screen(screen_options, wanted=not detach and style is None) as screen:
-        take_over(row.session, resume=True, retry_failed=retry_failed, scope=scope, meanwhile=screen.show)
+        take_over(
+            row.session,
+            resume=True,
+            retry_failed=retry_failed,
+            fail_fast=fail_fast,
+            scope=scope,
+            meanwhile=screen.show,
+        )
     _follow_or_detach(row.session, detach, style)
 
 

@@ -23,6 +23,7 @@ from parexec_tui.cli.asking import (
 )
 
 if TYPE_CHECKING:
+    from parexec_tui.core.plan.model import FailurePolicy
     from parexec_tui.core.wire.protocol import Answer, StatusReport
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -361,6 +362,19 @@ def scale(context: VerbContext, type_: str | None, number: str | None, parallel:
     context.ask(Scale(type=type_, **_count(number)))
 
 
+@click.command("on-failure")
+@click.argument("policy", type=click.Choice(("continue", "hold", "stop")))
+@verb
+def on_failure(context: VerbContext, policy: "FailurePolicy") -> None:
+    """Say what happens from now on when a ticket fails for good: carry on, start nothing new, or end what runs.
+
+    It is about failures to come: what has failed already stops nothing. `run --fail-fast` begins with `stop`.
+    """
+    from parexec_tui.core.wire.requests import SetFailurePolicy
+
+    context.ask(SetFailurePolicy(policy=policy))
+
+
 @click.command()
 @verb
 def undo(context: VerbContext) -> None:
@@ -374,5 +388,6 @@ def undo(context: VerbContext) -> None:
 
 
 COMMANDS: tuple[click.Command, ...] = (
-    status, why, hold, release, freeze, thaw, drain, retry, reassign, cancel, skip, priority, stop, scale, undo,
+    status, why, hold, release, freeze, thaw, drain, retry, reassign, cancel, skip, priority, stop, scale,
+    on_failure, undo,
 )  # fmt: skip

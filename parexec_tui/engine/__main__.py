@@ -38,6 +38,7 @@ def main() -> int:
         hold=options.hold,
         resume=options.resume and not options.restarted,
         retry_failed=options.retry_failed and not options.restarted,
+        fail_fast=None if options.restarted else options.fail_fast,
         awaits=options.awaits and not options.restarted,
         restarted=options.restarted,
         stays=True,
@@ -70,6 +71,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--hold", action="store_true", help="begin a new session held")
     parser.add_argument("--resume", action="store_true", help="end the holds and drains of the session")
     parser.add_argument("--retry-failed", action="store_true")
+    parser.add_argument("--fail-fast", action=argparse.BooleanOptionalAction, help="end with the first failure")
     parser.add_argument("--awaits", action="store_true", help="wait for a request, though the session is finished")
     parser.add_argument("--restarted", action="store_true", help="an engine before this one had the same options")
     parser.add_argument("--give-up", metavar="REASON", help="no engine can be kept alive: see to what that one left")

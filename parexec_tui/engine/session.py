@@ -53,14 +53,17 @@ class Result(Struct, frozen=True):
     outcome: Outcome
 
 
-def run_plan(plan: Plan, host: Host, sink: EventSink, *, hold: bool = False) -> Result:
+def run_plan(plan: Plan, host: Host, sink: EventSink, *, hold: bool = False, fail_fast: bool | None = None) -> Result:
     """Open a session for this plan and run it to its end. Raises RegistryError, OSError."""
-    return run_session(new_session(plan), sink, EngineOptions(hold=hold, stays=hold), plan=plan, host=host)
+    options = EngineOptions(hold=hold, stays=hold, fail_fast=fail_fast)
+    return run_session(new_session(plan), sink, options, plan=plan, host=host)
 
 
-def resume_session(session: str, sink: EventSink, *, retry_failed: bool = False) -> Result:
+def resume_session(
+    session: str, sink: EventSink, *, retry_failed: bool = False, fail_fast: bool | None = None
+) -> Result:
     """Go on with a session after any end of its engine. Raises as `run_session` does."""
-    return run_session(session, sink, EngineOptions(resume=True, retry_failed=retry_failed))
+    return run_session(session, sink, EngineOptions(resume=True, retry_failed=retry_failed, fail_fast=fail_fast))
 
 
 def run_session(
@@ -81,7 +84,8 @@ def run_session(
             if next(folder.recorded(), None) is not None:
                 raise RegistryError(f"session {session} ran, but its events are lost: run its plan again")
             plan = plan or state_before(registry, session).plan
-            begin = begin_new(plan, session, host or monitor.host(), hold=options.hold)
+            host = host or monitor.host()
+            begin = begin_new(plan, session, host, hold=options.hold, fail_fast=options.fail_fast)
         if begin.over is not None:
             return Result(begin.state, begin.over)
         registry.take_over(session, boot=boot.boot_id(), pid=os.getpid())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.text.words import Line, groups, printable, tickets, with_name
@@ -37,6 +38,8 @@ def _lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
         case ev.AttemptEnded():
             yield _ended(state, event)
             yield from _skipped(event.at, event.ticket, event.skipped)
+        case ev.AttemptStopRequested(why="stopped", by="") if state.stopping is not None and state.stopping.reason:
+            yield Line(event.at, "stopping", event.ticket, f"with the session: {state.stopping.reason}", "warn")
         case ev.EngineLeft():
             yield Line(event.at, "left", state.session, f"{event.reason}: {tickets(state.unfinished)} not over")
         case ev.SessionFinished():
@@ -125,6 +128,7 @@ _Change = (
     | ev.PriorityChanged
     | ev.TypeScaled
     | ev.ParallelChanged
+    | ev.FailurePolicyChanged
     | ev.PlanAmended
 )
 
@@ -156,6 +160,8 @@ def _changes(event: _Change) -> Iterator[Line]:
             yield Line(at, "scaled", event.type, f"{limit} {_by(event.by)}".strip())
         case ev.ParallelChanged():
             yield Line(at, "scaled", "session", f"{tickets(event.parallel)} at once {_by(event.by)}".strip())
+        case ev.FailurePolicyChanged():
+            yield Line(at, "on failure", "session", f"{POLICIES[event.policy]} {_by(event.by)}".strip())
         case ev.PlanAmended():
             parts = (("added", event.added), ("changed", event.changed), ("dropped", event.dropped))
             for word, ids in parts:

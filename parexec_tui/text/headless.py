@@ -243,7 +243,10 @@ class Headless:
         everything = state.counts[Status.succeeded] == len(state.tickets)
         yield Text(f"{counted(state)} in {took}", style="bold green" if everything else "bold yellow")
         if outcome != "finished":
-            yield Text(f"{_REASONS[outcome]}, {state.unfinished} to go; go on with: parexec resume {state.session}")
+            why = f" because {printable(state.stopping.reason)}" if state.stopping and state.stopping.reason else ""
+            yield Text(
+                f"{_REASONS[outcome]}{why}, {state.unfinished} to go; go on with: parexec resume {state.session}"
+            )
         elif bad:
             yield Text(f"run what failed once more: parexec resume {state.session} --retry-failed")
         else:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import shlex
 import shutil
 import signal
@@ -288,6 +289,54 @@ def test_a_plan_that_stops_itself_is_not_stopped_by_a_person(here: Path) -> None
     plan = '[plan]\non_failure = "stop"\n[tickets.a]\nrun = "false"\n[tickets.b]\nrun = "sleep 60"\n'
     answer = parexec("run", write(here, plan), "-q")
     assert answer.code == 1
+
+
+FAILS_FAST = """
+[plan]
+parallel = 3
+[tickets.bad]
+run = "while [ ! -e running ]; do sleep 0.02; done; rm running; exit 5"
+[tickets.long]
+run = "touch running; [ -e short ] || exec sleep 60"
+[tickets.later]
+needs = ["long"]
+run = "true"
+"""
+
+
+def test_fail_fast_ends_what_runs_and_says_why_of_the_rest(here: Path) -> None:
+    plan = write(here, FAILS_FAST)
+    answer = parexec("run", plan, "--headless", "--fail-fast")
+    assert answer.code == 1
+    assert "■ stopping         long   with the session: bad failed" in answer.out
+    assert "stopped because bad failed, 2 to go; go on with: parexec resume" in answer.out
+    shown = parexec("show").out
+    assert re.search(r"waiting +long .*session stopping: bad failed", shown)
+    assert re.search(r"waiting +later .*session stopping: bad failed", shown)
+
+    again = parexec("resume", "--headless", "--retry-failed")
+    assert again.code == 1, "a session that was to fail fast goes on so"
+    assert "stopped because bad failed, 2 to go" in again.out
+
+    (here / "short").touch()
+    calm = parexec("resume", "--headless", "--no-fail-fast", "--retry-failed")
+    assert calm.code == 1
+    assert "2 of 3 succeeded, 1 failed" in calm.out
+
+
+def test_resume_may_fail_fast_and_a_detached_engine_too(here: Path) -> None:
+    plan = write(here, FAILS_FAST)
+    session = parexec("run", plan, "--detach", "--hold").out.strip()
+    assert parexec("stop", "--yes", "-s", session).code == 0
+    until(lambda: sessions()[0]["status"] == "stopped", "the engine left")
+    answer = parexec("resume", "--fail-fast", "--lines")
+    assert answer.code == 1
+    assert "stopped because bad failed, 2 to go" in answer.out
+    assert any(event["kind"] == "failure_policy_changed" for event in stored_events())
+
+
+def stored_events() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in parexec("events", "--json").out.splitlines()]
 
 
 @pytest.fixture

@@ -517,6 +517,7 @@ def test_a_dry_run_changes_nothing_and_tells_what_would(engine: Engine) -> None:
         (("priority", "last", "high"), "new priority: last"),
         (("stop",), "the session ends, and can be resumed"),
         (("scale", "mill", "+1"), "agents of type mill: at most 4"),
+        (("on-failure", "stop"), "when a ticket fails: end what runs, and leave"),
         (("edit", "last", "retries=2"), "changed: last"),
     ):
         assert says in done(*arguments, "-n").out

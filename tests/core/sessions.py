@@ -323,7 +323,7 @@ def lasting(state: SessionState) -> dict[str, object]:
 
 _LASTING = (
     "counts", "group_left", "open_group", "pool_size", "agent_limits", "held_types", "past_attempts", "actions",
-    "parallel", "retried",
+    "on_failure", "parallel", "retried",
 )  # fmt: skip
 _PASSING = ("attempt", "ready_at", "ended", "retry_at", "order", "because", "serialised", "excluded_agents")
 _lasting_of_ticket = attrgetter(*(name for name in TicketState.__slots__ if name not in _PASSING))

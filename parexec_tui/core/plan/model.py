@@ -170,6 +170,10 @@ class AgentType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
         return self.command or (*(self.shell or SHELL_OF_OLD), "{run}")
 
 
+FailurePolicy = Literal["continue", "hold", "stop"]
+"""When a ticket fails for good: carry on, start nothing new, or end what runs."""
+
+
 class PlanSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The `[plan]` table: what holds for the plan as a whole."""
 
@@ -178,7 +182,7 @@ class PlanSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         CountFromOne | None, Meta(description="Most tickets at once; absent: the number of CPUs of the host.")
     ] = None
     on_failure: Annotated[
-        Literal["continue", "hold", "stop"],
+        FailurePolicy,
         Meta(description="When a ticket fails: carry on, start nothing new, or end what runs."),
     ] = "continue"
     barrier: Annotated[

@@ -13,6 +13,7 @@ from parexec_tui.core.rules.verbs.drain import drain
 from parexec_tui.core.rules.verbs.edit import edit
 from parexec_tui.core.rules.verbs.freeze import freeze
 from parexec_tui.core.rules.verbs.hold import hold
+from parexec_tui.core.rules.verbs.on_failure import set_failure_policy
 from parexec_tui.core.rules.verbs.prioritise import prioritise
 from parexec_tui.core.rules.verbs.reassign import reassign
 from parexec_tui.core.rules.verbs.release import release
@@ -69,6 +70,7 @@ _HANDLERS: dict[type, Callable[[SessionState, Any, float], Decision]] = {
     rq.Reassign: reassign,
     rq.Prioritise: prioritise,
     rq.Scale: scale,
+    rq.SetFailurePolicy: set_failure_policy,
     rq.Edit: edit,
     rq.Amend: reload,
     rq.Undo: undo,

@@ -188,6 +188,8 @@ def _of_limits(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps:
                 found.append(undo.SetLimit(type=event.type, most=None if is_planned else most))
             case ev.ParallelChanged():
                 found.append(undo.SetLimit(most=state.parallel))
+            case ev.FailurePolicyChanged():
+                found.append(undo.SetFailurePolicy(policy=state.on_failure))
             case _:
                 pass
     return found

@@ -8,6 +8,7 @@ from msgspec import Struct
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.rules.downstream import skips
+from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import StopReason
@@ -185,5 +186,7 @@ def _session(events: Sequence[ev.AnyEvent]) -> Iterator[str]:
                 yield f"agents of type {event.type}: {most}"
             case ev.ParallelChanged():
                 yield f"tickets at once: {event.parallel}"
+            case ev.FailurePolicyChanged():
+                yield f"when a ticket fails: {POLICIES[event.policy]}"
             case _:
                 pass

@@ -274,8 +274,8 @@ def _failed_for_good(
 
 
 def _on_failure(state: SessionState, ticket: TicketState, now: float) -> list[ev.AnyEvent]:
-    """What the plan wants to happen when a ticket has failed for good."""
-    policy = state.plan.settings.on_failure
+    """What is wanted to happen when a ticket has failed for good."""
+    policy = state.on_failure
     if policy == "hold" and state.held is None:
         return [ev.SessionHeld(at=now, reason=f"{ticket.id} failed")]
     if policy == "stop" and state.stopping is None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from parexec_tui.core.plan.model import FailurePolicy
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.wire import requests as rq
 
@@ -11,7 +12,20 @@ def verb_of(asked: rq.AnyRequest) -> str:
     return _VERBS.get(type(asked), type(asked).__name__.lower())
 
 
-_VERBS: dict[type, str] = {rq.Waive: "skip", rq.Prioritise: "priority", rq.Amend: "reload"}
+_VERBS: dict[type, str] = {
+    rq.Waive: "skip",
+    rq.Prioritise: "priority",
+    rq.Amend: "reload",
+    rq.SetFailurePolicy: "on-failure",
+}
+
+
+POLICIES: dict[FailurePolicy, str] = {
+    "continue": "carry on",
+    "hold": "start nothing new",
+    "stop": "end what runs, and leave",
+}
+"""What is done when a ticket fails, in words."""
 
 
 def wording(asked: rq.AnyRequest) -> str:
@@ -31,6 +45,8 @@ def wording(asked: rq.AnyRequest) -> str:
             return f"priority of {_names(asked.tickets)} to {asked.priority.value}"
         case rq.Scale():
             return _scale(asked)
+        case rq.SetFailurePolicy():
+            return f"when a ticket fails: {POLICIES[asked.policy]}"
         case rq.Edit():
             return f"edit {asked.ticket}: {listed(asked.changes)}"
         case rq.Amend():

@@ -461,6 +461,10 @@ def _on_parallel_changed(state: SessionState, event: ev.ParallelChanged) -> None
     check_types_again(state, *state.available)
 
 
+def _on_failure_policy_changed(state: SessionState, event: ev.FailurePolicyChanged) -> None:
+    state.on_failure = event.policy
+
+
 def _on_operator_acted(state: SessionState, event: ev.OperatorActed) -> None:
     if event.verb == "undo":
         # In journals of earlier versions, an undo passed over actions that could not be taken back.
@@ -520,5 +524,6 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.AgentTypeReleased: _on_agent_type_released,
     ev.TypeScaled: _on_type_scaled,
     ev.ParallelChanged: _on_parallel_changed,
+    ev.FailurePolicyChanged: _on_failure_policy_changed,
     ev.OperatorActed: _on_operator_acted,
 }

@@ -9,7 +9,7 @@ promise.
 
 from msgspec import Struct
 
-from parexec_tui.core.plan.model import Priority, Ticket
+from parexec_tui.core.plan.model import FailurePolicy, Priority, Ticket
 from parexec_tui.core.state.status import End, Status, StopReason
 from parexec_tui.core.state.undo import AnyUndoStep
 
@@ -442,6 +442,13 @@ class ParallelChanged(Event, frozen=True, tag="parallel_changed"):
     by: str = ""
 
 
+class FailurePolicyChanged(Event, frozen=True, tag="failure_policy_changed"):
+    """What happens from now on when a ticket has failed for good."""
+
+    policy: FailurePolicy
+    by: str = ""
+
+
 class OperatorActed(Event, frozen=True, tag="operator_acted"):
     """A person asked for something and it was granted; the events that grant it follow."""
 
@@ -505,5 +512,6 @@ AnyEvent = (
     | AgentTypeReleased
     | TypeScaled
     | ParallelChanged
+    | FailurePolicyChanged
     | OperatorActed
 )

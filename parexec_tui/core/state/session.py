@@ -124,6 +124,8 @@ class SessionState:
         self.reservation: Reservation | None = None
         self.session = ""
         self.parallel = plan.settings.parallel or 1
+        self.on_failure = plan.settings.on_failure
+        """What happens when a ticket has failed for good."""
         self.opened_at = 0.0
         self.now = 0.0
         """The time of the newest event."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from parexec_tui.core.plan.model import Priority, Ticket
+from parexec_tui.core.plan.model import FailurePolicy, Priority, Ticket
 
 
 class UndoStep(Struct, frozen=True, kw_only=True, tag_field="verb", tag=None, omit_defaults=True):
@@ -93,6 +93,12 @@ class SetLimit(UndoStep, frozen=True, tag="scale"):
     type: str | None = None
 
 
+class SetFailurePolicy(UndoStep, frozen=True, tag="on_failure"):
+    """When a ticket fails, do what would have been done before."""
+
+    policy: FailurePolicy
+
+
 AnyUndoStep = (
     RestoreTickets
     | PinTickets
@@ -104,4 +110,5 @@ AnyUndoStep = (
     | HoldAgain
     | DrainAgain
     | SetLimit
+    | SetFailurePolicy
 )

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from parexec_tui.core.plan.model import Priority, Ticket
+from parexec_tui.core.plan.model import FailurePolicy, Priority, Ticket
 from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.status import StopReason
 
@@ -124,6 +124,12 @@ class Scale(Request, frozen=True, tag="scale"):
     """True: `most` is added to what holds now."""
 
 
+class SetFailurePolicy(Request, frozen=True, tag="on_failure"):
+    """Change what happens from now on when a ticket fails for good (the verb `on-failure`)."""
+
+    policy: FailurePolicy
+
+
 class Edit(Request, frozen=True, tag="edit"):
     """Change keys of a ticket that is not running, as they would stand in the plan file."""
 
@@ -166,6 +172,7 @@ AnyRequest = (
     | Reassign
     | Prioritise
     | Scale
+    | SetFailurePolicy
     | Edit
     | Amend
     | Undo

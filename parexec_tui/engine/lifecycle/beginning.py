@@ -11,6 +11,7 @@ from msgspec import Struct, structs
 from parexec_tui import __version__
 from parexec_tui.core.plan.model import Host, Plan
 from parexec_tui.core.rules.session_events import opening
+from parexec_tui.core.rules.verbs.on_failure import change_fail_fast
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
@@ -30,6 +31,8 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
     resume: bool = False
     """End the holds, drains and stops of the session; if False, they stay as they were when its engine died."""
     retry_failed: bool = False
+    fail_fast: bool | None = None
+    """Whether the first failure ends the session, whatever was said before; None: as it was."""
     awaits: bool = False
     """A request is about to come, though the session may be finished."""
     restarted: bool = False
@@ -50,7 +53,9 @@ class Beginning(Struct):
     """There is nothing to do, and why."""
 
 
-def begin_new(plan: Plan, session: str, host: Host, *, hold: bool) -> Beginning:
+def begin_new(
+    plan: Plan, session: str, host: Host, *, hold: bool = False, fail_fast: bool | None = None
+) -> Beginning:
     """A session that no engine has run yet."""
     with gc_paused():
         state = SessionState(plan)
@@ -68,6 +73,8 @@ def begin_new(plan: Plan, session: str, host: Host, *, hold: bool) -> Beginning:
         uptime=boot.uptime(),
         pid_namespace=boot.pid_namespace(),
     )
+    if fail_fast is not None:
+        first += change_fail_fast(state, now, by=by, wanted=fail_fast)
     if hold:
         first.append(ev.SessionHeld(at=now, reason="from the start", by=by))
     return Beginning(state, first)
@@ -98,6 +105,8 @@ def take_over(registry: Registry, session: str, options: EngineOptions, notice: 
         first += _still_to_do(state, now)
     elif state.held is not None:
         first.append(ev.SessionReleased(at=now, by=getpass.getuser()))
+    if options.fail_fast is not None:
+        first += change_fail_fast(state, now, by=getpass.getuser(), wanted=options.fail_fast)
     requests = [_retry_failed(state, getpass.getuser())] if options.retry_failed else []
     return Beginning(state, first, requests, recovers=True)
 

@@ -50,17 +50,23 @@ def new_session(plan: Plan) -> str:
 
 
 def start_detached(
-    plan: Plan, *, hold: bool = False, scope: bool = False, meanwhile: Callable[[str], None] = lambda _: None
+    plan: Plan,
+    *,
+    hold: bool = False,
+    fail_fast: bool | None = None,
+    scope: bool = False,
+    meanwhile: Callable[[str], None] = lambda _: None,
 ) -> str:
     """Open a session for this plan with an engine of its own; returns the session's id once that engine is ready.
 
-    `scope`: in a transient scope of the user's systemd. `meanwhile` is called with the id while the engine starts.
+    `fail_fast`: see `EngineOptions`. `scope`: in a transient scope of the user's systemd. `meanwhile` is called with
+    the id while the engine starts.
     Raises EngineFailedError, RegistryError, OSError.
     """
     prefix = _scope() if scope else ()
     session = new_session(plan)
     try:
-        _start_guardian(session, ["--hold"] if hold else [], prefix, lambda: meanwhile(session))
+        _start_guardian(session, ["--hold"] * hold + _fail_fast(fail_fast), prefix, lambda: meanwhile(session))
     except BaseException:
         _never_started(session)
         raise
@@ -72,6 +78,7 @@ def take_over(
     *,
     resume: bool = False,
     retry_failed: bool = False,
+    fail_fast: bool | None = None,
     awaits: bool = False,
     scope: bool = False,
     meanwhile: Callable[[str], None] = lambda _: None,
@@ -82,7 +89,12 @@ def take_over(
     a request that takes it up again. Raises SessionOwned, and as `start_detached` does.
     """
     options = ["--resume"] * resume + ["--retry-failed"] * retry_failed + ["--awaits"] * awaits
+    options += _fail_fast(fail_fast)
     _start_guardian(session, options, _scope() if scope else (), lambda: meanwhile(session))
+
+
+def _fail_fast(wanted: bool | None) -> list[str]:
+    return [] if wanted is None else ["--fail-fast" if wanted else "--no-fail-fast"]
 
 
 def _scope() -> Sequence[str]:

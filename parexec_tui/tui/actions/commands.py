@@ -7,6 +7,7 @@ from typing import NamedTuple
 from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.plan.reading.faults import did_you_mean, listed
 from parexec_tui.core.plan.reading.typed import TypedCount, read_count
+from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
@@ -159,6 +160,14 @@ def _count(text: str) -> TypedCount:
     return count
 
 
+def _on_failure(_: ActionContext, argument: str) -> AnyRequest:
+    policy = argument.strip()
+    for known in POLICIES:
+        if known == policy:
+            return rq.SetFailurePolicy(policy=known)
+    raise CommandError(_no("policy", policy, POLICIES))
+
+
 # -- the screen ------------------------------------------------------------------------------------------------
 
 
@@ -260,6 +269,14 @@ def _made() -> Iterator[Command]:
         lambda context, words: _first(_state(context).available, words),
     )
     yield Command("parallel", "N", "how many tickets run at once: 4, +1, -1", _parallel, lambda _, __: ())
+    yield Command(
+        "on-failure",
+        "POLICY",
+        "when a ticket fails: continue, hold (start nothing new), stop (end what runs)",
+        _on_failure,
+        lambda _, words: _first(POLICIES, words),
+        is_choice=True,
+    )
     yield Command(
         "theme",
         "NAME",

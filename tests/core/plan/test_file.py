@@ -525,6 +525,15 @@ def test_words_of_other_tools_get_a_hint(words: tuple[str, ...], instead: str) -
             assert instead in problem
 
 
+@pytest.mark.parametrize(
+    ("word", "instead"), [("fail_fast", '`on_failure = "stop"`'), ("keep-going", "`on_failure`")]
+)
+def test_words_of_other_tools_for_plans_get_a_hint_too(word: str, instead: str) -> None:
+    (problem,) = problems(f"[plan]\n{word} = true{TICKET}")
+    assert problem.startswith(f"p:2:1: plan.{word}: unknown key (")
+    assert instead in problem
+
+
 def test_what_the_hints_name_exists() -> None:
     assert read("[hooks]\non_session_end = 'x'\n[tickets.A]\nrun = 'x || true'\nreads = ['a']\nwrites = ['b']")
 

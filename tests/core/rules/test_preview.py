@@ -65,6 +65,7 @@ def of(session: Session, asked: rq.AnyRequest) -> list[str]:
         (rq.Prioritise(tickets=("W",), priority=Priority.high), ["new priority: W"]),
         (rq.Release(tickets=("Q",)), ["released: Q"]),
         (rq.Scale(most=7), ["tickets at once: 7"]),
+        (rq.SetFailurePolicy(policy="stop"), ["when a ticket fails: end what runs, and leave"]),
     ],
 )
 def test_lines(asked: rq.AnyRequest, lines: list[str]) -> None:

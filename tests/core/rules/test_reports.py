@@ -3,6 +3,7 @@
 import pytest
 
 from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.rules.verbs.on_failure import change_fail_fast
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End
 from parexec_tui.core.wire import requests as rq
@@ -352,6 +353,39 @@ def test_a_second_failure_does_not_say_it_twice(policy: str, kind: type[ev.AnyEv
     session.killed("A", "B")
     assert session.statuses() == {"A": "failed", "B": "failed"}
     assert [type(event) for event in session.journal].count(kind) == 1
+
+
+@pytest.mark.parametrize("planned", ["continue", "hold", "stop"])
+def test_what_a_failure_means_can_be_changed(planned: str) -> None:
+    session = Session(plan("A:\nB:\nC:\nD:", parallel=2, on_failure=planned))
+    session.dispatch()
+    session.act(rq.SetFailurePolicy(policy="continue", by="ann"))
+    session.fail("A")
+    assert session.state.status == "running"
+    session.act(rq.SetFailurePolicy(policy="stop", by="ann"))
+    session.dispatch()
+    assert session.status("C") == "running", "what failed already stops nothing"
+    session.fail("B")
+    assert session.status("C") == "stopping"
+    assert session.why("D")[0] == "session stopping: B failed"
+    assert session.ask(rq.SetFailurePolicy(policy="stop")) == []
+
+
+@pytest.mark.parametrize(
+    ("planned", "wanted", "policy"),
+    [
+        ("continue", True, "stop"),
+        ("hold", True, "stop"),
+        ("continue", False, "continue"),
+        ("hold", False, "hold"),
+        ("stop", False, "continue"),
+    ],
+)
+def test_fail_fast_goes_before_the_plan(planned: str, wanted: bool, policy: str) -> None:
+    session = Session(plan("A:", on_failure=planned))
+    for event in change_fail_fast(session.state, session.now, by="ann", wanted=wanted):
+        session.apply(event)
+    assert session.state.on_failure == policy
 
 
 # --- hold: do not start ---

@@ -45,6 +45,7 @@ CASES: tuple[tuple[tuple[rq.AnyRequest, ...], rq.AnyRequest], ...] = (
     ((FREEZE_F, *HOLDS), rq.Release(tickets=("W",), agents=("agent-1",), types=("agent",))),
     ((FREEZE_F, rq.Drain(reason="late"), *HOLDS), rq.Release()),
     ((FREEZE_F, rq.Drain(by="carl", agents=("agent-2",))), rq.Release(agents=("agent-2",))),
+    ((FREEZE_F,), rq.SetFailurePolicy(policy="stop")),
 )
 """What was asked before, and the action."""
 

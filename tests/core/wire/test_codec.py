@@ -146,6 +146,7 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         host_at_fault=True,
     ),
     ev.MonitoringStarted(at=1.5, pid=4242, boot="5f0c", pid_namespace="pid:[7]"),
+    ev.FailurePolicyChanged(at=5.0, policy="stop", by="ann"),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -181,6 +181,7 @@ async def test_a_row_that_enter_would_not_take_does_not_look_so() -> None:
         ("scale clerk +1", rq.Scale(type="clerk", most=1, relative=True)),
         ("parallel -1", rq.Scale(most=-1, relative=True)),
         ("parallel 9", rq.Scale(most=9)),
+        ("on-failure stop", rq.SetFailurePolicy(policy="stop")),
     ],
 )
 async def test_a_command_asks_for_what_its_words_mean(text: str, asked: rq.AnyRequest) -> None:
@@ -208,6 +209,7 @@ async def test_a_command_asks_for_what_its_words_mean(text: str, asked: rq.AnyRe
         ("scale mill", "say how many: scale mill 4, +1, -1 or plan"),
         ("scale mill many", "many is not a number: write 4, +1, -1 or plan"),
         ("scale mill 0", "refused: there may be 1 to 1,000,000 agents of a type, not 0"),
+        ("on-failure stpo", "there is no policy stpo (did you mean `stop`?)"),
         ("parallel plan", "say a number: 4, +1 or -1"),
         ("goto X", "there is no ticket X"),
         ("filter status:odd", "there is no status odd"),

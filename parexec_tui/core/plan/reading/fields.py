@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct, inspect
 
-from parexec_tui.core.plan.model import Amounts, Ticket
+from parexec_tui.core.plan.model import Amounts, PlanSettings, Ticket
 from parexec_tui.core.plan.reading.faults import Fault, Hints
-from parexec_tui.core.plan.reading.foreign import hint_for_ticket_key
+from parexec_tui.core.plan.reading.foreign import hint_for_plan_key, hint_for_ticket_key
 from parexec_tui.core.plan.reading.positions import Path
 from parexec_tui.core.plan.units import Duration, Size, shown
 
@@ -91,6 +91,8 @@ def _meant(model: type[Struct], key: str) -> str:
 
 def _hint_for_unknown(model: type[Struct], key: str, value: object, path: Path) -> str:
     if model is Ticket and (hint := hint_for_ticket_key(key)):
+        return hint
+    if model is PlanSettings and (hint := hint_for_plan_key(key)):
         return hint
     if hint := _meant(model, key):
         return hint

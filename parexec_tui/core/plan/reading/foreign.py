@@ -1,4 +1,4 @@
-"""Keys that other tools have for tickets, and what a plan has instead."""
+"""Keys that other tools have for tickets and plans, and what a plan has instead."""
 
 _NEEDS = "write `needs`: the tickets that must succeed before this one starts"
 _AFTER = "write `needs`, which waits for success; no key starts a ticket when another ends without success"
@@ -25,6 +25,18 @@ _TICKET_KEYS = {
     **dict.fromkeys(("always", "finally", "run_always"), _ALWAYS),
     **dict.fromkeys(("dir", "directory", "working_directory", "working_dir", "workdir"), _CWD),
 }
+
+_STOP = 'write `on_failure = "stop"`, or run it with --fail-fast: the first failure ends what runs'
+_CARRY_ON = "write `on_failure`: what does not depend on a failed ticket runs all the same, unless it says otherwise"
+_PLAN_KEYS = {
+    **dict.fromkeys(("fail_fast", "halt_on_error", "stop_on_failure", "exit_on_error", "bail"), _STOP),
+    **dict.fromkeys(("keep_going", "continue_on_error", "ignore_errors"), _CARRY_ON),
+}
+
+
+def hint_for_plan_key(key: str) -> str:
+    """What to write in [plan] instead of a key that other tools have; empty for any other key."""
+    return _PLAN_KEYS.get(key.casefold().replace("-", "_"), "")
 
 
 def hint_for_ticket_key(key: str) -> str:

@@ -7,6 +7,7 @@ from parexec_tui.core.rules.verbs.amend import amend
 from parexec_tui.core.rules.verbs.drain import drain
 from parexec_tui.core.rules.verbs.freeze import freeze
 from parexec_tui.core.rules.verbs.hold import hold
+from parexec_tui.core.rules.verbs.on_failure import change_policy
 from parexec_tui.core.rules.verbs.prioritise import prioritise
 from parexec_tui.core.rules.verbs.reassign import reassign
 from parexec_tui.core.rules.verbs.release import release
@@ -99,3 +100,5 @@ def _take(
             return drain(state, rq.Drain(agents=agents, reason=reason, by=by), now)
         case stored.SetLimit(most=most, type=type_):
             return scale(state, rq.Scale(most=most, type=type_, by=by), now)
+        case stored.SetFailurePolicy(policy=policy):
+            return change_policy(state, policy, now, by=by)
