@@ -36,7 +36,7 @@ from tests.engine.engines import WITHIN, Engine, journal, sessions, state_of, un
 from tests.engine.lifecycle.detached import all_gone, run_detached
 from tests.old_versions.make import BASE, CONVERSED, SAID, converse
 
-VERSIONS = ("d6745c5",)
+VERSIONS = ("d6745c5", "7df2eca")
 """Commits: the last before each change of what is written. The newest stands last."""
 
 Json = dict[str, Any]
