@@ -15,6 +15,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.trust import check_folder, check_inside
 
 STATE_HOME = "XDG_STATE_HOME"
 RUNTIME_DIR = "XDG_RUNTIME_DIR"
@@ -132,20 +133,32 @@ class SessionFolder(Struct, frozen=True):
         return self.path / "socket"
 
     def create(self) -> None:
-        """Make the folders, for their owner only. Raises OSError."""
+        """Make the folders, for their owner only. Raises UntrustedError if others may write to them, OSError."""
+        check_folder(self.path)
         if not self.path.is_dir():
             create_private(self.path.parent)
             spread_apart(self.path.parent)
         create_private(self.attempts)
+        self.check()
+
+    def check(self) -> None:
+        """Check that all of this is ours alone. Raises UntrustedError, OSError."""
+        check_folder(self.path)
+        check_inside(self.attempts, self.lock, self.guardian_lock, self.engine_log, self.hooks_log, self.socket_note)
 
 
 def state_home(*, create: bool = False) -> Path:
-    """`$XDG_STATE_HOME/parexec`. As the spec asks, a relative value is ignored. With `create`, raises OSError."""
+    """`$XDG_STATE_HOME/parexec`. As the spec asks, a relative value is ignored.
+
+    With `create`, raises UntrustedError if others may write to it, OSError.
+    """
     value = Path(os.environ.get(STATE_HOME, ""))
     above = value if value.is_absolute() else Path.home() / ".local" / "state"
     home = above / "parexec"
     if create:
+        check_folder(home)
         create_private(home)
+        check_folder(home)
     return home
 
 
@@ -225,7 +238,7 @@ def socket_files(session: str) -> Iterator[Path]:
     folder = session_folder(session)
     digest = blake2b(bytes(folder.path), digest_size=6).hexdigest()
     runtime = Path(os.environ.get(RUNTIME_DIR, ""))
-    if runtime.is_absolute() and is_private(runtime) and _claimed(runtime / "parexec"):
+    if runtime.is_absolute() and is_private(runtime) and _is_trusted(runtime) and _claimed(runtime / "parexec"):
         named = runtime / "parexec" / f"{session}-{digest}.sock"
         if _fits(named):
             yield named
@@ -237,6 +250,7 @@ def socket_files(session: str) -> Iterator[Path]:
         raise PermissionError(
             f"{short} belongs to somebody else or is open to others: remove it, or set {RUNTIME_DIR}"
         )
+    check_folder(short)
     yield short / f"{digest}.sock"
 
 
@@ -252,9 +266,14 @@ def note_socket(session: str, socket: Path) -> None:
 
 
 def noted_socket(session: str) -> Path | None:
-    """The path of the socket according to the session's engine; None if no engine ever noted one."""
+    """The path of the socket according to the session's engine; None if no engine ever noted one.
+
+    Raises UntrustedError.
+    """
+    folder = session_folder(session)
+    check_inside(folder.path, folder.socket_note)
     try:
-        text = session_folder(session).socket_note.read_bytes()
+        text = folder.socket_note.read_bytes()
     except OSError:
         return None
     return Path(os.fsdecode(text.rstrip(b"\n")))
@@ -276,6 +295,14 @@ def _claimed(folder: Path) -> bool:
     except OSError:
         return False
     return is_private(folder)
+
+
+def _is_trusted(folder: Path) -> bool:
+    try:
+        check_folder(folder)
+    except OSError:
+        return False
+    return True
 
 
 def _fits(path: Path) -> bool:

@@ -27,6 +27,7 @@ from parexec_tui.core.plan.model import Hooks
 from parexec_tui.core.plan.reading.faults import Fault, Hints
 from parexec_tui.core.plan.reading.fields import convert, kind, read_fields
 from parexec_tui.core.plan.reading.problems import Problem, located
+from parexec_tui.trust import UntrustedError, check_file
 
 
 class SettingsError(Exception):
@@ -94,9 +95,12 @@ def _located(faults: Iterable[Fault], text: str) -> SettingsError:
 def _text() -> str:
     file = settings_file()
     try:
+        check_file(file)  # hooks in it are executed
         return file.read_text(encoding="utf-8").removeprefix("\ufeff")
     except FileNotFoundError:
         return ""
+    except UntrustedError as error:
+        raise SettingsError(str(error)) from error
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file}: {error}") from error
 

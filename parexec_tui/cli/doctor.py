@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from getpass import getuser
 from pathlib import Path
 
@@ -16,10 +18,12 @@ from msgspec import Struct
 
 from parexec_tui.core.plan.model import Host
 from parexec_tui.core.plan.units import format_size
-from parexec_tui.paths import registry_file, session_folder, socket_file, state_home
+from parexec_tui.paths import SessionFolder, registry_file, session_folder, socket_file, state_home
 from parexec_tui.registry.errors import RegistryError, RegistryMissing
 from parexec_tui.registry.lock import is_owned, lost_guardian
 from parexec_tui.registry.registry import Registry
+from parexec_tui.settings import settings_file
+from parexec_tui.trust import UntrustedError, check_file, check_folder
 
 LOW_DISK = 1 << 30
 """Free bytes that a plan wants unless it says otherwise."""
@@ -72,6 +76,7 @@ def examine(host: Host, parallel: int, machine: Machine | None = None) -> Iterat
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
         lambda: logout(machine, getuser()),
         state_folder,
+        owners,
         lambda: journal(machine),
         socket_path,
         kernel,
@@ -150,6 +155,9 @@ def state_folder() -> Iterator[Finding]:
         state_home(create=True)
         with tempfile.TemporaryFile(dir=home) as file:
             file.write(b"can be written")
+    except UntrustedError as error:
+        yield Finding("state folder", False, error.why, error.remedy or _ELSEWHERE)
+        return
     except OSError as error:
         yield Finding("state folder", False, f"{home} cannot be written: {error.strerror}", _ELSEWHERE)
         return
@@ -162,6 +170,29 @@ def state_folder() -> Iterator[Finding]:
         yield Finding("state folder", False, text, "make room, or set a lower min_free_disk in the plan")
     else:
         yield Finding("state folder", True, f"{home} can be written, {format_size(free)} free")
+
+
+def owners() -> Iterator[Finding]:
+    """Whether others could have written what is trusted: settings, themes, sessions. The state folder is looked at
+    by `state_folder`."""
+    settings = settings_file()
+    checks: list[Callable[[], None]] = [partial(check_file, settings), partial(check_folder, registry_file())]
+    checks += [partial(check_file, file) for file in sorted(settings.parent.glob("themes/*.toml"))]
+    with suppress(OSError):
+        folders = sorted((state_home() / "sessions").iterdir())
+        checks += [SessionFolder(folder).check for folder in folders if folder.is_dir()]
+    is_fine = True
+    for check in checks:
+        try:
+            check()
+        except UntrustedError as error:
+            is_fine = False
+            yield Finding("owners", False, error.why, error.remedy)
+        except OSError as error:
+            is_fine = False
+            yield Finding("owners", False, str(error))
+    if is_fine:
+        yield Finding("owners", True, "nobody else can write to what parexec trusts")
 
 
 def journal(machine: Machine) -> Iterator[Finding]:

@@ -27,6 +27,8 @@ def plan_of(file: Path, host: "Host | None", where: str = "in the plan") -> "Pla
     whole = file.absolute()
     folder = Path.cwd() if is_stream else whole.parent
     text = text_of(file)
+    if not is_stream:
+        _warn_of_others(file)
     try:
         with gc_paused():
             plan = read_plan(text, source=name_of(file), folder=str(folder), format=syntax_of(file, text), host=host)
@@ -34,6 +36,18 @@ def plan_of(file: Path, host: "Host | None", where: str = "in the plan") -> "Pla
         refuse_file(errors.problems, where)
     # Errors name the file as the person did; a session needs its whole path.
     return replace(plan, source=FROM_STREAM if is_stream else str(whole))
+
+
+def _warn_of_others(file: Path) -> None:
+    """Say it if others can change the plan file, and with it what is executed."""
+    from parexec_tui.text.words import printable
+    from parexec_tui.trust import UntrustedError, check_file
+
+    try:
+        check_file(file)
+    except UntrustedError as error:
+        text = f"others can change {name_of(file)}, and so what is executed: {error.why}"
+        click.echo(f"parexec: warning: {printable(text)}", err=True)
 
 
 FROM_STREAM = "-"

@@ -7,6 +7,7 @@ from contextlib import suppress
 from parexec_tui.client.framing import EngineGone, RemoteProtocolError
 from parexec_tui.client.peer import peer_uid
 from parexec_tui.paths import noted_socket
+from parexec_tui.trust import UntrustedError
 
 TIMEOUT = 10.0
 """Seconds that an engine may take to answer: it commits within 50 ms, but hosts can be busy and disks slow."""
@@ -17,7 +18,10 @@ def connect(session: str, timeout: float) -> socket.socket:
 
     Raises EngineGone; RemoteProtocolError if another user listens there.
     """
-    path = noted_socket(session)
+    try:
+        path = noted_socket(session)
+    except UntrustedError as error:
+        raise RemoteProtocolError(str(error)) from None
     if path is None:
         raise EngineGone(f"no engine runs session {session}")
     connected = socket.socket(socket.AF_UNIX)

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from parexec_tui.paths import create_private
+from parexec_tui.paths import STATE_HOME, create_private
 from parexec_tui.registry import checksums, migrations, queries
 from parexec_tui.registry.errors import (
     RegistryDamaged,
@@ -28,6 +28,7 @@ from parexec_tui.registry.errors import (
     SessionExists,
     in_plain_words,
 )
+from parexec_tui.trust import check_folder, check_inside
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that is writing; its transactions take well under a millisecond."""
@@ -157,9 +158,11 @@ class Registry:
         """Open the registry; unless `read_only` or not `create`, create what is missing, for its owner only.
 
         Reading works while an engine writes and after it died. Raises RegistryMissing if there is no file to
-        read, RegistryError if it is damaged (it is left as it is) or was written by a newer parexec.
+        read, RegistryError if it is damaged (it is left as it is), was written by a newer parexec, or others could
+        have written to it.
         """
         file = file.absolute()
+        _check_owners(file)
         if create and not read_only:
             _create(file)
         elif not file.exists():
@@ -508,6 +511,15 @@ def _checkpoint(db: sqlite3.Connection) -> None:
         db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
 
 
+def _check_owners(file: Path) -> None:
+    """Refuse a registry that others could have written: its plans are executed."""
+    try:
+        check_folder(file.parent)
+        check_inside(file, *(file.with_name(f"{file.name}{ending}") for ending in ("-wal", "-shm", "-journal")))
+    except OSError as error:
+        raise RegistryError(f"registry {file}: {error}; {STATE_HOME} says where the state of parexec is") from error
+
+
 def _create(file: Path) -> None:
     """Create an empty file with mode 0600. SQLite gives the same mode to the files beside it."""
     try:
@@ -515,6 +527,7 @@ def _create(file: Path) -> None:
         # Only if it is missing: closing a file drops the locks that SQLite holds on it in this process.
         if not file.exists():
             os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            _check_owners(file)  # somebody may have been faster
     except OSError as error:
         raise RegistryError(f"registry {file}: cannot be created: {error.strerror}") from error
 

@@ -178,6 +178,6 @@ def test_sessions_that_nobody_looks_after() -> None:
 def test_everything_is_looked_at() -> None:
     checks = [finding.check for finding in doctor.examine(HOST, 2)]
     assert checks == [
-        "logout", "state folder", "journal", "socket", "processes", "cpu and memory", "open files",
+        "logout", "state folder", "owners", "journal", "socket", "processes", "cpu and memory", "open files",
         "processes at once", "locale",
     ]  # fmt: skip

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from parexec_tui.core.plan.reading.faults import Fault, Hints, listed
 from parexec_tui.settings import settings_file
+from parexec_tui.trust import UntrustedError, check_file
 from parexec_tui.tui.theme.file import ThemeError, ThemeFile, make_palette, read_theme_file
 from parexec_tui.tui.theme.palette import MEANINGS, Palette
 
@@ -86,7 +87,11 @@ def _cannot_inherit(name: str, *, is_cycle: bool) -> Fault:
 def _text(path: Path) -> str:
     """The text of a theme file. Raises ThemeError if it cannot be read."""
     try:
+        if path.parent == user_folder():
+            check_file(path)
         return path.read_text(encoding="utf-8")
+    except UntrustedError as error:
+        raise ThemeError(str(error)) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ThemeError(f"{path}: {error}") from error
 
