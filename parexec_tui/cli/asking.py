@@ -117,6 +117,8 @@ class VerbContext:
         self.as_json = as_json
         self.dry_run = dry_run
         self.yes = yes
+        self.left_out: list[str] = []
+        """Why some of what was named was refused, while the rest was granted."""
 
     def tickets(self, words: Sequence[str]) -> tuple[str, ...]:
         """The tickets that these words select, each once. Exits if there are none. Raises Refused."""
@@ -180,6 +182,7 @@ class VerbContext:
             import json
 
             found: dict[str, Any] = {"events": [json.loads(bytes(event)) for event in answer.events or ()]}
+            self.left_out = [text for event in found["events"] for text in event.get("left_out", ())]
             if answer.notice:
                 found["notice"] = answer.notice
             if would:
@@ -190,12 +193,24 @@ class VerbContext:
             click.echo("nothing to do: it is so already", err=True)
         for line in _preview_lines(answer) if would else _event_lines(answer):
             click.echo(line)
+        self._say_what_is_left_out(answer)
         if answer.notice:
             from parexec_tui.text.words import printable
 
             click.echo(f"parexec: {printable(answer.notice)}", err=True)
         if answer.events and not would and self._has_no_engine:
             click.echo(f"no engine runs it; go on: parexec resume {self.client.session}", err=True)
+
+    def _say_what_is_left_out(self, answer: "Answer") -> None:
+        from parexec_tui.core.state.events import OperatorActed
+        from parexec_tui.core.wire import codec
+        from parexec_tui.text.words import printable
+
+        acted = codec.decode_event(bytes(answer.events[0])) if answer.events else None
+        if isinstance(acted, OperatorActed):
+            self.left_out = list(acted.left_out)
+        for text in self.left_out:
+            click.echo(f"parexec: left out: {printable(text)}", err=True)
 
     @property
     def _has_no_engine(self) -> bool:
@@ -281,7 +296,10 @@ def _verb(
             *args: Any, session: str | None, as_json: bool, dry_run: bool, yes: bool = False, **kwargs: Any
         ) -> None:
             with report_errors(), connected(session) as client:
-                command(VerbContext(client, as_json=as_json, dry_run=dry_run, yes=yes), *args, **kwargs)
+                context = VerbContext(client, as_json=as_json, dry_run=dry_run, yes=yes)
+                command(context, *args, **kwargs)
+                if context.left_out:
+                    sys.exit(exits.DONE_IN_PART)
 
         return as_json_option(_dry_run_option(_yes_option(session_option(run))))
 

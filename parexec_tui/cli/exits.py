@@ -14,8 +14,8 @@ SUCCEEDED, UNSUCCESSFUL, BAD_USAGE, STOPPED = 0, 1, 2, 3
 """Exit codes: all tickets succeeded; some did not; bad plan or usage; stopped by a person."""
 TIMED_OUT, INTERRUPTED = 124, 130
 """Exit codes of what waits: the time was up, as `timeout` has it; ctrl-c, as shells have it."""
-NOT_DONE = 1
-"""The exit code of a verb that was refused, or found no engine."""
+NOT_DONE, DONE_IN_PART = 1, 4
+"""Exit codes of a verb: it was refused, or found no engine; some of what it named was refused, the rest is done."""
 
 
 def fail(message: str, code: int = NOT_DONE) -> NoReturn:

@@ -241,7 +241,11 @@ def _wait_for(context: VerbContext, retried: "Answer") -> None:
 
     events = (codec.decode_event(bytes(event)) for event in retried.events or ())
     found = [id_ for event in events if isinstance(event, TicketRetried) for id_ in (event.ticket, *event.rerun)]
-    wait_for_tickets(context.client.session, found, as_json=context.as_json)
+    try:
+        wait_for_tickets(context.client.session, found, as_json=context.as_json)
+    except SystemExit as ended:
+        if ended.code or not context.left_out:
+            raise
 
 
 def _amount(word: str) -> tuple[str, Any]:

@@ -18,6 +18,10 @@ _MAX_SKIPPED = 10
 """Skipped tickets of one event that get a line each."""
 
 
+_MAX_LEFT_OUT = 3
+"""Reasons of a request for which it was not granted as a whole, that are named."""
+
+
 def lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
     """The lines of an event; none if it does not matter to a person. `state` is the state after it."""
     return map(_printable, _lines(state, event))
@@ -106,7 +110,7 @@ def _lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
         case ev.HostRelieved():
             yield Line(at, "relieved", "host", f"no more short of {event.resource}")
         case ev.OperatorActed():
-            yield Line(at, "asked", event.by, event.text)
+            yield Line(at, "asked", event.by, "; left out: ".join(filter(None, (event.text, _left_out(event)))))
         case (
             ev.PoolInitialised() | ev.AgentsDeployed() | ev.MonitoringStarted() | ev.FailuresHandled()
             | ev.CompletionValidated() | ev.AgentStarted() | ev.AgentStopped() | ev.AttemptSpawned()
@@ -117,6 +121,11 @@ def _lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
             pass  # no request leads to these, and `_lines` has theirs
         case _:
             yield from _changes(event)
+
+
+def _left_out(event: ev.OperatorActed) -> str:
+    more = len(event.left_out) - _MAX_LEFT_OUT
+    return "; ".join((*event.left_out[:_MAX_LEFT_OUT], *([f"{more} more"] if more > 0 else [])))
 
 
 _Change = (

@@ -671,3 +671,26 @@ def test_no_verb_waits_for_what_it_does_not_need(engine: Engine) -> None:
     }
     for arguments in (["status", "--json"], ["why"], ["hold", "after"], ["cancel", "last"], ["undo"]):
         assert not heavy & imported(*arguments), arguments
+
+
+# -- several at once -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("engine")
+def test_what_can_be_done_is_done_and_the_rest_is_named() -> None:
+    answer = parexec("freeze", "long", "bad", "other", "after")
+    assert answer.code == 4
+    assert [line.split("(")[0].strip() for line in answer.err.splitlines()] == [
+        "parexec: left out: bad is failed, only what runs can be frozen",
+        "parexec: left out: after is waiting, only what runs can be frozen",
+    ]
+    assert is_frozen("long")
+    assert is_frozen("other")
+    dry = parexec("thaw", "long", "bad", "--dry-run", "--json")
+    assert dry.code == 4
+    assert is_frozen("long")
+    answer = parexec("thaw", "long", "bad", "--json")
+    assert answer.code == 4
+    assert answer.json["events"][0]["left_out"] == ["bad is failed, not frozen"]
+    assert "left out: bad is failed, not frozen" in done("events").out
+    assert "after is waiting" in refused("thaw", "after", "bad")

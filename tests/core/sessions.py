@@ -23,6 +23,7 @@ from parexec_tui.core.plan.model import AgentType, Amounts, Plan, PlanSettings, 
 from parexec_tui.core.plan.patterns import overlap
 from parexec_tui.core.rules.decide import decide, refusal
 from parexec_tui.core.rules.grant import grant
+from parexec_tui.core.rules.narrow import narrow
 from parexec_tui.core.rules.reports import on_report
 from parexec_tui.core.rules.session_events import closing, opening, unrunnable
 from parexec_tui.core.schedule.blockers import blockers, why
@@ -170,7 +171,12 @@ class Session:
 
     def act(self, request: rq.AnyRequest) -> Refusal | list[ev.AnyEvent]:
         """The same as a person who is remembered, and can take it back."""
-        return self._answer(request, grant(self.state, request, self.now))
+        decision = grant(self.state, request, self.now)
+        narrowed, left_out = narrow(self.state, request)
+        if left_out and isinstance(decision, Refusal):
+            assert decide(self.state, narrowed, self.now) == [], "what could be granted is so already"
+            return decision
+        return self._answer(narrowed, decision)
 
     def _answer(self, request: rq.AnyRequest, decision: Refusal | list[ev.AnyEvent]) -> Refusal | list[ev.AnyEvent]:
         if self.checks:

@@ -1,17 +1,39 @@
 """Decisions, the refusals that several verbs give, and the tickets that a request names."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Literal, NamedTuple
 
 from parexec_tui.core.plan.reading.faults import did_you_mean
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import UNSUCCESSFUL
+from parexec_tui.core.state.status import TERMINAL, UNSUCCESSFUL
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 
 Decision = list[ev.AnyEvent] | Refusal
 """The events that grant a request, in order (none: it is so already), or why not."""
+
+
+class Refused(NamedTuple):
+    """One of several targets of a request, and why it alone would be refused."""
+
+    field: Literal["tickets", "agents", "types"]
+    """Of the request, in which its name stands."""
+    name: str
+    refusal: Refusal
+
+
+def first_refusal(refused: Iterator[Refused]) -> Refusal | None:
+    found = next(refused, None)
+    return None if found is None else found.refusal
+
+
+def refused_if_over(state: SessionState, asked: rq.Scope) -> Iterator[Refused]:
+    """The tickets of a scope for which it is too late: they are over."""
+    for id_ in asked.tickets:
+        if state.tickets[id_].status in TERMINAL:
+            yield Refused("tickets", id_, refuse_terminal(state, id_))
 
 
 def refuse_unknown(

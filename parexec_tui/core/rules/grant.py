@@ -3,6 +3,7 @@
 from parexec_tui.core.rules.answers import Decision
 from parexec_tui.core.rules.decide import decide
 from parexec_tui.core.rules.inverse import inverse_of
+from parexec_tui.core.rules.narrow import narrow
 from parexec_tui.core.rules.wording import verb_of, wording
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
@@ -11,7 +12,11 @@ from parexec_tui.core.wire.requests import Refusal
 
 
 def grant(state: SessionState, asked: rq.AnyRequest, now: float) -> Decision:
-    """Decide. If anything changes, `OperatorActed` comes first. An undo always changes something: it is used up."""
+    """Decide. If anything changes, `OperatorActed` comes first. An undo always changes something: it is used up.
+
+    Of several targets, those that can be granted are, and the event says why the others are not.
+    """
+    asked, left_out = narrow(state, asked)
     answer = decide(state, asked, now)
     if isinstance(answer, Refusal):
         return answer
@@ -19,10 +24,16 @@ def grant(state: SessionState, asked: rq.AnyRequest, now: float) -> Decision:
         text = f"undo: {state.actions[-1].text}"
         return [ev.OperatorActed(at=now, by=asked.by, verb="undo", text=text), *answer]
     if not answer:
-        return []
+        return left_out[0] if left_out else []
     inverse = inverse_of(state, answer)
     why, steps = (inverse, ()) if isinstance(inverse, str) else ("", inverse)
     acted = ev.OperatorActed(
-        at=now, by=asked.by, verb=verb_of(asked), text=wording(asked), inverse=steps, why_final=why
+        at=now,
+        by=asked.by,
+        verb=verb_of(asked),
+        text=wording(asked),
+        inverse=steps,
+        why_final=why,
+        left_out=tuple(map(str, left_out)),
     )
     return [acted, *answer]

@@ -460,6 +460,8 @@ class OperatorActed(Event, frozen=True, tag="operator_acted"):
     """What would take it back; none where nothing can."""
     why_final: str = ""
     """Why nothing can take it back, where nothing can."""
+    left_out: tuple[str, ...] = ()
+    """What was asked as well and refused: the reason for each ticket, agent or type. `text` does not name it."""
 
 
 AnyEvent = (

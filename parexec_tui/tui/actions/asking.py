@@ -51,8 +51,12 @@ async def _send(context: ActionContext, request: AnyRequest) -> None:
     if isinstance(answer, str):
         context.say(f"{text}: {answer}", "bad")
     elif answer:
-        done = next((event.text for event in answer if isinstance(event, ev.OperatorActed)), text)
-        context.say(f"done: {printable(done)}", "good")
+        acted = next((event for event in answer if isinstance(event, ev.OperatorActed)), None)
+        done = text if acted is None else printable(acted.text)
+        if acted is not None and acted.left_out:
+            context.say(f"done: {done}; left out: {printable('; '.join(acted.left_out))}", "warn")
+        else:
+            context.say(f"done: {done}", "good")
         context.view.marks.clear()
         context.screen.schedule_draw(Change.selection)
     else:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from parexec_tui.core.rules.decide import refusal as rules_refusal
+from parexec_tui.core.rules.narrow import narrow
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.tui.actions.asking import propose, send
@@ -37,7 +38,9 @@ class Ask(NamedTuple):
     def refusal(self, state: SessionState, targets: Targets, now: float) -> Refusal | None:
         """Why the request would be refused, if so."""
         request = self.build(state, targets)
-        return request if isinstance(request, Refusal) else rules_refusal(state, request, now)
+        if isinstance(request, Refusal):
+            return request
+        return rules_refusal(state, narrow(state, request).request, now)
 
 
 class OpenForm(NamedTuple):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from parexec_tui.core.rules.decide import decide
+from parexec_tui.core.rules.narrow import narrow
 from parexec_tui.core.rules.preview import preview
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
@@ -28,8 +29,10 @@ class Outlook(NamedTuple):
 
 def outlook(state: SessionState, request: AnyRequest, now: float) -> Outlook:
     """What the engine would answer, as far as our copy of the session tells."""
+    request, left_out = narrow(state, request)
     answer = decide(state, request, now)
     if isinstance(answer, Refusal):
         return Outlook(answer)
     found = preview(state, answer)
-    return Outlook(None, tuple(found.lines()), len(found.stopped), found.cost)
+    lines = (*found.lines(), *(f"left out: {refusal}" for refusal in left_out))
+    return Outlook(None, lines, len(found.stopped), found.cost)

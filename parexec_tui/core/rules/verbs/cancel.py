@@ -1,6 +1,8 @@
 """cancel: tickets that must not run, or not go on."""
 
-from parexec_tui.core.rules.answers import Decision, named, refuse_terminal, refuse_unknown
+from collections.abc import Iterator
+
+from parexec_tui.core.rules.answers import Decision, Refused, first_refusal, named, refuse_terminal, refuse_unknown
 from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
@@ -37,11 +39,13 @@ def cancel(state: SessionState, asked: rq.Cancel, now: float) -> Decision:
 
 def cannot_cancel(state: SessionState, asked: rq.Cancel) -> Refusal | None:
     """Why it would be refused. The answer does not need the dependents of the tickets, so it is cheap."""
-    if refusal := refuse_unknown(state, asked.tickets):
-        return refusal
+    return refuse_unknown(state, asked.tickets) or first_refusal(refused_cancels(state, asked))
+
+
+def refused_cancels(state: SessionState, asked: rq.Cancel) -> Iterator[Refused]:
     for ticket in named(state, asked.tickets):
         if ticket.status in TERMINAL:
-            return refuse_terminal(state, ticket.id)
-        if ticket.status is Status.stopping and not asked.now:
-            return Refusal(f"{ticket.id} is being stopped already", "wait for it to end, or kill it: cancel --now")
-    return None
+            yield Refused("tickets", ticket.id, refuse_terminal(state, ticket.id))
+        elif ticket.status is Status.stopping and not asked.now:
+            remedy = "wait for it to end, or kill it: cancel --now"
+            yield Refused("tickets", ticket.id, Refusal(f"{ticket.id} is being stopped already", remedy))

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable
 
-from parexec_tui.core.rules.answers import Decision, refuse_terminal, refuse_unknown_in
+from parexec_tui.core.rules.answers import Decision, first_refusal, refuse_unknown_in, refused_if_over
 from parexec_tui.core.rules.verbs.hold import hold_tickets, hold_types
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.core.wire import requests as rq
 
 
@@ -19,9 +18,8 @@ def drain(state: SessionState, asked: rq.Drain, now: float) -> Decision:
         if state.draining or state.stopping:
             return []
         return [ev.SessionDraining(at=now, by=asked.by, reason=asked.reason)]
-    for id_ in asked.tickets:
-        if state.tickets[id_].status in TERMINAL:
-            return refuse_terminal(state, id_)
+    if refusal := first_refusal(refused_if_over(state, asked)):
+        return refusal
     agents = [state.agents[id_] for id_ in asked.agents]
     agents += [agent for agent in state.agents.values() if agent.type in asked.types and not agent.stopped]
     return [

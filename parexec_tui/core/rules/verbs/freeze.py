@@ -1,6 +1,16 @@
 """freeze: what runs stands still."""
 
-from parexec_tui.core.rules.answers import Decision, agent_type_of, live_in_scope, named, refuse_unknown_in
+from collections.abc import Iterator
+
+from parexec_tui.core.rules.answers import (
+    Decision,
+    Refused,
+    agent_type_of,
+    first_refusal,
+    live_in_scope,
+    named,
+    refuse_unknown_in,
+)
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.transitions import FREEZABLE
@@ -9,17 +19,8 @@ from parexec_tui.core.wire.requests import Refusal
 
 
 def freeze(state: SessionState, asked: rq.Freeze, now: float) -> Decision:
-    if refusal := refuse_unknown_in(state, asked):
+    if refusal := refuse_unknown_in(state, asked) or first_refusal(refused_freezes(state, asked)):
         return refusal
-    for ticket in named(state, asked.tickets):
-        if ticket.status not in FREEZABLE:
-            return Refusal(f"{ticket.id} is {ticket.shown_status}, only what runs can be frozen", f"hold {ticket.id}")
-    for id_ in asked.agents:
-        if state.agents[id_].ticket is None:
-            return Refusal(f"{id_} runs nothing, only what runs can be frozen", f"hold {id_}")
-    for type_ in asked.types:
-        if not any(agent_type_of(state, ticket) == type_ for ticket in state.live.values()):
-            return Refusal(f"no agent of type {type_} runs anything, only what runs can be frozen", f"hold {type_}")
     events: list[ev.AnyEvent] = [
         ev.AttemptFrozen(at=now, ticket=ticket.id, attempt=ticket.attempts, by=asked.by)
         for ticket in live_in_scope(state, asked)
@@ -28,3 +29,18 @@ def freeze(state: SessionState, asked: rq.Freeze, now: float) -> Decision:
     if asked.is_session and state.held is None:
         events.insert(0, ev.SessionHeld(at=now, reason=ev.FREEZE_REASON, by=asked.by, freeze=True))
     return events
+
+
+def refused_freezes(state: SessionState, asked: rq.Freeze) -> Iterator[Refused]:
+    only = "only what runs can be frozen"
+    for ticket in named(state, asked.tickets):
+        if ticket.status not in FREEZABLE:
+            refusal = Refusal(f"{ticket.id} is {ticket.shown_status}, {only}", f"hold {ticket.id}")
+            yield Refused("tickets", ticket.id, refusal)
+    for id_ in asked.agents:
+        if state.agents[id_].ticket is None:
+            yield Refused("agents", id_, Refusal(f"{id_} runs nothing, {only}", f"hold {id_}"))
+    for type_ in asked.types:
+        if not any(agent_type_of(state, ticket) == type_ for ticket in state.live.values()):
+            refusal = Refusal(f"no agent of type {type_} runs anything, {only}", f"hold {type_}")
+            yield Refused("types", type_, refusal)

@@ -1,9 +1,8 @@
 """hold: do not start."""
 
-from parexec_tui.core.rules.answers import Decision, named, refuse_terminal, refuse_unknown_in
+from parexec_tui.core.rules.answers import Decision, first_refusal, named, refuse_unknown_in, refused_if_over
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.core.wire import requests as rq
 
 
@@ -14,9 +13,8 @@ def hold(state: SessionState, asked: rq.Hold, now: float) -> Decision:
         # A person can give the same reason as a freeze does. Their hold is still not a freeze.
         freeze = False if asked.reason == ev.FREEZE_REASON else None
         return [] if state.held else [ev.SessionHeld(at=now, reason=asked.reason, by=asked.by, freeze=freeze)]
-    for id_ in asked.tickets:
-        if state.tickets[id_].status in TERMINAL:
-            return refuse_terminal(state, id_)
+    if refusal := first_refusal(refused_if_over(state, asked)):
+        return refusal
     agents = (state.agents[id_] for id_ in dict.fromkeys(asked.agents))
     return [
         *hold_tickets(state, asked, now),

@@ -1,6 +1,8 @@
 """prioritise: the priority class of tickets."""
 
-from parexec_tui.core.rules.answers import Decision, named, refuse_unknown
+from collections.abc import Iterator
+
+from parexec_tui.core.rules.answers import Decision, Refused, first_refusal, named, refuse_unknown
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import SATISFIED
@@ -9,14 +11,16 @@ from parexec_tui.core.wire.requests import Refusal
 
 
 def prioritise(state: SessionState, asked: rq.Prioritise, now: float) -> Decision:
-    if refusal := refuse_unknown(state, asked.tickets):
+    if refusal := refuse_unknown(state, asked.tickets) or first_refusal(refused_priorities(state, asked)):
         return refusal
-    tickets = named(state, asked.tickets)
-    for ticket in tickets:
-        if ticket.status in SATISFIED:
-            return Refusal(f"{ticket.id} is {ticket.shown_status}")
     return [
         ev.PriorityChanged(at=now, ticket=ticket.id, priority=asked.priority, by=asked.by)
-        for ticket in tickets
+        for ticket in named(state, asked.tickets)
         if ticket.spec.priority is not asked.priority
     ]
+
+
+def refused_priorities(state: SessionState, asked: rq.Prioritise) -> Iterator[Refused]:
+    for ticket in named(state, asked.tickets):
+        if ticket.status in SATISFIED:
+            yield Refused("tickets", ticket.id, Refusal(f"{ticket.id} is {ticket.shown_status}"))

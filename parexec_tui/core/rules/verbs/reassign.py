@@ -1,6 +1,8 @@
 """reassign: which agent or agent type runs a ticket."""
 
-from parexec_tui.core.rules.answers import Decision, named, refuse_unknown
+from collections.abc import Iterator
+
+from parexec_tui.core.rules.answers import Decision, Refused, first_refusal, named, refuse_unknown
 from parexec_tui.core.rules.placement import cannot_go_to
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
@@ -12,25 +14,32 @@ from parexec_tui.core.wire.requests import Refusal
 
 def reassign(state: SessionState, asked: rq.Reassign, now: float, *, may_be_gone: bool = False) -> Decision:
     """`may_be_gone`: see `cannot_go_to`."""
-    if refusal := refuse_unknown(state, asked.tickets):
+    refused = refused_moves(state, asked, may_be_gone=may_be_gone)
+    if refusal := refuse_unknown(state, asked.tickets) or first_refusal(refused):
         return refusal
     events: list[ev.AnyEvent] = []
     for ticket in named(state, asked.tickets):
-        if refusal := cannot_reassign(ticket, asked.agent):
-            return refusal
-        if asked.agent and (refusal := cannot_go_to(state, ticket, asked.agent, may_be_gone=may_be_gone)):
-            return refusal
         if ticket.pin != asked.agent:
             events.append(ev.TicketPinned(at=now, ticket=ticket.id, agent=asked.agent, by=asked.by))
         if asked.agent and ticket.is_live and not _is_there(state, ticket, asked.agent):
-            if ticket.status is Status.stopping:
-                return Refusal(f"{ticket.id} is being stopped already", "wait for it to end")
             events.append(
                 ev.AttemptStopRequested(
                     at=now, ticket=ticket.id, attempt=ticket.attempts, why="reassigned", by=asked.by
                 )
             )
     return events
+
+
+def refused_moves(state: SessionState, asked: rq.Reassign, *, may_be_gone: bool = False) -> Iterator[Refused]:
+    place = asked.agent
+    for ticket in named(state, asked.tickets):
+        refusal = cannot_reassign(ticket, place)
+        if refusal is None and place:
+            refusal = cannot_go_to(state, ticket, place, may_be_gone=may_be_gone)
+            if refusal is None and ticket.status is Status.stopping and not _is_there(state, ticket, place):
+                refusal = Refusal(f"{ticket.id} is being stopped already", "wait for it to end")
+        if refusal is not None:
+            yield Refused("tickets", ticket.id, refusal)
 
 
 def cannot_reassign(ticket: TicketState, place: str = "") -> Refusal | None:

@@ -1,9 +1,10 @@
 """retry: run tickets again."""
 
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 from parexec_tui.core.plan.model import Ticket
-from parexec_tui.core.rules.answers import Decision, named, refuse_unknown
+from parexec_tui.core.rules.answers import Decision, Refused, named, refuse_unknown
 from parexec_tui.core.rules.downstream import reruns, restores
 from parexec_tui.core.rules.placement import cannot_go_to
 from parexec_tui.core.rules.ticket_fields import revised
@@ -19,28 +20,75 @@ from parexec_tui.core.wire.requests import Refusal
 def retry(state: SessionState, asked: rq.Retry, now: float) -> Decision:
     if refusal := refuse_unknown(state, asked.tickets):
         return refusal
-    tickets = sorted(named(state, asked.tickets), key=lambda ticket: ticket.group)
+    tickets = _in_order(state, asked)
     events = _changes_first(state, asked, tickets, now)
     if isinstance(events, Refusal):
         return events
+    for again in _runs_again(state, tickets, downstream=asked.downstream):
+        if isinstance(again, Refused):
+            return again.refusal
+        events.append(
+            ev.TicketRetried(
+                at=now,
+                ticket=again.ticket,
+                by=asked.by,
+                restored=again.restored,
+                rerun=again.rerun,
+                note=asked.note,
+            )
+        )
+    return events
+
+
+def refused_retries(state: SessionState, asked: rq.Retry) -> Iterator[Refused]:
+    tickets = _in_order(state, asked)
+    changed = _changed(asked, tickets) if asked.agent else {}
+    if isinstance(changed, Refusal):
+        return  # no ticket can be changed like that
+    if asked.agent:
+        for ticket in tickets:
+            if refusal := cannot_go_to(state, ticket, asked.agent, changed.get(ticket.id)):
+                yield Refused("tickets", ticket.id, refusal)
+    for again in _runs_again(state, tickets, downstream=asked.downstream):
+        if isinstance(again, Refused):
+            yield again
+
+
+class _Again(NamedTuple):
+    ticket: str
+    restored: tuple[str, ...]
+    """Tickets that were skipped and may run again."""
+    rerun: tuple[str, ...]
+    """Tickets downstream that have run, and will run again as well."""
+
+
+def _in_order(state: SessionState, asked: rq.Retry) -> list[TicketState]:
+    """The tickets to retry, each after those that it needs."""
+    return sorted(named(state, asked.tickets), key=lambda ticket: ticket.group)
+
+
+def _runs_again(
+    state: SessionState, tickets: Iterable[TicketState], *, downstream: bool
+) -> Iterator[_Again | Refused]:
+    """What a retry of each ticket leads to, one after the other: a ticket may run again if its needs do before it."""
     back: set[str] = set()
     for ticket in tickets:
         if ticket.id in back:
             continue
-        if refusal := _cannot_run_again(state, ticket, back):
-            return refusal
         rerun: tuple[str, ...] = ()
-        if asked.downstream:
+        restored: tuple[str, ...] = ()
+        refusal = _cannot_run_again(state, ticket, back)
+        if refusal is None and downstream:
             rerun, restored, live = reruns(state, ticket, back)
             if live is not None:
-                return Refusal(f"{live.id} depends on {ticket.id} and is {live.shown_status}", _stop_it(live))
-        else:
-            restored = restores(state, ticket, back) if ticket.status in UNSUCCESSFUL else ()
+                refusal = Refusal(f"{live.id} depends on {ticket.id} and is {live.shown_status}", _stop_it(live))
+        elif refusal is None and ticket.status in UNSUCCESSFUL:
+            restored = restores(state, ticket, back)
+        if refusal is not None:
+            yield Refused("tickets", ticket.id, refusal)
+            continue
         back.update(rerun, restored, (ticket.id,))
-        events.append(
-            ev.TicketRetried(at=now, ticket=ticket.id, by=asked.by, restored=restored, rerun=rerun, note=asked.note)
-        )
-    return events
+        yield _Again(ticket.id, restored, rerun)
 
 
 def cannot_retry_one(state: SessionState, id_: str) -> Refusal | None:

@@ -1,6 +1,8 @@
 """thaw: what is frozen goes on."""
 
-from parexec_tui.core.rules.answers import Decision, live_in_scope, named, refuse_unknown_in
+from collections.abc import Iterator
+
+from parexec_tui.core.rules.answers import Decision, Refused, first_refusal, live_in_scope, named, refuse_unknown_in
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
@@ -8,11 +10,8 @@ from parexec_tui.core.wire.requests import Refusal
 
 
 def thaw(state: SessionState, asked: rq.Thaw, now: float) -> Decision:
-    if refusal := refuse_unknown_in(state, asked):
+    if refusal := refuse_unknown_in(state, asked) or first_refusal(refused_thaws(state, asked)):
         return refusal
-    for ticket in named(state, asked.tickets):
-        if not ticket.is_frozen:
-            return Refusal(f"{ticket.id} is {ticket.shown_status}, not frozen")
     events: list[ev.AnyEvent] = [
         ev.AttemptThawed(at=now, ticket=ticket.id, attempt=ticket.attempts, by=asked.by)
         for ticket in live_in_scope(state, asked)
@@ -21,3 +20,9 @@ def thaw(state: SessionState, asked: rq.Thaw, now: float) -> Decision:
     if asked.is_session and state.held is not None and state.held.is_freeze:
         events.append(ev.SessionReleased(at=now, by=asked.by))
     return events
+
+
+def refused_thaws(state: SessionState, asked: rq.Thaw) -> Iterator[Refused]:
+    for ticket in named(state, asked.tickets):
+        if not ticket.is_frozen:
+            yield Refused("tickets", ticket.id, Refusal(f"{ticket.id} is {ticket.shown_status}, not frozen"))

@@ -1,6 +1,8 @@
 """waive: a ticket will not run, and what needs it may run without it. Users type `skip`."""
 
-from parexec_tui.core.rules.answers import Decision, named, refuse_unknown
+from collections.abc import Iterator
+
+from parexec_tui.core.rules.answers import Decision, Refused, first_refusal, named, refuse_unknown
 from parexec_tui.core.rules.downstream import restores
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
@@ -27,11 +29,13 @@ def waive(state: SessionState, asked: rq.Waive, now: float) -> Decision:
 
 def cannot_waive(state: SessionState, asked: rq.Waive) -> Refusal | None:
     """Why it would be refused. The answer does not need the dependents of the tickets, so it is cheap."""
-    if refusal := refuse_unknown(state, asked.tickets):
-        return refusal
+    return refuse_unknown(state, asked.tickets) or first_refusal(refused_waivers(state, asked))
+
+
+def refused_waivers(state: SessionState, asked: rq.Waive) -> Iterator[Refused]:
     for ticket in named(state, asked.tickets):
         if ticket.status is Status.succeeded:
-            return Refusal(f"{ticket.id} has succeeded, there is nothing to skip")
-        if ticket.status in LIVE:
-            return Refusal(f"{ticket.id} is {ticket.shown_status}", f"cancel {ticket.id}, then skip it")
-    return None
+            yield Refused("tickets", ticket.id, Refusal(f"{ticket.id} has succeeded, there is nothing to skip"))
+        elif ticket.status in LIVE:
+            refusal = Refusal(f"{ticket.id} is {ticket.shown_status}", f"cancel {ticket.id}, then skip it")
+            yield Refused("tickets", ticket.id, refusal)
