@@ -162,6 +162,14 @@ def state_home(*, create: bool = False) -> Path:
     return home
 
 
+def ends_with_engine(*, create: bool = False) -> Path:
+    """The folder with a note for each session whose tickets end with its engine. With `create`, raises OSError."""
+    folder = state_home() / "ends-with-engine"
+    if create:
+        create_private(folder)
+    return folder
+
+
 def registry_file() -> Path:
     """The SQLite file for all sessions."""
     return state_home() / "registry.db"

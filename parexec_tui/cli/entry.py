@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from contextlib import suppress
 
 import click
 
@@ -17,7 +18,28 @@ def main() -> None:
     _open_what_is_closed()
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")  # the locale may not know every letter of a name
-    cli(prog_name="parexec")
+    try:
+        cli(prog_name="parexec")
+    finally:
+        _see_to_lost_sessions()
+
+
+def _see_to_lost_sessions() -> None:
+    """End what runs in sessions that were killed with all that watched over them, if their plans want that.
+
+    After the command, which may itself have given such a session a new engine. It costs nothing if the command had
+    to do with no session.
+    """
+    if "parexec_tui.paths" not in sys.modules:
+        return
+    from parexec_tui.paths import ends_with_engine
+
+    with suppress(OSError):
+        if sessions := os.listdir(ends_with_engine()):  # noqa: PTH208 - for each command
+            from parexec_tui.engine.lifecycle.watcher import settle
+
+            for session in settle(sessions):
+                click.echo(f"parexec: {session} lost its engine: ending what runs, as its plan says", err=True)
 
 
 def _open_what_is_closed() -> None:

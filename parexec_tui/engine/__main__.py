@@ -22,7 +22,9 @@ from parexec_tui.engine.lifecycle.beginning import EngineOptions
 from parexec_tui.engine.lifecycle.guardian import CANNOT_START, STATE_LOST
 from parexec_tui.engine.session import open_backend, run_session
 from parexec_tui.gc_control import collect_seldom
+from parexec_tui.paths import session_folder
 from parexec_tui.registry.errors import RegistryError, StateLost
+from parexec_tui.registry.lock import is_owned
 from parexec_tui.text.event_lines import lines
 from parexec_tui.text.words import columns, day_and_clock, subject_width
 
@@ -33,6 +35,8 @@ def main() -> int:
     ready = ReadyLine(options.ready_fd)
     log = Log(ready.say)
     if options.give_up is not None:
+        if options.if_alone and _has_anybody(options.session):
+            return 0
         return _give_up(options.session, options.give_up, log)
     wanted = EngineOptions(
         hold=options.hold,
@@ -75,7 +79,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--awaits", action="store_true", help="wait for a request, though the session is finished")
     parser.add_argument("--restarted", action="store_true", help="an engine before this one had the same options")
     parser.add_argument("--give-up", metavar="REASON", help="no engine can be kept alive: see to what that one left")
+    parser.add_argument("--if-alone", action="store_true", help="give up only if there is no guardian and no engine")
     return parser.parse_args()
+
+
+def _has_anybody(session: str) -> bool:
+    """Whether a session has an engine, or a guardian that will start one."""
+    folder = session_folder(session)
+    return is_owned(folder.lock) or is_owned(folder.guardian_lock)
 
 
 def _give_up(session: str, reason: str, log: "Log") -> int:

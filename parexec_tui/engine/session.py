@@ -25,6 +25,7 @@ from parexec_tui.engine.lifecycle.footing import Footing, engine_elsewhere
 from parexec_tui.engine.lifecycle.launch import new_session
 from parexec_tui.engine.lifecycle.recovery import recover
 from parexec_tui.engine.lifecycle.signals import ignore_by_handlers, obey_signals
+from parexec_tui.engine.lifecycle.watcher import watched
 from parexec_tui.engine.measure import monitor
 from parexec_tui.engine.measure.disk_watch import DiskWatch
 from parexec_tui.engine.measure.sampling import SampleLoop
@@ -90,7 +91,8 @@ def run_session(
             return Result(begin.state, begin.over)
         registry.take_over(session, boot=boot.boot_id(), pid=os.getpid())
         ignore_by_handlers()
-        outcome = trio.run(_drive, begin, session, registry, sink, options)
+        with watched(session, begin.state.plan.settings.on_engine_loss):
+            outcome = trio.run(_drive, begin, session, registry, sink, options)
     if isinstance(outcome, StateLost):
         raise outcome
     return Result(begin.state, outcome)

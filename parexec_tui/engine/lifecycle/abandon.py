@@ -16,10 +16,11 @@ from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.engine.backends.backend import Backend, Ended
+from parexec_tui.engine.backends.backend import Backend, Ended, OutOfReachError
 from parexec_tui.engine.coordinator import EventSink
 from parexec_tui.engine.journal import Journal
 from parexec_tui.engine.lifecycle.recovery import adopt
+from parexec_tui.engine.lifecycle.watcher import forget
 from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.lock import SessionLock
 from parexec_tui.registry.registry import Registry
@@ -40,6 +41,7 @@ def abandon(session: str, reason: str, sink: EventSink, open_backend: OpenBacken
         past = replay(registry, session)
         if past.fault:
             registry.quarantine_tail(session, past.last + 1, past.fault)
+        forget(session)
         if past.state.finished_at is not None or past.state.left is not None:
             return
         abandoned = _Abandoned(past.state, Journal(registry, session), sink)
@@ -86,7 +88,10 @@ async def _end(state: SessionState, live: Sequence[TicketState], backend: Backen
     left: set[ProcessKey] = set()
     grace = min(_MAX_GRACE, max((ticket.spec.grace for ticket in live), default=0.0))
     for ticket in live:
-        report = await adopt(state, ticket, backend)
+        try:
+            report = await adopt(state, ticket, backend)
+        except OutOfReachError:
+            continue  # it cannot be ended from here
         if isinstance(report, rq.ProcessStarted):
             left.add(report.key)
             backend.thaw(report.key)  # a frozen one could not clean up

@@ -5,6 +5,7 @@ import signal
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from parexec_tui.core.state import events as ev
@@ -12,7 +13,9 @@ from parexec_tui.core.state.status import End, Status
 from parexec_tui.engine.backends.local.orphans import Orphans
 from parexec_tui.engine.coordinator import EventSink
 from parexec_tui.engine.lifecycle.abandon import abandon
+from parexec_tui.engine.lifecycle.watcher import REASON
 from parexec_tui.engine.session import open_backend
+from parexec_tui.paths import ends_with_engine
 from tests.engine.engines import (
     Engine,
     append,
@@ -25,6 +28,7 @@ from tests.engine.engines import (
     until,
     write_plan,
 )
+from tests.engine.lifecycle.detached import all_gone, kill, parexec, run_detached, the_engine, the_guardian
 
 PLAN = """
 [plan]
@@ -37,10 +41,26 @@ retries = 3
 """
 
 
-def die(folder: Path, policy: str) -> None:
-    """Run the plan, and kill its engine when both tickets run and are noted; then one of them ends."""
+def begin(folder: Path, policy: str) -> Engine:
+    """Run the plan until both tickets run and are noted."""
     engine = Engine("run", write_plan(folder, PLAN.replace("POLICY", policy)), cwd=folder)
     engine.until(lambda: len(happened(ev.AttemptSpawned)) == 2 and (folder / "up").exists(), "both run")
+    return engine
+
+
+def watcher_of(engine: int) -> psutil.Process | None:
+    """The watcher that an engine has, by its pid."""
+    own = psutil.Process(engine).children()
+    return next((child for child in own if "PAREXEC_WATCHER_SESSION" in child.environ()), None)
+
+
+def die(folder: Path, policy: str) -> None:
+    """Run the plan, and kill its engine when both tickets run and are noted; then one of them ends."""
+    engine = begin(folder, policy)
+    if policy == "kill":
+        watcher = watcher_of(engine.process.pid)
+        assert watcher is not None
+        watcher.kill()
     engine.kill()
     pid = pid_of("ended")
     assert pid is not None
@@ -89,3 +109,77 @@ def test_what_runs_is_left_if_the_plan_says_so(tmp_path: Path) -> None:
     assert ticket("runs").status is Status.running
     assert state_of().status == "interrupted"
     assert happened(ev.AttemptEnded) == []
+
+
+# -- when guardian and engine are killed -----------------------------------------------------------------------
+
+
+def is_interrupted() -> bool:
+    return state_of().status == "interrupted"
+
+
+def test_a_watcher_ends_what_runs(tmp_path: Path) -> None:
+    engine = begin(tmp_path, "kill")
+    pid = pid_of("runs")
+    assert pid is not None
+    engine.kill()
+    until(is_interrupted, "the watcher sees to it")
+    assert (tmp_path / "cleaned-up").read_text() == "bye\n"
+    assert not exists(pid)
+    assert happened(ev.SessionInterrupted)[0].reason == REASON
+    assert not (ends_with_engine() / session()).exists()
+
+
+def test_guardian_and_engine_are_killed(tmp_path: Path) -> None:
+    id_ = run_detached(tmp_path, PLAN.replace("POLICY", "kill"))
+    until(lambda: len(happened(ev.AttemptSpawned)) == 2 and (tmp_path / "up").exists(), "both run")
+    os.kill(the_guardian(id_), signal.SIGKILL)
+    os.kill(the_engine(id_), signal.SIGKILL)
+    until(is_interrupted, "the watcher sees to it")
+    until(lambda: all_gone(id_), "nothing is left")
+
+
+def test_the_watcher_leaves_it_to_a_guardian_that_lives(tmp_path: Path) -> None:
+    id_ = run_detached(tmp_path, PLAN.replace("POLICY", "kill"))
+    until(lambda: len(happened(ev.AttemptSpawned)) == 2 and (tmp_path / "up").exists(), "both run")
+    first = the_engine(id_)
+    watcher = watcher_of(first)
+    assert watcher is not None
+    kill(first)
+    second = the_engine(id_, besides=first)
+    until(lambda: not exists(watcher.pid), "the first watcher leaves")
+    assert watcher_of(second) is not None
+    assert ticket("runs").status is Status.running
+    parexec("stop", "--yes", cwd=tmp_path)
+    until(lambda: all_gone(id_), "nothing is left")
+
+
+def test_the_next_command_ends_what_runs_if_all_was_killed(tmp_path: Path) -> None:
+    die(tmp_path, "kill")
+    pid = pid_of("runs")
+    assert pid is not None
+    assert exists(pid)
+    assert "lost its engine: ending what runs" in parexec("ls", cwd=tmp_path)
+    until(is_interrupted, "it is seen to")
+    assert not exists(pid)
+    assert "lost its engine" not in parexec("ls", cwd=tmp_path)
+
+
+def test_a_watcher_leaves_with_its_engine_and_is_small(tmp_path: Path) -> None:
+    engine = begin(tmp_path, "kill")
+    watcher = watcher_of(engine.process.pid)
+    assert watcher is not None
+    assert watcher.memory_info().rss < 2 << 20
+    assert "parexec" not in " ".join(watcher.cmdline())
+    engine.signal(signal.SIGTERM)
+    engine.wait()
+    assert not watcher.is_running()
+    assert not (ends_with_engine() / session()).exists()
+
+
+def test_no_watcher_for_plans_that_leave_what_runs(tmp_path: Path) -> None:
+    engine = begin(tmp_path, "leave")
+    assert watcher_of(engine.process.pid) is None
+    assert not ends_with_engine().exists()
+    engine.signal(signal.SIGTERM)
+    engine.wait()
