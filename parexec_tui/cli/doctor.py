@@ -20,7 +20,7 @@ from parexec_tui.core.plan.model import Host
 from parexec_tui.core.plan.units import format_size
 from parexec_tui.paths import SessionFolder, registry_file, session_folder, socket_file, state_home
 from parexec_tui.registry.errors import RegistryError, RegistryMissing
-from parexec_tui.registry.lock import is_owned, lost_guardian
+from parexec_tui.registry.lock import has_guardian, is_owned, lost_guardian
 from parexec_tui.registry.registry import Registry
 from parexec_tui.settings import settings_file
 from parexec_tui.trust import UntrustedError, check_file, check_folder
@@ -361,6 +361,6 @@ def sessions() -> Iterator[Finding]:
         if lost_guardian(folder):
             text = f"the guardian of {row.session} is gone: if its engine dies, no other follows by itself"
             yield Finding("session", False, text, f"if it is interrupted: parexec resume {row.session}")
-        elif not is_owned(folder.lock) and not is_owned(folder.guardian_lock):
+        elif not is_owned(folder.lock) and not has_guardian(folder):
             text = f"the engine of {row.session} is gone, and its plan is not finished"
             yield Finding("session", False, text, f"parexec resume {row.session}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.errors import RegistryDamaged, RegistryError, RegistryMissing
-from parexec_tui.registry.lock import is_owned
+from parexec_tui.registry.lock import has_guardian, is_owned
 from parexec_tui.registry.registry import Registry
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def has_engine(session: str) -> bool:
 
 def is_living(session: str) -> bool:
     """Whether an engine owns the session, or a guardian is about to start one."""
-    return has_engine(session) or is_owned(session_folder(session).guardian_lock)
+    return has_engine(session) or has_guardian(session_folder(session))
 
 
 def open_registry() -> Registry:

@@ -24,7 +24,7 @@ from parexec_tui.engine.session import open_backend, run_session
 from parexec_tui.gc_control import collect_seldom
 from parexec_tui.paths import session_folder
 from parexec_tui.registry.errors import RegistryError, StateLost
-from parexec_tui.registry.lock import is_owned
+from parexec_tui.registry.lock import has_guardian, is_owned
 from parexec_tui.text.event_lines import lines
 from parexec_tui.text.words import columns, day_and_clock, subject_width
 
@@ -86,7 +86,7 @@ def _options() -> argparse.Namespace:
 def _has_anybody(session: str) -> bool:
     """Whether a session has an engine, or a guardian that will start one."""
     folder = session_folder(session)
-    return is_owned(folder.lock) or is_owned(folder.guardian_lock)
+    return is_owned(folder.lock) or has_guardian(folder)
 
 
 def _give_up(session: str, reason: str, log: "Log") -> int:

@@ -68,22 +68,32 @@ class SessionLock:
 
 
 def is_owned(path: Path) -> bool:
-    """Whether a living process holds the flock of this file, or of its folder if the file is missing.
+    """Whether a living process holds the flock of a session's lock file, or of its folder if the file is missing.
 
     Nobody holds what is unreadable.
     """
-    for place in (path, path.parent):
-        try:
-            fd = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            continue
-        except OSError:
-            return False
-        try:
-            return not _flock(fd, fcntl.LOCK_SH)
-        finally:
-            os.close(fd)
-    return False
+    locked = _is_locked(path)
+    return bool(_is_locked(path.parent) if locked is None else locked)
+
+
+def has_guardian(folder: SessionFolder) -> bool:
+    """Whether a session has a guardian, which would start the next engine."""
+    # The folder itself says nothing here: its flock is the engine's.
+    return bool(_is_locked(folder.guardian_lock))
+
+
+def _is_locked(place: Path) -> bool | None:
+    """Whether a living process holds the flock of a file or folder; None if there is none."""
+    try:
+        fd = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return False
+    try:
+        return not _flock(fd, fcntl.LOCK_SH)
+    finally:
+        os.close(fd)
 
 
 def owner_of(path: Path) -> int | None:
@@ -99,7 +109,7 @@ def owner_of(path: Path) -> int | None:
 
 def lost_guardian(folder: SessionFolder) -> bool:
     """Whether a living engine of this session had a guardian, and has none now."""
-    return is_owned(folder.lock) and folder.guardian_lock.exists() and not is_owned(folder.guardian_lock)
+    return is_owned(folder.lock) and folder.guardian_lock.exists() and not has_guardian(folder)
 
 
 def _take(fd: int, folder: int, path: Path) -> None:

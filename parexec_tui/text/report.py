@@ -15,7 +15,6 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, StatusReport
 from parexec_tui.outputs.log_lines import final_state
 from parexec_tui.outputs.output import Output, output_of
-from parexec_tui.text.log_text import line_text
 from parexec_tui.text.words import clock, day_and_clock, glyph, printable, with_name
 
 _TAIL_BYTES = 64 * 1024
@@ -231,6 +230,8 @@ def last_lines(output: Output, limit: int = 5) -> list[str]:
 
     A progress bar is one line, in its last state.
     """
+    from parexec_tui.text.log_text import line_text  # rich, which `parexec status` does not need
+
     try:
         lines = output.tail(_TAIL_BYTES).split(b"\n")
     except OSError:

@@ -1,5 +1,6 @@
 """The command line, as a process: what it prints where, and what it exits with."""
 
+import fcntl
 import json
 import os
 import pty
@@ -25,7 +26,7 @@ from click.testing import CliRunner
 from parexec_tui import paths
 from parexec_tui.cli import entry
 from parexec_tui.paths import session_folder
-from parexec_tui.registry.lock import SessionLock, is_owned
+from parexec_tui.registry.lock import is_owned
 from tests.commands import every_command
 from tests.engine.engines import PAREXEC, WITHIN, until
 
@@ -758,7 +759,8 @@ def test_what_follows_goes_on_while_a_guardian_starts_the_next_engine(
     run.process.kill()
     run.process.wait(WITHIN)
     (session,) = sessions()
-    with SessionLock(paths.session_folder(session["session"]).guardian_lock):
+    with paths.session_folder(session["session"]).guardian_lock.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         assert sessions()[0]["status"] == "restarting"
         follower = start(*command, "-f")
         assert follower.process.stdout is not None

@@ -24,7 +24,7 @@ from parexec_tui.core.wire.protocol import About, Answer
 from parexec_tui.engine.journal import Journal
 from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.errors import SessionOwned
-from parexec_tui.registry.lock import SessionLock, is_owned
+from parexec_tui.registry.lock import SessionLock, has_guardian
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
 
@@ -44,7 +44,7 @@ class LeftSession:
             raise Refused(f"no engine runs {self.session}", f"resume {self.session}")
         folder = session_folder(self.session)
         with SessionLock(folder.lock), Registry.open(registry_file()) as registry:
-            if is_owned(folder.guardian_lock):
+            if has_guardian(folder):
                 raise SessionOwned(folder.guardian_lock, None)
             past = replay(registry, self.session)
             if past.fault:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from parexec_tui.paths import ends_with_engine, session_folder
-from parexec_tui.registry.lock import is_owned
+from parexec_tui.registry.lock import has_guardian, is_owned
 
 REASON = "the engine was killed, and no guardian was left to start another"
 
@@ -107,7 +107,7 @@ def _settle(session: str) -> bool:
     if not folder.path.is_dir():
         forget(session)
         return False
-    if is_owned(folder.lock) or is_owned(folder.guardian_lock):
+    if is_owned(folder.lock) or has_guardian(folder):
         return False
     with folder.engine_log.open("ab") as log:
         process = subprocess.Popen(

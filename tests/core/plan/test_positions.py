@@ -11,7 +11,8 @@ import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parexec_tui.core.plan.reading.positions import Path, positions, repeated_keys
+from parexec_tui.core.plan.reading.faults import Path
+from parexec_tui.core.plan.reading.positions import positions, repeated_keys
 from tests.core.plan.documents import toml_texts
 
 TRICKY = """\

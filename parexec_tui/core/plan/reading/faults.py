@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import NamedTuple
 
-from parexec_tui.core.plan.reading.positions import Path
+Path = tuple[str | int, ...]
+"""Keys from the top of the file; a number is the place in a list, from 0."""
 
 
 class Fault(NamedTuple):

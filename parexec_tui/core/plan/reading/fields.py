@@ -12,9 +12,8 @@ import msgspec
 from msgspec import Struct, inspect
 
 from parexec_tui.core.plan.model import Amounts, PlanSettings, Ticket
-from parexec_tui.core.plan.reading.faults import Fault, Hints
+from parexec_tui.core.plan.reading.faults import Fault, Hints, Path
 from parexec_tui.core.plan.reading.foreign import hint_for_plan_key, hint_for_ticket_key
-from parexec_tui.core.plan.reading.positions import Path
 from parexec_tui.core.plan.units import Duration, Size, shown
 
 

@@ -14,9 +14,9 @@ import tomli
 from msgspec import Struct, structs
 
 from parexec_tui.core.plan.model import AgentType, Amounts, Hooks, Host, Plan, PlanDocument, PlanSettings, Ticket
-from parexec_tui.core.plan.reading.faults import Fault, Hints
+from parexec_tui.core.plan.reading.faults import Fault, Hints, Path
 from parexec_tui.core.plan.reading.fields import convert, decode, kind, read_amounts, read_fields
-from parexec_tui.core.plan.reading.positions import Format, Path, repeated_keys
+from parexec_tui.core.plan.reading.positions import Format, repeated_keys
 from parexec_tui.core.plan.reading.problems import Problem, located
 from parexec_tui.core.plan.reading.rules import Draft, broken_rules
 

@@ -12,8 +12,7 @@ from typing import Literal
 
 import tomli
 
-Path = tuple[str | int, ...]
-"""Keys from the top of the file; a number is the place in a list, from 0."""
+from parexec_tui.core.plan.reading.faults import Path
 
 Format = Literal["toml", "json"]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from parexec_tui.core.plan.reading.faults import Fault
-from parexec_tui.core.plan.reading.positions import Format, Path, positions
+from parexec_tui.core.plan.reading.faults import Fault, Path
+from parexec_tui.core.plan.reading.positions import Format, positions
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 

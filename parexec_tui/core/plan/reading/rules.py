@@ -27,8 +27,7 @@ from parexec_tui.core.plan.model import (
     has_capabilities,
 )
 from parexec_tui.core.plan.patterns import parse_pattern
-from parexec_tui.core.plan.reading.faults import Fault, Hints, listed
-from parexec_tui.core.plan.reading.positions import Path
+from parexec_tui.core.plan.reading.faults import Fault, Hints, Path, listed
 from parexec_tui.core.plan.units import format_size, shown
 
 PLAIN_NAME = "names are used in paths: letters, digits, `_`, `-` and `.`, at most 200, no `..`; not `-` or `.` first"
