@@ -32,7 +32,7 @@ from parexec_tui.engine.backends.backend import Backend
 from parexec_tui.engine.journal import Journal
 from parexec_tui.engine.pool import IDLE_TIMEOUT, Pool
 from parexec_tui.engine.timers import Timers
-from parexec_tui.registry.errors import RegistryError, StateLost
+from parexec_tui.registry.errors import RegistryDamaged, RegistryError, StateLost
 from parexec_tui.registry.registry import Registry
 
 IDENTIFY_AFTER = 0.05
@@ -207,9 +207,14 @@ class Coordinator:
             self._backend.wake()
 
     def lose(self, why: str) -> None:
-        """The files of the session are not ours any more: nothing new is started or remembered, and the loop ends."""
+        """The files of the session are damaged or not ours any more: nothing new is started or remembered, and the
+        loop ends.
+        """
         self._lost = why
         self._backend.wake()
+
+    def _is_lost(self) -> bool:
+        return bool(self._lost)
 
     def leave(self, why: str) -> None:
         """Remember that the engine leaves in good order, with tickets left."""
@@ -221,7 +226,7 @@ class Coordinator:
     async def run(self) -> Outcome:
         """Run until nothing is left to do; returns why."""
         while True:
-            if self._lost:
+            if self._is_lost():
                 await self._end_lost()
                 return "lost"
             self._take_in()
@@ -235,6 +240,8 @@ class Coordinator:
                 self.lose(problem)
                 continue
             if not self._remember():
+                if self._is_lost():
+                    continue
                 self._obey_unremembered()
                 if (outcome := self._outcome_unremembered()) is not None:
                     return outcome
@@ -338,6 +345,9 @@ class Coordinator:
         first = self._journal.last + 1
         try:
             entries = self._journal.append(self.state, events)
+        except RegistryDamaged as error:  # that does not pass
+            self.lose(str(error))
+            return False
         except RegistryError as error:
             self._on_trouble(error)
             return False

@@ -32,7 +32,7 @@ class SessionOwned(RegistryError):  # noqa: N818
 
 
 class StateLost(RegistryError):  # noqa: N818
-    """Somebody removed or replaced files of a session while its engine used them."""
+    """Files of a session were removed, replaced or damaged while its engine used them."""
 
 
 _PLAIN_WORDS = {

@@ -24,7 +24,7 @@ from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.coordinator import AWAIT, LEAVE_AFTER, Clock, Coordinator, Outcome
 from parexec_tui.engine.pool import IDLE_TIMEOUT, Pool
-from parexec_tui.registry.errors import RegistryError
+from parexec_tui.registry.errors import RegistryDamaged, RegistryError
 from parexec_tui.registry.registry import Registry
 from tests.engine.fakes import FakeBackend
 
@@ -37,12 +37,15 @@ class StubbornRegistry(Registry):
     """A registry that can be told to refuse what it is given."""
 
     refuses = False
+    is_damaged = False
     tries = 0
 
     def append(self, *arguments: Any, **named: Any) -> None:
         self.tries += 1
         if self.refuses:
             raise RegistryError("the disk is full")
+        if self.is_damaged:
+            raise RegistryDamaged("the registry is damaged")
         super().append(*arguments, **named)
 
 
@@ -342,6 +345,19 @@ async def test_nothing_starts_while_the_registry_refuses(tmp_path: Path, autojum
     assert [ticket for _, ticket, _ in run.backend.starts] == ["A", "B"]
     assert run.notices[1:] == ["the registry can be written again; going on"]
     assert [event.ticket for event in run.told if isinstance(event, ev.AttemptEnded)] == ["A", "B"]
+
+
+async def test_an_engine_leaves_a_damaged_registry(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with running(tmp_path, '[tickets.A]\nrun = "a"\n[tickets.B]\nrun = "b"\nneeds = ["A"]\n') as run:
+        await run.until(lambda: run.backend.starts, "A runs")
+        run.registry.is_damaged = True
+        run.backend.end("A")
+        await run.until(lambda: run.outcome, "it leaves")
+    assert run.outcome == "lost"
+    assert str(run.coordinator.loss).startswith(
+        "the registry is damaged while the session ran: nothing new is started"
+    )
+    assert [ticket for _, ticket, _ in run.backend.starts] == ["A"]
 
 
 async def test_a_refusing_registry_holds_the_answer_back(tmp_path: Path, autojump_clock: MockClock) -> None:
