@@ -19,7 +19,12 @@ EXAMPLES: dict[str, Examples] = {
     "doctor": (("parexec doctor", "what of this machine may be in the way"),),
     "ls": (("parexec ls", "the sessions, newest first"),),
     "show": (("parexec show --json | jq '.tickets[] | select(.status == \"failed\")'", "what failed, for scripts"),),
-    "log": (("parexec log T3 -f", "the output of T3 as it comes"),),
+    "log": (
+        ("parexec log T3 -f", "the output of T3 as it comes"),
+        ("parexec log --all --grep warning", "warnings of all tickets, each with the name of its ticket"),
+        ("parexec log -ig 'error|panic' --status failed", "errors of what failed, in any case"),
+        ("parexec log 'MOD-*' --order time", "all that these tickets printed, by the start of their attempts"),
+    ),
     "events": (("parexec events -f --json", "what happens, as JSON lines, until the engine leaves"),),
     "status": (
         ("parexec status", "the session of this directory on one page"),

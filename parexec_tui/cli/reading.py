@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from parexec_tui.cli import complete
-from parexec_tui.cli.asking import as_json_option, session_argument
-from parexec_tui.cli.exits import BAD_USAGE, UNSUCCESSFUL, fail, report_errors
+from parexec_tui.cli.asking import as_json_option, is_plain, session_argument
+from parexec_tui.cli.exits import BAD_USAGE, SUCCEEDED, UNSUCCESSFUL, fail, report_errors
+from parexec_tui.cli.logs import Wanted, print_lines
 from parexec_tui.paths import session_folder
 from parexec_tui.registry.errors import RegistryDamaged
 
@@ -101,7 +102,17 @@ def _replay(registry: "Registry", session: str) -> "Replay":
 
 
 @click.command()
-@click.argument("ticket", shell_complete=complete.tickets)
+@click.argument("tickets", metavar="[TICKET]...", nargs=-1, shell_complete=complete.tickets)
+@click.option("--all", "of_all", is_flag=True, help="The lines of all tickets, each with the name of its ticket.")
+@click.option("-g", "--grep", "regex", metavar="REGEX", help="Only lines in which this regular expression is found.")
+@click.option("-i", "--ignore-case", is_flag=True, help="For --grep: case does not matter.")
+@click.option("--status", "statuses", metavar="STATUS", multiple=True, help="Only of tickets in this status.")
+@click.option(
+    "--order",
+    type=click.Choice(("plan", "time")),
+    default="plan",
+    help="Tickets as in the plan (default), or by the start of their attempts.",
+)
 @_session_option
 @click.option("-a", "--attempt", type=click.IntRange(min=1), help="Which attempt; default: the latest.")
 @click.option("-f", "--follow", is_flag=True, help="Go on printing until the attempt is over.")
@@ -111,25 +122,58 @@ def _replay(registry: "Registry", session: str) -> "Replay":
     help="Every byte as it is, or only text and colours. Default: clean on a terminal, raw in a pipe or a file.",
 )
 @report_errors()
-def log(ticket: str, session: str | None, attempt: int | None, follow: bool, raw: bool | None) -> None:
-    """Print the output of TICKET.
+def log(
+    tickets: tuple[str, ...],
+    of_all: bool,
+    regex: str | None,
+    ignore_case: bool,
+    statuses: tuple[str, ...],
+    order: str,
+    session: str | None,
+    attempt: int | None,
+    follow: bool,
+    raw: bool | None,
+) -> None:
+    """Print the output of TICKET, or lines of the outputs of several tickets.
 
     On a terminal, it cannot act on the terminal: titles, links, the clipboard and the like are left out, as on the
     screen. --raw prints them as well.
+
+    Several tickets are named, or meant by patterns, selectors, --status or --all. Then each line has the name of its
+    ticket before it, and is plain text as the screen shows it, without colours; so it is with --grep. As with grep,
+    the exit code is 1 if there is no such line.
     """
     from parexec_tui.client.sessions import open_registry, resolve_past
 
+    is_one = len(tickets) == 1 and is_plain(tickets[0]) and not statuses
+    is_whole = is_one and regex is None and not of_all
+    _check_log_options(tickets, of_all, regex, statuses, needs_one=not is_whole and (follow or bool(raw)))
     with open_registry() as registry:
         row = resolve_past(registry, session)
         past = _replay(registry, row.session)
-        known = past.state.tickets.get(ticket)
-        if known is None:
-            fail(f"session {row.session} has no ticket {ticket}", BAD_USAGE)
+        if is_one and tickets[0] not in past.state.tickets:
+            fail(f"session {row.session} has no ticket {tickets[0]}", BAD_USAGE)
+        if not is_whole:
+            wanted = Wanted(tickets, statuses, regex, ignore_case, attempt, order == "time", not is_one)
+            sys.exit(SUCCEEDED if print_lines(registry, past.state, wanted) else UNSUCCESSFUL)
+        known = past.state.tickets[tickets[0]]
         number = attempt or known.attempts
         if not number and not follow:
-            fail(f"{ticket} has not been started yet: {known.status}", UNSUCCESSFUL)
+            fail(f"{known.id} has not been started yet: {known.status}", UNSUCCESSFUL)
         is_clean = not raw if raw is not None else sys.stdout.isatty()
-        _print_log(registry, row.session, ticket, number or 1, follow, _Clean() if is_clean else _Raw())
+        _print_log(registry, row.session, known.id, number or 1, follow, _Clean() if is_clean else _Raw())
+
+
+def _check_log_options(
+    tickets: tuple[str, ...], of_all: bool, regex: str | None, statuses: tuple[str, ...], *, needs_one: bool
+) -> None:
+    """Raises UsageError. `needs_one`: there is an option that only the whole output of one ticket can have."""
+    if tickets and of_all:
+        raise click.UsageError("--all means all tickets: leave it out, or the names of tickets")
+    if not (tickets or of_all or statuses or regex is not None):
+        raise click.UsageError("say which ticket, or --all: parexec log --all --grep warning")
+    if needs_one:
+        raise click.UsageError("--follow and --raw are for the whole output of one ticket")
 
 
 class _Raw:

@@ -626,6 +626,93 @@ def on_a_terminal(*arguments: str) -> bytes:
         os.close(slave)
 
 
+WARNS = r"""
+[plan]
+parallel = 1
+[tickets.z-first]
+run = "echo building; printf '\\033[33mwarning\\033[0m: unused x\\n'; printf '10%%\\r100%% Warning bar\\n'"
+[tickets.quiet]
+needs = ["z-first"]
+run = "true"
+[tickets.a-last]
+needs = ["quiet"]
+run = "echo 'warning: deprecated'; exit 3"
+[tickets.never]
+needs = ["a-last"]
+run = "echo warning: never"
+"""
+
+
+@pytest.fixture
+def warned(here: Path) -> str:
+    """A finished session whose tickets warned."""
+    assert parexec("run", write(here, WARNS), "-q").code == 1
+    return str(sessions()[0]["session"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "out"),
+    [
+        (("--all", "--grep", "warning"), "z-first: warning: unused x\na-last: warning: deprecated\n"),
+        (("-g", "warning", "-i", "--status", "succeeded"), "z-first: warning: unused x\nz-first: 100% Warning bar\n"),
+        (
+            ("--all",),
+            "z-first: building\nz-first: warning: unused x\nz-first: 100% Warning bar\na-last: warning: deprecated\n",
+        ),
+        (("--status", "failed"), "a-last: warning: deprecated\n"),
+        (("*first", "quiet", "--grep", "^b"), "z-first: building\n"),
+        (("z-first", "--grep", "^b"), "building\n"),
+        (("--all", "--grep", "nothing like it"), ""),
+        (("quiet", "never"), ""),
+        (("z-first", "--grep", "x", "-a", "2"), ""),
+    ],
+)
+def test_lines_across_tickets_can_be_had(warned: str, arguments: tuple[str, ...], out: str) -> None:
+    answer = parexec("log", *arguments, "-s", warned)
+    assert (answer.code, answer.out, answer.err) == (0 if out else 1, out, "")
+
+
+def test_lines_are_in_plan_order_or_by_time(here: Path) -> None:
+    plan = '[plan]\nparallel = 1\n[tickets.b]\nneeds = ["a"]\nrun = "echo b"\n[tickets.a]\nrun = "echo a"\n'
+    assert parexec("run", write(here, plan), "-q").code == 0
+    assert parexec("log", "--all").out == "b: b\na: a\n"
+    assert parexec("log", "--all", "--order", "time").out == "a: a\nb: b\n"
+
+
+def test_lines_of_a_session_that_runs_are_those_so_far(here: Path, start: Callable[..., Running]) -> None:
+    run = start("run", write(here, f'{PATIENT}[tickets.after]\nneeds = ["patient"]\nrun = "true"\n'))
+    wait_for_log("patient", "first")
+    assert parexec("log", "--all", "--order", "time").out == "patient: first\n"
+    (here / "go").touch()
+    assert run.end().code == 0
+    assert parexec("log", "--all").out == "patient: first\npatient: last\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("--all", "--grep", "(x"), "--grep: '(x' is not a regular expression: missing ), unterminated"),
+        (("--status", "faild"), "there is no status faild, did you mean `failed`?"),
+        (("ghost*", "-g", "x"), "no ticket matches ghost*"),
+        (("--all", "quiet"), "--all means all tickets"),
+        (("--all", "--follow"), "--follow and --raw are for the whole output of one ticket"),
+        ((), "say which ticket, or --all"),
+    ],
+)
+def test_lines_that_cannot_be_meant_are_refused(warned: str, arguments: tuple[str, ...], error: str) -> None:
+    answer = parexec("log", *arguments)
+    assert answer.code == 2
+    assert error in answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_a_log_that_is_gone_is_named_and_the_others_are_read(warned: str) -> None:
+    next(paths.state_home().glob("sessions/*/attempts/z-first.1.log")).unlink()
+    answer = parexec("log", "--all", "--grep", "warning")
+    assert (answer.code, answer.out) == (0, "a-last: warning: deprecated\n")
+    assert answer.err == "parexec: attempt 1 of z-first: there is no log\n"
+
+
 def test_log_of_what_has_none_says_so_and_exits_with_1(finished: str) -> None:
     never = parexec("log", "after")
     assert (never.code, never.out) == (1, "")
