@@ -41,6 +41,9 @@ def report_errors() -> Iterator[None]:
             fail(f"refused: {refused}")
         except (ClientError, NoSuchSession) as error:
             fail(str(error))
+        except UnicodeEncodeError as error:
+            # A word of the command line that is not UTF-8: neither the protocol nor the registry can have it.
+            fail(f"{error.object[error.start : error.end]!r} is no text of UTF-8", exits.BAD_USAGE)
 
 
 def connect(session: str | None) -> "Client":

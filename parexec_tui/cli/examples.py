@@ -50,6 +50,7 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec retry status:failed", "run all that failed again, after a look at what that means"),
         ("parexec retry T3 --run 'make test' --note 'flaky'", "with another command"),
         ("parexec retry T3 --uses memory=2GiB", "with more memory, after it ran out of it"),
+        ("parexec retry T3 --env MODE=debug --env LEVEL=2", "with other variables in its environment"),
         ("parexec retry T3 --wait", "and wait for it; the exit code says whether it succeeded"),
         ("parexec retry T3 --downstream --dry-run", "what would run again with all that depends on it"),
     ),

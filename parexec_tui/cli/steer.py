@@ -192,9 +192,32 @@ def drain(context: VerbContext, what: tuple[str, ...], reason: str) -> None:
 # -- tickets ---------------------------------------------------------------------------------------------------
 
 
+def _amount(word: str) -> tuple[str, Any]:
+    from parexec_tui.core.plan.reading.typed import read_value
+
+    name, equals, text = word.partition("=")
+    if not equals or not name:
+        raise click.UsageError(f"{word!r} is no amount: write NAME=AMOUNT, for instance cpu=2 or memory=1GiB")
+    return name, read_value("uses", text)
+
+
+def _variable(word: str) -> tuple[str, str]:
+    name, equals, value = word.partition("=")
+    if not equals or not name:
+        raise click.UsageError(f"{word!r} is no variable: write NAME=VALUE, for instance MODE=debug")
+    return name, value
+
+
+def _pairs(read: Callable[[str], tuple[str, Any]]) -> Callable[..., dict[str, Any] | None]:
+    """A callback that reads each word of an option, before an engine is asked or started. None without words."""
+    return lambda _context, _option, words: dict(map(read, words)) or None
+
+
 @click.command(
     help="Run tickets again that are over, or do not let them wait for their next try. What was skipped because of "
     "them runs after them. A finished session gets an engine again.\n"
+    "\nThe environment is that of the engine, which has it from the shell that started it (run, resume, or a retry "
+    "in a finished session), not from the shell of this command; --env changes it.\n"
     f"{_SELECTORS}\n{_ASKS}\nSo is --downstream."
 )
 @_tickets
@@ -208,7 +231,17 @@ def drain(context: VerbContext, what: tuple[str, ...], reason: str) -> None:
     "--uses",
     metavar="NAME=AMOUNT",
     multiple=True,
+    callback=_pairs(_amount),
     help="Another amount of a resource from now on, cpu=2 or memory=1GiB; `NAME=`: none of it. Can be repeated.",
+)
+@click.option(
+    "-e",
+    "--env",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_pairs(_variable),
+    help="An environment variable from now on. The value is kept in the registry, and shown by show and events: no "
+    "place for a secret. Can be repeated.",
 )
 @click.option("-m", "--note", default="", help="What to mind this time; kept with the ticket.")
 @click.option("-w", "--wait", is_flag=True, help="Wait until they are over; exit codes as of `parexec wait`.")
@@ -219,15 +252,15 @@ def retry(
     downstream: bool,
     command: str | None,
     agent: str | None,
-    uses: tuple[str, ...],
+    uses: dict[str, Any] | None,
+    env: dict[str, str] | None,
     note: str,
     wait: bool,
 ) -> None:
     from parexec_tui.core.wire.requests import Retry
 
-    amounts = dict(map(_amount, uses)) or None
     chosen = context.tickets(tickets)
-    request = Retry(tickets=chosen, downstream=downstream, run=command, agent=agent, uses=amounts, note=note)
+    request = Retry(tickets=chosen, downstream=downstream, run=command, agent=agent, uses=uses, env=env, note=note)
     retried = context.ask(request, confirm=downstream or _is_wide(tickets, len(chosen)))
     if wait and not context.dry_run:
         _wait_for(context, retried)
@@ -246,15 +279,6 @@ def _wait_for(context: VerbContext, retried: "Answer") -> None:
     except SystemExit as ended:
         if ended.code or not context.left_out:
             raise
-
-
-def _amount(word: str) -> tuple[str, Any]:
-    from parexec_tui.core.plan.reading.typed import read_value
-
-    name, equals, text = word.partition("=")
-    if not equals or not name:
-        raise click.UsageError(f"{word!r} is no amount: write NAME=AMOUNT, for instance cpu=2 or memory=1GiB")
-    return name, read_value("uses", text)
 
 
 @click.command(

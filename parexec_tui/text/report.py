@@ -48,6 +48,8 @@ class TicketReport(Struct, frozen=True, omit_defaults=True):
     """For a ticket that waits: all that it waits for."""
     because: str = ""
     """For a skipped ticket: whose end was the cause."""
+    env: dict[str, str] = {}
+    """Its own environment variables, as it would run next."""
 
 
 class AgentReport(Struct, frozen=True, omit_defaults=True):
@@ -189,6 +191,7 @@ def _ticket(state: SessionState, ticket: TicketState) -> TicketReport:
         log=attempt_output(state, ticket).name if ticket.attempts else None,
         why=tuple(blocker.text for blocker in why(state, ticket)) if waits else (),
         because=ticket.because,
+        env=ticket.spec.env,
     )
 
 

@@ -271,6 +271,31 @@ def test_retry_with_other_amounts_keeps_those_that_are_not_named(engine: Engine)
     assert refused("retry", "bad", "--uses", "cpu=many").startswith("parexec: refused: bad.uses")
 
 
+def test_retry_with_other_variables(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHELL_OF_RETRY", "set")
+    command = 'test "$MODE" = "a=b c" && test -z "$SHELL_OF_RETRY"'
+    preview = done("retry", "bad", "--env", "MODE=a=b c", "--dry-run").out
+    assert "environment of bad: MODE='a=b c'" in preview
+    answer = done("retry", "bad", "--run", command, "-e", "MODE=a=b c", "--env", "EMPTY=")
+    assert "with another command, MODE='a=b c' and EMPTY=''" in answer.out
+    until(lambda: ticket("bad")["status"] == "succeeded", "it has run with them")
+    assert ticket("bad")["env"] == {"MODE": "a=b c", "EMPTY": ""}
+
+
+@pytest.mark.parametrize("word", ["MODE", "=debug", ""])
+def test_retry_refuses_what_is_no_variable(word: str) -> None:
+    found = parexec("retry", "bad", "--env", word)
+    assert (found.code, "write NAME=VALUE" in found.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "words", [("hold", "\udcff"), ("edit", "bad", "run=\udcff"), ("retry", "bad", "-e", "A=\udcff")]
+)
+def test_a_word_that_is_not_utf_8_is_refused(engine: Engine, words: tuple[str, ...]) -> None:
+    found = parexec(*words)
+    assert (found.code, found.err) == (2, "parexec: '\\udcff' is no text of UTF-8\n")
+
+
 def test_retry_downstream_runs_again_what_has_run(engine: Engine) -> None:
     done("retry", "bad", "--run", "true")
     until(lambda: ticket("lost")["status"] == "succeeded", "all has run")

@@ -46,7 +46,7 @@ def refusal(state: SessionState, asked: rq.AnyRequest, now: float) -> Refusal | 
             return cannot_cancel(state, asked)
         case rq.Waive():
             return cannot_waive(state, asked)
-        case rq.Retry(tickets=(id_,), downstream=False, run=None, agent=None, uses=None):
+        case rq.Retry(tickets=(id_,), downstream=False, run=None, agent=None, uses=None, env=None):
             return cannot_retry_one(state, id_)
         case rq.Restore():
             return cannot_restore(state, asked)

@@ -6,7 +6,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from parexec_tui.core.plan.reading.faults import listed
-from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.plan.units import format_duration, shown
 from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state import events as ev
@@ -50,6 +50,8 @@ class Preview(Struct, frozen=True, kw_only=True):
     """(ticket, the agent or agent type it goes to; empty for any)"""
     added: _Ids = ()
     changed: _Ids = ()
+    environments: tuple[tuple[str, str], ...] = ()
+    """(ticket, the environment variables that it gets, with their values)"""
     dropped: _Ids = ()
     reranked: _Ids = ()
     agents_held: _Ids = ()
@@ -101,6 +103,8 @@ class Preview(Struct, frozen=True, kw_only=True):
         ):
             if ids:
                 yield f"{text}: {listed(ids)}"
+        for ticket, variables in self.environments:
+            yield f"environment of {ticket}: {variables}"
         for ticket, agent in self.pinned:
             yield f"{ticket} goes to {agent or 'whichever agent can run it'}"
 
@@ -127,6 +131,7 @@ def preview(state: SessionState, events: Sequence[ev.AnyEvent]) -> Preview:
         pinned=tuple((event.ticket, event.agent) for event in _of(events, ev.TicketPinned)),
         added=_each(id_ for event in amended for id_ in event.added),
         changed=_each(id_ for event in amended for id_ in event.changed),
+        environments=tuple(_environments(state, amended)),
         dropped=_each(id_ for event in amended for id_ in event.dropped),
         reranked=_each(event.ticket for event in _of(events, ev.PriorityChanged)),
         agents_held=_each(event.agent for event in _of(events, ev.AgentHeld)),
@@ -146,6 +151,15 @@ def _of(events: Sequence[ev.AnyEvent], kind: type[_Kind]) -> list[_Kind]:
 
 def _each(ids: Iterable[str]) -> _Ids:
     return tuple(dict.fromkeys(ids))
+
+
+def _environments(state: SessionState, amended: Sequence[ev.PlanAmended]) -> Iterator[tuple[str, str]]:
+    for event in amended:
+        for id_, spec in event.changed.items():
+            old = state.tickets[id_].spec.env
+            if spec.env != old:
+                new = [f"{name}={shown(value)}" for name, value in spec.env.items() if old.get(name) != value]
+                yield id_, listed(new + [f"no {name}" for name in old if name not in spec.env])
 
 
 def _stopped(state: SessionState, event: ev.AttemptStopRequested) -> StoppedAttempt:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from parexec_tui.core.plan.model import FailurePolicy
 from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.plan.units import shown
 from parexec_tui.core.wire import requests as rq
 
 
@@ -74,6 +75,7 @@ def _retry(asked: rq.Retry) -> str:
     depend = f" and what depends on {'it' if len(asked.tickets) == 1 else 'them'}" if asked.downstream else ""
     changes = ["another command"] if asked.run is not None else []
     changes += [f"no {name}" if amount is None else f"{name}={amount}" for name, amount in (asked.uses or {}).items()]
+    changes += [f"{name}={shown(value)}" for name, value in (asked.env or {}).items()]
     other = f" with {listed(changes)}" if changes else ""
     on = f" on {asked.agent or 'any agent'}" if asked.agent is not None else ""
     return f"retry {_names(asked.tickets)}{depend}{other}{on}{_because(asked.note)}"

@@ -88,6 +88,8 @@ class Retry(Request, frozen=True, tag="retry"):
     """The agent or agent type to run them."""
     uses: dict[str, Any] | None = None
     """Other amounts of these resources from now on, as they would stand in the plan file; null: none of it."""
+    env: dict[str, str] | None = None
+    """Values of these environment variables from now on, over those that the tickets have."""
     note: str = ""
 
 

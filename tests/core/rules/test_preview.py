@@ -38,6 +38,15 @@ def of(session: Session, asked: rq.AnyRequest) -> list[str]:
     [
         (rq.Release(tickets=("W",)), []),
         (rq.Retry(tickets=("A",)), ["runs again: A", "may run now: B and C"]),
+        (
+            rq.Retry(tickets=("A",), env={"MODE": "fast", "LONG": "x" * 100}),
+            [
+                "runs again: A",
+                "may run now: B and C",
+                "changed: A",
+                f"environment of A: MODE='fast' and LONG='{'x' * 49}…'",
+            ],
+        ),
         (rq.Waive(tickets=("A",)), ["skipped, what needs it may run: A", "may run now: B and C"]),
         (rq.Cancel(tickets=("W",)), ["cancelled: W", "can no longer run: V"]),
         (rq.Cancel(tickets=("R",)), ["R is stopped, after 1m05s on agent-3", "can no longer run: W and V"]),

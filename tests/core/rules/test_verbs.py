@@ -170,9 +170,23 @@ def test_a_retry_with_another_command_and_other_amounts_changes_the_plan_once() 
     assert (session["A"].spec.run, session["A"].spec.uses) == ("make", {"memory": 1024})
 
 
+def test_a_retry_with_other_variables_keeps_those_that_are_not_named() -> None:
+    session = done("A:\nB:", "!A", "!B")
+    session.ask(rq.Edit(ticket="A", changes={"env": {"MODE": "slow", "LANG": "C"}}))
+    events = session.act(rq.Retry(tickets=("A", "B"), env={"MODE": "fast"}))
+    assert kinds(events) == ["operator_acted", "plan_amended", "ticket_retried", "ticket_retried"]
+    assert [session[id_].spec.env for id_ in "AB"] == [{"MODE": "fast", "LANG": "C"}, {"MODE": "fast"}]
+    session.act(rq.Undo())
+    assert [session[id_].spec.env for id_ in "AB"] == [{"MODE": "slow", "LANG": "C"}, {}]
+    assert [session.status(id_) for id_ in "AB"] == ["failed", "failed"]
+
+
 @pytest.mark.parametrize(
     ("text", "runs", "asked", "refusal"),
     [
+        ("A:", ["!A"], {"env": {"": "x"}}, "A.env: '' is not a name of an environment variable"),
+        ("A:", ["!A"], {"env": {"A=B": "x"}}, "A.env: 'A=B' is not a name of an environment variable"),
+        ("A:", ["!A"], {"env": {"A": "\0"}}, "A.env: a NUL character cannot be passed to a process"),
         (CHAIN, ["A"], {}, "B needs A and is running (wait for B to end, or cancel it)"),
         (CHAIN, ["A", "B"], {"downstream": True}, "C depends on A and is running (wait for C to end, or cancel it)"),
         ("A:\nB:", ["!A", "!B"], {"tickets": ("A", "B"), "run": "x"}, "another command is for one ticket only (edit"),
@@ -900,6 +914,7 @@ def test_a_name_that_is_nearly_right_gets_a_hint() -> None:
             rq.Retry(tickets=("A",), run="x", uses={"cpu": 2, "memory": None}),
             "retry A with another command, cpu=2 and no memory",
         ),
+        (rq.Retry(tickets=("A",), env={"MODE": "", "TEXT": "a b"}), "retry A with MODE='' and TEXT='a b'"),
         (rq.Reassign(tickets=("A",), agent=""), "A to any agent"),
         (rq.Scale(most=-2, relative=True), "2 fewer tickets at once"),
         (rq.Scale(most=1, relative=True), "1 more ticket at once"),

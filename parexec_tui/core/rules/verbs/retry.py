@@ -97,7 +97,7 @@ def cannot_retry_one(state: SessionState, id_: str) -> Refusal | None:
 
 
 def _changes_first(state: SessionState, asked: rq.Retry, tickets: list[TicketState], now: float) -> Decision:
-    """The events that give the tickets another command, other amounts or another agent, before they run again."""
+    """The events that change the tickets and the agents that run them, before they run again."""
     if asked.run is not None and len(tickets) > 1:
         return Refusal("another command is for one ticket only", "edit each of them, then retry them")
     changed = _changed(asked, tickets)
@@ -116,7 +116,7 @@ def _changes_first(state: SessionState, asked: rq.Retry, tickets: list[TicketSta
 
 def _changed(asked: rq.Retry, tickets: list[TicketState]) -> dict[str, Ticket] | Refusal:
     """The changed tickets, if the request changes any."""
-    if asked.run is None and not asked.uses:
+    if asked.run is None and not asked.uses and not asked.env:
         return {}
     changed: dict[str, Ticket] = {}
     for ticket in tickets:
@@ -124,6 +124,8 @@ def _changed(asked: rq.Retry, tickets: list[TicketState]) -> dict[str, Ticket] |
         if asked.uses:
             uses = {**ticket.spec.uses, **asked.uses}
             changes["uses"] = {name: amount for name, amount in uses.items() if amount is not None}
+        if asked.env:
+            changes["env"] = {**ticket.spec.env, **asked.env}
         spec = revised(ticket.id, ticket.spec, changes)
         if isinstance(spec, Refusal):
             return spec
