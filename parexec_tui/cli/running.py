@@ -26,6 +26,12 @@ R = TypeVar("R")
 _output = [
     click.option("--json", "style", flag_value="json", help="Print events as JSON lines."),
     click.option("-q", "--quiet", "style", flag_value="quiet", help="Print the summary only."),
+    click.option(
+        "--brief",
+        "style",
+        flag_value="brief",
+        help="Print a line for each ticket that is over, below a failure what it printed last; no starts.",
+    ),
     click.option("--lines", "style", flag_value="lines", help="Print a line for each event, also on a terminal."),
 ]
 

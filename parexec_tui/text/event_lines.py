@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.state.status import TERMINAL, End, Status
 from parexec_tui.text.words import Line, groups, printable, tickets, with_name
 
 if TYPE_CHECKING:
@@ -25,6 +25,27 @@ _MAX_LEFT_OUT = 3
 def lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
     """The lines of an event; none if it does not matter to a person. `state` is the state after it."""
     return map(_printable, _lines(state, event))
+
+
+def brief_lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
+    """As `lines`, but only of tickets that are over by the event, and of what may keep all others from starting."""
+    match event:
+        case ev.AttemptEnded():
+            if event.then in TERMINAL:
+                first, *others = lines(state, event)
+                yield replace(first, text=f"{first.text}, attempt {event.attempt}") if event.attempt > 1 else first
+                yield from others
+        case ev.PlanAmended() | ev.TicketRestored():
+            yield from (line for line in lines(state, event) if line.word == "skipped")
+        case ev.TicketUnrunnable() | ev.TicketCancelled() | ev.TicketWaived():
+            yield from lines(state, event)
+        case (
+            ev.SessionHeld() | ev.SessionReleased() | ev.SessionDraining() | ev.SessionStopping()
+            | ev.SessionInterrupted() | ev.AgentQuarantined() | ev.HostPressed() | ev.HostRelieved()
+        ):  # fmt: skip
+            yield from lines(state, event)
+        case _:
+            pass
 
 
 def lines_alone(event: ev.AnyEvent) -> Iterator[Line]:

@@ -1,4 +1,4 @@
-"""Output without a screen: a line per event that matters, a progress line on a terminal, a summary at the end.
+"""Output without a screen: a line per event or per ticket, a progress line on a terminal, a summary at the end.
 
 What a failed attempt printed last stands below the line of its failure. The summary repeats it only if it was written
 more than a screen of lines before, because a person who comes to the end of a long output sees the end first.
@@ -29,11 +29,13 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, End, Status
 from parexec_tui.core.wire import codec
 from parexec_tui.outputs.output import Output
-from parexec_tui.text.event_lines import lines
+from parexec_tui.text.event_lines import brief_lines, lines
 from parexec_tui.text.report import attempt_output, failures, last_lines
 from parexec_tui.text.words import Line, clock, columns, glyph, is_ascii_only, printable, subject_width, with_name
 
-Style = Literal["lines", "json", "quiet"]
+Style = Literal["lines", "brief", "json", "quiet"]
+"""A line for each event that matters; for each ticket that is over; each event as JSON; the summary only."""
+_WITH_LINES = ("lines", "brief")
 
 _COLOURS = {"good": "green", "bad": "red", "warn": "yellow", "": ""}
 _MAX_FAILURES = 20
@@ -71,7 +73,7 @@ class Headless:
             self._stream.reconfigure(encoding="utf-8")  # JSON is UTF-8, whatever the locale
         self._console = Console(file=self._stream, highlight=False, markup=False, soft_wrap=True)
         self._is_terminal = self._stream.isatty()
-        self._progress = self._new_progress() if style == "lines" and self._has_cursor() else None
+        self._progress = self._new_progress() if style in _WITH_LINES and self._has_cursor() else None
         self._bar = self._progress.add_task("", total=None, visible=False) if self._progress else None
         self._subject_width = 0
         self._waiting: queue.Queue[_Batch | None] = queue.Queue(_MAX_WAITING_TO_BE_WRITTEN)
@@ -118,7 +120,7 @@ class Headless:
         """Print the lines of events."""
         if self._style == "json":
             self._put([codec.encode(event).decode() for event in events])
-        elif self._style == "lines":
+        elif self._style in _WITH_LINES:
             self._subject_width = self._subject_width or subject_width(state.tickets)
             self._put([item for event in events for item in self._told(state, event)])
         if self._progress and self._bar is not None:
@@ -133,7 +135,8 @@ class Headless:
             )
 
     def _told(self, state: SessionState, event: ev.AnyEvent) -> Iterator[Text | _Excerpt]:
-        for number, line in enumerate(lines(state, event)):
+        found = brief_lines(state, event) if self._style == "brief" else lines(state, event)
+        for number, line in enumerate(found):
             yield self._text(line)
             if not number and isinstance(event, ev.AttemptEnded) and event.end in _EXPLAINED:
                 output = attempt_output(state, state.tickets[event.ticket], event.attempt)
@@ -237,7 +240,7 @@ class Headless:
             yield from self._failure(state, ticket.id)
         if len(bad) > _MAX_FAILURES:
             yield Text(f"\nand {len(bad) - _MAX_FAILURES} more, see parexec show {state.session}")
-        if bad or self._style == "lines":
+        if bad or self._style in _WITH_LINES:
             yield Text()
         took = format_duration(state.now - state.opened_at)
         everything = state.counts[Status.succeeded] == len(state.tickets)

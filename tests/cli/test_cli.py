@@ -185,6 +185,17 @@ def test_run_prints_a_line_for_each_fact_and_a_summary(here: Path) -> None:
     assert "1 of 1 succeeded in " in answer.out
 
 
+def test_brief_prints_a_line_for_each_ticket_and_what_failures_printed(here: Path) -> None:
+    answer = parexec(
+        "run", write(here, '[tickets.good]\nrun = "true"\n[tickets.bad]\nrun = "echo why; exit 3"\n'), "--brief"
+    )
+    assert answer.code == 1
+    lines, _, summary = answer.out.partition("\n\n")
+    found = [line.split()[1:4] if line[2:3] == ":" else line.split() for line in lines.splitlines()]
+    assert sorted(found) == sorted([["✓", "succeeded", "good"], ["✗", "failed", "bad"], ["│", "why"]])
+    assert summary.startswith("✗ bad  failed: exit 3")
+
+
 @pytest.mark.parametrize("flag", ["-q", "--quiet"])
 def test_quiet_prints_the_summary_only(here: Path, flag: str) -> None:
     answer = parexec("run", write(here, GOOD), flag)

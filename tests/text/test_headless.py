@@ -118,6 +118,32 @@ run what failed once more: parexec resume s1 --retry-failed
     )
 
 
+def test_brief_is_a_line_for_each_ticket_that_is_over() -> None:
+    assert told(a_bit_of_everything(), "brief").partition("\n\n")[0] == (
+        """\
+TIME  ✓ succeeded        A  on agent-1 in 1.0s
+TIME  ✓ succeeded        D  on agent-2 in 6.0s
+TIME  ✗ failed           B  signal 9 (KILL), on agent-1 after 0.00s, attempt 2
+TIME  ↷ skipped          C  because of B
+TIME  ✓ succeeded        E  on agent-2 in 0.00s"""
+    )
+
+
+def test_brief_says_what_a_person_ended_and_what_keeps_all_from_starting() -> None:
+    session = Session("A:\nB: A\nC:")
+    session.dispatch()
+    session.ask(rq.Hold(reason="lunch"))
+    session.ask(rq.Cancel(tickets=("A",), by="ann"))
+    session.ended("A", signal=15)
+    session.ask(rq.Waive(tickets=("B",), by="ann"))
+    assert [line.split()[2:4] for line in told(session, "brief").partition("\n\n")[0].splitlines()] == [
+        ["held", "session"],
+        ["cancelled", "A"],
+        ["skipped", "B"],
+        ["waived", "B"],
+    ]
+
+
 WORDS: list[tuple[ev.AnyEvent, str]] = [
     (ev.SessionHeld(at=0, reason="T failed"), "held session T failed"),
     (ev.SessionHeld(at=0, by="ann"), "held session by ann"),
