@@ -35,7 +35,9 @@ class StateLost(RegistryError):  # noqa: N818
     """Files of a session were removed, replaced or damaged while its engine used them."""
 
 
-_PLAIN_WORDS = {
+_DAMAGED = "it is damaged; it was left untouched; what can be saved of it says: parexec doctor"
+
+_PASSING = {
     sqlite3.SQLITE_FULL: "the disk is full, or a quota is used up; nothing of this was written",
     sqlite3.SQLITE_READONLY: "it may not be written to; look at the mode and owner of the file and its folder",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; look at the mode and owner of the file and its folder",
@@ -43,19 +45,24 @@ _PLAIN_WORDS = {
     sqlite3.SQLITE_AUTH: "no permission",
     sqlite3.SQLITE_BUSY: "another process kept it locked for too long",
     sqlite3.SQLITE_LOCKED: "another process kept it locked for too long",
+    sqlite3.SQLITE_PROTOCOL: "another process kept it locked for too long",
     sqlite3.SQLITE_IOERR: "the disk failed to read or write",
-    sqlite3.SQLITE_NOTADB: "it is not a parexec registry, or it is damaged; it was left untouched",
-    sqlite3.SQLITE_CORRUPT: "it is damaged; it was left untouched; what can be saved of it says: parexec doctor",
+    sqlite3.SQLITE_NOMEM: "there is not enough memory",
+    sqlite3.SQLITE_INTERRUPT: "it was interrupted",
 }
-_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+"""What may be otherwise at the next try. Anything else that SQLite does not like in a file of ours is damage."""
+
+_NOT_OURS = "it is not a parexec registry, or it is damaged; it was left untouched"
 
 
 def in_plain_words(error: sqlite3.Error | UnicodeDecodeError, file: Path) -> RegistryError:
     """The same error in words for a person, followed by those of SQLite."""
-    # The low byte is the kind of error, the rest is detail. Errors of the Python module have no code.
     code = getattr(error, "sqlite_errorcode", None)
-    words = _PLAIN_WORDS.get(code & 0xFF) if code is not None else None
+    if code is None:  # an error of the Python module; names and texts that are not UTF-8 were not written by us
+        is_damage, words = "utf-8" in str(error).lower(), ""
+    else:
+        kind = code & 0xFF  # the rest is detail
+        is_damage = kind not in _PASSING
+        words = _PASSING.get(kind) or (_NOT_OURS if kind == sqlite3.SQLITE_NOTADB else _DAMAGED)
     text = f"registry {file}: {words} ({error})" if words else f"registry {file}: {error}"
-    # Names and texts that are not UTF-8 were not written by us.
-    is_damage = code & 0xFF in _DAMAGE if code is not None else "utf-8" in str(error).lower()
     return RegistryDamaged(text) if is_damage else RegistryError(text)

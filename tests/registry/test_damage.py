@@ -10,7 +10,7 @@ import pytest
 from parexec_tui.paths import registry_file
 from parexec_tui.registry import checksums
 from parexec_tui.registry.errors import RegistryDamaged, RegistryError
-from parexec_tui.registry.registry import Registry
+from parexec_tui.registry.registry import AttemptFact, Registry
 from tests.registry import bit_flips
 from tests.registry.test_registry import entries, seqs, spoil, start
 
@@ -26,7 +26,7 @@ def registry(file: Path) -> Iterator[Registry]:
         yield registry
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(300)
 def test_no_wrong_bit_ends_in_a_traceback_or_in_a_damaged_command(tmp_path: Path) -> None:
     scene = bit_flips.prepare(tmp_path / "scene")
     bits = bit_flips.used_bits(registry_file())
@@ -118,6 +118,20 @@ def test_rows_without_checksums_are_read_as_before(registry: Registry, file: Pat
     assert seqs(registry, session) == [1, 2, 3, 4, 5]
     assert registry.plan(session)
     assert [registry.has_checksum(session, seq) for seq in (3, 4)] == [False, True]
+
+
+@pytest.mark.parametrize("change", ["'cpu_seconds', 'cpu_seconda'", "'attempts', 'attemptz'"])
+def test_tables_that_are_not_what_they_were_are_damage(file: Path, change: str) -> None:
+    """A wrong bit in a name: SQLite calls it an error like any other, and trying again would not help."""
+    with Registry.open(file) as registry:
+        session = start(registry)
+    with sqlite3.connect(file) as db:
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute(f"UPDATE sqlite_master SET sql = replace(sql, {change}) WHERE name = 'attempts'")
+    db.close()
+    fact = AttemptFact("a", 1, "agent-1", 1.0, 2.0, "failed", 1, None, "exit 1", "a.1.log", 5, 0.1)
+    with pytest.raises(RegistryDamaged), Registry.open(file) as registry:
+        registry.append(session, entries(1, 2), attempts=[fact])
 
 
 def test_a_checksum_depends_on_every_part() -> None:
