@@ -93,8 +93,8 @@ def torment(folder: Path, seed: int, most: int, *, alone: bool) -> Outcome:
 
 
 def make_plan(seed: int, longest: float = 0.3, settings: Iterable[str] = (), defaults: Iterable[str] = ()) -> str:
-    """A plan of 40 tickets that last 0 to `longest` seconds. Some have needs, some leave children behind, some fail
-    at first. `settings` and `defaults` are further lines of these sections.
+    """A plan of 40 tickets that last 0 to `longest` seconds. Some have needs, some leave children or daemons behind,
+    some fail at first. `settings` and `defaults` are further lines of these sections.
     """
     chance = random.Random(seed)
     lines = ["[plan]", f"parallel = {chance.choice([3, 6, 12])}", *settings]
@@ -103,7 +103,7 @@ def make_plan(seed: int, longest: float = 0.3, settings: Iterable[str] = (), def
         before = [f"T{n}" for n in range(max(0, number - 12), number)]
         needs = sorted(chance.sample(before, min(len(before), chance.choice([0, 0, 1, 1, 2]))))
         seconds = chance.choice([0.0, 0.0, round(chance.uniform(0, longest), 3)])
-        kind = chance.choices(["plain", "child", "escapes", "fails"], [12, 3, 2, 2])[0]
+        kind = chance.choices(["plain", "child", "escapes", "hides", "fails"], [12, 3, 2, 2, 2])[0]
         lines += [
             f"[tickets.T{number}]",
             f'run = "sh ticket.sh {seconds} {kind} {" ".join(needs)}"',

@@ -30,6 +30,7 @@ done
 case $kind in
     child) sleep 30 & ;;
     escapes) setsid sleep 30 & ;;
+    hides) (setsid env -i /bin/sh -c '/bin/sleep 30 & /bin/sleep 30' > /dev/null 2>&1 &) ;;
     fails) [ -e $evidence.failed ] || { touch $evidence.failed; sleep $seconds; note end; exit 1; } ;;
 esac
 seq 1 2000 > $output
