@@ -26,8 +26,8 @@ _KEYBOARD_AGAIN = 1.0
 """Seconds between two checks whether a person can type: we may have come to the foreground."""
 
 Why = Literal["over", "left", "gone"]
-"""over: the session is over, or its engine left in good order. left: the person left. gone: neither an engine nor
-a guardian is left."""
+"""over: the session is over, or its engine left in good order. left: the person left, or whoever read the output.
+gone: neither an engine nor a guardian is left."""
 
 
 class Ending(Struct, frozen=True):
@@ -49,7 +49,10 @@ def how_to_leave() -> str:
 
 
 def follow(mirror: Mirror, output: Headless) -> Ending:
-    """Print what happens until the session or its engine ends, or the person leaves. Raises RegistryError."""
+    """Print what happens until the session or its engine ends, the person leaves, or the output cannot be written.
+
+    Raises RegistryError.
+    """
     try:
         while True:
             there = is_living(mirror.session)  # checked before reading, so that nothing is missed
@@ -72,11 +75,11 @@ def _follow_engine(mirror: Mirror, output: Headless) -> bool:
             heard = client.follow(mirror.last)
             while not heard.is_over:
                 _say(mirror, output, heard.take())
-                if _wants_to_leave(_KEYBOARD_AGAIN, heard):
+                if _wants_to_leave(_KEYBOARD_AGAIN, heard) or output.lost:
                     return True
     except ClientError:  # it has not started, is gone, or has another version
         return _wants_to_leave(_LOOK_EVERY)
-    return False
+    return output.lost is not None
 
 
 def _say(mirror: Mirror, output: Headless, heard: Sequence[News]) -> None:

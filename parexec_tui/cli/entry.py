@@ -9,7 +9,9 @@ import click
 
 from parexec_tui import __version__
 from parexec_tui.cli.commands import Commands
+from parexec_tui.cli.exits import leave_without_output
 from parexec_tui.gc_control import collect_seldom
+from parexec_tui.text import streams
 
 
 def main() -> None:
@@ -18,10 +20,22 @@ def main() -> None:
     _open_what_is_closed()
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")  # the locale may not know every letter of a name
+    streams.guard()
     try:
-        cli(prog_name="parexec")
+        _execute()
     finally:
         _see_to_lost_sessions()
+
+
+def _execute() -> None:
+    """Execute the command, and exit with its code; with another one if its output cannot be written."""
+    try:
+        try:
+            cli(prog_name="parexec")
+        finally:
+            sys.stdout.flush()
+    except streams.OutputError as error:
+        leave_without_output(error)
 
 
 def _see_to_lost_sessions() -> None:
@@ -43,15 +57,15 @@ def _see_to_lost_sessions() -> None:
 
 
 def _open_what_is_closed() -> None:
-    """Open /dev/null for each standard stream that was closed (`>&-`).
+    """Open /dev/null for each standard stream that was closed (`>&-`), standard output so that it cannot be written.
 
     Otherwise the next file that is opened would get its number, and what is printed would go there.
     """
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+    for name, mode, how in (("stdin", "r", os.O_RDWR), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_RDWR)):
         if getattr(sys, name) is None:
-            lowest = os.open(os.devnull, os.O_RDWR)  # of all that are closed: this one
+            lowest = os.open(os.devnull, how)  # of all that are closed: this one
             os.set_inheritable(lowest, True)
-            setattr(sys, name, os.fdopen(lowest, mode))
+            setattr(sys, name, os.fdopen(lowest, mode, closefd=False))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

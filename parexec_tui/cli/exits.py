@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from parexec_tui.text.streams import OutputError, abandon
+
 if TYPE_CHECKING:
     from parexec_tui.core.state.session import SessionState
 
@@ -14,6 +16,8 @@ SUCCEEDED, UNSUCCESSFUL, BAD_USAGE, STOPPED = 0, 1, 2, 3
 """Exit codes: all tickets succeeded; some did not; bad plan or usage; stopped by a person."""
 TIMED_OUT, INTERRUPTED = 124, 130
 """Exit codes of what waits: the time was up, as `timeout` has it; ctrl-c, as shells have it."""
+READER_LEFT = 141
+"""The exit code of a command whose reader left, as `head` does: 128 + SIGPIPE, as shells have it."""
 NOT_DONE, DONE_IN_PART = 1, 4
 """Exit codes of a verb: it was refused, or found no engine; some of what it named was refused, the rest is done."""
 
@@ -27,6 +31,17 @@ def fail(message: str, code: int = NOT_DONE) -> NoReturn:
     sys.exit(code)
 
 
+def leave_without_output(error: OutputError, code: int = SUCCEEDED, remark: str = "") -> NoReturn:
+    """Say that the output cannot be written, and exit: with `code`, unless that says that all is well.
+
+    If the reader of a pipe left, there is nobody to tell.
+    """
+    abandon(sys.stdout)
+    if error.reader_left:
+        sys.exit(code or READER_LEFT)
+    fail(f"{error}{remark}", code or BAD_USAGE)
+
+
 @contextmanager
 def report_errors() -> Iterator[None]:
     """Print the errors of files and of the registry in plain words, and exit with BAD_USAGE."""
@@ -34,7 +49,7 @@ def report_errors() -> Iterator[None]:
 
     try:
         yield
-    except BrokenPipeError:
+    except OutputError:
         raise
     except OSError as error:
         named = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)

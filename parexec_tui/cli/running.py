@@ -10,15 +10,26 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 import click
 
 from parexec_tui.cli.asking import session_argument
-from parexec_tui.cli.exits import BAD_USAGE, SUCCEEDED, UNSUCCESSFUL, exit_code, fail, report_errors
+from parexec_tui.cli.exits import (
+    BAD_USAGE,
+    SUCCEEDED,
+    UNSUCCESSFUL,
+    exit_code,
+    fail,
+    leave_without_output,
+    report_errors,
+)
 from parexec_tui.cli.plan_changes import offer_changes
 from parexec_tui.cli.plans import plan_argument, plan_of
 from parexec_tui.cli.screen import Screen, screen_options
+from parexec_tui.text.streams import OutputError
 
 if TYPE_CHECKING:
     from parexec_tui.client.mirror import Mirror
+    from parexec_tui.core.state.session import SessionState
     from parexec_tui.engine.coordinator import EventSink
     from parexec_tui.engine.session import Result
+    from parexec_tui.text.headless import Headless
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -184,15 +195,13 @@ def _follow_or_detach(session: str, detach: bool, style: Any, *, hold: bool = Fa
 
     if not detach:
         _follow(Mirror.open(session), style, quiet_start=False)
-    if style == "json":
-        import json
-
-        click.echo(json.dumps({"session": session}))
-    else:
-        click.echo(session)
-        if style is None:
-            held = f"; held until: parexec release -s {session}" if hold else ""
-            click.echo(f"watch it: parexec attach {session}; stop it: parexec stop -s {session}{held}", err=True)
+    try:
+        click.echo(f'{{"session": "{session}"}}' if style == "json" else session)
+    except OutputError as error:
+        leave_without_output(error, remark=f"; {_come_back(session)}")
+    if style is None:
+        held = f"; held until: parexec release -s {session}" if hold else ""
+        click.echo(f"watch it: parexec attach {session}; stop it: parexec stop -s {session}{held}", err=True)
     sys.exit(SUCCEEDED)
 
 
@@ -234,18 +243,31 @@ def _follow(mirror: "Mirror", style: Any, *, quiet_start: bool) -> NoReturn:
                 output.notice(attach.greeting(mirror.state) if quiet_start else attach.how_to_leave())
             ending = attach.follow(mirror, output)
         if ending.why == "over":
-            code = exit_code(mirror.state, ending.outcome)
-            if output.is_stuck:
-                os._exit(code)
-            output.summary(mirror.state, ending.outcome)
-            sys.exit(code)
+            _leave(output, mirror.state, ending.outcome)
+        if ending.why == "left" and output.lost is not None:
+            leave_without_output(output.lost, remark=f"; {_come_back(mirror.session)}")
         if ending.why == "left":
-            click.echo(f"\nthe engine goes on; come back: parexec attach {mirror.session}", err=True)
+            click.echo(f"\n{_come_back(mirror.session)}", err=True)
             if output.is_stuck:
                 os._exit(SUCCEEDED)
             sys.exit(SUCCEEDED)
         _take_over(mirror)
         quiet_start = True
+
+
+def _come_back(session: str) -> str:
+    return f"the engine goes on; come back: parexec attach {session}"
+
+
+def _leave(output: "Headless", state: "SessionState", outcome: str) -> NoReturn:
+    """Sum the session up, and exit with its code; with another one than 0 if its output could not be written."""
+    code = exit_code(state, outcome)
+    if output.is_stuck:
+        os._exit(code)
+    output.summary(state, outcome)
+    if output.lost is not None:
+        leave_without_output(output.lost, code, f"; what happened: parexec show {state.session}")
+    sys.exit(code)
 
 
 def _take_over(mirror: "Mirror") -> None:
@@ -269,11 +291,7 @@ def _execute(style: Any, drive: "Callable[[EventSink], Result]") -> NoReturn:
     output = Headless(style or "lines")
     with output:
         result = drive(EventSink(output.tell, output.notice))
-    code = exit_code(result.state, result.outcome)
-    if output.is_stuck:
-        os._exit(code)
-    output.summary(result.state, result.outcome)
-    sys.exit(code)
+    _leave(output, result.state, result.outcome)
 
 
 COMMANDS: tuple[click.Command, ...] = (run, resume, attach)

@@ -5,17 +5,15 @@ more than a screen of lines before, because a person who comes to the end of a l
 
 The engine makes the lines and a thread writes them, so that a stopped terminal, or a pipe that nobody reads, does not
 hold the engine up. The thread also reads what failed attempts printed. Nothing more is written once the output is
-gone, for instance when the terminal was closed.
+gone, for instance when the terminal was closed or its disk is full; the session goes on.
 """
 
 import io
-import os
 import queue
 import sys
 import textwrap
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import Literal, TextIO
 
 from msgspec import Struct
@@ -31,6 +29,7 @@ from parexec_tui.core.wire import codec
 from parexec_tui.outputs.output import Output
 from parexec_tui.text.event_lines import brief_lines, lines
 from parexec_tui.text.report import attempt_output, failures, last_lines
+from parexec_tui.text.streams import OutputError, abandon
 from parexec_tui.text.words import Line, clock, columns, glyph, is_ascii_only, printable, subject_width, with_name
 
 Style = Literal["lines", "brief", "json", "quiet"]
@@ -83,6 +82,10 @@ class Headless:
         self._excerpts: dict[str, tuple[int, int]] = {}
         """{ticket: (attempt, line)}: whose last lines were written, and how many lines had been written then."""
         self._gone = False
+        self._is_over = True
+        """Whether the thread has nothing more to do. Python is mistaken about a thread whose join was interrupted."""
+        self.lost: OutputError | None = None
+        """Why the output could not be written."""
         self._thread = threading.Thread(target=self._write, name="parexec-output", daemon=True)
 
     def _has_cursor(self) -> bool:
@@ -91,6 +94,7 @@ class Headless:
     def __enter__(self) -> "Headless":
         if self._progress:
             self._progress.start()
+        self._is_over = False
         self._thread.start()
         return self
 
@@ -104,15 +108,15 @@ class Headless:
             self._thread.join()
             if self._progress:
                 self._progress.stop()
-        except OSError:
-            self._abandon()
+        except OSError as error:
+            self._abandon(error)
         except KeyboardInterrupt:
             self._gone = True
 
     @property
     def is_stuck(self) -> bool:
         """Whether the thread still waits for a reader. Python would wait for it at exit, or abort: use `os._exit`."""
-        return self._thread.is_alive()
+        return not self._is_over
 
     # -- called by the engine: never waits -------------------------------------------------------------------
 
@@ -181,6 +185,12 @@ class Headless:
     # -- the writing thread ----------------------------------------------------------------------------------
 
     def _write(self) -> None:
+        try:
+            self._write_batches()
+        finally:
+            self._is_over = True
+
+    def _write_batches(self) -> None:
         while (batch := self._waiting.get()) is not None:
             self._write_batch(batch)
             if self._dropped:
@@ -199,8 +209,8 @@ class Headless:
             else:
                 self._stream.write("".join(f"{line if isinstance(line, str) else line.plain}\n" for line in shown))
                 self._stream.flush()
-        except OSError:
-            self._abandon()
+        except OSError as error:
+            self._abandon(error)
 
     def _lines_of(self, item: str | Text | _Excerpt) -> Iterator[str | Text]:
         if not isinstance(item, _Excerpt):
@@ -213,13 +223,10 @@ class Headless:
         for line in last_lines(output):
             yield Text(f"{indent}{'|' if self._ascii else '│'} {line}", style="dim")
 
-    def _abandon(self) -> None:
-        """The reader is gone. Send what Python still holds to /dev/null, because it would fail at exit otherwise."""
+    def _abandon(self, error: OSError) -> None:
         self._gone = True
-        with suppress(OSError):  # a stream without a file
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
-            os.close(nowhere)
+        self.lost = error if isinstance(error, OutputError) else OutputError(error)
+        abandon(self._stream)
 
     # -- the end ---------------------------------------------------------------------------------------------
 

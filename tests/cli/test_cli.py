@@ -391,24 +391,6 @@ def test_ctrl_c_gives_up_output_that_nobody_reads(unread: subprocess.Popen[bytes
     assert (unread.returncode, unread.stderr.read()) == (0, b"")
 
 
-def test_a_reader_that_leaves_is_no_error(here: Path) -> None:
-    plan = write(here, GOOD)
-    for arguments in (("run", plan), ("run", plan, "--json"), ("run", plan, "-q")):
-        run = subprocess.Popen([*PAREXEC, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        assert run.stdout is not None
-        run.stdout.close()
-        _, errors = run.communicate(timeout=WITHIN)
-        assert (run.returncode, errors) == (0, b"")
-
-
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_a_stream_that_is_closed_is_one_that_nobody_reads(here: Path, closed: str) -> None:
-    shell = f"exec {shlex.join([*PAREXEC, 'run', write(here, GOOD)])} {closed}"
-    ended = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60)
-    assert ended.returncode == 0, ended.stderr
-    assert ("1 of 1 succeeded" in ended.stdout) == (">&-" not in closed.split())
-
-
 # -- plans that are no plans -----------------------------------------------------------------------------------
 
 
