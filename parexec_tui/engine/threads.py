@@ -6,6 +6,8 @@ from typing import TypeVar, TypeVarTuple, Unpack
 
 import trio
 
+from parexec_tui.engine.passing import is_refusal
+
 T = TypeVar("T")
 Given = TypeVarTuple("Given")
 
@@ -28,8 +30,3 @@ async def in_thread(
     if may_hang:
         raise OSError(errno.EAGAIN, "the system has no thread left")
     return work(*given)
-
-
-def is_refusal(error: RuntimeError) -> bool:
-    """Whether the system refused a thread. Python says so by its words alone."""
-    return "can't start new thread" in str(error)

@@ -1,6 +1,8 @@
 """The errors of the registry, in words for the person at the terminal."""
 
+import os
 import sqlite3
+from contextlib import ExitStack
 from pathlib import Path
 
 
@@ -64,5 +66,22 @@ def in_plain_words(error: sqlite3.Error | UnicodeDecodeError, file: Path) -> Reg
         kind = code & 0xFF  # the rest is detail
         is_damage = kind not in _PASSING
         words = _PASSING.get(kind) or (_NOT_OURS if kind == sqlite3.SQLITE_NOTADB else _DAMAGED)
+        if kind == sqlite3.SQLITE_CANTOPEN:
+            words = _want_of_descriptors() or words
     text = f"registry {file}: {words} ({error})" if words else f"registry {file}: {error}"
     return RegistryDamaged(text) if is_damage else RegistryError(text)
+
+
+_DESCRIPTORS = 4
+"""How many files SQLite opens at once: the registry, its log, the index of the log, the folder."""
+
+
+def _want_of_descriptors() -> str:
+    """That this process may open no more files, which SQLite does not tell; empty if it may."""
+    with ExitStack() as opened:
+        try:
+            for _ in range(_DESCRIPTORS):
+                opened.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        except OSError as error:
+            return f"no more files can be opened: {error.strerror}"
+    return ""

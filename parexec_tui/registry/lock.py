@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from parexec_tui.paths import SessionFolder
 from parexec_tui.registry.errors import RegistryError, SessionOwned
@@ -80,6 +80,28 @@ def has_guardian(folder: SessionFolder) -> bool:
     """Whether a session has a guardian, which would start the next engine."""
     # The folder itself says nothing here: its flock is the engine's.
     return bool(_is_locked(folder.guardian_lock))
+
+
+class GuardianWaits(NamedTuple):
+    """A guardian is there, and no engine can run now."""
+
+    pid: int
+    """Of the guardian."""
+    until: float
+    """When it tries again, in seconds since the epoch."""
+    why: str
+
+
+def guardian_waits(folder: SessionFolder) -> GuardianWaits | None:
+    """What the guardian of a session waits for; None if there is none, or if it does not wait."""
+    if not has_guardian(folder):
+        return None
+    try:
+        first, second, *_ = folder.guardian_lock.read_text(encoding="utf-8", errors="replace").split("\n")
+        at, _, why = second.strip().partition(" ")
+        return GuardianWaits(int(first), float(at), why)
+    except (OSError, ValueError):  # it has nothing to say, or is of an earlier version
+        return None
 
 
 def _is_locked(place: Path) -> bool | None:

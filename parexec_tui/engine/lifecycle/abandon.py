@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import trio
+from msgspec import MsgspecError
 
 from parexec_tui.core.rules.decide import decide
 from parexec_tui.core.rules.reports import on_report
@@ -14,6 +15,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Backend, Ended, OutOfReachError
@@ -21,7 +23,8 @@ from parexec_tui.engine.coordinator import EventSink
 from parexec_tui.engine.journal import Journal
 from parexec_tui.engine.lifecycle.recovery import adopt
 from parexec_tui.engine.lifecycle.watcher import forget
-from parexec_tui.paths import registry_file, session_folder
+from parexec_tui.paths import ends_with_engine, registry_file, session_folder
+from parexec_tui.registry.errors import RegistryError, SessionOwned
 from parexec_tui.registry.lock import SessionLock
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
@@ -35,37 +38,68 @@ _GIVE_UP = 15.0
 OpenBackend = Callable[[trio.Nursery], Backend]
 
 
-def abandon(session: str, reason: str, sink: EventSink, open_backend: OpenBackend) -> None:
-    """Mark a session as interrupted, and end what runs if its plan wants that. Raises RegistryError, OSError."""
-    with SessionLock(session_folder(session).lock), Registry.open(registry_file()) as registry:
-        past = replay(registry, session)
-        if past.fault:
-            registry.quarantine_tail(session, past.last + 1, past.fault)
+def abandon(session: str, reason: str, sink: EventSink, open_backend: OpenBackend, *, end_all: bool = False) -> None:
+    """Mark a session as interrupted, and end what runs if its plan wants that, or `end_all`.
+
+    Raises RegistryError, OSError, MsgspecError if it cannot be marked; what is to be ended is ended nevertheless.
+    """
+    wanted = end_all or (ends_with_engine() / session).exists()
+    try:
+        with SessionLock(session_folder(session).lock), Registry.open(registry_file(), create=False) as registry:
+            _abandon(registry, session, reason, sink, open_backend, end_all=end_all)
+    except SessionOwned:
+        raise
+    except (RegistryError, OSError, MsgspecError):
+        if wanted:
+            trio.run(_end_unread, open_backend)
+        raise
+
+
+def _abandon(
+    registry: Registry, session: str, reason: str, sink: EventSink, open_backend: OpenBackend, *, end_all: bool
+) -> None:
+    past = replay(registry, session)
+    if past.state.finished_at is not None or past.state.left is not None:
         forget(session)
-        if past.state.finished_at is not None or past.state.left is not None:
-            return
-        abandoned = _Abandoned(past.state, Journal(registry, session), sink)
-        if past.state.plan.settings.on_engine_loss == "kill":
-            trio.run(abandoned.end_what_runs, reason, open_backend)
-        abandoned.remember([ev.SessionInterrupted(at=abandoned.now(), reason=reason)])
+        return
+    abandoned = _Abandoned(past.state, registry, session, sink)
+    if past.fault:
+        abandoned.try_to(lambda: registry.quarantine_tail(session, past.last + 1, past.fault))
+    if end_all or past.state.plan.settings.on_engine_loss == "kill":
+        trio.run(abandoned.end_what_runs, reason, open_backend)
+    abandoned.remember([ev.SessionInterrupted(at=abandoned.now(), reason=reason)])
+    if abandoned.trouble is not None:
+        raise abandoned.trouble
+    forget(session)
 
 
 class _Abandoned:
     """A session without an engine."""
 
-    def __init__(self, state: SessionState, journal: Journal, sink: EventSink) -> None:
+    def __init__(self, state: SessionState, registry: Registry, session: str, sink: EventSink) -> None:
         self._state = state
-        self._journal = journal
+        self._journal = Journal(registry, session)
         self._sink = sink
+        self.trouble: RegistryError | None = None
+        """Why the registry cannot be written. The next engine learns how attempts ended from their exit records."""
 
     def now(self) -> float:
         return max(time.time(), self._state.now)
 
+    def try_to(self, write: Callable[[], object]) -> None:
+        """Write to the registry, unless it refused before."""
+        if self.trouble is None:
+            try:
+                write()
+            except RegistryError as error:
+                self.trouble = error
+
     def remember(self, events: Sequence[ev.AnyEvent]) -> None:
         for event in events:
             apply(self._state, event)
-        self._journal.append(self._state, events)
-        self._sink.tell(self._state, events)
+        self.try_to(lambda: self._journal.append(self._state, events))
+        if self.trouble is None:
+            self._sink.tell(self._state, events)
 
     async def end_what_runs(self, reason: str, open_backend: OpenBackend) -> None:
         """End every attempt that lives, and remember how each ended."""
@@ -73,17 +107,27 @@ class _Abandoned:
         asked = decide(self._state, rq.Stop(reason=reason), self.now())
         assert not isinstance(asked, rq.Refusal)
         self.remember(asked)
+        noting: StopReason | None = "stopped" if self.trouble is not None else None
         async with trio.open_nursery() as nursery:
             backend = open_backend(nursery)
-            for report in await _end(self._state, live, backend):
+            for report in await _end(self._state, live, backend, noting):
                 self.remember(on_report(self._state, report, self.now()))
             with trio.move_on_after(_GIVE_UP):
                 await backend.finish()
             nursery.cancel_scope.cancel()
 
 
-async def _end(state: SessionState, live: Sequence[TicketState], backend: Backend) -> list[Ended]:
-    """Stop all that lives. Returns how each ended."""
+async def _end_unread(open_backend: OpenBackend) -> None:
+    """End all that runs, though the registry cannot tell what that is."""
+    async with trio.open_nursery() as nursery:
+        await open_backend(nursery).end_strays()
+        nursery.cancel_scope.cancel()
+
+
+async def _end(
+    state: SessionState, live: Sequence[TicketState], backend: Backend, noting: StopReason | None
+) -> list[Ended]:
+    """Stop all that lives. Returns how each ended. `noting`: see `Backend.stop`."""
     ended: list[Ended] = []
     left: set[ProcessKey] = set()
     grace = min(_MAX_GRACE, max((ticket.spec.grace for ticket in live), default=0.0))
@@ -95,7 +139,7 @@ async def _end(state: SessionState, live: Sequence[TicketState], backend: Backen
         if isinstance(report, rq.ProcessStarted):
             left.add(report.key)
             backend.thaw(report.key)  # a frozen one could not clean up
-            backend.stop(report.key, grace)
+            backend.stop(report.key, grace, noting)
         else:
             ended.append(report)
     with trio.move_on_after(grace + _GIVE_UP):

@@ -119,12 +119,13 @@ def _start_guardian(
     with SessionLock(folder.lock):
         pass  # nobody owns it now; if somebody is faster than our engine will be, that engine says so
     ready, engine_end = os.pipe()
-    lock = _take_guardian_lock(folder)
+    lock = take_guardian_lock(folder)
     try:
         log = os.open(folder.engine_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         began = os.fstat(log).st_size
         command = [
-            *prefix, sys.executable, "-I", "-S", guardian.__file__, sys.executable, str(engine_end), session, *options
+            *prefix, sys.executable, "-I", "-S", guardian.__file__,
+            sys.executable, str(engine_end), str(lock), session, *options,
         ]  # fmt: skip
         process = subprocess.Popen(
             command,
@@ -147,7 +148,7 @@ def _start_guardian(
         process.returncode = process.poll() or 0  # it is not ours to wait for: no complaint when we forget it
 
 
-def _take_guardian_lock(folder: SessionFolder) -> int:
+def take_guardian_lock(folder: SessionFolder) -> int:
     """A descriptor with the flock that says a guardian lives. The guardian inherits it."""
     fd = os.open(folder.guardian_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -24,7 +24,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.wire import codec
 from parexec_tui.engine.descriptors import given_limit
-from parexec_tui.engine.threads import is_refusal
+from parexec_tui.engine.passing import is_refusal
 from parexec_tui.text.report import attempt_output, last_lines
 
 MAX_RUNNING = 2

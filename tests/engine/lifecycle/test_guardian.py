@@ -1,20 +1,26 @@
 """The guardian alone, with a shell script for an engine."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from parexec_tui.engine.lifecycle import guardian
-from parexec_tui.engine.lifecycle.guardian import CANNOT_START, RESTARTS
+from parexec_tui.engine.lifecycle import guardian, launch
+from parexec_tui.engine.lifecycle.guardian import CANNOT_START, NOT_NOW, RESTARTS
+from parexec_tui.paths import SessionFolder
+from parexec_tui.registry.lock import guardian_waits
 from tests.engine.engines import PYTHON, WITHIN, exists, number_in, until
 
 SLEEP = "exec sleep 60"
+
+GUARDIAN = (sys.executable, "-I", "-S", guardian.__file__)
 
 
 class Guarded:
@@ -25,20 +31,24 @@ class Guarded:
         self.log = folder / "engine.log"
         engine = folder / "engine"
         engine.write_text(
-            f'#!/bin/sh\ncd "{folder}"\necho "$*" >> args\nn=$(wc -l < args)\necho $$ > pid.$n\n{script}\n'
+            f'#!/bin/sh\ncd "{folder}"\necho "$*" >> args\nn=$(wc -l < args)\necho $$ > pid.$n\n'
+            f"say_why() {{ shift $(($# - 1)); echo disk full > /dev/fd/$1; }}\n{script}\n"
         )
         engine.chmod(0o700)
         self.ready, engine_end = os.pipe()
+        self.session = SessionFolder(folder)
+        lock = launch.take_guardian_lock(self.session)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-I", "-S", guardian.__file__, engine, str(engine_end), "exec_1", "--hold"],
+                [*GUARDIAN, engine, str(engine_end), str(lock), "exec_1", "--hold"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=[engine_end],
+                pass_fds=[engine_end, lock],
                 start_new_session=True,
             )
         os.close(engine_end)
+        os.close(lock)
 
     def engine(self, number: int = 1) -> int:
         """The pid of its engine of this number, once it runs."""
@@ -46,10 +56,10 @@ class Guarded:
 
     @property
     def starts(self) -> list[str]:
-        """The options of each engine so far."""
+        """The options of each engine so far, without descriptors."""
         lines = (self.folder / "args").read_text().splitlines()
-        ready = next(word for word in lines[0].split() if word.isdigit())
-        return [line.removeprefix("-P -m parexec_tui.engine exec_1 ").replace(ready, "N") for line in lines]
+        bare = [re.sub(r" --(ready|why)-fd \d+", "", line) for line in lines]
+        return [line.removeprefix("-P -m parexec_tui.engine exec_1 ") for line in bare]
 
     def text(self) -> str:
         return self.log.read_text()
@@ -78,7 +88,7 @@ def script(text: str) -> pytest.MarkDecorator:
 @script("exit 0")
 def test_it_ends_with_an_engine_that_left_in_good_order(guarded: Guarded) -> None:
     assert guarded.process.wait(WITHIN) == 0
-    assert guarded.starts == ["--hold --ready-fd N"]
+    assert guarded.starts == ["--hold"]
 
 
 @script(f"echo error: no >&2; exit {CANNOT_START}")
@@ -92,7 +102,7 @@ def test_an_engine_that_cannot_start_is_not_started_again(guarded: Guarded) -> N
 def test_an_engine_that_was_killed_is_followed_by_another(guarded: Guarded) -> None:
     os.kill(guarded.engine(), signal.SIGKILL)
     assert guarded.process.wait(WITHIN) == 0
-    assert guarded.starts == ["--hold --ready-fd N", "--hold --ready-fd N --restarted"]
+    assert guarded.starts == ["--hold", "--hold --restarted"]
     assert "the engine died by signal 9; starting it again" in guarded.text()
 
 
@@ -111,9 +121,36 @@ def test_it_gives_up_loudly(guarded: Guarded) -> None:
     assert "giving up: the engine died" in guarded.text()
 
 
+@script(f'[ "$5" = --give-up ] && exit 0; [ $n = 1 ] && exit 1; say_why "$@"; exit {CANNOT_START}')
+def test_it_gives_up_if_no_other_engine_can_start(guarded: Guarded) -> None:
+    assert guarded.process.wait(WITHIN) == CANNOT_START
+    assert guarded.starts[-1] == "--give-up the engine died, and no other can start: disk full"
+
+
+@script(f'[ $n = 1 ] && exit 1; [ $n = 4 ] && exit 0; say_why "$@"; exit {NOT_NOW}')
+def test_what_passes_is_waited_for_slower_and_slower_and_said(guarded: Guarded) -> None:
+    waits = until(lambda: guardian_waits(guarded.session), "it waits")
+    assert waits is not None
+    assert (waits.pid, waits.why) == (guarded.process.pid, "disk full")
+    assert abs(waits.until - time.time()) < WITHIN
+    assert guarded.process.wait(WITHIN) == 0
+    assert len(guarded.starts) == 4
+    waited = re.findall(r"trying again in (\d+)s", guarded.text())
+    assert waited == ["1", "2"]
+    assert guardian_waits(guarded.session) is None
+
+
+@script(f'[ "$5" = --give-up ] && exit 0; [ $n = 1 ] && exit 1; exit {NOT_NOW}')
+def test_it_ends_what_runs_if_it_is_told_to_while_no_engine_can_run(guarded: Guarded) -> None:
+    until(lambda: guardian_waits(guarded.session), "it waits")
+    guarded.process.terminate()
+    assert guarded.process.wait(WITHIN) == 0
+    assert guarded.starts[-1] == "--give-up it was stopped while no engine could run --end-all"
+
+
 def test_a_python_that_is_gone_is_said(tmp_path: Path) -> None:
     ran = subprocess.run(
-        [sys.executable, "-I", "-S", guardian.__file__, str(tmp_path / "python"), "0", "exec_1"],
+        [*GUARDIAN, str(tmp_path / "python"), "0", "0", "exec_1"],
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,

@@ -18,7 +18,7 @@ import trio
 from msgspec import Struct
 
 from parexec_tui.core.wire.requests import HostShort
-from parexec_tui.engine.threads import is_refusal
+from parexec_tui.engine.passing import is_refusal
 
 FILES, PROCESSES, MEMORY = "open files", "processes", "memory"
 ROOM = "room for logs and exit records"

@@ -14,7 +14,7 @@ from msgspec import Struct
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.engine.backends.local.spawn import Spawn, spawn
 from parexec_tui.engine.backends.local.watch import Watch
-from parexec_tui.engine.threads import is_refusal
+from parexec_tui.engine.passing import is_refusal
 
 _THREADS = 3
 """Processes that are started at once: while one waits for a CPU, another can be started."""

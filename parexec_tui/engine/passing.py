@@ -1,0 +1,49 @@
+"""Which errors pass: the machine is short of something, or its disk takes nothing. Later the same may succeed."""
+
+import errno
+import os
+
+_ERRNOS = frozenset(
+    (
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.EAGAIN,
+        errno.ENOMEM,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.EIO,
+        errno.ENOBUFS,
+    )
+)
+
+_OF_SQLITE = ("FULL", "READONLY", "CANTOPEN", "IOERR", "NOMEM", "BUSY", "LOCKED", "PROTOCOL")
+"""What errors of SQLite begin with, behind `SQLITE_`."""
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether an error, or what it came from, may be over later. All errors of a group must be so."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(is_passing, error.exceptions))
+    return _is_passing(error) or (error.__cause__ is not None and is_passing(error.__cause__))
+
+
+def _is_passing(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in _ERRNOS
+    if isinstance(error, ImportError):  # of a shared library; only its words tell why
+        return any(os.strerror(number) in str(error) for number in _ERRNOS)
+    name = getattr(error, "sqlite_errorname", "").removeprefix("SQLITE_")
+    return isinstance(error, MemoryError) or is_refusal(error) or name.startswith(_OF_SQLITE)
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the system refused a thread. Python says so by its words alone."""
+    return isinstance(error, RuntimeError) and "can't start new thread" in str(error)
+
+
+def first_of(error: BaseException) -> BaseException:
+    """The error itself, or the first one in a group."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
