@@ -10,6 +10,7 @@ from shutil import which
 
 import pytest
 
+from parexec_tui.cli.exits import READER_LEFT
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.engine.lifecycle.signals import SAME_WITHIN
@@ -132,7 +133,7 @@ def test_hangup_is_survived_even_without_an_output(tmp_path: Path) -> None:
     for _ in range(3):
         engine.signal(signal.SIGHUP)
     (tmp_path / "go").touch()
-    assert engine.wait() == 0
+    assert engine.wait() == READER_LEFT
     assert state_of().counts[Status.succeeded] == 3
     assert not happened(ev.SessionDraining)
 
@@ -176,7 +177,7 @@ def test_an_output_that_is_closed_early_harms_nothing(tmp_path: Path) -> None:
         timeout=60,
         check=False,
     )
-    assert done.returncode == 0
+    assert done.returncode == READER_LEFT
     assert len(done.stdout.splitlines()) == 1
     assert done.stderr == ""
     assert state_of().counts[Status.succeeded] == 400
