@@ -44,8 +44,8 @@ def id_in_names(ticket: str) -> str:
     return f"{ticket[: MAX_ID_IN_NAME - 21]}~{blake2b(ticket.encode(), digest_size=10).hexdigest()}"
 
 
-def _stem(key: ProcessKey) -> str:
-    """What the names of all files of a process begin with."""
+def stem_of(key: ProcessKey) -> str:
+    """What the names of all files of a process begin with, and that of its cgroup."""
     if len(key.ticket) <= MAX_ID_IN_NAME:
         return str(key)
     return str(ProcessKey(id_in_names(key.ticket), key.attempt, key.step))
@@ -53,7 +53,7 @@ def _stem(key: ProcessKey) -> str:
 
 def log_name(key: ProcessKey) -> str:
     """The name of the file that the output of a process goes to, without its folder: `TICKET.ATTEMPT.log`."""
-    return f"{_stem(key)}.log"
+    return f"{stem_of(key)}.log"
 
 
 class SessionFolder(Struct, frozen=True):
@@ -77,7 +77,7 @@ class SessionFolder(Struct, frozen=True):
     def log_and_record(self, key: ProcessKey) -> tuple[str, str]:
         """Both as strings, for every process that is started: to make paths of them takes ten times as long."""
         folder = f"{self.path}/attempts"
-        stem = _stem(key)
+        stem = stem_of(key)
         return f"{folder}/{stem}.log", f"{folder}/{stem}.exit"
 
     def recorded(self) -> Iterator[ProcessKey]:
@@ -106,6 +106,11 @@ class SessionFolder(Struct, frozen=True):
     def guardian_lock(self) -> Path:
         """The file whose flock says that a guardian would start the next engine."""
         return self.path / "guardian"
+
+    @property
+    def cgroups(self) -> Path:
+        """The file that tells where the cgroups of the session are."""
+        return self.path / "cgroups"
 
     @property
     def engine_log(self) -> Path:

@@ -1,4 +1,4 @@
-"""A cgroup of version 1 that limits processes, for tests that run short of them."""
+"""Cgroups for tests: of version 1, to run short of processes, and of version 2, to keep attempts in."""
 
 import os
 import subprocess
@@ -9,6 +9,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+
+from parexec_tui.engine.backends.local.cgroup import kill, own_cgroup, remove
 
 _ROOT = Path("/sys/fs/cgroup/pids")
 
@@ -68,3 +70,22 @@ def _remove(folder: Path) -> None:
             folder.rmdir()
             return
         subprocess.run(["sleep", "0.05"], check=True)
+
+
+@contextmanager
+def cgroup2() -> Iterator[Path]:
+    """A new cgroup of version 2, in which others can be made; the test is skipped where there can be none."""
+    parent = own_cgroup()
+    if parent is None:
+        pytest.skip("no cgroup (version 2) can be made here")
+    folder = Path(parent, f"test-{uuid4().hex[:8]}")
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        for _ in range(200):
+            kill(str(folder))
+            remove(str(folder))
+            if not folder.exists():
+                break
+            subprocess.run(["sleep", "0.05"], check=True)

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, TypeVar
@@ -51,11 +51,14 @@ class Engine:
     running: ClassVar[list["Engine"]] = []
     """Those of this test, to be ended after it."""
 
-    def __init__(self, *arguments: str | Path, cwd: Path, stdout: int | None = None) -> None:
+    def __init__(
+        self, *arguments: str | Path, cwd: Path, stdout: int | None = None, through: Sequence[str] = ()
+    ) -> None:
+        """`through`: a command, with the engine's command to be put behind it."""
         self.output = cwd / "output.txt"
         with self.output.open("ab") as file:
             self.process = subprocess.Popen(
-                [*PAREXEC, *map(str, arguments), "--headless"],
+                [*through, *PAREXEC, *map(str, arguments), "--headless"],
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=file if stdout is None else stdout,

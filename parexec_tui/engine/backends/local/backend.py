@@ -14,7 +14,8 @@ from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Adopted, Ended, Identity, Launch, OutOfReachError, UsageReading
-from parexec_tui.engine.backends.local import process
+from parexec_tui.engine.backends.local import cgroup, process
+from parexec_tui.engine.backends.local.attempt_cgroups import AttemptCgroups, Parent
 from parexec_tui.engine.backends.local.cookie import (
     COOKIE,
     bearers,
@@ -72,10 +73,17 @@ class _Live(Struct, gc=False):
     """The most bytes that all its processes were seen to use at once, by this engine."""
     exit: Exit | None = None
     """Known once its shell has ended."""
+    cgroup: str = ""
+    """The folder of its own cgroup; empty if it has none."""
     gone: trio.Event | None = None
     """None until it is being ended; set when its shell has ended."""
     grace_scope: trio.CancelScope | None = None
     """None until it is being ended; cancelled when its processes have no more grace."""
+
+    def kill_cgroup(self) -> None:
+        """Kill all that is in its cgroup, if it has one."""
+        if self.cgroup:
+            cgroup.kill(self.cgroup)
 
 
 class LocalBackend:
@@ -91,10 +99,11 @@ class LocalBackend:
         boot: str,
         watch: Watch[ProcessKey] | None = None,
         orphans: Orphans | None = None,
+        cgroup_parent: Parent = cgroup.own_cgroup,
     ) -> None:
         """`environment`: what processes inherit. `boot`: where our pids mean something, see `boot.here`.
 
-        `orphans`: if given, what attempts leave behind is looked for there.
+        `orphans`: if given, what attempts leave behind is looked for there. `cgroup_parent`: see `AttemptCgroups`.
         """
         keep_descriptors()
         raise_limit()
@@ -107,7 +116,8 @@ class LocalBackend:
         self._cookie_prefix = cookie_prefix(session, folder.attempts)
         self._watch = watch or open_watch()
         self._shortage = ShortageWatch(self._report, pids_limits(), folder.attempts)
-        self._starter = Starter(self._watch, self._shortage.check)
+        self._cgroups = AttemptCgroups(self._cookie_prefix, folder.cgroups, cgroup_parent, trio.current_time())
+        self._starter = Starter(self._watch, self._before_start)
         self._orphans = orphans if orphans is not None and orphans.come else None
         self._starting: dict[ProcessKey, Start] = {}
         self._live: dict[ProcessKey, _Live] = {}
@@ -131,8 +141,16 @@ class LocalBackend:
         if key in self._starting or key in self._live:
             return
         start = self.prepare(key, launch)
+        if chosen := self._cgroups.choose(key, trio.current_time()):
+            start.spawn = structs.replace(start.spawn, cgroup=chosen)
         self._starting[key] = start
         self._starter.put(start)
+
+    def _before_start(self, start: Start) -> None:
+        """Raise OSError if nothing may be started now. Called in a thread of the starter."""
+        self._shortage.check()
+        if start.spawn.cgroup and not self._cgroups.make(start.spawn.cgroup):
+            start.spawn = structs.replace(start.spawn, cgroup="")
 
     def prepare(self, key: ProcessKey, launch: Launch) -> Start:
         """All that it takes to start a process of this key."""
@@ -162,9 +180,9 @@ class LocalBackend:
         if live is not None and birth is not None:
             self._report(rq.ProcessStarted(key.ticket, key.attempt, live.pid, birth, step=key.step))
 
-    def _take_charge(self, key: ProcessKey, pid: int, *, is_adopted: bool = False) -> None:
+    def _take_charge(self, key: ProcessKey, pid: int, group: str, *, is_adopted: bool = False) -> None:
         cookie = self._cookie_of(key)
-        self._live[key] = _Live(key, pid, cookie, trio.current_time(), is_adopted)
+        self._live[key] = _Live(key, pid, cookie, trio.current_time(), is_adopted, cgroup=group)
         if self._orphans is not None and not is_adopted:
             self._orphans.watch_over(pid, mark_of(cookie))
 
@@ -210,6 +228,8 @@ class LocalBackend:
 
     def _signal_all(self, live: _Live, sig: int) -> set[Identity]:
         """Signal the group, and what left it; returns all that was found."""
+        if sig == signal.SIGKILL:
+            live.kill_cgroup()
         process.signal_group(live.pid, sig)
         found = self._processes_of(live)
         for identity in found:
@@ -219,6 +239,7 @@ class LocalBackend:
     def _processes_of(self, live: _Live) -> set[Identity]:
         """The processes of a live key; zombies may be among them."""
         shell = [live.pid] if live.exit is None else []
+        shell += cgroup.processes_in(live.cgroup) if live.cgroup else ()
         if self._orphans is not None and not live.is_adopted:
             self._orphans.look()
             return process.identities(with_descendants([*shell, *self._orphans.left_by(live.pid)]))
@@ -267,7 +288,7 @@ class LocalBackend:
             self._watch.add(key, pid)
         except ProcessLookupError:
             return False
-        self._take_charge(key, pid, is_adopted=True)
+        self._take_charge(key, pid, self._cgroups.find(key), is_adopted=True)
         return True
 
     async def _find(self, key: ProcessKey, identity: Identity | None) -> Identity | None:
@@ -364,14 +385,16 @@ class LocalBackend:
     async def finish(self) -> None:
         await in_thread(self._starter.close)
         await self.end_strays()
+        await in_thread(self._cgroups.close)
         self._watch.close()
 
     def _on_started(self, start: Start) -> None:
         del self._starting[start.key]
         if start.pid is not None:
             self._shortage.has_started = True
-            self._take_charge(start.key, start.pid)
+            self._take_charge(start.key, start.pid, start.spawn.cgroup)
         else:
+            self._cgroups.put_away(start.spawn.cgroup)
             if resource := short_of(start.problem):
                 self._shortage.met(resource)
             self._reports.append(_why_not(start))
@@ -393,7 +416,7 @@ class LocalBackend:
 
     def _may_have_left_something(self, live: _Live) -> bool:
         """Whether processes are left after the shell has ended, or only a look at all of them can tell."""
-        if live.is_adopted:
+        if live.is_adopted or (live.cgroup and cgroup.is_populated(live.cgroup)):
             return True
         if self._orphans is not None:
             return bool(self._orphans.left_by(live.pid))
@@ -404,6 +427,8 @@ class LocalBackend:
         del self._live[live.key]
         if self._orphans is not None:
             self._orphans.forget(live.pid)
+        self._cgroups.lasted(trio.current_time() - live.since)
+        self._cgroups.put_away(live.cgroup)
         ended = structs.replace(live.exit, peak_memory=max(live.exit.peak_memory, live.peak_memory))
         report = self._report_of(live.key, ended)
         if isinstance(report, rq.ProcessEnded) and report.host_short_of:
@@ -429,7 +454,8 @@ class LocalBackend:
                 await gone.wait()
                 await until_group_is_gone(live.pid, self._look)
         live.grace_scope = grace_for_strays()
-        left = await until_nothing_is_left(partial(self._left_by, live), live.grace_scope, killed)
+        find = partial(self._left_by, live)
+        left = await until_nothing_is_left(find, live.grace_scope, killed, live.kill_cgroup)
         self._tell_strays(live.key, [command for who, command in left.items() if who not in killed])
         self._tell(live)
         self._watch.wake()
@@ -479,25 +505,37 @@ class LocalBackend:
         """The mark of each; 0 where it has none."""
 
         async def find() -> Collection[Identity]:
-            found = await in_thread(self._look_everywhere)
+            found, groups = await in_thread(self._look_everywhere)
             living = {mark_of(self._cookie_of(key)) for key in (*self._starting, *self._live)}
             found = {identity: mark for identity, mark in found.items() if mark not in living}
+            found |= self._strays_in(groups)
             found |= dict.fromkeys(self._ownerless(), 0)
             owners.update(found)
             return found
 
         left = await until_nothing_is_left(find, grace_for_strays())
+        await in_thread(self._cgroups.remove_old)
         self._remains.clear()
         if left:
             self._tell_strays_of_others(left, owners)
         return len(left)
 
-    def _look_everywhere(self) -> dict[Identity, int]:
-        """The processes of this session among those of the host, with their marks."""
+    def _look_everywhere(self) -> tuple[dict[Identity, int], dict[str, set[int]]]:
+        """The processes of this session among those of the host, with their marks; and those in cgroups."""
         found: dict[Identity, int] = {}
         for remains in self._remains:
             found |= dict.fromkeys(remains.find(), mark_of(self._cookie_of(remains.key)))
-        return found | dict(bearers(prefix=self._cookie_prefix).values())
+        return found | dict(bearers(prefix=self._cookie_prefix).values()), self._cgroups.populated()
+
+    def _strays_in(self, groups: Mapping[str, set[int]]) -> dict[Identity, int]:
+        """The processes, with their marks, that are in cgroups of attempts that do not live."""
+        used = {live.cgroup for live in self._live.values()} | {each.spawn.cgroup for each in self._starting.values()}
+        found: dict[Identity, int] = {}
+        for folder in groups.keys() - used:
+            key = ProcessKey.parse(Path(folder).name)
+            mark = mark_of(self._cookie_of(key)) if key is not None else 0
+            found |= dict.fromkeys(process.identities(groups[folder]), mark)
+        return found
 
     def _ownerless(self) -> set[Identity]:
         """Who came to us, and is of no attempt that lives."""

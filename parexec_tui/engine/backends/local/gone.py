@@ -40,13 +40,13 @@ def grace_for_strays() -> trio.CancelScope:
 
 
 async def until_nothing_is_left(
-    find: Find, grace: trio.CancelScope, known: Iterable[Identity] = ()
+    find: Find, grace: trio.CancelScope, known: Iterable[Identity] = (), kill: Callable[[], None] = lambda: None
 ) -> dict[Identity, str]:
     """End what is found, and `known` as well: let it end by itself, then TERM, then KILL once the grace is over.
 
-    Returns what did not end by itself, with its command line.
+    `kill` is called before each of them gets KILL. Returns what did not end by itself, with its command line.
     """
-    left = _Left(find, known)
+    left = _Left(find, known, kill)
     with grace:
         with trio.move_on_after(LET_END):
             await left.until_gone(None)
@@ -60,8 +60,9 @@ async def until_nothing_is_left(
 class _Left:
     """What is left of a process, and is to be gone."""
 
-    def __init__(self, find: Find, known: Iterable[Identity]) -> None:
+    def __init__(self, find: Find, known: Iterable[Identity], kill: Callable[[], None]) -> None:
         self._find = find
+        self._kill = kill
         # A process that is ending loses its environment, and so its cookie, before its files are closed.
         self._known = set(known)
         self.commands: dict[Identity, str] = {}
@@ -78,6 +79,9 @@ class _Left:
             if sig is not None:
                 for identity in self._known - asked:
                     self.commands.setdefault(identity, command_line(identity.pid))
+                if sig is signal.SIGKILL:
+                    self._kill()
+                for identity in self._known - asked:
                     process.signal_process(identity, sig)
                 if sig is not signal.SIGKILL:
                     asked |= self._known

@@ -18,6 +18,7 @@ from shutil import which
 import psutil
 from msgspec import Struct
 
+from parexec_tui.engine.backends.local.cgroup import joining
 from parexec_tui.engine.backends.local.mark import marking
 from parexec_tui.engine.backends.local.posix_spawn import best_spawn
 from parexec_tui.engine.descriptors import given_limit
@@ -103,6 +104,8 @@ class Spawn(Struct, frozen=True, gc=False):
     nice: int = 0
     stops_at_failure: bool = False
     """Whether the shell has `-e`."""
+    cgroup: str = ""
+    """The folder of the cgroup that all of it is to be in; empty: that of the engine."""
 
 
 def spawn(wanted: Spawn) -> int:
@@ -119,7 +122,7 @@ def spawn(wanted: Spawn) -> int:
         env = {name: value for name, value in env.items() if not name.endswith("%%")}
     return _spawn(
         program,
-        ("sh", "-c", marking(program, wanted.mark) + given_limit() + script, "/bin/sh", wanted.cwd, *arguments),
+        ("sh", "-c", _prelude(program, wanted) + script, "/bin/sh", wanted.cwd, *arguments),
         env,
         (
             (_RECORD_FD, wanted.record, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600),
@@ -127,6 +130,12 @@ def spawn(wanted: Spawn) -> int:
             (1, wanted.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
         ),
     )
+
+
+def _prelude(program: str, wanted: Spawn) -> str:
+    """What the leading shell does to itself before it says that it began."""
+    # First of all, since it may take a while, and a shell that has its trap swallows a TERM.
+    return joining(wanted.cgroup) + marking(program, wanted.mark) + given_limit()
 
 
 def _script(wanted: Spawn) -> tuple[str, tuple[str, ...]]:

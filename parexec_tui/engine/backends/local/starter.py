@@ -35,10 +35,10 @@ class Start(Struct, gc=False, eq=False):
 class Starter:
     """Starts processes one after another, and lets the watch wait for their ends."""
 
-    def __init__(self, watch: Watch[ProcessKey], check: Callable[[], None]) -> None:
-        """`check`: called before each start, in any thread; raises OSError if there may be none now."""
+    def __init__(self, watch: Watch[ProcessKey], prepare: Callable[[Start], None]) -> None:
+        """`prepare`: called before each start, in any thread; raises OSError if there may be none now."""
         self._watch = watch
-        self._check = check
+        self._prepare = prepare
         self._queue: SimpleQueue[Start | None] = SimpleQueue()
         self._done: deque[Start] = deque()
         self._threads: list[Thread] = []
@@ -84,7 +84,7 @@ class Starter:
 
     def _start(self, start: Start) -> None:
         try:
-            self._check()
+            self._prepare(start)
             start.pid = spawn(start.spawn)
         except BaseException as problem:  # of any kind: the loop has to know it
             start.problem = problem

@@ -21,7 +21,9 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Identity, Launch
 from parexec_tui.engine.backends.boot import boot_id
 from parexec_tui.engine.backends.local import process
+from parexec_tui.engine.backends.local.attempt_cgroups import Parent
 from parexec_tui.engine.backends.local.backend import LocalBackend
+from parexec_tui.engine.backends.local.cgroup import own_cgroup
 from parexec_tui.engine.backends.local.cookie import (
     COOKIE,
     bearers,
@@ -60,7 +62,7 @@ def key(number: int) -> ProcessKey:
 class Attempts:
     """A backend and its attempts, all of ticket T, in one folder."""
 
-    def __init__(self, nursery: trio.Nursery, folder: Path, watch: Watch[ProcessKey]) -> None:
+    def __init__(self, nursery: trio.Nursery, folder: Path, watch: Watch[ProcessKey], cgroup_parent: Parent) -> None:
         self.folder = folder
         """In which they run."""
         self.session = SessionFolder(folder)
@@ -75,6 +77,7 @@ class Attempts:
             boot=boot_id(),
             watch=watch,
             orphans=self.orphans,
+            cgroup_parent=cgroup_parent,
         )
         self.number = 0
         self.heard: dict[int, rq.AnyReport] = {}
@@ -167,9 +170,11 @@ async def soon(condition: Callable[[], object], what: str) -> None:
 
 
 @asynccontextmanager
-async def attempts(folder: Path, watch: Watches = PidfdWatch, *, listens: bool = True) -> AsyncIterator[Attempts]:
+async def attempts(
+    folder: Path, watch: Watches = PidfdWatch, *, listens: bool = True, cgroup_parent: Parent = own_cgroup
+) -> AsyncIterator[Attempts]:
     async with trio.open_nursery() as nursery:
-        made = Attempts(nursery, folder, watch())
+        made = Attempts(nursery, folder, watch(), cgroup_parent)
         if listens:
             nursery.start_soon(made.listen)
         try:

@@ -4,17 +4,22 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import trio
 
+import parexec_tui
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Identity
 from parexec_tui.engine.backends.boot import boot_id
+from parexec_tui.engine.backends.local.attempt_cgroups import Parent
 from parexec_tui.engine.backends.local.mark import can_mark, mark_in, mark_of
 from parexec_tui.engine.backends.local.orphans import Orphans
 from parexec_tui.engine.backends.local.process import birth_of, is_zombie
+from tests.cgroups import cgroup2
 from tests.engine.backends.local.test_process import Attempts, attempts, key, soon, spawn_elsewhere
 from tests.engine.engines import PYTHON, exists, number_in
 
@@ -38,6 +43,8 @@ for fd in range(3):
     os.dup2(null, fd)
 if "mark" in clean:
     resource.setrlimit(10, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+if "cgroup" in clean and os.path.exists("cgroup"):
+    open(open("cgroup").read(), "w").write("0")
 env = {} if "env" in clean else os.environ
 os.execve(sys.executable, [sys.executable, "-S", "stray.py", name], env)
 """
@@ -50,15 +57,53 @@ def programs(tmp_path: Path) -> None:
     (tmp_path / "daemon.py").write_text(DAEMON)
 
 
-ESCAPES = {
-    "stays in its group": f"{PYTHON} stray.py pid &",
-    "has a group of its own": f"{PYTHON} -c 'import os; os.setpgid(0, 0); exec(open(\"stray.py\").read())' pid &",
-    "has a session of its own": f"setsid {PYTHON} stray.py pid &",
-    "and a clean environment": f"env -i setsid {PYTHON} stray.py pid &",
-    "is a daemon": f"{PYTHON} daemon.py pid",
-    "with a clean environment": f"{PYTHON} daemon.py pid env",
-    "ignores TERM": f"(trap '' TERM; {PYTHON} daemon.py pid env)",
+TABLE = {
+    "a background process": [
+        f"{PYTHON} stray.py pid &",
+        f"{PYTHON} -c 'import os; os.setpgid(0, 0); exec(open(\"stray.py\").read())' pid &",
+    ],
+    "one in a session of its own": [f"setsid {PYTHON} stray.py pid &"],
+    "one with a cleaned environment": [f"env -i {PYTHON} stray.py pid &", f"env -i setsid {PYTHON} stray.py pid &"],
+    "a daemon: two forks": [f"{PYTHON} daemon.py pid", f"{PYTHON} daemon.py pid env"],
+    "one that ignores TERM": [f"trap '' TERM; {PYTHON} daemon.py pid env"],
+    "a daemon that also sets its limits anew": [f"{PYTHON} daemon.py pid env mark"],
+    "and moves itself to another cgroup": [f"{PYTHON} daemon.py pid env mark cgroup"],
+    "what another program starts when it is asked to": ["touch ask"],
 }
+"""{how a row of the table begins: commands that leave such a process behind}"""
+
+ROWS = [pytest.param(what, run, id=f"{what} {n}") for what, runs in TABLE.items() for n, run in enumerate(runs, 1)]
+
+YES, LATER, NO = "yes", "with the last attempt that it may be of", "no"
+"""What the table says of whether something is ended."""
+
+
+@pytest.fixture(params=["with cgroups", "without"])
+def parent(request: pytest.FixtureRequest) -> Iterator[Parent]:
+    """Where the cgroups of attempts are made, if anywhere."""
+    if request.param == "without":
+        yield no_cgroup
+    else:
+        with cgroup2() as folder:
+            yield lambda: str(folder)
+
+
+def no_cgroup() -> None:
+    """There can be no cgroups."""
+
+
+def said() -> dict[str, tuple[str, str]]:
+    """{what lives on: whether it is ended with cgroups, and without}, as the table says."""
+    page = Path(parexec_tui.__file__).with_name("docs") / "running.md"
+    table = page.read_text(encoding="utf-8").split("| what lives on |")[1].split("\n\n")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
+    return {what: (ended, ended_without) for what, ended, ended_without in rows}
+
+
+def row_of(what: str) -> str:
+    """The row that begins so."""
+    [row] = [row for row in said() if row.startswith(what)]
+    return row
 
 
 def begin(*command: str, cwd: Path | None = None) -> "subprocess.Popen[bytes]":
@@ -75,53 +120,55 @@ def waits(run: str) -> str:
     return f"{run}\nuntil [ -s pid ]; do sleep 0.01; done"
 
 
-async def left(t: Attempts, run: str) -> tuple[int, rq.AnyReport]:
+async def left(t: Attempts, run: str) -> tuple[int, rq.ProcessEnded]:
     """Run a command that leaves something behind: the pid of that, and the end that is told."""
     number = t.begin(waits(run))
-    return number_in(t.file("pid")) if await soon_there(t) else 0, await t.end_of(number)
+    await soon_there(t)
+    ended = await t.end_of(number)
+    assert isinstance(ended, rq.ProcessEnded)
+    return number_in(t.file("pid")), ended
 
 
-async def soon_there(t: Attempts) -> bool:
+async def soon_there(t: Attempts) -> None:
     await soon(lambda: t.file("pid").exists() and t.file("pid").read_text().endswith("\n"), "the stray is there")
-    return True
 
 
-@pytest.mark.trio
-@pytest.mark.parametrize("run", ESCAPES.values(), ids=ESCAPES)
-async def test_nothing_lives_once_the_end_is_told(tmp_path: Path, run: str) -> None:
-    async with attempts(tmp_path) as t:
-        pid, ended = await left(t, run)
-        assert not exists(pid)
-        assert isinstance(ended, rq.ProcessEnded)
-        assert ended.code == 0
-        assert [(stray.attempt, stray.count) for stray in t.strays] == [(1, 1)]
-        assert "pid" in t.strays[0].commands[0]
+def test_each_row_of_the_table_has_its_test() -> None:
+    assert sorted(map(row_of, TABLE)) == sorted(said())
 
 
 @pytest.mark.trio
 @marks
-@pytest.mark.parametrize("run", [*ESCAPES.values()], ids=ESCAPES)
-async def test_and_what_another_attempt_started_is_left_alone(tmp_path: Path, run: str) -> None:
-    async with attempts(tmp_path) as t:
-        other = t.begin(f"{PYTHON} daemon.py other env; until [ -s other ]; do sleep 0.01; done; sleep 60")
-        await soon(lambda: t.file("other").exists() and t.file("other").read_text(), "the other daemon is there")
-        pid, _ = await left(t, run)
-        assert not exists(pid)
-        assert exists(number_in(t.file("other")))
-        t.backend.stop(key(other), 0)
-        await t.end_of(other)
-        assert not exists(number_in(t.file("other")))
+@pytest.mark.parametrize(("what", "run"), ROWS)
+async def test_what_the_table_says_is_so(tmp_path: Path, parent: Parent, what: str, run: str) -> None:
+    ended = said()[row_of(what)][parent is no_cgroup]
+    if (elsewhere := parent()) is not None:
+        (tmp_path / "cgroup").write_text(f"{elsewhere}/cgroup.procs")
+    async with another_program(tmp_path):
+        async with attempts(tmp_path, cgroup_parent=parent) as t:
+            other = t.begin(f"{PYTHON} daemon.py other env; until [ -s other ] && [ -e go ]; do sleep 0.01; done")
+            others = await trio.to_thread.run_sync(number_in, t.file("other"))
+            pid, end = await left(t, run)
+            assert end.code == 0
+            assert exists(pid) == (ended != YES)
+            assert [(stray.attempt, stray.count) for stray in t.strays] == ([(2, 1)] if ended == YES else [])
+            assert exists(others), "what the other attempt started is left alone"
+            t.file("go").touch()
+            await t.end_of(other)
+            assert exists(pid) == (ended == NO)
+            assert not exists(others)
+        assert exists(pid) == (ended == NO)
 
 
-@pytest.mark.trio
-async def test_what_hides_every_sign_ends_with_the_last_attempt_that_it_may_be_of(tmp_path: Path) -> None:
-    async with attempts(tmp_path) as t:
-        other = t.begin("until [ -e go ]; do sleep 0.01; done")
-        pid, _ = await left(t, f"{PYTHON} daemon.py pid env mark")
-        assert exists(pid), "it may be of the other one"
-        t.file("go").touch()
-        await t.end_of(other)
-        assert not exists(pid)
+@asynccontextmanager
+async def another_program(folder: Path) -> AsyncIterator[None]:
+    """A service that was there before, and starts what it is asked for."""
+    serve = f"until [ -e ask ]; do sleep 0.01; done; exec {PYTHON} stray.py pid"
+    with begin("sh", "-c", serve, cwd=folder) as service:
+        try:
+            yield
+        finally:
+            service.kill()
 
 
 @pytest.mark.trio
@@ -186,17 +233,6 @@ async def test_the_mark_is_inherited_whatever_becomes_of_the_environment(tmp_pat
 def test_two_attempts_and_two_sessions_have_different_marks() -> None:
     cookies = [f"{session}@1/T{ticket}.1" for session in "ab" for ticket in range(1000)]
     assert len(set(map(mark_of, cookies))) == 2000
-
-
-@pytest.mark.trio
-async def test_a_daemon_of_others_is_not_caught(tmp_path: Path) -> None:
-    """A service that was there before starts what an attempt asks it for: that is the service's child."""
-    serve = f"until [ -e ask ]; do sleep 0.01; done; exec {PYTHON} stray.py pid"
-    with begin("sh", "-c", serve, cwd=tmp_path) as service:
-        async with attempts(tmp_path) as t:
-            pid, _ = await left(t, "touch ask")
-            assert exists(pid)
-        service.send_signal(signal.SIGKILL)
 
 
 @pytest.mark.trio
