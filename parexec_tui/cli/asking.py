@@ -288,10 +288,15 @@ _dry_run_option = click.option(
 _yes_option = click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
 
 
-def _verb(
+def verb_options(command: Callable[P, R]) -> Callable[P, R]:
+    """A decorator: adds the options that all verbs have."""
+    return as_json_option(_dry_run_option(_yes_option(session_option(command))))
+
+
+def connected_with(
     connected: Callable[[str | None], "Client | LeftSession"],
 ) -> Callable[[_Command[P]], Callable[..., None]]:
-    """A decorator for verbs: adds the options that all verbs have, and connects with `connected`."""
+    """A decorator: gives a function a context of a connection made with `connected`, and of the values of options."""
 
     def with_context(command: _Command[P]) -> Callable[..., None]:
         @wraps(command)
@@ -304,9 +309,16 @@ def _verb(
                 if context.left_out:
                     sys.exit(exits.DONE_IN_PART)
 
-        return as_json_option(_dry_run_option(_yes_option(session_option(run))))
+        return run
 
     return with_context
+
+
+def _verb(
+    connected: Callable[[str | None], "Client | LeftSession"],
+) -> Callable[[_Command[P]], Callable[..., None]]:
+    """A decorator for verbs: adds the options that all verbs have, and connects with `connected`."""
+    return lambda command: verb_options(connected_with(connected)(command))
 
 
 verb = _verb(connect)

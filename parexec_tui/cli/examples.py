@@ -86,7 +86,10 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec reload --dry-run", "what the edited plan file would change"),
         ("parexec reload plan.toml --yes", "apply it without asking"),
     ),
-    "undo": (("parexec undo", "take back what was done last"),),
+    "undo": (
+        ("parexec undo", "take back what was done last"),
+        ("parexec undo --list", "what was done, newest first"),
+    ),
     "help": (
         ("parexec help retry", "all about a command, with examples"),
         ("parexec help plan-file", "every key of a plan file"),

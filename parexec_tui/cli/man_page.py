@@ -65,6 +65,10 @@ _EXITS = (
     ("1", "Refused, or there is no engine; of run, resume and attach: some tickets did not succeed."),
     ("2", "Bad plan or usage; nothing was started or changed."),
     ("3", "Stopped or drained by a person; parexec resume goes on."),
+    ("4", "Of a verb: done for a part of what was named; standard error says what was left out, and why."),
+    ("124", "Of wait: the time was up."),
+    ("130", "Of wait: ctrl-c."),
+    ("141", "The reader of the output left, as head does."),
 )
 _ENVIRONMENT = (
     ("XDG_STATE_HOME", "Where sessions are remembered, in a folder parexec; default: ~/.local/state."),

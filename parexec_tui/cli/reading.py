@@ -292,4 +292,31 @@ class _TextLines:
             yield f"{day_and_clock(line.at)}  {rest}  {line.text}".rstrip()
 
 
+def print_actions(session: str | None, *, as_json: bool) -> None:
+    """Print what persons did in a session and did not take back, newest first."""
+    from parexec_tui.client.sessions import open_registry, resolve_current
+    from parexec_tui.core.rules.verbs.undo import history
+    from parexec_tui.core.wire import codec
+    from parexec_tui.text.words import day_and_clock, printable
+
+    with report_errors():
+        row = resolve_current(session)
+        with open_registry() as registry:
+            past = _replay(registry, row.session)
+    found = list(history(past.state, time.time()))
+    if as_json:
+        facts = [
+            {"at": each.at, "by": each.by, "verb": each.verb, "text": each.text, "why_not": why}
+            for each, why in found
+        ]
+        click.echo(codec.encode(facts))
+        return
+    if not found:
+        click.echo("there is nothing that could be undone", err=True)
+    width = max((len(each.by) for each, _ in found), default=0)
+    for each, why in found:
+        final = f"  (cannot be taken back: {why})" if why else ""
+        click.echo(f"{day_and_clock(each.at)}  {printable(each.by):{width}}  {printable(each.text + final)}")
+
+
 COMMANDS: tuple[click.Command, ...] = (ls, show, log, events)

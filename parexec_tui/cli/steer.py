@@ -15,11 +15,13 @@ from parexec_tui.cli.asking import (
     as_json_option,
     connect,
     connect_to,
+    connected_with,
     is_plain,
     report_errors,
     session_option,
     verb,
     verb_even_if_finished,
+    verb_options,
 )
 
 if TYPE_CHECKING:
@@ -404,12 +406,28 @@ def on_failure(context: VerbContext, policy: "FailurePolicy") -> None:
 
 
 @click.command()
-@verb
-def undo(context: VerbContext) -> None:
+@click.option(
+    "-l", "--list", "is_list", is_flag=True, help="Only list what was done; the first line would be taken back."
+)
+@verb_options
+def undo(is_list: bool, session: str | None, as_json: bool, **options: Any) -> None:
     """Take back the last thing that a person did in this session.
 
     If it cannot be taken back, that is refused, with the reason. Nothing older is touched.
+
+    --list shows what was done and not taken back yet, newest first, with and without an engine, and says of each
+    whether it can be taken back.
     """
+    if is_list:
+        from parexec_tui.cli.reading import print_actions
+
+        print_actions(session, as_json=as_json)
+    else:
+        _take_back(session=session, as_json=as_json, **options)
+
+
+@connected_with(connect)
+def _take_back(context: VerbContext) -> None:
     from parexec_tui.core.wire.requests import Undo
 
     context.ask(Undo())

@@ -43,6 +43,7 @@ class TicketReport(Struct, frozen=True, omit_defaults=True):
     attempt: int = 0
     started: float | None = None
     ended: float | None = None
+    """When the ticket was over. Its last attempt may have ended before."""
     log: str | None = None
     why: tuple[str, ...] = ()
     """For a ticket that waits: all that it waits for."""
@@ -50,6 +51,8 @@ class TicketReport(Struct, frozen=True, omit_defaults=True):
     """For a skipped ticket: whose end was the cause."""
     env: dict[str, str] = {}
     """Its own environment variables, as it would run next."""
+    seconds: float | None = None
+    """How long its last attempt ran, without the time it was frozen; null while it runs."""
 
 
 class AgentReport(Struct, frozen=True, omit_defaults=True):
@@ -192,6 +195,9 @@ def _ticket(state: SessionState, ticket: TicketState) -> TicketReport:
         why=tuple(blocker.text for blocker in why(state, ticket)) if waits else (),
         because=ticket.because,
         env=ticket.spec.env,
+        seconds=round(attempt.worked(attempt.ended), 3)
+        if attempt is not None and attempt.ended is not None
+        else None,
     )
 
 
@@ -214,8 +220,8 @@ def _ticket_line(ticket: TicketReport, width: int, *, ascii_only: bool) -> str:
     parts = [f"{glyph(word, ascii_only=ascii_only)} {word:<15}", f"{ticket.id:<{width}}"]
     if TABLE[ticket.status].is_live:
         parts.append(f"on {ticket.agent} since {clock(ticket.started or 0)}")
-    elif ticket.started is not None and ticket.ended is not None:
-        parts.append(f"{format_duration(ticket.ended - ticket.started):>7} on {ticket.agent}")
+    elif ticket.seconds is not None:
+        parts.append(f"{format_duration(ticket.seconds):>7} on {ticket.agent}")
     if ticket.attempt > 1:
         parts.append(f"attempt {ticket.attempt}")
     reason = with_name(ticket.reason, ticket.signal) or (f"because of {ticket.because}" if ticket.because else "")

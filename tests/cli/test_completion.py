@@ -15,7 +15,7 @@ from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from parexec_tui import paths
-from parexec_tui.cli import complete, entry
+from parexec_tui.cli import complete, entry, exits
 from parexec_tui.cli.examples import EXAMPLES
 from parexec_tui.client.blocking import Client
 from parexec_tui.client.framing import ClientError
@@ -308,11 +308,28 @@ def test_the_manual_has_every_command_and_option() -> None:
     ]
     assert lines.count(".nf") == lines.count(".fi")
     plain = page.replace(r"\-", "-")
+    sections = dict(re.findall(r'^\.SS "parexec (\S+) (.*?)(?=^\.S)', plain, re.MULTILINE | re.DOTALL))
+    assert sorted(sections) == sorted(every_command())
     for name, command in every_command().items():
-        assert f'.SS "parexec {name} ' in plain
-        for parameter in command.params:
-            if isinstance(parameter, click.Option):
-                assert parameter.opts[-1] in plain
+        heads = "".join(re.findall(r"^\\fB-.*", sections[name], re.MULTILINE))
+        assert {*re.findall(r"-{1,2}[a-z][a-z-]*", heads)} == {*options_of(command), "-h", "--help"}
+    codes = re.findall(r"^\\fB(\d+)\\fR$", page, re.MULTILINE)
+    assert {*map(int, codes)} == {code for name, code in vars(exits).items() if name.isupper()}
+
+
+def options_of(command: click.Command) -> list[str]:
+    """All that may be typed for the options of a command."""
+    options = [each for each in command.params if isinstance(each, click.Option)]
+    return [name for option in options for name in (*option.opts, *option.secondary_opts)]
+
+
+@pytest.mark.parametrize("name", every_command())
+def test_help_and_completions_have_every_option(name: str) -> None:
+    page = CliRunner().invoke(entry.cli, ["help", name], prog_name="parexec").output
+    known = options_of(every_command()[name])
+    assert [option for option in known if not re.search(rf"(?<![\w-]){option}(?![\w-])", page)] == []
+    assert {option for option in known if option.startswith("--")} <= {*offered(name, "--")}
+    assert name in offered(name[:1])
 
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="no groff here")

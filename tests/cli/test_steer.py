@@ -447,6 +447,24 @@ def test_undo_takes_back_the_last_thing(engine: Engine) -> None:
     assert "nothing that could be undone" in refused("undo")
 
 
+def test_undo_lists_what_was_done_with_and_without_an_engine(engine: Engine) -> None:
+    assert "nothing that could be undone" in done("undo", "--list").err
+    done("hold", "after")
+    done("cancel", "last")
+    before = status()["counts"]
+    lines = done("undo", "--list").out.splitlines()
+    assert [line.split("  ", 2)[2] for line in lines] == [
+        "cancel last",
+        "hold after",
+    ]
+    assert status()["counts"] == before
+    done("stop", "--yes")
+    engine.wait()
+    assert "no session is running" in parexec("undo").err
+    found = [(each["text"], each["why_not"]) for each in json.loads(done("undo", "--list", "--json").out)]
+    assert found == [("stop the session", "it stopped what ran"), ("cancel last", ""), ("hold after", "")]
+
+
 def test_undo_touches_nothing_older_where_the_last_thing_cannot_be_taken_back(engine: Engine) -> None:
     done("hold", "after")
     done("cancel", "other")

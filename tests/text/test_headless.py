@@ -183,6 +183,17 @@ def test_a_hundred_skipped_tickets_do_not_fill_the_screen() -> None:
     assert (said[-1].subject, said[-1].text) == ("90 more", "because of T")
 
 
+def test_a_report_has_the_time_of_the_attempt_not_of_a_cancel_long_after_it() -> None:
+    session = Session("A: retries=1 retry_delay=1h")
+    session.dispatch()
+    session.wait(2)
+    session.fail("A")
+    session.wait(30)
+    session.ask(rq.Cancel(tickets=("A",), by="ann"))
+    said = list(report_lines(session_report(session.state, alive=True), ascii_only=False))[-1]
+    assert said.split() == ["⊘", "cancelled", "A", "2.0s", "on", "agent-1", "by", "ann"]
+
+
 def test_what_could_not_start_goes_to_another_agent() -> None:
     session = Session("A:")
     session.dispatch()

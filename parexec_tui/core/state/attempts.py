@@ -57,6 +57,8 @@ class Attempt:
         return self.frozen_for + (now - self.freeze.since if self.freeze is not None else 0.0)
 
     def worked(self, now: float) -> float:
-        """Seconds from its start to `now`, without the time it was frozen. If it is over, pass its `ended`."""
+        """Seconds from its start to `now`, or to its end if it is over, without the time it was frozen."""
+        if self.ended is not None:
+            now = self.ended
         until = now if self.freeze is None else self.freeze.since
         return max(0.0, until - self.started - self.frozen_for - self.clock_error)

@@ -122,5 +122,5 @@ class TicketState:
         return self.attempt.signal if self.attempt is not None else None
 
     def worked(self, now: float) -> float:
-        """Seconds that the live or last attempt has run, without the time it was frozen; 0 if there was none."""
+        """Seconds that the live or last attempt ran, without the time it was frozen; 0 if there was none."""
         return self.attempt.worked(now) if self.attempt is not None else 0.0

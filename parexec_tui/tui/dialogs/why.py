@@ -220,7 +220,7 @@ class _Why:
         return f"attempt {ticket.attempts} on {ticket.agent}, after {self._took(ticket)}"
 
     def _took(self, ticket: TicketState) -> str:
-        return format_duration(ticket.worked(ticket.ended if ticket.ended is not None else self.now))
+        return format_duration(ticket.worked(self.now))
 
     def _ago(self, at: float | None) -> str:
         return f", {short_duration(max(0.0, self.now - at))} ago" if at is not None else ""

@@ -310,6 +310,6 @@ class TicketsPanel(RowsPanel):
     def _time(self, ticket: TicketState) -> str:
         if ticket.is_live:
             return short_duration(ticket.worked(self.view.now))
-        if ticket.attempt is not None and ticket.ended is not None and ticket.status in TERMINAL:
-            return short_duration(ticket.worked(ticket.ended))
+        if ticket.attempt is not None and ticket.status in TERMINAL:
+            return short_duration(ticket.worked(self.view.now))
         return ""

@@ -49,9 +49,7 @@ SORTS: dict[str, tuple[_SortKey, bool]] = {
 
 def _took(ticket: TicketState) -> float:
     """Seconds of the latest attempt. A running attempt is measured to a fixed time, since only the order counts."""
-    if ticket.attempt is None:
-        return 0.0
-    return ticket.worked(ticket.ended if ticket.ended is not None else 2.0**33)
+    return ticket.worked(2.0**33)
 
 
 class TicketList:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from parexec_tui.core.plan.model import AgentType, Priority, Ticket
-from parexec_tui.core.rules.verbs.undo import cannot_undo
+from parexec_tui.core.rules.verbs.undo import cannot_undo, history
 from parexec_tui.core.rules.wording import wording
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state import undo
@@ -742,6 +742,8 @@ def test_what_cannot_be_undone_is_said_and_nothing_older_is_undone(asked: rq.Any
     refusal = f'the last action, "{wording(asked)}", cannot be taken back: {why}'
     assert str(session.act(rq.Undo())) == str(cannot_undo(session.state, rq.Undo(), session.now)) == refusal
     assert session["W"].held is not None
+    listed = [(action.text, why) for action, why in history(session.state, session.now)]
+    assert listed == [(wording(asked), why), ("hold W", "")]
     session.act(rq.Scale(most=9))
     assert acted(session.act(rq.Undo())).text == "undo: at most 9 tickets at once"
     assert str(session.act(rq.Undo())) == refusal
@@ -832,6 +834,18 @@ def test_an_undo_is_refused_once_something_came_of_it(asked: rq.AnyRequest, refu
     session.dispatch()
     answer = session.act(rq.Undo())
     assert str(answer) == refusal if refusal else not isinstance(answer, Refusal)
+
+
+def test_the_history_says_what_it_is_too_late_for() -> None:
+    session = done("A:", "!A")
+    session.act(rq.Scale(most=1))
+    session.act(rq.Retry(tickets=("A",)))
+    assert [(action.verb, why) for action, why in history(session.state, session.now)] == [
+        ("retry", ""),
+        ("scale", ""),
+    ]
+    session.dispatch()
+    assert next(history(session.state, session.now))[1] == "A has started since"
 
 
 @pytest.mark.parametrize("ends", ["stop", "quarantine"])

@@ -453,6 +453,17 @@ def test_after_a_boot_nothing_is_said_about_the_one_before() -> None:
     assert session["A"].worked(session.now) == 7
 
 
+def test_what_an_attempt_took_stays_when_its_ticket_is_given_up_later() -> None:
+    session = Session("A: retries=1 retry_delay=1h")
+    session.dispatch()
+    session.wait(2)
+    session.fail("A")
+    session.wait(30)
+    session.ask(rq.Cancel(tickets=("A",)))
+    session.wait(30)
+    assert (session.status("A"), session["A"].worked(session.now)) == ("cancelled", 2)
+
+
 def test_a_ticket_that_never_started_has_not_worked() -> None:
     assert Session("A:")["A"].worked(5000.0) == 0
 

@@ -1,6 +1,6 @@
 """undo: take back the last thing that a person did."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from parexec_tui.core.rules.answers import Decision
 from parexec_tui.core.rules.verbs.amend import amend
@@ -25,16 +25,23 @@ def undo(state: SessionState, asked: rq.Undo, now: float) -> Decision:
     action = _last(state)
     if isinstance(action, Refusal):
         return action
-    events: list[ev.AnyEvent] = []
-    for step in action.inverse:
-        answer = _take(state, step, asked.by, now, events)
-        if isinstance(answer, Refusal):
-            return _too_late(action, answer)
-        events += answer
-    for event in events:
-        if isinstance(event, ev.AttemptStopRequested):
-            return _too_late(action, Refusal(f"{event.ticket} has started since", f"cancel {event.ticket}"))
-    return events
+    answer = _taken_back(state, action, asked.by, now)
+    return _too_late(action, answer) if isinstance(answer, Refusal) else answer
+
+
+def history(state: SessionState, now: float) -> Iterator[tuple[ev.OperatorActed, str]]:
+    """The actions, newest first, and why each cannot be taken back; empty if it can.
+
+    Only the newest is tried. The others were undoable when they were done; what followed may have changed that.
+    """
+    for action in reversed(state.actions):
+        why = ""
+        if not action.inverse:
+            why = action.why_final or "nothing takes it back"
+        elif action is state.actions[-1]:
+            answer = _taken_back(state, action, "", now)
+            why = answer.reason if isinstance(answer, Refusal) else ""
+        yield action, why
 
 
 def cannot_undo(state: SessionState, asked: rq.Undo, now: float) -> Refusal | None:
@@ -61,6 +68,20 @@ def _last(state: SessionState) -> ev.OperatorActed | Refusal:
         why = f": {action.why_final}" if action.why_final else ""
         return Refusal(f'the last action, "{action.text}", cannot be taken back{why}')
     return action
+
+
+def _taken_back(state: SessionState, action: ev.OperatorActed, by: str, now: float) -> Decision:
+    """The events of all steps, or why it is too late for them."""
+    events: list[ev.AnyEvent] = []
+    for step in action.inverse:
+        answer = _take(state, step, by, now, events)
+        if isinstance(answer, Refusal):
+            return answer
+        events += answer
+    for event in events:
+        if isinstance(event, ev.AttemptStopRequested):
+            return Refusal(f"{event.ticket} has started since", f"cancel {event.ticket}")
+    return events
 
 
 def _too_late(action: ev.OperatorActed, refused: Refusal) -> Refusal:
