@@ -70,6 +70,12 @@ def signs_of(pid: int) -> set[int]:
     return marks
 
 
+def depth_of(pid: int) -> int:
+    """How many engines a process runs under, by its cookies; 0 if it has none."""
+    cookies = cookie_in(pid)
+    return cookies.count(":") + 1 if cookies else 0
+
+
 _COOKIE_START = f"{COOKIE}=".encode()
 
 

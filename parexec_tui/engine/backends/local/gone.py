@@ -7,6 +7,7 @@ import trio
 
 from parexec_tui.engine.backends.backend import Identity
 from parexec_tui.engine.backends.local import process
+from parexec_tui.engine.backends.local.cookie import depth_of
 from parexec_tui.engine.backends.local.spawn import command_line
 
 POLL = 0.02
@@ -65,6 +66,7 @@ class _Left:
         self._kill = kill
         # A process that is ending loses its environment, and so its cookie, before its files are closed.
         self._known = set(known)
+        self._depths: dict[Identity, int] = {}
         self.commands: dict[Identity, str] = {}
         """What was signalled."""
 
@@ -77,12 +79,20 @@ class _Left:
             if not self._known:
                 return
             if sig is not None:
-                for identity in self._known - asked:
-                    self.commands.setdefault(identity, command_line(identity.pid))
+                to_signal = self._outermost() - asked if sig is not signal.SIGKILL else self._known
+                for identity in self._known - self.commands.keys():
+                    self.commands[identity] = command_line(identity.pid)
                 if sig is signal.SIGKILL:
                     self._kill()
-                for identity in self._known - asked:
+                for identity in to_signal:
                     process.signal_process(identity, sig)
-                if sig is not signal.SIGKILL:
-                    asked |= self._known
+                asked |= to_signal
             await trio.sleep(POLL)
+
+    def _outermost(self) -> set[Identity]:
+        """What lives, without what runs under engines that live: these end it themselves, and note why."""
+        for identity in self._known - self._depths.keys():
+            self._depths[identity] = depth_of(identity.pid)
+        depths = {identity: self._depths[identity] for identity in self._known}
+        least = min(filter(None, depths.values()), default=0)
+        return {identity for identity, depth in depths.items() if depth <= least}

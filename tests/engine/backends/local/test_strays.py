@@ -1,6 +1,7 @@
 """What an attempt leaves behind, in every way that it can: the table in `parexec help running`, row by row."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from parexec_tui.engine.backends.local.orphans import Orphans
 from parexec_tui.engine.backends.local.process import birth_of, is_zombie
 from tests.cgroups import cgroup2
 from tests.engine.backends.local.test_process import Attempts, attempts, key, soon, spawn_elsewhere
-from tests.engine.engines import PYTHON, exists, number_in
+from tests.engine.engines import PAREXEC, PYTHON, exists, number_in
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux do orphans come to us")
 
@@ -55,6 +56,7 @@ os.execve(sys.executable, [sys.executable, "-S", "stray.py", name], env)
 def programs(tmp_path: Path) -> None:
     (tmp_path / "stray.py").write_text(STRAY)
     (tmp_path / "daemon.py").write_text(DAEMON)
+    (tmp_path / "inner.toml").write_text(f'[tickets.A]\nrun = """{PYTHON} stray.py pid"""')
 
 
 TABLE = {
@@ -66,6 +68,9 @@ TABLE = {
     "one with a cleaned environment": [f"env -i {PYTHON} stray.py pid &", f"env -i setsid {PYTHON} stray.py pid &"],
     "a daemon: two forks": [f"{PYTHON} daemon.py pid", f"{PYTHON} daemon.py pid env"],
     "one that ignores TERM": [f"trap '' TERM; {PYTHON} daemon.py pid env"],
+    "another engine and its tickets": [
+        f"XDG_STATE_HOME=$PWD/state {shlex.join(PAREXEC)} run inner.toml --detach --quiet"
+    ],
     "a daemon that also sets its limits anew": [f"{PYTHON} daemon.py pid env mark"],
     "and moves itself to another cgroup": [f"{PYTHON} daemon.py pid env mark cgroup"],
     "what another program starts when it is asked to": ["touch ask"],
@@ -151,7 +156,7 @@ async def test_what_the_table_says_is_so(tmp_path: Path, parent: Parent, what: s
             pid, end = await left(t, run)
             assert end.code == 0
             assert exists(pid) == (ended != YES)
-            assert [(stray.attempt, stray.count) for stray in t.strays] == ([(2, 1)] if ended == YES else [])
+            assert [stray.key for stray in t.strays] == ([key(2)] if ended == YES else [])
             assert exists(others), "what the other attempt started is left alone"
             t.file("go").touch()
             await t.end_of(other)
