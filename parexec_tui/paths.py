@@ -273,8 +273,12 @@ def note_socket(session: str, socket: Path) -> None:
     Clients read this instead of working the path out, because cron and a login shell have different runtime folders.
     """
     note = session_folder(session).socket_note
+    text = bytes(socket) + b"\n"
+    with suppress(OSError):
+        if note.read_bytes() == text:  # by the engine before this one: a full disk has no room for another
+            return
     new = note.with_name("socket.new")
-    new.write_bytes(bytes(socket) + b"\n")
+    new.write_bytes(text)
     new.replace(note)
 
 

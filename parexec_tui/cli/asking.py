@@ -46,6 +46,21 @@ def report_errors() -> Iterator[None]:
             fail(f"{error.object[error.start : error.end]!r} is no text of UTF-8", exits.BAD_USAGE)
 
 
+@contextmanager
+def _silence_as_json(as_json: bool) -> Iterator[None]:
+    """For scripts that read what a verb prints: that nobody answered, and why."""
+    from parexec_tui.client.framing import EngineGone
+
+    try:
+        yield
+    except EngineGone as gone:
+        if as_json:
+            import json
+
+            click.echo(json.dumps({"events": [], "trouble": str(gone)}))
+        raise
+
+
 def connect(session: str | None) -> "Client":
     """A connection to the engine of the session to steer. Raises NoSuchSession, RegistryError, ClientError."""
     from parexec_tui.client.sessions import resolve_living
@@ -87,17 +102,19 @@ def connect_to(id_: str) -> "Client":
     from parexec_tui.client.blocking import Client
     from parexec_tui.client.framing import EngineGone
     from parexec_tui.client.sessions import resolve_living
+    from parexec_tui.client.silence import is_hopeless, why_silent
 
     give_up = time.monotonic() + _NEXT_ENGINE
-    while True:
+    while not is_hopeless(id_):
         try:
             return Client.connect(id_)
         except EngineGone:
             # The engine is about to serve, or it died and its guardian starts the next one.
             if time.monotonic() > give_up:
-                raise
+                break
             resolve_living(id_)
             time.sleep(0.05)
+    raise EngineGone(str(why_silent(id_) or f"no engine runs session {id_}"))
 
 
 def is_plain(word: str) -> bool:
@@ -303,7 +320,7 @@ def connected_with(
         def run(
             *args: Any, session: str | None, as_json: bool, dry_run: bool, yes: bool = False, **kwargs: Any
         ) -> None:
-            with report_errors(), connected(session) as client:
+            with report_errors(), _silence_as_json(as_json), connected(session) as client:
                 context = VerbContext(client, as_json=as_json, dry_run=dry_run, yes=yes)
                 command(context, *args, **kwargs)
                 if context.left_out:

@@ -15,6 +15,7 @@ from parexec_tui.client.blocking import Client, Following
 from parexec_tui.client.framing import ClientError, News
 from parexec_tui.client.mirror import Mirror
 from parexec_tui.client.sessions import is_living
+from parexec_tui.client.silence import SilenceWatch, is_hopeless
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire.protocol import Happened, Notice
 from parexec_tui.text.headless import Headless, counted
@@ -53,6 +54,7 @@ def follow(mirror: Mirror, output: Headless) -> Ending:
 
     Raises RegistryError.
     """
+    silence = SilenceWatch(mirror.session, output.notice)
     try:
         while True:
             there = is_living(mirror.session)  # checked before reading, so that nothing is missed
@@ -62,22 +64,27 @@ def follow(mirror: Mirror, output: Headless) -> Ending:
                 return Ending("over", outcome)
             if not there:
                 return Ending("gone")
-            if _follow_engine(mirror, output):
+            if _follow_engine(mirror, output, silence):
                 return Ending("left")
     except KeyboardInterrupt:
         return Ending("left")
 
 
-def _follow_engine(mirror: Mirror, output: Headless) -> bool:
+def _follow_engine(mirror: Mirror, output: Headless, silence: SilenceWatch) -> bool:
     """Print what the engine says until it leaves or is gone; True if the person left before."""
+    if is_hopeless(mirror.session):
+        silence.unanswered()
+        return _wants_to_leave(_LOOK_EVERY)
     try:
         with Client.connect(mirror.session, name="attach", read_only=True) as client:
             heard = client.follow(mirror.last)
             while not heard.is_over:
+                silence.look()
                 _say(mirror, output, heard.take())
                 if _wants_to_leave(_KEYBOARD_AGAIN, heard) or output.lost:
                     return True
     except ClientError:  # it has not started, is gone, or has another version
+        silence.unanswered()
         return _wants_to_leave(_LOOK_EVERY)
     return output.lost is not None
 

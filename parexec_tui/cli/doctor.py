@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 from msgspec import Struct
 
+from parexec_tui.client.silence import listen
 from parexec_tui.core.plan.model import Host
 from parexec_tui.core.plan.units import format_size
 from parexec_tui.paths import SessionFolder, registry_file, session_folder, socket_file, state_home
@@ -358,7 +359,9 @@ def sessions() -> Iterator[Finding]:
         return
     for row in rows:
         folder = session_folder(row.session)
-        if lost_guardian(folder):
+        if silence := listen(row.session):
+            yield Finding("session", False, f"{row.session}: {silence.text}", silence.remedy or "wait a moment")
+        elif lost_guardian(folder):
             text = f"the guardian of {row.session} is gone: if its engine dies, no other follows by itself"
             yield Finding("session", False, text, f"if it is interrupted: parexec resume {row.session}")
         elif not is_owned(folder.lock) and not has_guardian(folder):

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -15,11 +15,14 @@ from parexec_tui.paths import session_folder
 from parexec_tui.registry.errors import RegistryDamaged
 
 if TYPE_CHECKING:
-    from parexec_tui.registry.registry import EventRow, Registry
+    from parexec_tui.registry.registry import EventRow, Registry, SessionRow
     from parexec_tui.registry.replay import Replay
 
 _FOLLOW_EVERY = 0.2
 """Seconds between two checks for something new."""
+
+_LISTEN_WITHIN = 2.0
+"""Seconds that engines get to answer, all together."""
 
 _CHUNK = 1 << 16
 """Bytes of output that are read at once."""
@@ -45,11 +48,14 @@ def ls(as_json: bool) -> None:
     from parexec_tui.text.words import day_and_clock, printable
 
     rows, unreadable = sessions.all_sessions()
+    troubles = _troubles(rows)
     for what in unreadable:
         click.echo(f"parexec: {printable(what)}", err=True)
     if as_json:
         for row in rows:
-            click.echo(msgspec.json.encode(msgspec.structs.replace(row, status=sessions.status_of(row))))
+            facts = msgspec.structs.asdict(row)
+            facts |= {"status": sessions.status_of(row), "trouble": troubles.get(row.session, "")}
+            click.echo(msgspec.json.encode(facts))
         return
     if not rows and not unreadable:
         click.echo(f"parexec: {sessions.NO_SESSIONS}", err=True)
@@ -62,10 +68,26 @@ def ls(as_json: bool) -> None:
         click.echo(f"{row.session:<{width}}  {status:<11}  {day_and_clock(row.started)}  {done:<15}  {name}")
         if status == "interrupted":
             hints.append(f"{row.session}: its engine is gone; take over: parexec resume {row.session}")
+        elif row.session in troubles:
+            hints.append(f"{row.session}: {printable(troubles[row.session])}")
         elif lost_guardian(session_folder(row.session)):
             hints.append(f"{row.session}: its guardian is gone; if its engine dies, no other follows by itself")
     for hint in hints:
         click.echo(hint, err=True)
+
+
+def _troubles(rows: "Sequence[SessionRow]") -> dict[str, str]:
+    """What is wrong with the engines of living sessions."""
+    from parexec_tui.client.sessions import living
+
+    until = time.monotonic() + _LISTEN_WITHIN
+    found: dict[str, str] = {}
+    for row in living(rows):
+        from parexec_tui.client.silence import listen
+
+        if silence := listen(row.session, within=max(0.2, until - time.monotonic())):
+            found[row.session] = str(silence)
+    return found
 
 
 @click.command()
@@ -74,7 +96,9 @@ def ls(as_json: bool) -> None:
 @report_errors()
 def show(session: str | None, as_json: bool) -> None:
     """Show SESSION (default: the newest of this directory): every ticket, and why it is where it is."""
-    from parexec_tui.client.sessions import has_engine, open_registry, resolve_past
+    from msgspec.structs import replace
+
+    from parexec_tui.client.sessions import has_engine, open_registry, resolve_past, status_of
     from parexec_tui.core.wire import codec
     from parexec_tui.text.report import report_lines, session_report
     from parexec_tui.text.words import is_ascii_only
@@ -82,7 +106,10 @@ def show(session: str | None, as_json: bool) -> None:
     with open_registry() as registry:
         row = resolve_past(registry, session)
         past = _replay(registry, row.session)
+    troubles = _troubles([row])
     report = session_report(past.state, alive=has_engine(row.session))
+    state = status_of(replace(row, status=past.state.status))
+    report = replace(report, state=state, trouble=troubles.get(row.session, ""))
     if as_json:
         click.echo(codec.encode(report))
         return
@@ -90,6 +117,8 @@ def show(session: str | None, as_json: bool) -> None:
         click.echo(line)
     if report.state == "interrupted":
         click.echo(f"parexec: its engine is gone; take over: parexec resume {row.session}", err=True)
+    elif report.trouble:
+        click.echo(f"parexec: {report.trouble}", err=True)
 
 
 def _replay(registry: "Registry", session: str) -> "Replay":

@@ -22,6 +22,7 @@ from parexec_tui.cli.exits import (
 from parexec_tui.cli.plan_changes import offer_changes
 from parexec_tui.cli.plans import plan_argument, plan_of
 from parexec_tui.cli.screen import Screen, screen_options
+from parexec_tui.paths import session_folder
 from parexec_tui.text.streams import OutputError
 
 if TYPE_CHECKING:
@@ -90,6 +91,20 @@ def _report_start_errors() -> Iterator[None]:
             yield
     except EngineFailedError as error:
         fail(str(error), BAD_USAGE)
+
+
+@contextmanager
+def _report_owner(session: str) -> Iterator[None]:
+    """If an engine or a guardian has the session already, say how it stands with it, and exit."""
+    from parexec_tui.registry.errors import SessionOwned
+
+    try:
+        yield
+    except SessionOwned as owned:
+        from parexec_tui.client.silence import listen
+
+        trouble = listen(session) or f"engine {owned.pid or ''} runs {session} already".replace("  ", " ")
+        fail(f"{trouble}; watch it: parexec attach {session}", BAD_USAGE)
 
 
 @click.command()
@@ -171,13 +186,14 @@ def resume(
     if foreground:
         from parexec_tui.engine.session import resume_session
 
-        _execute(
-            style,
-            lambda viewer: resume_session(row.session, viewer, retry_failed=retry_failed, fail_fast=fail_fast),
-        )
+        with _report_owner(row.session):
+            _execute(
+                style,
+                lambda viewer: resume_session(row.session, viewer, retry_failed=retry_failed, fail_fast=fail_fast),
+            )
     from parexec_tui.engine.lifecycle.launch import take_over
 
-    with Screen(screen_options, wanted=not detach and style is None) as screen:
+    with _report_owner(row.session), Screen(screen_options, wanted=not detach and style is None) as screen:
         take_over(
             row.session,
             resume=True,
@@ -222,9 +238,20 @@ def attach(session: str | None, style: Any, read_only: bool, screen_options: dic
     from parexec_tui.client.sessions import resolve_current
 
     row = resolve_current(session)
+    _leave_if_stopped(row.session)
     with Screen({**screen_options, "read_only": read_only}, wanted=style is None) as screen:
         screen.show(row.session)
     _follow(Mirror.open(row.session), style, quiet_start=True)
+
+
+def _leave_if_stopped(session: str) -> None:
+    """Without a person who could let it go on, a stopped engine is not worth waiting for."""
+    from parexec_tui.cli.attach import can_type
+    from parexec_tui.client.silence import is_stopped, why_silent
+    from parexec_tui.registry.lock import owner_of
+
+    if not can_type() and is_stopped(owner_of(session_folder(session).lock)):
+        fail(str(why_silent(session)), UNSUCCESSFUL)
 
 
 def _follow(mirror: "Mirror", style: Any, *, quiet_start: bool) -> NoReturn:

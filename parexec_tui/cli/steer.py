@@ -68,8 +68,8 @@ def _is_wide(words: tuple[str, ...], found: int) -> bool:
 def status(session: str | None, as_json: bool) -> None:
     """Show how the session stands, on one page: counts, what is held, agents, what failed.
 
-    Without an engine, as it was when its engine left. `--json` has the same facts for scripts; see `parexec help
-    commands`.
+    Without an engine, as it was when its engine left; if the engine does not answer, as the registry has it, and why.
+    `--json` has the same facts for scripts; see `parexec help commands`.
     """
     with report_errors():
         report, hint = _status(session)
@@ -87,25 +87,34 @@ def status(session: str | None, as_json: bool) -> None:
 
 
 def _status(session: str | None) -> "tuple[StatusReport, str]":
-    """The facts, from the engine or else from the registry; and a hint if the engine is gone."""
+    """The facts, from the engine or else from the registry; and a hint if that is so because something is wrong."""
     from parexec_tui.client import sessions
     from parexec_tui.client.framing import EngineGone
 
     row = sessions.resolve_current(session)
+    silence = ""
     if sessions.is_living(row.session):
         try:
             with connect_to(row.session) as client:
-                return client.status(), ""
-        except (EngineGone, sessions.NoSuchSession):
+                report = client.status()
+                return report, report.trouble
+        except EngineGone as gone:
+            silence = str(gone)
+        except sessions.NoSuchSession:
             pass  # it just left
+    from msgspec.structs import replace
+
     from parexec_tui.text.report import status_report
 
     past = sessions.replay_of(row.session)
-    report = status_report(past.state, alive=False, now=0.0)
+    report = status_report(past.state, alive=sessions.has_engine(row.session), now=0.0)
+    state = sessions.status_of(replace(row, status=past.state.status))
+    report = replace(report, state=state, eta=None, trouble=silence if sessions.is_living(row.session) else "")
     if past.fault:
         return report, past.warning
-    gone = report.state == "interrupted"
-    return report, f"its engine is gone; take over: parexec resume {row.session}" if gone else ""
+    if report.state == "interrupted":
+        return report, f"its engine is gone; take over: parexec resume {row.session}"
+    return report, report.trouble
 
 
 @click.command()

@@ -25,6 +25,7 @@ from parexec_tui.cli.exits import (
 
 if TYPE_CHECKING:
     from parexec_tui.client.mirror import Mirror
+    from parexec_tui.client.silence import SilenceWatch
     from parexec_tui.core.state.session import SessionState
     from parexec_tui.core.state.tickets import TicketState
 
@@ -147,7 +148,12 @@ def _wait(mirror: "Mirror", tickets: "_Tickets", *, until: float | None = None, 
     if as_json:
         import json
 
-        click.echo(json.dumps({"session": mirror.session, "why": why, "code": code, **_facts(mirror.state, tickets)}))
+        from parexec_tui.client.silence import listen
+
+        facts = {"session": mirror.session, "why": why, "code": code, **_facts(mirror.state, tickets)}
+        if why == "late":
+            facts["trouble"] = str(listen(mirror.session, _LOOK_EVERY) or "")
+        click.echo(json.dumps(facts))
     else:
         for line in _lines(mirror.state, tickets):
             click.echo(line)
@@ -159,7 +165,9 @@ def _wait(mirror: "Mirror", tickets: "_Tickets", *, until: float | None = None, 
 def _follow(mirror: "Mirror", tickets: "_Tickets", until: float | None) -> Why:
     """Follow the session until what is waited for is over, or nothing will come any more. Raises RegistryError."""
     from parexec_tui.client.sessions import is_living
+    from parexec_tui.client.silence import SilenceWatch
 
+    silence = SilenceWatch(mirror.session, lambda text: click.echo(f"parexec: {text}", err=True))
     while True:
         there = is_living(mirror.session)  # checked before reading, so that nothing is missed
         for _ in mirror.news():
@@ -172,20 +180,24 @@ def _follow(mirror: "Mirror", tickets: "_Tickets", until: float | None) -> Why:
             return "gone"
         if _left(until) <= 0:
             return "late"
-        if _listen(mirror, tickets, until):
+        if _listen(mirror, tickets, until, silence):
             return "done"
 
 
-def _listen(mirror: "Mirror", tickets: "_Tickets", until: float | None) -> bool:
+def _listen(mirror: "Mirror", tickets: "_Tickets", until: float | None, silence: "SilenceWatch") -> bool:
     """Listen to the engine until it leaves or is gone, the time is up, or (True) the tickets are over."""
     from parexec_tui.client.blocking import Client
-    from parexec_tui.client.framing import ClientError
+    from parexec_tui.client.framing import ClientError, EngineGone
+    from parexec_tui.client.silence import is_hopeless
     from parexec_tui.client.sockets import TIMEOUT
     from parexec_tui.core.wire.protocol import Happened
 
     try:
+        if is_hopeless(mirror.session):
+            raise EngineGone
         timeout = max(_LOOK_EVERY, min(TIMEOUT, _left(until)))
         with Client.connect(mirror.session, name="wait", read_only=True, timeout=timeout) as client:
+            silence.look()
             heard = client.follow(mirror.last)
             while not heard.is_over and _left(until) > 0:
                 for each in heard.take():
@@ -195,6 +207,7 @@ def _listen(mirror: "Mirror", tickets: "_Tickets", until: float | None) -> bool:
                     return True
                 select.select([heard], [], [], None if until is None else max(0.0, _left(until)))
     except ClientError:  # it has not started, is gone, or has another version
+        silence.unanswered()
         time.sleep(max(0.0, min(_LOOK_EVERY, _left(until))))
     return False
 

@@ -1,5 +1,6 @@
 """Finds the session that a command is about: the one that is named, else the most likely one."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,9 +55,13 @@ def resolve_current(text: str | None) -> "SessionRow":
         if text is not None:
             return registry.resolve(text)
         rows = _nearest_first(registry)
+    return next(living(rows), rows[0])
+
+
+def living(rows: "Iterable[SessionRow]") -> "Iterator[SessionRow]":
+    """Those of these sessions that have an engine, or a guardian that is about to start one."""
     # Sessions pile up, and each check opens a lock file: skip those that have ended in good order.
-    unfinished = (row for row in rows if row.status not in _ENDED)
-    return next((row for row in unfinished if is_living(row.session)), rows[0])
+    return (row for row in rows if row.status not in _ENDED and is_living(row.session))
 
 
 def resolve_past(registry: Registry, text: str | None) -> "SessionRow":

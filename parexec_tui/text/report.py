@@ -85,6 +85,8 @@ class SessionReport(Struct, frozen=True):
     busy_seconds: float
     tickets: list[TicketReport]
     agents: list[AgentReport]
+    trouble: str = ""
+    """Why the engine does not answer, or can start nothing; empty if nothing is wrong."""
 
 
 def attempt_output(state: SessionState, ticket: TicketState, attempt: int | None = None) -> Output:

@@ -791,7 +791,7 @@ def test_show_and_ls_while_it_runs_and_after_a_kill(here: Path, start: Callable[
     assert json.loads(parexec("show", "--json").out)["engine_pid"] == run.process.pid
     assert "on agent-1 since" in parexec("show").out
     said = refused("resume")
-    assert f"process {run.process.pid} owns this session" in said
+    assert f"engine {run.process.pid} runs" in said
 
     run.process.kill()
     run.process.wait(WITHIN)

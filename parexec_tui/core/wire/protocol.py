@@ -259,7 +259,7 @@ class StatusReport(Struct, frozen=True):
     session: str
     plan: str
     state: str
-    """running, held, draining, stopping, stopped, finished; or interrupted: its engine died."""
+    """running, held, draining, stopping, stopped, finished; or interrupted: its engine died; or restarting."""
     engine_pid: int | None
     """None: no engine."""
     started: float
@@ -277,3 +277,5 @@ class StatusReport(Struct, frozen=True):
     """Those that are not stopped."""
     failures: list[FailureFact]
     """The first of them, in plan order; `counts` has all."""
+    trouble: str = ""
+    """Why the engine can start nothing, or does not answer; empty if nothing is wrong."""

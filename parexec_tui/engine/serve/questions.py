@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from itertools import islice
 
+from msgspec.structs import replace
+
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING
 from parexec_tui.core.wire.protocol import Names, Question
@@ -19,17 +21,21 @@ MAX_NAMES = 500
 
 
 def answer(
-    state: SessionState, question: Question, now: float, history: Mapping[str, float] | None = None
+    state: SessionState,
+    question: Question,
+    now: float,
+    history: Mapping[str, float] | None = None,
+    trouble: str = "",
 ) -> object | Refusal:
     """The facts that are asked for, as the running engine knows them; or why there are none.
 
-    `history`: what tickets took in earlier sessions, in seconds.
+    `history`: what tickets took in earlier sessions, in seconds. `trouble`: why the engine can start nothing.
     """
     match question.about:
         case "status":
-            return status_report(state, alive=True, now=now, history=history)
+            return replace(status_report(state, alive=True, now=now, history=history), trouble=trouble)
         case "report":
-            return session_report(state, alive=True)
+            return replace(session_report(state, alive=True), trouble=trouble)
         case "why":
             return _why(state, question.tickets)
         case "select":

@@ -29,16 +29,21 @@ class Server:
         """Path and inode."""
 
     async def serve(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Serve until cancelled. If there can be no socket, say so, and let the engine go on without one."""
+        """Serve until cancelled. If there can be no socket now, say so, and make it as soon as there can be."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._hub.spread_news)
             try:
                 listener = self._listen()
             except OSError as error:
-                self._hub.notice(f"no other shell can watch or steer this session: {error}")
+                self._hub.notice(
+                    f"no other shell can watch or steer this session: {error}; "
+                    f"trying again every {_LOOK_AFTER_SOCKET:g}s"
+                )
                 task_status.started()
-                return
-            task_status.started()
+                listener = await self._listen_again()
+                self._hub.notice("other shells can watch and steer this session now")
+            else:
+                task_status.started()
             try:
                 while True:
                     await self._accept_until_gone(nursery, listener)
@@ -52,13 +57,16 @@ class Server:
         if not session_folder(self._hub.session).path.is_dir():  # it was removed, and is not to be made again
             raise FileNotFoundError(errno.ENOENT, "the folder of the session is gone")
         for path in socket_files(self._hub.session):
+            listener = None
             try:
                 listener = open_socket(path)
                 note_socket(self._hub.session, path)
+                self._socket = path, path.stat().st_ino
             except OSError as error:
                 trouble = trouble or error
+                if listener is not None:
+                    listener.close()
                 continue
-            self._socket = path, path.stat().st_ino
             return trio.socket.from_stdlib_socket(listener)
         raise trouble or FileNotFoundError(errno.ENOENT, "there is no place for a socket")
 
@@ -119,7 +127,9 @@ async def open_server(
         registry_file,
         ask=coordinator.ask,
         dry_run=coordinator.dry_run,
-        question=lambda asked: answer(coordinator.state, asked, coordinator.clock.now(), history),
+        question=lambda asked: answer(
+            coordinator.state, asked, coordinator.clock.now(), history, coordinator.trouble
+        ),
         last_seq=lambda: coordinator.last,
         preview_lines=lambda events: tuple(preview(coordinator.state, events).lines()),
         notice=notice,

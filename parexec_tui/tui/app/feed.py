@@ -13,6 +13,7 @@ from parexec_tui.client.async_client import AsyncClient, Contact
 from parexec_tui.client.framing import ClientError, Refused
 from parexec_tui.client.mirror import Mirror
 from parexec_tui.client.sessions import is_living
+from parexec_tui.client.silence import why_silent
 from parexec_tui.client.sockets import TIMEOUT
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
@@ -137,8 +138,10 @@ class Feed:
 
     async def _until_gone(self) -> None:
         """Return once the connection is down and no guardian is about to restart the engine."""
-        while self._is_up or await asyncio.to_thread(is_living, self.session):  # noqa: ASYNC110 - nothing tells us
+        while self._is_up or await asyncio.to_thread(is_living, self.session):
             await asyncio.sleep(_LOOK_EVERY)
+            if not self._is_up and (silence := await asyncio.to_thread(why_silent, self.session)):
+                self._contact(str(silence), False)
 
     async def _take_all(self, client: AsyncClient, mirror: Mirror) -> None:
         async for batch in client.batches():

@@ -2,11 +2,12 @@
 
 import json
 import os
+import resource
 import socket
 import stat
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -33,6 +34,7 @@ from parexec_tui.engine.serve.server import Server
 from parexec_tui.engine.serve.sockets import open_socket
 from parexec_tui.registry.registry import Registry
 from tests.engine.engines import WITHIN
+from tests.engine.small_disk import SmallDisk, small_disk
 
 pytestmark = pytest.mark.trio
 
@@ -666,6 +668,57 @@ async def test_with_no_place_for_a_socket_the_engine_goes_on(monkeypatch: pytest
     async with serving(Scene()) as scene:
         scene.happen()
     assert "no other shell can watch or steer" in scene.notices[0]
+
+
+@contextmanager
+def full_disk(home: Path) -> Iterator[None]:
+    disk = SmallDisk(home)
+    disk.fill()
+    try:
+        yield
+    finally:
+        disk.make_room()
+
+
+@contextmanager
+def no_descriptor(_: Path) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open(os.devnull, os.O_RDONLY)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@contextmanager
+def no_folder(home: Path) -> Iterator[None]:
+    folder = paths.session_folder(SESSION).path
+    folder.rename(home / "elsewhere")
+    folder.touch()
+    try:
+        yield
+    finally:
+        folder.unlink()
+        (home / "elsewhere").rename(folder)
+
+
+@pytest.mark.parametrize("trouble", [full_disk, no_descriptor, no_folder])
+async def test_a_socket_that_could_not_be_made_is_made_later(
+    monkeypatch: pytest.MonkeyPatch, own_state_home: Path, trouble: Callable[[Path], AbstractContextManager[None]]
+) -> None:
+    monkeypatch.setattr(server_module, "_LOOK_AFTER_SOCKET", 0.01)
+    with small_disk(own_state_home), nullcontext(Scene()) as scene:
+        hardly = ExitStack()
+        hardly.enter_context(trouble(own_state_home))
+        async with serving(scene):
+            assert "no other shell can watch or steer" in scene.notices[0]
+            await trio.sleep(0.05)  # it tries, in vain
+            hardly.close()
+            await until(lambda: len(scene.notices) == 2)
+            assert "can watch and steer this session now" in scene.notices[1]
+            await is_served(scene)
 
 
 # -- small parts -----------------------------------------------------------------------------------------------
