@@ -142,7 +142,7 @@ def test_there_are_never_two_engines(tmp_path: Path, harm: Harm) -> None:
         harm(id_)
         second = Engine("resume", id_, cwd=tmp_path)
         assert second.wait(30) == 2
-        assert "owns this session" in second.text()
+        assert "watch it: parexec attach" in second.text()
     finally:
         engine.signal(signal.SIGCONT)
     assert engine.wait(30) == 1

@@ -208,7 +208,7 @@ def test_a_session_has_one_engine(tmp_path: Path) -> None:
         launch.take_over(session)
     with pytest.raises(SessionOwned, match=str(engine)):
         resume(session)
-    assert "owns this session" in parexec("resume", "--detach", cwd=tmp_path, code=2)
+    assert f"engine {engine} runs" in parexec("resume", "--detach", cwd=tmp_path, code=2)
     assert the_engine(session) == engine
     assert len(happened(ev.MonitoringStarted)) == 1
 

@@ -542,7 +542,7 @@ def test_a_session_has_one_engine(tmp_path: Path) -> None:
         resume()
     second = Engine("resume", cwd=tmp_path)
     assert second.wait() == 2
-    assert "owns this session" in second.text()
+    assert f"engine {engine.process.pid} runs" in second.text()
     (tmp_path / "go").touch()
     assert engine.wait() == 0
     assert evidence(tmp_path) == ["begin 1", "end 1"]
