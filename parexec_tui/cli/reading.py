@@ -15,6 +15,7 @@ from parexec_tui.paths import session_folder
 from parexec_tui.registry.errors import RegistryDamaged
 
 if TYPE_CHECKING:
+    from parexec_tui.outputs.output import Output
     from parexec_tui.registry.registry import EventRow, Registry, SessionRow
     from parexec_tui.registry.replay import Replay
 
@@ -242,9 +243,7 @@ def _print_log(
     while True:
         over = not follow or _is_over(registry, session, ticket, number)  # checked before reading, to miss nothing
         try:
-            while chunk := source.read(at, _CHUNK):
-                output.write(chunk)
-                at += len(chunk)
+            at = _print_from(source, at, output)
             sys.stdout.flush()
         except FileNotFoundError:
             if over:
@@ -253,6 +252,25 @@ def _print_log(
             output.finish()
             return
         time.sleep(_FOLLOW_EVERY)
+
+
+def _print_from(source: "Output", at: int, output: _Raw | _Clean) -> int:
+    """Print what there is from a byte on; returns where it ends."""
+    from parexec_tui.core.plan.units import format_size
+
+    has_read_on = False
+    """Whether the line that stands before a gap was printed."""
+    while True:
+        if chunk := source.read(at, _CHUNK):
+            output.write(chunk)
+            at += len(chunk)
+            has_read_on = True
+        elif (after := source.past_gap(at)) > at:
+            if not has_read_on:
+                output.write(f"\n[parexec] {format_size(after - at)} left out here\n".encode())
+            at = after
+        else:
+            return at
 
 
 def _is_over(registry: "Registry", session: str, ticket: str, number: int) -> bool:

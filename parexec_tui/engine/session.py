@@ -28,6 +28,7 @@ from parexec_tui.engine.lifecycle.signals import ignore_by_handlers, obey_signal
 from parexec_tui.engine.lifecycle.watcher import watched
 from parexec_tui.engine.measure import monitor
 from parexec_tui.engine.measure.disk_watch import DiskWatch
+from parexec_tui.engine.measure.log_watch import LogWatch
 from parexec_tui.engine.measure.sampling import SampleLoop
 from parexec_tui.engine.pool import Pool
 from parexec_tui.engine.serve.hooks import HookRunner
@@ -39,6 +40,9 @@ from parexec_tui.registry.lock import SessionLock
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import state_before
 from parexec_tui.settings import SettingsError, read_settings
+
+_LAST_LOOK = 5.0
+"""Seconds that the last look at logs may take: a file system may never answer."""
 
 _HISTORY_WAIT = 0.1
 """Seconds that the first tickets wait at most for what earlier sessions tell. After that the order follows later."""
@@ -145,6 +149,8 @@ async def _drive(
         was_read = trio.Event()
         nursery.start_soon(_remember, coordinator, history, registry.file, was_read)
         server = await open_server(nursery, coordinator, session, registry.file, sink.notice, history)
+        logs = LogWatch(backend, coordinator.state, coordinator.submit_reports)
+        nursery.start_soon(logs.run)
         nursery.start_soon(SampleLoop(backend, disks, server.samples, sink.notice).run)
         with trio.move_on_after(_HISTORY_WAIT):
             await was_read.wait()
@@ -152,6 +158,8 @@ async def _drive(
         if coordinator.loss is not None:
             await server.finish("its files are gone")
             return coordinator.loss
+        with trio.move_on_after(_LAST_LOOK):
+            await logs.look()
         await backend.finish()
         if outcome != "finished":
             coordinator.leave(outcome)

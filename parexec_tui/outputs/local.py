@@ -5,6 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from parexec_tui.outputs.gap import find_gap, kept_at_most
 from parexec_tui.outputs.log_file import LogFile
 
 
@@ -19,7 +20,16 @@ class LocalOutput(Struct, frozen=True):
 
     def read(self, offset: int, limit: int) -> bytes:
         with self.path.open("rb", buffering=0) as file:
-            return os.pread(file.fileno(), limit, offset)
+            data = os.pread(file.fileno(), limit, offset)
+            if b"\0" in data and (gap := find_gap(file.fileno(), os.fstat(file.fileno()).st_size)) is not None:
+                return data[: max(0, gap.start - offset)] if offset < gap.end else data
+            return data
+
+    def past_gap(self, offset: int) -> int:
+        with self.path.open("rb", buffering=0) as file:
+            found = os.fstat(file.fileno())
+            gap = find_gap(file.fileno(), found.st_size) if kept_at_most(found) < found.st_size else None
+        return gap.end if gap is not None and gap.start <= offset < gap.end else offset
 
     def tail(self, limit: int) -> bytes:
         with self.path.open("rb", buffering=0) as file:

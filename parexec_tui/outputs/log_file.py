@@ -7,6 +7,7 @@ from enum import Enum, auto
 from io import FileIO
 from pathlib import Path
 
+from parexec_tui.outputs.gap import Gap, find_gap, kept_at_most
 from parexec_tui.outputs.log_lines import MAX_UNCUT, RawLine, last_start, span, split
 
 _BLOCK = 64 * 1024
@@ -15,7 +16,8 @@ _BLOCK = 64 * 1024
 
 class LogReader:
     """Reads lines of an open file around any offset. What one call reads is bounded by the lines it is asked for, and
-    by the length of a progress bar among them.
+    by the length of a progress bar among them. What was left out of the log is passed over: a line before the gap
+    says so, and behind it another line begins.
 
     Offsets count bytes. Each call reads what the file has at that moment. Nothing is kept from call to call but where
     the last long bar was, so that it is not read again for each new state. If the file was cut short in between, a
@@ -25,14 +27,50 @@ class LogReader:
     def __init__(self, fd: int, size: int, max_uncut: int = MAX_UNCUT) -> None:
         self._file = FileIO(fd)  # closes itself, even if the thread of a `duplicate` never begins
         self.size = size
+        self.gap: Gap | None = None
+        """What was left out. Found by `measure`, and where it is met."""
         self._max_uncut = max_uncut
         self._bar = (0, 0)
         """From which part to which part of a long line nothing can be seen, because what follows rewrites it."""
 
     def read(self, start: int, end: int) -> bytes:
-        """The bytes from one offset to another, as far as there are any. Raises OSError."""
+        """The bytes from one offset to another, as far as there are any before a gap. Raises OSError."""
         end = min(end, self.size)
-        return os.pread(self._file.fileno(), end - start, start) if end > start else b""
+        if self.gap is not None and start < self.gap.end:
+            end = min(end, self.gap.start)
+        data = os.pread(self._file.fileno(), end - start, start) if end > start else b""
+        if b"\0" in data and self._find_gap():  # it was cut since we looked
+            return self.read(start, end)
+        return data
+
+    def past_gap(self, offset: int) -> int:
+        """The offset, or the end of the gap that it is in."""
+        return self.gap.end if self.gap is not None and self.gap.start <= offset < self.gap.end else offset
+
+    def before_gap(self, end: int) -> int:
+        """The end of a range, or the start of the gap that it is in."""
+        return self.gap.start if self.gap is not None and self.gap.start < end <= self.gap.end else end
+
+    def block_from(self, start: int, length: int) -> tuple[int, int]:
+        """(start, end) of whole lines from an offset on: about so many bytes, and no gap among them."""
+        start = self.past_gap(start)
+        end = self.gap.start if self.gap is not None and start < self.gap.start else self.size
+        return start, self.start_of(start + length) if start + length < end else end
+
+    def block_before(self, end: int, length: int) -> tuple[int, int]:
+        """(start, end) of whole lines up to an offset: about so many bytes, and no gap among them."""
+        end = self.before_gap(end)
+        first = self._first_before(end)
+        return (self.start_of(end - length) if end - length > first else first), end
+
+    def _first_before(self, offset: int) -> int:
+        """Where the lines begin among which this offset is: at the start, or behind the gap."""
+        return self.gap.end if self.gap is not None and offset >= self.gap.end else 0
+
+    def _find_gap(self) -> bool:
+        """Look where the gap is; returns whether it is elsewhere than before."""
+        before, self.gap = self.gap, find_gap(self._file.fileno(), self.stat_now().st_size)
+        return self.gap != before
 
     def shown(self, data: bytes, start: int) -> list[RawLine]:
         """The lines of bytes, without what later parts of a line rewrite. The bytes begin where a line begins, and
@@ -42,14 +80,17 @@ class LogReader:
 
     def start_of(self, offset: int) -> int:
         """The start of the line at this offset, or of the part of it, if that is rewritten."""
+        offset = self.past_gap(offset)
         low, high = span(offset, self._max_uncut)
-        return last_start(self.read(low, high), low, offset, self._max_uncut)
+        first = self._first_before(offset)
+        low = max(low, first)
+        return last_start(self.read(low, high), low, offset, self._max_uncut, begins=low == first)
 
     def lines_from(self, start: int, count: int) -> list[RawLine]:
         """At most `count` lines, the first of which begins at `start`."""
         lines: list[RawLine] = []
         while len(lines) < count:
-            start = self._bar[1] if self._bar[0] <= start < self._bar[1] else start
+            start = self.past_gap(self._bar[1] if self._bar[0] <= start < self._bar[1] else start)
             if not (data := self.read(start, start + max(_BLOCK, 3 * self._max_uncut))):
                 break
             found = self._split(data, start)
@@ -64,8 +105,7 @@ class LogReader:
         lines: list[RawLine] = []
         step = 4096
         while len(lines) < count and end > 0:
-            end = self._bar[0] if self._bar[0] < end <= self._bar[1] else end
-            start = self.start_of(max(0, end - step))
+            start, end = self.block_before(self._bar[0] if self._bar[0] < end <= self._bar[1] else end, step)
             data = self.read(start, end)
             found = self._split(data, start)
             lines[:0] = self._visible(found) if b"\r" in data else found
@@ -88,23 +128,24 @@ class LogReader:
             self._bar = (min(before, begin), max(after, end)) if begin <= after and before <= end else (begin, end)
         return [part for part in parts if not part.is_rewritten]
 
-    def measure(self, size: int) -> "FileChange":
-        """Take note of the size that the file has now."""
-        before, self.size = self.size, size
+    def measure(self, found: os.stat_result) -> "FileChange":
+        """Take note of the size that the file has now, and of what was left out."""
+        before, self.size = self.size, (size := found.st_size)
         if size < before:
             self._bar = (0, 0)
-        if size == before:
+        has_moved = (self.gap is not None or kept_at_most(found) < size) and self._find_gap()
+        if size == before and not has_moved:
             return FileChange.none
-        return FileChange.grew if size > before else FileChange.shrank
+        return FileChange.grew if size >= before else FileChange.shrank
 
-    def size_now(self) -> int:
-        """The size of the open file, whatever its name stands for by now."""
-        return os.fstat(self._file.fileno()).st_size
+    def stat_now(self) -> os.stat_result:
+        """What is known of the open file, whatever its name stands for by now."""
+        return os.fstat(self._file.fileno())
 
     def duplicate(self) -> "LogReader":
         """A reader of the same open file for another thread, which has to close it. Raises OSError."""
         other = LogReader(os.dup(self._file.fileno()), self.size, self._max_uncut)
-        other._bar = self._bar
+        other.gap, other._bar = self.gap, self._bar
         return other
 
     def close(self) -> None:
@@ -151,7 +192,7 @@ class LogFile:
         except OSError as error:
             return self._lost(error)
         self.trouble = ""
-        return self.reader.measure(found.st_size)
+        return self.reader.measure(found)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -169,6 +210,7 @@ class LogFile:
         change = FileChange.opened if self.reader is None else FileChange.replaced
         self.close()
         self.reader = LogReader(fd, found.st_size, self._max_uncut)
+        self.reader.measure(found)
         self._identity, self.trouble = (found.st_dev, found.st_ino), ""
         return change
 
@@ -182,4 +224,4 @@ class LogFile:
             self.trouble = "the log was deleted: this is what it had"
         if self.trouble != before:
             return FileChange.lost
-        return FileChange.none if self.reader is None else self.reader.measure(self.reader.size_now())
+        return FileChange.none if self.reader is None else self.reader.measure(self.reader.stat_now())

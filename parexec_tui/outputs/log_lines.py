@@ -71,12 +71,13 @@ def span(offset: int, max_uncut: int = MAX_UNCUT) -> tuple[int, int]:
     return max(0, offset - 2 * max_uncut), offset + _bar_reach(max_uncut) + 1
 
 
-def last_start(data: bytes, base: int, offset: int, max_uncut: int = MAX_UNCUT) -> int:
-    """Where the line at `offset` begins. `data` is the range that `span` returns."""
+def last_start(data: bytes, base: int, offset: int, max_uncut: int = MAX_UNCUT, *, begins: bool) -> int:
+    """Where the line at `offset` begins. `data` is the range that `span` returns; `begins`: a line begins with it, as
+    at the start of the file."""
     newline = data.rfind(b"\n", 0, offset - base)
     if newline >= 0:
         known = newline + 1
-    elif base == 0:
+    elif begins:
         known = 0
     else:
         known = _give_way(data, offset // max_uncut * max_uncut - base, max_uncut)

@@ -19,7 +19,11 @@ class Output(Protocol):
         """Where a person finds it: a path on this machine."""
 
     def read(self, offset: int, limit: int) -> bytes:
-        """At most `limit` bytes from a byte on; empty at the end. Raises FileNotFoundError, OSError."""
+        """At most `limit` bytes from a byte on; empty at the end, and in a gap. Raises FileNotFoundError, OSError."""
+
+    def past_gap(self, offset: int) -> int:
+        """The offset, or the end of the gap that it is in: the output is longer than `max_log`. Raises
+        FileNotFoundError, OSError."""
 
     def tail(self, limit: int) -> bytes:
         """The last bytes, at most `limit`. Raises FileNotFoundError, OSError."""

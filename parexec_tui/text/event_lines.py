@@ -9,7 +9,7 @@ from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import TERMINAL, End, Status
-from parexec_tui.text.words import Line, groups, printable, tickets, with_name
+from parexec_tui.text.words import Line, groups, log_cut, printable, tickets, with_name
 
 if TYPE_CHECKING:
     from parexec_tui.core.state.session import SessionState
@@ -114,6 +114,8 @@ def _lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
             more = ", ..." if event.count > len(event.commands) else ""
             text = f"ended {what} that it left behind: {', '.join(event.commands)}{more}"
             yield Line(at, "strays", event.ticket, text, "warn")
+        case ev.LogCut():
+            yield Line(at, "log cut", event.ticket, log_cut(event.left_out, event.limit, event.problem), "warn")
         case ev.AgentQuarantined():
             yield Line(at, "quarantined", event.agent, event.reason, "bad")
         case ev.AgentHeld() | ev.AgentDraining() | ev.AgentReleased():

@@ -57,10 +57,11 @@ def log_lines(reader: LogReader, pattern: LinePattern | None = None) -> Iterator
     """
     start = 0
     while start < reader.size:
-        ahead = start + _BLOCK
-        end = reader.start_of(ahead) if ahead < reader.size else reader.size
+        start, end = reader.block_from(start, _BLOCK)
         if not (data := reader.read(start, end)):
-            return  # it was cut short
+            if reader.past_gap(start) == start:
+                return  # it was cut short
+            continue  # the middle was left out just now
         if lines := _found(reader, data, start, pattern):
             yield lines
         start = end

@@ -15,7 +15,7 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, StatusReport
 from parexec_tui.outputs.log_lines import final_state
 from parexec_tui.outputs.output import Output, output_of
-from parexec_tui.text.words import clock, day_and_clock, glyph, printable, with_name
+from parexec_tui.text.words import clock, day_and_clock, glyph, log_cut, printable, with_name
 
 _TAIL_BYTES = 64 * 1024
 """Bytes at the end of an output in which its last lines are looked for."""
@@ -53,6 +53,8 @@ class TicketReport(Struct, frozen=True, omit_defaults=True):
     """Its own environment variables, as it would run next."""
     seconds: float | None = None
     """How long its last attempt ran, without the time it was frozen; null while it runs."""
+    log_cut: str = ""
+    """What was left out of its log, if that is longer than `max_log`."""
 
 
 class AgentReport(Struct, frozen=True, omit_defaults=True):
@@ -179,6 +181,7 @@ def why_report(state: SessionState, tickets: Iterable[str]) -> dict[str, tuple[s
 def _ticket(state: SessionState, ticket: TicketState) -> TicketReport:
     waits = ticket.status in PENDING
     attempt = ticket.attempt
+    cut = state.cut_logs.get(ticket.id)
     return TicketReport(
         id=ticket.id,
         status=str(ticket.shown_status),
@@ -200,6 +203,9 @@ def _ticket(state: SessionState, ticket: TicketState) -> TicketReport:
         seconds=round(attempt.worked(attempt.ended), 3)
         if attempt is not None and attempt.ended is not None
         else None,
+        log_cut=log_cut(cut.left_out, cut.limit, cut.problem)
+        if cut is not None and cut.attempt == ticket.attempts
+        else "",
     )
 
 
@@ -227,7 +233,7 @@ def _ticket_line(ticket: TicketReport, width: int, *, ascii_only: bool) -> str:
     if ticket.attempt > 1:
         parts.append(f"attempt {ticket.attempt}")
     reason = with_name(ticket.reason, ticket.signal) or (f"because of {ticket.because}" if ticket.because else "")
-    parts.append(printable("; ".join(ticket.why) or reason))
+    parts.append(printable("; ".join(filter(None, ("; ".join(ticket.why) or reason, ticket.log_cut)))))
     return "  ".join(parts).rstrip()
 
 

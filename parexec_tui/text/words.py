@@ -9,6 +9,7 @@ from typing import TextIO
 
 from msgspec import Struct
 
+from parexec_tui.core.plan.units import format_size
 from parexec_tui.core.state.status import AGENT_TABLE, TABLE
 
 _GLYPHS: dict[str, tuple[str, str]] = {
@@ -106,3 +107,11 @@ def groups(count: int) -> str:
 
 def tickets(count: int) -> str:
     return f"{count} ticket" if count == 1 else f"{count} tickets"
+
+
+def log_cut(left_out: int, limit: int, problem: str) -> str:
+    """What became of a log that is longer than `max_log`. The words are those of `LogCut`."""
+    most = format_size(limit)
+    if problem:
+        return f"its log is longer than its max_log, {most}, and cannot be cut: {problem}"
+    return f"{format_size(left_out)} left out of its log: no more than {most} is kept, see max_log"

@@ -7,7 +7,7 @@ import trio
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.engine.backends.backend import Adopted, Ended, Identity, Launch, UsageReading
+from parexec_tui.engine.backends.backend import Adopted, Ended, Identity, Launch, LogReading, UsageReading
 
 Name = tuple[str, int]
 """Ticket and attempt."""
@@ -125,6 +125,12 @@ class FakeBackend:
 
     async def read_output(self, key: ProcessKey, offset: int, limit: int) -> bytes:
         raise FileNotFoundError(key, offset, limit)
+
+    async def log_sizes(self) -> LogReading:
+        return LogReading((), None, 0.0)
+
+    async def cut_log(self, key: ProcessKey, limit: int) -> int:
+        raise FileNotFoundError(key, limit)
 
     def take(self) -> list[rq.AnyReport]:
         self._bell = trio.Event()

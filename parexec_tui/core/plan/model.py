@@ -31,6 +31,9 @@ Always matched in full; `..` is refused wherever it stands.
 HOST_RESOURCES = ("cpu", "memory")
 """Keys of `uses` that are counted against the host when `[resources]` does not name them."""
 
+MIN_LOG = 64 * 1024
+"""The smallest `max_log` in bytes: what is kept must have room for some lines."""
+
 MAX_COUNT = 1_000_000
 """The highest count a plan may name: of agents, retries, tickets at once."""
 
@@ -120,6 +123,10 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     grace: Annotated[Duration, Meta(description="How long a ticket that is stopped has between TERM and KILL.")] = (
         Duration(10)
     )
+    max_log: Annotated[
+        Size | None,
+        Meta(description="The most that is kept of its output, see max_log of [plan]; absent: as [plan] says."),
+    ] = None
     env: Annotated[dict[str, str], Meta(description="Environment variables, over those of the agent type.")] = {}
     cwd: Annotated[
         str | None, Meta(description="The folder it runs in, seen from the workdir; absent: the agent type's.")
@@ -199,6 +206,13 @@ class PlanSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     min_free_disk: Annotated[
         Size,
         Meta(description="Nothing new is started while less is free for the workdir or the state folder; 0: never."),
+    ] = Size(2**30)
+    max_log: Annotated[
+        Size,
+        Meta(
+            description="The most that is kept of the output of an attempt: of a longer one its start and its newest "
+            "end; 0: all of it."
+        ),
     ] = Size(2**30)
     reserve_after: Annotated[
         Duration,

@@ -196,6 +196,25 @@ def _on_strays_found(state: SessionState, report: rq.StraysFound, now: float) ->
     ]
 
 
+def _on_log_too_long(state: SessionState, report: rq.LogTooLong, now: float) -> list[ev.AnyEvent]:
+    ticket = state.tickets.get(report.ticket)
+    if ticket is None or report.attempt > ticket.attempts or state.finished_at is not None:
+        return []
+    before = state.cut_logs.get(ticket.id)
+    if before is not None and before.attempt == report.attempt and report.left_out < 2 * max(before.left_out, 1):
+        return []
+    return [
+        ev.LogCut(
+            at=now,
+            ticket=ticket.id,
+            attempt=report.attempt,
+            left_out=report.left_out,
+            limit=report.limit,
+            problem=report.problem,
+        )
+    ]
+
+
 def _on_timeout(state: SessionState, report: rq.TimeoutElapsed, now: float) -> list[ev.AnyEvent]:
     ticket = _attempt(state, report)
     if ticket is None or ticket.status is not Status.running or ticket.is_frozen:
@@ -311,6 +330,7 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.ProcessEnded: _on_process_ended,
     rq.ProcessLost: _on_process_lost,
     rq.StraysFound: _on_strays_found,
+    rq.LogTooLong: _on_log_too_long,
     rq.TimeoutElapsed: _on_timeout,
     rq.BackoffElapsed: _on_backoff_elapsed,
     rq.DiskMeasured: _on_disk_measured,

@@ -240,6 +240,14 @@ def _on_strays_ended(state: SessionState, event: ev.StraysEnded) -> None:
         raise IllegalEventError(f"{event!r}: there was no such attempt")
 
 
+def _on_log_cut(state: SessionState, event: ev.LogCut) -> None:
+    if event.attempt > named_ticket(state, event).attempts:
+        raise IllegalEventError(f"{event!r}: there was no such attempt")
+    before = state.cut_logs.get(event.ticket)
+    if before is None or before.attempt <= event.attempt:
+        state.cut_logs[event.ticket] = event
+
+
 def _on_attempt_started(state: SessionState, event: ev.AttemptStarted) -> None:
     ticket = moving_ticket(state, event, Status.running)
     agent = agent_of(state, event)
@@ -509,6 +517,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.AttemptStopRequested: _on_attempt_stop_requested,
     ev.AttemptEnded: _on_attempt_ended,
     ev.StraysEnded: _on_strays_ended,
+    ev.LogCut: _on_log_cut,
     ev.BackoffEnded: _on_backoff_ended,
     ev.TicketHeld: _on_ticket_held,
     ev.TicketReleased: _on_ticket_released,

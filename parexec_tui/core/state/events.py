@@ -324,6 +324,19 @@ class StraysEnded(Event, frozen=True, tag="strays_ended"):
     """How many there were."""
 
 
+class LogCut(Event, frozen=True, tag="log_cut"):
+    """The output of an attempt is longer than its `max_log`. Said once, and again when twice as much is left out."""
+
+    ticket: str
+    attempt: int
+    left_out: int
+    """Bytes between its start and its newest end, in all; 0: it could not be cut."""
+    limit: int
+    """Its `max_log`, in bytes."""
+    problem: str = ""
+    """Why it could not be cut."""
+
+
 class BackoffEnded(Event, frozen=True, tag="backoff_ended"):
     ticket: str
 
@@ -499,6 +512,7 @@ AnyEvent = (
     | AttemptStopRequested
     | AttemptEnded
     | StraysEnded
+    | LogCut
     | BackoffEnded
     | TicketHeld
     | TicketReleased

@@ -135,6 +135,8 @@ class SessionState:
         self.left: ev.EngineLeft | None = None
         self.interrupted: ev.SessionInterrupted | None = None
         """Set while no engine can be kept alive for the session."""
+        self.cut_logs: dict[str, ev.LogCut] = {}
+        """{ticket: what was last said about the newest of its logs that is longer than `max_log`}"""
         self.pressed: dict[str, ev.HostPressed] = {}
         """resource: what the host is short of"""
         self.finished_at: float | None = None

@@ -249,6 +249,15 @@ class StraysFound(Report, frozen=True, gc=False, tag="strays"):
     count: int
 
 
+class LogTooLong(Report, frozen=True, gc=False, tag="log_too_long"):
+    """What the process wrote is longer than `max_log`. May come after its end."""
+
+    left_out: int
+    """As in LogCut."""
+    limit: int
+    problem: str = ""
+
+
 class TimeoutElapsed(Report, frozen=True, gc=False, tag="timed_out"):
     """The attempt used up the time-out of its ticket."""
 
@@ -293,6 +302,7 @@ AnyReport = (
     | ProcessEnded
     | ProcessLost
     | StraysFound
+    | LogTooLong
     | TimeoutElapsed
     | BackoffElapsed
     | DiskMeasured

@@ -55,6 +55,26 @@ class UsageReading(Struct, frozen=True):
     """CPU seconds of this machine."""
 
 
+class LogSize(Struct, frozen=True, gc=False):
+    """How much a process wrote."""
+
+    key: ProcessKey
+    size: int
+    """Bytes in all."""
+    kept: int
+    """Bytes that the disk has of it at most."""
+
+
+class LogReading(Struct, frozen=True):
+    """What processes wrote, and what room there is for more."""
+
+    logs: Sequence[LogSize]
+    free: int | None
+    """Bytes that are free on their disk; None: not known."""
+    cost: float
+    """CPU seconds of this machine."""
+
+
 class OutOfReachError(OSError):
     """Something of a process lives where this backend cannot watch or end it."""
 
@@ -133,6 +153,14 @@ class Backend(Protocol):
 
         The process may be over, and an engine before this one may have started it. Raises FileNotFoundError if there
         is no output, OSError.
+        """
+
+    async def log_sizes(self) -> LogReading:
+        """How much each process wrote that lives, or that has ended since the last call. Raises OSError."""
+
+    async def cut_log(self, key: ProcessKey, limit: int) -> int:
+        """If there is more output than `limit` bytes, leave out its middle; offsets stay. Returns how many bytes are
+        left out now, 0 if nothing is left out. Raises OSError.
         """
 
     # -- reports ---------------------------------------------------------------------------------------------

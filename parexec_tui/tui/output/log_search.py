@@ -141,16 +141,16 @@ class Search:
 
     def _down(self, start: int, end: int, *, wrapped: bool) -> Match | None:
         while start < end and not self._stopped:
-            stop = min(self._reader.start_of(start + _SLICE), end) if start + _SLICE < end else end
-            if match := self._search_lines(start, stop, wrapped=wrapped):
+            start, stop = self._reader.block_from(start, _SLICE)
+            if match := self._search_lines(start, min(stop, end), wrapped=wrapped):
                 return match
             start = stop
         return None
 
     def _up(self, end: int, start: int, *, wrapped: bool) -> Match | None:
         while start < end and not self._stopped:
-            begin = max(self._reader.start_of(max(end - _SLICE, 0)), start)
-            if match := self._search_lines(begin, end, wrapped=wrapped):
+            begin, end = self._reader.block_before(end, _SLICE)
+            if match := self._search_lines(max(begin, start), end, wrapped=wrapped):
                 return match
             end = begin
         return None

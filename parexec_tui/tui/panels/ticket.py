@@ -11,7 +11,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, short_word
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output
-from parexec_tui.text.words import clock, printable, with_name
+from parexec_tui.text.words import clock, log_cut, printable, with_name
 from parexec_tui.tui.drawing.line import fitted, wrapped
 from parexec_tui.tui.view.facts import blocker_text, display_status, reason_of, short_duration
 from parexec_tui.tui.view.view_state import Change
@@ -140,6 +140,8 @@ class TicketPanel(TextPanel):
             yield PanelLine("attempts" if number == 0 else "", pieces)
         if ticket.attempts:
             yield PanelLine("log", [(attempt_output(state, ticket).name, self.style("link"))])
+        if (cut := state.cut_logs.get(ticket.id)) is not None and cut.attempt == ticket.attempts:
+            yield PanelLine("", [(log_cut(cut.left_out, cut.limit, cut.problem), self.style("warn"))])
 
     # -- as in the plan --------------------------------------------------------------------------------------
 

@@ -258,6 +258,13 @@ NO_TICKETS = "p:1:1: tickets: the plan has no tickets (write one, for instance [
             "p:6:25: tickets.A.uses.cpu: 'a' is not an amount of cpu: write a number that is not negative",
             "p:6:36: tickets.A.uses.gpu: 0.5 of gpu is not a whole number: only cpu may be a fraction",
         ]),
+        ("[plan]\nmax_log = '1K'\n[defaults]\nmax_log = 'much'" + TICKET + "max_log = 65535\n[tickets.B]\nrun = 'x'\n"
+         "max_log = '64K'\n[tickets.C]\nrun = 'x'\nmax_log = 0", [
+            "p:2:1: plan.max_log: 1KiB is too little to keep of an output (write at least 64KiB, or 0 to keep all of it)",
+            "p:4:1: defaults.max_log: 'much' is not a size: write for instance 512MiB, 2G, 1.5GB or a number of bytes",
+            "p:7:1: tickets.A.max_log: 64KiB is too little to keep of an output (write at least 64KiB, or 0 to keep all"
+            " of it)",
+        ]),
         # Defaults, where they stand, whether or not a ticket takes them
         ("[defaults]\nretries = 'x'\nagent = 'nobody'\nneeds = ['Q']\n[agents.a]" + TICKET + "agent = 'a'\nneeds = []", [
             "p:2:1: defaults.retries: expected a whole number from 0 to 1000000, got a string",

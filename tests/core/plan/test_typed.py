@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from parexec_tui.core.plan.model import Amounts, Priority, Ticket
 from parexec_tui.core.plan.reading.fields import convert
 from parexec_tui.core.plan.reading.typed import TypedCount, read_count, read_value, write_values
-from parexec_tui.core.plan.units import Duration
+from parexec_tui.core.plan.units import Duration, Size
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,7 @@ _durations = st.one_of(st.integers(0, 10**7), st.floats(0.001, 10**6)).map(Durat
         estimate=st.none() | _durations,
         retry_delay=_durations,
         retries=st.integers(0, 100),
+        max_log=st.none() | st.integers(0, 2**50).map(Size),
         env=st.dictionaries(_texts, _texts, max_size=3),
     )
 )

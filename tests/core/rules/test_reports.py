@@ -884,3 +884,23 @@ def test_what_was_unrunnable_can_be_retried_once_an_agent_is_back() -> None:
     session.ask(rq.Release(agents=("ai-1",)))
     session.ask(rq.Retry(tickets=("A",)))
     assert session.dispatch() == ["A"]
+
+
+# --- Logs that are too long ---
+
+
+def test_a_cut_log_is_told_once_and_again_when_twice_as_much_is_left_out() -> None:
+    session = running("A: retries=1 retry_delay=1s")
+    assert kinds(session.tell(rq.LogTooLong("A", 1, 100, 50))) == ["LogCut"]
+    assert session.tell(rq.LogTooLong("A", 1, 199, 50)) == []
+    assert kinds(session.tell(rq.LogTooLong("A", 1, 200, 50))) == ["LogCut"]
+    assert session.tell(rq.LogTooLong("A", 2, 900, 50)) == []
+    assert session.tell(rq.LogTooLong("gone", 1, 900, 50)) == []
+    assert session.state.cut_logs["A"].left_out == 200
+    session.fail("A")
+    session.back_off("A")
+    session.dispatch()
+    assert kinds(session.tell(rq.LogTooLong("A", 2, 0, 50, "not supported"))) == ["LogCut"]
+    assert session.tell(rq.LogTooLong("A", 2, 0, 50, "not supported")) == []
+    assert kinds(session.tell(rq.LogTooLong("A", 1, 900, 50))) == ["LogCut"]
+    assert session.state.cut_logs["A"].attempt == 2

@@ -148,6 +148,7 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.MonitoringStarted(at=1.5, pid=4242, boot="5f0c", pid_namespace="pid:[7]"),
     ev.FailurePolicyChanged(at=5.0, policy="stop", by="ann"),
     ev.OperatorActed(at=5.0, by="ann", verb="freeze", text="freeze T1", left_out=("T2 is waiting (hold T2)",)),
+    ev.LogCut(at=4.0, ticket="T1", attempt=1, left_out=3 << 30, limit=1 << 30, problem="operation not supported"),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

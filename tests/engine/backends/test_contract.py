@@ -1,5 +1,6 @@
 """What every backend keeps to, with real processes. See `engine/backends/backend.py`."""
 
+import errno
 import os
 import signal
 import sys
@@ -458,6 +459,43 @@ async def test_output_may_be_any_bytes_and_much_of_it(world: World) -> None:
     async with world.engine() as engine:
         assert await engine.run("head -c 3000000 /dev/zero; printf '\\377\\n\\001'") == (0, None)
         assert await engine.backend.read_output(key(), 0, 4 * MIB) == bytes(3_000_000) + b"\xff\n\x01"
+
+
+async def test_how_much_was_written_is_told_while_it_lives_and_once_when_it_is_over(world: World) -> None:
+    async with world.engine() as engine:
+        assert await sizes(engine) == {}
+        engine.start("printf 0123456789; until [ -e go ]; do sleep 0.01; done; printf more")
+        with trio.fail_after(WITHIN):
+            while await sizes(engine) != {key(): 10}:  # noqa: ASYNC110
+                await trio.sleep(0.01)
+        assert ((await engine.backend.log_sizes()).free or 0) > 0
+        assert await engine.backend.cut_log(key(), 100) == 0
+        with pytest.raises(FileNotFoundError):
+            await engine.backend.cut_log(key(9), 100)
+        (world.work / "go").touch()
+        await engine.end_of(key())
+        assert await sizes(engine) == {key(): 14}
+        assert await sizes(engine) == {}
+
+
+async def sizes(engine: Engine) -> dict[ProcessKey, int]:
+    return {log.key: log.size for log in (await engine.backend.log_sizes()).logs}
+
+
+async def test_the_middle_of_an_output_is_left_out(world: World) -> None:
+    async with world.engine() as engine:
+        assert await engine.run("printf begin; head -c 3000000 /dev/zero | tr '\\0' x; printf end") == (0, None)
+        try:
+            left_out = await engine.backend.cut_log(key(), 1 << 20)
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+            pytest.skip("no parts of files can be freed here")
+        assert 2_000_000 < left_out < 3_000_000
+        (log,) = (await engine.backend.log_sizes()).logs
+        assert (log.size, log.kept <= 1 << 20) == (3_000_008, True)
+        assert (await engine.backend.read_output(key(), 0, 4 * MIB)).startswith(b"beginxxx")
+        assert (await engine.backend.read_output(key(), 2_900_000, 4 * MIB)).endswith(b"xxxend")
 
 
 # -- waiting ---------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from parexec_tui.core.plan.command import is_posix_shell
 from parexec_tui.core.plan.model import (
     HOST_RESOURCES,
     ID_PATTERN,
+    MIN_LOG,
     AgentType,
     Amounts,
     Hooks,
@@ -216,6 +217,14 @@ def _who_can_what(draft: Draft, ticket: Ticket, candidates: dict[str, AgentType]
         yield Fault(("requires",), f"no agent type can all of {listed(ticket.requires)}: {told}")
 
 
+def _logs_have_room(draft: Draft) -> Iterator[Fault]:
+    logs = {draft.place(id_, "max_log"): ticket.max_log for id_, ticket in draft.specs() if ticket.max_log}
+    for path, most in chain([(("plan", "max_log"), draft.settings.max_log)], logs.items()):
+        if most and most < MIN_LOG:
+            hint = f"write at least {format_size(MIN_LOG)}, or 0 to keep all of it"
+            yield Fault(path, f"{format_size(most)} is too little to keep of an output", hint)
+
+
 def _shells_take_a_command(draft: Draft) -> Iterator[Fault]:
     shells: dict[Path, tuple[str, ...]] = {("plan", "shell"): draft.settings.shell}
     for name, agent in draft.agents.items():
@@ -306,6 +315,7 @@ _RULES: tuple[Rule, ...] = (
     _needs_have_no_cycle,
     _agents_have_room,
     _somebody_can_run_it,
+    _logs_have_room,
     _shells_take_a_command,
     _patterns_are_valid,
     _environments_are_valid,

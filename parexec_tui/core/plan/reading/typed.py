@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import tomli
 
 from parexec_tui.core.plan.model import Ticket
-from parexec_tui.core.plan.units import Duration, write_duration, write_size
+from parexec_tui.core.plan.units import Duration, Size, write_duration, write_size
 
 _TEXTS = ("title", "run", "prompt", "priority", "agent", "cwd")
 """Keys of a ticket whose values are text, whatever else they look like: `run=true` is a command."""
@@ -56,6 +56,8 @@ def write_value(key: str, value: object) -> str:
             return str(value.value)
         case Duration():
             return write_duration(value)
+        case Size():
+            return write_size(value)
         case str():
             return value if value.isprintable() and read_value(key, value) == value else _quoted(value)
         case dict():

@@ -13,7 +13,15 @@ from msgspec import Struct, structs
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.engine.backends.backend import Adopted, Ended, Identity, Launch, OutOfReachError, UsageReading
+from parexec_tui.engine.backends.backend import (
+    Adopted,
+    Ended,
+    Identity,
+    Launch,
+    LogReading,
+    OutOfReachError,
+    UsageReading,
+)
 from parexec_tui.engine.backends.local import cgroup, process
 from parexec_tui.engine.backends.local.attempt_cgroups import AttemptCgroups, Parent
 from parexec_tui.engine.backends.local.cookie import (
@@ -30,6 +38,7 @@ from parexec_tui.engine.backends.local.gone import (
     until_group_is_gone,
     until_nothing_is_left,
 )
+from parexec_tui.engine.backends.local.logs import read_sizes
 from parexec_tui.engine.backends.local.mark import mark_of
 from parexec_tui.engine.backends.local.orphans import Orphans, with_descendants
 from parexec_tui.engine.backends.local.processes import open_processes
@@ -42,6 +51,7 @@ from parexec_tui.engine.backends.local.usage import LiveProcess, UsageMeter
 from parexec_tui.engine.backends.local.watch import Exit, Watch, open_watch
 from parexec_tui.engine.descriptors import raise_limit
 from parexec_tui.engine.threads import in_thread
+from parexec_tui.outputs.gap import cut
 from parexec_tui.outputs.local import LocalOutput
 from parexec_tui.paths import SessionFolder
 
@@ -124,6 +134,9 @@ class LocalBackend:
         self._reports: deque[rq.AnyReport] = deque()
         self._usage = UsageMeter(open_processes())
         self._one_reading = trio.CapacityLimiter(1)
+        self._one_look = trio.CapacityLimiter(1)
+        self._over: list[ProcessKey] = []
+        """What ended since its log was looked at."""
         self._remains: list[Remains] = []
         """Of keys whose shells had ended when we came."""
         self._unswept = False
@@ -262,6 +275,7 @@ class LocalBackend:
             return rq.ProcessStarted(key.ticket, key.attempt, found.pid, found.birth, step=key.step)
         if same_boot:
             self._note_remains(key, identity)
+        self._over.append(key)
         return self._how_it_ended(key, same_boot=same_boot, noted=identity is not None)
 
     def _check_that_it_ended(self, key: ProcessKey, namespace: str) -> None:
@@ -361,6 +375,17 @@ class LocalBackend:
     async def read_output(self, key: ProcessKey, offset: int, limit: int) -> bytes:
         return await in_thread(LocalOutput(self._folder.log(key)).read, offset, limit)
 
+    async def log_sizes(self) -> LogReading:
+        over, self._over = self._over, []
+        logs = [(key, self._folder.log_and_record(key)[0]) for key in (*self._starting, *self._live, *over)]
+        if not logs:
+            return LogReading((), None, 0.0)
+        return await in_thread(read_sizes, self._folder.attempts, logs, may_hang=True, limiter=self._one_look)
+
+    async def cut_log(self, key: ProcessKey, limit: int) -> int:
+        gap = await in_thread(cut, self._folder.log_and_record(key)[0], limit, may_hang=True, limiter=self._one_look)
+        return gap.length if gap is not None else 0
+
     # -- reports ---------------------------------------------------------------------------------------------
 
     def take(self) -> Sequence[rq.AnyReport]:
@@ -425,6 +450,7 @@ class LocalBackend:
     def _tell(self, live: _Live) -> None:
         assert live.exit is not None
         del self._live[live.key]
+        self._over.append(live.key)
         if self._orphans is not None:
             self._orphans.forget(live.pid)
         self._cgroups.lasted(trio.current_time() - live.since)

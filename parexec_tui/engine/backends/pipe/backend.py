@@ -16,7 +16,7 @@ from parexec_tui.client.framing import Lines
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.engine.backends.backend import Adopted, Ended, Identity, Launch, UsageReading
+from parexec_tui.engine.backends.backend import Adopted, Ended, Identity, Launch, LogReading, UsageReading
 from parexec_tui.engine.backends.pipe import wire
 from parexec_tui.paths import SessionFolder
 
@@ -36,6 +36,7 @@ _ended: msgspec.json.Decoder[Ended] = msgspec.json.Decoder(Ended)
 _keys = msgspec.json.Decoder(list[ProcessKey])
 _count = msgspec.json.Decoder(int)
 _reading = msgspec.json.Decoder(UsageReading)
+_log_reading = msgspec.json.Decoder(LogReading)
 _bytes = msgspec.json.Decoder(bytes)
 _nothing = msgspec.json.Decoder(None)
 
@@ -153,6 +154,12 @@ class PipeBackend:
 
     async def read_output(self, key: ProcessKey, offset: int, limit: int) -> bytes:
         return await self._ask(wire.ReadOutput(key=key, offset=offset, limit=limit), _bytes)
+
+    async def log_sizes(self) -> LogReading:
+        return await self._ask(wire.ReadLogSizes(), _log_reading)
+
+    async def cut_log(self, key: ProcessKey, limit: int) -> int:
+        return await self._ask(wire.CutLog(key=key, limit=limit), _count)
 
     # -- reports ---------------------------------------------------------------------------------------------
 

@@ -110,6 +110,10 @@ class _Runner:
                 return await self._backend.usage()
             case wire.ReadOutput(key=key, offset=offset, limit=limit):
                 return await self._backend.read_output(key, offset, limit)
+            case wire.ReadLogSizes():
+                return await self._backend.log_sizes()
+            case wire.CutLog(key=key, limit=limit):
+                return await self._backend.cut_log(key, limit)
             case wire.Finish():
                 return await self._backend.finish()
             case _:

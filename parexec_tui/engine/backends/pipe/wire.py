@@ -90,11 +90,20 @@ class ReadOutput(Ask, frozen=True, tag="read_output"):
     limit: int
 
 
+class ReadLogSizes(Ask, frozen=True, tag="read_log_sizes"):
+    pass
+
+
+class CutLog(Ask, frozen=True, tag="cut_log"):
+    key: ProcessKey
+    limit: int
+
+
 class Finish(Ask, frozen=True, tag="finish"):
     """The runner leaves after its answer."""
 
 
-AnyAsk = Adopt | ProveEnd | Recorded | SetAside | EndStrays | ReadUsage | ReadOutput | Finish
+AnyAsk = Adopt | ProveEnd | Recorded | SetAside | EndStrays | ReadUsage | ReadOutput | ReadLogSizes | CutLog | Finish
 ToRunner = Order | AnyAsk
 
 
