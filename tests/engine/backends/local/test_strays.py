@@ -188,6 +188,16 @@ async def test_children_of_strays_are_ended_with_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.trio
+async def test_what_runs_under_an_inner_engine_is_left_to_it_while_it_lives(tmp_path: Path) -> None:
+    says = "setsid sh -c 'trap \"{}echo $0 >> order; exit\" TERM; touch $0; while :; do sleep 0.01; done' {} &\n"
+    run = says.format("sleep 0.3; ", "engine") + "PAREXEC_COOKIE=$PAREXEC_COOKIE:inner@1/B.1 "
+    run += says.format("", "ticket") + "until [ -e engine ] && [ -e ticket ]; do sleep 0.01; done"
+    async with attempts(tmp_path) as t:
+        assert (await t.run(run)).code == 0
+        assert t.file("order").read_text() == "engine\nticket\n"
+
+
+@pytest.mark.trio
 async def test_what_ends_by_itself_is_not_told(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
         await t.run("setsid sh -c 'sleep 0.03; echo late' &")
