@@ -175,6 +175,11 @@ def ends_with_engine(*, create: bool = False) -> Path:
     return folder
 
 
+def start_lock() -> Path:
+    """The file that is locked while a session is started. Its folder exists. Raises OSError."""
+    return state_home(create=True) / "starting"
+
+
 def registry_file() -> Path:
     """The SQLite file for all sessions."""
     return state_home() / "registry.db"

@@ -7,12 +7,13 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import click
 
 from parexec_tui.cli import complete, exits
+from parexec_tui.cli.beside import beside_option, start_if_alone, warn
 from parexec_tui.cli.exits import fail
 
 if TYPE_CHECKING:
@@ -68,8 +69,11 @@ def connect(session: str | None) -> "Client":
     return connect_to(resolve_living(session))
 
 
-def connect_or_restart(session: str | None) -> "Client":
-    """As `connect`; a finished session gets a new engine first, which waits for a request."""
+def connect_or_restart(session: str | None, *, beside: bool = False) -> "Client":
+    """As `connect`; a finished session gets a new engine first, which waits for a request.
+
+    `beside`: also if living sessions claim the same.
+    """
     from parexec_tui.client.sessions import is_living, resolve_current
 
     row = resolve_current(session)
@@ -78,8 +82,9 @@ def connect_or_restart(session: str | None) -> "Client":
         from parexec_tui.engine.lifecycle.launch import take_over
 
         click.echo(f"{row.session} was finished; a new engine takes it up", err=True)
+        start = partial(take_over, row.session, resume=True, awaits=True, warn=warn)
         try:
-            take_over(row.session, resume=True, awaits=True)
+            start_if_alone(start, "beside" if beside else "refuse", again="parexec retry", can_wait=False)
         except EngineFailedError as error:
             fail(str(error))
     return connect(row.session)
@@ -311,16 +316,23 @@ def verb_options(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def connected_with(
-    connected: Callable[[str | None], "Client | LeftSession"],
+    connected: Callable[..., "Client | LeftSession"],
 ) -> Callable[[_Command[P]], Callable[..., None]]:
     """A decorator: gives a function a context of a connection made with `connected`, and of the values of options."""
 
     def with_context(command: _Command[P]) -> Callable[..., None]:
         @wraps(command)
         def run(
-            *args: Any, session: str | None, as_json: bool, dry_run: bool, yes: bool = False, **kwargs: Any
+            *args: Any,
+            session: str | None,
+            as_json: bool,
+            dry_run: bool,
+            yes: bool = False,
+            beside: bool | None = None,
+            **kwargs: Any,
         ) -> None:
-            with report_errors(), _silence_as_json(as_json), connected(session) as client:
+            options = {} if beside is None else {"beside": beside}
+            with report_errors(), _silence_as_json(as_json), connected(session, **options) as client:
                 context = VerbContext(client, as_json=as_json, dry_run=dry_run, yes=yes)
                 command(context, *args, **kwargs)
                 if context.left_out:
@@ -332,12 +344,18 @@ def connected_with(
 
 
 def _verb(
-    connected: Callable[[str | None], "Client | LeftSession"],
+    connected: Callable[..., "Client | LeftSession"],
 ) -> Callable[[_Command[P]], Callable[..., None]]:
     """A decorator for verbs: adds the options that all verbs have, and connects with `connected`."""
     return lambda command: verb_options(connected_with(connected)(command))
 
 
 verb = _verb(connect)
-verb_even_if_finished = _verb(connect_or_restart)
+
+
+def verb_even_if_finished(command: _Command[P]) -> Callable[..., None]:
+    """As `verb`, for what takes up a finished session."""
+    return beside_option(_verb(connect_or_restart)(command))
+
+
 verb_without_engine = _verb(connect_or_do_without)

@@ -4,12 +4,14 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import click
 
 from parexec_tui.cli.asking import session_argument
+from parexec_tui.cli.beside import neighbour_options, start_if_alone, warn, wish_of
 from parexec_tui.cli.exits import (
     BAD_USAGE,
     SUCCEEDED,
@@ -111,6 +113,7 @@ def _report_owner(session: str) -> Iterator[None]:
 @plan_argument
 @_engine_options
 @_fail_fast
+@neighbour_options
 @click.option("--hold", is_flag=True, help="Begin held: nothing is started until `parexec release`.")
 @_output_options
 @screen_options
@@ -122,6 +125,8 @@ def run(
     detach: bool,
     scope: bool,
     hold: bool,
+    wait: bool,
+    beside: bool,
     style: Any,
     screen_options: dict[str, Any],
 ) -> None:
@@ -138,17 +143,26 @@ def run(
     """
     from parexec_tui.engine.measure import monitor
 
+    wish = wish_of(wait=wait, beside=beside)
+    again, as_json = f"parexec run {plan_file}", style == "json"
     host = monitor.host()
     if _is_foreground(style, headless, detach, scope):
         from parexec_tui.engine.session import run_plan
 
         plan = plan_of(plan_file, host)
-        _execute(style, lambda viewer: run_plan(plan, host, viewer, hold=hold, fail_fast=fail_fast))
+
+        def execute(*, beside: bool) -> NoReturn:
+            _execute(style, lambda sink: run_plan(plan, host, sink, hold=hold, fail_fast=fail_fast, beside=beside))
+
+        start_if_alone(execute, wish, again=again, as_json=as_json)
     from parexec_tui.engine.lifecycle.launch import start_detached
 
     plan = plan_of(plan_file, host)
     with Screen(screen_options, wanted=not detach and style is None) as screen:
-        session = start_detached(plan, hold=hold, fail_fast=fail_fast, scope=scope, meanwhile=screen.show)
+        start = partial(
+            start_detached, plan, hold=hold, fail_fast=fail_fast, scope=scope, meanwhile=screen.show, warn=warn
+        )
+        session = start_if_alone(start, wish, again=again, as_json=as_json)
     _follow_or_detach(session, detach, style, hold=hold)
 
 
@@ -156,6 +170,7 @@ def run(
 @session_argument("the newest of this directory")
 @click.option("--retry-failed", is_flag=True, help="Run the tickets that failed once more.")
 @_fail_fast
+@neighbour_options
 @_engine_options
 @_output_options
 @screen_options
@@ -164,6 +179,8 @@ def resume(
     session: str | None,
     retry_failed: bool,
     fail_fast: bool | None,
+    wait: bool,
+    beside: bool,
     headless: bool,
     detach: bool,
     scope: bool,
@@ -179,29 +196,26 @@ def resume(
     """
     from parexec_tui.client.sessions import open_registry, resolve_past
 
+    wish = wish_of(wait=wait, beside=beside)
     foreground = _is_foreground(style, headless, detach, scope)
     with open_registry() as registry:
         row = resolve_past(registry, session)
     offer_changes(row, runs=row.status != "finished" or retry_failed)
+    again = f"parexec resume {row.session}{' --retry-failed' if retry_failed else ''}"
+    options: Any = {"retry_failed": retry_failed, "fail_fast": fail_fast}
     if foreground:
         from parexec_tui.engine.session import resume_session
 
+        def execute(*, beside: bool) -> NoReturn:
+            _execute(style, lambda sink: resume_session(row.session, sink, beside=beside, **options))
+
         with _report_owner(row.session):
-            _execute(
-                style,
-                lambda viewer: resume_session(row.session, viewer, retry_failed=retry_failed, fail_fast=fail_fast),
-            )
+            start_if_alone(execute, wish, again=again, as_json=style == "json")
     from parexec_tui.engine.lifecycle.launch import take_over
 
     with _report_owner(row.session), Screen(screen_options, wanted=not detach and style is None) as screen:
-        take_over(
-            row.session,
-            resume=True,
-            retry_failed=retry_failed,
-            fail_fast=fail_fast,
-            scope=scope,
-            meanwhile=screen.show,
-        )
+        start = partial(take_over, row.session, resume=True, **options, scope=scope, meanwhile=screen.show, warn=warn)
+        start_if_alone(start, wish, again=again, as_json=style == "json")
     _follow_or_detach(row.session, detach, style)
 
 
@@ -308,7 +322,7 @@ def _take_over(mirror: "Mirror") -> None:
         fail(f"the engine of {mirror.session} is gone{why}; take over: parexec resume {mirror.session}", UNSUCCESSFUL)
     if not click.confirm(f"the engine of {mirror.session} is gone{why}; take over?", default=True):
         sys.exit(UNSUCCESSFUL)
-    take_over(mirror.session)
+    start_if_alone(partial(take_over, mirror.session), "refuse", again=f"parexec resume {mirror.session}")
 
 
 def _execute(style: Any, drive: "Callable[[EventSink], Result]") -> NoReturn:

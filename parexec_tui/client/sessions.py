@@ -61,7 +61,12 @@ def resolve_current(text: str | None) -> "SessionRow":
 def living(rows: "Iterable[SessionRow]") -> "Iterator[SessionRow]":
     """Those of these sessions that have an engine, or a guardian that is about to start one."""
     # Sessions pile up, and each check opens a lock file: skip those that have ended in good order.
-    return (row for row in rows if row.status not in _ENDED and is_living(row.session))
+    return (row for row in rows if row.status not in ENDED and is_living(row.session))
+
+
+def others_living(registry: Registry, session: str = "") -> "list[SessionRow]":
+    """The sessions besides this one that are not over and that `living` finds, newest first. Raises RegistryError."""
+    return [row for row in living(registry.sessions()) if row.session != session]
 
 
 def resolve_past(registry: Registry, text: str | None) -> "SessionRow":
@@ -73,7 +78,7 @@ def resolve_past(registry: Registry, text: str | None) -> "SessionRow":
 
 def status_of(row: "SessionRow") -> str:
     """How a session stands: what its engine said last, unless that engine is gone without an end."""
-    if row.status in _ENDED or has_engine(row.session):
+    if row.status in ENDED or has_engine(row.session):
         return row.status
     return "restarting" if is_living(row.session) else "interrupted"
 
@@ -95,7 +100,7 @@ def all_sessions() -> "tuple[list[SessionRow], list[str]]":
         return [], []
 
 
-_ENDED = ("finished", "stopped", "not started")
+ENDED = ("finished", "stopped", "not started")
 """The last status of a session whose engine left in good order."""
 
 

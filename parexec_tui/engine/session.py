@@ -19,10 +19,12 @@ from parexec_tui.engine.backends.local.backend import LocalBackend
 from parexec_tui.engine.backends.local.cookie import hook_environment
 from parexec_tui.engine.backends.local.hook_processes import HookProcesses
 from parexec_tui.engine.backends.local.orphans import Orphans
-from parexec_tui.engine.coordinator import Clock, Coordinator, EventSink, Outcome
+from parexec_tui.engine.coordinator import Clock, Coordinator, EventSink, Outcome, Tell
+from parexec_tui.engine.lifecycle.admission import StartLock, admit, admit_again
 from parexec_tui.engine.lifecycle.beginning import Beginning, EngineOptions, begin_new, take_over
 from parexec_tui.engine.lifecycle.footing import Footing, engine_elsewhere
 from parexec_tui.engine.lifecycle.launch import new_session
+from parexec_tui.engine.lifecycle.neighbour_watch import NeighbourWatch
 from parexec_tui.engine.lifecycle.recovery import recover
 from parexec_tui.engine.lifecycle.signals import ignore_by_handlers, obey_signals
 from parexec_tui.engine.lifecycle.watcher import watched
@@ -58,30 +60,71 @@ class Result(Struct, frozen=True):
     outcome: Outcome
 
 
-def run_plan(plan: Plan, host: Host, sink: EventSink, *, hold: bool = False, fail_fast: bool | None = None) -> Result:
-    """Open a session for this plan and run it to its end. Raises RegistryError, OSError."""
-    options = EngineOptions(hold=hold, stays=hold, fail_fast=fail_fast)
-    return run_session(new_session(plan), sink, options, plan=plan, host=host)
+def run_plan(
+    plan: Plan,
+    host: Host,
+    sink: EventSink,
+    *,
+    hold: bool = False,
+    fail_fast: bool | None = None,
+    beside: bool = False,
+) -> Result:
+    """Open a session for this plan and run it to its end.
+
+    Raises NeighboursLive unless `beside`, RegistryError, OSError.
+    """
+    with StartLock() as starting:
+        neighbours = admit(plan, beside=beside, warn=sink.notice)
+        session = new_session(plan)
+        # Owned from the start: whoever looks next must see that it lives.
+        with SessionLock(session_folder(session, create=True).lock) as lock:
+            options = EngineOptions(hold=hold, stays=hold, fail_fast=fail_fast, beside=neighbours)
+            return run_session(session, _releasing(starting, sink), options, plan=plan, host=host, lock=lock)
 
 
 def resume_session(
-    session: str, sink: EventSink, *, retry_failed: bool = False, fail_fast: bool | None = None
+    session: str,
+    sink: EventSink,
+    *,
+    retry_failed: bool = False,
+    fail_fast: bool | None = None,
+    beside: bool = False,
 ) -> Result:
-    """Go on with a session after any end of its engine. Raises as `run_session` does."""
-    return run_session(session, sink, EngineOptions(resume=True, retry_failed=retry_failed, fail_fast=fail_fast))
+    """Go on with a session after any end of its engine. Raises as `run_plan` and `run_session` do."""
+    with StartLock() as starting:
+        neighbours = admit_again(session, beside=beside, warn=sink.notice)
+        options = EngineOptions(resume=True, retry_failed=retry_failed, fail_fast=fail_fast, beside=neighbours)
+        return run_session(session, _releasing(starting, sink), options)
+
+
+def _releasing(starting: StartLock, sink: EventSink) -> EventSink:
+    """As `sink`; with the first events, the registry tells that the session lives, and others may start."""
+
+    def tell(state: SessionState, events: Sequence[ev.AnyEvent]) -> None:
+        starting.release()
+        sink.tell(state, events)
+
+    return EventSink(tell, sink.notice)
 
 
 def run_session(
-    session: str, sink: EventSink, options: EngineOptions, *, plan: Plan | None = None, host: Host | None = None
+    session: str,
+    sink: EventSink,
+    options: EngineOptions,
+    *,
+    plan: Plan | None = None,
+    host: Host | None = None,
+    lock: SessionLock | None = None,
 ) -> Result:
     """Run a session to its end: from its beginning, or from wherever its last engine left it.
 
-    If `plan` and `host` are given, they need not be read from the registry and the machine. Raises SessionOwned if an
+    If `plan` and `host` are given, they need not be read from the registry and the machine. `lock`: that of the
+    session, if this process holds it already. Raises SessionOwned if an
     engine runs the session, RegistryError if it cannot be read, OutOfReachError if its tickets run in another pid
     namespace, OSError.
     """
     folder = _folder(session, options)
-    with SessionLock(folder.lock), Registry.open(registry_file(), create=False) as registry:
+    with lock or SessionLock(folder.lock), Registry.open(registry_file(), create=False) as registry:
         _check_is_alone(registry, session)
         if registry.last_seq(session) or registry.damage(session, 0):
             begin = take_over(registry, session, options, sink.notice)
@@ -93,6 +136,8 @@ def run_session(
             begin = begin_new(plan, session, host, hold=options.hold, fail_fast=options.fail_fast)
         if begin.over is not None:
             return Result(begin.state, begin.over)
+        if options.beside:
+            begin.first.append(ev.NeighboursSeen(at=begin.first[0].at, neighbours=options.beside))
         registry.take_over(session, boot=boot.boot_id(), pid=os.getpid())
         ignore_by_handlers()
         with watched(session, begin.state.plan.settings.on_engine_loss):
@@ -133,7 +178,8 @@ async def _drive(
         orphans = Orphans()
         backend = open_backend(session, nursery, orphans)
         hooks = _open_hooks(nursery, begin.state.plan, session, sink.notice, orphans)
-        coordinator = _coordinator(begin, session, registry, backend, _both(sink, hooks), options)
+        sinks = [sink.tell, hooks.tell]
+        coordinator = _coordinator(begin, session, registry, backend, EventSink(_each(sinks), sink.notice), options)
         nursery.start_soon(obey_signals, coordinator, sink.notice)
         footing = Footing(session_folder(session), registry.file)
         coordinator.find_loss = footing.problem_lately
@@ -142,6 +188,9 @@ async def _drive(
             await _recover(begin, coordinator, backend, sink.notice)
         else:
             coordinator.begin(begin.first)
+        neighbours = NeighbourWatch(session, begin.state.neighbours, coordinator.submit_reports)
+        sinks.append(neighbours.tell)
+        nursery.start_soon(neighbours.run)
         disks = await _watch_disks(nursery, coordinator, session_folder(session).path)
         for request in begin.requests:
             coordinator.ask_nowait(request)
@@ -200,14 +249,14 @@ def _open_hooks(
     return hooks
 
 
-def _both(sink: EventSink, hooks: HookRunner) -> EventSink:
-    """Tells the sink, then the hooks."""
+def _each(sinks: Sequence[Tell]) -> Tell:
+    """Tells each of them, in order."""
 
     def tell(state: SessionState, events: Sequence[ev.AnyEvent]) -> None:
-        sink.tell(state, events)
-        hooks.tell(state, events)
+        for sink in sinks:
+            sink(state, events)
 
-    return EventSink(tell, sink.notice)
+    return tell
 
 
 async def _remember(coordinator: Coordinator, history: dict[str, float], file: Path, was_read: trio.Event) -> None:

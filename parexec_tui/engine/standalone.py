@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from msgspec import MsgspecError
+from msgspec import MsgspecError, json
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
@@ -61,6 +61,7 @@ def _wanted(options: argparse.Namespace) -> EngineOptions:
         resume=options.resume and not options.restarted,
         retry_failed=options.retry_failed and not options.restarted,
         fail_fast=None if options.restarted else options.fail_fast,
+        beside=() if options.restarted else json.decode(options.beside, type=tuple[ev.Neighbour, ...]),
         awaits=options.awaits and not options.restarted,
         restarted=options.restarted,
         stays=True,
@@ -93,6 +94,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--resume", action="store_true", help="end the holds and drains of the session")
     parser.add_argument("--retry-failed", action="store_true")
     parser.add_argument("--fail-fast", action=argparse.BooleanOptionalAction, help="end with the first failure")
+    parser.add_argument("--beside", metavar="JSON", default="[]", help="living sessions that claim the same")
     parser.add_argument("--awaits", action="store_true", help="wait for a request, though the session is finished")
     parser.add_argument("--restarted", action="store_true", help="an engine before this one had the same options")
     parser.add_argument("--give-up", metavar="REASON", help="no engine can be kept alive: see to what that one left")

@@ -12,13 +12,14 @@ from parexec_tui.text.words import clock, day_and_clock, printable
 
 WIDTH, HEIGHT = 80, 24
 
+_MAX_BESIDE = 3
 _MAX_HOLDS = 4
 _MAX_AGENTS = 8
 
 
 def dashboard(report: StatusReport) -> list[str]:
     """The lines: the session, its counts, what is held, its agents with their tickets, and what failed."""
-    lines = [*_head(report), *_holds(report.holds), *_agents(report.agents)]
+    lines = [*_head(report), *_beside(report), *_holds(report.holds), *_agents(report.agents)]
     lines += _failures(report, HEIGHT - len(lines))
     return [_cut(printable(line)) for line in lines]
 
@@ -34,6 +35,13 @@ def _head(report: StatusReport) -> Iterator[str]:
     if report.eta is not None:
         late = format_duration(report.eta.p90)
         yield f"eta      {format_duration(report.eta.p50)}, nine times in ten within {late}"
+
+
+def _beside(report: StatusReport) -> Iterator[str]:
+    for each in report.beside[:_MAX_BESIDE]:
+        yield f"beside   {each.session}: {each.conflict}"
+    if (more := len(report.beside) - _MAX_BESIDE) > 0:
+        yield f"beside   {more} more living sessions that claim the same"
 
 
 def _holds(holds: Sequence[HoldFact]) -> Iterator[str]:

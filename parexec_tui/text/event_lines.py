@@ -128,6 +128,11 @@ def _lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
             yield Line(at, "goes on", "session", f"drains no more {_by(event.by)}".strip())
         case ev.SessionHeld() | ev.SessionDraining() | ev.SessionStopping() | ev.SessionReleased():
             yield _session(event)
+        case ev.NeighboursSeen():
+            for each in event.neighbours:
+                yield Line(at, "beside", each.session, f"it lives and claims the same: {each.conflict}", "warn")
+            if not event.neighbours:
+                yield Line(at, "alone", "session", "no living session claims the same any more")
         case ev.HostPressed():
             yield Line(at, "pressed", "host", f"short of {event.resource}: {event.text}", "warn")
         case ev.HostRelieved():

@@ -12,7 +12,7 @@ from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import ENDED_BADLY, PENDING, TABLE, TERMINAL, SessionStatus, Status
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, StatusReport
+from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, NeighbourFact, StatusReport
 from parexec_tui.outputs.log_lines import final_state
 from parexec_tui.outputs.output import Output, output_of
 from parexec_tui.text.words import clock, day_and_clock, glyph, log_cut, printable, with_name
@@ -157,6 +157,7 @@ def status_report(
             FailureFact(ticket.id, str(ticket.end or ticket.status), with_name(ticket.reason, ticket.signal))
             for ticket in islice(failures(state), _MAX_FAILURES)
         ],
+        beside=[NeighbourFact(each.session, each.plan, each.conflict) for each in state.neighbours if alive],
     )
 
 

@@ -672,7 +672,7 @@ def test_every_verb_has_json_and_a_session() -> None:
 
 
 STATUS_IMPORTS = """
-cli cli.asking cli.commands cli.complete cli.entry cli.examples cli.exits cli.steer
+cli cli.asking cli.beside cli.commands cli.complete cli.entry cli.examples cli.exits cli.steer
 client client.blocking client.framing client.peer client.sessions client.sockets
 gc_control paths trust text text.dashboard text.words
 core core.plan core.plan.model core.plan.units core.schedule core.schedule.eta core.state core.state.process_key

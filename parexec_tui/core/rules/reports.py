@@ -249,6 +249,12 @@ def _on_host_short(state: SessionState, report: rq.HostShort, now: float) -> lis
     return [ev.HostRelieved(at=now, resource=report.resource)]
 
 
+def _on_neighbours_changed(state: SessionState, report: rq.NeighboursChanged, now: float) -> list[ev.AnyEvent]:
+    seen = {each.session: each for each in (*state.neighbours, *report.found) if each.session not in report.left}
+    neighbours = tuple(seen.values())
+    return [] if neighbours == state.neighbours else [ev.NeighboursSeen(at=now, neighbours=neighbours)]
+
+
 def _on_idle_elapsed(state: SessionState, report: rq.IdleElapsed, now: float) -> list[ev.AnyEvent]:
     agent = state.agents[report.agent]
     min_agents = state.plan.agents[agent.type].min
@@ -335,6 +341,7 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.BackoffElapsed: _on_backoff_elapsed,
     rq.DiskMeasured: _on_disk_measured,
     rq.HostShort: _on_host_short,
+    rq.NeighboursChanged: _on_neighbours_changed,
     rq.HistoryRead: _on_history_read,
     rq.IdleElapsed: _on_idle_elapsed,
 }

@@ -122,6 +122,10 @@ def _on_session_interrupted(state: SessionState, event: ev.SessionInterrupted) -
     state.engine_pid = 0
 
 
+def _on_neighbours_seen(state: SessionState, event: ev.NeighboursSeen) -> None:
+    state.neighbours = event.neighbours
+
+
 def _on_host_pressed(state: SessionState, event: ev.HostPressed) -> None:
     state.pressed[event.resource] = event
 
@@ -493,6 +497,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.SessionFinished: _on_session_finished,
     ev.EngineLeft: _on_engine_left,
     ev.SessionInterrupted: _on_session_interrupted,
+    ev.NeighboursSeen: _on_neighbours_seen,
     ev.HostPressed: _on_host_pressed,
     ev.HostRelieved: _on_host_relieved,
     ev.SessionHeld: _on_session_held,

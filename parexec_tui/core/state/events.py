@@ -108,6 +108,22 @@ class SessionInterrupted(Event, frozen=True, tag="session_interrupted"):
     reason: str
 
 
+class Neighbour(Struct, frozen=True):
+    """A living session that claims the same as this one."""
+
+    session: str
+    plan: str
+    """The name of its plan."""
+    conflict: str
+    """What both claim, in words: `a and its T3 both write out`."""
+
+
+class NeighboursSeen(Event, frozen=True, tag="neighbours_seen"):
+    """These sessions live beside this one and claim the same; a person wanted it so. None: they are all over."""
+
+    neighbours: tuple[Neighbour, ...] = ()
+
+
 class HostPressed(Event, frozen=True, tag="host_pressed"):
     """The host is short of something: nothing new is started until it is relieved."""
 
@@ -488,6 +504,7 @@ AnyEvent = (
     | SessionFinished
     | EngineLeft
     | SessionInterrupted
+    | NeighboursSeen
     | HostPressed
     | HostRelieved
     | SessionHeld

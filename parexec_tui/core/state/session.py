@@ -139,6 +139,8 @@ class SessionState:
         """{ticket: what was last said about the newest of its logs that is longer than `max_log`}"""
         self.pressed: dict[str, ev.HostPressed] = {}
         """resource: what the host is short of"""
+        self.neighbours: tuple[ev.Neighbour, ...] = ()
+        """Living sessions that claim the same, as an engine saw them last."""
         self.finished_at: float | None = None
         self.boot = ""
         self.monitored: ev.MonitoringStarted | None = None

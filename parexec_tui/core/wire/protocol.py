@@ -253,6 +253,15 @@ class FailureFact(Struct, frozen=True):
     reason: str = ""
 
 
+class NeighbourFact(Struct, frozen=True):
+    """A living session that claims the same as this one."""
+
+    session: str
+    plan: str
+    conflict: str
+    """What both claim, in words."""
+
+
 class StatusReport(Struct, frozen=True):
     """The facts of the question `status`, and what `parexec status --json` prints."""
 
@@ -279,3 +288,5 @@ class StatusReport(Struct, frozen=True):
     """The first of them, in plan order; `counts` has all."""
     trouble: str = ""
     """Why the engine can start nothing, or does not answer; empty if nothing is wrong."""
+    beside: list[NeighbourFact] = []
+    """The living sessions that claim the same: it was started beside them with --beside."""

@@ -3,13 +3,16 @@
 Both go to `decide`, which answers with events; a request may be met with a `Refusal` instead.
 """
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
 from parexec_tui.core.plan.model import FailurePolicy, Priority, Ticket
 from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.status import StopReason
+
+if TYPE_CHECKING:
+    from parexec_tui.core.state.events import Neighbour
 
 
 class Request(Struct, frozen=True, kw_only=True, tag_field="verb", tag=None, omit_defaults=True):
@@ -285,6 +288,15 @@ class HostShort(Struct, frozen=True, gc=False, tag_field="report", tag="short"):
     """How much there is; empty: it is short of it no more."""
 
 
+class NeighboursChanged(Struct, frozen=True, gc=False):
+    """Which living sessions claim the same is not as before."""
+
+    found: "tuple[Neighbour, ...]" = ()
+    """Those that do now."""
+    left: tuple[str, ...] = ()
+    """Those that are over, or whose engines are dead, by id."""
+
+
 class HistoryRead(Struct, frozen=True, gc=False):
     """What tickets took in earlier sessions of the plan."""
 
@@ -307,6 +319,7 @@ AnyReport = (
     | BackoffElapsed
     | DiskMeasured
     | HostShort
+    | NeighboursChanged
     | HistoryRead
     | IdleElapsed
 )

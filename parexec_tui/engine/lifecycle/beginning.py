@@ -33,6 +33,8 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
     retry_failed: bool = False
     fail_fast: bool | None = None
     """Whether the first failure ends the session, whatever was said before; None: as it was."""
+    beside: tuple[ev.Neighbour, ...] = ()
+    """Living sessions that claim the same: it runs beside them because a person wants it so."""
     awaits: bool = False
     """A request is about to come, though the session may be finished."""
     restarted: bool = False

@@ -15,11 +15,16 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 
+import msgspec
+
+from parexec_tui.client.sessions import ENDED
 from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.state.events import Neighbour
 from parexec_tui.core.wire import codec
 from parexec_tui.engine.backends.boot import boot_id
 from parexec_tui.engine.errors import EngineFailedError
 from parexec_tui.engine.lifecycle import guardian
+from parexec_tui.engine.lifecycle.admission import StartLock, admit, admit_again
 from parexec_tui.paths import SessionFolder, registry_file, session_folder
 from parexec_tui.registry.errors import SessionOwned
 from parexec_tui.registry.lock import SessionLock
@@ -54,19 +59,29 @@ def start_detached(
     *,
     hold: bool = False,
     fail_fast: bool | None = None,
+    beside: bool = False,
     scope: bool = False,
     meanwhile: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> str:
     """Open a session for this plan with an engine of its own; returns the session's id once that engine is ready.
 
-    `fail_fast`: see `EngineOptions`. `scope`: in a transient scope of the user's systemd. `meanwhile` is called with
-    the id while the engine starts.
-    Raises EngineFailedError, RegistryError, OSError.
+    `fail_fast`: see `EngineOptions`. `beside`: though neighbours live. `scope`: in a transient scope of the user's
+    systemd. `meanwhile` is called with the id while the engine starts. `warn`: see `admit`.
+    Raises NeighboursLive, EngineFailedError, RegistryError, OSError.
     """
     prefix = _scope() if scope else ()
-    session = new_session(plan)
+    with StartLock():
+        neighbours = admit(plan, beside=beside, warn=warn)
+        session = new_session(plan)
+        try:
+            folder, lock = _claim(session)
+        except BaseException:
+            _never_started(session)
+            raise
+    options = ["--hold"] * hold + _fail_fast(fail_fast) + _beside(neighbours, warn)
     try:
-        _start_guardian(session, ["--hold"] * hold + _fail_fast(fail_fast), prefix, lambda: meanwhile(session))
+        _start_guardian(session, folder, lock, options, prefix, lambda: meanwhile(session))
     except BaseException:
         _never_started(session)
         raise
@@ -80,8 +95,10 @@ def take_over(
     retry_failed: bool = False,
     fail_fast: bool | None = None,
     awaits: bool = False,
+    beside: bool = False,
     scope: bool = False,
     meanwhile: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Give a session whose engine and guardian are gone new ones; returns once the engine is ready.
 
@@ -90,7 +107,27 @@ def take_over(
     """
     options = ["--resume"] * resume + ["--retry-failed"] * retry_failed + ["--awaits"] * awaits
     options += _fail_fast(fail_fast)
-    _start_guardian(session, options, _scope() if scope else (), lambda: meanwhile(session))
+    prefix = _scope() if scope else ()
+    with StartLock() as starting:
+        neighbours = admit_again(session, beside=beside, warn=warn)
+        folder, lock = _claim(session)
+        if not has_ended(session):
+            starting.release()  # else it cannot be seen yet that it goes on
+        options += _beside(neighbours, warn)
+        _start_guardian(session, folder, lock, options, prefix, lambda: meanwhile(session))
+
+
+def has_ended(session: str) -> bool:
+    """Whether the last engine of a session left it in good order. Raises RegistryError."""
+    with Registry.open(registry_file(), read_only=True) as registry:
+        return registry.session(session).status in ENDED
+
+
+def _beside(neighbours: Sequence[Neighbour], warn: Callable[[str], None]) -> list[str]:
+    """The option of an engine that says beside whom it is started; the person is told, too."""
+    for each in neighbours:
+        warn(f"{each.session} lives and claims the same: {each.conflict}")
+    return ["--beside", msgspec.json.encode(neighbours).decode()] if neighbours else []
 
 
 def _fail_fast(wanted: bool | None) -> list[str]:
@@ -111,15 +148,27 @@ def _scope() -> Sequence[str]:
     return _SCOPE
 
 
-def _start_guardian(
-    session: str, options: Sequence[str], prefix: Sequence[str], meanwhile: Callable[[], None]
-) -> None:
-    """Start a guardian and wait until its engine is ready."""
+def _claim(session: str) -> tuple[SessionFolder, int]:
+    """Make sure that nobody runs this session; returns its folder, and a descriptor with the lock of its guardian.
+
+    From now on it counts as living. Raises SessionOwned, OSError.
+    """
     folder = session_folder(session, create=True)
     with SessionLock(folder.lock):
         pass  # nobody owns it now; if somebody is faster than our engine will be, that engine says so
+    return folder, take_guardian_lock(folder)
+
+
+def _start_guardian(
+    session: str,
+    folder: SessionFolder,
+    lock: int,
+    options: Sequence[str],
+    prefix: Sequence[str],
+    meanwhile: Callable[[], None],
+) -> None:
+    """Start a guardian, which inherits `lock`, and wait until its engine is ready."""
     ready, engine_end = os.pipe()
-    lock = take_guardian_lock(folder)
     try:
         log = os.open(folder.engine_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         began = os.fstat(log).st_size

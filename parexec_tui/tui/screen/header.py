@@ -157,6 +157,9 @@ class Header(Widget):
                 yield f" {count} {what}{'s' if count > 1 else ''} held ", palette["hold"]
         if quarantined := sum(1 for _ in agent_needs(state)):
             yield f" {quarantined} quarantined ", palette["alert"]
+        if state.neighbours and state.left is None and state.finished_at is None:
+            more = f" +{len(state.neighbours) - 1}" if len(state.neighbours) > 1 else ""
+            yield f" beside {state.neighbours[0].session}{more} ", palette["alert"]
         if self.view.warning:
             yield " CANNOT WRITE ", palette["alert"]
         for need in session_needs(state):

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from textual.geometry import Size
 
+from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.screen.header import Header
 from parexec_tui.tui.view.view_state import ViewState
@@ -144,6 +145,23 @@ def test_what_keeps_the_session_back_is_said(request_: rq.AnyRequest, said: str)
     assert said not in words(view_of(session))
     session.ask(request_)
     assert said in words(view_of(session))
+
+
+def test_living_sessions_that_claim_the_same_are_said_as_long_as_they_live() -> None:
+    session = started("A:")
+    others = [ev.Neighbour(f"exec_{number}", "nightly", "A and its B both write out") for number in (1, 2)]
+    for count, said in ((1, " beside exec_1 connected"), (2, " beside exec_1 +1 connected"), (0, "1/1")):
+        session.apply(ev.NeighboursSeen(at=session.now, neighbours=tuple(others[:count])))
+        assert said in words(view_of(session), 80) or not count
+    assert "beside" not in words(view_of(session))
+
+
+def test_a_session_that_is_over_is_beside_nobody() -> None:
+    session = started("A:")
+    session.apply(ev.NeighboursSeen(at=session.now, neighbours=(ev.Neighbour("exec_1", "nightly", "both"),)))
+    session.succeed("A")
+    session.close()
+    assert "beside" not in words(view_of(session))
 
 
 def test_a_lost_connection_is_said() -> None:

@@ -1,0 +1,323 @@
+"""Neighbours: the living sessions that claim what a session claims which is about to start.
+
+Tickets of one session never touch the same file at once, but an engine knows only its own. So before an engine is
+started, its session is compared with those of the same registry that live. Dead ones do not count: the kernel knows.
+
+Two sessions are neighbours if they execute the same plan in the same folder, or if a ticket of one writes what a
+ticket of the other reads or writes. Only tickets that are not over count. Names of locks and resources mean nothing
+outside their plan. Folders are compared as they really are, links resolved.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
+
+import msgspec
+from msgspec import Struct
+
+from parexec_tui.core.plan.footprint import Footprint, Touch
+from parexec_tui.core.plan.model import Plan, Ticket
+from parexec_tui.core.plan.patterns import Pattern, literal_folder, moved, parse_pattern
+from parexec_tui.core.state.events import Neighbour
+from parexec_tui.core.state.status import TERMINAL
+from parexec_tui.core.wire import codec
+from parexec_tui.registry.errors import RegistryError
+from parexec_tui.registry.registry import Registry, SessionRow
+from parexec_tui.registry.replay import replay
+
+_MAX_CLASHES = 3
+"""Clashes with one session that are named. More do not help anybody."""
+
+_MAX_EXACT = 5
+"""Sessions of which is found out what is over: that takes a replay of each. Of more, all tickets count."""
+
+_EFFORT = 500_000
+"""Comparisons of two patterns: some seconds if all of them are intricate. What is left then is said."""
+
+_MAX_LOOKS = 50_000
+"""Looks at names on the disk: a tenth of a second. What is claimed beyond that is taken for no link."""
+
+Claimed = Mapping[str, "Ticket | _Claimed"]
+"""By ticket: what it reads and writes."""
+
+
+class Clash(Struct, frozen=True):
+    """Two tickets, of which one writes what the other reads or writes."""
+
+    ours: Touch
+    theirs: Touch
+
+    def __str__(self) -> str:
+        ours, theirs = self.ours, self.theirs
+        if ours.kind == theirs.kind and ours.pattern.head == theirs.pattern.head and ours.text == theirs.text:
+            return f"{ours.ticket} and its {theirs.ticket} both {ours.kind} {ours.text}"
+        path = theirs.text if theirs.pattern.root == ours.pattern.root else _absolute(theirs.pattern)
+        return f"{ours.ticket} {ours.kind}s {ours.text}, its {theirs.ticket} {theirs.kind}s {path}"
+
+
+SAME_PLAN = "it executes the same plan in the same folder"
+
+
+class LivingNeighbour(Struct, frozen=True):
+    """A living session that claims the same."""
+
+    row: SessionRow
+    same_plan: bool
+    """It executes the same plan in the same folder."""
+    clashes: tuple[Clash, ...]
+    """The first few."""
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why it is a neighbour, in words."""
+        return [SAME_PLAN] * self.same_plan + [str(clash) for clash in self.clashes]
+
+    @property
+    def fact(self) -> Neighbour:
+        """The same, for an event."""
+        return Neighbour(self.row.session, self.row.name, self.reasons[0])
+
+
+class Findings(Struct, frozen=True):
+    neighbours: tuple[LivingNeighbour, ...] = ()
+    unsure: tuple[str, ...] = ()
+    """What could not be found out, in words."""
+
+
+class _Claimed(Struct, frozen=True, gc=False):
+    """The part of a ticket that matters here: everything else is skipped, because this is read before each start."""
+
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+
+
+class _ClaimedPlan(Struct, frozen=True, gc=False):
+    workdir: str
+    tickets: dict[str, _Claimed]
+
+
+class _Amended(Struct, frozen=True, gc=False):
+    added: dict[str, _Claimed] = {}
+    changed: dict[str, _Claimed] = {}
+
+
+_plan_decoder = msgspec.json.Decoder(_ClaimedPlan)
+_amended_decoder = msgspec.json.Decoder(_Amended)
+
+
+class _Self(Struct):
+    """The session that is about to start."""
+
+    session: str
+    """Its id; empty: it is new."""
+    source: str
+    workdir: str
+    plan: bytes
+    tickets: Claimed
+    is_exact: bool
+    """Whether these are the tickets that are not over."""
+
+
+def find_neighbours(registry: Registry, plan: Plan, living: Sequence[SessionRow]) -> Findings:
+    """The neighbours that a new session of this plan would have, among those that live. Raises RegistryError."""
+    our = _Self("", plan.source, plan.workdir, codec.encode(plan), plan.tickets, is_exact=True)
+    return _find(registry, our, living)
+
+
+def find_neighbours_of(
+    registry: Registry, session: str, living: Sequence[SessionRow], tickets: Iterable[str] | None = None
+) -> Findings:
+    """The neighbours of a session that was there before, among others that live. Raises RegistryError.
+
+    `tickets`: those of it that count. Default: those that are not over; all, if the session is finished, because any
+    of them may be taken up again.
+    """
+    row, plan = registry.session(session), registry.plan(session)
+    claimed = _all_tickets(registry, session, plan)
+    if tickets is not None:
+        claimed = {id_: claimed[id_] for id_ in tickets if id_ in claimed}
+    is_exact = tickets is not None or row.status == "finished"
+    return _find(registry, _Self(session, row.source, row.workdir, plan, claimed, is_exact=is_exact), living)
+
+
+def _find(registry: Registry, our: _Self, living: Sequence[SessionRow]) -> Findings:
+    found: list[LivingNeighbour] = []
+    unsure: list[str] = []
+    compared = _Comparison(our)
+    for row in living:
+        try:
+            neighbour = _compare(registry, compared, row, exact=len(found) < _MAX_EXACT)
+        except (RegistryError, msgspec.MsgspecError) as error:
+            unsure.append(f"whether {row.session} claims the same is not known: {error}")
+            continue
+        if neighbour is not None:
+            found.append(neighbour)
+        elif compared.is_spent:
+            unsure.append(f"too many claims to compare them all with those of {row.session}")
+    return Findings(tuple(found), tuple(unsure))
+
+
+def _compare(registry: Registry, compared: "_Comparison", row: SessionRow, *, exact: bool) -> LivingNeighbour | None:
+    our = compared.our
+    same_plan = _is_same_plan(registry, our, row)
+    clashes: tuple[Clash, ...] = ()
+    if compared.claims_anything:
+        plan = registry.plan(row.session)
+        clashes = compared.clashes(row.workdir, _all_tickets(registry, row.session, plan))
+        if clashes and exact:
+            compared.leave_out_what_is_over(registry)
+            clashes = compared.clashes(row.workdir, _tickets_left(registry, row.session))
+    return LivingNeighbour(row, same_plan, clashes) if same_plan or clashes else None
+
+
+def _is_same_plan(registry: Registry, our: _Self, row: SessionRow) -> bool:
+    if os.path.realpath(our.workdir) != os.path.realpath(row.workdir):
+        return False
+    if os.path.isabs(our.source) and os.path.isabs(row.source):  # noqa: PTH117
+        return os.path.realpath(our.source) == os.path.realpath(row.source)
+    # A plan from a pipe has no file: its content tells.
+    return our.source == row.source and our.plan == registry.plan(row.session)
+
+
+def _all_tickets(registry: Registry, session: str, plan: bytes) -> Claimed:
+    """All tickets of a session, with what was added and changed meanwhile."""
+    tickets: dict[str, Ticket | _Claimed] = {**_plan_decoder.decode(plan).tickets}
+    for data in registry.events_of_kinds(session, "plan_amended"):
+        amended = _amended_decoder.decode(data)
+        tickets |= amended.added
+        tickets |= amended.changed
+    return tickets
+
+
+def _tickets_left(registry: Registry, session: str) -> Claimed:
+    """The tickets of a session that are not over. Raises RegistryError."""
+    try:
+        state = replay(registry, session).state
+    except RegistryError:  # its engine is about to write its first event
+        return _all_tickets(registry, session, registry.plan(session))
+    return {id_: ticket.spec for id_, ticket in state.tickets.items() if ticket.status not in TERMINAL}
+
+
+def _absolute(pattern: Pattern) -> str:
+    return pattern.text if pattern.text.startswith("/") else f"{pattern.root}/{pattern.text}"
+
+
+class _Comparison:
+    """What we claim, filed so that each other session is compared with it quickly."""
+
+    def __init__(self, our: _Self) -> None:
+        self.our = our
+        self._links = Links()
+        self._file()
+
+    def _file(self) -> None:
+        self._written, self._claimed = Footprint(_EFFORT), Footprint(_EFFORT)
+        for touch in _touches(self.our.workdir, self.our.tickets, self._links):
+            self._claimed.add(touch)
+            if touch.kind == "write":
+                self._written.add(touch)
+
+    @property
+    def claims_anything(self) -> bool:
+        return len(self._claimed) > 0
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether there was too much to compare."""
+        return not (self._written.effort and self._claimed.effort)
+
+    def leave_out_what_is_over(self, registry: Registry) -> None:
+        """Count only those of our tickets that are not over. Raises RegistryError."""
+        if not self.our.is_exact:
+            self.our.tickets, self.our.is_exact = _tickets_left(registry, self.our.session), True
+            self._file()
+
+    def clashes(self, workdir: str, tickets: Claimed) -> tuple[Clash, ...]:
+        return tuple(islice(self._clashes(workdir, tickets), _MAX_CLASHES))
+
+    def _clashes(self, workdir: str, tickets: Claimed) -> Iterator[Clash]:
+        for touch in _touches(workdir, tickets, self._links, read_near=self._written, written_near=self._claimed):
+            footprint = self._claimed if touch.kind == "write" else self._written
+            if (ours := next(footprint.clashes(touch), None)) is not None:
+                yield Clash(ours, touch)
+
+
+def _touches(
+    workdir: str,
+    tickets: Claimed,
+    links: "Links",
+    *,
+    read_near: Footprint | None = None,
+    written_near: Footprint | None = None,
+) -> Iterator[Touch]:
+    """What tickets touch, links resolved; with footprints, only what is near one of these. Each pattern once."""
+    root = os.path.realpath(workdir)
+    seen_reads: set[str] = set()
+    seen_writes: set[str] = set()
+    for id_, ticket in tickets.items():
+        for text in ticket.writes:
+            if text not in seen_writes:
+                seen_writes.add(text)
+                if (pattern := _near(text, root, links, written_near)) is not None:
+                    yield Touch(id_, "write", pattern, text)
+        for text in ticket.reads:
+            if text not in seen_reads:
+                seen_reads.add(text)
+                if (pattern := _near(text, root, links, read_near)) is not None:
+                    yield Touch(id_, "read", pattern, text)
+
+
+def _near(text: str, root: str, links: "Links", near: Footprint | None) -> Pattern | None:
+    """A pattern with its links resolved; None if it is not near."""
+    if near is not None:
+        folder = literal_folder(text, root)
+        if folder is not None and not near.is_near(links.real(folder)):
+            return None
+    with suppress(ValueError):  # nobody could have run a plan with such a pattern
+        pattern = parse_pattern(text, root)
+        folder = pattern.head[: pattern.head.rindex("/") + 1]
+        real = links.real(folder)
+        return pattern if real == folder else moved(pattern, folder, real)
+    return None
+
+
+class Links:
+    """Where folders and files really are. Each name on the way is looked at once."""
+
+    def __init__(self, looks: int = _MAX_LOOKS) -> None:
+        self._left = looks
+        self._known = {"/": "/"}
+        self._missing: set[str] = set()
+
+    def real(self, folder: str) -> str:
+        """The same path without links; both are absolute, `/` at the end."""
+        if (known := self._known.get(folder)) is not None:
+            return known
+        above = folder[: folder.rfind("/", 0, -1) + 1]
+        if (real := self._known.get(above)) is None:
+            real = "/"
+            for name in above.split("/")[1:-1]:  # no recursion: a path may have two thousand names
+                real = self._step(real, name)
+            self._known[above] = real
+        found = self._known[folder] = self._step(real, folder[len(above) : -1])
+        return found
+
+    def _step(self, real: str, name: str) -> str:
+        path = f"{real}{name}/"
+        if (known := self._known.get(path)) is not None:
+            return known
+        self._known[path] = path
+        if real in self._missing:
+            self._missing.add(path)
+        elif self._left > 0:
+            self._left -= 1
+            try:
+                os.readlink(path[:-1])  # noqa: PTH115 - most are no links, and there may be ten thousands
+            except FileNotFoundError:
+                self._missing.add(path)
+            except OSError:
+                pass  # no link
+            else:
+                self._known[path] = f"{os.path.realpath(path[:-1]).rstrip('/')}/"
+        return self._known[path]
