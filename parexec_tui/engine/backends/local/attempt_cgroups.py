@@ -105,8 +105,8 @@ class AttemptCgroups:
         """Make a cgroup that was chosen. False if that cannot be done. Any thread may call it."""
         try:
             with self._making:
-                if self._fd < 0 and self._folder:
-                    self._fd = self._open(self._folder)
+                if self._fd < 0:
+                    self._open()
             os.mkdir(folder)  # noqa: PTH102 - for every attempt
         except FileExistsError:
             return True
@@ -114,22 +114,22 @@ class AttemptCgroups:
             return False
         return True
 
-    def _open(self, folder: str) -> int:
-        """Make the cgroup of the session, and remove what dead ones left beside it. Raises OSError.
-
-        Returns the descriptor that keeps it locked.
-        """
-        self._folder = ""  # if this fails, it is not tried again
-        for other in cgroup.cgroups_in(os.path.dirname(folder)):  # noqa: PTH120
-            if Path(other).name.startswith(_PREFIX):
-                _remove_if_dead(other)
-        if folder not in self._noted:
-            with self._note.open("a", encoding="utf-8") as file:
-                file.write(f"{folder}\n")
-            self._noted.append(folder)
-        fd = _make_and_lock(folder)
-        self._folder = folder
-        return fd
+    def _open(self) -> None:
+        """Make and lock the cgroup of the session, and remove what dead ones left beside it. Raises OSError."""
+        if not self._folder:
+            raise FileNotFoundError
+        try:
+            for other in cgroup.cgroups_in(os.path.dirname(self._folder)):  # noqa: PTH120
+                if Path(other).name.startswith(_PREFIX):
+                    _remove_if_dead(other)
+            if self._folder not in self._noted:
+                with self._note.open("a", encoding="utf-8") as file:
+                    file.write(f"{self._folder}\n")
+                self._noted.append(self._folder)
+            self._fd = _make_and_lock(self._folder)
+        except OSError:
+            self._folder = ""  # it is not tried again
+            raise
 
     def find(self, key: ProcessKey) -> str:
         """The cgroup that an engine before this one made for this key; empty if there is none."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.engine.backends.local import cgroup
+from parexec_tui.engine.backends.local import attempt_cgroups, cgroup
 from parexec_tui.engine.backends.local.attempt_cgroups import AttemptCgroups, Budget
 from tests.cgroups import cgroup2
 from tests.engine.backends.local.test_process import attempts, key
@@ -106,6 +106,21 @@ def test_an_attempt_without_one_runs_all_the_same(tmp_path: Path) -> None:
     assert not groups.choose(key(2), 0.0), "it is not tried again"
     groups.close()
     assert AttemptCgroups("s@1", note, lambda: None, 0.0).choose(key(1), 0.0) == ""
+
+
+def test_what_starts_while_the_first_is_made_has_one_too(
+    tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = AttemptCgroups("s@1", tmp_path / "note", lambda: place, 0.0)
+    make_and_lock = attempt_cgroups._make_and_lock
+
+    def meanwhile(folder: str) -> int:
+        assert groups.choose(key(2), 0.0) == f"{folder}/T.2"
+        return make_and_lock(folder)
+
+    monkeypatch.setattr(attempt_cgroups, "_make_and_lock", meanwhile)
+    assert groups.make(groups.choose(key(1), 0.0))
+    groups.close()
 
 
 # -- attempts in them ------------------------------------------------------------------------------------------
