@@ -87,7 +87,7 @@ def _bottleneck(found: Bottleneck) -> str:
         case "path":
             what = f"write `{found.name}`" if found.is_exclusive else f"claim `{found.name}` or parts of it"
         case "resource":
-            what = f"use much of `{found.name}`"
+            what = f"share `{found.name}`" if found.is_exclusive else f"use much of `{found.name}`"
     how = "one at a time" if found.is_exclusive else f"{found.pairs} pairs of them will not run at once"
     return f"{who} {what}, {how}"
 

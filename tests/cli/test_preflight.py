@@ -127,7 +127,9 @@ def test_what_many_tickets_share_has_one_line(work: Path) -> None:
     who = "40 tickets (t0, t1, t2 and 37 more)"
     assert lines(forty("locks = ['db']")) == [f"{who} share `db`, one at a time"]
     assert lines(forty("writes = ['o']")) == [f"{who} write `o`, one at a time"]
-    assert lines(forty("uses.gpu = 2")) == [f"{who} use much of `gpu`, 780 pairs of them will not run at once"]
+    assert lines(forty("uses.gpu = 2")) == [f"{who} share `gpu`, one at a time"]
+    much = "41 tickets (w, t0, t1 and 38 more) use much of `gpu`, 40 pairs of them will not run at once"
+    assert lines("w.uses.gpu = 3\n" + forty("uses.gpu = 1")) == [much]
     readers = "41 tickets (w, t0, t1 and 38 more) claim `o` or parts of it, 40 pairs of them will not run at once"
     assert lines("w.writes = ['o']\n" + forty("reads = ['o']")) == [readers]
     for kind in ("reads", "writes"):

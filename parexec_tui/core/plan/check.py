@@ -181,7 +181,7 @@ class _Pair(Struct, frozen=True, gc=False):
     causes: tuple[_Cause, ...]
     """One, or each of two patterns that overlap."""
     is_exclusive: bool = False
-    """Whether all tickets that claim the cause in the same way as these two clash over it."""
+    """Whether all tickets that claim the cause in the same way as these two, or as much of it, clash over it."""
 
 
 def _summed_up(pairs: list[_Pair], order: _Order) -> tuple[list[Clash], list[Bottleneck]]:
@@ -314,7 +314,8 @@ def _resource_clashes(plan: Plan, host: Host | None, order: _Order) -> _Found:
             if _exceeds(uses[a] + uses[b], limit):
                 shown = _shown(name)
                 reason = f"{name}: {shown(uses[a])} and {shown(uses[b])} of {shown(limit)}"
-                yield _Pair(a, b, reason, (_Cause("resource", name),))
+                is_exclusive = _exceeds(2 * min(uses[a], uses[b]), limit)
+                yield _Pair(a, b, reason, (_Cause("resource", name),), is_exclusive=is_exclusive)
 
 
 def _exceeds(amount: float, limit: float) -> bool:
