@@ -22,7 +22,7 @@ from parexec_tui.core.plan.units import format_size
 from parexec_tui.paths import SessionFolder, registry_file, session_folder, socket_file, state_home
 from parexec_tui.registry.errors import RegistryError, RegistryMissing
 from parexec_tui.registry.lock import has_guardian, is_owned, lost_guardian
-from parexec_tui.registry.registry import Registry
+from parexec_tui.registry.registry import ENDED, Registry
 from parexec_tui.settings import settings_file
 from parexec_tui.trust import UntrustedError, check_file, check_folder
 
@@ -84,6 +84,7 @@ def examine(host: Host, parallel: int, machine: Machine | None = None) -> Iterat
         lambda: limits(host),
         lambda: room_for(parallel, machine),
         lambda: locale(dict(os.environ)),
+        registry,
         sessions,
     )
     for check in checks:
@@ -347,16 +348,33 @@ def locale(environment: dict[str, str]) -> Iterator[Finding]:
 # -- sessions --------------------------------------------------------------------------------------------------
 
 
+def registry() -> Iterator[Finding]:
+    """Whether all that is remembered can be read, and what could be saved of it if not."""
+    from parexec_tui.registry.repair import check, survey
+    from parexec_tui.text.salvaged import all_is_there, what_is_there
+
+    file = registry_file()
+    try:
+        checked = check(file)
+        if not checked.damage:
+            yield Finding("registry", True, all_is_there(checked))
+            return
+        yield Finding("registry", False, checked.damage, "parexec doctor --repair; see parexec help running")
+        for found in survey(file):
+            yield Finding("session", found.is_whole, what_is_there(found))
+    except RegistryMissing:
+        return
+    except (RegistryError, OSError) as error:
+        yield Finding("registry", False, str(error))
+
+
 def sessions() -> Iterator[Finding]:
     """Sessions that have lost their engine or guardian."""
     try:
         with Registry.open(registry_file(), read_only=True) as registry:
-            rows = [row for row in registry.sessions() if row.status not in ("finished", "stopped", "not started")]
-    except RegistryMissing:
-        return
-    except RegistryError as error:
-        yield Finding("registry", False, str(error), "move the file away; sessions in it are lost to parexec then")
-        return
+            rows = [row for row in registry.sessions() if row.status not in ENDED]
+    except RegistryError:
+        return  # `registry` said it
     for row in rows:
         folder = session_folder(row.session)
         if silence := listen(row.session):

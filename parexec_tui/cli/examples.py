@@ -18,7 +18,10 @@ EXAMPLES: dict[str, Examples] = {
     ),
     "validate": (("parexec validate plan.toml", "all errors of a plan, and what is likely to go wrong"),),
     "schema": (("parexec schema > plan.schema.json", "for editors"),),
-    "doctor": (("parexec doctor", "what of this machine may be in the way"),),
+    "doctor": (
+        ("parexec doctor", "what of this machine may be in the way"),
+        ("parexec doctor --repair --dry-run", "what could be saved of a damaged registry"),
+    ),
     "ls": (("parexec ls", "the sessions, newest first"),),
     "show": (("parexec show --json | jq '.tickets[] | select(.status == \"failed\")'", "what failed, for scripts"),),
     "log": (

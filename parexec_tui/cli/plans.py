@@ -115,13 +115,27 @@ def validate(plan_file: Path) -> None:
 @click.command()
 @click.argument("plan_file", metavar="[PLAN]", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @as_json_option
+@click.option("--repair", is_flag=True, help="Replace a damaged registry by what can be saved of it; keep a copy.")
+@click.option("--dry-run", is_flag=True, help="With --repair: say what would be saved, and change nothing.")
 @report_errors()
-def doctor(plan_file: Path | None, as_json: bool) -> None:
+def doctor(plan_file: Path | None, as_json: bool, repair: bool, dry_run: bool) -> None:
     """Check this machine: what may get in the way of long runs (of PLAN), and what to do about it.
 
-    Exits with 0 if all is fine, 1 if something needs attention.
+    Every session of the registry is read as well. Exits with 0 if all is fine, 1 if something needs attention.
+
+    With --repair, only the registry is looked at. Exits with 0 if nothing is damaged, or all of it was saved; 1 if
+    something is lost; 2 if it could not be repaired: then it is as it was.
     """
     import msgspec
+
+    if repair:
+        from parexec_tui.cli.repairing import repair_registry
+
+        if plan_file or as_json:
+            raise click.UsageError("--repair is about the registry: leave PLAN and --json out")
+        sys.exit(repair_registry(dry_run=dry_run))
+    if dry_run:
+        raise click.UsageError("--dry-run is for --repair")
 
     from parexec_tui.cli.doctor import examine
     from parexec_tui.engine.measure import monitor

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.errors import RegistryDamaged, RegistryError, RegistryMissing
 from parexec_tui.registry.lock import has_guardian, is_owned
-from parexec_tui.registry.registry import Registry
+from parexec_tui.registry.registry import ENDED, Registry
 
 if TYPE_CHECKING:
     from parexec_tui.registry.registry import SessionRow
@@ -100,10 +100,6 @@ def all_sessions() -> "tuple[list[SessionRow], list[str]]":
         return [], []
 
 
-ENDED = ("finished", "stopped", "not started")
-"""The last status of a session whose engine left in good order."""
-
-
 def _nearest_first(registry: Registry) -> "list[SessionRow]":
     """Every session: those of this folder first, newest first within each part. Raises NoSuchSession."""
     found, unreadable = registry.list_sessions()
@@ -132,6 +128,8 @@ def _how_to_go_on(row: "SessionRow", *, is_named: bool) -> str:
         case "not started":
             again = "run its plan again" if row.source == "-" else f"run its plan again: parexec run {row.source}"
             return f"{what}, whose engine never started; {again}"
+        case "damaged":
+            return f"{what}, and a repair could not save its plan or its events; run its plan again"
         case "stopped":
             return f"{what}, which was stopped; go on with: parexec resume {row.session}"
         case _:

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import UNSUCCESSFUL, Status
 from parexec_tui.core.wire import codec
-from parexec_tui.paths import log_name
-from parexec_tui.registry.registry import AttemptFact, Counts, Registry
+from parexec_tui.registry.registry import Registry
+from parexec_tui.registry.standing import counts_of, ended_of, fact_of
 
 
 class Journal:
@@ -30,33 +28,9 @@ class Journal:
             self._session,
             entries,
             status=state.status,
-            ended=state.finished_at or (state.left.at if state.left else None),
-            counts=_counts_of(state),
-            attempts=[_fact_of(event) for event in events if type(event) is ev.AttemptEnded],
+            ended=ended_of(state),
+            counts=counts_of(state),
+            attempts=[fact_of(event) for event in events if type(event) is ev.AttemptEnded],
         )
         self.last += len(entries)
         return [entry[3] for entry in entries]
-
-
-def _counts_of(state: SessionState) -> Counts:
-    """A session in numbers, for lists."""
-    unsuccessful = sum(state.counts[status] for status in UNSUCCESSFUL)
-    return Counts(len(state.tickets), state.counts[Status.succeeded], unsuccessful)
-
-
-def _fact_of(event: ev.AttemptEnded) -> AttemptFact:
-    """What an end adds to the facts of its attempt."""
-    return AttemptFact(
-        event.ticket,
-        event.attempt,
-        event.agent,
-        event.started,
-        event.at,
-        str(event.end),
-        event.code,
-        event.signal,
-        event.reason,
-        log_name(ProcessKey(event.ticket, event.attempt)),
-        event.peak_memory or None,
-        event.cpu_seconds or None,
-    )

@@ -20,7 +20,7 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from parexec_tui.paths import STATE_HOME, create_private
-from parexec_tui.registry import checksums, migrations, queries
+from parexec_tui.registry import access, checksums, migrations, queries
 from parexec_tui.registry.errors import (
     RegistryDamaged,
     RegistryError,
@@ -42,6 +42,12 @@ _WRITER_MAY_WAIT = 50
 _PAGE_SIZE = 2048
 """Bytes. A commit writes several whole pages, so pages smaller than SQLite's 4096 cost less: measured, a fifth less
 CPU and a third fewer bytes per append. With 1024, common events would not fit their page."""
+
+DAMAGED = "damaged"
+"""The status of a session of which a repair could not save the plan, or not even the first event."""
+
+ENDED = ("finished", "stopped", "not started", DAMAGED)
+"""The status of a session to which no engine will come by itself."""
 
 _SMALLEST_PAGE = 512
 _PAGE_OF_EVENTS = 2000
@@ -147,9 +153,11 @@ class Registry:
     still be used, and the same call may be tried again.
     """
 
-    def __init__(self, db: sqlite3.Connection, file: Path) -> None:
+    def __init__(self, db: sqlite3.Connection, file: Path, lock: int | None = None) -> None:
+        """`lock`: a descriptor to be closed with the registry; see `access`."""
         self.file = file
         self._db = db
+        self._lock = lock
         self._numbers: dict[str, int] = {}
         self._last: dict[str, int] = {}
 
@@ -167,11 +175,20 @@ class Registry:
             _create(file)
         elif not file.exists():
             raise RegistryMissing(f"no registry at {file}")
-        with _registry_errors(file):
-            return cls(_connect_to_read(file) if read_only else _connect(file), file)
+        lock = access.share(file)
+        try:
+            with _registry_errors(file):
+                return cls(_connect_to_read(file) if read_only else _connect(file), file, lock)
+        except BaseException:
+            if lock is not None:
+                os.close(lock)
+            raise
 
     def close(self) -> None:
         self._db.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def __enter__(self) -> Self:
         return self
@@ -331,6 +348,11 @@ class Registry:
             is_cut = isinstance(known, int) and known > after
             why = f"event {after + 1} is missing; there were {known}" if is_cut else None
         return Damage(after + 1, why) if why else None
+
+    def integrity(self) -> str:
+        """What SQLite finds wrong with the structure of the file; empty if nothing is. It reads the whole file."""
+        (said,) = self._rows("PRAGMA integrity_check(1)")[0]
+        return "" if said == "ok" else f"registry {self.file}: {said}"
 
     def has_checksum(self, session: str, seq: int) -> bool:
         """Whether an event has a checksum. Those of early versions have none."""
@@ -515,7 +537,9 @@ def _check_owners(file: Path) -> None:
     """Refuse a registry that others could have written: its plans are executed."""
     try:
         check_folder(file.parent)
-        check_inside(file, *(file.with_name(f"{file.name}{ending}") for ending in ("-wal", "-shm", "-journal")))
+        check_inside(
+            file, *(file.with_name(f"{file.name}{ending}") for ending in ("-wal", "-shm", "-journal", ".lock"))
+        )
     except OSError as error:
         raise RegistryError(f"registry {file}: {error}; {STATE_HOME} says where the state of parexec is") from error
 
@@ -564,7 +588,9 @@ def _connect_to_read(file: Path) -> sqlite3.Connection:
 def _connection(file: Path, mode: str) -> sqlite3.Connection:
     # SQLite takes a file that is shorter than a page for an empty one, and would overwrite it.
     if file.is_file() and 0 < file.stat().st_size < _SMALLEST_PAGE:
-        raise RegistryError(f"registry {file}: it is not a parexec registry, or it is damaged; it was left untouched")
+        raise RegistryDamaged(
+            f"registry {file}: it is not a parexec registry, or it is damaged; it was left untouched"
+        )
     return sqlite3.connect(f"{file.as_uri()}?mode={mode}", uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
 
 

@@ -36,6 +36,10 @@ class SmallDisk:
     def make_room(self) -> None:
         self._filler.unlink(missing_ok=True)
 
+    def leave(self, size: int) -> None:
+        """Give so many bytes of a full disk free."""
+        os.truncate(self._filler, self._filler.stat().st_size - size)
+
     def remount(self, option: str) -> None:
         """Mount it anew with an option, `ro` or `rw`."""
         subprocess.run(["mount", "-o", f"remount,{option}", self.path], check=True)

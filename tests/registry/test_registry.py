@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from parexec_tui.registry import registry as module
+from parexec_tui.registry.access import lock_file
 from parexec_tui.registry.errors import RegistryError, RegistryMissing, SessionExists
 from parexec_tui.registry.registry import AttemptFact, Counts, Damage, Entry, EventRow, Registry, new_session_id
 
@@ -331,7 +332,12 @@ def test_a_registry_is_for_its_owner_only(tmp_path: Path) -> None:
     with Registry.open(file) as registry:
         start(registry)
         made = sorted(file.parent.iterdir())
-        assert [path.name for path in made] == ["registry.db", "registry.db-shm", "registry.db-wal"]
+        assert [path.name for path in made] == [
+            "registry.db",
+            "registry.db-shm",
+            "registry.db-wal",
+            "registry.db.lock",
+        ]
         assert {path.stat().st_mode & 0o777 for path in made} == {0o600}
     assert file.parent.stat().st_mode & 0o777 == 0o700
 
@@ -350,7 +356,7 @@ def test_a_file_that_is_not_a_registry_is_left_untouched(file: Path, garbage: by
         Registry.open(file, read_only=read_only)
     assert str(file) in str(refused.value)
     assert file.read_bytes() == garbage
-    assert list(file.parent.iterdir()) == [file]
+    assert sorted(file.parent.iterdir()) == [file, lock_file(file)]
 
 
 def test_damage_inside_the_file_is_said_when_it_is_met(file: Path) -> None:
@@ -633,7 +639,7 @@ def test_a_reader_finds_all_after_the_writer_closed(file: Path) -> None:
     with Registry.open(file) as registry:
         session = start(registry)
         registry.append(session, entries(1, 3))
-    assert list(file.parent.iterdir()) == [file]
+    assert sorted(file.parent.iterdir()) == [file, lock_file(file)]
     with Registry.open(file, read_only=True) as reader:
         assert seqs(reader, session) == [1, 2, 3]
         assert reader.sessions()[0].session == session
