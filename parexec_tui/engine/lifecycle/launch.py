@@ -17,7 +17,6 @@ from datetime import datetime
 
 import msgspec
 
-from parexec_tui.client.sessions import ENDED
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.state.events import Neighbour
 from parexec_tui.core.wire import codec
@@ -28,7 +27,7 @@ from parexec_tui.engine.lifecycle.admission import StartLock, admit, admit_again
 from parexec_tui.paths import SessionFolder, registry_file, session_folder
 from parexec_tui.registry.errors import SessionOwned
 from parexec_tui.registry.lock import SessionLock
-from parexec_tui.registry.registry import Registry
+from parexec_tui.registry.registry import ENDED, Registry
 
 READY_WITHIN = 60.0
 """Seconds that an engine has to say that it is ready; a plan of 100,000 tickets takes a few."""
