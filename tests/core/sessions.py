@@ -130,7 +130,10 @@ class Session:
     def resume(self) -> None:
         """Restart after the engine left, so that a drained or stopped session goes on."""
         self.restart()
-        self.apply(ev.MonitoringStarted(at=self.now, pid=101, boot="boot"))
+        self.monitor()
+
+    def monitor(self, uptime: float | None = None) -> None:
+        self.apply(ev.MonitoringStarted(at=self.now, pid=101, boot="boot", uptime=uptime))
 
     # -- what happens --
 
@@ -331,7 +334,17 @@ _LASTING = (
     "counts", "group_left", "open_group", "pool_size", "agent_limits", "held_types", "past_attempts", "actions",
     "on_failure", "parallel", "retried",
 )  # fmt: skip
-_PASSING = ("attempt", "ready_at", "ended", "retry_at", "order", "because", "serialised", "excluded_agents")
+_PASSING = (
+    "attempt",
+    "ready_at",
+    "conflict_at",
+    "ended",
+    "retry_at",
+    "order",
+    "because",
+    "serialised",
+    "excluded_agents",
+)
 _lasting_of_ticket = attrgetter(*(name for name in TicketState.__slots__ if name not in _PASSING))
 _lasting_of_attempt = attrgetter(*(name for name in Attempt.__slots__ if name not in ("freeze", "frozen_for")))
 _lasting_agent = attrgetter(*(name for name in AgentState.__slots__ if name not in ("turn", "idle_since")))

@@ -110,9 +110,9 @@ class Dispatcher:
             self._entry_id.pop(ticket.id)
         else:
             self._park(ticket, blocker.key)
-            if blocker.kind in ("claim", "resource") and not ticket.serialised:
-                emit(ev.ConflictFound(at=now, ticket=ticket.id, holder=blocker.holder, reason=blocker.text))
             if blocker.kind in ("claim", "resource"):
+                if ticket.conflict_at is None:
+                    emit(ev.ConflictFound(at=now, ticket=ticket.id, holder=blocker.holder, reason=blocker.text))
                 lack = blocker.key if isinstance(blocker.key, AmountKey) else ticket.claims
                 self._overdue.add(ticket, lack, now)
         if woken_for is not None and (blocker is None or blocker.key != woken_for):

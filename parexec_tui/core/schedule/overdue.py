@@ -1,15 +1,16 @@
 """Which tickets are overdue, and when one could start: what a reservation is made from.
 
-A ticket is overdue when it has waited `SessionState.reserve_after` seconds for resources or claims.
+A ticket is overdue when it has waited `SessionState.reserve_after` seconds for resources or claims. That an engine is
+followed by another does not end a wait: it goes on by the clock of the boot, as time-outs do.
 """
 
-from collections import deque
+from collections.abc import Iterator
 from heapq import heappop, heappush, heapreplace
 from math import inf
 
 from msgspec import Struct
 
-from parexec_tui.core.plan.claims import Claims
+from parexec_tui.core.plan.claims import EMPTY, Claims
 from parexec_tui.core.schedule.blockers import AmountKey, agents_come, blockers
 from parexec_tui.core.state.reservation import can_be_reserved_for
 from parexec_tui.core.state.session import Rank, SessionState
@@ -52,24 +53,54 @@ class OverdueTickets:
         self._state = state
         self._groups: dict[_GroupKey, _Group] = {}
         self._group_of: dict[str, _GroupKey] = {}
-        self._not_due_yet: deque[tuple[float, _GroupKey]] = deque()
-        """(since, group), the longest wait first"""
+        self._not_due_yet: list[tuple[float, int, _GroupKey]] = []
+        """heap of (since, entry, group), the longest wait first"""
         self._due: list[tuple[Rank, int, float, _GroupKey]] = []
         """heap of (rank of the best, entry, since, group): those that are overdue, and some that were"""
         self._entries = 0
+        self._waited = {id_ for id_, ticket in state.tickets.items() if ticket.conflict_at is not None}
+        """Tickets that waited under an earlier engine and were not looked at by this one yet."""
+        self._last_starts: dict[_GroupKey, float] | None = None
+        """group: the last start of one that lacked the same; None until it is asked for."""
 
     def add(self, ticket: TicketState, lack: AmountKey | Claims, now: float) -> None:
         """Note that a ticket waits for claims. `lack`: the amount that is too little, else all its claims."""
         if ticket.id in self._group_of:
             return
         key = ticket.spec.priority.rank, lack
+        since = self._waited_since(ticket, key, now) if ticket.id in self._waited else now
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = _Group(now)
-            self._not_due_yet.append((now, key))
+            group = self._groups[key] = _Group(since)
+            self._wait(since, key)
+        elif since < group.since:
+            group.since = since
+            self._wait(since, key)
         self._group_of[ticket.id] = key
         group.size += 1
         self._rank(ticket, key, group)
+
+    def _wait(self, since: float, key: _GroupKey) -> None:
+        self._entries += 1
+        heappush(self._not_due_yet, (since, self._entries, key))
+
+    def _waited_since(self, ticket: TicketState, key: _GroupKey, now: float) -> float:
+        """Since when a ticket waits that waited under an earlier engine. O(n) for the first one."""
+        self._waited.discard(ticket.id)
+        if ticket.conflict_at is None:
+            return now
+        if self._last_starts is None:
+            self._last_starts = {}
+            for other in self._state.tickets.values():
+                if other.attempt is not None and other.claims is not EMPTY:
+                    self._note_start(other, self._state.corrected(other.attempt.started))
+        began = self._state.corrected(ticket.conflict_at)
+        return min(now, max(began, self._last_starts.get(key, began)))
+
+    def _note_start(self, ticket: TicketState, at: float) -> None:
+        if self._last_starts is not None:
+            for key in _keys(ticket):
+                self._last_starts[key] = max(at, self._last_starts.get(key, at))
 
     def forget(self, id_: str) -> None:
         key = self._group_of.pop(id_, None)
@@ -81,15 +112,16 @@ class OverdueTickets:
 
     def started(self, ticket: TicketState, now: float) -> None:
         """What lacked the same as this one waits from now on."""
+        if self._waited:
+            self._waited.discard(ticket.id)
+            self._note_start(ticket, now)
         if not self._groups:
             return
         self.forget(ticket.id)
-        lacks: list[AmountKey | Claims] = [AmountKey(name, amount) for name, amount in ticket.claims.uses.items()]
-        for lack in (*lacks, ticket.claims):
-            key = ticket.spec.priority.rank, lack
+        for key in _keys(ticket):
             if (group := self._groups.get(key)) is not None:
                 group.since = now
-                self._not_due_yet.append((now, key))
+                self._wait(now, key)
 
     def rank_changed(self, ticket: TicketState) -> None:
         key = self._group_of.get(ticket.id)
@@ -111,7 +143,7 @@ class OverdueTickets:
         """The best-ranked overdue ticket."""
         due = now - self._state.reserve_after
         while self._not_due_yet and self._not_due_yet[0][0] <= due:
-            since, key = self._not_due_yet.popleft()
+            since, _, key = heappop(self._not_due_yet)
             if (group := self._groups.get(key)) is not None and group.since == since:
                 self._entries += 1
                 heappush(self._due, (group.heap[0][0], self._entries, since, key))
@@ -137,6 +169,14 @@ class OverdueTickets:
                     return ticket
             heappop(group.heap)
         return None
+
+
+def _keys(ticket: TicketState) -> Iterator[_GroupKey]:
+    """The groups of those that may lack what this ticket claims."""
+    rank = ticket.spec.priority.rank
+    for name, amount in ticket.claims.uses.items():
+        yield rank, AmountKey(name, amount)
+    yield rank, ticket.claims
 
 
 def wants_the_same(one: TicketState, other: TicketState) -> bool:

@@ -33,7 +33,7 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
     state.serialised = sum(ticket.serialised for ticket in state.tickets.values())
     for ticket in state.tickets.values():
         if ticket.missing == 0 and ticket.id not in was_ready:
-            ticket.ready_at = event.at
+            ticket.ready_at, ticket.conflict_at = event.at, None
     if state.unfinished:
         state.finished_at = None
     if state.dirty is not None:

@@ -98,6 +98,7 @@ def _correct_clocks(state: SessionState, event: ev.MonitoringStarted) -> None:
     if event.uptime < before.uptime:
         return  # another time namespace, whose clock says nothing about ours
     error = event.at - before.at - (event.uptime - before.uptime)
+    state.clock_errors.append((event.at, error))
     for ticket in state.live.values():
         if not ticket.is_frozen:
             ticket.live_attempt.clock_error += error
@@ -209,7 +210,7 @@ def _on_agent_stopped(state: SessionState, event: ev.AgentStopped) -> None:
 def _on_conflict_found(state: SessionState, event: ev.ConflictFound) -> None:
     ticket = named_ticket(state, event)
     state.serialised += not ticket.serialised
-    ticket.serialised = True
+    ticket.serialised, ticket.conflict_at = True, event.at
 
 
 def _on_durations_learned(state: SessionState, event: ev.DurationsLearned) -> None:
@@ -268,6 +269,7 @@ def _on_attempt_started(state: SessionState, event: ev.AttemptStarted) -> None:
     if ticket.first_started is None:
         ticket.first_started = event.at
     ticket.ended, ticket.end, ticket.reason, ticket.snapshot = None, None, "", None
+    ticket.conflict_at = None
     move(state, ticket, Status.running, event.at)
     count_start(state, ticket, event.at)
 

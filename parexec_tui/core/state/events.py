@@ -220,7 +220,7 @@ class AgentStopped(Event, frozen=True, tag="agent_stopped"):
 
 
 class ConflictFound(Event, frozen=True, tag="conflict_found"):
-    """A ticket that could start has to wait for a claim of another; once for each ticket."""
+    """A ticket that could start has to wait for a claim of another; once for each time that it gets ready."""
 
     ticket: str
     holder: str

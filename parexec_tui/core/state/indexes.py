@@ -39,7 +39,7 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
 
 def mark_ready(state: SessionState, ticket: TicketState, at: float) -> None:
     """Note that the needs of the ticket are met: as far as they are concerned, it may start from now on."""
-    ticket.ready_at = at
+    ticket.ready_at, ticket.conflict_at = at, None
     if state.dirty is not None:
         state.dirty.ready.append(ticket.id)
 

@@ -127,6 +127,8 @@ class SessionState:
         self.on_failure = plan.settings.on_failure
         """What happens when a ticket has failed for good."""
         self.opened_at = 0.0
+        self.clock_errors: list[tuple[float, float]] = []
+        """(when an engine began, the seconds before it that the wall clock counted and that did not pass)"""
         self.now = 0.0
         """The time of the newest event."""
         self.held: ev.SessionHeld | None = None
@@ -231,6 +233,10 @@ class SessionState:
         for ticket in self.frozen.values():
             counts[ticket.status] -= 1
         return counts
+
+    def corrected(self, at: float) -> float:
+        """A time of an earlier engine, moved to where the wall clock would have shown it if nobody had set it."""
+        return at + sum(error for began, error in self.clock_errors if at < began)
 
     def max_agents(self, type_: str) -> int:
         """How many agents of a type there may be: without a limit, as many as tickets may run at once."""

@@ -26,9 +26,9 @@ class TicketState:
     """A ticket and where it stands. What belongs to one attempt only is in `attempt`."""
 
     __slots__ = (
-        "attempt", "attempts", "because", "charged", "claims", "end", "ended", "excluded_agents", "first_started",
-        "group", "held", "id", "lost", "missing", "note", "order", "pin", "ready_at", "reason", "remaining",
-        "retry_at", "serialised", "snapshot", "spec", "status", "types",
+        "attempt", "attempts", "because", "charged", "claims", "conflict_at", "end", "ended", "excluded_agents",
+        "first_started", "group", "held", "id", "lost", "missing", "note", "order", "pin", "ready_at", "reason",
+        "remaining", "retry_at", "serialised", "snapshot", "spec", "status", "types",
     )  # fmt: skip
 
     def __init__(self, id_: str, spec: Ticket, order: int, claims: Claims, types: tuple[str, ...]) -> None:
@@ -55,6 +55,8 @@ class TicketState:
         """What a person said when they retried it last."""
         self.snapshot: UndoSnapshot | None = None
         self.ready_at = 0.0
+        self.conflict_at: float | None = None
+        """Since when it waits for a claim or a resource. None: it does not, as far as the dispatcher has looked."""
         self.attempt: Attempt | None = None
         """The attempt that lives or was the last to live; None before the first."""
         self.attempts = 0

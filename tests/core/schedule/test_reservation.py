@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from parexec_tui.core.plan.model import AgentType, Priority
 from parexec_tui.core.plan.units import Duration
+from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.transitions import IllegalEventError
@@ -28,6 +29,36 @@ def simulate(session: Session, takes: dict[str, float], otherwise: float = 60.0)
         first = min(ends, key=ends.__getitem__)
         session.now = ends.pop(first)
         session.succeed(first)
+
+
+def simulate_engines(
+    session: Session, takes: dict[str, float], lives: list[int], jumps: list[float]
+) -> dict[str, float]:
+    """As `simulate`, while one engine follows the other: how many seconds each lives, and how far somebody moves the
+    wall clock before the next one. Starts are in seconds that have passed."""
+    started: dict[str, float] = {}
+    ends: dict[str, float] = {}
+    passed, engines, dies = 0.0, 0, float(lives[0])
+    session.monitor(uptime=0)
+    while True:
+        for id_ in session.dispatch():
+            started[id_] = passed
+            ends[id_] = passed + takes[id_]
+        if not ends:
+            return started
+        first = min(ends, key=ends.__getitem__)
+        until = min(ends[first], dies)
+        session.wait(until - passed)
+        passed = until
+        if passed < dies:
+            del ends[first]
+            session.succeed(first)
+            continue
+        session.dispatcher = Dispatcher(session.state)  # to replay each time would take long
+        session.wait(jumps[engines % len(jumps)])
+        session.monitor(uptime=passed)
+        engines += 1
+        dies = passed + lives[engines % len(lives)]
 
 
 def made(session: Session) -> list[ev.ReservationMade]:
@@ -252,6 +283,60 @@ def test_nothing_starves(text: str, lasts: list[int]) -> None:
     started = simulate(session, takes)
     assert len(started) == len(session.state.tickets)
     assert started["V"] <= 60 + 4 * 90
+
+
+@settings(max_examples=15)
+@given(
+    text=streams(),
+    lasts=st.lists(st.integers(20, 90), min_size=1, max_size=7),
+    lives=st.lists(st.integers(25, 59), min_size=1, max_size=5),
+    jumps=st.lists(st.sampled_from((0.0, 1.0, 30.0, 86_400.0)), min_size=1, max_size=4),
+)
+def test_nothing_starves_whatever_engines_follow_one_another(
+    text: str, lasts: list[int], lives: list[int], jumps: list[float]
+) -> None:
+    """No engine lives as long as a ticket has to wait to be overdue, and the wall clock cannot be trusted."""
+    session = Session(plan(text, resources=GPUS, parallel=6, reserve_after_usual=0), checks=False)
+    takes = {id_: float(lasts[number % len(lasts)]) for number, id_ in enumerate(session.state.tickets)}
+    started = simulate_engines(session, takes, lives, jumps)
+    assert len(started) == len(session.state.tickets)
+    assert started["V"] <= 60 + 4 * 90
+
+
+@pytest.mark.parametrize(("seconds", "names"), [(29, []), (30, ["BIG"])])
+@pytest.mark.parametrize("jump", [0.0, 86_400.0])
+def test_a_wait_goes_on_over_engines_by_the_clock_of_the_boot(seconds: int, names: list[str], jump: float) -> None:
+    text = "A: uses=gpu:3\nBIG: uses=gpu:4\nX:\nC: X uses=gpu:1"
+    session = Session(plan(text, resources=GPUS), checks=False)
+    session.monitor(uptime=500)
+    session.dispatch()
+    session.wait(20)
+    session.restart()
+    session.wait(10 + jump)
+    session.monitor(uptime=530)
+    session.dispatch()
+    session.wait(seconds)
+    session.succeed("X")
+    session.dispatch()
+    assert [event.ticket for event in made(session)] == names
+
+
+@pytest.mark.parametrize(("seconds", "names"), [(39, []), (40, ["B1"])])
+def test_a_wait_counts_from_the_last_start_of_one_that_lacked_the_same(seconds: int, names: list[str]) -> None:
+    """Also if that start was under an earlier engine."""
+    text = "L: uses=gpu:2\nA: uses=gpu:2\nB0: uses=gpu:2\nB1: uses=gpu:2\nX:\nC: X uses=gpu:1"
+    session = Session(plan(text, resources={"gpu": 5}, parallel=9))
+    session.dispatch()
+    session.wait(50)
+    session.succeed("A")
+    assert session.dispatch() == ["B0"]
+    session.wait(20)
+    session.resume()
+    session.dispatch()
+    session.wait(seconds)
+    session.succeed("X")
+    session.dispatch()
+    assert [event.ticket for event in made(session)] == names
 
 
 # --- Events that cannot follow ---
