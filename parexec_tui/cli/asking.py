@@ -18,6 +18,7 @@ from parexec_tui.cli.exits import fail
 
 if TYPE_CHECKING:
     from parexec_tui.client.blocking import Client
+    from parexec_tui.core.state.events import AnyEvent
     from parexec_tui.core.wire.protocol import Answer, Names
     from parexec_tui.core.wire.requests import AnyRequest
     from parexec_tui.engine.lifecycle.left_session import LeftSession
@@ -251,13 +252,23 @@ def _preview_lines(answer: "Answer") -> Iterable[str]:
     return map(printable, answer.preview) if answer.preview else _event_lines(answer)
 
 
+def known_events(answer: "Answer") -> "Iterator[AnyEvent]":
+    """The events of an answer. That an engine of a later version has told others is said."""
+    from parexec_tui.core.wire import codec
+
+    for raw in answer.events or ():
+        try:
+            yield codec.decode_event(bytes(raw))
+        except codec.LaterVersionError as error:
+            click.echo(f"parexec: it is done; some of the events cannot be told: {error}", err=True)
+
+
 def _event_lines(answer: "Answer") -> Iterator[str]:
     """A line for each thing that happened."""
-    from parexec_tui.core.wire import codec
     from parexec_tui.text.event_lines import lines_alone
     from parexec_tui.text.words import clock, columns, is_ascii_only, subject_width
 
-    lines = [line for raw in answer.events or () for line in lines_alone(codec.decode_event(bytes(raw)))]
+    lines = [line for event in known_events(answer) for line in lines_alone(event)]
     width = subject_width(line.subject for line in lines)
     for line in lines:
         glyph_and_word, subject = columns(line, width, ascii_only=is_ascii_only(sys.stdout))

@@ -17,6 +17,7 @@ from parexec_tui.cli.asking import (
     connect_to,
     connected_with,
     is_plain,
+    known_events,
     report_errors,
     session_option,
     verb,
@@ -281,10 +282,13 @@ def _wait_for(context: VerbContext, retried: "Answer") -> None:
     """Wait until the tickets that run again are over, and exit."""
     from parexec_tui.cli.waiting import wait_for_tickets
     from parexec_tui.core.state.events import TicketRetried
-    from parexec_tui.core.wire import codec
 
-    events = (codec.decode_event(bytes(event)) for event in retried.events or ())
-    found = [id_ for event in events if isinstance(event, TicketRetried) for id_ in (event.ticket, *event.rerun)]
+    found = [
+        id_
+        for event in known_events(retried)
+        if isinstance(event, TicketRetried)
+        for id_ in (event.ticket, *event.rerun)
+    ]
     try:
         wait_for_tickets(context.client.session, found, as_json=context.as_json)
     except SystemExit as ended:

@@ -18,6 +18,10 @@ class RegistryDamaged(RegistryError):  # noqa: N818
     """Something in the registry is not what was written: a checksum is wrong, or SQLite cannot read it."""
 
 
+class LaterVersion(RegistryDamaged):
+    """A later version of parexec wrote it, and only that one can go on with it."""
+
+
 class SessionExists(RegistryError):  # noqa: N818
     """Another session has this id already."""
 

@@ -9,7 +9,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.transitions import IllegalEventError
 from parexec_tui.core.wire import codec
 from parexec_tui.gc_control import gc_paused
-from parexec_tui.registry.errors import RegistryDamaged, RegistryError
+from parexec_tui.registry.errors import LaterVersion, RegistryDamaged, RegistryError
 from parexec_tui.registry.registry import EventRow, Registry
 
 
@@ -19,6 +19,13 @@ class Replay(Struct, frozen=True):
     state: SessionState
     last: int
     fault: str = ""
+    is_of_later_version: bool = False
+    """The later events could not be used because a later version of parexec wrote them."""
+
+    def check_version(self) -> None:
+        """Before later events are set aside. Raises LaterVersion: for the version that wrote them, all is well."""
+        if self.is_of_later_version:
+            raise LaterVersion(f"{self.warning}; go on with that version")
 
     @property
     def warning(self) -> str:
@@ -32,13 +39,13 @@ def replay(registry: Registry, session: str, *, until: int | None = None) -> Rep
     Raises RegistryError when not even the first event is there.
     """
     state = state_before(registry, session)
-    last, fault = 0, ""
+    last, fault, is_of_later_version = 0, "", False
     try:
         for row in registry.events(session, limit=until):
             apply_row(state, row, registry, session)
             last = row.seq
     except RegistryDamaged as error:
-        fault = str(error)
+        fault, is_of_later_version = str(error), isinstance(error, LaterVersion)
         if last:  # the event that cannot be read may have changed a part of the state
             state = replay(registry, session, until=last).state
     if not fault and until is None and (damage := registry.damage(session, last)):
@@ -50,14 +57,16 @@ def replay(registry: Registry, session: str, *, until: int | None = None) -> Rep
     if not state.session:
         remedy = f"if its engine does not come up: parexec resume {session}"
         raise RegistryError(f"session {session} has no events yet; {remedy}")
-    return Replay(state, last, fault)
+    return Replay(state, last, fault, is_of_later_version)
 
 
 def apply_row(state: SessionState, row: EventRow, registry: Registry, session: str) -> ev.AnyEvent:
-    """Apply an event of a session. Raises RegistryDamaged; the state is then of no more use."""
+    """Apply an event of a session. Raises RegistryDamaged, LaterVersion; the state is then of no more use."""
     try:
         event = codec.decode_event(row.data)
         apply(state, event)
+    except codec.LaterVersionError as error:
+        raise LaterVersion(str(error)) from error
     except (msgspec.MsgspecError, IllegalEventError) as error:
         raise RegistryDamaged(str(error)) from error
     except Exception as error:

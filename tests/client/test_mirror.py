@@ -93,6 +93,17 @@ def test_an_event_that_cannot_be_read_is_an_error(data: bytes) -> None:
         mirror.take(3, data)
 
 
+def test_an_event_of_a_later_version_is_said_to_be_one() -> None:
+    remember(played(), until=2)
+    mirror = Mirror.open("s1")
+    list(mirror.news())
+    with pytest.raises(RegistryError, match=r"a later version of parexec wrote them .*'no_such_kind'"):
+        mirror.take(3, b'{"kind":"no_such_kind","at":1.0}')
+    with pytest.raises(RegistryError) as error:
+        mirror.take(3, b'{"kind":"attempt_started","at":"1.0"}')
+    assert "later version" not in str(error.value)
+
+
 def test_an_event_that_cannot_follow_is_an_error() -> None:
     session = played()
     remember(session, until=2)

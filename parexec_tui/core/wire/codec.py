@@ -1,12 +1,12 @@
 """How plans and events are written and read: JSON, by msgspec."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from parexec_tui.core.plan.model import Amounts, Plan
-from parexec_tui.core.plan.units import Duration, Size
+from parexec_tui.core.plan.units import Duration, Size, shown
 from parexec_tui.core.state.events import AnyEvent, Event
 
 
@@ -35,19 +35,33 @@ _plan_decoder = msgspec.json.Decoder(Plan, dec_hook=from_builtin)
 encode = _encoder.encode
 
 
-def kind_of(event: Event) -> str:
+def kind_of(event: Event | type[Event]) -> str:
     """The name of the kind of an event, as in the registry: `attempt_started`."""
     tag = event.__struct_config__.tag
     assert isinstance(tag, str)
     return tag
 
 
+class LaterVersionError(msgspec.ValidationError):
+    """An event is of a kind that is not known: a later version of parexec wrote it."""
+
+
+class _Kind(msgspec.Struct):
+    kind: str
+
+
 def decode_event(data: bytes | str) -> AnyEvent:
-    """Read one event. Raises msgspec.DecodeError or ValidationError when it is not one of ours."""
+    """Read one event. Raises msgspec.DecodeError, ValidationError or LaterVersionError when it is not one of ours."""
     try:
         return _event_decoder.decode(data)
     except UnicodeDecodeError as error:
         raise msgspec.DecodeError(str(error)) from error
+    except msgspec.ValidationError:
+        kind = msgspec.json.decode(data, type=_Kind).kind
+        if kind in map(kind_of, get_args(AnyEvent)):
+            raise
+        text = f"a later version of parexec wrote them (events of the kind {shown(kind)} are not known here)"
+        raise LaterVersionError(text) from None
 
 
 def decode_plan(data: bytes | str) -> Plan:

@@ -59,6 +59,7 @@ def _abandon(
     registry: Registry, session: str, reason: str, sink: EventSink, open_backend: OpenBackend, *, end_all: bool
 ) -> None:
     past = replay(registry, session)
+    past.check_version()
     if past.state.finished_at is not None or past.state.left is not None:
         forget(session)
         return

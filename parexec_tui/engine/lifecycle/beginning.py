@@ -123,8 +123,12 @@ def _still_to_do(state: SessionState, now: float) -> Iterator[ev.AnyEvent]:
 
 
 def _replay(registry: Registry, session: str, notice: Callable[[str], None]) -> SessionState:
-    """The state of a session. Events that cannot be read are set aside with a notice; it goes on before them."""
+    """The state of a session. Events that cannot be read are set aside with a notice; it goes on before them.
+
+    Raises LaterVersion: nothing is set aside then.
+    """
     past = replay(registry, session)
+    past.check_version()
     if past.fault:
         count = registry.quarantine_tail(session, past.last + 1, past.fault)
         notice(f"{count} events from number {past.last + 1} on were set aside, they cannot be read: {past.fault}")

@@ -47,6 +47,7 @@ class LeftSession:
             if has_guardian(folder):
                 raise SessionOwned(folder.guardian_lock, None)
             past = replay(registry, self.session)
+            past.check_version()
             if past.fault:
                 raise Refused(f"events after number {past.last} cannot be read: {past.fault}", "resume it first")
             return self._answer(past.state, registry, request, dry_run=dry_run)

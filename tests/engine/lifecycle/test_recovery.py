@@ -17,7 +17,8 @@ from parexec_tui.engine.backends import boot
 from parexec_tui.engine.backends.local import backend
 from parexec_tui.engine.backends.local.record import ExitRecord, read_record
 from parexec_tui.paths import id_in_names, registry_file
-from parexec_tui.registry.errors import RegistryError, SessionOwned
+from parexec_tui.registry.errors import LaterVersion, RegistryError, SessionOwned
+from parexec_tui.registry.registry import Registry
 from tests.engine.engines import (
     PAREXEC,
     WITHIN,
@@ -483,6 +484,22 @@ def test_a_tail_that_cannot_be_read_is_set_aside_and_said(tmp_path: Path, data: 
     assert state_of().status == "finished"
     with sqlite3.connect(registry_file()) as db:
         assert db.execute("SELECT count(*) FROM quarantine").fetchone() == (last - seq + 1,)
+    db.close()
+
+
+def test_what_a_later_version_wrote_is_neither_set_aside_nor_resumed(tmp_path: Path) -> None:
+    assert start(tmp_path, '[tickets.A]\nrun = "true"\n').wait() == 0
+    before = len(journal())
+    with Registry.open(registry_file()) as registry:
+        registry.append(session(), [(before + 1, 2e9, "of_the_future", b'{"kind":"of_the_future","at":2e9}')])
+    with pytest.raises(LaterVersion, match=r"a later version of parexec wrote them .*go on with that version"):
+        resume()
+    for command in ("show", "events", "wait", "resume"):
+        said = subprocess.run([*PAREXEC, command], cwd=tmp_path, capture_output=True, text=True).stderr
+        assert "a later version of parexec wrote them" in said, command
+        assert "Traceback" not in said
+    with sqlite3.connect(registry_file()) as db:
+        assert db.execute("SELECT count(*) FROM quarantine").fetchone() == (0,)
     db.close()
 
 
