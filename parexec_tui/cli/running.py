@@ -325,12 +325,26 @@ def _take_over(mirror: "Mirror") -> None:
     start_if_alone(partial(take_over, mirror.session), "refuse", again=f"parexec resume {mirror.session}")
 
 
+@contextmanager
+def _report_want() -> Iterator[None]:
+    """Say in words that the engine cannot go on for want of something, though it tried for a while."""
+    from parexec_tui.engine.passing import first_of, is_passing
+
+    try:
+        yield
+    except BaseExceptionGroup as errors:
+        if not is_passing(errors):
+            raise
+        go_on = "what runs goes on; when there is enough again: parexec resume"
+        fail(f"the engine cannot go on: {first_of(errors)}; {go_on}", UNSUCCESSFUL)
+
+
 def _execute(style: Any, drive: "Callable[[EventSink], Result]") -> NoReturn:
     from parexec_tui.engine.coordinator import EventSink
     from parexec_tui.text.headless import Headless
 
     output = Headless(style or "lines")
-    with output:
+    with output, _report_want():
         result = drive(EventSink(output.tell, output.notice))
     _leave(output, result.state, result.outcome)
 

@@ -2,20 +2,21 @@
 
 import errno
 import os
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
-_ERRNOS = frozenset(
-    (
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.EAGAIN,
-        errno.ENOMEM,
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EROFS,
-        errno.EIO,
-        errno.ENOBUFS,
-    )
-)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_WANTS = frozenset((errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOBUFS))
+"""Of descriptors, processes or memory."""
+
+_ERRNOS = _WANTS | {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+
+PAUSE, TRIES = 0.05, 100
+"""Seconds between two tries of what is tried again, and how many there are."""
 
 _OF_SQLITE = ("FULL", "READONLY", "CANTOPEN", "IOERR", "NOMEM", "BUSY", "LOCKED", "PROTOCOL")
 """What errors of SQLite begin with, behind `SQLITE_`."""
@@ -47,3 +48,25 @@ def first_of(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def is_want(error: BaseException) -> bool:
+    """Whether something failed for want of descriptors, processes or memory. Other threads may give theirs back."""
+    return isinstance(error, OSError) and error.errno in _WANTS
+
+
+def tried_again(look: Callable[P, R]) -> Callable[P, R]:
+    """A decorator for what only looks: while descriptors or memory are short, it is tried again for some seconds."""
+
+    @wraps(look)
+    def patiently(*args: P.args, **kwargs: P.kwargs) -> R:
+        for _ in range(TRIES):
+            try:
+                return look(*args, **kwargs)
+            except OSError as error:
+                if not is_want(error):
+                    raise
+            time.sleep(PAUSE)
+        return look(*args, **kwargs)
+
+    return patiently

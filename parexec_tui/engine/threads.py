@@ -6,7 +6,7 @@ from typing import TypeVar, TypeVarTuple, Unpack
 
 import trio
 
-from parexec_tui.engine.passing import is_refusal
+from parexec_tui.engine.passing import PAUSE, TRIES, is_refusal, is_want
 
 T = TypeVar("T")
 Given = TypeVarTuple("Given")
@@ -20,13 +20,21 @@ async def in_thread(
 ) -> T:
     """Call a function in a thread. If there can be no thread, call it here, or raise OSError if it `may_hang`.
 
+    While descriptors or memory are short, it is called again for some seconds: it must be one that may be.
+
     `may_hang`: a cancelled caller does not wait for it; the thread goes on alone.
     """
-    try:
-        return await trio.to_thread.run_sync(work, *given, abandon_on_cancel=may_hang, limiter=limiter)
-    except RuntimeError as error:
-        if not is_refusal(error):
-            raise
+    for _ in range(TRIES):
+        try:
+            return await trio.to_thread.run_sync(work, *given, abandon_on_cancel=may_hang, limiter=limiter)
+        except RuntimeError as error:
+            if not is_refusal(error):
+                raise
+            break
+        except OSError as error:
+            if not is_want(error):
+                raise
+        await trio.sleep(PAUSE)
     if may_hang:
         raise OSError(errno.EAGAIN, "the system has no thread left")
     return work(*given)

@@ -442,9 +442,7 @@ class Registry:
         seconds: dict[str, list[float]] = {}
         for ticket, taken in self._rows(queries.HISTORY, plan_name, sessions):
             seconds.setdefault(str(ticket), []).append(taken)
-        from statistics import median  # slow to import, and `parexec status` does not need it
-
-        return {ticket: median(taken) for ticket, taken in seconds.items()}
+        return {ticket: _median(taken) for ticket, taken in seconds.items()}
 
     def checkpoint(self) -> None:
         """As the function `checkpoint`, for this file. Any thread may call this method, and no other."""
@@ -616,6 +614,12 @@ def _registry_errors(file: Path) -> Iterator[None]:
         yield
     except (sqlite3.Error, UnicodeDecodeError) as error:
         raise in_plain_words(error, file) from error
+
+
+def _median(numbers: list[float]) -> float:
+    """As `statistics.median`, which is slow to import."""
+    ordered, half = sorted(numbers), len(numbers) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
 def _fault(number: int, row: tuple[Any, ...], expected: int) -> str | None:

@@ -248,11 +248,11 @@ def last_lines(output: Output, limit: int = 5) -> list[str]:
 
     A progress bar is one line, in its last state.
     """
-    from parexec_tui.text.log_text import line_text  # rich, which `parexec status` does not need
-
     try:
+        from parexec_tui.text.log_text import line_text  # rich, which `parexec status` does not need
+
         lines = output.tail(_TAIL_BYTES).split(b"\n")
-    except OSError:
+    except (OSError, ImportError):  # for want of descriptors
         return []
     shown = (line_text(final_state(line)).rstrip()[:_LONGEST_LINE] for line in reversed(lines))
     return [*islice(filter(str.strip, shown), limit)][::-1]

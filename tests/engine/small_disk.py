@@ -2,15 +2,19 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from parexec_tui.client.blocking import Client
 from parexec_tui.client.framing import Refused
 from parexec_tui.core.wire import requests as rq
+from tests.engine.engines import until
+
+T = TypeVar("T")
 
 SIZE = 4 * 1024 * 1024
 """Bytes."""
@@ -32,6 +36,17 @@ class SmallDisk:
                         file.write(b"x" * size)
                 except OSError:
                     pass
+
+    def full_until(self, condition: Callable[[], T | None], what: str) -> T:
+        """Fill it again and again until the condition is true: who cannot go on may give back some room."""
+
+        def is_so() -> T | None:
+            self.fill()
+            return condition()
+
+        found = until(is_so, what)
+        assert found is not None
+        return found
 
     def make_room(self) -> None:
         self._filler.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ import pytest
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, Status
 from tests.cgroups import pids_group
-from tests.engine.engines import PAREXEC, WITHIN, journal, session, state_of, write_plan
+from tests.engine.engines import PAREXEC, WITHIN, happened, journal, session, state_of, until, write_plan
 
 ALL_RUN = '[tickets.Z]\nrun = "until [ $(ls began | wc -l) = 60 ]; do sleep 0.1; done; touch go"\n'
 
@@ -32,6 +32,36 @@ def test_sixty_at_once_with_64_descriptors(tmp_path: Path, which: str) -> None:
     assert state_of(session()).counts[Status.succeeded] == 61
     limits = (tmp_path / "limits").read_text().split()
     assert limits == ["64"] * 60, "what it runs has the limit that the engine was given"
+
+
+def test_sixty_are_taken_over_with_64_descriptors(tmp_path: Path) -> None:
+    run = "echo x >> began/N; until [ -e go ]; do sleep 0.2; done; echo x >> ended/N"
+    tickets = "".join(f"[tickets.T{number}]\nrun = '{run.replace('N', str(number))}'\n" for number in range(60))
+    write_plan(tmp_path, f"[plan]\nparallel = 60\n{tickets}")
+    (tmp_path / "began").mkdir()
+    (tmp_path / "ended").mkdir()
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["sh", "-c", 'ulimit -n 64 && exec "$@" --headless', "sh", *PAREXEC, *arguments],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    first = start("run", "plan.toml")
+    until(lambda: len(list((tmp_path / "began").iterdir())) == 60, "all run")
+    first.kill()
+    first.communicate()
+    second = start("resume")
+    until(lambda: len(happened(ev.MonitoringStarted)) == 2, "another engine takes over")
+    (tmp_path / "go").touch()
+    said, _ = second.communicate(timeout=WITHIN)
+    assert second.returncode == 0, said
+    assert state_of(session()).counts[Status.succeeded] == 60
+    for folder in ("began", "ended"):
+        assert {file.read_text() for file in (tmp_path / folder).iterdir()} == {"x\n"}, "none ran twice"
 
 
 FLOODS = "bomb() { bomb | bomb & }; bomb; sleep 60"

@@ -5,6 +5,7 @@ This does without the coordinator and uses as little else as possible, because a
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import trio
 from msgspec import MsgspecError
@@ -18,6 +19,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.backends import boot
 from parexec_tui.engine.backends.backend import Backend, Ended, OutOfReachError
 from parexec_tui.engine.coordinator import EventSink
 from parexec_tui.engine.journal import Journal
@@ -31,6 +33,9 @@ from parexec_tui.registry.replay import replay
 
 _MAX_GRACE = 30.0
 """The longest grace in seconds, whatever the plan says."""
+
+_UNREAD_GRACE = 5.0
+"""The grace in seconds while the plan cannot be read."""
 
 _GIVE_UP = 15.0
 """Seconds after the grace in which everything must have ended. What has not is taken to be stuck in the kernel."""
@@ -121,7 +126,16 @@ class _Abandoned:
 async def _end_unread(open_backend: OpenBackend) -> None:
     """End all that runs, though the registry cannot tell what that is."""
     async with trio.open_nursery() as nursery:
-        await open_backend(nursery).end_strays()
+        backend = open_backend(nursery)
+        for key in await backend.recorded():
+            with suppress(OSError):  # it cannot be ruled out that it begins, or is out of reach
+                if isinstance(await backend.adopt(key, None, boot.here()), rq.ProcessStarted):
+                    backend.stop(key, _UNREAD_GRACE, "stopped")
+        with trio.move_on_after(_UNREAD_GRACE + _GIVE_UP):
+            while backend.living():
+                await backend.wait()
+                backend.take()
+        await backend.end_strays()
         nursery.cancel_scope.cancel()
 
 

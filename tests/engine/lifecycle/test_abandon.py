@@ -15,7 +15,9 @@ from parexec_tui.engine.coordinator import EventSink
 from parexec_tui.engine.lifecycle.abandon import abandon
 from parexec_tui.engine.lifecycle.watcher import REASON
 from parexec_tui.engine.session import open_backend
-from parexec_tui.paths import ends_with_engine
+from parexec_tui.paths import ends_with_engine, registry_file, session_folder
+from parexec_tui.registry.errors import RegistryError
+from parexec_tui.registry.lock import guardian_waits
 from tests.engine.engines import (
     Engine,
     append,
@@ -28,10 +30,20 @@ from tests.engine.engines import (
     until,
     write_plan,
 )
-from tests.engine.lifecycle.detached import all_gone, kill, parexec, run_detached, the_engine, the_guardian
+from tests.engine.lifecycle.detached import (
+    all_gone,
+    engine_log,
+    kill,
+    parexec,
+    run_detached,
+    the_engine,
+    the_guardian,
+)
+from tests.engine.small_disk import small_disk
 
 PLAN = """
 [plan]
+min_free_disk = 0
 on_engine_loss = "POLICY"
 [tickets.runs]
 run = "trap 'echo bye > cleaned-up; exit 5' TERM; touch up; while :; do sleep 0.01; done"
@@ -109,6 +121,59 @@ def test_what_runs_is_left_if_the_plan_says_so(tmp_path: Path) -> None:
     assert ticket("runs").status is Status.running
     assert state_of().status == "interrupted"
     assert happened(ev.AttemptEnded) == []
+
+
+# -- when the registry cannot be read or written ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["leave", "kill"])
+def test_the_policy_is_followed_though_the_registry_is_damaged(tmp_path: Path, policy: str) -> None:
+    id_ = run_detached(tmp_path, PLAN.replace("POLICY", policy))
+    until(lambda: len(happened(ev.AttemptSpawned)) == 2 and (tmp_path / "up").exists(), "both run")
+    pid, guardian = pid_of("runs"), the_guardian(id_)
+    assert pid is not None
+    with registry_file().open("r+b") as file:
+        file.write(b"damaged")
+    os.kill(the_engine(id_), signal.SIGKILL)
+    until(lambda: not exists(guardian), "the guardian gives up")
+    assert "giving up" in engine_log(id_)
+    assert exists(pid) == (policy == "leave")
+
+
+def test_what_runs_is_ended_on_a_full_disk_and_remembered_later(tmp_path: Path, own_state_home: Path) -> None:
+    with small_disk(own_state_home) as disk:
+        die(tmp_path, "kill")
+        pid = pid_of("runs")
+        assert pid is not None
+        disk.fill()
+        with pytest.raises(RegistryError, match="disk is full"):
+            give_up()
+        assert (tmp_path / "cleaned-up").exists()
+        assert not exists(pid)
+        disk.make_room()
+        give_up()
+        assert is_interrupted()
+        ends = {event.ticket: (event.end, event.then) for event in happened(ev.AttemptEnded)}
+        assert ends["runs"] == (End.stopped, Status.waiting)
+
+
+def test_what_runs_is_ended_if_the_guardian_is_told_to(tmp_path: Path, own_state_home: Path) -> None:
+    with small_disk(own_state_home) as disk:
+        id_ = run_detached(tmp_path, PLAN.replace("POLICY", "leave"))
+        until(lambda: len(happened(ev.AttemptSpawned)) == 2 and (tmp_path / "up").exists(), "both run")
+        pid, guardian, folder = pid_of("runs"), the_guardian(id_), session_folder(id_)
+        assert pid is not None
+        disk.fill()
+        kill(the_engine(id_))
+        waits = disk.full_until(lambda: guardian_waits(folder), "the guardian waits")
+        os.kill(waits.pid, signal.SIGTERM)
+        disk.full_until(lambda: not exists(guardian), "the guardian leaves")
+        assert (tmp_path / "cleaned-up").exists()
+        assert not exists(pid)
+        disk.make_room()
+        (tmp_path / "go").touch()
+        Engine("resume", cwd=tmp_path).until(lambda: ticket("runs").attempts == 2, "it runs again")
+        assert happened(ev.AttemptEnded, ticket="runs")[0].end is End.stopped, "a stop is no failure"
 
 
 # -- when guardian and engine are killed -----------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 
 from parexec_tui.core.state.status import Status
 from parexec_tui.paths import session_folder
-from parexec_tui.registry.lock import GuardianWaits, guardian_waits
+from parexec_tui.registry.lock import guardian_waits
 from tests.engine.engines import pid_of, sessions, state_of, until
 from tests.engine.lifecycle.detached import (
     all_gone,
@@ -71,12 +71,7 @@ def test_a_full_disk(tmp_path: Path, disk: SmallDisk, policy: str) -> None:
     kill(the_engine(session))
 
     # An engine that cannot begin moves the log into the registry, which makes some room.
-    def waits_on_a_full_disk() -> GuardianWaits | None:
-        disk.fill()
-        return guardian_waits(folder)
-
-    waits = until(waits_on_a_full_disk, "the guardian waits")
-    assert waits is not None
+    waits = disk.full_until(lambda: guardian_waits(folder), "the guardian waits")
     assert "the disk is full" in waits.why
     assert engine_pid(session) is None
     assert (tmp_path / "A.txt").read_text() == "begin\n", "nobody ended what runs"

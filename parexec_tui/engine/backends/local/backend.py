@@ -4,6 +4,7 @@ import errno
 import signal
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -313,6 +314,8 @@ class LocalBackend:
         # then it may not even be found by its cookie, which it has from exec on; so its record is waited for anyway.
         with trio.move_on_after(_BEGIN_WITHIN):
             while (record := read_record(self._folder.record(key))) is not None and not record.void:
+                if record.code is not None:
+                    return None
                 if record.pid is not None:
                     known = bearers([self._cookie_of(key)]).get(record.pid)
                     return known[0] if known is not None else None
@@ -594,7 +597,8 @@ def _why_not(start: Start) -> Ended:
     if not isinstance(error, OSError | ValueError):
         assert error is not None
         raise error
-    Path(start.spawn.record).unlink(missing_ok=True)
+    with suppress(OSError):  # on a disk that takes nothing, it stays; the next attempt has another one
+        Path(start.spawn.record).unlink(missing_ok=True)
     # A text that the system cannot take: too long, or with a NUL.
     hopeless = isinstance(error, ValueError) or error.errno == errno.E2BIG
     return rq.ProcessEnded(

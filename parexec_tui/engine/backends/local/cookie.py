@@ -11,7 +11,8 @@ import psutil
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.engine.backends.backend import Identity
 from parexec_tui.engine.backends.local.mark import is_of_session, mark_in, mark_of, session_of
-from parexec_tui.engine.backends.local.process import birth_of, is_zombie
+from parexec_tui.engine.backends.local.process import all_pids, birth_of, is_zombie
+from parexec_tui.engine.passing import tried_again
 
 COOKIE = "PAREXEC_COOKIE"
 """The environment variable that every process of an attempt carries, even one that leaves its process group."""
@@ -52,7 +53,7 @@ def bearers(cookies: Iterable[str] = (), prefix: str = "") -> dict[int, tuple[Id
     wanted = set(map(mark_of, cookies))
     session = session_of(prefix) if prefix else None
     found = {}
-    for pid in psutil.pids():
+    for pid in all_pids():
         for mark in signs_of(pid):
             if mark in wanted or (session is not None and is_of_session(mark, session)):
                 birth = birth_of(pid)
@@ -79,6 +80,7 @@ def depth_of(pid: int) -> int:
 _COOKIE_START = f"{COOKIE}=".encode()
 
 
+@tried_again
 def cookie_in(pid: int, proc: str = "/proc") -> str | None:
     """The COOKIE in the environment of a process; None if it has none, or is not ours to read.
 

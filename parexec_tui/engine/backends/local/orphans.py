@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from parexec_tui.engine.backends.local.cookie import signs_of
+from parexec_tui.engine.passing import tried_again
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -121,8 +122,16 @@ def with_descendants(pids: Iterable[int]) -> Iterator[int]:
         seen.add(pid)
         yield pid
         with suppress(OSError):
-            for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - for many processes
-                waiting += map(int, Path(f"/proc/{pid}/task/{thread}/children").read_bytes().split())
+            waiting += _children_of(pid)
+
+
+@tried_again
+def _children_of(pid: int) -> list[int]:
+    """Of all its threads. Raises OSError."""
+    found: list[int] = []
+    for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - for many processes
+        found += map(int, Path(f"/proc/{pid}/task/{thread}/children").read_bytes().split())
+    return found
 
 
 def _become_subreaper(yes: bool) -> bool:

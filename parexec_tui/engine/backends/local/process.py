@@ -8,8 +8,16 @@ from pathlib import Path
 import psutil
 
 from parexec_tui.engine.backends.backend import Identity
+from parexec_tui.engine.passing import tried_again
 
 
+@tried_again
+def all_pids() -> list[int]:
+    """The processes of this host."""
+    return list(psutil.pids())
+
+
+@tried_again
 def birth_of(pid: int) -> float | None:
     """When a process was born: clock ticks since boot on Linux, else seconds since the epoch.
 
@@ -35,6 +43,7 @@ def is_alive(identity: Identity) -> bool:
     return birth_of(identity.pid) == identity.birth and not is_zombie(identity.pid)
 
 
+@tried_again
 def is_zombie(pid: int) -> bool:
     """Whether a process has ended and nobody has waited for it; also True if there is none."""
     try:
@@ -58,12 +67,12 @@ def group_lives(leader: int) -> bool:
     """Whether a process group has a process that is not a zombie; the parent of a zombie may reap it late."""
     if not signal_group(leader, 0):
         return False
-    return any(_group_of(pid) == leader and not is_zombie(pid) for pid in psutil.pids())
+    return any(_group_of(pid) == leader and not is_zombie(pid) for pid in all_pids())
 
 
 def members(leader: int) -> list[int]:
     """The processes of a group and of a session that have, or had, the same leader."""
-    return [pid for pid in psutil.pids() if leader in (_group_of(pid), _session_of(pid))]
+    return [pid for pid in all_pids() if leader in (_group_of(pid), _session_of(pid))]
 
 
 def _session_of(pid: int) -> int | None:

@@ -15,6 +15,7 @@ from parexec_tui.engine.backends.backend import Ended
 from parexec_tui.engine.backends.local.shortage import PROCESSES, ROOM
 from parexec_tui.engine.backends.local.spawn import NOT_RECORDED
 from parexec_tui.engine.backends.local.watch import Exit
+from parexec_tui.engine.passing import tried_again
 from parexec_tui.paths import SessionFolder
 
 
@@ -34,6 +35,7 @@ class ExitRecord(Struct, frozen=True):
     """Why it is ended on purpose, if the registry could not remember that."""
 
 
+@tried_again
 def read_record(path: str | Path) -> ExitRecord | None:
     """Read the record of an attempt; None if there is none. Raises OSError."""
     try:
@@ -77,14 +79,22 @@ def note_stop(path: str | Path, why: StopReason) -> None:
             os.close(fd)
 
 
+@tried_again
 def void_record(path: str | Path) -> bool:
-    """Make sure that a process cannot begin. False if it has begun, or if its record was void already."""
+    """Make sure that a process cannot begin. False if it has begun, or if its record was void already.
+
+    Raises OSError if there can be no file. An empty one does as well, as it does on a full disk: no shell goes on
+    if its record is there already.
+    """
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return False
-    with os.fdopen(fd, "w") as file:
-        file.write("void\n")
+    try:
+        with suppress(OSError):
+            os.write(fd, b"void\n")
+    finally:
+        os.close(fd)
     return True
 
 

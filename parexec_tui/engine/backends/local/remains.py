@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
 from msgspec import Struct
 
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.engine.backends.backend import Identity
 from parexec_tui.engine.backends.local import process
+from parexec_tui.engine.passing import tried_again
 
 _SOON = 2.0 * (os.sysconf("SC_CLK_TCK") if sys.platform == "linux" else 1)
 """What was born so long after the shell, in the unit of births, is of its group: no pid comes back so fast."""
@@ -54,11 +54,12 @@ def writers_of(log: str) -> Iterator[int]:
         return
     if is_written(log) is False:
         return
-    for pid in psutil.pids():
+    for pid in process.all_pids():
         if pid != os.getpid() and _writes(pid, file):
             yield pid
 
 
+@tried_again
 def is_written(file: str) -> bool | None:
     """Whether some process has a file open to write to it, in whatever namespace it is; None if we cannot know."""
     if sys.platform != "linux":
@@ -83,7 +84,7 @@ def is_written(file: str) -> bool | None:
 def _writes(pid: int, file: os.stat_result) -> bool:
     folder = f"/proc/{pid}/fd"
     with suppress(OSError):
-        for name in os.listdir(folder):  # noqa: PTH208 - for every process of the host
+        for name in _names_in(folder):
             with suppress(OSError):
                 found = os.stat(f"{folder}/{name}")  # noqa: PTH116
                 if (found.st_ino, found.st_dev) == (file.st_ino, file.st_dev) and _is_to_write(pid, name):
@@ -91,6 +92,12 @@ def _writes(pid: int, file: os.stat_result) -> bool:
     return False
 
 
+@tried_again
+def _names_in(folder: str) -> list[str]:
+    return os.listdir(folder)  # noqa: PTH208 - for every process of the host
+
+
+@tried_again
 def _is_to_write(pid: int, fd: str) -> bool:
     info = Path(f"/proc/{pid}/fdinfo/{fd}").read_text(encoding="ascii")
     flags = next(line.split()[1] for line in info.splitlines() if line.startswith("flags:"))

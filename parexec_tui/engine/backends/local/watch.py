@@ -22,6 +22,7 @@ from msgspec import Struct
 
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.engine import descriptors
+from parexec_tui.engine.passing import tried_again
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -139,6 +140,7 @@ def _pidfd(pid: int) -> int | None:
     return fd
 
 
+@tried_again
 def _unless_child(pid: int) -> psutil.Process | None:
     """What a process is that we cannot wait for; None if it is our child. Raises ProcessLookupError."""
     try:
@@ -151,6 +153,7 @@ def _unless_child(pid: int) -> psutil.Process | None:
     return None
 
 
+@tried_again
 def _has_ended(pid: int, process: psutil.Process | None) -> bool:
     """Whether a process has ended. `process`: what it is if it is no child of ours."""
     if process is None:

@@ -38,6 +38,7 @@ from parexec_tui.engine.backends.local.spawn import _FINISH, _RECORD_FD, _RECORD
 from parexec_tui.engine.backends.local.watch import PidfdWatch, ThreadWatch, Watch
 from parexec_tui.paths import SessionFolder
 from tests.engine.engines import PYTHON, WITHIN, exists, number_in, until
+from tests.engine.small_disk import small_disk
 
 Watches = Callable[[], Watch[ProcessKey]]
 
@@ -538,6 +539,31 @@ async def test_an_attempt_that_was_ruled_out_cannot_begin(tmp_path: Path) -> Non
         await t.run("true")
         assert not void_record(t.session.record(key(2)))
         assert t.record(2).code == 0
+
+
+@pytest.mark.trio
+async def test_an_attempt_is_ruled_out_on_a_full_disk_as_well(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        async with attempts(tmp_path / "disk") as t:
+            disk.fill()
+            assert void_record(t.session.record(key(1)))
+            assert t.session.record(key(1)).read_bytes() == b""
+            disk.make_room()
+            assert isinstance(await t.end_of(t.begin("touch began")), rq.ProcessLost)
+            assert not t.file("began").exists()
+            adopted = await t.backend.adopt(key(1), None, t.backend._boot)
+            assert isinstance(adopted, rq.ProcessLost)
+            assert not adopted.began
+
+
+@pytest.mark.trio
+async def test_nothing_is_settled_on_a_disk_that_takes_no_files(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        async with attempts(tmp_path / "disk") as t:
+            disk.remount("ro")
+            with pytest.raises(OSError, match="Read-only file system"):
+                await t.backend.adopt(key(1), None, t.backend._boot)
+            disk.remount("rw")
 
 
 @pytest.mark.parametrize(
