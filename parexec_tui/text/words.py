@@ -77,9 +77,11 @@ UNPRINTABLE = re.compile(
     r"|\x1b[PX^_][^\x1b]*(?:\x1b\\)?"  # other strings
     r"|\x1b[ -/]*[0-~]?"  # the rest of the escape sequences
     r"|[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+    r"|[\u00ad\u180e\u200b\u200c\u2060-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"  # not seen
     r"|[\u200d\ufe0f]"  # joiner and emoji selector: terminals do not agree on the width of the result
 )
-"""An escape sequence, or a character that controls a terminal, the direction of text, or the width of its neighbours.
+"""An escape sequence, or a character that controls a terminal, the direction of text, or the width of its neighbours,
+or that cannot be seen.
 Tabs are not among them: see `printable`."""
 
 

@@ -16,6 +16,7 @@ from parexec_tui.tui.input.key_names import key_name, short_name
 from parexec_tui.tui.view.outlook import Outlook
 from parexec_tui.tui.view.view_state import ViewState
 from parexec_tui.tui.widgets.page import Page
+from parexec_tui.tui.widgets.text_input import TextInput
 
 T = TypeVar("T")
 
@@ -136,10 +137,8 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
 
 
 def text_input(value: str = "", *, placeholder: str = "", **more: Any) -> Input:
-    """A field for a line of text. Its cursor does not blink: that would be two frames a second."""
-    field = Input(value, placeholder=placeholder, compact=True, select_on_focus=False, **more)
-    field.cursor_blink = False
-    return field
+    """A field for a line of text, with the cursor behind it."""
+    return TextInput(value, placeholder=placeholder, select_on_focus=False, **more)
 
 
 class MessageDialog(Dialog[None]):

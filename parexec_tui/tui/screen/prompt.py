@@ -6,6 +6,8 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Input, Label
 
+from parexec_tui.tui.widgets.text_input import TextInput
+
 
 class Prompt(Horizontal):
     """One line, visible only while it is used. Enter accepts the text, escape leaves it."""
@@ -20,8 +22,7 @@ class Prompt(Horizontal):
     def __init__(self) -> None:
         super().__init__(id="prompt")
         self._label = Label("", markup=False)
-        self._input = Input(compact=True)
-        self._input.cursor_blink = False
+        self._input = TextInput()
         self._taken: Callable[[str], None] = print
         self._typed: Callable[[str], None] | None = None
         self._left: Callable[[], None] | None = None

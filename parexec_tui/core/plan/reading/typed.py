@@ -84,8 +84,15 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 
 
 def _quoted(text: str) -> str:
-    """A string of TOML. A string of JSON is one too, except for one character that TOML does not allow."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    """A string of TOML, in which everything can be seen: direction overrides, for instance, are escapes."""
+    quoted = json.dumps(text, ensure_ascii=False)  # a string of JSON is one of TOML, too
+    return quoted if quoted.isprintable() else "".join(map(_visible, quoted))
+
+
+def _visible(letter: str) -> str:
+    if letter.isprintable():
+        return letter
+    return f"\\u{ord(letter):04x}" if ord(letter) < 0x10000 else f"\\U{ord(letter):08x}"
 
 
 class TypedCount(NamedTuple):
