@@ -91,10 +91,10 @@ def resume_session(
     beside: bool = False,
 ) -> Result:
     """Go on with a session after any end of its engine. Raises as `run_plan` and `run_session` do."""
-    with StartLock() as starting:
+    with StartLock() as starting, SessionLock(session_folder(session, create=True).lock) as lock:
         neighbours = admit_again(session, beside=beside, warn=sink.notice)
         options = EngineOptions(resume=True, retry_failed=retry_failed, fail_fast=fail_fast, beside=neighbours)
-        return run_session(session, _releasing(starting, sink), options)
+        return run_session(session, _releasing(starting, sink), options, lock=lock)
 
 
 def _releasing(starting: StartLock, sink: EventSink) -> EventSink:

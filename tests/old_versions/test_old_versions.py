@@ -332,6 +332,10 @@ def is_by_the_way(message: Json) -> bool:
     )
 
 
+ADDED_TO_STATUS = {"trouble", "beside"}
+"""Facts that a client of then does not know, and ignores."""
+
+
 def gist_of(message: Json) -> object:
     match message:
         case {"type": "happened", "event": event}:
@@ -341,7 +345,7 @@ def gist_of(message: Json) -> object:
         case {"type": "answer", "id": id_, "refusal": refusal}:
             return id_, refusal
         case {"type": "answer", "id": id_, "facts": facts}:
-            return id_, set(facts) if "engine_pid" in facts else facts
+            return id_, set(facts) - ADDED_TO_STATUS if "engine_pid" in facts else facts
         case _:
             return message["type"], message.get("reason")
 

@@ -71,25 +71,6 @@ def parse_pattern(text: str, root: str) -> Pattern:
     return _parse_special(text, base)
 
 
-def literal_folder(text: str, root: str) -> str | None:
-    """The absolute folder, `/` at its end, in which all lies that a pattern claims; for a plain path itself.
-
-    Much cheaper than `parse_pattern`. None if only that can tell, or refuses the text.
-    """
-    base, inside = ("", text[1:]) if text.startswith("/") else (_base(root), text)
-    if inside.endswith(("/**", "/")):
-        inside = inside.removesuffix("**").rstrip("/")
-    if _PLAIN(inside):
-        return f"{base}/{inside}/"
-    special = _SPECIAL.search(inside)
-    if special is None or ".." in inside:
-        return None
-    folder = inside[: special.start()].rpartition("/")[0]
-    if not folder:
-        return f"{base}/"
-    return f"{base}/{folder}/" if _PLAIN(folder) else None
-
-
 def moved(pattern: Pattern, folder: str, to: str) -> Pattern:
     """The same claim if what is called `folder`, the last literal folder of the pattern, is really `to`.
 

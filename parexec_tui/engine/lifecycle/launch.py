@@ -108,6 +108,7 @@ def take_over(
     options += _fail_fast(fail_fast)
     prefix = _scope() if scope else ()
     with StartLock() as starting:
+        _check_free(session)  # before its neighbours, who are of no interest if it runs already
         neighbours = admit_again(session, beside=beside, warn=warn)
         folder, lock = _claim(session)
         if not has_ended(session):
@@ -147,14 +148,17 @@ def _scope() -> Sequence[str]:
     return _SCOPE
 
 
-def _claim(session: str) -> tuple[SessionFolder, int]:
-    """Make sure that nobody runs this session; returns its folder, and a descriptor with the lock of its guardian.
-
-    From now on it counts as living. Raises SessionOwned, OSError.
-    """
+def _check_free(session: str) -> SessionFolder:
+    """Make sure that nobody runs this session; returns its folder. Raises SessionOwned, OSError."""
     folder = session_folder(session, create=True)
     with SessionLock(folder.lock):
         pass  # nobody owns it now; if somebody is faster than our engine will be, that engine says so
+    return folder
+
+
+def _claim(session: str) -> tuple[SessionFolder, int]:
+    """As `_check_free`, and a descriptor with the lock of its guardian: from now on the session counts as living."""
+    folder = _check_free(session)
     return folder, take_guardian_lock(folder)
 
 

@@ -9,16 +9,17 @@ outside their plan. Folders are compared as they really are, links resolved.
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice
 
 import msgspec
 from msgspec import Struct
 
-from parexec_tui.core.plan.footprint import Footprint, Touch
+from parexec_tui.core.plan.footprint import Footprint, Kind, Touch
 from parexec_tui.core.plan.model import Plan, Ticket
-from parexec_tui.core.plan.patterns import Pattern, literal_folder, moved, parse_pattern
+from parexec_tui.core.plan.patterns import Pattern, moved, parse_pattern
 from parexec_tui.core.state.events import Neighbour
 from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.core.wire import codec
@@ -237,44 +238,92 @@ class _Comparison:
         return tuple(islice(self._clashes(workdir, tickets), _MAX_CLASHES))
 
     def _clashes(self, workdir: str, tickets: Claimed) -> Iterator[Clash]:
-        for touch in _touches(workdir, tickets, self._links, read_near=self._written, written_near=self._claimed):
+        near = _touches_near(workdir, tickets, self._links, written=self._written, claimed=self._claimed)
+        for touch in near:
             footprint = self._claimed if touch.kind == "write" else self._written
             if (ours := next(footprint.clashes(touch), None)) is not None:
                 yield Clash(ours, touch)
 
 
-def _touches(
-    workdir: str,
-    tickets: Claimed,
-    links: "Links",
-    *,
-    read_near: Footprint | None = None,
-    written_near: Footprint | None = None,
-) -> Iterator[Touch]:
-    """What tickets touch, links resolved; with footprints, only what is near one of these. Each pattern once."""
+def _touches(workdir: str, tickets: Claimed, links: "Links") -> Iterator[Touch]:
+    """What tickets touch, links resolved. Each pattern comes once, for the first ticket that has it."""
     root = os.path.realpath(workdir)
-    seen_reads: set[str] = set()
-    seen_writes: set[str] = set()
+    seen: set[tuple[Kind, str]] = set()
     for id_, ticket in tickets.items():
-        for text in ticket.writes:
-            if text not in seen_writes:
-                seen_writes.add(text)
-                if (pattern := _near(text, root, links, written_near)) is not None:
-                    yield Touch(id_, "write", pattern, text)
-        for text in ticket.reads:
-            if text not in seen_reads:
-                seen_reads.add(text)
-                if (pattern := _near(text, root, links, read_near)) is not None:
-                    yield Touch(id_, "read", pattern, text)
+        claims: list[tuple[Kind, str]] = [("write", text) for text in ticket.writes]
+        claims += [("read", text) for text in ticket.reads]
+        for kind, text in claims:
+            if (kind, text) not in seen:
+                seen.add((kind, text))
+                if (pattern := _resolved(text, root, links)) is not None:
+                    yield Touch(id_, kind, pattern, text)
 
 
-def _near(text: str, root: str, links: "Links", near: Footprint | None) -> Pattern | None:
-    """A pattern with its links resolved; None if it is not near."""
-    if near is not None:
-        folder = literal_folder(text, root)
-        if folder is not None and not near.is_near(links.real(folder)):
-            return None
-    with suppress(ValueError):  # nobody could have run a plan with such a pattern
+def _touches_near(
+    workdir: str, tickets: Claimed, links: "Links", *, written: Footprint, claimed: Footprint
+) -> Iterator[Touch]:
+    """As `_touches`, without what is read far from all that is `written`, and written far from all that is `claimed`.
+
+    Most tickets of others claim nothing near, and there may be hundreds of thousands.
+    """
+    root = os.path.realpath(workdir)
+    written_texts = dict.fromkeys(chain.from_iterable([ticket.writes for ticket in tickets.values()]))
+    read_texts = dict.fromkeys(chain.from_iterable([ticket.reads for ticket in tickets.values()]))
+    writes = set(_near(written_texts, root, links, claimed))
+    reads = set(_near(read_texts, root, links, written))
+    if not (writes or reads):
+        return
+    near = {
+        id_: _Claimed(
+            tuple(text for text in ticket.reads if text in reads),
+            tuple(text for text in ticket.writes if text in writes),
+        )
+        for id_, ticket in tickets.items()
+    }
+    yield from _touches(workdir, near, links)
+
+
+def _near(texts: Iterable[str], root: str, links: "Links", near: Footprint) -> Iterator[str]:
+    """Those of the patterns that may overlap with a footprint. They are looked at together, folder by folder."""
+    relative: list[str] = []
+    absolute: list[str] = []
+    for text in texts:
+        if ".." in text:
+            yield text  # it may lead anywhere
+        else:
+            (absolute if text.startswith("/") else relative).append(text)
+    waiting = [(relative, f"{root.rstrip('/')}/", 0), (absolute, "/", 1)]
+    while waiting:
+        group, folder, at = waiting.pop()
+        for name, inside in _by_name(group, at).items():
+            if not _is_literal(name):
+                yield from inside
+                continue
+            place = links.real(f"{folder}{name}/")
+            if not near.is_near(place):
+                continue
+            further = at + len(name) + 1
+            deeper = [text for text in inside if len(text) > further]
+            if len(deeper) > 1:
+                waiting.append((deeper, place, further))
+            yield from inside if len(deeper) == 1 else (text for text in inside if len(text) <= further)
+
+
+def _by_name(texts: list[str], at: int) -> dict[str, list[str]]:
+    """Patterns by their name that begins at a place in all of them."""
+    groups: dict[str, list[str]] = {}
+    for text in texts:
+        end = text.find("/", at)
+        groups.setdefault(text[at:end] if end >= 0 else text[at:], []).append(text)
+    return groups
+
+
+_is_literal = re.compile(r"(?!\.\.?\Z)[^*?\[\\{}\0]+").fullmatch
+
+
+def _resolved(text: str, root: str, links: "Links") -> Pattern | None:
+    """A pattern without links in its literal folders; None if there is no such pattern."""
+    with suppress(ValueError):  # nobody could have run a plan with it
         pattern = parse_pattern(text, root)
         folder = pattern.head[: pattern.head.rindex("/") + 1]
         real = links.real(folder)

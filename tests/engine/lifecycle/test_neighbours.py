@@ -1,15 +1,19 @@
 """Which living sessions claim the same. That a session lives is its lock, so the tests hold it."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from parexec_tui.client.sessions import others_living
+from parexec_tui.core.plan.footprint import Footprint, Touch
 from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.plan.patterns import Pattern, overlap, parse_pattern
 from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import codec
@@ -103,6 +107,33 @@ def test_who_is_a_neighbour(
 ) -> None:
     alive(remember(plan_in(tmp_path / "w", ticket("T3", **theirs), "other.toml")))
     assert reasons(plan_in(tmp_path / "w", ticket("b", **ours))) == [said] * bool(said)
+
+
+_names = st.sampled_from(["a", "b", "a b", "*", "**", "a*", "[ab]", "[[]", ".", "..", ""])
+_texts = st.builds(
+    lambda start, names, end: start + "/".join(names) + end,
+    st.sampled_from(["", "/", "/work/", "/work/plan/", "../", "./"]),
+    st.lists(_names, min_size=1, max_size=4),
+    st.sampled_from(["", "/", "/**"]),
+)
+
+
+@given(st.lists(_texts, min_size=1, max_size=4), st.lists(_texts, min_size=1, max_size=4))
+def test_nothing_that_overlaps_is_left_out_early(ours: list[str], theirs: list[str]) -> None:
+    def parsed(texts: list[str]) -> dict[str, Pattern]:
+        found: dict[str, Pattern] = {}
+        for text in texts:
+            with suppress(ValueError):
+                found[text] = parse_pattern(text, "/work/plan")
+        return found
+
+    footprint = Footprint()
+    for text, pattern in parsed(ours).items():
+        footprint.add(Touch("a", "write", pattern, text))
+    near = set(neighbours._near(parsed(theirs), "/work/plan", Links(looks=0), footprint))
+    for text, pattern in parsed(theirs).items():
+        if any(overlap(pattern, each) for each in parsed(ours).values()):
+            assert text in near
 
 
 def test_a_path_of_another_folder_is_said_in_full(tmp_path: Path, alive: Alive) -> None:
