@@ -170,7 +170,8 @@ class LocalBackend:
         """All that it takes to start a process of this key."""
         env = self._env | launch.env
         env["PWD"] = launch.cwd
-        env[COOKIE] = nested_cookie(self._outer_cookie, self._cookie_of(key))
+        cookie = self._cookie_of(key)
+        env[COOKIE] = nested_cookie(self._outer_cookie, cookie)
         log, record = self._folder.log_and_record(key)
         spawn = Spawn(
             launch.shell,
@@ -179,7 +180,7 @@ class LocalBackend:
             env,
             log,
             record,
-            mark=mark_of(self._cookie_of(key)),
+            mark=mark_of(cookie),
             keeps_names=self._has_other_names or not all(map(is_shell_name, launch.env)),
             nice=launch.nice,
             stops_at_failure=launch.stops_at_failure,
@@ -195,10 +196,7 @@ class LocalBackend:
             self._report(rq.ProcessStarted(key.ticket, key.attempt, live.pid, birth, step=key.step))
 
     def _take_charge(self, key: ProcessKey, pid: int, group: str, *, is_adopted: bool = False) -> None:
-        cookie = self._cookie_of(key)
-        self._live[key] = _Live(key, pid, cookie, trio.current_time(), is_adopted, cgroup=group)
-        if self._orphans is not None and not is_adopted:
-            self._orphans.watch_over(pid, mark_of(cookie))
+        self._live[key] = _Live(key, pid, self._cookie_of(key), trio.current_time(), is_adopted, cgroup=group)
 
     def _defer_until_started(self, key: ProcessKey, act: Callable[[], None]) -> bool:
         """If a process is still being started, call `act` once it exists. Returns whether that is so."""
@@ -421,6 +419,8 @@ class LocalBackend:
         if start.pid is not None:
             self._shortage.has_started = True
             self._take_charge(start.key, start.pid, start.spawn.cgroup)
+            if self._orphans is not None:
+                self._orphans.watch_over(start.pid, start.spawn.mark)
         else:
             self._cgroups.put_away(start.spawn.cgroup)
             if resource := short_of(start.problem):
