@@ -59,10 +59,12 @@ class Budget:
         self._moved_at = now
         return True
 
-    def lasted(self, seconds: float) -> None:
+    def lasted(self, seconds: float, had_one: bool) -> None:
         """An attempt is over. If it was long enough, it pays for another one."""
         if seconds * _SHARE >= _COST:
             self._earn(seconds)
+        elif had_one:  # it was too short, and so may be those that come next
+            self._seconds = max(0.0, self._seconds - _COST)
 
     def _earn(self, seconds: float) -> None:
         self._seconds = min(_AT_MOST, self._seconds + _SHARE * seconds)
@@ -141,12 +143,9 @@ class AttemptCgroups:
         found = {inner: cgroup.processes_in(inner) for folder in self._noted for inner in cgroup.cgroups_in(folder)}
         return {folder: pids for folder, pids in found.items() if pids}
 
-    def lasted(self, seconds: float) -> None:
-        """An attempt is over, which took so many seconds."""
-        self._budget.lasted(seconds)
-
-    def put_away(self, folder: str) -> None:
-        """Note that a cgroup, if this is one, is not used any more."""
+    def over(self, folder: str, lasted: float) -> None:
+        """An attempt is over, which took so many seconds. Its cgroup, if it had one, is not used any more."""
+        self._budget.lasted(lasted, bool(folder))
         if folder:
             self._old.append(folder)
 

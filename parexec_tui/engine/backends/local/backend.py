@@ -422,7 +422,7 @@ class LocalBackend:
             if self._orphans is not None:
                 self._orphans.watch_over(start.pid, start.spawn.mark)
         else:
-            self._cgroups.put_away(start.spawn.cgroup)
+            self._cgroups.over(start.spawn.cgroup, 0.0)
             if resource := short_of(start.problem):
                 self._shortage.met(resource)
             self._reports.append(_why_not(start))
@@ -456,8 +456,7 @@ class LocalBackend:
         self._over.append(live.key)
         if self._orphans is not None:
             self._orphans.forget(live.pid)
-        self._cgroups.lasted(trio.current_time() - live.since)
-        self._cgroups.put_away(live.cgroup)
+        self._cgroups.over(live.cgroup, trio.current_time() - live.since)
         ended = structs.replace(live.exit, peak_memory=max(live.exit.peak_memory, live.peak_memory))
         report = self._report_of(live.key, ended)
         if isinstance(report, rq.ProcessEnded) and report.host_short_of:

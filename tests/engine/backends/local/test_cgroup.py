@@ -84,17 +84,27 @@ def test_long_attempts_have_one_each_however_many() -> None:
     budget = Budget(0.0)
     assert all(budget.spend(1.0) for _ in range(50)), "all at once"
     for now in range(2, 100):
-        budget.lasted(0.6)
+        budget.lasted(0.6, had_one=True)
         assert budget.spend(now)
 
 
-def test_short_ones_may_not_spend_more_than_a_fiftieth_of_the_time_on_it() -> None:
-    budget = Budget(0.0)
-    spent = 0
+def test_short_ones_one_after_the_other_do_not_wait_for_it_for_long() -> None:
+    budget, spent = Budget(0.0), 0
     for step in range(10_000):
-        budget.lasted(0.005)
-        spent += budget.spend(step * 0.02)
-    assert 10 <= spent <= 12 + 200 * 0.02 / 0.01
+        has_one = budget.spend(step * 0.02)
+        budget.lasted(0.005, has_one)
+        spent += has_one
+    assert 5 <= spent <= 7 + 200 * 0.02 / 0.01
+
+
+def test_thousands_of_short_ones_have_few() -> None:
+    budget, spent, live = Budget(0.0), 0, []
+    for step in range(10_000):
+        live.append(budget.spend(step * 0.001))
+        spent += live[-1]
+        if len(live) == 8:
+            budget.lasted(0.008, live.pop(0))
+    assert 8 <= spent <= 40
 
 
 def test_an_attempt_without_one_runs_all_the_same(tmp_path: Path) -> None:
