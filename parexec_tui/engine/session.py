@@ -194,10 +194,9 @@ async def _drive(
         disks = await _watch_disks(nursery, coordinator, session_folder(session).path)
         for request in begin.requests:
             coordinator.ask_nowait(request)
-        history: dict[str, float] = {}
         was_read = trio.Event()
-        nursery.start_soon(_remember, coordinator, history, registry.file, was_read)
-        server = await open_server(nursery, coordinator, session, registry.file, sink.notice, history)
+        nursery.start_soon(_remember, coordinator, session, registry.file, was_read)
+        server = await open_server(nursery, coordinator, session, registry.file, sink.notice)
         logs = LogWatch(backend, coordinator.state, coordinator.submit_reports)
         nursery.start_soon(logs.run)
         nursery.start_soon(SampleLoop(backend, disks, server.samples, sink.notice).run)
@@ -259,17 +258,16 @@ def _each(sinks: Sequence[Tell]) -> Tell:
     return tell
 
 
-async def _remember(coordinator: Coordinator, history: dict[str, float], file: Path, was_read: trio.Event) -> None:
+async def _remember(coordinator: Coordinator, session: str, file: Path, was_read: trio.Event) -> None:
     """Read what tickets took in earlier sessions of this plan, for the forecast and for the order of dispatch."""
     plan = coordinator.state.plan.settings.name
 
     def read() -> dict[str, float]:
         with Registry.open(file, read_only=True) as registry:
-            return registry.history(plan)
+            return registry.history(plan, besides=session)
 
     with suppress(RegistryError):
-        history.update(await in_thread(read))
-        coordinator.submit_reports([rq.HistoryRead(history)])
+        coordinator.submit_reports([rq.HistoryRead(await in_thread(read))])
     was_read.set()
 
 

@@ -57,7 +57,7 @@ HISTORY: Final = """
     SELECT ticket, ended - started FROM attempts
     WHERE "end" = 'succeeded' AND ended - started BETWEEN 0 AND 1e9 AND session IN (
         SELECT number FROM sessions
-        WHERE name = ?
+        WHERE name = ? AND session <> ?
           AND EXISTS (SELECT 1 FROM attempts WHERE session = number AND "end" = 'succeeded')
         ORDER BY number DESC LIMIT ?
     )

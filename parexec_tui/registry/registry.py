@@ -437,10 +437,13 @@ class Registry:
         except msgspec.ValidationError as error:
             raise RegistryDamaged(f"what is known of the attempts of {session} is damaged; {_SEE_DOCTOR}") from error
 
-    def history(self, plan_name: str, *, sessions: int = 5) -> dict[str, float]:
-        """The median seconds that each ticket took to succeed, over the latest sessions of plans of this name."""
+    def history(self, plan_name: str, *, besides: str = "", sessions: int = 5) -> dict[str, float]:
+        """The median seconds that each ticket took to succeed, over the latest sessions of plans of this name.
+
+        `besides`: a session that does not count, because it is the one that asks.
+        """
         seconds: dict[str, list[float]] = {}
-        for ticket, taken in self._rows(queries.HISTORY, plan_name, sessions):
+        for ticket, taken in self._rows(queries.HISTORY, plan_name, besides, sessions):
             seconds.setdefault(str(ticket), []).append(taken)
         return {ticket: _median(taken) for ticket, taken in seconds.items()}
 

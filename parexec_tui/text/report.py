@@ -1,6 +1,6 @@
 """A session as facts: for `show`, `status` and `why`, as text and as JSON."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from msgspec import Struct
@@ -134,10 +134,8 @@ def session_status(state: SessionState, *, alive: bool) -> SessionStatus:
     return state.status if alive or state.status in ("finished", "stopped") else "interrupted"
 
 
-def status_report(
-    state: SessionState, *, alive: bool, now: float, history: Mapping[str, float] | None = None
-) -> StatusReport:
-    """The facts of `parexec status`. `alive`: whether an engine owns it now; `history`: as `forecast.eta` has it."""
+def status_report(state: SessionState, *, alive: bool, now: float) -> StatusReport:
+    """The facts of `parexec status`. `alive`: whether an engine owns it now."""
     return StatusReport(
         session=state.session,
         plan=state.plan.settings.name,
@@ -148,7 +146,7 @@ def status_report(
         counts={str(status): count for status, count in state.shown_counts().items() if count},
         groups=len(state.groups),
         group=min(state.open_group + 1, len(state.groups)),
-        eta=eta(state, now, history or {}) if alive else None,
+        eta=eta(state, now) if alive else None,
         holds=list(_holds(state)),
         agents=[
             AgentFact(each.id, str(each.status), each.ticket) for each in state.agents.values() if not each.stopped

@@ -209,6 +209,10 @@ class Session:
     def close(self) -> list[ev.AnyEvent]:
         return self._apply_all(closing(self.state, self.now))
 
+    def learn(self, **seconds: float) -> None:
+        """What tickets took in earlier sessions."""
+        self.tell(rq.HistoryRead(seconds))
+
     # -- what becomes of an attempt --
 
     def ended(self, id_: str, code: int | None = None, signal: int | None = None, problem: str = "") -> None:

@@ -49,9 +49,11 @@ class SessionFeed(Feed):
         if not self._is_read:
             return
         self._mirror = Mirror("s1", codec.encode(self.played.plan))
-        opened = OpenedSession(self._mirror, EventHistory(), {"docs-site": 240.0})
+        opened = OpenedSession(self._mirror, EventHistory())
         for event in self._news():
             opened.event_history.take(event)
+        self._mirror.state.learned = {"docs-site": 240.0}
+        self._mirror.state.find_paths()
         self._opened(opened)
         for sampled in samples(self.played.now):
             self._sampled(sampled)

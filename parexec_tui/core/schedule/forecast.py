@@ -4,9 +4,7 @@ A ticket takes its estimate, else what it took in earlier sessions, else the med
 else the median of what is known of others.
 """
 
-from collections.abc import Mapping
 from math import sqrt
-from types import MappingProxyType
 
 from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.state.session import SessionState
@@ -19,21 +17,18 @@ _SPREAD = 1.5
 _NINE_IN_TEN = 1.2816
 """Standard deviations above the mean of a normal distribution that nine in ten values stay below."""
 
-_NOTHING: Mapping[str, float] = MappingProxyType({})
-
 
 class Forecast:
     """What tickets take, in seconds. Made in O(plan); it holds for the moment in which it is made."""
 
-    def __init__(self, state: SessionState, history: Mapping[str, float] = _NOTHING) -> None:
-        """`history`: ticket: the seconds it took in earlier sessions."""
-        self._history = history
+    def __init__(self, state: SessionState) -> None:
+        self._state = state
         known: list[float] = []
         ratios: list[float] = []
         self.unforeseen: list[float] = []
         """Seconds of the tickets that succeeded here and had no expected duration, shortest first."""
         for ticket in state.tickets.values():
-            foreseen = expected(ticket, history)
+            foreseen = state.expected(ticket)
             if foreseen is not None:
                 known.append(foreseen)
             if ticket.status is Status.succeeded and ticket.ended is not None:
@@ -49,7 +44,7 @@ class Forecast:
         """Nine in ten tickets take at most this many times what is expected."""
 
     def takes(self, ticket: TicketState) -> float | None:
-        foreseen = expected(ticket, self._history)
+        foreseen = self._state.expected(ticket)
         return self.usual if foreseen is None else foreseen
 
     def left(self, ticket: TicketState, now: float) -> float:
@@ -62,12 +57,7 @@ class Forecast:
         return abs(takes - ticket.worked(now)) if ticket.is_live else takes
 
 
-def expected(ticket: TicketState, history: Mapping[str, float]) -> float | None:
-    """The seconds that a ticket should take: its estimate, else what it took in earlier sessions."""
-    return ticket.spec.estimate if ticket.spec.estimate is not None else history.get(ticket.id)
-
-
-def eta(state: SessionState, now: float, history: Mapping[str, float] = _NOTHING) -> Eta | None:
+def eta(state: SessionState, now: float) -> Eta | None:
     """When the session will be finished.
 
     None if it is held or will end early, and until one ticket has an estimate or a history or has succeeded.
@@ -79,7 +69,7 @@ def eta(state: SessionState, now: float, history: Mapping[str, float] = _NOTHING
     """
     if state.status != "running":
         return None
-    forecast = Forecast(state, history)
+    forecast = Forecast(state)
     if forecast.usual is None:
         return None
     foreseen = unforeseen = takes = assumed = 0.0
@@ -89,7 +79,7 @@ def eta(state: SessionState, now: float, history: Mapping[str, float] = _NOTHING
     for ticket in state.tickets.values():
         if ticket.status in TERMINAL:
             continue
-        known = expected(ticket, history)
+        known = state.expected(ticket)
         whole = forecast.usual if known is None else known
         left = forecast.left(ticket, now) if ticket.is_live else whole
         takes += whole

@@ -1,6 +1,6 @@
 """What clients may ask without folding events themselves."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import islice
 
 from msgspec.structs import replace
@@ -24,16 +24,15 @@ def answer(
     state: SessionState,
     question: Question,
     now: float,
-    history: Mapping[str, float] | None = None,
     trouble: str = "",
 ) -> object | Refusal:
     """The facts that are asked for, as the running engine knows them; or why there are none.
 
-    `history`: what tickets took in earlier sessions, in seconds. `trouble`: why the engine can start nothing.
+    `trouble`: why the engine can start nothing.
     """
     match question.about:
         case "status":
-            return replace(status_report(state, alive=True, now=now, history=history), trouble=trouble)
+            return replace(status_report(state, alive=True, now=now), trouble=trouble)
         case "report":
             return replace(session_report(state, alive=True), trouble=trouble)
         case "why":

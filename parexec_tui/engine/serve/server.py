@@ -1,7 +1,7 @@
 """The engine's socket: clients are let in here, and each gets a connection to the hub of the session."""
 
 import errno
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -119,17 +119,14 @@ async def open_server(
     session: str,
     registry_file: Path,
     notice: Callable[[str], None],
-    history: Mapping[str, float] | None = None,
 ) -> Hub:
-    """Serve what this coordinator runs, from now on and until the nursery ends. `history`: as `answer` has it."""
+    """Serve what this coordinator runs, from now on and until the nursery ends."""
     hub = Hub(
         session,
         registry_file,
         ask=coordinator.ask,
         dry_run=coordinator.dry_run,
-        question=lambda asked: answer(
-            coordinator.state, asked, coordinator.clock.now(), history, coordinator.trouble
-        ),
+        question=lambda asked: answer(coordinator.state, asked, coordinator.clock.now(), coordinator.trouble),
         last_seq=lambda: coordinator.last,
         preview_lines=lambda events: tuple(preview(coordinator.state, events).lines()),
         notice=notice,

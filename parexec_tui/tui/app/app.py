@@ -157,11 +157,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
     # -- what happens ----------------------------------------------------------------------------------------
 
     def _opened(self, opened: OpenedSession) -> None:
-        self.view.live, self.view.event_history, self.view.usual_durations = (
-            opened.mirror.state,
-            opened.event_history,
-            opened.usual_durations,
-        )
+        self.view.live, self.view.event_history = opened.mirror.state, opened.event_history
         self.view.contact = "connecting"
         collect_when_told()
         self.set_interval(_COLLECT_EVERY, lambda: gc.collect())  # Textual cannot call a builtin

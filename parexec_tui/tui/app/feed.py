@@ -40,8 +40,6 @@ class OpenedSession(NamedTuple):
 
     mirror: Mirror
     event_history: EventHistory
-    usual_durations: dict[str, float]
-    """ticket: the median seconds it took in earlier sessions of this plan"""
 
 
 class Feed:
@@ -192,9 +190,7 @@ def _read(session: str) -> OpenedSession:
         mirror, event_history = Mirror.open(session), EventHistory()
         for event in mirror.news():
             event_history.take(event)
-    with Registry.open(registry_file(), read_only=True) as registry:
-        history = registry.history(mirror.state.plan.settings.name)
-    return OpenedSession(mirror, event_history, history)
+    return OpenedSession(mirror, event_history)
 
 
 def _rows(session: str, after: int) -> list[EventRow]:

@@ -1,7 +1,7 @@
 """Predicts what is left of a session: list scheduling on the pool as it is now."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 from typing import Final
 
@@ -15,20 +15,17 @@ MAX: Final = 2_000
 """Tickets that a prediction looks ahead."""
 
 
-def predict(
-    state: SessionState, now: float, *, history: Mapping[str, float] | None = None, limit: int = MAX
-) -> list[PredictedSpan]:
+def predict(state: SessionState, now: float, *, limit: int = MAX) -> list[PredictedSpan]:
     """When running tickets will end, and when `limit` of the waiting ones will run, in the order of their starts.
 
-    A ticket takes what `Forecast` says, with this `history`; where nothing is known, `DEFAULT_ESTIMATE`. Tickets
-    start in the order of `SessionState.rank`, on an agent of a type that can run them, within the limits of the types
-    and of the session.
+    A ticket takes what `Forecast` says or, where nothing is known, `DEFAULT_ESTIMATE`. Tickets start in the order of
+    `SessionState.rank`, on an agent of a type that can run them, within the limits of the types and of the session.
 
     Not considered: claims and resources, failures, barriers between groups, pins to one agent of several. A held
     ticket, a held agent and everything that depends on them are left out; a held session is predicted as if it were
     released now. Costs O(tickets), then O(log) for each of the `limit`.
     """
-    simulation = _Simulation(state, now, history or {})
+    simulation = _Simulation(state, now)
     found: list[PredictedSpan] = []
     for each in simulation.run():
         found.append(each)
@@ -38,10 +35,10 @@ def predict(
 
 
 class _Simulation:
-    def __init__(self, state: SessionState, now: float, history: Mapping[str, float]) -> None:
+    def __init__(self, state: SessionState, now: float) -> None:
         self._state = state
         self._now = now
-        self._forecast = Forecast(state, history)
+        self._forecast = Forecast(state)
         self._missing: dict[str, int] = {}
         """ticket: needs that are not over, where that differs from the state"""
         self._ready: defaultdict[tuple[str, ...], list[tuple[Rank, str]]] = defaultdict(list)

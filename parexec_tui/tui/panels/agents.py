@@ -203,7 +203,7 @@ class AgentsPanel(RowsPanel):
 
     def _measured(self, ticket: TicketState) -> Iterator[tuple[str, Style | None]]:
         """ETA, CPU, memory and silence of what an agent runs, each with a style; empty where it is not known."""
-        expected = self.view.expected(ticket)
+        expected = self.state.expected(ticket)
         left = 0.0 if expected is None else expected - ticket.worked(self.view.now)
         late = f"+{short_duration(-left)}" if left <= -1 else short_duration(max(0.0, left))
         yield ("", None) if expected is None else (late, self.style("warn") if left <= -1 else None)

@@ -110,7 +110,7 @@ class TimelinePanel(RowsPanel):
         """Predict what will run, and find the critical path."""
         self._of = state = self.state
         going = state.finished_at is None and state.left is None
-        self._predicted = predict(state, self.view.now, history=self.view.usual_durations) if going else ()
+        self._predicted = predict(state, self.view.now) if going else ()
         self._path = frozenset(critical_path(state))
 
     def _draw(self) -> None:

@@ -8,7 +8,6 @@ from enum import Flag, auto
 from rich.style import Style
 
 from parexec_tui.core.rules.attention import Subject
-from parexec_tui.core.schedule.forecast import expected
 from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
@@ -93,8 +92,6 @@ class ViewState:
         """Marked tickets: actions take them instead of the selected one."""
         self.samples = Samples()
         self.waiting = Waiting()
-        self.usual_durations: dict[str, float] = {}
-        """ticket: the median seconds that it took in earlier sessions of this plan"""
         self.contact = "opening"
         """`connected`, `reconnecting`, `read-only`, or a text that says why no engine is there."""
         self.connected = False
@@ -149,13 +146,9 @@ class ViewState:
         is_now = not self.looks_back and self.now - self.samples.taken_at <= STALE_AFTER
         return usage if usage is not None and is_now and usage.attempt == ticket.attempts else None
 
-    def expected(self, ticket: TicketState) -> float | None:
-        """Seconds that a ticket should take: its estimate, else what it took in earlier sessions."""
-        return expected(ticket, self.usual_durations)
-
     def progress(self, ticket: TicketState) -> float | None:
         """How much of its expected time the current attempt has run, from 0 to 1; None if nothing is expected."""
-        expected = self.expected(ticket)
+        expected = self.state.expected(ticket) if self.state is not None else None
         if not ticket.is_live or not expected:
             return None
         return min(1.0, ticket.worked(self.now) / expected)

@@ -17,7 +17,8 @@ def test_the_estimate_goes_before_history_and_that_before_what_tickets_took_here
     session.dispatch()
     session.wait(7)
     session.succeed("A")
-    forecast = Forecast(session.state, {"B": 5.0, "C": 5.0})
+    session.learn(B=5, C=5)
+    forecast = Forecast(session.state)
     assert [forecast.takes(session[id_]) for id_ in "BCD"] == [5, 3, 7]
 
 
@@ -55,7 +56,8 @@ def test_the_spread_is_that_of_what_was_foreseen_not_that_of_the_estimates() -> 
 def test_history_tells_before_anything_ran() -> None:
     session = Session(plan("A:\nB: A\nC: B", parallel=4))
     assert eta(session.state, session.now) is None
-    assert eta(session.state, session.now, {"A": 10.0, "B": 20.0, "C": 30.0}) == Eta(60.0, 90.0)
+    session.learn(A=10, B=20, C=30)
+    assert eta(session.state, session.now) == Eta(60.0, 90.0)
 
 
 def test_what_still_runs_does_not_end_in_no_time_because_others_were_quick() -> None:

@@ -15,7 +15,8 @@ Rest = list[tuple[str, float, float]]
 def rest(session: Session, **history: float) -> Rest:
     """ticket, start and end in seconds from now"""
     now = session.now
-    return [(each.ticket, each.start - now, each.end - now) for each in predict(session.state, now, history=history)]
+    session.learn(**history)
+    return [(each.ticket, each.start - now, each.end - now) for each in predict(session.state, now)]
 
 
 def test_each_starts_when_its_needs_are_over_the_longest_path_first() -> None:
