@@ -1,5 +1,7 @@
 """`doctor --repair`: the registry is replaced by what can be saved of it."""
 
+from functools import partial
+
 import click
 
 from parexec_tui.cli.exits import SUCCEEDED, UNSUCCESSFUL
@@ -11,8 +13,11 @@ from parexec_tui.text.words import printable
 
 def repair_registry(*, dry_run: bool) -> int:
     """Repair the registry and say what was saved; returns the exit code. Raises RegistryError, OSError."""
+    from parexec_tui.engine.backends.local.record import recorded_end
+    from parexec_tui.engine.lifecycle.settle import settle
+
     file = registry_file()
-    done = repair(file, dry_run=dry_run)
+    done = repair(file, dry_run=dry_run, settle=partial(settle, recorded_end=recorded_end))
     if not done.check.damage:
         click.echo(f"nothing to repair: {all_is_there(done.check)}")
         return SUCCEEDED

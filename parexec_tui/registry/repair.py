@@ -16,7 +16,7 @@ from parexec_tui.registry import access, pages
 from parexec_tui.registry.errors import RegistryDamaged, RegistryError, RegistryMissing, in_plain_words
 from parexec_tui.registry.lock import has_guardian, is_owned, owner_of
 from parexec_tui.registry.registry import DAMAGED, Registry, SessionRow
-from parexec_tui.registry.salvage import Found, Salvage, empty_registry
+from parexec_tui.registry.salvage import Found, Salvage, Settle, empty_registry, settle_nothing
 
 _MARGIN = 1 << 20
 """Bytes that are left free beside what a repair needs."""
@@ -89,11 +89,13 @@ def _log_damage(file: Path) -> str:
 
 def survey(file: Path) -> list[Found]:
     """What could be saved of a registry. Changes nothing. Raises RegistryError, OSError."""
-    return _salvaged(file, None)
+    return _salvaged(file, None, settle_nothing)
 
 
-def repair(file: Path, *, dry_run: bool = False) -> Repair:
+def repair(file: Path, *, dry_run: bool = False, settle: Settle = settle_nothing) -> Repair:
     """Replace a damaged registry by what can be saved of it; keep a copy. Does nothing if nothing is damaged.
+
+    `settle` is called for each session that lost events.
 
     Raises RegistryMissing, RegistryError if an engine lives, if there is no space, or if it fails: then the registry
     is as it was. OSError.
@@ -101,7 +103,7 @@ def repair(file: Path, *, dry_run: bool = False) -> Repair:
     if not file.exists():
         raise RegistryMissing(f"no registry at {file}")
     if dry_run:
-        return _what_is_there(file)
+        return _what_is_there(file, settle)
     refuse_while_engines_live(file)
     checked = check(file)
     if not checked.damage:
@@ -111,7 +113,7 @@ def repair(file: Path, *, dry_run: bool = False) -> Repair:
         _check_space(file)
         try:
             copy = _keep_copy(file)
-            found = _replace(file)
+            found = _replace(file, settle)
         except sqlite3.Error as error:
             raise in_plain_words(error, file) from error
         finally:
@@ -119,11 +121,11 @@ def repair(file: Path, *, dry_run: bool = False) -> Repair:
     return Repair(checked, found, copy, _unknown(file, found))
 
 
-def _what_is_there(file: Path) -> Repair:
+def _what_is_there(file: Path, settle: Settle) -> Repair:
     checked = check(file)
     if not checked.damage:
         return Repair(checked)
-    found = survey(file)
+    found = _salvaged(file, None, settle)
     return Repair(checked, found, None, _unknown(file, found))
 
 
@@ -205,12 +207,12 @@ def _copy(source: Path, target: Path) -> None:
         os.fsync(to.fileno())
 
 
-def _replace(file: Path) -> list[Found]:
+def _replace(file: Path, settle: Settle) -> list[Found]:
     """Make the new file, and put it in the place of the old one."""
     new = _new(file)
     new.unlink(missing_ok=True)
     os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    found = _salvaged(file, new)
+    found = _salvaged(file, new, settle)
     fd = os.open(new, os.O_RDONLY)
     try:
         os.fsync(fd)
@@ -223,11 +225,11 @@ def _replace(file: Path) -> list[Found]:
     return found
 
 
-def _salvaged(file: Path, new: Path | None) -> list[Found]:
+def _salvaged(file: Path, new: Path | None, settle: Settle) -> list[Found]:
     try:
         registry, db = empty_registry(new)
         with closing(registry):
-            found = Salvage(registry, db).take(file)
+            found = Salvage(registry, db, settle).take(file)
             if new is not None:
                 db.execute("PRAGMA journal_mode = WAL")
     except sqlite3.Error as error:

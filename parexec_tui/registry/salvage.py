@@ -6,7 +6,7 @@ be. Events are never changed, so where they are found does not matter. What foll
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -52,6 +52,23 @@ _STEPS_BACK = """
 """
 
 
+class Settled(Struct, frozen=True):
+    """What exit records told of attempts that the registry lost."""
+
+    count: int = 0
+    """How many of them ended, so that they need not run again."""
+    again: tuple[str, ...] = ()
+    """Tickets with other such attempts: nothing tells how these ended, so the tickets will run again."""
+
+
+Settle = Callable[[Registry, str], Settled]
+"""Settles a session by its exit records, and remembers that in the registry. See `engine.lifecycle.settle`."""
+
+
+def settle_nothing(_: Registry, __: str) -> Settled:
+    return Settled()
+
+
 class Found(Struct, frozen=True):
     """What could be saved of one session."""
 
@@ -71,6 +88,7 @@ class Found(Struct, frozen=True):
     """Why later events could not be saved."""
     source: str = ""
     """The plan file."""
+    settled: Settled = Settled()
 
     @property
     def is_whole(self) -> bool:
@@ -80,8 +98,9 @@ class Found(Struct, frozen=True):
 class Salvage:
     """Fills an empty registry from the damaged file."""
 
-    def __init__(self, target: Registry, db: sqlite3.Connection) -> None:
+    def __init__(self, target: Registry, db: sqlite3.Connection, settle: Settle) -> None:
         self._target = target
+        self._settle_by_records = settle
         self._db = db
         """The connection of `target`."""
         self._rows: dict[int, tuple[pages.Value, ...]] = {}
@@ -197,7 +216,7 @@ class Salvage:
         readable, damage = self._prefix(number, session)
         if damage is not None:
             target.quarantine_tail(session, damage.seq, damage.why)
-        has_plan, status = True, row.status
+        has_plan, status, settled = True, row.status, Settled()
         try:
             past = replay(target, session)
         except RegistryError as error:
@@ -215,6 +234,9 @@ class Salvage:
             standing = (status, ended_of(past.state), counts_of(past.state))
             if readable:
                 target.append(session, (), status=standing[0], ended=standing[1], counts=standing[2], attempts=facts)
+            if damage is not None:
+                settled = self._settle_by_records(target, session)
+                status = target.session(session).status
         return Found(
             session,
             readable,
@@ -225,6 +247,7 @@ class Salvage:
             status,
             damage.why if damage is not None else "",
             row.source,
+            settled,
         )
 
     def _prefix(self, number: int, session: str) -> tuple[int, Damage | None]:

@@ -1,5 +1,6 @@
 """What could be saved of a damaged registry, in words."""
 
+from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.registry.registry import ENDED
 from parexec_tui.registry.repair import Check
 from parexec_tui.registry.salvage import Found
@@ -22,6 +23,10 @@ def what_is_there(found: Found) -> str:
         parts.append(f"logs and exit records of {many} are there")
     if found.why:
         parts.append(found.why)
+    if count := found.settled.count:
+        parts.append(f"{count} {'attempt' if count == 1 else 'attempts'} after that settled by exit records")
+    if found.settled.again:
+        parts.append(f"nothing says how others of {listed(found.settled.again, limit=5)} ended: they will run again")
     return f"{what}: {'; '.join(parts)}"
 
 
