@@ -66,7 +66,7 @@ def living(rows: "Iterable[SessionRow]") -> "Iterator[SessionRow]":
 
 def others_living(registry: Registry, session: str = "") -> "list[SessionRow]":
     """The sessions besides this one that are not over and that `living` finds, newest first. Raises RegistryError."""
-    return [row for row in living(registry.sessions()) if row.session != session]
+    return [row for row in living(registry.open_sessions()) if row.session != session]
 
 
 def resolve_past(registry: Registry, text: str | None) -> "SessionRow":

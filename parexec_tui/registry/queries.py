@@ -44,6 +44,7 @@ _SESSIONS: Final = """
 """
 SESSION: Final = f"{_SESSIONS} WHERE session = ?"
 SESSIONS: Final = f"{_SESSIONS} ORDER BY number DESC"
+OPEN_SESSIONS: Final = f"{_SESSIONS} WHERE status NOT IN (SELECT value FROM json_each(?)) ORDER BY number DESC"
 
 _ATTEMPTS: Final = """
     SELECT ticket, attempt, agent, started, ended, "end", code, signal, reason, log, peak_memory, cpu_seconds

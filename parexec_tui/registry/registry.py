@@ -394,10 +394,17 @@ class Registry:
         """Every session that can be read, newest first."""
         return self.list_sessions()[0]
 
+    def open_sessions(self) -> list[SessionRow]:
+        """Those of `sessions` that have not ENDED. Costs little, however many there are of the others."""
+        return self._list(queries.OPEN_SESSIONS, msgspec.json.encode(ENDED).decode())[0]
+
     def list_sessions(self) -> tuple[list[SessionRow], list[str]]:
         """Every session, newest first, and what is wrong with those that cannot be read."""
+        return self._list(queries.SESSIONS)
+
+    def _list(self, query: str, *values: str) -> tuple[list[SessionRow], list[str]]:
         found, unreadable = [], []
-        rows, error = self._readable(queries.SESSIONS)
+        rows, error = self._readable(query, *values)
         for row in rows:
             try:
                 found.append(_read_entry(row)[1])

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, islice
+from pathlib import Path
 
 import msgspec
 from msgspec import Struct
@@ -23,7 +24,9 @@ from parexec_tui.core.plan.patterns import Pattern, moved, parse_pattern
 from parexec_tui.core.state.events import Neighbour
 from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.core.wire import codec
+from parexec_tui.paths import session_folder
 from parexec_tui.registry.errors import RegistryError
+from parexec_tui.registry.lock import owner_of
 from parexec_tui.registry.registry import Registry, SessionRow
 from parexec_tui.registry.replay import replay
 
@@ -155,7 +158,8 @@ def _find(registry: Registry, our: _Self, living: Sequence[SessionRow]) -> Findi
         if neighbour is not None:
             found.append(neighbour)
         elif compared.is_spent:
-            unsure.append(f"too many claims to compare them all with those of {row.session}")
+            unsure.append(f"too many claims to compare them all with those of {row.session} and sessions before it")
+            break
     return Findings(tuple(found), tuple(unsure))
 
 
@@ -164,11 +168,10 @@ def _compare(registry: Registry, compared: "_Comparison", row: SessionRow, *, ex
     same_plan = _is_same_plan(registry, our, row)
     clashes: tuple[Clash, ...] = ()
     if compared.claims_anything:
-        plan = registry.plan(row.session)
-        clashes = compared.clashes(row.workdir, _all_tickets(registry, row.session, plan))
+        clashes = compared.clashes(row, _all_tickets(registry, row.session, registry.plan(row.session)))
         if clashes and exact:
             compared.leave_out_what_is_over(registry)
-            clashes = compared.clashes(row.workdir, _tickets_left(registry, row.session))
+            clashes = compared.clashes(row, _tickets_left(registry, row.session))
     return LivingNeighbour(row, same_plan, clashes) if same_plan or clashes else None
 
 
@@ -200,6 +203,28 @@ def _tickets_left(registry: Registry, session: str) -> Claimed:
     return {id_: ticket.spec for id_, ticket in state.tickets.items() if ticket.status not in TERMINAL}
 
 
+def _attempts_around() -> Iterator[tuple[str, str]]:
+    """The attempts in which this process runs, from the inside out: session and ticket.
+
+    What such a ticket claims, it claims for the engine that it starts as well.
+    """
+    environment: Mapping[str, str] = os.environ
+    seen: set[str] = set()
+    while (session := environment.get("PAREXEC_SESSION", "")) and session not in seen:
+        seen.add(session)
+        yield session, environment.get("PAREXEC_TICKET", "")
+        environment = _environment_of(owner_of(session_folder(session).lock))
+
+
+def _environment_of(pid: int | None) -> dict[str, str]:
+    """What a process was started with; empty if that is not known."""
+    try:
+        text = os.fsdecode(Path(f"/proc/{pid}/environ").read_bytes())
+    except OSError:
+        return {}
+    return {name: value for name, _, value in (entry.partition("=") for entry in text.split("\0"))}
+
+
 def _absolute(pattern: Pattern) -> str:
     return pattern.text if pattern.text.startswith("/") else f"{pattern.root}/{pattern.text}"
 
@@ -209,6 +234,7 @@ class _Comparison:
 
     def __init__(self, our: _Self) -> None:
         self.our = our
+        self._around = dict(_attempts_around())
         self._links = Links()
         self._file()
 
@@ -234,8 +260,11 @@ class _Comparison:
             self.our.tickets, self.our.is_exact = _tickets_left(registry, self.our.session), True
             self._file()
 
-    def clashes(self, workdir: str, tickets: Claimed) -> tuple[Clash, ...]:
-        return tuple(islice(self._clashes(workdir, tickets), _MAX_CLASHES))
+    def clashes(self, row: SessionRow, tickets: Claimed) -> tuple[Clash, ...]:
+        """The first few clashes with tickets of another session."""
+        around = self._around.get(row.session)
+        others = {id_: ticket for id_, ticket in tickets.items() if id_ != around} if around else tickets
+        return tuple(islice(self._clashes(row.workdir, others), _MAX_CLASHES))
 
     def _clashes(self, workdir: str, tickets: Claimed) -> Iterator[Clash]:
         near = _touches_near(workdir, tickets, self._links, written=self._written, claimed=self._claimed)
