@@ -10,12 +10,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from getpass import getuser
 from pathlib import Path
 
 import psutil
 from msgspec import Struct
 
+from parexec_tui.client.peer import signature
 from parexec_tui.client.silence import listen
 from parexec_tui.core.plan.model import Host
 from parexec_tui.core.plan.units import format_size
@@ -75,7 +75,7 @@ def examine(host: Host, parallel: int, machine: Machine | None = None) -> Iterat
     """Every check, in the order in which people should read them. `parallel`: how many tickets are to run at once."""
     machine = machine or Machine()
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
-        lambda: logout(machine, getuser()),
+        lambda: logout(machine, signature("")),
         state_folder,
         owners,
         lambda: journal(machine),

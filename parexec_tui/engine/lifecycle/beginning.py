@@ -1,6 +1,5 @@
 """What an engine begins with: a new session, or one that an engine before it left."""
 
-import getpass
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +8,7 @@ from typing import get_args
 from msgspec import Struct, structs
 
 from parexec_tui import __version__
+from parexec_tui.client.peer import signature
 from parexec_tui.core.plan.model import Host, Plan
 from parexec_tui.core.rules.session_events import opening
 from parexec_tui.core.rules.verbs.on_failure import change_fail_fast
@@ -61,7 +61,7 @@ def begin_new(
     """A session that no engine has run yet."""
     with gc_paused():
         state = SessionState(plan)
-    now, by = time.time(), getpass.getuser()
+    now, by = time.time(), signature("")
     first = opening(
         state,
         session=session,
@@ -106,10 +106,10 @@ def take_over(registry: Registry, session: str, options: EngineOptions, notice: 
     if not options.resume:
         first += _still_to_do(state, now)
     elif state.held is not None:
-        first.append(ev.SessionReleased(at=now, by=getpass.getuser()))
+        first.append(ev.SessionReleased(at=now, by=signature("")))
     if options.fail_fast is not None:
-        first += change_fail_fast(state, now, by=getpass.getuser(), wanted=options.fail_fast)
-    requests = [_retry_failed(state, getpass.getuser())] if options.retry_failed else []
+        first += change_fail_fast(state, now, by=signature(""), wanted=options.fail_fast)
+    requests = [_retry_failed(state, signature(""))] if options.retry_failed else []
     return Beginning(state, first, requests, recovers=True)
 
 
