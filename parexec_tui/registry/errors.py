@@ -70,10 +70,19 @@ def in_plain_words(error: sqlite3.Error | UnicodeDecodeError, file: Path) -> Reg
         kind = code & 0xFF  # the rest is detail
         is_damage = kind not in _PASSING
         words = _PASSING.get(kind) or (_NOT_OURS if kind == sqlite3.SQLITE_NOTADB else _DAMAGED)
-        if kind == sqlite3.SQLITE_CANTOPEN:
-            words = _want_of_descriptors() or words
+        if kind in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            words = _want_of_descriptors() or _is_read_only(file.parent) or words
     text = f"registry {file}: {words} ({error})" if words else f"registry {file}: {error}"
     return RegistryDamaged(text) if is_damage else RegistryError(text)
+
+
+def _is_read_only(folder: Path) -> str:
+    """That the file system of a folder takes nothing; empty if it does."""
+    try:
+        is_read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+    except OSError:
+        return ""
+    return "its file system is read-only" if is_read_only else ""
 
 
 _DESCRIPTORS = 4

@@ -582,7 +582,22 @@ def _connect(file: Path) -> sqlite3.Connection:
 
 
 def _connect_to_read(file: Path) -> sqlite3.Connection:
-    db = _connection(file, "ro")
+    try:
+        return _reader(file, "ro")
+    except sqlite3.OperationalError as error:
+        # SQLite wants to make an index of the log, for which a full or read-only disk has no room. Without a log, all
+        # is in the file itself, and on such a disk nobody changes it.
+        log = file.with_name(f"{file.name}-wal")
+        if error.sqlite_errorcode & 0xFF not in _NO_INDEX or (log.exists() and log.stat().st_size):
+            raise
+        return _reader(file, "ro&immutable=1")
+
+
+_NO_INDEX = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY)
+
+
+def _reader(file: Path, mode: str) -> sqlite3.Connection:
+    db = _connection(file, mode)
     try:
         if migrations.version(db) < migrations.LATEST:
             _connect(file).close()
