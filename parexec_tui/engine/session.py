@@ -38,7 +38,7 @@ from parexec_tui.engine.serve.server import open_server
 from parexec_tui.engine.threads import in_thread
 from parexec_tui.paths import SessionFolder, registry_file, session_folder
 from parexec_tui.registry.errors import RegistryError, SessionOwned, StateLost
-from parexec_tui.registry.lock import SessionLock
+from parexec_tui.registry.lock import SessionLock, has_guardian, is_owned
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import state_before
 from parexec_tui.settings import SettingsError, read_settings
@@ -90,8 +90,14 @@ def resume_session(
     fail_fast: bool | None = None,
     beside: bool = False,
 ) -> Result:
-    """Go on with a session after any end of its engine. Raises as `run_plan` and `run_session` do."""
-    with StartLock() as starting, SessionLock(session_folder(session, create=True).lock) as lock:
+    """Go on with a session after any end of its engine. Raises as `run_plan` and `run_session` do.
+
+    SessionOwned also if it has a guardian: that one starts the next engine.
+    """
+    folder = session_folder(session, create=True)
+    if has_guardian(folder) and not is_owned(folder.lock):
+        raise SessionOwned(folder.guardian_lock, None)
+    with StartLock() as starting, SessionLock(folder.lock) as lock:
         neighbours = admit_again(session, beside=beside, warn=sink.notice)
         options = EngineOptions(resume=True, retry_failed=retry_failed, fail_fast=fail_fast, beside=neighbours)
         return run_session(session, _releasing(starting, sink), options, lock=lock)

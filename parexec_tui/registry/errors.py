@@ -71,18 +71,22 @@ def in_plain_words(error: sqlite3.Error | UnicodeDecodeError, file: Path) -> Reg
         is_damage = kind not in _PASSING
         words = _PASSING.get(kind) or (_NOT_OURS if kind == sqlite3.SQLITE_NOTADB else _DAMAGED)
         if kind in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
-            words = _want_of_descriptors() or _is_read_only(file.parent) or words
+            words = _want_of_descriptors() or _trouble_of_disk(file.parent) or words
+        elif kind == sqlite3.SQLITE_IOERR:
+            words = _trouble_of_disk(file.parent) or words
     text = f"registry {file}: {words} ({error})" if words else f"registry {file}: {error}"
     return RegistryDamaged(text) if is_damage else RegistryError(text)
 
 
-def _is_read_only(folder: Path) -> str:
-    """That the file system of a folder takes nothing; empty if it does."""
+def _trouble_of_disk(folder: Path) -> str:
+    """Why the file system of a folder takes nothing; empty if it does."""
     try:
-        is_read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+        disk = os.statvfs(folder)
     except OSError:
         return ""
-    return "its file system is read-only" if is_read_only else ""
+    if disk.f_flag & os.ST_RDONLY:
+        return "its file system is read-only"
+    return "the disk is full" if disk.f_blocks and not disk.f_bavail else ""
 
 
 _DESCRIPTORS = 4

@@ -13,6 +13,7 @@ from tests.engine.lifecycle.detached import (
     all_gone,
     engine_pid,
     kill,
+    parexec,
     run_detached,
     sick_python,
     stop_everything,
@@ -75,6 +76,9 @@ def test_a_full_disk(tmp_path: Path, disk: SmallDisk, policy: str) -> None:
     assert "the disk is full" in waits.why
     assert engine_pid(session) is None
     assert (tmp_path / "A.txt").read_text() == "begin\n", "nobody ended what runs"
+    for command, code in {"status": 0, "ls": 0, "doctor": 1, "resume": 2, "stop --yes": 1}.items():
+        disk.fill()
+        assert "no engine can run now: " in parexec(*command.split(), cwd=tmp_path, code=code), command
     disk.make_room()
     the_engine(session)
     finish(tmp_path, session)
