@@ -7,6 +7,8 @@ now are read, and every page of the write-ahead log. What they are worth, the ca
 Source: https://www.sqlite.org/fileformat2.html
 """
 
+import errno
+import os
 import struct
 import sys
 from array import array
@@ -33,11 +35,38 @@ class Row(NamedTuple):
     values: list[Value]
 
 
+_BLOCK = 512
+"""Bytes. Where a disk fails to read more, so much is tried at a time."""
+
+
+def read_all(file: Path) -> bytes:
+    """What is in a file, zeros where the disk fails to read it; nothing if there is no file. Raises OSError."""
+    try:
+        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return b""
+    try:
+        size = os.fstat(fd).st_size
+        return b"".join(_read(fd, at, min(1 << 20, size - at)) for at in range(0, size, 1 << 20))
+    finally:
+        os.close(fd)
+
+
+def _read(fd: int, at: int, size: int) -> bytes:
+    try:
+        return os.pread(fd, size, at).ljust(size, b"\0")
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+    if size <= _BLOCK:
+        return bytes(size)
+    half = max(_BLOCK, size // 2 // _BLOCK * _BLOCK)
+    return _read(fd, at, half) + _read(fd, at + half, size - half)
+
+
 def rows(file: Path) -> Iterator[Row]:
     """Every row of the file and of the write-ahead log beside it that can be read. Raises OSError."""
-    data = file.read_bytes() if file.exists() else b""
-    wal = file.with_name(f"{file.name}-wal")
-    log = wal.read_bytes() if wal.exists() else b""
+    data, log = read_all(file), read_all(file.with_name(f"{file.name}-wal"))
     for size in _sizes(data, log):
         found = False
         for row in _Pages(data, log, size).rows():

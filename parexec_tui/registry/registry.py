@@ -170,7 +170,7 @@ class Registry:
         have written to it.
         """
         file = file.absolute()
-        _check_owners(file)
+        check_owners(file)
         if create and not read_only:
             _create(file)
         elif not file.exists():
@@ -541,7 +541,7 @@ def _checkpoint(db: sqlite3.Connection) -> None:
         db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
 
 
-def _check_owners(file: Path) -> None:
+def check_owners(file: Path) -> None:
     """Refuse a registry that others could have written: its plans are executed."""
     try:
         check_folder(file.parent)
@@ -559,7 +559,7 @@ def _create(file: Path) -> None:
         # Only if it is missing: closing a file drops the locks that SQLite holds on it in this process.
         if not file.exists():
             os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            _check_owners(file)  # somebody may have been faster
+            check_owners(file)  # somebody may have been faster
     except OSError as error:
         raise RegistryError(f"registry {file}: cannot be created: {error.strerror}") from error
 

@@ -15,7 +15,7 @@ from parexec_tui.paths import SessionFolder
 from parexec_tui.registry import access, pages
 from parexec_tui.registry.errors import RegistryDamaged, RegistryError, RegistryMissing, in_plain_words
 from parexec_tui.registry.lock import has_guardian, is_owned, owner_of
-from parexec_tui.registry.registry import DAMAGED, Registry, SessionRow
+from parexec_tui.registry.registry import DAMAGED, Registry, SessionRow, check_owners
 from parexec_tui.registry.salvage import Found, Salvage, Settle, empty_registry, settle_nothing
 
 _MARGIN = 1 << 20
@@ -46,6 +46,7 @@ class Repair(Struct, frozen=True):
 def check(file: Path) -> Check:
     """Read all of a registry. Raises RegistryMissing, RegistryError if it cannot be looked at, OSError."""
     sessions = events = 0
+    check_owners(file)
     access.finish_repair(file)
     try:
         if said := _log_damage(file):  # before SQLite opens it, and may begin a new one
@@ -61,9 +62,17 @@ def check(file: Path) -> Check:
                 if said:
                     return Check(sessions, events, said)
                 sessions, events = sessions + 1, events + count
-    except RegistryDamaged as error:
+    except RegistryError as error:
+        if not isinstance(error, RegistryDamaged) and not _is_from_disk(error):
+            raise
         return Check(sessions, events, str(error))
     return Check(sessions, events)
+
+
+def _is_from_disk(error: RegistryError) -> bool:
+    """Whether a disk failed to read."""
+    code = getattr(error.__cause__, "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_IOERR
 
 
 def _check_session(registry: Registry, row: SessionRow) -> tuple[int, str]:
@@ -81,7 +90,7 @@ def _log_damage(file: Path) -> str:
     """What is wrong with the write-ahead log. Read again, because somebody may be writing."""
     log = _log(file)
     for _ in range(3):
-        said = pages.log_damage(log.read_bytes() if log.exists() else b"")
+        said = pages.log_damage(pages.read_all(log))
         if not said:
             return ""
     return f"registry {file}: {said}"
@@ -198,13 +207,10 @@ def _keep_copy(file: Path) -> Path:
 
 
 def _copy(source: Path, target: Path) -> None:
-    with (
-        source.open("rb") as read,
-        os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as to,
-    ):
-        shutil.copyfileobj(read, to, 1 << 20)
-        to.flush()
-        os.fsync(to.fileno())
+    with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(pages.read_all(source))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _replace(file: Path, settle: Settle) -> list[Found]:

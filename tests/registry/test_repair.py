@@ -1,5 +1,6 @@
 """A damaged registry is replaced by what can be saved of it, or stays as it was."""
 
+import errno
 import os
 import random
 import signal
@@ -261,6 +262,39 @@ def test_a_disk_that_fills_while_it_is_repaired_leaves_it_as_it_was(
         left = {name: data for name, data in files().items() if ".damaged-" not in name}
         assert left == before
         assert doctor("--repair").exit_code == 0
+
+
+def test_a_disk_that_fails_to_read_costs_only_what_it_does_not_read(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = scene.put()
+    repairs.header_zeroed(file, random.Random(1))
+    read, size = os.pread, file.stat().st_size
+    bad = range(size // 2, size // 2 + 4096)
+
+    def fail(fd: int, length: int, at: int) -> bytes:
+        if os.fstat(fd).st_size == size and at < bad.stop and bad.start < at + length:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(fd, length, at)
+
+    monkeypatch.setattr(os, "pread", fail)
+    done = repair(file)
+    whole = sum(found.is_whole for found in done.found)
+    assert 9 <= whole < 12
+    assert done.copy is not None
+    assert done.copy.stat().st_size == size
+
+
+def test_a_folder_of_somebody_else_is_not_touched(scene: Scene) -> None:
+    file = scene.put()
+    repairs.header_zeroed(file, random.Random(1))
+    file.parent.chmod(0o777)
+    before = sorted(file.parent.iterdir())
+    for arguments in (("--repair",), ("--repair", "--dry-run")):
+        done = doctor(*arguments)
+        assert done.exit_code == 2
+        assert "may be written to by others" in done.output
+    assert sorted(file.parent.iterdir()) == before
 
 
 def test_what_is_lost_for_good_is_told_and_is_no_damage_afterwards(scene: Scene) -> None:
