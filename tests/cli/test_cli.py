@@ -41,7 +41,10 @@ needs = ["ghost"]
 run = "true"
 retries = -1
 """
-PATIENT = '[tickets.patient]\nrun = "echo first; while [ ! -e go ]; do sleep 0.02; done; echo last"\n'
+PATIENT = """
+[tickets.patient]
+run = "echo first; until [ -e go ] || [ $((n += 1)) -gt 3000 ]; do sleep 0.02; done; echo last"
+"""
 
 
 class Answer:
@@ -307,7 +310,7 @@ FAILS_FAST = """
 [plan]
 parallel = 3
 [tickets.bad]
-run = "while [ ! -e running ]; do sleep 0.02; done; rm running; exit 5"
+run = "until [ -e running ] || [ $((n += 1)) -gt 3000 ]; do sleep 0.02; done; rm running; exit 5"
 [tickets.long]
 run = "touch running; [ -e short ] || exec sleep 60"
 [tickets.later]

@@ -18,7 +18,7 @@ parallel = 1
 [tickets.zeroth]
 run = "true"
 [tickets.first]
-run = "echo began; while [ ! -e go ]; do sleep 0.02; done"
+run = "echo began; until [ -e go ] || [ $((n += 1)) -gt 3000 ]; do sleep 0.02; done"
 [tickets.second]
 run = "true"
 [tickets.third]

@@ -36,7 +36,7 @@ name = "killed"
 [tickets.first]
 run = "echo first-1234567890 >> ran"
 [tickets.second]
-run = "echo second-1234567890 >> ran; while [ -e hang ]; do sleep 0.01; done"
+run = "echo second-1234567890 >> ran; while [ -e hang ] && [ $((n += 1)) -lt 9000 ]; do sleep 0.01; done"
 needs = ["first"]
 retries = 3
 [tickets.third]
