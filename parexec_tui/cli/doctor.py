@@ -81,6 +81,7 @@ def examine(host: Host, parallel: int, machine: Machine | None = None) -> Iterat
         lambda: journal(machine),
         socket_path,
         kernel,
+        lambda: cgroups(machine),
         lambda: limits(host),
         lambda: room_for(parallel, machine),
         lambda: locale(dict(os.environ)),
@@ -272,6 +273,20 @@ def kernel() -> Iterator[Finding]:
         yield Finding("processes", False, "the kernel has no pidfd (Linux 5.3 has)", "update, or allow pidfd_open")
     else:
         yield Finding("processes", True, "/proc and pidfd are there")
+
+
+def cgroups(machine: Machine) -> Iterator[Finding]:
+    """Whether attempts can have cgroups of their own."""
+    from parexec_tui.engine.backends.local.cgroup import own_cgroup
+
+    folder = own_cgroup(machine.root)
+    if folder is None:
+        text = (
+            "none of version 2 can be made here: what hides every sign ends with the last attempt that it may be of"
+        )
+    else:
+        text = f"each attempt can have its own in {folder}"
+    yield Finding("cgroups", True, text)
 
 
 def limits(host: Host) -> Iterator[Finding]:

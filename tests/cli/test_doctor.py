@@ -179,6 +179,20 @@ def test_sessions_that_nobody_looks_after(monkeypatch: pytest.MonkeyPatch) -> No
 def test_everything_is_looked_at() -> None:
     checks = [finding.check for finding in doctor.examine(HOST, 2)]
     assert checks == [
-        "logout", "state folder", "owners", "journal", "socket", "processes", "cpu and memory", "open files",
-        "processes at once", "locale",
+        "logout", "state folder", "owners", "journal", "socket", "processes", "cgroups", "cpu and memory",
+        "open files", "processes at once", "locale",
     ]  # fmt: skip
+
+
+def test_doctor_says_whether_attempts_can_have_cgroups(tmp_path: Path) -> None:
+    [found] = doctor.cgroups(FakeMachine(tmp_path, {}))
+    assert found.fine
+    assert found.text.startswith("none of version 2 can be made here")
+    files = {
+        "proc/self/cgroup": "0::/user\n",
+        "proc/self/mountinfo": "41 31 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+        "sys/fs/cgroup/user/cgroup.procs": "",
+    }
+    [found] = doctor.cgroups(FakeMachine(tmp_path, files))
+    assert found.fine
+    assert found.text == f"each attempt can have its own in {tmp_path}/sys/fs/cgroup/user"
