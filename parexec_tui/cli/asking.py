@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 import click
 
 from parexec_tui.cli import complete, exits
-from parexec_tui.cli.beside import beside_option, start_if_alone, warn
+from parexec_tui.cli.beside import Wish, beside_option, start_if_alone, warn
 from parexec_tui.cli.exits import fail
 
 if TYPE_CHECKING:
@@ -70,10 +70,10 @@ def connect(session: str | None) -> "Client":
     return connect_to(resolve_living(session))
 
 
-def connect_or_restart(session: str | None, *, beside: bool = False) -> "Client":
+def connect_or_restart(session: str | None, *, beside: bool = False, as_json: bool = False) -> "Client":
     """As `connect`; a finished session gets a new engine first, which waits for a request.
 
-    `beside`: also if living sessions claim the same.
+    `beside`: also if living sessions claim the same. `as_json`: a refusal for that reason is printed as JSON, too.
     """
     from parexec_tui.client.sessions import is_living, resolve_current
 
@@ -85,7 +85,8 @@ def connect_or_restart(session: str | None, *, beside: bool = False) -> "Client"
         click.echo(f"{row.session} was finished; a new engine takes it up", err=True)
         start = partial(take_over, row.session, resume=True, awaits=True, warn=warn)
         try:
-            start_if_alone(start, "beside" if beside else "refuse", again="parexec retry", can_wait=False)
+            wish: Wish = "beside" if beside else "refuse"
+            start_if_alone(start, wish, again="parexec retry", can_wait=False, as_json=as_json)
         except EngineFailedError as error:
             fail(str(error))
     return connect(row.session)
@@ -342,7 +343,7 @@ def connected_with(
             beside: bool | None = None,
             **kwargs: Any,
         ) -> None:
-            options = {} if beside is None else {"beside": beside}
+            options = {} if beside is None else {"beside": beside, "as_json": as_json}
             with report_errors(), _silence_as_json(as_json), connected(session, **options) as client:
                 context = VerbContext(client, as_json=as_json, dry_run=dry_run, yes=yes)
                 command(context, *args, **kwargs)

@@ -36,7 +36,10 @@ class NeighboursLive(RegistryError):  # noqa: N818
     def __init__(self, neighbours: "tuple[LivingNeighbour, ...]") -> None:
         first = neighbours[0]
         more = f", and {len(neighbours) - 1} more do" if len(neighbours) > 1 else ""
-        super().__init__(f"{first.row.session} lives and claims the same: {first.reasons[0]}{more}")
+        super().__init__(
+            f"{first.row.session} lives and claims the same: {first.reasons[0]}{more}; "
+            "to go on all the same: --beside of parexec resume and parexec retry"
+        )
         self.neighbours = neighbours
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Timer
 
@@ -16,11 +17,12 @@ import pytest
 from parexec_tui.client.blocking import Client
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import Status
-from parexec_tui.engine.lifecycle import admission
-from parexec_tui.engine.lifecycle.admission import StartLock
+from parexec_tui.engine.lifecycle import admission, launch
+from parexec_tui.engine.lifecycle.admission import NeighboursLive, StartLock
 from parexec_tui.paths import registry_file
 from tests.engine.engines import PAREXEC, WITHIN, journal, sessions, state_of, until, write_plan
 from tests.engine.lifecycle.detached import kill, parexec, stop_everything, the_engine, the_guardian
+from tests.engine.lifecycle.living import living, plan_in, remember
 
 UNTIL_GO = "until [ -e go ]; do sleep 0.02; done"
 WRITES = f'[tickets.T3]\nrun = "{UNTIL_GO}"\nwrites = ["out/**"]\n'
@@ -34,12 +36,25 @@ def nothing_is_left(own_state_home: Path) -> Iterator[None]:
         stop_everything(session)
 
 
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
 def detached(folder: Path, text: str, *options: str, name: str = "plan.toml") -> str:
     return parexec("run", write_plan(folder, text, name), "--detach", "--json", *options, cwd=folder)
 
 
-def living(folder: Path) -> str:
-    """A session that writes out/** until there is a file `go`."""
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[str]:
+    """A session that lives, and writes out/**."""
+    with living(remember(plan_in(tmp_path, WRITES, "other.toml"))) as session:
+        yield session
+
+
+def engine_beside(folder: Path) -> str:
+    """As `other`, with an engine of its own, until there is a file `go`."""
     detached(folder, WRITES, name="other.toml")
     return sessions()[0]
 
@@ -79,7 +94,7 @@ def test_of_several_that_start_at_once_exactly_one_runs(tmp_path: Path) -> None:
 
 
 def test_a_frozen_engine_counts_and_a_killed_one_does_not(tmp_path: Path) -> None:
-    other = living(tmp_path)
+    other = engine_beside(tmp_path)
     engine = the_engine(other)
     os.kill(engine, signal.SIGSTOP)
     said = parexec("run", write_plan(tmp_path, WRITES_TOO), "--headless", cwd=tmp_path, code=2)
@@ -90,7 +105,7 @@ def test_a_frozen_engine_counts_and_a_killed_one_does_not(tmp_path: Path) -> Non
 
 
 def test_beside_is_remembered_until_the_other_is_over(tmp_path: Path) -> None:
-    other = living(tmp_path)
+    other = engine_beside(tmp_path)
     session = start_beside(tmp_path, f'{WRITES_TOO}[tickets.long]\nrun = "until [ -e end ]; do sleep 0.02; done"\n')
     expected = ev.Neighbour(other, "other", "b writes out/b, its T3 writes out/**")
     assert state_of(session).neighbours == (expected,)
@@ -103,8 +118,7 @@ def test_beside_is_remembered_until_the_other_is_over(tmp_path: Path) -> None:
     until(lambda: state_of(session).finished_at, "it is over")
 
 
-def test_a_guardian_that_starts_the_next_engine_asks_nobody(tmp_path: Path) -> None:
-    other = living(tmp_path)
+def test_a_guardian_that_starts_the_next_engine_asks_nobody(tmp_path: Path, other: str) -> None:
     session = start_beside(tmp_path, WRITES.replace("T3", "b"))
     first = the_engine(session)
     kill(first)
@@ -113,34 +127,34 @@ def test_a_guardian_that_starts_the_next_engine_asks_nobody(tmp_path: Path) -> N
     assert len([event for event in journal(session) if isinstance(event, ev.NeighboursSeen)]) == 1
 
 
-def test_what_was_left_is_refused_while_a_neighbour_lives(tmp_path: Path) -> None:
-    left = living(tmp_path)
+def test_what_was_left_is_refused_while_a_neighbour_lives(tmp_path: Path, stack: ExitStack) -> None:
+    left = engine_beside(tmp_path)
     kill(the_guardian(left), the_engine(left))
-    detached(tmp_path, WRITES.replace("T3", "b"))
-    other = newest()
+    other = stack.enter_context(living(remember(plan_in(tmp_path, WRITES.replace("T3", "b")))))
     assert f"{other} is not over" in parexec("resume", left, "--detach", cwd=tmp_path, code=2)
     assert f"{other} is not over" in parexec("resume", left, "--headless", cwd=tmp_path, code=2)
     said = parexec("resume", left, "--detach", "--beside", cwd=tmp_path)
     assert f"warning: {other} lives and claims the same: " in said
 
 
-def test_a_retry_of_a_finished_session_is_refused_while_a_neighbour_lives(tmp_path: Path) -> None:
+def test_a_retry_of_a_finished_session_is_refused_while_a_neighbour_lives(tmp_path: Path, stack: ExitStack) -> None:
     detached(tmp_path, WRITES_TOO)
     finished = sessions()[0]
     until(lambda: state_of(finished).finished_at, "it is over")
     parexec("wait", finished, cwd=tmp_path)
-    detached(tmp_path, WRITES, name="other.toml")
-    other = newest()
-    said = parexec("retry", "b", "-s", finished, cwd=tmp_path, code=2)
+    other = stack.enter_context(living(remember(plan_in(tmp_path, WRITES, "other.toml"))))
+    said = parexec("retry", "b", "-s", finished, "--json", cwd=tmp_path, code=2)
+    assert json.loads(said.splitlines()[0])["neighbours"][0]["session"] == other
     assert "parexec retry --beside" in said
+    with pytest.raises(NeighboursLive, match=f"{other} lives and claims the same: b .*--beside"):
+        launch.take_over(finished, resume=True, awaits=True)  # as the screen does
     assert state_of(finished).tickets["b"].attempts == 1
     parexec("retry", "b", "-s", finished, "--beside", "--wait", cwd=tmp_path)
     assert state_of(finished).tickets["b"].attempts == 2
     assert [each.session for each in state_of(finished).neighbours] == [other]
 
 
-def test_what_is_added_later_and_claims_the_same_is_said(tmp_path: Path) -> None:
-    other = living(tmp_path)
+def test_what_is_added_later_and_claims_the_same_is_said(tmp_path: Path, other: str) -> None:
     detached(tmp_path, '[tickets.long]\nrun = "until [ -e end ]; do sleep 0.02; done"\n')
     session = newest()
     parexec("add", write_plan(tmp_path, WRITES_TOO, "more.toml"), "-s", session, cwd=tmp_path)
@@ -150,7 +164,7 @@ def test_what_is_added_later_and_claims_the_same_is_said(tmp_path: Path) -> None
 
 
 def test_wait_goes_on_when_the_other_is_killed(tmp_path: Path) -> None:
-    other = living(tmp_path)
+    other = engine_beside(tmp_path)
     write_plan(tmp_path, WRITES_TOO)
     command = [*PAREXEC, "run", "plan.toml", "--wait", "--headless", "--quiet"]
     with subprocess.Popen(
@@ -164,8 +178,7 @@ def test_wait_goes_on_when_the_other_is_killed(tmp_path: Path) -> None:
     assert state_of(newest()).counts[Status.succeeded] == 1
 
 
-def test_ctrl_c_ends_the_wait(tmp_path: Path) -> None:
-    other = living(tmp_path)
+def test_ctrl_c_ends_the_wait(tmp_path: Path, other: str) -> None:
     write_plan(tmp_path, WRITES_TOO)
     command = [*PAREXEC, "run", "plan.toml", "--wait", "--detach"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as waiting:
@@ -177,15 +190,14 @@ def test_ctrl_c_ends_the_wait(tmp_path: Path) -> None:
     assert sessions() == [other]
 
 
-def test_json_says_which_and_why(tmp_path: Path) -> None:
-    other = living(tmp_path)
+def test_json_says_which_and_why(tmp_path: Path, other: str) -> None:
     file = write_plan(tmp_path, WRITES_TOO)
     ran = subprocess.run([*PAREXEC, "run", file, "--json"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 2
     said = json.loads(ran.stdout)
     assert said["kind"] == "refused"
     (neighbour,) = said["neighbours"]
-    assert (neighbour["session"], neighbour["engine_pid"]) == (other, the_engine(other))
+    assert (neighbour["session"], neighbour["engine_pid"]) == (other, os.getpid())
     (conflict,) = neighbour["conflicts"]
     assert (conflict["ticket"], conflict["path"], conflict["their_ticket"]) == ("b", "out/b", "T3")
     assert f"parexec run {file} --beside" in ran.stderr

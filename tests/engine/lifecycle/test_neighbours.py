@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from datetime import datetime
 from pathlib import Path
 from unittest.mock import patch
 
@@ -16,21 +15,15 @@ from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.patterns import Pattern, overlap, parse_pattern
 from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.wire import codec
 from parexec_tui.engine.lifecycle import neighbours
 from parexec_tui.engine.lifecycle.admission import admit
 from parexec_tui.engine.lifecycle.neighbours import Findings, Links, find_neighbours, find_neighbours_of
-from parexec_tui.paths import registry_file, session_folder
-from parexec_tui.registry.lock import SessionLock
+from parexec_tui.paths import registry_file
 from parexec_tui.registry.registry import Registry
 from tests.core.sessions import Session
+from tests.engine.lifecycle.living import living, plan_in, remember
 
 WRITES_OUT = '[tickets.T3]\nrun = "true"\nwrites = ["out/**"]\n'
-
-
-def plan_in(folder: Path, text: str, name: str = "plan.toml") -> Plan:
-    folder.mkdir(parents=True, exist_ok=True)
-    return read_plan(text, source=str(folder / name), folder=str(folder), format="toml")
 
 
 def ticket(id_: str, *, reads: str = "", writes: str = "") -> str:
@@ -38,35 +31,11 @@ def ticket(id_: str, *, reads: str = "", writes: str = "") -> str:
     return f'[tickets.{id_}]\nrun = "true"\n{lists}'
 
 
-def remember(plan: Plan, *events: ev.AnyEvent, status: str | None = None) -> str:
-    """A session in the registry that no engine runs."""
-    with Registry.open(registry_file()) as registry:
-        session = registry.start_session(
-            datetime.now().astimezone(),
-            name=plan.settings.name,
-            plan=codec.encode(plan),
-            source=plan.source,
-            folder=lambda id_: str(session_folder(id_).path),
-            workdir=plan.workdir,
-            boot="",
-            pid=0,
-        )
-        entries = [(seq, event.at, codec.kind_of(event), codec.encode(event)) for seq, event in enumerate(events, 1)]
-        registry.append(session, entries, status=status)
-    session_folder(session, create=True)
-    return session
-
-
 @pytest.fixture
 def alive() -> Iterator[Callable[[str], str]]:
     """Let a session live until the test ends."""
     with ExitStack() as locks:
-
-        def live(session: str) -> str:
-            locks.enter_context(SessionLock(session_folder(session).lock))
-            return session
-
-        yield live
+        yield lambda session: locks.enter_context(living(session))
 
 
 def found(plan: Plan) -> Findings:
