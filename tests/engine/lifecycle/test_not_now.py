@@ -1,5 +1,8 @@
 """No engine can run now, because the machine is short of something: the guardian waits, and then it goes on."""
 
+import os
+import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +11,8 @@ import pytest
 from parexec_tui.core.state.status import Status
 from parexec_tui.paths import session_folder
 from parexec_tui.registry.lock import guardian_waits
-from tests.engine.engines import pid_of, sessions, state_of, until
+from tests.cgroups import pids_group
+from tests.engine.engines import PAREXEC, pid_of, sessions, state_of, until, write_plan
 from tests.engine.lifecycle.detached import (
     all_gone,
     engine_pid,
@@ -82,6 +86,27 @@ def test_a_full_disk(tmp_path: Path, disk: SmallDisk, policy: str) -> None:
     disk.make_room()
     the_engine(session)
     finish(tmp_path, session)
+
+
+def test_no_process_can_be_started(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "go")
+    run = "echo begin >> A.txt; read _ < go; echo end >> A.txt"  # it needs no process
+    write_plan(tmp_path, re.sub(r"echo begin >> A.*A.txt", run, PLAN).replace("POLICY", "leave"))
+    with pids_group(60) as group:
+        command = group.command(*PAREXEC, "run", "plan.toml", "--detach", "--quiet")
+        session = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.strip()
+        until(lambda: (tmp_path / "A.txt").exists() and pid_of("A"), "A runs")
+        group.limit(1)
+        kill(the_engine(session))
+        waits = until(lambda: guardian_waits(session_folder(session)), "the guardian waits")
+        assert waits is not None
+        assert "Resource temporarily unavailable" in waits.why
+        group.limit(60)
+        the_engine(session)
+        (tmp_path / "go").write_text("\n")
+        until(all_gone, "the session ends by itself")
+        assert state_of(session).counts[Status.succeeded] == 2
+        assert (tmp_path / "A.txt").read_text() == "begin\nend\n"
 
 
 def test_too_few_descriptors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,12 +45,25 @@ def short_of(error: BaseException | None) -> str:
     return _OF_ERROR.get(error.errno or 0, "") if isinstance(error, OSError) else ""
 
 
-class PidsLimit(Struct, frozen=True):
+_NO_LIMIT = 1 << 30
+"""Processes."""
+
+
+class PidsLimit(Struct):
     """The limit that a cgroup sets on the number of processes and threads in it."""
 
+    file: Path
+    """Tells the limit."""
     max: int
+    """As it was when it was last read."""
     current: FileIO
     """Tells how many there are. It stays open: it is read before each start."""
+
+    def read_again(self) -> None:
+        """Somebody may have changed the limit, or lifted it."""
+        with suppress(OSError, ValueError):
+            text = self.file.read_text(encoding="ascii").strip()
+            self.max = _NO_LIMIT if text == "max" else int(text)
 
     @property
     def left(self) -> int:
@@ -72,7 +85,7 @@ def pids_limits(root: Path = Path("/")) -> list[PidsLimit]:
     for folder in _pids_folders(root):
         with suppress(OSError, ValueError):
             most = int((folder / "pids.max").read_text(encoding="ascii"))  # ValueError: "max", no limit
-            found.append(PidsLimit(most, FileIO(folder / "pids.current")))
+            found.append(PidsLimit(folder / "pids.max", most, FileIO(folder / "pids.current")))
     return found
 
 
@@ -139,7 +152,9 @@ class ShortageWatch:
                     await self._bell.wait()
                 if self._short:
                     await self._until_over()
-                elif self._limits and (limit := self._tightest()).left < limit.reserve:
+                    continue
+                self._read_limits()
+                if self._limits and (limit := self._tightest()).left < limit.reserve:
                     self._short.add(PROCESSES)
                     self._tell(HostShort(PROCESSES, _shown(limit)))
         finally:
@@ -149,10 +164,15 @@ class ShortageWatch:
     async def _until_over(self) -> None:
         while self._short:
             await trio.sleep(self._pause)
+            self._read_limits()
             for resource in [each for each in self._short if self._has_enough(each)]:
                 self._short.discard(resource)
                 self._tell(HostShort(resource, ""))
         self._bell = trio.Event()
+
+    def _read_limits(self) -> None:
+        for limit in self._limits:
+            limit.read_again()
 
     def _tightest(self) -> PidsLimit:
         return min(self._limits, key=lambda limit: limit.left - limit.reserve)

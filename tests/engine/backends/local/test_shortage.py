@@ -160,6 +160,23 @@ async def test_starts_wait_before_the_last_process_is_taken(tmp_path: Path, auto
 
 
 @pytest.mark.trio
+@pytest.mark.parametrize("limit", ["200", "max"])
+async def test_a_limit_may_be_raised(tmp_path: Path, autojump_clock: MockClock, limit: str) -> None:
+    fake_cgroup(tmp_path, x__="100 95")
+    told: list[rq.HostShort] = []
+    watch = ShortageWatch(told.append, pids_limits(tmp_path), tmp_path)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch.run)
+        await trio.sleep(4)
+        assert [each.text for each in told] == ["the cgroup has 95 of the 100 processes that it may have"]
+        (tmp_path / "sys/fs/cgroup/x/pids.max").write_text(limit)
+        await trio.sleep(31)
+        assert told[1:] == [rq.HostShort(PROCESSES, "")]
+        watch.check()
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
 async def test_it_tries_less_often_while_nothing_can_be_started(
     tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
