@@ -18,6 +18,7 @@ from msgspec import Struct
 from parexec_tui.client.peer import signature
 from parexec_tui.client.silence import listen
 from parexec_tui.core.plan.model import Host
+from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_size
 from parexec_tui.paths import SessionFolder, registry_file, session_folder, socket_file, state_home
 from parexec_tui.registry.errors import RegistryError, RegistryMissing
@@ -365,7 +366,7 @@ def locale(environment: dict[str, str]) -> Iterator[Finding]:
 
 def registry() -> Iterator[Finding]:
     """Whether all that is remembered can be read, and what could be saved of it if not."""
-    from parexec_tui.registry.repair import check, survey
+    from parexec_tui.registry.repair import check, survey, unknown_sessions
     from parexec_tui.text.salvaged import all_is_there, what_is_there
 
     file = registry_file()
@@ -373,6 +374,11 @@ def registry() -> Iterator[Finding]:
         checked = check(file)
         if not checked.damage:
             yield Finding("registry", True, all_is_there(checked))
+            with Registry.open(file, read_only=True) as opened:
+                unknown = unknown_sessions(file, {row.session for row in opened.sessions()})
+            if unknown:
+                text = f"folders of sessions that the registry does not know: {listed(unknown, limit=5)}"
+                yield Finding("registry", False, text, f"remove them if you need no logs: {file.parent / 'sessions'}")
             return
         yield Finding("registry", False, checked.damage, "parexec doctor --repair; see parexec help running")
         for found in survey(file):
@@ -386,9 +392,11 @@ def registry() -> Iterator[Finding]:
 def sessions() -> Iterator[Finding]:
     """Sessions that have lost their engine or guardian."""
     try:
+        if not registry_file().stat().st_size:
+            return  # SQLite would make a new one of it
         with Registry.open(registry_file(), read_only=True) as registry:
             rows = [row for row in registry.sessions() if row.status not in ENDED]
-    except RegistryError:
+    except (RegistryError, OSError):
         return  # `registry` said it
     for row in rows:
         folder = session_folder(row.session)

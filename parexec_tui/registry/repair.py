@@ -4,7 +4,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def check(file: Path) -> Check:
     check_owners(file)
     access.finish_repair(file)
     try:
-        if said := _log_damage(file):  # before SQLite opens it, and may begin a new one
+        if said := _emptied(file) or _log_damage(file):  # before SQLite opens it, and may begin a new one
             return Check(damage=said)
         with Registry.open(file, read_only=True) as registry:
             if said := registry.integrity():
@@ -84,6 +84,12 @@ def _check_session(registry: Registry, row: SessionRow) -> tuple[int, str]:
         count = event.seq
     damage = registry.damage(row.session, count)
     return count, f"session {row.session}: {damage.why}" if damage else ""
+
+
+def _emptied(file: Path) -> str:
+    """SQLite takes an empty file for a new one."""
+    is_empty = file.exists() and not _size(file) and next(_folders(file), None) is not None
+    return f"registry {file}: it is empty, and there are folders of sessions" if is_empty else ""
 
 
 def _log_damage(file: Path) -> str:
@@ -127,7 +133,7 @@ def repair(file: Path, *, dry_run: bool = False, settle: Settle = settle_nothing
             raise in_plain_words(error, file) from error
         finally:
             _new(file).unlink(missing_ok=True)
-    return Repair(checked, found, copy, _unknown(file, found))
+    return Repair(checked, found, copy, unknown_sessions(file, {each.session for each in found}))
 
 
 def _what_is_there(file: Path, settle: Settle) -> Repair:
@@ -135,7 +141,7 @@ def _what_is_there(file: Path, settle: Settle) -> Repair:
     if not checked.damage:
         return Repair(checked)
     found = _salvaged(file, None, settle)
-    return Repair(checked, found, None, _unknown(file, found))
+    return Repair(checked, found, None, unknown_sessions(file, {each.session for each in found}))
 
 
 def refuse_while_engines_live(file: Path) -> None:
@@ -157,8 +163,8 @@ def _folders(file: Path) -> Iterator[SessionFolder]:
                 yield SessionFolder(path)
 
 
-def _unknown(file: Path, found: list[Found]) -> list[str]:
-    known = {each.session for each in found}
+def unknown_sessions(file: Path, known: Collection[str]) -> list[str]:
+    """Sessions that have a folder and are not among these."""
     return [folder.path.name for folder in _folders(file) if folder.path.name not in known]
 
 

@@ -297,6 +297,19 @@ def test_a_folder_of_somebody_else_is_not_touched(scene: Scene) -> None:
     assert sorted(file.parent.iterdir()) == before
 
 
+def test_an_empty_file_is_not_taken_for_a_new_one(scene: Scene) -> None:
+    file = scene.put()
+    for each in (file, Path(f"{file}-wal")):
+        os.truncate(each, 0)
+    session_folder("exec_20250101_000000", create=True)
+    assert "it is empty, and there are folders of sessions" in doctor().output
+    done = doctor("--repair")
+    assert done.exit_code == 1
+    assert "LOST   session exec_20250101_000000: nothing but its folder is left" in done.output
+    assert doctor("--repair").exit_code == 0
+    assert "folders of sessions that the registry does not know: exec_20250101_000000" in doctor().output
+
+
 def test_what_is_lost_for_good_is_told_and_is_no_damage_afterwards(scene: Scene) -> None:
     file = scene.put()
     repairs.no_database(file, random.Random(1))

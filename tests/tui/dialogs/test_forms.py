@@ -278,4 +278,4 @@ async def test_the_field_in_use_is_in_sight() -> None:
             await ui.press("tab")
         await ui.press("shift+tab", "shift+tab")
         assert ui.line(" reads ").startswith("reads")
-        assert "8 of 18" in ui.text()
+        assert "8 of 19" in ui.text()
