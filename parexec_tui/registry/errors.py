@@ -41,7 +41,7 @@ class StateLost(RegistryError):  # noqa: N818
     """Files of a session were removed, replaced or damaged while its engine used them."""
 
 
-_DAMAGED = "it is damaged; it was left untouched; what can be saved of it says: parexec doctor"
+_DAMAGED = "it is damaged; it was left untouched; see what can be saved: parexec doctor"
 
 _PASSING = {
     sqlite3.SQLITE_FULL: "the disk is full, or a quota is used up; nothing of this was written",

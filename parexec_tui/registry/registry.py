@@ -663,7 +663,7 @@ def _fault(number: int, row: tuple[Any, ...], expected: int) -> str | None:
     return f"event {expected} ({kind}) is damaged: its checksum is wrong" if checksum is not None else None
 
 
-_SEE_DOCTOR = "what can be saved says: parexec doctor"
+_SEE_DOCTOR = "see what can be saved: parexec doctor"
 
 
 def _read_entry(row: tuple[Any, ...]) -> tuple[int, SessionRow]:
