@@ -203,7 +203,7 @@ async def _drive(
         was_read = trio.Event()
         nursery.start_soon(_remember, coordinator, session, registry.file, was_read)
         server = await open_server(nursery, coordinator, session, registry.file, sink.notice)
-        logs = LogWatch(backend, coordinator.state, coordinator.submit_reports)
+        logs = LogWatch(backend, coordinator.state, coordinator.submit_reports, coordinator.clock.now)
         nursery.start_soon(logs.run)
         nursery.start_soon(SampleLoop(backend, disks, server.samples, sink.notice).run)
         with trio.move_on_after(_HISTORY_WAIT):

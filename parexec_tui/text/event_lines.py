@@ -102,6 +102,8 @@ def _lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
         case ev.TicketUnrunnable():
             yield Line(at, "could not start", event.ticket, event.reason, "bad")
             yield from _skipped(at, event.ticket, event.skipped)
+        case ev.AttemptStopRequested(detail=str(detail)) if detail:
+            yield Line(at, "stopping", event.ticket, detail, "warn")
         case ev.AttemptStopRequested():
             yield Line(at, "stopping", event.ticket, f"{event.why} {_by(event.by)}".strip(), "warn")
         case ev.AttemptFrozen() | ev.TicketHeld():

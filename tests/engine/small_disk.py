@@ -16,8 +16,7 @@ from tests.engine.engines import until
 
 T = TypeVar("T")
 
-SIZE = 4 * 1024 * 1024
-"""Bytes."""
+MIB = 1024 * 1024
 
 
 class SmallDisk:
@@ -26,6 +25,11 @@ class SmallDisk:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._filler = path / "filler"
+
+    def free(self) -> int:
+        """How many bytes are free."""
+        found = os.statvfs(self.path)
+        return found.f_bavail * found.f_frsize
 
     def fill(self) -> None:
         """Leave no byte free."""
@@ -61,10 +65,10 @@ class SmallDisk:
 
 
 @contextmanager
-def small_disk(path: Path) -> Iterator[SmallDisk]:
-    """Mount a small disk in a folder. Skips the test where we may not mount."""
+def small_disk(path: Path, size: int = 4 * MIB) -> Iterator[SmallDisk]:
+    """Mount a disk of so many bytes in a folder. Skips the test where we may not mount."""
     path.mkdir(parents=True, exist_ok=True)
-    options = f"size={SIZE},mode=0700,uid={os.getuid()}"
+    options = f"size={size},mode=0700,uid={os.getuid()}"
     try:
         ran = subprocess.run(
             ["mount", "-t", "tmpfs", "-o", options, "parexec-test", path], capture_output=True, text=True, check=False

@@ -9,6 +9,7 @@ from zlib import crc32
 
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.rules.downstream import skips
+from parexec_tui.core.rules.flood import Disk, has_filled
 from parexec_tui.core.rules.verbs.stop import stop_live
 from parexec_tui.core.schedule.blockers import has_room, pinned_agent
 from parexec_tui.core.state import events as ev
@@ -26,6 +27,8 @@ RELIEF = 1.05
 
 MAX_DOUBLINGS = 20
 """The most times that a retry delay is doubled: nobody waits a million times the delay."""
+
+FLOODED = "its output was filling the disk"
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 """What a shell exits with when it cannot start a command (POSIX, 2.8.2)."""
@@ -74,8 +77,30 @@ def _on_process_ended(state: SessionState, report: rq.ProcessEnded, now: float) 
         return _could_not_start(state, ticket, report, now)
     if report.code == 0:
         return [_ended(ticket, report, End.succeeded, Status.succeeded, now)]
+    if _has_flooded(state, ticket, report, now):
+        return _ended_as_flood(state, ticket, report, now)
     reason = f"signal {report.signal}" if report.signal is not None else f"exit {report.code}"
     return _failed(state, ticket, report, End.failed, reason, now)
+
+
+def _has_flooded(state: SessionState, ticket: TicketState, report: rq.ProcessEnded, now: float) -> bool:
+    """Whether it failed because its own output filled the disk."""
+    floor = state.plan.settings.min_free_disk
+    return report.free is not None and has_filled(report.log_size, ticket.worked(now), Disk(report.free, floor))
+
+
+def _ended_as_flood(
+    state: SessionState, ticket: TicketState, report: rq.ProcessEnded, now: float
+) -> list[ev.AnyEvent]:
+    """It is not tried again by itself: it would do the same again, and others would suffer."""
+    why = _flood(ticket, report.log_size, now)
+    asked = ev.AttemptStopRequested(at=now, ticket=ticket.id, attempt=ticket.attempts, why="flooding", detail=why)
+    return [asked, *_failed_for_good(state, ticket, report, End.failed, why, now)]
+
+
+def _flood(ticket: TicketState, size: int, now: float) -> str:
+    """What it printed, and how fast."""
+    return f"{FLOODED}: {format_size(size)} in {format_duration(ticket.worked(now))}"
 
 
 def _ended(ticket: TicketState, report: _Exit, end: End, then: Status, now: float, **more: Any) -> ev.AttemptEnded:
@@ -131,6 +156,9 @@ def _ended_for(
                     reason=f"moved to {ticket.pin}" if ticket.pin else "",
                 )
             ]
+        case "flooding":
+            why = ticket.live_attempt.reason or FLOODED
+            return _failed_for_good(state, ticket, report, End.failed, why, now)
         case "stopped":
             return [_ended(ticket, report, End.stopped, Status.waiting, now, reason="")]
 
@@ -211,6 +239,23 @@ def _on_log_too_long(state: SessionState, report: rq.LogTooLong, now: float) -> 
             left_out=report.left_out,
             limit=report.limit,
             problem=report.problem,
+        )
+    ]
+
+
+def _on_log_flooded(state: SessionState, report: rq.LogFlooded, now: float) -> list[ev.AnyEvent]:
+    ticket = _attempt(state, report)
+    if ticket is None or (ticket.status is Status.stopping and not report.now):
+        return []
+    why = ticket.live_attempt.stop_reason
+    return [
+        ev.AttemptStopRequested(
+            at=now,
+            ticket=ticket.id,
+            attempt=ticket.attempts,
+            why=why or "flooding",
+            now=report.now,
+            detail=_flood(ticket, report.size, now) if why is None else "",
         )
     ]
 
@@ -337,6 +382,7 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.ProcessLost: _on_process_lost,
     rq.StraysFound: _on_strays_found,
     rq.LogTooLong: _on_log_too_long,
+    rq.LogFlooded: _on_log_flooded,
     rq.TimeoutElapsed: _on_timeout,
     rq.BackoffElapsed: _on_backoff_elapsed,
     rq.DiskMeasured: _on_disk_measured,

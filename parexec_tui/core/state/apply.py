@@ -297,6 +297,7 @@ def _on_attempt_stop_requested(state: SessionState, event: ev.AttemptStopRequest
     ticket = moving_ticket(state, event, Status.stopping)
     thaw(state, ticket, event.at)
     ticket.live_attempt.stop_reason = event.why
+    ticket.live_attempt.reason = event.detail or ticket.live_attempt.reason
     move(state, ticket, Status.stopping, event.at)
 
 

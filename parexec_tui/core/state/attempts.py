@@ -45,6 +45,7 @@ class Attempt:
         self.code: int | None = None
         self.signal: int | None = None
         self.reason = ""
+        """Why it ended as it did; while it is being stopped, why that is, if there is more to say than its reason."""
 
     def thaw(self, at: float) -> None:
         """Let its clock run again, if it is frozen."""

@@ -294,6 +294,8 @@ class AttemptStopRequested(Event, frozen=True, tag="attempt_stop_requested"):
     why: StopReason
     now: bool = False
     by: str = ""
+    detail: str = ""
+    """Why, in words, where `why` does not tell enough."""
 
 
 class AttemptEnded(Event, frozen=True, tag="attempt_ended"):

@@ -50,8 +50,8 @@ class End(StrEnum):
     """The process vanished without an exit record."""
 
 
-StopReason = Literal["timed out", "cancelled", "stopped", "reassigned"]
-"""Why an attempt is ended on purpose."""
+StopReason = Literal["timed out", "cancelled", "stopped", "reassigned", "flooding"]
+"""Why an attempt is ended on purpose. flooding: what it prints would fill the disk."""
 
 
 Word = Status | Flag | End

@@ -228,6 +228,10 @@ class ProcessEnded(Report, frozen=True, gc=False, tag="ended"):
     """Bytes, as in AttemptEnded."""
     ticket_at_fault: bool = False
     """True: what the ticket asks for cannot be started anywhere, at any time."""
+    log_size: int = 0
+    """Bytes that it wrote, if it failed and wrote much."""
+    free: int | None = None
+    """Bytes that were free on the disk of its log then; None: not known."""
     stopped_for: StopReason | None = None
     """Why an engine before this one ended it, if that engine could not remember why."""
     host_short_of: str = ""
@@ -259,6 +263,15 @@ class LogTooLong(Report, frozen=True, gc=False, tag="log_too_long"):
     """As in LogCut."""
     limit: int
     problem: str = ""
+
+
+class LogFlooded(Report, frozen=True, gc=False, tag="log_flooded"):
+    """What the process writes fills the disk."""
+
+    size: int
+    """Bytes that it wrote in all."""
+    now: bool = False
+    """True: the disk is short already, so there is no time for a grace."""
 
 
 class TimeoutElapsed(Report, frozen=True, gc=False, tag="timed_out"):
@@ -315,6 +328,7 @@ AnyReport = (
     | ProcessLost
     | StraysFound
     | LogTooLong
+    | LogFlooded
     | TimeoutElapsed
     | BackoffElapsed
     | DiskMeasured

@@ -904,3 +904,45 @@ def test_a_cut_log_is_told_once_and_again_when_twice_as_much_is_left_out() -> No
     assert session.tell(rq.LogTooLong("A", 2, 0, 50, "not supported")) == []
     assert kinds(session.tell(rq.LogTooLong("A", 1, 900, 50))) == ["LogCut"]
     assert session.state.cut_logs["A"].attempt == 2
+
+
+# --- Floods ---
+
+
+def test_a_flood_is_stopped_and_never_tried_again_by_itself() -> None:
+    session = running("A: retries=3\nB: A")
+    session.wait(40)
+    (asked,) = session.tell(rq.LogFlooded("A", 1, 12 * 2**30))
+    assert isinstance(asked, ev.AttemptStopRequested)
+    assert (asked.why, asked.now) == ("flooding", False)
+    assert session.tell(rq.LogFlooded("A", 1, 12 * 2**30)) == []
+    (killed,) = session.tell(rq.LogFlooded("A", 1, 13 * 2**30, now=True))
+    assert isinstance(killed, ev.AttemptStopRequested)
+    assert (killed.why, killed.now, killed.detail) == ("flooding", True, "")
+    session.ended("A", signal=9)
+    end = last_end(session)
+    assert (end.end, end.reason) == (End.failed, "its output was filling the disk: 12GiB in 40.0s")
+    assert session.status("A") == "failed"
+    assert session.status("B") == "skipped"
+    assert session.tell(rq.LogFlooded("A", 1, 12 * 2**30)) == []
+    session.act(rq.Retry(tickets=("A",)))
+    assert session.status("A") == "waiting"
+
+
+def test_a_flood_that_is_being_stopped_for_another_reason_keeps_it() -> None:
+    session = running("A:")
+    session.ask(rq.Cancel(tickets=("A",)))
+    assert session.tell(rq.LogFlooded("A", 1, 12 * 2**30)) == []
+    session.tell(rq.LogFlooded("A", 1, 12 * 2**30, now=True))
+    session.killed("A")
+    assert session.status("A") == "cancelled"
+
+
+def test_one_that_failed_because_it_has_filled_the_disk_is_a_flood() -> None:
+    for size, free, is_flood in ((900 * 2**20, 0, True), (900 * 2**20, 2**30, False), (100, 0, False)):
+        session = running("A: retries=3")
+        session.wait(2)
+        session.tell(rq.ProcessEnded("A", 1, 1, log_size=size, free=free))
+        assert session.status("A") == ("failed" if is_flood else "backoff")
+        wanted = "its output was filling the disk: 900MiB in 2.0s" if is_flood else "exit 1"
+        assert last_end(session).reason == wanted

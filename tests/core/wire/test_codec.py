@@ -150,6 +150,9 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.OperatorActed(at=5.0, by="ann", verb="freeze", text="freeze T1", left_out=("T2 is waiting (hold T2)",)),
     ev.LogCut(at=4.0, ticket="T1", attempt=1, left_out=3 << 30, limit=1 << 30, problem="operation not supported"),
     ev.NeighboursSeen(at=5.0, neighbours=(ev.Neighbour("exec_1", "nightly", "a and its b both write out"),)),
+    ev.AttemptStopRequested(
+        at=4.0, ticket="T1", attempt=1, why="flooding", now=True, by="ann", detail="its output was filling the disk"
+    ),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import trio
 from msgspec import Struct, structs
 
+from parexec_tui.core.plan.model import MIN_LOG
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
@@ -379,8 +380,6 @@ class LocalBackend:
     async def log_sizes(self) -> LogReading:
         over, self._over = self._over, []
         logs = [(key, self._folder.log_and_record(key)[0]) for key in (*self._starting, *self._live, *over)]
-        if not logs:
-            return LogReading((), None, 0.0)
         return await in_thread(read_sizes, self._folder.attempts, logs, may_hang=True, limiter=self._one_look)
 
     async def cut_log(self, key: ProcessKey, limit: int) -> int:
@@ -398,6 +397,7 @@ class LocalBackend:
         for key, ended in ends:
             self._on_exit(self._live[key], ended)
         reports = list(self._reports)
+        self._over += (report.key for report in reports if isinstance(report, Ended))
         self._reports.clear()
         return reports
 
@@ -453,7 +453,6 @@ class LocalBackend:
     def _tell(self, live: _Live) -> None:
         assert live.exit is not None
         del self._live[live.key]
-        self._over.append(live.key)
         if self._orphans is not None:
             self._orphans.forget(live.pid)
         self._cgroups.over(live.cgroup, trio.current_time() - live.since)
@@ -461,10 +460,18 @@ class LocalBackend:
         report = self._report_of(live.key, ended)
         if isinstance(report, rq.ProcessEnded) and report.host_short_of:
             self._shortage.met(report.host_short_of)
+        elif isinstance(report, rq.ProcessEnded) and report.code != 0:
+            report = self._with_output(report)
         self._reports.append(report)
 
     def _report_of(self, key: ProcessKey, ended: Exit) -> Ended:
         return report_of(key, ended, self._folder)
+
+    def _with_output(self, report: rq.ProcessEnded) -> rq.ProcessEnded:
+        """The report of a failure; with what its output did to the disk, if there is much of it."""
+        reading = read_sizes(self._folder.attempts, [(report.key, self._folder.log_and_record(report.key)[0])])
+        size = sum(log.kept for log in reading.logs)
+        return structs.replace(report, log_size=size, free=reading.free) if size >= MIN_LOG else report
 
     def _end(self, live: _Live, grace: float) -> None:
         live.gone, live.grace_scope = trio.Event(), trio.CancelScope(deadline=trio.current_time() + grace)
