@@ -186,7 +186,7 @@ class AsyncClient:
             while end.next() is None:
                 end.receive(await self._piece(reader, self._timeout))
         except BaseException:
-            writer.close()
+            writer.transport.abort()
             raise
         self._connection = end, writer
         return end, reader
@@ -233,7 +233,8 @@ class AsyncClient:
     def _lose(self, why: ClientError) -> None:
         """The connection is no more: tell all who wait for an answer."""
         if self._connection is not None:
-            self._connection[1].close()
+            # `close` would wait until the engine has read what is unsent, and keep the socket if it never does.
+            self._connection[1].transport.abort()
             self._connection = None
         for answered in self._asked.values():
             if not answered.done():

@@ -325,6 +325,24 @@ async def test_the_app_goes_on_after_the_engine_was_killed_and_resumed(tmp_path:
 
 
 @pytest.mark.asyncio
+async def test_the_app_leaves_no_socket_behind_though_the_engine_reads_nothing(tmp_path: Path) -> None:
+    engine, id_ = await asyncio.to_thread(start, tmp_path, SLOW)
+    async with AsyncClient(id_) as client:
+        await _until(lambda: client.welcome, "connected")
+        assert client._connection is not None
+        transport = client._connection[1].transport
+        engine.signal(signal.SIGSTOP)
+        hold = rq.Hold(tickets=("T" * 50_000,))
+        asked = [asyncio.create_task(client.ask(hold)) for _ in range(20)]  # more than a socket takes
+        await _until(transport.get_write_buffer_size, "the socket is full")
+    await asyncio.gather(*asked, return_exceptions=True)
+    await asyncio.sleep(0)
+    is_closed = transport.get_extra_info("socket").fileno() == -1
+    engine.signal(signal.SIGCONT)
+    assert is_closed
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize("samples", [True, False])
 async def test_the_app_is_sent_samples_among_the_events_if_it_wishes(tmp_path: Path, samples: bool) -> None:
     _, id_ = await asyncio.to_thread(start, tmp_path, SLOW)

@@ -368,8 +368,8 @@ async def scene(registry: Registry, session: str, plan: Plan) -> AsyncIterator[S
         hub = await open_server(nursery, scene.coordinator, session, registry.file, scene.notices.append)
         nursery.start_soon(scene.drive, hub)
         await scene.connect()
-        yield scene
-        await scene._stream.aclose()
+        async with scene._stream:
+            yield scene
         nursery.cancel_scope.cancel()
 
 
