@@ -32,6 +32,9 @@ from parexec_tui.registry.registry import ENDED, Registry
 READY_WITHIN = 60.0
 """Seconds that an engine has to say that it is ready; a plan of 100,000 tickets takes a few."""
 
+_GUARDIAN_LEAVES = 5.0
+"""Seconds that a guardian gets to end after its engine said that it cannot start."""
+
 _TAIL = 20
 """Lines of engine.log that are shown when the engine is not ready in time."""
 
@@ -227,7 +230,8 @@ def _wait_until_ready(ready: int, process: "subprocess.Popen[bytes]", folder: Se
         said += chunk
     line = said.decode(errors="replace").splitlines()[0]
     if line != "ready":
-        process.wait()
+        with suppress(subprocess.TimeoutExpired):  # it may wait for a disk, to say how the session ended
+            process.wait(_GUARDIAN_LEAVES)
         raise EngineFailedError(f"{line.removeprefix('error: ')}\n(see {folder.engine_log})")
 
 

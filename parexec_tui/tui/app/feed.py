@@ -13,7 +13,7 @@ from parexec_tui.client.async_client import AsyncClient, Contact
 from parexec_tui.client.framing import ClientError, Refused
 from parexec_tui.client.mirror import Mirror
 from parexec_tui.client.sessions import is_living
-from parexec_tui.client.silence import why_silent
+from parexec_tui.client.silence import Silence, is_hopeless, why_silent
 from parexec_tui.client.sockets import TIMEOUT
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
@@ -136,10 +136,21 @@ class Feed:
 
     async def _until_gone(self) -> None:
         """Return once the connection is down and no guardian is about to restart the engine."""
+        is_said = False
         while self._is_up or await asyncio.to_thread(is_living, self.session):
             await asyncio.sleep(_LOOK_EVERY)
-            if not self._is_up and (silence := await asyncio.to_thread(why_silent, self.session)):
+            was_up = self._is_up
+            silence = await asyncio.to_thread(_silence, self.session, was_up)
+            if silence is not None and self._is_up == was_up:
                 self._contact(str(silence), False)
+                is_said = True
+            elif is_said and self._is_up:
+                self._contact(self._connected, True)
+                is_said = False
+
+    @property
+    def _connected(self) -> str:
+        return "read-only" if self.read_only else "connected"
 
     async def _take_all(self, client: AsyncClient, mirror: Mirror) -> None:
         async for batch in client.batches():
@@ -159,9 +170,7 @@ class Feed:
                     self._notice(each.text)
                 case Contact():
                     self._is_up = each.up
-                    self._contact(
-                        ("read-only" if self.read_only else "connected") if each.up else "reconnecting", each.up
-                    )
+                    self._contact(self._connected if each.up else "reconnecting", each.up)
             if number % _PIECE == 0:
                 await asyncio.sleep(0)
         if events:
@@ -182,6 +191,11 @@ class Feed:
             self._contact(mirror.outcome if is_over else f"{mirror.outcome}: ctrl+r goes on", False)
         else:
             self._contact(NO_ENGINE, False)
+
+
+def _silence(session: str, is_up: bool) -> Silence | None:
+    """Why nobody answers. `is_up`: there is a connection, so only what cannot answer is silent."""
+    return why_silent(session) if not is_up or is_hopeless(session) else None
 
 
 def _read(session: str) -> OpenedSession:

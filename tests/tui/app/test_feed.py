@@ -154,6 +154,22 @@ async def test_an_engine_that_dies_is_followed_by_the_next(tmp_path: Path) -> No
         assert all_told(heard) == journal(session)
 
 
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+@pytest.mark.asyncio
+async def test_an_engine_that_was_stopped_is_said(tmp_path: Path, when: str) -> None:
+    session = run_detached(tmp_path, PLAN)
+    engine = the_engine(session)
+    if when == "before":
+        os.kill(engine, signal.SIGSTOP)
+    async with heard_of(session) as heard:
+        if when == "meanwhile":
+            await heard.until(lambda: heard.contact == "connected", "it is connected")
+            os.kill(engine, signal.SIGSTOP)
+        await heard.until(lambda: "it is stopped" in heard.contact, "it says so")
+        os.kill(engine, signal.SIGCONT)
+        await heard.until(lambda: heard.contact == "connected", "it is connected again")
+
+
 @pytest.mark.asyncio
 async def test_an_engine_that_is_gone_for_good_is_said_and_a_new_one_is_found(tmp_path: Path) -> None:
     session = run_detached(tmp_path, PLAN)
