@@ -59,8 +59,7 @@ _PASSING = {
 """What may be otherwise at the next try. Anything else that SQLite does not like in a file of ours is damage."""
 
 _NOT_OURS = (
-    "it is not a parexec registry, or it is damaged; it was left untouched; "
-    "what can be saved of it says: parexec doctor"
+    "it is not a parexec registry, or it is damaged; it was left untouched; see what can be saved: parexec doctor"
 )
 
 
