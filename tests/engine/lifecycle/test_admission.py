@@ -71,12 +71,23 @@ def start_beside(folder: Path, text: str = WRITES_TOO) -> str:
     return session
 
 
+SLOW = """
+import time
+from parexec_tui.engine.lifecycle import launch
+new_session = launch.new_session
+launch.new_session = lambda plan: time.sleep(2) or new_session(plan)
+from parexec_tui.cli import main
+main()
+"""
+"""A `parexec` that takes its time between the look at others and the start, so that all of them look first."""
+
+
 def test_of_several_that_start_at_once_exactly_one_runs(tmp_path: Path) -> None:
     texts = [WRITES, WRITES.replace("T3", "x"), WRITES.replace("out/**", "out/a*")]
     files = [write_plan(tmp_path, text, f"{number}.toml") for number, text in enumerate(texts)]
     racing = [
         subprocess.Popen(
-            [*PAREXEC, "run", file, *options],
+            [sys.executable, "-c", SLOW, "run", file, *options],
             cwd=tmp_path,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
