@@ -673,11 +673,12 @@ def test_every_verb_has_json_and_a_session() -> None:
 
 STATUS_IMPORTS = """
 cli cli.asking cli.beside cli.commands cli.complete cli.entry cli.examples cli.exits cli.steer
-client client.blocking client.framing client.peer client.sessions client.sockets
-gc_control paths trust text text.dashboard text.words
+client client.blocking client.framing client.peer client.sessions client.silence client.sockets
+gc_control paths trust text text.dashboard text.streams text.words
 core core.plan core.plan.model core.plan.units core.schedule core.schedule.eta core.state core.state.process_key
 core.state.status core.wire core.wire.protocol core.wire.requests
-registry registry.checksums registry.errors registry.lock registry.migrations registry.queries registry.registry
+registry registry.access registry.checksums registry.errors registry.lock registry.migrations registry.queries
+registry.registry
 """
 """What of ours `parexec status` imports: a person waits for each of them, so a new one wants a good reason."""
 
