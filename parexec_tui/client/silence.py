@@ -3,7 +3,6 @@
 All commands ask here, so that they agree.
 """
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import NamedTuple
 from parexec_tui.client.blocking import Client
 from parexec_tui.client.framing import ClientError, EngineGone
 from parexec_tui.paths import SessionFolder, noted_socket, session_folder
+from parexec_tui.registry.errors import trouble_of_disk
 from parexec_tui.registry.lock import guardian_waits, has_guardian, is_owned, owner_of
 from parexec_tui.trust import UntrustedError
 
@@ -80,7 +80,7 @@ def _of_engine(session: str, folder: SessionFolder, pid: int | None) -> Silence:
     silent = f"{who} is alive and does not answer"
     if is_stopped(pid):
         return Silence(f"{silent}: it is stopped", f"let it go on: kill -CONT {pid}")
-    if disk := _trouble_of_disk(folder.path):
+    if disk := trouble_of_disk(folder.path, _FULL):
         return Silence(f"{silent}: {disk}", "make room, and it goes on by itself")
     if not _has_socket(session):
         return Silence(f"{silent}: its socket is missing", "it makes a new one as soon as it can")
@@ -96,17 +96,6 @@ def is_stopped(pid: int | None) -> bool:
     except OSError:
         return False
     return text.rpartition(b")")[2].split()[0] in (b"T", b"t")
-
-
-def _trouble_of_disk(folder: Path) -> str:
-    try:
-        disk = os.statvfs(folder)
-    except OSError as error:
-        return f"{folder}: {error.strerror}"
-    if disk.f_flag & os.ST_RDONLY:
-        return f"the disk of {folder} is read-only"
-    is_full = disk.f_blocks and disk.f_bavail * disk.f_frsize < _FULL
-    return f"the disk of {folder} is full" if is_full else ""
 
 
 def _has_socket(session: str) -> bool:

@@ -2,10 +2,13 @@
 
 import errno
 import os
+import sqlite3
 import time
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
+
+from parexec_tui.registry import errors
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -17,9 +20,6 @@ _ERRNOS = _WANTS | {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
 PAUSE, TRIES = 0.05, 100
 """Seconds between two tries of what is tried again, and how many there are."""
-
-_OF_SQLITE = ("FULL", "READONLY", "CANTOPEN", "IOERR", "NOMEM", "BUSY", "LOCKED", "PROTOCOL")
-"""What errors of SQLite begin with, behind `SQLITE_`."""
 
 
 def is_passing(error: BaseException) -> bool:
@@ -34,8 +34,9 @@ def _is_passing(error: BaseException) -> bool:
         return error.errno in _ERRNOS
     if isinstance(error, ImportError):  # of a shared library; only its words tell why
         return any(os.strerror(number) in str(error) for number in _ERRNOS)
-    name = getattr(error, "sqlite_errorname", "").removeprefix("SQLITE_")
-    return isinstance(error, MemoryError) or is_refusal(error) or name.startswith(_OF_SQLITE)
+    if isinstance(error, sqlite3.Error):
+        return errors.is_passing(error)
+    return isinstance(error, MemoryError) or is_refusal(error)
 
 
 def is_refusal(error: BaseException) -> bool:

@@ -63,6 +63,11 @@ _NOT_OURS = (
 )
 
 
+def is_passing(error: sqlite3.Error) -> bool:
+    """Whether the same may succeed later."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING
+
+
 def in_plain_words(error: sqlite3.Error | UnicodeDecodeError, file: Path) -> RegistryError:
     """The same error in words for a person, followed by those of SQLite."""
     code = getattr(error, "sqlite_errorcode", None)
@@ -73,22 +78,22 @@ def in_plain_words(error: sqlite3.Error | UnicodeDecodeError, file: Path) -> Reg
         is_damage = kind not in _PASSING
         words = _PASSING.get(kind) or (_NOT_OURS if kind == sqlite3.SQLITE_NOTADB else _DAMAGED)
         if kind in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
-            words = _want_of_descriptors() or _trouble_of_disk(file.parent) or words
+            words = _want_of_descriptors() or trouble_of_disk(file.parent) or words
         elif kind == sqlite3.SQLITE_IOERR:
-            words = _trouble_of_disk(file.parent) or words
+            words = trouble_of_disk(file.parent) or words
     text = f"registry {file}: {words} ({error})" if words else f"registry {file}: {error}"
     return RegistryDamaged(text) if is_damage else RegistryError(text)
 
 
-def _trouble_of_disk(folder: Path) -> str:
-    """Why the file system of a folder takes nothing; empty if it does."""
+def trouble_of_disk(folder: Path, least: int = 1) -> str:
+    """Why the file system of a folder takes nothing; empty if it has `least` free bytes, and may be written to."""
     try:
         disk = os.statvfs(folder)
     except OSError:
         return ""
     if disk.f_flag & os.ST_RDONLY:
         return "its file system is read-only"
-    return "the disk is full" if disk.f_blocks and not disk.f_bavail else ""
+    return "the disk is full" if disk.f_blocks and disk.f_bavail * disk.f_frsize < least else ""
 
 
 _DESCRIPTORS = 4
