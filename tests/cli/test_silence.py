@@ -11,7 +11,7 @@ import pytest
 from parexec_tui.cli import asking, reading
 from parexec_tui.cli.entry import cli
 from parexec_tui.client import silence
-from parexec_tui.paths import noted_socket, session_folder
+from parexec_tui.paths import noted_socket
 from tests.cli.test_steer import Answer
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on
 from tests.engine.engines import pid_of, until

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -61,8 +62,14 @@ class Waiting:
 
     def until_it_listens(self) -> None:
         """Wait until it has a connection to the engine, over which it is told what happens."""
-        mine = f"/proc/{self.process.pid}/fd"
-        until(lambda: sum("socket:" in str(each.readlink()) for each in Path(mine).iterdir()) >= 2, "it listens")
+        until(lambda: self._sockets() >= 2, "it listens")
+
+    def _sockets(self) -> int:
+        found = 0
+        for each in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                found += "socket:" in str(each.readlink())
+        return found
 
     def end(self) -> tuple[int, str, str]:
         out, err = self.process.communicate(timeout=WITHIN)
