@@ -166,8 +166,8 @@ class Registry:
         """Open the registry; unless `read_only` or not `create`, create what is missing, for its owner only.
 
         Reading works while an engine writes and after it died. Raises RegistryMissing if there is no file to
-        read, RegistryError if it is damaged (it is left as it is), was written by a newer parexec, or others could
-        have written to it.
+        read, or nothing in it yet, RegistryError if it is damaged (it is left as it is), was written by a newer
+        parexec, or others could have written to it.
         """
         file = file.absolute()
         check_owners(file)
@@ -600,12 +600,19 @@ def _reader(file: Path, mode: str) -> sqlite3.Connection:
     db = _connection(file, mode)
     try:
         if migrations.version(db) < migrations.LATEST:
+            _check_that_it_has_tables(db, file)
             _connect(file).close()
         db.execute("SELECT 1 FROM sessions").fetchone()
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _check_that_it_has_tables(db: sqlite3.Connection, file: Path) -> None:
+    """Raise RegistryMissing if its maker died, or had no room, before it made any. It is not for readers to do so."""
+    if db.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
+        raise RegistryMissing(f"no registry at {file}: the file is empty")
 
 
 def _connection(file: Path, mode: str) -> sqlite3.Connection:

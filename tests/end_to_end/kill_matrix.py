@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -30,6 +31,7 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.engine.backends.local.record import read_record
 from parexec_tui.engine.lifecycle import guardian
 from parexec_tui.paths import RUNTIME_DIR, STATE_HOME, registry_file
+from parexec_tui.registry.errors import RegistryMissing
 from parexec_tui.registry.registry import Registry
 from tests.end_to_end.kill_witness import TICKETS, prepare, verify
 from tests.end_to_end.terminal import Terminal
@@ -203,10 +205,9 @@ def is_served() -> bool:
 
 
 def is_over() -> bool:
-    if not registry_file().exists():
-        return False
-    with Registry.open(registry_file(), read_only=True) as registry:
+    with suppress(RegistryMissing), Registry.open(registry_file(), read_only=True) as registry:
         return any(row.status == "finished" for row in registry.sessions())
+    return False
 
 
 class Person:

@@ -20,6 +20,7 @@ from parexec_tui.engine.backends.local.cookie import COOKIE
 from parexec_tui.engine.coordinator import EventSink
 from parexec_tui.engine.session import Result, resume_session
 from parexec_tui.paths import registry_file, session_folder, state_home
+from parexec_tui.registry.errors import RegistryMissing
 from parexec_tui.registry.lock import is_owned
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
@@ -130,10 +131,9 @@ def resume(session_id: str | None = None, *, retry_failed: bool = False) -> tupl
 
 
 def sessions() -> list[str]:
-    if not registry_file().exists():
-        return []
-    with Registry.open(registry_file(), read_only=True) as registry:
+    with suppress(RegistryMissing), Registry.open(registry_file(), read_only=True) as registry:
         return [row.session for row in registry.sessions()]
+    return []
 
 
 def session() -> str:
