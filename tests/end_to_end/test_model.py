@@ -433,13 +433,13 @@ async def _step(it: Scene, asked: rq.AnyRequest, rng: Random) -> bool:
 
 
 def _without(asked: rq.AnyRequest, left_out: tuple[str, ...]) -> rq.AnyRequest:
-    """The request without what was left out of it, which the reasons name: some of it, never all of it."""
+    """The request without what was left out of it, which each reason names first: some of it, never all of it."""
     if not left_out:
         return asked
-    words = set(re.findall(r"[\w-]+", " ".join(left_out)))
     targets = {field: getattr(asked, field) for field in ("tickets", "agents", "types") if hasattr(asked, field)}
+    names = {name for named in targets.values() for name in named}
+    words = {next(word for word in re.findall(r"[\w-]+", reason) if word in names) for reason in left_out}
     left = {field: tuple(name for name in named if name not in words) for field, named in targets.items()}
-    assert left != targets
     assert any(left.values())
     return structs.replace(asked, **left)
 
@@ -492,6 +492,7 @@ async def test_verbs_do_what_they_say_and_nothing_else() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 async def test_ten_thousand_sequences(capsys: pytest.CaptureFixture[str]) -> None:
     granted = await run_sequences(range(1000, 11_000))
     with capsys.disabled():

@@ -490,6 +490,7 @@ def test_invariants_hold_after_every_event_and_every_prefix_replays(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_hundred_thousand_steps(capsys: pytest.CaptureFixture[str]) -> None:
     """The same for so long that each of the steps was taken in many a situation."""
     taken = 0
