@@ -30,6 +30,8 @@ from parexec_tui.registry.lock import is_owned
 from tests.commands import every_command
 from tests.engine.engines import PAREXEC, WITHIN, until
 
+pytestmark = pytest.mark.usefixtures("here")
+
 COMMANDS = every_command()
 
 GOOD = '[tickets.hello]\nrun = "echo hello"\n'
@@ -52,14 +54,6 @@ class Answer:
 
     def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
         self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
 
 
 def parexec(*arguments: str, **environment: str) -> Answer:

@@ -43,14 +43,6 @@ run = "true"
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
-
-
-@pytest.fixture
 def session(here: Path) -> str:
     """A session with an engine; its id."""
     engine: Engine = engines.start(here, PLAN)

@@ -10,6 +10,8 @@ from tests.cli.test_steer import at_a_terminal, parexec
 from tests.engine import engines
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on
 
+pytestmark = pytest.mark.usefixtures("here")
+
 PLAN = """
 [tickets.a]
 run = "echo a >> ran"
@@ -19,14 +21,6 @@ run = "echo b >> ran"
 """
 WAITS = "touch began; until test -e go; do sleep 0.02; done; echo a"
 MORE = '[tickets.c]\nneeds = ["b"]\nrun = "echo c >> ran"\n'
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
 
 
 @pytest.fixture

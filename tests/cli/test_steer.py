@@ -122,14 +122,6 @@ def is_frozen(id_: str) -> bool:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
-
-
-@pytest.fixture
 def engine(here: Path) -> Engine:
     """An engine in which `long` and `other` run, `bad` has failed and the rest cannot start."""
     engine = engines.start(here, PLAN)

@@ -17,6 +17,8 @@ from tests.engine.conftest import nothing_runs_on as nothing_runs_on
 from tests.engine.engines import PAREXEC, WITHIN, until
 from tests.engine.lifecycle.detached import kill, run_detached, the_engine, the_guardian
 
+pytestmark = pytest.mark.usefixtures("here")
+
 PLAN = """
 [tickets.a]
 run = "until test -e go; do sleep 0.02; done"
@@ -28,14 +30,6 @@ run = "true"
 [tickets.c]
 run = "until test -e end; do sleep 0.02; done"
 """
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
 
 
 @pytest.fixture
