@@ -247,8 +247,8 @@ def holder() -> "Iterator[subprocess.Popen[str]]":
 
 
 def test_who_starts_waits_for_another_until_it_dies(holder: "subprocess.Popen[str]") -> None:
-    Timer(0.3, holder.kill).start()
     began = time.monotonic()
+    Timer(0.3, holder.kill).start()
     with StartLock() as lock:
         assert 0.3 <= time.monotonic() - began < admission._PATIENCE
         lock.release()
