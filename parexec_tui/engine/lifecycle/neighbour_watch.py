@@ -53,7 +53,7 @@ class NeighbourWatch:
                 await self._woken.wait()
             self._woken = trio.Event()
             changed, self._changed = tuple(self._changed), set()
-            found, left = await in_thread(lambda changed=changed: self._look(changed))  # type: ignore[misc]
+            found, left = await in_thread(self._look, changed)
             if found or left:
                 self._submit([rq.NeighboursChanged(found, left)])
                 self._known.update(each.session for each in found)

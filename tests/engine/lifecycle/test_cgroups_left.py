@@ -12,6 +12,7 @@ from parexec_tui.core.state.status import Status
 from parexec_tui.engine.backends.local.record import read_record
 from parexec_tui.paths import session_folder
 from tests.cgroups import JOIN, cgroup2
+from tests.engine.backends.local.test_strays import DAEMON, STRAY
 from tests.engine.engines import (
     PYTHON,
     Engine,
@@ -25,27 +26,11 @@ from tests.engine.engines import (
     write_plan,
 )
 
-HIDES = """
-import os, resource, sys, time
-if os.fork():
-    os._exit(0)
-os.setsid()
-if os.fork():
-    os._exit(0)
-null = os.open("/dev/null", os.O_RDWR)
-for fd in range(3):
-    os.dup2(null, fd)
-resource.setrlimit(10, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-stay = "import os, time; open('hidden', 'w').write(f'{os.getpid()}\\\\n'); time.sleep(60)"
-os.execve(sys.executable, [sys.executable, "-S", "-c", stay], {})
-"""
-"""A daemon without any sign of the attempt that started it."""
-
 PLAN = f"""
 [tickets.A]
 run = '''
 if [ -e again ]; then grep -q '^State:.[RSDT]' /proc/$(cat hidden)/status && touch twice; exit 0; fi
-{PYTHON} hides.py
+{PYTHON} daemon.py hidden mark env
 until [ -s hidden ]; do sleep 0.01; done
 touch again
 until [ -e go ]; do sleep 0.01; done
@@ -71,7 +56,8 @@ def in_group(group: Path, folder: Path, *arguments: str) -> Engine:
 
 def die(folder: Path, group: Path) -> int:
     """Run the plan in a cgroup, and kill the engine when both tickets run; the pid of A."""
-    (folder / "hides.py").write_text(HIDES)
+    (folder / "daemon.py").write_text(DAEMON)
+    (folder / "stray.py").write_text(STRAY)
     write_plan(folder, PLAN)
     engine = in_group(group, folder, "run", "plan.toml")
     engine.until(lambda: len(happened(ev.AttemptSpawned)) == 2, "both run")
