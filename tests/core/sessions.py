@@ -302,6 +302,8 @@ def dump(state: SessionState) -> object:
         "frozen": list(state.frozen),
         "reservation": deepcopy(state.reservation),
         "held_tickets": list(state.held_tickets),
+        "failed": list(state.failed),
+        "held_back": list(state.held_back),
         "available": {type_: list(agents) for type_, agents in state.available.items()},
         "quarantined": list(state.quarantined),
         "holdings": {name: _plain(value) for name, value in vars(state.holdings).items() if value},
@@ -457,6 +459,9 @@ def _check_counts(state: SessionState) -> None:
     held = {ticket.id for ticket in state.tickets.values() if ticket.held is not None}
     assert set(state.held_tickets) == held
     tickets = state.tickets.values()
+    assert set(state.failed) == {ticket.id for ticket in tickets if ticket.status is Status.failed}
+    pending = {ticket.id for ticket in tickets if ticket.status in (Status.waiting, Status.backoff)}
+    assert set(state.held_back) == {id_ for id_ in held & pending if not state.tickets[id_].missing}
     assert state.counts == {status: sum(ticket.status is status for ticket in tickets) for status in Status}
     assert state.unfinished == sum(ticket.status not in TERMINAL for ticket in tickets)
     left = [sum(state.tickets[id_].status not in TERMINAL for id_ in group) for group in state.groups]

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import PENDING, Status
+from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 
 NeedKind = Literal["ticket", "agent", "session", "host", "engine", "end"]
@@ -37,8 +37,9 @@ class Need(NamedTuple):
 
 
 def needs(state: SessionState) -> Iterator[Need]:
-    """Everything that needs a person: tickets in plan order, agents, then what concerns the session. O(plan)."""
-    yield from filter(None, map(ticket_need, state.tickets.values()))
+    """Everything that needs a person: tickets in plan order, agents, then what concerns the session."""
+    tickets = sorted((*state.failed.values(), *state.held_back.values()), key=lambda ticket: ticket.order)
+    yield from filter(None, map(ticket_need, tickets))
     yield from agent_needs(state)
     yield from session_needs(state)
 
@@ -48,7 +49,7 @@ def ticket_need(ticket: TicketState) -> Need | None:
     subject = Subject("ticket", ticket.id)
     if ticket.status is Status.failed:
         return Need(subject, ticket.reason or str(ticket.end or ticket.status))
-    if ticket.status in PENDING and ticket.held is not None and not ticket.missing:
+    if ticket.is_held_back:
         return Need(subject, f"held by {ticket.held}" if ticket.held else "held", is_asked_for=True)
     return None
 

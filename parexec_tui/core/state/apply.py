@@ -23,6 +23,7 @@ from parexec_tui.core.state.indexes import (
     lost_need,
     mark_ready,
     move,
+    note_hold,
     refresh_agent,
     run_again,
     skip,
@@ -365,6 +366,7 @@ def _on_ticket_held(state: SessionState, event: ev.TicketHeld) -> None:
     ticket = named_ticket(state, event)
     ticket.held = event.by
     state.held_tickets[ticket.id] = ticket
+    note_hold(state, ticket)
     doubt_reservation(state)
 
 
@@ -372,6 +374,7 @@ def _on_ticket_released(state: SessionState, event: ev.TicketReleased) -> None:
     ticket = named_ticket(state, event)
     ticket.held = None
     state.held_tickets.pop(ticket.id, None)
+    note_hold(state, ticket)
     check_again(state, ticket)
 
 

@@ -21,6 +21,10 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
         state.live[ticket.id] = ticket
     elif from_ in LIVE:
         del state.live[ticket.id]
+    if to is Status.failed:
+        state.failed[ticket.id] = ticket
+    elif from_ is Status.failed:
+        del state.failed[ticket.id]
     if (step := (to in UNSUCCESSFUL) - (from_ in UNSUCCESSFUL)) != 0:
         for dependent in state.dependents(ticket.id):
             dependent.lost += step
@@ -29,12 +33,24 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
             doubt_reservation(state)
         for dependent in state.dependents(ticket.id):
             dependent.missing -= step
+            if dependent.held is not None:
+                note_hold(state, dependent)
             if dependent.missing == 0 and dependent.status is Status.waiting:
                 mark_ready(state, dependent, at)
     if (step := (to in TERMINAL) - (from_ in TERMINAL)) != 0:
         _account(state, ticket.group, step, at)
+    if ticket.held is not None:
+        note_hold(state, ticket)
     if to is Status.waiting and ticket.missing == 0:
         mark_ready(state, ticket, at)
+
+
+def note_hold(state: SessionState, ticket: TicketState) -> None:
+    """Update the index of tickets that a hold keeps from starting."""
+    if ticket.is_held_back:
+        state.held_back[ticket.id] = ticket
+    else:
+        state.held_back.pop(ticket.id, None)
 
 
 def mark_ready(state: SessionState, ticket: TicketState, at: float) -> None:

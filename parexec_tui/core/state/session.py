@@ -81,6 +81,10 @@ class SessionState:
     """Tickets to account for, by group."""
     open_group: int
     """The first group that still has a ticket to account for."""
+    failed: dict[str, TicketState]
+    """Failed tickets, the one that failed last at the end."""
+    held_back: dict[str, TicketState]
+    """Held tickets that nothing but their hold, the pool and the claims of others keep from starting."""
 
     def __init__(self, plan: Plan) -> None:
         """The session before its first event."""
@@ -178,6 +182,12 @@ class SessionState:
             ticket.lost = sum(status in UNSUCCESSFUL for status in needs)
             self.counts[ticket.status] += 1
             self.group_left[ticket.group] += ticket.status not in TERMINAL
+        failed = sorted(
+            (ticket for ticket in tickets.values() if ticket.status is Status.failed),
+            key=lambda ticket: ticket.ended or 0.0,
+        )
+        self.failed = {ticket.id: ticket for ticket in failed}
+        self.held_back = {ticket.id: ticket for ticket in tickets.values() if ticket.is_held_back}
         self.open_group = next((group for group, left in enumerate(self.group_left) if left), len(self.groups))
 
     def find_paths(self) -> None:

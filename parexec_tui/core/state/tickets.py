@@ -5,7 +5,7 @@ from typing import NamedTuple
 from parexec_tui.core.plan.claims import Claims
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.state.attempts import Attempt
-from parexec_tui.core.state.status import LIVE, End, Flag, Status
+from parexec_tui.core.state.status import LIVE, PENDING, End, Flag, Status
 
 
 class UndoSnapshot(NamedTuple):
@@ -107,6 +107,11 @@ class TicketState:
     def is_frozen(self) -> bool:
         """Whether its attempt lives and stands still."""
         return self.attempt is not None and self.attempt.freeze is not None
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether it is held although its needs are met."""
+        return self.held is not None and self.missing == 0 and self.status in PENDING
 
     @property
     def shown_status(self) -> Status | Flag:

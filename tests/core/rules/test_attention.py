@@ -59,6 +59,16 @@ def test_a_held_ticket_once_nothing_else_keeps_it() -> None:
     assert called_for(session, 0) == [], "ann knows of it"
 
 
+def test_the_needs_are_in_plan_order_and_the_newest_failure_is_known() -> None:
+    session = started("A:\nB:\nC:\nD:")
+    session.fail("C", "A")
+    session.act(rq.Hold(tickets=("B",), by="ann"))
+    assert [subject.name for subject in subjects(session)] == ["A", "C"]
+    assert list(session.state.failed) == ["C", "A"]
+    session.act(rq.Retry(tickets=("A",)))
+    assert list(session.state.failed) == ["C"]
+
+
 EVENTS: Sequence[tuple[ev.AnyEvent, Need, ev.AnyEvent]] = (
     (
         ev.AgentQuarantined(at=9, agent="agent-1", reason="3 deaths"),
