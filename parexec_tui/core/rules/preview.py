@@ -1,6 +1,6 @@
 """What a decision would mean, in plain facts: for `--dry-run`, and for a person who is asked to confirm."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from msgspec import Struct
@@ -75,6 +75,23 @@ class Preview(Struct, frozen=True, kw_only=True):
             count = len(self.skipped)
             parts.append(f"{count} {'dependent' if count == 1 else 'dependents'} can no longer run")
         return "; ".join(parts)
+
+    def besides(self, named: Collection[str]) -> Iterator[str]:
+        """How many tickets and agents it changes that were not named, kind by kind: `10 skipped`."""
+        for text, ids in (
+            ("stopped", [attempt.ticket for attempt in self.stopped]),
+            ("cancelled", self.cancelled),
+            ("skipped", self.skipped),
+            ("run again", self.again),
+            ("may run now", self.restored),
+            ("frozen", self.frozen),
+            ("thawed", self.thawed),
+        ):
+            if count := sum(id_ not in named for id_ in ids):
+                yield f"{count} {text}"
+        for text, ids in (("stopped", self.agents_stopped), ("to stop when done", self.agents_draining)):
+            if count := sum(id_ not in named for id_ in ids):
+                yield f"{count} agent{'' if count == 1 else 's'} {text}"
 
     def lines(self) -> Iterator[str]:
         """A line for each fact, first what ends work that is under way."""

@@ -1,22 +1,25 @@
-"""How a request gets to the engine: the person confirms what ends work, and the footer says what came of it."""
+"""How a request gets to the engine: the person confirms what loses something, and the footer says what came of it."""
 
 import asyncio
+from collections.abc import Iterator, Sequence
 
+from parexec_tui.core.rules.preview import preview
 from parexec_tui.core.rules.wording import wording
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire.requests import AnyRequest, Drain, Stop
 from parexec_tui.text.words import printable
 from parexec_tui.tui.actions.context import ActionContext
 from parexec_tui.tui.dialogs.dialog import Confirm
+from parexec_tui.tui.input.key_names import short_name
 from parexec_tui.tui.view.outlook import Outlook, outlook
-from parexec_tui.tui.view.view_state import Change
 
 LATE = 2.0
 """Seconds after which the footer says that the engine has not answered yet."""
 
 
 def propose(context: ActionContext, request: AnyRequest, found: Outlook | None = None) -> None:
-    """Send a request, once the person has confirmed it where it ends work. Say so if it would be refused.
+    """Send a request, once the person has confirmed it where it ends work or others can then no longer run. Say so if
+    it would be refused.
 
     `found`: what would come of it, where that is known already.
     """
@@ -24,7 +27,7 @@ def propose(context: ActionContext, request: AnyRequest, found: Outlook | None =
         found = outlook(context.state, request, context.view.now)
     if found.refusal is not None:
         context.say(str(found.refusal), "bad")
-    elif found.stops or _ends_session(request):
+    elif found.stops or found.skips or _ends_session(request):
 
         def answered(yes: bool | None) -> None:
             if yes:
@@ -51,16 +54,39 @@ async def _send(context: ActionContext, request: AnyRequest) -> None:
     if isinstance(answer, str):
         context.say(f"{text}: {answer}", "bad")
     elif answer:
-        acted = next((event for event in answer if isinstance(event, ev.OperatorActed)), None)
-        done = text if acted is None else printable(acted.text)
-        if acted is not None and acted.left_out:
-            context.say(f"done: {done}; left out: {printable('; '.join(acted.left_out))}", "warn")
-        else:
-            context.say(f"done: {done}", "good")
-        context.view.marks.clear()
-        context.screen.schedule_draw(Change.selection)
+        _say_what_came_of_it(context, request, answer, text)
     else:
         context.say(f"so already: {text}")
+
+
+def _say_what_came_of_it(
+    context: ActionContext, request: AnyRequest, answer: Sequence[ev.AnyEvent], text: str
+) -> None:
+    acted = next((event for event in answer if isinstance(event, ev.OperatorActed)), None)
+    if acted is None:
+        context.say(f"done: {text}", "good")
+        return
+    parts = [f"done: {acted.text}", *_besides(context, request, acted, answer)]
+    if acted.left_out:
+        parts.append(f"left out: {'; '.join(acted.left_out)}")
+    context.say(printable("; ".join(parts)), "warn" if acted.left_out else "good")
+
+
+def _besides(
+    context: ActionContext, request: AnyRequest, acted: ev.OperatorActed, answer: Sequence[ev.AnyEvent]
+) -> Iterator[str]:
+    """What else a request has changed than what it names, and how that is taken back."""
+    live = context.view.live
+    assert live is not None
+    named = {name for field in ("tickets", "agents") for name in getattr(request, field, ())}
+    changed = ", ".join(preview(live, answer).besides(named))
+    if changed and acted.inverse:
+        keys = context.screen.keymap.of("undo").keys
+        yield f"{changed}, {short_name(keys[0]) if keys else ':undo'} takes it back"
+    elif changed:
+        yield changed
+        if acted.why_final:
+            yield f"cannot be taken back: {acted.why_final}"
 
 
 def _ends_session(request: AnyRequest) -> bool:

@@ -18,6 +18,8 @@ class Outlook(NamedTuple):
     """What it would change, a line each."""
     stops: int = 0
     """How many attempts it would end: that work is lost. They are named in the first lines."""
+    skips: int = 0
+    """How many tickets could no longer run."""
     cost: str = ""
     """What would be lost, in a sentence."""
 
@@ -35,4 +37,4 @@ def outlook(state: SessionState, request: AnyRequest, now: float) -> Outlook:
         return Outlook(answer)
     found = preview(state, answer)
     lines = (*found.lines(), *(f"left out: {refusal}" for refusal in left_out))
-    return Outlook(None, lines, len(found.stopped), found.cost)
+    return Outlook(None, lines, len(found.stopped), len(found.skipped), found.cost)

@@ -105,3 +105,25 @@ def test_facts_can_be_read_by_a_program() -> None:
     found = preview(at.state, events)
     assert found.stopped == (StoppedAttempt("R", "agent-3", 65.0, "cancelled"),)
     assert (found.cancelled, found.skipped) == ((), ("W", "V"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "named", "counts"),
+    [
+        (rq.Cancel(tickets=("W",)), "W", ["1 skipped"]),
+        (rq.Cancel(tickets=("W", "V")), "WV", []),
+        (rq.Cancel(tickets=("R",)), "R", ["2 skipped"]),
+        (rq.Waive(tickets=("A",)), "A", ["2 may run now"]),
+        (rq.Retry(tickets=("A",)), "A", ["2 may run now"]),
+        (rq.Hold(tickets=("W",)), "W", []),
+        (rq.Freeze(), "", ["1 frozen"]),
+        (rq.Stop(), "", ["1 stopped"]),
+        (rq.Scale(type="agent", most=1), "", ["2 agents stopped"]),
+        (rq.Drain(types=("agent",)), "", ["2 agents stopped", "1 agent to stop when done"]),
+    ],
+)
+def test_what_changes_besides_what_was_named(asked: rq.AnyRequest, named: str, counts: list[str]) -> None:
+    made = session()
+    events = decide(made.state, asked, made.now)
+    assert not isinstance(events, Refusal)
+    assert list(preview(made.state, events).besides(set(named))) == counts

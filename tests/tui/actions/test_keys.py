@@ -113,7 +113,7 @@ async def test_the_rules_decide_once_about_a_key(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.asyncio
-async def test_marks_are_taken_instead_of_the_selected_ticket_and_then_gone() -> None:
+async def test_marks_are_taken_instead_of_the_selected_ticket_and_stay_until_esc() -> None:
     async with run_app(ticket="data-check") as ui:
         await ui.press("space")
         await ui.select("smoke")
@@ -121,7 +121,57 @@ async def test_marks_are_taken_instead_of_the_selected_ticket_and_then_gone() ->
         asked = await ui.done()
         assert isinstance(asked, rq.Hold)
         assert set(asked.tickets) == {"data-check", "smoke"}
+        assert ui.view.marks == {"data-check", "smoke"}
+        await ui.press("p")
+        assert set(getattr(await ui.done(2), "tickets", ())) == {"data-check", "smoke"}, "they are released together"
+        await ui.press("escape")
         assert not ui.view.marks
+
+
+@pytest.mark.asyncio
+async def test_what_others_lose_by_it_is_confirmed_first_and_told_afterwards_with_the_way_back() -> None:
+    async with run_app(ticket="screenshots") as ui:
+        await ui.press("x")
+        assert ui.dialog == "Confirm"
+        assert "2 dependents can no longer run" in ui.text()
+        assert "can no longer run: review and announce" in ui.text()
+        assert ui.asked == [], "nothing is done before that"
+        await ui.press("n")
+        assert (ui.dialog, ui.asked, ui.status("screenshots")) == ("", [], "waiting")
+        await ui.press("x", "y")
+        assert await ui.done() == rq.Cancel(tickets=("screenshots",))
+        assert ui.said == "done: cancel screenshots; 2 skipped, u takes it back"
+        await ui.press("u")
+        await ui.done(2)
+        assert ui.said == "done: undo: cancel screenshots; 2 may run now"
+        assert [ui.status(id_) for id_ in ("screenshots", "announce")] == ["waiting", "waiting"]
+
+
+@pytest.mark.asyncio
+async def test_who_loses_nothing_by_it_is_not_asked() -> None:
+    async with run_app(ticket="announce") as ui:
+        await ui.press("x")
+        assert await ui.done() == rq.Cancel(tickets=("announce",))
+        assert ui.said == "done: cancel announce", "nothing else has changed"
+
+
+@pytest.mark.asyncio
+async def test_all_that_a_request_changes_besides_what_it_names_is_told() -> None:
+    async with run_app(ticket="unit-core-3") as ui:
+        await ui.press("o")
+        await ui.done()
+        assert ui.said.endswith("unit-core-3; 2 may run now, u takes it back")
+        await ui.press("F")
+        await ui.done(2)
+        assert ui.said.startswith("done: freeze the session; ")
+        assert ui.said.endswith(" frozen, u takes it back")
+        await ui.select("links")
+        await ui.press("F")
+        await ui.done(3)
+        await ui.select("draft")
+        await ui.press("x", "y")
+        await ui.done(4)
+        assert ui.said == "done: cancel draft; 5 skipped; cannot be taken back: it stopped draft"
 
 
 @pytest.mark.asyncio

@@ -255,8 +255,8 @@ async def test_what_ends_the_session_is_asked_first(key: str, asked: rq.AnyReque
 @pytest.mark.asyncio
 async def test_what_costs_nothing_is_not_asked() -> None:
     async with run_app(played=running(), size=(80, 24)) as ui:
-        await ui.press("j", "x")
-        assert ui.asked == [rq.Cancel(tickets=("B",))]
+        await ui.press("G", "x")
+        assert ui.asked == [rq.Cancel(tickets=("D",))]
 
 
 @pytest.mark.asyncio
