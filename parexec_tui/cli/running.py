@@ -157,8 +157,8 @@ def run(
         start_if_alone(execute, wish, again=again, as_json=as_json)
     from parexec_tui.engine.lifecycle.launch import start_detached
 
-    plan = plan_of(plan_file, host)
     with Screen(screen_options, wanted=not detach and style is None) as screen:
+        plan = plan_of(plan_file, host)
         start = partial(
             start_detached, plan, hold=hold, fail_fast=fail_fast, scope=scope, meanwhile=screen.show, warn=warn
         )
@@ -251,9 +251,9 @@ def attach(session: str | None, style: Any, read_only: bool, screen_options: dic
     from parexec_tui.client.mirror import Mirror
     from parexec_tui.client.sessions import resolve_current
 
-    row = resolve_current(session)
-    _leave_if_stopped(row.session)
     with Screen({**screen_options, "read_only": read_only}, wanted=style is None) as screen:
+        row = resolve_current(session)
+        _leave_if_stopped(row.session)
         screen.show(row.session)
     _follow(Mirror.open(row.session), style, quiet_start=True)
 

@@ -4,14 +4,11 @@ import os
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from parexec_tui.cli.exits import SUCCEEDED, UNSUCCESSFUL, exit_code
-
-if TYPE_CHECKING:
-    from parexec_tui.tui.terminal.restore import AppProcess
 
 R = TypeVar("R")
 
@@ -36,27 +33,29 @@ def screen_options(command: Callable[..., R]) -> Callable[..., R]:
 
 
 class Screen:
-    """Shows a session, beside the start of its engine, as both take their time. Exits when the screen is closed."""
+    """Shows a session. Exits when the screen is closed.
+
+    The screen is imported in a process of its own from the start, beside what is done before there is a session to
+    show: both take their time.
+    """
 
     def __init__(self, screen_options: dict[str, Any], *, wanted: bool) -> None:
-        from parexec_tui.tui.terminal.restore import can_show
+        from parexec_tui.tui.terminal.restore import AppProcess, can_show
 
-        self._options = screen_options
-        self._wanted = wanted and can_show(os.environ)
         self._app: AppProcess | None = None
+        if wanted and can_show(os.environ):
+            self._app = AppProcess(lambda: _import_screen(screen_options))
 
     def show(self, session: str) -> None:
         """Show a session, if that is wanted and there is a terminal for it."""
-        from parexec_tui.tui.terminal.restore import AppProcess
-
-        if self._wanted:
-            self._app = AppProcess(lambda: _show(session, self._options))
+        if self._app is not None:
+            self._app.start(session)
 
     def __enter__(self) -> "Screen":
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if self._app is not None:
+        if self._app is not None and self._app.is_started:
             if error is not None:
                 self._app.end()
             code = self._app.wait()
@@ -64,13 +63,16 @@ class Screen:
                 sys.exit(code if code >= 0 else UNSUCCESSFUL)
 
 
-def _show(session: str, screen_options: dict[str, Any]) -> int:
-    """Show a session until the person leaves; returns the exit code. Runs in a process of its own."""
+def _import_screen(screen_options: dict[str, Any]) -> Callable[[str], int]:
+    """Import all that shows a session; returns what shows one until the person leaves, and gives the exit code."""
     from parexec_tui.engine.lifecycle.launch import take_over
     from parexec_tui.tui.app.show import ScreenOptions, print_summary, show
 
-    state, outcome = show(session, ScreenOptions(**screen_options), take_over)
-    if state is None:
-        return UNSUCCESSFUL
-    print_summary(state, outcome)
-    return exit_code(state, outcome) if outcome else SUCCEEDED
+    def run(session: str) -> int:
+        state, outcome = show(session, ScreenOptions(**screen_options), take_over)
+        if state is None:
+            return UNSUCCESSFUL
+        print_summary(state, outcome)
+        return exit_code(state, outcome) if outcome else SUCCEEDED
+
+    return run

@@ -1,7 +1,7 @@
 """Restores the terminal, whatever happens to the app.
 
 The app runs in a child process. Its parent only waits for it: if the app is killed, the parent restores the terminal.
-Textual is not imported here: the parent may still be waiting for an engine while the child imports the app.
+Textual is not imported here: the child imports it, while the parent reads the plan and starts an engine.
 """
 
 import ctypes
@@ -10,7 +10,7 @@ import signal
 import sys
 import termios
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -45,25 +45,41 @@ def can_show(environ: Mapping[str, str]) -> bool:
 class AppProcess:
     """An app in a child process, and the state that the terminal had before it."""
 
-    def __init__(self, run: Callable[[], int]) -> None:
-        """Start it. `run` is called in the child, and returns its exit code."""
-        self._fd = sys.stdin.fileno()
-        self._attributes: list[Any] = termios.tcgetattr(self._fd)
+    def __init__(self, prepare: Callable[[], Callable[[str], int]]) -> None:
+        """Start the process. `prepare` is called there at once: it imports the app, and returns what shows it.
+
+        That is called when `start` says what to show, and returns the exit code. Until then, the process does nothing
+        to the terminal, and it ends with this one.
+        """
         sys.stdout.flush()
         sys.stderr.flush()
+        self.is_started = False
+        self._fd = sys.stdin.fileno()
+        self._attributes: list[Any] = []
+        self._handlers: dict[int, Any] = {}
         parent = os.getpid()
+        told, self._tell = os.pipe()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _ANSWERED)  # one that comes now is answered in a moment
         self.pid = os.fork()
         if self.pid == 0:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            _be_child(parent, run)
+            os.close(self._tell)
+            _be_child(parent, before, prepare, told)
+        os.close(told)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def start(self, argument: str) -> None:
+        """Show it. From now on, signals are for the app."""
+        self.is_started = True
+        self._attributes = termios.tcgetattr(self._fd)
         self._handlers = {
             signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
             signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: self.end()),
             # If we lead the session, the kernel tells nobody else that the terminal is gone.
             signal.SIGHUP: signal.signal(signal.SIGHUP, lambda *_: self.end(signal.SIGHUP)),
         }
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        with suppress(BrokenPipeError):  # `wait` tells how it ended
+            os.write(self._tell, argument.encode())
+        os.close(self._tell)
 
     def wait(self) -> int:
         """Wait for the app to end; returns its exit code. If it was killed, say so and restore the terminal."""
@@ -118,14 +134,20 @@ class AppProcess:
             signal.signal(signal.SIGTTOU, before)
 
 
-def _be_child(parent: int, run: Callable[[], int]) -> None:
+def _be_child(parent: int, mask: Iterable[int], prepare: Callable[[], Callable[[str], int]], told: int) -> None:
     """Run the app in the child, and leave the process without the parent's clean-up."""
     code = 1
     os.environ.setdefault("TEXTUAL_FPS", "1000")  # a key may wait for two of these after the frame before
     try:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)  # without its terminal the app has nothing to do
+        interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-c is for the parent until the app is shown
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         _end_with(parent)
-        code = run()
+        run = prepare()
+        with open(told, "rb") as pipe:
+            argument = pipe.read().decode()
+        signal.signal(signal.SIGINT, interrupted)
+        code = run(argument) if argument else 0  # if there is nothing to show, nobody wants to know
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else 1
     except BaseException:

@@ -24,7 +24,9 @@ def _lead(note: Path) -> None:
     code = 1
     try:
         sys.stdin = os.fdopen(0)
-        code = abs(AppProcess(app).wait())
+        process = AppProcess(lambda: lambda _: app())
+        process.start("s1")
+        code = abs(process.wait())
     finally:
         os._exit(code)  # whatever happens: we are a copy of pytest
 

@@ -39,7 +39,20 @@ def app():
 
 if how == "waits, and is slow to stop":
     restore._SETTLE = 4.0
-code = restore.AppProcess(app).wait()
+
+def prepare():
+    if how.startswith("is interrupted"):
+        (folder / "app").write_text(f"{os.getpid()}\\n")
+    return lambda _: app()
+
+try:
+    process = restore.AppProcess(prepare)
+    if how == "is interrupted before it is shown":
+        time.sleep(60)
+    process.start("s1")
+    code = process.wait()
+except KeyboardInterrupt:
+    code = 130
 (folder / "code").write_text(f"{code}\\n")
 """
 """A command that shows an app: one that returns a number, tells of its frames, fails, or makes the terminal its own
@@ -114,6 +127,16 @@ def test_the_exit_code_of_the_app_is_passed_on(tmp_path: Path, how: str, code: i
     if how == "fails":
         until(lambda: b"RuntimeError: a mistake" in command.seen(), "it says why")
     assert b"\x1b[?1049l" not in command.seen(), "an app that left by itself has given the terminal back itself"
+    command.close()
+
+
+def test_ctrl_c_before_there_is_anything_to_show_ends_all_without_a_word(tmp_path: Path) -> None:
+    command = Command(tmp_path, "is interrupted before it is shown")
+    app = command.app
+    os.write(command.master, b"\x03")
+    assert command.code == 130, "it was for the command"
+    until(lambda: not app.is_running() or app.status() == psutil.STATUS_ZOMBIE, "the process of the app is gone")
+    assert command.seen().replace(b"^C", b"").strip() == b""
     command.close()
 
 
