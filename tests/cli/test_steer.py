@@ -454,7 +454,8 @@ def test_undo_lists_what_was_done_with_and_without_an_engine(engine: Engine) -> 
     engine.wait()
     assert "no session is running" in parexec("undo").err
     found = [(each["text"], each["why_not"]) for each in json.loads(done("undo", "--list", "--json").out)]
-    assert found == [("stop the session", "it stopped what ran"), ("cancel last", ""), ("hold after", "")]
+    stays = '"stop the session" is newer and stays'
+    assert found == [("stop the session", "it stopped what ran"), ("cancel last", stays), ("hold after", stays)]
 
 
 def test_undo_touches_nothing_older_where_the_last_thing_cannot_be_taken_back(engine: Engine) -> None:

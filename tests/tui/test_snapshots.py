@@ -118,6 +118,7 @@ DIALOGS = {
     "retry": ("bench", ("R",)),
     "assign": ("spoken", ("a",)),
     "edit": ("spoken", ("e",)),
+    "undo": ("spoken", ("U",)),
 }
 """The ticket that is selected, and what is pressed."""
 

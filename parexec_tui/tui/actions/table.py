@@ -7,7 +7,7 @@ control and the prefixes of screen and tmux), no function key, no alt alone.
 
 from parexec_tui.core.plan.reading.faults import Fault
 from parexec_tui.settings import Settings, refused
-from parexec_tui.tui.actions import forms, moving, output, palette, session, steering, tickets, time_travel
+from parexec_tui.tui.actions import forms, moving, output, palette, session, steering, tickets, time_travel, undoing
 from parexec_tui.tui.actions.perform import Ask, KeyFunction, TableAction, TableKeymap
 from parexec_tui.tui.input.keymap import LOOKING, MOVING, SESSION, STEERING, Action, Keymap, KeymapError
 
@@ -148,6 +148,10 @@ ACTIONS: tuple[TableAction, ...] = (
     Action(
         "undo", ("u",), "undo", "take back the last thing that a person did",
         STEERING, Ask(steering.undo), footer=28,
+    ),
+    Action(
+        "undo-list", ("U",), "undo list", "what was done: what can be taken back, what cannot and why",
+        STEERING, undoing.show_undo_list,
     ),
     Action(
         "stop-session", ("Q",), "stop all", "stop the session; it can be resumed",

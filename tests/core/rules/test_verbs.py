@@ -743,7 +743,7 @@ def test_what_cannot_be_undone_is_said_and_nothing_older_is_undone(asked: rq.Any
     assert str(session.act(rq.Undo())) == str(cannot_undo(session.state, rq.Undo(), session.now)) == refusal
     assert session["W"].held is not None
     listed = [(action.text, why) for action, why in history(session.state, session.now)]
-    assert listed == [(wording(asked), why), ("hold W", "")]
+    assert listed == [(wording(asked), why), ("hold W", f'"{wording(asked)}" is newer and stays')]
     session.act(rq.Scale(most=9))
     assert acted(session.act(rq.Undo())).text == "undo: at most 9 tickets at once"
     assert str(session.act(rq.Undo())) == refusal
@@ -845,7 +845,10 @@ def test_the_history_says_what_it_is_too_late_for() -> None:
         ("scale", ""),
     ]
     session.dispatch()
-    assert next(history(session.state, session.now))[1] == "A has started since"
+    assert [why for _, why in history(session.state, session.now)] == [
+        "A has started since",
+        '"retry A" is newer and stays',
+    ]
 
 
 @pytest.mark.parametrize("ends", ["stop", "quarantine"])

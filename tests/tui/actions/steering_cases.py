@@ -145,6 +145,16 @@ async def _undo(ui: Harness, name: str) -> None:
     assert ui.played.state.held is None
 
 
+@key_case("undo-list")
+async def _undo_list(ui: Harness, name: str) -> None:
+    await ui.press("P")
+    await ui.done()
+    await ui.press(name)
+    assert "hold the session" in ui.text()
+    await ui.press("enter")
+    assert await ui.done(2) == rq.Undo()
+
+
 @key_case("stop-session")
 async def _stop_session(ui: Harness, name: str) -> None:
     await ui.press(name)

@@ -30,17 +30,20 @@ def undo(state: SessionState, asked: rq.Undo, now: float) -> Decision:
 
 
 def history(state: SessionState, now: float) -> Iterator[tuple[ev.OperatorActed, str]]:
-    """The actions, newest first, and why each cannot be taken back; empty if it can.
+    """The actions, newest first, and why each cannot be taken back; empty if it can, after those above it.
 
     Only the newest is tried. The others were undoable when they were done; what followed may have changed that.
     """
+    barrier = ""
     for action in reversed(state.actions):
-        why = ""
+        why = barrier
         if not action.inverse:
             why = action.why_final or "nothing takes it back"
         elif action is state.actions[-1]:
             answer = _taken_back(state, action, "", now)
             why = answer.reason if isinstance(answer, Refusal) else ""
+        if why and not barrier:
+            barrier = f'"{action.text}" is newer and stays'
         yield action, why
 
 

@@ -1,0 +1,43 @@
+"""Undo: the list of what was done, and taking back more than the last of it."""
+
+from collections.abc import Sequence
+
+from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.text.words import printable
+from parexec_tui.tui.actions.asking import send
+from parexec_tui.tui.actions.context import ActionContext
+
+
+def show_undo_list(context: ActionContext) -> None:
+    """Show what was done; then take back what the person chooses, with all that is newer."""
+    from parexec_tui.tui.dialogs.undo_list import UndoList
+
+    def chosen(actions: Sequence[ev.OperatorActed] | None) -> None:
+        if not actions:
+            return
+        if len(actions) == 1:
+            send(context, rq.Undo())  # the list has shown what it means
+        else:
+            context.app.in_background(_take_back(context, actions))
+
+    context.open(UndoList(context.view, context.cannot_steer), chosen)
+
+
+async def _take_back(context: ActionContext, actions: Sequence[ev.OperatorActed]) -> None:
+    """Take back these actions, the newest first, as far as that goes."""
+    taken: list[str] = []
+    for action in actions:
+        answer = await context.app.ask(rq.Undo())
+        if isinstance(answer, str):
+            context.say(printable(f"took back {len(taken)} of {len(actions)}: {answer}"), "bad")
+            return
+        acted = next((event for event in answer if isinstance(event, ev.OperatorActed)), None)
+        if acted is not None and acted.text != f"undo: {action.text}":
+            context.say(
+                printable(f"took back {len(taken)} of {len(actions)}, and then {acted.text}, which came"), "warn"
+            )
+            return
+        taken.append(action.text)
+    context.say(printable(f"done: took back {listed(taken, limit=5)}"), "good")
