@@ -27,6 +27,23 @@ def cells(text: str, start: int, stop: int) -> tuple[int, int, int]:
     return (len(text) if begin is None else begin), len(text), pad
 
 
+def cut_middle(text: str, width: int, *, sign: str = "…") -> str:
+    """The text in at most `width` cells, with `sign` in place of its middle where it is longer.
+
+    For ids: `shard-linux-017` and `shard-linux-018` begin alike, and what tells them apart is at the end.
+    """
+    taken = width_of(text)
+    if taken <= width:
+        return text
+    room = width - width_of(sign)
+    if room < 2:
+        return text[slice(*cells(text, 0, max(0, width))[:2])]
+    tail = room // 2
+    _, head, _ = cells(text, 0, room - tail)
+    begin, _, _ = cells(text, taken - tail, taken)
+    return text[:head] + sign + text[begin:]
+
+
 def row_starts(text: str, width: int) -> list[int]:
     """The letters at which rows start when the text is wrapped; one row at least."""
     if text.isascii():

@@ -19,9 +19,11 @@ from parexec_tui.tui.widgets.rows_panel import RowsPanel
 SILENT_AFTER = 600.0
 """A running ticket without a line of output for this many seconds may hang: it is shown as a warning."""
 
-_TICKET = 7
+_TICKET, _MAX_TICKET = 14, 32
+"""Cells for the id of a ticket, as far as ids are so long: before optional columns, and where all have room."""
+
 _OPTIONAL = (
-    ("ETA", 6), ("CPU", 4), ("MEM", 5), ("SILENT", 6), ("DONE", 6), ("OK/BAD", 6), ("EFF", 4), ("TITLE", 12),
+    ("ETA", 6), ("DONE", 6), ("CPU", 4), ("MEM", 5), ("SILENT", 6), ("OK/BAD", 6), ("EFF", 4), ("TITLE", 12),
 )  # fmt: skip
 """Optional columns with their cells, the most wanted first."""
 
@@ -58,7 +60,9 @@ class AgentsPanel(RowsPanel):
         self._known = (0, 0)
         """How many agents that session has had, and has, as of those rows."""
         self._stopped: dict[str, int] = {}
-        self._widest = 5
+        self._tickets = 0
+        self._widest, self._widest_ticket = 5, 6
+        """Cells of the longest ids of agents and of tickets."""
 
     # -- rows ------------------------------------------------------------------------------------------------
 
@@ -71,6 +75,9 @@ class AgentsPanel(RowsPanel):
         if state is None:
             return
         known = len(state.agents), sum(state.pool_size.values())
+        if state is not self._of or len(state.tickets) != self._tickets:
+            self._tickets = len(state.tickets)
+            self._widest_ticket = max(6, max(map(width_of, state.tickets), default=0))
         if state is not self._of or known != self._known:
             self._of, self._known = state, known
             self._rebuild(state)
@@ -130,17 +137,18 @@ class AgentsPanel(RowsPanel):
     # -- columns ---------------------------------------------------------------------------------------------
 
     def _columns(self, width: int) -> _Columns:
-        """The columns that fit: first who, status and what; then the optional columns. The ticket gets the rest."""
-        id_, status = (min(self._widest, 18), 13) if width >= 70 else (min(self._widest, 10), 11)
+        """The columns that fit: first who, status and what; then the optional columns. What is left goes to the
+        ticket, as far as an id needs it, and to the title."""
+        id_, status = (min(self._widest, 18), 13) if width >= 70 else (min(self._widest, 12), 11)
         left = width + 1 - 1 - (id_ + 1) - (status + 1)
-        ticket = max(0, min(_TICKET, left - 1))
+        ticket = max(0, min(self._widest_ticket, _TICKET, left - 1))
         left -= ticket + 1
         optional = dict.fromkeys((name for name, _ in _OPTIONAL), 0)
         for name, cells in _OPTIONAL:
             if cells + 1 <= left:
                 optional[name] = cells
                 left -= cells + 1
-        more = min(max(0, left), 24 - ticket)
+        more = max(0, min(left, self._widest_ticket - ticket, _MAX_TICKET - ticket))
         if optional["TITLE"]:
             optional["TITLE"] += left - more
         return _Columns(id_, status, ticket + more, optional)
@@ -180,7 +188,7 @@ class AgentsPanel(RowsPanel):
         columns = self._columns(width)
         ticket = self.state.tickets.get(agent.ticket) if agent.ticket else None
         word = _word(agent, ticket)
-        line.add(" ").column(agent.id, columns.id_, self.style("title") if is_here else None)
+        line.add(" ").id_column(agent.id, columns.id_, self.style("title") if is_here else None)
         line.column(f"{self.glyph(word)} {word}", columns.status, self.view.palette.status(word))
         if ticket is not None:
             self._draw_ticket(line, ticket, columns)
@@ -195,7 +203,7 @@ class AgentsPanel(RowsPanel):
 
     def _draw_ticket(self, line: StyledLine, ticket: TicketState, columns: _Columns) -> None:
         cells = columns.optional
-        line.column(ticket.id, columns.ticket)
+        line.id_column(ticket.id, columns.ticket)
         line.column(printable(ticket.spec.title), cells["TITLE"], self.style("dim"))
         self.draw_progress(line, ticket, cells["DONE"])
         for name, (text, style) in zip(("ETA", "CPU", "MEM", "SILENT"), self._measured(ticket), strict=True):

@@ -4,10 +4,12 @@ import time
 from operator import attrgetter
 
 from parexec_tui.core.state.attempts import Attempt
-from parexec_tui.core.state.status import TERMINAL, Status, short_word
+from parexec_tui.core.state.status import PENDING, TERMINAL, Status, short_word
 from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.text.cells import width_of
 from parexec_tui.text.words import printable
 from parexec_tui.tui.drawing.line import StyledLine
+from parexec_tui.tui.drawing.ticket_columns import RowKind, TicketColumns, ticket_columns
 from parexec_tui.tui.view.facts import display_status, reason_of, short_duration
 from parexec_tui.tui.view.ticket_list import GROUPINGS, SORTS, Grouping, Heading, TicketList
 from parexec_tui.tui.view.view_state import Change, ViewState
@@ -17,8 +19,8 @@ _REBUILD_EVERY = 1.0
 _SHARE = 30
 """Rows are rebuilt at most this often: in seconds, and in multiples of the time that the last rebuild took."""
 
-_STATUS = 13
-_BAR = 8
+_MARK = 2
+"""Cells before the first column, for the mark."""
 
 _ticket_fields = attrgetter(*TicketState.__slots__)
 _attempt_fields = attrgetter(*Attempt.__slots__)
@@ -84,8 +86,8 @@ class TicketsPanel(RowsPanel):
         state = self.state
         self.list.build(state)
         self._is_stale, self._known = False, len(state.tickets)
-        widest = max(2, max(map(len, state.tickets), default=2))
-        self._widths = (widest, max(5, *(len(type_) + 3 for type_ in state.plan.agents)))
+        widest = max(2, max(map(width_of, state.tickets), default=2))
+        self._widths = (widest, max(5, *(width_of(type_) + 3 for type_ in state.plan.agents)))
         index = self.list.index(self.view.selected)
         if index is None:
             index = min(self.cursor, self.count - 1)
@@ -246,27 +248,17 @@ class TicketsPanel(RowsPanel):
             parts.append(f"{len(self.view.marks)} marked")
         return ", ".join(parts)
 
-    def _columns(self, width: int) -> tuple[int, int, int, int, int]:
-        """Cells of id, title, priority, agent and progress; the reason gets the rest."""
-        ids, agents = self._widths
-        id_ = min(ids, 24 if width >= 100 else 16 if width >= 70 else 12)
-        priority = 8 if width >= 110 else 0
-        agent = min(agents, 14) if width >= 64 else 0
-        bar = _BAR if width >= 76 else 0
-        left = width - 2 - _STATUS - 1 - id_ - 1 - 7 - sum(cells + 1 for cells in (priority, agent, bar) if cells)
-        title = 0 if left < 36 else min(left * 2 // 5, 40)
-        return id_, title, priority, agent, bar
+    def _columns(self, width: int) -> TicketColumns:
+        return ticket_columns(width - _MARK, *self._widths)
 
     def draw_heading(self, line: StyledLine, width: int) -> None:
-        id_, title, priority, agent, bar = self._columns(width)
-        dim = self.style("dim")
-        line.add("  ")
-        for text, cells in (
-            ("STATUS", _STATUS), ("ID", id_), ("TITLE", title), ("PRIORITY", priority), ("AGENT", agent),
-        ):  # fmt: skip
-            line.column(text, cells, dim)
-        line.column("TIME", 6, dim, align="right").column("PROGRESS", bar, dim)
-        line.column("WHY" if title else "WHY, OR TITLE", max(0, width + 1 - line.width), dim, gap=0)
+        columns, dim = self._columns(width), self.style("dim")
+        line.add(" " * _MARK)
+        line.column("STATUS" if columns.has_words else "", columns.status, dim).column("ID", columns.id_, dim)
+        line.column("TITLE", columns.title, dim).column("PRIORITY", columns.priority, dim)
+        line.column("TIME", columns.time, dim, align="right").column("AGENT", columns.agent, dim)
+        line.column("PROGRESS", columns.progress, dim)
+        line.column("WHY" if columns.title else "WHY, OR TITLE", columns.why, dim, gap=0)
 
     def draw_row(self, line: StyledLine, index: int, width: int) -> None:
         row = self.list.rows[index]
@@ -282,25 +274,30 @@ class TicketsPanel(RowsPanel):
         line.fill(width)
 
     def _draw_ticket(self, line: StyledLine, ticket: TicketState, width: int, *, is_here: bool) -> None:
-        id_, title, priority, agent, bar = self._columns(width)
+        columns, kind = self._columns(width), _row_kind(ticket)
         word = display_status(self.state, ticket)
-        look = self.view.palette.status(word)
+        status = f"{self.glyph(word)} {short_word(word)}" if columns.has_words else self.glyph(word)
         line.add(self._mark(ticket), self.style("mark"))
-        line.column(f"{self.glyph(word)} {short_word(word)}", _STATUS, look)
-        line.column(ticket.id, id_, self.style("title") if is_here else None)
-        line.column(printable(ticket.spec.title), title)
-        line.column(ticket.spec.priority.value, priority, self.style(f"priority-{ticket.spec.priority.value}"))
-        line.column(ticket.agent or "", agent, None if ticket.is_live else self.style("dim"))
-        line.column(self._time(ticket), 6, align="right")
-        self.draw_progress(line, ticket, bar)
-        left = max(0, width + 1 - line.width)
+        line.column(status, columns.status, self.view.palette.status(word))
+        line.id_column(ticket.id, columns.id_, self.style("title") if is_here else None)
+        line.column(printable(ticket.spec.title), columns.title)
+        line.column(
+            ticket.spec.priority.value, columns.priority, self.style(f"priority-{ticket.spec.priority.value}")
+        )
+        why = columns.reason(kind)
+        begin = width - why
+        if line.width < begin:
+            line.column(self._time(ticket), columns.time, align="right")
+        if line.width < begin:
+            line.id_column(ticket.agent or "", columns.agent, None if ticket.is_live else self.style("dim"))
+        if line.width < begin:
+            self.draw_progress(line, ticket, columns.progress)
         reason = reason_of(self.state, ticket, self.view.now)
-        if reason or title:
-            line.column(
-                reason, left, None if ticket.status is Status.failed or ticket.is_frozen else self.style("dim")
-            )
+        if reason or columns.title:
+            is_bad = ticket.status is Status.failed or ticket.is_frozen
+            line.column(reason, why, None if is_bad else self.style("dim"), gap=0)
         else:
-            line.column(printable(ticket.spec.title), left)
+            line.column(printable(ticket.spec.title), why, gap=0)
 
     def _mark(self, ticket: TicketState) -> str:
         if ticket.id in self.view.marks:
@@ -313,3 +310,11 @@ class TicketsPanel(RowsPanel):
         if ticket.attempt is not None and ticket.status in TERMINAL:
             return short_duration(ticket.worked(self.view.now))
         return ""
+
+
+def _row_kind(ticket: TicketState) -> RowKind:
+    if ticket.status in PENDING or ticket.attempt is None:
+        return "pending"
+    if ticket.status in TERMINAL and ticket.status is not Status.succeeded:
+        return "ended"
+    return "running" if ticket.shown_status is Status.running else "still"

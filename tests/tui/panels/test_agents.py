@@ -64,37 +64,37 @@ def panel(session: Session, width: int, *, ascii_only: bool = True) -> AgentsPan
 
 DRAWN = {
     40: """
-  ID        STATUS      TICKET      ETA
+  ID        STATUS      TICKET
  builder  min 1, now 4, max 4
-> builder-1 f frozen    A          2m55
+> builder-1 f frozen    A
   builder-2 o idle      for 2m50
-  builder-3 > busy      long-na~
-  builder-4 > busy      B         +4m45
+  builder-3 > busy      long-na~-ticket
+  builder-4 > busy      B
  local  min 2, now 2, max 8
   local-1   | held      L
   local-2   ! quaranti~ 3 deaths at st~
 """,
     60: """
-  ID        STATUS      TICKET        ETA  CPU   MEM SILENT
+  ID        STATUS      TICKET           DONE      ETA  CPU
  builder  min 1, now 4, max 4
-> builder-1 f frozen    A            2m55 0.00  2.9M  11m40
+> builder-1 f frozen    A                ##....   2m55 0.00
   builder-2 o idle      for 2m50
-  builder-3 > busy      long-name~        12.5    3G !25m00
-  builder-4 > busy      B           +4m45 1.52  712M     3s
+  builder-3 > busy      long-nam~-ticket               12.5
+  builder-4 > busy      B                ######  +4m45 1.52
  local  min 2, now 2, max 8
   local-1   | held      L
   local-2   ! quaranti~ 3 deaths at start
 """,
     78: """
-  ID        STATUS        TICKET  DONE      ETA  CPU   MEM SILENT OK/BAD  EFF
+  ID        STATUS        TICKET         DONE      ETA  CPU   MEM SILENT  EFF
  builder  min 1, now 4, max 4
-> builder-1 f frozen      A       ##....   2m55 0.00  2.9M  11m40    0/0  42%
-  builder-2 o idle        for 2m50                                   0/1  42%
-  builder-3 > busy        long-n~               12.5    3G !25m00    0/0 100%
-  builder-4 > busy        B       ######  +4m45 1.52  712M     3s    0/0 100%
+> builder-1 f frozen      A              ##....   2m55 0.00  2.9M  11m40  42%
+  builder-2 o idle        for 2m50                                        42%
+  builder-3 > busy        long-na~ticket               12.5    3G !25m00 100%
+  builder-4 > busy        B              ######  +4m45 1.52  712M     3s 100%
  local  min 2, now 2, max 8
-  local-1   | held        L                                          0/0 100%
-  local-2   ! quarantined 3 deaths at start                          1/0 100%
+  local-1   | held        L                                              100%
+  local-2   ! quarantined 3 deaths at start                              100%
 """,
 }
 
@@ -109,7 +109,7 @@ def test_a_wide_table_has_titles_too() -> None:
     assert drawn[0].split() == [
         "ID", "STATUS", "TICKET", "TITLE", "DONE", "ETA", "CPU", "MEM", "SILENT", "OK/BAD", "EFF",
     ]  # fmt: skip
-    assert drawn[2].startswith("▌ builder-1 ❄ frozen      A                        Compile ")
+    assert drawn[2].startswith("▌ builder-1 ❄ frozen      A                     Compile ")
     assert "━━────   2m55 0.00" in drawn[2]
     assert "long-name-of-a-ticket" in drawn[4]
 
@@ -179,7 +179,7 @@ def test_stopped_agents_are_a_count_and_a_held_type_says_by_whom() -> None:
     session.wait(20)
     assert lines(panel_of(AgentsPanel, view_of(session), 78, 5))[1:] == [
         " builder  | held by ann  min 2, now 1, max 3, 1 stopped",
-        "> builder-1 o idle        for 20s; its type is held                  1/0  75%",
+        "> builder-1 o idle        for 20s; its type is held                 1/0  75%",
         "",
     ]
 

@@ -20,7 +20,7 @@ def test_what_could_not_start_is_said_whole() -> None:
         session.dispatch()
         session.could_not_start("A")
     heading, row = lines(panel_of(TicketsPanel, view_of(session), 80, 3))
-    assert heading.split() == ["STATUS", "ID", "AGENT", "TIME", "PROGRESS", "WHY,", "OR", "TITLE"]
+    assert heading.split() == ["STATUS", "ID", "TIME", "AGENT", "PROGRESS", "WHY,", "OR", "TITLE"]
     assert row[heading.index("STATUS") : heading.index("ID")].strip() == "n no start"
 
 
@@ -31,3 +31,33 @@ def test_what_the_last_column_has_is_in_its_heading() -> None:
     assert "Fetch" in narrow[1]
     assert wide[0].endswith(" WHY")
     assert " TITLE " in wide[0]
+
+
+def row_of(session: Session, id_: str, width: int) -> str:
+    panel = panel_of(TicketsPanel, view_of(session), width, 60)
+    panel.list.folded.clear()
+    panel.rebuild()
+    return next(line for line in lines(panel)[1:] if f" {id_} " in f"{line[16:]} ")
+
+
+@pytest.mark.parametrize("width", [72, 80, 90])
+def test_a_reason_has_the_cells_of_the_columns_that_say_nothing_of_its_ticket(width: int) -> None:
+    session = release()
+    assert "database is held by migrate, for " in row_of(session, "data-check", width)
+    assert row_of(session, "integration-3", width).endswith("integration-3 unit-core-3 timed out")
+    assert "3m22 after 3m20s" in row_of(session, "unit-core-3", width)
+    running = row_of(session, "unit-web-2", width)
+    assert "6m48 tester-2   ######## Unit tests" in running
+
+
+def test_ids_that_begin_alike_are_told_apart() -> None:
+    session = Session("\n".join(f"a-very-long-name-of-a-shard-{number:03}:" for number in range(3)))
+    drawn = lines(panel_of(TicketsPanel, view_of(session), 80, 6))
+    assert all(f" a-very-lo~hard-{number:03} " in drawn[number + 1] for number in range(3))
+    wide = lines(panel_of(TicketsPanel, view_of(session), 140, 6))
+    assert "a-very-long-name-of-a-shard-002" in wide[3]
+
+
+def test_where_there_is_hardly_room_the_status_is_its_sign() -> None:
+    drawn = lines(panel_of(TicketsPanel, view_of(release()), 40, 60))
+    assert any(line.startswith("   x bench ") and "exit 1" in line for line in drawn)

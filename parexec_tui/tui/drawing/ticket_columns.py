@@ -1,0 +1,78 @@
+"""How the cells of a row of the table of tickets are shared out.
+
+WHY is cut last. Columns that say nothing of a ticket which waits or is over give their cells to its reason, and what
+takes cells from every reason (TITLE, PRIORITY) is there only beyond the cells that WHY wants. All depends on the
+width and on the longest id and agent, so nothing moves while the list scrolls.
+"""
+
+from typing import Literal, NamedTuple
+
+WHY_WANTED = 44
+"""Cells that hold most reasons whole."""
+
+STATUS, TIME, PROGRESS, PRIORITY = 13, 6, 8, 8
+
+_MIN_ID, _MAX_ID = 12, 40
+_MAX_AGENT = 14
+_MIN_TITLE, _MAX_TITLE = 16, 40
+_MIN_WHY = 8
+"""Fewest cells for WHY beside a column that only some rows need: then it has a title, which may be cut."""
+
+_NO_WORDS = 48
+"""Below this width the status has its sign alone."""
+
+RowKind = Literal["pending", "ended", "still", "running"]
+"""What a row has to say beside its id. pending: a reason alone, since it has not run; ended: a time and a reason;
+still: a time and an agent, since it lives and does not go on, or succeeded; running: everything."""
+
+
+class TicketColumns(NamedTuple):
+    """Cells of each column, in the order in which they are drawn, without the blank after each; 0: it is left out."""
+
+    status: int
+    id_: int
+    title: int
+    priority: int
+    time: int
+    agent: int
+    progress: int
+    why: int
+    """The last column; there is no blank after it."""
+
+    @property
+    def has_words(self) -> bool:
+        """Whether the status is said in words, and not only by its sign."""
+        return self.status == STATUS
+
+    @property
+    def has_room(self) -> bool:
+        """Whether WHY has the cells it wants in its own column, so that no reason begins before that."""
+        return self.why >= WHY_WANTED
+
+    def reason(self, kind: RowKind) -> int:
+        """The cells of the last column in such a row: its own, and those of the columns before it that say nothing
+        there."""
+        if self.has_room:
+            return self.why
+        given = {"pending": self[4:7], "ended": self[5:7], "still": self[6:7], "running": ()}[kind]
+        return self.why + sum(cells + 1 for cells in given if cells)
+
+
+def ticket_columns(width: int, ids: int, agents: int) -> TicketColumns:
+    """The columns of a row of so many cells. `ids` and `agents` are the cells of the longest id and agent."""
+    status = STATUS if width >= _NO_WORDS else 1
+    id_ = max(0, min(ids, max(_MIN_ID, min(_MAX_ID, width // 4 - 1)), width - status - 2))
+    left = max(0, width - status - 1 - id_ - 1)
+    cells = {"title": 0, "priority": 0, "time": 0, "agent": 0, "progress": 0}
+    for name, wanted in (("time", TIME), ("progress", PROGRESS), ("agent", min(agents, _MAX_AGENT))):
+        if wanted and left - wanted - 1 >= _MIN_WHY:
+            cells[name] = wanted
+            left -= wanted + 1
+    spare = left - WHY_WANTED - 1
+    if spare >= _MIN_TITLE:
+        cells["title"] = min(spare, _MAX_TITLE)
+        left -= cells["title"] + 1
+    if left - WHY_WANTED - 1 >= PRIORITY:
+        cells["priority"] = PRIORITY
+        left -= PRIORITY + 1
+    return TicketColumns(status=status, id_=id_, **cells, why=left)
