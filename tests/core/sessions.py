@@ -304,6 +304,7 @@ def dump(state: SessionState) -> object:
         "held_tickets": list(state.held_tickets),
         "failed": list(state.failed),
         "held_back": list(state.held_back),
+        "ready": list(state.ready),
         "available": {type_: list(agents) for type_, agents in state.available.items()},
         "quarantined": list(state.quarantined),
         "holdings": {name: _plain(value) for name, value in vars(state.holdings).items() if value},
@@ -311,7 +312,7 @@ def dump(state: SessionState) -> object:
     return {name: value.copy() if isinstance(value, dict | list) else value for name, value in held.items()}
 
 
-_NOT_STATE = ("plan", "graph", "dirty", "_types")
+_NOT_STATE = ("plan", "graph", "dirty", "findings", "stall_findings", "_types")
 _of_ticket = attrgetter(*(name for name in TicketState.__slots__ if name != "attempt"))
 _of_attempt = attrgetter(*Attempt.__slots__)
 _agent_values = attrgetter(*AgentState.__slots__)
@@ -350,10 +351,11 @@ _PASSING = (
     "because",
     "serialised",
     "excluded_agents",
+    "held_at",
 )
 _lasting_of_ticket = attrgetter(*(name for name in TicketState.__slots__ if name not in _PASSING))
 _lasting_of_attempt = attrgetter(*(name for name in Attempt.__slots__ if name not in ("freeze", "frozen_for")))
-_lasting_agent = attrgetter(*(name for name in AgentState.__slots__ if name not in ("turn", "idle_since")))
+_lasting_agent = attrgetter(*(name for name in AgentState.__slots__ if name not in ("turn", "idle_since", "held_at")))
 
 
 def _lasting_ticket(ticket: TicketState) -> tuple[object, ...]:
@@ -422,6 +424,7 @@ def check_plan(state: SessionState) -> None:
 def check(state: SessionState) -> None:
     """Check the invariants of the state machines, and compare every index with a naive recount."""
     _check_needs(state)
+    _check_stalls(state)
     _check_counts(state)
     _check_agents(state)
     _check_claims(state)
@@ -442,6 +445,19 @@ def _check_needs(state: SessionState) -> None:
             assert ticket.missing == 0, f"{ticket.id} is {ticket.status}, and a need is missing"
         assert (ticket.status is Status.backoff) == (ticket.retry_at is not None)
         _check_attempt(state, ticket)
+
+
+def _check_stalls(state: SessionState) -> None:
+    paused = {ticket.id for ticket in state.tickets.values() if ticket.is_frozen}
+    for group in state.groups:
+        for ticket in map(state.tickets.__getitem__, group):
+            stalled = sum(need in paused for need in ticket.spec.needs)
+            assert ticket.stalled_needs == stalled
+            if ticket.status in (Status.waiting, Status.backoff) and (stalled or ticket.held is not None):
+                paused.add(ticket.id)
+            assert ticket.is_stalled == (ticket.id in paused)
+    waiting = {ticket.id for ticket in state.tickets.values() if ticket.status is Status.waiting}
+    assert set(state.ready) == {id_ for id_ in waiting if not state.tickets[id_].missing}
 
 
 def _check_attempt(state: SessionState, ticket: TicketState) -> None:

@@ -225,6 +225,19 @@ def agents_left(state: SessionState, ticket: TicketState) -> bool:
     )
 
 
+def able_agents(state: SessionState, ticket: TicketState) -> list[AgentState]:
+    """The agents that could run the ticket if they were free, those of held types left out."""
+    pinned = pinned_agent(state, ticket)
+    return [
+        agent
+        for agent in state.agents.values()
+        if agent.type in ticket.types
+        and not agent.stopped
+        and agent.type not in state.held_types
+        and pinned in (None, agent)
+    ]
+
+
 def agents_come(state: SessionState, ticket: TicketState) -> bool:
     """Whether an agent that could run the ticket is busy and takes more when it is done."""
     pinned = pinned_agent(state, ticket)
@@ -242,10 +255,7 @@ def agents_come(state: SessionState, ticket: TicketState) -> bool:
 def _agents(state: SessionState, ticket: TicketState) -> Blocker:
     pinned = pinned_agent(state, ticket)
     held = [type_ for type_ in ticket.types if type_ in state.held_types]
-    able = [
-        agent for agent in state.agents.values()
-        if agent.type in ticket.types and not agent.stopped and agent.type not in held and pinned in (None, agent)
-    ]  # fmt: skip
+    able = able_agents(state, ticket)
     key = AgentKey(ticket.types, ticket.excluded_agents, pinned.id if pinned is not None else "")
     types_held = [f"agent type {type_} held{_by(state.held_types[type_])}" for type_ in held]
     if agents_left(state, ticket):

@@ -7,8 +7,8 @@ class AgentState:
     """One agent of the pool: a slot that runs one ticket at a time."""
 
     __slots__ = (
-        "busy_for", "done", "draining", "failed", "held", "id", "idle_since", "quarantined", "started", "stopped",
-        "strikes", "ticket", "turn", "type", "without_engine",
+        "busy_for", "done", "draining", "failed", "held", "held_at", "id", "idle_since", "quarantined", "started",
+        "stopped", "strikes", "ticket", "turn", "type", "without_engine",
     )  # fmt: skip
 
     def __init__(self, id_: str, type_: str, at: float) -> None:
@@ -22,6 +22,8 @@ class AgentState:
         self.strikes: tuple[str, ...] = ()
         """Tickets that could not start here, one after another, where the agent may be at fault."""
         self.held: str | None = None
+        """Who holds it."""
+        self.held_at = 0.0
         self.draining = False
         self.quarantined = ""
         """Why it gets no more tickets."""

@@ -8,6 +8,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.indexes import check_again, find_types, lost_need
 from parexec_tui.core.state.reservation import drop_reservation
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.stalls import mark_stalled_again
 from parexec_tui.core.state.status import PENDING, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.state.transitions import IllegalEventError, following
@@ -30,6 +31,7 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
             check_again(state, state.tickets[id_])
         return
     state.derive(*shape)
+    mark_stalled_again(state)
     state.serialised = sum(ticket.serialised for ticket in state.tickets.values())
     for ticket in state.tickets.values():
         if ticket.missing == 0 and ticket.id not in was_ready:

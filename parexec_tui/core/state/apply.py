@@ -32,6 +32,7 @@ from parexec_tui.core.state.indexes import (
 )
 from parexec_tui.core.state.reservation import can_be_reserved_for, count_end, count_start, drop_reservation, reserve
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.stalls import note_stall
 from parexec_tui.core.state.status import PENDING, End, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.state.transitions import (
@@ -52,6 +53,7 @@ def apply(state: SessionState, event: ev.AnyEvent) -> None:
     """Take one event into the state. Raises IllegalEventError, with nothing changed, if it cannot follow."""
     _HANDLERS[type(event)](state, event)
     state.now = event.at
+    state.findings.clear()
 
 
 # The session
@@ -170,7 +172,7 @@ def _on_agent_started(state: SessionState, event: ev.AgentStarted) -> None:
 
 def _on_agent_held(state: SessionState, event: ev.AgentHeld) -> None:
     agent = agent_of(state, event)
-    agent.held = event.by
+    agent.held, agent.held_at = event.by, event.at
     refresh_agent(state, agent)
 
 
@@ -287,6 +289,7 @@ def _on_attempt_frozen(state: SessionState, event: ev.AttemptFrozen) -> None:
     ticket = freezable_ticket(state, event, is_frozen=False)
     ticket.live_attempt.freeze = FreezeCause(event.by, event.reason, event.at)
     state.frozen[ticket.id] = ticket
+    note_stall(state, ticket)
     doubt_reservation(state)
 
 
@@ -364,9 +367,10 @@ def _on_backoff_ended(state: SessionState, event: ev.BackoffEnded) -> None:
 
 def _on_ticket_held(state: SessionState, event: ev.TicketHeld) -> None:
     ticket = named_ticket(state, event)
-    ticket.held = event.by
+    ticket.held, ticket.held_at = event.by, event.at
     state.held_tickets[ticket.id] = ticket
     note_hold(state, ticket)
+    note_stall(state, ticket)
     doubt_reservation(state)
 
 
@@ -375,6 +379,7 @@ def _on_ticket_released(state: SessionState, event: ev.TicketReleased) -> None:
     ticket.held = None
     state.held_tickets.pop(ticket.id, None)
     note_hold(state, ticket)
+    note_stall(state, ticket)
     check_again(state, ticket)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.reservation import drop_reservation
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.stalls import note_stall
 from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, UNSUCCESSFUL, Status
 from parexec_tui.core.state.tickets import TicketState
 
@@ -17,6 +18,8 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
     state.counts[to] += 1
     if state.reservation is not None and state.reservation.ticket == ticket.id:
         drop_reservation(state)
+    if from_ is Status.waiting:
+        state.ready.pop(ticket.id, None)
     if to in LIVE:
         state.live[ticket.id] = ticket
     elif from_ in LIVE:
@@ -33,14 +36,17 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
             doubt_reservation(state)
         for dependent in state.dependents(ticket.id):
             dependent.missing -= step
+            if step < 0:
+                state.ready.pop(dependent.id, None)
             if dependent.held is not None:
                 note_hold(state, dependent)
             if dependent.missing == 0 and dependent.status is Status.waiting:
                 mark_ready(state, dependent, at)
     if (step := (to in TERMINAL) - (from_ in TERMINAL)) != 0:
         _account(state, ticket.group, step, at)
-    if ticket.held is not None:
+    if ticket.is_stalled or ticket.stalled_needs or ticket.held is not None:
         note_hold(state, ticket)
+        note_stall(state, ticket)
     if to is Status.waiting and ticket.missing == 0:
         mark_ready(state, ticket, at)
 
@@ -56,6 +62,7 @@ def note_hold(state: SessionState, ticket: TicketState) -> None:
 def mark_ready(state: SessionState, ticket: TicketState, at: float) -> None:
     """Note that the needs of the ticket are met: as far as they are concerned, it may start from now on."""
     ticket.ready_at, ticket.conflict_at = at, None
+    state.ready[ticket.id] = ticket
     if state.dirty is not None:
         state.dirty.ready.append(ticket.id)
 
@@ -124,6 +131,7 @@ def thaw(state: SessionState, ticket: TicketState, at: float) -> None:
     """Let the attempt of a live ticket go on, if it is frozen."""
     ticket.live_attempt.thaw(at)
     state.frozen.pop(ticket.id, None)
+    note_stall(state, ticket)
 
 
 def skip(state: SessionState, tickets: Sequence[TicketState], because: str, at: float) -> None:

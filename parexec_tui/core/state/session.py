@@ -83,6 +83,8 @@ class SessionState:
     """The first group that still has a ticket to account for."""
     failed: dict[str, TicketState]
     """Failed tickets, the one that failed last at the end."""
+    ready: dict[str, TicketState]
+    """Tickets that wait, and whose needs are met."""
     held_back: dict[str, TicketState]
     """Held tickets that nothing but their hold, the pool and the claims of others keep from starting."""
 
@@ -106,6 +108,10 @@ class SessionState:
         self.live: dict[str, TicketState] = {}
         self.frozen: dict[str, TicketState] = {}
         """Those of the live ones whose attempt is frozen."""
+        self.findings: dict[object, object] = {}
+        """What was asked about the state as it is now, and found. `apply` empties it."""
+        self.stall_findings: dict[object, object] = {}
+        """The same of what follows from the marks of stalled tickets alone. `note_stall` empties it."""
         self.held_tickets: dict[str, TicketState] = {}
         """Tickets with a hold of their own, in the order of the holds; also those that are over by now."""
         self.holdings = Holdings(plan.resources)
@@ -188,6 +194,11 @@ class SessionState:
         )
         self.failed = {ticket.id: ticket for ticket in failed}
         self.held_back = {ticket.id: ticket for ticket in tickets.values() if ticket.is_held_back}
+        self.ready = {
+            ticket.id: ticket
+            for ticket in tickets.values()
+            if ticket.missing == 0 and ticket.status is Status.waiting
+        }
         self.open_group = next((group for group, left in enumerate(self.group_left) if left), len(self.groups))
 
     def find_paths(self) -> None:

@@ -27,8 +27,9 @@ class TicketState:
 
     __slots__ = (
         "attempt", "attempts", "because", "charged", "claims", "conflict_at", "end", "ended", "excluded_agents",
-        "first_started", "group", "held", "id", "lost", "missing", "note", "order", "pin", "ready_at", "reason",
-        "remaining", "retry_at", "serialised", "snapshot", "spec", "status", "types",
+        "first_started", "group", "held", "held_at", "id", "is_stalled", "lost", "missing", "note", "order", "pin",
+        "ready_at", "reason", "remaining", "retry_at", "serialised", "snapshot", "spec", "stalled_needs", "status",
+        "types",
     )  # fmt: skip
 
     def __init__(self, id_: str, spec: Ticket, order: int, claims: Claims, types: tuple[str, ...]) -> None:
@@ -47,8 +48,14 @@ class TicketState:
         """Needs that have neither succeeded nor been waived; a ticket is ready at 0."""
         self.lost = 0
         """Needs that are over without success."""
+        self.stalled_needs = 0
+        """Needs that are stalled."""
+        self.is_stalled = False
+        """Whether a freeze or a hold keeps it: its own, or that of a ticket upstream. See `stalls`."""
         self.held: str | None = None
         """Who holds it back."""
+        self.held_at = 0.0
+        """Since when it is held."""
         self.pin = ""
         """The agent or agent type that a person chose for it. See `blockers.pinned_agent`."""
         self.note = ""
@@ -112,6 +119,13 @@ class TicketState:
     def is_held_back(self) -> bool:
         """Whether it is held although its needs are met."""
         return self.held is not None and self.missing == 0 and self.status in PENDING
+
+    @property
+    def should_be_stalled(self) -> bool:
+        """What `is_stalled` has to be, as far as the ticket itself and the needs next to it tell."""
+        if self.status in PENDING:
+            return self.held is not None or self.stalled_needs > 0
+        return self.is_frozen
 
     @property
     def shown_status(self) -> Status | Flag:

@@ -1,0 +1,516 @@
+"""What a ticket waits for in the end: the root of its reasons.
+
+`blockers` says what keeps a ticket from running: a need, a claim that another ticket holds, an agent. Most of these
+wait for something themselves. The root is where that ends: a ticket that runs, or something that stays until a person
+acts. What stays is preferred to what goes away by itself, wherever it is upstream.
+
+    root_of(state, ticket)       the root of a ticket; None if the ticket is over
+    path_to_root(state, ticket)  the tickets from this one to its root, both included
+    waiting_for(state, root)     how many tickets wait for a root, near or far
+    roots(state)                 the roots of the whole session with these numbers, worst first
+
+What a freeze or a hold keeps is marked as events are applied (`state/stalls.py`), so a root is found by following the
+marks. What is found is kept until the next event, so a whole screen asks for the price of one walk.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Final, Literal, NamedTuple, cast
+
+from msgspec import Struct
+
+from parexec_tui.core.plan.claims import EMPTY
+from parexec_tui.core.schedule.blockers import (
+    AgentKey,
+    able_agents,
+    agents_left,
+    parallel_blocker,
+    pick_agent,
+    pinned_agent,
+)
+from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.reservation import obstacle
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import PENDING, SATISFIED, AgentStatus, Status
+from parexec_tui.core.state.tickets import TicketState
+
+RootKind = Literal[
+    "engine",
+    "session",
+    "host",
+    "frozen",
+    "held",
+    "agent",
+    "type",
+    "no-agent",
+    "resource",
+    "running",
+    "stopping",
+    "backoff",
+    "busy",
+    "far",
+    "next",
+]
+
+_STAYS: Final[frozenset[RootKind]] = frozenset(
+    ("engine", "session", "host", "frozen", "held", "agent", "type", "no-agent", "resource")
+)
+_OF_ALL: Final[frozenset[RootKind]] = frozenset(("engine", "session", "host"))
+
+_OF_ONE: Final[frozenset[RootKind]] = frozenset(("next", "no-agent"))
+"""Roots that say which ticket waits."""
+
+_MAX_STEPS = 1_000
+"""Steps from ticket to ticket before a chain of which every link moves is given up."""
+
+_MAX_SEARCHED = 2_000
+"""Tickets that are looked at between two events in the search for a root that stays and is not marked."""
+
+_MAX_READY = 2_000
+"""Ready tickets whose roots are found, to count what waits for each root."""
+
+_MAX_EDGES = 20_000
+"""Dependencies that are followed between two events to count what waits for roots that stay."""
+
+_MAX_MOVING_EDGES = 1_000
+"""The same for a root that moves."""
+
+_MAX_COUNTED = 50
+"""Pauses of one kind for which it is counted what waits for each."""
+
+_MAX_CONFLICTS = 8
+
+
+class Root(Struct, frozen=True):
+    """The end of a chain of reasons."""
+
+    kind: RootKind
+    ticket: str = ""
+    """The ticket that is frozen, held, running, stopping or in backoff."""
+    agent: str = ""
+    """The agent that has the ticket; for `agent`, the agent that takes no ticket."""
+    name: str = ""
+    """The agent type of `type`; the resource of `host` and `resource`; what `busy` is about: `agents` or `slots`."""
+    how: str = ""
+    """Of `session`: held, frozen, draining or stopping. Of `agent`: held, quarantined or draining."""
+    by: str = ""
+    """Who did it; empty if a rule did, or nobody."""
+    reason: str = ""
+    since: float = 0.0
+    """When it began; 0 where that is not known. Of `running`: so that `now - since` is what it has worked."""
+    until: float | None = None
+    """When it ends by itself, if that is known."""
+
+    @property
+    def stays(self) -> bool:
+        """Whether it does not go away until a person acts, or the host has room."""
+        return self.kind in _STAYS
+
+    @property
+    def is_of_all(self) -> bool:
+        """Whether nothing at all starts because of it."""
+        return self.kind in _OF_ALL
+
+
+class WaitedFor(Struct, frozen=True):
+    """A root, and how many wait for it."""
+
+    root: Root
+    count: int
+    """Tickets that wait for it, near or far, without the one that it is about. Of `busy`: those that are ready."""
+    is_exact: bool = True
+    """False: there are more than `count`, which were not all counted."""
+
+
+def root_of(state: SessionState, ticket: TicketState) -> Root | None:
+    """What the ticket waits for in the end; of one that is live, how it stands. None if it is over."""
+    if ticket.is_live:
+        return _of_live(ticket)
+    return _link(state, ticket).root if ticket.status in PENDING else None
+
+
+def path_to_root(state: SessionState, ticket: TicketState) -> tuple[str, ...]:
+    """The tickets from this one to the one that its root is about, both included; empty if the ticket is over.
+
+    A root that is about no ticket ends the path at the last ticket that waits for it.
+    """
+    if ticket.is_live:
+        return (ticket.id,)
+    if ticket.status not in PENDING:
+        return ()
+    path = [ticket.id]
+    link = _link(state, ticket)
+    while link.next:
+        path.append(link.next)
+        after = state.tickets[link.next]
+        if after.is_live:
+            break
+        link = _link(state, after)
+    return tuple(path)
+
+
+def waiting_for(state: SessionState, root: Root) -> WaitedFor:
+    """How many tickets wait for a root that `root_of` or `roots` gave."""
+    found = _memo(state).counts
+    if root not in found:
+        found[root] = _count(state, root)
+    return found[root]
+
+
+def roots(state: SessionState) -> Sequence[WaitedFor]:
+    """The roots of the whole session, worst first.
+
+    First what keeps everything, then what stays, by how many wait for it, then what moves: of that only what many
+    wait for, and the head of the longest path. Pauses that nothing waits for are among them; holds of tickets that
+    could not start anyway are not.
+    """
+    memo = _memo(state)
+    if memo.roots is None:
+        found = (waiting_for(state, root) for root in dict.fromkeys(_candidates(state)))
+        memo.roots = sorted(found, key=_badness)
+    return memo.roots
+
+
+# -- what is kept between two events ---------------------------------------------------------------------------
+
+
+class _Link(NamedTuple):
+    root: Root
+    next: str = ""
+    """The next ticket on the way to the root; empty at the end."""
+
+
+class _Memo:
+    """What was found out about the state as it is now."""
+
+    __slots__ = (
+        "by_agent_key", "by_ready", "counts", "edges", "hidden", "links", "may_be_hidden", "of_all", "roots",
+        "searched",
+    )  # fmt: skip
+
+    def __init__(self, state: SessionState) -> None:
+        self.links: dict[str, _Link] = {}
+        """Of tickets that are not stalled."""
+        self.may_be_hidden = _may_be_hidden(state)
+        self.of_all = tuple(_find_of_all(state))
+        self.by_agent_key: dict[AgentKey, TicketState | Root] = {}
+        self.by_ready: dict[Root, list[str]] | None = None
+        self.counts: dict[Root, WaitedFor] = {}
+        self.roots: list[WaitedFor] | None = None
+        self.hidden: dict[str, str] = {}
+        """ticket: the need that leads to a root that stays and is not marked; empty if there is none"""
+        self.searched = 0
+        self.edges = 0
+
+
+def _memo(state: SessionState) -> _Memo:
+    memo = state.findings.get(_Memo)
+    if memo is None:
+        memo = state.findings[_Memo] = _Memo(state)
+    return cast(_Memo, memo)
+
+
+class _StallMemo:
+    """What was found out about stalled tickets; it holds until one more or one less is stalled."""
+
+    __slots__ = ("counts", "links")
+
+    def __init__(self) -> None:
+        self.links: dict[str, _Link] = {}
+        self.counts: dict[str, int] = {}
+        """ticket: how many are downstream of it and wait"""
+
+
+def _stall_memo(state: SessionState) -> _StallMemo:
+    memo = state.stall_findings.get(_StallMemo)
+    if memo is None:
+        memo = state.stall_findings[_StallMemo] = _StallMemo()
+    return cast(_StallMemo, memo)
+
+
+# -- the walk --------------------------------------------------------------------------------------------------
+
+
+def _link(state: SessionState, ticket: TicketState) -> _Link:
+    """Where the way to the root of a ticket that waits begins."""
+    memo = _memo(state)
+    if memo.of_all:
+        return _Link(memo.of_all[0])
+    links, stalled = memo.links, _stall_memo(state).links
+    if (known := links.get(ticket.id) or stalled.get(ticket.id)) is not None:
+        return known
+    walked: list[TicketState] = []
+    seen: set[str] = set()
+    at = ticket
+    while True:
+        if (link := links.get(at.id) or stalled.get(at.id)) is not None:
+            root, following = link.root, at.id
+            break
+        if at.is_live:
+            root, following = _of_live(at), at.id
+            break
+        if at.id in seen or (len(walked) > _MAX_STEPS and not at.is_stalled):
+            root, following = Root("far", ticket=at.id), "" if at.id in seen else at.id
+            break
+        walked.append(at)
+        seen.add(at.id)
+        after = _next(state, at)
+        if isinstance(after, Root):
+            root, following = after, ""
+            break
+        at = after
+    link = _Link(root, following)
+    for each in reversed(walked):
+        link = _Link(root, following)
+        (stalled if each.is_stalled else links)[each.id] = link
+        following = each.id
+    return link
+
+
+def _next(state: SessionState, ticket: TicketState) -> TicketState | Root:
+    """The ticket that this one waits for, which has to be followed; or the root, if it waits for no other ticket."""
+    if ticket.stalled_needs:
+        return next(need for need in _needs(state, ticket) if need.is_stalled)
+    if ticket.held is not None:
+        return Root("held", ticket=ticket.id, by=ticket.held, since=ticket.held_at)
+    if ticket.missing:
+        if _memo(state).may_be_hidden and (need := _search(state, ticket)):
+            return state.tickets[need]
+        return max(
+            (need for need in _needs(state, ticket) if need.status not in SATISFIED),
+            key=lambda need: need.remaining,
+        )
+    if ticket.status is Status.backoff:
+        return Root("backoff", ticket=ticket.id, agent=ticket.agent or "", until=ticket.retry_at)
+    if state.plan.settings.barrier and ticket.group > state.open_group:
+        return _first_of_group(state)
+    if (holder := _holder(state, ticket)) is not None:
+        return holder
+    if obstacle(state, ticket):
+        assert state.reservation is not None
+        return state.tickets[state.reservation.ticket]
+    if pick_agent(state, ticket) is None:
+        return _of_agents(state, ticket)
+    if parallel_blocker(state) is not None:
+        frozen = _first_frozen(state.frozen.values())
+        return frozen if frozen is not None and len(state.frozen) == len(state.live) else Root("busy", name="slots")
+    return Root("next", ticket=ticket.id)
+
+
+def _needs(state: SessionState, ticket: TicketState) -> Iterator[TicketState]:
+    return map(state.tickets.__getitem__, ticket.spec.needs)
+
+
+def _of_live(ticket: TicketState) -> Root:
+    attempt = ticket.live_attempt
+    if (freeze := attempt.freeze) is not None:
+        return Root(
+            "frozen",
+            ticket=ticket.id,
+            agent=attempt.agent,
+            by=freeze.by,
+            reason=freeze.reason,
+            since=freeze.since,
+        )
+    since = attempt.started + attempt.frozen_for + attempt.clock_error
+    return Root("stopping" if ticket.status is Status.stopping else "running", ticket.id, attempt.agent, since=since)
+
+
+def _find_of_all(state: SessionState) -> Iterator[Root]:
+    """What keeps everything from starting."""
+    if state.finished_at is None and (gone := state.interrupted or state.left) is not None:
+        yield Root("engine", reason=gone.reason, since=gone.at)
+    if (stopping := state.stopping) is not None:
+        yield Root("session", how="stopping", by=stopping.by, reason=stopping.reason, since=stopping.at)
+    if (draining := state.draining) is not None:
+        yield Root("session", how="draining", by=draining.by, reason=draining.reason, since=draining.at)
+    if (held := state.held) is not None:
+        how, reason = ("frozen", "") if held.is_freeze else ("held", held.reason)
+        yield Root("session", how=how, by=held.by, reason=reason, since=held.at)
+    for pressed in state.pressed.values():
+        yield Root("host", name=pressed.resource, reason=pressed.text, since=pressed.at)
+
+
+def _first_of_group(state: SessionState) -> TicketState | Root:
+    """What the barrier waits for in the group that is open: what is stalled, else what is live, else the first."""
+    group = (state.tickets[id_] for id_ in state.groups[state.open_group])
+    left = [ticket for ticket in group if ticket.is_live or ticket.status in PENDING]
+    if not left:
+        return Root("far")
+    return min(left, key=lambda ticket: (not ticket.is_stalled, not ticket.is_live, ticket.order))
+
+
+def _holder(state: SessionState, ticket: TicketState) -> TicketState | Root | None:
+    """A ticket that holds what this one claims, one that is frozen if that alone is enough to keep it."""
+    first: TicketState | Root | None = None
+    for conflict in islice(state.holdings.conflicts(ticket.claims), _MAX_CONFLICTS):
+        holders = [state.tickets[id_] for id_ in state.holdings.holders(conflict.key)]
+        frozen = [holder for holder in holders if holder.is_frozen]
+        if conflict.key.kind == "resource":
+            name = conflict.key.name
+            kept = sum(holder.claims.uses[name] for holder in frozen)
+            if kept + ticket.claims.uses[name] <= state.holdings.capacity(name):
+                frozen = []
+        if frozen:
+            return _first_frozen(frozen)
+        if first is None:
+            first = (
+                state.tickets[conflict.holder]
+                if conflict.holder
+                else Root("resource", ticket.id, name=conflict.key.name, reason=conflict.describe())
+            )
+    return first
+
+
+def _first_frozen(tickets: Iterable[TicketState]) -> TicketState | None:
+    """The one that was frozen first."""
+    return min(tickets, key=lambda ticket: _of_live(ticket).since, default=None)
+
+
+def _of_agents(state: SessionState, ticket: TicketState) -> TicketState | Root:
+    """What no agent being free comes from."""
+    pinned = pinned_agent(state, ticket)
+    key = AgentKey(ticket.types, ticket.excluded_agents, pinned.id if pinned is not None else "")
+    known = _memo(state).by_agent_key
+    if key not in known:
+        known[key] = _find_of_agents(state, ticket)
+    return known[key]
+
+
+def _find_of_agents(state: SessionState, ticket: TicketState) -> TicketState | Root:
+    if not agents_left(state, ticket):
+        return Root("no-agent", ticket=ticket.id, name=", ".join(ticket.types))
+    able = [agent for agent in able_agents(state, ticket) if agent.id not in ticket.excluded_agents]
+    if any(_comes_free(state, agent) for agent in able):
+        return Root("busy", name="agents")
+    frozen = [state.tickets[agent.ticket] for agent in able if agent.ticket is not None]
+    if (first := _first_frozen(each for each in frozen if each.is_frozen)) is not None:
+        return first
+    for type_ in ticket.types:
+        if type_ in state.held_types:
+            return Root("type", name=type_, by=state.held_types[type_])
+    for agent in sorted(able, key=lambda agent: agent.held is None):
+        if agent.status in (AgentStatus.held, AgentStatus.quarantined, AgentStatus.draining):
+            by = agent.held if agent.held is not None and agent.status is AgentStatus.held else ""
+            since = agent.held_at if agent.status is AgentStatus.held else 0.0
+            return Root("agent", agent=agent.id, how=agent.status, by=by, reason=agent.quarantined, since=since)
+    return Root("busy", name="agents")
+
+
+def _comes_free(state: SessionState, agent: AgentState) -> bool:
+    """Whether an agent runs something that moves, and it or a new agent in its place takes the next ticket then."""
+    return (
+        agent.ticket is not None
+        and not state.tickets[agent.ticket].is_frozen
+        and agent.type not in state.held_types
+        and agent.held is None
+        and not agent.quarantined
+    )
+
+
+# -- roots that stay, and are not marked -----------------------------------------------------------------------
+
+
+def _may_be_hidden(state: SessionState) -> bool:
+    """Whether a ticket may wait for something that stays without being marked: for claims or agents."""
+    return bool(state.frozen or state.held_types or state.quarantined) or any(
+        agent.held is not None for agent in state.agents.values() if not agent.stopped
+    )
+
+
+def _search(state: SessionState, ticket: TicketState) -> str:
+    """The need through which a ticket, none of whose needs is marked, waits for a root that stays; empty if none."""
+    memo = _memo(state)
+    if ticket.id in memo.hidden:
+        return memo.hidden[ticket.id]
+    came_from: dict[str, str] = {ticket.id: ""}
+    wave = [ticket]
+    while wave and memo.searched < _MAX_SEARCHED:
+        each = wave.pop()
+        memo.searched += 1
+        for need in _needs(state, each):
+            if need.status not in PENDING or need.id in came_from:
+                continue
+            came_from[need.id] = each.id
+            if memo.hidden.get(need.id) or (not need.missing and _link(state, need).root.stays):
+                at = need.id
+                while before := came_from[at]:
+                    memo.hidden[before], at = at, before
+                return memo.hidden[ticket.id]
+            if need.missing and need.id not in memo.hidden:
+                wave.append(need)
+    if not wave:
+        memo.hidden.update(dict.fromkeys(came_from, ""))
+    return ""
+
+
+# -- counting --------------------------------------------------------------------------------------------------
+
+
+def _by_ready(state: SessionState) -> dict[Root, list[str]]:
+    """The ready tickets, by their roots."""
+    memo = _memo(state)
+    if memo.by_ready is None:
+        memo.by_ready = {}
+        by_types: dict[tuple[str, ...], Root] = {}
+        is_plain = state.reservation is None and not state.plan.settings.barrier
+        for ticket in islice(state.ready.values(), _MAX_READY):
+            if ticket.held is not None:
+                continue
+            can_share = is_plain and ticket.claims is EMPTY and not (ticket.pin or ticket.excluded_agents)
+            root = by_types.get(ticket.types) if can_share else None
+            if root is None:
+                root = _link(state, ticket).root
+                if can_share and root.kind not in _OF_ONE:
+                    by_types[ticket.types] = root
+            memo.by_ready.setdefault(root, []).append(ticket.id)
+    return memo.by_ready
+
+
+def _count(state: SessionState, root: Root) -> WaitedFor:
+    if root.is_of_all:
+        return WaitedFor(root, state.counts[Status.waiting] + state.counts[Status.backoff])
+    memo = _memo(state)
+    seeds = [] if memo.of_all else list(_by_ready(state).get(root, ()))
+    if root.kind == "busy":
+        return WaitedFor(root, len(seeds), len(state.ready) <= _MAX_READY)
+    only_needs = not seeds and root.kind in ("frozen", "held")
+    counts = _stall_memo(state).counts
+    if only_needs and root.ticket in counts:
+        return WaitedFor(root, counts[root.ticket])
+    if root.ticket:
+        seeds += state.graph.dependents[root.ticket]
+    seen = {root.ticket}
+    count = 0
+    last = _MAX_EDGES if root.stays else memo.edges + _MAX_MOVING_EDGES
+    while seeds and memo.edges < last:
+        id_ = seeds.pop()
+        memo.edges += 1
+        if id_ in seen:
+            continue
+        seen.add(id_)
+        if state.tickets[id_].status in PENDING:
+            count += 1
+            seeds += state.graph.dependents[id_]
+    is_exact = not seeds and (memo.by_ready is None or len(state.ready) <= _MAX_READY)
+    if only_needs and not seeds:
+        counts[root.ticket] = count
+    return WaitedFor(root, count, is_exact)
+
+
+def _candidates(state: SessionState) -> Iterator[Root]:
+    memo = _memo(state)
+    yield from memo.of_all
+    yield from map(_of_live, islice(state.frozen.values(), _MAX_COUNTED))
+    for ticket in islice(state.held_back.values(), _MAX_COUNTED):
+        yield Root("held", ticket=ticket.id, by=ticket.held or "", since=ticket.held_at)
+    if not memo.of_all:
+        by_ready = _by_ready(state)
+        yield from sorted(by_ready, key=lambda root: -len(by_ready[root]))[:_MAX_COUNTED]
+    moving = (ticket for ticket in state.live.values() if not ticket.is_frozen)
+    if (head := max(moving, key=lambda ticket: ticket.remaining, default=None)) is not None:
+        yield _of_live(head)
+
+
+def _badness(found: WaitedFor) -> tuple[bool, bool, int, float]:
+    return not found.root.is_of_all, not found.root.stays, -found.count, found.root.since
