@@ -68,10 +68,17 @@ def _open_what_is_closed() -> None:
             setattr(sys, name, os.fdopen(lowest, mode, closefd=False))
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="parexec")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Execute a plan of dependent tickets with a pool of agents in parallel.
+
+    Without a command, on a terminal: all sessions, and the one that you choose, on the screen.
 
     \b
     Exit codes of run and resume:
@@ -80,6 +87,31 @@ def cli() -> None:
       2  bad plan or usage; nothing was started
       3  stopped or drained by a person; resume goes on
     """
+    if context.invoked_subcommand is not None:
+        return
+    if _can_show_sessions():
+        attach = cli.get_command(context, "attach")
+        assert attach is not None
+        context.invoke(attach, from_list=True)
+    click.echo(context.get_help(), err=True)
+    context.exit(2)
+
+
+def _can_show_sessions() -> bool:
+    """Whether there is a session to show, and a terminal to show it on."""
+    from parexec_tui.client.sessions import NoSuchSession, open_registry
+    from parexec_tui.registry.errors import RegistryError
+    from parexec_tui.tui.terminal.restore import can_show
+
+    if not can_show(os.environ):
+        return False
+    try:
+        with open_registry() as registry:
+            return bool(registry.list_sessions()[0])
+    except NoSuchSession:
+        return False
+    except RegistryError:
+        return True  # the command says what is wrong with it
 
 
 LAZY_COMMANDS = {

@@ -240,8 +240,11 @@ def _follow_or_detach(session: str, detach: bool, style: Any, *, hold: bool = Fa
 @_output_options
 @screen_options
 @click.option("-r", "--read-only", is_flag=True, help="Only look: no key steers.")
+@click.option(
+    "-l", "--list", "from_list", is_flag=True, help="Begin with the list of all sessions; `O` shows it later."
+)
 @_report_start_errors()
-def attach(session: str | None, style: Any, read_only: bool, screen_options: dict[str, Any]) -> None:
+def attach(session: str | None, style: Any, read_only: bool, from_list: bool, screen_options: dict[str, Any]) -> None:
     """Show SESSION (default: the newest living one of this directory) on the screen, as its engine executes it.
 
     q leaves, the engine stays. Without a terminal, or with --lines, it is followed line by line; ctrl-c, or q and
@@ -251,10 +254,13 @@ def attach(session: str | None, style: Any, read_only: bool, screen_options: dic
     from parexec_tui.client.mirror import Mirror
     from parexec_tui.client.sessions import resolve_current
 
-    with Screen({**screen_options, "read_only": read_only}, wanted=style is None) as screen:
+    options = {**screen_options, "read_only": read_only, "lists_sessions": from_list}
+    with Screen(options, wanted=style is None) as screen:
         row = resolve_current(session)
         _leave_if_stopped(row.session)
         screen.show(row.session)
+    if from_list:
+        raise click.UsageError("the list of sessions needs a terminal: parexec ls prints it")
     _follow(Mirror.open(row.session), style, quiet_start=True)
 
 

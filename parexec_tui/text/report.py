@@ -6,6 +6,7 @@ from itertools import islice
 from msgspec import Struct
 
 from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.rules.attention import needs
 from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.schedule.forecast import eta
 from parexec_tui.core.state.process_key import ProcessKey
@@ -156,6 +157,7 @@ def status_report(state: SessionState, *, alive: bool, now: float) -> StatusRepo
             for ticket in islice(failures(state), _MAX_FAILURES)
         ],
         beside=[NeighbourFact(each.session, each.plan, each.conflict) for each in state.neighbours if alive],
+        needs_you=sum(1 for _ in needs(state)),
     )
 
 

@@ -5,7 +5,7 @@ by the core's own rules and done at once, as an engine would.
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -26,8 +26,10 @@ from parexec_tui.tui.app.feed import Feed, OpenedSession
 from parexec_tui.tui.dialogs.dialog import MIN_PAUSE
 from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.screen.arrangement import Arrangement
+from parexec_tui.tui.screen.main_screen import MainScreen
 from parexec_tui.tui.theme.themes import load
 from parexec_tui.tui.view.event_history import EventHistory
+from parexec_tui.tui.view.view_state import ViewState
 from parexec_tui.tui.widgets.panel import Panel
 from tests.core.sessions import Session, replay
 from tests.engine.engines import WITHIN
@@ -97,14 +99,20 @@ class Harness:
         self.app = app
         self.pilot = pilot
         self.played = played
-        self.view = app.view
-        self.main = app.main
         self.written: list[str] = []
         """What the app wrote to the terminal past the frames: copied texts, bells."""
         self.engines: list[dict[str, bool]] = []
         """How the app started engines."""
         assert app._driver is not None
         vars(app._driver)["write"] = self.written.append
+
+    @property
+    def view(self) -> ViewState:
+        return self.app.view
+
+    @property
+    def main(self) -> MainScreen:
+        return self.app.main
 
     @property
     def feed(self) -> SessionFeed:
@@ -222,10 +230,11 @@ async def run_app(
     ascii_only: bool = False,
     read_only: bool = False,
     is_read: bool = True,
+    others: Mapping[str, Session] | None = None,
 ) -> AsyncIterator[Harness]:
     """An app that shows the release, or a session that was played otherwise; the keys go to that panel.
 
-    Unless `is_read`, it has not come to see the session yet.
+    Unless `is_read`, it has not come to see the session yet. `others`: sessions that it may switch to, by id.
     """
     session = played or release()
     write_logs(session)
@@ -244,7 +253,7 @@ async def run_app(
     )
 
     def feed(name: str, **listeners: Any) -> SessionFeed:
-        return SessionFeed(session, name, is_read=is_read, **listeners)
+        return SessionFeed((others or {}).get(name, session), name, is_read=is_read, **listeners)
 
     app = ParexecApp("s1", config, feed=feed, clock=lambda: session.now)
     async with app.run_test(size=size) as pilot:

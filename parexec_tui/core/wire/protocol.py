@@ -290,3 +290,5 @@ class StatusReport(Struct, frozen=True):
     """Why the engine can start nothing, or does not answer; empty if nothing is wrong."""
     beside: list[NeighbourFact] = []
     """The living sessions that claim the same: it was started beside them with --beside."""
+    needs_you: int = 0
+    """How many tickets, agents and other things need a person, as the key `b` counts them."""

@@ -89,3 +89,30 @@ def take_over(context: ActionContext) -> None:
 
 def leave(context: ActionContext) -> None:
     context.app.leave()
+
+
+# -- other sessions ----------------------------------------------------------------------------------------------
+
+
+def show_sessions(context: ActionContext) -> None:
+    """List all sessions, and show the one that the person chooses."""
+    from parexec_tui.tui.dialogs.sessions import Sessions
+
+    dialog = Sessions(context.view, context.app.session)
+    context.open(dialog, lambda chosen: switch_to(context, chosen) if chosen is not None else None)
+
+
+def switch_to(context: ActionContext, session: str) -> None:
+    """Show another session. The engine of this one goes on."""
+    if session == context.app.session:
+        context.say(f"{session} is shown")
+    else:
+        context.app.show_session(session)
+
+
+def show_session_before(context: ActionContext) -> None:
+    """Back to the session that was shown before."""
+    if context.app.session_before:
+        context.app.show_session(context.app.session_before)
+    else:
+        context.say("no other session was shown: O lists them")

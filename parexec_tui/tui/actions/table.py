@@ -161,6 +161,14 @@ ACTIONS: tuple[TableAction, ...] = (
         "take-over", ("ctrl+r",), "take over", "start a new engine for a session whose engine is gone",
         SESSION, session.take_over,
     ),
+    Action(
+        "sessions", ("O",), "sessions", "all sessions, and how they stand; enter shows one",
+        SESSION, session.show_sessions, footer=15,
+    ),
+    Action(
+        "session-before", ("L",), "last session", "back to the session that was shown before",
+        SESSION, session.show_session_before,
+    ),
     Action("palette", (":", "ctrl+p"), "commands", "every command by name", SESSION, palette.show_palette, footer=45),
     Action("help", ("?",), "help", "all keys", SESSION, session.show_help, footer=95),
     Action("mouse", ("M",), "mouse", "use the mouse here, or leave it to the terminal", SESSION, session.mouse),

@@ -1,15 +1,14 @@
-"""The app: it shows one session. It puts what the feed brings into the view, and lets the main screen draw it."""
+"""The app: it shows one session at a time. It puts what the feed brings into the view, and the screen draws it."""
 
 import asyncio
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar, Protocol
 
 from msgspec import Struct
-from textual.screen import Screen
 from textual.timer import Timer
 
 from parexec_tui.core.state import events as ev
@@ -21,7 +20,7 @@ from parexec_tui.registry.errors import RegistryError, SessionOwned
 from parexec_tui.text.words import day_and_clock, printable
 from parexec_tui.tui.actions.context import ActionContext
 from parexec_tui.tui.actions.perform import TableKeymap, is_dim, perform
-from parexec_tui.tui.actions.session import show_summary
+from parexec_tui.tui.actions.session import show_sessions, show_summary
 from parexec_tui.tui.app.attention import Attention
 from parexec_tui.tui.app.feed import NO_ENGINE, Feed, OpenedSession
 from parexec_tui.tui.dialogs.dialog import Confirm, Dialog
@@ -63,6 +62,8 @@ class ScreenConfig(Struct, frozen=True, kw_only=True):
     arrangement: Arrangement
     ascii_only: bool = False
     read_only: bool = False
+    lists_sessions: bool = False
+    """Begin with the list of all sessions."""
     bell: bool = True
     notify: bool = True
     """Also send a notification to the terminal (OSC 9) when something needs a person."""
@@ -77,6 +78,8 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
     ENABLE_COMMAND_PALETTE = False
     ALLOW_SELECT = False
     BINDINGS: ClassVar[list[Any]] = []
+    DEFAULT_MODE = "first session"
+    """Each session that is shown is a mode of the app, with its main screen and the dialogs over it."""
 
     def __init__(
         self,
@@ -86,17 +89,35 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         feed: Callable[..., Feed] = Feed,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`feed` makes the feed of the session. `clock` returns the seconds since the epoch."""
+        """`feed` makes the feed of a session. `clock` returns the seconds since the epoch."""
         super().__init__(config.palette)
-        self.session = session
         self.config = config
-        self.view = ViewState(self.palette, ascii_only=config.ascii_only, clock=clock)
+        self._make_feed = feed
+        self._clock = clock
+        self._of_session: set[asyncio.Future[Any]] = set()
+        """What runs in the background for the session that is shown; it ends when another one is shown."""
+        self._switching = asyncio.Lock()
+        self._collects: Timer | None = None
+        self.session_before = ""
+        """The session that was shown before this one; empty: none was."""
+        self._selections: dict[str, str] = {}
+        """session: the ticket that was selected when another session was shown"""
+        self.crash = ""
+        """The error in our own code that ended the app, as a text for the person."""
+        self._set_up(session)
+        self.add_mode(self.DEFAULT_MODE, lambda: self.main)
+
+    def _set_up(self, session: str) -> None:
+        """Make all that shows this session and knows of no other: what it draws from, the main screen, the feed."""
+        config = self.config
+        self.session = session
+        self.view = ViewState(self.palette, ascii_only=config.ascii_only, clock=self._clock)
         self.main = MainScreen(self.view, config.keymap, config.arrangement, make_panels(self.view))
         self.main.is_read_only = config.read_only
         self.actions = ActionContext(self.main, self)
         self.main.perform = partial(perform, self.actions)
         self.main.is_dim = partial(is_dim, self.actions)
-        self.feed = feed(
+        self.feed = self._make_feed(
             session,
             read_only=config.read_only,
             opened=self._opened,
@@ -109,17 +130,14 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         self._attention = Attention(bell=config.bell, notify=config.notify)
         self._next_call: Timer | None = None
         self._is_traveling = False
-        self.crash = ""
-        """The error in our own code that ended the app, as a text for the person."""
-
-    def get_default_screen(self) -> Screen[Any]:
-        return self.main
 
     def on_mount(self) -> None:
         self.start_terminal()
         self.in_background(self._feed())
         for note in self.config.notes:
             self.main.say(note, "warn")
+        if self.config.lists_sessions:
+            show_sessions(self.actions)
 
     def change_theme(self, palette: Palette) -> None:
         """Draw with this theme from now on."""
@@ -139,7 +157,52 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         try:
             await self.feed.run()
         except RegistryError as error:
-            self.exit(str(error))
+            if self.view.live is None and self.session_before:
+                self.show_session(self.session_before, remark=str(error))
+            else:
+                self.exit(str(error))
+
+    def in_background(self, work: Awaitable[Any]) -> None:
+        """Run something beside the app, for as long as the session is shown. An exception in it is a crash."""
+        job = self._begin(work)
+        self._of_session.add(job)
+        job.add_done_callback(self._of_session.discard)
+
+    # -- another session -------------------------------------------------------------------------------------
+
+    def show_session(self, session: str, *, remark: str = "") -> None:
+        """Show another session instead of this one, which goes on. `remark`: what the footer says then."""
+        self._begin(self._show_session(session, remark))
+
+    async def _show_session(self, session: str, remark: str) -> None:
+        async with self._switching:
+            if session != self.session:
+                await self._leave_session()
+                await self._enter_session(session)
+        if remark:
+            self.main.say(remark, "bad")
+
+    async def _leave_session(self) -> None:
+        """End all that runs for the session that is shown: tasks, the connection, dialogs."""
+        jobs = list(self._of_session)
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+        if self._next_call is not None:
+            self._next_call.stop()
+        self._selections[self.session] = self.view.selected
+        if self.view.live is not None:
+            self.session_before = self.session
+
+    async def _enter_session(self, session: str) -> None:
+        main, view, mode = self.main, self.view, self.current_mode
+        self._set_up(session)
+        self.view.selected = self._selections.get(session, "")
+        self.add_mode(session, lambda: self.main)
+        await self.switch_mode(session)
+        await self.remove_mode(mode)
+        _forget(main, view)
+        self.in_background(self._feed())
 
     def terminal_lost(self, why: str) -> None:
         self.exit(why)
@@ -160,7 +223,8 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         self.view.live, self.view.event_history = opened.mirror.state, opened.event_history
         self.view.contact = "connecting"
         collect_when_told()
-        self.set_interval(_COLLECT_EVERY, lambda: gc.collect())  # Textual cannot call a builtin
+        if self._collects is None:
+            self._collects = self.set_interval(_COLLECT_EVERY, lambda: gc.collect())  # Textual cannot call a builtin
         self.main.draw_now(Change.state | Change.appearance)
         ended = opened.mirror.state.finished_at
         if ended is not None and self.view.clock() - ended < _JUST_NOW:
@@ -286,3 +350,11 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
 
     def leave(self) -> None:
         self.exit("left")
+
+
+def _forget(main: MainScreen, view: ViewState) -> None:
+    """Let go of a session that is not shown any more. Its screen is garbage that Python is told never to look for."""
+    for panel in main.panels.values():
+        vars(panel).clear()
+    vars(main).clear()
+    vars(view).clear()

@@ -30,6 +30,8 @@ class ScreenOptions(Struct, frozen=True, kw_only=True):
     ascii_only: bool | None = None
     mouse: bool | None = None
     read_only: bool = False
+    lists_sessions: bool = False
+    """Begin with the list of all sessions."""
 
 
 def show(session: str, options: ScreenOptions, take_over: TakeOver) -> tuple[SessionState | None, str]:
@@ -45,6 +47,7 @@ def show(session: str, options: ScreenOptions, take_over: TakeOver) -> tuple[Ses
         arrangement=Arrangement(read_panel_order()),
         ascii_only=_first_given(options.ascii_only, settings.screen.ascii, is_ascii_only(sys.stdout)),
         read_only=options.read_only,
+        lists_sessions=options.lists_sessions,
         bell=settings.screen.bell,
         notify=settings.screen.notify,
         take_over=take_over,

@@ -56,7 +56,7 @@ class TerminalApp(App[Result], Generic[Result]):
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.terminal_lost, "ended by SIGTERM")
             self.set_interval(_TERMINAL_CHECK, self._leave_if_hung_up)
             self.app_resume_signal.subscribe(self, lambda _: self.redraw())
-        self.in_background(self._handle_keys())
+        self._begin(self._handle_keys())
 
     def _leave_if_hung_up(self) -> None:
         """Without a terminal there is nothing to draw on, and Textual would read its end for ever."""
@@ -73,9 +73,13 @@ class TerminalApp(App[Result], Generic[Result]):
 
     def in_background(self, work: Awaitable[Any]) -> None:
         """Run something beside the app; it ends with the app. An exception in it is a crash of the app."""
+        self._begin(work)
+
+    def _begin(self, work: Awaitable[Any]) -> "asyncio.Future[Any]":
         job = asyncio.ensure_future(work)
         self._jobs.add(job)
         job.add_done_callback(self._job_done)
+        return job
 
     def _job_done(self, job: "asyncio.Future[Any]") -> None:
         self._jobs.discard(job)

@@ -11,6 +11,7 @@ from parexec_tui.tui.panels.graph import GraphPanel
 from parexec_tui.tui.panels.output import OutputPanel
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.view.ticket_list import Heading, is_problem
+from tests.core.sessions import Session
 from tests.tui.harness import Harness
 from tests.tui.release import log_of
 
@@ -407,6 +408,22 @@ async def _take_over(ui: Harness, name: str) -> None:
 async def _palette(ui: Harness, name: str) -> None:
     await ui.press(name, *"hold-all", "enter")
     assert await ui.done() == rq.Hold()
+
+
+@key_case("sessions")
+async def _sessions(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    await ui.until(lambda: "no session is remembered" in ui.text(), "the list of sessions")
+    await ui.press(name)
+    assert ui.dialog == ""
+
+
+@key_case("session-before", others={"s2": Session("X:")})
+async def _session_before(ui: Harness, name: str) -> None:
+    ui.app.show_session("s2")
+    await ui.until(lambda: ui.app.session == "s2" and ui.view.connected, "the other session")
+    await ui.press(name)
+    await ui.until(lambda: ui.app.session == "s1" and ui.view.connected, "the session before")
 
 
 @key_case("help")
