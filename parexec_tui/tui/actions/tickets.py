@@ -1,11 +1,11 @@
 """Looking at tickets: filter, sort, group and mark them, find those that need a person, ask why one waits."""
 
-from collections.abc import Sequence
 from typing import cast
 
-from parexec_tui.core.rules.attention import Subject, needs
+from parexec_tui.core.rules.attention import needs
 from parexec_tui.core.state.status import predicate
 from parexec_tui.core.wire.selectors import SelectorError
+from parexec_tui.text.banner import pieces
 from parexec_tui.text.words import printable
 from parexec_tui.tui.actions.context import ActionContext
 from parexec_tui.tui.dialogs.dialog import MessageDialog
@@ -13,7 +13,8 @@ from parexec_tui.tui.panels.events import EventsPanel
 from parexec_tui.tui.panels.graph import GraphPanel
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.view.facts import display_status, idle_reason
-from parexec_tui.tui.view.view_state import Change, ViewState
+from parexec_tui.tui.view.needy import lead_of, next_need, tour
+from parexec_tui.tui.view.view_state import Change
 
 
 def ask_for_filter(context: ActionContext) -> None:
@@ -59,13 +60,14 @@ def show_problems(context: ActionContext) -> None:
 
 def next_needing_attention(context: ActionContext) -> None:
     """Go to the next ticket or agent that needs the person. The footer says what needs them in the whole session."""
-    found = list(needs(context.state))
+    lead = lead_of(pieces(context.state))
+    found = tour(needs(context.state), lead)
     if not found:
         context.say("nothing needs you", "good")
         return
-    at = (_index_of_visited(context.view, [need.subject for need in found]) + 1) % len(found)
+    at = next_need(context.view, found, lead)
     need = found[at]
-    context.view.visited_need = need.subject
+    context.view.visited_need, context.view.visited_lead = need.subject, lead
     match need.subject.kind:
         case "ticket":
             if context.screen.arrangement.current == "agents":
@@ -83,17 +85,6 @@ def next_needing_attention(context: ActionContext) -> None:
         case "engine" | "end":
             what = f"no engine runs the session: {need.reason}"
     context.say(printable(f"{at + 1} of {len(found)} that need you: {what}"))
-
-
-def _index_of_visited(view: ViewState, subjects: Sequence[Subject]) -> int:
-    """The index of the subject that was visited last; -1 if the person has moved away from it, or visited none."""
-    visited = view.visited_need
-    has_moved_on = visited is not None and (
-        (visited.kind == "ticket" and visited.name != view.selected)
-        or (visited.kind == "agent" and visited.name != view.agent)
-    )
-    here = Subject("ticket", view.selected) if visited is None or has_moved_on else visited
-    return subjects.index(here) if here in subjects else -1
 
 
 def why(context: ActionContext) -> None:

@@ -114,6 +114,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         self.view = ViewState(self.palette, ascii_only=config.ascii_only, clock=self._clock)
         self.main = MainScreen(self.view, config.keymap, config.arrangement, make_panels(self.view))
         self.main.is_read_only = config.read_only
+        self.main.banner.can_steer = not config.read_only
         self.actions = ActionContext(self.main, self)
         self.main.perform = partial(perform, self.actions)
         self.main.is_dim = partial(is_dim, self.actions)
@@ -247,6 +248,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         text = printable(text)
         if (text, up) != (self.view.contact, self.view.connected):
             self.view.contact, self.view.connected = text, up
+            self.view.lost_at = None if up else self.view.lost_at or self.view.clock()
             if not up:
                 self.view.warning = ""
             self.main.schedule_draw(Change.state)

@@ -46,8 +46,6 @@ class Footer(Widget):
         line = StyledLine(self.view.base, ascii_only=self.view.ascii_only).add(" ")
         if self.message:
             return line.column(self.message, width - 2, palette[self.message_style]).strip(width)
-        if self.view.warning:
-            return line.column(self.view.warning, width - 2, palette["bad"]).strip(width)
         for action in self._fitting(width - 1):
             is_dim = self._is_dim(action)
             name = short_name(action.keys[0], ascii_only=self.view.ascii_only)

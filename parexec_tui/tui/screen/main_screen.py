@@ -18,10 +18,12 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.rules.attention import Subject
 from parexec_tui.core.state.status import Status
 from parexec_tui.tui.input.key_names import key_name, short_name
 from parexec_tui.tui.input.keymap import Action, Keymap
 from parexec_tui.tui.screen.arrangement import Arrangement
+from parexec_tui.tui.screen.banner import Banner
 from parexec_tui.tui.screen.footer import Footer
 from parexec_tui.tui.screen.header import Header
 from parexec_tui.tui.screen.prompt import Prompt
@@ -29,7 +31,7 @@ from parexec_tui.tui.view.targets import Targets
 from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.widgets.panel import Panel
 
-ScreenRegion = Header | Panel | Footer
+ScreenRegion = Header | Banner | Panel | Footer
 """A part of the screen that is drawn on its own."""
 
 _EARLY = 0.02
@@ -106,6 +108,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.arrangement = arrangement
         self.panels = {panel.name_: panel for panel in panels}
         self.header = Header(view)
+        self.banner = Banner(view, keymap, is_target=self._is_target, toggled=self._banner_toggled)
         self.footer = Footer(view, keymap, lambda action: self.is_dim(action))
         self.prompt = Prompt()
         self.body = Body(arrangement, panels)
@@ -126,6 +129,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         yield self.header
+        yield self.banner
         yield self.body
         yield self.prompt
         yield self.footer
@@ -151,6 +155,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def _visible(self) -> Iterator[ScreenRegion]:
         yield self.header
+        yield self.banner
         for name, _ in self.arrangement.areas():
             if (panel := self.panels.get(name)) is not None:
                 yield panel
@@ -189,8 +194,9 @@ class MainScreen(Screen[None], inherit_bindings=False):
             self._is_behind = False
             self.schedule_draw(Change.clock)
         elif state.left is None:
-            self._pending[self.header] = Change.clock
-            self._draw(self.header)
+            for region in (self.header, self.banner):
+                self._pending[region] = Change.clock
+                self._draw(region)
 
     # -- panels ----------------------------------------------------------------------------------------------
 
@@ -219,9 +225,16 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.rearrange()
 
     def on_resize(self, event: events.Resize) -> None:
-        height = max(0, event.size.height - 3)
-        self.arrangement.resize(event.size.width, height)
+        self._resize(event.size)
+
+    def _resize(self, size: Size) -> None:
+        """Arrange the panels for a terminal of this size."""
+        height = max(0, size.height - 3 - self.banner.display)
+        self.arrangement.resize(size.width, height)
         self.rearrange()
+
+    def _banner_toggled(self) -> None:
+        self._resize(self.size)
 
     # -- the mouse -------------------------------------------------------------------------------------------
 
@@ -288,6 +301,11 @@ class MainScreen(Screen[None], inherit_bindings=False):
         marked = tuple(islice((id_ for id_ in view.marks if id_ in state.tickets), max_targets))
         is_here = view.selected in state.tickets and self.current.has_selected
         return Targets(marked or ((view.selected,) if is_here else ()))
+
+    def _is_target(self, subject: Subject) -> bool:
+        """Whether an action is about this ticket or agent, and about nothing else."""
+        targets = self.targets(max_targets=2)
+        return subject.name == targets.agent if subject.kind == "agent" else targets.tickets == (subject.name,)
 
     # -- keys ------------------------------------------------------------------------------------------------
 

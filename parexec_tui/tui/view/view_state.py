@@ -88,6 +88,8 @@ class ViewState:
         """The agent type that is selected there, if no agent is."""
         self.visited_need: Subject | None = None
         """What needs a person and was gone to last."""
+        self.visited_lead: Subject | None = None
+        """What the banner named first at that time."""
         self.marks: set[str] = set()
         """Marked tickets: actions take them instead of the selected one."""
         self.samples = Samples()
@@ -95,6 +97,8 @@ class ViewState:
         self.contact = "opening"
         """`connected`, `reconnecting`, `read-only`, or a text that says why no engine is there."""
         self.connected = False
+        self.lost_at: float | None = None
+        """Since when there is no contact; None while there is one, and before the first."""
         self.warning = ""
         """What the engine warns of, until the next event: why it cannot write to the registry."""
 

@@ -176,8 +176,8 @@ async def _next_needy(ui: Harness, name: str) -> None:
     for _ in range(3):
         await ui.press(name)
         seen.append(ui.view.selected)
-    assert seen == ["unit-core-3", "integration-1", "bench"]
-    assert ui.said == "3 of 4 that need you: bench"
+    assert seen == ["bench", "unit-core-3", "integration-1"], "what the banner names first comes first"
+    assert ui.said == "3 of 4 that need you: integration-1"
     await ui.press(name)
     assert ui.said.startswith("4 of 4 that need you: tester-2 is quarantined: 3 attempts in a row could not start")
     assert (ui.view.agent, ui.main.arrangement.current) == ("tester-2", "agents")
@@ -186,8 +186,8 @@ async def _next_needy(ui: Harness, name: str) -> None:
     await ui.press(name)
     assert ui.said == "5 of 5 that need you: the host is short of disk: 1GiB free"
     await ui.press(name)
-    assert (ui.view.selected, ui.main.arrangement.current) == ("unit-core-3", "tickets")
-    assert ui.said == "1 of 5 that need you: unit-core-3"
+    assert (ui.view.selected, ui.main.arrangement.current) == ("bench", "tickets")
+    assert ui.said == "1 of 5 that need you: bench"
 
 
 @key_case("why", ticket="data-check")

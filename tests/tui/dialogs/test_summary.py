@@ -39,7 +39,7 @@ async def test_the_summary_has_counts_failures_with_their_last_words_and_what_to
         assert "40.0s of work, 1.3 at once" in text
         assert "one" not in ui.line("four")
         assert [ui.line(word) for word in ("two", "three", "four")] == ["two", "three", "four"]
-        assert ui.line("exit 1").strip("▌ ") == "✗ failed          B  exit 1"
+        assert ui.line("B  exit 1").strip("▌ ") == "✗ failed          B  exit 1"
         assert "10.0s  A" in text
         assert COMMAND in text
 

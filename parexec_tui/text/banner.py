@@ -1,0 +1,130 @@
+"""What has to be said of a session now, the worst first: what the banner of the screen shows in a line.
+
+Each piece follows from the state as it is, by the rule that says when a person is needed, or from what is given here.
+So a piece is gone once it is not true any more, and there is none while all is well.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from parexec_tui.core.rules.attention import Need, Subject, agent_needs, session_needs, ticket_need
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import happened
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.text.words import printable
+
+Tone = Literal["alert", "bad", "warn", "hold", "dim"]
+"""How loud a piece is: the meaning whose style it has."""
+
+
+class Remedy(NamedTuple):
+    """What a person can do about a piece."""
+
+    action: str
+    """As the table of actions names it."""
+    effect: str
+    """What it does: `releases it`."""
+
+
+class Piece(NamedTuple):
+    """One thing that has to be said."""
+
+    text: str
+    tone: Tone
+    subject: Subject | None = None
+    """What it is about, where that is something that can be gone to."""
+    remedy: Remedy | None = None
+    """What helps, wherever the person is; for a ticket or an agent: once it is selected."""
+
+
+class Around(NamedTuple):
+    """What is true besides the state."""
+
+    trouble: str = ""
+    """Why the engine cannot write to the registry."""
+    contact: str = ""
+    """Why there is no contact with an engine, though one is needed."""
+    deeds: Sequence[str] = ()
+    """What others did a moment ago, the newest first."""
+
+
+NOTHING_AROUND = Around()
+
+
+def pieces(state: SessionState, around: Around = NOTHING_AROUND) -> Iterator[Piece]:
+    """What has to be said, the worst first. It costs what there is to say, not what there is in the plan."""
+    if around.trouble:
+        yield Piece(f"CANNOT WRITE: {printable(around.trouble)}", "alert")
+    needs = {need.subject.kind: need for need in session_needs(state)}
+    yield from _engine(state, around, needs.get("engine") or needs.get("end"))
+    for need in session_needs(state):
+        if need.subject.kind == "host":
+            text = f"short of {need.subject.name}: {printable(need.reason)}; nothing starts"
+            yield Piece(text, "alert", need.subject)
+    for deed in around.deeds:
+        yield Piece(printable(deed), "warn")
+    yield from _paused(state, needs.get("session"))
+    yield from _failures(state)
+    yield from _agents(state)
+    yield from _held_back(state)
+
+
+def _engine(state: SessionState, around: Around, need: Need | None) -> Iterator[Piece]:
+    if state.finished_at is not None:
+        return
+    takes_over = Remedy("take-over", "starts an engine")
+    if need is not None:
+        yield Piece(f"no engine runs it: {printable(need.reason)}", "alert", need.subject, takes_over)
+    elif state.left is not None:
+        yield Piece(f"no engine runs it: {state.left.reason}", "hold", None, takes_over)
+    elif around.contact:
+        yield Piece(around.contact, "alert")
+
+
+def _paused(state: SessionState, need: Need | None) -> Iterator[Piece]:
+    """What keeps everything from starting because somebody asked for it, or because of a failure."""
+    if state.finished_at is not None or state.left is not None:
+        return
+    if state.stopping is not None:
+        yield Piece(f"the session stops{_cause(state.stopping.by, state.stopping.reason)}", "hold")
+    elif state.draining is not None:
+        text = f"draining{_cause(state.draining.by, state.draining.reason)}: nothing starts"
+        yield Piece(text, "hold", None, Remedy("hold-all", "lets it go on"))
+    elif need is not None:
+        text = f"the session is {printable(need.reason)}"
+        yield Piece(text, "hold" if need.is_asked_for else "alert", need.subject, Remedy("hold-all", "releases it"))
+
+
+def _failures(state: SessionState) -> Iterator[Piece]:
+    """The newest failure, and how many there are."""
+    ticket = next(reversed(state.failed.values()), None)
+    if ticket is None or (need := ticket_need(ticket)) is None:
+        return
+    word = happened(ticket.end or ticket.status)
+    said = f"{ticket.id} {word}" if need.reason == word else f"{ticket.id} {word}: {need.reason}"
+    yield Piece(_counted(said, len(state.failed), "failed"), "bad", need.subject, Remedy("retry", "runs it again"))
+
+
+def _agents(state: SessionState) -> Iterator[Piece]:
+    for need in agent_needs(state):
+        text = f"{need.subject.name} is quarantined: {need.reason}"
+        yield Piece(
+            _counted(text, len(state.quarantined), "agents"), "alert", need.subject, Remedy("hold", "releases it")
+        )
+        return
+
+
+def _held_back(state: SessionState) -> Iterator[Piece]:
+    ticket: TicketState | None = next(iter(state.held_back.values()), None)
+    if ticket is not None and (need := ticket_need(ticket)) is not None:
+        text = _counted(f"{ticket.id} is {need.reason}", len(state.held_back), "held")
+        yield Piece(text, "hold", need.subject, Remedy("hold", "releases it"))
+
+
+def _counted(text: str, count: int, word: str) -> str:
+    """The text, and how many there are like it if it is not alone."""
+    return f"{printable(text)} ({count} {word})" if count > 1 else printable(text)
+
+
+def _cause(by: str, reason: str) -> str:
+    return f" by {printable(by)}" if by else f": {printable(reason)}" if reason else ""

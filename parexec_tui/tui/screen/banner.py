@@ -1,0 +1,126 @@
+"""The line under the header, while there is something to say: what keeps things from going on, and what helps."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from textual.strip import Strip
+from textual.timer import Timer
+from textual.widget import Widget
+
+from parexec_tui.core.rules.attention import Subject
+from parexec_tui.text.banner import NOTHING_AROUND, Around, Piece, pieces
+from parexec_tui.text.cells import width_of
+from parexec_tui.tui.drawing.line import StyledLine
+from parexec_tui.tui.input.key_names import short_name
+from parexec_tui.tui.input.keymap import Keymap
+from parexec_tui.tui.view.needy import goes_to_lead, lead_of
+from parexec_tui.tui.view.view_state import Change, ViewState
+
+CONTACT_GRACE = 2.0
+"""Seconds without contact after which that is said: a guardian restarts an engine at once."""
+
+_LINGER = 3.0
+"""Seconds for which the line stays where it has nothing more to say, so that what is below does not jump for what
+comes and goes."""
+
+_MIN_CELLS = 20
+"""A piece is cut to this many cells, or it is only counted."""
+
+
+class Banner(Widget):
+    """One line, or none."""
+
+    DEFAULT_CSS = "Banner { height: 1; width: 1fr; display: none; }"
+
+    def __init__(
+        self,
+        view: ViewState,
+        keymap: Keymap[Any],
+        *,
+        is_target: Callable[[Subject], bool],
+        toggled: Callable[[], None],
+    ) -> None:
+        """`is_target`: whether the keys act on that. `toggled`: called when the line comes or goes."""
+        super().__init__(id="banner")
+        self.view = view
+        self.can_steer = True
+        """Whether this viewer may ask the engine for something."""
+        self._keymap = keymap
+        self._is_target = is_target
+        self._toggled = toggled
+        self._pieces: Sequence[Piece] = ()
+        self._hide_timer: Timer | None = None
+
+    pace = 0.1
+    """Seconds between two drawings."""
+
+    def changed(self, change: Change) -> None:
+        if change & (Change.state | Change.clock | Change.appearance):
+            self._update()
+        if self._pieces and change & (Change.state | Change.clock | Change.selection | Change.appearance):
+            self.refresh()
+
+    # -- whether it is there ---------------------------------------------------------------------------------
+
+    def _update(self) -> None:
+        """Find what there is to say; appear, or vanish in a moment."""
+        before, self._pieces = self._pieces, self._find()
+        if self._pieces and self._hide_timer is not None:
+            self._hide_timer.stop()
+            self._hide_timer = None
+        if self._pieces and not self.display:
+            self._show(display=True)
+        elif before and not self._pieces:
+            self._hide_timer = self.set_timer(_LINGER, lambda: self._show(display=False))
+            self.refresh()
+
+    def _show(self, *, display: bool) -> None:
+        self._hide_timer = None
+        self.display = display
+        self._toggled()
+
+    def _find(self) -> Sequence[Piece]:
+        state = self.view.state
+        return tuple(pieces(state, self._around())) if state is not None else ()
+
+    def _around(self) -> Around:
+        view = self.view
+        if view.looks_back:
+            return NOTHING_AROUND
+        is_lost = view.lost_at is not None and view.clock() - view.lost_at >= CONTACT_GRACE
+        return Around(view.warning, view.contact if is_lost else "")
+
+    # -- what it says ----------------------------------------------------------------------------------------
+
+    def render_line(self, y: int) -> Strip:  # noqa: ARG002
+        width = self.size.width
+        palette = self.view.palette
+        line = StyledLine(self.view.base + palette["header"], ascii_only=self.view.ascii_only).add(" ")
+        lead = lead_of(self._pieces)
+        for number, piece in enumerate(self._pieces):
+            left = len(self._pieces) - number - 1
+            hint = self._hint(piece, lead)
+            taken = width_of(" ".join(hint)) + 2 if hint else 0
+            room = width - line.width - 1 - (len(f"  +{left} more") if left else 0)
+            if number and room < taken + min(width_of(piece.text), _MIN_CELLS):
+                line.add(f"+{left + 1} more", palette["dim"])
+                break
+            line.column(piece.text, min(width_of(piece.text), max(room - taken, 1)), palette[piece.tone], gap=0)
+            if hint and taken <= room:
+                line.add("  ").add(hint[0], palette["footer-key"]).add(f" {hint[1]}", palette["footer-text"])
+            line.add(f" {'|' if self.view.ascii_only else '│'} " if left else "", palette["dim"])
+        return line.strip(width)
+
+    def _hint(self, piece: Piece, lead: Subject | None) -> tuple[str, str] | None:
+        """A key that helps, and what it does."""
+        subject = piece.subject
+        if subject is not None and subject.kind in ("ticket", "agent") and not self._is_target(subject):
+            goes_there = subject == lead and goes_to_lead(self.view, lead)
+            return self._key("next-needy", "goes there") if goes_there else None
+        if piece.remedy is None or not self.can_steer or self.view.looks_back:
+            return None
+        return self._key(*piece.remedy)
+
+    def _key(self, action: str, effect: str) -> tuple[str, str] | None:
+        keys = self._keymap.of(action).keys
+        return (short_name(keys[0], ascii_only=self.view.ascii_only), effect) if keys else None

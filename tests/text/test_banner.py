@@ -1,0 +1,132 @@
+"""What has to be said of a session: the worst first, nothing that is not so, nothing while all is well."""
+
+import pytest
+from hypothesis import given, settings
+
+from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.rules.attention import Subject, needs
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.status import Status
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.text.banner import Around, pieces
+from tests.core.sessions import Session
+from tests.core.state.test_properties import plans, run, steps
+
+
+def started(text: str = "A:\nB:\nC: A") -> Session:
+    session = Session(text)
+    session.dispatch()
+    return session
+
+
+def said(session: Session, around: Around | None = None) -> list[str]:
+    return [piece.text for piece in pieces(session.state, around or Around())]
+
+
+def test_while_all_is_well_there_is_nothing_to_say() -> None:
+    session = started()
+    assert said(session) == []
+    session.succeed("A")
+    session.dispatch()
+    assert said(session) == []
+    session.succeed("B", "C")
+    session.close()
+    assert said(session) == []
+
+
+def test_the_newest_failure_and_how_many_there_are() -> None:
+    session = started("A: timeout=1s\nB:\nC: A")
+    session.fail("B")
+    assert said(session) == ["B failed: exit 1"]
+    session.time_out("A")
+    session.killed("A")
+    assert said(session) == ["A timed out: after 1.0s (2 failed)"]
+    session.act(rq.Retry(tickets=("A",)))
+    assert said(session) == ["B failed: exit 1"]
+
+
+def test_the_end_does_not_hide_what_failed() -> None:
+    session = started("A:")
+    session.fail("A")
+    session.close()
+    assert said(session) == ["A failed: exit 1"]
+
+
+def test_a_held_ticket_and_an_agent_in_quarantine() -> None:
+    session = started()
+    session.act(rq.Hold(tickets=("C",), by="ann"))
+    assert said(session) == [], "C could not start anyway"
+    session.succeed("A")
+    session.apply(ev.AgentQuarantined(at=session.now, agent="agent-1", reason="3 deaths"))
+    assert said(session) == ["agent-1 is quarantined: 3 deaths", "C is held by ann"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "text"),
+    [
+        (rq.Hold(by="ann"), "the session is held by ann"),
+        (rq.Drain(by="ann"), "draining by ann: nothing starts"),
+        (rq.Stop(by="ann"), "the session stops by ann"),
+    ],
+)
+def test_what_keeps_the_whole_session_back(request_: rq.AnyRequest, text: str) -> None:
+    session = started()
+    session.act(request_)
+    assert said(session)[0] == text
+
+
+def test_the_worst_comes_first() -> None:
+    session = started()
+    session.fail("B")
+    session.act(rq.Hold(by="ann"))
+    session.apply(ev.HostPressed(at=session.now, resource="disk", text="1GiB free"))
+    assert said(session, Around("no space", "reconnecting", ("bo held A",))) == [
+        "CANNOT WRITE: no space",
+        "reconnecting",
+        "short of disk: 1GiB free; nothing starts",
+        "bo held A",
+        "the session is held by ann",
+        "B failed: exit 1",
+    ]
+
+
+def test_an_engine_that_is_gone_until_another_one_begins() -> None:
+    session = started()
+    session.apply(ev.SessionInterrupted(at=session.now, reason="it died 5 times"))
+    assert said(session, Around(contact="no engine")) == ["no engine runs it: it died 5 times"]
+    session.monitor()
+    assert said(session) == []
+
+
+def test_nobody_looks_for_the_engine_of_a_finished_session() -> None:
+    session = started("A:")
+    session.succeed("A")
+    session.close()
+    session.apply(ev.EngineLeft(at=session.now, reason="finished"))
+    assert said(session, Around(contact="finished")) == []
+
+
+def test_what_others_wrote_cannot_act_on_a_terminal() -> None:
+    session = started()
+    session.act(rq.Hold(by="\x1b[2Jann"))
+    for text in said(session, Around("\x1b[2Jno", "gone", ("\x1b[2Jbo",))):
+        assert text.isprintable()
+
+
+@settings(max_examples=60, deadline=None)
+@given(plan=plans(), numbers=steps(40))
+def test_it_says_what_is_so_and_is_empty_only_while_nobody_is_needed(plan: Plan, numbers: list[int]) -> None:
+    session = Session(plan, checks=False)
+    run(session, numbers)
+    state = session.state
+    found = list(pieces(state))
+    needed = {need.subject for need in needs(state)}
+    subjects = {piece.subject for piece in found if piece.subject is not None}
+    assert subjects <= needed
+    if state.status in ("running", "held"):
+        assert {subject.kind for subject in subjects} == {subject.kind for subject in needed}
+    if not needed and state.status in ("running", "finished"):
+        assert not found
+    failed = [ticket.id for ticket in state.tickets.values() if ticket.status is Status.failed]
+    newest = max(failed, key=lambda id_: state.tickets[id_].ended or 0.0, default="")
+    assert (Subject("ticket", newest) in subjects) == bool(newest)

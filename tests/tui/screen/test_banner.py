@@ -1,0 +1,121 @@
+"""The banner: one line while there is something to say, with the key that helps from where the person is."""
+
+import pytest
+
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.tui.screen import banner
+from tests.core.sessions import Session
+from tests.tui.harness import Harness, run_app
+
+
+def started(text: str = "A:\nB:\nC: A") -> Session:
+    session = Session(text)
+    session.dispatch()
+    return session
+
+
+def shown(ui: Harness) -> str:
+    """The banner; empty while there is none."""
+    line = ui.lines()[2]
+    return "" if "Tickets" in line else line.strip()
+
+
+async def drawn(ui: Harness) -> None:
+    await ui.until(lambda: not ui.main._pending, "all is drawn")
+    await ui.pilot.pause()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
+async def test_it_comes_with_a_failure_and_goes_with_it(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(banner, "_LINGER", 0.01)
+    session = started()
+    async with run_app(played=session, size=size, ticket="C") as ui:
+        assert shown(ui) == ""
+        session.fail("B")
+        ui.feed.tell()
+        await ui.until(lambda: shown(ui), "the banner")
+        assert shown(ui) == "B failed: exit 1  b goes there"
+        await ui.press("b")
+        assert ui.view.selected == "B"
+        assert shown(ui) == "B failed: exit 1  r runs it again"
+        await ui.press("r")
+        await ui.done()
+        await ui.until(lambda: not shown(ui), "the banner is gone")
+        assert "Tickets" in ui.lines()[2]
+
+
+@pytest.mark.asyncio
+async def test_it_stays_for_a_moment_so_that_nothing_jumps() -> None:
+    session = started()
+    session.fail("B")
+    async with run_app(played=session, ticket="B") as ui:
+        await ui.press("r")
+        await ui.done()
+        await drawn(ui)
+        assert ui.lines()[2] == ""
+        assert ui.main.banner.display
+
+
+@pytest.mark.asyncio
+async def test_who_only_reads_is_told_no_key_that_asks() -> None:
+    session = started()
+    session.fail("B")
+    async with run_app(played=session, ticket="B", read_only=True) as ui:
+        assert shown(ui) == "B failed: exit 1"
+
+
+@pytest.mark.asyncio
+async def test_a_contact_that_comes_back_at_once_is_not_told() -> None:
+    session = started()
+    async with run_app(played=session) as ui:
+        ui.feed.lose()
+        await drawn(ui)
+        assert shown(ui) == ""
+        session.wait(banner.CONTACT_GRACE)
+        await ui.until(lambda: shown(ui) == "reconnecting", "it is told")
+        ui.app._contact("connected", True)
+        await ui.until(lambda: shown(ui) == "", "it is back")
+
+
+@pytest.mark.asyncio
+async def test_why_nothing_can_be_written_is_told_until_the_next_event() -> None:
+    session = started()
+    async with run_app(played=session) as ui:
+        ui.app._notice("no space left on device; nothing new is started")
+        await ui.until(
+            lambda: "CANNOT WRITE: no space left on device; nothing new is started" in shown(ui), "it is told"
+        )
+        session.succeed("B")
+        ui.feed.tell()
+        await ui.until(lambda: shown(ui) == "", "it can write again")
+
+
+@pytest.mark.asyncio
+async def test_what_does_not_fit_is_counted() -> None:
+    session = started()
+    session.fail("B")
+    session.apply(ev.HostPressed(at=session.now, resource="disk of the state folder", text="1GiB free of 100GiB"))
+    session.act(rq.Hold(by="ann"))
+    async with run_app(played=session, size=(80, 24), ticket="A") as ui:
+        line = shown(ui)
+        assert line.startswith("short of disk of the state folder: 1GiB free of 100GiB; nothing")
+        assert line.endswith("+2 more")
+
+
+@pytest.mark.asyncio
+async def test_a_newer_failure_is_where_the_key_goes_next() -> None:
+    session = started("A:\nB:\nC:\nD:")
+    session.fail("C", "B")
+    async with run_app(played=session, ticket="A") as ui:
+        await ui.press("b", "b")
+        assert ui.view.selected == "C", "B, then C"
+        session.fail("D")
+        ui.feed.tell()
+        await ui.until(lambda: "D failed" in shown(ui), "it is told")
+        assert shown(ui).startswith("D failed: exit 1 (3 failed)  b goes there")
+        await ui.press("b")
+        assert ui.view.selected == "D"
