@@ -50,6 +50,8 @@ class Banner(Widget):
         self._toggled = toggled
         self._pieces: Sequence[Piece] = ()
         self._hide_timer: Timer | None = None
+        self.is_shown = False
+        """Whether it has its line. `display` is False as well while the app closes."""
 
     pace = 0.1
     """Seconds between two drawings."""
@@ -68,7 +70,7 @@ class Banner(Widget):
         if self._pieces and self._hide_timer is not None:
             self._hide_timer.stop()
             self._hide_timer = None
-        if self._pieces and not self.display:
+        if self._pieces and not self.is_shown:
             self._show(display=True)
         elif before and not self._pieces:
             self._hide_timer = self.set_timer(_LINGER, lambda: self._show(display=False))
@@ -76,7 +78,7 @@ class Banner(Widget):
 
     def _show(self, *, display: bool) -> None:
         self._hide_timer = None
-        self.display = display
+        self.display = self.is_shown = display
         self._toggled()
 
     def _find(self) -> Sequence[Piece]:

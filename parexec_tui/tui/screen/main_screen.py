@@ -229,7 +229,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def _resize(self, size: Size) -> None:
         """Arrange the panels for a terminal of this size."""
-        height = max(0, size.height - 3 - self.banner.display)
+        height = max(0, size.height - 3 - self.banner.is_shown)
         self.arrangement.resize(size.width, height)
         self.rearrange()
 

@@ -119,3 +119,14 @@ async def test_a_newer_failure_is_where_the_key_goes_next() -> None:
         assert shown(ui).startswith("D failed: exit 1 (3 failed)  b goes there")
         await ui.press("b")
         assert ui.view.selected == "D"
+
+
+@pytest.mark.asyncio
+async def test_a_screen_that_closes_draws_it_once() -> None:
+    session = started()
+    async with run_app(played=session) as ui:
+        session.fail("B")
+        ui.main.banner._closing = True  # as Textual sets it; no widget of a closing app is displayed
+        ui.feed.tell()
+        await ui.until(lambda: ui.main.banner.is_shown, "the banner")
+        ui.main.banner._closing = False
