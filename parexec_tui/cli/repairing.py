@@ -13,7 +13,7 @@ from parexec_tui.text.words import printable
 
 def repair_registry(*, dry_run: bool) -> int:
     """Repair the registry and say what was saved; returns the exit code. Raises RegistryError, OSError."""
-    from parexec_tui.engine.backends.local.record import recorded_end
+    from parexec_tui.engine.backends.local.failures import recorded_end
     from parexec_tui.engine.lifecycle.settle import settle
 
     file = registry_file()

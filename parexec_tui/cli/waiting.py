@@ -243,7 +243,7 @@ def _unsuccessful(state: "SessionState", tickets: "_Tickets") -> "list[TicketSta
 
 
 def _lines(state: "SessionState", tickets: "_Tickets") -> "Iterator[str]":
-    from parexec_tui.text.words import glyph, is_ascii_only, printable, with_name
+    from parexec_tui.text.words import glyph, is_ascii_only, printable, why_ended
 
     found = _unsuccessful(state, tickets)
     for ticket in found[:_MAX_LINES]:
@@ -251,8 +251,9 @@ def _lines(state: "SessionState", tickets: "_Tickets") -> "Iterator[str]":
             yield f"{ticket}  dropped from the plan"
             continue
         word = str(ticket.end or ticket.status)
-        reason = with_name(ticket.reason, ticket.signal) or (f"because of {ticket.because}" if ticket.because else "")
-        said = f": {printable(reason)}" if reason and reason != word else ""
+        reason = why_ended("" if ticket.reason == word else ticket.reason, ticket.signal, ticket.error_line)
+        reason = reason or (f"because of {ticket.because}" if ticket.because else "")
+        said = f": {printable(reason)}" if reason else ""
         yield f"{glyph(word, ascii_only=is_ascii_only(sys.stdout))} {ticket.id}  {word}{said}"
     if len(found) > _MAX_LINES:
         yield f"and {len(found) - _MAX_LINES} more, see parexec show {state.session}"

@@ -1,6 +1,7 @@
 """Output in a file of this machine."""
 
 import os
+from io import FileIO
 from pathlib import Path
 
 from msgspec import Struct
@@ -19,22 +20,30 @@ class LocalOutput(Struct, frozen=True):
         return str(self.path)
 
     def read(self, offset: int, limit: int) -> bytes:
-        with self.path.open("rb", buffering=0) as file:
+        with self._open() as file:
             data = os.pread(file.fileno(), limit, offset)
             if b"\0" in data and (gap := find_gap(file.fileno(), os.fstat(file.fileno()).st_size)) is not None:
                 return data[: max(0, gap.start - offset)] if offset < gap.end else data
             return data
 
     def past_gap(self, offset: int) -> int:
-        with self.path.open("rb", buffering=0) as file:
+        with self._open() as file:
             found = os.fstat(file.fileno())
             gap = find_gap(file.fileno(), found.st_size) if kept_at_most(found) < found.st_size else None
         return gap.end if gap is not None and gap.start <= offset < gap.end else offset
 
     def tail(self, limit: int) -> bytes:
-        with self.path.open("rb", buffering=0) as file:
+        with self._open() as file:
             size = os.fstat(file.fileno()).st_size
-            return os.pread(file.fileno(), limit, max(0, size - limit))
+            start = max(0, size - limit)
+            data = os.pread(file.fileno(), limit, start)
+            if b"\0" in data and (gap := find_gap(file.fileno(), size)) is not None:
+                return data[max(0, gap.end - start) :]
+            return data
+
+    def _open(self) -> FileIO:
+        """The file. Whatever somebody put in its place, this does not wait: a pipe cannot be read by offset."""
+        return FileIO(os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
 
     def follow(self) -> LogFile:
         return LogFile(self.path)

@@ -78,7 +78,8 @@ def _failures(report: StatusReport, room: int) -> Iterator[str]:
     shown = room - 1 if total < room else room - 2
     width = max(len(failure.ticket) for failure in report.failures[:shown])
     for failure in islice(report.failures, shown):
-        yield f"  {failure.ticket:<{width}}  {failure.end:<15}  {failure.reason}".rstrip()
+        why = ": ".join(filter(None, (failure.reason, failure.error_line)))
+        yield f"  {failure.ticket:<{width}}  {failure.end:<15}  {why}".rstrip()
     if total > shown:
         yield f"  and {total - shown} more: parexec show"
 

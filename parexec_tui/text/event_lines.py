@@ -9,7 +9,7 @@ from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import TERMINAL, End, Status
-from parexec_tui.text.words import Line, groups, log_cut, printable, tickets, with_name
+from parexec_tui.text.words import Line, groups, log_cut, printable, tickets, why_ended
 
 if TYPE_CHECKING:
     from parexec_tui.core.state.session import SessionState
@@ -217,8 +217,9 @@ def _ended(state: "SessionState", event: ev.AttemptEnded) -> Line:
     if event.end is End.succeeded:
         return Line(event.at, "succeeded", event.ticket, f"on {event.agent} in {took}", "good")
     text = f"on {event.agent} after {took}"
-    if event.reason and event.end is not End.timed_out:
-        text = f"{with_name(event.reason, event.signal)}, {text}"
+    reason = "" if event.end is End.timed_out else event.reason
+    if said := why_ended(reason, event.signal, event.error_line):
+        text = f"{said}, {text}"
     if event.then is Status.backoff and event.retry_at is not None:
         pause = format_duration(event.retry_at - event.at)
         text += f"; retry {ticket.charged} of {ticket.spec.retries} in {pause}"

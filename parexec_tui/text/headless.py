@@ -24,13 +24,13 @@ from rich.text import Text
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import TERMINAL, End, Status
+from parexec_tui.core.state.status import FAILURES, TERMINAL, Status
 from parexec_tui.core.wire import codec
 from parexec_tui.outputs.output import Output
 from parexec_tui.text.event_lines import brief_lines, lines
 from parexec_tui.text.report import attempt_output, failures, last_lines
 from parexec_tui.text.streams import OutputError, abandon
-from parexec_tui.text.words import Line, clock, columns, glyph, is_ascii_only, printable, subject_width, with_name
+from parexec_tui.text.words import Line, clock, columns, glyph, is_ascii_only, printable, subject_width, why_ended
 
 Style = Literal["lines", "brief", "json", "quiet"]
 """A line for each event that matters; for each ticket that is over; each event as JSON; the summary only."""
@@ -45,8 +45,6 @@ _NARROWEST = 24
 
 _SCREEN = 24
 """Lines that a person sees at once, on the smallest usual terminal."""
-_EXPLAINED = (End.failed, End.timed_out, End.could_not_start, End.lost)
-"""Ends after which a person wants to know what the attempt printed."""
 _EXCERPT_INDENT = " " * len("12:34:56  ")
 
 
@@ -142,7 +140,7 @@ class Headless:
         found = brief_lines(state, event) if self._style == "brief" else lines(state, event)
         for number, line in enumerate(found):
             yield self._text(line)
-            if not number and isinstance(event, ev.AttemptEnded) and event.end in _EXPLAINED:
+            if not number and isinstance(event, ev.AttemptEnded) and event.end in FAILURES:
                 output = attempt_output(state, state.tickets[event.ticket], event.attempt)
                 yield _Excerpt(event.ticket, event.attempt, output)
 
@@ -268,8 +266,9 @@ class Headless:
         text = f"{glyph(word, ascii_only=self._ascii)} {id_}  {word}"
         if ticket.attempts > 1:
             text += f" in attempt {ticket.attempts}"
-        if ticket.reason and ticket.reason != word:
-            text += f": {printable(with_name(ticket.reason, ticket.signal))}"
+        reason = why_ended("" if ticket.reason == word else ticket.reason, ticket.signal, ticket.error_line)
+        if reason:
+            text += f": {printable(reason)}"
         head = Text(self._folded(text, 0, hang=2))
         head.stylize("bold red", 0, len(id_) + 2)
         yield head

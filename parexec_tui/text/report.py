@@ -16,7 +16,7 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, NeighbourFact, StatusReport
 from parexec_tui.outputs.log_lines import final_state
 from parexec_tui.outputs.output import Output, output_of
-from parexec_tui.text.words import clock, day_and_clock, glyph, log_cut, printable, with_name
+from parexec_tui.text.words import clock, day_and_clock, glyph, log_cut, printable, why_ended, with_name
 
 _TAIL_BYTES = 64 * 1024
 """Bytes at the end of an output in which its last lines are looked for."""
@@ -56,6 +56,8 @@ class TicketReport(Struct, frozen=True, omit_defaults=True):
     """How long its last attempt ran, without the time it was frozen; null while it runs."""
     log_cut: str = ""
     """What was left out of its log, if that is longer than `max_log`."""
+    error_line: str = ""
+    """Of a failure: the line of its output that says what went wrong."""
 
 
 class AgentReport(Struct, frozen=True, omit_defaults=True):
@@ -153,7 +155,12 @@ def status_report(state: SessionState, *, alive: bool, now: float) -> StatusRepo
             AgentFact(each.id, str(each.status), each.ticket) for each in state.agents.values() if not each.stopped
         ],
         failures=[
-            FailureFact(ticket.id, str(ticket.end or ticket.status), with_name(ticket.reason, ticket.signal))
+            FailureFact(
+                ticket.id,
+                str(ticket.end or ticket.status),
+                with_name(ticket.reason, ticket.signal),
+                ticket.error_line,
+            )
             for ticket in islice(failures(state), _MAX_FAILURES)
         ],
         beside=[NeighbourFact(each.session, each.plan, each.conflict) for each in state.neighbours if alive],
@@ -207,6 +214,7 @@ def _ticket(state: SessionState, ticket: TicketState) -> TicketReport:
         log_cut=log_cut(cut.left_out, cut.limit, cut.problem)
         if cut is not None and cut.attempt == ticket.attempts
         else "",
+        error_line=ticket.error_line,
     )
 
 
@@ -233,7 +241,9 @@ def _ticket_line(ticket: TicketReport, width: int, *, ascii_only: bool) -> str:
         parts.append(f"{format_duration(ticket.seconds):>7} on {ticket.agent}")
     if ticket.attempt > 1:
         parts.append(f"attempt {ticket.attempt}")
-    reason = with_name(ticket.reason, ticket.signal) or (f"because of {ticket.because}" if ticket.because else "")
+    reason = why_ended(ticket.reason, ticket.signal, ticket.error_line) or (
+        f"because of {ticket.because}" if ticket.because else ""
+    )
     parts.append(printable("; ".join(filter(None, ("; ".join(ticket.why) or reason, ticket.log_cut)))))
     return "  ".join(parts).rstrip()
 

@@ -103,6 +103,14 @@ def with_name(reason: str, number: int | None) -> str:
         return reason
 
 
+def why_ended(reason: str, number: int | None, error_line: str) -> str:
+    """The reason of an end, and what the attempt printed about it: `exit 1: ModuleNotFoundError: no foo`.
+
+    `number`: the signal that ended it, if one did.
+    """
+    return ": ".join(filter(None, (with_name(reason, number), error_line)))
+
+
 def groups(count: int) -> str:
     return f"{count} group" if count == 1 else f"{count} groups"
 

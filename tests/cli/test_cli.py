@@ -190,7 +190,7 @@ def test_brief_prints_a_line_for_each_ticket_and_what_failures_printed(here: Pat
     lines, _, summary = answer.out.partition("\n\n")
     found = [line.split()[1:4] if line[2:3] == ":" else line.split() for line in lines.splitlines()]
     assert sorted(found) == sorted([["✓", "succeeded", "good"], ["✗", "failed", "bad"], ["│", "why"]])
-    assert summary.startswith("✗ bad  failed: exit 3")
+    assert summary.startswith("✗ bad  failed: exit 3: why")
 
 
 @pytest.mark.parametrize("flag", ["-q", "--quiet"])
@@ -236,7 +236,7 @@ def test_a_name_that_cannot_be_written_here_is_no_reason_to_die(here: Path) -> N
 def test_a_ticket_that_fails_makes_1_and_is_shown_with_its_last_lines(here: Path) -> None:
     answer = parexec("run", write(here, '[tickets.bad]\nrun = "echo reason; exit 5"\n'), "-q")
     assert answer.code == 1
-    assert "bad  failed: exit 5\n" in answer.out
+    assert "bad  failed: exit 5: reason\n" in answer.out
     assert " reason\n" in answer.out
     assert "0 of 1 succeeded, 1 failed" in answer.out
     log = answer.out.split("log: ")[1].splitlines()[0]
@@ -260,7 +260,7 @@ def test_the_last_lines_of_a_failure_are_printed_at_once(here: Path, start: Call
     (here / "go").touch()
     answer = run.end()
     assert answer.code == 1
-    assert "no such file" not in answer.out, "it is still on the screen"
+    assert "│ error: no such file" not in answer.out, "it is still on the screen"
 
 
 def test_ctrl_c_drains_and_exits_with_3_and_resume_goes_on(here: Path, start: Callable[..., Running]) -> None:

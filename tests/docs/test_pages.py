@@ -84,7 +84,7 @@ def test_every_word_of_a_choice_is_mentioned() -> None:
 def test_every_hook_and_what_it_is_told_has_a_row() -> None:
     words = first_words(section(PLAN_FILE, "`[hooks]`"))
     assert words[: len(Hooks.__struct_fields__)] == list(Hooks.__struct_fields__)
-    facts = dict.fromkeys(("session", "plan", "total", "reason", "ticket", "end", "log"), "x")
+    facts = dict.fromkeys(("session", "plan", "total", "reason", "ticket", "end", "log", "error_line"), "x")
     told = HookCall("on_failure", {**facts, "counts": {}}).environment
     assert set(words[len(Hooks.__struct_fields__) :]) == told.keys()
     assert f"may take {TIMEOUT:g} seconds" in PLAN_FILE

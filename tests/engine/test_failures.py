@@ -47,6 +47,33 @@ def test_failed_by_its_exit_code(tmp_path: Path, code: int) -> None:
     assert (end.end, end.code, end.signal, end.reason) == (End.failed, code, None, f"exit {code}")
 
 
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ('run = "echo first; echo error: it broke >&2; echo bye; exit 1"', "error: it broke"),
+        ('run = "echo one; echo two; exit 1"', "two"),
+        ('run = "exit 1"', ""),
+        ('run = "no-such-command"', "not found"),
+        (r"""run = 'printf "\377\376 10%%\r 99%%\rfatal: out of space"; exit 1'""", "fatal: out of space"),
+        ('run = "echo at step 3; exec sleep 60"\ntimeout = "300ms"', "at step 3"),
+        ("run = 'trap \"exit 0\" TERM; echo at step 3; while :; do sleep 0.1; done'\ntimeout = '300ms'", "at step 3"),
+        ("run = '''echo error: x; sh -c 'kill -9 $$' '''", "error: x"),
+    ],
+)
+def test_a_failure_is_remembered_with_its_error_line(tmp_path: Path, fields: str, line: str) -> None:
+    end = one(tmp_path, fields)
+    assert end.error_line.endswith(line)
+    assert bool(end.error_line) == bool(line)
+    assert ticket("A").error_line == end.error_line
+
+
+def test_of_many_failures_at_once_each_has_its_own_error_line(tmp_path: Path) -> None:
+    tickets = "".join(f'[tickets.T{n}]\nrun = "echo error: {n}; exit 1"\n' for n in range(100))
+    code, state = run(tmp_path, f"[plan]\nparallel = 40\n{tickets}", "--quiet")
+    assert (code, state.counts[Status.failed]) == (1, 100)
+    assert {ticket.error_line for ticket in state.tickets.values()} == {f"error: {n}" for n in range(100)}
+
+
 @pytest.mark.parametrize("name", ["CHLD", "CONT", "URG", "WINCH", "STOP", "TSTP", "TTIN", "TTOU"])
 def test_a_signal_that_cannot_kill_is_an_exit_code(tmp_path: Path, name: str) -> None:
     code = 128 + signal.Signals[f"SIG{name}"]

@@ -16,7 +16,8 @@ from parexec_tui.outputs.local import LocalOutput
 from parexec_tui.outputs.log_file import FileChange, LogFile, LogReader
 from parexec_tui.text.log_grep import line_pattern, log_lines
 from parexec_tui.text.report import last_lines
-from parexec_tui.tui.output.log_search import Search, search_term
+from parexec_tui.text.search_terms import search_term
+from parexec_tui.tui.output.log_search import Search
 
 LIMIT = 64 * 1024
 LINES = 60_000

@@ -19,9 +19,10 @@ from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.outputs.local import LocalOutput
+from parexec_tui.text.dashboard import dashboard
 from parexec_tui.text.event_lines import lines
 from parexec_tui.text.headless import Headless, Style
-from parexec_tui.text.report import attempt_output, last_lines, report_lines, session_report
+from parexec_tui.text.report import attempt_output, last_lines, report_lines, session_report, status_report
 from parexec_tui.text.words import is_ascii_only, printable, with_name
 from tests.core.sessions import Session, plan
 
@@ -269,6 +270,29 @@ def test_the_last_lines_stand_below_each_failure_and_are_not_repeated(own_state_
     assert re.search(r"✗ failed +B  signal 9.*\n +│ 2\n +│ 3\n +│ 4\n +│ warning\n +│ error: no such file\n", text)
     assert "\n✗ B  failed in attempt 2: signal 9 (KILL)\n  log: " in text
     assert text.count("error: no such file") == 1
+
+
+def test_a_failure_says_its_error_line(own_state_home: Path) -> None:
+    session = Session("A:")
+    session.dispatch()
+    session.tell(rq.ProcessEnded("A", 1, 1, error_line="ModuleNotFoundError: foo"))
+    text = told(session)
+    assert "A  exit 1: ModuleNotFoundError: foo, on agent-1 after " in text
+    assert "\n✗ A  failed: exit 1: ModuleNotFoundError: foo\n" in text
+    report = session_report(session.state, alive=False)
+    assert report.tickets[0].error_line == "ModuleNotFoundError: foo"
+    assert any(line.endswith("exit 1: ModuleNotFoundError: foo") for line in report_lines(report, ascii_only=True))
+    facts = status_report(session.state, alive=False, now=session.now)
+    assert facts.failures[0].error_line == "ModuleNotFoundError: foo"
+    assert any(line.endswith("exit 1: ModuleNotFoundError: foo") for line in dashboard(facts))
+
+
+def test_a_timeout_says_where_it_was(own_state_home: Path) -> None:
+    session = Session("A: timeout=90s")
+    session.dispatch()
+    session.time_out("A")
+    session.tell(rq.ProcessEnded("A", 1, None, 15, error_line="at step 3"))
+    assert re.search(r"timed out +A  at step 3, on agent-1 after ", told(session))
 
 
 def test_the_summary_repeats_what_was_written_more_than_a_screen_before(own_state_home: Path) -> None:

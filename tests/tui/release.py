@@ -120,19 +120,27 @@ def _quarantine(session: Session) -> None:
     session.apply(ev.AgentQuarantined(at=session.now, agent="tester-2", reason=reason))
 
 
+_RSYNC = "rsync error: timeout in data send/receive (code 30) at io.c(199)"
+
+
+def _failed(session: Session, id_: str, error_line: str) -> None:
+    attempt = session.state.tickets[id_].attempts
+    session.tell(rq.ProcessEnded(id_, attempt, 1, error_line=error_line))
+
+
 _STORY: Sequence[tuple[float, Callable[[Session], object]]] = (
     (0, lambda _: None),
     (32, lambda session: session.succeed("licences", "fetch-web")),
-    (33, lambda session: session.fail("style")),
+    (33, lambda session: _failed(session, "style", "src/api.c:12:5: error: unused variable 'count'")),
     (42, lambda session: session.succeed("fetch-core")),
-    (42, lambda session: session.fail("mirror")),
+    (42, lambda session: _failed(session, "mirror", _RSYNC)),
     (45, lambda session: session.act(rq.Waive(tickets=("style",), by="ann"))),
     (62, lambda session: session.succeed("fetch-data")),
     (102, lambda session: session.succeed("toolchain")),
     (192, lambda session: session.succeed("data")),
     (192, lambda session: session.back_off("mirror")),
     (252, lambda session: session.succeed("web")),
-    (252, lambda session: session.fail("mirror")),
+    (252, lambda session: _failed(session, "mirror", _RSYNC)),
     (292, lambda session: session.succeed("lint-web")),
     (330, lambda session: session.act(rq.Freeze(tickets=("migrate",), by="ann"))),
     (392, lambda session: session.succeed("unit-web-1")),
@@ -146,8 +154,8 @@ _STORY: Sequence[tuple[float, Callable[[Session], object]]] = (
     (602, lambda session: session.time_out("unit-core-3")),
     (604, lambda session: session.killed("unit-core-3")),
     (605, lambda session: session.act(rq.Hold(agents=("tester-4",), by="bo"))),
-    (640, lambda session: session.fail("bench")),
-    (641, lambda session: session.fail("mirror")),
+    (640, lambda session: _failed(session, "bench", "AssertionError: p99 is 61.2 ms, promised are 50 ms")),
+    (641, lambda session: _failed(session, "mirror", _RSYNC)),
     (655, lambda session: session.act(rq.Cancel(tickets=("fuzz",), by="ann"))),
     (660, lambda _: None),
 )

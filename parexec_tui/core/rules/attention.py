@@ -48,7 +48,8 @@ def ticket_need(ticket: TicketState) -> Need | None:
     """The need of a ticket that failed, or that a person holds although its needs are met; None if neither."""
     subject = Subject("ticket", ticket.id)
     if ticket.status is Status.failed:
-        return Need(subject, ticket.reason or str(ticket.end or ticket.status))
+        reason = ticket.reason or str(ticket.end or ticket.status)
+        return Need(subject, f"{reason}: {ticket.error_line}" if ticket.error_line else reason)
     if ticket.is_held_back:
         return Need(subject, f"held by {ticket.held}" if ticket.held else "held", is_asked_for=True)
     return None

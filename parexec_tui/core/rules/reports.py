@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 from zlib import crc32
 
+from msgspec import structs
+
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.rules.flood import Disk, has_filled
@@ -15,7 +17,7 @@ from parexec_tui.core.schedule.blockers import has_room, pinned_agent
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.session import STRIKES, SessionState
-from parexec_tui.core.state.status import End, Status, StopReason
+from parexec_tui.core.state.status import FAILURES, End, Status, StopReason
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 
@@ -95,7 +97,14 @@ def _ended_as_flood(
     """It is not tried again by itself: it would do the same again, and others would suffer."""
     why = _flood(ticket, report.log_size, now)
     asked = ev.AttemptStopRequested(at=now, ticket=ticket.id, attempt=ticket.attempts, why="flooding", detail=why)
-    return [asked, *_failed_for_good(state, ticket, report, End.failed, why, now)]
+    return [asked, *_failed_as_flood(state, ticket, report, why, now)]
+
+
+def _failed_as_flood(
+    state: SessionState, ticket: TicketState, report: _Exit, why: str, now: float
+) -> list[ev.AnyEvent]:
+    """What it printed says nothing about its failure."""
+    return _failed_for_good(state, ticket, structs.replace(report, error_line=""), End.failed, why, now)
 
 
 def _flood(ticket: TicketState, size: int, now: float) -> str:
@@ -112,6 +121,8 @@ def _ended(ticket: TicketState, report: _Exit, end: End, then: Status, now: floa
             "cpu_seconds": report.cpu_seconds,
             "peak_memory": report.peak_memory,
         }
+    if end in FAILURES and not more.get("host_at_fault"):
+        more["error_line"] = report.error_line
     attempt = ticket.live_attempt
     return ev.AttemptEnded(
         at=now,
@@ -158,7 +169,7 @@ def _ended_for(
             ]
         case "flooding":
             why = ticket.live_attempt.reason or FLOODED
-            return _failed_for_good(state, ticket, report, End.failed, why, now)
+            return _failed_as_flood(state, ticket, report, why, now)
         case "stopped":
             return [_ended(ticket, report, End.stopped, Status.waiting, now, reason="")]
 

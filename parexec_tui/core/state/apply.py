@@ -311,7 +311,7 @@ def _on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
     thaw(state, ticket, event.at)
     attempt = ticket.live_attempt
     attempt.ended, attempt.end, attempt.reason = event.at, event.end, event.reason
-    attempt.code, attempt.signal = event.code, event.signal
+    attempt.code, attempt.signal, attempt.error_line = event.code, event.signal, event.error_line
     ticket.ended, ticket.end, ticket.reason = event.at, event.end, event.reason
     ticket.retry_at = event.retry_at
     ticket.charged += event.charged

@@ -18,8 +18,8 @@ class Attempt:
     """One try of a ticket on an agent. A new one is made for each; nothing of it changes once it has ended."""
 
     __slots__ = (
-        "agent", "birth", "clock_error", "code", "end", "ended", "freeze", "frozen_for", "number", "pid", "reason",
-        "signal", "started", "stop_reason",
+        "agent", "birth", "clock_error", "code", "end", "ended", "error_line", "freeze", "frozen_for", "number",
+        "pid", "reason", "signal", "started", "stop_reason",
     )  # fmt: skip
 
     def __init__(self, number: int, agent: str, started: float) -> None:
@@ -46,6 +46,8 @@ class Attempt:
         self.signal: int | None = None
         self.reason = ""
         """Why it ended as it did; while it is being stopped, why that is, if there is more to say than its reason."""
+        self.error_line = ""
+        """As in `AttemptEnded`."""
 
     def thaw(self, at: float) -> None:
         """Let its clock run again, if it is frozen."""

@@ -329,6 +329,8 @@ class AttemptEnded(Event, frozen=True, tag="attempt_ended"):
     peak_memory: int = 0
     """Bytes: the most that its processes were seen to use together, looked at every few seconds, or what the largest
     of them used, if that is more. Known only from the last start of the engine on; 0 where it is not known."""
+    error_line: str = ""
+    """Of a failure: the line of its output that says what went wrong, safe to print. See `text.error_line`."""
 
 
 class StraysEnded(Event, frozen=True, tag="strays_ended"):

@@ -50,6 +50,10 @@ class End(StrEnum):
     """The process vanished without an exit record."""
 
 
+FAILURES: Final = frozenset((End.failed, End.timed_out, End.could_not_start, End.lost))
+"""The ends after which a person wants to know what the attempt printed."""
+
+
 StopReason = Literal["timed out", "cancelled", "stopped", "reassigned", "flooding"]
 """Why an attempt is ended on purpose. flooding: what it prints would fill the disk."""
 

@@ -142,6 +142,12 @@ class TicketState:
         """The signal that ended its last attempt, if one did."""
         return self.attempt.signal if self.attempt is not None else None
 
+    @property
+    def error_line(self) -> str:
+        """What its last attempt printed about its failure, if the ticket ended with that; empty if nothing did."""
+        attempt = self.attempt
+        return attempt.error_line if attempt is not None and attempt.ended == self.ended else ""
+
     def worked(self, now: float) -> float:
         """Seconds that the live or last attempt ran, without the time it was frozen; 0 if there was none."""
         return self.attempt.worked(now) if self.attempt is not None else 0.0

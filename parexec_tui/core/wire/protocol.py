@@ -251,6 +251,8 @@ class FailureFact(Struct, frozen=True):
     end: str
     """How: failed, timed out, could not start, cancelled, lost."""
     reason: str = ""
+    error_line: str = ""
+    """The line of its output that says what went wrong."""
 
 
 class NeighbourFact(Struct, frozen=True):

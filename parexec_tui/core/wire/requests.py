@@ -236,6 +236,8 @@ class ProcessEnded(Report, frozen=True, gc=False, tag="ended"):
     """Why an engine before this one ended it, if that engine could not remember why."""
     host_short_of: str = ""
     """What the host had too little of to start the command, as in HostPressed. The command never began."""
+    error_line: str = ""
+    """As in AttemptEnded; of one that was ended on purpose as well."""
 
 
 class ProcessLost(Report, frozen=True, gc=False, tag="lost"):
@@ -245,6 +247,8 @@ class ProcessLost(Report, frozen=True, gc=False, tag="lost"):
     began: bool = True
     """False: it is proved that the command never began, so another try is free."""
     stopped_for: StopReason | None = None
+    """As in ProcessEnded."""
+    error_line: str = ""
     """As in ProcessEnded."""
 
 

@@ -55,7 +55,7 @@ class HookCall(Struct, frozen=True):
             "PAREXEC_FAILED": str(counts.get("failed", 0)),
             "PAREXEC_REASON": self.facts["reason"],
         }
-        for name in ("ticket", "end", "log"):
+        for name in ("ticket", "end", "log", "error_line"):
             if self.facts.get(name):
                 found[f"PAREXEC_{name.upper()}"] = str(self.facts[name])
         return found
@@ -104,6 +104,7 @@ def _call(hook: str, state: SessionState, event: ev.AnyEvent, reason: str, ticke
     if ticket:
         known = state.tickets[ticket]
         facts |= {"ticket": ticket, "title": known.spec.title, "end": str(known.end or ""), "attempt": known.attempts}
+        facts["error_line"] = known.error_line
         if known.attempts:
             output = attempt_output(state, known)
             facts |= {"log": output.name, "log_tail": last_lines(output, TAIL)}

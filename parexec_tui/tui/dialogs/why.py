@@ -10,7 +10,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import SATISFIED, UNSUCCESSFUL, Status, happened
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output, last_lines
-from parexec_tui.text.words import clock, tickets, with_name
+from parexec_tui.text.words import clock, tickets, why_ended
 from parexec_tui.tui.input.key_names import short_name
 from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.view.facts import blocker_text, display_status, reason_of, short_duration
@@ -198,7 +198,7 @@ class _Why:
         yield f"{retry} on {ticket.id} runs that again, and then this; {skip} on {ticket.id} does without it"
 
     def _failed(self, ticket: TicketState) -> Iterator[str]:
-        reason = with_name(ticket.reason, ticket.signal)
+        reason = why_ended(ticket.reason, ticket.signal, ticket.error_line)
         how = f"{ticket.end or 'failed'}{f': {reason}' if reason else ''}"
         yield f"{ticket.id}: {how}, {self._where(ticket)}{self._ago(ticket.ended)}"
         if ticket.spec.retries:

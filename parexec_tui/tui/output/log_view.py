@@ -18,10 +18,11 @@ from textual.worker import Worker, WorkerState
 from parexec_tui.core.plan.units import format_size
 from parexec_tui.outputs.log_file import FileChange, LogFile, LogReader
 from parexec_tui.outputs.output import Output
+from parexec_tui.text.search_terms import ERRORS, SearchTerm, search_term
 from parexec_tui.text.words import clock
 from parexec_tui.tui.output.arrivals import Arrivals
 from parexec_tui.tui.output.log_paint import Mark, row_strip, text_strip
-from parexec_tui.tui.output.log_search import ERRORS, Match, Search, SearchTerm, search_term
+from parexec_tui.tui.output.log_search import Match, Search
 from parexec_tui.tui.output.log_text import read_line
 from parexec_tui.tui.output.log_window import LogPlace, LogRow, LogWindow
 

@@ -11,7 +11,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, short_word
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output
-from parexec_tui.text.words import clock, log_cut, printable, with_name
+from parexec_tui.text.words import clock, log_cut, printable, why_ended
 from parexec_tui.tui.drawing.line import fitted, wrapped
 from parexec_tui.tui.view.facts import blocker_text, display_status, reason_of, short_duration
 from parexec_tui.tui.view.view_state import Change
@@ -131,7 +131,7 @@ class TicketPanel(TextPanel):
             text = f"{end.attempt}  {clock(end.started)}  {format_duration(end.seconds)} on {end.agent}"
             if end.peak_memory:
                 text += f", {format_size(end.peak_memory)}, {format_duration(end.cpu_seconds)} of cpu"
-            reason = printable(with_name(end.reason, end.signal))
+            reason = printable(why_ended(end.reason, end.signal, end.error_line))
             pieces = [
                 (fitted(f"{self.glyph(word)} {short_word(word)}", 15), self.view.palette.status(word)),
                 (text, None),

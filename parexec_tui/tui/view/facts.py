@@ -6,7 +6,7 @@ from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, End, Flag, Status, Word, happened
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.text.words import printable, with_name
+from parexec_tui.text.words import printable, why_ended
 
 
 def display_status(state: SessionState, ticket: TicketState) -> Word:
@@ -29,15 +29,20 @@ def reason_of(state: SessionState, ticket: TicketState, now: float) -> str:
         if not found:
             return "starts now"
         more = f" (+{len(found) - 1})" if len(found) > 1 else ""
-        return printable(blocker_text(found[0], now)) + more
+        text = printable(blocker_text(found[0], now)) + more
+        return f"{text}; {_why_ended(ticket)}" if found[0].kind == "backoff" else text
     if ticket.status is Status.skipped:
         cause = state.cause(ticket)
         return f"{cause.id} {cause.end if cause.status is Status.failed and cause.end else happened(cause.status)}"
     if ticket.status is Status.stopping:
         return f"{ticket.live_attempt.stop_reason}: TERM, then KILL after {format_duration(ticket.spec.grace)}"
     if ticket.end is not None and ticket.end is not End.succeeded:
-        return printable(with_name(ticket.reason, ticket.signal))
+        return _why_ended(ticket)
     return printable(ticket.reason)
+
+
+def _why_ended(ticket: TicketState) -> str:
+    return printable(why_ended(ticket.reason, ticket.signal, ticket.error_line))
 
 
 def idle_reason(state: SessionState, agent: AgentState, now: float) -> str:

@@ -106,6 +106,72 @@ def test_ends_stay_distinct(report: dict[str, object], end: End, status: str, re
     assert (ended.agent, ended.started, ended.charged) == ("agent-1", 1000.0, False)
 
 
+# --- What a failed attempt printed ---
+
+
+@pytest.mark.parametrize(
+    ("report", "kept"),
+    [
+        ({"code": 3}, "error: x"),
+        ({"signal": 9}, "error: x"),
+        ({"code": 127}, "error: x"),
+        ({"code": 0}, ""),
+        ({"host_short_of": "memory", "problem": "no memory"}, ""),
+    ],
+)
+def test_the_error_line_is_kept_with_the_failure(report: dict[str, object], kept: str) -> None:
+    session = Session(plan("A:", agents={"agent": AgentType(max=1)}))
+    session.dispatch()
+    session.tell(rq.ProcessEnded("A", 1, **report, error_line="error: x"))  # type: ignore[arg-type]
+    assert last_end(session).error_line == kept
+    assert session["A"].error_line == kept
+
+
+def test_the_error_line_of_what_a_person_ended_is_not_kept() -> None:
+    session = running("A:\nB:")
+    session.ask(rq.Cancel(tickets=("A",)))
+    session.tell(rq.ProcessEnded("A", 1, None, 15, error_line="error: x"))
+    assert (session["A"].end, last_end(session).error_line) == (End.cancelled, "")
+    session.ask(rq.Stop())
+    session.tell(rq.ProcessEnded("B", 1, None, 15, error_line="error: x"))
+    assert (session["B"].end, last_end(session).error_line) == (End.stopped, "")
+
+
+def test_the_error_line_of_a_timeout_and_of_a_lost_attempt_is_kept() -> None:
+    session = running("A: timeout=90s\nB:")
+    session.time_out("A")
+    session.tell(rq.ProcessEnded("A", 1, 0, error_line="at 42%"))
+    session.tell(rq.ProcessLost("B", 1, "no trace of it", error_line="error: x"))
+    assert (session["A"].end, session["A"].error_line) == (End.timed_out, "at 42%")
+    assert (session["B"].end, session["B"].error_line) == (End.lost, "error: x")
+
+
+def test_the_error_line_is_that_of_the_end_of_the_ticket() -> None:
+    session = running("A: retries=1")
+    session.tell(rq.ProcessEnded("A", 1, 3, error_line="error: first"))
+    assert (session.status("A"), session["A"].error_line) == ("backoff", "error: first")
+    session.back_off("A")
+    session.dispatch()
+    assert session["A"].error_line == ""
+    session.tell(rq.ProcessEnded("A", 2, 3, error_line="error: second"))
+    assert session["A"].error_line == "error: second"
+    session.now += 1
+    session.ask(rq.Waive(tickets=("A",)))
+    assert session["A"].error_line == ""
+    session.restart()
+    assert session["A"].error_line == ""
+
+
+def test_what_filled_the_disk_has_no_error_line() -> None:
+    session = running("A:")
+    session.tell(rq.LogFlooded("A", 1, 5 << 30))
+    session.tell(rq.ProcessEnded("A", 1, None, 15, error_line="yyyy"))
+    assert (session.status("A"), session["A"].error_line) == ("failed", "")
+
+
+# --- Time-outs and lost attempts ---
+
+
 def test_a_timeout_stops_the_attempt_and_its_end_tells_so() -> None:
     session = running("A: timeout=90s")
     session.time_out("A")

@@ -153,6 +153,19 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.AttemptStopRequested(
         at=4.0, ticket="T1", attempt=1, why="flooding", now=True, by="ann", detail="its output was filling the disk"
     ),
+    ev.AttemptEnded(
+        at=4.0,
+        ticket="T1",
+        attempt=1,
+        agent="builder-1",
+        started=3.0,
+        seconds=0.75,
+        end=End.failed,
+        then=Status.failed,
+        code=1,
+        reason="exit 1",
+        error_line="ModuleNotFoundError: No module named 'foo'",
+    ),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -349,7 +349,7 @@ async def test_what_ended_meanwhile_is_proved_by_its_record(world: World) -> Non
     await until_gone(told.pid)
     async with world.engine() as engine:
         proved = await engine.backend.prove_end(key())
-        assert proved == rq.ProcessEnded("T", 1, 3)
+        assert proved == rq.ProcessEnded("T", 1, 3, error_line="after")
         assert await engine.backend.adopt(key(), Identity(told.pid, told.birth), boot_id()) == proved
         assert await engine.backend.adopt(key(), None, boot_id()) == proved
         assert engine.backend.living() == []

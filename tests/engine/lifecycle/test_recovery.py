@@ -133,6 +133,20 @@ def test_what_ended_while_there_was_no_engine(tmp_path: Path, code: int, status:
     assert evidence(tmp_path) == ["begin 1", "end 1"]
 
 
+@pytest.mark.parametrize("comes_late", [False, True])
+def test_the_next_engine_finds_the_same_error_line(tmp_path: Path, comes_late: bool) -> None:
+    plan = waits(code=3).replace("exit 3", "echo 'ValueError: x' >&2; echo bye; exit 3")
+    die(tmp_path, plan)
+    if comes_late:
+        (tmp_path / "go").touch()
+        until(lambda: ended("A.1"), "A ends")
+    engine = Engine("resume", session(), cwd=tmp_path)
+    (tmp_path / "go").touch()
+    assert engine.wait() == 1
+    (end,) = happened(ev.AttemptEnded, ticket="A")
+    assert (end.reason, end.error_line, ticket("A").error_line) == ("exit 3", "ValueError: x", "ValueError: x")
+
+
 def test_killed_while_there_was_no_engine_it_is_lost(tmp_path: Path) -> None:
     pid = die(tmp_path, waits())
     os.killpg(pid, signal.SIGKILL)

@@ -27,7 +27,7 @@ def failed_session() -> tuple[Session, list[ev.AnyEvent]]:
     session = Session("A:\nB: A")
     session.dispatch()
     before = len(session.journal)
-    session.ended("A", code=3)
+    session.tell(rq.ProcessEnded("A", 1, 3, error_line="error: x"))
     return session, session.journal[before:]
 
 
@@ -39,7 +39,8 @@ def test_a_final_failure_calls_for_its_hooks_and_for_a_person() -> None:
     session, events = failed_session()
 
     assert names(session, events) == ["on_ticket_end", "on_failure", "on_needs_you"]
-    assert list(hooks.calls_for(session.state, events[0]))[-1].facts["ticket"] == "A"
+    facts = list(hooks.calls_for(session.state, events[0]))[-1].facts
+    assert (facts["ticket"], facts["reason"]) == ("A", "exit 3: error: x")
 
 
 def test_a_retry_calls_for_none() -> None:
@@ -108,12 +109,16 @@ async def test_a_hook_gets_json_on_stdin_and_key_facts_in_the_environment(tmp_pa
     session, events = failed_session()
 
     notices = await run_hooks(
-        session, events, tmp_path, on_failure='cat > facts.json; echo "$PAREXEC_TICKET $PAREXEC_FAILED" > env.txt'
+        session,
+        events,
+        tmp_path,
+        on_failure='cat > facts.json; echo "$PAREXEC_TICKET $PAREXEC_FAILED $PAREXEC_ERROR_LINE" > env.txt',
     )
 
     facts = json.loads((tmp_path / "facts.json").read_text())
     assert (facts["hook"], facts["ticket"], facts["event"]["code"]) == ("on_failure", "A", 3)
-    assert (tmp_path / "env.txt").read_text() == "A 1\n"
+    assert facts["error_line"] == "error: x"
+    assert (tmp_path / "env.txt").read_text() == "A 1 error: x\n"
     assert notices == []
 
 

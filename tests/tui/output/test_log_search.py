@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from parexec_tui.outputs.log_file import LogReader
 from parexec_tui.outputs.log_lines import MAX_UNCUT
+from parexec_tui.text.search_terms import ERRORS, SearchTerm, search_term
 from parexec_tui.tui.output import log_search
-from parexec_tui.tui.output.log_search import ERRORS, Match, Search, SearchTerm, search_term
+from parexec_tui.tui.output.log_search import Match, Search
 from parexec_tui.tui.output.log_text import read_line
 
 

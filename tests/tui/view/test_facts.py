@@ -24,12 +24,16 @@ RELEASE = release()
     [
         ("core", "succeeded", ""),
         ("style", "waived", "by ann"),
-        ("mirror", "backoff", "retry 3 of 3, in 6m30 (+1)"),
+        (
+            "mirror",
+            "backoff",
+            "retry 3 of 3, in 6m30 (+1); exit 1: rsync error: timeout in data send/receive (code 30) at io.c(199)",
+        ),
         ("draft", "running", ""),
         ("migrate", "frozen", ""),
         ("fuzz", "stopping", "cancelled: TERM, then KILL after 10.0s"),
         ("unit-core-3", "timed out", "after 3m20s"),
-        ("bench", "failed", "exit 1"),
+        ("bench", "failed", "exit 1: AssertionError: p99 is 61.2 ms, promised are 50 ms"),
         ("translate-pt", "cancelled", "by bo"),
         ("integration-3", "skipped", "unit-core-3 timed out"),
         ("integration-1", "held", "held by ann (+1)"),

@@ -11,7 +11,6 @@ from pathlib import Path
 import trio
 from msgspec import Struct, structs
 
-from parexec_tui.core.plan.model import MIN_LOG
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
@@ -34,6 +33,7 @@ from parexec_tui.engine.backends.local.cookie import (
     inherited,
     nested_cookie,
 )
+from parexec_tui.engine.backends.local.failures import FailureReader, with_error_line
 from parexec_tui.engine.backends.local.gone import (
     POLL,
     grace_for_strays,
@@ -81,6 +81,8 @@ class _Live(Struct, gc=False):
     is_adopted: bool
     """True: an engine before us started it."""
     frozen: bool = False
+    is_stopped: bool = False
+    """True: it was asked to end, so a status of 0 is no proof of success."""
     peak_memory: int = 0
     """The most bytes that all its processes were seen to use at once, by this engine."""
     exit: Exit | None = None
@@ -135,6 +137,7 @@ class LocalBackend:
         self._live: dict[ProcessKey, _Live] = {}
         self._reports: deque[rq.AnyReport] = deque()
         self._usage = UsageMeter(open_processes())
+        self._failures = FailureReader(folder, self._tell_failure)
         self._one_reading = trio.CapacityLimiter(1)
         self._one_look = trio.CapacityLimiter(1)
         self._over: list[ProcessKey] = []
@@ -145,6 +148,7 @@ class LocalBackend:
         """A process ended since the last sweep for strays."""
         nursery.start_soon(self._sweep_from_time_to_time)
         nursery.start_soon(self._shortage.run)
+        nursery.start_soon(self._failures.run)
 
     def _report(self, report: rq.AnyReport) -> None:
         self._reports.append(report)
@@ -220,6 +224,7 @@ class LocalBackend:
             return
         if noting is not None:
             note_stop(self._folder.record(key), noting)
+        live.is_stopped = True
         if live.grace_scope is None:
             self._end(live, grace)
         elif grace <= 0:
@@ -332,10 +337,10 @@ class LocalBackend:
             return _never_began(key)
         if record.pid is None and same_boot:
             return _never_began(key)
-        ended = self._report_of(key, Exit(record.pid or 0))
+        ended = report_of(key, Exit(record.pid or 0), self._folder)
         if isinstance(ended, rq.ProcessLost) and not same_boot:
-            return _lost(key, "the host was restarted while it ran")
-        return ended
+            ended = _lost(key, "the host was restarted while it ran")
+        return with_error_line(ended, self._folder)
 
     async def prove_end(self, key: ProcessKey) -> Ended:
         void_record(self._folder.record(key))
@@ -351,7 +356,7 @@ class LocalBackend:
     # -- what lives ------------------------------------------------------------------------------------------
 
     def living(self) -> Sequence[ProcessKey]:
-        return [*self._starting, *self._live]
+        return [*self._starting, *self._live, *self._failures.keys]
 
     async def usage(self) -> UsageReading:
         processes = self.live_processes()
@@ -379,7 +384,7 @@ class LocalBackend:
 
     async def log_sizes(self) -> LogReading:
         over, self._over = self._over, []
-        logs = [(key, self._folder.log_and_record(key)[0]) for key in (*self._starting, *self._live, *over)]
+        logs = [(key, self._folder.log_and_record(key)[0]) for key in (*self.living(), *over)]
         return await in_thread(read_sizes, self._folder.attempts, logs, may_hang=True, limiter=self._one_look)
 
     async def cut_log(self, key: ProcessKey, limit: int) -> int:
@@ -457,21 +462,15 @@ class LocalBackend:
             self._orphans.forget(live.pid)
         self._cgroups.over(live.cgroup, trio.current_time() - live.since)
         ended = structs.replace(live.exit, peak_memory=max(live.exit.peak_memory, live.peak_memory))
-        report = self._report_of(live.key, ended)
+        if ended.code == 0 and not live.is_stopped:
+            self._reports.append(report_of(live.key, ended, self._folder))
+        else:
+            self._failures.put(live.key, ended, is_stopped=live.is_stopped)
+
+    def _tell_failure(self, report: Ended) -> None:
         if isinstance(report, rq.ProcessEnded) and report.host_short_of:
             self._shortage.met(report.host_short_of)
-        elif isinstance(report, rq.ProcessEnded) and report.code != 0:
-            report = self._with_output(report)
-        self._reports.append(report)
-
-    def _report_of(self, key: ProcessKey, ended: Exit) -> Ended:
-        return report_of(key, ended, self._folder)
-
-    def _with_output(self, report: rq.ProcessEnded) -> rq.ProcessEnded:
-        """The report of a failure; with what its output did to the disk, if there is much of it."""
-        reading = read_sizes(self._folder.attempts, [(report.key, self._folder.log_and_record(report.key)[0])])
-        size = sum(log.kept for log in reading.logs)
-        return structs.replace(report, log_size=size, free=reading.free) if size >= MIN_LOG else report
+        self._report(report)
 
     def _end(self, live: _Live, grace: float) -> None:
         live.gone, live.grace_scope = trio.Event(), trio.CancelScope(deadline=trio.current_time() + grace)

@@ -156,12 +156,3 @@ def _vanished(key: ProcessKey) -> rq.ProcessLost:
 def _put_back(key: ProcessKey, short_of: str, problem: str) -> rq.ProcessEnded:
     """The command never began, for want of something."""
     return rq.ProcessEnded(key.ticket, key.attempt, problem=problem, host_short_of=short_of, step=key.step)
-
-
-def recorded_end(key: ProcessKey, folder: SessionFolder) -> rq.ProcessEnded | None:
-    """How a process ended, by its exit record alone; None if that does not say so. Raises OSError."""
-    record = read_record(folder.record(key))
-    if record is None or record.code is None:
-        return None
-    report = report_of(key, Exit(record.pid or 0), folder)
-    return report if isinstance(report, rq.ProcessEnded) and not report.host_short_of else None

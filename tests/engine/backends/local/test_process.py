@@ -880,9 +880,9 @@ def spawn_elsewhere(wanted: Spawn) -> int:
     ("run", "ended"),
     [
         ("exit 0", rq.ProcessEnded("T", 1, 0)),
-        ("exit 3", rq.ProcessEnded("T", 1, 3)),
-        ("sh -c 'kill -9 $$'", rq.ProcessEnded("T", 1, None, 9)),
-        ("kill -9 $$", rq.ProcessLost("T", 1, "it vanished without an exit record")),
+        ("exit 3", rq.ProcessEnded("T", 1, 3, error_line="after")),
+        ("sh -c 'kill -9 $$'", rq.ProcessEnded("T", 1, None, 9, error_line="after")),
+        ("kill -9 $$", rq.ProcessLost("T", 1, "it vanished without an exit record", error_line="after")),
     ],
 )
 async def test_what_is_adopted_ends_by_its_record(

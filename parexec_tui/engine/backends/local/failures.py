@@ -1,0 +1,105 @@
+"""What is known of a process that failed: its exit record, and what its output says about the failure.
+
+Both are read in a thread, some processes at a time: the loop waits for no disk, and of a thousand that fail at once
+the first are told while the others are read.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import trio
+from msgspec import structs
+
+from parexec_tui.core.plan.model import MIN_LOG
+from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.backends.backend import Ended
+from parexec_tui.engine.backends.local.logs import read_sizes
+from parexec_tui.engine.backends.local.record import read_record, report_of
+from parexec_tui.engine.backends.local.watch import Exit
+from parexec_tui.engine.threads import in_thread
+from parexec_tui.outputs.local import LocalOutput
+from parexec_tui.paths import SessionFolder
+
+_Report = TypeVar("_Report", bound=Ended)
+
+_AT_ONCE = 16
+"""Failures that are read before the first of them is told: some milliseconds."""
+
+
+def with_error_line(report: _Report, folder: SessionFolder, *, is_stopped: bool = False) -> _Report:
+    """The report of a failure with the line of its output that says what went wrong, if there is output.
+
+    `is_stopped`: it was asked to end, and may have failed though its status is 0.
+    """
+    if isinstance(report, rq.ProcessEnded) and report.code == 0 and not is_stopped:
+        return report
+    try:
+        from parexec_tui.text.error_line import error_line_of
+
+        line = error_line_of(LocalOutput(folder.log(report.key)))
+    except (OSError, ImportError):  # for want of descriptors
+        return report
+    return structs.replace(report, error_line=line) if line else report
+
+
+def recorded_end(key: ProcessKey, folder: SessionFolder) -> rq.ProcessEnded | None:
+    """How a process ended, by its exit record alone; None if that does not say so. Raises OSError."""
+    record = read_record(folder.record(key))
+    if record is None or record.code is None:
+        return None
+    report = report_of(key, Exit(record.pid or 0), folder)
+    if isinstance(report, rq.ProcessLost) or report.host_short_of:
+        return None
+    return with_error_line(report, folder)
+
+
+class FailureReader:
+    """Makes the reports of processes that failed, or were stopped."""
+
+    def __init__(self, folder: SessionFolder, tell: Callable[[Ended], None]) -> None:
+        """`tell` gets each report; it is called by the task that runs `run`."""
+        self._folder = folder
+        self._tell = tell
+        self._waiting: dict[ProcessKey, tuple[Exit, bool]] = {}
+        self._has_some = trio.Event()
+
+    @property
+    def keys(self) -> Sequence[ProcessKey]:
+        """Those whose reports are not told yet."""
+        return list(self._waiting)
+
+    def put(self, key: ProcessKey, ended: Exit, *, is_stopped: bool) -> None:
+        """Read and tell how a process ended. Never waits. `is_stopped`: it was asked to end."""
+        self._waiting[key] = ended, is_stopped
+        self._has_some.set()
+
+    async def run(self) -> None:
+        """Read and tell until cancelled, in the order in which they ended."""
+        while True:
+            await self._has_some.wait()
+            some = list(self._waiting.items())[:_AT_ONCE]
+            for report in await in_thread(self._read, some):
+                del self._waiting[report.key]
+                self._tell(report)
+            if not self._waiting:
+                self._has_some = trio.Event()
+
+    def _read(self, some: Sequence[tuple[ProcessKey, tuple[Exit, bool]]]) -> list[Ended]:
+        return [self._report_of(key, ended, is_stopped=is_stopped) for key, (ended, is_stopped) in some]
+
+    def _report_of(self, key: ProcessKey, ended: Exit, *, is_stopped: bool) -> Ended:
+        report = report_of(key, ended, self._folder)
+        if isinstance(report, rq.ProcessEnded):
+            if report.host_short_of:  # the command never began
+                return report
+            report = self._with_size(report)
+        return with_error_line(report, self._folder, is_stopped=is_stopped)
+
+    def _with_size(self, report: rq.ProcessEnded) -> rq.ProcessEnded:
+        """The report with what its output did to the disk, if there is much of it."""
+        if report.code == 0:
+            return report
+        reading = read_sizes(self._folder.attempts, [(report.key, self._folder.log_and_record(report.key)[0])])
+        size = sum(log.kept for log in reading.logs)
+        return structs.replace(report, log_size=size, free=reading.free) if size >= MIN_LOG else report
