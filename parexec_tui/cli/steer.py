@@ -79,9 +79,12 @@ def status(session: str | None, as_json: bool) -> None:
 
         click.echo(msgspec.json.encode(report))
     else:
+        import time
+
+        from parexec_tui.client.sockets import own_signature
         from parexec_tui.text.dashboard import dashboard
 
-        for line in dashboard(report):
+        for line in dashboard(report, now=time.time(), me=own_signature()):
             click.echo(line)
     if hint:
         click.echo(f"parexec: {hint}", err=True)
@@ -123,22 +126,28 @@ def _status(session: str | None) -> "tuple[StatusReport, str]":
 @session_option
 @as_json_option
 def why(tickets: tuple[str, ...], session: str | None, as_json: bool) -> None:
-    """Say why tickets are not running: all that each of them waits for. Without TICKET, for all that wait."""
-    from parexec_tui.text.words import printable
+    """Say why tickets are not running. Without TICKET, all that wait.
+
+    What they wait for in the end is said once, with the command that ends it, above all that wait for it; then all
+    that keeps each of them. With --json, what a ticket waits for in the end is the last of its reasons.
+    """
+    import time
+
+    from parexec_tui.client.sockets import own_signature
+    from parexec_tui.text.waits import last_reasons, why_lines
 
     with report_errors(), connect(session) as client:
         context = VerbContext(client, as_json=as_json)
         chosen = context.tickets(tickets) if tickets else ()
         reasons: dict[str, list[str]] = client.question("why", chosen)
+        roots = client.roots(chosen)
     if as_json:
         import json
 
-        click.echo(json.dumps(reasons))
+        click.echo(json.dumps(last_reasons(reasons, roots)))
         return
-    width = max(map(len, reasons), default=0)
-    for ticket, found in reasons.items():
-        for number, reason in enumerate(found or ["could start now"]):
-            click.echo(f"{ticket if not number else '':<{width}}  {printable(reason)}")
+    for line in why_lines(reasons, roots, time.time(), own_signature()):
+        click.echo(line)
     if not reasons:
         click.echo("nothing waits", err=True)
 

@@ -12,9 +12,9 @@ from typing import Any, Self
 
 import msgspec
 
-from parexec_tui.client.framing import PIECE, ClientEnd, EngineGone, News, check_answer, encode
+from parexec_tui.client.framing import PIECE, ClientEnd, EngineGone, News, Refused, check_answer, encode
 from parexec_tui.client.sockets import TIMEOUT, client_origin, connect
-from parexec_tui.core.wire.protocol import VERSION, About, Answer, Farewell, FromEngine, Hello, StatusReport
+from parexec_tui.core.wire.protocol import VERSION, About, Answer, Farewell, FromEngine, Hello, Roots, StatusReport
 from parexec_tui.core.wire.requests import AnyRequest
 
 
@@ -81,6 +81,14 @@ class Client:
     def status(self) -> StatusReport:
         """The facts of the question `status`. Raises as `question` does."""
         return msgspec.convert(self.question("status"), StatusReport)
+
+    def roots(self, tickets: Sequence[str] = ()) -> Roots:
+        """What these tickets, or all that wait, wait for in the end. Nothing, if the engine is of an earlier version.
+        Raises EngineGone, ProtocolError."""
+        try:
+            return msgspec.convert(self.question("roots", tickets), Roots)
+        except Refused:
+            return Roots([], {})
 
     def follow(self, after: int = 0) -> "Following":
         """Every event after this number, then each as it happens, over a connection of its own; samples too, if the

@@ -5,7 +5,7 @@ import socket
 from contextlib import suppress
 
 from parexec_tui.client.framing import EngineGone, RemoteProtocolError
-from parexec_tui.client.peer import peer_uid
+from parexec_tui.client.peer import peer_uid, signature
 from parexec_tui.paths import noted_socket
 from parexec_tui.trust import UntrustedError
 
@@ -46,3 +46,8 @@ def client_origin() -> str:
             tty = os.ttyname(number).removeprefix("/dev/")
             return f"{tty} from {ssh_host}" if ssh_host else tty
     return ssh_host or socket.gethostname()
+
+
+def own_signature() -> str:
+    """How an engine signs what is asked from here."""
+    return signature(client_origin())

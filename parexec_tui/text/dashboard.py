@@ -6,20 +6,31 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.schedule.root import Root, WaitedFor
 from parexec_tui.core.state.status import ENDED_BADLY
 from parexec_tui.core.wire.protocol import AgentFact, HoldFact, StatusReport
+from parexec_tui.text.roots import command_of, waited_for_text
 from parexec_tui.text.words import clock, day_and_clock, printable
 
 WIDTH, HEIGHT = 80, 24
 
 _MAX_BESIDE = 3
+_MAX_ROOTS = 3
 _MAX_HOLDS = 4
 _MAX_AGENTS = 8
 
 
-def dashboard(report: StatusReport) -> list[str]:
-    """The lines: the session, its counts, what is held, its agents with their tickets, and what failed."""
-    lines = [*_head(report), *_beside(report), *_holds(report.holds), *_agents(report.agents)]
+def dashboard(report: StatusReport, *, now: float | None = None, me: str = "") -> list[str]:
+    """The lines: the session, its counts, what it waits for, what is held, its agents with their tickets, and what
+    failed. `now` and `me` as for `root_text`."""
+    shown = _shown_roots(report.roots)
+    lines = [
+        *_head(report),
+        *_beside(report),
+        *_waits(shown, now, me),
+        *_holds([hold for hold in report.holds if not any(_is_about(found.root, hold) for found in shown)]),
+        *_agents(report.agents),
+    ]
     lines += _failures(report, HEIGHT - len(lines))
     return [_cut(printable(line)) for line in lines]
 
@@ -44,6 +55,36 @@ def _beside(report: StatusReport) -> Iterator[str]:
         yield f"beside   {more} more living sessions that claim the same"
 
 
+def _shown_roots(roots: Sequence[WaitedFor]) -> Sequence[WaitedFor]:
+    """What stays and what others wait for, and what is frozen; else the first of what moves."""
+    stays = [found for found in roots if found.root.stays and (found.count or found.root.kind == "frozen")]
+    return stays[:_MAX_ROOTS] or [found for found in roots if found.count][:1]
+
+
+def _waits(shown: Sequence[WaitedFor], now: float | None, me: str) -> Iterator[str]:
+    for found in shown:
+        line = f"waits    {waited_for_text(found, now, me)}"
+        if not (command := command_of(found.root)):
+            yield line
+        elif _cut(together := f"{line}: {command}") == together:
+            yield together
+        else:
+            yield from (line, f"         {command}")
+
+
+def _is_about(root: Root, hold: HoldFact) -> bool:
+    """Whether a root says that hold."""
+    match hold.what:
+        case "session":
+            return root.kind == "session"
+        case "ticket":
+            return root.kind == "held" and root.ticket == hold.name
+        case "agent":
+            return root.kind == "agent" and root.agent == hold.name
+        case "type":
+            return root.kind == "type" and root.name == hold.name
+
+
 def _holds(holds: Sequence[HoldFact]) -> Iterator[str]:
     for hold in holds[:_MAX_HOLDS]:
         what = "session" if hold.what == "session" else f"{hold.what} {hold.name}"
@@ -62,6 +103,7 @@ def _agents(agents: Sequence[AgentFact]) -> Iterator[str]:
     counts = Counter(agent.status for agent in agents)
     yield f"agents   {', '.join(f'{count} {status}' for status, count in counts.items())}"
     shown = [agent for agent in agents if agent.ticket is not None or agent.status != "idle"]
+    shown.sort(key=lambda agent: agent.status == "busy")
     width = max((len(agent.id) for agent in shown[:_MAX_AGENTS]), default=0)
     for agent in shown[:_MAX_AGENTS]:
         yield f"  {agent.id:<{width}}  {agent.status:<11}  {agent.ticket or ''}".rstrip()

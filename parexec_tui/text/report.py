@@ -9,11 +9,13 @@ from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.rules.attention import needs
 from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.schedule.forecast import eta
+from parexec_tui.core.schedule.root import Root
+from parexec_tui.core.schedule.roots import root_of, roots, waiting_for
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import ENDED_BADLY, PENDING, TABLE, TERMINAL, SessionStatus, Status
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, NeighbourFact, StatusReport
+from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, NeighbourFact, Roots, StatusReport
 from parexec_tui.outputs.log_lines import final_state
 from parexec_tui.outputs.output import Output, output_of
 from parexec_tui.text.words import clock, day_and_clock, glyph, log_cut, printable, why_ended, with_name
@@ -26,6 +28,9 @@ _LONGEST_LINE = 500
 
 _MAX_FAILURES = 100
 """Failures in a status report, which is asked for often and must stay short."""
+
+
+_MAX_ROOTS = 20
 
 
 class TicketReport(Struct, frozen=True, omit_defaults=True):
@@ -163,6 +168,7 @@ def status_report(state: SessionState, *, alive: bool, now: float) -> StatusRepo
             )
             for ticket in islice(failures(state), _MAX_FAILURES)
         ],
+        roots=list(roots(state)[:_MAX_ROOTS]) if alive else [],
         beside=[NeighbourFact(each.session, each.plan, each.conflict) for each in state.neighbours if alive],
         needs_you=sum(1 for _ in needs(state)),
     )
@@ -175,15 +181,26 @@ def _holds(state: SessionState) -> Iterator[HoldFact]:
         yield HoldFact("type", type_, by)
     for agent in state.agents.values():
         if agent.held is not None and not agent.stopped:
-            yield HoldFact("agent", agent.id, agent.held)
+            yield HoldFact("agent", agent.id, agent.held, since=agent.held_at)
     for ticket in state.held_tickets.values():
         if ticket.held is not None and ticket.status not in TERMINAL:
-            yield HoldFact("ticket", ticket.id, ticket.held)
+            yield HoldFact("ticket", ticket.id, ticket.held, since=ticket.held_at)
 
 
 def why_report(state: SessionState, tickets: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """For each of these tickets, all that it waits for; nothing if it runs or could run now."""
     return {id_: tuple(blocker.text for blocker in why(state, state.tickets[id_])) for id_ in tickets}
+
+
+def roots_report(state: SessionState, tickets: Iterable[str]) -> Roots:
+    """What each of these tickets waits for in the end; of one that is live, how it stands."""
+    found: dict[Root, int] = {}
+    of = {
+        id_: found.setdefault(root, len(found))
+        for id_ in tickets
+        if (root := root_of(state, state.tickets[id_])) is not None
+    }
+    return Roots([waiting_for(state, root) for root in found], of)
 
 
 def _ticket(state: SessionState, ticket: TicketState) -> TicketReport:

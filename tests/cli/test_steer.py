@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -188,9 +189,11 @@ def test_status_fits_a_small_terminal_whatever_there_is(name: str) -> None:
 
 
 def test_why_names_what_a_ticket_waits_for(engine: Engine) -> None:
-    assert done("why", "after").out == "after  needs long (running)\n"
+    root, reason = done("why", "after").out.splitlines()
+    assert re.fullmatch(r"long runs on mill-1, for \d+s; 2 wait for it", root)
+    assert reason == "  after  needs long (running)"
     assert set(done("why", "--json").json) == {"after", "last"}
-    assert done("w", "group:3", "--json").json == {"last": ["needs after (waiting)"]}
+    assert done("w", "group:3", "--json").json == {"last": ["needs after (waiting)", "long runs on mill-1"]}
     assert "there is no ticket ghost" in refused("why", "ghost")
 
 
@@ -667,9 +670,9 @@ def test_every_verb_has_json_and_a_session() -> None:
 STATUS_IMPORTS = """
 cli cli.asking cli.beside cli.commands cli.complete cli.entry cli.examples cli.exits cli.steer
 client client.blocking client.framing client.peer client.sessions client.silence client.sockets
-gc_control paths trust text text.dashboard text.streams text.words
-core core.plan core.plan.model core.plan.units core.schedule core.schedule.eta core.state core.state.process_key
-core.state.status core.wire core.wire.protocol core.wire.requests
+gc_control paths trust text text.dashboard text.roots text.streams text.words
+core core.plan core.plan.model core.plan.units core.schedule core.schedule.eta core.schedule.root
+core.state core.state.process_key core.state.status core.wire core.wire.protocol core.wire.requests
 registry registry.access registry.checksums registry.errors registry.lock registry.migrations registry.queries
 registry.registry
 """

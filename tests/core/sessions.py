@@ -493,6 +493,9 @@ def _check_agents(state: SessionState) -> None:
     runs = {agent.ticket: agent.id for agent in agents if agent.ticket is not None}
     assert len(runs) == sum(agent.ticket is not None for agent in agents), "a ticket has two agents"
     assert runs == {ticket.id: ticket.agent for ticket in state.tickets.values() if ticket.status in LIVE}
+    assert {agent.ticket for agent in agents if agent.is_frozen} == {
+        ticket.id for ticket in state.tickets.values() if ticket.is_frozen
+    }
     assert set(state.quarantined) == {agent.id for agent in agents if agent.quarantined and not agent.stopped}
     for type_ in state.plan.agents:
         up = [agent for agent in agents if agent.type == type_ and not agent.stopped]

@@ -12,7 +12,7 @@ from parexec_tui.core.plan.claims import ClaimKey, Claims, Conflict
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.reservation import obstacle
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import PENDING, SATISFIED, Status, happened
+from parexec_tui.core.state.status import PENDING, SATISFIED, AgentStatus, Status, happened
 from parexec_tui.core.state.tickets import TicketState
 
 BlockerKind = Literal[
@@ -132,8 +132,13 @@ def parallel_blocker(state: SessionState) -> Blocker | None:
 
 
 def why(state: SessionState, ticket: TicketState) -> list[Blocker]:
-    """Everything that keeps this ticket from running, for a person."""
+    """Everything that keeps this ticket from running, for a person.
+
+    While it needs other tickets, that agents and slots are busy says nothing: they will be free by then, or not.
+    """
     found = list(blockers(state, ticket))
+    if ticket.missing and ticket.status in PENDING and any(map(comes_free, able_agents(state, ticket))):
+        return [blocker for blocker in found if blocker.kind != "agent"]
     if ticket.status in PENDING and (parallel := parallel_blocker(state)) is not None:
         found.append(parallel)
     return found
@@ -149,10 +154,19 @@ def _status_text(state: SessionState, ticket: TicketState) -> str:
 
 
 def _needs(state: SessionState, ticket: TicketState) -> Blocker:
-    waiting_for = [id_ for id_ in ticket.spec.needs if state.tickets[id_].status not in SATISFIED]
-    shown = ", ".join(f"{id_} ({state.tickets[id_].shown_status})" for id_ in waiting_for[:3])
+    waiting_for = unmet_needs(state, ticket)
+    shown = ", ".join(f"{need.id} ({need.shown_status})" for need in waiting_for[:3])
     more = f" and {len(waiting_for) - 3} more" if len(waiting_for) > 3 else ""
-    return Blocker("needs", f"needs {shown}{more}", holder=waiting_for[0])
+    return Blocker("needs", f"needs {shown}{more}", holder=waiting_for[0].id)
+
+
+def unmet_needs(state: SessionState, ticket: TicketState) -> list[TicketState]:
+    """The needs that keep a ticket from running: first those that are frozen, then those that a pause upstream keeps,
+    then the others as the plan has them."""
+    needs = [need for need in map(state.tickets.__getitem__, ticket.spec.needs) if need.status not in SATISFIED]
+    if ticket.stalled_needs:
+        needs.sort(key=lambda need: (not need.is_frozen, not need.is_stalled))
+    return needs
 
 
 def _claim(state: SessionState, ticket: TicketState, conflict: Conflict) -> Blocker:
@@ -225,6 +239,11 @@ def agents_left(state: SessionState, ticket: TicketState) -> bool:
     )
 
 
+def comes_free(agent: AgentState) -> bool:
+    """Whether an agent runs something that moves, and it or a new agent in its place takes the next ticket then."""
+    return agent.ticket is not None and not (agent.is_frozen or agent.quarantined or agent.held is not None)
+
+
 def able_agents(state: SessionState, ticket: TicketState) -> list[AgentState]:
     """The agents that could run the ticket if they were free, those of held types left out."""
     pinned = pinned_agent(state, ticket)
@@ -261,7 +280,8 @@ def _agents(state: SessionState, ticket: TicketState) -> Blocker:
     if agents_left(state, ticket):
         if held and not able:
             return Blocker("agent", ", ".join(types_held), key)
-        text = ", ".join([*types_held, *(f"{agent.id} {_occupied(agent)}" for agent in able[:3])])
+        able.sort(key=lambda agent: _UNUSUAL_FIRST.get(agent.status, len(_UNUSUAL_FIRST)))
+        text = ", ".join([*types_held, *(f"{agent.id} {occupied(agent)}" for agent in able[:3])])
         more = f" and {len(able) - 3} more" if len(able) > 3 else ""
         why = "no idle agent" if pinned is None else "pinned"
         return Blocker("agent", f"{why}: {text}{more}", key)
@@ -273,5 +293,14 @@ def _by(who: str) -> str:
     return f" by {who}" if who else ""
 
 
-def _occupied(agent: AgentState) -> str:
-    return f"runs {agent.ticket}" if agent.ticket else agent.status
+def occupied(agent: AgentState) -> str:
+    """Why an agent is not free, after its id: `runs T1`, `frozen with T1`, `held`."""
+    if agent.ticket is None:
+        return agent.status
+    if agent.is_frozen:
+        return f"frozen with {agent.ticket}"
+    unusual = f"({agent.status}) " if agent.status in _UNUSUAL_FIRST else ""
+    return f"{unusual}runs {agent.ticket}"
+
+
+_UNUSUAL_FIRST = {AgentStatus.frozen: 0, AgentStatus.quarantined: 1, AgentStatus.held: 2}

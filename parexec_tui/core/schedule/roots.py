@@ -15,47 +15,23 @@ marks. What is found is kept until the next event, so a whole screen asks for th
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Final, Literal, NamedTuple, cast
-
-from msgspec import Struct
+from typing import Final, NamedTuple, cast
 
 from parexec_tui.core.plan.claims import EMPTY
 from parexec_tui.core.schedule.blockers import (
     AgentKey,
     able_agents,
     agents_left,
+    comes_free,
     parallel_blocker,
     pick_agent,
     pinned_agent,
 )
-from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.schedule.root import Root, RootKind, WaitedFor
 from parexec_tui.core.state.reservation import obstacle
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, SATISFIED, AgentStatus, Status
 from parexec_tui.core.state.tickets import TicketState
-
-RootKind = Literal[
-    "engine",
-    "session",
-    "host",
-    "frozen",
-    "held",
-    "agent",
-    "type",
-    "no-agent",
-    "resource",
-    "running",
-    "stopping",
-    "backoff",
-    "busy",
-    "far",
-    "next",
-]
-
-_STAYS: Final[frozenset[RootKind]] = frozenset(
-    ("engine", "session", "host", "frozen", "held", "agent", "type", "no-agent", "resource")
-)
-_OF_ALL: Final[frozenset[RootKind]] = frozenset(("engine", "session", "host"))
 
 _OF_ONE: Final[frozenset[RootKind]] = frozenset(("next", "no-agent"))
 """Roots that say which ticket waits."""
@@ -79,47 +55,6 @@ _MAX_COUNTED = 50
 """Pauses of one kind for which it is counted what waits for each."""
 
 _MAX_CONFLICTS = 8
-
-
-class Root(Struct, frozen=True):
-    """The end of a chain of reasons."""
-
-    kind: RootKind
-    ticket: str = ""
-    """The ticket that is frozen, held, running, stopping or in backoff."""
-    agent: str = ""
-    """The agent that has the ticket; for `agent`, the agent that takes no ticket."""
-    name: str = ""
-    """The agent type of `type`; the resource of `host` and `resource`; what `busy` is about: `agents` or `slots`."""
-    how: str = ""
-    """Of `session`: held, frozen, draining or stopping. Of `agent`: held, quarantined or draining."""
-    by: str = ""
-    """Who did it; empty if a rule did, or nobody."""
-    reason: str = ""
-    since: float = 0.0
-    """When it began; 0 where that is not known. Of `running`: so that `now - since` is what it has worked."""
-    until: float | None = None
-    """When it ends by itself, if that is known."""
-
-    @property
-    def stays(self) -> bool:
-        """Whether it does not go away until a person acts, or the host has room."""
-        return self.kind in _STAYS
-
-    @property
-    def is_of_all(self) -> bool:
-        """Whether nothing at all starts because of it."""
-        return self.kind in _OF_ALL
-
-
-class WaitedFor(Struct, frozen=True):
-    """A root, and how many wait for it."""
-
-    root: Root
-    count: int
-    """Tickets that wait for it, near or far, without the one that it is about. Of `busy`: those that are ready."""
-    is_exact: bool = True
-    """False: there are more than `count`, which were not all counted."""
 
 
 def root_of(state: SessionState, ticket: TicketState) -> Root | None:
@@ -381,7 +316,7 @@ def _find_of_agents(state: SessionState, ticket: TicketState) -> TicketState | R
     if not agents_left(state, ticket):
         return Root("no-agent", ticket=ticket.id, name=", ".join(ticket.types))
     able = [agent for agent in able_agents(state, ticket) if agent.id not in ticket.excluded_agents]
-    if any(_comes_free(state, agent) for agent in able):
+    if any(map(comes_free, able)):
         return Root("busy", name="agents")
     frozen = [state.tickets[agent.ticket] for agent in able if agent.ticket is not None]
     if (first := _first_frozen(each for each in frozen if each.is_frozen)) is not None:
@@ -395,17 +330,6 @@ def _find_of_agents(state: SessionState, ticket: TicketState) -> TicketState | R
             since = agent.held_at if agent.status is AgentStatus.held else 0.0
             return Root("agent", agent=agent.id, how=agent.status, by=by, reason=agent.quarantined, since=since)
     return Root("busy", name="agents")
-
-
-def _comes_free(state: SessionState, agent: AgentState) -> bool:
-    """Whether an agent runs something that moves, and it or a new agent in its place takes the next ticket then."""
-    return (
-        agent.ticket is not None
-        and not state.tickets[agent.ticket].is_frozen
-        and agent.type not in state.held_types
-        and agent.held is None
-        and not agent.quarantined
-    )
 
 
 # -- roots that stay, and are not marked -----------------------------------------------------------------------

@@ -7,8 +7,8 @@ class AgentState:
     """One agent of the pool: a slot that runs one ticket at a time."""
 
     __slots__ = (
-        "busy_for", "done", "draining", "failed", "held", "held_at", "id", "idle_since", "quarantined", "started",
-        "stopped", "strikes", "ticket", "turn", "type", "without_engine",
+        "busy_for", "done", "draining", "failed", "held", "held_at", "id", "idle_since", "is_frozen", "quarantined",
+        "started", "stopped", "strikes", "ticket", "turn", "type", "without_engine",
     )  # fmt: skip
 
     def __init__(self, id_: str, type_: str, at: float) -> None:
@@ -16,6 +16,8 @@ class AgentState:
         self.type = type_
         self.started = at
         self.ticket: str | None = None
+        self.is_frozen = False
+        """Whether the attempt that it runs is frozen."""
         self.idle_since = at
         self.turn = 0
         """A number that rises each time any agent becomes idle: the agent with the lowest has been idle longest."""
@@ -41,6 +43,8 @@ class AgentState:
             return AgentStatus.stopped
         if self.quarantined:
             return AgentStatus.quarantined
+        if self.is_frozen:
+            return AgentStatus.frozen
         if self.draining:
             return AgentStatus.draining
         if self.ticket is not None:

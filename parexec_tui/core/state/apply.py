@@ -289,6 +289,7 @@ def _on_attempt_frozen(state: SessionState, event: ev.AttemptFrozen) -> None:
     ticket = freezable_ticket(state, event, is_frozen=False)
     ticket.live_attempt.freeze = FreezeCause(event.by, event.reason, event.at)
     state.frozen[ticket.id] = ticket
+    state.agents[ticket.live_attempt.agent].is_frozen = True
     note_stall(state, ticket)
     doubt_reservation(state)
 

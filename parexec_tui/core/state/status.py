@@ -162,6 +162,8 @@ class AgentStatus(StrEnum):
 
     idle = "idle"
     busy = "busy"
+    frozen = "frozen"
+    """What it runs stands still."""
     held = "held"
     """A person keeps it from taking tickets."""
     draining = "draining"
@@ -188,6 +190,7 @@ class AgentRow(NamedTuple):
 AGENT_TABLE: Final = (
     AgentRow(AgentStatus.idle, "◦", "o", "dim"),
     AgentRow(AgentStatus.busy, "▶", ">", "bar-running"),
+    AgentRow(AgentStatus.frozen, "❄", "f", "hold"),
     AgentRow(AgentStatus.held, "‖", "|", "hold"),
     AgentRow(AgentStatus.draining, "⇣", "v", "hold"),
     AgentRow(AgentStatus.quarantined, "⊗", "!", "bad"),

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Raw, Struct
 
 from parexec_tui.core.schedule.eta import Eta
+from parexec_tui.core.schedule.root import WaitedFor
 from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.wire.requests import AnyRequest
 
@@ -36,8 +37,9 @@ Seq = Annotated[int, Meta(ge=0, le=2**53)]
 """The number of an event, from 1."""
 
 
-About = Literal["status", "report", "why", "select", "scope", "names"]
-"""What can be asked. `select`, `scope`: what words of a person mean, as `Names`; `names`: what begins with a word."""
+About = Literal["status", "report", "why", "roots", "select", "scope", "names"]
+"""What can be asked. `why`: the reasons of tickets; `roots`: what each waits for in the end, as `Roots`. `select`,
+`scope`: what words of a person mean, as `Names`; `names`: what begins with a word."""
 
 
 class Message(Struct, frozen=True, kw_only=True, tag_field="type", tag=None, omit_defaults=True):
@@ -73,7 +75,7 @@ class Question(Message, frozen=True, tag="question"):
     id: Id
     about: About
     tickets: tuple[str, ...] = ()
-    """For `why`: which tickets; none means every one that waits."""
+    """For `why` and `roots`: which tickets; none means every one that waits."""
     words: tuple[str, ...] = ()
     """For `select`: ids, patterns and selectors of tickets. For `scope`: those, and names of agents and agent types.
     For `names`: one, the beginning."""
@@ -231,9 +233,18 @@ class AgentFact(Struct, frozen=True):
 
     id: str
     status: str
-    """idle, busy, held, draining, quarantined or stopped."""
+    """idle, busy, frozen, held, draining, quarantined or stopped."""
     ticket: str | None = None
     """What it runs."""
+
+
+class Roots(Struct, frozen=True):
+    """What tickets wait for in the end."""
+
+    roots: list[WaitedFor]
+    """Each once."""
+    of: dict[str, int]
+    """ticket: the place of its root in `roots`; one that is over is left out"""
 
 
 class Names(Struct, frozen=True, omit_defaults=True):
@@ -290,6 +301,9 @@ class StatusReport(Struct, frozen=True):
     """The first of them, in plan order; `counts` has all."""
     trouble: str = ""
     """Why the engine can start nothing, or does not answer; empty if nothing is wrong."""
+    roots: list[WaitedFor] = []
+    """What the session waits for in the end, worst first: what stays until a person acts, then what moves. At most
+    20; none without an engine."""
     beside: list[NeighbourFact] = []
     """The living sessions that claim the same: it was started beside them with --beside."""
     needs_you: int = 0

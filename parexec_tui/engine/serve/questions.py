@@ -1,6 +1,6 @@
 """What clients may ask without folding events themselves."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 
 from msgspec.structs import replace
@@ -11,7 +11,7 @@ from parexec_tui.core.wire.protocol import Names, Question
 from parexec_tui.core.wire.requests import Refusal
 from parexec_tui.core.wire.scopes import scope
 from parexec_tui.core.wire.selectors import SelectorError, select
-from parexec_tui.text.report import session_report, status_report, why_report
+from parexec_tui.text.report import roots_report, session_report, status_report, why_report
 
 MAX_REASONS = 1000
 """The most tickets whose reasons are given if the question names no ticket."""
@@ -36,7 +36,9 @@ def answer(
         case "report":
             return replace(session_report(state, alive=True), trouble=trouble)
         case "why":
-            return _why(state, question.tickets)
+            return _about(state, question.tickets, why_report)
+        case "roots":
+            return _about(state, question.tickets, roots_report)
         case "select":
             return _selected(state, question.words)
         case "scope":
@@ -45,11 +47,13 @@ def answer(
             return _names(state, question.words[0] if question.words else "")
 
 
-def _why(state: SessionState, tickets: tuple[str, ...]) -> object | Refusal:
+def _about(
+    state: SessionState, tickets: tuple[str, ...], report: Callable[[SessionState, Iterable[str]], object]
+) -> object | Refusal:
     for id_ in tickets:
         if id_ not in state.tickets:
             return Refusal(f"there is no ticket {id_}")
-    return why_report(state, tickets or _waiting(state))
+    return report(state, tickets or _waiting(state))
 
 
 def _waiting(state: SessionState) -> list[str]:

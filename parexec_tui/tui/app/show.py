@@ -7,6 +7,7 @@ import time
 from msgspec import Struct
 
 from parexec_tui.client.sessions import is_living
+from parexec_tui.client.sockets import own_signature
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.settings import Settings, SettingsError, read_settings
 from parexec_tui.text.dashboard import dashboard
@@ -70,7 +71,8 @@ def print_summary(state: SessionState, outcome: str) -> None:
         output.summary(state, outcome)
         return
     alive = is_living(state.session)
-    for line in dashboard(status_report(state, alive=alive, now=time.time())):
+    now = time.time()
+    for line in dashboard(status_report(state, alive=alive, now=now), now=now, me=own_signature()):
         print(line)
     if alive:
         print(f"the engine goes on; come back: parexec attach {state.session}", file=sys.stderr)

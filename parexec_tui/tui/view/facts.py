@@ -7,6 +7,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, End, Flag, Status, Word, happened
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.words import printable, why_ended
+from parexec_tui.text.words import short_duration as short_duration
 
 
 def display_status(state: SessionState, ticket: TicketState) -> Word:
@@ -62,18 +63,6 @@ def blocker_text(blocker: Blocker, now: float) -> str:
     if blocker.since and blocker.kind in ("claim", "resource", "session", "host"):
         return f"{blocker.text}, for {short_duration(max(0.0, now - blocker.since))}"
     return blocker.text
-
-
-def short_duration(seconds: float) -> str:
-    """A duration in at most six cells, for columns: `8s`, `4m05`, `3h12`, `2d4h`."""
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02}"
-    if whole < 86400:
-        return f"{whole // 3600}h{whole % 3600 // 60:02}"
-    return f"{whole // 86400}d{whole % 86400 // 3600}h"
 
 
 def short_size(size: float) -> str:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parexec_tui.core.plan.model import AgentType
-from parexec_tui.core.schedule.roots import Root, path_to_root, root_of, roots, waiting_for
+from parexec_tui.core.schedule.root import Root
+from parexec_tui.core.schedule.roots import path_to_root, root_of, roots, waiting_for
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from tests.core.sessions import Session, plan

@@ -91,7 +91,7 @@ def test_a_ticket_that_waits_tells_every_reason() -> None:
     shown = show(release(), "integration-1")
     assert shown.said("status") == ["| held"]
     assert shown.said("why")[0] == "held by ann"
-    assert shown.said("why")[1].startswith("no idle agent: tester-1 runs coverage")
+    assert shown.said("why")[1].startswith("no idle agent: tester-2 (quarantined) runs unit-web-2, tester-4 held")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,69 @@
+"""What a root is: the end of a chain of reasons why a ticket waits. `roots` finds them."""
+
+from typing import Final, Literal
+
+from msgspec import Struct
+
+RootKind = Literal[
+    "engine",
+    "session",
+    "host",
+    "frozen",
+    "held",
+    "agent",
+    "type",
+    "no-agent",
+    "resource",
+    "running",
+    "stopping",
+    "backoff",
+    "busy",
+    "far",
+    "next",
+]
+
+_STAYS: Final[frozenset[RootKind]] = frozenset(
+    ("engine", "session", "host", "frozen", "held", "agent", "type", "no-agent", "resource")
+)
+_OF_ALL: Final[frozenset[RootKind]] = frozenset(("engine", "session", "host"))
+
+
+class Root(Struct, frozen=True):
+    """The end of a chain of reasons."""
+
+    kind: RootKind
+    ticket: str = ""
+    """The ticket that is frozen, held, running, stopping or in backoff."""
+    agent: str = ""
+    """The agent that has the ticket; for `agent`, the agent that takes no ticket."""
+    name: str = ""
+    """The agent type of `type`; the resource of `host` and `resource`; what `busy` is about: `agents` or `slots`."""
+    how: str = ""
+    """Of `session`: held, frozen, draining or stopping. Of `agent`: held, quarantined or draining."""
+    by: str = ""
+    """Who did it; empty if a rule did, or nobody."""
+    reason: str = ""
+    since: float = 0.0
+    """When it began; 0 where that is not known. Of `running`: so that `now - since` is what it has worked."""
+    until: float | None = None
+    """When it ends by itself, if that is known."""
+
+    @property
+    def stays(self) -> bool:
+        """Whether it does not go away until a person acts, or the host has room."""
+        return self.kind in _STAYS
+
+    @property
+    def is_of_all(self) -> bool:
+        """Whether nothing at all starts because of it."""
+        return self.kind in _OF_ALL
+
+
+class WaitedFor(Struct, frozen=True):
+    """A root, and how many wait for it."""
+
+    root: Root
+    count: int
+    """Tickets that wait for it, near or far, without the one that it is about. Of `busy`: those that are ready."""
+    is_exact: bool = True
+    """False: there are more than `count`, which were not all counted."""

@@ -1,0 +1,95 @@
+"""What tickets wait for in the end, in words: the same on the screen, in `why`, `status` and `events`."""
+
+import shlex
+
+from parexec_tui.core.schedule.root import Root, WaitedFor
+from parexec_tui.text.words import printable, short_duration, tickets
+
+
+def root_text(root: Root, now: float | None, me: str = "") -> str:
+    """A root as a sentence: `builder-1 is frozen with compile, by you, for 40s`.
+
+    `now`: the present, to say how long it has been so; None: that is not said. `me`: how the requests of the reader
+    are signed, see `client.peer.signature`.
+    """
+    words = _standing(root)
+    if root.by:
+        words += f", by {'you' if root.by == me else root.by}"
+    if now is not None and root.since:
+        words += f", for {short_duration(max(0.0, now - root.since))}"
+    if now is not None and root.until is not None:
+        words += f", in {short_duration(max(0.0, root.until - now))}"
+    if root.reason and root.kind not in ("host", "resource"):
+        words += f": {root.reason}"
+    return printable(words)
+
+
+def waited_for_text(found: WaitedFor, now: float | None, me: str = "") -> str:
+    """A root, and how many wait for it: `lint is frozen, by root, for 4m05; 5 wait for it`."""
+    text = root_text(found.root, now, me)
+    return f"{text}; {waits_text(found)}" if found.count else text
+
+
+def waits_text(found: WaitedFor) -> str:
+    """How many wait: `5 wait for it`, `more than 2000 wait for it`; empty if none does."""
+    if not found.count:
+        return ""
+    if found.root.is_of_all:
+        return f"{tickets(found.count)} wait" if found.count != 1 else "1 ticket waits"
+    more = "" if found.is_exact else "more than "
+    return f"{more}{found.count} wait{'s' if found.count == 1 and not more else ''} for it"
+
+
+def command_of(root: Root, session: str = "") -> str:
+    """The command that ends it: `parexec thaw compile`; empty if none does."""
+    words: tuple[str, ...]
+    match root.kind:
+        case "frozen":
+            words = ("thaw", root.ticket)
+        case "session" if root.how == "frozen":
+            words = ("thaw",)
+        case "session" if root.how != "stopping":
+            words = ("release",)
+        case "held" | "agent" | "type":
+            words = ("release", root.ticket or root.agent or root.name)
+        case "backoff":
+            words = ("retry", root.ticket)
+        case "engine":
+            words = ("resume", session) if session else ("resume",)
+        case _:
+            return ""
+    return shlex.join(("parexec", *words))
+
+
+def _standing(root: Root) -> str:
+    match root.kind:
+        case "frozen":
+            return f"{root.agent} is frozen with {root.ticket}"
+        case "held":
+            return f"{root.ticket} is held"
+        case "session":
+            return f"the session {'drains' if root.how == 'draining' else f'is {root.how}'}"
+        case "host":
+            return f"the host is short of {root.name}: {root.reason}"
+        case "engine":
+            return "no engine runs the session"
+        case "agent":
+            return f"{root.agent} {'drains' if root.how == 'draining' else f'is {root.how}'}"
+        case "type":
+            return f"agent type {root.name} is held"
+        case "no-agent":
+            return f"no agent is left that could run {root.ticket}"
+        case "resource":
+            return f"{root.ticket} {root.reason}"
+        case "running":
+            return f"{root.ticket} runs on {root.agent}"
+        case "stopping":
+            return f"{root.ticket} is being stopped on {root.agent}"
+        case "backoff":
+            return f"{root.ticket} is tried again"
+        case "busy":
+            return "all agents are busy" if root.name == "agents" else "as many tickets run as may at once"
+        case "far":
+            return f"{root.ticket} waits itself"
+        case "next":
+            return f"{root.ticket} starts next"
