@@ -12,8 +12,9 @@ import click
 from parexec_tui.cli import complete
 from parexec_tui.cli.asking import VerbContext, verb_without_engine
 from parexec_tui.cli.exits import BAD_USAGE, fail
-from parexec_tui.cli.plan_changes import NOTHING_CHANGED, find_source, read_again
-from parexec_tui.cli.plans import FROM_STREAM, name_of, refuse_file, syntax_of, text_of
+from parexec_tui.cli.plan_changes import NOTHING_CHANGED, read_again
+from parexec_tui.cli.plans import report_file_errors
+from parexec_tui.client.plan_files import FROM_STREAM, find_source, read_fragment_file
 
 if TYPE_CHECKING:
     from parexec_tui.core.plan.model import Ticket
@@ -67,17 +68,8 @@ def add(context: VerbContext, fragment: Path) -> None:
 
 def _read_fragment(file: Path, state: "SessionState") -> "dict[str, Ticket]":
     """The tickets of a fragment, checked together with the plan that they join. Exits with all errors."""
-    from parexec_tui.core.plan.reading.file import PlanErrors, read_fragment
-    from parexec_tui.gc_control import gc_paused
-
-    text = text_of(file)
-    try:
-        with gc_paused():
-            return read_fragment(
-                text, source=name_of(file), format=syntax_of(file, text), plan=state.plan, host=state.host
-            )
-    except PlanErrors as errors:
-        refuse_file(errors.problems, NOTHING_CHANGED)
+    with report_file_errors(NOTHING_CHANGED):
+        return read_fragment_file(file, state)
 
 
 # -- reload ----------------------------------------------------------------------------------------------------

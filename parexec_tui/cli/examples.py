@@ -31,6 +31,10 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec log 'MOD-*' --order time", "all that these tickets printed, by the start of their attempts"),
     ),
     "events": (("parexec events -f --json", "what happens, as JSON lines, until the engine leaves"),),
+    "export": (
+        ("parexec export night.json", "all facts of the session of this directory"),
+        ("parexec export -s nightly tickets.csv", "a line for each ticket, for a spreadsheet"),
+    ),
     "status": (
         ("parexec status", "the session of this directory on one page"),
         ("parexec status --json | jq .counts", "how many tickets are where, for scripts"),

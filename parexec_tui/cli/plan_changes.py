@@ -7,7 +7,8 @@ import click
 
 from parexec_tui.cli.asking import is_unattended, report_errors
 from parexec_tui.cli.exits import BAD_USAGE, fail
-from parexec_tui.cli.plans import FROM_STREAM, plan_of
+from parexec_tui.cli.plans import plan_of, report_file_errors
+from parexec_tui.client.plan_files import check_folder_of, find_source
 
 if TYPE_CHECKING:
     from parexec_tui.core.plan.model import Plan
@@ -24,17 +25,9 @@ _GOES_ON = "the session goes on with the plan as it was"
 def read_again(file: Path, state: "SessionState") -> "Plan":
     """The plan in a file that belongs to this session. Exits with all its errors."""
     plan = plan_of(file, state.host, NOTHING_CHANGED)
-    if plan.workdir != state.plan.workdir:
-        fail(f"{file} works in {plan.workdir}, the session in {state.plan.workdir}: this is another plan", BAD_USAGE)
+    with report_file_errors(NOTHING_CHANGED):
+        check_folder_of(plan, file, state)
     return plan
-
-
-def find_source(source: str, workdir: str) -> Path | None:
-    """The file that a session was started from; it may have been named from another folder than this one."""
-    if source == FROM_STREAM:
-        return None
-    named, folder = Path(source), Path(workdir)
-    return next(filter(Path.is_file, (named, folder / named, folder / named.name)), None)
 
 
 def offer_changes(row: "SessionRow", *, runs: bool) -> None:

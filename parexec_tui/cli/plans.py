@@ -1,14 +1,16 @@
 """validate, doctor and schema: a plan and the machine are checked before anything runs."""
 
-import stat
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from parexec_tui.cli.asking import as_json_option
 from parexec_tui.cli.exits import BAD_USAGE, SUCCEEDED, UNSUCCESSFUL, fail, report_errors
+from parexec_tui.client import plan_files
 
 if TYPE_CHECKING:
     from parexec_tui.core.plan.model import Host, Plan
@@ -18,69 +20,26 @@ plan_argument = click.argument("plan_file", metavar="PLAN", type=click.Path(dir_
 
 def plan_of(file: Path, host: "Host | None", where: str = "in the plan") -> "Plan":
     """The plan in a file. Exits if it has errors: see `refuse_file`."""
-    from msgspec.structs import replace
+    from parexec_tui.text.words import printable
 
-    from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
-    from parexec_tui.gc_control import gc_paused
+    with report_file_errors(where):
+        plan = plan_files.read_plan_file(file, host)
+    if warning := plan_files.trust_warning(file):
+        click.echo(f"parexec: warning: {printable(warning)}", err=True)
+    return plan
 
-    is_stream = _is_stream(file)
-    whole = file.absolute()
-    folder = Path.cwd() if is_stream else whole.parent
-    text = text_of(file)
-    if not is_stream:
-        _warn_of_others(file)
+
+@contextmanager
+def report_file_errors(where: str) -> Iterator[None]:
+    """Print what is wrong with a plan file, and exit. `where`: the end of the line that counts its mistakes."""
+    from parexec_tui.core.plan.reading.file import PlanErrors
+
     try:
-        with gc_paused():
-            plan = read_plan(text, source=name_of(file), folder=str(folder), format=syntax_of(file, text), host=host)
+        yield
     except PlanErrors as errors:
         refuse_file(errors.problems, where)
-    # Errors name the file as the person did; a session needs its whole path.
-    return replace(plan, source=FROM_STREAM if is_stream else str(whole))
-
-
-def _warn_of_others(file: Path) -> None:
-    """Say it if others can change the plan file, and with it what is executed."""
-    from parexec_tui.text.words import printable
-    from parexec_tui.trust import UntrustedError, check_file
-
-    try:
-        check_file(file)
-    except UntrustedError as error:
-        text = f"others can change {name_of(file)}, and so what is executed: {error.why}"
-        click.echo(f"parexec: warning: {printable(text)}", err=True)
-
-
-FROM_STREAM = "-"
-"""The source of a plan that was read from standard input or a pipe: it cannot be read again."""
-
-
-def _is_stream(file: Path) -> bool:
-    """Whether a plan comes from `-`, `/dev/stdin`, a pipe or the like. Then the folder of its file means nothing."""
-    folder = file.absolute().parent
-    if str(file) == FROM_STREAM or str(folder) in ("/dev", "/dev/fd") or folder.is_relative_to("/proc"):
-        return True  # the shell decides whether it is a pipe or a file
-    try:
-        return not stat.S_ISREG(file.stat().st_mode)
-    except OSError:
-        return False  # the error comes when it is read
-
-
-def name_of(file: Path) -> str:
-    """The name of a plan file in messages. It is also the name of a plan that has none of its own."""
-    return "stdin" if _is_stream(file) else str(file)
-
-
-def text_of(file: Path) -> str:
-    try:
-        data = sys.stdin.buffer.read() if str(file) == FROM_STREAM else file.read_bytes()
-        return data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
-    except UnicodeDecodeError as error:
-        fail(f"{name_of(file)}: not UTF-8 text (byte {error.start}): save it as UTF-8", BAD_USAGE)
-
-
-def syntax_of(file: Path, text: str) -> Literal["toml", "json"]:
-    """The syntax of a file, known from its name, else from its text: no TOML begins with a brace."""
-    return "json" if file.suffix == ".json" or text.lstrip("\ufeff \t\n").startswith("{") else "toml"
+    except plan_files.PlanFileError as error:
+        fail(str(error), BAD_USAGE)
 
 
 def refuse_file(problems: tuple[object, ...], where: str) -> NoReturn:

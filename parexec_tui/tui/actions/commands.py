@@ -1,80 +1,31 @@
-"""The commands of the palette that take an argument: which arguments there are, and what each would do."""
+"""The commands of the palette: those that ask the engine for something, and the table of all."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import NamedTuple
 
-from parexec_tui.core.plan.model import Priority
-from parexec_tui.core.plan.reading.faults import did_you_mean, listed
-from parexec_tui.core.plan.reading.typed import TypedCount, read_count
+from parexec_tui.core.plan.model import Priority, Ticket
+from parexec_tui.core.plan.reading.typed import TypedCount, read_count, read_value
 from parexec_tui.core.rules.wording import POLICIES
-from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.core.wire.scopes import scope
 from parexec_tui.core.wire.selectors import SelectorError, known_filters, select
+from parexec_tui.tui.actions.command import Command, CommandError, no, state_of
 from parexec_tui.tui.actions.context import ActionContext
-from parexec_tui.tui.panels.tickets import TicketsPanel
-from parexec_tui.tui.theme import themes
-from parexec_tui.tui.view.filtering import compile_filter
-from parexec_tui.tui.view.ticket_list import GROUPINGS, SORTS
-from parexec_tui.tui.view.view_state import Change
-
-
-class CommandError(Exception):
-    """An argument that means nothing. The text says what is wrong with it, and what the choices are."""
-
-
-ScreenChange = Callable[[], None]
-"""What a command does on the screen alone."""
-
-
-class Live(NamedTuple):
-    """For a choice that takes effect on the screen while a person goes through the list."""
-
-    current: Callable[[ActionContext], str]
-    """The name of the choice that is in force."""
-    restore: Callable[[ActionContext], ScreenChange]
-    """Puts back what was in force when this was called."""
-
-
-class Command(NamedTuple):
-    """A row of the table of commands."""
-
-    word: str
-    takes: str
-    """What its argument is, in capitals."""
-    help: str
-    read: Callable[[ActionContext, str], AnyRequest | ScreenChange]
-    """What it would do with this argument. Raises CommandError."""
-    offers: Callable[[ActionContext, Sequence[str]], Iterable[str]]
-    """What the next word of the argument may be, after these words."""
-    is_choice: bool = False
-    """The argument is one of the words that are offered."""
-    steers: bool = True
-    """It asks the engine for something."""
-    restarts: bool = False
-    """A finished session can be asked for it too: a new engine is started then."""
-    live: Live | None = None
-
-
-def _state(context: ActionContext) -> SessionState:
-    state = context.view.state
-    if state is None:
-        raise CommandError("the session is not read yet")
-    return state
-
+from parexec_tui.tui.actions.file_commands import file_commands
+from parexec_tui.tui.actions.screen_commands import screen_commands
 
 # -- what is offered -------------------------------------------------------------------------------------------
 
 
 def _tickets(context: ActionContext, _: Sequence[str] = ()) -> Iterable[str]:
-    state = _state(context)
+    state = state_of(context)
     return chain(known_filters(state), state.tickets)
 
 
 def _anything(context: ActionContext, words: Sequence[str]) -> Iterable[str]:
-    state = _state(context)
+    state = state_of(context)
     if "reason" in words:
         return ()
     agents = (agent.id for agent in state.agents.values() if not agent.stopped)
@@ -93,7 +44,7 @@ def _scoped(make: Callable[..., AnyRequest]) -> Callable[[ActionContext, str], A
 
     def read(context: ActionContext, argument: str) -> AnyRequest:
         words, _, reason = f" {argument} ".partition(" reason ")
-        names = scope(_state(context), words.split())
+        names = scope(state_of(context), words.split())
         if isinstance(names, Refusal):
             raise CommandError(str(names))
         found = {"tickets": names.tickets, "agents": names.agents, "types": names.types}
@@ -113,7 +64,7 @@ def _selected(context: ActionContext, words: Sequence[str]) -> tuple[str, ...]:
     if not words:
         raise CommandError("say which tickets: T3, MOD-*, status:failed")
     try:
-        found = select(_state(context), words)
+        found = select(state_of(context), words)
     except SelectorError as error:
         raise CommandError(str(error)) from error
     if not found:
@@ -129,7 +80,7 @@ def _priority(context: ActionContext, argument: str) -> AnyRequest:
     level, *words = argument.split() or [""]
     levels = [priority.value for priority in Priority]
     if level not in levels:
-        raise CommandError(_no("priority", level, levels))
+        raise CommandError(no("priority", level, levels))
     tickets = _selected(context, words) if words else context.screen.targets().tickets
     if not tickets:
         raise CommandError("no ticket is selected: name some behind the level")
@@ -137,10 +88,10 @@ def _priority(context: ActionContext, argument: str) -> AnyRequest:
 
 
 def _scale(context: ActionContext, argument: str) -> AnyRequest:
-    state = _state(context)
+    state = state_of(context)
     words = argument.split()
     if not words or words[0] not in state.available:
-        raise CommandError(_no("agent type", words[0] if words else "", state.available))
+        raise CommandError(no("agent type", words[0] if words else "", state.available))
     if len(words) != 2:
         raise CommandError(f"say how many: scale {words[0]} 4, +1, -1 or plan")
     return rq.Scale(type=words[0], **_count(words[1])._asdict())
@@ -165,80 +116,44 @@ def _on_failure(_: ActionContext, argument: str) -> AnyRequest:
     for known in POLICIES:
         if known == policy:
             return rq.SetFailurePolicy(policy=known)
-    raise CommandError(_no("policy", policy, POLICIES))
+    raise CommandError(no("policy", policy, POLICIES))
 
 
-# -- the screen ------------------------------------------------------------------------------------------------
+def _reassign(context: ActionContext, argument: str) -> AnyRequest:
+    state = state_of(context)
+    *words, agent = argument.split() or [""]
+    known = ["any", *state.available, *(each.id for each in state.agents.values() if not each.stopped)]
+    if agent not in known:
+        raise CommandError(no("agent", agent, known))
+    tickets = _selected(context, words) if words else context.screen.targets().tickets
+    if not tickets:
+        raise CommandError("no ticket is selected: name some before the agent")
+    return rq.Reassign(tickets=tickets, agent="" if agent == "any" else agent)
 
 
-def _panel(context: ActionContext) -> TicketsPanel:
-    """The table of tickets. Raises CommandError while it has none."""
-    _state(context)
-    return context.tickets_panel
+_KEYS = tuple(Ticket.__struct_fields__)
+_CHANGE = re.compile(rf"(?:^|\s)({'|'.join(_KEYS)})=")
+"""Where the change of a key begins; its value goes on to the next one, blanks included."""
 
 
-def _theme(context: ActionContext, argument: str) -> ScreenChange:
-    try:
-        palette = themes.load(argument.strip())
-    except themes.ThemeError as error:
-        raise CommandError(str(error)) from error
-    return lambda: context.app.change_theme(palette)
-
-
-def _keep_theme(context: ActionContext) -> ScreenChange:
-    saved = context.view.palette
-    return lambda: context.app.change_theme(saved)
-
-
-def _goto(context: ActionContext, argument: str) -> ScreenChange:
-    id_, tickets = argument.strip(), _state(context).tickets
+def _edit(context: ActionContext, argument: str) -> AnyRequest:
+    id_, _, rest = argument.strip().partition(" ")
+    tickets = state_of(context).tickets
     if id_ not in tickets:
-        raise CommandError(_no("ticket", id_, tickets))
-
-    def go() -> None:
-        context.view.selected = id_
-        context.screen.draw_now(Change.selection)
-
-    return go
-
-
-def _filter(context: ActionContext, argument: str) -> ScreenChange:
-    try:
-        compile_filter(_state(context), argument)
-    except SelectorError as error:
-        raise CommandError(str(error)) from error
-
-    def filter_tickets() -> None:
-        context.screen.switch_to("tickets")
-        _panel(context).set_filter(argument.strip())
-        context.screen.draw_now(Change.selection)
-
-    return filter_tickets
+        raise CommandError(no("ticket", id_, tickets))
+    before, *found = _CHANGE.split(rest)
+    if before.strip() or not found:
+        key = before.strip().partition("=")[0]
+        raise CommandError(no("key", key, _KEYS) if key else "say what changes: timeout=30m; `KEY=` resets a key")
+    pairs = zip(found[::2], found[1::2], strict=True)
+    return rq.Edit(ticket=id_, changes={key: read_value(key, text.strip()) for key, text in pairs})
 
 
-def _sort(context: ActionContext, argument: str) -> ScreenChange:
-    column = argument.strip()
-    if column not in SORTS:
-        raise CommandError(_no("column", column, SORTS))
-    panel = _panel(context)
-    return lambda: panel.sort_by(column)
-
-
-def _group(context: ActionContext, argument: str) -> ScreenChange:
-    panel = _panel(context)
-    for grouping in GROUPINGS:
-        if grouping == argument.strip():
-            return lambda: panel.group_by(grouping)
-    raise CommandError(_no("grouping", argument.strip(), GROUPINGS))
-
-
-def _no(what: str, word: str, known: Iterable[str]) -> str:
-    """Say that there is no such thing, and what there is."""
-    names = list(known)
-    if not word:
-        return f"say which {what}: {listed(names)}"
-    hint = did_you_mean(word, names) or f"there is {listed(names)}"
-    return f"there is no {what} {word} ({hint})"
+def _stop(_: ActionContext, argument: str) -> AnyRequest:
+    words, __, reason = f" {argument} ".partition(" reason ")
+    if words.split() not in ([], ["now"]):
+        raise CommandError(f"it takes `now`, and `reason TEXT`; {words.strip()} is neither: cancel ends tickets")
+    return rq.Stop(now=bool(words.split()), reason=reason.strip())
 
 
 def _made() -> Iterator[Command]:
@@ -255,6 +170,27 @@ def _made() -> Iterator[Command]:
         "retry", some, "run them again", _of_tickets(lambda ids: rq.Retry(tickets=ids)), _tickets, restarts=True
     )
     yield Command(
+        "reassign",
+        "[TICKET...] AGENT",
+        "give them to an agent or agent type; any takes a pin back",
+        _reassign,
+        lambda context, words: () if "reason" in words else chain(_anything(context, words), ("any",)),
+    )
+    yield Command(
+        "edit",
+        "TICKET KEY=VALUE...",
+        "change a ticket that is not running; `KEY=` resets a key",
+        _edit,
+        lambda context, words: (f"{key}=" for key in _KEYS) if words else state_of(context).tickets,
+    )
+    yield Command(
+        "stop",
+        "[now] [reason TEXT]",
+        "end what runs, and let the engine leave; it can be resumed",
+        _stop,
+        lambda _, words: _first(("now", "reason"), words),
+    )
+    yield Command(
         "priority",
         "LEVEL [TICKET...]",
         "put them in another class; else the marked or selected ones",
@@ -266,7 +202,7 @@ def _made() -> Iterator[Command]:
         "TYPE N",
         "how many agents of a type there may be: 4, +1, -1, plan",
         _scale,
-        lambda context, words: _first(_state(context).available, words),
+        lambda context, words: _first(state_of(context).available, words),
     )
     yield Command("parallel", "N", "how many tickets run at once: 4, +1, -1", _parallel, lambda _, __: ())
     yield Command(
@@ -277,51 +213,24 @@ def _made() -> Iterator[Command]:
         lambda _, words: _first(POLICIES, words),
         is_choice=True,
     )
-    yield Command(
-        "theme",
-        "NAME",
-        "other colours, seen while you choose",
-        _theme,
-        lambda _, words: _first(themes.available(), words),
-        is_choice=True,
-        steers=False,
-        live=Live(lambda context: context.view.palette.name, _keep_theme),
-    )
-    yield Command(
-        "goto",
-        "ID",
-        "select a ticket",
-        _goto,
-        lambda context, words: _first(_state(context).tickets, words),
-        is_choice=True,
-        steers=False,
-    )
-    yield Command(
-        "filter",
-        "TEXT",
-        "show the tickets that have these words; nothing: all",
-        _filter,
-        lambda context, _: known_filters(_state(context)),
-        steers=False,
-    )
-    yield Command(
-        "sort",
-        "COLUMN",
-        "sort the tickets",
-        _sort,
-        lambda _, words: _first(SORTS, words),
-        is_choice=True,
-        steers=False,
-    )
-    yield Command(
-        "group",
-        "HOW",
-        "rows by group, by status, or one after another",
-        _group,
-        lambda _, words: _first(GROUPINGS, words),
-        is_choice=True,
-        steers=False,
-    )
+    yield from file_commands()
+    yield from screen_commands()
 
 
 COMMANDS: tuple[Command, ...] = tuple(_made())
+
+NOT_INSIDE: Mapping[str, str] = {
+    "run": "a new session is started from a shell: parexec run PLAN; O shows it here",
+    "validate": "a plan is checked from a shell: parexec validate PLAN; reload checks the file of this session",
+    "doctor": "the machine is checked from a shell: parexec doctor",
+    "schema": "the schema is for editors: parexec schema, from a shell",
+    "show": "the panels show every ticket; export writes them to a file",
+    "wait": "the screen shows the end by itself; scripts wait: parexec wait",
+    "man": "the manual is for a shell: parexec man; ? shows all keys",
+    "completion": "completions are for a shell: parexec completion",
+    "tour": "the tour is started from a shell: parexec tour",
+}
+"""command of the command line: why it is none here, and what to do instead"""
+
+SAME_AS: Mapping[str, str] = {"ls": "sessions", "events": "panel events", "resume": "take-over"}
+"""command of the command line: what it is called here"""

@@ -11,7 +11,7 @@ from parexec_tui.tui.input.keymap import LOOKING, MOVING, SESSION, STEERING, key
 from parexec_tui.tui.view.outlook import Outlook, outlook
 
 if TYPE_CHECKING:
-    from parexec_tui.tui.actions.commands import Command
+    from parexec_tui.tui.actions.command import Command
     from parexec_tui.tui.dialogs.palette import PaletteAction, PaletteCommand, Reading
 
 _SECTIONS = (LOOKING, STEERING, SESSION, MOVING)
@@ -19,11 +19,11 @@ _SECTIONS = (LOOKING, STEERING, SESSION, MOVING)
 
 
 def show_palette(context: ActionContext) -> None:
-    from parexec_tui.tui.actions.commands import COMMANDS
+    from parexec_tui.tui.actions.commands import COMMANDS, NOT_INSIDE
     from parexec_tui.tui.dialogs.palette import CommandPalette
 
     commands = [_bound(context, command) for command in COMMANDS]
-    palette = CommandPalette(context.view, list(_rows(context)), commands)
+    palette = CommandPalette(context.view, list(_rows(context)), commands, NOT_INSIDE)
     context.open(palette, lambda chosen: chosen() if chosen is not None else None)
 
 
@@ -61,7 +61,7 @@ def _run(context: ActionContext, action: TableAction, key: str) -> None:
 
 def _bound(context: ActionContext, command: "Command") -> "PaletteCommand":
     """The command for the palette, with the context filled in."""
-    from parexec_tui.tui.actions.commands import CommandError
+    from parexec_tui.tui.actions.command import CommandError
     from parexec_tui.tui.dialogs.palette import LiveChoice, PaletteCommand
 
     def offers(words: list[str]) -> Iterable[str]:
@@ -79,12 +79,13 @@ def _bound(context: ActionContext, command: "Command") -> "PaletteCommand":
         partial(_read, context, command),
         command.is_choice,
         LiveChoice(live.current(context), live.restore(context)) if live is not None else None,
+        command.takes_path,
     )
 
 
 def _read(context: ActionContext, command: "Command", argument: str) -> "Reading":
     """What a command would do with an argument, or why it may not."""
-    from parexec_tui.tui.actions.commands import CommandError
+    from parexec_tui.tui.actions.command import CommandError
     from parexec_tui.tui.dialogs.palette import Reading
 
     if command.steers and (refused := context.cannot_steer(restarts=command.restarts)) is not None:

@@ -1,6 +1,6 @@
 """The command palette: every action by name, and commands with an argument. The caller says what they do."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from rich.text import Text
@@ -77,6 +77,8 @@ class PaletteCommand(NamedTuple):
     is_choice: bool
     """The argument is one of the words that are offered."""
     live: LiveChoice | None = None
+    takes_path: bool = False
+    """The argument is a path; `offers` gets what is typed of it."""
 
 
 class CommandRow(NamedTuple):
@@ -103,12 +105,20 @@ class CommandPalette(Dialog[Run]):
 
     DEFAULT_CSS = "CommandPalette Page { width: 1fr; }"
 
-    def __init__(self, view: ViewState, actions: Sequence[PaletteAction], commands: Sequence[PaletteCommand]) -> None:
+    def __init__(
+        self,
+        view: ViewState,
+        actions: Sequence[PaletteAction],
+        commands: Sequence[PaletteCommand],
+        not_inside: Mapping[str, str],
+    ) -> None:
+        """`not_inside`: commands of the command line that are none here, and what to do instead."""
         super().__init__(view)
+        self._not_inside = not_inside
         self._commands = {command.word: command for command in commands}
         self._all = [
             *(CommandRow(each.label, each.help, each.keys, each.off, each.name, run=each.run) for each in actions),
-            *(CommandRow(f"{each.word} {each.takes}", each.help, command=each) for each in commands),
+            *(CommandRow(f"{each.word} {each.takes}".strip(), each.help, command=each) for each in commands),
         ]
         self._field = Field(":", placeholder="a few letters of a command")
         self._list = CommandList(view, moved=self._moved)
@@ -189,8 +199,8 @@ class CommandPalette(Dialog[Run]):
         return [row for _, _, row in sorted(found, key=lambda each: each[:2])]
 
     def _offered(self, command: PaletteCommand, argument: str) -> list[CommandRow]:
-        *before, last = argument.split(" ")
-        names = command.offers(list(filter(None, before)))
+        *before, last = [argument] if command.takes_path else argument.split(" ")
+        names = command.offers([argument] if command.takes_path else list(filter(None, before)))
         return [CommandRow(name, self._about(name)) for name in best(last, names, _MAX_OFFERED)]
 
     def _about(self, name: str) -> str:
@@ -210,8 +220,9 @@ class CommandPalette(Dialog[Run]):
             if row.command is not None:
                 self._type(f"{row.command.word} ")
             return
-        kept = argument.rpartition(" ")[0]
-        self._type(" ".join(filter(None, (command.word, kept, row.name))) + ("" if command.is_choice else " "))
+        kept = "" if command.takes_path else argument.rpartition(" ")[0]
+        is_whole = command.is_choice or command.takes_path or row.name.endswith("=")
+        self._type(" ".join(filter(None, (command.word, kept, row.name))) + ("" if is_whole else " "))
 
     def _type(self, text: str) -> None:
         self._field.input.value = text
@@ -268,10 +279,13 @@ class CommandPalette(Dialog[Run]):
         row = self._list.chosen
         if command is not None:
             self._do_command(command, argument)
-        elif row is None:
-            self._preview.show([self.styled(f"there is no command {self._field.text}", "bad")])
-        elif row.command is not None:
+        elif row is None or (self._field.text in self._not_inside and row.name != self._field.text):
+            why = self._not_inside.get(self._field.text, f"there is no command {self._field.text}")
+            self._preview.show([self.styled(why, "bad")])
+        elif row.command is not None and row.command.takes:
             self._type(f"{row.command.word} ")
+        elif row.command is not None:
+            self._do(row.command.read(""))
         elif row.off:
             self._preview.show([self.styled(row.off, "bad")])
         else:
@@ -282,7 +296,9 @@ class CommandPalette(Dialog[Run]):
             self._complete()
             self._has_chosen = False
             return
-        reading = command.read(self._meant(command, argument))
+        self._do(command.read(self._meant(command, argument)))
+
+    def _do(self, reading: Reading) -> None:
         if reading.run is None:
             self._preview.show(self._lines(reading))
         else:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from parexec_tui.client.blocking import Client
 from parexec_tui.client.framing import ClientError
 from parexec_tui.client.sessions import all_sessions, is_living, status_of
+from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.registry import ENDED, SessionRow
 
 ANSWER_WITHIN = 1.0
@@ -46,6 +47,14 @@ def read_sessions() -> SessionList:
     rows, unreadable = all_sessions()
     found = [Listed(row, status_of(row), row.status not in ENDED and is_living(row.session)) for row in rows]
     return SessionList(sorted(found, key=_part), unreadable)
+
+
+def known_sessions() -> list[str]:
+    """The ids of all sessions, the newest first; none if the registry cannot be read."""
+    try:
+        return [row.session for row in all_sessions()[0]]
+    except RegistryError:
+        return []
 
 
 def _part(listed: Listed) -> int:

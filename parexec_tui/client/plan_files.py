@@ -1,0 +1,112 @@
+"""Files with plans, and with tickets to add: found, read and checked, for the commands and for the screen."""
+
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from parexec_tui.core.plan.model import Host, Plan, Ticket
+    from parexec_tui.core.state.session import SessionState
+
+FROM_STREAM = "-"
+"""The source of a plan that was read from standard input or a pipe: it cannot be read again."""
+
+
+class PlanFileError(Exception):
+    """A file cannot be used, whatever is in it. The text says why, and what to do."""
+
+
+def read_plan_file(file: Path, host: "Host | None") -> "Plan":
+    """The plan in a file. Raises PlanErrors with every mistake in it, PlanFileError, OSError."""
+    from msgspec.structs import replace
+
+    from parexec_tui.core.plan.reading.file import read_plan
+    from parexec_tui.gc_control import gc_paused
+
+    is_from_stream = is_stream(file)
+    whole = file.absolute()
+    folder = Path.cwd() if is_from_stream else whole.parent
+    text = text_of(file)
+    with gc_paused():
+        plan = read_plan(text, source=name_of(file), folder=str(folder), format=syntax_of(file, text), host=host)
+    # Errors name the file as the person did; a session needs its whole path.
+    return replace(plan, source=FROM_STREAM if is_from_stream else str(whole))
+
+
+def read_again(file: Path, state: "SessionState") -> "Plan":
+    """The plan in a file that belongs to this session. Raises PlanErrors, PlanFileError, OSError."""
+    plan = read_plan_file(file, state.host)
+    check_folder_of(plan, file, state)
+    return plan
+
+
+def check_folder_of(plan: "Plan", file: Path, state: "SessionState") -> None:
+    """Raises PlanFileError if the plan works in another folder than the session."""
+    if plan.workdir != state.plan.workdir:
+        raise PlanFileError(
+            f"{file} works in {plan.workdir}, the session in {state.plan.workdir}: this is another plan"
+        )
+
+
+def read_fragment_file(file: Path, state: "SessionState") -> "dict[str, Ticket]":
+    """The tickets of a fragment, checked together with the plan that they join. Raises as `read_again` does."""
+    from parexec_tui.core.plan.reading.file import read_fragment
+    from parexec_tui.gc_control import gc_paused
+
+    text = text_of(file)
+    with gc_paused():
+        return read_fragment(
+            text, source=name_of(file), format=syntax_of(file, text), plan=state.plan, host=state.host
+        )
+
+
+def find_source(source: str, workdir: str) -> Path | None:
+    """The file that a session was started from; it may have been named from another folder than this one."""
+    if source == FROM_STREAM:
+        return None
+    named, folder = Path(source), Path(workdir)
+    return next(filter(Path.is_file, (named, folder / named, folder / named.name)), None)
+
+
+def trust_warning(file: Path) -> str:
+    """Says it if others can change the plan file, and with it what is executed; empty if they cannot."""
+    from parexec_tui.trust import UntrustedError, check_file
+
+    if is_stream(file):
+        return ""
+    try:
+        check_file(file)
+    except UntrustedError as error:
+        return f"others can change {name_of(file)}, and so what is executed: {error.why}"
+    return ""
+
+
+def is_stream(file: Path) -> bool:
+    """Whether a plan comes from `-`, `/dev/stdin`, a pipe or the like. Then the folder of its file means nothing."""
+    folder = file.absolute().parent
+    if str(file) == FROM_STREAM or str(folder) in ("/dev", "/dev/fd") or folder.is_relative_to("/proc"):
+        return True  # the shell decides whether it is a pipe or a file
+    try:
+        return not stat.S_ISREG(file.stat().st_mode)
+    except OSError:
+        return False  # the error comes when it is read
+
+
+def name_of(file: Path) -> str:
+    """The name of a plan file in messages. It is also the name of a plan that has none of its own."""
+    return "stdin" if is_stream(file) else str(file)
+
+
+def text_of(file: Path) -> str:
+    """The text of a file, with plain ends of lines. Raises PlanFileError, OSError."""
+    try:
+        data = sys.stdin.buffer.read() if str(file) == FROM_STREAM else file.read_bytes()
+        return data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        raise PlanFileError(f"{name_of(file)}: not UTF-8 text (byte {error.start}): save it as UTF-8") from error
+
+
+def syntax_of(file: Path, text: str) -> Literal["toml", "json"]:
+    """The syntax of a file, known from its name, else from its text: no TOML begins with a brace."""
+    return "json" if file.suffix == ".json" or text.lstrip("\ufeff \t\n").startswith("{") else "toml"

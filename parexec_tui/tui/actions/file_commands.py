@@ -1,0 +1,225 @@
+"""Commands about files: take over a plan that has changed, add tickets, write the session down."""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from parexec_tui.client import plan_files
+from parexec_tui.client.plan_files import PlanFileError
+from parexec_tui.client.sessions import replay_of
+from parexec_tui.core.plan.reading.file import PlanErrors
+from parexec_tui.core.rules.difference import compare
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import AnyRequest
+from parexec_tui.registry.errors import RegistryError
+from parexec_tui.text.export import KINDS, ExportError, check_kind, export
+from parexec_tui.text.words import printable
+from parexec_tui.tui.actions.asking import propose, send
+from parexec_tui.tui.actions.command import Command, CommandError, ScreenChange, state_of
+from parexec_tui.tui.actions.context import ActionContext
+from parexec_tui.tui.dialogs.dialog import Confirm, MessageDialog
+from parexec_tui.tui.view.outlook import outlook
+
+_MAX_ENTRIES = 2000
+"""Files of a folder that are looked at, to offer some of them."""
+
+_RERUN = "--rerun"
+
+Read = TypeVar("Read")
+
+
+def _path(text: str) -> Path:
+    return Path(text.strip()).expanduser()
+
+
+def _existing(text: str) -> Path:
+    """The file of this name. Raises CommandError."""
+    file = _path(text)
+    if not text.strip():
+        raise CommandError("say which file")
+    if file.is_dir():
+        raise CommandError(f"{file} is a folder: say which file in it")
+    if not file.exists():
+        raise CommandError(f"there is no file {file} (from {Path.cwd()})")
+    return file
+
+
+def paths(typed: str, endings: Sequence[str]) -> Iterator[str]:
+    """Folders, and files with these ends of their names, that begin with what is typed."""
+    folder, _, begun = typed.rpartition("/")
+    shown = f"{folder}/" if "/" in typed else ""
+    with suppress(OSError), os.scandir(_path(shown or ".")) as entries:
+        found = [
+            (not entry.is_dir(), entry.name)
+            for entry in islice(entries, _MAX_ENTRIES)
+            if entry.name.startswith(begun) and (begun or not entry.name.startswith("."))
+        ]
+        for is_file, name in sorted(found):
+            if not is_file or name.endswith(tuple(endings)):
+                yield f"{shown}{name}{'' if is_file else '/'}"
+
+
+# -- reload and add ----------------------------------------------------------------------------------------------
+
+
+class _Wanted(NamedTuple):
+    """What a file asks for."""
+
+    request: AnyRequest | None
+    """None: nothing of it can be taken over."""
+    lines: Sequence[str]
+    """What differs, a line each."""
+
+
+def _reload(context: ActionContext, argument: str) -> ScreenChange:
+    state = state_of(context)
+    rerun = argument.split()[:1] == [_RERUN]
+    named = argument.strip().removeprefix(_RERUN).strip() if rerun else argument.strip()
+    if named:
+        file = _existing(named)
+    else:
+        source = state.plan.source
+        if source == plan_files.FROM_STREAM:
+            raise CommandError("the plan was read from standard input: name a file, reload PLAN")
+        found = plan_files.find_source(source, state.plan.workdir)
+        if found is None:
+            raise CommandError(f"the plan file {source} is not found from here: name it, reload PLAN")
+        file = found
+    return lambda: context.app.in_background(_take_over(context, file, rerun=rerun))
+
+
+async def _take_over(context: ActionContext, file: Path, *, rerun: bool) -> None:
+    """Show what changed in the plan file, and take it over if the person wants that."""
+    session = context.app.session
+    wanted = await _read(context, file, partial(_difference, session, file, rerun=rerun))
+    if wanted is None:
+        return
+    if wanted.request is None:
+        if wanted.lines:
+            heading = "Nothing of what differs can be taken over"
+            context.open(MessageDialog(context.view, heading, wanted.lines))
+        else:
+            context.say(f"{file} says what the plan is already")
+        return
+    request = wanted.request
+    found = outlook(context.state, request, context.view.now)
+    if found.refusal is not None:
+        context.say(str(found.refusal), "bad")
+        return
+
+    def answered(yes: bool | None) -> None:
+        if yes:
+            send(context, request)
+
+    lines = [f"in {file}:", *wanted.lines]
+    context.open(Confirm(context.view, "Take over what changed?", found.cost, lines, yes="take it over"), answered)
+
+
+def _difference(session: str, file: Path, *, rerun: bool) -> _Wanted:
+    state = replay_of(session).state
+    difference = compare(state, plan_files.read_again(file, state), rerun=rerun)
+    lines = list(difference.lines())
+    if difference.done:
+        lines.append(f"run again, too, what is done: reload {_RERUN}")
+    if warning := plan_files.trust_warning(file):
+        lines.append(f"warning: {warning}")
+    return _Wanted(None if difference.is_empty else difference.request, lines)
+
+
+def _add(context: ActionContext, argument: str) -> ScreenChange:
+    file = _existing(argument)
+    return lambda: context.app.in_background(_add_tickets(context, file))
+
+
+async def _add_tickets(context: ActionContext, file: Path) -> None:
+    session = context.app.session
+    added = await _read(context, file, lambda: plan_files.read_fragment_file(file, replay_of(session).state))
+    if added is not None:
+        propose(context, rq.Amend(added=added))
+
+
+async def _read(context: ActionContext, file: Path, read: Callable[[], Read]) -> Read | None:
+    """Read a file in a thread; what is wrong with it is shown. None: it cannot be used."""
+    try:
+        return await asyncio.to_thread(read)
+    except PlanErrors as errors:
+        count = len(errors.problems)
+        heading = f"{count} error{'' if count == 1 else 's'} in {file}; nothing was changed"
+        context.open(MessageDialog(context.view, heading, [printable(str(problem)) for problem in errors.problems]))
+    except (PlanFileError, RegistryError) as error:
+        context.say(str(error), "bad")
+    except OSError as error:
+        context.say(f"{file}: {error.strerror or error}", "bad")
+    return None
+
+
+# -- export ------------------------------------------------------------------------------------------------------
+
+
+def _export(context: ActionContext, argument: str) -> ScreenChange:
+    state_of(context)
+    if not argument.strip():
+        raise CommandError("say which file: night.json, events.jsonl, tickets.csv, night.txt")
+    file = _path(argument)
+    if not file.suffix and file.is_dir():
+        raise CommandError(f"{file} is a folder: say which file in it")
+    try:
+        check_kind(file)
+    except ExportError as error:
+        raise CommandError(str(error)) from error
+    if not file.parent.is_dir():
+        raise CommandError(f"there is no folder {file.parent}")
+    return partial(_ask_to_export, context, file.absolute())
+
+
+def _ask_to_export(context: ActionContext, file: Path) -> None:
+    def write(*, replaces: bool) -> None:
+        context.app.in_background(_write(context, context.app.session, file, replaces=replaces))
+
+    if not file.exists():
+        write(replaces=False)
+        return
+    dialog = Confirm(context.view, f"Replace {file.name}?", "", [f"{file} exists already"], yes="replace it")
+    context.open(dialog, lambda yes: write(replaces=True) if yes else None)
+
+
+async def _write(context: ActionContext, session: str, file: Path, *, replaces: bool) -> None:
+    try:
+        await asyncio.to_thread(partial(export, session, file, replaces=replaces))
+    except (ExportError, RegistryError) as error:
+        context.say(str(error), "bad")
+    else:
+        context.say(f"written: {file}", "good")
+
+
+def file_commands() -> Iterator[Command]:
+    yield Command(
+        "reload",
+        f"[{_RERUN}] [PLAN]",
+        "take over what changed in the plan file, after a look at it",
+        _reload,
+        lambda _, words: paths(words[0] if words else "", (".toml", ".json")),
+        takes_path=True,
+    )
+    yield Command(
+        "add",
+        "FILE",
+        "add the tickets of a file to the plan",
+        _add,
+        lambda _, words: paths(words[0] if words else "", (".toml", ".json")),
+        takes_path=True,
+    )
+    yield Command(
+        "export",
+        "FILE",
+        "write the session down: FILE.json, .jsonl, .csv or .txt",
+        _export,
+        lambda _, words: paths(words[0] if words else "", tuple(KINDS)),
+        takes_path=True,
+        steers=False,
+    )
