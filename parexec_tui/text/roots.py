@@ -12,7 +12,21 @@ def root_text(root: Root, now: float | None, me: str = "") -> str:
     `now`: the present, to say how long it has been so; None: that is not said. `me`: how the requests of the reader
     are signed, see `client.peer.signature`.
     """
-    words = _standing(root)
+    return printable(_with_cause(_standing(root), root, now, me))
+
+
+def cause_text(root: Root, now: float | None, me: str = "") -> str:
+    """The same of the ticket that it is about, for a line of that ticket: `held by you, for 40s`."""
+    word = "held" if root.kind == "held" else "frozen" if root.kind == "frozen" else _standing(root)
+    return printable(_with_cause(word, root, now, me).replace(", by ", " by ", 1))
+
+
+def happens_to(root: Root) -> str:
+    """What becomes of the ticket of a root that moves, after its id: `runs`, `is being stopped`."""
+    return {"running": "runs", "stopping": "is being stopped", "backoff": "is tried again"}.get(root.kind, "waits")
+
+
+def _with_cause(words: str, root: Root, now: float | None, me: str) -> str:
     if root.by:
         words += f", by {'you' if root.by == me else root.by}"
     if now is not None and root.since:
@@ -21,7 +35,7 @@ def root_text(root: Root, now: float | None, me: str = "") -> str:
         words += f", in {short_duration(max(0.0, root.until - now))}"
     if root.reason and root.kind not in ("host", "resource"):
         words += f": {root.reason}"
-    return printable(words)
+    return words
 
 
 def waited_for_text(found: WaitedFor, now: float | None, me: str = "") -> str:

@@ -7,13 +7,14 @@ to look: `began` finds the needs that an event may have caused, `relieved` those
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
+from parexec_tui.core.schedule.roots import roots
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 
-NeedKind = Literal["ticket", "agent", "session", "host", "engine", "end"]
+NeedKind = Literal["ticket", "agent", "type", "session", "host", "engine", "end"]
 
 _NOBODY_ASKED = ("blocked", "held")
 """Reasons why an engine leaves a session although no person told it to."""
@@ -38,18 +39,23 @@ class Need(NamedTuple):
 
 def needs(state: SessionState) -> Iterator[Need]:
     """Everything that needs a person: tickets in plan order, agents, then what concerns the session."""
-    tickets = sorted((*state.failed.values(), *state.held_back.values()), key=lambda ticket: ticket.order)
-    yield from filter(None, map(ticket_need, tickets))
+    is_all_frozen = state.held is not None and state.held.is_freeze  # one need is enough: a thaw of the session
+    frozen = () if is_all_frozen else state.frozen.values()
+    tickets = (*state.failed.values(), *state.held_back.values(), *frozen)
+    yield from filter(None, map(ticket_need, sorted(tickets, key=lambda ticket: ticket.order)))
     yield from agent_needs(state)
+    yield from _pool_needs(state)
     yield from session_needs(state)
 
 
 def ticket_need(ticket: TicketState) -> Need | None:
-    """The need of a ticket that failed, or that a person holds although its needs are met; None if neither."""
+    """The need of a ticket that failed, is frozen, or is held although its needs are met; None if it has none."""
     subject = Subject("ticket", ticket.id)
     if ticket.status is Status.failed:
         reason = ticket.reason or str(ticket.end or ticket.status)
         return Need(subject, f"{reason}: {ticket.error_line}" if ticket.error_line else reason)
+    if ticket.is_frozen and (freeze := ticket.live_attempt.freeze) is not None:
+        return Need(subject, f"frozen by {freeze.by}" if freeze.by else "frozen", is_asked_for=True)
     if ticket.is_held_back:
         return Need(subject, f"held by {ticket.held}" if ticket.held else "held", is_asked_for=True)
     return None
@@ -58,6 +64,19 @@ def ticket_need(ticket: TicketState) -> Need | None:
 def agent_needs(state: SessionState) -> Iterator[Need]:
     """Agents in quarantine: they get no ticket until somebody releases them."""
     return (_agent_need(agent) for agent in state.quarantined.values())
+
+
+def _pool_needs(state: SessionState) -> Iterator[Need]:
+    """Agents and agent types that are held while tickets wait for them."""
+    if not (state.held_types or any(agent.held is not None for agent in state.agents.values())):
+        return
+    for found in roots(state):
+        root = found.root
+        by = f" by {root.by}" if root.by else ""
+        if found.count and root.kind == "type":
+            yield Need(Subject("type", root.name), f"held{by}", is_asked_for=True)
+        elif found.count and root.kind == "agent" and root.agent not in state.quarantined:
+            yield Need(Subject("agent", root.agent), f"{root.how}{by}", is_asked_for=True)
 
 
 def session_needs(state: SessionState) -> Iterator[Need]:

@@ -73,11 +73,16 @@ def next_needing_attention(context: ActionContext) -> None:
             if context.screen.arrangement.current == "agents":
                 context.screen.switch_to("tickets")
             context.view.selected = need.subject.name
-            what = need.subject.name
+            what = f"{need.subject.name}, {need.reason}" if need.is_asked_for else need.subject.name
         case "agent":
             context.screen.switch_to("agents")
             context.agents_panel.go_to_agent(need.subject.name)
-            what = f"{need.subject.name} is quarantined: {need.reason}"
+            word = need.reason if need.is_asked_for else f"quarantined: {need.reason}"
+            what = f"{need.subject.name} is {word}"
+        case "type":
+            context.screen.switch_to("agents")
+            context.agents_panel.go_to_type(need.subject.name)
+            what = f"agent type {need.subject.name} is {need.reason}"
         case "host":
             what = f"the host is short of {need.subject.name}: {need.reason}"
         case "session":

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol
 from msgspec import Struct
 from textual.timer import Timer
 
+from parexec_tui.client.sockets import own_signature
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire.protocol import Sampled
 from parexec_tui.core.wire.requests import AnyRequest, Retry
@@ -112,6 +113,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         config = self.config
         self.session = session
         self.view = ViewState(self.palette, ascii_only=config.ascii_only, clock=self._clock)
+        self.view.me = own_signature()
         self.main = MainScreen(self.view, config.keymap, config.arrangement, make_panels(self.view))
         self.main.is_read_only = config.read_only
         self.main.banner.can_steer = not config.read_only

@@ -1,6 +1,6 @@
 """The table of agents, by type: what each runs, how far that is, what it uses, and why it is idle."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from rich.style import Style
@@ -110,8 +110,15 @@ class AgentsPanel(RowsPanel):
 
     def go_to_agent(self, id_: str) -> None:
         """Put the cursor on an agent, if it has not stopped."""
+        self._go_to(lambda _, agent: agent == id_)
+
+    def go_to_type(self, type_: str) -> None:
+        """Put the cursor on an agent type."""
+        self._go_to(lambda of, agent: of == type_ and not agent)
+
+    def _go_to(self, is_wanted: Callable[[str, str], bool]) -> None:
         self.changed(Change.nothing)  # a panel that was hidden may have old rows
-        if (index := next((at for at, (_, agent) in enumerate(self.rows) if agent == id_), None)) is not None:
+        if (index := next((at for at, row in enumerate(self.rows) if is_wanted(*row)), None)) is not None:
             self.go_to(index)
 
     def cursor_moved(self) -> None:

@@ -242,7 +242,7 @@ class GraphPanel(RowsPanel):
             line.add(f" {short_duration(ticket.worked(self.view.now))} on {ticket.agent}", self.style("dim"))
         left = width + 1 - line.width
         if left > 8:
-            reason = "" if ticket.is_live else reason_of(self.state, ticket, self.view.now)
+            reason = reason_of(self.state, ticket, self.view.now, self.view.me)
             line.add("  ").column(reason or printable(ticket.spec.title), left - 2, self.style("dim"), gap=0)
 
 

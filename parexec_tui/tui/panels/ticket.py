@@ -68,7 +68,7 @@ class TicketPanel(TextPanel):
             yield from self._text("title", printable(ticket.spec.title), width, self.style("title"))
         if ticket.is_live:
             yield PanelLine("attempt", [(self._attempt_now(ticket), None)])
-        elif ticket.status not in PENDING and (reason := reason_of(state, ticket, self.view.now)):
+        elif ticket.status not in PENDING and (reason := reason_of(state, ticket, self.view.now, self.view.me)):
             yield from self._text("because", reason, width)
         if ticket.pin:
             yield PanelLine("pinned", [(f"to {ticket.pin}", None)])

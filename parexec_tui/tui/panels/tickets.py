@@ -292,7 +292,7 @@ class TicketsPanel(RowsPanel):
             line.id_column(ticket.agent or "", columns.agent, None if ticket.is_live else self.style("dim"))
         if line.width < begin:
             self.draw_progress(line, ticket, columns.progress)
-        reason = reason_of(self.state, ticket, self.view.now)
+        reason = reason_of(self.state, ticket, self.view.now, self.view.me)
         if reason or columns.title:
             is_bad = ticket.status is Status.failed or ticket.is_frozen
             line.column(reason, why, None if is_bad else self.style("dim"), gap=0)

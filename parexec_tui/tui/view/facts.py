@@ -2,10 +2,12 @@
 
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.schedule.blockers import Blocker, agents_left, why
+from parexec_tui.core.schedule.roots import root_of, waiting_for
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, End, Flag, Status, Word, happened
 from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.text.roots import cause_text, happens_to, root_text, waits_text
 from parexec_tui.text.words import printable, why_ended
 from parexec_tui.text.words import short_duration as short_duration
 
@@ -23,23 +25,51 @@ def display_status(state: SessionState, ticket: TicketState) -> Word:
     return ticket.shown_status
 
 
-def reason_of(state: SessionState, ticket: TicketState, now: float) -> str:
-    """Why a ticket is not running, in a line: the first reason, and how many more there are. Empty if it runs."""
+def reason_of(state: SessionState, ticket: TicketState, now: float, me: str = "") -> str:
+    """Why a ticket is not running, in a line; empty if it runs and is not held.
+
+    It is what the ticket waits for in the end if that stays, else the first reason. `me` as for `root_text`.
+    """
     if ticket.status in PENDING:
-        found = why(state, ticket)
-        if not found:
-            return "starts now"
-        more = f" (+{len(found) - 1})" if len(found) > 1 else ""
-        text = printable(blocker_text(found[0], now)) + more
-        return f"{text}; {_why_ended(ticket)}" if found[0].kind == "backoff" else text
+        return _why_waits(state, ticket, now, me)
+    if ticket.is_frozen:
+        found = waiting_for(state, root) if (root := root_of(state, ticket)) is not None else None
+        parts = (cause_text(root, now, me), waits_text(found)) if root is not None and found is not None else ()
+        return "; ".join(filter(None, (*parts, held_text(ticket, me))))
     if ticket.status is Status.skipped:
         cause = state.cause(ticket)
         return f"{cause.id} {cause.end if cause.status is Status.failed and cause.end else happened(cause.status)}"
     if ticket.status is Status.stopping:
         return f"{ticket.live_attempt.stop_reason}: TERM, then KILL after {format_duration(ticket.spec.grace)}"
+    if ticket.is_live:
+        return held_text(ticket, me)
     if ticket.end is not None and ticket.end is not End.succeeded:
         return _why_ended(ticket)
     return printable(ticket.reason)
+
+
+def _why_waits(state: SessionState, ticket: TicketState, now: float, me: str) -> str:
+    found = why(state, ticket)
+    if not found:
+        return "starts now"
+    root = root_of(state, ticket)
+    if root is not None and root.stays and root.kind not in ("resource", "no-agent"):
+        # Without the time: this may stand in many rows, and all of them would be drawn again each second.
+        return cause_text(root, None, me) if root.ticket == ticket.id else root_text(root, None, me)
+    text = printable(blocker_text(found[0], now))
+    if found[0].kind == "needs" and root is not None and root.kind in ("running", "stopping", "backoff"):
+        return text if root.ticket in ticket.spec.needs else f"{text}; {root.ticket} {happens_to(root)}"
+    if found[0].kind == "backoff":
+        return f"{text}; {_why_ended(ticket)}"
+    return f"{text}; {len(found) - 1} more" if len(found) > 1 else text
+
+
+def held_text(ticket: TicketState, me: str = "") -> str:
+    """What the hold of a ticket that is live means; empty if it is not held."""
+    if ticket.held is None:
+        return ""
+    by = f" by {'you' if ticket.held == me else printable(ticket.held)}" if ticket.held else ""
+    return f"held{by}: it is not tried again"
 
 
 def _why_ended(ticket: TicketState) -> str:

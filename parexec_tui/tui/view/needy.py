@@ -46,5 +46,7 @@ def _is_at(view: ViewState, subject: Subject) -> bool:
             return view.selected == subject.name
         case "agent":
             return view.agent == subject.name
+        case "type":
+            return view.agent_type == subject.name
         case "session" | "host" | "engine" | "end":
             return view.visited_need == subject

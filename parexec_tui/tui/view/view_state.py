@@ -71,6 +71,8 @@ class ViewState:
         self.ascii_only = ascii_only
         self.clock = clock
         """Returns the seconds since the epoch."""
+        self.me = ""
+        """How an engine signs what this person asks for: events that have this signature are theirs."""
         self.live: SessionState | None = None
         """The session as it is now; None until it is read."""
         self.past: SessionState | None = None

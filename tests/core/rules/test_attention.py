@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.rules.attention import Need, Subject, began, needs, relieved
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
@@ -118,6 +119,29 @@ def test_nobody_is_called_for_what_a_person_did(event: ev.AnyEvent) -> None:
     session = started()
     apply(session.state, event)
     assert list(began(session.state, event)) == []
+
+
+def test_a_pause_of_a_person_that_others_wait_for_is_a_need_without_a_call() -> None:
+    session = started("A:\nB: A")
+    session.ask(rq.Freeze(tickets=("A",), by="ann"))
+    assert list(needs(session.state)) == [Need(Subject("ticket", "A"), "frozen by ann", is_asked_for=True)]
+    session.ask(rq.Thaw(tickets=("A",)))
+    assert subjects(session) == []
+    session.ask(rq.Freeze(by="ann"))
+    assert subjects(session) == [Subject("session")], "one is enough: F thaws all of it"
+
+
+def test_a_held_agent_or_type_is_a_need_once_tickets_wait_for_it() -> None:
+    session = Session(plan("A:\nB: A", agents={"agent": AgentType(max=1)}))
+    session.dispatch()
+    session.ask(rq.Hold(agents=("agent-1",), by="ann"))
+    assert subjects(session) == []
+    session.succeed("A")
+    session.dispatch()
+    assert list(needs(session.state)) == [Need(Subject("agent", "agent-1"), "held by ann", is_asked_for=True)]
+    session.ask(rq.Release(agents=("agent-1",)))
+    session.ask(rq.Hold(types=("agent",), by="bob"))
+    assert list(needs(session.state)) == [Need(Subject("type", "agent"), "held by bob", is_asked_for=True)]
 
 
 def test_an_agent_in_quarantine_that_stops_needs_nobody() -> None:

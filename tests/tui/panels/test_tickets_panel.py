@@ -43,7 +43,7 @@ def row_of(session: Session, id_: str, width: int) -> str:
 @pytest.mark.parametrize("width", [72, 80, 90])
 def test_a_reason_has_the_cells_of_the_columns_that_say_nothing_of_its_ticket(width: int) -> None:
     session = release()
-    assert "database is held by migrate, for " in row_of(session, "data-check", width)
+    assert "builder-2 is frozen with migrate, by ann" in row_of(session, "data-check", width)
     assert row_of(session, "integration-3", width).endswith("integration-3 unit-core-3 timed out")
     assert "3m22 after 3m20s" in row_of(session, "unit-core-3", width)
     running = row_of(session, "unit-web-2", width)

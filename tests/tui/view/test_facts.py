@@ -27,18 +27,18 @@ RELEASE = release()
         (
             "mirror",
             "backoff",
-            "retry 3 of 3, in 6m30 (+1); exit 1: rsync error: timeout in data send/receive (code 30) at io.c(199)",
+            "retry 3 of 3, in 6m30; exit 1: rsync error: timeout in data send/receive (code 30) at io.c(199)",
         ),
         ("draft", "running", ""),
-        ("migrate", "frozen", ""),
+        ("migrate", "frozen", "frozen by ann, for 5m30; 2 wait for it"),
         ("fuzz", "stopping", "cancelled: TERM, then KILL after 10.0s"),
         ("unit-core-3", "timed out", "after 3m20s"),
         ("bench", "failed", "exit 1: AssertionError: p99 is 61.2 ms, promised are 50 ms"),
         ("translate-pt", "cancelled", "by bo"),
         ("integration-3", "skipped", "unit-core-3 timed out"),
-        ("integration-1", "held", "held by ann (+1)"),
-        ("data-check", "waiting", "lock database is held by migrate, for 7m48 (+1)"),
-        ("review", "waiting", "needs docs-site (waiting), screenshots (waiting)"),
+        ("integration-1", "held", "held by ann"),
+        ("data-check", "waiting", "builder-2 is frozen with migrate, by ann"),
+        ("review", "waiting", "needs docs-site (waiting), screenshots (waiting); draft runs"),
         ("docs-site", "waiting", "needs draft (running)"),
     ],
 )
@@ -46,6 +46,32 @@ def test_a_word_and_a_reason(ticket: str, word: str, reason: str) -> None:
     state = RELEASE.state
     assert display_status(state, RELEASE[ticket]) == word
     assert reason_of(state, RELEASE[ticket], RELEASE.now) == reason
+
+
+def test_who_did_it_is_you_for_the_one_who_did() -> None:
+    state = RELEASE.state
+    assert reason_of(state, RELEASE["data-check"], RELEASE.now, "ann") == "builder-2 is frozen with migrate, by you"
+    assert reason_of(state, RELEASE["integration-1"], RELEASE.now, "ann") == "held by you"
+
+
+def test_a_hold_of_what_runs_is_said() -> None:
+    session = Session(plan("A:\nB: A"))
+    session.dispatch()
+    assert reason_of(session.state, session["A"], session.now) == ""
+    session.ask(rq.Hold(tickets=("A",), by="ann"))
+    assert reason_of(session.state, session["A"], session.now) == "held by ann: it is not tried again"
+    session.ask(rq.Freeze(tickets=("A",), by="bob"))
+    said = "frozen by bob, for 0s; 1 waits for it; held by ann: it is not tried again"
+    assert reason_of(session.state, session["A"], session.now) == said
+    session.ask(rq.Cancel(tickets=("A",)))
+    assert reason_of(session.state, session["A"], session.now).startswith("cancelled: TERM")
+
+
+def test_what_runs_at_the_end_of_the_chain_is_named_where_it_is_no_need_itself() -> None:
+    session = Session(plan("A:\nB: A\nC: B"))
+    session.dispatch()
+    assert reason_of(session.state, session["B"], session.now) == "needs A (running)"
+    assert reason_of(session.state, session["C"], session.now) == "needs B (waiting); A runs"
 
 
 def test_what_waits_for_nothing_but_an_agent_is_ready() -> None:
