@@ -103,7 +103,7 @@ async def test_what_is_around_a_ticket(ascii_only: bool, snapshots: Snapshots) -
     ("ticket", "title"), [("translate-pt", "As notas em portugues"), ("translate-ja", "?" * 24)], ids=["pt", "ja"]
 )
 async def test_a_title_of_any_script_without_signs(ticket: str, title: str) -> None:
-    async with picture("ticket", size=(80, 24), ticket=ticket, ascii_only=True) as ui:
+    async with picture("ticket", size=(80, 50), ticket=ticket, ascii_only=True) as ui:
         assert ui.text().isascii()
         assert f" title      {title}" in ui.lines()
 

@@ -48,6 +48,7 @@ class AgentsPanel(RowsPanel):
     """The table of agents. Steering keys act on the agent under the cursor, or on the type whose heading is there."""
 
     title = "Agents"
+    short_title = "Agent"
     name_ = "agents"
     pace = 0.4
     watches = Change.state | Change.selection | Change.samples | Change.clock | Change.appearance

@@ -32,6 +32,7 @@ class ClaimsPanel(RowsPanel):
     """The table of claims. The ticket of the row under the cursor is the selected one of the whole screen."""
 
     title = "Claims"
+    short_title = "Claim"
     name_ = "claims"
     watches = Change.state | Change.selection | Change.clock | Change.appearance
 

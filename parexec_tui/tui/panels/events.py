@@ -19,6 +19,7 @@ class EventsPanel(RowsPanel):
     """The newest events. While the cursor is on the last row, it follows new ones."""
 
     title = "Events"
+    short_title = "Event"
     name_ = "events"
     watches = Change.state | Change.appearance
     has_heading = False

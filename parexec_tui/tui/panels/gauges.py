@@ -37,6 +37,7 @@ class GaugesPanel(Panel):
     to."""
 
     title = "Gauges"
+    short_title = "Gauge"
     name_ = "gauges"
     pace = 0.5
     watches = Change.state | Change.samples | Change.clock | Change.appearance

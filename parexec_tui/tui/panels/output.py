@@ -21,7 +21,9 @@ class OutputPanel(Panel):
     """A title, and the view of a log below it."""
 
     title = "Output"
+    short_title = "Out"
     name_ = "output"
+    keeps_end = True
     watches = Change.state | Change.selection | Change.appearance
 
     DEFAULT_CSS = "OutputPanel { layout: vertical; } OutputPanel LogView { height: 1fr; width: 1fr; }"

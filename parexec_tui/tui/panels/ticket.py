@@ -27,6 +27,7 @@ class TicketPanel(TextPanel):
     """The selected ticket. Enter on a need or a dependent selects it."""
 
     title = "Ticket"
+    short_title = "Tick"
     name_ = "ticket"
     watches = Change.state | Change.selection | Change.clock | Change.appearance
 

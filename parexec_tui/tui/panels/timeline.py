@@ -36,6 +36,7 @@ class TimelinePanel(RowsPanel):
     """A row for each agent. The critical path is heavy, predictions are light, and now is a vertical line."""
 
     title = "Timeline"
+    short_title = "Time"
     name_ = "timeline"
     watches = Change.state | Change.selection | Change.clock | Change.appearance
 

@@ -9,14 +9,21 @@ from typing import Literal, NamedTuple
 
 from parexec_tui.tui.panels import PANELS
 
-Tier = Literal["narrow", "tall", "medium", "wide"]
+Tier = Literal["small", "narrow", "medium", "wide"]
 """How many panels are visible: one; two, one below the other; four; six."""
 
-MEDIUM, WIDE, TALL = 120, 180, 34
-"""From these numbers of columns on a screen is medium or wide; from this number of lines on a narrow one is tall."""
+MEDIUM, WIDE, LOW = 120, 180, 16
+"""From these numbers of columns on a screen is medium or wide; below this number of lines a narrow one is small."""
 
 _SLACK = 4
-"""A tier is kept until the size is this many columns or lines below its bound, so that it does not flicker."""
+"""A tier is kept until the size is this many columns below its bound (half as many lines), so that it does not
+flicker."""
+
+_MIN_LIST = 10
+"""Fewest lines of the list of tickets: its title, its heading and eight rows."""
+
+_AT_FIRST = ("tickets", "output")
+"""What is visible while nothing else was used."""
 
 
 class PanelArea(NamedTuple):
@@ -35,7 +42,7 @@ def tier_of(width: int, height: int, before: Tier | None = None) -> Tier:
         return "wide"
     if width >= MEDIUM - _SLACK * (before in ("medium", "wide")):
         return "medium"
-    return "tall" if height >= TALL - _SLACK * (before == "tall") else "narrow"
+    return "narrow" if height >= LOW - _SLACK // 2 * (before == "narrow") else "small"
 
 
 def areas(tier: Tier, width: int, height: int) -> list[PanelArea]:
@@ -43,12 +50,12 @@ def areas(tier: Tier, width: int, height: int) -> list[PanelArea]:
     return _AREAS[tier](width, height)
 
 
-def _narrow(width: int, height: int) -> list[PanelArea]:
+def _small(width: int, height: int) -> list[PanelArea]:
     return [PanelArea(PANELS, 0, 0, width, height)]
 
 
-def _tall(width: int, height: int) -> list[PanelArea]:
-    upper = height * 11 // 20
+def _narrow(width: int, height: int) -> list[PanelArea]:
+    upper = min(height, max(_MIN_LIST, height * 11 // 20))
     return [
         PanelArea(PANELS[:2], 0, 0, width, upper),
         PanelArea(PANELS[2:], 0, upper, width, height - upper),
@@ -81,7 +88,7 @@ def _wide(width: int, height: int) -> list[PanelArea]:
     ]
 
 
-_AREAS = {"narrow": _narrow, "tall": _tall, "medium": _medium, "wide": _wide}
+_AREAS = {"small": _small, "narrow": _narrow, "medium": _medium, "wide": _wide}
 
 
 class Arrangement:
@@ -90,10 +97,10 @@ class Arrangement:
     def __init__(self, used: Iterable[str] = ()) -> None:
         """`used`: the panels as they were remembered, the last used one first."""
         known = [name for name in used if name in PANELS]
-        self.used = list(dict.fromkeys((*known, *PANELS)))
+        self.used = list(dict.fromkeys((*known, *_AT_FIRST, *PANELS)))
         self.tier: Tier | None = None
         self.is_zoomed = False
-        self._width = self._height = 0
+        self._width = self._height = self._room = 0
 
     @property
     def current(self) -> str:
@@ -105,20 +112,25 @@ class Arrangement:
         self.used.remove(panel)
         self.used.insert(0, panel)
 
-    def resize(self, width: int, height: int) -> None:
+    def resize(self, width: int, height: int, room: int | None = None) -> None:
+        """The terminal has another size. `height`: the lines that panels have at most; `room`: those that they have
+        now, since a banner or a prompt may take some. These come from below, so that the rows above stay in place."""
         self.tier = tier_of(width, height, self.tier)
         self._width, self._height = width, height
+        self._room = height if room is None else min(room, height)
 
     def areas(self) -> list[tuple[str, PanelArea]]:
         """The visible panels, each with its area."""
-        tier = self.tier or "narrow"
+        tier = self.tier or "small"
+        found = areas(tier, self._width, self._height)
         if self.is_zoomed:
-            return [(self.current, PanelArea(self._neighbours(tier), 0, 0, self._width, self._height))]
-        return [(self._shown(area.panels), area) for area in areas(tier, self._width, self._height)]
+            neighbours = next(area.panels for area in found if self.current in area.panels)
+            found = [PanelArea(neighbours, 0, 0, self._width, self._height)]
+        return [(self._shown(area.panels), self._above(area)) for area in found]
 
-    def _neighbours(self, tier: Tier) -> tuple[str, ...]:
-        found = (area.panels for area in areas(tier, self._width, self._height))
-        return next(panels for panels in found if self.current in panels)
+    def _above(self, area: PanelArea) -> PanelArea:
+        """The part of an area that there is room for."""
+        return area._replace(height=max(0, min(area.height, self._room - area.y)))
 
     def _shown(self, panels: Sequence[str]) -> str:
         return min(panels, key=self.used.index)

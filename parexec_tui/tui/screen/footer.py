@@ -1,5 +1,5 @@
-"""The last line of the screen: the keys that matter in this panel, dim if the engine would refuse them; or a
-message."""
+"""The last line of the screen: the keys that can do something now, and as far as there is room those that would be
+refused, dim; or a message."""
 
 from collections.abc import Callable
 from typing import Any
@@ -46,20 +46,21 @@ class Footer(Widget):
         line = StyledLine(self.view.base, ascii_only=self.view.ascii_only).add(" ")
         if self.message:
             return line.column(self.message, width - 2, palette[self.message_style]).strip(width)
-        for action in self._fitting(width - 1):
-            is_dim = self._is_dim(action)
+        for action, is_dim in self._fitting(width - 1):
             name = short_name(action.keys[0], ascii_only=self.view.ascii_only)
             line.add(name, palette["key-off" if is_dim else "footer-key"])
             line.add(f" {action.label}  ", palette["key-off" if is_dim else "footer-text"])
         return line.strip(width)
 
-    def _fitting(self, width: int) -> list[Action[Any]]:
-        """The most important keys that fit, in the order of the table."""
+    def _fitting(self, width: int) -> list[tuple[Action[Any], bool]]:
+        """The most important keys that fit, in the order of the table, and whether each is dim. A key that would be
+        refused gives its place to one that would not."""
+        keys = [(action, self._is_dim(action)) for action in self._keymap.footer(self.panel)]
         chosen, used = [], 0
-        for action in self._keymap.footer(self.panel):
+        for action, is_dim in sorted(keys, key=lambda key: key[1]):
             cells = width_of(short_name(action.keys[0], ascii_only=self.view.ascii_only)) + len(action.label) + 3
             if used + cells <= width:
-                chosen.append(action)
+                chosen.append((action, is_dim))
                 used += cells
         order = {action.name: place for place, action in enumerate(self._keymap.actions)}
-        return sorted(chosen, key=lambda action: order[action.name])
+        return sorted(chosen, key=lambda key: order[key[0].name])

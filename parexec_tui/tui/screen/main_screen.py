@@ -37,6 +37,9 @@ ScreenRegion = Header | Banner | Panel | Footer
 _EARLY = 0.02
 """A region may be drawn this many seconds early, so that regions which are due together share a frame."""
 
+AROUND = 3
+"""Lines of the screen that are always there and no panel: the header and the footer."""
+
 MESSAGE_SECONDS = 6.0
 """Seconds for which the footer shows a message."""
 
@@ -56,7 +59,8 @@ class ArrangedLayout(Layout):
         size: Size,
         greedy: bool = True,  # noqa: ARG002
     ) -> ArrangeResult:
-        self._arrangement.resize(size.width, size.height)
+        whole = max(size.height, parent.screen.size.height - AROUND)
+        self._arrangement.resize(size.width, whole, size.height)
         by_name = {child.id: child for child in children}
         offset = parent.styles.offset.resolve(size, size)
         return [
@@ -229,8 +233,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def _resize(self, size: Size) -> None:
         """Arrange the panels for a terminal of this size."""
-        height = max(0, size.height - 3 - self.banner.is_shown)
-        self.arrangement.resize(size.width, height)
+        height = max(0, size.height - AROUND)
+        self.arrangement.resize(size.width, height, max(0, height - self.banner.is_shown))
         self.rearrange()
 
     def _banner_toggled(self) -> None:

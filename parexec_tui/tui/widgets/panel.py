@@ -16,15 +16,23 @@ from parexec_tui.tui.drawing.line import StyledLine, fitted
 from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.widgets.drawn import DrawnWidget
 
+_USUAL_SUBTITLE, _LEAST_SUBTITLE = 24, 6
+"""Cells of the title line that are left for what stands at its right, where several panels share it."""
+
 
 class Panel(DrawnWidget):
     """A panel. The main screen says where it is, and whether it gets the keys."""
 
     title: ClassVar[str]
+    short_title: ClassVar[str] = ""
+    """What it is called where there is little room; empty: the title."""
     name_: ClassVar[str]
     """The name that the table of actions and the arrangement use."""
     watches: ClassVar[Change] = Change.state | Change.selection | Change.appearance
     """The changes after which it has to be drawn again."""
+
+    keeps_end: ClassVar[bool] = False
+    """Of a subtitle that is too long the end is kept: what is after two blanks, else what fits."""
 
     pace: ClassVar[float] = 0.2
     """Seconds between two drawings for what happens in the session."""
@@ -112,22 +120,33 @@ class Panel(DrawnWidget):
     def tab_at(self, x: int) -> "Panel | None":
         """The panel whose name is in this column of the title line."""
         at = 1 + self.has_rule
-        for panel, name in self._tab_names(self.body_width - width_of(self.subtitle())):
-            end = at + len(f" {panel.number} {name}")
+        tabs, between = self._tab_names(self.body_width, width_of(self.subtitle()))
+        for panel, name in tabs:
+            end = at + width_of(_tab(panel, name))
             if at <= x < end:
                 return panel
-            at = end + 1
+            at = end + between
         return None
 
-    def _tab_names(self, width: int) -> "list[tuple[Panel, str]]":
-        """The panels of this area with their names. Where they do not fit, the others have only their numbers; where
-        those do not fit either, the others are left out."""
-        named = [(panel, f"{panel.title} ") for panel in self.tabs or (self,)]
-        numbered = [(panel, name if panel is self else "") for panel, name in named]
-        for tabs in (named, numbered):
-            if sum(len(name) + 4 for _, name in tabs) + 4 <= width:
-                return tabs
-        return [(self, f"{self.title} ")]
+    def _tab_names(self, width: int, subtitle: int) -> "tuple[list[tuple[Panel, str]], int]":
+        """The panels of this area with their names, and the cells between two of them.
+
+        Where they do not fit beside the subtitle, there is less between them; then the others have short names; then
+        the subtitle is cut; then the others have only their numbers. There is always room for a subtitle of the usual
+        length, so that the tabs do not follow each change of it.
+        """
+        tabs = self.tabs or (self,)
+        usual = max(subtitle, min(_USUAL_SUBTITLE, width // 3) if len(tabs) > 2 else 0)
+        least = min(subtitle, _LEAST_SUBTITLE)
+        whole = [(panel, panel.title) for panel in tabs]
+        short = [(panel, panel.title if panel is self else panel.short_title or panel.title) for panel in tabs]
+        bare = [(panel, panel.title if panel is self else "") for panel in tabs]
+        ways = ((whole, usual, 2), (whole, usual, 0), (short, usual, 0), (short, least, 0), (bare, usual, 0))
+        for names, kept, between in (*ways, (bare, least, 0)):
+            cells = sum(width_of(_tab(panel, name)) + between for panel, name in names) - between
+            if cells + (kept + 6 if kept else 3) <= width:
+                return names, between
+        return [(self, self.title)], 0
 
     # -- for those who draw ----------------------------------------------------------------------------------
 
@@ -188,14 +207,25 @@ class Panel(DrawnWidget):
         border = self.style("border-focus" if self.is_current else "border")
         line = self.line().add(dash, border)
         subtitle = self.subtitle()
-        for panel, name in self._tab_names(width - width_of(subtitle)):
+        tabs, between = self._tab_names(width, width_of(subtitle))
+        for panel, name in tabs:
+            if between and panel is not tabs[0][0]:
+                line.add(" ").add(dash, border)
             is_shown = panel is self
             style = self.style("title") if is_shown and self.is_current else self.style("text" if is_shown else "dim")
-            line.add(f" {panel.number} ", self.style("footer-key") if is_shown else style)
-            line.add(name, style)
-            line.add(dash, border)
+            number = self.style("footer-key") if is_shown else style
+            line.add(f" {panel.number}", number).add(f" {name}" if name else "", style)
+        line.add(" ").add(dash, border)
         if subtitle and (room := width - line.width - 3) > 0:
+            if self.keeps_end and room < width_of(subtitle):
+                subtitle = subtitle.rpartition("  ")[2]
+                excess = width_of(subtitle) - room
+                subtitle = line.end + subtitle[excess + 1 :] if excess > 0 else subtitle
             cells = min(room, width_of(subtitle))
             line.fill(width - cells - 3, dash, border)
             line.add(f" {fitted(subtitle, cells, end=line.end)} ", self.style("dim"))
         return line.fill(width, dash, border).strip(width)
+
+
+def _tab(panel: Panel, name: str) -> str:
+    return f" {panel.number} {name}" if name else f" {panel.number}"

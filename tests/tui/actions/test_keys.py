@@ -42,14 +42,14 @@ STEERING = [action for action in ACTIONS if perform.steers(action)]
 
 
 def style_in_footer(ui: Harness, name: str) -> Any:
-    """The style of a key in the footer."""
+    """The style of a key in the footer; None if it is not there."""
     footer = ui.strips()[-1]
-    return next(style for text, style, _ in footer if text.strip() == name)
+    return next((style for text, style, _ in footer if text.strip() == name), None)
 
 
 @pytest.mark.asyncio
 async def test_a_key_that_would_be_refused_is_dim_and_says_why() -> None:
-    async with run_app(ticket="links") as ui:
+    async with run_app(ticket="links", size=(220, 50)) as ui:
         off, on = ui.view.palette["key-off"].color, ui.view.palette["footer-key"].color
         assert off != on
         assert (style_in_footer(ui, "r").color, style_in_footer(ui, "f").color) == (off, on)
@@ -87,6 +87,16 @@ async def test_few_of_the_marks_are_asked_whether_a_key_is_dim() -> None:
         assert len(ui.view.marks) > perform.MAX_CHECKED
         perform.is_dim(ui.app.actions, row._replace(handler=perform.Ask(hold)))
         assert asked == [perform.MAX_CHECKED]
+
+
+@pytest.mark.asyncio
+async def test_a_key_that_would_be_refused_gives_its_place_to_one_that_would_not() -> None:
+    async with run_app(ticket="links", size=(80, 24)) as ui:
+        assert style_in_footer(ui, "r") is None
+        assert style_in_footer(ui, "x") is not None
+        await ui.select("bench")
+        await ui.until(lambda: style_in_footer(ui, "r") is not None, "r can be pressed")
+        assert style_in_footer(ui, "x") is None
 
 
 @pytest.mark.asyncio

@@ -16,7 +16,7 @@ async def is_said(ui: Harness, text: str) -> None:
 @pytest.mark.asyncio
 async def test_what_narrows_the_list_is_said_where_there_is_little_room() -> None:
     async with run_app(size=(80, 24)) as ui:
-        assert "─ 9 ─" in title(ui)
+        assert title(ui).startswith("─ 1 Tickets ─ 2 Graph ─")
         await ui.press("s", "S", "*")
         await is_said(ui, ", by status reversed, ")
         await is_said(ui, " marked ─")
@@ -27,7 +27,7 @@ async def test_what_narrows_the_list_is_said_where_there_is_little_room() -> Non
 async def test_what_is_too_long_is_cut() -> None:
     async with run_app(size=(40, 24)) as ui:
         await ui.press("s", "S", "*")
-        await is_said(ui, "by status reversed,… ─")
+        await is_said(ui, "43, by status r… ─")
         assert len(title(ui)) == 40
 
 
@@ -47,10 +47,32 @@ async def test_what_a_search_came_to_is_said_at_once_though_the_log_is_over() ->
 async def test_a_click_on_the_title_finds_only_what_is_there() -> None:
     async with run_app(size=(80, 24)) as ui:
         panel = ui.panel
-        at = title(ui).index(" 3 ") + 1
+        at = title(ui).index(" 2 ") + 1
         found = panel.tab_at(at)
         assert found is not None
-        assert found.name_ == "agents"
-        await ui.press("s", "S", "*")
-        await is_said(ui, "reversed")
-        assert panel.tab_at(at) is None
+        assert found.name_ == "graph"
+        assert panel.tab_at(at + len("2 Graph ")) is None
+
+
+@pytest.mark.asyncio
+async def test_panels_that_share_an_area_have_names_and_not_only_numbers() -> None:
+    async with run_app(size=(80, 24), ticket="unit-web-2") as ui:
+        await ui.until(lambda: "following" in ui.text(), "the log")
+        await ui.press("5")
+        assert title(ui).startswith("─ 3 Agent 4 Gauge 5 Output 6 Tick 7 Time 8 Claim 9 Event ─")
+        assert "following" in title(ui)
+        for number, name in (("3", "Agents"), ("7", "Timeline"), ("9", "Events")):
+            at = title(ui).index(f" {number} ")
+            found = ui.panel.tab_at(at + 3)
+            assert found is not None
+            assert found.title == name
+            await ui.press(number)
+            assert f" {number} {name} " in title(ui)
+
+
+@pytest.mark.asyncio
+async def test_on_a_low_screen_all_panels_are_named_and_below_that_numbered() -> None:
+    async with run_app(size=(80, 16)) as ui:
+        assert title(ui).startswith("─ 1 Tickets 2 Graph 3 Agent 4 Gauge 5 Out 6 Tick 7 Time 8 Claim 9 Event ─")
+    async with run_app(size=(50, 16)) as ui:
+        assert title(ui).startswith("─ 1 Tickets 2 3 4 5 6 7 8 9 ─")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from parexec_tui.tui.panels import PANELS
 from parexec_tui.tui.screen.arrangement import Arrangement, Tier, areas, tier_of
 
-TIERS: tuple[Tier, ...] = ("narrow", "tall", "medium", "wide")
+TIERS: tuple[Tier, ...] = ("small", "narrow", "medium", "wide")
 
 
 def at(width: int, height: int, *used: str) -> Arrangement:
@@ -26,12 +26,13 @@ def visible(arrangement: Arrangement) -> list[str]:
 @pytest.mark.parametrize(
     ("size", "tier", "panels"),
     [
-        ((80, 21), "narrow", ["tickets"]),
-        ((80, 47), "tall", ["tickets", "agents"]),
-        ((119, 33), "narrow", ["tickets"]),
+        ((80, 21), "narrow", ["tickets", "output"]),
+        ((80, 47), "narrow", ["tickets", "output"]),
+        ((119, 16), "narrow", ["tickets", "output"]),
+        ((119, 15), "small", ["tickets"]),
         ((120, 37), "medium", ["tickets", "agents", "gauges", "output"]),
         ((200, 47), "wide", ["tickets", "graph", "agents", "gauges", "output", "ticket"]),
-        ((1, 1), "narrow", ["tickets"]),
+        ((1, 1), "small", ["tickets"]),
     ],
 )
 def test_what_is_visible_at_a_size(size: tuple[int, int], tier: str, panels: list[str]) -> None:
@@ -45,9 +46,34 @@ def test_a_size_that_goes_back_and_forth_does_not_flicker() -> None:
         arrangement.resize(width, 40)
         assert arrangement.tier == "medium"
     arrangement.resize(115, 40)
-    assert arrangement.tier == "tall"
+    assert arrangement.tier == "narrow"
     arrangement.resize(119, 40)
-    assert arrangement.tier == "tall"
+    assert arrangement.tier == "narrow"
+    tiers = []
+    for height in (15, 14, 16, 13, 15):
+        arrangement.resize(80, height)
+        tiers.append(arrangement.tier)
+    assert tiers == ["narrow", "narrow", "narrow", "small", "small"]
+
+
+@given(st.integers(1, 250), st.integers(16, 100), st.integers(1, 4))
+def test_a_line_that_a_banner_takes_comes_from_below(width: int, height: int, lines: int) -> None:
+    arrangement = at(width, height)
+    whole = dict(arrangement.areas())
+    arrangement.resize(width, height, height - lines)
+    for panel, place in arrangement.areas():
+        assert place[:4] == whole[panel][:4]
+        assert place.y + place.height == min(whole[panel].y + whole[panel].height, height - lines)
+    assert whole["tickets"].height >= 8
+
+
+@pytest.mark.parametrize("lines", [0, 1])
+def test_on_the_smallest_usual_terminal_the_list_has_eight_rows_and_the_output_as_many(lines: int) -> None:
+    arrangement = at(80, 21)
+    arrangement.resize(80, 21, 21 - lines)
+    places = dict(arrangement.areas())
+    assert places["tickets"].height >= 2 + 8
+    assert places["output"].height >= 1 + 8
 
 
 @given(st.integers(0, 400), st.integers(0, 200), st.sampled_from([None, *TIERS]))
@@ -111,7 +137,7 @@ def test_a_step_goes_along_the_visible_panels_and_round() -> None:
 
 
 def test_where_one_panel_is_visible_a_step_goes_to_the_next_of_all() -> None:
-    arrangement = at(80, 20)
+    arrangement = at(80, 12)
     seen = []
     for _ in PANELS:
         arrangement.step(1)
