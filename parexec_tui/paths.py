@@ -123,6 +123,11 @@ class SessionFolder(Struct, frozen=True):
         return self.path / "hooks.log"
 
     @property
+    def tour_note(self) -> Path:
+        """The step of the tour that a person is at; only the sessions of `parexec tour` have it."""
+        return self.path / "tour"
+
+    @property
     def screen_log(self) -> Path:
         """The errors of a screen that ended by a mistake in parexec."""
         return self.path / "screen.log"

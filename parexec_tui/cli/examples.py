@@ -16,6 +16,7 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec attach", "follow the session of this directory"),
         ("parexec attach -s nightly", "follow the session of the plan that is called nightly"),
     ),
+    "tour": (("parexec tour", "see and steer a sample plan; it says what to press"),),
     "validate": (("parexec validate plan.toml", "all errors of a plan, and what is likely to go wrong"),),
     "schema": (("parexec schema > plan.schema.json", "for editors"),),
     "doctor": (

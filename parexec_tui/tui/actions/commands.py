@@ -228,7 +228,6 @@ NOT_INSIDE: Mapping[str, str] = {
     "wait": "the screen shows the end by itself; scripts wait: parexec wait",
     "man": "the manual is for a shell: parexec man; ? shows all keys",
     "completion": "completions are for a shell: parexec completion",
-    "tour": "the tour is started from a shell: parexec tour",
 }
 """command of the command line: why it is none here, and what to do instead"""
 

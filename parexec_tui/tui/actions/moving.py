@@ -85,3 +85,6 @@ def back(context: ActionContext) -> None:
     elif context.view.marks:
         context.view.marks.clear()
         screen.schedule_draw(Change.selection)
+    elif screen.tour.is_shown:
+        screen.tour.leave()
+        context.say("the tour is left: ctrl+n goes on with it")

@@ -91,6 +91,12 @@ def leave(context: ActionContext) -> None:
     context.app.leave()
 
 
+def tour(context: ActionContext) -> None:
+    """Skip a step of the tour; go on with it, if it was left."""
+    if said := context.screen.tour.next_step():
+        context.say(said)
+
+
 # -- other sessions ----------------------------------------------------------------------------------------------
 
 

@@ -171,6 +171,10 @@ ACTIONS: tuple[TableAction, ...] = (
     ),
     Action("palette", (":", "ctrl+p"), "commands", "every command by name", SESSION, palette.show_palette, footer=45),
     Action("help", ("?",), "help", "all keys", SESSION, session.show_help, footer=95),
+    Action(
+        "tour", ("ctrl+n",), "tour", "skip a step of the tour; on with a tour that was left",
+        SESSION, session.tour,
+    ),
     Action("mouse", ("M",), "mouse", "use the mouse here, or leave it to the terminal", SESSION, session.mouse),
     Action("redraw", ("ctrl+l",), "redraw", "draw the screen anew", SESSION, session.redraw),
     Action("suspend", ("ctrl+z",), "suspend", "to the shell for a while; fg comes back", SESSION, session.suspend),

@@ -229,6 +229,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         if self._collects is None:
             self._collects = self.set_interval(_COLLECT_EVERY, lambda: gc.collect())  # Textual cannot call a builtin
         self.main.draw_now(Change.state | Change.appearance)
+        self.main.tour.begin(session_folder(self.session).tour_note)
         ended = opened.mirror.state.finished_at
         if ended is not None and self.view.clock() - ended < _JUST_NOW:
             show_summary(self.actions)

@@ -67,6 +67,7 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         box = Vertical(classes="box")
+        box.styles.margin = (0, 0, self.view.kept_lines, 0)
         box.border_title = escape(printable(self.heading))
         box.set_class(self.view.ascii_only, "-ascii")
         box.set_class(self.is_wide, "-wide")

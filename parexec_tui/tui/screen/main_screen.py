@@ -20,6 +20,7 @@ from textual.widget import Widget
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.rules.attention import Subject
 from parexec_tui.core.state.status import Status
+from parexec_tui.tui.dialogs.dialog import Dialog
 from parexec_tui.tui.input.key_names import key_name, short_name
 from parexec_tui.tui.input.keymap import Action, Keymap
 from parexec_tui.tui.screen.arrangement import Arrangement
@@ -27,7 +28,9 @@ from parexec_tui.tui.screen.banner import Banner
 from parexec_tui.tui.screen.footer import Footer
 from parexec_tui.tui.screen.header import Header
 from parexec_tui.tui.screen.prompt import Prompt
+from parexec_tui.tui.screen.tour_strip import TourStrip
 from parexec_tui.tui.view.targets import Targets
+from parexec_tui.tui.view.tour import Facts
 from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.widgets.panel import Panel
 
@@ -112,8 +115,9 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.arrangement = arrangement
         self.panels = {panel.name_: panel for panel in panels}
         self.header = Header(view)
-        self.banner = Banner(view, keymap, is_target=self._is_target, toggled=self._banner_toggled)
+        self.banner = Banner(view, keymap, is_target=self._is_target, toggled=self._lines_toggled)
         self.footer = Footer(view, keymap, lambda action: self.is_dim(action))
+        self.tour = TourStrip(view, keymap, facts=self._tour_facts, toggled=self._lines_toggled)
         self.prompt = Prompt()
         self.body = Body(arrangement, panels)
         self.is_read_only = False
@@ -135,6 +139,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         yield self.header
         yield self.banner
         yield self.body
+        yield self.tour
         yield self.prompt
         yield self.footer
 
@@ -233,12 +238,19 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def _resize(self, size: Size) -> None:
         """Arrange the panels for a terminal of this size."""
-        height = max(0, size.height - AROUND)
+        height = max(0, size.height - AROUND - self.tour.lines)  # those of the tour stay for long
         self.arrangement.resize(size.width, height, max(0, height - self.banner.is_shown))
         self.rearrange()
 
-    def _banner_toggled(self) -> None:
+    def _lines_toggled(self) -> None:
         self._resize(self.size)
+
+    def _tour_facts(self) -> Facts | None:
+        view, top = self.view, self.app.screen
+        if view.live is None:
+            return None
+        heading = top.heading if isinstance(top, Dialog) else ""
+        return Facts(view.live, view.selected, self.arrangement.current, heading, view.looks_back)
 
     # -- the mouse -------------------------------------------------------------------------------------------
 

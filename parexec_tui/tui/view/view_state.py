@@ -96,6 +96,8 @@ class ViewState:
         """Marked tickets: actions take them instead of the selected one."""
         self.samples = Samples()
         self.waiting = Waiting()
+        self.kept_lines = 0
+        """Lines at the bottom that no dialog covers: those of the tour, and the footer below them."""
         self.contact = "opening"
         """`connected`, `reconnecting`, `read-only`, or a text that says why no engine is there."""
         self.connected = False

@@ -31,7 +31,7 @@ class Listing(Rows):
         return self.count
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002
-        return max(1, min(self.wanted, viewport.height - self.chrome))
+        return max(1, min(self.wanted, viewport.height - self.chrome - self.view.kept_lines))
 
     def render_line(self, y: int) -> Strip:
         return self.row_line(y, self.size.width)

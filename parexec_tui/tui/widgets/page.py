@@ -111,7 +111,7 @@ class Page(DrawnWidget):
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002
         wanted = self._height if self._height is not None else len(self._fold(width))
-        return max(1, min(wanted, viewport.height - self.chrome))
+        return max(1, min(wanted, viewport.height - self.chrome - self.view.kept_lines))
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width

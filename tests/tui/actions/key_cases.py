@@ -434,6 +434,12 @@ async def _help(ui: Harness, name: str) -> None:
     assert "hold, or release: do not start" in ui.text()
 
 
+@key_case("tour")
+async def _tour(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert ui.said == "this session is no tour: parexec tour starts one"
+
+
 @key_case("mouse")
 async def _mouse(ui: Harness, name: str) -> None:
     driver: Any = ui.app._driver

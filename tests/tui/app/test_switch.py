@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from parexec_tui.client.sessions import is_living
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.registry import SessionRow
@@ -22,6 +23,7 @@ from parexec_tui.tui.theme.themes import load
 from parexec_tui.tui.view.session_list import Listed, SessionList, ask_engines, read_sessions
 from tests.core.sessions import Session
 from tests.engine.engines import sessions as all_ids
+from tests.engine.engines import until as wait_until
 from tests.engine.lifecycle.detached import kill, run_detached, stop_everything, the_engine, the_guardian
 from tests.tui.conftest import Snapshots
 from tests.tui.harness import Harness, run_app
@@ -281,6 +283,7 @@ def test_sessions_are_read_with_how_they_stand_and_engines_say_who_needs_a_perso
     assert ask_engines(found.sessions) == dict.fromkeys(two, 0)
     kill(the_guardian(two[0]))
     kill(the_engine(two[0]))
+    wait_until(lambda: not is_living(two[0]), "the kernel has released its locks")
     found = read_sessions()
     assert [(each.session, each.status, each.is_living) for each in found.sessions] == [
         (two[1], "running", True),

@@ -1,0 +1,132 @@
+"""The lines above the footer in which the tour says what to press. No dialog: what it talks about stays in sight."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from textual.strip import Strip
+from textual.timer import Timer
+from textual.widget import Widget
+
+from parexec_tui.tui.drawing.line import StyledLine
+from parexec_tui.tui.input.key_names import short_name
+from parexec_tui.tui.input.keymap import Action, Keymap
+from parexec_tui.tui.panels import PANELS
+from parexec_tui.tui.view.tour import OVER, STEPS, Facts, Tour
+from parexec_tui.tui.view.view_state import ViewState
+
+HEIGHT = 3
+
+_CHECK_EVERY = 0.2
+"""Seconds between two checks whether the step is done."""
+
+
+class TourStrip(Widget):
+    """Three lines, or none where there is no tour."""
+
+    DEFAULT_CSS = f"TourStrip {{ height: {HEIGHT}; width: 1fr; display: none; }}"
+
+    def __init__(
+        self, view: ViewState, keymap: Keymap[Any], *, facts: Callable[[], Facts | None], toggled: Callable[[], None]
+    ) -> None:
+        """`facts`: what is so now, once there is a session. `toggled`: called when the lines come or go."""
+        super().__init__(id="tour")
+        self.view = view
+        self._facts = facts
+        self._toggled = toggled
+        self._keys = {action.name.replace("-", "_"): self._key(action) for action in keymap.actions}
+        self._keys |= {name: str(number) for number, name in enumerate(PANELS, 1)}
+        self._tour: Tour | None = None
+        self._note: Path | None = None
+        self._timer: Timer | None = None
+        self.is_shown = False
+
+    @property
+    def lines(self) -> int:
+        """How many lines of the screen it takes."""
+        return HEIGHT if self.is_shown else 0
+
+    def begin(self, note: Path) -> None:
+        """Go on with the tour from the step that is noted in a file; the file is written as it goes on."""
+        try:
+            noted = note.read_text(encoding="utf-8").strip()
+        except OSError:
+            return
+        self._note, self._tour = note, Tour(int(noted) if noted.isdecimal() else 0)
+        if noted != OVER:
+            self._show(shown=True)
+
+    def next_step(self) -> str:
+        """Skip a step; after the last the tour is over. Go on, if the tour was left. Returns what to tell the
+        person."""
+        if self._tour is None:
+            return "this session is no tour: parexec tour starts one"
+        if not self.is_shown:
+            self._tour = Tour() if self._tour.is_last else self._tour
+            self._show(shown=True)
+        elif self._tour.is_last:
+            self._save(OVER)
+            self._show(shown=False)
+            return "the tour is over"
+        else:
+            self._tour.skip()
+            self._changed()
+        return ""
+
+    def leave(self) -> None:
+        """Take the lines away; `next_step` goes on."""
+        self._show(shown=False)
+
+    def _show(self, *, shown: bool) -> None:
+        self.display = self.is_shown = shown
+        self.view.kept_lines = HEIGHT + 1 if shown else 0
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_interval(_CHECK_EVERY, self._check) if shown else None
+        self._toggled()
+
+    def _check(self) -> None:
+        facts = self._facts()
+        if facts is not None and self._tour is not None and self._tour.advance(facts):
+            self._changed()
+
+    def _changed(self) -> None:
+        assert self._tour is not None
+        self._save(str(self._tour.at))
+        self.refresh()
+
+    def _save(self, text: str) -> None:
+        if self._note is not None:
+            try:
+                self._note.write_text(text, encoding="utf-8")
+            except OSError:
+                self._note = None  # the disk is full, say: the tour begins anew next time
+
+    # -- what it says ----------------------------------------------------------------------------------------
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        palette = self.view.palette
+        line = StyledLine(self.view.base, ascii_only=self.view.ascii_only)
+        if self._tour is None:
+            return line.strip(width)
+        if y == 0:
+            dash = "-" if self.view.ascii_only else "─"
+            line.add(dash, palette["border-focus"])
+            line.add(f" Tour {self._tour.at + 1} of {len(STEPS)} ", palette["title"])
+            keys = f" {self._keys['tour']} {'ends' if self._tour.is_last else 'skips'}, esc leaves "
+            line.fill(width - len(keys) - 1, dash, palette["border-focus"])
+            return line.add(keys, palette["dim"]).fill(width, dash, palette["border-focus"]).strip(width)
+        step = self._tour.step
+        if y == 1:
+            sign = ">" if self.view.ascii_only else "▶"
+            line.add(f" {sign} ", palette["title"])
+            return line.column(self._with_keys(step.do), width - 4, palette["title"]).strip(width)
+        return line.add("   ").column(self._with_keys(step.say), width - 4, palette["text"]).strip(width)
+
+    def _with_keys(self, text: str) -> str:
+        return text.format_map(self._keys)
+
+    def _key(self, action: Action[Any]) -> str:
+        """The key of an action as the person has it, or its name in the palette."""
+        return short_name(action.keys[0], ascii_only=self.view.ascii_only) if action.keys else f":{action.name}"

@@ -1,0 +1,89 @@
+"""The lines of the tour on the screen: where they are, what they leave in sight, and how they are left."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.paths import session_folder
+from tests.tui.harness import Harness, run_app
+from tests.tui.view.test_tour import session
+
+
+@asynccontextmanager
+async def tour(noted: str = "0", size: tuple[int, int] = (80, 24)) -> AsyncIterator[Harness]:
+    played = session()
+    played.act(rq.Hold())
+    note().parent.mkdir(parents=True, exist_ok=True)
+    note().write_text(noted, encoding="utf-8")
+    async with run_app(played=played, size=size) as ui:
+        yield ui
+
+
+def note() -> Path:
+    return session_folder("s1").tour_note
+
+
+def noted() -> str:
+    return note().read_text(encoding="utf-8")
+
+
+@pytest.mark.asyncio
+async def test_it_says_what_to_press_above_the_footer_and_goes_on_when_it_is_so() -> None:
+    async with tour() as ui:
+        assert ui.lines()[-4].startswith("─ Tour 1 of ")
+        assert ui.lines()[-3] == " ▶ go to schema: press j and k"
+        await ui.press("j", "j", "j")
+        await ui.until(lambda: "press w: why does schema wait?" in ui.text(), "the next step")
+        assert noted() == "1"
+        await ui.press("w")
+        await ui.until(lambda: "press esc: close it" in ui.text(), "the step after it")
+        assert ui.dialog, "the dialog does not cover it"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (60, 16)], ids=["80x24", "120x40", "60x16"])
+@pytest.mark.parametrize("key", ["?", ":", "w", "U", "O"])
+async def test_no_dialog_covers_it(key: str, size: tuple[int, int]) -> None:
+    async with tour(size=size) as ui:
+        await ui.press(key)
+        assert ui.dialog
+        assert ui.lines()[-4].startswith("─ Tour 1 of ")
+        assert ui.lines()[-3].startswith(" ▶ go to schema")
+
+
+@pytest.mark.asyncio
+async def test_a_step_can_be_skipped_and_the_tour_left_and_gone_on_with() -> None:
+    async with tour() as ui:
+        height = ui.main.body.region.height
+        await ui.press("ctrl+n")
+        assert "Tour 2 of " in ui.text()
+        await ui.press("escape")
+        assert "Tour " not in ui.text()
+        assert ui.said == "the tour is left: ctrl+n goes on with it"
+        assert ui.main.body.region.height == height + 3
+        await ui.press("ctrl+n")
+        assert "Tour 2 of " in ui.text()
+        while "Tour 20 of " not in ui.text():
+            await ui.press("ctrl+n")
+        assert "to leave: the engine stays" in ui.text()
+        await ui.press("ctrl+n")
+        assert "Tour " not in ui.text()
+        assert (ui.said, noted()) == ("the tour is over", "over")
+
+
+@pytest.mark.asyncio
+async def test_it_goes_on_where_it_was_and_one_that_is_over_does_not_begin_again() -> None:
+    async with tour("4") as ui:
+        assert "Tour 5 of " in ui.text()
+    async with tour("over") as ui:
+        assert "Tour " not in ui.text()
+
+
+@pytest.mark.asyncio
+async def test_a_session_that_is_no_tour_says_so() -> None:
+    async with run_app(size=(80, 24)) as ui:
+        await ui.press("ctrl+n")
+        assert ui.said == "this session is no tour: parexec tour starts one"
