@@ -17,7 +17,7 @@ from parexec_tui.client.mirror import Mirror
 from parexec_tui.client.sessions import is_living
 from parexec_tui.client.silence import SilenceWatch, is_hopeless
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.wire.protocol import Happened, Notice
+from parexec_tui.core.wire.protocol import Happened, Notice, Sampled
 from parexec_tui.text.headless import Headless, counted
 
 _LOOK_EVERY = 0.2
@@ -76,7 +76,7 @@ def _follow_engine(mirror: Mirror, output: Headless, silence: SilenceWatch) -> b
         silence.unanswered()
         return _wants_to_leave(_LOOK_EVERY)
     try:
-        with Client.connect(mirror.session, name="attach", read_only=True) as client:
+        with Client.connect(mirror.session, name="attach", read_only=True, samples=output.wants_samples) as client:
             heard = client.follow(mirror.last)
             while not heard.is_over:
                 silence.look()
@@ -93,6 +93,8 @@ def _say(mirror: Mirror, output: Headless, heard: Sequence[News]) -> None:
     for each in heard:
         if isinstance(each, Notice):
             output.notice(each.text)
+        elif isinstance(each, Sampled):
+            output.sample(each)
         elif isinstance(each, Happened) and (event := mirror.take(each.seq, bytes(each.event))) is not None:
             output.tell(mirror.state, [event])
 

@@ -351,7 +351,8 @@ def _execute(style: Any, drive: "Callable[[EventSink], Result]") -> NoReturn:
 
     output = Headless(style or "lines")
     with output, _report_want():
-        result = drive(EventSink(output.tell, output.notice))
+        sample = output.sample if output.wants_samples else None
+        result = drive(EventSink(output.tell, output.notice, sample))
     _leave(output, result.state, result.outcome)
 
 

@@ -28,6 +28,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status, StopReason
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.protocol import Sampled
 from parexec_tui.engine.backends.backend import Backend
 from parexec_tui.engine.journal import Journal
 from parexec_tui.engine.pool import IDLE_TIMEOUT, Pool
@@ -64,6 +65,8 @@ class EventSink(Struct, frozen=True):
 
     tell: Tell
     notice: Callable[[str], None]
+    sample: Callable[[Sampled], None] | None = None
+    """Gets each sample. Without it, nothing is measured for this sink."""
 
 
 class Clock:

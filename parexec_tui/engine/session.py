@@ -4,6 +4,7 @@ import gc
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -31,7 +32,8 @@ from parexec_tui.engine.lifecycle.watcher import watched
 from parexec_tui.engine.measure import monitor
 from parexec_tui.engine.measure.disk_watch import DiskWatch
 from parexec_tui.engine.measure.log_watch import LogWatch
-from parexec_tui.engine.measure.sampling import SampleLoop
+from parexec_tui.engine.measure.progress import progress_wanted
+from parexec_tui.engine.measure.sampling import SampleLoop, SampleTap
 from parexec_tui.engine.pool import Pool
 from parexec_tui.engine.serve.hooks import HookRunner
 from parexec_tui.engine.serve.server import open_server
@@ -110,7 +112,7 @@ def _releasing(starting: StartLock, sink: EventSink) -> EventSink:
         starting.release()
         sink.tell(state, events)
 
-    return EventSink(tell, sink.notice)
+    return EventSink(tell, sink.notice, sink.sample)
 
 
 def run_session(
@@ -205,7 +207,10 @@ async def _drive(
         server = await open_server(nursery, coordinator, session, registry.file, sink.notice)
         logs = LogWatch(backend, coordinator.state, coordinator.submit_reports, coordinator.clock.now)
         nursery.start_soon(logs.run)
-        nursery.start_soon(SampleLoop(backend, disks, server.samples, sink.notice).run)
+        if sink.sample is not None:
+            server.samples.join(SampleTap(server.samples, sink.sample))
+        wanted = partial(progress_wanted, coordinator.state)
+        nursery.start_soon(SampleLoop(backend, disks, server.samples, sink.notice, wanted=wanted).run)
         with trio.move_on_after(_HISTORY_WAIT):
             await was_read.wait()
         outcome = await coordinator.run()

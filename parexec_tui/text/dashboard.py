@@ -10,7 +10,7 @@ from parexec_tui.core.schedule.root import Root, WaitedFor
 from parexec_tui.core.state.status import ENDED_BADLY
 from parexec_tui.core.wire.protocol import AgentFact, HoldFact, StatusReport
 from parexec_tui.text.roots import command_of, waited_for_text
-from parexec_tui.text.words import clock, day_and_clock, printable
+from parexec_tui.text.words import clock, day_and_clock, printable, progress_text
 
 WIDTH, HEIGHT = 80, 24
 
@@ -106,7 +106,8 @@ def _agents(agents: Sequence[AgentFact]) -> Iterator[str]:
     shown.sort(key=lambda agent: agent.status == "busy")
     width = max((len(agent.id) for agent in shown[:_MAX_AGENTS]), default=0)
     for agent in shown[:_MAX_AGENTS]:
-        yield f"  {agent.id:<{width}}  {agent.status:<11}  {agent.ticket or ''}".rstrip()
+        far = f"  {progress_text(agent.progress)}" if agent.progress is not None else ""
+        yield f"  {agent.id:<{width}}  {agent.status:<11}  {agent.ticket or ''}{far}".rstrip()
     if (more := len(shown) - _MAX_AGENTS) > 0:
         yield f"  and {more} more"
 

@@ -16,9 +16,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Literal, TextIO
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from parexec_tui.core.plan.units import format_duration
@@ -26,6 +26,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import FAILURES, TERMINAL, Status
 from parexec_tui.core.wire import codec
+from parexec_tui.core.wire.protocol import Progress, Sampled
 from parexec_tui.outputs.output import Output
 from parexec_tui.text.event_lines import brief_lines, lines
 from parexec_tui.text.report import attempt_output, failures, last_lines
@@ -79,6 +80,8 @@ class Headless:
         """Lines written so far."""
         self._excerpts: dict[str, tuple[int, int]] = {}
         """{ticket: (attempt, line)}: whose last lines were written, and how many lines had been written then."""
+        self._progress_of: dict[tuple[str, int], Progress] = {}
+        """{(ticket, attempt): what was printed last of how far it is}"""
         self._gone = False
         self._is_over = True
         """Whether the thread has nothing more to do. Python is mistaken about a thread whose join was interrupted."""
@@ -143,6 +146,25 @@ class Headless:
             if not number and isinstance(event, ev.AttemptEnded) and event.end in FAILURES:
                 output = attempt_output(state, state.tickets[event.ticket], event.attempt)
                 yield _Excerpt(event.ticket, event.attempt, output)
+
+    @property
+    def wants_samples(self) -> bool:
+        """Whether it prints how far tickets are: as JSON, for scripts that follow."""
+        return self._style == "json"
+
+    def sample(self, sampled: Sampled) -> None:
+        """Print how far tickets are, of those of which that is not as it was. It is no event and not remembered."""
+        known, self._progress_of = self._progress_of, {}
+        lines = []
+        for usage in sampled.attempts:
+            if usage.progress is None:
+                continue
+            key = (usage.ticket, usage.attempt)
+            self._progress_of[key] = usage.progress
+            if known.get(key) != usage.progress:
+                facts = {"kind": "progress", "ticket": usage.ticket, "attempt": usage.attempt, "at": sampled.host.at}
+                lines.append(codec.encode(facts | to_builtins(usage.progress)).decode())
+        self._put(lines)
 
     def notice(self, text: str) -> None:
         """Print a line that belongs to no event."""
@@ -283,12 +305,12 @@ class Headless:
         found = self._excerpts.get(ticket)
         return found is not None and found[0] == attempt and self._written - found[1] <= _SCREEN
 
-    def _new_progress(self) -> Progress:
-        return Progress(
-            TextColumn("{task.percentage:>3.0f}%") if self._ascii else BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TextColumn("{task.description}"),
-            TimeElapsedColumn(),
+    def _new_progress(self) -> bars.Progress:
+        return bars.Progress(
+            bars.TextColumn("{task.percentage:>3.0f}%") if self._ascii else bars.BarColumn(bar_width=30),
+            bars.MofNCompleteColumn(),
+            bars.TextColumn("{task.description}"),
+            bars.TimeElapsedColumn(),
             console=self._console,
             transient=True,
             refresh_per_second=4,

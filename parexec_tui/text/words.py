@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from parexec_tui.core.plan.units import format_size
 from parexec_tui.core.state.status import AGENT_TABLE, TABLE
+from parexec_tui.core.wire.protocol import Progress
 
 _GLYPHS: dict[str, tuple[str, str]] = {
     **{row.status: (row.glyph, row.ascii_glyph) for row in AGENT_TABLE},
@@ -121,6 +122,17 @@ def why_ended(reason: str, number: int | None, error_line: str) -> str:
     `number`: the signal that ended it, if one did.
     """
     return ": ".join(filter(None, (with_name(reason, number), error_line)))
+
+
+def progress_text(progress: Progress) -> str:
+    """How far something is, in words: `42% 3/7 link`."""
+    return " ".join(filter(None, (f"{progress.percent}%", step_text(progress))))
+
+
+def step_text(progress: Progress) -> str:
+    """What there is to say beside the percentage: `3/7 link`."""
+    count = f"{progress.done}/{progress.total}" if progress.total is not None else ""
+    return " ".join(filter(None, (count, progress.step)))
 
 
 def groups(count: int) -> str:

@@ -775,6 +775,47 @@ def test_the_session_of_this_directory_is_meant_first(
     assert json.loads(parexec("status", "--json").out)["session"] == newer
 
 
+COUNTING = """
+[plan]
+parallel = 3
+[tickets.count]
+run = "echo '[3/7] link'; until [ -e go ] || [ $((n += 1)) -gt 3000 ]; do sleep 0.02; done"
+[tickets.train]
+run = "echo 'epoch 1 of 4'; echo '[3/7]'; until [ -e go ] || [ $((n += 1)) -gt 3000 ]; do sleep 0.02; done"
+progress = "epoch {n} of {m}"
+[tickets.quiet]
+run = "echo '[3/7]'; until [ -e go ] || [ $((n += 1)) -gt 3000 ]; do sleep 0.02; done"
+progress = "off"
+"""
+
+
+@pytest.mark.parametrize("where", ["--headless", "--lines"])
+def test_how_far_tickets_are_is_in_status_and_in_json(here: Path, start: Callable[..., Running], where: str) -> None:
+    run = start("run", write(here, COUNTING), *((where,) if where == "--headless" else ()), "--json")
+    lines: list[dict[str, Any]] = []
+
+    def progress_is_told() -> bool:
+        assert run.process.stdout is not None
+        lines.append(json.loads(run.process.stdout.readline()))
+        return {"count", "train"} <= {line["ticket"] for line in lines if line["kind"] == "progress"}
+
+    until(progress_is_told, "the progress of both is printed")
+    told = {line["ticket"]: line for line in lines if line["kind"] == "progress"}
+    assert {key: told["count"][key] for key in ("percent", "done", "total", "step", "attempt")} == {
+        "percent": 42, "done": 3, "total": 7, "step": "link", "attempt": 1,
+    }  # fmt: skip
+    assert told["train"]["percent"] == 25
+    agents = json.loads(parexec("status", "--json").out)["agents"]
+    assert {each["ticket"]: each["progress"] and each["progress"]["percent"] for each in agents} == {
+        "count": 42, "train": 25, "quiet": None,
+    }  # fmt: skip
+    assert re.search(r"busy +count  42% 3/7 link\n", parexec("status").out)
+    (here / "go").touch()
+    answer = run.end()
+    assert answer.code == 0
+    assert all(json.loads(line)["kind"] for line in answer.out.splitlines())
+
+
 def test_in_a_directory_that_is_gone_the_newest_session_is_meant(finished: str, here: Path) -> None:
     here.rename(here.parent / "elsewhere")
     shutil.rmtree(here.parent / "elsewhere")

@@ -7,7 +7,15 @@ import trio
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.engine.backends.backend import Adopted, Ended, Identity, Launch, LogReading, UsageReading
+from parexec_tui.engine.backends.backend import (
+    Adopted,
+    Ended,
+    Identity,
+    Launch,
+    LogReading,
+    ProgressWanted,
+    UsageReading,
+)
 
 Name = tuple[str, int]
 """Ticket and attempt."""
@@ -120,7 +128,7 @@ class FakeBackend:
     def living(self) -> Sequence[ProcessKey]:
         return [ProcessKey(*name) for name in self.live]
 
-    async def usage(self) -> UsageReading:
+    async def usage(self, progress: Sequence[ProgressWanted] = ()) -> UsageReading:  # noqa: ARG002
         return UsageReading((), 0.0)
 
     async def read_output(self, key: ProcessKey, offset: int, limit: int) -> bytes:

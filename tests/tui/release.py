@@ -13,7 +13,7 @@ from msgspec import structs
 from parexec_tui.core.plan.model import AgentType, Plan, Ticket
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.core.wire.protocol import DiskSample, HostSample, Sampled, Usage
+from parexec_tui.core.wire.protocol import DiskSample, HostSample, Progress, Sampled, Usage
 from parexec_tui.paths import session_folder
 from tests.core.sessions import Session, plan
 
@@ -209,8 +209,19 @@ def _host(at: float, number: int) -> HostSample:
 _USAGE = (
     Usage("draft", 1, cpu=0.02, memory=310 * 2**20, processes=4, silence=95.0, log_size=812),
     Usage("migrate", 1, cpu=0.0, memory=1300 * 2**20, processes=2, silence=330.0, log_size=90_000),
-    Usage("unit-web-2", 1, cpu=1.7, memory=2 * GIB, processes=19, silence=0.4, log_size=1_204_000),
-    Usage("coverage", 1, cpu=0.9, memory=220 * 2**20, processes=1, silence=3.0, log_size=2_000),
+    Usage(
+        "unit-web-2",
+        1,
+        cpu=1.7,
+        memory=2 * GIB,
+        processes=19,
+        silence=0.4,
+        log_size=1_204_000,
+        progress=Progress(42, 3, 7, "unit/web/session"),
+    ),
+    Usage(
+        "coverage", 1, cpu=0.9, memory=220 * 2**20, processes=1, silence=3.0, log_size=2_000, progress=Progress(88)
+    ),
     Usage("links", 1, cpu=0.1, memory=45 * 2**20, processes=1, silence=None, log_size=0),
 )
 

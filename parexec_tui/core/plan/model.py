@@ -127,6 +127,13 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         Size | None,
         Meta(description="The most that is kept of its output, see max_log of [plan]; absent: as [plan] says."),
     ] = None
+    progress: Annotated[
+        str,
+        Meta(
+            description="How its output tells how far it is: a pattern with {percent}, or {n} and {m}, and {step}; "
+            "off: not at all; absent: as common tools do."
+        ),
+    ] = ""
     env: Annotated[dict[str, str], Meta(description="Environment variables, over those of the agent type.")] = {}
     cwd: Annotated[
         str | None, Meta(description="The folder it runs in, seen from the workdir; absent: the agent type's.")

@@ -168,6 +168,18 @@ class HostSample(Struct, frozen=True):
     Tickets are admitted by them. `per_cpu` is always of the host."""
 
 
+class Progress(Struct, frozen=True, omit_defaults=True):
+    """How far something is, as its output said last. It is a fact, and no estimate."""
+
+    percent: int
+    """0 to 100, rounded down."""
+    done: int | None = None
+    """Of `total`, where the output counts: 3 of 7."""
+    total: int | None = None
+    step: str = ""
+    """What it does, in its own words, safe to print."""
+
+
 class Usage(Struct, frozen=True, omit_defaults=True):
     """What one step of a live attempt uses: all its processes, also those that left its session."""
 
@@ -184,6 +196,8 @@ class Usage(Struct, frozen=True, omit_defaults=True):
     """Bytes."""
     step: str = RUN
     """What is run: `run` is the command of the ticket."""
+    progress: Progress | None = None
+    """None: its output does not tell."""
 
 
 class Sampled(Message, frozen=True, tag="sampled"):
@@ -236,6 +250,8 @@ class AgentFact(Struct, frozen=True):
     """idle, busy, frozen, held, draining, quarantined or stopped."""
     ticket: str | None = None
     """What it runs."""
+    progress: Progress | None = None
+    """How far that is; null: its output does not tell."""
 
 
 class Roots(Struct, frozen=True):

@@ -13,7 +13,7 @@ Every backend passes `tests/engine/backends/test_contract.py`.
 """
 
 from collections.abc import Collection, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -45,6 +45,14 @@ class Identity(Struct, frozen=True, gc=False):
     pid: int
     birth: float
     """When it was born, in a unit that only its backend knows; 0 if it was gone before that could be found out."""
+
+
+class ProgressWanted(NamedTuple):
+    """A process that is asked how far it is."""
+
+    key: ProcessKey
+    pattern: str
+    """The `progress` of its ticket."""
 
 
 class UsageReading(Struct, frozen=True):
@@ -143,8 +151,11 @@ class Backend(Protocol):
     def living(self) -> Sequence[ProcessKey]:
         """The processes that this backend is in charge of."""
 
-    async def usage(self) -> UsageReading:
-        """What each living process uses. Its end is reported with the most memory that was seen. Raises OSError."""
+    async def usage(self, progress: Sequence[ProgressWanted] = ()) -> UsageReading:
+        """What each living process uses. Its end is reported with the most memory that was seen. Raises OSError.
+
+        `progress`: of these it is also found out how far they are, from a bounded part of what they printed.
+        """
 
     # -- output ----------------------------------------------------------------------------------------------
 

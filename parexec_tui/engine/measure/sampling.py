@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol, Unpack
 
+import msgspec
 import trio
 from msgspec import Struct
 
 from parexec_tui.client.framing import encode
 from parexec_tui.core.wire.protocol import DiskSample, HostSample, Sampled
-from parexec_tui.engine.backends.backend import Backend, UsageReading
+from parexec_tui.engine.backends.backend import Backend, ProgressWanted, UsageReading
 from parexec_tui.engine.measure.disk_watch import DiskWatch
 from parexec_tui.engine.measure.host_meter import HostMeter
 from parexec_tui.engine.threads import Given, T, in_thread
@@ -83,6 +84,17 @@ class SampleFeed:
         await self._lacked.wait()
 
 
+class SampleTap:
+    """Gives each sample to a function of this process."""
+
+    def __init__(self, feed: SampleFeed, take: Callable[[Sampled], None]) -> None:
+        self._feed = feed
+        self._take = take
+
+    def wake(self) -> None:
+        self._take(msgspec.json.decode(self._feed.line, type=Sampled))
+
+
 class Measurement(Struct, frozen=True):
     """What the host did, and the CPU seconds that it cost to find out."""
 
@@ -123,13 +135,17 @@ class SampleLoop:
         feed: SampleFeed,
         notice: Callable[[str], None],
         collector: Collector | None = None,
+        *,
+        wanted: Callable[[], Sequence[ProgressWanted]] = tuple,
     ) -> None:
+        """`wanted`: the processes that are asked how far they are; asked for each sample that somebody gets."""
         self.interval = MIN_INTERVAL
         self._backend = backend
         self._disks = disks
         self._feed = feed
         self._notice = notice
         self._collector = collector or Collector(HostMeter())
+        self._wanted = wanted
         self._limit = trio.CapacityLimiter(1)
         self._failed = False
 
@@ -166,7 +182,7 @@ class SampleLoop:
         if not self._collector.is_warm:
             await self._in_thread(self._collector.warm_up)
             await trio.sleep(BASELINE)
-        reading = await self._backend.usage()
+        reading = await self._backend.usage(self._wanted())
         measured = await self._in_thread(self._collector.measure, self._disks.latest)
         self._publish(reading, measured)
         return reading.cost + measured.cost

@@ -184,6 +184,8 @@ class Connection:
                 found = await hub.throttled(lambda: hub.question(message))
                 if isinstance(found, Refusal):
                     return Answer(id=message.id, refusal=found.reason, remedy=found.remedy)
+                if isinstance(found, protocol.StatusReport) and hub.with_progress is not None:
+                    found = await hub.with_progress(found)
                 return Answer(id=message.id, facts=found)
             case protocol.Request(dry_run=True):
                 request = self._signed(message.request)

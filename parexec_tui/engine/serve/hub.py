@@ -38,6 +38,7 @@ DryRun = Callable[[AnyRequest], Decision]
 PreviewLines = Callable[[Sequence[AnyEvent]], Sequence[str]]
 """What events would mean, a line each."""
 Facts = Callable[[protocol.Question], object | Refusal]
+AddProgress = Callable[[protocol.StatusReport], Awaitable[protocol.StatusReport]]
 
 
 class HubClient(Protocol):
@@ -66,6 +67,7 @@ class Hub:
         preview_lines: PreviewLines = lambda _: (),
         notice: Callable[[str], None] = lambda _: None,
         client_timeout: float = _CLIENT_TIMEOUT,
+        with_progress: AddProgress | None = None,
     ) -> None:
         """`notice`: tells the engine's owner. `client_timeout`: seconds, see `_CLIENT_TIMEOUT`."""
         self.session = session
@@ -77,6 +79,8 @@ class Hub:
         self.last_seq = last_seq
         self.notice = notice
         self.client_timeout = client_timeout
+        self.with_progress = with_progress
+        """Adds to the facts of `status` how far what runs is."""
         self.backlog = Backlog(last_seq())
         self.followers = 0
         self.clients: set[HubClient] = set()

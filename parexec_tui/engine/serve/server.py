@@ -10,6 +10,7 @@ import trio
 from parexec_tui.core.rules.preview import preview
 from parexec_tui.engine import descriptors
 from parexec_tui.engine.coordinator import Coordinator
+from parexec_tui.engine.measure.progress import with_progress
 from parexec_tui.engine.serve.connection import Connection
 from parexec_tui.engine.serve.hub import Hub
 from parexec_tui.engine.serve.questions import answer
@@ -130,6 +131,7 @@ async def open_server(
         last_seq=lambda: coordinator.last,
         preview_lines=lambda events: tuple(preview(coordinator.state, events).lines()),
         notice=notice,
+        with_progress=lambda report: with_progress(report, coordinator.state),
     )
     coordinator.publish, coordinator.warn = hub.publish, hub.warn
     await nursery.start(Server(hub).serve)

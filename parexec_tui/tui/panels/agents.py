@@ -10,7 +10,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import AgentStatus, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.cells import width_of
-from parexec_tui.text.words import printable
+from parexec_tui.text.words import printable, step_text
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.view.facts import idle_reason, short_count, short_duration, short_size
 from parexec_tui.tui.view.view_state import Change, ViewState
@@ -212,7 +212,9 @@ class AgentsPanel(RowsPanel):
     def _draw_ticket(self, line: StyledLine, ticket: TicketState, columns: _Columns) -> None:
         cells = columns.optional
         line.id_column(ticket.id, columns.ticket)
-        line.column(printable(ticket.spec.title), cells["TITLE"], self.style("dim"))
+        told = self.view.told_progress(ticket)
+        step = step_text(told) if told is not None else ""
+        line.column(step or printable(ticket.spec.title), cells["TITLE"], None if step else self.style("dim"))
         self.draw_progress(line, ticket, cells["DONE"])
         for name, (text, style) in zip(("ETA", "CPU", "MEM", "SILENT"), self._measured(ticket), strict=True):
             line.column(text, cells[name], style, align="right")

@@ -11,7 +11,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, short_word
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output
-from parexec_tui.text.words import clock, log_cut, printable, why_ended
+from parexec_tui.text.words import clock, log_cut, printable, progress_text, why_ended
 from parexec_tui.tui.drawing.line import fitted, wrapped
 from parexec_tui.tui.view.facts import blocker_text, display_status, reason_of, short_duration
 from parexec_tui.tui.view.view_state import Change
@@ -69,6 +69,10 @@ class TicketPanel(TextPanel):
             yield from self._text("title", printable(ticket.spec.title), width, self.style("title"))
         if ticket.is_live:
             yield PanelLine("attempt", [(self._attempt_now(ticket), None)])
+            if (told := self.view.told_progress(ticket)) is not None:
+                yield from self._text("progress", progress_text(told), width)
+            elif (share := self.view.expected_share(ticket)) is not None:
+                yield PanelLine("progress", [(f"~{int(100 * share)}% of the expected time", self.style("dim"))])
         elif ticket.status not in PENDING and (reason := reason_of(state, ticket, self.view.now, self.view.me)):
             yield from self._text("because", reason, width)
         if ticket.pin:

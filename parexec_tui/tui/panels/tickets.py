@@ -7,7 +7,7 @@ from parexec_tui.core.state.attempts import Attempt
 from parexec_tui.core.state.status import PENDING, TERMINAL, Status, short_word
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.cells import width_of
-from parexec_tui.text.words import printable
+from parexec_tui.text.words import printable, step_text
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.drawing.ticket_columns import RowKind, TicketColumns, ticket_columns
 from parexec_tui.tui.view.facts import display_status, reason_of, short_duration
@@ -293,7 +293,11 @@ class TicketsPanel(RowsPanel):
         if line.width < begin:
             self.draw_progress(line, ticket, columns.progress)
         reason = reason_of(self.state, ticket, self.view.now, self.view.me)
-        if reason or columns.title:
+        told = self.view.told_progress(ticket) if not reason else None
+        if told is not None and (step := step_text(told)):
+            title = "" if columns.title else printable(ticket.spec.title)
+            line.column(f"{step}  {title}", why, gap=0)
+        elif reason or columns.title:
             is_bad = ticket.status is Status.failed or ticket.is_frozen
             line.column(reason, why, None if is_bad else self.style("dim"), gap=0)
         else:

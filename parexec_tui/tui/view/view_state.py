@@ -11,7 +11,7 @@ from parexec_tui.core.rules.attention import Subject
 from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.core.wire.protocol import HostSample, Sampled, Usage
+from parexec_tui.core.wire.protocol import HostSample, Progress, Sampled, Usage
 from parexec_tui.tui.theme.palette import Palette
 from parexec_tui.tui.view.event_history import EventHistory
 from parexec_tui.tui.view.waiting import Waiting
@@ -154,7 +154,12 @@ class ViewState:
         is_now = not self.looks_back and self.now - self.samples.taken_at <= STALE_AFTER
         return usage if usage is not None and is_now and usage.attempt == ticket.attempts else None
 
-    def progress(self, ticket: TicketState) -> float | None:
+    def told_progress(self, ticket: TicketState) -> Progress | None:
+        """How far the current attempt of a ticket is, as its output tells; None if it does not, or in the past."""
+        usage = self.usage(ticket) if ticket.is_live else None
+        return usage.progress if usage is not None else None
+
+    def expected_share(self, ticket: TicketState) -> float | None:
         """How much of its expected time the current attempt has run, from 0 to 1; None if nothing is expected."""
         expected = self.state.expected(ticket) if self.state is not None else None
         if not ticket.is_live or not expected:

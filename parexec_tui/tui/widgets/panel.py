@@ -19,6 +19,8 @@ from parexec_tui.tui.widgets.drawn import DrawnWidget
 _USUAL_SUBTITLE, _LEAST_SUBTITLE = 24, 6
 """Cells of the title line that are left for what stands at its right, where several panels share it."""
 
+_PERCENT = len("100%")
+
 
 class Panel(DrawnWidget):
     """A panel. The main screen says where it is, and whether it gets the keys."""
@@ -157,16 +159,27 @@ class Panel(DrawnWidget):
         return self.view.state
 
     def draw_progress(self, line: StyledLine, ticket: TicketState, cells: int) -> None:
-        """Draw a bar of the ticket's expected time, and a blank after it; only blanks where nothing is expected."""
-        done = self.view.progress(ticket)
-        if done is None or not cells:
+        """Draw how far a ticket is, and a blank after it; only blanks where nothing tells.
+
+        What its output tells is a percentage and a solid bar. The share of its expected time is a guess: it has a
+        `~`, and its bar is hatched and dim.
+        """
+        told, expected = self.view.told_progress(ticket), self.view.expected_share(ticket)
+        if told is not None:
+            text, share, style = f"{told.percent}%", told.percent / 100, "bar-running"
+            signs = "#." if self.view.ascii_only else "━─"
+        elif expected is not None:
+            is_late = expected >= 1.0 and ticket.shown_status is Status.running
+            text, share = "late" if is_late else f"~{min(99, int(100 * expected))}%", expected
+            style, signs = "warn" if is_late else "dim", ":." if self.view.ascii_only else "░─"
+        else:
             line.column("", cells)
             return
-        full = round(done * cells)
-        solid, rest = ("#", ".") if self.view.ascii_only else ("━", "─")
-        is_late = done >= 1.0 and ticket.shown_status is Status.running
-        line.add(solid * full, self.style("warn" if is_late else "bar-running"))
-        line.add(rest * (cells - full), self.style("gauge-track")).add(" ")
+        bar = max(0, cells - _PERCENT)
+        full = int(share * bar + 0.5)
+        line.column(text, min(cells, _PERCENT), self.style(style), align="right", gap=0)
+        line.add(signs[0] * full, self.style(style)).add(signs[1] * (bar - full), self.style("gauge-track"))
+        line.add(" " if cells else "")
 
     @property
     def title_region(self) -> Region:

@@ -265,6 +265,15 @@ NO_TICKETS = "p:1:1: tickets: the plan has no tickets (write one, for instance [
             "p:7:1: tickets.A.max_log: 64KiB is too little to keep of an output (write at least 64KiB, or 0 to keep all"
             " of it)",
         ]),
+        ("[defaults]\nprogress = 'no'" + TICKET + "progress = '{n}'\n[tickets.B]\nrun = 'x'\nprogress = 'epoch {n}/{m}'\n"
+         "[tickets.C]\nrun = 'x'\nprogress = 'off'\n[tickets.D]\nrun = 'x'\nprogress = '{percent} {what}'", [
+            "p:2:1: defaults.progress: 'no' is not a pattern of progress: it has neither {percent} nor {n} and {m} (write"
+            " for instance `epoch {n}/{m}` or `{percent}% {step}`, or `off`)",
+            "p:5:1: tickets.A.progress: '{n}' is not a pattern of progress: it has neither {percent} nor {n} and {m} (write"
+            " for instance `epoch {n}/{m}` or `{percent}% {step}`, or `off`)",
+            "p:14:1: tickets.D.progress: '{percent} {what}' is not a pattern of progress: {what} is no placeholder: there"
+            " are {percent}, {n}, {m} and {step} (write for instance `epoch {n}/{m}` or `{percent}% {step}`, or `off`)",
+        ]),
         # Defaults, where they stand, whether or not a ticket takes them
         ("[defaults]\nretries = 'x'\nagent = 'nobody'\nneeds = ['Q']\n[agents.a]" + TICKET + "agent = 'a'\nneeds = []", [
             "p:2:1: defaults.retries: expected a whole number from 0 to 1000000, got a string",

@@ -16,7 +16,8 @@ from msgspec import structs
 
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.engine.backends.backend import Identity
+from parexec_tui.core.wire.protocol import Progress
+from parexec_tui.engine.backends.backend import Identity, ProgressWanted
 from parexec_tui.engine.backends.boot import boot_id
 from tests.engine.backends.worlds import BACKENDS, Engine, World, key
 from tests.engine.engines import PYTHON, WITHIN, exists
@@ -428,6 +429,28 @@ async def test_what_it_uses_and_the_most_of_it_at_its_end(world: World) -> None:
         ended = await engine.end_of(key())
         assert isinstance(ended, rq.ProcessEnded)
         assert ended.peak_memory >= usage.memory
+
+
+async def test_how_far_it_is_by_what_it_printed(world: World) -> None:
+    async with world.engine() as engine:
+        engine.start("echo '[1/4] first'; until [ -e go ]; do sleep 0.01; done; echo 'now 2 of 3: more'; sleep 60")
+        await engine.identity_of(key())
+        asked = [ProgressWanted(key(), "")]
+
+        async def told(wanted: list[ProgressWanted]) -> Progress | None:
+            return next(iter((await engine.backend.usage(wanted)).usages)).progress
+
+        with trio.fail_after(WITHIN):
+            while await told(asked) != Progress(25, 1, 4, "first"):  # noqa: ASYNC110
+                await trio.sleep(0.01)
+        assert await told([]) is None
+        (world.work / "go").touch()
+        with trio.fail_after(WITHIN):
+            wanted = [ProgressWanted(key(), "{n} of {m}: {step}")]
+            while await told(wanted) != Progress(66, 2, 3, "more"):  # noqa: ASYNC110
+                await trio.sleep(0.01)
+        engine.backend.stop(key(), 0)
+        await engine.end_of(key())
 
 
 async def test_output_is_read_from_an_offset_and_as_it_grows(world: World) -> None:

@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from parexec_tui.core.plan.model import Host
 from parexec_tui.core.wire.protocol import DiskSample, HostSample, Usage
-from parexec_tui.engine.backends.backend import UsageReading
+from parexec_tui.engine.backends.backend import ProgressWanted, UsageReading
 from parexec_tui.engine.measure import monitor
 from parexec_tui.engine.measure.cgroup import Cgroup
 from parexec_tui.engine.measure.disk_watch import DiskWatch
@@ -206,7 +206,7 @@ class MeasuredBackend(FakeBackend):
         self.goes_on.set()
         self._limit = trio.CapacityLimiter(1)
 
-    async def usage(self) -> UsageReading:
+    async def usage(self, progress: Sequence[ProgressWanted] = ()) -> UsageReading:  # noqa: ARG002
         return await trio.to_thread.run_sync(self._read, abandon_on_cancel=True, limiter=self._limit)
 
     def _read(self) -> UsageReading:

@@ -1,11 +1,12 @@
 """The table of agents: what stands in it at each width, and what its keys are about."""
 
 import pytest
+from msgspec import structs
 
 from parexec_tui.core.plan.model import AgentType, Plan
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.core.wire.protocol import Usage
+from parexec_tui.core.wire.protocol import Progress, Usage
 from parexec_tui.core.wire.requests import Refusal
 from parexec_tui.tui.actions import steering
 from parexec_tui.tui.actions.perform import RequestBuilder
@@ -77,10 +78,10 @@ DRAWN = {
     60: """
   ID        STATUS      TICKET           DONE      ETA  CPU
  builder  min 1, now 4, max 4
-> builder-1 f frozen    A                ##....   2m55 0.00
+> builder-1 f frozen    A                ~41%:.   2m55 0.00
   builder-2 o idle      for 2m50
   builder-3 > busy      long-nam~-ticket               12.5
-  builder-4 > busy      B                ######  +4m45 1.52
+  builder-4 > busy      B                late::  +4m45 1.52
  local  min 2, now 2, max 8
   local-1   | held      L
   local-2   ! quaranti~ 3 deaths at start
@@ -88,10 +89,10 @@ DRAWN = {
     78: """
   ID        STATUS        TICKET         DONE      ETA  CPU   MEM SILENT  EFF
  builder  min 1, now 4, max 4
-> builder-1 f frozen      A              ##....   2m55 0.00  2.9M  11m40  42%
+> builder-1 f frozen      A              ~41%:.   2m55 0.00  2.9M  11m40  42%
   builder-2 o idle        for 2m50                                        42%
   builder-3 > busy        long-na~ticket               12.5    3G !25m00 100%
-  builder-4 > busy        B              ######  +4m45 1.52  712M     3s 100%
+  builder-4 > busy        B              late::  +4m45 1.52  712M     3s 100%
  local  min 2, now 2, max 8
   local-1   | held        L                                              100%
   local-2   ! quarantined 3 deaths at start                              100%
@@ -110,13 +111,27 @@ def test_a_wide_table_has_titles_too() -> None:
         "ID", "STATUS", "TICKET", "TITLE", "DONE", "ETA", "CPU", "MEM", "SILENT", "OK/BAD", "EFF",
     ]  # fmt: skip
     assert drawn[2].startswith("▌ builder-1 ❄ frozen      A                     Compile ")
-    assert "━━────   2m55 0.00" in drawn[2]
+    assert "~41%░─   2m55 0.00" in drawn[2]
     assert "long-name-of-a-ticket" in drawn[4]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (2, 2), (9, 3), (17, 12), (300, 4)])
 def test_any_size_can_be_drawn(size: tuple[int, int]) -> None:
     assert len(lines(panel_of(AgentsPanel, view_of(busy_session()), *size))) == size[1] - 1
+
+
+def test_what_an_output_tells_is_not_drawn_as_a_guess_is() -> None:
+    shown = panel(busy_session(), 120)
+    told = usage("B", 1.5, 1, 3.0)
+    shown.view.samples.usage["B"] = structs.replace(told, progress=Progress(42, 3, 7, "link"))
+    guessed, fact = lines(shown)[2], lines(shown)[5]
+    assert " ~41%:. " in guessed
+    assert " Compile " in guessed
+    assert "  42%#. " in fact
+    assert " 3/7 link " in fact
+    shown.view.ascii_only = False
+    assert "  42%━─ " in lines(shown)[5]
+    assert " ~41%░─ " in lines(shown)[2]
 
 
 def test_what_was_measured_long_ago_or_of_another_attempt_is_not_shown() -> None:
@@ -255,4 +270,4 @@ def test_only_what_runs_and_is_silent_for_long_is_a_warning() -> None:
         for segment in shown.render_line(y)
         if segment.style is not None and segment.style.color == warn and segment.text.strip()
     }
-    assert coloured == {"!25m00", "+4m45", "######", "712M", "3 deaths at start"}
+    assert coloured == {"!25m00", "+4m45", "late", "::", "712M", "3 deaths at start"}

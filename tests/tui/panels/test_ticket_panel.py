@@ -60,9 +60,14 @@ def test_a_ticket_that_runs_tells_of_its_attempt() -> None:
     shown.view.samples.take(sampled)
     shown.panel.changed(Change.clock)
     assert shown.said("attempt") == [f"1, pid {pid}, 1.7 cpu, 2GiB, 19 processes"]
+    assert shown.said("progress") == ["42% 3/7 unit/web/session"]
     shown.session.wait(STALE_AFTER + 1)
     shown.panel.changed(Change.clock)
     assert shown.said("attempt") == [f"1, pid {pid}"], "that was measured too long ago"
+
+
+def test_without_a_word_of_its_output_a_ticket_has_a_guess() -> None:
+    assert show(release(), "migrate").said("progress") == ["~57% of the expected time"]
 
 
 def test_what_is_measured_now_is_not_said_of_the_past() -> None:

@@ -3,10 +3,11 @@
 import pytest
 
 from parexec_tui.core.state.status import End, Status, short_word
+from parexec_tui.core.wire.protocol import Sampled
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from tests.core.sessions import Session
 from tests.tui.drawn import lines, panel_of, view_of
-from tests.tui.release import release
+from tests.tui.release import release, samples
 
 
 @pytest.mark.parametrize("word", [*Status, *End])
@@ -47,7 +48,19 @@ def test_a_reason_has_the_cells_of_the_columns_that_say_nothing_of_its_ticket(wi
     assert row_of(session, "integration-3", width).endswith("integration-3 unit-core-3 timed out")
     assert "3m22 after 3m20s" in row_of(session, "unit-core-3", width)
     running = row_of(session, "unit-web-2", width)
-    assert "6m48 tester-2   ######## Unit tests" in running
+    assert "6m48 tester-2   late:::: Unit tests" in running
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_a_row_says_how_far_its_ticket_is_and_what_it_does(width: int) -> None:
+    session = release()
+    view = view_of(session)
+    (sampled,) = samples(session.now, count=1)
+    assert isinstance(sampled, Sampled)
+    view.samples.take(sampled)
+    drawn = lines(panel_of(TicketsPanel, view, width, 60))
+    assert any("  42%##.. 3/7 unit/web/session" in line for line in drawn)
+    assert any(" late::::" in line for line in drawn), "its output tells nothing, and it is late"
 
 
 def test_ids_that_begin_alike_are_told_apart() -> None:

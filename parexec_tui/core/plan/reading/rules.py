@@ -28,6 +28,7 @@ from parexec_tui.core.plan.model import (
     has_capabilities,
 )
 from parexec_tui.core.plan.patterns import parse_pattern
+from parexec_tui.core.plan.progress import OFF, progress_regex
 from parexec_tui.core.plan.reading.faults import Fault, Hints, Path, listed
 from parexec_tui.core.plan.units import format_size, shown
 
@@ -225,6 +226,18 @@ def _logs_have_room(draft: Draft) -> Iterator[Fault]:
             yield Fault(path, f"{format_size(most)} is too little to keep of an output", hint)
 
 
+def _progress_can_be_read(draft: Draft) -> Iterator[Fault]:
+    patterns = {draft.place(id_, "progress"): ticket.progress for id_, ticket in draft.specs() if ticket.progress}
+    for path, pattern in patterns.items():
+        if pattern == OFF:
+            continue
+        try:
+            progress_regex(pattern)
+        except ValueError as error:
+            hint = "write for instance `epoch {n}/{m}` or `{percent}% {step}`, or `off`"
+            yield Fault(path, f"{shown(pattern)} is not a pattern of progress: {error}", hint)
+
+
 def _shells_take_a_command(draft: Draft) -> Iterator[Fault]:
     shells: dict[Path, tuple[str, ...]] = {("plan", "shell"): draft.settings.shell}
     for name, agent in draft.agents.items():
@@ -316,6 +329,7 @@ _RULES: tuple[Rule, ...] = (
     _agents_have_room,
     _somebody_can_run_it,
     _logs_have_room,
+    _progress_can_be_read,
     _shells_take_a_command,
     _patterns_are_valid,
     _environments_are_valid,

@@ -11,7 +11,7 @@ import tomli
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.plan.units import Duration, Size, write_duration, write_size
 
-_TEXTS = ("title", "run", "prompt", "priority", "agent", "cwd")
+_TEXTS = ("title", "run", "prompt", "priority", "agent", "cwd", "progress")
 """Keys of a ticket whose values are text, whatever else they look like: `run=true` is a command."""
 
 

@@ -21,6 +21,7 @@ from parexec_tui.engine.backends.backend import (
     Launch,
     LogReading,
     OutOfReachError,
+    ProgressWanted,
     UsageReading,
 )
 from parexec_tui.engine.backends.local import cgroup, process
@@ -358,9 +359,9 @@ class LocalBackend:
     def living(self) -> Sequence[ProcessKey]:
         return [*self._starting, *self._live, *self._failures.keys]
 
-    async def usage(self) -> UsageReading:
+    async def usage(self, progress: Sequence[ProgressWanted] = ()) -> UsageReading:
         processes = self.live_processes()
-        reading = await in_thread(self._usage.read, processes, may_hang=True, limiter=self._one_reading)
+        reading = await in_thread(self._usage.read, processes, progress, may_hang=True, limiter=self._one_reading)
         for known, usage in zip(processes, reading.usages, strict=True):
             self.note_memory(known.key, usage.memory)
         return reading

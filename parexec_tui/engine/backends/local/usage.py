@@ -9,8 +9,10 @@ from msgspec import Struct
 
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire.protocol import Usage
-from parexec_tui.engine.backends.backend import UsageReading
+from parexec_tui.engine.backends.backend import ProgressWanted, UsageReading
 from parexec_tui.engine.backends.local.processes import Processes, ProcessStat
+from parexec_tui.engine.backends.local.progress import LogProgress
+from parexec_tui.outputs.local import LocalOutput
 
 _SETTLED = 1.0
 """Seconds. An older process without a cookie is not checked again; a younger one may be about to exec."""
@@ -57,10 +59,12 @@ class UsageMeter:
         """{(pid, birth): cookie} of what the last look found outside the sessions of attempts."""
         self._trees: dict[ProcessKey, _Tree] = {}
         self._logs: dict[ProcessKey, _Log | None] = {}
+        self._progress = LogProgress()
 
-    def read(self, attempts: Sequence[LiveProcess]) -> UsageReading:
+    def read(self, attempts: Sequence[LiveProcess], progress: Sequence[ProgressWanted] = ()) -> UsageReading:
         """What they use now, and the CPU time of this thread that it took. Raises OSError."""
         began = time.thread_time()
+        self._progress.keep(progress)
         usages = self.measure(attempts, time.time(), time.monotonic())
         return UsageReading(usages, time.thread_time() - began)
 
@@ -84,6 +88,7 @@ class UsageMeter:
                     processes=sum(not each.is_zombie for each in family),
                     silence=round(now - log.grew, 1) if log is not None else None,
                     log_size=log.size if log is not None else 0,
+                    progress=self._progress.look(key, LocalOutput(Path(attempt.log)), log.size) if log else None,
                 )
             )
         return found

@@ -16,7 +16,15 @@ from parexec_tui.client.framing import Lines
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.engine.backends.backend import Adopted, Ended, Identity, Launch, LogReading, UsageReading
+from parexec_tui.engine.backends.backend import (
+    Adopted,
+    Ended,
+    Identity,
+    Launch,
+    LogReading,
+    ProgressWanted,
+    UsageReading,
+)
 from parexec_tui.engine.backends.pipe import wire
 from parexec_tui.paths import SessionFolder
 
@@ -149,8 +157,8 @@ class PipeBackend:
     def living(self) -> Sequence[ProcessKey]:
         return list(self._charges)
 
-    async def usage(self) -> UsageReading:
-        return await self._ask(wire.ReadUsage(), _reading)
+    async def usage(self, progress: Sequence[ProgressWanted] = ()) -> UsageReading:
+        return await self._ask(wire.ReadUsage(progress=tuple(progress)), _reading)
 
     async def read_output(self, key: ProcessKey, offset: int, limit: int) -> bytes:
         return await self._ask(wire.ReadOutput(key=key, offset=offset, limit=limit), _bytes)

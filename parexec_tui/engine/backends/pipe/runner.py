@@ -106,8 +106,8 @@ class _Runner:
                 return await self._backend.set_aside(keys)
             case wire.EndStrays():
                 return await self._backend.end_strays()
-            case wire.ReadUsage():
-                return await self._backend.usage()
+            case wire.ReadUsage(progress=progress):
+                return await self._backend.usage(progress)
             case wire.ReadOutput(key=key, offset=offset, limit=limit):
                 return await self._backend.read_output(key, offset, limit)
             case wire.ReadLogSizes():

@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire.requests import HostShort, ProcessEnded, ProcessLost, ProcessStarted, StraysFound
-from parexec_tui.engine.backends.backend import Identity, Launch
+from parexec_tui.engine.backends.backend import Identity, Launch, ProgressWanted
 
 VERSION = 1
 
@@ -79,7 +79,7 @@ class EndStrays(Ask, frozen=True, tag="end_strays"):
 
 
 class ReadUsage(Ask, frozen=True, tag="read_usage"):
-    pass
+    progress: tuple[ProgressWanted, ...] = ()
 
 
 class ReadOutput(Ask, frozen=True, tag="read_output"):
