@@ -280,7 +280,7 @@ def _agents(state: SessionState, ticket: TicketState) -> Blocker:
     if agents_left(state, ticket):
         if held and not able:
             return Blocker("agent", ", ".join(types_held), key)
-        able.sort(key=lambda agent: _UNUSUAL_FIRST.get(agent.status, len(_UNUSUAL_FIRST)))
+        able.sort(key=_unusual_first)
         text = ", ".join([*types_held, *(f"{agent.id} {occupied(agent)}" for agent in able[:3])])
         more = f" and {len(able) - 3} more" if len(able) > 3 else ""
         why = "no idle agent" if pinned is None else "pinned"
@@ -299,8 +299,12 @@ def occupied(agent: AgentState) -> str:
         return agent.status
     if agent.is_frozen:
         return f"frozen with {agent.ticket}"
-    unusual = f"({agent.status}) " if agent.status in _UNUSUAL_FIRST else ""
+    unusual = f"({agent.status}) " if agent.status in _UNUSUAL else ""
     return f"{unusual}runs {agent.ticket}"
 
 
-_UNUSUAL_FIRST = {AgentStatus.frozen: 0, AgentStatus.quarantined: 1, AgentStatus.held: 2}
+_UNUSUAL = (AgentStatus.quarantined, AgentStatus.held)
+
+
+def _unusual_first(agent: AgentState) -> int:
+    return 0 if agent.is_frozen else 1 if agent.status in _UNUSUAL else 2

@@ -43,10 +43,10 @@ class AgentState:
             return AgentStatus.stopped
         if self.quarantined:
             return AgentStatus.quarantined
-        if self.is_frozen:
-            return AgentStatus.frozen
         if self.draining:
             return AgentStatus.draining
+        if self.is_frozen:
+            return AgentStatus.frozen
         if self.ticket is not None:
             return AgentStatus.busy
         return AgentStatus.held if self.held is not None else AgentStatus.idle

@@ -61,8 +61,9 @@ def steers(action: TableAction) -> bool:
     return isinstance(action.handler, Ask | OpenForm)
 
 
-def perform(context: ActionContext, action: TableAction, key: str = "") -> None:
-    """Carry out an action. `key`: which of its keys was pressed."""
+def perform(context: ActionContext, action: TableAction, key: str = "", targets: Targets | None = None) -> None:
+    """Carry out an action. `key`: which of its keys was pressed. `targets`: what it is about, where that is not what
+    is marked or selected."""
     screen, view = context.screen, context.view
     screen.clear_message()
     if view.state is None and action.section != SESSION:
@@ -72,10 +73,10 @@ def perform(context: ActionContext, action: TableAction, key: str = "") -> None:
     match action.handler:
         case Ask(build):
             if not _is_refused(context, context.cannot_steer(restarts=action.restarts)):
-                _ask(context, build)
+                _ask(context, build, targets or _targets(context))
         case OpenForm():
-            if not _is_refused(context, refusal(context, action)):
-                _open_form(context, action.handler)
+            if not _is_refused(context, refusal(context, action, targets=targets)):
+                _open_form(context, action.handler, targets or _targets(context))
         case KeyFunction(function):
             function(context, key)
         case function:
@@ -83,13 +84,16 @@ def perform(context: ActionContext, action: TableAction, key: str = "") -> None:
     screen.draw_now(Change.selection if view.selected != selected else Change.nothing)
 
 
-def refusal(context: ActionContext, action: TableAction, max_targets: int | None = None) -> Refusal | None:
-    """Why an action would be refused now, if so. `max_targets`: check no more of the marks than this."""
+def refusal(
+    context: ActionContext, action: TableAction, max_targets: int | None = None, targets: Targets | None = None
+) -> Refusal | None:
+    """Why an action would be refused now, if so. `max_targets`: check no more of the marks than this. `targets` as
+    for `perform`."""
     if not isinstance(action.handler, Ask | OpenForm):
         return None
     if (refused := context.cannot_steer(restarts=action.restarts)) is not None:
         return refused
-    return action.handler.refusal(context.state, _targets(context, max_targets), context.view.now)
+    return action.handler.refusal(context.state, targets or _targets(context, max_targets), context.view.now)
 
 
 def is_dim(context: ActionContext, action: TableAction) -> bool:
@@ -108,26 +112,25 @@ def _targets(context: ActionContext, max_targets: int | None = None) -> Targets:
     return targets._replace(tickets=in_plan_order(context.state, targets.tickets))
 
 
-def _ask(context: ActionContext, build: RequestBuilder) -> None:
-    request = build(context.state, _targets(context))
+def _ask(context: ActionContext, build: RequestBuilder, targets: Targets) -> None:
+    request = build(context.state, targets)
     if isinstance(request, Refusal):
         context.say(str(request), "bad")
     else:
         propose(context, request)
 
 
-def _open_form(context: ActionContext, handler: OpenForm) -> None:
+def _open_form(context: ActionContext, handler: OpenForm, targets: Targets) -> None:
     def made(request: AnyRequest | None) -> None:
         if request is not None:
             send(context, request)  # the form has shown what it means
 
-    if tickets := _tickets_of(context):
+    if tickets := _tickets_of(context, targets):
         context.open(handler.form(context.view, tickets), made)
 
 
-def _tickets_of(context: ActionContext) -> tuple[str, ...]:
+def _tickets_of(context: ActionContext, targets: Targets) -> tuple[str, ...]:
     """The tickets for a form; of an agent, the one that it runs."""
-    targets = _targets(context)
     if not targets.agent:
         return targets.tickets
     runs = context.state.agents[targets.agent].ticket

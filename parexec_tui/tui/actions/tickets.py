@@ -8,11 +8,10 @@ from parexec_tui.core.wire.selectors import SelectorError
 from parexec_tui.text.banner import pieces
 from parexec_tui.text.words import printable
 from parexec_tui.tui.actions.context import ActionContext
-from parexec_tui.tui.dialogs.dialog import MessageDialog
 from parexec_tui.tui.panels.events import EventsPanel
 from parexec_tui.tui.panels.graph import GraphPanel
 from parexec_tui.tui.panels.tickets import TicketsPanel
-from parexec_tui.tui.view.facts import display_status, idle_reason
+from parexec_tui.tui.view.facts import idle_reason
 from parexec_tui.tui.view.needy import lead_of, next_need, tour
 from parexec_tui.tui.view.view_state import Change
 
@@ -94,8 +93,13 @@ def next_needing_attention(context: ActionContext) -> None:
 
 def why(context: ActionContext) -> None:
     """Say why the selected ticket is not running; of an agent, why it is idle, or what its ticket does."""
-    from parexec_tui.tui.dialogs.why import why_lines
+    from parexec_tui.tui.dialogs.why import WhyDialog
+    from parexec_tui.tui.dialogs.why_text import Offer
 
+    def act(offer: Offer) -> None:
+        screen.perform(screen.keymap.of(offer.action), targets=offer.targets)
+
+    screen = context.screen
     state, now = context.state, context.view.now
     agent = state.agents.get(context.screen.targets().agent)
     if agent is not None and agent.ticket is None:
@@ -103,9 +107,7 @@ def why(context: ActionContext) -> None:
         return
     ticket = state.tickets.get(agent.ticket) if agent is not None and agent.ticket else context.selected_ticket()
     if ticket is not None:
-        heading = f"Why {ticket.id}? It {predicate(display_status(state, ticket))}"
-        lines = why_lines(state, ticket, now, context.screen.keymap)
-        context.open(MessageDialog(context.view, heading, lines))
+        context.open(WhyDialog(context.view, ticket.id, screen.keymap, act))
 
 
 def mark(context: ActionContext) -> None:

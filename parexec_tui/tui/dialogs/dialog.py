@@ -68,12 +68,16 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
     def compose(self) -> ComposeResult:
         box = Vertical(classes="box")
         box.styles.margin = (0, 0, self.view.kept_lines, 0)
-        box.border_title = escape(printable(self.heading))
+        box.border_title = self.title_text()
         box.set_class(self.view.ascii_only, "-ascii")
         box.set_class(self.is_wide, "-wide")
         with box:
             yield from self.content()
             yield Static(self.keys_line(), classes="keys" if self.is_wide else "keys -shrinks")
+
+    def title_text(self) -> str:
+        """The heading, as the border takes it."""
+        return escape(printable(self.heading))
 
     def content(self) -> ComposeResult:
         """The content of the box, above the line of keys."""

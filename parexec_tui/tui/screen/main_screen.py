@@ -130,7 +130,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._frame_timer: Timer | None = None
         self._frame_due = 0.0
         self._clear_timer: Timer | None = None
-        self.perform: Callable[[Action[Any], str], None] = lambda _, __: None
+        self.perform: Callable[..., None] = lambda *_, **__: None
         """Carries out an action, given the key that was pressed. Set by the app."""
         self.is_dim: Callable[[Action[Any]], bool] = lambda _: False
         """Whether an action would be refused now. Set by the app."""

@@ -48,6 +48,12 @@ class Page(DrawnWidget):
         self._folded_to, self.top = -1, 0
         self.refresh(layout=self._height is None)
 
+    def update(self, lines: Iterable[str | Text]) -> None:
+        """Show a text that has changed; who has scrolled stays where they are."""
+        top = self.top
+        self.show(lines)
+        self._put_top(top)
+
     def resize_to(self, height: int) -> None:
         """Take so many lines from now on."""
         self._height = height

@@ -178,23 +178,23 @@ async def _next_needy(ui: Harness, name: str) -> None:
         await ui.press(name)
         seen.append(ui.view.selected)
     assert seen == ["bench", "unit-core-3", "migrate", "integration-1"], "what the banner names first comes first"
-    assert ui.said == "3 of 4 that need you: integration-1"
+    assert ui.said == "4 of 5 that need you: integration-1, held by ann"
     await ui.press(name)
-    assert ui.said.startswith("4 of 4 that need you: tester-2 is quarantined: 3 attempts in a row could not start")
+    assert ui.said.startswith("5 of 5 that need you: tester-2 is quarantined: 3 attempts in a row could not start")
     assert (ui.view.agent, ui.main.arrangement.current) == ("tester-2", "agents")
     ui.played.apply(ev.HostPressed(at=ui.played.now, resource="disk", text="1GiB free"))
     ui.feed.tell()
     await ui.press(name)
-    assert ui.said == "5 of 5 that need you: the host is short of disk: 1GiB free"
+    assert ui.said == "6 of 6 that need you: the host is short of disk: 1GiB free"
     await ui.press(name)
     assert (ui.view.selected, ui.main.arrangement.current) == ("bench", "tickets")
-    assert ui.said == "1 of 5 that need you: bench"
+    assert ui.said == "1 of 6 that need you: bench"
 
 
 @key_case("why", ticket="data-check")
 async def _why(ui: Harness, name: str) -> None:
     await ui.press(name)
-    assert ui.dialog == "MessageDialog"
+    assert ui.dialog == "WhyDialog"
     assert "lock database is held by migrate" in ui.text()
     await ui.press("escape")
     await ui.select("unit-core-3")

@@ -9,14 +9,19 @@ from parexec_tui.paths import session_folder
 from parexec_tui.tui.actions.perform import TableKeymap
 from parexec_tui.tui.actions.table import ACTIONS
 from parexec_tui.tui.dialogs.dialog import MessageDialog
-from parexec_tui.tui.dialogs.why import why_lines
+from parexec_tui.tui.dialogs.why_text import Explanation, Offer, explain
 from parexec_tui.tui.input.keymap import Keymap
+from parexec_tui.tui.view.targets import Targets
 from tests.core.sessions import Session, plan
 from tests.tui.harness import run_app
 
 
+def explained(session: Session, id_: str, keymap: TableKeymap | None = None, me: str = "") -> Explanation:
+    return explain(session.state, session[id_], session.now, keymap or Keymap(ACTIONS), me)
+
+
 def why(session: Session, id_: str, keymap: TableKeymap | None = None) -> list[str]:
-    return why_lines(session.state, session[id_], session.now, keymap or Keymap(ACTIONS))
+    return list(explained(session, id_, keymap).lines)
 
 
 # -- why ---------------------------------------------------------------------------------------------------------
@@ -30,9 +35,7 @@ def test_why_names_every_need_with_where_it_is_and_what_it_waits_for() -> None:
         "one thing keeps it from running:",
         "1. it needs 3 tickets that are not done",
         "   A is running on agent-1, for 1m05",
-        "   B is waiting: needs A (running)",
-        "   C is waiting: needs A (running), B (waiting)",
-        "   o on a ticket that it needs does without that one",
+        "   B and C wait for A",
     ]
 
 
@@ -50,12 +53,12 @@ def test_why_names_all_reasons_at_once_with_a_key_for_each() -> None:
         "   p releases it",
         "3. lock db is held by A, for 10s",
         "   A is running on agent-1, for 10s",
-        "   x on A stops that one; else it goes on when that is done",
+        "   x stops A; else it goes on when that is done",
         "4. no idle agent: agent-1 runs A",
         "   agent-1 runs A, for 10s",
-        "   + in the panel of agents allows one more; a gives it to another agent",
+        "   + allows one more agent; a gives it to another agent",
         "5. 1 of 1 running",
-        "   + lets one ticket more run at once",
+        "   it goes on when one of them is done",
     ]
 
 
@@ -86,6 +89,10 @@ def test_why_of_a_skipped_ticket_goes_back_to_the_cause_with_its_last_output() -
         f"   {folder / 'A.1.log'}",
         "r on A runs that again, and then this; o on A does without it",
     ]
+    assert [offer[:2] for offer in explained(session, "C").offers] == [
+        ("retry", Targets(("A",))),
+        ("skip", Targets(("A",))),
+    ]
 
 
 def test_why_of_what_runs_says_since_when_and_how_long_it_may() -> None:
@@ -102,7 +109,8 @@ def test_why_of_what_runs_says_since_when_and_how_long_it_may() -> None:
         "   true",
         "   frozen for 30s, which does not count",
         "   time-out after 10m00s: 9m00 left, the clock stands",
-        "its processes stand still; f lets them go on",
+        "agent-1 is frozen with A, for 30s",
+        "   its processes stand still; f thaws it",
     ]
     session.ask(rq.Cancel(tickets=("A",)))
     assert "it was cancelled: TERM, then KILL after 10.0s" in why(session, "A")
@@ -157,8 +165,80 @@ def test_why_of_a_host_a_barrier_a_resource_and_a_held_type() -> None:
     assert "1. host short of disk: 10B free in /srv, the plan wants 1GiB" in text
     assert "2. needs 2 gpu, 1 of 2 free" in text
     assert "   A is running on x-1" in text
-    assert ":release x lets agents of that type take tickets again" in text
+    assert "p lets agents of type x take tickets again" in text
+    assert Offer("hold", Targets(agent_type="x"), "release x") in explained(session, "B").offers
     assert any("group 1 comes first" in line for line in why(session, "C"))
+
+
+def test_why_says_first_what_is_waited_for_in_the_end_and_the_key_that_ends_it() -> None:
+    session = Session(plan("compile: priority=high\nlint:\nlink: compile\npack: link lint compile", parallel=1))
+    session.dispatch()
+    session.ask(rq.Freeze(tickets=("compile",), by="ann@pts/3"))
+    session.wait(40)
+    found = explained(session, "lint", me="ann@pts/3")
+    assert list(found.lines) == [
+        "agent-1 is frozen with compile, by you, for 40s; 3 wait for it",
+        "   f thaws it",
+        "2 things keep it from running:",
+        "1. no idle agent: agent-1 frozen with compile",
+        "   agent-1 is frozen with compile, by you",
+        "   a gives it to another agent",
+        "2. 1 of 1 running",
+        "   + lets one ticket more run at once",
+    ]
+    assert found.offers[0] == Offer("freeze", Targets(("compile",)), "thaw compile")
+    assert why(session, "pack")[:6] == [
+        "agent-1 is frozen with compile, by ann@pts/3, for 40s; 3 wait for it",
+        "   it waits for that by way of link",
+        "   f thaws it",
+        "3 things keep it from running:",
+        "1. it needs 3 tickets that are not done",
+        "   link and lint wait for compile",
+    ]
+
+
+def test_of_two_targets_for_one_key_the_first_has_the_key() -> None:
+    session = Session(plan("A:\nB: A", agents={"agent": AgentType(max=1)}))
+    session.dispatch()
+    session.ask(rq.Hold(agents=("agent-1",), by="bob"))
+    session.ask(rq.Hold(tickets=("B",), by="ann"))
+    session.succeed("A")
+    found = explained(session, "B")
+    assert "   p releases it" in found.lines
+    assert [offer.targets for offer in found.offers if offer.action == "hold"] == [Targets(("B",))]
+
+
+@pytest.mark.asyncio
+async def test_why_stays_true_and_its_key_acts_on_the_root() -> None:
+    session = Session("A:\nB: A\nC: B")
+    session.dispatch()
+    session.ask(rq.Freeze(tickets=("A",), by="ann"))
+    async with run_app(played=session, size=(80, 24)) as ui:
+        await ui.press("j", "j", "w")
+        assert "Why C? It is waiting" in ui.text()
+        assert "agent-1 is frozen with A, by ann" in ui.text()
+        assert "f thaw A" in ui.text()
+        await ui.press("f")
+        assert ui.asked == [rq.Thaw(tickets=("A",))]
+        await ui.until(lambda: "A runs on agent-1, for" in ui.text(), "the present root")
+        assert ui.dialog == "WhyDialog"
+        ui.played.ask(rq.Hold(tickets=("C",), by="bob"))
+        ui.feed.tell()
+        await ui.until(lambda: "Why C? It is held" in ui.text() and "held by bob" in ui.text(), "the hold")
+        await ui.press("q")
+        assert not ui.dialog
+
+
+@pytest.mark.asyncio
+async def test_a_key_of_why_that_ends_work_is_confirmed() -> None:
+    session = Session(plan("A: locks=db\nB: locks=db"))
+    session.dispatch()
+    async with run_app(played=session, size=(80, 24)) as ui:
+        await ui.press("j", "w", "x")
+        assert ui.dialog == "Confirm"
+        await ui.press("n")
+        assert ui.dialog == "WhyDialog"
+        assert ui.asked == []
 
 
 @pytest.mark.asyncio
@@ -167,7 +247,7 @@ async def test_w_tells_why_and_escape_closes_it() -> None:
     session.dispatch()
     async with run_app(played=session, size=(80, 24)) as ui:
         await ui.press("j", "w")
-        assert ui.dialog == "MessageDialog"
+        assert ui.dialog == "WhyDialog"
         assert "Why B? It is waiting" in ui.text()
         assert "A is running on agent-1" in ui.text()
         await ui.press("escape")

@@ -1,0 +1,341 @@
+"""Why a ticket is not running, how it runs, or how it ended; and what a person can do about it."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.schedule.blockers import Blocker, able_agents, unmet_needs, why
+from parexec_tui.core.schedule.root import Root
+from parexec_tui.core.schedule.roots import path_to_root, root_of, waiting_for
+from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import UNSUCCESSFUL, Status, happened
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.text.report import attempt_output, last_lines
+from parexec_tui.text.roots import cause_text, root_text, waited_for_text
+from parexec_tui.text.words import clock, short_duration, tickets, why_ended
+from parexec_tui.tui.input.key_names import short_name
+from parexec_tui.tui.input.keymap import Keymap
+from parexec_tui.tui.view.facts import blocker_text, display_status, held_text, reason_of
+from parexec_tui.tui.view.targets import Targets
+
+_MAX_AGENTS = 20
+"""Agents that are listed, of those that could run it."""
+
+_MAX_LISTED = 5
+"""Tickets that are named together."""
+
+
+class Offer(NamedTuple):
+    """An action that the explanation recommends."""
+
+    action: str
+    """Its name in the table of actions."""
+    targets: Targets
+    """What it is about: not always the ticket that is explained."""
+    effect: str
+    """What it does, in a few words: `thaw compile`."""
+
+
+class Explanation(NamedTuple):
+    """Why a ticket is where it is."""
+
+    lines: Sequence[str]
+    """A line that explains the one before is indented."""
+    offers: Sequence[Offer]
+    """The actions whose keys are named in the lines; each at most once."""
+
+
+def explain(state: SessionState, ticket: TicketState, now: float, keymap: Keymap[Any], me: str = "") -> Explanation:
+    """The explanation of a ticket. `me`: how the requests of the reader are signed."""
+    text = _Why(state, ticket, now, keymap, me)
+    lines = list(text.lines())
+    return Explanation(lines, list(text.offers.values()))
+
+
+class _Why:
+    def __init__(self, state: SessionState, ticket: TicketState, now: float, keymap: Keymap[Any], me: str) -> None:
+        self.state, self.ticket, self.now, self.me = state, ticket, now, me
+        self.offers: dict[str, Offer] = {}
+        self._keymap = keymap
+        self._head: Root | None = None
+        """The root that is said above the reasons."""
+
+    def lines(self) -> Iterator[str]:
+        ticket = self.ticket
+        match ticket.status:
+            case Status.waiting | Status.backoff:
+                yield from self._waits()
+            case Status.running | Status.stopping:
+                yield from self._lives()
+            case Status.skipped:
+                yield from self._was_skipped()
+            case Status.failed:
+                yield from self._failed(ticket)
+                yield f"{self._key('retry')} runs it again, {self._key('retry-form')} with changes"
+                yield f"{self._key('skip')} does without it: what needs it may run"
+            case Status.cancelled:
+                yield f"it was given up{self._ago(ticket.ended)}"
+                yield f"{self._key('retry')} runs it after all"
+            case Status.waived:
+                yield f"it is done without{self._ago(ticket.ended)}: what needs it may run"
+                yield f"{self._key('retry')} runs it after all"
+            case Status.succeeded:
+                yield f"it has succeeded, in {self._took(ticket)} on {ticket.agent}{self._ago(ticket.ended)}"
+                yield f"{self._key('retry')} runs it again, {self._key('retry-form')} with what depends on it"
+
+    # -- what waits ------------------------------------------------------------------------------------------
+
+    def _waits(self) -> Iterator[str]:
+        found = why(self.state, self.ticket)
+        if not found:
+            yield "nothing keeps it from running: it starts now"
+            return
+        yield from self._in_the_end(found)
+        yield "one thing keeps it from running:" if len(found) == 1 else f"{len(found)} things keep it from running:"
+        for number, blocker in enumerate(found, 1):
+            yield f"{number}. {self._reason(blocker)}"
+            for line in (*self._details(blocker), *filter(None, (self._remedy(blocker),))):
+                yield f"   {line}"
+
+    def _in_the_end(self, found: Sequence[Blocker]) -> Iterator[str]:
+        """The root of the reasons, where it is more than one of them says."""
+        root = root_of(self.state, self.ticket)
+        says_more = root is not None and (
+            root.kind in ("frozen", "agent") or (root.ticket not in ("", self.ticket.id, *(f.holder for f in found)))
+        )
+        if root is None or not says_more or root.kind == "far" or (len(found) == 1 and root.kind == "next"):
+            return
+        self._head = root
+        yield waited_for_text(waiting_for(self.state, root), self.now, self.me)
+        between = path_to_root(self.state, self.ticket)[1:-1]
+        if between:
+            yield f"   it waits for that by way of {listed(between, limit=_MAX_LISTED)}"
+        if remedy := self._root_remedy(root):
+            yield f"   {remedy}"
+
+    def _root_remedy(self, root: Root) -> str:
+        match root.kind:
+            case "frozen":
+                return f"{self._key('freeze', Targets((root.ticket,)), f'thaw {root.ticket}')} thaws it"
+            case "held":
+                return f"{self._key('hold', Targets((root.ticket,)), f'release {root.ticket}')} releases it"
+            case "agent":
+                return f"{self._key('hold', Targets(agent=root.agent), f'release {root.agent}')} releases it"
+            case "backoff":
+                return f"{self._key('retry', Targets((root.ticket,)), f'retry {root.ticket}')} tries it at once"
+            case _:
+                return ""
+
+    def _reason(self, blocker: Blocker) -> str:
+        if blocker.kind == "needs":
+            waiting = len(unmet_needs(self.state, self.ticket))
+            return f"it needs {tickets(waiting)} that {'is' if waiting == 1 else 'are'} not done"
+        return blocker_text(blocker, self.now)
+
+    def _details(self, blocker: Blocker) -> Iterator[str]:
+        """Further lines about one reason."""
+        match blocker.kind:
+            case "needs":
+                return self._needs()
+            case "claim" | "resource" | "reservation":
+                return self._holder(blocker)
+            case "agent":
+                return self._agents()
+            case "status" | "session" | "host" | "held" | "backoff" | "barrier" | "parallel":
+                return iter(())
+
+    def _needs(self) -> Iterator[str]:
+        """The needs that are not met, by their roots: what is the same of several is said once."""
+        by_root: dict[Root | None, list[TicketState]] = {}
+        for need in unmet_needs(self.state, self.ticket):
+            by_root.setdefault(root_of(self.state, need), []).append(need)
+        for root, needs in by_root.items():
+            if len(needs) == 1 and root != self._head:
+                yield self._standing(needs[0].id)
+                continue
+            if root is not None and root != self._head and any(need.id == root.ticket for need in needs):
+                yield self._standing(root.ticket)
+            others = [need.id for need in needs if root is None or need.id != root.ticket]
+            if others:
+                wait = "waits" if len(others) == 1 else "wait"
+                names = listed(others, limit=_MAX_LISTED)
+                if root is None or root == self._head or len(others) < len(needs):
+                    yield f"{names} {wait} for {root.ticket if root is not None and root.ticket else 'that'}"
+                else:
+                    yield f"{names}: {root_text(root, self.now, self.me)}"
+            elif root is not None and root == self._head:
+                yield f"that is {root.ticket}"
+
+    def _standing(self, id_: str) -> str:
+        """The status of another ticket, in a line."""
+        other = self.state.tickets[id_]
+        if other.is_frozen and (root := root_of(self.state, other)) is not None:
+            return f"{id_} is {cause_text(root, self.now, self.me)}, on {other.agent}"
+        if other.is_live:
+            return f"{id_} is {other.shown_status} on {other.agent}, for {short_duration(other.worked(self.now))}"
+        reason = reason_of(self.state, other, self.now, self.me)
+        return f"{id_} is {display_status(self.state, other)}{f': {reason}' if reason else ''}"
+
+    def _holder(self, blocker: Blocker) -> Iterator[str]:
+        if blocker.holder and (self._head is None or self._head.ticket != blocker.holder):
+            yield self._standing(blocker.holder)
+
+    def _agents(self) -> Iterator[str]:
+        able = able_agents(self.state, self.ticket)
+        able.sort(key=lambda agent: agent.status == "busy")
+        yield from map(self._agent, able[:_MAX_AGENTS])
+        if (more := len(able) - _MAX_AGENTS) > 0:
+            yield f"and {more} more"
+
+    def _agent(self, agent: AgentState) -> str:
+        if agent.ticket is not None:
+            ticket = self.state.tickets[agent.ticket]
+            if ticket.is_frozen and (root := root_of(self.state, ticket)) is not None:
+                return root_text(root, self.now if root != self._head else None, self.me)
+            return f"{agent.id} runs {agent.ticket}, for {short_duration(ticket.worked(self.now))}"
+        if agent.id in self.ticket.excluded_agents:
+            return f"{agent.id} could not start it"
+        return f"{agent.id} is {agent.status}{f': {agent.quarantined}' if agent.quarantined else ''}"
+
+    def _remedy(self, blocker: Blocker) -> str:
+        """What a person can do about one reason."""
+        match blocker.kind:
+            case "needs":
+                return self._need_remedy()
+            case "session" if self.state.stopping is not None:
+                return f"it can be gone on with later: parexec resume {self.state.session}"
+            case "session" if self.state.held is not None and self.state.held.is_freeze:
+                return f"{self._key('freeze-all', Targets(), 'thaw all')} thaws the session"
+            case "session":
+                return f"{self._key('hold-all', Targets(), 'release the session')} releases the session"
+            case "host":
+                return "it goes on by itself once there is more room"
+            case "held":
+                return f"{self._key('hold', effect='release it')} releases it"
+            case "backoff":
+                return f"{self._key('retry')} tries it at once"
+            case "barrier":
+                return "the plan asks for it; it goes on by itself"
+            case "claim" if self._head is not None and self._head.stays:
+                return ""
+            case "claim":
+                key = self._key("stop", Targets((blocker.holder,)), f"stop {blocker.holder}")
+                return f"{key} stops {blocker.holder}; else it goes on when that is done"
+            case "resource":
+                return f"{self._key('edit')} changes what it uses; else it goes on when enough is free"
+            case "reservation":
+                return f"it goes on when {blocker.holder} has started; with a short estimate it may pass that one"
+            case "parallel" if "more" in self.offers:
+                return "it goes on when one of them is done"
+            case "parallel":
+                return f"{self._key('more', Targets(), 'run one more')} lets one ticket more run at once"
+            case "agent":
+                return self._agent_remedy()
+            case "status":
+                return ""
+
+    def _need_remedy(self) -> str:
+        needs = unmet_needs(self.state, self.ticket)
+        if len(needs) > 1 or needs[0].is_live:
+            return ""
+        id_ = needs[0].id
+        return f"{self._key('skip', Targets((id_,)), f'do without {id_}')} does without {id_}"
+
+    def _agent_remedy(self) -> str:
+        if held := [type_ for type_ in self.ticket.types if type_ in self.state.held_types]:
+            key = self._key("hold", Targets(agent_type=held[0]), f"release {held[0]}")
+            return f"{key} lets agents of type {held[0]} take tickets again"
+        assign = f"{self._key('reassign', effect='assign')} gives it to another agent"
+        if self._head is not None and self._head.stays:
+            return assign
+        type_ = self.ticket.types[0]
+        return (
+            f"{self._key('more', Targets(agent_type=type_), f'one {type_} more')} allows one more {type_}; {assign}"
+        )
+
+    # -- what runs -------------------------------------------------------------------------------------------
+
+    def _lives(self) -> Iterator[str]:
+        ticket = self.ticket
+        worked = short_duration(ticket.worked(self.now))
+        attempt = ticket.live_attempt
+        yield f"it is {ticket.shown_status} on {attempt.agent}, and has worked for {worked}"
+        pid = f", pid {attempt.pid}" if attempt.pid is not None else ""
+        yield f"   attempt {attempt.number}, since {clock(attempt.started)}{pid}"
+        for what in filter(None, (ticket.spec.run, ticket.spec.prompt)):
+            yield from (f"   {line}" for line in what.strip().splitlines())
+        if frozen := attempt.total_frozen(self.now):
+            yield f"   frozen for {short_duration(frozen)}, which does not count"
+        yield f"   {self._time_left()}"
+        if ticket.status is Status.stopping:
+            yield f"it was {attempt.stop_reason}: TERM, then KILL after {format_duration(ticket.spec.grace)}"
+            yield f"{self._key('kill')} kills it at once"
+        elif ticket.is_frozen and (root := root_of(self.state, ticket)) is not None:
+            yield waited_for_text(waiting_for(self.state, root), self.now, self.me)
+            yield f"   its processes stand still; {self._key('freeze', effect='thaw it')} thaws it"
+        if held := held_text(ticket, self.me):
+            yield f"{held}; {self._key('hold', effect='release it')} releases it"
+
+    def _time_left(self) -> str:
+        ticket = self.ticket
+        if ticket.spec.timeout is None:
+            return "no time-out"
+        left = max(0.0, ticket.spec.timeout - ticket.worked(self.now))
+        stands = ", the clock stands" if ticket.is_frozen else ""
+        return f"time-out after {format_duration(ticket.spec.timeout)}: {short_duration(left)} left{stands}"
+
+    # -- what is over ----------------------------------------------------------------------------------------
+
+    def _was_skipped(self) -> Iterator[str]:
+        yield "it can no longer run:"
+        ticket = self.ticket
+        while ticket.status is Status.skipped:
+            need = next(n for n in map(self.state.tickets.__getitem__, ticket.spec.needs) if n.status in UNSUCCESSFUL)
+            yield f"   {ticket.id} needs {need.id}, which {happened(need.status)}"
+            ticket = need
+        if ticket.status is Status.failed:
+            yield from self._failed(ticket)
+        of_cause = Targets((ticket.id,))
+        retry = self._key("retry", of_cause, f"retry {ticket.id}")
+        skip = self._key("skip", of_cause, f"do without {ticket.id}")
+        yield f"{retry} on {ticket.id} runs that again, and then this; {skip} on {ticket.id} does without it"
+
+    def _failed(self, ticket: TicketState) -> Iterator[str]:
+        reason = why_ended(ticket.reason, ticket.signal, ticket.error_line)
+        how = f"{ticket.end or 'failed'}{f': {reason}' if reason else ''}"
+        yield f"{ticket.id}: {how}, {self._where(ticket)}{self._ago(ticket.ended)}"
+        if ticket.spec.retries:
+            yield f"   {ticket.charged} of {ticket.spec.retries} retries used"
+        if ticket.note:
+            yield f"   note of its last retry: {ticket.note}"
+        if not ticket.attempts:
+            return
+        output = attempt_output(self.state, ticket)
+        found = last_lines(output)
+        yield "its last output:" if found else "it has no output"
+        for line in found:
+            yield f"   {line}"
+        yield f"   {output.name}"
+
+    def _where(self, ticket: TicketState) -> str:
+        if not ticket.attempts:
+            return "without an attempt"
+        return f"attempt {ticket.attempts} on {ticket.agent}, after {self._took(ticket)}"
+
+    def _took(self, ticket: TicketState) -> str:
+        return format_duration(ticket.worked(self.now))
+
+    def _ago(self, at: float | None) -> str:
+        return f", {short_duration(max(0.0, self.now - at))} ago" if at is not None else ""
+
+    def _key(self, action: str, targets: Targets | None = None, effect: str = "") -> str:
+        """Offer an action, of the ticket if nothing else is said; returns how to do it: its key, or its name in the
+        palette."""
+        row = self._keymap.of(action)
+        targets = Targets((self.ticket.id,)) if targets is None else targets
+        offer = self.offers.setdefault(action, Offer(action, targets, effect or row.label))
+        if not row.keys or offer.targets != targets:
+            return f":{action}"
+        return short_name(row.keys[0], ascii_only=True)
