@@ -7,22 +7,36 @@ control and the prefixes of screen and tmux), no function key, no alt alone.
 
 from parexec_tui.core.plan.reading.faults import Fault
 from parexec_tui.settings import Settings, refused
-from parexec_tui.tui.actions import forms, moving, output, palette, session, steering, tickets, time_travel, undoing
+from parexec_tui.tui.actions import (
+    forms,
+    moving,
+    output,
+    palette,
+    session,
+    steering,
+    tickets,
+    time_travel,
+    timeline,
+    undoing,
+)
 from parexec_tui.tui.actions.perform import Ask, KeyFunction, TableAction, TableKeymap
 from parexec_tui.tui.input.keymap import LOOKING, MOVING, SESSION, STEERING, Action, Keymap, KeymapError
 
 _TICKETS = ("tickets", "graph")
 _OUTPUT = ("output",)
+_TIMELINE = ("timeline",)
 
 ACTIONS: tuple[TableAction, ...] = (
     Action("up", ("k", "up"), "up", "up a row", MOVING, moving.up),
     Action("down", ("j", "down"), "down", "down a row", MOVING, moving.down),
     Action(
-        "left", ("h", "left"), "left", "fold; to a need in the graph; scroll left in the output",
+        "left", ("h", "left"), "left",
+        "fold; to a need in the graph; to the attempt before in the timeline; scroll left in the output",
         MOVING, moving.left,
     ),
     Action(
-        "right", ("l", "right"), "right", "unfold; to a dependent in the graph; scroll right in the output",
+        "right", ("l", "right"), "right",
+        "unfold; to a dependent in the graph; to the next attempt in the timeline; scroll right in the output",
         MOVING, moving.right,
     ),
     Action("page-up", ("pageup", "ctrl+u"), "page up", "up a page", MOVING, moving.page_up),
@@ -75,6 +89,24 @@ ACTIONS: tuple[TableAction, ...] = (
         "graph-view", ("v",), "view", "lanes, or what is around the ticket",
         LOOKING, tickets.switch_graph, footer=88, panels=("graph",),
     ),
+    Action(
+        "timeline-view", ("v",), "view", "agents and tickets, or tickets alone",
+        LOOKING, timeline.switch_view, footer=88, panels=_TIMELINE,
+    ),
+    Action(
+        "time-in", ("i",), "zoom in", "show less time, around the cursor",
+        LOOKING, timeline.zoom_in, footer=87, panels=_TIMELINE,
+    ),
+    Action(
+        "time-out", ("I",), "zoom out", "show more time, around the cursor",
+        LOOKING, timeline.zoom_out, footer=86, panels=_TIMELINE,
+    ),
+    Action(
+        "time-whole", ("0",), "whole", "the whole session, and the cursor to now",
+        LOOKING, timeline.zoom_whole, footer=34, panels=_TIMELINE,
+    ),
+    Action("time-earlier", (",",), "earlier", "show an earlier part", LOOKING, timeline.pan_back, panels=_TIMELINE),
+    Action("time-later", (".",), "later", "show a later part", LOOKING, timeline.pan_on, panels=_TIMELINE),
     Action("next-match", ("n",), "next", "the next match of the search", LOOKING, output.next_match, panels=_OUTPUT),
     Action("previous-match", ("N",), "previous", "the match before", LOOKING, output.previous_match, panels=_OUTPUT),
     Action(

@@ -3,16 +3,25 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
-from typing import Final
+from typing import Final, NamedTuple
 
 from parexec_tui.core.schedule.forecast import Forecast
 from parexec_tui.core.state.session import AGEING, DEFAULT_ESTIMATE, Rank, SessionState
 from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.tui.drawing.timeline import PredictedSpan
 
 MAX: Final = 2_000
 """Tickets that a prediction looks ahead."""
+
+
+class PredictedSpan(NamedTuple):
+    """When a ticket will run, as far as can be told; times are seconds since the epoch."""
+
+    ticket: str
+    agent: str | None
+    """None: one that is still to be started."""
+    start: float
+    end: float
 
 
 def predict(state: SessionState, now: float, *, limit: int = MAX) -> list[PredictedSpan]:

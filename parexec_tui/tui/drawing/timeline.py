@@ -1,217 +1,238 @@
-"""Attempts on a time axis, a row for each agent (a Gantt): what ran, what runs, and what is predicted."""
+"""A row of a timeline (a Gantt): what ran, what runs, what is held back, and what is predicted.
 
-import re
-from collections import defaultdict
+    ██✓ core████▒▒▒███   ░░░░ load ░░░░
+    █▌ data     [██▶ fuzz███│░░░░░░░░░░░]
+
+A solid bar is a fact, `░` a forecast, `▒` a time in which the processes stood still. While a person held a ticket
+back, the sign of what is held fills the time. Brackets are around the selected ticket, a vertical line is now. In
+ASCII these are `=`, `/`, `~` and `|`. A bar has its sign and its name upon it, or at its right if it is too short.
+"""
+
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
-from parexec_tui.core.plan.units import format_duration
+from parexec_tui.tui.drawing.time_window import Window
 
-PREDICTED: Final = "predicted"
-"""The status of a bar that has not begun."""
-
-_STEPS: Final = (
-    1, 5, 15, 30, 60, 5 * 60, 15 * 60, 30 * 60, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 2 * 86400, 7 * 86400,
-    30 * 86400, 90 * 86400, 365 * 86400,
-)  # fmt: skip
-"""Seconds between the ticks of an axis; the first whose labels have room is taken."""
-
-_PARTIAL: Final = " ▏▎▍▌▋▊▉█"
+BarKind = Literal["attempt", "forecast", "held"]
 
 
-class AttemptSpan(NamedTuple):
-    """One attempt on an agent; times are seconds since the epoch."""
+class Bar(NamedTuple):
+    """A time of one ticket; times are seconds since the epoch."""
 
+    kind: BarKind
     ticket: str
-    agent: str
-    start: float
-    end: float | None
-    """None while it runs."""
-    status: str
-
-
-class PredictedSpan(NamedTuple):
-    """When a ticket will run, as far as can be told."""
-
-    ticket: str
-    agent: str | None
-    """None: one that is still to be started."""
     start: float
     end: float
+    """With what is predicted of it, if it runs."""
+    word: str
+    """Where it stands or how it ended: the sign and the style of the bar."""
+    glyph: str
+    """The sign of the word."""
+    label: str = ""
+    """What is written upon the bar, after the sign."""
+    ran_until: float = 0.0
+    """Of an attempt: from here on it is a forecast."""
+    frozen: Sequence[tuple[float, float]] = ()
+    """When its processes stood still."""
+    attempt: int = 0
+    """Its number; 0: it is none."""
+    agent: str | None = None
+    is_problem: bool = False
+    """Its sign is shown even where there is room for nothing else."""
 
 
-class Window(NamedTuple):
-    """The time that is shown: `width` cells from `start` to `end`, in seconds since the epoch."""
-
-    start: float
-    end: float
-    width: int
-
-    def eighths(self, at: float) -> int:
-        """How many eighths of a cell a moment is from the left, at most the whole width."""
-        share = (at - self.start) / (self.end - self.start)
-        return min(8 * self.width, max(0, round(share * 8 * self.width)))
-
-    def column(self, at: float) -> int | None:
-        """The cell of a moment, or None if it is not shown."""
-        column = int((at - self.start) / (self.end - self.start) * self.width)
-        return column if 0 <= column < self.width and at >= self.start else None
+CellKind = Literal["blank", "now", "frame", "ran", "frozen", "forecast", "held", "on", "beside"]
+"""What a cell shows. `on`: a letter on a solid bar; `beside`: one beside a bar, or on a forecast."""
 
 
 class TimelineCell(NamedTuple):
     """One character of a row."""
 
     char: str
-    ticket: str | None
-    """The ticket whose bar it is part of; None: of no bar."""
-    status: str
-    """The status of that attempt, PREDICTED, `now` for the line, or empty."""
-    reverse: bool
-    """Swap the colours: the character is what the bar does *not* cover, or a letter of the name on the bar."""
+    kind: CellKind
+    ticket: str = ""
+    word: str = ""
+    """The word of its bar."""
 
 
-class TimelineRow(NamedTuple):
-    """What one agent did and will do."""
-
-    agent: str | None
-    """None: an agent that is still to be started."""
-    cells: list[TimelineCell]
-
-
-class Tick(NamedTuple):
-    column: int
-    label: str
-
-
-def timeline(
-    attempts: Iterable[AttemptSpan],
-    predicted: Iterable[PredictedSpan],
-    window: Window,
-    now: float,
-    *,
-    agents: Sequence[str] = (),
-    ascii_only: bool = False,
-) -> list[TimelineRow]:
-    """Rows of exactly `window.width` cells: those of `agents` in this order, then others as they come.
-
-    An agent runs one ticket at a time; where two attempts share a cell, the later one has it. Predicted attempts on
-    agents that are still to be started are put in as few rows as they fit in. Costs O(bars + rows * width).
-    """
-    bars: defaultdict[str | None, list[_Bar]] = defaultdict(list)
-    for agent in agents:
-        bars[agent] = []
-    for attempt in attempts:
-        end = now if attempt.end is None else attempt.end
-        bars[attempt.agent].append(_Bar(attempt.ticket, attempt.start, end, attempt.status))
-    for each in predicted:
-        bars[each.agent].append(_Bar(each.ticket, each.start, each.end, PREDICTED))
-    rows: list[tuple[str | None, list[_Bar]]] = [row for row in bars.items() if row[0] is not None]
-    rows += [(None, stack) for stack in _stacks(bars.get(None, []))]
-    now_column = window.column(now)
-    return [TimelineRow(agent, _draw(own, window, now_column, ascii_only=ascii_only)) for agent, own in rows]
+class _Signs(NamedTuple):
+    ran: str
+    left_half: str
+    right_half: str
+    frozen: str
+    forecast: str
+    now: str
+    earlier: str
+    later: str
+    lone: str
+    """For a selected bar of one cell that has no room for its frame."""
 
 
-class _Bar(NamedTuple):
-    ticket: str
-    start: float
-    end: float
-    status: str
+_UNICODE: Final = _Signs("█", "▌", "▐", "▒", "░", "│", "<", ">", "♦")
+_ASCII: Final = _Signs("=", "=", "=", "~", "/", "|", "<", ">", "@")
+
+BLANK: Final = TimelineCell(" ", "blank")
 
 
-def _stacks(bars: list[_Bar]) -> list[list[_Bar]]:
-    """The bars in rows without overlaps, each in the first row that is free by then."""
-    stacks: list[list[_Bar]] = []
+def draw_bars(
+    bars: Iterable[Bar], window: Window, now: float, *, selected: str = "", ascii_only: bool = False
+) -> tuple[TimelineCell, ...]:
+    """A row of exactly `window.width` cells. Where two bars share a cell, the later one has it. Costs O(bars)."""
+    drawing = _Row(window, now, _ASCII if ascii_only else _UNICODE, selected)
+    if window.width:
+        shown = [bar for bar in bars if bar.end >= window.start and bar.start < window.end]
+        drawing.draw(sorted(shown, key=lambda bar: bar.start))
+    return tuple(drawing.cells)
+
+
+class _Place(NamedTuple):
+    """The cells of a bar: from `start` up to but not including `stop`."""
+
+    bar: Bar
+    start: int
+    stop: int
+
+
+class _Row:
+    def __init__(self, window: Window, now: float, signs: _Signs, selected: str) -> None:
+        self.cells = [BLANK] * window.width
+        self._window = window
+        self._signs = signs
+        self._selected = selected
+        self._now = window.column(now) if window.width else None
+        if self._now is not None:
+            self.cells[self._now] = TimelineCell(signs.now, "now")
+
+    def draw(self, bars: Sequence[Bar]) -> None:
+        places = [self._place(bar) for bar in bars]
+        taken = 0
+        for place in places:
+            self._fill(place, touches=place.start < taken or (place.start == taken > 0))
+            taken = max(taken, place.stop)
+        for at, place in enumerate(places):
+            later = places[at + 1] if at + 1 < len(places) else None
+            stop = self._window.width if later is None else later.start
+            if later is not None and later.start < place.stop:
+                place = place._replace(stop=max(place.start, later.start))
+            if place.start == place.stop:
+                continue
+            is_framed = place.bar.ticket == self._selected
+            self._name(place, stop - (later is not None), is_framed=is_framed)
+            if is_framed:
+                self._frame(place)
+        self._draw_now()
+
+    def _draw_now(self) -> None:
+        """The line lies over a bar that has other cells, too, and under letters."""
+        if self._now is None or self.cells[self._now].kind not in ("blank", "ran", "frozen", "forecast", "held"):
+            return
+        own = self.cells[self._now].ticket
+        around = (self._now - 1, self._now + 1)
+        if not own or any(0 <= at < len(self.cells) and self.cells[at].ticket == own for at in around):
+            self.cells[self._now] = TimelineCell(self._signs.now, "now", own)
+
+    def _place(self, bar: Bar) -> _Place:
+        start = min(self._window.halves(bar.start), 2 * self._window.width - 1)
+        end = max(self._window.halves(bar.end), start + 1)
+        return _Place(bar, start // 2, -(-end // 2))
+
+    def _cell(self, char: str, kind: CellKind, bar: Bar) -> TimelineCell:
+        return TimelineCell(char, kind, bar.ticket, bar.word)
+
+    def _fill(self, place: _Place, *, touches: bool) -> None:
+        """Draw the bar without its name. It begins half a cell late if it touches another one."""
+        bar, signs, window = place.bar, self._signs, self._window
+        if bar.kind == "attempt":
+            fill = self._cell(signs.ran, "ran", bar)
+        else:
+            fill = self._cell(*((signs.forecast, "forecast") if bar.kind == "forecast" else (bar.glyph, "held")), bar)
+        length = place.stop - place.start
+        self.cells[place.start : place.stop] = [fill] * length
+        if bar.kind != "attempt":
+            if touches and length > 1:
+                self.cells[place.start] = BLANK
+            return
+        start, end = window.halves(bar.start), window.halves(bar.ran_until)
+        if end % 2 and end // 2 >= place.start:
+            self.cells[end // 2] = self._cell(signs.left_half, "ran", bar)
+        if (start % 2 and bar.start >= window.start) or touches:
+            has_halves = signs.right_half != signs.ran
+            late = self._cell(signs.right_half, "ran", bar) if has_halves or length == 1 else BLANK
+            self.cells[place.start] = late
+        for frozen_from, frozen_until in bar.frozen:
+            self._part(place, frozen_from, frozen_until, self._cell(signs.frozen, "frozen", bar))
+        if bar.end > bar.ran_until and -(-end // 2) < place.stop:
+            first = max(-(-end // 2), place.start + (end <= start))
+            self.cells[first : place.stop] = [self._cell(signs.forecast, "forecast", bar)] * (place.stop - first)
+
+    def _part(self, place: _Place, start: float, end: float, cell: TimelineCell) -> None:
+        """Draw a part of a bar in its own look, at least a cell of it."""
+        if end < self._window.start or start >= self._window.end:
+            return
+        first = max(place.start, min(self._window.halves(start) // 2, place.stop - 1))
+        stop = min(place.stop, max(first + 1, -(-self._window.halves(end) // 2)))
+        self.cells[first:stop] = [cell] * (stop - first)
+
+    def _name(self, place: _Place, stop: int, *, is_framed: bool) -> None:
+        """Write sign and name on the bar; at its right up to `stop`, if it is too short; else the sign alone."""
+        bar, length = place.bar, place.stop - place.start
+        if bar.kind == "held":
+            return
+        text = f"{bar.glyph} {bar.label}" if bar.label else bar.glyph
+        if bar.kind == "forecast":
+            text = bar.label
+        if text and length >= len(text) + 2:
+            self._write(place.start + 1, text, bar)
+        elif text and self._has_room(place.stop, len(text) + 2 + is_framed, stop):
+            self._write(place.stop + (2 if is_framed else 1 - self._is_half(place)), text, bar)
+        elif bar.kind == "attempt" and length > 2:
+            self._write(place.start + 1, bar.glyph, bar)
+        elif bar.is_problem:
+            self.cells[place.start] = self._cell(bar.glyph, "beside", bar)
+
+    def _is_half(self, place: _Place) -> bool:
+        """Whether the last half of a cell is free."""
+        return self.cells[place.stop - 1].char == self._signs.left_half != self._signs.ran
+
+    def _has_room(self, first: int, length: int, stop: int) -> bool:
+        """Whether so many cells are blank; at the end of the row one less is enough."""
+        end = min(first + length, stop)
+        return end >= first + length - (end == self._window.width) and all(
+            cell.kind == "blank" for cell in self.cells[first:end]
+        )
+
+    def _write(self, first: int, text: str, bar: Bar) -> None:
+        for at, letter in enumerate(text, first):
+            kind: CellKind = "on" if self.cells[at].kind in ("ran", "frozen", "on") else "beside"
+            self.cells[at] = self._cell(letter, kind, bar)
+
+    def _frame(self, place: _Place) -> None:
+        """Put the bar between brackets: outside of it where that is free, else upon its ends."""
+        bar, cells, length = place.bar, self.cells, place.stop - place.start
+        before, after = place.start - 1, place.stop
+        if bar.start < self._window.start:
+            left, opening = place.start, self._signs.earlier
+        else:
+            left, opening = (before if before >= 0 and cells[before].kind == "blank" else place.start), "["
+        if bar.end > self._window.end:
+            right, closing = place.stop - 1, self._signs.later
+        else:
+            has_room = after < len(cells) and cells[after].kind in ("blank", "now")
+            right, closing = (after if has_room else place.stop - 1), "]"
+        if left == right or (length == 1 and place.start in (left, right)):
+            cells[place.start] = self._cell(self._signs.lone, "frame", bar)
+            return
+        cells[left] = self._cell(opening, "frame", bar)
+        cells[right] = self._cell(closing, "frame", bar)
+
+
+def free_rows(bars: Iterable[Bar]) -> list[list[Bar]]:
+    """The bars in as few rows as they fit in, without overlaps: each in the first row that is free by then."""
+    rows: list[list[Bar]] = []
     for bar in sorted(bars, key=lambda bar: bar.start):
-        room = next((stack for stack in stacks if stack[-1].end <= bar.start), None)
+        room = next((row for row in rows if row[-1].end <= bar.start), None)
         if room is None:
-            stacks.append([bar])
+            rows.append([bar])
         else:
             room.append(bar)
-    return stacks
-
-
-def _draw(bars: list[_Bar], window: Window, now: int | None, *, ascii_only: bool) -> list[TimelineCell]:
-    cells = [TimelineCell(" ", None, "", False)] * window.width
-    if now is not None:
-        cells[now] = TimelineCell("|" if ascii_only else "│", None, "now", False)
-    for bar in sorted(bars, key=lambda bar: bar.start):
-        if window.width and bar.end >= window.start and bar.start < window.end:
-            drawn = _ascii_bar(bar, window) if ascii_only else _block_bar(bar, window)
-            at = _span(bar, window)[0] // 8
-            cells[at : at + len(drawn)] = drawn
-    return cells
-
-
-def _span(bar: _Bar, window: Window) -> tuple[int, int]:
-    """Where a bar begins and ends, in eighths of a cell: at least two."""
-    start = min(window.eighths(bar.start), 8 * window.width - 2)
-    return start, max(window.eighths(bar.end), start + 2)
-
-
-def _block_bar(bar: _Bar, window: Window) -> list[TimelineCell]:
-    """The cells of a bar, at least one. It begins an eighth late, so that neighbours can be told apart."""
-    start, end = _span(bar, window)
-    first, last = start // 8, -(-end // 8)
-    cells = [TimelineCell("█", bar.ticket, bar.status, False)] * (last - first)
-    if end % 8:
-        cells[-1] = cells[-1]._replace(char=_PARTIAL[end % 8])
-    if bar.start >= window.start and (len(cells) > 1 or not end % 8):
-        # There are no signs for the right part of a cell: it is the left part, reversed.
-        cells[0] = TimelineCell(_PARTIAL[max(1, start % 8)], bar.ticket, bar.status, True)
-    return _with_name(cells, bar)
-
-
-def _ascii_bar(bar: _Bar, window: Window) -> list[TimelineCell]:
-    start, end = _span(bar, window)
-    count = max(1, round(end / 8) - start // 8)
-    sign = "-" if bar.status == PREDICTED else "="
-    cells = [TimelineCell("[", bar.ticket, bar.status, False)] + [
-        TimelineCell(sign, bar.ticket, bar.status, False)
-    ] * (count - 1)
-    return _with_name(cells, bar) if count > 1 else cells
-
-
-def _with_name(cells: list[TimelineCell], bar: _Bar) -> list[TimelineCell]:
-    """The ticket's name upon its bar, where it leaves room at both ends."""
-    if len(cells) >= len(bar.ticket) + 2:
-        is_ascii = cells[1].char in "=-"
-        name = [TimelineCell(letter, bar.ticket, bar.status, not is_ascii) for letter in bar.ticket]
-        cells[1 : 1 + len(name)] = name
-    return cells
-
-
-_ZEROS: Final = re.compile(r"(?<=[mhd])00[smh]$|\.0+(?=s$)")
-
-
-def ticks(window: Window, origin: float) -> list[Tick]:
-    """Ticks at whole steps since `origin` (`0s`, `5m`, `1h30m`), with labels that end within the window and have at
-    least two blanks between them."""
-    if window.width <= 0 or window.end <= window.start:
-        return []
-    per_second = window.width / (window.end - window.start)
-    for step in _STEPS:
-        if step * per_second >= 3:
-            found = _ticks_every(step, window, origin)
-            if all(a.column + len(a.label) + 2 <= b.column for a, b in pairwise(found)):
-                return found
-    return []
-
-
-def _ticks_every(step: int, window: Window, origin: float) -> list[Tick]:
-    first = max(0, -int((origin - window.start) // step))
-    found = []
-    for number in range(first, first + window.width + 1):
-        column = window.column(origin + number * step)
-        label = _ZEROS.sub("", format_duration(number * step))
-        if column is not None and column + len(label) <= window.width:
-            found.append(Tick(column, label))
-    return found
-
-
-def axis(marks: Iterable[Tick], width: int) -> str:
-    """The labels of an axis as a line of exactly `width` cells."""
-    text = [" "] * width
-    for mark in marks:
-        text[mark.column : mark.column + len(mark.label)] = mark.label
-    return "".join(text)
+    return rows

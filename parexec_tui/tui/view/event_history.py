@@ -1,12 +1,24 @@
-"""What happened, for the panels: the newest events, and how every attempt ended."""
+"""What happened, for the panels: the newest events, how every attempt ended, and when something stood still."""
 
 from collections import deque
 from collections.abc import Sequence
+from math import inf
+from typing import NamedTuple
 
 from parexec_tui.core.state import events as ev
 
 KEPT_EVENTS = 5000
 """How many events the screen keeps; `parexec events` has them all."""
+
+
+class Pause(NamedTuple):
+    """A time in which an attempt was frozen, or a ticket or an agent was held."""
+
+    start: float
+    end: float
+    """`inf` while it lasts."""
+    by: str
+    """Who did it; empty where a rule did."""
 
 
 class EventHistory:
@@ -20,14 +32,52 @@ class EventHistory:
         self.ends: list[ev.AttemptEnded] = []
         """The ends of all attempts, in order."""
         self._ends_of: dict[str, list[ev.AttemptEnded]] = {}
+        self._ends_on: dict[str, list[ev.AttemptEnded]] = {}
+        self._freezes: dict[tuple[str, int], list[Pause]] = {}
+        self._holds: dict[str, list[Pause]] = {}
 
     def take(self, event: ev.AnyEvent) -> None:
         self.last += 1
         self.events.append((self.last, event))
-        if isinstance(event, ev.AttemptEnded):
-            self.ends.append(event)
-            self._ends_of.setdefault(event.ticket, []).append(event)
+        match event:
+            case ev.AttemptEnded():
+                self.ends.append(event)
+                self._ends_of.setdefault(event.ticket, []).append(event)
+                self._ends_on.setdefault(event.agent, []).append(event)
+                _end(self._freezes.get((event.ticket, event.attempt)), event.at)
+            case ev.AttemptFrozen():
+                _begin(self._freezes.setdefault((event.ticket, event.attempt), []), event.at, event.by)
+            case ev.AttemptThawed() | ev.AttemptStopRequested():
+                _end(self._freezes.get((event.ticket, event.attempt)), event.at)
+            case ev.TicketHeld():
+                _begin(self._holds.setdefault(event.ticket, []), event.at, event.by)
+            case ev.TicketReleased():
+                _end(self._holds.get(event.ticket), event.at)
+            case _:
+                pass
 
     def ends_of(self, ticket: str, until: float) -> Sequence[ev.AttemptEnded]:
         """The ends of a ticket's attempts, up to the event that is shown."""
         return [end for end in self._ends_of.get(ticket, ()) if end.at <= until]
+
+    def ends_on(self, agent: str) -> Sequence[ev.AttemptEnded]:
+        """The ends of all attempts that an agent ran, in order."""
+        return self._ends_on.get(agent, ())
+
+    def freezes(self, ticket: str, attempt: int) -> Sequence[Pause]:
+        """When the processes of an attempt stood still."""
+        return self._freezes.get((ticket, attempt), ())
+
+    def holds(self, ticket: str) -> Sequence[Pause]:
+        """When a person held a ticket back."""
+        return self._holds.get(ticket, ())
+
+
+def _begin(pauses: list[Pause], at: float, by: str) -> None:
+    if not pauses or pauses[-1].end != inf:
+        pauses.append(Pause(at, inf, by))
+
+
+def _end(pauses: list[Pause] | None, at: float) -> None:
+    if pauses and pauses[-1].end == inf:
+        pauses[-1] = pauses[-1]._replace(end=at)

@@ -10,6 +10,7 @@ from parexec_tui.tui.panels import PANELS
 from parexec_tui.tui.panels.graph import GraphPanel
 from parexec_tui.tui.panels.output import OutputPanel
 from parexec_tui.tui.panels.tickets import TicketsPanel
+from parexec_tui.tui.panels.timeline import TimelinePanel
 from parexec_tui.tui.view.ticket_list import Heading, is_problem
 from tests.core.sessions import Session
 from tests.tui.harness import Harness
@@ -252,6 +253,62 @@ async def _graph_view(ui: Harness, name: str) -> None:
     await ui.press(name)
     assert cast(GraphPanel, ui.panel).mode == "neighbourhood"
     assert "┌" in ui.text() or "╭" in ui.text()
+
+
+def timeline(ui: Harness) -> TimelinePanel:
+    return cast(TimelinePanel, ui.main.panels["timeline"])
+
+
+def axis(ui: Harness) -> str:
+    """The heading of the timeline, without the sign of the cursor."""
+    return ui.text_of("timeline").splitlines()[1].replace("▼", " ")
+
+
+@key_case("timeline-view", panel="timeline", ticket="core")
+async def _timeline_view(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert timeline(ui).shows == "tickets"
+    assert ui.said == "a row for each ticket"
+    assert "▌✓ core " in ui.text()
+    await ui.press(name)
+    assert "▌builder-1 " in ui.text()
+
+
+@key_case("time-in", panel="timeline", ticket="core")
+async def _time_in(ui: Harness, name: str) -> None:
+    await ui.press(name, name)
+    assert "7m12s shown" in ui.text()
+    assert "[█✓ core███" in ui.text_of("timeline"), "what was under the cursor is still there"
+
+
+@key_case("time-out", panel="timeline", ticket="core")
+async def _time_out(ui: Harness, name: str) -> None:
+    before = axis(ui)
+    await ui.press("i", "i", name)
+    assert "14m24s shown" in ui.text()
+    await ui.press(name)
+    assert axis(ui) == before
+
+
+@key_case("time-whole", panel="timeline", ticket="core")
+async def _time_whole(ui: Harness, name: str) -> None:
+    before = axis(ui)
+    await ui.press("i", "i", "i", name)
+    assert axis(ui) == before
+
+
+@key_case("time-earlier", panel="timeline", ticket="links")
+async def _time_earlier(ui: Harness, name: str) -> None:
+    await ui.press("i", "i", "i", name)
+    assert " 8m " in axis(ui)
+    assert "12m30s" not in axis(ui)
+
+
+@key_case("time-later", panel="timeline", ticket="core")
+async def _time_later(ui: Harness, name: str) -> None:
+    await ui.press("i", "i", "i", name)
+    assert " 5m " in axis(ui)
+    assert " 2m " not in axis(ui)
 
 
 @key_case("next-match", panel="output", ticket="unit-web-2")

@@ -1,149 +1,205 @@
-"""Timelines as text: a row for each agent, then the axis."""
+"""Rows of a timeline as text."""
 
-from itertools import pairwise
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parexec_tui.tui.drawing.timeline import (
-    PREDICTED,
-    AttemptSpan,
-    PredictedSpan,
-    Tick,
-    TimelineRow,
-    Window,
-    axis,
-    ticks,
-    timeline,
-)
+from parexec_tui.text.words import glyph
+from parexec_tui.tui.drawing.time_window import Window
+from parexec_tui.tui.drawing.timeline import Bar, BarKind, TimelineCell, draw_bars, free_rows
 
 WINDOW = Window(0, 100, 50)
 
 
-def text_of(row: TimelineRow) -> str:
-    return "".join(cell.char for cell in row.cells)
+def bar(
+    ticket: str,
+    start: float,
+    end: float,
+    word: str = "succeeded",
+    *,
+    kind: BarKind = "attempt",
+    ran_until: float | None = None,
+    frozen: Sequence[tuple[float, float]] = (),
+    ascii_only: bool = False,
+    is_problem: bool = False,
+) -> Bar:
+    return Bar(
+        kind,
+        ticket,
+        start,
+        end,
+        word,
+        glyph(word, ascii_only=ascii_only),
+        label=ticket,
+        ran_until=end if ran_until is None else ran_until,
+        frozen=frozen,
+        is_problem=is_problem,
+    )
 
 
-ATTEMPTS = [
-    AttemptSpan("T1", "b-1", 0, 10, "succeeded"),
-    AttemptSpan("T2", "b-1", 10, 33, "failed"),
-    AttemptSpan("T3", "b-1", 36, None, "running"),
-    AttemptSpan("MOD-1", "b-2", 3, 51, "succeeded"),
-]
-REST = [PredictedSpan("T4", "b-2", 60, 80), PredictedSpan("T5", None, 64, 90), PredictedSpan("T6", "b-1", 76, 100)]
+def forecast(ticket: str, start: float, end: float) -> Bar:
+    return bar(ticket, start, end, "waiting", kind="forecast")
 
 
-def test_attempts_the_line_of_now_and_the_rest_in_ascii() -> None:
-    rows = timeline(ATTEMPTS, REST, WINDOW, 60, agents=["b-2"], ascii_only=True)
+def text_of(cells: Sequence[TimelineCell]) -> str:
+    return "".join(cell.char for cell in cells)
 
-    assert [(row.agent, text_of(row)) for row in rows] == [
-        ("b-2", " [MOD-1===================    [T4-------          "),
-        ("b-1", "[T1==[T2========  [T3=========|       [T6---------"),
-        (None, "                              | [T5----------     "),
+
+def drawn(*bars: Bar, selected: str = "", now: float = 60, ascii_only: bool = False) -> str:
+    return text_of(draw_bars(bars, WINDOW, now, selected=selected, ascii_only=ascii_only)).rstrip()
+
+
+def test_what_ran_what_runs_and_what_will() -> None:
+    past = bar("T1", 0, 10), bar("T2", 10, 33, "failed"), bar("T3", 36, 80, "running", ran_until=60)
+
+    assert drawn(*past, forecast("T6", 84, 100)) == ("█✓███▐✗ T2██████▌ █▶ T3███████│░░░░░░░░░  ░T6░░░░░")
+
+
+def test_the_same_in_ascii() -> None:
+    bars = [
+        bar("T1", 0, 10, ascii_only=True),
+        bar("T2", 10, 33, "failed", ascii_only=True),
+        bar("T3", 36, 80, "running", ran_until=60, ascii_only=True),
+        bar("T6", 84, 100, "waiting", kind="forecast", ascii_only=True),
     ]
 
+    assert drawn(*bars, ascii_only=True) == "=+=== x T2======= => T3=======|/////////  /T6/////"
 
-def test_blocks_begin_and_end_within_a_cell() -> None:
-    (row,) = timeline([AttemptSpan("T", "b-1", 1.5, 7.25, "succeeded")], [], Window(0, 10, 10), 20)
 
-    assert [(cell.char, cell.reverse) for cell in row.cells[:9]] == [
-        (" ", False),
-        ("▌", True),  # the left half is not covered
-        ("T", True),
-        *[("█", False)] * 4,
-        ("▎", False),
-        (" ", False),
-    ]
+def test_a_name_stands_beside_a_bar_that_is_too_short_for_it() -> None:
+    assert drawn(bar("long-name", 4, 8), bar("next", 40, 42)) == "  ██ ✓ long-name    █ ✓ next  │"
+
+
+def test_a_name_that_has_no_room_covers_no_other_bar() -> None:
+    assert drawn(bar("long-name", 4, 8), bar("next", 12, 14, "failed", is_problem=True), bar("last", 14, 16)) == (
+        "  ██  ✗▐ ✓ last               │"
+    )
 
 
 def test_neighbours_can_be_told_apart() -> None:
-    both = [AttemptSpan("A", "b-1", 0, 5, "succeeded"), AttemptSpan("B", "b-1", 5, 10, "succeeded")]
-    (row,) = timeline(both, [], Window(0, 10, 10), 20)
-
-    assert (row.cells[5].char, row.cells[5].reverse) == ("▏", True)
-    assert [cell.ticket for cell in row.cells] == ["A"] * 5 + ["B"] * 5
+    assert drawn(*(bar(f"T{at}", at, at + 10) for at in range(0, 50, 10))) == ("█✓███▐✓███▐✓███▐✓███▐✓███     │")
 
 
-def test_a_short_attempt_is_still_there() -> None:
-    (row,) = timeline([AttemptSpan("T", "b-1", 50, 50.001, "failed")], [], WINDOW, 60)
-
-    assert [cell.status for cell in row.cells if cell.ticket] == ["failed"]
+def test_a_bar_begins_and_ends_within_a_cell() -> None:
+    assert text_of(draw_bars([bar("T", 1.5, 7.5)], Window(0, 10, 10), 20)) == " ▐✓ T██▌  "
 
 
-def test_an_attempt_that_began_before_the_window_begins_without_a_gap() -> None:
-    (row,) = timeline([AttemptSpan("T", "b-1", -50, 10, "succeeded")], [], WINDOW, 60)
+def test_time_that_stood_still_has_its_own_look() -> None:
+    cells = draw_bars([bar("M", 0, 50, frozen=((20, 30), (41, 41.5)))], WINDOW, 60)
 
-    assert (row.cells[0].char, row.cells[0].reverse) == ("█", False)
-
-
-def test_attempts_outside_the_window_are_not_drawn() -> None:
-    outside = [AttemptSpan("A", "b-1", -9, -1, "succeeded"), AttemptSpan("B", "b-1", 100, 120, "succeeded")]
-    (row,) = timeline(outside, [], WINDOW, 110)
-
-    assert text_of(row) == " " * WINDOW.width
+    assert text_of(cells).rstrip() == "█✓ M██████▒▒▒▒▒█████▒████     │"
+    assert [at for at, cell in enumerate(cells) if cell.kind == "frozen"] == [10, 11, 12, 13, 14, 20]
 
 
-def test_where_two_share_a_cell_the_later_one_has_it() -> None:
-    both = [AttemptSpan("B", "b-1", 50, None, "running"), AttemptSpan("A", "b-1", 40, 51, "succeeded")]
-    (row,) = timeline(both, [], WINDOW, 60)
+def test_what_runs_and_stands_still_now() -> None:
+    running = bar("M", 0, 80, "frozen", ran_until=60, frozen=((40, 60),))
 
-    assert row.cells[25].ticket == "B"
-
-
-def test_agents_to_come_are_put_in_as_few_rows_as_they_fit_in() -> None:
-    rest = [PredictedSpan("A", None, 0, 10), PredictedSpan("B", None, 5, 20), PredictedSpan("C", None, 10, 30)]
-    rows = timeline([], rest, WINDOW, 0)
-
-    assert [{cell.ticket for cell in row.cells if cell.ticket} for row in rows] == [{"A", "C"}, {"B"}]
-    assert all(cell.status == PREDICTED for row in rows for cell in row.cells if cell.ticket)
+    assert drawn(running) == f"█{running.glyph} M████████████████▒▒▒▒▒▒▒▒▒▒│░░░░░░░░░"
 
 
-BARS = st.builds(
-    lambda start, length: AttemptSpan("T", "b-1", start, None if length is None else start + length, "x"),
-    st.floats(-50, 150),
-    st.none() | st.floats(0, 90),
-)
+def test_time_in_which_a_ticket_was_held() -> None:
+    held = bar("M", 0, 20, "held", kind="held")
+
+    assert drawn(held, bar("M", 30, 50)) == f"{held.glyph * 10}     █✓ M██████     │"
 
 
-@given(st.lists(BARS, max_size=6), st.integers(0, 60), st.booleans())
-def test_rows_are_as_wide_as_the_window(attempts: list[AttemptSpan], width: int, ascii_only: bool) -> None:
-    rows = timeline(attempts, [], Window(0, 100, width), 100, agents=["b-1"], ascii_only=ascii_only)
+def test_the_line_of_now_is_whole_where_a_forecast_follows_on_what_runs() -> None:
+    running = bar("A", 0, 60, "running", ran_until=60)
 
-    assert [len(row.cells) for row in rows] == [width]
-    assert all(len(cell.char) == 1 for cell in rows[0].cells)
-    assert text_of(rows[0]).isascii() or not ascii_only
+    assert drawn(running, forecast("B", 60, 80)) == "█▶ A██████████████████████████│B░░░░░░░░"
 
 
-# -- the axis --------------------------------------------------------------------------------------------------------
+def test_what_has_just_begun_is_not_under_the_line_of_now() -> None:
+    assert drawn(bar("T", 60, 61, "running", ran_until=60)).strip()[0] != "│"
 
 
 @pytest.mark.parametrize(
-    ("seconds", "expected"),
+    ("bars", "expected"),
     [
-        (10, "0s   1s   2s   3s   4s   5s   6s   7s   8s   9s   "),
-        (100, "0s     15s     30s    45s     1m     1m15s   1m30s"),
-        (3600, "0s          15m          30m         45m          "),
-        (86400 * 3, "0s      12h     1d       1d12h   2d      2d12h    "),
+        ([bar("A", 10, 30)], "    [█✓ A██████]              │"),
+        ([bar("A", -9, 30)], "<✓ A███████████]              │"),
+        ([bar("x", 0, 10), bar("A", 10, 30), bar("y", 30, 50)], "█✓ x█[✓ A█████]▐✓ y██████     │"),
+        ([bar("A", 10, 12)], "    [█] ✓ A                   │"),
+        ([bar("x", 0, 10), bar("A", 10, 12), bar("y", 12, 50)], "█✓ x█♦▐✓ y███████████████     │"),
+        ([forecast("A", 64, 80)], "                              │[░A░░░░░░]"),
     ],
 )
-def test_ticks_are_at_round_times(seconds: float, expected: str) -> None:
-    window = Window(0, seconds, 50)
-
-    assert axis(ticks(window, origin=0), 50) == expected
+def test_the_selected_ticket_is_framed(bars: list[Bar], expected: str) -> None:
+    assert drawn(*bars, selected="A") == expected
 
 
-def test_times_count_from_the_origin_which_may_lie_within_the_window() -> None:
-    assert ticks(Window(1000, 1100, 50), origin=1050) == [
-        Tick(25, "0s"), Tick(32, "15s"), Tick(40, "30s"), Tick(47, "45s"),
-    ]  # fmt: skip
-    assert ticks(Window(1000, 1100, 50), origin=970)[0] == Tick(0, "30s")
+def test_in_ascii_a_selected_bar_without_room_is_seen_too() -> None:
+    bars = bar("x", 0, 10), bar("A", 10, 12), bar("y", 12, 50)
+
+    assert drawn(*bars, selected="A", ascii_only=True)[5] == "@"
 
 
-@given(st.floats(0, 1e6), st.floats(0.001, 1e9), st.integers(0, 200))
-def test_labels_never_overlap(start: float, seconds: float, width: int) -> None:
-    found = ticks(Window(start, start + seconds, width), origin=0)
+def test_where_two_share_a_cell_the_later_one_has_it() -> None:
+    cells = draw_bars([bar("B", 50, 60, "running"), bar("A", 40, 51)], WINDOW, 60)
 
-    assert all(a.column + len(a.label) + 2 <= b.column for a, b in pairwise(found))
-    assert len(axis(found, width)) == width
-    assert axis(found, width).split() == [tick.label for tick in found]
+    assert cells[25].ticket == "B"
+
+
+def test_bars_outside_the_window_are_not_drawn() -> None:
+    assert drawn(bar("A", -9, -1), bar("B", 100, 120), now=110) == ""
+
+
+def test_agents_to_come_are_put_in_as_few_rows_as_they_fit_in() -> None:
+    rows = free_rows([forecast("A", 0, 10), forecast("B", 5, 20), forecast("C", 10, 30)])
+
+    assert [[bar.ticket for bar in row] for row in rows] == [["A", "C"], ["B"]]
+
+
+# -- what holds of all rows ------------------------------------------------------------------------------------------
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> list[Bar]:
+    """What one agent may do: one bar after another; the last one may run."""
+    found, at = list[Bar](), draw(st.floats(-40, 10))
+    for number in range(draw(st.integers(0, 12))):
+        start = at + draw(st.sampled_from((0.0, 0.0, 0.5, 3.0, 20.0)))
+        at = start + draw(st.sampled_from((0.0, 0.3, 1.0, 2.0, 7.0, 30.0)))
+        kind: BarKind = draw(st.sampled_from(("attempt", "attempt", "forecast", "held")))
+        found.append(bar(f"t{number}", start, at, draw(st.sampled_from(("succeeded", "failed"))), kind=kind))
+    return found
+
+
+@given(rows(), st.integers(0, 60), st.booleans(), st.integers(0, 11))
+def test_a_row_is_as_wide_as_the_window(bars: list[Bar], width: int, ascii_only: bool, selected: int) -> None:
+    cells = draw_bars(bars, Window(0, 100, width), 60, selected=f"t{selected}", ascii_only=ascii_only)
+
+    assert len(cells) == width
+    assert all(len(cell.char) == 1 for cell in cells)
+
+
+@given(rows())
+def test_each_bar_is_drawn_unless_later_ones_cover_it(bars: list[Bar]) -> None:
+    shown = {cell.ticket for cell in draw_bars(bars, WINDOW, 60)}
+
+    for at, own in enumerate(bars):
+        if own.end < 0 or own.start >= 100:
+            continue
+        cells = set(range(WINDOW.halves(max(own.start, 0)) // 2, max(1, -(-WINDOW.halves(own.end) // 2))))
+        later = {WINDOW.halves(other.start) // 2 for other in bars[at + 1 :]}
+        before = {-(-WINDOW.halves(other.end) // 2) for other in bars[:at]}
+        if not cells <= later | {50} and len(cells) > 1 and not cells & before:
+            assert own.ticket in shown
+
+
+@given(rows(), st.integers(0, 11))
+def test_a_selected_bar_that_is_drawn_has_a_frame(bars: list[Bar], number: int) -> None:
+    cells = draw_bars(bars, WINDOW, 60, selected=f"t{number}")
+
+    own = [cell for cell in cells if cell.ticket == f"t{number}" and cell.kind != "beside"]
+    assert not own or any(cell.kind == "frame" for cell in own)
+
+
+@given(rows(), st.integers(0, 11))
+def test_colours_and_letters_are_never_those_of_another_bar(bars: list[Bar], number: int) -> None:
+    """Selecting a ticket changes no word, so no colour, of any other."""
+    words = {own.ticket: own.word for own in bars}
+    for cell in draw_bars(bars, WINDOW, 60, selected=f"t{number}"):
+        assert not cell.word or cell.word == words[cell.ticket]
