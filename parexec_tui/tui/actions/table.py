@@ -67,6 +67,14 @@ ACTIONS: tuple[TableAction, ...] = (
         "next-needy", ("b",), "needs you", "to the next ticket or agent that needs a person",
         LOOKING, tickets.next_needing_attention, footer=35,
     ),
+    Action(
+        "next-running", ("J",), "running", "to the next ticket that runs",
+        LOOKING, tickets.next_running, footer=33,
+    ),
+    Action(
+        "previous-running", ("K",), "running", "to the ticket before that runs",
+        LOOKING, tickets.previous_running,
+    ),
     Action("why", ("w",), "why", "why is it not running?", LOOKING, tickets.why, footer=55),
     Action(
         "mark", ("space",), "mark", "mark it: actions take what is marked",
@@ -82,7 +90,7 @@ ACTIONS: tuple[TableAction, ...] = (
         LOOKING, tickets.sort_reverse, panels=("tickets",),
     ),
     Action(
-        "group", ("t",), "group", "rows by group, by status, or one after another",
+        "group", ("t",), "group", "rows by what needs you, in plan order, by group, or by status",
         LOOKING, tickets.group, panels=("tickets",),
     ),
     Action(

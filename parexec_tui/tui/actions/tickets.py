@@ -137,8 +137,47 @@ def sort_reverse(context: ActionContext) -> None:
 
 
 def group(context: ActionContext) -> None:
-    by = context.tickets_panel.group_next()
-    context.say("one after another" if by == "none" else f"by {by}; h folds, l unfolds")
+    context.say(_GROUPED[context.tickets_panel.group_next()])
+
+
+_GROUPED = {
+    "attention": "what needs you first, then what runs; what is done is folded",
+    "none": "in the order of the plan",
+    "group": "by group; h folds, l unfolds",
+    "status": "by status; h folds, l unfolds",
+}
+
+
+def next_running(context: ActionContext) -> None:
+    _step_running(context, 1)
+
+
+def previous_running(context: ActionContext) -> None:
+    _step_running(context, -1)
+
+
+def _step_running(context: ActionContext, by: int) -> None:
+    """Select the next of the tickets that run, in the order of the table; those that a filter hides come after it."""
+    view, rows = context.view, context.tickets_panel.list
+    live = [id_ for id_, ticket in context.state.live.items() if not ticket.is_frozen]
+    if not live:
+        context.say("nothing runs now")
+        return
+
+    def place(id_: str) -> tuple[int, int]:
+        at = rows.index(id_)
+        order = context.state.tickets[id_].order
+        return (0, at) if at is not None else (1, order)
+
+    found = sorted(live, key=place)
+    if view.selected in live:
+        at = (found.index(view.selected) + by) % len(found)
+    else:
+        here = place(view.selected) if view.selected in context.state.tickets else (0, -1)
+        below = sum(place(id_) < here for id_ in found)
+        at = (below if by > 0 else below - 1) % len(found)
+    view.selected = found[at]
+    context.say(f"{at + 1} of {len(found)} that run: {view.selected}")
 
 
 def switch_graph(context: ActionContext) -> None:

@@ -1,6 +1,7 @@
 """The table of tickets: status, agent, progress, and why each is not running."""
 
 import time
+from math import inf
 from operator import attrgetter
 
 from parexec_tui.core.state.attempts import Attempt
@@ -11,13 +12,21 @@ from parexec_tui.text.words import printable, step_text
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.drawing.ticket_columns import RowKind, TicketColumns, ticket_columns
 from parexec_tui.tui.view.facts import display_status, reason_of, short_duration
-from parexec_tui.tui.view.ticket_list import GROUPINGS, SORTS, Grouping, Heading, TicketList
+from parexec_tui.tui.view.ticket_list import DONE, GROUPINGS, SORTS, Grouping, Heading, TicketList
 from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.widgets.rows_panel import RowsPanel
 
 _REBUILD_EVERY = 1.0
 _SHARE = 30
 """Rows are rebuilt at most this often: in seconds, and in multiples of the time that the last rebuild took."""
+
+_STILL_AFTER_MOVE, _STALE_FOR_AT_MOST = 2.0, 10.0
+"""Rows keep their order for so many seconds after the person moved the cursor; however, if that goes on, for no more
+than so many."""
+
+_UNATTENDED_AFTER = 10.0
+"""When the cursor has not been moved for so many seconds, a list that stood at its top shows its top: the row under
+the cursor gives way to what comes in above it."""
 
 _MARK = 2
 """Cells before the first column, for the mark."""
@@ -43,6 +52,13 @@ class TicketsPanel(RowsPanel):
         self._known = 0
         self._rebuild_at = 0.0
         self._is_stale = True
+        self._stale_since = 0.0
+        self._moved_at = -inf
+        """When the person moved the cursor last."""
+        self._own_choice = ""
+        """The ticket that was selected without a person."""
+        self._is_at_top = True
+        """The person left the list scrolled to its top."""
         self._widths: tuple[int, int] = (4, 0)
         self._hidden = "", ""
         """The ticket that was selected before a filter hid it, and the one that is selected instead."""
@@ -58,13 +74,14 @@ class TicketsPanel(RowsPanel):
         if state is None:
             return
         if state is not self._of:
-            self._of = state
+            self._of, self._known = state, -1
             self.list.follow(state)
             self.rebuild()
-        elif change & Change.state:
-            self._is_stale |= len(state.tickets) != self._known or not self.list.is_plain or self.list.has_numbers
+        elif change & Change.state and not self._is_stale:
+            self._is_stale = len(state.tickets) != self._known or not self.list.is_plain or self.list.has_numbers
+            self._stale_since = time.monotonic()
         if self._is_stale:
-            rest = self._rebuild_at - time.monotonic()
+            rest = self._rebuild_due - time.monotonic()
             if rest <= 0:
                 self.rebuild()
             else:
@@ -73,9 +90,19 @@ class TicketsPanel(RowsPanel):
             self._find_selected()
         super().changed(change)
 
+    @property
+    def _rebuild_due(self) -> float:
+        """When stale rows are to be made again."""
+        still = min(self._moved_at + _STILL_AFTER_MOVE, self._stale_since + _STALE_FOR_AT_MOST)
+        return max(self._rebuild_at, still)
+
     def _check_again(self) -> None:
         self._next_check = None
-        if self._is_stale and self.view.state is not None:
+        if not self._is_stale or self.view.state is None:
+            return
+        if (rest := self._rebuild_due - time.monotonic()) > 0:  # the person has moved the cursor meanwhile
+            self.check_again_in(rest)
+        else:
             self.rebuild()
             self.refresh_changed()
 
@@ -85,32 +112,63 @@ class TicketsPanel(RowsPanel):
         line = self.cursor - self.top
         state = self.state
         self.list.build(state)
-        self._is_stale, self._known = False, len(state.tickets)
-        widest = max(2, max(map(width_of, state.tickets), default=2))
-        self._widths = (widest, max(5, *(width_of(type_) + 3 for type_ in state.plan.agents)))
+        self._is_stale = False
+        if len(state.tickets) != self._known:
+            self._known = len(state.tickets)
+            widest = max(map(width_of, state.tickets), default=2)
+            self._widths = (max(2, widest), max(5, *(width_of(type_) + 3 for type_ in state.plan.agents)))
         index = self.list.index(self.view.selected)
         if index is None:
-            index = min(self.cursor, self.count - 1)
+            is_away = self.list.by_attention and not self.list.is_filtered and self.view.selected == self._own_choice
+            index = 0 if is_away else min(self.cursor, self.count - 1)
+        else:
+            is_away = False
         self.top = max(0, index - line)
         self.put_cursor(index)
-        if not self.view.selected:
-            self.cursor_moved()
+        if self._is_at_top and began - self._moved_at >= _UNATTENDED_AFTER and self.cursor < self.page:
+            self.top = 0
+        if not self.view.selected or is_away:
+            self._select_by_itself()
         ended = time.monotonic()
         self._rebuild_at = ended + max(_REBUILD_EVERY, _SHARE * (ended - began))
 
+    def _select_by_itself(self) -> None:
+        """Select what is under the cursor, though no person moved it there: nothing was selected, or what was is
+        done and folded away. Such a ticket does not keep its place."""
+        row = self.list.rows[self.cursor] if self.count else None
+        if isinstance(row, str) and row != self.view.selected:
+            self.view.selected = self._own_choice = row
+            self.selected_by_itself()
+
     def _find_selected(self) -> None:
-        index = self.list.index(self.view.selected)
-        if index is None and self.list.folded and self.view.selected in self.state.tickets:
-            self._unfold(self.view.selected)
-            index = self.list.index(self.view.selected)
-        if index is not None:
+        selected = self.state.tickets.get(self.view.selected)
+        if selected is None or selected.id == self._own_choice:
+            return
+        self._own_choice = ""
+        if self.list.by_attention:
+            self._show(selected)
+        elif self.list.index(selected.id) is None and self.list.folded:
+            self._unfold(selected.id)
+        if (index := self.list.index(selected.id)) is not None:
             self.put_cursor(index)
+
+    def _show(self, ticket: TicketState) -> None:
+        """Let a ticket keep its place, and have a row though what is done is folded."""
+        self.list.keep(ticket)
+        if self.list.index(ticket.id) is None:
+            self.list.show_pinned(self.state)
+
+    def go_to(self, index: int) -> None:
+        super().go_to(index)
+        self._moved_at, self._is_at_top = time.monotonic(), self.top == 0
 
     def cursor_moved(self) -> None:
         row = self.list.rows[self.cursor] if self.count else None
-        self._hidden = "", ""
+        self._hidden, self._own_choice = ("", ""), ""
         if isinstance(row, str):
             self.view.selected = row
+            if (ticket := self.state.tickets.get(row)) is not None:
+                self.list.keep(ticket)
 
     @property
     def has_selected(self) -> bool:
@@ -148,6 +206,8 @@ class TicketsPanel(RowsPanel):
         hidden, instead = self._hidden
         wanted = hidden if instead == self.view.selected else self.view.selected
         self.rebuild()
+        if self.list.by_attention and not self.list.is_filtered and (ticket := self.state.tickets.get(wanted)):
+            self._show(ticket)
         if (index := self.list.index(wanted)) is not None:
             self.view.selected = wanted
             self.put_cursor(index)
@@ -162,15 +222,21 @@ class TicketsPanel(RowsPanel):
         return self.list.sort
 
     def sort_by(self, column: str) -> None:
-        """Sort by a column of SORTS."""
+        """Sort by a column of SORTS: all tickets, and not what needs the person first."""
         self.list.sort = column
+        self._leave_attention()
         self.rebuild()
         self.refresh()
 
     def reverse(self) -> None:
         self.list.is_reversed = not self.list.is_reversed
+        self._leave_attention()
         self.rebuild()
         self.refresh()
+
+    def _leave_attention(self) -> None:
+        if self.list.grouping == "attention":
+            self.list.grouping = "none"
 
     def group_next(self) -> str:
         self.group_by(GROUPINGS[(GROUPINGS.index(self.list.grouping) + 1) % len(GROUPINGS)])
@@ -179,6 +245,9 @@ class TicketsPanel(RowsPanel):
     def group_by(self, grouping: Grouping) -> None:
         self.list.grouping = grouping
         self.list.folded.clear()
+        if grouping == "attention":
+            self.list.sort, self.list.is_reversed = "plan", False
+            self.list.folds_done = self.list.pin = None
         self.rebuild()
         self.refresh()
 
@@ -187,7 +256,10 @@ class TicketsPanel(RowsPanel):
         heading = self._heading_above()
         if heading is None:
             return
-        (self.list.folded.add if folded else self.list.folded.discard)(heading.key)
+        if self.list.by_attention:
+            self.list.folds_done, self.list.pin = folded, None
+        else:
+            (self.list.folded.add if folded else self.list.folded.discard)(heading.key)
         self.list.build(self.state)
         headings = ((at, row) for at, row in enumerate(self.list.rows) if isinstance(row, Heading))
         there = (at for at, row in headings if row.key == heading.key)
@@ -242,6 +314,8 @@ class TicketsPanel(RowsPanel):
             parts.append("problems")
         if self.list.filter:
             parts.append(f"/{self.list.filter}")
+        if self.list.grouping == "none" and self.list.sort == "plan" and not self.list.is_reversed:
+            parts.append("in plan order")
         if self.list.sort != "plan" or self.list.is_reversed:
             parts.append(f"by {self.list.sort}{' reversed' if self.list.is_reversed else ''}")
         if self.view.marks:
@@ -269,8 +343,10 @@ class TicketsPanel(RowsPanel):
 
     def _draw_group(self, line: StyledLine, heading: Heading, width: int) -> None:
         signs = ("+ ", "- ") if self.view.ascii_only else ("▸ ", "▾ ")
-        line.add(signs[not heading.is_folded], self.style("title")).add(heading.key, self.style("title"))
-        line.add(f"  {heading.done} of {heading.total} over", self.style("dim"))
+        name = f"{heading.total} {DONE}" if heading.text else heading.key
+        said = heading.text or f"{heading.done} of {heading.total} over"
+        line.add(signs[not heading.is_folded], self.style("title")).add(name, self.style("title"))
+        line.add("  ").column(said, width - line.width - 2, self.style("dim"), gap=0)
         line.fill(width)
 
     def _draw_ticket(self, line: StyledLine, ticket: TicketState, width: int, *, is_here: bool) -> None:
@@ -319,6 +395,6 @@ class TicketsPanel(RowsPanel):
 def _row_kind(ticket: TicketState) -> RowKind:
     if ticket.status in PENDING or ticket.attempt is None:
         return "pending"
-    if ticket.status in TERMINAL and ticket.status is not Status.succeeded:
-        return "ended"
-    return "running" if ticket.shown_status is Status.running else "still"
+    if ticket.status is Status.succeeded:
+        return "succeeded"
+    return "running" if ticket.shown_status is Status.running else "stopped"

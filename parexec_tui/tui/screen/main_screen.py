@@ -114,6 +114,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.keymap = keymap
         self.arrangement = arrangement
         self.panels = {panel.name_: panel for panel in panels}
+        for panel in panels:
+            panel.selected_by_itself = lambda: self.schedule_draw(Change.selection)
         self.header = Header(view)
         self.banner = Banner(view, keymap, is_target=self._is_target, toggled=self._lines_toggled)
         self.footer = Footer(view, keymap, lambda action: self.is_dim(action))

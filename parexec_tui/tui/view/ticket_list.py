@@ -1,21 +1,49 @@
-"""Which tickets the table lists, and in which order: filter, sort, group and fold. No screen in here.
+"""Which tickets the table lists, and in which order: by attention; or sorted, grouped and folded. No screen in here.
 
 The list is made again when the person asks for another one; and at most once a second when tickets have changed and
 the order or the filter depends on that. So rows do not jump while somebody reads them, and a frame costs only what it
 shows.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from bisect import insort
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import IntEnum
 from typing import Literal, NamedTuple
 
 from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import PENDING, TABLE, TERMINAL
+from parexec_tui.core.state.status import LIVE, PENDING, TABLE, TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.tui.view.filtering import TicketTest, compile_filter
 
-Grouping = Literal["none", "group", "status"]
-GROUPINGS: tuple[Grouping, ...] = ("none", "group", "status")
+Grouping = Literal["attention", "none", "group", "status"]
+GROUPINGS: tuple[Grouping, ...] = ("attention", "none", "group", "status")
+
+
+_ONE_BY_ONE = 4
+"""So many rows are looked for one by one: most lists are made anew before more are, and noting all places is slow."""
+
+
+class Section(IntEnum):
+    """A part of the list by attention, the first one on top."""
+
+    failed = 0
+    """The newest first."""
+    needs_you = 1
+    """Frozen, or held although its needs are met: it goes on when a person says so."""
+    running = 2
+    """The one that began first on top, so that new ones come in below."""
+    backoff = 3
+    ready = 4
+    """Its needs are met."""
+    waiting = 5
+    done = 6
+    """Over in every way but failed; folded unless nothing else is there."""
+
+
+DONE = Section.done.name
+"""The key of the heading of what is done."""
 
 
 class Heading(NamedTuple):
@@ -26,6 +54,8 @@ class Heading(NamedTuple):
     done: int
     total: int
     is_folded: bool
+    text: str = ""
+    """What is below it, in words; empty: how many of all are over."""
 
 
 TicketRow = str | Heading
@@ -52,31 +82,60 @@ def _took(ticket: TicketState) -> float:
     return ticket.worked(2.0**33)
 
 
+class Pin(NamedTuple):
+    """The place of a ticket in the list by attention, which it keeps whatever happens to it."""
+
+    ticket: str
+    section: Section
+    key: float
+
+
 class TicketList:
     """The rows of the table, as filtered, sorted, grouped and folded."""
 
     def __init__(self) -> None:
-        self.rows: Sequence[TicketRow] = ()
+        self.rows: list[TicketRow] = []
         self.shown = 0
         """How many tickets match the filter, folded ones included."""
         self.filter = ""
         self.problems_only = False
         self.sort = "plan"
         self.is_reversed = False
-        self.grouping: Grouping = "none"
+        self.grouping: Grouping = "attention"
         self.folded: set[str] = set()
+        self.folds_done: bool | None = None
+        """Whether the person has what is done folded. None: it is, unless there is a filter or nothing else."""
+        self.pin: Pin | None = None
+        """The ticket that keeps its place in the list by attention: the selected one, so that the row under the
+        cursor does not jump."""
+        self._sections: list[tuple[int, Section]] = []
+        """The first row of each section, and the section."""
+        self._keys: dict[str, float] = {}
+        """ticket: what it is sorted by in its section, if that is not its place in the plan"""
         self._test: TicketTest | None = None
         self._place: dict[str, int] | None = None
+        self._asked = 0
+        """How many rows were looked for since they were made, without `_place`."""
+
+    @property
+    def by_attention(self) -> bool:
+        return self.grouping == "attention" and self.sort == "plan" and not self.is_reversed
+
+    @property
+    def is_filtered(self) -> bool:
+        return self._test is not None or self.problems_only
 
     @property
     def is_plain(self) -> bool:
         """Whether the rows stay the same, whatever happens to the tickets."""
-        return self._test is None and not self.problems_only and self.grouping != "status" and not SORTS[self.sort][1]
+        if self.is_filtered or self.by_attention or self.grouping == "status":
+            return False
+        return not SORTS[self.sort][1]
 
     @property
     def has_numbers(self) -> bool:
         """Whether there are headings, with counts that change."""
-        return self.grouping != "none"
+        return self.grouping in ("group", "status")
 
     def set_filter(self, state: SessionState, text: str) -> None:
         """Set the filter. Raises SelectorError, and changes nothing then."""
@@ -89,13 +148,79 @@ class TicketList:
 
     def build(self, state: SessionState) -> None:
         """Make the rows. Costs O(plan)."""
+        self._place, self._asked = None, 0
+        self._sections, self._keys = [], {}
+        if self.by_attention:
+            self._build_by_attention(state)
+            return
         tickets = [ticket for ticket in state.tickets.values() if self._is_shown(ticket)]
         self.shown = len(tickets)
         if self.sort != "plan" or self.is_reversed:
             key, _ = SORTS[self.sort]
             tickets.sort(key=key, reverse=self.is_reversed)  # type: ignore[arg-type]
-        self.rows = [ticket.id for ticket in tickets] if self.grouping == "none" else list(self._grouped(tickets))
-        self._place = None
+        if self.grouping in ("group", "status"):
+            self.rows = list(self._grouped(tickets))
+        else:
+            self.rows = [ticket.id for ticket in tickets]
+
+    # -- by attention ----------------------------------------------------------------------------------------
+
+    def _build_by_attention(self, state: SessionState) -> None:
+        pin = self.pin
+        pinned = state.tickets.get(pin.ticket) if pin is not None else None
+        sections = _in_sections(self._shown_tickets(state), pinned)
+        for section in (Section.failed, Section.running, Section.backoff):
+            keys = {ticket.id: _attention_key(section, ticket) for ticket in sections[section]}
+            sections[section].sort(key=lambda ticket, keys=keys: keys[ticket.id])  # type: ignore[misc]
+            self._keys |= keys
+        self.shown = sum(map(len, sections))
+        done = sections[Section.done]
+        if pin is not None and pinned is not None and self._is_shown(pinned):
+            self.shown += 1
+            self._keys[pin.ticket] = pin.key
+            insort(sections[pin.section], pinned, key=lambda ticket: self._keys.get(ticket.id, ticket.order))
+        rows: list[TicketRow] = []
+        for section, tickets in zip(Section, sections, strict=True):
+            if not tickets:
+                continue
+            if section is Section.done:
+                is_folded = self.folds_done if self.folds_done is not None else bool(rows) and not self.is_filtered
+                rows.append(_done_heading(done, is_folded=is_folded))
+                if is_folded:
+                    tickets = [pinned] if pinned is not None and pin is not None and pin.section is section else []
+            self._sections.append((len(rows), section))
+            rows += [ticket.id for ticket in tickets]
+        self.rows = rows
+
+    def show_pinned(self, state: SessionState) -> None:
+        """Give the pinned ticket, which has no row, the one that it has if what is done is folded: below the fold."""
+        ends = self.rows[-2:]
+        at = next((at for at, row in enumerate(ends) if isinstance(row, Heading) and row.is_folded), None)
+        pin = self.pin
+        if at is None or pin is None or pin.section is not Section.done or self.is_filtered:
+            self.build(state)
+            return
+        del self.rows[len(self.rows) - len(ends) + at + 1 :]
+        self.rows.append(pin.ticket)
+        if self._place is not None:
+            self._place[pin.ticket] = len(self.rows) - 1
+
+    def _shown_tickets(self, state: SessionState) -> Iterable[TicketState]:
+        every = state.tickets.values()
+        return filter(self._is_shown, every) if self.is_filtered else every
+
+    def keep(self, ticket: TicketState) -> None:
+        """Let a ticket keep its place among the rows by attention from now on, whatever happens to it; if it has
+        none, the one that it would have now."""
+        if self.pin is not None and self.pin.ticket == ticket.id:
+            return
+        at = self.index(ticket.id)
+        if at is not None and self._sections:
+            section = next(section for first, section in reversed(self._sections) if first <= at)
+            self.pin = Pin(ticket.id, section, self._keys.get(ticket.id, ticket.order))
+        else:
+            section = section_of(ticket)
+            self.pin = Pin(ticket.id, section, _attention_key(section, ticket))
 
     def _is_shown(self, ticket: TicketState) -> bool:
         if self.problems_only and not is_problem(ticket):
@@ -120,9 +245,16 @@ class TicketList:
 
     def index(self, id_: str) -> int | None:
         """The index of a ticket's row; None if it has none."""
+        if self._place is None and self._asked < _ONE_BY_ONE:
+            self._asked += 1
+            try:
+                return self.rows.index(id_)
+            except ValueError:
+                return None
         if self._place is None:
             self._place = {row: at for at, row in enumerate(self.rows) if isinstance(row, str)}
-        return self._place.get(id_)
+        at = self._place.get(id_)
+        return at if at is not None and at < len(self.rows) and self.rows[at] == id_ else None
 
     def tickets(self) -> list[str]:
         """The tickets that have a row, in order."""
@@ -141,3 +273,56 @@ def next_priority(priority: Priority, step: int) -> Priority:
     """The next higher class (-1) or the next lower (1); at the end the same one."""
     classes = list(Priority)
     return classes[max(0, min(len(classes) - 1, classes.index(priority) + step))]
+
+
+def section_of(ticket: TicketState) -> Section:
+    """The section in which the list by attention has a ticket."""
+    status = ticket.status
+    if status is Status.waiting:
+        if ticket.missing:
+            return Section.waiting
+        return Section.needs_you if ticket.held is not None else Section.ready
+    if status in LIVE:
+        return Section.needs_you if ticket.is_frozen else Section.running
+    if status is Status.failed:
+        return Section.failed
+    return Section.backoff if status is Status.backoff else Section.done
+
+
+def _in_sections(tickets: Iterable[TicketState], without: TicketState | None) -> list[list[TicketState]]:
+    """The tickets of each section but one, in the order of the plan. Says the same as `section_of`, and asks of the
+    many that wait for a need or have succeeded no more than it must."""
+    sections: list[list[TicketState]] = [[] for _ in Section]
+    waits, done = sections[Section.waiting].append, sections[Section.done].append
+    waiting, succeeded = Status.waiting, Status.succeeded
+    for ticket in tickets:
+        status = ticket.status
+        if ticket is without:
+            continue
+        if status is succeeded:
+            done(ticket)
+        elif status is waiting and ticket.missing:
+            waits(ticket)
+        else:
+            sections[section_of(ticket)].append(ticket)
+    return sections
+
+
+def _attention_key(section: Section, ticket: TicketState) -> float:
+    """What tickets are sorted by in a section."""
+    match section:
+        case Section.failed:
+            return -(ticket.ended or 0.0)
+        case Section.running:
+            return ticket.attempt.started if ticket.attempt is not None else 0.0
+        case Section.backoff:
+            return ticket.retry_at or 0.0
+        case _:
+            return ticket.order
+
+
+def _done_heading(tickets: Sequence[TicketState], *, is_folded: bool) -> Heading:
+    counts = Counter(ticket.status for ticket in tickets)
+    words = sorted(counts, key=lambda status: -TABLE[status].list_order)
+    text = ", ".join(f"{counts[word]} {word}" for word in words)
+    return Heading(DONE, len(tickets), len(tickets), is_folded, text)

@@ -1,7 +1,7 @@
 """A panel: a title line, and below it whatever the panel draws."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual.geometry import Region, Size
@@ -49,6 +49,8 @@ class Panel(DrawnWidget):
         """The panels that share its area, itself included; empty if it has the area to itself."""
         self.has_rule = False
         """Another panel is at its left, so it draws a vertical rule."""
+        self.selected_by_itself: Callable[[], None] = lambda: None
+        """Called when the panel selects another ticket although no key asked for it. Set by the main screen."""
         self._next_check: Timer | None = None
         self._next_check_at = 0.0
 

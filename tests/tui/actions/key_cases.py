@@ -42,26 +42,26 @@ def output(ui: Harness) -> OutputPanel:
 
 @key_case("up", ticket="web")
 async def _up(ui: Harness, name: str) -> None:
-    await ui.press(name)
+    await ui.press("t", name)
     assert ui.view.selected == "core"
 
 
 @key_case("down", ticket="web")
 async def _down(ui: Harness, name: str) -> None:
-    await ui.press(name)
+    await ui.press("t", name)
     assert ui.view.selected == "data"
 
 
 @key_case("left", ticket="web")
 async def _left(ui: Harness, name: str) -> None:
-    await ui.press("t", name)
+    await ui.press("t", "t", name)
     assert ui.text().count("▸ group") == 1
     assert "web" not in tickets(ui).list.tickets()
 
 
 @key_case("right", ticket="web")
 async def _right(ui: Harness, name: str) -> None:
-    await ui.press("t", "h", name)
+    await ui.press("t", "t", "h", name)
     assert "▸" not in ui.text()
     assert "web" in tickets(ui).list.tickets()
 
@@ -75,7 +75,7 @@ async def _page_up(ui: Harness, name: str) -> None:
     assert ui.view.selected == panel.list.rows[panel.cursor]
 
 
-@key_case("page-down", ticket="fetch-core")
+@key_case("page-down")
 async def _page_down(ui: Harness, name: str) -> None:
     await ui.press(name)
     assert tickets(ui).cursor == tickets(ui).page - 1
@@ -84,12 +84,12 @@ async def _page_down(ui: Harness, name: str) -> None:
 @key_case("first", ticket="web")
 async def _first(ui: Harness, name: str) -> None:
     await ui.press(name)
-    assert ui.view.selected == "fetch-core"
+    assert ui.view.selected == "bench"
 
 
 @key_case("last", ticket="web")
 async def _last(ui: Harness, name: str) -> None:
-    await ui.press(name)
+    await ui.press("t", name)
     assert ui.view.selected == "announce"
     await ui.press("[")
     await ui.until(lambda: ui.view.looks_back, "the past is shown")
@@ -158,10 +158,10 @@ async def _back(ui: Harness, name: str) -> None:
 @key_case("filter")
 async def _filter(ui: Harness, name: str) -> None:
     await ui.press(name, *"unit-web")
-    assert tickets(ui).list.rows == ["unit-web-1", "unit-web-2"], "it filters while one types"
-    await ui.press("enter", "j")
+    assert tickets(ui).list.tickets() == ["unit-web-2", "unit-web-1"], "it filters while one types"
+    await ui.press("enter", "G")
     assert not ui.main.prompt.is_open
-    assert ui.view.selected == "unit-web-2", "keys are keys again"
+    assert ui.view.selected == "unit-web-1", "keys are keys again"
 
 
 @key_case("problems")
@@ -172,7 +172,7 @@ async def _problems(ui: Harness, name: str) -> None:
     assert all(is_problem(ui.played[id_]) for id_ in shown)
 
 
-@key_case("next-needy")
+@key_case("next-needy", ticket="mirror")
 async def _next_needy(ui: Harness, name: str) -> None:
     seen = []
     for _ in range(4):
@@ -214,7 +214,7 @@ async def _why(ui: Harness, name: str) -> None:
 
 @key_case("mark", ticket="web")
 async def _mark(ui: Harness, name: str) -> None:
-    await ui.press(name, name, "k", name)
+    await ui.press("t", name, name, "k", name)
     assert (ui.view.marks, ui.view.selected) == ({"web"}, "draft")
 
 
@@ -242,10 +242,27 @@ async def _sort_reverse(ui: Harness, name: str) -> None:
 @key_case("group")
 async def _group(ui: Harness, name: str) -> None:
     headings = []
-    for _ in range(3):
+    for _ in range(4):
         await ui.press(name)
         headings.append([row.key for row in tickets(ui).list.rows if isinstance(row, Heading)][:2])
-    assert headings == [["group 1", "group 2"], ["running", "stopping"], []]
+    assert headings == [[], ["group 1", "group 2"], ["running", "stopping"], ["done"]]
+
+
+@key_case("next-running", ticket="mirror")
+async def _next_running(ui: Harness, name: str) -> None:
+    seen = []
+    for _ in range(6):
+        await ui.press(name)
+        seen.append(ui.view.selected)
+    assert seen == ["draft", "unit-web-2", "fuzz", "coverage", "links", "draft"]
+    assert ui.said == "1 of 5 that run: draft"
+    assert tickets(ui).has_selected
+
+
+@key_case("previous-running", ticket="mirror")
+async def _previous_running(ui: Harness, name: str) -> None:
+    await ui.press("5", name, name)
+    assert ui.view.selected == "coverage"
 
 
 @key_case("graph-view", panel="graph", ticket="core")

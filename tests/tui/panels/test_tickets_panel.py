@@ -29,15 +29,14 @@ def test_what_the_last_column_has_is_in_its_heading() -> None:
     narrow = lines(panel_of(TicketsPanel, view_of(release()), 80, 9))
     wide = lines(panel_of(TicketsPanel, view_of(release()), 160, 9))
     assert narrow[0].endswith(" WHY, OR TITLE")
-    assert "Fetch" in narrow[1]
+    assert "Draft the" in narrow[5]
     assert wide[0].endswith(" WHY")
     assert " TITLE " in wide[0]
 
 
 def row_of(session: Session, id_: str, width: int) -> str:
     panel = panel_of(TicketsPanel, view_of(session), width, 60)
-    panel.list.folded.clear()
-    panel.rebuild()
+    panel.group_by("none")
     return next(line for line in lines(panel)[1:] if f" {id_} " in f"{line[16:]} ")
 
 
@@ -73,4 +72,4 @@ def test_ids_that_begin_alike_are_told_apart() -> None:
 
 def test_where_there_is_hardly_room_the_status_is_its_sign() -> None:
     drawn = lines(panel_of(TicketsPanel, view_of(release()), 40, 60))
-    assert any(line.startswith("   x bench ") and "exit 1" in line for line in drawn)
+    assert any(line.startswith(">  x bench ") and "exit 1" in line for line in drawn)

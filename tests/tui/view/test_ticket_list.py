@@ -13,7 +13,15 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.selectors import SelectorError
 from parexec_tui.tui.panels.tickets import TicketsPanel
-from parexec_tui.tui.view.ticket_list import GROUPINGS, SORTS, Heading, TicketList, is_problem, next_priority
+from parexec_tui.tui.view.ticket_list import (
+    SORTS,
+    Heading,
+    Section,
+    TicketList,
+    is_problem,
+    next_priority,
+    section_of,
+)
 from parexec_tui.tui.view.view_state import Change
 from tests.core.sessions import Session, plan
 from tests.tui.drawn import panel_of, view_of
@@ -38,7 +46,9 @@ NAIVE: dict[str, Callable[[TicketState], object]] = {
 
 
 def built(**wishes: object) -> TicketList:
+    """A list with these wishes; in the order of the plan, unless they say otherwise."""
     made = TicketList()
+    made.grouping = "none"
     for name, value in wishes.items():
         if name == "filter":
             made.set_filter(STATE, str(value))
@@ -120,12 +130,13 @@ def test_rows_that_nothing_can_change_are_plain() -> None:
     assert not built(sort="status").is_plain
     assert not built(filter="unit").is_plain
     assert not built(grouping="status").is_plain
+    assert not built(grouping="attention").is_plain
 
 
 # -- groups ----------------------------------------------------------------------------------------------------
 
 
-@given(st.sampled_from(GROUPINGS[1:]), st.sampled_from(sorted(SORTS)), st.sets(st.integers(0, 9)))
+@given(st.sampled_from(["group", "status"]), st.sampled_from(sorted(SORTS)), st.sets(st.integers(0, 9)))
 def test_groups_have_all_tickets_and_fold_away_theirs(grouping: str, sort: str, fold: set[int]) -> None:
     flat = built(sort=sort).tickets()
     whole = built(grouping=grouping, sort=sort)
@@ -165,6 +176,183 @@ def test_rows_that_take_long_to_make_are_made_seldom(monkeypatch: pytest.MonkeyP
 def test_a_heading_counts_what_is_over() -> None:
     first = built(grouping="group").rows[0]
     assert first == Heading("group 1", 6, 7, False)
+
+
+# -- by attention ----------------------------------------------------------------------------------------------
+
+
+def test_what_needs_a_person_comes_first_and_what_is_done_is_folded_with_counts() -> None:
+    rows = built(grouping="attention").rows
+    assert rows[:4] == ["bench", "unit-core-3", "migrate", "integration-1"]
+    assert rows[4:10] == ["draft", "unit-web-2", "fuzz", "coverage", "links", "mirror"]
+    assert rows[10:13] == ["data-check", "screenshots", "spoken"]
+    assert rows[-2] == "announce"
+    text = "12 succeeded, 1 waived, 2 skipped, 1 cancelled"
+    assert rows[-1] == Heading("done", 16, 16, True, text)
+
+
+def test_sections_are_in_the_order_of_who_can_do_something_about_them() -> None:
+    order = [section_of(STATE.tickets[row]) for row in built(grouping="attention").tickets()]
+    assert order == sorted(order)
+    assert set(order) == set(Section) - {Section.done}
+
+
+def test_what_is_done_unfolds_and_is_not_folded_where_a_filter_or_nothing_else_is() -> None:
+    whole = built(grouping="attention", folds_done=False)
+    assert sorted(whole.tickets()) == sorted(STATE.tickets)
+    assert "core" in built(grouping="attention", filter="core").tickets()
+    assert "style" not in built(grouping="attention", problems_only=True).tickets()
+    assert "package-win" in built(grouping="attention", problems_only=True).tickets()
+    session = Session("A:\nB:")
+    session.dispatch()
+    found = TicketList()
+    session.succeed("A")
+    found.build(session.state)
+    assert found.tickets() == ["B"]
+    session.succeed("B")
+    found.build(session.state)
+    assert found.tickets() == ["A", "B"]
+
+
+def attention(session: Session, height: int = 12) -> TicketsPanel:
+    return panel_of(TicketsPanel, view_of(session), 100, height)
+
+
+def test_the_ticket_under_the_cursor_keeps_its_place_until_the_cursor_leaves_it() -> None:
+    session = release()
+    panel = attention(session)
+    panel.go_to(panel.list.rows.index("unit-web-2"))
+    before = panel.list.rows[:10]
+    session.fail("unit-web-2")
+    panel.rebuild()
+    assert panel.list.rows[:10] == before
+    assert section_of(session.state.tickets["unit-web-2"]) is Section.failed
+    panel.move(1)
+    panel.rebuild()
+    assert panel.list.rows[0] == "unit-web-2"
+    assert panel.view.selected == "fuzz"
+
+
+def test_a_ticket_that_is_done_under_the_cursor_stays_in_sight() -> None:
+    session = release()
+    panel = attention(session)
+    panel.go_to(panel.list.rows.index("links"))
+    at = panel.cursor
+    session.succeed("links")
+    panel.rebuild()
+    assert (panel.cursor, panel.view.selected, panel.has_selected) == (at, "links", True)
+    panel.move(-1)
+    panel.rebuild()
+    assert "links" not in panel.list.tickets()
+
+
+def test_new_failures_come_in_on_top_without_moving_what_a_person_looks_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(at=100.0)
+    clock.monotonic = lambda: clock.at
+    monkeypatch.setattr("parexec_tui.tui.panels.tickets.time", clock)
+    session = release()
+    panel = attention(session)
+    panel.go_to(4)
+    line = panel.cursor - panel.top
+    clock.at += 5.0
+    session.fail("links")
+    panel.rebuild()
+    assert (panel.view.selected, panel.cursor - panel.top, panel.top) == ("draft", line, 1)
+    clock.at += 10.0
+    panel.rebuild()
+    assert (panel.view.selected, panel.top, panel.list.rows[0]) == ("draft", 0, "links"), (
+        "nobody is there: the top is"
+    )
+
+
+def test_rows_keep_their_order_while_the_cursor_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(at=100.0)
+    clock.monotonic = lambda: clock.at
+    monkeypatch.setattr("parexec_tui.tui.panels.tickets.time", clock)
+    session = release()
+    panel = attention(session)
+    clock.at += 5.0
+    panel.go_to(5)
+    before = list(panel.list.rows)
+    session.fail("links")
+    panel.changed(Change.state)
+    clock.at += 1.5
+    panel.changed(Change.state)
+    assert panel.list.rows == before
+    clock.at += 1.0
+    panel.changed(Change.state)
+    assert panel.list.rows[0] == "links"
+    session.wait(1)
+    session.fail("coverage")
+    for _ in range(12):
+        panel.go_to(panel.cursor + 1)
+        panel.changed(Change.state)
+        clock.at += 1.0
+    assert panel.list.rows[0] == "coverage", "not even a cursor that never rests keeps the rows for ever"
+
+
+def test_who_selected_nothing_is_shown_what_runs_next() -> None:
+    session = Session("A:\nB: A")
+    panel = attention(session)
+    assert panel.view.selected == "A"
+    session.dispatch()
+    session.succeed("A")
+    session.dispatch()
+    panel.rebuild()
+    assert panel.view.selected == "B"
+    assert panel.has_selected
+
+
+def test_a_ticket_that_another_panel_selects_is_shown_below_the_fold_alone() -> None:
+    session = release()
+    panel = attention(session)
+    for id_ in ("core", "web", "data"):
+        panel.view.selected = id_
+        panel.changed(Change.selection)
+        assert panel.list.rows[-1] == id_
+        assert isinstance(panel.list.rows[-2], Heading)
+        assert panel.has_selected
+        assert panel.list.index(id_) == len(panel.list.rows) - 1
+    assert panel.list.index("core") is None
+    rows = list(panel.list.rows)
+    panel.rebuild()
+    assert panel.list.rows == rows
+
+
+def test_the_fold_of_what_is_done_opens_and_closes() -> None:
+    panel = attention(release())
+    panel.go_last()
+    assert panel.open() == ""
+    assert "core" in panel.list.tickets()
+    panel.move(1)
+    assert panel.view.selected == "fetch-core"
+    panel.move_across(-1)
+    assert "core" not in panel.list.tickets()
+    assert panel.cursor == panel.count - 1
+    panel.rebuild()
+    assert panel.cursor == panel.count - 1
+
+
+@settings(max_examples=40)
+@given(st.lists(st.sampled_from(["succeed", "fail", "retry", "hold", "move", "top"]), max_size=12))
+def test_by_attention_every_ticket_has_one_row_or_is_counted_as_done(taken: list[str]) -> None:
+    session = release()
+    panel = attention(session)
+    for step in taken:
+        if step == "move":
+            panel.move(3)
+        elif step == "top":
+            panel.go_first()
+        else:
+            change(session, panel, step)
+        panel.rebuild()
+        rows = panel.list.tickets()
+        heading = next(row for row in panel.list.rows if isinstance(row, Heading))
+        hidden = set(session.state.tickets) - set(rows)
+        assert len(set(rows)) == len(rows)
+        assert all(section_of(session.state.tickets[id_]) is Section.done for id_ in hidden)
+        assert heading.total - len(hidden) in (0, 1)
+        assert panel.view.selected in session.state.tickets
 
 
 # -- problems and priorities -----------------------------------------------------------------------------------
@@ -232,7 +420,7 @@ def change(session: Session, panel: TicketsPanel, step: str) -> None:
         case "reverse":
             panel.list.is_reversed = not panel.list.is_reversed
         case "group":
-            panel.list.grouping = "status"
+            panel.group_next()
         case "problems":
             panel.list.problems_only = not panel.list.problems_only
         case _:
@@ -256,6 +444,7 @@ def test_rows_are_made_anew_once_a_second_and_also_when_nothing_more_happens(mon
     session.act(rq.Cancel(tickets=("A",)))
     panel.changed(Change.state)
     assert (headings(panel), looks) == (["waiting"], [0.25])
+    clock.at += 0.25
     panel._check_again()
     assert headings(panel) == ["waiting", "cancelled"]
     clock.at += 1.0
