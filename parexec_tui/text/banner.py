@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from parexec_tui.core.rules.attention import Need, Subject, agent_needs, session_needs, ticket_need
+from parexec_tui.core.schedule.root import Root, WaitedFor
+from parexec_tui.core.schedule.roots import roots
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import happened
-from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.text.roots import waited_for_text
 from parexec_tui.text.words import printable
 
 Tone = Literal["alert", "bad", "warn", "hold", "dim"]
@@ -46,6 +48,10 @@ class Around(NamedTuple):
     """Why there is no contact with an engine, though one is needed."""
     deeds: Sequence[str] = ()
     """What others did a moment ago, the newest first."""
+    now: float | None = None
+    """The present, to say how long something has been so; None: that is not said."""
+    me: str = ""
+    """How the requests of the reader are signed."""
 
 
 NOTHING_AROUND = Around()
@@ -64,9 +70,13 @@ def pieces(state: SessionState, around: Around = NOTHING_AROUND) -> Iterator[Pie
     for deed in around.deeds:
         yield Piece(printable(deed), "warn")
     yield from _paused(state, needs.get("session"))
+    stands_still = len(state.frozen) == len(state.live)
+    if stands_still:
+        yield from _pauses(state, around)
     yield from _failures(state)
     yield from _agents(state)
-    yield from _held_back(state)
+    if not stands_still:
+        yield from _pauses(state, around)
 
 
 def _engine(state: SessionState, around: Around, need: Need | None) -> Iterator[Piece]:
@@ -92,7 +102,9 @@ def _paused(state: SessionState, need: Need | None) -> Iterator[Piece]:
         yield Piece(text, "hold", None, Remedy("hold-all", "lets it go on"))
     elif need is not None:
         text = f"the session is {printable(need.reason)}"
-        yield Piece(text, "hold" if need.is_asked_for else "alert", need.subject, Remedy("hold-all", "releases it"))
+        is_freeze = state.held is not None and state.held.is_freeze
+        remedy = Remedy("freeze-all", "thaws it") if is_freeze else Remedy("hold-all", "releases it")
+        yield Piece(text, "hold" if need.is_asked_for else "alert", need.subject, remedy)
 
 
 def _failures(state: SessionState) -> Iterator[Piece]:
@@ -114,11 +126,32 @@ def _agents(state: SessionState) -> Iterator[Piece]:
         return
 
 
-def _held_back(state: SessionState) -> Iterator[Piece]:
-    ticket: TicketState | None = next(iter(state.held_back.values()), None)
-    if ticket is not None and (need := ticket_need(ticket)) is not None:
-        text = _counted(f"{ticket.id} is {need.reason}", len(state.held_back), "held")
-        yield Piece(text, "hold", need.subject, Remedy("hold", "releases it"))
+def _pauses(state: SessionState, around: Around) -> Iterator[Piece]:
+    """The freeze or hold that most tickets wait for, of a ticket, an agent or an agent type."""
+    agents = state.agents.values()
+    if not (state.frozen or state.held_back or state.held_types or any(agent.held is not None for agent in agents)):
+        return
+    of_session = state.held is not None and state.held.is_freeze
+    found = [each for each in roots(state) if _is_pause(each) and not (of_session and each.root.kind == "frozen")]
+    if not found:
+        return
+    root = found[0].root
+    effect = Remedy("freeze", "thaws it") if root.kind == "frozen" else Remedy("hold", "releases it")
+    text = waited_for_text(found[0], around.now, around.me)
+    yield Piece(_counted(text, len(found), "paused"), "hold", _subject(root), effect)
+
+
+def _is_pause(found: WaitedFor) -> bool:
+    root = found.root
+    return root.kind in ("frozen", "held") or (
+        found.count > 0 and (root.kind == "type" or (root.kind == "agent" and root.how != "quarantined"))
+    )
+
+
+def _subject(root: Root) -> Subject:
+    if root.kind == "type":
+        return Subject("type", root.name)
+    return Subject("ticket", root.ticket) if root.ticket else Subject("agent", root.agent)
 
 
 def _counted(text: str, count: int, word: str) -> str:

@@ -8,7 +8,7 @@ from parexec_tui.core.rules.attention import Subject, needs
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.text.banner import Around, pieces
+from parexec_tui.text.banner import Around, Remedy, pieces
 from tests.core.sessions import Session
 from tests.core.state.test_properties import plans, run, steps
 
@@ -58,7 +58,29 @@ def test_a_held_ticket_and_an_agent_in_quarantine() -> None:
     assert said(session) == [], "C could not start anyway"
     session.succeed("A")
     session.apply(ev.AgentQuarantined(at=session.now, agent="agent-1", reason="3 deaths"))
-    assert said(session) == ["agent-1 is quarantined: 3 deaths", "C is held by ann"]
+    assert said(session) == ["agent-1 is quarantined: 3 deaths", "C is held, by ann"]
+
+
+def test_what_is_frozen_with_how_many_wait_and_who_did_it() -> None:
+    session = started("A:\nB:\nC: A\nD: C")
+    session.act(rq.Freeze(tickets=("A",), by="ann@pts/3"))
+    session.fail("B")
+    session.wait(40)
+    text = "agent-1 is frozen with A, by you, for 40s; 2 wait for it"
+    found = list(pieces(session.state, Around(now=session.now, me="ann@pts/3")))
+    assert [piece.text for piece in found] == [text, "B failed: exit 1"], "nothing moves: that comes first"
+    assert (found[0].subject, found[0].remedy) == (Subject("ticket", "A"), Remedy("freeze", "thaws it"))
+
+
+def test_a_pause_while_others_run_comes_after_a_failure() -> None:
+    session = started("A:\nB:\nC:")
+    session.act(rq.Freeze(tickets=("A",)))
+    session.fail("B")
+    assert said(session) == ["B failed: exit 1", "agent-1 is frozen with A"]
+    session.act(rq.Thaw(tickets=("A",)))
+    session.act(rq.Freeze())
+    assert said(session)[0].startswith("the session is frozen"), "said once"
+    assert not any("frozen with" in text for text in said(session))
 
 
 @pytest.mark.parametrize(
@@ -121,10 +143,12 @@ def test_it_says_what_is_so_and_is_empty_only_while_nobody_is_needed(plan: Plan,
     state = session.state
     found = list(pieces(state))
     needed = {need.subject for need in needs(state)}
+    called_for = {need.subject.kind for need in needs(state) if not need.is_asked_for}
     subjects = {piece.subject for piece in found if piece.subject is not None}
     assert subjects <= needed
     if state.status in ("running", "held"):
-        assert {subject.kind for subject in subjects} == {subject.kind for subject in needed}
+        assert called_for <= {subject.kind for subject in subjects}
+        assert bool(subjects) == bool(needed), "of pauses, the one that most wait for is named"
     if not needed and state.status in ("running", "finished"):
         assert not found
     failed = [ticket.id for ticket in state.tickets.values() if ticket.status is Status.failed]

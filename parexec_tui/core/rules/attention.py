@@ -83,8 +83,10 @@ def session_needs(state: SessionState) -> Iterator[Need]:
     """What concerns the whole session."""
     if state.held is not None:
         by = f" by {state.held.by}" if state.held.by else ""
-        reason = f": {state.held.reason}" if state.held.reason else ""
-        yield Need(Subject("session"), f"held{by}{reason}", is_asked_for=bool(state.held.by))
+        is_freeze = state.held.is_freeze
+        reason = f": {state.held.reason}" if state.held.reason and not is_freeze else ""
+        word = "frozen" if is_freeze else "held"
+        yield Need(Subject("session"), f"{word}{by}{reason}", is_asked_for=bool(state.held.by))
     for pressed in state.pressed.values():
         yield Need(Subject("host", pressed.resource), pressed.text)
     if state.interrupted is not None:

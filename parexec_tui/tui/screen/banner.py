@@ -89,6 +89,10 @@ class Banner(Widget):
         view = self.view
         if view.looks_back:
             return NOTHING_AROUND
+        return self._contact()._replace(now=view.now, me=view.me)
+
+    def _contact(self) -> Around:
+        view = self.view
         is_lost = view.lost_at is not None and view.clock() - view.lost_at >= CONTACT_GRACE
         return Around(view.warning, view.contact if is_lost else "")
 
@@ -116,7 +120,7 @@ class Banner(Widget):
     def _hint(self, piece: Piece, lead: Subject | None) -> tuple[str, str] | None:
         """A key that helps, and what it does."""
         subject = piece.subject
-        if subject is not None and subject.kind in ("ticket", "agent") and not self._is_target(subject):
+        if subject is not None and subject.kind in ("ticket", "agent", "type") and not self._is_target(subject):
             goes_there = subject == lead and goes_to_lead(self.view, lead)
             return self._key("next-needy", "goes there") if goes_there else None
         if piece.remedy is None or not self.can_steer or self.view.looks_back:

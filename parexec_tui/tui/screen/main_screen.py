@@ -321,8 +321,10 @@ class MainScreen(Screen[None], inherit_bindings=False):
         return Targets(marked or ((view.selected,) if is_here else ()))
 
     def _is_target(self, subject: Subject) -> bool:
-        """Whether an action is about this ticket or agent, and about nothing else."""
+        """Whether an action is about this ticket, agent or agent type, and about nothing else."""
         targets = self.targets(max_targets=2)
+        if subject.kind == "type":
+            return not targets.agent and targets.agent_type == subject.name
         return subject.name == targets.agent if subject.kind == "agent" else targets.tickets == (subject.name,)
 
     # -- keys ------------------------------------------------------------------------------------------------

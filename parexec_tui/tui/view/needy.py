@@ -11,7 +11,7 @@ def lead_of(pieces: Iterable[Piece]) -> Subject | None:
     """The ticket or agent that the banner names first."""
     subjects = (piece.subject for piece in pieces)
     return next(
-        (subject for subject in subjects if subject is not None and subject.kind in ("ticket", "agent")), None
+        (subject for subject in subjects if subject is not None and subject.kind in ("ticket", "agent", "type")), None
     )
 
 

@@ -38,7 +38,7 @@ RELEASE = release()
         ("integration-3", "skipped", "unit-core-3 timed out"),
         ("integration-1", "held", "held by ann"),
         ("data-check", "waiting", "builder-2 is frozen with migrate, by ann"),
-        ("review", "waiting", "needs docs-site (waiting), screenshots (waiting); draft runs"),
+        ("review", "waiting", "draft runs; needs docs-site (waiting), screenshots (waiting)"),
         ("docs-site", "waiting", "needs draft (running)"),
     ],
 )
@@ -71,7 +71,7 @@ def test_what_runs_at_the_end_of_the_chain_is_named_where_it_is_no_need_itself()
     session = Session(plan("A:\nB: A\nC: B"))
     session.dispatch()
     assert reason_of(session.state, session["B"], session.now) == "needs A (running)"
-    assert reason_of(session.state, session["C"], session.now) == "needs B (waiting); A runs"
+    assert reason_of(session.state, session["C"], session.now) == "A runs; needs B (waiting)"
 
 
 def test_what_waits_for_nothing_but_an_agent_is_ready() -> None:
