@@ -192,6 +192,8 @@ class VerbContext:
             self._confirm(self.client.ask(request, dry_run=True))
         answer = self.client.ask(request)
         self._print(answer)
+        if not self.as_json:
+            _say_how_it_is_taken_back(request, answer)
         return answer
 
     def _confirm(self, answer: "Answer") -> None:
@@ -262,6 +264,22 @@ def known_events(answer: "Answer") -> "Iterator[AnyEvent]":
             yield codec.decode_event(bytes(raw))
         except codec.LaterVersionError as error:
             click.echo(f"parexec: it is done; some of the events cannot be told: {error}", err=True)
+
+
+def _say_how_it_is_taken_back(request: "AnyRequest", answer: "Answer") -> None:
+    """Say it where more has changed than what was named."""
+    from parexec_tui.core.state.events import OperatorActed
+
+    events = list(known_events(answer))
+    named = sum(len(getattr(request, field, ())) for field in ("tickets", "agents", "types"))
+    acted = events[0] if events else None
+    if isinstance(acted, OperatorActed) and acted.inverse and sum(map(_changes, events[1:])) > max(1, named):
+        click.echo("parexec: undo takes it back: parexec undo", err=True)
+
+
+def _changes(event: "AnyEvent") -> int:
+    """How many things an event changes."""
+    return 1 + sum(len(getattr(event, field, ())) for field in ("skipped", "restored", "rerun"))
 
 
 def _event_lines(answer: "Answer") -> Iterator[str]:

@@ -316,6 +316,15 @@ def test_reassign_pins_what_waits_and_moves_what_runs(engine: Engine) -> None:
     assert engines.ticket("long").charged == 0
 
 
+def test_what_changes_more_than_it_names_says_how_it_is_taken_back(engine: Engine) -> None:
+    back = "parexec: undo takes it back: parexec undo\n"
+    assert done("cancel", "after").err == back, "it skipped what needs it"
+    assert done("undo").err == ""
+    assert done("hold", "after", "last").err == ""
+    assert done("skip", "bad").err == back, "what was skipped may run"
+    assert back not in done("cancel", "long").err, "nothing takes it back"
+
+
 def test_cancel_ends_what_runs_and_skips_what_needs_it(engine: Engine) -> None:
     done("cancel", "long")
     until(lambda: ticket("long")["status"] == "cancelled", "it was stopped")

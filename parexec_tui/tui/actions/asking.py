@@ -10,7 +10,6 @@ from parexec_tui.core.wire.requests import AnyRequest, Drain, Stop
 from parexec_tui.text.words import printable
 from parexec_tui.tui.actions.context import ActionContext
 from parexec_tui.tui.dialogs.dialog import Confirm
-from parexec_tui.tui.input.key_names import short_name
 from parexec_tui.tui.view.outlook import Outlook, outlook
 
 LATE = 2.0
@@ -81,8 +80,7 @@ def _besides(
     named = {name for field in ("tickets", "agents") for name in getattr(request, field, ())}
     changed = ", ".join(preview(live, answer).besides(named))
     if changed and acted.inverse:
-        keys = context.screen.keymap.of("undo").keys
-        yield f"{changed}, {short_name(keys[0]) if keys else ':undo'} takes it back"
+        yield f"{changed}, {context.screen.keymap.hint('undo')} takes it back"
     elif changed:
         yield changed
         if acted.why_final:

@@ -44,6 +44,8 @@ class Command(NamedTuple):
     restarts: bool = False
     """A finished session can be asked for it too: a new engine is started then."""
     live: Live | None = None
+    about: Callable[[ActionContext, str], str] | None = None
+    """What stands beside a word that is offered, unless it is a ticket."""
     takes_path: bool = False
     """The argument is a path; `offers` gets what is typed of it."""
 

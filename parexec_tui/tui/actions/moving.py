@@ -87,4 +87,4 @@ def back(context: ActionContext) -> None:
         screen.schedule_draw(Change.selection)
     elif screen.tour.is_shown:
         screen.tour.leave()
-        context.say("the tour is left: ctrl+n goes on with it")
+        context.say(f"the tour is left: {screen.keymap.hint('tour')} goes on with it")

@@ -79,6 +79,7 @@ def _bound(context: ActionContext, command: "Command") -> "PaletteCommand":
         partial(_read, context, command),
         command.is_choice,
         LiveChoice(live.current(context), live.restore(context)) if live is not None else None,
+        partial(command.about, context) if command.about is not None else None,
         command.takes_path,
     )
 

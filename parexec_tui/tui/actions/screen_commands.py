@@ -143,6 +143,7 @@ def screen_commands() -> Iterator[Command]:
         "show another session; this one goes on",
         _attach,
         lambda _, words: () if words else known_sessions(),
+        about=lambda _, session: known_sessions().get(session, ""),
         is_choice=True,
         steers=False,
     )

@@ -121,4 +121,4 @@ def show_session_before(context: ActionContext) -> None:
     if context.app.session_before:
         context.app.show_session(context.app.session_before)
     else:
-        context.say("no other session was shown: O lists them")
+        context.say(f"no other session was shown: {context.screen.keymap.hint('sessions')} lists them")

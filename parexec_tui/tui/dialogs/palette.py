@@ -77,6 +77,8 @@ class PaletteCommand(NamedTuple):
     is_choice: bool
     """The argument is one of the words that are offered."""
     live: LiveChoice | None = None
+    about: Callable[[str], str] | None = None
+    """What stands beside a word that is offered, unless it is a ticket."""
     takes_path: bool = False
     """The argument is a path; `offers` gets what is typed of it."""
 
@@ -201,7 +203,8 @@ class CommandPalette(Dialog[Run]):
     def _offered(self, command: PaletteCommand, argument: str) -> list[CommandRow]:
         *before, last = [argument] if command.takes_path else argument.split(" ")
         names = command.offers([argument] if command.takes_path else list(filter(None, before)))
-        return [CommandRow(name, self._about(name)) for name in best(last, names, _MAX_OFFERED)]
+        about = command.about or self._about
+        return [CommandRow(name, about(name)) for name in best(last, names, _MAX_OFFERED)]
 
     def _about(self, name: str) -> str:
         """Of a ticket: its status and its title."""

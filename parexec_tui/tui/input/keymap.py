@@ -101,6 +101,11 @@ class Keymap(Generic[Handler]):
         """The action of this name."""
         return next(action for action in self.actions if action.name == name)
 
+    def hint(self, name: str, *, ascii_only: bool = False) -> str:
+        """How to do an action: its key, or its name in the palette."""
+        keys = self.of(name).keys
+        return short_name(keys[0], ascii_only=ascii_only) if keys else f":{name}"
+
 
 def _share_a_panel(one: Action[Handler], other: Action[Handler]) -> bool:
     return not one.panels or not other.panels or not set(one.panels).isdisjoint(other.panels)

@@ -9,8 +9,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from parexec_tui.tui.drawing.line import StyledLine
-from parexec_tui.tui.input.key_names import short_name
-from parexec_tui.tui.input.keymap import Action, Keymap
+from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.panels import PANELS
 from parexec_tui.tui.view.tour import OVER, STEPS, Facts, Tour
 from parexec_tui.tui.view.view_state import ViewState
@@ -34,7 +33,10 @@ class TourStrip(Widget):
         self.view = view
         self._facts = facts
         self._toggled = toggled
-        self._keys = {action.name.replace("-", "_"): self._key(action) for action in keymap.actions}
+        self._keys = {
+            action.name.replace("-", "_"): keymap.hint(action.name, ascii_only=view.ascii_only)
+            for action in keymap.actions
+        }
         self._keys |= {name: str(number) for number, name in enumerate(PANELS, 1)}
         self._tour: Tour | None = None
         self._note: Path | None = None
@@ -126,7 +128,3 @@ class TourStrip(Widget):
 
     def _with_keys(self, text: str) -> str:
         return text.format_map(self._keys)
-
-    def _key(self, action: Action[Any]) -> str:
-        """The key of an action as the person has it, or its name in the palette."""
-        return short_name(action.keys[0], ascii_only=self.view.ascii_only) if action.keys else f":{action.name}"

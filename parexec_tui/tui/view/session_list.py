@@ -49,12 +49,13 @@ def read_sessions() -> SessionList:
     return SessionList(sorted(found, key=_part), unreadable)
 
 
-def known_sessions() -> list[str]:
-    """The ids of all sessions, the newest first; none if the registry cannot be read."""
+def known_sessions() -> dict[str, str]:
+    """{session: the status that its engine noted, and the name of its plan}, the newest first; none if the registry
+    cannot be read."""
     try:
-        return [row.session for row in all_sessions()[0]]
+        return {row.session: f"{row.status}  {row.name}" for row in all_sessions()[0]}
     except RegistryError:
-        return []
+        return {}
 
 
 def _part(listed: Listed) -> int:

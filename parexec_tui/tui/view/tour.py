@@ -86,7 +86,7 @@ STEPS: Sequence[Step] = (
     ),
     Step("press {back}: close it", "esc goes back everywhere, and never ends work.", lambda facts: not facts.dialog),
     Step(
-        f"press {{hold}}: hold {LEARNT}",
+        f"on {LEARNT}, press {{hold}}: hold it",
         "It will not start when its turn comes. A key that would be refused is dim.",
         _is_held,
         _can_be_held,
@@ -108,7 +108,7 @@ STEPS: Sequence[Step] = (
         lambda facts: facts.is_at_work,
     ),
     Step(
-        "press {freeze}: let it go on",
+        "on the frozen one, press {freeze}: let it go on",
         "The line under the header says what all wait for, while they do.",
         lambda facts: not facts.state.frozen,
     ),

@@ -23,7 +23,8 @@ def busy() -> Session:
 
 def rows(ui: Harness) -> list[str]:
     """What the list says, without its cursor and frame."""
-    return [line.strip("│▌ ") for line in ui.lines() if "│" in line and ("ann@" in line or " bo " in line)]
+    lines = [line.strip("│▌ ") for line in ui.lines()[ui.box.y : ui.box.bottom]]
+    return [line for line in lines if "ann@" in line or " bo " in line]
 
 
 @pytest.mark.asyncio

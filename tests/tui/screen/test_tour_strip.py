@@ -8,17 +8,20 @@ import pytest
 
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.paths import session_folder
+from tests.tui.conftest import Snapshots
 from tests.tui.harness import Harness, run_app
 from tests.tui.view.test_tour import session
 
 
 @asynccontextmanager
-async def tour(noted: str = "0", size: tuple[int, int] = (80, 24)) -> AsyncIterator[Harness]:
+async def tour(
+    noted: str = "0", size: tuple[int, int] = (80, 24), *, ascii_only: bool = False
+) -> AsyncIterator[Harness]:
     played = session()
     played.act(rq.Hold())
     note().parent.mkdir(parents=True, exist_ok=True)
     note().write_text(noted, encoding="utf-8")
-    async with run_app(played=played, size=size) as ui:
+    async with run_app(played=played, size=size, ascii_only=ascii_only) as ui:
         yield ui
 
 
@@ -42,6 +45,16 @@ async def test_it_says_what_to_press_above_the_footer_and_goes_on_when_it_is_so(
         await ui.press("w")
         await ui.until(lambda: "press esc: close it" in ui.text(), "the step after it")
         assert ui.dialog, "the dialog does not cover it"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("ascii_only", [False, True], ids=["", "ascii"])
+async def test_the_picture_of_the_tour(ascii_only: bool, snapshots: Snapshots) -> None:
+    async with tour("3", ascii_only=ascii_only) as ui:
+        await ui.press("j")
+        await ui.until(lambda: not ui.main._pending, "all is drawn")
+        assert ui.text().isascii() or not ascii_only
+        snapshots.check(f"tour-80x24{'-ascii' if ascii_only else ''}", "\n".join(ui.lines()[-4:-1]))
 
 
 @pytest.mark.asyncio

@@ -52,7 +52,7 @@ def test_each_step_waits_for_the_fact_that_it_leads_to() -> None:
     assert tour.advance(facts(played, LEARNT, dialog="Why schema? It is waiting"))
     assert not tour.advance(facts(played, LEARNT, dialog="Why schema? It is waiting")), "it is still open"
     assert tour.advance(facts(played, LEARNT))
-    assert step(tour) == "press {hold}: hold schema"
+    assert step(tour) == "on schema, press {hold}: hold it"
     played.act(rq.Hold(tickets=(LEARNT,)))
     assert tour.advance(facts(played, LEARNT))
     assert step(tour).startswith("press {undo}")
