@@ -267,6 +267,21 @@ def _facts(state: "SessionState", tickets: "_Tickets") -> dict[str, Any]:
     return {"counts": {status: statuses.count(status) for status in dict.fromkeys(statuses)}, "unsuccessful": failed}
 
 
+def _what_stays(state: "SessionState", waiting: "Sequence[str]") -> str:
+    """What tickets wait for in the end, if that stays until somebody acts; and the command that ends it."""
+    from parexec_tui.client.sockets import own_signature
+    from parexec_tui.core.schedule.roots import root_of, waiting_for
+    from parexec_tui.text.roots import command_of, waited_for_text
+
+    for id_ in waiting:
+        root = root_of(state, state.tickets[id_])
+        if root is not None and root.stays:
+            command = command_of(root, state.session)
+            said = waited_for_text(waiting_for(state, root), time.time(), own_signature())
+            return f"; {said}{f': {command}' if command else ''}"
+    return ""
+
+
 def _trouble(mirror: "Mirror", tickets: "_Tickets", why: Why) -> str:
     """Why something is not over, in words; empty if everything is."""
     from parexec_tui.core.plan.reading.faults import listed
@@ -279,7 +294,7 @@ def _trouble(mirror: "Mirror", tickets: "_Tickets", why: Why) -> str:
     go_on = f"parexec resume {mirror.session}"
     match why:
         case "late":
-            return f"the time is up; {left}"
+            return f"the time is up; {left}{_what_stays(state, waiting)}"
         case "gone":
             because = f" ({state.interrupted.reason})" if state.interrupted is not None else ""
             return (

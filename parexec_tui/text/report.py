@@ -53,6 +53,8 @@ class TicketReport(Struct, frozen=True, omit_defaults=True):
     log: str | None = None
     why: tuple[str, ...] = ()
     """For a ticket that waits: all that it waits for."""
+    held: str | None = None
+    """Who holds it; null: nobody."""
     because: str = ""
     """For a skipped ticket: whose end was the cause."""
     env: dict[str, str] = {}
@@ -223,6 +225,7 @@ def _ticket(state: SessionState, ticket: TicketState) -> TicketReport:
         ended=ticket.ended,
         log=attempt_output(state, ticket).name if ticket.attempts else None,
         why=tuple(blocker.text for blocker in why(state, ticket)) if waits else (),
+        held=ticket.held,
         because=ticket.because,
         env=ticket.spec.env,
         seconds=round(attempt.worked(attempt.ended), 3)
@@ -254,6 +257,8 @@ def _ticket_line(ticket: TicketReport, width: int, *, ascii_only: bool) -> str:
     parts = [f"{glyph(word, ascii_only=ascii_only)} {word:<15}", f"{ticket.id:<{width}}"]
     if TABLE[ticket.status].is_live:
         parts.append(f"on {ticket.agent} since {clock(ticket.started or 0)}")
+        if ticket.held is not None:
+            parts.append(printable(f"held{f' by {ticket.held}' if ticket.held else ''}: it is not tried again"))
     elif ticket.seconds is not None:
         parts.append(f"{format_duration(ticket.seconds):>7} on {ticket.agent}")
     if ticket.attempt > 1:

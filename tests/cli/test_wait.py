@@ -141,6 +141,11 @@ def test_the_time_is_up() -> None:
     answer = parexec("wait", "a", "c", "--timeout", "200ms")
     assert (answer.code, answer.out, answer.err) == (124, "", "parexec: the time is up; not over: a and c\n")
     assert parexec("wait", "--timeout", "0").code == 124
+    assert parexec("freeze", "a").code == 0
+    answer = parexec("wait", "a", "--timeout", "0")
+    assert answer.err.startswith("parexec: the time is up; not over: a; ")
+    assert " is frozen with a, by you, for " in answer.err
+    assert answer.err.endswith(": parexec thaw a\n")
 
 
 def test_a_session_that_a_person_stops_has_its_own_code(session: str) -> None:

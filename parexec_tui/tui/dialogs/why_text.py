@@ -17,7 +17,7 @@ from parexec_tui.text.roots import cause_text, root_text, waited_for_text
 from parexec_tui.text.words import clock, short_duration, tickets, why_ended
 from parexec_tui.tui.input.key_names import short_name
 from parexec_tui.tui.input.keymap import Keymap
-from parexec_tui.tui.view.facts import blocker_text, display_status, held_text, reason_of
+from parexec_tui.tui.view.facts import blocker_text, display_status, held_text, reason_of, root_beyond
 from parexec_tui.tui.view.targets import Targets
 
 _MAX_AGENTS = 20
@@ -101,11 +101,7 @@ class _Why:
 
     def _in_the_end(self, found: Sequence[Blocker]) -> Iterator[str]:
         """The root of the reasons, where it is more than one of them says."""
-        root = root_of(self.state, self.ticket)
-        says_more = root is not None and (
-            root.kind in ("frozen", "agent") or (root.ticket not in ("", self.ticket.id, *(f.holder for f in found)))
-        )
-        if root is None or not says_more or root.kind == "far" or (len(found) == 1 and root.kind == "next"):
+        if (root := root_beyond(self.state, self.ticket, found)) is None:
             return
         self._head = root
         yield waited_for_text(waiting_for(self.state, root), self.now, self.me)

@@ -7,13 +7,15 @@ from rich.style import Style
 
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.schedule.blockers import why
+from parexec_tui.core.schedule.roots import waiting_for
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, short_word
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output
+from parexec_tui.text.roots import waited_for_text
 from parexec_tui.text.words import clock, log_cut, printable, progress_text, why_ended
 from parexec_tui.tui.drawing.line import fitted, wrapped
-from parexec_tui.tui.view.facts import blocker_text, display_status, reason_of, short_duration
+from parexec_tui.tui.view.facts import blocker_text, display_status, reason_of, root_beyond, short_duration
 from parexec_tui.tui.view.view_state import Change
 from parexec_tui.tui.widgets.text_panel import PanelLine, TextPanel
 
@@ -73,6 +75,9 @@ class TicketPanel(TextPanel):
                 yield from self._text("progress", progress_text(told), width)
             elif (share := self.view.expected_share(ticket)) is not None:
                 yield PanelLine("progress", [(f"~{int(100 * share)}% of the expected time", self.style("dim"))])
+            if ticket.is_frozen or ticket.held is not None:
+                reason = reason_of(state, ticket, self.view.now, self.view.me)
+                yield from self._text("paused", reason, width, self.style("hold"))
         elif ticket.status not in PENDING and (reason := reason_of(state, ticket, self.view.now, self.view.me)):
             yield from self._text("because", reason, width)
         if ticket.pin:
@@ -99,8 +104,13 @@ class TicketPanel(TextPanel):
     def _reasons(self, state: SessionState, ticket: TicketState, width: int) -> Iterator[PanelLine]:
         if ticket.status not in PENDING:
             return
+        found = why(state, ticket)
+        if (root := root_beyond(state, ticket, found)) is not None:
+            text = waited_for_text(waiting_for(state, root), self.view.now, self.view.me)
+            for number, line in enumerate(wrapped(text, width)):
+                yield PanelLine("waits for" if not number else "", [(line, self.style("warn"))], root.ticket)
         name = "why"
-        for blocker in why(state, ticket):
+        for blocker in found:
             text = printable(blocker_text(blocker, self.view.now))
             for line in wrapped(text, width):
                 yield PanelLine(name, [(line, self.style("warn") if name == "why" else None)], blocker.holder)

@@ -1,7 +1,10 @@
 """A ticket in a word and in a line: the same in every panel."""
 
+from collections.abc import Sequence
+
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.schedule.blockers import Blocker, agents_left, why
+from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.schedule.roots import root_of, waiting_for
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.session import SessionState
@@ -62,6 +65,15 @@ def _why_waits(state: SessionState, ticket: TicketState, now: float, me: str) ->
     if found[0].kind == "backoff":
         return f"{text}; {_why_ended(ticket)}"
     return f"{text}; {len(found) - 1} more" if len(found) > 1 else text
+
+
+def root_beyond(state: SessionState, ticket: TicketState, reasons: Sequence[Blocker]) -> Root | None:
+    """What a ticket that waits waits for in the end, if that says more than its reasons do."""
+    root = root_of(state, ticket)
+    if root is None or root.kind in ("far", "next"):
+        return None
+    is_said = root.ticket in ("", ticket.id, *(reason.holder for reason in reasons))
+    return root if root.kind in ("frozen", "agent") or not is_said else None
 
 
 def held_text(ticket: TicketState, me: str = "") -> str:

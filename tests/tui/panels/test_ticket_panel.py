@@ -99,6 +99,18 @@ def test_a_ticket_that_waits_tells_every_reason() -> None:
     assert shown.said("why")[1].startswith("no idle agent: tester-2 (quarantined) runs unit-web-2, tester-4 held")
 
 
+def test_what_is_waited_for_in_the_end_comes_first() -> None:
+    session = Session("A:\nB: A\nC: B")
+    session.dispatch()
+    assert show(session, "B").said("waits for") == []
+    assert show(session, "C").said("waits for") == ["A runs on agent-1, for 0s; 2 wait for it"]
+    session.ask(rq.Freeze(tickets=("A",), by="ann"))
+    session.ask(rq.Hold(tickets=("A",), by="bob"))
+    assert show(session, "C").said("waits for") == ["agent-1 is frozen with A, by ann, for 0s; 2 wait for it"]
+    said = "frozen by ann, for 0s; 2 wait for it; held by bob: it is not tried again"
+    assert show(session, "A").said("paused") == [said]
+
+
 @pytest.mark.parametrize(
     ("ticket", "status", "because"),
     [
