@@ -231,10 +231,13 @@ async def run_app(
     read_only: bool = False,
     is_read: bool = True,
     others: Mapping[str, Session] | None = None,
+    remembers_panels: bool = False,
+    closes_summary: bool = True,
 ) -> AsyncIterator[Harness]:
     """An app that shows the release, or a session that was played otherwise; the keys go to that panel.
 
     Unless `is_read`, it has not come to see the session yet. `others`: sessions that it may switch to, by id.
+    `closes_summary`: of a session that is over, the summary, with which it begins, is closed.
     """
     session = played or release()
     write_logs(session)
@@ -249,6 +252,7 @@ async def run_app(
         arrangement=Arrangement([panel]),
         ascii_only=ascii_only,
         read_only=read_only,
+        remembers_panels=remembers_panels,
         take_over=take_over,
     )
 
@@ -260,6 +264,8 @@ async def run_app(
         ui = Harness(app, pilot, session)
         ui.engines = engines
         await ui.until(lambda: app.view.connected or not is_read, "the session is on the screen")
+        if closes_summary and ui.dialog == "Summary":
+            await app.screen.dismiss(None)
         if ticket:
             await ui.select(ticket)
         yield ui

@@ -24,6 +24,7 @@ from parexec_tui.tui.actions.perform import TableKeymap, is_dim, perform
 from parexec_tui.tui.actions.session import show_sessions, show_summary
 from parexec_tui.tui.app.attention import Attention
 from parexec_tui.tui.app.feed import NO_ENGINE, Feed, OpenedSession
+from parexec_tui.tui.app.ui_state import read_panel_order, write_panel_order
 from parexec_tui.tui.dialogs.dialog import Confirm, Dialog
 from parexec_tui.tui.panels import make_panels
 from parexec_tui.tui.screen.arrangement import Arrangement
@@ -33,9 +34,6 @@ from parexec_tui.tui.terminal.terminal_app import TerminalApp
 from parexec_tui.tui.theme.palette import Palette
 from parexec_tui.tui.theme.themed import ThemedApp
 from parexec_tui.tui.view.view_state import Change, ViewState
-
-_JUST_NOW = 10.0
-"""If a session finished fewer seconds than this before the screen opened, its summary is shown."""
 
 _COLLECT_EVERY = 300.0
 """Seconds between two runs of the garbage collector: each takes as long as several frames."""
@@ -68,6 +66,8 @@ class ScreenConfig(Struct, frozen=True, kw_only=True):
     bell: bool = True
     notify: bool = True
     """Also send a notification to the terminal (OSC 9) when something needs a person."""
+    remembers_panels: bool = False
+    """A plan that was shown before has its panels as they were then."""
     take_over: TakeOver = _start_none
     notes: tuple[str, ...] = ()
     """Problems that were found before the screen opened; the footer shows them."""
@@ -194,6 +194,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         if self._next_call is not None:
             self._next_call.stop()
         self._selections[self.session] = self.view.selected
+        self.remember_panels()
         if self.view.live is not None:
             self.session_before = self.session
 
@@ -223,16 +224,24 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
     # -- what happens ----------------------------------------------------------------------------------------
 
     def _opened(self, opened: OpenedSession) -> None:
+        is_first = self.view.live is None
         self.view.live, self.view.event_history = opened.mirror.state, opened.event_history
         self.view.contact = "connecting"
         collect_when_told()
         if self._collects is None:
             self._collects = self.set_interval(_COLLECT_EVERY, lambda: gc.collect())  # Textual cannot call a builtin
+        if is_first and self.config.remembers_panels:
+            self.config.arrangement.begin(read_panel_order(opened.mirror.state.plan))
+            self.main.rearrange()
         self.main.draw_now(Change.state | Change.appearance)
         self.main.tour.begin(session_folder(self.session).tour_note)
-        ended = opened.mirror.state.finished_at
-        if ended is not None and self.view.clock() - ended < _JUST_NOW:
+        if is_first and opened.mirror.state.finished_at is not None and self.screen is self.main:
             show_summary(self.actions)
+
+    def remember_panels(self) -> None:
+        """Remember the panels for the next time that this plan is shown."""
+        if self.view.live is not None and self.config.remembers_panels:
+            write_panel_order(self.view.live.plan, self.config.arrangement.used)
 
     def _happened(self, events: Sequence[ev.AnyEvent]) -> None:
         for event in events:

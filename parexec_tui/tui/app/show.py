@@ -17,7 +17,6 @@ from parexec_tui.text.words import is_ascii_only
 from parexec_tui.tui.actions.perform import TableKeymap
 from parexec_tui.tui.actions.table import ACTIONS, keymap_of
 from parexec_tui.tui.app.app import ParexecApp, ScreenConfig, TakeOver
-from parexec_tui.tui.app.ui_state import read_panel_order, write_panel_order
 from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.screen.arrangement import Arrangement
 from parexec_tui.tui.theme.palette import Palette
@@ -45,7 +44,8 @@ def show(session: str, options: ScreenOptions, take_over: TakeOver) -> tuple[Ses
     config = ScreenConfig(
         palette=_palette(options.theme or settings.screen.theme, notes),
         keymap=_keymap(settings, notes),
-        arrangement=Arrangement(read_panel_order()),
+        arrangement=Arrangement(),
+        remembers_panels=True,
         ascii_only=_first_given(options.ascii_only, settings.screen.ascii, is_ascii_only(sys.stdout)),
         read_only=options.read_only,
         lists_sessions=options.lists_sessions,
@@ -56,7 +56,7 @@ def show(session: str, options: ScreenOptions, take_over: TakeOver) -> tuple[Ses
     )
     app = ParexecApp(session, config)
     why = app.run(mouse=_first_given(options.mouse, settings.screen.mouse, False))
-    write_panel_order(config.arrangement.used)
+    app.remember_panels()
     if trouble := app.crash or (why if why != "left" else None):
         print(f"parexec: {trouble}", file=sys.stderr)
     return app.view.live, app.outcome

@@ -95,12 +95,21 @@ class Arrangement:
     """Which panel gets the keys, which panels are visible, and where."""
 
     def __init__(self, used: Iterable[str] = ()) -> None:
-        """`used`: the panels as they were remembered, the last used one first."""
-        known = [name for name in used if name in PANELS]
-        self.used = list(dict.fromkeys((*known, *_AT_FIRST, *PANELS)))
+        """`used`: panels, the last used one first."""
+        self.used: list[str] = []
         self.tier: Tier | None = None
         self.is_zoomed = False
         self._width = self._height = self._room = 0
+        self._put(used)
+
+    def _put(self, used: Iterable[str]) -> None:
+        known = [name for name in used if name in PANELS]
+        self.used = list(dict.fromkeys((*known, *_AT_FIRST, *PANELS)))
+
+    def begin(self, used: Iterable[str]) -> None:
+        """Begin in the list of tickets, and with the other panels as they were remembered."""
+        self._put(("tickets", *used))
+        self.is_zoomed = False
 
     @property
     def current(self) -> str:
