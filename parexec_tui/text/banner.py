@@ -13,7 +13,7 @@ from parexec_tui.core.schedule.roots import roots
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import happened
 from parexec_tui.text.roots import waited_for_text
-from parexec_tui.text.words import printable
+from parexec_tui.text.words import all_failed, printable
 
 Tone = Literal["alert", "bad", "warn", "hold", "dim"]
 """How loud a piece is: the meaning whose style it has."""
@@ -114,7 +114,11 @@ def _failures(state: SessionState) -> Iterator[Piece]:
         return
     word = happened(ticket.end or ticket.status)
     said = f"{ticket.id} {word}" if need.reason == word else f"{ticket.id} {word}: {need.reason}"
-    yield Piece(_counted(said, len(state.failed), "failed"), "bad", need.subject, Remedy("retry", "runs it again"))
+    text = _counted(said, len(state.failed), "failed")
+    if (alike := len(state.failed_alike[ticket.failed_with])) > 1:
+        all_ = f" ({len(state.failed)} in all)" if len(state.failed) > alike else ""
+        text = f"{printable(all_failed(ticket, alike))}{all_}"
+    yield Piece(text, "bad", need.subject, Remedy("retry", "runs it again"))
 
 
 def _agents(state: SessionState) -> Iterator[Piece]:

@@ -3,12 +3,11 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.schedule.root import Root, WaitedFor
-from parexec_tui.core.state.status import ENDED_BADLY
-from parexec_tui.core.wire.protocol import AgentFact, HoldFact, StatusReport
+from parexec_tui.core.state.status import ENDED_BADLY, failure_kind
+from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, StatusReport
 from parexec_tui.text.roots import command_of, waited_for_text
 from parexec_tui.text.words import clock, day_and_clock, printable, progress_text
 
@@ -118,13 +117,19 @@ def _failures(report: StatusReport, room: int) -> Iterator[str]:
     if not report.failures:
         return
     yield f"failed   {total}"
-    shown = room - 1 if total < room else room - 2
-    width = max(len(failure.ticket) for failure in report.failures[:shown])
-    for failure in islice(report.failures, shown):
+    kinds: dict[str, FailureFact] = {}
+    for each in report.failures:
+        kinds.setdefault(_kind(each), each)
+    firsts = list(kinds.values())
+    told = sum(each.alike for each in firsts)
+    shown = firsts[: room - 1 if len(firsts) < room and told == total else room - 2]
+    names = [f"{each.ticket} and {each.alike - 1} more" if each.alike > 1 else each.ticket for each in shown]
+    width = max(map(len, names))
+    for name, failure in zip(names, shown, strict=True):
         why = ": ".join(filter(None, (failure.reason, failure.error_line)))
-        yield f"  {failure.ticket:<{width}}  {failure.end:<15}  {why}".rstrip()
-    if total > shown:
-        yield f"  and {total - shown} more: parexec show"
+        yield f"  {name:<{width}}  {failure.end:<15}  {why}".rstrip()
+    if (more := total - sum(each.alike for each in shown)) > 0:
+        yield f"  and {more} more: parexec show"
 
 
 def _cut(line: str) -> str:
@@ -137,3 +142,7 @@ def _cut(line: str) -> str:
         if columns <= WIDTH - len("..."):
             end = at
     return line
+
+
+def _kind(failure: FailureFact) -> str:
+    return failure_kind(failure.ticket, failure.end, failure.reason, failure.error_line)

@@ -25,13 +25,25 @@ from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import FAILURES, TERMINAL, Status
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire.protocol import Progress, Sampled
 from parexec_tui.outputs.output import Output
 from parexec_tui.text.event_lines import brief_lines, lines
-from parexec_tui.text.report import attempt_output, failures, last_lines
+from parexec_tui.text.report import attempt_output, failure_groups, last_lines
 from parexec_tui.text.streams import OutputError, abandon
-from parexec_tui.text.words import Line, clock, columns, glyph, is_ascii_only, printable, subject_width, why_ended
+from parexec_tui.text.words import (
+    Line,
+    all_failed,
+    and_others,
+    clock,
+    columns,
+    glyph,
+    is_ascii_only,
+    printable,
+    subject_width,
+    why_ended,
+)
 
 Style = Literal["lines", "brief", "json", "quiet"]
 """A line for each event that matters; for each ticket that is over; each event as JSON; the summary only."""
@@ -261,12 +273,12 @@ class Headless:
             self._write_batch(list(self._summary(state, outcome)))
 
     def _summary(self, state: SessionState, outcome: str) -> Iterator[Text]:
-        bad = list(failures(state))
-        for ticket in bad[:_MAX_FAILURES]:
+        bad = list(failure_groups(state))
+        for group in bad[:_MAX_FAILURES]:
             yield Text()
-            yield from self._failure(state, ticket.id)
-        if len(bad) > _MAX_FAILURES:
-            yield Text(f"\nand {len(bad) - _MAX_FAILURES} more, see parexec show {state.session}")
+            yield from self._failure(state, group)
+        if more := sum(map(len, bad[_MAX_FAILURES:])):
+            yield Text(f"\nand {more} more, see parexec show {state.session}")
         if bad or self._style in _WITH_LINES:
             yield Text()
         took = format_duration(state.now - state.opened_at)
@@ -282,8 +294,19 @@ class Headless:
         else:
             yield Text(f"see more: parexec show {state.session}", style="dim")
 
-    def _failure(self, state: SessionState, id_: str) -> Iterator[Text]:
-        ticket = state.tickets[id_]
+    def _failure(self, state: SessionState, group: Sequence[TicketState]) -> Iterator[Text]:
+        """A failure; of tickets that failed alike the first, and the names of the others."""
+        ticket, id_ = group[0], group[0].id
+        if len(group) > 1:
+            count = len(group)
+            text = f"{glyph(str(ticket.end), ascii_only=self._ascii)} {printable(all_failed(ticket, count))}"
+            head = Text(self._folded(text, 0, hang=2))
+            head.stylize("bold red", 0, len(str(count)) + 2)
+            yield head
+            names = and_others([each.id for each in group], 20)
+            yield Text(f"  {self._folded(names, 2)}")
+            yield from self._output(state, ticket, f"log of {id_}")
+            return
         word = str(ticket.end or ticket.status)
         text = f"{glyph(word, ascii_only=self._ascii)} {id_}  {word}"
         if ticket.attempts > 1:
@@ -294,11 +317,14 @@ class Headless:
         head = Text(self._folded(text, 0, hang=2))
         head.stylize("bold red", 0, len(id_) + 2)
         yield head
+        yield from self._output(state, ticket, "log")
+
+    def _output(self, state: SessionState, ticket: TicketState, name: str) -> Iterator[Text]:
         if ticket.attempts:
             output = attempt_output(state, ticket)
-            if not self._is_in_sight(id_, ticket.attempts):
+            if not self._is_in_sight(ticket.id, ticket.attempts):
                 yield from self._excerpt(output, "  ")
-            yield Text(f"  log: {output.name}", style="dim")
+            yield Text(f"  {name}: {output.name}", style="dim")
 
     def _is_in_sight(self, ticket: str, attempt: int) -> bool:
         """Whether the last lines of the attempt were written so recently that they need not be repeated."""

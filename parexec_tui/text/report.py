@@ -167,6 +167,7 @@ def status_report(state: SessionState, *, alive: bool, now: float) -> StatusRepo
                 str(ticket.end or ticket.status),
                 with_name(ticket.reason, ticket.signal),
                 ticket.error_line,
+                len(state.failed_alike.get(ticket.failed_with, ())) if ticket.status is Status.failed else 1,
             )
             for ticket in islice(failures(state), _MAX_FAILURES)
         ],
@@ -273,6 +274,14 @@ def _ticket_line(ticket: TicketReport, width: int, *, ascii_only: bool) -> str:
 def failures(state: SessionState) -> Iterator[TicketState]:
     """Tickets that ended without success, in plan order; without skipped ones, which follow from the others."""
     return (ticket for ticket in state.tickets.values() if ticket.status in ENDED_BADLY)
+
+
+def failure_groups(state: SessionState) -> list[list[TicketState]]:
+    """As `failures`, those that failed alike together, each group in plan order and where its first ticket is."""
+    groups: dict[str, list[TicketState]] = {}
+    for ticket in failures(state):
+        groups.setdefault(ticket.failed_with if ticket.status is Status.failed else ticket.id, []).append(ticket)
+    return list(groups.values())
 
 
 def last_lines(output: Output, limit: int = 5) -> list[str]:

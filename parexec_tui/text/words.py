@@ -3,15 +3,18 @@
 import os
 import re
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from msgspec import Struct
 
 from parexec_tui.core.plan.units import format_size
-from parexec_tui.core.state.status import AGENT_TABLE, TABLE
+from parexec_tui.core.state.status import AGENT_TABLE, TABLE, happened
 from parexec_tui.core.wire.protocol import Progress
+
+if TYPE_CHECKING:
+    from parexec_tui.core.state.tickets import TicketState
 
 _GLYPHS: dict[str, tuple[str, str]] = {
     **{row.status: (row.glyph, row.ascii_glyph) for row in AGENT_TABLE},
@@ -122,6 +125,18 @@ def why_ended(reason: str, number: int | None, error_line: str) -> str:
     `number`: the signal that ended it, if one did.
     """
     return ": ".join(filter(None, (with_name(reason, number), error_line)))
+
+
+def all_failed(ticket: "TicketState", count: int) -> str:
+    """That so many tickets failed as this one did: `9 failed: ModuleNotFoundError: foo`."""
+    word = happened(ticket.end or ticket.status)
+    return f"{count} {word}: {ticket.error_line or with_name(ticket.reason, ticket.signal)}"
+
+
+def and_others(ids: Sequence[str], shown: int = 5) -> str:
+    """`a, b, c and 6 more`."""
+    more = len(ids) - shown
+    return ", ".join(ids[:shown]) + (f" and {more} more" if more > 0 else "")
 
 
 def progress_text(progress: Progress) -> str:

@@ -150,7 +150,7 @@ def test_status_tells_scripts_all_that_is_promised(engine: Engine) -> None:
     assert (facts["groups"], facts["group"]) == (3, 1)
     assert facts["holds"] == []
     assert {agent["ticket"] for agent in facts["agents"] if agent["status"] == "busy"} == {"long", "other"}
-    assert facts["failures"] == [{"ticket": "bad", "end": "failed", "reason": "exit 3", "error_line": ""}]
+    assert facts["failures"] == [{"ticket": "bad", "end": "failed", "reason": "exit 3", "error_line": "", "alike": 1}]
     assert facts.keys() == set(StatusReport.__struct_encode_fields__)
 
 

@@ -303,6 +303,7 @@ def dump(state: SessionState) -> object:
         "reservation": deepcopy(state.reservation),
         "held_tickets": list(state.held_tickets),
         "failed": list(state.failed),
+        "failed_alike": {kind: list(alike) for kind, alike in state.failed_alike.items()},
         "held_back": list(state.held_back),
         "ready": list(state.ready),
         "available": {type_: list(agents) for type_, agents in state.available.items()},
@@ -476,6 +477,10 @@ def _check_counts(state: SessionState) -> None:
     assert set(state.held_tickets) == held
     tickets = state.tickets.values()
     assert set(state.failed) == {ticket.id for ticket in tickets if ticket.status is Status.failed}
+    alike: dict[str, set[str]] = {}
+    for ticket in state.failed.values():
+        alike.setdefault(ticket.failure, set()).add(ticket.id)
+    assert {kind: set(found) for kind, found in state.failed_alike.items()} == alike
     pending = {ticket.id for ticket in tickets if ticket.status in (Status.waiting, Status.backoff)}
     assert set(state.held_back) == {id_ for id_ in held & pending if not state.tickets[id_].missing}
     assert state.counts == {status: sum(ticket.status is status for ticket in tickets) for status in Status}

@@ -9,7 +9,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.text.banner import Around, Remedy, pieces
-from tests.core.sessions import Session
+from tests.core.sessions import Session, plan
 from tests.core.state.test_properties import plans, run, steps
 
 
@@ -95,6 +95,18 @@ def test_what_keeps_the_whole_session_back(request_: rq.AnyRequest, text: str) -
     session = started()
     session.act(request_)
     assert said(session)[0] == text
+
+
+def test_many_that_failed_alike_are_one_piece() -> None:
+    session = Session(plan("A:\nB:\nC:\nD:", parallel=4))
+    session.dispatch()
+    for id_, line in (("A", "disk full"), ("B", "no module foo 1"), ("C", "no module foo 22")):
+        session.tell(rq.ProcessEnded(id_, 1, 1, error_line=line))
+    assert said(session) == ["2 failed: no module foo 22 (3 in all)"]
+    session.act(rq.Retry(tickets=("A",)))
+    assert said(session) == ["2 failed: no module foo 22"]
+    session.act(rq.Retry(tickets=("C",)))
+    assert said(session) == ["B failed: exit 1: no module foo 1"]
 
 
 def test_the_worst_comes_first() -> None:

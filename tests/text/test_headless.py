@@ -22,7 +22,14 @@ from parexec_tui.outputs.local import LocalOutput
 from parexec_tui.text.dashboard import dashboard
 from parexec_tui.text.event_lines import lines
 from parexec_tui.text.headless import Headless, Style
-from parexec_tui.text.report import attempt_output, last_lines, report_lines, session_report, status_report
+from parexec_tui.text.report import (
+    attempt_output,
+    failure_groups,
+    last_lines,
+    report_lines,
+    session_report,
+    status_report,
+)
 from parexec_tui.text.words import is_ascii_only, printable, with_name
 from tests.core.sessions import Session, plan
 
@@ -293,6 +300,35 @@ def test_a_timeout_says_where_it_was(own_state_home: Path) -> None:
     session.time_out("A")
     session.tell(rq.ProcessEnded("A", 1, None, 15, error_line="at step 3"))
     assert re.search(r"timed out +A  at step 3, on agent-1 after ", told(session))
+
+
+def failing_alike() -> Session:
+    """A, C, D and E fail, all but D for the want of a module."""
+    session = Session(plan("A:\nB:\nC:\nD:\nE:", parallel=5))
+    session.dispatch()
+    for id_, line in (
+        ("A", "foo:1: no module"),
+        ("D", "disk full"),
+        ("C", "foo:22: no module"),
+        ("E", "foo:3: no module"),
+    ):
+        session.tell(rq.ProcessEnded(id_, 1, 1, error_line=line))
+    session.succeed("B")
+    return session
+
+
+def test_tickets_that_failed_alike_are_told_together(own_state_home: Path) -> None:
+    session = failing_alike()
+    session.close()
+    assert [[each.id for each in group] for group in failure_groups(session.state)] == [["A", "C", "E"], ["D"]]
+    text = told(session, "quiet")
+    assert "\n✗ 3 failed: foo:1: no module\n  A, C, E\n  log of A: " in text
+    assert "\n✗ D  failed: exit 1: disk full\n  log: " in text
+    report = status_report(session.state, alive=False, now=session.now)
+    assert [(each.ticket, each.alike) for each in report.failures] == [("A", 3), ("C", 3), ("D", 1), ("E", 3)]
+    lines = dashboard(report, now=session.now)
+    failed = [" ".join(line.split()) for line in lines[lines.index("failed   4") :]]
+    assert failed == ["failed 4", "A and 2 more failed exit 1: foo:1: no module", "D failed exit 1: disk full"]
 
 
 def test_the_summary_repeats_what_was_written_more_than_a_screen_before(own_state_home: Path) -> None:

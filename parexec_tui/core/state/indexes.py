@@ -25,9 +25,10 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
     elif from_ in LIVE:
         del state.live[ticket.id]
     if to is Status.failed:
-        state.failed[ticket.id] = ticket
+        ticket.failed_with = ticket.failure
+        state.failed[ticket.id] = state.failed_alike.setdefault(ticket.failed_with, {})[ticket.id] = ticket
     elif from_ is Status.failed:
-        del state.failed[ticket.id]
+        _forget_failure(state, ticket)
     if (step := (to in UNSUCCESSFUL) - (from_ in UNSUCCESSFUL)) != 0:
         for dependent in state.dependents(ticket.id):
             dependent.lost += step
@@ -49,6 +50,14 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
         note_stall(state, ticket)
     if to is Status.waiting and ticket.missing == 0:
         mark_ready(state, ticket, at)
+
+
+def _forget_failure(state: SessionState, ticket: TicketState) -> None:
+    del state.failed[ticket.id]
+    alike = state.failed_alike[ticket.failed_with]
+    del alike[ticket.id]
+    if not alike:
+        del state.failed_alike[ticket.failed_with]
 
 
 def note_hold(state: SessionState, ticket: TicketState) -> None:

@@ -83,6 +83,8 @@ class SessionState:
     """The first group that still has a ticket to account for."""
     failed: dict[str, TicketState]
     """Failed tickets, the one that failed last at the end."""
+    failed_alike: dict[str, dict[str, TicketState]]
+    """{`TicketState.failed_with`: the failed tickets that failed with it}"""
     ready: dict[str, TicketState]
     """Tickets that wait, and whose needs are met."""
     held_back: dict[str, TicketState]
@@ -193,6 +195,9 @@ class SessionState:
             key=lambda ticket: ticket.ended or 0.0,
         )
         self.failed = {ticket.id: ticket for ticket in failed}
+        self.failed_alike = {}
+        for ticket in failed:
+            self.failed_alike.setdefault(ticket.failed_with, {})[ticket.id] = ticket
         self.held_back = {ticket.id: ticket for ticket in tickets.values() if ticket.is_held_back}
         self.ready = {
             ticket.id: ticket

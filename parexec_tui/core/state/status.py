@@ -4,6 +4,7 @@ A new status is a member of `Status` and a row of `TABLE`. The screen, the filte
 themes take the rest from its row; mypy names each `match` that must decide what the new status means there.
 """
 
+import re
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
@@ -53,6 +54,15 @@ class End(StrEnum):
 FAILURES: Final = frozenset((End.failed, End.timed_out, End.could_not_start, End.lost))
 """The ends after which a person wants to know what the attempt printed."""
 
+
+def failure_kind(ticket: str, end: str, reason: str, error_line: str) -> str:
+    """What is the same for tickets that failed alike: how they ended, and what was said about that but for numbers,
+    which may be ports, seconds and process ids. That the exit codes of two are the same says nothing."""
+    said = error_line or ("" if end in (End.failed, End.timed_out) else reason)
+    return f"{end}: {_NUMBER.sub('#', said)}" if said else f"{end}: by {ticket} alone"
+
+
+_NUMBER = re.compile(r"[0-9]+")
 
 StopReason = Literal["timed out", "cancelled", "stopped", "reassigned", "flooding"]
 """Why an attempt is ended on purpose. flooding: what it prints would fill the disk."""

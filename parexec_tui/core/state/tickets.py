@@ -5,7 +5,7 @@ from typing import NamedTuple
 from parexec_tui.core.plan.claims import Claims
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.state.attempts import Attempt
-from parexec_tui.core.state.status import LIVE, PENDING, End, Flag, Status
+from parexec_tui.core.state.status import LIVE, PENDING, End, Flag, Status, failure_kind
 
 
 class UndoSnapshot(NamedTuple):
@@ -26,10 +26,10 @@ class TicketState:
     """A ticket and where it stands. What belongs to one attempt only is in `attempt`."""
 
     __slots__ = (
-        "attempt", "attempts", "because", "charged", "claims", "conflict_at", "end", "ended", "excluded_agents",
-        "first_started", "group", "held", "held_at", "id", "is_stalled", "lost", "missing", "note", "order", "pin",
-        "ready_at", "reason", "remaining", "retry_at", "serialised", "snapshot", "spec", "stalled_needs", "status",
-        "types",
+        "attempt", "attempts", "because", "charged", "claims", "conflict_at", "end", "ended",
+        "excluded_agents", "failed_with", "first_started", "group", "held", "held_at", "id", "is_stalled",
+        "lost", "missing", "note", "order", "pin", "ready_at", "reason", "remaining", "retry_at",
+        "serialised", "snapshot", "spec", "stalled_needs", "status", "types",
     )  # fmt: skip
 
     def __init__(self, id_: str, spec: Ticket, order: int, claims: Claims, types: tuple[str, ...]) -> None:
@@ -81,6 +81,8 @@ class TicketState:
         self.reason = ""
         self.because = ""
         """For a skipped ticket, the ticket whose end was the cause. See `SessionState.cause`."""
+        self.failed_with = ""
+        """What it failed with: the same for all that failed alike. Kept until it fails again. See `failure`."""
         self.serialised = False
         """True once it had to wait for a claim."""
 
@@ -147,6 +149,11 @@ class TicketState:
         """What its last attempt printed about its failure, if the ticket ended with that; empty if nothing did."""
         attempt = self.attempt
         return attempt.error_line if attempt is not None and attempt.ended == self.ended else ""
+
+    @property
+    def failure(self) -> str:
+        """What it failed with: the same for tickets that failed alike."""
+        return failure_kind(self.id, str(self.end), self.reason, self.error_line)
 
     def worked(self, now: float) -> float:
         """Seconds that the live or last attempt ran, without the time it was frozen; 0 if there was none."""

@@ -280,6 +280,8 @@ class FailureFact(Struct, frozen=True):
     reason: str = ""
     error_line: str = ""
     """The line of its output that says what went wrong."""
+    alike: int = 1
+    """Tickets that failed with the same, but for numbers; this one included."""
 
 
 class NeighbourFact(Struct, frozen=True):

@@ -11,7 +11,7 @@ from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.text.report import attempt_output, last_lines
+from parexec_tui.text.report import attempt_output, failure_groups, last_lines
 from parexec_tui.text.words import glyph, printable, subject_width, tickets
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog
 from parexec_tui.tui.view.facts import display_status, reason_of
@@ -47,13 +47,17 @@ class Summary(Dialog[Choice]):
         super().__init__(view)
         assert view.live is not None
         self._state: SessionState = view.live
-        self._failed = [ticket for ticket in self._state.tickets.values() if ticket.status is Status.failed]
+        groups = [group for group in failure_groups(self._state) if group[0].status is Status.failed]
+        self._failed = [group[0] for group in groups]
+        """The first of each group of tickets that failed alike."""
+        self._alike = {group[0].id: len(group) for group in groups}
+        self._count = sum(self._alike.values())
         self._slowest = nlargest(_MAX_SLOW, self._state.tickets.values(), key=_took)
         self._at = 0
         named = self._failed[:_MAX_FAILED]
         self._width = subject_width(ticket.id for ticket in named)
         self._tails = {ticket.id: _tail(self._state, ticket) for ticket in named}
-        keys = [("r", f"retry {len(self._failed)} failed"), ("enter", "output"), ("y", "copy command")]
+        keys = [("r", f"retry {self._count} failed"), ("enter", "output"), ("y", "copy command")]
         self.keys = [*(keys if self._failed else ()), ("q", "leave"), ("escape", "close")]
         self._page = Page(view, (), chrome=CHROME)
         self._places: list[int] = []
@@ -107,7 +111,7 @@ class Summary(Dialog[Choice]):
         for at, ticket in enumerate(self._failed[:_MAX_FAILED]):
             self._places.append(len(lines))
             lines += self._failure(ticket, is_here=at == self._at)
-        if (more := len(self._failed) - _MAX_FAILED) > 0:
+        if more := sum(self._alike[ticket.id] for ticket in self._failed[_MAX_FAILED:]):
             lines.append(self.styled(f"and {more} more: ! shows them", "dim"))
         if self._failed:
             lines.append(self.styled(f"to run them again: {self._command}", "dim"))
@@ -145,6 +149,8 @@ class Summary(Dialog[Choice]):
         said = f"{glyph(word, ascii_only=self.view.ascii_only)} {word}"
         line.append(f"{said:<{_STATUS}}", palette.status(word))
         line.append(f"{ticket.id:<{self._width}}  ", palette["title"])
+        if (others := self._alike[ticket.id] - 1) > 0:
+            line.append(f"and {others} more: ", palette["title"])
         line.append(reason_of(self._state, ticket, self.view.now), palette["text"])
         if is_here:
             line.stylize(palette["selection"])

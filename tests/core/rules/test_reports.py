@@ -169,6 +169,20 @@ def test_what_filled_the_disk_has_no_error_line() -> None:
     assert (session.status("A"), session["A"].error_line) == ("failed", "")
 
 
+def test_what_a_failed_ticket_has_in_common_with_others() -> None:
+    session = Session(plan("A:\nB:\nC:\nD:\nE:", parallel=5))
+    session.dispatch()
+    for id_, line in (("A", "port 80 is taken"), ("B", "port 8080 is taken"), ("C", ""), ("D", "")):
+        session.tell(rq.ProcessEnded(id_, 1, 1, error_line=line))
+    groups = [list(alike) for alike in session.state.failed_alike.values()]
+    assert groups == [["A", "B"], ["C"], ["D"]], "exit codes that are the same say nothing"
+    session.act(rq.Waive(tickets=("A",)))
+    session.act(rq.Retry(tickets=("C",)))
+    assert [list(alike) for alike in session.state.failed_alike.values()] == [["B"], ["D"]]
+    session.restart()
+    assert [list(alike) for alike in session.state.failed_alike.values()] == [["B"], ["D"]]
+
+
 # --- Time-outs and lost attempts ---
 
 
