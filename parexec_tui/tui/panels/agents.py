@@ -23,7 +23,7 @@ _TICKET, _MAX_TICKET = 14, 32
 """Cells for the id of a ticket, as far as ids are so long: before optional columns, and where all have room."""
 
 _OPTIONAL = (
-    ("ETA", 6), ("DONE", 6), ("CPU", 4), ("MEM", 5), ("SILENT", 6), ("OK/BAD", 6), ("EFF", 4), ("TITLE", 12),
+    ("DONE", 6), ("ETA", 6), ("CPU", 4), ("MEM", 5), ("SILENT", 6), ("OK/BAD", 6), ("EFF", 4), ("TITLE", 12),
 )  # fmt: skip
 """Optional columns with their cells, the most wanted first."""
 

@@ -9,7 +9,7 @@ from parexec_tui.core.state.status import PENDING, TERMINAL, Status, short_word
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.cells import width_of
 from parexec_tui.text.words import printable, step_text
-from parexec_tui.tui.drawing.line import StyledLine
+from parexec_tui.tui.drawing.line import StyledLine, fitted
 from parexec_tui.tui.drawing.ticket_columns import RowKind, TicketColumns, ticket_columns
 from parexec_tui.tui.view.facts import display_status, reason_of, short_duration
 from parexec_tui.tui.view.ticket_list import DONE, GROUPINGS, SORTS, Grouping, Heading, TicketList
@@ -30,6 +30,10 @@ the cursor gives way to what comes in above it."""
 
 _MARK = 2
 """Cells before the first column, for the mark."""
+
+_NAMES, _BESIDE_TITLE, _LEAST_TITLE = 2, 32, 15
+"""Most names of panels in the title line beside the title of a ticket; cells for them and the frame; fewest cells for
+the title."""
 
 _ticket_fields = attrgetter(*TicketState.__slots__)
 _attempt_fields = attrgetter(*Attempt.__slots__)
@@ -320,7 +324,22 @@ class TicketsPanel(RowsPanel):
             parts.append(f"by {self.list.sort}{' reversed' if self.list.is_reversed else ''}")
         if self.view.marks:
             parts.append(f"{len(self.view.marks)} marked")
-        return ", ".join(parts)
+        counts = ", ".join(parts)
+        return f"{self._title_of_selected(self.body_width - _BESIDE_TITLE - width_of(counts))}{counts}"
+
+    def _title_of_selected(self, room: int) -> str:
+        """The title of the selected ticket in at most so many cells, for the title line: where it has no column, the
+        row has a reason in its place, or cuts it. Empty if there is hardly room."""
+        ticket = self.view.ticket
+        if ticket is None or room < _LEAST_TITLE or len(self.tabs) > _NAMES or not self.has_selected:
+            return ""
+        if self._columns(self.body_width - 2).title:
+            return ""
+        title, between = printable(ticket.spec.title), " - " if self.view.ascii_only else " · "
+        if not title:
+            return ""
+        end = "~" if self.view.ascii_only else "…"
+        return fitted(title, min(width_of(title), room - len(between)), end=end) + between
 
     def _columns(self, width: int) -> TicketColumns:
         return ticket_columns(width - _MARK, *self._widths)
@@ -332,7 +351,9 @@ class TicketsPanel(RowsPanel):
         line.column("TITLE", columns.title, dim).column("PRIORITY", columns.priority, dim)
         line.column("TIME", columns.time, dim, align="right").column("AGENT", columns.agent, dim)
         line.column("PROGRESS", columns.progress, dim)
-        line.column("WHY" if columns.title else "WHY, OR TITLE", columns.why, dim, gap=0)
+        both = "WHY, OR TITLE"
+        last = "WHY" if columns.title or columns.why < len(both) else both
+        line.column(last, columns.why, dim, gap=0)
 
     def draw_row(self, line: StyledLine, index: int, width: int) -> None:
         row = self.list.rows[index]

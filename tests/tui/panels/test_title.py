@@ -76,3 +76,16 @@ async def test_on_a_low_screen_all_panels_are_named_and_below_that_numbered() ->
         assert title(ui).startswith("─ 1 Tickets 2 Graph 3 Agent 4 Gauge 5 Out 6 Tick 7 Time 8 Claim 9 Event ─")
     async with run_app(size=(50, 16)) as ui:
         assert title(ui).startswith("─ 1 Tickets 2 3 4 5 6 7 8 9 ─")
+
+
+@pytest.mark.asyncio
+async def test_the_title_of_the_selected_ticket_is_said_where_it_has_no_column() -> None:
+    async with run_app(size=(80, 24), ticket="bench") as ui:
+        assert title(ui).endswith("─ Benchmarks against the last release · 43 ─")
+        assert title(ui).startswith("─ 1 Tickets ─ 2 Graph ─")
+        await ui.press("j")
+        await is_said(ui, "─ Unit tests of the core, third part · 43 ─")
+    async with run_app(size=(160, 24), ticket="bench") as ui:
+        await ui.press("z")
+        assert title(ui).endswith("─ 43 ─")
+        assert " Benchmarks against the last release " in ui.text()
