@@ -214,7 +214,7 @@ async def test_a_command_asks_for_what_its_words_mean(text: str, asked: rq.AnyRe
         ("goto X", "there is no ticket X"),
         ("filter status:odd", "there is no status odd"),
         ("sort xyz", "there is no column xyz"),
-        ("group xyz", "there is no grouping xyz (there is none, group and status)"),
+        ("group xyz", "there is no grouping xyz (there is attention, none, group and status)"),
         ("theme xyz", "there is no theme `xyz`"),
     ],
 )
