@@ -15,7 +15,7 @@ marks. What is found is kept until the next event, so a whole screen asks for th
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
 from parexec_tui.core.plan.claims import EMPTY
 from parexec_tui.core.schedule.blockers import (
@@ -61,7 +61,7 @@ def root_of(state: SessionState, ticket: TicketState) -> Root | None:
     """What the ticket waits for in the end; of one that is live, how it stands. None if it is over."""
     if ticket.is_live:
         return _of_live(ticket)
-    return _link(state, ticket).root if ticket.status in PENDING else None
+    return _root(state, ticket) if ticket.status in PENDING else None
 
 
 def path_to_root(state: SessionState, ticket: TicketState) -> tuple[str, ...]:
@@ -73,14 +73,14 @@ def path_to_root(state: SessionState, ticket: TicketState) -> tuple[str, ...]:
         return (ticket.id,)
     if ticket.status not in PENDING:
         return ()
-    path = [ticket.id]
-    link = _link(state, ticket)
-    while link.next:
-        path.append(link.next)
-        after = state.tickets[link.next]
-        if after.is_live:
+    memo = _memo(state)
+    path = {ticket.id: None}
+    while not (memo.of_all or ticket.is_live):
+        after = _step(state, ticket, memo)
+        if isinstance(after, Root) or after.id in path:
             break
-        link = _link(state, after)
+        path[after.id] = None
+        ticket = after
     return tuple(path)
 
 
@@ -109,22 +109,16 @@ def roots(state: SessionState) -> Sequence[WaitedFor]:
 # -- what is kept between two events ---------------------------------------------------------------------------
 
 
-class _Link(NamedTuple):
-    root: Root
-    next: str = ""
-    """The next ticket on the way to the root; empty at the end."""
-
-
 class _Memo:
     """What was found out about the state as it is now."""
 
     __slots__ = (
-        "by_agent_key", "by_ready", "counts", "edges", "hidden", "links", "may_be_hidden", "of_all", "roots",
+        "by_agent_key", "by_ready", "by_ticket", "counts", "edges", "hidden", "may_be_hidden", "of_all", "roots",
         "searched",
     )  # fmt: skip
 
     def __init__(self, state: SessionState) -> None:
-        self.links: dict[str, _Link] = {}
+        self.by_ticket: dict[str, Root] = {}
         """Of tickets that are not stalled."""
         self.may_be_hidden = _may_be_hidden(state)
         self.of_all = tuple(_find_of_all(state))
@@ -148,12 +142,12 @@ def _memo(state: SessionState) -> _Memo:
 class _StallMemo:
     """What was found out about stalled tickets; it holds until one more or one less is stalled."""
 
-    __slots__ = ("counts", "links")
+    __slots__ = ("by_ticket", "counts")
 
     def __init__(self) -> None:
-        self.links: dict[str, _Link] = {}
-        self.counts: dict[str, int] = {}
-        """ticket: how many are downstream of it and wait"""
+        self.by_ticket: dict[str, Root] = {}
+        self.counts: dict[Root, WaitedFor] = {}
+        """Of those that tickets wait for only because they need them."""
 
 
 def _stall_memo(state: SessionState) -> _StallMemo:
@@ -166,55 +160,45 @@ def _stall_memo(state: SessionState) -> _StallMemo:
 # -- the walk --------------------------------------------------------------------------------------------------
 
 
-def _link(state: SessionState, ticket: TicketState) -> _Link:
-    """Where the way to the root of a ticket that waits begins."""
+def _root(state: SessionState, ticket: TicketState) -> Root:
+    """The root of a ticket that waits."""
     memo = _memo(state)
     if memo.of_all:
-        return _Link(memo.of_all[0])
-    links, stalled = memo.links, _stall_memo(state).links
-    if (known := links.get(ticket.id) or stalled.get(ticket.id)) is not None:
-        return known
-    walked: list[TicketState] = []
-    seen: set[str] = set()
-    at = ticket
+        return memo.of_all[0]
+    known, stalled = memo.by_ticket, _stall_memo(state).by_ticket
+    walked: dict[str, None] = {}
+    at, was_stalled = ticket, ticket.is_stalled
     while True:
-        if (link := links.get(at.id) or stalled.get(at.id)) is not None:
-            root, following = link.root, at.id
+        if (root := known.get(at.id) or stalled.get(at.id)) is not None:
             break
         if at.is_live:
-            root, following = _of_live(at), at.id
+            root = _of_live(at)
             break
-        if at.id in seen or (len(walked) > _MAX_STEPS and not at.is_stalled):
-            root, following = Root("far", ticket=at.id), "" if at.id in seen else at.id
+        if at.id in walked or (len(walked) > _MAX_STEPS and not at.is_stalled):
+            root = Root("far", ticket=at.id)
             break
-        walked.append(at)
-        seen.add(at.id)
-        after = _next(state, at)
+        if at.is_stalled is not was_stalled:  # the rest has the root as well, and keeps it longer
+            root = _root(state, at)
+            break
+        walked[at.id] = None
+        after = _step(state, at, memo)
         if isinstance(after, Root):
-            root, following = after, ""
+            root = after
             break
         at = after
-    link = _Link(root, following)
-    for each in reversed(walked):
-        link = _Link(root, following)
-        (stalled if each.is_stalled else links)[each.id] = link
-        following = each.id
-    return link
+    (stalled if was_stalled else known).update(dict.fromkeys(walked, root))
+    return root
+
+
+def _step(state: SessionState, ticket: TicketState, memo: "_Memo") -> TicketState | Root:
+    """What a ticket that waits waits for: another ticket, which has to be followed, or the root."""
+    return _need_in_the_way(state, ticket, memo) or _next(state, ticket)
 
 
 def _next(state: SessionState, ticket: TicketState) -> TicketState | Root:
-    """The ticket that this one waits for, which has to be followed; or the root, if it waits for no other ticket."""
-    if ticket.stalled_needs:
-        return next(need for need in _needs(state, ticket) if need.is_stalled)
+    """What a ticket waits for whose needs are met or that is held: another ticket, or the root."""
     if ticket.held is not None:
         return Root("held", ticket=ticket.id, by=ticket.held, since=ticket.held_at)
-    if ticket.missing:
-        if _memo(state).may_be_hidden and (need := _search(state, ticket)):
-            return state.tickets[need]
-        return max(
-            (need for need in _needs(state, ticket) if need.status not in SATISFIED),
-            key=lambda need: need.remaining,
-        )
     if ticket.status is Status.backoff:
         return Root("backoff", ticket=ticket.id, agent=ticket.agent or "", until=ticket.retry_at)
     if state.plan.settings.barrier and ticket.group > state.open_group:
@@ -230,6 +214,25 @@ def _next(state: SessionState, ticket: TicketState) -> TicketState | Root:
         frozen = _first_frozen(state.frozen.values())
         return frozen if frozen is not None and len(state.frozen) == len(state.live) else Root("busy", name="slots")
     return Root("next", ticket=ticket.id)
+
+
+def _need_in_the_way(state: SessionState, ticket: TicketState, memo: "_Memo") -> TicketState | None:
+    """The need to follow: one that is stalled, else one that leads to what stays, else that of the longest path."""
+    tickets = state.tickets
+    if ticket.stalled_needs:
+        for id_ in ticket.spec.needs:
+            if tickets[id_].is_stalled:
+                return tickets[id_]
+    if not ticket.missing or ticket.held is not None:
+        return None
+    if memo.may_be_hidden and (hidden := _search(state, ticket)):
+        return tickets[hidden]
+    longest: TicketState | None = None
+    for id_ in ticket.spec.needs:
+        need = tickets[id_]
+        if need.status not in SATISFIED and (longest is None or need.remaining > longest.remaining):
+            longest = need
+    return longest
 
 
 def _needs(state: SessionState, ticket: TicketState) -> Iterator[TicketState]:
@@ -356,7 +359,7 @@ def _search(state: SessionState, ticket: TicketState) -> str:
             if need.status not in PENDING or need.id in came_from:
                 continue
             came_from[need.id] = each.id
-            if memo.hidden.get(need.id) or (not need.missing and _link(state, need).root.stays):
+            if memo.hidden.get(need.id) or (not need.missing and _root(state, need).stays):
                 at = need.id
                 while before := came_from[at]:
                     memo.hidden[before], at = at, before
@@ -384,7 +387,7 @@ def _by_ready(state: SessionState) -> dict[Root, list[str]]:
             can_share = is_plain and ticket.claims is EMPTY and not (ticket.pin or ticket.excluded_agents)
             root = by_types.get(ticket.types) if can_share else None
             if root is None:
-                root = _link(state, ticket).root
+                root = _root(state, ticket)
                 if can_share and root.kind not in _OF_ONE:
                     by_types[ticket.types] = root
             memo.by_ready.setdefault(root, []).append(ticket.id)
@@ -400,8 +403,8 @@ def _count(state: SessionState, root: Root) -> WaitedFor:
         return WaitedFor(root, len(seeds), len(state.ready) <= _MAX_READY)
     only_needs = not seeds and root.kind in ("frozen", "held")
     counts = _stall_memo(state).counts
-    if only_needs and root.ticket in counts:
-        return WaitedFor(root, counts[root.ticket])
+    if only_needs and root in counts:
+        return counts[root]
     if root.ticket:
         seeds += state.graph.dependents[root.ticket]
     seen = {root.ticket}
@@ -417,9 +420,10 @@ def _count(state: SessionState, root: Root) -> WaitedFor:
             count += 1
             seeds += state.graph.dependents[id_]
     is_exact = not seeds and (memo.by_ready is None or len(state.ready) <= _MAX_READY)
-    if only_needs and not seeds:
-        counts[root.ticket] = count
-    return WaitedFor(root, count, is_exact)
+    found = WaitedFor(root, count, is_exact)
+    if only_needs:
+        counts[root] = found
+    return found
 
 
 def _candidates(state: SessionState) -> Iterator[Root]:

@@ -138,9 +138,10 @@ def find_types(state: SessionState, ticket: TicketState) -> None:
 
 def thaw(state: SessionState, ticket: TicketState, at: float) -> None:
     """Let the attempt of a live ticket go on, if it is frozen."""
+    if state.frozen.pop(ticket.id, None) is None:
+        return
     ticket.live_attempt.thaw(at)
     state.agents[ticket.live_attempt.agent].is_frozen = False
-    state.frozen.pop(ticket.id, None)
     note_stall(state, ticket)
 
 
