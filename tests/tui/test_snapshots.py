@@ -99,6 +99,15 @@ async def test_what_is_around_a_ticket(ascii_only: bool, snapshots: Snapshots) -
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)], ids=["80x24", "120x40", "200x50"])
+async def test_what_is_around_a_ticket_beside_other_panels(size: tuple[int, int], snapshots: Snapshots) -> None:
+    async with picture("graph", size=size, ticket="unit-web-2") as ui:
+        await ui.press("v")
+        await all_is_drawn(ui)
+        snapshots.check(f"around-{size[0]}x{size[1]}", ui.text_of("graph"))
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("ticket", "title"), [("translate-pt", "As notas em portugues"), ("translate-ja", "?" * 24)], ids=["pt", "ja"]
 )

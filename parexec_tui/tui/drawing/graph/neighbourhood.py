@@ -6,16 +6,18 @@
     +12 more ─╯               ╰──── docs
 
 Tickets that do not fit are counted where they would stand. Each ticket is drawn once, even if several need it; an
-edge to a ticket further on runs past the layers between. From `BOXED` columns on, tickets have boxes. The cost
-depends on what is shown: a ticket with 10,000 dependents costs no more than one with twenty.
+edge to a ticket further on runs past the layers between. Tickets have boxes, except in a few rows or columns. Where
+there is little room, a box has the id without the title, then there is one level at each side, and then fewer tickets
+are shown. The cost depends on what is shown: a ticket with 10,000 dependents costs no more than one with twenty.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
+from parexec_tui.text.cells import cut_middle
 from parexec_tui.tui.drawing.graph.canvas import Canvas, CanvasCell
 from parexec_tui.tui.drawing.graph.layered import Layered, arrange, carried, carrier, fits
 from parexec_tui.tui.drawing.graph.routing import Channel, route
@@ -26,10 +28,17 @@ Direction = Literal["left", "right", "up", "down"]
 Label = Callable[[str], Sequence[str]]
 """The text of a ticket in one or two lines: its id, and what can be cut where there is no room. Printable."""
 
-BOXED: Final = 100
-"""From this width on, a ticket has a box; below, its text alone."""
+TITLED: Final = 100
+"""From this width on, boxes may have titles."""
 
-_BOXED_HEIGHT: Final = 12
+BOXED_WIDTH: Final = 40
+BOXED_HEIGHT: Final = 9
+"""In fewer columns or rows a ticket has no box, but its text alone."""
+
+_BOX_SIDES: Final = 4
+_LONG_ID: Final = 18
+"""Two levels at each side are drawn only if ids of up to so many columns are whole."""
+
 _MIN: Final = 8
 """Fewest columns of a layer, as far as there is room."""
 _MAX: Final = 30
@@ -88,21 +97,38 @@ def neighbourhood(
     `keep`: neighbours to show before others, such as the one that the person came from. `critical`: tickets of a
     path, needs first; its edges are heavy.
     """
-    boxes = [_Style(2 + min(2, len(label(centre))), 1), _Style(4, 4)]
     best: tuple[Selection, _Geometry] | None = None
-    for style in (*(boxes if width >= BOXED and height >= _BOXED_HEIGHT else ()), _Style(1, 1), _Style(1, 2)):
-        selection = Selection(centre, graph, style.rows if style.grid == 1 else 1, height // style.grid)
+    for style in _styles(len(label(centre)) > 1, width, height):
+        selection = Selection(centre, graph, style.rows if style.grid == 1 else 1, height // style.grid, style.levels)
         selection.fill(keep)
         chosen = len(selection.side)
-        while (plan := _plan(selection, label, width, style)) is None and len(selection.side) > 1:
+        while (plan := _plan(selection, label, width, style)) is None and len(selection.side) > 1 + style.is_strict:
             selection.drop_last()
-        if plan is not None and (best is None or len(selection.side) > len(best[0].side)):
+        if plan is None or (style.is_strict and len(selection.side) < chosen):
+            continue
+        if style.is_strict and style.grid > 1 and any(count.ticket == centre for count in selection.counts()):
+            continue  # without slots, more of its neighbours have room
+        if best is None or (len(selection.side) > len(best[0].side) and best[1].style.rows == 1):
             best = selection, plan
-        if plan is not None and len(selection.side) == chosen:
+        if len(selection.side) == chosen or (style.rows > 1 and len(selection.side) > 1):
             break
     if best is None:
         return _alone(selection, width, height, ascii_only=ascii_only)
     return _Drawing(*best, Canvas(width, height), critical, ascii_only=ascii_only).draw(label)
+
+
+def _styles(has_titles: bool, width: int, height: int) -> "Iterator[_Style]":
+    """The densities to try, the best first."""
+    if width >= BOXED_WIDTH and height >= BOXED_HEIGHT:
+        if width >= TITLED and has_titles:
+            yield _Style(4, 1, has_titles=True, is_strict=True)
+            yield _Style(4, 4, has_titles=True, is_strict=True)
+        yield _Style(3, 1, is_strict=True)
+        yield _Style(4, 4, is_strict=True)
+        yield _Style(3, 1, levels=1)
+        yield _Style(4, 4, levels=1)
+    yield _Style(1, 1, has_titles=True)
+    yield _Style(1, 2, has_titles=True)
 
 
 def _alone(selection: Selection, width: int, height: int, *, ascii_only: bool) -> Neighbourhood:
@@ -122,6 +148,24 @@ class _Style(NamedTuple):
     grid: int
     """1: everything is at the row that suits it best. Else everything is in slots of so many rows, and the slots of
     neighbouring layers may be a row apart, so that edges do not overlap."""
+    has_titles: bool = False
+    """Whether tickets have more than their ids."""
+    levels: int = 2
+    """Levels of needs and of dependents."""
+    is_strict: bool = False
+    """Only if all that are chosen have room, with whole ids."""
+
+    def lines(self, label: Label, node: str) -> Sequence[str]:
+        """What is written of a ticket."""
+        return label(node) if self.has_titles else label(node)[:1]
+
+    def min_width(self, selection: Selection, label: Label) -> int:
+        """Fewest columns of a layer."""
+        if self.rows == 1:
+            return _MIN
+        if not self.is_strict:
+            return _MIN + _BOX_SIDES
+        return max(min(cell_len(label(node)[0]), _LONG_ID) for node in selection.side) + _BOX_SIDES
 
     def port(self, slot: int, shift: int) -> int:
         """The row at which edges meet the ticket in a slot."""
@@ -152,9 +196,9 @@ def _plan(selection: Selection, label: Label, width: int, style: _Style) -> _Geo
     if channels is None:
         return None
     counts = {count.name: count.text for count in selection.counts()}
-    wanted = [_wanted(layer, counts, label, boxed=style.rows > 1) for layer in layered.layers]
+    wanted = [_wanted(layer, counts, label, style) for layer in layered.layers]
     gaps = [max(3, 1 + 2 * channel.width) for channel in channels]
-    widths = _shares(wanted, width - sum(gaps))
+    widths = _shares(wanted, width - sum(gaps), style.min_width(selection, label))
     return None if widths is None else _Geometry(layered, style, port, channels, _columns(widths, gaps, width))
 
 
@@ -175,24 +219,26 @@ def _channels(layered: Layered, style: _Style, port: dict[str, int]) -> list[Cha
     return found
 
 
-def _wanted(layer: list[str], counts: Mapping[str, str], label: Label, *, boxed: bool) -> int:
+def _wanted(layer: list[str], counts: Mapping[str, str], label: Label, style: _Style) -> int:
     """Columns that the texts of a layer fill, with a margin at both sides."""
     widest = 1
     for node in layer:
         if node in counts:
             widest = max(widest, len(counts[node]) + 2)
         elif carried(node) is None:
-            lines = label(node)
-            widest = max(widest, max(map(cell_len, lines)) + 4 if boxed else cell_len(" ".join(lines)) + 2)
+            lines = style.lines(label, node)
+            text = max(map(cell_len, lines)) + _BOX_SIDES if style.rows > 1 else cell_len(" ".join(lines)) + 2
+            widest = max(widest, text)
     return min(widest, _MAX)
 
 
-def _shares(wanted: list[int], room: int) -> list[int] | None:
-    """The columns of each layer: what it wants, or an equal share of what the others leave. None: too little."""
+def _shares(wanted: list[int], room: int, least: int) -> list[int] | None:
+    """The columns of each layer: what it wants, or an equal share of what the others leave. None: that is less than
+    `least`."""
     widest = max(wanted)
     while sum(min(each, widest) for each in wanted) > room:
         widest -= 1
-        if widest < _MIN:
+        if widest < least:
             return None
     return [min(each, widest) for each in wanted]
 
@@ -242,7 +288,7 @@ class _Drawing:
                 elif (source := carried(node)) is not None:
                     self._carry(node, source, start, stop)
                 elif self._plan.style.rows > 1:
-                    self._box(node, label(node), start, stop)
+                    self._box(node, self._plan.style.lines(label, node), start, stop)
                 else:
                     self._plain(node, " ".join(label(node)), start, stop)
         for is_heavy in (False, True):
@@ -286,7 +332,9 @@ class _Drawing:
                 left, right = self._ports(node, left, right, signs[3])
             self._canvas.text(start, top + row, left + fill * (width - 2) + right, "border", node, heavy=is_heavy)
         for row, text in enumerate(lines[: height - 2], top + 1):
-            text = _cut(text, width - 4, ascii_only=self._ascii_only)
+            if row == top + 1:
+                text = cut_middle(text, width - _BOX_SIDES, sign=".." if self._ascii_only else "…")
+            text = _cut(text, width - _BOX_SIDES, ascii_only=self._ascii_only)
             self._canvas.text(start + 2, row, text, "text", node, heavy=is_heavy)
         self._spans[node] = start, stop
 

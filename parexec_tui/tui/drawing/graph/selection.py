@@ -24,7 +24,8 @@ class Selection:
     A count is a node too, beside the ticket whose needs or dependents it counts: see `HiddenCount`.
     """
 
-    def __init__(self, centre: str, graph: Surroundings, node_height: int, height: int) -> None:
+    def __init__(self, centre: str, graph: Surroundings, node_height: int, height: int, levels: int = 2) -> None:
+        """`levels`: one, and only needs and dependents of the centre are shown and counted; or two."""
         self.centre = centre
         self.side: dict[str, int] = {centre: 0}
         """ticket: -1 for those that the centre needs, 1 for those that need it; in the order they came"""
@@ -34,6 +35,7 @@ class Selection:
         """ticket: the shown ones that it needs"""
         self._graph = graph
         self._node_height = node_height
+        self._levels = levels
         self.height = height
         """Rows that there are."""
 
@@ -45,6 +47,8 @@ class Selection:
         self._add_all(
             _in_turn([[(id_, -1) for id_ in islice(needs, limit)], [(id_, 1) for id_ in islice(dependents, limit)]])
         )
+        if self._levels == 1:
+            return
         beyond = [
             [(other, side) for other in islice(self._links(side)(id_), limit)]
             for id_, side in self.side.items()
@@ -86,7 +90,7 @@ class Selection:
     def counts(self) -> list["HiddenCount"]:
         """How many needs and dependents of the centre are not shown, and of its needs, and so on."""
         found = []
-        for id_, side in self.side.items():
+        for id_, side in self.side.items() if self._levels > 1 else ((self.centre, 0),):
             if side <= 0 and (side == 0 or self.centre in self.targets[id_]):
                 found.append(HiddenCount(id_, -1, len(self._graph.needs(id_)) - len(self.sources[id_])))
             if side >= 0 and (side == 0 or self.centre in self.sources[id_]):

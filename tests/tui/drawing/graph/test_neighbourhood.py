@@ -17,7 +17,7 @@ def around(
     centre: str,
     graph: Graph | str,
     width: int = 78,
-    height: int = 18,
+    height: int = 8,
     *,
     label: Label = lambda id_: (id_,),
     keep: Sequence[str] = (),
@@ -90,6 +90,39 @@ def test_an_edge_to_a_ticket_further_on_runs_past_those_between() -> None:
     """)
 
 
+def test_with_less_room_a_box_has_the_id_and_no_title() -> None:
+    drawing = around("build", BUILD, 72, 11, label=lambda id_: (f"+ {id_}", f"do {id_}, and more than has room here"))
+
+    assert drawn(drawing) == picture("""
+                                              ╭───────────╮
+                                          ╭───┤ + unit    ├──╮
+        ╭─────────────╮                   │   ╰───────────╯  │   ╭───────────╮
+        │ + fetch     ├──╮                │   ╭───────────╮  ├───┤ + release │
+        ╰─────────────╯  │   ╔═════════╗  ├───┤ + browser ├──╯   ╰───────────╯
+        ╭─────────────╮  ├───╢ + build ╟──┤   ╰───────────╯
+        │ + configure ├──╯   ╚═════════╝  │   ╭───────────╮
+        ╰─────────────╯                   ╰───┤ + lint    │
+                                              ╰───────────╯
+    """)
+
+
+def test_in_a_narrow_panel_neighbours_are_left_out_before_boxes_are() -> None:
+    drawing = around("first", fan(20), 44, 12, label=lambda id_: (f"+ {id_}-and-a-long-name", "no title"))
+
+    assert drawn(drawing) == picture("""
+                                ╭──────────────────╮
+                             ╭──┤ + t0-and…ng-name │
+                             │  ╰──────────────────╯
+                             │  ╭──────────────────╮
+        ╔══════════════════╗ ├──┤ + t1-and…ng-name │
+        ║ + first-…ng-name ╟─┤  ╰──────────────────╯
+        ╚══════════════════╝ │  ╭──────────────────╮
+                             ├──┤ + t2-and…ng-name │
+                             │  ╰──────────────────╯
+                             ╰── +17 more
+    """)
+
+
 def test_a_line_that_is_joined_is_broken_and_goes_on_behind() -> None:
     """B is needed by C and D, A by C only: who follows A's line cannot come to D."""
     assert drawn(around("E", "A:\nB:\nC: A B\nD: B\nE: C D")) == picture("""
@@ -113,7 +146,7 @@ def test_layers_stand_a_row_apart_where_their_lines_would_run_over_each_other() 
 
 
 def test_boxes_stand_a_row_apart_too() -> None:
-    assert drawn(around("z", KNOT, 120)) == picture("""
+    assert drawn(around("z", KNOT, 120, 18)) == picture("""
         ╭───╮         ╭───╮
         │ b ├───╮     │ p │
         │   │   ├─╭───┤   ├───╮
@@ -296,8 +329,8 @@ def test_of_10000_dependents_only_as_many_are_looked_at_as_there_are_rows() -> N
     surroundings = Surroundings(
         lambda id_: links(graph.needs[id_].keys()), lambda id_: links(graph.dependents[id_].keys())
     )
-    drawing = neighbourhood("first", surroundings, lambda id_: (id_,), width=78, height=18)
+    drawing = neighbourhood("first", surroundings, lambda id_: (id_,), width=78, height=8)
 
-    assert [count.number for count in drawing.counts] == [9983]
+    assert [count.number for count in drawing.counts] == [9993]
     assert max(each.named for each in asked) <= 19
     assert len(asked) < 2_000
