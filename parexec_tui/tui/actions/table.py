@@ -98,6 +98,10 @@ ACTIONS: tuple[TableAction, ...] = (
         LOOKING, tickets.switch_graph, footer=88, panels=("graph",),
     ),
     Action(
+        "graph-fold", ("t",), "fold", "fold what is done, or show all of it",
+        LOOKING, tickets.fold_graph, footer=86, panels=("graph",),
+    ),
+    Action(
         "timeline-view", ("v",), "view", "agents and tickets, or tickets alone",
         LOOKING, timeline.switch_view, footer=88, panels=_TIMELINE,
     ),

@@ -180,5 +180,10 @@ def _step_running(context: ActionContext, by: int) -> None:
     context.say(f"{at + 1} of {len(found)} that run: {view.selected}")
 
 
+def fold_graph(context: ActionContext) -> None:
+    is_folded = cast(GraphPanel, context.screen.panels["graph"]).toggle_fold()
+    context.say("what is done is folded" if is_folded else "all tickets are shown")
+
+
 def switch_graph(context: ActionContext) -> None:
     cast(GraphPanel, context.screen.panels["graph"]).toggle_view()

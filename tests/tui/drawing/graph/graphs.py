@@ -51,8 +51,8 @@ def graphs(draw: st.DrawFn, max_tickets: int = 25) -> Graph:
 # -- lanes -----------------------------------------------------------------------------------------------------------
 
 
-def lanes_of(graph_: Graph, **options: int) -> Lanes:
-    return Lanes(graph_, graph.groups(graph_), **options)
+def lanes_of(graph_: Graph, *, max_columns: int = 12) -> Lanes:
+    return Lanes(graph_, graph.groups(graph_), max_columns=max_columns)
 
 
 def rows_of(lanes: Lanes) -> list[LaneRow]:
