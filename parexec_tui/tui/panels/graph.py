@@ -35,7 +35,8 @@ _MAX_LEFT_OUT = 0.2
 """The share of tickets with lanes that are not drawn from which on chains count as such."""
 
 _LIT_SHARE = 50
-"""The way to the root is found again at most this often, in multiples of the time it took: it may have 100,000 steps."""
+"""The way to the root is found again at most this often, in multiples of the time that took: it may have 100,000
+steps."""
 
 _FOLD_EVERY = 1.0
 """Seconds between two times that finished tickets are folded: O(rows)."""
