@@ -10,7 +10,7 @@ from textual.strip import Strip
 
 from parexec_tui.core.schedule.roots import path_to_root
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import Flag, Status, Word
+from parexec_tui.core.state.status import UNSUCCESSFUL, Flag, Status, Word
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.words import printable
 from parexec_tui.tui.drawing.graph.canvas import CanvasCell
@@ -100,7 +100,7 @@ class GraphPanel(RowsPanel):
             return ""
         path = f"critical path {len(self._path)}, " if self._path else ""
         if self._root:
-            path = f"waits for {self._root}, "
+            path = f"{self._why_not} {self._root}, "
         return f"{path}{self.mode}"
 
     def changed(self, change: Change) -> None:
@@ -149,7 +149,7 @@ class GraphPanel(RowsPanel):
         of = self.state, self.view.selected
         if of == self._lit_of and began < self._lit_at:
             return
-        path = () if ticket is None else path_to_root(self.state, ticket)
+        path = () if ticket is None else _way_to_cause(self.state, ticket)
         self._root = path[-1] if len(path) > 1 else ""
         self._lit = list(path[:1]) if self._root else []
         for below, above in pairwise(path):
@@ -175,7 +175,8 @@ class GraphPanel(RowsPanel):
         state, lanes = self.state, self._lanes
         if lanes is None:
             return
-        kept = self.view.selected
+        ticket = self.view.ticket
+        kept = ticket.id if ticket is not None and ticket.status is Status.succeeded else ""
         of = (lanes, state.counts[Status.succeeded], state.retried, kept, self._is_open, len(self._unfolded))
         rest = self._fold_at - time.monotonic()
         if of == self._folded_of:
@@ -428,16 +429,34 @@ class GraphPanel(RowsPanel):
         if ticket.is_live:
             line.add(f" {short_duration(ticket.worked(self.view.now))} on {ticket.agent}", self.style("dim"))
         if ticket.id == self._root and self.view.selected != ticket.id:
-            line.add("  ").add(f"what {self.view.selected} waits for", self.style("warn"))
+            line.add("  ").add(f"{self.view.selected} {self._why_not} it", self.style("warn"))
         left = width + 1 - line.width
         if left > 8:
             reason = reason_of(self.state, ticket, self.view.now, self.view.me)
             line.add("  ").column(reason or printable(ticket.spec.title), left - 2, self.style("dim"), gap=0)
 
+    @property
+    def _why_not(self) -> str:
+        """What the selected ticket has to do with the end of the path that is lit."""
+        ticket = self.view.ticket
+        return "was skipped for" if ticket is not None and ticket.status is Status.skipped else "waits for"
+
     def _id_style(self, id_: str) -> Style:
         if id_ in self._lit or id_ == self._root:
             return self.style("warn")
         return self.style("lane-critical" if id_ in self._on_path else "text")
+
+
+def _way_to_cause(state: SessionState, ticket: TicketState) -> Sequence[str]:
+    """The tickets from this one to what it waits for in the end, or to what it was skipped for; both included."""
+    if ticket.status is not Status.skipped:
+        return path_to_root(state, ticket)
+    cause, way = state.cause(ticket), [ticket.id]
+    while ticket is not cause:
+        needs = map(state.tickets.__getitem__, ticket.spec.needs)
+        ticket = next(need for need in needs if need.status in UNSUCCESSFUL)  # as `SessionState.cause` does
+        way.append(ticket.id)
+    return way
 
 
 def _laid_out(state: SessionState, max_columns: int) -> Lanes:

@@ -88,12 +88,24 @@ def test_the_path_to_what_it_waits_for_is_lit() -> None:
 
     assert "waits for A" in panel.subtitle()
     assert set(panel._lit) >= {"A", "B", "D"}
-    assert "what D waits for" in next(row for row in drawn(panel) if " A  " in row)
+    assert "D waits for it" in next(row for row in drawn(panel) if " A  " in row)
     heavy = "".join(drawn(panel))
     assert "┃" in heavy or "┡" in heavy or "┢" in heavy or "╾" in heavy or "━" in heavy
     panel.view.selected = "longer"
     panel.changed(Change.selection)
     assert "A" not in panel._lit
+
+
+def test_the_path_to_what_a_ticket_was_skipped_for_is_lit() -> None:
+    session = Session("A:\nok:\nB: ok A\nC: B\nother: estimate=900s")
+    session.dispatch()
+    session.succeed("ok")
+    session.fail("A")
+    panel = shown(session, "C")
+
+    assert panel._lit == ["A", "B", "C"]
+    assert "was skipped for A" in panel.subtitle()
+    assert "C was skipped for it" in next(row for row in drawn(panel) if " A  " in row)
 
 
 def test_a_ticket_that_waits_for_nothing_leaves_the_critical_path_heavy() -> None:
