@@ -88,6 +88,7 @@ def next_needing_attention(context: ActionContext) -> None:
             what = f"the session is {need.reason}"
         case "engine" | "end":
             what = f"no engine runs the session: {need.reason}"
+    what = what.replace(f" by {context.view.me}", " by you") if context.view.me else what
     context.say(printable(f"{at + 1} of {len(found)} that need you: {what}"))
 
 

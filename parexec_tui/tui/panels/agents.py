@@ -140,7 +140,8 @@ class AgentsPanel(RowsPanel):
         state = self.view.state
         if state is None:
             return ""
-        return f"{len(state.live)} of {sum(state.pool_size.values())} busy"
+        busy = f"{len(state.live) - len(state.frozen)} of {sum(state.pool_size.values())} busy"
+        return f"{busy}, {len(state.frozen)} frozen" if state.frozen else busy
 
     # -- columns ---------------------------------------------------------------------------------------------
 

@@ -174,12 +174,13 @@ async def _problems(ui: Harness, name: str) -> None:
 
 @key_case("next-needy", ticket="mirror")
 async def _next_needy(ui: Harness, name: str) -> None:
+    ui.view.me = "ann"
     seen = []
     for _ in range(4):
         await ui.press(name)
         seen.append(ui.view.selected)
     assert seen == ["bench", "unit-core-3", "migrate", "integration-1"], "what the banner names first comes first"
-    assert ui.said == "4 of 5 that need you: integration-1, held by ann"
+    assert ui.said == "4 of 5 that need you: integration-1, held by you"
     await ui.press(name)
     assert ui.said.startswith("5 of 5 that need you: tester-2 is quarantined: 3 attempts in a row could not start")
     assert (ui.view.agent, ui.main.arrangement.current) == ("tester-2", "agents")
