@@ -197,6 +197,20 @@ def test_why_names_what_a_ticket_waits_for(engine: Engine) -> None:
     assert "there is no ticket ghost" in refused("why", "ghost")
 
 
+def test_a_frozen_ticket_is_what_the_others_wait_for_in_the_end(engine: Engine) -> None:
+    done("freeze", "long")
+    said = r"mill-1 is frozen with long, by you, for \d+s; 2 wait for it"
+    assert re.fullmatch(rf"{said}: parexec thaw long", done("why").out.splitlines()[0])
+    assert done("why").out.count("is frozen with long") == 1
+    assert re.search(rf"^waits    {said}", done("status").out, re.MULTILINE)
+    assert re.search(r"^  mill-1 +frozen +long$", done("status").out, re.MULTILINE)
+    assert {agent["id"]: agent["status"] for agent in status()["agents"]}["mill-1"] == "frozen"
+    first = status()["roots"][0]
+    assert (first["root"]["kind"], first["root"]["ticket"], first["count"]) == ("frozen", "long", 2)
+    done("thaw", "long")
+    assert status()["roots"][0]["root"]["kind"] == "running"
+
+
 # -- the three pauses ------------------------------------------------------------------------------------------
 
 

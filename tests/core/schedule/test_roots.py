@@ -3,15 +3,17 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.model import AgentType, Plan
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.schedule.roots import path_to_root, root_of, roots, waiting_for
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.status import PENDING
 from parexec_tui.core.wire import requests as rq
 from tests.core.sessions import Session, plan
+from tests.core.state.test_properties import plans, run, steps
 
 ONE = {"agent": AgentType(max=1)}
 TWO_TYPES = {"a": AgentType(max=1), "b": AgentType(max=1)}
@@ -265,3 +267,26 @@ def test_roots_agree_with_a_search_of_everything(data: st.DataObject) -> None:
         if entry.root.stays:
             others = (id_ for id_ in upstream if id_ != entry.root.ticket)
             assert entry.count == sum(entry.root.ticket in upstream[id_] for id_ in others)
+
+
+@settings(max_examples=60, deadline=None)
+@given(plan=plans(), numbers=steps(60))
+def test_whatever_happens_every_ticket_that_waits_has_a_root_and_a_way_to_it(plan: Plan, numbers: list[int]) -> None:
+    session = Session(plan, checks=False)
+    run(session, numbers)
+    state = session.state
+    waiting = [ticket for ticket in state.tickets.values() if ticket.status in PENDING]
+    for ticket in waiting:
+        found = root(session, ticket.id)
+        steps_ = path(session, ticket.id)
+        assert steps_[0] == ticket.id
+        assert len(set(steps_)) == len(steps_)
+        last = state.tickets[steps_[-1]]
+        if found.kind in ("frozen", "running", "stopping", "backoff", "held"):
+            assert last.id == found.ticket
+        assert not ticket.is_stalled or found.stays
+        assert waiting_for(state, found).count <= len(waiting)
+        if found.kind not in ("far", "resource"):
+            assert waiting_for(state, found).count >= (ticket.id not in (found.ticket, ""))
+    for entry in roots(state):
+        assert entry == waiting_for(state, entry.root)
