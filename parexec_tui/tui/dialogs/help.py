@@ -12,6 +12,8 @@ from parexec_tui.text.cells import width_of
 from parexec_tui.text.words import glyph
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.dialogs.form import Field
+from parexec_tui.tui.drawing import timeline
+from parexec_tui.tui.drawing.graph import lanes
 from parexec_tui.tui.drawing.line import fitted
 from parexec_tui.tui.input.keymap import SECTIONS, Action, Keymap, keys_text
 from parexec_tui.tui.view.view_state import ViewState
@@ -117,6 +119,9 @@ class Help(Dialog[None]):
             rest = [each for each in self._keymap.actions if each.section == section and each not in here]
             yield HelpBlock(section, [self._entry(action) for action in rest])
         yield HelpBlock("Signs", list(self._legend()))
+        for name, signs in (("graph", lanes.SIGNS), ("timeline", timeline.SIGNS)):
+            entries = [HelpEntry(sign[self.view.ascii_only], sign[2], "text") for sign in signs]
+            yield HelpBlock(f"Signs of the {name}", entries)
 
     def _entry(self, action: Action[Any]) -> HelpEntry:
         where = "" if action.is_for(self._panel) else f" (in {' and '.join(action.panels)})"

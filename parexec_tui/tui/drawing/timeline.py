@@ -55,6 +55,16 @@ class TimelineCell(NamedTuple):
     """The word of its bar."""
 
 
+SIGNS: Final = (
+    ("█", "=", "it ran, or runs, in the colour of its status"),
+    ("░", "/", "a forecast: it will probably run"),
+    ("▒", "~", "it was frozen"),
+    ("[ ]", "[ ]", "around the selected ticket"),
+    ("│", "|", "now"),
+)
+"""For the help: a sign, the same in ASCII, and what it means."""
+
+
 class _Signs(NamedTuple):
     ran: str
     left_half: str

@@ -104,12 +104,10 @@ class TimelinePanel(RowsPanel):
         bar = self._bar()
         if bar is None:
             return span
-        room = self.body_width // 2 - 8
+        room = self.subtitle_room
         texts = self._bars.words(bar)
-        whole = next((text for text in texts if width_of(text) + 2 + len(span) <= room), None)
-        if whole is not None:
-            return f"{whole}  {span}"
-        return next((text for text in texts if width_of(text) <= room), texts[-1])
+        told = next((text for text in texts if width_of(text) <= room), texts[-1])
+        return f"{told}  {span}" if width_of(told) + 2 + len(span) <= room else told
 
     # -- when it is made again -----------------------------------------------------------------------------------
 

@@ -137,10 +137,10 @@ class TimelineBars:
     def words(self, bar: Bar) -> Sequence[str]:
         """What a bar is, from when to when, and how it ended; the longest text first."""
         origin = self._state.opened_at
-        start, end = (round_duration(max(0.0, at - origin)) for at in (bar.start, bar.end))
+        start, end = (round_duration(float(max(0, round(at - origin)))) for at in (bar.start, bar.end))
         if bar.kind == "held":
             by = f" by {printable(bar.label)}" if bar.label else ""
-            return f"{bar.ticket}: held {start}-{end}{by}", f"{bar.ticket} held {start}-{end}"
+            return f"{bar.ticket}: held {start}-{end}{by}", f"{bar.ticket} {bar.glyph} {start}-{end}"
         if bar.kind == "forecast":
             on = f" on {bar.agent}" if bar.agent else ""
             return f"{bar.ticket}: expected {start}-{end}{on}", f"{bar.ticket} expected {start}-{end}"
@@ -148,13 +148,15 @@ class TimelineBars:
         if TABLE[bar.word].is_live:
             left = f", until about {end}" if bar.end > bar.ran_until else ""
             short = f"{bar.word} since {start}"
-            text = f"{short}{left}"
+            text, tiny = f"{short}{left}", f"since {start}"
         else:
             text = f"{start}-{end}, {bar.word} after {round_duration(bar.end - bar.start)}{self._reason(bar)}"
             short = f"{start}-{end} {bar.word}"
+            tiny = f"{start}-{end}"
         frozen = sum(until - since for since, until in bar.frozen)
         stood = f", frozen for {round_duration(frozen)}" if frozen else ""
-        return f"{attempt}: {text}{stood}", f"{attempt}: {short}", f"{bar.ticket} {short}"
+        texts = f"{attempt}: {text}{stood}", f"{attempt}: {short}", f"{bar.ticket} {short}"
+        return *texts, f"{bar.ticket} {bar.glyph} {tiny}"
 
     def _reason(self, bar: Bar) -> str:
         ends = self._view.event_history.ends_of(bar.ticket, self._now)

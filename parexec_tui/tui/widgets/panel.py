@@ -132,6 +132,15 @@ class Panel(DrawnWidget):
             at = end + between
         return None
 
+    @property
+    def subtitle_room(self) -> int:
+        """Cells for a subtitle beside the short names of the other panels."""
+        named = (
+            (panel, panel.title if panel is self else panel.short_title or panel.title)
+            for panel in self.tabs or (self,)
+        )
+        return max(_LEAST_SUBTITLE, self.body_width - sum(width_of(_tab(panel, name)) for panel, name in named) - 6)
+
     def _tab_names(self, width: int, subtitle: int) -> "tuple[list[tuple[Panel, str]], int]":
         """The panels of this area with their names, and the cells between two of them.
 

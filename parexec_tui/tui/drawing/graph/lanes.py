@@ -26,6 +26,15 @@ from parexec_tui.tui.drawing.graph.lane_layout import Lane, lay_out
 from parexec_tui.tui.drawing.graph.lines import HEAVY, LIGHT, ascii_line, line
 from parexec_tui.tui.drawing.graph.order import row_order
 
+SIGNS: Final = (
+    ("○", "o", "a ticket; no line leads to it from straight above"),
+    ("●", "*", "a ticket that needs what is above it"),
+    ("▸", ">", "tickets that are done, folded: enter shows them"),
+    ("━ ┃", "# =", "the way to what the selected ticket waits for, else the critical path"),
+    ("↑7 ↓3", "^7 v3", "so many needs, or dependents, have no line"),
+)
+"""For the help: a sign, the same in ASCII, and what it means."""
+
 NO_COLOUR: Final = -1
 """The colour of a blank cell."""
 
