@@ -34,14 +34,14 @@ def is_past(terminal: Terminal, at: int) -> bool:
     return step(terminal)[0] > at
 
 
-def row_of(terminal: Terminal, text: str) -> int:
-    """The first line of the screen that has this; -1 if none has."""
-    return next((at for at, line in enumerate(terminal.text().splitlines()) if text in line), -1)
+def row_of(terminal: Terminal, pattern: str) -> int:
+    """The first line of the screen that is like this; -1 if none is."""
+    return next((at for at, line in enumerate(terminal.text().splitlines()) if re.match(pattern, line)), -1)
 
 
-def go_to(terminal: Terminal, text: str) -> None:
+def go_to(terminal: Terminal, pattern: str) -> None:
     """As a person does: look where it is, press a key, look where the cursor is."""
-    while (distance := row_of(terminal, text) - (at := row_of(terminal, "▌"))) != 0:
+    while (distance := row_of(terminal, pattern) - (at := row_of(terminal, "▌"))) != 0:
         terminal.press("j" if distance > 0 else "k")
         terminal.until(partial(has_moved, terminal, at), "the cursor moves")
 
@@ -53,7 +53,7 @@ def has_moved(terminal: Terminal, before: int) -> bool:
 def do(terminal: Terminal, says: str) -> None:
     """Press what the step says."""
     if goal := re.search(r"go to ([\w -]+)(?=:|,)", says):
-        go_to(terminal, "▶ running" if goal[1] == "one that runs" else f" {goal[1]} ")
+        go_to(terminal, "...▶ running" if goal[1] == "one that runs" else rf"...\S \w[\w ]*?  +{goal[1]} ")
     if key := re.search(r"press ([^ ]+?)(?=: | to )", says):
         terminal.press(_NAMES.get(key[1], key[1]))
 
