@@ -21,9 +21,10 @@ _MIN_WHY = 8
 _NO_WORDS = 48
 """Below this width the status has its sign alone."""
 
-RowKind = Literal["pending", "stopped", "succeeded", "running"]
+RowKind = Literal["pending", "stopped", "untold", "running"]
 """What a row has to say beside its id. pending: a reason alone, since it has not run; stopped: a time and a reason,
-since it ended badly or stands still; succeeded: a time, an agent and the title; running: everything."""
+since it ended badly or stands still; untold: a time, an agent and the title, since nothing tells how far it is, or it
+has succeeded; running: everything."""
 
 
 class TicketColumns(NamedTuple):
@@ -54,7 +55,7 @@ class TicketColumns(NamedTuple):
         there."""
         if self.has_room:
             return self.why
-        given = {"pending": self[4:7], "stopped": self[5:7], "succeeded": self[6:7], "running": ()}[kind]
+        given = {"pending": self[4:7], "stopped": self[5:7], "untold": self[6:7], "running": ()}[kind]
         return self.why + sum(cells + 1 for cells in given if cells)
 
 

@@ -371,7 +371,7 @@ class TicketsPanel(RowsPanel):
         line.fill(width)
 
     def _draw_ticket(self, line: StyledLine, ticket: TicketState, width: int, *, is_here: bool) -> None:
-        columns, kind = self._columns(width), _row_kind(ticket)
+        columns, kind = self._columns(width), self._row_kind(ticket)
         word = display_status(self.state, ticket)
         status = f"{self.glyph(word)} {short_word(word)}" if columns.has_words else self.glyph(word)
         line.add(self._mark(ticket), self.style("mark"))
@@ -400,6 +400,16 @@ class TicketsPanel(RowsPanel):
         else:
             line.column(printable(ticket.spec.title), why, gap=0)
 
+    def _row_kind(self, ticket: TicketState) -> RowKind:
+        if ticket.status in PENDING or ticket.attempt is None:
+            return "pending"
+        if ticket.status is Status.succeeded:
+            return "untold"
+        if ticket.shown_status is not Status.running:
+            return "stopped"
+        is_told = self.view.told_progress(ticket) is not None or self.view.expected_share(ticket) is not None
+        return "running" if is_told else "untold"
+
     def _mark(self, ticket: TicketState) -> str:
         if ticket.id in self.view.marks:
             return "* " if self.view.ascii_only else "● "
@@ -411,11 +421,3 @@ class TicketsPanel(RowsPanel):
         if ticket.attempt is not None and ticket.status in TERMINAL:
             return short_duration(ticket.worked(self.view.now))
         return ""
-
-
-def _row_kind(ticket: TicketState) -> RowKind:
-    if ticket.status in PENDING or ticket.attempt is None:
-        return "pending"
-    if ticket.status is Status.succeeded:
-        return "succeeded"
-    return "running" if ticket.shown_status is Status.running else "stopped"

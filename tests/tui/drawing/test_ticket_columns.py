@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from parexec_tui.tui.drawing.ticket_columns import WHY_WANTED, RowKind, TicketColumns, ticket_columns
 
-KINDS: tuple[RowKind, ...] = ("pending", "stopped", "succeeded", "running")
+KINDS: tuple[RowKind, ...] = ("pending", "stopped", "untold", "running")
 
 widths = st.integers(0, 400)
 ids = st.integers(2, 80)

@@ -46,6 +46,7 @@ def test_a_reason_has_the_cells_of_the_columns_that_say_nothing_of_its_ticket(wi
     assert "builder-2 is frozen with migrate, by ann" in row_of(session, "data-check", width)
     assert row_of(session, "integration-3", width).endswith("integration-3 unit-core-3 timed out")
     assert "3m22 after 3m20s" in row_of(session, "unit-core-3", width)
+    assert "56s tester-3   Follow every link of" in row_of(session, "links", width)
     running = row_of(session, "unit-web-2", width)
     assert "6m48 tester-2   late:::: Unit tests" in running
 
