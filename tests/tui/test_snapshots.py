@@ -13,10 +13,13 @@ from rich.style import Style
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.outputs.local import LocalOutput
+from parexec_tui.tui.app.feed import NO_ENGINE
 from parexec_tui.tui.panels import PANELS
 from parexec_tui.tui.theme.themes import available
+from parexec_tui.tui.view.view_state import Change
 from tests.tui.conftest import Snapshots
 from tests.tui.harness import Harness, run_app
+from tests.tui.questions import QUESTIONS
 from tests.tui.release import finish, release
 
 SHOWN = {
@@ -87,6 +90,23 @@ async def test_a_panel_in_its_place(panel: str, size: tuple[int, int], snapshots
 async def test_the_whole_screen(size: tuple[int, int], snapshots: Snapshots) -> None:
     async with picture(size=size, ticket="bench") as ui:
         snapshots.check(f"screen-{size[0]}x{size[1]}", ui.text())
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)], ids=["80x24", "120x40", "200x50"])
+@pytest.mark.parametrize("question", QUESTIONS)
+async def test_the_answer_is_on_the_first_screen(question: str, size: tuple[int, int], snapshots: Snapshots) -> None:
+    """No key is pressed."""
+    async with run_app(played=QUESTIONS[question](), size=size) as ui:
+        if question == "engine":
+            ui.feed.lose(NO_ENGINE)
+            await ui.until(lambda: ui.dialog, "a new engine is offered")
+            await ui.app.screen.dismiss(None)
+            ui.played.wait(30)
+            ui.main.schedule_draw(Change.state | Change.clock)
+        await ui.until(lambda: "following" in ui.text() or "nothing has run" in ui.text(), "the log")
+        await all_is_drawn(ui)
+        snapshots.check(f"question-{question}-{size[0]}x{size[1]}", ui.text())
 
 
 @pytest.mark.asyncio

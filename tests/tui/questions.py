@@ -1,0 +1,114 @@
+"""Sessions in which a person has one of four questions: what failed and why, what runs and how far it is, what is
+everything waiting for, and what they must do.
+
+The pictures of the screen show whether it answers before it is asked.
+"""
+
+from collections.abc import Callable
+
+from msgspec import structs
+
+from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.wire import requests as rq
+from tests.core.sessions import Session, plan
+
+_SHARDS = [f"test-linux-shard-{number:02}" for number in range(1, 13)]
+
+
+def _titled(text: str, titles: dict[str, str]) -> Plan:
+    made = plan(text)
+    tickets = {
+        id_: structs.replace(spec, title=titles.get(id_, f"Tests of the client, part {id_[-2:]}"))
+        for id_, spec in made.tickets.items()
+    }
+    return structs.replace(made, settings=structs.replace(made.settings, name="Nightly"), tickets=tickets)
+
+
+def _nightly() -> Session:
+    """A nightly build whose tests run, a minute and a half after it began."""
+    lines = ["compile: estimate=60s", *(f"{shard}: compile estimate=120s" for shard in _SHARDS)]
+    lines += [f"package: {' '.join(_SHARDS)}", "upload: package"]
+    titles = {"compile": "Compile the client", "package": "Package what passed", "upload": "Upload the packages"}
+    session = Session(_titled("\n".join(lines), titles))
+    session.dispatch()
+    session.wait(60)
+    session.succeed("compile")
+    session.dispatch()
+    session.wait(30)
+    return session
+
+
+def _fail(session: Session, id_: str, error_line: str) -> None:
+    attempt = session.state.tickets[id_].attempts
+    session.tell(rq.ProcessEnded(id_, attempt, 1, error_line=error_line))
+
+
+def failed() -> Session:
+    session = _nightly()
+    _fail(session, _SHARDS[1], "ModuleNotFoundError: No module named 'billing'")
+    session.dispatch()
+    session.wait(10)
+    return session
+
+
+def frozen() -> Session:
+    session = Session(
+        _titled("\n".join(["compile:", *(f"{shard}: compile" for shard in _SHARDS)]), {"compile": "Compile"})
+    )
+    session.dispatch()
+    session.wait(60)
+    session.act(rq.Freeze(tickets=("compile",), by="ann"))
+    session.wait(40)
+    return session
+
+
+def lock() -> Session:
+    session = Session(_titled("\n".join(f"{shard}: locks=database estimate=120s" for shard in _SHARDS), {}))
+    session.dispatch()
+    session.wait(90)
+    return session
+
+
+def held() -> Session:
+    session = _nightly()
+    session.act(rq.Hold(by="ann"))
+    session.wait(30)
+    return session
+
+
+def disk() -> Session:
+    session = _nightly()
+    session.apply(ev.HostPressed(at=session.now, resource="disk", text="1.2GiB free of at least 5GiB"))
+    session.wait(30)
+    return session
+
+
+def many() -> Session:
+    """Two thousand tickets, of which three have failed."""
+    text = "\n".join(f"unit-{n:04}: {f'unit-{n - 8:04}' if n >= 8 else ''}" for n in range(2000))
+    session = Session(_titled(text, {}), checks=False)
+    session.dispatch()
+    for turn in range(30):
+        session.wait(3)
+        first, *others = sorted(session.live())
+        session.succeed(*others)
+        if turn in (5, 9, 20):
+            _fail(session, first, "AssertionError: 3 != 4")
+        else:
+            session.succeed(first)
+        session.dispatch()
+    session.wait(20)
+    return session
+
+
+QUESTIONS: dict[str, Callable[[], Session]] = {
+    "well": _nightly,
+    "failed": failed,
+    "frozen": frozen,
+    "lock": lock,
+    "held": held,
+    "engine": _nightly,
+    "disk": disk,
+    "many": many,
+}
