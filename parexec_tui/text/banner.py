@@ -11,7 +11,7 @@ from parexec_tui.core.rules.attention import Need, Subject, agent_needs, session
 from parexec_tui.core.schedule.root import Root, WaitedFor
 from parexec_tui.core.schedule.roots import roots
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import happened
+from parexec_tui.core.state.status import PENDING, happened
 from parexec_tui.text.roots import waited_for_text
 from parexec_tui.text.words import all_failed, printable
 
@@ -77,6 +77,7 @@ def pieces(state: SessionState, around: Around = NOTHING_AROUND) -> Iterator[Pie
     yield from _agents(state)
     if not stands_still:
         yield from _pauses(state, around)
+    yield from _bottleneck(state, around)
 
 
 def _engine(state: SessionState, around: Around, need: Need | None) -> Iterator[Piece]:
@@ -143,6 +144,19 @@ def _pauses(state: SessionState, around: Around) -> Iterator[Piece]:
     effect = Remedy("freeze", "thaws it") if root.kind == "frozen" else Remedy("hold", "releases it")
     text = waited_for_text(found[0], around.now, around.me)
     yield Piece(_counted(text, len(found), "paused"), "hold", _subject(root), effect)
+
+
+def _bottleneck(state: SessionState, around: Around) -> Iterator[Piece]:
+    """The one ticket that runs, if all others wait for it, and some of them only because it has what they claim.
+
+    While the plan alone says that they come after it, all is well, and nothing is said.
+    """
+    if len(state.live) != 1 or not state.ready:
+        return
+    pending = sum(state.counts[status] for status in PENDING)
+    first = next((each for each in roots(state) if each.root.kind == "running"), None)
+    if first is not None and first.count == pending and first.is_exact:
+        yield Piece(waited_for_text(first, around.now, around.me), "dim")
 
 
 def _is_pause(found: WaitedFor) -> bool:

@@ -97,6 +97,12 @@ def test_what_keeps_the_whole_session_back(request_: rq.AnyRequest, text: str) -
     assert said(session)[0] == text
 
 
+def test_the_one_that_has_what_all_others_claim() -> None:
+    session = started("A: locks=db\nB: locks=db\nC: A locks=db")
+    assert said(session) == ["A runs on agent-1; 2 wait for it"]
+    assert said(started("A: locks=db\nB: A\nC: B locks=db")) == [], "that they come after it is the plan's will"
+
+
 def test_many_that_failed_alike_are_one_piece() -> None:
     session = Session(plan("A:\nB:\nC:\nD:", parallel=4))
     session.dispatch()
@@ -162,7 +168,7 @@ def test_it_says_what_is_so_and_is_empty_only_while_nobody_is_needed(plan: Plan,
         assert called_for <= {subject.kind for subject in subjects}
         assert bool(subjects) == bool(needed), "of pauses, the one that most wait for is named"
     if not needed and state.status in ("running", "finished"):
-        assert not found
+        assert all(piece.tone == "dim" for piece in found), "what one ticket keeps from the others needs nobody"
     failed = [ticket.id for ticket in state.tickets.values() if ticket.status is Status.failed]
     newest = max(failed, key=lambda id_: state.tickets[id_].ended or 0.0, default="")
     assert (Subject("ticket", newest) in subjects) == bool(newest)
