@@ -56,7 +56,14 @@ def _beside(report: StatusReport) -> Iterator[str]:
 
 def _shown_roots(roots: Sequence[WaitedFor]) -> Sequence[WaitedFor]:
     """What stays and what others wait for, and what is frozen; else the first of what moves."""
-    stays = [found for found in roots if found.root.stays and (found.count or found.root.kind == "frozen")]
+    is_all_frozen = any(found.root.kind == "session" and found.root.how == "frozen" for found in roots)
+    stays = [
+        found
+        for found in roots
+        if found.root.stays
+        and (found.count or found.root.kind == "frozen")
+        and not (is_all_frozen and found.root.kind == "frozen")
+    ]
     return stays[:_MAX_ROOTS] or [found for found in roots if found.count][:1]
 
 

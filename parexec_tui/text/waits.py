@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.wire.protocol import Roots
 from parexec_tui.text.roots import command_of, root_text, waited_for_text
 from parexec_tui.text.words import printable
@@ -24,8 +25,20 @@ def why_lines(reasons: Mapping[str, Sequence[str]], roots: Roots, now: float, me
             yield waited_for_text(found, now, me) + (f": {command}" if command else "")
             indent = "  "
         for ticket in waiting:
-            for place, reason in enumerate(reasons[ticket] or ["could start now"]):
+            said = [
+                reason
+                for reason in reasons[ticket]
+                if number is None or not _is_said(roots.roots[number].root, reason)
+            ]
+            if reasons[ticket] and not said:
+                yield f"{indent}{ticket}"
+            for place, reason in enumerate(said or (() if reasons[ticket] else ["could start now"])):
                 yield f"{indent}{'' if place else ticket:<{width}}  {printable(reason)}"
+
+
+def _is_said(root: Root, reason: str) -> bool:
+    """Whether the line above says the reason already: what keeps everything is a reason of each ticket."""
+    return root.is_of_all and reason.startswith(("session ", "host short of "))
 
 
 def _stays(roots: Roots, number: int | None) -> bool:

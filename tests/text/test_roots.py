@@ -70,6 +70,13 @@ def test_why_says_a_root_once_and_what_stays_first() -> None:
         "docs runs on builder-2, for 5s; 1 waits for it",
         "  site  needs docs (running)",
     ]
+    frozen = Roots([WaitedFor(Root("session", how="frozen"), 2)], {"A": 0, "B": 0})
+    reasons_ = {"A": ["session held by ann: frozen"], "B": ["needs A (waiting)", "session held by ann: frozen"]}
+    assert list(why_lines(reasons_, frozen, 0.0, "")) == [
+        "the session is frozen; 2 tickets wait: parexec thaw",
+        "  A",
+        "  B  needs A (waiting)",
+    ]
     assert list(why_lines({"T": []}, Roots([], {}), 0.0, "")) == ["T  could start now"]
     assert last_reasons(reasons, roots)["link"] == [
         "needs compile (frozen)",

@@ -328,10 +328,12 @@ def _find_of_agents(state: SessionState, ticket: TicketState) -> TicketState | R
         if type_ in state.held_types:
             return Root("type", name=type_, by=state.held_types[type_])
     for agent in sorted(able, key=lambda agent: agent.held is None):
-        if agent.status in (AgentStatus.held, AgentStatus.quarantined, AgentStatus.draining):
-            by = agent.held if agent.held is not None and agent.status is AgentStatus.held else ""
-            since = agent.held_at if agent.status is AgentStatus.held else 0.0
-            return Root("agent", agent=agent.id, how=agent.status, by=by, reason=agent.quarantined, since=since)
+        if agent.quarantined:
+            return Root("agent", agent=agent.id, how=AgentStatus.quarantined, reason=agent.quarantined)
+        if agent.held is not None:
+            return Root("agent", agent=agent.id, how=AgentStatus.held, by=agent.held, since=agent.held_at)
+        if agent.draining:
+            return Root("agent", agent=agent.id, how=AgentStatus.draining)
     return Root("busy", name="agents")
 
 

@@ -162,6 +162,7 @@ def test_agents_that_take_no_ticket() -> None:
     session = Session(plan("A:\nB: A", agents=ONE))
     session.dispatch()
     session.ask(rq.Hold(agents=("agent-1",), by="ann"))
+    assert said(session, "B") == ("running", "A")
     session.succeed("A")
     assert said(session, "B") == ("agent", "agent-1")
     assert (root(session, "B").how, root(session, "B").by) == ("held", "ann")
@@ -170,6 +171,13 @@ def test_agents_that_take_no_ticket() -> None:
     assert said(session, "B") == ("type", "agent")
     assert root(session, "B").by == "bob"
     assert counted(session) == [("type", "agent", 1)]
+
+
+def test_an_agent_that_takes_nothing_more_once_it_is_done() -> None:
+    session = Session(plan("A:\nB:", agents=ONE))
+    session.dispatch()
+    session.ask(rq.Hold(agents=("agent-1",), by="ann"))
+    assert said(session, "B") == ("agent", "agent-1")
 
 
 def test_what_keeps_everything_comes_first() -> None:

@@ -450,8 +450,11 @@ def test_why_tells_every_reason_in_a_fixed_order() -> None:
     session.ask(rq.Hold(tickets=("N",)))
     session.dispatch()
     session.ask(rq.Hold())
-    kinds = [blocker.kind for blocker in why(session.state, session["B"])]
-    assert kinds == ["needs", "session", "held", "barrier", "claim", "agent", "parallel"]
+    order = ["needs", "session", "held", "barrier", "claim", "agent", "parallel"]
+    assert [blocker.kind for blocker in blockers(session.state, session["B"])] == order[:-1]
+    assert [blocker.kind for blocker in why(session.state, session["B"])] == order[:-2], "A will be done by then"
+    session.ask(rq.Freeze(tickets=("A",)))
+    assert [blocker.kind for blocker in why(session.state, session["B"])] == order
 
 
 # --- Cost ---
