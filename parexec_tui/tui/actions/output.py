@@ -1,6 +1,10 @@
 """Reading the output: matches of the search, errors, wrapping, times, and the output of other attempts."""
 
+from parexec_tui.core.state.status import Status, happened
+from parexec_tui.text.report import failure_groups
+from parexec_tui.text.words import all_failed, printable
 from parexec_tui.tui.actions.context import ActionContext
+from parexec_tui.tui.view.view_state import Change
 
 
 def next_match(context: ActionContext) -> None:
@@ -13,6 +17,62 @@ def previous_match(context: ActionContext) -> None:
 
 def next_error(context: ActionContext) -> None:
     context.output_panel.next_error()
+
+
+def pin(context: ActionContext) -> None:
+    """Let the output of the ticket under the cursor stay on the screen, or not any more."""
+    panel = context.output_panel
+    if context.screen.current is panel and panel.follows_running:
+        ticket = panel.current_ticket
+    elif context.screen.current is panel:
+        ticket = context.view.selected
+    else:
+        selected = context.selected_ticket()
+        ticket = selected.id if selected is not None else ""
+    if ticket:
+        context.say(panel.toggle_pin(ticket))
+        context.screen.schedule_draw(Change.selection)
+
+
+def follow(context: ActionContext) -> None:
+    context.say(context.output_panel.toggle_follow())
+    context.screen.schedule_draw(Change.selection)
+
+
+def next_output(context: ActionContext) -> None:
+    """Select the ticket of the next output that is shown, so that keys act on it."""
+    if ticket := context.output_panel.next_output():
+        context.view.selected = ticket
+        context.screen.schedule_draw(Change.selection)
+    else:
+        context.say("there is one output: pin another")
+
+
+def next_failure(context: ActionContext) -> None:
+    """Select the next failed ticket, of those that failed alike the first, and show where its output says why."""
+    groups = [group for group in failure_groups(context.state) if group[0].status is Status.failed]
+    if not groups:
+        context.say("nothing has failed", "good")
+        return
+    selected = context.view.selected
+    at = next((at for at, group in enumerate(groups) if any(each.id == selected for each in group)), None)
+    if len(groups) == 1 and at is not None:  # all failed alike: go through them
+        ids = [each.id for each in groups[0]]
+        at, ticket = 0, groups[0][(ids.index(selected) + 1) % len(ids)]
+    else:
+        at = 0 if at is None else (at + 1) % len(groups)
+        ticket = groups[at][0]
+    if context.screen.arrangement.current == "agents":
+        context.screen.switch_to("tickets")
+    context.view.selected = ticket.id
+    context.screen.schedule_draw(Change.selection)
+    if ticket.attempts:
+        context.output_panel.last_error()
+    group = groups[at]
+    what = (
+        all_failed(ticket, len(group)) if len(group) > 1 else f"{ticket.id} {happened(ticket.end or ticket.status)}"
+    )
+    context.say(printable(f"{at + 1} of {len(groups)} kinds of failure: {what}" if len(groups) > 1 else what), "bad")
 
 
 def wrap(context: ActionContext) -> None:

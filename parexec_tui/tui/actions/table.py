@@ -125,6 +125,22 @@ ACTIONS: tuple[TableAction, ...] = (
         "next-error", ("E",), "error", "the next line that looks like an error",
         LOOKING, output.next_error, footer=87, panels=_OUTPUT,
     ),
+    Action(
+        "next-failure", ("c",), "failure", "to the next failure, and what it printed; those with the same error once",
+        LOOKING, output.next_failure, footer=34,
+    ),
+    Action(
+        "pin", ("m",), "pin", "pin its output beside the others, up to three; or take it off",
+        LOOKING, output.pin, panels=("tickets", "graph", "output"),
+    ),
+    Action(
+        "next-output", ("H",), "next output", "to the next of the outputs that are shown",
+        LOOKING, output.next_output, panels=_OUTPUT,
+    ),
+    Action(
+        "follow-running", ("A",), "what runs", "the output of what started last, or of the selected ticket",
+        LOOKING, output.follow, panels=("tickets", "output"),
+    ),
     Action("wrap", ("W",), "wrap", "fold long lines, or cut them", LOOKING, output.wrap, panels=_OUTPUT),
     Action("times", ("T",), "times", "when each line came", LOOKING, output.times, panels=_OUTPUT),
     Action(

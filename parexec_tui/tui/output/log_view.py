@@ -108,6 +108,12 @@ class LogView(Widget, can_focus=True):
         self._window.show(self._reader)
         self._update()
 
+    def retitle(self, title: str) -> None:
+        """Have another title; empty: none."""
+        if title != self._title:
+            self._title = title
+            self._update()
+
     def poll(self) -> bool:
         """Read the file, and show what is new. Returns whether the screen or `status_text` changed."""
         changed = self._watch()

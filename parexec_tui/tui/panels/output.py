@@ -1,24 +1,51 @@
-"""The output of the selected ticket: of its latest attempt, or of an earlier one."""
+"""The output of the selected ticket, or of what runs; and beside it those of pinned tickets."""
 
+import time
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
 from textual.app import ComposeResult
 from textual.geometry import Spacing
 from textual.strip import Strip
 from textual.timer import Timer
 
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output
 from parexec_tui.tui.output.log_view import LogView
 from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.widgets.panel import Panel
 
 POLL_EVERY = 0.1
-"""Seconds between two reads of the log while it is visible and its attempt runs."""
+"""Seconds between two reads of a log while it is visible and its attempt runs."""
 
 POLL_IDLY_EVERY = 1.0
 """The same for an attempt that is over: only processes that it left behind can still write."""
 
+MAX_OUTPUTS = 3
+"""Outputs that are shown at once."""
+
+DWELL = 1.0
+"""Seconds for which the output of what runs stays, even if something else starts: it can be read."""
+
+_MIN_WIDTH, _MIN_HEIGHT = 48, 4
+"""Cells that each output must have to stand beside others, and lines to stand above them."""
+
+
+class _Shown(Struct):
+    """One output that is shown."""
+
+    view: LogView
+    ticket: str = ""
+    attempt: int = 0
+    chosen: int = 0
+    """The attempt that the person chose; 0: the latest."""
+
 
 class OutputPanel(Panel):
-    """A title, and the view of a log below it."""
+    """A title, and the views of logs below it, side by side or one below the other.
+
+    Keys act on the output of the selected ticket, if it is there; else on the first.
+    """
 
     title = "Output"
     short_title = "Out"
@@ -30,73 +57,203 @@ class OutputPanel(Panel):
 
     def __init__(self, view: ViewState, number: int) -> None:
         super().__init__(view, number)
-        self.log_view = LogView(lambda meaning: view.base + view.palette[meaning], restated=self._restated)
-        self.log_view.can_focus = False
         self.searched = ""
-        self._shown: tuple[str, int] = ("", 0)
-        """The ticket and the attempt that are shown."""
-        self._chosen = 0
-        """The attempt that the person chose; 0: the latest."""
+        self.pins: list[str] = []
+        """The tickets whose outputs stay, whatever is selected."""
+        self.follows_running = False
+        """Beside the pinned ones, show the output of what started last, and not that of the selected ticket."""
+        self._followed = ""
+        self._followed_since = 0.0
+        self._of = ""
+        """The session whose tickets are pinned."""
+        self._all = [_Shown(self._new_view()) for _ in range(MAX_OUTPUTS)]
+        """Those that are shown come first, in order."""
+        self._count = 1
+        self._is_wide = False
         self._next_poll: Timer | None = None
         self._polls_often = False
 
+    def _new_view(self) -> LogView:
+        view = LogView(lambda meaning: self.view.base + self.view.palette[meaning], restated=self._restated)
+        view.can_focus = False
+        return view
+
     def compose(self) -> ComposeResult:
-        yield self.log_view
+        for number, shown in enumerate(self._all):
+            shown.view.display = number == 0
+            yield shown.view
 
     def on_mount(self) -> None:
         self._poll()
 
+    @property
+    def shown(self) -> Sequence[str]:
+        """The tickets whose outputs are shown, in order."""
+        return [shown.ticket for shown in self._all[: self._count] if shown.ticket]
+
+    @property
+    def log_view(self) -> LogView:
+        """The view that the keys act on."""
+        return self._current.view
+
+    @property
+    def current_ticket(self) -> str:
+        """The ticket whose output the keys act on."""
+        return self._current.ticket
+
+    @property
+    def _current(self) -> _Shown:
+        visible = self._all[: self._count]
+        return next((shown for shown in visible if shown.ticket == self.view.selected), visible[0])
+
+    @property
+    def has_selected(self) -> bool:
+        return not self._current.ticket or self._current.ticket == self.view.selected
+
     def subtitle(self) -> str:
-        ticket, attempt = self._shown
-        if not ticket:
-            return ""
-        of = f" attempt {attempt}" if attempt > 1 or self._chosen else ""
-        status = self.log_view.status_text
+        what = "what runs" if self.follows_running else ""
+        if self._count > 1:
+            return "  ".join(filter(None, (what, f"{self._count} outputs")))
+        shown = self._current
+        if not shown.ticket:
+            return what
+        of = f" attempt {shown.attempt}" if shown.attempt > 1 or shown.chosen else ""
+        name = f"{what}: {shown.ticket}{of}" if what else f"{shown.ticket}{of}"
+        status = shown.view.status_text
         if self.view.ascii_only:
             status = status.replace("·", "-")
-        return f"{ticket}{of}{'  ' if status else ''}{status}"
+        return f"{name}{'  ' if status else ''}{status}"
 
     def changed(self, change: Change) -> None:
-        if not change & self.watches or self.view.state is None:
+        state = self.view.state
+        if not change & self.watches or state is None:
             return
-        margin = Spacing(1, 0, 0, int(self.has_rule))
-        if self.log_view.styles.margin != margin:
-            self.log_view.styles.margin = margin
-        self._choose_log()
+        if state.session != self._of:
+            self._of, self.pins, self._followed = state.session, [], ""
+        self._choose_logs()
         if change & Change.appearance:
-            self.log_view.restyle()
+            for shown in self._all:
+                shown.view.restyle()
         self.refresh()
 
-    def _choose_log(self) -> None:
-        """Open the log of the ticket and attempt, unless it is open."""
-        ticket = self.view.ticket
-        id_ = ticket.id if ticket is not None else ""
-        if id_ != self._shown[0]:
-            self._chosen = 0
-        attempt = self._chosen or (ticket.attempts if ticket is not None else 0)
-        if (id_, attempt) == self._shown:
-            return
-        self._shown = id_, attempt
-        if self._next_poll is not None and ticket is not None and ticket.is_live and not self._polls_often:
+    def body_resized(self, width: int, height: int) -> None:  # noqa: ARG002
+        if self.view.state is not None and self.is_mounted:
+            self._choose_logs()
+
+    # -- which outputs ---------------------------------------------------------------------------------------
+
+    def _choose_logs(self) -> None:
+        """Show the outputs that are wanted, as far as there is room for them."""
+        wanted = self._fitting(self._wanted())
+        known = {shown.ticket: shown for shown in self._all}
+        kept = [known[id_] for id_ in wanted if id_ in known]
+        free = [shown for shown in self._all if shown not in kept]
+        self._all = [known[id_] if id_ in known else free.pop() for id_ in wanted] + free
+        self._count = len(wanted)
+        for number, (shown, id_) in enumerate(zip(self._all, wanted, strict=False)):
+            self._show(shown, id_)
+            if len(self.children) > number and self.children[number] is not shown.view:
+                self.move_child(shown.view, before=number)
+        for shown in self._all[self._count :]:
+            if shown.ticket:
+                shown.view.open(None)
+                shown.ticket, shown.attempt, shown.chosen = "", 0, 0
+        self._lay_out()
+        often = any(ticket.is_live for ticket in self._tickets())
+        if self._next_poll is not None and often and not self._polls_often:
             self._next_poll.stop()
             self._poll()
-        there = ticket is not None and attempt > 0
-        self.log_view.open(attempt_output(self.state, ticket, attempt) if ticket is not None and there else None)
+
+    def _wanted(self) -> list[str]:
+        self.pins = [id_ for id_ in self.pins if id_ in self.state.tickets]
+        free = self._newest_running() if self.follows_running else ""
+        ticket = self.view.ticket
+        free = free or (ticket.id if ticket is not None else "")
+        if free in self.pins or len(self.pins) == MAX_OUTPUTS or (self.pins and not free):
+            return list(self.pins)
+        return [free, *self.pins]
+
+    def _newest_running(self) -> str:
+        """The ticket that started last of those that run; the last of those that did, if none does."""
+        live = self.state.live
+        newest = max(live.values(), key=lambda ticket: ticket.live_attempt.started, default=None)
+        if newest is None or newest.id == self._followed:
+            return self._followed
+        now = time.monotonic()
+        rest = self._followed_since + DWELL - now
+        if self._followed in live and rest > 0:
+            self.check_again_in(rest)
+            return self._followed
+        self._followed, self._followed_since = newest.id, now
+        return self._followed
+
+    def _fitting(self, wanted: list[str]) -> list[str]:
+        """As many of them as there is room for; the output of the selected ticket is among them, if it is wanted."""
+        width, height = self.body_width, self.body_height
+        self._is_wide = width >= len(wanted) * _MIN_WIDTH + len(wanted) - 1
+        room = len(wanted) if self._is_wide else max(1, height // _MIN_HEIGHT)
+        if len(wanted) <= room:
+            return wanted
+        first = next((id_ for id_ in wanted if id_ == self.view.selected), wanted[0])
+        return [first, *(id_ for id_ in wanted if id_ != first)][:room]
+
+    def _show(self, shown: _Shown, id_: str) -> None:
+        """Open the log of a ticket, unless it is open."""
+        ticket = self.state.tickets.get(id_)
+        if id_ != shown.ticket:
+            shown.chosen = 0
+        attempt = shown.chosen or (ticket.attempts if ticket is not None else 0)
+        if (id_, attempt) != (shown.ticket, shown.attempt):
+            shown.ticket, shown.attempt = id_, attempt
+            there = ticket is not None and attempt > 0
+            shown.view.open(attempt_output(self.state, ticket, attempt) if ticket is not None and there else None)
+        shown.view.retitle(self._title_of(shown) if self._count > 1 else "")
+
+    def _title_of(self, shown: _Shown) -> str:
+        mark = (">" if self.view.ascii_only else "▌") if shown is self._current else " "
+        of = f" attempt {shown.attempt}" if shown.attempt > 1 or shown.chosen else ""
+        return f"{mark}{shown.ticket}{of}{' (pinned)' if shown.ticket in self.pins else ''}"
+
+    def _lay_out(self) -> None:
+        layout = "horizontal" if self._is_wide else "vertical"
+        if self.styles.layout is None or self.styles.layout.name != layout:
+            self.styles.layout = layout
+        for number, shown in enumerate(self._all):
+            is_visible = number < self._count
+            if shown.view.display != is_visible:
+                shown.view.display = is_visible
+            top = 1 if self._is_wide or number == 0 else 0
+            left = 1 if self._is_wide and number else int(self.has_rule)
+            margin = Spacing(top, 0, 0, left)
+            if shown.view.styles.margin != margin:
+                shown.view.styles.margin = margin
+
+    def _tickets(self) -> Iterable[TicketState]:
+        state = self.view.state
+        tickets = state.tickets if state is not None else {}
+        return [tickets[id_] for id_ in self.shown if id_ in tickets]
 
     def _poll(self) -> None:
-        """Read the log, and again after a while: often while its attempt runs."""
-        ticket = self.view.ticket
-        is_live = ticket is not None and ticket.is_live
-        self._next_poll = self.set_timer(POLL_EVERY if is_live else POLL_IDLY_EVERY, self._poll)
-        self._polls_often = is_live
+        """Read the logs, and again after a while: often while an attempt runs whose log is shown."""
+        often = any(ticket.is_live for ticket in self._tickets())
+        self._next_poll = self.set_timer(POLL_EVERY if often else POLL_IDLY_EVERY, self._poll)
+        self._polls_often = often
         if self.display and self.screen is self.app.screen:
-            self.log_view.poll()
+            for shown in self._all[: self._count]:
+                shown.view.poll()
 
     def _restated(self) -> None:
         self.refresh(self.title_region)
 
-    def body_line(self, y: int, width: int) -> Strip:  # noqa: ARG002
-        return self.line().strip(width)
+    def body_line(self, y: int, width: int) -> Strip:  # noqa: ARG002 - rules between outputs
+        line = self.line()
+        if self._is_wide and self._count > 1:
+            rule = "|" if self.view.ascii_only else "│"
+            for shown in self._all[1 : self._count]:
+                at = shown.view.region.x - self.region.x - 1 - self.has_rule
+                if at >= line.width:
+                    line.fill(at).add(rule, self.style("border"))
+        return line.strip(width)
 
     # -- what keys do ----------------------------------------------------------------------------------------
 
@@ -129,6 +286,13 @@ class OutputPanel(Panel):
     def next_error(self) -> None:
         self.log_view.next_error(backwards=False)
 
+    def last_error(self) -> None:
+        """Go to the last line of the selected ticket's output that looks like an error."""
+        self.changed(Change.selection)  # the selection may be new
+        if self.has_selected:
+            self.log_view.scroll_end()
+            self.log_view.next_error(backwards=True)
+
     def toggle_wrap(self) -> str:
         """Fold long lines, or cut them; returns which, in words."""
         return "long lines are folded" if self.log_view.toggle_wrap() else "long lines are cut; h and l scroll"
@@ -138,15 +302,46 @@ class OutputPanel(Panel):
         is_on = self.log_view.toggle_times()
         return "when each line came, as far as it came while it was on the screen" if is_on else "without times"
 
+    def toggle_pin(self, ticket: str) -> str:
+        """Let the output of a ticket stay, or not any more. Returns what came of it, in words."""
+        if ticket in self.pins:
+            self.pins.remove(ticket)
+            said = f"the output of {ticket} is not pinned any more"
+        elif len(self.pins) == MAX_OUTPUTS:
+            return f"{MAX_OUTPUTS} outputs are pinned: {', '.join(self.pins)}"
+        else:
+            self.pins.append(ticket)
+            said = f"the output of {ticket} is pinned"
+        self._choose_logs()
+        self.refresh()
+        hidden = len(self._wanted()) - self._count
+        return f"{said}; there is room for {self._count} here, z makes more" if hidden > 0 else said
+
+    def toggle_follow(self) -> str:
+        """Show the output of what runs, or that of the selected ticket; returns which, in words."""
+        self.follows_running = not self.follows_running
+        self._followed_since = 0.0
+        self._choose_logs()
+        self.refresh()
+        return "the output of what started last" if self.follows_running else "the output of the selected ticket"
+
+    def next_output(self) -> str:
+        """The ticket of the next output that is shown; empty if there is one at most."""
+        shown = list(self.shown)
+        if len(shown) < 2:
+            return ""
+        return shown[(shown.index(self._current.ticket) + 1) % len(shown)]
+
     def step_attempt(self, by: int) -> str:
         """Show the output of an earlier or later attempt. Returns why it cannot, in words; empty if it can."""
-        ticket = self.view.ticket
+        shown = self._current
+        ticket = self.state.tickets.get(shown.ticket)
         if ticket is None or not ticket.attempts:
             return "nothing has run yet"
-        wanted = self._shown[1] + by
+        wanted = shown.attempt + by
         if not 0 < wanted <= ticket.attempts:
-            return f"attempt {self._shown[1]} is the {'first' if by < 0 else 'latest'}"
-        self._chosen = 0 if wanted == ticket.attempts else wanted
-        self._choose_log()
+            return f"attempt {shown.attempt} is the {'first' if by < 0 else 'latest'}"
+        shown.chosen = 0 if wanted == ticket.attempts else wanted
+        self._choose_logs()
         self.refresh()
         return f"attempt {wanted} of {ticket.attempts}"

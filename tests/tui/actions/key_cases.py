@@ -12,6 +12,7 @@ from parexec_tui.tui.panels.output import OutputPanel
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.panels.timeline import TimelinePanel
 from parexec_tui.tui.view.ticket_list import Heading, is_problem
+from parexec_tui.tui.view.view_state import Change
 from tests.core.sessions import Session
 from tests.tui.harness import Harness
 from tests.tui.release import log_of
@@ -377,6 +378,57 @@ async def _finds(ui: Harness, line: str) -> None:
 
 def _plain(text: str) -> str:
     return text.replace("\x1b[32m", "").replace("\x1b[1;31m", "").replace("\x1b[0m", "")
+
+
+@key_case("next-failure", panel="output", ticket="unit-web-2")
+async def _next_failure(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    first = ui.view.selected
+    assert ui.said.startswith("1 of 2 kinds of failure: ")
+    await ui.press(name)
+    assert ui.said.startswith("2 of 2 kinds of failure: ")
+    assert {first, ui.view.selected} == {"bench", "unit-core-3"}
+    await ui.press(name)
+    assert ui.view.selected == first
+
+
+@key_case("pin", panel="output", ticket="links")
+async def _pin(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert ui.said == "the output of links is pinned"
+    ui.view.selected = "unit-web-2"
+    ui.main.schedule_draw(Change.selection)
+    await ui.until(lambda: "links (pinned)" in ui.text() and "page 120 opens" in ui.text(), "both are shown")
+    assert output(ui).shown == ["unit-web-2", "links"]
+    ui.view.selected = "links"
+    await ui.press(name)
+    assert ui.said == "the output of links is not pinned any more"
+    await ui.until(lambda: output(ui).shown == ["links"], "one is shown")
+
+
+@key_case("next-output", panel="output", ticket="links")
+async def _next_output(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert ui.said == "there is one output: pin another"
+    await ui.press("m")
+    ui.view.selected = "unit-web-2"
+    ui.main.schedule_draw(Change.selection)
+    await ui.until(lambda: len(output(ui).shown) == 2, "both are shown")
+    await ui.press(name)
+    assert ui.view.selected == "links"
+    assert output(ui).current_ticket == "links"
+
+
+@key_case("follow-running", panel="output", ticket="links")
+async def _follow_running(ui: Harness, name: str) -> None:
+    newest = max(ui.played.state.live.values(), key=lambda ticket: ticket.live_attempt.started).id
+    await ui.press(name)
+    assert ui.said == "the output of what started last"
+    await ui.until(lambda: f"what runs: {newest}" in ui.text(), "it is shown")
+    assert ui.view.selected == "links"
+    await ui.press(name)
+    assert ui.said == "the output of the selected ticket"
+    assert output(ui).shown == ["links"]
 
 
 @key_case("wrap", panel="output", ticket="unit-web-2")

@@ -1,0 +1,114 @@
+"""Outputs beside each other: which are shown, where, and which of them the keys act on."""
+
+from typing import cast
+
+import pytest
+
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.tui.panels.output import OutputPanel
+from tests.core.sessions import Session, plan
+from tests.tui.harness import Harness, run_app
+
+pytestmark = pytest.mark.asyncio
+
+
+def panel(ui: Harness) -> OutputPanel:
+    return cast(OutputPanel, ui.main.panels["output"])
+
+
+async def pin(ui: Harness, *tickets: str) -> None:
+    for ticket in tickets:
+        await ui.select(ticket)
+        await ui.press("m")
+
+
+async def test_pinned_outputs_stay_beside_that_of_the_selected_ticket() -> None:
+    async with run_app("output", ticket="links", size=(120, 40)) as ui:
+        await pin(ui, "links", "mirror")
+        assert panel(ui).shown == ["links", "mirror"]
+        await ui.select("unit-web-2")
+        assert panel(ui).shown == ["unit-web-2", "links", "mirror"]
+        await ui.until(lambda: "page 120 opens" in ui.text(), "all are read")
+        text = ui.text()
+        assert "▌unit-web-2 " in text
+        assert " links (pinned) " in text
+        assert " mirror attempt 3 (pinned) " in text
+        assert "asking mirror.example.org" in text
+        await pin(ui, "unit-web-2")
+        await ui.select("coverage")
+        assert panel(ui).shown == ["links", "mirror", "unit-web-2"]
+        await pin(ui, "coverage")
+        assert ui.said == "3 outputs are pinned: links, mirror, unit-web-2"
+        await ui.press("H")
+        assert ui.view.selected == "mirror"
+        await ui.press("m")
+        assert panel(ui).pins == ["links", "unit-web-2"]
+
+
+async def test_wide_they_are_side_by_side_and_else_one_below_the_other() -> None:
+    async with run_app("output", ticket="links", size=(120, 40)) as ui:
+        await pin(ui, "links")
+        await ui.select("mirror")
+        await ui.until(lambda: "links (pinned)" in ui.text(), "both are shown")
+        line = next(line for line in ui.lines() if "links (pinned)" in line)
+        assert "▌mirror attempt 3" in line
+        assert "│ links (pinned)" in line
+        await pin(ui, "mirror")
+        await ui.select("unit-web-2")
+        await ui.until(lambda: "mirror attempt 3 (pinned)" in ui.text(), "all are shown")
+        assert "unit-web-2" not in next(line for line in ui.lines() if "links (pinned)" in line)
+
+
+async def test_where_there_is_no_room_for_all_that_of_the_selected_ticket_is_shown() -> None:
+    async with run_app("output", ticket="links", size=(80, 24)) as ui:
+        await pin(ui, "links", "mirror")
+        await ui.select("unit-web-2")
+        assert panel(ui).shown[0] == "unit-web-2"
+        assert len(panel(ui).shown) < 3
+        await ui.press("z")
+        await ui.until(lambda: panel(ui).shown == ["unit-web-2", "links", "mirror"], "zoom makes room")
+
+
+async def test_keys_act_on_the_output_of_the_selected_ticket() -> None:
+    async with run_app("output", ticket="links", size=(120, 40)) as ui:
+        await pin(ui, "links")
+        await ui.select("mirror")
+        await ui.press(",")
+        await ui.until(lambda: "▌mirror attempt 2" in ui.text(), "the attempt before is shown")
+        await ui.press("H")
+        assert ui.view.selected == "links"
+        await ui.press(",")
+        assert ui.said == "attempt 1 is the first"
+
+
+async def test_a_pinned_ticket_that_is_dropped_is_not_shown_any_more() -> None:
+    session = Session(plan("A:\nB:\nC:", parallel=1))
+    async with run_app("output", played=session, size=(120, 40)) as ui:
+        await pin(ui, "A", "B")
+        assert panel(ui).shown == ["A", "B"]
+        session.act(rq.Amend(dropped=("B",)))
+        ui.feed.tell()
+        await ui.until(lambda: panel(ui).shown == ["A"], "it is gone")
+
+
+async def test_what_started_last_is_followed_and_can_be_read() -> None:
+    session = Session(plan("A:\nB:\nC:", parallel=1))
+    session.dispatch()
+    async with run_app("output", played=session, ticket="C", size=(120, 40)) as ui:
+        await ui.press("A")
+        assert panel(ui).shown == ["A"]
+        assert not panel(ui).has_selected, "keys that steer would act on another ticket"
+        session.wait(1)
+        session.succeed("A")
+        session.dispatch()
+        ui.feed.tell()
+        await ui.until(lambda: panel(ui).shown == ["B"], "the next is shown")
+        session.wait(1)
+        session.succeed("B")
+        session.dispatch()
+        ui.feed.tell()
+        await ui.until(lambda: panel(ui).shown == ["C"], "the last is shown")
+        session.succeed("C")
+        ui.feed.tell()
+        await ui.pilot.pause(0.3)
+        assert panel(ui).shown == ["C"], "it stays when nothing runs"
