@@ -188,7 +188,7 @@ def is_seen(asked: rq.AnyRequest, before: SessionState, now: SessionState) -> bo
         case rq.Release():
             return (
                 all(ticket.held is None for ticket in of)
-                and all(now.agents[id_].status in ("idle", "busy", "stopped") for id_ in asked.agents)
+                and all(now.agents[id_].status in ("idle", "busy", "frozen", "stopped") for id_ in asked.agents)
                 and now.held_types.keys().isdisjoint(asked.types)
             )
         case rq.Freeze():

@@ -84,3 +84,23 @@ def test_why_of_named_tickets_or_of_all_that_wait() -> None:
     assert isinstance(found, dict)
     assert list(found) == ["B", "C"]
     assert ask(session, "why", "Z") == Refusal("there is no ticket Z")
+
+
+def test_roots_of_named_tickets_or_of_all_that_wait_each_root_once() -> None:
+    session = Session("A:\nB: A\nC: B\nD:")
+    session.dispatch()
+    session.ask(rq.Freeze(tickets=("A",), by="ann"))
+    found = ask(session, "roots")
+    assert isinstance(found, dict)
+    assert found["of"] == {"B": 0, "C": 0}
+    (only,) = found["roots"]
+    assert (only["root"]["kind"], only["root"]["ticket"], only["root"]["by"], only["count"]) == (
+        "frozen",
+        "A",
+        "ann",
+        2,
+    )
+    named = ask(session, "roots", "A", "D")
+    assert isinstance(named, dict)
+    assert [each["root"]["kind"] for each in named["roots"]] == ["frozen", "running"]
+    assert ask(session, "roots", "Z") == Refusal("there is no ticket Z")
