@@ -19,7 +19,7 @@ from parexec_tui.tui.theme.themes import available
 from parexec_tui.tui.view.view_state import Change
 from tests.tui.conftest import Snapshots
 from tests.tui.harness import Harness, run_app
-from tests.tui.questions import QUESTIONS
+from tests.tui.questions import ANSWERS, QUESTIONS
 from tests.tui.release import finish, release
 
 SHOWN = {
@@ -106,7 +106,9 @@ async def test_the_answer_is_on_the_first_screen(question: str, size: tuple[int,
             ui.main.schedule_draw(Change.state | Change.clock)
         await ui.until(lambda: "following" in ui.text() or "nothing has run" in ui.text(), "the log")
         await all_is_drawn(ui)
-        snapshots.check(f"question-{question}-{size[0]}x{size[1]}", ui.text())
+        seen = ui.text()
+    snapshots.check(f"question-{question}-{size[0]}x{size[1]}", seen)
+    assert [answer for answer in ANSWERS[question] if answer not in seen] == []
 
 
 @pytest.mark.asyncio
