@@ -14,10 +14,9 @@ from parexec_tui.core.state.status import AGENT_TABLE, AgentStatus
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
-from parexec_tui.text.words import printable
+from parexec_tui.text.words import printable, short_duration
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.drawing.line import StyledLine
-from parexec_tui.tui.view.facts import short_duration
 from parexec_tui.tui.view.outlook import Outlook, outlook
 from parexec_tui.tui.view.view_state import ViewState
 from parexec_tui.tui.widgets.listing import Listing

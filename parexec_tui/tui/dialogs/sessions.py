@@ -9,10 +9,9 @@ from textual.app import ComposeResult
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.registry import DAMAGED
-from parexec_tui.text.words import day_and_clock, printable
+from parexec_tui.text.words import day_and_clock, printable, short_duration
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.drawing.line import StyledLine
-from parexec_tui.tui.view.facts import short_duration
 from parexec_tui.tui.view.session_list import Listed, SessionList, ask_engines, read_sessions
 from parexec_tui.tui.view.view_state import ViewState
 from parexec_tui.tui.widgets.listing import Listing

@@ -10,9 +10,9 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import AgentStatus, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.cells import width_of
-from parexec_tui.text.words import printable, step_text
+from parexec_tui.text.words import printable, short_duration, step_text
 from parexec_tui.tui.drawing.line import StyledLine
-from parexec_tui.tui.view.facts import idle_reason, short_count, short_duration, short_size
+from parexec_tui.tui.view.facts import idle_reason, short_count, short_size
 from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.widgets.rows_panel import RowsPanel
 

@@ -6,9 +6,8 @@ from typing import NamedTuple
 from parexec_tui.core.plan.claims import ClaimKey, Held, format_amount
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.text.cells import width_of
-from parexec_tui.text.words import printable
+from parexec_tui.text.words import printable, short_duration
 from parexec_tui.tui.drawing.line import StyledLine
-from parexec_tui.tui.view.facts import short_duration
 from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.view.waiting import ClaimWait
 from parexec_tui.tui.widgets.rows_panel import RowsPanel

@@ -8,11 +8,10 @@ from textual.strip import Strip
 
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire.protocol import HostSample
-from parexec_tui.text.words import printable
+from parexec_tui.text.words import printable, short_duration
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.drawing.spark import SparkCell, SparkKind, bar, spark
 from parexec_tui.tui.view import measures
-from parexec_tui.tui.view.facts import short_duration
 from parexec_tui.tui.view.measures import Gauge
 from parexec_tui.tui.view.view_state import STALE_AFTER, Change, ViewState
 from parexec_tui.tui.widgets.panel import Panel

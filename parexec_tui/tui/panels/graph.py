@@ -12,7 +12,7 @@ from parexec_tui.core.schedule.roots import path_to_root
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import UNSUCCESSFUL, Flag, Status, Word
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.text.words import printable
+from parexec_tui.text.words import printable, short_duration
 from parexec_tui.tui.drawing.graph.canvas import CanvasCell
 from parexec_tui.tui.drawing.graph.folding import Folding, Place
 from parexec_tui.tui.drawing.graph.lanes import LaneCell, Lanes, critical_path, with_glyph
@@ -20,7 +20,7 @@ from parexec_tui.tui.drawing.graph.neighbourhood import Neighbourhood, neighbour
 from parexec_tui.tui.drawing.graph.selection import Surroundings
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.theme.palette import LANES
-from parexec_tui.tui.view.facts import display_status, reason_of, short_duration
+from parexec_tui.tui.view.facts import display_status, reason_of
 from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.widgets.rows_panel import RowsPanel
 

@@ -13,9 +13,9 @@ from parexec_tui.core.state.status import PENDING, short_word
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output
 from parexec_tui.text.roots import waited_for_text
-from parexec_tui.text.words import clock, log_cut, printable, progress_text, why_ended
+from parexec_tui.text.words import clock, log_cut, printable, progress_text, short_duration, why_ended
 from parexec_tui.tui.drawing.line import fitted, wrapped
-from parexec_tui.tui.view.facts import blocker_text, display_status, reason_of, root_beyond, short_duration
+from parexec_tui.tui.view.facts import blocker_text, display_status, reason_of, root_beyond
 from parexec_tui.tui.view.view_state import Change
 from parexec_tui.tui.widgets.text_panel import PanelLine, TextPanel
 

@@ -8,10 +8,10 @@ from parexec_tui.core.state.attempts import Attempt
 from parexec_tui.core.state.status import PENDING, TERMINAL, Status, short_word
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.cells import width_of
-from parexec_tui.text.words import printable, step_text
+from parexec_tui.text.words import printable, short_duration, step_text
 from parexec_tui.tui.drawing.line import StyledLine, fitted
 from parexec_tui.tui.drawing.ticket_columns import RowKind, TicketColumns, ticket_columns
-from parexec_tui.tui.view.facts import display_status, reason_of, short_duration
+from parexec_tui.tui.view.facts import display_status, reason_of
 from parexec_tui.tui.view.ticket_list import DONE, GROUPINGS, SORTS, Grouping, Heading, TicketList
 from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.widgets.rows_panel import RowsPanel

@@ -13,9 +13,8 @@ from parexec_tui.core.schedule.forecast import eta
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import COUNTED, SATISFIED, TABLE, TERMINAL, UNSUCCESSFUL
 from parexec_tui.text.cells import width_of
-from parexec_tui.text.words import clock, day_and_clock, glyph, printable
+from parexec_tui.text.words import clock, day_and_clock, glyph, printable, short_duration
 from parexec_tui.tui.drawing.line import StyledLine
-from parexec_tui.tui.view.facts import short_duration
 from parexec_tui.tui.view.view_state import Change, ViewState
 
 _ETA_FOR = 2.0

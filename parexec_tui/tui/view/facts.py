@@ -11,8 +11,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, End, Flag, Status, Word, happened
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.roots import cause_text, happens_to, root_text, waits_text
-from parexec_tui.text.words import printable, why_ended
-from parexec_tui.text.words import short_duration as short_duration
+from parexec_tui.text.words import printable, short_duration, why_ended
 
 
 def display_status(state: SessionState, ticket: TicketState) -> Word:

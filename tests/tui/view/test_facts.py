@@ -7,12 +7,8 @@ from parexec_tui.core.schedule.blockers import Blocker
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.selectors import select
-from parexec_tui.tui.view.facts import (
-    blocker_text,
-    display_status,
-    reason_of,
-    short_duration,
-)
+from parexec_tui.text.words import short_duration
+from parexec_tui.tui.view.facts import blocker_text, display_status, reason_of
 from tests.core.sessions import Session, plan
 from tests.tui.release import release
 
