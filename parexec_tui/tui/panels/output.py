@@ -147,8 +147,8 @@ class OutputPanel(Panel):
         wanted = self._fitting(self._wanted())
         known = {shown.ticket: shown for shown in self._all}
         kept = [known[id_] for id_ in wanted if id_ in known]
-        free = [shown for shown in self._all if shown not in kept]
-        self._all = [known[id_] if id_ in known else free.pop() for id_ in wanted] + free
+        free = [shown for shown in self._all if shown not in kept]  # what is visible already comes first
+        self._all = [known[id_] if id_ in known else free.pop(0) for id_ in wanted] + free
         self._count = len(wanted)
         for number, (shown, id_) in enumerate(zip(self._all, wanted, strict=False)):
             self._show(shown, id_)

@@ -385,7 +385,9 @@ async def _next_failure(ui: Harness, name: str) -> None:
     await ui.press(name)
     first = ui.view.selected
     assert ui.said.startswith("1 of 2 kinds of failure: ")
+    view = output(ui).log_view
     await ui.press(name)
+    assert output(ui).log_view is view, "it needs no other view, and no other layout"
     assert ui.said.startswith("2 of 2 kinds of failure: ")
     assert {first, ui.view.selected} == {"bench", "unit-core-3"}
     await ui.press(name)

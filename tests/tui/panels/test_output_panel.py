@@ -8,6 +8,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.panels.output import OutputPanel
 from tests.core.sessions import Session, plan
 from tests.tui.harness import Harness, run_app
+from tests.tui.release import log_of
 
 pytestmark = pytest.mark.asyncio
 
@@ -112,3 +113,14 @@ async def test_what_started_last_is_followed_and_can_be_read() -> None:
         ui.feed.tell()
         await ui.pilot.pause(0.3)
         assert panel(ui).shown == ["C"], "it stays when nothing runs"
+
+
+async def test_the_next_failure_stands_at_what_it_printed_last_about_it() -> None:
+    async with run_app("tickets", ticket="links", size=(120, 40)) as ui:
+        for ticket in ("bench", "unit-core-3"):
+            log_of(ticket).write_text("error: first\nfine\nAssertionError: slow\nbye\n", encoding="utf-8")
+        await ui.press("c")
+        await ui.until(lambda: "error at " in ui.text(), "the search is over")
+        hit = panel(ui).log_view._match
+        assert hit is not None
+        assert (hit.start, hit.wrapped) == (len("error: first\nfine\n"), False)
