@@ -87,7 +87,8 @@ BLANK: Final = TimelineCell(" ", "blank")
 def draw_bars(
     bars: Iterable[Bar], window: Window, now: float, *, selected: str = "", ascii_only: bool = False
 ) -> tuple[TimelineCell, ...]:
-    """A row of exactly `window.width` cells. Where two bars share a cell, the later one has it. Costs O(bars)."""
+    """A row of exactly `window.width` cells. Where two bars share a cell, the later one has it, but no forecast takes
+    a cell of what ran. Costs O(bars)."""
     drawing = _Row(window, now, _ASCII if ascii_only else _UNICODE, selected)
     if window.width:
         shown = [bar for bar in bars if bar.end >= window.start and bar.start < window.end]
@@ -114,7 +115,15 @@ class _Row:
             self.cells[self._now] = TimelineCell(signs.now, "now")
 
     def draw(self, bars: Sequence[Bar]) -> None:
-        places = [self._place(bar) for bar in bars]
+        places, ran = list[_Place](), 0
+        for bar in bars:
+            place = self._place(bar)
+            if bar.kind == "forecast":
+                place = place._replace(start=max(place.start, ran))
+            elif bar.kind == "attempt":
+                ran = self._place(bar._replace(end=bar.ran_until)).stop
+            if place.start < place.stop:
+                places.append(place)
         taken = 0
         for place in places:
             self._fill(place, touches=place.start < taken or (place.start == taken > 0))
@@ -136,8 +145,8 @@ class _Row:
         """The line lies over a bar that has other cells, too, and under letters."""
         if self._now is None or self.cells[self._now].kind not in ("blank", "ran", "frozen", "forecast", "held"):
             return
-        own = self.cells[self._now].ticket
-        around = (self._now - 1, self._now + 1)
+        own, has_run = self.cells[self._now].ticket, self.cells[self._now].kind in ("ran", "frozen")
+        around = (self._now - 1,) if has_run else (self._now - 1, self._now + 1)
         if not own or any(0 <= at < len(self.cells) and self.cells[at].ticket == own for at in around):
             self.cells[self._now] = TimelineCell(self._signs.now, "now", own)
 

@@ -184,9 +184,25 @@ def test_each_bar_is_drawn_unless_later_ones_cover_it(bars: list[Bar]) -> None:
             continue
         cells = set(range(WINDOW.halves(max(own.start, 0)) // 2, max(1, -(-WINDOW.halves(own.end) // 2))))
         later = {WINDOW.halves(other.start) // 2 for other in bars[at + 1 :]}
-        before = {-(-WINDOW.halves(other.end) // 2) for other in bars[:at]}
+        before = {
+            -(-max(WINDOW.halves(other.end), WINDOW.halves(other.start) + 1) // 2) - last
+            for other in bars[:at]
+            for last in (0, 1)
+        }
         if not cells <= later | {50} and len(cells) > 1 and not cells & before:
             assert own.ticket in shown
+
+
+@given(rows(), st.sampled_from((0.0, 0.1, 1.0, 5.0)), st.sampled_from((0.0, 0.5, 40.0)), st.floats(0, 99))
+def test_what_runs_is_always_seen(bars: list[Bar], ran: float, left: float, now: float) -> None:
+    """Whatever is predicted, and however short it has run."""
+    before = [own._replace(end=min(own.end, now - ran), ran_until=min(own.end, now - ran)) for own in bars]
+    over = [own for own in before if own.kind != "forecast" and own.start < own.end]
+    running = bar("live", now - ran, now + left, "running", ran_until=now)
+    later = [forecast(f"f{number}", now + left + number, now + left + number + 1) for number in range(5)]
+
+    cells = draw_bars([*over, running, *later], WINDOW, now)
+    assert any(cell.ticket == "live" and cell.kind in ("ran", "on", "beside") for cell in cells)
 
 
 @given(rows(), st.integers(0, 11))
