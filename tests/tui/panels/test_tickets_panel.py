@@ -7,6 +7,7 @@ from parexec_tui.core.wire.protocol import Sampled
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from tests.core.sessions import Session
 from tests.tui.drawn import lines, panel_of, view_of
+from tests.tui.harness import run_app
 from tests.tui.release import release, samples
 
 
@@ -74,3 +75,16 @@ def test_ids_that_begin_alike_are_told_apart() -> None:
 def test_where_there_is_hardly_room_the_status_is_its_sign() -> None:
     drawn = lines(panel_of(TicketsPanel, view_of(release()), 40, 60))
     assert any(line.startswith(">  x bench ") and "exit 1" in line for line in drawn)
+
+
+@pytest.mark.asyncio
+async def test_the_output_follows_what_the_list_selects_by_itself() -> None:
+    session = Session("A:\nB: A")
+    session.dispatch()
+    async with run_app(played=session, size=(80, 24)) as ui:
+        await ui.until(lambda: "A, attempt 1" in ui.text(), "the log of A")
+        session.succeed("A")
+        session.dispatch()
+        ui.feed.tell()
+        await ui.until(lambda: ui.view.selected == "B", "B is selected")
+        await ui.until(lambda: ui.main.panels["output"].subtitle().startswith("B "), "the output is that of B")

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from parexec_tui.tui.panels import PANELS
 from parexec_tui.tui.screen.arrangement import Arrangement, Tier, areas, tier_of
+from tests.tui.harness import run_app
 
 TIERS: tuple[Tier, ...] = ("small", "narrow", "medium", "wide")
 
@@ -152,3 +153,29 @@ def test_the_panel_with_the_keys_is_visible(used: list[str], width: int, height:
     for panel in used:
         arrangement.switch_to(panel)
     assert arrangement.current in visible(arrangement)
+
+
+# -- on the screen ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_a_prompt_takes_its_line_from_below_and_no_row_moves() -> None:
+    async with run_app(size=(80, 24), ticket="bench") as ui:
+        await ui.until(lambda: "following" in ui.text(), "the log")
+        before = ui.text_of("tickets")
+        height = ui.main.panels["output"].region.height
+        await ui.press("/")
+        await ui.until(lambda: ui.main.panels["output"].region.height == height - 1, "the prompt has its line")
+        assert ui.text_of("tickets") == before
+        await ui.press("escape")
+        await ui.until(lambda: ui.main.panels["output"].region.height == height, "the output has it again")
+
+
+@pytest.mark.asyncio
+async def test_zoom_gives_a_panel_all_the_room_and_takes_it_back() -> None:
+    async with run_app(size=(80, 24), ticket="bench") as ui:
+        await ui.press("5", "z")
+        assert not ui.main.panels["tickets"].display
+        assert ui.main.panels["output"].region.height >= 20
+        await ui.press("z")
+        assert ui.main.panels["tickets"].display
