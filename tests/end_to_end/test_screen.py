@@ -79,6 +79,12 @@ def start(terminal: Terminal) -> None:
     terminal.until("connected")
 
 
+def in_plan_order(terminal: Terminal) -> None:
+    """Have the rows in the order of the plan, where they stay."""
+    terminal.press("t")
+    terminal.until("in plan order")
+
+
 def shows(terminal: Terminal, pattern: str) -> None:
     """Wait until a line of the screen is like this."""
     terminal.until(lambda: re.search(pattern, terminal.text()), f"a line is like {pattern}")
@@ -108,8 +114,10 @@ def answer(terminal: Terminal, key: str, condition: Callable[[], object], what: 
 
 def test_a_plan_is_run_from_a_bare_terminal_and_seen_to_its_end(tmp_path: Path, terminal: Terminal) -> None:
     start(terminal)
-    shows(terminal, "✓ succeeded +quick")
     shows(terminal, "✗ failed +fails")
+    shows(terminal, "▸ 1 done +1 succeeded")
+    in_plan_order(terminal)
+    shows(terminal, "✓ succeeded +quick")
     (tmp_path / "go").touch()
     terminal.until("100% 5/5")
     terminal.until("finished")
@@ -134,6 +142,7 @@ def test_without_a_terminal_it_is_told_line_by_line(tmp_path: Path, terminal: Te
 
 def test_every_verb_is_a_key(terminal: Terminal) -> None:
     start(terminal)
+    in_plan_order(terminal)
     for id_, keys, what, is_so in STEPS:
         select(terminal, id_)
         terminal.press(*keys)
@@ -189,6 +198,8 @@ def test_two_viewers_steer_at_once_and_both_show_the_same(terminals: Callable[..
     start(one)
     other.run("./parexec attach")
     other.until("connected")
+    in_plan_order(one)
+    in_plan_order(other)
     select(one, "long")
     select(other, "other")
     one.press("f")
@@ -250,6 +261,7 @@ def test_to_the_shell_and_back(terminal: Terminal) -> None:
     terminal.run("fg")
     terminal.until("2 running")
     assert terminal.fact("alternate_on") == "1"
+    in_plan_order(terminal)
     terminal.press("G")
     shows(terminal, "▌ .* last")
 
@@ -265,6 +277,7 @@ def test_who_stops_it_has_the_terminal_and_gives_it_back(terminal: Terminal) -> 
         shows(terminal, "running +long")
         terminal.until(lambda: terminal.fact("alternate_on") == "1", "the app has it")
         assert "a shell" not in terminal.text()
+    in_plan_order(terminal)
     select(terminal, "last")
     left(terminal)
     shows(terminal, "^a shell")
@@ -295,6 +308,7 @@ def test_a_picture_that_the_shell_wrote_into_is_drawn_again(tmp_path: Path, term
     terminal.until(lambda: len(terminal.programs()) == 2, "the shell reads the terminal")
     terminal.press(*"fg", "C-j")
     terminal.until(lambda: "$" not in terminal.text(), "the prompt of the shell is gone")
+    in_plan_order(terminal)
     select(terminal, "last")
     left(terminal)
     is_sane(terminal)
@@ -389,6 +403,7 @@ def test_an_engine_that_is_killed_is_waited_for(terminal: Terminal) -> None:
     stands(terminal, "connected")
     assert the_engine(besides=engine)
     assert len(until(lambda: happened(ev.MonitoringStarted)[1:], "there is a new engine")) == 1
+    in_plan_order(terminal)
     select(terminal, "long")
     terminal.press("f")
     terminal.until(lambda: ticket("long").is_frozen, "keys reach the new engine")
