@@ -68,14 +68,16 @@ class LogView(Widget, can_focus=True):
         *,
         now: Callable[[], float] = time.time,
         restated: Callable[[], None] = lambda: None,
+        separator: str = " · ",
         id: str | None = None,  # noqa: A002  Textual's word
     ) -> None:
         """`styles` returns the style of a meaning: text, dim, search, bad, warn, good, title. `restated` is called
-        when `status_text` changes."""
+        when `status_text` changes, whose parts have the separator between them."""
         super().__init__(id=id)
         self._style_of = styles
         self._now = now
         self._restated = restated
+        self._separator = separator
         self._title = ""
         self._file: LogFile | None = None
         self._window = LogWindow()
@@ -184,7 +186,7 @@ class LogView(Widget, can_focus=True):
         where = "following" if self.following else _percent(self._window.end, reader.size)
         binary = "binary" if any(row.line.binary for row in self._window.rows) else ""
         parts = (where, format_size(reader.size), binary, self._search_text())
-        return " · ".join(filter(None, parts))
+        return self._separator.join(filter(None, parts))
 
     def visible_text(self) -> str:
         """The visible lines, each whole even if only a part of it is visible."""

@@ -74,7 +74,11 @@ class OutputPanel(Panel):
         self._polls_often = False
 
     def _new_view(self) -> LogView:
-        view = LogView(lambda meaning: self.view.base + self.view.palette[meaning], restated=self._restated)
+        view = LogView(
+            lambda meaning: self.view.base + self.view.palette[meaning],
+            restated=self._restated,
+            separator=" - " if self.view.ascii_only else " · ",
+        )
         view.can_focus = False
         return view
 
@@ -120,8 +124,6 @@ class OutputPanel(Panel):
         of = f" attempt {shown.attempt}" if shown.attempt > 1 or shown.chosen else ""
         name = f"{what}: {shown.ticket}{of}" if what else f"{shown.ticket}{of}"
         status = shown.view.status_text
-        if self.view.ascii_only:
-            status = status.replace("·", "-")
         return f"{name}{'  ' if status else ''}{status}"
 
     def changed(self, change: Change) -> None:
@@ -215,6 +217,13 @@ class OutputPanel(Panel):
         return f"{mark}{shown.ticket}{of}{' (pinned)' if shown.ticket in self.pins else ''}"
 
     def _lay_out(self) -> None:
+        """Put the views side by side or one below the other."""
+        before = [(shown.view.display, shown.view.styles.margin, self._is_wide) for shown in self._all]
+        self._place_views()
+        if before != [(shown.view.display, shown.view.styles.margin, self._is_wide) for shown in self._all]:
+            self.call_after_refresh(self.refresh)  # the rules between them are where they are then
+
+    def _place_views(self) -> None:
         layout = "horizontal" if self._is_wide else "vertical"
         if self.styles.layout is None or self.styles.layout.name != layout:
             self.styles.layout = layout

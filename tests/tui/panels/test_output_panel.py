@@ -60,6 +60,15 @@ async def test_wide_they_are_side_by_side_and_else_one_below_the_other() -> None
         assert "unit-web-2" not in next(line for line in ui.lines() if "links (pinned)" in line)
 
 
+async def test_rules_stand_between_them_after_a_zoom_too() -> None:
+    async with run_app("output", ticket="links", size=(200, 50), ascii_only=True) as ui:
+        await pin(ui, "links", "mirror")
+        await ui.select("unit-web-2")
+        await ui.press("z")
+        await ui.until(lambda: ui.line("links (pinned)").count("| ") == 2, "both rules are drawn")
+        assert "·" not in ui.line("links (pinned)")
+
+
 async def test_where_there_is_no_room_for_all_that_of_the_selected_ticket_is_shown() -> None:
     async with run_app("output", ticket="links", size=(80, 24)) as ui:
         await pin(ui, "links", "mirror")
