@@ -20,8 +20,8 @@ FOLDER = Path(__file__).parents[1] / "docs"
 MAX_WIDTH = 100
 """Cells in a line: longer ones are hard to read."""
 
-_BOXES = str.maketrans("─│┌┐└┘├┤┬┴┼▶◀▲▼", "-|+++++++++><^v")
-"""What drawings are made of, and the same in ASCII."""
+_BOXES = str.maketrans("─│┌┐└┘├┤┬┴┼▶◀▲▼▸░▒", "-|+++++++++><^v>/~")
+"""What drawings are made of, and what the screen draws for it in ASCII."""
 
 _STYLES = {
     "markdown.h1": "bold underline",
