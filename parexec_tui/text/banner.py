@@ -46,6 +46,8 @@ class Around(NamedTuple):
     """Why the engine cannot write to the registry."""
     contact: str = ""
     """Why there is no contact with an engine, though one is needed."""
+    is_gone: bool = False
+    """No engine is there, and none is coming by itself."""
     deeds: Sequence[str] = ()
     """What others did a moment ago, the newest first."""
     now: float | None = None
@@ -74,7 +76,8 @@ def pieces(state: SessionState, around: Around = NOTHING_AROUND) -> Iterator[Pie
     if stands_still:
         yield from _pauses(state, around)
     yield from _failures(state)
-    yield from _agents(state)
+    if state.finished_at is None:
+        yield from _agents(state)
     if not stands_still:
         yield from _pauses(state, around)
     yield from _bottleneck(state, around)
@@ -89,7 +92,7 @@ def _engine(state: SessionState, around: Around, need: Need | None) -> Iterator[
     elif state.left is not None:
         yield Piece(f"no engine runs it: {state.left.reason}", "hold", None, takes_over)
     elif around.contact:
-        yield Piece(around.contact, "alert")
+        yield Piece(around.contact, "alert", None, takes_over if around.is_gone else None)
 
 
 def _paused(state: SessionState, need: Need | None) -> Iterator[Piece]:

@@ -3,14 +3,14 @@
 import os
 import re
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
 from msgspec import Struct
 
 from parexec_tui.core.plan.units import format_size
-from parexec_tui.core.state.status import AGENT_TABLE, TABLE, happened
+from parexec_tui.core.state.status import AGENT_TABLE, TABLE, TERMINAL, Status, happened
 from parexec_tui.core.wire.protocol import Progress
 
 if TYPE_CHECKING:
@@ -156,6 +156,13 @@ def groups(count: int) -> str:
 
 def tickets(count: int) -> str:
     return f"{count} ticket" if count == 1 else f"{count} tickets"
+
+
+def outcome_text(counts: Mapping[Status, int], total: int) -> str:
+    """How a finished session ended: `done 20/20`, `done 20/20, 3 failed`. What is skipped follows from the others."""
+    over = sum(counts[status] for status in TERMINAL)
+    bad = (f", {counts[status]} {status}" for status in (Status.failed, Status.cancelled) if counts[status])
+    return f"done {over}/{total}{''.join(bad)}"
 
 
 def log_cut(left_out: int, limit: int, problem: str) -> str:

@@ -119,7 +119,7 @@ def test_a_plan_is_run_from_a_bare_terminal_and_seen_to_its_end(tmp_path: Path, 
     in_plan_order(terminal)
     shows(terminal, "✓ succeeded +quick")
     (tmp_path / "go").touch()
-    terminal.until("100% 5/5")
+    terminal.until("done 5/5")
     terminal.until("finished")
     assert terminal.fact("alternate_on") == "1", "what there is to see stays on the screen"
     left(terminal)
@@ -226,11 +226,11 @@ def test_what_failed_is_run_again_when_all_is_over(tmp_path: Path, terminal: Ter
 def test_a_session_that_was_stopped_goes_on_by_a_key(tmp_path: Path, terminal: Terminal) -> None:
     start(terminal)
     terminal.press("Q", "y")
-    terminal.until("stopped: ctrl+r goes on")
+    terminal.until("ctrl+r starts an engine")
     until(all_gone, "no engine runs")
     (tmp_path / "go").touch()
     terminal.press("C-r")
-    terminal.until("100% 5/5")
+    terminal.until("done 5/5")
     assert state_of().finished_at
 
 

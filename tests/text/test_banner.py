@@ -120,7 +120,7 @@ def test_the_worst_comes_first() -> None:
     session.fail("B")
     session.act(rq.Hold(by="ann"))
     session.apply(ev.HostPressed(at=session.now, resource="disk", text="1GiB free"))
-    assert said(session, Around("no space", "reconnecting", ("bo held A",))) == [
+    assert said(session, Around("no space", "reconnecting", deeds=("bo held A",))) == [
         "CANNOT WRITE: no space",
         "reconnecting",
         "short of disk: 1GiB free; nothing starts",
@@ -149,7 +149,7 @@ def test_nobody_looks_for_the_engine_of_a_finished_session() -> None:
 def test_what_others_wrote_cannot_act_on_a_terminal() -> None:
     session = started()
     session.act(rq.Hold(by="\x1b[2Jann"))
-    for text in said(session, Around("\x1b[2Jno", "gone", ("\x1b[2Jbo",))):
+    for text in said(session, Around("\x1b[2Jno", "gone", deeds=("\x1b[2Jbo",))):
         assert text.isprintable()
 
 

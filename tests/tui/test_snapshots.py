@@ -13,10 +13,9 @@ from rich.style import Style
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.outputs.local import LocalOutput
-from parexec_tui.tui.app.feed import NO_ENGINE
 from parexec_tui.tui.panels import PANELS
 from parexec_tui.tui.theme.themes import available
-from parexec_tui.tui.view.view_state import Change
+from parexec_tui.tui.view.view_state import NO_ENGINE, Change
 from tests.tui.conftest import Snapshots
 from tests.tui.harness import Harness, run_app
 from tests.tui.questions import ANSWERS, QUESTIONS

@@ -81,7 +81,8 @@ class StatusRow(NamedTuple):
     list_order: int
     """Place where tickets are sorted or grouped by status, the lowest first: what a person looks for first."""
     header_order: int
-    """Place of its count in the header, the lowest first. The last ones are left out where there is little room."""
+    """Place of its count in the header, the lowest first: what is wrong, what runs, the rest. The last ones give way
+    first where there is little room."""
     fallback_style: str
     """The meaning whose style a theme uses if it has no style for the word: any that is not a `status-` itself."""
     help: str = ""
@@ -105,14 +106,14 @@ _ROWS: Final = (
     StatusRow(Status.waiting, "·", ".", 60, 60, "dim", "something keeps it from running"),
     StatusRow(Flag.ready, "•", "*", 60, 60, "text", "it may start, given an agent"),
     StatusRow(Flag.held, "‖", "|", 60, 60, "hold", "a person keeps it back", is_problem=True),
-    StatusRow(Status.running, "▶", ">", 10, 10, "bar-running", "on an agent", is_live=True),
+    StatusRow(Status.running, "▶", ">", 10, 40, "bar-running", "on an agent", is_live=True),
     StatusRow(
-        Flag.frozen, "❄", "f", 30, 30, "hold", "its processes stand still, its time-out too",
+        Flag.frozen, "❄", "f", 30, 20, "hold", "its processes stand still, its time-out too",
         is_live=True, is_problem=True,
     ),
-    StatusRow(Status.stopping, "■", "s", 20, 50, "warn", "it was told to end", is_live=True, is_problem=True),
+    StatusRow(Status.stopping, "■", "s", 20, 35, "warn", "it was told to end", is_live=True, is_problem=True),
     StatusRow(
-        Status.backoff, "↻", "r", 50, 40, "warn", "it failed, and waits for its next try",
+        Status.backoff, "↻", "r", 50, 30, "warn", "it failed, and waits for its next try",
         is_problem=True, predicate="is in backoff",
     ),
     StatusRow(
@@ -120,15 +121,15 @@ _ROWS: Final = (
         is_terminal=True, satisfies_dependents=True, predicate="succeeded",
     ),
     StatusRow(
-        Status.failed, "✗", "x", 40, 20, "bad", "it ended badly by itself",
+        Status.failed, "✗", "x", 40, 10, "bad", "it ended badly by itself",
         is_terminal=True, is_problem=True, predicate="failed",
     ),
-    StatusRow(End.timed_out, "◷", "t", 40, 20, "bad", "it took longer than it may", predicate="timed out"),
+    StatusRow(End.timed_out, "◷", "t", 40, 10, "bad", "it took longer than it may", predicate="timed out"),
     StatusRow(
-        End.could_not_start, "∅", "n", 40, 20, "bad", "there was nothing to run",
+        End.could_not_start, "∅", "n", 40, 10, "bad", "there was nothing to run",
         short="no start", predicate="could not start",
     ),
-    StatusRow(End.lost, "?", "?", 40, 20, "bad", "its process is gone, and nothing tells how it ended"),
+    StatusRow(End.lost, "?", "?", 40, 10, "bad", "its process is gone, and nothing tells how it ended"),
     StatusRow(End.stopped, "■", "s", 60, 60, "warn"),
     StatusRow(
         Status.cancelled, "⊘", "c", 70, 90, "dim", "a person gave it up",

@@ -23,7 +23,7 @@ from parexec_tui.tui.actions.context import ActionContext
 from parexec_tui.tui.actions.perform import TableKeymap, is_dim, perform
 from parexec_tui.tui.actions.session import show_sessions, show_summary
 from parexec_tui.tui.app.attention import Attention
-from parexec_tui.tui.app.feed import NO_ENGINE, Feed, OpenedSession
+from parexec_tui.tui.app.feed import Feed, OpenedSession
 from parexec_tui.tui.app.ui_state import read_panel_order, write_panel_order
 from parexec_tui.tui.dialogs.dialog import Confirm, Dialog
 from parexec_tui.tui.panels import make_panels
@@ -33,7 +33,7 @@ from parexec_tui.tui.terminal.painter import RETRY_AFTER
 from parexec_tui.tui.terminal.terminal_app import TerminalApp
 from parexec_tui.tui.theme.palette import Palette
 from parexec_tui.tui.theme.themed import ThemedApp
-from parexec_tui.tui.view.view_state import Change, ViewState
+from parexec_tui.tui.view.view_state import NO_ENGINE, Change, ViewState
 
 _COLLECT_EVERY = 300.0
 """Seconds between two runs of the garbage collector: each takes as long as several frames."""

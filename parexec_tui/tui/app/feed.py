@@ -24,12 +24,10 @@ from parexec_tui.gc_control import gc_frozen
 from parexec_tui.paths import registry_file
 from parexec_tui.registry.registry import EventRow, Registry
 from parexec_tui.tui.view.event_history import EventHistory
+from parexec_tui.tui.view.view_state import NO_ENGINE
 
 _LOOK_EVERY = 1.0
 """Seconds between two reads of the registry while there is no engine."""
-
-NO_ENGINE = "no engine: ctrl+r takes over"
-"""The contact while no engine runs an unfinished session."""
 
 _PIECE = 2000
 """Events that are applied before keys get their turn again."""
@@ -187,8 +185,7 @@ class Feed:
         if trouble:
             self._contact(trouble, False)
         elif mirror.outcome:
-            is_over = mirror.outcome == "finished"
-            self._contact(mirror.outcome if is_over else f"{mirror.outcome}: ctrl+r goes on", False)
+            self._contact(mirror.outcome, False)
         else:
             self._contact(NO_ENGINE, False)
 

@@ -14,7 +14,7 @@ from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.input.key_names import short_name
 from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.view.needy import goes_to_lead, lead_of
-from parexec_tui.tui.view.view_state import Change, ViewState
+from parexec_tui.tui.view.view_state import NO_ENGINE, Change, ViewState
 
 CONTACT_GRACE = 2.0
 """Seconds without contact after which that is said: a guardian restarts an engine at once."""
@@ -94,7 +94,11 @@ class Banner(Widget):
     def _contact(self) -> Around:
         view = self.view
         is_lost = view.lost_at is not None and view.clock() - view.lost_at >= CONTACT_GRACE
-        return Around(view.warning, view.contact if is_lost else "")
+        if not is_lost:
+            return Around(view.warning)
+        is_gone = view.contact == NO_ENGINE
+        text = "no engine runs it any more; what runs goes on" if is_gone else view.contact
+        return Around(view.warning, text, is_gone)
 
     # -- what it says ----------------------------------------------------------------------------------------
 
@@ -114,7 +118,7 @@ class Banner(Widget):
             line.column(piece.text, min(width_of(piece.text), max(room - taken, 1)), palette[piece.tone], gap=0)
             if hint and taken <= room:
                 line.add("  ").add(hint[0], palette["footer-key"]).add(f" {hint[1]}", palette["footer-text"])
-            line.add(f" {'|' if self.view.ascii_only else '│'} " if left else "", palette["dim"])
+            line.add(f" {'|' if self.view.ascii_only else '·'} " if left else "", palette["dim"])
         return line.strip(width)
 
     def _hint(self, piece: Piece, lead: Subject | None) -> tuple[str, str] | None:

@@ -3,18 +3,18 @@
 import time
 from collections.abc import Iterator
 
-from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
 from parexec_tui.core.plan.units import format_duration
-from parexec_tui.core.rules.attention import agent_needs, session_needs
 from parexec_tui.core.schedule.forecast import eta
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import COUNTED, SATISFIED, TABLE, TERMINAL, UNSUCCESSFUL
+from parexec_tui.core.state.status import COUNTED, SATISFIED, TABLE, TERMINAL, UNSUCCESSFUL, Flag, Status
 from parexec_tui.text.cells import width_of
-from parexec_tui.text.words import clock, day_and_clock, glyph, printable, short_duration
+from parexec_tui.text.words import clock, day_and_clock, glyph, outcome_text, printable, short_duration
+from parexec_tui.tui.drawing.fitting import Words, fit, more_text
 from parexec_tui.tui.drawing.line import StyledLine
+from parexec_tui.tui.theme.palette import status_meaning
 from parexec_tui.tui.view.view_state import Change, ViewState
 
 _ETA_FOR = 2.0
@@ -27,8 +27,11 @@ _MIN_NAME = 16
 start."""
 
 _COUNTED = sorted(COUNTED, key=lambda status: TABLE[status].header_order)
+_PROBLEMS = frozenset(_COUNTED[: _COUNTED.index(Status.running)])
+"""What is wrong: their counts are the last ones to lose their words."""
 
-_Piece = tuple[str, Style | None]
+_MAX_CONTACT = 20
+"""Cells of what is said about the contact; more than that is in the banner alone."""
 
 
 class Header(Widget):
@@ -68,7 +71,10 @@ class Header(Widget):
         palette = self.view.palette
         over = sum(state.counts[status] for status in TERMINAL)
         total = max(1, len(state.tickets))
-        right = f" {over * 100 // total:>3}% {over}/{len(state.tickets)}  {self._phase(state)}  {self._when(state)} "
+        if state.finished_at is not None:
+            right = f" {outcome_text(state.counts, len(state.tickets))}  {self._when(state)} "
+        else:
+            right = f" {over * 100 // total:>3}% {over}/{len(state.tickets)}  {_phase(state)}  {self._when(state)} "
         goes_on = state.opened_at and state.finished_at is None
         elapsed = f"  {short_duration(self.view.now - state.opened_at)}" if goes_on else ""
         room = width - width_of(elapsed) - 2 - _MIN_BAR - width_of(right)
@@ -83,11 +89,6 @@ class Header(Widget):
             line.add("  ")
             self._bar(line, state, min(room, 40))
         line.fill(width - width_of(right)).add(right)
-
-    def _phase(self, state: SessionState) -> str:
-        if state.finished_at is not None:
-            return "finished"
-        return f"group {min(state.open_group + 1, len(state.groups))}/{len(state.groups)}"
 
     def _when(self, state: SessionState) -> str:
         if state.finished_at is not None:
@@ -128,52 +129,53 @@ class Header(Widget):
     # -- the second line: counts, and what is not as usual ---------------------------------------------------
 
     def _second(self, line: StyledLine, state: SessionState, width: int) -> None:
-        right = list(self._alerts(state))
-        taken = sum(width_of(text) + 1 for text, _ in right)
-        line.add(" ")
-        for text, style in self._counts(state):
-            if line.width + width_of(text) + 2 + taken > width:
-                break
-            line.add(text, style).add("  ")
-        line.fill(width - taken)
-        for text, style in right:
-            line.add(text, style).add(" ")
-
-    def _counts(self, state: SessionState) -> Iterator[_Piece]:
-        """The counts, the most important first: those that do not fit are left out."""
-        counts = state.shown_counts()
-        for status in _COUNTED:
-            if count := counts[status]:
-                sign = glyph(status, ascii_only=self.view.ascii_only)
-                yield f"{sign} {count} {status}", self.view.palette.status(status)
-
-    def _alerts(self, state: SessionState) -> Iterator[_Piece]:
-        """The alerts, the rarest one last: it stands at the edge of the screen, where it is found most easily."""
         palette = self.view.palette
+        counts = state.shown_counts()
+        shown = [status for status in _COUNTED if counts[status]]
+        words = [self._count(status, counts[status]) for status in shown]
+        fitted = fit(words, [*self._alerts(state)], width, firm=len(_PROBLEMS.intersection(shown)))
+        line.add(" ")
+        for text, meaning in fitted.left:
+            line.add(text, palette[meaning]).add("  ")
+        line.add(more_text(fitted.more), palette["dim"])
+        line.fill(width - sum(width_of(text) + 1 for text, _ in fitted.right))
+        for text, meaning in fitted.right:
+            line.add(text, palette[meaning]).add(" ")
+
+    def _count(self, status: Status | Flag, count: int) -> Words:
+        short = f"{glyph(status, ascii_only=self.view.ascii_only)} {count}"
+        return Words(f"{short} {status}", short, status_meaning(status))
+
+    def _alerts(self, state: SessionState) -> Iterator[Words]:
+        """The alerts, the rarest one last: it stands at the edge of the screen, where it is found most easily."""
         held = sum(ticket.status not in TERMINAL for ticket in state.held_tickets.values())
         for what, count in (("ticket", held), ("type", len(state.held_types))):
             if count:
-                yield f" {count} {what}{'s' if count > 1 else ''} held ", palette["hold"]
-        if quarantined := sum(1 for _ in agent_needs(state)):
-            yield f" {quarantined} quarantined ", palette["alert"]
+                yield Words(f" {count} {what}{'s' if count > 1 else ''} held ", f"{count} held", "hold")
+        if (quarantined := len(state.quarantined)) and state.finished_at is None:
+            yield Words(f" {quarantined} quarantined ", f"{quarantined} quarantined", "alert")
         if state.neighbours and state.left is None and state.finished_at is None:
             more = f" +{len(state.neighbours) - 1}" if len(state.neighbours) > 1 else ""
-            yield f" beside {state.neighbours[0].session}{more} ", palette["alert"]
-        if self.view.warning:
-            yield " CANNOT WRITE ", palette["alert"]
-        for need in session_needs(state):
-            if need.subject.kind == "host":
-                yield f" short of {need.subject.name} ", palette["alert"]
+            short = f" beside {len(state.neighbours)} "
+            yield Words(f" beside {state.neighbours[0].session}{more} ", short, "alert")
         for word, event in (("HELD", state.held), ("DRAINING", state.draining), ("STOPPING", state.stopping)):
             if event is not None:
                 by = f" by {event.by}" if event.by else f": {event.reason}" if event.reason else ""
-                yield f" {word}{printable(by)} ", palette["hold"]
+                yield Words(f" {word}{printable(by)} ", f" {word} ", "hold")
         yield self._contact()
 
-    def _contact(self) -> _Piece:
-        palette = self.view.palette
-        if self.view.looks_back:
-            return f" PAST {self.view.past_seq}/{self.view.event_history.last}: end returns ", palette["alert"]
-        if self.view.connected:
-            return self.view.contact, palette["good" if self.view.contact == "connected" else "warn"]
-        return f" {self.view.contact} ", palette["warn"]
+    def _contact(self) -> Words:
+        """The contact with the engine. That all is well gives way first; why there is none is in the banner."""
+        view = self.view
+        if view.looks_back:
+            past = f" PAST {view.past_seq}/{view.event_history.last}"
+            return Words(f"{past}: end returns ", f"{past} ", "alert")
+        if view.connected:
+            is_usual = view.contact == "connected"
+            return Words(view.contact, "" if is_usual else view.contact, "good" if is_usual else "warn")
+        short = view.contact if width_of(view.contact) <= _MAX_CONTACT else "no contact"
+        return Words(f" {short} ", f" {short} ", "warn")
+
+
+def _phase(state: SessionState) -> str:
+    return f"group {min(state.open_group + 1, len(state.groups))}/{len(state.groups)}"

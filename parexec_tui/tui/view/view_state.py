@@ -19,6 +19,9 @@ from parexec_tui.tui.view.waiting import Waiting
 STALE_AFTER = 10.0
 """A sample older than this many seconds is not shown as current: there is one every two seconds."""
 
+NO_ENGINE = "no engine"
+"""The contact while no engine runs an unfinished session, and none is coming by itself."""
+
 KEPT_SAMPLES = 900
 """Host samples kept for the curves: half an hour at one every two seconds."""
 

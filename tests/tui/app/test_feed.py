@@ -16,7 +16,8 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import VERSION, Sampled
 from parexec_tui.registry.errors import RegistryError
-from parexec_tui.tui.app.feed import NO_ENGINE, Feed, OpenedSession
+from parexec_tui.tui.app.feed import Feed, OpenedSession
+from parexec_tui.tui.view.view_state import NO_ENGINE
 from tests.engine.engines import append, journal, sessions, state_of, until
 from tests.engine.lifecycle.detached import kill, parexec, run_detached, stop_everything, the_engine, the_guardian
 
@@ -235,7 +236,7 @@ async def test_a_session_that_was_stopped_says_why_no_engine_is_needed(tmp_path:
     async with heard_of(session) as heard:
         await heard.until(lambda: heard.contact == "connected", "it is connected")
         await heard.feed.ask(rq.Stop())
-        await heard.until(lambda: heard.contact.startswith("stopped: "), "it says so")
+        await heard.until(lambda: heard.contact == "stopped", "it says so")
         assert heard.feed.outcome
 
 

@@ -5,8 +5,8 @@ import pytest
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.actions.session import show_summary
-from parexec_tui.tui.app.feed import NO_ENGINE
 from parexec_tui.tui.dialogs.dialog import MIN_PAUSE
+from parexec_tui.tui.view.view_state import NO_ENGINE
 from tests.core.sessions import Session
 from tests.tui.harness import run_app
 from tests.tui.release import log_of

@@ -41,7 +41,7 @@ async def test_it_comes_with_a_failure_and_goes_with_it(
         assert shown(ui) == "B failed: exit 1  b goes there"
         await ui.press("b")
         assert ui.view.selected == "B"
-        assert shown(ui) == "B failed: exit 1  r runs it again"
+        await ui.until(lambda: shown(ui) == "B failed: exit 1  r runs it again", "it is selected")
         await ui.press("r")
         await ui.done()
         await ui.until(lambda: not shown(ui), "the banner is gone")
@@ -65,7 +65,7 @@ async def test_who_only_reads_is_told_no_key_that_asks() -> None:
     session = started()
     session.fail("B")
     async with run_app(played=session, ticket="B", read_only=True) as ui:
-        assert shown(ui) == "B failed: exit 1"
+        await ui.until(lambda: shown(ui) == "B failed: exit 1", "it is selected")
 
 
 @pytest.mark.asyncio

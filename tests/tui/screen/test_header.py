@@ -68,7 +68,7 @@ def test_at_the_end_it_says_how_long_it_took_and_the_clock_stands() -> None:
     finish(session)
     view = view_of(session)
     before = lines(view)
-    assert before[0].endswith("100% 43/43  finished  in 22m46s")
+    assert before[0].endswith(" done 43/43, 2 failed, 2 cancelled  in 22m46s")
     session.wait(100)
     assert lines(view) == before
 
@@ -118,16 +118,33 @@ def test_an_end_that_is_sure_is_said_once() -> None:
 # -- counts and alerts -----------------------------------------------------------------------------------------
 
 
-def test_what_is_looked_for_first_is_left_where_there_is_little_room() -> None:
+def test_what_is_wrong_comes_first_and_keeps_its_words_longest() -> None:
     view = view_of(release())
-    assert lines(view, 80)[1].startswith(" > 4 running  x 2 failed  f 1 frozen ")
-    assert lines(view, 60)[1].startswith(" > 4 running ")
-    assert "waived" in lines(view, 200)[1]
+    everything = "x 2 failed  f 1 frozen  r 1 backoff  s 1 stopping  > 4 running  . 18 waiting  + 12 succeeded"
+    assert lines(view, 200)[1].startswith(f" {everything}  - 2 skipped  c 1 cancelled  w 1 waived ")
+    short = "> 4  . 18  + 12  - 2  c 1  w 1"
+    assert lines(view, 120)[1].startswith(f" x 2 failed  f 1 frozen  r 1 backoff  s 1 stopping  {short} ")
+    assert lines(view, 80)[1].startswith(f" x 2 failed  f 1  r 1  s 1  {short} ")
+
+
+def test_what_does_not_even_fit_in_short_is_counted() -> None:
+    assert lines(view_of(release()), 60)[1].startswith(" x 2  f 1  r 1  s 1  > 4  +5 more ")
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])
-def test_holds_alerts_and_the_connection_are_there_at_any_width(width: int) -> None:
-    assert lines(view_of(release()), width)[1].endswith("1 ticket held   1 quarantined  connected")
+def test_holds_and_alerts_are_there_at_any_width(width: int) -> None:
+    said = lines(view_of(release()), width)[1].removesuffix("  connected")
+    assert re.search(r" 1 (ticket )?held +1 quarantined$", said)
+
+
+def test_that_all_is_well_gives_way_first() -> None:
+    view = view_of(release())
+    assert lines(view, 200)[1].endswith("connected")
+    assert "connected" not in lines(view, 120)[1]
+    view.contact = "read-only"
+    assert lines(view, 80)[1].endswith("read-only")
+    view.contact, view.connected = "engine 12 is alive and does not answer: it is stopped; kill -CONT 12", False
+    assert lines(view, 80)[1].endswith("no contact"), "the banner says more"
 
 
 @pytest.mark.parametrize(
