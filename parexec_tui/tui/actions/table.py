@@ -134,7 +134,7 @@ ACTIONS: tuple[TableAction, ...] = (
         LOOKING, output.pin, panels=("tickets", "graph", "output"),
     ),
     Action(
-        "next-output", ("H",), "next output", "to the next of the outputs that are shown",
+        "next-output", ("B",), "next output", "to the next of the outputs that are shown",
         LOOKING, output.next_output, panels=_OUTPUT,
     ),
     Action(

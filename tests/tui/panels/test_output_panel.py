@@ -40,7 +40,7 @@ async def test_pinned_outputs_stay_beside_that_of_the_selected_ticket() -> None:
         assert panel(ui).shown == ["links", "mirror", "unit-web-2"]
         await pin(ui, "coverage")
         assert ui.said == "3 outputs are pinned: links, mirror, unit-web-2"
-        await ui.press("H")
+        await ui.press("B")
         assert ui.view.selected == "mirror"
         await ui.press("m")
         assert panel(ui).pins == ["links", "unit-web-2"]
@@ -85,7 +85,7 @@ async def test_keys_act_on_the_output_of_the_selected_ticket() -> None:
         await ui.select("mirror")
         await ui.press(",")
         await ui.until(lambda: "▌mirror attempt 2" in ui.text(), "the attempt before is shown")
-        await ui.press("H")
+        await ui.press("B")
         assert ui.view.selected == "links"
         await ui.press(",")
         assert ui.said == "attempt 1 is the first"
