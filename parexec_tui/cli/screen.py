@@ -4,11 +4,14 @@ import os
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from parexec_tui.cli.exits import SUCCEEDED, UNSUCCESSFUL, exit_code
+
+if TYPE_CHECKING:
+    from parexec_tui.core.state.session import SessionState
 
 R = TypeVar("R")
 
@@ -73,6 +76,21 @@ def _import_screen(screen_options: dict[str, Any]) -> Callable[[str], int]:
         if state is None:
             return UNSUCCESSFUL
         print_summary(state, outcome)
+        if state.session != session and not screen_options.get("lists_sessions"):
+            state, outcome = _how_it_stands(session)
         return exit_code(state, outcome) if outcome else SUCCEEDED
 
     return run
+
+
+def _how_it_stands(session: str) -> "tuple[SessionState, str]":
+    """The session that the command was for, as it is now: the person left the screen with another one on it.
+
+    Raises RegistryError.
+    """
+    from parexec_tui.client.mirror import Mirror
+
+    mirror = Mirror.open(session)
+    for _ in mirror.news():
+        pass
+    return mirror.state, mirror.outcome
