@@ -165,7 +165,9 @@ def _made() -> Iterator[Command]:
     yield Command("thaw", what, f"let go on: {session}", _scoped(rq.Thaw), _anything)
     yield Command("drain", f"{what} [reason TEXT]", f"start nothing new: {session}", _scoped(rq.Drain), _anything)
     yield Command("cancel", some, "give them up", _of_tickets(lambda ids: rq.Cancel(tickets=ids)), _tickets)
-    yield Command("skip", some, "do without them", _of_tickets(lambda ids: rq.Waive(tickets=ids)), _tickets)
+    yield Command(
+        "skip", some, "waive them, do without them", _of_tickets(lambda ids: rq.Waive(tickets=ids)), _tickets
+    )
     yield Command(
         "retry", some, "run them again", _of_tickets(lambda ids: rq.Retry(tickets=ids)), _tickets, restarts=True
     )

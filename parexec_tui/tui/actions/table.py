@@ -181,7 +181,7 @@ ACTIONS: tuple[TableAction, ...] = (
         STEERING, Ask(steering.stop), footer=75,
     ),
     Action("kill", ("X",), "kill", "stop it with KILL, at once", STEERING, Ask(steering.kill)),
-    Action("skip", ("o",), "do without", "do without it: what needs it may run", STEERING, Ask(steering.skip)),
+    Action("skip", ("o",), "waive", "waive it, do without it: what needs it may run", STEERING, Ask(steering.skip)),
     Action("edit", ("e",), "edit", "change a ticket that is not running", STEERING, forms.EDIT, footer=25),
     Action("raise", ("<",), "raise", "a priority class higher", STEERING, Ask(steering.raise_priority)),
     Action("lower", (">",), "lower", "a priority class lower", STEERING, Ask(steering.lower_priority)),
