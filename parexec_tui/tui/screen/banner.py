@@ -113,6 +113,8 @@ class Banner(Widget):
             taken = width_of(" ".join(hint)) + 2 if hint else 0
             room = width - line.width - 1 - (len(f"  +{left} more") if left else 0)
             if number and room < taken + min(width_of(piece.text), _MIN_CELLS):
+                hint, taken = None, 0
+            if number and room < min(width_of(piece.text), _MIN_CELLS):
                 line.add(f"+{left + 1} more", palette["dim"])
                 break
             line.column(piece.text, min(width_of(piece.text), max(room - taken, 1)), palette[piece.tone], gap=0)

@@ -130,3 +130,14 @@ async def test_a_screen_that_closes_draws_it_once() -> None:
         ui.feed.tell()
         await ui.until(lambda: ui.main.banner.is_shown, "the banner")
         ui.main.banner._closing = False
+
+
+@pytest.mark.asyncio
+async def test_a_second_piece_gives_up_its_key_before_it_is_only_counted() -> None:
+    session = started()
+    session.fail("B")
+    session.act(rq.Hold(by="ann@pts/1"))
+    async with run_app(played=session, size=(80, 24), ticket="B") as ui:
+        await ui.until(
+            lambda: shown(ui) == "the session is held by ann@pts/1  P releases it · B failed: exit 1", "both"
+        )
