@@ -18,6 +18,9 @@ _MAX_ROOTS = 3
 _MAX_HOLDS = 4
 _MAX_AGENTS = 8
 
+_LEAST = 3
+"""Lines that agents and failures have at least: how many there are, one of them, and how many more."""
+
 
 def dashboard(report: StatusReport, *, now: float | None = None, me: str = "") -> list[str]:
     """The lines: the session, its counts, what it waits for, what is held, its agents with their tickets, and what
@@ -27,9 +30,10 @@ def dashboard(report: StatusReport, *, now: float | None = None, me: str = "") -
         *_head(report),
         *_beside(report),
         *_waits(shown, now, me),
-        *_holds([hold for hold in report.holds if not any(_is_about(found.root, hold) for found in shown)]),
-        *_agents(report.agents),
     ]
+    holds = [hold for hold in report.holds if not any(_is_about(found.root, hold) for found in shown)]
+    lines += _holds(holds, HEIGHT - len(lines) - 2 * _LEAST)
+    lines += _agents(report.agents, HEIGHT - len(lines) - _LEAST)
     lines += _failures(report, HEIGHT - len(lines))
     return [_cut(printable(line)) for line in lines]
 
@@ -91,30 +95,33 @@ def _is_about(root: Root, hold: HoldFact) -> bool:
             return root.kind == "type" and root.name == hold.name
 
 
-def _holds(holds: Sequence[HoldFact]) -> Iterator[str]:
-    for hold in holds[:_MAX_HOLDS]:
+def _holds(holds: Sequence[HoldFact], room: int) -> Iterator[str]:
+    """As many holds as fit in `room` lines."""
+    shown = holds[: min(_MAX_HOLDS, room - 1)]
+    for hold in shown:
         what = "session" if hold.what == "session" else f"{hold.what} {hold.name}"
         by = f" by {hold.by}" if hold.by else ""
         since = f" since {clock(hold.since)}" if hold.since is not None else ""
         reason = f": {hold.reason}" if hold.reason else ""
         yield f"held     {what}{by}{since}{reason}"
-    if (more := len(holds) - _MAX_HOLDS) > 0:
+    if (more := len(holds) - len(shown)) > 0:
         yield f"held     and {more} more"
 
 
-def _agents(agents: Sequence[AgentFact]) -> Iterator[str]:
-    """How many agents there are of each status; then those that are not idle."""
+def _agents(agents: Sequence[AgentFact], room: int) -> Iterator[str]:
+    """How many agents there are of each status; then of those that are not idle as many as fit in `room` lines."""
     if not agents:
         return
     counts = Counter(agent.status for agent in agents)
     yield f"agents   {', '.join(f'{count} {status}' for status, count in counts.items())}"
-    shown = [agent for agent in agents if agent.ticket is not None or agent.status != "idle"]
-    shown.sort(key=lambda agent: agent.status == "busy")
-    width = max((len(agent.id) for agent in shown[:_MAX_AGENTS]), default=0)
-    for agent in shown[:_MAX_AGENTS]:
+    told = [agent for agent in agents if agent.ticket is not None or agent.status != "idle"]
+    told.sort(key=lambda agent: agent.status == "busy")
+    shown = told[: min(_MAX_AGENTS, room - 2)]
+    width = max((len(agent.id) for agent in shown), default=0)
+    for agent in shown:
         far = f"  {progress_text(agent.progress)}" if agent.progress is not None else ""
         yield f"  {agent.id:<{width}}  {agent.status:<11}  {agent.ticket or ''}{far}".rstrip()
-    if (more := len(shown) - _MAX_AGENTS) > 0:
+    if (more := len(told) - len(shown)) > 0:
         yield f"  and {more} more"
 
 

@@ -18,7 +18,8 @@ from parexec_tui.cli import amend, entry, steer
 from parexec_tui.cli.commands import SHORT_NAMES
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.schedule.eta import Eta
-from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, StatusReport
+from parexec_tui.core.schedule.root import Root, WaitedFor
+from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, NeighbourFact, StatusReport
 from parexec_tui.text.dashboard import HEIGHT, WIDTH, dashboard
 from tests.engine import engines
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on
@@ -162,8 +163,10 @@ def test_status_is_a_page(engine: Engine) -> None:
     assert any(line.split() == ["bad", "failed", "exit", "3"] for line in lines)
 
 
+@pytest.mark.parametrize("failures", [0, 1, 2, 100])
 @pytest.mark.parametrize("name", ["Ü漢", "a\u0301", "x"])
-def test_status_fits_a_small_terminal_whatever_there_is(name: str) -> None:
+def test_status_fits_a_small_terminal_whatever_there_is(name: str, failures: int) -> None:
+    frozen = [Root("frozen", ticket=f"ticket-with-a-long-name-{n}", agent=f"agent-{n}", by="ann") for n in range(9)]
     many = StatusReport(
         session="exec_20260102_030405",
         plan=name * 100 + "\x1b[31m",
@@ -171,13 +174,15 @@ def test_status_fits_a_small_terminal_whatever_there_is(name: str) -> None:
         engine_pid=1,
         started=0.0,
         ended=None,
-        counts={"waiting": 100, "failed": 300, "cancelled": 1},
+        counts={"waiting": 100, "failed": 3 * failures},
         groups=9,
         group=2,
         eta=Eta(60, 3600),
         holds=[HoldFact("ticket", f"T{n}", "ann", "because", 1.0) for n in range(50)],
         agents=[AgentFact(f"agent-{n}", "busy", "T" * 100) for n in range(50)],
-        failures=[FailureFact(f"F{n}", "could not start", "x" * 200) for n in range(100)],
+        failures=[FailureFact(f"F{n}", "could not start", f"{'x' * 200}{chr(n)}") for n in range(failures)],
+        roots=[WaitedFor(root, 7) for root in frozen],
+        beside=[NeighbourFact(f"exec_{n}", "p", "tree x") for n in range(9)],
     )
     lines = dashboard(many)
     assert len(lines) <= HEIGHT
@@ -185,7 +190,12 @@ def test_status_fits_a_small_terminal_whatever_there_is(name: str) -> None:
     assert not any("\x1b" in line for line in lines)
     assert lines[1].endswith("...")
     assert cell_len(lines[1]) >= WIDTH - 1
-    assert lines[-1] == f"  and {301 - sum(line.startswith('  F') for line in lines)} more: parexec show"
+    assert sum(line.startswith("         parexec thaw") for line in lines) == 3
+    assert any(line.startswith("held ") for line in lines)
+    assert any(line.startswith("  agent-") for line in lines)
+    if failures:
+        assert any(line.startswith("  F") for line in lines)
+        assert lines[-1] == f"  and {3 * failures - sum(line.startswith('  F') for line in lines)} more: parexec show"
 
 
 def test_why_names_what_a_ticket_waits_for(engine: Engine) -> None:
