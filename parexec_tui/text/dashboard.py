@@ -159,4 +159,7 @@ def _cut(line: str) -> str:
 
 
 def _kind(failure: FailureFact) -> str:
+    """The same for what is told in one line: tickets that failed alike."""
+    if failure.alike == 1:
+        return failure.ticket
     return failure_kind(failure.ticket, failure.end, failure.reason, failure.error_line)

@@ -198,6 +198,29 @@ def test_status_fits_a_small_terminal_whatever_there_is(name: str, failures: int
         assert lines[-1] == f"  and {3 * failures - sum(line.startswith('  F') for line in lines)} more: parexec show"
 
 
+def test_status_folds_only_what_failed_alike() -> None:
+    report = StatusReport(
+        session="s",
+        plan="p",
+        state="running",
+        engine_pid=1,
+        started=0.0,
+        ended=None,
+        counts={"failed": 2, "cancelled": 2},
+        groups=1,
+        group=1,
+        eta=None,
+        holds=[],
+        agents=[],
+        failures=[
+            *(FailureFact(id_, "failed", "exit 1", "disk full", 2) for id_ in ("A", "B")),
+            *(FailureFact(id_, "cancelled", "by ann") for id_ in ("C", "D")),
+        ],
+    )
+    failed = [line.split("  ")[1] for line in dashboard(report) if line.startswith("  ")]
+    assert failed == ["A and 1 more", "C", "D"]
+
+
 def test_why_names_what_a_ticket_waits_for(engine: Engine) -> None:
     root, reason = done("why", "after").out.splitlines()
     assert re.fullmatch(r"long runs on mill-1, for \d+s; 2 wait for it", root)
