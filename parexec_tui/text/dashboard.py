@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.schedule.root import Root, WaitedFor
-from parexec_tui.core.state.status import ENDED_BADLY, failure_kind
+from parexec_tui.core.state.status import ENDED_BADLY, UNSUCCESSFUL, failure_kind
 from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, StatusReport
 from parexec_tui.text.roots import command_of, waited_for_text
 from parexec_tui.text.words import clock, day_and_clock, printable, progress_text
@@ -40,11 +40,12 @@ def dashboard(report: StatusReport, *, now: float | None = None, me: str = "") -
 
 def _head(report: StatusReport) -> Iterator[str]:
     engine = f", engine {report.engine_pid}" if report.engine_pid is not None else ""
-    yield f"{report.session}  {report.state}{engine}"
+    counts = ", ".join(f"{count} {status}" for status, count in report.counts.items())
+    is_all_well = report.state != "finished" or not any(map(report.counts.get, UNSUCCESSFUL))
+    yield f"{report.session}  {report.state}{'' if is_all_well else f': {counts}'}{engine}"
     yield f"plan     {report.plan}"
     ended = f", ended {day_and_clock(report.ended)}" if report.ended is not None else ""
     yield f"started  {day_and_clock(report.started)}{ended}"
-    counts = ", ".join(f"{count} {status}" for status, count in report.counts.items())
     yield f"tickets  {counts}; group {report.group} of {report.groups}"
     if report.eta is not None:
         late = format_duration(report.eta.p90)

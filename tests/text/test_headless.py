@@ -327,6 +327,7 @@ def test_tickets_that_failed_alike_are_told_together(own_state_home: Path) -> No
     report = status_report(session.state, alive=False, now=session.now)
     assert [(each.ticket, each.alike) for each in report.failures] == [("A", 3), ("C", 3), ("D", 1), ("E", 3)]
     lines = dashboard(report, now=session.now)
+    assert lines[0].endswith("finished: 1 succeeded, 4 failed"), "a finished session may have failed"
     failed = [" ".join(line.split()) for line in lines[lines.index("failed   4") :]]
     assert failed == ["failed 4", "A and 2 more failed exit 1: foo:1: no module", "D failed exit 1: disk full"]
 

@@ -127,7 +127,7 @@ _ROWS: Final = (
     StatusRow(End.timed_out, "◷", "t", 40, 10, "bad", "it took longer than it may", predicate="timed out"),
     StatusRow(
         End.could_not_start, "∅", "n", 40, 10, "bad", "there was nothing to run",
-        short="no start", predicate="could not start",
+        short="can't start", predicate="could not start",
     ),
     StatusRow(End.lost, "?", "?", 40, 10, "bad", "its process is gone, and nothing tells how it ended"),
     StatusRow(End.stopped, "■", "s", 60, 60, "warn"),

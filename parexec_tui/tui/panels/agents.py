@@ -23,9 +23,22 @@ _TICKET, _MAX_TICKET = 14, 32
 """Cells for the id of a ticket, as far as ids are so long: before optional columns, and where all have room."""
 
 _OPTIONAL = (
-    ("DONE", 6), ("ETA", 6), ("CPU", 4), ("MEM", 5), ("SILENT", 6), ("OK/BAD", 6), ("EFF", 4), ("TITLE", 12),
+    ("DONE", 6), ("ETA", 6), ("CPU", 4), ("MEM", 5), ("QUIET", 6), ("FAILED", 6), ("RAN", 4), ("BUSY", 4),
+    ("TITLE", 12),
 )  # fmt: skip
 """Optional columns with their cells, the most wanted first."""
+
+COLUMNS: dict[str, str] = {
+    "DONE": "how far its ticket is; ~ and a hatched bar: by the time that it usually takes",
+    "ETA": "when that ends; +: how late it is",
+    "CPU": "how many CPUs it uses",
+    "MEM": "how much memory it uses",
+    "QUIET": "since when it has printed nothing; !: so long that it may hang",
+    "FAILED": "how many of its attempts failed",
+    "RAN": "how many attempts ended on it, failed or not",
+    "BUSY": "the share of its life in which it ran something",
+}
+"""What the headings mean, for the help."""
 
 _Row = tuple[str, str]
 """The agent type and the id of the agent; an empty id: the heading of the type."""
@@ -168,7 +181,7 @@ class AgentsPanel(RowsPanel):
         line.column("TICKET", columns.ticket, dim)
         for name in ("TITLE", "DONE"):
             line.column(name, columns.optional[name], dim)
-        for name in ("ETA", "CPU", "MEM", "SILENT", "OK/BAD", "EFF"):
+        for name in ("ETA", "CPU", "MEM", "QUIET", "FAILED", "RAN", "BUSY"):
             line.column(name, columns.optional[name], dim, align="right")
 
     def draw_row(self, line: StyledLine, index: int, width: int) -> None:
@@ -202,13 +215,14 @@ class AgentsPanel(RowsPanel):
         if ticket is not None:
             self._draw_ticket(line, ticket, columns)
         else:
-            cells = columns.of("TITLE", "DONE", "ETA", "CPU", "MEM", "SILENT") + columns.ticket
+            cells = columns.of("TITLE", "DONE", "ETA", "CPU", "MEM", "QUIET") + columns.ticket
             bad = agent.quarantined and not agent.stopped
             line.column(idle_reason(self.state, agent, self.view.now), cells, self.style("warn" if bad else "dim"))
-        ends = f"{agent.done}/{agent.failed}"
-        line.column(ends, columns.optional["OK/BAD"], self.style("bad") if agent.failed else None, align="right")
-        share = efficiency(agent, ticket, self.view.now)
-        line.column(f"{share:.0%}", columns.optional["EFF"], align="right")
+        failed = str(agent.failed or "")
+        line.column(failed, columns.optional["FAILED"], self.style("bad"), align="right")
+        line.column(str(agent.done + agent.failed), columns.optional["RAN"], align="right")
+        share = busy_share(agent, ticket, self.view.now)
+        line.column(f"{share:.0%}", columns.optional["BUSY"], align="right")
 
     def _draw_ticket(self, line: StyledLine, ticket: TicketState, columns: _Columns) -> None:
         cells = columns.optional
@@ -217,7 +231,7 @@ class AgentsPanel(RowsPanel):
         step = step_text(told) if told is not None else ""
         line.column(step or printable(ticket.spec.title), cells["TITLE"], None if step else self.style("dim"))
         self.draw_progress(line, ticket, cells["DONE"])
-        for name, (text, style) in zip(("ETA", "CPU", "MEM", "SILENT"), self._measured(ticket), strict=True):
+        for name, (text, style) in zip(("ETA", "CPU", "MEM", "QUIET"), self._measured(ticket), strict=True):
             line.column(text, cells[name], style, align="right")
 
     def _measured(self, ticket: TicketState) -> Iterator[tuple[str, Style | None]]:
@@ -255,7 +269,7 @@ def _word(agent: AgentState, ticket: TicketState | None) -> str:
     return AgentStatus.held if agent.held is not None else agent.status
 
 
-def efficiency(agent: AgentState, ticket: TicketState | None, now: float) -> float:
+def busy_share(agent: AgentState, ticket: TicketState | None, now: float) -> float:
     """The share of its life in which an agent ran something, from 0 to 1. Frozen time does not count as running, and
     time without an engine does not count as life."""
     busy = agent.busy_for + (ticket.worked(now) if ticket is not None else 0.0)

@@ -112,7 +112,7 @@ class ClaimsPanel(RowsPanel):
     def draw_heading(self, line: StyledLine, width: int) -> None:
         what, ticket, title = self._columns(width)
         dim = self.style("dim")
-        line.column("CLAIM", what, dim).column("TICKET", ticket, dim).column("SINCE", _SINCE, dim)
+        line.column("CLAIM", what, dim).column("TICKET", ticket, dim).column("HOW LONG", _SINCE, dim)
         line.column("TITLE", title, dim)
 
     def draw_row(self, line: StyledLine, index: int, width: int) -> None:

@@ -155,7 +155,8 @@ class Header(Widget):
         if (quarantined := len(state.quarantined)) and state.finished_at is None:
             yield Words(f" {quarantined} quarantined ", f"{quarantined} quarantined", "alert")
         if state.neighbours and state.left is None and state.finished_at is None:
-            more = f" +{len(state.neighbours) - 1}" if len(state.neighbours) > 1 else ""
+            others = len(state.neighbours) - 1
+            more = f" and {others} more" if others else ""
             short = f" beside {len(state.neighbours)} "
             yield Words(f" beside {state.neighbours[0].session}{more} ", short, "alert")
         for word, event in (("HELD", state.held), ("DRAINING", state.draining), ("STOPPING", state.stopping)):

@@ -144,7 +144,7 @@ def slots(state: SessionState, waiting: Waiting) -> Gauge:
     """How many tickets run, and how many may."""
     running, limit = len(state.live), state.parallel
     holds = _waits(waiting.ready) if running >= limit else ""
-    return Gauge("slots", f"{running} of {limit}", _share(running, limit), holds=holds)
+    return Gauge("running", f"{running} of {limit}", _share(running, limit), holds=holds)
 
 
 def resource_gauges(state: SessionState, waiting: Waiting) -> Iterator[Gauge]:

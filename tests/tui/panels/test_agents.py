@@ -10,7 +10,7 @@ from parexec_tui.core.wire.protocol import Progress, Usage
 from parexec_tui.core.wire.requests import Refusal
 from parexec_tui.tui.actions import steering
 from parexec_tui.tui.actions.perform import RequestBuilder
-from parexec_tui.tui.panels.agents import AgentsPanel, efficiency
+from parexec_tui.tui.panels.agents import AgentsPanel, busy_share
 from parexec_tui.tui.view.targets import Targets
 from parexec_tui.tui.view.view_state import Change
 from tests.core.sessions import Session, plan
@@ -87,15 +87,15 @@ DRAWN = {
   local-2   ! quaranti~ 3 deaths at start
 """,
     78: """
-  ID        STATUS        TICKET         DONE      ETA  CPU   MEM SILENT  EFF
+  ID        STATUS        TICKET         DONE      ETA  CPU   MEM  QUIET  RAN
  builder  min 1, now 4, max 4
-> builder-1 f frozen      A              ~41%:.   2m55 0.00  2.9M  11m40  42%
-  builder-2 o idle        for 2m50                                        42%
-  builder-3 > busy        long-na~ticket               12.5    3G !25m00 100%
-  builder-4 > busy        B              late::  +4m45 1.52  712M     3s 100%
+> builder-1 f frozen      A              ~41%:.   2m55 0.00  2.9M  11m40    0
+  builder-2 o idle        for 2m50                                          1
+  builder-3 > busy        long-na~ticket               12.5    3G !25m00    0
+  builder-4 > busy        B              late::  +4m45 1.52  712M     3s    0
  local  min 2, now 2, max 8
-  local-1   | held        L                                              100%
-  local-2   ! quarantined 3 deaths at start                              100%
+  local-1   | held        L                                                 0
+  local-2   ! quarantined 3 deaths at start                                 1
 """,
 }
 
@@ -108,7 +108,7 @@ def test_the_table_at_each_width(width: int) -> None:
 def test_a_wide_table_has_titles_too() -> None:
     drawn = lines(panel(busy_session(), 120, ascii_only=False))
     assert drawn[0].split() == [
-        "ID", "STATUS", "TICKET", "TITLE", "DONE", "ETA", "CPU", "MEM", "SILENT", "OK/BAD", "EFF",
+        "ID", "STATUS", "TICKET", "TITLE", "DONE", "ETA", "CPU", "MEM", "QUIET", "FAILED", "RAN", "BUSY",
     ]  # fmt: skip
     assert drawn[2].startswith("▌ builder-1 ❄ frozen      A                     Compile ")
     assert "~41%░─   2m55 0.00" in drawn[2]
@@ -180,8 +180,8 @@ def test_while_no_engine_is_there_nothing_is_expected_of_an_agent(gone: ev.AnyEv
     session.resume()
     session.wait(10)
     one, two = session.state.agents.values()
-    assert efficiency(one, None, session.now) == 10 / 40
-    assert efficiency(two, None, session.now) == 90 / (30 + 60 + 10)
+    assert busy_share(one, None, session.now) == 10 / 40
+    assert busy_share(two, None, session.now) == 90 / (30 + 60 + 10)
 
 
 def test_stopped_agents_are_a_count_and_a_held_type_says_by_whom() -> None:
@@ -194,7 +194,7 @@ def test_stopped_agents_are_a_count_and_a_held_type_says_by_whom() -> None:
     session.wait(20)
     assert lines(panel_of(AgentsPanel, view_of(session), 78, 5))[1:] == [
         " builder  | held by ann  min 2, now 1, max 3, 1 stopped",
-        "> builder-1 o idle        for 20s; its type is held                 1/0  75%",
+        "> builder-1 o idle        for 20s; its type is held                        1",
         "",
     ]
 

@@ -42,7 +42,7 @@ def panel(session: Session, width: int, height: int = 18) -> ClaimsPanel:
 
 DRAWN = {
     40: """
- CLAIM              TICKET SINCE
+ CLAIM              TICKET HOW LONG
 >lock db            A      holds 2m05
    ` lock db        E      waits 2m05
  writes out/a.txt   A      holds 2m05
@@ -59,7 +59,7 @@ DRAWN = {
    uses 2.9MiB      C      holds 2m05
 """,
     78: """
- CLAIM                  TICKET SINCE        TITLE
+ CLAIM                  TICKET HOW LONG     TITLE
 >lock db                A      holds 2m05   Build
    ` lock db            E      waits 2m05
  writes out/a.txt       A      holds 2m05   Build

@@ -179,8 +179,8 @@ def test_attempts_that_could_not_start_stand_in_their_columns() -> None:
     session.dispatch()
     session.could_not_start("A")
     ((attempt, *_),) = [show(session, "A", width=100).said("attempts")]
-    assert attempt.split("  ")[0] == "n no start"
-    assert attempt.startswith("n no start     1  ")
+    assert attempt.split("  ")[0] == "n can't start"
+    assert attempt.startswith("n can't start  1  ")
 
 
 # -- as in the plan --------------------------------------------------------------------------------------------

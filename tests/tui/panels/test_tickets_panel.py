@@ -23,7 +23,7 @@ def test_what_could_not_start_is_said_whole() -> None:
         session.could_not_start("A")
     heading, row = lines(panel_of(TicketsPanel, view_of(session), 80, 3))
     assert heading.split() == ["STATUS", "ID", "TIME", "AGENT", "PROGRESS", "WHY,", "OR", "TITLE"]
-    assert row[heading.index("STATUS") : heading.index("ID")].strip() == "n no start"
+    assert row[heading.index("STATUS") : heading.index("ID")].strip() == "n can't start"
 
 
 def test_what_the_last_column_has_is_in_its_heading() -> None:

@@ -167,7 +167,7 @@ def test_what_keeps_the_session_back_is_said(request_: rq.AnyRequest, said: str)
 def test_living_sessions_that_claim_the_same_are_said_as_long_as_they_live() -> None:
     session = started("A:")
     others = [ev.Neighbour(f"exec_{number}", "nightly", "A and its B both write out") for number in (1, 2)]
-    for count, said in ((1, " beside exec_1 connected"), (2, " beside exec_1 +1 connected"), (0, "1/1")):
+    for count, said in ((1, " beside exec_1 connected"), (2, " beside exec_1 and 1 more connected"), (0, "1/1")):
         session.apply(ev.NeighboursSeen(at=session.now, neighbours=tuple(others[:count])))
         assert said in words(view_of(session), 80) or not count
     assert "beside" not in words(view_of(session))
