@@ -34,14 +34,22 @@ Read = TypeVar("Read")
 
 
 def _path(text: str) -> Path:
-    return Path(text.strip()).expanduser()
+    """The path that a person means. Raises CommandError if there can be no file of this name."""
+    try:
+        path = Path(text.strip()).expanduser()
+        path.is_dir()  # raises OSError for a name that is too long
+    except (RuntimeError, ValueError) as error:  # nobody of that name has a home; a zero byte
+        raise CommandError(f"there can be no such file: {error}") from error
+    except OSError as error:
+        raise CommandError(f"the file cannot be looked at: {error.strerror or error}") from error
+    return path
 
 
 def _existing(text: str) -> Path:
     """The file of this name. Raises CommandError."""
-    file = _path(text)
     if not text.strip():
         raise CommandError("say which file")
+    file = _path(text)
     if file.is_dir():
         raise CommandError(f"{file} is a folder: say which file in it")
     if not file.exists():
@@ -53,7 +61,7 @@ def paths(typed: str, endings: Sequence[str]) -> Iterator[str]:
     """Folders, and files with these ends of their names, that begin with what is typed."""
     folder, _, begun = typed.rpartition("/")
     shown = f"{folder}/" if "/" in typed else ""
-    with suppress(OSError), os.scandir(_path(shown or ".")) as entries:
+    with suppress(OSError, CommandError), os.scandir(_path(shown or ".")) as entries:
         found = [
             (not entry.is_dir(), entry.name)
             for entry in islice(entries, _MAX_ENTRIES)

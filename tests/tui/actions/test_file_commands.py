@@ -174,6 +174,13 @@ async def test_add_reads_the_tickets_of_a_file(played: Session, file: Path) -> N
         ("reload nothing.toml", "there is no file nothing.toml (from "),
         ("export night", "the end of the name says what is written. .json: all facts"),
         ("export no/night.json", "there is no folder no"),
+        ("export ~nobody-here/x.json", "there can be no such file: Could not determine home directory"),
+        ("add ~nobody-here", "there can be no such file: Could not determine home directory"),
+        ("reload ~nobody-here", "there can be no such file: Could not determine home directory"),
+        (f"add {'x' * 300}", "the file cannot be looked at: File name too long"),
+        (f"reload {'x' * 300}", "the file cannot be looked at: File name too long"),
+        (f"export {'x' * 300}", "the file cannot be looked at: File name too long"),
+        (f"export {'x' * 300}/y.json", "the file cannot be looked at: File name too long"),
         ("attach s9", "there is no session s9"),
         ("edit A", "say what changes: timeout=30m"),
         ("edit X timeout=3m", "there is no ticket X"),
@@ -201,7 +208,8 @@ def test_files_are_offered_folders_first_and_of_files_those_that_fit(tmp_path: P
     assert list(paths(place, (".toml",))) == [f"{place}plans/", f"{place}p.toml", f"{place}q.toml"]
     assert list(paths(f"{place}p", (".toml",))) == [f"{place}plans/", f"{place}p.toml"]
     assert list(paths(f"{place}.h", (".toml",))) == [f"{place}.hidden.toml"]
-    assert list(paths(f"{place}none/", (".toml",))) == []
+    for nothing in (f"{place}none/", "~nobody-here/", f"{'x' * 300}/"):
+        assert list(paths(nothing, (".toml",))) == []
 
 
 # -- export ------------------------------------------------------------------------------------------------------
