@@ -160,7 +160,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         try:
             await self.feed.run()
         except RegistryError as error:
-            if self.view.live is None and self.session_before:
+            if self.view.live is None and self.session_before not in ("", self.session):
                 self.show_session(self.session_before, remark=str(error))
             else:
                 self.exit(str(error))
@@ -195,11 +195,13 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
             self._next_call.stop()
         self._selections[self.session] = self.view.selected
         self.remember_panels()
-        if self.view.live is not None:
-            self.session_before = self.session
 
     async def _enter_session(self, session: str) -> None:
         main, view, mode = self.main, self.view, self.current_mode
+        if view.live is not None:
+            self.session_before = self.session
+        elif session == self.session_before:
+            self.session_before = ""  # it goes back there, from a session that could not be read
         self._set_up(session)
         self.view.selected = self._selections.get(session, "")
         self.add_mode(session, lambda: self.main)

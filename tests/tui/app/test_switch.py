@@ -178,26 +178,42 @@ async def test_of_many_wishes_the_last_one_is_shown(listed: list[Listed]) -> Non
         assert ui.app.session == "s3"
 
 
+def _break(ui: Harness, *sessions: str) -> None:
+    """From now on these sessions cannot be read."""
+    make = ui.app._make_feed
+
+    def broken(name: str, **listeners: object) -> object:
+        feed = make(name, **listeners)
+        if name in sessions:
+
+            async def run() -> None:
+                raise RegistryError(f"the plan of {name} cannot be read")
+
+            feed.run = run  # type: ignore[method-assign]
+        return feed
+
+    ui.app._make_feed = broken  # type: ignore[assignment]
+
+
 @pytest.mark.asyncio
 async def test_a_session_that_cannot_be_read_leads_back_and_says_why(listed: list[Listed]) -> None:
     async with run_app(size=(80, 24), others={"s2": other()}) as ui:
-        make = ui.app._make_feed
-
-        def broken(name: str, **listeners: object) -> object:
-            feed = make(name, **listeners)
-            if name == "s2":
-
-                async def run() -> None:
-                    raise RegistryError("the plan of s2 cannot be read")
-
-                feed.run = run  # type: ignore[method-assign]
-            return feed
-
-        ui.app._make_feed = broken  # type: ignore[assignment]
+        _break(ui, "s2")
         ui.app.show_session("s2")
         await ui.until(lambda: ui.said, "it is said")
         await shows(ui, "s1")
         assert ui.said == "the plan of s2 cannot be read"
+        await ui.press("L")
+        assert ui.said == "no other session was shown: O lists them"
+
+
+@pytest.mark.asyncio
+async def test_the_app_ends_where_the_session_before_cannot_be_read_either(listed: list[Listed]) -> None:
+    async with run_app(size=(80, 24), others={"s2": other()}) as ui:
+        _break(ui, "s1", "s2")
+        ui.app.show_session("s2")
+        await ui.until(lambda: not ui.app.is_running, "the app ends")
+        assert ui.app.return_value == "the plan of s1 cannot be read"
 
 
 @pytest.mark.asyncio
