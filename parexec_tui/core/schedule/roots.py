@@ -15,9 +15,10 @@ marks. What is found is kept until the next event, so a whole screen asks for th
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from operator import attrgetter
 from typing import Final, cast
 
-from parexec_tui.core.plan.claims import EMPTY
+from parexec_tui.core.plan.claims import Claims
 from parexec_tui.core.schedule.blockers import (
     AgentKey,
     able_agents,
@@ -33,20 +34,30 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, SATISFIED, AgentStatus, Status
 from parexec_tui.core.state.tickets import TicketState
 
-_OF_ONE: Final[frozenset[RootKind]] = frozenset(("next", "no-agent"))
+_OF_ONE: Final[frozenset[RootKind]] = frozenset(("next", "no-agent", "resource"))
 """Roots that say which ticket waits."""
 
 _MAX_STEPS = 1_000
 """Steps from ticket to ticket before a chain of which every link moves is given up."""
 
 _MAX_SEARCHED = 2_000
-"""Tickets that are looked at between two events in the search for a root that stays and is not marked."""
+"""Needs that are looked at between two events in the search for a root that stays and is not marked."""
+
+_WALK = 20
+"""What it costs to find the root of a ready ticket that claims what no other does, in needs that are looked at."""
 
 _MAX_READY = 2_000
-"""Ready tickets whose roots are found, to count what waits for each root."""
+"""Ready tickets whose roots are known, to count what waits for each root."""
+
+_MAX_WALKED = 100
+"""Of these, those whose roots have to be found: the others claim the same as one of them, or are not counted."""
 
 _MAX_EDGES = 20_000
-"""Dependencies that are followed between two events to count what waits for roots that stay."""
+"""Dependencies that are followed between two events to count what waits for roots that stay: for those whose counts
+are kept, and as many for the others."""
+
+_MIN_EDGES = 100
+"""The same for one root, whatever the others needed: so that it is never unknown whether something waits for it."""
 
 _MAX_MOVING_EDGES = 1_000
 """The same for a root that moves."""
@@ -113,8 +124,8 @@ class _Memo:
     """What was found out about the state as it is now."""
 
     __slots__ = (
-        "by_agent_key", "by_ready", "by_ticket", "counts", "edges", "hidden", "may_be_hidden", "of_all", "roots",
-        "searched",
+        "by_agent_key", "by_claims", "by_ready", "by_ticket", "counts", "edges", "has_all_ready", "hidden",
+        "is_plain", "kept_edges", "may_be_hidden", "of_all", "roots", "searched",
     )  # fmt: skip
 
     def __init__(self, state: SessionState) -> None:
@@ -123,13 +134,19 @@ class _Memo:
         self.may_be_hidden = _may_be_hidden(state)
         self.of_all = tuple(_find_of_all(state))
         self.by_agent_key: dict[AgentKey, TicketState | Root] = {}
+        self.is_plain = state.reservation is None and not state.plan.settings.barrier
+        self.by_claims: dict[tuple[tuple[str, ...], Claims], Root] = {}
+        """Of ready tickets, by their agent types and claims."""
         self.by_ready: dict[Root, list[str]] | None = None
+        self.has_all_ready = True
+        """Whether all tickets that are ready are in `by_ready`."""
         self.counts: dict[Root, WaitedFor] = {}
         self.roots: list[WaitedFor] | None = None
         self.hidden: dict[str, str] = {}
         """ticket: the need that leads to a root that stays and is not marked; empty if there is none"""
         self.searched = 0
         self.edges = 0
+        self.kept_edges = 0
 
 
 def _memo(state: SessionState) -> _Memo:
@@ -146,8 +163,8 @@ class _StallMemo:
 
     def __init__(self) -> None:
         self.by_ticket: dict[str, Root] = {}
-        self.counts: dict[Root, WaitedFor] = {}
-        """Of those that tickets wait for only because they need them."""
+        self.counts: dict[Root, tuple[int, bool]] = {}
+        """Of those that tickets wait for only because they need them: how many do, and whether all were counted."""
 
 
 def _stall_memo(state: SessionState) -> _StallMemo:
@@ -227,12 +244,8 @@ def _need_in_the_way(state: SessionState, ticket: TicketState, memo: "_Memo") ->
         return None
     if memo.may_be_hidden and (hidden := _search(state, ticket)):
         return tickets[hidden]
-    longest: TicketState | None = None
-    for id_ in ticket.spec.needs:
-        need = tickets[id_]
-        if need.status not in SATISFIED and (longest is None or need.remaining > longest.remaining):
-            longest = need
-    return longest
+    unmet = (need for need in _needs(state, ticket) if need.status not in SATISFIED)
+    return max(islice(unmet, _MAX_SEARCHED), key=attrgetter("remaining"), default=None)
 
 
 def _needs(state: SessionState, ticket: TicketState) -> Iterator[TicketState]:
@@ -354,22 +367,26 @@ def _search(state: SessionState, ticket: TicketState) -> str:
         return memo.hidden[ticket.id]
     came_from: dict[str, str] = {ticket.id: ""}
     wave = [ticket]
-    while wave and memo.searched < _MAX_SEARCHED:
+    while wave:
         each = wave.pop()
-        memo.searched += 1
         for need in _needs(state, each):
+            if memo.searched >= _MAX_SEARCHED:
+                return ""
+            memo.searched += 1
             if need.status not in PENDING or need.id in came_from:
                 continue
             came_from[need.id] = each.id
-            if memo.hidden.get(need.id) or (not need.missing and _root(state, need).stays):
+            if not need.missing and (root := _known_root(memo, need)) is None:
+                memo.searched += _WALK
+                root = _ready_root(state, need)
+            if memo.hidden.get(need.id) or (not need.missing and root is not None and root.stays):
                 at = need.id
                 while before := came_from[at]:
                     memo.hidden[before], at = at, before
                 return memo.hidden[ticket.id]
             if need.missing and need.id not in memo.hidden:
                 wave.append(need)
-    if not wave:
-        memo.hidden.update(dict.fromkeys(came_from, ""))
+    memo.hidden.update(dict.fromkeys(came_from, ""))
     return ""
 
 
@@ -381,19 +398,40 @@ def _by_ready(state: SessionState) -> dict[Root, list[str]]:
     memo = _memo(state)
     if memo.by_ready is None:
         memo.by_ready = {}
-        by_types: dict[tuple[str, ...], Root] = {}
-        is_plain = state.reservation is None and not state.plan.settings.barrier
+        memo.has_all_ready = len(state.ready) <= _MAX_READY
+        walked = 0
         for ticket in islice(state.ready.values(), _MAX_READY):
             if ticket.held is not None:
                 continue
-            can_share = is_plain and ticket.claims is EMPTY and not (ticket.pin or ticket.excluded_agents)
-            root = by_types.get(ticket.types) if can_share else None
-            if root is None:
-                root = _root(state, ticket)
-                if can_share and root.kind not in _OF_ONE:
-                    by_types[ticket.types] = root
+            if (root := _known_root(memo, ticket)) is None:
+                if walked == _MAX_WALKED:
+                    memo.has_all_ready = False
+                    continue
+                walked += 1
+                root = _ready_root(state, ticket)
             memo.by_ready.setdefault(root, []).append(ticket.id)
     return memo.by_ready
+
+
+def _known_root(memo: _Memo, ticket: TicketState) -> Root | None:
+    """The root of a ticket that needs nothing more, if it was found, of this one or of one that claims the same."""
+    root = memo.by_ticket.get(ticket.id)
+    return memo.by_claims.get((ticket.types, ticket.claims)) if root is None and _can_share(memo, ticket) else root
+
+
+def _ready_root(state: SessionState, ticket: TicketState) -> Root:
+    """The root of a ticket that needs nothing more."""
+    memo = _memo(state)
+    root = _root(state, ticket)
+    if root.kind not in _OF_ONE and _can_share(memo, ticket):
+        memo.by_claims[ticket.types, ticket.claims] = root
+    return root
+
+
+def _can_share(memo: _Memo, ticket: TicketState) -> bool:
+    """Whether its root is that of all which claim the same and run on the same agents."""
+    is_ready = ticket.status is not Status.backoff and ticket.held is None
+    return memo.is_plain and is_ready and not (ticket.pin or ticket.excluded_agents)
 
 
 def _count(state: SessionState, root: Root) -> WaitedFor:
@@ -402,30 +440,41 @@ def _count(state: SessionState, root: Root) -> WaitedFor:
     memo = _memo(state)
     seeds = [] if memo.of_all else list(_by_ready(state).get(root, ()))
     if root.kind == "busy":
-        return WaitedFor(root, len(seeds), len(state.ready) <= _MAX_READY)
-    only_needs = not seeds and root.kind in ("frozen", "held")
+        return WaitedFor(root, len(seeds), memo.has_all_ready)
+    if seeds or root.kind not in ("frozen", "held"):
+        most = max(_MIN_EDGES, _MAX_EDGES - memo.edges) if root.stays else _MAX_MOVING_EDGES
+        count, is_all, followed = _dependents(state, root, seeds, most)
+        memo.edges += followed
+        return WaitedFor(root, count, is_all and memo.has_all_ready)
     counts = _stall_memo(state).counts
-    if only_needs and root in counts:
-        return counts[root]
+    if root in counts:
+        count, is_all = counts[root]
+    else:
+        most = max(_MIN_EDGES, _MAX_EDGES - memo.kept_edges)
+        count, is_all, followed = _dependents(state, root, seeds, most)
+        memo.kept_edges += followed
+        if is_all or most == _MAX_EDGES:  # else the next event has room for it
+            counts[root] = count, is_all
+    return WaitedFor(root, count, is_all and memo.has_all_ready)
+
+
+def _dependents(state: SessionState, root: Root, seeds: list[str], most: int) -> tuple[int, bool, int]:
+    """How many tickets that wait need these or the ticket of the root, near or far, these included; whether that is
+    all; how many dependencies were followed, at most `most`."""
     if root.ticket:
         seeds += state.graph.dependents[root.ticket]
     seen = {root.ticket}
-    count = 0
-    last = _MAX_EDGES if root.stays else memo.edges + _MAX_MOVING_EDGES
-    while seeds and memo.edges < last:
+    count = followed = 0
+    while seeds and followed < most:
         id_ = seeds.pop()
-        memo.edges += 1
+        followed += 1
         if id_ in seen:
             continue
         seen.add(id_)
         if state.tickets[id_].status in PENDING:
             count += 1
             seeds += state.graph.dependents[id_]
-    is_exact = not seeds and (memo.by_ready is None or len(state.ready) <= _MAX_READY)
-    found = WaitedFor(root, count, is_exact)
-    if only_needs:
-        counts[root] = found
-    return found
+    return count, not seeds, followed
 
 
 def _candidates(state: SessionState) -> Iterator[Root]:
