@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from msgspec import Struct
 
 from parexec_tui.core.plan.units import format_size
-from parexec_tui.core.state.status import AGENT_TABLE, TABLE, TERMINAL, Status, happened
+from parexec_tui.core.state.status import AGENT_TABLE, TABLE, TERMINAL, AgentStatus, Status, happened
 from parexec_tui.core.wire.protocol import Progress
 
 if TYPE_CHECKING:
@@ -25,6 +25,12 @@ _GLYPHS: dict[str, tuple[str, str]] = {
     "waits": ("‖", "|"),
 }
 _OTHER = ("•", "*")
+
+EVENT_SIGNS: dict[str, str] = {
+    **{word: f"an event: {word}" for word in _GLYPHS if word not in TABLE and word not in set(AgentStatus)},
+    "others": "any other event",
+}
+"""The words of events that have a sign and are no status, and what the help says of them."""
 
 _WORD_WIDTH = max(map(len, _GLYPHS))
 _WIDEST_SUBJECT = 24

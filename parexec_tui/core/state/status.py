@@ -209,6 +209,17 @@ AGENT_TABLE: Final = (
 )
 """In the order in which they can take a ticket: the soonest first."""
 
+AGENT_HELP: Final[dict[AgentStatus, str]] = {
+    AgentStatus.idle: "free for a ticket",
+    AgentStatus.busy: "it runs a ticket",
+    AgentStatus.frozen: "what it runs stands still",
+    AgentStatus.held: "a person keeps it from taking tickets",
+    AgentStatus.draining: "it finishes what it runs, then stops",
+    AgentStatus.quarantined: "three attempts in a row could not start on it",
+    AgentStatus.stopped: "it is gone",
+}
+"""The lines of the help."""
+
 
 def short_word(word: str) -> str:
     """The word in at most eleven cells, for columns."""

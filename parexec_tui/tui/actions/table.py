@@ -230,7 +230,7 @@ ACTIONS: tuple[TableAction, ...] = (
         SESSION, session.show_session_before,
     ),
     Action("palette", (":", "ctrl+p"), "commands", "every command by name", SESSION, palette.show_palette, footer=45),
-    Action("help", ("?",), "help", "all keys", SESSION, session.show_help, footer=95),
+    Action("help", ("?",), "help", "all keys, and what each sign means", SESSION, session.show_help, footer=95),
     Action(
         "tour", ("ctrl+n",), "tour", "skip a step of the tour; on with a tour that was left",
         SESSION, session.tour,

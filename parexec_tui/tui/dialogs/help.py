@@ -1,21 +1,23 @@
 """All keys, first those of the panel in use, and what the signs mean."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Input
 
-from parexec_tui.core.state.status import TABLE
+from parexec_tui.core.state.status import AGENT_HELP, AGENT_TABLE, TABLE
 from parexec_tui.text.cells import width_of
-from parexec_tui.text.words import glyph
+from parexec_tui.text.words import EVENT_SIGNS, glyph
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.dialogs.form import Field
-from parexec_tui.tui.drawing import timeline
-from parexec_tui.tui.drawing.graph import lanes
+from parexec_tui.tui.drawing import sign, timeline
+from parexec_tui.tui.drawing.graph import lanes, neighbourhood
 from parexec_tui.tui.drawing.line import fitted
+from parexec_tui.tui.drawing.sign import AGENT_COLUMNS, Sign
 from parexec_tui.tui.input.keymap import SECTIONS, Action, Keymap, keys_text
+from parexec_tui.tui.theme.palette import status_meaning
 from parexec_tui.tui.view.view_state import ViewState
 from parexec_tui.tui.widgets.page import Page, folded
 
@@ -27,6 +29,17 @@ _GAP = 3
 
 LEGEND: dict[str, str] = {row.word: row.help for row in TABLE.values() if row.help}
 """Every status word, and what it means."""
+
+AGENT_LEGEND: dict[str, str] = {row.status: AGENT_HELP[row.status] for row in AGENT_TABLE}
+
+SIGNS: dict[str, Sequence[Sign]] = {
+    "Signs of rows": sign.ROWS,
+    "Signs of progress": sign.PROGRESS,
+    "Signs of gauges": sign.GAUGES,
+    "Signs of the graph": (*lanes.SIGNS, *neighbourhood.SIGNS),
+    "Signs of the timeline": timeline.SIGNS,
+}
+"""Every sign that is no status, by the heading under which the help has it."""
 
 
 class HelpEntry(NamedTuple):
@@ -118,20 +131,23 @@ class Help(Dialog[None]):
         for section in SECTIONS:
             rest = [each for each in self._keymap.actions if each.section == section and each not in here]
             yield HelpBlock(section, [self._entry(action) for action in rest])
-        yield HelpBlock("Signs", list(self._legend()))
-        for name, signs in (("graph", lanes.SIGNS), ("timeline", timeline.SIGNS)):
-            entries = [HelpEntry(sign[self.view.ascii_only], sign[2], "text") for sign in signs]
-            yield HelpBlock(f"Signs of the {name}", entries)
+        yield HelpBlock("Signs of tickets", list(self._legend(LEGEND)))
+        yield HelpBlock("Signs of agents", list(self._legend(AGENT_LEGEND)))
+        yield HelpBlock("Signs of other events", list(self._legend(EVENT_SIGNS)))
+        for heading, signs in SIGNS.items():
+            entries = [HelpEntry(each[self.view.ascii_only], each.meaning, "text") for each in signs]
+            yield HelpBlock(heading, entries)
+        yield HelpBlock("Columns of agents", [HelpEntry(*column, "text") for column in AGENT_COLUMNS.items()])
 
     def _entry(self, action: Action[Any]) -> HelpEntry:
         where = "" if action.is_for(self._panel) else f" (in {' and '.join(action.panels)})"
         name = keys_text(action.keys, ascii_only=self.view.ascii_only) or f":{action.name}"
         return HelpEntry(name, f"{action.help}{where}", "footer-key")
 
-    def _legend(self) -> Iterator[HelpEntry]:
-        for word, text in LEGEND.items():
+    def _legend(self, legend: Mapping[str, str]) -> Iterator[HelpEntry]:
+        for word, text in legend.items():
             name = f"{glyph(word, ascii_only=self.view.ascii_only)} {word}"
-            yield HelpEntry(name, text, f"status-{word.replace(' ', '-')}")
+            yield HelpEntry(name, text, "text" if word in EVENT_SIGNS else status_meaning(word))
 
     def _lines(self, block: HelpBlock, width: int) -> list[Text]:
         """The lines of a block in so many columns: its heading, its entries, and an empty line."""

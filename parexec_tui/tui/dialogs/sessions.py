@@ -12,6 +12,7 @@ from parexec_tui.registry.registry import DAMAGED
 from parexec_tui.text.words import day_and_clock, printable, short_duration
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.drawing.line import StyledLine
+from parexec_tui.tui.drawing.sign import DONE, LEFT
 from parexec_tui.tui.view.session_list import Listed, SessionList, ask_engines, read_sessions
 from parexec_tui.tui.view.view_state import ViewState
 from parexec_tui.tui.widgets.listing import Listing
@@ -208,7 +209,7 @@ class SessionRows(Listing):
             return
         good = min(cells, cells * succeeded // total) if total else 0
         bad = min(cells - good, -(-cells * failed // total)) if total else 0
-        solid, rest = ("#", ".") if self.view.ascii_only else ("━", "─")
+        solid, rest = DONE[self.view.ascii_only], LEFT[self.view.ascii_only]
         line.add(solid * good, self.style("good")).add(solid * bad, self.style("bad"))
         line.add(rest * (cells - good - bad), self.style("gauge-track")).add(" ")
 

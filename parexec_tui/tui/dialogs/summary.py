@@ -14,6 +14,7 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output, failure_groups, last_lines
 from parexec_tui.text.words import glyph, printable, subject_width, tickets
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog
+from parexec_tui.tui.drawing.sign import CURSOR
 from parexec_tui.tui.view.facts import display_status, reason_of
 from parexec_tui.tui.view.view_state import ViewState
 from parexec_tui.tui.widgets.page import Page
@@ -144,7 +145,7 @@ class Summary(Dialog[Choice]):
     def _failure(self, ticket: TicketState, *, is_here: bool) -> Iterator[Text]:
         palette = self.view.palette
         word = display_status(self._state, ticket)
-        cursor = (">" if self.view.ascii_only else "▌") if is_here else " "
+        cursor = CURSOR[self.view.ascii_only] if is_here else " "
         line = Text(cursor, palette["title"])
         said = f"{glyph(word, ascii_only=self.view.ascii_only)} {word}"
         line.append(f"{said:<{_STATUS}}", palette.status(word))

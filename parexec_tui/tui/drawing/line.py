@@ -11,6 +11,7 @@ from rich.style import Style
 from textual.strip import Strip
 
 from parexec_tui.text.cells import cut_middle, row_starts, width_of
+from parexec_tui.tui.drawing.sign import CUT
 
 Align = Literal["left", "right"]
 
@@ -69,7 +70,7 @@ class StyledLine:
         self._segments: list[Segment] = []
         self._width = 0
         self._ascii_only = ascii_only
-        self.end = "~" if ascii_only else "…"
+        self.end = CUT[ascii_only]
         """The sign that ends a text that was cut off."""
 
     @property

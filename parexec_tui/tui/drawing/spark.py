@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
+from parexec_tui.tui.drawing.sign import FREE, LIMIT, RISING, USED
+
 SparkKind = Literal["fill", "level1", "level2", "empty", "mark", "gap"]
 """What a cell shows, for its colour: a value below, above the first, above the second threshold; nothing; the place
 of a threshold; a moment without a value."""
@@ -15,8 +17,6 @@ class SparkCell(NamedTuple):
     kind: SparkKind
 
 
-_RISING: Final = "▁▂▃▄▅▆▇█"
-_RISING_ASCII: Final = "_.-=+*%#"
 _PARTIAL: Final = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 _MIN: Final = (1, 4)
 """Any value above zero shows at least so many eighths of a cell; in ASCII, half a cell."""
@@ -38,7 +38,7 @@ def spark(
     """
     shown = values[max(0, len(values) - width) :]
     top = maximum if maximum is not None else max((value for value in shown if value is not None), default=0.0)
-    cells = [_rising(value, top, thresholds, _RISING_ASCII if ascii_only else _RISING) for value in shown]
+    cells = [_rising(value, top, thresholds, RISING[ascii_only]) for value in shown]
     return [SparkCell(" ", "gap")] * (width - len(cells)) + cells
 
 
@@ -70,15 +70,15 @@ def bar(
     if value and value > 0 and width:
         eighths = max(eighths, _MIN[ascii_only])
     kind = level(value or 0.0, thresholds)
-    cells = [SparkCell("#" if ascii_only else "█", kind)] * (eighths // 8)
+    cells = [SparkCell(USED[ascii_only], kind)] * (eighths // 8)
     if eighths % 8 and (not ascii_only or eighths % 8 >= _MIN[ascii_only]):
         cells.append(SparkCell("=" if ascii_only else _PARTIAL[eighths % 8], kind))
     filled = len(cells)
-    cells += [SparkCell("." if ascii_only else "·", "empty")] * (width - filled)
+    cells += [SparkCell(FREE[ascii_only], "empty")] * (width - filled)
     for threshold in thresholds[:2]:
         at = _cell_of(threshold, maximum, width)
         if filled <= at < width:
-            cells[at] = SparkCell("|" if ascii_only else "┊", "mark")
+            cells[at] = SparkCell(LIMIT[ascii_only], "mark")
     return cells
 
 

@@ -11,6 +11,7 @@ ASCII these are `=`, `/`, `~` and `|`. A bar has its sign and its name upon it, 
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple
 
+from parexec_tui.tui.drawing.sign import Sign
 from parexec_tui.tui.drawing.time_window import Window
 
 BarKind = Literal["attempt", "forecast", "held"]
@@ -55,14 +56,19 @@ class TimelineCell(NamedTuple):
     """The word of its bar."""
 
 
+_RAN: Final = Sign("█", "=", "it ran, or runs, in the colour of its status; ▌ and ▐: half a cell")
+_FORECAST: Final = Sign("░", "/", "a forecast: it will probably run")
+_FROZEN: Final = Sign("▒", "~", "it was frozen")
+_NOW: Final = Sign("│", "|", "now")
+_LONE: Final = Sign("♦", "@", "the selected ticket, where it has one cell")
+MOMENT: Final = Sign("▼", "v", "the cursor in time")
+
 SIGNS: Final = (
-    ("█", "=", "it ran, or runs, in the colour of its status"),
-    ("░", "/", "a forecast: it will probably run"),
-    ("▒", "~", "it was frozen"),
-    ("[ ]", "[ ]", "around the selected ticket"),
-    ("│", "|", "now"),
-)
-"""For the help: a sign, the same in ASCII, and what it means."""
+    _RAN, _FORECAST, _FROZEN, _NOW,
+    Sign("[ ]", "[ ]", "around the selected ticket; < and >: it goes on outside"),
+    _LONE, MOMENT,
+)  # fmt: skip
+"""For the help."""
 
 
 class _Signs(NamedTuple):
@@ -78,8 +84,8 @@ class _Signs(NamedTuple):
     """For a selected bar of one cell that has no room for its frame."""
 
 
-_UNICODE: Final = _Signs("█", "▌", "▐", "▒", "░", "│", "<", ">", "♦")
-_ASCII: Final = _Signs("=", "=", "=", "~", "/", "|", "<", ">", "@")
+_UNICODE: Final = _Signs(_RAN[0], "▌", "▐", _FROZEN[0], _FORECAST[0], _NOW[0], "<", ">", _LONE[0])
+_ASCII: Final = _Signs(_RAN[1], "=", "=", _FROZEN[1], _FORECAST[1], _NOW[1], "<", ">", _LONE[1])
 
 BLANK: Final = TimelineCell(" ", "blank")
 

@@ -28,18 +28,6 @@ _OPTIONAL = (
 )  # fmt: skip
 """Optional columns with their cells, the most wanted first."""
 
-COLUMNS: dict[str, str] = {
-    "DONE": "how far its ticket is; ~ and a hatched bar: by the time that it usually takes",
-    "ETA": "when that ends; +: how late it is",
-    "CPU": "how many CPUs it uses",
-    "MEM": "how much memory it uses",
-    "QUIET": "since when it has printed nothing; !: so long that it may hang",
-    "FAILED": "how many of its attempts failed",
-    "RAN": "how many attempts ended on it, failed or not",
-    "BUSY": "the share of its life in which it ran something",
-}
-"""What the headings mean, for the help."""
-
 _Row = tuple[str, str]
 """The agent type and the id of the agent; an empty id: the heading of the type."""
 

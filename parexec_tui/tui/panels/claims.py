@@ -8,6 +8,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.text.cells import width_of
 from parexec_tui.text.words import printable, short_duration
 from parexec_tui.tui.drawing.line import StyledLine
+from parexec_tui.tui.drawing.sign import WAITS_FOR
 from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.view.waiting import ClaimWait
 from parexec_tui.tui.widgets.rows_panel import RowsPanel
@@ -131,7 +132,7 @@ class ClaimsPanel(RowsPanel):
 
     def _text(self, row: _ClaimRow) -> str:
         """The claim of a row; waiting tickets are indented below those that hold it."""
-        return f"  {'`' if self.view.ascii_only else '└'} {row.what}" if row.word == "waits" else row.what
+        return f"  {WAITS_FOR[self.view.ascii_only]} {row.what}" if row.word == "waits" else row.what
 
 
 def _rows(state: SessionState, held: Held, waits: Sequence[ClaimWait]) -> Iterator[_ClaimRow]:

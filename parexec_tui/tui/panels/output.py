@@ -11,6 +11,7 @@ from textual.timer import Timer
 
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output
+from parexec_tui.tui.drawing.sign import CURSOR
 from parexec_tui.tui.output.log_view import LogView
 from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.widgets.panel import Panel
@@ -212,7 +213,7 @@ class OutputPanel(Panel):
         shown.view.retitle(self._title_of(shown) if self._count > 1 else "")
 
     def _title_of(self, shown: _Shown) -> str:
-        mark = (">" if self.view.ascii_only else "▌") if shown is self._current else " "
+        mark = CURSOR[self.view.ascii_only] if shown is self._current else " "
         of = f" attempt {shown.attempt}" if shown.attempt > 1 or shown.chosen else ""
         return f"{mark}{shown.ticket}{of}{' (pinned)' if shown.ticket in self.pins else ''}"
 

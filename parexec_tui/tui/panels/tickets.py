@@ -10,6 +10,7 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.cells import width_of
 from parexec_tui.text.words import printable, short_duration, step_text
 from parexec_tui.tui.drawing.line import StyledLine, fitted
+from parexec_tui.tui.drawing.sign import CUT, FOLDED, MARK, UNFOLDED
 from parexec_tui.tui.drawing.ticket_columns import RowKind, TicketColumns, ticket_columns
 from parexec_tui.tui.view.facts import display_status, reason_of
 from parexec_tui.tui.view.ticket_list import DONE, GROUPINGS, SORTS, Grouping, Heading, TicketList
@@ -338,7 +339,7 @@ class TicketsPanel(RowsPanel):
         title, between = printable(ticket.spec.title), " - " if self.view.ascii_only else " · "
         if not title:
             return ""
-        end = "~" if self.view.ascii_only else "…"
+        end = CUT[self.view.ascii_only]
         return fitted(title, min(width_of(title), room - len(between)), end=end) + between
 
     def _columns(self, width: int) -> TicketColumns:
@@ -363,10 +364,10 @@ class TicketsPanel(RowsPanel):
             self._draw_ticket(line, ticket, width, is_here=self.is_under_cursor(index))
 
     def _draw_group(self, line: StyledLine, heading: Heading, width: int) -> None:
-        signs = ("+ ", "- ") if self.view.ascii_only else ("▸ ", "▾ ")
+        sign = (FOLDED if heading.is_folded else UNFOLDED)[self.view.ascii_only]
         name = f"{heading.total} {DONE}" if heading.text else heading.key
         said = heading.text or f"{heading.done} of {heading.total} over"
-        line.add(signs[not heading.is_folded], self.style("title")).add(name, self.style("title"))
+        line.add(f"{sign} ", self.style("title")).add(name, self.style("title"))
         line.add("  ").column(said, width - line.width - 2, self.style("dim"), gap=0)
         line.fill(width)
 
@@ -412,7 +413,7 @@ class TicketsPanel(RowsPanel):
 
     def _mark(self, ticket: TicketState) -> str:
         if ticket.id in self.view.marks:
-            return "* " if self.view.ascii_only else "● "
+            return f"{MARK[self.view.ascii_only]} "
         return "  "
 
     def _time(self, ticket: TicketState) -> str:

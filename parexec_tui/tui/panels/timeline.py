@@ -13,7 +13,7 @@ from parexec_tui.tui.drawing.graph.lanes import critical_path
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.drawing.predict import PredictedSpan, predict
 from parexec_tui.tui.drawing.time_window import Window, axis, round_duration, ticks
-from parexec_tui.tui.drawing.timeline import Bar, TimelineCell, draw_bars, free_rows
+from parexec_tui.tui.drawing.timeline import MOMENT, Bar, TimelineCell, draw_bars, free_rows
 from parexec_tui.tui.view.facts import display_status
 from parexec_tui.tui.view.timeline_bars import TimelineBars
 from parexec_tui.tui.view.view_state import Change, ViewState
@@ -399,7 +399,7 @@ class TimelinePanel(RowsPanel):
         if at is None or at >= len(text):
             line.add(text, self.style("dim"))
             return
-        sign = text[at] if text[at] != " " else "v" if self.view.ascii_only else "▼"
+        sign = text[at] if text[at] != " " else MOMENT[self.view.ascii_only]
         line.add(text[:at], self.style("dim")).add(sign, self.style("title")).add(text[at + 1 :], self.style("dim"))
 
     def body_line(self, y: int, width: int) -> Strip:

@@ -14,6 +14,7 @@ from parexec_tui.text.cells import width_of
 from parexec_tui.text.words import clock, day_and_clock, glyph, outcome_text, printable, short_duration
 from parexec_tui.tui.drawing.fitting import Words, fit, more_text
 from parexec_tui.tui.drawing.line import StyledLine
+from parexec_tui.tui.drawing.sign import BAD, DONE, LEFT, RUNS
 from parexec_tui.tui.theme.palette import status_meaning
 from parexec_tui.tui.view.view_state import Change, ViewState
 
@@ -116,7 +117,7 @@ class Header(Widget):
         counts, total = state.counts, max(1, len(state.tickets))
         bad = sum(counts[status] for status in UNSUCCESSFUL)
         good = sum(counts[status] for status in SATISFIED)
-        signs = ("#", "x", ">", ".") if self.view.ascii_only else ("━", "┅", "╾", "─")
+        signs = [sign[self.view.ascii_only] for sign in (DONE, BAD, RUNS, LEFT)]
         parts = zip((good, bad, len(state.live)), ("bar-done", "bar-failed", "bar-running"), signs, strict=False)
         used = so_far = 0
         for count, meaning, sign in parts:

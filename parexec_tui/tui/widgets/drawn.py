@@ -6,6 +6,7 @@ from textual.widget import Widget
 
 from parexec_tui.text.words import glyph
 from parexec_tui.tui.drawing.line import StyledLine
+from parexec_tui.tui.drawing.sign import THUMB, TRACK
 from parexec_tui.tui.view.view_state import ViewState
 
 
@@ -49,5 +50,5 @@ class DrawnWidget(Widget):
         size = max(1, page * page // count)
         start = (page - size) * top // max(1, count - page)
         if start <= y < start + size:
-            return "#" if self.view.ascii_only else "┃", self.style("dim")
-        return ":" if self.view.ascii_only else "│", self.style("border")
+            return THUMB[self.view.ascii_only], self.style("dim")
+        return TRACK[self.view.ascii_only], self.style("border")

@@ -13,6 +13,7 @@ from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.cells import width_of
 from parexec_tui.tui.drawing.line import StyledLine, fitted
+from parexec_tui.tui.drawing.sign import DONE, GUESSED, LEFT
 from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.widgets.drawn import DrawnWidget
 
@@ -178,18 +179,19 @@ class Panel(DrawnWidget):
         told, expected = self.view.told_progress(ticket), self.view.expected_share(ticket)
         if told is not None:
             text, share, style = f"{told.percent}%", told.percent / 100, "bar-running"
-            signs = "#." if self.view.ascii_only else "━─"
+            sign = DONE
         elif expected is not None:
             is_late = expected >= 1.0 and ticket.shown_status is Status.running
             text, share = "late" if is_late else f"~{min(99, int(100 * expected))}%", expected
-            style, signs = "warn" if is_late else "dim", ":." if self.view.ascii_only else "░─"
+            style, sign = "warn" if is_late else "dim", GUESSED
         else:
             line.column("", cells)
             return
         bar = max(0, cells - _PERCENT)
         full = int(share * bar + 0.5)
         line.column(text, min(cells, _PERCENT), self.style(style), align="right", gap=0)
-        line.add(signs[0] * full, self.style(style)).add(signs[1] * (bar - full), self.style("gauge-track"))
+        line.add(sign[self.view.ascii_only] * full, self.style(style))
+        line.add(LEFT[self.view.ascii_only] * (bar - full), self.style("gauge-track"))
         line.add(" " if cells else "")
 
     @property

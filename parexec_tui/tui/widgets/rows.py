@@ -6,6 +6,7 @@ from rich.segment import Segment
 from textual.strip import Strip
 
 from parexec_tui.tui.drawing.line import StyledLine
+from parexec_tui.tui.drawing.sign import CURSOR
 from parexec_tui.tui.widgets.drawn import DrawnWidget
 
 
@@ -118,7 +119,7 @@ class Rows(DrawnWidget):
     def _cursor_sign(self, index: int) -> str:
         if not self.is_under_cursor(index):
             return " "
-        return ">" if self.view.ascii_only else "▌"
+        return CURSOR[self.view.ascii_only]
 
     def _line_below(self, y: int, width: int) -> Strip:
         """A line below the last row."""

@@ -1,11 +1,17 @@
 """The help: every key as the person has it, and what the signs mean."""
 
+from pathlib import Path
+
 import pytest
 
-from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.state.status import AgentStatus, End, Status
+from parexec_tui.text.cells import width_of
 from parexec_tui.tui.actions.table import ACTIONS
-from parexec_tui.tui.dialogs.help import LEGEND, Help
+from parexec_tui.tui.dialogs.help import AGENT_LEGEND, LEGEND, SIGNS, Help
+from parexec_tui.tui.drawing.sign import AGENT_COLUMNS, RISING
+from parexec_tui.tui.input.key_names import short_name
 from parexec_tui.tui.input.keymap import Keymap
+from parexec_tui.tui.panels.agents import _OPTIONAL
 from tests.core.sessions import Session
 from tests.tui.harness import Harness, run_app
 
@@ -26,6 +32,39 @@ def test_the_legend_has_every_word_for_where_a_ticket_is() -> None:
     assert LEGEND.keys() - words == {"ready", "held", "frozen"}
 
 
+LINES = "─│├┤┼╭╮╯╰┌┐└┘┏┓┗┛┃┠┨┡╟╢║═╔╗╚╝━"
+"""Lines of graphs, frames and rules: nobody asks what one of them means."""
+EIGHTHS = "▏▎▍▌▋▊▉▐"
+HEIGHTS = RISING[False]
+"""Bars and curves have as many signs as a cell has parts."""
+KEYS = "".join(map(short_name, ("up", "down", "left", "right")))
+
+
+@pytest.mark.asyncio
+async def test_every_sign_of_every_picture_is_in_the_legend() -> None:
+    pictures = Path(__file__).parents[1].joinpath("snapshots").glob("*.txt")
+    drawn = {letter for picture in pictures for letter in picture.read_text() if not letter.isascii()}
+    async with run_app(played=Session("A:"), size=(160, 400)) as ui:
+        await ui.press("?")
+        text = ui.text()
+        legend = text[text.index("Signs of tickets") :]
+    signs = {letter for letter in drawn if not letter.isalnum()} - {*LINES, *EIGHTHS, *HEIGHTS, *KEYS}
+    assert len(signs) > 20
+    assert {letter for letter in signs if letter not in legend} == set()
+
+
+def test_a_sign_is_one_cell_and_has_letters() -> None:
+    for sign in (sign for signs in SIGNS.values() for sign in signs):
+        assert sign.letters.isascii()
+        assert sign.meaning
+        assert width_of(sign.sign) == len(sign.sign)
+    assert set(AGENT_LEGEND) == set(AgentStatus)
+
+
+def test_every_heading_of_agents_but_the_title_is_explained() -> None:
+    assert {name for name, _ in _OPTIONAL} - AGENT_COLUMNS.keys() == {"TITLE"}
+
+
 @pytest.mark.asyncio
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 async def test_help_has_every_key_and_every_sign(size: tuple[int, int]) -> None:
@@ -43,10 +82,10 @@ async def test_help_has_every_key_and_every_sign(size: tuple[int, int]) -> None:
 async def test_help_has_two_columns_where_there_is_room() -> None:
     async with run_app(played=Session("A:"), size=(120, 40)) as ui:
         await ui.press("?")
-        assert "Steering" in ui.line("In the panel")
+        assert "Signs of tickets" in ui.line("In the panel")
         await ui.pilot.resize_terminal(80, 24)
         await ui.pilot.pause()
-        assert "Steering" not in ui.line("In the panel")
+        assert "Signs" not in ui.line("In the panel")
         assert ui.box.width <= 80
 
 

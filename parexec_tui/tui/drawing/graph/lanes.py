@@ -25,15 +25,19 @@ from parexec_tui.gc_control import gc_paused
 from parexec_tui.tui.drawing.graph.lane_layout import Lane, lay_out
 from parexec_tui.tui.drawing.graph.lines import HEAVY, LIGHT, ascii_line, line
 from parexec_tui.tui.drawing.graph.order import row_order
+from parexec_tui.tui.drawing.sign import Sign
+
+_APART: Final = Sign("○", "o", "a ticket; no line leads to it from straight above")
+_BELOW: Final = Sign("●", "*", "a ticket that needs what is above it")
+_ARROW: Final = Sign("◂", "<", "lines come to it from the right")
+_FOLD: Final = Sign("▸", ">", "tickets that are done, folded: enter shows them")
 
 SIGNS: Final = (
-    ("○", "o", "a ticket; no line leads to it from straight above"),
-    ("●", "*", "a ticket that needs what is above it"),
-    ("▸", ">", "tickets that are done, folded: enter shows them"),
-    ("━ ┃", "# =", "the way to what the selected ticket waits for, else the critical path"),
-    ("↑7 ↓3", "^7 v3", "so many needs, or dependents, have no line"),
-)
-"""For the help: a sign, the same in ASCII, and what it means."""
+    _APART, _BELOW, _ARROW, _FOLD,
+    Sign("━ ┃", "= #", "the way to what the selected ticket waits for, else the critical path"),
+    Sign("↑7 ↓3", "^7 v3", "so many needs, or dependents, have no line"),
+)  # fmt: skip
+"""For the help."""
 
 NO_COLOUR: Final = -1
 """The colour of a blank cell."""
@@ -261,10 +265,6 @@ class _RowDrawing:
 
 
 _UP, _RIGHT, _DOWN, _LEFT = range(4)
-_BELOW: Final = ("●", "*")
-_APART: Final = ("○", "o")
-_ARROW: Final = ("◂", "<")
-_FOLD: Final = ("▸", ">")
 _MARKS: Final = (("↑", "↓"), ("^", "v"))
 _MARK: Final = 6
 """Cells of a count, with the blank before it."""

@@ -22,6 +22,7 @@ from parexec_tui.tui.drawing.graph.canvas import Canvas, CanvasCell
 from parexec_tui.tui.drawing.graph.layered import Layered, arrange, carried, carrier, fits
 from parexec_tui.tui.drawing.graph.routing import Channel, route
 from parexec_tui.tui.drawing.graph.selection import HiddenCount, Selection, Surroundings
+from parexec_tui.tui.drawing.sign import Sign
 
 Direction = Literal["left", "right", "up", "down"]
 
@@ -369,6 +370,11 @@ class _Drawing:
         used = 2 * self._plan.channels[number].width - 1
         return start + (stop - start - used) // 2 + 2 * track
 
+
+SIGNS: Final = (
+    Sign("╔═╗", "###", "around the selected ticket; what it needs is at its left, what needs it at its right"),
+)
+"""For the help."""
 
 _BOX_SIGNS: Final = tuple(
     tuple(map(tuple, signs))
