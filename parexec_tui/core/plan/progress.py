@@ -49,4 +49,5 @@ def progress_regex(pattern: str) -> re.Pattern[str]:
 
 
 def _literal(text: str) -> str:
-    return r"\s+".join(map(re.escape, re.split(r"\s+", text)))
+    # Never with fewer blanks than there are: a line of words and blanks would be tried in each way to part them.
+    return r"\s++".join(map(re.escape, re.split(r"\s+", text)))
