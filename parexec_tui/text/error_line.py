@@ -68,10 +68,13 @@ def error_line(data: bytes, *, begins: bool) -> str:
 
 
 def _last_match(data: bytes) -> str:
-    """The last line that tells of an error; one that repeats it, if there is no other; empty if there is none."""
+    """The last line that tells of an error; empty if there is none.
+
+    If all of them only repeat it, the line before them, whatever it says; if there is none, the last of them.
+    """
     raw = data.lower()
     found = {stem: raw.rfind(stem) for stem in ERRORS.stems}
-    repetition = ""
+    repetition, before = "", len(data)
     for _ in range(_MAX_TRIED):
         at = max(found.values())
         if at < 0:
@@ -82,11 +85,12 @@ def _last_match(data: bytes) -> str:
                 return last
             if _REPETITION.match(text) is None:
                 return _cut(text, match.start())
-            repetition = repetition or _cut(text, match.start())
+            if not repetition:
+                repetition, before = _cut(text, match.start()), begin
         for stem, where in found.items():
             if where >= begin:
                 found[stem] = raw.rfind(stem, 0, begin)
-    return repetition
+    return repetition and _last_text(data[:before], repetition)
 
 
 def _line_around(data: bytes, at: int) -> tuple[int, int]:
@@ -113,8 +117,8 @@ def _last_of_traceback(data: bytes, end: int) -> str:
     return ""
 
 
-def _last_text(data: bytes) -> str:
-    repetition = ""
+def _last_text(data: bytes, repetition: str = "") -> str:
+    """The last line that is not blank; one that only repeats an error, this one first, if there is no other."""
     for line in reversed(data[-_END:].split(b"\n")):
         if line.strip() and (text := _cut(_text(line, len(line) - 1), 0)):
             if _REPETITION.match(text) is None:

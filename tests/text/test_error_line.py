@@ -32,7 +32,15 @@ EXAMPLES = {
         "make: *** [Makefile:9: all] Error 2\n",
         "a.c:3:5: error: 'x' undeclared",
     ),
-    "nothing but make": ("false\nmake: *** [Makefile:2: all] Error 1\n", "make: *** [Makefile:2: all] Error 1"),
+    "a linker below make": (
+        "ld: main.o: undefined reference to `foo'\ncollect2: error: ld returned 1 exit status\n"
+        "make: *** [Makefile:2: all] Error 1\nbye\n",
+        "ld: main.o: undefined reference to `foo'",
+    ),
+    "nothing but make": (
+        "\nmake[1]: *** [Makefile:2: a] Error 1\nmake: *** [Makefile:2: all] Error 2\n",
+        "make: *** [Makefile:2: all] Error 2",
+    ),
     "ninja": (
         "FAILED: a.o\na.cc:1:1: error: no\n1 error generated.\nninja: build stopped: subcommand failed.\n",
         "a.cc:1:1: error: no",
