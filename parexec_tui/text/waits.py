@@ -46,8 +46,12 @@ def _stays(roots: Roots, number: int | None) -> bool:
 
 
 def last_reasons(reasons: Mapping[str, Sequence[str]], roots: Roots) -> dict[str, list[str]]:
-    """The same for scripts: the reasons of each ticket, and last what it waits for in the end."""
+    """The same for scripts: the reasons of each ticket, and last what it waits for in the end, if that is known. The
+    list of one that could start now is empty."""
+    ends = {ticket: roots.roots[number].root for ticket, number in roots.of.items()}
     return {
-        ticket: [*found, root_text(roots.roots[roots.of[ticket]].root, None)] if ticket in roots.of else [*found]
+        ticket: [*found, root_text(ends[ticket], None)]
+        if ticket in ends and ends[ticket].kind not in ("next", "far")
+        else [*found]
         for ticket, found in reasons.items()
     }

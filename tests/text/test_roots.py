@@ -82,6 +82,8 @@ def test_why_says_a_root_once_and_what_stays_first() -> None:
         "needs compile (frozen)",
         "builder-1 is frozen with compile, by ann@pts/3",
     ]
+    starts = Roots([WaitedFor(Root("next", ticket="T"), 0), WaitedFor(Root("far", ticket="U"), 1)], {"T": 0, "V": 1})
+    assert last_reasons({"T": [], "V": ["needs U (waiting)"]}, starts) == {"T": [], "V": ["needs U (waiting)"]}
 
 
 def test_status_says_what_is_waited_for_and_says_a_hold_once() -> None:
