@@ -5,7 +5,7 @@ by the core's own rules and done at once, as an engine would.
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,6 +20,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
+from parexec_tui.text.deeds import Deeds
 from parexec_tui.tui.actions.table import ACTIONS
 from parexec_tui.tui.app.app import ParexecApp, ScreenConfig
 from parexec_tui.tui.app.feed import Feed, OpenedSession
@@ -34,6 +35,13 @@ from parexec_tui.tui.widgets.panel import Panel
 from tests.core.sessions import Session, replay
 from tests.engine.engines import WITHIN
 from tests.tui.release import release, samples, write_logs
+
+
+class DeedsOfOthers(Deeds):
+    """Deeds without those of ann, in whose name a SessionFeed asks."""
+
+    def take(self, events: Iterable[ev.AnyEvent], me: str, now: float) -> None:  # noqa: ARG002
+        super().take(events, "ann", now)
 
 
 class SessionFeed(Feed):
@@ -260,6 +268,7 @@ async def run_app(
         return SessionFeed((others or {}).get(name, session), name, is_read=is_read, **listeners)
 
     app = ParexecApp("s1", config, feed=feed, clock=lambda: session.now)
+    app.view.deeds = DeedsOfOthers()
     async with app.run_test(size=size) as pilot:
         ui = Harness(app, pilot, session)
         ui.engines = engines

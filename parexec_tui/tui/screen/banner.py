@@ -23,6 +23,9 @@ _LINGER = 3.0
 """Seconds for which the line stays where it has nothing more to say, so that what is below does not jump for what
 comes and goes."""
 
+_FADE_LATE = 0.05
+"""Seconds after its end at which a deed is taken away: timers may be early."""
+
 _MIN_CELLS = 20
 """A piece is cut to this many cells, or it is only counted."""
 
@@ -50,6 +53,7 @@ class Banner(Widget):
         self._toggled = toggled
         self._pieces: Sequence[Piece] = ()
         self._hide_timer: Timer | None = None
+        self._fade_timer: Timer | None = None
         self.is_shown = False
         """Whether it has its line. `display` is False as well while the app closes."""
 
@@ -75,6 +79,15 @@ class Banner(Widget):
         elif before and not self._pieces:
             self._hide_timer = self.set_timer(_LINGER, lambda: self._show(display=False))
             self.refresh()
+        left = self.view.deeds.ends_in(self.view.clock())
+        if left is not None and self._fade_timer is None:
+            self._fade_timer = self.set_timer(left + _FADE_LATE, self._fade)
+
+    def _fade(self) -> None:
+        """What somebody did is old by now: nothing else may happen that has the line drawn again."""
+        self._fade_timer = None
+        self._update()
+        self.refresh()
 
     def _show(self, *, display: bool) -> None:
         self._hide_timer = None
@@ -89,7 +102,7 @@ class Banner(Widget):
         view = self.view
         if view.looks_back:
             return NOTHING_AROUND
-        return self._contact()._replace(now=view.now, me=view.me)
+        return self._contact()._replace(deeds=view.deeds.shown(view.clock()), now=view.now, me=view.me)
 
     def _contact(self) -> Around:
         view = self.view

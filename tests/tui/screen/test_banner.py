@@ -4,6 +4,8 @@ import pytest
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.text import deeds
+from parexec_tui.text.deeds import DEED_SECONDS
 from parexec_tui.tui.screen import banner
 from tests.core.sessions import Session
 from tests.tui.harness import Harness, run_app
@@ -141,3 +143,32 @@ async def test_a_second_piece_gives_up_its_key_before_it_is_only_counted() -> No
         await ui.until(
             lambda: shown(ui) == "the session is held by ann@pts/1  P releases it · B failed: exit 1", "both"
         )
+
+
+@pytest.mark.asyncio
+async def test_what_others_do_flashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(banner, "_LINGER", 0.01)
+    session = started("A:\nB: A\nC: A\nD: A\nE: A")
+    async with run_app(played=session) as ui:
+        for ticket in "BC":
+            assert isinstance(session.act(rq.Hold(tickets=(ticket,), by="bo@pts/2")), list)
+        assert isinstance(session.act(rq.Hold(tickets=("D",), by="ann")), list)
+        ui.feed.tell()
+        await ui.until(lambda: shown(ui) == "bo@pts/2 held 2 tickets", "it flashes")
+        session.wait(DEED_SECONDS)
+        await ui.until(lambda: "Tickets" in ui.lines()[2], "the banner is gone")
+
+
+@pytest.mark.asyncio
+async def test_a_deed_goes_by_itself_where_nothing_happens_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deeds, "DEED_SECONDS", 1.5)
+    session = started("A:\nB: A")
+    async with run_app(played=session) as ui:
+        assert isinstance(session.act(rq.Waive(tickets=("B",), by="bo@pts/2")), list)
+        session.succeed("A")
+        session.apply(ev.EngineLeft(at=session.now, reason="drained"))
+        ui.feed.tell()
+        await ui.until(lambda: "bo@pts/2 skipped B" in shown(ui), "it flashes")
+        await ui.until(lambda: not ui.main._is_behind, "the last second that is counted")
+        session.wait(1.5)
+        await ui.until(lambda: "no engine" in shown(ui) and "skipped" not in shown(ui), "it is gone")

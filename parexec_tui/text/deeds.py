@@ -1,0 +1,139 @@
+"""What other people did to the session a moment ago: `bo@pts/2 held build-auth`. A burst of it is told as one."""
+
+from collections.abc import Iterable
+
+from msgspec import Struct, field
+
+from parexec_tui.core.state import events as ev
+
+DEED_SECONDS = 8.0
+"""How long a deed is told."""
+
+_MAX_TOLD = 3
+"""Deeds that are told at a time, the newest."""
+
+_MAX_KEPT = 16
+
+_MANY = 2
+"""More tickets than this are counted and not named."""
+
+_TO_TICKETS = {
+    "hold": "held",
+    "release": "released",
+    "freeze": "froze",
+    "thaw": "thawed",
+    "cancel": "cancelled",
+    "kill": "killed",
+    "skip": "skipped",
+    "restore": "restored",
+    "retry": "retried",
+    "reassign": "moved",
+    "priority": "set the priority of",
+}
+"""verb: what was done, where it can be to many tickets"""
+
+_DONE = _TO_TICKETS | {
+    "drain": "began to drain",
+    "edit": "edited",
+    "stop": "stopped",
+    "scale": "asked for",
+    "on-failure": "decided:",
+    "reload": "changed the plan:",
+    "undo": "took back:",
+}
+"""The same of every verb."""
+
+_BEGINNINGS = {"priority": "priority of ", "undo": "undo: "}
+"""How the wording of a request begins, if not with its verb."""
+
+_LASTING = frozenset({"hold", "freeze", "drain", "stop"})
+"""Verbs whose outcome for the whole session is told for as long as it lasts, with who asked for it."""
+
+_NO_TICKETS = ("the session", "agent ", "agents ", "agent type ", "agent types ")
+"""How it is worded what a request is about, if not tickets."""
+
+_OfTickets = (
+    ev.TicketHeld
+    | ev.TicketReleased
+    | ev.AttemptFrozen
+    | ev.AttemptThawed
+    | ev.TicketCancelled
+    | ev.AttemptStopRequested
+    | ev.TicketRetried
+    | ev.TicketWaived
+    | ev.TicketRestored
+    | ev.TicketPinned
+    | ev.PriorityChanged
+)
+"""What an act on tickets leads to, an event for each of them."""
+
+
+class _Deed(Struct, kw_only=True):
+    """What one person did with one verb, once or several times."""
+
+    done: str
+    to: str = ""
+    """To what, the last time."""
+    times: int = 0
+    tickets: set[str] = field(default_factory=set)
+    is_of_tickets: bool = True
+    """Whether it was about tickets alone each time."""
+    at: float = 0.0
+    """The last time, in seconds since the epoch."""
+
+    def __str__(self) -> str:
+        count = len(self.tickets)
+        if self.is_of_tickets and (count > _MANY or (self.times > 1 and count > 1)):
+            return f"{self.done} {count} tickets"
+        more = f" (+{self.times - 1} more)" if self.times > 1 and not self.is_of_tickets else ""
+        return f"{self.done} {self.to}{more}"
+
+
+class Deeds:
+    """What others did within the last seconds. O(1) for each event."""
+
+    def __init__(self) -> None:
+        self._deeds: dict[tuple[str, str], _Deed] = {}
+        """(who, verb), the oldest first"""
+        self._last: tuple[str, _Deed] | None = None
+        """The last act, and who did it: the events that it led to follow."""
+
+    def take(self, events: Iterable[ev.AnyEvent], me: str, now: float) -> None:
+        """Take in what happened. `me`: whose deeds are not told; `now`: what is old by now is not told either."""
+        for event in events:
+            if isinstance(event, ev.OperatorActed):
+                told = event.by not in ("", me) and event.at > now - DEED_SECONDS and not _is_lasting(event)
+                self._last = (event.by, self._add(event)) if told else None
+            elif self._last is not None and isinstance(event, _OfTickets) and event.by == self._last[0]:
+                self._last[1].tickets.add(event.ticket)
+
+    def shown(self, now: float) -> tuple[str, ...]:
+        """What is told now, the newest first."""
+        self._forget(now)
+        newest = [*self._deeds.items()][: -_MAX_TOLD - 1 : -1]
+        return tuple(f"{by} {deed}" for (by, _), deed in newest)
+
+    def ends_in(self, now: float) -> float | None:
+        """Seconds until the next of them is told no more; None: nothing is told."""
+        self._forget(now)
+        return min((deed.at + DEED_SECONDS - now for deed in self._deeds.values()), default=None)
+
+    def _add(self, event: ev.OperatorActed) -> _Deed:
+        verb = "kill" if event.text.startswith("kill ") else event.verb
+        deed = self._deeds.pop((event.by, verb), None) or _Deed(done=_DONE.get(verb, "asked:"))
+        deed.to = event.text.removeprefix(_BEGINNINGS.get(verb, f"{verb} "))
+        deed.at = event.at
+        deed.times += 1
+        deed.is_of_tickets &= verb in _TO_TICKETS and not deed.to.startswith(_NO_TICKETS)
+        self._deeds[event.by, verb] = deed
+        if len(self._deeds) > _MAX_KEPT:
+            del self._deeds[next(iter(self._deeds))]
+        return deed
+
+    def _forget(self, now: float) -> None:
+        for key in [key for key, deed in self._deeds.items() if deed.at <= now - DEED_SECONDS]:
+            del self._deeds[key]
+
+
+def _is_lasting(event: ev.OperatorActed) -> bool:
+    return event.verb in _LASTING and event.text.startswith((f"{event.verb} the session", "stop "))
