@@ -52,6 +52,7 @@ class AsyncClient:
         name: str = "tui",
         read_only: bool = False,
         samples: bool = False,
+        viewers: bool = False,
         timeout: float = TIMEOUT,
     ) -> None:
         self.session = session
@@ -60,6 +61,7 @@ class AsyncClient:
         self._name = name
         self._read_only = read_only
         self._samples = samples
+        self._viewers = viewers
         self._timeout = timeout
         self._by = client_origin()
         self._asked: dict[int, asyncio.Future[Answer]] = {}
@@ -106,8 +108,9 @@ class AsyncClient:
         return msgspec.convert(await self.question("status"), StatusReport)
 
     async def batches(self) -> AsyncIterator[list[News | Contact]]:
-        """What comes, as many items at once as have come: every event after `after` exactly once, samples if asked
-        for, and when the connection is lost and made again. Ends when the engine leaves in good order.
+        """What comes, as many items at once as have come: every event after `after` exactly once, samples and
+        viewers if asked for, and when the connection is lost and made again. Ends when the engine leaves in good
+        order.
 
         Raises ProtocolError.
         """
@@ -179,6 +182,7 @@ class AsyncClient:
             follow=self._seen,
             read_only=self._read_only,
             samples=self._samples,
+            viewers=self._viewers,
         )
         end = ClientEnd()
         try:

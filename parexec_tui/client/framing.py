@@ -30,6 +30,7 @@ from parexec_tui.core.wire.protocol import (
     Request,
     Sampled,
     Trouble,
+    Viewers,
     Welcome,
 )
 from parexec_tui.core.wire.requests import AnyRequest
@@ -37,7 +38,7 @@ from parexec_tui.core.wire.requests import AnyRequest
 PIECE = 64 * 1024
 """Bytes to read or write at once."""
 
-News = Happened | Notice | Sampled
+News = Happened | Notice | Sampled | Viewers
 """What a follower is sent."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.schedule.root import Root, WaitedFor
 from parexec_tui.core.state.status import ENDED_BADLY, UNSUCCESSFUL, failure_kind
-from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, StatusReport
+from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, StatusReport, Viewer
 from parexec_tui.text.roots import command_of, waited_for_text
 from parexec_tui.text.words import clock, day_and_clock, printable, progress_text
 
@@ -28,6 +28,7 @@ def dashboard(report: StatusReport, *, now: float | None = None, me: str = "") -
     shown = _shown_roots(report.roots)
     lines = [
         *_head(report),
+        *_viewers(report.viewers),
         *_beside(report),
         *_waits(shown, now, me),
     ]
@@ -50,6 +51,13 @@ def _head(report: StatusReport) -> Iterator[str]:
     if report.eta is not None:
         late = format_duration(report.eta.p90)
         yield f"eta      {format_duration(report.eta.p50)}, nine times in ten within {late}"
+
+
+def _viewers(viewers: Sequence[Viewer]) -> Iterator[str]:
+    """Who watches."""
+    if viewers:
+        said = [f"{each.by}{' (read-only)' if each.read_only else ''}" for each in viewers]
+        yield f"viewers  {len(said)}: {', '.join(said)}"
 
 
 def _beside(report: StatusReport) -> Iterator[str]:

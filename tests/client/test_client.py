@@ -17,11 +17,13 @@ from parexec_tui import paths
 from parexec_tui.client.async_client import AsyncClient, Contact
 from parexec_tui.client.blocking import Client
 from parexec_tui.client.framing import EngineGone, News, ProtocolError, Refused, encode
+from parexec_tui.client.sockets import own_signature
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.core.wire.protocol import VERSION, Happened, Hello, Request, Sampled, StatusReport
+from parexec_tui.core.wire.protocol import VERSION, Happened, Hello, Request, Sampled, StatusReport, Viewers
 from parexec_tui.registry.registry import Registry
+from parexec_tui.text.dashboard import dashboard
 from tests.engine import engines
 from tests.engine.engines import PYTHON, WITHIN, Engine, happened, journal, session, until
 
@@ -391,3 +393,29 @@ async def test_events_come_one_by_one_as_well(tmp_path: Path) -> None:
         (tmp_path / "go").touch()
         seen = [each async for each in client.follow()]
     assert numbers(seen) == list(range(1, len(journal()) + 1))
+
+
+@pytest.mark.asyncio
+async def test_two_viewers_learn_of_each_other_and_status_tells_of_both(tmp_path: Path) -> None:
+    _, id_ = await asyncio.to_thread(start, tmp_path, SLOW)
+    seen: list[News | Contact] = []
+
+    def told() -> list[Viewers]:
+        return [each for each in seen if isinstance(each, Viewers)]
+
+    async with AsyncClient(id_, viewers=True) as client:
+        follows = asyncio.create_task(_collect(client, seen))
+        await _until(lambda: client.welcome, "connected")
+        async with AsyncClient(id_, read_only=True) as other:
+            await _until(told, "told of the other")
+            assert [each.read_only for each in told()[0].others] == [True]
+            first, second = (await client.status()).viewers
+            assert (first.read_only, second.read_only) == (False, True)
+            assert first.by == second.by == own_signature()
+            lines = dashboard(await client.status())
+            assert f"viewers  2: {first.by}, {first.by} (read-only)" in lines
+            assert other.welcome
+        await _until(lambda: told()[-1] == Viewers(), "told that it is gone")
+        assert len(told()) == 2
+        (tmp_path / "go").touch()
+        await asyncio.wait_for(follows, WITHIN)

@@ -51,7 +51,7 @@ class Hello(Message, frozen=True, tag="hello"):
 
     version: int
     client: str = ""
-    """What it is, for the log: `cli`, `tui`."""
+    """What it is: `cli`, `tui`. Who follows is a viewer, except `cli` and `wait`: they follow for a command."""
     by: str = ""
     """Where the person sits (tty or host); the user is known from the socket."""
     follow: Seq | None = None
@@ -59,6 +59,9 @@ class Hello(Message, frozen=True, tag="hello"):
     read_only: bool = False
     samples: bool = False
     """Send `sampled` every few seconds. The engine measures only while a client wants samples."""
+    viewers: bool = False
+    """To who follows, send `viewers` when others come and go. Without it none is sent: clients of earlier versions do
+    not know that message."""
 
 
 class Request(Message, frozen=True, tag="request"):
@@ -122,6 +125,23 @@ class Notice(Message, frozen=True, tag="notice"):
     It holds until the next event, and a client that connects before that gets it as well."""
 
     text: str
+
+
+class Viewer(Struct, frozen=True, omit_defaults=True):
+    """Somebody who follows the session."""
+
+    by: str
+    """As their requests are signed: the user, and the place that the client said hello from."""
+    read_only: bool = False
+
+
+class Viewers(Message, frozen=True, tag="viewers"):
+    """Who else follows the session now, when that has changed. Before the first one it is nobody."""
+
+    others: tuple[Viewer, ...] = ()
+    """The first to come is first; at most 20."""
+    more: int = 0
+    """How many there are besides."""
 
 
 class DiskSample(Struct, frozen=True):
@@ -223,7 +243,7 @@ class Trouble(Message, frozen=True, tag="trouble"):
 
 
 FromClient = Hello | Request | Question
-FromEngine = Welcome | Happened | Answer | Notice | Sampled | Farewell | Trouble
+FromEngine = Welcome | Happened | Answer | Notice | Sampled | Viewers | Farewell | Trouble
 
 
 # -- facts -----------------------------------------------------------------------------------------------------
@@ -326,3 +346,5 @@ class StatusReport(Struct, frozen=True):
     """The living sessions that claim the same: it was started beside them with --beside."""
     needs_you: int = 0
     """How many tickets, agents and other things need a person, as the key `b` counts them."""
+    viewers: list[Viewer] = []
+    """Who follows the session now; commands that ask and leave are not among them."""

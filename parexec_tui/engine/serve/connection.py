@@ -36,6 +36,11 @@ _PAGE = 500
 _REMEDY = "see parexec help protocol"
 """The remedy for a client that the engine does not understand."""
 
+_COMMANDS = frozenset({"cli", "wait"})
+"""Clients that may follow and are no viewers: nobody looks at what they are sent."""
+
+_NOBODY = encode(protocol.Viewers())
+
 _LAST_ANSWER = 0.2
 """Seconds that a leaving engine waits for the last answer before it says farewell without it."""
 
@@ -62,6 +67,10 @@ class Connection:
         """The last event that was sent; None: it does not follow."""
         self._sample: bytes | None = None
         """The last sample that was sent; None: it does not want any."""
+        self._others: bytes | None = None
+        """What was said last of who else follows; None: it does not want to know."""
+        self._arrivals = 0
+        """Those that are accounted for in that."""
         self._warning = b""
         """The notice that was sent, while it stands."""
         self._read_only = False
@@ -147,6 +156,9 @@ class Connection:
         if hello.follow is not None:
             self._cursor = hello.follow
             hub.followers += 1
+            self._others = _NOBODY if hello.viewers else None
+            if hello.client not in _COMMANDS:
+                hub.view(self, protocol.Viewer(by=self._by, read_only=self._read_only))
         if hello.samples:
             self._sample = b""
             hub.samples.join(self)
@@ -184,8 +196,10 @@ class Connection:
                 found = await hub.throttled(lambda: hub.question(message))
                 if isinstance(found, Refusal):
                     return Answer(id=message.id, refusal=found.reason, remedy=found.remedy)
-                if isinstance(found, protocol.StatusReport) and hub.with_progress is not None:
-                    found = await hub.with_progress(found)
+                if isinstance(found, protocol.StatusReport):
+                    if hub.with_progress is not None:
+                        found = await hub.with_progress(found)
+                    found = msgspec.structs.replace(found, viewers=[*hub.viewers.values()])
                 return Answer(id=message.id, facts=found)
             case protocol.Request(dry_run=True):
                 request = self._signed(message.request)
@@ -234,6 +248,7 @@ class Connection:
                 woken.set()
             await self._send_replies()
             await self._send_sample()
+            await self._send_others()
             await self._send_warning()
             if woken.is_set() or self._has_news():
                 continue
@@ -287,6 +302,17 @@ class Connection:
         if self._sample is not None and line and line is not self._sample:
             await self._send(line)
             self._sample = line
+
+    async def _send_others(self) -> None:
+        """Send who else follows, if that is not what was said last."""
+        hub = self._hub
+        if self._others is None or self._arrivals == hub.arrivals:
+            return
+        self._arrivals = hub.arrivals
+        line = encode(hub.others(self))
+        if line != self._others:
+            self._others = line
+            await self._send(line)
 
     async def _send_warning(self) -> None:
         """Send the notice that stands, after the last event, as it is about what comes next."""

@@ -31,6 +31,9 @@ them together cost at most a fiftieth of the engine's time. What comes after a p
 _PAUSE_FACTOR = 4
 """After an answer that changes nothing there is a pause of this many times the seconds that the answer took."""
 
+MAX_VIEWERS = 20
+"""The most viewers that one viewer is told of by name."""
+
 T = TypeVar("T")
 
 AskEngine = Callable[[AnyRequest], Awaitable[Decision]]
@@ -85,6 +88,10 @@ class Hub:
         self.followers = 0
         self.clients: set[HubClient] = set()
         """Those that said hello."""
+        self.viewers: dict[HubClient, protocol.Viewer] = {}
+        """Who follows, the first to come first; without commands."""
+        self.arrivals = 0
+        """How often a viewer has come or gone."""
         self.samples = SampleFeed()
         self.warning = b""
         """A notice that stands: each follower is told it once. Empty: there is none."""
@@ -145,6 +152,22 @@ class Hub:
         """A client is gone."""
         self.clients.discard(client)
         self._gone.set()
+        if self.viewers.pop(client, None) is not None:
+            self._viewers_changed()
+
+    def view(self, client: HubClient, viewer: protocol.Viewer) -> None:
+        """A client follows as a viewer, until it leaves."""
+        self.viewers[client] = viewer
+        self._viewers_changed()
+
+    def others(self, client: HubClient) -> protocol.Viewers:
+        """Who follows besides this client."""
+        others = [viewer for each, viewer in self.viewers.items() if each is not client]
+        return protocol.Viewers(others=tuple(others[:MAX_VIEWERS]), more=max(0, len(others) - MAX_VIEWERS))
+
+    def _viewers_changed(self) -> None:
+        self.arrivals += 1
+        self._news.set()
 
     async def throttled(self, answer: Callable[[], T]) -> T:
         """Give an answer that may take long and changes nothing: one at a time, with pauses for other work."""

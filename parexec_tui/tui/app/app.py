@@ -13,7 +13,7 @@ from textual.timer import Timer
 
 from parexec_tui.client.sockets import own_signature
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.wire.protocol import Sampled
+from parexec_tui.core.wire.protocol import Sampled, Viewers
 from parexec_tui.core.wire.requests import AnyRequest, Retry
 from parexec_tui.gc_control import collect_when_told
 from parexec_tui.paths import session_folder
@@ -128,6 +128,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
             sampled=self._sampled,
             contact=self._contact,
             notice=self._notice,
+            viewers=self._viewers,
         )
         self._has_offered = False
         self._attention = Attention(bell=config.bell, notify=config.notify)
@@ -291,6 +292,11 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
     def _notice(self, text: str) -> None:
         self.view.warning = printable(" ".join(text.splitlines()))
         self.main.schedule_draw(Change.state)
+
+    def _viewers(self, viewers: Viewers) -> None:
+        if viewers != self.view.viewers:
+            self.view.viewers = viewers
+            self.main.schedule_draw(Change.state)
 
     # -- what actions need -----------------------------------------------------------------------------------
 

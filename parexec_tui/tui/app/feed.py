@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from parexec_tui.client.async_client import AsyncClient, Contact
-from parexec_tui.client.framing import ClientError, Refused
+from parexec_tui.client.framing import ClientError, News, Refused
 from parexec_tui.client.mirror import Mirror
 from parexec_tui.client.sessions import is_living
 from parexec_tui.client.silence import Silence, is_hopeless, why_silent
@@ -18,7 +18,7 @@ from parexec_tui.client.sockets import TIMEOUT
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import codec
-from parexec_tui.core.wire.protocol import Happened, Notice, Sampled
+from parexec_tui.core.wire.protocol import Happened, Notice, Sampled, Viewers
 from parexec_tui.core.wire.requests import AnyRequest
 from parexec_tui.gc_control import gc_frozen
 from parexec_tui.paths import registry_file
@@ -53,11 +53,12 @@ class Feed:
         sampled: Callable[[Sampled], None],
         contact: Callable[[str, bool], None],
         notice: Callable[[str], None],
+        viewers: Callable[[Viewers], None],
     ) -> None:
         self.session = session
         self.read_only = read_only
         self._opened, self._happened, self._sampled = opened, happened, sampled
-        self._contact, self._notice = contact, notice
+        self._contact, self._notice, self._viewers = contact, notice, viewers
         self._mirror: Mirror | None = None
         self._client: AsyncClient | None = None
         self._is_up = False
@@ -114,7 +115,7 @@ class Feed:
 
         Returns why a running engine cannot be followed; empty if it could be, or if there is none.
         """
-        client = AsyncClient(self.session, after=mirror.last, read_only=self.read_only, samples=True)
+        client = AsyncClient(self.session, after=mirror.last, read_only=self.read_only, samples=True, viewers=True)
         async with client:
             self._client = client
             watch = asyncio.create_task(self._until_gone())
@@ -154,7 +155,7 @@ class Feed:
         async for batch in client.batches():
             await self._take(batch, mirror)
 
-    async def _take(self, batch: Sequence[Happened | Notice | Sampled | Contact], mirror: Mirror) -> None:
+    async def _take(self, batch: Sequence[News | Contact], mirror: Mirror) -> None:
         events: list[ev.AnyEvent] = []
         for number, each in enumerate(batch, 1):
             match each:
@@ -166,8 +167,11 @@ class Feed:
                     self._sampled(each)
                 case Notice():
                     self._notice(each.text)
+                case Viewers():
+                    self._viewers(each)
                 case Contact():
                     self._is_up = each.up
+                    self._viewers(Viewers())  # an engine tells of them anew
                     self._contact(self._connected if each.up else "reconnecting", each.up)
             if number % _PIECE == 0:
                 await asyncio.sleep(0)

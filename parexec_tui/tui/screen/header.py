@@ -164,7 +164,18 @@ class Header(Widget):
             if event is not None:
                 by = f" by {event.by}" if event.by else f": {event.reason}" if event.reason else ""
                 yield Words(f" {word}{printable(by)} ", f" {word} ", "hold")
+        yield from self._others()
         yield self._contact()
+
+    def _others(self) -> Iterator[Words]:
+        """Who else follows the session."""
+        view = self.view
+        if view.looks_back or not view.connected or not (others := view.viewers.others):
+            return
+        count = len(others) + view.viewers.more
+        place = others[0].by.partition(" from ")[0]  # the host is in `parexec status`
+        more = f", +{count - 1}" if count > 1 else ""
+        yield Words(f"with {printable(place)}{more}", f"with {count}", "dim")
 
     def _contact(self) -> Words:
         """The contact with the engine. That all is well gives way first; why there is none is in the banner."""

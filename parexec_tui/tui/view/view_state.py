@@ -11,7 +11,7 @@ from parexec_tui.core.rules.attention import Subject
 from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.core.wire.protocol import HostSample, Progress, Sampled, Usage
+from parexec_tui.core.wire.protocol import HostSample, Progress, Sampled, Usage, Viewers
 from parexec_tui.text.deeds import Deeds
 from parexec_tui.tui.theme.palette import Palette
 from parexec_tui.tui.view.event_history import EventHistory
@@ -77,6 +77,8 @@ class ViewState:
         """Returns the seconds since the epoch."""
         self.me = ""
         """How an engine signs what this person asks for: events that have this signature are theirs."""
+        self.viewers = Viewers()
+        """Who else follows the session, as the engine said last. Not to be shown without contact."""
         self.deeds = Deeds()
         """What others did a moment ago."""
         self.live: SessionState | None = None

@@ -27,6 +27,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import MAX_LINE, MAX_WAITING, VERSION
 from parexec_tui.engine.serve import backlog as backlog_module
 from parexec_tui.engine.serve import connection as connection_module
+from parexec_tui.engine.serve import hub as hub_module
 from parexec_tui.engine.serve import server as server_module
 from parexec_tui.engine.serve.backlog import Backlog
 from parexec_tui.engine.serve.hub import Hub
@@ -387,6 +388,70 @@ async def test_a_sample_does_not_come_between_the_parts_of_a_long_answer() -> No
         assert line is not None
         assert line["seq"] == 1
         assert await numbers(peer, 1) == [4]
+
+
+# -- viewers ---------------------------------------------------------------------------------------------------
+
+
+async def look(by: str, **hello: object) -> Peer:
+    """Somebody who follows, and wants to know who else does."""
+    return await greet(**{"follow": 0, "viewers": True, "client": "tui", "by": by} | hello)
+
+
+def who(place: str, **more: object) -> dict[str, object]:
+    return {"by": signature(place), **more}
+
+
+async def test_viewers_are_told_of_each_other_as_they_come_and_go() -> None:
+    async with serving(Scene()) as scene:
+        first = await look("pts/1")
+        second = await look("pts/2", read_only=True)
+        assert await first.line() == {"type": "viewers", "others": [who("pts/2", read_only=True)]}
+        assert await second.line() == {"type": "viewers", "others": [who("pts/1")]}
+        third = await look("pts/3")
+        both = [who("pts/2", read_only=True), who("pts/3")]
+        assert await first.line() == {"type": "viewers", "others": both}
+        assert (await second.line() or {})["others"] == [who("pts/1"), who("pts/3")]
+        await second.stream.aclose()
+        assert await first.line() == {"type": "viewers", "others": [who("pts/3")]}
+        await third.stream.aclose()
+        assert await first.line() == {"type": "viewers"}
+        assert [*scene.hub.viewers.values()] == [protocol.Viewer(by=signature("pts/1"))]
+
+
+async def test_who_is_alone_or_does_not_ask_is_told_nothing() -> None:
+    async with serving(Scene()) as scene:
+        of_before = await greet(follow=0, client="tui")  # a client of a version that does not know the message
+        for client in ("cli", "wait"):
+            await look("pts/4", client=client)
+        asks = await look("pts/2")
+        assert await asks.line() == {"type": "viewers", "others": [who("pts/3")]}
+        assert len(scene.hub.viewers) == 2
+        for seq in (1, 2):
+            scene.happen()
+            assert await of_before.seqs(seq) == await asks.seqs(seq) == [seq]
+
+
+async def test_a_command_that_asks_is_no_viewer() -> None:
+    async with serving(Scene()) as scene:
+        viewer = await look("pts/1")
+        await greet(client="cli", viewers=True)
+        await is_served(scene)
+        for seq in (1, 2):
+            scene.happen()
+            assert await viewer.seqs(seq) == [seq]
+        assert len(scene.hub.viewers) == 1
+
+
+async def test_a_crowd_is_counted() -> None:
+    async with serving(Scene()) as scene:
+        for number in range(hub_module.MAX_VIEWERS + 3):
+            await look(f"pts/{number + 10}")
+        await until(lambda: len(scene.hub.viewers) == hub_module.MAX_VIEWERS + 3)
+        last = await look("pts/1")
+        told = await last.line()
+        assert told is not None
+        assert (len(told["others"]), told["more"]) == (hub_module.MAX_VIEWERS, 3)
 
 
 # -- asking ----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import pytest
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.core.wire.protocol import VERSION, Sampled
+from parexec_tui.core.wire.protocol import VERSION, Sampled, Viewers
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.tui.app.feed import Feed, OpenedSession
 from parexec_tui.tui.view.view_state import NO_ENGINE
@@ -51,6 +51,7 @@ class Heard:
         self.samples: list[Sampled] = []
         self.contacts: list[tuple[str, bool]] = []
         self.notices: list[str] = []
+        self.viewers: list[Viewers] = []
         self.feed = Feed(
             session,
             read_only=read_only,
@@ -59,6 +60,7 @@ class Heard:
             sampled=self.samples.append,
             contact=lambda text, up: self.contacts.append((text, up)),
             notice=self.notices.append,
+            viewers=self.viewers.append,
         )
 
     def _happened(self, events: Sequence[ev.AnyEvent]) -> None:
@@ -246,3 +248,16 @@ async def test_a_session_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     heard = Heard(f"{session}-other", read_only=False)
     with pytest.raises(RegistryError):
         await heard.feed.run()
+
+
+@pytest.mark.asyncio
+async def test_it_tells_who_else_looks(tmp_path: Path) -> None:
+    session = run_detached(tmp_path, PLAN)
+    async with heard_of(session) as heard:
+        await heard.until(lambda: heard.contact == "connected", "it is connected")
+        async with heard_of(session, read_only=True) as other:
+            await heard.until(lambda: heard.viewers[-1].others, "it is told of the other")
+            assert heard.viewers[-1].others[0].read_only
+            await other.until(lambda: other.viewers[-1].others, "so is the other")
+            assert not other.viewers[-1].others[0].read_only
+        await heard.until(lambda: not heard.viewers[-1].others, "it is told that it is alone")

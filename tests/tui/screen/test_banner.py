@@ -4,6 +4,7 @@ import pytest
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.protocol import Viewer, Viewers
 from parexec_tui.text import deeds
 from parexec_tui.text.deeds import DEED_SECONDS
 from parexec_tui.tui.screen import banner
@@ -172,3 +173,13 @@ async def test_a_deed_goes_by_itself_where_nothing_happens_any_more(monkeypatch:
         await ui.until(lambda: not ui.main._is_behind, "the last second that is counted")
         session.wait(1.5)
         await ui.until(lambda: "no engine" in shown(ui) and "skipped" not in shown(ui), "it is gone")
+
+
+@pytest.mark.asyncio
+async def test_who_comes_and_goes_is_in_the_header_alone() -> None:
+    async with run_app(played=started()) as ui:
+        ui.app._viewers(Viewers(others=(Viewer(by="bo@pts/2"),)))
+        await ui.until(lambda: ui.lines()[1].endswith("with bo@pts/2 connected"), "bo is here")
+        assert shown(ui) == ""
+        ui.app._viewers(Viewers())
+        await ui.until(lambda: "with" not in ui.lines()[1], "bo is gone")

@@ -8,6 +8,7 @@ from textual.geometry import Size
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.protocol import Viewer, Viewers
 from parexec_tui.tui.screen.header import Header
 from parexec_tui.tui.view.view_state import ViewState
 from tests.core.sessions import Session, plan
@@ -197,3 +198,28 @@ def test_before_the_session_is_read_it_says_what_it_is_doing() -> None:
 def test_it_has_any_width(width: int) -> None:
     lines(view_of(release()), width)
     lines(view_of(release(), ascii_only=False), width)
+
+
+# -- who else is here ------------------------------------------------------------------------------------------
+
+
+def test_it_says_who_else_looks_while_somebody_does() -> None:
+    view = view_of(started())
+    view.contact, view.connected = "connected", True
+    assert "with" not in words(view)
+    view.viewers = Viewers(others=(Viewer(by="bo@pts/2 from 10.0.0.7", read_only=True),))
+    assert words(view).endswith("with bo@pts/2 connected")
+    view.viewers = Viewers(others=(Viewer(by="bo\x1b[2J@pts/2"), Viewer(by="ann@pts/3")), more=4)
+    assert words(view).endswith("@pts/2, +5 connected")
+    assert "\x1b" not in words(view)
+    view.connected = False
+    assert "with" not in words(view)
+
+
+def test_who_else_looks_is_counted_where_there_is_little_room() -> None:
+    session = started("\n".join(f"T{number}:" for number in range(9)))
+    session.fail("T1")
+    view = view_of(session)
+    view.contact, view.connected = "connected", True
+    view.viewers = Viewers(others=(Viewer(by="bo@pts/2"), Viewer(by="ann@pts/3")))
+    assert lines(view, 30)[1].endswith("with 2")
