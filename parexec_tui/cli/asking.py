@@ -173,11 +173,10 @@ class VerbContext:
         sys.exit(0)
 
     def _names(self, about: Any, words: Sequence[str]) -> "Names":
-        import msgspec
-
+        from parexec_tui.client.framing import facts_of
         from parexec_tui.core.wire.protocol import Names
 
-        return msgspec.convert(self.client.question(about, words=words), Names)
+        return facts_of(self.client.question(about, words=words), Names)
 
     def ask(self, request: "AnyRequest", *, confirm: bool = False) -> "Answer":
         """Make a request, and print what happened; with --dry-run, what would happen. Returns the answer.

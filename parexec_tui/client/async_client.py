@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-import msgspec
 from msgspec import Struct
 
 from parexec_tui.client.framing import (
@@ -17,6 +16,7 @@ from parexec_tui.client.framing import (
     ProtocolError,
     check_answer,
     encode,
+    facts_of,
 )
 from parexec_tui.client.sockets import TIMEOUT, client_origin, connect
 from parexec_tui.core.wire.protocol import VERSION, About, Answer, Happened, Hello, StatusReport, Welcome
@@ -105,7 +105,7 @@ class AsyncClient:
 
     async def status(self) -> StatusReport:
         """As `Client.status`."""
-        return msgspec.convert(await self.question("status"), StatusReport)
+        return facts_of(await self.question("status"), StatusReport)
 
     async def batches(self) -> AsyncIterator[list[News | Contact]]:
         """What comes, as many items at once as have come: every event after `after` exactly once, samples and

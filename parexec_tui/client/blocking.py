@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import msgspec
 
-from parexec_tui.client.framing import PIECE, ClientEnd, EngineGone, News, Refused, check_answer, encode
+from parexec_tui.client.framing import PIECE, ClientEnd, EngineGone, News, Refused, check_answer, encode, facts_of
 from parexec_tui.client.sockets import TIMEOUT, client_origin, connect
 from parexec_tui.core.wire.protocol import VERSION, About, Answer, Farewell, FromEngine, Hello, Roots, StatusReport
 from parexec_tui.core.wire.requests import AnyRequest
@@ -80,13 +80,13 @@ class Client:
 
     def status(self) -> StatusReport:
         """The facts of the question `status`. Raises as `question` does."""
-        return msgspec.convert(self.question("status"), StatusReport)
+        return facts_of(self.question("status"), StatusReport)
 
     def roots(self, tickets: Sequence[str] = ()) -> Roots:
         """What these tickets, or all that wait, wait for in the end. Nothing, if the engine is of an earlier version.
         Raises EngineGone, ProtocolError."""
         try:
-            return msgspec.convert(self.question("roots", tickets), Roots)
+            return facts_of(self.question("roots", tickets), Roots)
         except Refused:
             return Roots([], {})
 

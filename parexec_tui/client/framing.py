@@ -9,6 +9,7 @@ the messages before it.
 from collections import deque
 from collections.abc import Sequence
 from functools import cache
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -40,6 +41,8 @@ PIECE = 64 * 1024
 
 News = Happened | Notice | Sampled | Viewers
 """What a follower is sent."""
+
+_Facts = TypeVar("_Facts")
 
 
 class ClientError(Exception):
@@ -104,7 +107,11 @@ def decode(line: bytes) -> FromEngine:
     try:
         return _from_engine.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise RemoteProtocolError(f"the engine said something that this parexec cannot read: {error}") from None
+        raise _unreadable(error) from None
+
+
+def _unreadable(error: Exception) -> RemoteProtocolError:
+    return RemoteProtocolError(f"the engine said something that this parexec cannot read: {error}")
 
 
 class Lines:
@@ -195,6 +202,14 @@ def _check_welcome(message: FromEngine) -> Welcome:
     if not isinstance(message, Welcome):
         raise RemoteProtocolError(f"the engine did not say welcome but {type(message).__name__.lower()}")
     return message
+
+
+def facts_of(facts: object, type_: type[_Facts]) -> _Facts:
+    """The facts of an answer, read as this type. Raises RemoteProtocolError if they cannot be."""
+    try:
+        return msgspec.convert(facts, type_)
+    except msgspec.ValidationError as error:
+        raise _unreadable(error) from None
 
 
 def check_answer(answer: Answer) -> Answer:

@@ -107,3 +107,5 @@ def _standing(root: Root) -> str:
             return f"{root.ticket} waits itself"
         case "next":
             return f"{root.ticket} starts next"
+        case kind:  # of a later version of the engine
+            return f"{root.ticket or root.agent or root.name or 'the session'} waits ({kind})"

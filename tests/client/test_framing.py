@@ -22,6 +22,7 @@ from parexec_tui.client.framing import (
     decode,
     encode,
     encode_event,
+    facts_of,
 )
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.wire import requests as rq
@@ -38,9 +39,11 @@ from parexec_tui.core.wire.protocol import (
     Notice,
     Question,
     Request,
+    Roots,
     Trouble,
     Welcome,
 )
+from parexec_tui.text.roots import root_text
 
 HELLO = Hello(version=VERSION, client="test")
 WELCOME = Welcome(version=VERSION, session="exec_1", engine_pid=7, last=3)
@@ -283,6 +286,14 @@ def test_what_an_engine_does_not_know_can_still_be_refused_by_its_id(line: bytes
 def test_fields_of_a_later_version_are_ignored() -> None:
     line = b'{"type":"welcome","version":1,"session":"s","engine_pid":1,"last":0,"mood":"good"}\n'
     assert received(ClientEnd(), [line]) == ([Welcome(version=1, session="s", engine_pid=1, last=0)], "")
+
+
+def test_facts_of_a_later_version_are_read_or_are_its_fault() -> None:
+    later = [{"root": {"kind": "quota", "ticket": "T"}, "count": 2}]
+    roots = facts_of({"roots": later, "of": {"T": 0}}, Roots)
+    assert root_text(roots.roots[0].root, None) == "T waits (quota)"
+    with pytest.raises(RemoteProtocolError, match="cannot read"):
+        facts_of({"roots": 1, "of": {}}, Roots)
 
 
 def test_a_refusal_is_raised_with_its_remedy() -> None:

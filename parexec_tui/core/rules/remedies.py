@@ -22,5 +22,5 @@ def remedy(root: Root) -> AnyRequest | None:
             return rq.Release(types=(root.name,))
         case "backoff":
             return rq.Retry(tickets=(root.ticket,))
-        case "engine" | "host" | "no-agent" | "resource" | "running" | "stopping" | "busy" | "far" | "next":
+        case _:
             return None

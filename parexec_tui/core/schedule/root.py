@@ -31,7 +31,8 @@ _OF_ALL: Final[frozenset[RootKind]] = frozenset(("engine", "session", "host"))
 class Root(Struct, frozen=True):
     """The end of a chain of reasons."""
 
-    kind: RootKind
+    kind: str
+    """A `RootKind`, or what a later version of the engine knows besides."""
     ticket: str = ""
     """The ticket that is frozen, held, running, stopping or in backoff."""
     agent: str = ""
