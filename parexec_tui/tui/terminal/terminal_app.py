@@ -76,7 +76,8 @@ class TerminalApp(App[Result], Generic[Result]):
         self._begin(work)
 
     def _begin(self, work: Awaitable[Any]) -> "asyncio.Future[Any]":
-        job = asyncio.ensure_future(work)
+        with self._context():  # a dialog that this opens answers to the app: the screen before it may be gone by then
+            job = asyncio.ensure_future(work)
         self._jobs.add(job)
         job.add_done_callback(self._job_done)
         return job

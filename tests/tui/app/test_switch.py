@@ -178,6 +178,28 @@ async def test_of_many_wishes_the_last_one_is_shown(listed: list[Listed]) -> Non
         assert ui.app.session == "s3"
 
 
+@pytest.mark.asyncio
+@pytest.mark.parametrize("key", ["escape", "r"])
+async def test_a_dialog_that_opens_by_itself_after_a_switch_does_what_is_chosen(
+    listed: list[Listed], key: str
+) -> None:
+    played = Session("X:")
+    played.dispatch()
+    played.fail("X")
+    played.close()
+    async with run_app(size=(120, 40), others={"s2": played}) as ui:
+        await ui.press("O")
+        await ui.until(lambda: "Nightly" in ui.text(), "the list is read")
+        await ui.press("j", "enter")
+        await shows(ui, "s2")
+        await ui.until(lambda: ui.dialog == "Summary", "it says how the session ended")
+        ui.view.clock = lambda: played.now + 60  # the person has looked at it
+        await ui.press(key)
+        await ui.until(lambda: not ui.dialog, "it is closed")
+        assert not ui.app.crash
+        assert [type(request) for request in ui.asked] == ([rq.Retry] if key == "r" else [])
+
+
 def _break(ui: Harness, *sessions: str) -> None:
     """From now on these sessions cannot be read."""
     make = ui.app._make_feed
