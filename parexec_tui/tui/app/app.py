@@ -38,6 +38,9 @@ from parexec_tui.tui.view.view_state import NO_ENGINE, Change, ViewState
 _COLLECT_EVERY = 300.0
 """Seconds between two runs of the garbage collector: each takes as long as several frames."""
 
+_LOOK_AGAIN = 0.25
+"""Seconds until a dialog that could not be opened is tried again."""
+
 
 class TakeOver(Protocol):
     """Starts a new engine for a session that has none, and returns once the engine is ready.
@@ -254,7 +257,19 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         self.main.schedule_draw(Change.state)
         self._call_person(events)
         if any(isinstance(event, ev.SessionFinished) for event in events):
+            self._when_free(self._sum_up)
+
+    def _sum_up(self) -> None:
+        if self.view.live is not None and self.view.live.finished_at is not None:
             show_summary(self.actions)
+
+    def _when_free(self, show: Callable[[], None]) -> None:
+        """Open a dialog that nobody asked for, once the person types no text and has closed what they have open."""
+        main = self.main
+        if self.screen is main and not main.prompt.is_open:
+            show()
+        else:
+            main.set_timer(_LOOK_AGAIN, partial(self._when_free, show))
 
     def _sampled(self, sampled: Sampled) -> None:
         self.view.samples.take(sampled)
@@ -369,7 +384,11 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         text = f"no engine runs {self.session} any more{why}; what runs goes on, and is taken over"
         dialog = Confirm(self.view, "The engine is gone", "", [text], yes="start a new engine")
         dialog.comes_by_itself = True
-        self.push_screen(dialog, lambda yes: self.take_over() if yes else None)
+        self._when_free(lambda: self._open_offer(dialog))
+
+    def _open_offer(self, dialog: Confirm) -> None:
+        if self.view.contact == NO_ENGINE:
+            self.push_screen(dialog, lambda yes: self.take_over() if yes else None)
 
     def leave(self) -> None:
         self.exit("left")

@@ -231,3 +231,22 @@ async def test_who_may_only_read_is_not_offered_to_take_over() -> None:
         ui.feed.lose(NO_ENGINE)
         await ui.pilot.pause()
         assert ui.dialog == ""
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("keys", [("/", "a"), (":", "s"), ("w",)])
+async def test_the_summary_waits_until_nothing_else_is_open(keys: tuple[str, ...]) -> None:
+    played = Session("X:\nY: X")
+    played.dispatch()
+    async with run_app(played=played, ticket="X") as ui:
+        await ui.press(*keys)
+        before = ui.dialog
+        played.succeed("X")
+        played.dispatch()
+        played.succeed("Y")
+        played.close()
+        ui.feed.tell()
+        await ui.pilot.pause()
+        assert ui.dialog == before
+        await ui.press("escape")
+        await ui.until(lambda: ui.dialog == "Summary", "it comes now")
