@@ -156,6 +156,11 @@ class Amend(Request, frozen=True, tag="amend"):
 class Undo(Request, frozen=True, tag="undo"):
     """Take back the last thing that a person did. Refused if it cannot be taken back; nothing older is touched."""
 
+    at: float | None = None
+    """When that was done, in seconds since the epoch: refused if the last thing was done at another time."""
+    text: str = ""
+    """What was done, in the words of the event: refused if the last thing was something else."""
+
 
 class Stop(Request, frozen=True, tag="stop"):
     """End what runs and leave; the session can be resumed."""

@@ -18,7 +18,7 @@ def show_undo_list(context: ActionContext) -> None:
         if not actions:
             return
         if len(actions) == 1:
-            send(context, rq.Undo())  # the list has shown what it means
+            send(context, _undo(actions[0]))  # the list has shown what it means
         else:
             context.app.in_background(_take_back(context, actions))
 
@@ -29,15 +29,14 @@ async def _take_back(context: ActionContext, actions: Sequence[ev.OperatorActed]
     """Take back these actions, the newest first, as far as that goes."""
     taken: list[str] = []
     for action in actions:
-        answer = await context.app.ask(rq.Undo())
+        answer = await context.app.ask(_undo(action))
         if isinstance(answer, str):
             context.say(printable(f"took back {len(taken)} of {len(actions)}: {answer}"), "bad")
             return
-        acted = next((event for event in answer if isinstance(event, ev.OperatorActed)), None)
-        if acted is not None and acted.text != f"undo: {action.text}":
-            context.say(
-                printable(f"took back {len(taken)} of {len(actions)}, and then {acted.text}, which came"), "warn"
-            )
-            return
         taken.append(action.text)
     context.say(printable(f"done: took back {listed(taken, limit=5)}"), "good")
+
+
+def _undo(action: ev.OperatorActed) -> rq.Undo:
+    """Take back this action, and no other that somebody has done since the list was read."""
+    return rq.Undo(at=action.at, text=action.text)

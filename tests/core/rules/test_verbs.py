@@ -945,3 +945,17 @@ def test_a_name_that_is_nearly_right_gets_a_hint() -> None:
 )
 def test_requests_in_words(asked: rq.AnyRequest, text: str) -> None:
     assert wording(asked) == text
+
+
+def test_an_undo_of_one_action_takes_back_no_other() -> None:
+    session = Session("A:\nB:")
+    session.act(rq.Hold(tickets=("A",), by="ann"))
+    first = session.state.actions[-1]
+    session.wait(1)
+    session.act(rq.Hold(tickets=("B",), by="bo"))
+    refused = 'it is not the last action any more: that is "hold B", by bo'
+    for asked in (rq.Undo(at=first.at, text=first.text), rq.Undo(text=first.text), rq.Undo(at=first.at)):
+        assert str(session.act(asked)) == str(cannot_undo(session.state, asked, session.now)) == refused
+    last = session.state.actions[-1]
+    assert not isinstance(session.act(rq.Undo(at=last.at, text=last.text)), Refusal)
+    assert session["B"].held is None

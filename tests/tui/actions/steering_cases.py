@@ -149,10 +149,11 @@ async def _undo(ui: Harness, name: str) -> None:
 async def _undo_list(ui: Harness, name: str) -> None:
     await ui.press("P")
     await ui.done()
+    held = ui.played.state.actions[-1]
     await ui.press(name)
     assert "hold the session" in ui.text()
     await ui.press("enter")
-    assert await ui.done(2) == rq.Undo()
+    assert await ui.done(2) == rq.Undo(at=held.at, text=held.text)
 
 
 @key_case("stop-session")

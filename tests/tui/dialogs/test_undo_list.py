@@ -30,6 +30,7 @@ def rows(ui: Harness) -> list[str]:
 @pytest.mark.asyncio
 async def test_the_newest_comes_first_with_who_and_when_and_what_stays_says_why() -> None:
     async with run_app(played=busy(), size=(80, 24)) as ui:
+        newest = ui.played.state.actions[-1]
         await ui.press("U")
         found = [row.split(maxsplit=2) for row in rows(ui)]
         assert [(who, what) for _, who, what in found] == [
@@ -42,7 +43,7 @@ async def test_the_newest_comes_first_with_who_and_when_and_what_stays_says_why(
         ]
         assert "released: D" in ui.text(), "what the newest would mean"
         await ui.press("enter")
-        assert await ui.done() == rq.Undo()
+        assert await ui.done() == rq.Undo(at=newest.at, text="hold D")
         assert (ui.dialog, ui.said) == ("", "done: undo: hold D")
 
 
@@ -53,7 +54,11 @@ async def test_what_is_older_takes_what_is_newer_along() -> None:
         assert "takes back what is newer, too, the newest first: hold D and at most 3" in ui.text()
         await ui.press("enter")
         await ui.done(3)
-        assert ui.asked == [rq.Undo()] * 3
+        assert [request.text for request in ui.asked if isinstance(request, rq.Undo)] == [
+            "hold D",
+            "at most 3 tickets at once",
+            "hold the session: lunch",
+        ]
         await ui.until(lambda: ui.said, "it is said")
         assert ui.said == "done: took back hold D, at most 3 tickets at once and hold the session: lunch"
         assert (ui.played.state.held, ui.played["D"].held, ui.played["E"].held) == (None, None, "ann@pts/1")
@@ -73,14 +78,18 @@ async def test_what_cannot_be_taken_back_says_why_and_enter_does_nothing() -> No
 
 
 @pytest.mark.asyncio
-async def test_it_ends_where_somebody_else_has_done_something_meanwhile() -> None:
-    async with run_app(played=busy(), size=(80, 24)) as ui:
-        await ui.press("U", "j")
+@pytest.mark.parametrize(
+    ("keys", "said"), [(("U",), "undo: "), (("U", "j"), "took back 0 of 2: ")], ids=["the newest", "more"]
+)
+async def test_what_somebody_else_has_done_meanwhile_is_left_alone(keys: tuple[str, ...], said: str) -> None:
+    async with run_app(played=busy(), size=(120, 24)) as ui:
+        await ui.press(*keys)
         ui.played.act(rq.Hold(tickets=("C",), by="eve"))  # the app has not heard of it yet
         await ui.press("enter")
         await ui.until(lambda: ui.said, "it is said")
-        assert ui.asked == [rq.Undo()]
-        assert ui.said == "took back 0 of 2, and then undo: hold C, which came"
+        assert len(ui.asked) == 1
+        assert ui.said == f'{said}it is not the last action any more: that is "hold C", by eve'
+        assert ui.played["C"].held == "eve"
 
 
 @pytest.mark.asyncio

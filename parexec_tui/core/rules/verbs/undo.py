@@ -22,7 +22,7 @@ from parexec_tui.core.wire.requests import Refusal
 
 
 def undo(state: SessionState, asked: rq.Undo, now: float) -> Decision:
-    action = _last(state)
+    action = _last(state, asked)
     if isinstance(action, Refusal):
         return action
     answer = _taken_back(state, action, asked.by, now)
@@ -49,7 +49,7 @@ def history(state: SessionState, now: float) -> Iterator[tuple[ev.OperatorActed,
 
 def cannot_undo(state: SessionState, asked: rq.Undo, now: float) -> Refusal | None:
     """Why it would be refused. It does not try to restore tickets: the cost of that is O(what depends on them)."""
-    action = _last(state)
+    action = _last(state, asked)
     if isinstance(action, Refusal):
         return action
     if all(isinstance(step, stored.RestoreTickets) for step in action.inverse):
@@ -62,11 +62,13 @@ def cannot_undo(state: SessionState, asked: rq.Undo, now: float) -> Refusal | No
     return answer if isinstance(answer, Refusal) else None
 
 
-def _last(state: SessionState) -> ev.OperatorActed | Refusal:
+def _last(state: SessionState, asked: rq.Undo) -> ev.OperatorActed | Refusal:
     """The last action, if it can be taken back. One before it is not looked at: it is not what a person means."""
     if not state.actions:
         return Refusal("there is nothing that could be undone")
     action = state.actions[-1]
+    if (asked.text and asked.text != action.text) or (asked.at is not None and asked.at != action.at):
+        return Refusal(f'it is not the last action any more: that is "{action.text}", by {action.by}')
     if not action.inverse:
         why = f": {action.why_final}" if action.why_final else ""
         return Refusal(f'the last action, "{action.text}", cannot be taken back{why}')
