@@ -1,12 +1,14 @@
 """How a request gets to the engine: the person confirms what loses something, and the footer says what came of it."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
+from parexec_tui.core.rules.decide import decide
+from parexec_tui.core.rules.narrow import narrow
 from parexec_tui.core.rules.preview import preview
 from parexec_tui.core.rules.wording import wording
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.wire.requests import AnyRequest, Drain, Stop
+from parexec_tui.core.wire.requests import AnyRequest, Drain, Refusal, Stop
 from parexec_tui.text.words import printable
 from parexec_tui.tui.actions.context import ActionContext
 from parexec_tui.tui.dialogs.dialog import Confirm
@@ -45,6 +47,7 @@ def send(context: ActionContext, request: AnyRequest) -> None:
 
 async def _send(context: ActionContext, request: AnyRequest) -> None:
     text = printable(wording(request))
+    besides = _besides(context, request)  # before it is asked: the events may be applied here before the answer comes
     late = asyncio.get_running_loop().call_later(LATE, context.say, f"{text}: no answer yet", "warn")
     try:
         answer = await context.app.ask(request)
@@ -53,38 +56,39 @@ async def _send(context: ActionContext, request: AnyRequest) -> None:
     if isinstance(answer, str):
         context.say(f"{text}: {answer}", "bad")
     elif answer:
-        _say_what_came_of_it(context, request, answer, text)
+        _say_what_came_of_it(context, answer, text, besides)
     else:
         context.say(f"so already: {text}")
 
 
-def _say_what_came_of_it(
-    context: ActionContext, request: AnyRequest, answer: Sequence[ev.AnyEvent], text: str
-) -> None:
+def _say_what_came_of_it(context: ActionContext, answer: Sequence[ev.AnyEvent], text: str, besides: str) -> None:
     acted = next((event for event in answer if isinstance(event, ev.OperatorActed)), None)
     if acted is None:
         context.say(f"done: {text}", "good")
         return
-    parts = [f"done: {acted.text}", *_besides(context, request, acted, answer)]
+    parts = [f"done: {acted.text}"]
+    if besides and acted.inverse:
+        parts.append(f"{besides}, {context.screen.keymap.hint('undo')} takes it back")
+    elif besides:
+        parts.append(besides)
+        if acted.why_final:
+            parts.append(f"cannot be taken back: {acted.why_final}")
     if acted.left_out:
         parts.append(f"left out: {'; '.join(acted.left_out)}")
     context.say(printable("; ".join(parts)), "warn" if acted.left_out else "good")
 
 
-def _besides(
-    context: ActionContext, request: AnyRequest, acted: ev.OperatorActed, answer: Sequence[ev.AnyEvent]
-) -> Iterator[str]:
-    """What else a request has changed than what it names, and how that is taken back."""
+def _besides(context: ActionContext, request: AnyRequest) -> str:
+    """What else a request will change than what it names."""
     live = context.view.live
-    assert live is not None
+    if live is None:
+        return ""
+    narrowed, _ = narrow(live, request)
+    answer = decide(live, narrowed, context.view.now)
+    if isinstance(answer, Refusal):
+        return ""
     named = {name for field in ("tickets", "agents") for name in getattr(request, field, ())}
-    changed = ", ".join(preview(live, answer).besides(named))
-    if changed and acted.inverse:
-        yield f"{changed}, {context.screen.keymap.hint('undo')} takes it back"
-    elif changed:
-        yield changed
-        if acted.why_final:
-            yield f"cannot be taken back: {acted.why_final}"
+    return ", ".join(preview(live, answer).besides(named))
 
 
 def _ends_session(request: AnyRequest) -> bool:

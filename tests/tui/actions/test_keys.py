@@ -158,6 +158,16 @@ async def test_what_others_lose_by_it_is_confirmed_first_and_told_afterwards_wit
 
 
 @pytest.mark.asyncio
+async def test_what_others_lose_is_told_though_the_events_came_before_the_answer() -> None:
+    session = Session("A:\nB: A\nC: B")
+    session.dispatch()
+    async with run_app(played=session, ticket="A") as ui:
+        await ui.press("x", "y")
+        await ui.done()
+        assert ui.said.startswith("done: cancel A; 2 skipped")
+
+
+@pytest.mark.asyncio
 async def test_who_loses_nothing_by_it_is_not_asked() -> None:
     async with run_app(ticket="announce") as ui:
         await ui.press("x")
