@@ -1,6 +1,6 @@
 """What an action works on: the main screen, what it shows, and what the app can do."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from parexec_tui.core.state import events as ev
@@ -46,6 +46,8 @@ class ActionContext:
     def __init__(self, screen: MainScreen, app: AppServices) -> None:
         self.screen = screen
         self.app = app
+        self.sessions: Mapping[str, str] | None = None
+        """What `known_sessions` said when the palette was opened; None: it is still being read."""
 
     @property
     def view(self) -> ViewState:

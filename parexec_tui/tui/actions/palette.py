@@ -1,5 +1,6 @@
 """Opens the command palette: the rows for all actions, and the commands that take an argument."""
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from parexec_tui.tui.actions.context import ActionContext
 from parexec_tui.tui.actions.perform import MAX_CHECKED, TableAction, perform, refusal
 from parexec_tui.tui.input.keymap import LOOKING, MOVING, SESSION, STEERING, keys_text
 from parexec_tui.tui.view.outlook import Outlook, outlook
+from parexec_tui.tui.view.session_list import known_sessions
 
 if TYPE_CHECKING:
     from parexec_tui.tui.actions.command import Command
@@ -23,8 +25,14 @@ def show_palette(context: ActionContext) -> None:
     from parexec_tui.tui.dialogs.palette import CommandPalette
 
     commands = [_bound(context, command) for command in COMMANDS]
+    context.sessions = None
+    context.app.in_background(_read_sessions(context))
     palette = CommandPalette(context.view, list(_rows(context)), commands, NOT_INSIDE)
     context.open(palette, lambda chosen: chosen() if chosen is not None else None)
+
+
+async def _read_sessions(context: ActionContext) -> None:
+    context.sessions = await asyncio.to_thread(known_sessions)
 
 
 # -- actions -----------------------------------------------------------------------------------------------------

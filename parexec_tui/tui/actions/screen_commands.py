@@ -1,6 +1,6 @@
 """Commands about the screen: what it shows, in which order, in which colours."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from parexec_tui.client.sessions import is_living
 from parexec_tui.core.wire.selectors import SelectorError, known_filters
@@ -110,13 +110,21 @@ def _status(context: ActionContext, argument: str) -> ScreenChange:
 
     def show() -> None:
         report = status_report(state, alive=is_living(state.session), now=context.view.now)
-        context.open(MessageDialog(context.view, "How the session stands", dashboard(report)))
+        lines = dashboard(report, now=context.view.now, me=context.view.me)
+        context.open(MessageDialog(context.view, "How the session stands", lines))
 
     return show
 
 
+def _sessions(context: ActionContext) -> Mapping[str, str]:
+    """All sessions, as they were when the palette was opened: it asks for them at each keystroke and for each row."""
+    if context.sessions is None:
+        context.sessions = known_sessions()
+    return context.sessions
+
+
 def _attach(context: ActionContext, argument: str) -> ScreenChange:
-    session, known = argument.strip(), known_sessions()
+    session, known = argument.strip(), _sessions(context)
     if session not in known:
         raise CommandError(no("session", session, known))
     return lambda: switch_to(context, session)
@@ -142,8 +150,8 @@ def screen_commands() -> Iterator[Command]:
         "SESSION",
         "show another session; this one goes on",
         _attach,
-        lambda _, words: () if words else known_sessions(),
-        about=lambda _, session: known_sessions().get(session, ""),
+        lambda context, words: () if words else _sessions(context),
+        about=lambda context, session: _sessions(context).get(session, ""),
         is_choice=True,
         steers=False,
     )

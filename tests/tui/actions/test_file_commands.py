@@ -15,6 +15,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.registry import Registry
 from parexec_tui.text.export import KINDS
+from parexec_tui.tui.actions import palette, screen_commands
 from parexec_tui.tui.actions.commands import COMMANDS, NOT_INSIDE, SAME_AS
 from parexec_tui.tui.actions.file_commands import paths
 from parexec_tui.tui.actions.table import ACTIONS
@@ -287,6 +288,26 @@ async def test_what_is_looked_at_by_name(played: Session, file: Path) -> None:
         assert ui.dialog == "Confirm"
         await ui.press("y")
         assert await ui.done() == rq.Stop(now=True, reason="enough")
+
+
+@pytest.mark.asyncio
+async def test_the_sessions_are_read_once_however_much_is_typed(
+    played: Session, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = []
+
+    def known() -> dict[str, str]:
+        reads.append(1)
+        return {f"exec_{number}": "running  Nightly" for number in range(50)}
+
+    monkeypatch.setattr(palette, "known_sessions", known)
+    monkeypatch.setattr(screen_commands, "known_sessions", known)
+    async with run_app(played=played, size=(80, 24)) as ui:
+        await ui.press(":")
+        await ui.until(lambda: reads, "they are read before anything is typed")
+        await ui.press(*"attach", "space", *"exec_1")
+        assert "running  Nightly" in ui.text()
+        assert len(reads) == 1
 
 
 @pytest.mark.asyncio
