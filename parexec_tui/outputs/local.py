@@ -43,7 +43,12 @@ class LocalOutput(Struct, frozen=True):
 
     def _open(self) -> FileIO:
         """The file. Whatever somebody put in its place, this does not wait: a pipe cannot be read by offset."""
-        return FileIO(os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
+        fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            return FileIO(fd)
+        except OSError:  # a folder
+            os.close(fd)
+            raise
 
     def follow(self) -> LogFile:
         return LogFile(self.path)
