@@ -1,11 +1,13 @@
 """Every key of the table does what the table says. If a key cannot act, the footer says why."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
 
 from parexec_tui.core.rules.decide import decide
+from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.registry.errors import RegistryError
@@ -162,6 +164,15 @@ async def test_what_others_lose_is_told_though_the_events_came_before_the_answer
     session = Session("A:\nB: A\nC: B")
     session.dispatch()
     async with run_app(played=session, ticket="A") as ui:
+        ask = ui.feed.ask
+
+        async def ask_slowly(request: rq.AnyRequest) -> Sequence[ev.AnyEvent] | str:
+            answer = await ask(request)
+            session.killed("A")
+            ui.feed.tell()
+            return answer
+
+        ui.feed.ask = ask_slowly  # type: ignore[method-assign]
         await ui.press("x", "y")
         await ui.done()
         assert ui.said.startswith("done: cancel A; 2 skipped")
