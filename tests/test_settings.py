@@ -44,6 +44,18 @@ def test_the_screen_and_its_keys_are_read() -> None:
     assert keymap_of(settings).of("hold").keys == ("H",)
 
 
+def test_the_old_name_of_an_action_is_understood_and_a_mistake_is_said_of_what_is_written() -> None:
+    write('[keys]\nskip = "H"\n')
+    assert keymap_of(read_settings()).of("waive").keys == ("H",)
+
+    write('[keys]\nskip = "h"\n')
+    with pytest.raises(SettingsError, match=r"2:1: keys\.skip: 'h' is on left"):
+        keymap_of(read_settings())
+
+    write('[keys]\nskip = "h"\nwaive = "H"\n')
+    assert keymap_of(read_settings()).of("waive").keys == ("H",), "the new name counts"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -19,14 +19,17 @@ SHORT_NAMES = {
     "rt": "retry",
     "ra": "reassign",
     "c": "cancel",
-    "sk": "skip",
+    "wv": "waive",
+    "skip": "waive",
+    "sk": "waive",
     "pr": "priority",
     "sc": "scale",
     "e": "edit",
     "rl": "reload",
     "u": "undo",
 }
-"""Short forms of commands that are typed often. A short form wins over the beginning of another name."""
+"""Short forms of commands that are typed often, and names that commands had before. Each wins over the beginning of
+another name."""
 
 
 class Commands(click.Group):

@@ -69,7 +69,7 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec reassign T3 any", "let whoever can run it"),
     ),
     "cancel": (("parexec cancel T3 T4", "give both up; what needs them is skipped"),),
-    "skip": (("parexec skip T3", "do without T3: what needs it may run"),),
+    "waive": (("parexec waive T3", "do without T3: what needs it may run"),),
     "priority": (("parexec priority 'MOD-*' high", "let these start first"),),
     "stop": (
         ("parexec stop --yes", "end what runs; `parexec resume` goes on"),

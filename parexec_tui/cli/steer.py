@@ -336,12 +336,13 @@ def cancel(context: VerbContext, tickets: tuple[str, ...], now: bool) -> None:
 
 
 @click.command(
-    help="Do without tickets that are not running: what needs them may run as if they had succeeded.\n"
+    help="Waive tickets that are not running, which is to do without them: what needs them may run as if they had "
+    "succeeded. `skip` is the old name.\n"
     f"{_SELECTORS}\n{_ASKS}"
 )
 @_tickets
 @verb
-def skip(context: VerbContext, tickets: tuple[str, ...]) -> None:
+def waive(context: VerbContext, tickets: tuple[str, ...]) -> None:
     from parexec_tui.core.wire.requests import Waive
 
     chosen = context.tickets(tickets)
@@ -456,6 +457,6 @@ def _take_back(context: VerbContext) -> None:
 
 
 COMMANDS: tuple[click.Command, ...] = (
-    status, why, hold, release, freeze, thaw, drain, retry, reassign, cancel, skip, priority, stop, scale,
+    status, why, hold, release, freeze, thaw, drain, retry, reassign, cancel, waive, priority, stop, scale,
     on_failure, undo,
 )  # fmt: skip

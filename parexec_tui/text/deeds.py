@@ -24,7 +24,8 @@ _TO_TICKETS = {
     "thaw": "thawed",
     "cancel": "cancelled",
     "kill": "killed",
-    "skip": "skipped",
+    "skip": "waived",  # what the verb was called before
+    "waive": "waived",
     "restore": "restored",
     "retry": "retried",
     "reassign": "moved",

@@ -47,7 +47,7 @@ USES = {
     "retry": "retry zeroth --dry-run -s RUNS",
     "reassign": "reassign second agent-1 -s RUNS",
     "cancel": "cancel third --dry-run -s RUNS",
-    "skip": "skip third --dry-run -s RUNS",
+    "waive": "waive third --dry-run -s RUNS",
     "priority": "priority third low -s RUNS",
     "scale": "scale --parallel 2 --dry-run -s RUNS",
     "on-failure": "on-failure stop -s RUNS",

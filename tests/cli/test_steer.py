@@ -368,7 +368,7 @@ def test_what_changes_more_than_it_names_says_how_it_is_taken_back(engine: Engin
     assert done("cancel", "after").err == back, "it skipped what needs it"
     assert done("undo").err == ""
     assert done("hold", "after", "last").err == ""
-    assert done("skip", "bad").err == back, "what was skipped may run"
+    assert done("waive", "bad").err == back, "what was skipped may run"
     assert back not in done("cancel", "long").err, "nothing takes it back"
 
 
@@ -378,8 +378,8 @@ def test_cancel_ends_what_runs_and_skips_what_needs_it(engine: Engine) -> None:
     assert ticket("after")["status"] == ticket("last")["status"] == "skipped"
 
 
-def test_skip_lets_what_needs_it_run(engine: Engine) -> None:
-    done("skip", "bad")
+def test_waive_lets_what_needs_it_run(engine: Engine) -> None:
+    done("skip", "bad")  # as scripts may still call it
     until(lambda: ticket("lost")["status"] == "succeeded", "it ran without")
     assert ticket("bad")["status"] == "waived"
 
@@ -608,7 +608,7 @@ def test_a_dry_run_changes_nothing_and_tells_what_would(engine: Engine) -> None:
         (("retry", "bad"), "may run now: lost"),
         (("reassign", "after", "mill-1"), "after goes to mill-1"),
         (("cancel", "long"), "can no longer run: after and last"),
-        (("skip", "bad"), "skipped, what needs it may run: bad"),
+        (("waive", "bad"), "waived, what needs it may run: bad"),
         (("priority", "last", "high"), "new priority: last"),
         (("stop",), "the session ends, and can be resumed"),
         (("scale", "mill", "+1"), "agents of type mill: at most 4"),
@@ -706,6 +706,12 @@ def test_an_engine_that_was_killed_is_told_with_how_to_take_over(engine: Engine)
 @pytest.mark.parametrize(("short", "name"), SHORT_NAMES.items())
 def test_short_forms_are_the_command(short: str, name: str) -> None:
     assert CliRunner().invoke(entry.cli, [short, "-h"]).output.startswith(f"Usage: cli {name} ")
+
+
+def test_the_old_name_of_a_verb_works_and_is_offered_nowhere() -> None:
+    assert CliRunner().invoke(entry.cli, ["skip", "-h"]).output.startswith("Usage: cli waive ")
+    assert re.search(r"^  waive  ", overview := CliRunner().invoke(entry.cli, ["--help"]).output, re.MULTILINE)
+    assert not re.search(r"^  skip\b", overview, re.MULTILINE)
 
 
 def test_what_is_unambiguous_is_enough_and_what_is_not_is_told() -> None:

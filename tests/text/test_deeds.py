@@ -46,7 +46,7 @@ def test_a_deed_is_told_in_words() -> None:
         (rq.Freeze(tickets=("A",), by=BO), "froze A"),
         (rq.Cancel(tickets=("A",), by=BO), "cancelled A"),
         (rq.Cancel(tickets=("A",), now=True, by=BO), "killed A"),
-        (rq.Waive(tickets=("T1",), by=BO), "skipped T1"),
+        (rq.Waive(tickets=("T1",), by=BO), "waived T1"),
         (rq.Prioritise(tickets=("T1",), priority=Priority.high, by=BO), "set the priority of T1 to high"),
         (rq.Reassign(tickets=("T1",), agent="agent-1", by=BO), "moved T1 to agent-1"),
         (rq.Scale(most=1, by=BO), "asked for at most 1 ticket at once"),

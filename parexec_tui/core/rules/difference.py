@@ -77,7 +77,7 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False) -> Differen
         if state.tickets[id_].status in LIVE:
             too_late[id_] = f"{what} in the file, but it is running"
         elif id_ in changed and state.tickets[id_].status is Status.waived:
-            too_late[id_] = "changed in the file, but somebody does without it"
+            too_late[id_] = "changed in the file, but somebody waived it"
     keep = {need for id_ in too_late for need in now.tickets[id_].needs}
     for id_ in dropped:
         if id_ in keep and id_ not in too_late:

@@ -100,7 +100,7 @@ class Preview(Struct, frozen=True, kw_only=True):
         yield from self.session
         for text, ids in (
             ("cancelled", self.cancelled),
-            ("skipped, what needs it may run", self.waived),
+            ("waived, what needs it may run", self.waived),
             ("runs again", self.again),
             ("can no longer run", self.skipped),
             ("may run now", self.restored),

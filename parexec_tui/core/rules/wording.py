@@ -9,12 +9,11 @@ from parexec_tui.core.wire import requests as rq
 
 
 def verb_of(asked: rq.AnyRequest) -> str:
-    """The verb as on the command line: `skip`, where the request is `Waive`."""
+    """The verb as on the command line: `priority`, where the request is `Prioritise`."""
     return _VERBS.get(type(asked), type(asked).__name__.lower())
 
 
 _VERBS: dict[type, str] = {
-    rq.Waive: "skip",
     rq.Prioritise: "priority",
     rq.Amend: "reload",
     rq.SetFailurePolicy: "on-failure",

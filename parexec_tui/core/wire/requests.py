@@ -74,7 +74,7 @@ class Cancel(Request, frozen=True, tag="cancel"):
 
 
 class Waive(Request, frozen=True, tag="waive"):
-    """Do not run these tickets; what needs them may run without them (the verb `skip`)."""
+    """Do not run these tickets; what needs them may run without them."""
 
     tickets: tuple[str, ...]
 

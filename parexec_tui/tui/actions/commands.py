@@ -166,7 +166,11 @@ def _made() -> Iterator[Command]:
     yield Command("drain", f"{what} [reason TEXT]", f"start nothing new: {session}", _scoped(rq.Drain), _anything)
     yield Command("cancel", some, "give them up", _of_tickets(lambda ids: rq.Cancel(tickets=ids)), _tickets)
     yield Command(
-        "skip", some, "waive them, do without them", _of_tickets(lambda ids: rq.Waive(tickets=ids)), _tickets
+        "waive",
+        some,
+        "do without them: what needs them may run",
+        _of_tickets(lambda ids: rq.Waive(tickets=ids)),
+        _tickets,
     )
     yield Command(
         "retry", some, "run them again", _of_tickets(lambda ids: rq.Retry(tickets=ids)), _tickets, restarts=True
@@ -229,6 +233,7 @@ NOT_INSIDE: Mapping[str, str] = {
     "show": "the panels show every ticket; export writes them to a file",
     "wait": "the screen shows the end by itself; scripts wait: parexec wait",
     "man": "the manual is for a shell: parexec man; ? shows all keys",
+    "skip": "it is called waive",
     "completion": "completions are for a shell: parexec completion",
 }
 """command of the command line: why it is none here, and what to do instead"""

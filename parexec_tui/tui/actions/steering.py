@@ -49,7 +49,7 @@ def kill(state: SessionState, targets: Targets) -> Built:
     return _about_tickets(state, targets, lambda tickets: rq.Cancel(tickets=tickets, now=True))
 
 
-def skip(state: SessionState, targets: Targets) -> Built:
+def waive(state: SessionState, targets: Targets) -> Built:
     return _about_tickets(state, targets, lambda tickets: rq.Waive(tickets=tickets))
 
 

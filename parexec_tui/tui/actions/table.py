@@ -181,7 +181,7 @@ ACTIONS: tuple[TableAction, ...] = (
         STEERING, Ask(steering.stop), footer=75,
     ),
     Action("kill", ("X",), "kill", "stop it with KILL, at once", STEERING, Ask(steering.kill)),
-    Action("skip", ("o",), "waive", "waive it, do without it: what needs it may run", STEERING, Ask(steering.skip)),
+    Action("waive", ("o",), "waive", "waive it, do without it: what needs it may run", STEERING, Ask(steering.waive)),
     Action("edit", ("e",), "edit", "change a ticket that is not running", STEERING, forms.EDIT, footer=25),
     Action("raise", ("<",), "raise", "a priority class higher", STEERING, Ask(steering.raise_priority)),
     Action("lower", (">",), "lower", "a priority class lower", STEERING, Ask(steering.lower_priority)),
@@ -242,9 +242,16 @@ ACTIONS: tuple[TableAction, ...] = (
 )  # fmt: skip
 
 
+FORMER_NAMES = {"skip": "waive"}
+"""Names that actions had before, which settings may still have."""
+
+
 def keymap_of(settings: Settings) -> TableKeymap:
     """The keys as a person's settings want them. Raises SettingsError."""
+    written = {FORMER_NAMES.get(name, name): name for name in settings.keys}
+    written |= {name: name for name in settings.keys if name not in FORMER_NAMES}
     try:
-        return Keymap(ACTIONS, settings.keys)
+        return Keymap(ACTIONS, {name: settings.keys[as_written] for name, as_written in written.items()})
     except KeymapError as error:
-        raise refused([Fault(("keys", error.action), error.message, error.hint)]) from error
+        place = written.get(error.action, error.action)
+        raise refused([Fault(("keys", place), error.message, error.hint)]) from error

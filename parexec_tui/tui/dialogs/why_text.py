@@ -74,7 +74,7 @@ class _Why:
             case Status.failed:
                 yield from self._failed(ticket)
                 yield f"{self._key('retry')} runs it again, {self._key('retry-form')} with changes"
-                yield f"{self._key('skip')} does without it: what needs it may run"
+                yield f"{self._key('waive')} waives it: what needs it may run"
             case Status.cancelled:
                 yield f"it was given up{self._ago(ticket.ended)}"
                 yield f"{self._key('retry')} runs it after all"
@@ -237,7 +237,7 @@ class _Why:
         if len(needs) > 1 or needs[0].is_live:
             return ""
         id_ = needs[0].id
-        return f"{self._key('skip', Targets((id_,)), f'do without {id_}')} does without {id_}"
+        return f"{self._key('waive', Targets((id_,)), f'waive {id_}')} waives {id_}: what needs it may run"
 
     def _agent_remedy(self) -> str:
         if held := [type_ for type_ in self.ticket.types if type_ in self.state.held_types]:
@@ -295,8 +295,8 @@ class _Why:
             yield from self._failed(ticket)
         of_cause = Targets((ticket.id,))
         retry = self._key("retry", of_cause, f"retry {ticket.id}")
-        skip = self._key("skip", of_cause, f"do without {ticket.id}")
-        yield f"{retry} on {ticket.id} runs that again, and then this; {skip} on {ticket.id} does without it"
+        waive = self._key("waive", of_cause, f"waive {ticket.id}")
+        yield f"{retry} on {ticket.id} runs that again, and then this; {waive} on {ticket.id} waives it"
 
     def _failed(self, ticket: TicketState) -> Iterator[str]:
         reason = why_ended(ticket.reason, ticket.signal, ticket.error_line)

@@ -141,7 +141,7 @@ STEPS: Sequence[Step] = (
         lambda facts: facts.status(FAILS) is Status.failed,
     ),
     Step(
-        f"when {FAILS} has failed again, press {{skip}}: do without it",
+        f"when {FAILS} has failed again, press {{waive}}: waive it, do without it",
         "What needs it may run, as if it had succeeded.",
         lambda facts: facts.status(FAILS) is Status.waived,
         lambda facts: facts.is_at_work and facts.status(FAILS) not in _PAST_HELP,

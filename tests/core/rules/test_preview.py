@@ -47,7 +47,7 @@ def of(session: Session, asked: rq.AnyRequest) -> list[str]:
                 f"environment of A: MODE='fast' and LONG='{'x' * 49}…'",
             ],
         ),
-        (rq.Waive(tickets=("A",)), ["skipped, what needs it may run: A", "may run now: B and C"]),
+        (rq.Waive(tickets=("A",)), ["waived, what needs it may run: A", "may run now: B and C"]),
         (rq.Cancel(tickets=("W",)), ["cancelled: W", "can no longer run: V"]),
         (rq.Cancel(tickets=("R",)), ["R is stopped, after 1m05s on agent-3", "can no longer run: W and V"]),
         (rq.Reassign(tickets=("R",), agent="agent-1"), ["R is stopped, after 1m05s on agent-3", "R goes to agent-1"]),

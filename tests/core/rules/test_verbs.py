@@ -820,7 +820,7 @@ def test_a_drain_of_an_agent_is_undone_while_it_is_busy() -> None:
     ("asked", "refusal"),
     [
         (rq.Retry(tickets=("A",)), '"retry A" cannot be taken back any more: A has started since'),
-        (rq.Waive(tickets=("A",)), '"skip A" cannot be taken back any more: B has started without A (retry A)'),
+        (rq.Waive(tickets=("A",)), '"waive A" cannot be taken back any more: B has started without A (retry A)'),
         (rq.Edit(ticket="A", changes={"run": "x"}), ""),
         (
             rq.Retry(tickets=("A",), run="make"),
@@ -925,7 +925,7 @@ def test_a_name_that_is_nearly_right_gets_a_hint() -> None:
             rq.Hold(tickets=("A", "B"), agents=("x-1",), types=("x", "y")),
             "hold A and B; agent x-1; agent types x and y",
         ),
-        (rq.Waive(tickets=tuple("ABCDEFG")), "skip A, B, C, D and 3 more"),
+        (rq.Waive(tickets=tuple("ABCDEFG")), "waive A, B, C, D and 3 more"),
         (rq.Retry(tickets=("A",), agent="x", note="now"), "retry A on x: now"),
         (
             rq.Retry(tickets=("A",), run="x", uses={"cpu": 2, "memory": None}),

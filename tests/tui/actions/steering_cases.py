@@ -67,8 +67,8 @@ async def _kill(ui: Harness, name: str) -> None:
     assert await ui.done() == rq.Cancel(tickets=("links",), now=True)
 
 
-@key_case("skip", ticket="unit-core-3")
-async def _skip(ui: Harness, name: str) -> None:
+@key_case("waive", ticket="unit-core-3")
+async def _waive(ui: Harness, name: str) -> None:
     await ui.press(name)
     assert await ui.done() == rq.Waive(tickets=("unit-core-3",))
     assert [ui.status(id_) for id_ in ("unit-core-3", "integration-3")] == ["waived", "waiting"]

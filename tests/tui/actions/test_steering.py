@@ -52,7 +52,7 @@ def no(made: Session, action: str, *tickets: str, agent: str = "") -> str:
         ("retry", "A", rq.Retry(tickets=("A",))),
         ("stop", "C", rq.Cancel(tickets=("C",))),
         ("kill", "C", rq.Cancel(tickets=("C",), now=True)),
-        ("skip", "A", rq.Waive(tickets=("A",))),
+        ("waive", "A", rq.Waive(tickets=("A",))),
         ("raise", "D", rq.Prioritise(tickets=("D",), priority=Priority.high)),
         ("lower", "D", rq.Prioritise(tickets=("D",), priority=Priority.low)),
         ("more", "", rq.Scale(most=1, relative=True)),
@@ -142,7 +142,7 @@ def test_on_an_agent_an_action_is_about_it_or_what_it_runs() -> None:
         ("retry-form", "C", "C is running, it is not over (wait for C to end, or cancel it)"),
         ("stop", "A", "A is failed (retry A)"),
         ("kill", "E", "E is succeeded"),
-        ("skip", "C", "C is running (cancel C, then skip it)"),
+        ("waive", "C", "C is running (cancel C, then waive it)"),
         ("reassign", "E", "E is succeeded (retry E on any agent)"),
         ("edit", "C", "C is running (it can be changed when it is not running)"),
         ("edit", "E", "E has succeeded (retry it with changes: R)"),
@@ -168,7 +168,7 @@ def test_the_key_undo_says_why_the_last_action_cannot_be_taken_back_and_takes_no
 
 @pytest.mark.parametrize(
     ("action", "tickets"),
-    [("hold", "D"), ("freeze", "C"), ("retry", "A"), ("stop", "C"), ("skip", "B"), ("edit", "D"), ("hold-all", "")],
+    [("hold", "D"), ("freeze", "C"), ("retry", "A"), ("stop", "C"), ("waive", "B"), ("edit", "D"), ("hold-all", "")],
 )
 def test_what_the_engine_would_grant_is_not_refused(action: str, tickets: str) -> None:
     assert no(session(), action, *tickets) == ""

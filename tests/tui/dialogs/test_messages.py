@@ -87,11 +87,11 @@ def test_why_of_a_skipped_ticket_goes_back_to_the_cause_with_its_last_output() -
         "   begin",
         "   bad thing",
         f"   {folder / 'A.1.log'}",
-        "r on A runs that again, and then this; o on A does without it",
+        "r on A runs that again, and then this; o on A waives it",
     ]
     assert [offer[:2] for offer in explained(session, "C").offers] == [
         ("retry", Targets(("A",))),
-        ("skip", Targets(("A",))),
+        ("waive", Targets(("A",))),
     ]
 
 

@@ -174,7 +174,7 @@ async def test_a_row_that_enter_would_not_take_does_not_look_so() -> None:
         ("hold reason the disk is full", rq.Hold(reason="the disk is full")),
         ("freeze MOD-1", rq.Freeze(tickets=("MOD-1",))),
         ("freeze agent:mill-*", rq.Freeze(agents=("mill-1", "mill-2"))),
-        ("skip MOD-2", rq.Waive(tickets=("MOD-2",))),
+        ("waive MOD-2", rq.Waive(tickets=("MOD-2",))),
         ("priority high", rq.Prioritise(tickets=("MOD-1",), priority=Priority.high)),
         ("priority low MOD-* !MOD-1", rq.Prioritise(tickets=("MOD-2",), priority=Priority.low)),
         ("scale clerk 3", rq.Scale(type="clerk", most=3)),
@@ -248,11 +248,11 @@ async def test_tab_completes_and_enter_on_a_command_asks_for_its_argument() -> N
         await ui.press("enter")
         assert typed(ui) == "parallel "
         assert "parallel N: how many tickets run at once" in ui.text()
-        await open_row(ui, "skip MO")
+        await open_row(ui, "waive MO")
         await ui.press("tab")
-        assert typed(ui) == "skip MOD-1 "
+        assert typed(ui) == "waive MOD-1 "
         await ui.press("M", "down", "down", "enter")
-        assert typed(ui) == "skip MOD-1 MOD-2 ", "what a person moved to is taken before anything is done"
+        assert typed(ui) == "waive MOD-1 MOD-2 ", "what a person moved to is taken before anything is done"
         assert ui.asked == []
 
 

@@ -169,10 +169,10 @@ async def test_a_deed_goes_by_itself_where_nothing_happens_any_more(monkeypatch:
         session.succeed("A")
         session.apply(ev.EngineLeft(at=session.now, reason="drained"))
         ui.feed.tell()
-        await ui.until(lambda: "bo@pts/2 skipped B" in shown(ui), "it flashes")
+        await ui.until(lambda: "bo@pts/2 waived B" in shown(ui), "it flashes")
         await ui.until(lambda: not ui.main._is_behind, "the last second that is counted")
         session.wait(1.5)
-        await ui.until(lambda: "no engine" in shown(ui) and "skipped" not in shown(ui), "it is gone")
+        await ui.until(lambda: "no engine" in shown(ui) and "waived" not in shown(ui), "it is gone")
 
 
 @pytest.mark.asyncio

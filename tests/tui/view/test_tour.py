@@ -81,7 +81,7 @@ def test_each_step_waits_for_the_fact_that_it_leads_to() -> None:
     assert tour.advance(facts(played, FAILS))
     played.act(rq.Retry(tickets=(FAILS,)))
     assert tour.advance(facts(played, FAILS))
-    assert "{skip}: do without it" in step(tour)
+    assert "{waive}: waive it, do without it" in step(tour)
     played.dispatch()
     assert not tour.advance(facts(played, FAILS)), "it runs again"
     played.fail(FAILS)

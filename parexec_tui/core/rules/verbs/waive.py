@@ -1,4 +1,4 @@
-"""waive: a ticket will not run, and what needs it may run without it. Users type `skip`."""
+"""waive: a ticket will not run, and what needs it may run without it."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from parexec_tui.core.wire.requests import Refusal
 
 
 def waive(state: SessionState, asked: rq.Waive, now: float) -> Decision:
-    """The verb `skip`: what needs these tickets may run without them."""
+    """What needs these tickets may run without them."""
     if refusal := cannot_waive(state, asked):
         return refusal
     events: list[ev.AnyEvent] = []
@@ -35,7 +35,7 @@ def cannot_waive(state: SessionState, asked: rq.Waive) -> Refusal | None:
 def refused_waivers(state: SessionState, asked: rq.Waive) -> Iterator[Refused]:
     for ticket in named(state, asked.tickets):
         if ticket.status is Status.succeeded:
-            yield Refused("tickets", ticket.id, Refusal(f"{ticket.id} has succeeded, there is nothing to skip"))
+            yield Refused("tickets", ticket.id, Refusal(f"{ticket.id} has succeeded, there is nothing to waive"))
         elif ticket.status in LIVE:
-            refusal = Refusal(f"{ticket.id} is {ticket.shown_status}", f"cancel {ticket.id}, then skip it")
+            refusal = Refusal(f"{ticket.id} is {ticket.shown_status}", f"cancel {ticket.id}, then waive it")
             yield Refused("tickets", ticket.id, refusal)
