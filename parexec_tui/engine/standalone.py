@@ -64,6 +64,7 @@ def _wanted(options: argparse.Namespace) -> EngineOptions:
         beside=() if options.restarted else json.decode(options.beside, type=tuple[ev.Neighbour, ...]),
         awaits=options.awaits and not options.restarted,
         restarted=options.restarted,
+        died=options.died,
         stays=True,
     )
 
@@ -96,6 +97,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--fail-fast", action=argparse.BooleanOptionalAction, help="end with the first failure")
     parser.add_argument("--beside", metavar="JSON", default="[]", help="living sessions that claim the same")
     parser.add_argument("--awaits", action="store_true", help="wait for a request, though the session is finished")
+    parser.add_argument("--died", default="", help="when the engine before this one died, and how")
     parser.add_argument("--restarted", action="store_true", help="an engine before this one had the same options")
     parser.add_argument("--give-up", metavar="REASON", help="no engine can be kept alive: see to what that one left")
     parser.add_argument("--end-all", action="store_true", help="end what runs, whatever the plan says")

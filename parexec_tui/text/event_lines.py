@@ -41,7 +41,8 @@ def brief_lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
             yield from lines(state, event)
         case (
             ev.SessionHeld() | ev.SessionReleased() | ev.SessionDraining() | ev.SessionStopping()
-            | ev.SessionInterrupted() | ev.AgentQuarantined() | ev.HostPressed() | ev.HostRelieved()
+            | ev.SessionInterrupted() | ev.MonitoringStarted() | ev.AgentQuarantined()
+            | ev.HostPressed() | ev.HostRelieved()
         ):  # fmt: skip
             yield from lines(state, event)
         case _:
@@ -69,6 +70,8 @@ def _lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
             yield Line(event.at, "left", state.session, f"{event.reason}: {tickets(state.unfinished)} not over")
         case ev.SessionFinished():
             yield Line(event.at, "finished", state.session, f"in {format_duration(event.seconds)}")
+        case ev.MonitoringStarted() if event.at != state.opened_at:
+            yield _engine(event, state.session)
         case ev.SessionInterrupted():
             yield Line(event.at, "interrupted", state.session, event.reason, "bad")
         case _:
@@ -242,6 +245,14 @@ def _session(event: ev.SessionHeld | ev.SessionDraining | ev.SessionStopping | e
     reason = "" if isinstance(event, ev.SessionReleased) else event.reason
     text = f"{reason} {_by(event.by)}".strip()
     return Line(event.at, words.get(type(event), "released"), "session", text, "warn")
+
+
+def _engine(event: ev.MonitoringStarted, session: str) -> Line:
+    """Another engine than the first: what became of the one before it."""
+    if event.died is None:
+        return Line(event.at, "resumed", session, "a new engine runs it")
+    then = f"a new one after {format_duration(event.away)}" if event.away is not None else "a new one took over"
+    return Line(event.at, "engine died", session, "; ".join(filter(None, (event.died, then))), "warn")
 
 
 def _by(who: str) -> str:

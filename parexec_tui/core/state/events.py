@@ -66,6 +66,11 @@ class MonitoringStarted(Event, frozen=True, tag="monitoring_started"):
     same boot knows how much time has passed, whatever became of the wall clock. None: not known."""
     pid_namespace: str = ""
     """The pid namespace of the engine: in another one its pids mean nothing. Empty: not known, or there are none."""
+    died: str | None = None
+    """How the engine before this one died, `by signal 9`; empty where nobody saw it. None: it did not die, there was
+    none, or it was said when the session was interrupted."""
+    away: float | None = None
+    """Seconds from the death of that engine to this one; None: not known."""
 
 
 class FailuresHandled(Event, frozen=True, tag="failures_handled"):

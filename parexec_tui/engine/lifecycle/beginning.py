@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import get_args
+from typing import TypedDict, get_args
 
 from msgspec import Struct, structs
 
@@ -39,8 +39,17 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
     """A request is about to come, though the session may be finished."""
     restarted: bool = False
     """An engine before this one was started for the same purpose, and died."""
+    died: str = ""
+    """When the engine before this one died, in seconds since the epoch, and how; empty: nobody saw it."""
     stays: bool = False
     """See `Coordinator`."""
+
+
+class _Death(TypedDict, total=False):
+    """Fields of MonitoringStarted."""
+
+    died: str
+    away: float
 
 
 class Beginning(Struct):
@@ -101,6 +110,7 @@ def take_over(registry: Registry, session: str, options: EngineOptions, notice: 
             version=__version__,
             uptime=boot.uptime(),
             pid_namespace=boot.pid_namespace(),
+            **_death(state, options.died, now),
         )
     ]
     if not options.resume:
@@ -111,6 +121,14 @@ def take_over(registry: Registry, session: str, options: EngineOptions, notice: 
         first += change_fail_fast(state, now, by=signature(""), wanted=options.fail_fast)
     requests = [_retry_failed(state, signature(""))] if options.retry_failed else []
     return Beginning(state, first, requests, recovers=True)
+
+
+def _death(state: SessionState, told: str, now: float) -> _Death:
+    """How the engine before this one died, and how long ago; nothing if it left in good order."""
+    if state.finished_at is not None or state.left is not None or state.interrupted is not None:
+        return {}
+    at, _, how = told.partition(" ")
+    return _Death(died=how, away=max(0.0, round(now - float(at), 3))) if at else _Death(died="")
 
 
 def _still_to_do(state: SessionState, now: float) -> Iterator[ev.AnyEvent]:

@@ -66,6 +66,7 @@ def main(python: str, ready: str, lock: str, session: str, *options: str) -> int
             reason = f"the engine died {len(deaths)} times within {WITHIN:.0f} seconds, the last time {how}"
             return give_up(engine, reason)
         say(f"the engine died {how}; starting it again")
+        engine.died = f"{time.time():.3f} {how}"
         if len(deaths) > 1:
             time.sleep(PAUSE * 2.0 ** (len(deaths) - 2))
     if code == CANNOT_START and engine.runs > 1:
@@ -119,6 +120,8 @@ class Engine:
         self.why = ""
         """What the last engine said of why it cannot run."""
         self.runs = 0
+        self.died = ""
+        """When the last engine died, in seconds since the epoch, and how; the next one tells it. Empty: none did."""
         for number in PASSED_ON:
             signal.signal(number, self._pass_on)
 
@@ -131,7 +134,7 @@ class Engine:
         while True:
             told = bool(self._missed)
             began = time.monotonic()
-            code = self.run([*options, "--restarted"] if self.runs and "--give-up" not in options else options)
+            code = self.run(options if "--give-up" in options else [*options, *self._of_the_last()])
             if code != NOT_NOW or told:
                 self._note.write("")
                 return code
@@ -139,6 +142,11 @@ class Engine:
             say(f"trying again in {pause:.0f}s")
             self._note.write(f"{time.time() + pause:.0f} {self.why}")
             self._wait(pause)
+
+    def _of_the_last(self) -> list[str]:
+        """The options that tell an engine of the one before it."""
+        died = ["--died", self.died] if self.died else []
+        return ["--restarted", *died] if self.runs else []
 
     def _wait(self, seconds: float) -> None:
         """Wait, not longer than until there is a signal for the next engine."""

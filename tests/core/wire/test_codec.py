@@ -166,6 +166,7 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         reason="exit 1",
         error_line="ModuleNotFoundError: No module named 'foo'",
     ),
+    ev.MonitoringStarted(at=1.5, pid=4242, boot="5f0c", died="by signal 9", away=1.25),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 
