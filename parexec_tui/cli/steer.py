@@ -4,6 +4,7 @@ Each is a request of the protocol. The engine has the state, so it resolves sele
 request would change (`--dry-run`). Here words become requests, and answers become lines.
 """
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -84,7 +85,7 @@ def status(session: str | None, as_json: bool) -> None:
         from parexec_tui.client.sockets import own_signature
         from parexec_tui.text.dashboard import dashboard
 
-        for line in dashboard(report, now=time.time(), me=own_signature()):
+        for line in dashboard(report, now=time.time(), me=own_signature(), whole=not sys.stdout.isatty()):
             click.echo(line)
     if hint:
         click.echo(f"parexec: {hint}", err=True)

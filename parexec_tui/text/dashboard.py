@@ -1,8 +1,10 @@
-"""A session on one page, for `parexec status`: at most 24 lines of 80 columns."""
+"""A session on one page, for `parexec status`: on a terminal at most 24 lines of 80 columns, in a pipe all of it."""
 
+import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.schedule.root import Root, WaitedFor
@@ -13,30 +15,41 @@ from parexec_tui.text.words import clock, day_and_clock, printable, progress_tex
 
 WIDTH, HEIGHT = 80, 24
 
-_MAX_BESIDE = 3
-_MAX_ROOTS = 3
-_MAX_HOLDS = 4
-_MAX_AGENTS = 8
+
+class _Most(NamedTuple):
+    """How much of each is shown."""
+
+    beside: int = 3
+    roots: int = 3
+    holds: int = 4
+    agents: int = 8
+    lines: int = HEIGHT
+    columns: int = WIDTH
+
+
+_ALL = _Most(*[sys.maxsize] * len(_Most._fields))
+
 
 _LEAST = 3
 """Lines that agents and failures have at least: how many there are, one of them, and how many more."""
 
 
-def dashboard(report: StatusReport, *, now: float | None = None, me: str = "") -> list[str]:
+def dashboard(report: StatusReport, *, now: float | None = None, me: str = "", whole: bool = False) -> list[str]:
     """The lines: the session, its counts, what it waits for, what is held, its agents with their tickets, and what
-    failed. `now` and `me` as for `root_text`."""
-    shown = _shown_roots(report.roots)
+    failed. `now` and `me` as for `root_text`. `whole`: nothing is cut to fit a small terminal."""
+    most = _ALL if whole else _Most()
+    shown = _shown_roots(report.roots, most.roots)
     lines = [
         *_head(report),
         *_viewers(report.viewers),
-        *_beside(report),
+        *_beside(report, most.beside),
         *_waits(shown, now, me),
     ]
     holds = [hold for hold in report.holds if not any(_is_about(found.root, hold) for found in shown)]
-    lines += _holds(holds, HEIGHT - len(lines) - 2 * _LEAST)
-    lines += _agents(report.agents, HEIGHT - len(lines) - _LEAST)
-    lines += _failures(report, HEIGHT - len(lines))
-    return [_cut(printable(line)) for line in lines]
+    lines += _holds(holds, min(most.holds + 1, most.lines - len(lines) - 2 * _LEAST))
+    lines += _agents(report.agents, min(most.agents + 2, most.lines - len(lines) - _LEAST))
+    lines += _failures(report, most.lines - len(lines))
+    return [_cut(printable(line), most.columns) for line in lines]
 
 
 def _head(report: StatusReport) -> Iterator[str]:
@@ -60,14 +73,14 @@ def _viewers(viewers: Sequence[Viewer]) -> Iterator[str]:
         yield f"viewers  {len(said)}: {', '.join(said)}"
 
 
-def _beside(report: StatusReport) -> Iterator[str]:
-    for each in report.beside[:_MAX_BESIDE]:
+def _beside(report: StatusReport, most: int) -> Iterator[str]:
+    for each in report.beside[:most]:
         yield f"beside   {each.session}: {each.conflict}"
-    if (more := len(report.beside) - _MAX_BESIDE) > 0:
+    if (more := len(report.beside) - most) > 0:
         yield f"beside   {more} more living sessions that claim the same"
 
 
-def _shown_roots(roots: Sequence[WaitedFor]) -> Sequence[WaitedFor]:
+def _shown_roots(roots: Sequence[WaitedFor], most: int) -> Sequence[WaitedFor]:
     """What stays and what others wait for, and what is frozen; else the first of what moves."""
     is_all_frozen = any(found.root.kind == "session" and found.root.how == "frozen" for found in roots)
     stays = [
@@ -77,7 +90,7 @@ def _shown_roots(roots: Sequence[WaitedFor]) -> Sequence[WaitedFor]:
         and (found.count or found.root.kind == "frozen")
         and not (is_all_frozen and found.root.kind == "frozen")
     ]
-    return stays[:_MAX_ROOTS] or [found for found in roots if found.count][:1]
+    return stays[:most] or [found for found in roots if found.count][:1]
 
 
 def _waits(shown: Sequence[WaitedFor], now: float | None, me: str) -> Iterator[str]:
@@ -85,7 +98,7 @@ def _waits(shown: Sequence[WaitedFor], now: float | None, me: str) -> Iterator[s
         line = f"waits    {waited_for_text(found, now, me)}"
         if not (command := command_of(found.root)):
             yield line
-        elif _cut(together := f"{line}: {command}") == together:
+        elif _cut(together := f"{line}: {command}", WIDTH) == together:
             yield together
         else:
             yield from (line, f"         {command}")
@@ -106,7 +119,7 @@ def _is_about(root: Root, hold: HoldFact) -> bool:
 
 def _holds(holds: Sequence[HoldFact], room: int) -> Iterator[str]:
     """As many holds as fit in `room` lines."""
-    shown = holds[: min(_MAX_HOLDS, room - 1)]
+    shown = holds[: room - 1]
     for hold in shown:
         what = "session" if hold.what == "session" else f"{hold.what} {hold.name}"
         by = f" by {hold.by}" if hold.by else ""
@@ -125,7 +138,7 @@ def _agents(agents: Sequence[AgentFact], room: int) -> Iterator[str]:
     yield f"agents   {', '.join(f'{count} {status}' for status, count in counts.items())}"
     told = [agent for agent in agents if agent.ticket is not None or agent.status != "idle"]
     told.sort(key=lambda agent: agent.status == "busy")
-    shown = told[: min(_MAX_AGENTS, room - 2)]
+    shown = told[: room - 2]
     width = max((len(agent.id) for agent in shown), default=0)
     for agent in shown:
         far = f"  {progress_text(agent.progress)}" if agent.progress is not None else ""
@@ -155,14 +168,14 @@ def _failures(report: StatusReport, room: int) -> Iterator[str]:
         yield f"  and {more} more: parexec show"
 
 
-def _cut(line: str) -> str:
-    """As much of the line as fits."""
+def _cut(line: str, width: int) -> str:
+    """As much of the line as fits in so many columns."""
     columns = end = 0
     for at, letter in enumerate(line, 1):
         columns += 0 if unicodedata.combining(letter) else 1 + (unicodedata.east_asian_width(letter) in "WF")
-        if columns > WIDTH:
+        if columns > width:
             return f"{line[:end]}..."
-        if columns <= WIDTH - len("..."):
+        if columns <= width - len("..."):
             end = at
     return line
 

@@ -221,6 +221,28 @@ def test_status_folds_only_what_failed_alike() -> None:
     assert failed == ["A and 1 more", "C", "D"]
 
 
+def test_status_cuts_nothing_into_a_pipe() -> None:
+    report = StatusReport(
+        session="exec_1",
+        plan="x" * 300,
+        state="running",
+        engine_pid=1,
+        started=0.0,
+        ended=None,
+        counts={"failed": 30},
+        groups=1,
+        group=1,
+        eta=None,
+        holds=[HoldFact("ticket", f"T{n}", "ann", "because", 1.0) for n in range(50)],
+        agents=[AgentFact(f"agent-{n}", "busy", "T" * 100) for n in range(50)],
+        failures=[FailureFact(f"F{n}", "failed", "exit 1", f"error {'x' * n}") for n in range(30)],
+    )
+    text = "\n".join(dashboard(report, whole=True))
+    assert "..." not in text
+    assert " more" not in text
+    assert all(word in text for word in ("x" * 300, "ticket T49", "agent-49", "T" * 100, "F29"))
+
+
 def test_why_names_what_a_ticket_waits_for(engine: Engine) -> None:
     root, reason = done("why", "after").out.splitlines()
     assert re.fullmatch(r"long runs on mill-1, for \d+s; 2 wait for it", root)
