@@ -21,8 +21,9 @@ _GLYPHS: dict[str, tuple[str, str]] = {
     **{row.word: (row.glyph, row.ascii_glyph) for row in TABLE.values()},
     # Words of events.
     "started": ("▶", ">"),
-    "retry": ("↻", "r"),
-    "waits": ("‖", "|"),
+    "retry": ("«", "r"),
+    "waits": ("║", "|"),
+    "engine died": ("!", "!"),
 }
 _OTHER = ("•", "*")
 

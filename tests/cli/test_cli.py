@@ -567,7 +567,7 @@ def test_show_tells_where_every_ticket_is_and_why(finished: str) -> None:
         ["✓", "succeeded", "good"],
         ["✓", "succeeded", "again"],
         ["✗", "failed", "bad"],
-        ["↷", "skipped", "after"],
+        ["»", "skipped", "after"],
     ]
     assert "attempt 2" in tickets[1]
     assert tickets[2].endswith("exit 9")

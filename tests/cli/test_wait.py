@@ -92,8 +92,8 @@ def test_what_is_over_is_told_at_once(here: Path) -> None:
         (["wait", "plan"], 1, "✗ b  failed: exit 3\n"),
         (["wait", "-s", id_], 1, "✗ b  failed: exit 3\n"),
         (["wait", "a", "c"], 0, ""),
-        (["wait", "a", "b", "b2"], 1, "✗ b  failed: exit 3\n↷ b2  skipped: because of b\n"),
-        (["wait", "b*", "-s", id_, "!b"], 1, "↷ b2  skipped: because of b\n"),
+        (["wait", "a", "b", "b2"], 1, "✗ b  failed: exit 3\n» b2  skipped: because of b\n"),
+        (["wait", "b*", "-s", id_, "!b"], 1, "» b2  skipped: because of b\n"),
         (["wait", "status:running"], 0, ""),
     ):
         answer = parexec(*words)

@@ -105,7 +105,7 @@ TIME  • opened           s1  test: 5 tickets, 4 at once
 TIME  • queued           in 3 groups of 3, 1, 1
 TIME  ▶ started          A  on agent-1
 TIME  ▶ started          D  on agent-2
-TIME  ‖ waits            E  writes out/e.txt while D writes out
+TIME  ║ waits            E  writes out/e.txt while D writes out
 TIME  ✓ succeeded        A  on agent-1 in 1.0s
 TIME  ▶ started          B  on agent-1
 TIME  ✗ failed           B  exit 1, on agent-1 after 0.00s; retry 1 of 1 in PAUSE
@@ -113,7 +113,7 @@ TIME  ✓ succeeded        D  on agent-2 in 6.0s
 TIME  ▶ started          B  on agent-1, attempt 2
 TIME  ▶ started          E  on agent-2
 TIME  ✗ failed           B  signal 9 (KILL), on agent-1 after 0.00s
-TIME  ↷ skipped          C  because of B
+TIME  » skipped          C  because of B
 TIME  ✓ succeeded        E  on agent-2 in 0.00s
 TIME  • finished         s1  in 6.0s
 
@@ -132,7 +132,7 @@ def test_brief_is_a_line_for_each_ticket_that_is_over() -> None:
 TIME  ✓ succeeded        A  on agent-1 in 1.0s
 TIME  ✓ succeeded        D  on agent-2 in 6.0s
 TIME  ✗ failed           B  signal 9 (KILL), on agent-1 after 0.00s, attempt 2
-TIME  ↷ skipped          C  because of B
+TIME  » skipped          C  because of B
 TIME  ✓ succeeded        E  on agent-2 in 0.00s"""
     )
 
@@ -199,7 +199,7 @@ def test_a_report_has_the_time_of_the_attempt_not_of_a_cancel_long_after_it() ->
     session.wait(30)
     session.ask(rq.Cancel(tickets=("A",), by="ann"))
     said = list(report_lines(session_report(session.state, alive=True), ascii_only=False))[-1]
-    assert said.split() == ["⊘", "cancelled", "A", "2.0s", "on", "agent-1", "by", "ann"]
+    assert said.split() == ["¬", "cancelled", "A", "2.0s", "on", "agent-1", "by", "ann"]
 
 
 def test_what_could_not_start_goes_to_another_agent() -> None:

@@ -105,15 +105,15 @@ class StatusRow(NamedTuple):
 _ROWS: Final = (
     StatusRow(Status.waiting, "·", ".", 60, 60, "dim", "something keeps it from running"),
     StatusRow(Flag.ready, "•", "*", 60, 60, "text", "it may start, given an agent"),
-    StatusRow(Flag.held, "‖", "|", 60, 60, "hold", "a person keeps it back", is_problem=True),
+    StatusRow(Flag.held, "║", "|", 60, 60, "hold", "a person keeps it back", is_problem=True),
     StatusRow(Status.running, "▶", ">", 10, 40, "bar-running", "on an agent", is_live=True),
     StatusRow(
-        Flag.frozen, "❄", "f", 30, 20, "hold", "its processes stand still, its time-out too",
+        Flag.frozen, "≡", "f", 30, 20, "hold", "its processes stand still, its time-out too",
         is_live=True, is_problem=True,
     ),
     StatusRow(Status.stopping, "■", "s", 20, 35, "warn", "it was told to end", is_live=True, is_problem=True),
     StatusRow(
-        Status.backoff, "↻", "r", 50, 30, "warn", "it failed, and waits for its next try",
+        Status.backoff, "«", "r", 50, 30, "warn", "it failed, and waits for its next try",
         is_problem=True, predicate="is in backoff",
     ),
     StatusRow(
@@ -124,23 +124,23 @@ _ROWS: Final = (
         Status.failed, "✗", "x", 40, 10, "bad", "it ended badly by itself",
         is_terminal=True, is_problem=True, predicate="failed",
     ),
-    StatusRow(End.timed_out, "◷", "t", 40, 10, "bad", "it took longer than it may", predicate="timed out"),
+    StatusRow(End.timed_out, "Θ", "t", 40, 10, "bad", "it took longer than it may", predicate="timed out"),
     StatusRow(
-        End.could_not_start, "∅", "n", 40, 10, "bad", "there was nothing to run",
+        End.could_not_start, "Ø", "n", 40, 10, "bad", "there was nothing to run",
         short="can't start", predicate="could not start",
     ),
     StatusRow(End.lost, "?", "?", 40, 10, "bad", "its process is gone, and nothing tells how it ended"),
     StatusRow(End.stopped, "■", "s", 60, 60, "warn"),
     StatusRow(
-        Status.cancelled, "⊘", "c", 70, 90, "dim", "a person gave it up",
+        Status.cancelled, "¬", "c", 70, 90, "dim", "a person gave it up",
         is_terminal=True, is_problem=True,
     ),
     StatusRow(
-        Status.skipped, "↷", "-", 80, 80, "dim", "something that it needs did not succeed",
+        Status.skipped, "»", "-", 80, 80, "dim", "something that it needs did not succeed",
         is_terminal=True, is_problem=True,
     ),
     StatusRow(
-        Status.waived, "⤼", "w", 90, 100, "dim", "a person does without it: what needs it may run",
+        Status.waived, "∩", "w", 90, 100, "dim", "a person does without it: what needs it may run",
         is_terminal=True, satisfies_dependents=True,
     ),
 )  # fmt: skip
@@ -199,12 +199,12 @@ class AgentRow(NamedTuple):
 
 
 AGENT_TABLE: Final = (
-    AgentRow(AgentStatus.idle, "◦", "o", "dim"),
+    AgentRow(AgentStatus.idle, "○", "o", "dim"),
     AgentRow(AgentStatus.busy, "▶", ">", "bar-running"),
-    AgentRow(AgentStatus.frozen, "❄", "f", "hold"),
-    AgentRow(AgentStatus.held, "‖", "|", "hold"),
-    AgentRow(AgentStatus.draining, "⇣", "v", "hold"),
-    AgentRow(AgentStatus.quarantined, "⊗", "!", "bad"),
+    AgentRow(AgentStatus.frozen, "≡", "f", "hold"),
+    AgentRow(AgentStatus.held, "║", "|", "hold"),
+    AgentRow(AgentStatus.draining, "↓", "v", "hold"),
+    AgentRow(AgentStatus.quarantined, "!", "!", "bad"),
     AgentRow(AgentStatus.stopped, "■", "s", "warn"),
 )
 """In the order in which they can take a ticket: the soonest first."""

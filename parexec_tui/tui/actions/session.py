@@ -20,11 +20,12 @@ def show_help(context: ActionContext) -> None:
 
 
 def show_summary(context: ActionContext) -> None:
-    """Show the summary of the finished session, unless it is shown already; then do what the person chooses."""
+    """Show the summary of the finished session, in place of one that is open; then do what the person chooses."""
     from parexec_tui.tui.dialogs.summary import Summary
 
-    if not isinstance(context.screen.app.screen, Summary):
-        context.open(Summary(context.view), lambda choice: _after_summary(context, choice))
+    if isinstance(shown := context.screen.app.screen, Summary):
+        shown.leave()
+    context.open(Summary(context.view), lambda choice: _after_summary(context, choice))
 
 
 def _after_summary(context: ActionContext, choice: "Choice | None") -> None:
@@ -39,8 +40,6 @@ def _after_summary(context: ActionContext, choice: "Choice | None") -> None:
         case "copy":
             context.app.copy(choice.text)
             context.say(f"copied: {choice.text}", "good")
-        case "leave":
-            context.app.leave()
 
 
 def _retry_failed(context: ActionContext) -> None:

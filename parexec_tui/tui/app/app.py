@@ -106,6 +106,8 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         """The session that was shown before this one; empty: none was."""
         self._selections: dict[str, str] = {}
         """session: the ticket that was selected when another session was shown"""
+        self._summed_up: set[tuple[str, float]] = set()
+        """The ends, each a session and its time, whose summary was shown."""
         self.crash = ""
         """The error in our own code that ended the app, as a text for the person."""
         self._set_up(session)
@@ -241,8 +243,8 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
             self.main.rearrange()
         self.main.draw_now(Change.state | Change.appearance)
         self.main.tour.begin(session_folder(self.session).tour_note)
-        if is_first and opened.mirror.state.finished_at is not None and self.screen is self.main:
-            show_summary(self.actions)
+        if is_first and self.screen is self.main:
+            self._sum_up()
 
     def remember_panels(self) -> None:
         """Remember the panels for the next time that this plan is shown."""
@@ -260,8 +262,12 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
             self._when_free(self._sum_up)
 
     def _sum_up(self) -> None:
-        if self.view.live is not None and self.view.live.finished_at is not None:
-            show_summary(self.actions)
+        """Show the summary of a finished session, once for each end."""
+        live = self.view.live
+        if live is None or live.finished_at is None or (end := (self.session, live.finished_at)) in self._summed_up:
+            return
+        self._summed_up.add(end)
+        show_summary(self.actions)
 
     def _when_free(self, show: Callable[[], None]) -> None:
         """Open a dialog that nobody asked for, once the person types no text and has closed what they have open."""

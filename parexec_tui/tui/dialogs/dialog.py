@@ -1,4 +1,4 @@
-"""What all dialogs share: a box over the screen that escape closes."""
+"""What all dialogs share: a box over the screen that escape closes, and q where no text is typed."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, TypeVar
@@ -23,6 +23,9 @@ T = TypeVar("T")
 CHROME = 4
 """Lines of a dialog that are not its content: the border, the keys, and one so that it looks like a box."""
 
+HEADER_LINES = 2
+"""Lines of the header, which says how the session ended."""
+
 MIN_PAUSE = 0.5
 """A dialog that opened by itself takes keys only after this many seconds without a key. Earlier keys were typed for
 what the dialog covers: nobody reads and decides that fast."""
@@ -32,7 +35,7 @@ KeyWords = Sequence[tuple[str, str]]
 
 
 class Dialog(ModalScreen[T], inherit_bindings=False):
-    """A box in the middle of the screen; escape closes it, with nothing done."""
+    """A box in the middle of the screen; escape closes it, with nothing done. So does q, except in a line of text."""
 
     # The screen behind is not dimmed: all of it would be drawn again for each dialog that opens or closes.
     DEFAULT_CSS = """
@@ -54,6 +57,8 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
     keys: KeyWords = (("escape", "close"),)
     is_wide = False
     """As wide as the screen, up to 96 columns; else as wide as its content."""
+    kept_top = 0
+    """Lines at the top of the screen that it does not cover."""
     comes_by_itself = False
     """It opened by itself: the keys that the person is typing now are not for it."""
 
@@ -67,7 +72,7 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         box = Vertical(classes="box")
-        box.styles.margin = (0, 0, self.view.kept_lines, 0)
+        box.styles.margin = (self.kept_top, 0, self.view.kept_lines, 0)
         box.border_title = self.title_text()
         box.set_class(self.view.ascii_only, "-ascii")
         box.set_class(self.is_wide, "-wide")
@@ -117,7 +122,7 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
         if self._swallow_early_key():
             event.stop()
             event.prevent_default()
-        elif name in ("escape", "ctrl+c"):
+        elif name in ("escape", "ctrl+c") or (name == "q" and not isinstance(self.focused, Input)):
             event.stop()
             self.leave()
         elif self.take_key(name):
@@ -160,14 +165,15 @@ class MessageDialog(Dialog[None]):
         yield Page(self.view, self._lines, chrome=CHROME)
 
     def take_key(self, name: str) -> bool:
-        if name in ("enter", "q", "w", "?"):
+        if name in ("enter", "w", "?"):
             self.leave()
             return True
         return self.query_one(Page).take_key(name)
 
 
 class Confirm(Dialog[bool]):
-    """What a request would cost, and a question: y or enter does it, n or escape does not."""
+    """What a request would cost, and a question: y does it, n or escape does not. Enter, which is typed without a
+    thought, does neither."""
 
     def __init__(self, view: ViewState, heading: str, cost: str, lines: Iterable[str], *, yes: str) -> None:
         """`cost`: what would be lost, in a sentence. `lines`: all that would happen."""
@@ -182,9 +188,9 @@ class Confirm(Dialog[bool]):
         yield Page(self.view, [*cost, *self._lines], chrome=CHROME)
 
     def take_key(self, name: str) -> bool:
-        if name in ("y", "enter"):
+        if name == "y":
             self.dismiss(True)
-        elif name in ("n", "q"):
+        elif name == "n":
             self.leave()
         else:
             return self.query_one(Page).take_key(name)

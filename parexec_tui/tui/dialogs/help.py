@@ -90,7 +90,7 @@ class Help(Dialog[None]):
         if name == "/":
             self._filter.display = True
             self._filter.focus_in()
-        elif name in ("q", "?", "enter"):
+        elif name in ("?", "enter"):
             self.dismiss(None)
         else:
             return self._page.take_key(name)

@@ -94,7 +94,7 @@ class Sessions(Dialog[str]):
         if name == "enter":
             if (chosen := self._list.chosen) is not None:
                 self.dismiss(chosen.session)
-        elif name in ("q", "O"):
+        elif name == "O":
             self.leave()
         else:
             return self._list.take_key(name)

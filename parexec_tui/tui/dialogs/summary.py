@@ -13,7 +13,7 @@ from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output, failure_groups, last_lines
 from parexec_tui.text.words import glyph, printable, subject_width, tickets
-from parexec_tui.tui.dialogs.dialog import CHROME, Dialog
+from parexec_tui.tui.dialogs.dialog import CHROME, HEADER_LINES, Dialog
 from parexec_tui.tui.drawing.sign import CURSOR
 from parexec_tui.tui.view.facts import display_status, reason_of
 from parexec_tui.tui.view.view_state import ViewState
@@ -29,7 +29,7 @@ _STATUS = len("? could not start ")
 class Choice(NamedTuple):
     """What the person chose."""
 
-    action: Literal["retry", "output", "copy", "leave"]
+    action: Literal["retry", "output", "copy"]
     ticket: str = ""
     text: str = ""
     """The text to copy."""
@@ -41,6 +41,8 @@ class Summary(Dialog[Choice]):
     heading = "Finished"
     is_wide = True
     comes_by_itself = True
+
+    kept_top = HEADER_LINES
 
     DEFAULT_CSS = "Summary Page { width: 1fr; }"
 
@@ -59,8 +61,8 @@ class Summary(Dialog[Choice]):
         self._width = subject_width(ticket.id for ticket in named)
         self._tails = {ticket.id: _tail(self._state, ticket) for ticket in named}
         keys = [("r", f"retry {self._count} failed"), ("enter", "output"), ("y", "copy command")]
-        self.keys = [*(keys if self._failed else ()), ("q", "leave"), ("escape", "close")]
-        self._page = Page(view, (), chrome=CHROME)
+        self.keys = [*(keys if self._failed else ()), ("escape", "close")]
+        self._page = Page(view, (), chrome=CHROME + HEADER_LINES)
         self._places: list[int] = []
         """The line of each failure."""
 
@@ -74,8 +76,6 @@ class Summary(Dialog[Choice]):
 
     def take_key(self, name: str) -> bool:
         match name:
-            case "q":
-                self.dismiss(Choice("leave"))
             case "r" | "R" if self._failed:
                 self.dismiss(Choice("retry"))
             case "enter" if self._failed:

@@ -79,7 +79,7 @@ class UndoList(Dialog[Sequence[OperatorActed]]):
     def take_key(self, name: str) -> bool:
         if name in ("enter", "u"):
             self._take_back()
-        elif name in ("q", "U"):
+        elif name == "U":
             self.leave()
         else:
             return self._list.take_key(name)

@@ -47,7 +47,7 @@ class WhyDialog(Dialog[None]):
             self._act(offer)
             self._look()
             return True
-        if name in ("enter", "q", "w", "?"):
+        if name in ("enter", "w", "?"):
             self.leave()
             return True
         return self._page.take_key(name)

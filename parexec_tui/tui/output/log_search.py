@@ -7,6 +7,8 @@ characters that are not escape sequences.
 """
 
 import time
+from array import array
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from parexec_tui.outputs.log_file import LogReader
@@ -15,6 +17,9 @@ from parexec_tui.tui.output.log_text import read_line
 
 _SLICE = 256 * 1024
 """Bytes read between two chances to stop a search: some milliseconds. More than the longest line."""
+
+MAX_COUNTED = 64 * 1024 * 1024
+"""Bytes: the matches of a longer log are not counted."""
 
 _WORK, _PAUSE = 0.01, 0.001
 """Seconds of work between two pauses, and of a pause. A thread that never rests may lose the CPU on a busy host while
@@ -92,6 +97,27 @@ class Search:
             if self.what.may_be_in(line.data) and (match := self.what.pattern.search(read_line(line.data).text)):
                 return Match(line.start, match.start(), wrapped)
         return None
+
+    def count(self) -> Sequence[int] | None:
+        """The offsets of all lines with a match, in order. None: it was stopped, or there is too much to read just
+        for a number. Raises OSError."""
+        size = self._reader.size
+        if size > MAX_COUNTED:
+            return None
+        found = array("q")
+        start = 0
+        while start < size and not self._stopped:
+            start, stop = self._reader.block_from(start, _SLICE)
+            data = self._reader.read(start, stop)
+            self._rest()
+            if self.what.may_be_in(data):
+                lines = self._reader.shown(data, start)
+                found.extend(line.start for line in lines if self._is_in(line.data))
+            start = stop
+        return None if self._stopped else found
+
+    def _is_in(self, line: bytes) -> bool:
+        return self.what.may_be_in(line) and self.what.pattern.search(read_line(line).text) is not None
 
     def _rest(self) -> None:
         if time.monotonic() - self._rested > _WORK:

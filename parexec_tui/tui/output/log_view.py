@@ -1,7 +1,8 @@
 """The view of a log: it follows the end, scrolls through any size, and can be searched."""
 
 import time
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from itertools import zip_longest
@@ -49,6 +50,15 @@ class _Position(NamedTuple):
     column: int
 
 
+class _Counted(NamedTuple):
+    """The lines of a log that have a match."""
+
+    search: Search
+    of: tuple[SearchTerm, int]
+    """What was searched for, and how long the log was."""
+    starts: Sequence[int]
+
+
 class LogView(Widget, can_focus=True):
     """The log of one attempt. The panel opens it, polls it while it is visible, and calls it for each key.
 
@@ -91,6 +101,9 @@ class LogView(Widget, can_focus=True):
         self._origin: _Position | None = None
         self._search: Search | None = None
         """The search that is running."""
+        self._count: Search | None = None
+        """The count of the matches that is running."""
+        self._counted: _Counted | None = None
         self._match: Match | None = None
         self._hit_by: SearchTerm | None = None
         self._outcome = ""
@@ -102,6 +115,7 @@ class LogView(Widget, can_focus=True):
     def open(self, output: Output | None, *, title: str = "") -> None:
         """Show an output from its end, and follow it; its file may not exist yet. None: there is no output."""
         self._leave()
+        self._counted = None
         self._file = output.follow() if output is not None else None
         self._title = read_line(title.encode(errors="replace")).text
         self._arrivals = Arrivals()
@@ -168,6 +182,10 @@ class LogView(Widget, can_focus=True):
         self._update()
         return self._times
 
+    def knows_times(self) -> bool:
+        """Whether the time of a visible line is known."""
+        return any(self._arrivals.at(row.raw.start) is not None for row in self._window.rows)
+
     def restyle(self) -> None:
         """Draw everything again: the styles have changed."""
         self._update()
@@ -179,7 +197,7 @@ class LogView(Widget, can_focus=True):
 
     @property
     def status_text(self) -> str:
-        """The state in some words: `following · 1.2GiB`, `43 % · 1.2GiB · match at 43 %`."""
+        """The state in some words: `following · 1.2GiB`, `43 % · 1.2GiB · match 3 of 14`."""
         reader = self._reader
         if self._file is None or reader is None:
             return self._file.trouble if self._file else ""
@@ -254,7 +272,13 @@ class LogView(Widget, can_focus=True):
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.state is WorkerState.SUCCESS and event.worker.result is not None:
-            result: tuple[Search, Match | OSError | None] = event.worker.result
+            result: tuple[Search, Match | OSError | None] | _Counted = event.worker.result
+            if isinstance(result, _Counted):
+                if result.search is self._count:
+                    self._count, self._counted = None, result
+                    self._say_number(result.starts)
+                    self._update()
+                return
             search, found = result
             if search is self._search:
                 self._land(search.what, found)
@@ -268,13 +292,39 @@ class LogView(Widget, can_focus=True):
             self._outcome = f"no {name}"
         else:
             self._match, self._hit_by = found, what
-            around = ", from the other end" if found.wrapped else ""
-            self._outcome = f"{name} at {_percent(found.start, self._reader.size if self._reader else 0)}{around}"
+            self._outcome = (
+                f"{name} at {_percent(found.start, self._reader.size if self._reader else 0)}{_around(found)}"
+            )
             with self._reading():
                 self._window.go_to(LogPlace(found.start, found.letter))
+                self._begin_count(what)
         self._update()
 
+    def _begin_count(self, what: SearchTerm) -> None:
+        """Count the matches, in a thread; where that was done and the log has not changed, say it at once."""
+        reader = self._reader
+        if reader is None:
+            return
+        if self._counted is not None and self._counted.of == (what, reader.size):
+            self._say_number(self._counted.starts)
+            return
+        own = reader.duplicate()
+        self._count = Search(own, what, 0, backwards=False)
+        self.run_worker(partial(_run_count, self._count, own), thread=True, group="count")
+
+    def _say_number(self, starts: Sequence[int]) -> None:
+        """Say which of the matches it is: of the lines that have one."""
+        match, what = self._match, self._hit_by
+        if match is None or what is None or (at := bisect_left(starts, match.start)) == len(starts):
+            return
+        if starts[at] == match.start:
+            name = "error" if what is ERRORS else "match"
+            self._outcome = f"{name} {at + 1} of {len(starts)}{_around(match)}"
+
     def _stop_search(self) -> None:
+        if self._count is not None:
+            self._count.stop()
+            self._count = None
         if self._search is not None:
             self._search.stop()
             self._search = None
@@ -296,7 +346,7 @@ class LogView(Widget, can_focus=True):
         if change in _NOTICES:
             self._stop_search()
             self._moves_on()
-            self._arrivals, self._notice = Arrivals(), _NOTICES[change]
+            self._arrivals, self._notice, self._counted = Arrivals(), _NOTICES[change], None
         if change in _NOTICES or change is FileChange.opened:
             self._window.show(self._reader)
         self._arrivals.note(self._reader.size if self._reader else 0, self._now())
@@ -426,6 +476,21 @@ def _run(search: Search, reader: LogReader) -> tuple[Search, Match | OSError | N
             return search, search.run()
         except OSError as error:
             return search, error
+
+
+def _run_count(count: Search, reader: LogReader) -> _Counted | None:
+    """Count in a thread; None if it was stopped, or if the log cannot be read any more."""
+    with closing(reader):
+        try:
+            size = reader.size
+            starts = count.count()
+        except OSError:
+            return None
+    return _Counted(count, (count.what, size), starts) if starts is not None else None
+
+
+def _around(match: Match) -> str:
+    return ", from the other end" if match.wrapped else ""
 
 
 def _found(what: SearchTerm, row: LogRow, style: Style) -> list[Mark]:

@@ -309,8 +309,11 @@ class OutputPanel(Panel):
 
     def toggle_times(self) -> str:
         """Show the time of each line, or not; returns which, in words."""
-        is_on = self.log_view.toggle_times()
-        return "when each line came, as far as it came while it was on the screen" if is_on else "without times"
+        if not self.log_view.toggle_times():
+            return "without times"
+        if self.log_view.knows_times():
+            return "when each line came, as far as it came while it was on the screen"
+        return "no line here has a time: it is known only of what comes while it is on the screen"
 
     def toggle_pin(self, ticket: str) -> str:
         """Let the output of a ticket stay, or not any more. Returns what came of it, in words."""

@@ -81,7 +81,8 @@ class Header(Widget):
         room = width - width_of(elapsed) - 2 - _MIN_BAR - width_of(right)
         name = f" {printable(state.plan.settings.name)}"
         line.column(name, min(width_of(name), max(room, _MIN_NAME)), palette["title"], gap=0)
-        for text in (f"  {state.session}", f"  {day_and_clock(state.opened_at)}") if width >= 100 else ():
+        opened = f"  {day_and_clock(state.opened_at)}" if state.opened_at else ""  # it has not happened yet
+        for text in (f"  {state.session}", opened) if width >= 100 else ():
             if line.width + width_of(text) <= room:
                 line.add(text, palette["dim"])
         line.add(elapsed)

@@ -72,7 +72,7 @@ async def test_the_list_says_how_each_session_stands(listed: list[Listed]) -> No
         assert "▶ running" in ui.line("(here) Release 4.2")
         assert "17/43" in ui.line("(here)")
         assert "2 not ok" in ui.line("(here)")
-        assert "‖ held" in ui.line("Nightly")
+        assert "║ held" in ui.line("Nightly")
         assert "1h11" in ui.line("Nightly"), "since it was started"
         assert "1d0h" in ui.line("Old"), "since it ended"
         assert "▌" in ui.line("(here)"), "the cursor begins where the person is"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.actions.session import show_summary
@@ -35,7 +36,7 @@ async def test_the_summary_has_counts_failures_with_their_last_words_and_what_to
         assert "4 tickets in 30.0s: " in text
         assert "✓ 2 succeeded" in text
         assert "✗ 1 failed" in text
-        assert "↷ 1 skipped" in text
+        assert "» 1 skipped" in text
         assert "40.0s of work, 1.3 at once" in text
         assert "one" not in ui.line("four")
         assert [ui.line(word) for word in ("two", "three", "four")] == ["two", "three", "four"]
@@ -119,6 +120,8 @@ async def test_who_only_reads_retries_nothing_in_the_end() -> None:
         show_summary(ui.app.actions)
         await ui.hesitate()
         await ui.press("q")
+        assert (ui.dialog, ui.app._exit) == ("", False)
+        await ui.press("q")
         assert ui.app._exit
         assert not ui.asked
 
@@ -151,6 +154,22 @@ async def test_there_is_one_summary_even_if_it_is_called_for_twice() -> None:
         await ui.hesitate()
         await ui.press("escape")
         assert not ui.dialog
+
+
+@pytest.mark.asyncio
+async def test_the_summary_comes_once_for_each_end() -> None:
+    session = finished("A:", "A")
+    async with run_app(played=session) as ui:
+        ui.app._happened([event for event in session.journal if isinstance(event, ev.SessionFinished)])
+        await ui.pilot.pause()
+        assert not ui.dialog, "it was shown when the screen began"
+        session.act(rq.Retry(tickets=("A",)))
+        session.dispatch()
+        session.wait(10)
+        session.succeed("A")
+        session.close()
+        ui.feed.tell()
+        await ui.until(lambda: ui.dialog == "Summary", "another end has a summary of its own")
 
 
 @pytest.mark.asyncio
@@ -207,7 +226,7 @@ async def test_a_clock_that_is_set_back_does_not_shut_the_summary_off() -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize(("key", "engines"), [("y", 1), ("enter", 1), ("n", 0), ("escape", 0)])
+@pytest.mark.parametrize(("key", "engines"), [("y", 1), ("n", 0), ("q", 0), ("escape", 0)])
 async def test_to_take_over_is_offered_once_and_not_to_a_key_that_was_on_its_way(key: str, engines: int) -> None:
     session = Session("A:")
     session.dispatch()

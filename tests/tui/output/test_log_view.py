@@ -309,12 +309,14 @@ async def test_times_are_those_of_arrival_and_blank_where_nobody_looked(path: Pa
         assert isinstance(pilot.app, Panel)
         view.open(LocalOutput(path))
         view.toggle_times()
+        assert not view.knows_times()
         pilot.app.clock.at += 1
         append(path, "seen\n")
         view.poll()
         pilot.app.clock.at += 100
         append(path, "not seen\n")
         view.poll()
+        assert view.knows_times()
         rows = screen(view)
         assert rows[0] == " " * 9 + "before"
         assert rows[1][2:3] + rows[1][5:6] + rows[1][8:] == ":: seen"
@@ -391,7 +393,7 @@ async def test_a_search_goes_around_and_marks_what_it_finds(path: Path) -> None:
         assert "line 5" in screen(view)
         assert marked(view) == ["line 5"]
         assert not follows(view)
-        assert view.status_text.endswith("match at 2 %, from the other end")
+        await until(pilot, lambda: view.status_text.endswith("match 1 of 11, from the other end"))
         view.search_next(False)
         await searched(view, pilot)
         assert marked(view)[0] == "line 5"
@@ -402,6 +404,7 @@ async def test_a_search_goes_around_and_marks_what_it_finds(path: Path) -> None:
         view.search_next(True)
         await searched(view, pilot)
         assert "line 59" in screen(view)
+        await until(pilot, lambda: "match 11 of 11" in view.status_text)
         assert "from the other end" in view.status_text
 
 
@@ -451,7 +454,7 @@ async def test_next_error_jumps_over_what_is_fine(path: Path) -> None:
         view.next_error(True)
         await searched(view, pilot)
         assert marked(view) == ["ValueError"]
-        assert "error at" in view.status_text
+        await until(pilot, lambda: "error 2 of 2" in view.status_text)
         view.next_error(True)
         await searched(view, pilot)
         assert "error: first" in screen(view)

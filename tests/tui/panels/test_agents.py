@@ -110,7 +110,7 @@ def test_a_wide_table_has_titles_too() -> None:
     assert drawn[0].split() == [
         "ID", "STATUS", "TICKET", "TITLE", "DONE", "ETA", "CPU", "MEM", "QUIET", "FAILED", "RAN", "BUSY",
     ]  # fmt: skip
-    assert drawn[2].startswith("▌ builder-1 ❄ frozen      A                     Compile ")
+    assert drawn[2].startswith("▌ builder-1 ≡ frozen      A                     Compile ")
     assert "~41%░─   2m55 0.00" in drawn[2]
     assert "long-name-of-a-ticket" in drawn[4]
 

@@ -133,3 +133,11 @@ async def test_the_next_failure_stands_at_what_it_printed_last_about_it() -> Non
         hit = panel(ui).log_view._match
         assert hit is not None
         assert (hit.start, hit.wrapped) == (len("error: first\nfine\n"), False)
+
+
+async def test_times_that_nobody_knows_are_said_to_be_unknown() -> None:
+    async with run_app("output", ticket="links", size=(120, 40)) as ui:
+        await ui.press("T")
+        assert ui.said == "no line here has a time: it is known only of what comes while it is on the screen"
+        await ui.press("T")
+        assert ui.said == "without times"

@@ -223,3 +223,9 @@ def test_who_else_looks_is_counted_where_there_is_little_room() -> None:
     view.contact, view.connected = "connected", True
     view.viewers = Viewers(others=(Viewer(by="bo@pts/2"), Viewer(by="ann@pts/3")))
     assert lines(view, 30)[1].endswith("with 2")
+
+
+def test_a_session_that_is_not_opened_yet_began_at_no_time() -> None:
+    session = started()
+    session.state.opened_at = 0.0
+    assert "1970" not in words(view_of(session))

@@ -1,0 +1,43 @@
+"""Every sign of a status, an agent and an event is in the fonts that people have.
+
+The set is what the kernel's own console font draws (drivers/tty/vt/cp437.uni of Linux), all of which DejaVu Sans Mono
+has as well: its character map was read with fontTools. `✓` and `✗` are the exception: the console of Linux gets the
+signs in ASCII (`is_ascii_only`).
+"""
+
+import pytest
+
+from parexec_tui.core.state.status import AGENT_TABLE, TABLE
+from parexec_tui.text import words
+from parexec_tui.tui.dialogs.help import SIGNS as DRAWN
+
+CONSOLE = frozenset(
+    bytes(range(0x80, 0xFF)).decode("cp437")
+    + "☺☻♥♦◆♣♠•◘○◙♂♀♪♫☼¤▶►◀◄↕‼¶§▬↨↑↓→←∟↔▲▼⌂"
+    + "ØΩ"
+    + "".join(map(chr, range(0x20, 0x7F)))
+)
+EXCEPTIONS = frozenset("✓✗")
+LINES = frozenset(map(chr, range(0x2500, 0x25A0))) | frozenset("▸▾◂●…")
+"""Lines, blocks and triangles of drawings, which DejaVu Sans Mono has; the console gets letters for them."""
+
+SIGNS = sorted(
+    {row.glyph for row in TABLE.values()}
+    | {row.glyph for row in AGENT_TABLE}
+    | {signs[0] for signs in (*words._GLYPHS.values(), words._OTHER)}
+)
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_fonts_have_the_sign(sign: str) -> None:
+    assert sign in CONSOLE | EXCEPTIONS
+
+
+@pytest.mark.parametrize("heading", DRAWN)
+def test_fonts_have_the_signs_of_drawings(heading: str) -> None:
+    assert {letter for each in DRAWN[heading] for letter in each.sign} <= CONSOLE | EXCEPTIONS | LINES
+
+
+def test_statuses_are_told_apart_by_their_signs() -> None:
+    shown = [row.glyph for row in TABLE.values() if row.help]
+    assert len(set(shown)) == len(shown)
