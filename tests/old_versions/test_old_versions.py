@@ -141,6 +141,10 @@ def test_every_event_is_what_it_was(old: Old) -> None:
         assert say("events", session, "--json") == old.expected(f"{session}.events.jsonl")
 
 
+CLEARER_NOW = {("busy", "frozen")}
+"""What was said of an agent then, and is said now: that its ticket stands still is no work."""
+
+
 def differences(then: object, now: object, place: str = "") -> list[str]:
     """What was said then and is not said now. More may be said now than then."""
     if isinstance(then, dict) and isinstance(now, dict):
@@ -149,7 +153,7 @@ def differences(then: object, now: object, place: str = "") -> list[str]:
         return [
             each for n, pair in enumerate(zip(then, now, strict=True)) for each in differences(*pair, f"{place}.{n}")
         ]
-    return [] if then == now else [f"{place}: {then} then, {now} now"]
+    return [] if then == now or (then, now) in CLEARER_NOW else [f"{place}: {then} then, {now} now"]
 
 
 def say(*arguments: str) -> str:
@@ -332,7 +336,7 @@ def is_by_the_way(message: Json) -> bool:
     )
 
 
-ADDED_TO_STATUS = {"trouble", "beside"}
+ADDED_TO_STATUS = {"trouble", "beside", "roots", "needs_you", "viewers"}
 """Facts that a client of then does not know, and ignores."""
 
 
@@ -343,7 +347,7 @@ def gist_of(message: Json) -> object:
         case {"type": "answer", "id": id_, "events": events}:
             return id_, [event["kind"] for event in events], len(message.get("preview", ()))
         case {"type": "answer", "id": id_, "refusal": refusal}:
-            return id_, refusal
+            return id_, refusal.replace('"skip ', '"waive ')  # as that is called now
         case {"type": "answer", "id": id_, "facts": facts}:
             return id_, set(facts) - ADDED_TO_STATUS if "engine_pid" in facts else facts
         case _:

@@ -570,7 +570,8 @@ async def _session_before(ui: Harness, name: str) -> None:
 async def _help(ui: Harness, name: str) -> None:
     await ui.press(name)
     assert ui.dialog == "Help"
-    assert "hold, or release: do not start" in ui.text()
+    assert "up a row" in ui.text()
+    assert "Signs of tickets" in ui.text()
 
 
 @key_case("tour")
