@@ -450,7 +450,7 @@ async def _wrap(ui: Harness, name: str) -> None:
 async def _times(ui: Harness, name: str) -> None:
     await ui.until(lambda: "links, attempt 1" in ui.text(), "the log is shown")
     await ui.press(name)
-    assert ui.said.startswith("when each line came")
+    assert ui.said.startswith("no line here has a time")
     with log_of("links").open("a", encoding="utf-8") as log:
         log.write("a new line\n")
     await ui.until(lambda: "a new line" in ui.text(), "the new line is shown")
