@@ -367,6 +367,7 @@ class TimelinePanel(RowsPanel):
             return ()
         stamp = (
             bars.agent_stamp(row.name, window) if row.kind == "agent" else tuple(self._bars_of(row)),
+            window,
             window.halves(view.now),
             view.ascii_only,
         )

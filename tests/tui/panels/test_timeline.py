@@ -186,6 +186,22 @@ def test_the_rows_of_a_session_that_is_over_are_made_once(monkeypatch: pytest.Mo
     assert not made
 
 
+def test_each_row_of_a_session_that_is_over_is_zoomed() -> None:
+    session = Session("A:\nB: A\nC: B")
+    for _ in range(3):
+        session.dispatch()
+        session.wait(20)
+        session.succeed(*session.live())
+    session.close()
+    panel = shown(session)
+    lines(panel)
+    for zoom in (panel.zoom_in, panel.zoom_in, panel.zoom_out):
+        zoom()
+        drawn = lines(panel)
+        panel._drawn_rows.clear()
+        assert drawn == lines(panel)
+
+
 @pytest.mark.asyncio
 async def test_a_large_screen_is_filled() -> None:
     async with run_app("timeline", size=(200, 50), ticket="core") as ui:
