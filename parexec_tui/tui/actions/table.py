@@ -54,7 +54,10 @@ ACTIONS: tuple[TableAction, ...] = (
         "open", ("enter",), "open", "all about the ticket; of an agent, the ticket that it runs",
         MOVING, moving.open_row, footer=50,
     ),
-    Action("back", ("escape",), "back", "back: from zoom, the filter, the marks, the past", MOVING, moving.back),
+    Action(
+        "back", ("escape",), "back", "back: from zoom, the filter, the marks, the past, the tour",
+        MOVING, moving.back,
+    ),
     Action(
         "filter", ("/",), "filter", "filter tickets and events; search the output",
         LOOKING, tickets.ask_for_filter, footer=60,
