@@ -129,7 +129,7 @@ async def test_the_next_failure_stands_at_what_it_printed_last_about_it() -> Non
         for ticket in ("bench", "unit-core-3"):
             log_of(ticket).write_text("error: first\nfine\nAssertionError: slow\nbye\n", encoding="utf-8")
         await ui.press("c")
-        await ui.until(lambda: "error at " in ui.text(), "the search is over")
+        await ui.until(lambda: "error 2 of 2" in ui.text(), "the search is over")
         hit = panel(ui).log_view._match
         assert hit is not None
         assert (hit.start, hit.wrapped) == (len("error: first\nfine\n"), False)

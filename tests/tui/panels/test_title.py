@@ -35,7 +35,7 @@ async def test_what_is_too_long_is_cut() -> None:
 async def test_what_a_search_came_to_is_said_at_once_though_the_log_is_over() -> None:
     async with run_app("output", size=(80, 24), ticket="mirror") as ui:
         await ui.press("E")
-        await is_said(ui, "error at ")
+        await is_said(ui, "error 1 of 1")
         await ui.press("slash", *"nowhere", "enter")
         await is_said(ui, "no match")
         await ui.press("G")
