@@ -2,8 +2,6 @@
 
 import pytest
 
-from parexec_tui.core.rules.remedies import remedy
-from parexec_tui.core.rules.wording import verb_of
 from parexec_tui.core.schedule.root import Root, WaitedFor
 from parexec_tui.core.wire.protocol import AgentFact, HoldFact, Roots, StatusReport
 from parexec_tui.text.dashboard import dashboard
@@ -34,10 +32,6 @@ ALL = (
 def test_words_and_command(root: Root, text: str, command: str) -> None:
     assert root_text(root, 1040.0, "me") == text
     assert command_of(root) == (f"parexec {command}" if command else "")
-    request = remedy(root)
-    if root.kind != "engine":
-        assert (request is None) == (not command)
-    assert request is None or verb_of(request) == command.split()[0]
 
 
 @pytest.mark.parametrize(
