@@ -1,21 +1,13 @@
-"""The table of tickets: status, agent, progress, and why each is not running."""
+"""The tickets: which rows there are, which of them is selected, and what keys do to the list."""
 
 import time
 from math import inf
-from operator import attrgetter
 
-from parexec_tui.core.state.attempts import Attempt
-from parexec_tui.core.state.status import PENDING, TERMINAL, Status, short_word
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.cells import width_of
-from parexec_tui.text.words import printable, short_duration, step_text
-from parexec_tui.tui.drawing.line import StyledLine, fitted
-from parexec_tui.tui.drawing.sign import CUT, FOLDED, MARK, UNFOLDED
-from parexec_tui.tui.drawing.ticket_columns import RowKind, TicketColumns, ticket_columns
-from parexec_tui.tui.view.facts import display_status, reason_of
-from parexec_tui.tui.view.ticket_list import DONE, GROUPINGS, SORTS, Grouping, Heading, TicketList
+from parexec_tui.tui.panels.ticket_table import TicketTable
+from parexec_tui.tui.view.ticket_list import GROUPINGS, SORTS, Grouping, Heading
 from parexec_tui.tui.view.view_state import Change, ViewState
-from parexec_tui.tui.widgets.rows_panel import RowsPanel
 
 _REBUILD_EVERY = 1.0
 _SHARE = 30
@@ -29,20 +21,9 @@ _UNATTENDED_AFTER = 10.0
 """When the cursor has not been moved for so many seconds, a list that stood at its top shows its top: the row under
 the cursor gives way to what comes in above it."""
 
-_MARK = 2
-"""Cells before the first column, for the mark."""
 
-_NAMES, _BESIDE_TITLE, _LEAST_TITLE = 2, 32, 15
-"""Most names of panels in the title line beside the title of a ticket; cells for them and the frame; fewest cells for
-the title."""
-
-_ticket_fields = attrgetter(*TicketState.__slots__)
-_attempt_fields = attrgetter(*Attempt.__slots__)
-"""All that is known of a ticket and of its attempt. A row looks different only if one of these has changed."""
-
-
-class TicketsPanel(RowsPanel):
-    """The table of tickets. The row under the cursor is the selection of the whole screen."""
+class TicketsPanel(TicketTable):
+    """The panel of all tickets. The row under the cursor is the selection of the whole screen."""
 
     title = "Tickets"
     name_ = "tickets"
@@ -51,7 +32,6 @@ class TicketsPanel(RowsPanel):
 
     def __init__(self, view: ViewState, number: int) -> None:
         super().__init__(view, number)
-        self.list = TicketList()
         self._of: object = None
         """The session that the rows show."""
         self._known = 0
@@ -64,15 +44,10 @@ class TicketsPanel(RowsPanel):
         """The ticket that was selected without a person."""
         self._is_at_top = True
         """The person left the list scrolled to its top."""
-        self._widths: tuple[int, int] = (4, 0)
         self._hidden = "", ""
         """The ticket that was selected before a filter hid it, and the one that is selected instead."""
 
     # -- rows ------------------------------------------------------------------------------------------------
-
-    @property
-    def count(self) -> int:
-        return len(self.list.rows)
 
     def changed(self, change: Change) -> None:
         state = self.view.state
@@ -174,19 +149,6 @@ class TicketsPanel(RowsPanel):
             self.view.selected = row
             if (ticket := self.state.tickets.get(row)) is not None:
                 self.list.keep(ticket)
-
-    @property
-    def has_selected(self) -> bool:
-        """Whether the cursor is on the selected ticket. If not, a fold or a filter hides the selected ticket."""
-        return self.count > 0 and self.list.rows[self.cursor] == self.view.selected
-
-    def is_under_cursor(self, index: int) -> bool:
-        return index == self.cursor and (self.has_selected or isinstance(self.list.rows[index], Heading))
-
-    def empty_text(self) -> str:
-        if self.list.filter:
-            return f"no ticket is like {self.list.filter}: esc takes the filter away"
-        return "nothing has failed and nothing is held: ! shows all" if self.list.problems_only else "no tickets"
 
     # -- what keys do ----------------------------------------------------------------------------------------
 
@@ -293,132 +255,3 @@ class TicketsPanel(RowsPanel):
         for key in (f"group {ticket.group + 1}", str(ticket.shown_status)):
             self.list.folded.discard(key)
         self.list.build(self.state)
-
-    def row_ticks(self, index: int) -> bool:
-        row = self.list.rows[index]
-        ticket = self.state.tickets.get(row) if isinstance(row, str) else None
-        return ticket is not None and ticket.status not in TERMINAL
-
-    def row_key(self, index: int) -> object:
-        row = self.list.rows[index]
-        ticket = self.state.tickets.get(row) if isinstance(row, str) else None
-        if ticket is None:
-            return row
-        attempt = _attempt_fields(ticket.attempt) if ticket.attempt is not None else None
-        return _ticket_fields(ticket), attempt, row in self.view.marks, self.state.status
-
-    # -- drawing ---------------------------------------------------------------------------------------------
-
-    def subtitle(self) -> str:
-        state = self.view.state
-        if state is None:
-            return ""
-        total = len(state.tickets)
-        parts = [f"{self.list.shown} of {total}" if self.list.shown != total else str(total)]
-        if self.list.problems_only:
-            parts.append("problems")
-        if self.list.filter:
-            parts.append(f"/{self.list.filter}")
-        if self.list.grouping == "none" and self.list.sort == "plan" and not self.list.is_reversed:
-            parts.append("in plan order")
-        if self.list.sort != "plan" or self.list.is_reversed:
-            parts.append(f"by {self.list.sort}{' reversed' if self.list.is_reversed else ''}")
-        if self.view.marks:
-            parts.append(f"{len(self.view.marks)} marked")
-        counts = ", ".join(parts)
-        return f"{self._title_of_selected(self.body_width - _BESIDE_TITLE - width_of(counts))}{counts}"
-
-    def _title_of_selected(self, room: int) -> str:
-        """The title of the selected ticket in at most so many cells, for the title line: where it has no column, the
-        row has a reason in its place, or cuts it. Empty if there is hardly room."""
-        ticket = self.view.ticket
-        if ticket is None or room < _LEAST_TITLE or len(self.tabs) > _NAMES or not self.has_selected:
-            return ""
-        if self._columns(self.body_width - 2).title:
-            return ""
-        title, between = printable(ticket.spec.title), " - " if self.view.ascii_only else " · "
-        if not title:
-            return ""
-        end = CUT[self.view.ascii_only]
-        return fitted(title, min(width_of(title), room - len(between)), end=end) + between
-
-    def _columns(self, width: int) -> TicketColumns:
-        return ticket_columns(width - _MARK, *self._widths)
-
-    def draw_heading(self, line: StyledLine, width: int) -> None:
-        columns, dim = self._columns(width), self.style("dim")
-        line.add(" " * _MARK)
-        line.column("STATUS" if columns.has_words else "", columns.status, dim).column("ID", columns.id_, dim)
-        line.column("TITLE", columns.title, dim).column("PRIORITY", columns.priority, dim)
-        line.column("TIME", columns.time, dim, align="right").column("AGENT", columns.agent, dim)
-        line.column("PROGRESS", columns.progress, dim)
-        both = "WHY, OR TITLE"
-        last = "WHY" if columns.title or columns.why < len(both) else both
-        line.column(last, columns.why, dim, gap=0)
-
-    def draw_row(self, line: StyledLine, index: int, width: int) -> None:
-        row = self.list.rows[index]
-        if isinstance(row, Heading):
-            self._draw_group(line, row, width)
-        elif (ticket := self.state.tickets.get(row)) is not None:  # else dropped; new rows come in a moment
-            self._draw_ticket(line, ticket, width, is_here=self.is_under_cursor(index))
-
-    def _draw_group(self, line: StyledLine, heading: Heading, width: int) -> None:
-        sign = (FOLDED if heading.is_folded else UNFOLDED)[self.view.ascii_only]
-        name = f"{heading.total} {DONE}" if heading.text else heading.key
-        said = heading.text or f"{heading.done} of {heading.total} over"
-        line.add(f"{sign} ", self.style("title")).add(name, self.style("title"))
-        line.add("  ").column(said, width - line.width - 2, self.style("dim"), gap=0)
-        line.fill(width)
-
-    def _draw_ticket(self, line: StyledLine, ticket: TicketState, width: int, *, is_here: bool) -> None:
-        columns, kind = self._columns(width), self._row_kind(ticket)
-        word = display_status(self.state, ticket)
-        status = f"{self.glyph(word)} {short_word(word)}" if columns.has_words else self.glyph(word)
-        line.add(self._mark(ticket), self.style("mark"))
-        line.column(status, columns.status, self.view.palette.status(word))
-        line.id_column(ticket.id, columns.id_, self.style("title") if is_here else None)
-        line.column(printable(ticket.spec.title), columns.title)
-        line.column(
-            ticket.spec.priority.value, columns.priority, self.style(f"priority-{ticket.spec.priority.value}")
-        )
-        why = columns.reason(kind)
-        begin = width - why
-        if line.width < begin:
-            line.column(self._time(ticket), columns.time, align="right")
-        if line.width < begin:
-            line.id_column(ticket.agent or "", columns.agent, None if ticket.is_live else self.style("dim"))
-        if line.width < begin:
-            self.draw_progress(line, ticket, columns.progress)
-        reason = reason_of(self.state, ticket, self.view.now, self.view.me)
-        told = self.view.told_progress(ticket) if not reason else None
-        if told is not None and (step := step_text(told)):
-            title = "" if columns.title else printable(ticket.spec.title)
-            line.column(f"{step}  {title}", why, gap=0)
-        elif reason or columns.title:
-            is_bad = ticket.status is Status.failed or ticket.is_frozen
-            line.column(reason, why, None if is_bad else self.style("dim"), gap=0)
-        else:
-            line.column(printable(ticket.spec.title), why, gap=0)
-
-    def _row_kind(self, ticket: TicketState) -> RowKind:
-        if ticket.status in PENDING or ticket.attempt is None:
-            return "pending"
-        if ticket.status is Status.succeeded:
-            return "untold"
-        if ticket.shown_status is not Status.running:
-            return "stopped"
-        is_told = self.view.told_progress(ticket) is not None or self.view.expected_share(ticket) is not None
-        return "running" if is_told else "untold"
-
-    def _mark(self, ticket: TicketState) -> str:
-        if ticket.id in self.view.marks:
-            return f"{MARK[self.view.ascii_only]} "
-        return "  "
-
-    def _time(self, ticket: TicketState) -> str:
-        if ticket.is_live:
-            return short_duration(ticket.worked(self.view.now))
-        if ticket.attempt is not None and ticket.status in TERMINAL:
-            return short_duration(ticket.worked(self.view.now))
-        return ""

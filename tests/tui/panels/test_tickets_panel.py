@@ -1,80 +1,9 @@
-"""The table of tickets as it is drawn."""
+"""The list of tickets as a panel of the screen."""
 
 import pytest
 
-from parexec_tui.core.state.status import End, Status, short_word
-from parexec_tui.core.wire.protocol import Sampled
-from parexec_tui.tui.panels.tickets import TicketsPanel
 from tests.core.sessions import Session
-from tests.tui.drawn import lines, panel_of, view_of
 from tests.tui.harness import run_app
-from tests.tui.release import release, samples
-
-
-@pytest.mark.parametrize("word", [*Status, *End])
-def test_every_status_fits_its_column(word: str) -> None:
-    assert len(f"? {short_word(word)}") <= len("STATUS        ") - 1
-
-
-def test_what_could_not_start_is_said_whole() -> None:
-    session = Session("A:")
-    for _ in range(3):
-        session.dispatch()
-        session.could_not_start("A")
-    heading, row = lines(panel_of(TicketsPanel, view_of(session), 80, 3))
-    assert heading.split() == ["STATUS", "ID", "TIME", "AGENT", "PROGRESS", "WHY,", "OR", "TITLE"]
-    assert row[heading.index("STATUS") : heading.index("ID")].strip() == "n can't start"
-
-
-def test_what_the_last_column_has_is_in_its_heading() -> None:
-    narrow = lines(panel_of(TicketsPanel, view_of(release()), 80, 9))
-    wide = lines(panel_of(TicketsPanel, view_of(release()), 160, 9))
-    assert narrow[0].endswith(" WHY, OR TITLE")
-    assert "Draft the" in narrow[5]
-    assert wide[0].endswith(" WHY")
-    assert " TITLE " in wide[0]
-
-
-def row_of(session: Session, id_: str, width: int) -> str:
-    panel = panel_of(TicketsPanel, view_of(session), width, 60)
-    panel.group_by("none")
-    return next(line for line in lines(panel)[1:] if f" {id_} " in f"{line[16:]} ")
-
-
-@pytest.mark.parametrize("width", [72, 80, 90])
-def test_a_reason_has_the_cells_of_the_columns_that_say_nothing_of_its_ticket(width: int) -> None:
-    session = release()
-    assert "builder-2 is frozen with migrate, by ann" in row_of(session, "data-check", width)
-    assert row_of(session, "integration-3", width).endswith("integration-3 unit-core-3 timed out")
-    assert "3m22 after 3m20s" in row_of(session, "unit-core-3", width)
-    assert "56s tester-3   Follow every link of" in row_of(session, "links", width)
-    running = row_of(session, "unit-web-2", width)
-    assert "6m48 tester-2   late:::: Unit tests" in running
-
-
-@pytest.mark.parametrize("width", [80, 160])
-def test_a_row_says_how_far_its_ticket_is_and_what_it_does(width: int) -> None:
-    session = release()
-    view = view_of(session)
-    (sampled,) = samples(session.now, count=1)
-    assert isinstance(sampled, Sampled)
-    view.samples.take(sampled)
-    drawn = lines(panel_of(TicketsPanel, view, width, 60))
-    assert any("  42%##.. 3/7 unit/web/session" in line for line in drawn)
-    assert any(" late::::" in line for line in drawn), "its output tells nothing, and it is late"
-
-
-def test_ids_that_begin_alike_are_told_apart() -> None:
-    session = Session("\n".join(f"a-very-long-name-of-a-shard-{number:03}:" for number in range(3)))
-    drawn = lines(panel_of(TicketsPanel, view_of(session), 80, 6))
-    assert all(f" a-very-lo~hard-{number:03} " in drawn[number + 1] for number in range(3))
-    wide = lines(panel_of(TicketsPanel, view_of(session), 140, 6))
-    assert "a-very-long-name-of-a-shard-002" in wide[3]
-
-
-def test_where_there_is_hardly_room_the_status_is_its_sign() -> None:
-    drawn = lines(panel_of(TicketsPanel, view_of(release()), 40, 60))
-    assert any(line.startswith(">  x bench ") and "exit 1" in line for line in drawn)
 
 
 @pytest.mark.asyncio
