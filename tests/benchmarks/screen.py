@@ -219,15 +219,24 @@ THERE_AND_BACK = (b"G", b"g")
 
 
 def key_to_paint(terminal: Terminal, presses: int, keys: Sequence[bytes] = UP_AND_DOWN) -> list[float]:
-    """Milliseconds from a key to the paint of the cursor, for each press. The first ones warm up."""
-    took = []
+    """Milliseconds from a key to the paint of the cursor, for each press. The first ones warm up.
+
+    Under load the rows above the cursor end and go, and a `k` in the first row calls for no paint: then a `j` is
+    answered. That happens when the rows are put in order, every 10 s; a screen that is late is not forgiven for it.
+    """
+    took: list[float] = []
+    in_first_row = 0
     for number in range(presses + 10):
         time.sleep(0.05 + 0.013 * (number % 7))  # not in step with the frames
         terminal.forget()
         began = time.perf_counter()
         terminal.type(keys[number % len(keys)])
         if not terminal.wait_for(CURSOR, 5):
-            raise SystemExit("a key was not answered within 5 s")
+            terminal.type(b"j")
+            in_first_row += 1
+            if keys[number % len(keys)] != b"k" or in_first_row > presses // 20 or not terminal.wait_for(CURSOR, 1):
+                raise SystemExit("a key was not answered within 5 s")
+            continue
         took.append(1000 * (time.perf_counter() - began))
     return took[10:]
 
