@@ -80,6 +80,10 @@ class SessionFolder(Struct, frozen=True):
         stem = stem_of(key)
         return f"{folder}/{stem}.log", f"{folder}/{stem}.exit"
 
+    def outputs_before(self, ticket: str, attempt: int) -> Path:
+        """What the patterns of a ticket's outputs matched before an attempt began."""
+        return self.attempts / f"{stem_of(ProcessKey(ticket, attempt))}.outputs"
+
     def recorded(self) -> Iterator[ProcessKey]:
         """The processes that have a log or a record here; one that has both comes twice. Raises OSError.
 

@@ -203,7 +203,7 @@ class _Written:
     """What the tickets of a plan write."""
 
     def __init__(self, plan: Plan) -> None:
-        texts = {text for ticket in plan.tickets.values() for text in ticket.writes}
+        texts = {text for ticket in plan.tickets.values() for text in ticket.all_writes}
         patterns = {parse_pattern(text, plan.workdir) for text in texts}
         self._root = plan.workdir
         self._heads = {pattern.head for pattern in patterns if pattern.plain}

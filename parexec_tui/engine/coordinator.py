@@ -23,9 +23,10 @@ from parexec_tui.core.rules.session_events import closing, unrunnable
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
-from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.process_key import OUTPUTS, RUN, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status, StopReason
+from parexec_tui.core.state.steps import step_timeout
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Sampled
@@ -81,12 +82,12 @@ class Clock:
 
 def _runs(ticket: TicketState) -> bool:
     """Whether the clock of its time-out runs."""
-    return ticket.status is Status.running and not ticket.is_frozen
+    return ticket.is_live and ticket.status is not Status.stopping and not ticket.is_frozen
 
 
 def _key(ticket: TicketState) -> ProcessKey:
-    """The process that runs the command of the current attempt."""
-    return ProcessKey(ticket.id, ticket.attempts)
+    """The process that runs the present step of the current attempt."""
+    return ProcessKey(ticket.id, ticket.attempts, ticket.live_attempt.step)
 
 
 class _Asked(Struct, gc=False):
@@ -198,7 +199,9 @@ class Coordinator:
             self._timers.set(ticket.retry_at, rq.BackoffElapsed(ticket.id))
         elif ticket.is_live:
             self._set_timeout(ticket)
-            if ticket.live_attempt.stop_reason is not None:
+            if ticket.live_attempt.step == OUTPUTS:
+                self._check_outputs(ticket)
+            elif ticket.live_attempt.stop_reason is not None:
                 self._backend.stop(_key(ticket), ticket.spec.grace)
 
     def report(self, reports: Sequence[rq.AnyReport]) -> None:
@@ -290,7 +293,7 @@ class Coordinator:
         while self._unidentified and self._unidentified[0][0] <= now:
             _, key = self._unidentified.popleft()
             ticket = self.state.live.get(key.ticket)
-            if ticket is not None and ticket.attempts == key.attempt and ticket.live_attempt.pid is None:
+            if ticket is not None and _key(ticket) == key and ticket.live_attempt.pid is None:
                 self._backend.identify(key)
 
     def _fire_timers(self, now: float) -> None:
@@ -300,19 +303,21 @@ class Coordinator:
                 continue  # it was dropped from the plan; its timer was not
             if isinstance(report, rq.BackoffElapsed):
                 self.report([report])
-            elif ticket.attempts == report.attempt and _runs(ticket):
-                assert ticket.spec.timeout is not None
-                if ticket.worked(now) >= ticket.spec.timeout:
+            elif _runs(ticket) and report.key == _key(ticket) and (left := self._time_left(ticket)) is not None:
+                if left <= 0:
                     self.report([report])
                 else:
                     self._set_timeout(ticket)
 
+    def _time_left(self, ticket: TicketState) -> float | None:
+        """Seconds that the present step of an attempt may still run; None: as long as it takes."""
+        timeout = step_timeout(self.state, ticket)
+        return timeout - ticket.live_attempt.step_worked(self.clock.now()) if timeout is not None else None
+
     def _set_timeout(self, ticket: TicketState) -> None:
-        if ticket.spec.timeout is not None and _runs(ticket):
-            now = self.clock.now()
-            self._timers.set(
-                now + ticket.spec.timeout - ticket.worked(now), rq.TimeoutElapsed(ticket.id, ticket.attempts)
-            )
+        if _runs(ticket) and (left := self._time_left(ticket)) is not None:
+            key = _key(ticket)
+            self._timers.set(self.clock.now() + left, rq.TimeoutElapsed(key.ticket, key.attempt, step=key.step))
 
     def _record(self, event: ev.AnyEvent) -> None:
         """Apply an event, and keep it to be remembered. Raises if it cannot follow, before anything is written."""
@@ -390,11 +395,17 @@ class Coordinator:
 
     def _obey_unremembered(self) -> None:
         """Carry out the pending events that end something. The reason is noted in the exit record instead."""
-        unborn = {(event.ticket, event.attempt) for event in self._pending if isinstance(event, ev.AttemptStarted)}
+        unborn = {
+            (event.ticket, event.attempt): event.step if isinstance(event, ev.StepStarted) else RUN
+            for event in self._pending
+            if isinstance(event, ev.AttemptStarted | ev.StepStarted)
+        }
         for event in self._pending[self._obeyed :]:
             match event:
                 case ev.AttemptStopRequested() if (event.ticket, event.attempt) in unborn:
-                    self.report([rq.ProcessLost(event.ticket, event.attempt, "it never began", began=False)])
+                    step = unborn[event.ticket, event.attempt]
+                    lost = rq.ProcessLost(event.ticket, event.attempt, "it never began", began=False, step=step)
+                    self.report([lost])
                 case ev.AttemptStopRequested():
                     self._stop(event, noting=event.why)
                 case ev.SessionStopping(now=True):
@@ -464,38 +475,55 @@ class Coordinator:
         for event in effects:
             match event:
                 case ev.AttemptStarted():
-                    self._start(self.state.tickets[event.ticket], event.attempt)
+                    self._start(self.state.tickets[event.ticket], ProcessKey(event.ticket, event.attempt))
+                case ev.StepStarted():
+                    key = ProcessKey(event.ticket, event.attempt, event.step)
+                    self._start(self.state.tickets[event.ticket], key)
                 case ev.AttemptEnded(then=Status.backoff, retry_at=float(when)):
                     self._timers.set(when, rq.BackoffElapsed(event.ticket))
                 case ev.AttemptStopRequested():
                     self._stop(event)
                 case ev.SessionStopping(now=True):
                     self._kill_all()
-                case ev.AttemptFrozen():
-                    self._backend.freeze(ProcessKey(event.ticket, event.attempt))
-                case ev.AttemptThawed():
-                    self._backend.thaw(ProcessKey(event.ticket, event.attempt))
-                    self._set_timeout(self.state.tickets[event.ticket])
+                case ev.AttemptFrozen() | ev.AttemptThawed():
+                    self._freeze_or_thaw(self.state.tickets[event.ticket], event)
                 case _:
                     pass
 
     def _stop(self, event: ev.AttemptStopRequested, *, noting: StopReason | None = None) -> None:
-        grace = 0.0 if event.now else self.state.tickets[event.ticket].spec.grace
-        self._backend.stop(ProcessKey(event.ticket, event.attempt), grace, noting)
+        ticket = self.state.tickets[event.ticket]
+        if ticket.is_live and ticket.attempts == event.attempt:
+            self._backend.stop(_key(ticket), 0.0 if event.now else ticket.spec.grace, noting)
+
+    def _freeze_or_thaw(self, ticket: TicketState, event: ev.AttemptFrozen | ev.AttemptThawed) -> None:
+        if not ticket.is_live or ticket.attempts != event.attempt:
+            return
+        if isinstance(event, ev.AttemptFrozen):
+            self._backend.freeze(_key(ticket))
+        else:
+            self._backend.thaw(_key(ticket))
+            self._set_timeout(ticket)
 
     def _kill_all(self) -> None:
         for ticket in self.state.live.values():
             self._backend.stop(_key(ticket), 0.0)
 
-    def _start(self, ticket: TicketState, attempt: int) -> None:
-        if not ticket.is_live or ticket.attempts != attempt:
+    def _start(self, ticket: TicketState, key: ProcessKey) -> None:
+        if not ticket.is_live or _key(ticket) != key:
             return  # it was stopped while its start could not be remembered
-        key = _key(ticket)
+        if key.step == OUTPUTS:
+            self._check_outputs(ticket)
+            return
         self._backend.start(key, self._pool.launch(ticket))
+        if ticket.is_frozen:  # the command ended by itself while it was being frozen
+            self._backend.freeze(key)
         self._unidentified.append((self.clock.now() + IDENTIFY_AFTER, key))
         self._set_timeout(ticket)
         if ticket.live_attempt.stop_reason is not None:  # asked to stop between the decision and its effect
             self._backend.stop(key, ticket.spec.grace)
+
+    def _check_outputs(self, ticket: TicketState) -> None:
+        self._backend.check_outputs(_key(ticket), self.state.plan.workdir, ticket.spec.outputs)
 
     # -- wait or leave ---------------------------------------------------------------------------------------
 

@@ -7,9 +7,12 @@ failure. Here is what agents need outside the core: commands, folders, variables
 import posixpath
 from collections.abc import Iterator
 
+from msgspec import structs
+
 from parexec_tui.core.plan.command import fill
-from parexec_tui.core.plan.model import SHELL, SHELL_OF_OLD
+from parexec_tui.core.plan.model import SHELL, SHELL_OF_OLD, AgentType
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.steps import GateStep, gate_step
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.requests import IdleElapsed
 from parexec_tui.engine.backends.backend import Launch
@@ -29,7 +32,7 @@ class Pool:
         self._env = {"PAREXEC_SESSION": session, "PAREXEC_WORKDIR": state.plan.workdir}
 
     def launch(self, ticket: TicketState) -> Launch:
-        """How the agent of this ticket runs its current attempt."""
+        """How the agent of this ticket runs the present step of its current attempt."""
         assert ticket.agent is not None
         agent_type = self._state.plan.agents[self._state.agents[ticket.agent].type]
         spec = ticket.spec
@@ -39,6 +42,23 @@ class Pool:
         env["PAREXEC_AGENT"] = ticket.agent
         if ticket.note:
             env["PAREXEC_NOTE"] = ticket.note
+        if (step := gate_step(self._state, ticket)) is not None:
+            return self._gate(step, env, spec.cwd or agent_type.cwd, agent_type.nice)
+        launch = self._command(ticket, agent_type, env)
+        if not spec.outputs:
+            return launch
+        return structs.replace(launch, outputs=spec.outputs, root=self._state.plan.workdir)
+
+    def _gate(self, step: GateStep, env: dict[str, str], cwd: str | None, nice: int) -> Launch:
+        """How a gate is run: as `run` is, by the shell of the plan."""
+        env |= {"PAREXEC_GATE": step.title, "PAREXEC_STEP": step.name}
+        folder, shell = self._folder(step.gate.cwd or cwd), self._state.plan.settings.shell
+        if shell in PLAIN_SHELLS:
+            return Launch(step.gate.run, (), folder, env, nice=nice, stops_at_failure="-e" in shell)
+        return Launch("", (*shell, step.gate.run), folder, env, nice=nice)
+
+    def _command(self, ticket: TicketState, agent_type: AgentType, env: dict[str, str]) -> Launch:
+        spec = ticket.spec
         cwd = self._folder(spec.cwd or agent_type.cwd)
         if agent_type.run_shell in PLAIN_SHELLS:
             return Launch(spec.run, (), cwd, env, nice=agent_type.nice, stops_at_failure="-e" in agent_type.run_shell)

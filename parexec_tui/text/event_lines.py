@@ -9,7 +9,7 @@ from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import TERMINAL, End, Status
-from parexec_tui.text.words import Line, groups, log_cut, printable, tickets, why_ended
+from parexec_tui.text.words import Line, gate_text, groups, log_cut, printable, tickets, why_ended
 
 if TYPE_CHECKING:
     from parexec_tui.core.state.session import SessionState
@@ -94,6 +94,12 @@ def _lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
         case ev.AttemptStarted():
             again = f", attempt {event.attempt}" if event.attempt > 1 else ""
             yield Line(at, "started", event.ticket, f"on {event.agent}{again}")
+        case ev.StepStarted(number=int(number)) if number:
+            yield Line(at, "validating", event.ticket, gate_text(event.title, number, event.of))
+        case ev.StepEnded(passed=False):
+            yield Line(
+                at, "gate failed", event.ticket, why_ended(event.reason, event.signal, event.error_line), "warn"
+            )
         case ev.ConflictFound():
             yield Line(at, "waits", event.ticket, event.reason)
         case ev.DurationsLearned():
@@ -147,7 +153,7 @@ def _lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
         case (
             ev.PoolInitialised() | ev.AgentsDeployed() | ev.MonitoringStarted() | ev.FailuresHandled()
             | ev.CompletionValidated() | ev.AgentStarted() | ev.AgentStopped() | ev.AttemptSpawned()
-            | ev.BackoffEnded()
+            | ev.BackoffEnded() | ev.StepStarted() | ev.StepEnded()
         ):  # fmt: skip
             pass  # of no interest to a person
         case ev.AttemptEnded() | ev.EngineLeft() | ev.SessionFinished() | ev.SessionInterrupted():

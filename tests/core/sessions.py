@@ -32,6 +32,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.attempts import Attempt
+from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, UNSUCCESSFUL, End, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -43,7 +44,7 @@ WORKDIR = "/work/plan"
 OPENED_AT = 1000.0
 MEMORY = 2**33
 
-_LISTS = ("reads", "writes", "locks", "requires")
+_LISTS = ("reads", "writes", "locks", "requires", "gates", "outputs")
 
 
 # --- Plans ---
@@ -216,8 +217,18 @@ class Session:
     # -- what becomes of an attempt --
 
     def ended(self, id_: str, code: int | None = None, signal: int | None = None, problem: str = "") -> None:
-        attempt = self.state.tickets[id_].attempts
-        self.tell(rq.ProcessEnded(id_, attempt, code=code, signal=signal, problem=problem))
+        attempt, step = self._at(id_)
+        self.tell(rq.ProcessEnded(id_, attempt, code=code, signal=signal, problem=problem, step=step))
+
+    def _at(self, id_: str) -> tuple[int, str]:
+        """The attempt and the step that a ticket is at."""
+        ticket = self.state.tickets[id_]
+        return ticket.attempts, ticket.attempt.step if ticket.attempt is not None else RUN
+
+    def wrote(self, id_: str, *problems: str) -> None:
+        """The outputs of a ticket were looked at, and these things are wrong with them."""
+        attempt, step = self._at(id_)
+        self.tell(rq.OutputsChecked(id_, attempt, problems, step=step))
 
     def succeed(self, *ids: str) -> None:
         for id_ in ids:
@@ -237,13 +248,16 @@ class Session:
             self.ended(id_, code=127)
 
     def lost(self, id_: str, *, began: bool = True) -> None:
-        self.tell(rq.ProcessLost(id_, self.state.tickets[id_].attempts, reason="no trace of it", began=began))
+        attempt, step = self._at(id_)
+        self.tell(rq.ProcessLost(id_, attempt, reason="no trace of it", began=began, step=step))
 
     def time_out(self, id_: str) -> None:
-        self.tell(rq.TimeoutElapsed(id_, self.state.tickets[id_].attempts))
+        attempt, step = self._at(id_)
+        self.tell(rq.TimeoutElapsed(id_, attempt, step=step))
 
     def spawned(self, id_: str, pid: int = 4242) -> None:
-        self.tell(rq.ProcessStarted(id_, self.state.tickets[id_].attempts, pid=pid, birth=1.5))
+        attempt, step = self._at(id_)
+        self.tell(rq.ProcessStarted(id_, attempt, pid=pid, birth=1.5, step=step))
 
     def back_off(self, id_: str) -> None:
         """Let the clock run until the ticket may be tried again, and say so."""

@@ -33,6 +33,10 @@ class FakeBackend:
         """{ticket: exit codes of its attempts, in order}; then and otherwise 0."""
         self.refused: dict[str, rq.AnyReport] = {}
         """{ticket: what is reported instead of starting it}"""
+        self.steps: dict[Name, str] = {}
+        """{attempt: the step that it is at}"""
+        self.missing: dict[str, list[str]] = {}
+        """{ticket: what is wrong with its outputs}"""
         self.deaf: set[str] = set()
         """Tickets that only KILL ends."""
         self.launches: dict[Name, Launch] = {}
@@ -64,7 +68,7 @@ class FakeBackend:
     def end(self, ticket: str, code: int | None = 0, signal: int | None = None) -> None:
         """End the living attempt of a ticket."""
         attempt = next(number for id_, number in self.live if id_ == ticket)
-        self.report(rq.ProcessEnded(ticket, attempt, code, signal))
+        self.report(rq.ProcessEnded(ticket, attempt, code, signal, step=self.steps[ticket, attempt]))
 
     @property
     def running(self) -> list[str]:
@@ -77,6 +81,7 @@ class FakeBackend:
         self.on_start(ticket, attempt)
         self.starts.append((trio.current_time(), ticket, attempt))
         self.launches[ticket, attempt] = launch
+        self.steps[ticket, attempt] = key.step
         if ticket in self.refused:
             self._reports.append(self.refused[ticket])
             self._bell.set()
@@ -94,7 +99,7 @@ class FakeBackend:
 
     def identify(self, key: ProcessKey) -> None:
         if (key.ticket, key.attempt) in self.live:
-            self.report(rq.ProcessStarted(key.ticket, key.attempt, 1000 + key.attempt, 1.0))
+            self.report(rq.ProcessStarted(key.ticket, key.attempt, 1000 + key.attempt, 1.0, step=key.step))
 
     def stop(self, key: ProcessKey, grace: float, noting: StopReason | None = None) -> None:
         ticket, attempt = key.ticket, key.attempt
@@ -102,13 +107,17 @@ class FakeBackend:
         if noting is not None:
             self.noted[ticket, attempt] = noting
         if (ticket, attempt) in self.live and (grace <= 0 or ticket not in self.deaf):
-            self.report(rq.ProcessEnded(ticket, attempt, None, 9 if grace <= 0 else 15))
+            self.report(rq.ProcessEnded(ticket, attempt, None, 9 if grace <= 0 else 15, step=key.step))
 
     def freeze(self, key: ProcessKey) -> None:
         self.freezes.append((key.ticket, key.attempt))
 
     def thaw(self, key: ProcessKey) -> None:
         self.thaws.append((key.ticket, key.attempt))
+
+    def check_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> None:  # noqa: ARG002
+        problems = tuple(self.missing.get(key.ticket, ()))
+        self.report(rq.OutputsChecked(key.ticket, key.attempt, problems, step=key.step))
 
     async def adopt(self, key: ProcessKey, identity: Identity | None, boot: str) -> Adopted:
         raise NotImplementedError

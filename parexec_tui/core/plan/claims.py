@@ -29,11 +29,11 @@ class Claims(Struct, frozen=True, gc=False):
     @classmethod
     def of(cls, ticket: Ticket, root: str) -> "Claims":
         """Read the claims of a ticket whose paths start at `root`. Raises ValueError for a bad pattern."""
-        if not (ticket.writes or ticket.reads or ticket.locks or ticket.uses):
+        if not (ticket.writes or ticket.outputs or ticket.reads or ticket.locks or ticket.uses):
             return EMPTY
         claims = cls(
             _patterns(ticket.reads, root),
-            _patterns(ticket.writes, root),
+            _patterns(ticket.all_writes, root),
             ticket.locks if len(ticket.locks) < 2 else tuple(sorted(set(ticket.locks))),
             _above_zero(ticket.uses),
         )

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from parexec_tui.core.plan.gates import Gates
+from parexec_tui.core.plan.outputs import all_writes
 from parexec_tui.core.plan.units import Duration, Size, shown
 
 SHELL = ("/bin/sh", "-e", "-c")
@@ -109,6 +111,20 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         tuple[str, ...],
         Meta(description="Patterns of the files it writes; whoever reads or writes one does not run with it."),
     ] = ()
+    outputs: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Patterns of what it must have written, not empty, when its command is over; `path?`: may "
+            "be missing. They are claimed as `writes` are."
+        ),
+    ] = ()
+    gates: Annotated[
+        Gates,
+        Meta(
+            description="Commands that must succeed after its own before it counts as succeeded; those of [defaults] "
+            "and of its agent type come first."
+        ),
+    ] = ()
     locks: Annotated[tuple[str, ...], Meta(description="Names that one ticket at a time may hold.")] = ()
     uses: Annotated[
         Amounts, Meta(description="What it takes of each resource while it runs: cpu, memory, [resources].")
@@ -139,6 +155,11 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         str | None, Meta(description="The folder it runs in, seen from the workdir; absent: the agent type's.")
     ] = None
 
+    @property
+    def all_writes(self) -> tuple[str, ...]:
+        """The patterns of all that it writes: `writes`, and its outputs."""
+        return all_writes(self)
+
 
 class AgentType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A kind of agent: how many there may be, what they can do, and how they run a ticket."""
@@ -165,6 +186,9 @@ class AgentType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     ] = None
     env: Annotated[dict[str, str], Meta(description="Environment variables, over those of the engine.")] = {}
     cwd: Annotated[str | None, Meta(description="The folder its tickets run in, seen from the workdir.")] = None
+    gates: Annotated[
+        Gates, Meta(description="Gates of every ticket that an agent of this type runs, before the ticket's own.")
+    ] = ()
     nice: Annotated[int, Meta(ge=-20, le=19, description="Niceness: higher leaves more CPU to others.")] = 0
 
     @property

@@ -291,6 +291,12 @@ def matches(pattern: Pattern, path: str) -> bool:
     return full.startswith(pattern.head) and (pattern.plain or _meet(_row(pattern), names, _names_meet))
 
 
+def depth(pattern: Pattern) -> int | None:
+    """How many names a path has that the pattern covers, counted from `/`; None: there is no limit to it."""
+    row = _row(pattern)
+    return None if _ANY in row else len(row)
+
+
 @lru_cache(maxsize=4096)
 def _row(pattern: Pattern) -> tuple[Name, ...]:
     """The absolute path of a pattern as a row, with a gap at its end if what lies beneath is claimed."""

@@ -81,7 +81,7 @@ def reruns(
                 restored.append(dependent.id)
             case Status.cancelled | Status.waived:
                 continue
-            case Status.waiting | Status.running | Status.stopping:
+            case Status.waiting | Status.running | Status.validating | Status.stopping:
                 pass  # It runs after what it needs; a live one was returned above.
         regained.add(dependent.id)
         again.add(dependent.id)

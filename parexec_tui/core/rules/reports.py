@@ -18,6 +18,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.session import STRIKES, SessionState
 from parexec_tui.core.state.status import FAILURES, End, Status, StopReason
+from parexec_tui.core.state.steps import GateStep, after_gate, again, first_check, first_gate, gate_step, step_timeout
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 
@@ -47,11 +48,14 @@ def on_report(state: SessionState, report: rq.AnyReport, now: float) -> list[ev.
 
 _Exit = rq.ProcessEnded | rq.ProcessLost
 
+_StepReport = _Exit | rq.OutputsChecked
+"""What ends a step."""
+
 
 def _attempt(state: SessionState, report: rq.Report) -> TicketState | None:
-    """The ticket whose command the report is about; None if that attempt is over, or if it is about another step."""
+    """The ticket that the report is about; None if its attempt or its step is over."""
     ticket = state.live.get(report.ticket)
-    if ticket is None or ticket.attempts != report.attempt or report.step != RUN:
+    if ticket is None or ticket.attempts != report.attempt or ticket.live_attempt.step != report.step:
         return None
     return ticket
 
@@ -61,7 +65,14 @@ def _on_process_started(state: SessionState, report: rq.ProcessStarted, now: flo
     if ticket is None or ticket.live_attempt.pid is not None:
         return []
     return [
-        ev.AttemptSpawned(at=now, ticket=report.ticket, attempt=report.attempt, pid=report.pid, birth=report.birth)
+        ev.AttemptSpawned(
+            at=now,
+            ticket=report.ticket,
+            attempt=report.attempt,
+            pid=report.pid,
+            birth=report.birth,
+            step=report.step,
+        )
     ]
 
 
@@ -73,16 +84,104 @@ def _on_process_ended(state: SessionState, report: rq.ProcessEnded, now: float) 
         return _ended_on_purpose(state, ticket, report, now)
     if report.host_short_of:
         return _put_back(state, ticket, report, now)
+    if (gate := gate_step(state, ticket)) is not None:
+        return _gate_ended(state, ticket, gate, report, now)
     if report.ticket_at_fault:
         return _failed_for_good(state, ticket, report, End.could_not_start, report.problem, now, ticket_at_fault=True)
     if report.problem or report.code in (NOT_EXECUTABLE, NOT_FOUND):
         return _could_not_start(state, ticket, report, now)
     if report.code == 0:
-        return [_ended(ticket, report, End.succeeded, Status.succeeded, now)]
+        return _passed(state, ticket, report, first_check(state, ticket), now)
     if _has_flooded(state, ticket, report, now):
         return _ended_as_flood(state, ticket, report, now)
-    reason = f"signal {report.signal}" if report.signal is not None else f"exit {report.code}"
-    return _failed(state, ticket, report, End.failed, reason, now)
+    return _failed(state, ticket, report, End.failed, _exit(report), now)
+
+
+def _exit(report: rq.ProcessEnded) -> str:
+    return f"signal {report.signal}" if report.signal is not None else f"exit {report.code}"
+
+
+def _passed(
+    state: SessionState, ticket: TicketState, report: _StepReport, then: str | None, now: float
+) -> list[ev.AnyEvent]:
+    """Go on to the step `then` after one that succeeded; None: the attempt has succeeded."""
+    if then is None:
+        return [_ended(ticket, report, End.succeeded, Status.succeeded, now)]
+    return [_step_ended(ticket, report, now, passed=True), _step_started(state, ticket, then, now)]
+
+
+def _step_ended(ticket: TicketState, report: _StepReport, now: float, *, passed: bool, **more: Any) -> ev.StepEnded:
+    if isinstance(report, rq.ProcessEnded):
+        more |= {
+            "code": report.code,
+            "signal": report.signal,
+            "cpu_seconds": report.cpu_seconds,
+            "peak_memory": report.peak_memory,
+        }
+    attempt = ticket.live_attempt
+    return ev.StepEnded(
+        at=now,
+        ticket=ticket.id,
+        attempt=attempt.number,
+        step=attempt.step,
+        seconds=round(attempt.step_worked(now), 6),
+        passed=passed,
+        **more,
+    )
+
+
+def _step_started(state: SessionState, ticket: TicketState, step: str, now: float) -> ev.StepStarted:
+    gate = gate_step(state, ticket, step)
+    if gate is None:
+        return ev.StepStarted(at=now, ticket=ticket.id, attempt=ticket.attempts, step=step)
+    return ev.StepStarted(
+        at=now,
+        ticket=ticket.id,
+        attempt=ticket.attempts,
+        step=step,
+        title=gate.title,
+        number=gate.number,
+        of=gate.of,
+    )
+
+
+def _on_outputs_checked(state: SessionState, report: rq.OutputsChecked, now: float) -> list[ev.AnyEvent]:
+    ticket = _attempt(state, report)
+    if ticket is None:
+        return []
+    if ticket.live_attempt.stop_reason is not None:
+        return _ended_on_purpose(state, ticket, report, now)
+    if report.problems:
+        return _failed(state, ticket, report, End.failed, "; ".join(report.problems), now)
+    return _passed(state, ticket, report, first_gate(state, ticket), now)
+
+
+def _gate_ended(
+    state: SessionState, ticket: TicketState, gate: GateStep, report: rq.ProcessEnded, now: float
+) -> list[ev.AnyEvent]:
+    passed = report.code == 0 and not report.problem
+    if passed:
+        return _passed(state, ticket, report, after_gate(state, ticket, gate, passed=True), now)
+    if report.code == NOT_FOUND and not report.problem:
+        return _gate_failed(state, ticket, gate, report, "command not found (exit 127)", now)
+    return _gate_failed(state, ticket, gate, report, report.problem or _exit(report), now)
+
+
+def _gate_failed(
+    state: SessionState,
+    ticket: TicketState,
+    gate: GateStep,
+    report: _Exit,
+    why: str,
+    now: float,
+    end: End = End.failed,
+) -> list[ev.AnyEvent]:
+    """Try the gate again, or another one of which one has to hold, or fail the attempt."""
+    reason = f"gate {gate.title}: {why}"
+    if (then := after_gate(state, ticket, gate, passed=False)) is None:
+        return _failed(state, ticket, report, end, reason, now)
+    tried = _step_ended(ticket, report, now, passed=False, reason=reason, error_line=report.error_line)
+    return [tried, _step_started(state, ticket, then, now)]
 
 
 def _has_flooded(state: SessionState, ticket: TicketState, report: rq.ProcessEnded, now: float) -> bool:
@@ -101,10 +200,11 @@ def _ended_as_flood(
 
 
 def _failed_as_flood(
-    state: SessionState, ticket: TicketState, report: _Exit, why: str, now: float
+    state: SessionState, ticket: TicketState, report: _StepReport, why: str, now: float
 ) -> list[ev.AnyEvent]:
     """What it printed says nothing about its failure."""
-    return _failed_for_good(state, ticket, structs.replace(report, error_line=""), End.failed, why, now)
+    silent = structs.replace(report, error_line="") if isinstance(report, _Exit) else report
+    return _failed_for_good(state, ticket, silent, End.failed, why, now)
 
 
 def _flood(ticket: TicketState, size: int, now: float) -> str:
@@ -112,18 +212,19 @@ def _flood(ticket: TicketState, size: int, now: float) -> str:
     return f"{FLOODED}: {format_size(size)} in {format_duration(ticket.worked(now))}"
 
 
-def _ended(ticket: TicketState, report: _Exit, end: End, then: Status, now: float, **more: Any) -> ev.AttemptEnded:
+def _ended(
+    ticket: TicketState, report: _StepReport, end: End, then: Status, now: float, **more: Any
+) -> ev.AttemptEnded:
     """The end of the current attempt, with the facts that its process reported."""
-    if isinstance(report, rq.ProcessEnded):
-        more |= {
-            "code": report.code,
-            "signal": report.signal,
-            "cpu_seconds": report.cpu_seconds,
-            "peak_memory": report.peak_memory,
-        }
-    if end in FAILURES and not more.get("host_at_fault"):
-        more["error_line"] = report.error_line
     attempt = ticket.live_attempt
+    cpu_seconds, peak_memory = attempt.cpu_seconds, attempt.peak_memory
+    if isinstance(report, rq.ProcessEnded):
+        more |= {"code": report.code, "signal": report.signal}
+        cpu_seconds, peak_memory = cpu_seconds + report.cpu_seconds, max(peak_memory, report.peak_memory)
+    if end in FAILURES and isinstance(report, _Exit) and not more.get("host_at_fault"):
+        more["error_line"] = report.error_line
+    if attempt.step != RUN:
+        more["step"] = attempt.step
     return ev.AttemptEnded(
         at=now,
         ticket=ticket.id,
@@ -131,15 +232,18 @@ def _ended(ticket: TicketState, report: _Exit, end: End, then: Status, now: floa
         agent=attempt.agent,
         started=attempt.started,
         seconds=round(attempt.worked(now), 6),
+        cpu_seconds=cpu_seconds,
+        peak_memory=peak_memory,
         end=end,
         then=then,
         **more,
     )
 
 
-def _ended_on_purpose(state: SessionState, ticket: TicketState, report: _Exit, now: float) -> list[ev.AnyEvent]:
+def _ended_on_purpose(state: SessionState, ticket: TicketState, report: _StepReport, now: float) -> list[ev.AnyEvent]:
     reason = ticket.live_attempt.stop_reason
     if reason is None:
+        assert isinstance(report, _Exit)
         assert report.stopped_for is not None
         asked = ev.AttemptStopRequested(at=now, ticket=ticket.id, attempt=ticket.attempts, why=report.stopped_for)
         return [asked, *_ended_for(report.stopped_for, state, ticket, report, now)]
@@ -147,12 +251,11 @@ def _ended_on_purpose(state: SessionState, ticket: TicketState, report: _Exit, n
 
 
 def _ended_for(
-    reason: StopReason, state: SessionState, ticket: TicketState, report: _Exit, now: float
+    reason: StopReason, state: SessionState, ticket: TicketState, report: _StepReport, now: float
 ) -> list[ev.AnyEvent]:
     match reason:
         case "timed out":
-            assert ticket.spec.timeout is not None
-            return _failed(state, ticket, report, End.timed_out, f"after {format_duration(ticket.spec.timeout)}", now)
+            return _timed_out(state, ticket, report, now)
         case "cancelled":
             skipped = skips(state, ticket)
             return [_ended(ticket, report, End.cancelled, Status.cancelled, now, skipped=skipped)]
@@ -172,6 +275,15 @@ def _ended_for(
             return _failed_as_flood(state, ticket, report, why, now)
         case "stopped":
             return [_ended(ticket, report, End.stopped, Status.waiting, now, reason="")]
+
+
+def _timed_out(state: SessionState, ticket: TicketState, report: _StepReport, now: float) -> list[ev.AnyEvent]:
+    timeout = step_timeout(state, ticket)
+    why = f"after {format_duration(timeout)}" if timeout is not None else ""
+    if (gate := gate_step(state, ticket)) is None:
+        return _failed(state, ticket, report, End.timed_out, why, now)
+    assert isinstance(report, _Exit)
+    return _gate_failed(state, ticket, gate, report, why, now, End.timed_out)
 
 
 def _put_back(state: SessionState, ticket: TicketState, report: rq.ProcessEnded, now: float) -> list[ev.AnyEvent]:
@@ -219,8 +331,13 @@ def _on_process_lost(state: SessionState, report: rq.ProcessLost, now: float) ->
         return []
     if ticket.live_attempt.stop_reason is not None or report.stopped_for is not None:
         return _ended_on_purpose(state, ticket, report, now)
+    gate = gate_step(state, ticket)
     if not report.began:
+        if gate is not None:
+            return [_step_started(state, ticket, again(gate), now)]
         return [_ended(ticket, report, End.lost, Status.waiting, now, reason=report.reason)]
+    if gate is not None:
+        return _gate_failed(state, ticket, gate, report, report.reason, now, End.lost)
     return _failed(state, ticket, report, End.lost, report.reason, now)
 
 
@@ -273,7 +390,7 @@ def _on_log_flooded(state: SessionState, report: rq.LogFlooded, now: float) -> l
 
 def _on_timeout(state: SessionState, report: rq.TimeoutElapsed, now: float) -> list[ev.AnyEvent]:
     ticket = _attempt(state, report)
-    if ticket is None or ticket.status is not Status.running or ticket.is_frozen:
+    if ticket is None or ticket.status is Status.stopping or ticket.is_frozen:
         return []
     return [ev.AttemptStopRequested(at=now, ticket=ticket.id, attempt=ticket.attempts, why="timed out")]
 
@@ -320,7 +437,7 @@ def _on_idle_elapsed(state: SessionState, report: rq.IdleElapsed, now: float) ->
 
 
 def _failed(
-    state: SessionState, ticket: TicketState, report: _Exit, end: End, reason: str, now: float
+    state: SessionState, ticket: TicketState, report: _StepReport, end: End, reason: str, now: float
 ) -> list[ev.AnyEvent]:
     """The events of a failed attempt: another try if the ticket has retries left, else what its failure means."""
     if ticket.spec.retries > ticket.charged:
@@ -333,7 +450,7 @@ def _failed(
 def _failed_for_good(
     state: SessionState,
     ticket: TicketState,
-    report: _Exit,
+    report: _StepReport,
     end: End,
     reason: str,
     now: float,
@@ -391,6 +508,7 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.ProcessStarted: _on_process_started,
     rq.ProcessEnded: _on_process_ended,
     rq.ProcessLost: _on_process_lost,
+    rq.OutputsChecked: _on_outputs_checked,
     rq.StraysFound: _on_strays_found,
     rq.LogTooLong: _on_log_too_long,
     rq.LogFlooded: _on_log_flooded,

@@ -34,6 +34,7 @@ from parexec_tui.core.state.reservation import can_be_reserved_for, count_end, c
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.stalls import note_stall
 from parexec_tui.core.state.status import PENDING, End, Status
+from parexec_tui.core.state.steps import is_next_start
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.state.transitions import (
     IllegalEventError,
@@ -278,11 +279,38 @@ def _on_attempt_started(state: SessionState, event: ev.AttemptStarted) -> None:
 
 
 def _on_attempt_spawned(state: SessionState, event: ev.AttemptSpawned) -> None:
+    attempt = _attempt_at(state, event)
+    if attempt.pid is not None:
+        raise IllegalEventError(f"{event!r}: it has a process")
+    attempt.pid, attempt.birth = event.pid, event.birth
+
+
+def _attempt_at(state: SessionState, event: ev.AttemptSpawned | ev.StepEnded) -> Attempt:
+    """The live attempt that is at the step of the event."""
     ticket = state.live.get(event.ticket)
     attempt = ticket.attempt if ticket is not None else None
-    if attempt is None or attempt.number != event.attempt or attempt.pid is not None:
-        raise IllegalEventError(f"{event!r}: there is no such attempt, or it has a process")
-    attempt.pid, attempt.birth = event.pid, event.birth
+    if attempt is None or attempt.number != event.attempt or attempt.step != event.step:
+        raise IllegalEventError(f"{event!r}: there is no such attempt, or it is at another step")
+    return attempt
+
+
+def _on_step_ended(state: SessionState, event: ev.StepEnded) -> None:
+    attempt = _attempt_at(state, event)
+    attempt.failed_tries += not event.passed
+    attempt.cpu_seconds += event.cpu_seconds
+    attempt.peak_memory = max(attempt.peak_memory, event.peak_memory)
+    attempt.code, attempt.signal, attempt.error_line = event.code, event.signal, event.error_line
+
+
+def _on_step_started(state: SessionState, event: ev.StepStarted) -> None:
+    ticket = moving_ticket(state, event, Status.validating)
+    attempt = ticket.live_attempt
+    if attempt.stop_reason not in (None, "timed out"):
+        raise IllegalEventError(f"{event!r}: the attempt is being ended")
+    attempt.stop_reason = None  # only a gate took too long, and it is tried again
+    attempt.begin_step(event.step, event.at, is_next_start=is_next_start(event.step, attempt.step))
+    if ticket.status is not Status.validating:
+        move(state, ticket, Status.validating, event.at)
 
 
 def _on_attempt_frozen(state: SessionState, event: ev.AttemptFrozen) -> None:
@@ -529,6 +557,8 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.ReservationEnded: _on_reservation_ended,
     ev.AttemptStarted: _on_attempt_started,
     ev.AttemptSpawned: _on_attempt_spawned,
+    ev.StepEnded: _on_step_ended,
+    ev.StepStarted: _on_step_started,
     ev.AttemptFrozen: _on_attempt_frozen,
     ev.AttemptThawed: _on_attempt_thawed,
     ev.AttemptStopRequested: _on_attempt_stop_requested,

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.status import End, StopReason
 
 
@@ -18,8 +19,9 @@ class Attempt:
     """One try of a ticket on an agent. A new one is made for each; nothing of it changes once it has ended."""
 
     __slots__ = (
-        "agent", "birth", "clock_error", "code", "end", "ended", "error_line", "freeze", "frozen_for", "number",
-        "pid", "reason", "signal", "started", "stop_reason",
+        "agent", "birth", "clock_error", "code", "cpu_seconds", "end", "ended", "error_line", "failed_tries",
+        "freeze", "frozen_for", "number", "peak_memory", "pid", "reason", "signal", "started", "step",
+        "step_began", "stop_reason",
     )  # fmt: skip
 
     def __init__(self, number: int, agent: str, started: float) -> None:
@@ -27,8 +29,17 @@ class Attempt:
         """Counted from 1."""
         self.agent = agent
         self.started = started
+        self.step = RUN
+        """The step that it is at, or at which it ended."""
+        self.step_began = 0.0
+        """What it had worked when that step began, in seconds."""
+        self.failed_tries = 0
+        """How often the command of the gate that it is at has failed."""
+        self.cpu_seconds = 0.0
+        self.peak_memory = 0
+        """As in AttemptEnded, of the steps that are over."""
         self.pid: int | None = None
-        """None until its process exists."""
+        """None until the process of its step exists."""
         self.birth: float | None = None
         """With `pid` and the boot id the identity of the process. See `AttemptSpawned`."""
         self.freeze: FreezeCause | None = None
@@ -48,6 +59,16 @@ class Attempt:
         """Why it ended as it did; while it is being stopped, why that is, if there is more to say than its reason."""
         self.error_line = ""
         """As in `AttemptEnded`."""
+
+    def begin_step(self, step: str, at: float, *, is_next_start: bool) -> None:
+        """Go on to another step. `is_next_start`: it starts the command of the last one again."""
+        self.failed_tries = self.failed_tries if is_next_start else 0
+        self.step, self.step_began = step, self.worked(at)
+        self.pid = self.birth = None
+
+    def step_worked(self, now: float) -> float:
+        """Seconds that its step has run, without the time it was frozen."""
+        return self.worked(now) - self.step_began
 
     def thaw(self, at: float) -> None:
         """Let its clock run again, if it is frozen."""

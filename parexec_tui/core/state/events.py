@@ -10,6 +10,7 @@ promise.
 from msgspec import Struct
 
 from parexec_tui.core.plan.model import FailurePolicy, Priority, Ticket
+from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.status import End, Status, StopReason
 from parexec_tui.core.state.undo import AnyUndoStep
 
@@ -274,6 +275,42 @@ class AttemptSpawned(Event, frozen=True, tag="attempt_spawned"):
     pid: int
     birth: float
     """When the kernel says that it started: clock ticks since boot."""
+    step: str = RUN
+
+
+class StepEnded(Event, frozen=True, tag="step_ended"):
+    """A step of an attempt is over, and the attempt goes on: with the next step, or with another try of this one."""
+
+    ticket: str
+    attempt: int
+    step: str
+    """As in ProcessKey."""
+    seconds: float
+    """How long it ran, without the time it was frozen."""
+    passed: bool
+    code: int | None = None
+    signal: int | None = None
+    reason: str = ""
+    """Why it did not pass."""
+    error_line: str = ""
+    """As in AttemptEnded."""
+    cpu_seconds: float = 0.0
+    peak_memory: int = 0
+    """Both as in AttemptEnded."""
+
+
+class StepStarted(Event, frozen=True, tag="step_started"):
+    """An attempt goes on with a step that checks what its command did. Remembered before there is a process."""
+
+    ticket: str
+    attempt: int
+    step: str
+    title: str = ""
+    """What people call it: the name of a gate, or its command."""
+    number: int = 0
+    """Of a gate: which one it is, counted from 1."""
+    of: int = 0
+    """Of a gate: how many there are."""
 
 
 class AttemptFrozen(Event, frozen=True, tag="attempt_frozen"):
@@ -336,6 +373,8 @@ class AttemptEnded(Event, frozen=True, tag="attempt_ended"):
     of them used, if that is more. Known only from the last start of the engine on; 0 where it is not known."""
     error_line: str = ""
     """Of a failure: the line of its output that says what went wrong, safe to print. See `text.error_line`."""
+    step: str = RUN
+    """At which it ended: `outputs` or a gate where what it did was not accepted."""
 
 
 class StraysEnded(Event, frozen=True, tag="strays_ended"):
@@ -533,6 +572,8 @@ AnyEvent = (
     | ReservationEnded
     | AttemptStarted
     | AttemptSpawned
+    | StepEnded
+    | StepStarted
     | AttemptFrozen
     | AttemptThawed
     | AttemptStopRequested

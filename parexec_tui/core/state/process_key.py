@@ -7,6 +7,9 @@ from msgspec import Struct
 RUN = "run"
 """The step that runs the command of the ticket."""
 
+OUTPUTS = "outputs"
+"""The step that looks for what the ticket must have written. No process runs in it."""
+
 _is_step = re.compile(r"[a-z][a-z0-9_-]*").fullmatch
 
 

@@ -15,6 +15,8 @@ class Status(StrEnum):
     waiting = "waiting"
     backoff = "backoff"
     running = "running"
+    validating = "validating"
+    """Its command succeeded; its outputs and gates are being checked."""
     stopping = "stopping"
     succeeded = "succeeded"
     failed = "failed"
@@ -107,6 +109,10 @@ _ROWS: Final = (
     StatusRow(Flag.ready, "•", "*", 60, 60, "text", "it may start, given an agent"),
     StatusRow(Flag.held, "║", "|", 60, 60, "hold", "a person keeps it back", is_problem=True),
     StatusRow(Status.running, "▶", ">", 10, 40, "bar-running", "on an agent", is_live=True),
+    StatusRow(
+        Status.validating, "§", "g", 10, 40, "bar-running", "its command is over, its outputs and gates are checked",
+        is_live=True,
+    ),
     StatusRow(
         Flag.frozen, "≡", "f", 30, 20, "hold", "its processes stand still, its time-out too",
         is_live=True, is_problem=True,

@@ -12,9 +12,10 @@ from parexec_tui.core.state.tickets import TicketState
 _S = Status
 TRANSITIONS: Final[Mapping[type[ev.Event], Mapping[Status, frozenset[Status]]]] = {
     ev.AttemptStarted: {_S.waiting: frozenset({_S.running})},
-    ev.AttemptStopRequested: dict.fromkeys((_S.running, _S.stopping), frozenset({_S.stopping})),
+    ev.StepStarted: dict.fromkeys((_S.running, _S.validating, _S.stopping), frozenset({_S.validating})),
+    ev.AttemptStopRequested: dict.fromkeys((_S.running, _S.validating, _S.stopping), frozenset({_S.stopping})),
     ev.AttemptEnded: {
-        _S.running: frozenset({_S.succeeded, _S.failed, _S.waiting, _S.backoff}),
+        **dict.fromkeys((_S.running, _S.validating), frozenset({_S.succeeded, _S.failed, _S.waiting, _S.backoff})),
         _S.stopping: frozenset({_S.failed, _S.cancelled, _S.waiting, _S.backoff}),
     },
     ev.BackoffEnded: {_S.backoff: frozenset({_S.waiting})},

@@ -257,6 +257,13 @@ class ProcessLost(Report, frozen=True, gc=False, tag="lost"):
     """As in ProcessEnded."""
 
 
+class OutputsChecked(Report, frozen=True, gc=False, tag="outputs"):
+    """Whether the attempt wrote what its ticket must write."""
+
+    problems: tuple[str, ...]
+    """What is wrong, in words; empty if nothing is."""
+
+
 class StraysFound(Report, frozen=True, gc=False, tag="strays"):
     """What the process left behind when it was over, and that was ended. May come after its end."""
 
@@ -335,6 +342,7 @@ AnyReport = (
     ProcessStarted
     | ProcessEnded
     | ProcessLost
+    | OutputsChecked
     | StraysFound
     | LogTooLong
     | LogFlooded

@@ -37,6 +37,10 @@ class Launch(Struct, frozen=True, gc=False):
     """What is added to the niceness of the process."""
     stops_at_failure: bool = False
     """Whether the shell has `-e`: the first line that fails ends the command."""
+    outputs: tuple[str, ...] = ()
+    """Patterns of what the process must write, as in Ticket; seen from `root`. What they match now is noted before
+    it begins, for `check_outputs`."""
+    root: str = ""
 
 
 class Identity(Struct, frozen=True, gc=False):
@@ -115,6 +119,13 @@ class Backend(Protocol):
 
     def thaw(self, key: ProcessKey) -> None:
         """Let a frozen process go on."""
+
+    def check_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> None:
+        """Find out whether the attempt of the key wrote what its ticket must write, and report `OutputsChecked`.
+
+        The key is that of the step that is told about it. `root`: absolute, where patterns start. What was there
+        before was noted when the command started.
+        """
 
     # -- what an engine before this one left -----------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from parexec_tui.core.plan.footprint import Footprint, Kind, Touch
 from parexec_tui.core.plan.model import Plan, Ticket
+from parexec_tui.core.plan.outputs import all_writes
 from parexec_tui.core.plan.patterns import Pattern, moved, parse_pattern
 from parexec_tui.core.state.events import Neighbour
 from parexec_tui.core.state.status import TERMINAL
@@ -94,6 +95,11 @@ class _Claimed(Struct, frozen=True, gc=False):
 
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+    @property
+    def all_writes(self) -> tuple[str, ...]:
+        return all_writes(self)
 
 
 class _ClaimedPlan(Struct, frozen=True, gc=False):
@@ -279,7 +285,7 @@ def _touches(workdir: str, tickets: Claimed, links: "Links") -> Iterator[Touch]:
     root = os.path.realpath(workdir)
     seen: set[tuple[Kind, str]] = set()
     for id_, ticket in tickets.items():
-        claims: list[tuple[Kind, str]] = [("write", text) for text in ticket.writes]
+        claims: list[tuple[Kind, str]] = [("write", text) for text in ticket.all_writes]
         claims += [("read", text) for text in ticket.reads]
         for kind, text in claims:
             if (kind, text) not in seen:
@@ -296,7 +302,7 @@ def _touches_near(
     Most tickets of others claim nothing near, and there may be hundreds of thousands.
     """
     root = os.path.realpath(workdir)
-    written_texts = dict.fromkeys(chain.from_iterable([ticket.writes for ticket in tickets.values()]))
+    written_texts = dict.fromkeys(chain.from_iterable([ticket.all_writes for ticket in tickets.values()]))
     read_texts = dict.fromkeys(chain.from_iterable([ticket.reads for ticket in tickets.values()]))
     writes = set(_near(written_texts, root, links, claimed))
     reads = set(_near(read_texts, root, links, written))
@@ -305,7 +311,7 @@ def _touches_near(
     near = {
         id_: _Claimed(
             tuple(text for text in ticket.reads if text in reads),
-            tuple(text for text in ticket.writes if text in writes),
+            tuple(text for text in ticket.all_writes if text in writes),
         )
         for id_, ticket in tickets.items()
     }

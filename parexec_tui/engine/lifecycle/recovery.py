@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.process_key import OUTPUTS, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
@@ -31,6 +31,9 @@ async def recover(state: SessionState, backend: Backend) -> Findings:
     """Settle every attempt that the registry believes to live. Raises OutOfReachError."""
     findings = Findings([], [], 0)
     for ticket in list(state.live.values()):
+        if ticket.live_attempt.step == OUTPUTS:  # no process runs in it: the coordinator looks again
+            findings.adopted.append(ticket)
+            continue
         report = await adopt(state, ticket, backend)
         if not isinstance(report, rq.ProcessStarted):
             findings.reports.append(report)
@@ -51,15 +54,16 @@ async def adopt(state: SessionState, ticket: TicketState, backend: Backend) -> A
     attempt = ticket.live_attempt
     identity = Identity(attempt.pid, attempt.birth or 0.0) if attempt.pid is not None else None
     namespace = state.monitored.pid_namespace if state.monitored is not None else ""
-    return await backend.adopt(ProcessKey(ticket.id, ticket.attempts), identity, origin(state.boot, namespace))
+    key = ProcessKey(ticket.id, ticket.attempts, attempt.step)
+    return await backend.adopt(key, identity, origin(state.boot, namespace))
 
 
 def _go_on(ticket: TicketState, backend: Backend) -> None:
     """Bring the process into the state that the registry says: the engine may have died before it could do so."""
-    key = ProcessKey(ticket.id, ticket.attempts)
+    key = ProcessKey(ticket.id, ticket.attempts, ticket.live_attempt.step)
     if ticket.is_frozen:
         backend.freeze(key)
-    elif ticket.status is Status.running:
+    elif ticket.status is not Status.stopping:
         backend.thaw(key)
 
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 from parexec_tui.core.plan.model import MIN_LOG
 from parexec_tui.core.rules.flood import Disk, Growth, has_filled, is_flood, is_full, worst_flood
 from parexec_tui.core.rules.reports import RELIEF
-from parexec_tui.core.state.process_key import RUN, ProcessKey
+from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
@@ -139,7 +139,7 @@ class LogWatch:
             return
         logs = {log.key: log for log in reading.logs}
         stopping = {key for key in logs if (ticket := self._live(key)) and ticket.status is Status.stopping}
-        running = {key for key in logs if (ticket := self._live(key)) and ticket.status is Status.running}
+        running = {key for key in logs if (ticket := self._live(key)) and ticket.status is not Status.stopping}
         lost = 0.0
         if then.free is not None:
             lost = (then.free + self._cut_away - then.cut - reading.free) / max(WINDOW, trio.current_time() - then.at)
@@ -156,9 +156,10 @@ class LogWatch:
                 yield _flooded(logs[key], now=True)
 
     def _live(self, key: ProcessKey) -> TicketState | None:
-        """The ticket whose command the process runs now."""
+        """The ticket whose present step the process runs."""
         ticket = self._state.live.get(key.ticket)
-        return ticket if ticket is not None and ticket.attempts == key.attempt and key.step == RUN else None
+        is_its = ticket is not None and ticket.attempts == key.attempt and ticket.live_attempt.step == key.step
+        return ticket if is_its else None
 
     def _most(self, log: LogSize) -> float:
         """Bytes that the disk can lose to a log before it is cut."""

@@ -13,7 +13,7 @@ from parexec_tui.engine.threads import in_thread
 def progress_wanted(state: SessionState) -> list[ProgressWanted]:
     """The processes that may tell how far they are: those of the tickets that run."""
     return [
-        ProgressWanted(ProcessKey(ticket.id, ticket.attempts), ticket.spec.progress)
+        ProgressWanted(ProcessKey(ticket.id, ticket.attempts, ticket.live_attempt.step), ticket.spec.progress)
         for ticket in state.live.values()
         if ticket.spec.progress != OFF
     ]

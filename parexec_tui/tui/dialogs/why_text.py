@@ -67,7 +67,7 @@ class _Why:
         match ticket.status:
             case Status.waiting | Status.backoff:
                 yield from self._waits()
-            case Status.running | Status.stopping:
+            case Status.running | Status.validating | Status.stopping:
                 yield from self._lives()
             case Status.skipped:
                 yield from self._was_skipped()

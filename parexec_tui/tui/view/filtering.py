@@ -51,4 +51,4 @@ def _claims(value: str) -> TicketTest:
 
 def _claimed(ticket: TicketState) -> Iterable[str]:
     spec = ticket.spec
-    return (*spec.reads, *spec.writes, *spec.locks, *spec.uses)
+    return (*spec.reads, *spec.all_writes, *spec.locks, *spec.uses)

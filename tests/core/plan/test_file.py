@@ -525,7 +525,7 @@ def test_a_pattern_that_is_not_looked_at_is_valid(text: str) -> None:
         (("depends_on", "deps", "parents"), "write `needs`: "),
         (("after",), "no key starts a ticket when another ends without success"),
         (("inputs",), "write `reads`: "),
-        (("outputs",), "write `writes`: "),
+        (("artifacts",), "write `writes`: "),
         (("command", "cmd", "script"), "write `run`: one string"),
         (("allow_failure", "allow-failure", "continue_on_error"), "|| true"),
         (("if",), "there are no conditions: test in the command"),

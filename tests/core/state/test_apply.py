@@ -21,11 +21,13 @@ from tests.core.sessions import OPENED_AT, Session, check, dump, plan
 
 LEGAL = """
 attempt_started         waiting                 running
-attempt_frozen          running                 frozen
+attempt_frozen          running validating      frozen
 attempt_thawed          frozen                  running
-attempt_stop_requested  running frozen          stopping
+step_started            running validating stopping  validating
+step_started            frozen                  frozen
+attempt_stop_requested  running frozen validating  stopping
 attempt_stop_requested  stopping                stopping
-attempt_ended           running frozen          succeeded failed waiting backoff
+attempt_ended           running frozen validating  succeeded failed waiting backoff
 attempt_ended           stopping                failed cancelled waiting backoff
 backoff_ended           backoff                 waiting
 ticket_cancelled        waiting backoff         cancelled
@@ -36,9 +38,12 @@ ticket_restored         cancelled               waiting skipped
 ticket_restored         waived                  waiting failed cancelled skipped
 ticket_restored         waiting                 waiting failed cancelled succeeded waived
 """
-"""Event, from any of these, to any of these; columns stand two spaces apart. All else is illegal."""
+"""Event, from any of these, to any of these; columns stand two spaces apart. All else is illegal.
 
-CHAIN = "N:\nT: N  retries=1 retry_delay=1s\nD: T"
+A step starts after a stop only if a gate took too long and is tried again.
+"""
+
+CHAIN = "N:\nT: N  retries=1 retry_delay=1s timeout=60s\nD: T"
 
 
 def legal() -> Iterator[tuple[str, str, str]]:
@@ -49,7 +54,8 @@ def legal() -> Iterator[tuple[str, str, str]]:
 
 def chain(status: str) -> Session:
     """N, then T, then D, with T in this status and an idle agent left over."""
-    session = Session(plan(CHAIN, agents={"agent": AgentType(min=2, max=2)}))
+    gates = " gates=true,true" if status == "validating" else ""
+    session = Session(plan(CHAIN.replace("60s", f"60s{gates}"), agents={"agent": AgentType(min=2, max=2)}))
     session.dispatch()
     if status == "skipped":
         session.fail("N")
@@ -64,8 +70,8 @@ def chain(status: str) -> Session:
     if status == "frozen":
         session.ask(rq.Freeze(tickets=("T",)))
     elif status == "stopping":
-        session.ask(rq.Cancel(tickets=("T",)))
-    elif status == "succeeded":
+        session.time_out("T")
+    elif status == "validating" or status == "succeeded":
         session.succeed("T")
     elif status in ("backoff", "failed"):
         session.fail("T")
@@ -96,6 +102,10 @@ def moves(session: Session) -> list[tuple[str, ev.AnyEvent]]:
         ("running", ev.AttemptStarted(at=at, ticket="T", attempt=attempt + 1, agent=agent)),
         ("frozen", ev.AttemptFrozen(at=at, ticket="T", attempt=attempt)),
         ("running", ev.AttemptThawed(at=at, ticket="T", attempt=attempt)),
+        (
+            "frozen" if session["T"].is_frozen else "validating",
+            ev.StepStarted(at=at, ticket="T", attempt=attempt, step="gate-2"),
+        ),
         ("stopping", ev.AttemptStopRequested(at=at, ticket="T", attempt=attempt, why="cancelled")),
         ("waiting", ev.BackoffEnded(at=at, ticket="T")),
         ("cancelled", ev.TicketCancelled(at=at, ticket="T", skipped=("D",))),
@@ -147,8 +157,10 @@ def test_the_table_of_the_code_is_the_table_of_this_page() -> None:
 def test_a_frozen_attempt_may_go_where_it_might_go_if_it_were_not() -> None:
     frozen = {(kind, to) for kind, from_, to in legal() if from_ == "frozen"}
     running = {(kind, to) for kind, from_, to in legal() if from_ == "running"}
-    assert frozen - {("attempt_thawed", "running")} == running - {("attempt_frozen", "frozen")}
-    assert {"running"} == FREEZABLE
+    stays = {("step_started", "frozen")}
+    goes_on = {("attempt_frozen", "frozen"), ("step_started", "validating")}
+    assert frozen - {("attempt_thawed", "running")} - stays == running - goes_on
+    assert {"running", "validating"} == FREEZABLE
 
 
 def at(kind: Callable[..., ev.AnyEvent], **fields: object) -> ev.AnyEvent:

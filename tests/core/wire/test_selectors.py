@@ -87,8 +87,8 @@ def test_words(session: Session, words: str, ids: str) -> None:
         ("priority:urgent", "there is no priority urgent, there is critical, high, medium and low"),
         (
             "status:nonsense",
-            "there is no status nonsense, there is waiting, backoff, running, frozen, stopping, succeeded, failed, "
-            "cancelled, skipped, waived, ready, held, live and over",
+            "there is no status nonsense, there is waiting, backoff, running, frozen, validating, stopping, "
+            "succeeded, failed, cancelled, skipped, waived, ready, held, live and over",
         ),
         ("status:", "'status:' names nothing after status:"),
         ("!", "'' names nothing"),

@@ -106,8 +106,10 @@ def _faults(type_: inspect.Type, value: object, path: Path) -> Iterator[Fault]:
             yield from _faults(type_.type, value, path)
         case inspect.UnionType():
             if value is not None:
-                (inner,) = (each for each in type_.types if not isinstance(each, inspect.NoneType))
-                yield from _faults(inner, value, path)
+                yield from _faults(_member(type_, value), value, path)
+        case inspect.StructType(cls) if isinstance(value, dict):
+            _, found = read_fields(cls, value, path)
+            yield from found
         case inspect.VarTupleType() if isinstance(value, list) and len(value) >= (type_.min_length or 0):
             for index, item in enumerate(value):
                 yield from _faults(type_.item_type, item, (*path, index))
@@ -122,6 +124,20 @@ def _faults(type_: inspect.Type, value: object, path: Path) -> Iterator[Fault]:
         case _:
             if not _fits(type_, value):
                 yield Fault(path, *_complaint(type_, value))
+
+
+def _member(type_: inspect.UnionType, value: object) -> inspect.Type:
+    """The type of a union that a value is meant to have: by its kind, else the first."""
+    members = [each for each in type_.types if not isinstance(each, inspect.NoneType)]
+    wanted = _OF_KIND.get(type(value))
+    return next((each for each in members if wanted is not None and isinstance(each, wanted)), members[0])
+
+
+_OF_KIND: dict[type, type[inspect.Type]] = {
+    dict: inspect.StructType,
+    list: inspect.VarTupleType,
+    str: inspect.StrType,
+}
 
 
 def _decode_fault(type_: type, value: object, path: Path) -> Iterator[Fault]:
@@ -176,8 +192,12 @@ def _named(type_: inspect.Type) -> str:
             return "true or false"
         case inspect.IntType(ge=minimum, le=maximum):
             return f"a whole number from {minimum} to {maximum}"
+        case inspect.VarTupleType(item_type=inspect.UnionType()):
+            return "a list of commands and tables"
         case inspect.VarTupleType():
             return "a list of strings" + (", at least one" if type_.min_length else "")
+        case inspect.StructType():
+            return "a table"
         case inspect.DictType():
             return "a table of strings"
         case inspect.EnumType() | inspect.LiteralType():

@@ -214,13 +214,23 @@ def _merged(defaults: dict[str, Any], tickets: dict[str, Any]) -> dict[str, Any]
     """The tickets as written, each with the defaults that it does not override."""
     if not defaults:
         return tickets
+    gates = _as_list(defaults.get("gates"))
     merged = {id_: {**defaults, **own} if isinstance(own, dict) else own for id_, own in tickets.items()}
     for key in _MERGED_BY_KEY:
         if isinstance(inherited := defaults.get(key), dict):
             for id_, own in tickets.items():
                 if isinstance(own, dict) and isinstance(value := own.get(key), dict):
                     merged[id_][key] = {**inherited, **value}
+    if gates:
+        for id_, own in tickets.items():
+            if isinstance(own, dict) and (mine := _as_list(own.get("gates"))):
+                merged[id_]["gates"] = [*gates, *mine]
     return merged
+
+
+def _as_list(gates: object) -> list[Any]:
+    """Gates as they are written, of which those of `[defaults]` and of a ticket add up."""
+    return [gates] if isinstance(gates, dict) else gates if isinstance(gates, list) else []
 
 
 def _read_by_key(document: dict[str, Any]) -> tuple[PlanDocument, list[Fault]]:

@@ -17,7 +17,7 @@ _TICKET_KEYS = {
     **dict.fromkeys(("depends_on", "depends", "dependencies", "deps", "parents", "upstream"), _NEEDS),
     **dict.fromkeys(("after", "wait_for", "runs_after", "run_after"), _AFTER),
     **dict.fromkeys(("inputs", "input", "sources"), _READS),
-    **dict.fromkeys(("outputs", "output", "targets", "artifacts", "generates"), _WRITES),
+    **dict.fromkeys(("targets", "artifacts", "generates"), _WRITES),
     **dict.fromkeys(("command", "commands", "cmd", "cmds", "script", "exec"), _RUN),
     "shell": _SHELL,
     **dict.fromkeys(("allow_failure", "continue_on_error", "ignore_errors", "ignore_error"), _GO_ON),

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.command import is_posix_shell
+from parexec_tui.core.plan.gates import MAX_ALTERNATIVES, Gate, Gates, as_gate
 from parexec_tui.core.plan.model import (
     HOST_RESOURCES,
     ID_PATTERN,
@@ -27,6 +28,7 @@ from parexec_tui.core.plan.model import (
     eligible_types,
     has_capabilities,
 )
+from parexec_tui.core.plan.outputs import pattern_of
 from parexec_tui.core.plan.patterns import parse_pattern
 from parexec_tui.core.plan.progress import OFF, progress_regex
 from parexec_tui.core.plan.reading.faults import Fault, Hints, Path, listed
@@ -265,7 +267,7 @@ _is_command_option = re.compile(r"-[A-Za-z]*c[A-Za-z]*").fullmatch
 
 
 def _patterns_are_valid(draft: Draft) -> Iterator[Fault]:
-    patterns = set(chain.from_iterable(ticket.reads + ticket.writes for _, ticket in draft.specs()))
+    patterns = set(chain.from_iterable(ticket.reads + ticket.all_writes for _, ticket in draft.specs()))
     bad: dict[str, str] = {}
     for text in patterns:
         if is_simple(text):
@@ -276,10 +278,39 @@ def _patterns_are_valid(draft: Draft) -> Iterator[Fault]:
             bad[text] = str(error)
     if bad:
         for id_, ticket in draft.specs():
-            for key, texts in (("reads", ticket.reads), ("writes", ticket.writes)):
+            for key, texts in (("reads", ticket.reads), ("writes", ticket.writes), ("outputs", ticket.outputs)):
                 for index, text in enumerate(texts):
-                    if text in bad:
-                        yield Fault(draft.place(id_, key, index), bad[text])
+                    if (problem := bad.get(pattern_of(text) if key == "outputs" else text)) is not None:
+                        yield Fault(draft.place(id_, key, index), problem)
+
+
+def _gates_can_be_run(draft: Draft) -> Iterator[Fault]:
+    written: list[tuple[Path, Gates]] = [
+        (draft.place(id_, "gates"), ticket.gates) for id_, ticket in draft.specs() if ticket.gates
+    ]
+    written += [(("agents", name, "gates"), agent.gates) for name, agent in draft.agents.items() if agent.gates]
+    for path, gates in written:
+        if isinstance(gates, Gate):
+            yield from _faults_of_gate(gates, path)
+            continue
+        for index, gate in enumerate(gates):
+            yield from _faults_of_gate(as_gate(gate), (*path, index))
+
+
+def _faults_of_gate(gate: Gate, path: Path, *, is_alternative: bool = False) -> Iterator[Fault]:
+    if gate.any and (gate.run or gate.timeout is not None or gate.cwd is not None or gate.retries):
+        yield Fault(path, "a gate has either `any` or a command", "put the command and its settings into `any`")
+    elif gate.any and is_alternative:
+        yield Fault(path, "an `any` inside an `any` says nothing more", "list all of them in the outer one")
+    elif not gate.any and not gate.run.strip():
+        yield Fault(path, "the gate has no command", 'write run = "...", or any = ["...", "..."]')
+    elif len(gate.any) > MAX_ALTERNATIVES:
+        yield Fault(path, f"{len(gate.any)} gates to choose from are too many", f"at most {MAX_ALTERNATIVES}")
+    elif "\0" in gate.run or "\0" in (gate.cwd or ""):
+        yield Fault(path, _NUL)
+    else:
+        for index, each in enumerate(gate.any):
+            yield from _faults_of_gate(as_gate(each), (*path, "any", index), is_alternative=True)
 
 
 def _environments_are_valid(draft: Draft) -> Iterator[Fault]:
@@ -332,6 +363,7 @@ _RULES: tuple[Rule, ...] = (
     _progress_can_be_read,
     _shells_take_a_command,
     _patterns_are_valid,
+    _gates_can_be_run,
     _environments_are_valid,
     _texts_have_no_nul,
 )

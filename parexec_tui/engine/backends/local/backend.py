@@ -44,6 +44,7 @@ from parexec_tui.engine.backends.local.gone import (
 from parexec_tui.engine.backends.local.logs import read_sizes
 from parexec_tui.engine.backends.local.mark import mark_of
 from parexec_tui.engine.backends.local.orphans import Orphans, with_descendants
+from parexec_tui.engine.backends.local.outputs import missing_outputs, note_outputs
 from parexec_tui.engine.backends.local.processes import open_processes
 from parexec_tui.engine.backends.local.record import note_stop, read_record, report_of, void_record
 from parexec_tui.engine.backends.local.remains import Remains, is_written, writers_of
@@ -67,6 +68,9 @@ MIN_AGE_FOR_TERM = 0.05
 
 _BEGIN_WITHIN = 2.0
 """Seconds that an existing process gets to write in its record that it began."""
+
+_CHECKS = 4
+"""Tickets whose outputs are looked at at once."""
 
 _TOLD = 10
 """Strays of one attempt whose command lines are told."""
@@ -141,6 +145,7 @@ class LocalBackend:
         self._failures = FailureReader(folder, self._tell_failure)
         self._one_reading = trio.CapacityLimiter(1)
         self._one_look = trio.CapacityLimiter(1)
+        self._checks = trio.CapacityLimiter(_CHECKS)
         self._over: list[ProcessKey] = []
         """What ended since its log was looked at."""
         self._remains: list[Remains] = []
@@ -161,6 +166,10 @@ class LocalBackend:
         if key in self._starting or key in self._live:
             return
         start = self.prepare(key, launch)
+        if launch.outputs:
+            start.before = partial(
+                note_outputs, self._folder.outputs_before(key.ticket, key.attempt), launch.root, launch.outputs
+            )
         if chosen := self._cgroups.choose(key, trio.current_time()):
             start.spawn = structs.replace(start.spawn, cgroup=chosen)
         self._starting[key] = start
@@ -169,8 +178,22 @@ class LocalBackend:
     def _before_start(self, start: Start) -> None:
         """Raise OSError if nothing may be started now. Called in a thread of the starter."""
         self._shortage.check()
+        if start.before is not None:
+            start.before()
         if start.spawn.cgroup and not self._cgroups.make(start.spawn.cgroup):
             start.spawn = structs.replace(start.spawn, cgroup="")
+
+    def check_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> None:
+        self._nursery.start_soon(self._check_outputs, key, root, outputs)
+
+    async def _check_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> None:
+        problems = await self.missing_outputs(key, root, outputs)
+        self._report(rq.OutputsChecked(key.ticket, key.attempt, tuple(problems), step=key.step))
+
+    async def missing_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> list[str]:
+        """What is wrong with what an attempt should have written, in words."""
+        before = self._folder.outputs_before(key.ticket, key.attempt)
+        return await in_thread(missing_outputs, before, root, outputs, may_hang=True, limiter=self._checks)
 
     def prepare(self, key: ProcessKey, launch: Launch) -> Start:
         """All that it takes to start a process of this key."""

@@ -28,6 +28,8 @@ class Start(Struct, gc=False, eq=False):
     pid: int | None = None
     problem: BaseException | None = None
     """Why there is no process."""
+    before: Callable[[], None] | None = None
+    """What to do first; raises OSError if the process must not be started."""
     later: list[Callable[[], None]] = []
     """What to do once its process exists."""
 

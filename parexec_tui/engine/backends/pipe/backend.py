@@ -46,6 +46,7 @@ _count = msgspec.json.Decoder(int)
 _reading = msgspec.json.Decoder(UsageReading)
 _log_reading = msgspec.json.Decoder(LogReading)
 _bytes = msgspec.json.Decoder(bytes)
+_texts = msgspec.json.Decoder(list[str])
 _nothing = msgspec.json.Decoder(None)
 
 
@@ -134,6 +135,16 @@ class PipeBackend:
         if (charge := self._charges.get(key)) is not None:
             charge.frozen = False
             self._send(wire.Thaw(key))
+
+    def check_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> None:
+        self._nursery.start_soon(self._check_outputs, wire.MissingOutputs(key=key, root=root, outputs=tuple(outputs)))
+
+    async def _check_outputs(self, ask: wire.MissingOutputs) -> None:
+        try:
+            problems = await self._ask(ask, _texts)
+        except OSError as error:
+            problems = [f"the outputs cannot be looked at: {error}"]
+        self._report(rq.OutputsChecked(ask.key.ticket, ask.key.attempt, tuple(problems), step=ask.key.step))
 
     # -- what an engine before this one left -----------------------------------------------------------------
 

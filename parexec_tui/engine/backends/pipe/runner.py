@@ -13,7 +13,6 @@ import trio
 from msgspec import Raw
 
 from parexec_tui.client.framing import Lines
-from parexec_tui.engine.backends.backend import Backend
 from parexec_tui.engine.backends.boot import here
 from parexec_tui.engine.backends.local.backend import LocalBackend
 from parexec_tui.engine.backends.local.orphans import Orphans
@@ -34,7 +33,7 @@ async def run(session: str, folder: SessionFolder) -> None:
 
 
 class _Runner:
-    def __init__(self, nursery: trio.Nursery, backend: Backend) -> None:
+    def __init__(self, nursery: trio.Nursery, backend: LocalBackend) -> None:
         self._nursery = nursery
         self._backend = backend
         self._input = trio.lowlevel.FdStream(os.dup(0))
@@ -114,6 +113,8 @@ class _Runner:
                 return await self._backend.log_sizes()
             case wire.CutLog(key=key, limit=limit):
                 return await self._backend.cut_log(key, limit)
+            case wire.MissingOutputs(key=key, root=root, outputs=outputs):
+                return await self._backend.missing_outputs(key, root, outputs)
             case wire.Finish():
                 return await self._backend.finish()
             case _:

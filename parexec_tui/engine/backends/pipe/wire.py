@@ -99,11 +99,29 @@ class CutLog(Ask, frozen=True, tag="cut_log"):
     limit: int
 
 
+class MissingOutputs(Ask, frozen=True, tag="missing_outputs"):
+    key: ProcessKey
+    root: str
+    outputs: tuple[str, ...]
+
+
 class Finish(Ask, frozen=True, tag="finish"):
     """The runner leaves after its answer."""
 
 
-AnyAsk = Adopt | ProveEnd | Recorded | SetAside | EndStrays | ReadUsage | ReadOutput | ReadLogSizes | CutLog | Finish
+AnyAsk = (
+    Adopt
+    | ProveEnd
+    | Recorded
+    | SetAside
+    | EndStrays
+    | ReadUsage
+    | ReadOutput
+    | ReadLogSizes
+    | CutLog
+    | MissingOutputs
+    | Finish
+)
 ToRunner = Order | AnyAsk
 
 

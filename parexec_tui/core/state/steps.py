@@ -1,0 +1,110 @@
+"""The steps of an attempt: the command of the ticket, the look for its outputs, its gates one after another.
+
+The name of a step is unique in its attempt, so each gate that is tried has a process of its own: `gate-2` is the
+second gate, `gate-2b` the second of its alternatives, `gate-2b-3` the third start of that.
+"""
+
+import re
+from typing import NamedTuple
+
+from parexec_tui.core.plan.gates import Gate, listed
+from parexec_tui.core.state.process_key import OUTPUTS, RUN
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.tickets import TicketState
+
+_TITLE = 60
+_GATE = re.compile(r"gate-(?P<number>[0-9]+)(?P<letter>[a-z])?(?:-(?P<start>[0-9]+))?").fullmatch
+
+
+class GateStep(NamedTuple):
+    """A start of a gate."""
+
+    number: int
+    """Of the gate among those of the ticket, counted from 1."""
+    of: int
+    """Gates that the ticket has."""
+    alternative: int
+    """Counted from 0."""
+    start: int
+    """How often this command was started, with this time."""
+    whole: Gate
+    """The gate as the plan has it, with its alternatives."""
+
+    @property
+    def gate(self) -> Gate:
+        """What is run."""
+        return self.whole.alternatives[self.alternative]
+
+    @property
+    def name(self) -> str:
+        """The name of the step."""
+        letter = chr(ord("a") + self.alternative) if self.whole.any else ""
+        return f"gate-{self.number}{letter}" + (f"-{self.start}" if self.start > 1 else "")
+
+    @property
+    def title(self) -> str:
+        """What people call it, in at most so many characters."""
+        title = self.gate.title
+        return title if len(title) <= _TITLE else f"{title[: _TITLE - 3]}..."
+
+
+def gates_of(state: SessionState, ticket: TicketState) -> tuple[Gate, ...]:
+    """The gates that the current attempt of a ticket must pass, in order."""
+    agent = state.agents[ticket.live_attempt.agent]
+    return (*listed(state.plan.agents[agent.type].gates), *listed(ticket.spec.gates))
+
+
+def gate_step(state: SessionState, ticket: TicketState, step: str = "") -> GateStep | None:
+    """The gate that is tried in a step, by default the one that the current attempt is at; None if none is."""
+    found = _GATE(step or ticket.live_attempt.step)
+    if found is None:
+        return None
+    gates = gates_of(state, ticket)
+    number = int(found["number"])
+    alternative = ord(found["letter"]) - ord("a") if found["letter"] else 0
+    return GateStep(number, len(gates), alternative, int(found["start"] or 1), gates[number - 1])
+
+
+def step_timeout(state: SessionState, ticket: TicketState) -> float | None:
+    """How many seconds the step that the current attempt is at may run; None: as long as it takes."""
+    if ticket.live_attempt.step == RUN:
+        return ticket.spec.timeout
+    gate = gate_step(state, ticket)
+    return gate.gate.timeout if gate is not None else None
+
+
+def first_check(state: SessionState, ticket: TicketState) -> str | None:
+    """The step after the command of the ticket; None: then it has succeeded."""
+    return OUTPUTS if ticket.spec.outputs else first_gate(state, ticket)
+
+
+def first_gate(state: SessionState, ticket: TicketState) -> str | None:
+    """The step after the look for the outputs; None: then it has succeeded."""
+    return _gate(state, ticket, 1)
+
+
+def after_gate(state: SessionState, ticket: TicketState, at: GateStep, *, passed: bool) -> str | None:
+    """The step after a gate. None: if it passed, the ticket has succeeded, else it has failed."""
+    if passed:
+        return _gate(state, ticket, at.number + 1)
+    if ticket.live_attempt.failed_tries < at.gate.retries:
+        return again(at)
+    if at.alternative + 1 < len(at.whole.alternatives):
+        return at._replace(alternative=at.alternative + 1, start=1).name
+    return None
+
+
+def again(at: GateStep) -> str:
+    """The step that starts the same command once more."""
+    return at._replace(start=at.start + 1).name
+
+
+def is_next_start(step: str, before: str) -> bool:
+    """Whether a step starts the same command of a gate again."""
+    new, old = _GATE(step), _GATE(before)
+    return new is not None and old is not None and new.group("number", "letter") == old.group("number", "letter")
+
+
+def _gate(state: SessionState, ticket: TicketState, number: int) -> str | None:
+    gates = gates_of(state, ticket)
+    return GateStep(number, len(gates), 0, 1, gates[number - 1]).name if number <= len(gates) else None
