@@ -11,7 +11,7 @@ from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.schedule.forecast import eta
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.schedule.roots import root_of, roots, waiting_for
-from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import ENDED_BADLY, PENDING, TABLE, TERMINAL, SessionStatus, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -101,9 +101,15 @@ class SessionReport(Struct, frozen=True):
     """Why the engine does not answer, or can start nothing; empty if nothing is wrong."""
 
 
-def attempt_output(state: SessionState, ticket: TicketState, attempt: int | None = None) -> Output:
-    """The output of the command of an attempt; default: the latest one."""
-    return output_of(state.session, ProcessKey(ticket.id, attempt or ticket.attempts))
+def attempt_output(
+    state: SessionState, ticket: TicketState, attempt: int | None = None, step: str | None = None
+) -> Output:
+    """The output of a step of an attempt; default: of the latest attempt, and of its step that tells most."""
+    number = attempt or ticket.attempts
+    if step is None:
+        is_latest = ticket.attempt is not None and ticket.attempt.number == number
+        step = ticket.attempt.told_step if ticket.attempt is not None and is_latest else RUN
+    return output_of(state.session, ProcessKey(ticket.id, number, step))
 
 
 def session_report(state: SessionState, *, alive: bool) -> SessionReport:

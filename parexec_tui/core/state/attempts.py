@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from parexec_tui.core.state.process_key import RUN
+from parexec_tui.core.state.process_key import OUTPUTS, RUN
 from parexec_tui.core.state.status import End, StopReason
 
 
@@ -59,6 +59,12 @@ class Attempt:
         """Why it ended as it did; while it is being stopped, why that is, if there is more to say than its reason."""
         self.error_line = ""
         """As in `AttemptEnded`."""
+
+    @property
+    def told_step(self) -> str:
+        """The step whose output a person wants to see: the gate that it is at, or at which it failed; else the
+        command of the ticket."""
+        return RUN if self.step == OUTPUTS or self.end is End.succeeded else self.step
 
     def begin_step(self, step: str, at: float, *, is_next_start: bool) -> None:
         """Go on to another step. `is_next_start`: it starts the command of the last one again."""

@@ -17,7 +17,7 @@ from msgspec import structs
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Progress
-from parexec_tui.engine.backends.backend import Identity, ProgressWanted
+from parexec_tui.engine.backends.backend import Identity, Launch, ProgressWanted
 from parexec_tui.engine.backends.boot import boot_id
 from tests.engine.backends.worlds import BACKENDS, Engine, World, key
 from tests.engine.engines import PYTHON, WITHIN, exists
@@ -522,6 +522,47 @@ async def test_the_middle_of_an_output_is_left_out(world: World) -> None:
 
 
 # -- waiting ---------------------------------------------------------------------------------------------------
+
+
+# -- outputs ---------------------------------------------------------------------------------------------------
+
+
+def writing(world: World, run: str, *outputs: str) -> Launch:
+    return structs.replace(world.launch(run), outputs=outputs, root=str(world.work))
+
+
+async def test_outputs_count_if_this_attempt_wrote_them_and_they_are_not_empty(world: World) -> None:
+    for name in ("old", "same", "filled"):
+        (world.work / name).write_text("before")
+    outputs = ("new", "old", "same", "empty", "none", "optional?", "report/*.html", "folder", "filled")
+    run = "echo x > new; echo before > same; : > empty; : > filled; mkdir -p report folder/in; "
+    run += "echo x > report/a.html; echo x > folder/in/b"
+    async with world.engine() as engine:
+        engine.backend.start(key(), writing(world, run, *outputs))
+        assert await engine.ended(key()) == (0, None)
+        assert await engine.missing_of(*outputs) == (
+            "output not written by this attempt: old",
+            "output empty: empty",
+            "output missing: none",
+            "output empty: filled",
+        )
+
+
+async def test_what_was_there_before_is_known_to_the_next_engine(world: World) -> None:
+    (world.work / "old").write_text("before")
+    async with world.engine(dies=True) as engine:
+        engine.backend.start(key(), writing(world, "echo x > new", "old", "new"))
+        await engine.end_of(key())
+    async with world.engine() as engine:
+        assert await engine.missing_of("old", "new") == ("output not written by this attempt: old",)
+
+
+async def test_a_clock_that_is_set_back_hides_no_output(world: World) -> None:
+    (world.work / "old").write_text("before")
+    async with world.engine() as engine:
+        engine.backend.start(key(), writing(world, "echo x > old; touch -d 1990-01-01 old", "old"))
+        await engine.end_of(key())
+        assert await engine.missing_of("old") == ()
 
 
 async def test_waking_lets_the_wait_return(world: World) -> None:

@@ -78,6 +78,8 @@ class Engine:
         self.world = world
         self.backend = backend
         self.ends: dict[ProcessKey, Ended] = {}
+        self.missing: dict[ProcessKey, tuple[str, ...]] = {}
+        """What was reported of outputs."""
         self.identities: dict[ProcessKey, rq.ProcessStarted] = {}
         self._news = trio.Event()
 
@@ -90,6 +92,8 @@ class Engine:
                 elif isinstance(report, rq.ProcessStarted):
                     assert report.key not in self.ends, "an end is told last"
                     self.identities[report.key] = report
+                elif isinstance(report, rq.OutputsChecked):
+                    self.missing[report.key] = report.problems
                 elif not isinstance(report, rq.HostShort):
                     assert isinstance(report, Ended)
                     assert report.key not in self.ends, "an end is told once"
@@ -117,6 +121,16 @@ class Engine:
         assert isinstance(report, rq.ProcessEnded), report
         assert not report.problem
         return report.code, report.signal
+
+    async def missing_of(self, *outputs: str, number: int = 1) -> tuple[str, ...]:
+        """What is wrong with the outputs of an attempt."""
+        at = key(number, "outputs")
+        self.missing.pop(at, None)
+        self.backend.check_outputs(at, str(self.world.work), outputs)
+        with trio.fail_after(WITHIN):
+            while at not in self.missing:
+                await self._news.wait()
+        return self.missing[at]
 
     async def run(self, run: str = "", *argv: str, at: ProcessKey | None = None) -> tuple[int | None, int | None]:
         """Run a process to its end."""
