@@ -32,7 +32,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.attempts import Attempt
-from parexec_tui.core.state.process_key import RUN
+from parexec_tui.core.state.process_key import OUTPUTS, RUN
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, UNSUCCESSFUL, End, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -218,6 +218,9 @@ class Session:
 
     def ended(self, id_: str, code: int | None = None, signal: int | None = None, problem: str = "") -> None:
         attempt, step = self._at(id_)
+        if step == OUTPUTS:
+            self.wrote(id_, *(() if code == 0 else ("output missing: out",)))
+            return
         self.tell(rq.ProcessEnded(id_, attempt, code=code, signal=signal, problem=problem, step=step))
 
     def _at(self, id_: str) -> tuple[int, str]:
@@ -249,6 +252,9 @@ class Session:
 
     def lost(self, id_: str, *, began: bool = True) -> None:
         attempt, step = self._at(id_)
+        if step == OUTPUTS:  # no process can be lost there
+            self.wrote(id_)
+            return
         self.tell(rq.ProcessLost(id_, attempt, reason="no trace of it", began=began, step=step))
 
     def time_out(self, id_: str) -> None:
@@ -257,6 +263,8 @@ class Session:
 
     def spawned(self, id_: str, pid: int = 4242) -> None:
         attempt, step = self._at(id_)
+        if step == OUTPUTS:
+            return
         self.tell(rq.ProcessStarted(id_, attempt, pid=pid, birth=1.5, step=step))
 
     def back_off(self, id_: str) -> None:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from parexec_tui.core.plan.gates import Gate, Gates
 from parexec_tui.core.plan.model import AgentType, Amounts, Plan, PlanSettings, Priority, Ticket
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.state import events as ev
@@ -30,6 +31,9 @@ from tests.core.sessions import WORKDIR, Session, dump, lasting
 
 _PATHS = ("src", "src/*.py", "src/a.py", "docs/**/b", "out")
 _DEMANDS: tuple[tuple[str | None, tuple[str, ...]], ...] = ((None, ()), ("x", ()), ("y", ()), (None, ("docs",)))
+_GATES: tuple[Gates, ...] = (
+    (), (), (), ("lint",), (Gate(run="lint", retries=1, timeout=Duration(3)), Gate(any=("make", Gate(run="ninja")))),
+)  # fmt: skip
 _TOOL = ("/opt/tool", "{run}")
 
 
@@ -52,6 +56,8 @@ def tickets(draw: st.DrawFn, number: int) -> Ticket:
         requires=requires,
         reads=draw(some(*_PATHS)),
         writes=draw(some(*_PATHS)),
+        outputs=draw(st.sampled_from(((), (), ("out",)))),
+        gates=draw(st.sampled_from(_GATES)),
         locks=draw(some("db", "web")),
         uses=Amounts(draw(st.sampled_from(({}, {}, {"gpu": 1}, {"gpu": 2}, {"gpu": 3, "cpu": 0.5})))),
         estimate=draw(st.sampled_from((None, Duration(1), Duration(100)))),
@@ -66,7 +72,8 @@ def plans(draw: st.DrawFn) -> Plan:
     def agent_type(*can: str) -> AgentType:
         most = draw(st.integers(1, 3))
         command = draw(st.sampled_from((AgentType().command, _TOOL)))
-        return AgentType(min=draw(st.integers(0, most)), max=most, can=can, command=command)
+        gates = draw(st.sampled_from(((), (), ("check",))))
+        return AgentType(min=draw(st.integers(0, most)), max=most, can=can, command=command, gates=gates)
 
     return Plan(
         settings=PlanSettings(
