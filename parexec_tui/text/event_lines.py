@@ -231,7 +231,7 @@ def _ended(state: "SessionState", event: ev.AttemptEnded) -> Line:
         text = f"{said}, {text}"
     if event.then is Status.backoff and event.retry_at is not None:
         pause = format_duration(event.retry_at - event.at)
-        text += f"; retry {ticket.charged} of {ticket.spec.retries} in {pause}"
+        text += f"; retry {ticket.retries_used} in {pause}"
         return Line(event.at, str(event.end), event.ticket, text, "warn")
     if event.then is Status.waiting:
         again = "another agent is asked" if event.shunned else "will run again"

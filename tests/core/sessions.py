@@ -561,11 +561,14 @@ def check_history(state: SessionState, journal: list[ev.AnyEvent]) -> None:
     """What the state says of the past, against the journal itself."""
     ends = [event for event in journal if isinstance(event, ev.AttemptEnded)]
     charged = Counter(event.ticket for event in ends if event.charged)
+    infrastructure = (End.lost, End.could_not_start)
+    charged_lost = Counter(event.ticket for event in ends if event.charged and event.end in infrastructure)
     starts = Counter(event.ticket for event in journal if isinstance(event, ev.AttemptStarted))
     assert state.retried == sum(end.then is Status.backoff for end in ends)
     for ticket in state.tickets.values():
         assert ticket.attempts == starts[ticket.id]
         assert ticket.charged <= charged[ticket.id]
+        assert ticket.charged_lost <= min(ticket.charged, charged_lost[ticket.id])
         if ticket.status is Status.succeeded:
             assert [end.end for end in ends if end.ticket == ticket.id][-1] is End.succeeded
     assert sum(agent.done for agent in state.agents.values()) == sum(end.end is End.succeeded for end in ends)

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, field
 
 from parexec_tui.core.plan.gates import Gates
 from parexec_tui.core.plan.outputs import all_writes
+from parexec_tui.core.plan.retries import MAX_CODE, Retries
 from parexec_tui.core.plan.units import Duration, Size, shown
 
 SHELL = ("/bin/sh", "-e", "-c")
@@ -37,7 +38,7 @@ MIN_LOG = 64 * 1024
 """The smallest `max_log` in bytes: what is kept must have room for some lines."""
 
 MAX_COUNT = 1_000_000
-"""The highest count a plan may name: of agents, retries, tickets at once."""
+"""The highest count a plan may name: of agents, tickets at once."""
 
 MAX_AMOUNT = 2**63 - 1
 """The highest amount of a resource: what every format and sum can hold."""
@@ -61,6 +62,7 @@ _RANK = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 Words = Annotated[tuple[str, ...], Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 CountFromOne = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
+ExitCode = Annotated[int, Meta(ge=0, le=MAX_CODE)]
 
 
 class Amounts(dict[str, float]):
@@ -131,7 +133,25 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     ] = field(default_factory=Amounts)
     estimate: Annotated[Duration | None, Meta(description="How long it takes, as far as you know.")] = None
     timeout: Annotated[Duration | None, Meta(description="How long one attempt may run; absent: for ever.")] = None
-    retries: Annotated[Count, Meta(description="How many more attempts it has after a failed one.")] = 0
+    expect_codes: Annotated[
+        tuple[ExitCode, ...],
+        Meta(min_length=1, description="Exit codes of its command that count as success, all of them."),
+    ] = (0,)
+    retries: Annotated[
+        Retries,
+        Meta(
+            description="How many more attempts it has after a failed one; a table: `failed` after failures of its "
+            "own, `lost` after being lost or unable to start."
+        ),
+    ] = 0
+    retry_on: Annotated[
+        tuple[str | ExitCode, ...],
+        Meta(
+            min_length=1,
+            description="The failures that are tried again: exit codes, `signal 9`, and the words failed, timed out, "
+            "could not start, lost, outputs, gate and signal; absent: all.",
+        ),
+    ] = ()
     retry_delay: Annotated[
         Duration,
         Meta(description="The pause before the first retry; it doubles each time, with jitter."),

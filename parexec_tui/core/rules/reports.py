@@ -9,13 +9,15 @@ from zlib import crc32
 
 from msgspec import structs
 
+from parexec_tui.core.plan import retries
+from parexec_tui.core.plan.retries import exit_code, is_named
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.rules.flood import Disk, has_filled
 from parexec_tui.core.rules.verbs.stop import stop_live
 from parexec_tui.core.schedule.blockers import has_room, pinned_agent
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.process_key import RUN
+from parexec_tui.core.state.process_key import OUTPUTS, RUN
 from parexec_tui.core.state.session import STRIKES, SessionState
 from parexec_tui.core.state.status import FAILURES, End, Status, StopReason
 from parexec_tui.core.state.steps import GateStep, after_gate, again, first_check, first_gate, gate_step, step_timeout
@@ -86,19 +88,26 @@ def _on_process_ended(state: SessionState, report: rq.ProcessEnded, now: float) 
         return _put_back(state, ticket, report, now)
     if (gate := gate_step(state, ticket)) is not None:
         return _gate_ended(state, ticket, gate, report, now)
+    if _is_expected(ticket, report):
+        return _passed(state, ticket, report, first_check(state, ticket), now)
     if report.ticket_at_fault:
         return _failed_for_good(state, ticket, report, End.could_not_start, report.problem, now, ticket_at_fault=True)
     if report.problem or report.code in (NOT_EXECUTABLE, NOT_FOUND):
         return _could_not_start(state, ticket, report, now)
-    if report.code == 0:
-        return _passed(state, ticket, report, first_check(state, ticket), now)
     if _has_flooded(state, ticket, report, now):
         return _ended_as_flood(state, ticket, report, now)
     return _failed(state, ticket, report, End.failed, _exit(report), now)
 
 
+def _is_expected(ticket: TicketState, report: rq.ProcessEnded) -> bool:
+    """Whether the exit code of the command counts as success."""
+    return not report.problem and exit_code(report.code, report.signal) in ticket.spec.expect_codes
+
+
 def _exit(report: rq.ProcessEnded) -> str:
-    return f"signal {report.signal}" if report.signal is not None else f"exit {report.code}"
+    if report.signal is not None:
+        return f"signal {report.signal}"
+    return f"exit {report.code}" + (", which is not in expect_codes" if report.code == 0 else "")
 
 
 def _passed(
@@ -106,7 +115,8 @@ def _passed(
 ) -> list[ev.AnyEvent]:
     """Go on to the step `then` after one that succeeded; None: the attempt has succeeded."""
     if then is None:
-        return [_ended(ticket, report, End.succeeded, Status.succeeded, now)]
+        more = {"reason": _exit(report)} if isinstance(report, rq.ProcessEnded) and report.code != 0 else {}
+        return [_ended(ticket, report, End.succeeded, Status.succeeded, now, **more)]
     return [_step_ended(ticket, report, now, passed=True), _step_started(state, ticket, then, now)]
 
 
@@ -440,11 +450,26 @@ def _failed(
     state: SessionState, ticket: TicketState, report: _StepReport, end: End, reason: str, now: float
 ) -> list[ev.AnyEvent]:
     """The events of a failed attempt: another try if the ticket has retries left, else what its failure means."""
-    if ticket.spec.retries > ticket.charged:
+    used, most = ticket.budget(end)
+    if used < most and _is_retried(ticket, report, end):
         retry_at = now + retry_delay(state, ticket)
         again = _ended(ticket, report, end, Status.backoff, now, reason=reason, charged=True, retry_at=retry_at)
         return [again]
     return _failed_for_good(state, ticket, report, end, reason, now)
+
+
+def _is_retried(ticket: TicketState, report: _StepReport, end: End) -> bool:
+    """Whether `retry_on` of the ticket names the failure."""
+    step = ticket.live_attempt.step
+    if step == RUN:
+        # A command that took too long was ended by us: its signal says nothing.
+        ended = report if isinstance(report, rq.ProcessEnded) and end is not End.timed_out else None
+        code, signal = (ended.code, ended.signal) if ended is not None else (None, None)
+        return is_named(ticket.spec.retry_on, (end,), code, signal)
+    if step == OUTPUTS:
+        return is_named(ticket.spec.retry_on, (retries.OUTPUTS,), None, None)
+    words = (end,) if end is End.lost else (retries.GATE, end) if end is End.timed_out else (retries.GATE,)
+    return is_named(ticket.spec.retry_on, words, None, None)
 
 
 def _failed_for_good(

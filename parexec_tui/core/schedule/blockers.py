@@ -112,7 +112,7 @@ def blockers(state: SessionState, ticket: TicketState) -> Iterator[Blocker]:
     if ticket.held is not None:
         yield Blocker("held", f"held by {ticket.held}" if ticket.held else "held")
     if ticket.status is Status.backoff:
-        yield Blocker("backoff", f"retry {ticket.charged} of {ticket.spec.retries}", until=ticket.retry_at)
+        yield Blocker("backoff", f"retry {ticket.retries_used}", until=ticket.retry_at)
     if state.plan.settings.barrier and ticket.group > state.open_group:
         left = state.group_left[state.open_group]
         yield Blocker("barrier", f"group {state.open_group + 1} comes first: {left} left")

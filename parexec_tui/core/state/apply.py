@@ -33,7 +33,7 @@ from parexec_tui.core.state.indexes import (
 from parexec_tui.core.state.reservation import can_be_reserved_for, count_end, count_start, drop_reservation, reserve
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.stalls import note_stall
-from parexec_tui.core.state.status import PENDING, End, Status
+from parexec_tui.core.state.status import INFRASTRUCTURE, PENDING, End, Status
 from parexec_tui.core.state.steps import is_next_start
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.state.transitions import (
@@ -344,6 +344,7 @@ def _on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
     ticket.ended, ticket.end, ticket.reason = event.at, event.end, event.reason
     ticket.retry_at = event.retry_at
     ticket.charged += event.charged
+    ticket.charged_lost += event.charged and event.end in INFRASTRUCTURE
     state.retried += event.then is Status.backoff
     _leave_agent(state, ticket, attempt, event)
     freed = state.holdings.give_back(ticket.id)

@@ -164,7 +164,8 @@ def take_back(state: SessionState, tickets: Sequence[TicketState], at: float) ->
 def run_again(state: SessionState, ticket: TicketState, note: str, at: float) -> None:
     """Let a ticket that has run wait for another attempt, with its retries as at first."""
     ticket.save()
-    ticket.charged, ticket.excluded_agents, ticket.retry_at, ticket.note = 0, (), None, note
+    ticket.charged, ticket.charged_lost = 0, 0
+    ticket.excluded_agents, ticket.retry_at, ticket.note = (), None, note
     move(state, ticket, Status.waiting, at)
 
 

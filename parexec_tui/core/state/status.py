@@ -57,6 +57,10 @@ FAILURES: Final = frozenset((End.failed, End.timed_out, End.could_not_start, End
 """The ends after which a person wants to know what the attempt printed."""
 
 
+INFRASTRUCTURE: Final = frozenset((End.could_not_start, End.lost))
+"""Failures of what an attempt ran on. `retries` may have a budget of their own for them."""
+
+
 def failure_kind(ticket: str, end: str, reason: str, error_line: str) -> str:
     """What is the same for tickets that failed alike: how they ended, and what was said about that but for numbers,
     which may be ports, seconds and process ids. That the exit codes of two are the same says nothing."""

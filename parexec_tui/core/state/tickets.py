@@ -5,7 +5,7 @@ from typing import NamedTuple
 from parexec_tui.core.plan.claims import Claims
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.state.attempts import Attempt
-from parexec_tui.core.state.status import LIVE, PENDING, End, Flag, Status, failure_kind
+from parexec_tui.core.state.status import INFRASTRUCTURE, LIVE, PENDING, End, Flag, Status, failure_kind
 
 
 class UndoSnapshot(NamedTuple):
@@ -13,6 +13,7 @@ class UndoSnapshot(NamedTuple):
 
     status: Status
     charged: int
+    charged_lost: int
     excluded_agents: tuple[str, ...]
     ended: float | None
     end: End | None
@@ -26,7 +27,7 @@ class TicketState:
     """A ticket and where it stands. What belongs to one attempt only is in `attempt`."""
 
     __slots__ = (
-        "attempt", "attempts", "because", "charged", "claims", "conflict_at", "end", "ended",
+        "attempt", "attempts", "because", "charged", "charged_lost", "claims", "conflict_at", "end", "ended",
         "excluded_agents", "failed_with", "first_started", "group", "held", "held_at", "id", "is_stalled",
         "lost", "missing", "note", "order", "pin", "ready_at", "reason", "remaining", "retry_at",
         "serialised", "snapshot", "spec", "stalled_needs", "status", "types",
@@ -70,6 +71,8 @@ class TicketState:
         """The number of the newest attempt. A ticket that was dropped and added again counts on."""
         self.charged = 0
         """Attempts counted against `retries` so far."""
+        self.charged_lost = 0
+        """Those of them that failed because of what they ran on."""
         self.retry_at: float | None = None
         self.excluded_agents: tuple[str, ...] = ()
         """Agents it could not start on."""
@@ -89,16 +92,16 @@ class TicketState:
     def save(self) -> None:
         """Keep what it is now, so that what a person does next can be taken back."""
         self.snapshot = UndoSnapshot(
-            self.status, self.charged, self.excluded_agents, self.ended, self.end, self.reason, self.because,
-            self.note, self.snapshot,
+            self.status, self.charged, self.charged_lost, self.excluded_agents, self.ended, self.end, self.reason,
+            self.because, self.note, self.snapshot,
         )  # fmt: skip
 
     def restore(self) -> None:
         """Be again what was saved, except for the status: `indexes.move` changes that."""
         assert self.snapshot is not None
         (
-            _, self.charged, self.excluded_agents, self.ended, self.end, self.reason, self.because,
-            self.note, self.snapshot,
+            _, self.charged, self.charged_lost, self.excluded_agents, self.ended, self.end, self.reason,
+            self.because, self.note, self.snapshot,
         ) = self.snapshot  # fmt: skip
 
     @property
@@ -154,6 +157,20 @@ class TicketState:
     def failure(self) -> str:
         """What it failed with: the same for tickets that failed alike."""
         return failure_kind(self.id, str(self.end), self.reason, self.error_line)
+
+    def budget(self, end: End) -> tuple[int, int]:
+        """How many of the retries that such a failure uses up are used, and how many there are."""
+        retries = self.spec.retries
+        if isinstance(retries, int):
+            return self.charged, retries
+        if end in INFRASTRUCTURE:
+            return self.charged_lost, retries.lost
+        return self.charged - self.charged_lost, retries.failed
+
+    @property
+    def retries_used(self) -> str:
+        """`1 of 2`: of the retries that its last failure, or the next one of its own, uses up."""
+        return "{} of {}".format(*self.budget(self.end or End.failed))
 
     def worked(self, now: float) -> float:
         """Seconds that the live or last attempt ran, without the time it was frozen; 0 if there was none."""

@@ -303,7 +303,7 @@ class _Why:
         how = f"{ticket.end or 'failed'}{f': {reason}' if reason else ''}"
         yield f"{ticket.id}: {how}, {self._where(ticket)}{self._ago(ticket.ended)}"
         if ticket.spec.retries:
-            yield f"   {ticket.charged} of {ticket.spec.retries} retries used"
+            yield f"   {ticket.retries_used} retries used"
         if ticket.note:
             yield f"   note of its last retry: {ticket.note}"
         if not ticket.attempts:

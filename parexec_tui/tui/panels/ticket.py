@@ -5,6 +5,7 @@ from itertools import islice
 
 from rich.style import Style
 
+from parexec_tui.core.plan.retries import shown_retries
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.schedule.roots import waiting_for
@@ -88,7 +89,7 @@ class TicketPanel(TextPanel):
     def _attempt_now(self, ticket: TicketState) -> str:
         parts = [f"{ticket.attempts}"]
         if ticket.spec.retries:
-            parts.append(f"{ticket.charged} of {ticket.spec.retries} retries used")
+            parts.append(f"{ticket.retries_used} retries used")
         attempt = ticket.live_attempt
         if attempt.pid is not None:
             parts.append(f"pid {attempt.pid}")
@@ -174,7 +175,7 @@ class TicketPanel(TextPanel):
             "estimate": format_duration(spec.estimate) if spec.estimate is not None else "",
             "path": f"{format_duration(ticket.remaining)} to the end of the plan",
             "time-out": format_duration(spec.timeout) if spec.timeout is not None else "",
-            "retries": str(spec.retries) if spec.retries else "",
+            "retries": shown_retries(spec.retries),
             "cwd": spec.cwd or "",
             "env": " ".join(f"{name}={value}" for name, value in spec.env.items()),
             "run": spec.run.rstrip(),

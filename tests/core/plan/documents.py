@@ -10,7 +10,8 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 FIELDS = (
     "title", "run", "prompt", "needs", "priority", "agent", "requires", "reads", "writes", "locks", "uses",
-    "estimate", "timeout", "retries", "retry_delay", "grace", "env", "cwd", "min", "max", "can", "command", "nice",
+    "estimate", "timeout", "retries", "retry_delay", "grace", "env", "cwd", "expect_codes", "retry_on",
+    "min", "max", "can", "command", "nice",
     "name", "parallel", "on_failure", "barrier", "workdir", "gpu", "cpu", "memory", "A", "b", "neds",
 )  # fmt: skip
 
@@ -32,8 +33,11 @@ def _field(name: str) -> st.SearchStrategy[Any]:
     fitting: dict[str, st.SearchStrategy[Any]] = {
         **dict.fromkeys(("needs", "requires", "reads", "writes", "locks", "can", "command"), texts),
         **dict.fromkeys(("estimate", "timeout", "retry_delay", "grace"), st.sampled_from(["5s", "1h", 3, 0.5])),
-        **dict.fromkeys(("retries", "min", "max", "nice", "parallel"), st.integers(0, 4)),
+        **dict.fromkeys(("min", "max", "nice", "parallel"), st.integers(0, 4)),
+        "expect_codes": st.lists(st.integers(0, 256), max_size=2),
+        "retry_on": st.lists(st.sampled_from(["lost", "signal 9", "timed out", "signal 0", 75, -1]), max_size=2),
         "priority": st.sampled_from(["high", "low", "medium"]),
+        "retries": st.integers(0, 4) | st.dictionaries(st.sampled_from(["failed", "lost", "x"]), st.integers(-1, 2)),
         "on_failure": st.sampled_from(["hold", "stop"]),
         "barrier": st.booleans(),
         "uses": st.dictionaries(st.sampled_from(["gpu", "cpu", "memory"]), st.integers(0, 3), max_size=2),
@@ -47,7 +51,7 @@ def _table(*names: str) -> st.SearchStrategy[Any]:
     return st.one_of(*[fields] * 8, VALUES)
 
 
-_TICKET = _table(*FIELDS[:18])
+_TICKET = _table(*FIELDS[: FIELDS.index("min")])
 _NAMES = st.sampled_from(["A", "B", "C", "a", "x y", "..", "gpu"])
 
 PLANS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(

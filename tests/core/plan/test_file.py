@@ -26,6 +26,7 @@ from parexec_tui.core.plan.reading import rules as plan_rules
 from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
 from parexec_tui.core.plan.reading.positions import Format
 from parexec_tui.core.plan.reading.problems import Problem
+from parexec_tui.core.plan.retries import Budgets
 from parexec_tui.core.plan.units import Duration
 from tests.core.plan.documents import PLANS, VALUES, toml_texts
 
@@ -584,3 +585,35 @@ def test_an_id_may_have_200_characters() -> None:
     assert list(read(f"[tickets.{'x' * 200}]\nrun = 'x'").tickets) == ["x" * 200]
     (problem,) = problems(f"[tickets.{'x' * 201}]\nrun = 'x'")
     assert "at most 200" in problem
+
+
+def test_what_counts_as_success_and_what_is_tried_again_is_read() -> None:
+    text = 'expect_codes = [0, 3]\nretries = { failed = 2, lost = 5 }\nretry_on = ["timed out", "signal 9", 75]'
+    ticket = read(TICKET + text).tickets["A"]
+
+    assert (ticket.expect_codes, ticket.retries) == ((0, 3), Budgets(failed=2, lost=5))
+    assert ticket.retry_on == ("timed out", "signal 9", 75)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("expect_codes = []", "expect_codes: expected a list of whole numbers, at least one, got an empty list"),
+        ("expect_codes = 3", "expect_codes: expected a list of whole numbers, at least one, got 3"),
+        ("expect_codes = [0, 256]", "expect_codes[1]: expected a whole number from 0 to 255, got 256"),
+        ("retry_on = []", "retry_on: expected a list of words and numbers, at least one, got an empty list"),
+        ("retry_on = ['lots']", "retry_on[0]: 'lots' is no failure (did you mean `lost`?)"),
+        ("retry_on = ['signal 0']", "retry_on[0]: 'signal 0' is no failure (did you mean `signal`?)"),
+        (
+            "retry_on = ['always']",
+            "retry_on[0]: 'always' is no failure (an exit code, `signal 9`, or one of failed, timed out,"
+            " could not start, lost, outputs, gate and signal)",
+        ),
+        ("retry_on = [0]", "retry_on[0]: exit code 0 counts as success (leave it out here, or in `expect_codes`)"),
+        ("retries = { lost = -1 }", "retries.lost: expected a whole number from 0 to 1000000, got -1"),
+        ("retries = { losst = 1 }", "retries.losst: unknown key (did you mean `lost`?)"),
+    ],
+)
+def test_mistakes_in_what_is_tried_again_are_told(line: str, expected: str) -> None:
+    (problem,) = problems(TICKET + line)
+    assert problem.split(" ", 1)[1].removeprefix("tickets.A.") == expected

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from parexec_tui.core.plan.gates import Gate, Gates
 from parexec_tui.core.plan.model import AgentType, Amounts, Plan, PlanSettings, Priority, Ticket
+from parexec_tui.core.plan.retries import Budgets
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
@@ -26,6 +27,8 @@ from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 from tests.core.sessions import WORKDIR, Session, dump, lasting
+
+T = TypeVar("T")
 
 # --- Plans ---
 
@@ -38,7 +41,7 @@ _TOOL = ("/opt/tool", "{run}")
 
 
 @cache
-def some(*values: str) -> st.SearchStrategy[tuple[str, ...]]:
+def some(*values: T) -> st.SearchStrategy[tuple[T, ...]]:
     """Mostly none, sometimes one or two of these."""
     few = st.lists(st.sampled_from(values), min_size=1, max_size=2, unique=True).map(tuple)
     return st.one_of(st.just(()), st.just(()), few)
@@ -62,7 +65,9 @@ def tickets(draw: st.DrawFn, number: int) -> Ticket:
         uses=Amounts(draw(st.sampled_from(({}, {}, {"gpu": 1}, {"gpu": 2}, {"gpu": 3, "cpu": 0.5})))),
         estimate=draw(st.sampled_from((None, Duration(1), Duration(100)))),
         timeout=Duration(5),
-        retries=draw(st.integers(0, 2)),
+        expect_codes=draw(st.sampled_from(((0,), (0,), (0, 1), (127, 0)))),
+        retries=draw(st.integers(0, 2) | st.builds(Budgets, failed=st.integers(0, 2), lost=st.integers(0, 2))),
+        retry_on=draw(some("failed", "lost", "could not start", "timed out", "signal 9", 127)),
         retry_delay=Duration(draw(st.integers(0, 3))),
     )
 
@@ -94,7 +99,6 @@ def plans(draw: st.DrawFn) -> Plan:
 # --- Steps ---
 
 Step = Callable[[Session, int], object]
-T = TypeVar("T")
 
 
 def of(values: Iterable[T], number: int) -> list[T]:
@@ -260,7 +264,12 @@ def edit(session: Session, number: int) -> None:
     needs = [id_ for place in (1, 2) for id_ in of(session.state.tickets, number * place + place)][: number % 3]
     changes: dict[str, Any] = {"needs": needs}
     if number % 2:
-        changes = {"estimate": (None, "5s")[number % 3 > 0], "locks": ["web"], "retries": number % 3, "uses": None}
+        changes = {
+            "estimate": (None, "5s")[number % 3 > 0],
+            "locks": ["web"],
+            "retries": {"lost": number % 3},
+            "uses": None,
+        }
     for id_ in of(session.state.tickets, number // 5):
         session.act(rq.Edit(ticket=id_, changes=changes, by="bob"))
 

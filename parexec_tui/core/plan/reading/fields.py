@@ -137,6 +137,7 @@ _OF_KIND: dict[type, type[inspect.Type]] = {
     dict: inspect.StructType,
     list: inspect.VarTupleType,
     str: inspect.StrType,
+    int: inspect.IntType,
 }
 
 
@@ -185,6 +186,12 @@ def _choices(type_: inspect.Type) -> tuple[str, ...]:
 
 def _named(type_: inspect.Type) -> str:
     """A type as a person would call it: `a list of strings`, `a whole number from 0 to 19`."""
+    return _kind_of(type_) + (
+        ", at least one" if isinstance(type_, inspect.VarTupleType) and type_.min_length else ""
+    )
+
+
+def _kind_of(type_: inspect.Type) -> str:
     match type_:
         case inspect.StrType():
             return "a string"
@@ -192,10 +199,13 @@ def _named(type_: inspect.Type) -> str:
             return "true or false"
         case inspect.IntType(ge=minimum, le=maximum):
             return f"a whole number from {minimum} to {maximum}"
-        case inspect.VarTupleType(item_type=inspect.UnionType()):
-            return "a list of commands and tables"
+        case inspect.VarTupleType(item_type=inspect.UnionType(types=kinds)):
+            has_numbers = any(isinstance(kind, inspect.IntType) for kind in kinds)
+            return "a list of words and numbers" if has_numbers else "a list of commands and tables"
+        case inspect.VarTupleType(item_type=inspect.IntType()):
+            return "a list of whole numbers"
         case inspect.VarTupleType():
-            return "a list of strings" + (", at least one" if type_.min_length else "")
+            return "a list of strings"
         case inspect.StructType():
             return "a table"
         case inspect.DictType():

@@ -32,6 +32,7 @@ from parexec_tui.core.plan.outputs import pattern_of
 from parexec_tui.core.plan.patterns import parse_pattern
 from parexec_tui.core.plan.progress import OFF, progress_regex
 from parexec_tui.core.plan.reading.faults import Fault, Hints, Path, listed
+from parexec_tui.core.plan.retries import FAILURE_WORDS, problem_of_failure
 from parexec_tui.core.plan.units import format_size, shown
 
 PLAIN_NAME = "names are used in paths: letters, digits, `_`, `-` and `.`, at most 200, no `..`; not `-` or `.` first"
@@ -313,6 +314,18 @@ def _faults_of_gate(gate: Gate, path: Path, *, is_alternative: bool = False) -> 
             yield from _faults_of_gate(as_gate(each), (*path, "any", index), is_alternative=True)
 
 
+def _failures_are_known(draft: Draft) -> Iterator[Fault]:
+    hints = Hints(FAILURE_WORDS)
+    for id_, ticket in draft.specs():
+        for index, named in enumerate(ticket.retry_on):
+            path = draft.place(id_, "retry_on", index)
+            if problem := problem_of_failure(named):
+                known = f"an exit code, `signal 9`, or one of {listed(FAILURE_WORDS)}"
+                yield Fault(path, problem, (isinstance(named, str) and hints.of(named)) or known)
+            elif named in ticket.expect_codes:
+                yield Fault(path, f"exit code {named} counts as success", "leave it out here, or in `expect_codes`")
+
+
 def _environments_are_valid(draft: Draft) -> Iterator[Fault]:
     for id_, ticket in draft.specs():
         for path, message in _faults_of_env(ticket.env) if ticket.env else ():
@@ -364,6 +377,7 @@ _RULES: tuple[Rule, ...] = (
     _shells_take_a_command,
     _patterns_are_valid,
     _gates_can_be_run,
+    _failures_are_known,
     _environments_are_valid,
     _texts_have_no_nul,
 )
