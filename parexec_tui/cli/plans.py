@@ -14,19 +14,43 @@ from parexec_tui.client import plan_files
 
 if TYPE_CHECKING:
     from parexec_tui.core.plan.model import Host, Plan
+    from parexec_tui.core.plan.reading.problems import Problem
 
 plan_argument = click.argument("plan_file", metavar="PLAN", type=click.Path(dir_okay=False, path_type=Path))
 
 
 def plan_of(file: Path, host: "Host | None", where: str = "in the plan") -> "Plan":
     """The plan in a file. Exits if it has errors: see `refuse_file`."""
+    return _open(file, host, where).plan
+
+
+def runnable_plan_of(file: Path, host: "Host") -> "Plan":
+    """The plan in a file. Exits if it has errors, or if this machine has not what it requires."""
+    found = _open(file, host)
+    if problems := _missing_here(found):
+        refuse_file(problems, "not met on this machine: nothing was started", "requirement")
+    return found.plan
+
+
+def _missing_here(found: plan_files.PlanFile) -> "tuple[Problem, ...]":
+    """What the plan requires and this machine does not have."""
+    from parexec_tui.core.plan.requirements import requires_something
+
+    if not requires_something(found.plan):
+        return ()
+    from parexec_tui.cli.preflight import unmet
+
+    return found.problems(unmet(found.plan))
+
+
+def _open(file: Path, host: "Host | None", where: str = "in the plan") -> plan_files.PlanFile:
     from parexec_tui.text.words import printable
 
     with report_file_errors(where):
-        plan = plan_files.read_plan_file(file, host)
+        found = plan_files.open_plan_file(file, host)
     if warning := plan_files.trust_warning(file):
         click.echo(f"parexec: warning: {printable(warning)}", err=True)
-    return plan
+    return found
 
 
 @contextmanager
@@ -42,33 +66,39 @@ def report_file_errors(where: str) -> Iterator[None]:
         fail(str(error), BAD_USAGE)
 
 
-def refuse_file(problems: tuple[object, ...], where: str) -> NoReturn:
-    """Print every problem of a file, and exit. `where`: the end of the last line, which counts them."""
+def refuse_file(problems: tuple[object, ...], where: str, what: str = "error", code: int = BAD_USAGE) -> NoReturn:
+    """Print every problem of a file, and exit. `what`, `where`: the last line, which counts them."""
     from parexec_tui.text.words import printable
 
     for problem in problems:
         # Each line begins with file, line and column, because editors read them.
         click.echo(printable(str(problem)), err=True)
     count = len(problems)
-    fail(f"{count} error{'' if count == 1 else 's'} {where}", BAD_USAGE)
+    fail(f"{count} {what}{'' if count == 1 else 's'} {where}", code)
 
 
 @click.command()
 @plan_argument
 @report_errors()
 def validate(plan_file: Path) -> None:
-    """Check PLAN: all errors at once, else its shape and what is likely to go wrong on this machine."""
+    """Check PLAN: all errors at once, else its shape and what is likely to go wrong on this machine.
+
+    Exits with 0 if it can be run here, 1 if this machine has not all that the plan requires, 2 if it has errors.
+    """
     from parexec_tui.cli.preflight import clashes, shape, warnings
     from parexec_tui.core.plan.check import survey
     from parexec_tui.engine.measure import monitor
 
     host = monitor.host()
-    plan = plan_of(plan_file, host)
+    read = _open(plan_file, host)
+    plan = read.plan
     found = survey(plan, host=host)
     for line in shape(found):
         click.echo(line)
     for warning in (*clashes(found), *warnings(plan)):
         click.echo(f"warning: {warning}")
+    if problems := _missing_here(read):
+        refuse_file(problems, "not met on this machine: it would not be run here", "requirement", UNSUCCESSFUL)
 
 
 @click.command()

@@ -1,6 +1,7 @@
 """`validate`, for a plan without errors: its shape in words, and what is probably missing on this host.
 
-These are warnings, never errors: a ticket may create what does not exist yet.
+These are warnings, never errors: a ticket may create what does not exist yet. But what a plan requires in so many
+words must be there: without it, nothing is started.
 """
 
 import os
@@ -17,8 +18,12 @@ from parexec_tui.core.plan.check import Bottleneck, Survey
 from parexec_tui.core.plan.command import fill, is_posix_shell, words_in_braces
 from parexec_tui.core.plan.model import PLACEHOLDERS, AgentType, Plan, Ticket, eligible_types
 from parexec_tui.core.plan.patterns import Pattern, overlap, parse_pattern
-from parexec_tui.core.plan.reading.faults import Hints, listed
+from parexec_tui.core.plan.reading.faults import Fault, Hints, listed
+from parexec_tui.core.plan.reading.faults import Path as KeyPath
+from parexec_tui.core.plan.requirements import Requirements, Requires, parse_command
 from parexec_tui.core.plan.units import format_duration, format_size
+from parexec_tui.engine.backends.local.cookie import inherited
+from parexec_tui.engine.backends.local.requirements import Checker, Unmet
 from parexec_tui.paths import state_home
 from parexec_tui.text.words import groups, tickets
 
@@ -103,6 +108,64 @@ def warnings(plan: Plan) -> Iterator[str]:
         what = f"tickets.{ids[0]}" if len(ids) == 1 else f"tickets {listed(ids, limit=_MAX_NAMED)}"
         yield f"{what}: {text}"
     yield from _disk(plan)
+
+
+def unmet(plan: Plan) -> Iterator[Fault]:
+    """What the plan, its agent types and its tickets require, and this machine does not have.
+
+    What a ticket writes need not be there yet: that is looked at before the ticket that requires it.
+    """
+    look = _Look(plan)
+    yield from look.faults(("plan",), plan.settings, {}, plan.workdir, may_come=False)
+    for name, agent in plan.agents.items():
+        yield from look.faults(("agents", name), agent, agent.env, _folder(plan, agent.cwd))
+    for id_, ticket in plan.tickets.items():
+        if ticket.requires_commands or ticket.requires_files or ticket.requires_env:
+            for name in eligible_types(plan.agents, ticket):
+                agent = plan.agents[name]
+                env, folder = agent.env | ticket.env, _folder(plan, ticket.cwd or agent.cwd)
+                yield from look.faults(("tickets", id_), ticket, env, folder)
+
+
+class _Look:
+    """Looks for what is required; for the same thing once."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._root = plan.workdir
+        self._env = inherited(os.environ)
+        self._checker = Checker()
+        self._written = _Written(plan)
+        self._found: dict[tuple[Requirements, str, tuple[tuple[str, str], ...]], list[Unmet]] = {}
+
+    def faults(
+        self, path: KeyPath, source: Requires, env: Mapping[str, str], cwd: str, *, may_come: bool = True
+    ) -> Iterator[Fault]:
+        """`path`: of the table. `env`: what it adds. `may_come`: a ticket may make what is missing."""
+        wanted = Requirements.of(source)
+        if wanted is None:
+            return
+        key = wanted, cwd, tuple(sorted(env.items()))
+        if key not in self._found:
+            found = self._checker.unmet(wanted, env={**self._env, **env}, cwd=cwd, root=self._root)
+            self._found[key] = list(found)
+        for each in self._found[key]:
+            if not (may_come and self._comes(each, cwd)):
+                name = f"requires_{each.kind}"
+                index = getattr(source, name).index(each.text)
+                yield Fault((*path, name, index), each.problem, each.remedy)
+
+    def _comes(self, missing: Unmet, cwd: str) -> bool:
+        """Whether a ticket may write it."""
+        if missing.kind == "files":
+            pattern = parse_pattern(missing.text, self._root)
+            folder = pattern.head.rstrip("/") if pattern.plain else pattern.head.rpartition("/")[0]
+            return self._written.covers(folder or "/")
+        is_path = missing.kind == "commands" and "/" in (name := parse_command(missing.text).name)
+        return is_path and self._written.covers(os.path.join(cwd, name))  # noqa: PTH118
+
+
+def _folder(plan: Plan, cwd: str | None) -> str:
+    return os.path.normpath(os.path.join(plan.workdir, cwd or "."))  # noqa: PTH118
 
 
 def _agents(plan: Plan) -> Iterator[str]:

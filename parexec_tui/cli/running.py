@@ -22,7 +22,7 @@ from parexec_tui.cli.exits import (
     report_errors,
 )
 from parexec_tui.cli.plan_changes import offer_changes
-from parexec_tui.cli.plans import plan_argument, plan_of
+from parexec_tui.cli.plans import plan_argument, runnable_plan_of
 from parexec_tui.cli.screen import Screen, screen_options
 from parexec_tui.paths import session_folder
 from parexec_tui.text.streams import OutputError
@@ -149,7 +149,7 @@ def run(
     if _is_foreground(style, headless, detach, scope):
         from parexec_tui.engine.session import run_plan
 
-        plan = plan_of(plan_file, host)
+        plan = runnable_plan_of(plan_file, host)
 
         def execute(*, beside: bool) -> NoReturn:
             _execute(style, lambda sink: run_plan(plan, host, sink, hold=hold, fail_fast=fail_fast, beside=beside))
@@ -158,7 +158,7 @@ def run(
     from parexec_tui.engine.lifecycle.launch import start_detached
 
     with Screen(screen_options, wanted=not detach and style is None) as screen:
-        plan = plan_of(plan_file, host)
+        plan = runnable_plan_of(plan_file, host)
         start = partial(
             start_detached, plan, hold=hold, fail_fast=fail_fast, scope=scope, meanwhile=screen.show, warn=warn
         )

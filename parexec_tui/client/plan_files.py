@@ -2,11 +2,14 @@
 
 import stat
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from parexec_tui.core.plan.model import Host, Plan, Ticket
+    from parexec_tui.core.plan.reading.faults import Fault
+    from parexec_tui.core.plan.reading.problems import Problem
     from parexec_tui.core.state.session import SessionState
 
 FROM_STREAM = "-"
@@ -17,8 +20,29 @@ class PlanFileError(Exception):
     """A file cannot be used, whatever is in it. The text says why, and what to do."""
 
 
+class PlanFile(NamedTuple):
+    """A plan, and the text that it was read from."""
+
+    plan: "Plan"
+    text: str
+    name: str
+    """Of the file, in messages."""
+    syntax: Literal["toml", "json"]
+
+    def problems(self, faults: "Iterable[Fault]") -> "tuple[Problem, ...]":
+        """Faults of the plan with their places in the file."""
+        from parexec_tui.core.plan.reading.file import places_in
+
+        return places_in(self.text, faults, source=self.name, format=self.syntax)
+
+
 def read_plan_file(file: Path, host: "Host | None") -> "Plan":
     """The plan in a file. Raises PlanErrors with every mistake in it, PlanFileError, OSError."""
+    return open_plan_file(file, host).plan
+
+
+def open_plan_file(file: Path, host: "Host | None") -> PlanFile:
+    """The plan in a file, with its text. Raises as `read_plan_file` does."""
     from msgspec.structs import replace
 
     from parexec_tui.core.plan.reading.file import read_plan
@@ -27,11 +51,13 @@ def read_plan_file(file: Path, host: "Host | None") -> "Plan":
     is_from_stream = is_stream(file)
     whole = file.absolute()
     folder = Path.cwd() if is_from_stream else whole.parent
-    text = text_of(file)
+    text, name = text_of(file), name_of(file)
+    syntax = syntax_of(file, text)
     with gc_paused():
-        plan = read_plan(text, source=name_of(file), folder=str(folder), format=syntax_of(file, text), host=host)
+        plan = read_plan(text, source=name, folder=str(folder), format=syntax, host=host)
     # Errors name the file as the person did; a session needs its whole path.
-    return replace(plan, source=FROM_STREAM if is_from_stream else str(whole))
+    plan = replace(plan, source=FROM_STREAM if is_from_stream else str(whole))
+    return PlanFile(plan, text, name, syntax)
 
 
 def read_again(file: Path, state: "SessionState") -> "Plan":

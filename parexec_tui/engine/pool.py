@@ -11,6 +11,7 @@ from msgspec import structs
 
 from parexec_tui.core.plan.command import fill
 from parexec_tui.core.plan.model import SHELL, SHELL_OF_OLD, AgentType
+from parexec_tui.core.plan.requirements import Requirements
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.steps import GateStep, gate_step
 from parexec_tui.core.state.tickets import TicketState
@@ -45,9 +46,10 @@ class Pool:
         if (step := gate_step(self._state, ticket)) is not None:
             return self._gate(step, env, spec.cwd or agent_type.cwd, agent_type.nice)
         launch = self._command(ticket, agent_type, env)
-        if not spec.outputs:
+        requires = Requirements.of(self._state.plan.settings, agent_type, spec)
+        if not (spec.outputs or requires):
             return launch
-        return structs.replace(launch, outputs=spec.outputs, root=self._state.plan.workdir)
+        return structs.replace(launch, outputs=spec.outputs, requires=requires, root=self._state.plan.workdir)
 
     def _gate(self, step: GateStep, env: dict[str, str], cwd: str | None, nice: int) -> Launch:
         """How a gate is run: as `run` is, by the shell of the plan."""

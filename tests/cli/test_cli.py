@@ -404,6 +404,32 @@ def test_a_bad_plan_exits_with_2_and_all_its_errors(here: Path, command: str) ->
     assert sessions() == []
 
 
+def test_what_a_plan_requires_and_is_not_here_keeps_it_from_starting(here: Path) -> None:
+    plan = """
+    [plan]
+    requires_commands = ["sh", "no-such-command"]
+    [defaults]
+    requires_env = ["NO_SUCH_VARIABLE"]
+    [tickets.a]
+    run = "true"
+    [tickets.b]
+    run = "true"
+    """
+    places = [
+        "plan.toml:3:32: plan.requires_commands[1]: required command no-such-command is not found"
+        " (install it, or put its folder on PATH)",
+        "plan.toml:5:21: defaults.requires_env[0]: required variable NO_SUCH_VARIABLE is not set"
+        " (export NO_SUCH_VARIABLE before parexec is started, or set it in `env`)",
+    ]
+    answer = parexec("run", write(here, plan), "--headless")
+    last = "parexec: 2 requirements not met on this machine: nothing was started"
+    assert (answer.code, answer.err.splitlines()) == (2, [*places, last])
+    assert sessions() == []
+    answer = parexec("validate", write(here, plan))
+    assert (answer.code, answer.err.splitlines()[:2]) == (1, places)
+    assert answer.out.startswith("2 tickets in 1 group of 2")
+
+
 @pytest.mark.parametrize("command", ["run", "validate"])
 @pytest.mark.parametrize(
     ("make", "says"),

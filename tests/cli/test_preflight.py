@@ -426,3 +426,58 @@ def test_what_the_kernel_would_not_take_is_told(work: Path, over: bool) -> None:
     for argv, env in ((["sh", "-c", run], {}), (["true"], {"BIG": variable})):
         with pytest.raises(OSError, match="too long") if over else nullcontext():
             subprocess.run(argv, env={"PATH": os.environ["PATH"], **env}, check=True)
+
+
+# -- what is required --------------------------------------------------------------------------------------------
+
+
+def missing(text: str, folder: Path) -> list[tuple[str, str]]:
+    return [(".".join(map(str, fault.path)), fault.message) for fault in preflight.unmet(read(text, folder))]
+
+
+def test_all_that_is_required_and_not_here_is_told_at_once(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIVEN", "x")
+    monkeypatch.delenv("MISSED", raising=False)
+    text = """
+    [plan]
+    requires_commands = ["sh", "no-such-command"]
+    requires_env = ["GIVEN", "MISSED"]
+    [agents.a]
+    env = { OWN = "1" }
+    requires_env = ["OWN"]
+    requires_files = ["venv/bin/python"]
+    [tickets.t]
+    requires_commands = ["python3 >= 99"]
+    requires_env = ["OWN", "MINE"]
+    env = { MINE = "1" }
+    run = "true"
+    """
+    assert [path for path, _ in missing(text, work)] == [
+        "plan.requires_commands.1",
+        "plan.requires_env.1",
+        "agents.a.requires_files.0",
+        "tickets.t.requires_commands.0",
+    ]
+
+
+def test_what_a_ticket_writes_may_be_missing_yet_but_not_for_the_plan(work: Path) -> None:
+    made = '[tickets.maker]\nrun = "make"\nwrites = ["venv/**", "gen"]\noutputs = ["out/*.html"]\n'
+    wants = 'requires_files = ["venv/bin/python", "out/a.html", "out/*.html", "gen"]\nrequires_commands = ["./gen"]\n'
+    assert missing(f'{made}[tickets.t]\nrun = "true"\n{wants}[agents.a]\n{wants}', work) == []
+    assert len(missing(f"[plan]\n{wants}{made}", work)) == 5
+    assert [path for path, _ in missing(f'{made}[tickets.t]\nrun = "true"\nrequires_files = ["other"]', work)] == [
+        "tickets.t.requires_files.0"
+    ]
+
+
+def test_every_agent_type_that_may_run_a_ticket_must_have_what_it_requires(work: Path) -> None:
+    text = """
+    [agents.has]
+    env = { KEY = "1" }
+    [agents.lacks]
+    [tickets.t]
+    requires_env = ["KEY"]
+    run = "true"
+    """
+    assert missing(text, work) == [("tickets.t.requires_env.0", "required variable KEY is not set")]
+    assert missing(text.replace("[tickets.t]", '[tickets.t]\nagent = "has"'), work) == []

@@ -105,6 +105,21 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     requires: Annotated[
         tuple[str, ...], Meta(description="Capabilities that the agent type must have, all of them.")
     ] = ()
+    requires_commands: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Commands that must be there before it starts; a minimal version "
+            "may stand behind one: `git >= 2.38`."
+        ),
+    ] = ()
+    requires_files: Annotated[
+        tuple[str, ...],
+        Meta(description="Paths or patterns, seen from the workdir, that must be there before it starts."),
+    ] = ()
+    requires_env: Annotated[
+        tuple[str, ...],
+        Meta(description="Environment variables that must be set, and not empty before it starts."),
+    ] = ()
     reads: Annotated[
         tuple[str, ...],
         Meta(description="Patterns of the files it reads; whoever writes one of them does not run with it."),
@@ -190,6 +205,23 @@ class AgentType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
         Meta(description="Most agents of this type at once; absent: as many as the plan runs in parallel."),
     ] = None
     can: Annotated[tuple[str, ...], Meta(description="Capabilities that a ticket may require.")] = ()
+    requires_commands: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Commands that must be there before a ticket starts on it; a minimal version "
+            "may stand behind one: `git >= 2.38`."
+        ),
+    ] = ()
+    requires_files: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Paths or patterns, seen from the workdir, that must be there before a ticket starts on it."
+        ),
+    ] = ()
+    requires_env: Annotated[
+        tuple[str, ...],
+        Meta(description="Environment variables that must be set, and not empty before a ticket starts on it."),
+    ] = ()
     command: Annotated[
         Words | None,
         Meta(
@@ -286,6 +318,21 @@ class PlanSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             "types that have neither `shell` nor `command`."
         ),
     ] = SHELL
+    requires_commands: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Commands that must be there before anything starts; a minimal version "
+            "may stand behind one: `git >= 2.38`."
+        ),
+    ] = ()
+    requires_files: Annotated[
+        tuple[str, ...],
+        Meta(description="Paths or patterns, seen from the workdir, that must be there before anything starts."),
+    ] = ()
+    requires_env: Annotated[
+        tuple[str, ...],
+        Meta(description="Environment variables that must be set, and not empty before anything starts."),
+    ] = ()
 
 
 class Hooks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

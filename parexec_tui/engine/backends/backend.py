@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
+from parexec_tui.core.plan.requirements import Requirements
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire.protocol import Usage
@@ -41,6 +42,10 @@ class Launch(Struct, frozen=True, gc=False):
     """Patterns of what the process must write, as in Ticket; seen from `root`. What they match now is noted before
     it begins, for `check_outputs`."""
     root: str = ""
+    """Absolute: where patterns start, and paths that are required."""
+    requires: Requirements | None = None
+    """What must be there. It is looked for right before the process is started; if it is not so, there is none, and
+    `ProcessEnded` says that the ticket is at fault."""
 
 
 class Identity(Struct, frozen=True, gc=False):

@@ -6,7 +6,7 @@ everything that is wrong; and only if something is wrong are the positions of it
 
 import json
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
 import msgspec
@@ -94,6 +94,23 @@ def read_fragment(
     if faults:
         raise PlanErrors(located(faults, text, source, format))
     return draft.tickets
+
+
+def places_in(text: str, faults: Iterable[Fault], *, source: str, format: Format) -> tuple[Problem, ...]:  # noqa: A002
+    """Faults of a plan that could be read, with their places in its text.
+
+    What a ticket takes from `[defaults]` stands there; many tickets that take the same have one problem in common.
+    """
+    text = text.removeprefix("\ufeff")
+    tickets = _parse(text, source, format).get("tickets")
+    moved = []
+    for fault in faults:
+        match fault.path:
+            case ("tickets", str(id_), key, *rest) if isinstance(tickets, dict) and key not in tickets.get(id_, {}):
+                moved.append(fault._replace(path=("defaults", key, *rest)))
+            case _:
+                moved.append(fault)
+    return located(dict.fromkeys(moved), text, source, format)
 
 
 def _with_name(settings: PlanSettings, source: str) -> PlanSettings:

@@ -32,6 +32,7 @@ from parexec_tui.core.plan.outputs import pattern_of
 from parexec_tui.core.plan.patterns import parse_pattern
 from parexec_tui.core.plan.progress import OFF, progress_regex
 from parexec_tui.core.plan.reading.faults import Fault, Hints, Path, listed
+from parexec_tui.core.plan.requirements import Requires, parse_command
 from parexec_tui.core.plan.retries import FAILURE_WORDS, problem_of_failure
 from parexec_tui.core.plan.units import format_size, shown
 
@@ -326,6 +327,36 @@ def _failures_are_known(draft: Draft) -> Iterator[Fault]:
                 yield Fault(path, f"exit code {named} counts as success", "leave it out here, or in `expect_codes`")
 
 
+def _requirements_can_be_checked(draft: Draft) -> Iterator[Fault]:
+    for (key, index), fault in _faults_of_requirements(draft.settings):
+        yield fault._replace(path=("plan", key, index))
+    for name, agent in draft.agents.items():
+        for (key, index), fault in _faults_of_requirements(agent):
+            yield fault._replace(path=("agents", name, key, index))
+    for id_, ticket in draft.specs():
+        if ticket.requires_commands or ticket.requires_files or ticket.requires_env:
+            for (key, index), fault in _faults_of_requirements(ticket):
+                yield fault._replace(path=draft.place(id_, key, index))
+
+
+def _faults_of_requirements(source: Requires) -> Iterator[tuple[tuple[str, int], Fault]]:
+    """What is wrong, with key and place in its list; the path of the fault is empty."""
+    for index, text in enumerate(source.requires_commands):
+        try:
+            parse_command(text)
+        except ValueError as error:
+            yield ("requires_commands", index), Fault((), str(error), "write `git`, or `git >= 2.38`")
+    for index, text in enumerate(source.requires_files):
+        try:
+            parse_pattern(text, "/")
+        except ValueError as error:
+            yield ("requires_files", index), Fault((), str(error))
+    for index, text in enumerate(source.requires_env):
+        if not is_variable(text):
+            hint = f"write the name alone: {text.partition('=')[0]}" if text.find("=") > 0 else ""
+            yield ("requires_env", index), Fault((), f"{shown(text)} is not a name of an environment variable", hint)
+
+
 def _environments_are_valid(draft: Draft) -> Iterator[Fault]:
     for id_, ticket in draft.specs():
         for path, message in _faults_of_env(ticket.env) if ticket.env else ():
@@ -337,10 +368,15 @@ def _environments_are_valid(draft: Draft) -> Iterator[Fault]:
 
 def _faults_of_env(env: dict[str, str]) -> Iterator[tuple[tuple[str], str]]:
     for name, value in env.items():
-        if not name or "=" in name or "\0" in name:
+        if not is_variable(name):
             yield (name,), f"{shown(name)} is not a name of an environment variable"
         elif "\0" in value:
             yield (name,), _NUL
+
+
+def is_variable(name: str) -> bool:
+    """Whether an environment variable can have this name."""
+    return bool(name) and "=" not in name and "\0" not in name
 
 
 _NUL = "a NUL character cannot be passed to a process"
@@ -378,6 +414,7 @@ _RULES: tuple[Rule, ...] = (
     _patterns_are_valid,
     _gates_can_be_run,
     _failures_are_known,
+    _requirements_can_be_checked,
     _environments_are_valid,
     _texts_have_no_nul,
 )

@@ -48,6 +48,7 @@ from parexec_tui.engine.backends.local.outputs import missing_outputs, note_outp
 from parexec_tui.engine.backends.local.processes import open_processes
 from parexec_tui.engine.backends.local.record import note_stop, read_record, report_of, void_record
 from parexec_tui.engine.backends.local.remains import Remains, is_written, writers_of
+from parexec_tui.engine.backends.local.requirements import Checker, UnmetError
 from parexec_tui.engine.backends.local.shortage import ShortageWatch, pids_limits, short_of
 from parexec_tui.engine.backends.local.spawn import Spawn, is_recording_shell, is_shell_name, keep_descriptors
 from parexec_tui.engine.backends.local.starter import Start, Starter
@@ -146,6 +147,7 @@ class LocalBackend:
         self._one_reading = trio.CapacityLimiter(1)
         self._one_look = trio.CapacityLimiter(1)
         self._checks = trio.CapacityLimiter(_CHECKS)
+        self._requirements = Checker()
         self._over: list[ProcessKey] = []
         """What ended since its log was looked at."""
         self._remains: list[Remains] = []
@@ -166,10 +168,8 @@ class LocalBackend:
         if key in self._starting or key in self._live:
             return
         start = self.prepare(key, launch)
-        if launch.outputs:
-            start.before = partial(
-                note_outputs, self._folder.outputs_before(key.ticket, key.attempt), launch.root, launch.outputs
-            )
+        if launch.outputs or launch.requires is not None:
+            start.before = partial(self._look_before, key, launch, start.spawn.env)
         if chosen := self._cgroups.choose(key, trio.current_time()):
             start.spawn = structs.replace(start.spawn, cgroup=chosen)
         self._starting[key] = start
@@ -182,6 +182,15 @@ class LocalBackend:
             start.before()
         if start.spawn.cgroup and not self._cgroups.make(start.spawn.cgroup):
             start.spawn = structs.replace(start.spawn, cgroup="")
+
+    def _look_before(self, key: ProcessKey, launch: Launch, env: Mapping[str, str]) -> None:
+        """Look for what is required, and note what outputs are there already. Raises OSError."""
+        if launch.requires is not None:
+            unmet = list(self._requirements.unmet(launch.requires, env=env, cwd=launch.cwd, root=launch.root))
+            if unmet:
+                raise UnmetError(unmet)
+        if launch.outputs:
+            note_outputs(self._folder.outputs_before(key.ticket, key.attempt), launch.root, launch.outputs)
 
     def check_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> None:
         self._nursery.start_soon(self._check_outputs, key, root, outputs)
@@ -629,7 +638,7 @@ def _why_not(start: Start) -> Ended:
     with suppress(OSError):  # on a disk that takes nothing, it stays; the next attempt has another one
         Path(start.spawn.record).unlink(missing_ok=True)
     # A text that the system cannot take: too long, or with a NUL.
-    hopeless = isinstance(error, ValueError) or error.errno == errno.E2BIG
+    hopeless = isinstance(error, ValueError | UnmetError) or error.errno == errno.E2BIG
     return rq.ProcessEnded(
         key.ticket,
         key.attempt,
@@ -641,6 +650,8 @@ def _why_not(start: Start) -> Ended:
 
 
 def _spawn_problem(error: OSError | ValueError) -> str:
+    if isinstance(error, UnmetError):
+        return str(error)
     if isinstance(error, OSError) and error.errno == errno.E2BIG:
         return "its command and environment are too long for the system"
     if isinstance(error, OSError) and error.errno is not None:

@@ -1,0 +1,162 @@
+"""Whether what is required for a ticket is on this machine: commands, files, environment variables."""
+
+import os
+import select
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from threading import Lock
+from typing import Literal, NamedTuple
+
+from parexec_tui.core.plan.patterns import parse_pattern
+from parexec_tui.core.plan.requirements import Requirements, parse_command, parse_version, version_in
+from parexec_tui.engine.backends.local.files import files_of
+
+VERSION_WITHIN = 5.0
+"""Seconds that a command may take to say its version."""
+
+_MAX_PRINTED = 64 * 1024
+"""Bytes of what it prints that are read."""
+
+_Kind = Literal["commands", "files", "env"]
+
+
+class Unmet(NamedTuple):
+    """One thing that is required and is not so."""
+
+    kind: _Kind
+    text: str
+    """As it is written in the plan."""
+    problem: str
+    remedy: str
+
+
+class UnmetError(OSError):
+    """What is required for a process is not there, so it must not be started."""
+
+    def __init__(self, unmet: list[Unmet]) -> None:
+        super().__init__("; ".join(each.problem for each in unmet))
+
+
+class _Version(NamedTuple):
+    """What a command said about itself."""
+
+    number: str
+    """Empty if it cannot be known."""
+    problem: str = ""
+
+
+_File = tuple[str, int, int, int]
+"""A program by path, device, inode and time of change: another one is asked anew."""
+
+
+class Checker:
+    """Looks for what is required. A command is asked for its version once. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._versions: dict[_File, _Version] = {}
+        self._locks: dict[_File, Lock] = {}
+        self._lock = Lock()
+
+    def unmet(self, wanted: Requirements, *, env: Mapping[str, str], cwd: str, root: str) -> Iterator[Unmet]:
+        """What is not so. `env`: all variables of the process. `cwd`, `root`: where commands, files are seen from."""
+        for text in dict.fromkeys(wanted.commands):
+            if (problem := self._command_problem(text, env, cwd)) is not None:
+                yield Unmet("commands", text, *problem)
+        for text in dict.fromkeys(wanted.files):
+            if not _is_there(text, root):
+                yield Unmet("files", text, f"required file {text} does not exist", f"it is looked for in {root}")
+        for text in dict.fromkeys(wanted.env):
+            if not env.get(text):
+                is_or = "is empty" if text in env else "is not set"
+                yield Unmet(
+                    "env",
+                    text,
+                    f"required variable {text} {is_or}",
+                    f"export {text} before parexec is started, or set it in `env`",
+                )
+
+    def _command_problem(self, text: str, env: Mapping[str, str], cwd: str) -> tuple[str, str] | None:
+        """What is wrong with a command, and what to do."""
+        command = parse_command(text)
+        name, has_path = command.name, "/" in command.name
+        path = shutil.which(os.path.join(cwd, name) if has_path else name, path=env.get("PATH", os.defpath))  # noqa: PTH118
+        if path is None:
+            where = f"it is looked for in {cwd}" if has_path else "install it, or put its folder on PATH"
+            return f"required command {name} is not found", where
+        if not command.least:
+            return None
+        path = os.path.join(cwd, path)  # noqa: PTH118 - PATH may have relative folders
+        version = self._version(path, env, cwd)
+        if version.problem:
+            return f"{text} is required, and the version of {path} is not known: {version.problem}", (
+                f"look at `{name} --version`"
+            )
+        if parse_version(version.number) < command.least:
+            return f"{text} is required, and {path} is {version.number}", (
+                "install a newer one, or put its folder first on PATH"
+            )
+        return None
+
+    def _version(self, path: str, env: Mapping[str, str], cwd: str) -> _Version:
+        try:
+            found = os.stat(path)  # noqa: PTH116
+        except OSError as error:
+            return _Version("", str(error.strerror))
+        file = path, found.st_dev, found.st_ino, found.st_mtime_ns
+        with self._lock:
+            lock = self._locks.setdefault(file, Lock())
+        with lock:  # the others wait for what the first one learns
+            if file not in self._versions:
+                self._versions[file] = _ask(path, env, cwd)
+            return self._versions[file]
+
+
+def _ask(path: str, env: Mapping[str, str], cwd: str) -> _Version:
+    """Let a command say its version, for a bounded time."""
+    try:
+        process = subprocess.Popen(
+            [path, "--version"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=env,
+            cwd=cwd if os.path.isdir(cwd) else "/",  # noqa: PTH112
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        return _Version("", f"it cannot be run: {getattr(error, 'strerror', None) or error}")
+    assert process.stdout is not None
+    with process:
+        printed, has_said_all = _read(process.stdout.fileno())
+        with suppress(ProcessLookupError):  # before anybody waits for it: its group cannot be another one yet
+            os.killpg(process.pid, signal.SIGKILL)
+    if number := version_in(printed.decode(errors="replace")):
+        return _Version(number)
+    slow = f"it does not answer `--version` within {VERSION_WITHIN:g}s"
+    return _Version("", "it tells no number with `--version`" if has_said_all else slow)
+
+
+def _read(fd: int) -> tuple[bytes, bool]:
+    """What is printed there within the time, not more than is wanted; and whether that was all."""
+    until = time.monotonic() + VERSION_WITHIN
+    waiting = select.poll()
+    waiting.register(fd, select.POLLIN)
+    printed = b""
+    while len(printed) < _MAX_PRINTED and (left := until - time.monotonic()) > 0:
+        if waiting.poll(left * 1000):
+            if not (more := os.read(fd, _MAX_PRINTED)):
+                return printed, True
+            printed += more
+    return printed, len(printed) >= _MAX_PRINTED
+
+
+def _is_there(text: str, root: str) -> bool:
+    """Whether a path exists, or something that matches a pattern."""
+    pattern = parse_pattern(text, root)
+    if pattern.plain:
+        return os.path.exists(pattern.head.rstrip("/") or "/")  # noqa: PTH110
+    return next(files_of(pattern), None) is not None
