@@ -1,7 +1,7 @@
 """The files of a workdir that a pattern covers, and a sign of each by which a change of it is seen."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from parexec_tui.core.plan.patterns import Pattern, depth, matches
@@ -23,12 +23,20 @@ def files_of(pattern: Pattern) -> Iterator[tuple[str, Sign]]:
 
     Links to folders are not followed, except in the literal part of the pattern.
     """
-    start = pattern.head.rstrip("/") or "/"
+    start = folder_of(pattern)
     if not os.path.isdir(start):  # noqa: PTH112 - many files: a Path of each takes longer than the look
         if pattern.plain and (sign := sign_of(start)) is not None:
             yield start, sign
         return
-    yield from _beneath(start, pattern, depth(pattern))
+    for entry, _, is_covered in entries_beneath(start, pattern, start):
+        is_file = is_covered and not entry.is_dir(follow_symlinks=False)
+        if is_file and (sign := sign_of(entry.path)) is not None:
+            yield entry.path, sign
+
+
+def folder_of(pattern: Pattern) -> str:
+    """The last literal folder of a pattern; of one without a wildcard, what it names, which may be a file."""
+    return pattern.head.rpartition("/")[0] or "/"
 
 
 def sign_of(path: str | os.DirEntry[str]) -> Sign | None:
@@ -43,17 +51,26 @@ def sign_of(path: str | os.DirEntry[str]) -> Sign | None:
     return Sign(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 
-def _beneath(folder: str, pattern: Pattern, most: int | None) -> Iterator[tuple[str, Sign]]:
-    folders = [folder]
+def entries_beneath(
+    folder: str, pattern: Pattern, called: str, unread: Callable[[OSError], object] = lambda _: None
+) -> Iterator[tuple[os.DirEntry[str], str, bool]]:
+    """All that a pattern may cover beneath a folder: the entry, how the pattern calls it, and whether it covers it.
+
+    A folder comes before what is in it. `called`: how the pattern calls `folder`, which may be what a link leads to.
+    `unread` is told of folders that cannot be read.
+    """
+    most = depth(pattern)
+    folders = [(folder, called)]
     while folders:
-        at = folders.pop()
+        at, name = folders.pop()
         try:
-            entries = sorted(os.scandir(at), key=lambda entry: entry.name)
-        except OSError:
+            with os.scandir(at) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            unread(error)
             continue
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                if most is None or entry.path.count("/") < most:
-                    folders.append(entry.path)
-            elif (pattern.plain or matches(pattern, entry.path)) and (sign := sign_of(entry.path)) is not None:
-                yield entry.path, sign
+            path = f"{name.rstrip('/')}/{entry.name}"
+            if entry.is_dir(follow_symlinks=False) and (most is None or path.count("/") < most):
+                folders.append((entry.path, path))
+            yield entry, path, pattern.plain or matches(pattern, path)
