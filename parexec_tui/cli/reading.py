@@ -15,6 +15,8 @@ from parexec_tui.paths import session_folder
 from parexec_tui.registry.errors import RegistryDamaged
 
 if TYPE_CHECKING:
+    from parexec_tui.core.state.process_key import ProcessKey
+    from parexec_tui.core.state.tickets import TicketState
     from parexec_tui.outputs.output import Output
     from parexec_tui.registry.registry import EventRow, Registry, SessionRow
     from parexec_tui.registry.replay import Replay
@@ -145,6 +147,9 @@ def _replay(registry: "Registry", session: str) -> "Replay":
 )
 @_session_option
 @click.option("-a", "--attempt", type=click.IntRange(min=1), help="Which attempt; default: the latest.")
+@click.option(
+    "--step", metavar="STEP", help="run, or a gate such as gate-2; default: the gate that failed, else run."
+)
 @click.option("-f", "--follow", is_flag=True, help="Go on printing until the attempt is over.")
 @click.option(
     "--raw/--clean",
@@ -161,6 +166,7 @@ def log(
     order: str,
     session: str | None,
     attempt: int | None,
+    step: str | None,
     follow: bool,
     raw: bool | None,
 ) -> None:
@@ -177,7 +183,9 @@ def log(
 
     is_one = len(tickets) == 1 and is_plain(tickets[0]) and not statuses
     is_whole = is_one and regex is None and not of_all
-    _check_log_options(tickets, of_all, regex, statuses, needs_one=not is_whole and (follow or bool(raw)))
+    _check_log_options(
+        tickets, of_all, regex, statuses, needs_one=not is_whole and (follow or bool(raw) or bool(step))
+    )
     with open_registry() as registry:
         row = resolve_past(registry, session)
         past = _replay(registry, row.session)
@@ -191,7 +199,24 @@ def log(
         if not number and not follow:
             fail(f"{known.id} has not been started yet: {known.status}", UNSUCCESSFUL)
         is_clean = not raw if raw is not None else sys.stdout.isatty()
-        _print_log(registry, row.session, known.id, number or 1, follow, _Clean() if is_clean else _Raw())
+        key = _step_key(row.session, known, number or 1, step)
+        _print_log(registry, row.session, key, follow, _Clean() if is_clean else _Raw())
+
+
+def _step_key(session: str, ticket: "TicketState", number: int, step: str | None) -> "ProcessKey":
+    """The process whose output is wanted. Without a step it is the one that tells most, which is said."""
+    from parexec_tui.core.state.process_key import RUN, ProcessKey
+    from parexec_tui.outputs.output import steps_of
+    from parexec_tui.text.report import told_step
+
+    if step is None:
+        step = told_step(ticket, number)
+        if step != RUN:
+            click.echo(f"parexec: the output of {step}; that of the command: --step {RUN}", err=True)
+    elif step != RUN and step not in (steps := steps_of(session, ProcessKey(ticket.id, number))):
+        there = f"there are: {', '.join(steps)}" if steps else "it has none"
+        fail(f"there is no output of step {step} of attempt {number} of {ticket.id}: {there}", BAD_USAGE)
+    return ProcessKey(ticket.id, number, step)
 
 
 def _check_log_options(
@@ -203,7 +228,7 @@ def _check_log_options(
     if not (tickets or of_all or statuses or regex is not None):
         raise click.UsageError("say which ticket, or --all: parexec log --all --grep warning")
     if needs_one:
-        raise click.UsageError("--follow and --raw are for the whole output of one ticket")
+        raise click.UsageError("--follow, --step and --raw are for the whole output of one ticket")
 
 
 class _Raw:
@@ -232,22 +257,20 @@ class _Clean:
         sys.stdout.write(self._cleaner.finish())
 
 
-def _print_log(
-    registry: "Registry", session: str, ticket: str, number: int, follow: bool, output: _Raw | _Clean
-) -> None:
-    from parexec_tui.core.state.process_key import ProcessKey
+def _print_log(registry: "Registry", session: str, key: "ProcessKey", follow: bool, output: _Raw | _Clean) -> None:
     from parexec_tui.outputs.output import output_of
 
-    source = output_of(session, ProcessKey(ticket, number))
+    source = output_of(session, key)
     at = 0
     while True:
-        over = not follow or _is_over(registry, session, ticket, number)  # checked before reading, to miss nothing
+        over = not follow or _is_over(registry, session, key.ticket, key.attempt)  # before reading, to miss nothing
         try:
             at = _print_from(source, at, output)
             sys.stdout.flush()
         except FileNotFoundError:
             if over:
-                fail(f"there is no log of attempt {number} of {ticket}: {source.name} does not exist", UNSUCCESSFUL)
+                text = f"there is no log of attempt {key.attempt} of {key.ticket}: {source.name} does not exist"
+                fail(text, UNSUCCESSFUL)
         if over:
             output.finish()
             return

@@ -3,12 +3,14 @@
 A viewer is another process than the engine, and reads outputs itself: a large one never goes through the engine.
 """
 
+import re
+from collections.abc import Sequence
 from typing import Protocol
 
-from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.outputs.local import LocalOutput
 from parexec_tui.outputs.log_file import LogFile
-from parexec_tui.paths import session_folder
+from parexec_tui.paths import id_in_names, session_folder
 
 
 class Output(Protocol):
@@ -35,3 +37,21 @@ class Output(Protocol):
 def output_of(session: str, key: ProcessKey) -> Output:
     """The output of a process of a session. A backend that keeps outputs elsewhere is chosen here."""
     return LocalOutput(session_folder(session).log(key))
+
+
+def steps_of(session: str, key: ProcessKey) -> Sequence[str]:
+    """The steps of the attempt of this key that have an output, the command first."""
+    try:
+        found = {each.step for each in session_folder(session).recorded() if _is_of(each, key)}
+    except OSError:
+        return ()
+    return sorted(found, key=lambda step: (step != RUN, _parts(step)))
+
+
+def _parts(step: str) -> list[str | int]:
+    """Words and numbers in turns, so that `gate-10` comes after `gate-9`."""
+    return [int(part) if part.isdigit() else part for part in re.split("([0-9]+)", step)]
+
+
+def _is_of(found: ProcessKey, key: ProcessKey) -> bool:
+    return found.attempt == key.attempt and found.ticket == id_in_names(key.ticket)

@@ -9,7 +9,8 @@ from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import TERMINAL, End, Status
-from parexec_tui.text.words import Line, gate_text, groups, log_cut, printable, tickets, why_ended
+from parexec_tui.core.state.steps import gate_text
+from parexec_tui.text.words import Line, groups, log_cut, printable, tickets, why_ended
 
 if TYPE_CHECKING:
     from parexec_tui.core.state.session import SessionState

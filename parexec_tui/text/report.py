@@ -106,10 +106,14 @@ def attempt_output(
 ) -> Output:
     """The output of a step of an attempt; default: of the latest attempt, and of its step that tells most."""
     number = attempt or ticket.attempts
-    if step is None:
-        is_latest = ticket.attempt is not None and ticket.attempt.number == number
-        step = ticket.attempt.told_step if ticket.attempt is not None and is_latest else RUN
-    return output_of(state.session, ProcessKey(ticket.id, number, step))
+    return output_of(state.session, ProcessKey(ticket.id, number, step or told_step(ticket, number)))
+
+
+def told_step(ticket: TicketState, attempt: int) -> str:
+    """The step of an attempt whose output tells most: the command, but of the latest attempt the gate that it is at
+    or that failed it."""
+    latest = ticket.attempt
+    return latest.told_step if latest is not None and latest.number == attempt else RUN
 
 
 def session_report(state: SessionState, *, alive: bool) -> SessionReport:

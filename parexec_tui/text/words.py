@@ -134,11 +134,6 @@ def why_ended(reason: str, number: int | None, error_line: str) -> str:
     return ": ".join(filter(None, (with_name(reason, number), error_line)))
 
 
-def gate_text(title: str, number: int, of: int) -> str:
-    """Which gate it is: `gate 2 of 3: lint`."""
-    return f"gate {number} of {of}: {title}"
-
-
 def all_failed(ticket: "TicketState", count: int) -> str:
     """That so many tickets failed as this one did: `9 failed: ModuleNotFoundError: foo`."""
     word = happened(ticket.end or ticket.status)

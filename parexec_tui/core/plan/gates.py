@@ -1,6 +1,5 @@
 """Gates: commands that a ticket must pass after its own command, before it counts as succeeded."""
 
-from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -14,15 +13,11 @@ MAX_GATE_RETRIES = 1_000
 """Most retries of a gate."""
 
 
-class Gate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One gate: a command, or several of which one has to pass."""
+class Check(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A command that has to succeed."""
 
     name: Annotated[str, Meta(description="What the gate is called; absent: by its command.")] = ""
     run: Annotated[str, Meta(description="A shell command; the gate holds if it succeeds.")] = ""
-    any: Annotated[
-        tuple["str | Gate", ...],
-        Meta(description="Instead of `run`: gates that are tried in this order until one holds."),
-    ] = ()
     timeout: Annotated[
         Duration | None, Meta(description="How long the command may take; absent: as long as it takes.")
     ] = None
@@ -38,14 +33,28 @@ class Gate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
         """What people call it."""
         return self.name or " ".join(self.run.split())
 
+
+class Gate(Check, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One gate: a command, or several of which one has to pass."""
+
+    any: Annotated[
+        tuple[str | Check, ...],
+        Meta(description="Instead of `run`: commands that are tried in this order until one succeeds."),
+    ] = ()
+
     @property
-    def alternatives(self) -> tuple["Gate", ...]:
-        """The gates of which one has to hold: those of `any`, else only this one."""
-        return tuple(map(as_gate, self.any)) if self.any else (self,)
+    def alternatives(self) -> tuple[Check, ...]:
+        """The commands of which one has to succeed: those of `any`, else only its own."""
+        return tuple(map(as_check, self.any)) if self.any else (self,)
 
 
 Gates = tuple[str | Gate, ...] | Gate
 """How gates are written: a list of commands and tables, or one table."""
+
+
+def as_check(written: str | Check) -> Check:
+    """A command of an `any`, which may be written without a table."""
+    return Check(run=written) if isinstance(written, str) else written
 
 
 def as_gate(written: str | Gate) -> Gate:
@@ -56,9 +65,3 @@ def as_gate(written: str | Gate) -> Gate:
 def listed(written: Gates) -> tuple[Gate, ...]:
     """The gates in order, however they were written."""
     return (written,) if isinstance(written, Gate) else tuple(map(as_gate, written))
-
-
-def commands(gates: Sequence[Gate]) -> Iterator[Gate]:
-    """Every gate that has a command, the alternatives one by one."""
-    for gate in gates:
-        yield from gate.alternatives

@@ -13,6 +13,7 @@ from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.reservation import obstacle
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, SATISFIED, AgentStatus, Status, happened
+from parexec_tui.core.state.steps import step_text
 from parexec_tui.core.state.tickets import TicketState
 
 BlockerKind = Literal[
@@ -149,7 +150,8 @@ def _status_text(state: SessionState, ticket: TicketState) -> str:
         cause = state.cause(ticket)
         return f"skipped: {cause.id} {happened(cause.status)}"
     if ticket.is_live:
-        return f"{ticket.shown_status} on {ticket.agent}"
+        step = step_text(state, ticket)
+        return f"{ticket.shown_status} on {ticket.agent}" + (f": {step}" if step else "")
     return f"{ticket.shown_status}: {ticket.reason}" if ticket.reason else str(ticket.status)
 
 

@@ -7,7 +7,7 @@ second gate, `gate-2b` the second of its alternatives, `gate-2b-3` the third sta
 import re
 from typing import NamedTuple
 
-from parexec_tui.core.plan.gates import Gate, listed
+from parexec_tui.core.plan.gates import Check, Gate, listed
 from parexec_tui.core.state.process_key import OUTPUTS, RUN
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
@@ -31,7 +31,7 @@ class GateStep(NamedTuple):
     """The gate as the plan has it, with its alternatives."""
 
     @property
-    def gate(self) -> Gate:
+    def gate(self) -> Check:
         """What is run."""
         return self.whole.alternatives[self.alternative]
 
@@ -46,6 +46,23 @@ class GateStep(NamedTuple):
         """What people call it, in at most so many characters."""
         title = self.gate.title
         return title if len(title) <= _TITLE else f"{title[: _TITLE - 3]}..."
+
+    @property
+    def text(self) -> str:
+        """Which gate it is, in words."""
+        return gate_text(self.title, self.number, self.of)
+
+
+def gate_text(title: str, number: int, of: int) -> str:
+    """Which gate it is, in words: `gate 2 of 3: lint`."""
+    return f"gate {number} of {of}: {title}"
+
+
+def step_text(state: SessionState, ticket: TicketState) -> str:
+    """The check that the current attempt is at, in words; empty while its command runs."""
+    if (gate := gate_step(state, ticket)) is not None:
+        return gate.text
+    return "looking for its outputs" if ticket.live_attempt.step == OUTPUTS else ""
 
 
 def gates_of(state: SessionState, ticket: TicketState) -> tuple[Gate, ...]:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parexec_tui.core.plan.gates import Gate, Gates
+from parexec_tui.core.plan.gates import Check, Gate, Gates
 from parexec_tui.core.plan.model import AgentType, Amounts, Plan, PlanSettings, Priority, Ticket
 from parexec_tui.core.plan.retries import Budgets
 from parexec_tui.core.plan.units import Duration
@@ -35,7 +35,7 @@ T = TypeVar("T")
 _PATHS = ("src", "src/*.py", "src/a.py", "docs/**/b", "out")
 _DEMANDS: tuple[tuple[str | None, tuple[str, ...]], ...] = ((None, ()), ("x", ()), ("y", ()), (None, ("docs",)))
 _GATES: tuple[Gates, ...] = (
-    (), (), (), ("lint",), (Gate(run="lint", retries=1, timeout=Duration(3)), Gate(any=("make", Gate(run="ninja")))),
+    (), (), (), ("lint",), (Gate(run="lint", retries=1, timeout=Duration(3)), Gate(any=("make", Check(run="ninja")))),
 )  # fmt: skip
 _TOOL = ("/opt/tool", "{run}")
 

@@ -299,20 +299,17 @@ def _gates_can_be_run(draft: Draft) -> Iterator[Fault]:
             yield from _faults_of_gate(as_gate(gate), (*path, index))
 
 
-def _faults_of_gate(gate: Gate, path: Path, *, is_alternative: bool = False) -> Iterator[Fault]:
+def _faults_of_gate(gate: Gate, path: Path) -> Iterator[Fault]:
     if gate.any and (gate.run or gate.timeout is not None or gate.cwd is not None or gate.retries):
         yield Fault(path, "a gate has either `any` or a command", "put the command and its settings into `any`")
-    elif gate.any and is_alternative:
-        yield Fault(path, "an `any` inside an `any` says nothing more", "list all of them in the outer one")
-    elif not gate.any and not gate.run.strip():
-        yield Fault(path, "the gate has no command", 'write run = "...", or any = ["...", "..."]')
     elif len(gate.any) > MAX_ALTERNATIVES:
         yield Fault(path, f"{len(gate.any)} gates to choose from are too many", f"at most {MAX_ALTERNATIVES}")
-    elif "\0" in gate.run or "\0" in (gate.cwd or ""):
-        yield Fault(path, _NUL)
-    else:
-        for index, each in enumerate(gate.any):
-            yield from _faults_of_gate(as_gate(each), (*path, "any", index), is_alternative=True)
+    for index, check in enumerate(gate.alternatives):
+        place = (*path, "any", index) if gate.any else path
+        if not check.run.strip():
+            yield Fault(place, "the gate has no command", 'write run = "...", or any = ["...", "..."]')
+        elif "\0" in check.run or "\0" in (check.cwd or ""):
+            yield Fault(place, _NUL)
 
 
 def _failures_are_known(draft: Draft) -> Iterator[Fault]:
