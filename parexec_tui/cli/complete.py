@@ -4,7 +4,8 @@ A shell waits for this at every TAB, so nothing slow is imported, and errors are
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 _TIMEOUT = 0.5
 """Seconds that an engine has to answer: a person is typing."""
+
+_MAX_READ = 100_000
+"""Tickets of a plan file that are looked at."""
 
 _MAX_NAMES = 500
 """The most names of each kind that are read from the registry, as from an engine."""
@@ -32,6 +36,37 @@ def tickets(context: click.Context, _: click.Parameter, word: str) -> "list[Comp
     return _items(
         word, (*_names(context, word)["tickets"], *_begun(context, word)), given=context.params.get("tickets")
     )
+
+
+def tickets_of_plan(context: click.Context, parameter: click.Parameter, word: str) -> "list[CompletionItem]":
+    """Ids of the tickets of the plan file that the command line names; after a key, its values."""
+    try:
+        # Behind an option that has no value yet, click has not told arguments from another.
+        plan = _tables(context.params.get("plan_file") or Path(context.args[0]))
+    except Exception:
+        return []
+    key, colon, _ = word.partition(":")
+    if colon:
+        values = {"type": plan.get("agents") or ("agent",), "priority": PRIORITIES}.get(key, ())
+        return _items(word, (f"{key}:{value}" for value in values))
+    given = context.params.get(parameter.name or "")
+    return _items(word, list(plan.get("tickets", ()))[:_MAX_READ], given=given)
+
+
+def _tables(file: Path) -> dict[str, Any]:
+    """The tables of a plan file, unchecked."""
+    from parexec_tui.client.plan_files import is_stream, syntax_of
+
+    if is_stream(file):
+        return {}
+    text = file.read_text(encoding="utf-8")
+    if syntax_of(file, text) == "json":
+        import json
+
+        return dict(json.loads(text))
+    import tomli
+
+    return dict(tomli.loads(text))
 
 
 def anything(context: click.Context, _: click.Parameter, word: str) -> "list[CompletionItem]":

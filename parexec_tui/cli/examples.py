@@ -8,6 +8,8 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec run plan.toml --detach --hold", "start an engine that waits for `parexec release`"),
         ("parexec run plan.toml --headless --fail-fast", "run it here, and end with the first failure"),
         ("parexec run plan.toml --headless --brief", "run it here, and print a line for each ticket that is over"),
+        ("parexec run plan.toml deploy --except 'test-*'", "run deploy and what it needs, without the tests"),
+        ("parexec run plan.toml --from build -n", "what would run: build and all that needs it; nothing is started"),
         ("parexec run plan.toml --wait", "first wait for a living session that claims the same"),
         ("parexec run plan.toml --headless --json", "run it here, and print what happens as JSON lines"),
     ),

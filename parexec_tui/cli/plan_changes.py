@@ -8,7 +8,7 @@ import click
 from parexec_tui.cli.asking import is_unattended, report_errors
 from parexec_tui.cli.exits import BAD_USAGE, fail
 from parexec_tui.cli.plans import plan_of, report_file_errors
-from parexec_tui.client.plan_files import check_folder_of, find_source
+from parexec_tui.client.plan_files import as_of, find_source
 
 if TYPE_CHECKING:
     from parexec_tui.core.plan.model import Plan
@@ -26,8 +26,7 @@ def read_again(file: Path, state: "SessionState") -> "Plan":
     """The plan in a file that belongs to this session. Exits with all its errors."""
     plan = plan_of(file, state.host, NOTHING_CHANGED)
     with report_file_errors(NOTHING_CHANGED):
-        check_folder_of(plan, file, state)
-    return plan
+        return as_of(plan, file, state)
 
 
 def offer_changes(row: "SessionRow", *, runs: bool) -> None:

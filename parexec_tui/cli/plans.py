@@ -13,8 +13,9 @@ from parexec_tui.cli.exits import BAD_USAGE, SUCCEEDED, UNSUCCESSFUL, fail, repo
 from parexec_tui.client import plan_files
 
 if TYPE_CHECKING:
-    from parexec_tui.core.plan.model import Host, Plan
+    from parexec_tui.core.plan.model import Host, Plan, Selection
     from parexec_tui.core.plan.reading.problems import Problem
+    from parexec_tui.core.wire.selection import Choice
 
 plan_argument = click.argument("plan_file", metavar="PLAN", type=click.Path(dir_okay=False, path_type=Path))
 
@@ -24,12 +25,37 @@ def plan_of(file: Path, host: "Host | None", where: str = "in the plan") -> "Pla
     return _open(file, host, where).plan
 
 
-def runnable_plan_of(file: Path, host: "Host") -> "Plan":
-    """The plan in a file. Exits if it has errors, or if this machine has not what it requires."""
-    found = _open(file, host)
-    if problems := _missing_here(found):
-        refuse_file(problems, "not met on this machine: nothing was started", "requirement")
-    return found.plan
+class ChosenPlan:
+    """The tickets of a plan that are wanted. Exits if the file has errors, or if no ticket is chosen."""
+
+    def __init__(self, file: Path, host: "Host", wanted: "Selection") -> None:
+        from parexec_tui.core.wire.selectors import SelectorError
+
+        self._file = _open(file, host)
+        self.plan = self._file.plan
+        self._choice: Choice | None = None
+        if wanted:
+            try:
+                self.plan = self._choose(wanted).plan
+            except SelectorError as error:
+                fail(f"{error}; nothing was started", BAD_USAGE)
+
+    @property
+    def choice(self) -> "Choice":
+        """Why each ticket would be run."""
+        return self._choice or self._choose(self.plan.selection)
+
+    def _choose(self, wanted: "Selection") -> "Choice":
+        from parexec_tui.core.wire.selection import choose
+
+        self._choice = choose(self._file.plan, wanted)
+        return self._choice
+
+    def check(self) -> "Plan":
+        """The plan. Exits if this machine has not what it requires."""
+        if problems := _missing_here(self._file._replace(plan=self.plan)):
+            refuse_file(problems, "not met on this machine: nothing was started", "requirement")
+        return self.plan
 
 
 def _missing_here(found: plan_files.PlanFile) -> "tuple[Problem, ...]":

@@ -22,13 +22,15 @@ from parexec_tui.cli.exits import (
     report_errors,
 )
 from parexec_tui.cli.plan_changes import offer_changes
-from parexec_tui.cli.plans import plan_argument, runnable_plan_of
+from parexec_tui.cli.plans import ChosenPlan, plan_argument
 from parexec_tui.cli.screen import Screen, screen_options
+from parexec_tui.cli.selecting import selection_options, would_run, would_run_json
 from parexec_tui.paths import session_folder
 from parexec_tui.text.streams import OutputError
 
 if TYPE_CHECKING:
     from parexec_tui.client.mirror import Mirror
+    from parexec_tui.core.plan.model import Selection
     from parexec_tui.core.state.session import SessionState
     from parexec_tui.engine.coordinator import EventSink
     from parexec_tui.engine.session import Result
@@ -111,6 +113,7 @@ def _report_owner(session: str) -> Iterator[None]:
 
 @click.command()
 @plan_argument
+@selection_options
 @_engine_options
 @_fail_fast
 @neighbour_options
@@ -120,6 +123,8 @@ def _report_owner(session: str) -> Iterator[None]:
 @_report_start_errors()
 def run(
     plan_file: Path,
+    wanted: "Selection",
+    dry_run: bool,
     fail_fast: bool | None,
     headless: bool,
     detach: bool,
@@ -130,7 +135,10 @@ def run(
     style: Any,
     screen_options: dict[str, Any],
 ) -> None:
-    """Execute PLAN, a TOML or JSON file, from the start.
+    """Execute PLAN, a TOML or JSON file, from the start: all of it, or each TICKET and what it needs.
+
+    A TICKET is an id, a pattern or a selector, as for all commands; --only, --from and --except narrow what is
+    chosen. The session knows only these tickets.
 
     On a terminal it is shown on the screen, and the engine is a process of its own: leaving does not end it, nor
     does closing the terminal; `parexec attach` comes back to it. With --headless, or without a terminal, the engine
@@ -144,12 +152,14 @@ def run(
     from parexec_tui.engine.measure import monitor
 
     wish = wish_of(wait=wait, beside=beside)
-    again, as_json = f"parexec run {plan_file}", style == "json"
+    again, as_json = f"parexec run {plan_file} {wanted.words}".rstrip(), style == "json"
     host = monitor.host()
+    if dry_run:
+        _show_choice(ChosenPlan(plan_file, host, wanted), as_json=as_json)
     if _is_foreground(style, headless, detach, scope):
         from parexec_tui.engine.session import run_plan
 
-        plan = runnable_plan_of(plan_file, host)
+        plan = ChosenPlan(plan_file, host, wanted).check()
 
         def execute(*, beside: bool) -> NoReturn:
             _execute(style, lambda sink: run_plan(plan, host, sink, hold=hold, fail_fast=fail_fast, beside=beside))
@@ -158,7 +168,7 @@ def run(
     from parexec_tui.engine.lifecycle.launch import start_detached
 
     with Screen(screen_options, wanted=not detach and style is None) as screen:
-        plan = runnable_plan_of(plan_file, host)
+        plan = ChosenPlan(plan_file, host, wanted).check()
         start = partial(
             start_detached, plan, hold=hold, fail_fast=fail_fast, scope=scope, meanwhile=screen.show, warn=warn
         )
@@ -217,6 +227,13 @@ def resume(
         start = partial(take_over, row.session, resume=True, **options, scope=scope, meanwhile=screen.show, warn=warn)
         start_if_alone(start, wish, again=again, as_json=style == "json")
     _follow_or_detach(row.session, detach, style)
+
+
+def _show_choice(chosen: ChosenPlan, *, as_json: bool) -> NoReturn:
+    """Print what would be run, and exit: not with 0 if it could not be started here."""
+    click.echo(would_run_json(chosen.choice) if as_json else "\n".join(would_run(chosen.choice)))
+    chosen.check()
+    sys.exit(SUCCEEDED)
 
 
 def _follow_or_detach(session: str, detach: bool, style: Any, *, hold: bool = False) -> NoReturn:

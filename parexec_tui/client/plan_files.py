@@ -61,10 +61,25 @@ def open_plan_file(file: Path, host: "Host | None") -> PlanFile:
 
 
 def read_again(file: Path, state: "SessionState") -> "Plan":
-    """The plan in a file that belongs to this session. Raises PlanErrors, PlanFileError, OSError."""
-    plan = read_plan_file(file, state.host)
+    """The plan in a file that belongs to this session, of the tickets that the session is about.
+
+    Raises PlanErrors, PlanFileError, OSError.
+    """
+    return as_of(read_plan_file(file, state.host), file, state)
+
+
+def as_of(plan: "Plan", file: Path, state: "SessionState") -> "Plan":
+    """The plan in a file as a session has it: the tickets that it is about. Raises PlanFileError."""
     check_folder_of(plan, file, state)
-    return plan
+    if not state.plan.selection:
+        return plan
+    from parexec_tui.core.wire.selection import choose
+    from parexec_tui.core.wire.selectors import SelectorError
+
+    try:
+        return choose(plan, state.plan.selection).plan
+    except SelectorError as error:
+        raise PlanFileError(f"{name_of(file)}: {error}; the session is about {state.plan.selection.words}") from error
 
 
 def check_folder_of(plan: "Plan", file: Path, state: "SessionState") -> None:

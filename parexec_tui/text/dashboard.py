@@ -11,7 +11,7 @@ from parexec_tui.core.schedule.root import Root, WaitedFor
 from parexec_tui.core.state.status import ENDED_BADLY, UNSUCCESSFUL, failure_kind
 from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, StatusReport, Viewer
 from parexec_tui.text.roots import command_of, waited_for_text
-from parexec_tui.text.words import clock, day_and_clock, printable, progress_text
+from parexec_tui.text.words import clock, day_and_clock, printable, progress_text, selection_text
 
 WIDTH, HEIGHT = 80, 24
 
@@ -58,6 +58,8 @@ def _head(report: StatusReport) -> Iterator[str]:
     is_all_well = report.state != "finished" or not any(map(report.counts.get, UNSUCCESSFUL))
     yield f"{report.session}  {report.state}{'' if is_all_well else f': {counts}'}{engine}"
     yield f"plan     {report.plan}"
+    if report.selected:
+        yield f"selected {selection_text(sum(report.counts.values()), report.of, report.selected)}"
     ended = f", ended {day_and_clock(report.ended)}" if report.ended is not None else ""
     yield f"started  {day_and_clock(report.started)}{ended}"
     yield f"tickets  {counts}; group {report.group} of {report.groups}"

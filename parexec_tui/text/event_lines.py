@@ -10,7 +10,7 @@ from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import TERMINAL, End, Status
 from parexec_tui.core.state.steps import gate_text
-from parexec_tui.text.words import Line, groups, log_cut, printable, tickets, why_ended
+from parexec_tui.text.words import Line, groups, log_cut, printable, selection_text, tickets, why_ended
 
 if TYPE_CHECKING:
     from parexec_tui.core.state.session import SessionState
@@ -79,6 +79,10 @@ def _lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
             yield from _lines_alone(event)
 
 
+def _how_many(event: ev.SessionOpened) -> str:
+    return selection_text(event.tickets, event.of, event.selected) if event.selected else tickets(event.tickets)
+
+
 def _lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
     at = event.at
     match event:
@@ -87,7 +91,7 @@ def _lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
                 at,
                 "opened",
                 event.session,
-                f"{event.plan}: {tickets(event.tickets)}, {event.parallel} at once",
+                f"{event.plan}: {_how_many(event)}, {event.parallel} at once",
             )
         case ev.TicketsQueued():
             sizes = ", ".join(map(str, event.groups[:8])) + (", ..." if len(event.groups) > 8 else "")

@@ -42,6 +42,7 @@ from parexec_tui.text.words import (
     is_ascii_only,
     printable,
     subject_width,
+    tickets,
     why_ended,
 )
 
@@ -283,7 +284,9 @@ class Headless:
             yield Text()
         took = format_duration(state.now - state.opened_at)
         everything = state.counts[Status.succeeded] == len(state.tickets)
-        yield Text(f"{counted(state)} in {took}", style="bold green" if everything else "bold yellow")
+        yield Text(
+            f"{counted(state)}{_left_out(state)} in {took}", style="bold green" if everything else "bold yellow"
+        )
         if outcome != "finished":
             why = f" because {printable(state.stopping.reason)}" if state.stopping and state.stopping.reason else ""
             yield Text(
@@ -349,6 +352,12 @@ _REASONS = {
     "stopped": "stopped",
     "blocked": "nothing left that can run",
 }
+
+
+def _left_out(state: SessionState) -> str:
+    """Of a session that is not about all tickets of its plan: how many it is not about."""
+    selection = state.plan.selection
+    return f" ({tickets(selection.of - len(state.tickets))} not selected)" if selection else ""
 
 
 def counted(state: SessionState) -> str:

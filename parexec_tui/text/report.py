@@ -18,7 +18,16 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, NeighbourFact, Roots, StatusReport
 from parexec_tui.outputs.log_lines import final_state
 from parexec_tui.outputs.output import Output, output_of
-from parexec_tui.text.words import clock, day_and_clock, glyph, log_cut, printable, why_ended, with_name
+from parexec_tui.text.words import (
+    clock,
+    day_and_clock,
+    glyph,
+    log_cut,
+    printable,
+    selection_text,
+    why_ended,
+    with_name,
+)
 
 _TAIL_BYTES = 64 * 1024
 """Bytes at the end of an output in which its last lines are looked for."""
@@ -99,6 +108,10 @@ class SessionReport(Struct, frozen=True):
     agents: list[AgentReport]
     trouble: str = ""
     """Why the engine does not answer, or can start nothing; empty if nothing is wrong."""
+    selected: str = ""
+    """By what its tickets were chosen, if not all of the plan: as on the command line of `run`."""
+    of: int = 0
+    """Then how many tickets the plan has."""
 
 
 def attempt_output(
@@ -146,6 +159,8 @@ def session_report(state: SessionState, *, alive: bool) -> SessionReport:
             )
             for agent in state.agents.values()
         ],
+        selected=state.plan.selection.words,
+        of=state.plan.selection.of,
     )
 
 
@@ -184,6 +199,8 @@ def status_report(state: SessionState, *, alive: bool, now: float) -> StatusRepo
         roots=list(roots(state)[:_MAX_ROOTS]) if alive else [],
         beside=[NeighbourFact(each.session, each.plan, each.conflict) for each in state.neighbours if alive],
         needs_you=sum(1 for _ in needs(state)),
+        selected=state.plan.selection.words,
+        of=state.plan.selection.of,
     )
 
 
@@ -254,6 +271,8 @@ def report_lines(report: SessionReport, *, ascii_only: bool) -> Iterator[str]:
     counts = ", ".join(f"{count} {status}" for status, count in report.counts.items())
     yield f"{report.session}  {report.state}  {printable(report.plan)}"
     yield f"started {day_and_clock(report.started)}, group {report.group} of {report.groups}: {counts}"
+    if report.selected:
+        yield f"selected {selection_text(len(report.tickets), report.of, printable(report.selected))}"
     yield ""
     width = max(len(ticket.id) for ticket in report.tickets)
     for ticket in sorted(report.tickets, key=lambda ticket: ticket.group):

@@ -165,6 +165,11 @@ def tickets(count: int) -> str:
     return f"{count} ticket" if count == 1 else f"{count} tickets"
 
 
+def selection_text(chosen: int, of: int, words: str) -> str:
+    """That not all tickets of a plan are run: `3 of 20 tickets (build --except lint)`."""
+    return f"{chosen} of {tickets(of)} ({words})"
+
+
 def outcome_text(counts: Mapping[Status, int], total: int) -> str:
     """How a finished session ended: `done 20/20`, `done 20/20, 3 failed`. What is skipped follows from the others."""
     over = sum(counts[status] for status in TERMINAL)

@@ -366,6 +366,31 @@ class PlanDocument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     )
 
 
+class Selection(Struct, frozen=True, omit_defaults=True):
+    """Which tickets of a plan a session is about, in the words of a person. See `wire.selection`."""
+
+    tickets: tuple[str, ...] = ()
+    """These, and what they need; empty: all."""
+    only: tuple[str, ...] = ()
+    """Of them only these."""
+    start: tuple[str, ...] = ()
+    """Of them only these and what needs them."""
+    excluded: tuple[str, ...] = ()
+    """And not these."""
+    of: int = 0
+    """Tickets that the plan has in all; 0 before that is known."""
+
+    def __bool__(self) -> bool:
+        """Whether anything is said."""
+        return bool(self.tickets or self.only or self.start or self.excluded)
+
+    @property
+    def words(self) -> str:
+        """As it stands on a command line."""
+        options = (("--only", self.only), ("--from", self.start), ("--except", self.excluded))
+        return " ".join((*self.tickets, *(f"{name} {word}" for name, words in options for word in words)))
+
+
 class Plan(Struct, frozen=True, kw_only=True):
     """A plan that was checked: needs exist and have no cycle, demands can be met, `[defaults]` are merged in."""
 
@@ -380,6 +405,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     hooks: Hooks = Hooks()
     source: str = ""
     """Where the plan came from, as a path for messages."""
+    selection: Selection = Selection()
+    """If that says anything: what the tickets were chosen by; the plan file has others."""
 
 
 class Host(Struct, frozen=True):

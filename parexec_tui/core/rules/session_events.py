@@ -40,6 +40,8 @@ def opening(
             cpus=cpus,
             memory=memory,
             by=by,
+            selected=plan.selection.words,
+            of=plan.selection.of,
         ),
         ev.PoolInitialised(at=now, types={type_: (agent.min, limits[type_]) for type_, agent in plan.agents.items()}),
         ev.TicketsQueued(at=now, groups=tuple(map(len, state.groups))),

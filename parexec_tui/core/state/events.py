@@ -35,6 +35,10 @@ class SessionOpened(Event, frozen=True, tag="session_opened"):
     cpus: float
     memory: int
     by: str = ""
+    selected: str = ""
+    """By what the tickets were chosen, if not all of the plan: as on the command line."""
+    of: int = 0
+    """Then how many tickets the plan has."""
 
 
 class PoolInitialised(Event, frozen=True, tag="pool_initialised"):

@@ -348,3 +348,7 @@ class StatusReport(Struct, frozen=True):
     """How many tickets, agents and other things need a person, as the key `b` counts them."""
     viewers: list[Viewer] = []
     """Who follows the session now; commands that ask and leave are not among them."""
+    selected: str = ""
+    """By what its tickets were chosen, if not all of the plan: as on the command line of `run`."""
+    of: int = 0
+    """Then how many tickets the plan has."""

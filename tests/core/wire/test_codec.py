@@ -196,6 +196,18 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         reason="gate lint: exit 1",
         step="gate-2b-4",
     ),
+    ev.SessionOpened(
+        at=1.5,
+        session="s1",
+        plan="docs",
+        tickets=3,
+        parallel=4,
+        cpus=8.0,
+        memory=2**35,
+        by="ann",
+        selected="build --except lint",
+        of=20,
+    ),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

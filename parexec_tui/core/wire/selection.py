@@ -1,0 +1,85 @@
+"""Some tickets of a plan, to be run without the others: as people name targets for make.
+
+Named tickets bring what they need. `only`, `start` and `excluded` narrow: they add nothing. What is needed and is not
+among the chosen ones is taken as done: the need is cut.
+"""
+
+from collections.abc import Collection
+
+from msgspec import Struct, structs
+
+from parexec_tui.core.plan.model import Plan, Selection, Ticket
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.wire.selectors import SelectorError, select
+
+
+class Choice(Struct, frozen=True):
+    """What a selection means in a plan."""
+
+    plan: Plan
+    """Of the chosen tickets alone."""
+    because: dict[str, str]
+    """{chosen ticket, in plan order: why it is chosen}"""
+    taken_as_done: dict[str, tuple[str, ...]]
+    """{ticket that is left out: the chosen ones that need it}"""
+
+
+def choose(plan: Plan, wanted: Selection) -> Choice:
+    """The tickets of the plan that are wanted. Raises SelectorError; also if there are none."""
+    state = SessionState(plan)
+    excluded = set(select(state, wanted.excluded))
+    because = _named(state, wanted.tickets, excluded) if wanted.tickets else dict.fromkeys(plan.tickets, "")
+    if wanted.only:
+        because = _narrowed(because, dict.fromkeys(select(state, wanted.only), "named by --only"))
+    if wanted.start:
+        because = _narrowed(because, _downstream(state, select(state, wanted.start)))
+    chosen = {id_: because[id_] for id_ in plan.tickets if id_ in because and id_ not in excluded}
+    if not chosen:
+        raise SelectorError(f"no ticket is selected by {wanted.words}")
+    left: dict[str, list[str]] = {}
+    tickets = {}
+    for id_ in chosen:
+        spec = plan.tickets[id_]
+        missing = [need for need in spec.needs if need not in chosen]
+        for need in missing:
+            left.setdefault(need, []).append(id_)
+        tickets[id_] = _without(missing, spec) if missing else spec
+    known = structs.replace(wanted, of=len(plan.tickets))
+    return Choice(
+        structs.replace(plan, tickets=tickets, selection=known),
+        chosen,
+        {need: tuple(left[need]) for need in plan.tickets if need in left},
+    )
+
+
+def _without(missing: Collection[str], spec: Ticket) -> Ticket:
+    return structs.replace(spec, needs=tuple(need for need in spec.needs if need not in missing))
+
+
+def _narrowed(chosen: dict[str, str], to: dict[str, str]) -> dict[str, str]:
+    """What is in both, with the first reason that there is."""
+    return {id_: why or to[id_] for id_, why in chosen.items() if id_ in to}
+
+
+def _named(state: SessionState, words: tuple[str, ...], excluded: set[str]) -> dict[str, str]:
+    """The tickets that the words mean, and what they need; not what is needed only by what is excluded."""
+    because = dict.fromkeys(select(state, words), "named")
+    waiting = [id_ for id_ in because if id_ not in excluded]
+    for id_ in waiting:  # it grows meanwhile
+        for need in state.tickets[id_].spec.needs:
+            if need not in because and need not in excluded:
+                because[need] = f"needed by {id_}"
+                waiting.append(need)
+    return because
+
+
+def _downstream(state: SessionState, first: list[str]) -> dict[str, str]:
+    """These tickets, and all that needs them, directly or through others."""
+    because = dict.fromkeys(first, "named by --from")
+    waiting = list(because)
+    for id_ in waiting:  # it grows meanwhile
+        for dependent in state.graph.dependents[id_]:
+            if dependent not in because:
+                because[dependent] = f"needs {id_}"
+                waiting.append(dependent)
+    return because

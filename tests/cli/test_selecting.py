@@ -1,0 +1,143 @@
+"""`parexec run PLAN TICKET...`: some tickets of a plan, and what -n says before."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_cli import parexec
+from tests.engine import engines
+from tests.engine.conftest import nothing_runs_on as nothing_runs_on
+
+pytestmark = pytest.mark.usefixtures("here")
+
+PLAN = """
+[plan]
+name = "site"
+[tickets.gen]
+run = "echo gen >> ran"
+[tickets.fetch]
+run = "echo fetch >> ran"
+[tickets.build]
+needs = ["gen", "fetch"]
+run = "echo build >> ran"
+[tickets.test]
+needs = ["build"]
+run = "echo test >> ran"
+[tickets.broken]
+needs = ["gen"]
+run = "exit 1"
+requires_files = ["no-such-file"]
+"""
+
+
+def ran(here: Path) -> list[str]:
+    file = here / "ran"
+    return sorted(file.read_text().split()) if file.exists() else []
+
+
+def test_a_ticket_is_run_with_what_it_needs_and_nothing_else(here: Path) -> None:
+    engines.write_plan(here, PLAN)
+    answer = parexec("run", "plan.toml", "build", "--headless")
+    assert answer.code == 0  # though the whole plan would fail, and could not even be started here
+    assert ran(here) == ["build", "fetch", "gen"]
+    assert "site: 3 of 5 tickets (build)" in answer.out
+    assert "3 of 3 succeeded (2 tickets not selected)" in answer.out
+    for verb in ("show", "status"):
+        assert "3 of 5 tickets (build)" in parexec(verb).out
+        facts = json.loads(parexec(verb, "--json").out)
+        assert (facts["selected"], facts["of"]) == ("build", 5)
+
+
+def test_what_is_not_selected_is_taken_as_done(here: Path) -> None:
+    engines.write_plan(here, PLAN)
+    assert parexec("run", "plan.toml", "--from", "build", "--headless", "-q").code == 0
+    assert ran(here) == ["build", "test"]
+
+
+def test_a_selected_ticket_that_fails_is_told_by_the_exit_code(here: Path) -> None:
+    (here / "no-such-file").touch()
+    engines.write_plan(here, PLAN)
+    assert parexec("run", "plan.toml", "--only", "broken", "--headless", "-q").code == 1
+    answer = parexec("resume", "--retry-failed", "--headless")
+    assert answer.code == 1
+    assert "0 of 1 succeeded" in answer.out
+
+
+def test_a_dry_run_says_what_and_why_and_starts_nothing(here: Path) -> None:
+    engines.write_plan(here, PLAN)
+    answer = parexec("run", "plan.toml", "test", "--except", "fetch", "-n")
+    assert (answer.code, answer.out.splitlines()) == (
+        0,
+        [
+            "would run 3 of 5 tickets, in 3 groups:",
+            "  1  gen    needed by build",
+            "  2  build  needed by test",
+            "  3  test   named",
+            "taken as done: fetch, which build would need",
+        ],
+    )
+    facts = json.loads(parexec("run", "plan.toml", "--only", "test", "-n", "--json").out)
+    assert facts == {
+        "tickets": [{"id": "test", "group": 1, "why": "named by --only"}],
+        "taken_as_done": {"build": ["test"]},
+        "of": 5,
+    }
+    assert (ran(here), engines.sessions()) == ([], [])
+
+
+def test_a_dry_run_of_all_also_says_what_is_missing_here(here: Path) -> None:
+    engines.write_plan(here, PLAN)
+    answer = parexec("run", "plan.toml", "-n")
+    assert answer.code == 2
+    assert answer.out.startswith("would run 5 tickets, in 3 groups:\n  1  gen\n")
+    assert "required file no-such-file does not exist" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["tset"], "there is no ticket tset, did you mean `test`?"),
+        (["--only", "x*"], "no ticket matches x*"),
+        (["test", "--only", "gen", "--from", "build"], "no ticket is selected by test --only gen --from build"),
+    ],
+)
+def test_a_selection_of_nothing_starts_nothing(here: Path, words: list[str], says: str) -> None:
+    engines.write_plan(here, PLAN)
+    for option in ("--headless", "-n"):
+        answer = parexec("run", "plan.toml", *words, option)
+        assert (answer.code, answer.err) == (2, f"parexec: {says}; nothing was started\n")
+    assert engines.sessions() == []
+
+
+def test_a_session_stays_about_its_tickets_when_its_file_is_read_again(here: Path) -> None:
+    engines.write_plan(here, PLAN)
+    assert parexec("run", "plan.toml", "build", "--headless", "-q").code == 0
+    more = "\n[tickets.other]\nrun = 'true'\n[tickets.deep]\nrun = 'echo deep >> ran'\n"
+    engines.write_plan(here, PLAN.replace('needs = ["gen", "fetch"]', 'needs = ["gen", "fetch", "deep"]') + more)
+    answer = parexec("reload", "--rerun", "-n")
+    assert [line for line in answer.out.splitlines() if line[:1] in "+-~!"] == [
+        "+ deep",
+        "~ build  needs; runs again",
+    ]
+    engines.write_plan(here, PLAN.replace("tickets.build", "tickets.make").replace('"build"', '"make"'))
+    answer = parexec("reload", "-n")
+    assert answer.code == 2
+    assert "there is no ticket build" in answer.err
+    assert "the session is about build" in answer.err
+
+
+def test_tickets_of_the_plan_file_complete(here: Path) -> None:
+    engines.write_plan(here, PLAN)
+
+    def completed(*words: str) -> list[str]:
+        line = " ".join(("parexec", "run", *words))
+        answer = parexec(COMP_WORDS=line, COMP_CWORD=str(len(words) + 1), _PAREXEC_COMPLETE="bash_complete")
+        return [line.removeprefix("plain,") for line in answer.out.split()]
+
+    assert completed("plan.toml", "") == ["gen", "fetch", "build", "test", "broken"]
+    assert completed("plan.toml", "b") == ["build", "broken"]
+    assert completed("plan.toml", "build", "b") == ["broken"]
+    assert completed("plan.toml", "--from", "te") == ["test"]
+    assert completed("plan.toml", "priority:l") == ["priority:low"]
+    assert completed("none.toml", "t") == []

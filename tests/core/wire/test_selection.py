@@ -1,0 +1,115 @@
+"""Some tickets of a plan: those that are named with what they need, narrowed, and what is taken as done."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parexec_tui.core.plan.model import Plan, Selection, Ticket
+from parexec_tui.core.wire import codec
+from parexec_tui.core.wire.selection import choose
+from parexec_tui.core.wire.selectors import SelectorError
+from tests.core.sessions import plan
+
+SITE = plan("""
+    gen:
+    fetch: priority=low
+    build: gen fetch
+    lint: gen
+    test: build
+    deploy: test lint
+""")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "chosen", "taken_as_done"),
+    [
+        (Selection(("test",)), "gen fetch build test", ""),
+        (Selection(("lint", "fetch")), "gen fetch lint", ""),
+        (Selection(("*t",)), "gen fetch build lint test", ""),
+        (Selection(("priority:low",)), "fetch", ""),
+        (Selection(only=("test,lint",)), "lint test", "gen build"),
+        (Selection(start=("build",)), "build test deploy", "gen fetch lint"),
+        (Selection(("test",), start=("fetch",)), "fetch build test", "gen"),
+        (Selection(excluded=("build",)), "gen fetch lint test deploy", "build"),
+        (Selection(("deploy",), excluded=("test",)), "gen lint deploy", "test"),
+        (Selection(("deploy",), excluded=("test", "lint")), "deploy", "lint test"),
+        (Selection(start=("gen",), only=("build", "fetch")), "build", "gen fetch"),
+    ],
+    ids=lambda it: it.words if isinstance(it, Selection) else None,
+)
+def test_what_is_chosen_and_what_is_taken_as_done(wanted: Selection, chosen: str, taken_as_done: str) -> None:
+    choice = choose(SITE, wanted)
+    assert " ".join(choice.plan.tickets) == " ".join(choice.because) == chosen
+    assert " ".join(choice.taken_as_done) == taken_as_done
+    assert choice.plan.selection.of == len(SITE.tickets)
+
+
+def test_each_ticket_has_its_reason() -> None:
+    assert choose(SITE, Selection(("test", "lint"))).because == {
+        "gen": "needed by lint",
+        "fetch": "needed by build",
+        "build": "needed by test",
+        "lint": "named",
+        "test": "named",
+    }
+    assert choose(SITE, Selection(start=("build",))).because == {
+        "build": "named by --from",
+        "test": "needs build",
+        "deploy": "needs test",
+    }
+    assert choose(SITE, Selection(only=("lint",))).because == {"lint": "named by --only"}
+    assert set(choose(SITE, Selection()).because.values()) == {""}
+
+
+def test_the_words_are_those_of_the_command_line() -> None:
+    wanted = Selection(("a", "b*"), ("c",), ("d",), ("e", "f"))
+    assert wanted.words == "a b* --only c --from d --except e --except f"
+    assert wanted
+    assert not Selection()
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [Selection(("none",)), Selection(only=("x*",)), Selection(("test",), excluded=("test", "build", "gen", "fetch"))],
+)
+def test_nothing_that_could_be_run_is_an_error(wanted: Selection) -> None:
+    with pytest.raises(SelectorError):
+        choose(SITE, wanted)
+
+
+def test_a_session_remembers_its_selection_and_one_without_is_written_as_before() -> None:
+    chosen = choose(SITE, Selection(("test",))).plan
+    assert codec.decode_plan(codec.encode(chosen)) == chosen
+    assert choose(chosen, chosen.selection).plan.tickets == chosen.tickets
+
+
+IDS = [f"t{number}" for number in range(8)]
+WORDS = st.lists(st.sampled_from(IDS), max_size=2).map(tuple)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    tickets = {}
+    for number, id_ in enumerate(IDS):
+        needs = draw(st.lists(st.sampled_from(IDS[:number]), unique=True, max_size=3)) if number else []
+        tickets[id_] = Ticket(run="true", needs=tuple(needs))
+    return Plan(settings=SITE.settings, tickets=tickets, agents=SITE.agents, workdir="/w")
+
+
+@given(plans(), st.builds(Selection, WORDS, WORDS, WORDS, WORDS))
+def test_the_chosen_tickets_are_a_plan_of_their_own(whole: Plan, wanted: Selection) -> None:
+    try:
+        choice = choose(whole, wanted)
+    except SelectorError:
+        return
+    chosen = choice.plan.tickets
+    assert list(chosen) == [id_ for id_ in whole.tickets if id_ in chosen]
+    assert not chosen.keys() & set(wanted.excluded)
+    for id_, spec in chosen.items():
+        assert set(spec.needs) == set(whole.tickets[id_].needs) & chosen.keys()
+        for need in set(whole.tickets[id_].needs) - chosen.keys():
+            assert id_ in choice.taken_as_done[need]
+    if wanted.tickets and not (wanted.only or wanted.start or wanted.excluded):
+        assert not choice.taken_as_done
+    if wanted.start and not (wanted.tickets or wanted.only or wanted.excluded):
+        assert all(id_ in chosen for id_, spec in whole.tickets.items() if set(spec.needs) & chosen.keys())
