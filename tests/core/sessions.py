@@ -3,6 +3,7 @@
 `plan` reads one line per ticket: its id, a colon, its needs, and fields as `name=value`.
 
     A:
+    C: A? after=B
     B: A  retries=2 retry_delay=1s locks=db,web uses=gpu:1 writes=out/**
 
 A `Session` with `checks` counts every invariant of the design anew after each event. It does so from the tickets,
@@ -44,7 +45,7 @@ WORKDIR = "/work/plan"
 OPENED_AT = 1000.0
 MEMORY = 2**33
 
-_LISTS = ("reads", "writes", "locks", "requires", "gates", "outputs")
+_LISTS = ("after", "reads", "writes", "locks", "requires", "gates", "outputs")
 
 
 # --- Plans ---
@@ -415,11 +416,22 @@ def check_start(state: SessionState, event: ev.AttemptStarted) -> None:
     assert (state.held, state.draining, state.stopping) == (None, None, None)
     ticket, agent = state.tickets[event.ticket], state.agents[event.agent]
     assert event.agent not in ticket.excluded_agents
-    assert {state.tickets[need].status for need in ticket.spec.needs} <= {Status.succeeded, Status.waived}
+    assert {state.tickets[need].status for need in strict(ticket)} <= {Status.succeeded, Status.waived}
+    assert {state.tickets[need].status for need in lenient(ticket)} <= TERMINAL
     assert agent.type not in state.held_types
     place = state.agents.get(ticket.pin)
     if ticket.pin and (place is None or not (place.stopped or place.quarantined)):
         assert ticket.pin in (agent.id, agent.type)
+
+
+def strict(ticket: TicketState) -> list[str]:
+    """The tickets that must succeed before it starts."""
+    return [need for need in ticket.spec.needs if "?" not in need]
+
+
+def lenient(ticket: TicketState) -> list[str]:
+    """The tickets that must be over before it starts."""
+    return [*(need[:-1] for need in ticket.spec.needs if "?" in need), *ticket.spec.after]
 
 
 def check_room(state: SessionState, type_: str) -> None:
@@ -455,9 +467,11 @@ def check(state: SessionState) -> None:
 
 def _check_needs(state: SessionState) -> None:
     for ticket in state.tickets.values():
-        needs = [state.tickets[need].status for need in ticket.spec.needs]
+        needs = [state.tickets[need].status for need in strict(ticket)]
         lost = sum(status in UNSUCCESSFUL for status in needs)
-        assert ticket.missing == sum(status not in SATISFIED for status in needs)
+        unmet = sum(status not in SATISFIED for status in needs)
+        unended = sum(state.tickets[need].status not in TERMINAL for need in lenient(ticket))
+        assert ticket.missing == unmet + unended
         assert ticket.lost == lost
         if ticket.status in (Status.waiting, Status.backoff):
             assert not lost, f"{ticket.id} waits, and has a lost need"
@@ -465,7 +479,7 @@ def _check_needs(state: SessionState) -> None:
             assert lost, f"{ticket.id} is skipped, and has no lost need"
             assert ticket.because
         if ticket.status in LIVE:
-            assert ticket.missing == 0, f"{ticket.id} is {ticket.status}, and a need is missing"
+            assert unmet == 0, f"{ticket.id} is {ticket.status}, and a need is missing"
         assert (ticket.status is Status.backoff) == (ticket.retry_at is not None)
         _check_attempt(state, ticket)
 
@@ -474,7 +488,7 @@ def _check_stalls(state: SessionState) -> None:
     paused = {ticket.id for ticket in state.tickets.values() if ticket.is_frozen}
     for group in state.groups:
         for ticket in map(state.tickets.__getitem__, group):
-            stalled = sum(need in paused for need in ticket.spec.needs)
+            stalled = sum(need in paused for need in (*strict(ticket), *lenient(ticket)))
             assert ticket.stalled_needs == stalled
             if ticket.status in (Status.waiting, Status.backoff) and (stalled or ticket.held is not None):
                 paused.add(ticket.id)

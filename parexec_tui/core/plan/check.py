@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.claims import Claims
-from parexec_tui.core.plan.model import Host, Plan, Ticket
+from parexec_tui.core.plan.model import Host, Plan
 from parexec_tui.core.plan.patterns import Pattern, overlap
 from parexec_tui.core.plan.units import format_size
 
@@ -77,7 +77,7 @@ def survey(plan: Plan, *, host: Host | None = None, max_clashes: int = 100, effo
     dependencies = graph.build(plan.tickets)
     groups = graph.groups(dependencies)
     length, path, estimated = _critical_path(plan, dependencies)
-    order = _Order(plan.tickets, groups, effort)
+    order = _Order(dependencies, groups, effort)
     found = list(islice(_clashes(plan, host, order), MAX_COUNTED))
     if len(found) == MAX_COUNTED:
         order.effort = 0
@@ -109,12 +109,12 @@ class _Order:
     search from the higher one need not look into groups below the lower one.
     """
 
-    def __init__(self, tickets: dict[str, Ticket], groups: list[list[str]], effort: int) -> None:
+    def __init__(self, dependencies: graph.Graph, groups: list[list[str]], effort: int) -> None:
         self.effort = effort
         """Steps that are left. At 0 all answers are True: no clash is made up."""
-        self.place = {id_: place for place, id_ in enumerate(tickets)}
+        self.place = {id_: place for place, id_ in enumerate(dependencies.needs)}
         self.group = {id_: number for number, level in enumerate(groups) for id_ in level}
-        self._tickets = tickets
+        self._needs = dependencies.needs
         self._searched: tuple[str, int, set[str]] = ("", 0, set())  # from, lowest group, what it needs
 
     def search_path(self, a: str, b: str) -> bool:
@@ -125,7 +125,7 @@ class _Order:
         low, high = sorted((a, b), key=self.group.__getitem__)
         if self.group[low] == self.group[high]:
             return a == b
-        return low in self._tickets[high].needs or low in self._needed(high, self.group[low])
+        return low in self._needs[high] or low in self._needed(high, self.group[low])
 
     def _needed(self, start: str, lowest: int) -> set[str]:
         """All tickets in group `lowest` and later groups that `start` needs, directly or not."""
@@ -136,7 +136,7 @@ class _Order:
             lowest = 0  # The same ticket is asked about again and again: search all that it needs, once.
         found, wave = set(), [start]
         while wave and self.effort > 0:
-            needs = self._tickets[wave.pop()].needs
+            needs = self._needs[wave.pop()]
             fresh = [need for need in needs if need not in found and self.group[need] >= lowest]
             self.effort -= len(needs)
             found.update(fresh)

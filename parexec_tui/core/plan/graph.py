@@ -1,4 +1,6 @@
-"""The dependency graph of a plan: edges run from a need to its dependents.
+"""The dependency graph of a plan: edges run from a need to its dependents, and say what is waited for.
+
+A need is here whatever a ticket waits for, also by `after`.
 
 It is two dicts, because every command that replays a session builds one, and networkx takes 0.1 s to import. Only a
 plan with a cycle needs what networkx knows.
@@ -7,19 +9,21 @@ plan with a cycle needs what networkx knows.
 from collections.abc import Iterable, Iterator, Mapping
 
 from parexec_tui.core.plan.model import Ticket
+from parexec_tui.core.plan.waits import Wait, waits_of
 
 
 class Graph:
-    """Who needs whom. Tickets are in plan order; the inner dicts are ordered sets, their values mean nothing."""
+    """Who needs whom, and what it waits for. Tickets are in plan order."""
 
     __slots__ = ("__weakref__", "dependents", "needs")
 
-    def __init__(self, needs: Mapping[str, dict[str, None]]) -> None:
+    def __init__(self, needs: Mapping[str, dict[str, Wait]]) -> None:
         """`needs`: of each ticket, all of them tickets of the graph."""
         self.needs = needs
-        self.dependents: dict[str, dict[str, None]] = {id_: {} for id_ in needs}
-        for need, dependent in self.edges():
-            self.dependents[need][dependent] = None
+        self.dependents: dict[str, dict[str, Wait]] = {id_: {} for id_ in needs}
+        for id_, waits in needs.items():
+            for need, wait in waits.items():
+                self.dependents[need][id_] = wait
 
     def edges(self) -> Iterator[tuple[str, str]]:
         """A need and one of its dependents, for each pair of them."""
@@ -32,7 +36,11 @@ class CycleError(Exception):
 
 def build(tickets: Mapping[str, Ticket]) -> Graph:
     """The graph of these tickets; needs that are not among them are left out."""
-    return Graph({id_: {need: None for need in ticket.needs if need in tickets} for id_, ticket in tickets.items()})
+    needs = {id_: waits_of(ticket) for id_, ticket in tickets.items()}
+    for id_, waits in needs.items():
+        for unknown in [need for need in waits if need not in tickets]:
+            del needs[id_][unknown]
+    return Graph(needs)
 
 
 def cycles(graph: Graph) -> list[list[str]]:

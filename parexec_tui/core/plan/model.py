@@ -15,6 +15,7 @@ from parexec_tui.core.plan.gates import Gates
 from parexec_tui.core.plan.outputs import all_writes
 from parexec_tui.core.plan.retries import MAX_CODE, Retries
 from parexec_tui.core.plan.units import Duration, Size, shown
+from parexec_tui.core.plan.waits import Wait, waits_of
 
 SHELL = ("/bin/sh", "-e", "-c")
 """What `run` is given to, as the last argument, unless a plan says otherwise: a failing line ends the command."""
@@ -96,7 +97,15 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     run: Annotated[str, Meta(description="A shell command: what `{run}` stands for.")] = ""
     prompt: Annotated[str, Meta(description="Text for an agent that reads prose: what `{prompt}` stands for.")] = ""
     needs: Annotated[
-        tuple[str, ...], Meta(description="Ids of the tickets that must succeed before this one starts.")
+        tuple[str, ...],
+        Meta(
+            description="Ids of the tickets that must succeed before this one starts; `id?`: that must be over, and "
+            "may have failed."
+        ),
+    ] = ()
+    after: Annotated[
+        tuple[str, ...],
+        Meta(description="Ids of the tickets that must be over before this one starts, however they ended."),
     ] = ()
     priority: Annotated[
         Priority, Meta(description="Its class: of the tickets that are ready, the higher class starts first.")
@@ -189,6 +198,11 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     cwd: Annotated[
         str | None, Meta(description="The folder it runs in, seen from the workdir; absent: the agent type's.")
     ] = None
+
+    @property
+    def waits(self) -> dict[str, Wait]:
+        """The tickets that must have come to something before it starts, by `needs` and `after`."""
+        return waits_of(self)
 
     @property
     def all_writes(self) -> tuple[str, ...]:

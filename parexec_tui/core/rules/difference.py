@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from parexec_tui.core.plan.model import Plan, Ticket
+from parexec_tui.core.plan.waits import written_waits
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -49,8 +50,7 @@ class Difference(Struct, frozen=True, kw_only=True):
     def lines(self) -> Iterator[str]:
         """A line for each ticket and table that differs."""
         for id_, spec in self.added.items():
-            needs = f"  needs {', '.join(spec.needs)}" if spec.needs else ""
-            yield f"+ {id_}{needs}"
+            yield f"+ {id_}  {written_waits(spec)}".rstrip()
         for id_ in self.changed:
             again = "; runs again" if id_ in self.rerun else ""
             yield f"~ {id_}  {', '.join(self.keys[id_])}{again}"
@@ -78,7 +78,7 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False) -> Differen
             too_late[id_] = f"{what} in the file, but it is running"
         elif id_ in changed and state.tickets[id_].status is Status.waived:
             too_late[id_] = "changed in the file, but somebody waived it"
-    keep = {need for id_ in too_late for need in now.tickets[id_].needs}
+    keep = {need for id_ in too_late for need in now.tickets[id_].waits}
     for id_ in dropped:
         if id_ in keep and id_ not in too_late:
             too_late[id_] = "dropped in the file, but needed by what stays"

@@ -3,13 +3,15 @@
 from collections.abc import Collection, Iterable, Sequence
 
 from parexec_tui.core.plan import graph
+from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import PENDING, UNSUCCESSFUL, Status
+from parexec_tui.core.state.status import PENDING, Status
 from parexec_tui.core.state.tickets import TicketState
 
 
 def skips(state: SessionState, ticket: TicketState, gone: Iterable[str] = ()) -> tuple[str, ...]:
-    """The tickets that can no longer run when this one is over without success, nearest first.
+    """The tickets that can no longer run when this one is over without success, nearest first. Those that wait only
+    for its end, or for the end of one of these, are not among them.
 
     `gone` are tickets that events decided at the same time have taken away already.
     """
@@ -19,8 +21,9 @@ def skips(state: SessionState, ticket: TicketState, gone: Iterable[str] = ()) ->
     while wave:
         after = []
         for id_ in wave:
-            for dependent in state.dependents(id_):
-                if dependent.id not in seen and dependent.status in PENDING:
+            for dependent_id, wait in state.graph.dependents[id_].items():
+                dependent = state.tickets[dependent_id]
+                if wait is Wait.success and dependent.id not in seen and dependent.status in PENDING:
                     seen.add(dependent.id)
                     after.append(dependent.id)
         found.extend(after)
@@ -59,7 +62,8 @@ def reruns(
     """The dependents that run again when this ticket and everything downstream of it do, nearest first.
 
     Returns those that have run, those that were skipped and may run, and one that is live now, if there is any. A
-    ticket that was cancelled or waived stays so, and so do tickets that depend on nothing else that runs again.
+    ticket that was cancelled or waived stays so, and so do tickets that depend on nothing else that runs again, or
+    only come after it.
     """
     regained = {ticket.id, *back}
     again = set(regained)
@@ -68,10 +72,13 @@ def reruns(
     restored: list[str] = []
     found = graph.ordered_dependents(state.graph, [ticket.id])
     for dependent in sorted(map(state.tickets.__getitem__, found), key=lambda each: each.group):
-        if dependent.id in again or again.isdisjoint(dependent.spec.needs):
+        needs = [(id_, wait) for id_, wait in state.graph.needs[dependent.id].items() if id_ in again]
+        if dependent.id in again or not needs:
             continue
         if dependent.is_live:
             return (), (), dependent
+        if not any(wait.is_need for _, wait in needs):
+            continue
         if _is_blocked(state, dependent, regained):
             continue
         match dependent.status:
@@ -89,5 +96,5 @@ def reruns(
 
 
 def _is_blocked(state: SessionState, ticket: TicketState, regained: set[str]) -> bool:
-    """Whether it has an unsuccessful need that is not in `regained`."""
-    return any(state.tickets[need].status in UNSUCCESSFUL and need not in regained for need in ticket.spec.needs)
+    """Whether it has a lost need that is not in `regained`."""
+    return any(need.id not in regained for need in state.lost_needs(ticket))

@@ -3,16 +3,17 @@
 The dispatcher asks `blockers` for the first reason, people ask for all of them; so they cannot disagree.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
 from parexec_tui.core.plan.claims import ClaimKey, Claims, Conflict
+from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.reservation import obstacle
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import PENDING, SATISFIED, AgentStatus, Status, happened
+from parexec_tui.core.state.status import PENDING, AgentStatus, Status, happened
 from parexec_tui.core.state.steps import step_text
 from parexec_tui.core.state.tickets import TicketState
 
@@ -157,15 +158,23 @@ def _status_text(state: SessionState, ticket: TicketState) -> str:
 
 def _needs(state: SessionState, ticket: TicketState) -> Blocker:
     waiting_for = unmet_needs(state, ticket)
-    shown = ", ".join(f"{need.id} ({need.shown_status})" for need in waiting_for[:3])
-    more = f" and {len(waiting_for) - 3} more" if len(waiting_for) > 3 else ""
-    return Blocker("needs", f"needs {shown}{more}", holder=waiting_for[0].id)
+    waits = state.graph.needs[ticket.id]
+    needs = [need for need in waiting_for if waits[need.id] is Wait.success]
+    ends = [need for need in waiting_for if waits[need.id] is not Wait.success]
+    parts = [f"needs {_with_statuses(needs)}"] if needs else []
+    parts += [f"waits for the end of {_with_statuses(ends)}"] if ends else []
+    return Blocker("needs", ", and ".join(parts), holder=waiting_for[0].id)
+
+
+def _with_statuses(tickets: Sequence[TicketState]) -> str:
+    shown = ", ".join(f"{ticket.id} ({ticket.shown_status})" for ticket in tickets[:3])
+    return shown + (f" and {len(tickets) - 3} more" if len(tickets) > 3 else "")
 
 
 def unmet_needs(state: SessionState, ticket: TicketState) -> list[TicketState]:
     """The needs that keep a ticket from running: first those that are frozen, then those that a pause upstream keeps,
     then the others as the plan has them."""
-    needs = [need for need in map(state.tickets.__getitem__, ticket.spec.needs) if need.status not in SATISFIED]
+    needs = state.unmet_needs(ticket)
     if ticket.stalled_needs:
         needs.sort(key=lambda need: (not need.is_frozen, not need.is_stalled))
     return needs

@@ -31,7 +31,7 @@ from parexec_tui.core.schedule.blockers import (
 from parexec_tui.core.schedule.root import Root, RootKind, WaitedFor
 from parexec_tui.core.state.reservation import obstacle
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import PENDING, SATISFIED, AgentStatus, Status
+from parexec_tui.core.state.status import PENDING, AgentStatus, Status
 from parexec_tui.core.state.tickets import TicketState
 
 _OF_ONE: Final[frozenset[RootKind]] = frozenset(("next", "no-agent", "resource"))
@@ -237,19 +237,15 @@ def _need_in_the_way(state: SessionState, ticket: TicketState, memo: "_Memo") ->
     """The need to follow: one that is stalled, else one that leads to what stays, else that of the longest path."""
     tickets = state.tickets
     if ticket.stalled_needs:
-        for id_ in ticket.spec.needs:
-            if tickets[id_].is_stalled:
-                return tickets[id_]
+        for need in state.needs(ticket.id):
+            if need.is_stalled:
+                return need
     if not ticket.missing or ticket.held is not None:
         return None
     if memo.may_be_hidden and (hidden := _search(state, ticket)):
         return tickets[hidden]
-    unmet = (need for need in _needs(state, ticket) if need.status not in SATISFIED)
-    return max(islice(unmet, _MAX_SEARCHED), key=attrgetter("remaining"), default=None)
-
-
-def _needs(state: SessionState, ticket: TicketState) -> Iterator[TicketState]:
-    return map(state.tickets.__getitem__, ticket.spec.needs)
+    unmet = state.unmet_needs(ticket)[:_MAX_SEARCHED]
+    return max(unmet, key=attrgetter("remaining"), default=None)
 
 
 def _of_live(ticket: TicketState) -> Root:
@@ -369,7 +365,7 @@ def _search(state: SessionState, ticket: TicketState) -> str:
     wave = [ticket]
     while wave:
         each = wave.pop()
-        for need in _needs(state, each):
+        for need in state.needs(each.id):
             if memo.searched >= _MAX_SEARCHED:
                 return ""
             memo.searched += 1

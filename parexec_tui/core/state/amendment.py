@@ -25,6 +25,8 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
     _replace_tickets(state, event)
     state.plan.tickets.clear()
     state.plan.tickets.update(specs)
+    if shape is not None:
+        state.graph = shape[0]
     _change_statuses(state, event)
     if shape is None:
         for id_ in event.changed:
@@ -45,8 +47,9 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
 def _keeps_shape(state: SessionState, event: ev.PlanAmended) -> bool:
     """Whether graph, groups and paths stay as they are."""
     return not (event.added or event.dropped) and all(
-        (spec.needs, spec.estimate) == (state.tickets[id_].spec.needs, state.tickets[id_].spec.estimate)
+        (spec.needs, spec.after, spec.estimate) == (old.needs, old.after, old.estimate)
         for id_, spec in event.changed.items()
+        for old in (state.tickets[id_].spec,)
     )
 
 
@@ -94,7 +97,7 @@ def _change_statuses(state: SessionState, event: ev.PlanAmended) -> None:
 
 def _shape(event: ev.PlanAmended, specs: dict[str, Ticket]) -> tuple[Graph, list[list[str]]]:
     """The graph and the groups of the plan that an event leads to. Raises if there can be no such plan."""
-    if any(need not in specs for spec in specs.values() for need in spec.needs):
+    if any(need not in specs for spec in specs.values() for need in spec.waits):
         raise IllegalEventError(f"{event!r}: something is needed that is not there")
     dependencies = graph.build(specs)
     try:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.reservation import drop_reservation
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.stalls import note_stall
-from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, UNSUCCESSFUL, Status
+from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
 
 
@@ -29,26 +30,37 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
         state.failed[ticket.id] = state.failed_alike.setdefault(ticket.failed_with, {})[ticket.id] = ticket
     elif from_ is Status.failed:
         _forget_failure(state, ticket)
-    if (step := (to in UNSUCCESSFUL) - (from_ in UNSUCCESSFUL)) != 0:
-        for dependent in state.dependents(ticket.id):
-            dependent.lost += step
-    if (step := (to in SATISFIED) - (from_ in SATISFIED)) != 0:
-        if step < 0:
+    succeeded = (to in SATISFIED) - (from_ in SATISFIED)
+    over = (to in TERMINAL) - (from_ in TERMINAL)
+    if succeeded or over:
+        if succeeded < 0 or over < 0:
             doubt_reservation(state)
-        for dependent in state.dependents(ticket.id):
-            dependent.missing -= step
-            if step < 0:
-                state.ready.pop(dependent.id, None)
-            if dependent.held is not None:
-                note_hold(state, dependent)
-            if dependent.missing == 0 and dependent.status is Status.waiting:
-                mark_ready(state, dependent, at)
-    if (step := (to in TERMINAL) - (from_ in TERMINAL)) != 0:
-        _account(state, ticket.group, step, at)
+        for id_, wait in state.graph.dependents[ticket.id].items():
+            dependent = state.tickets[id_]
+            if wait is Wait.success:
+                dependent.lost += over - succeeded
+                _note_met(state, dependent, succeeded, at)
+            else:
+                _note_met(state, dependent, over, at)
+    if over:
+        _account(state, ticket.group, over, at)
     if ticket.is_stalled or ticket.stalled_needs or ticket.held is not None:
         note_hold(state, ticket)
         note_stall(state, ticket)
     if to is Status.waiting and ticket.missing == 0:
+        mark_ready(state, ticket, at)
+
+
+def _note_met(state: SessionState, ticket: TicketState, step: int, at: float) -> None:
+    """One more of its needs has come to what it waits for, or (step -1) one less."""
+    if not step:
+        return
+    ticket.missing -= step
+    if step < 0:
+        state.ready.pop(ticket.id, None)
+    if ticket.held is not None:
+        note_hold(state, ticket)
+    if ticket.missing == 0 and ticket.status is Status.waiting:
         mark_ready(state, ticket, at)
 
 
@@ -170,5 +182,5 @@ def run_again(state: SessionState, ticket: TicketState, note: str, at: float) ->
 
 
 def lost_need(state: SessionState, ticket: TicketState) -> str:
-    """A need of the ticket that ended without success; empty if there is none."""
-    return next((need for need in ticket.spec.needs if state.tickets[need].status in UNSUCCESSFUL), "")
+    """A need of the ticket that is over without the success it waits for; empty if there is none."""
+    return next((need.id for need in state.lost_needs(ticket)), "")

@@ -15,6 +15,7 @@ from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.claims import ClaimKey, Claims, Holdings
 from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.plan.model import Host, Plan, Ticket, eligible_types
+from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.status import COUNTED, SATISFIED, TERMINAL, UNSUCCESSFUL, Flag, SessionStatus, Status
@@ -29,6 +30,8 @@ STRIKES: Final = 3
 AGEING: Final = 0.1
 """How much of its waiting time a ticket is credited against remaining path, inside its priority class: far less than
 1, so that the critical path stays first; more than 0, so that new tickets cannot pass an old one for ever."""
+
+_SUCCESS: Final = Wait.success
 
 Rank = tuple[int, float, int]
 """The place of a ready ticket in the order of dispatch; lower goes first: class, path and wait, plan order."""
@@ -185,9 +188,8 @@ class SessionState:
         self.group_left = [0] * len(self.groups)
         for order, ticket in enumerate(tickets.values()):
             ticket.order = order
-            needs = [tickets[need].status for need in ticket.spec.needs]
-            ticket.missing = sum(status not in SATISFIED for status in needs)
-            ticket.lost = sum(status in UNSUCCESSFUL for status in needs)
+            ticket.missing = len(self.unmet_needs(ticket))
+            ticket.lost = len(self.lost_needs(ticket)) if ticket.missing else 0
             self.counts[ticket.status] += 1
             self.group_left[ticket.group] += ticket.status not in TERMINAL
         failed = sorted(
@@ -272,6 +274,22 @@ class SessionState:
     def dependents(self, id_: str) -> Iterator[TicketState]:
         return map(self.tickets.__getitem__, self.graph.dependents[id_])
 
+    def needs(self, id_: str) -> Iterator[TicketState]:
+        """The tickets that a ticket waits for, or waited for."""
+        return map(self.tickets.__getitem__, self.graph.needs[id_])
+
+    def unmet_needs(self, ticket: TicketState) -> list[TicketState]:
+        """The needs in which what the ticket waits for has not come, as the plan has them."""
+        waits = self.graph.needs[ticket.id].items()
+        needs = [(self.tickets[id_], wait) for id_, wait in waits]
+        return [need for need, wait in needs if need.status not in (SATISFIED if wait is _SUCCESS else TERMINAL)]
+
+    def lost_needs(self, ticket: TicketState) -> list[TicketState]:
+        """The needs whose success the ticket waits for, and that are over without it."""
+        waits = self.graph.needs[ticket.id].items()
+        needs = [self.tickets[id_] for id_, wait in waits if wait is _SUCCESS]
+        return [need for need in needs if need.status in UNSUCCESSFUL]
+
     def rank(self, ticket: TicketState) -> Rank:
         """The place of a ready ticket in the order of dispatch; lower goes first.
 
@@ -322,8 +340,7 @@ class SessionState:
         `because` names the cause of that time, which may have been retried since.
         """
         while ticket.status is Status.skipped:
-            needs = map(self.tickets.__getitem__, ticket.spec.needs)
-            ticket = next(need for need in needs if need.status in UNSUCCESSFUL)
+            ticket = self.lost_needs(ticket)[0]
         return ticket
 
 

@@ -8,6 +8,8 @@ import re
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
+from parexec_tui.core.plan.waits import Wait
+
 
 class Status(StrEnum):
     """Where a ticket is. `Flag` has the words that are shown in its place and are no status."""
@@ -98,7 +100,7 @@ class StatusRow(NamedTuple):
     is_terminal: bool = False
     """The ticket is accounted for: nothing happens to it unless a person asks."""
     satisfies_dependents: bool = False
-    """What needs the ticket may run."""
+    """What needs its success may run."""
     is_problem: bool = False
     """The list of problems has the ticket, whatever else is true of it."""
     short: str = ""
@@ -163,13 +165,15 @@ LIVE: Final = frozenset(status for status in Status if TABLE[status].is_live)
 TERMINAL: Final = frozenset(status for status in Status if TABLE[status].is_terminal)
 """The ticket is accounted for."""
 SATISFIED: Final = frozenset(status for status in Status if TABLE[status].satisfies_dependents)
-"""What needs the ticket may run."""
+"""What needs its success may run."""
 UNSUCCESSFUL: Final = TERMINAL - SATISFIED
-"""Terminal without success: its dependents cannot run."""
+"""Terminal without success: what needs its success cannot run."""
 ENDED_BADLY: Final = UNSUCCESSFUL - {Status.skipped}
 """Unsuccessful by itself: a skipped ticket only follows from another one."""
 PENDING: Final = frozenset(Status) - LIVE - TERMINAL
 """No attempt exists, and one will start if nothing keeps it from that."""
+MET: Final = {Wait.success: SATISFIED, Wait.end: TERMINAL, Wait.order: TERMINAL}
+"""Where a ticket is when what others wait for in it has come."""
 COUNTED: Final[tuple[Status | Flag, ...]] = tuple(
     word for status in Status for word in ((status, Flag.frozen) if status is Status.running else (status,))
 )

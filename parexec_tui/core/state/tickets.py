@@ -45,10 +45,11 @@ class TicketState:
         self.remaining = 0.0
         """Seconds of the longest chain of estimates that starts here."""
         self.status = Status.waiting
-        self.missing = len(spec.needs)
-        """Needs that have neither succeeded nor been waived; a ticket is ready at 0."""
+        self.missing = len(spec.needs) + len(spec.after)
+        """Needs in which what it waits for has not come; a ticket is ready at 0. One that is live may have such needs
+        again, of those that only had to be over: what has started has started."""
         self.lost = 0
-        """Needs that are over without success."""
+        """Needs whose success it waits for, and that are over without it."""
         self.stalled_needs = 0
         """Needs that are stalled."""
         self.is_stalled = False

@@ -10,7 +10,7 @@ from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.schedule.roots import path_to_root, root_of, waiting_for
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import UNSUCCESSFUL, Status, happened
+from parexec_tui.core.state.status import Status, happened
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output, last_lines
 from parexec_tui.text.roots import cause_text, root_text, waited_for_text
@@ -288,7 +288,7 @@ class _Why:
         yield "it can no longer run:"
         ticket = self.ticket
         while ticket.status is Status.skipped:
-            need = next(n for n in map(self.state.tickets.__getitem__, ticket.spec.needs) if n.status in UNSUCCESSFUL)
+            need = self.state.lost_needs(ticket)[0]
             yield f"   {ticket.id} needs {need.id}, which {happened(need.status)}"
             ticket = need
         if ticket.status is Status.failed:

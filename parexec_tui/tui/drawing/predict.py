@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from parexec_tui.core.schedule.forecast import Forecast
 from parexec_tui.core.state.session import AGEING, DEFAULT_ESTIMATE, Rank, SessionState
-from parexec_tui.core.state.status import TERMINAL, Status
+from parexec_tui.core.state.status import PENDING, Status
 from parexec_tui.core.state.tickets import TicketState
 
 MAX: Final = 2_000
@@ -136,7 +136,7 @@ class _Simulation:
             for dependent in self._state.dependents(id_):
                 missing = self._missing.get(dependent.id, dependent.missing) - 1
                 self._missing[dependent.id] = missing
-                if not missing and dependent.held is None and dependent.status not in TERMINAL:
+                if not missing and dependent.held is None and dependent.status in PENDING:
                     self._queue(dependent, at)
 
     def _give_back(self, type_: str, agent: str | None) -> None:

@@ -10,7 +10,7 @@ from textual.strip import Strip
 
 from parexec_tui.core.schedule.roots import path_to_root
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import UNSUCCESSFUL, Flag, Status, Word
+from parexec_tui.core.state.status import Flag, Status, Word
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.words import printable, short_duration
 from parexec_tui.tui.drawing.graph.canvas import CanvasCell
@@ -153,7 +153,7 @@ class GraphPanel(RowsPanel):
         self._root = path[-1] if len(path) > 1 else ""
         self._lit = list(path[:1]) if self._root else []
         for below, above in pairwise(path):
-            if above not in self.state.tickets[below].spec.needs:
+            if above not in self.state.graph.needs[below]:
                 break
             self._lit.append(above)
         self._lit.reverse()
@@ -290,7 +290,8 @@ class GraphPanel(RowsPanel):
                 self._unfold(place)
             return
         if ticket is not None:
-            near = ticket.spec.needs if steps < 0 else tuple(self.state.graph.dependents[ticket.id])
+            graph = self.state.graph
+            near = tuple((graph.needs if steps < 0 else graph.dependents)[ticket.id])
             if near:
                 self._go(next((id_ for id_ in near if self.state.tickets[id_].ended is None), near[0]))
 
@@ -453,8 +454,7 @@ def _way_to_cause(state: SessionState, ticket: TicketState) -> Sequence[str]:
         return path_to_root(state, ticket)
     cause, way = state.cause(ticket), [ticket.id]
     while ticket is not cause:
-        needs = map(state.tickets.__getitem__, ticket.spec.needs)
-        ticket = next(need for need in needs if need.status in UNSUCCESSFUL)  # as `SessionState.cause` does
+        ticket = state.lost_needs(ticket)[0]  # as `SessionState.cause` does
         way.append(ticket.id)
     return way
 

@@ -120,7 +120,10 @@ class TicketPanel(TextPanel):
     # -- around it -------------------------------------------------------------------------------------------
 
     def _needs(self, state: SessionState, ticket: TicketState) -> Iterator[PanelLine]:
-        yield from self._related("needs", [state.tickets[id_] for id_ in ticket.spec.needs], len(ticket.spec.needs))
+        waits = state.graph.needs[ticket.id]
+        for name, is_need in (("needs", True), ("after", False)):
+            tickets = [state.tickets[id_] for id_, wait in waits.items() if wait.is_need is is_need]
+            yield from self._related(name, tickets, len(tickets))
 
     def _dependents(self, state: SessionState, ticket: TicketState) -> Iterator[PanelLine]:
         total = len(state.graph.dependents[ticket.id])

@@ -60,7 +60,7 @@ def _why_waits(state: SessionState, ticket: TicketState, now: float, me: str) ->
         return cause_text(root, None, me) if root.ticket == ticket.id else root_text(root, None, me)
     text = printable(blocker_text(found[0], now))
     if found[0].kind == "needs" and root is not None and root.kind in ("running", "stopping", "backoff"):
-        return text if root.ticket in ticket.spec.needs else f"{root.ticket} {happens_to(root)}; {text}"
+        return text if root.ticket in state.graph.needs[ticket.id] else f"{root.ticket} {happens_to(root)}; {text}"
     if found[0].kind == "backoff":
         return f"{text}; {_why_ended(ticket)}"
     return f"{text}; {len(found) - 1} more" if len(found) > 1 else text

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 FIELDS = (
-    "title", "run", "prompt", "needs", "priority", "agent", "requires", "reads", "writes", "locks", "uses",
+    "title", "run", "prompt", "needs", "after", "priority", "agent", "requires", "reads", "writes", "locks", "uses",
     "estimate", "timeout", "retries", "retry_delay", "grace", "env", "cwd", "expect_codes", "retry_on",
     "min", "max", "can", "command", "nice",
     "name", "parallel", "on_failure", "barrier", "workdir", "gpu", "cpu", "memory", "A", "b", "neds",
@@ -31,9 +31,10 @@ def _field(name: str) -> st.SearchStrategy[Any]:
     """Values of a field: often fitting, else anything."""
     texts = st.lists(_WORDS, max_size=3)
     fitting: dict[str, st.SearchStrategy[Any]] = {
-        **dict.fromkeys(("needs", "requires", "reads", "writes", "locks", "can", "command"), texts),
+        **dict.fromkeys(("after", "requires", "reads", "writes", "locks", "can", "command"), texts),
         **dict.fromkeys(("estimate", "timeout", "retry_delay", "grace"), st.sampled_from(["5s", "1h", 3, 0.5])),
         **dict.fromkeys(("min", "max", "nice", "parallel"), st.integers(0, 4)),
+        "needs": st.lists(st.sampled_from(["A", "B", "A?", "C?", "b", ""]), max_size=3),
         "expect_codes": st.lists(st.integers(0, 256), max_size=2),
         "retry_on": st.lists(st.sampled_from(["lost", "signal 9", "timed out", "signal 0", 75, -1]), max_size=2),
         "priority": st.sampled_from(["high", "low", "medium"]),

@@ -28,6 +28,7 @@ from parexec_tui.core.plan.reading.positions import Format
 from parexec_tui.core.plan.reading.problems import Problem
 from parexec_tui.core.plan.retries import Budgets
 from parexec_tui.core.plan.units import Duration
+from parexec_tui.core.plan.waits import Wait
 from tests.core.plan.documents import PLANS, VALUES, toml_texts
 
 FULL = """
@@ -524,7 +525,7 @@ def test_a_pattern_that_is_not_looked_at_is_valid(text: str) -> None:
     ("words", "instead"),
     [
         (("depends_on", "deps", "parents"), "write `needs`: "),
-        (("after",), "no key starts a ticket when another ends without success"),
+        (("wait_for", "runs_after"), "write `after`, which waits for the end of a ticket"),
         (("inputs",), "write `reads`: "),
         (("artifacts",), "write `writes`: "),
         (("command", "cmd", "script"), "write `run`: one string"),
@@ -617,3 +618,50 @@ def test_what_counts_as_success_and_what_is_tried_again_is_read() -> None:
 def test_mistakes_in_what_is_tried_again_are_told(line: str, expected: str) -> None:
     (problem,) = problems(TICKET + line)
     assert problem.split(" ", 1)[1].removeprefix("tickets.A.") == expected
+
+
+def test_what_a_ticket_waits_for_is_read() -> None:
+    ticket = read(
+        TICKET + '[tickets.B]\nrun="x"\n[tickets.C]\nrun="x"\n[tickets.D]\nrun="x"\nneeds=["A?", "B"]\nafter=["C"]'
+    ).tickets["D"]
+
+    assert ticket.waits == {"A": Wait.end, "B": Wait.success, "C": Wait.order}
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ("needs = ['C?']", "tickets.B.needs[0]: there is no ticket 'C'"),
+        ("needs = ['A??']", "tickets.B.needs[0]: there is no ticket 'A?' (did you mean `A`?)"),
+        ("needs = ['A', 'A?']", "tickets.B.needs[1]: 'A' is named twice"),
+        ("needs = ['B?']", "tickets.B.needs[0]: a ticket cannot need itself"),
+        ("after = ['B']", "tickets.B.after[0]: a ticket cannot come after itself"),
+        ("after = ['C']", "tickets.B.after[0]: there is no ticket 'C'"),
+        ("after = ['A?']", "tickets.B.after[0]: `after` waits for any end (write 'A', without the `?`)"),
+        ("after = ['A', 'A']", "tickets.B.after[1]: 'A' is named twice"),
+        (
+            "needs = ['A?']\nafter = ['A']",
+            "tickets.B.after[0]: 'A' is in `needs` too, which waits for more (leave it out of one)",
+        ),
+    ],
+)
+def test_mistakes_in_what_a_ticket_waits_for_are_told(own: str, expected: str) -> None:
+    (problem,) = problems(TICKET + "[tickets.B]\nrun = 'x'\n" + own)
+    assert problem.split(" ", 1)[1] == expected
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "kinds"),
+    [
+        ("needs = ['B?']", "needs = ['A']", "needs"),
+        ("after = ['B']", "after = ['A']", "`after`"),
+        ("after = ['B']", "needs = ['A?']", "`needs` and `after`"),
+    ],
+)
+def test_a_cycle_through_any_keys_is_refused_where_it_is_written(a: str, b: str, kinds: str) -> None:
+    (problem,) = problems(f"[tickets.A]\nrun = 'x'\n{a}\n[tickets.B]\nrun = 'x'\n{b}")
+    key = a.split(" ")[0]
+    assert problem == (
+        f"p:3:{a.index('[') + 2}: tickets.A.{key}[0]: a cycle of {kinds}: A -> B -> A"
+        " (each would wait for the next for ever)"
+    )

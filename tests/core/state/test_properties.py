@@ -51,9 +51,12 @@ def some(*values: T) -> st.SearchStrategy[tuple[T, ...]]:
 def tickets(draw: st.DrawFn, number: int) -> Ticket:
     agent, requires = draw(st.sampled_from(_DEMANDS))
     earlier = [f"T{other}" for other in range(number)]
+    needs = draw(some(*earlier)) if earlier else ()
+    others = [id_ for id_ in earlier if id_ not in needs]
     return Ticket(
         run="true",
-        needs=draw(some(*earlier)) if earlier else (),
+        needs=tuple(need + draw(st.sampled_from(("", "", "?"))) for need in needs),
+        after=draw(some(*others)) if others else (),
         priority=draw(st.sampled_from(Priority)),
         agent=agent,
         requires=requires,
@@ -262,7 +265,9 @@ def scale_by(session: Session, number: int) -> None:
 
 def edit(session: Session, number: int) -> None:
     needs = [id_ for place in (1, 2) for id_ in of(session.state.tickets, number * place + place)][: number % 3]
-    changes: dict[str, Any] = {"needs": needs}
+    changes: dict[str, Any] = {"needs": needs, "after": None}
+    if number % 4 == 0:
+        changes = {"needs": [f"{id_}?" for id_ in needs[:1]], "after": needs[1:]}
     if number % 2:
         changes = {
             "estimate": (None, "5s")[number % 3 > 0],
@@ -278,7 +283,13 @@ def amend(session: Session, number: int) -> None:
     """Add a ticket, or one that was dropped before; sometimes drop another one."""
     ids = list(session.state.tickets)
     new = f"N{number % 4}"
-    spec = Ticket(run="true", needs=tuple(of(ids, number)), locks=("db",), timeout=Duration(5))
+    spec = Ticket(
+        run="true",
+        needs=tuple(of(ids, number)),
+        after=tuple(of(ids, number + 1))[: number % 2],
+        locks=("db",),
+        timeout=Duration(5),
+    )
     added = {} if new in ids else {new: spec}
     dropped = tuple(of(ids, number // 2)) if number % 3 else ()
     session.act(rq.Amend(added=added, dropped=dropped, by="bob"))

@@ -1,7 +1,7 @@
 """Keys that other tools have for tickets and plans, and what a plan has instead."""
 
 _NEEDS = "write `needs`: the tickets that must succeed before this one starts"
-_AFTER = "write `needs`, which waits for success; no key starts a ticket when another ends without success"
+_AFTER = "write `after`, which waits for the end of a ticket, or `needs`, which waits for its success"
 _READS = "write `reads`: patterns of the files it reads; they keep writers away, nothing is skipped as up to date"
 _WRITES = "write `writes`: patterns of the files it writes; they keep others away, nothing is skipped as up to date"
 _RUN = "write `run`: one string, a shell command of one or more lines"
@@ -15,7 +15,7 @@ _CWD = "write `cwd`: the folder it runs in, seen from the workdir"
 
 _TICKET_KEYS = {
     **dict.fromkeys(("depends_on", "depends", "dependencies", "deps", "parents", "upstream"), _NEEDS),
-    **dict.fromkeys(("after", "wait_for", "runs_after", "run_after"), _AFTER),
+    **dict.fromkeys(("wait_for", "runs_after", "run_after", "order_only"), _AFTER),
     **dict.fromkeys(("inputs", "input", "sources"), _READS),
     **dict.fromkeys(("targets", "artifacts", "generates"), _WRITES),
     **dict.fromkeys(("command", "commands", "cmd", "cmds", "script", "exec"), _RUN),

@@ -6,7 +6,7 @@ A plan may have 100,000 tickets and usually has no mistake, so a rule first asks
 
 import re
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 from msgspec import Struct
@@ -35,6 +35,7 @@ from parexec_tui.core.plan.reading.faults import Fault, Hints, Path, listed
 from parexec_tui.core.plan.requirements import Requires, parse_command
 from parexec_tui.core.plan.retries import FAILURE_WORDS, problem_of_failure
 from parexec_tui.core.plan.units import format_size, shown
+from parexec_tui.core.plan.waits import need_of, place_of
 
 PLAIN_NAME = "names are used in paths: letters, digits, `_`, `-` and `.`, at most 200, no `..`; not `-` or `.` first"
 
@@ -126,16 +127,32 @@ def _needs_are_known(draft: Draft) -> Iterator[Fault]:
     hints = Hints(known)
     for id_, ticket in draft.specs():
         needs = ticket.needs
-        if not needs or (len(once := set(needs)) == len(needs) and once <= known and id_ not in once):
+        if not ticket.after and (
+            not needs or (len(once := set(needs)) == len(needs) and once <= known and id_ not in once)
+        ):
             continue
-        for index, need in enumerate(needs):
+        before: set[str] = set()
+        for index, need in enumerate(map(need_of, needs)):
             path = draft.place(id_, "needs", index)
             if need == id_:
                 yield Fault(path, "a ticket cannot need itself")
             elif need not in known:
                 yield Fault(path, f"there is no ticket {shown(need)}", hints.of(need))
-            elif need in needs[:index]:
+            elif need in before:
                 yield Fault(path, f"{shown(need)} is named twice")
+            before.add(need)
+        for index, need in enumerate(ticket.after):
+            path = draft.place(id_, "after", index)
+            if need == id_:
+                yield Fault(path, "a ticket cannot come after itself")
+            elif need_of(need) in known and need not in known:
+                yield Fault(path, "`after` waits for any end", f"write {shown(need_of(need))}, without the `?`")
+            elif need not in known:
+                yield Fault(path, f"there is no ticket {shown(need)}", hints.of(need))
+            elif need in ticket.after[:index]:
+                yield Fault(path, f"{shown(need)} is named twice")
+            elif need in before:
+                yield Fault(path, f"{shown(need)} is in `needs` too, which waits for more", "leave it out of one")
 
 
 def _needs_have_no_cycle(draft: Draft) -> Iterator[Fault]:
@@ -146,9 +163,10 @@ def _needs_have_no_cycle(draft: Draft) -> Iterator[Fault]:
         if others:
             # The graph's edges run from a need to its dependent; people read "A needs B".
             way = [first, *reversed(others), first]
-            needs = draft.tickets[first].needs
-            path = draft.place(first, "needs", needs.index(way[1]))
-            yield Fault(path, f"a cycle of needs: {_shown_way(way)}", "each would wait for the next for ever")
+            keys = {place_of(draft.tickets[id_], need)[0] for id_, need in pairwise(way)}
+            kinds = "`needs` and `after`" if len(keys) > 1 else "`after`" if "after" in keys else "needs"
+            path = draft.place(first, *place_of(draft.tickets[first], way[1]))
+            yield Fault(path, f"a cycle of {kinds}: {_shown_way(way)}", "each would wait for the next for ever")
 
 
 def _shown_way(way: list[str]) -> str:
@@ -161,10 +179,10 @@ def _shown_way(way: list[str]) -> str:
 
 
 def _is_in_order(tickets: dict[str, Ticket]) -> bool:
-    """Whether every ticket needs only what stands before it: then there is no cycle, and no graph is needed."""
+    """Whether every ticket waits only for what stands before it: then there is no cycle, and no graph is needed."""
     before: set[str] = set()
     for id_, ticket in tickets.items():
-        if not before.issuperset(ticket.needs):
+        if (ticket.after or not before.issuperset(ticket.needs)) and not before.issuperset(ticket.waits):
             return False
         before.add(id_)
     return True

@@ -6,6 +6,7 @@ from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.plan.reading.faults import Fault, listed
 from parexec_tui.core.plan.reading.rules import Draft, broken_rules
+from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.rules.answers import Decision, refuse_unknown
 from parexec_tui.core.rules.placement import can_run
 from parexec_tui.core.rules.ticket_fields import as_written, refusal_of_faults
@@ -87,9 +88,11 @@ def _conflicts(
 def _still_needed(dropped: tuple[str, ...], specs: dict[str, Ticket]) -> Refusal | None:
     if gone := set(dropped):
         for id_, spec in specs.items():
-            if not gone.isdisjoint(spec.needs):
-                need = next(need for need in spec.needs if need in gone)
-                return Refusal(f"{id_} needs {need}, which would be dropped", f"drop {id_} too, or change its needs")
+            for need, wait in spec.waits.items() if not gone.isdisjoint(spec.waits) else ():
+                if need in gone:
+                    does, key = ("needs", "needs") if wait.is_need else ("comes after", "`after`")
+                    remedy = f"drop {id_} too, or change its {key}"
+                    return Refusal(f"{id_} {does} {need}, which would be dropped", remedy)
     return None
 
 
@@ -147,13 +150,14 @@ def _status_changes(
 
     `known`: statuses that are others than in the state.
     """
-    if is_same_set and all(spec.needs == state.tickets[id_].spec.needs for id_, spec in changed.items()):
+    if is_same_set and all(spec.waits == state.graph.needs[id_] for id_, spec in changed.items()):
         return (), ()
     statuses: dict[str, Status] = {}
     skipped, restored = [], []
     for id_ in _needs_first(specs):
         status = known.get(id_) or (state.tickets[id_].status if id_ in state.tickets else Status.waiting)
-        is_blocked = any(statuses[need] in UNSUCCESSFUL for need in specs[id_].needs)
+        waits = specs[id_].waits.items()
+        is_blocked = any(wait is Wait.success and statuses[need] in UNSUCCESSFUL for need, wait in waits)
         if is_blocked and status in PENDING:
             status = Status.skipped
             skipped.append(id_)

@@ -1,10 +1,11 @@
 """restore: take back a cancel, a waive or a retry, as long as nothing came of it."""
 
+from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.rules.answers import Decision, named, refuse_unknown
 from parexec_tui.core.rules.downstream import restores, skips
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import PENDING, UNSUCCESSFUL, Status
+from parexec_tui.core.state.status import MET, PENDING, UNSUCCESSFUL, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
@@ -52,12 +53,13 @@ def _cannot_go_back(state: SessionState, ticket: TicketState, asked: rq.Restore)
         return Refusal(
             f"{ticket.id} has started since" if has_run else f"{ticket.id} is {ticket.shown_status} by now"
         )
-    if ticket.status is Status.waived:
-        since = ticket.ended or 0.0
-        for dependent in state.dependents(ticket.id):
+    since, before = ticket.ended or 0.0, ticket.snapshot.status
+    for id_, wait in state.graph.dependents[ticket.id].items():
+        if ticket.status in MET[wait] and before not in MET[wait]:
+            dependent = state.tickets[id_]
             started = dependent.attempt.started if dependent.attempt is not None else 0.0
             if dependent.is_live or started >= since:
-                return Refusal(f"{dependent.id} has started without {ticket.id}", f"retry {ticket.id}")
+                return Refusal(f"{id_} has started without {ticket.id}", f"retry {ticket.id}")
     return None
 
 
@@ -67,6 +69,10 @@ def _status_before(state: SessionState, ticket: TicketState, gone: set[str], bac
     then = ticket.snapshot.status
     if then not in PENDING and then is not Status.skipped:
         return then
-    needs = ((need, state.tickets[need].status in UNSUCCESSFUL) for need in ticket.spec.needs)
+    needs = (
+        (id_, state.tickets[id_].status in UNSUCCESSFUL)
+        for id_, wait in state.graph.needs[ticket.id].items()
+        if wait is Wait.success
+    )
     is_blocked = any(id_ in gone or (is_lost and id_ not in back) for id_, is_lost in needs)
     return Status.skipped if is_blocked else Status.waiting

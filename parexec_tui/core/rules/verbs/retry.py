@@ -141,13 +141,14 @@ def _cannot_run_again(state: SessionState, ticket: TicketState, back: set[str]) 
         return Refusal(f"{ticket.id} is waiting, it has yet to run")
     if ticket.status in LIVE:
         return Refusal(f"{ticket.id} is {ticket.shown_status}, it is not over", _stop_it(ticket))
-    for id_ in ticket.spec.needs:
-        need = state.tickets[id_]
-        if need.status in UNSUCCESSFUL and id_ not in back:
-            return Refusal(f"{ticket.id} needs {id_}, which is {need.status}", f"retry {state.cause(need).id} first")
-    for dependent in state.dependents(ticket.id):
-        if dependent.is_live:
-            return Refusal(f"{dependent.id} needs {ticket.id} and is {dependent.shown_status}", _stop_it(dependent))
+    for need in state.lost_needs(ticket):
+        if need.id not in back:
+            remedy = f"retry {state.cause(need).id} first"
+            return Refusal(f"{ticket.id} needs {need.id}, which is {need.status}", remedy)
+    for id_, wait in state.graph.dependents[ticket.id].items():
+        if (dependent := state.tickets[id_]).is_live:
+            does = "needs" if wait.is_need else "comes after"
+            return Refusal(f"{id_} {does} {ticket.id} and is {dependent.shown_status}", _stop_it(dependent))
     return None
 
 
