@@ -1,0 +1,65 @@
+"""Which rows of the graph are folded: what is done, unless a person opened it."""
+
+import time
+from collections.abc import Sequence
+
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import Status
+from parexec_tui.tui.drawing.graph.folding import Folding, Place
+from parexec_tui.tui.drawing.graph.lanes import Lanes
+
+_FOLD_EVERY = 1.0
+"""Seconds between two times that finished tickets are folded: O(rows)."""
+
+
+class GraphFolds:
+    """The folds of some lanes, and what a person opened of them."""
+
+    def __init__(self) -> None:
+        self.folding = Folding(())
+        self._starts: Sequence[int] = ()
+        """The first row of each group, if rows stand by group."""
+        self._of: object = None
+        """The lanes and what was open when the rows were folded."""
+        self._done: object = None
+        """What was done then."""
+        self._fold_at = 0.0
+        self._unfolded: set[str] = set()
+        """Tickets of folds that the person opened."""
+        self._is_open = False
+        """Nothing is folded."""
+
+    def begin(self, starts: Sequence[int]) -> None:
+        """There are other lanes. `starts`: the first row of each group, if groups have headings."""
+        self._starts, self._of = starts, None
+
+    def toggle(self) -> bool:
+        """Open everything, or fold again what is done. Whether it is folded from now on."""
+        self._is_open = not (self._is_open or self._unfolded)
+        self._unfolded.clear()
+        return not self._is_open
+
+    def open(self, place: Place, lanes: Lanes) -> None:
+        """Open one fold."""
+        self._unfolded.update(lanes.order[place.start : place.stop])
+
+    def wait(self, state: SessionState, lanes: Lanes, kept: str) -> float | None:
+        """In how many seconds `make` is due; 0 or less: now; None: it would change nothing.
+
+        `kept`: a ticket that is not folded; empty: none."""
+        of, done = self._stamps(state, lanes, kept)
+        if of != self._of:
+            return 0.0
+        return None if done == self._done else self._fold_at - time.monotonic()
+
+    def make(self, state: SessionState, lanes: Lanes, kept: str) -> None:
+        """Fold what is done by now. O(rows)."""
+        self._of, self._done = self._stamps(state, lanes, kept)
+        self._fold_at = time.monotonic() + _FOLD_EVERY
+        done = [(t := state.tickets.get(id_)) is not None and t.status is Status.succeeded for id_ in lanes.order]
+        shown = {lanes.row(id_) for id_ in (*self._unfolded, kept) if id_ in lanes}
+        self.folding = Folding(done, shown=shown, is_open=self._is_open, groups=self._starts)
+
+    def _stamps(self, state: SessionState, lanes: Lanes, kept: str) -> tuple[object, object]:
+        of = lanes, kept, self._is_open, len(self._unfolded)
+        return of, (state.counts[Status.succeeded], state.retried)
