@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from parexec_tui.core.rules.attention import Need, Subject, agent_needs, session_needs, ticket_need
 from parexec_tui.core.schedule.root import Root, WaitedFor
-from parexec_tui.core.schedule.roots import roots
+from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, happened
 from parexec_tui.text.roots import waited_for_text

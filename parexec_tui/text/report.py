@@ -10,7 +10,8 @@ from parexec_tui.core.rules.attention import needs
 from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.schedule.forecast import eta
 from parexec_tui.core.schedule.root import Root
-from parexec_tui.core.schedule.roots import root_of, roots, waiting_for
+from parexec_tui.core.schedule.root_counts import roots, waiting_for
+from parexec_tui.core.schedule.roots import root_of
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import ENDED_BADLY, PENDING, TABLE, TERMINAL, SessionStatus, Status

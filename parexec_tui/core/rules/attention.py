@@ -7,7 +7,7 @@ to look: `began` finds the needs that an event may have caused, `relieved` those
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
-from parexec_tui.core.schedule.roots import roots
+from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.session import SessionState

@@ -7,7 +7,8 @@ from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.schedule.blockers import Blocker, able_agents, unmet_needs, why
 from parexec_tui.core.schedule.root import Root
-from parexec_tui.core.schedule.roots import path_to_root, root_of, waiting_for
+from parexec_tui.core.schedule.root_counts import waiting_for
+from parexec_tui.core.schedule.roots import path_to_root, root_of
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import UNSUCCESSFUL, Status, happened

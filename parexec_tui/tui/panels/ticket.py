@@ -7,7 +7,7 @@ from rich.style import Style
 
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.schedule.blockers import why
-from parexec_tui.core.schedule.roots import waiting_for
+from parexec_tui.core.schedule.root_counts import waiting_for
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, short_word
 from parexec_tui.core.state.tickets import TicketState

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.schedule.blockers import Blocker, agents_left, why
 from parexec_tui.core.schedule.root import Root
-from parexec_tui.core.schedule.roots import root_of, waiting_for
+from parexec_tui.core.schedule.root_counts import waiting_for
+from parexec_tui.core.schedule.roots import root_of
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, End, Flag, Status, Word, happened
