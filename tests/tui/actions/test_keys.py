@@ -329,7 +329,7 @@ async def test_who_goes_on_while_the_past_is_read_gets_where_they_went(
         assert len(read_now) == 1
         gate.set()
         goal = ui.view.event_history.last - steps if steps else 0
-        await ui.until(lambda: not ui.app._is_traveling, "it is read")
+        await ui.until(lambda: not ui.app.time_travel.is_reading, "it is read")
         assert (ui.view.looks_back, ui.view.past_goal) == (steps > 0, goal)
         assert not steps or ui.view.past_seq == goal
 
