@@ -57,6 +57,10 @@ def show_problems(context: ActionContext) -> None:
     context.tickets_panel.toggle_problems()
 
 
+def shows_problems(context: ActionContext) -> bool:
+    return context.tickets_panel.list.problems_only
+
+
 def next_needing_attention(context: ActionContext) -> None:
     """Go to the next ticket or agent that needs the person. The footer says what needs them in the whole session."""
     lead = lead_of(pieces(context.state))
@@ -98,7 +102,12 @@ def why(context: ActionContext) -> None:
     from parexec_tui.tui.dialogs.why_text import Offer
 
     def act(offer: Offer) -> None:
-        screen.perform(screen.keymap.of(offer.action), targets=offer.targets)
+        if offer.leads_to_output:
+            (context.view.selected,) = offer.targets.tickets
+            screen.switch_to("output")
+            context.output_panel.last_error()
+        else:
+            screen.perform(screen.keymap.of(offer.action), targets=offer.targets)
 
     screen = context.screen
     state, now = context.state, context.view.now
@@ -119,6 +128,10 @@ def mark(context: ActionContext) -> None:
         context.screen.schedule_draw(Change.selection)
 
 
+def is_marked(context: ActionContext) -> bool:
+    return context.view.selected in context.view.marks and context.screen.current.has_selected
+
+
 def mark_shown(context: ActionContext) -> None:
     """Mark all tickets that the filter shows; if they are marked already, take their marks away."""
     view, shown = context.view, set(context.tickets_panel.list.tickets())
@@ -127,6 +140,11 @@ def mark_shown(context: ActionContext) -> None:
     else:
         view.marks |= shown
     context.screen.schedule_draw(Change.selection)
+
+
+def has_marked_shown(context: ActionContext) -> bool:
+    marks = context.view.marks
+    return bool(marks) and all(id_ in marks for id_ in context.tickets_panel.list.tickets())
 
 
 def sort(context: ActionContext) -> None:
@@ -182,9 +200,21 @@ def _step_running(context: ActionContext, by: int) -> None:
 
 
 def fold_graph(context: ActionContext) -> None:
-    is_folded = cast(GraphPanel, context.screen.panels["graph"]).toggle_fold()
+    is_folded = _graph(context).toggle_fold()
     context.say("what is done is folded" if is_folded else "all tickets are shown")
 
 
+def graph_is_open(context: ActionContext) -> bool:
+    return _graph(context).is_open
+
+
 def switch_graph(context: ActionContext) -> None:
-    cast(GraphPanel, context.screen.panels["graph"]).toggle_view()
+    _graph(context).toggle_view()
+
+
+def shows_around(context: ActionContext) -> bool:
+    return _graph(context).mode == "neighbourhood"
+
+
+def _graph(context: ActionContext) -> GraphPanel:
+    return cast(GraphPanel, context.screen.panels["graph"])

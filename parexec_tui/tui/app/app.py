@@ -19,7 +19,7 @@ from parexec_tui.paths import session_folder
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.text.words import day_and_clock, printable
 from parexec_tui.tui.actions.context import ActionContext
-from parexec_tui.tui.actions.perform import is_dim, perform
+from parexec_tui.tui.actions.perform import is_dim, label, perform
 from parexec_tui.tui.actions.session import show_sessions, show_summary
 from parexec_tui.tui.app.attention import Attention
 from parexec_tui.tui.app.config import ScreenConfig
@@ -92,6 +92,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         self.actions = ActionContext(self.main, self)
         self.main.perform = partial(perform, self.actions)
         self.main.is_dim = partial(is_dim, self.actions)
+        self.main.label = partial(label, self.actions)
         self.feed = self._make_feed(
             session,
             read_only=config.read_only,

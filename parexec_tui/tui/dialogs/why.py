@@ -44,8 +44,12 @@ class WhyDialog(Dialog[None]):
 
     def take_key(self, name: str) -> bool:
         if (offer := next((each for each in self._found.offers if name in self._keys_of(each)), None)) is not None:
-            self._act(offer)
-            self._look()
+            if offer.leads_to_output:
+                self.leave()
+                self._act(offer)
+            else:
+                self._act(offer)
+                self._look()
             return True
         if name in ("enter", "w", "?"):
             self.leave()

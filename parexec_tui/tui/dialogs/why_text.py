@@ -37,6 +37,8 @@ class Offer(NamedTuple):
     """What it is about: not always the ticket that is explained."""
     effect: str
     """What it does, in a few words: `thaw compile`."""
+    leads_to_output: bool = False
+    """It shows something in the output of the ticket, behind the box."""
 
 
 class Explanation(NamedTuple):
@@ -74,6 +76,8 @@ class _Why:
                 yield from self._was_skipped()
             case Status.failed:
                 yield from self._failed(ticket)
+                if ticket.attempts:
+                    yield self._output_key()
                 yield f"{self._key('retry')} runs it again, {self._key('retry-form')} with changes"
                 yield f"{self._key('waive')} waives it: what needs it may run"
             case Status.cancelled:
@@ -272,8 +276,18 @@ class _Why:
         elif ticket.is_frozen and (root := root_of(self.state, ticket)) is not None:
             yield waited_for_text(waiting_for(self.state, root), self.now, self.me)
             yield f"   its processes stand still; {self._key('freeze', effect='thaw it')} thaws it"
+        yield self._output_key()
+        if ticket.status is not Status.stopping:
+            thaw = [] if ticket.is_frozen else [f"{self._key('freeze', effect='freeze it')} freezes it"]
+            yield ", ".join((*thaw, f"{self._key('stop', effect='stop it')} stops it"))
         if held := held_text(ticket, self.me):
             yield f"{held}; {self._key('hold', effect='release it')} releases it"
+        elif ticket.status is not Status.stopping:
+            yield f"{self._key('hold', effect='hold it')} holds it: it is not tried again then"
+
+    def _output_key(self) -> str:
+        key = self._key("next-error", effect="its output", leads_to_output=True)
+        return f"{key} shows its output, at the last line that tells of an error"
 
     def _time_left(self) -> str:
         ticket = self.ticket
@@ -327,12 +341,14 @@ class _Why:
     def _ago(self, at: float | None) -> str:
         return f", {short_duration(max(0.0, self.now - at))} ago" if at is not None else ""
 
-    def _key(self, action: str, targets: Targets | None = None, effect: str = "") -> str:
+    def _key(
+        self, action: str, targets: Targets | None = None, effect: str = "", *, leads_to_output: bool = False
+    ) -> str:
         """Offer an action, of the ticket if nothing else is said; returns how to do it: its key, or its name in the
         palette."""
         row = self._keymap.of(action)
         targets = Targets((self.ticket.id,)) if targets is None else targets
-        offer = self.offers.setdefault(action, Offer(action, targets, effect or row.label))
+        offer = self.offers.setdefault(action, Offer(action, targets, effect or row.label, leads_to_output))
         if not row.keys or offer.targets != targets:
             return f":{action}"
         return short_name(row.keys[0], ascii_only=True)

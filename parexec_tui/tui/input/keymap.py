@@ -20,7 +20,7 @@ class Action(NamedTuple, Generic[Handler]):
     """As settings and the palette name it."""
     keys: tuple[str, ...]
     label: str
-    """The word in the footer."""
+    """What it does, in a word for the footer."""
     help: str
     section: str
     handler: Handler
@@ -30,6 +30,8 @@ class Action(NamedTuple, Generic[Handler]):
     """The panels in which the keys work; empty: all panels."""
     restarts: bool = False
     """A finished session can be asked for it too: a new engine is started then."""
+    back: str = ""
+    """The label while it goes the other way: `release` of a key that holds. Empty: it has one way."""
 
     def is_for(self, panel: str) -> bool:
         """Whether its keys work in this panel."""

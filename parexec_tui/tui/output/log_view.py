@@ -175,6 +175,16 @@ class LogView(Widget, can_focus=True):
         self._update()
         return self._window.wrap
 
+    @property
+    def is_wrapped(self) -> bool:
+        """Whether long lines are shown in several rows."""
+        return self._window.wrap
+
+    @property
+    def has_times(self) -> bool:
+        """Whether each line shows when it came, as far as that is known."""
+        return self._times
+
     def toggle_times(self) -> bool:
         """Show the time of each line (True), or not. A log has no times of its own, so a time is known only for what
         came while this view polled the file; the other lines stay blank."""

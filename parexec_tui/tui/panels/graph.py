@@ -114,6 +114,11 @@ class GraphPanel(GraphPicture):
             self.top = max(0, index - line)
             self.put_cursor(index)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether something that is done has been unfolded."""
+        return self._folds.is_open
+
     def toggle_fold(self) -> bool:
         """Show all rows, or fold again what is done. Whether it is folded now."""
         is_folded = self._folds.toggle()

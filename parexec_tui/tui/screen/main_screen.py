@@ -118,7 +118,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
             panel.selected_by_itself = lambda: self.schedule_draw(Change.selection)
         self.header = Header(view)
         self.banner = Banner(view, keymap, is_target=self._is_target, toggled=self._lines_toggled)
-        self.footer = Footer(view, keymap, lambda action: self.is_dim(action))
+        self.footer = Footer(view, keymap, lambda action: self.is_dim(action), lambda action: self.label(action))
         self.tour = TourStrip(view, keymap, facts=self._tour_facts, toggled=self._lines_toggled)
         self.prompt = Prompt()
         self.body = Body(arrangement, panels)
@@ -136,6 +136,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
         """Carries out an action, given the key that was pressed. Set by the app."""
         self.is_dim: Callable[[Action[Any]], bool] = lambda _: False
         """Whether an action would be refused now. Set by the app."""
+        self.label: Callable[[Action[Any]], str] = lambda action: action.label
+        """What an action would do now, in a word or two. Set by the app."""
 
     def compose(self) -> ComposeResult:
         yield self.header

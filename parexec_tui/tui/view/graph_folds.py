@@ -33,9 +33,14 @@ class GraphFolds:
         """There are other lanes. `starts`: the first row of each group, if groups have headings."""
         self._starts, self._of = starts, None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether something that is done has been unfolded."""
+        return self._is_open or bool(self._unfolded)
+
     def toggle(self) -> bool:
         """Open everything, or fold again what is done. Whether it is folded from now on."""
-        self._is_open = not (self._is_open or self._unfolded)
+        self._is_open = not self.is_open
         self._unfolded.clear()
         return not self._is_open
 

@@ -102,11 +102,58 @@ async def test_a_key_that_would_be_refused_gives_its_place_to_one_that_would_not
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize(("panel", "own"), [("output", "E error"), ("graph", "v view")])
+@pytest.mark.parametrize(("panel", "own"), [("output", "E error"), ("graph", "v what is around")])
 async def test_where_there_is_little_room_a_panel_keeps_its_own_key(panel: str, own: str) -> None:
     async with run_app(panel, size=(80, 24)) as ui:
         await ui.until(lambda: f" {own} " in ui.footer(), f"the footer has {own}")
         assert "q leave" in ui.footer()
+
+
+TOGGLES = [action for action in ACTIONS if isinstance(action.handler, perform.Toggle)]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("action", TOGGLES, ids=lambda action: action.name)
+async def test_the_footer_says_what_a_key_that_goes_there_and_back_does_now(action: perform.TableAction) -> None:
+    there, back = f" {action.keys[0]} {action.label} ", f" {action.keys[0]} {action.back} "
+    panel = action.panels[-1] if action.panels else "tickets"
+    async with run_app(panel, ticket="announce", size=(600, 50)) as ui:
+        if action.name == "graph-fold":
+            await ui.until(lambda: ui.panel.count, "the lanes are laid out")  # type: ignore[attr-defined]
+        for label, other in ((there, back), (back, there)):
+            ui.main.clear_message()
+            await ui.until(lambda label=label: label in ui.footer(), f"the footer has{label}")  # type: ignore[misc]
+            assert other not in ui.footer()
+            await ui.press(action.keys[0])
+            if action.name == "mark":
+                await ui.select("announce")
+        ui.main.clear_message()
+        await ui.until(lambda: there in ui.footer(), f"the footer has{there} again")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("event", "before", "after"),
+    [
+        (ev.SessionHeld(at=2_000_000_000.0), "P hold all", "P release all"),
+        (ev.TicketHeld(at=2_000_000_000.0, ticket="announce"), "p hold", "p release"),
+    ],
+)
+async def test_the_footer_says_release_of_what_is_held(event: ev.AnyEvent, before: str, after: str) -> None:
+    async with run_app(ticket="announce", size=(400, 50)) as ui:
+        await ui.until(lambda: f" {before} " in ui.footer(), f"the footer has {before}")
+        ui.played.apply(event)
+        ui.feed.tell()
+        await ui.until(lambda: f" {after} " in ui.footer(), f"the footer has {after}")
+        assert f" {before} " not in ui.footer()
+
+
+@pytest.mark.asyncio
+async def test_of_many_marks_the_footer_says_both_ways_of_a_key() -> None:
+    async with run_app(size=(400, 50)) as ui:
+        await ui.press("*")
+        assert len(ui.view.marks) > perform.MAX_CHECKED
+        await ui.until(lambda: " p hold/release " in ui.footer(), "the footer does not promise either")
 
 
 @pytest.mark.asyncio

@@ -111,7 +111,12 @@ def test_why_of_what_runs_says_since_when_and_how_long_it_may() -> None:
         "   time-out after 10m00s: 9m00 left, the clock stands",
         "agent-1 is frozen with A, for 30s",
         "   its processes stand still; f thaws it",
+        "E shows its output, at the last line that tells of an error",
+        "x stops it",
+        "p holds it: it is not tried again then",
     ]
+    session.ask(rq.Thaw(tickets=("A",)))
+    assert why(session, "A")[-2:] == ["f freezes it, x stops it", "p holds it: it is not tried again then"]
     session.ask(rq.Cancel(tickets=("A",)))
     assert "it was cancelled: TERM, then KILL after 10.0s" in why(session, "A")
 
