@@ -11,8 +11,9 @@ from msgspec import structs
 
 from parexec_tui.core.wire import codec
 from parexec_tui.paths import registry_file, session_folder
+from parexec_tui.registry.events import EventRow
 from parexec_tui.registry.lock import is_owned
-from parexec_tui.registry.registry import EventRow, Registry
+from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
 from parexec_tui.text.report import SessionReport, TicketReport, report_lines, session_report
 

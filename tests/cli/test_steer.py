@@ -757,8 +757,8 @@ client client.blocking client.framing client.peer client.sessions client.silence
 gc_control paths trust text text.dashboard text.roots text.streams text.words
 core core.plan core.plan.model core.plan.units core.schedule core.schedule.eta core.schedule.root
 core.state core.state.process_key core.state.status core.wire core.wire.protocol core.wire.requests
-registry registry.access registry.checksums registry.errors registry.lock registry.migrations registry.queries
-registry.registry
+registry registry.access registry.attempts registry.checksums registry.database registry.errors registry.events
+registry.lock registry.migrations registry.registry registry.sessions
 """
 """What of ours `parexec status` imports: a person waits for each of them, so a new one wants a good reason."""
 
