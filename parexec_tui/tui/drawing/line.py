@@ -10,7 +10,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from parexec_tui.text.cells import cut_middle, row_starts, width_of
+from parexec_tui.text.cells import row_starts, width_of
 from parexec_tui.tui.drawing.sign import CUT
 
 Align = Literal["left", "right"]
@@ -95,10 +95,6 @@ class StyledLine:
             self.add(fitted(text, width, align=align, end=self.end), style)
             self.add(" " * gap)
         return self
-
-    def id_column(self, id_: str, width: int, style: Style | None = None) -> Self:
-        """Add an id as a column: a long one loses its middle, since ids differ at their ends."""
-        return self.column(cut_middle(id_, width, sign=self.end), width, style)
 
     def add_strip(self, strip: Strip) -> Self:
         """Add a finished strip."""

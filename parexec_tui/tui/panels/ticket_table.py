@@ -138,7 +138,9 @@ class TicketTable(RowsPanel):
         status = f"{self.glyph(word)} {short_word(word)}" if columns.has_words else self.glyph(word)
         line.add(self._mark(ticket), self.style("mark"))
         line.column(status, columns.status, self.view.palette.status(word))
-        line.id_column(ticket.id, columns.id_, self.style("title") if is_here else None)
+        line.column(
+            self.view.short_ticket(ticket.id, columns.id_), columns.id_, self.style("title") if is_here else None
+        )
         line.column(printable(ticket.spec.title), columns.title)
         line.column(
             ticket.spec.priority.value, columns.priority, self.style(f"priority-{ticket.spec.priority.value}")
@@ -148,10 +150,11 @@ class TicketTable(RowsPanel):
         if line.width < begin:
             line.column(self._time(ticket), columns.time, align="right")
         if line.width < begin:
-            line.id_column(ticket.agent or "", columns.agent, None if ticket.is_live else self.style("dim"))
+            agent = self.view.short_agent(ticket.agent or "", columns.agent)
+            line.column(agent, columns.agent, None if ticket.is_live else self.style("dim"))
         if line.width < begin:
             self.draw_progress(line, ticket, columns.progress)
-        reason = reason_of(self.state, ticket, self.view.now, self.view.me)
+        reason = self.view.short_ids(reason_of(self.state, ticket, self.view.now, self.view.me), why)
         told = self.view.told_progress(ticket) if not reason else None
         if told is not None and (step := step_text(told)):
             title = "" if columns.title else printable(ticket.spec.title)

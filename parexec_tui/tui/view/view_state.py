@@ -15,6 +15,7 @@ from parexec_tui.core.wire.protocol import HostSample, Progress, Sampled, Usage,
 from parexec_tui.text.deeds import Deeds
 from parexec_tui.tui.theme.palette import Palette
 from parexec_tui.tui.view.event_history import EventHistory
+from parexec_tui.tui.view.short_ids import ShortIds
 from parexec_tui.tui.view.waiting import Waiting
 
 STALE_AFTER = 10.0
@@ -104,6 +105,7 @@ class ViewState:
         """Marked tickets: actions take them instead of the selected one."""
         self.samples = Samples()
         self.waiting = Waiting()
+        self._short = ShortIds(ascii_only=ascii_only)
         self.kept_lines = 0
         """Lines at the bottom that no dialog covers: those of the tour, and the footer below them."""
         self.contact = "opening"
@@ -155,6 +157,18 @@ class ViewState:
         """The selected ticket; None if there is none in what is shown."""
         state = self.state
         return state.tickets.get(self.selected) if state is not None else None
+
+    def short_ticket(self, id_: str, width: int) -> str:
+        """The id of a ticket in at most `width` cells, so that no two look alike."""
+        return self._short.ticket(self.state, id_, width) if self.state is not None else id_
+
+    def short_agent(self, id_: str, width: int) -> str:
+        """The same of an agent."""
+        return self._short.agent(self.state, id_, width) if self.state is not None else id_
+
+    def short_ids(self, text: str, width: int) -> str:
+        """A sentence with its ids cut as far as it needs to fit in `width` cells."""
+        return self._short.sentence(self.state, text, width) if self.state is not None else text
 
     def usage(self, ticket: TicketState) -> Usage | None:
         """What the current attempt of a ticket uses; None if that is not known, or if the past is shown."""
