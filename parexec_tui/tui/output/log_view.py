@@ -89,6 +89,7 @@ class LogView(Widget, can_focus=True):
         self._restated = restated
         self._separator = separator
         self._title = ""
+        self._is_over = False
         self._file: LogFile | None = None
         self._window = LogWindow()
         self._arrivals = Arrivals()
@@ -123,6 +124,12 @@ class LogView(Widget, can_focus=True):
         self._watch()
         self._window.show(self._reader)
         self._update()
+
+    def expect(self, *, more: bool) -> None:
+        """Whether something writes this output, or will; else an empty one is not called empty so far."""
+        if self._is_over is more:
+            self._is_over = not more
+            self._update()
 
     def retitle(self, title: str) -> None:
         """Have another title; empty: none."""
@@ -211,10 +218,22 @@ class LogView(Widget, can_focus=True):
         reader = self._reader
         if self._file is None or reader is None:
             return self._file.trouble if self._file else ""
+        return self._separator.join(filter(None, self._status_parts(reader)))
+
+    def status_in(self, cells: int) -> str:
+        """What of `status_text` has room in so many cells: the size goes first; what a search came to stays."""
+        reader = self._reader
+        if self._file is None or reader is None:
+            return self.status_text
+        parts = self._status_parts(reader)
+        ways = (self._separator.join(filter(None, kept)) for kept in (parts, parts[:1] + parts[2:], parts[::3]))
+        return next((text for text in ways if len(text) <= cells), parts[3])
+
+    def _status_parts(self, reader: LogReader) -> tuple[str, str, str, str]:
+        """Where in the log it is, its size, whether it is text, and what a search came to; empty: nothing to say."""
         where = "following" if self.following else _percent(self._window.end, reader.size)
         binary = "binary" if any(row.line.binary for row in self._window.rows) else ""
-        parts = (where, format_size(reader.size), binary, self._search_text())
-        return self._separator.join(filter(None, parts))
+        return where, format_size(reader.size), binary, self._search_text()
 
     def visible_text(self) -> str:
         """The visible lines, each whole even if only a part of it is visible."""
@@ -413,10 +432,12 @@ class LogView(Widget, can_focus=True):
     def _said_instead(self) -> str:
         """The text to show where there is no log."""
         if self._file is None:
-            return "nothing has run yet"
+            return "it did not run" if self._is_over else "nothing has run yet"
         if self._reader is None:
             return self._file.trouble
-        return "" if self._reader.size else "no output so far"
+        if self._reader.size:
+            return ""
+        return "it wrote nothing" if self._is_over else "no output so far"
 
     def _draw(self, width: int, height: int) -> list[Strip]:
         strips = []

@@ -242,7 +242,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def _resize(self, size: Size) -> None:
         """Arrange the panels for a terminal of this size."""
-        height = max(0, size.height - AROUND - self.tour.lines)  # those of the tour stay for long
+        height = max(0, size.height - AROUND - self.tour.lines_at(size.width))  # those of the tour stay for long
         self.arrangement.resize(size.width, height, max(0, height - self.banner.is_shown))
         self.rearrange()
 

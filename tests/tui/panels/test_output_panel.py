@@ -141,3 +141,29 @@ async def test_times_that_nobody_knows_are_said_to_be_unknown() -> None:
         assert ui.said == "no line here has a time: it is known only of what comes while it is on the screen"
         await ui.press("T")
         assert ui.said == "without times"
+
+
+async def test_an_output_that_stays_empty_is_not_called_empty_so_far() -> None:
+    session = Session("A:\nB: A\nC:")
+    session.dispatch()
+    async with run_app("output", played=session, ticket="A", size=(80, 24)) as ui:
+        log_of("A").write_bytes(b"")
+        await ui.until(lambda: "no output so far" in ui.text(), "the log of A is empty")
+        session.fail("A")
+        ui.feed.tell()
+        await ui.until(lambda: "it wrote nothing" in ui.text(), "A is over")
+        await ui.select("B")
+        await ui.until(lambda: "it did not run" in ui.text(), "B was skipped")
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+async def test_the_title_names_the_ticket_however_little_room_there_is(width: int) -> None:
+    names = [f"integration-of-{part}-with-the-database" for part in ("web", "cli")]
+    session = Session("\n".join(f"{name}:" for name in names))
+    session.dispatch()
+    async with run_app("output", played=session, ticket=names[0], size=(width, 24)) as ui:
+        await ui.until(lambda: "web" in panel(ui).subtitle(), "the log is open")
+        title = next(line for line in ui.lines() if "5 Output" in line)
+        assert "web" in title
+        await ui.press("slash", *"attempt", "enter")
+        await ui.until(lambda: "match 1 of 1" in ui.text(), "what the search came to is said, whatever the width")
