@@ -756,7 +756,7 @@ cli cli.asking cli.beside cli.commands cli.complete cli.entry cli.examples cli.e
 client client.blocking client.framing client.peer client.sessions client.silence client.sockets
 gc_control paths trust text text.dashboard text.roots text.streams text.words
 core core.plan core.plan.model core.plan.units core.schedule core.schedule.eta core.schedule.root
-core.state core.state.process_key core.state.status core.wire core.wire.protocol core.wire.requests
+core.state core.state.people core.state.process_key core.state.status core.wire core.wire.protocol core.wire.requests
 registry registry.access registry.attempts registry.checksums registry.database registry.errors registry.events
 registry.lock registry.migrations registry.registry registry.sessions
 """

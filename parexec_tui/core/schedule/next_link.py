@@ -60,8 +60,10 @@ def of_live(ticket: TicketState) -> Root:
             reason=freeze.reason,
             since=freeze.since,
         )
+    if ticket.status is Status.stopping:
+        return Root("stopping", ticket.id, attempt.agent, by=attempt.stop_by, since=attempt.stop_since)
     since = attempt.started + attempt.frozen_for + attempt.clock_error
-    return Root("stopping" if ticket.status is Status.stopping else "running", ticket.id, attempt.agent, since=since)
+    return Root("running", ticket.id, attempt.agent, since=since)
 
 
 def _first_of_group(state: SessionState) -> TicketState | Root:

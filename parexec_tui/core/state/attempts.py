@@ -19,7 +19,7 @@ class Attempt:
 
     __slots__ = (
         "agent", "birth", "clock_error", "code", "end", "ended", "error_line", "freeze", "frozen_for", "number",
-        "pid", "reason", "signal", "started", "stop_reason",
+        "pid", "reason", "signal", "started", "stop_by", "stop_reason", "stop_since",
     )  # fmt: skip
 
     def __init__(self, number: int, agent: str, started: float) -> None:
@@ -40,6 +40,10 @@ class Attempt:
         host was suspended. Negative: more passed."""
         self.stop_reason: StopReason | None = None
         """Why it is being stopped; kept when it has ended."""
+        self.stop_by = ""
+        """Who asked for that; empty where a rule did."""
+        self.stop_since = 0.0
+        """When that was, in seconds since the epoch; 0 while it is not being stopped."""
         self.ended: float | None = None
         self.end: End | None = None
         self.code: int | None = None

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from rich.style import Style
 
 from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import AgentStatus, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -185,7 +186,7 @@ class AgentsPanel(RowsPanel):
         state = self.state
         line.add(type_, self.style("title"))
         if (by := state.held_types.get(type_)) is not None:
-            line.add(f"  {self.glyph('held')} held{f' by {printable(by)}' if by else ''}", self.style("hold"))
+            line.add(f"  {self.glyph('held')} held{printable(by_whom(by, self.view.me))}", self.style("hold"))
         parts = [f"min {state.plan.agents[type_].min}", f"now {state.pool_size[type_]}"]
         parts.append(f"max {state.max_agents(type_)}")
         if stopped := self._stopped.get(type_):
@@ -207,7 +208,7 @@ class AgentsPanel(RowsPanel):
         else:
             cells = columns.of("TITLE", "DONE", "ETA", "CPU", "MEM", "QUIET") + columns.ticket
             bad = agent.quarantined and not agent.stopped
-            reason = self.view.short_ids(idle_reason(self.state, agent, self.view.now), cells)
+            reason = self.view.short_ids(idle_reason(self.state, agent, self.view.now, self.view.me), cells)
             line.column(reason, cells, self.style("warn" if bad else "dim"))
         failed = str(agent.failed or "")
         line.column(failed, columns.optional["FAILED"], self.style("bad"), align="right")

@@ -104,7 +104,7 @@ class TicketPanel(TextPanel):
     def _reasons(self, state: SessionState, ticket: TicketState, width: int) -> Iterator[PanelLine]:
         if ticket.status not in PENDING:
             return
-        found = why(state, ticket)
+        found = why(state, ticket, self.view.me)
         if (root := root_beyond(state, ticket, found)) is not None:
             text = waited_for_text(waiting_for(state, root), self.view.now, self.view.me)
             for number, line in enumerate(wrapped(text, width)):

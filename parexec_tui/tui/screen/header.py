@@ -8,6 +8,7 @@ from textual.widget import Widget
 
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.schedule.forecast import eta
+from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import COUNTED, SATISFIED, TABLE, TERMINAL, UNSUCCESSFUL, Flag, Status
 from parexec_tui.text.cells import width_of
@@ -163,7 +164,7 @@ class Header(Widget):
             yield Words(f" beside {state.neighbours[0].session}{more} ", short, "alert")
         for word, event in (("HELD", state.held), ("DRAINING", state.draining), ("STOPPING", state.stopping)):
             if event is not None:
-                by = f" by {event.by}" if event.by else f": {event.reason}" if event.reason else ""
+                by = by_whom(event.by, self.view.me) or (f": {event.reason}" if event.reason else "")
                 yield Words(f" {word}{printable(by)} ", f" {word} ", "hold")
         yield from self._others()
         yield self._contact()

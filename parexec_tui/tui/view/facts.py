@@ -8,11 +8,12 @@ from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.schedule.root_counts import waiting_for
 from parexec_tui.core.schedule.roots import root_of
 from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.people import as_read_by, by_whom
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, End, Flag, Status, Word, happened
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.roots import cause_text, happens_to, root_text, waits_text
-from parexec_tui.text.words import printable, short_duration, why_ended
+from parexec_tui.text.words import ago, printable, short_duration, why_ended
 
 
 def display_status(state: SessionState, ticket: TicketState) -> Word:
@@ -43,16 +44,22 @@ def reason_of(state: SessionState, ticket: TicketState, now: float, me: str = ""
         cause = state.cause(ticket)
         return f"{cause.id} {cause.end if cause.status is Status.failed and cause.end else happened(cause.status)}"
     if ticket.status is Status.stopping:
-        return f"{ticket.live_attempt.stop_reason}: TERM, then KILL after {format_duration(ticket.spec.grace)}"
+        return f"{stop_text(ticket, now, me)}: TERM, then KILL after {format_duration(ticket.spec.grace)}"
     if ticket.is_live:
         return held_text(ticket, me)
     if ticket.end is not None and ticket.end is not End.succeeded:
-        return _why_ended(ticket)
-    return printable(ticket.reason)
+        return _why_ended(ticket, me)
+    return printable(as_read_by(me, ticket.reason))
+
+
+def stop_text(ticket: TicketState, now: float, me: str = "") -> str:
+    """Why a ticket that is being stopped is, by whom and since when: `cancelled by you 3s ago`."""
+    attempt = ticket.live_attempt
+    return f"{attempt.stop_reason}{printable(by_whom(attempt.stop_by, me))} {ago(now - attempt.stop_since)}"
 
 
 def _why_waits(state: SessionState, ticket: TicketState, now: float, me: str) -> str:
-    found = why(state, ticket)
+    found = why(state, ticket, me)
     if not found:
         return "starts now"
     root = root_of(state, ticket)
@@ -63,7 +70,7 @@ def _why_waits(state: SessionState, ticket: TicketState, now: float, me: str) ->
     if found[0].kind == "needs" and root is not None and root.kind in ("running", "stopping", "backoff"):
         return text if root.ticket in ticket.spec.needs else f"{root.ticket} {happens_to(root)}; {text}"
     if found[0].kind == "backoff":
-        return f"{text}; {_why_ended(ticket)}"
+        return f"{text}; {_why_ended(ticket, me)}"
     return f"{text}; {len(found) - 1} more" if len(found) > 1 else text
 
 
@@ -80,20 +87,21 @@ def held_text(ticket: TicketState, me: str = "") -> str:
     """What the hold of a ticket that is live means; empty if it is not held."""
     if ticket.held is None:
         return ""
-    by = f" by {'you' if ticket.held == me else printable(ticket.held)}" if ticket.held else ""
-    return f"held{by}: it is not tried again"
+    return f"held{printable(by_whom(ticket.held, me))}: it is not tried again"
 
 
-def _why_ended(ticket: TicketState) -> str:
-    return printable(why_ended(ticket.reason, ticket.signal, ticket.error_line))
+def _why_ended(ticket: TicketState, me: str) -> str:
+    return printable(why_ended(as_read_by(me, ticket.reason), ticket.signal, ticket.error_line))
 
 
-def idle_reason(state: SessionState, agent: AgentState, now: float) -> str:
+def idle_reason(state: SessionState, agent: AgentState, now: float, me: str = "") -> str:
     """Why an agent runs nothing, or for how long."""
     if agent.quarantined:
         return printable(agent.quarantined)
     if agent.held is not None:
-        return f"by {printable(agent.held)}" if agent.held else ""
+        return printable(by_whom(agent.held, me)).strip()
+    if state.finished_at is not None:
+        return ""  # it waits for nothing any more
     idle = f"for {short_duration(max(0.0, now - agent.idle_since))}"
     return f"{idle}; its type is held" if agent.type in state.held_types else idle
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import inf
 
 from parexec_tui.core.state.events import AttemptEnded
+from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.status import TABLE, TERMINAL, End, Flag, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.words import glyph, printable, with_name
@@ -139,7 +140,7 @@ class TimelineBars:
         origin = self._state.opened_at
         start, end = (round_duration(float(max(0, round(at - origin)))) for at in (bar.start, bar.end))
         if bar.kind == "held":
-            by = f" by {printable(bar.label)}" if bar.label else ""
+            by = printable(by_whom(bar.label, self._view.me))
             return f"{bar.ticket}: held {start}-{end}{by}", f"{bar.ticket} {bar.glyph} {start}-{end}"
         if bar.kind == "forecast":
             on = f" on {bar.agent}" if bar.agent else ""
