@@ -9,6 +9,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import DiskSample, HostSample, Sampled
 from parexec_tui.tui.panels.gauges import GaugesPanel
+from parexec_tui.tui.view.facts import idle_reason
 from parexec_tui.tui.view.measures import curve, merged
 from parexec_tui.tui.view.view_state import Change, ViewState
 from tests.core.sessions import Session, plan
@@ -275,6 +276,18 @@ def test_samples_that_are_old_are_said_to_be_so() -> None:
     assert told(shown) == "stale: measured 11s ago"
     shown.contact, shown.connected = "reconnecting", False
     assert told(shown) == "reconnecting: measured 11s ago"
+
+
+def test_of_a_finished_session_is_said_how_the_host_was_at_its_end() -> None:
+    session = Session("A:")
+    session.dispatch()
+    shown = view(session)
+    shown.contact, shown.connected = "finished", False
+    session.wait(1)
+    session.succeed("A")
+    session.close()
+    assert told(shown) == "measured at the end"
+    assert idle_reason(session.state, session.state.agents["agent-1"], session.now) == ""
 
 
 def test_the_past_shows_the_host_as_it_was_then() -> None:
