@@ -8,7 +8,8 @@ from parexec_tui.core.rules.attention import Subject, needs
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.text.banner import Around, Remedy, pieces
+from parexec_tui.text.banner import Around, pieces
+from parexec_tui.text.roots import Ending
 from tests.core.sessions import Session, plan
 from tests.core.state.test_properties import plans, run, steps
 
@@ -40,7 +41,7 @@ def test_the_newest_failure_and_how_many_there_are() -> None:
     assert said(session) == ["B failed: exit 1"]
     session.time_out("A")
     session.killed("A")
-    assert said(session) == ["A timed out: after 1.0s (2 failed)"]
+    assert said(session) == ["A timed out (1 other failure): after 1.0s"]
     session.act(rq.Retry(tickets=("A",)))
     assert said(session) == ["B failed: exit 1"]
 
@@ -69,7 +70,7 @@ def test_what_is_frozen_with_how_many_wait_and_who_did_it() -> None:
     text = "agent-1 is frozen with A, by you, for 40s; 2 wait for it"
     found = list(pieces(session.state, Around(now=session.now, me="ann@pts/3")))
     assert [piece.text for piece in found] == [text, "B failed: exit 1"], "nothing moves: that comes first"
-    assert (found[0].subject, found[0].remedy) == (Subject("ticket", "A"), Remedy("freeze", "thaws it"))
+    assert (found[0].subject, found[0].remedy) == (Subject("ticket", "A"), Ending("freeze", "thaw", "thaws", "A"))
 
 
 def test_a_pause_while_others_run_comes_after_a_failure() -> None:
@@ -108,9 +109,9 @@ def test_many_that_failed_alike_are_one_piece() -> None:
     session.dispatch()
     for id_, line in (("A", "disk full"), ("B", "no module foo 1"), ("C", "no module foo 22")):
         session.tell(rq.ProcessEnded(id_, 1, 1, error_line=line))
-    assert said(session) == ["2 failed: no module foo 22 (3 in all)"]
+    assert said(session) == ["2 failed alike (1 other failure): no module foo 22"]
     session.act(rq.Retry(tickets=("A",)))
-    assert said(session) == ["2 failed: no module foo 22"]
+    assert said(session) == ["2 failed alike: no module foo 22"]
     session.act(rq.Retry(tickets=("C",)))
     assert said(session) == ["B failed: exit 1: no module foo 1"]
 

@@ -64,11 +64,11 @@ def shows_problems(context: ActionContext) -> bool:
 def next_needing_attention(context: ActionContext) -> None:
     """Go to the next ticket or agent that needs the person. The footer says what needs them in the whole session."""
     lead = lead_of(pieces(context.state))
-    found = tour(needs(context.state), lead)
+    found = tour(needs(context.state, context.view.me), lead)
     if not found:
         context.say("nothing needs you", "good")
         return
-    at = next_need(context.view, found, lead)
+    at = next_need(context.view, found, lead, context.screen.is_at)
     need = found[at]
     context.view.visited_need, context.view.visited_lead = need.subject, lead
     match need.subject.kind:
@@ -76,6 +76,7 @@ def next_needing_attention(context: ActionContext) -> None:
             if context.screen.arrangement.current == "agents":
                 context.screen.switch_to("tickets")
             context.view.selected = need.subject.name
+            context.screen.schedule_draw(Change.selection)  # the cursor may be on a fold
             what = f"{need.subject.name}, {need.reason}" if need.is_asked_for else need.subject.name
         case "agent":
             context.screen.switch_to("agents")
@@ -92,7 +93,6 @@ def next_needing_attention(context: ActionContext) -> None:
             what = f"the session is {need.reason}"
         case "engine" | "end":
             what = f"no engine runs the session: {need.reason}"
-    what = what.replace(f" by {context.view.me}", " by you") if context.view.me else what
     context.say(printable(f"{at + 1} of {len(found)} that need you: {what}"))
 
 
@@ -113,7 +113,7 @@ def why(context: ActionContext) -> None:
     state, now = context.state, context.view.now
     agent = state.agents.get(context.screen.targets().agent)
     if agent is not None and agent.ticket is None:
-        context.say(f"{agent.id} {predicate(agent.status)}: {idle_reason(state, agent, now)}")
+        context.say(f"{agent.id} {predicate(agent.status)}: {idle_reason(state, agent, now, context.view.me)}")
         return
     ticket = state.tickets.get(agent.ticket) if agent is not None and agent.ticket else context.selected_ticket()
     if ticket is not None:
@@ -196,6 +196,7 @@ def _step_running(context: ActionContext, by: int) -> None:
         below = sum(place(id_) < here for id_ in found)
         at = (below if by > 0 else below - 1) % len(found)
     view.selected = found[at]
+    context.screen.schedule_draw(Change.selection)  # the cursor may be on a fold
     context.say(f"{at + 1} of {len(found)} that run: {view.selected}")
 
 

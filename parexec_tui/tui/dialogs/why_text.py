@@ -14,11 +14,11 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import UNSUCCESSFUL, Status, happened
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output, last_lines
-from parexec_tui.text.roots import cause_text, root_text, waited_for_text
+from parexec_tui.text.roots import cause_text, ending_of, root_text, waited_for_text
 from parexec_tui.text.words import clock, short_duration, tickets, why_ended
 from parexec_tui.tui.input.key_names import short_name
 from parexec_tui.tui.input.keymap import Keymap
-from parexec_tui.tui.view.facts import blocker_text, display_status, held_text, reason_of, root_beyond
+from parexec_tui.tui.view.facts import blocker_text, display_status, held_text, reason_of, root_beyond, stop_text
 from parexec_tui.tui.view.targets import Targets
 
 _MAX_AGENTS = 20
@@ -93,7 +93,7 @@ class _Why:
     # -- what waits ------------------------------------------------------------------------------------------
 
     def _waits(self) -> Iterator[str]:
-        found = why(self.state, self.ticket)
+        found = why(self.state, self.ticket, self.me)
         if not found:
             yield "nothing keeps it from running: it starts now"
             return
@@ -113,21 +113,17 @@ class _Why:
         between = path_to_root(self.state, self.ticket)[1:-1]
         if between:
             yield f"   it waits for that by way of {listed(between, limit=_MAX_LISTED)}"
-        if remedy := self._root_remedy(root):
+        if not root.is_of_all and (remedy := self._end(root)):  # what is of all is among the reasons, with its key
             yield f"   {remedy}"
 
-    def _root_remedy(self, root: Root) -> str:
-        match root.kind:
-            case "frozen":
-                return f"{self._key('freeze', Targets((root.ticket,)), f'thaw {root.ticket}')} thaws it"
-            case "held":
-                return f"{self._key('hold', Targets((root.ticket,)), f'release {root.ticket}')} releases it"
-            case "agent":
-                return f"{self._key('hold', Targets(agent=root.agent), f'release {root.agent}')} releases it"
-            case "backoff":
-                return f"{self._key('retry', Targets((root.ticket,)), f'retry {root.ticket}')} tries it at once"
-            case _:
-                return ""
+    def _end(self, root: Root) -> str:
+        """The key that ends it, and what that does; empty if none does."""
+        if (ending := ending_of(root)) is None:
+            return ""
+        agent, type_ = (root.agent, "") if root.kind == "agent" else ("", root.name if root.kind == "type" else "")
+        targets = Targets((root.ticket,) if root.ticket else (), agent, type_)
+        name = "it" if root.ticket == self.ticket.id else ending.name or "the session"
+        return f"{self._key(ending.action, targets, f'{ending.verb} {name}')} {ending.does} {name}"
 
     def _reason(self, blocker: Blocker) -> str:
         if blocker.kind == "needs":
@@ -207,16 +203,15 @@ class _Why:
                 return self._need_remedy()
             case "session" if self.state.stopping is not None:
                 return f"it can be gone on with later: parexec resume {self.state.session}"
-            case "session" if self.state.held is not None and self.state.held.is_freeze:
-                return f"{self._key('freeze-all', Targets(), 'thaw all')} thaws the session"
             case "session":
-                return f"{self._key('hold-all', Targets(), 'release the session')} releases the session"
+                is_frozen = self.state.held is not None and self.state.held.is_freeze
+                return self._end(Root("session", how="frozen" if is_frozen else "held"))
             case "host":
                 return "it goes on by itself once there is more room"
             case "held":
-                return f"{self._key('hold', effect='release it')} releases it"
+                return self._end(Root("held", ticket=self.ticket.id))
             case "backoff":
-                return f"{self._key('retry')} tries it at once"
+                return self._end(Root("backoff", ticket=self.ticket.id))
             case "barrier":
                 return "the plan asks for it; it goes on by itself"
             case "claim" if self._head is not None and self._head.stays:
@@ -271,17 +266,18 @@ class _Why:
             yield f"   frozen for {short_duration(frozen)}, which does not count"
         yield f"   {self._time_left()}"
         if ticket.status is Status.stopping:
-            yield f"it was {attempt.stop_reason}: TERM, then KILL after {format_duration(ticket.spec.grace)}"
+            grace = format_duration(ticket.spec.grace)
+            yield f"it was {stop_text(ticket, self.now, self.me)}: TERM, then KILL after {grace}"
             yield f"{self._key('kill')} kills it at once"
         elif ticket.is_frozen and (root := root_of(self.state, ticket)) is not None:
             yield waited_for_text(waiting_for(self.state, root), self.now, self.me)
-            yield f"   its processes stand still; {self._key('freeze', effect='thaw it')} thaws it"
+            yield f"   its processes stand still; {self._end(root)}"
         yield self._output_key()
         if ticket.status is not Status.stopping:
             thaw = [] if ticket.is_frozen else [f"{self._key('freeze', effect='freeze it')} freezes it"]
             yield ", ".join((*thaw, f"{self._key('stop', effect='stop it')} stops it"))
         if held := held_text(ticket, self.me):
-            yield f"{held}; {self._key('hold', effect='release it')} releases it"
+            yield f"{held}; {self._end(Root('held', ticket=ticket.id))}"
         elif ticket.status is not Status.stopping:
             yield f"{self._key('hold', effect='hold it')} holds it: it is not tried again then"
 

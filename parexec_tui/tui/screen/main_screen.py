@@ -117,7 +117,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         for panel in panels:
             panel.selected_by_itself = lambda: self.schedule_draw(Change.selection)
         self.header = Header(view)
-        self.banner = Banner(view, keymap, is_target=self._is_target, toggled=self._lines_toggled)
+        self.banner = Banner(view, keymap, is_target=self._is_target, is_at=self.is_at, toggled=self._lines_toggled)
         self.footer = Footer(view, keymap, lambda action: self.is_dim(action), lambda action: self.label(action))
         self.tour = TourStrip(view, keymap, facts=self._tour_facts, toggled=self._lines_toggled)
         self.prompt = Prompt()
@@ -132,6 +132,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._frame_timer: Timer | None = None
         self._frame_due = 0.0
         self._clear_timer: Timer | None = None
+        self._aims_at = Targets()
+        """What keys acted on when the panel that has them was drawn last; of many marks, two."""
         self.perform: Callable[..., None] = lambda *_, **__: None
         """Carries out an action, given the key that was pressed. Set by the app."""
         self.is_dim: Callable[[Action[Any]], bool] = lambda _: False
@@ -197,6 +199,15 @@ class MainScreen(Screen[None], inherit_bindings=False):
         change = self._pending.pop(region, Change.nothing)
         self._drawn_at[region] = time.monotonic()
         region.changed(change)
+        if region is self.current and (aims_at := self.targets(max_targets=2)) != self._aims_at:
+            self._aims_at = aims_at
+            self._note_aims()
+
+    def _note_aims(self) -> None:
+        """The keys act on something else than before, for instance on nothing: the cursor went onto a fold."""
+        for region in (self.banner, self.footer):
+            self._pending[region] = self._pending.get(region, Change.nothing) | Change.selection
+        self._schedule_frame()
 
     def _tick(self) -> None:
         """A second has passed: draw durations again, where there are any."""
@@ -328,6 +339,19 @@ class MainScreen(Screen[None], inherit_bindings=False):
         if subject.kind == "type":
             return not targets.agent and targets.agent_type == subject.name
         return subject.name == targets.agent if subject.kind == "agent" else targets.tickets == (subject.name,)
+
+    def is_at(self, subject: Subject) -> bool:
+        """Whether the person is at a subject, as far as one can be there."""
+        view = self.view
+        match subject.kind:
+            case "ticket":
+                return view.selected == subject.name and self.current.has_selected
+            case "agent":
+                return view.agent == subject.name
+            case "type":
+                return view.agent_type == subject.name
+            case "session" | "host" | "engine" | "end":
+                return view.visited_need == subject
 
     # -- keys ------------------------------------------------------------------------------------------------
 

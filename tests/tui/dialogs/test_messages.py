@@ -118,7 +118,7 @@ def test_why_of_what_runs_says_since_when_and_how_long_it_may() -> None:
     session.ask(rq.Thaw(tickets=("A",)))
     assert why(session, "A")[-2:] == ["f freezes it, x stops it", "p holds it: it is not tried again then"]
     session.ask(rq.Cancel(tickets=("A",)))
-    assert "it was cancelled: TERM, then KILL after 10.0s" in why(session, "A")
+    assert "it was cancelled just now: TERM, then KILL after 10.0s" in why(session, "A")
 
 
 def test_why_tells_a_prompt_line_by_line() -> None:
@@ -183,7 +183,7 @@ def test_why_says_first_what_is_waited_for_in_the_end_and_the_key_that_ends_it()
     found = explained(session, "lint", me="ann@pts/3")
     assert list(found.lines) == [
         "agent-1 is frozen with compile, by you, for 40s; 3 wait for it",
-        "   f thaws it",
+        "   f thaws compile",
         "2 things keep it from running:",
         "1. no idle agent: agent-1 frozen with compile",
         "   agent-1 is frozen with compile, by you",
@@ -195,7 +195,7 @@ def test_why_says_first_what_is_waited_for_in_the_end_and_the_key_that_ends_it()
     assert why(session, "pack")[:6] == [
         "agent-1 is frozen with compile, by ann@pts/3, for 40s; 3 wait for it",
         "   it waits for that by way of link",
-        "   f thaws it",
+        "   f thaws compile",
         "3 things keep it from running:",
         "1. it needs 3 tickets that are not done",
         "   link and lint wait for compile",
