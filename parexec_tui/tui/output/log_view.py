@@ -19,7 +19,7 @@ from textual.worker import Worker, WorkerState
 from parexec_tui.core.plan.units import format_size
 from parexec_tui.outputs.log_file import FileChange, LogFile, LogReader
 from parexec_tui.outputs.output import Output
-from parexec_tui.text.search_terms import ERRORS, SearchTerm, search_term
+from parexec_tui.text.search_terms import ERRORS, SearchTerm, line_term, search_term
 from parexec_tui.text.words import clock
 from parexec_tui.tui.output.arrivals import Arrivals
 from parexec_tui.tui.output.log_paint import Mark, row_strip, text_strip
@@ -101,6 +101,8 @@ class LogView(Widget, can_focus=True):
         self._text = ""
         self._origin: _Position | None = None
         self._search: Search | None = None
+        self._or_else: SearchTerm | None = None
+        """What is searched for if the present search finds nothing."""
         """The search that is running."""
         self._count: Search | None = None
         """The count of the matches that is running."""
@@ -275,8 +277,16 @@ class LogView(Widget, can_focus=True):
         self._origin = None
         self._begin(ERRORS, backwards=backwards)
 
-    def _begin(self, what: SearchTerm, *, backwards: bool) -> None:
+    def last_error(self, line: str) -> None:
+        """Go to the last line that is this error line; where none is, to the last one that looks like an error."""
+        self._origin = None
+        self.scroll_end()
+        self._begin(line_term(line) if line else ERRORS, backwards=True, or_else=ERRORS)
+
+    def _begin(self, what: SearchTerm, *, backwards: bool, or_else: SearchTerm | None = None) -> None:
+        """`or_else`: what is searched for if that is nowhere; then it counts as found by that in any case."""
         self._stop_search()
+        self._or_else = or_else
         self._outcome = ""
         reader = self._reader
         if reader is None:
@@ -314,6 +324,12 @@ class LogView(Widget, can_focus=True):
 
     def _land(self, what: SearchTerm, found: Match | OSError | None) -> None:
         self._search = None
+        or_else, self._or_else = self._or_else, None
+        if or_else is not None and what is not or_else:
+            if found is None:
+                self._begin(or_else, backwards=True)
+                return
+            what = or_else
         name = "error" if what is ERRORS else "match"
         if isinstance(found, OSError):
             self._outcome = f"the search broke off: {found.strerror}"

@@ -180,13 +180,15 @@ class OutputPanel(Panel):
             self._poll()
 
     def _wanted(self) -> list[str]:
-        self.pins = [id_ for id_ in self.pins if id_ in self.state.tickets]
+        pins = [id_ for id_ in self.pins if id_ in self.state.tickets]
+        if not self.view.looks_back:  # a pin that was not in the plan yet is there again when the person returns
+            self.pins = pins
         free = self._newest_running() if self.follows_running else ""
         ticket = self.view.ticket
         free = free or (ticket.id if ticket is not None else "")
-        if free in self.pins or len(self.pins) == MAX_OUTPUTS or (self.pins and not free):
-            return list(self.pins)
-        return [free, *self.pins]
+        if free in pins or len(pins) == MAX_OUTPUTS or (pins and not free):
+            return pins
+        return [free, *pins]
 
     def _newest_running(self) -> str:
         """The ticket that started last of those that run; the last of those that did, if none does."""
@@ -310,11 +312,12 @@ class OutputPanel(Panel):
         self.log_view.next_error(backwards=False)
 
     def last_error(self) -> None:
-        """Go to the last line of the selected ticket's output that looks like an error."""
+        """Go to the line of the selected ticket's output that its row shows, else to the last one that looks like an
+        error."""
         self.changed(Change.selection)  # the selection may be new
         if self.has_selected:
-            self.log_view.scroll_end()
-            self.log_view.next_error(backwards=True)
+            ticket = self.view.ticket
+            self.log_view.last_error(ticket.error_line if ticket is not None else "")
 
     def toggle_wrap(self) -> str:
         """Fold long lines, or cut them; returns which, in words."""

@@ -84,8 +84,8 @@ class TicketTable(RowsPanel):
             parts.append("in plan order")
         if self.list.sort != "plan" or self.list.is_reversed:
             parts.append(f"by {self.list.sort}{' reversed' if self.list.is_reversed else ''}")
-        if self.view.marks:
-            parts.append(f"{len(self.view.marks)} marked")
+        if marked := len(self.view.marks & state.tickets.keys()):
+            parts.append(f"{marked} marked")
         counts = ", ".join(parts)
         return f"{self._title_of_selected(self.body_width - _BESIDE_TITLE - width_of(counts))}{counts}"
 
