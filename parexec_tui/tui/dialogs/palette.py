@@ -285,7 +285,7 @@ class CommandPalette(Dialog[Run]):
         elif row is None or (self._field.text in self._not_inside and row.name != self._field.text):
             why = self._not_inside.get(self._field.text, f"there is no command {self._field.text}")
             self._preview.show([self.styled(why, "bad")])
-        elif row.command is not None and row.command.takes:
+        elif row.command is not None and row.command.takes and not self._is_whole(row.command):
             self._type(f"{row.command.word} ")
         elif row.command is not None:
             self._do(row.command.read(""))
@@ -293,6 +293,10 @@ class CommandPalette(Dialog[Run]):
             self._preview.show([self.styled(row.off, "bad")])
         else:
             self.dismiss(row.run)
+
+    def _is_whole(self, command: PaletteCommand) -> bool:
+        """Whether a command is typed in full that needs no argument, and asks before it does anything."""
+        return command.word == self._field.text and command.takes_path and command.takes.startswith("[")
 
     def _do_command(self, command: PaletteCommand, argument: str) -> None:
         if self._has_chosen and not command.is_choice:
