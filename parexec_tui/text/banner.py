@@ -4,16 +4,16 @@ Each piece follows from the state as it is, by the rule that says when a person 
 So a piece is gone once it is not true any more, and there is none while all is well.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from parexec_tui.core.rules.attention import Need, Subject, agent_needs, session_needs, ticket_need
+from parexec_tui.core.rules.attention import Need, NeedKind, Subject, agent_needs, session_needs, ticket_need
 from parexec_tui.core.schedule.root import Root, WaitedFor
 from parexec_tui.core.schedule.root_counts import roots
-from parexec_tui.core.state.people import by_whom
+from parexec_tui.core.schedule.roots import roots_of_all
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, happened
-from parexec_tui.text.roots import Ending, ending_of, waited_for_text
+from parexec_tui.text.roots import Ending, ending_of, root_text, waited_for_text
 from parexec_tui.text.words import how_failed, printable
 
 Tone = Literal["alert", "bad", "warn", "hold", "dim"]
@@ -36,10 +36,6 @@ class Around(NamedTuple):
 
     trouble: str = ""
     """Why the engine cannot write to the registry."""
-    contact: str = ""
-    """Why there is no contact with an engine, though one is needed."""
-    is_gone: bool = False
-    """No engine is there, and none is coming by itself."""
     deeds: Sequence[str] = ()
     """What others did a moment ago, the newest first."""
     now: float | None = None
@@ -56,7 +52,7 @@ def pieces(state: SessionState, around: Around = NOTHING_AROUND) -> Iterator[Pie
     if around.trouble:
         yield Piece(f"CANNOT WRITE: {printable(around.trouble)}", "alert")
     needs = {need.subject.kind: need for need in session_needs(state, around.me)}
-    yield from _engine(state, around, needs.get("engine") or needs.get("end"))
+    yield from _engine(state, around, needs)
     for need in session_needs(state, around.me):
         if need.subject.kind == "host":
             text = f"short of {need.subject.name}: {printable(need.reason)}; nothing starts"
@@ -75,32 +71,35 @@ def pieces(state: SessionState, around: Around = NOTHING_AROUND) -> Iterator[Pie
     yield from _bottleneck(state, around)
 
 
-def _engine(state: SessionState, around: Around, need: Need | None) -> Iterator[Piece]:
-    if state.finished_at is not None:
+def _engine(state: SessionState, around: Around, needs: Mapping[NeedKind, Need]) -> Iterator[Piece]:
+    """That no engine does anything for it, and since when."""
+    gone = state.gone
+    root = next((root for root in roots_of_all(state) if root.kind == "engine"), None)
+    if gone is None or root is None:
         return
-    takes_over = ending_of(Root("engine"))
-    if need is not None:
-        yield Piece(f"no engine runs it: {printable(need.reason)}", "alert", need.subject, takes_over)
-    elif state.left is not None:
-        yield Piece(f"no engine runs it: {state.left.reason}", "hold", None, takes_over)
-    elif around.contact:
-        yield Piece(around.contact, "alert", None, takes_over if around.is_gone else None)
+    if root.how == "silent":
+        yield Piece(printable(gone.reason), "alert")
+        return
+    need = needs.get("engine") or needs.get("end")
+    text = root_text(root, around.now, around.me)
+    if state.live:
+        is_left = state.plan.settings.on_engine_loss == "leave"
+        text += "; what runs goes on" if is_left else "; what ran is ended"
+    subject = need.subject if need is not None else None
+    yield Piece(text, "alert" if need is not None else "hold", subject, ending_of(root))
 
 
 def _paused(state: SessionState, around: Around, need: Need | None) -> Iterator[Piece]:
     """What keeps everything from starting because somebody asked for it, or because of a failure."""
-    if state.finished_at is not None or state.left is not None:
+    root = next((root for root in roots_of_all(state) if root.kind == "session"), None)
+    if root is None or state.finished_at is not None or state.left is not None:
         return
-    if state.stopping is not None:
-        yield Piece(f"the session stops{_cause(state.stopping.by, state.stopping.reason, around.me)}", "hold")
-    elif state.draining is not None:
-        text = f"draining{_cause(state.draining.by, state.draining.reason, around.me)}: nothing starts"
-        yield Piece(text, "hold", None, ending_of(Root("session", how="draining")))
-    elif need is not None:
-        text = f"the session is {printable(need.reason)}"
-        is_freeze = state.held is not None and state.held.is_freeze
-        remedy = ending_of(Root("session", how="frozen" if is_freeze else "held"))
-        yield Piece(text, "hold" if need.is_asked_for else "alert", need.subject, remedy)
+    text = root_text(root, around.now, around.me)
+    if root.how == "draining":
+        text += ": nothing starts"
+    is_loud = root.how in ("held", "frozen") and not (need is not None and need.is_asked_for)
+    subject = need.subject if need is not None and root.how in ("held", "frozen") else None
+    yield Piece(text, "alert" if is_loud else "hold", subject, ending_of(root))
 
 
 def _failures(state: SessionState) -> Iterator[Piece]:
@@ -169,7 +168,3 @@ def _subject(root: Root) -> Subject:
 def _counted(text: str, count: int, word: str) -> str:
     """The text, and how many there are like it if it is not alone."""
     return f"{printable(text)} ({count} {word})" if count > 1 else printable(text)
-
-
-def _cause(by: str, reason: str, me: str) -> str:
-    return printable(by_whom(by, me)) if by else f": {printable(reason)}" if reason else ""

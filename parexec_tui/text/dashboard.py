@@ -55,7 +55,7 @@ def dashboard(report: StatusReport, *, now: float | None = None, me: str = "", w
 
 def _head(report: StatusReport) -> Iterator[str]:
     engine = f", engine {report.engine_pid}" if report.engine_pid is not None else ""
-    counts = ", ".join(f"{count} {status}" for status, count in report.counts.items())
+    counts = ", ".join(f"{count} {word}" for word, count in _counts(report))
     is_all_well = report.state != "finished" or not any(map(report.counts.get, UNSUCCESSFUL))
     yield f"{report.session}  {report.state}{'' if is_all_well else f': {counts}'}{engine}"
     yield f"plan     {report.plan}"
@@ -65,6 +65,17 @@ def _head(report: StatusReport) -> Iterator[str]:
     if report.eta is not None:
         late = format_duration(report.eta.p90)
         yield f"eta      {format_duration(report.eta.p50)}, nine times in ten within {late}"
+
+
+def _counts(report: StatusReport) -> Iterator[tuple[str, int]]:
+    """Tickets by the words that the rows of the screen have for them."""
+    for status, count in report.counts.items():
+        if status == "waiting":
+            word = "waiting" if report.ready is not None else "waiting or ready"
+            found = {word: count - (report.ready or 0) - report.held, "ready": report.ready or 0, "held": report.held}
+            yield from ((word, count) for word, count in found.items() if count)
+        else:
+            yield status, count
 
 
 def _viewers(viewers: Sequence[Viewer]) -> Iterator[str]:

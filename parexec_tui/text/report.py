@@ -9,6 +9,7 @@ from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.rules.attention import needs
 from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.schedule.forecast import eta
+from parexec_tui.core.schedule.readiness import waiting_counts
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.schedule.root_counts import roots, waiting_for
 from parexec_tui.core.schedule.roots import root_of
@@ -147,6 +148,7 @@ def session_status(state: SessionState, *, alive: bool) -> SessionStatus:
 
 def status_report(state: SessionState, *, alive: bool, now: float) -> StatusReport:
     """The facts of `parexec status`. `alive`: whether an engine owns it now."""
+    waits = waiting_counts(state)
     return StatusReport(
         session=state.session,
         plan=state.plan.settings.name,
@@ -175,6 +177,8 @@ def status_report(state: SessionState, *, alive: bool, now: float) -> StatusRepo
         roots=list(roots(state)[:_MAX_ROOTS]) if alive else [],
         beside=[NeighbourFact(each.session, each.plan, each.conflict) for each in state.neighbours if alive],
         needs_you=sum(1 for _ in needs(state)),
+        ready=waits.ready if alive else 0,
+        held=waits.held,
     )
 
 

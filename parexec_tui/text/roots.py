@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from parexec_tui.core.schedule.root import Root, WaitedFor
 from parexec_tui.core.state.people import by_whom
-from parexec_tui.text.words import printable, short_duration, tickets
+from parexec_tui.text.words import clock, printable, short_duration, tickets
 
 
 def root_text(root: Root, now: float | None, me: str = "") -> str:
@@ -31,7 +31,9 @@ def happens_to(root: Root) -> str:
 def _with_cause(words: str, root: Root, now: float | None, me: str) -> str:
     if root.by:
         words += f",{by_whom(root.by, me)}"
-    if now is not None and root.since:
+    if now is not None and root.kind == "engine" and root.since:  # time stands still without an engine
+        words += f", {'last seen at' if root.how else 'since'} {clock(root.since)}"
+    elif now is not None and root.since:
         words += f", for {short_duration(max(0.0, now - root.since))}"
     if now is not None and root.until is not None:
         words += f", in {short_duration(max(0.0, root.until - now))}"
@@ -84,7 +86,7 @@ def ending_of(root: Root) -> Ending | None:
             return Ending("hold", "release", "releases", root.ticket or root.agent or root.name)
         case "backoff":
             return Ending("retry", "retry", "retries", root.ticket)
-        case "engine":
+        case "engine" if root.how != "silent":
             return Ending("take-over", "resume", "starts", "an engine")
         case _:
             return None
@@ -109,7 +111,7 @@ def _standing(root: Root) -> str:
         case "host":
             return f"the host is short of {root.name}: {root.reason}"
         case "engine":
-            return "no engine runs the session"
+            return "the engine does not answer" if root.how == "silent" else "no engine runs the session"
         case "agent":
             return f"{root.agent} {'drains' if root.how == 'draining' else f'is {root.how}'}"
         case "type":

@@ -297,7 +297,7 @@ def test_freeze_stops_processes_and_thaw_lets_them_go_on(engine: Engine) -> None
     done("freeze")
     assert is_frozen("long")
     assert is_frozen("other")
-    assert status()["state"] == "held"
+    assert status()["state"] == "frozen"
     done("thaw")
     assert status()["state"] == "running"
     assert status()["counts"]["running"] == 2

@@ -5,11 +5,13 @@ from hypothesis import given, settings
 
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.rules.attention import Subject, needs
+from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.session import EngineLost
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.text.banner import Around, pieces
-from parexec_tui.text.roots import Ending
+from parexec_tui.text.roots import Ending, ending_of
 from tests.core.sessions import Session, plan
 from tests.core.state.test_properties import plans, run, steps
 
@@ -87,9 +89,9 @@ def test_a_pause_while_others_run_comes_after_a_failure() -> None:
 @pytest.mark.parametrize(
     ("request_", "text"),
     [
-        (rq.Hold(by="ann"), "the session is held by ann"),
-        (rq.Drain(by="ann"), "draining by ann: nothing starts"),
-        (rq.Stop(by="ann"), "the session stops by ann"),
+        (rq.Hold(by="ann"), "the session is held, by ann"),
+        (rq.Drain(by="ann"), "the session drains, by ann: nothing starts"),
+        (rq.Stop(by="ann"), "the session is stopping, by ann"),
     ],
 )
 def test_what_keeps_the_whole_session_back(request_: rq.AnyRequest, text: str) -> None:
@@ -121,12 +123,13 @@ def test_the_worst_comes_first() -> None:
     session.fail("B")
     session.act(rq.Hold(by="ann"))
     session.apply(ev.HostPressed(at=session.now, resource="disk", text="1GiB free"))
-    assert said(session, Around("no space", "reconnecting", deeds=("bo held A",))) == [
+    session.state.note_lost(EngineLost(session.now, "it does not answer", is_silent=True))
+    assert said(session, Around("no space", deeds=("bo held A",))) == [
         "CANNOT WRITE: no space",
-        "reconnecting",
+        "it does not answer",
         "short of disk: 1GiB free; nothing starts",
         "bo held A",
-        "the session is held by ann",
+        "the session is held, by ann",
         "B failed: exit 1",
     ]
 
@@ -134,9 +137,22 @@ def test_the_worst_comes_first() -> None:
 def test_an_engine_that_is_gone_until_another_one_begins() -> None:
     session = started()
     session.apply(ev.SessionInterrupted(at=session.now, reason="it died 5 times"))
-    assert said(session, Around(contact="no engine")) == ["no engine runs it: it died 5 times"]
+    assert said(session) == ["no engine runs the session: it died 5 times; what runs goes on"]
     session.monitor()
     assert said(session) == []
+
+
+@pytest.mark.parametrize(("policy", "rest"), [("leave", "what runs goes on"), ("kill", "what ran is ended")])
+def test_an_engine_that_is_lost_was_seen_at_some_time(policy: str, rest: str) -> None:
+    session = Session(plan("A:\nB: A", on_engine_loss=policy))
+    session.dispatch()
+    session.state.note_lost(EngineLost(session.now, "no engine"))
+    (piece,) = pieces(session.state, Around(now=session.now))
+    assert piece.text == f"no engine runs the session, last seen at 00:16:40; {rest}"
+    assert (piece.subject, piece.remedy) == (Subject("engine"), ending_of(Root("engine")))
+    session.state.note_lost(EngineLost(session.now, "engine 12 does not answer", is_silent=True))
+    (piece,) = pieces(session.state, Around(now=session.now))
+    assert (piece.text, piece.remedy) == ("engine 12 does not answer", None), "another one would be refused"
 
 
 def test_nobody_looks_for_the_engine_of_a_finished_session() -> None:
@@ -144,13 +160,14 @@ def test_nobody_looks_for_the_engine_of_a_finished_session() -> None:
     session.succeed("A")
     session.close()
     session.apply(ev.EngineLeft(at=session.now, reason="finished"))
-    assert said(session, Around(contact="finished")) == []
+    session.state.note_lost(EngineLost(session.now, "finished"))
+    assert said(session) == []
 
 
 def test_what_others_wrote_cannot_act_on_a_terminal() -> None:
     session = started()
     session.act(rq.Hold(by="\x1b[2Jann"))
-    for text in said(session, Around("\x1b[2Jno", "gone", deeds=("\x1b[2Jbo",))):
+    for text in said(session, Around("\x1b[2Jno", deeds=("\x1b[2Jbo",))):
         assert text.isprintable()
 
 

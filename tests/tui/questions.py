@@ -124,7 +124,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
         "test-linux-shard-01 runs on agent-1",
         "11 wait for it",
     ),
-    "held": ("held by ann", "P releases the session", "4 running", "hard-01"),
+    "held": ("held, by ann", "P releases the session", "4 running", "hard-01"),
     "engine": ("no engine", "ctrl+r"),
     "disk": ("short of disk", "1.2GiB free of at least 5GiB", "nothing starts", "4 running"),
     "many": ("3 failed", "AssertionError: 3 != 4", "unit-0096", "unit-0038", "unit-0020", "4 running", "unit-0165"),

@@ -74,23 +74,14 @@ class Blocker(Struct, frozen=True):
     """When it began; 0 where that says nothing."""
     until: float | None = None
 
-    @property
-    def leaves_ready(self) -> bool:
-        """Whether a ticket with this reason alone counts as ready: it waits only for a free agent or slot."""
-        match self.kind:
-            case "agent" | "parallel":
-                return True
-            case "needs" | "status" | "session" | "host" | "held" | "backoff" | "barrier" | "claim" | "resource":
-                return False
-            case "reservation":
-                return False
-
 
 def session_blocker(state: SessionState, me: str = "") -> Blocker | None:
     """Why nothing at all is started; None if something may be. `me` as for `why`."""
-    for word, event in (("stopping", state.stopping), ("draining", state.draining), ("held", state.held)):
+    held = state.held
+    word_of_hold = "frozen" if held is not None and held.is_freeze else "held"
+    for word, event in (("stopping", state.stopping), ("draining", state.draining), (word_of_hold, held)):
         if event is not None:
-            why = f": {event.reason}" if event.reason else ""
+            why = f": {event.reason}" if event.reason and event.reason != word else ""
             return Blocker("session", f"session {word}{by_whom(event.by, me)}{why}", since=event.at)
     for pressed in state.pressed.values():
         return Blocker("host", f"host short of {pressed.resource}: {pressed.text}", since=pressed.at)
@@ -127,7 +118,8 @@ def blockers(state: SessionState, ticket: TicketState, me: str = "") -> Iterator
 def parallel_blocker(state: SessionState) -> Blocker | None:
     """Why one more ticket cannot run, whichever it is."""
     if len(state.live) >= state.parallel:
-        return Blocker("parallel", f"{len(state.live)} of {state.parallel} running")
+        how = f"at once, {len(state.frozen)} of them frozen" if state.frozen else "running"
+        return Blocker("parallel", f"{len(state.live)} of {state.parallel} {how}")
     return None
 
 

@@ -20,7 +20,7 @@ from typing import Final, cast
 from parexec_tui.core.plan.claims import Claims
 from parexec_tui.core.schedule.next_link import KnownOfAgents, next_link, of_live
 from parexec_tui.core.schedule.root import Root, RootKind
-from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.session import EngineLost, SessionState
 from parexec_tui.core.state.status import PENDING, SATISFIED, Status
 from parexec_tui.core.state.tickets import TicketState
 
@@ -172,8 +172,9 @@ def _needs(state: SessionState, ticket: TicketState) -> Iterator[TicketState]:
 
 def _find_of_all(state: SessionState) -> Iterator[Root]:
     """What keeps everything from starting."""
-    if state.finished_at is None and (gone := state.interrupted or state.left) is not None:
-        yield Root("engine", reason=gone.reason, since=gone.at)
+    if (gone := state.gone) is not None:
+        how = "" if not isinstance(gone, EngineLost) else "silent" if gone.is_silent else "lost"
+        yield Root("engine", how=how, reason="" if how == "lost" else gone.reason, since=gone.at)
     if (stopping := state.stopping) is not None:
         yield Root("session", how="stopping", by=stopping.by, reason=stopping.reason, since=stopping.at)
     if (draining := state.draining) is not None:

@@ -104,8 +104,8 @@ class StatusRow(NamedTuple):
 # In the order of the help.
 _ROWS: Final = (
     StatusRow(Status.waiting, "·", ".", 60, 60, "dim", "something keeps it from running"),
-    StatusRow(Flag.ready, "•", "*", 60, 60, "text", "it may start, given an agent"),
-    StatusRow(Flag.held, "║", "|", 60, 60, "hold", "a person keeps it back", is_problem=True),
+    StatusRow(Flag.ready, "•", "*", 60, 50, "text", "it may start, given an agent"),
+    StatusRow(Flag.held, "║", "|", 60, 25, "hold", "a person keeps it back", is_problem=True),
     StatusRow(Status.running, "▶", ">", 10, 40, "bar-running", "on an agent", is_live=True),
     StatusRow(
         Flag.frozen, "≡", "f", 30, 20, "hold", "its processes stand still, its time-out too",
@@ -184,8 +184,9 @@ class AgentStatus(StrEnum):
     stopped = "stopped"
 
 
-SessionStatus = Literal["running", "held", "draining", "stopping", "stopped", "interrupted", "finished"]
-"""Where a session is: stopped, its engine left with tickets to run; interrupted, its engine died."""
+SessionStatus = Literal["running", "held", "frozen", "draining", "stopping", "stopped", "interrupted", "finished"]
+"""Where a session is: frozen, it is held and what runs stands still; stopped, its engine left with tickets to run;
+interrupted, its engine died."""
 
 
 class AgentRow(NamedTuple):

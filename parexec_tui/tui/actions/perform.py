@@ -69,6 +69,13 @@ def steers(action: TableAction) -> bool:
     return isinstance(action.handler, Ask | OpenForm)
 
 
+def may(context: ActionContext, action: TableAction) -> bool:
+    """Whether an action may be carried out now, if its targets allow it."""
+    if action.name == "take-over":
+        return context.view.may_take_over
+    return not steers(action) or context.cannot_steer(restarts=action.restarts) is None
+
+
 def perform(context: ActionContext, action: TableAction, key: str = "", targets: Targets | None = None) -> None:
     """Carry out an action. `key`: which of its keys was pressed. `targets`: what it is about, where that is not what
     is marked or selected."""

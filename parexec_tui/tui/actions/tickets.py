@@ -117,7 +117,7 @@ def why(context: ActionContext) -> None:
         return
     ticket = state.tickets.get(agent.ticket) if agent is not None and agent.ticket else context.selected_ticket()
     if ticket is not None:
-        context.open(WhyDialog(context.view, ticket.id, screen.keymap, act))
+        context.open(WhyDialog(context.view, ticket.id, screen.keymap, act, screen.may))
 
 
 def mark(context: ActionContext) -> None:

@@ -19,7 +19,7 @@ from parexec_tui.paths import session_folder
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.text.words import day_and_clock, printable
 from parexec_tui.tui.actions.context import ActionContext
-from parexec_tui.tui.actions.perform import is_dim, label, perform
+from parexec_tui.tui.actions.perform import is_dim, label, may, perform
 from parexec_tui.tui.actions.session import show_sessions, show_summary
 from parexec_tui.tui.app.attention import Attention
 from parexec_tui.tui.app.config import ScreenConfig
@@ -87,10 +87,10 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         self.view = ViewState(self.palette, ascii_only=config.ascii_only, clock=self._clock)
         self.view.me = own_signature()
         self.main = MainScreen(self.view, config.keymap, config.arrangement, make_panels(self.view))
-        self.main.is_read_only = config.read_only
-        self.main.banner.can_steer = not config.read_only
+        self.view.is_read_only = config.read_only
         self.actions = ActionContext(self.main, self)
         self.main.perform = partial(perform, self.actions)
+        self.main.may = partial(may, self.actions)
         self.main.is_dim = partial(is_dim, self.actions)
         self.main.label = partial(label, self.actions)
         self.feed = self._make_feed(
@@ -253,10 +253,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
     def _contact(self, text: str, up: bool) -> None:
         text = printable(text)
         if (text, up) != (self.view.contact, self.view.connected):
-            self.view.contact, self.view.connected = text, up
-            self.view.lost_at = None if up else self.view.lost_at or self.view.clock()
-            if not up:
-                self.view.warning = ""
+            self.view.set_contact(text, up=up)
             self.main.schedule_draw(Change.state)
             if text == NO_ENGINE:
                 self._offer_to_take_over()

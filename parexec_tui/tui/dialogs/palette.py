@@ -7,13 +7,13 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Input
 
+from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.text.cells import width_of
 from parexec_tui.text.words import printable
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.dialogs.form import Field
 from parexec_tui.tui.dialogs.matching import best, rank
 from parexec_tui.tui.drawing.line import StyledLine
-from parexec_tui.tui.view.facts import display_status
 from parexec_tui.tui.view.outlook import Outlook
 from parexec_tui.tui.view.view_state import ViewState
 from parexec_tui.tui.widgets.listing import Listing

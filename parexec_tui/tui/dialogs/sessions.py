@@ -32,6 +32,8 @@ _STATUS, _BAR, _AGE = 13, 8, 6
 _SIGNS = {
     "running": "running",
     "held": "held",
+    "frozen": "frozen",
+    "draining": "draining",
     "finished": "succeeded",
     "interrupted": "failed",
     DAMAGED: "failed",

@@ -60,7 +60,7 @@ class GaugesPanel(Panel):
         if change & (Change.state | Change.appearance):
             self.check_again_in(self.view.waiting.update(state))
         if (sample := self.sample) is not None and not self.view.looks_back:
-            self.check_again_in(sample.at + STALE_AFTER + _MOMENT - self.view.now)
+            self.check_again_in(sample.at + STALE_AFTER + _MOMENT - self.view.clock())
         if change & self.watches:
             self._measure(state)
         super().changed(change)
@@ -96,7 +96,7 @@ class GaugesPanel(Panel):
             if view.looks_back:
                 return "the host was not measured then"
             return "no samples yet" if view.connected else f"nothing is measured: {view.contact}"
-        age = view.now - sample.at
+        age = view.clock() - sample.at
         if view.looks_back or (view.connected and age <= STALE_AFTER):
             return ""
         if view.state is not None and view.state.finished_at is not None:

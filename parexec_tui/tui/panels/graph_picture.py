@@ -6,6 +6,7 @@ from typing import Literal
 from rich.style import Style
 from textual.strip import Strip
 
+from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.state.status import Flag, Status, Word
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.words import printable, short_duration
@@ -16,7 +17,7 @@ from parexec_tui.tui.drawing.graph.neighbourhood import Neighbourhood, neighbour
 from parexec_tui.tui.drawing.graph.selection import Surroundings
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.theme.palette import LANES
-from parexec_tui.tui.view.facts import display_status, reason_of
+from parexec_tui.tui.view.facts import reason_of
 from parexec_tui.tui.view.graph_folds import GraphFolds
 from parexec_tui.tui.view.lit_path import LitPath
 from parexec_tui.tui.view.view_state import ViewState

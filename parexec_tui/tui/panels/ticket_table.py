@@ -2,6 +2,7 @@
 
 from operator import attrgetter
 
+from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.state.attempts import Attempt
 from parexec_tui.core.state.status import PENDING, TERMINAL, Status, short_word
 from parexec_tui.core.state.tickets import TicketState
@@ -10,7 +11,7 @@ from parexec_tui.text.words import printable, short_duration, step_text
 from parexec_tui.tui.drawing.line import StyledLine, fitted
 from parexec_tui.tui.drawing.sign import CUT, FOLDED, MARK, UNFOLDED
 from parexec_tui.tui.drawing.ticket_columns import RowKind, TicketColumns, ticket_columns
-from parexec_tui.tui.view.facts import display_status, reason_of
+from parexec_tui.tui.view.facts import reason_of
 from parexec_tui.tui.view.ticket_list import DONE, Heading, TicketList
 from parexec_tui.tui.view.view_state import ViewState
 from parexec_tui.tui.widgets.rows_panel import RowsPanel
@@ -66,7 +67,7 @@ class TicketTable(RowsPanel):
         if ticket is None:
             return row
         attempt = _attempt_fields(ticket.attempt) if ticket.attempt is not None else None
-        return _ticket_fields(ticket), attempt, row in self.view.marks, self.state.status
+        return _ticket_fields(ticket), attempt, row in self.view.marks, self.state.status, self.state.gone
 
     # -- drawing ---------------------------------------------------------------------------------------------
 

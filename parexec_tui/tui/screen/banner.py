@@ -17,10 +17,7 @@ from parexec_tui.tui.drawing.sign import CUT
 from parexec_tui.tui.input.key_names import short_name
 from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.view.needy import goes_to_lead, lead_of
-from parexec_tui.tui.view.view_state import NO_ENGINE, Change, ViewState
-
-CONTACT_GRACE = 2.0
-"""Seconds without contact after which that is said: a guardian restarts an engine at once."""
+from parexec_tui.tui.view.view_state import Change, ViewState
 
 _LINGER = 3.0
 """Seconds for which the line stays where it has nothing more to say, so that what is below does not jump for what
@@ -54,8 +51,6 @@ class Banner(Widget):
         `toggled`: called when the line comes or goes."""
         super().__init__(id="banner")
         self.view = view
-        self.can_steer = True
-        """Whether this viewer may ask the engine for something."""
         self._keymap = keymap
         self._is_target = is_target
         self._is_at = is_at
@@ -111,16 +106,7 @@ class Banner(Widget):
         view = self.view
         if view.looks_back:
             return NOTHING_AROUND
-        return self._contact()._replace(deeds=view.deeds.shown(view.clock()), now=view.now, me=view.me)
-
-    def _contact(self) -> Around:
-        view = self.view
-        is_lost = view.lost_at is not None and view.clock() - view.lost_at >= CONTACT_GRACE
-        if not is_lost:
-            return Around(view.warning)
-        is_gone = view.contact == NO_ENGINE
-        text = "no engine runs it any more; what runs goes on" if is_gone else view.contact
-        return Around(view.warning, text, is_gone)
+        return Around(view.warning, deeds=view.deeds.shown(view.clock()), now=view.now, me=view.me)
 
     # -- what it says ----------------------------------------------------------------------------------------
 
@@ -163,7 +149,12 @@ class Banner(Widget):
         if subject is not None and subject.kind in ("ticket", "agent", "type") and not self._is_target(subject):
             goes_there = subject == lead and goes_to_lead(self.view, lead, self._is_at)
             return self._key("next-needy", "goes to", subject.name) if goes_there else None
-        if piece.remedy is None or not self.can_steer or self.view.looks_back:
+        if piece.remedy is None:
+            return None
+        is_way_back = piece.remedy.action == "take-over"
+        restarts = self._keymap.of(piece.remedy.action).restarts
+        can_be_done = self.view.may_take_over if is_way_back else self.view.cannot_steer(restarts=restarts) is None
+        if not can_be_done:
             return None
         return self._key(piece.remedy.action, piece.remedy.does, piece.remedy.name or "the session")
 

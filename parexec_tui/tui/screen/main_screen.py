@@ -122,7 +122,6 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.tour = TourStrip(view, keymap, facts=self._tour_facts, toggled=self._lines_toggled)
         self.prompt = Prompt()
         self.body = Body(arrangement, panels)
-        self.is_read_only = False
         self._pending: dict[ScreenRegion, Change] = {}
         """region: the changes for which it has to be drawn"""
         self._is_behind = False
@@ -136,6 +135,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
         """What keys acted on when the panel that has them was drawn last; of many marks, two."""
         self.perform: Callable[..., None] = lambda *_, **__: None
         """Carries out an action, given the key that was pressed. Set by the app."""
+        self.may: Callable[[Action[Any]], bool] = lambda _: True
+        """Whether an action may be carried out now, if its targets allow it. Set by the app."""
         self.is_dim: Callable[[Action[Any]], bool] = lambda _: False
         """Whether an action would be refused now. Set by the app."""
         self.label: Callable[[Action[Any]], str] = lambda action: action.label
@@ -212,6 +213,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
     def _tick(self) -> None:
         """A second has passed: draw durations again, where there are any."""
         state = self.view.state
+        if self.view.find_lost():
+            self.schedule_draw(Change.state)
         if state is None or self.view.looks_back or state.finished_at is not None:
             return
         if state.live or state.counts[Status.backoff] or self._is_behind:

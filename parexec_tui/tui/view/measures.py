@@ -141,10 +141,10 @@ def _rates(one: str, into: float, other: str, out: float) -> str:
 
 
 def slots(state: SessionState, waiting: Waiting) -> Gauge:
-    """How many tickets run, and how many may."""
+    """How many tickets have an attempt, and how many may: what is frozen or is being stopped keeps its place."""
     running, limit = len(state.live), state.parallel
     holds = _waits(waiting.ready) if running >= limit else ""
-    return Gauge("running", f"{running} of {limit}", _share(running, limit), holds=holds)
+    return Gauge("at once", f"{running} of {limit}", _share(running, limit), holds=holds)
 
 
 def resource_gauges(state: SessionState, waiting: Waiting) -> Iterator[Gauge]:

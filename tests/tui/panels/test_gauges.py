@@ -82,7 +82,7 @@ DRAWN = {
  memory       3G/8G      ##.... ========
  disk workdir 35G free   ###=|. ********
 !disk state   19G free   ####=. held %%%
- running      2 of 3     ####..
+ at once      2 of 3     ####..
  uses memory  2.8G/8G    ##....
  gpu          2 of 2     ###### 1 wait
  disk i/o     r 2.9M/s w 0B/s   ########
@@ -100,7 +100,7 @@ DRAWN = {
  memory       3G/8G      #####......... ====================
  disk workdir 35G free   #########..|.. ********************
 !disk state   19G free   ###########|.. held %%%%%%%%%%%%%%%
- running      2 of 3     #########.....
+ at once      2 of 3     #########.....
  uses memory  2.8G/8G    ####=.........
  gpu          2 of 2     ############## 1 wait
  disk i/o     r 2.9M/s w 0B/s           ####################
@@ -118,7 +118,7 @@ DRAWN = {
  memory       3G/8G      #######=............. ===============================
  disk workdir 35G free   #############=..|.... *******************************
 !disk state   19G free   #################.... held %%%%%%%%%%%%%%%%%%%%%%%%%%
- running      2 of 3     ##############.......
+ at once      2 of 3     ##############.......
  uses memory  2.8G/8G    #######..............
  gpu          2 of 2     ##################### 1 wait
  disk i/o     r 2.9M/s w 0B/s                  ###############################
@@ -136,7 +136,7 @@ DRAWN = {
  memory       3G/8G      #########...............           ============================================================
  disk workdir 35G free   ###############=...|....           ************************************************************
 !disk state   19G free   ###################=.... held      %%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%
- running      2 of 3     ################........
+ at once      2 of 3     ################........
  uses memory  2.8G/8G    ########................
  gpu          2 of 2     ######################## 1 wait
  disk i/o     r 2.9M/s w 0B/s                               ############################################################
@@ -168,7 +168,7 @@ def test_what_is_measured_of_a_cgroup_says_so() -> None:
 def test_at_eight_lines_what_matters_most_is_there_and_the_rest_is_scrolled_to() -> None:
     shown = panel(47, 9)
     assert [line[1:13].rstrip() for line in lines(shown)] == [
-        "cpu", "memory", "disk workdir", "disk state", "running", "uses memory", "gpu", "disk i/o",
+        "cpu", "memory", "disk workdir", "disk state", "at once", "uses memory", "gpu", "disk i/o",
     ]  # fmt: skip
     assert shown.subtitle() == "1-8 of 16"
     shown.go_last()
@@ -208,7 +208,7 @@ def styles(shown: GaugesPanel, label: str) -> set[Style | None]:
         ("memory", "gauge-low"),
         ("disk workdir", "gauge-low"),
         ("disk state", "gauge-full"),
-        ("running", "gauge-low"),
+        ("at once", "gauge-low"),
         ("gpu", "gauge-warn"),
         ("builder", "gauge-warn"),
         ("local", "gauge-low"),
@@ -224,16 +224,16 @@ def test_full_slots_hold_work_only_if_there_is_some() -> None:
     session.state.parallel = 1
     session.dispatch()
     shown = panel_of(GaugesPanel, view_of(session), 78, 20)
-    assert lines(shown)[1] == " running      1 of 1     #####################"
+    assert lines(shown)[1] == " at once      1 of 1     #####################"
     more = Session("A:\nB:")
     more.state.parallel = 1
     more.dispatch()
     shown = panel_of(GaugesPanel, view_of(more), 78, 20)
-    assert lines(shown)[1] == " running      1 of 1     ##################### 1 wait"
+    assert lines(shown)[1] == " at once      1 of 1     ##################### 1 wait"
     more.ask(rq.Hold(tickets=("B",)))
     more.wait(1)
     shown.changed(Change.state)
-    assert lines(shown)[1] == " running      1 of 1     #####################"
+    assert lines(shown)[1] == " at once      1 of 1     #####################"
 
 
 def test_a_held_type_holds_its_tickets_though_there_is_room() -> None:

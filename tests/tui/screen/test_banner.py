@@ -8,6 +8,7 @@ from parexec_tui.core.wire.protocol import Viewer, Viewers
 from parexec_tui.text import deeds
 from parexec_tui.text.deeds import DEED_SECONDS
 from parexec_tui.tui.screen import banner
+from parexec_tui.tui.view.view_state import CONTACT_GRACE, NO_ENGINE, Change
 from tests.core.sessions import Session
 from tests.tui.harness import Harness, run_app
 
@@ -78,7 +79,7 @@ async def test_a_contact_that_comes_back_at_once_is_not_told() -> None:
         ui.feed.lose()
         await drawn(ui)
         assert shown(ui) == ""
-        session.wait(banner.CONTACT_GRACE)
+        session.wait(CONTACT_GRACE)
         await ui.until(lambda: shown(ui) == "reconnecting", "it is told")
         ui.app._contact("connected", True)
         await ui.until(lambda: shown(ui) == "", "it is back")
@@ -140,9 +141,12 @@ async def test_a_second_piece_gives_up_its_key_before_it_is_only_counted() -> No
     session = started()
     session.fail("B")
     session.act(rq.Hold(by="ann@pts/1"))
-    async with run_app(played=session, size=(80, 24), ticket="B") as ui:
+    async with run_app(played=session, size=(90, 24), ticket="B") as ui:
         await ui.until(
-            lambda: shown(ui) == "the session is held by ann@pts/1  P releases the session · B failed: exit 1", "both"
+            lambda: shown(ui).startswith(
+                "the session is held, by ann@pts/1, for 0s  P releases the session · B fail"
+            ),
+            "both",
         )
 
 
@@ -233,7 +237,9 @@ async def test_a_freeze_of_all_while_nothing_runs_is_ended_by_the_key_that_it_na
     session = Session("A:")
     session.act(rq.Freeze(by="ann"))
     async with run_app(played=session) as ui:
-        await ui.until(lambda: shown(ui) == "the session is frozen by ann  F thaws the session", "it is told")
+        await ui.until(
+            lambda: shown(ui) == "the session is frozen, by ann, for 0s  F thaws the session", "it is told"
+        )
         await ui.press("F")
         assert await ui.done() == rq.Thaw()
 
@@ -246,9 +252,49 @@ async def test_it_calls_the_person_you_and_others_by_their_whole_name() -> None:
         ui.view.me = "ann@pts/3"
         session.act(rq.Freeze(by="ann@pts/3"))
         ui.feed.tell()
-        await ui.until(lambda: shown(ui).startswith("the session is held by you"), "it is told")
-        await ui.until(lambda: "HELD by you" in ui.lines()[1], "the header, too")
+        await ui.until(lambda: shown(ui).startswith("the session is held, by you"), "it is told")
         session.act(rq.Release(by="bo"))
         session.act(rq.Hold(by="ann@pts/30"))
         ui.feed.tell()
-        await ui.until(lambda: "the session is held by ann@pts/30" in shown(ui), "it is told")
+        await ui.until(lambda: "the session is held, by ann@pts/30" in shown(ui), "it is told")
+
+
+@pytest.mark.asyncio
+async def test_what_is_said_stands_still_while_no_engine_is_there() -> None:
+    session = Session("A: retries=1 retry_delay=60s\nB:\nC: B")
+    session.dispatch()
+    session.fail("A")
+    session.wait(10)
+    async with run_app(played=session, size=(120, 40), ticket="B") as ui:
+        ui.feed.lose(NO_ENGINE)
+        await ui.until(lambda: ui.dialog, "a new engine is offered")
+        await ui.app.screen.dismiss(None)
+        session.wait(300)
+        ui.main.schedule_draw(Change.state | Change.clock)
+        await drawn(ui)
+        gone = "no engine runs the session, last seen at 00:16:50; what runs goes on  ctrl+r starts an engine"
+        assert shown(ui) == gone
+        assert "retry 1 of 1; exit 1" in ui.line("backoff     A")
+        assert "10s" in ui.line("running     B")
+        assert "INTERRUPTED" in ui.lines()[1]
+        await ui.press("w")
+        await ui.until(lambda: ui.dialog == "WhyDialog", "why")
+        assert "ctrl+r start an engine" in ui.text()
+        assert " stops it" not in ui.text()
+        await ui.press("f")
+        assert ui.asked == []
+        await ui.press("ctrl+r")
+        await ui.until(lambda: ui.engines, "an engine is started")
+        ui.app._contact("connected", True)
+        await ui.until(lambda: "5m10" in ui.text(), "its time goes on")
+
+
+@pytest.mark.asyncio
+async def test_an_engine_that_was_never_seen_was_there_at_the_last_event() -> None:
+    session = started()
+    session.wait(1000)
+    async with run_app(played=session) as ui:
+        ui.view.connected = False
+        ui.app._contact(NO_ENGINE, False)
+        assert ui.view.now == 1000
+        assert session.now == 2000
