@@ -8,6 +8,9 @@ _WORDS = re.compile(r"([A-Za-z0-9_.\-]+)")
 _LIMITS = (32, 24, 20, 16, 13, 10, 8)
 """Cells that an id in a sentence may have, tried in this order until the sentence fits."""
 
+_WHOLE = 12
+"""An id in a sentence of so many cells or fewer is not cut: it would gain too little."""
+
 _IN_LONG = 13
 """The same in a sentence that fits with none of them."""
 
@@ -78,7 +81,7 @@ def with_short_ids(text: str, width: int, is_id: Callable[[str], bool], short: C
     if len(text) <= width:
         return text
     pieces = _WORDS.split(text)
-    ids = [at for at in range(1, len(pieces), 2) if len(pieces[at]) > _LIMITS[-1] and is_id(pieces[at])]
+    ids = [at for at in range(1, len(pieces), 2) if len(pieces[at]) > _WHOLE and is_id(pieces[at])]
     if not ids:
         return text
 

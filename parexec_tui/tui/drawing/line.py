@@ -59,6 +59,10 @@ def as_ascii(text: str) -> str:
     )
 
 
+_NO_LINE = Style(underline=False)
+"""For the blanks after an underlined text: without colours they would look like an empty field."""
+
+
 class StyledLine:
     """Builds a strip from left to right."""
 
@@ -92,7 +96,12 @@ class StyledLine:
     ) -> Self:
         """Add a text in exactly `width` cells, and `gap` blanks. A width of 0 adds nothing."""
         if width > 0:
-            self.add(fitted(text, width, align=align, end=self.end), style)
+            cells = fitted(text, width, align=align, end=self.end)
+            if style is not None and style.underline and align == "left":
+                words = cells.rstrip(" ")
+                self.add(words, style).add(cells[len(words) :], style + _NO_LINE)
+            else:
+                self.add(cells, style)
             self.add(" " * gap)
         return self
 

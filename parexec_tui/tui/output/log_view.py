@@ -225,8 +225,8 @@ class LogView(Widget, can_focus=True):
     def status_in(self, cells: int) -> str:
         """What of `status_text` has room in so many cells: the size goes first; what a search came to stays."""
         reader = self._reader
-        if self._file is None or reader is None:
-            return self.status_text
+        if self._file is None or reader is None:  # it stands below the title as well
+            return self.status_text if len(self.status_text) <= cells else ""
         parts = self._status_parts(reader)
         ways = (self._separator.join(filter(None, kept)) for kept in (parts, parts[:1] + parts[2:], parts[::3]))
         return next((text for text in ways if len(text) <= cells), parts[3])

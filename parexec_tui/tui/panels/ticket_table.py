@@ -137,7 +137,10 @@ class TicketTable(RowsPanel):
         columns, kind = self._columns(width), self._row_kind(ticket)
         word = display_status(self.state, ticket)
         status = f"{self.glyph(word)} {short_word(word)}" if columns.has_words else self.glyph(word)
-        line.add(self._mark(ticket), self.style("mark"))
+        if ticket.id in self.view.marks:
+            line.add(MARK[self.view.ascii_only], self.style("mark")).add(" ")
+        else:
+            line.add(" " * _MARK)
         line.column(status, columns.status, self.view.palette.status(word))
         line.column(
             self.view.short_ticket(ticket.id, columns.id_), columns.id_, self.style("title") if is_here else None
@@ -175,11 +178,6 @@ class TicketTable(RowsPanel):
             return "stopped"
         is_told = self.view.told_progress(ticket) is not None or self.view.expected_share(ticket) is not None
         return "running" if is_told else "untold"
-
-    def _mark(self, ticket: TicketState) -> str:
-        if ticket.id in self.view.marks:
-            return f"{MARK[self.view.ascii_only]} "
-        return "  "
 
     def _time(self, ticket: TicketState) -> str:
         if ticket.is_live:
