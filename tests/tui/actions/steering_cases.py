@@ -137,6 +137,7 @@ async def _freeze_all(ui: Harness, name: str) -> None:
 
 @key_case("undo", ticket="web")
 async def _undo(ui: Harness, name: str) -> None:
+    ui.view.me = "ann"
     await ui.press("P")
     await ui.done()
     await ui.press(name)

@@ -202,10 +202,43 @@ async def test_what_others_lose_by_it_is_confirmed_first_and_told_afterwards_wit
         await ui.press("x", "y")
         assert await ui.done() == rq.Cancel(tickets=("screenshots",))
         assert ui.said == "done: cancel screenshots; 2 skipped, u takes it back"
+        ui.view.me = "ann"
         await ui.press("u")
         await ui.done(2)
         assert ui.said == "done: undo: cancel screenshots; 2 may run now"
         assert [ui.status(id_) for id_ in ("screenshots", "announce")] == ["waiting", "waiting"]
+
+
+@pytest.mark.asyncio
+async def test_an_undo_of_what_somebody_else_did_says_whose_it_is_and_asks() -> None:
+    session = Session("A:\nB: A")
+    session.act(rq.Hold(tickets=("B",), by="bo@pts/2"))
+    session.wait(3)
+    async with run_app(played=session) as ui:
+        await ui.press("u")
+        assert ui.dialog == "Confirm"
+        assert "undo what bo@pts/2 did?" in ui.text()
+        assert "hold B, 3s ago" in ui.text()
+        await ui.press("n")
+        assert ui.asked == []
+        await ui.press("u", "y")
+        assert await ui.done() == rq.Undo(at=session.now - 3, text="hold B")
+        session.act(rq.Hold(tickets=("B",), by="ann"))
+        ui.feed.tell()
+        ui.view.me = "ann"
+        await ui.press("u")
+        assert await ui.done(2) == rq.Undo(), "what is your own is taken back at once"
+
+
+@pytest.mark.asyncio
+async def test_what_is_dropped_from_the_plan_is_not_counted_as_marked() -> None:
+    session = Session("A:\nB:\nC:")
+    async with run_app(played=session, ticket="A", size=(120, 24)) as ui:
+        await ui.press("space", "space")
+        await ui.until(lambda: "2 marked" in ui.text(), "two are marked")
+        session.act(rq.Amend(dropped=("A",), by="bo"))
+        ui.feed.tell()
+        await ui.until(lambda: "1 marked" in ui.text(), "one of them is gone")
 
 
 @pytest.mark.asyncio
