@@ -74,7 +74,7 @@ class GraphPanel(GraphPicture):
                 return
             self._lanes = _laid_out(state, max_columns)
             self._take_groups()
-            self._fold(now=True)
+            self._fold()
             self._find_selected()
         elif time.monotonic() - self._path_at < _PATH_EVERY and all(id_ in state.tickets for id_ in self._path):
             return
@@ -93,8 +93,8 @@ class GraphPanel(GraphPicture):
 
     # -- folding ---------------------------------------------------------------------------------------------
 
-    def _fold(self, *, now: bool = False) -> None:
-        """Fold what is done, at most once a second unless `now`. The row under the cursor stays where it is."""
+    def _fold(self) -> None:
+        """Fold what is done, once that is due. The row under the cursor stays where it is."""
         state, lanes, folds = self.state, self._lanes, self._folds
         if lanes is None:
             return
@@ -102,7 +102,7 @@ class GraphPanel(GraphPicture):
         kept = ticket.id if ticket is not None and ticket.status is Status.succeeded else ""
         if (rest := folds.wait(state, lanes, kept)) is None:
             return
-        if rest > 0 and not now:
+        if rest > 0:
             self.check_again_in(rest)
             return
         before, line = self._place(), self.cursor - self.top
@@ -122,7 +122,7 @@ class GraphPanel(GraphPicture):
     def toggle_fold(self) -> bool:
         """Show all rows, or fold again what is done. Whether it is folded now."""
         is_folded = self._folds.toggle()
-        self._fold(now=True)
+        self._fold()
         self._find_selected()
         self.refresh()
         return is_folded
@@ -130,7 +130,7 @@ class GraphPanel(GraphPicture):
     def _unfold(self, place: Place) -> None:
         assert self._lanes is not None
         self._folds.open(place, self._lanes)
-        self._fold(now=True)
+        self._fold()
         self.refresh()
 
     def open(self) -> str:
@@ -163,7 +163,7 @@ class GraphPanel(GraphPicture):
 
     def _find_selected(self) -> None:
         if self._lanes is not None and self.view.selected in self._lanes:
-            self._fold(now=True)
+            self._fold()
             self.put_cursor(self._folds.folding.index(self._lanes.row(self.view.selected)))
 
     # -- moving ----------------------------------------------------------------------------------------------

@@ -212,6 +212,6 @@ class GraphPicture(RowsPanel):
         return "was skipped for" if ticket is not None and ticket.status is Status.skipped else "waits for"
 
     def _id_style(self, id_: str) -> Style:
-        if id_ in self._lit.tickets or id_ == self._lit.root:
+        if id_ in self._lit.members:
             return self.style("warn")
         return self.style("lane-critical" if id_ in self._on_path else "text")

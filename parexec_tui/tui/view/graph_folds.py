@@ -21,7 +21,8 @@ class GraphFolds:
         """The first row of each group, if rows stand by group."""
         self._of: object = None
         """The lanes and what was open when the rows were folded."""
-        self._done: object = None
+        self._kept = ""
+        self._done: tuple[int, int] | None = None
         """What was done then."""
         self._fold_at = 0.0
         self._unfolded: set[str] = set()
@@ -51,20 +52,28 @@ class GraphFolds:
     def wait(self, state: SessionState, lanes: Lanes, kept: str) -> float | None:
         """In how many seconds `make` is due; 0 or less: now; None: it would change nothing.
 
-        `kept`: a ticket that is not folded; empty: none."""
-        of, done = self._stamps(state, lanes, kept)
-        if of != self._of:
+        `kept`: a ticket that is not folded; empty: none. If it is folded now, `make` is due at once."""
+        if self._of != (lanes, self._is_open, len(self._unfolded)) or (
+            kept in lanes and self._hides(lanes.row(kept))
+        ):
             return 0.0
-        return None if done == self._done else self._fold_at - time.monotonic()
+        if (self._kept, self._done) == (kept, _done(state)):
+            return None
+        return self._fold_at - time.monotonic()
+
+    def _hides(self, row: int) -> bool:
+        return self.folding[self.folding.index(row)].kind == "fold"
 
     def make(self, state: SessionState, lanes: Lanes, kept: str) -> None:
         """Fold what is done by now. O(rows)."""
-        self._of, self._done = self._stamps(state, lanes, kept)
+        self._of = lanes, self._is_open, len(self._unfolded)
+        self._kept, self._done = kept, _done(state)
         self._fold_at = time.monotonic() + _FOLD_EVERY
         done = [(t := state.tickets.get(id_)) is not None and t.status is Status.succeeded for id_ in lanes.order]
         shown = {lanes.row(id_) for id_ in (*self._unfolded, kept) if id_ in lanes}
         self.folding = Folding(done, shown=shown, is_open=self._is_open, groups=self._starts)
 
-    def _stamps(self, state: SessionState, lanes: Lanes, kept: str) -> tuple[object, object]:
-        of = lanes, kept, self._is_open, len(self._unfolded)
-        return of, (state.counts[Status.succeeded], state.retried)
+
+def _done(state: SessionState) -> tuple[int, int]:
+    """Changes whenever more or fewer tickets have succeeded."""
+    return state.counts[Status.succeeded], state.retried

@@ -21,6 +21,8 @@ class LitPath:
     def __init__(self) -> None:
         self.tickets: Sequence[str] = ()
         """From the end of the way to the selected ticket, as far as it follows needs."""
+        self.members: frozenset[str] = frozenset()
+        """The same, with the ticket at the end also where the way there does not follow needs."""
         self.root = ""
         """The ticket at that end; empty: the selected one waits for none."""
         self._of: object = None
@@ -47,6 +49,7 @@ class LitPath:
                 break
             lit.append(above)
         self.tickets = lit[::-1]
+        self.members = frozenset((*lit, self.root)) if self.root else frozenset()
         self._of = of
         self._find_at = (ended := time.monotonic()) + max(_FIND_EVERY, _SHARE * (ended - began))
         return True
