@@ -3,7 +3,6 @@
 import pytest
 
 from parexec_tui.tui.drawing.graph.lanes import Lanes
-from parexec_tui.tui.view import graph_folds
 from parexec_tui.tui.view.graph_folds import GraphFolds
 from tests.core.sessions import Session
 
@@ -11,7 +10,7 @@ from tests.core.sessions import Session
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch) -> Session:
     """A chain of six, of which four are done. The clock stands still."""
-    monkeypatch.setattr(graph_folds.time, "monotonic", lambda: 100.0)
+    monkeypatch.setattr("time.monotonic", lambda: 100.0)
     session = Session("A:\nB: A\nC: B\nD: C\nE: D\nF: E")
     for id_ in "ABCD":
         session.dispatch()
