@@ -7,7 +7,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from parexec_tui.core.plan.units import format_duration
-from parexec_tui.core.schedule.forecast import eta
+from parexec_tui.core.schedule.forecast import comes_to_an_end, eta
 from parexec_tui.core.schedule.readiness import waiting_counts
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import (
@@ -117,7 +117,7 @@ class Header(Widget):
             return f"in {format_duration(state.finished_at - state.opened_at)}"
         if self.view.looks_back:
             return f"at {clock(self.view.now)}"
-        if state.status != "running":
+        if not comes_to_an_end(state):
             self._eta_until = 0.0  # it would be of before
             return "ETA -"
         now = self.view.now
