@@ -155,7 +155,7 @@ class GaugesPanel(Panel):
         return line.strip(width)
 
     def _draw(self, line: StyledLine, gauge: Gauge, columns: _Columns) -> None:
-        level = "gauge-full" if gauge.is_short else "gauge-warn" if gauge.holds else "gauge-low"
+        level = "gauge-full" if gauge.is_short else "gauge-warn" if gauge.holds or gauge.is_pressing else "gauge-low"
         is_calm = level == "gauge-low"
         line.add("!" if gauge.is_short else " ", self.style("alert") if gauge.is_short else None)
         line.column(printable(gauge.label), columns.label, self.style("dim") if is_calm else None)

@@ -10,7 +10,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import DiskSample, HostSample, Sampled
 from parexec_tui.tui.panels.gauges import GaugesPanel
 from parexec_tui.tui.view.facts import idle_reason
-from parexec_tui.tui.view.measures import curve, merged
+from parexec_tui.tui.view.measures import busy_gauges, curve, merged
 from parexec_tui.tui.view.view_state import Change, ViewState
 from tests.core.sessions import Session, plan
 from tests.tui.drawn import lines, panel_of, text, view_of
@@ -334,3 +334,22 @@ def test_many_cores_take_a_cell_each_or_share_one() -> None:
     assert drawn == " cores        max 100%   " + "_#" * 16
     drawn = lines(panel_of(GaugesPanel, shown, 42, 20))[-4]
     assert drawn == " cores        max 100%   " + "#" * 16
+
+
+@pytest.mark.parametrize(
+    ("kind", "waited", "warns"),
+    [
+        ("cpu", 0.79, False),
+        ("cpu", 0.8, True),
+        ("memory", 0.09, False),
+        ("memory", 0.1, True),
+        ("io", 0.39, False),
+        ("io", 0.4, True),
+    ],
+)
+def test_pressure_warns_once_it_slows_down_what_runs(kind: str, waited: float, warns: bool) -> None:
+    shown = panel(78)
+    pressed = replace(sample(3000.0), pressure={kind: waited})
+    shown.gauges = list(busy_gauges(pressed))
+    shown.top = 0
+    assert styles(shown, f"psi {kind}") == {shown.base + shown.style("gauge-warn" if warns else "gauge-low")}
