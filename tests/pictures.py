@@ -17,7 +17,8 @@ from msgspec import Struct
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.tui.actions.table import ACTIONS
-from parexec_tui.tui.app.app import ParexecApp, ScreenConfig
+from parexec_tui.tui.app.app import ParexecApp
+from parexec_tui.tui.app.config import ScreenConfig
 from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.screen.arrangement import Arrangement
 from parexec_tui.tui.theme.themes import load

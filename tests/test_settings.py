@@ -48,8 +48,8 @@ def test_the_old_name_of_an_action_is_understood_and_a_mistake_is_said_of_what_i
     write('[keys]\nskip = "H"\n')
     assert keymap_of(read_settings()).of("waive").keys == ("H",)
 
-    write('[keys]\nskip = "h"\n')
-    with pytest.raises(SettingsError, match=r"2:1: keys\.skip: 'h' is on left"):
+    write('[keys]\nskip = "1"\n')
+    with pytest.raises(SettingsError, match=r"2:1: keys\.skip: '1' is on panel"):
         keymap_of(read_settings())
 
     write('[keys]\nskip = "h"\nwaive = "H"\n')
@@ -81,7 +81,7 @@ def test_a_mistake_is_said_with_its_place_and_a_hint(text: str, message: str) ->
     [
         ('hodl = "H"', "2:1: keys.hodl: there is no such action (did you mean `hold`?)"),
         ('hold = "pgup"', "2:1: keys.hold: no key is called 'pgup' (did you mean `pageup`?)"),
-        ('hold = "h"', "2:1: keys.hold: 'h' is on left (give left other keys)"),
+        ('hold = "1"', "2:1: keys.hold: '1' is on panel (give panel other keys)"),
         ('panel = "a"', "2:1: keys.panel: the panels keep their numbers (1 to 9 are free for nothing else)"),
     ],
 )

@@ -23,7 +23,8 @@ from parexec_tui.core.plan.units import format_size
 from parexec_tui.paths import SessionFolder, registry_file, session_folder, socket_file, state_home
 from parexec_tui.registry.errors import RegistryError, RegistryMissing
 from parexec_tui.registry.lock import has_guardian, is_owned, lost_guardian
-from parexec_tui.registry.registry import ENDED, Registry
+from parexec_tui.registry.registry import Registry
+from parexec_tui.registry.sessions import ENDED
 from parexec_tui.settings import settings_file
 from parexec_tui.trust import UntrustedError, check_file, check_folder
 

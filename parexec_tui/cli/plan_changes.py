@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from parexec_tui.core.plan.model import Plan
     from parexec_tui.core.rules.difference import Difference
     from parexec_tui.core.state.session import SessionState
-    from parexec_tui.registry.registry import SessionRow
+    from parexec_tui.registry.sessions import SessionRow
 
 NOTHING_CHANGED = "in the file; nothing was changed"
 """The end of the line that counts errors."""

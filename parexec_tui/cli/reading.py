@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from parexec_tui.core.state.process_key import ProcessKey
     from parexec_tui.core.state.tickets import TicketState
     from parexec_tui.outputs.output import Output
-    from parexec_tui.registry.registry import EventRow, Registry, SessionRow
+    from parexec_tui.registry.events import EventRow
+    from parexec_tui.registry.registry import Registry
     from parexec_tui.registry.replay import Replay
+    from parexec_tui.registry.sessions import SessionRow
 
 _FOLLOW_EVERY = 0.2
 """Seconds between two checks for something new."""

@@ -270,7 +270,8 @@ def _facts(state: "SessionState", tickets: "_Tickets") -> dict[str, Any]:
 def _what_stays(state: "SessionState", waiting: "Sequence[str]") -> str:
     """What tickets wait for in the end, if that stays until somebody acts; and the command that ends it."""
     from parexec_tui.client.sockets import own_signature
-    from parexec_tui.core.schedule.roots import root_of, waiting_for
+    from parexec_tui.core.schedule.root_counts import waiting_for
+    from parexec_tui.core.schedule.roots import root_of
     from parexec_tui.text.roots import command_of, waited_for_text
 
     for id_ in waiting:

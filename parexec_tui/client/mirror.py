@@ -16,7 +16,8 @@ from parexec_tui.core.wire import codec
 from parexec_tui.gc_control import gc_paused
 from parexec_tui.paths import registry_file
 from parexec_tui.registry.errors import RegistryDamaged, RegistryError
-from parexec_tui.registry.registry import EventRow, Registry
+from parexec_tui.registry.events import EventRow
+from parexec_tui.registry.registry import Registry
 
 
 class Mirror:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.errors import RegistryDamaged, RegistryError, RegistryMissing
 from parexec_tui.registry.lock import has_guardian, is_owned
-from parexec_tui.registry.registry import ENDED, Registry
+from parexec_tui.registry.registry import Registry
+from parexec_tui.registry.sessions import ENDED
 
 if TYPE_CHECKING:
-    from parexec_tui.registry.registry import SessionRow
     from parexec_tui.registry.replay import Replay
+    from parexec_tui.registry.sessions import SessionRow
 
 
 NO_SESSIONS = "no sessions yet: parexec run PLAN starts one"

@@ -5,6 +5,8 @@ import sqlite3
 from contextlib import ExitStack
 from pathlib import Path
 
+SEE_DOCTOR = "see what can be saved: parexec doctor"
+
 
 class RegistryError(Exception):
     """The registry could not do what was asked; the message says why, and names the file."""

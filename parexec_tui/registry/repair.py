@@ -13,10 +13,12 @@ from msgspec import Struct
 from parexec_tui.core.plan.units import format_size
 from parexec_tui.paths import SessionFolder
 from parexec_tui.registry import access, pages
+from parexec_tui.registry.database import check_owners
 from parexec_tui.registry.errors import RegistryDamaged, RegistryError, RegistryMissing, in_plain_words
 from parexec_tui.registry.lock import has_guardian, is_owned, owner_of
-from parexec_tui.registry.registry import DAMAGED, Registry, SessionRow, check_owners
+from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.salvage import Found, Salvage, Settle, empty_registry, settle_nothing
+from parexec_tui.registry.sessions import DAMAGED, SessionRow
 
 _MARGIN = 1 << 20
 """Bytes that are left free beside what a repair needs."""

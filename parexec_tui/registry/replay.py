@@ -10,7 +10,8 @@ from parexec_tui.core.state.transitions import IllegalEventError
 from parexec_tui.core.wire import codec
 from parexec_tui.gc_control import gc_paused
 from parexec_tui.registry.errors import LaterVersion, RegistryDamaged, RegistryError
-from parexec_tui.registry.registry import EventRow, Registry
+from parexec_tui.registry.events import EventRow
+from parexec_tui.registry.registry import Registry
 
 
 class Replay(Struct, frozen=True):

@@ -17,9 +17,12 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import codec
 from parexec_tui.paths import SessionFolder, session_folder
 from parexec_tui.registry import checksums, migrations, pages
+from parexec_tui.registry.database import Database
 from parexec_tui.registry.errors import RegistryDamaged, RegistryError
-from parexec_tui.registry.registry import DAMAGED, Damage, Registry, SessionRow
+from parexec_tui.registry.events import Damage
+from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
+from parexec_tui.registry.sessions import DAMAGED, SessionRow
 from parexec_tui.registry.standing import counts_of, ended_of, fact_of
 
 _ID = re.compile(r"exec_\d{8}_\d{6}(_\d+)?")
@@ -274,7 +277,7 @@ def empty_registry(file: Path | None) -> tuple[Registry, sqlite3.Connection]:
     except BaseException:
         db.close()
         raise
-    return Registry(db, file or Path("memory")), db
+    return Registry(Database(db, file or Path("memory"))), db
 
 
 def attempts_with_files(folder: SessionFolder) -> int:

@@ -5,7 +5,8 @@ from parexec_tui.core.state.process_key import OUTPUTS, RUN, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import UNSUCCESSFUL, Status
 from parexec_tui.paths import log_name
-from parexec_tui.registry.registry import AttemptFact, Counts
+from parexec_tui.registry.attempts import AttemptFact
+from parexec_tui.registry.sessions import Counts
 
 
 def ended_of(state: SessionState) -> float | None:

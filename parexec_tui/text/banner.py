@@ -4,28 +4,20 @@ Each piece follows from the state as it is, by the rule that says when a person 
 So a piece is gone once it is not true any more, and there is none while all is well.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from parexec_tui.core.rules.attention import Need, Subject, agent_needs, session_needs, ticket_need
+from parexec_tui.core.rules.attention import Need, NeedKind, Subject, agent_needs, session_needs, ticket_need
 from parexec_tui.core.schedule.root import Root, WaitedFor
-from parexec_tui.core.schedule.roots import roots
+from parexec_tui.core.schedule.root_counts import roots
+from parexec_tui.core.schedule.roots import roots_of_all
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, happened
-from parexec_tui.text.roots import waited_for_text
-from parexec_tui.text.words import all_failed, printable
+from parexec_tui.text.roots import Ending, ending_of, root_text, waited_for_text
+from parexec_tui.text.words import how_failed, printable
 
 Tone = Literal["alert", "bad", "warn", "hold", "dim"]
 """How loud a piece is: the meaning whose style it has."""
-
-
-class Remedy(NamedTuple):
-    """What a person can do about a piece."""
-
-    action: str
-    """As the table of actions names it."""
-    effect: str
-    """What it does: `releases it`."""
 
 
 class Piece(NamedTuple):
@@ -35,7 +27,7 @@ class Piece(NamedTuple):
     tone: Tone
     subject: Subject | None = None
     """What it is about, where that is something that can be gone to."""
-    remedy: Remedy | None = None
+    remedy: Ending | None = None
     """What helps, wherever the person is; for a ticket or an agent: once it is selected."""
 
 
@@ -44,10 +36,6 @@ class Around(NamedTuple):
 
     trouble: str = ""
     """Why the engine cannot write to the registry."""
-    contact: str = ""
-    """Why there is no contact with an engine, though one is needed."""
-    is_gone: bool = False
-    """No engine is there, and none is coming by itself."""
     deeds: Sequence[str] = ()
     """What others did a moment ago, the newest first."""
     now: float | None = None
@@ -63,15 +51,15 @@ def pieces(state: SessionState, around: Around = NOTHING_AROUND) -> Iterator[Pie
     """What has to be said, the worst first. It costs what there is to say, not what there is in the plan."""
     if around.trouble:
         yield Piece(f"CANNOT WRITE: {printable(around.trouble)}", "alert")
-    needs = {need.subject.kind: need for need in session_needs(state)}
-    yield from _engine(state, around, needs.get("engine") or needs.get("end"))
-    for need in session_needs(state):
+    needs = {need.subject.kind: need for need in session_needs(state, around.me)}
+    yield from _engine(state, around, needs)
+    for need in session_needs(state, around.me):
         if need.subject.kind == "host":
             text = f"short of {need.subject.name}: {printable(need.reason)}; nothing starts"
             yield Piece(text, "alert", need.subject)
     for deed in around.deeds:
         yield Piece(printable(deed), "warn")
-    yield from _paused(state, needs.get("session"))
+    yield from _paused(state, around, needs.get("session"))
     stands_still = len(state.frozen) == len(state.live)
     if stands_still:
         yield from _pauses(state, around)
@@ -83,54 +71,57 @@ def pieces(state: SessionState, around: Around = NOTHING_AROUND) -> Iterator[Pie
     yield from _bottleneck(state, around)
 
 
-def _engine(state: SessionState, around: Around, need: Need | None) -> Iterator[Piece]:
-    if state.finished_at is not None:
+def _engine(state: SessionState, around: Around, needs: Mapping[NeedKind, Need]) -> Iterator[Piece]:
+    """That no engine does anything for it, and since when."""
+    gone = state.gone
+    root = next((root for root in roots_of_all(state) if root.kind == "engine"), None)
+    if gone is None or root is None:
         return
-    takes_over = Remedy("take-over", "starts an engine")
-    if need is not None:
-        yield Piece(f"no engine runs it: {printable(need.reason)}", "alert", need.subject, takes_over)
-    elif state.left is not None:
-        yield Piece(f"no engine runs it: {state.left.reason}", "hold", None, takes_over)
-    elif around.contact:
-        yield Piece(around.contact, "alert", None, takes_over if around.is_gone else None)
+    if root.how == "silent":
+        yield Piece(printable(gone.reason), "alert")
+        return
+    need = needs.get("engine") or needs.get("end")
+    text = root_text(root, around.now, around.me)
+    if state.live:
+        is_left = state.plan.settings.on_engine_loss == "leave"
+        text += "; what runs goes on" if is_left else "; what ran is ended"
+    subject = need.subject if need is not None else None
+    yield Piece(text, "alert" if need is not None else "hold", subject, ending_of(root))
 
 
-def _paused(state: SessionState, need: Need | None) -> Iterator[Piece]:
+def _paused(state: SessionState, around: Around, need: Need | None) -> Iterator[Piece]:
     """What keeps everything from starting because somebody asked for it, or because of a failure."""
-    if state.finished_at is not None or state.left is not None:
+    root = next((root for root in roots_of_all(state) if root.kind == "session"), None)
+    if root is None or state.finished_at is not None or state.left is not None:
         return
-    if state.stopping is not None:
-        yield Piece(f"the session stops{_cause(state.stopping.by, state.stopping.reason)}", "hold")
-    elif state.draining is not None:
-        text = f"draining{_cause(state.draining.by, state.draining.reason)}: nothing starts"
-        yield Piece(text, "hold", None, Remedy("hold-all", "lets it go on"))
-    elif need is not None:
-        text = f"the session is {printable(need.reason)}"
-        is_freeze = state.held is not None and state.held.is_freeze
-        remedy = Remedy("freeze-all", "thaws it") if is_freeze else Remedy("hold-all", "releases it")
-        yield Piece(text, "hold" if need.is_asked_for else "alert", need.subject, remedy)
+    text = root_text(root, around.now, around.me)
+    if root.how == "draining":
+        text += ": nothing starts"
+    is_loud = root.how in ("held", "frozen") and not (need is not None and need.is_asked_for)
+    subject = need.subject if need is not None and root.how in ("held", "frozen") else None
+    yield Piece(text, "alert" if is_loud else "hold", subject, ending_of(root))
 
 
 def _failures(state: SessionState) -> Iterator[Piece]:
-    """The newest failure, and how many there are."""
+    """The newest failure, how many failed as it did, and how many otherwise."""
     ticket = next(reversed(state.failed.values()), None)
     if ticket is None or (need := ticket_need(ticket)) is None:
         return
     word = happened(ticket.end or ticket.status)
-    said = f"{ticket.id} {word}" if need.reason == word else f"{ticket.id} {word}: {need.reason}"
-    text = _counted(said, len(state.failed), "failed")
-    if (alike := len(state.failed_alike[ticket.failed_with])) > 1:
-        all_ = f" ({len(state.failed)} in all)" if len(state.failed) > alike else ""
-        text = f"{printable(all_failed(ticket, alike))}{all_}"
-    yield Piece(text, "bad", need.subject, Remedy("retry", "runs it again"))
+    alike = len(state.failed_alike[ticket.failed_with])
+    others = len(state.failed) - alike
+    who = f"{ticket.id} {word}" if alike == 1 else f"{alike} {word} alike"
+    how = need.reason if alike == 1 else how_failed(ticket)
+    besides = f" ({others} other failure{'s' if others > 1 else ''})" if others else ""
+    text = f"{who}{besides}" if how == word else f"{who}{besides}: {how}"
+    yield Piece(printable(text), "bad", need.subject, Ending("retry", "retry", "retries", ticket.id))
 
 
 def _agents(state: SessionState) -> Iterator[Piece]:
     for need in agent_needs(state):
         text = f"{need.subject.name} is quarantined: {need.reason}"
-        yield Piece(
-            _counted(text, len(state.quarantined), "agents"), "alert", need.subject, Remedy("hold", "releases it")
-        )
+        ending = ending_of(Root("agent", agent=need.subject.name))
+        yield Piece(_counted(text, len(state.quarantined), "agents"), "alert", need.subject, ending)
         return
 
 
@@ -144,9 +135,8 @@ def _pauses(state: SessionState, around: Around) -> Iterator[Piece]:
     if not found:
         return
     root = found[0].root
-    effect = Remedy("freeze", "thaws it") if root.kind == "frozen" else Remedy("hold", "releases it")
     text = waited_for_text(found[0], around.now, around.me)
-    yield Piece(_counted(text, len(found), "paused"), "hold", _subject(root), effect)
+    yield Piece(_counted(text, len(found), "paused"), "hold", _subject(root), ending_of(root))
 
 
 def _bottleneck(state: SessionState, around: Around) -> Iterator[Piece]:
@@ -178,7 +168,3 @@ def _subject(root: Root) -> Subject:
 def _counted(text: str, count: int, word: str) -> str:
     """The text, and how many there are like it if it is not alone."""
     return f"{printable(text)} ({count} {word})" if count > 1 else printable(text)
-
-
-def _cause(by: str, reason: str) -> str:
-    return f" by {printable(by)}" if by else f": {printable(reason)}" if reason else ""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.schedule.root import Root, WaitedFor
+from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.status import ENDED_BADLY, UNSUCCESSFUL, failure_kind
 from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, StatusReport, Viewer
 from parexec_tui.text.roots import command_of, waited_for_text
@@ -46,7 +47,7 @@ def dashboard(report: StatusReport, *, now: float | None = None, me: str = "", w
         *_waits(shown, now, me),
     ]
     holds = [hold for hold in report.holds if not any(_is_about(found.root, hold) for found in shown)]
-    lines += _holds(holds, min(most.holds + 1, most.lines - len(lines) - 2 * _LEAST))
+    lines += _holds(holds, me, min(most.holds + 1, most.lines - len(lines) - 2 * _LEAST))
     lines += _agents(report.agents, min(most.agents + 2, most.lines - len(lines) - _LEAST))
     lines += _failures(report, most.lines - len(lines))
     return [_cut(printable(line), most.columns) for line in lines]
@@ -54,7 +55,7 @@ def dashboard(report: StatusReport, *, now: float | None = None, me: str = "", w
 
 def _head(report: StatusReport) -> Iterator[str]:
     engine = f", engine {report.engine_pid}" if report.engine_pid is not None else ""
-    counts = ", ".join(f"{count} {status}" for status, count in report.counts.items())
+    counts = ", ".join(f"{count} {word}" for word, count in _counts(report))
     is_all_well = report.state != "finished" or not any(map(report.counts.get, UNSUCCESSFUL))
     yield f"{report.session}  {report.state}{'' if is_all_well else f': {counts}'}{engine}"
     yield f"plan     {report.plan}"
@@ -66,6 +67,17 @@ def _head(report: StatusReport) -> Iterator[str]:
     if report.eta is not None:
         late = format_duration(report.eta.p90)
         yield f"eta      {format_duration(report.eta.p50)}, nine times in ten within {late}"
+
+
+def _counts(report: StatusReport) -> Iterator[tuple[str, int]]:
+    """Tickets by the words that the rows of the screen have for them."""
+    for status, count in report.counts.items():
+        if status == "waiting":
+            word = "waiting" if report.ready is not None else "waiting or ready"
+            found = {word: count - (report.ready or 0) - report.held, "ready": report.ready or 0, "held": report.held}
+            yield from ((word, count) for word, count in found.items() if count)
+        else:
+            yield status, count
 
 
 def _viewers(viewers: Sequence[Viewer]) -> Iterator[str]:
@@ -119,12 +131,12 @@ def _is_about(root: Root, hold: HoldFact) -> bool:
             return root.kind == "type" and root.name == hold.name
 
 
-def _holds(holds: Sequence[HoldFact], room: int) -> Iterator[str]:
+def _holds(holds: Sequence[HoldFact], me: str, room: int) -> Iterator[str]:
     """As many holds as fit in `room` lines."""
     shown = holds[: room - 1]
     for hold in shown:
         what = "session" if hold.what == "session" else f"{hold.what} {hold.name}"
-        by = f" by {hold.by}" if hold.by else ""
+        by = by_whom(hold.by, me)
         since = f" since {clock(hold.since)}" if hold.since is not None else ""
         reason = f": {hold.reason}" if hold.reason else ""
         yield f"held     {what}{by}{since}{reason}"

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.people import by_whom, who
 from parexec_tui.core.state.status import TERMINAL, End, Status
 from parexec_tui.core.state.steps import gate_text
 from parexec_tui.text.words import Line, groups, log_cut, printable, selection_text, tickets, why_ended
@@ -23,9 +24,12 @@ _MAX_LEFT_OUT = 3
 """Reasons of a request for which it was not granted as a whole, that are named."""
 
 
-def lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
-    """The lines of an event; none if it does not matter to a person. `state` is the state after it."""
-    return map(_printable, _lines(state, event))
+def lines(state: "SessionState", event: ev.AnyEvent, me: str = "") -> Iterator[Line]:
+    """The lines of an event; none if it does not matter to a person. `state` is the state after it.
+
+    `me`: how the requests of the reader are signed.
+    """
+    return map(_printable, _lines(state, event, me))
 
 
 def brief_lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
@@ -50,9 +54,9 @@ def brief_lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
             pass
 
 
-def lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
+def lines_alone(event: ev.AnyEvent, me: str = "") -> Iterator[Line]:
     """As `lines`, for events that need no state to be explained: all that a request can lead to."""
-    return map(_printable, _lines_alone(event))
+    return map(_printable, _lines_alone(event, me))
 
 
 def _printable(line: Line) -> Line:
@@ -60,7 +64,7 @@ def _printable(line: Line) -> Line:
     return replace(line, subject=printable(line.subject), text=printable(line.text))
 
 
-def _lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
+def _lines(state: "SessionState", event: ev.AnyEvent, me: str) -> Iterator[Line]:
     match event:
         case ev.AttemptEnded():
             yield _ended(state, event)
@@ -76,14 +80,14 @@ def _lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
         case ev.SessionInterrupted():
             yield Line(event.at, "interrupted", state.session, event.reason, "bad")
         case _:
-            yield from _lines_alone(event)
+            yield from _lines_alone(event, me)
 
 
 def _how_many(event: ev.SessionOpened) -> str:
     return selection_text(event.tickets, event.of, event.selected) if event.selected else tickets(event.tickets)
 
 
-def _lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
+def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
     at = event.at
     match event:
         case ev.SessionOpened():
@@ -119,12 +123,14 @@ def _lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
         case ev.AttemptStopRequested(detail=str(detail)) if detail:
             yield Line(at, "stopping", event.ticket, detail, "warn")
         case ev.AttemptStopRequested():
-            yield Line(at, "stopping", event.ticket, f"{event.why} {_by(event.by)}".strip(), "warn")
+            yield Line(at, "stopping", event.ticket, f"{event.why} {_by(event.by, me)}".strip(), "warn")
         case ev.AttemptFrozen() | ev.TicketHeld():
-            yield Line(at, "frozen" if isinstance(event, ev.AttemptFrozen) else "held", event.ticket, _by(event.by))
+            yield Line(
+                at, "frozen" if isinstance(event, ev.AttemptFrozen) else "held", event.ticket, _by(event.by, me)
+            )
         case ev.AttemptThawed() | ev.TicketReleased():
             word = "thawed" if isinstance(event, ev.AttemptThawed) else "released"
-            yield Line(at, word, event.ticket, _by(event.by))
+            yield Line(at, word, event.ticket, _by(event.by, me))
         case ev.StraysEnded():
             what = f"{event.count} processes" if event.count > 1 else "a process"
             more = ", ..." if event.count > len(event.commands) else ""
@@ -136,14 +142,14 @@ def _lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
             yield Line(at, "quarantined", event.agent, event.reason, "bad")
         case ev.AgentHeld() | ev.AgentDraining() | ev.AgentReleased():
             word = {ev.AgentHeld: "held", ev.AgentDraining: "draining", ev.AgentReleased: "released"}[type(event)]
-            yield Line(at, word, event.agent, _by(event.by))
+            yield Line(at, word, event.agent, _by(event.by, me))
         case ev.AgentTypeHeld() | ev.AgentTypeReleased():
             word = "held" if isinstance(event, ev.AgentTypeHeld) else "released"
-            yield Line(at, word, event.type, _by(event.by))
+            yield Line(at, word, event.type, _by(event.by, me))
         case ev.DrainEnded():
-            yield Line(at, "goes on", "session", f"drains no more {_by(event.by)}".strip())
+            yield Line(at, "goes on", "session", f"drains no more {_by(event.by, me)}".strip())
         case ev.SessionHeld() | ev.SessionDraining() | ev.SessionStopping() | ev.SessionReleased():
-            yield _session(event)
+            yield _session(event, me)
         case ev.NeighboursSeen():
             for each in event.neighbours:
                 yield Line(at, "beside", each.session, f"it lives and claims the same: {each.conflict}", "warn")
@@ -154,7 +160,9 @@ def _lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
         case ev.HostRelieved():
             yield Line(at, "relieved", "host", f"no more short of {event.resource}")
         case ev.OperatorActed():
-            yield Line(at, "asked", event.by, "; left out: ".join(filter(None, (event.text, _left_out(event)))))
+            yield Line(
+                at, "asked", who(event.by, me), "; left out: ".join(filter(None, (event.text, _left_out(event))))
+            )
         case (
             ev.PoolInitialised() | ev.AgentsDeployed() | ev.MonitoringStarted() | ev.FailuresHandled()
             | ev.CompletionValidated() | ev.AgentStarted() | ev.AgentStopped() | ev.AttemptSpawned()
@@ -164,7 +172,7 @@ def _lines_alone(event: ev.AnyEvent) -> Iterator[Line]:
         case ev.AttemptEnded() | ev.EngineLeft() | ev.SessionFinished() | ev.SessionInterrupted():
             pass  # no request leads to these, and `_lines` has theirs
         case _:
-            yield from _changes(event)
+            yield from _changes(event, me)
 
 
 def _left_out(event: ev.OperatorActed) -> str:
@@ -186,35 +194,35 @@ _Change = (
 )
 
 
-def _changes(event: _Change) -> Iterator[Line]:
+def _changes(event: _Change, me: str) -> Iterator[Line]:
     """What a person changed about tickets and the plan."""
     at = event.at
     match event:
         case ev.TicketCancelled():
-            yield Line(at, "cancelled", event.ticket, _by(event.by), "warn")
+            yield Line(at, "cancelled", event.ticket, _by(event.by, me), "warn")
             yield from _skipped(at, event.ticket, event.skipped)
         case ev.TicketRetried():
             again = f"; will run again: {_names(event.rerun)}" if event.rerun else ""
             back = f"; may run again: {_names(event.restored)}" if event.restored else ""
             note = f": {event.note}" if event.note else ""
-            yield Line(at, "retry", event.ticket, f"{_by(event.by)}{note}{again}{back}".removeprefix("; "))
+            yield Line(at, "retry", event.ticket, f"{_by(event.by, me)}{note}{again}{back}".removeprefix("; "))
         case ev.TicketWaived():
             back = f"; may run again: {_names(event.restored)}" if event.restored else ""
-            yield Line(at, "waived", event.ticket, f"{_by(event.by)}{back}".removeprefix("; "), "warn")
+            yield Line(at, "waived", event.ticket, f"{_by(event.by, me)}{back}".removeprefix("; "), "warn")
         case ev.TicketRestored():
-            yield Line(at, "restored", event.ticket, f"{event.then} again {_by(event.by)}".strip())
+            yield Line(at, "restored", event.ticket, f"{event.then} again {_by(event.by, me)}".strip())
             yield from _skipped(at, event.ticket, event.skipped)
         case ev.TicketPinned():
-            yield Line(at, "pinned", event.ticket, f"to {event.agent or 'any agent'} {_by(event.by)}".strip())
+            yield Line(at, "pinned", event.ticket, f"to {event.agent or 'any agent'} {_by(event.by, me)}".strip())
         case ev.PriorityChanged():
-            yield Line(at, "priority", event.ticket, f"{event.priority.value} {_by(event.by)}".strip())
+            yield Line(at, "priority", event.ticket, f"{event.priority.value} {_by(event.by, me)}".strip())
         case ev.TypeScaled():
             limit = "as many as run at once" if event.most is None else f"at most {event.most}"
-            yield Line(at, "scaled", event.type, f"{limit} {_by(event.by)}".strip())
+            yield Line(at, "scaled", event.type, f"{limit} {_by(event.by, me)}".strip())
         case ev.ParallelChanged():
-            yield Line(at, "scaled", "session", f"{tickets(event.parallel)} at once {_by(event.by)}".strip())
+            yield Line(at, "scaled", "session", f"{tickets(event.parallel)} at once {_by(event.by, me)}".strip())
         case ev.FailurePolicyChanged():
-            yield Line(at, "on failure", "session", f"{POLICIES[event.policy]} {_by(event.by)}".strip())
+            yield Line(at, "on failure", "session", f"{POLICIES[event.policy]} {_by(event.by, me)}".strip())
         case ev.PlanAmended():
             parts = (("added", event.added), ("changed", event.changed), ("dropped", event.dropped))
             for word, ids in parts:
@@ -251,10 +259,10 @@ def _skipped(at: float, because: str, tickets: tuple[str, ...]) -> Iterator[Line
         yield Line(at, "skipped", f"{more} more", f"because of {because}", "warn")
 
 
-def _session(event: ev.SessionHeld | ev.SessionDraining | ev.SessionStopping | ev.SessionReleased) -> Line:
+def _session(event: ev.SessionHeld | ev.SessionDraining | ev.SessionStopping | ev.SessionReleased, me: str) -> Line:
     words = {ev.SessionHeld: "held", ev.SessionDraining: "draining", ev.SessionStopping: "stopping"}
     reason = "" if isinstance(event, ev.SessionReleased) else event.reason
-    text = f"{reason} {_by(event.by)}".strip()
+    text = f"{reason} {_by(event.by, me)}".strip()
     return Line(event.at, words.get(type(event), "released"), "session", text, "warn")
 
 
@@ -266,8 +274,8 @@ def _engine(event: ev.MonitoringStarted, session: str) -> Line:
     return Line(event.at, "engine died", session, "; ".join(filter(None, (event.died, then))), "warn")
 
 
-def _by(who: str) -> str:
-    return f"by {who}" if who else ""
+def _by(by: str, me: str) -> str:
+    return by_whom(by, me).strip()
 
 
 def _names(ids: tuple[str, ...], limit: int = 5) -> str:

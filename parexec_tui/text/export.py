@@ -6,13 +6,15 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from stat import S_IMODE
 
 from msgspec import structs
 
 from parexec_tui.core.wire import codec
 from parexec_tui.paths import registry_file, session_folder
+from parexec_tui.registry.events import EventRow
 from parexec_tui.registry.lock import is_owned
-from parexec_tui.registry.registry import EventRow, Registry
+from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
 from parexec_tui.text.report import SessionReport, TicketReport, report_lines, session_report
 
@@ -42,16 +44,22 @@ def export(session: str, file: Path, *, replaces: bool = False) -> None:
     `replaces`: also if there is such a file. Raises ExportError, RegistryError.
     """
     check_kind(file)
-    new = file.with_name(f".{file.name}.{os.getpid()}") if replaces else file
+    if file.is_dir():
+        raise ExportError(f"{file} is a folder: say which file in it")
+    target = file.resolve() if replaces else file  # what a link leads to is replaced, and not the link
+    new = target.with_name(f".{target.name}.{os.getpid()}") if replaces else file
     try:
         with new.open("xb") as out:
             try:
+                if replaces and target.exists():
+                    new.chmod(S_IMODE(target.stat().st_mode))  # before anything is in it that others may not read
                 out.writelines(_content(session, file.suffix))
+                out.flush()
+                if replaces:
+                    new.replace(target)
             except BaseException:
-                new.unlink()
+                new.unlink(missing_ok=True)
                 raise
-        if replaces:
-            new.replace(file)
     except FileExistsError:
         raise ExportError(f"{file} exists already: it is left as it is") from None
     except OSError as error:

@@ -9,8 +9,10 @@ from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.rules.attention import needs
 from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.schedule.forecast import eta
+from parexec_tui.core.schedule.readiness import waiting_counts
 from parexec_tui.core.schedule.root import Root
-from parexec_tui.core.schedule.roots import root_of, roots, waiting_for
+from parexec_tui.core.schedule.root_counts import roots, waiting_for
+from parexec_tui.core.schedule.roots import root_of
 from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import ENDED_BADLY, PENDING, TABLE, TERMINAL, SessionStatus, Status
@@ -171,6 +173,7 @@ def session_status(state: SessionState, *, alive: bool) -> SessionStatus:
 
 def status_report(state: SessionState, *, alive: bool, now: float) -> StatusReport:
     """The facts of `parexec status`. `alive`: whether an engine owns it now."""
+    waits = waiting_counts(state)
     return StatusReport(
         session=state.session,
         plan=state.plan.settings.name,
@@ -201,6 +204,8 @@ def status_report(state: SessionState, *, alive: bool, now: float) -> StatusRepo
         needs_you=sum(1 for _ in needs(state)),
         selected=state.plan.selection.words,
         of=state.plan.selection.of,
+        ready=waits.ready if alive else 0,
+        held=waits.held,
     )
 
 

@@ -1,9 +1,11 @@
 """What tickets wait for in the end, in words: the same on the screen, in `why`, `status` and `events`."""
 
 import shlex
+from typing import NamedTuple
 
 from parexec_tui.core.schedule.root import Root, WaitedFor
-from parexec_tui.text.words import printable, short_duration, tickets
+from parexec_tui.core.state.people import by_whom
+from parexec_tui.text.words import clock, printable, short_duration, tickets
 
 
 def root_text(root: Root, now: float | None, me: str = "") -> str:
@@ -28,8 +30,10 @@ def happens_to(root: Root) -> str:
 
 def _with_cause(words: str, root: Root, now: float | None, me: str) -> str:
     if root.by:
-        words += f", by {'you' if root.by == me else root.by}"
-    if now is not None and root.since:
+        words += f",{by_whom(root.by, me)}"
+    if now is not None and root.kind == "engine" and root.since:  # time stands still without an engine
+        words += f", {'last seen at' if root.how else 'since'} {clock(root.since)}"
+    elif now is not None and root.since:
         words += f", for {short_duration(max(0.0, now - root.since))}"
     if now is not None and root.until is not None:
         words += f", in {short_duration(max(0.0, root.until - now))}"
@@ -54,25 +58,46 @@ def waits_text(found: WaitedFor) -> str:
     return f"{more}{found.count} wait{'s' if found.count == 1 and not more else ''} for it"
 
 
-def command_of(root: Root, session: str = "") -> str:
-    """The command that ends it: `parexec thaw compile`; empty if none does."""
-    words: tuple[str, ...]
+class Ending(NamedTuple):
+    """How a person ends a pause or a failure: by a key, and by the command of the same meaning."""
+
+    action: str
+    """The key, as the table of actions names it."""
+    verb: str
+    """The command: `thaw`."""
+    does: str
+    """What both do: `thaws`."""
+    name: str = ""
+    """To which ticket, agent or agent type, or `an engine`; empty: to the session."""
+
+
+def ending_of(root: Root) -> Ending | None:
+    """How a person ends this; None if no key and no command does."""
     match root.kind:
-        case "frozen":
-            words = ("thaw", root.ticket)
+        case "session" if root.how == "stopping":
+            return None
         case "session" if root.how == "frozen":
-            words = ("thaw",)
-        case "session" if root.how != "stopping":
-            words = ("release",)
+            return Ending("freeze-all", "thaw", "thaws")
+        case "session":
+            return Ending("hold-all", "release", "releases")
+        case "frozen":
+            return Ending("freeze", "thaw", "thaws", root.ticket)
         case "held" | "agent" | "type":
-            words = ("release", root.ticket or root.agent or root.name)
+            return Ending("hold", "release", "releases", root.ticket or root.agent or root.name)
         case "backoff":
-            words = ("retry", root.ticket)
-        case "engine":
-            words = ("resume", session) if session else ("resume",)
+            return Ending("retry", "retry", "retries", root.ticket)
+        case "engine" if root.how != "silent":
+            return Ending("take-over", "resume", "starts", "an engine")
         case _:
-            return ""
-    return shlex.join(("parexec", *words))
+            return None
+
+
+def command_of(root: Root, session: str = "") -> str:
+    """The command that ends it: `parexec thaw compile`; empty if none does. `session`: which one to resume."""
+    if (ending := ending_of(root)) is None:
+        return ""
+    name = session if root.kind == "engine" else ending.name
+    return shlex.join(("parexec", *filter(None, (ending.verb, name))))
 
 
 def _standing(root: Root) -> str:
@@ -86,7 +111,7 @@ def _standing(root: Root) -> str:
         case "host":
             return f"the host is short of {root.name}: {root.reason}"
         case "engine":
-            return "no engine runs the session"
+            return "the engine does not answer" if root.how == "silent" else "no engine runs the session"
         case "agent":
             return f"{root.agent} {'drains' if root.how == 'draining' else f'is {root.how}'}"
         case "type":

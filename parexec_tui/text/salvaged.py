@@ -1,9 +1,9 @@
 """What could be saved of a damaged registry, in words."""
 
 from parexec_tui.core.plan.reading.faults import listed
-from parexec_tui.registry.registry import ENDED
 from parexec_tui.registry.repair import Check
 from parexec_tui.registry.salvage import Found
+from parexec_tui.registry.sessions import ENDED
 
 
 def all_is_there(check: Check) -> str:

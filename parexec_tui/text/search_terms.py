@@ -46,6 +46,13 @@ def search_term(text: str) -> SearchTerm:
     return SearchTerm(pattern, (_encoded(stem),), folds, tuple(map(_encoded, broken)))
 
 
+def line_term(line: str) -> SearchTerm:
+    """Search for a line as `error_line` has it: blanks may be others in the log, and its ends may be cut off."""
+    words = line.removeprefix("...").removesuffix("...").split()
+    term = search_term(max(words, key=len, default=""))
+    return term._replace(pattern=re.compile(r"\s+".join(map(re.escape, words))), folds=False)
+
+
 def _encoded(text: str) -> bytes:
     return text.encode(errors="replace")
 

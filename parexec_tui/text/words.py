@@ -94,6 +94,11 @@ def short_duration(seconds: float) -> str:
     return f"{whole // 86400}d{whole % 86400 // 3600}h"
 
 
+def ago(seconds: float) -> str:
+    """How long before now: `3s ago`, `just now`."""
+    return f"{short_duration(seconds)} ago" if seconds >= 1 else "just now"
+
+
 UNPRINTABLE = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
     r"|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # OSC: titles, links, clipboard
@@ -135,9 +140,13 @@ def why_ended(reason: str, number: int | None, error_line: str) -> str:
 
 
 def all_failed(ticket: "TicketState", count: int) -> str:
-    """That so many tickets failed as this one did: `9 failed: ModuleNotFoundError: foo`."""
-    word = happened(ticket.end or ticket.status)
-    return f"{count} {word}: {ticket.error_line or with_name(ticket.reason, ticket.signal)}"
+    """That so many tickets failed as this one did: `9 failed alike: ModuleNotFoundError: foo`."""
+    return f"{count} {happened(ticket.end or ticket.status)} alike: {how_failed(ticket)}"
+
+
+def how_failed(ticket: "TicketState") -> str:
+    """What all have in common that failed as this one did: the error line, else the reason."""
+    return ticket.error_line or with_name(ticket.reason, ticket.signal)
 
 
 def and_others(ids: Sequence[str], shown: int = 5) -> str:

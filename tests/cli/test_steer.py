@@ -297,7 +297,7 @@ def test_freeze_stops_processes_and_thaw_lets_them_go_on(engine: Engine) -> None
     done("freeze")
     assert is_frozen("long")
     assert is_frozen("other")
-    assert status()["state"] == "held"
+    assert status()["state"] == "frozen"
     done("thaw")
     assert status()["state"] == "running"
     assert status()["counts"]["running"] == 2
@@ -756,9 +756,9 @@ cli cli.asking cli.beside cli.commands cli.complete cli.entry cli.examples cli.e
 client client.blocking client.framing client.peer client.sessions client.silence client.sockets
 gc_control paths trust text text.dashboard text.roots text.streams text.words
 core core.plan core.plan.model core.plan.units core.schedule core.schedule.eta core.schedule.root
-core.state core.state.process_key core.state.status core.wire core.wire.protocol core.wire.requests
-registry registry.access registry.checksums registry.errors registry.lock registry.migrations registry.queries
-registry.registry
+core.state core.state.people core.state.process_key core.state.status core.wire core.wire.protocol core.wire.requests
+registry registry.access registry.attempts registry.checksums registry.database registry.errors registry.events
+registry.lock registry.migrations registry.registry registry.sessions
 """
 """What of ours `parexec status` imports: a person waits for each of them, so a new one wants a good reason."""
 

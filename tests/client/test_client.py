@@ -364,9 +364,8 @@ async def test_the_app_is_sent_samples_among_the_events_if_it_wishes(tmp_path: P
 
 @pytest.mark.asyncio
 async def test_the_app_may_begin_before_there_is_an_engine(tmp_path: Path) -> None:
-    engines.write_plan(tmp_path, SLOW)
-    _, id_ = await asyncio.to_thread(start, tmp_path, SLOW)
-    started[0].kill()
+    engine, id_ = await asyncio.to_thread(start_slow, tmp_path)  # before that, the journal may have no event 3 yet
+    engine.kill()
     seen: list[News | Contact] = []
     async with AsyncClient(id_, after=3) as client:
         follows = asyncio.create_task(_collect(client, seen))

@@ -336,7 +336,7 @@ def is_by_the_way(message: Json) -> bool:
     )
 
 
-ADDED_TO_STATUS = {"trouble", "beside", "roots", "needs_you", "viewers"}
+ADDED_TO_STATUS = {"trouble", "beside", "roots", "needs_you", "viewers", "ready", "held"}
 """Facts that a client of then does not know, and ignores."""
 
 

@@ -10,7 +10,9 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from parexec_tui.registry.registry import AttemptFact, Counts, Registry
+from parexec_tui.registry.attempts import AttemptFact
+from parexec_tui.registry.registry import Registry
+from parexec_tui.registry.sessions import Counts
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -29,7 +29,8 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import codec
 from parexec_tui.paths import STATE_HOME, registry_file, session_folder, state_home
 from parexec_tui.registry.errors import RegistryError
-from parexec_tui.registry.registry import Entry, Registry
+from parexec_tui.registry.events import Entry
+from parexec_tui.registry.registry import Registry
 from tests.core.sessions import Session
 
 _PAGE = 2048

@@ -9,10 +9,11 @@ import pytest
 
 from parexec_tui.paths import registry_file
 from parexec_tui.registry import checksums
+from parexec_tui.registry.attempts import AttemptFact
 from parexec_tui.registry.errors import RegistryDamaged, RegistryError
-from parexec_tui.registry.registry import AttemptFact, Registry
+from parexec_tui.registry.registry import Registry
 from tests.registry import bit_flips
-from tests.registry.test_registry import entries, seqs, spoil, start
+from tests.registry.registries import entries, seqs, spoil, start
 
 
 @pytest.fixture

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from parexec_tui.registry import migrations
+from parexec_tui.registry.attempts import AttemptFact
 from parexec_tui.registry.errors import RegistryError, RegistryMissing
-from parexec_tui.registry.registry import AttemptFact, EventRow, Registry
+from parexec_tui.registry.events import EventRow
+from parexec_tui.registry.registry import Registry
 
 AT = 1767323045.0
 """When the session in `v1.db` started."""

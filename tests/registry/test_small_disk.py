@@ -7,7 +7,7 @@ import pytest
 from parexec_tui.registry.errors import RegistryError, RegistryMissing
 from parexec_tui.registry.registry import Registry
 from tests.engine.small_disk import SmallDisk, small_disk
-from tests.registry.test_registry import entries, seqs, start
+from tests.registry.registries import entries, seqs, start
 
 
 @pytest.mark.parametrize("trouble", ["full", "read-only"])

@@ -5,10 +5,13 @@ from hypothesis import given, settings
 
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.rules.attention import Subject, needs
+from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.session import EngineLost
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.text.banner import Around, Remedy, pieces
+from parexec_tui.text.banner import Around, pieces
+from parexec_tui.text.roots import Ending, ending_of
 from tests.core.sessions import Session, plan
 from tests.core.state.test_properties import plans, run, steps
 
@@ -40,7 +43,7 @@ def test_the_newest_failure_and_how_many_there_are() -> None:
     assert said(session) == ["B failed: exit 1"]
     session.time_out("A")
     session.killed("A")
-    assert said(session) == ["A timed out: after 1.0s (2 failed)"]
+    assert said(session) == ["A timed out (1 other failure): after 1.0s"]
     session.act(rq.Retry(tickets=("A",)))
     assert said(session) == ["B failed: exit 1"]
 
@@ -69,7 +72,7 @@ def test_what_is_frozen_with_how_many_wait_and_who_did_it() -> None:
     text = "agent-1 is frozen with A, by you, for 40s; 2 wait for it"
     found = list(pieces(session.state, Around(now=session.now, me="ann@pts/3")))
     assert [piece.text for piece in found] == [text, "B failed: exit 1"], "nothing moves: that comes first"
-    assert (found[0].subject, found[0].remedy) == (Subject("ticket", "A"), Remedy("freeze", "thaws it"))
+    assert (found[0].subject, found[0].remedy) == (Subject("ticket", "A"), Ending("freeze", "thaw", "thaws", "A"))
 
 
 def test_a_pause_while_others_run_comes_after_a_failure() -> None:
@@ -86,9 +89,9 @@ def test_a_pause_while_others_run_comes_after_a_failure() -> None:
 @pytest.mark.parametrize(
     ("request_", "text"),
     [
-        (rq.Hold(by="ann"), "the session is held by ann"),
-        (rq.Drain(by="ann"), "draining by ann: nothing starts"),
-        (rq.Stop(by="ann"), "the session stops by ann"),
+        (rq.Hold(by="ann"), "the session is held, by ann"),
+        (rq.Drain(by="ann"), "the session drains, by ann: nothing starts"),
+        (rq.Stop(by="ann"), "the session is stopping, by ann"),
     ],
 )
 def test_what_keeps_the_whole_session_back(request_: rq.AnyRequest, text: str) -> None:
@@ -108,9 +111,9 @@ def test_many_that_failed_alike_are_one_piece() -> None:
     session.dispatch()
     for id_, line in (("A", "disk full"), ("B", "no module foo 1"), ("C", "no module foo 22")):
         session.tell(rq.ProcessEnded(id_, 1, 1, error_line=line))
-    assert said(session) == ["2 failed: no module foo 22 (3 in all)"]
+    assert said(session) == ["2 failed alike (1 other failure): no module foo 22"]
     session.act(rq.Retry(tickets=("A",)))
-    assert said(session) == ["2 failed: no module foo 22"]
+    assert said(session) == ["2 failed alike: no module foo 22"]
     session.act(rq.Retry(tickets=("C",)))
     assert said(session) == ["B failed: exit 1: no module foo 1"]
 
@@ -120,12 +123,13 @@ def test_the_worst_comes_first() -> None:
     session.fail("B")
     session.act(rq.Hold(by="ann"))
     session.apply(ev.HostPressed(at=session.now, resource="disk", text="1GiB free"))
-    assert said(session, Around("no space", "reconnecting", deeds=("bo held A",))) == [
+    session.state.note_lost(EngineLost(session.now, "it does not answer", is_silent=True))
+    assert said(session, Around("no space", deeds=("bo held A",))) == [
         "CANNOT WRITE: no space",
-        "reconnecting",
+        "it does not answer",
         "short of disk: 1GiB free; nothing starts",
         "bo held A",
-        "the session is held by ann",
+        "the session is held, by ann",
         "B failed: exit 1",
     ]
 
@@ -133,9 +137,22 @@ def test_the_worst_comes_first() -> None:
 def test_an_engine_that_is_gone_until_another_one_begins() -> None:
     session = started()
     session.apply(ev.SessionInterrupted(at=session.now, reason="it died 5 times"))
-    assert said(session, Around(contact="no engine")) == ["no engine runs it: it died 5 times"]
+    assert said(session) == ["no engine runs the session: it died 5 times; what runs goes on"]
     session.monitor()
     assert said(session) == []
+
+
+@pytest.mark.parametrize(("policy", "rest"), [("leave", "what runs goes on"), ("kill", "what ran is ended")])
+def test_an_engine_that_is_lost_was_seen_at_some_time(policy: str, rest: str) -> None:
+    session = Session(plan("A:\nB: A", on_engine_loss=policy))
+    session.dispatch()
+    session.state.note_lost(EngineLost(session.now, "no engine"))
+    (piece,) = pieces(session.state, Around(now=session.now))
+    assert piece.text == f"no engine runs the session, last seen at 00:16:40; {rest}"
+    assert (piece.subject, piece.remedy) == (Subject("engine"), ending_of(Root("engine")))
+    session.state.note_lost(EngineLost(session.now, "engine 12 does not answer", is_silent=True))
+    (piece,) = pieces(session.state, Around(now=session.now))
+    assert (piece.text, piece.remedy) == ("engine 12 does not answer", None), "another one would be refused"
 
 
 def test_nobody_looks_for_the_engine_of_a_finished_session() -> None:
@@ -143,13 +160,14 @@ def test_nobody_looks_for_the_engine_of_a_finished_session() -> None:
     session.succeed("A")
     session.close()
     session.apply(ev.EngineLeft(at=session.now, reason="finished"))
-    assert said(session, Around(contact="finished")) == []
+    session.state.note_lost(EngineLost(session.now, "finished"))
+    assert said(session) == []
 
 
 def test_what_others_wrote_cannot_act_on_a_terminal() -> None:
     session = started()
     session.act(rq.Hold(by="\x1b[2Jann"))
-    for text in said(session, Around("\x1b[2Jno", "gone", deeds=("\x1b[2Jbo",))):
+    for text in said(session, Around("\x1b[2Jno", deeds=("\x1b[2Jbo",))):
         assert text.isprintable()
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.wire import requests as rq
 from parexec_tui.text.event_lines import brief_lines, lines
 from tests.core.sessions import Session
 
@@ -30,3 +31,24 @@ def test_the_first_engine_is_no_news() -> None:
     session = Session("A:")
     first = next(event for event in session.journal if isinstance(event, ev.MonitoringStarted))
     assert not list(lines(session.state, first))
+
+
+def test_who_did_it_is_you_for_the_reader_and_for_nobody_like_them() -> None:
+    session = Session("A:\nB:")
+    requests = (rq.Hold(by="ann@pts/3"), rq.Release(by="ann@pts/30"), rq.Cancel(tickets=("A",), by="ann@pts/3"))
+    events = [event for request in requests for event in done(session, request)]
+    found = [line for event in events for line in lines(session.state, event, "ann@pts/3")]
+    assert [(line.word, line.subject, line.text) for line in found] == [
+        ("asked", "you", "hold the session"),
+        ("held", "session", "by you"),
+        ("asked", "ann@pts/30", "release the session"),
+        ("released", "session", "by ann@pts/30"),
+        ("asked", "you", "cancel A"),
+        ("cancelled", "A", "by you"),
+    ]
+
+
+def done(session: Session, request: rq.AnyRequest) -> list[ev.AnyEvent]:
+    answer = session.act(request)
+    assert isinstance(answer, list)
+    return answer

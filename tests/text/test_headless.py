@@ -322,7 +322,7 @@ def test_tickets_that_failed_alike_are_told_together(own_state_home: Path) -> No
     session.close()
     assert [[each.id for each in group] for group in failure_groups(session.state)] == [["A", "C", "E"], ["D"]]
     text = told(session, "quiet")
-    assert "\n✗ 3 failed: foo:1: no module\n  A, C, E\n  log of A: " in text
+    assert "\n✗ 3 failed alike: foo:1: no module\n  A, C, E\n  log of A: " in text
     assert "\n✗ D  failed: exit 1: disk full\n  log: " in text
     report = status_report(session.state, alive=False, now=session.now)
     assert [(each.ticket, each.alike) for each in report.failures] == [("A", 3), ("C", 3), ("D", 1), ("E", 3)]

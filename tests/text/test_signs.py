@@ -10,6 +10,7 @@ import pytest
 from parexec_tui.core.state.status import AGENT_TABLE, TABLE
 from parexec_tui.text import words
 from parexec_tui.tui.dialogs.help import SIGNS as DRAWN
+from parexec_tui.tui.drawing.sign import CURSOR
 
 CONSOLE = frozenset(
     bytes(range(0x80, 0xFF)).decode("cp437")
@@ -41,3 +42,8 @@ def test_fonts_have_the_signs_of_drawings(heading: str) -> None:
 def test_statuses_are_told_apart_by_their_signs() -> None:
     shown = [row.glyph for row in TABLE.values() if row.help]
     assert len(set(shown)) == len(shown)
+
+
+def test_in_ascii_the_cursor_looks_like_no_status() -> None:
+    statuses = {row.ascii_glyph for row in TABLE.values()} | {row.ascii_glyph for row in AGENT_TABLE}
+    assert CURSOR.letters not in statuses

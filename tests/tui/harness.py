@@ -22,7 +22,8 @@ from parexec_tui.core.wire import codec
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.text.deeds import Deeds
 from parexec_tui.tui.actions.table import ACTIONS
-from parexec_tui.tui.app.app import ParexecApp, ScreenConfig
+from parexec_tui.tui.app.app import ParexecApp
+from parexec_tui.tui.app.config import ScreenConfig
 from parexec_tui.tui.app.feed import Feed, OpenedSession
 from parexec_tui.tui.dialogs.dialog import MIN_PAUSE
 from parexec_tui.tui.input.keymap import Keymap

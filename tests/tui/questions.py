@@ -115,8 +115,8 @@ QUESTIONS: dict[str, Callable[[], Session]] = {
 
 ANSWERS: dict[str, tuple[str, ...]] = {
     "well": ("4 running", "~25%", "no idle agent", "hard-05"),
-    "failed": ("1 failed", "hard-02", "ModuleNotFoundError: No", "r runs it again", "4 running", "~33%"),
-    "frozen": ("1 frozen", "agent-1 is frozen with compile, by ann", "12 wait for it", "f thaws it"),
+    "failed": ("1 failed", "hard-02", "ModuleNotFoundError: No", "r retries", "4 running", "~33%"),
+    "frozen": ("1 frozen", "agent-1 is frozen with compile, by ann", "12 wait for it", "f thaws"),
     "lock": (
         "1 running",
         "~75%",
@@ -124,7 +124,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
         "test-linux-shard-01 runs on agent-1",
         "11 wait for it",
     ),
-    "held": ("held by ann", "P releases it", "4 running", "hard-01"),
+    "held": ("held, by ann", "P releases the session", "4 running", "hard-01"),
     "engine": ("no engine", "ctrl+r"),
     "disk": ("short of disk", "1.2GiB free of at least 5GiB", "nothing starts", "4 running"),
     "many": ("3 failed", "AssertionError: 3 != 4", "unit-0096", "unit-0038", "unit-0020", "4 running", "unit-0165"),

@@ -6,6 +6,7 @@ The pictures are text files that people have looked at. One that changes is to b
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 from rich.style import Style
@@ -14,6 +15,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.outputs.local import LocalOutput
 from parexec_tui.tui.panels import PANELS
+from parexec_tui.tui.panels.output import OutputPanel
 from parexec_tui.tui.theme.themes import available
 from parexec_tui.tui.view.view_state import NO_ENGINE, Change
 from tests.tui.conftest import Snapshots
@@ -45,13 +47,19 @@ def logs_have_known_places(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("parexec_tui.tui.panels.ticket.attempt_output", place)
 
 
+def has_log(ui: Harness) -> bool:
+    """The log of the selected ticket is there, or it is said that there is none."""
+    status = cast(OutputPanel, ui.main.panels["output"]).log_view.status_text
+    return "following" in status or "nothing has run" in ui.text()
+
+
 @asynccontextmanager
 async def picture(panel: str = "tickets", **view: object) -> AsyncIterator[Harness]:
     """The screen once all is on it, the log of the selected ticket too."""
     view.setdefault("ticket", SHOWN[panel])
     async with run_app(panel, **view) as ui:  # type: ignore[arg-type]
         if ui.main.panels["output"].display:
-            await ui.until(lambda: "following" in ui.text() or "nothing has run" in ui.text(), "the log")
+            await ui.until(lambda: has_log(ui), "the log")
         await all_is_drawn(ui)
         yield ui
 
@@ -103,7 +111,7 @@ async def test_the_answer_is_on_the_first_screen(question: str, size: tuple[int,
             await ui.app.screen.dismiss(None)
             ui.played.wait(30)
             ui.main.schedule_draw(Change.state | Change.clock)
-        await ui.until(lambda: "following" in ui.text() or "nothing has run" in ui.text(), "the log")
+        await ui.until(lambda: has_log(ui), "the log")
         await all_is_drawn(ui)
         seen = ui.text()
     snapshots.check(f"question-{question}-{size[0]}x{size[1]}", seen)

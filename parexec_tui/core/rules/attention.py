@@ -7,9 +7,10 @@ to look: `began` finds the needs that an event may have caused, `relieved` those
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
-from parexec_tui.core.schedule.roots import roots
+from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
@@ -37,27 +38,31 @@ class Need(NamedTuple):
     """A person asked for this state. So nobody is called for it, but it still waits for a person."""
 
 
-def needs(state: SessionState) -> Iterator[Need]:
-    """Everything that needs a person: tickets in plan order, agents, then what concerns the session."""
+def needs(state: SessionState, me: str = "") -> Iterator[Need]:
+    """Everything that needs a person: tickets in plan order, agents, then what concerns the session.
+
+    `me`: how the requests of the reader are signed.
+    """
     is_all_frozen = state.held is not None and state.held.is_freeze  # one need is enough: a thaw of the session
     frozen = () if is_all_frozen else state.frozen.values()
     tickets = (*state.failed.values(), *state.held_back.values(), *frozen)
-    yield from filter(None, map(ticket_need, sorted(tickets, key=lambda ticket: ticket.order)))
+    in_order = sorted(tickets, key=lambda ticket: ticket.order)
+    yield from filter(None, (ticket_need(ticket, me) for ticket in in_order))
     yield from agent_needs(state)
-    yield from _pool_needs(state)
-    yield from session_needs(state)
+    yield from _pool_needs(state, me)
+    yield from session_needs(state, me)
 
 
-def ticket_need(ticket: TicketState) -> Need | None:
+def ticket_need(ticket: TicketState, me: str = "") -> Need | None:
     """The need of a ticket that failed, is frozen, or is held although its needs are met; None if it has none."""
     subject = Subject("ticket", ticket.id)
     if ticket.status is Status.failed:
         reason = ticket.reason or str(ticket.end or ticket.status)
         return Need(subject, f"{reason}: {ticket.error_line}" if ticket.error_line else reason)
     if ticket.is_frozen and (freeze := ticket.live_attempt.freeze) is not None:
-        return Need(subject, f"frozen by {freeze.by}" if freeze.by else "frozen", is_asked_for=True)
+        return Need(subject, f"frozen{by_whom(freeze.by, me)}", is_asked_for=True)
     if ticket.is_held_back:
-        return Need(subject, f"held by {ticket.held}" if ticket.held else "held", is_asked_for=True)
+        return Need(subject, f"held{by_whom(ticket.held or '', me)}", is_asked_for=True)
     return None
 
 
@@ -66,31 +71,33 @@ def agent_needs(state: SessionState) -> Iterator[Need]:
     return (_agent_need(agent) for agent in state.quarantined.values())
 
 
-def _pool_needs(state: SessionState) -> Iterator[Need]:
+def _pool_needs(state: SessionState, me: str) -> Iterator[Need]:
     """Agents and agent types that are held while tickets wait for them."""
     if not (state.held_types or any(agent.held is not None for agent in state.agents.values())):
         return
     for found in roots(state):
         root = found.root
-        by = f" by {root.by}" if root.by else ""
         if found.count and root.kind == "type":
-            yield Need(Subject("type", root.name), f"held{by}", is_asked_for=True)
+            yield Need(Subject("type", root.name), f"held{by_whom(root.by, me)}", is_asked_for=True)
         elif found.count and root.kind == "agent" and root.agent not in state.quarantined:
-            yield Need(Subject("agent", root.agent), f"{root.how}{by}", is_asked_for=True)
+            yield Need(Subject("agent", root.agent), f"{root.how}{by_whom(root.by, me)}", is_asked_for=True)
 
 
-def session_needs(state: SessionState) -> Iterator[Need]:
+def session_needs(state: SessionState, me: str = "") -> Iterator[Need]:
     """What concerns the whole session."""
     if state.held is not None:
-        by = f" by {state.held.by}" if state.held.by else ""
         is_freeze = state.held.is_freeze
         reason = f": {state.held.reason}" if state.held.reason and not is_freeze else ""
         word = "frozen" if is_freeze else "held"
-        yield Need(Subject("session"), f"{word}{by}{reason}", is_asked_for=bool(state.held.by))
+        yield Need(
+            Subject("session"), f"{word}{by_whom(state.held.by, me)}{reason}", is_asked_for=bool(state.held.by)
+        )
     for pressed in state.pressed.values():
         yield Need(Subject("host", pressed.resource), pressed.text)
     if state.interrupted is not None:
         yield Need(Subject("engine"), state.interrupted.reason)
+    elif state.lost is not None and not state.lost.is_silent and state.gone is state.lost:
+        yield Need(Subject("engine"), state.lost.reason)
     if state.left is not None and state.left.reason in _NOBODY_ASKED:
         yield Need(Subject("end"), state.left.reason)
 

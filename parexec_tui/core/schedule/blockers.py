@@ -11,6 +11,7 @@ from msgspec import Struct
 from parexec_tui.core.plan.claims import ClaimKey, Claims, Conflict
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.reservation import obstacle
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, AgentStatus, Status, happened
@@ -75,44 +76,34 @@ class Blocker(Struct, frozen=True):
     """When it began; 0 where that says nothing."""
     until: float | None = None
 
-    @property
-    def leaves_ready(self) -> bool:
-        """Whether a ticket with this reason alone counts as ready: it waits only for a free agent or slot."""
-        match self.kind:
-            case "agent" | "parallel":
-                return True
-            case "needs" | "status" | "session" | "host" | "held" | "backoff" | "barrier" | "claim" | "resource":
-                return False
-            case "reservation":
-                return False
 
-
-def session_blocker(state: SessionState) -> Blocker | None:
-    """Why nothing at all is started; None if something may be."""
-    for word, event in (("stopping", state.stopping), ("draining", state.draining), ("held", state.held)):
+def session_blocker(state: SessionState, me: str = "") -> Blocker | None:
+    """Why nothing at all is started; None if something may be. `me` as for `why`."""
+    held = state.held
+    word_of_hold = "frozen" if held is not None and held.is_freeze else "held"
+    for word, event in (("stopping", state.stopping), ("draining", state.draining), (word_of_hold, held)):
         if event is not None:
-            by = f" by {event.by}" if event.by else ""
-            why = f": {event.reason}" if event.reason else ""
-            return Blocker("session", f"session {word}{by}{why}", since=event.at)
+            why = f": {event.reason}" if event.reason and event.reason != word else ""
+            return Blocker("session", f"session {word}{by_whom(event.by, me)}{why}", since=event.at)
     for pressed in state.pressed.values():
         return Blocker("host", f"host short of {pressed.resource}: {pressed.text}", since=pressed.at)
     return None
 
 
-def blockers(state: SessionState, ticket: TicketState) -> Iterator[Blocker]:
+def blockers(state: SessionState, ticket: TicketState, me: str = "") -> Iterator[Blocker]:
     """Every reason why this ticket cannot start now; none if it can, given a free slot.
 
-    The order is fixed: what concerns the ticket first, the machine and the pool last.
+    The order is fixed: what concerns the ticket first, the machine and the pool last. `me` as for `why`.
     """
     if ticket.status not in PENDING:
         yield Blocker("status", _status_text(state, ticket))
         return
     if ticket.missing:
         yield _needs(state, ticket)
-    if (blocker := session_blocker(state)) is not None:
+    if (blocker := session_blocker(state, me)) is not None:
         yield blocker
     if ticket.held is not None:
-        yield Blocker("held", f"held by {ticket.held}" if ticket.held else "held")
+        yield Blocker("held", f"held{by_whom(ticket.held, me)}")
     if ticket.status is Status.backoff:
         yield Blocker("backoff", f"retry {ticket.retries_used}", until=ticket.retry_at)
     if state.plan.settings.barrier and ticket.group > state.open_group:
@@ -123,22 +114,23 @@ def blockers(state: SessionState, ticket: TicketState) -> Iterator[Blocker]:
     if kept := obstacle(state, ticket):
         yield _reservation(state, ticket, kept)
     if pick_agent(state, ticket) is None:
-        yield _agents(state, ticket)
+        yield _agents(state, ticket, me)
 
 
 def parallel_blocker(state: SessionState) -> Blocker | None:
     """Why one more ticket cannot run, whichever it is."""
     if len(state.live) >= state.parallel:
-        return Blocker("parallel", f"{len(state.live)} of {state.parallel} running")
+        how = f"at once, {len(state.frozen)} of them frozen" if state.frozen else "running"
+        return Blocker("parallel", f"{len(state.live)} of {state.parallel} {how}")
     return None
 
 
-def why(state: SessionState, ticket: TicketState) -> list[Blocker]:
-    """Everything that keeps this ticket from running, for a person.
+def why(state: SessionState, ticket: TicketState, me: str = "") -> list[Blocker]:
+    """Everything that keeps this ticket from running, for a person. `me`: how the requests of that person are signed.
 
     While it needs other tickets, that agents and slots are busy says nothing: they will be free by then, or not.
     """
-    found = list(blockers(state, ticket))
+    found = list(blockers(state, ticket, me))
     if ticket.missing and ticket.status in PENDING and any(map(comes_free, able_agents(state, ticket))):
         return [blocker for blocker in found if blocker.kind != "agent"]
     if ticket.status in PENDING and (parallel := parallel_blocker(state)) is not None:
@@ -282,12 +274,12 @@ def agents_come(state: SessionState, ticket: TicketState) -> bool:
     )
 
 
-def _agents(state: SessionState, ticket: TicketState) -> Blocker:
+def _agents(state: SessionState, ticket: TicketState, me: str) -> Blocker:
     pinned = pinned_agent(state, ticket)
     held = [type_ for type_ in ticket.types if type_ in state.held_types]
     able = able_agents(state, ticket)
     key = AgentKey(ticket.types, ticket.excluded_agents, pinned.id if pinned is not None else "")
-    types_held = [f"agent type {type_} held{_by(state.held_types[type_])}" for type_ in held]
+    types_held = [f"agent type {type_} held{by_whom(state.held_types[type_], me)}" for type_ in held]
     if agents_left(state, ticket):
         if held and not able:
             return Blocker("agent", ", ".join(types_held), key)
@@ -298,10 +290,6 @@ def _agents(state: SessionState, ticket: TicketState) -> Blocker:
         return Blocker("agent", f"{why}: {text}{more}", key)
     reasons = ", ".join(f"{agent.id} {agent.quarantined or 'could not start it'}" for agent in able[:3])
     return Blocker("agent", f"no agent left that could run it: {reasons}", key)
-
-
-def _by(who: str) -> str:
-    return f" by {who}" if who else ""
 
 
 def occupied(agent: AgentState) -> str:

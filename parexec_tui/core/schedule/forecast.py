@@ -4,11 +4,13 @@ A ticket takes its estimate, else what it took in earlier sessions, else the med
 else the median of what is known of others.
 """
 
+from collections import defaultdict
 from math import sqrt
 
 from parexec_tui.core.schedule.eta import Eta
+from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import TERMINAL, Status
+from parexec_tui.core.state.status import PENDING, TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
 
 _SPREAD = 1.5
@@ -57,23 +59,49 @@ class Forecast:
         return abs(takes - ticket.worked(now)) if ticket.is_live else takes
 
 
+def comes_to_an_end(state: SessionState) -> bool:
+    """Whether the session will be finished if nobody does anything. Not if nothing may start, and not while a ticket
+    waits for something that a person has to end: an end that is told then cannot be.
+
+    It is found once between two events: O(plan) while an agent type is held, else at the price of `roots`.
+    """
+    found = state.findings.get(comes_to_an_end)
+    if found is None:
+        found = state.findings[comes_to_an_end] = _comes_to_an_end(state)
+    return found is True
+
+
+def _comes_to_an_end(state: SessionState) -> bool:
+    if state.status != "running" or state.gone is not None or state.pressed or state.frozen:
+        return False
+    if any(ticket.held is not None and ticket.status in PENDING for ticket in state.held_tickets.values()):
+        return False
+    held = state.held_types.keys()
+    if held and any(ticket.status in PENDING and held >= set(ticket.types) for ticket in state.tickets.values()):
+        return False
+    return not any(found.root.stays and found.count for found in roots(state))
+
+
 def eta(state: SessionState, now: float) -> Eta | None:
     """When the session will be finished.
 
-    None if it is held or will end early, and until one ticket has an estimate or a history or has succeeded.
+    None unless it `comes_to_an_end`, and until one ticket has an estimate or a history or has succeeded.
 
-    What is left takes as long as its work shared among `parallel`, and at least as long as its longest chain. For
+    What is left takes as long as its work shared among `parallel`, and at least as long as its longest chain, and as
+    what is left of the tickets that want the same lock, one after another. A pause before a next try counts. For
     p90, the work of tickets with an expected duration is multiplied by the spread of `Forecast`; n tickets without
-    one take, by the central limit theorem, n means and 1.28 standard deviations times the root of n. Claims, agent
-    types, holds of tickets and retries are ignored.
+    one take, by the central limit theorem, n means and 1.28 standard deviations times the root of n. Paths and
+    resources that tickets share, agent types and future failures are ignored.
     """
-    if state.status != "running":
+    if not comes_to_an_end(state):
         return None
     forecast = Forecast(state)
     if forecast.usual is None:
         return None
     foreseen = unforeseen = takes = assumed = 0.0
     guessed = 0
+    by_lock: defaultdict[str, float] = defaultdict(float)
+    """lock: what is left of all tickets that want it"""
     heads: list[tuple[float, float]] = []
     """For each ticket that starts a chain: what is left of it minus the whole, and the length of the chain."""
     for ticket in state.tickets.values():
@@ -82,6 +110,9 @@ def eta(state: SessionState, now: float) -> Eta | None:
         known = state.expected(ticket)
         whole = forecast.usual if known is None else known
         left = forecast.left(ticket, now) if ticket.is_live else whole
+        pause = max(0.0, (ticket.retry_at or now) - now) if ticket.status is Status.backoff else 0.0
+        for lock in ticket.claims.locks:
+            by_lock[lock] += left
         takes += whole
         assumed += state.assumed(ticket)
         if known is None:
@@ -90,13 +121,13 @@ def eta(state: SessionState, now: float) -> Eta | None:
         else:
             foreseen += left
         if not ticket.missing:
-            heads.append((left - whole, ticket.remaining))
+            heads.append((pause + left - whole, ticket.remaining))
     # `remaining` was counted with the durations that were assumed before any ticket ran.
     scale = takes / assumed if assumed else 1.0
     chain = max((more + remaining * scale for more, remaining in heads), default=0.0)
     work = foreseen + unforeseen
     late = foreseen * forecast.spread + _late(forecast, guessed, unforeseen)
-    p50 = max(work / state.parallel, chain)
+    p50 = max(work / state.parallel, chain, *by_lock.values())
     return Eta(round(p50, 1), round(p50 * (late / work if work else 1.0), 1))
 
 

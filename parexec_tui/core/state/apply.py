@@ -30,6 +30,7 @@ from parexec_tui.core.state.indexes import (
     take_back,
     thaw,
 )
+from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.reservation import can_be_reserved_for, count_end, count_start, drop_reservation, reserve
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.stalls import note_stall
@@ -329,8 +330,9 @@ def _on_attempt_thawed(state: SessionState, event: ev.AttemptThawed) -> None:
 def _on_attempt_stop_requested(state: SessionState, event: ev.AttemptStopRequested) -> None:
     ticket = moving_ticket(state, event, Status.stopping)
     thaw(state, ticket, event.at)
-    ticket.live_attempt.stop_reason = event.why
-    ticket.live_attempt.reason = event.detail or ticket.live_attempt.reason
+    attempt = ticket.live_attempt
+    attempt.stop_reason, attempt.stop_by, attempt.stop_since = event.why, event.by, event.at
+    attempt.reason = event.detail or attempt.reason
     move(state, ticket, Status.stopping, event.at)
 
 
@@ -425,7 +427,7 @@ def _on_ticket_cancelled(state: SessionState, event: ev.TicketCancelled) -> None
     ticket = moving_ticket(state, event, Status.cancelled)
     skipped = following(state, event.skipped, *PENDING)
     ticket.save()
-    ticket.reason = f"by {event.by}" if event.by else ""
+    ticket.reason = by_whom(event.by).strip()
     _end_unstarted(state, ticket, skipped, Status.cancelled, End.cancelled, event.at)
 
 
@@ -450,7 +452,7 @@ def _on_ticket_waived(state: SessionState, event: ev.TicketWaived) -> None:
     restored = following(state, event.restored, Status.skipped)
     ticket.save()
     ticket.ended, ticket.retry_at, ticket.because = event.at, None, ""
-    ticket.reason = f"by {event.by}" if event.by else ""
+    ticket.reason = by_whom(event.by).strip()
     move(state, ticket, Status.waived, event.at)
     take_back(state, restored, event.at)
 

@@ -21,7 +21,7 @@ class Attempt:
     __slots__ = (
         "agent", "birth", "clock_error", "code", "cpu_seconds", "end", "ended", "error_line", "failed_tries",
         "freeze", "frozen_for", "number", "peak_memory", "pid", "reason", "signal", "started", "step",
-        "step_began", "stop_reason",
+        "step_began", "stop_by", "stop_reason", "stop_since",
     )  # fmt: skip
 
     def __init__(self, number: int, agent: str, started: float) -> None:
@@ -51,6 +51,10 @@ class Attempt:
         host was suspended. Negative: more passed."""
         self.stop_reason: StopReason | None = None
         """Why it is being stopped; kept when it has ended."""
+        self.stop_by = ""
+        """Who asked for that; empty where a rule did."""
+        self.stop_since = 0.0
+        """When that was, in seconds since the epoch; 0 while it is not being stopped."""
         self.ended: float | None = None
         self.end: End | None = None
         self.code: int | None = None

@@ -7,7 +7,7 @@ Only `apply` changes it, event by event. What can be derived (ready, busy, slots
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import inf
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import structs
 
@@ -51,6 +51,16 @@ class DirtySet:
     """The reservation may make no sense any more: an agent, a hold or a freeze changed."""
     everything: bool = False
     """True: the plan was amended, so every rank may have changed."""
+
+
+class EngineLost(NamedTuple):
+    """A viewer sees that no engine does anything for the session, though no event says so."""
+
+    at: float
+    """When it was last known to be there."""
+    reason: str
+    is_silent: bool = False
+    """It is alive, or the next one is being started. False: there is none."""
 
 
 @dataclass(slots=True)
@@ -152,6 +162,8 @@ class SessionState:
         self.left: ev.EngineLeft | None = None
         self.interrupted: ev.SessionInterrupted | None = None
         """Set while no engine can be kept alive for the session."""
+        self.lost: EngineLost | None = None
+        """Set by a viewer, see `note_lost`; no event says it, and an engine leaves it None."""
         self.cut_logs: dict[str, ev.LogCut] = {}
         """{ticket: what was last said about the newest of its logs that is longer than `max_log`}"""
         self.pressed: dict[str, ev.HostPressed] = {}
@@ -236,7 +248,7 @@ class SessionState:
         """Where the session is. If several statuses are true at once, it is the one that lets least go on."""
         if self.finished_at is not None:
             return "finished"
-        if self.interrupted is not None:
+        if self.interrupted is not None or (self.lost is not None and not self.lost.is_silent and self.left is None):
             return "interrupted"
         if self.left is not None:
             return "stopped"
@@ -244,7 +256,24 @@ class SessionState:
             return "stopping"
         if self.draining is not None:
             return "draining"
-        return "held" if self.held is not None else "running"
+        if self.held is not None:
+            return "frozen" if self.held.is_freeze else "held"
+        return "running"
+
+    @property
+    def gone(self) -> ev.SessionInterrupted | ev.EngineLeft | EngineLost | None:
+        """Why no engine does anything for the session, and since when. None: one may, or all is over."""
+        if self.finished_at is not None:
+            return None
+        return self.interrupted or self.left or self.lost
+
+    def note_lost(self, lost: EngineLost | None) -> bool:
+        """Note that a viewer has lost the engine, or found it again; returns whether that is new."""
+        if lost == self.lost:
+            return False
+        self.lost = lost
+        self.findings.clear()
+        return True
 
     @property
     def unfinished(self) -> int:

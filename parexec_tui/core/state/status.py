@@ -112,8 +112,8 @@ class StatusRow(NamedTuple):
 # In the order of the help.
 _ROWS: Final = (
     StatusRow(Status.waiting, "·", ".", 60, 60, "dim", "something keeps it from running"),
-    StatusRow(Flag.ready, "•", "*", 60, 60, "text", "it may start, given an agent"),
-    StatusRow(Flag.held, "║", "|", 60, 60, "hold", "a person keeps it back", is_problem=True),
+    StatusRow(Flag.ready, "•", "*", 60, 50, "text", "it may start, given an agent"),
+    StatusRow(Flag.held, "║", "|", 60, 25, "hold", "a person keeps it back", is_problem=True),
     StatusRow(Status.running, "▶", ">", 10, 40, "bar-running", "on an agent", is_live=True),
     StatusRow(
         Status.validating, "§", "g", 10, 40, "bar-running", "its command is over, its outputs and gates are checked",
@@ -198,8 +198,9 @@ class AgentStatus(StrEnum):
     stopped = "stopped"
 
 
-SessionStatus = Literal["running", "held", "draining", "stopping", "stopped", "interrupted", "finished"]
-"""Where a session is: stopped, its engine left with tickets to run; interrupted, its engine died."""
+SessionStatus = Literal["running", "held", "frozen", "draining", "stopping", "stopped", "interrupted", "finished"]
+"""Where a session is: frozen, it is held and what runs stands still; stopped, its engine left with tickets to run;
+interrupted, its engine died."""
 
 
 class AgentRow(NamedTuple):

@@ -319,7 +319,8 @@ class StatusReport(Struct, frozen=True):
     session: str
     plan: str
     state: str
-    """running, held, draining, stopping, stopped, finished; or interrupted: its engine died; or restarting."""
+    """running, held, frozen, draining, stopping, stopped, finished; or interrupted: its engine died; or
+    restarting."""
     engine_pid: int | None
     """None: no engine."""
     started: float
@@ -346,6 +347,11 @@ class StatusReport(Struct, frozen=True):
     """The living sessions that claim the same: it was started beside them with --beside."""
     needs_you: int = 0
     """How many tickets, agents and other things need a person, as the key `b` counts them."""
+    ready: int | None = 0
+    """How many of the `waiting` ones in `counts` are ready: they wait for a free agent or their turn alone. None: too
+    many to tell."""
+    held: int = 0
+    """How many of the `waiting` ones are held themselves."""
     viewers: list[Viewer] = []
     """Who follows the session now; commands that ask and leave are not among them."""
     selected: str = ""

@@ -22,9 +22,9 @@ from fnmatch import translate
 
 from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.plan.reading.faults import did_you_mean, listed
-from parexec_tui.core.schedule.blockers import agents_left, blockers
+from parexec_tui.core.schedule.readiness import is_ready
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import COUNTED, GROUPS, Flag, Status
+from parexec_tui.core.state.status import COUNTED, GROUPS, Flag
 from parexec_tui.core.state.tickets import TicketState
 
 _STATUS_WORDS = tuple(dict.fromkeys(map(str, (*COUNTED, *Flag, *GROUPS))))
@@ -129,19 +129,11 @@ def _fits(state: SessionState, key: str, value: str) -> Callable[[TicketState], 
 def _has_flag(state: SessionState, ticket: TicketState, flag: Flag) -> bool:
     match flag:
         case Flag.ready:
-            return _is_ready(state, ticket)
+            return is_ready(state, ticket)
         case Flag.held:
             return ticket.held is not None
         case Flag.frozen:
             return ticket.is_frozen
-
-
-def _is_ready(state: SessionState, ticket: TicketState) -> bool:
-    if ticket.status is not Status.waiting or ticket.missing:
-        return False
-    first = next(blockers(state, ticket), None)
-    # The agent is always the last reason, so there is no other.
-    return first is None or (first.kind == "agent" and agents_left(state, ticket))
 
 
 def _has_status(state: SessionState, ticket: TicketState, values: set[str]) -> bool:

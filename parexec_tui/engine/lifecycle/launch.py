@@ -27,7 +27,8 @@ from parexec_tui.engine.lifecycle.admission import StartLock, admit, admit_again
 from parexec_tui.paths import SessionFolder, registry_file, session_folder
 from parexec_tui.registry.errors import SessionOwned
 from parexec_tui.registry.lock import SessionLock
-from parexec_tui.registry.registry import ENDED, Registry
+from parexec_tui.registry.registry import Registry
+from parexec_tui.registry.sessions import ENDED
 
 READY_WITHIN = 60.0
 """Seconds that an engine has to say that it is ready; a plan of 100,000 tickets takes a few."""

@@ -28,8 +28,9 @@ from parexec_tui.core.wire import codec
 from parexec_tui.paths import session_folder
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.lock import owner_of
-from parexec_tui.registry.registry import Registry, SessionRow
+from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
+from parexec_tui.registry.sessions import SessionRow
 
 _MAX_CLASHES = 3
 """Clashes with one session that are named. More do not help anybody."""

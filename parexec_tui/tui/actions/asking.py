@@ -8,8 +8,9 @@ from parexec_tui.core.rules.narrow import narrow
 from parexec_tui.core.rules.preview import preview
 from parexec_tui.core.rules.wording import wording
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.wire.requests import AnyRequest, Drain, Refusal, Stop
-from parexec_tui.text.words import printable
+from parexec_tui.core.state.events import OperatorActed
+from parexec_tui.core.wire.requests import AnyRequest, Drain, Refusal, Stop, Undo
+from parexec_tui.text.words import ago, printable
 from parexec_tui.tui.actions.context import ActionContext
 from parexec_tui.tui.dialogs.dialog import Confirm
 from parexec_tui.tui.view.outlook import Outlook, outlook
@@ -28,16 +29,32 @@ def propose(context: ActionContext, request: AnyRequest, found: Outlook | None =
         found = outlook(context.state, request, context.view.now)
     if found.refusal is not None:
         context.say(str(found.refusal), "bad")
-    elif found.stops or found.skips or _ends_session(request):
+        return
+    others = _done_by_others(context, request)
+    if others is not None or found.stops or found.skips or _ends_session(request):
+        if others is None:
+            heading, lines = f"{wording(request)}?", found.details
+        else:
+            heading = f"undo what {printable(others.by)} did?"
+            lines = [printable(f"{others.text}, {ago(context.view.now - others.at)}"), *found.details]
+            request = Undo(at=others.at, text=others.text)  # that and no other, whatever they do meanwhile
+        asked = request
 
         def answered(yes: bool | None) -> None:
             if yes:
-                send(context, request)
+                send(context, asked)
 
-        heading = f"{wording(request)}?"
-        context.open(Confirm(context.view, heading, found.cost, found.details, yes="do it"), answered)
+        context.open(Confirm(context.view, heading, found.cost, lines, yes="do it"), answered)
     else:
         send(context, request)
+
+
+def _done_by_others(context: ActionContext, request: AnyRequest) -> OperatorActed | None:
+    """What an undo would take back, if somebody else did it."""
+    if not isinstance(request, Undo) or not context.state.actions:
+        return None
+    last = context.state.actions[-1]
+    return last if last.by not in ("", context.view.me) else None
 
 
 def send(context: ActionContext, request: AnyRequest) -> None:
@@ -62,7 +79,7 @@ async def _send(context: ActionContext, request: AnyRequest) -> None:
 
 
 def _say_what_came_of_it(context: ActionContext, answer: Sequence[ev.AnyEvent], text: str, besides: str) -> None:
-    acted = next((event for event in answer if isinstance(event, ev.OperatorActed)), None)
+    acted = next((event for event in answer if isinstance(event, OperatorActed)), None)
     if acted is None:
         context.say(f"done: {text}", "good")
         return

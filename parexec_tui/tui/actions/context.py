@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+from msgspec import structs
+
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
@@ -88,19 +90,8 @@ class ActionContext:
         return self.view.ticket
 
     def cannot_steer(self, *, restarts: bool = False) -> Refusal | None:
-        """Why nothing can be asked of the engine now; None: it can.
-
-        `restarts`: it is something for which a finished session gets a new engine.
-        """
-        view = self.view
-        if view.state is None:
-            return Refusal("the session is not read yet")
-        if view.looks_back:
-            return Refusal("this is the past, it cannot be changed", "end returns to now")
-        if self.screen.is_read_only:
-            return Refusal("this viewer only reads", "attach without --read-only")
-        if view.state.finished_at is not None and not view.connected:
-            return None if restarts else Refusal("the session is finished", "r runs a ticket again")
-        if not view.connected:
-            return Refusal(f"no engine is there to ask: {view.contact}")
-        return None
+        """As `ViewState.cannot_steer`, with the key that helps."""
+        refused = self.view.cannot_steer(restarts=restarts)
+        if refused is not None and self.view.may_take_over:
+            return structs.replace(refused, remedy=f"{self.screen.keymap.hint('take-over')} starts one")
+        return refused

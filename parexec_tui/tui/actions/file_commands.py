@@ -174,7 +174,7 @@ def _export(context: ActionContext, argument: str) -> ScreenChange:
     if not argument.strip():
         raise CommandError("say which file: night.json, events.jsonl, tickets.csv, night.txt")
     file = _path(argument)
-    if not file.suffix and file.is_dir():
+    if file.is_dir():
         raise CommandError(f"{file} is a folder: say which file in it")
     try:
         check_kind(file)
@@ -205,13 +205,25 @@ async def _write(context: ActionContext, session: str, file: Path, *, replaces: 
         context.say(f"written: {file}", "good")
 
 
+def _plans(_: ActionContext, words: Sequence[str]) -> Iterator[str]:
+    """The plan files that begin with what is typed."""
+    return paths(words[0] if words else "", (".toml", ".json"))
+
+
+def _plans_to_reload(context: ActionContext, words: Sequence[str]) -> Iterator[str]:
+    """The same, after `--rerun` if that is typed."""
+    typed = words[0] if words else ""
+    option = f"{_RERUN} " if typed.startswith(f"{_RERUN} ") else ""
+    return (f"{option}{path}" for path in _plans(context, [typed.removeprefix(option).lstrip()]))
+
+
 def file_commands() -> Iterator[Command]:
     yield Command(
         "reload",
         f"[{_RERUN}] [PLAN]",
         "take over what changed in the plan file, after a look at it",
         _reload,
-        lambda _, words: paths(words[0] if words else "", (".toml", ".json")),
+        _plans_to_reload,
         takes_path=True,
     )
     yield Command(
@@ -219,7 +231,7 @@ def file_commands() -> Iterator[Command]:
         "FILE",
         "add the tickets of a file to the plan",
         _add,
-        lambda _, words: paths(words[0] if words else "", (".toml", ".json")),
+        _plans,
         takes_path=True,
     )
     yield Command(

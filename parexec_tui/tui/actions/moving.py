@@ -63,6 +63,10 @@ def zoom(context: ActionContext) -> None:
     context.screen.rearrange()
 
 
+def is_zoomed(context: ActionContext) -> bool:
+    return context.screen.arrangement.is_zoomed
+
+
 def open_row(context: ActionContext) -> None:
     """To the panel that says more about what is under the cursor."""
     if leads_to := context.screen.current.open():

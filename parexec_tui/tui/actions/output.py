@@ -21,22 +21,32 @@ def next_error(context: ActionContext) -> None:
 
 def pin(context: ActionContext) -> None:
     """Let the output of the ticket under the cursor stay on the screen, or not any more."""
-    panel = context.output_panel
-    if context.screen.current is panel and panel.follows_running:
-        ticket = panel.current_ticket
-    elif context.screen.current is panel:
-        ticket = context.view.selected
-    else:
-        selected = context.selected_ticket()
-        ticket = selected.id if selected is not None else ""
-    if ticket:
-        context.say(panel.toggle_pin(ticket))
+    if ticket := _for_pin(context):
+        context.say(context.output_panel.toggle_pin(ticket))
         context.screen.schedule_draw(Change.selection)
+    else:
+        context.selected_ticket()  # it says that there is none
+
+
+def is_pinned(context: ActionContext) -> bool:
+    return _for_pin(context) in context.output_panel.pins
+
+
+def _for_pin(context: ActionContext) -> str:
+    """The ticket whose output would be pinned; empty: none is in sight."""
+    panel, current, view = context.output_panel, context.screen.current, context.view
+    if current is panel:
+        return panel.current_ticket if panel.follows_running else view.selected
+    return view.selected if view.ticket is not None and current.has_selected else ""
 
 
 def follow(context: ActionContext) -> None:
     context.say(context.output_panel.toggle_follow())
     context.screen.schedule_draw(Change.selection)
+
+
+def is_following(context: ActionContext) -> bool:
+    return context.output_panel.follows_running
 
 
 def next_output(context: ActionContext) -> None:
@@ -77,6 +87,14 @@ def next_failure(context: ActionContext) -> None:
 
 def wrap(context: ActionContext) -> None:
     context.say(context.output_panel.toggle_wrap())
+
+
+def cuts_lines(context: ActionContext) -> bool:
+    return not context.output_panel.log_view.is_wrapped
+
+
+def has_times(context: ActionContext) -> bool:
+    return context.output_panel.log_view.has_times
 
 
 def times(context: ActionContext) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from parexec_tui.tui.actions.asking import propose
 from parexec_tui.tui.actions.context import ActionContext
-from parexec_tui.tui.actions.perform import MAX_CHECKED, TableAction, perform, refusal
+from parexec_tui.tui.actions.perform import MAX_CHECKED, TableAction, label, perform, refusal
 from parexec_tui.tui.input.keymap import LOOKING, MOVING, SESSION, STEERING, keys_text
 from parexec_tui.tui.view.outlook import Outlook, outlook
 from parexec_tui.tui.view.session_list import known_sessions
@@ -53,7 +53,8 @@ def _rows(context: ActionContext) -> "Iterator[PaletteAction]":
         elif action.name != "palette":
             keys = keys_text(action.keys, ascii_only=context.view.ascii_only)
             off = str(refusal(context, action, MAX_CHECKED) or "")
-            yield PaletteAction(action.label, action.help, keys, partial(_run, context, action, ""), action.name, off)
+            now = label(context, action)
+            yield PaletteAction(now, action.help, keys, partial(_run, context, action, ""), action.name, off)
 
 
 def _run(context: ActionContext, action: TableAction, key: str) -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from parexec_tui.core.rules.decide import refusal as rules_refusal
 from parexec_tui.core.rules.narrow import narrow
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.wire.requests import AnyRequest, Refusal
+from parexec_tui.core.wire.requests import AnyRequest, Refusal, Release, Thaw
 from parexec_tui.tui.actions.asking import propose, send
 from parexec_tui.tui.actions.context import ActionContext
 from parexec_tui.tui.dialogs.dialog import Dialog
@@ -15,7 +15,7 @@ from parexec_tui.tui.view.targets import Targets, in_plan_order
 from parexec_tui.tui.view.view_state import Change, ViewState
 
 MAX_CHECKED = 20
-"""The most targets that are checked to dim a key: each frame checks each key that it shows."""
+"""The most targets that are checked to dim a key and to name it: each frame checks each key that it shows."""
 
 Function = Callable[[ActionContext], None]
 """Does something on the screen."""
@@ -28,6 +28,14 @@ class KeyFunction(NamedTuple):
     """Does something on the screen that depends on which of its keys was pressed."""
 
     function: Callable[[ActionContext, str], None]
+
+
+class Toggle(NamedTuple):
+    """Changes something on the screen, and back."""
+
+    function: Function
+    goes_back: Callable[[ActionContext], bool]
+    """Whether it would change it back now."""
 
 
 class Ask(NamedTuple):
@@ -51,7 +59,7 @@ class OpenForm(NamedTuple):
     """Why the form would be of no use for these targets, if so."""
 
 
-ActionHandler = Function | KeyFunction | Ask | OpenForm
+ActionHandler = Function | KeyFunction | Toggle | Ask | OpenForm
 TableAction = Action[ActionHandler]
 TableKeymap = Keymap[ActionHandler]
 
@@ -59,6 +67,13 @@ TableKeymap = Keymap[ActionHandler]
 def steers(action: TableAction) -> bool:
     """Whether an action asks the engine for something. Its key is dim while the engine would refuse."""
     return isinstance(action.handler, Ask | OpenForm)
+
+
+def may(context: ActionContext, action: TableAction) -> bool:
+    """Whether an action may be carried out now, if its targets allow it."""
+    if action.name == "take-over":
+        return context.view.may_take_over
+    return not steers(action) or context.cannot_steer(restarts=action.restarts) is None
 
 
 def perform(context: ActionContext, action: TableAction, key: str = "", targets: Targets | None = None) -> None:
@@ -79,6 +94,9 @@ def perform(context: ActionContext, action: TableAction, key: str = "", targets:
                 _open_form(context, action.handler, targets or _targets(context))
         case KeyFunction(function):
             function(context, key)
+        case Toggle(function):
+            function(context)
+            screen.footer.refresh()
         case function:
             function(context)
     screen.draw_now(Change.selection if view.selected != selected else Change.nothing)
@@ -99,6 +117,23 @@ def refusal(
 def is_dim(context: ActionContext, action: TableAction) -> bool:
     """Whether the footer shows an action as one that would be refused."""
     return refusal(context, action, MAX_CHECKED) is not None
+
+
+def label(context: ActionContext, action: TableAction) -> str:
+    """What the key of an action would do now, in a word or two. Of more marks than are checked, both of its ways."""
+    if not action.back or context.view.state is None:
+        return action.label
+    match action.handler:
+        case Toggle(_, goes_back):
+            is_back = goes_back(context)
+        case Ask(build):
+            targets = _targets(context, MAX_CHECKED + 1)
+            if len(targets.tickets) > MAX_CHECKED:
+                return f"{action.label}/{action.back}"
+            is_back = isinstance(build(context.state, targets), Release | Thaw)
+        case _:
+            return action.label
+    return action.back if is_back else action.label
 
 
 def _is_refused(context: ActionContext, refused: Refusal | None) -> bool:

@@ -78,7 +78,7 @@ def take_over(context: ActionContext) -> None:
     """Start a new engine for a session whose engine is gone."""
     if context.view.connected:
         context.say("an engine runs it")
-    elif context.screen.is_read_only:
+    elif context.view.is_read_only:
         context.say("this viewer only reads", "bad")
     elif context.view.live is not None and context.view.live.finished_at is not None:
         context.say("the session is finished; r runs a ticket again")

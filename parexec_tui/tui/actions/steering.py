@@ -154,8 +154,9 @@ def hold_all(state: SessionState, _: Targets) -> Built:
 
 
 def freeze_all(state: SessionState, _: Targets) -> Built:
-    is_frozen = bool(state.frozen) and not state.shown_counts()[Status.running]
-    return rq.Thaw() if is_frozen else rq.Freeze()
+    is_all_frozen = state.held is not None and state.held.is_freeze
+    is_back = is_all_frozen or (state.frozen and not state.shown_counts()[Status.running])
+    return rq.Thaw() if is_back else rq.Freeze()
 
 
 def undo(_: SessionState, __: Targets) -> Built:

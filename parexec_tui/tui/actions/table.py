@@ -19,7 +19,7 @@ from parexec_tui.tui.actions import (
     timeline,
     undoing,
 )
-from parexec_tui.tui.actions.perform import Ask, KeyFunction, TableAction, TableKeymap
+from parexec_tui.tui.actions.perform import Ask, KeyFunction, TableAction, TableKeymap, Toggle
 from parexec_tui.tui.input.keymap import LOOKING, MOVING, SESSION, STEERING, Action, Keymap, KeymapError
 
 _TICKETS = ("tickets", "graph")
@@ -49,7 +49,10 @@ ACTIONS: tuple[TableAction, ...] = (
     Action("next-panel", ("tab",), "panel", "to the next panel", MOVING, moving.next_panel, footer=40),
     Action("previous-panel", ("shift+tab",), "panel back", "to the panel before", MOVING, moving.previous_panel),
     Action("panel", tuple("123456789"), "panel", "to the panel of this number", MOVING, KeyFunction(moving.to_panel)),
-    Action("zoom", ("z",), "zoom", "the panel alone, and back", MOVING, moving.zoom, footer=20),
+    Action(
+        "zoom", ("z",), "zoom", "the panel alone, and back",
+        MOVING, Toggle(moving.zoom, moving.is_zoomed), footer=20, back="unzoom",
+    ),
     Action(
         "open", ("enter",), "open", "all about the ticket; of an agent, the ticket that it runs",
         MOVING, moving.open_row, footer=50,
@@ -64,7 +67,7 @@ ACTIONS: tuple[TableAction, ...] = (
     ),
     Action(
         "problems", ("!",), "problems", "only what failed, or is blocked by it",
-        LOOKING, tickets.show_problems, footer=30, panels=_TICKETS,
+        LOOKING, Toggle(tickets.show_problems, tickets.shows_problems), footer=30, panels=_TICKETS, back="show all",
     ),
     Action(
         "next-needy", ("b",), "needs you", "to the next ticket or agent that needs a person",
@@ -81,11 +84,11 @@ ACTIONS: tuple[TableAction, ...] = (
     Action("why", ("w",), "why", "why is it not running?", LOOKING, tickets.why, footer=55),
     Action(
         "mark", ("space",), "mark", "mark it: actions take what is marked",
-        LOOKING, tickets.mark, footer=52, panels=_TICKETS,
+        LOOKING, Toggle(tickets.mark, tickets.is_marked), footer=52, panels=_TICKETS, back="unmark",
     ),
     Action(
         "mark-shown", ("*",), "mark shown", "mark all that the filter shows, or none",
-        LOOKING, tickets.mark_shown, panels=_TICKETS,
+        LOOKING, Toggle(tickets.mark_shown, tickets.has_marked_shown), panels=_TICKETS, back="unmark all",
     ),
     Action("sort", ("s",), "sort", "sort by the next column", LOOKING, tickets.sort, panels=("tickets",)),
     Action(
@@ -97,16 +100,16 @@ ACTIONS: tuple[TableAction, ...] = (
         LOOKING, tickets.group, panels=("tickets",),
     ),
     Action(
-        "graph-view", ("v",), "view", "lanes, or what is around the ticket",
-        LOOKING, tickets.switch_graph, footer=88, panels=("graph",),
+        "graph-view", ("v",), "what is around", "lanes, or what is around the ticket",
+        LOOKING, Toggle(tickets.switch_graph, tickets.shows_around), footer=88, panels=("graph",), back="all lanes",
     ),
     Action(
-        "graph-fold", ("t",), "fold", "fold what is done, or show all of it",
-        LOOKING, tickets.fold_graph, footer=86, panels=("graph",),
+        "graph-fold", ("t",), "unfold", "fold what is done, or show all of it",
+        LOOKING, Toggle(tickets.fold_graph, tickets.graph_is_open), footer=86, panels=("graph",), back="fold",
     ),
     Action(
-        "timeline-view", ("v",), "view", "agents and tickets, or tickets alone",
-        LOOKING, timeline.switch_view, footer=88, panels=_TIMELINE,
+        "timeline-view", ("v",), "by ticket", "agents and tickets, or tickets alone",
+        LOOKING, Toggle(timeline.switch_view, timeline.shows_tickets), footer=88, panels=_TIMELINE, back="by agent",
     ),
     Action(
         "time-in", ("i",), "zoom in", "show less time, around the cursor",
@@ -134,7 +137,7 @@ ACTIONS: tuple[TableAction, ...] = (
     ),
     Action(
         "pin", ("m",), "pin", "pin its output beside the others, up to three; or take it off",
-        LOOKING, output.pin, panels=("tickets", "graph", "output"),
+        LOOKING, Toggle(output.pin, output.is_pinned), panels=("tickets", "graph", "output"), back="unpin",
     ),
     Action(
         "next-output", ("B",), "next output", "to the next of the outputs that are shown",
@@ -142,10 +145,16 @@ ACTIONS: tuple[TableAction, ...] = (
     ),
     Action(
         "follow-running", ("A",), "what runs", "the output of what started last, or of the selected ticket",
-        LOOKING, output.follow, panels=("tickets", "output"),
+        LOOKING, Toggle(output.follow, output.is_following), panels=("tickets", "output"), back="the selected",
     ),
-    Action("wrap", ("W",), "wrap", "fold long lines, or cut them", LOOKING, output.wrap, panels=_OUTPUT),
-    Action("times", ("T",), "times", "when each line came", LOOKING, output.times, panels=_OUTPUT),
+    Action(
+        "wrap", ("W",), "cut lines", "fold long lines, or cut them",
+        LOOKING, Toggle(output.wrap, output.cuts_lines), panels=_OUTPUT, back="fold lines",
+    ),
+    Action(
+        "times", ("T",), "times", "when each line came",
+        LOOKING, Toggle(output.times, output.has_times), panels=_OUTPUT, back="no times",
+    ),
     Action(
         "earlier-attempt", (",",), "earlier", "the output of the attempt before",
         LOOKING, output.earlier_attempt, panels=_OUTPUT,
@@ -165,10 +174,13 @@ ACTIONS: tuple[TableAction, ...] = (
         "copy", ("y",), "copy", "copy the id, or the output shown, to your clipboard (OSC 52)",
         LOOKING, session.copy,
     ),
-    Action("hold", ("p",), "hold", "hold, or release: do not start", STEERING, Ask(steering.hold), footer=90),
+    Action(
+        "hold", ("p",), "hold", "hold, or release: do not start",
+        STEERING, Ask(steering.hold), footer=90, back="release",
+    ),
     Action(
         "freeze", ("f",), "freeze", "freeze, or thaw: stop its processes for now",
-        STEERING, Ask(steering.freeze), footer=80,
+        STEERING, Ask(steering.freeze), footer=80, back="thaw",
     ),
     Action(
         "retry", ("r",), "retry", "run again what is over",
@@ -198,15 +210,15 @@ ACTIONS: tuple[TableAction, ...] = (
     ),
     Action(
         "drain", ("D",), "drain", "drain an agent, or the session: start nothing new there",
-        STEERING, Ask(steering.drain),
+        STEERING, Ask(steering.drain), back="release",
     ),
     Action(
         "hold-all", ("P",), "hold all", "hold the session, or release it",
-        STEERING, Ask(steering.hold_all), footer=65,
+        STEERING, Ask(steering.hold_all), footer=65, back="release all",
     ),
     Action(
         "freeze-all", ("F",), "freeze all", "freeze all that runs, or thaw it",
-        STEERING, Ask(steering.freeze_all),
+        STEERING, Ask(steering.freeze_all), back="thaw all",
     ),
     Action(
         "undo", ("u",), "undo", "take back the last thing that a person did",

@@ -57,14 +57,18 @@ def show_problems(context: ActionContext) -> None:
     context.tickets_panel.toggle_problems()
 
 
+def shows_problems(context: ActionContext) -> bool:
+    return context.tickets_panel.list.problems_only
+
+
 def next_needing_attention(context: ActionContext) -> None:
     """Go to the next ticket or agent that needs the person. The footer says what needs them in the whole session."""
     lead = lead_of(pieces(context.state))
-    found = tour(needs(context.state), lead)
+    found = tour(needs(context.state, context.view.me), lead)
     if not found:
         context.say("nothing needs you", "good")
         return
-    at = next_need(context.view, found, lead)
+    at = next_need(context.view, found, lead, context.screen.is_at)
     need = found[at]
     context.view.visited_need, context.view.visited_lead = need.subject, lead
     match need.subject.kind:
@@ -72,6 +76,7 @@ def next_needing_attention(context: ActionContext) -> None:
             if context.screen.arrangement.current == "agents":
                 context.screen.switch_to("tickets")
             context.view.selected = need.subject.name
+            context.screen.schedule_draw(Change.selection)  # the cursor may be on a fold
             what = f"{need.subject.name}, {need.reason}" if need.is_asked_for else need.subject.name
         case "agent":
             context.screen.switch_to("agents")
@@ -88,7 +93,6 @@ def next_needing_attention(context: ActionContext) -> None:
             what = f"the session is {need.reason}"
         case "engine" | "end":
             what = f"no engine runs the session: {need.reason}"
-    what = what.replace(f" by {context.view.me}", " by you") if context.view.me else what
     context.say(printable(f"{at + 1} of {len(found)} that need you: {what}"))
 
 
@@ -98,17 +102,22 @@ def why(context: ActionContext) -> None:
     from parexec_tui.tui.dialogs.why_text import Offer
 
     def act(offer: Offer) -> None:
-        screen.perform(screen.keymap.of(offer.action), targets=offer.targets)
+        if offer.leads_to_output:
+            (context.view.selected,) = offer.targets.tickets
+            screen.switch_to("output")
+            context.output_panel.last_error()
+        else:
+            screen.perform(screen.keymap.of(offer.action), targets=offer.targets)
 
     screen = context.screen
     state, now = context.state, context.view.now
     agent = state.agents.get(context.screen.targets().agent)
     if agent is not None and agent.ticket is None:
-        context.say(f"{agent.id} {predicate(agent.status)}: {idle_reason(state, agent, now)}")
+        context.say(f"{agent.id} {predicate(agent.status)}: {idle_reason(state, agent, now, context.view.me)}")
         return
     ticket = state.tickets.get(agent.ticket) if agent is not None and agent.ticket else context.selected_ticket()
     if ticket is not None:
-        context.open(WhyDialog(context.view, ticket.id, screen.keymap, act))
+        context.open(WhyDialog(context.view, ticket.id, screen.keymap, act, screen.may))
 
 
 def mark(context: ActionContext) -> None:
@@ -119,6 +128,10 @@ def mark(context: ActionContext) -> None:
         context.screen.schedule_draw(Change.selection)
 
 
+def is_marked(context: ActionContext) -> bool:
+    return context.view.selected in context.view.marks and context.screen.current.has_selected
+
+
 def mark_shown(context: ActionContext) -> None:
     """Mark all tickets that the filter shows; if they are marked already, take their marks away."""
     view, shown = context.view, set(context.tickets_panel.list.tickets())
@@ -127,6 +140,11 @@ def mark_shown(context: ActionContext) -> None:
     else:
         view.marks |= shown
     context.screen.schedule_draw(Change.selection)
+
+
+def has_marked_shown(context: ActionContext) -> bool:
+    marks = context.view.marks
+    return bool(marks) and all(id_ in marks for id_ in context.tickets_panel.list.tickets())
 
 
 def sort(context: ActionContext) -> None:
@@ -178,13 +196,26 @@ def _step_running(context: ActionContext, by: int) -> None:
         below = sum(place(id_) < here for id_ in found)
         at = (below if by > 0 else below - 1) % len(found)
     view.selected = found[at]
+    context.screen.schedule_draw(Change.selection)  # the cursor may be on a fold
     context.say(f"{at + 1} of {len(found)} that run: {view.selected}")
 
 
 def fold_graph(context: ActionContext) -> None:
-    is_folded = cast(GraphPanel, context.screen.panels["graph"]).toggle_fold()
+    is_folded = _graph(context).toggle_fold()
     context.say("what is done is folded" if is_folded else "all tickets are shown")
 
 
+def graph_is_open(context: ActionContext) -> bool:
+    return _graph(context).is_open
+
+
 def switch_graph(context: ActionContext) -> None:
-    cast(GraphPanel, context.screen.panels["graph"]).toggle_view()
+    _graph(context).toggle_view()
+
+
+def shows_around(context: ActionContext) -> bool:
+    return _graph(context).mode == "neighbourhood"
+
+
+def _graph(context: ActionContext) -> GraphPanel:
+    return cast(GraphPanel, context.screen.panels["graph"])

@@ -15,6 +15,10 @@ def switch_view(context: ActionContext) -> None:
     context.say("agents and tickets" if shows == "agents" else "a row for each ticket")
 
 
+def shows_tickets(context: ActionContext) -> bool:
+    return _panel(context).shows == "tickets"
+
+
 def zoom_in(context: ActionContext) -> None:
     _panel(context).zoom_in()
 

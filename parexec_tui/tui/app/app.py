@@ -6,28 +6,29 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
-from msgspec import Struct
 from textual.timer import Timer
 
 from parexec_tui.client.sockets import own_signature
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire.protocol import Sampled, Viewers
-from parexec_tui.core.wire.requests import AnyRequest, Retry
+from parexec_tui.core.wire.requests import AnyRequest
 from parexec_tui.gc_control import collect_when_told
 from parexec_tui.paths import session_folder
-from parexec_tui.registry.errors import RegistryError, SessionOwned
+from parexec_tui.registry.errors import RegistryError
 from parexec_tui.text.words import day_and_clock, printable
 from parexec_tui.tui.actions.context import ActionContext
-from parexec_tui.tui.actions.perform import TableKeymap, is_dim, perform
+from parexec_tui.tui.actions.perform import is_dim, label, may, perform
 from parexec_tui.tui.actions.session import show_sessions, show_summary
 from parexec_tui.tui.app.attention import Attention
+from parexec_tui.tui.app.config import ScreenConfig
 from parexec_tui.tui.app.feed import Feed, OpenedSession
+from parexec_tui.tui.app.new_engine import NewEngine
+from parexec_tui.tui.app.time_travel import TimeTravel
 from parexec_tui.tui.app.ui_state import read_panel_order, write_panel_order
 from parexec_tui.tui.dialogs.dialog import Confirm, Dialog
 from parexec_tui.tui.panels import make_panels
-from parexec_tui.tui.screen.arrangement import Arrangement
 from parexec_tui.tui.screen.main_screen import MainScreen
 from parexec_tui.tui.terminal.painter import RETRY_AFTER
 from parexec_tui.tui.terminal.terminal_app import TerminalApp
@@ -40,40 +41,6 @@ _COLLECT_EVERY = 300.0
 
 _LOOK_AGAIN = 0.25
 """Seconds until a dialog that could not be opened is tried again."""
-
-
-class TakeOver(Protocol):
-    """Starts a new engine for a session that has none, and returns once the engine is ready.
-
-    `resume`: the last engine left in good order. `awaits`: the session may be finished, but a request is about to
-    come.
-    """
-
-    def __call__(self, session: str, *, resume: bool = False, awaits: bool = False) -> None: ...
-
-
-def _start_none(session: str, *, resume: bool = False, awaits: bool = False) -> None:
-    """A TakeOver that starts no engine."""
-
-
-class ScreenConfig(Struct, frozen=True, kw_only=True):
-    """How the screen is set up, from the command line, the settings and what the terminal can do."""
-
-    palette: Palette
-    keymap: TableKeymap
-    arrangement: Arrangement
-    ascii_only: bool = False
-    read_only: bool = False
-    lists_sessions: bool = False
-    """Begin with the list of all sessions."""
-    bell: bool = True
-    notify: bool = True
-    """Also send a notification to the terminal (OSC 9) when something needs a person."""
-    remembers_panels: bool = False
-    """A plan that was shown before has its panels as they were then."""
-    take_over: TakeOver = _start_none
-    notes: tuple[str, ...] = ()
-    """Problems that were found before the screen opened; the footer shows them."""
 
 
 class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
@@ -120,11 +87,12 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         self.view = ViewState(self.palette, ascii_only=config.ascii_only, clock=self._clock)
         self.view.me = own_signature()
         self.main = MainScreen(self.view, config.keymap, config.arrangement, make_panels(self.view))
-        self.main.is_read_only = config.read_only
-        self.main.banner.can_steer = not config.read_only
+        self.view.is_read_only = config.read_only
         self.actions = ActionContext(self.main, self)
         self.main.perform = partial(perform, self.actions)
+        self.main.may = partial(may, self.actions)
         self.main.is_dim = partial(is_dim, self.actions)
+        self.main.label = partial(label, self.actions)
         self.feed = self._make_feed(
             session,
             read_only=config.read_only,
@@ -135,10 +103,11 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
             notice=self._notice,
             viewers=self._viewers,
         )
+        self._new_engine = NewEngine(session, self.view, config.take_over, self.main.say)
+        self.time_travel = TimeTravel(self.view, self.main, self.feed, self.in_background)
         self._has_offered = False
         self._attention = Attention(bell=config.bell, notify=config.notify)
         self._next_call: Timer | None = None
-        self._is_traveling = False
 
     def on_mount(self) -> None:
         self.start_terminal()
@@ -284,12 +253,9 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
     def _contact(self, text: str, up: bool) -> None:
         text = printable(text)
         if (text, up) != (self.view.contact, self.view.connected):
-            self.view.contact, self.view.connected = text, up
-            self.view.lost_at = None if up else self.view.lost_at or self.view.clock()
-            if not up:
-                self.view.warning = ""
+            self.view.set_contact(text, up=up)
             self.main.schedule_draw(Change.state)
-            if text == NO_ENGINE and not (self._has_offered or self.config.read_only):
+            if text == NO_ENGINE:
                 self._offer_to_take_over()
             self._attention.contact(up, time.monotonic())
             self._call_person()
@@ -322,75 +288,27 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
     # -- what actions need -----------------------------------------------------------------------------------
 
     async def ask(self, request: AnyRequest) -> Sequence[ev.AnyEvent] | str:
-        if not self.view.connected and self._restarts(request):
-            if trouble := await self._start_engine(awaits=True):
+        if not self.view.connected and self._new_engine.is_needed_for(request):
+            if trouble := await self._new_engine.start(awaits=True):
                 return trouble
             with suppress(TimeoutError):
                 await self.feed.find_engine()
         return await self.feed.ask(request)
 
-    def _restarts(self, request: AnyRequest) -> bool:
-        """Whether a new engine has to be started for a request: the session is finished, and a retry takes it up."""
-        live = self.view.live
-        return live is not None and live.finished_at is not None and isinstance(request, Retry)
-
     def travel(self, seq: int | None) -> None:
         """Show the session as it was after an event; None: as it is now."""
-        self.view.past_goal = seq or 0
-        if seq is None:
-            self.view.past = None
-            self.main.draw_now(Change.state | Change.appearance)
-        elif not self._is_traveling:
-            self.in_background(self._travel())
-
-    async def _travel(self) -> None:
-        """Read past states until the wanted one is shown: the person may ask for another one meanwhile."""
-        self._is_traveling = True
-        try:
-            while (goal := self.view.past_goal) and (self.view.past is None or goal != self.view.past_seq):
-                state = await self.feed.past(goal)
-                if self.view.past_goal:
-                    self.view.past, self.view.past_seq = state, goal
-                    self.main.draw_now(Change.state | Change.appearance)
-        except RegistryError as error:
-            self.view.past_goal = self.view.past_seq if self.view.looks_back else 0
-            self.main.say(str(error), "bad")
-        finally:
-            self._is_traveling = False
+        self.time_travel.go(seq)
 
     def take_over(self) -> None:
         """Start a new engine for a session that has none."""
-        self.in_background(self._take_over())
-
-    async def _take_over(self) -> None:
-        if trouble := await self._start_engine():
-            self.main.say(trouble, "bad")
-        else:
-            self.main.say("an engine runs the session again", "good")
-
-    async def _start_engine(self, *, awaits: bool = False) -> str:
-        """Returns what went wrong, in words; empty if nothing did."""
-        self.main.say("starting an engine…")
-        live = self.view.live
-        has_left = live is not None and (live.left is not None or live.finished_at is not None)
-        start = partial(self.config.take_over, self.session, resume=has_left, awaits=awaits)
-        try:
-            await asyncio.to_thread(start)
-        except SessionOwned:
-            return ""  # somebody else was faster
-        except Exception as error:  # it has many ways to fail, each with words for a person
-            return f"no engine could be started: {error}"
-        return ""
+        self.in_background(self._new_engine.start_for_person())
 
     def _offer_to_take_over(self) -> None:
         """Offer to start a new engine, when the one of an unfinished session turns out to be gone. Done only once."""
-        self._has_offered = True
-        state = self.view.live
-        why = f": {state.interrupted.reason}" if state is not None and state.interrupted is not None else ""
-        text = f"no engine runs {self.session} any more{why}; what runs goes on, and is taken over"
-        dialog = Confirm(self.view, "The engine is gone", "", [text], yes="start a new engine")
-        dialog.comes_by_itself = True
-        self._when_free(lambda: self._open_offer(dialog))
+        if not (self._has_offered or self.config.read_only):
+            self._has_offered = True
+            dialog = self._new_engine.offer()
+            self._when_free(lambda: self._open_offer(dialog))
 
     def _open_offer(self, dialog: Confirm) -> None:
         if self.view.contact == NO_ENGINE:

@@ -22,7 +22,8 @@ from parexec_tui.core.wire.protocol import Happened, Notice, Sampled, Viewers
 from parexec_tui.core.wire.requests import AnyRequest
 from parexec_tui.gc_control import gc_frozen
 from parexec_tui.paths import registry_file
-from parexec_tui.registry.registry import EventRow, Registry
+from parexec_tui.registry.events import EventRow
+from parexec_tui.registry.registry import Registry
 from parexec_tui.tui.view.event_history import EventHistory
 from parexec_tui.tui.view.view_state import NO_ENGINE
 

@@ -16,7 +16,8 @@ from parexec_tui.text.report import status_report
 from parexec_tui.text.words import is_ascii_only
 from parexec_tui.tui.actions.perform import TableKeymap
 from parexec_tui.tui.actions.table import ACTIONS, keymap_of
-from parexec_tui.tui.app.app import ParexecApp, ScreenConfig, TakeOver
+from parexec_tui.tui.app.app import ParexecApp
+from parexec_tui.tui.app.config import ScreenConfig, TakeOver
 from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.screen.arrangement import Arrangement
 from parexec_tui.tui.theme.palette import Palette

@@ -154,10 +154,10 @@ class Help(Dialog[None]):
         palette = self.view.palette
         names = max(width_of(entry.name) for entry in block.entries)
         room = max(8, width - names - 2)
-        lines = [Text(fitted(block.heading, width), palette["title"])]
+        lines = [Text().append(fitted(block.heading, width), palette["title"])]  # not the style of the whole line
         for entry in block.entries:
             for number, part in enumerate(folded(Text(entry.text, palette["text"]), room, self.app.console)):
-                line = Text(fitted("" if number else entry.name, names), palette[entry.meaning])
+                line = Text().append(fitted("" if number else entry.name, names), palette[entry.meaning])
                 lines.append(line.append("  ").append_text(part))
         return [*lines, Text("")]
 

@@ -7,13 +7,13 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Input
 
+from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.text.cells import width_of
 from parexec_tui.text.words import printable
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.dialogs.form import Field
 from parexec_tui.tui.dialogs.matching import best, rank
 from parexec_tui.tui.drawing.line import StyledLine
-from parexec_tui.tui.view.facts import display_status
 from parexec_tui.tui.view.outlook import Outlook
 from parexec_tui.tui.view.view_state import ViewState
 from parexec_tui.tui.widgets.listing import Listing
@@ -285,7 +285,7 @@ class CommandPalette(Dialog[Run]):
         elif row is None or (self._field.text in self._not_inside and row.name != self._field.text):
             why = self._not_inside.get(self._field.text, f"there is no command {self._field.text}")
             self._preview.show([self.styled(why, "bad")])
-        elif row.command is not None and row.command.takes:
+        elif row.command is not None and row.command.takes and not self._is_whole(row.command):
             self._type(f"{row.command.word} ")
         elif row.command is not None:
             self._do(row.command.read(""))
@@ -293,6 +293,10 @@ class CommandPalette(Dialog[Run]):
             self._preview.show([self.styled(row.off, "bad")])
         else:
             self.dismiss(row.run)
+
+    def _is_whole(self, command: PaletteCommand) -> bool:
+        """Whether a command is typed in full that needs no argument, and asks before it does anything."""
+        return command.word == self._field.text and command.takes_path and command.takes.startswith("[")
 
     def _do_command(self, command: PaletteCommand, argument: str) -> None:
         if self._has_chosen and not command.is_choice:

@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.registry.errors import RegistryError
-from parexec_tui.registry.registry import DAMAGED
+from parexec_tui.registry.sessions import DAMAGED
 from parexec_tui.text.words import day_and_clock, printable, short_duration
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.drawing.line import StyledLine
@@ -32,6 +32,8 @@ _STATUS, _BAR, _AGE = 13, 8, 6
 _SIGNS = {
     "running": "running",
     "held": "held",
+    "frozen": "frozen",
+    "draining": "draining",
     "finished": "succeeded",
     "interrupted": "failed",
     DAMAGED: "failed",

@@ -8,6 +8,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 
 from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
@@ -15,7 +16,7 @@ from parexec_tui.text.report import attempt_output, failure_groups, last_lines
 from parexec_tui.text.words import glyph, printable, subject_width, tickets
 from parexec_tui.tui.dialogs.dialog import CHROME, HEADER_LINES, Dialog
 from parexec_tui.tui.drawing.sign import CURSOR
-from parexec_tui.tui.view.facts import display_status, reason_of
+from parexec_tui.tui.view.facts import reason_of
 from parexec_tui.tui.view.view_state import ViewState
 from parexec_tui.tui.widgets.page import Page
 

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.rules.verbs.undo import history
 from parexec_tui.core.state.events import OperatorActed
+from parexec_tui.core.state.people import who
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 from parexec_tui.text.cells import width_of
@@ -127,7 +128,7 @@ class ActionList(Listing):
         """Show these actions; the cursor stays on the action that it is on, if that is still there."""
         before = self.done[self.cursor].action if self.done else None
         self.done = done
-        self._width = min(max((width_of(printable(each.action.by)) for each in done), default=0), _WIDEST_NAME)
+        self._width = min(max((width_of(self._who(each.action)) for each in done), default=0), _WIDEST_NAME)
         self.put_cursor(next((at for at, each in enumerate(done) if each.action == before), 0))
         self.refresh(layout=True)
 
@@ -141,11 +142,14 @@ class ActionList(Listing):
     def empty_text(self) -> str:
         return "nobody has done anything in this session that is not taken back"
 
+    def _who(self, action: OperatorActed) -> str:
+        return printable(who(action.by, self.view.me))
+
     def draw_row(self, line: StyledLine, index: int, width: int) -> None:
         action, why_not = self.done[index]
         dim = self.style("dim")
         line.column(clock(action.at), 8, dim)
-        line.column(printable(action.by), self._width, dim)
+        line.column(self._who(action), self._width, dim)
         is_below = index > 0 and action.inverse  # one that is newer stays: that one says why
         final = "  (stays)" if why_not and is_below else f"  (stays: {why_not})" if why_not else ""
         line.column(printable(action.text + final), width - line.width + 1, dim if why_not else None, gap=0)

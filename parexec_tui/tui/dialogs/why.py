@@ -6,12 +6,12 @@ from typing import Any
 from textual.app import ComposeResult
 from textual.widgets import Static
 
+from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.state.status import predicate
 from parexec_tui.text.words import printable
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog
 from parexec_tui.tui.dialogs.why_text import Explanation, Offer, explain
-from parexec_tui.tui.input.keymap import Keymap
-from parexec_tui.tui.view.facts import display_status
+from parexec_tui.tui.input.keymap import Action, Keymap
 from parexec_tui.tui.view.view_state import ViewState
 from parexec_tui.tui.widgets.page import Page
 
@@ -26,12 +26,20 @@ class WhyDialog(Dialog[None]):
 
     is_wide = True
 
-    def __init__(self, view: ViewState, ticket: str, keymap: Keymap[Any], act: Callable[[Offer], None]) -> None:
-        """`act`: carries out what the text offers."""
+    def __init__(
+        self,
+        view: ViewState,
+        ticket: str,
+        keymap: Keymap[Any],
+        act: Callable[[Offer], None],
+        may: Callable[[Action[Any]], bool],
+    ) -> None:
+        """`act`: carries out what the text offers. `may`: whether an action would be refused whatever it is about."""
         super().__init__(view)
         self._ticket = ticket
         self._keymap = keymap
         self._act = act
+        self._may = may
         self.heading, self._found = self._explain()
         self.keys = self._keys()
         self._page = Page(view, self._found.lines, chrome=CHROME)
@@ -44,8 +52,12 @@ class WhyDialog(Dialog[None]):
 
     def take_key(self, name: str) -> bool:
         if (offer := next((each for each in self._found.offers if name in self._keys_of(each)), None)) is not None:
-            self._act(offer)
-            self._look()
+            if offer.leads_to_output:
+                self.leave()
+                self._act(offer)
+            else:
+                self._act(offer)
+                self._look()
             return True
         if name in ("enter", "w", "?"):
             self.leave()
@@ -60,8 +72,11 @@ class WhyDialog(Dialog[None]):
         ticket = state.tickets.get(self._ticket) if state is not None else None
         if state is None or ticket is None:
             return f"Why {self._ticket}?", Explanation(["it is not in the plan any more"], [])
-        heading = f"Why {ticket.id}? It {predicate(display_status(state, ticket))}"
-        return heading, explain(state, ticket, self.view.now, self._keymap, self.view.me)
+        said = predicate(display_status(state, ticket))
+        if ticket.is_live and state.gone is not None:
+            said = f"was {said.removeprefix('is ')}"
+        heading = f"Why {ticket.id}? It {said}"
+        return heading, explain(state, ticket, self.view.now, self._keymap, self.view.me, self._may)
 
     def _look(self) -> None:
         heading, found = self._explain()

@@ -1,23 +1,32 @@
 """Why a ticket is not running, how it runs, or how it ended; and what a person can do about it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_duration
-from parexec_tui.core.schedule.blockers import Blocker, able_agents, unmet_needs, why
+from parexec_tui.core.schedule.blockers import Blocker, able_agents, unmet_needs
+from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.schedule.root import Root
-from parexec_tui.core.schedule.roots import path_to_root, root_of, waiting_for
+from parexec_tui.core.schedule.root_counts import waiting_for
+from parexec_tui.core.schedule.roots import path_to_root, root_of, roots_of_all
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import Status, happened
+from parexec_tui.core.state.status import PENDING, Status, happened
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output, last_lines
-from parexec_tui.text.roots import cause_text, root_text, waited_for_text
+from parexec_tui.text.roots import cause_text, ending_of, root_text, waited_for_text
 from parexec_tui.text.words import clock, short_duration, tickets, why_ended
 from parexec_tui.tui.input.key_names import short_name
-from parexec_tui.tui.input.keymap import Keymap
-from parexec_tui.tui.view.facts import blocker_text, display_status, held_text, reason_of, root_beyond
+from parexec_tui.tui.input.keymap import Action, Keymap
+from parexec_tui.tui.view.facts import (
+    blocker_text,
+    held_text,
+    reason_of,
+    root_beyond,
+    shown_blockers,
+    stop_text,
+)
 from parexec_tui.tui.view.targets import Targets
 
 _MAX_AGENTS = 20
@@ -36,6 +45,8 @@ class Offer(NamedTuple):
     """What it is about: not always the ticket that is explained."""
     effect: str
     """What it does, in a few words: `thaw compile`."""
+    leads_to_output: bool = False
+    """It shows something in the output of the ticket, behind the box."""
 
 
 class Explanation(NamedTuple):
@@ -47,15 +58,47 @@ class Explanation(NamedTuple):
     """The actions whose keys are named in the lines; each at most once."""
 
 
-def explain(state: SessionState, ticket: TicketState, now: float, keymap: Keymap[Any], me: str = "") -> Explanation:
-    """The explanation of a ticket. `me`: how the requests of the reader are signed."""
-    text = _Why(state, ticket, now, keymap, me)
-    lines = list(text.lines())
+def explain(
+    state: SessionState,
+    ticket: TicketState,
+    now: float,
+    keymap: Keymap[Any],
+    me: str = "",
+    may: Callable[[Action[Any]], bool] = lambda _: True,
+) -> Explanation:
+    """The explanation of a ticket.
+
+    `me`: how the requests of the reader are signed. `may`: whether an action can be carried out now; what cannot is
+    not recommended.
+    """
+    text = _Why(state, ticket, now, keymap, me, may)
+    lines = list(filter(None, map(_without_refused, text.lines())))
     return Explanation(lines, list(text.offers.values()))
 
 
+_REFUSED = "\0"
+"""Stands in a line for the key of an action that cannot be carried out."""
+
+
+def _without_refused(line: str) -> str:
+    """The line as far as it does not recommend what cannot be done; empty if it does nothing else."""
+    if (at := line.find(_REFUSED)) < 0:
+        return line
+    return line[: max(0, line.rfind("; ", 0, at))]
+
+
 class _Why:
-    def __init__(self, state: SessionState, ticket: TicketState, now: float, keymap: Keymap[Any], me: str) -> None:
+    def __init__(
+        self,
+        state: SessionState,
+        ticket: TicketState,
+        now: float,
+        keymap: Keymap[Any],
+        me: str,
+        may: Callable[[Action[Any]], bool],
+    ) -> None:
+        self._may = may
+        self._has_engine = state.gone is None
         self.state, self.ticket, self.now, self.me = state, ticket, now, me
         self.offers: dict[str, Offer] = {}
         self._keymap = keymap
@@ -64,6 +107,8 @@ class _Why:
 
     def lines(self) -> Iterator[str]:
         ticket = self.ticket
+        if not self._has_engine and (ticket.is_live or ticket.status in PENDING):
+            yield from self._no_engine()
         match ticket.status:
             case Status.waiting | Status.backoff:
                 yield from self._waits()
@@ -73,6 +118,8 @@ class _Why:
                 yield from self._was_skipped()
             case Status.failed:
                 yield from self._failed(ticket)
+                if ticket.attempts:
+                    yield self._output_key()
                 yield f"{self._key('retry')} runs it again, {self._key('retry-form')} with changes"
                 yield f"{self._key('waive')} waives it: what needs it may run"
             case Status.cancelled:
@@ -88,16 +135,33 @@ class _Why:
     # -- what waits ------------------------------------------------------------------------------------------
 
     def _waits(self) -> Iterator[str]:
-        found = why(self.state, self.ticket)
+        found = shown_blockers(self.state, self.ticket, self.me)
+        if not found and not self._has_engine:
+            return
         if not found:
             yield "nothing keeps it from running: it starts now"
             return
-        yield from self._in_the_end(found)
-        yield "one thing keeps it from running:" if len(found) == 1 else f"{len(found)} things keep it from running:"
+        if self._has_engine:
+            yield from self._in_the_end(found)
+            yield (
+                "one thing keeps it from running:"
+                if len(found) == 1
+                else f"{len(found)} things keep it from running:"
+            )
+        else:
+            yield "besides, one thing keeps it:" if len(found) == 1 else f"besides, {len(found)} things keep it:"
         for number, blocker in enumerate(found, 1):
             yield f"{number}. {self._reason(blocker)}"
-            for line in (*self._details(blocker), *filter(None, (self._remedy(blocker),))):
+            remedy = self._remedy(blocker) if self._has_engine else ""
+            for line in (*self._details(blocker), *filter(None, (remedy,))):
                 yield f"   {line}"
+
+    def _no_engine(self) -> Iterator[str]:
+        """That nothing becomes of it, and the way back."""
+        root = roots_of_all(self.state)[0]
+        yield root_text(root, self.now, self.me)
+        if root.how != "silent":
+            yield f"   {self._key('take-over', Targets(), 'start an engine')} starts an engine"
 
     def _in_the_end(self, found: Sequence[Blocker]) -> Iterator[str]:
         """The root of the reasons, where it is more than one of them says."""
@@ -108,21 +172,17 @@ class _Why:
         between = path_to_root(self.state, self.ticket)[1:-1]
         if between:
             yield f"   it waits for that by way of {listed(between, limit=_MAX_LISTED)}"
-        if remedy := self._root_remedy(root):
+        if not root.is_of_all and (remedy := self._end(root)):  # what is of all is among the reasons, with its key
             yield f"   {remedy}"
 
-    def _root_remedy(self, root: Root) -> str:
-        match root.kind:
-            case "frozen":
-                return f"{self._key('freeze', Targets((root.ticket,)), f'thaw {root.ticket}')} thaws it"
-            case "held":
-                return f"{self._key('hold', Targets((root.ticket,)), f'release {root.ticket}')} releases it"
-            case "agent":
-                return f"{self._key('hold', Targets(agent=root.agent), f'release {root.agent}')} releases it"
-            case "backoff":
-                return f"{self._key('retry', Targets((root.ticket,)), f'retry {root.ticket}')} tries it at once"
-            case _:
-                return ""
+    def _end(self, root: Root) -> str:
+        """The key that ends it, and what that does; empty if none does."""
+        if (ending := ending_of(root)) is None:
+            return ""
+        agent, type_ = (root.agent, "") if root.kind == "agent" else ("", root.name if root.kind == "type" else "")
+        targets = Targets((root.ticket,) if root.ticket else (), agent, type_)
+        name = "it" if root.ticket == self.ticket.id else ending.name or "the session"
+        return f"{self._key(ending.action, targets, f'{ending.verb} {name}')} {ending.does} {name}"
 
     def _reason(self, blocker: Blocker) -> str:
         if blocker.kind == "needs":
@@ -170,7 +230,8 @@ class _Why:
         if other.is_frozen and (root := root_of(self.state, other)) is not None:
             return f"{id_} is {cause_text(root, self.now, self.me)}, on {other.agent}"
         if other.is_live:
-            return f"{id_} is {other.shown_status} on {other.agent}, for {short_duration(other.worked(self.now))}"
+            worked = short_duration(other.worked(self.now))
+            return f"{id_} {self._is} {other.shown_status} on {other.agent}, for {worked}"
         reason = reason_of(self.state, other, self.now, self.me)
         return f"{id_} is {display_status(self.state, other)}{f': {reason}' if reason else ''}"
 
@@ -202,16 +263,15 @@ class _Why:
                 return self._need_remedy()
             case "session" if self.state.stopping is not None:
                 return f"it can be gone on with later: parexec resume {self.state.session}"
-            case "session" if self.state.held is not None and self.state.held.is_freeze:
-                return f"{self._key('freeze-all', Targets(), 'thaw all')} thaws the session"
             case "session":
-                return f"{self._key('hold-all', Targets(), 'release the session')} releases the session"
+                is_frozen = self.state.held is not None and self.state.held.is_freeze
+                return self._end(Root("session", how="frozen" if is_frozen else "held"))
             case "host":
                 return "it goes on by itself once there is more room"
             case "held":
-                return f"{self._key('hold', effect='release it')} releases it"
+                return self._end(Root("held", ticket=self.ticket.id))
             case "backoff":
-                return f"{self._key('retry')} tries it at once"
+                return self._end(Root("backoff", ticket=self.ticket.id))
             case "barrier":
                 return "the plan asks for it; it goes on by itself"
             case "claim" if self._head is not None and self._head.stays:
@@ -257,7 +317,8 @@ class _Why:
         ticket = self.ticket
         worked = short_duration(ticket.worked(self.now))
         attempt = ticket.live_attempt
-        yield f"it is {ticket.shown_status} on {attempt.agent}, and has worked for {worked}"
+        has = "has" if self._has_engine else "had"
+        yield f"it {self._is} {ticket.shown_status} on {attempt.agent}, and {has} worked for {worked}"
         pid = f", pid {attempt.pid}" if attempt.pid is not None else ""
         yield f"   attempt {attempt.number}, since {clock(attempt.started)}{pid}"
         for what in filter(None, (ticket.spec.run, ticket.spec.prompt)):
@@ -266,13 +327,29 @@ class _Why:
             yield f"   frozen for {short_duration(frozen)}, which does not count"
         yield f"   {self._time_left()}"
         if ticket.status is Status.stopping:
-            yield f"it was {attempt.stop_reason}: TERM, then KILL after {format_duration(ticket.spec.grace)}"
+            grace = format_duration(ticket.spec.grace)
+            yield f"it was {stop_text(ticket, self.now, self.me)}: TERM, then KILL after {grace}"
             yield f"{self._key('kill')} kills it at once"
         elif ticket.is_frozen and (root := root_of(self.state, ticket)) is not None:
             yield waited_for_text(waiting_for(self.state, root), self.now, self.me)
-            yield f"   its processes stand still; {self._key('freeze', effect='thaw it')} thaws it"
+            yield f"   its processes stand still; {self._end(root)}"
+        yield self._output_key()
+        if ticket.status is not Status.stopping:
+            thaw = [] if ticket.is_frozen else [f"{self._key('freeze', effect='freeze it')} freezes it"]
+            yield ", ".join((*thaw, f"{self._key('stop', effect='stop it')} stops it"))
         if held := held_text(ticket, self.me):
-            yield f"{held}; {self._key('hold', effect='release it')} releases it"
+            yield f"{held}; {self._end(Root('held', ticket=ticket.id))}"
+        elif ticket.status is not Status.stopping:
+            yield f"{self._key('hold', effect='hold it')} holds it: it is not tried again then"
+
+    def _output_key(self) -> str:
+        key = self._key("next-error", effect="its output", leads_to_output=True)
+        return f"{key} shows its output, at the last line that tells of an error"
+
+    @property
+    def _is(self) -> str:
+        """Of what is live: nobody knows what became of it since there is no engine."""
+        return "is" if self._has_engine else "was"
 
     def _time_left(self) -> str:
         ticket = self.ticket
@@ -326,12 +403,16 @@ class _Why:
     def _ago(self, at: float | None) -> str:
         return f", {short_duration(max(0.0, self.now - at))} ago" if at is not None else ""
 
-    def _key(self, action: str, targets: Targets | None = None, effect: str = "") -> str:
+    def _key(
+        self, action: str, targets: Targets | None = None, effect: str = "", *, leads_to_output: bool = False
+    ) -> str:
         """Offer an action, of the ticket if nothing else is said; returns how to do it: its key, or its name in the
         palette."""
         row = self._keymap.of(action)
+        if not self._may(row):
+            return _REFUSED
         targets = Targets((self.ticket.id,)) if targets is None else targets
-        offer = self.offers.setdefault(action, Offer(action, targets, effect or row.label))
+        offer = self.offers.setdefault(action, Offer(action, targets, effect or row.label, leads_to_output))
         if not row.keys or offer.targets != targets:
             return f":{action}"
         return short_name(row.keys[0], ascii_only=True)

@@ -10,7 +10,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from parexec_tui.text.cells import cut_middle, row_starts, width_of
+from parexec_tui.text.cells import row_starts, width_of
 from parexec_tui.tui.drawing.sign import CUT
 
 Align = Literal["left", "right"]
@@ -59,6 +59,10 @@ def as_ascii(text: str) -> str:
     )
 
 
+_NO_LINE = Style(underline=False)
+"""For the blanks after an underlined text: without colours they would look like an empty field."""
+
+
 class StyledLine:
     """Builds a strip from left to right."""
 
@@ -92,13 +96,14 @@ class StyledLine:
     ) -> Self:
         """Add a text in exactly `width` cells, and `gap` blanks. A width of 0 adds nothing."""
         if width > 0:
-            self.add(fitted(text, width, align=align, end=self.end), style)
+            cells = fitted(text, width, align=align, end=self.end)
+            if style is not None and style.underline and align == "left":
+                words = cells.rstrip(" ")
+                self.add(words, style).add(cells[len(words) :], style + _NO_LINE)
+            else:
+                self.add(cells, style)
             self.add(" " * gap)
         return self
-
-    def id_column(self, id_: str, width: int, style: Style | None = None) -> Self:
-        """Add an id as a column: a long one loses its middle, since ids differ at their ends."""
-        return self.column(cut_middle(id_, width, sign=self.end), width, style)
 
     def add_strip(self, strip: Strip) -> Self:
         """Add a finished strip."""

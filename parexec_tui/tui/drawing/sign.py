@@ -14,7 +14,7 @@ class Sign(NamedTuple):
     meaning: str
 
 
-CURSOR: Final = Sign("▌", ">", "here is the cursor")
+CURSOR: Final = Sign("▌", "]", "here is the cursor")
 MARK: Final = Sign("●", "*", "marked: actions take it")
 FOLDED: Final = Sign("▸", "+", "a heading, its rows folded away")
 UNFOLDED: Final = Sign("▾", "-", "a heading, its rows below")

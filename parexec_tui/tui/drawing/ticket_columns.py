@@ -1,8 +1,8 @@
 """How the cells of a row of the table of tickets are shared out.
 
 WHY is cut last. Columns that say nothing of a ticket which waits or is over give their cells to its reason, and what
-takes cells from every reason (TITLE, PRIORITY) is there only beyond the cells that WHY wants. All depends on the
-width and on the longest id and agent, so nothing moves while the list scrolls.
+takes cells from every reason (TITLE, PRIORITY) is there only beyond the cells that WHY wants, and after the ids are
+whole. All depends on the width and on the longest id and agent, so nothing moves while the list scrolls.
 """
 
 from typing import Literal, NamedTuple
@@ -12,11 +12,19 @@ WHY_WANTED = 44
 
 STATUS, TIME, PROGRESS, PRIORITY = 13, 6, 8, 8
 
-_MIN_ID, _MAX_ID = 12, 40
+_MIN_ID, _USUAL_ID, _MAX_ID = 12, 18, 40
+"""Cells for the id, as far as ids are so long: at the least; beside the word of a status; at most."""
+
+_LEAST_PROGRESS = 4
+"""A percentage without a bar."""
+
 _MAX_AGENT = 14
 _MIN_TITLE, _MAX_TITLE = 16, 40
 _MIN_WHY = 8
 """Fewest cells for WHY beside a column that only some rows need: then it has a title, which may be cut."""
+
+_USUAL_WIDTH = 60
+"""From this width on ids have their usual cells: it is that of one of two panels side by side at 120 columns."""
 
 _NO_WORDS = 48
 """Below this width the status has its sign alone."""
@@ -62,13 +70,21 @@ class TicketColumns(NamedTuple):
 def ticket_columns(width: int, ids: int, agents: int) -> TicketColumns:
     """The columns of a row of so many cells. `ids` and `agents` are the cells of the longest id and agent."""
     status = STATUS if width >= _NO_WORDS else 1
-    id_ = max(0, min(ids, max(_MIN_ID, min(_MAX_ID, width // 4 - 1)), width - status - 2))
+    least = _USUAL_ID if width >= _USUAL_WIDTH else _MIN_ID
+    id_ = max(0, min(ids, max(least, min(_MAX_ID, width // 4 - 1)), width - status - 2))
     left = max(0, width - status - 1 - id_ - 1)
     cells = {"title": 0, "priority": 0, "time": 0, "agent": 0, "progress": 0}
     for name, wanted in (("time", TIME), ("progress", PROGRESS), ("agent", min(agents, _MAX_AGENT))):
         if wanted and left - wanted - 1 >= _MIN_WHY:
             cells[name] = wanted
             left -= wanted + 1
+    waits = left + sum(taken + 1 for taken in cells.values() if taken) - WHY_WANTED
+    if cells["progress"] and (more := min(ids - id_, PROGRESS - _LEAST_PROGRESS, waits)) > 0:
+        cells["progress"] -= more
+        id_ += more
+    if (more := min(ids - id_, _MAX_ID - id_, left - WHY_WANTED)) > 0:
+        id_ += more
+        left -= more
     spare = left - WHY_WANTED - 1
     if spare >= _MIN_TITLE:
         cells["title"] = min(spare, _MAX_TITLE)

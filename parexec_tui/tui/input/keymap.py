@@ -20,7 +20,7 @@ class Action(NamedTuple, Generic[Handler]):
     """As settings and the palette name it."""
     keys: tuple[str, ...]
     label: str
-    """The word in the footer."""
+    """What it does, in a word for the footer."""
     help: str
     section: str
     handler: Handler
@@ -30,6 +30,8 @@ class Action(NamedTuple, Generic[Handler]):
     """The panels in which the keys work; empty: all panels."""
     restarts: bool = False
     """A finished session can be asked for it too: a new engine is started then."""
+    back: str = ""
+    """The label while it goes the other way: `release` of a key that holds. Empty: it has one way."""
 
     def is_for(self, panel: str) -> bool:
         """Whether its keys work in this panel."""
@@ -48,15 +50,24 @@ _OWN_PANEL = 32
 """Footer rank of the actions of one panel for which the table has none."""
 
 
+_KEPT = frozenset(("palette", "leave"))
+"""Actions that keep a key: without them a person would not get to the others, or not out."""
+
+
 class Keymap(Generic[Handler]):
     """The table of actions with the keys that a person's settings give them."""
 
     def __init__(self, table: Sequence[Action[Handler]], changes: Mapping[str, Sequence[str]] | None = None) -> None:
-        """`changes`: the keys that replace those of an action, by its name. Raises KeymapError."""
+        """`changes`: the keys that replace those of an action, by its name. An action that has its own keys gives one
+        up for it, if it has another one or can be found in the palette. Raises KeymapError."""
         changes = changes or {}
-        self.actions = tuple(
+        given = tuple(
             action._replace(keys=tuple(changes[action.name])) if action.name in changes else action
             for action in table
+        )
+        own = [action for action in given if action.name in changes]
+        self.actions = tuple(
+            action if action.name in changes else action._replace(keys=_left_by(own, action)) for action in given
         )
         self._by_key: dict[str, list[Action[Handler]]] = {}
         for action in self.actions:
@@ -105,6 +116,13 @@ class Keymap(Generic[Handler]):
         """How to do an action: its key, or its name in the palette."""
         keys = self.of(name).keys
         return short_name(keys[0], ascii_only=ascii_only) if keys else f":{name}"
+
+
+def _left_by(own: Sequence[Action[Handler]], action: Action[Handler]) -> tuple[str, ...]:
+    """The keys that an action has beside those that a person gave to others."""
+    taken = {key for each in own if _share_a_panel(each, action) for key in each.keys}
+    left = tuple(key for key in action.keys if key not in taken)
+    return action.keys if action.name == "panel" or (action.name in _KEPT and not left) else left
 
 
 def _share_a_panel(one: Action[Handler], other: Action[Handler]) -> bool:

@@ -19,7 +19,7 @@ from textual.worker import Worker, WorkerState
 from parexec_tui.core.plan.units import format_size
 from parexec_tui.outputs.log_file import FileChange, LogFile, LogReader
 from parexec_tui.outputs.output import Output
-from parexec_tui.text.search_terms import ERRORS, SearchTerm, search_term
+from parexec_tui.text.search_terms import ERRORS, SearchTerm, line_term, search_term
 from parexec_tui.text.words import clock
 from parexec_tui.tui.output.arrivals import Arrivals
 from parexec_tui.tui.output.log_paint import Mark, row_strip, text_strip
@@ -89,6 +89,7 @@ class LogView(Widget, can_focus=True):
         self._restated = restated
         self._separator = separator
         self._title = ""
+        self._is_over = False
         self._file: LogFile | None = None
         self._window = LogWindow()
         self._arrivals = Arrivals()
@@ -100,6 +101,8 @@ class LogView(Widget, can_focus=True):
         self._text = ""
         self._origin: _Position | None = None
         self._search: Search | None = None
+        self._or_else: SearchTerm | None = None
+        """What is searched for if the present search finds nothing."""
         """The search that is running."""
         self._count: Search | None = None
         """The count of the matches that is running."""
@@ -123,6 +126,12 @@ class LogView(Widget, can_focus=True):
         self._watch()
         self._window.show(self._reader)
         self._update()
+
+    def expect(self, *, more: bool) -> None:
+        """Whether something writes this output, or will; else an empty one is not called empty so far."""
+        if self._is_over is more:
+            self._is_over = not more
+            self._update()
 
     def retitle(self, title: str) -> None:
         """Have another title; empty: none."""
@@ -175,6 +184,16 @@ class LogView(Widget, can_focus=True):
         self._update()
         return self._window.wrap
 
+    @property
+    def is_wrapped(self) -> bool:
+        """Whether long lines are shown in several rows."""
+        return self._window.wrap
+
+    @property
+    def has_times(self) -> bool:
+        """Whether each line shows when it came, as far as that is known."""
+        return self._times
+
     def toggle_times(self) -> bool:
         """Show the time of each line (True), or not. A log has no times of its own, so a time is known only for what
         came while this view polled the file; the other lines stay blank."""
@@ -201,10 +220,22 @@ class LogView(Widget, can_focus=True):
         reader = self._reader
         if self._file is None or reader is None:
             return self._file.trouble if self._file else ""
+        return self._separator.join(filter(None, self._status_parts(reader)))
+
+    def status_in(self, cells: int) -> str:
+        """What of `status_text` has room in so many cells: the size goes first; what a search came to stays."""
+        reader = self._reader
+        if self._file is None or reader is None:  # it stands below the title as well
+            return self.status_text if len(self.status_text) <= cells else ""
+        parts = self._status_parts(reader)
+        ways = (self._separator.join(filter(None, kept)) for kept in (parts, parts[:1] + parts[2:], parts[::3]))
+        return next((text for text in ways if len(text) <= cells), parts[3])
+
+    def _status_parts(self, reader: LogReader) -> tuple[str, str, str, str]:
+        """Where in the log it is, its size, whether it is text, and what a search came to; empty: nothing to say."""
         where = "following" if self.following else _percent(self._window.end, reader.size)
         binary = "binary" if any(row.line.binary for row in self._window.rows) else ""
-        parts = (where, format_size(reader.size), binary, self._search_text())
-        return self._separator.join(filter(None, parts))
+        return where, format_size(reader.size), binary, self._search_text()
 
     def visible_text(self) -> str:
         """The visible lines, each whole even if only a part of it is visible."""
@@ -246,8 +277,16 @@ class LogView(Widget, can_focus=True):
         self._origin = None
         self._begin(ERRORS, backwards=backwards)
 
-    def _begin(self, what: SearchTerm, *, backwards: bool) -> None:
+    def last_error(self, line: str) -> None:
+        """Go to the last line that is this error line; where none is, to the last one that looks like an error."""
+        self._origin = None
+        self.scroll_end()
+        self._begin(line_term(line) if line else ERRORS, backwards=True, or_else=ERRORS)
+
+    def _begin(self, what: SearchTerm, *, backwards: bool, or_else: SearchTerm | None = None) -> None:
+        """`or_else`: what is searched for if that is nowhere; then it counts as found by that in any case."""
         self._stop_search()
+        self._or_else = or_else
         self._outcome = ""
         reader = self._reader
         if reader is None:
@@ -285,6 +324,12 @@ class LogView(Widget, can_focus=True):
 
     def _land(self, what: SearchTerm, found: Match | OSError | None) -> None:
         self._search = None
+        or_else, self._or_else = self._or_else, None
+        if or_else is not None and what is not or_else:
+            if found is None:
+                self._begin(or_else, backwards=True)
+                return
+            what = or_else
         name = "error" if what is ERRORS else "match"
         if isinstance(found, OSError):
             self._outcome = f"the search broke off: {found.strerror}"
@@ -403,10 +448,12 @@ class LogView(Widget, can_focus=True):
     def _said_instead(self) -> str:
         """The text to show where there is no log."""
         if self._file is None:
-            return "nothing has run yet"
+            return "it did not run" if self._is_over else "nothing has run yet"
         if self._reader is None:
             return self._file.trouble
-        return "" if self._reader.size else "no output so far"
+        if self._reader.size:
+            return ""
+        return "it wrote nothing" if self._is_over else "no output so far"
 
     def _draw(self, width: int, height: int) -> list[Strip]:
         strips = []

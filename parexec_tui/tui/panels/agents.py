@@ -6,6 +6,7 @@ from typing import NamedTuple
 from rich.style import Style
 
 from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import AgentStatus, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -185,7 +186,7 @@ class AgentsPanel(RowsPanel):
         state = self.state
         line.add(type_, self.style("title"))
         if (by := state.held_types.get(type_)) is not None:
-            line.add(f"  {self.glyph('held')} held{f' by {printable(by)}' if by else ''}", self.style("hold"))
+            line.add(f"  {self.glyph('held')} held{printable(by_whom(by, self.view.me))}", self.style("hold"))
         parts = [f"min {state.plan.agents[type_].min}", f"now {state.pool_size[type_]}"]
         parts.append(f"max {state.max_agents(type_)}")
         if stopped := self._stopped.get(type_):
@@ -198,14 +199,17 @@ class AgentsPanel(RowsPanel):
         columns = self._columns(width)
         ticket = self.state.tickets.get(agent.ticket) if agent.ticket else None
         word = _word(agent, ticket)
-        line.add(" ").id_column(agent.id, columns.id_, self.style("title") if is_here else None)
+        line.add(" ").column(
+            self.view.short_agent(agent.id, columns.id_), columns.id_, self.style("title") if is_here else None
+        )
         line.column(f"{self.glyph(word)} {word}", columns.status, self.view.palette.status(word))
         if ticket is not None:
             self._draw_ticket(line, ticket, columns)
         else:
             cells = columns.of("TITLE", "DONE", "ETA", "CPU", "MEM", "QUIET") + columns.ticket
             bad = agent.quarantined and not agent.stopped
-            line.column(idle_reason(self.state, agent, self.view.now), cells, self.style("warn" if bad else "dim"))
+            reason = self.view.short_ids(idle_reason(self.state, agent, self.view.now, self.view.me), cells)
+            line.column(reason, cells, self.style("warn" if bad else "dim"))
         failed = str(agent.failed or "")
         line.column(failed, columns.optional["FAILED"], self.style("bad"), align="right")
         line.column(str(agent.done + agent.failed), columns.optional["RAN"], align="right")
@@ -214,7 +218,7 @@ class AgentsPanel(RowsPanel):
 
     def _draw_ticket(self, line: StyledLine, ticket: TicketState, columns: _Columns) -> None:
         cells = columns.optional
-        line.id_column(ticket.id, columns.ticket)
+        line.column(self.view.short_ticket(ticket.id, columns.ticket), columns.ticket)
         told = self.view.told_progress(ticket)
         step = step_text(told) if told is not None else ""
         line.column(step or printable(ticket.spec.title), cells["TITLE"], None if step else self.style("dim"))

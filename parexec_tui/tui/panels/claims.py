@@ -124,7 +124,9 @@ class ClaimsPanel(RowsPanel):
         what, ticket, title = self._columns(width)
         is_held = row.word == "holds"
         line.column(self._text(row), what, None if is_held else self.style("warn"))
-        line.id_column(row.ticket, ticket, self.style("title") if index == self.cursor else None)
+        line.column(
+            self.view.short_ticket(row.ticket, ticket), ticket, self.style("title") if index == self.cursor else None
+        )
         lasts = short_duration(max(0.0, self.view.now - row.since))
         line.column(f"{row.word} {lasts}", _SINCE, self.style("dim" if is_held else "warn"))
         known = self.state.tickets.get(row.ticket)

@@ -77,7 +77,7 @@ class EventsPanel(RowsPanel):
         for seq, event in self._newer():
             if seq <= until:
                 self._taken = seq
-                self._rows += [(seq, line) for line in _lines(state, event) if _has(line, words)]
+                self._rows += [(seq, line) for line in _lines(state, event, self.view.me) if _has(line, words)]
         if len(self._rows) > 2 * KEPT_EVENTS:
             cut = len(self._rows) - KEPT_EVENTS
             del self._rows[:cut]
@@ -121,10 +121,10 @@ class EventsPanel(RowsPanel):
         line.column(said.text, max(0, width + 1 - line.width), gap=0)
 
 
-def _lines(state: SessionState, event: ev.AnyEvent) -> list[EventLine]:
+def _lines(state: SessionState, event: ev.AnyEvent, me: str) -> list[EventLine]:
     if isinstance(event, ev.AttemptEnded) and event.ticket not in state.tickets:  # dropped from the plan since
         return [EventLine(event.at, str(event.end), event.ticket, f"on {event.agent}")]
-    return list(lines(state, event) if state.session else lines_alone(event))
+    return list(lines(state, event, me) if state.session else lines_alone(event, me))
 
 
 def _has(line: EventLine, words: Sequence[str]) -> bool:

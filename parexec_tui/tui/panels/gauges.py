@@ -60,7 +60,7 @@ class GaugesPanel(Panel):
         if change & (Change.state | Change.appearance):
             self.check_again_in(self.view.waiting.update(state))
         if (sample := self.sample) is not None and not self.view.looks_back:
-            self.check_again_in(sample.at + STALE_AFTER + _MOMENT - self.view.now)
+            self.check_again_in(sample.at + STALE_AFTER + _MOMENT - self.view.clock())
         if change & self.watches:
             self._measure(state)
         super().changed(change)
@@ -96,9 +96,11 @@ class GaugesPanel(Panel):
             if view.looks_back:
                 return "the host was not measured then"
             return "no samples yet" if view.connected else f"nothing is measured: {view.contact}"
-        age = view.now - sample.at
+        age = view.clock() - sample.at
         if view.looks_back or (view.connected and age <= STALE_AFTER):
             return ""
+        if view.state is not None and view.state.finished_at is not None:
+            return f"measured {f'{short_duration(age)} before the end' if age > STALE_AFTER else 'at the end'}"
         why = "stale" if view.connected else view.contact
         return f"{why}: measured {short_duration(max(0.0, age))} ago"
 
@@ -153,7 +155,7 @@ class GaugesPanel(Panel):
         return line.strip(width)
 
     def _draw(self, line: StyledLine, gauge: Gauge, columns: _Columns) -> None:
-        level = "gauge-full" if gauge.is_short else "gauge-warn" if gauge.holds else "gauge-low"
+        level = "gauge-full" if gauge.is_short else "gauge-warn" if gauge.holds or gauge.is_pressing else "gauge-low"
         is_calm = level == "gauge-low"
         line.add("!" if gauge.is_short else " ", self.style("alert") if gauge.is_short else None)
         line.column(printable(gauge.label), columns.label, self.style("dim") if is_calm else None)

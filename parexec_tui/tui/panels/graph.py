@@ -1,30 +1,17 @@
 """The dependency graph: all tickets in lanes, or those around the selected ticket."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Literal
 
-from rich.style import Style
-from textual.strip import Strip
-
-from parexec_tui.core.schedule.roots import path_to_root
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import Flag, Status, Word
-from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.text.words import printable, short_duration
-from parexec_tui.tui.drawing.graph.canvas import CanvasCell
-from parexec_tui.tui.drawing.graph.folding import Folding, Place
-from parexec_tui.tui.drawing.graph.lanes import LaneCell, Lanes, critical_path, with_glyph
-from parexec_tui.tui.drawing.graph.neighbourhood import Neighbourhood, neighbourhood
-from parexec_tui.tui.drawing.graph.selection import Surroundings
-from parexec_tui.tui.drawing.line import StyledLine
+from parexec_tui.core.state.status import Status
+from parexec_tui.tui.drawing.graph.folding import Place
+from parexec_tui.tui.drawing.graph.lanes import Lanes, critical_path
+from parexec_tui.tui.panels.graph_picture import GraphPicture
 from parexec_tui.tui.theme.palette import LANES
-from parexec_tui.tui.view.facts import display_status, reason_of
 from parexec_tui.tui.view.view_state import Change, ViewState
-from parexec_tui.tui.widgets.rows_panel import RowsPanel
-
-GraphMode = Literal["lanes", "neighbourhood"]
 
 _MAX_AT_ONCE = 5_000
 """Tickets whose lanes are laid out at once, which takes a fifth of a second; more are laid out in a thread."""
@@ -34,80 +21,34 @@ _BIG = 100
 _MAX_LEFT_OUT = 0.2
 """The share of tickets with lanes that are not drawn from which on chains count as such."""
 
-_LIT_SHARE = 50
-"""The way to the root is found again at most this often, in multiples of the time that took: it may have 100,000
-steps."""
-
-_FOLD_EVERY = 1.0
-"""Seconds between two times that finished tickets are folded: O(rows)."""
-
-_SAID_OTHERWISE = (Status.waiting, Flag.ready, Status.succeeded)
-"""Words that a row need not have: the sign says it, and what follows is why, or the title."""
-
 _PATH_EVERY = 1.0
 """Seconds for which the critical path is kept: to find it costs O(plan)."""
 
 
-class GraphPanel(RowsPanel):
+class GraphPanel(GraphPicture):
     """The graph in two modes. In lanes, up and down move along the rows; in the neighbourhood, keys follow edges."""
 
     title = "Graph"
     name_ = "graph"
     watches = Change.state | Change.selection | Change.clock | Change.appearance
-    has_heading = False
 
     def __init__(self, view: ViewState, number: int) -> None:
         super().__init__(view, number)
-        self.mode: GraphMode = "lanes"
-        self._lanes: Lanes | None = None
         self._graph: object = None
         """The graph that the lanes show: an amended plan has another one."""
         self._max_columns = 0
-        self._path: list[str] = []
         self._path_at = 0.0
-        self._lit: list[str] = []
-        """The tickets between the selected one and what it waits for in the end, needs first."""
-        self._root = ""
-        """The ticket at that end."""
-        self._lit_of: object = None
-        """The session and the ticket that the way was found for."""
-        self._lit_at = 0.0
-        self._marked: list[str] = []
+        self._marked: Sequence[str] = []
         """The path that is heavy now."""
-        self._folding = Folding(())
-        self._folded_of: object = None
-        """What the rows were folded for."""
-        self._fold_at = 0.0
-        self._unfolded: set[str] = set()
-        """Tickets of folds that the person opened."""
-        self._is_open = False
-        """Nothing is folded."""
-        self._starts: Sequence[int] = ()
-        """The first row of each group, if rows stand by group."""
-        self._on_path: frozenset[str] = frozenset()
-        self._around: Neighbourhood | None = None
-        self._came_from = ""
 
     # -- what is drawn ---------------------------------------------------------------------------------------
-
-    @property
-    def count(self) -> int:
-        return len(self._folding) if self._lanes is not None else 0
-
-    def subtitle(self) -> str:
-        state = self.view.state
-        if state is None:
-            return ""
-        path = f"critical path {len(self._path)}, " if self._path else ""
-        if self._root:
-            path = f"{self._why_not} {self._root}, "
-        return f"{path}{self.mode}"
 
     def changed(self, change: Change) -> None:
         if not change & self.watches or self.view.state is None:
             return
         self._remake()
-        self._light_path()
+        if self._lit.find(self.view):
+            self._mark()
         if self.mode == "neighbourhood" and change & ~Change.clock:
             self._around = None
         self._fold()
@@ -133,7 +74,7 @@ class GraphPanel(RowsPanel):
                 return
             self._lanes = _laid_out(state, max_columns)
             self._take_groups()
-            self._fold(now=True)
+            self._fold()
             self._find_selected()
         elif time.monotonic() - self._path_at < _PATH_EVERY and all(id_ in state.tickets for id_ in self._path):
             return
@@ -143,86 +84,54 @@ class GraphPanel(RowsPanel):
         self._on_path = frozenset(self._path)
         self._mark()
 
-    def _light_path(self) -> None:
-        """Find the way from the selected ticket to what it waits for in the end, as far as it follows needs."""
-        ticket, began = self.view.ticket, time.monotonic()
-        of = self.state, self.view.selected
-        if of == self._lit_of and began < self._lit_at:
-            return
-        path = () if ticket is None else _way_to_cause(self.state, ticket)
-        self._root = path[-1] if len(path) > 1 else ""
-        self._lit = list(path[:1]) if self._root else []
-        for below, above in pairwise(path):
-            if above not in self.state.graph.needs[below]:
-                break
-            self._lit.append(above)
-        self._lit.reverse()
-        self._mark()
-        self._lit_of = of
-        self._lit_at = (ended := time.monotonic()) + max(_PATH_EVERY, _LIT_SHARE * (ended - began))
-
     def _mark(self) -> None:
         """Draw one path heavy: the one to the root, or else the critical one."""
-        path = self._lit if len(self._lit) > 1 else self._path
+        path = self._lit.tickets if self._lit.is_long else self._path
         if self._lanes is not None and path != self._marked and all(id_ in self._lanes for id_ in path):
             self._lanes.mark(path)
             self._marked = path
 
     # -- folding ---------------------------------------------------------------------------------------------
 
-    def _fold(self, *, now: bool = False) -> None:
-        """Fold what is done, at most once a second unless `now`. The row under the cursor stays where it is."""
-        state, lanes = self.state, self._lanes
+    def _fold(self) -> None:
+        """Fold what is done, once that is due. The row under the cursor stays where it is."""
+        state, lanes, folds = self.state, self._lanes, self._folds
         if lanes is None:
             return
         ticket = self.view.ticket
         kept = ticket.id if ticket is not None and ticket.status is Status.succeeded else ""
-        of = (lanes, state.counts[Status.succeeded], state.retried, kept, self._is_open, len(self._unfolded))
-        rest = self._fold_at - time.monotonic()
-        if of == self._folded_of:
+        if (rest := folds.wait(state, lanes, kept)) is None:
             return
-        is_same = self._folded_of is not None and of[0] == self._folded_of[0] and of[3:] == self._folded_of[3:]  # type: ignore[index]
-        if rest > 0 and is_same and not now:
+        if rest > 0:
             self.check_again_in(rest)
             return
-        self._fold_at, self._folded_of = time.monotonic() + _FOLD_EVERY, of
-        done = [(t := state.tickets.get(id_)) is not None and t.status is Status.succeeded for id_ in lanes.order]
-        shown = {lanes.row(id_) for id_ in (*self._unfolded, kept) if id_ in lanes}
         before, line = self._place(), self.cursor - self.top
-        self._folding = Folding(done, shown=shown, is_open=self._is_open, groups=self._starts)
+        folds.make(state, lanes, kept)
         if before is not None:
-            index = self._folding.index(before.start)
-            if before.kind == "heading" and self._folding[index].kind == "ticket":
+            index = folds.folding.index(before.start)
+            if before.kind == "heading" and folds.folding[index].kind == "ticket":
                 index -= 1
             self.top = max(0, index - line)
             self.put_cursor(index)
 
-    def _place(self) -> Place | None:
-        """What is under the cursor."""
-        return self._folding[self.cursor] if self.cursor < self.count else None
+    @property
+    def is_open(self) -> bool:
+        """Whether something that is done has been unfolded."""
+        return self._folds.is_open
 
     def toggle_fold(self) -> bool:
         """Show all rows, or fold again what is done. Whether it is folded now."""
-        self._is_open = not (self._is_open or self._unfolded)
-        self._unfolded.clear()
-        self._fold(now=True)
+        is_folded = self._folds.toggle()
+        self._fold()
         self._find_selected()
         self.refresh()
-        return not self._is_open
+        return is_folded
 
     def _unfold(self, place: Place) -> None:
         assert self._lanes is not None
-        self._unfolded.update(self._lanes.order[place.start : place.stop])
-        self._fold(now=True)
+        self._folds.open(place, self._lanes)
+        self._fold()
         self.refresh()
-
-    @property
-    def has_selected(self) -> bool:
-        """Whether the cursor is on the selected ticket, not on a fold or a heading."""
-        if self.mode == "neighbourhood" or self._lanes is None:
-            return True
-        place = self._place()
-        return place is not None and place.kind == "ticket" and self._lanes.order[place.start] == self.view.selected
 
     def open(self) -> str:
         """Unfold what is folded; all about a ticket."""
@@ -249,16 +158,13 @@ class GraphPanel(RowsPanel):
         assert self._lanes is not None
         groups = self.state.groups
         sizes = [len(level) for level in groups]
-        self._starts = list(accumulate(sizes[:-1], initial=0)) if self._lanes.by_group and sizes else ()
-        self._marked, self._folded_of = [], None
-
-    def empty_text(self) -> str:
-        return "laying out the lanes…" if self.view.state is not None else ""
+        self._folds.begin(list(accumulate(sizes[:-1], initial=0)) if self._lanes.by_group and sizes else ())
+        self._marked = []
 
     def _find_selected(self) -> None:
         if self._lanes is not None and self.view.selected in self._lanes:
-            self._fold(now=True)
-            self.put_cursor(self._folding.index(self._lanes.row(self.view.selected)))
+            self._fold()
+            self.put_cursor(self._folds.folding.index(self._lanes.row(self.view.selected)))
 
     # -- moving ----------------------------------------------------------------------------------------------
 
@@ -306,157 +212,6 @@ class GraphPanel(RowsPanel):
         self._around = None
         self._find_selected()
         self.refresh()
-
-    # -- drawing ---------------------------------------------------------------------------------------------
-
-    def body_line(self, y: int, width: int) -> Strip:
-        if self.mode == "lanes":
-            return super().body_line(y, width)
-        around = self._drawing(width, self.body_height)
-        line = self.line()
-        if around is None or y >= len(around.cells):
-            return line.strip(width)
-        for text, style in self._runs(around.cells[y]):
-            line.add(text, style)
-        return line.strip(width)
-
-    def _drawing(self, width: int, height: int) -> Neighbourhood | None:
-        ticket = self.view.ticket
-        if ticket is None or width < 1 or height < 1:
-            return None
-        if self._around is None:
-            self._around = neighbourhood(
-                ticket.id,
-                Surroundings(self.state.graph.needs.__getitem__, self.state.graph.dependents.__getitem__),
-                self._label,
-                width=width,
-                height=height,
-                keep=[self._came_from] if self._came_from else [],
-                critical=self._lit if len(self._lit) > 1 else self._path,
-                ascii_only=self.view.ascii_only,
-            )
-        return self._around
-
-    def _label(self, id_: str) -> Sequence[str]:
-        ticket = self.state.tickets[id_]
-        word = display_status(self.state, ticket)
-        title = printable(ticket.spec.title)
-        first = f"{self.glyph(word)} {id_}"
-        return (first, title) if title else (first,)
-
-    def _runs(self, cells: Iterable[CanvasCell]) -> Iterator[tuple[str, Style]]:
-        """The cells of a line, grouped by style."""
-        text, style = "", self.base
-        for cell in cells:
-            own = self._style_of(cell)
-            if own is not style and text:
-                yield text, style
-                text = ""
-            text, style = text + cell.char, own
-        yield text, style
-
-    def _style_of(self, cell: CanvasCell) -> Style:
-        palette = self.view.palette
-        if cell.kind == "edge" or cell.ticket is None:
-            return self._heavy_style if cell.heavy else palette["border"]
-        if cell.kind == "more":
-            return palette["dim"]
-        look = palette.status(display_status(self.state, self.state.tickets[cell.ticket]))
-        if cell.ticket == self.view.selected:
-            return look + palette["selection"] if cell.kind == "text" else palette["border-focus"]
-        return look if cell.kind == "text" else palette["border"]
-
-    @property
-    def _heavy_style(self) -> Style:
-        """The style of the path that is heavy: the one to the root of the selected ticket, or the critical one."""
-        return self.style("warn" if len(self._lit) > 1 else "lane-critical")
-
-    def draw_row(self, line: StyledLine, index: int, width: int) -> None:
-        assert self._lanes is not None
-        place, ascii_only = self._folding[index], self.view.ascii_only
-        if place.kind != "ticket":
-            self._draw_place(line, place, width)
-            return
-        (row,) = self._lanes.rows(place.start, place.stop, ascii_only=ascii_only)
-        ticket = self.state.tickets.get(row.id)
-        if ticket is None:
-            return
-        word = display_status(self.state, ticket)
-        look = self.view.palette.status(word)
-        cells, has_glyph = with_glyph(row, self.glyph(word), ascii_only=ascii_only)
-        signs = (row.node, row.node + has_glyph)  # the ticket's own sign says whether it goes on from above
-        self._draw_lanes(line, cells, dict.fromkeys(signs, look))
-        line.add(" " if has_glyph and len(cells) == row.node + 2 else "  ")
-        self._draw_ticket(line, ticket, word, width, has_glyph=has_glyph)
-
-    def _draw_lanes(self, line: StyledLine, cells: Sequence[LaneCell], styles: Mapping[int, Style]) -> None:
-        for place, cell in enumerate(cells):
-            if (style := styles.get(place)) is not None:
-                line.add(cell.char, style)
-            elif cell.heavy:
-                line.add(cell.char, self._heavy_style)
-            elif cell.colour < 0:
-                line.add(cell.char, self.style("dim"))
-            else:
-                line.add(cell.char, self.style(f"lane-{cell.colour % LANES + 1}"))
-
-    def _draw_place(self, line: StyledLine, place: Place, width: int) -> None:
-        """Draw a fold or the heading of a group."""
-        assert self._lanes is not None
-        dim, ascii_only = self.style("dim"), self.view.ascii_only
-        if place.kind == "fold":
-            row = self._lanes.folded(place.start, place.stop, ascii_only=ascii_only)
-            self._draw_lanes(line, row.cells, {row.node: self.view.palette.status(Status.succeeded)})
-        else:
-            self._draw_lanes(line, self._lanes.above(place.start, ascii_only=ascii_only), {})
-        text, style = f"{place.stop - place.start} done", dim
-        if place.group is not None and place.group < len(self.state.groups):
-            total = len(self.state.groups[place.group])
-            done = total - self.state.group_left[place.group]
-            text, style = f"group {place.group + 1} {self._dot} {done} of {total} done", self.style("title")
-        line.add(" ").column(text, max(0, width - line.width), style, gap=0)
-
-    @property
-    def _dot(self) -> str:
-        return "-" if self.view.ascii_only else "·"
-
-    def _draw_ticket(self, line: StyledLine, ticket: TicketState, word: Word, width: int, *, has_glyph: bool) -> None:
-        look = self.view.palette.status(word)
-        if not has_glyph:
-            line.add(f"{self.glyph(word)} ", look)
-        line.add(ticket.id, self._id_style(ticket.id))
-        if word not in _SAID_OTHERWISE:
-            line.add("  ").add(word, look)
-        if ticket.is_live:
-            line.add(f" {short_duration(ticket.worked(self.view.now))} on {ticket.agent}", self.style("dim"))
-        if ticket.id == self._root and self.view.selected != ticket.id:
-            line.add("  ").add(f"{self.view.selected} {self._why_not} it", self.style("warn"))
-        left = width + 1 - line.width
-        if left > 8:
-            reason = reason_of(self.state, ticket, self.view.now, self.view.me)
-            line.add("  ").column(reason or printable(ticket.spec.title), left - 2, self.style("dim"), gap=0)
-
-    @property
-    def _why_not(self) -> str:
-        """What the selected ticket has to do with the end of the path that is lit."""
-        ticket = self.view.ticket
-        return "was skipped for" if ticket is not None and ticket.status is Status.skipped else "waits for"
-
-    def _id_style(self, id_: str) -> Style:
-        if id_ in self._lit or id_ == self._root:
-            return self.style("warn")
-        return self.style("lane-critical" if id_ in self._on_path else "text")
-
-
-def _way_to_cause(state: SessionState, ticket: TicketState) -> Sequence[str]:
-    """The tickets from this one to what it waits for in the end, or to what it was skipped for; both included."""
-    if ticket.status is not Status.skipped:
-        return path_to_root(state, ticket)
-    cause, way = state.cause(ticket), [ticket.id]
-    while ticket is not cause:
-        ticket = state.lost_needs(ticket)[0]  # as `SessionState.cause` does
-        way.append(ticket.id)
-    return way
 
 
 def _laid_out(state: SessionState, max_columns: int) -> Lanes:

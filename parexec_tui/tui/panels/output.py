@@ -9,7 +9,9 @@ from textual.geometry import Spacing
 from textual.strip import Strip
 from textual.timer import Timer
 
+from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.text.cells import width_of
 from parexec_tui.text.report import attempt_output
 from parexec_tui.tui.drawing.sign import CURSOR
 from parexec_tui.tui.output.log_view import LogView
@@ -27,6 +29,10 @@ MAX_OUTPUTS = 3
 
 DWELL = 1.0
 """Seconds for which the output of what runs stays, even if something else starts: it can be read."""
+
+_LEAST_NAME, _MIN_NAME = 14, 6
+"""Cells of the title line for the ticket, if it is so long, before the size of its output has any; and the fewest
+beside what a search came to."""
 
 _MIN_WIDTH, _MIN_HEIGHT = 48, 4
 """Cells that each output must have to stand beside others, and lines to stand above them."""
@@ -124,7 +130,13 @@ class OutputPanel(Panel):
             return what
         of = f" attempt {shown.attempt}" if shown.attempt > 1 or shown.chosen else ""
         name = f"{what}: {shown.ticket}{of}" if what else f"{shown.ticket}{of}"
-        status = shown.view.status_text
+        room = self.subtitle_room
+        status = shown.view.status_in(room - 2 - min(width_of(name), _LEAST_NAME))
+        room -= width_of(status) + 2 if status else 0
+        if room < _MIN_NAME and status:  # of a search
+            return status
+        if width_of(name) > room:
+            name = f"{self.view.short_ticket(shown.ticket, max(1, room - len(of)))}{of}"
         return f"{name}{'  ' if status else ''}{status}"
 
     def changed(self, change: Change) -> None:
@@ -168,13 +180,15 @@ class OutputPanel(Panel):
             self._poll()
 
     def _wanted(self) -> list[str]:
-        self.pins = [id_ for id_ in self.pins if id_ in self.state.tickets]
+        pins = [id_ for id_ in self.pins if id_ in self.state.tickets]
+        if not self.view.looks_back:  # a pin that was not in the plan yet is there again when the person returns
+            self.pins = pins
         free = self._newest_running() if self.follows_running else ""
         ticket = self.view.ticket
         free = free or (ticket.id if ticket is not None else "")
-        if free in self.pins or len(self.pins) == MAX_OUTPUTS or (self.pins and not free):
-            return list(self.pins)
-        return [free, *self.pins]
+        if free in pins or len(pins) == MAX_OUTPUTS or (pins and not free):
+            return pins
+        return [free, *pins]
 
     def _newest_running(self) -> str:
         """The ticket that started last of those that run; the last of those that did, if none does."""
@@ -210,6 +224,7 @@ class OutputPanel(Panel):
             shown.ticket, shown.attempt = id_, attempt
             there = ticket is not None and attempt > 0
             shown.view.open(attempt_output(self.state, ticket, attempt) if ticket is not None and there else None)
+        shown.view.expect(more=ticket is not None and _writes(ticket, attempt))
         shown.view.retitle(self._title_of(shown) if self._count > 1 else "")
 
     def _title_of(self, shown: _Shown) -> str:
@@ -297,11 +312,12 @@ class OutputPanel(Panel):
         self.log_view.next_error(backwards=False)
 
     def last_error(self) -> None:
-        """Go to the last line of the selected ticket's output that looks like an error."""
+        """Go to the line of the selected ticket's output that its row shows, else to the last one that looks like an
+        error."""
         self.changed(Change.selection)  # the selection may be new
         if self.has_selected:
-            self.log_view.scroll_end()
-            self.log_view.next_error(backwards=True)
+            ticket = self.view.ticket
+            self.log_view.last_error(ticket.error_line if ticket is not None else "")
 
     def toggle_wrap(self) -> str:
         """Fold long lines, or cut them; returns which, in words."""
@@ -358,3 +374,8 @@ class OutputPanel(Panel):
         self._choose_logs()
         self.refresh()
         return f"attempt {wanted} of {ticket.attempts}"
+
+
+def _writes(ticket: TicketState, attempt: int) -> bool:
+    """Whether an attempt of a ticket writes, or will; attempt 0: whether there may be one."""
+    return ticket.is_live and attempt == ticket.attempts if attempt else ticket.status not in TERMINAL

@@ -7,8 +7,8 @@ from rich.style import Style
 
 from parexec_tui.core.plan.retries import shown_retries
 from parexec_tui.core.plan.units import format_duration, format_size
-from parexec_tui.core.schedule.blockers import why
-from parexec_tui.core.schedule.roots import waiting_for
+from parexec_tui.core.schedule.readiness import display_status
+from parexec_tui.core.schedule.root_counts import waiting_for
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, short_word
 from parexec_tui.core.state.tickets import TicketState
@@ -16,7 +16,7 @@ from parexec_tui.text.report import attempt_output
 from parexec_tui.text.roots import waited_for_text
 from parexec_tui.text.words import clock, log_cut, printable, progress_text, short_duration, why_ended
 from parexec_tui.tui.drawing.line import fitted, wrapped
-from parexec_tui.tui.view.facts import blocker_text, display_status, reason_of, root_beyond
+from parexec_tui.tui.view.facts import blocker_text, reason_of, root_beyond, shown_blockers
 from parexec_tui.tui.view.view_state import Change
 from parexec_tui.tui.widgets.text_panel import PanelLine, TextPanel
 
@@ -105,7 +105,7 @@ class TicketPanel(TextPanel):
     def _reasons(self, state: SessionState, ticket: TicketState, width: int) -> Iterator[PanelLine]:
         if ticket.status not in PENDING:
             return
-        found = why(state, ticket)
+        found = shown_blockers(state, ticket, self.view.me)
         if (root := root_beyond(state, ticket, found)) is not None:
             text = waited_for_text(waiting_for(state, root), self.view.now, self.view.me)
             for number, line in enumerate(wrapped(text, width)):

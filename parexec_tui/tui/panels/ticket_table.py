@@ -2,6 +2,7 @@
 
 from operator import attrgetter
 
+from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.state.attempts import Attempt
 from parexec_tui.core.state.status import PENDING, TERMINAL, Status, short_word
 from parexec_tui.core.state.tickets import TicketState
@@ -10,7 +11,7 @@ from parexec_tui.text.words import printable, short_duration, step_text
 from parexec_tui.tui.drawing.line import StyledLine, fitted
 from parexec_tui.tui.drawing.sign import CUT, FOLDED, MARK, UNFOLDED
 from parexec_tui.tui.drawing.ticket_columns import RowKind, TicketColumns, ticket_columns
-from parexec_tui.tui.view.facts import display_status, reason_of
+from parexec_tui.tui.view.facts import reason_of
 from parexec_tui.tui.view.ticket_list import DONE, Heading, TicketList
 from parexec_tui.tui.view.view_state import ViewState
 from parexec_tui.tui.widgets.rows_panel import RowsPanel
@@ -66,7 +67,7 @@ class TicketTable(RowsPanel):
         if ticket is None:
             return row
         attempt = _attempt_fields(ticket.attempt) if ticket.attempt is not None else None
-        return _ticket_fields(ticket), attempt, row in self.view.marks, self.state.status
+        return _ticket_fields(ticket), attempt, row in self.view.marks, self.state.status, self.state.gone
 
     # -- drawing ---------------------------------------------------------------------------------------------
 
@@ -84,8 +85,8 @@ class TicketTable(RowsPanel):
             parts.append("in plan order")
         if self.list.sort != "plan" or self.list.is_reversed:
             parts.append(f"by {self.list.sort}{' reversed' if self.list.is_reversed else ''}")
-        if self.view.marks:
-            parts.append(f"{len(self.view.marks)} marked")
+        if marked := len(self.view.marks & state.tickets.keys()):
+            parts.append(f"{marked} marked")
         counts = ", ".join(parts)
         return f"{self._title_of_selected(self.body_width - _BESIDE_TITLE - width_of(counts))}{counts}"
 
@@ -136,9 +137,14 @@ class TicketTable(RowsPanel):
         columns, kind = self._columns(width), self._row_kind(ticket)
         word = display_status(self.state, ticket)
         status = f"{self.glyph(word)} {short_word(word)}" if columns.has_words else self.glyph(word)
-        line.add(self._mark(ticket), self.style("mark"))
+        if ticket.id in self.view.marks:
+            line.add(MARK[self.view.ascii_only], self.style("mark")).add(" ")
+        else:
+            line.add(" " * _MARK)
         line.column(status, columns.status, self.view.palette.status(word))
-        line.id_column(ticket.id, columns.id_, self.style("title") if is_here else None)
+        line.column(
+            self.view.short_ticket(ticket.id, columns.id_), columns.id_, self.style("title") if is_here else None
+        )
         line.column(printable(ticket.spec.title), columns.title)
         line.column(
             ticket.spec.priority.value, columns.priority, self.style(f"priority-{ticket.spec.priority.value}")
@@ -148,10 +154,11 @@ class TicketTable(RowsPanel):
         if line.width < begin:
             line.column(self._time(ticket), columns.time, align="right")
         if line.width < begin:
-            line.id_column(ticket.agent or "", columns.agent, None if ticket.is_live else self.style("dim"))
+            agent = self.view.short_agent(ticket.agent or "", columns.agent)
+            line.column(agent, columns.agent, None if ticket.is_live else self.style("dim"))
         if line.width < begin:
             self.draw_progress(line, ticket, columns.progress)
-        reason = reason_of(self.state, ticket, self.view.now, self.view.me)
+        reason = self.view.short_ids(reason_of(self.state, ticket, self.view.now, self.view.me), why)
         told = self.view.told_progress(ticket) if not reason else None
         if told is not None and (step := step_text(told)):
             title = "" if columns.title else printable(ticket.spec.title)
@@ -171,11 +178,6 @@ class TicketTable(RowsPanel):
             return "stopped"
         is_told = self.view.told_progress(ticket) is not None or self.view.expected_share(ticket) is not None
         return "running" if is_told else "untold"
-
-    def _mark(self, ticket: TicketState) -> str:
-        if ticket.id in self.view.marks:
-            return f"{MARK[self.view.ascii_only]} "
-        return "  "
 
     def _time(self, ticket: TicketState) -> str:
         if ticket.is_live:

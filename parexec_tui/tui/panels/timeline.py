@@ -81,7 +81,7 @@ class TimelinePanel(TimelineChart):
 
     @property
     def _is_going(self) -> bool:
-        return self.state.finished_at is None and self.state.left is None
+        return self.state.finished_at is None and self.state.gone is None
 
     def body_resized(self, width: int, height: int) -> None:
         if self.view.state is not None:

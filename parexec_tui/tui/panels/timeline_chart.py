@@ -6,10 +6,10 @@ from typing import Literal, NamedTuple
 from rich.style import Style
 from textual.strip import Strip
 
+from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.drawing.shown_time import ShownTime
 from parexec_tui.tui.drawing.timeline import MOMENT, Bar, TimelineCell, draw_bars
-from parexec_tui.tui.view.facts import display_status
 from parexec_tui.tui.view.timeline_bars import TimelineBars
 from parexec_tui.tui.view.view_state import ViewState
 from parexec_tui.tui.widgets.rows_panel import RowsPanel
@@ -178,13 +178,15 @@ class TimelineChart(RowsPanel):
         line.add(text, style)
 
     def _draw_name(self, line: StyledLine, row: TimelineRow, *, is_current: bool) -> None:
-        name, style = row.name, self.base
+        cells = self._names - 1
+        name, style = self.view.short_agent(row.name, cells), self.base
         if row.kind == "to start":
             name, style = "(to start)", self.style("dim")
         elif row.kind == "ticket" and (ticket := self.state.tickets.get(row.name)) is not None:
             word = display_status(self.state, ticket)
-            name, style = f"{self.glyph(word)} {row.name}", self.view.palette.status(word)
-        line.column(name, self._names - 1, style + self.style("selection") if is_current else style)
+            name = f"{self.glyph(word)} {self.view.short_ticket(row.name, cells - 2)}"
+            style = self.view.palette.status(word)
+        line.column(name, cells, style + self.style("selection") if is_current else style)
 
     def _style_of(self, cell: TimelineCell) -> Style:
         palette = self.view.palette

@@ -1,5 +1,6 @@
 """The line under the header, while there is something to say: what keeps things from going on, and what helps."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,15 +10,14 @@ from textual.widget import Widget
 
 from parexec_tui.core.rules.attention import Subject
 from parexec_tui.text.banner import NOTHING_AROUND, Around, Piece, pieces
-from parexec_tui.text.cells import width_of
+from parexec_tui.text.cells import cut_middle, width_of
+from parexec_tui.text.words import printable
 from parexec_tui.tui.drawing.line import StyledLine
+from parexec_tui.tui.drawing.sign import CUT
 from parexec_tui.tui.input.key_names import short_name
 from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.view.needy import goes_to_lead, lead_of
-from parexec_tui.tui.view.view_state import NO_ENGINE, Change, ViewState
-
-CONTACT_GRACE = 2.0
-"""Seconds without contact after which that is said: a guardian restarts an engine at once."""
+from parexec_tui.tui.view.view_state import Change, ViewState
 
 _LINGER = 3.0
 """Seconds for which the line stays where it has nothing more to say, so that what is below does not jump for what
@@ -28,6 +28,9 @@ _FADE_LATE = 0.05
 
 _MIN_CELLS = 20
 """A piece is cut to this many cells, or it is only counted."""
+
+_NAMED_IN = 16
+"""Cells for the name of what a key acts on."""
 
 
 class Banner(Widget):
@@ -41,15 +44,16 @@ class Banner(Widget):
         keymap: Keymap[Any],
         *,
         is_target: Callable[[Subject], bool],
+        is_at: Callable[[Subject], bool],
         toggled: Callable[[], None],
     ) -> None:
-        """`is_target`: whether the keys act on that. `toggled`: called when the line comes or goes."""
+        """`is_target`: whether the keys act on that. `is_at`: whether the person is there.
+        `toggled`: called when the line comes or goes."""
         super().__init__(id="banner")
         self.view = view
-        self.can_steer = True
-        """Whether this viewer may ask the engine for something."""
         self._keymap = keymap
         self._is_target = is_target
+        self._is_at = is_at
         self._toggled = toggled
         self._pieces: Sequence[Piece] = ()
         self._hide_timer: Timer | None = None
@@ -102,16 +106,7 @@ class Banner(Widget):
         view = self.view
         if view.looks_back:
             return NOTHING_AROUND
-        return self._contact()._replace(deeds=view.deeds.shown(view.clock()), now=view.now, me=view.me)
-
-    def _contact(self) -> Around:
-        view = self.view
-        is_lost = view.lost_at is not None and view.clock() - view.lost_at >= CONTACT_GRACE
-        if not is_lost:
-            return Around(view.warning)
-        is_gone = view.contact == NO_ENGINE
-        text = "no engine runs it any more; what runs goes on" if is_gone else view.contact
-        return Around(view.warning, text, is_gone)
+        return Around(view.warning, deeds=view.deeds.shown(view.clock()), now=view.now, me=view.me)
 
     # -- what it says ----------------------------------------------------------------------------------------
 
@@ -122,9 +117,9 @@ class Banner(Widget):
         lead = lead_of(self._pieces)
         for number, piece in enumerate(self._pieces):
             left = len(self._pieces) - number - 1
-            hint = self._hint(piece, lead)
-            taken = width_of(" ".join(hint)) + 2 if hint else 0
             room = width - line.width - 1 - (len(f"  +{left} more") if left else 0)
+            hint = self._hint(piece, lead, room)
+            taken = _cells(hint)
             if number and room < taken + min(width_of(piece.text), _MIN_CELLS):
                 hint, taken = None, 0
             if number and room < min(width_of(piece.text), _MIN_CELLS):
@@ -136,16 +131,42 @@ class Banner(Widget):
             line.add(f" {'|' if self.view.ascii_only else '·'} " if left else "", palette["dim"])
         return line.strip(width)
 
-    def _hint(self, piece: Piece, lead: Subject | None) -> tuple[str, str] | None:
-        """A key that helps, and what it does."""
+    def _hint(self, piece: Piece, lead: Subject | None, room: int) -> tuple[str, str] | None:
+        """A key that helps, and what it does to what: to `it`, where there is no room in the line for the name of
+        what the piece names."""
+        named = self._named_hint(piece, lead)
+        if named is None:
+            return None
+        key, does, name = named
+        short = cut_middle(printable(name), _NAMED_IN, sign=CUT[self.view.ascii_only])
+        hint = key, f"{does} {short}"
+        if width_of(piece.text) + _cells(hint) <= room or not _names(piece.text, name):
+            return hint
+        return key, f"{does} it"
+
+    def _named_hint(self, piece: Piece, lead: Subject | None) -> tuple[str, str, str] | None:
         subject = piece.subject
         if subject is not None and subject.kind in ("ticket", "agent", "type") and not self._is_target(subject):
-            goes_there = subject == lead and goes_to_lead(self.view, lead)
-            return self._key("next-needy", "goes there") if goes_there else None
-        if piece.remedy is None or not self.can_steer or self.view.looks_back:
+            goes_there = subject == lead and goes_to_lead(self.view, lead, self._is_at)
+            return self._key("next-needy", "goes to", subject.name) if goes_there else None
+        if piece.remedy is None:
             return None
-        return self._key(*piece.remedy)
+        is_way_back = piece.remedy.action == "take-over"
+        restarts = self._keymap.of(piece.remedy.action).restarts
+        can_be_done = self.view.may_take_over if is_way_back else self.view.cannot_steer(restarts=restarts) is None
+        if not can_be_done:
+            return None
+        return self._key(piece.remedy.action, piece.remedy.does, piece.remedy.name or "the session")
 
-    def _key(self, action: str, effect: str) -> tuple[str, str] | None:
+    def _key(self, action: str, does: str, name: str) -> tuple[str, str, str] | None:
         keys = self._keymap.of(action).keys
-        return (short_name(keys[0], ascii_only=self.view.ascii_only), effect) if keys else None
+        return (short_name(keys[0], ascii_only=self.view.ascii_only), does, name) if keys else None
+
+
+def _names(text: str, name: str) -> bool:
+    return re.search(rf"(?<!\S){re.escape(name)}(?![^\s,;:])", text) is not None
+
+
+def _cells(hint: tuple[str, str] | None) -> int:
+    """The cells of a hint, with the blanks before it."""
+    return width_of(" ".join(hint)) + 2 if hint else 0

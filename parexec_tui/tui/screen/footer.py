@@ -1,8 +1,8 @@
 """The last line of the screen: the keys that can do something now, and as far as there is room those that would be
 refused, dim; or a message."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 from textual.strip import Strip
 from textual.widget import Widget
@@ -15,15 +15,30 @@ from parexec_tui.tui.input.keymap import Action, Keymap
 from parexec_tui.tui.view.view_state import Change, ViewState
 
 
+class _Key(NamedTuple):
+    place: int
+    """In the table."""
+    name: str
+    label: str
+    is_dim: bool
+
+
 class Footer(Widget):
     """One line."""
 
-    def __init__(self, view: ViewState, keymap: Keymap[Any], is_dim: Callable[[Action[Any]], bool]) -> None:
-        """`is_dim`: whether an action would be refused now."""
+    def __init__(
+        self,
+        view: ViewState,
+        keymap: Keymap[Any],
+        is_dim: Callable[[Action[Any]], bool],
+        label: Callable[[Action[Any]], str],
+    ) -> None:
+        """`is_dim`: whether an action would be refused now. `label`: what it would do now."""
         super().__init__(id="footer")
         self.view = view
         self._keymap = keymap
         self._is_dim = is_dim
+        self._label = label
         self.panel = "tickets"
         self.message = ""
         self.message_style = "text"
@@ -46,21 +61,25 @@ class Footer(Widget):
         line = StyledLine(self.view.base, ascii_only=self.view.ascii_only).add(" ")
         if self.message:
             return line.column(self.message, width - 2, palette[self.message_style]).strip(width)
-        for action, is_dim in self._fitting(width - 1):
-            name = short_name(action.keys[0], ascii_only=self.view.ascii_only)
-            line.add(name, palette["key-off" if is_dim else "footer-key"])
-            line.add(f" {action.label}  ", palette["key-off" if is_dim else "footer-text"])
+        for key in self._fitting(width - 1):
+            line.add(key.name, palette["key-off" if key.is_dim else "footer-key"])
+            line.add(f" {key.label}  ", palette["key-off" if key.is_dim else "footer-text"])
         return line.strip(width)
 
-    def _fitting(self, width: int) -> list[tuple[Action[Any], bool]]:
-        """The most important keys that fit, in the order of the table, and whether each is dim. A key that would be
-        refused gives its place to one that would not."""
-        keys = [(action, self._is_dim(action)) for action in self._keymap.footer(self.panel)]
+    def _fitting(self, width: int) -> list[_Key]:
+        """The most important keys that fit, in the order of the table. A key that would be refused gives its place to
+        one that would not."""
         chosen, used = [], 0
-        for action, is_dim in sorted(keys, key=lambda key: key[1]):
-            cells = width_of(short_name(action.keys[0], ascii_only=self.view.ascii_only)) + len(action.label) + 3
+        for key in sorted(self._keys(), key=lambda key: key.is_dim):
+            cells = width_of(key.name) + width_of(key.label) + 3
             if used + cells <= width:
-                chosen.append((action, is_dim))
+                chosen.append(key)
                 used += cells
-        order = {action.name: place for place, action in enumerate(self._keymap.actions)}
-        return sorted(chosen, key=lambda key: order[key[0].name])
+        return sorted(chosen, key=lambda key: key.place)
+
+    def _keys(self) -> Iterator[_Key]:
+        """The keys of the panel, the most important first."""
+        places = {action.name: place for place, action in enumerate(self._keymap.actions)}
+        for action in self._keymap.footer(self.panel):
+            name = short_name(action.keys[0], ascii_only=self.view.ascii_only)
+            yield _Key(places[action.name], name, self._label(action), self._is_dim(action))

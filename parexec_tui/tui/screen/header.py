@@ -1,15 +1,25 @@
 """The top of the screen: which session, how far it is, when it will end, and all that is held or wrong."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from textual.strip import Strip
 from textual.widget import Widget
 
 from parexec_tui.core.plan.units import format_duration
-from parexec_tui.core.schedule.forecast import eta
+from parexec_tui.core.schedule.forecast import comes_to_an_end, eta
+from parexec_tui.core.schedule.readiness import waiting_counts
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import COUNTED, SATISFIED, TABLE, TERMINAL, UNSUCCESSFUL, Flag, Status
+from parexec_tui.core.state.status import (
+    COUNTED,
+    SATISFIED,
+    TABLE,
+    TERMINAL,
+    UNSUCCESSFUL,
+    Flag,
+    SessionStatus,
+    Status,
+)
 from parexec_tui.text.cells import width_of
 from parexec_tui.text.words import clock, day_and_clock, glyph, outcome_text, printable, short_duration
 from parexec_tui.tui.drawing.fitting import Words, fit, more_text
@@ -27,9 +37,19 @@ _MIN_NAME = 16
 """Fewest cells for the name: a long one leaves room for the bar and for what matters more than the time of the
 start."""
 
-_COUNTED = sorted(COUNTED, key=lambda status: TABLE[status].header_order)
+_COUNTED = sorted((*COUNTED, Flag.ready, Flag.held), key=lambda status: TABLE[status].header_order)
 _PROBLEMS = frozenset(_COUNTED[: _COUNTED.index(Status.running)])
 """What is wrong: their counts are the last ones to lose their words."""
+
+_STANDINGS: Mapping[SessionStatus, str] = {
+    "held": "hold",
+    "frozen": "hold",
+    "draining": "hold",
+    "stopping": "hold",
+    "stopped": "warn",
+    "interrupted": "alert",
+}
+"""The statuses of a session that the header says, and their styles. The banner says who, since when, and why."""
 
 _MAX_CONTACT = 20
 """Cells of what is said about the contact; more than that is in the banner alone."""
@@ -97,7 +117,7 @@ class Header(Widget):
             return f"in {format_duration(state.finished_at - state.opened_at)}"
         if self.view.looks_back:
             return f"at {clock(self.view.now)}"
-        if state.status != "running":
+        if not comes_to_an_end(state):
             self._eta_until = 0.0  # it would be of before
             return "ETA -"
         now = self.view.now
@@ -132,9 +152,10 @@ class Header(Widget):
 
     def _second(self, line: StyledLine, state: SessionState, width: int) -> None:
         palette = self.view.palette
-        counts = state.shown_counts()
+        counts, waits = state.shown_counts(), waiting_counts(state)
+        counts |= {Status.waiting: waits.waiting, Flag.ready: waits.ready or 0, Flag.held: waits.held}
         shown = [status for status in _COUNTED if counts[status]]
-        words = [self._count(status, counts[status]) for status in shown]
+        words = [self._count(status, counts[status], is_told=waits.ready is not None) for status in shown]
         fitted = fit(words, [*self._alerts(state)], width, firm=len(_PROBLEMS.intersection(shown)))
         line.add(" ")
         for text, meaning in fitted.left:
@@ -144,29 +165,31 @@ class Header(Widget):
         for text, meaning in fitted.right:
             line.add(text, palette[meaning]).add(" ")
 
-    def _count(self, status: Status | Flag, count: int) -> Words:
+    def _count(self, status: Status | Flag, count: int, *, is_told: bool) -> Words:
+        """A count with its word: that of the rows. Unless `is_told`, ready ones are among the waiting."""
         short = f"{glyph(status, ascii_only=self.view.ascii_only)} {count}"
-        return Words(f"{short} {status}", short, status_meaning(status))
+        word = status if is_told or status is not Status.waiting else "waiting or ready"
+        return Words(f"{short} {word}", short, status_meaning(status))
 
     def _alerts(self, state: SessionState) -> Iterator[Words]:
         """The alerts, the rarest one last: it stands at the edge of the screen, where it is found most easily."""
-        held = sum(ticket.status not in TERMINAL for ticket in state.held_tickets.values())
-        for what, count in (("ticket", held), ("type", len(state.held_types))):
-            if count:
-                yield Words(f" {count} {what}{'s' if count > 1 else ''} held ", f"{count} held", "hold")
+        if count := len(state.held_types):
+            yield Words(f" {count} type{'s' if count > 1 else ''} held ", f"{count} held", "hold")
         if (quarantined := len(state.quarantined)) and state.finished_at is None:
             yield Words(f" {quarantined} quarantined ", f"{quarantined} quarantined", "alert")
-        if state.neighbours and state.left is None and state.finished_at is None:
+        if state.neighbours and state.gone is None and state.finished_at is None:
             others = len(state.neighbours) - 1
             more = f" and {others} more" if others else ""
             short = f" beside {len(state.neighbours)} "
             yield Words(f" beside {state.neighbours[0].session}{more} ", short, "alert")
-        for word, event in (("HELD", state.held), ("DRAINING", state.draining), ("STOPPING", state.stopping)):
-            if event is not None:
-                by = f" by {event.by}" if event.by else f": {event.reason}" if event.reason else ""
-                yield Words(f" {word}{printable(by)} ", f" {word} ", "hold")
+        status = state.status
+        if (meaning := _STANDINGS.get(status)) is not None:
+            yield Words(f" {status.upper()} ", f" {status.upper()} ", meaning)
         yield from self._others()
-        yield self._contact()
+        if self.view.looks_back or status not in ("finished", "stopped", "interrupted"):
+            yield self._contact()
+        elif status == "finished":
+            yield Words(status, status, "good")
 
     def _others(self) -> Iterator[Words]:
         """Who else follows the session."""

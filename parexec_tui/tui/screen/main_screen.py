@@ -117,12 +117,11 @@ class MainScreen(Screen[None], inherit_bindings=False):
         for panel in panels:
             panel.selected_by_itself = lambda: self.schedule_draw(Change.selection)
         self.header = Header(view)
-        self.banner = Banner(view, keymap, is_target=self._is_target, toggled=self._lines_toggled)
-        self.footer = Footer(view, keymap, lambda action: self.is_dim(action))
+        self.banner = Banner(view, keymap, is_target=self._is_target, is_at=self.is_at, toggled=self._lines_toggled)
+        self.footer = Footer(view, keymap, lambda action: self.is_dim(action), lambda action: self.label(action))
         self.tour = TourStrip(view, keymap, facts=self._tour_facts, toggled=self._lines_toggled)
         self.prompt = Prompt()
         self.body = Body(arrangement, panels)
-        self.is_read_only = False
         self._pending: dict[ScreenRegion, Change] = {}
         """region: the changes for which it has to be drawn"""
         self._is_behind = False
@@ -132,10 +131,16 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._frame_timer: Timer | None = None
         self._frame_due = 0.0
         self._clear_timer: Timer | None = None
+        self._aims_at = Targets()
+        """What keys acted on when the panel that has them was drawn last; of many marks, two."""
         self.perform: Callable[..., None] = lambda *_, **__: None
         """Carries out an action, given the key that was pressed. Set by the app."""
+        self.may: Callable[[Action[Any]], bool] = lambda _: True
+        """Whether an action may be carried out now, if its targets allow it. Set by the app."""
         self.is_dim: Callable[[Action[Any]], bool] = lambda _: False
         """Whether an action would be refused now. Set by the app."""
+        self.label: Callable[[Action[Any]], str] = lambda action: action.label
+        """What an action would do now, in a word or two. Set by the app."""
 
     def compose(self) -> ComposeResult:
         yield self.header
@@ -195,10 +200,21 @@ class MainScreen(Screen[None], inherit_bindings=False):
         change = self._pending.pop(region, Change.nothing)
         self._drawn_at[region] = time.monotonic()
         region.changed(change)
+        if region is self.current and (aims_at := self.targets(max_targets=2)) != self._aims_at:
+            self._aims_at = aims_at
+            self._note_aims()
+
+    def _note_aims(self) -> None:
+        """The keys act on something else than before, for instance on nothing: the cursor went onto a fold."""
+        for region in (self.banner, self.footer):
+            self._pending[region] = self._pending.get(region, Change.nothing) | Change.selection
+        self._schedule_frame()
 
     def _tick(self) -> None:
         """A second has passed: draw durations again, where there are any."""
         state = self.view.state
+        if self.view.find_lost():
+            self.schedule_draw(Change.state)
         if state is None or self.view.looks_back or state.finished_at is not None:
             return
         if state.live or state.counts[Status.backoff] or self._is_behind:
@@ -240,7 +256,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def _resize(self, size: Size) -> None:
         """Arrange the panels for a terminal of this size."""
-        height = max(0, size.height - AROUND - self.tour.lines)  # those of the tour stay for long
+        height = max(0, size.height - AROUND - self.tour.lines_at(size.width))  # those of the tour stay for long
         self.arrangement.resize(size.width, height, max(0, height - self.banner.is_shown))
         self.rearrange()
 
@@ -326,6 +342,19 @@ class MainScreen(Screen[None], inherit_bindings=False):
         if subject.kind == "type":
             return not targets.agent and targets.agent_type == subject.name
         return subject.name == targets.agent if subject.kind == "agent" else targets.tickets == (subject.name,)
+
+    def is_at(self, subject: Subject) -> bool:
+        """Whether the person is at a subject, as far as one can be there."""
+        view = self.view
+        match subject.kind:
+            case "ticket":
+                return view.selected == subject.name and self.current.has_selected
+            case "agent":
+                return view.agent == subject.name
+            case "type":
+                return view.agent_type == subject.name
+            case "session" | "host" | "engine" | "end":
+                return view.visited_need == subject
 
     # -- keys ------------------------------------------------------------------------------------------------
 

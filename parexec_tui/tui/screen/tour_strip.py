@@ -8,22 +8,20 @@ from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
-from parexec_tui.tui.drawing.line import StyledLine
+from parexec_tui.tui.drawing.line import StyledLine, wrapped
 from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.panels import PANELS
-from parexec_tui.tui.view.tour import OVER, STEPS, Facts, Tour
+from parexec_tui.tui.view.tour import OVER, STEPS, Facts, Step, Tour
 from parexec_tui.tui.view.view_state import ViewState
-
-HEIGHT = 3
 
 _CHECK_EVERY = 0.2
 """Seconds between two checks whether the step is done."""
 
 
 class TourStrip(Widget):
-    """Three lines, or none where there is no tour."""
+    """Three lines, a few more where they are short, or none where there is no tour."""
 
-    DEFAULT_CSS = f"TourStrip {{ height: {HEIGHT}; width: 1fr; display: none; }}"
+    DEFAULT_CSS = "TourStrip { height: 3; width: 1fr; display: none; }"
 
     def __init__(
         self, view: ViewState, keymap: Keymap[Any], *, facts: Callable[[], Facts | None], toggled: Callable[[], None]
@@ -43,10 +41,14 @@ class TourStrip(Widget):
         self._timer: Timer | None = None
         self.is_shown = False
 
-    @property
-    def lines(self) -> int:
-        """How many lines of the screen it takes."""
-        return HEIGHT if self.is_shown else 0
+    def lines_at(self, width: int) -> int:
+        """How many lines of a screen of this width it takes: as many as its longest step, so that nothing jumps."""
+        if not self.is_shown:
+            return 0
+        lines = 1 + max(len(self._folded(step, width)) for step in STEPS)
+        self.styles.height = lines
+        self.view.kept_lines = lines + 1
+        return lines
 
     def begin(self, note: Path) -> None:
         """Go on with the tour from the step that is noted in a file; the file is written as it goes on."""
@@ -81,7 +83,7 @@ class TourStrip(Widget):
 
     def _show(self, *, shown: bool) -> None:
         self.display = self.is_shown = shown
-        self.view.kept_lines = HEIGHT + 1 if shown else 0
+        self.view.kept_lines = 0
         if self._timer is not None:
             self._timer.stop()
         self._timer = self.set_interval(_CHECK_EVERY, self._check) if shown else None
@@ -119,12 +121,22 @@ class TourStrip(Widget):
             keys = f" {self._keys['tour']} {'ends' if self._tour.is_last else 'skips'}, esc leaves "
             line.fill(width - len(keys) - 1, dash, palette["border-focus"])
             return line.add(keys, palette["dim"]).fill(width, dash, palette["border-focus"]).strip(width)
-        step = self._tour.step
-        if y == 1:
-            sign = ">" if self.view.ascii_only else "▶"
-            line.add(f" {sign} ", palette["title"])
-            return line.column(self._with_keys(step.do), width - 4, palette["title"]).strip(width)
-        return line.add("   ").column(self._with_keys(step.say), width - 4, palette["text"]).strip(width)
+        texts = self._folded(self._tour.step, width)
+        if y > len(texts):
+            return line.strip(width)
+        text, is_first = texts[y - 1]
+        sign = " " if y > 1 else ">" if self.view.ascii_only else "▶"
+        style = palette["title" if is_first else "text"]
+        return line.add(f" {sign} ", palette["title"]).column(text, width - 4, style).strip(width)
+
+    def _folded(self, step: Step, width: int) -> list[tuple[str, bool]]:
+        """The lines of a step, and whether each says what to do."""
+        room = max(1, width - 4)
+        return [
+            (text, sentence is step.do)
+            for sentence in (step.do, step.say)
+            for text in wrapped(self._with_keys(sentence), room)
+        ]
 
     def _with_keys(self, text: str) -> str:
         return text.format_map(self._keys)

@@ -2,29 +2,20 @@
 
 from collections.abc import Sequence
 
+from msgspec import structs
+
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.schedule.blockers import Blocker, agents_left, why
 from parexec_tui.core.schedule.root import Root
-from parexec_tui.core.schedule.roots import root_of, waiting_for
+from parexec_tui.core.schedule.root_counts import waiting_for
+from parexec_tui.core.schedule.roots import root_of, roots_of_all
 from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.people import as_read_by, by_whom
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import PENDING, End, Flag, Status, Word, happened
+from parexec_tui.core.state.status import PENDING, End, Status, happened
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.roots import cause_text, happens_to, root_text, waits_text
-from parexec_tui.text.words import printable, short_duration, why_ended
-
-
-def display_status(state: SessionState, ticket: TicketState) -> Word:
-    """The word for a ticket's status: how it ended, if it failed; `held` or `ready`, if it waits and is so."""
-    if ticket.status is Status.failed:
-        return ticket.end or ticket.status
-    if ticket.status is Status.waiting:
-        if ticket.held is not None or state.held_types.keys() >= set(ticket.types):
-            return Flag.held
-        waits_for_room = all(blocker.leaves_ready for blocker in why(state, ticket))
-        if ticket.missing == 0 and waits_for_room and agents_left(state, ticket):
-            return Flag.ready
-    return ticket.shown_status
+from parexec_tui.text.words import ago, printable, short_duration, why_ended
 
 
 def reason_of(state: SessionState, ticket: TicketState, now: float, me: str = "") -> str:
@@ -34,6 +25,9 @@ def reason_of(state: SessionState, ticket: TicketState, now: float, me: str = ""
     """
     if ticket.status in PENDING:
         return _why_waits(state, ticket, now, me)
+    if ticket.is_live and state.gone is not None:
+        gone = roots_of_all(state)[0]
+        return _no_engine(gone) if gone.how == "silent" else "unwatched"
     if ticket.is_frozen:
         found = waiting_for(state, root) if (root := root_of(state, ticket)) is not None else None
         parts = (cause_text(root, now, me), waits_text(found)) if root is not None and found is not None else ()
@@ -42,19 +36,42 @@ def reason_of(state: SessionState, ticket: TicketState, now: float, me: str = ""
         cause = state.cause(ticket)
         return f"{cause.id} {cause.end if cause.status is Status.failed and cause.end else happened(cause.status)}"
     if ticket.status is Status.stopping:
-        return f"{ticket.live_attempt.stop_reason}: TERM, then KILL after {format_duration(ticket.spec.grace)}"
+        return f"{stop_text(ticket, now, me)}: TERM, then KILL after {format_duration(ticket.spec.grace)}"
     if ticket.is_live:
         return held_text(ticket, me)
     if ticket.end is not None and ticket.end is not End.succeeded:
-        return _why_ended(ticket)
-    return printable(ticket.reason)
+        return _why_ended(ticket, me)
+    return printable(as_read_by(me, ticket.reason))
+
+
+def stop_text(ticket: TicketState, now: float, me: str = "") -> str:
+    """Why a ticket that is being stopped is, by whom and since when: `cancelled by you 3s ago`."""
+    attempt = ticket.live_attempt
+    return f"{attempt.stop_reason}{printable(by_whom(attempt.stop_by, me))} {ago(now - attempt.stop_since)}"
+
+
+def shown_blockers(state: SessionState, ticket: TicketState, me: str = "") -> list[Blocker]:
+    """All that keeps a ticket from running, as `why`; while no engine is there, without what only an engine would
+    end: busy agents, and the time of the next try."""
+    found = why(state, ticket, me)
+    if state.gone is None:
+        return found
+    return [structs.replace(each, until=None) for each in _own(state, ticket, found)]
+
+
+def _own(state: SessionState, ticket: TicketState, found: Sequence[Blocker]) -> list[Blocker]:
+    """Those of its reasons that would keep it even if it were its turn."""
+    passing = ("parallel", "agent") if agents_left(state, ticket) else ("parallel",)
+    return [each for each in found if each.kind not in passing]
 
 
 def _why_waits(state: SessionState, ticket: TicketState, now: float, me: str) -> str:
-    found = why(state, ticket)
+    found = shown_blockers(state, ticket, me)
+    root = root_of(state, ticket)
+    if root is not None and root.is_of_all:
+        return _why_waits_itself(state, ticket, root, found, now, me)
     if not found:
         return "starts now"
-    root = root_of(state, ticket)
     if root is not None and root.stays and root.kind not in ("resource", "no-agent"):
         # Without the time: this may stand in many rows, and all of them would be drawn again each second.
         return cause_text(root, None, me) if root.ticket == ticket.id else root_text(root, None, me)
@@ -62,8 +79,30 @@ def _why_waits(state: SessionState, ticket: TicketState, now: float, me: str) ->
     if found[0].kind == "needs" and root is not None and root.kind in ("running", "stopping", "backoff"):
         return text if root.ticket in state.graph.needs[ticket.id] else f"{root.ticket} {happens_to(root)}; {text}"
     if found[0].kind == "backoff":
-        return f"{text}; {_why_ended(ticket)}"
+        return f"{text}; {_why_ended(ticket, me)}"
     return f"{text}; {len(found) - 1} more" if len(found) > 1 else text
+
+
+def _why_waits_itself(
+    state: SessionState, ticket: TicketState, root: Root, found: Sequence[Blocker], now: float, me: str
+) -> str:
+    """Why a ticket waits besides what keeps everything: the header and the banner say that, and not each row.
+
+    It is empty if there is nothing besides, so that the row has room for the title. Only that no engine is there is
+    said in the row as well: else it would seem to be about to start.
+    """
+    own = [each for each in _own(state, ticket, found) if each.kind not in ("session", "host")]
+    if not own:
+        return _no_engine(root) if root.kind == "engine" else ""
+    first = own[0]
+    text = printable(blocker_text(first, now))
+    if first.kind == "backoff":
+        return f"{text}; {_why_ended(ticket, me)}"
+    return f"{text}; {len(own) - 1} more" if len(own) > 1 else text
+
+
+def _no_engine(root: Root) -> str:
+    return "no answer" if root.how == "silent" else "no engine"
 
 
 def root_beyond(state: SessionState, ticket: TicketState, reasons: Sequence[Blocker]) -> Root | None:
@@ -71,6 +110,8 @@ def root_beyond(state: SessionState, ticket: TicketState, reasons: Sequence[Bloc
     root = root_of(state, ticket)
     if root is None or root.kind in ("far", "next"):
         return None
+    if root.kind == "engine":  # no reason says it
+        return root
     is_said = root.ticket in ("", ticket.id, *(reason.holder for reason in reasons))
     return root if root.kind in ("frozen", "agent") or not is_said else None
 
@@ -79,20 +120,21 @@ def held_text(ticket: TicketState, me: str = "") -> str:
     """What the hold of a ticket that is live means; empty if it is not held."""
     if ticket.held is None:
         return ""
-    by = f" by {'you' if ticket.held == me else printable(ticket.held)}" if ticket.held else ""
-    return f"held{by}: it is not tried again"
+    return f"held{printable(by_whom(ticket.held, me))}: it is not tried again"
 
 
-def _why_ended(ticket: TicketState) -> str:
-    return printable(why_ended(ticket.reason, ticket.signal, ticket.error_line))
+def _why_ended(ticket: TicketState, me: str) -> str:
+    return printable(why_ended(as_read_by(me, ticket.reason), ticket.signal, ticket.error_line))
 
 
-def idle_reason(state: SessionState, agent: AgentState, now: float) -> str:
+def idle_reason(state: SessionState, agent: AgentState, now: float, me: str = "") -> str:
     """Why an agent runs nothing, or for how long."""
     if agent.quarantined:
         return printable(agent.quarantined)
     if agent.held is not None:
-        return f"by {printable(agent.held)}" if agent.held else ""
+        return printable(by_whom(agent.held, me)).strip()
+    if state.finished_at is not None:
+        return ""  # it waits for nothing any more
     idle = f"for {short_duration(max(0.0, now - agent.idle_since))}"
     return f"{idle}; its type is held" if agent.type in state.held_types else idle
 

@@ -1,7 +1,7 @@
 """What the gauges show: the host as it was measured, and what the plan shares out. No screen.
 
 A gauge warns only if work has to wait because of it: a disk below the plan's floor, slots or a resource that ready
-tickets wait for. A busy host makes nothing wait, so it is no warning.
+tickets wait for. A busy host makes nothing wait, so it is no warning. One under pressure slows down what runs: it is.
 """
 
 from collections import Counter
@@ -17,6 +17,10 @@ from parexec_tui.tui.view.waiting import Waiting
 
 ReadSample = Callable[[HostSample], float | None]
 """The value of a gauge in a sample; None: it was not measured."""
+
+PRESSING = {"cpu": 0.8, "memory": 0.1, "io": 0.4}
+"""The share of time in which somebody waits for it (PSI), from which on what runs is slowed down. To wait for a CPU
+is usual on a host that is used well, to wait for memory is not."""
 
 SPAN = 300.0
 """A curve shows at least this many seconds."""
@@ -38,6 +42,8 @@ class Gauge(NamedTuple):
     """What waits because of it, such as `12 wait`; empty: nothing does."""
     is_short: bool = False
     """The host is short of it: nothing at all is started."""
+    is_pressing: bool = False
+    """What runs is slowed down by it."""
     read: ReadSample | None = None
     """How to read it from a sample; None: samples do not have it."""
     top: float | None = None
@@ -84,7 +90,8 @@ def busy_gauges(sample: HostSample) -> Iterator[Gauge]:
     yield Gauge("disk i/o", _rates("r", sample.disk_read, "w", sample.disk_write), read=_io)
     yield Gauge("network", _rates("i", sample.net_in, "o", sample.net_out), read=_net)
     for kind, waited in sample.pressure.items():
-        yield Gauge(f"psi {kind}", f"{waited:.0%}", waited, read=_pressure(kind), top=1.0)
+        is_pressing = waited >= PRESSING.get(kind, 1.0)
+        yield Gauge(f"psi {kind}", f"{waited:.0%}", waited, is_pressing=is_pressing, read=_pressure(kind), top=1.0)
     cpus = float(len(sample.per_cpu)) or None
     one, five, _ = sample.load
     share = min(1.0, one / cpus) if cpus else None
@@ -141,10 +148,10 @@ def _rates(one: str, into: float, other: str, out: float) -> str:
 
 
 def slots(state: SessionState, waiting: Waiting) -> Gauge:
-    """How many tickets run, and how many may."""
+    """How many tickets have an attempt, and how many may: what is frozen or is being stopped keeps its place."""
     running, limit = len(state.live), state.parallel
     holds = _waits(waiting.ready) if running >= limit else ""
-    return Gauge("running", f"{running} of {limit}", _share(running, limit), holds=holds)
+    return Gauge("at once", f"{running} of {limit}", _share(running, limit), holds=holds)
 
 
 def resource_gauges(state: SessionState, waiting: Waiting) -> Iterator[Gauge]:

@@ -8,7 +8,7 @@ from parexec_tui.client.blocking import Client
 from parexec_tui.client.framing import ClientError
 from parexec_tui.client.sessions import all_sessions, is_living, status_of
 from parexec_tui.registry.errors import RegistryError
-from parexec_tui.registry.registry import ENDED, SessionRow
+from parexec_tui.registry.sessions import ENDED, SessionRow
 
 ANSWER_WITHIN = 1.0
 """Seconds that an engine gets to say how many things need a person. One that is busy is asked again later."""

@@ -1,9 +1,11 @@
 """The bars of a timeline: of an agent, of a ticket, and what is said of one."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import inf
 
 from parexec_tui.core.state.events import AttemptEnded
+from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.status import TABLE, TERMINAL, End, Flag, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.words import glyph, printable, with_name
@@ -82,10 +84,8 @@ class TimelineBars:
         self, ends: Sequence[AttemptEnded], label: Label, since: float = 0.0, step: float = 0.0
     ) -> Iterator[Bar]:
         told = -inf
-        for end in ends:
-            if end.at > self._now:
-                return
-            if end.at >= since and (end.at - told >= step or end.end is not End.succeeded):
+        for end in ends[bisect_left(ends, since, key=_at) : bisect_right(ends, self._now, key=_at)]:
+            if end.at - told >= step or end.end is not End.succeeded:
                 told, word = end.at, str(end.end)
                 yield Bar(
                     "attempt", end.ticket, end.started, end.at, word, self._glyph(word),
@@ -139,7 +139,7 @@ class TimelineBars:
         origin = self._state.opened_at
         start, end = (round_duration(float(max(0, round(at - origin)))) for at in (bar.start, bar.end))
         if bar.kind == "held":
-            by = f" by {printable(bar.label)}" if bar.label else ""
+            by = printable(by_whom(bar.label, self._view.me))
             return f"{bar.ticket}: held {start}-{end}{by}", f"{bar.ticket} {bar.glyph} {start}-{end}"
         if bar.kind == "forecast":
             on = f" on {bar.agent}" if bar.agent else ""
@@ -163,6 +163,10 @@ class TimelineBars:
         end = next((end for end in ends if end.attempt == bar.attempt), None)
         reason = "" if end is None else printable(with_name(end.reason, end.signal))
         return f", {reason}" if reason and bar.is_problem else ""
+
+
+def _at(end: AttemptEnded) -> float:
+    return end.at
 
 
 def _without(hold: Pause, attempts: Sequence[Bar], end: float) -> Iterator[tuple[float, float]]:

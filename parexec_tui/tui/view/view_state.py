@@ -9,12 +9,14 @@ from rich.style import Style
 
 from parexec_tui.core.rules.attention import Subject
 from parexec_tui.core.state.process_key import RUN
-from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.session import EngineLost, SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import HostSample, Progress, Sampled, Usage, Viewers
+from parexec_tui.core.wire.requests import Refusal
 from parexec_tui.text.deeds import Deeds
 from parexec_tui.tui.theme.palette import Palette
 from parexec_tui.tui.view.event_history import EventHistory
+from parexec_tui.tui.view.short_ids import ShortIds
 from parexec_tui.tui.view.waiting import Waiting
 
 STALE_AFTER = 10.0
@@ -22,6 +24,9 @@ STALE_AFTER = 10.0
 
 NO_ENGINE = "no engine"
 """The contact while no engine runs an unfinished session, and none is coming by itself."""
+
+CONTACT_GRACE = 2.0
+"""Seconds without contact after which the engine counts as lost: a guardian restarts it at once."""
 
 KEPT_SAMPLES = 900
 """Host samples kept for the curves: half an hour at one every two seconds."""
@@ -104,13 +109,18 @@ class ViewState:
         """Marked tickets: actions take them instead of the selected one."""
         self.samples = Samples()
         self.waiting = Waiting()
+        self._short = ShortIds(ascii_only=ascii_only)
         self.kept_lines = 0
         """Lines at the bottom that no dialog covers: those of the tour, and the footer below them."""
         self.contact = "opening"
         """`connected`, `reconnecting`, `read-only`, or a text that says why no engine is there."""
         self.connected = False
+        self.is_read_only = False
+        """This viewer may ask the engine for nothing."""
         self.lost_at: float | None = None
-        """Since when there is no contact; None while there is one, and before the first."""
+        """Since when it is known that there is no contact; None while there is one, and before that is known."""
+        self._seen_at = 0.0
+        """When there was contact last, without one before the newest event."""
         self.warning = ""
         """What the engine warns of, until the next event: why it cannot write to the registry."""
 
@@ -130,6 +140,61 @@ class ViewState:
         """The session that is shown: a past state while the person looks back, else the present one."""
         return self.past if self.past is not None else self.live
 
+    # -- whether there is an engine ---------------------------------------------------------------------------
+
+    def set_contact(self, contact: str, *, up: bool) -> None:
+        """Note how the contact with the engine stands. `contact`: as the field of that name."""
+        if up:
+            self.lost_at = None
+        elif self.lost_at is None:
+            self.lost_at = self.clock()
+            self._seen_at = self.lost_at if self.connected or self.live is None else self.live.now
+        self.contact, self.connected = contact, up
+        if not up:
+            self.warning = ""
+        self.find_lost()
+
+    def find_lost(self) -> bool:
+        """Note in the session whether its engine is lost, so that all that asks about the session knows. It may be
+        lost because time has passed. Returns whether that changed."""
+        live = self.live
+        return live is not None and live.note_lost(self._lost(live))
+
+    def _lost(self, live: SessionState) -> EngineLost | None:
+        if self.connected or self.lost_at is None or live.finished_at is not None or live.left is not None:
+            return None
+        is_silent = self.contact != NO_ENGINE
+        if is_silent and self.clock() - self.lost_at < CONTACT_GRACE:
+            return None
+        return EngineLost(self._seen_at, self.contact if is_silent else "nobody saw how it ended", is_silent)
+
+    def cannot_steer(self, *, restarts: bool = False) -> Refusal | None:
+        """Why nothing can be asked of the engine now; None: it can. Every key and every remedy asks here.
+
+        `restarts`: it is something for which a finished session gets a new engine.
+        """
+        state = self.state
+        if state is None:
+            return Refusal("the session is not read yet")
+        if self.looks_back:
+            return Refusal("this is the past, it cannot be changed", "end returns to now")
+        if self.is_read_only:
+            return Refusal("this viewer only reads", "attach without --read-only")
+        if self.connected:
+            return None
+        if state.finished_at is not None:
+            return None if restarts else Refusal("the session is finished", "r runs a ticket again")
+        return Refusal(f"no engine is there to ask: {self.contact}")
+
+    @property
+    def may_take_over(self) -> bool:
+        """Whether a new engine would help, and may be started from here."""
+        gone = self.live.gone if self.live is not None else None
+        is_silent = isinstance(gone, EngineLost) and gone.is_silent
+        return gone is not None and not (is_silent or self.connected or self.is_read_only or self.looks_back)
+
+    # -- what is shown ---------------------------------------------------------------------------------------
+
     @property
     def looks_back(self) -> bool:
         return self.past is not None
@@ -141,13 +206,15 @@ class ViewState:
 
     @property
     def now(self) -> float:
-        """The time of what is shown, in seconds since the epoch. It stands still in the past, and once the session is
-        over."""
+        """The time of what is shown, in seconds since the epoch. It stands still in the past, once the session is
+        over, and while there is no contact with an engine: nobody knows what goes on then."""
         state = self.state
         if state is None:
             return self.clock()
         if self.past is not None or state.finished_at is not None or state.left is not None:
             return state.now
+        if self.lost_at is not None:
+            return max(self._seen_at, state.now)
         return max(self.clock(), state.now)
 
     @property
@@ -156,10 +223,22 @@ class ViewState:
         state = self.state
         return state.tickets.get(self.selected) if state is not None else None
 
+    def short_ticket(self, id_: str, width: int) -> str:
+        """The id of a ticket in at most `width` cells, so that no two look alike."""
+        return self._short.ticket(self.state, id_, width) if self.state is not None else id_
+
+    def short_agent(self, id_: str, width: int) -> str:
+        """The same of an agent."""
+        return self._short.agent(self.state, id_, width) if self.state is not None else id_
+
+    def short_ids(self, text: str, width: int) -> str:
+        """A sentence with its ids cut as far as it needs to fit in `width` cells."""
+        return self._short.sentence(self.state, text, width) if self.state is not None else text
+
     def usage(self, ticket: TicketState) -> Usage | None:
         """What the current attempt of a ticket uses; None if that is not known, or if the past is shown."""
         usage = self.samples.usage.get(ticket.id)
-        is_now = not self.looks_back and self.now - self.samples.taken_at <= STALE_AFTER
+        is_now = not self.looks_back and self.clock() - self.samples.taken_at <= STALE_AFTER
         return usage if usage is not None and is_now and usage.attempt == ticket.attempts else None
 
     def told_progress(self, ticket: TicketState) -> Progress | None:

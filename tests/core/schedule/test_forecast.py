@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.schedule.forecast import Forecast, eta
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.session import EngineLost
 from parexec_tui.core.wire import requests as rq
 from tests.core.sessions import Session, plan
 
@@ -152,3 +154,45 @@ def test_there_is_no_eta_when_it_is_over() -> None:
     session.succeed("A")
     session.close()
     assert eta(session.state, session.now) is None
+
+
+@pytest.mark.parametrize(
+    "request_", [rq.Hold(tickets=("B",)), rq.Freeze(tickets=("A",)), rq.Hold(types=("agent",)), rq.Freeze()]
+)
+def test_no_end_is_told_while_something_waits_for_a_person(request_: rq.AnyRequest) -> None:
+    session = Session("A: estimate=10s\nB: A estimate=10s\nC: estimate=10s locks=db\nD: estimate=10s locks=db")
+    session.dispatch()
+    assert eta(session.state, session.now) is not None
+    session.act(request_)
+    assert eta(session.state, session.now) is None
+
+
+def test_no_end_is_told_while_the_host_is_short_or_the_engine_is_lost() -> None:
+    session = Session("A: estimate=10s\nB: A estimate=10s")
+    session.dispatch()
+    for is_silent in (True, False):
+        session.state.note_lost(EngineLost(session.now, "", is_silent))
+        assert eta(session.state, session.now) is None
+    session.state.note_lost(None)
+    assert eta(session.state, session.now) is not None
+    session.apply(ev.HostPressed(at=session.now, resource="disk", text="full"))
+    assert eta(session.state, session.now) is None
+
+
+def test_tickets_that_want_the_same_lock_count_one_after_another() -> None:
+    session = Session(plan("\n".join(f"T{n}: estimate=10s locks=db" for n in range(4)), parallel=4))
+    assert eta(session.state, session.now) == Eta(40.0, 60.0)
+    session.dispatch()
+    session.wait(4)
+    assert eta(session.state, session.now) == Eta(36.0, 54.0)
+
+
+def test_the_pause_before_the_next_try_counts() -> None:
+    session = Session("A: estimate=10s retries=1 retry_delay=100s\nB: A estimate=10s")
+    session.dispatch()
+    session.fail("A")
+    retry_at = session["A"].retry_at
+    assert retry_at is not None
+    found = eta(session.state, session.now)
+    assert found is not None
+    assert found.p50 == pytest.approx(retry_at - session.now + 20, abs=0.1)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from parexec_tui.core.plan.model import AgentType, Plan
 from parexec_tui.core.schedule import roots as rules
 from parexec_tui.core.schedule.root import Root
-from parexec_tui.core.schedule.roots import path_to_root, root_of, roots, waiting_for
+from parexec_tui.core.schedule.root_counts import roots, waiting_for
+from parexec_tui.core.schedule.roots import path_to_root, root_of
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING
@@ -227,7 +228,7 @@ def test_a_deep_chain_is_followed_without_recursion() -> None:
 
 
 def calls_of(monkeypatch: pytest.MonkeyPatch, name: str) -> list[str]:
-    """The tickets that a function of the rules is asked about from now on."""
+    """The tickets that a function is asked about from now on, where the roots are found."""
     asked: list[str] = []
     original = getattr(rules, name)
 
@@ -245,44 +246,9 @@ def test_a_ticket_that_needs_everything_is_not_searched_to_the_end(monkeypatch: 
     session = Session(plan(f"{text}\nall: {' '.join(f'T{n}' for n in range(size))}", agents=TWO), checks=False)
     session.dispatch()
     session.ask(rq.Hold(agents=("agent-1",)))
-    asked = calls_of(monkeypatch, "_next")
+    asked = calls_of(monkeypatch, "next_link")
     assert root(session, "all").kind == "running"
     assert len(asked) <= 100
-
-
-def test_ready_tickets_that_claim_the_same_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    session = Session(plan("\n".join(f"T{n}: locks=db" for n in range(1_000)), agents=TWO), checks=False)
-    session.dispatch()
-    session.ask(rq.Freeze(tickets=("T0",)))
-    asked = calls_of(monkeypatch, "_next")
-    (found,) = roots(session.state)
-    assert (found.root.ticket, found.count, found.is_exact) == ("T0", 999, True)
-    assert len(asked) == 1
-
-
-def test_of_ready_tickets_that_claim_all_different_things_some_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    session = Session(plan("\n".join(f"T{n}: writes=o{n}" for n in range(1_000)), agents=ONE), checks=False)
-    session.dispatch()
-    session.ask(rq.Freeze(tickets=("T0",)))
-    asked = calls_of(monkeypatch, "_next")
-    found = roots(session.state)[0]
-    assert (found.root.ticket, found.count, found.is_exact) == ("T0", 100, False)
-    assert len(asked) == 100
-
-
-def test_what_the_counts_of_others_left_no_room_for_is_counted_after_the_next_event(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(rules, "_MAX_EDGES", 300)
-    text = "\n".join(f"H{n}:\n" + "\n".join(f"H{n}D{m}: H{n}" for m in range(150)) for n in range(5))
-    session = Session(plan(text), checks=False)
-    session.ask(rq.Hold(tickets=tuple(f"H{n}" for n in range(5))))
-    assert sorted(found.count for found in roots(session.state)) == [100, 100, 100, 150, 150]
-    for _ in range(2):
-        session.apply(ev.HostPressed(at=session.now, resource="memory", text="1 GiB free"))
-        session.apply(ev.HostRelieved(at=session.now, resource="memory"))
-        found = roots(session.state)
-    assert [(each.count, each.is_exact) for each in found] == [(150, True)] * 5
 
 
 @pytest.mark.parametrize("verb", [rq.Cancel, rq.Waive])

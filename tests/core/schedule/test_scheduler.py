@@ -336,7 +336,7 @@ def test_why_needs() -> None:
     [
         (rq.Hold(), "session held"),
         (rq.Hold(by="ann"), "session held by ann"),
-        (rq.Freeze(by="ann"), "session held by ann: frozen"),
+        (rq.Freeze(by="ann"), "session frozen by ann"),
         (rq.Drain(by="ann", reason="lunch"), "session draining by ann: lunch"),
         (rq.Stop(), "session stopping"),
     ],

@@ -203,7 +203,11 @@ async def _why(ui: Harness, name: str) -> None:
     await ui.select("unit-core-3")
     await ui.press(name)
     assert "Why unit-core-3? It timed out" in ui.text()
-    await ui.press("escape", "3", "j")
+    ui.view.selected = "data-check"
+    await ui.press("E")
+    assert not ui.dialog
+    assert (ui.panel.name_, ui.view.selected) == ("output", "unit-core-3")
+    await ui.press("3", "j")
     assert ui.played.state.agents[ui.view.agent].ticket is not None
     await ui.press(name)
     assert f"Why {ui.played.state.agents[ui.view.agent].ticket}? It is " in ui.text()

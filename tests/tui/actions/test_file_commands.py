@@ -14,7 +14,7 @@ from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.registry import Registry
-from parexec_tui.text.export import KINDS
+from parexec_tui.text.export import KINDS, ExportError, export
 from parexec_tui.tui.actions import palette, screen_commands
 from parexec_tui.tui.actions.commands import COMMANDS, NOT_INSIDE, SAME_AS
 from parexec_tui.tui.actions.file_commands import paths
@@ -246,6 +246,48 @@ async def test_an_export_is_what_the_command_line_writes_and_replaces_nothing_un
         await ui.until(lambda: ui.said, "it is written")
         assert "A" in content(folder / "night.txt")
         assert hidden(folder) == [], "nothing else is left"
+
+
+@pytest.mark.asyncio
+async def test_an_export_keeps_what_it_replaces_as_private_as_it_was_and_leaves_nothing_beside_a_folder(
+    played: Session, file: Path
+) -> None:
+    folder = file.parent
+    (folder / "real").mkdir()
+    write(folder / "real" / "night.txt", "mine")
+    (folder / "real" / "night.txt").chmod(0o600)
+    (folder / "night.txt").symlink_to("real/night.txt")
+    (folder / "a.json").mkdir()
+    async with run_app(played=played, size=(120, 24)) as ui:
+        await open_and_type(ui, "export night.txt")
+        await ui.press("enter", "y")
+        await ui.until(lambda: ui.said, "it is written")
+        assert (folder / "night.txt").is_symlink()
+        assert "A" in content(folder / "real" / "night.txt")
+        assert (folder / "real" / "night.txt").stat().st_mode & 0o777 == 0o600
+        await open_and_type(ui, "export a.json")
+        await ui.press("enter")
+        assert "is a folder: say which file in it" in said(ui)
+    with pytest.raises(ExportError, match="is a folder"):
+        export("s1", folder / "a.json", replaces=True)
+    assert hidden(folder) == hidden(folder / "real") == []
+
+
+@pytest.mark.asyncio
+async def test_a_path_is_completed_behind_the_option_too(played: Session, file: Path) -> None:
+    async with run_app(played=played, size=(80, 24)) as ui:
+        await open_and_type(ui, "reload --rerun pl")
+        await ui.press("tab")
+        assert typed(ui) == f"reload --rerun {file.name}"
+
+
+@pytest.mark.asyncio
+async def test_a_command_that_is_typed_in_full_and_asks_needs_one_enter(played: Session, file: Path) -> None:
+    async with run_app(played=played, size=(80, 24)) as ui:
+        await open_and_type(ui, "reload")
+        await ui.press("enter")
+        await ui.until(lambda: ui.said, "the plan was read again")
+        assert "says what the plan is already" in ui.said
 
 
 # -- the others --------------------------------------------------------------------------------------------------

@@ -102,11 +102,58 @@ async def test_a_key_that_would_be_refused_gives_its_place_to_one_that_would_not
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize(("panel", "own"), [("output", "E error"), ("graph", "v view")])
+@pytest.mark.parametrize(("panel", "own"), [("output", "E error"), ("graph", "v what is around")])
 async def test_where_there_is_little_room_a_panel_keeps_its_own_key(panel: str, own: str) -> None:
     async with run_app(panel, size=(80, 24)) as ui:
         await ui.until(lambda: f" {own} " in ui.footer(), f"the footer has {own}")
         assert "q leave" in ui.footer()
+
+
+TOGGLES = [action for action in ACTIONS if isinstance(action.handler, perform.Toggle)]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("action", TOGGLES, ids=lambda action: action.name)
+async def test_the_footer_says_what_a_key_that_goes_there_and_back_does_now(action: perform.TableAction) -> None:
+    there, back = f" {action.keys[0]} {action.label} ", f" {action.keys[0]} {action.back} "
+    panel = action.panels[-1] if action.panels else "tickets"
+    async with run_app(panel, ticket="announce", size=(600, 50)) as ui:
+        if action.name == "graph-fold":
+            await ui.until(lambda: ui.panel.count, "the lanes are laid out")  # type: ignore[attr-defined]
+        for label, other in ((there, back), (back, there)):
+            ui.main.clear_message()
+            await ui.until(lambda label=label: label in ui.footer(), f"the footer has{label}")  # type: ignore[misc]
+            assert other not in ui.footer()
+            await ui.press(action.keys[0])
+            if action.name == "mark":
+                await ui.select("announce")
+        ui.main.clear_message()
+        await ui.until(lambda: there in ui.footer(), f"the footer has{there} again")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("event", "before", "after"),
+    [
+        (ev.SessionHeld(at=2_000_000_000.0), "P hold all", "P release all"),
+        (ev.TicketHeld(at=2_000_000_000.0, ticket="announce"), "p hold", "p release"),
+    ],
+)
+async def test_the_footer_says_release_of_what_is_held(event: ev.AnyEvent, before: str, after: str) -> None:
+    async with run_app(ticket="announce", size=(400, 50)) as ui:
+        await ui.until(lambda: f" {before} " in ui.footer(), f"the footer has {before}")
+        ui.played.apply(event)
+        ui.feed.tell()
+        await ui.until(lambda: f" {after} " in ui.footer(), f"the footer has {after}")
+        assert f" {before} " not in ui.footer()
+
+
+@pytest.mark.asyncio
+async def test_of_many_marks_the_footer_says_both_ways_of_a_key() -> None:
+    async with run_app(size=(400, 50)) as ui:
+        await ui.press("*")
+        assert len(ui.view.marks) > perform.MAX_CHECKED
+        await ui.until(lambda: " p hold/release " in ui.footer(), "the footer does not promise either")
 
 
 @pytest.mark.asyncio
@@ -155,10 +202,43 @@ async def test_what_others_lose_by_it_is_confirmed_first_and_told_afterwards_wit
         await ui.press("x", "y")
         assert await ui.done() == rq.Cancel(tickets=("screenshots",))
         assert ui.said == "done: cancel screenshots; 2 skipped, u takes it back"
+        ui.view.me = "ann"
         await ui.press("u")
         await ui.done(2)
         assert ui.said == "done: undo: cancel screenshots; 2 may run now"
         assert [ui.status(id_) for id_ in ("screenshots", "announce")] == ["waiting", "waiting"]
+
+
+@pytest.mark.asyncio
+async def test_an_undo_of_what_somebody_else_did_says_whose_it_is_and_asks() -> None:
+    session = Session("A:\nB: A")
+    session.act(rq.Hold(tickets=("B",), by="bo@pts/2"))
+    session.wait(3)
+    async with run_app(played=session) as ui:
+        await ui.press("u")
+        assert ui.dialog == "Confirm"
+        assert "undo what bo@pts/2 did?" in ui.text()
+        assert "hold B, 3s ago" in ui.text()
+        await ui.press("n")
+        assert ui.asked == []
+        await ui.press("u", "y")
+        assert await ui.done() == rq.Undo(at=session.now - 3, text="hold B")
+        session.act(rq.Hold(tickets=("B",), by="ann"))
+        ui.feed.tell()
+        ui.view.me = "ann"
+        await ui.press("u")
+        assert await ui.done(2) == rq.Undo(), "what is your own is taken back at once"
+
+
+@pytest.mark.asyncio
+async def test_what_is_dropped_from_the_plan_is_not_counted_as_marked() -> None:
+    session = Session("A:\nB:\nC:")
+    async with run_app(played=session, ticket="A", size=(120, 24)) as ui:
+        await ui.press("space", "space")
+        await ui.until(lambda: "2 marked" in ui.text(), "two are marked")
+        session.act(rq.Amend(dropped=("A",), by="bo"))
+        ui.feed.tell()
+        await ui.until(lambda: "1 marked" in ui.text(), "one of them is gone")
 
 
 @pytest.mark.asyncio
@@ -329,7 +409,7 @@ async def test_who_goes_on_while_the_past_is_read_gets_where_they_went(
         assert len(read_now) == 1
         gate.set()
         goal = ui.view.event_history.last - steps if steps else 0
-        await ui.until(lambda: not ui.app._is_traveling, "it is read")
+        await ui.until(lambda: not ui.app.time_travel.is_reading, "it is read")
         assert (ui.view.looks_back, ui.view.past_goal) == (steps > 0, goal)
         assert not steps or ui.view.past_seq == goal
 

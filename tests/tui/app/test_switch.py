@@ -13,9 +13,10 @@ import pytest
 from parexec_tui.client.sessions import is_living
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.registry.errors import RegistryError
-from parexec_tui.registry.registry import SessionRow
+from parexec_tui.registry.sessions import SessionRow
 from parexec_tui.tui.actions.table import ACTIONS
-from parexec_tui.tui.app.app import ParexecApp, ScreenConfig
+from parexec_tui.tui.app.app import ParexecApp
+from parexec_tui.tui.app.config import ScreenConfig
 from parexec_tui.tui.dialogs import sessions as dialog
 from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.screen.arrangement import Arrangement

@@ -121,3 +121,19 @@ async def test_help_in_letters_only() -> None:
     async with run_app(played=Session("A:"), ascii_only=True, size=(80, 24)) as ui:
         await ui.press("?")
         assert (await read_all(ui)).isascii()
+
+
+@pytest.mark.asyncio
+async def test_only_headings_and_keys_are_bold() -> None:
+    async with run_app(size=(160, 50), theme="mono") as ui:
+        await ui.press("?")
+        bold = [
+            segment.text.strip()
+            for strip in ui.strips()
+            for segment in strip
+            if segment.style is not None and segment.style.bold
+        ]
+        helps = {action.help for action in ACTIONS if len(action.help) < 40 and " " in action.help}
+        shown = [text for text in helps if text in ui.text()]
+        assert len(shown) > 5
+        assert [text for text in shown if any(text in each for each in bold)] == []

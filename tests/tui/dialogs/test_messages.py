@@ -1,16 +1,20 @@
 """What dialogs say: why a ticket is where it is, and what an action would cost."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from textual.widgets import Static
 
 from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.state.session import EngineLost
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.paths import session_folder
 from parexec_tui.tui.actions.perform import TableKeymap
 from parexec_tui.tui.actions.table import ACTIONS
 from parexec_tui.tui.dialogs.dialog import MessageDialog
 from parexec_tui.tui.dialogs.why_text import Explanation, Offer, explain
-from parexec_tui.tui.input.keymap import Keymap
+from parexec_tui.tui.input.keymap import Action, Keymap
 from parexec_tui.tui.view.targets import Targets
 from tests.core.sessions import Session, plan
 from tests.tui.harness import run_app
@@ -111,9 +115,14 @@ def test_why_of_what_runs_says_since_when_and_how_long_it_may() -> None:
         "   time-out after 10m00s: 9m00 left, the clock stands",
         "agent-1 is frozen with A, for 30s",
         "   its processes stand still; f thaws it",
+        "E shows its output, at the last line that tells of an error",
+        "x stops it",
+        "p holds it: it is not tried again then",
     ]
+    session.ask(rq.Thaw(tickets=("A",)))
+    assert why(session, "A")[-2:] == ["f freezes it, x stops it", "p holds it: it is not tried again then"]
     session.ask(rq.Cancel(tickets=("A",)))
-    assert "it was cancelled: TERM, then KILL after 10.0s" in why(session, "A")
+    assert "it was cancelled just now: TERM, then KILL after 10.0s" in why(session, "A")
 
 
 def test_why_tells_a_prompt_line_by_line() -> None:
@@ -178,19 +187,19 @@ def test_why_says_first_what_is_waited_for_in_the_end_and_the_key_that_ends_it()
     found = explained(session, "lint", me="ann@pts/3")
     assert list(found.lines) == [
         "agent-1 is frozen with compile, by you, for 40s; 3 wait for it",
-        "   f thaws it",
+        "   f thaws compile",
         "2 things keep it from running:",
         "1. no idle agent: agent-1 frozen with compile",
         "   agent-1 is frozen with compile, by you",
         "   a gives it to another agent",
-        "2. 1 of 1 running",
+        "2. 1 of 1 at once, 1 of them frozen",
         "   + lets one ticket more run at once",
     ]
     assert found.offers[0] == Offer("freeze", Targets(("compile",)), "thaw compile")
     assert why(session, "pack")[:6] == [
         "agent-1 is frozen with compile, by ann@pts/3, for 40s; 3 wait for it",
         "   it waits for that by way of link",
-        "   f thaws it",
+        "   f thaws compile",
         "3 things keep it from running:",
         "1. it needs 3 tickets that are not done",
         "   link and lint wait for compile",
@@ -346,3 +355,50 @@ async def test_what_a_person_wrote_is_not_taken_for_markup() -> None:
         assert "a [red]heading[/]" in ui.text()
         assert "a [b]line[/b] here" in ui.text()
         assert isinstance(ui.app.screen.query_one(".keys"), Static)
+
+
+# -- what cannot be done is not recommended ----------------------------------------------------------------------
+
+
+def lost(text: str = "A: retries=1 retry_delay=60s\nB:\nC: B") -> Session:
+    """A session whose engine was seen last a moment ago; A is in backoff, B runs."""
+    session = Session(text)
+    session.dispatch()
+    session.fail("A")
+    session.wait(5)
+    session.state.note_lost(EngineLost(session.now, "nobody saw how it ended"))
+    return session
+
+
+def only(*actions: str) -> Callable[[Action[Any]], bool]:
+    return lambda action: action.name in actions
+
+
+def test_without_an_engine_the_only_key_is_the_way_back() -> None:
+    session = lost()
+    found = {
+        id_: explain(session.state, session[id_], session.now, Keymap(ACTIONS), may=only("take-over", "next-error"))
+        for id_ in "ABC"
+    }
+    head = ["no engine runs the session, last seen at 00:16:45", "   ctrl+r starts an engine"]
+    assert found["A"].lines == [*head, "besides, one thing keeps it:", "1. retry 1 of 1"], "no time counts down"
+    assert found["B"].lines[:3] == [*head, "it was running on agent-1, and had worked for 5s"]
+    assert found["C"].lines[2:] == [
+        "besides, one thing keeps it:",
+        "1. it needs 1 ticket that is not done",
+        "   B was running on agent-1, for 5s",
+    ]
+    assert {offer.action for each in found.values() for offer in each.offers} == {"take-over", "next-error"}
+
+
+def test_who_may_ask_for_nothing_is_told_no_key() -> None:
+    session = Session("A: locks=db\nB: locks=db\nC: agent=agent")
+    session.dispatch()
+    session.fail("C")
+    session.act(rq.Hold(tickets=("B",), by="bob"))
+    for id_ in "ABC":
+        found = explain(session.state, session[id_], session.now, Keymap(ACTIONS), may=only())
+        assert found.offers == []
+        assert not any("\0" in line or " it again" in line or "releases" in line for line in found.lines)
+    lines = explain(session.state, session["B"], session.now, Keymap(ACTIONS), may=only()).lines
+    assert "1. held by bob" in lines, "reasons stay"

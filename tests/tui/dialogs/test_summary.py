@@ -138,7 +138,7 @@ async def test_many_failures_scroll_inside(size: tuple[int, int]) -> None:
         region = ui.box
         assert region.height <= max(2, size[1])
         if size[1] >= 10:
-            assert ui.line("T19").startswith(">x failed          T19")
+            assert ui.line("T19").startswith("]x failed          T19")
             assert "the last words" in ui.text()
         if size[1] >= 24:
             await ui.press("pagedown")

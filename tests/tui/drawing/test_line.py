@@ -115,3 +115,11 @@ def test_a_line_without_signs_is_ascii_and_as_wide(text: str, width: int) -> Non
     strip = StyledLine(Style(), ascii_only=True).column(text, width).strip(width)
     assert strip.text.isascii()
     assert strip.cell_length == width
+
+
+def test_blanks_after_an_underlined_text_have_no_line() -> None:
+    line = StyledLine(Style()).column("held", 8, Style(underline=True, bold=True)).strip(9)
+    assert [(segment.text, bool(segment.style and segment.style.underline)) for segment in line][:2] == [
+        ("held", True),
+        ("    ", False),
+    ]

@@ -62,7 +62,7 @@ def test_a_key_may_be_moved_and_its_old_place_used() -> None:
     ("action", "names", "message"),
     [
         ("holt", ("h",), "holt: there is no such action (did you mean `hold`?)"),
-        ("hold", ("h",), "hold: 'h' is on left (give left other keys)"),
+        ("hold", ("1",), "hold: '1' is on panel (give panel other keys)"),
         ("hold", ("ctrl+home+x+y",), "hold: no key is called 'ctrl+home+x+y' (a key is"),
         ("hold", ("",), "hold: no key is called ''"),
         ("hold", (" ",), "hold: no key is called ' '"),
@@ -74,6 +74,15 @@ def test_what_cannot_be_a_key_is_refused(action: str, names: tuple[str, ...], me
     with pytest.raises(KeymapError) as caught:
         Keymap(ACTIONS, {action: names})
     assert str(caught.value).startswith(message)
+
+
+def test_a_key_of_the_persons_own_wins_over_a_default_one_and_not_over_another_of_theirs() -> None:
+    keymap = Keymap(ACTIONS, {"hold": ("h",)})
+    assert keymap.find("h", "tickets") == keymap.of("hold")
+    assert keymap.of("left").keys == ("left",), "it has another one"
+    assert Keymap(ACTIONS, {"hold": ("r",)}).of("retry").keys == (), "the palette has it"
+    with pytest.raises(KeymapError, match="hold: 'x' is on freeze"):
+        Keymap(ACTIONS, {"hold": ("x",), "freeze": ("x",)})
 
 
 def test_keys_of_different_panels_may_be_the_same() -> None:

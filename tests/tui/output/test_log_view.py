@@ -338,6 +338,8 @@ async def test_a_log_that_is_not_there_yet_appears(path: Path) -> None:
         append(path, "")
         assert view.poll()
         assert screen(view)[0] == "no output so far"
+        view.expect(more=False)
+        assert screen(view)[0] == "it wrote nothing"
         write(path, 10)
         assert view.poll()
         assert screen(view)[-1] == "line 9"

@@ -67,7 +67,7 @@ DRAWN = {
     40: """
   ID        STATUS      TICKET
  builder  min 1, now 4, max 4
-> builder-1 f frozen    A
+] builder-1 f frozen    A
   builder-2 o idle      for 2m50
   builder-3 > busy      long-na~-ticket
   builder-4 > busy      B
@@ -78,7 +78,7 @@ DRAWN = {
     60: """
   ID        STATUS      TICKET           DONE      ETA  CPU
  builder  min 1, now 4, max 4
-> builder-1 f frozen    A                ~41%:.   2m55 0.00
+] builder-1 f frozen    A                ~41%:.   2m55 0.00
   builder-2 o idle      for 2m50
   builder-3 > busy      long-nam~-ticket               12.5
   builder-4 > busy      B                late::  +4m45 1.52
@@ -89,7 +89,7 @@ DRAWN = {
     78: """
   ID        STATUS        TICKET         DONE      ETA  CPU   MEM  QUIET  RAN
  builder  min 1, now 4, max 4
-> builder-1 f frozen      A              ~41%:.   2m55 0.00  2.9M  11m40    0
+] builder-1 f frozen      A              ~41%:.   2m55 0.00  2.9M  11m40    0
   builder-2 o idle        for 2m50                                          1
   builder-3 > busy        long-na~ticket               12.5    3G !25m00    0
   builder-4 > busy        B              late::  +4m45 1.52  712M     3s    0
@@ -159,7 +159,7 @@ def test_the_past_shows_its_agents_and_nothing_of_what_is_measured_now() -> None
     shown.changed(Change.state)
     drawn = lines(shown)
     assert [line[:18] for line in drawn[2:6]] == [
-        f"{'> ' if n == 1 else '  '}builder-{n} > busy" for n in (1, 2, 3, 4)
+        f"{'] ' if n == 1 else '  '}builder-{n} > busy" for n in (1, 2, 3, 4)
     ]
     assert " 712M " not in drawn[5]
 
@@ -194,7 +194,7 @@ def test_stopped_agents_are_a_count_and_a_held_type_says_by_whom() -> None:
     session.wait(20)
     assert lines(panel_of(AgentsPanel, view_of(session), 78, 5))[1:] == [
         " builder  | held by ann  min 2, now 1, max 3, 1 stopped",
-        "> builder-1 o idle        for 20s; its type is held                        1",
+        "] builder-1 o idle        for 20s; its type is held                        1",
         "",
     ]
 
@@ -207,7 +207,7 @@ def test_the_cursor_stays_on_its_agent_while_others_come_and_go() -> None:
     session.ask(rq.Drain(agents=("builder-2",)))
     shown.changed(Change.state)
     assert shown.view.agent == "builder-4"
-    assert lines(shown)[4].startswith("> builder-4")
+    assert lines(shown)[4].startswith("] builder-4")
     assert "1 stopped" in lines(shown)[1]
 
 

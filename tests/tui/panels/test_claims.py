@@ -43,7 +43,7 @@ def panel(session: Session, width: int, height: int = 18) -> ClaimsPanel:
 DRAWN = {
     40: """
  CLAIM              TICKET HOW LONG
->lock db            A      holds 2m05
+]lock db            A      holds 2m05
    ` lock db        E      waits 2m05
  writes out/a.txt   A      holds 2m05
    ` to write out   E      waits 2m05
@@ -60,7 +60,7 @@ DRAWN = {
 """,
     78: """
  CLAIM                  TICKET HOW LONG     TITLE
->lock db                A      holds 2m05   Build
+]lock db                A      holds 2m05   Build
    ` lock db            E      waits 2m05
  writes out/a.txt       A      holds 2m05   Build
    ` to write out       E      waits 2m05
@@ -109,7 +109,7 @@ def test_the_cursor_stays_on_its_row_when_others_give_back() -> None:
     session.succeed("A")
     session.dispatch()
     shown.changed(Change.state)
-    assert [line for line in lines(shown) if line.startswith(">")] == [">reads docs             C      holds 2m07"]
+    assert [line for line in lines(shown) if line.startswith("]")] == ["]reads docs             C      holds 2m07"]
 
 
 def test_nothing_is_held() -> None:
@@ -120,7 +120,7 @@ def test_nothing_is_held() -> None:
 
 def test_titles_and_claims_cannot_act_on_the_terminal() -> None:
     shown = panel(running(plan("A: writes=a\x1bcb title=\x1b]0;x\x07t")), 78)
-    assert lines(shown)[1] == ">writes ab A      holds 2m05   t"
+    assert lines(shown)[1] == "]writes ab A      holds 2m05   t"
 
 
 # --- The look at who waits ---

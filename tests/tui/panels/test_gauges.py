@@ -9,7 +9,8 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import DiskSample, HostSample, Sampled
 from parexec_tui.tui.panels.gauges import GaugesPanel
-from parexec_tui.tui.view.measures import curve, merged
+from parexec_tui.tui.view.facts import idle_reason
+from parexec_tui.tui.view.measures import busy_gauges, curve, merged
 from parexec_tui.tui.view.view_state import Change, ViewState
 from tests.core.sessions import Session, plan
 from tests.tui.drawn import lines, panel_of, text, view_of
@@ -81,7 +82,7 @@ DRAWN = {
  memory       3G/8G      ##.... ========
  disk workdir 35G free   ###=|. ********
 !disk state   19G free   ####=. held %%%
- running      2 of 3     ####..
+ at once      2 of 3     ####..
  uses memory  2.8G/8G    ##....
  gpu          2 of 2     ###### 1 wait
  disk i/o     r 2.9M/s w 0B/s   ########
@@ -99,7 +100,7 @@ DRAWN = {
  memory       3G/8G      #####......... ====================
  disk workdir 35G free   #########..|.. ********************
 !disk state   19G free   ###########|.. held %%%%%%%%%%%%%%%
- running      2 of 3     #########.....
+ at once      2 of 3     #########.....
  uses memory  2.8G/8G    ####=.........
  gpu          2 of 2     ############## 1 wait
  disk i/o     r 2.9M/s w 0B/s           ####################
@@ -117,7 +118,7 @@ DRAWN = {
  memory       3G/8G      #######=............. ===============================
  disk workdir 35G free   #############=..|.... *******************************
 !disk state   19G free   #################.... held %%%%%%%%%%%%%%%%%%%%%%%%%%
- running      2 of 3     ##############.......
+ at once      2 of 3     ##############.......
  uses memory  2.8G/8G    #######..............
  gpu          2 of 2     ##################### 1 wait
  disk i/o     r 2.9M/s w 0B/s                  ###############################
@@ -135,7 +136,7 @@ DRAWN = {
  memory       3G/8G      #########...............           ============================================================
  disk workdir 35G free   ###############=...|....           ************************************************************
 !disk state   19G free   ###################=.... held      %%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%
- running      2 of 3     ################........
+ at once      2 of 3     ################........
  uses memory  2.8G/8G    ########................
  gpu          2 of 2     ######################## 1 wait
  disk i/o     r 2.9M/s w 0B/s                               ############################################################
@@ -167,7 +168,7 @@ def test_what_is_measured_of_a_cgroup_says_so() -> None:
 def test_at_eight_lines_what_matters_most_is_there_and_the_rest_is_scrolled_to() -> None:
     shown = panel(47, 9)
     assert [line[1:13].rstrip() for line in lines(shown)] == [
-        "cpu", "memory", "disk workdir", "disk state", "running", "uses memory", "gpu", "disk i/o",
+        "cpu", "memory", "disk workdir", "disk state", "at once", "uses memory", "gpu", "disk i/o",
     ]  # fmt: skip
     assert shown.subtitle() == "1-8 of 16"
     shown.go_last()
@@ -207,7 +208,7 @@ def styles(shown: GaugesPanel, label: str) -> set[Style | None]:
         ("memory", "gauge-low"),
         ("disk workdir", "gauge-low"),
         ("disk state", "gauge-full"),
-        ("running", "gauge-low"),
+        ("at once", "gauge-low"),
         ("gpu", "gauge-warn"),
         ("builder", "gauge-warn"),
         ("local", "gauge-low"),
@@ -223,16 +224,16 @@ def test_full_slots_hold_work_only_if_there_is_some() -> None:
     session.state.parallel = 1
     session.dispatch()
     shown = panel_of(GaugesPanel, view_of(session), 78, 20)
-    assert lines(shown)[1] == " running      1 of 1     #####################"
+    assert lines(shown)[1] == " at once      1 of 1     #####################"
     more = Session("A:\nB:")
     more.state.parallel = 1
     more.dispatch()
     shown = panel_of(GaugesPanel, view_of(more), 78, 20)
-    assert lines(shown)[1] == " running      1 of 1     ##################### 1 wait"
+    assert lines(shown)[1] == " at once      1 of 1     ##################### 1 wait"
     more.ask(rq.Hold(tickets=("B",)))
     more.wait(1)
     shown.changed(Change.state)
-    assert lines(shown)[1] == " running      1 of 1     #####################"
+    assert lines(shown)[1] == " at once      1 of 1     #####################"
 
 
 def test_a_held_type_holds_its_tickets_though_there_is_room() -> None:
@@ -275,6 +276,18 @@ def test_samples_that_are_old_are_said_to_be_so() -> None:
     assert told(shown) == "stale: measured 11s ago"
     shown.contact, shown.connected = "reconnecting", False
     assert told(shown) == "reconnecting: measured 11s ago"
+
+
+def test_of_a_finished_session_is_said_how_the_host_was_at_its_end() -> None:
+    session = Session("A:")
+    session.dispatch()
+    shown = view(session)
+    shown.contact, shown.connected = "finished", False
+    session.wait(1)
+    session.succeed("A")
+    session.close()
+    assert told(shown) == "measured at the end"
+    assert idle_reason(session.state, session.state.agents["agent-1"], session.now) == ""
 
 
 def test_the_past_shows_the_host_as_it_was_then() -> None:
@@ -321,3 +334,22 @@ def test_many_cores_take_a_cell_each_or_share_one() -> None:
     assert drawn == " cores        max 100%   " + "_#" * 16
     drawn = lines(panel_of(GaugesPanel, shown, 42, 20))[-4]
     assert drawn == " cores        max 100%   " + "#" * 16
+
+
+@pytest.mark.parametrize(
+    ("kind", "waited", "warns"),
+    [
+        ("cpu", 0.79, False),
+        ("cpu", 0.8, True),
+        ("memory", 0.09, False),
+        ("memory", 0.1, True),
+        ("io", 0.39, False),
+        ("io", 0.4, True),
+    ],
+)
+def test_pressure_warns_once_it_slows_down_what_runs(kind: str, waited: float, warns: bool) -> None:
+    shown = panel(78)
+    pressed = replace(sample(3000.0), pressure={kind: waited})
+    shown.gauges = list(busy_gauges(pressed))
+    shown.top = 0
+    assert styles(shown, f"psi {kind}") == {shown.base + shown.style("gauge-warn" if warns else "gauge-low")}

@@ -74,7 +74,7 @@ def test_the_cursor_stays_on_its_ticket_when_rows_above_are_folded() -> None:
     panel = shown(session, "D", height=4)
     session.succeed("C")
     session.dispatch()
-    panel._fold_at = 0.0
+    panel._folds._fold_at = 0.0
     panel.changed(Change.state)
     assert [row[:6] for row in drawn(panel)] == ["▸ 3 do", "●▶ D  ", "●· E  "]
     assert panel.has_selected
@@ -87,13 +87,13 @@ def test_the_path_to_what_it_waits_for_is_lit() -> None:
     panel = shown(session, "D")
 
     assert "waits for A" in panel.subtitle()
-    assert set(panel._lit) >= {"A", "B", "D"}
+    assert set(panel._lit.tickets) >= {"A", "B", "D"}
     assert "D waits for it" in next(row for row in drawn(panel) if " A  " in row)
     heavy = "".join(drawn(panel))
     assert "┃" in heavy or "┡" in heavy or "┢" in heavy or "╾" in heavy or "━" in heavy
     panel.view.selected = "longer"
     panel.changed(Change.selection)
-    assert "A" not in panel._lit
+    assert "A" not in panel._lit.tickets
 
 
 def test_the_path_to_what_a_ticket_was_skipped_for_is_lit() -> None:
@@ -103,7 +103,7 @@ def test_the_path_to_what_a_ticket_was_skipped_for_is_lit() -> None:
     session.fail("A")
     panel = shown(session, "C")
 
-    assert panel._lit == ["A", "B", "C"]
+    assert panel._lit.tickets == ["A", "B", "C"]
     assert "was skipped for A" in panel.subtitle()
     assert "C was skipped for it" in next(row for row in drawn(panel) if " A  " in row)
 
@@ -111,7 +111,7 @@ def test_the_path_to_what_a_ticket_was_skipped_for_is_lit() -> None:
 def test_a_ticket_that_waits_for_nothing_leaves_the_critical_path_heavy() -> None:
     panel = shown(chain(1), "B")
 
-    assert panel._lit == []
+    assert not panel._lit.tickets
     assert panel._marked == ["B", "C", "D", "E"]
 
 

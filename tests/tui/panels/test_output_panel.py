@@ -4,6 +4,7 @@ from typing import cast
 
 import pytest
 
+from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.panels.output import OutputPanel
 from tests.core.sessions import Session, plan
@@ -135,9 +136,72 @@ async def test_the_next_failure_stands_at_what_it_printed_last_about_it() -> Non
         assert (hit.start, hit.wrapped) == (len("error: first\nfine\n"), False)
 
 
+async def test_the_next_failure_stands_at_the_line_that_its_row_shows() -> None:
+    session = Session("A:\nB:")
+    session.dispatch()
+    session.tell(rq.ProcessEnded("A", 1, 2, error_line="ModuleNotFoundError: no foo"))
+    async with run_app("tickets", played=session, ticket="B", size=(120, 40)) as ui:
+        log_of("A").write_text(
+            "error: first\n  ModuleNotFoundError:\tno foo\nmake: *** [all] Error 2\n", encoding="utf-8"
+        )
+        await ui.press("c")
+        await ui.until(lambda: "error 2 of 3" in ui.text(), "it is not the line of make, which only repeats it")
+
+
+async def test_where_the_line_of_the_row_is_not_in_the_log_it_is_the_last_error() -> None:
+    session = Session("A:\nB:")
+    session.dispatch()
+    session.tell(rq.ProcessEnded("A", 1, 2, error_line="ModuleNotFoundError: no foo"))
+    async with run_app("tickets", played=session, ticket="B", size=(120, 40)) as ui:
+        log_of("A").write_text("error: first\nbye\n", encoding="utf-8")
+        await ui.press("c")
+        await ui.until(lambda: "error 1 of 1" in ui.text(), "the search is over")
+
+
+async def test_a_pin_of_a_ticket_that_was_added_later_is_there_again_after_a_look_back() -> None:
+    session = Session("A:\nB:")
+    session.dispatch()
+    session.act(rq.Amend(added={"N": Ticket(run="true")}))
+    async with run_app("tickets", played=session, ticket="N", size=(120, 40)) as ui:
+        await ui.press("m")
+        assert panel(ui).pins == ["N"]
+        await ui.select("A")
+        await ui.press(*"[[[[")
+        await ui.until(lambda: ui.view.past is not None and "N" not in ui.view.past.tickets, "it is before the add")
+        await ui.until(lambda: "N" not in panel(ui).shown, "it is not shown")
+        await ui.press("end")
+        await ui.until(lambda: not ui.view.looks_back and "N" in panel(ui).shown, "it is pinned")
+
+
 async def test_times_that_nobody_knows_are_said_to_be_unknown() -> None:
     async with run_app("output", ticket="links", size=(120, 40)) as ui:
         await ui.press("T")
         assert ui.said == "no line here has a time: it is known only of what comes while it is on the screen"
         await ui.press("T")
         assert ui.said == "without times"
+
+
+async def test_an_output_that_stays_empty_is_not_called_empty_so_far() -> None:
+    session = Session("A:\nB: A\nC:")
+    session.dispatch()
+    async with run_app("output", played=session, ticket="A", size=(80, 24)) as ui:
+        log_of("A").write_bytes(b"")
+        await ui.until(lambda: "no output so far" in ui.text(), "the log of A is empty")
+        session.fail("A")
+        ui.feed.tell()
+        await ui.until(lambda: "it wrote nothing" in ui.text(), "A is over")
+        await ui.select("B")
+        await ui.until(lambda: "it did not run" in ui.text(), "B was skipped")
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+async def test_the_title_names_the_ticket_however_little_room_there_is(width: int) -> None:
+    names = [f"integration-of-{part}-with-the-database" for part in ("web", "cli")]
+    session = Session("\n".join(f"{name}:" for name in names))
+    session.dispatch()
+    async with run_app("output", played=session, ticket=names[0], size=(width, 24)) as ui:
+        await ui.until(lambda: "web" in panel(ui).subtitle(), "the log is open")
+        title = next(line for line in ui.lines() if "5 Output" in line)
+        assert "web" in title
+        await ui.press("slash", *"attempt", "enter")
+        await ui.until(lambda: "match 1 of 1" in ui.text(), "what the search came to is said, whatever the width")

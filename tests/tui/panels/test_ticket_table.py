@@ -73,4 +73,4 @@ def test_ids_that_begin_alike_are_told_apart() -> None:
 
 def test_where_there_is_hardly_room_the_status_is_its_sign() -> None:
     drawn = lines(panel_of(TicketsPanel, view_of(release()), 40, 60))
-    assert any(line.startswith(">  x bench ") and "exit 1" in line for line in drawn)
+    assert any(line.startswith("]  x bench ") and "exit 1" in line for line in drawn)

@@ -8,6 +8,7 @@ from parexec_tui.core.wire.protocol import Viewer, Viewers
 from parexec_tui.text import deeds
 from parexec_tui.text.deeds import DEED_SECONDS
 from parexec_tui.tui.screen import banner
+from parexec_tui.tui.view.view_state import CONTACT_GRACE, NO_ENGINE, Change
 from tests.core.sessions import Session
 from tests.tui.harness import Harness, run_app
 
@@ -41,10 +42,10 @@ async def test_it_comes_with_a_failure_and_goes_with_it(
         session.fail("B")
         ui.feed.tell()
         await ui.until(lambda: shown(ui), "the banner")
-        assert shown(ui) == "B failed: exit 1  b goes there"
+        assert shown(ui) == "B failed: exit 1  b goes to B"
         await ui.press("b")
         assert ui.view.selected == "B"
-        await ui.until(lambda: shown(ui) == "B failed: exit 1  r runs it again", "it is selected")
+        await ui.until(lambda: shown(ui) == "B failed: exit 1  r retries B", "it is selected")
         await ui.press("r")
         await ui.done()
         await ui.until(lambda: not shown(ui), "the banner is gone")
@@ -78,7 +79,7 @@ async def test_a_contact_that_comes_back_at_once_is_not_told() -> None:
         ui.feed.lose()
         await drawn(ui)
         assert shown(ui) == ""
-        session.wait(banner.CONTACT_GRACE)
+        session.wait(CONTACT_GRACE)
         await ui.until(lambda: shown(ui) == "reconnecting", "it is told")
         ui.app._contact("connected", True)
         await ui.until(lambda: shown(ui) == "", "it is back")
@@ -119,7 +120,7 @@ async def test_a_newer_failure_is_where_the_key_goes_next() -> None:
         session.fail("D")
         ui.feed.tell()
         await ui.until(lambda: "D failed" in shown(ui), "it is told")
-        assert shown(ui).startswith("D failed: exit 1 (3 failed)  b goes there")
+        assert shown(ui).startswith("D failed (2 other failures): exit 1  b goes to D")
         await ui.press("b")
         assert ui.view.selected == "D"
 
@@ -140,9 +141,12 @@ async def test_a_second_piece_gives_up_its_key_before_it_is_only_counted() -> No
     session = started()
     session.fail("B")
     session.act(rq.Hold(by="ann@pts/1"))
-    async with run_app(played=session, size=(80, 24), ticket="B") as ui:
+    async with run_app(played=session, size=(90, 24), ticket="B") as ui:
         await ui.until(
-            lambda: shown(ui) == "the session is held by ann@pts/1  P releases it · B failed: exit 1", "both"
+            lambda: shown(ui).startswith(
+                "the session is held, by ann@pts/1, for 0s  P releases the session · B fail"
+            ),
+            "both",
         )
 
 
@@ -183,3 +187,114 @@ async def test_who_comes_and_goes_is_in_the_header_alone() -> None:
         assert shown(ui) == ""
         ui.app._viewers(Viewers())
         await ui.until(lambda: "with" not in ui.lines()[1], "bo is gone")
+
+
+@pytest.mark.asyncio
+async def test_a_key_that_it_names_acts_on_what_it_names_also_from_a_fold() -> None:
+    session = started("A:\nB:\nC: A")
+    session.fail("B")
+    session.succeed("A")
+    async with run_app(played=session, ticket="B", size=(120, 40)) as ui:
+        await ui.until(lambda: shown(ui) == "B failed: exit 1  r retries B", "it is selected")
+        await ui.press("G")
+        assert not ui.panel.has_selected, "the cursor is on the fold"
+        await ui.until(lambda: shown(ui) == "B failed: exit 1  b goes to B", "r would act on nothing")
+        await ui.press("b")
+        await ui.until(lambda: shown(ui) == "B failed: exit 1  r retries B", "it went there")
+        await ui.press("r")
+        assert await ui.done() == rq.Retry(tickets=("B",))
+
+
+@pytest.mark.asyncio
+async def test_of_a_finished_session_it_follows_the_cursor_too() -> None:
+    session = started("A:\nB:")
+    session.fail("B")
+    session.succeed("A")
+    session.close()
+    async with run_app(played=session, ticket="B", size=(120, 40)) as ui:
+        await ui.until(lambda: shown(ui) == "B failed: exit 1  r retries B", "it is selected")
+        await ui.press("G")
+        await ui.until(lambda: shown(ui) == "B failed: exit 1  b goes to B", "no second is counted any more")
+
+
+@pytest.mark.asyncio
+async def test_a_key_says_what_it_acts_on_in_few_cells() -> None:
+    id_ = "shard-of-the-linux-matrix-017"
+    session = started(f"{id_}:\nB:")
+    session.tell(rq.ProcessEnded(id_, 1, 1, error_line="no module foo"))
+    async with run_app(played=session, ticket="B", size=(120, 24)) as ui:
+        await ui.until(
+            lambda: shown(ui).endswith("no module foo  b goes to shard-of…rix-017"), "it is cut in its middle"
+        )
+    async with run_app(played=session, ticket="B", size=(80, 24)) as ui:
+        await ui.until(
+            lambda: shown(ui) == f"{id_} failed: exit 1: no module foo  b goes to it", "it is named already"
+        )
+
+
+@pytest.mark.asyncio
+async def test_a_freeze_of_all_while_nothing_runs_is_ended_by_the_key_that_it_names() -> None:
+    session = Session("A:")
+    session.act(rq.Freeze(by="ann"))
+    async with run_app(played=session) as ui:
+        await ui.until(
+            lambda: shown(ui) == "the session is frozen, by ann, for 0s  F thaws the session", "it is told"
+        )
+        await ui.press("F")
+        assert await ui.done() == rq.Thaw()
+
+
+@pytest.mark.asyncio
+async def test_it_calls_the_person_you_and_others_by_their_whole_name() -> None:
+    session = started("A:\nB:")
+    session.act(rq.Hold(by="ann@pts/3"))
+    async with run_app(played=session) as ui:
+        ui.view.me = "ann@pts/3"
+        session.act(rq.Freeze(by="ann@pts/3"))
+        ui.feed.tell()
+        await ui.until(lambda: shown(ui).startswith("the session is held, by you"), "it is told")
+        session.act(rq.Release(by="bo"))
+        session.act(rq.Hold(by="ann@pts/30"))
+        ui.feed.tell()
+        await ui.until(lambda: "the session is held, by ann@pts/30" in shown(ui), "it is told")
+
+
+@pytest.mark.asyncio
+async def test_what_is_said_stands_still_while_no_engine_is_there() -> None:
+    session = Session("A: retries=1 retry_delay=60s\nB:\nC: B")
+    session.dispatch()
+    session.fail("A")
+    session.wait(10)
+    async with run_app(played=session, size=(120, 40), ticket="B") as ui:
+        ui.feed.lose(NO_ENGINE)
+        await ui.until(lambda: ui.dialog, "a new engine is offered")
+        await ui.app.screen.dismiss(None)
+        session.wait(300)
+        ui.main.schedule_draw(Change.state | Change.clock)
+        await drawn(ui)
+        gone = "no engine runs the session, last seen at 00:16:50; what runs goes on  ctrl+r starts an engine"
+        assert shown(ui) == gone
+        assert "retry 1 of 1; exit 1" in ui.line("backoff     A")
+        assert "10s" in ui.line("running     B")
+        assert "INTERRUPTED" in ui.lines()[1]
+        await ui.press("w")
+        await ui.until(lambda: ui.dialog == "WhyDialog", "why")
+        assert "ctrl+r start an engine" in ui.text()
+        assert " stops it" not in ui.text()
+        await ui.press("f")
+        assert ui.asked == []
+        await ui.press("ctrl+r")
+        await ui.until(lambda: ui.engines, "an engine is started")
+        ui.app._contact("connected", True)
+        await ui.until(lambda: "5m10" in ui.text(), "its time goes on")
+
+
+@pytest.mark.asyncio
+async def test_an_engine_that_was_never_seen_was_there_at_the_last_event() -> None:
+    session = started()
+    session.wait(1000)
+    async with run_app(played=session) as ui:
+        ui.view.connected = False
+        ui.app._contact(NO_ENGINE, False)
+        assert ui.view.now == 1000
+        assert session.now == 2000

@@ -1,16 +1,21 @@
 """The header: what is needed most stays where there is little room, and it says nothing that is not so."""
 
 import re
+from collections import Counter
 
 import msgspec
 import pytest
 from textual.geometry import Size
 
+from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Viewer, Viewers
+from parexec_tui.text.dashboard import dashboard
+from parexec_tui.text.report import status_report
 from parexec_tui.tui.screen.header import Header
-from parexec_tui.tui.view.view_state import ViewState
+from parexec_tui.tui.view.view_state import NO_ENGINE, ViewState
 from tests.core.sessions import Session, plan
 from tests.tui.drawn import view_of
 from tests.tui.release import finish, release
@@ -121,21 +126,22 @@ def test_an_end_that_is_sure_is_said_once() -> None:
 
 def test_what_is_wrong_comes_first_and_keeps_its_words_longest() -> None:
     view = view_of(release())
-    everything = "x 2 failed  f 1 frozen  r 1 backoff  s 1 stopping  > 4 running  . 18 waiting  + 12 succeeded"
-    assert lines(view, 200)[1].startswith(f" {everything}  - 2 skipped  c 1 cancelled  w 1 waived ")
-    short = "> 4  . 18  + 12  - 2  c 1  w 1"
-    assert lines(view, 120)[1].startswith(f" x 2 failed  f 1 frozen  r 1 backoff  s 1 stopping  {short} ")
-    assert lines(view, 80)[1].startswith(f" x 2 failed  f 1  r 1  s 1  {short} ")
+    problems = "x 2 failed  f 1 frozen  | 1 held  r 1 backoff  s 1 stopping"
+    others = "> 4 running  * 1 ready  . 16 waiting  + 12 succeeded"
+    assert lines(view, 200)[1].startswith(f" {problems}  {others}  - 2 skipped  c 1 cancelled  w 1 waived ")
+    short = "> 4  * 1  . 16  + 12  - 2  c 1  w 1"
+    assert lines(view, 120)[1].startswith(f" {problems}  {short} ")
+    assert lines(view, 80)[1].startswith(f" x 2  f 1  | 1  r 1  s 1  {short} ")
 
 
 def test_what_does_not_even_fit_in_short_is_counted() -> None:
-    assert lines(view_of(release()), 60)[1].startswith(" x 2  f 1  r 1  s 1  > 4  +5 more ")
+    assert lines(view_of(release()), 60)[1].startswith(" x 2  f 1  | 1  r 1  s 1  > 4  * 1  +5 more ")
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])
 def test_holds_and_alerts_are_there_at_any_width(width: int) -> None:
     said = lines(view_of(release()), width)[1].removesuffix("  connected")
-    assert re.search(r" 1 (ticket )?held +1 quarantined$", said)
+    assert re.search(r" \| 1( held)? .* 1 quarantined$", said)
 
 
 def test_that_all_is_well_gives_way_first() -> None:
@@ -151,11 +157,12 @@ def test_that_all_is_well_gives_way_first() -> None:
 @pytest.mark.parametrize(
     ("request_", "said"),
     [
-        (rq.Hold(by="ann"), "HELD by ann"),
-        (rq.Drain(by="ann"), "DRAINING by ann"),
-        (rq.Stop(by="ann"), "STOPPING by ann"),
+        (rq.Hold(by="ann"), " HELD "),
+        (rq.Drain(by="ann"), " DRAINING "),
+        (rq.Freeze(by="ann"), " FROZEN "),
+        (rq.Stop(by="ann"), " STOPPING "),
         (rq.Hold(types=("agent",), by="ann"), "1 type held"),
-        (rq.Hold(tickets=("B", "C"), by="ann"), "2 tickets held"),
+        (rq.Hold(tickets=("B", "C"), by="ann"), "| 2 held"),
     ],
 )
 def test_what_keeps_the_session_back_is_said(request_: rq.AnyRequest, said: str) -> None:
@@ -163,6 +170,75 @@ def test_what_keeps_the_session_back_is_said(request_: rq.AnyRequest, said: str)
     assert said not in words(view_of(session))
     session.ask(request_)
     assert said in words(view_of(session))
+
+
+STANDINGS = ("HELD", "FROZEN", "DRAINING", "STOPPING", "STOPPED", "INTERRUPTED", "finished")
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ((), "HELD"),
+        ((ev.EngineLeft(at=1001, reason="stopped"),), "STOPPED"),
+        ((ev.SessionInterrupted(at=1001, reason="it died"),), "INTERRUPTED"),
+    ],
+)
+def test_the_session_stands_in_one_way_and_that_is_said_once(ends: tuple[ev.AnyEvent, ...], said: str) -> None:
+    session = started()
+    session.act(rq.Hold(by="ann"))
+    for event in ends:
+        session.apply(event)
+    view = view_of(session)
+    view.set_contact("connected" if not ends else "stopped", up=not ends)
+    assert [word for word in words(view).split() if word in STANDINGS] == [said]
+    assert session.state.status == said.lower(), "as in `parexec ls` and in the list of sessions"
+
+
+def test_a_session_that_is_over_is_neither_held_nor_stopping() -> None:
+    session = started("A:")
+    session.act(rq.Hold(by="ann"))
+    session.succeed("A")
+    session.close()
+    view = view_of(session)
+    assert [word for word in words(view).split() if word in STANDINGS] == ["finished"]
+    view.set_contact("finished", up=False)
+    assert [word for word in words(view).split() if word in STANDINGS] == ["finished"]
+
+
+def test_an_engine_that_is_gone_without_a_word_leaves_the_session_interrupted() -> None:
+    session = started()
+    session.act(rq.Hold(by="ann"))
+    view = view_of(session)
+    view.set_contact("reconnecting", up=False)
+    assert words(view).endswith("HELD reconnecting")
+    view.set_contact(NO_ENGINE, up=False)
+    assert words(view).endswith("INTERRUPTED")
+    view.set_contact("connected", up=True)
+    assert words(view).endswith("HELD connected")
+
+
+def test_the_counts_have_the_words_of_the_rows() -> None:
+    session = Session(plan("A: locks=db\nB: locks=db\nC:\nD:\nE: A\nF:\nG: agent=one", parallel=2, agents={
+        "one": AgentType(), "other": AgentType(),
+    }))  # fmt: skip
+    session.act(rq.Hold(tickets=("F",), by="ann"))
+    session.act(rq.Hold(types=("one",), by="ann"))
+    session.dispatch()
+    shown = Counter(display_status(session.state, ticket) for ticket in session.state.tickets.values())
+    assert shown == {"running": 2, "waiting": 2, "held": 2, "ready": 1}
+    for word, count in shown.items():
+        assert f" {count} {word} " in words(view_of(session))
+    dashed = "\n".join(dashboard(status_report(session.state, alive=True, now=session.now)))
+    assert "tickets  2 waiting, 1 ready, 2 held, 2 running;" in dashed
+
+
+def test_too_many_to_tell_the_ready_ones_are_not_guessed() -> None:
+    session = Session(plan("\n".join(f"T{number}: writes=out/{number}" for number in range(700))), checks=False)
+    session.dispatch()
+    assert " 4 running . 696 waiting or ready " in words(view_of(session))
+    session = Session(plan("\n".join(f"T{number}:" for number in range(700))), checks=False)
+    session.dispatch()
+    assert " 4 running * 696 ready " in words(view_of(session)), "they are all alike"
 
 
 def test_living_sessions_that_claim_the_same_are_said_as_long_as_they_live() -> None:

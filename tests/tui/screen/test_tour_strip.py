@@ -8,6 +8,7 @@ import pytest
 
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.paths import session_folder
+from parexec_tui.tui.view.tour import STEPS
 from tests.tui.conftest import Snapshots
 from tests.tui.harness import Harness, run_app
 from tests.tui.view.test_tour import session
@@ -48,6 +49,18 @@ async def test_it_says_what_to_press_above_the_footer_and_goes_on_when_it_is_so(
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("step", range(len(STEPS)))
+async def test_its_sentences_are_whole_on_a_small_screen(step: int) -> None:
+    async with tour(str(step), size=(60, 18)) as ui:
+        at = next(at for at, line in enumerate(ui.lines()) if line.startswith("─ Tour "))
+        said = " ".join(" ".join(ui.lines()[at + 1 : -1]).split())
+        shown = STEPS[ui.main.tour._tour.at] if ui.main.tour._tour is not None else STEPS[step]
+        told = (ui.main.tour._with_keys(shown.do), ui.main.tour._with_keys(shown.say))
+        assert said == " ".join(("▶", *told))
+        assert ui.line(" ID "), "the list is still there"
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize("ascii_only", [False, True], ids=["", "ascii"])
 async def test_the_picture_of_the_tour(ascii_only: bool, snapshots: Snapshots) -> None:
     async with tour("3", ascii_only=ascii_only) as ui:
@@ -64,8 +77,9 @@ async def test_no_dialog_covers_it(key: str, size: tuple[int, int]) -> None:
     async with tour(size=size) as ui:
         await ui.press(key)
         assert ui.dialog
-        assert ui.lines()[-4].startswith("─ Tour 1 of ")
-        assert ui.lines()[-3].startswith(" ▶ go to schema")
+        at = -5 if size[0] < 80 else -4
+        assert ui.lines()[at].startswith("─ Tour 1 of ")
+        assert ui.lines()[at + 1].startswith(" ▶ go to schema")
 
 
 @pytest.mark.asyncio

@@ -3,12 +3,16 @@
 import pytest
 
 from parexec_tui.core.plan.model import AgentType
-from parexec_tui.core.schedule.blockers import Blocker
+from parexec_tui.core.schedule.blockers import Blocker, why
+from parexec_tui.core.schedule.readiness import display_status
+from parexec_tui.core.schedule.roots import root_of
+from parexec_tui.core.state.session import EngineLost
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.selectors import select
+from parexec_tui.text.roots import root_text
 from parexec_tui.text.words import short_duration
-from parexec_tui.tui.view.facts import blocker_text, display_status, reason_of
+from parexec_tui.tui.view.facts import blocker_text, reason_of
 from tests.core.sessions import Session, plan
 from tests.tui.release import release
 
@@ -27,7 +31,7 @@ RELEASE = release()
         ),
         ("draft", "running", ""),
         ("migrate", "frozen", "frozen by ann, for 5m30; 2 wait for it"),
-        ("fuzz", "stopping", "cancelled: TERM, then KILL after 10.0s"),
+        ("fuzz", "stopping", "cancelled by ann 5s ago: TERM, then KILL after 10.0s"),
         ("unit-core-3", "timed out", "after 3m20s"),
         ("bench", "failed", "exit 1: AssertionError: p99 is 61.2 ms, promised are 50 ms"),
         ("translate-pt", "cancelled", "by bo"),
@@ -60,7 +64,38 @@ def test_a_hold_of_what_runs_is_said() -> None:
     said = "frozen by bob, for 0s; 1 waits for it; held by ann: it is not tried again"
     assert reason_of(session.state, session["A"], session.now) == said
     session.ask(rq.Cancel(tickets=("A",)))
-    assert reason_of(session.state, session["A"], session.now).startswith("cancelled: TERM")
+    assert reason_of(session.state, session["A"], session.now).startswith("cancelled just now: TERM")
+
+
+def test_who_stops_what_runs_and_since_when_is_said() -> None:
+    session = Session("A:\nB: A")
+    session.dispatch()
+    session.wait(100)
+    session.ask(rq.Cancel(tickets=("A",), by="ann@pts/30"))
+    session.wait(3)
+    said = "cancelled by ann@pts/30 3s ago: TERM, then KILL after 10.0s"
+    assert reason_of(session.state, session["A"], session.now, "ann@pts/3") == said
+    assert reason_of(session.state, session["A"], session.now, "ann@pts/30").startswith("cancelled by you 3s ago")
+    root = root_of(session.state, session["A"])
+    assert root is not None
+    assert root_text(root, session.now, "ann@pts/30") == "A is being stopped on agent-1, by you, for 3s"
+
+
+def test_you_gave_it_up_where_you_did() -> None:
+    session = Session("A:\nB:")
+    session.ask(rq.Cancel(tickets=("A",), by="ann@pts/3"))
+    session.ask(rq.Waive(tickets=("B",), by="ann@pts/30"))
+    said = [reason_of(session.state, session[id_], session.now, "ann@pts/3") for id_ in "AB"]
+    assert said == ["by you", "by ann@pts/30"]
+
+
+def test_each_reason_says_you_of_the_reader() -> None:
+    session = Session(plan("A:\nB: A", parallel=1))
+    session.ask(rq.Hold(tickets=("A",), by="ann@pts/3"))
+    session.ask(rq.Hold(types=("agent",), by="ann@pts/30"))
+    session.ask(rq.Hold(by="ann@pts/3"))
+    said = [blocker.text for blocker in why(session.state, session["A"], "ann@pts/3")]
+    assert said == ["session held by you", "held by you", "agent type agent held by ann@pts/30"]
 
 
 def test_what_runs_at_the_end_of_the_chain_is_named_where_it_is_no_need_itself() -> None:
@@ -135,3 +170,50 @@ def test_a_reason_is_said_with_its_time_where_that_tells_something(blocker: Bloc
 )  # fmt: skip
 def test_a_duration_is_short(seconds: float, text: str) -> None:
     assert short_duration(seconds) == text
+
+
+# -- what keeps everything, and no engine ------------------------------------------------------------------------
+
+
+def test_a_row_says_its_own_reason_and_not_what_keeps_everything() -> None:
+    session = Session(plan("A: locks=db\nB: locks=db\nC:\nD: A\nE:"))
+    session.act(rq.Hold(tickets=("E",), by="ann"))
+    session.dispatch()
+    session.fail("C")
+    session.act(rq.Hold(by="ann"))
+    session.act(rq.Retry(tickets=("C",)))
+    said = {id_: reason_of(session.state, session[id_], session.now) for id_ in "BCDE"}
+    assert said == {"B": "lock db is held by A, for 0s", "C": "", "D": "needs A (running)", "E": "held by ann"}
+
+
+def lost(*, is_silent: bool) -> Session:
+    text = "A: retries=1 retry_delay=60s\nB:\nC: B\nD: locks=db\nE: locks=db"
+    session = Session(plan(text, parallel=3), checks=False)
+    session.dispatch()
+    session.fail("A")
+    session.wait(10)
+    session.state.note_lost(EngineLost(session.now, "no engine", is_silent))
+    return session
+
+
+@pytest.mark.parametrize(
+    ("is_silent", "none", "watched"),
+    [(False, "no engine", "unwatched"), (True, "no answer", "no answer")],
+)
+def test_without_an_engine_no_row_believes_that_it_goes_on(is_silent: bool, none: str, watched: str) -> None:
+    session = lost(is_silent=is_silent)
+    session.wait(100)
+    said = {id_: reason_of(session.state, session[id_], session.now) for id_ in "ABCE"}
+    assert said == {
+        "A": "retry 1 of 1; exit 1", "B": watched, "C": "needs B (running)", "E": "lock db is held by D, for 1m50",
+    }  # fmt: skip
+    assert "ready" not in {display_status(session.state, ticket) for ticket in session.state.tickets.values()}
+    session.succeed("D")
+    assert reason_of(session.state, session["E"], session.now) == none
+
+
+def test_with_an_engine_again_all_is_as_it_was() -> None:
+    session = lost(is_silent=False)
+    session.state.note_lost(None)
+    assert reason_of(session.state, session["A"], session.now).startswith("retry 1 of 1, in ")
+    assert reason_of(session.state, session["B"], session.now) == ""

@@ -36,7 +36,7 @@ def test_the_cursor_is_in_view_and_rows_move_no_more_than_that_needs(
             assert below == 0, "it came from above"
         elif panel.top > before:
             assert below == panel.page - 1, "it came from below"
-        (shown,) = (line for line in lines(panel) if line.startswith(">"))
+        (shown,) = (line for line in lines(panel) if line.startswith("]"))
         assert shown.split()[3] == panel.view.selected
 
 

@@ -1,0 +1,133 @@
+"""The next link of a chain of reasons: what one ticket waits for whose needs are met, or that is held.
+
+`roots` follows the links; what is found here is about one ticket, and looks no further.
+"""
+
+from collections.abc import Iterable, MutableMapping
+from itertools import islice
+
+from parexec_tui.core.schedule.blockers import (
+    AgentKey,
+    able_agents,
+    agents_left,
+    comes_free,
+    parallel_blocker,
+    pick_agent,
+    pinned_agent,
+)
+from parexec_tui.core.schedule.root import Root
+from parexec_tui.core.state.reservation import obstacle
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import PENDING, AgentStatus, Status
+from parexec_tui.core.state.tickets import TicketState
+
+_MAX_CONFLICTS = 8
+
+KnownOfAgents = MutableMapping[AgentKey, TicketState | Root]
+"""What no agent being free comes from, as far as it was found; it holds until the next event."""
+
+
+def next_link(state: SessionState, ticket: TicketState, known: KnownOfAgents) -> TicketState | Root:
+    """What a ticket waits for whose needs are met or that is held: another ticket, or the root."""
+    if ticket.held is not None:
+        return Root("held", ticket=ticket.id, by=ticket.held, since=ticket.held_at)
+    if ticket.status is Status.backoff:
+        return Root("backoff", ticket=ticket.id, agent=ticket.agent or "", until=ticket.retry_at)
+    if state.plan.settings.barrier and ticket.group > state.open_group:
+        return _first_of_group(state)
+    if (holder := _holder(state, ticket)) is not None:
+        return holder
+    if obstacle(state, ticket):
+        assert state.reservation is not None
+        return state.tickets[state.reservation.ticket]
+    if pick_agent(state, ticket) is None:
+        return _of_agents(state, ticket, known)
+    if parallel_blocker(state) is not None:
+        frozen = _first_frozen(state.frozen.values())
+        return frozen if frozen is not None and len(state.frozen) == len(state.live) else Root("busy", name="slots")
+    return Root("next", ticket=ticket.id)
+
+
+def of_live(ticket: TicketState) -> Root:
+    """What those that wait for a live ticket wait for: how it stands."""
+    attempt = ticket.live_attempt
+    if (freeze := attempt.freeze) is not None:
+        return Root(
+            "frozen",
+            ticket=ticket.id,
+            agent=attempt.agent,
+            by=freeze.by,
+            reason=freeze.reason,
+            since=freeze.since,
+        )
+    if ticket.status is Status.stopping:
+        return Root("stopping", ticket.id, attempt.agent, by=attempt.stop_by, since=attempt.stop_since)
+    since = attempt.started + attempt.frozen_for + attempt.clock_error
+    return Root("running", ticket.id, attempt.agent, since=since)
+
+
+def _first_of_group(state: SessionState) -> TicketState | Root:
+    """What the barrier waits for in the group that is open: what is stalled, else what is live, else the first."""
+    group = (state.tickets[id_] for id_ in state.groups[state.open_group])
+    left = [ticket for ticket in group if ticket.is_live or ticket.status in PENDING]
+    if not left:
+        return Root("far")
+    return min(left, key=lambda ticket: (not ticket.is_stalled, not ticket.is_live, ticket.order))
+
+
+def _holder(state: SessionState, ticket: TicketState) -> TicketState | Root | None:
+    """A ticket that holds what this one claims, one that is frozen if that alone is enough to keep it."""
+    first: TicketState | Root | None = None
+    for conflict in islice(state.holdings.conflicts(ticket.claims), _MAX_CONFLICTS):
+        holders = [state.tickets[id_] for id_ in state.holdings.holders(conflict.key)]
+        frozen = [holder for holder in holders if holder.is_frozen]
+        if conflict.key.kind == "resource":
+            name = conflict.key.name
+            kept = sum(holder.claims.uses[name] for holder in frozen)
+            if kept + ticket.claims.uses[name] <= state.holdings.capacity(name):
+                frozen = []
+        if frozen:
+            return _first_frozen(frozen)
+        if first is None:
+            first = (
+                state.tickets[conflict.holder]
+                if conflict.holder
+                else Root("resource", ticket.id, name=conflict.key.name, reason=conflict.describe())
+            )
+    return first
+
+
+def _first_frozen(tickets: Iterable[TicketState]) -> TicketState | None:
+    """The one that was frozen first."""
+    return min(tickets, key=lambda ticket: of_live(ticket).since, default=None)
+
+
+def _of_agents(state: SessionState, ticket: TicketState, known: KnownOfAgents) -> TicketState | Root:
+    """What no agent being free comes from."""
+    pinned = pinned_agent(state, ticket)
+    key = AgentKey(ticket.types, ticket.excluded_agents, pinned.id if pinned is not None else "")
+    if key not in known:
+        known[key] = _find_of_agents(state, ticket)
+    return known[key]
+
+
+def _find_of_agents(state: SessionState, ticket: TicketState) -> TicketState | Root:
+    if not agents_left(state, ticket):
+        return Root("no-agent", ticket=ticket.id, name=", ".join(ticket.types))
+    able = [agent for agent in able_agents(state, ticket) if agent.id not in ticket.excluded_agents]
+    if any(map(comes_free, able)):
+        return Root("busy", name="agents")
+    frozen = [state.tickets[agent.ticket] for agent in able if agent.ticket is not None]
+    if (first := _first_frozen(each for each in frozen if each.is_frozen)) is not None:
+        return first
+    for type_ in ticket.types:
+        if type_ in state.held_types:
+            return Root("type", name=type_, by=state.held_types[type_])
+    for agent in sorted(able, key=lambda agent: agent.held is None):
+        if agent.quarantined:
+            return Root("agent", agent=agent.id, how=AgentStatus.quarantined, reason=agent.quarantined)
+        if agent.held is not None:
+            return Root("agent", agent=agent.id, how=AgentStatus.held, by=agent.held, since=agent.held_at)
+        if agent.draining:
+            return Root("agent", agent=agent.id, how=AgentStatus.draining)
+    return Root("busy", name="agents")

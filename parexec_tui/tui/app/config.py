@@ -1,0 +1,43 @@
+"""How the screen is set up, from the command line, the settings and what the terminal can do."""
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from parexec_tui.tui.actions.perform import TableKeymap
+from parexec_tui.tui.screen.arrangement import Arrangement
+from parexec_tui.tui.theme.palette import Palette
+
+
+class TakeOver(Protocol):
+    """Starts a new engine for a session that has none, and returns once the engine is ready.
+
+    `resume`: the last engine left in good order. `awaits`: the session may be finished, but a request is about to
+    come.
+    """
+
+    def __call__(self, session: str, *, resume: bool = False, awaits: bool = False) -> None: ...
+
+
+def _start_none(session: str, *, resume: bool = False, awaits: bool = False) -> None:
+    """A TakeOver that starts no engine."""
+
+
+class ScreenConfig(Struct, frozen=True, kw_only=True):
+    """Of all sessions that are shown."""
+
+    palette: Palette
+    keymap: TableKeymap
+    arrangement: Arrangement
+    ascii_only: bool = False
+    read_only: bool = False
+    lists_sessions: bool = False
+    """Begin with the list of all sessions."""
+    bell: bool = True
+    notify: bool = True
+    """Also send a notification to the terminal (OSC 9) when something needs a person."""
+    remembers_panels: bool = False
+    """A plan that was shown before has its panels as they were then."""
+    take_over: TakeOver = _start_none
+    notes: tuple[str, ...] = ()
+    """Problems that were found before the screen opened; the footer shows them."""

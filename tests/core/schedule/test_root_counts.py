@@ -1,0 +1,45 @@
+"""How many tickets wait for a root, counted within bounds."""
+
+import pytest
+
+from parexec_tui.core.schedule import root_counts
+from parexec_tui.core.schedule.root_counts import roots
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.wire import requests as rq
+from tests.core.schedule.test_roots import ONE, TWO, calls_of
+from tests.core.sessions import Session, plan
+
+
+def test_ready_tickets_that_claim_the_same_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session(plan("\n".join(f"T{n}: locks=db" for n in range(1_000)), agents=TWO), checks=False)
+    session.dispatch()
+    session.ask(rq.Freeze(tickets=("T0",)))
+    asked = calls_of(monkeypatch, "next_link")
+    (found,) = roots(session.state)
+    assert (found.root.ticket, found.count, found.is_exact) == ("T0", 999, True)
+    assert len(asked) == 1
+
+
+def test_of_ready_tickets_that_claim_all_different_things_some_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session(plan("\n".join(f"T{n}: writes=o{n}" for n in range(1_000)), agents=ONE), checks=False)
+    session.dispatch()
+    session.ask(rq.Freeze(tickets=("T0",)))
+    asked = calls_of(monkeypatch, "next_link")
+    found = roots(session.state)[0]
+    assert (found.root.ticket, found.count, found.is_exact) == ("T0", 100, False)
+    assert len(asked) == 100
+
+
+def test_what_the_counts_of_others_left_no_room_for_is_counted_after_the_next_event(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(root_counts, "_MAX_EDGES", 300)
+    text = "\n".join(f"H{n}:\n" + "\n".join(f"H{n}D{m}: H{n}" for m in range(150)) for n in range(5))
+    session = Session(plan(text), checks=False)
+    session.ask(rq.Hold(tickets=tuple(f"H{n}" for n in range(5))))
+    assert sorted(found.count for found in roots(session.state)) == [100, 100, 100, 150, 150]
+    for _ in range(2):
+        session.apply(ev.HostPressed(at=session.now, resource="memory", text="1 GiB free"))
+        session.apply(ev.HostRelieved(at=session.now, resource="memory"))
+        found = roots(session.state)
+    assert [(each.count, each.is_exact) for each in found] == [(150, True)] * 5

@@ -1,0 +1,60 @@
+"""Ids on the screen: two that differ are never drawn the same, and reasons keep their words."""
+
+import pytest
+
+from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.state import events as ev
+from parexec_tui.tui.panels.agents import AgentsPanel
+from parexec_tui.tui.panels.tickets import TicketsPanel
+from parexec_tui.tui.panels.timeline import TimelinePanel
+from parexec_tui.tui.widgets.panel import Panel
+from tests.core.sessions import Session, plan
+from tests.tui.drawn import lines, panel_of, view_of
+
+ARCHES = ("arm64", "x86-64", "riscv", "s390x", "ppc64")
+
+
+def session() -> Session:
+    """What runs and what waits for it, with ids that are alike at both ends."""
+    runs = "\n".join(f"compile-the-world-for-{arch}-with-all-options: agent=builder-of-everything" for arch in ARCHES)
+    waits = "\n".join(
+        f"package-the-world-for-{arch}-with-all-options: compile-the-world-for-{arch}-with-all-options "
+        "agent=builder-of-everything"
+        for arch in ARCHES
+    )
+    played = Session(plan(f"{runs}\n{waits}", agents={"builder-of-everything": AgentType(min=5, max=5)}, parallel=5))
+    played.dispatch()
+    return played
+
+
+@pytest.mark.parametrize("kind", [TicketsPanel, AgentsPanel, TimelinePanel])
+@pytest.mark.parametrize("width", [48, 72, 80, 120])
+def test_two_ids_are_never_drawn_the_same(kind: type[Panel], width: int) -> None:
+    played = session()
+    view = view_of(played, ascii_only=False)
+    for event in played.journal:
+        view.event_history.take(event)
+    panel = panel_of(kind, view, width, 20)
+    cut = [words for line in lines(panel) if (words := [word for word in line.split() if "…" in word])]
+    assert len(cut) >= 5
+    assert len({words[0] for words in cut}) == len(cut)
+    if kind is AgentsPanel:
+        assert len({words[1] for words in cut}) == len(cut)
+
+
+@pytest.mark.parametrize("width", [72, 80, 120])
+def test_a_reason_keeps_its_words(width: int) -> None:
+    panel = panel_of(TicketsPanel, view_of(session()), width, 20)
+    waiting = [line for line in lines(panel) if " waiting " in line]
+    assert len(waiting) == 5
+    assert all(" needs " in line and "(running)" in line for line in waiting)
+
+
+def test_what_has_come_since_is_told_apart_too() -> None:
+    played = session()
+    view = view_of(played, ascii_only=False)
+    old, new = (f"compile-the-world-for-{arch}-with-all-options" for arch in ("arm64", "arm65"))
+    assert view.short_ticket(old, 16) == "compi…arm64-w…ns"
+    played.apply(ev.PlanAmended(at=played.now, added={new: played.plan.tickets[old]}))
+    assert view.short_ticket(new, 16) == "compi…arm65-w…ns"
+    assert view.short_ticket(old, 16) != view.short_ticket(new, 16)
