@@ -13,6 +13,7 @@ from parexec_tui.core.schedule.roots import path_to_root, root_of, roots_of_all
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, Status, happened
+from parexec_tui.core.state.steps import gate_step, step_text, step_timeout
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output, last_lines
 from parexec_tui.text.roots import cause_text, ending_of, root_text, waited_for_text
@@ -321,7 +322,10 @@ class _Why:
         yield f"it {self._is} {ticket.shown_status} on {attempt.agent}, and {has} worked for {worked}"
         pid = f", pid {attempt.pid}" if attempt.pid is not None else ""
         yield f"   attempt {attempt.number}, since {clock(attempt.started)}{pid}"
-        for what in filter(None, (ticket.spec.run, ticket.spec.prompt)):
+        if step := step_text(self.state, ticket):
+            yield f"   {step}"
+        gate = gate_step(self.state, ticket)
+        for what in filter(None, (gate.gate.run,) if gate is not None else (ticket.spec.run, ticket.spec.prompt)):
             yield from (f"   {line}" for line in what.strip().splitlines())
         if frozen := attempt.total_frozen(self.now):
             yield f"   frozen for {short_duration(frozen)}, which does not count"
@@ -353,11 +357,11 @@ class _Why:
 
     def _time_left(self) -> str:
         ticket = self.ticket
-        if ticket.spec.timeout is None:
+        if (timeout := step_timeout(self.state, ticket)) is None:
             return "no time-out"
-        left = max(0.0, ticket.spec.timeout - ticket.worked(self.now))
+        left = max(0.0, timeout - ticket.live_attempt.step_worked(self.now))
         stands = ", the clock stands" if ticket.is_frozen else ""
-        return f"time-out after {format_duration(ticket.spec.timeout)}: {short_duration(left)} left{stands}"
+        return f"time-out after {format_duration(timeout)}: {short_duration(left)} left{stands}"
 
     # -- what is over ----------------------------------------------------------------------------------------
 

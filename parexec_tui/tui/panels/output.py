@@ -9,10 +9,12 @@ from textual.geometry import Spacing
 from textual.strip import Strip
 from textual.timer import Timer
 
+from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.outputs.output import steps_of
 from parexec_tui.text.cells import width_of
-from parexec_tui.text.report import attempt_output
+from parexec_tui.text.report import attempt_output, told_step
 from parexec_tui.tui.drawing.sign import CURSOR
 from parexec_tui.tui.output.log_view import LogView
 from parexec_tui.tui.view.view_state import Change, ViewState
@@ -44,8 +46,9 @@ class _Shown(Struct):
     view: LogView
     ticket: str = ""
     attempt: int = 0
-    chosen: int = 0
-    """The attempt that the person chose; 0: the latest."""
+    step: str = RUN
+    chosen: tuple[int, str] | None = None
+    """The attempt and the step that the person chose; None: the latest, and the step that tells most."""
 
 
 class OutputPanel(Panel):
@@ -128,7 +131,7 @@ class OutputPanel(Panel):
         shown = self._current
         if not shown.ticket:
             return what
-        of = f" attempt {shown.attempt}" if shown.attempt > 1 or shown.chosen else ""
+        of = _of(shown)
         name = f"{what}: {shown.ticket}{of}" if what else f"{shown.ticket}{of}"
         room = self.subtitle_room
         status = shown.view.status_in(room - 2 - min(width_of(name), _LEAST_NAME))
@@ -172,7 +175,7 @@ class OutputPanel(Panel):
         for shown in self._all[self._count :]:
             if shown.ticket:
                 shown.view.open(None)
-                shown.ticket, shown.attempt, shown.chosen = "", 0, 0
+                shown.ticket, shown.attempt, shown.step, shown.chosen = "", 0, RUN, None
         self._lay_out()
         often = any(ticket.is_live for ticket in self._tickets())
         if self._next_poll is not None and often and not self._polls_often:
@@ -218,18 +221,19 @@ class OutputPanel(Panel):
         """Open the log of a ticket, unless it is open."""
         ticket = self.state.tickets.get(id_)
         if id_ != shown.ticket:
-            shown.chosen = 0
-        attempt = shown.chosen or (ticket.attempts if ticket is not None else 0)
-        if (id_, attempt) != (shown.ticket, shown.attempt):
-            shown.ticket, shown.attempt = id_, attempt
+            shown.chosen = None
+        attempt, step = shown.chosen or (_latest(ticket) if ticket is not None else (0, RUN))
+        if (id_, attempt, step) != (shown.ticket, shown.attempt, shown.step):
+            shown.ticket, shown.attempt, shown.step = id_, attempt, step
             there = ticket is not None and attempt > 0
-            shown.view.open(attempt_output(self.state, ticket, attempt) if ticket is not None and there else None)
-        shown.view.expect(more=ticket is not None and _writes(ticket, attempt))
+            output = attempt_output(self.state, ticket, attempt, step) if ticket is not None and there else None
+            shown.view.open(output)
+        shown.view.expect(more=ticket is not None and _writes(ticket, attempt, step))
         shown.view.retitle(self._title_of(shown) if self._count > 1 else "")
 
     def _title_of(self, shown: _Shown) -> str:
         mark = CURSOR[self.view.ascii_only] if shown is self._current else " "
-        of = f" attempt {shown.attempt}" if shown.attempt > 1 or shown.chosen else ""
+        of = _of(shown)
         return f"{mark}{shown.ticket}{of}{' (pinned)' if shown.ticket in self.pins else ''}"
 
     def _lay_out(self) -> None:
@@ -367,15 +371,44 @@ class OutputPanel(Panel):
         ticket = self.state.tickets.get(shown.ticket)
         if ticket is None or not ticket.attempts:
             return "nothing has run yet"
-        wanted = shown.attempt + by
-        if not 0 < wanted <= ticket.attempts:
-            return f"attempt {shown.attempt} is the {'first' if by < 0 else 'latest'}"
-        shown.chosen = 0 if wanted == ticket.attempts else wanted
+        steps = self._steps(ticket, shown.attempt)
+        at = (steps.index(shown.step) if shown.step in steps else 0) + by
+        attempt = shown.attempt
+        if not 0 <= at < len(steps):
+            attempt += by
+            if not 0 < attempt <= ticket.attempts:
+                return f"{_name(shown.attempt, shown.step)} is the {'first' if by < 0 else 'latest'}"
+            steps = self._steps(ticket, attempt)
+            at = -1 if by < 0 else 0
+        shown.chosen = attempt, steps[at]
+        if shown.chosen == _latest(ticket):
+            shown.chosen = None
         self._choose_logs()
         self.refresh()
-        return f"attempt {wanted} of {ticket.attempts}"
+        return f"{_name(attempt, steps[at])} of {ticket.attempts}"
+
+    def _steps(self, ticket: TicketState, attempt: int) -> Sequence[str]:
+        """The steps of an attempt that have outputs, in order."""
+        return steps_of(self.state.session, ProcessKey(ticket.id, attempt)) or (RUN,)
 
 
-def _writes(ticket: TicketState, attempt: int) -> bool:
-    """Whether an attempt of a ticket writes, or will; attempt 0: whether there may be one."""
-    return ticket.is_live and attempt == ticket.attempts if attempt else ticket.status not in TERMINAL
+def _latest(ticket: TicketState) -> tuple[int, str]:
+    """The attempt and the step that tell most."""
+    return ticket.attempts, told_step(ticket, ticket.attempts)
+
+
+def _name(attempt: int, step: str) -> str:
+    return f"attempt {attempt}" if step == RUN else f"{step} of attempt {attempt}"
+
+
+def _of(shown: _Shown) -> str:
+    """Which of its outputs it is, after the ticket; empty if it has only one."""
+    attempt = f" attempt {shown.attempt}" if shown.attempt > 1 or (shown.chosen and shown.step == RUN) else ""
+    return attempt + (f" {shown.step}" if shown.step != RUN else "")
+
+
+def _writes(ticket: TicketState, attempt: int, step: str) -> bool:
+    """Whether a step of an attempt writes, or will; attempt 0: whether there may be one."""
+    if not attempt:
+        return ticket.status not in TERMINAL
+    return ticket.is_live and attempt == ticket.attempts and step == told_step(ticket, attempt)

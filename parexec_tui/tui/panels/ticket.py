@@ -5,12 +5,14 @@ from itertools import islice
 
 from rich.style import Style
 
+from parexec_tui.core.plan.gates import listed
 from parexec_tui.core.plan.retries import shown_retries
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.schedule.root_counts import waiting_for
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, short_word
+from parexec_tui.core.state.steps import step_text, step_timeout
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output
 from parexec_tui.text.roots import waited_for_text
@@ -72,6 +74,8 @@ class TicketPanel(TextPanel):
             yield from self._text("title", printable(ticket.spec.title), width, self.style("title"))
         if ticket.is_live:
             yield PanelLine("attempt", [(self._attempt_now(ticket), None)])
+            if step := step_text(state, ticket):
+                yield from self._text("step", printable(step), width)
             if (told := self.view.told_progress(ticket)) is not None:
                 yield from self._text("progress", progress_text(told), width)
             elif (share := self.view.expected_share(ticket)) is not None:
@@ -95,8 +99,8 @@ class TicketPanel(TextPanel):
             parts.append(f"pid {attempt.pid}")
         if attempt.frozen_for:
             parts.append(f"frozen for {format_duration(attempt.frozen_for)} in all")
-        if ticket.spec.timeout is not None:
-            left = max(0.0, ticket.spec.timeout - ticket.worked(self.view.now))
+        if (timeout := step_timeout(self.state, ticket)) is not None:
+            left = max(0.0, timeout - attempt.step_worked(self.view.now))
             parts.append(f"time-out in {short_duration(left)}")
         if (usage := self.view.usage(ticket)) is not None:
             parts.append(f"{usage.cpu:.1f} cpu, {format_size(usage.memory)}, {_processes(usage.processes)}")
@@ -173,6 +177,8 @@ class TicketPanel(TextPanel):
             "requires": ", ".join(spec.requires),
             "reads": ", ".join(spec.reads),
             "writes": ", ".join(spec.writes),
+            "outputs": ", ".join(spec.outputs),
+            "gates": "\n".join(each.title for gate in listed(spec.gates) for each in gate.alternatives),
             "locks": ", ".join(spec.locks),
             "uses": ", ".join(f"{name} {_amount(name, amount)}" for name, amount in spec.uses.items()),
             "estimate": format_duration(spec.estimate) if spec.estimate is not None else "",

@@ -13,6 +13,7 @@ from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.people import as_read_by, by_whom
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, End, Status, happened
+from parexec_tui.core.state.steps import step_text
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.roots import cause_text, happens_to, root_text, waits_text
 from parexec_tui.text.words import ago, printable, short_duration, why_ended
@@ -38,7 +39,7 @@ def reason_of(state: SessionState, ticket: TicketState, now: float, me: str = ""
     if ticket.status is Status.stopping:
         return f"{stop_text(ticket, now, me)}: TERM, then KILL after {format_duration(ticket.spec.grace)}"
     if ticket.is_live:
-        return held_text(ticket, me)
+        return "; ".join(filter(None, (printable(step_text(state, ticket)), held_text(ticket, me))))
     if ticket.end is not None and ticket.end is not End.succeeded:
         return _why_ended(ticket, me)
     return printable(as_read_by(me, ticket.reason))

@@ -6,6 +6,7 @@ import pytest
 
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.paths import session_folder
 from parexec_tui.tui.panels.output import OutputPanel
 from tests.core.sessions import Session, plan
 from tests.tui.harness import Harness, run_app
@@ -205,3 +206,35 @@ async def test_the_title_names_the_ticket_however_little_room_there_is(width: in
         assert "web" in title
         await ui.press("slash", *"attempt", "enter")
         await ui.until(lambda: "match 1 of 1" in ui.text(), "what the search came to is said, whatever the width")
+
+
+async def test_of_a_ticket_at_a_gate_the_output_of_the_gate_is_shown_and_the_command_before_it() -> None:
+    session = Session(plan("A: gates=lint,test"))
+    session.dispatch()
+    session.succeed("A")
+    async with run_app("output", played=session, ticket="A", size=(120, 40)) as ui:
+        session_folder("s1").attempts.joinpath("A.1.gate-1.log").write_text("looks at a.c\n")
+        await ui.until(lambda: "looks at a.c" in ui.text(), "the output of the gate is shown")
+        assert "A gate-1" in ui.text()
+        assert "gate 1 of 2: lint" in ui.text()
+        await ui.press(",")
+        assert ui.said == "attempt 1 of 1"
+        await ui.until(lambda: "A, attempt 1" in ui.text(), "the output of the command is shown")
+        await ui.press(",")
+        assert ui.said == "attempt 1 is the first"
+        await ui.press(".")
+        assert ui.said == "gate-1 of attempt 1 of 1"
+
+
+async def test_the_output_goes_on_with_the_next_gate_and_ends_with_the_command() -> None:
+    session = Session(plan("A: gates=lint,test\nB:", parallel=1))
+    session.dispatch()
+    session.succeed("A")
+    async with run_app("output", played=session, ticket="A", size=(120, 40)) as ui:
+        assert "A gate-1" in ui.text()
+        session.succeed("A")
+        ui.feed.tell()
+        await ui.until(lambda: "A gate-2" in ui.text(), "the next gate")
+        session.succeed("A")
+        ui.feed.tell()
+        await ui.until(lambda: "gate-" not in ui.line("5 Output"), "it has succeeded")
