@@ -69,6 +69,14 @@ def _tables(file: Path) -> dict[str, Any]:
     return dict(tomli.loads(text))
 
 
+def unapproved(context: click.Context, parameter: click.Parameter, word: str) -> "list[CompletionItem]":
+    """Ids of tickets that wait for approval; if none does, or nobody knows, of all tickets."""
+    waiting = () if ":" in word else _waiting_for_approval(context)
+    if any(id_.startswith(word) for id_ in waiting):
+        return _items(word, waiting, given=context.params.get("tickets"))
+    return tickets(context, parameter, word)
+
+
 def anything(context: click.Context, _: click.Parameter, word: str) -> "list[CompletionItem]":
     """Tickets, agents and agent types."""
     if ":" in word:
@@ -176,6 +184,21 @@ def _ask(session: str, word: str) -> dict[str, list[str]]:
             return names
     except ClientError:
         return {}
+
+
+def _waiting_for_approval(context: click.Context) -> Iterable[str]:
+    try:
+        from parexec_tui.client.blocking import Client
+        from parexec_tui.client.sessions import is_living, resolve_current
+
+        session = resolve_current(context.params.get("session")).session
+        if not is_living(session):
+            return ()
+        with Client.connect(session, timeout=_TIMEOUT, read_only=True) as client:
+            found: dict[str, list[str]] = client.question("select", words=["status:approval"])
+        return found["tickets"]
+    except Exception:
+        return ()
 
 
 def _read(session: str, word: str) -> dict[str, list[str]]:

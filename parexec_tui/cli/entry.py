@@ -122,7 +122,7 @@ LAZY_COMMANDS = {
     "parexec_tui.cli.touring": ("tour",),
     "parexec_tui.cli.steer": (
         "status", "why", "hold", "release", "freeze", "thaw", "drain", "retry", "reassign", "cancel", "waive",
-        "priority", "stop", "scale", "on-failure", "undo",
+        "approve", "reject", "priority", "stop", "scale", "on-failure", "undo",
     ),
     "parexec_tui.cli.amend": ("edit", "add", "reload"),
     "parexec_tui.cli.waiting": ("wait",),

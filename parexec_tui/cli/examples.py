@@ -72,6 +72,13 @@ EXAMPLES: dict[str, Examples] = {
     ),
     "cancel": (("parexec cancel T3 T4", "give both up; what needs them is skipped"),),
     "waive": (("parexec waive T3", "do without T3: what needs it may run"),),
+    "approve": (
+        ("parexec approve deploy", "what waits for approval may start, or has succeeded"),
+        ("parexec approve status:approval", "all that waits for approval, after a look at it"),
+    ),
+    "reject": (
+        ("parexec reject draft -m 'section 3 is missing'", "draft runs again, with PAREXEC_NOTE in its environment"),
+    ),
     "priority": (("parexec priority 'MOD-*' high", "let these start first"),),
     "stop": (
         ("parexec stop --yes", "end what runs; `parexec resume` goes on"),

@@ -72,17 +72,25 @@ _fail_fast = click.option(
 )
 
 
+_approves = click.option(
+    "-y", "--yes", "approves", is_flag=True, help="Approve whatever waits for approval; with --headless."
+)
+
+
 def _engine_options(command: Callable[P, R]) -> Callable[P, R]:
     for option in reversed(_engine):
         command = option(command)
     return command
 
 
-def _is_foreground(style: str | None, headless: bool, detach: bool, scope: bool) -> bool:
+def _is_foreground(style: str | None, headless: bool, detach: bool, scope: bool, *, approves: bool) -> bool:
     """Whether the engine runs in this process: if the options say so, or if there is no terminal to show it on."""
     if headless and (detach or scope):
         raise click.UsageError(f"--headless runs the engine here, {'--detach' if detach else '--scope'} elsewhere")
-    return headless or not (detach or scope or (style is None and sys.stdout.isatty()))
+    is_here = headless or not (detach or scope or (style is None and sys.stdout.isatty()))
+    if approves and not is_here:
+        raise click.UsageError("--yes is for --headless; elsewhere, approve: parexec approve status:approval")
+    return is_here
 
 
 @contextmanager
@@ -116,6 +124,7 @@ def _report_owner(session: str) -> Iterator[None]:
 @selection_options
 @_engine_options
 @_fail_fast
+@_approves
 @neighbour_options
 @click.option("--hold", is_flag=True, help="Begin held: nothing is started until `parexec release`.")
 @_output_options
@@ -126,6 +135,7 @@ def run(
     wanted: "Selection",
     dry_run: bool,
     fail_fast: bool | None,
+    approves: bool,
     headless: bool,
     detach: bool,
     scope: bool,
@@ -156,13 +166,14 @@ def run(
     host = monitor.host()
     if dry_run:
         _show_choice(ChosenPlan(plan_file, host, wanted), as_json=as_json)
-    if _is_foreground(style, headless, detach, scope):
+    if _is_foreground(style, headless, detach, scope, approves=approves):
         from parexec_tui.engine.session import run_plan
 
         plan = ChosenPlan(plan_file, host, wanted).check()
 
         def execute(*, beside: bool) -> NoReturn:
-            _execute(style, lambda sink: run_plan(plan, host, sink, hold=hold, fail_fast=fail_fast, beside=beside))
+            options: Any = {"hold": hold, "fail_fast": fail_fast, "approves": approves, "beside": beside}
+            _execute(style, lambda sink: run_plan(plan, host, sink, **options))
 
         start_if_alone(execute, wish, again=again, as_json=as_json)
     from parexec_tui.engine.lifecycle.launch import start_detached
@@ -180,6 +191,7 @@ def run(
 @session_argument("the newest of this directory")
 @click.option("--retry-failed", is_flag=True, help="Run the tickets that failed once more.")
 @_fail_fast
+@_approves
 @neighbour_options
 @_engine_options
 @_output_options
@@ -189,6 +201,7 @@ def resume(
     session: str | None,
     retry_failed: bool,
     fail_fast: bool | None,
+    approves: bool,
     wait: bool,
     beside: bool,
     headless: bool,
@@ -207,7 +220,7 @@ def resume(
     from parexec_tui.client.sessions import open_registry, resolve_past
 
     wish = wish_of(wait=wait, beside=beside)
-    foreground = _is_foreground(style, headless, detach, scope)
+    foreground = _is_foreground(style, headless, detach, scope, approves=approves)
     with open_registry() as registry:
         row = resolve_past(registry, session)
     offer_changes(row, runs=row.status != "finished" or retry_failed)
@@ -217,7 +230,9 @@ def resume(
         from parexec_tui.engine.session import resume_session
 
         def execute(*, beside: bool) -> NoReturn:
-            _execute(style, lambda sink: resume_session(row.session, sink, beside=beside, **options))
+            _execute(
+                style, lambda sink: resume_session(row.session, sink, beside=beside, approves=approves, **options)
+            )
 
         with _report_owner(row.session):
             start_if_alone(execute, wish, again=again, as_json=style == "json")

@@ -24,6 +24,7 @@ from parexec_tui.cli.asking import (
     verb,
     verb_even_if_finished,
     verb_options,
+    verb_without_engine,
 )
 
 if TYPE_CHECKING:
@@ -350,6 +351,44 @@ def waive(context: VerbContext, tickets: tuple[str, ...]) -> None:
     context.ask(Waive(tickets=chosen), confirm=_is_wide(tickets, len(chosen)))
 
 
+_note = click.option("-m", "--note", default="", help="What to mind: the next attempt gets it as PAREXEC_NOTE.")
+
+
+def _approval_verb(help_: str) -> Callable[[F], Any]:
+    """A decorator for the two answers to a ticket that waits for approval."""
+    options = (click.command(help=f"{help_}\n{_SELECTORS}\n{_ASKS}"), _tickets_argument(complete.unapproved), _note)
+
+    def make(command: F) -> Any:
+        made: Any = verb_without_engine(command)
+        for option in reversed(options):
+            made = option(made)
+        return made
+
+    return make
+
+
+@_approval_verb(
+    "Approve tickets that wait for that: what has run has succeeded, what has yet to start may start. Without an "
+    "engine it is remembered, and holds from the next `resume` on."
+)
+def approve(context: VerbContext, tickets: tuple[str, ...], note: str) -> None:
+    from parexec_tui.core.wire.requests import Approve
+
+    chosen = context.tickets(tickets)
+    context.ask(Approve(tickets=chosen, note=note), confirm=_is_wide(tickets, len(chosen)))
+
+
+@_approval_verb(
+    "Do not approve tickets that wait for that: what has run is sent back and runs again, no retry is charged; what "
+    "has yet to start is cancelled. Without an engine it is remembered, and holds from the next `resume` on."
+)
+def reject(context: VerbContext, tickets: tuple[str, ...], note: str) -> None:
+    from parexec_tui.core.wire.requests import Reject
+
+    chosen = context.tickets(tickets)
+    context.ask(Reject(tickets=chosen, note=note), confirm=_is_wide(tickets, len(chosen)))
+
+
 @click.command(
     help="Put tickets in another priority class: of what is ready, the higher class starts first.\n" + _SELECTORS
 )
@@ -458,6 +497,6 @@ def _take_back(context: VerbContext) -> None:
 
 
 COMMANDS: tuple[click.Command, ...] = (
-    status, why, hold, release, freeze, thaw, drain, retry, reassign, cancel, waive, priority, stop, scale,
-    on_failure, undo,
+    status, why, hold, release, freeze, thaw, drain, retry, reassign, cancel, waive, approve, reject, priority, stop,
+    scale, on_failure, undo,
 )  # fmt: skip

@@ -11,7 +11,7 @@ is to be ended: see `_obey_unremembered`. What it then could not remember, the n
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import trio
 from msgspec import Struct
@@ -20,6 +20,7 @@ from parexec_tui.core.rules.answers import Decision
 from parexec_tui.core.rules.grant import grant
 from parexec_tui.core.rules.reports import on_report
 from parexec_tui.core.rules.session_events import closing, unrunnable
+from parexec_tui.core.rules.verbs.approve import approve_all
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
@@ -51,8 +52,12 @@ LEAVE_AFTER = 3.0
 """Seconds that an engine tries to remember a stop or drain before it leaves without that; also, after a second stop,
 how long it waits for processes that not even KILL ends, and how long other requests wait for their answer."""
 
-Outcome = Literal["finished", "held", "drained", "stopped", "blocked", "lost"]
+UNAPPROVED: Final = "waits for approval"
+Outcome = Literal["finished", "held", "waits for approval", "drained", "stopped", "blocked", "lost"]
 """Why the coordinator is done: all tickets are over, or what keeps the rest from running. lost: see `loss`."""
+
+APPROVED_BY: Final = "--yes"
+"""Who approves where the option of that name was given."""
 
 Tell = Callable[[SessionState, Sequence[ev.AnyEvent]], None]
 
@@ -119,10 +124,12 @@ class Coordinator:
         notice: Callable[[str], None],
         stays: bool = False,
         awaits: bool = False,
+        approves: bool = False,
     ) -> None:
         """`stays`: go on while the session is held, or while nothing left can run: a person may change that.
 
-        `awaits`: the session may be finished, but a request is about to come: wait for it.
+        `awaits`: the session may be finished, but a request is about to come: wait for it. `approves`: approve
+        whatever waits for that.
         """
         self.state = state
         self.clock = clock
@@ -132,6 +139,7 @@ class Coordinator:
         self._tell = tell
         self._notice = notice
         self._stays = stays
+        self._approves = approves
         self._awaits_until = clock.now() + AWAIT if awaits else 0.0
         self._dispatcher = Dispatcher(state)
         self._pending: list[ev.AnyEvent] = []
@@ -242,6 +250,8 @@ class Coordinator:
                 return "lost"
             self._take_in()
             if self._trouble is None:
+                while self._approves and self.state.unapproved:
+                    self._approve_all()
                 more = self._dispatcher.dispatch(self.clock.now(), self._record)
                 if not more and not self.state.live:
                     more = self._end_what_cannot_run()
@@ -323,6 +333,10 @@ class Coordinator:
         """Apply an event, and keep it to be remembered. Raises if it cannot follow, before anything is written."""
         apply(self.state, event)
         self._pending.append(event)
+
+    def _approve_all(self) -> None:
+        for event in approve_all(self.state, APPROVED_BY, self.clock.now()):
+            self._record(event)
 
     def _end_what_cannot_run(self) -> bool:
         """End tickets that can never start, and the session after its last one. True: others may start now."""
@@ -554,4 +568,6 @@ class Coordinator:
             return None
         if state.held is not None:
             return "held"
-        return None if state.counts[Status.backoff] or state.pressed else "blocked"
+        if state.counts[Status.backoff] or state.pressed:
+            return None
+        return UNAPPROVED if state.unapproved else "blocked"

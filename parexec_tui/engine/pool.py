@@ -70,6 +70,7 @@ class Pool:
             id_=ticket.id,
             attempt=ticket.attempts,
             workdir=self._state.plan.workdir,
+            note=ticket.note,
         )
         return Launch("", argv, cwd, env, nice=agent_type.nice)
 

@@ -69,9 +69,10 @@ def run_plan(
     *,
     hold: bool = False,
     fail_fast: bool | None = None,
+    approves: bool = False,
     beside: bool = False,
 ) -> Result:
-    """Open a session for this plan and run it to its end.
+    """Open a session for this plan and run it to its end. `approves`: see `Coordinator`.
 
     Raises NeighboursLive unless `beside`, RegistryError, OSError.
     """
@@ -80,7 +81,7 @@ def run_plan(
         session = new_session(plan)
         # Owned from the start: whoever looks next must see that it lives.
         with SessionLock(session_folder(session, create=True).lock) as lock:
-            options = EngineOptions(hold=hold, stays=hold, fail_fast=fail_fast, beside=neighbours)
+            options = EngineOptions(hold=hold, stays=hold, fail_fast=fail_fast, approves=approves, beside=neighbours)
             return run_session(session, _releasing(starting, sink), options, plan=plan, host=host, lock=lock)
 
 
@@ -90,6 +91,7 @@ def resume_session(
     *,
     retry_failed: bool = False,
     fail_fast: bool | None = None,
+    approves: bool = False,
     beside: bool = False,
 ) -> Result:
     """Go on with a session after any end of its engine. Raises as `run_plan` and `run_session` do.
@@ -101,7 +103,9 @@ def resume_session(
         raise SessionOwned(folder.guardian_lock, None)
     with StartLock() as starting, SessionLock(folder.lock) as lock:
         neighbours = admit_again(session, beside=beside, warn=sink.notice)
-        options = EngineOptions(resume=True, retry_failed=retry_failed, fail_fast=fail_fast, beside=neighbours)
+        options = EngineOptions(
+            resume=True, retry_failed=retry_failed, fail_fast=fail_fast, approves=approves, beside=neighbours
+        )
         return run_session(session, _releasing(starting, sink), options, lock=lock)
 
 
@@ -241,6 +245,7 @@ def _coordinator(
         notice=sink.notice,
         stays=options.stays,
         awaits=options.awaits,
+        approves=options.approves,
     )
 
 

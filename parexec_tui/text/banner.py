@@ -13,7 +13,7 @@ from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.schedule.roots import roots_of_all
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, happened
-from parexec_tui.text.roots import Ending, ending_of, root_text, waited_for_text
+from parexec_tui.text.roots import Ending, command_of, ending_of, root_text, waited_for_text
 from parexec_tui.text.words import how_failed, printable
 
 Tone = Literal["alert", "bad", "warn", "hold", "dim"]
@@ -63,6 +63,7 @@ def pieces(state: SessionState, around: Around = NOTHING_AROUND) -> Iterator[Pie
     stands_still = len(state.frozen) == len(state.live)
     if stands_still:
         yield from _pauses(state, around)
+    yield from _approvals(state, around)
     yield from _failures(state)
     if state.finished_at is None:
         yield from _agents(state)
@@ -123,6 +124,17 @@ def _agents(state: SessionState) -> Iterator[Piece]:
         ending = ending_of(Root("agent", agent=need.subject.name))
         yield Piece(_counted(text, len(state.quarantined), "agents"), "alert", need.subject, ending)
         return
+
+
+def _approvals(state: SessionState, around: Around) -> Iterator[Piece]:
+    """The ticket that waits for approval and that most others wait for."""
+    if not state.unapproved or state.finished_at is not None:
+        return
+    found = [each for each in roots(state) if each.root.kind == "approval"]
+    if found:
+        text = waited_for_text(found[0], around.now, around.me)
+        command = command_of(found[0].root)
+        yield Piece(_counted(f"{text}: {command}", len(found), "to approve"), "hold", _subject(found[0].root))
 
 
 def _pauses(state: SessionState, around: Around) -> Iterator[Piece]:

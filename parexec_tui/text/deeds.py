@@ -26,6 +26,8 @@ _TO_TICKETS = {
     "kill": "killed",
     "skip": "waived",  # what the verb was called before
     "waive": "waived",
+    "approve": "approved",
+    "reject": "rejected",
     "restore": "restored",
     "retry": "retried",
     "reassign": "moved",
@@ -61,6 +63,8 @@ _OfTickets = (
     | ev.TicketCancelled
     | ev.AttemptStopRequested
     | ev.TicketRetried
+    | ev.TicketApproved
+    | ev.TicketRejected
     | ev.TicketWaived
     | ev.TicketRestored
     | ev.TicketPinned

@@ -40,9 +40,13 @@ def brief_lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
                 first, *others = lines(state, event)
                 yield replace(first, text=f"{first.text}, attempt {event.attempt}") if event.attempt > 1 else first
                 yield from others
+            elif event.then is Status.approval:
+                yield from lines(state, event)
         case ev.PlanAmended() | ev.TicketRestored():
             yield from (line for line in lines(state, event) if line.word == "skipped")
-        case ev.TicketUnrunnable() | ev.TicketCancelled() | ev.TicketWaived():
+        case ev.TicketUnrunnable() | ev.TicketCancelled() | ev.TicketWaived() | ev.ApprovalAsked():
+            yield from lines(state, event)
+        case ev.TicketApproved(ticket=id_) | ev.TicketRejected(ticket=id_) if state.tickets[id_].status in TERMINAL:
             yield from lines(state, event)
         case (
             ev.SessionHeld() | ev.SessionReleased() | ev.SessionDraining() | ev.SessionStopping()
@@ -109,6 +113,9 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             yield Line(
                 at, "gate failed", event.ticket, why_ended(event.reason, event.signal, event.error_line), "warn"
             )
+        case ev.ApprovalAsked():
+            text = f"it waits for your approval before it starts: parexec approve {event.ticket}"
+            yield Line(at, str(Status.approval), event.ticket, text, "warn")
         case ev.ConflictFound():
             yield Line(at, "waits", event.ticket, event.reason)
         case ev.DurationsLearned():
@@ -183,6 +190,8 @@ def _left_out(event: ev.OperatorActed) -> str:
 _Change = (
     ev.TicketCancelled
     | ev.TicketRetried
+    | ev.TicketApproved
+    | ev.TicketRejected
     | ev.TicketWaived
     | ev.TicketRestored
     | ev.TicketPinned
@@ -206,6 +215,11 @@ def _changes(event: _Change, me: str) -> Iterator[Line]:
             back = f"; may run again: {_names(event.restored)}" if event.restored else ""
             note = f": {event.note}" if event.note else ""
             yield Line(at, "retry", event.ticket, f"{_by(event.by, me)}{note}{again}{back}".removeprefix("; "))
+        case ev.TicketApproved():
+            yield Line(at, "approved", event.ticket, _by_and_note(event, me), "good")
+        case ev.TicketRejected():
+            yield Line(at, "rejected", event.ticket, _by_and_note(event, me), "warn")
+            yield from _skipped(at, event.ticket, event.skipped)
         case ev.TicketWaived():
             back = f"; may run again: {_names(event.restored)}" if event.restored else ""
             yield Line(at, "waived", event.ticket, f"{_by(event.by, me)}{back}".removeprefix("; "), "warn")
@@ -233,9 +247,16 @@ def _changes(event: _Change, me: str) -> Iterator[Line]:
                 yield Line(at, "restored", "plan", f"may run again: {_names(event.restored)}")
 
 
+def _by_and_note(event: ev.TicketApproved | ev.TicketRejected, me: str) -> str:
+    return ": ".join(filter(None, (_by(event.by, me), event.note)))
+
+
 def _ended(state: "SessionState", event: ev.AttemptEnded) -> Line:
     ticket = state.tickets[event.ticket]
     took = format_duration(event.seconds)
+    if event.then is Status.approval:
+        text = f"on {event.agent} in {took}; it waits for your approval: parexec approve {event.ticket}"
+        return Line(event.at, str(Status.approval), event.ticket, text, "warn")
     if event.end is End.succeeded:
         return Line(event.at, "succeeded", event.ticket, f"on {event.agent} in {took}", "good")
     text = f"on {event.agent} after {took}"

@@ -287,7 +287,14 @@ class Headless:
         yield Text(
             f"{counted(state)}{_left_out(state)} in {took}", style="bold green" if everything else "bold yellow"
         )
-        if outcome != "finished":
+        if outcome == "waits for approval":
+            ids = list(state.unapproved)
+            yield Text(f"waits for your approval: {and_others(ids)}; {state.unfinished} to go")
+            words = ids[0] if len(ids) == 1 else "TICKET..."
+            where = f"{words} -s {state.session}"
+            yield Text(f"approve: parexec approve {where}; or send back: parexec reject {where} -m WHY")
+            yield Text(f"then go on with: parexec resume {state.session}")
+        elif outcome != "finished":
             why = f" because {printable(state.stopping.reason)}" if state.stopping and state.stopping.reason else ""
             yield Text(
                 f"{_REASONS[outcome]}{why}, {state.unfinished} to go; go on with: parexec resume {state.session}"
@@ -351,6 +358,7 @@ _REASONS = {
     "drained": "drained",
     "stopped": "stopped",
     "blocked": "nothing left that can run",
+    "waits for approval": "waits for your approval",
 }
 
 

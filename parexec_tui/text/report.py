@@ -239,7 +239,7 @@ def roots_report(state: SessionState, tickets: Iterable[str]) -> Roots:
 
 
 def _ticket(state: SessionState, ticket: TicketState) -> TicketReport:
-    waits = ticket.status in PENDING
+    waits = ticket.status in PENDING or ticket.status is Status.approval
     attempt = ticket.attempt
     cut = state.cut_logs.get(ticket.id)
     return TicketReport(

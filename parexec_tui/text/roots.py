@@ -19,7 +19,9 @@ def root_text(root: Root, now: float | None, me: str = "") -> str:
 
 def cause_text(root: Root, now: float | None, me: str = "") -> str:
     """The same of the ticket that it is about, for a line of that ticket: `held by you, for 40s`."""
-    word = "held" if root.kind == "held" else "frozen" if root.kind == "frozen" else _standing(root)
+    word = root.kind if root.kind in ("held", "frozen") else _standing(root)
+    if root.kind == "approval":
+        word = word.removeprefix(f"{root.ticket} ")
     return printable(_with_cause(word, root, now, me).replace(", by ", " by ", 1))
 
 
@@ -94,6 +96,8 @@ def ending_of(root: Root) -> Ending | None:
 
 def command_of(root: Root, session: str = "") -> str:
     """The command that ends it: `parexec thaw compile`; empty if none does. `session`: which one to resume."""
+    if root.kind == "approval":
+        return shlex.join(("parexec", "approve", root.ticket))
     if (ending := ending_of(root)) is None:
         return ""
     name = session if root.kind == "engine" else ending.name
@@ -106,6 +110,10 @@ def _standing(root: Root) -> str:
             return f"{root.agent} is frozen with {root.ticket}"
         case "held":
             return f"{root.ticket} is held"
+        case "approval" if root.how == "before":
+            return f"{root.ticket} waits for your approval before it starts"
+        case "approval":
+            return f"{root.ticket} has run, and waits for your approval"
         case "session":
             return f"the session {'drains' if root.how == 'draining' else f'is {root.how}'}"
         case "host":

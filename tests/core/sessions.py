@@ -328,6 +328,7 @@ def dump(state: SessionState) -> object:
         "failed": list(state.failed),
         "failed_alike": {kind: list(alike) for kind, alike in state.failed_alike.items()},
         "held_back": list(state.held_back),
+        "unapproved": list(state.unapproved),
         "ready": list(state.ready),
         "available": {type_: list(agents) for type_, agents in state.available.items()},
         "quarantined": list(state.quarantined),
@@ -366,6 +367,7 @@ _LASTING = (
     "on_failure", "parallel", "retried",
 )  # fmt: skip
 _PASSING = (
+    "approval_asked",
     "attempt",
     "ready_at",
     "conflict_at",
@@ -419,6 +421,7 @@ def check_start(state: SessionState, event: ev.AttemptStarted) -> None:
     assert {state.tickets[need].status for need in strict(ticket)} <= {Status.succeeded, Status.waived}
     assert {state.tickets[need].status for need in lenient(ticket)} <= TERMINAL
     assert agent.type not in state.held_types
+    assert ticket.spec.approve != "before" or ticket.approved
     place = state.agents.get(ticket.pin)
     if ticket.pin and (place is None or not (place.stopped or place.quarantined)):
         assert ticket.pin in (agent.id, agent.type)
@@ -490,7 +493,10 @@ def _check_stalls(state: SessionState) -> None:
         for ticket in map(state.tickets.__getitem__, group):
             stalled = sum(need in paused for need in (*strict(ticket), *lenient(ticket)))
             assert ticket.stalled_needs == stalled
-            if ticket.status in (Status.waiting, Status.backoff) and (stalled or ticket.held is not None):
+            is_held = stalled or ticket.held is not None
+            if ticket.status in (Status.waiting, Status.backoff) and (is_held or ticket.id in state.unapproved):
+                paused.add(ticket.id)
+            if ticket.status is Status.approval:
                 paused.add(ticket.id)
             assert ticket.is_stalled == (ticket.id in paused)
     waiting = {ticket.id for ticket in state.tickets.values() if ticket.status is Status.waiting}
@@ -526,7 +532,14 @@ def _check_counts(state: SessionState) -> None:
     assert state.open_group == next((group for group, count in enumerate(left) if count), len(left))
     live = {ticket.id for ticket in tickets if ticket.status in LIVE}
     assert state.live.keys() == live
+    assert set(state.unapproved) == {ticket.id for ticket in tickets if _is_unapproved(ticket)}
     assert state.serialised == sum(ticket.serialised for ticket in tickets)
+
+
+def _is_unapproved(ticket: TicketState) -> bool:
+    if ticket.status is Status.waiting and ticket.spec.approve == "before":
+        return not ticket.missing and not ticket.approved
+    return ticket.status is Status.approval
 
 
 def _check_agents(state: SessionState) -> None:
@@ -550,7 +563,8 @@ def _check_agents(state: SessionState) -> None:
 
 
 def _check_claims(state: SessionState) -> None:
-    holders = {ticket.id: ticket.claims for ticket in state.tickets.values() if ticket.status in LIVE}
+    holding = {*LIVE, Status.approval}
+    holders = {ticket.id: ticket.claims for ticket in state.tickets.values() if ticket.status in holding}
     for (one, claims), (other, others) in combinations(holders.items(), 2):
         assert not _clash(claims, others), f"{one} and {other} run together, against their claims"
     wanted = {lock for ticket in state.tickets.values() for lock in ticket.claims.locks}

@@ -12,7 +12,9 @@ _WORD = re.compile(r"(?<!\$)\{([A-Za-z_][A-Za-z0-9_-]*)\}")
 """A name in braces that a shell would not take for a variable."""
 
 
-def fill(command: Sequence[str], ticket: Ticket, *, id_: str, attempt: int, workdir: str) -> tuple[str, ...]:
+def fill(
+    command: Sequence[str], ticket: Ticket, *, id_: str, attempt: int, workdir: str, note: str = ""
+) -> tuple[str, ...]:
     """The command with its placeholders filled in for an attempt of a ticket. Other words in braces stay."""
     values: Mapping[str, str] = {
         "run": ticket.run,
@@ -20,6 +22,7 @@ def fill(command: Sequence[str], ticket: Ticket, *, id_: str, attempt: int, work
         "ticket": id_,
         "attempt": str(attempt),
         "workdir": workdir,
+        "note": note,
     }
     return tuple(_PLACEHOLDER.sub(lambda found: values[found[1]], word) for word in command)
 

@@ -23,7 +23,7 @@ SHELL = ("/bin/sh", "-e", "-c")
 SHELL_OF_OLD = ("/bin/sh", "-c")
 """What `run` was given to before a plan could name a shell."""
 
-PLACEHOLDERS = ("run", "prompt", "ticket", "attempt", "workdir")
+PLACEHOLDERS = ("run", "prompt", "ticket", "attempt", "workdir", "note")
 """Names that are filled in where they stand in braces in an agent type's command."""
 
 ID_PATTERN = r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}"
@@ -151,6 +151,13 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
             "and of its agent type come first."
         ),
     ] = ()
+    approve: Annotated[
+        Literal["no", "before", "after"],
+        Meta(
+            description="Whether a person has to approve: before it starts, or after its command, outputs and gates, "
+            "before it counts as succeeded."
+        ),
+    ] = "no"
     locks: Annotated[tuple[str, ...], Meta(description="Names that one ticket at a time may hold.")] = ()
     uses: Annotated[
         Amounts, Meta(description="What it takes of each resource while it runs: cpu, memory, [resources].")
@@ -239,7 +246,8 @@ class AgentType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     command: Annotated[
         Words | None,
         Meta(
-            description="Program and arguments. {run}, {prompt}, {ticket}, {attempt} and {workdir} are filled in. "
+            description="Program and arguments. {run}, {prompt}, {ticket}, {attempt}, {workdir} and {note} are "
+            "filled in. "
             "Absent: the shell runs {run}.",
         ),
     ] = None
@@ -356,7 +364,10 @@ class Hooks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     on_failure: Annotated[str, Meta(description="A ticket failed and will not be tried again.")] = ""
     on_needs_you: Annotated[
         str,
-        Meta(description="Something waits for a person: a failed ticket, an agent in quarantine, a full disk."),
+        Meta(
+            description="Something waits for a person: a failed ticket, an approval, an agent in "
+            "quarantine, a full disk."
+        ),
     ] = ""
     on_session_end: Annotated[str, Meta(description="The session finished, or its engine left.")] = ""
     on_idle: Annotated[str, Meta(description="Nothing runs any more, though tickets are left.")] = ""

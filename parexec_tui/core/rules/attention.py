@@ -17,7 +17,7 @@ from parexec_tui.core.state.tickets import TicketState
 
 NeedKind = Literal["ticket", "agent", "type", "session", "host", "engine", "end"]
 
-_NOBODY_ASKED = ("blocked", "held")
+_NOBODY_ASKED = ("blocked", "held", "waits for approval")
 """Reasons why an engine leaves a session although no person told it to."""
 
 
@@ -45,8 +45,8 @@ def needs(state: SessionState, me: str = "") -> Iterator[Need]:
     """
     is_all_frozen = state.held is not None and state.held.is_freeze  # one need is enough: a thaw of the session
     frozen = () if is_all_frozen else state.frozen.values()
-    tickets = (*state.failed.values(), *state.held_back.values(), *frozen)
-    in_order = sorted(tickets, key=lambda ticket: ticket.order)
+    tickets = (*state.failed.values(), *state.held_back.values(), *state.unapproved.values(), *frozen)
+    in_order = sorted(dict.fromkeys(tickets), key=lambda ticket: ticket.order)
     yield from filter(None, (ticket_need(ticket, me) for ticket in in_order))
     yield from agent_needs(state)
     yield from _pool_needs(state, me)
@@ -54,13 +54,18 @@ def needs(state: SessionState, me: str = "") -> Iterator[Need]:
 
 
 def ticket_need(ticket: TicketState, me: str = "") -> Need | None:
-    """The need of a ticket that failed, is frozen, or is held although its needs are met; None if it has none."""
+    """The need of a ticket that failed, is frozen, is held although its needs are met, or waits for approval; None if
+    it has none."""
     subject = Subject("ticket", ticket.id)
     if ticket.status is Status.failed:
         reason = ticket.reason or str(ticket.end or ticket.status)
         return Need(subject, f"{reason}: {ticket.error_line}" if ticket.error_line else reason)
     if ticket.is_frozen and (freeze := ticket.live_attempt.freeze) is not None:
         return Need(subject, f"frozen{by_whom(freeze.by, me)}", is_asked_for=True)
+    if ticket.status is Status.approval:
+        return Need(subject, "has run, and waits for your approval")
+    if ticket.awaits_approval and ticket.held is None:
+        return Need(subject, "waits for your approval before it starts")
     if ticket.is_held_back:
         return Need(subject, f"held{by_whom(ticket.held or '', me)}", is_asked_for=True)
     return None
@@ -107,6 +112,8 @@ def began(state: SessionState, event: ev.AnyEvent) -> Iterator[Need]:
     match event:
         case ev.AttemptEnded(ticket=id_, then=Status.failed) | ev.TicketUnrunnable(ticket=id_):
             found = _ticket_needs(state, id_)
+        case ev.AttemptEnded(ticket=id_, then=Status.approval) | ev.ApprovalAsked(ticket=id_):
+            found = _ticket_needs(state, id_)
         case ev.AgentQuarantined(agent=id_):
             found = (_agent_need(agent) for agent in (state.quarantined.get(id_),) if agent is not None)
         case ev.SessionHeld():
@@ -127,7 +134,7 @@ def relieved(event: ev.AnyEvent) -> Iterator[Subject]:
     match event:
         case ev.AttemptStarted(ticket=id_):
             yield from (Subject("ticket", id_), Subject("end"))
-        case ev.TicketWaived(ticket=id_):
+        case ev.TicketWaived(ticket=id_) | ev.TicketApproved(ticket=id_) | ev.TicketRejected(ticket=id_):
             yield Subject("ticket", id_)
         case ev.TicketRetried(ticket=id_, rerun=rerun):
             yield from _tickets((id_, *rerun))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from parexec_tui.core.rules.answers import Decision
+from parexec_tui.core.rules.verbs.approve import approve, cannot_answer, reject
 from parexec_tui.core.rules.verbs.cancel import cancel, cannot_cancel
 from parexec_tui.core.rules.verbs.drain import drain
 from parexec_tui.core.rules.verbs.edit import edit
@@ -44,6 +45,8 @@ def refusal(state: SessionState, asked: rq.AnyRequest, now: float) -> Refusal | 
     match asked:
         case rq.Cancel():
             return cannot_cancel(state, asked)
+        case rq.Approve() | rq.Reject():
+            return cannot_answer(state, asked)
         case rq.Waive():
             return cannot_waive(state, asked)
         case rq.Retry(tickets=(id_,), downstream=False, run=None, agent=None, uses=None, env=None):
@@ -66,6 +69,8 @@ _HANDLERS: dict[type, Callable[[SessionState, Any, float], Decision]] = {
     rq.Cancel: cancel,
     rq.Waive: waive,
     rq.Retry: retry,
+    rq.Approve: approve,
+    rq.Reject: reject,
     rq.Restore: restore,
     rq.Reassign: reassign,
     rq.Prioritise: prioritise,

@@ -82,7 +82,7 @@ def reruns(
         if _is_blocked(state, dependent, regained):
             continue
         match dependent.status:
-            case Status.succeeded | Status.failed | Status.backoff:
+            case Status.succeeded | Status.failed | Status.backoff | Status.approval:
                 rerun.append(dependent.id)
             case Status.skipped:
                 restored.append(dependent.id)

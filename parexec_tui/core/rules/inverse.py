@@ -18,7 +18,7 @@ def inverse_of(state: SessionState, events: Sequence[ev.AnyEvent]) -> tuple[undo
     if why := _ends_work(events):
         return why
     found: _Steps = []
-    found += _of_statuses(events)
+    found += _of_statuses(state, events)
     for part in (_of_pins, _of_plan, _of_priorities, _of_freezes, _of_holds, _of_limits):
         steps = part(state, events)
         if isinstance(steps, str):
@@ -41,12 +41,22 @@ def _stopped_agents(events: Sequence[ev.AnyEvent]) -> str:
     return f"it stopped {stopped}" if stopped else ""
 
 
-def _of_statuses(events: Sequence[ev.AnyEvent]) -> _Steps:
-    cancelled = tuple(event.ticket for event in events if isinstance(event, ev.TicketCancelled))
+def _of_statuses(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps:
+    answered = {event.ticket: event for event in events if isinstance(event, ev.TicketApproved | ev.TicketRejected)}
+    done = tuple(id_ for id_, event in answered.items() if _makes(state, event) is Status.succeeded)
+    cancelled = (
+        *(event.ticket for event in events if isinstance(event, ev.TicketCancelled)),
+        *(id_ for id_, event in answered.items() if _makes(state, event) is Status.cancelled),
+    )
     waived = tuple(event.ticket for event in events if isinstance(event, ev.TicketWaived))
     retried = [event for event in events if isinstance(event, ev.TicketRetried)]
-    waiting = tuple(id_ for event in retried for id_ in (event.ticket, *event.rerun))
+    waiting = (
+        *(id_ for event in retried for id_ in (event.ticket, *event.rerun)),
+        *(id_ for id_, event in answered.items() if _makes(state, event) is Status.waiting),
+    )
     found: _Steps = []
+    if done:
+        found.append(undo.RestoreTickets(tickets=done, since="succeeded"))
     if cancelled:
         found.append(undo.RestoreTickets(tickets=cancelled, since="cancelled"))
     if waived:
@@ -54,6 +64,14 @@ def _of_statuses(events: Sequence[ev.AnyEvent]) -> _Steps:
     if waiting:
         found.append(undo.RestoreTickets(tickets=waiting, since="waiting"))
     return found
+
+
+def _makes(state: SessionState, event: ev.TicketApproved | ev.TicketRejected) -> Status:
+    """What an answer to a ticket that waits for approval makes of it."""
+    has_run = state.tickets[event.ticket].status is Status.approval
+    if isinstance(event, ev.TicketApproved):
+        return Status.succeeded if has_run else Status.waiting
+    return Status.waiting if has_run else Status.cancelled
 
 
 def _of_pins(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps:

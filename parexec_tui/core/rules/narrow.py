@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from msgspec import structs
 
 from parexec_tui.core.rules.answers import Refused, refuse_unknown, refused_if_over
+from parexec_tui.core.rules.verbs.approve import refused_answers
 from parexec_tui.core.rules.verbs.cancel import refused_cancels
 from parexec_tui.core.rules.verbs.freeze import refused_freezes
 from parexec_tui.core.rules.verbs.prioritise import refused_priorities
@@ -51,6 +52,8 @@ _REFUSED: dict[type, Callable[[SessionState, Any], Iterator[Refused]]] = {
     rq.Cancel: refused_cancels,
     rq.Waive: refused_waivers,
     rq.Retry: refused_retries,
+    rq.Approve: refused_answers,
+    rq.Reject: refused_answers,
     rq.Reassign: refused_moves,
     rq.Prioritise: refused_priorities,
 }

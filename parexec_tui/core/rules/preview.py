@@ -11,7 +11,7 @@ from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import StopReason
+from parexec_tui.core.state.status import Status, StopReason
 
 _Ids = tuple[str, ...]
 _Kind = TypeVar("_Kind", bound=ev.Event)
@@ -34,6 +34,8 @@ class Preview(Struct, frozen=True, kw_only=True):
     cancelled: _Ids = ()
     """Without those that run: these are in `stopped`."""
     waived: _Ids = ()
+    approved: _Ids = ()
+    """Tickets that may start, or have succeeded."""
     again: _Ids = ()
     """Tickets that have run, or were cancelled or waived, and would run again."""
     skipped: _Ids = ()
@@ -101,6 +103,7 @@ class Preview(Struct, frozen=True, kw_only=True):
         for text, ids in (
             ("cancelled", self.cancelled),
             ("waived, what needs it may run", self.waived),
+            ("approved", self.approved),
             ("runs again", self.again),
             ("can no longer run", self.skipped),
             ("may run now", self.restored),
@@ -130,14 +133,26 @@ def preview(state: SessionState, events: Sequence[ev.AnyEvent]) -> Preview:
     """What these events, decided but not applied, would change in this state."""
     stops = _of(events, ev.AttemptStopRequested)
     retried = _of(events, ev.TicketRetried)
+    rejected = _of(events, ev.TicketRejected)
     amended = _of(events, ev.PlanAmended)
     stopped_agents = _each(event.agent for event in _of(events, ev.AgentStopped))
     draining = (event.agent for event in _of(events, ev.AgentDraining))
     return Preview(
         stopped=tuple(_stopped(state, event) for event in stops),
-        cancelled=_each(event.ticket for event in _of(events, ev.TicketCancelled)),
+        cancelled=_each(
+            (
+                *(event.ticket for event in _of(events, ev.TicketCancelled)),
+                *(event.ticket for event in rejected if not _has_run(state, event)),
+            )
+        ),
         waived=_each(event.ticket for event in _of(events, ev.TicketWaived)),
-        again=_each(id_ for event in retried for id_ in (event.ticket, *event.rerun)),
+        approved=_each(event.ticket for event in _of(events, ev.TicketApproved)),
+        again=_each(
+            (
+                *(id_ for event in retried for id_ in (event.ticket, *event.rerun)),
+                *(event.ticket for event in rejected if _has_run(state, event)),
+            )
+        ),
         skipped=_each(_skipped(state, events)),
         restored=_each(id_ for event in events if isinstance(event, _RESTORING) for id_ in event.restored),
         put_back=_each(event.ticket for event in _of(events, ev.TicketRestored)),
@@ -179,6 +194,10 @@ def _environments(state: SessionState, amended: Sequence[ev.PlanAmended]) -> Ite
                 yield id_, listed(new + [f"no {name}" for name in old if name not in spec.env])
 
 
+def _has_run(state: SessionState, event: ev.TicketRejected) -> bool:
+    return state.tickets[event.ticket].status is Status.approval
+
+
 def _stopped(state: SessionState, event: ev.AttemptStopRequested) -> StoppedAttempt:
     ticket = state.tickets[event.ticket]
     return StoppedAttempt(ticket.id, ticket.agent or "", ticket.worked(event.at), event.why)
@@ -187,7 +206,7 @@ def _stopped(state: SessionState, event: ev.AttemptStopRequested) -> StoppedAtte
 def _skipped(state: SessionState, events: Sequence[ev.AnyEvent]) -> Iterator[str]:
     for event in events:
         match event:
-            case ev.TicketCancelled() | ev.TicketRestored() | ev.PlanAmended():
+            case ev.TicketCancelled() | ev.TicketRejected() | ev.TicketRestored() | ev.PlanAmended():
                 yield from event.skipped
             case ev.AttemptStopRequested(why="cancelled"):
                 yield from skips(state, state.tickets[event.ticket])

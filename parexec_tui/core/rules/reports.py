@@ -116,7 +116,8 @@ def _passed(
     """Go on to the step `then` after one that succeeded; None: the attempt has succeeded."""
     if then is None:
         more = {"reason": _exit(report)} if isinstance(report, rq.ProcessEnded) and report.code != 0 else {}
-        return [_ended(ticket, report, End.succeeded, Status.succeeded, now, **more)]
+        done = Status.approval if ticket.spec.approve == "after" else Status.succeeded
+        return [_ended(ticket, report, End.succeeded, done, now, **more)]
     return [_step_ended(ticket, report, now, passed=True), _step_started(state, ticket, then, now)]
 
 

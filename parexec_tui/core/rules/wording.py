@@ -37,6 +37,8 @@ def wording(asked: rq.AnyRequest) -> str:
             return f"kill {_names(asked.tickets)}"
         case rq.Cancel() | rq.Waive() | rq.Restore():
             return f"{verb_of(asked)} {_names(asked.tickets)}"
+        case rq.Approve() | rq.Reject():
+            return f"{verb_of(asked)} {_names(asked.tickets)}{_because(asked.note)}"
         case rq.Retry():
             return _retry(asked)
         case rq.Reassign():

@@ -24,6 +24,7 @@ BlockerKind = Literal[
     "session",
     "host",
     "held",
+    "approval",
     "backoff",
     "barrier",
     "claim",
@@ -95,6 +96,9 @@ def blockers(state: SessionState, ticket: TicketState, me: str = "") -> Iterator
 
     The order is fixed: what concerns the ticket first, the machine and the pool last. `me` as for `why`.
     """
+    if ticket.status is Status.approval:
+        yield Blocker("approval", "has run, and waits for approval", since=ticket.ended or 0.0)
+        return
     if ticket.status not in PENDING:
         yield Blocker("status", _status_text(state, ticket))
         return
@@ -104,6 +108,8 @@ def blockers(state: SessionState, ticket: TicketState, me: str = "") -> Iterator
         yield blocker
     if ticket.held is not None:
         yield Blocker("held", f"held{by_whom(ticket.held, me)}")
+    if ticket.awaits_approval:
+        yield Blocker("approval", "waits for approval before it starts", since=ticket.ready_at)
     if ticket.status is Status.backoff:
         yield Blocker("backoff", f"retry {ticket.retries_used}", until=ticket.retry_at)
     if state.plan.settings.barrier and ticket.group > state.open_group:

@@ -39,7 +39,7 @@ class Dispatcher:
 
     def __init__(self, state: SessionState) -> None:
         self.state = state
-        state.dirty = DirtySet(doubtful=True)
+        state.dirty = DirtySet(doubtful=True, unapproved=list(state.unapproved))
         self._overdue = OverdueTickets(state)
         self._queue: list[_Entry] = []
         self._parked: dict[ParkingKey, list[_Entry]] = {}
@@ -85,6 +85,7 @@ class Dispatcher:
 
         Returns True if it stopped early so that the engine can look after its processes: then call it again soon.
         """
+        self._ask_for_approval(now, emit)
         self._take_dirty()
         if session_blocker(self.state) is not None:
             return False
@@ -97,6 +98,17 @@ class Dispatcher:
                 self._try_start(self.state.tickets[id_], now, emit)
                 self._take_dirty()
         return bool(self._queue)
+
+    def _ask_for_approval(self, now: float, emit: Emit) -> None:
+        """Tell people which tickets could start but for them."""
+        dirty = self.state.dirty
+        assert dirty is not None
+        if dirty.unapproved:
+            asked, dirty.unapproved = dirty.unapproved, []
+            for id_ in dict.fromkeys(asked):
+                ticket = self.state.unapproved.get(id_)
+                if ticket is not None and ticket.status is Status.waiting and not ticket.approval_asked:
+                    emit(ev.ApprovalAsked(at=now, ticket=id_))
 
     def _try_start(self, ticket: TicketState, now: float, emit: Emit) -> None:
         blocker = next(blockers(self.state, ticket), None)

@@ -109,7 +109,8 @@ def eta(state: SessionState, now: float) -> Eta | None:
             continue
         known = state.expected(ticket)
         whole = forecast.usual if known is None else known
-        left = forecast.left(ticket, now) if ticket.is_live else whole
+        has_run = ticket.status is Status.approval
+        left = 0.0 if has_run else forecast.left(ticket, now) if ticket.is_live else whole
         pause = max(0.0, (ticket.retry_at or now) - now) if ticket.status is Status.backoff else 0.0
         for lock in ticket.claims.locks:
             by_lock[lock] += left

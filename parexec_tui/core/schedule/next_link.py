@@ -18,7 +18,7 @@ from parexec_tui.core.schedule.blockers import (
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.state.reservation import obstacle
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import PENDING, AgentStatus, Status
+from parexec_tui.core.state.status import TERMINAL, AgentStatus, Status
 from parexec_tui.core.state.tickets import TicketState
 
 _MAX_CONFLICTS = 8
@@ -31,6 +31,8 @@ def next_link(state: SessionState, ticket: TicketState, known: KnownOfAgents) ->
     """What a ticket waits for whose needs are met or that is held: another ticket, or the root."""
     if ticket.held is not None:
         return Root("held", ticket=ticket.id, by=ticket.held, since=ticket.held_at)
+    if ticket.awaits_approval:
+        return of_approval(ticket)
     if ticket.status is Status.backoff:
         return Root("backoff", ticket=ticket.id, agent=ticket.agent or "", until=ticket.retry_at)
     if state.plan.settings.barrier and ticket.group > state.open_group:
@@ -66,21 +68,28 @@ def of_live(ticket: TicketState) -> Root:
     return Root("running", ticket.id, attempt.agent, since=since)
 
 
+def of_approval(ticket: TicketState) -> Root:
+    """What those that wait for a ticket wait for which waits for approval."""
+    if ticket.status is Status.approval:
+        return Root("approval", ticket.id, how="after", since=ticket.ended or 0.0)
+    return Root("approval", ticket.id, how="before", since=ticket.ready_at)
+
+
 def _first_of_group(state: SessionState) -> TicketState | Root:
     """What the barrier waits for in the group that is open: what is stalled, else what is live, else the first."""
     group = (state.tickets[id_] for id_ in state.groups[state.open_group])
-    left = [ticket for ticket in group if ticket.is_live or ticket.status in PENDING]
+    left = [ticket for ticket in group if ticket.status not in TERMINAL]
     if not left:
         return Root("far")
     return min(left, key=lambda ticket: (not ticket.is_stalled, not ticket.is_live, ticket.order))
 
 
 def _holder(state: SessionState, ticket: TicketState) -> TicketState | Root | None:
-    """A ticket that holds what this one claims, one that is frozen if that alone is enough to keep it."""
+    """A ticket that holds what this one claims, one that waits for a person if that alone is enough to keep it."""
     first: TicketState | Root | None = None
     for conflict in islice(state.holdings.conflicts(ticket.claims), _MAX_CONFLICTS):
         holders = [state.tickets[id_] for id_ in state.holdings.holders(conflict.key)]
-        frozen = [holder for holder in holders if holder.is_frozen]
+        frozen = [holder for holder in holders if holder.is_frozen or holder.status is Status.approval]
         if conflict.key.kind == "resource":
             name = conflict.key.name
             kept = sum(holder.claims.uses[name] for holder in frozen)
@@ -98,8 +107,12 @@ def _holder(state: SessionState, ticket: TicketState) -> TicketState | Root | No
 
 
 def _first_frozen(tickets: Iterable[TicketState]) -> TicketState | None:
-    """The one that was frozen first."""
-    return min(tickets, key=lambda ticket: of_live(ticket).since, default=None)
+    """The one that was frozen first, or waits for approval for longest."""
+    return min(tickets, key=_still_since, default=None)
+
+
+def _still_since(ticket: TicketState) -> float:
+    return (of_approval(ticket) if ticket.status is Status.approval else of_live(ticket)).since
 
 
 def _of_agents(state: SessionState, ticket: TicketState, known: KnownOfAgents) -> TicketState | Root:

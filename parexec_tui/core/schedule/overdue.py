@@ -14,6 +14,7 @@ from parexec_tui.core.plan.claims import EMPTY, Claims
 from parexec_tui.core.schedule.blockers import AmountKey, agents_come, blockers
 from parexec_tui.core.state.reservation import can_be_reserved_for
 from parexec_tui.core.state.session import Rank, SessionState
+from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 
 
@@ -187,7 +188,7 @@ def wants_the_same(one: TicketState, other: TicketState) -> bool:
 def prospect(state: SessionState, ticket: TicketState, now: float) -> Prospect | None:
     """When a ticket that has to wait for claims could start; None if something keeps it that does not pass. O(live).
 
-    What is frozen is not expected to end: nothing is kept free for a ticket that waits for that.
+    What is frozen or waits for approval is not expected to end: nothing is kept free for what waits for that.
     """
     kinds = {blocker.kind for blocker in blockers(state, ticket)}
     if not kinds <= {"claim", "resource", "agent", "reservation"}:
@@ -196,7 +197,8 @@ def prospect(state: SessionState, ticket: TicketState, now: float) -> Prospect |
         return None
     ends = sorted((_end(state, other, now), other.id) for other in state.live.values() if not other.is_frozen)
     ending = {id_: end for end, id_ in ends if state.tickets[id_].claims.clash(ticket.claims)}
-    if any(frozen.claims.clash(ticket.claims) for frozen in state.frozen.values()):
+    kept = (*state.frozen.values(), *(each for each in state.unapproved.values() if each.status is Status.approval))
+    if any(each.claims.clash(ticket.claims) for each in kept):
         return None
     for name, amount in ticket.claims.uses.items():
         lacking = amount - state.holdings.free(name)

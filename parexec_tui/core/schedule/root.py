@@ -10,6 +10,7 @@ RootKind = Literal[
     "host",
     "frozen",
     "held",
+    "approval",
     "agent",
     "type",
     "no-agent",
@@ -23,7 +24,7 @@ RootKind = Literal[
 ]
 
 _STAYS: Final[frozenset[RootKind]] = frozenset(
-    ("engine", "session", "host", "frozen", "held", "agent", "type", "no-agent", "resource")
+    ("engine", "session", "host", "frozen", "held", "approval", "agent", "type", "no-agent", "resource")
 )
 _OF_ALL: Final[frozenset[RootKind]] = frozenset(("engine", "session", "host"))
 
@@ -34,14 +35,15 @@ class Root(Struct, frozen=True):
     kind: str
     """A `RootKind`, or what a later version of the engine knows besides."""
     ticket: str = ""
-    """The ticket that is frozen, held, running, stopping or in backoff."""
+    """The ticket that is frozen, held, to be approved, running, stopping or in backoff."""
     agent: str = ""
     """The agent that has the ticket; for `agent`, the agent that takes no ticket."""
     name: str = ""
     """The agent type of `type`; the resource of `host` and `resource`; what `busy` is about: `agents` or `slots`."""
     how: str = ""
     """Of `session`: held, frozen, draining or stopping. Of `agent`: held, quarantined or draining. Of `engine`:
-    `lost` if `since` is when it was last seen, `silent` if it may be there and does not answer; else it is known."""
+    `lost` if `since` is when it was last seen, `silent` if it may be there and does not answer; else it is known.
+    Of `approval`: whether that comes before the ticket starts, or after it has run."""
     by: str = ""
     """Who did it; empty if a rule did, or nobody."""
     reason: str = ""

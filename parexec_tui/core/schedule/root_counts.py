@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import cast
 
-from parexec_tui.core.schedule.next_link import of_live
+from parexec_tui.core.schedule.next_link import of_approval, of_live
 from parexec_tui.core.schedule.root import Root, WaitedFor
 from parexec_tui.core.schedule.roots import known_root, ready_root, roots_of_all
 from parexec_tui.core.state.session import SessionState
@@ -106,7 +106,7 @@ def _by_ready(state: SessionState) -> dict[Root, list[str]]:
         memo.has_all_ready = len(state.ready) <= _MAX_READY
         walked = 0
         for ticket in islice(state.ready.values(), _MAX_READY):
-            if ticket.held is not None:
+            if ticket.held is not None or ticket.awaits_approval:
                 continue
             if (root := known_root(state, ticket)) is None:
                 if walked == _MAX_WALKED:
@@ -125,7 +125,7 @@ def _count(state: SessionState, root: Root) -> WaitedFor:
     seeds = [] if roots_of_all(state) else list(_by_ready(state).get(root, ()))
     if root.kind == "busy":
         return WaitedFor(root, len(seeds), memo.has_all_ready)
-    if seeds or root.kind not in ("frozen", "held"):
+    if seeds or root.kind not in ("frozen", "held", "approval"):
         most = max(_MIN_EDGES, _MAX_EDGES - memo.edges) if root.stays else _MAX_MOVING_EDGES
         count, is_all, followed = _dependents(state, root, seeds, most)
         memo.edges += followed
@@ -166,6 +166,9 @@ def _candidates(state: SessionState) -> Iterator[Root]:
     yield from map(of_live, islice(state.frozen.values(), _MAX_COUNTED))
     for ticket in islice(state.held_back.values(), _MAX_COUNTED):
         yield Root("held", ticket=ticket.id, by=ticket.held or "", since=ticket.held_at)
+    for ticket in islice(state.unapproved.values(), _MAX_COUNTED):
+        if ticket.held is None:
+            yield of_approval(ticket)
     if not roots_of_all(state):
         by_ready = _by_ready(state)
         yield from sorted(by_ready, key=lambda root: -len(by_ready[root]))[:_MAX_COUNTED]

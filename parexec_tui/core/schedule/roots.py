@@ -17,7 +17,7 @@ from operator import attrgetter
 from typing import Final, cast
 
 from parexec_tui.core.plan.claims import Claims
-from parexec_tui.core.schedule.next_link import KnownOfAgents, next_link, of_live
+from parexec_tui.core.schedule.next_link import KnownOfAgents, next_link, of_approval, of_live
 from parexec_tui.core.schedule.root import Root, RootKind
 from parexec_tui.core.state.session import EngineLost, SessionState
 from parexec_tui.core.state.status import PENDING, Status
@@ -40,6 +40,8 @@ def root_of(state: SessionState, ticket: TicketState) -> Root | None:
     """What the ticket waits for in the end; of one that is live, how it stands. None if it is over."""
     if ticket.is_live:
         return of_live(ticket)
+    if ticket.status is Status.approval:
+        return of_approval(ticket)
     return _root(state, ticket) if ticket.status in PENDING else None
 
 
@@ -48,17 +50,19 @@ def path_to_root(state: SessionState, ticket: TicketState) -> tuple[str, ...]:
 
     A root that is about no ticket ends the path at the last ticket that waits for it.
     """
-    if ticket.is_live:
+    if ticket.is_live or ticket.status is Status.approval:
         return (ticket.id,)
     if ticket.status not in PENDING:
         return ()
     memo = _memo(state)
     path = {ticket.id: None}
-    while not (memo.of_all or ticket.is_live):
+    while not memo.of_all:
         after = _step(state, ticket, memo)
         if isinstance(after, Root) or after.id in path:
             break
         path[after.id] = None
+        if after.status not in PENDING:
+            break
         ticket = after
     return tuple(path)
 
@@ -129,6 +133,9 @@ def _root(state: SessionState, ticket: TicketState) -> Root:
         if at.is_live:
             root = of_live(at)
             break
+        if at.status is Status.approval:
+            root = of_approval(at)
+            break
         if at.id in walked or (len(walked) > _MAX_STEPS and not at.is_stalled):
             root = Root("far", ticket=at.id)
             break
@@ -186,7 +193,7 @@ def _find_of_all(state: SessionState) -> Iterator[Root]:
 
 def _may_be_hidden(state: SessionState) -> bool:
     """Whether a ticket may wait for something that stays without being marked: for claims or agents."""
-    return bool(state.frozen or state.held_types or state.quarantined) or any(
+    return bool(state.frozen or state.unapproved or state.held_types or state.quarantined) or any(
         agent.held is not None for agent in state.agents.values() if not agent.stopped
     )
 

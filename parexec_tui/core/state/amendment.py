@@ -5,7 +5,7 @@ from parexec_tui.core.plan.claims import Claims
 from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.indexes import check_again, find_types, lost_need
+from parexec_tui.core.state.indexes import check_again, find_types, lost_need, note_approval
 from parexec_tui.core.state.reservation import drop_reservation
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.stalls import mark_stalled_again
@@ -30,6 +30,7 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
     _change_statuses(state, event)
     if shape is None:
         for id_ in event.changed:
+            note_approval(state, state.tickets[id_])
             check_again(state, state.tickets[id_])
         return
     state.derive(*shape)

@@ -20,9 +20,11 @@ from parexec_tui.core.state.indexes import (
     check_types_again,
     doubt_reservation,
     find_types,
+    give_back_claims,
     lost_need,
     mark_ready,
     move,
+    note_approval,
     note_hold,
     refresh_agent,
     run_again,
@@ -31,7 +33,13 @@ from parexec_tui.core.state.indexes import (
     thaw,
 )
 from parexec_tui.core.state.people import by_whom
-from parexec_tui.core.state.reservation import can_be_reserved_for, count_end, count_start, drop_reservation, reserve
+from parexec_tui.core.state.reservation import (
+    can_be_reserved_for,
+    count_kept,
+    count_start,
+    drop_reservation,
+    reserve,
+)
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.stalls import note_stall
 from parexec_tui.core.state.status import INFRASTRUCTURE, PENDING, End, Status
@@ -72,6 +80,7 @@ def _on_session_opened(state: SessionState, event: ev.SessionOpened) -> None:
     for ticket in state.tickets.values():
         if ticket.missing == 0:
             mark_ready(state, ticket, event.at)
+            note_approval(state, ticket)
 
 
 def _on_milestone(state: SessionState, event: ev.Event) -> None:
@@ -349,10 +358,8 @@ def _on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
     ticket.charged_lost += event.charged and event.end in INFRASTRUCTURE
     state.retried += event.then is Status.backoff
     _leave_agent(state, ticket, attempt, event)
-    freed = state.holdings.give_back(ticket.id)
-    count_end(state, ticket)
-    if state.dirty is not None:
-        state.dirty.freed.extend(freed)
+    if event.then is not Status.approval:
+        give_back_claims(state, ticket)
     move(state, ticket, event.then, event.at)
     skip(state, skipped, ticket.id, event.at)
 
@@ -440,11 +447,52 @@ def _on_ticket_unrunnable(state: SessionState, event: ev.TicketUnrunnable) -> No
 
 def _on_ticket_retried(state: SessionState, event: ev.TicketRetried) -> None:
     ticket = moving_ticket(state, event, Status.waiting)
-    rerun = following(state, event.rerun, Status.succeeded, Status.failed, Status.backoff)
+    rerun = following(state, event.rerun, Status.succeeded, Status.failed, Status.backoff, Status.approval)
     restored = following(state, event.restored, Status.skipped)
     for each in (ticket, *rerun):
         run_again(state, each, event.note if each is ticket else "", event.at)
     take_back(state, restored, event.at)
+
+
+def _on_approval_asked(state: SessionState, event: ev.ApprovalAsked) -> None:
+    ticket = named_ticket(state, event)
+    if ticket.status is not Status.waiting or not ticket.awaits_approval or ticket.approval_asked:
+        raise IllegalEventError(f"{event!r}: it does not wait for that, or people know it")
+    ticket.approval_asked = True
+
+
+def _on_ticket_approved(state: SessionState, event: ev.TicketApproved) -> None:
+    ticket = _unapproved(state, event)
+    ticket.save()
+    ticket.note = event.note or ticket.note
+    if ticket.status is Status.approval:
+        move(state, ticket, Status.succeeded, event.at)
+        return
+    ticket.approved = True
+    note_approval(state, ticket)
+    check_again(state, ticket)
+
+
+def _on_ticket_rejected(state: SessionState, event: ev.TicketRejected) -> None:
+    ticket = _unapproved(state, event)
+    skipped = following(state, event.skipped, *PENDING)
+    ticket.save()
+    ticket.note = event.note
+    by = f" by {event.by}" if event.by else ""
+    why = f": {event.note}" if event.note else ""
+    if ticket.status is Status.approval:
+        ticket.reason = f"sent back{by}{why}"
+        move(state, ticket, Status.waiting, event.at)
+        return
+    ticket.reason = f"rejected{by}{why}"
+    _end_unstarted(state, ticket, skipped, Status.cancelled, End.cancelled, event.at)
+
+
+def _unapproved(state: SessionState, event: ev.TicketApproved | ev.TicketRejected) -> TicketState:
+    ticket = named_ticket(state, event)
+    if not ticket.awaits_approval:
+        raise IllegalEventError(f"{event!r}: {ticket.id} does not wait for approval")
+    return ticket
 
 
 def _on_ticket_waived(state: SessionState, event: ev.TicketWaived) -> None:
@@ -463,12 +511,23 @@ def _on_ticket_restored(state: SessionState, event: ev.TicketRestored) -> None:
         raise IllegalEventError(f"{event!r}: nothing is known of what {ticket.id} was before")
     skipped = following(state, event.skipped, *PENDING)
     restored = following(state, event.restored, Status.skipped)
+    if event.then is Status.approval:
+        _take_again(state, ticket, event)
     ticket.restore()
     if event.then is Status.skipped and not ticket.because:  # it is only now that a need is lost
         ticket.because, ticket.ended = lost_need(state, ticket), event.at
     move(state, ticket, event.then, event.at)
+    count_kept(state, ticket)
     skip(state, skipped, ticket.id, event.at)
     take_back(state, restored, event.at)
+
+
+def _take_again(state: SessionState, ticket: TicketState, event: ev.TicketRestored) -> None:
+    """Let a ticket that waits for approval again hold what it held before."""
+    try:
+        state.holdings.take(ticket.id, ticket.claims, event.at)
+    except RuntimeError as conflict:
+        raise IllegalEventError(f"{event!r}: {conflict}") from None
 
 
 def _on_ticket_pinned(state: SessionState, event: ev.TicketPinned) -> None:
@@ -574,6 +633,9 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.TicketCancelled: _on_ticket_cancelled,
     ev.TicketUnrunnable: _on_ticket_unrunnable,
     ev.TicketRetried: _on_ticket_retried,
+    ev.ApprovalAsked: _on_approval_asked,
+    ev.TicketApproved: _on_ticket_approved,
+    ev.TicketRejected: _on_ticket_rejected,
     ev.TicketWaived: _on_ticket_waived,
     ev.TicketRestored: _on_ticket_restored,
     ev.TicketPinned: _on_ticket_pinned,

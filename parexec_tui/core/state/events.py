@@ -355,7 +355,8 @@ class AttemptEnded(Event, frozen=True, tag="attempt_ended"):
     """How long it ran, without the time it was frozen."""
     end: End
     then: Status
-    """succeeded, failed, cancelled; or waiting / backoff when it will run again."""
+    """succeeded, failed, cancelled; approval if a person has to approve first; waiting / backoff when it will run
+    again."""
     code: int | None = None
     signal: int | None = None
     reason: str = ""
@@ -448,6 +449,35 @@ class TicketRetried(Event, frozen=True, tag="ticket_retried"):
     """Why, or what to mind this time."""
 
 
+class ApprovalAsked(Event, frozen=True, tag="approval_asked"):
+    """A ticket could start but for the approval of a person; once for each time that it gets there."""
+
+    ticket: str
+
+
+class TicketApproved(Event, frozen=True, tag="ticket_approved"):
+    """A person approved: a ticket that waited for that before its start may start, one whose attempt is over has
+    succeeded."""
+
+    ticket: str
+    by: str = ""
+    """`--yes` where the option of that name approved."""
+    note: str = ""
+    """What to mind; the next attempt gets it."""
+
+
+class TicketRejected(Event, frozen=True, tag="ticket_rejected"):
+    """A person did not approve. A ticket whose attempt is over will run again, with its retries as they were; one
+    that had yet to start will not run."""
+
+    ticket: str
+    by: str = ""
+    note: str = ""
+    """Why; the next attempt gets it."""
+    skipped: tuple[str, ...] = ()
+    """Tickets that can no longer run because of this."""
+
+
 class TicketWaived(Event, frozen=True, tag="ticket_waived"):
     """A person decided that the ticket will not run, and that its dependents may run without it."""
 
@@ -458,7 +488,7 @@ class TicketWaived(Event, frozen=True, tag="ticket_waived"):
 
 
 class TicketRestored(Event, frozen=True, tag="ticket_restored"):
-    """A cancel, waive or retry of the ticket was undone: it is what it was before."""
+    """A cancel, waive, retry, approval or rejection of the ticket was undone: it is what it was before."""
 
     ticket: str
     then: Status
@@ -590,6 +620,9 @@ AnyEvent = (
     | TicketCancelled
     | TicketUnrunnable
     | TicketRetried
+    | ApprovalAsked
+    | TicketApproved
+    | TicketRejected
     | TicketWaived
     | TicketRestored
     | TicketPinned

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state.agents import AgentState
-from parexec_tui.core.state.reservation import drop_reservation
+from parexec_tui.core.state.reservation import count_end, drop_reservation
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.stalls import note_stall
 from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, Status
@@ -15,6 +15,8 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
     """Change a status, and everything that follows from statuses."""
     from_ = ticket.status
     ticket.status = to
+    if from_ is Status.approval:
+        give_back_claims(state, ticket)
     state.counts[from_] -= 1
     state.counts[to] += 1
     if state.reservation is not None and state.reservation.ticket == ticket.id:
@@ -47,6 +49,8 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
     if ticket.is_stalled or ticket.stalled_needs or ticket.held is not None:
         note_hold(state, ticket)
         note_stall(state, ticket)
+    if ticket.spec.approve != "no" or to is Status.approval or from_ is Status.approval:
+        note_approval(state, ticket)
     if to is Status.waiting and ticket.missing == 0:
         mark_ready(state, ticket, at)
 
@@ -60,6 +64,8 @@ def _note_met(state: SessionState, ticket: TicketState, step: int, at: float) ->
         state.ready.pop(ticket.id, None)
     if ticket.held is not None:
         note_hold(state, ticket)
+    if ticket.spec.approve != "no":
+        note_approval(state, ticket)
     if ticket.missing == 0 and ticket.status is Status.waiting:
         mark_ready(state, ticket, at)
 
@@ -78,6 +84,28 @@ def note_hold(state: SessionState, ticket: TicketState) -> None:
         state.held_back[ticket.id] = ticket
     else:
         state.held_back.pop(ticket.id, None)
+
+
+def note_approval(state: SessionState, ticket: TicketState) -> None:
+    """Update the index of tickets that only wait for a person to approve."""
+    if ticket.awaits_approval:
+        if ticket.id not in state.unapproved and ticket.status is Status.waiting and state.dirty is not None:
+            state.dirty.unapproved.append(ticket.id)
+        state.unapproved[ticket.id] = ticket
+    elif state.unapproved.pop(ticket.id, None) is None:
+        return
+    else:
+        ticket.approval_asked = False
+    note_stall(state, ticket)
+    doubt_reservation(state)
+
+
+def give_back_claims(state: SessionState, ticket: TicketState) -> None:
+    """Let others have what the ticket holds."""
+    freed = state.holdings.give_back(ticket.id)
+    count_end(state, ticket)
+    if state.dirty is not None:
+        state.dirty.freed.extend(freed)
 
 
 def mark_ready(state: SessionState, ticket: TicketState, at: float) -> None:
@@ -178,6 +206,7 @@ def run_again(state: SessionState, ticket: TicketState, note: str, at: float) ->
     ticket.save()
     ticket.charged, ticket.charged_lost = 0, 0
     ticket.excluded_agents, ticket.retry_at, ticket.note = (), None, note
+    ticket.approved = False
     move(state, ticket, Status.waiting, at)
 
 

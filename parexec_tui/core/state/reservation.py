@@ -21,6 +21,8 @@ def reserve(
     for other in state.live.values():
         if other.id not in ending and not _ends_in_time(state, other, at - other.worked(at)):
             _outlast(state.reservation, other)
+    for other in state.unapproved.values():
+        count_kept(state, other)
     _tell_dispatcher(state)
 
 
@@ -36,6 +38,12 @@ def count_start(state: SessionState, ticket: TicketState, at: float) -> None:
     reservation = state.reservation
     if reservation is not None and ticket.claims.uses and not _ends_in_time(state, ticket, at):
         _outlast(reservation, ticket)
+
+
+def count_kept(state: SessionState, ticket: TicketState) -> None:
+    """Another ticket keeps its claims until a person approves, while there is a reservation."""
+    if state.reservation is not None and ticket.status is Status.approval:
+        _outlast(state.reservation, ticket)
 
 
 def count_end(state: SessionState, ticket: TicketState) -> None:
@@ -91,4 +99,5 @@ def _tell_dispatcher(state: SessionState) -> None:
 
 def can_be_reserved_for(ticket: TicketState) -> bool:
     """Whether a ticket stands where a reservation makes sense: it waits, for no other ticket and no person."""
-    return ticket.status is Status.waiting and not ticket.missing and ticket.held is None
+    is_ready = ticket.status is Status.waiting and not ticket.missing
+    return is_ready and ticket.held is None and not ticket.awaits_approval

@@ -49,6 +49,8 @@ class DirtySet:
     """What is kept free for a ticket changed: those that were held back for it may start."""
     doubtful: bool = False
     """The reservation may make no sense any more: an agent, a hold or a freeze changed."""
+    unapproved: list[str] = field(default_factory=list)
+    """Tickets that could start but for the approval of a person, who was not told yet."""
     everything: bool = False
     """True: the plan was amended, so every rank may have changed."""
 
@@ -100,6 +102,8 @@ class SessionState:
     """{`TicketState.failed_with`: the failed tickets that failed with it}"""
     ready: dict[str, TicketState]
     """Tickets that wait, and whose needs are met."""
+    unapproved: dict[str, TicketState]
+    """Tickets that go on as soon as a person approves. See `TicketState.awaits_approval`."""
     held_back: dict[str, TicketState]
     """Held tickets that nothing but their hold, the pool and the claims of others keep from starting."""
 
@@ -213,6 +217,7 @@ class SessionState:
         for ticket in failed:
             self.failed_alike.setdefault(ticket.failed_with, {})[ticket.id] = ticket
         self.held_back = {ticket.id: ticket for ticket in tickets.values() if ticket.is_held_back}
+        self.unapproved = {ticket.id: ticket for ticket in tickets.values() if ticket.awaits_approval}
         self.ready = {
             ticket.id: ticket
             for ticket in tickets.values()

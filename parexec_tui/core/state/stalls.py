@@ -1,4 +1,4 @@
-"""Which tickets a pause keeps: those that are frozen or held, and all that need them, near or far.
+"""Which tickets a person keeps: those that are frozen, held or wait for approval, and all that need them.
 
 Such a ticket is *stalled*: it does not go on until a person does something. `apply` marks what is stalled when a
 pause begins or ends. That costs O(tickets whose mark changes, and their dependents), never O(plan).
@@ -28,5 +28,5 @@ def mark_stalled_again(state: SessionState) -> None:
     state.stall_findings.clear()
     for ticket in state.tickets.values():
         ticket.stalled_needs, ticket.is_stalled = 0, False
-    for ticket in (*state.frozen.values(), *state.held_tickets.values()):
+    for ticket in (*state.frozen.values(), *state.held_tickets.values(), *state.unapproved.values()):
         note_stall(state, ticket)

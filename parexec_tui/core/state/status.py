@@ -20,6 +20,8 @@ class Status(StrEnum):
     validating = "validating"
     """Its command succeeded; its outputs and gates are being checked."""
     stopping = "stopping"
+    approval = "approval"
+    """Its attempt succeeded, and a person has to approve of it first. Nothing runs, but it keeps its claims."""
     succeeded = "succeeded"
     failed = "failed"
     cancelled = "cancelled"
@@ -125,6 +127,10 @@ _ROWS: Final = (
     ),
     StatusRow(Status.stopping, "■", "s", 20, 35, "warn", "it was told to end", is_live=True, is_problem=True),
     StatusRow(
+        Status.approval, "¿", "a", 35, 25, "hold", "it waits for your approval",
+        is_problem=True, predicate="waits for approval",
+    ),
+    StatusRow(
         Status.backoff, "«", "r", 50, 30, "warn", "it failed, and waits for its next try",
         is_problem=True, predicate="is in backoff",
     ),
@@ -170,7 +176,7 @@ UNSUCCESSFUL: Final = TERMINAL - SATISFIED
 """Terminal without success: what needs its success cannot run."""
 ENDED_BADLY: Final = UNSUCCESSFUL - {Status.skipped}
 """Unsuccessful by itself: a skipped ticket only follows from another one."""
-PENDING: Final = frozenset(Status) - LIVE - TERMINAL
+PENDING: Final = frozenset(Status) - LIVE - TERMINAL - {Status.approval}
 """No attempt exists, and one will start if nothing keeps it from that."""
 MET: Final = {Wait.success: SATISFIED, Wait.end: TERMINAL, Wait.order: TERMINAL}
 """Where a ticket is when what others wait for in it has come."""

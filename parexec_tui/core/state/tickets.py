@@ -20,6 +20,7 @@ class UndoSnapshot(NamedTuple):
     reason: str
     because: str
     note: str
+    approved: bool
     snapshot: "UndoSnapshot | None"
 
 
@@ -27,8 +28,9 @@ class TicketState:
     """A ticket and where it stands. What belongs to one attempt only is in `attempt`."""
 
     __slots__ = (
-        "attempt", "attempts", "because", "charged", "charged_lost", "claims", "conflict_at", "end", "ended",
-        "excluded_agents", "failed_with", "first_started", "group", "held", "held_at", "id", "is_stalled",
+        "approval_asked", "approved", "attempt", "attempts", "because", "charged", "charged_lost", "claims",
+        "conflict_at", "end", "ended", "excluded_agents", "failed_with", "first_started", "group", "held", "held_at",
+        "id", "is_stalled",
         "lost", "missing", "note", "order", "pin", "ready_at", "reason", "remaining", "retry_at",
         "serialised", "snapshot", "spec", "stalled_needs", "status", "types",
     )  # fmt: skip
@@ -53,7 +55,7 @@ class TicketState:
         self.stalled_needs = 0
         """Needs that are stalled."""
         self.is_stalled = False
-        """Whether a freeze or a hold keeps it: its own, or that of a ticket upstream. See `stalls`."""
+        """Whether a freeze, a hold or an approval that it waits for keeps it, or a ticket upstream. See `stalls`."""
         self.held: str | None = None
         """Who holds it back."""
         self.held_at = 0.0
@@ -61,7 +63,11 @@ class TicketState:
         self.pin = ""
         """The agent or agent type that a person chose for it. See `blockers.pinned_agent`."""
         self.note = ""
-        """What a person said when they retried it last."""
+        """What a person said when they retried it, approved of it or sent it back last."""
+        self.approved = False
+        """Whether a person approved of its start, if its plan wants that. It holds until the ticket is run again."""
+        self.approval_asked = False
+        """Whether people were told that it waits for approval before it starts."""
         self.snapshot: UndoSnapshot | None = None
         self.ready_at = 0.0
         self.conflict_at: float | None = None
@@ -94,7 +100,7 @@ class TicketState:
         """Keep what it is now, so that what a person does next can be taken back."""
         self.snapshot = UndoSnapshot(
             self.status, self.charged, self.charged_lost, self.excluded_agents, self.ended, self.end, self.reason,
-            self.because, self.note, self.snapshot,
+            self.because, self.note, self.approved, self.snapshot,
         )  # fmt: skip
 
     def restore(self) -> None:
@@ -102,7 +108,7 @@ class TicketState:
         assert self.snapshot is not None
         (
             _, self.charged, self.charged_lost, self.excluded_agents, self.ended, self.end, self.reason,
-            self.because, self.note, self.snapshot,
+            self.because, self.note, self.approved, self.snapshot,
         ) = self.snapshot  # fmt: skip
 
     @property
@@ -127,11 +133,18 @@ class TicketState:
         return self.held is not None and self.missing == 0 and self.status in PENDING
 
     @property
+    def awaits_approval(self) -> bool:
+        """Whether it goes on as soon as a person approves: it could start but for that, or its attempt is over."""
+        if self.status is Status.waiting:
+            return self.spec.approve == "before" and not self.approved and not self.missing
+        return self.status is Status.approval
+
+    @property
     def should_be_stalled(self) -> bool:
         """What `is_stalled` has to be, as far as the ticket itself and the needs next to it tell."""
         if self.status in PENDING:
-            return self.held is not None or self.stalled_needs > 0
-        return self.is_frozen
+            return self.held is not None or self.stalled_needs > 0 or self.awaits_approval
+        return self.is_frozen or self.status is Status.approval
 
     @property
     def shown_status(self) -> Status | Flag:

@@ -15,22 +15,27 @@ TRANSITIONS: Final[Mapping[type[ev.Event], Mapping[Status, frozenset[Status]]]] 
     ev.StepStarted: dict.fromkeys((_S.running, _S.validating, _S.stopping), frozenset({_S.validating})),
     ev.AttemptStopRequested: dict.fromkeys((_S.running, _S.validating, _S.stopping), frozenset({_S.stopping})),
     ev.AttemptEnded: {
-        **dict.fromkeys((_S.running, _S.validating), frozenset({_S.succeeded, _S.failed, _S.waiting, _S.backoff})),
+        **dict.fromkeys(
+            (_S.running, _S.validating), frozenset({_S.succeeded, _S.approval, _S.failed, _S.waiting, _S.backoff})
+        ),
         _S.stopping: frozenset({_S.failed, _S.cancelled, _S.waiting, _S.backoff}),
     },
     ev.BackoffEnded: {_S.backoff: frozenset({_S.waiting})},
-    ev.TicketCancelled: {_S.waiting: frozenset({_S.cancelled}), _S.backoff: frozenset({_S.cancelled})},
+    ev.TicketApproved: {_S.waiting: frozenset({_S.waiting}), _S.approval: frozenset({_S.succeeded})},
+    ev.TicketRejected: {_S.waiting: frozenset({_S.cancelled}), _S.approval: frozenset({_S.waiting})},
+    ev.TicketCancelled: dict.fromkeys((_S.waiting, _S.backoff, _S.approval), frozenset({_S.cancelled})),
     ev.TicketUnrunnable: {_S.waiting: frozenset({_S.failed})},
     ev.TicketRetried: dict.fromkeys(
-        (_S.failed, _S.cancelled, _S.succeeded, _S.waived, _S.backoff), frozenset({_S.waiting})
+        (_S.failed, _S.cancelled, _S.succeeded, _S.waived, _S.backoff, _S.approval), frozenset({_S.waiting})
     ),
     ev.TicketWaived: dict.fromkeys(
-        (_S.waiting, _S.backoff, _S.failed, _S.cancelled, _S.skipped), frozenset({_S.waived})
+        (_S.waiting, _S.backoff, _S.approval, _S.failed, _S.cancelled, _S.skipped), frozenset({_S.waived})
     ),
     ev.TicketRestored: {
-        _S.cancelled: frozenset({_S.waiting, _S.skipped}),
-        _S.waived: frozenset({_S.waiting, _S.failed, _S.cancelled, _S.skipped}),
-        _S.waiting: frozenset({_S.waiting, _S.failed, _S.cancelled, _S.succeeded, _S.waived}),
+        _S.succeeded: frozenset({_S.approval}),
+        _S.cancelled: frozenset({_S.waiting, _S.skipped, _S.approval}),
+        _S.waived: frozenset({_S.waiting, _S.failed, _S.cancelled, _S.skipped, _S.approval}),
+        _S.waiting: frozenset({_S.waiting, _S.failed, _S.cancelled, _S.succeeded, _S.waived, _S.approval}),
     },
 }
 """{event: {from: to}} of the ticket that the event names. Other tickets change with it: the end of a ticket makes

@@ -16,10 +16,11 @@ class UndoStep(Struct, frozen=True, kw_only=True, tag_field="verb", tag=None, om
 
 
 class RestoreTickets(UndoStep, frozen=True, tag="restore"):
-    """Make the tickets again what they were before they were cancelled, waived or retried."""
+    """Make the tickets again what they were before they were cancelled, waived, retried, approved or sent
+    back."""
 
     tickets: tuple[str, ...]
-    since: Literal["cancelled", "waived", "waiting"]
+    since: Literal["cancelled", "waived", "waiting", "succeeded"]
     """What the action made of them. They must still be so."""
 
 

@@ -96,11 +96,29 @@ class Retry(Request, frozen=True, tag="retry"):
     note: str = ""
 
 
-class Restore(Request, frozen=True, tag="restore"):
-    """Take back that these tickets were cancelled, waived or retried, if nothing followed from it yet: for `undo`."""
+class Approve(Request, frozen=True, tag="approve"):
+    """Let tickets go on that wait for approval: what has yet to start may start, what has run has succeeded."""
 
     tickets: tuple[str, ...]
-    since: Literal["cancelled", "waived", "waiting"]
+    note: str = ""
+    """What to mind; an attempt that starts after it gets it."""
+
+
+class Reject(Request, frozen=True, tag="reject"):
+    """Do not approve: a ticket that has run is sent back to run again, no retry is charged; one that has yet to start
+    is cancelled."""
+
+    tickets: tuple[str, ...]
+    note: str = ""
+    """Why; the next attempt gets it."""
+
+
+class Restore(Request, frozen=True, tag="restore"):
+    """Take back that these tickets were cancelled, waived, retried, approved or sent back, if nothing followed from
+    it yet: for `undo`."""
+
+    tickets: tuple[str, ...]
+    since: Literal["cancelled", "waived", "waiting", "succeeded"]
     """The status that they got by what is taken back. They must still have it."""
 
 
@@ -178,6 +196,8 @@ AnyRequest = (
     | Cancel
     | Waive
     | Retry
+    | Approve
+    | Reject
     | Restore
     | Reassign
     | Prioritise

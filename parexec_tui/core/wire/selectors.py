@@ -24,7 +24,7 @@ from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.plan.reading.faults import did_you_mean, listed
 from parexec_tui.core.schedule.readiness import is_ready
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import COUNTED, GROUPS, Flag
+from parexec_tui.core.state.status import COUNTED, GROUPS, Flag, Status
 from parexec_tui.core.state.tickets import TicketState
 
 _STATUS_WORDS = tuple(dict.fromkeys(map(str, (*COUNTED, *Flag, *GROUPS))))
@@ -137,6 +137,8 @@ def _has_flag(state: SessionState, ticket: TicketState, flag: Flag) -> bool:
 
 
 def _has_status(state: SessionState, ticket: TicketState, values: set[str]) -> bool:
+    if Status.approval in values and ticket.awaits_approval:
+        return True
     if ticket.shown_status in values or any(flag in values and _has_flag(state, ticket, flag) for flag in Flag):
         return True
     return any(group in values and ticket.status in statuses for group, statuses in GROUPS.items())

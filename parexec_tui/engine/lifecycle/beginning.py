@@ -42,7 +42,8 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
     died: str = ""
     """When the engine before this one died, in seconds since the epoch, and how; empty: nobody saw it."""
     stays: bool = False
-    """See `Coordinator`."""
+    approves: bool = False
+    """Both: see `Coordinator`."""
 
 
 class _Death(TypedDict, total=False):

@@ -1,4 +1,4 @@
-"""A session that no engine runs: its plan can be changed, and the next engine goes on with it.
+"""A session that no engine runs: its plan can be changed and what it waits for approved; the next engine goes on.
 
 No trio here: the command line changes a plan without becoming an engine.
 """
@@ -30,17 +30,18 @@ from parexec_tui.registry.replay import replay
 
 
 class LeftSession:
-    """Takes changes of the plan as an engine does. Nothing is started: that is for the next engine."""
+    """Takes changes of the plan and approvals as an engine does. Nothing is started: the next engine does that."""
 
     def __init__(self, session: str) -> None:
         self.session = session
 
     def ask(self, request: rq.AnyRequest, *, dry_run: bool = False) -> Answer:
-        """Change the plan; returns once that is remembered, with the events that it led to (or would lead to).
+        """Change the plan, approve or reject; returns once that is remembered, with the events that it led to (or
+        would lead to).
 
         Raises Refused, SessionOwned if an engine runs the session by now, RegistryError.
         """
-        if not isinstance(request, rq.Amend | rq.Edit):
+        if not isinstance(request, rq.Amend | rq.Edit | rq.Approve | rq.Reject):
             raise Refused(f"no engine runs {self.session}", f"resume {self.session}")
         folder = session_folder(self.session)
         with SessionLock(folder.lock), Registry.open(registry_file()) as registry:

@@ -40,6 +40,8 @@ class NeighbourWatch:
                     self._changed.update(added, changed, restored)
                 case ev.TicketRetried(ticket=ticket, rerun=rerun, restored=restored):
                     self._changed.update((ticket, *rerun, *restored))
+                case ev.TicketRejected(ticket=ticket):
+                    self._changed.add(ticket)
                 case _:
                     continue
             self._woken.set()

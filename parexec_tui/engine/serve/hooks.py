@@ -68,6 +68,8 @@ def calls_for(state: SessionState, event: ev.AnyEvent) -> Iterator[HookCall]:
             yield _call("on_ticket_end", state, event, str(event.end), event.ticket)
             if then is Status.failed:
                 yield _call("on_failure", state, event, event.reason or str(event.end), event.ticket)
+        case ev.TicketApproved(ticket=id_) | ev.TicketRejected(ticket=id_) if state.tickets[id_].status in TERMINAL:
+            yield _call("on_ticket_end", state, event, str(state.tickets[id_].end), id_)
         case ev.TicketCancelled():
             yield _call("on_ticket_end", state, event, "cancelled", event.ticket)
         case ev.TicketUnrunnable():

@@ -6,7 +6,7 @@ from itertools import islice
 from msgspec.structs import replace
 
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import PENDING
+from parexec_tui.core.state.status import PENDING, Status
 from parexec_tui.core.wire.protocol import Names, Question
 from parexec_tui.core.wire.requests import Refusal
 from parexec_tui.core.wire.scopes import scope
@@ -57,7 +57,8 @@ def _about(
 
 
 def _waiting(state: SessionState) -> list[str]:
-    waiting = (id_ for id_, ticket in state.tickets.items() if ticket.status in PENDING)
+    waits = PENDING | {Status.approval}
+    waiting = (id_ for id_, ticket in state.tickets.items() if ticket.status in waits)
     return [id_ for id_, _ in zip(waiting, range(MAX_REASONS), strict=False)]
 
 

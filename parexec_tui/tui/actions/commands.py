@@ -76,6 +76,16 @@ def _of_tickets(make: Callable[[tuple[str, ...]], AnyRequest]) -> Callable[[Acti
     return lambda context, argument: make(_selected(context, argument.split()))
 
 
+def _answered(make: type[rq.Approve | rq.Reject]) -> Callable[[ActionContext, str], AnyRequest]:
+    """An answer to what waits for approval, with a note."""
+
+    def read(context: ActionContext, argument: str) -> AnyRequest:
+        words, _, note = f" {argument} ".partition(" note ")
+        return make(tickets=_selected(context, words.split()), note=note.strip())
+
+    return read
+
+
 def _priority(context: ActionContext, argument: str) -> AnyRequest:
     level, *words = argument.split() or [""]
     levels = [priority.value for priority in Priority]
@@ -172,6 +182,11 @@ def _made() -> Iterator[Command]:
         _of_tickets(lambda ids: rq.Waive(tickets=ids)),
         _tickets,
     )
+    for answer, effect, make in (
+        ("approve", "what waits for approval may start, or has succeeded", rq.Approve),
+        ("reject", "what waits for approval runs again, or is cancelled", rq.Reject),
+    ):
+        yield Command(answer, f"{some} [note TEXT]", effect, _answered(make), _tickets)
     yield Command(
         "retry", some, "run them again", _of_tickets(lambda ids: rq.Retry(tickets=ids)), _tickets, restarts=True
     )

@@ -115,6 +115,9 @@ class _Why:
                 yield from self._waits()
             case Status.running | Status.validating | Status.stopping:
                 yield from self._lives()
+            case Status.approval:
+                yield f"it has run, and waits for your approval{self._ago(ticket.ended)}; it keeps its claims"
+                yield f"parexec approve {ticket.id}: it has succeeded; parexec reject {ticket.id}: it runs again"
             case Status.skipped:
                 yield from self._was_skipped()
             case Status.failed:
@@ -200,7 +203,7 @@ class _Why:
                 return self._holder(blocker)
             case "agent":
                 return self._agents()
-            case "status" | "session" | "host" | "held" | "backoff" | "barrier" | "parallel":
+            case "status" | "session" | "host" | "held" | "approval" | "backoff" | "barrier" | "parallel":
                 return iter(())
 
     def _needs(self) -> Iterator[str]:
@@ -271,6 +274,8 @@ class _Why:
                 return "it goes on by itself once there is more room"
             case "held":
                 return self._end(Root("held", ticket=self.ticket.id))
+            case "approval":
+                return f"parexec approve {self.ticket.id} lets it start"
             case "backoff":
                 return self._end(Root("backoff", ticket=self.ticket.id))
             case "barrier":

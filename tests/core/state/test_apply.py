@@ -27,16 +27,21 @@ step_started            running validating stopping  validating
 step_started            frozen                  frozen
 attempt_stop_requested  running frozen validating  stopping
 attempt_stop_requested  stopping                stopping
-attempt_ended           running frozen validating  succeeded failed waiting backoff
+attempt_ended           running frozen validating  succeeded approval failed waiting backoff
 attempt_ended           stopping                failed cancelled waiting backoff
 backoff_ended           backoff                 waiting
-ticket_cancelled        waiting backoff         cancelled
+ticket_cancelled        waiting backoff approval  cancelled
+ticket_approved         waiting                 waiting
+ticket_approved         approval                succeeded
+ticket_rejected         waiting                 cancelled
+ticket_rejected         approval                waiting
 ticket_unrunnable       waiting                 failed
-ticket_retried          failed cancelled succeeded waived backoff  waiting
-ticket_waived           waiting backoff failed cancelled skipped  waived
-ticket_restored         cancelled               waiting skipped
-ticket_restored         waived                  waiting failed cancelled skipped
-ticket_restored         waiting                 waiting failed cancelled succeeded waived
+ticket_retried          failed cancelled succeeded waived backoff approval  waiting
+ticket_waived           waiting backoff approval failed cancelled skipped  waived
+ticket_restored         succeeded               approval
+ticket_restored         cancelled               waiting skipped approval
+ticket_restored         waived                  waiting failed cancelled skipped approval
+ticket_restored         waiting                 waiting failed cancelled succeeded waived approval
 """
 """Event, from any of these, to any of these; columns stand two spaces apart. All else is illegal.
 
@@ -55,7 +60,8 @@ def legal() -> Iterator[tuple[str, str, str]]:
 def chain(status: str) -> Session:
     """N, then T, then D, with T in this status and an idle agent left over."""
     gates = " gates=true,true" if status == "validating" else ""
-    session = Session(plan(CHAIN.replace("60s", f"60s{gates}"), agents={"agent": AgentType(min=2, max=2)}))
+    approve = {"waiting": " approve=before", "approval": " approve=after"}.get(status, "")
+    session = Session(plan(CHAIN.replace("60s", f"60s{gates}{approve}"), agents={"agent": AgentType(min=2, max=2)}))
     session.dispatch()
     if status == "skipped":
         session.fail("N")
@@ -71,7 +77,7 @@ def chain(status: str) -> Session:
         session.ask(rq.Freeze(tickets=("T",)))
     elif status == "stopping":
         session.time_out("T")
-    elif status == "validating" or status == "succeeded":
+    elif status in ("validating", "approval", "succeeded"):
         session.succeed("T")
     elif status in ("backoff", "failed"):
         session.fail("T")
@@ -93,6 +99,7 @@ def moves(session: Session) -> list[tuple[str, ev.AnyEvent]]:
     """Every event that moves T, by where it moves it to; D follows along where it has to."""
     at, attempt = 2000.0, session["T"].attempts
     agent = next(iter(session.state.available["agent"]))
+    waits = session.status("T") == "waiting"
     comes_back = ("D",) if session.status("D") == "skipped" else ()
 
     def goes(then: Status) -> tuple[str, ...]:
@@ -111,6 +118,8 @@ def moves(session: Session) -> list[tuple[str, ev.AnyEvent]]:
         ("cancelled", ev.TicketCancelled(at=at, ticket="T", skipped=("D",))),
         ("failed", ev.TicketUnrunnable(at=at, ticket="T", reason="none left", skipped=("D",))),
         ("waiting", ev.TicketRetried(at=at, ticket="T", restored=comes_back)),
+        ("waiting" if waits else "succeeded", ev.TicketApproved(at=at, ticket="T")),
+        ("cancelled" if waits else "waiting", ev.TicketRejected(at=at, ticket="T", skipped=("D",) if waits else ())),
         ("waived", ev.TicketWaived(at=at, ticket="T", restored=comes_back)),
     ]
     for then in Status:

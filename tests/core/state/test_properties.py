@@ -64,6 +64,7 @@ def tickets(draw: st.DrawFn, number: int) -> Ticket:
         writes=draw(some(*_PATHS)),
         outputs=draw(st.sampled_from(((), (), ("out",)))),
         gates=draw(st.sampled_from(_GATES)),
+        approve=draw(st.sampled_from(("no", "no", "no", "before", "after"))),
         locks=draw(some("db", "web")),
         uses=Amounts(draw(st.sampled_from(({}, {}, {"gpu": 1}, {"gpu": 2}, {"gpu": 3, "cpu": 0.5})))),
         estimate=draw(st.sampled_from((None, Duration(1), Duration(100)))),
@@ -325,6 +326,11 @@ def and_back(step: Step) -> Step:
     return there_and_back
 
 
+def approve_one(session: Session, number: int) -> None:
+    for id_ in of(session.state.unapproved, number):
+        session.act((rq.Approve, rq.Approve, rq.Reject)[number % 3](tickets=(id_,), note="so", by="bob"))
+
+
 def end_unrunnable(session: Session, number: int) -> None:
     if session.state.is_idle_forever():
         session.end_unrunnable()
@@ -348,7 +354,11 @@ VERBS: tuple[Step, ...] = (
     on_tickets(rq.Cancel, Status.waiting),
     on_tickets(rq.Waive, Status.waiting, *UNSUCCESSFUL),
     on_tickets(rq.Waive, *UNSUCCESSFUL),
-    on_tickets(rq.Retry, *TERMINAL),
+    on_tickets(rq.Retry, *TERMINAL, Status.approval),
+    on_tickets(rq.Approve, Status.approval, Status.waiting),
+    on_tickets(rq.Reject, Status.approval, Status.waiting),
+    on_tickets(rq.Cancel, Status.approval),
+    on_tickets(rq.Waive, Status.approval),
     retry_downstream,
     reassign,
     prioritise,
@@ -406,6 +416,7 @@ STEPS: tuple[Step, ...] = (
     end_unrunnable,
     restart,
     *[resume] * 4,
+    *[approve_one] * 6,
     *[step for verb in VERBS for step in (verb, verb, and_back(verb))],
     *[undo] * 4,
 )
@@ -468,6 +479,7 @@ def drive_to_the_end(session: Session, outcomes: list[Step]) -> None:
         if held:
             session.ask(rq.Release(agents=tuple(held)))
         session.ask(rq.Release(tickets=tuple(session.state.tickets)))
+        session.ask(rq.Approve(tickets=tuple(session.state.unapproved)))
         session.dispatch()
         if session.state.live:
             stopping = with_status(session, Status.stopping)
@@ -477,7 +489,7 @@ def drive_to_the_end(session: Session, outcomes: list[Step]) -> None:
                 next(outcome)(session, turn)
         elif retrying := with_status(session, Status.backoff):
             session.back_off(retrying[0])
-        elif not session.end_unrunnable():
+        elif not session.state.unapproved and not session.end_unrunnable():
             return
 
 

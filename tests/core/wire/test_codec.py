@@ -208,6 +208,9 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         selected="build --except lint",
         of=20,
     ),
+    ev.ApprovalAsked(at=4.0, ticket="T1"),
+    ev.TicketApproved(at=5.0, ticket="T1", by="ann", note="mind the lock"),
+    ev.TicketRejected(at=5.0, ticket="T1", by="ann", note="the numbers are off", skipped=("T2",)),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -78,6 +78,9 @@ def _conflicts(
         statuses = listed(f"{ticket.id} is {ticket.shown_status}" for ticket in live)
         remedy = f"cancel {listed(ticket.id for ticket in live)} first"
         return Refusal(f"{statuses}: what runs cannot be changed or dropped", remedy)
+    if asked_for := [ticket.id for ticket in found if ticket.status is Status.approval]:
+        remedy = f"approve or reject {listed(asked_for)} first"
+        return Refusal(f"{listed(asked_for)}: what waits for approval cannot be changed or dropped", remedy)
     done = [id_ for id_ in changed if state.tickets[id_].status is Status.succeeded]
     if done and not may_have_succeeded:
         reason = f"{listed(done)} {'has' if len(done) == 1 else 'have'} succeeded: what is done cannot be changed"

@@ -1,4 +1,4 @@
-"""restore: take back a cancel, a waive or a retry, as long as nothing came of it."""
+"""restore: take back a cancel, a waive, a retry or an answer to an approval, as long as nothing came of it."""
 
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.rules.answers import Decision, named, refuse_unknown
@@ -53,6 +53,8 @@ def _cannot_go_back(state: SessionState, ticket: TicketState, asked: rq.Restore)
         return Refusal(
             f"{ticket.id} has started since" if has_run else f"{ticket.id} is {ticket.shown_status} by now"
         )
+    if ticket.snapshot.status is Status.approval and (taken := state.holdings.conflict(ticket.claims)):
+        return Refusal(f"what {ticket.id} held is taken: {taken.describe()}")
     since, before = ticket.ended or 0.0, ticket.snapshot.status
     for id_, wait in state.graph.dependents[ticket.id].items():
         if ticket.status in MET[wait] and before not in MET[wait]:

@@ -1,0 +1,65 @@
+"""approve and reject: what a person says of tickets that wait for approval."""
+
+from collections.abc import Iterator
+
+from parexec_tui.core.rules.answers import Decision, Refused, first_refusal, named, refuse_unknown
+from parexec_tui.core.rules.downstream import skips
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import TERMINAL, Status
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import Refusal
+
+
+def approve(state: SessionState, asked: rq.Approve, now: float) -> Decision:
+    if refusal := cannot_answer(state, asked):
+        return refusal
+    return [
+        ev.TicketApproved(at=now, ticket=ticket.id, by=asked.by, note=asked.note)
+        for ticket in named(state, asked.tickets)
+        if not ticket.approved
+    ]
+
+
+def reject(state: SessionState, asked: rq.Reject, now: float) -> Decision:
+    if refusal := cannot_answer(state, asked):
+        return refusal
+    events: list[ev.AnyEvent] = []
+    gone: set[str] = set()
+    for ticket in named(state, asked.tickets):
+        skipped = skips(state, ticket, gone) if ticket.status is Status.waiting else ()
+        gone.update(skipped)
+        events.append(ev.TicketRejected(at=now, ticket=ticket.id, by=asked.by, note=asked.note, skipped=skipped))
+    return events
+
+
+def approve_all(state: SessionState, by: str, now: float) -> list[ev.AnyEvent]:
+    """Approve whatever waits for that."""
+    return [ev.TicketApproved(at=now, ticket=id_, by=by) for id_ in state.unapproved]
+
+
+def cannot_answer(state: SessionState, asked: rq.Approve | rq.Reject) -> Refusal | None:
+    """Why it would be refused. The answer does not need the dependents of the tickets, so it is cheap."""
+    return refuse_unknown(state, asked.tickets) or first_refusal(refused_answers(state, asked))
+
+
+def refused_answers(state: SessionState, asked: rq.Approve | rq.Reject) -> Iterator[Refused]:
+    for ticket in named(state, asked.tickets):
+        is_approved = ticket.approved and ticket.status is Status.waiting and isinstance(asked, rq.Approve)
+        if not (ticket.awaits_approval or is_approved):
+            yield Refused("tickets", ticket.id, _not_asked(ticket))
+
+
+def _not_asked(ticket: TicketState) -> Refusal:
+    """Why there is nothing to approve or to reject."""
+    reason = f"{ticket.id} is {ticket.shown_status}"
+    if ticket.spec.approve == "no":
+        return Refusal(f"{ticket.id} needs no approval", "approve in the plan file says which tickets need it")
+    if ticket.approved and ticket.status is Status.waiting:
+        return Refusal(f"{ticket.id} is approved already", f"cancel {ticket.id}, or undo the approval")
+    if ticket.status in TERMINAL:
+        return Refusal(reason, f"retry {ticket.id}")
+    if ticket.spec.approve == "before":
+        return Refusal(f"{reason}, it does not wait for approval", "it does once all that it needs has succeeded")
+    return Refusal(f"{reason}, it does not wait for approval", "it does once it has run")

@@ -1,0 +1,86 @@
+"""Tickets that wait for approval, with real engines: who leaves, what is remembered, and what a kill -9 changes."""
+
+import subprocess
+from pathlib import Path
+
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.status import Status
+from tests.engine.engines import PAREXEC, Engine, happened, run, start, ticket, until
+
+PLAN = """
+[agents.worker]
+command = ["sh", "-c", "{run}\\necho \\"{note}\\" >> notes"]
+[tickets.draft]
+run = 'echo draft "$PAREXEC_NOTE" >> evidence'
+approve = "after"
+locks = ["paper"]
+[tickets.other]
+run = "echo other >> evidence"
+locks = ["paper"]
+priority = "low"
+[tickets.publish]
+needs = ["draft"]
+run = 'echo publish "$PAREXEC_NOTE" >> evidence'
+approve = "before"
+"""
+
+LONG = (
+    PLAN
+    + """
+[tickets.long]
+run = "until [ -e go ]; do sleep 0.02; done"
+"""
+)
+
+
+def ask(folder: Path, *words: str) -> str:
+    return subprocess.run([*PAREXEC, *words], cwd=folder, check=True, capture_output=True, text=True).stderr
+
+
+def evidence(folder: Path) -> list[str]:
+    return [line.strip() for line in (folder / "evidence").read_text().splitlines()]
+
+
+def test_an_engine_that_nobody_watches_leaves_and_says_how_to_approve(tmp_path: Path) -> None:
+    engine = start(tmp_path, PLAN)
+    assert engine.wait() == 1
+    assert "parexec approve draft -s " in engine.text()
+    assert ticket("draft").status is Status.approval
+    assert ticket("other").status is Status.waiting, "the lock is still held"
+    assert "go on: parexec resume" in ask(tmp_path, "reject", "draft", "-m", "section 3")
+    assert Engine("resume", cwd=tmp_path).wait() == 1
+    assert evidence(tmp_path) == ["draft", "draft section 3"]
+    assert (tmp_path / "notes").read_text() == "\nsection 3\n"
+    ask(tmp_path, "approve", "draft")
+    assert Engine("resume", cwd=tmp_path).wait() == 1
+    assert [ticket(id_).status for id_ in ("draft", "other")] == [Status.succeeded, Status.succeeded]
+    ask(tmp_path, "approve", "publish", "-m", "quietly")
+    assert Engine("resume", cwd=tmp_path).wait() == 0
+    assert evidence(tmp_path)[2:] == ["other", "publish quietly"]
+    assert ticket("draft").charged == 0
+
+
+def test_an_option_approves_everything_and_the_journal_says_so(tmp_path: Path) -> None:
+    code, _ = run(tmp_path, PLAN, "--yes")
+    assert code == 0
+    assert [(event.ticket, event.by) for event in happened(ev.TicketApproved)] == [
+        ("draft", "--yes"),
+        ("publish", "--yes"),
+    ]
+
+
+def test_an_engine_that_dies_while_a_ticket_waits_changes_nothing(tmp_path: Path) -> None:
+    engine = start(tmp_path, LONG)
+    engine.until(lambda: happened(ev.AttemptEnded), "draft has ended")
+    engine.until(lambda: ticket("draft").status is Status.approval, "draft has run")
+    engine.until(lambda: ticket("long").status is Status.running, "long runs")
+    engine.kill()
+    second = Engine("resume", cwd=tmp_path)
+    until(lambda: len(happened(ev.MonitoringStarted)) == 2, "the second engine takes over")
+    assert ticket("draft").status is Status.approval
+    ask(tmp_path, "approve", "draft")
+    second.until(lambda: ticket("other").status is Status.succeeded, "the lock is free")
+    ask(tmp_path, "approve", "status:approval")
+    (tmp_path / "go").touch()
+    assert second.wait() == 0
+    assert evidence(tmp_path).count("draft") == 1
