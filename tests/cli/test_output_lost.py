@@ -23,6 +23,9 @@ run = "echo began; until [ -e go ] || [ $((n += 1)) -gt 3000 ]; do sleep 0.02; d
 run = "true"
 [tickets.third]
 run = "true"
+[tickets.asked]
+run = "true"
+approve = "before"
 """
 GOOD = '[tickets.hello]\nrun = "echo hello >> ran"\n'
 BAD = '[tickets.hello]\nrun = "echo hello >> ran; false"\n'
@@ -48,6 +51,8 @@ USES = {
     "reassign": "reassign second agent-1 -s RUNS",
     "cancel": "cancel third --dry-run -s RUNS",
     "waive": "waive third --dry-run -s RUNS",
+    "approve": "approve asked --dry-run -s RUNS",
+    "reject": "reject asked --dry-run -s RUNS",
     "priority": "priority third low -s RUNS",
     "scale": "scale --parallel 2 --dry-run -s RUNS",
     "on-failure": "on-failure stop -s RUNS",
@@ -83,6 +88,7 @@ def sessions(here: Path) -> Iterator[dict[str, str]]:
     engine.until(lambda: happened(ev.AttemptSpawned, ticket="first"), "the first ticket runs")
     yield {"DONE": done, "RUNS": engines.session()}
     (here / "go").touch()
+    subprocess.run([*PAREXEC, "cancel", "asked", "-s", engines.session()], check=False, capture_output=True)
     engine.wait()
 
 
