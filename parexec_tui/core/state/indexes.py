@@ -29,7 +29,7 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
         del state.live[ticket.id]
     if to is Status.failed:
         ticket.failed_with = ticket.failure
-        state.failed[ticket.id] = state.failed_alike.setdefault(ticket.failed_with, {})[ticket.id] = ticket
+        _note_failure(state, ticket)
     elif from_ is Status.failed:
         _forget_failure(state, ticket)
     succeeded = (to in SATISFIED) - (from_ in SATISFIED)
@@ -68,6 +68,13 @@ def _note_met(state: SessionState, ticket: TicketState, step: int, at: float) ->
         note_approval(state, ticket)
     if ticket.missing == 0 and ticket.status is Status.waiting:
         mark_ready(state, ticket, at)
+
+
+def _note_failure(state: SessionState, ticket: TicketState) -> None:
+    newest = next(reversed(state.failed.values()), None)
+    state.failed[ticket.id] = state.failed_alike.setdefault(ticket.failed_with, {})[ticket.id] = ticket
+    if newest is not None and (newest.ended or 0.0) > (ticket.ended or 0.0):  # it had failed before, and was waived
+        state.failed = dict(sorted(state.failed.items(), key=lambda item: item[1].ended or 0.0))
 
 
 def _forget_failure(state: SessionState, ticket: TicketState) -> None:

@@ -47,10 +47,14 @@ def some(*values: T) -> st.SearchStrategy[tuple[T, ...]]:
     return st.one_of(st.just(()), st.just(()), few)
 
 
+_retried = some("failed", "lost", "could not start", "timed out", "signal 9", 127)
+
+
 @st.composite
 def tickets(draw: st.DrawFn, number: int) -> Ticket:
     agent, requires = draw(st.sampled_from(_DEMANDS))
     earlier = [f"T{other}" for other in range(number)]
+    expected = draw(st.sampled_from(((0,), (0,), (0, 1), (127, 0))))
     needs = draw(some(*earlier)) if earlier else ()
     others = [id_ for id_ in earlier if id_ not in needs]
     return Ticket(
@@ -69,9 +73,9 @@ def tickets(draw: st.DrawFn, number: int) -> Ticket:
         uses=Amounts(draw(st.sampled_from(({}, {}, {"gpu": 1}, {"gpu": 2}, {"gpu": 3, "cpu": 0.5})))),
         estimate=draw(st.sampled_from((None, Duration(1), Duration(100)))),
         timeout=Duration(5),
-        expect_codes=draw(st.sampled_from(((0,), (0,), (0, 1), (127, 0)))),
+        expect_codes=expected,
         retries=draw(st.integers(0, 2) | st.builds(Budgets, failed=st.integers(0, 2), lost=st.integers(0, 2))),
-        retry_on=draw(some("failed", "lost", "could not start", "timed out", "signal 9", 127)),
+        retry_on=tuple(each for each in draw(_retried) if each not in expected),
         retry_delay=Duration(draw(st.integers(0, 3))),
     )
 
