@@ -199,7 +199,10 @@ def log(
         known = past.state.tickets[tickets[0]]
         number = attempt or known.attempts
         if not number and not follow:
-            fail(f"{known.id} has not been started yet: {known.status}", UNSUCCESSFUL)
+            why = (
+                f"was {known.reason}" if known.status == "succeeded" else f"has not been started yet: {known.status}"
+            )
+            fail(f"{known.id} {why}", UNSUCCESSFUL)
         is_clean = not raw if raw is not None else sys.stdout.isatty()
         key = _step_key(row.session, known, number or 1, step)
         _print_log(registry, row.session, key, follow, _Clean() if is_clean else _Raw())

@@ -24,7 +24,7 @@ from parexec_tui.core.rules.verbs.approve import approve_all
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
-from parexec_tui.core.state.process_key import OUTPUTS, RUN, ProcessKey
+from parexec_tui.core.state.process_key import IF_DONE, OUTPUTS, RUN, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status, StopReason
 from parexec_tui.core.state.steps import step_timeout
@@ -148,6 +148,8 @@ class Coordinator:
         self._pending_effects: list[ev.AnyEvent] = []
         self._asked: deque[_Asked] = deque()
         self._answered: list[_Asked] = []
+        self._checks: set[ProcessKey] = set()
+        """The commands that find out whether a ticket is done already."""
         self._timers = Timers()
         self._trouble: _Trouble | None = None
         self._obeyed = 0
@@ -205,6 +207,11 @@ class Coordinator:
         """Set the clocks of an attempt or a backoff that was there before this engine."""
         if ticket.status is Status.backoff and ticket.retry_at is not None:
             self._timers.set(ticket.retry_at, rq.BackoffElapsed(ticket.id))
+        elif ticket.asking.startswith(IF_DONE):
+            self._check(ticket, ticket.asking)
+        elif ticket.asking:
+            self._watch_check(ticket, ProcessKey(ticket.id, 0, ticket.asking))
+            self._end_checks()
         elif ticket.is_live:
             self._set_timeout(ticket)
             if ticket.live_attempt.step == OUTPUTS:
@@ -313,6 +320,8 @@ class Coordinator:
                 continue  # it was dropped from the plan; its timer was not
             if isinstance(report, rq.BackoffElapsed):
                 self.report([report])
+            elif report.step == ticket.asking:
+                self._backend.stop(report.key, 0.0)
             elif _runs(ticket) and report.key == _key(ticket) and (left := self._time_left(ticket)) is not None:
                 if left <= 0:
                     self.report([report])
@@ -427,6 +436,7 @@ class Coordinator:
                 case _:
                     pass
         self._obeyed = len(self._pending)
+        self._end_checks()
         self._answer_unremembered()
 
     def _answer_unremembered(self) -> None:
@@ -488,6 +498,8 @@ class Coordinator:
         effects, self._pending_effects = self._pending_effects, []
         for event in effects:
             match event:
+                case ev.CheckStarted():
+                    self._check(self.state.tickets.get(event.ticket), event.step)
                 case ev.AttemptStarted():
                     self._start(self.state.tickets[event.ticket], ProcessKey(event.ticket, event.attempt))
                 case ev.StepStarted():
@@ -503,6 +515,32 @@ class Coordinator:
                     self._freeze_or_thaw(self.state.tickets[event.ticket], event)
                 case _:
                     pass
+        self._end_checks()
+
+    def _check(self, ticket: TicketState | None, step: str) -> None:
+        """Find out whether a ticket is done already."""
+        if ticket is None or ticket.asking != step:
+            return  # by now nobody wants to know
+        key = ProcessKey(ticket.id, 0, step)
+        if step.startswith(IF_DONE):
+            self._backend.check_done(key, self.state.plan.workdir, ticket.spec.if_done)
+            return
+        self._backend.start(key, self._pool.check(ticket))
+        self._watch_check(ticket, key)
+
+    def _watch_check(self, ticket: TicketState, key: ProcessKey) -> None:
+        self._checks.add(key)
+        if ticket.spec.timeout is not None:
+            self._timers.set(self.clock.now() + ticket.spec.timeout, rq.TimeoutElapsed(key.ticket, 0, step=key.step))
+
+    def _end_checks(self) -> None:
+        """End the commands whose answers nobody waits for, or which a stop of the session keeps from going on."""
+        for key in list(self._checks):
+            ticket = self.state.asking.get(key.ticket)
+            is_wanted = ticket is not None and ticket.asking == key.step
+            if not is_wanted or self.state.stopping is not None:
+                self._checks.discard(key)
+                self._backend.stop(key, 0.0)
 
     def _stop(self, event: ev.AttemptStopRequested, *, noting: StopReason | None = None) -> None:
         ticket = self.state.tickets[event.ticket]
@@ -558,7 +596,7 @@ class Coordinator:
         state = self.state
         if state.finished_at is not None:
             return "finished" if self.clock.now() >= self._awaits_until else None
-        if state.live or self._asked:
+        if state.live or state.asking or self._asked:
             return None
         if state.stopping is not None:
             return "stopped"

@@ -51,13 +51,26 @@ class Pool:
             return launch
         return structs.replace(launch, outputs=spec.outputs, requires=requires, root=self._state.plan.workdir)
 
+    def check(self, ticket: TicketState) -> Launch:
+        """How its `skip_if` is run, before there is an agent: as the first agent type that can run it would."""
+        agent_type = self._state.plan.agents[ticket.types[0]]
+        env = self._env | agent_type.env | ticket.spec.env
+        env |= {"PAREXEC_TICKET": ticket.id, "PAREXEC_STEP": ticket.asking}
+        return self._by_shell(
+            ticket.spec.skip_if, self._folder(ticket.spec.cwd or agent_type.cwd), env, agent_type.nice
+        )
+
     def _gate(self, step: GateStep, env: dict[str, str], cwd: str | None, nice: int) -> Launch:
         """How a gate is run: as `run` is, by the shell of the plan."""
         env |= {"PAREXEC_GATE": step.title, "PAREXEC_STEP": step.name}
-        folder, shell = self._folder(step.gate.cwd or cwd), self._state.plan.settings.shell
+        return self._by_shell(step.gate.run, self._folder(step.gate.cwd or cwd), env, nice)
+
+    def _by_shell(self, command: str, folder: str, env: dict[str, str], nice: int) -> Launch:
+        """A command that is run as `run` is, by the shell of the plan."""
+        shell = self._state.plan.settings.shell
         if shell in PLAIN_SHELLS:
-            return Launch(step.gate.run, (), folder, env, nice=nice, stops_at_failure="-e" in shell)
-        return Launch("", (*shell, step.gate.run), folder, env, nice=nice)
+            return Launch(command, (), folder, env, nice=nice, stops_at_failure="-e" in shell)
+        return Launch("", (*shell, command), folder, env, nice=nice)
 
     def _command(self, ticket: TicketState, agent_type: AgentType, env: dict[str, str]) -> Launch:
         spec = ticket.spec

@@ -44,7 +44,13 @@ def brief_lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
                 yield from lines(state, event)
         case ev.PlanAmended() | ev.TicketRestored():
             yield from (line for line in lines(state, event) if line.word == "skipped")
-        case ev.TicketUnrunnable() | ev.TicketCancelled() | ev.TicketWaived() | ev.ApprovalAsked():
+        case (
+            ev.TicketUnrunnable()
+            | ev.TicketCancelled()
+            | ev.TicketWaived()
+            | ev.ApprovalAsked()
+            | ev.TicketSatisfied()
+        ):
             yield from lines(state, event)
         case ev.TicketApproved(ticket=id_) | ev.TicketRejected(ticket=id_) if state.tickets[id_].status in TERMINAL:
             yield from lines(state, event)
@@ -116,6 +122,10 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
         case ev.ApprovalAsked():
             text = f"it waits for your approval before it starts: parexec approve {event.ticket}"
             yield Line(at, str(Status.approval), event.ticket, text, "warn")
+        case ev.CheckEnded(reason=str(reason)) if reason:
+            yield Line(at, "not skipped", event.ticket, f"skip_if gives no answer, so it is run: {reason}", "warn")
+        case ev.TicketSatisfied():
+            yield Line(at, "succeeded", event.ticket, event.reason, "good")
         case ev.ConflictFound():
             yield Line(at, "waits", event.ticket, event.reason)
         case ev.DurationsLearned():
@@ -173,7 +183,7 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
         case (
             ev.PoolInitialised() | ev.AgentsDeployed() | ev.MonitoringStarted() | ev.FailuresHandled()
             | ev.CompletionValidated() | ev.AgentStarted() | ev.AgentStopped() | ev.AttemptSpawned()
-            | ev.BackoffEnded() | ev.StepStarted() | ev.StepEnded()
+            | ev.BackoffEnded() | ev.CheckStarted() | ev.CheckEnded() | ev.StepStarted() | ev.StepEnded()
         ):  # fmt: skip
             pass  # of no interest to a person
         case ev.AttemptEnded() | ev.EngineLeft() | ev.SessionFinished() | ev.SessionInterrupted():

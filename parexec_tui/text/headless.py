@@ -285,7 +285,7 @@ class Headless:
         took = format_duration(state.now - state.opened_at)
         everything = state.counts[Status.succeeded] == len(state.tickets)
         yield Text(
-            f"{counted(state)}{_left_out(state)} in {took}", style="bold green" if everything else "bold yellow"
+            f"{counted(state)}{_besides(state)} in {took}", style="bold green" if everything else "bold yellow"
         )
         if outcome == "waits for approval":
             ids = list(state.unapproved)
@@ -362,10 +362,15 @@ _REASONS = {
 }
 
 
-def _left_out(state: SessionState) -> str:
-    """Of a session that is not about all tickets of its plan: how many it is not about."""
-    selection = state.plan.selection
-    return f" ({tickets(selection.of - len(state.tickets))} not selected)" if selection else ""
+def _besides(state: SessionState) -> str:
+    """How many of the tickets that succeeded did not run, and how many of the plan the session is not about."""
+    said = []
+    done = sum(ticket.status is Status.succeeded and not ticket.attempts for ticket in state.tickets.values())
+    if done:
+        said.append(f"{done} already done")
+    if selection := state.plan.selection:
+        said.append(f"{tickets(selection.of - len(state.tickets))} not selected")
+    return f" ({', '.join(said)})" if said else ""
 
 
 def counted(state: SessionState) -> str:

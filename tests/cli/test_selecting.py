@@ -141,3 +141,23 @@ def test_tickets_of_the_plan_file_complete(here: Path) -> None:
     assert completed("plan.toml", "--from", "te") == ["test"]
     assert completed("plan.toml", "priority:l") == ["priority:low"]
     assert completed("none.toml", "t") == []
+
+
+def test_a_dry_run_says_what_is_done_already_and_runs_no_command(here: Path) -> None:
+    (here / "out").write_text("x")
+    engines.write_plan(
+        here,
+        "[tickets]\n"
+        "a = { run = 'true', if_done = ['out'] }\n"
+        "b = { run = 'true', if_done = ['out', 'none'] }\n"
+        "c = { run = 'true', skip_if = 'touch asked' }\n",
+    )
+    assert parexec("run", "plan.toml", "-n").out.splitlines() == [
+        "would run 3 tickets, in 1 group:",
+        "  1  a  already done: out",
+        "  1  b  not done yet: out and none",
+        "  1  c  unless this succeeds: touch asked",
+    ]
+    facts = json.loads(parexec("run", "plan.toml", "-n", "--json").out)
+    assert facts["tickets"][0] == {"id": "a", "group": 1, "why": "", "done": "already done: out"}
+    assert not (here / "asked").exists()

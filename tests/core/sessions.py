@@ -33,7 +33,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.attempts import Attempt
-from parexec_tui.core.state.process_key import OUTPUTS, RUN
+from parexec_tui.core.state.process_key import IF_DONE, OUTPUTS, RUN
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, UNSUCCESSFUL, End, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -45,7 +45,7 @@ WORKDIR = "/work/plan"
 OPENED_AT = 1000.0
 MEMORY = 2**33
 
-_LISTS = ("after", "reads", "writes", "locks", "requires", "gates", "outputs")
+_LISTS = ("after", "if_done", "reads", "writes", "locks", "requires", "gates", "outputs")
 
 
 # --- Plans ---
@@ -224,6 +224,13 @@ class Session:
             return
         self.tell(rq.ProcessEnded(id_, attempt, code=code, signal=signal, problem=problem, step=step))
 
+    def answer(self, id_: str, *, done: bool = False) -> list[ev.AnyEvent]:
+        """A ticket that is asked whether it is done already says so, or that it is not."""
+        step = self.state.asking[id_].asking
+        if step.startswith(IF_DONE):
+            return self.tell(rq.DoneChecked(id_, 0, done, step=step))
+        return self.tell(rq.ProcessEnded(id_, 0, code=0 if done else 1, step=step))
+
     def _at(self, id_: str) -> tuple[int, str]:
         """The attempt and the step that a ticket is at."""
         ticket = self.state.tickets[id_]
@@ -322,6 +329,7 @@ def dump(state: SessionState) -> object:
         "tickets": [_ticket_values(ticket) for ticket in state.tickets.values()],
         "agents": [_agent_values(agent) for agent in state.agents.values()],
         "live": list(state.live),
+        "asking": list(state.asking),
         "frozen": list(state.frozen),
         "reservation": deepcopy(state.reservation),
         "held_tickets": list(state.held_tickets),
@@ -378,6 +386,9 @@ _PASSING = (
     "serialised",
     "excluded_agents",
     "held_at",
+    "asking",
+    "asked",
+    "is_asked",
 )
 _lasting_of_ticket = attrgetter(*(name for name in TicketState.__slots__ if name not in _PASSING))
 _lasting_of_attempt = attrgetter(*(name for name in Attempt.__slots__ if name not in ("freeze", "frozen_for")))
@@ -416,6 +427,7 @@ def check_start(state: SessionState, event: ev.AttemptStarted) -> None:
         group = state.tickets[event.ticket].group
         assert all(ticket.status in TERMINAL for ticket in tickets if ticket.group < group)
     assert (state.held, state.draining, state.stopping) == (None, None, None)
+    assert state.tickets[event.ticket].is_asked
     ticket, agent = state.tickets[event.ticket], state.agents[event.agent]
     assert event.agent not in ticket.excluded_agents
     assert {state.tickets[need].status for need in strict(ticket)} <= {Status.succeeded, Status.waived}
@@ -533,6 +545,9 @@ def _check_counts(state: SessionState) -> None:
     live = {ticket.id for ticket in tickets if ticket.status in LIVE}
     assert state.live.keys() == live
     assert set(state.unapproved) == {ticket.id for ticket in tickets if _is_unapproved(ticket)}
+    assert set(state.asking) == {ticket.id for ticket in tickets if ticket.asking}
+    for ticket in state.asking.values():
+        assert (ticket.status, ticket.missing, ticket.is_asked) == (Status.waiting, 0, False)
     assert state.serialised == sum(ticket.serialised for ticket in tickets)
 
 
@@ -595,9 +610,10 @@ def check_history(state: SessionState, journal: list[ev.AnyEvent]) -> None:
     assert state.retried == sum(end.then is Status.backoff for end in ends)
     for ticket in state.tickets.values():
         assert ticket.attempts == starts[ticket.id]
+        assert ticket.is_asked or not ticket.attempts
         assert ticket.charged <= charged[ticket.id]
         assert ticket.charged_lost <= min(ticket.charged, charged_lost[ticket.id])
-        if ticket.status is Status.succeeded:
+        if ticket.status is Status.succeeded and ticket.attempts:
             assert [end.end for end in ends if end.ticket == ticket.id][-1] is End.succeeded
     assert sum(agent.done for agent in state.agents.values()) == sum(end.end is End.succeeded for end in ends)
     assert abs(state.busy_for - _worked(journal)) < 1e-3

@@ -37,6 +37,8 @@ class FakeBackend:
         """{attempt: the step that it is at}"""
         self.missing: dict[str, list[str]] = {}
         """{ticket: what is wrong with its outputs}"""
+        self.done: set[str] = set()
+        """Tickets whose files say that they are done already."""
         self.deaf: set[str] = set()
         """Tickets that only KILL ends."""
         self.launches: dict[Name, Launch] = {}
@@ -118,6 +120,9 @@ class FakeBackend:
     def check_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> None:  # noqa: ARG002
         problems = tuple(self.missing.get(key.ticket, ()))
         self.report(rq.OutputsChecked(key.ticket, key.attempt, problems, step=key.step))
+
+    def check_done(self, key: ProcessKey, root: str, paths: Sequence[str]) -> None:  # noqa: ARG002
+        self.report(rq.DoneChecked(key.ticket, key.attempt, key.ticket in self.done, step=key.step))
 
     async def adopt(self, key: ProcessKey, identity: Identity | None, boot: str) -> Adopted:
         raise NotImplementedError

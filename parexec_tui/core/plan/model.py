@@ -158,6 +158,20 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
             "before it counts as succeeded."
         ),
     ] = "no"
+    if_done: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Paths or patterns: if all of them are there, and not empty, before its first attempt, it "
+            "counts as succeeded and is not run."
+        ),
+    ] = ()
+    skip_if: Annotated[
+        str,
+        Meta(
+            description="A shell command that is run before its first attempt: if it succeeds, the ticket counts as "
+            "succeeded and is not run."
+        ),
+    ] = ""
     locks: Annotated[tuple[str, ...], Meta(description="Names that one ticket at a time may hold.")] = ()
     uses: Annotated[
         Amounts, Meta(description="What it takes of each resource while it runs: cpu, memory, [resources].")

@@ -10,6 +10,7 @@ from zlib import crc32
 from msgspec import structs
 
 from parexec_tui.core.plan import retries
+from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.retries import exit_code, is_named
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.rules.downstream import skips
@@ -32,6 +33,8 @@ RELIEF = 1.05
 
 MAX_DOUBLINGS = 20
 """The most times that a retry delay is doubled: nobody waits a million times the delay."""
+
+ALREADY_DONE = "already done"
 
 FLOODED = "its output was filling the disk"
 
@@ -81,7 +84,7 @@ def _on_process_started(state: SessionState, report: rq.ProcessStarted, now: flo
 def _on_process_ended(state: SessionState, report: rq.ProcessEnded, now: float) -> list[ev.AnyEvent]:
     ticket = _attempt(state, report)
     if ticket is None:
-        return []
+        return _answered(state, report, now)
     if ticket.live_attempt.stop_reason is not None or report.stopped_for is not None:
         return _ended_on_purpose(state, ticket, report, now)
     if report.host_short_of:
@@ -102,6 +105,38 @@ def _on_process_ended(state: SessionState, report: rq.ProcessEnded, now: float) 
 def _is_expected(ticket: TicketState, report: rq.ProcessEnded) -> bool:
     """Whether the exit code of the command counts as success."""
     return not report.problem and exit_code(report.code, report.signal) in ticket.spec.expect_codes
+
+
+def _answered(state: SessionState, report: rq.ProcessEnded, now: float) -> list[ev.AnyEvent]:
+    """What follows from the end of a `skip_if`; nothing if nobody waits for its answer any more."""
+    ticket = _asked(state, report)
+    if ticket is None:
+        return []
+    if state.stopping is not None or report.stopped_for is not None or report.host_short_of:
+        again = ev.CheckEnded(at=now, ticket=ticket.id, again=True)
+        short = rq.HostShort(report.host_short_of, report.problem) if report.host_short_of else None
+        return [again, *(_on_host_short(state, short, now) if short is not None else [])]
+    if report.code == 0 and not report.problem:
+        return [ev.TicketSatisfied(at=now, ticket=ticket.id, reason=f"{ALREADY_DONE}: skip_if succeeded")]
+    is_no = report.code is not None and report.code < NOT_EXECUTABLE and not report.problem
+    return [ev.CheckEnded(at=now, ticket=ticket.id, reason="" if is_no else report.problem or _exit(report))]
+
+
+def _asked(state: SessionState, report: rq.Report) -> TicketState | None:
+    """The ticket that waits for the answer in this report."""
+    ticket = state.asking.get(report.ticket)
+    return ticket if ticket is not None and (report.attempt, report.step) == (0, ticket.asking) else None
+
+
+def _on_done_checked(state: SessionState, report: rq.DoneChecked, now: float) -> list[ev.AnyEvent]:
+    ticket = _asked(state, report)
+    if ticket is None:
+        return []
+    if not report.done:
+        return [ev.CheckEnded(at=now, ticket=ticket.id)]
+    files = ticket.spec.if_done
+    reason = f"{ALREADY_DONE}: {listed(files, limit=4)} {'exists' if len(files) == 1 else 'exist'}"
+    return [ev.TicketSatisfied(at=now, ticket=ticket.id, reason=reason)]
 
 
 def _exit(report: rq.ProcessEnded) -> str:
@@ -339,7 +374,10 @@ def _has_other_agent(state: SessionState, ticket: TicketState) -> bool:
 def _on_process_lost(state: SessionState, report: rq.ProcessLost, now: float) -> list[ev.AnyEvent]:
     ticket = _attempt(state, report)
     if ticket is None:
-        return []
+        lost = _asked(state, report)
+        tries_again = lost is not None and lost.asked < START_TRIES
+        why = "" if tries_again else report.reason
+        return [ev.CheckEnded(at=now, ticket=lost.id, reason=why, again=tries_again)] if lost is not None else []
     if ticket.live_attempt.stop_reason is not None or report.stopped_for is not None:
         return _ended_on_purpose(state, ticket, report, now)
     gate = gate_step(state, ticket)
@@ -535,6 +573,7 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.ProcessEnded: _on_process_ended,
     rq.ProcessLost: _on_process_lost,
     rq.OutputsChecked: _on_outputs_checked,
+    rq.DoneChecked: _on_done_checked,
     rq.StraysFound: _on_strays_found,
     rq.LogTooLong: _on_log_too_long,
     rq.LogFlooded: _on_log_flooded,

@@ -12,6 +12,7 @@ from parexec_tui.core.plan.claims import ClaimKey, Claims, Conflict
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.people import by_whom
+from parexec_tui.core.state.process_key import IF_DONE, SKIP_IF
 from parexec_tui.core.state.reservation import obstacle
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, AgentStatus, Status, happened
@@ -30,6 +31,7 @@ BlockerKind = Literal[
     "claim",
     "resource",
     "reservation",
+    "asked",
     "agent",
     "parallel",
 ]
@@ -51,6 +53,12 @@ class AgentKey(Struct, frozen=True, gc=False):
     """The one agent that they are pinned to."""
 
 
+class AskKey(Struct, frozen=True, gc=False):
+    """Tickets that are to be asked by a step of this kind whether they are done: some at a time."""
+
+    kind: str
+
+
 class ReservationKey(Struct, frozen=True, gc=False):
     """Tickets that are held back for a reservation. It says the same of all that are alike in these."""
 
@@ -59,8 +67,9 @@ class ReservationKey(Struct, frozen=True, gc=False):
     priority_rank: int
 
 
-ParkingKey = ClaimKey | AmountKey | AgentKey | ReservationKey
-"""What a ticket waits for: a path or lock that is held, an amount of a resource, an agent, or a reservation."""
+ParkingKey = ClaimKey | AmountKey | AgentKey | ReservationKey | AskKey
+"""What a ticket waits for: a path or lock that is held, an amount of a resource, an agent, a reservation, or its turn
+to be asked."""
 
 
 class Blocker(Struct, frozen=True):
@@ -119,6 +128,8 @@ def blockers(state: SessionState, ticket: TicketState, me: str = "") -> Iterator
         yield _claim(state, ticket, conflict)
     if kept := obstacle(state, ticket):
         yield _reservation(state, ticket, kept)
+    if not ticket.is_asked:
+        yield _asked(ticket)
     if pick_agent(state, ticket) is None:
         yield _agents(state, ticket, me)
 
@@ -278,6 +289,13 @@ def agents_come(state: SessionState, ticket: TicketState) -> bool:
         and pinned in (None, agent)
         for agent in state.agents.values()
     )
+
+
+def _asked(ticket: TicketState) -> Blocker:
+    kind = SKIP_IF if ticket.spec.skip_if else IF_DONE
+    if not ticket.asking:
+        return Blocker("asked", "it is asked first whether it is done already", AskKey(kind))
+    return Blocker("asked", f"it is asked whether it is done already, by {kind.replace('-', '_')}")
 
 
 def _agents(state: SessionState, ticket: TicketState, me: str) -> Blocker:

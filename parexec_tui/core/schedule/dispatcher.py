@@ -13,6 +13,7 @@ from parexec_tui.core.plan.claims import EMPTY
 from parexec_tui.core.schedule.blockers import (
     AgentKey,
     AmountKey,
+    AskKey,
     ParkingKey,
     ReservationKey,
     blockers,
@@ -22,12 +23,16 @@ from parexec_tui.core.schedule.blockers import (
 )
 from parexec_tui.core.schedule.overdue import OverdueTickets, prospect, wants_the_same
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.process_key import SKIP_IF
 from parexec_tui.core.state.session import DirtySet, Rank, SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 
 MAX_CHECKS: int = 2_000
 """Tickets that one dispatch checks before the engine looks after its processes again."""
+
+MAX_LOOKS: int = 64
+"""Tickets that are asked at once by a look at files whether they are done."""
 
 Emit = Callable[[ev.AnyEvent], None]
 _Entry = tuple[Rank, str, int]
@@ -118,6 +123,10 @@ class Dispatcher:
         if blocker is None:
             self._entry_id.pop(ticket.id)
             self._start(ticket, now, emit)
+        elif isinstance(blocker.key, AskKey) and self._may_ask(blocker.key):
+            self._entry_id.pop(ticket.id)
+            again = f"-{ticket.asked + 1}" if ticket.asked else ""
+            emit(ev.CheckStarted(at=now, ticket=ticket.id, step=f"{blocker.key.kind}{again}"))
         elif blocker.key is None:
             self._entry_id.pop(ticket.id)
         else:
@@ -129,6 +138,12 @@ class Dispatcher:
                 self._overdue.add(ticket, lack, now)
         if woken_for is not None and (blocker is None or blocker.key != woken_for):
             self._wake_one(woken_for)
+
+    def _may_ask(self, key: AskKey) -> bool:
+        """Whether one more ticket may be asked in this way; by as many commands as tickets may run at once."""
+        most = self.state.parallel if key.kind == SKIP_IF else MAX_LOOKS
+        asked = sum(ticket.asking.startswith(key.kind) for ticket in self.state.asking.values())
+        return asked < max(1, most)
 
     def _reserve_against(self, ticket: TicketState, now: float, emit: Emit) -> bool:
         """Before a ticket starts: keep free what it would take from the best one that has waited long for it.
@@ -208,11 +223,12 @@ class Dispatcher:
             for id_ in dirty.ready:
                 self._enqueue(self.state.tickets[id_])
             dirty.ready.clear()
-        if dirty.freed or dirty.idle or dirty.reservation:
+        if dirty.freed or dirty.idle or dirty.reservation or dirty.answered:
             for key in tuple(self._freed_keys(dirty)):
                 self._wake_one(key)
             dirty.freed.clear()
             dirty.idle.clear()
+            dirty.answered.clear()
             dirty.reservation = False
 
     def _freed_keys(self, dirty: DirtySet) -> Iterator[ParkingKey]:
@@ -221,6 +237,7 @@ class Dispatcher:
                 yield from self._parked_by_resource.get(key.name, ())
             else:
                 yield key
+        yield from map(AskKey, dirty.answered)
         for type_ in dirty.idle:
             yield from self._parked_by_type.get(type_, ())
         if dirty.reservation:

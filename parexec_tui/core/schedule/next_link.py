@@ -42,6 +42,8 @@ def next_link(state: SessionState, ticket: TicketState, known: KnownOfAgents) ->
     if obstacle(state, ticket):
         assert state.reservation is not None
         return state.tickets[state.reservation.ticket]
+    if ticket.asking:
+        return Root("next", ticket=ticket.id)
     if pick_agent(state, ticket) is None:
         return _of_agents(state, ticket, known)
     if parallel_blocker(state) is not None:

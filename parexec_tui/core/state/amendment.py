@@ -5,7 +5,7 @@ from parexec_tui.core.plan.claims import Claims
 from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.indexes import check_again, find_types, lost_need, note_approval
+from parexec_tui.core.state.indexes import check_again, find_types, lost_need, note_approval, stop_asking
 from parexec_tui.core.state.reservation import drop_reservation
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.stalls import mark_stalled_again
@@ -21,6 +21,9 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
     specs |= {**event.changed, **event.added}
     drop_reservation(state)
     shape = None if _keeps_shape(state, event) else _shape(event, specs)
+    for ticket in list(state.asking.values()):
+        if shape is not None or ticket.id in event.changed:
+            stop_asking(state, ticket)  # it is asked again, if it still is to be
     was_ready = {ticket.id for ticket in state.tickets.values() if ticket.missing == 0}
     _replace_tickets(state, event)
     state.plan.tickets.clear()
@@ -63,8 +66,12 @@ def _replace_tickets(state: SessionState, event: ev.PlanAmended) -> None:
         claims = Claims.of(spec, state.plan.workdir)
         ticket = state.tickets[id_] = TicketState(id_, spec, 0, claims, state.types_of(spec))
         ticket.attempts = state.past_attempts.pop(id_, 0)
+        ticket.is_asked = ticket.is_asked or ticket.attempts > 0
     for id_, spec in event.changed.items():
         ticket = state.tickets[id_]
+        has_condition, had = bool(spec.if_done or spec.skip_if), bool(ticket.spec.if_done or ticket.spec.skip_if)
+        if has_condition is not had:
+            ticket.is_asked = ticket.attempts > 0 or not has_condition
         ticket.spec, ticket.claims = spec, Claims.of(spec, state.plan.workdir)
         find_types(state, ticket)
 

@@ -29,6 +29,7 @@ from parexec_tui.core.state.indexes import (
     refresh_agent,
     run_again,
     skip,
+    stop_asking,
     take_back,
     thaw,
 )
@@ -267,6 +268,36 @@ def _on_log_cut(state: SessionState, event: ev.LogCut) -> None:
         state.cut_logs[event.ticket] = event
 
 
+def _on_check_started(state: SessionState, event: ev.CheckStarted) -> None:
+    ticket = named_ticket(state, event)
+    if ticket.status is not Status.waiting or ticket.missing or ticket.asking or ticket.is_asked:
+        raise IllegalEventError(f"{event!r}: {ticket.id} does not wait for an answer")
+    ticket.asking = event.step
+    ticket.asked += 1
+    state.asking[ticket.id] = ticket
+
+
+def _on_check_ended(state: SessionState, event: ev.CheckEnded) -> None:
+    ticket = _asked_ticket(state, event)
+    stop_asking(state, ticket)
+    ticket.is_asked = not event.again
+    check_again(state, ticket)
+
+
+def _on_ticket_satisfied(state: SessionState, event: ev.TicketSatisfied) -> None:
+    ticket = moving_ticket(state, event, Status.succeeded)
+    _asked_ticket(state, event)
+    ticket.is_asked = True
+    ticket.ended, ticket.end, ticket.reason = event.at, None, event.reason
+    move(state, ticket, Status.succeeded, event.at)
+
+
+def _asked_ticket(state: SessionState, event: ev.CheckEnded | ev.TicketSatisfied) -> TicketState:
+    if event.ticket not in state.asking:
+        raise IllegalEventError(f"{event!r}: it is not asked whether it is done")
+    return state.asking[event.ticket]
+
+
 def _on_attempt_started(state: SessionState, event: ev.AttemptStarted) -> None:
     ticket = moving_ticket(state, event, Status.running)
     agent = agent_of(state, event)
@@ -284,6 +315,7 @@ def _on_attempt_started(state: SessionState, event: ev.AttemptStarted) -> None:
         ticket.first_started = event.at
     ticket.ended, ticket.end, ticket.reason, ticket.snapshot = None, None, "", None
     ticket.conflict_at = None
+    ticket.is_asked = True
     move(state, ticket, Status.running, event.at)
     count_start(state, ticket, event.at)
 
@@ -617,6 +649,9 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.DurationsLearned: _on_durations_learned,
     ev.ReservationMade: _on_reservation_made,
     ev.ReservationEnded: _on_reservation_ended,
+    ev.CheckStarted: _on_check_started,
+    ev.CheckEnded: _on_check_ended,
+    ev.TicketSatisfied: _on_ticket_satisfied,
     ev.AttemptStarted: _on_attempt_started,
     ev.AttemptSpawned: _on_attempt_spawned,
     ev.StepEnded: _on_step_ended,

@@ -263,6 +263,31 @@ class ReservationEnded(Event, frozen=True, tag="reservation_ended"):
     ticket: str
 
 
+class CheckStarted(Event, frozen=True, tag="check_started"):
+    """Before its first attempt, a ticket is asked whether it is done. Remembered before there is a process."""
+
+    ticket: str
+    step: str
+    """As in ProcessKey; the attempt of that is 0."""
+
+
+class CheckEnded(Event, frozen=True, tag="check_ended"):
+    """The ticket is not done already, so it may start; or nobody could tell."""
+
+    ticket: str
+    reason: str = ""
+    """Why nobody could tell; empty if the answer was no."""
+    again: bool = False
+    """It is asked once more before it may start."""
+
+
+class TicketSatisfied(Event, frozen=True, tag="ticket_satisfied"):
+    """The ticket is done already: it has succeeded without an attempt."""
+
+    ticket: str
+    reason: str
+
+
 class AttemptStarted(Event, frozen=True, tag="attempt_started"):
     """The ticket was given to the agent. Remembered before the process exists, so that it never runs twice."""
 
@@ -604,6 +629,9 @@ AnyEvent = (
     | DurationsLearned
     | ReservationMade
     | ReservationEnded
+    | CheckStarted
+    | CheckEnded
+    | TicketSatisfied
     | AttemptStarted
     | AttemptSpawned
     | StepEnded

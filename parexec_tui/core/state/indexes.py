@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.process_key import IF_DONE, SKIP_IF
 from parexec_tui.core.state.reservation import count_end, drop_reservation
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.stalls import note_stall
@@ -23,6 +24,8 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
         drop_reservation(state)
     if from_ is Status.waiting:
         state.ready.pop(ticket.id, None)
+        if ticket.asking:
+            stop_asking(state, ticket)
     if to in LIVE:
         state.live[ticket.id] = ticket
     elif from_ in LIVE:
@@ -55,6 +58,15 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
         mark_ready(state, ticket, at)
 
 
+def stop_asking(state: SessionState, ticket: TicketState) -> None:
+    """Nobody waits any more for the answer whether a ticket is done already."""
+    kind = SKIP_IF if ticket.asking.startswith(SKIP_IF) else IF_DONE
+    ticket.asking = ""
+    del state.asking[ticket.id]
+    if state.dirty is not None:
+        state.dirty.answered.append(kind)
+
+
 def _note_met(state: SessionState, ticket: TicketState, step: int, at: float) -> None:
     """One more of its needs has come to what it waits for, or (step -1) one less."""
     if not step:
@@ -62,6 +74,8 @@ def _note_met(state: SessionState, ticket: TicketState, step: int, at: float) ->
     ticket.missing -= step
     if step < 0:
         state.ready.pop(ticket.id, None)
+        if ticket.asking:
+            stop_asking(state, ticket)
     if ticket.held is not None:
         note_hold(state, ticket)
     if ticket.spec.approve != "no":
@@ -211,6 +225,7 @@ def take_back(state: SessionState, tickets: Sequence[TicketState], at: float) ->
 def run_again(state: SessionState, ticket: TicketState, note: str, at: float) -> None:
     """Let a ticket that has run wait for another attempt, with its retries as at first."""
     ticket.save()
+    ticket.is_asked = True  # who wants it to run again does not want to hear that it is done
     ticket.charged, ticket.charged_lost = 0, 0
     ticket.excluded_agents, ticket.retry_at, ticket.note = (), None, note
     ticket.approved = False

@@ -10,6 +10,13 @@ RUN = "run"
 OUTPUTS = "outputs"
 """The step that looks for what the ticket must have written. No process runs in it."""
 
+IF_DONE = "if-done"
+"""The step before the first attempt that looks for files by which the ticket is done. No process runs in it. The next
+time it is `if-done-2`."""
+
+SKIP_IF = "skip-if"
+"""The step before the first attempt whose command says whether the ticket is done. The next time: `skip-if-2`."""
+
 _is_step = re.compile(r"[a-z][a-z0-9_-]*").fullmatch
 
 
@@ -23,7 +30,7 @@ class ProcessKey(Struct, frozen=True, order=True, gc=False):
 
     ticket: str
     attempt: int
-    """Counted from 1."""
+    """Counted from 1; 0 for a step before the first one."""
     step: str = RUN
 
     def __str__(self) -> str:

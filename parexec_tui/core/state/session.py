@@ -43,6 +43,8 @@ class DirtySet:
 
     ready: list[str] = field(default_factory=list)
     freed: list[ClaimKey] = field(default_factory=list)
+    answered: list[str] = field(default_factory=list)
+    """Kinds of steps by which one ticket less is asked whether it is done."""
     idle: list[str] = field(default_factory=list)
     """Agent types of which an agent became available."""
     reservation: bool = False
@@ -125,6 +127,8 @@ class SessionState:
         dependencies = graph.build(plan.tickets)
         self.derive(dependencies, graph.groups(dependencies))
         self.live: dict[str, TicketState] = {}
+        self.asking: dict[str, TicketState] = {}
+        """Tickets that are being asked whether they are done already."""
         self.frozen: dict[str, TicketState] = {}
         """Those of the live ones whose attempt is frozen."""
         self.findings: dict[object, object] = {}
@@ -357,7 +361,7 @@ class SessionState:
 
     def is_idle_forever(self) -> bool:
         """True when nothing runs and no timer will change that."""
-        return not self.live and not self.counts[Status.backoff]
+        return not self.live and not self.asking and not self.counts[Status.backoff]
 
     def blames_ticket(self, ticket: TicketState, agent: AgentState) -> bool:
         """Whether the ticket, not the agent, is at fault when it cannot start there.

@@ -21,6 +21,7 @@ class UndoSnapshot(NamedTuple):
     because: str
     note: str
     approved: bool
+    is_asked: bool
     snapshot: "UndoSnapshot | None"
 
 
@@ -28,11 +29,11 @@ class TicketState:
     """A ticket and where it stands. What belongs to one attempt only is in `attempt`."""
 
     __slots__ = (
-        "approval_asked", "approved", "attempt", "attempts", "because", "charged", "charged_lost", "claims",
-        "conflict_at", "end", "ended", "excluded_agents", "failed_with", "first_started", "group", "held", "held_at",
-        "id", "is_stalled",
-        "lost", "missing", "note", "order", "pin", "ready_at", "reason", "remaining", "retry_at",
-        "serialised", "snapshot", "spec", "stalled_needs", "status", "types",
+        "approval_asked", "approved", "asked", "asking", "attempt", "attempts", "because", "charged",
+        "charged_lost", "claims", "conflict_at", "end", "ended", "excluded_agents", "failed_with",
+        "first_started", "group", "held", "held_at", "id", "is_asked", "is_stalled", "lost", "missing",
+        "note", "order", "pin", "ready_at", "reason", "remaining", "retry_at", "serialised", "snapshot",
+        "spec", "stalled_needs", "status", "types",
     )  # fmt: skip
 
     def __init__(self, id_: str, spec: Ticket, order: int, claims: Claims, types: tuple[str, ...]) -> None:
@@ -93,6 +94,12 @@ class TicketState:
         """For a skipped ticket, the ticket whose end was the cause. See `SessionState.cause`."""
         self.failed_with = ""
         """What it failed with: the same for all that failed alike. Kept until it fails again. See `failure`."""
+        self.is_asked = not (spec.if_done or spec.skip_if)
+        """True: it need not be asked any more whether it is done already. See `asking`."""
+        self.asking = ""
+        """The step that asks whether it is done already, while it does."""
+        self.asked = 0
+        """How often that was asked."""
         self.serialised = False
         """True once it had to wait for a claim."""
 
@@ -100,7 +107,7 @@ class TicketState:
         """Keep what it is now, so that what a person does next can be taken back."""
         self.snapshot = UndoSnapshot(
             self.status, self.charged, self.charged_lost, self.excluded_agents, self.ended, self.end, self.reason,
-            self.because, self.note, self.approved, self.snapshot,
+            self.because, self.note, self.approved, self.is_asked, self.snapshot,
         )  # fmt: skip
 
     def restore(self) -> None:
@@ -108,7 +115,7 @@ class TicketState:
         assert self.snapshot is not None
         (
             _, self.charged, self.charged_lost, self.excluded_agents, self.ended, self.end, self.reason,
-            self.because, self.note, self.approved, self.snapshot,
+            self.because, self.note, self.approved, self.is_asked, self.snapshot,
         ) = self.snapshot  # fmt: skip
 
     @property

@@ -11,6 +11,7 @@ from parexec_tui.core.state.tickets import TicketState
 
 _S = Status
 TRANSITIONS: Final[Mapping[type[ev.Event], Mapping[Status, frozenset[Status]]]] = {
+    ev.TicketSatisfied: {_S.waiting: frozenset({_S.succeeded})},
     ev.AttemptStarted: {_S.waiting: frozenset({_S.running})},
     ev.StepStarted: dict.fromkeys((_S.running, _S.validating, _S.stopping), frozenset({_S.validating})),
     ev.AttemptStopRequested: dict.fromkeys((_S.running, _S.validating, _S.stopping), frozenset({_S.stopping})),

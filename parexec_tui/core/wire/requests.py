@@ -284,6 +284,12 @@ class OutputsChecked(Report, frozen=True, gc=False, tag="outputs"):
     """What is wrong, in words; empty if nothing is."""
 
 
+class DoneChecked(Report, frozen=True, gc=False, tag="done"):
+    """Whether all the files are there by which a ticket is done already."""
+
+    done: bool
+
+
 class StraysFound(Report, frozen=True, gc=False, tag="strays"):
     """What the process left behind when it was over, and that was ended. May come after its end."""
 
@@ -363,6 +369,7 @@ AnyReport = (
     | ProcessEnded
     | ProcessLost
     | OutputsChecked
+    | DoneChecked
     | StraysFound
     | LogTooLong
     | LogFlooded

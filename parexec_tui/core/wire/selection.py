@@ -1,14 +1,15 @@
 """Some tickets of a plan, to be run without the others: as people name targets for make.
 
 Named tickets bring what they need. `only`, `start` and `excluded` narrow: they add nothing. What is needed and is not
-among the chosen ones is taken as done: the need is cut.
+among the chosen ones is taken as done: the need is cut. `after` brings nothing: it orders what is chosen.
 """
 
-from collections.abc import Collection
+from collections.abc import Container
 
 from msgspec import Struct, structs
 
 from parexec_tui.core.plan.model import Plan, Selection, Ticket
+from parexec_tui.core.plan.waits import need_of, waits_of
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire.selectors import SelectorError, select
 
@@ -40,10 +41,11 @@ def choose(plan: Plan, wanted: Selection) -> Choice:
     tickets = {}
     for id_ in chosen:
         spec = plan.tickets[id_]
-        missing = [need for need in spec.needs if need not in chosen]
-        for need in missing:
-            left.setdefault(need, []).append(id_)
-        tickets[id_] = _without(missing, spec) if missing else spec
+        waits = waits_of(spec)
+        for need, wait in waits.items():
+            if need not in chosen and wait.is_need:
+                left.setdefault(need, []).append(id_)
+        tickets[id_] = spec if waits.keys() <= chosen.keys() else _within(chosen, spec)
     known = structs.replace(wanted, of=len(plan.tickets))
     return Choice(
         structs.replace(plan, tickets=tickets, selection=known),
@@ -52,8 +54,10 @@ def choose(plan: Plan, wanted: Selection) -> Choice:
     )
 
 
-def _without(missing: Collection[str], spec: Ticket) -> Ticket:
-    return structs.replace(spec, needs=tuple(need for need in spec.needs if need not in missing))
+def _within(chosen: Container[str], spec: Ticket) -> Ticket:
+    """The ticket, which waits only for chosen ones."""
+    needs = tuple(need for need in spec.needs if need_of(need) in chosen)
+    return structs.replace(spec, needs=needs, after=tuple(id_ for id_ in spec.after if id_ in chosen))
 
 
 def _narrowed(chosen: dict[str, str], to: dict[str, str]) -> dict[str, str]:
@@ -66,8 +70,8 @@ def _named(state: SessionState, words: tuple[str, ...], excluded: set[str]) -> d
     because = dict.fromkeys(select(state, words), "named")
     waiting = [id_ for id_ in because if id_ not in excluded]
     for id_ in waiting:  # it grows meanwhile
-        for need in state.tickets[id_].spec.needs:
-            if need not in because and need not in excluded:
+        for need, wait in state.graph.needs[id_].items():
+            if wait.is_need and need not in because and need not in excluded:
                 because[need] = f"needed by {id_}"
                 waiting.append(need)
     return because
@@ -78,8 +82,8 @@ def _downstream(state: SessionState, first: list[str]) -> dict[str, str]:
     because = dict.fromkeys(first, "named by --from")
     waiting = list(because)
     for id_ in waiting:  # it grows meanwhile
-        for dependent in state.graph.dependents[id_]:
-            if dependent not in because:
+        for dependent, wait in state.graph.dependents[id_].items():
+            if wait.is_need and dependent not in because:
                 because[dependent] = f"needs {id_}"
                 waiting.append(dependent)
     return because

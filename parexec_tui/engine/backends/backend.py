@@ -132,6 +132,12 @@ class Backend(Protocol):
         before was noted when the command started.
         """
 
+    def check_done(self, key: ProcessKey, root: str, paths: Sequence[str]) -> None:
+        """Find out whether there is something that is not empty for each of these patterns; report `DoneChecked`.
+
+        The key is that of the step that is told about it. `root`: absolute, where patterns start.
+        """
+
     # -- what an engine before this one left -----------------------------------------------------------------
 
     async def adopt(self, key: ProcessKey, identity: Identity | None, boot: str) -> "Adopted":

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from parexec_tui.core.state.process_key import OUTPUTS, ProcessKey
+from parexec_tui.core.state.process_key import IF_DONE, OUTPUTS, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
@@ -42,6 +42,12 @@ async def recover(state: SessionState, backend: Backend) -> Findings:
         findings.adopted.append(ticket)
         if ticket.live_attempt.pid is None:
             findings.reports.append(report)
+    for ticket in list(state.asking.values()):
+        if not ticket.asking.startswith(IF_DONE):
+            key = ProcessKey(ticket.id, 0, ticket.asking)
+            report = await _adopt(state, key, None, backend)
+            if not isinstance(report, rq.ProcessStarted):
+                findings.reports.append(report)
     findings.strays = await backend.end_strays()
     # After a power cut the registry may lack its last events, and not know all that was started.
     known = {id_in_names(id_): ticket.attempts for id_, ticket in state.tickets.items()}
@@ -53,8 +59,11 @@ async def adopt(state: SessionState, ticket: TicketState, backend: Backend) -> A
     """Take charge of the current attempt of a ticket, or find out how it ended. Raises OutOfReachError."""
     attempt = ticket.live_attempt
     identity = Identity(attempt.pid, attempt.birth or 0.0) if attempt.pid is not None else None
+    return await _adopt(state, ProcessKey(ticket.id, ticket.attempts, attempt.step), identity, backend)
+
+
+async def _adopt(state: SessionState, key: ProcessKey, identity: Identity | None, backend: Backend) -> Adopted:
     namespace = state.monitored.pid_namespace if state.monitored is not None else ""
-    key = ProcessKey(ticket.id, ticket.attempts, attempt.step)
     return await backend.adopt(key, identity, origin(state.boot, namespace))
 
 

@@ -70,6 +70,8 @@ def calls_for(state: SessionState, event: ev.AnyEvent) -> Iterator[HookCall]:
                 yield _call("on_failure", state, event, event.reason or str(event.end), event.ticket)
         case ev.TicketApproved(ticket=id_) | ev.TicketRejected(ticket=id_) if state.tickets[id_].status in TERMINAL:
             yield _call("on_ticket_end", state, event, str(state.tickets[id_].end), id_)
+        case ev.TicketSatisfied():
+            yield _call("on_ticket_end", state, event, event.reason, event.ticket)
         case ev.TicketCancelled():
             yield _call("on_ticket_end", state, event, "cancelled", event.ticket)
         case ev.TicketUnrunnable():
@@ -164,9 +166,10 @@ class HookRunner:
         for event in events:
             for call in calls_for(state, event):
                 self._queue(call)
-        if self._was_busy and not state.live and state.unfinished and state.left is None:
+        is_busy = bool(state.live or state.asking)
+        if self._was_busy and not is_busy and state.unfinished and state.left is None:
             self._queue(idle(state, events[-1]))
-        self._was_busy = bool(state.live)
+        self._was_busy = is_busy
 
     def _queue(self, call: HookCall) -> None:
         if not self._commands[call.hook]:

@@ -132,6 +132,9 @@ class _Why:
             case Status.waived:
                 yield f"it is done without{self._ago(ticket.ended)}: what needs it may run"
                 yield f"{self._key('retry')} runs it after all"
+            case Status.succeeded if not ticket.attempts:
+                yield f"it was {ticket.reason}{self._ago(ticket.ended)}"
+                yield f"{self._key('retry')} runs it all the same"
             case Status.succeeded:
                 yield f"it has succeeded, in {self._took(ticket)} on {ticket.agent}{self._ago(ticket.ended)}"
                 yield f"{self._key('retry')} runs it again, {self._key('retry-form')} with what depends on it"
@@ -203,7 +206,7 @@ class _Why:
                 return self._holder(blocker)
             case "agent":
                 return self._agents()
-            case "status" | "session" | "host" | "held" | "approval" | "backoff" | "barrier" | "parallel":
+            case "status" | "session" | "host" | "held" | "approval" | "backoff" | "barrier" | "asked" | "parallel":
                 return iter(())
 
     def _needs(self) -> Iterator[str]:
@@ -278,6 +281,8 @@ class _Why:
                 return f"parexec approve {self.ticket.id} lets it start"
             case "backoff":
                 return self._end(Root("backoff", ticket=self.ticket.id))
+            case "asked":
+                return "it goes on by itself when that is known"
             case "barrier":
                 return "the plan asks for it; it goes on by itself"
             case "claim" if self._head is not None and self._head.stays:

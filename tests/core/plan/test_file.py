@@ -530,7 +530,7 @@ def test_a_pattern_that_is_not_looked_at_is_valid(text: str) -> None:
         (("artifacts",), "write `writes`: "),
         (("command", "cmd", "script"), "write `run`: one string"),
         (("allow_failure", "allow-failure", "continue_on_error"), "|| true"),
-        (("if",), "there are no conditions: test in the command"),
+        (("if",), "write `skip_if = '! TEST'`"),
         (("always",), "the hook `on_session_end`"),
     ],
 )

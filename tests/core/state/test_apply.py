@@ -20,6 +20,7 @@ from parexec_tui.core.wire.codec import decode_event, kind_of
 from tests.core.sessions import OPENED_AT, Session, check, dump, plan
 
 LEGAL = """
+ticket_satisfied        waiting                 succeeded
 attempt_started         waiting                 running
 attempt_frozen          running validating      frozen
 attempt_thawed          frozen                  running
@@ -45,7 +46,8 @@ ticket_restored         waiting                 waiting failed cancelled succeed
 """
 """Event, from any of these, to any of these; columns stand two spaces apart. All else is illegal.
 
-A step starts after a stop only if a gate took too long and is tried again.
+A step starts after a stop only if a gate took too long and is tried again. A ticket is satisfied only while it is
+asked whether it is done.
 """
 
 CHAIN = "N:\nT: N  retries=1 retry_delay=1s timeout=60s\nD: T"
@@ -60,8 +62,8 @@ def legal() -> Iterator[tuple[str, str, str]]:
 def chain(status: str) -> Session:
     """N, then T, then D, with T in this status and an idle agent left over."""
     gates = " gates=true,true" if status == "validating" else ""
-    approve = {"waiting": " approve=before", "approval": " approve=after"}.get(status, "")
-    session = Session(plan(CHAIN.replace("60s", f"60s{gates}{approve}"), agents={"agent": AgentType(min=2, max=2)}))
+    more = {"waiting": " approve=before if_done=out", "approval": " approve=after"}.get(status, "")
+    session = Session(plan(CHAIN.replace("60s", f"60s{gates}{more}"), agents={"agent": AgentType(min=2, max=2)}))
     session.dispatch()
     if status == "skipped":
         session.fail("N")
@@ -71,7 +73,9 @@ def chain(status: str) -> Session:
         session.ask(rq.Cancel(tickets=("T",)))
     elif status == "waived":
         session.ask(rq.Waive(tickets=("T",)))
-    elif status != "waiting":
+    elif status == "waiting":
+        session.apply(ev.CheckStarted(at=session.now, ticket="T", step="if-done"))
+    else:
         session.dispatch()
     if status == "frozen":
         session.ask(rq.Freeze(tickets=("T",)))
@@ -106,6 +110,7 @@ def moves(session: Session) -> list[tuple[str, ev.AnyEvent]]:
         return ("D",) if then in UNSUCCESSFUL and session.status("D") == "waiting" else ()
 
     found: list[tuple[str, ev.AnyEvent]] = [
+        ("succeeded", ev.TicketSatisfied(at=at, ticket="T", reason="already done")),
         ("running", ev.AttemptStarted(at=at, ticket="T", attempt=attempt + 1, agent=agent)),
         ("frozen", ev.AttemptFrozen(at=at, ticket="T", attempt=attempt)),
         ("running", ev.AttemptThawed(at=at, ticket="T", attempt=attempt)),

@@ -21,6 +21,7 @@ from parexec_tui.core.plan.retries import Budgets
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
+from parexec_tui.core.state.process_key import SKIP_IF
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, Flag, Status
 from parexec_tui.core.wire import codec
@@ -37,6 +38,7 @@ _DEMANDS: tuple[tuple[str | None, tuple[str, ...]], ...] = ((None, ()), ("x", ()
 _GATES: tuple[Gates, ...] = (
     (), (), (), ("lint",), (Gate(run="lint", retries=1, timeout=Duration(3)), Gate(any=("make", Check(run="ninja")))),
 )  # fmt: skip
+_CONDITIONS: tuple[tuple[tuple[str, ...], str], ...] = (((), ""), ((), ""), (("out",), ""), ((), "test -s out"))
 _TOOL = ("/opt/tool", "{run}")
 
 
@@ -57,6 +59,7 @@ def tickets(draw: st.DrawFn, number: int) -> Ticket:
     expected = draw(st.sampled_from(((0,), (0,), (0, 1), (127, 0))))
     needs = draw(some(*earlier)) if earlier else ()
     others = [id_ for id_ in earlier if id_ not in needs]
+    if_done, skip_if = draw(st.sampled_from(_CONDITIONS))
     return Ticket(
         run="true",
         needs=tuple(need + draw(st.sampled_from(("", "", "?"))) for need in needs),
@@ -67,6 +70,8 @@ def tickets(draw: st.DrawFn, number: int) -> Ticket:
         reads=draw(some(*_PATHS)),
         writes=draw(some(*_PATHS)),
         outputs=draw(st.sampled_from(((), (), ("out",)))),
+        if_done=if_done,
+        skip_if=skip_if,
         gates=draw(st.sampled_from(_GATES)),
         approve=draw(st.sampled_from(("no", "no", "no", "before", "after"))),
         locks=draw(some("db", "web")),
@@ -147,6 +152,23 @@ def lose(session: Session, number: int) -> None:
 def spawn(session: Session, number: int) -> None:
     for id_ in of(session.live(), number):
         session.spawned(id_)
+
+
+def answer(session: Session, number: int) -> None:
+    for id_ in of(session.state.asking, number):
+        session.answer(id_, done=number % 3 == 0)
+
+
+def lose_the_answer(session: Session, number: int) -> None:
+    for id_ in of(session.state.asking, number):
+        step = session[id_].asking
+        if step.startswith(SKIP_IF):
+            ends = (
+                rq.ProcessLost(id_, 0, reason="no trace of it", began=number % 2 == 0, step=step),
+                rq.ProcessEnded(id_, 0, code=127, step=step),
+                rq.ProcessEnded(id_, 0, signal=9, step=step),
+            )
+            session.tell(ends[number % 3])
 
 
 def time_out(session: Session, number: int) -> None:
@@ -395,6 +417,8 @@ STEPS: tuple[Step, ...] = (
     lose,
     spawn,
     *[time_out] * 2,
+    *[answer] * 6,
+    lose_the_answer,
     *[kill_stopping] * 4,
     *[back_off] * 4,
     learn,
@@ -432,6 +456,7 @@ INSTEAD: tuple[Step, ...] = (
     kill_stopping,
     end_somehow,
     back_off,
+    answer,
     on_tickets(rq.Retry, Status.failed),
 )
 
@@ -485,7 +510,9 @@ def drive_to_the_end(session: Session, outcomes: list[Step]) -> None:
         session.ask(rq.Release(tickets=tuple(session.state.tickets)))
         session.ask(rq.Approve(tickets=tuple(session.state.unapproved)))
         session.dispatch()
-        if session.state.live:
+        if session.state.asking:
+            answer(session, turn)
+        elif session.state.live:
             stopping = with_status(session, Status.stopping)
             if stopping:
                 session.killed(*stopping)

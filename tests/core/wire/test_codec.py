@@ -211,6 +211,9 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.ApprovalAsked(at=4.0, ticket="T1"),
     ev.TicketApproved(at=5.0, ticket="T1", by="ann", note="mind the lock"),
     ev.TicketRejected(at=5.0, ticket="T1", by="ann", note="the numbers are off", skipped=("T2",)),
+    ev.CheckStarted(at=2.5, ticket="T1", step="skip-if-2"),
+    ev.CheckEnded(at=2.5, ticket="T1", reason="exit 127", again=True),
+    ev.TicketSatisfied(at=2.5, ticket="T1", reason="already done: out exists"),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

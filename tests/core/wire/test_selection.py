@@ -44,6 +44,18 @@ def test_what_is_chosen_and_what_is_taken_as_done(wanted: Selection, chosen: str
     assert choice.plan.selection.of == len(SITE.tickets)
 
 
+def test_what_may_fail_is_brought_and_what_only_comes_before_is_not() -> None:
+    whole = plan("a:\nb:\nc: a? after=b\nd: c? after=a")
+    chosen = choose(whole, Selection(("c",)))
+    assert (list(chosen.plan.tickets), chosen.taken_as_done) == (["a", "c"], {})
+    assert (chosen.plan.tickets["c"].needs, chosen.plan.tickets["c"].after) == (("a?",), ())
+    assert list(choose(whole, Selection(start=("b",))).plan.tickets) == ["b"]
+    assert list(choose(whole, Selection(start=("a",))).plan.tickets) == ["a", "c", "d"]
+    alone = choose(whole, Selection(only=("d",)))
+    assert (alone.plan.tickets["d"].needs, alone.plan.tickets["d"].after) == ((), ())
+    assert alone.taken_as_done == {"c": ("d",)}
+
+
 def test_each_ticket_has_its_reason() -> None:
     assert choose(SITE, Selection(("test", "lint"))).because == {
         "gen": "needed by lint",

@@ -14,6 +14,7 @@ import pytest
 import trio
 from msgspec import structs
 
+from parexec_tui.core.plan.requirements import Requirements
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Progress
@@ -546,6 +547,41 @@ async def test_outputs_count_if_this_attempt_wrote_them_and_they_are_not_empty(w
             "output missing: none",
             "output empty: filled",
         )
+
+
+async def test_what_is_there_and_not_empty_is_done_already(world: World) -> None:
+    (world.work / "report").mkdir()
+    (world.work / "report/a.html").write_text("x")
+    (world.work / "empty").touch()
+    at = ProcessKey("T", 0, "if-done")
+    async with world.engine() as engine:
+        assert await engine.is_done("report/a.html", "report", "report/*.html", at=at)
+        for missing in ("none", "empty", "report/*.txt"):
+            assert not await engine.is_done("report", missing, at=at)
+
+
+async def test_without_what_is_required_nothing_is_started(world: World) -> None:
+    wanted = Requirements(("sh", "no-such-command"), ("file",), ("VARIABLE",))
+    async with world.engine() as engine:
+        launch = structs.replace(world.launch("touch ran"), requires=wanted, root=str(world.work))
+        engine.backend.start(key(), launch)
+        ended = await engine.end_of(key())
+        assert isinstance(ended, rq.ProcessEnded)
+        assert (ended.ticket_at_fault, ended.code, ended.problem.split("; ")) == (
+            True,
+            None,
+            [
+                "required command no-such-command is not found",
+                "required file file does not exist",
+                "required variable VARIABLE is not set",
+            ],
+        )
+        assert not (world.work / "ran").exists()
+        (world.work / "file").touch()
+        wanted = Requirements(("sh",), ("file",), ("VARIABLE",))
+        launch = structs.replace(world.launch("touch ran", VARIABLE="x"), requires=wanted, root=str(world.work))
+        engine.backend.start(key(2), launch)
+        assert await engine.ended(key(2)) == (0, None)
 
 
 async def test_what_was_there_before_is_known_to_the_next_engine(world: World) -> None:

@@ -79,6 +79,7 @@ class Engine:
         self.backend = backend
         self.ends: dict[ProcessKey, Ended] = {}
         self.missing: dict[ProcessKey, tuple[str, ...]] = {}
+        self.done: dict[ProcessKey, bool] = {}
         """What was reported of outputs."""
         self.identities: dict[ProcessKey, rq.ProcessStarted] = {}
         self._news = trio.Event()
@@ -94,6 +95,8 @@ class Engine:
                     self.identities[report.key] = report
                 elif isinstance(report, rq.OutputsChecked):
                     self.missing[report.key] = report.problems
+                elif isinstance(report, rq.DoneChecked):
+                    self.done[report.key] = report.done
                 elif not isinstance(report, rq.HostShort):
                     assert isinstance(report, Ended)
                     assert report.key not in self.ends, "an end is told once"
@@ -131,6 +134,14 @@ class Engine:
             while at not in self.missing:
                 await self._news.wait()
         return self.missing[at]
+
+    async def is_done(self, *paths: str, at: ProcessKey) -> bool:
+        """Whether all that a ticket would make is there."""
+        self.backend.check_done(at, str(self.world.work), paths)
+        with trio.fail_after(WITHIN):
+            while at not in self.done:
+                await self._news.wait()
+        return self.done.pop(at)
 
     async def run(self, run: str = "", *argv: str, at: ProcessKey | None = None) -> tuple[int | None, int | None]:
         """Run a process to its end."""

@@ -156,6 +156,14 @@ def test_why_of_what_is_over_otherwise() -> None:
     assert why(session, "A")[0] == "it was given up, 0s ago"
     assert why(session, "B")[0] == "it is done without, 0s ago: what needs it may run"
     assert why(session, "C")[0] == "it has succeeded, in 0.00s on agent-1, 0s ago"
+    session = Session("A: if_done=out")
+    session.dispatch()
+    assert why(session, "A")[1:3] == [
+        "1. it is asked whether it is done already, by if_done",
+        "   it goes on by itself when that is known",
+    ]
+    session.answer("A", done=True)
+    assert why(session, "A")[0] == "it was already done: out exists, 0s ago"
 
 
 def test_why_of_a_host_a_barrier_a_resource_and_a_held_type() -> None:

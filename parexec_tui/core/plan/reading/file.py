@@ -168,7 +168,7 @@ def _end_lines_as_shells_do(document: dict[str, Any]) -> None:
         tables += tickets.values()
     for table in tables:
         if isinstance(table, dict):
-            for key in ("run", *Hooks.__struct_fields__):
+            for key in ("run", "skip_if", *Hooks.__struct_fields__):
                 if isinstance(value := table.get(key), str):
                     table[key] = value.replace("\r\n", "\n")
 

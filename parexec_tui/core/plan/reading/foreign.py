@@ -9,7 +9,7 @@ _SHELL = "a command is `run`; the shell that runs it is `shell` of [plan], or of
 _GO_ON = (
     'write `run = "COMMAND || true"` for a failure that does not matter; tickets that need a failed one are skipped'
 )
-_IF = 'there are no conditions: test in the command, `run = "if TEST; then COMMAND; fi"`'
+_IF = "write `skip_if = '! TEST'`: a command; if it succeeds, the ticket counts as done and is not run"
 _ALWAYS = "nothing runs whatever happened before, but the hook `on_session_end` of [hooks] runs at the end"
 _CWD = "write `cwd`: the folder it runs in, seen from the workdir"
 

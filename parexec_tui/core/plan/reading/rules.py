@@ -342,6 +342,22 @@ def _failures_are_known(draft: Draft) -> Iterator[Fault]:
                 yield Fault(path, f"exit code {named} counts as success", "leave it out here, or in `expect_codes`")
 
 
+def _conditions_can_be_asked(draft: Draft) -> Iterator[Fault]:
+    for id_, ticket in draft.specs():
+        if not (ticket.if_done or ticket.skip_if):
+            continue
+        if ticket.if_done and ticket.skip_if:
+            hint = 'in a command: skip_if = "test -s FILE && COMMAND"'
+            yield Fault(draft.place(id_, "skip_if"), "a ticket has either `if_done` or `skip_if`", hint)
+        if "\0" in ticket.skip_if:
+            yield Fault(draft.place(id_, "skip_if"), _NUL)
+        for index, text in enumerate(ticket.if_done):
+            try:
+                parse_pattern(text, draft.workdir)
+            except ValueError as error:
+                yield Fault(draft.place(id_, "if_done", index), str(error))
+
+
 def _requirements_can_be_checked(draft: Draft) -> Iterator[Fault]:
     for (key, index), fault in _faults_of_requirements(draft.settings):
         yield fault._replace(path=("plan", key, index))
@@ -429,6 +445,7 @@ _RULES: tuple[Rule, ...] = (
     _patterns_are_valid,
     _gates_can_be_run,
     _failures_are_known,
+    _conditions_can_be_asked,
     _requirements_can_be_checked,
     _environments_are_valid,
     _texts_have_no_nul,

@@ -44,7 +44,7 @@ from parexec_tui.engine.backends.local.gone import (
 from parexec_tui.engine.backends.local.logs import read_sizes
 from parexec_tui.engine.backends.local.mark import mark_of
 from parexec_tui.engine.backends.local.orphans import Orphans, with_descendants
-from parexec_tui.engine.backends.local.outputs import missing_outputs, note_outputs
+from parexec_tui.engine.backends.local.outputs import are_filled, missing_outputs, note_outputs
 from parexec_tui.engine.backends.local.processes import open_processes
 from parexec_tui.engine.backends.local.record import note_stop, read_record, report_of, void_record
 from parexec_tui.engine.backends.local.remains import Remains, is_written, writers_of
@@ -198,6 +198,17 @@ class LocalBackend:
     async def _check_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> None:
         problems = await self.missing_outputs(key, root, outputs)
         self._report(rq.OutputsChecked(key.ticket, key.attempt, tuple(problems), step=key.step))
+
+    def check_done(self, key: ProcessKey, root: str, paths: Sequence[str]) -> None:
+        self._nursery.start_soon(self._check_done, key, root, paths)
+
+    async def _check_done(self, key: ProcessKey, root: str, paths: Sequence[str]) -> None:
+        done = await self.are_filled(root, paths)
+        self._report(rq.DoneChecked(key.ticket, key.attempt, done, step=key.step))
+
+    async def are_filled(self, root: str, paths: Sequence[str]) -> bool:
+        """Whether there is something that is not empty for each of these patterns."""
+        return await in_thread(are_filled, root, paths, may_hang=True, limiter=self._checks)
 
     async def missing_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> list[str]:
         """What is wrong with what an attempt should have written, in words."""

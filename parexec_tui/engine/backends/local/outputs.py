@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from parexec_tui.core.plan.outputs import Output, parse_output
+from parexec_tui.core.plan.patterns import parse_pattern
 from parexec_tui.engine.backends.local.files import Sign, files_of
 
 MAX_NOTED = 100_000
@@ -35,6 +36,11 @@ def missing_outputs(note: Path, root: str, outputs: Sequence[str]) -> list[str]:
         before = {}  # somebody has deleted it: what is there, counts
     signs = {path: Sign(*sign) for path, sign in before.items()}
     return [problem for written in outputs for problem in _problem(parse_output(written, root), signs)]
+
+
+def are_filled(root: str, patterns: Sequence[str]) -> bool:
+    """Whether there is something that is not empty for each of these patterns."""
+    return all(any(sign.size for _, sign in files_of(parse_pattern(text, root))) for text in patterns)
 
 
 def _problem(output: Output, before: dict[str, Sign]) -> Iterator[str]:

@@ -46,6 +46,7 @@ _count = msgspec.json.Decoder(int)
 _reading = msgspec.json.Decoder(UsageReading)
 _log_reading = msgspec.json.Decoder(LogReading)
 _bytes = msgspec.json.Decoder(bytes)
+_truth = msgspec.json.Decoder(bool)
 _texts = msgspec.json.Decoder(list[str])
 _nothing = msgspec.json.Decoder(None)
 
@@ -145,6 +146,16 @@ class PipeBackend:
         except OSError as error:
             problems = [f"the outputs cannot be looked at: {error}"]
         self._report(rq.OutputsChecked(ask.key.ticket, ask.key.attempt, tuple(problems), step=ask.key.step))
+
+    def check_done(self, key: ProcessKey, root: str, paths: Sequence[str]) -> None:
+        self._nursery.start_soon(self._check_done, key, wire.AreFilled(root=root, paths=tuple(paths)))
+
+    async def _check_done(self, key: ProcessKey, ask: wire.AreFilled) -> None:
+        try:
+            done = await self._ask(ask, _truth)
+        except OSError:  # nobody can tell, so it is run
+            done = False
+        self._report(rq.DoneChecked(key.ticket, key.attempt, done, step=key.step))
 
     # -- what an engine before this one left -----------------------------------------------------------------
 

@@ -115,6 +115,8 @@ class _Runner:
                 return await self._backend.cut_log(key, limit)
             case wire.MissingOutputs(key=key, root=root, outputs=outputs):
                 return await self._backend.missing_outputs(key, root, outputs)
+            case wire.AreFilled(root=root, paths=paths):
+                return await self._backend.are_filled(root, paths)
             case wire.Finish():
                 return await self._backend.finish()
             case _:

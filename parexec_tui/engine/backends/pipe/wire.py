@@ -105,6 +105,11 @@ class MissingOutputs(Ask, frozen=True, tag="missing_outputs"):
     outputs: tuple[str, ...]
 
 
+class AreFilled(Ask, frozen=True, tag="are_filled"):
+    root: str
+    paths: tuple[str, ...]
+
+
 class Finish(Ask, frozen=True, tag="finish"):
     """The runner leaves after its answer."""
 
@@ -120,6 +125,7 @@ AnyAsk = (
     | ReadLogSizes
     | CutLog
     | MissingOutputs
+    | AreFilled
     | Finish
 )
 ToRunner = Order | AnyAsk
