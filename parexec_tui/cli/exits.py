@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from parexec_tui.core.state.session import SessionState
 
 SUCCEEDED, UNSUCCESSFUL, BAD_USAGE, STOPPED = 0, 1, 2, 3
-"""Exit codes: all tickets succeeded; some did not; bad plan or usage; stopped by a person."""
+"""Exit codes: all tickets succeeded, or failed and may; some did not; bad plan or usage; stopped by a person."""
 TIMED_OUT, INTERRUPTED = 124, 130
 """Exit codes of what waits: the time was up, as `timeout` has it; ctrl-c, as shells have it."""
 READER_LEFT = 141
@@ -62,9 +62,7 @@ def report_errors() -> Iterator[None]:
 
 def exit_code(state: "SessionState", outcome: str) -> int:
     """The exit code of `run`, `resume` and `attach`. `outcome`: how the engine left."""
-    from parexec_tui.core.state.status import Status
-
     if outcome == "finished":
-        return SUCCEEDED if state.counts[Status.succeeded] == len(state.tickets) else UNSUCCESSFUL
+        return SUCCEEDED if state.has_succeeded else UNSUCCESSFUL
     asked = state.stopping or state.draining
     return STOPPED if asked is not None and asked.by else UNSUCCESSFUL

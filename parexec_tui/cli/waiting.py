@@ -235,7 +235,7 @@ def _unsuccessful(state: "SessionState", tickets: "_Tickets") -> "list[TicketSta
     from parexec_tui.core.state.status import ENDED_BADLY, TERMINAL, Status
 
     if tickets is None:
-        return [ticket for ticket in state.tickets.values() if ticket.status in ENDED_BADLY]
+        return [ticket for ticket in state.tickets.values() if ticket.status in ENDED_BADLY and not ticket.is_allowed]
     bad = TERMINAL - {Status.succeeded}
     return [
         state.tickets.get(id_, id_) for id_ in tickets if id_ not in state.tickets or state.tickets[id_].status in bad

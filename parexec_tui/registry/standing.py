@@ -16,7 +16,7 @@ def ended_of(state: SessionState) -> float | None:
 
 def counts_of(state: SessionState) -> Counts:
     """A session in numbers."""
-    unsuccessful = sum(state.counts[status] for status in UNSUCCESSFUL)
+    unsuccessful = sum(state.counts[status] for status in UNSUCCESSFUL) - len(state.allowed)
     return Counts(len(state.tickets), state.counts[Status.succeeded], unsuccessful)
 
 

@@ -105,12 +105,12 @@ def _paused(state: SessionState, around: Around, need: Need | None) -> Iterator[
 
 def _failures(state: SessionState) -> Iterator[Piece]:
     """The newest failure, how many failed as it did, and how many otherwise."""
-    ticket = next(reversed(state.failed.values()), None)
+    ticket = next((ticket for ticket in reversed(state.failed.values()) if not ticket.is_allowed), None)
     if ticket is None or (need := ticket_need(ticket)) is None:
         return
     word = happened(ticket.end or ticket.status)
     alike = len(state.failed_alike[ticket.failed_with])
-    others = len(state.failed) - alike
+    others = len(state.failed) - len(state.allowed) - alike
     who = f"{ticket.id} {word}" if alike == 1 else f"{alike} {word} alike"
     how = need.reason if alike == 1 else how_failed(ticket)
     besides = f" ({others} other failure{'s' if others > 1 else ''})" if others else ""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.schedule.root import Root, WaitedFor
 from parexec_tui.core.state.people import by_whom
-from parexec_tui.core.state.status import ENDED_BADLY, UNSUCCESSFUL, failure_kind
+from parexec_tui.core.state.status import ENDED_BADLY, UNSUCCESSFUL, Flag, failure_kind
 from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, StatusReport, Viewer
 from parexec_tui.text.roots import command_of, waited_for_text
 from parexec_tui.text.words import clock, day_and_clock, printable, progress_text, selection_text
@@ -163,7 +163,7 @@ def _agents(agents: Sequence[AgentFact], room: int) -> Iterator[str]:
 
 def _failures(report: StatusReport, room: int) -> Iterator[str]:
     """As many failures as fit in `room` lines."""
-    total = sum(report.counts.get(status, 0) for status in ENDED_BADLY)
+    total = sum(report.counts.get(status, 0) for status in (*ENDED_BADLY, Flag.allowed))
     if not report.failures:
         return
     yield f"failed   {total}"
@@ -177,7 +177,8 @@ def _failures(report: StatusReport, room: int) -> Iterator[str]:
     width = max(map(len, names))
     for name, failure in zip(names, shown, strict=True):
         why = ": ".join(filter(None, (failure.reason, failure.error_line)))
-        yield f"  {name:<{width}}  {failure.end:<15}  {why}".rstrip()
+        end = f"{failure.end}, allowed" if failure.allowed else failure.end
+        yield f"  {name:<{width}}  {end:<15}  {why}".rstrip()
     if (more := total - sum(each.alike for each in shown)) > 0:
         yield f"  and {more} more: parexec show"
 
@@ -198,4 +199,4 @@ def _kind(failure: FailureFact) -> str:
     """The same for what is told in one line: tickets that failed alike."""
     if failure.alike == 1:
         return failure.ticket
-    return failure_kind(failure.ticket, failure.end, failure.reason, failure.error_line)
+    return failure_kind(failure.ticket, failure.end, failure.reason, failure.error_line, is_allowed=failure.allowed)

@@ -280,6 +280,8 @@ def _ended(state: "SessionState", event: ev.AttemptEnded) -> Line:
     if event.then is Status.waiting:
         again = "another agent is asked" if event.shunned else "will run again"
         return Line(event.at, str(event.end), event.ticket, f"{text}; {again}", "warn")
+    if event.then is Status.failed and ticket.spec.allow_failure:
+        return Line(event.at, str(event.end), event.ticket, f"{text}; that is allowed", "warn")
     return Line(event.at, str(event.end), event.ticket, text, "bad")
 
 

@@ -143,7 +143,8 @@ class Headless:
             self._put([item for event in events for item in self._told(state, event)])
         if self._progress and self._bar is not None:
             counts = state.counts
-            failed = f", {counts[Status.failed]} failed" if counts[Status.failed] else ""
+            bad = counts[Status.failed] - len(state.allowed)
+            failed = f", {bad} failed" if bad else ""
             self._progress.update(
                 self._bar,
                 total=len(state.tickets),
@@ -283,10 +284,8 @@ class Headless:
         if bad or self._style in _WITH_LINES:
             yield Text()
         took = format_duration(state.now - state.opened_at)
-        everything = state.counts[Status.succeeded] == len(state.tickets)
-        yield Text(
-            f"{counted(state)}{_besides(state)} in {took}", style="bold green" if everything else "bold yellow"
-        )
+        look = "bold green" if state.has_succeeded else "bold yellow"
+        yield Text(f"{counted(state)}{_besides(state)} in {took}", style=look)
         if outcome == "waits for approval":
             ids = list(state.unapproved)
             yield Text(f"waits for your approval: {and_others(ids)}; {state.unfinished} to go")
@@ -311,21 +310,21 @@ class Headless:
             count = len(group)
             text = f"{glyph(str(ticket.end), ascii_only=self._ascii)} {printable(all_failed(ticket, count))}"
             head = Text(self._folded(text, 0, hang=2))
-            head.stylize("bold red", 0, len(str(count)) + 2)
+            head.stylize(_look(ticket), 0, len(str(count)) + 2)
             yield head
             names = and_others([each.id for each in group], 20)
             yield Text(f"  {self._folded(names, 2)}")
             yield from self._output(state, ticket, f"log of {id_}")
             return
         word = str(ticket.end or ticket.status)
-        text = f"{glyph(word, ascii_only=self._ascii)} {id_}  {word}"
+        text = f"{glyph(word, ascii_only=self._ascii)} {id_}  {word}{', allowed' if ticket.is_allowed else ''}"
         if ticket.attempts > 1:
             text += f" in attempt {ticket.attempts}"
         reason = why_ended("" if ticket.reason == word else ticket.reason, ticket.signal, ticket.error_line)
         if reason:
             text += f": {printable(reason)}"
         head = Text(self._folded(text, 0, hang=2))
-        head.stylize("bold red", 0, len(id_) + 2)
+        head.stylize(_look(ticket), 0, len(id_) + 2)
         yield head
         yield from self._output(state, ticket, "log")
 
@@ -351,6 +350,10 @@ class Headless:
             transient=True,
             refresh_per_second=4,
         )
+
+
+def _look(ticket: TicketState) -> str:
+    return "bold yellow" if ticket.is_allowed else "bold red"
 
 
 _REASONS = {

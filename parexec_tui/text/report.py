@@ -76,6 +76,10 @@ class TicketReport(Struct, frozen=True, omit_defaults=True):
     """What was left out of its log, if that is longer than `max_log`."""
     error_line: str = ""
     """Of a failure: the line of its output that says what went wrong."""
+    allowed: bool = False
+    """Whether it failed, and may: the session does not fail for that."""
+    without: tuple[str, ...] = ()
+    """The needs that it does without: they may fail, and ended without success."""
 
 
 class AgentReport(Struct, frozen=True, omit_defaults=True):
@@ -196,6 +200,7 @@ def status_report(state: SessionState, *, alive: bool, now: float) -> StatusRepo
                 with_name(ticket.reason, ticket.signal),
                 ticket.error_line,
                 len(state.failed_alike.get(ticket.failed_with, ())) if ticket.status is Status.failed else 1,
+                ticket.is_allowed,
             )
             for ticket in islice(failures(state), _MAX_FAILURES)
         ],
@@ -268,6 +273,8 @@ def _ticket(state: SessionState, ticket: TicketState) -> TicketReport:
         if cut is not None and cut.attempt == ticket.attempts
         else "",
         error_line=ticket.error_line,
+        allowed=ticket.is_allowed,
+        without=tuple(need.id for need in state.needs_done_without(ticket)),
     )
 
 
@@ -301,7 +308,10 @@ def _ticket_line(ticket: TicketReport, width: int, *, ascii_only: bool) -> str:
     reason = why_ended(ticket.reason, ticket.signal, ticket.error_line) or (
         f"because of {ticket.because}" if ticket.because else ""
     )
-    parts.append(printable("; ".join(filter(None, ("; ".join(ticket.why) or reason, ticket.log_cut)))))
+    allowed = "allowed" if ticket.allowed else ""
+    without = f"without {', '.join(ticket.without)}" if ticket.without else ""
+    told = ("; ".join(ticket.why) or reason, allowed, without, ticket.log_cut)
+    parts.append(printable("; ".join(filter(None, told))))
     return "  ".join(parts).rstrip()
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from msgspec import Struct
 
 from parexec_tui.core.plan.units import format_size
-from parexec_tui.core.state.status import AGENT_TABLE, TABLE, TERMINAL, AgentStatus, Status, happened
+from parexec_tui.core.state.status import AGENT_TABLE, TABLE, TERMINAL, AgentStatus, Flag, Status, happened
 from parexec_tui.core.wire.protocol import Progress
 
 if TYPE_CHECKING:
@@ -179,10 +179,11 @@ def selection_text(chosen: int, of: int, words: str) -> str:
     return f"{chosen} of {tickets(of)} ({words})"
 
 
-def outcome_text(counts: Mapping[Status, int], total: int) -> str:
+def outcome_text(counts: Mapping[Status | Flag, int], total: int) -> str:
     """How a finished session ended: `done 20/20`, `done 20/20, 3 failed`. What is skipped follows from the others."""
-    over = sum(counts[status] for status in TERMINAL)
-    bad = (f", {counts[status]} {status}" for status in (Status.failed, Status.cancelled) if counts[status])
+    over = sum(counts[status] for status in TERMINAL) + counts[Flag.allowed]
+    told = (Status.failed, Flag.allowed, Status.cancelled)
+    bad = (f", {counts[status]} {status}" for status in told if counts[status])
     return f"done {over}/{total}{''.join(bad)}"
 
 

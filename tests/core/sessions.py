@@ -334,6 +334,7 @@ def dump(state: SessionState) -> object:
         "reservation": deepcopy(state.reservation),
         "held_tickets": list(state.held_tickets),
         "failed": list(state.failed),
+        "allowed": list(state.allowed),
         "failed_alike": {kind: list(alike) for kind, alike in state.failed_alike.items()},
         "held_back": list(state.held_back),
         "unapproved": list(state.unapproved),
@@ -531,6 +532,8 @@ def _check_counts(state: SessionState) -> None:
     assert set(state.held_tickets) == held
     tickets = state.tickets.values()
     assert set(state.failed) == {ticket.id for ticket in tickets if ticket.status is Status.failed}
+    may = {ticket.id for ticket in tickets if ticket.status is Status.failed and ticket.spec.allow_failure}
+    assert set(state.allowed) == may
     alike: dict[str, set[str]] = {}
     for ticket in state.failed.values():
         alike.setdefault(ticket.failure, set()).add(ticket.id)

@@ -197,6 +197,10 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
             "could not start, lost, outputs, gate and signal; absent: all.",
         ),
     ] = ()
+    allow_failure: Annotated[
+        bool,
+        Meta(description="True: the session does not fail because this ticket failed; what needs it is skipped."),
+    ] = False
     retry_delay: Annotated[
         Duration,
         Meta(description="The pause before the first retry; it doubles each time, with jitter."),

@@ -54,10 +54,10 @@ def needs(state: SessionState, me: str = "") -> Iterator[Need]:
 
 
 def ticket_need(ticket: TicketState, me: str = "") -> Need | None:
-    """The need of a ticket that failed, is frozen, is held although its needs are met, or waits for approval; None if
-    it has none."""
+    """The need of a ticket that failed and may not, is frozen, is held although its needs are met, or waits for
+    approval; None if it has none."""
     subject = Subject("ticket", ticket.id)
-    if ticket.status is Status.failed:
+    if ticket.status is Status.failed and not ticket.is_allowed:
         reason = ticket.reason or str(ticket.end or ticket.status)
         return Need(subject, f"{reason}: {ticket.error_line}" if ticket.error_line else reason)
     if ticket.is_frozen and (freeze := ticket.live_attempt.freeze) is not None:

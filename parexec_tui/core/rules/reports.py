@@ -536,8 +536,10 @@ def _failed_for_good(
 
 
 def _on_failure(state: SessionState, ticket: TicketState, now: float) -> list[ev.AnyEvent]:
-    """What is wanted to happen when a ticket has failed for good."""
+    """What is wanted to happen when a ticket has failed for good: nothing where that is allowed."""
     policy = state.on_failure
+    if ticket.spec.allow_failure:
+        return []
     if policy == "hold" and state.held is None:
         return [ev.SessionHeld(at=now, reason=f"{ticket.id} failed")]
     if policy == "stop" and state.stopping is None:

@@ -4,7 +4,7 @@ from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.schedule.blockers import agents_left
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import TERMINAL, Status
+from parexec_tui.core.state.status import TERMINAL, Flag, Status
 
 
 def opening(
@@ -54,8 +54,12 @@ def opening(
 def closing(state: SessionState, now: float) -> list[ev.AnyEvent]:
     """The last three milestones, when all tickets are over: failures handled, completion validated, finished."""
     counts = dict.fromkeys(TERMINAL, 0)
+    allowed = 0
     for ticket in state.tickets.values():
         counts[ticket.status] += 1  # counted again instead of taken from the index: this is the proof
+        allowed += ticket.is_allowed
+    counts[Status.failed] -= allowed
+    apart = {str(Flag.allowed): allowed} if allowed else {}
     return [
         ev.FailuresHandled(
             at=now,
@@ -66,8 +70,11 @@ def closing(state: SessionState, now: float) -> list[ev.AnyEvent]:
             waived=counts[Status.waived],
             quarantined=tuple(agent.id for agent in state.agents.values() if agent.quarantined),
             serialised=state.serialised,
+            allowed=allowed,
         ),
-        ev.CompletionValidated(at=now, counts={str(status): count for status, count in sorted(counts.items())}),
+        ev.CompletionValidated(
+            at=now, counts={**{str(status): count for status, count in sorted(counts.items())}, **apart}
+        ),
         ev.SessionFinished(at=now, seconds=now - state.opened_at, busy=state.busy_for),
     ]
 

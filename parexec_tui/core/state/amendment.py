@@ -5,7 +5,14 @@ from parexec_tui.core.plan.claims import Claims
 from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.indexes import check_again, find_types, lost_need, note_approval, stop_asking
+from parexec_tui.core.state.indexes import (
+    allow_failure,
+    check_again,
+    find_types,
+    lost_need,
+    note_approval,
+    stop_asking,
+)
 from parexec_tui.core.state.reservation import drop_reservation
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.stalls import mark_stalled_again
@@ -74,6 +81,7 @@ def _replace_tickets(state: SessionState, event: ev.PlanAmended) -> None:
             ticket.is_asked = ticket.attempts > 0 or not has_condition
         ticket.spec, ticket.claims = spec, Claims.of(spec, state.plan.workdir)
         find_types(state, ticket)
+        allow_failure(state, ticket)
 
 
 def _check_amendment(state: SessionState, event: ev.PlanAmended) -> None:

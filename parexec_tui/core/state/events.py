@@ -89,10 +89,13 @@ class FailuresHandled(Event, frozen=True, tag="failures_handled"):
     serialised: int = 0
     """Tickets that had to wait for a claim that another held."""
     waived: int = 0
+    allowed: int = 0
+    """Failures that are allowed; `failed` are the others."""
 
 
 class CompletionValidated(Event, frozen=True, tag="completion_validated"):
-    """Every ticket is accounted for: count by status. They add up to the tickets of the plan."""
+    """Every ticket is accounted for: count by status, failures that are allowed apart. They add up to the tickets of
+    the plan."""
 
     counts: dict[str, int]
 

@@ -30,11 +30,10 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
         state.live[ticket.id] = ticket
     elif from_ in LIVE:
         del state.live[ticket.id]
-    if to is Status.failed:
-        ticket.failed_with = ticket.failure
-        _note_failure(state, ticket)
-    elif from_ is Status.failed:
+    if from_ is Status.failed:
         _forget_failure(state, ticket)
+    if to is Status.failed:
+        _note_failure(state, ticket)
     succeeded = (to in SATISFIED) - (from_ in SATISFIED)
     over = (to in TERMINAL) - (from_ in TERMINAL)
     if succeeded or over:
@@ -84,15 +83,35 @@ def _note_met(state: SessionState, ticket: TicketState, step: int, at: float) ->
         mark_ready(state, ticket, at)
 
 
+def allow_failure(state: SessionState, ticket: TicketState) -> None:
+    """Update the indexes of failures after that of a ticket may have been allowed, or is not any more."""
+    if ticket.status is Status.failed and ticket.is_allowed is not (ticket.id in state.allowed):
+        _unfile_failure(state, ticket)
+        _file_failure(state, ticket)
+
+
 def _note_failure(state: SessionState, ticket: TicketState) -> None:
     newest = next(reversed(state.failed.values()), None)
-    state.failed[ticket.id] = state.failed_alike.setdefault(ticket.failed_with, {})[ticket.id] = ticket
+    state.failed[ticket.id] = ticket
+    _file_failure(state, ticket)
     if newest is not None and (newest.ended or 0.0) > (ticket.ended or 0.0):  # it had failed before, and was waived
         state.failed = dict(sorted(state.failed.items(), key=lambda item: item[1].ended or 0.0))
 
 
 def _forget_failure(state: SessionState, ticket: TicketState) -> None:
     del state.failed[ticket.id]
+    _unfile_failure(state, ticket)
+
+
+def _file_failure(state: SessionState, ticket: TicketState) -> None:
+    ticket.failed_with = ticket.failure
+    state.failed_alike.setdefault(ticket.failed_with, {})[ticket.id] = ticket
+    if ticket.is_allowed:
+        state.allowed[ticket.id] = ticket
+
+
+def _unfile_failure(state: SessionState, ticket: TicketState) -> None:
+    state.allowed.pop(ticket.id, None)
     alike = state.failed_alike[ticket.failed_with]
     del alike[ticket.id]
     if not alike:

@@ -100,6 +100,8 @@ class SessionState:
     """The first group that still has a ticket to account for."""
     failed: dict[str, TicketState]
     """Failed tickets, the one that failed last at the end."""
+    allowed: dict[str, TicketState]
+    """Those of them whose failure is allowed."""
     failed_alike: dict[str, dict[str, TicketState]]
     """{`TicketState.failed_with`: the failed tickets that failed with it}"""
     ready: dict[str, TicketState]
@@ -217,6 +219,7 @@ class SessionState:
             key=lambda ticket: ticket.ended or 0.0,
         )
         self.failed = {ticket.id: ticket for ticket in failed}
+        self.allowed = {ticket.id: ticket for ticket in failed if ticket.is_allowed}
         self.failed_alike = {}
         for ticket in failed:
             self.failed_alike.setdefault(ticket.failed_with, {})[ticket.id] = ticket
@@ -295,10 +298,17 @@ class SessionState:
         counts = dict.fromkeys(COUNTED, 0)
         for status, count in self.counts.items():
             counts[status] = count
+        counts[Flag.allowed] = len(self.allowed)
+        counts[Status.failed] -= len(self.allowed)
         counts[Flag.frozen] = len(self.frozen)
         for ticket in self.frozen.values():
             counts[ticket.status] -= 1
         return counts
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether every ticket succeeded, or failed and may."""
+        return self.counts[Status.succeeded] + len(self.allowed) == len(self.tickets)
 
     def corrected(self, at: float) -> float:
         """A time of an earlier engine, moved to where the wall clock would have shown it if nobody had set it."""
@@ -326,6 +336,12 @@ class SessionState:
         """The needs whose success the ticket waits for, and that are over without it."""
         waits = self.graph.needs[ticket.id].items()
         needs = [self.tickets[id_] for id_, wait in waits if wait is _SUCCESS]
+        return [need for need in needs if need.status in UNSUCCESSFUL]
+
+    def needs_done_without(self, ticket: TicketState) -> list[TicketState]:
+        """The needs that may fail, and that ended without success."""
+        waits = self.graph.needs[ticket.id].items()
+        needs = [self.tickets[id_] for id_, wait in waits if wait is Wait.end]
         return [need for need in needs if need.status in UNSUCCESSFUL]
 
     def rank(self, ticket: TicketState) -> Rank:

@@ -39,6 +39,8 @@ class Flag(StrEnum):
     """It waits, and a person holds it or its agent types."""
     frozen = "frozen"
     """Its attempt lives and stands still: see `Attempt.freeze`. A freeze does not change its status."""
+    allowed = "allowed failure"
+    """It failed, and `allow_failure` says that the session does not fail for that. Counted apart from `failed`."""
 
 
 class End(StrEnum):
@@ -65,11 +67,13 @@ INFRASTRUCTURE: Final = frozenset((End.could_not_start, End.lost))
 """Failures of what an attempt ran on. `retries` may have a budget of their own for them."""
 
 
-def failure_kind(ticket: str, end: str, reason: str, error_line: str) -> str:
+def failure_kind(ticket: str, end: str, reason: str, error_line: str, *, is_allowed: bool) -> str:
     """What is the same for tickets that failed alike: how they ended, and what was said about that but for numbers,
-    which may be ports, seconds and process ids. That the exit codes of two are the same says nothing."""
+    which may be ports, seconds and process ids. That the exit codes of two are the same says nothing; a failure that
+    is allowed is not alike one that is not."""
     said = error_line or ("" if end in (End.failed, End.timed_out) else reason)
-    return f"{end}: {_NUMBER.sub('#', said)}" if said else f"{end}: by {ticket} alone"
+    kind = f"{end}: {_NUMBER.sub('#', said)}" if said else f"{end}: by {ticket} alone"
+    return f"{kind}, allowed" if is_allowed else kind
 
 
 _NUMBER = re.compile(r"[0-9]+")
@@ -142,6 +146,7 @@ _ROWS: Final = (
         Status.failed, "✗", "x", 40, 10, "bad", "it ended badly by itself",
         is_terminal=True, is_problem=True, predicate="failed",
     ),
+    StatusRow(Flag.allowed, "±", "a", 45, 65, "warn", is_terminal=True, predicate="failed, which is allowed"),
     StatusRow(End.timed_out, "Θ", "t", 40, 10, "bad", "it took longer than it may", predicate="timed out"),
     StatusRow(
         End.could_not_start, "Ø", "n", 40, 10, "bad", "there was nothing to run",
@@ -180,8 +185,9 @@ PENDING: Final = frozenset(Status) - LIVE - TERMINAL - {Status.approval}
 """No attempt exists, and one will start if nothing keeps it from that."""
 MET: Final = {Wait.success: SATISFIED, Wait.end: TERMINAL, Wait.order: TERMINAL}
 """Where a ticket is when what others wait for in it has come."""
+_COUNTED_APART: Final = {Status.running: (Flag.frozen,), Status.failed: (Flag.allowed,)}
 COUNTED: Final[tuple[Status | Flag, ...]] = tuple(
-    word for status in Status for word in ((status, Flag.frozen) if status is Status.running else (status,))
+    word for status in Status for word in (status, *_COUNTED_APART.get(status, ()))
 )
 """The words that tickets are counted by. See `SessionState.shown_counts`."""
 GROUPS: Final = {"live": LIVE, "over": TERMINAL}

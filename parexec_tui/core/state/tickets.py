@@ -135,6 +135,11 @@ class TicketState:
         return self.attempt is not None and self.attempt.freeze is not None
 
     @property
+    def is_allowed(self) -> bool:
+        """Whether it failed, and may."""
+        return self.status is Status.failed and self.spec.allow_failure
+
+    @property
     def is_held_back(self) -> bool:
         """Whether it is held although its needs are met."""
         return self.held is not None and self.missing == 0 and self.status in PENDING
@@ -177,7 +182,7 @@ class TicketState:
     @property
     def failure(self) -> str:
         """What it failed with: the same for tickets that failed alike."""
-        return failure_kind(self.id, str(self.end), self.reason, self.error_line)
+        return failure_kind(self.id, str(self.end), self.reason, self.error_line, is_allowed=self.is_allowed)
 
     def budget(self, end: End) -> tuple[int, int]:
         """How many of the retries that such a failure uses up are used, and how many there are."""

@@ -302,6 +302,8 @@ class FailureFact(Struct, frozen=True):
     """The line of its output that says what went wrong."""
     alike: int = 1
     """Tickets that failed with the same, but for numbers; this one included."""
+    allowed: bool = False
+    """Whether `allow_failure` says that the session does not fail for it."""
 
 
 class NeighbourFact(Struct, frozen=True):

@@ -134,6 +134,8 @@ def _has_flag(state: SessionState, ticket: TicketState, flag: Flag) -> bool:
             return ticket.held is not None
         case Flag.frozen:
             return ticket.is_frozen
+        case Flag.allowed:
+            return ticket.is_allowed
 
 
 def _has_status(state: SessionState, ticket: TicketState, values: set[str]) -> bool:

@@ -66,7 +66,7 @@ def calls_for(state: SessionState, event: ev.AnyEvent) -> Iterator[HookCall]:
     match event:
         case ev.AttemptEnded(then=then) if then in TERMINAL:
             yield _call("on_ticket_end", state, event, str(event.end), event.ticket)
-            if then is Status.failed:
+            if then is Status.failed and not state.tickets[event.ticket].is_allowed:
                 yield _call("on_failure", state, event, event.reason or str(event.end), event.ticket)
         case ev.TicketApproved(ticket=id_) | ev.TicketRejected(ticket=id_) if state.tickets[id_].status in TERMINAL:
             yield _call("on_ticket_end", state, event, str(state.tickets[id_].end), id_)
@@ -76,7 +76,8 @@ def calls_for(state: SessionState, event: ev.AnyEvent) -> Iterator[HookCall]:
             yield _call("on_ticket_end", state, event, "cancelled", event.ticket)
         case ev.TicketUnrunnable():
             yield _call("on_ticket_end", state, event, event.reason, event.ticket)
-            yield _call("on_failure", state, event, event.reason, event.ticket)
+            if not state.tickets[event.ticket].is_allowed:
+                yield _call("on_failure", state, event, event.reason, event.ticket)
         case ev.SessionFinished():
             yield _call("on_session_end", state, event, "finished")
         case ev.EngineLeft():

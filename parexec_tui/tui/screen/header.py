@@ -93,7 +93,7 @@ class Header(Widget):
         over = sum(state.counts[status] for status in TERMINAL)
         total = max(1, len(state.tickets))
         if state.finished_at is not None:
-            right = f" {outcome_text(state.counts, len(state.tickets))}  {self._when(state)} "
+            right = f" {outcome_text(state.shown_counts(), len(state.tickets))}  {self._when(state)} "
         else:
             right = f" {over * 100 // total:>3}% {over}/{len(state.tickets)}  {_phase(state)}  {self._when(state)} "
         goes_on = state.opened_at and state.finished_at is None

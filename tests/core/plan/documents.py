@@ -10,8 +10,8 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 FIELDS = (
     "title", "run", "prompt", "needs", "after", "priority", "agent", "requires", "reads", "writes", "locks", "uses",
-    "estimate", "timeout", "retries", "retry_delay", "grace", "env", "cwd", "expect_codes", "retry_on",
-    "min", "max", "can", "command", "nice",
+    "estimate", "timeout", "retries", "retry_delay", "grace", "env", "cwd", "allow_failure", "expect_codes",
+    "retry_on", "min", "max", "can", "command", "nice",
     "name", "parallel", "on_failure", "barrier", "workdir", "gpu", "cpu", "memory", "A", "b", "neds",
 )  # fmt: skip
 
@@ -40,7 +40,7 @@ def _field(name: str) -> st.SearchStrategy[Any]:
         "priority": st.sampled_from(["high", "low", "medium"]),
         "retries": st.integers(0, 4) | st.dictionaries(st.sampled_from(["failed", "lost", "x"]), st.integers(-1, 2)),
         "on_failure": st.sampled_from(["hold", "stop"]),
-        "barrier": st.booleans(),
+        **dict.fromkeys(("barrier", "allow_failure"), st.booleans()),
         "uses": st.dictionaries(st.sampled_from(["gpu", "cpu", "memory"]), st.integers(0, 3), max_size=2),
         "env": st.dictionaries(st.sampled_from(["X", "Y=", ""]), _WORDS, max_size=2),
     }

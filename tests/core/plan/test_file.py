@@ -529,7 +529,7 @@ def test_a_pattern_that_is_not_looked_at_is_valid(text: str) -> None:
         (("inputs",), "write `reads`: "),
         (("artifacts",), "write `writes`: "),
         (("command", "cmd", "script"), "write `run`: one string"),
-        (("allow_failure", "allow-failure", "continue_on_error"), "|| true"),
+        (("continue_on_error", "ignore-errors"), "write `allow_failure = true`"),
         (("if",), "write `skip_if = '! TEST'`"),
         (("always",), "the hook `on_session_end`"),
     ],

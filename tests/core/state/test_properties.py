@@ -80,6 +80,7 @@ def tickets(draw: st.DrawFn, number: int) -> Ticket:
         timeout=Duration(5),
         expect_codes=expected,
         retries=draw(st.integers(0, 2) | st.builds(Budgets, failed=st.integers(0, 2), lost=st.integers(0, 2))),
+        allow_failure=draw(st.sampled_from((False, False, True))),
         retry_on=tuple(each for each in draw(_retried) if each not in expected),
         retry_delay=Duration(draw(st.integers(0, 3))),
     )
@@ -293,7 +294,9 @@ def scale_by(session: Session, number: int) -> None:
 def edit(session: Session, number: int) -> None:
     needs = [id_ for place in (1, 2) for id_ in of(session.state.tickets, number * place + place)][: number % 3]
     changes: dict[str, Any] = {"needs": needs, "after": None}
-    if number % 4 == 0:
+    if number % 4 == 2:
+        changes = {"allow_failure": number % 8 == 2}
+    elif number % 4 == 0:
         changes = {"needs": [f"{id_}?" for id_ in needs[:1]], "after": needs[1:]}
     if number % 2:
         changes = {

@@ -214,6 +214,17 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.CheckStarted(at=2.5, ticket="T1", step="skip-if-2"),
     ev.CheckEnded(at=2.5, ticket="T1", reason="exit 127", again=True),
     ev.TicketSatisfied(at=2.5, ticket="T1", reason="already done: out exists"),
+    ev.FailuresHandled(
+        at=9.5,
+        retried=1,
+        failed=2,
+        cancelled=3,
+        skipped=4,
+        quarantined=("builder-1",),
+        serialised=5,
+        waived=6,
+        allowed=7,
+    ),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -6,9 +6,7 @@ _READS = "write `reads`: patterns of the files it reads; they keep writers away,
 _WRITES = "write `writes`: patterns of the files it writes; they keep others away, nothing is skipped as up to date"
 _RUN = "write `run`: one string, a shell command of one or more lines"
 _SHELL = "a command is `run`; the shell that runs it is `shell` of [plan], or of an agent type"
-_GO_ON = (
-    'write `run = "COMMAND || true"` for a failure that does not matter; tickets that need a failed one are skipped'
-)
+_GO_ON = 'write `allow_failure = true`, and `needs = ["ID?"]` in tickets that go on without it'
 _IF = "write `skip_if = '! TEST'`: a command; if it succeeds, the ticket counts as done and is not run"
 _ALWAYS = "nothing runs whatever happened before, but the hook `on_session_end` of [hooks] runs at the end"
 _CWD = "write `cwd`: the folder it runs in, seen from the workdir"
@@ -20,7 +18,7 @@ _TICKET_KEYS = {
     **dict.fromkeys(("targets", "artifacts", "generates"), _WRITES),
     **dict.fromkeys(("command", "commands", "cmd", "cmds", "script", "exec"), _RUN),
     "shell": _SHELL,
-    **dict.fromkeys(("allow_failure", "continue_on_error", "ignore_errors", "ignore_error"), _GO_ON),
+    **dict.fromkeys(("continue_on_error", "ignore_errors", "ignore_error", "can_fail", "may_fail"), _GO_ON),
     **dict.fromkeys(("if", "when", "only", "except", "condition"), _IF),
     **dict.fromkeys(("always", "finally", "run_always"), _ALWAYS),
     **dict.fromkeys(("dir", "directory", "working_directory", "working_dir", "workdir"), _CWD),
