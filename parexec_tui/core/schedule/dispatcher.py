@@ -31,7 +31,7 @@ from parexec_tui.core.state.tickets import TicketState
 MAX_CHECKS: int = 2_000
 """Tickets that one dispatch checks before the engine looks after its processes again."""
 
-MAX_LOOKS: int = 64
+MAX_LOOKS: int = 256
 """Tickets that are asked at once by a look at files whether they are done."""
 
 Emit = Callable[[ev.AnyEvent], None]
@@ -142,6 +142,8 @@ class Dispatcher:
     def _may_ask(self, key: AskKey) -> bool:
         """Whether one more ticket may be asked in this way; by as many commands as tickets may run at once."""
         most = self.state.parallel if key.kind == SKIP_IF else MAX_LOOKS
+        if len(self.state.asking) < most:
+            return True
         asked = sum(ticket.asking.startswith(key.kind) for ticket in self.state.asking.values())
         return asked < max(1, most)
 

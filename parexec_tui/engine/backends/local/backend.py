@@ -73,6 +73,9 @@ _BEGIN_WITHIN = 2.0
 _CHECKS = 4
 """Tickets whose outputs are looked at at once."""
 
+_Look = tuple[ProcessKey, str, Sequence[str]]
+"""Who is told, where patterns start, and the patterns of what is looked for."""
+
 _TOLD = 10
 """Strays of one attempt whose command lines are told."""
 
@@ -148,6 +151,7 @@ class LocalBackend:
         self._one_look = trio.CapacityLimiter(1)
         self._checks = trio.CapacityLimiter(_CHECKS)
         self._requirements = Checker()
+        self._to_look_for: list[_Look] = []
         self._over: list[ProcessKey] = []
         """What ended since its log was looked at."""
         self._remains: list[Remains] = []
@@ -200,11 +204,20 @@ class LocalBackend:
         self._report(rq.OutputsChecked(key.ticket, key.attempt, tuple(problems), step=key.step))
 
     def check_done(self, key: ProcessKey, root: str, paths: Sequence[str]) -> None:
-        self._nursery.start_soon(self._check_done, key, root, paths)
+        self._to_look_for.append((key, root, paths))
+        if len(self._to_look_for) == 1:
+            self._nursery.start_soon(self._check_done)
 
-    async def _check_done(self, key: ProcessKey, root: str, paths: Sequence[str]) -> None:
-        done = await self.are_filled(root, paths)
-        self._report(rq.DoneChecked(key.ticket, key.attempt, done, step=key.step))
+    async def _check_done(self) -> None:
+        """Look for all that was asked for by now, and tell it together: the loop wakes once."""
+        wanted, self._to_look_for = self._to_look_for, []
+        try:
+            found = await in_thread(_which_are_filled, wanted, may_hang=True, limiter=self._checks)
+        except OSError:  # nobody can tell, so they are run
+            found = [False] * len(wanted)
+        for (key, _, _), done in zip(wanted, found, strict=True):
+            self._reports.append(rq.DoneChecked(key.ticket, key.attempt, done, step=key.step))
+        self._watch.wake()
 
     async def are_filled(self, root: str, paths: Sequence[str]) -> bool:
         """Whether there is something that is not empty for each of these patterns."""
@@ -634,6 +647,10 @@ def _lost(key: ProcessKey, reason: str) -> rq.ProcessLost:
 
 def _never_began(key: ProcessKey) -> rq.ProcessLost:
     return rq.ProcessLost(key.ticket, key.attempt, "it never began", began=False, step=key.step)
+
+
+def _which_are_filled(wanted: Sequence[_Look]) -> list[bool]:
+    return [are_filled(root, paths) for _, root, paths in wanted]
 
 
 def _why_not(start: Start) -> Ended:
