@@ -84,6 +84,15 @@ class SessionFolder(Struct, frozen=True):
         """What the patterns of a ticket's outputs matched before an attempt began."""
         return self.attempts / f"{stem_of(ProcessKey(ticket, attempt))}.outputs"
 
+    @property
+    def snapshots(self) -> Path:
+        """The folder of snapshots."""
+        return self.path / "snapshots"
+
+    def snapshot(self, ticket: str, attempt: int) -> Path:
+        """What the files of a ticket were before an attempt; a folder."""
+        return self.snapshots / stem_of(ProcessKey(ticket, attempt))
+
     def recorded(self) -> Iterator[ProcessKey]:
         """The processes that have a log or a record here; one that has both comes twice. Raises OSError.
 

@@ -21,10 +21,11 @@ from parexec_tui.core.rules.grant import grant
 from parexec_tui.core.rules.reports import on_report
 from parexec_tui.core.rules.session_events import closing, unrunnable
 from parexec_tui.core.rules.verbs.approve import approve_all
+from parexec_tui.core.rules.verbs.rollback import go_on
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
-from parexec_tui.core.state.process_key import IF_DONE, OUTPUTS, RUN, ProcessKey
+from parexec_tui.core.state.process_key import IF_DONE, RESTORE, RUN, WITHOUT_PROCESS, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status, StopReason
 from parexec_tui.core.state.steps import step_timeout
@@ -214,8 +215,8 @@ class Coordinator:
             self._end_checks()
         elif ticket.is_live:
             self._set_timeout(ticket)
-            if ticket.live_attempt.step == OUTPUTS:
-                self._check_outputs(ticket)
+            if ticket.live_attempt.step in WITHOUT_PROCESS:
+                self._do_without_process(ticket)
             elif ticket.live_attempt.stop_reason is not None:
                 self._backend.stop(_key(ticket), ticket.spec.grace)
 
@@ -257,6 +258,7 @@ class Coordinator:
                 return "lost"
             self._take_in()
             if self._trouble is None:
+                self._roll_back()
                 while self._approves and self.state.unapproved:
                     self._approve_all()
                 more = self._dispatcher.dispatch(self.clock.now(), self._record)
@@ -347,6 +349,12 @@ class Coordinator:
         for event in approve_all(self.state, APPROVED_BY, self.clock.now()):
             self._record(event)
 
+    def _roll_back(self) -> None:
+        """Begin what comes next of what a person wants taken back."""
+        while self.state.rollback is not None and (events := go_on(self.state, self.clock.now())):
+            for event in events:
+                self._record(event)
+
     def _end_what_cannot_run(self) -> bool:
         """End tickets that can never start, and the session after its last one. True: others may start now."""
         state = self.state
@@ -419,9 +427,9 @@ class Coordinator:
     def _obey_unremembered(self) -> None:
         """Carry out the pending events that end something. The reason is noted in the exit record instead."""
         unborn = {
-            (event.ticket, event.attempt): event.step if isinstance(event, ev.StepStarted) else RUN
+            (event.ticket, event.attempt): RUN if isinstance(event, ev.AttemptStarted) else event.step
             for event in self._pending
-            if isinstance(event, ev.AttemptStarted | ev.StepStarted)
+            if isinstance(event, ev.AttemptStarted | ev.StepStarted | ev.RollbackStarted)
         }
         for event in self._pending[self._obeyed :]:
             match event:
@@ -502,9 +510,11 @@ class Coordinator:
                     self._check(self.state.tickets.get(event.ticket), event.step)
                 case ev.AttemptStarted():
                     self._start(self.state.tickets[event.ticket], ProcessKey(event.ticket, event.attempt))
-                case ev.StepStarted():
+                case ev.StepStarted() | ev.RollbackStarted():
                     key = ProcessKey(event.ticket, event.attempt, event.step)
                     self._start(self.state.tickets[event.ticket], key)
+                case ev.SnapshotDropped():
+                    self._backend.drop_snapshot(ProcessKey(event.ticket, event.attempt))
                 case ev.AttemptEnded(then=Status.backoff, retry_at=float(when)):
                     self._timers.set(when, rq.BackoffElapsed(event.ticket))
                 case ev.AttemptStopRequested():
@@ -563,8 +573,8 @@ class Coordinator:
     def _start(self, ticket: TicketState, key: ProcessKey) -> None:
         if not ticket.is_live or _key(ticket) != key:
             return  # it was stopped while its start could not be remembered
-        if key.step == OUTPUTS:
-            self._check_outputs(ticket)
+        if key.step in WITHOUT_PROCESS:
+            self._do_without_process(ticket)
             return
         self._backend.start(key, self._pool.launch(ticket))
         if ticket.is_frozen:  # the command ended by itself while it was being frozen
@@ -574,8 +584,12 @@ class Coordinator:
         if ticket.live_attempt.stop_reason is not None:  # asked to stop between the decision and its effect
             self._backend.stop(key, ticket.spec.grace)
 
-    def _check_outputs(self, ticket: TicketState) -> None:
-        self._backend.check_outputs(_key(ticket), self.state.plan.workdir, ticket.spec.outputs)
+    def _do_without_process(self, ticket: TicketState) -> None:
+        """What the present step of an attempt does, in which no process runs."""
+        if ticket.live_attempt.step == RESTORE:
+            self._backend.restore(_key(ticket))
+        else:
+            self._backend.check_outputs(_key(ticket), self.state.plan.workdir, ticket.spec.outputs)
 
     # -- wait or leave ---------------------------------------------------------------------------------------
 
@@ -602,7 +616,7 @@ class Coordinator:
             return "stopped"
         if state.draining is not None:
             return "drained"
-        if self._stays:
+        if self._stays or state.rollback is not None:
             return None
         if state.held is not None:
             return "held"

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from msgspec import structs
 
 from parexec_tui.core.plan.command import fill
-from parexec_tui.core.plan.model import SHELL, SHELL_OF_OLD, AgentType
+from parexec_tui.core.plan.model import SHELL, SHELL_OF_OLD, AgentType, Ticket
 from parexec_tui.core.plan.requirements import Requirements
+from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.steps import GateStep, gate_step
+from parexec_tui.core.state.steps import GateStep, gate_step, is_rollback
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.requests import IdleElapsed
 from parexec_tui.engine.backends.backend import Launch
@@ -45,11 +46,20 @@ class Pool:
             env["PAREXEC_NOTE"] = ticket.note
         if (step := gate_step(self._state, ticket)) is not None:
             return self._gate(step, env, spec.cwd or agent_type.cwd, agent_type.nice)
+        if is_rollback(ticket.live_attempt.step):
+            return self._rollback(ticket, env, spec.cwd or agent_type.cwd, agent_type.nice)
         launch = self._command(ticket, agent_type, env)
         requires = Requirements.of(self._state.plan.settings, agent_type, spec)
-        if not (spec.outputs or requires):
+        if not (spec.outputs or spec.snapshot or requires):
             return launch
-        return structs.replace(launch, outputs=spec.outputs, requires=requires, root=self._state.plan.workdir)
+        launch = structs.replace(launch, outputs=spec.outputs, requires=requires, root=self._state.plan.workdir)
+        return self._with_snapshot(launch, spec) if spec.snapshot else launch
+
+    def _with_snapshot(self, launch: Launch, spec: Ticket) -> Launch:
+        limit = spec.snapshot_limit
+        if limit is None:
+            limit = self._state.plan.settings.snapshot_limit
+        return structs.replace(launch, snapshot=spec.all_writes, snapshot_limit=limit)
 
     def check(self, ticket: TicketState) -> Launch:
         """How its `skip_if` is run, before there is an agent: as the first agent type that can run it would."""
@@ -71,6 +81,15 @@ class Pool:
         if shell in PLAIN_SHELLS:
             return Launch(command, (), folder, env, nice=nice, stops_at_failure="-e" in shell)
         return Launch("", (*shell, command), folder, env, nice=nice)
+
+    def _rollback(self, ticket: TicketState, env: dict[str, str], cwd: str | None, nice: int) -> Launch:
+        """How what an attempt did is taken back."""
+        attempt = ticket.live_attempt
+        outcome = attempt.outcome
+        end = outcome.end if outcome is not None else ticket.end
+        env |= {"PAREXEC_END": str(end or ""), "PAREXEC_STEP": attempt.step}
+        launch = self._by_shell(ticket.spec.rollback, self._folder(cwd), env, nice)
+        return structs.replace(launch, log_of=ProcessKey(ticket.id, attempt.number))
 
     def _command(self, ticket: TicketState, agent_type: AgentType, env: dict[str, str]) -> Launch:
         spec = ticket.spec

@@ -1,7 +1,7 @@
 """What is kept beside the events of a session, for lists and reports: it follows from the events."""
 
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.process_key import OUTPUTS, RUN, ProcessKey
+from parexec_tui.core.state.process_key import RUN, WITHOUT_PROCESS, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import UNSUCCESSFUL, Status
 from parexec_tui.paths import log_name
@@ -32,7 +32,7 @@ def fact_of(event: ev.AttemptEnded) -> AttemptFact:
         event.code,
         event.signal,
         event.reason,
-        log_name(ProcessKey(event.ticket, event.attempt, RUN if event.step == OUTPUTS else event.step)),
+        log_name(ProcessKey(event.ticket, event.attempt, RUN if event.step in WITHOUT_PROCESS else event.step)),
         event.peak_memory or None,
         event.cpu_seconds or None,
     )

@@ -37,6 +37,7 @@ _TO_TICKETS = {
 
 _DONE = _TO_TICKETS | {
     "drain": "began to drain",
+    "rollback": "rolls back",
     "edit": "edited",
     "stop": "stopped",
     "scale": "asked for",
@@ -46,7 +47,7 @@ _DONE = _TO_TICKETS | {
 }
 """The same of every verb."""
 
-_BEGINNINGS = {"priority": "priority of ", "undo": "undo: "}
+_BEGINNINGS = {"priority": "priority of ", "undo": "undo: ", "rollback": "roll back "}
 """How the wording of a request begins, if not with its verb."""
 
 _LASTING = frozenset({"hold", "freeze", "drain", "stop"})

@@ -10,7 +10,7 @@ from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.people import by_whom, who
 from parexec_tui.core.state.status import TERMINAL, End, Status
-from parexec_tui.core.state.steps import gate_text
+from parexec_tui.core.state.steps import gate_text, takes_back
 from parexec_tui.text.words import Line, groups, log_cut, printable, selection_text, tickets, why_ended
 
 if TYPE_CHECKING:
@@ -115,6 +115,19 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             yield Line(at, "started", event.ticket, f"on {event.agent}{again}")
         case ev.StepStarted(number=int(number)) if number:
             yield Line(at, "validating", event.ticket, gate_text(event.title, number, event.of))
+        case ev.RollbackStarted():
+            yield Line(at, "rolling back", event.ticket, _before_rollback(event, me), "warn")
+        case ev.RollbackAsked():
+            again = ", then they run again" if event.rerun else ""
+            yield Line(
+                at, "rollback", "session", f"of {_names(event.tickets)} {_by(event.by, me)}".strip() + again, "warn"
+            )
+        case ev.RollbackEnded():
+            text = f"ended early: {event.reason}" if event.reason else "done"
+            yield Line(at, "rollback", "session", text, "bad" if event.reason else "")
+        case ev.StepEnded(passed=False, step=str(step)) if takes_back(step):
+            said = why_ended(event.reason, event.signal, event.error_line)
+            yield Line(at, "rollback", event.ticket, f"failed: {said}", "bad")
         case ev.StepEnded(passed=False):
             yield Line(
                 at, "gate failed", event.ticket, why_ended(event.reason, event.signal, event.error_line), "warn"
@@ -184,6 +197,7 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             ev.PoolInitialised() | ev.AgentsDeployed() | ev.MonitoringStarted() | ev.FailuresHandled()
             | ev.CompletionValidated() | ev.AgentStarted() | ev.AgentStopped() | ev.AttemptSpawned()
             | ev.BackoffEnded() | ev.CheckStarted() | ev.CheckEnded() | ev.StepStarted() | ev.StepEnded()
+            | ev.SnapshotTaken() | ev.SnapshotDropped()
         ):  # fmt: skip
             pass  # of no interest to a person
         case ev.AttemptEnded() | ev.EngineLeft() | ev.SessionFinished() | ev.SessionInterrupted():
@@ -261,6 +275,15 @@ def _by_and_note(event: ev.TicketApproved | ev.TicketRejected, me: str) -> str:
     return ": ".join(filter(None, (_by(event.by, me), event.note)))
 
 
+def _before_rollback(event: ev.RollbackStarted, me: str) -> str:
+    """Why what an attempt did is taken back."""
+    if event.outcome is None:
+        return _by(event.by, me)
+    outcome = event.outcome
+    reason = why_ended(outcome.reason, outcome.signal, outcome.error_line)
+    return f"{outcome.end}: {reason}" if reason else str(outcome.end)
+
+
 def _ended(state: "SessionState", event: ev.AttemptEnded) -> Line:
     ticket = state.tickets[event.ticket]
     took = format_duration(event.seconds)
@@ -269,6 +292,8 @@ def _ended(state: "SessionState", event: ev.AttemptEnded) -> Line:
         return Line(event.at, str(Status.approval), event.ticket, text, "warn")
     if event.end is End.succeeded:
         return Line(event.at, "succeeded", event.ticket, f"on {event.agent} in {took}", "good")
+    if event.end is End.rolled_back:
+        return Line(event.at, "rolled back", event.ticket, f"in {took}")
     text = f"on {event.agent} after {took}"
     reason = "" if event.end is End.timed_out else event.reason
     if said := why_ended(reason, event.signal, event.error_line):

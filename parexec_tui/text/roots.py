@@ -76,7 +76,7 @@ class Ending(NamedTuple):
 def ending_of(root: Root) -> Ending | None:
     """How a person ends this; None if no key and no command does."""
     match root.kind:
-        case "session" if root.how == "stopping":
+        case "session" if root.how in ("stopping", "rolling back"):
             return None
         case "session" if root.how == "frozen":
             return Ending("freeze-all", "thaw", "thaws")
@@ -114,6 +114,8 @@ def _standing(root: Root) -> str:
             return f"{root.ticket} waits for your approval before it starts"
         case "approval":
             return f"{root.ticket} has run, and waits for your approval"
+        case "session" if root.how == "rolling back":
+            return f"{root.reason} {'is' if root.reason.count(' ') == 0 else 'are'} rolled back first"
         case "session":
             return f"the session {'drains' if root.how == 'draining' else f'is {root.how}'}"
         case "host":

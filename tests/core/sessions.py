@@ -27,15 +27,17 @@ from parexec_tui.core.rules.grant import grant
 from parexec_tui.core.rules.narrow import narrow
 from parexec_tui.core.rules.reports import on_report
 from parexec_tui.core.rules.session_events import closing, opening, unrunnable
+from parexec_tui.core.rules.verbs.rollback import go_on
 from parexec_tui.core.schedule.blockers import blockers, why
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.attempts import Attempt
-from parexec_tui.core.state.process_key import IF_DONE, OUTPUTS, RUN
+from parexec_tui.core.state.process_key import IF_DONE, OUTPUTS, RESTORE, RUN
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, UNSUCCESSFUL, End, Status
+from parexec_tui.core.state.steps import takes_back
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
@@ -163,6 +165,8 @@ class Session:
     def dispatch(self) -> list[str]:
         """Start what can start; returns the tickets, in order."""
         before = len(self.journal)
+        while events := go_on(self.state, self.now):
+            self._apply_all(events)
         while self.dispatcher.dispatch(self.now, self.apply):
             pass
         if self.checks:
@@ -219,6 +223,9 @@ class Session:
 
     def ended(self, id_: str, code: int | None = None, signal: int | None = None, problem: str = "") -> None:
         attempt, step = self._at(id_)
+        if step == RESTORE:
+            self.restored(id_, *(() if code in (0, None) else ("out has other contents",)))
+            return
         if step == OUTPUTS:
             self.wrote(id_, *(() if code == 0 else ("output missing: out",)))
             return
@@ -241,6 +248,11 @@ class Session:
         attempt, step = self._at(id_)
         self.tell(rq.OutputsChecked(id_, attempt, problems, step=step))
 
+    def restored(self, id_: str, *problems: str) -> None:
+        """The files of a ticket were restored, but for these problems."""
+        attempt, step = self._at(id_)
+        self.tell(rq.FilesRestored(id_, attempt, problems, step=step))
+
     def succeed(self, *ids: str) -> None:
         for id_ in ids:
             self.ended(id_, code=0)
@@ -260,6 +272,9 @@ class Session:
 
     def lost(self, id_: str, *, began: bool = True) -> None:
         attempt, step = self._at(id_)
+        if step == RESTORE:  # no process is there that could be lost
+            self.restored(id_)
+            return
         if step == OUTPUTS:  # no process can be lost there
             self.wrote(id_)
             return
@@ -332,6 +347,7 @@ def dump(state: SessionState) -> object:
         "asking": list(state.asking),
         "frozen": list(state.frozen),
         "reservation": deepcopy(state.reservation),
+        "rollback": deepcopy(state.rollback),
         "held_tickets": list(state.held_tickets),
         "failed": list(state.failed),
         "allowed": list(state.allowed),
@@ -494,10 +510,16 @@ def _check_needs(state: SessionState) -> None:
         if ticket.status is Status.skipped:
             assert lost, f"{ticket.id} is skipped, and has no lost need"
             assert ticket.because
-        if ticket.status in LIVE:
+        if ticket.status in LIVE and not is_by_hand(ticket):
             assert unmet == 0, f"{ticket.id} is {ticket.status}, and a need is missing"
         assert (ticket.status is Status.backoff) == (ticket.retry_at is not None)
         _check_attempt(state, ticket)
+
+
+def is_by_hand(ticket: TicketState) -> bool:
+    """Whether what the attempt of a ticket did is being taken back for a person: no agent is busy with it."""
+    attempt = ticket.attempt
+    return attempt is not None and attempt.ended is None and takes_back(attempt.step) and attempt.outcome is None
 
 
 def _check_stalls(state: SessionState) -> None:
@@ -564,9 +586,10 @@ def _check_agents(state: SessionState) -> None:
     agents = state.agents.values()
     runs = {agent.ticket: agent.id for agent in agents if agent.ticket is not None}
     assert len(runs) == sum(agent.ticket is not None for agent in agents), "a ticket has two agents"
-    assert runs == {ticket.id: ticket.agent for ticket in state.tickets.values() if ticket.status in LIVE}
+    on_agents = [ticket for ticket in state.tickets.values() if ticket.status in LIVE and not is_by_hand(ticket)]
+    assert runs == {ticket.id: ticket.agent for ticket in on_agents}
     assert {agent.ticket for agent in agents if agent.is_frozen} == {
-        ticket.id for ticket in state.tickets.values() if ticket.is_frozen
+        ticket.id for ticket in on_agents if ticket.is_frozen
     }
     assert set(state.quarantined) == {agent.id for agent in agents if agent.quarantined and not agent.stopped}
     for type_ in state.plan.agents:
@@ -625,10 +648,16 @@ def check_history(state: SessionState, journal: list[ev.AnyEvent]) -> None:
 def _worked(journal: list[ev.AnyEvent]) -> float:
     """Seconds that ended attempts ran, without their freezes, told from the journal alone."""
     since: dict[str, float | None] = {}
+    by_hand: set[str] = set()
     ran: dict[str, float] = {}
     total = 0.0
     for event in journal:
-        if isinstance(event, ev.AttemptStarted | ev.AttemptThawed):
+        if isinstance(event, ev.RollbackStarted) and event.outcome is None:
+            by_hand.add(event.ticket)
+        elif getattr(event, "ticket", "") in by_hand:
+            if isinstance(event, ev.AttemptEnded):
+                by_hand.remove(event.ticket)
+        elif isinstance(event, ev.AttemptStarted | ev.AttemptThawed):
             since[event.ticket] = event.at
         elif isinstance(event, ev.AttemptFrozen | ev.AttemptEnded):
             begun = since[event.ticket]

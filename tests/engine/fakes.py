@@ -39,6 +39,10 @@ class FakeBackend:
         """{ticket: what is wrong with its outputs}"""
         self.done: set[str] = set()
         """Tickets whose files say that they are done already."""
+        self.unrestored: dict[str, list[str]] = {}
+        """{ticket: what is wrong with its files when they were restored}"""
+        self.dropped: list[Name] = []
+        """The snapshots that were dropped."""
         self.deaf: set[str] = set()
         """Tickets that only KILL ends."""
         self.launches: dict[Name, Launch] = {}
@@ -123,6 +127,17 @@ class FakeBackend:
 
     def check_done(self, key: ProcessKey, root: str, paths: Sequence[str]) -> None:  # noqa: ARG002
         self.report(rq.DoneChecked(key.ticket, key.attempt, key.ticket in self.done, step=key.step))
+
+    def restore(self, key: ProcessKey) -> None:
+        self.report(
+            rq.FilesRestored(key.ticket, key.attempt, tuple(self.unrestored.get(key.ticket, ())), step=key.step)
+        )
+
+    def find_snapshot(self, key: ProcessKey) -> None:
+        pass
+
+    def drop_snapshot(self, key: ProcessKey) -> None:
+        self.dropped.append((key.ticket, key.attempt))
 
     async def adopt(self, key: ProcessKey, identity: Identity | None, boot: str) -> Adopted:
         raise NotImplementedError

@@ -172,6 +172,27 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
             "succeeded and is not run."
         ),
     ] = ""
+    on_fail: Annotated[
+        Literal["keep", "rollback"],
+        Meta(
+            description="When an attempt ends without success: leave what it did, or take it back by `rollback` and "
+            "`snapshot`."
+        ),
+    ] = "keep"
+    rollback: Annotated[
+        str, Meta(description="A shell command that takes back what an attempt did. It may be run more than once.")
+    ] = ""
+    snapshot: Annotated[
+        bool,
+        Meta(
+            description="True: what `writes` and `outputs` cover is kept before each attempt, so that it can be "
+            "restored."
+        ),
+    ] = False
+    snapshot_limit: Annotated[
+        Size | None,
+        Meta(description="The most bytes that its snapshot may have, see [plan]; absent: as [plan] says."),
+    ] = None
     locks: Annotated[tuple[str, ...], Meta(description="Names that one ticket at a time may hold.")] = ()
     uses: Annotated[
         Amounts, Meta(description="What it takes of each resource while it runs: cpu, memory, [resources].")
@@ -233,6 +254,11 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     def all_writes(self) -> tuple[str, ...]:
         """The patterns of all that it writes: `writes`, and its outputs."""
         return all_writes(self)
+
+    @property
+    def takes_back(self) -> bool:
+        """Whether an attempt without success is taken back by itself."""
+        return self.on_fail == "rollback" and (self.snapshot or bool(self.rollback))
 
 
 class AgentType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -337,6 +363,17 @@ class PlanSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             "end; 0: all of it."
         ),
     ] = Size(2**30)
+    snapshot_limit: Annotated[
+        Size,
+        Meta(description="A ticket whose snapshot would have more bytes does not start."),
+    ] = Size(2**30)
+    keep_snapshots: Annotated[
+        Size,
+        Meta(
+            description="The most bytes that the snapshots of tickets that are over may have together; of more, the "
+            "oldest are deleted."
+        ),
+    ] = Size(10 * 2**30)
     reserve_after: Annotated[
         Duration,
         Meta(

@@ -21,6 +21,7 @@ from parexec_tui.core.rules.verbs.release import release
 from parexec_tui.core.rules.verbs.reload import reload
 from parexec_tui.core.rules.verbs.restore import cannot_restore, restore
 from parexec_tui.core.rules.verbs.retry import cannot_retry_one, retry
+from parexec_tui.core.rules.verbs.rollback import rollback
 from parexec_tui.core.rules.verbs.scale import scale
 from parexec_tui.core.rules.verbs.stop import stop
 from parexec_tui.core.rules.verbs.thaw import thaw
@@ -72,6 +73,7 @@ _HANDLERS: dict[type, Callable[[SessionState, Any, float], Decision]] = {
     rq.Approve: approve,
     rq.Reject: reject,
     rq.Restore: restore,
+    rq.Rollback: rollback,
     rq.Reassign: reassign,
     rq.Prioritise: prioritise,
     rq.Scale: scale,

@@ -1,12 +1,16 @@
 """What happens to the dependents of a ticket when it ends, runs again or is restored."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Final
 
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, Status
 from parexec_tui.core.state.tickets import TicketState
+
+HAVE_RUN: Final = (Status.succeeded, Status.failed, Status.cancelled)
+"""Where a ticket is whose attempt may have done something that can be taken back."""
 
 
 def skips(state: SessionState, ticket: TicketState, gone: Iterable[str] = ()) -> tuple[str, ...]:
@@ -86,13 +90,31 @@ def reruns(
                 rerun.append(dependent.id)
             case Status.skipped:
                 restored.append(dependent.id)
-            case Status.cancelled | Status.waived:
+            case Status.cancelled | Status.waived | Status.rolled_back:
                 continue
-            case Status.waiting | Status.running | Status.validating | Status.stopping:
+            case Status.waiting | Status.running | Status.validating | Status.stopping | Status.rolling_back:
                 pass  # It runs after what it needs; a live one was returned above.
         regained.add(dependent.id)
         again.add(dependent.id)
     return tuple(rerun), tuple(restored), None
+
+
+def built_on(state: SessionState, tickets: Collection[str]) -> Iterator[TicketState]:
+    """The tickets that need these, near or far, and have run, the nearest first."""
+    seen = set(tickets)
+    wave: Sequence[str] = list(seen)
+    while wave:
+        after = [
+            id_
+            for before in wave
+            for id_, wait in state.graph.dependents[before].items()
+            if wait.is_need and id_ not in seen
+        ]
+        wave = list(dict.fromkeys(after))
+        seen.update(wave)
+        for ticket in map(state.tickets.__getitem__, wave):
+            if ticket.status in HAVE_RUN and ticket.attempt is not None:
+                yield ticket
 
 
 def _is_blocked(state: SessionState, ticket: TicketState, regained: set[str]) -> bool:

@@ -31,6 +31,8 @@ def _ends_work(events: Sequence[ev.AnyEvent]) -> str:
     """What the events end that cannot go on; empty if they end nothing."""
     if any(isinstance(event, ev.SessionStopping) for event in events):
         return "it stopped what ran"
+    if any(isinstance(event, ev.RollbackAsked) for event in events):
+        return "what was rolled back is gone: retry runs it again"
     stopped = listed(event.ticket for event in events if isinstance(event, ev.AttemptStopRequested))
     return f"it stopped {stopped}" if stopped else ""
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_duration, shown
-from parexec_tui.core.rules.downstream import skips
+from parexec_tui.core.rules.downstream import built_on, skips
 from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
@@ -42,6 +42,10 @@ class Preview(Struct, frozen=True, kw_only=True):
     """Including those that are skipped later, when an attempt has been stopped to cancel its ticket."""
     restored: _Ids = ()
     """Tickets that were skipped, and may run."""
+    rolled_back: _Ids = ()
+    """In the order in which it happens."""
+    built_on: _Ids = ()
+    """Tickets that have run after those that are rolled back, need them, and stay as they are."""
     put_back: _Ids = ()
     """Tickets that an undo makes again what they were before."""
     held: _Ids = ()
@@ -84,6 +88,7 @@ class Preview(Struct, frozen=True, kw_only=True):
             ("stopped", [attempt.ticket for attempt in self.stopped]),
             ("cancelled", self.cancelled),
             ("skipped", self.skipped),
+            ("rolled back", self.rolled_back),
             ("run again", self.again),
             ("may run now", self.restored),
             ("frozen", self.frozen),
@@ -104,6 +109,8 @@ class Preview(Struct, frozen=True, kw_only=True):
             ("cancelled", self.cancelled),
             ("waived, what needs it may run", self.waived),
             ("approved", self.approved),
+            ("rolled back, in this order", self.rolled_back),
+            ("built on that, and stays as it is", self.built_on),
             ("runs again", self.again),
             ("can no longer run", self.skipped),
             ("may run now", self.restored),
@@ -134,6 +141,7 @@ def preview(state: SessionState, events: Sequence[ev.AnyEvent]) -> Preview:
     stops = _of(events, ev.AttemptStopRequested)
     retried = _of(events, ev.TicketRetried)
     rejected = _of(events, ev.TicketRejected)
+    asked = _of(events, ev.RollbackAsked)
     amended = _of(events, ev.PlanAmended)
     stopped_agents = _each(event.agent for event in _of(events, ev.AgentStopped))
     draining = (event.agent for event in _of(events, ev.AgentDraining))
@@ -151,7 +159,15 @@ def preview(state: SessionState, events: Sequence[ev.AnyEvent]) -> Preview:
             (
                 *(id_ for event in retried for id_ in (event.ticket, *event.rerun)),
                 *(event.ticket for event in rejected if _has_run(state, event)),
+                *(id_ for event in asked if event.rerun for id_ in reversed(event.tickets)),
             )
+        ),
+        rolled_back=_each(id_ for event in asked for id_ in event.tickets),
+        built_on=_each(
+            ticket.id
+            for event in asked
+            for ticket in built_on(state, dict.fromkeys(event.tickets))
+            if ticket.status is Status.succeeded
         ),
         skipped=_each(_skipped(state, events)),
         restored=_each(id_ for event in events if isinstance(event, _RESTORING) for id_ in event.restored),
@@ -208,6 +224,11 @@ def _skipped(state: SessionState, events: Sequence[ev.AnyEvent]) -> Iterator[str
         match event:
             case ev.TicketCancelled() | ev.TicketRejected() | ev.TicketRestored() | ev.PlanAmended():
                 yield from event.skipped
+            case ev.RollbackAsked(rerun=False):
+                gone: set[str] = set(event.tickets)
+                for id_ in event.tickets:
+                    yield from (skipped := skips(state, state.tickets[id_], gone))
+                    gone.update(skipped)
             case ev.AttemptStopRequested(why="cancelled"):
                 yield from skips(state, state.tickets[event.ticket])
             case _:

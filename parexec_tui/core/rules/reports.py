@@ -15,13 +15,29 @@ from parexec_tui.core.plan.retries import exit_code, is_named
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.rules.flood import Disk, has_filled
-from parexec_tui.core.rules.verbs.stop import stop_live
+from parexec_tui.core.rules.taking_back import (
+    files_restored,
+    quarantine,
+    rollback_over,
+    snapshot_made,
+    taken_back_first,
+)
+from parexec_tui.core.rules.verbs.on_failure import on_failure
 from parexec_tui.core.schedule.blockers import has_room, pinned_agent
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.process_key import OUTPUTS, RUN
-from parexec_tui.core.state.session import STRIKES, SessionState
+from parexec_tui.core.state.process_key import OUTPUTS, RESTORE, RUN
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import FAILURES, End, Status, StopReason
-from parexec_tui.core.state.steps import GateStep, after_gate, again, first_check, first_gate, gate_step, step_timeout
+from parexec_tui.core.state.steps import (
+    GateStep,
+    after_gate,
+    again,
+    first_check,
+    first_gate,
+    gate_step,
+    is_rollback,
+    step_timeout,
+)
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 
@@ -44,10 +60,12 @@ NOT_EXECUTABLE, NOT_FOUND = 126, 127
 
 def on_report(state: SessionState, report: rq.AnyReport, now: float) -> list[ev.AnyEvent]:
     """The events that follow from a report; none from one that came too late, for an attempt that is over."""
-    events = _REPORTS[type(report)](state, report, now)
+    events = taken_back_first(state, report, _REPORTS[type(report)](state, report, now), now)
     for event in events:
-        if isinstance(event, ev.AttemptEnded) and state.agents[event.agent].draining:
-            return [*events, ev.AgentStopped(at=now, agent=event.agent, reason="drained")]
+        if isinstance(event, ev.AttemptEnded):
+            agent = state.agents[event.agent]
+            if agent.draining and agent.ticket == event.ticket:
+                return [*events, ev.AgentStopped(at=now, agent=event.agent, reason="drained")]
     return events
 
 
@@ -85,6 +103,10 @@ def _on_process_ended(state: SessionState, report: rq.ProcessEnded, now: float) 
     ticket = _attempt(state, report)
     if ticket is None:
         return _answered(state, report, now)
+    if report.step == RESTORE:  # no process runs in it
+        return []
+    if is_rollback(report.step):
+        return rollback_over(state, ticket, report, now)
     if ticket.live_attempt.stop_reason is not None or report.stopped_for is not None:
         return _ended_on_purpose(state, ticket, report, now)
     if report.host_short_of:
@@ -200,6 +222,11 @@ def _on_outputs_checked(state: SessionState, report: rq.OutputsChecked, now: flo
     if report.problems:
         return _failed(state, ticket, report, End.failed, "; ".join(report.problems), now)
     return _passed(state, ticket, report, first_gate(state, ticket), now)
+
+
+def _on_files_restored(state: SessionState, report: rq.FilesRestored, now: float) -> list[ev.AnyEvent]:
+    ticket = _attempt(state, report)
+    return files_restored(state, ticket, report, now) if ticket is not None else []
 
 
 def _gate_ended(
@@ -352,9 +379,9 @@ def _could_not_start(
         events: list[ev.AnyEvent] = [again]
     else:
         events = _failed(state, ticket, report, End.could_not_start, reason, now)
-    if not (agent.quarantined or state.blames_ticket(ticket, agent)) and len(agent.strikes) + 1 >= STRIKES:
-        why = f"{STRIKES} attempts in a row could not start, the last: {reason}"
-        events.insert(1, ev.AgentQuarantined(at=now, agent=agent.id, reason=why))
+    ended = events[0]
+    assert isinstance(ended, ev.AttemptEnded)
+    events[1:1] = quarantine(state, ticket, ended, now)
     return events
 
 
@@ -378,6 +405,10 @@ def _on_process_lost(state: SessionState, report: rq.ProcessLost, now: float) ->
         tries_again = lost is not None and lost.asked < START_TRIES
         why = "" if tries_again else report.reason
         return [ev.CheckEnded(at=now, ticket=lost.id, reason=why, again=tries_again)] if lost is not None else []
+    if report.step == RESTORE:  # no process runs in it
+        return []
+    if is_rollback(report.step):
+        return rollback_over(state, ticket, report, now)
     if ticket.live_attempt.stop_reason is not None or report.stopped_for is not None:
         return _ended_on_purpose(state, ticket, report, now)
     gate = gate_step(state, ticket)
@@ -532,20 +563,7 @@ def _failed_for_good(
         skipped=skips(state, ticket),
         ticket_at_fault=ticket_at_fault,
     )
-    return [failed, *_on_failure(state, ticket, now)]
-
-
-def _on_failure(state: SessionState, ticket: TicketState, now: float) -> list[ev.AnyEvent]:
-    """What is wanted to happen when a ticket has failed for good: nothing where that is allowed."""
-    policy = state.on_failure
-    if ticket.spec.allow_failure:
-        return []
-    if policy == "hold" and state.held is None:
-        return [ev.SessionHeld(at=now, reason=f"{ticket.id} failed")]
-    if policy == "stop" and state.stopping is None:
-        stopping: ev.AnyEvent = ev.SessionStopping(at=now, reason=f"{ticket.id} failed")
-        return [stopping, *stop_live(state, now, besides=ticket)]
-    return []
+    return [failed, *on_failure(state, ticket, now)]
 
 
 def _on_history_read(state: SessionState, report: rq.HistoryRead, now: float) -> list[ev.AnyEvent]:
@@ -576,6 +594,8 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.ProcessLost: _on_process_lost,
     rq.OutputsChecked: _on_outputs_checked,
     rq.DoneChecked: _on_done_checked,
+    rq.SnapshotMade: snapshot_made,
+    rq.FilesRestored: _on_files_restored,
     rq.StraysFound: _on_strays_found,
     rq.LogTooLong: _on_log_too_long,
     rq.LogFlooded: _on_log_flooded,

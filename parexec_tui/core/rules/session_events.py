@@ -59,6 +59,8 @@ def closing(state: SessionState, now: float) -> list[ev.AnyEvent]:
         counts[ticket.status] += 1  # counted again instead of taken from the index: this is the proof
         allowed += ticket.is_allowed
     counts[Status.failed] -= allowed
+    if not counts[Status.rolled_back]:
+        del counts[Status.rolled_back]  # as most know nothing of it
     apart = {str(Flag.allowed): allowed} if allowed else {}
     return [
         ev.FailuresHandled(

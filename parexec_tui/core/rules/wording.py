@@ -39,6 +39,12 @@ def wording(asked: rq.AnyRequest) -> str:
             return f"{verb_of(asked)} {_names(asked.tickets)}"
         case rq.Approve() | rq.Reject():
             return f"{verb_of(asked)} {_names(asked.tickets)}{_because(asked.note)}"
+        case rq.Rollback():
+            depend = (
+                f" and what was built on {'it' if len(asked.tickets) == 1 else 'them'}" if asked.downstream else ""
+            )
+            again = ", and run it again" if asked.rerun else ""
+            return f"roll back {_names(asked.tickets)}{depend}{again}"
         case rq.Retry():
             return _retry(asked)
         case rq.Reassign():

@@ -9,6 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from parexec_tui.core.plan.claims import ClaimKey, Claims, Conflict
+from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.people import by_whom
@@ -95,6 +96,10 @@ def session_blocker(state: SessionState, me: str = "") -> Blocker | None:
         if event is not None:
             why = f": {event.reason}" if event.reason and event.reason != word else ""
             return Blocker("session", f"session {word}{by_whom(event.by, me)}{why}", since=event.at)
+    if (rollback := state.rollback) is not None:
+        left = listed(rollback.left, limit=3)
+        text = f"rollback{by_whom(rollback.asked.by, me)}{f': {left}' if left else ''}"
+        return Blocker("session", text, since=rollback.asked.at)
     for pressed in state.pressed.values():
         return Blocker("host", f"host short of {pressed.resource}: {pressed.text}", since=pressed.at)
     return None

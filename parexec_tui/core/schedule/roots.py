@@ -17,6 +17,7 @@ from operator import attrgetter
 from typing import Final, cast
 
 from parexec_tui.core.plan.claims import Claims
+from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.schedule.next_link import KnownOfAgents, next_link, of_approval, of_live
 from parexec_tui.core.schedule.root import Root, RootKind
 from parexec_tui.core.state.session import EngineLost, SessionState
@@ -184,6 +185,9 @@ def _find_of_all(state: SessionState) -> Iterator[Root]:
     if (held := state.held) is not None:
         how, reason = ("frozen", "") if held.is_freeze else ("held", held.reason)
         yield Root("session", how=how, by=held.by, reason=reason, since=held.at)
+    if (rollback := state.rollback) is not None:
+        reason = listed(rollback.left, limit=3)
+        yield Root("session", how="rolling back", by=rollback.asked.by, reason=reason, since=rollback.asked.at)
     for pressed in state.pressed.values():
         yield Root("host", name=pressed.resource, reason=pressed.text, since=pressed.at)
 

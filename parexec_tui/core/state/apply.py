@@ -41,10 +41,10 @@ from parexec_tui.core.state.reservation import (
     drop_reservation,
     reserve,
 )
-from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.session import Rollback, SessionState
 from parexec_tui.core.state.stalls import note_stall
 from parexec_tui.core.state.status import INFRASTRUCTURE, PENDING, End, Status
-from parexec_tui.core.state.steps import is_next_start
+from parexec_tui.core.state.steps import is_next_start, is_rollback, takes_back
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.state.transitions import (
     IllegalEventError,
@@ -339,27 +339,102 @@ def _attempt_at(state: SessionState, event: ev.AttemptSpawned | ev.StepEnded) ->
 def _on_step_ended(state: SessionState, event: ev.StepEnded) -> None:
     attempt = _attempt_at(state, event)
     attempt.failed_tries += not event.passed
+    if is_rollback(event.step):
+        attempt.rollback_problem = event.reason
     attempt.cpu_seconds += event.cpu_seconds
     attempt.peak_memory = max(attempt.peak_memory, event.peak_memory)
     attempt.code, attempt.signal, attempt.error_line = event.code, event.signal, event.error_line
 
 
 def _on_step_started(state: SessionState, event: ev.StepStarted) -> None:
-    ticket = moving_ticket(state, event, Status.validating)
+    to = Status.rolling_back if takes_back(event.step) else Status.validating
+    ticket = moving_ticket(state, event, to)
     attempt = ticket.live_attempt
-    if attempt.stop_reason not in (None, "timed out"):
+    if attempt.stop_reason not in (None, "timed out") and to is Status.validating:
         raise IllegalEventError(f"{event!r}: the attempt is being ended")
-    attempt.stop_reason = None  # only a gate took too long, and it is tried again
+    if to is Status.rolling_back and not takes_back(attempt.step):
+        raise IllegalEventError(f"{event!r}: nothing is being taken back")
+    attempt.stop_reason, attempt.stop_by, attempt.stop_since = None, "", 0.0  # only this step was to end
+    attempt.rollbacks += is_rollback(event.step)
     attempt.begin_step(event.step, event.at, is_next_start=is_next_start(event.step, attempt.step))
-    if ticket.status is not Status.validating:
-        move(state, ticket, Status.validating, event.at)
+    if ticket.status is not to:
+        move(state, ticket, to, event.at)
+
+
+def _on_rollback_started(state: SessionState, event: ev.RollbackStarted) -> None:
+    ticket = moving_ticket(state, event, Status.rolling_back)
+    if not takes_back(event.step) or ticket.is_live is not (event.outcome is not None):
+        raise IllegalEventError(f"{event!r}: its step takes nothing back, or its attempt does not end like that")
+    if event.outcome is None:
+        _live_again(state, ticket, event)
+    attempt = ticket.live_attempt
+    if event.outcome is not None:
+        attempt.cpu_seconds, attempt.peak_memory = event.outcome.cpu_seconds, event.outcome.peak_memory
+    attempt.outcome = event.outcome
+    attempt.stop_reason, attempt.stop_by, attempt.stop_since = None, "", 0.0
+    attempt.rollbacks += is_rollback(event.step)
+    attempt.begin_step(event.step, event.at, is_next_start=False)
+    move(state, ticket, Status.rolling_back, event.at)
+
+
+def _live_again(state: SessionState, ticket: TicketState, event: ev.RollbackStarted) -> None:
+    """Let a ticket hold what it claims, for what was taken back of it by a person. It keeps no agent busy."""
+    restored = following(state, event.restored, Status.skipped)
+    if ticket.attempt is None:
+        raise IllegalEventError(f"{event!r}: it never ran")
+    try:
+        state.holdings.take(ticket.id, ticket.claims, event.at)
+    except RuntimeError as conflict:
+        raise IllegalEventError(f"{event!r}: {conflict}") from None
+    before = ticket.attempt
+    ticket.attempt = Attempt(before.number, before.agent, event.at)
+    ticket.attempt.rollbacks, ticket.attempt.step = before.rollbacks, event.step
+    ticket.snapshot = None
+    count_start(state, ticket, event.at)
+    take_back(state, restored, event.at)
+
+
+def _on_snapshot_taken(state: SessionState, event: ev.SnapshotTaken) -> None:
+    if event.attempt > named_ticket(state, event).attempts:
+        raise IllegalEventError(f"{event!r}: there was no such attempt")
+    if event.ticket in state.file_snapshots:
+        raise IllegalEventError(f"{event!r}: there is another one, which has to be dropped first")
+    state.file_snapshots[event.ticket] = event
+    state.snapshots_size += event.size
+
+
+def _on_snapshot_dropped(state: SessionState, event: ev.SnapshotDropped) -> None:
+    kept = state.file_snapshots.get(event.ticket)
+    if kept is None or kept.attempt != event.attempt:
+        raise IllegalEventError(f"{event!r}: there is no such snapshot")
+    del state.file_snapshots[event.ticket]
+    state.snapshots_size -= kept.size
+
+
+def _on_rollback_asked(state: SessionState, event: ev.RollbackAsked) -> None:
+    if state.rollback is not None:
+        raise IllegalEventError(f"{event!r}: there is another one")
+    for id_ in event.tickets:
+        if id_ not in state.tickets:
+            raise IllegalEventError(f"{event!r}: there is no ticket {id_}")
+    state.rollback = Rollback(event, list(event.tickets))
+
+
+def _on_rollback_ended(state: SessionState, event: ev.RollbackEnded) -> None:
+    if state.rollback is None:
+        raise IllegalEventError(f"{event!r}: nothing is taken back")
+    state.rollback = None
+    check_types_again(state, *state.available)
+    if state.dirty is not None:
+        state.dirty.everything = True
 
 
 def _on_attempt_frozen(state: SessionState, event: ev.AttemptFrozen) -> None:
     ticket = freezable_ticket(state, event, is_frozen=False)
     ticket.live_attempt.freeze = FreezeCause(event.by, event.reason, event.at)
     state.frozen[ticket.id] = ticket
-    state.agents[ticket.live_attempt.agent].is_frozen = True
+    if (agent := state.agents[ticket.live_attempt.agent]).ticket == ticket.id:
+        agent.is_frozen = True
     note_stall(state, ticket)
     doubt_reservation(state)
 
@@ -384,6 +459,10 @@ def _on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
     attempt = ticket.live_attempt
     attempt.ended, attempt.end, attempt.reason = event.at, event.end, event.reason
     attempt.code, attempt.signal, attempt.error_line = event.code, event.signal, event.error_line
+    if attempt.step != event.step and takes_back(attempt.step):
+        attempt.step = event.step  # where it failed before that was taken back
+    if state.rollback is not None and ticket.id in state.rollback.left:
+        state.rollback.left.remove(ticket.id)
     ticket.ended, ticket.end, ticket.reason = event.at, event.end, event.reason
     ticket.retry_at = event.retry_at
     ticket.charged += event.charged
@@ -398,6 +477,8 @@ def _on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
 
 def _leave_agent(state: SessionState, ticket: TicketState, attempt: Attempt, event: ev.AttemptEnded) -> None:
     agent = state.agents[attempt.agent]
+    if agent.ticket != ticket.id:
+        return  # it ended there before, and was taken back since
     ran = attempt.worked(event.at)
     agent.ticket = None
     agent.idle_since = event.at
@@ -660,6 +741,11 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.AttemptThawed: _on_attempt_thawed,
     ev.AttemptStopRequested: _on_attempt_stop_requested,
     ev.AttemptEnded: _on_attempt_ended,
+    ev.SnapshotTaken: _on_snapshot_taken,
+    ev.SnapshotDropped: _on_snapshot_dropped,
+    ev.RollbackAsked: _on_rollback_asked,
+    ev.RollbackStarted: _on_rollback_started,
+    ev.RollbackEnded: _on_rollback_ended,
     ev.StraysEnded: _on_strays_ended,
     ev.LogCut: _on_log_cut,
     ev.BackoffEnded: _on_backoff_ended,

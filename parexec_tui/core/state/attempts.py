@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from parexec_tui.core.state.process_key import OUTPUTS, RUN
+from parexec_tui.core.state.events import AttemptEnded
+from parexec_tui.core.state.process_key import RUN, WITHOUT_PROCESS
 from parexec_tui.core.state.status import End, StopReason
 
 
@@ -20,8 +21,8 @@ class Attempt:
 
     __slots__ = (
         "agent", "birth", "clock_error", "code", "cpu_seconds", "end", "ended", "error_line", "failed_tries",
-        "freeze", "frozen_for", "number", "peak_memory", "pid", "reason", "signal", "started", "step",
-        "step_began", "stop_by", "stop_reason", "stop_since",
+        "freeze", "frozen_for", "number", "outcome", "peak_memory", "pid", "reason", "rollback_problem", "rollbacks",
+        "signal", "started", "step", "step_began", "stop_by", "stop_reason", "stop_since",
     )  # fmt: skip
 
     def __init__(self, number: int, agent: str, started: float) -> None:
@@ -55,6 +56,13 @@ class Attempt:
         """Who asked for that; empty where a rule did."""
         self.stop_since = 0.0
         """When that was, in seconds since the epoch; 0 while it is not being stopped."""
+        self.outcome: AttemptEnded | None = None
+        """While it is rolled back: how it ends then. None as well if a person wants an attempt taken back that had
+        ended."""
+        self.rollbacks = 0
+        """How often its `rollback` was started."""
+        self.rollback_problem = ""
+        """Why its `rollback` failed, if it did."""
         self.ended: float | None = None
         self.end: End | None = None
         self.code: int | None = None
@@ -68,7 +76,7 @@ class Attempt:
     def told_step(self) -> str:
         """The step whose output a person wants to see: the gate that it is at, or at which it failed; else the
         command of the ticket."""
-        return RUN if self.step == OUTPUTS or self.end is End.succeeded else self.step
+        return RUN if self.step in WITHOUT_PROCESS or self.end is End.succeeded else self.step
 
     def begin_step(self, step: str, at: float, *, is_next_start: bool) -> None:
         """Go on to another step. `is_next_start`: it starts the command of the last one again."""

@@ -221,7 +221,8 @@ def thaw(state: SessionState, ticket: TicketState, at: float) -> None:
     if state.frozen.pop(ticket.id, None) is None:
         return
     ticket.live_attempt.thaw(at)
-    state.agents[ticket.live_attempt.agent].is_frozen = False
+    if (agent := state.agents[ticket.live_attempt.agent]).ticket == ticket.id:
+        agent.is_frozen = False
     note_stall(state, ticket)
 
 

@@ -17,6 +17,15 @@ time it is `if-done-2`."""
 SKIP_IF = "skip-if"
 """The step before the first attempt whose command says whether the ticket is done. The next time: `skip-if-2`."""
 
+ROLLBACK = "rollback"
+"""The step that runs the command that takes back what an attempt did."""
+
+RESTORE = "restore"
+"""The step that restores the files of a ticket from a snapshot. No process runs in it."""
+
+WITHOUT_PROCESS = frozenset((OUTPUTS, RESTORE))
+"""The steps in which no process runs."""
+
 _is_step = re.compile(r"[a-z][a-z0-9_-]*").fullmatch
 
 

@@ -80,6 +80,15 @@ class Reservation:
     """live ticket: what it uses of these resources, if it may still run when the reserved one starts"""
 
 
+@dataclass(slots=True)
+class Rollback:
+    """What a person wants taken back."""
+
+    asked: ev.RollbackAsked
+    left: list[str]
+    """The tickets whose turn is to come, or is now."""
+
+
 class SessionState:
     """Everything that is true of a session now."""
 
@@ -176,6 +185,12 @@ class SessionState:
         """Set by a viewer, see `note_lost`; no event says it, and an engine leaves it None."""
         self.cut_logs: dict[str, ev.LogCut] = {}
         """{ticket: what was last said about the newest of its logs that is longer than `max_log`}"""
+        self.file_snapshots: dict[str, ev.SnapshotTaken] = {}
+        """{ticket: the snapshot of its files that is kept}, the oldest first"""
+        self.snapshots_size = 0
+        """Bytes of them."""
+        self.rollback: Rollback | None = None
+        """What a person wants taken back, and is not yet; nothing is started meanwhile."""
         self.pressed: dict[str, ev.HostPressed] = {}
         """resource: what the host is short of"""
         self.neighbours: tuple[ev.Neighbour, ...] = ()
@@ -387,6 +402,11 @@ class SessionState:
         """
         tried = bool(ticket.excluded_agents) or ticket.id in agent.strikes
         return tried and self.plan.agents[agent.type].run_shell is not None
+
+    def snapshot_of(self, ticket: TicketState) -> ev.SnapshotTaken | None:
+        """What the files of a ticket were before its newest attempt, if that is kept."""
+        kept = self.file_snapshots.get(ticket.id)
+        return kept if kept is not None and kept.attempt == ticket.attempts else None
 
     def cause(self, ticket: TicketState) -> TicketState:
         """For a skipped ticket, one that stands in its way: the nearest need that failed or was cancelled.

@@ -20,6 +20,8 @@ class Status(StrEnum):
     validating = "validating"
     """Its command succeeded; its outputs and gates are being checked."""
     stopping = "stopping"
+    rolling_back = "rolling back"
+    """What its attempt did is being taken back."""
     approval = "approval"
     """Its attempt succeeded, and a person has to approve of it first. Nothing runs, but it keeps its claims."""
     succeeded = "succeeded"
@@ -28,6 +30,8 @@ class Status(StrEnum):
     skipped = "skipped"
     waived = "waived"
     """A person decided that it will not run, and that its dependents may run without it."""
+    rolled_back = "rolled back"
+    """A person had taken back what its attempt did."""
 
 
 class Flag(StrEnum):
@@ -55,6 +59,8 @@ class End(StrEnum):
     """By a person."""
     stopped = "stopped"
     """On purpose, with the session or to be reassigned: charges no retry. The ticket waits again."""
+    rolled_back = "rolled back"
+    """It had ended before, and a person had taken back what it did."""
     lost = "lost"
     """The process vanished without an exit record."""
 
@@ -135,6 +141,10 @@ _ROWS: Final = (
         is_problem=True, predicate="waits for approval",
     ),
     StatusRow(
+        Status.rolling_back, "◄", "b", 20, 35, "warn", "what its attempt did is being taken back",
+        is_live=True, is_problem=True, short="rolls back",
+    ),
+    StatusRow(
         Status.backoff, "«", "r", 50, 30, "warn", "it failed, and waits for its next try",
         is_problem=True, predicate="is in backoff",
     ),
@@ -160,6 +170,10 @@ _ROWS: Final = (
     ),
     StatusRow(
         Status.skipped, "»", "-", 80, 80, "dim", "something that it needs did not succeed",
+        is_terminal=True, is_problem=True,
+    ),
+    StatusRow(
+        Status.rolled_back, "⌂", "0", 70, 90, "dim", "a person had taken back what it did: retry runs it again",
         is_terminal=True, is_problem=True,
     ),
     StatusRow(

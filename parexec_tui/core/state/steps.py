@@ -8,7 +8,7 @@ import re
 from typing import NamedTuple
 
 from parexec_tui.core.plan.gates import Check, Gate, listed
-from parexec_tui.core.state.process_key import OUTPUTS, RUN
+from parexec_tui.core.state.process_key import OUTPUTS, RESTORE, ROLLBACK, RUN
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 
@@ -62,7 +62,12 @@ def step_text(state: SessionState, ticket: TicketState) -> str:
     """The check that the current attempt is at, in words; empty while its command runs."""
     if (gate := gate_step(state, ticket)) is not None:
         return gate.text
-    return "looking for its outputs" if ticket.live_attempt.step == OUTPUTS else ""
+    step = ticket.live_attempt.step
+    if step == OUTPUTS:
+        return "looking for its outputs"
+    if step == RESTORE:
+        return "restoring its files"
+    return "running its rollback" if is_rollback(step) else ""
 
 
 def gates_of(state: SessionState, ticket: TicketState) -> tuple[Gate, ...]:
@@ -88,6 +93,38 @@ def step_timeout(state: SessionState, ticket: TicketState) -> float | None:
         return ticket.spec.timeout
     gate = gate_step(state, ticket)
     return gate.gate.timeout if gate is not None else None
+
+
+_is_rollback = re.compile(rf"{ROLLBACK}(?:-[0-9]+)?").fullmatch
+
+
+def is_rollback(step: str) -> bool:
+    """Whether the command `rollback` of the ticket runs in a step."""
+    return _is_rollback(step) is not None
+
+
+def takes_back(step: str) -> bool:
+    """Whether a step takes back what an attempt did."""
+    return step == RESTORE or is_rollback(step)
+
+
+def first_of_rollback(state: SessionState, ticket: TicketState) -> str | None:
+    """The step that begins to take back what the newest attempt of a ticket did; None: there is nothing to do."""
+    return next_rollback(ticket) if ticket.spec.rollback else after_rollback(state, ticket)
+
+
+def next_rollback(ticket: TicketState) -> str:
+    """The step that starts the command `rollback` of a ticket, once more if it was started before."""
+    started = ticket.attempt.rollbacks if ticket.attempt is not None else 0
+    return f"{ROLLBACK}-{started + 1}" if started else ROLLBACK
+
+
+def after_rollback(state: SessionState, ticket: TicketState) -> str | None:
+    """The step after the command `rollback` of a ticket; None: then all is taken back."""
+    attempt = ticket.attempt
+    is_over = attempt is None or attempt.end is not None or (attempt.outcome is None and takes_back(attempt.step))
+    has_snapshot = state.snapshot_of(ticket) is not None if is_over else ticket.spec.snapshot
+    return RESTORE if has_snapshot else None
 
 
 def first_check(state: SessionState, ticket: TicketState) -> str | None:

@@ -13,13 +13,25 @@ _S = Status
 TRANSITIONS: Final[Mapping[type[ev.Event], Mapping[Status, frozenset[Status]]]] = {
     ev.TicketSatisfied: {_S.waiting: frozenset({_S.succeeded})},
     ev.AttemptStarted: {_S.waiting: frozenset({_S.running})},
-    ev.StepStarted: dict.fromkeys((_S.running, _S.validating, _S.stopping), frozenset({_S.validating})),
-    ev.AttemptStopRequested: dict.fromkeys((_S.running, _S.validating, _S.stopping), frozenset({_S.stopping})),
+    ev.StepStarted: {
+        **dict.fromkeys((_S.running, _S.validating), frozenset({_S.validating})),
+        _S.stopping: frozenset({_S.validating, _S.rolling_back}),
+        _S.rolling_back: frozenset({_S.rolling_back}),
+    },
+    ev.RollbackStarted: dict.fromkeys(
+        (_S.running, _S.validating, _S.stopping, _S.succeeded, _S.failed, _S.cancelled), frozenset({_S.rolling_back})
+    ),
+    ev.AttemptStopRequested: dict.fromkeys(
+        (_S.running, _S.validating, _S.stopping, _S.rolling_back), frozenset({_S.stopping})
+    ),
     ev.AttemptEnded: {
         **dict.fromkeys(
             (_S.running, _S.validating), frozenset({_S.succeeded, _S.approval, _S.failed, _S.waiting, _S.backoff})
         ),
-        _S.stopping: frozenset({_S.failed, _S.cancelled, _S.waiting, _S.backoff}),
+        **dict.fromkeys(
+            (_S.stopping, _S.rolling_back),
+            frozenset({_S.failed, _S.cancelled, _S.waiting, _S.backoff, _S.rolled_back}),
+        ),
     },
     ev.BackoffEnded: {_S.backoff: frozenset({_S.waiting})},
     ev.TicketApproved: {_S.waiting: frozenset({_S.waiting}), _S.approval: frozenset({_S.succeeded})},
@@ -27,16 +39,20 @@ TRANSITIONS: Final[Mapping[type[ev.Event], Mapping[Status, frozenset[Status]]]] 
     ev.TicketCancelled: dict.fromkeys((_S.waiting, _S.backoff, _S.approval), frozenset({_S.cancelled})),
     ev.TicketUnrunnable: {_S.waiting: frozenset({_S.failed})},
     ev.TicketRetried: dict.fromkeys(
-        (_S.failed, _S.cancelled, _S.succeeded, _S.waived, _S.backoff, _S.approval), frozenset({_S.waiting})
+        (_S.failed, _S.cancelled, _S.succeeded, _S.waived, _S.rolled_back, _S.backoff, _S.approval),
+        frozenset({_S.waiting}),
     ),
     ev.TicketWaived: dict.fromkeys(
-        (_S.waiting, _S.backoff, _S.approval, _S.failed, _S.cancelled, _S.skipped), frozenset({_S.waived})
+        (_S.waiting, _S.backoff, _S.approval, _S.failed, _S.cancelled, _S.rolled_back, _S.skipped),
+        frozenset({_S.waived}),
     ),
     ev.TicketRestored: {
         _S.succeeded: frozenset({_S.approval}),
         _S.cancelled: frozenset({_S.waiting, _S.skipped, _S.approval}),
-        _S.waived: frozenset({_S.waiting, _S.failed, _S.cancelled, _S.skipped, _S.approval}),
-        _S.waiting: frozenset({_S.waiting, _S.failed, _S.cancelled, _S.succeeded, _S.waived, _S.approval}),
+        _S.waived: frozenset({_S.waiting, _S.failed, _S.cancelled, _S.rolled_back, _S.skipped, _S.approval}),
+        _S.waiting: frozenset(
+            {_S.waiting, _S.failed, _S.cancelled, _S.succeeded, _S.waived, _S.rolled_back, _S.approval}
+        ),
     },
 }
 """{event: {from: to}} of the ticket that the event names. Other tickets change with it: the end of a ticket makes

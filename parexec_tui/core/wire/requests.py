@@ -96,6 +96,16 @@ class Retry(Request, frozen=True, tag="retry"):
     note: str = ""
 
 
+class Rollback(Request, frozen=True, tag="rollback"):
+    """Take back what these tickets did, which are over: by their `rollback`, and by the snapshot of their files."""
+
+    tickets: tuple[str, ...]
+    downstream: bool = False
+    """Also what has run after them and needs them; that first."""
+    rerun: bool = False
+    """Afterwards let all of them run again."""
+
+
 class Approve(Request, frozen=True, tag="approve"):
     """Let tickets go on that wait for approval: what has yet to start may start, what has run has succeeded."""
 
@@ -199,6 +209,7 @@ AnyRequest = (
     | Approve
     | Reject
     | Restore
+    | Rollback
     | Reassign
     | Prioritise
     | Scale
@@ -290,6 +301,21 @@ class DoneChecked(Report, frozen=True, gc=False, tag="done"):
     done: bool
 
 
+class SnapshotMade(Report, frozen=True, gc=False, tag="snapshot"):
+    """What the files of the ticket were before the attempt is kept."""
+
+    files: int
+    size: int
+    """As in SnapshotTaken."""
+
+
+class FilesRestored(Report, frozen=True, gc=False, tag="restored"):
+    """The files of the ticket are what they were before the attempt, unless there were problems."""
+
+    problems: tuple[str, ...] = ()
+    """What is not as it was, in words."""
+
+
 class StraysFound(Report, frozen=True, gc=False, tag="strays"):
     """What the process left behind when it was over, and that was ended. May come after its end."""
 
@@ -370,6 +396,8 @@ AnyReport = (
     | ProcessLost
     | OutputsChecked
     | DoneChecked
+    | SnapshotMade
+    | FilesRestored
     | StraysFound
     | LogTooLong
     | LogFlooded

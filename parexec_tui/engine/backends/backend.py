@@ -42,6 +42,13 @@ class Launch(Struct, frozen=True, gc=False):
     """Patterns of what the process must write, as in Ticket; seen from `root`. What they match now is noted before
     it begins, for `check_outputs`."""
     root: str = ""
+    snapshot: tuple[str, ...] = ()
+    """Patterns of the files that are kept before the process begins, for `restore`; seen from `root`. If they cannot
+    be kept, there is no process."""
+    snapshot_limit: int = 0
+    """The most bytes of them."""
+    log_of: ProcessKey | None = None
+    """A process whose output the new one may want to read: `PAREXEC_LOG` is the path of that."""
     """Absolute: where patterns start, and paths that are required."""
     requires: Requirements | None = None
     """What must be there. It is looked for right before the process is started; if it is not so, there is none, and
@@ -102,7 +109,9 @@ class Backend(Protocol):
     # -- processes -------------------------------------------------------------------------------------------
 
     def start(self, key: ProcessKey, launch: Launch) -> None:
-        """Start a process. A key is started at most once, however often it is asked for.
+        """Start a process. If it has a snapshot, `SnapshotMade` tells of it before anything else.
+
+        A key is started at most once, however often it is asked for.
 
         If there can be no process, `ProcessEnded` says why in `problem`. If the key was started by an engine before
         this one and was not adopted, `ProcessLost` says so, with `began=False`: nothing was started.
@@ -137,6 +146,21 @@ class Backend(Protocol):
 
         The key is that of the step that is told about it. `root`: absolute, where patterns start.
         """
+
+    # -- snapshots: what `Launch.snapshot` kept before the step `run` of an attempt ------------------------------
+
+    def restore(self, key: ProcessKey) -> None:
+        """Let the files of a ticket be what they were before the attempt of the key; report `FilesRestored`.
+
+        The key is that of the step that is told about it. It may be asked for again, whatever became of it before:
+        what is done twice is done once.
+        """
+
+    def find_snapshot(self, key: ProcessKey) -> None:
+        """Report `SnapshotMade` of the attempt of the key if there is a snapshot; it was made by an engine before."""
+
+    def drop_snapshot(self, key: ProcessKey) -> None:
+        """Delete the snapshot of the attempt of the key, if there is one."""
 
     # -- what an engine before this one left -----------------------------------------------------------------
 

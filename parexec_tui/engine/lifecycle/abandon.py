@@ -14,9 +14,10 @@ from parexec_tui.core.rules.decide import decide
 from parexec_tui.core.rules.reports import on_report
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
-from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.process_key import RESTORE, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import StopReason
+from parexec_tui.core.state.steps import is_rollback
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends import boot
@@ -117,6 +118,8 @@ class _Abandoned:
         async with trio.open_nursery() as nursery:
             backend = open_backend(nursery)
             for report in await _end(self._state, live, backend, noting):
+                if is_rollback(report.step):
+                    continue  # the next engine finds it stopped, and starts it again
                 self.remember(on_report(self._state, report, self.now()))
             with trio.move_on_after(_GIVE_UP):
                 await backend.finish()
@@ -147,6 +150,9 @@ async def _end(
     left: set[ProcessKey] = set()
     grace = min(_MAX_GRACE, max((ticket.spec.grace for ticket in live), default=0.0))
     for ticket in live:
+        step = ticket.live_attempt.step
+        if step == RESTORE:
+            continue  # the next engine does it
         try:
             report = await adopt(state, ticket, backend)
         except OutOfReachError:
@@ -154,7 +160,7 @@ async def _end(
         if isinstance(report, rq.ProcessStarted):
             left.add(report.key)
             backend.thaw(report.key)  # a frozen one could not clean up
-            backend.stop(report.key, grace, noting)
+            backend.stop(report.key, grace, "stopped" if is_rollback(step) else noting)
         else:
             ended.append(report)
     with trio.move_on_after(grace + _GIVE_UP):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from parexec_tui.core.state.process_key import IF_DONE, OUTPUTS, ProcessKey
+from parexec_tui.core.state.process_key import IF_DONE, WITHOUT_PROCESS, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
@@ -31,7 +31,9 @@ async def recover(state: SessionState, backend: Backend) -> Findings:
     """Settle every attempt that the registry believes to live. Raises OutOfReachError."""
     findings = Findings([], [], 0)
     for ticket in list(state.live.values()):
-        if ticket.live_attempt.step == OUTPUTS:  # no process runs in it: the coordinator looks again
+        if ticket.spec.snapshot and state.snapshot_of(ticket) is None:
+            backend.find_snapshot(ProcessKey(ticket.id, ticket.attempts))
+        if ticket.live_attempt.step in WITHOUT_PROCESS:  # no process runs in it: the coordinator looks again
             findings.adopted.append(ticket)
             continue
         report = await adopt(state, ticket, backend)

@@ -11,7 +11,7 @@ from parexec_tui.core.schedule.blockers import pick_agent
 from parexec_tui.core.schedule.dispatcher import new_agent_id
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
-from parexec_tui.core.state.process_key import OUTPUTS, RUN, ProcessKey
+from parexec_tui.core.state.process_key import RUN, WITHOUT_PROCESS, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
@@ -90,7 +90,11 @@ class _Settling:
     def _end(self, ticket: TicketState, number: int, first: list[ev.AnyEvent]) -> bool:
         """Take these events and the end of an attempt, if its record tells it."""
         step = ticket.live_attempt.step if ticket.is_live else RUN
-        report = self._recorded_end(ProcessKey(ticket.id, number, step), self._folder) if step != OUTPUTS else None
+        report = (
+            self._recorded_end(ProcessKey(ticket.id, number, step), self._folder)
+            if step not in WITHOUT_PROCESS
+            else None
+        )
         if report is None:
             return False
         taken: list[ev.AnyEvent] = []

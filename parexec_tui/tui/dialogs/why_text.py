@@ -113,7 +113,7 @@ class _Why:
         match ticket.status:
             case Status.waiting | Status.backoff:
                 yield from self._waits()
-            case Status.running | Status.validating | Status.stopping:
+            case Status.running | Status.validating | Status.stopping | Status.rolling_back:
                 yield from self._lives()
             case Status.approval:
                 yield f"it has run, and waits for your approval{self._ago(ticket.ended)}; it keeps its claims"
@@ -129,6 +129,9 @@ class _Why:
             case Status.cancelled:
                 yield f"it was given up{self._ago(ticket.ended)}"
                 yield f"{self._key('retry')} runs it after all"
+            case Status.rolled_back:
+                yield f"what it did was taken back{self._ago(ticket.ended)}"
+                yield f"{self._key('retry')} runs it again"
             case Status.waived:
                 yield f"it is done without{self._ago(ticket.ended)}: what needs it may run"
                 yield f"{self._key('retry')} runs it after all"
@@ -270,6 +273,8 @@ class _Why:
                 return self._need_remedy()
             case "session" if self.state.stopping is not None:
                 return f"it can be gone on with later: parexec resume {self.state.session}"
+            case "session" if self.state.rollback is not None and self.state.held is None:
+                return "it goes on by itself when that is done"
             case "session":
                 is_frozen = self.state.held is not None and self.state.held.is_freeze
                 return self._end(Root("session", how="frozen" if is_frozen else "held"))

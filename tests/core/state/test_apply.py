@@ -22,14 +22,17 @@ from tests.core.sessions import OPENED_AT, Session, check, dump, plan
 LEGAL = """
 ticket_satisfied        waiting                 succeeded
 attempt_started         waiting                 running
-attempt_frozen          running validating      frozen
+attempt_frozen          running validating rolling_back  frozen
 attempt_thawed          frozen                  running
 step_started            running validating stopping  validating
 step_started            frozen                  frozen
-attempt_stop_requested  running frozen validating  stopping
+step_started            stopping rolling_back   rolling_back
+rollback_started        running validating stopping succeeded failed cancelled  rolling_back
+rollback_started        frozen                  frozen
+attempt_stop_requested  running frozen validating rolling_back  stopping
 attempt_stop_requested  stopping                stopping
 attempt_ended           running frozen validating  succeeded approval failed waiting backoff
-attempt_ended           stopping                failed cancelled waiting backoff
+attempt_ended           stopping rolling_back   failed cancelled waiting backoff rolled_back
 backoff_ended           backoff                 waiting
 ticket_cancelled        waiting backoff approval  cancelled
 ticket_approved         waiting                 waiting
@@ -37,17 +40,17 @@ ticket_approved         approval                succeeded
 ticket_rejected         waiting                 cancelled
 ticket_rejected         approval                waiting
 ticket_unrunnable       waiting                 failed
-ticket_retried          failed cancelled succeeded waived backoff approval  waiting
-ticket_waived           waiting backoff approval failed cancelled skipped  waived
+ticket_retried          failed cancelled succeeded waived rolled_back backoff approval  waiting
+ticket_waived           waiting backoff approval failed cancelled rolled_back skipped  waived
 ticket_restored         succeeded               approval
 ticket_restored         cancelled               waiting skipped approval
-ticket_restored         waived                  waiting failed cancelled skipped approval
-ticket_restored         waiting                 waiting failed cancelled succeeded waived approval
+ticket_restored         waived                  waiting failed cancelled rolled_back skipped approval
+ticket_restored         waiting                 waiting failed cancelled succeeded waived rolled_back approval
 """
 """Event, from any of these, to any of these; columns stand two spaces apart. All else is illegal.
 
-A step starts after a stop only if a gate took too long and is tried again. A ticket is satisfied only while it is
-asked whether it is done.
+A step starts after a stop only if a gate took too long and is tried again, or to take back what the attempt did. A
+ticket is satisfied only while it is asked whether it is done. A blank in a status is written `_` here.
 """
 
 CHAIN = "N:\nT: N  retries=1 retry_delay=1s timeout=60s\nD: T"
@@ -56,22 +59,26 @@ CHAIN = "N:\nT: N  retries=1 retry_delay=1s timeout=60s\nD: T"
 def legal() -> Iterator[tuple[str, str, str]]:
     for line in LEGAL.strip().splitlines():
         kind, from_, to = (column.split() for column in line.split("  ") if column)
-        yield from ((kind[0], before, after) for before in from_ for after in to)
+        yield from ((kind[0], before.replace("_", " "), after.replace("_", " ")) for before in from_ for after in to)
 
 
 def chain(status: str) -> Session:
     """N, then T, then D, with T in this status and an idle agent left over."""
-    gates = " gates=true,true" if status == "validating" else ""
-    more = {"waiting": " approve=before if_done=out", "approval": " approve=after"}.get(status, "")
-    session = Session(plan(CHAIN.replace("60s", f"60s{gates}{more}"), agents={"agent": AgentType(min=2, max=2)}))
+    more = {
+        "validating": " gates=true,true",
+        "rolling back": " on_fail=rollback rollback=undo",
+        "rolled back": " rollback=undo",
+        "waiting": " approve=before if_done=out",
+        "approval": " approve=after",
+    }
+    fields = f"60s{more.get(status, '')}"
+    session = Session(plan(CHAIN.replace("60s", fields), agents={"agent": AgentType(min=2, max=2)}))
     session.dispatch()
     if status == "skipped":
         session.fail("N")
         return session
     session.succeed("N")
-    if status == "cancelled":
-        session.ask(rq.Cancel(tickets=("T",)))
-    elif status == "waived":
+    if status == "waived":
         session.ask(rq.Waive(tickets=("T",)))
     elif status == "waiting":
         session.apply(ev.CheckStarted(at=session.now, ticket="T", step="if-done"))
@@ -79,12 +86,20 @@ def chain(status: str) -> Session:
         session.dispatch()
     if status == "frozen":
         session.ask(rq.Freeze(tickets=("T",)))
+    elif status == "cancelled":
+        session.ask(rq.Cancel(tickets=("T",)))
+        session.killed("T")
     elif status == "stopping":
         session.time_out("T")
-    elif status in ("validating", "approval", "succeeded"):
+    elif status in ("validating", "approval", "succeeded", "rolled back"):
         session.succeed("T")
-    elif status in ("backoff", "failed"):
+    elif status in ("backoff", "failed", "rolling back"):
         session.fail("T")
+    if status == "rolled back":
+        session.ask(rq.Rollback(tickets=("T",)))
+        session.dispatch()
+        session.succeed("T")
+        session.dispatch()
     if status == "failed":
         session.back_off("T")
         session.dispatch()
@@ -109,6 +124,7 @@ def moves(session: Session) -> list[tuple[str, ev.AnyEvent]]:
     def goes(then: Status) -> tuple[str, ...]:
         return ("D",) if then in UNSUCCESSFUL and session.status("D") == "waiting" else ()
 
+    outcome = ended("T", attempt, Status.failed) if session["T"].is_live else None
     found: list[tuple[str, ev.AnyEvent]] = [
         ("succeeded", ev.TicketSatisfied(at=at, ticket="T", reason="already done")),
         ("running", ev.AttemptStarted(at=at, ticket="T", attempt=attempt + 1, agent=agent)),
@@ -117,6 +133,12 @@ def moves(session: Session) -> list[tuple[str, ev.AnyEvent]]:
         (
             "frozen" if session["T"].is_frozen else "validating",
             ev.StepStarted(at=at, ticket="T", attempt=attempt, step="gate-2"),
+        ),
+        (
+            "frozen" if session["T"].is_frozen else "rolling back",
+            ev.RollbackStarted(
+                at=at, ticket="T", attempt=attempt, step="restore", outcome=outcome, restored=comes_back
+            ),
         ),
         ("stopping", ev.AttemptStopRequested(at=at, ticket="T", attempt=attempt, why="cancelled")),
         ("waiting", ev.BackoffEnded(at=at, ticket="T")),
@@ -127,6 +149,8 @@ def moves(session: Session) -> list[tuple[str, ev.AnyEvent]]:
         ("cancelled" if waits else "waiting", ev.TicketRejected(at=at, ticket="T", skipped=("D",) if waits else ())),
         ("waived", ev.TicketWaived(at=at, ticket="T", restored=comes_back)),
     ]
+    if session.status("T") == "rolling back":
+        found.append(("rolling back", ev.StepStarted(at=at, ticket="T", attempt=attempt, step="restore")))
     for then in Status:
         skipped = ("D",) if then in UNSUCCESSFUL else ()
         retry_at = 2001.0 if then is Status.backoff else None
@@ -171,10 +195,14 @@ def test_the_table_of_the_code_is_the_table_of_this_page() -> None:
 def test_a_frozen_attempt_may_go_where_it_might_go_if_it_were_not() -> None:
     frozen = {(kind, to) for kind, from_, to in legal() if from_ == "frozen"}
     running = {(kind, to) for kind, from_, to in legal() if from_ == "running"}
-    stays = {("step_started", "frozen")}
-    goes_on = {("attempt_frozen", "frozen"), ("step_started", "validating")}
+    stays = {("step_started", "frozen"), ("rollback_started", "frozen")}
+    goes_on = {
+        ("attempt_frozen", "frozen"),
+        ("step_started", "validating"),
+        ("rollback_started", "rolling back"),
+    }
     assert frozen - {("attempt_thawed", "running")} - stays == running - goes_on
-    assert {"running", "validating"} == FREEZABLE
+    assert {"running", "validating", "rolling back"} == FREEZABLE
 
 
 def at(kind: Callable[..., ev.AnyEvent], **fields: object) -> ev.AnyEvent:

@@ -57,6 +57,9 @@ def tickets(draw: st.DrawFn, number: int) -> Ticket:
     agent, requires = draw(st.sampled_from(_DEMANDS))
     earlier = [f"T{other}" for other in range(number)]
     expected = draw(st.sampled_from(((0,), (0,), (0, 1), (127, 0))))
+    writes = draw(some(*_PATHS))
+    rollback = draw(st.sampled_from(("", "", "undo")))
+    snapshot = bool(writes) and draw(st.booleans())
     needs = draw(some(*earlier)) if earlier else ()
     others = [id_ for id_ in earlier if id_ not in needs]
     if_done, skip_if = draw(st.sampled_from(_CONDITIONS))
@@ -68,12 +71,15 @@ def tickets(draw: st.DrawFn, number: int) -> Ticket:
         agent=agent,
         requires=requires,
         reads=draw(some(*_PATHS)),
-        writes=draw(some(*_PATHS)),
+        writes=writes,
         outputs=draw(st.sampled_from(((), (), ("out",)))),
         if_done=if_done,
         skip_if=skip_if,
         gates=draw(st.sampled_from(_GATES)),
         approve=draw(st.sampled_from(("no", "no", "no", "before", "after"))),
+        on_fail=draw(st.sampled_from(("keep", "rollback"))) if rollback or snapshot else "keep",
+        rollback=rollback,
+        snapshot=snapshot,
         locks=draw(some("db", "web")),
         uses=Amounts(draw(st.sampled_from(({}, {}, {"gpu": 1}, {"gpu": 2}, {"gpu": 3, "cpu": 0.5})))),
         estimate=draw(st.sampled_from((None, Duration(1), Duration(100)))),
@@ -330,6 +336,24 @@ def drop(session: Session, number: int) -> None:
     session.act(rq.Amend(dropped=tuple(of(leaves, number)), by="bob"))
 
 
+def roll_back(session: Session, number: int) -> None:
+    ids = of(with_status(session, Status.succeeded, Status.failed, Status.cancelled), number)
+    if ids:
+        request = rq.Rollback(tickets=tuple(ids), downstream=number % 2 > 0, rerun=number % 3 > 1, by="bob")
+        session.act(request)
+
+
+def keep_files(session: Session, number: int) -> None:
+    for id_ in of(session.live(), number):
+        if session[id_].spec.snapshot:
+            session.tell(rq.SnapshotMade(id_, session[id_].attempts, 1, number % 3 * 2**32))
+
+
+def kill_rollback(session: Session, number: int) -> None:
+    for id_ in of(with_status(session, Status.rolling_back), number):
+        session.act(rq.Cancel(tickets=(id_,), now=True))
+
+
 def undo(session: Session, number: int) -> None:
     session.act(rq.Undo(by="eve"))
 
@@ -446,6 +470,9 @@ STEPS: tuple[Step, ...] = (
     stop,
     end_unrunnable,
     restart,
+    *[roll_back] * 4,
+    *[keep_files] * 3,
+    kill_rollback,
     *[resume] * 4,
     *[approve_one] * 6,
     *[step for verb in VERBS for step in (verb, verb, and_back(verb))],
@@ -519,6 +546,8 @@ def drive_to_the_end(session: Session, outcomes: list[Step]) -> None:
             stopping = with_status(session, Status.stopping)
             if stopping:
                 session.killed(*stopping)
+            elif rolling := with_status(session, Status.rolling_back):  # it takes no outcome from an attempt
+                session.succeed(rolling[0])
             else:
                 next(outcome)(session, turn)
         elif retrying := with_status(session, Status.backoff):

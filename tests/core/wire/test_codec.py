@@ -225,6 +225,30 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         waived=6,
         allowed=7,
     ),
+    ev.SnapshotTaken(at=6.0, ticket="T1", attempt=3, files=2, size=4096),
+    ev.SnapshotDropped(at=6.0, ticket="T1", attempt=2),
+    ev.RollbackStarted(
+        at=6.5,
+        ticket="T1",
+        attempt=3,
+        step="rollback",
+        by="ann@pts/1",
+        restored=("T2",),
+        outcome=ev.AttemptEnded(
+            at=6.5,
+            ticket="T1",
+            attempt=3,
+            agent="builder-1",
+            started=6.0,
+            seconds=0.5,
+            end=End.failed,
+            then=Status.backoff,
+            charged=True,
+            retry_at=16.5,
+        ),
+    ),
+    ev.RollbackAsked(at=7.0, tickets=("T2", "T1"), by="ann@pts/1", rerun=True),
+    ev.RollbackEnded(at=8.0, reason="rollback of T2 failed"),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -601,6 +601,75 @@ async def test_a_clock_that_is_set_back_hides_no_output(world: World) -> None:
         assert await engine.missing_of("old") == ()
 
 
+# -- snapshots -------------------------------------------------------------------------------------------------
+
+
+def changing(world: World, run: str, *snapshot: str, limit: int = 1 << 20) -> Launch:
+    return structs.replace(
+        world.launch(run), snapshot=snapshot, snapshot_limit=limit, root=str(world.work), outputs=()
+    )
+
+
+async def test_files_are_what_they_were_before_the_attempt(world: World) -> None:
+    (world.work / "out").mkdir()
+    (world.work / "out" / "old").write_text("before")
+    async with world.engine() as engine:
+        engine.backend.start(key(), changing(world, "echo after > out/old; echo x > out/new; exit 1", "out"))
+        assert await engine.ended(key()) == (1, None)
+        made = await engine.snapshot_of(key())
+        assert (made.files, made.size) == (1, 6)
+        for _ in range(2):
+            assert await engine.restore() == ()
+        assert [file.name for file in (world.work / "out").iterdir()] == ["old"]
+        assert (world.work / "out" / "old").read_text() == "before"
+
+
+async def test_the_next_engine_finds_and_restores_a_snapshot(world: World) -> None:
+    async with world.engine(dies=True) as engine:
+        engine.backend.start(key(), changing(world, "echo x > new", "new"))
+        await engine.end_of(key())
+    async with world.engine() as engine:
+        engine.backend.find_snapshot(key(2))
+        engine.backend.find_snapshot(key())
+        assert (await engine.snapshot_of(key())).files == 0
+        assert key(2) not in engine.snapshots
+        assert await engine.restore() == ()
+        assert not (world.work / "new").exists()
+
+
+async def test_nothing_is_started_if_its_files_cannot_be_kept(world: World) -> None:
+    (world.work / "big").write_bytes(b"x" * 5000)
+    async with world.engine() as engine:
+        engine.backend.start(key(), changing(world, "echo x > ran", "big", limit=1000))
+        ended = await engine.end_of(key())
+        assert isinstance(ended, rq.ProcessEnded)
+        assert ended.problem == "its snapshot would be too big: 1 files with 4.9KiB, snapshot_limit is 1000B"
+        assert ended.ticket_at_fault
+        assert not (world.work / "ran").exists()
+
+
+async def test_a_snapshot_that_was_dropped_cannot_be_restored(world: World) -> None:
+    async with world.engine() as engine:
+        engine.backend.start(key(), changing(world, "echo x > new", "new"))
+        await engine.end_of(key())
+        engine.backend.drop_snapshot(key())
+        engine.backend.drop_snapshot(key(9))
+        with trio.fail_after(30):
+            while world.folder.snapshot("T", 1).exists():  # noqa: ASYNC110
+                await trio.sleep(0.01)
+        assert await engine.restore() == ("its files cannot be restored: the snapshot is gone",)
+        assert (world.work / "new").exists()
+
+
+async def test_a_process_is_told_where_the_output_of_another_one_is(world: World) -> None:
+    async with world.engine() as engine:
+        await engine.run("echo hello")
+        at = key(1, "rollback")
+        engine.backend.start(at, structs.replace(world.launch('cat "$PAREXEC_LOG"'), log_of=key()))
+        assert await engine.ended(at) == (0, None)
+        assert await engine.output(at) == "hello\n"
+
+
 async def test_waking_lets_the_wait_return(world: World) -> None:
     async with trio.open_nursery() as nursery:
         backend = world.open(nursery)

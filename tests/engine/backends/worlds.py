@@ -81,6 +81,9 @@ class Engine:
         self.missing: dict[ProcessKey, tuple[str, ...]] = {}
         self.done: dict[ProcessKey, bool] = {}
         """What was reported of outputs."""
+        self.snapshots: dict[ProcessKey, rq.SnapshotMade] = {}
+        self.restored: dict[ProcessKey, tuple[str, ...]] = {}
+        """What went wrong when files were restored."""
         self.identities: dict[ProcessKey, rq.ProcessStarted] = {}
         self._news = trio.Event()
 
@@ -97,6 +100,11 @@ class Engine:
                     self.missing[report.key] = report.problems
                 elif isinstance(report, rq.DoneChecked):
                     self.done[report.key] = report.done
+                elif isinstance(report, rq.SnapshotMade):
+                    assert report.key not in self.ends, "an end is told last"
+                    self.snapshots[report.key] = report
+                elif isinstance(report, rq.FilesRestored):
+                    self.restored[report.key] = report.problems
                 elif not isinstance(report, rq.HostShort):
                     assert isinstance(report, Ended)
                     assert report.key not in self.ends, "an end is told once"
@@ -142,6 +150,22 @@ class Engine:
             while at not in self.done:
                 await self._news.wait()
         return self.done.pop(at)
+
+    async def restore(self, number: int = 1) -> tuple[str, ...]:
+        """Restore the files of an attempt; what went wrong."""
+        at = key(number, "restore")
+        self.restored.pop(at, None)
+        self.backend.restore(at)
+        with trio.fail_after(WITHIN):
+            while at not in self.restored:
+                await self._news.wait()
+        return self.restored[at]
+
+    async def snapshot_of(self, at: ProcessKey) -> rq.SnapshotMade:
+        with trio.fail_after(WITHIN):
+            while at not in self.snapshots:
+                await self._news.wait()
+        return self.snapshots[at]
 
     async def run(self, run: str = "", *argv: str, at: ProcessKey | None = None) -> tuple[int | None, int | None]:
         """Run a process to its end."""

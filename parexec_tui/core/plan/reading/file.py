@@ -168,7 +168,7 @@ def _end_lines_as_shells_do(document: dict[str, Any]) -> None:
         tables += tickets.values()
     for table in tables:
         if isinstance(table, dict):
-            for key in ("run", "skip_if", *Hooks.__struct_fields__):
+            for key in ("run", "skip_if", "rollback", *Hooks.__struct_fields__):
                 if isinstance(value := table.get(key), str):
                     table[key] = value.replace("\r\n", "\n")
 
@@ -238,11 +238,23 @@ def _merged(defaults: dict[str, Any], tickets: dict[str, Any]) -> dict[str, Any]
             for id_, own in tickets.items():
                 if isinstance(own, dict) and isinstance(value := own.get(key), dict):
                     merged[id_][key] = {**inherited, **value}
+    if defaults.get("snapshot") is True or defaults.get("on_fail") == "rollback":
+        for id_, own in tickets.items():
+            if isinstance(own, dict):
+                _leave_out_what_cannot_be(merged[id_], own)
     if gates:
         for id_, own in tickets.items():
             if isinstance(own, dict) and (mine := _as_list(own.get("gates"))):
                 merged[id_]["gates"] = [*gates, *mine]
     return merged
+
+
+def _leave_out_what_cannot_be(merged: dict[str, Any], own: dict[str, Any]) -> None:
+    """Do not inherit a snapshot where no files are named, nor a rollback where nothing says how it is done."""
+    if "snapshot" not in own and not (merged.get("writes") or merged.get("outputs")):
+        merged.pop("snapshot", None)
+    if "on_fail" not in own and not (merged.get("snapshot") or merged.get("rollback")):
+        merged.pop("on_fail", None)
 
 
 def _as_list(gates: object) -> list[Any]:

@@ -388,6 +388,16 @@ def _faults_of_requirements(source: Requires) -> Iterator[tuple[tuple[str, int],
             yield ("requires_env", index), Fault((), f"{shown(text)} is not a name of an environment variable", hint)
 
 
+def _rollbacks_take_back_something(draft: Draft) -> Iterator[Fault]:
+    for id_, ticket in draft.specs():
+        if not (ticket.snapshot or ticket.on_fail == "rollback"):
+            continue
+        if ticket.snapshot and not ticket.all_writes and (path := draft.place(id_, "snapshot"))[0] == "tickets":
+            yield Fault(path, "there is nothing to keep: the ticket names no files", "write `writes` or `outputs`")
+        if not ticket.takes_back and not ticket.snapshot and (path := draft.place(id_, "on_fail"))[0] == "tickets":
+            yield Fault(path, "nothing says how it is rolled back", "write `rollback = ...`, or `snapshot = true`")
+
+
 def _environments_are_valid(draft: Draft) -> Iterator[Fault]:
     for id_, ticket in draft.specs():
         for path, message in _faults_of_env(ticket.env) if ticket.env else ():
@@ -420,8 +430,8 @@ def _texts_have_no_nul(draft: Draft) -> Iterator[Fault]:
         if "\0" in getattr(draft.hooks, hook):
             yield Fault(("hooks", hook), _NUL)
     for id_, ticket in draft.specs():
-        if "\0" in ticket.run or "\0" in ticket.prompt or (ticket.cwd and "\0" in ticket.cwd):
-            for key in ("run", "prompt", "cwd"):
+        if "\0" in ticket.run + ticket.prompt + ticket.rollback or (ticket.cwd and "\0" in ticket.cwd):
+            for key in ("run", "prompt", "rollback", "cwd"):
                 if "\0" in (getattr(ticket, key) or ""):
                     yield Fault(draft.place(id_, key), _NUL)
     for name, agent in draft.agents.items():
@@ -444,6 +454,7 @@ _RULES: tuple[Rule, ...] = (
     _shells_take_a_command,
     _patterns_are_valid,
     _gates_can_be_run,
+    _rollbacks_take_back_something,
     _failures_are_known,
     _conditions_can_be_asked,
     _requirements_can_be_checked,

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from parexec_tui.core.rules.answers import Decision, Refused, first_refusal, named, refuse_terminal, refuse_unknown
 from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.process_key import RESTORE
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, TERMINAL, Status
+from parexec_tui.core.state.steps import takes_back
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 
@@ -46,6 +48,11 @@ def refused_cancels(state: SessionState, asked: rq.Cancel) -> Iterator[Refused]:
     for ticket in named(state, asked.tickets):
         if ticket.status in TERMINAL:
             yield Refused("tickets", ticket.id, refuse_terminal(state, ticket.id))
+        elif takes_back(step := ticket.live_attempt.step if ticket.is_live else "") and (
+            step == RESTORE or (ticket.status is Status.rolling_back and not asked.now)
+        ):
+            remedy = "wait for it to end" + (", or kill its rollback: cancel --now" if step != RESTORE else "")
+            yield Refused("tickets", ticket.id, Refusal(f"{ticket.id} is {ticket.shown_status}", remedy))
         elif ticket.status is Status.stopping and not asked.now:
             remedy = "wait for it to end, or kill it: cancel --now"
             yield Refused("tickets", ticket.id, Refusal(f"{ticket.id} is being stopped already", remedy))

@@ -44,6 +44,8 @@ def refused_moves(state: SessionState, asked: rq.Reassign, *, may_be_gone: bool 
 
 def cannot_reassign(ticket: TicketState, place: str = "") -> Refusal | None:
     """Why a ticket cannot be given to any other agent; None if it can. `place`: the agent that the request names."""
+    if ticket.status is Status.rolling_back:
+        return Refusal(f"{ticket.id} is rolling back", "wait for it to end")
     if ticket.status not in SATISFIED:
         return None
     return Refusal(f"{ticket.id} is {ticket.status}", f"retry {ticket.id} on {place or 'any agent'}")

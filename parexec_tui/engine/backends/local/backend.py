@@ -50,6 +50,8 @@ from parexec_tui.engine.backends.local.record import note_stop, read_record, rep
 from parexec_tui.engine.backends.local.remains import Remains, is_written, writers_of
 from parexec_tui.engine.backends.local.requirements import Checker, UnmetError
 from parexec_tui.engine.backends.local.shortage import ShortageWatch, pids_limits, short_of
+from parexec_tui.engine.backends.local.snapshot import SnapshotError
+from parexec_tui.engine.backends.local.snapshots import Snapshots
 from parexec_tui.engine.backends.local.spawn import Spawn, is_recording_shell, is_shell_name, keep_descriptors
 from parexec_tui.engine.backends.local.starter import Start, Starter
 from parexec_tui.engine.backends.local.usage import LiveProcess, UsageMeter
@@ -150,6 +152,8 @@ class LocalBackend:
         self._one_reading = trio.CapacityLimiter(1)
         self._one_look = trio.CapacityLimiter(1)
         self._checks = trio.CapacityLimiter(_CHECKS)
+        self._restores = trio.CapacityLimiter(_CHECKS)
+        self._snapshots = Snapshots(folder)
         self._requirements = Checker()
         self._to_look_for: list[_Look] = []
         self._over: list[ProcessKey] = []
@@ -172,8 +176,8 @@ class LocalBackend:
         if key in self._starting or key in self._live:
             return
         start = self.prepare(key, launch)
-        if launch.outputs or launch.requires is not None:
-            start.before = partial(self._look_before, key, launch, start.spawn.env)
+        if launch.outputs or launch.snapshot or launch.requires is not None:
+            start.before = partial(self._look_before, start, launch)
         if chosen := self._cgroups.choose(key, trio.current_time()):
             start.spawn = structs.replace(start.spawn, cgroup=chosen)
         self._starting[key] = start
@@ -187,12 +191,19 @@ class LocalBackend:
         if start.spawn.cgroup and not self._cgroups.make(start.spawn.cgroup):
             start.spawn = structs.replace(start.spawn, cgroup="")
 
-    def _look_before(self, key: ProcessKey, launch: Launch, env: Mapping[str, str]) -> None:
-        """Look for what is required, and note what outputs are there already. Raises OSError."""
+    def _look_before(self, start: Start, launch: Launch) -> None:
+        """Look for what is required, keep what may be restored, and note what outputs are there already.
+
+        Raises OSError, SnapshotError.
+        """
+        key = start.key
         if launch.requires is not None:
+            env = start.spawn.env
             unmet = list(self._requirements.unmet(launch.requires, env=env, cwd=launch.cwd, root=launch.root))
             if unmet:
                 raise UnmetError(unmet)
+        if launch.snapshot:
+            start.taken = self._snapshots.take(key, launch)
         if launch.outputs:
             note_outputs(self._folder.outputs_before(key.ticket, key.attempt), launch.root, launch.outputs)
 
@@ -228,10 +239,47 @@ class LocalBackend:
         before = self._folder.outputs_before(key.ticket, key.attempt)
         return await in_thread(missing_outputs, before, root, outputs, may_hang=True, limiter=self._checks)
 
+    def restore(self, key: ProcessKey) -> None:
+        self._nursery.start_soon(self._restore, key)
+
+    async def _restore(self, key: ProcessKey) -> None:
+        problems = await self.restored(key)
+        self._report(rq.FilesRestored(key.ticket, key.attempt, tuple(problems), step=key.step))
+
+    async def restored(self, key: ProcessKey) -> list[str]:
+        """Restore the files of an attempt; what is not as it was, in words."""
+        return await in_thread(self._snapshots.restore, key, may_hang=True, limiter=self._restores)
+
+    def find_snapshot(self, key: ProcessKey) -> None:
+        self._nursery.start_soon(self._find_snapshot, key)
+
+    async def _find_snapshot(self, key: ProcessKey) -> None:
+        with suppress(OSError):
+            if (found := await self.found_snapshot(key)) is not None:
+                self._report(found)
+
+    async def found_snapshot(self, key: ProcessKey) -> rq.SnapshotMade | None:
+        """The snapshot of an attempt, if there is one. Raises OSError."""
+        found = await in_thread(self._snapshots.find, key, may_hang=True, limiter=self._restores)
+        return None if found is None else rq.SnapshotMade(key.ticket, key.attempt, *found, step=key.step)
+
+    def drop_snapshot(self, key: ProcessKey) -> None:
+        self._nursery.start_soon(self._drop_snapshot, key)
+
+    async def _drop_snapshot(self, key: ProcessKey) -> None:
+        with suppress(OSError):  # it takes room, and harms nobody
+            await self.dropped_snapshot(key)
+
+    async def dropped_snapshot(self, key: ProcessKey) -> None:
+        """Delete the snapshot of an attempt. Raises OSError."""
+        await in_thread(self._snapshots.drop, key, may_hang=True, limiter=self._restores)
+
     def prepare(self, key: ProcessKey, launch: Launch) -> Start:
         """All that it takes to start a process of this key."""
         env = self._env | launch.env
         env["PWD"] = launch.cwd
+        if launch.log_of is not None:
+            env["PAREXEC_LOG"] = self._folder.log_and_record(launch.log_of)[0]
         cookie = self._cookie_of(key)
         env[COOKIE] = nested_cookie(self._outer_cookie, cookie)
         log, record = self._folder.log_and_record(key)
@@ -478,6 +526,11 @@ class LocalBackend:
 
     def _on_started(self, start: Start) -> None:
         del self._starting[start.key]
+        if start.taken is not None:
+            key = start.key
+            self._reports.append(
+                rq.SnapshotMade(key.ticket, key.attempt, start.taken.files, start.taken.size, step=key.step)
+            )
         if start.pid is not None:
             self._shortage.has_started = True
             self._take_charge(start.key, start.pid, start.spawn.cgroup)
@@ -678,6 +731,8 @@ def _why_not(start: Start) -> Ended:
 
 
 def _spawn_problem(error: OSError | ValueError) -> str:
+    if isinstance(error, SnapshotError):
+        return str(error)
     if isinstance(error, UnmetError):
         return str(error)
     if isinstance(error, OSError) and error.errno == errno.E2BIG:

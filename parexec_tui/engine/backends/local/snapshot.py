@@ -163,6 +163,22 @@ def restore(folder: Path) -> int:
     return changed
 
 
+def find(folder: Path) -> Taken | None:
+    """What a snapshot has; None if there is none, or it cannot be read."""
+    try:
+        entries = _read(folder).entries.values()
+    except (OSError, RestoreError):
+        return None
+    files = {entry.file: entry.sign.size for entry in entries if entry.kind == "file"}
+    return Taken(len(files), sum(files.values()))
+
+
+def clean(snapshots: Path) -> None:
+    """Delete what is left of snapshots that were not finished; none may be being made."""
+    for left in snapshots.glob("*.new"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
 def drop(folder: Path) -> None:
     """Delete a snapshot, if there is one. Raises OSError."""
     with suppress(FileNotFoundError):

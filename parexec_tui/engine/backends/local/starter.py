@@ -12,6 +12,7 @@ from threading import Thread
 from msgspec import Struct
 
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.engine.backends.local.snapshot import Taken
 from parexec_tui.engine.backends.local.spawn import Spawn, spawn
 from parexec_tui.engine.backends.local.watch import Watch
 from parexec_tui.engine.passing import is_refusal
@@ -30,6 +31,8 @@ class Start(Struct, gc=False, eq=False):
     """Why there is no process."""
     before: Callable[[], None] | None = None
     """What to do first; raises OSError if the process must not be started."""
+    taken: Taken | None = None
+    """The snapshot that was made before it."""
     later: list[Callable[[], None]] = []
     """What to do once its process exists."""
 

@@ -48,6 +48,7 @@ _log_reading = msgspec.json.Decoder(LogReading)
 _bytes = msgspec.json.Decoder(bytes)
 _truth = msgspec.json.Decoder(bool)
 _texts = msgspec.json.Decoder(list[str])
+_snapshot: msgspec.json.Decoder[rq.SnapshotMade | None] = msgspec.json.Decoder(rq.SnapshotMade | None)
 _nothing = msgspec.json.Decoder(None)
 
 
@@ -156,6 +157,31 @@ class PipeBackend:
         except OSError:  # nobody can tell, so it is run
             done = False
         self._report(rq.DoneChecked(key.ticket, key.attempt, done, step=key.step))
+
+    def restore(self, key: ProcessKey) -> None:
+        self._nursery.start_soon(self._restore, key)
+
+    async def _restore(self, key: ProcessKey) -> None:
+        try:
+            problems = await self._ask(wire.Restore(key=key), _texts)
+        except OSError as error:
+            problems = [f"its files cannot be restored: {error}"]
+        self._report(rq.FilesRestored(key.ticket, key.attempt, tuple(problems), step=key.step))
+
+    def find_snapshot(self, key: ProcessKey) -> None:
+        self._nursery.start_soon(self._find_snapshot, key)
+
+    async def _find_snapshot(self, key: ProcessKey) -> None:
+        with suppress(OSError):
+            if (found := await self._ask(wire.FindSnapshot(key=key), _snapshot)) is not None:
+                self._report(found)
+
+    def drop_snapshot(self, key: ProcessKey) -> None:
+        self._nursery.start_soon(self._drop_snapshot, key)
+
+    async def _drop_snapshot(self, key: ProcessKey) -> None:
+        with suppress(OSError):  # it takes room, and harms nobody
+            await self._ask(wire.DropSnapshot(key=key), _nothing)
 
     # -- what an engine before this one left -----------------------------------------------------------------
 
@@ -341,8 +367,8 @@ class PipeBackend:
         if charge.grace is not None:
             self._send(wire.Stop(key, charge.grace))
 
-    def _on_report(self, report: rq.ProcessStarted | rq.StraysFound | rq.HostShort | Ended) -> None:
-        if isinstance(report, rq.StraysFound | rq.HostShort):
+    def _on_report(self, report: rq.ProcessStarted | rq.StraysFound | rq.SnapshotMade | rq.HostShort | Ended) -> None:
+        if isinstance(report, rq.StraysFound | rq.SnapshotMade | rq.HostShort):
             self._report(report)
             return
         charge = self._charges.get(report.key)

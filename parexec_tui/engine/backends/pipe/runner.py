@@ -117,6 +117,12 @@ class _Runner:
                 return await self._backend.missing_outputs(key, root, outputs)
             case wire.AreFilled(root=root, paths=paths):
                 return await self._backend.are_filled(root, paths)
+            case wire.Restore(key=key):
+                return await self._backend.restored(key)
+            case wire.FindSnapshot(key=key):
+                return await self._backend.found_snapshot(key)
+            case wire.DropSnapshot(key=key):
+                return await self._backend.dropped_snapshot(key)
             case wire.Finish():
                 return await self._backend.finish()
             case _:

@@ -10,7 +10,14 @@ from msgspec import Raw, Struct
 
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
-from parexec_tui.core.wire.requests import HostShort, ProcessEnded, ProcessLost, ProcessStarted, StraysFound
+from parexec_tui.core.wire.requests import (
+    HostShort,
+    ProcessEnded,
+    ProcessLost,
+    ProcessStarted,
+    SnapshotMade,
+    StraysFound,
+)
 from parexec_tui.engine.backends.backend import Identity, Launch, ProgressWanted
 
 VERSION = 1
@@ -110,6 +117,22 @@ class AreFilled(Ask, frozen=True, tag="are_filled"):
     paths: tuple[str, ...]
 
 
+class Restore(Ask, frozen=True, tag="restore"):
+    """Its answer is what went wrong, in words."""
+
+    key: ProcessKey
+
+
+class FindSnapshot(Ask, frozen=True, tag="find_snapshot"):
+    """Its answer is the report of the snapshot, or nothing."""
+
+    key: ProcessKey
+
+
+class DropSnapshot(Ask, frozen=True, tag="drop_snapshot"):
+    key: ProcessKey
+
+
 class Finish(Ask, frozen=True, tag="finish"):
     """The runner leaves after its answer."""
 
@@ -126,6 +149,9 @@ AnyAsk = (
     | CutLog
     | MissingOutputs
     | AreFilled
+    | Restore
+    | FindSnapshot
+    | DropSnapshot
     | Finish
 )
 ToRunner = Order | AnyAsk
@@ -141,7 +167,7 @@ class Hello(Message, frozen=True, tag="hello"):
 
 
 class Reported(Message, frozen=True, tag="reported"):
-    report: ProcessStarted | ProcessEnded | ProcessLost | StraysFound | HostShort
+    report: ProcessStarted | ProcessEnded | ProcessLost | StraysFound | SnapshotMade | HostShort
 
 
 class Answer(Message, frozen=True, tag="answer"):

@@ -1,0 +1,109 @@
+"""rollback: take back what tickets did that are over, the last ones first."""
+
+from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.rules.answers import Decision, named, refuse_unknown
+from parexec_tui.core.rules.downstream import HAVE_RUN, built_on, restores, skips
+from parexec_tui.core.rules.verbs.retry import retry
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.process_key import RESTORE
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.state.steps import first_of_rollback
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import Refusal
+
+
+def rollback(state: SessionState, asked: rq.Rollback, now: float) -> Decision:
+    if refusal := refuse_unknown(state, asked.tickets) or _goes_on(state):
+        return refusal
+    chosen = {ticket.id: ticket for ticket in named(state, asked.tickets)}
+    if asked.downstream:
+        chosen |= {ticket.id: ticket for ticket in built_on(state, chosen)}
+    tickets = sorted(chosen.values(), key=lambda each: (-each.group, -each.order))
+    refusals = (_cannot(state, ticket, is_named=ticket.id in asked.tickets) for ticket in tickets)
+    if refusal := next(filter(None, refusals), None):
+        return refusal
+    return [ev.RollbackAsked(at=now, tickets=tuple(ticket.id for ticket in tickets), by=asked.by, rerun=asked.rerun)]
+
+
+def _goes_on(state: SessionState) -> Refusal | None:
+    if state.rollback is None:
+        return None
+    return Refusal(f"{listed(state.rollback.left)} is being rolled back", "wait for it to end")
+
+
+def _cannot(state: SessionState, ticket: TicketState, *, is_named: bool) -> Refusal | None:
+    """Why what a ticket did cannot be taken back now."""
+    if ticket.is_live:
+        return Refusal(f"{ticket.id} is {ticket.shown_status}", f"wait for {ticket.id} to end, or cancel it")
+    if ticket.status is Status.rolled_back:
+        return Refusal(f"{ticket.id} is rolled back already", f"retry {ticket.id} to run it again")
+    if ticket.status not in HAVE_RUN or ticket.attempt is None:
+        return Refusal(f"{ticket.id} has not run: there is nothing to take back")
+    if first_of_rollback(state, ticket) is None and (is_named or ticket.spec.all_writes):
+        why = "its snapshot is not kept any more" if ticket.spec.snapshot else "it has neither rollback nor snapshot"
+        remedy = "" if is_named else "leave --downstream out, and it stays as it is"
+        return Refusal(f"{ticket.id} cannot be rolled back: {why}", remedy)
+    for dependent in state.dependents(ticket.id):
+        if dependent.is_live:
+            what = f"{dependent.id} needs {ticket.id} and is {dependent.shown_status}"
+            return Refusal(what, f"wait for {dependent.id} to end, or cancel it")
+    if (conflict := state.holdings.conflict(ticket.claims)) is not None:
+        return Refusal(f"{ticket.id} cannot be rolled back now: {conflict.describe()}", "wait for it to end")
+    return None
+
+
+def go_on(state: SessionState, now: float) -> list[ev.AnyEvent]:
+    """The next event of what a person wanted taken back; none while the last one goes on, or the session ends."""
+    wanted = state.rollback
+    if wanted is None or state.stopping is not None or state.draining is not None:
+        return []
+    if not wanted.left:
+        return _ended(state, wanted.asked, now)
+    ticket = state.tickets.get(wanted.left[0])
+    if ticket is not None and ticket.is_live:
+        return []
+    if ticket is None or ticket.status not in HAVE_RUN or ticket.attempt is None:
+        return [ev.RollbackEnded(at=now, reason=f"{wanted.left[0]} is not what it was any more")]
+    if state.holdings.conflict(ticket.claims) is not None:
+        return []
+    return _begun(state, ticket, wanted.asked.by, now)
+
+
+def _begun(state: SessionState, ticket: TicketState, by: str, now: float) -> list[ev.AnyEvent]:
+    step = first_of_rollback(state, ticket)
+    started = ev.RollbackStarted(
+        at=now,
+        ticket=ticket.id,
+        attempt=ticket.attempts,
+        step=step or RESTORE,
+        by=by,
+        restored=restores(state, ticket) if ticket.status is not Status.succeeded else (),
+    )
+    if step is not None:
+        return [started]
+    agent = ticket.agent
+    assert agent is not None
+    # It left nothing that could be taken back, and what it was built on is gone.
+    ended = ev.AttemptEnded(
+        at=now,
+        ticket=ticket.id,
+        attempt=ticket.attempts,
+        agent=agent,
+        started=now,
+        seconds=0.0,
+        end=End.rolled_back,
+        then=Status.rolled_back,
+        skipped=skips(state, ticket),
+    )
+    return [started, ended]
+
+
+def _ended(state: SessionState, asked: ev.RollbackAsked, now: float) -> list[ev.AnyEvent]:
+    if not asked.rerun:
+        return [ev.RollbackEnded(at=now)]
+    again = retry(state, rq.Retry(tickets=asked.tickets, by=asked.by), now)
+    if isinstance(again, Refusal):
+        return [ev.RollbackEnded(at=now, reason=str(again))]
+    return [ev.RollbackEnded(at=now), *again]

@@ -1,0 +1,421 @@
+"""What an attempt did is taken back: after its end, by its plan, or long after, for a person."""
+
+from typing import Any
+
+import pytest
+
+from parexec_tui.core.plan.units import Size
+from parexec_tui.core.rules.preview import preview
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.status import End
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import Refusal
+from tests.core.sessions import Session, plan
+
+BOTH = "on_fail=rollback rollback=undo snapshot=true writes=out"
+
+
+def session(text: str = BOTH, *, more: str = "", **settings: Any) -> Session:
+    """A session whose ticket T has these fields and runs; D needs it."""
+    found = Session(plan(f"T: {text}\nD: T\n{more}", **settings))
+    found.dispatch()
+    return found
+
+
+def step(found: Session, id_: str = "T") -> str:
+    return found[id_].live_attempt.step
+
+
+def last_end(found: Session) -> ev.AttemptEnded:
+    return [event for event in found.journal if isinstance(event, ev.AttemptEnded)][-1]
+
+
+# -- by the plan ---------------------------------------------------------------------------------------------------
+
+
+def test_a_failed_attempt_is_rolled_back_step_by_step_before_it_ends() -> None:
+    found = session()
+    found.fail("T")
+    assert (found.status("T"), step(found)) == ("rolling back", "rollback")
+    assert found.status("D") == "waiting"
+    assert found.state.holdings.conflict(found["T"].claims) is not None, "its claims are kept"
+    found.succeed("T")
+    assert (found.status("T"), step(found)) == ("rolling back", "restore")
+    found.restored("T")
+    assert (found.status("T"), found["T"].end, found["T"].reason) == ("failed", End.failed, "exit 1, rolled back")
+    assert found["T"].attempt is not None
+    assert found["T"].attempt.told_step == "run"
+    assert found.status("D") == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("fields", "steps"), [("rollback=undo", ["rollback"]), ("snapshot=true writes=a", ["restore"])]
+)
+def test_only_what_the_plan_has_is_done(fields: str, steps: list[str]) -> None:
+    found = session(f"on_fail=rollback {fields}")
+    found.fail("T")
+    done = [step(found)]
+    found.succeed("T")
+    assert (done, found.status("T")) == (steps, "failed")
+
+
+def test_a_ticket_keeps_what_it_did_unless_its_plan_says_otherwise() -> None:
+    found = session("rollback=undo snapshot=true writes=out")
+    found.fail("T")
+    assert found.status("T") == "failed"
+
+
+def test_a_retry_begins_after_the_rollback_and_its_pause_too() -> None:
+    found = session(f"{BOTH} retries=1 retry_delay=10s")
+    found.fail("T")
+    at = found.journal[-1]
+    assert isinstance(at, ev.RollbackStarted)
+    assert at.outcome is not None
+    assert at.outcome.retry_at is not None
+    found.wait(30)
+    found.succeed("T")
+    found.restored("T")
+    assert found.status("T") == "backoff"
+    assert found["T"].retry_at == pytest.approx(at.outcome.retry_at + 30)
+    assert found["T"].charged == 1
+    found.back_off("T")
+    found.dispatch()
+    assert (found["T"].attempts, step(found)) == (2, "run")
+
+
+def test_what_was_cancelled_timed_out_or_stopped_is_rolled_back_as_well() -> None:
+    for request, status, end in (
+        (rq.Cancel(tickets=("T",)), "cancelled", End.cancelled),
+        (None, "failed", End.timed_out),
+        (rq.Stop(), "waiting", End.stopped),
+    ):
+        found = session(f"{BOTH} timeout=5s")
+        found.wait(6)
+        if request is not None:
+            found.ask(request)
+        else:
+            found.time_out("T")
+        found.killed("T")
+        assert found.status("T") == "rolling back"
+        found.succeed("T")
+        found.restored("T")
+        assert (found.status("T"), found["T"].end) == (status, end)
+
+
+def test_what_was_lost_is_rolled_back_and_what_never_began_is_not() -> None:
+    found = session()
+    found.lost("T", began=False)
+    assert found.status("T") == "waiting"
+    found.dispatch()
+    found.ended("T", problem="no such folder")
+    assert found.status("T") == "waiting", "another agent is asked"
+    found = session()
+    found.lost("T")
+    assert found.status("T") == "rolling back"
+
+
+def test_a_command_that_was_not_found_may_have_done_something() -> None:
+    found = session()
+    found.ended("T", code=127)
+    assert found.status("T") == "rolling back"
+    found.succeed("T")
+    found.restored("T")
+    assert found["T"].end is End.could_not_start
+
+
+def test_three_rolled_back_tickets_that_could_not_start_quarantine_their_agent() -> None:
+    found = Session(plan("\n".join(f"T{n}: on_fail=rollback rollback=undo" for n in range(3)), parallel=1))
+    for n in range(3):
+        found.dispatch()
+        found.ended(f"T{n}", code=127)
+        found.succeed(f"T{n}")
+    assert list(found.state.quarantined) == ["agent-1"]
+
+
+def test_a_gate_that_fails_rolls_back() -> None:
+    found = session(f"{BOTH} gates=lint")
+    found.succeed("T")
+    found.fail("T")
+    assert step(found) == "rollback"
+    found.succeed("T")
+    found.restored("T")
+    assert last_end(found).step == "gate-1"
+    assert found["T"].attempt is not None
+    assert found["T"].attempt.told_step == "gate-1"
+
+
+def test_a_rollback_that_fails_is_loud_and_restores_the_files_all_the_same() -> None:
+    found = session(f"{BOTH} retries=5")
+    found.fail("T")
+    found.fail("T")
+    assert step(found) == "restore"
+    found.restored("T")
+    assert found.status("T") == "failed"
+    assert found["T"].reason == "rollback failed: exit 1; it had ended: exit 1"
+    assert found.state.held is not None
+    assert found.state.held.reason == "rollback of T failed: exit 1"
+    assert found["T"].charged == 0
+
+
+def test_a_restore_that_fails_is_loud() -> None:
+    found = session("on_fail=rollback snapshot=true writes=out", on_failure="stop")
+    found.fail("T")
+    found.restored("T", "out has other contents")
+    assert found["T"].reason == "rollback failed: out has other contents; it had ended: exit 1"
+    assert found.state.held is not None
+    assert found.state.stopping is not None
+
+
+def test_a_rollback_that_is_lost_is_started_again_but_not_for_ever() -> None:
+    found = session("on_fail=rollback rollback=undo")
+    found.fail("T")
+    steps = []
+    while found.status("T") == "rolling back":
+        steps.append(step(found))
+        found.lost("T", began=len(steps) != 2)
+    assert steps == ["rollback", "rollback-2", "rollback-3", "rollback-4", "rollback-5"]
+    assert found["T"].reason.startswith("rollback failed: no trace of it")
+
+
+def test_a_rollback_ends_by_itself_unless_it_is_killed() -> None:
+    found = session()
+    found.fail("T")
+    refused = found.ask(rq.Cancel(tickets=("T",)))
+    assert str(refused) == "T is rolling back (wait for it to end, or kill its rollback: cancel --now)"
+    assert found.ask(rq.Stop()) != []
+    assert found.status("T") == "rolling back", "a stop waits for it"
+    found.ask(rq.Cancel(tickets=("T",), now=True))
+    assert found.status("T") == "stopping"
+    found.killed("T")
+    assert step(found) == "restore"
+    refused = found.ask(rq.Cancel(tickets=("T",), now=True))
+    assert str(refused) == "T is rolling back (wait for it to end)"
+    found.restored("T")
+    assert found["T"].reason.startswith("rollback failed: it was killed")
+
+
+def test_a_stop_at_once_kills_the_rollback_but_not_the_restore() -> None:
+    found = session(more=f"U: {BOTH.replace('out', 'other')}")
+    found.fail("T", "U")
+    found.succeed("U")
+    found.ask(rq.Stop(now=True))
+    assert (found.status("T"), found.status("U")) == ("stopping", "rolling back")
+
+
+# -- snapshots -----------------------------------------------------------------------------------------------------
+
+
+def test_a_ticket_has_one_snapshot_and_the_oldest_give_way() -> None:
+    fields = "snapshot=true writes=out{}"
+    found = Session(plan("\n".join(f"T{n}: {fields.format(n)}" for n in range(3)), keep_snapshots=Size(100)))
+    found.dispatch()
+    found.tell(rq.SnapshotMade("T0", 1, 1, 60))
+    found.tell(rq.SnapshotMade("T1", 1, 1, 60))
+    assert list(found.state.file_snapshots) == ["T0", "T1"], "those of live tickets stay"
+    found.succeed("T0", "T1")
+    found.tell(rq.SnapshotMade("T2", 1, 1, 30))
+    assert list(found.state.file_snapshots) == ["T1", "T2"]
+    assert found.tell(rq.SnapshotMade("T2", 1, 1, 30)) == [], "it is known"
+    found.fail("T2")
+    found.ask(rq.Retry(tickets=("T2",)))
+    found.dispatch()
+    found.tell(rq.SnapshotMade("T2", 2, 1, 40))
+    assert found.state.snapshots_size == 100
+
+
+# -- by hand -------------------------------------------------------------------------------------------------------
+
+
+def chain(**settings: Any) -> Session:
+    """A, B and C, each of which needs the one before; all have succeeded. X needs A, and waits."""
+    fields = "rollback=undo"
+    found = Session(plan(f"A: {fields}\nB: A {fields}\nC: B {fields}\nX: A", **settings))
+    found.ask(rq.Hold(tickets=("X",)))
+    for id_ in "ABC":
+        found.dispatch()
+        found.succeed(id_)
+    return found
+
+
+def test_a_ticket_that_has_succeeded_is_rolled_back_and_can_run_again() -> None:
+    found = chain()
+    found.ask(rq.Rollback(tickets=("C",)))
+    found.dispatch()
+    assert (found.status("C"), step(found, "C")) == ("rolling back", "rollback")
+    assert found.why("X") == ["held", "rollback: C"] or "rollback: C" in found.why("X")
+    found.succeed("C")
+    found.dispatch()
+    assert found.status("C") == "rolled back"
+    assert found.state.rollback is None
+    found.ask(rq.Retry(tickets=("C",)))
+    found.dispatch()
+    assert found.status("C") == "running"
+
+
+def test_what_needs_it_and_waits_is_skipped_until_it_runs_again() -> None:
+    found = chain()
+    found.ask(rq.Rollback(tickets=("A",)))
+    found.dispatch()
+    found.succeed("A")
+    found.dispatch()
+    assert found.statuses() == {"A": "rolled back", "B": "succeeded", "C": "succeeded", "X": "skipped"}
+    found.ask(rq.Retry(tickets=("A",)))
+    assert found.status("X") == "waiting"
+
+
+def test_what_was_built_on_it_is_told_and_rolled_back_first_if_that_is_asked() -> None:
+    found = chain()
+    asked = found.ask(rq.Rollback(tickets=("A",)))
+    assert not isinstance(asked, Refusal)
+    found = chain()
+    lines = list(preview(found.state, asked).lines())
+    assert lines == [
+        "rolled back, in this order: A",
+        "built on that, and stays as it is: B and C",
+        "can no longer run: X",
+    ]
+    found.ask(rq.Rollback(tickets=("A",), downstream=True))
+    order = []
+    found.dispatch()
+    while found.live():
+        order += found.live()
+        found.succeed(*found.live())
+        found.dispatch()
+    assert order == ["C", "B", "A"]
+    assert found.statuses() == {"A": "rolled back", "B": "rolled back", "C": "rolled back", "X": "skipped"}
+
+
+def test_what_was_rolled_back_runs_again_if_that_is_asked() -> None:
+    found = chain()
+    found.ask(rq.Rollback(tickets=("B",), downstream=True, rerun=True))
+    found.dispatch()
+    for id_ in "CB":
+        found.succeed(id_)
+        found.dispatch()
+    assert found.statuses() == {"A": "succeeded", "B": "running", "C": "waiting", "X": "waiting"}
+
+
+def test_nothing_starts_meanwhile_and_a_hold_does_not_matter() -> None:
+    found = Session("A: rollback=undo\nB:")
+    found.ask(rq.Hold(tickets=("B",)))
+    found.dispatch()
+    found.succeed("A")
+    found.ask(rq.Hold())
+    found.ask(rq.Rollback(tickets=("A",)))
+    found.ask(rq.Release(tickets=("B",)))
+    found.dispatch()
+    assert found.live() == ["A"]
+    found.ask(rq.Release())
+    assert found.dispatch() == []
+    found.succeed("A")
+    assert found.dispatch() == ["B"]
+
+
+def test_a_rollback_by_hand_that_fails_ends_the_rest() -> None:
+    found = chain()
+    found.ask(rq.Rollback(tickets=("A",), downstream=True))
+    found.dispatch()
+    found.fail("C")
+    found.dispatch()
+    assert found.statuses() == {"A": "succeeded", "B": "succeeded", "C": "failed", "X": "waiting"}
+    assert found.state.rollback is None
+    assert found.state.held is not None
+    again = found.ask(rq.Rollback(tickets=("C",)))
+    assert not isinstance(again, Refusal)
+    found.dispatch()
+    assert step(found, "C") == "rollback-2", "each start has a process of its own"
+    found.succeed("C")
+    assert found.status("C") == "rolled back"
+
+
+def test_a_rollback_goes_on_with_the_next_engine() -> None:
+    found = chain()
+    found.ask(rq.Rollback(tickets=("B",), downstream=True))
+    found.dispatch()
+    found.ask(rq.Stop())
+    found.succeed("C")
+    found.dispatch()
+    assert found.statuses()["B"] == "succeeded"
+    found.resume()
+    found.dispatch()
+    assert found.status("B") == "rolling back"
+
+
+def test_the_snapshot_of_the_last_attempt_is_used() -> None:
+    found = Session("A: snapshot=true writes=out\nD: A")
+    found.dispatch()
+    found.tell(rq.SnapshotMade("A", 1, 1, 10))
+    found.succeed("A")
+    found.dispatch()
+    found.succeed("D")
+    found.ask(rq.Rollback(tickets=("A",), downstream=True))
+    found.dispatch()
+    assert found.status("D") == "rolled back", "there was nothing to take back of it"
+    assert step(found, "A") == "restore"
+    found.restored("A")
+    assert found.status("A") == "rolled back"
+
+
+@pytest.mark.parametrize(
+    ("tickets", "downstream", "reason"),
+    [
+        (("W",), False, "W has not run: there is nothing to take back"),
+        (("N",), False, "N cannot be rolled back: it has neither rollback nor snapshot"),
+        (("S",), False, "S cannot be rolled back: its snapshot is not kept any more"),
+        (("R",), False, "R is running"),
+        (("P",), False, "R needs P and is running"),
+        (("F",), True, "N cannot be rolled back: it has neither rollback nor snapshot"),
+        (("nobody",), False, "there is no ticket nobody"),
+    ],
+)
+def test_what_cannot_be_rolled_back(tickets: tuple[str, ...], downstream: bool, reason: str) -> None:
+    found = Session(
+        plan(
+            "F: rollback=undo\nN: F writes=n\nS: snapshot=true writes=s\nP: rollback=undo\nR: P rollback=undo\n"
+            "W: R rollback=undo",
+            parallel=9,
+        )
+    )
+    found.dispatch()
+    found.succeed("F", "S", "P")
+    found.dispatch()
+    found.succeed("N")
+    refused = found.ask(rq.Rollback(tickets=tickets, downstream=downstream))
+    assert isinstance(refused, Refusal)
+    assert refused.reason == reason
+
+
+def test_a_claim_that_somebody_holds_stands_in_the_way() -> None:
+    found = Session("A: rollback=undo writes=out\nB: writes=out")
+    found.dispatch()
+    found.succeed("A")
+    found.dispatch()
+    refused = found.ask(rq.Rollback(tickets=("A",)))
+    assert isinstance(refused, Refusal)
+    assert refused.reason.startswith("A cannot be rolled back now: ")
+
+
+def test_it_cannot_be_undone_and_says_so() -> None:
+    found = chain()
+    found.act(rq.Rollback(tickets=("C",)))
+    found.dispatch()
+    found.succeed("C")
+    found.dispatch()
+    refused = found.act(rq.Undo())
+    assert "what was rolled back is gone: retry runs it again" in str(refused)
+
+
+def test_the_agent_that_ran_it_may_run_something_else_meanwhile() -> None:
+    found = Session(plan("A: rollback=undo\nB:", parallel=1))
+    found.dispatch()
+    found.succeed("A")
+    found.dispatch()
+    assert found["B"].agent == found["A"].agent
+    found.ask(rq.Rollback(tickets=("A",)))
+    found.dispatch()
+    found.ask(rq.Freeze(tickets=("A",)))
+    found.ask(rq.Thaw(tickets=("A",)))
+    found.succeed("A")
+    assert (found.status("A"), found.status("B")) == ("rolled back", "running")
+    found.succeed("B")
+    assert found.status("B") == "succeeded"

@@ -1,0 +1,216 @@
+"""Engines that die while what an attempt did is taken back: it is completed by the next one, never left half done."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.status import End, Status
+from tests.engine.engines import (
+    PAREXEC,
+    Engine,
+    exists,
+    happened,
+    resume,
+    run,
+    sessions,
+    start,
+    state_of,
+    ticket,
+    until,
+    write_plan,
+)
+
+PLAN = """
+[tickets.A]
+run = "echo run; echo ruined > out/file; rm out/gone; mkdir out/sub; echo new > out/sub/new; exit 3"
+writes = ["out"]
+on_fail = "rollback"
+snapshot = true
+rollback = '''
+echo "$PAREXEC_END: $(cat $PAREXEC_LOG)" >> evidence
+WAIT
+'''
+[tickets.B]
+run = "true"
+needs = ["A"]
+"""
+
+SLOW = PLAN.replace("WAIT", "until [ -e go ]; do sleep 0.02; done")
+QUICK = PLAN.replace("WAIT", "")
+
+
+def fill(folder: Path) -> None:
+    (folder / "out").mkdir()
+    for name in ("file", "gone"):
+        (folder / "out" / name).write_text(name)
+
+
+def is_as_before(folder: Path) -> bool:
+    found = {
+        str(file.relative_to(folder)): file.read_text() for file in (folder / "out").rglob("*") if file.is_file()
+    }
+    return found == {"out/file": "file", "out/gone": "gone"} and not (folder / "out" / "sub").exists()
+
+
+def evidence(folder: Path) -> list[str]:
+    file = folder / "evidence"
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def in_rollback(folder: Path) -> tuple[Engine, int]:
+    """An engine whose ticket is at its rollback, and the pid of that."""
+    fill(folder)
+    engine = start(folder, SLOW)
+    noted = engine.until(
+        lambda: [e for e in happened(ev.AttemptSpawned, ticket="A") if e.step == "rollback"], "noted"
+    )
+    engine.until(lambda: evidence(folder), "the rollback begins")
+    return engine, noted[-1].pid
+
+
+def test_a_failed_attempt_is_rolled_back(tmp_path: Path) -> None:
+    fill(tmp_path)
+    code, state = run(tmp_path, QUICK)
+    assert code == 1
+    assert is_as_before(tmp_path)
+    assert evidence(tmp_path) == ["failed: run"]
+    assert (state.tickets["A"].status, state.tickets["A"].reason) == (Status.failed, "exit 3, rolled back")
+    assert state.file_snapshots["A"].files == 2
+
+
+def test_a_rollback_that_still_runs_is_adopted(tmp_path: Path) -> None:
+    engine, pid = in_rollback(tmp_path)
+    engine.kill()
+    assert exists(pid)
+    second = Engine("resume", cwd=tmp_path)
+    until(lambda: len(happened(ev.MonitoringStarted)) == 2, "the second engine takes over")
+    assert ticket("A").status is Status.rolling_back
+    (tmp_path / "go").touch()
+    assert second.wait() == 1
+    assert evidence(tmp_path) == ["failed: run"]
+    assert is_as_before(tmp_path)
+
+
+def test_a_rollback_that_was_killed_with_its_engine_is_repeated(tmp_path: Path) -> None:
+    engine, pid = in_rollback(tmp_path)
+    engine.kill()
+    os.killpg(pid, signal.SIGKILL)
+    until(lambda: not exists(pid), "the rollback is gone")
+    (tmp_path / "go").touch()
+    resume()
+    assert evidence(tmp_path) == ["failed: run"] * 2
+    assert is_as_before(tmp_path)
+    assert ticket("A").reason == "exit 3, rolled back"
+
+
+def test_a_rollback_that_is_killed_by_hand_holds_the_session(tmp_path: Path) -> None:
+    engine, _ = in_rollback(tmp_path)
+    subprocess.run([*PAREXEC, "cancel", "A", "--now", "--yes"], cwd=tmp_path, check=True, capture_output=True)
+    assert engine.wait() == 1
+    assert ticket("A").reason == "rollback failed: it was killed; it had ended: exit 3"
+    held = state_of().held
+    assert held is not None
+    assert held.reason == "rollback of A failed: it was killed"
+    assert is_as_before(tmp_path), "the files are restored all the same"
+
+
+def test_an_attempt_that_is_cancelled_is_rolled_back(tmp_path: Path) -> None:
+    fill(tmp_path)
+    engine = start(tmp_path, QUICK.replace("exit 3", "touch ready; sleep 600"))
+    engine.until((tmp_path / "ready").exists, "the attempt has done what it does")
+    subprocess.run([*PAREXEC, "cancel", "A", "--yes"], cwd=tmp_path, check=True, capture_output=True)
+    assert engine.wait() == 1
+    assert (ticket("A").status, ticket("A").end) == (Status.cancelled, End.cancelled)
+    assert evidence(tmp_path)[0] == "cancelled: run"
+    assert is_as_before(tmp_path)
+
+
+def test_a_retry_begins_with_the_files_as_they_were(tmp_path: Path) -> None:
+    fill(tmp_path)
+    plan = QUICK.replace("snapshot = true", 'snapshot = true\nretries = 2\nretry_delay = "0s"')
+    plan = plan.replace("echo run;", "cat out/file >> seen;")
+    run(tmp_path, plan)
+    assert (tmp_path / "seen").read_text() == "file" * 3
+    assert is_as_before(tmp_path)
+
+
+def test_a_snapshot_that_would_be_too_big_keeps_the_ticket_from_starting(tmp_path: Path) -> None:
+    fill(tmp_path)
+    code, state = run(tmp_path, QUICK.replace("snapshot = true", 'snapshot = true\nsnapshot_limit = "4B"'))
+    assert code == 1
+    assert state.tickets["A"].end is End.could_not_start
+    assert state.tickets["A"].reason.startswith("its snapshot would be too big: 2 files with 8B")
+    assert (tmp_path / "out" / "file").read_text() == "file"
+    assert evidence(tmp_path) == []
+
+
+KILLED = """
+import json, os, signal, sys
+from parexec_tui.engine.journal import Journal
+from parexec_tui.engine.backends.local import snapshot
+left = int(sys.argv.pop(1))
+def counted(call):
+    def wrapper(*args, **more):
+        global left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return call(*args, **more)
+    return wrapper
+class Os:
+    def __getattr__(self, name):
+        found = getattr(os, name)
+        return counted(found) if name in CALLS else found
+snapshot.os = Os()
+append = Journal.append
+def remember(self, state, events):
+    counted(lambda: None)()
+    return append(self, state, events)
+Journal.append = remember
+from parexec_tui.cli import main
+main()
+"""
+CALLS = ("replace", "unlink", "mkdir", "rmdir", "chmod", "fsync", "scandir", "utime")
+
+
+def killed_at(number: int, folder: Path) -> bool:
+    """Run the plan with an engine that is killed at its so-manieth step; returns whether it was."""
+    plan = write_plan(folder, QUICK)
+    command = [
+        sys.executable,
+        "-c",
+        f"CALLS = {json.dumps(CALLS)}\n{KILLED}",
+        str(number),
+        "run",
+        str(plan),
+        "--headless",
+    ]
+    done = subprocess.run(command, cwd=folder, check=False, capture_output=True)
+    assert done.returncode in (1, -signal.SIGKILL), done.stderr
+    return done.returncode != 1
+
+
+@pytest.mark.timeout(600)
+def test_an_engine_that_is_killed_at_any_step_leaves_nothing_half_done(tmp_path: Path) -> None:
+    number = 1
+    while True:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        fill(folder)
+        known = len(sessions())
+        was_killed = killed_at(number, folder)
+        if was_killed and len(sessions()) > known:
+            resume()
+            assert ticket("A").status is Status.failed, number
+        if not was_killed or len(sessions()) > known:
+            assert is_as_before(folder), number
+        if not was_killed:
+            break
+        number += 1
+    assert number > 15
