@@ -132,6 +132,10 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             yield Line(
                 at, "gate failed", event.ticket, why_ended(event.reason, event.signal, event.error_line), "warn"
             )
+        case ev.CheckFailed():
+            yield Line(at, "check failed", event.ticket, f"{event.check}: {event.reason}", "warn")
+        case ev.CheckHeld():
+            yield Line(at, "check holds", event.ticket, event.check)
         case ev.ApprovalAsked():
             text = f"it waits for your approval before it starts: parexec approve {event.ticket}"
             yield Line(at, str(Status.approval), event.ticket, text, "warn")

@@ -354,6 +354,7 @@ def dump(state: SessionState) -> object:
         "failed_alike": {kind: list(alike) for kind, alike in state.failed_alike.items()},
         "held_back": list(state.held_back),
         "unapproved": list(state.unapproved),
+        "warned": list(state.warned),
         "ready": list(state.ready),
         "available": {type_: list(agents) for type_, agents in state.available.items()},
         "quarantined": list(state.quarantined),
@@ -569,6 +570,7 @@ def _check_counts(state: SessionState) -> None:
     assert state.open_group == next((group for group, count in enumerate(left) if count), len(left))
     live = {ticket.id for ticket in tickets if ticket.status in LIVE}
     assert state.live.keys() == live
+    assert set(state.warned) == {id_ for id_, ticket in state.live.items() if ticket.live_attempt.failed_checks}
     assert set(state.unapproved) == {ticket.id for ticket in tickets if _is_unapproved(ticket)}
     assert set(state.asking) == {ticket.id for ticket in tickets if ticket.asking}
     for ticket in state.asking.values():

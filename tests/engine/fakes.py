@@ -7,6 +7,7 @@ import trio
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.protocol import Usage
 from parexec_tui.engine.backends.backend import (
     Adopted,
     Ended,
@@ -43,6 +44,12 @@ class FakeBackend:
         """{ticket: what is wrong with its files when they were restored}"""
         self.dropped: list[Name] = []
         """The snapshots that were dropped."""
+        self.files: dict[str, str] = {}
+        """{pattern: what the files that it matches are}"""
+        self.printed: dict[str, bytes] = {}
+        """{ticket: its output}"""
+        self.memory: dict[str, int] = {}
+        """{ticket: bytes that its processes use}"""
         self.deaf: set[str] = set()
         """Tickets that only KILL ends."""
         self.launches: dict[Name, Launch] = {}
@@ -158,10 +165,16 @@ class FakeBackend:
         return [ProcessKey(*name) for name in self.live]
 
     async def usage(self, progress: Sequence[ProgressWanted] = ()) -> UsageReading:  # noqa: ARG002
-        return UsageReading((), 0.0)
+        used = [Usage(id_, number, 0.0, self.memory.get(id_, 0), 1, None, 0) for id_, number in self.live]
+        return UsageReading(used, 0.0)
 
     async def read_output(self, key: ProcessKey, offset: int, limit: int) -> bytes:
-        raise FileNotFoundError(key, offset, limit)
+        if key.ticket not in self.printed:
+            raise FileNotFoundError(key, offset, limit)
+        return self.printed[key.ticket][offset : offset + limit]
+
+    async def written(self, root: str, pattern: str) -> str:  # noqa: ARG002
+        return self.files.get(pattern, "")
 
     async def log_sizes(self) -> LogReading:
         return LogReading((), None, 0.0)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from parexec_tui.core.plan.checks import RunningCheck
 from parexec_tui.core.plan.gates import Gates
 from parexec_tui.core.plan.outputs import all_writes
 from parexec_tui.core.plan.retries import MAX_CODE, Retries
@@ -193,6 +194,9 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         Size | None,
         Meta(description="The most bytes that its snapshot may have, see [plan]; absent: as [plan] says."),
     ] = None
+    checks: Annotated[
+        tuple[RunningCheck, ...], Meta(description="What is looked at every so often while its command runs.")
+    ] = ()
     locks: Annotated[tuple[str, ...], Meta(description="Names that one ticket at a time may hold.")] = ()
     uses: Annotated[
         Amounts, Meta(description="What it takes of each resource while it runs: cpu, memory, [resources].")

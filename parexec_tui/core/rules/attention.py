@@ -45,7 +45,13 @@ def needs(state: SessionState, me: str = "") -> Iterator[Need]:
     """
     is_all_frozen = state.held is not None and state.held.is_freeze  # one need is enough: a thaw of the session
     frozen = () if is_all_frozen else state.frozen.values()
-    tickets = (*state.failed.values(), *state.held_back.values(), *state.unapproved.values(), *frozen)
+    tickets = (
+        *state.failed.values(),
+        *state.held_back.values(),
+        *state.unapproved.values(),
+        *state.warned.values(),
+        *frozen,
+    )
     in_order = sorted(dict.fromkeys(tickets), key=lambda ticket: ticket.order)
     yield from filter(None, (ticket_need(ticket, me) for ticket in in_order))
     yield from agent_needs(state)
@@ -61,7 +67,10 @@ def ticket_need(ticket: TicketState, me: str = "") -> Need | None:
         reason = ticket.reason or str(ticket.end or ticket.status)
         return Need(subject, f"{reason}: {ticket.error_line}" if ticket.error_line else reason)
     if ticket.is_frozen and (freeze := ticket.live_attempt.freeze) is not None:
-        return Need(subject, f"frozen{by_whom(freeze.by, me)}", is_asked_for=True)
+        why = f": {freeze.reason}" if freeze.reason and not freeze.by else ""
+        return Need(subject, f"frozen{by_whom(freeze.by, me)}{why}", is_asked_for=bool(freeze.by or not why))
+    if ticket.is_live and (failed := ticket.live_attempt.failed_checks):
+        return Need(subject, "; ".join(f"check {name}: {found}" for name, found in failed.items()))
     if ticket.status is Status.approval:
         return Need(subject, "has run, and waits for your approval")
     if ticket.awaits_approval and ticket.held is None:
@@ -114,6 +123,8 @@ def began(state: SessionState, event: ev.AnyEvent) -> Iterator[Need]:
             found = _ticket_needs(state, id_)
         case ev.AttemptEnded(ticket=id_, then=Status.approval) | ev.ApprovalAsked(ticket=id_):
             found = _ticket_needs(state, id_)
+        case ev.CheckFailed(ticket=id_) | ev.AttemptFrozen(ticket=id_, by=""):
+            found = _ticket_needs(state, id_)
         case ev.AgentQuarantined(agent=id_):
             found = (_agent_need(agent) for agent in (state.quarantined.get(id_),) if agent is not None)
         case ev.SessionHeld():
@@ -135,6 +146,8 @@ def relieved(event: ev.AnyEvent) -> Iterator[Subject]:
         case ev.AttemptStarted(ticket=id_):
             yield from (Subject("ticket", id_), Subject("end"))
         case ev.TicketWaived(ticket=id_) | ev.TicketApproved(ticket=id_) | ev.TicketRejected(ticket=id_):
+            yield Subject("ticket", id_)
+        case ev.CheckHeld(ticket=id_) | ev.AttemptThawed(ticket=id_) | ev.AttemptEnded(ticket=id_):
             yield Subject("ticket", id_)
         case ev.TicketRetried(ticket=id_, rerun=rerun):
             yield from _tickets((id_, *rerun))

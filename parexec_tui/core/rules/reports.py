@@ -343,6 +343,8 @@ def _ended_for(
                     reason=f"moved to {ticket.pin}" if ticket.pin else "",
                 )
             ]
+        case "check":
+            return _failed(state, ticket, report, End.failed, ticket.live_attempt.reason or "a check failed", now)
         case "flooding":
             why = ticket.live_attempt.reason or FLOODED
             return _failed_as_flood(state, ticket, report, why, now)
@@ -419,6 +421,29 @@ def _on_process_lost(state: SessionState, report: rq.ProcessLost, now: float) ->
     if gate is not None:
         return _gate_failed(state, ticket, gate, report, report.reason, now, End.lost)
     return _failed(state, ticket, report, End.lost, report.reason, now)
+
+
+def _on_check_made(state: SessionState, report: rq.CheckMade, now: float) -> list[ev.AnyEvent]:
+    ticket = _attempt(state, report)
+    if ticket is None or ticket.status is not Status.running or report.number >= len(ticket.spec.checks):
+        return []
+    check, attempt = ticket.spec.checks[report.number], ticket.live_attempt
+    name = check.title
+    if bool(report.problem) == (name in attempt.failed_checks):
+        return []
+    if not report.problem:
+        return [ev.CheckHeld(at=now, ticket=ticket.id, attempt=attempt.number, check=name)]
+    events: list[ev.AnyEvent] = [
+        ev.CheckFailed(at=now, ticket=ticket.id, attempt=attempt.number, check=name, reason=report.problem)
+    ]
+    why = f"check {name}: {report.problem}"
+    if check.then == "freeze" and not ticket.is_frozen:
+        events.append(ev.AttemptFrozen(at=now, ticket=ticket.id, attempt=attempt.number, reason=why))
+    elif check.then == "stop":
+        events.append(
+            ev.AttemptStopRequested(at=now, ticket=ticket.id, attempt=attempt.number, why="check", detail=why)
+        )
+    return events
 
 
 def _on_strays_found(state: SessionState, report: rq.StraysFound, now: float) -> list[ev.AnyEvent]:
@@ -596,6 +621,7 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.DoneChecked: _on_done_checked,
     rq.SnapshotMade: snapshot_made,
     rq.FilesRestored: _on_files_restored,
+    rq.CheckMade: _on_check_made,
     rq.StraysFound: _on_strays_found,
     rq.LogTooLong: _on_log_too_long,
     rq.LogFlooded: _on_log_flooded,

@@ -429,6 +429,30 @@ def _on_rollback_ended(state: SessionState, event: ev.RollbackEnded) -> None:
         state.dirty.everything = True
 
 
+def _checked(state: SessionState, event: ev.CheckFailed | ev.CheckHeld) -> TicketState:
+    """The live ticket of a check. Raises if that is said of it already."""
+    ticket = state.live.get(event.ticket)
+    is_known = ticket is not None and event.check in ticket.live_attempt.failed_checks
+    if ticket is None or ticket.attempts != event.attempt or is_known is not isinstance(event, ev.CheckHeld):
+        raise IllegalEventError(f"{event!r}: there is no such attempt, or that is known of it")
+    return ticket
+
+
+def _on_check_failed(state: SessionState, event: ev.CheckFailed) -> None:
+    ticket = _checked(state, event)
+    attempt = ticket.live_attempt
+    attempt.failed_checks = {**attempt.failed_checks, event.check: event.reason}
+    state.warned[ticket.id] = ticket
+
+
+def _on_check_held(state: SessionState, event: ev.CheckHeld) -> None:
+    ticket = _checked(state, event)
+    attempt = ticket.live_attempt
+    attempt.failed_checks = {name: why for name, why in attempt.failed_checks.items() if name != event.check}
+    if not attempt.failed_checks:
+        del state.warned[ticket.id]
+
+
 def _on_attempt_frozen(state: SessionState, event: ev.AttemptFrozen) -> None:
     ticket = freezable_ticket(state, event, is_frozen=False)
     ticket.live_attempt.freeze = FreezeCause(event.by, event.reason, event.at)
@@ -737,6 +761,8 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.AttemptSpawned: _on_attempt_spawned,
     ev.StepEnded: _on_step_ended,
     ev.StepStarted: _on_step_started,
+    ev.CheckFailed: _on_check_failed,
+    ev.CheckHeld: _on_check_held,
     ev.AttemptFrozen: _on_attempt_frozen,
     ev.AttemptThawed: _on_attempt_thawed,
     ev.AttemptStopRequested: _on_attempt_stop_requested,

@@ -20,7 +20,8 @@ class Attempt:
     """One try of a ticket on an agent. A new one is made for each; nothing of it changes once it has ended."""
 
     __slots__ = (
-        "agent", "birth", "clock_error", "code", "cpu_seconds", "end", "ended", "error_line", "failed_tries",
+        "agent", "birth", "clock_error", "code", "cpu_seconds", "end", "ended", "error_line", "failed_checks",
+        "failed_tries",
         "freeze", "frozen_for", "number", "outcome", "peak_memory", "pid", "reason", "rollback_problem", "rollbacks",
         "signal", "started", "step", "step_began", "stop_by", "stop_reason", "stop_since",
     )  # fmt: skip
@@ -36,6 +37,8 @@ class Attempt:
         """What it had worked when that step began, in seconds."""
         self.failed_tries = 0
         """How often the command of the gate that it is at has failed."""
+        self.failed_checks: dict[str, str] = {}
+        """{check: what it found wrong, and that is so still}"""
         self.cpu_seconds = 0.0
         self.peak_memory = 0
         """As in AttemptEnded, of the steps that are over."""

@@ -345,6 +345,25 @@ class StepStarted(Event, frozen=True, tag="step_started"):
     """Of a gate: how many there are."""
 
 
+class CheckFailed(Event, frozen=True, tag="check_failed"):
+    """Something that is looked at while an attempt runs is not as its plan wants it."""
+
+    ticket: str
+    attempt: int
+    check: str
+    """What people call it."""
+    reason: str
+    """What is wrong."""
+
+
+class CheckHeld(Event, frozen=True, tag="check_held"):
+    """What a check had found wrong with an attempt is right again."""
+
+    ticket: str
+    attempt: int
+    check: str
+
+
 class AttemptFrozen(Event, frozen=True, tag="attempt_frozen"):
     """Its processes are stopped, its time-out clock stands; slot and claims are kept."""
 
@@ -687,6 +706,8 @@ AnyEvent = (
     | AttemptSpawned
     | StepEnded
     | StepStarted
+    | CheckFailed
+    | CheckHeld
     | AttemptFrozen
     | AttemptThawed
     | AttemptStopRequested

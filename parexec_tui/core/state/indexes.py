@@ -30,6 +30,7 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
         state.live[ticket.id] = ticket
     elif from_ in LIVE:
         del state.live[ticket.id]
+        state.warned.pop(ticket.id, None)
     if from_ is Status.failed:
         _forget_failure(state, ticket)
     if to is Status.failed:

@@ -142,6 +142,8 @@ class SessionState:
         """Tickets that are being asked whether they are done already."""
         self.frozen: dict[str, TicketState] = {}
         """Those of the live ones whose attempt is frozen."""
+        self.warned: dict[str, TicketState] = {}
+        """Those of the live ones of which a check has found something wrong."""
         self.findings: dict[object, object] = {}
         """What was asked about the state as it is now, and found. `apply` empties it."""
         self.stall_findings: dict[object, object] = {}

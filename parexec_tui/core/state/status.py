@@ -84,8 +84,9 @@ def failure_kind(ticket: str, end: str, reason: str, error_line: str, *, is_allo
 
 _NUMBER = re.compile(r"[0-9]+")
 
-StopReason = Literal["timed out", "cancelled", "stopped", "reassigned", "flooding"]
-"""Why an attempt is ended on purpose. flooding: what it prints would fill the disk."""
+StopReason = Literal["timed out", "cancelled", "stopped", "reassigned", "flooding", "check"]
+"""Why an attempt is ended on purpose. flooding: what it prints would fill the disk. check: a check of its plan
+failed."""
 
 
 Word = Status | Flag | End

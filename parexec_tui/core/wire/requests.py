@@ -316,6 +316,15 @@ class FilesRestored(Report, frozen=True, gc=False, tag="restored"):
     """What is not as it was, in words."""
 
 
+class CheckMade(Report, frozen=True, gc=False, tag="check"):
+    """What a check of the ticket found, while its command runs."""
+
+    number: int
+    """Of the check among those of the ticket, counted from 0."""
+    problem: str = ""
+    """What is wrong; empty if nothing is."""
+
+
 class StraysFound(Report, frozen=True, gc=False, tag="strays"):
     """What the process left behind when it was over, and that was ended. May come after its end."""
 
@@ -398,6 +407,7 @@ AnyReport = (
     | DoneChecked
     | SnapshotMade
     | FilesRestored
+    | CheckMade
     | StraysFound
     | LogTooLong
     | LogFlooded

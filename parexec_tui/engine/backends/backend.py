@@ -147,6 +147,12 @@ class Backend(Protocol):
         The key is that of the step that is told about it. `root`: absolute, where patterns start.
         """
 
+    async def written(self, root: str, pattern: str) -> str:
+        """What changes whenever a file that a pattern matches grows or is written anew; empty if there is no file.
+
+        `root`: absolute, where the pattern starts. It costs a look at each file. Raises OSError.
+        """
+
     # -- snapshots: what `Launch.snapshot` kept before the step `run` of an attempt ------------------------------
 
     def restore(self, key: ProcessKey) -> None:

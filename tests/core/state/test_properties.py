@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from parexec_tui.core.plan.checks import RunningCheck
 from parexec_tui.core.plan.gates import Check, Gate, Gates
 from parexec_tui.core.plan.model import AgentType, Amounts, Plan, PlanSettings, Priority, Ticket
 from parexec_tui.core.plan.retries import Budgets
@@ -39,6 +40,10 @@ _GATES: tuple[Gates, ...] = (
     (), (), (), ("lint",), (Gate(run="lint", retries=1, timeout=Duration(3)), Gate(any=("make", Check(run="ninja")))),
 )  # fmt: skip
 _CONDITIONS: tuple[tuple[tuple[str, ...], str], ...] = (((), ""), ((), ""), (("out",), ""), ((), "test -s out"))
+_CHECKS = (
+    (), (), (), (RunningCheck(forbid="bad"),),
+    (RunningCheck(forbid="bad", then="freeze"), RunningCheck(grows="out", then="stop")),
+)  # fmt: skip
 _TOOL = ("/opt/tool", "{run}")
 
 
@@ -80,6 +85,7 @@ def tickets(draw: st.DrawFn, number: int) -> Ticket:
         on_fail=draw(st.sampled_from(("keep", "rollback"))) if rollback or snapshot else "keep",
         rollback=rollback,
         snapshot=snapshot,
+        checks=draw(st.sampled_from(_CHECKS)),
         locks=draw(some("db", "web")),
         uses=Amounts(draw(st.sampled_from(({}, {}, {"gpu": 1}, {"gpu": 2}, {"gpu": 3, "cpu": 0.5})))),
         estimate=draw(st.sampled_from((None, Duration(1), Duration(100)))),
@@ -217,6 +223,12 @@ def report_too_late(session: Session, number: int) -> None:
             rq.ProcessStarted(id_, over, pid=1, birth=1),
         ):
             assert session.tell(report) == []
+
+
+def check(session: Session, number: int) -> None:
+    for id_ in of(session.live(), number):
+        for which, _ in enumerate(session[id_].spec.checks):
+            session.tell(rq.CheckMade(id_, session[id_].attempts, number=which, problem=("", "bad")[number % 2]))
 
 
 def rest(session: Session, number: int) -> None:
@@ -449,6 +461,7 @@ STEPS: tuple[Step, ...] = (
     *[kill_stopping] * 4,
     *[back_off] * 4,
     learn,
+    *[check] * 3,
     report_too_early,
     report_too_late,
     rest,

@@ -209,6 +209,8 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         of=20,
     ),
     ev.ApprovalAsked(at=4.0, ticket="T1"),
+    ev.CheckFailed(at=4.0, ticket="T1", attempt=2, check="grows", reason="model.log has not grown for 10s"),
+    ev.CheckHeld(at=4.5, ticket="T1", attempt=2, check="grows"),
     ev.TicketApproved(at=5.0, ticket="T1", by="ann", note="mind the lock"),
     ev.TicketRejected(at=5.0, ticket="T1", by="ann", note="the numbers are off", skipped=("T2",)),
     ev.CheckStarted(at=2.5, ticket="T1", step="skip-if-2"),

@@ -485,6 +485,20 @@ async def test_output_may_be_any_bytes_and_much_of_it(world: World) -> None:
         assert await engine.backend.read_output(key(), 0, 4 * MIB) == bytes(3_000_000) + b"\xff\n\x01"
 
 
+async def test_a_file_that_grows_or_is_written_anew_is_told_from_one_that_does_not(world: World) -> None:
+    async with world.engine() as engine:
+        root, file = str(world.work), world.work / "logs" / "model.log"
+        assert await engine.backend.written(root, "logs/*.log") == ""
+        file.parent.mkdir()
+        seen = []
+        for text in ("a", "ab"):
+            file.write_text(text, encoding="utf-8")
+            seen.append(await engine.backend.written(root, "logs/*.log"))
+            assert await engine.backend.written(root, "logs/*.log") == seen[-1]
+        assert "" not in seen
+        assert seen[0] != seen[1]
+
+
 async def test_how_much_was_written_is_told_while_it_lives_and_once_when_it_is_over(world: World) -> None:
     async with world.engine() as engine:
         assert await sizes(engine) == {}

@@ -202,6 +202,8 @@ def _kind_of(type_: inspect.Type) -> str:
         case inspect.VarTupleType(item_type=inspect.UnionType(types=kinds)):
             has_numbers = any(isinstance(kind, inspect.IntType) for kind in kinds)
             return "a list of words and numbers" if has_numbers else "a list of commands and tables"
+        case inspect.VarTupleType(item_type=inspect.StructType()):
+            return "a list of tables"
         case inspect.VarTupleType(item_type=inspect.IntType()):
             return "a list of whole numbers"
         case inspect.VarTupleType():

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from parexec_tui.core.plan import graph
+from parexec_tui.core.plan.checks import MOST_CHECKS, MOST_STARS, SHORTEST
 from parexec_tui.core.plan.command import is_posix_shell
 from parexec_tui.core.plan.gates import MAX_ALTERNATIVES, Gate, Gates, as_gate
 from parexec_tui.core.plan.model import (
@@ -317,6 +318,32 @@ def _gates_can_be_run(draft: Draft) -> Iterator[Fault]:
             yield from _faults_of_gate(as_gate(gate), (*path, index))
 
 
+def _checks_can_be_made(draft: Draft) -> Iterator[Fault]:
+    for id_, ticket in draft.specs():
+        if len(ticket.checks) > MOST_CHECKS:
+            yield Fault(
+                draft.place(id_, "checks"), f"{len(ticket.checks)} checks are too many", f"at most {MOST_CHECKS}"
+            )
+            continue
+        for index, check in enumerate(ticket.checks):
+            path = draft.place(id_, "checks", index)
+            if sum(map(bool, (check.grows, check.forbid, check.max_memory is not None))) != 1:
+                yield Fault(path, "a check looks at one thing", "write one of `grows`, `forbid` and `max_memory`")
+            elif check.pause < SHORTEST:
+                yield Fault((*path, "every"), "that is too often", f"at least {SHORTEST:g} seconds apart")
+            elif not check.forbid.strip("*") and check.forbid:
+                yield Fault((*path, "forbid"), "that is in every line", "write what must not be printed")
+            elif check.forbid.count("*") > MOST_STARS:
+                yield Fault((*path, "forbid"), f"more than {MOST_STARS} `*`", "write several checks")
+            elif "\n" in check.forbid or "\0" in check.forbid or "\0" in check.grows:
+                yield Fault(path, "a NUL or a new line is never found in a line, nor in the name of a file")
+            elif check.grows:
+                try:
+                    parse_pattern(check.grows, draft.workdir)
+                except ValueError as error:
+                    yield Fault((*path, "grows"), str(error))
+
+
 def _faults_of_gate(gate: Gate, path: Path) -> Iterator[Fault]:
     if gate.any and (gate.run or gate.timeout is not None or gate.cwd is not None or gate.retries):
         yield Fault(path, "a gate has either `any` or a command", "put the command and its settings into `any`")
@@ -455,6 +482,7 @@ _RULES: tuple[Rule, ...] = (
     _patterns_are_valid,
     _gates_can_be_run,
     _rollbacks_take_back_something,
+    _checks_can_be_made,
     _failures_are_known,
     _conditions_can_be_asked,
     _requirements_can_be_checked,

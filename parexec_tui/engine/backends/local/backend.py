@@ -35,6 +35,7 @@ from parexec_tui.engine.backends.local.cookie import (
     nested_cookie,
 )
 from parexec_tui.engine.backends.local.failures import FailureReader, with_error_line
+from parexec_tui.engine.backends.local.files import newest_of
 from parexec_tui.engine.backends.local.gone import (
     POLL,
     grace_for_strays,
@@ -481,6 +482,9 @@ class LocalBackend:
         """Note how many bytes the processes of a key use now; its end is reported with the highest of these."""
         if (live := self._live.get(key)) is not None:
             live.peak_memory = max(live.peak_memory, memory)
+
+    async def written(self, root: str, pattern: str) -> str:
+        return await in_thread(newest_of, root, pattern, may_hang=True, limiter=self._one_look)
 
     # -- output ----------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from parexec_tui.core.plan.patterns import Pattern, depth, matches
+from parexec_tui.core.plan.patterns import Pattern, depth, matches, parse_pattern
 
 
 class Sign(NamedTuple):
@@ -32,6 +32,12 @@ def files_of(pattern: Pattern) -> Iterator[tuple[str, Sign]]:
         is_file = is_covered and not entry.is_dir(follow_symlinks=False)
         if is_file and (sign := sign_of(entry.path)) is not None:
             yield entry.path, sign
+
+
+def newest_of(root: str, pattern: str) -> str:
+    """What changes whenever a file that the pattern matches grows or is written anew; empty if there is none."""
+    signs = [sign for _, sign in files_of(parse_pattern(pattern, root))]
+    return f"{len(signs)} {sum(sign.size for sign in signs)} {max(sign.modified for sign in signs)}" if signs else ""
 
 
 def folder_of(pattern: Pattern) -> str:

@@ -43,6 +43,7 @@ _adopted: msgspec.json.Decoder[Adopted] = msgspec.json.Decoder(Adopted)
 _ended: msgspec.json.Decoder[Ended] = msgspec.json.Decoder(Ended)
 _keys = msgspec.json.Decoder(list[ProcessKey])
 _count = msgspec.json.Decoder(int)
+_text = msgspec.json.Decoder(str)
 _reading = msgspec.json.Decoder(UsageReading)
 _log_reading = msgspec.json.Decoder(LogReading)
 _bytes = msgspec.json.Decoder(bytes)
@@ -210,6 +211,9 @@ class PipeBackend:
 
     async def read_output(self, key: ProcessKey, offset: int, limit: int) -> bytes:
         return await self._ask(wire.ReadOutput(key=key, offset=offset, limit=limit), _bytes)
+
+    async def written(self, root: str, pattern: str) -> str:
+        return await self._ask(wire.Written(root=root, pattern=pattern), _text)
 
     async def log_sizes(self) -> LogReading:
         return await self._ask(wire.ReadLogSizes(), _log_reading)

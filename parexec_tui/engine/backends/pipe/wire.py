@@ -97,6 +97,11 @@ class ReadOutput(Ask, frozen=True, tag="read_output"):
     limit: int
 
 
+class Written(Ask, frozen=True, tag="written"):
+    root: str
+    pattern: str
+
+
 class ReadLogSizes(Ask, frozen=True, tag="read_log_sizes"):
     pass
 
@@ -145,6 +150,7 @@ AnyAsk = (
     | EndStrays
     | ReadUsage
     | ReadOutput
+    | Written
     | ReadLogSizes
     | CutLog
     | MissingOutputs

@@ -1,0 +1,78 @@
+"""What follows from a check of a ticket that runs: a warning, a freeze for a person, or an early end."""
+
+from msgspec import structs
+
+from parexec_tui.core.plan.checks import RunningCheck, forbidden
+from parexec_tui.core.rules.attention import began, needs
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.status import End
+from parexec_tui.core.wire import requests as rq
+from tests.core.sessions import Session, plan
+
+
+def session(*checks: RunningCheck, text: str = "") -> Session:
+    written = plan(f"T: {text}")
+    written.tickets["T"] = structs.replace(written.tickets["T"], checks=checks)
+    found = Session(written)
+    found.dispatch()
+    return found
+
+
+def found_by(made: Session, problem: str, number: int = 0) -> list[ev.AnyEvent]:
+    return made.tell(rq.CheckMade("T", made["T"].attempts, number=number, problem=problem))
+
+
+def reasons(made: Session) -> list[tuple[str, bool]]:
+    return [(need.reason, need.is_asked_for) for need in needs(made.state)]
+
+
+def test_a_check_that_fails_warns_once_until_it_holds_again() -> None:
+    made = session(RunningCheck(name="quiet", forbid="Traceback"))
+    (failed,) = found_by(made, "it printed Traceback")
+    assert [need.subject.name for need in began(made.state, failed)] == ["T"]
+    assert reasons(made) == [("check quiet: it printed Traceback", False)]
+    assert found_by(made, "it printed Traceback") == []
+    assert found_by(made, "") == [ev.CheckHeld(at=made.now, ticket="T", attempt=1, check="quiet")]
+    assert reasons(made) == []
+    assert found_by(made, "") == []
+    made.succeed("T")
+    assert made.status("T") == "succeeded"
+
+
+def test_a_check_freezes_for_a_person_who_may_thaw_it() -> None:
+    made = session(RunningCheck(grows="model.log", then="freeze"))
+    found_by(made, "model.log has not grown for 10s")
+    assert made["T"].is_frozen
+    assert reasons(made) == [("frozen: check model.log grows: model.log has not grown for 10s", False)]
+    made.act(rq.Thaw(tickets=("T",)))
+    assert found_by(made, "model.log has not grown for 10s") == [], "a person has decided that"
+    assert not made["T"].is_frozen
+
+
+def test_a_check_that_stops_fails_the_ticket_and_uses_its_retries() -> None:
+    made = session(RunningCheck(name="memory", max_memory=None, then="stop"), text="retries=1 retry_delay=1s")
+    found_by(made, "it uses 2GiB, more than 1GiB")
+    assert made.status("T") == "stopping"
+    made.killed("T")
+    assert made.status("T") == "backoff"
+    assert not made.state.warned
+    made.back_off("T")
+    made.dispatch()
+    found_by(made, "it uses 2GiB, more than 1GiB")
+    made.killed("T")
+    assert (made["T"].end, made["T"].reason) == (End.failed, "check memory: it uses 2GiB, more than 1GiB")
+
+
+def test_what_is_found_too_late_says_nothing() -> None:
+    made = session(RunningCheck(name="quiet", forbid="Traceback", then="stop"), text="gates=lint")
+    made.succeed("T")
+    assert made.status("T") == "validating"
+    assert found_by(made, "it printed Traceback") == []
+    assert found_by(made, "it printed Traceback", number=7) == []
+
+
+def test_a_pattern_is_literal_but_for_stars_and_stays_in_its_line() -> None:
+    assert forbidden("loss = nan.").search(b"x\nloss = nan.\n")
+    assert not forbidden("loss = nan.").search(b"loss = nano")
+    assert forbidden("loss*nan").search(b"loss of 3 is nan")
+    assert not forbidden("loss*nan").search(b"loss\nnan")

@@ -1,0 +1,92 @@
+"""Checks in virtual time, with a backend that has no processes: when they are made, and of what."""
+
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.status import End
+from parexec_tui.engine.measure.check_watch import CheckWatch
+from tests.engine.test_coordinator import Run, running
+
+pytestmark = pytest.mark.trio
+
+
+def plan(check: str) -> str:
+    return f'[tickets.T]\nrun = "x"\ngrace = "1s"\nchecks = [{{ {check} }}]\n[tickets.plain]\nrun = "x"\n'
+
+
+async def watch(run: Run, nursery: trio.Nursery) -> CheckWatch:
+    made = CheckWatch(run.backend, run.state, run.coordinator.submit_reports)
+    nursery.start_soon(made.run)
+    return made
+
+
+def failed(run: Run) -> list[tuple[float, str]]:
+    return [
+        (round(event.at - run.state.opened_at), event.reason)
+        for event in run.told
+        if isinstance(event, ev.CheckFailed)
+    ]
+
+
+async def test_a_file_that_stops_growing_is_seen_at_the_next_look(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with running(tmp_path, plan('grows = "model.log", every = "10s"')) as run, trio.open_nursery() as nursery:
+        run.backend.files["model.log"] = "1 100"
+        await watch(run, nursery)
+        await trio.sleep(15)
+        run.backend.files["model.log"] = "1 200"
+        await trio.sleep(10)
+        assert failed(run) == []
+        await trio.sleep(10)
+        assert failed(run) == [(30, "model.log has not grown for 10.0s")]
+        run.backend.files["model.log"] = "1 300"
+        await run.until(lambda: run.kinds(ev.CheckHeld), "it grows again")
+        nursery.cancel_scope.cancel()
+        for ticket in run.backend.running:
+            run.backend.end(ticket)
+
+
+async def test_what_must_not_be_printed_is_found_across_two_looks_and_ends_it(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    check = 'forbid = "Traceback", every = "5s", then = "stop"'
+    async with running(tmp_path, plan(check)) as run, trio.open_nursery() as nursery:
+        run.backend.printed["T"] = b"all is well\nTrace"
+        await watch(run, nursery)
+        await trio.sleep(6)
+        assert failed(run) == []
+        run.backend.printed["T"] += b"back (most recent call last)\n"
+        await run.until(lambda: run.ends("T"), "it ends")
+        (ended,) = run.ends("T")
+        said = "check no Traceback: it printed Traceback (most recent call last)"
+        assert (ended.end, ended.reason) == (End.failed, said)
+        nursery.cancel_scope.cancel()
+        run.backend.end("plain")
+
+
+async def test_more_memory_than_it_may_use_freezes_it(tmp_path: Path, autojump_clock: MockClock) -> None:
+    check = 'max_memory = "1MiB", every = "5s", then = "freeze"'
+    async with running(tmp_path, plan(check)) as run, trio.open_nursery() as nursery:
+        run.backend.memory["T"] = 1 << 20
+        await watch(run, nursery)
+        await trio.sleep(6)
+        assert run.backend.freezes == []
+        run.backend.memory["T"] = 3 << 20
+        await run.until(lambda: run.backend.freezes, "it is frozen")
+        assert failed(run)[0][1] == "it uses 3MiB, more than 1MiB"
+        nursery.cancel_scope.cancel()
+        for ticket in run.backend.running:
+            run.backend.end(ticket)
+
+
+async def test_nothing_is_looked_at_for_tickets_without_checks(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with running(tmp_path, '[tickets.plain]\nrun = "x"\n') as run, trio.open_nursery() as nursery:
+        made = await watch(run, nursery)
+        made.tell(run.state, run.told)
+        await trio.sleep(100)
+        assert made._looks == []
+        nursery.cancel_scope.cancel()
+        run.backend.end("plain")
