@@ -121,8 +121,8 @@ LAZY_COMMANDS = {
     "parexec_tui.cli.exporting": ("export",),
     "parexec_tui.cli.touring": ("tour",),
     "parexec_tui.cli.steer": (
-        "status", "why", "hold", "release", "freeze", "thaw", "drain", "retry", "reassign", "cancel", "waive",
-        "approve", "reject", "priority", "stop", "scale", "on-failure", "undo",
+        "status", "why", "hold", "release", "freeze", "thaw", "drain", "retry", "rollback", "restart", "reassign",
+        "cancel", "waive", "approve", "reject", "priority", "stop", "scale", "on-failure", "undo",
     ),
     "parexec_tui.cli.amend": ("edit", "add", "reload"),
     "parexec_tui.cli.waiting": ("wait",),

@@ -66,6 +66,14 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec retry T3 --wait", "and wait for it; the exit code says whether it succeeded"),
         ("parexec retry T3 --downstream --dry-run", "what would run again with all that depends on it"),
     ),
+    "rollback": (
+        ("parexec rollback migrate --dry-run", "what would be taken back, and what was built on it"),
+        ("parexec rollback migrate --downstream", "first what was built on it, the last one first"),
+    ),
+    "restart": (
+        ("parexec restart --from 2", "run again the second dependency group and all after it"),
+        ("parexec restart --from build --rollback", "take back build and all that needs it, then run them again"),
+    ),
     "reassign": (
         ("parexec reassign T3 builder-2", "stop T3 on purpose, and start it on this agent"),
         ("parexec reassign T3 any", "let whoever can run it"),

@@ -289,6 +289,48 @@ def retry(
         _wait_for(context, retried)
 
 
+@click.command(
+    help="Take back what tickets did that are over, also if they succeeded: by their `rollback`, and by the snapshot "
+    "of their files, while that is kept. They are *rolled back* then: what needs them does not run, and `retry` runs "
+    "them again. Nothing is started meanwhile. What was built on them is named first; it stays as it is without "
+    f"--downstream.\n{_SELECTORS}\nIt is asked first; without a terminal that needs --yes."
+)
+@_tickets
+@click.option("-d", "--downstream", is_flag=True, help="First take back, too, what has run and needs them.")
+@verb_even_if_finished
+def rollback(context: VerbContext, tickets: tuple[str, ...], downstream: bool) -> None:
+    from parexec_tui.core.wire.requests import Rollback
+
+    context.ask(Rollback(tickets=context.tickets(tickets), downstream=downstream), confirm=True)
+
+
+@click.command(
+    help="Run again from some tickets or a dependency group on: these, and all downstream of them that has run. With "
+    "--rollback what they did is taken back before that, the last ones first.\n"
+    f"{_SELECTORS}\nIt is asked first; without a terminal that needs --yes."
+)
+@click.option(
+    "-f",
+    "--from",
+    "start",
+    metavar="GROUP|TICKET",
+    multiple=True,
+    required=True,
+    shell_complete=complete.tickets,
+    help="Where to begin: the number of a group, or a ticket. Can be repeated.",
+)
+@click.option("--rollback", "takes_back", is_flag=True, help="First take back what they did.")
+@verb_even_if_finished
+def restart(context: VerbContext, start: tuple[str, ...], takes_back: bool) -> None:
+    from parexec_tui.core.wire.requests import Retry, Rollback
+
+    chosen = context.tickets(tuple(f"group:{word}" if word.isdigit() else word for word in start))
+    if takes_back:
+        context.ask(Rollback(tickets=chosen, downstream=True, rerun=True), confirm=True)
+    else:
+        context.ask(Retry(tickets=chosen, downstream=True), confirm=True)
+
+
 def _wait_for(context: VerbContext, retried: "Answer") -> None:
     """Wait until the tickets that run again are over, and exit."""
     from parexec_tui.cli.waiting import wait_for_tickets
@@ -497,6 +539,6 @@ def _take_back(context: VerbContext) -> None:
 
 
 COMMANDS: tuple[click.Command, ...] = (
-    status, why, hold, release, freeze, thaw, drain, retry, reassign, cancel, waive, approve, reject, priority, stop,
-    scale, on_failure, undo,
+    status, why, hold, release, freeze, thaw, drain, retry, rollback, restart, reassign, cancel, waive, approve,
+    reject, priority, stop, scale, on_failure, undo,
 )  # fmt: skip

@@ -16,6 +16,7 @@ PLAN = """
 [plan]
 parallel = 1
 [tickets.zeroth]
+rollback = "true"
 run = "true"
 [tickets.first]
 run = "echo began; until [ -e go ] || [ $((n += 1)) -gt 3000 ]; do sleep 0.02; done"
@@ -48,6 +49,8 @@ USES = {
     "freeze": "freeze first -s RUNS",
     "thaw": "thaw first -s RUNS",
     "retry": "retry zeroth --dry-run -s RUNS",
+    "rollback": "rollback zeroth --dry-run -s RUNS",
+    "restart": "restart --from zeroth --dry-run -s RUNS",
     "reassign": "reassign second agent-1 -s RUNS",
     "cancel": "cancel third --dry-run -s RUNS",
     "waive": "waive third --dry-run -s RUNS",

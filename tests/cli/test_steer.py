@@ -818,3 +818,51 @@ def test_what_can_be_done_is_done_and_the_rest_is_named() -> None:
     assert answer.json["events"][0]["left_out"] == ["bad is failed, not frozen"]
     assert "left out: bad is failed, not frozen" in done("events").out
     assert "after is waiting" in refused("thaw", "after", "bad")
+
+
+CHAIN = """
+[defaults]
+snapshot = true
+[tickets.a]
+run = "echo a >> data"
+writes = ["data"]
+rollback = 'echo "$PAREXEC_TICKET $PAREXEC_END" >> undone'
+[tickets.b]
+run = "echo b >> data"
+needs = ["a"]
+writes = ["data"]
+[tickets.c]
+run = "grep b data"
+needs = ["b"]
+"""
+
+
+def test_what_succeeded_is_rolled_back_the_last_one_first(here: Path) -> None:
+    engines.run(here, CHAIN)
+    preview = done("rollback", "a", "--dry-run").out
+    assert "built on that, and stays as it is: b and c" in preview
+    assert "nobody can be asked" in parexec("rollback", "a").err
+    assert "rollback" in done("rollback", "a", "--downstream", "--yes").out
+    engines.until(lambda: engines.state_of().finished_at and engines.ticket("a").status == "rolled back", "done")
+    assert {id_: str(t.status) for id_, t in engines.state_of().tickets.items()} == dict.fromkeys(
+        "abc", "rolled back"
+    )
+    assert not (here / "data").exists()
+    assert (here / "undone").read_text() == "a succeeded\n"
+    done("retry", "a", "--yes")
+    engines.until(
+        lambda: engines.state_of().finished_at and engines.ticket("a").status == "succeeded", "it ran again"
+    )
+    assert (here / "data").read_text() == "a\n"
+    assert "b is rolled back already" in parexec("rollback", "b", "--yes").err
+
+
+def test_a_session_begins_again_in_the_middle(here: Path) -> None:
+    engines.run(here, CHAIN)
+    assert "runs again: b and c" in done("restart", "--from", "2", "--dry-run").out
+    done("restart", "--from", "2", "--rollback", "--yes")
+    engines.until(lambda: engines.state_of().finished_at and engines.ticket("c").attempts == 2, "it is through")
+    assert (here / "data").read_text() == "a\nb\n", "b was taken back before it ran again"
+    done("restart", "--from", "b", "--yes")
+    engines.until(lambda: engines.state_of().finished_at and engines.ticket("c").attempts == 3, "it is through")
+    assert (here / "data").read_text() == "a\nb\nb\n"

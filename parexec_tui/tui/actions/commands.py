@@ -191,6 +191,22 @@ def _made() -> Iterator[Command]:
         "retry", some, "run them again", _of_tickets(lambda ids: rq.Retry(tickets=ids)), _tickets, restarts=True
     )
     yield Command(
+        "rollback",
+        some,
+        "take back what they did; retry runs them again",
+        _of_tickets(lambda ids: rq.Rollback(tickets=ids)),
+        _tickets,
+        restarts=True,
+    )
+    yield Command(
+        "restart",
+        some,
+        "run them again, and all downstream of them that has run",
+        _of_tickets(lambda ids: rq.Retry(tickets=ids, downstream=True)),
+        _tickets,
+        restarts=True,
+    )
+    yield Command(
         "reassign",
         "[TICKET...] AGENT",
         "give them to an agent or agent type; any takes a pin back",
