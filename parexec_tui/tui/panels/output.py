@@ -133,7 +133,7 @@ class OutputPanel(Panel):
         room = self.subtitle_room
         status = shown.view.status_in(room - 2 - min(width_of(name), _LEAST_NAME))
         room -= width_of(status) + 2 if status else 0
-        if room < _MIN_NAME and status:  # of a search
+        if room < min(_MIN_NAME, width_of(name)) and status:  # of a search
             return status
         if width_of(name) > room:
             name = f"{self.view.short_ticket(shown.ticket, max(1, room - len(of)))}{of}"

@@ -205,3 +205,14 @@ async def test_the_title_names_the_ticket_however_little_room_there_is(width: in
         assert "web" in title
         await ui.press("slash", *"attempt", "enter")
         await ui.until(lambda: "match 1 of 1" in ui.text(), "what the search came to is said, whatever the width")
+
+
+async def test_the_title_names_a_ticket_whose_log_is_not_there_yet_at_any_width() -> None:
+    session = Session("A:")
+    async with run_app("output", played=session, ticket="A", size=(60, 24)) as ui:
+        session.dispatch()
+        ui.feed.tell()
+        await ui.until(lambda: "there is no log yet" in ui.text(), "A runs")
+        for width in range(60, 120):
+            await ui.pilot.resize_terminal(width, 24)
+            assert panel(ui).subtitle().startswith("A"), width
