@@ -34,7 +34,7 @@ class ShortIds:
 
     def _cut(self, state: SessionState, kind: str, ids: Iterable[str], id_: str, width: int) -> str:
         of = state, state.graph, len(state.tickets), len(state.agents)
-        if len(of) != len(self._of) or any(one is not other for one, other in zip(of, self._of, strict=True)):
+        if of != self._of:
             self._of, self._forms = of, {}
         if (kind, width) not in self._forms:
             self._forms[kind, width] = cut_apart(ids, width, self._sign)

@@ -1,12 +1,16 @@
 """Ids on the screen: two that differ are never drawn the same, and reasons keep their words."""
 
+from collections.abc import Iterable
+
 import pytest
 
 from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.state import events as ev
+from parexec_tui.text.cut_ids import cut_apart
 from parexec_tui.tui.panels.agents import AgentsPanel
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.panels.timeline import TimelinePanel
+from parexec_tui.tui.view import short_ids
 from parexec_tui.tui.widgets.panel import Panel
 from tests.core.sessions import Session, plan
 from tests.tui.drawn import lines, panel_of, view_of
@@ -58,3 +62,17 @@ def test_what_has_come_since_is_told_apart_too() -> None:
     played.apply(ev.PlanAmended(at=played.now, added={new: played.plan.tickets[old]}))
     assert view.short_ticket(new, 16) == "compi…arm65-w…ns"
     assert view.short_ticket(old, 16) != view.short_ticket(new, 16)
+
+
+def test_in_a_big_plan_too_the_short_forms_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    def counted(ids: Iterable[str], width: int, sign: str) -> dict[str, str]:
+        made.append(width)
+        return cut_apart(ids, width, sign)
+
+    monkeypatch.setattr(short_ids, "cut_apart", counted)
+    tickets = [f"a-very-long-name-of-a-shard-{number:04}" for number in range(1000)]
+    view = view_of(Session(plan("\n".join(f"{id_}:" for id_ in tickets)), checks=False))
+    assert len({view.short_ticket(id_, 16) for id_ in tickets[:300]}) == 300
+    assert made == [16]
