@@ -199,6 +199,11 @@ class Progress(Struct, frozen=True, omit_defaults=True):
     step: str = ""
     """What it does, in its own words, safe to print."""
 
+    @property
+    def share(self) -> float:
+        """How far, from 0 to 1, as exactly as the output tells."""
+        return min(1.0, self.done / self.total) if self.done is not None and self.total else self.percent / 100
+
 
 class Usage(Struct, frozen=True, omit_defaults=True):
     """What one step of a live attempt uses: all its processes, also those that left its session."""

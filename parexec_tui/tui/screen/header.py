@@ -123,7 +123,7 @@ class Header(Widget):
         now = self.view.now
         if now >= self._eta_until:
             began = time.perf_counter()
-            found = eta(state, now)
+            found = eta(state, now, self.view.told())
             self._eta_until = now + max(_ETA_FOR, _ETA_SHARE * (time.perf_counter() - began))
             if found is None:
                 self._eta = "ETA learning"
