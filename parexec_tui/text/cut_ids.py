@@ -74,6 +74,8 @@ class IdCutter:
             self._counts.update(word for known in self._places for word in set(_WORD_IN_ID.findall(known)))
         pieces = _WORD_IN_ID.split(id_)  # separators and words in turns, see `re.split`
         words = list(range(1, len(pieces), 2))
+        if not words:
+            return ""
         kept = dict.fromkeys(words, 0) | {at: len(pieces[at]) for at in words}
         commonest = sorted(words, key=lambda at: (-self._counts[pieces[at]], -at))
         for at in commonest[: max(0, len(words) - 2)]:
