@@ -93,6 +93,13 @@ def blockers(state: SessionState, ticket: TicketState, me: str = "") -> Iterator
 
     The order is fixed: what concerns the ticket first, the machine and the pool last. `me` as for `why`.
     """
+    yield from blockers_but_agents(state, ticket, me)
+    if ticket.status in PENDING and pick_agent(state, ticket) is None:
+        yield _agents(state, ticket, me)
+
+
+def blockers_but_agents(state: SessionState, ticket: TicketState, me: str = "") -> Iterator[Blocker]:
+    """The same without the last reason: that no agent is free for it."""
     if ticket.status not in PENDING:
         yield Blocker("status", _status_text(state, ticket))
         return
@@ -111,8 +118,6 @@ def blockers(state: SessionState, ticket: TicketState, me: str = "") -> Iterator
         yield _claim(state, ticket, conflict)
     if kept := obstacle(state, ticket):
         yield _reservation(state, ticket, kept)
-    if pick_agent(state, ticket) is None:
-        yield _agents(state, ticket, me)
 
 
 def parallel_blocker(state: SessionState) -> Blocker | None:

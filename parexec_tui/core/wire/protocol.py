@@ -356,6 +356,7 @@ class StatusReport(Struct, frozen=True):
     """How many of the `waiting` ones in `counts` are ready: they wait for a free agent or their turn alone. None: too
     many to tell."""
     held: int = 0
-    """How many of the `waiting` ones are held themselves."""
+    """How many of the `waiting` ones a person keeps back: the ticket, or, once its needs are met, all agent types
+    that could run it."""
     viewers: list[Viewer] = []
     """Who follows the session now; commands that ask and leave are not among them."""
