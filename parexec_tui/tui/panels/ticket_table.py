@@ -13,7 +13,7 @@ from parexec_tui.tui.drawing.line import StyledLine, fitted
 from parexec_tui.tui.drawing.sign import CUT, FOLDED, MARK, UNFOLDED
 from parexec_tui.tui.drawing.ticket_columns import RowKind, TicketColumns, ticket_columns
 from parexec_tui.tui.view.facts import reason_of
-from parexec_tui.tui.view.ticket_list import DONE, Heading, TicketList
+from parexec_tui.tui.view.ticket_list import Heading, TicketList
 from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.widgets.rows_panel import RowsPanel
 
@@ -156,9 +156,8 @@ class TicketTable(RowsPanel):
 
     def _draw_group(self, line: StyledLine, heading: Heading, width: int) -> None:
         sign = (FOLDED if heading.is_folded else UNFOLDED)[self.view.ascii_only]
-        name = f"{heading.total} {DONE}" if heading.text else heading.key
-        said = heading.text or f"{heading.done} of {heading.total} over"
-        line.add(f"{sign} ", self.style("title")).add(name, self.style("title"))
+        said = "" if heading.text else f"{heading.done} of {heading.total} done"
+        line.add(f"{sign} ", self.style("title")).add(heading.text or heading.key, self.style("title"))
         line.add("  ").column(said, width - line.width - 2, self.style("dim"), gap=0)
         line.fill(width)
 
