@@ -105,7 +105,8 @@ def why(context: ActionContext) -> None:
         if offer.leads_to_output:
             (context.view.selected,) = offer.targets.tickets
             screen.switch_to("output")
-            context.output_panel.last_error()
+            if problem := context.output_panel.last_error():
+                context.say(problem)
         else:
             screen.perform(screen.keymap.of(offer.action), targets=offer.targets)
 

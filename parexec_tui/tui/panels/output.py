@@ -311,13 +311,19 @@ class OutputPanel(Panel):
     def next_error(self) -> None:
         self.log_view.next_error(backwards=False)
 
-    def last_error(self) -> None:
+    def last_error(self) -> str:
         """Go to the line of the selected ticket's output that its row shows, else to the last one that looks like an
-        error."""
+        error. What runs is followed no more if it hides that output. Returns why it cannot, in words."""
+        if self.view.selected not in self.pins:
+            self.follows_running = False
         self.changed(Change.selection)  # the selection may be new
-        if self.has_selected:
-            ticket = self.view.ticket
-            self.log_view.last_error(ticket.error_line if ticket is not None else "")
+        if not self.has_selected:
+            return (
+                f"{MAX_OUTPUTS} outputs are pinned, so that of {self.view.selected} has no place: unpin one of them"
+            )
+        ticket = self.view.ticket
+        self.log_view.last_error(ticket.error_line if ticket is not None else "")
+        return ""
 
     def toggle_wrap(self) -> str:
         """Fold long lines, or cut them; returns which, in words."""

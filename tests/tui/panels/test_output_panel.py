@@ -216,3 +216,15 @@ async def test_the_title_names_a_ticket_whose_log_is_not_there_yet_at_any_width(
         for width in range(60, 120):
             await ui.pilot.resize_terminal(width, 24)
             assert panel(ui).subtitle().startswith("A"), width
+
+
+async def test_the_way_to_the_last_error_ends_following_and_says_what_is_in_the_way() -> None:
+    async with run_app("output", ticket="links", size=(120, 40)) as ui:
+        await ui.press("A")
+        await ui.select("mirror")
+        assert "mirror" not in panel(ui).shown
+        assert panel(ui).last_error() == ""
+        assert panel(ui).shown == ["mirror"]
+        await pin(ui, "links", "unit-web-2", "coverage")
+        await ui.select("mirror")
+        assert panel(ui).last_error() == "3 outputs are pinned, so that of mirror has no place: unpin one of them"
