@@ -41,6 +41,9 @@ class LocalOutput(Struct, frozen=True):
                 return data[max(0, gap.end - start) :]
             return data
 
+    def grew(self) -> float:
+        return self.path.stat().st_mtime
+
     def _open(self) -> FileIO:
         """The file. Whatever somebody put in its place, this does not wait: a pipe cannot be read by offset."""
         fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)

@@ -30,6 +30,9 @@ class Output(Protocol):
     def tail(self, limit: int) -> bytes:
         """The last bytes, at most `limit`. Raises FileNotFoundError, OSError."""
 
+    def grew(self) -> float:
+        """When it grew last, in seconds since the epoch. Raises FileNotFoundError, OSError."""
+
     def follow(self) -> LogFile:
         """For a viewer: lines around any offset, and what becomes of the output meanwhile."""
 

@@ -13,7 +13,7 @@ from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.schedule.roots import roots_of_all
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, happened
-from parexec_tui.text.roots import Ending, command_of, ending_of, root_text, waited_for_text
+from parexec_tui.text.roots import Ending, command_of, ending_of, fate_text, root_text, waited_for_text
 from parexec_tui.text.words import how_failed, printable
 
 Tone = Literal["alert", "bad", "warn", "hold", "dim"]
@@ -82,10 +82,7 @@ def _engine(state: SessionState, around: Around, needs: Mapping[NeedKind, Need])
         yield Piece(printable(gone.reason), "alert")
         return
     need = needs.get("engine") or needs.get("end")
-    text = root_text(root, around.now, around.me)
-    if state.live:
-        is_left = state.plan.settings.on_engine_loss == "leave"
-        text += "; what runs goes on" if is_left else "; what ran is ended"
+    text = "; ".join(filter(None, (root_text(root, around.now, around.me), fate_text(state))))
     subject = need.subject if need is not None else None
     yield Piece(text, "alert" if need is not None else "hold", subject, ending_of(root))
 

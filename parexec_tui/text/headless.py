@@ -24,7 +24,7 @@ from rich.text import Text
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import FAILURES, TERMINAL, Status
+from parexec_tui.core.state.status import FAILURES, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire.protocol import Progress, Sampled
@@ -148,7 +148,7 @@ class Headless:
             self._progress.update(
                 self._bar,
                 total=len(state.tickets),
-                completed=sum(counts[status] for status in TERMINAL),
+                completed=state.over,
                 description=f"{len(state.live)} running{failed}",
                 visible=True,
             )

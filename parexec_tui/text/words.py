@@ -3,17 +3,18 @@
 import os
 import re
 import signal
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
 from msgspec import Struct
 
 from parexec_tui.core.plan.units import format_size
-from parexec_tui.core.state.status import AGENT_TABLE, TABLE, TERMINAL, AgentStatus, Flag, Status, happened
+from parexec_tui.core.state.status import AGENT_TABLE, TABLE, AgentStatus, Flag, Status, happened
 from parexec_tui.core.wire.protocol import Progress
 
 if TYPE_CHECKING:
+    from parexec_tui.core.state.session import SessionState
     from parexec_tui.core.state.tickets import TicketState
 
 _GLYPHS: dict[str, tuple[str, str]] = {
@@ -179,12 +180,12 @@ def selection_text(chosen: int, of: int, words: str) -> str:
     return f"{chosen} of {tickets(of)} ({words})"
 
 
-def outcome_text(counts: Mapping[Status | Flag, int], total: int) -> str:
+def outcome_text(state: "SessionState") -> str:
     """How a finished session ended: `done 20/20`, `done 20/20, 3 failed`. What is skipped follows from the others."""
-    over = sum(counts[status] for status in TERMINAL) + counts[Flag.allowed]
+    counts = state.shown_counts()
     told = (Status.failed, Flag.allowed, Status.cancelled)
     bad = (f", {counts[status]} {status}" for status in told if counts[status])
-    return f"done {over}/{total}{''.join(bad)}"
+    return f"done {state.over}/{len(state.tickets)}{''.join(bad)}"
 
 
 def log_cut(left_out: int, limit: int, problem: str) -> str:

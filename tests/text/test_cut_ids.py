@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parexec_tui.text import cut_ids
 from parexec_tui.text.cells import cut_middle
-from parexec_tui.text.cut_ids import cut_apart, with_short_ids
+from parexec_tui.text.cut_ids import IdCutter, with_short_ids
 
 alike = st.builds(
     lambda parts: "".join(parts),
@@ -15,13 +16,20 @@ alike = st.builds(
 )
 
 
+def cut_apart(ids: list[str], width: int, sign: str = "…") -> dict[str, str]:
+    """The forms of the ids that are too long."""
+    cutter = IdCutter(ids, sign)
+    return {id_: cutter.cut(id_, width) for id_ in ids if len(id_) > width}
+
+
 @given(st.lists(alike, max_size=60, unique=True), st.integers(5, 30), st.sampled_from(["…", "~"]))
 def test_no_two_ids_look_alike(ids: list[str], width: int, sign: str) -> None:
-    cut = cut_apart(ids, width, sign)
-    shown = [cut.get(id_, id_) for id_ in ids]
+    cutter = IdCutter(ids, sign)
+    shown = [cutter.cut(id_, width) for id_ in ids]
     assert len(set(shown)) == len(ids)
     assert all(len(form) <= width for form in shown)
-    assert cut.keys() == {id_ for id_ in ids if len(id_) > width}
+    assert [form == id_ for form, id_ in zip(shown, ids, strict=True)] == [len(id_) <= width for id_ in ids]
+    assert [cutter.cut(id_, width) for id_ in ids] == shown
 
 
 @given(st.lists(alike, max_size=60, unique=True), st.integers(0, 4))
@@ -36,9 +44,20 @@ def test_an_id_that_none_is_like_loses_its_middle() -> None:
 
 def test_what_differs_is_kept_wherever_it_is() -> None:
     ids = [f"build-for-{arch}-with-all-options" for arch in ("arm", "x86", "riscv")]
-    assert list(cut_apart(ids, 14).values()) == ["buil…arm-wi…ns", "buil…x86-wi…ns", "buil…riscv-…ns"]
+    assert list(cut_apart(ids, 14).values()) == ["build-for-arm…", "build-for-x86…", "build…riscv…"]
     ids = [f"experiment-2031-shard-{number:05d}-of-20000" for number in (1, 2, 12345)]
-    assert list(cut_apart(ids, 16).values()) == ["exper…00001-o…00", "exper…00002-o…00", "exper…12345-o…00"]
+    assert list(cut_apart(ids, 16).values()) == ["experimen…00001…", "experimen…00002…", "experimen…12345…"]
+    ids = [
+        f"{step}-{side}-service-{arch}-release"
+        for step in ("configure", "compile")
+        for side in ("backend", "frontend")
+        for arch in ("arm", "x86")
+    ]
+    assert list(cut_apart(ids, 19).values())[::3] == [
+        "config-backend…arm…",
+        "config-fronten…x86…",
+        "compil-fronten…arm…",
+    ]
 
 
 def test_in_too_few_cells_for_that_the_place_in_the_plan_tells_them_apart() -> None:
@@ -48,9 +67,24 @@ def test_in_too_few_cells_for_that_the_place_in_the_plan_tells_them_apart() -> N
     assert "aaaaa…#3" in cut.values()
 
 
-def test_many_ids_that_differ_in_their_middle() -> None:
-    ids = [f"train-{number:05d}-on-the-whole-data" for number in range(10_000)]
-    assert len(set(cut_apart(ids, 12).values())) == 10_000
+@pytest.mark.parametrize(
+    "pattern", ["train-{:05d}-on-the-whole-data", "service-{:04d}-module-07-compile-and-link", "{:05d}" + 40 * "a"]
+)
+def test_of_many_ids_those_that_are_shown_are_cut_and_no_other_is_looked_at(
+    pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [pattern.format(number) for number in range(10_000)]
+    compared: list[str] = []
+    common = cut_ids._common
+
+    def counted(one: str, other: str) -> int:
+        compared.append(one)
+        return common(one, other)
+
+    monkeypatch.setattr(cut_ids, "_common", counted)
+    cutter = IdCutter(ids)
+    assert len({cutter.cut(id_, 12) for id_ in ids[:50]}) == 50
+    assert len(compared) <= 4 * 50
 
 
 @pytest.mark.parametrize(

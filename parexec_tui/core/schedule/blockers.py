@@ -113,6 +113,13 @@ def blockers(state: SessionState, ticket: TicketState, me: str = "") -> Iterator
     if ticket.status is Status.approval:
         yield Blocker("approval", "has run, and waits for approval", since=ticket.ended or 0.0)
         return
+    yield from blockers_but_agents(state, ticket, me)
+    if ticket.status in PENDING and pick_agent(state, ticket) is None:
+        yield _agents(state, ticket, me)
+
+
+def blockers_but_agents(state: SessionState, ticket: TicketState, me: str = "") -> Iterator[Blocker]:
+    """The same without the last reason: that no agent is free for it."""
     if ticket.status not in PENDING:
         yield Blocker("status", _status_text(state, ticket))
         return
@@ -135,8 +142,6 @@ def blockers(state: SessionState, ticket: TicketState, me: str = "") -> Iterator
         yield _reservation(state, ticket, kept)
     if not ticket.is_asked:
         yield _asked(ticket)
-    if pick_agent(state, ticket) is None:
-        yield _agents(state, ticket, me)
 
 
 def parallel_blocker(state: SessionState) -> Blocker | None:

@@ -1,11 +1,15 @@
 """How long tickets will take, and the session: one guess for the header, the timeline and `parexec status`.
 
-A ticket takes its estimate, else what it took in earlier sessions, else the median of those that succeeded here,
-else the median of what is known of others.
+A ticket takes its estimate, else what it took in earlier sessions, else what its last success here took, else the
+median of those that succeeded here, else the median of what is known of others, else of what failed attempts took.
+Of a ticket that runs and tells how far it is, that goes before all of these.
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from math import sqrt
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.schedule.root_counts import roots
@@ -19,44 +23,98 @@ _SPREAD = 1.5
 _NINE_IN_TEN = 1.2816
 """Standard deviations above the mean of a normal distribution that nine in ten values stay below."""
 
+_MIN_SHARE, _MIN_SECONDS = 0.02, 5.0
+"""A share of less, or told so soon after the start, says nothing about how long the rest takes."""
+
+
+class Told(NamedTuple):
+    """How far a ticket is, as its output tells."""
+
+    share: float
+    """From 0 to 1."""
+    at: float
+    """When it said so, in seconds since the epoch: at the latest when its output grew last."""
+
+
+NOTHING_TOLD: Final[Mapping[str, Told]] = MappingProxyType({})
+
 
 class Forecast:
     """What tickets take, in seconds. Made in O(plan); it holds for the moment in which it is made."""
 
-    def __init__(self, state: SessionState) -> None:
+    def __init__(self, state: SessionState, told: Mapping[str, Told] = NOTHING_TOLD) -> None:
+        """`told`: of tickets that run, by id."""
         self._state = state
+        self._told = told
         known: list[float] = []
         ratios: list[float] = []
+        failed: list[float] = []
         self.unforeseen: list[float] = []
         """Seconds of the tickets that succeeded here and had no expected duration, shortest first."""
         for ticket in state.tickets.values():
             foreseen = state.expected(ticket)
             if foreseen is not None:
                 known.append(foreseen)
-            if ticket.status is Status.succeeded and ticket.ended is not None:
-                took = ticket.worked(ticket.ended)
+            if ticket.took is not None:
                 if foreseen is None:
-                    self.unforeseen.append(took)
+                    self.unforeseen.append(ticket.took)
                 elif foreseen > 0:
-                    ratios.append(took / foreseen)
+                    ratios.append(ticket.took / foreseen)
+            elif ticket.failed_after is not None:
+                failed.append(ticket.failed_after)
         self.unforeseen.sort()
-        self.usual = _quantile(self.unforeseen or sorted(known), 0.5)
+        self.usual = _quantile(self.unforeseen or sorted(known) or sorted(failed), 0.5)
         """Seconds for a ticket without an expected duration; None if no ticket has one."""
         self.spread = max(1.0, _quantile(sorted(ratios), 0.9) or _SPREAD)
         """Nine in ten tickets take at most this many times what is expected."""
 
-    def takes(self, ticket: TicketState) -> float | None:
-        foreseen = self._state.expected(ticket)
-        return self.usual if foreseen is None else foreseen
+    def foreseen(self, ticket: TicketState) -> float | None:
+        """What it takes by what is known of this very ticket; None if nothing is."""
+        known = self._state.expected(ticket)
+        return ticket.took if known is None else known
 
-    def left(self, ticket: TicketState, now: float) -> float:
-        """Seconds that it will still take; 0 if nothing is known.
+    def takes(self, ticket: TicketState) -> float | None:
+        known = self.foreseen(ticket)
+        if known is None and self.usual is not None:
+            return max(self.usual, ticket.failed_after or 0.0)
+        return known
+
+    def left(self, ticket: TicketState, now: float) -> float | None:
+        """Seconds that it will still take; None if nothing is known.
 
         A ticket that is late counts as half way through its delay: one that has already taken three times as long as
         expected seldom ends in the next second.
         """
-        takes = self.takes(ticket) or 0.0
-        return abs(takes - ticket.worked(now)) if ticket.is_live else takes
+        if ticket.status is Status.approval:
+            return 0.0  # it has run
+        if not ticket.is_live:
+            return self.takes(ticket)
+        if (found := self.left_as_told(ticket, now)) is not None:
+            return found
+        takes = self.takes(ticket)
+        return None if takes is None else abs(takes - ticket.worked(now))
+
+    def left_as_told(self, ticket: TicketState, now: float) -> float | None:
+        """As the function of this name, by what is known of the ticket here."""
+        told = self._told.get(ticket.id)
+        return None if told is None else left_as_told(ticket, told, now)
+
+
+def left_as_told(ticket: TicketState, told: Told, now: float) -> float | None:
+    """Seconds that a running ticket will still take by what its output tells of it; None if that is too little.
+
+    It counts down from when that was told, to no less than half of what was left then: until more is told nobody
+    knows that it went on as fast. Once all of it has passed, the ticket is late.
+    """
+    if not ticket.is_live or told.share < _MIN_SHARE:
+        return None
+    freeze = ticket.live_attempt.freeze
+    since = max(0.0, (now if freeze is None else freeze.since) - told.at)
+    took = ticket.worked(now) - since
+    if took < _MIN_SECONDS:
+        return None
+    left = took / min(1.0, told.share) - took
+    return max(left - since, left / 2, since - left)
 
 
 def comes_to_an_end(state: SessionState) -> bool:
@@ -82,53 +140,59 @@ def _comes_to_an_end(state: SessionState) -> bool:
     return not any(found.root.stays and found.count for found in roots(state))
 
 
-def eta(state: SessionState, now: float) -> Eta | None:
-    """When the session will be finished.
+def eta(state: SessionState, now: float, told: Mapping[str, Told] = NOTHING_TOLD) -> Eta | None:
+    """When the session will be finished. `told`: how far the tickets that run are, as far as their outputs tell.
 
-    None unless it `comes_to_an_end`, and until one ticket has an estimate or a history or has succeeded.
+    None unless it `comes_to_an_end`, and until something tells how long a ticket takes.
 
-    What is left takes as long as its work shared among `parallel`, and at least as long as its longest chain, and as
-    what is left of the tickets that want the same lock, one after another. A pause before a next try counts. For
-    p90, the work of tickets with an expected duration is multiplied by the spread of `Forecast`; n tickets without
-    one take, by the central limit theorem, n means and 1.28 standard deviations times the root of n. Paths and
-    resources that tickets share, agent types and future failures are ignored.
+    What is left takes as long as its work shared among `parallel`, and at least as long as its longest chain, as what
+    is left of the tickets that want the same lock, one after another, as what is left of the tickets that only one
+    agent type can run, shared among its agents, and as what is left of those that use a counted resource, as many at
+    once as there is of it. A pause before a next try counts. For p90, the work of tickets of which it is known how
+    long they take is multiplied by the spread of `Forecast`; n tickets of which it is not take, by the central limit
+    theorem, n means and 1.28 standard deviations times the root of n. Paths that tickets share and future failures
+    are ignored.
     """
     if not comes_to_an_end(state):
         return None
-    forecast = Forecast(state)
-    if forecast.usual is None:
-        return None
-    foreseen = unforeseen = takes = assumed = 0.0
+    forecast = Forecast(state, told)
+    foreseen = unforeseen = chain = 0.0
     guessed = 0
-    by_lock: defaultdict[str, float] = defaultdict(float)
-    """lock: what is left of all tickets that want it"""
-    heads: list[tuple[float, float]] = []
-    """For each ticket that starts a chain: what is left of it minus the whole, and the length of the chain."""
-    for ticket in state.tickets.values():
-        if ticket.status in TERMINAL:
-            continue
-        known = state.expected(ticket)
-        whole = forecast.usual if known is None else known
-        has_run = ticket.status is Status.approval
-        left = 0.0 if has_run else forecast.left(ticket, now) if ticket.is_live else whole
-        pause = max(0.0, (ticket.retry_at or now) - now) if ticket.status is Status.backoff else 0.0
-        for lock in ticket.claims.locks:
-            by_lock[lock] += left
-        takes += whole
-        assumed += state.assumed(ticket)
-        if known is None:
-            guessed += 1
-            unforeseen += left
-        else:
-            foreseen += left
-        if not ticket.missing:
-            heads.append((pause + left - whole, ticket.remaining))
-    # `remaining` was counted with the durations that were assumed before any ticket ran.
-    scale = takes / assumed if assumed else 1.0
-    chain = max((more + remaining * scale for more, remaining in heads), default=0.0)
+    by_limit: defaultdict[tuple[str, str], float] = defaultdict(float)
+    """{(kind, name): what is left of all tickets that want the same, in seconds for one at a time}"""
+    after: defaultdict[str, float] = defaultdict(float)
+    """ticket: seconds until the last of its needs ends, if there are agents for all"""
+    most = {type_: state.max_agents(type_) for type_ in state.agent_limits}
+    tickets, dependents = state.tickets, state.graph.dependents
+    for group in state.groups:
+        for id_ in group:
+            ticket = tickets[id_]
+            if ticket.status in TERMINAL:
+                continue
+            left = forecast.left(ticket, now)
+            if left is None:
+                return None
+            pause = max(0.0, (ticket.retry_at or now) - now) if ticket.status is Status.backoff else 0.0
+            ends = after[id_] + pause + left
+            for dependent in dependents[id_]:
+                if ends > after[dependent]:
+                    after[dependent] = ends
+            chain = max(chain, ends)
+            for lock in ticket.claims.locks:
+                by_limit["lock", lock] += left
+            for resource, amount in ticket.spec.uses.items():
+                if (capacity := state.holdings.capacity(resource)) > 0:
+                    by_limit["resource", resource] += left * amount / capacity
+            if len(ticket.types) == 1 and most[ticket.types[0]]:
+                by_limit["type", ticket.types[0]] += left / most[ticket.types[0]]
+            if forecast.foreseen(ticket) is None and forecast.left_as_told(ticket, now) is None:
+                guessed += 1
+                unforeseen += left
+            else:
+                foreseen += left
     work = foreseen + unforeseen
     late = foreseen * forecast.spread + _late(forecast, guessed, unforeseen)
-    p50 = max(work / state.parallel, chain, *by_lock.values())
+    p50 = max(work / state.parallel, chain, *by_limit.values())
     return Eta(round(p50, 1), round(p50 * (late / work if work else 1.0), 1))
 
 

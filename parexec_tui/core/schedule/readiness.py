@@ -1,9 +1,10 @@
 """Which tickets are ready: they wait for nothing but a free agent or their turn. And how many are."""
 
+from collections import Counter
 from typing import Final, NamedTuple, cast
 
 from parexec_tui.core.plan.claims import EMPTY
-from parexec_tui.core.schedule.blockers import agents_left, blockers
+from parexec_tui.core.schedule.blockers import agents_left, blockers_but_agents, session_blocker
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Flag, Status, Word
 from parexec_tui.core.state.tickets import TicketState
@@ -12,7 +13,7 @@ _MAX_TICKETS: Final = 2_000
 """Tickets whose needs are met, beyond which it is not counted which of them are ready: that is done ten times a
 second while much happens."""
 
-_MAX_ASKED: Final = 500
+_MAX_ASKED: Final = 250
 """Of these, those whose claims have to be compared with what is held: others are like one of them."""
 
 
@@ -21,7 +22,7 @@ def display_status(state: SessionState, ticket: TicketState) -> Word:
     if ticket.status is Status.failed:
         return ticket.end or ticket.status
     if ticket.status is Status.waiting:
-        if _is_held(state, ticket):
+        if is_held(state, ticket):
             return Flag.held
         if is_ready(state, ticket):
             return Flag.ready
@@ -30,18 +31,21 @@ def display_status(state: SessionState, ticket: TicketState) -> Word:
 
 def is_ready(state: SessionState, ticket: TicketState) -> bool:
     """Whether a ticket waits for nothing but a free agent or its turn."""
-    if ticket.status is not Status.waiting or ticket.missing or state.gone is not None:
+    if ticket.status is not Status.waiting or ticket.missing or state.gone is not None or is_held(state, ticket):
         return False
-    # The agent is always the last reason, so there is no other.
-    first = next(blockers(state, ticket), None)
-    return (first is None or first.kind == "agent") and agents_left(state, ticket)
+    return next(blockers_but_agents(state, ticket), None) is None and agents_left(state, ticket)
 
 
-def _is_held(state: SessionState, ticket: TicketState) -> bool:
+def is_held(state: SessionState, ticket: TicketState) -> bool:
     """Whether a person keeps back a ticket that waits: the ticket, or all agent types that could run it now."""
-    return ticket.held is not None or (
-        bool(state.held_types) and not ticket.missing and state.held_types.keys() >= set(ticket.types)
-    )
+    if ticket.status is not Status.waiting:
+        return False
+    return ticket.held is not None or (not ticket.missing and _are_held(state, ticket.types))
+
+
+def _are_held(state: SessionState, types: tuple[str, ...]) -> bool:
+    held = state.held_types
+    return bool(held and types) and all(type_ in held for type_ in types)
 
 
 class WaitingCounts(NamedTuple):
@@ -54,34 +58,48 @@ class WaitingCounts(NamedTuple):
 
 
 def waiting_counts(state: SessionState) -> WaitingCounts:
-    """How many tickets wait, are ready and are held. It is counted once between two events, at a bounded cost."""
+    """How many tickets wait, are ready and are held. It is counted once between two events, at a bounded cost, but
+    for one look at each ready ticket while an agent type is held."""
     found = state.findings.get(WaitingCounts)
     if found is None:
-        found = state.findings[WaitingCounts] = _count(state)
+        held = _count_held(state)
+        ready = _count_ready(state)
+        waiting = state.counts[Status.waiting] - held - (ready or 0)
+        found = state.findings[WaitingCounts] = WaitingCounts(waiting, ready, held)
     return cast(WaitingCounts, found)
 
 
-def _count(state: SessionState) -> WaitingCounts:
-    total = state.counts[Status.waiting]
-    held = sum(ticket.status is Status.waiting and ticket.held is not None for ticket in state.held_tickets.values())
+def _count_held(state: SessionState) -> int:
+    own = sum(ticket.status is Status.waiting and ticket.held is not None for ticket in state.held_tickets.values())
+    if not state.held_types:
+        return own
+    by_types = Counter(ticket.types for ticket in state.ready.values() if ticket.held is None)
+    return own + sum(count for types, count in by_types.items() if _are_held(state, types))
+
+
+def _count_ready(state: SessionState) -> int | None:
+    """How many tickets are ready and not held; None if it is too dear to tell."""
+    if state.gone is not None or session_blocker(state) is not None:
+        return 0
     if len(state.ready) > _MAX_TICKETS:
-        return WaitingCounts(total - held, None, held)
+        return None
     can_share = state.reservation is None and not state.plan.settings.barrier
-    known: dict[object, bool] = {}
-    ready: int | None = 0
-    asked = 0
+    has_agents: dict[object, bool] = {}
+    is_free: dict[object, bool] = {}
+    """claims, or the id of a ticket: whether nothing but an agent is in the way"""
+    ready = 0
     for ticket in state.ready.values():
         if ticket.held is not None:
             continue
-        if _is_held(state, ticket):
-            held += 1
+        able = ticket.types, ticket.excluded_agents, ticket.pin
+        if able not in has_agents:
+            has_agents[able] = not _are_held(state, ticket.types) and agents_left(state, ticket)
+        if not has_agents[able]:
             continue
-        if ready is None:
-            continue
-        claims = None if ticket.claims is EMPTY else ticket.claims
-        alike = (ticket.types, ticket.excluded_agents, ticket.pin, claims) if can_share else ticket.id
-        if (found := known.get(alike)) is None:
-            asked += 1
-            found = known[alike] = is_ready(state, ticket)
-        ready = None if asked > _MAX_ASKED else ready + found
-    return WaitingCounts(total - held - (ready or 0), ready, held)
+        alike = (None if ticket.claims is EMPTY else ticket.claims) if can_share else ticket.id
+        if alike not in is_free:
+            if len(is_free) == _MAX_ASKED:
+                return None
+            is_free[alike] = next(blockers_but_agents(state, ticket), None) is None
+        ready += is_free[alike]
+    return ready

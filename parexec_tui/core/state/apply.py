@@ -508,6 +508,10 @@ def _leave_agent(state: SessionState, ticket: TicketState, attempt: Attempt, eve
     agent.idle_since = event.at
     agent.busy_for += ran
     state.busy_for += ran
+    if event.end is End.succeeded:
+        ticket.took = ran
+    elif event.end in (End.failed, End.timed_out):
+        ticket.failed_after = ran
     agent.done += event.end is End.succeeded
     agent.failed += event.then in (Status.failed, Status.backoff)
     if event.host_at_fault:

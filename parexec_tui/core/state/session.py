@@ -305,10 +305,14 @@ class SessionState:
         return True
 
     @property
+    def over(self) -> int:
+        """Tickets that are over, however they ended: those that people are told are done."""
+        return sum(self.counts[status] for status in TERMINAL)
+
+    @property
     def unfinished(self) -> int:
         """Tickets that are not over."""
-        counts = self.counts
-        return len(self.tickets) - sum(counts[status] for status in TERMINAL)
+        return len(self.tickets) - self.over
 
     def shown_counts(self) -> dict[Status | Flag, int]:
         """Tickets by the word that is shown for them, see `TicketState.shown_status`; with words that none has."""

@@ -30,10 +30,10 @@ class TicketState:
 
     __slots__ = (
         "approval_asked", "approved", "asked", "asking", "attempt", "attempts", "because", "charged",
-        "charged_lost", "claims", "conflict_at", "end", "ended", "excluded_agents", "failed_with",
-        "first_started", "group", "held", "held_at", "id", "is_asked", "is_stalled", "lost", "missing",
-        "note", "order", "pin", "ready_at", "reason", "remaining", "retry_at", "serialised", "snapshot",
-        "spec", "stalled_needs", "status", "types",
+        "charged_lost", "claims", "conflict_at", "end", "ended", "excluded_agents", "failed_after",
+        "failed_with", "first_started", "group", "held", "held_at", "id", "is_asked", "is_stalled", "lost",
+        "missing", "note", "order", "pin", "ready_at", "reason", "remaining", "retry_at", "serialised",
+        "snapshot", "spec", "stalled_needs", "status", "took", "types",
     )  # fmt: skip
 
     def __init__(self, id_: str, spec: Ticket, order: int, claims: Claims, types: tuple[str, ...]) -> None:
@@ -85,6 +85,10 @@ class TicketState:
         self.excluded_agents: tuple[str, ...] = ()
         """Agents it could not start on."""
         self.first_started: float | None = None
+        self.took: float | None = None
+        """Seconds that its last attempt ran that succeeded, whatever became of the ticket since."""
+        self.failed_after: float | None = None
+        """The same of its last attempt that failed by itself or for its timeout."""
         self.ended: float | None = None
         """When the last attempt ended, or the ticket ended without one. Like `end` and `reason` it is kept until the
         next attempt starts."""

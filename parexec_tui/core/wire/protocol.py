@@ -199,6 +199,11 @@ class Progress(Struct, frozen=True, omit_defaults=True):
     step: str = ""
     """What it does, in its own words, safe to print."""
 
+    @property
+    def share(self) -> float:
+        """How far, from 0 to 1, as exactly as the output tells."""
+        return min(1.0, self.done / self.total) if self.done is not None and self.total else self.percent / 100
+
 
 class Usage(Struct, frozen=True, omit_defaults=True):
     """What one step of a live attempt uses: all its processes, also those that left its session."""
@@ -353,7 +358,8 @@ class StatusReport(Struct, frozen=True):
     """How many of the `waiting` ones in `counts` are ready: they wait for a free agent or their turn alone. None: too
     many to tell."""
     held: int = 0
-    """How many of the `waiting` ones are held themselves."""
+    """How many of the `waiting` ones a person keeps back: the ticket, or, once its needs are met, all agent types
+    that could run it."""
     viewers: list[Viewer] = []
     """Who follows the session now; commands that ask and leave are not among them."""
     selected: str = ""

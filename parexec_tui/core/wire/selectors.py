@@ -2,7 +2,8 @@
 
     MOD-012             the ticket of this id
     MOD-*               all whose id matches; `*`, `?` and `[...]` as in a shell
-    status:failed       by status; also ready (may start, given an agent), held, live, over
+    status:failed       by status; also ready (may start, given an agent), held (it waits, and a person keeps
+                        it or all its agent types back), live, over
     agent:builder-2     that run there, or ran there last
     type:builder        that agents of this type can run
     group:3             by dependency group, the first is 1
@@ -22,7 +23,7 @@ from fnmatch import translate
 
 from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.plan.reading.faults import did_you_mean, listed
-from parexec_tui.core.schedule.readiness import is_ready
+from parexec_tui.core.schedule.readiness import is_held, is_ready
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import COUNTED, GROUPS, Flag, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -131,7 +132,7 @@ def _has_flag(state: SessionState, ticket: TicketState, flag: Flag) -> bool:
         case Flag.ready:
             return is_ready(state, ticket)
         case Flag.held:
-            return ticket.held is not None
+            return is_held(state, ticket)
         case Flag.frozen:
             return ticket.is_frozen
         case Flag.allowed:

@@ -1,8 +1,13 @@
 """Whose output is asked how far its process is."""
 
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple
+
 from msgspec.structs import replace
 
 from parexec_tui.core.plan.progress import OFF
+from parexec_tui.core.schedule.forecast import Told, eta
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire.protocol import Progress, StatusReport
@@ -19,15 +24,37 @@ def progress_wanted(state: SessionState) -> list[ProgressWanted]:
     ]
 
 
-async def with_progress(report: StatusReport, state: SessionState) -> StatusReport:
-    """The facts, and how far what runs is by its output now. It is read in a thread."""
+async def with_progress(report: StatusReport, state: SessionState, now: Callable[[], float]) -> StatusReport:
+    """The facts, and how far what runs is by its output now; the ETA counts with that. It is read in a thread."""
     found = await in_thread(_read, state.session, progress_wanted(state))
-    return replace(report, agents=[replace(each, progress=found.get(each.ticket or "")) for each in report.agents])
+    if not found:
+        return report
+    told = {ticket: Told(each.progress.share, each.at) for ticket, each in found.items()}
+    return replace(
+        report,
+        eta=eta(state, now(), told),
+        agents=[
+            replace(each, progress=found[each.ticket].progress) if each.ticket in found else each
+            for each in report.agents
+        ],
+    )
 
 
-def _read(session: str, wanted: list[ProgressWanted]) -> dict[str, Progress]:
+class _Found(NamedTuple):
+    progress: Progress
+    at: float
+    """When the output grew last, in seconds since the epoch."""
+
+
+def _read(session: str, wanted: list[ProgressWanted]) -> dict[str, _Found]:
     from parexec_tui.outputs.output import output_of
     from parexec_tui.text.progress import progress_of
 
-    found = ((key.ticket, progress_of(output_of(session, key), pattern)) for key, pattern in wanted)
-    return {ticket: progress for ticket, progress in found if progress is not None}
+    found = {}
+    for key, pattern in wanted:
+        output = output_of(session, key)
+        progress = progress_of(output, pattern)
+        if progress is not None:
+            with suppress(OSError):  # it is gone
+                found[key.ticket] = _Found(progress, output.grew())
+    return found

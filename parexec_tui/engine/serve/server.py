@@ -131,7 +131,7 @@ async def open_server(
         last_seq=lambda: coordinator.last,
         preview_lines=lambda events: tuple(preview(coordinator.state, events).lines()),
         notice=notice,
-        with_progress=lambda report: with_progress(report, coordinator.state),
+        with_progress=lambda report: with_progress(report, coordinator.state, coordinator.clock.now),
     )
     coordinator.publish, coordinator.warn = hub.publish, hub.warn
     await nursery.start(Server(hub).serve)

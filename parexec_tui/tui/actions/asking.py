@@ -54,7 +54,12 @@ def _done_by_others(context: ActionContext, request: AnyRequest) -> OperatorActe
     if not isinstance(request, Undo) or not context.state.actions:
         return None
     last = context.state.actions[-1]
-    return last if last.by not in ("", context.view.me) else None
+    return last if is_of_others(context, last) else None
+
+
+def is_of_others(context: ActionContext, action: OperatorActed) -> bool:
+    """Whether another person did it."""
+    return action.by not in ("", context.view.me)
 
 
 def send(context: ActionContext, request: AnyRequest) -> None:

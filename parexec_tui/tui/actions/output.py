@@ -76,13 +76,13 @@ def next_failure(context: ActionContext) -> None:
         context.screen.switch_to("tickets")
     context.view.selected = ticket.id
     context.screen.schedule_draw(Change.selection)
-    if ticket.attempts:
-        context.output_panel.last_error()
+    problem = context.output_panel.last_error() if ticket.attempts else ""
     group = groups[at]
     what = (
         all_failed(ticket, len(group)) if len(group) > 1 else f"{ticket.id} {happened(ticket.end or ticket.status)}"
     )
-    context.say(printable(f"{at + 1} of {len(groups)} kinds of failure: {what}" if len(groups) > 1 else what), "bad")
+    said = f"{at + 1} of {len(groups)} kinds of failure: {what}" if len(groups) > 1 else what
+    context.say(printable("; ".join(filter(None, (said, problem)))), "bad")
 
 
 def wrap(context: ActionContext) -> None:

@@ -128,9 +128,10 @@ def label(context: ActionContext, action: TableAction) -> str:
             is_back = goes_back(context)
         case Ask(build):
             targets = _targets(context, MAX_CHECKED + 1)
-            if len(targets.tickets) > MAX_CHECKED:
+            request = build(context.state, targets)
+            if len(targets.tickets) > MAX_CHECKED and bool(getattr(request, "tickets", False)):
                 return f"{action.label}/{action.back}"
-            is_back = isinstance(build(context.state, targets), Release | Thaw)
+            is_back = isinstance(request, Release | Thaw)
         case _:
             return action.label
     return action.back if is_back else action.label

@@ -104,7 +104,7 @@ ACTIONS: tuple[TableAction, ...] = (
         LOOKING, Toggle(tickets.switch_graph, tickets.shows_around), footer=88, panels=("graph",), back="all lanes",
     ),
     Action(
-        "graph-fold", ("t",), "unfold", "fold what is done, or show all of it",
+        "graph-fold", ("t",), "unfold", "fold what succeeded, or show all of it",
         LOOKING, Toggle(tickets.fold_graph, tickets.graph_is_open), footer=86, panels=("graph",), back="fold",
     ),
     Action(

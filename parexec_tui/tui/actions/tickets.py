@@ -105,7 +105,8 @@ def why(context: ActionContext) -> None:
         if offer.leads_to_output:
             (context.view.selected,) = offer.targets.tickets
             screen.switch_to("output")
-            context.output_panel.last_error()
+            if problem := context.output_panel.last_error():
+                context.say(problem)
         else:
             screen.perform(screen.keymap.of(offer.action), targets=offer.targets)
 
@@ -160,7 +161,7 @@ def group(context: ActionContext) -> None:
 
 
 _GROUPED = {
-    "attention": "what needs you first, then what runs; what is done is folded",
+    "attention": "what needs you first, then what runs; what else is over is folded",
     "none": "in the order of the plan",
     "group": "by group; h folds, l unfolds",
     "status": "by status; h folds, l unfolds",
@@ -202,7 +203,7 @@ def _step_running(context: ActionContext, by: int) -> None:
 
 def fold_graph(context: ActionContext) -> None:
     is_folded = _graph(context).toggle_fold()
-    context.say("what is done is folded" if is_folded else "all tickets are shown")
+    context.say("what succeeded is folded" if is_folded else "all tickets are shown")
 
 
 def graph_is_open(context: ActionContext) -> bool:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.text.words import printable
-from parexec_tui.tui.actions.asking import send
+from parexec_tui.text.words import ago, printable
+from parexec_tui.tui.actions.asking import is_of_others, send
 from parexec_tui.tui.actions.context import ActionContext
+from parexec_tui.tui.dialogs.dialog import Confirm
 
 
 def show_undo_list(context: ActionContext) -> None:
@@ -17,8 +18,22 @@ def show_undo_list(context: ActionContext) -> None:
     def chosen(actions: Sequence[ev.OperatorActed] | None) -> None:
         if not actions:
             return
+        others = [action for action in actions if is_of_others(context, action)]
+        if not others:
+            take_back(actions)  # the list has shown what it means
+            return
+        names = listed(dict.fromkeys(printable(action.by) for action in others), limit=3)
+        lines = [printable(f"{action.text}, {ago(context.view.now - action.at)}") for action in others]
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                take_back(actions)
+
+        context.open(Confirm(context.view, f"undo what {names} did?", "", lines, yes="do it"), answered)
+
+    def take_back(actions: Sequence[ev.OperatorActed]) -> None:
         if len(actions) == 1:
-            send(context, _undo(actions[0]))  # the list has shown what it means
+            send(context, _undo(actions[0]))
         else:
             context.app.in_background(_take_back(context, actions))
 

@@ -6,6 +6,7 @@ from functools import partial
 
 from parexec_tui.core.wire.requests import AnyRequest, Retry
 from parexec_tui.registry.errors import SessionOwned
+from parexec_tui.text.roots import fate_text
 from parexec_tui.tui.app.config import TakeOver
 from parexec_tui.tui.dialogs.dialog import Confirm
 from parexec_tui.tui.view.view_state import ViewState
@@ -51,7 +52,8 @@ class NewEngine:
         """A dialog that asks whether to start one."""
         state = self._view.live
         why = f": {state.interrupted.reason}" if state is not None and state.interrupted is not None else ""
-        text = f"no engine runs {self._session} any more{why}; what runs goes on, and is taken over"
+        fate = fate_text(state) if state is not None else ""
+        text = f"no engine runs {self._session} any more{why}{f'; {fate}' if fate else ''}"
         dialog = Confirm(self._view, "The engine is gone", "", [text], yes="start a new engine")
         dialog.comes_by_itself = True
         return dialog

@@ -133,7 +133,7 @@ _REMARKS: Mapping[str, str] = {
 
 
 class SessionRows(Listing):
-    """The rows: status, what is done, what went wrong, who needs a person, age, and the name of the plan."""
+    """The rows: status, how many succeeded, what went wrong, who needs a person, age, and the name of the plan."""
 
     has_heading = True
 
@@ -143,7 +143,7 @@ class SessionRows(Listing):
         """None until they are read."""
         self._here = here
         self._moved = moved
-        self._done = self._bad = self._needs = 0
+        self._succeeded = self._bad = self._needs = 0
         """Cells of these columns: no more than they need, so that names have the room."""
 
     def show(self, sessions: Sequence[Listed]) -> None:
@@ -152,7 +152,7 @@ class SessionRows(Listing):
         is_resized = self.sessions is None or len(sessions) != len(self.sessions)
         is_first = self.sessions is None
         self.sessions = sessions
-        self._done, self._bad, self._needs = map(self._widest, (_done, _bad, _needs))
+        self._succeeded, self._bad, self._needs = map(self._widest, (_succeeded, _bad, _needs))
         self.put_cursor(next((at for at, each in enumerate(sessions) if each.session == chosen), self.cursor))
         self.refresh(layout=is_resized)
         if is_first:
@@ -182,7 +182,7 @@ class SessionRows(Listing):
 
     def draw_heading(self, line: StyledLine, width: int) -> None:
         dim = self.style("dim")
-        line.column("STATUS", _STATUS, dim).column("DONE", max(4, self._done), dim, align="right")
+        line.column("STATUS", _STATUS, dim).column("OK", max(2, self._succeeded), dim, align="right")
         line.column("", self._bar(width), dim).column("", self._bad, dim).column("", self._needs, dim)
         line.column("AGE", _AGE, dim, align="right").column("PLAN", width - line.width + 1, dim, gap=0)
 
@@ -197,7 +197,7 @@ class SessionRows(Listing):
         word = _SIGNS.get(each.status, "waiting")
         style = self.view.palette.status("failed" if each.status == "finished" and row.failed else word)
         line.column(f"{self.glyph(word)} {each.status}", _STATUS, style)
-        line.column(_done(each), max(4, self._done), align="right")
+        line.column(_succeeded(each), max(2, self._succeeded), align="right")
         self._draw_bar(line, row.succeeded, row.failed, row.total, self._bar(width))
         line.column(_bad(each), self._bad, self.style("bad"))
         line.column(_needs(each), self._needs, self.style("warn"))
@@ -216,7 +216,7 @@ class SessionRows(Listing):
         line.add(rest * (cells - good - bad), self.style("gauge-track")).add(" ")
 
 
-def _done(each: Listed) -> str:
+def _succeeded(each: Listed) -> str:
     return f"{each.row.succeeded}/{each.row.total}"
 
 

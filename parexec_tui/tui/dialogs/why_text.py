@@ -16,7 +16,7 @@ from parexec_tui.core.state.status import PENDING, Status, happened
 from parexec_tui.core.state.steps import gate_step, step_text, step_timeout
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output, last_lines
-from parexec_tui.text.roots import cause_text, ending_of, root_text, waited_for_text
+from parexec_tui.text.roots import cause_text, ending_of, fate_of_live, root_text, waited_for_text
 from parexec_tui.text.words import clock, short_duration, tickets, why_ended
 from parexec_tui.tui.input.key_names import short_name
 from parexec_tui.tui.input.keymap import Action, Keymap
@@ -169,7 +169,8 @@ class _Why:
     def _no_engine(self) -> Iterator[str]:
         """That nothing becomes of it, and the way back."""
         root = roots_of_all(self.state)[0]
-        yield root_text(root, self.now, self.me)
+        fate = fate_of_live(self.state) if self.ticket.is_live else ""
+        yield f"{root_text(root, self.now, self.me)}{f'; it {fate}' if fate else ''}"
         if root.how != "silent":
             yield f"   {self._key('take-over', Targets(), 'start an engine')} starts an engine"
 

@@ -1,11 +1,11 @@
 """Predicts what is left of a session: list scheduling on the pool as it is now."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from heapq import heapify, heappop, heappush
 from typing import Final, NamedTuple
 
-from parexec_tui.core.schedule.forecast import Forecast
+from parexec_tui.core.schedule.forecast import NOTHING_TOLD, Forecast, Told
 from parexec_tui.core.state.session import AGEING, DEFAULT_ESTIMATE, Rank, SessionState
 from parexec_tui.core.state.status import PENDING, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -24,8 +24,11 @@ class PredictedSpan(NamedTuple):
     end: float
 
 
-def predict(state: SessionState, now: float, *, limit: int = MAX) -> list[PredictedSpan]:
+def predict(
+    state: SessionState, now: float, told: Mapping[str, Told] = NOTHING_TOLD, *, limit: int = MAX
+) -> list[PredictedSpan]:
     """When running tickets will end, and when `limit` of the waiting ones will run, in the order of their starts.
+    `told`: how far the running ones are, as far as their outputs tell.
 
     A ticket takes what `Forecast` says or, where nothing is known, `DEFAULT_ESTIMATE`. Tickets start in the order of
     `SessionState.rank`, on an agent of a type that can run them, within the limits of the types and of the session.
@@ -34,7 +37,7 @@ def predict(state: SessionState, now: float, *, limit: int = MAX) -> list[Predic
     ticket, a held agent and everything that depends on them are left out; a held session is predicted as if it were
     released now. Costs O(tickets), then O(log) for each of the `limit`.
     """
-    simulation = _Simulation(state, now)
+    simulation = _Simulation(state, now, told)
     found: list[PredictedSpan] = []
     for each in simulation.run():
         found.append(each)
@@ -44,10 +47,10 @@ def predict(state: SessionState, now: float, *, limit: int = MAX) -> list[Predic
 
 
 class _Simulation:
-    def __init__(self, state: SessionState, now: float) -> None:
+    def __init__(self, state: SessionState, now: float, told: Mapping[str, Told]) -> None:
         self._state = state
         self._now = now
-        self._forecast = Forecast(state)
+        self._forecast = Forecast(state, told)
         self._missing: dict[str, int] = {}
         """ticket: needs that are not over, where that differs from the state"""
         self._ready: defaultdict[tuple[str, ...], list[tuple[Rank, str]]] = defaultdict(list)
@@ -84,7 +87,7 @@ class _Simulation:
     def _go_on(self, ticket: TicketState) -> PredictedSpan:
         """Keep a running ticket until its end."""
         assert ticket.agent is not None
-        end = self._now + self._forecast.left(ticket, self._now)
+        end = self._now + (self._forecast.left(ticket, self._now) or 0.0)
         agent = self._state.agents[ticket.agent]
         heappush(self._running, (end, ticket.id, agent.type, agent.id))
         return PredictedSpan(ticket.id, agent.id, self._now, end)

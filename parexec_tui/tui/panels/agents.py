@@ -228,10 +228,14 @@ class AgentsPanel(RowsPanel):
 
     def _measured(self, ticket: TicketState) -> Iterator[tuple[str, Style | None]]:
         """ETA, CPU, memory and silence of what an agent runs, each with a style; empty where it is not known."""
-        expected = self.state.expected(ticket)
-        left = 0.0 if expected is None else expected - ticket.worked(self.view.now)
-        late = f"+{short_duration(-left)}" if left <= -1 else short_duration(max(0.0, left))
-        yield ("", None) if expected is None else (late, self.style("warn") if left <= -1 else None)
+        if (left := self.view.left_as_told(ticket)) is not None:
+            yield short_duration(left), None
+        elif (expected := self.state.expected(ticket)) is not None:
+            left = expected - ticket.worked(self.view.now)
+            late = f"+{short_duration(-left)}" if left <= -1 else short_duration(max(0.0, left))
+            yield late, self.style("warn") if left <= -1 else None
+        else:
+            yield "", None
         usage = self.view.usage(ticket)
         if usage is None:
             yield from (("", None),) * 3

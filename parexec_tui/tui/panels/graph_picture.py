@@ -178,7 +178,7 @@ class GraphPicture(RowsPanel):
             self._draw_lanes(line, row.cells, {row.node: self.view.palette.status(Status.succeeded)})
         else:
             self._draw_lanes(line, self._lanes.above(place.start, ascii_only=ascii_only), {})
-        text, style = f"{place.stop - place.start} done", dim
+        text, style = f"{place.stop - place.start} {Status.succeeded}", dim
         if place.group is not None and place.group < len(self.state.groups):
             total = len(self.state.groups[place.group])
             done = total - self.state.group_left[place.group]

@@ -136,7 +136,7 @@ class OutputPanel(Panel):
         room = self.subtitle_room
         status = shown.view.status_in(room - 2 - min(width_of(name), _LEAST_NAME))
         room -= width_of(status) + 2 if status else 0
-        if room < _MIN_NAME and status:  # of a search
+        if room < min(_MIN_NAME, width_of(name)) and status:  # of a search
             return status
         if width_of(name) > room:
             name = f"{self.view.short_ticket(shown.ticket, max(1, room - len(of)))}{of}"
@@ -315,13 +315,19 @@ class OutputPanel(Panel):
     def next_error(self) -> None:
         self.log_view.next_error(backwards=False)
 
-    def last_error(self) -> None:
+    def last_error(self) -> str:
         """Go to the line of the selected ticket's output that its row shows, else to the last one that looks like an
-        error."""
+        error. What runs is followed no more if it hides that output. Returns why it cannot, in words."""
+        if self.view.selected not in self.pins:
+            self.follows_running = False
         self.changed(Change.selection)  # the selection may be new
-        if self.has_selected:
-            ticket = self.view.ticket
-            self.log_view.last_error(ticket.error_line if ticket is not None else "")
+        if not self.has_selected:
+            return (
+                f"{MAX_OUTPUTS} outputs are pinned, so that of {self.view.selected} has no place: unpin one of them"
+            )
+        ticket = self.view.ticket
+        self.log_view.last_error(ticket.error_line if ticket is not None else "")
+        return ""
 
     def toggle_wrap(self) -> str:
         """Fold long lines, or cut them; returns which, in words."""

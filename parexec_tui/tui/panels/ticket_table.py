@@ -1,5 +1,6 @@
 """How the table of tickets looks: its title line, its columns, its rows."""
 
+import time
 from operator import attrgetter
 
 from parexec_tui.core.schedule.readiness import display_status
@@ -12,8 +13,8 @@ from parexec_tui.tui.drawing.line import StyledLine, fitted
 from parexec_tui.tui.drawing.sign import CUT, FOLDED, MARK, UNFOLDED
 from parexec_tui.tui.drawing.ticket_columns import RowKind, TicketColumns, ticket_columns
 from parexec_tui.tui.view.facts import reason_of
-from parexec_tui.tui.view.ticket_list import DONE, Heading, TicketList
-from parexec_tui.tui.view.view_state import ViewState
+from parexec_tui.tui.view.ticket_list import Heading, TicketList
+from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.widgets.rows_panel import RowsPanel
 
 _MARK = 2
@@ -25,7 +26,11 @@ the title."""
 
 _ticket_fields = attrgetter(*TicketState.__slots__)
 _attempt_fields = attrgetter(*Attempt.__slots__)
-"""All that is known of a ticket and of its attempt. A row looks different only if one of these has changed."""
+"""All that is known of a ticket and of its attempt."""
+
+_SHARE = 10
+"""What rows say of a ticket that depends on other tickets is found again after an event, but not before this multiple
+of the time has passed that it took last. Until then a row may be out of date, for a second at most."""
 
 
 class TicketTable(RowsPanel):
@@ -36,6 +41,13 @@ class TicketTable(RowsPanel):
         self.list = TicketList()
         self._widths: tuple[int, int] = (4, 0)
         """Cells of the longest id, and of the longest name of an agent."""
+        self._said: dict[str, tuple[str, str]] = {}
+        """ticket: its status and reason as its row has them, which depend on other tickets too. They are found again
+        after an event, for the rows that are visible then."""
+        self._said_of: object = None
+        """The session of which this is."""
+        self._took = self._due = 0.0
+        """Seconds that it took, and when it may be done again."""
 
     @property
     def count(self) -> int:
@@ -67,7 +79,24 @@ class TicketTable(RowsPanel):
         if ticket is None:
             return row
         attempt = _attempt_fields(ticket.attempt) if ticket.attempt is not None else None
-        return _ticket_fields(ticket), attempt, row in self.view.marks, self.state.status, self.state.gone
+        looks = row in self.view.marks, self._widths, self.state.graph  # of all tickets, since ids are cut apart
+        return _ticket_fields(ticket), attempt, looks, self._what_is_said(ticket)
+
+    def changed(self, change: Change) -> None:
+        state, now = self.view.state, time.perf_counter()
+        if state is not self._said_of or (change & Change.state and now >= self._due):
+            self._said, self._said_of, self._took = {}, state, 0.0
+        super().changed(change)
+        self._due = max(self._due, now + _SHARE * self._took)
+
+    def _what_is_said(self, ticket: TicketState) -> tuple[str, str]:
+        said = self._said.get(ticket.id)
+        if said is None:
+            began = time.perf_counter()
+            reason = reason_of(self.state, ticket, self.view.now, self.view.me)
+            said = self._said[ticket.id] = display_status(self.state, ticket), reason
+            self._took += time.perf_counter() - began
+        return said
 
     # -- drawing ---------------------------------------------------------------------------------------------
 
@@ -127,9 +156,8 @@ class TicketTable(RowsPanel):
 
     def _draw_group(self, line: StyledLine, heading: Heading, width: int) -> None:
         sign = (FOLDED if heading.is_folded else UNFOLDED)[self.view.ascii_only]
-        name = f"{heading.total} {DONE}" if heading.text else heading.key
-        said = heading.text or f"{heading.done} of {heading.total} over"
-        line.add(f"{sign} ", self.style("title")).add(name, self.style("title"))
+        said = "" if heading.text else f"{heading.done} of {heading.total} done"
+        line.add(f"{sign} ", self.style("title")).add(heading.text or heading.key, self.style("title"))
         line.add("  ").column(said, width - line.width - 2, self.style("dim"), gap=0)
         line.fill(width)
 

@@ -96,7 +96,7 @@ class TimelinePanel(TimelineChart):
         state = self.state
         is_other, self._of = state is not self._of, state
         self._made_of = (id(state), self.view.now, self.view.event_history.last)
-        self._predicted = predict(state, self.view.now) if self._is_going else ()
+        self._predicted = predict(state, self.view.now, self.view.told()) if self._is_going else ()
         self._predicted_until = max((each.end for each in self._predicted), default=0.0)
         self._path = frozenset(critical_path(state))
         self._make_rows()

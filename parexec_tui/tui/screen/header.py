@@ -14,7 +14,6 @@ from parexec_tui.core.state.status import (
     COUNTED,
     SATISFIED,
     TABLE,
-    TERMINAL,
     UNSUCCESSFUL,
     Flag,
     SessionStatus,
@@ -90,12 +89,12 @@ class Header(Widget):
 
     def _first(self, line: StyledLine, state: SessionState, width: int) -> None:
         palette = self.view.palette
-        over = sum(state.counts[status] for status in TERMINAL)
         total = max(1, len(state.tickets))
         if state.finished_at is not None:
-            right = f" {outcome_text(state.shown_counts(), len(state.tickets))}  {self._when(state)} "
+            right = f" {outcome_text(state)}  {self._when(state)} "
         else:
-            right = f" {over * 100 // total:>3}% {over}/{len(state.tickets)}  {_phase(state)}  {self._when(state)} "
+            share = f"{state.over * 100 // total:>3}% {state.over}/{len(state.tickets)}"
+            right = f" {share}  {_phase(state)}  {self._when(state)} "
         goes_on = state.opened_at and state.finished_at is None
         elapsed = f"  {short_duration(self.view.now - state.opened_at)}" if goes_on else ""
         room = width - width_of(elapsed) - 2 - _MIN_BAR - width_of(right)
@@ -123,7 +122,7 @@ class Header(Widget):
         now = self.view.now
         if now >= self._eta_until:
             began = time.perf_counter()
-            found = eta(state, now)
+            found = eta(state, now, self.view.told())
             self._eta_until = now + max(_ETA_FOR, _ETA_SHARE * (time.perf_counter() - began))
             if found is None:
                 self._eta = "ETA learning"

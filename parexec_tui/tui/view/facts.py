@@ -15,7 +15,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, End, Status, happened
 from parexec_tui.core.state.steps import step_text
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.text.roots import cause_text, happens_to, root_text, waits_text
+from parexec_tui.text.roots import cause_text, fate_of_live, happens_to, root_text, waits_text
 from parexec_tui.text.words import ago, printable, short_duration, why_ended
 
 
@@ -27,8 +27,7 @@ def reason_of(state: SessionState, ticket: TicketState, now: float, me: str = ""
     if ticket.status in PENDING:
         return _why_waits(state, ticket, now, me)
     if ticket.is_live and state.gone is not None:
-        gone = roots_of_all(state)[0]
-        return _no_engine(gone) if gone.how == "silent" else "unwatched"
+        return fate_of_live(state) or _no_engine(roots_of_all(state)[0])
     if ticket.is_frozen:
         found = waiting_for(state, root) if (root := root_of(state, ticket)) is not None else None
         parts = (cause_text(root, now, me), waits_text(found)) if root is not None and found is not None else ()

@@ -55,7 +55,7 @@ class Heading(NamedTuple):
     total: int
     is_folded: bool
     text: str = ""
-    """What is below it, in words; empty: how many of all are over."""
+    """What is below it, by status; empty: how many of all are over is said beside the key."""
 
 
 TicketRow = str | Heading

@@ -2,12 +2,13 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Flag, auto
 
 from rich.style import Style
 
 from parexec_tui.core.rules.attention import Subject
+from parexec_tui.core.schedule.forecast import Told, left_as_told
 from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.session import EngineLost, SessionState
 from parexec_tui.core.state.tickets import TicketState
@@ -245,6 +246,22 @@ class ViewState:
         """How far the current attempt of a ticket is, as its output tells; None if it does not, or in the past."""
         usage = self.usage(ticket) if ticket.is_live else None
         return usage.progress if usage is not None else None
+
+    def told(self) -> Mapping[str, Told]:
+        """How far the tickets that run are, as far as their outputs tell; for forecasts."""
+        live = self.state.live.values() if self.state is not None else ()
+        return {ticket.id: told for ticket in live if (told := self._told(ticket)) is not None}
+
+    def left_as_told(self, ticket: TicketState) -> float | None:
+        """Seconds that a ticket will still run by what its output tells; None if that is too little."""
+        told = self._told(ticket)
+        return left_as_told(ticket, told, self.now) if told is not None else None
+
+    def _told(self, ticket: TicketState) -> Told | None:
+        usage = self.usage(ticket) if ticket.is_live else None
+        if usage is None or usage.progress is None:
+            return None
+        return Told(usage.progress.share, self.samples.taken_at - (usage.silence or 0.0))
 
     def expected_share(self, ticket: TicketState) -> float | None:
         """How much of its expected time the current attempt has run, from 0 to 1; None if nothing is expected."""

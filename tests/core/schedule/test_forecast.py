@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.schedule.eta import Eta
-from parexec_tui.core.schedule.forecast import Forecast, eta
+from parexec_tui.core.schedule.forecast import Forecast, Told, eta, left_as_told
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import EngineLost
 from parexec_tui.core.wire import requests as rq
@@ -196,3 +197,118 @@ def test_the_pause_before_the_next_try_counts() -> None:
     found = eta(session.state, session.now)
     assert found is not None
     assert found.p50 == pytest.approx(retry_at - session.now + 20, abs=0.1)
+
+
+# -- what the output tells -------------------------------------------------------------------------------------
+
+
+def test_what_the_output_tells_goes_before_the_estimate() -> None:
+    session = Session("A: estimate=10s\nB: A estimate=20s")
+    session.dispatch()
+    session.wait(60)
+    told = {"A": Told(0.4, session.now)}
+    assert Forecast(session.state, told).left(session["A"], session.now) == pytest.approx(90)
+    assert eta(session.state, session.now, told) == Eta(110.0, 165.0)
+    assert eta(session.state, session.now) == Eta(70.0, 105.0)
+
+
+def test_it_counts_down_from_when_it_was_told_and_is_late_when_all_of_it_has_passed() -> None:
+    session = Session("A:")
+    session.dispatch()
+    session.wait(60)
+    told = Told(0.4, session.now)
+    left = []
+    for _ in range(7):
+        left.append(left_as_told(session["A"], told, session.now))
+        session.wait(30)
+    assert left == pytest.approx([90, 60, 45, 45, 45, 60, 90])
+
+
+def test_time_in_which_it_is_frozen_does_not_count() -> None:
+    session = Session("A:")
+    session.dispatch()
+    session.wait(60)
+    told = Told(0.4, session.now)
+    session.ask(rq.Freeze(tickets=("A",)))
+    session.wait(1000)
+    assert left_as_told(session["A"], told, session.now) == pytest.approx(90)
+
+
+@pytest.mark.parametrize(("after", "share"), [(60, 0.01), (4, 0.5)])
+def test_too_little_and_too_soon_says_nothing(after: float, share: float) -> None:
+    session = Session("A: estimate=100s")
+    session.dispatch()
+    session.wait(after)
+    told = {"A": Told(share, session.now)}
+    assert left_as_told(session["A"], told["A"], session.now) is None
+    assert Forecast(session.state, told).left(session["A"], session.now) == 100 - after
+
+
+@given(share=st.floats(0.02, 1), took=st.floats(5, 1e5), more=st.floats(0, 1e5))
+def test_no_less_than_half_of_what_was_left_when_it_was_told(share: float, took: float, more: float) -> None:
+    session = Session("A:")
+    session.dispatch()
+    session.wait(took)
+    told = Told(share, session.now)
+    first = left_as_told(session["A"], told, session.now)
+    session.wait(more)
+    found = left_as_told(session["A"], told, session.now)
+    assert first is not None
+    assert found is not None
+    assert found >= first / 2 - 1e-3
+
+
+# -- what is done again ----------------------------------------------------------------------------------------
+
+
+def test_what_succeeded_here_takes_as_long_again_and_what_depends_on_it_and_is_over_does_not_count() -> None:
+    session = Session(plan("A:\nB: A\nC: B", parallel=1))
+    for seconds in (50, 5, 500):
+        (id_,) = session.dispatch()
+        session.wait(seconds)
+        session.succeed(id_)
+    session.ask(rq.Retry(tickets=("A",)))
+    assert eta(session.state, session.now) == Eta(50.0, 75.0)
+    session.dispatch()
+    session.wait(20)
+    assert eta(session.state, session.now) == Eta(30.0, 45.0)
+
+
+def test_where_nothing_succeeded_failed_attempts_tell_how_long_it_takes() -> None:
+    session = Session(plan("A:\nB:", parallel=1))
+    session.dispatch()
+    session.wait(30)
+    session.fail("A")
+    session.ask(rq.Retry(tickets=("A",)))
+    assert Forecast(session.state).takes(session["B"]) == 30
+    found = eta(session.state, session.now)
+    assert found is not None
+    assert found.p50 == 60
+
+
+def test_a_ticket_takes_at_least_as_long_as_it_took_to_fail() -> None:
+    session = Session(plan("A:\nB:", parallel=1))
+    session.dispatch()
+    session.wait(2)
+    session.succeed("A")
+    session.dispatch()
+    session.wait(30)
+    session.fail("B")
+    session.ask(rq.Retry(tickets=("B",)))
+    assert Forecast(session.state).takes(session["B"]) == 30
+
+
+# -- what limits it --------------------------------------------------------------------------------------------
+
+
+def test_tickets_that_one_agent_type_runs_share_its_agents() -> None:
+    agents = {"small": AgentType(), "big": AgentType(max=1)}
+    tickets = "\n".join(f"T{n}: estimate=10s agent={'big' if n < 4 else 'small'}" for n in range(8))
+    session = Session(plan(tickets, parallel=8, agents=agents))
+    assert eta(session.state, session.now) == Eta(40.0, 60.0)
+
+
+def test_tickets_that_use_a_counted_resource_run_as_many_at_once_as_there_is_of_it() -> None:
+    tickets = "\n".join(f"T{n}: estimate=10s uses=gpu:2" for n in range(4))
+    session = Session(plan(tickets, parallel=8, resources={"gpu": 4}))
+    assert eta(session.state, session.now) == Eta(20.0, 30.0)

@@ -273,12 +273,12 @@ async def _previous_running(ui: Harness, name: str) -> None:
 
 @key_case("graph-fold", panel="graph", ticket="announce")
 async def _graph_fold(ui: Harness, name: str) -> None:
-    assert " 3 done" in ui.text_of("graph")
+    assert " 3 succeeded" in ui.text_of("graph")
     await ui.press(name)
     assert ui.said == "all tickets are shown"
-    assert " done" not in ui.text_of("graph")
+    assert " 3 succeeded" not in ui.text_of("graph")
     await ui.press(name)
-    assert ui.said == "what is done is folded"
+    assert ui.said == "what succeeded is folded"
 
 
 @key_case("graph-view", panel="graph", ticket="core")

@@ -153,7 +153,7 @@ async def _undo_list(ui: Harness, name: str) -> None:
     held = ui.played.state.actions[-1]
     await ui.press(name)
     assert "hold the session" in ui.text()
-    await ui.press("enter")
+    await ui.press("enter", "y")
     assert await ui.done(2) == rq.Undo(at=held.at, text=held.text)
 
 

@@ -154,6 +154,7 @@ async def test_of_many_marks_the_footer_says_both_ways_of_a_key() -> None:
         await ui.press("*")
         assert len(ui.view.marks) > perform.MAX_CHECKED
         await ui.until(lambda: " p hold/release " in ui.footer(), "the footer does not promise either")
+        assert " P hold all " in ui.footer(), "what is about the session does not depend on marks"
 
 
 @pytest.mark.asyncio

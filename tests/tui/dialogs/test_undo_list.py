@@ -42,7 +42,7 @@ async def test_the_newest_comes_first_with_who_and_when_and_what_stays_says_why(
             ("ann@pts/1", "hold B  (stays)"),
         ]
         assert "released: D" in ui.text(), "what the newest would mean"
-        await ui.press("enter")
+        await ui.press("enter", "y")
         assert await ui.done() == rq.Undo(at=newest.at, text="hold D")
         assert (ui.dialog, ui.said) == ("", "done: undo: hold D")
 
@@ -52,7 +52,7 @@ async def test_what_is_older_takes_what_is_newer_along() -> None:
     async with run_app(played=busy(), size=(80, 24)) as ui:
         await ui.press("U", "j", "j")
         assert "takes back what is newer, too, the newest first: hold D and at most 3" in ui.text()
-        await ui.press("enter")
+        await ui.press("enter", "y")
         await ui.done(3)
         assert [request.text for request in ui.asked if isinstance(request, rq.Undo)] == [
             "hold D",
@@ -85,7 +85,7 @@ async def test_what_somebody_else_has_done_meanwhile_is_left_alone(keys: tuple[s
     async with run_app(played=busy(), size=(120, 24)) as ui:
         await ui.press(*keys)
         ui.played.act(rq.Hold(tickets=("C",), by="eve"))  # the app has not heard of it yet
-        await ui.press("enter")
+        await ui.press("enter", "y")
         await ui.until(lambda: ui.said, "it is said")
         assert len(ui.asked) == 1
         assert ui.said == f'{said}it is not the last action any more: that is "hold C", by eve'
@@ -120,3 +120,20 @@ async def test_without_anything_done_it_says_so() -> None:
         assert "nobody has done anything in this session" in ui.text()
         await ui.press("enter")
         assert ui.asked == []
+
+
+@pytest.mark.asyncio
+async def test_to_take_back_what_others_did_it_asks_and_says_whose_it_is() -> None:
+    async with run_app(played=busy(), size=(120, 24)) as ui:
+        ui.played.act(rq.Hold(tickets=("C",), by="bo@pts/2"))
+        ui.feed.tell()
+        await ui.press("U", "enter")
+        assert ui.dialog == "Confirm"
+        assert "undo what bo@pts/2 did?" in ui.text()
+        assert "hold C, " in ui.text()
+        await ui.press("n")
+        assert ui.asked == []
+        await ui.press("U", "enter", "y")
+        request = await ui.done()
+        assert isinstance(request, rq.Undo)
+        assert request.text == "hold C"

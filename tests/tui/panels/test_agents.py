@@ -271,3 +271,16 @@ def test_only_what_runs_and_is_silent_for_long_is_a_warning() -> None:
         if segment.style is not None and segment.style.color == warn and segment.text.strip()
     }
     assert coloured == {"!25m00", "+4m45", "late", "::", "712M", "3 deaths at start"}
+
+
+def test_the_eta_of_an_agent_is_by_what_its_output_tells_and_else_by_the_estimate() -> None:
+    session = busy_session()
+    view = view_of(session)
+    told = structs.replace(usage("B", 1.0, 1 << 20, 5.0), progress=Progress(50, done=1, total=2))
+    view.samples.usage = {"B": told}
+    view.samples.taken_at = session.now
+    row = next(line for line in lines(panel_of(AgentsPanel, view, 160, 12)) if " B " in line)
+    assert " 4m45 " in row  # half of it took 290 s, and that was 5 s ago
+    view.samples.usage = {}
+    row = next(line for line in lines(panel_of(AgentsPanel, view, 160, 12)) if " B " in line)
+    assert " +4m45 " in row  # it should have taken 10 s

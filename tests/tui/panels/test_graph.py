@@ -51,7 +51,7 @@ def test_the_sign_of_the_status_is_at_the_ticket() -> None:
 def test_what_is_done_is_folded_with_a_count_and_enter_unfolds_it() -> None:
     panel = shown(chain(4), "E")
 
-    assert [row[:8] for row in drawn(panel)] == ["▸ 4 done", "●▶ E  ru"]
+    assert [row[:8] for row in drawn(panel)] == ["▸ 4 succ", "●▶ E  ru"]
     panel.move(-1)
     assert not panel.has_selected
     assert panel.view.selected == "E", "a fold is no ticket"
@@ -76,7 +76,7 @@ def test_the_cursor_stays_on_its_ticket_when_rows_above_are_folded() -> None:
     session.dispatch()
     panel._folds._fold_at = 0.0
     panel.changed(Change.state)
-    assert [row[:6] for row in drawn(panel)] == ["▸ 3 do", "●▶ D  ", "●· E  "]
+    assert [row[:6] for row in drawn(panel)] == ["▸ 3 su", "●▶ D  ", "●· E  "]
     assert panel.has_selected
 
 

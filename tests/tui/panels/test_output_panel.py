@@ -238,3 +238,26 @@ async def test_the_output_goes_on_with_the_next_gate_and_ends_with_the_command()
         session.succeed("A")
         ui.feed.tell()
         await ui.until(lambda: "gate-" not in ui.line("5 Output"), "it has succeeded")
+
+
+async def test_the_title_names_a_ticket_whose_log_is_not_there_yet_at_any_width() -> None:
+    session = Session("A:")
+    async with run_app("output", played=session, ticket="A", size=(60, 24)) as ui:
+        session.dispatch()
+        ui.feed.tell()
+        await ui.until(lambda: "there is no log yet" in ui.text(), "A runs")
+        for width in range(60, 120):
+            await ui.pilot.resize_terminal(width, 24)
+            assert panel(ui).subtitle().startswith("A"), width
+
+
+async def test_the_way_to_the_last_error_ends_following_and_says_what_is_in_the_way() -> None:
+    async with run_app("output", ticket="links", size=(120, 40)) as ui:
+        await ui.press("A")
+        await ui.select("mirror")
+        assert "mirror" not in panel(ui).shown
+        assert panel(ui).last_error() == ""
+        assert panel(ui).shown == ["mirror"]
+        await pin(ui, "links", "unit-web-2", "coverage")
+        await ui.select("mirror")
+        assert panel(ui).last_error() == "3 outputs are pinned, so that of mirror has no place: unpin one of them"

@@ -1,11 +1,18 @@
 """The table of tickets as it is drawn."""
 
 import pytest
+from textual.geometry import Region
 
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status, short_word
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Sampled
+from parexec_tui.tui.panels import ticket_table
 from parexec_tui.tui.panels.tickets import TicketsPanel
-from tests.core.sessions import Session
+from parexec_tui.tui.view.facts import reason_of
+from parexec_tui.tui.view.view_state import Change
+from tests.core.sessions import Session, plan, replay
 from tests.tui.drawn import lines, panel_of, view_of
 from tests.tui.release import release, samples
 
@@ -74,3 +81,80 @@ def test_ids_that_begin_alike_are_told_apart() -> None:
 def test_where_there_is_hardly_room_the_status_is_its_sign() -> None:
     drawn = lines(panel_of(TicketsPanel, view_of(release()), 40, 60))
     assert any(line.startswith("]  x bench ") and "exit 1" in line for line in drawn)
+
+
+class Drawn:
+    """A list whose lines are drawn as a terminal would have them: only those that it draws again become new."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, session: Session, height: int = 12) -> None:
+        self.now = 0.0
+        self.asked: list[str] = []
+        monkeypatch.setattr(ticket_table, "reason_of", self._reason)
+        monkeypatch.setattr("time.perf_counter", lambda: self.now)
+        self.takes = 0.0
+        """Seconds to find one reason."""
+        self.panel = panel_of(TicketsPanel, view_of(session), 100, height)
+        monkeypatch.setattr(self.panel, "refresh", self._refresh)
+        self.lines = lines(self.panel)
+
+    def _reason(self, state: SessionState, ticket: TicketState, now: float, me: str) -> str:
+        self.asked.append(ticket.id)
+        self.now += self.takes
+        return reason_of(state, ticket, now, me)
+
+    def _refresh(self, *regions: Region) -> None:
+        drawn = lines(self.panel)
+        for region in regions:
+            self.lines[max(0, region.y - 1) : region.bottom - 1] = drawn[max(0, region.y - 1) : region.bottom - 1]
+
+    def said(self, id_: str) -> str:
+        return next(line for line in self.lines if f" {id_} " in line)
+
+
+def test_a_reason_follows_what_happens_to_another_ticket_with_the_next_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session("A:\nB: A\nC: B\nD: writes=out\nE: writes=out")
+    session.dispatch()
+    drawn = Drawn(monkeypatch, session)
+    assert "A runs; needs B (waiting)" in drawn.said("C")
+    assert "ready" not in drawn.said("E")
+    session.act(rq.Cancel(tickets=("A",)))
+    drawn.panel.changed(Change.state)
+    assert "A is being stopped; needs B (waiting)" in drawn.said("C")
+    session.succeed("D")
+    drawn.panel.changed(Change.state)
+    assert "ready" in drawn.said("E"), "its status depends on another ticket as well"
+
+
+def test_a_reason_of_another_moment_of_the_past_is_that_of_that_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session("A:\nB: A\nC: B")
+    session.dispatch()
+    before = len(session.journal)
+    session.act(rq.Cancel(tickets=("A",)))
+    drawn = Drawn(monkeypatch, session)
+    for at, reason in ((before, "A runs; "), (len(session.journal), "A is being stopped; ")):
+        drawn.panel.view.past = replay(session.plan, session.journal[:at])
+        drawn.panel.changed(Change.state)
+        assert reason in drawn.said("C")
+
+
+def test_reasons_are_found_of_visible_rows_and_less_often_where_that_takes_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session = Session(plan("A:\n" + "\n".join(f"B{number}: A" for number in range(2000))), checks=False)
+    session.dispatch()
+    drawn = Drawn(monkeypatch, session)
+    drawn.takes = 0.01
+    drawn.now += 1
+    drawn.panel.changed(Change.state)
+    drawn.asked.clear()
+    for _ in range(20):
+        drawn.now += 0.1
+        drawn.panel.changed(Change.state)
+    assert len(drawn.asked) <= 2 * drawn.panel.page, "twice, since it took 0.1 s"
+    drawn.takes = 0.0001
+    drawn.now += 2
+    drawn.panel.changed(Change.state)
+    drawn.asked.clear()
+    drawn.now += 0.1
+    drawn.panel.changed(Change.state)
+    assert 1 < len(drawn.asked) <= drawn.panel.page

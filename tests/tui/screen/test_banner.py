@@ -9,7 +9,7 @@ from parexec_tui.text import deeds
 from parexec_tui.text.deeds import DEED_SECONDS
 from parexec_tui.tui.screen import banner
 from parexec_tui.tui.view.view_state import CONTACT_GRACE, NO_ENGINE, Change
-from tests.core.sessions import Session
+from tests.core.sessions import Session, plan
 from tests.tui.harness import Harness, run_app
 
 
@@ -287,6 +287,26 @@ async def test_what_is_said_stands_still_while_no_engine_is_there() -> None:
         await ui.until(lambda: ui.engines, "an engine is started")
         ui.app._contact("connected", True)
         await ui.until(lambda: "5m10" in ui.text(), "its time goes on")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("policy", "fate"), [("leave", "goes on"), ("kill", "is ended")])
+async def test_all_say_the_same_of_what_ran_when_its_engine_went(policy: str, fate: str) -> None:
+    session = Session(plan("A:\nB: A", on_engine_loss=policy))
+    session.dispatch()
+    what = f"what {'runs' if policy == 'leave' else 'ran'} {fate}"
+    async with run_app(played=session, size=(120, 40), ticket="A") as ui:
+        ui.feed.lose(NO_ENGINE)
+        await ui.until(lambda: ui.dialog, "a new engine is offered")
+        await ui.until(lambda: f"no engine runs s1 any more; {what}" in ui.text(), "with what becomes of A")
+        await ui.app.screen.dismiss(None)
+        await drawn(ui)
+        assert f"; {what}" in shown(ui)
+        assert f" {fate}" in ui.line("running     A")
+        await ui.press("w")
+        await ui.until(lambda: f"; it {fate}" in ui.text(), "so does why")
+        other = "is ended" if policy == "leave" else "goes on"
+        assert other not in ui.text()
 
 
 @pytest.mark.asyncio

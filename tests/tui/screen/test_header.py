@@ -11,7 +11,7 @@ from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.core.wire.protocol import Viewer, Viewers
+from parexec_tui.core.wire.protocol import Progress, Usage, Viewer, Viewers
 from parexec_tui.text.dashboard import dashboard
 from parexec_tui.text.report import status_report
 from parexec_tui.tui.screen.header import Header
@@ -119,6 +119,15 @@ def test_an_end_that_is_sure_is_said_once() -> None:
     session.succeed("A")
     session.dispatch()
     assert " ETA 1m00 " in words(view_of(session))
+
+
+def test_the_end_is_by_what_the_output_tells_rather_than_by_the_estimate() -> None:
+    session = started("A: estimate=1m\nB: A estimate=1m")
+    session.wait(60)
+    view = view_of(session)
+    told = Usage("A", 1, cpu=1.0, memory=0, processes=1, silence=0.0, log_size=9, progress=Progress(40))
+    view.samples.usage, view.samples.taken_at = {"A": told}, session.now
+    assert " ETA 2m30-3m45 " in words(view)
 
 
 # -- counts and alerts -----------------------------------------------------------------------------------------

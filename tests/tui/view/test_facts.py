@@ -198,7 +198,7 @@ def lost(*, is_silent: bool) -> Session:
 
 @pytest.mark.parametrize(
     ("is_silent", "none", "watched"),
-    [(False, "no engine", "unwatched"), (True, "no answer", "no answer")],
+    [(False, "no engine", "goes on"), (True, "no answer", "no answer")],
 )
 def test_without_an_engine_no_row_believes_that_it_goes_on(is_silent: bool, none: str, watched: str) -> None:
     session = lost(is_silent=is_silent)

@@ -1,12 +1,16 @@
 """Ids on the screen: two that differ are never drawn the same, and reasons keep their words."""
 
+from collections.abc import Collection
+
 import pytest
 
 from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.state import events as ev
+from parexec_tui.text.cut_ids import IdCutter
 from parexec_tui.tui.panels.agents import AgentsPanel
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.panels.timeline import TimelinePanel
+from parexec_tui.tui.view import short_ids
 from parexec_tui.tui.widgets.panel import Panel
 from tests.core.sessions import Session, plan
 from tests.tui.drawn import lines, panel_of, view_of
@@ -54,7 +58,22 @@ def test_what_has_come_since_is_told_apart_too() -> None:
     played = session()
     view = view_of(played, ascii_only=False)
     old, new = (f"compile-the-world-for-{arch}-with-all-options" for arch in ("arm64", "arm65"))
-    assert view.short_ticket(old, 16) == "compi…arm64-w…ns"
+    assert view.short_ticket(old, 16) == "compile…arm64…"
     played.apply(ev.PlanAmended(at=played.now, added={new: played.plan.tickets[old]}))
-    assert view.short_ticket(new, 16) == "compi…arm65-w…ns"
+    assert view.short_ticket(new, 16) == "compile…arm65…"
     assert view.short_ticket(old, 16) != view.short_ticket(new, 16)
+
+
+def test_in_a_big_plan_too_the_short_forms_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    class Counted(IdCutter):
+        def __init__(self, ids: Collection[str], sign: str) -> None:
+            made.append(len(ids))
+            super().__init__(ids, sign)
+
+    tickets = [f"a-very-long-name-of-a-shard-{number:04}" for number in range(1000)]
+    view = view_of(Session(plan("\n".join(f"{id_}:" for id_ in tickets)), checks=False))
+    monkeypatch.setattr(short_ids, "IdCutter", Counted)
+    assert len({view.short_ticket(id_, width) for id_ in tickets[:300] for width in (16, 20)}) == 600
+    assert made == [1000]

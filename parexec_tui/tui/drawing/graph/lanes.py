@@ -30,7 +30,7 @@ from parexec_tui.tui.drawing.sign import Sign
 _APART: Final = Sign("○", "o", "a ticket; no line leads to it from straight above")
 _BELOW: Final = Sign("●", "*", "a ticket that needs what is above it")
 _ARROW: Final = Sign("◂", "<", "lines come to it from the right")
-_FOLD: Final = Sign("▸", ">", "tickets that are done, folded: enter shows them")
+_FOLD: Final = Sign("▸", ">", "tickets that succeeded, folded: enter shows them")
 
 SIGNS: Final = (
     _APART, _BELOW, _ARROW, _FOLD,
