@@ -24,7 +24,7 @@ from parexec_tui.cli.exits import (
 from parexec_tui.cli.plan_changes import offer_changes
 from parexec_tui.cli.plans import ChosenPlan, plan_argument
 from parexec_tui.cli.screen import Screen, screen_options
-from parexec_tui.cli.selecting import selection_options, would_run, would_run_json
+from parexec_tui.cli.selecting import forget, selection_options, would_run, would_run_json
 from parexec_tui.paths import session_folder
 from parexec_tui.text.streams import OutputError
 
@@ -134,6 +134,7 @@ def run(
     plan_file: Path,
     wanted: "Selection",
     dry_run: bool,
+    force: bool,
     fail_fast: bool | None,
     approves: bool,
     headless: bool,
@@ -165,11 +166,13 @@ def run(
     again, as_json = f"parexec run {plan_file} {wanted.words}".rstrip(), style == "json"
     host = monitor.host()
     if dry_run:
-        _show_choice(ChosenPlan(plan_file, host, wanted), as_json=as_json)
+        _show_choice(ChosenPlan(plan_file, host, wanted), as_json=as_json, force=force)
     if _is_foreground(style, headless, detach, scope, approves=approves):
         from parexec_tui.engine.session import run_plan
 
         plan = ChosenPlan(plan_file, host, wanted).check()
+        if force:
+            forget(plan)
 
         def execute(*, beside: bool) -> NoReturn:
             options: Any = {"hold": hold, "fail_fast": fail_fast, "approves": approves, "beside": beside}
@@ -180,6 +183,8 @@ def run(
 
     with Screen(screen_options, wanted=not detach and style is None) as screen:
         plan = ChosenPlan(plan_file, host, wanted).check()
+        if force:
+            forget(plan)
         start = partial(
             start_detached, plan, hold=hold, fail_fast=fail_fast, scope=scope, meanwhile=screen.show, warn=warn
         )
@@ -244,9 +249,11 @@ def resume(
     _follow_or_detach(row.session, detach, style)
 
 
-def _show_choice(chosen: ChosenPlan, *, as_json: bool) -> NoReturn:
+def _show_choice(chosen: ChosenPlan, *, as_json: bool, force: bool) -> NoReturn:
     """Print what would be run, and exit: not with 0 if it could not be started here."""
-    click.echo(would_run_json(chosen.choice) if as_json else "\n".join(would_run(chosen.choice)))
+    click.echo(
+        would_run_json(chosen.choice, force=force) if as_json else "\n".join(would_run(chosen.choice, force=force))
+    )
     chosen.check()
     sys.exit(SUCCEEDED)
 

@@ -44,6 +44,7 @@ _selection = [
         help="Not TICKET; what needs it is run without it.",
     ),
     click.option("-n", "--dry-run", is_flag=True, help="Print which tickets would run, and why; start nothing."),
+    click.option("--force", is_flag=True, help="Run tickets even if they are up to date."),
 ]
 
 
@@ -61,46 +62,115 @@ def selection_options(command: Callable[..., R]) -> Callable[..., R]:
     return run
 
 
-def would_run(choice: "Choice") -> Iterator[str]:
+def would_run(choice: "Choice", *, force: bool = False) -> Iterator[str]:
     """What would be run, and why, in lines."""
     from parexec_tui.core.plan import graph
 
     levels = graph.groups(graph.build(choice.plan.tickets))
-    count, of = len(choice.plan.tickets), choice.plan.selection.of
-    how_many = f"{count} of {tickets(of)}" if choice.plan.selection else tickets(count)
-    yield f"would run {how_many}, in {groups(len(levels))}:"
-    width = max(map(len, choice.plan.tickets))
-    asked = dict(_asked_first(choice.plan))
-    for number, level in enumerate(levels, 1):
+    asked, done = _asked_first(choice.plan, levels, force=force)
+    to_run = [[id_ for id_ in level if id_ not in done] for level in levels]
+    count, of = sum(map(len, to_run)), choice.plan.selection.of or len(choice.plan.tickets)
+    if done and not count:
+        yield f"nothing to run: {_counted(done)}"
+        return
+    how_many = f"{count} of {tickets(of)}" if choice.plan.selection or done else tickets(count)
+    yield f"would run {how_many}, in {groups(sum(map(bool, to_run)))}:"
+    width = max(len(id_) for level in to_run for id_ in level)
+    for number, level in enumerate(to_run, 1):
         for id_ in level:
             why = ", ".join(filter(None, (choice.because[id_], asked.get(id_))))
             yield printable(f"  {number:>{len(str(len(levels)))}}  {id_:<{width}}  {why}").rstrip()
+    if done:
+        yield _counted(done)
     for need, dependents in choice.taken_as_done.items():
         more = f" and {len(dependents) - _MAX_NAMED} more" if len(dependents) > _MAX_NAMED else ""
         yield printable(f"taken as done: {need}, which {', '.join(dependents[:_MAX_NAMED])}{more} would need")
 
 
-def _asked_first(plan: "Plan") -> Iterator[tuple[str, str]]:
-    """Tickets that may turn out to be done already, and what is known of that now; no command is run."""
-    for id_, ticket in plan.tickets.items():
-        if ticket.skip_if:
-            yield id_, f"unless this succeeds: {ticket.skip_if}"
-        elif ticket.if_done:
-            from parexec_tui.engine.backends.local.outputs import are_filled
+def _counted(done: dict[str, str]) -> str:
+    """How many are done already, and how that is known."""
+    from parexec_tui.core.rules.reports import ALREADY_DONE, FRESH
 
-            is_done = are_filled(plan.workdir, ticket.if_done)
-            files = listed(ticket.if_done, limit=4)
-            yield id_, f"already done: {files}" if is_done else f"not done yet: {files}"
+    fresh = sum(why == FRESH for why in done.values())
+    counts = {FRESH: fresh, ALREADY_DONE: len(done) - fresh}
+    return " and ".join(
+        f"{tickets(count)} {'is' if count == 1 else 'are'} {what}" for what, count in counts.items() if count
+    )
 
 
-def would_run_json(choice: "Choice") -> str:
+def _asked_first(plan: "Plan", levels: list[list[str]], *, force: bool) -> tuple[dict[str, str], dict[str, str]]:
+    """What is known now of tickets that may turn out to be done already: why they may run, and which are done.
+
+    No command is run. A ticket is not called up to date if something runs first that may change what it reads.
+    """
+    from parexec_tui.core.rules.reports import ALREADY_DONE, FRESH
+
+    stale = _stale(plan, force=force)
+    said: dict[str, str] = {}
+    done: dict[str, str] = {}
+    for level in levels:
+        for id_ in level:
+            ticket = plan.tickets[id_]
+            if ticket.skip_if:
+                said[id_] = f"unless this succeeds: {ticket.skip_if}"
+            elif ticket.if_done:
+                from parexec_tui.engine.backends.local.outputs import are_filled
+
+                files = listed(ticket.if_done, limit=4)
+                if are_filled(plan.workdir, ticket.if_done):
+                    done[id_] = f"{ALREADY_DONE}: {files}"
+                else:
+                    said[id_] = f"not done yet: {files}"
+            elif ticket.up_to_date and not ticket.is_asked_by_files:
+                said[id_] = "it says neither what it reads nor what it writes"
+            elif why := stale.get(id_):
+                said[id_] = why
+            elif id_ in stale:
+                if before := [need for need in ticket.waits if need in plan.tickets and need not in done]:
+                    said[id_] = f"unless what it reads is the same after {listed(before, limit=4)}"
+                else:
+                    done[id_] = FRESH
+    return said, done
+
+
+def _stale(plan: "Plan", *, force: bool) -> dict[str, str]:
+    """Why tickets that can be up to date are not; an empty text: they are."""
+    asked = [id_ for id_, ticket in plan.tickets.items() if ticket.is_asked_by_files]
+    if not asked or force:
+        return dict.fromkeys(asked, "forced")
+    from parexec_tui.engine.backends.local.fingerprints import stale_tickets
+    from parexec_tui.paths import registry_file
+    from parexec_tui.registry.errors import RegistryMissing
+    from parexec_tui.registry.registry import Registry
+
+    try:
+        with Registry.open(registry_file(), read_only=True) as registry:
+            known = registry.fingerprints(plan.source, asked)
+    except RegistryMissing:
+        known = {}
+    return stale_tickets(plan, asked, known)
+
+
+def forget(plan: "Plan") -> None:
+    """Let tickets run even if they are up to date."""
+    asked = [id_ for id_, ticket in plan.tickets.items() if ticket.is_asked_by_files]
+    if asked:
+        from parexec_tui.paths import registry_file
+        from parexec_tui.registry.registry import Registry
+
+        with Registry.open(registry_file()) as registry:
+            registry.forget_fingerprints(plan.source, asked)
+
+
+def would_run_json(choice: "Choice", *, force: bool = False) -> str:
     """The same for scripts."""
     import json
 
     from parexec_tui.core.plan import graph
 
     levels = graph.groups(graph.build(choice.plan.tickets))
-    asked = dict(_asked_first(choice.plan))
+    asked, done = _asked_first(choice.plan, levels, force=force)
+    asked |= done
     facts = {
         "tickets": [
             {"id": id_, "group": number, "why": choice.because[id_]} | ({"done": asked[id_]} if id_ in asked else {})

@@ -25,7 +25,7 @@ from parexec_tui.core.rules.verbs.rollback import go_on
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
-from parexec_tui.core.state.process_key import IF_DONE, RESTORE, RUN, WITHOUT_PROCESS, ProcessKey
+from parexec_tui.core.state.process_key import IF_DONE, RESTORE, RUN, UP_TO_DATE, WITHOUT_PROCESS, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status, StopReason
 from parexec_tui.core.state.steps import step_timeout
@@ -36,6 +36,7 @@ from parexec_tui.engine.backends.backend import Backend
 from parexec_tui.engine.journal import Journal
 from parexec_tui.engine.pool import IDLE_TIMEOUT, Pool
 from parexec_tui.engine.timers import Timers
+from parexec_tui.engine.up_to_date import UpToDate
 from parexec_tui.registry.errors import RegistryDamaged, RegistryError, StateLost
 from parexec_tui.registry.registry import Registry
 
@@ -160,6 +161,8 @@ class Coordinator:
         self._lost = ""
         """What somebody did to the files of the session."""
         self._next_idle_check = 0.0
+        self.up_to_date: UpToDate | None = None
+        """Who knows whether a ticket is up to date. Without it, none is."""
         self.publish: Publish | None = None
         """Called with what is remembered, as it is remembered; it must not wait."""
         self.find_loss: Callable[[], str] = lambda: ""
@@ -208,7 +211,7 @@ class Coordinator:
         """Set the clocks of an attempt or a backoff that was there before this engine."""
         if ticket.status is Status.backoff and ticket.retry_at is not None:
             self._timers.set(ticket.retry_at, rq.BackoffElapsed(ticket.id))
-        elif ticket.asking.startswith(IF_DONE):
+        elif ticket.asking.startswith((IF_DONE, UP_TO_DATE)):
             self._check(ticket, ticket.asking)
         elif ticket.asking:
             self._watch_check(ticket, ProcessKey(ticket.id, 0, ticket.asking))
@@ -504,6 +507,8 @@ class Coordinator:
     def _act(self) -> None:
         """Do what the remembered events call for."""
         effects, self._pending_effects = self._pending_effects, []
+        if self.state.live and effects and self.up_to_date is not None:
+            self.up_to_date.something_starts()
         for event in effects:
             match event:
                 case ev.CheckStarted():
@@ -515,6 +520,8 @@ class Coordinator:
                     self._start(self.state.tickets[event.ticket], key)
                 case ev.SnapshotDropped():
                     self._backend.drop_snapshot(ProcessKey(event.ticket, event.attempt))
+                case ev.AttemptEnded(then=Status.succeeded) | ev.TicketApproved():
+                    self._note_success(self.state.tickets.get(event.ticket))
                 case ev.AttemptEnded(then=Status.backoff, retry_at=float(when)):
                     self._timers.set(when, rq.BackoffElapsed(event.ticket))
                 case ev.AttemptStopRequested():
@@ -535,8 +542,21 @@ class Coordinator:
         if step.startswith(IF_DONE):
             self._backend.check_done(key, self.state.plan.workdir, ticket.spec.if_done)
             return
+        if step.startswith(UP_TO_DATE):
+            if self.up_to_date is not None:
+                self.up_to_date.check(key, ticket)
+            else:
+                self.report([rq.FreshnessChecked(key.ticket, key.attempt, "nothing is remembered", step=step)])
+            return
         self._backend.start(key, self._pool.check(ticket))
         self._watch_check(ticket, key)
+
+    def _note_success(self, ticket: TicketState | None) -> None:
+        """Remember what a ticket is now, by which it is up to date later."""
+        if self.up_to_date is None or ticket is None or not ticket.spec.is_asked_by_files:
+            return
+        if ticket.status is Status.succeeded:
+            self.up_to_date.succeeded(ticket)
 
     def _watch_check(self, ticket: TicketState, key: ProcessKey) -> None:
         self._checks.add(key)

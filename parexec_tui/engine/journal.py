@@ -1,12 +1,21 @@
 """How events get into the registry, with what is kept beside them for lists and reports."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import codec
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.standing import counts_of, ended_of, fact_of
+
+
+def _begun(state: SessionState, events: Sequence[ev.AnyEvent]) -> Iterator[tuple[str, int]]:
+    """The tickets whose fingerprints do not hold any more, with the attempt after which there may be another one."""
+    for event in events:
+        if type(event) is ev.AttemptStarted or type(event) is ev.RollbackStarted:
+            ticket = state.tickets.get(event.ticket)
+            if ticket is not None and ticket.spec.is_asked_by_files:
+                yield event.ticket, event.attempt if type(event) is ev.AttemptStarted else 0
 
 
 class Journal:
@@ -31,6 +40,7 @@ class Journal:
             ended=ended_of(state),
             counts=counts_of(state),
             attempts=[fact_of(event) for event in events if type(event) is ev.AttemptEnded],
+            begun=list(_begun(state, events)),
         )
         self.last += len(entries)
         return [entry[3] for entry in entries]

@@ -50,9 +50,12 @@ class Pool:
             return self._rollback(ticket, env, spec.cwd or agent_type.cwd, agent_type.nice)
         launch = self._command(ticket, agent_type, env)
         requires = Requirements.of(self._state.plan.settings, agent_type, spec)
-        if not (spec.outputs or spec.snapshot or requires):
+        reads = spec.reads if spec.is_asked_by_files else ()
+        if not (spec.outputs or reads or spec.snapshot or requires):
             return launch
-        launch = structs.replace(launch, outputs=spec.outputs, requires=requires, root=self._state.plan.workdir)
+        launch = structs.replace(
+            launch, outputs=spec.outputs, reads=reads, requires=requires, root=self._state.plan.workdir
+        )
         return self._with_snapshot(launch, spec) if spec.snapshot else launch
 
     def _with_snapshot(self, launch: Launch, spec: Ticket) -> Launch:

@@ -39,6 +39,7 @@ from parexec_tui.engine.pool import Pool
 from parexec_tui.engine.serve.hooks import HookRunner
 from parexec_tui.engine.serve.server import open_server
 from parexec_tui.engine.threads import in_thread
+from parexec_tui.engine.up_to_date import UpToDate
 from parexec_tui.paths import SessionFolder, registry_file, session_folder
 from parexec_tui.registry.errors import RegistryError, SessionOwned, StateLost
 from parexec_tui.registry.lock import SessionLock, has_guardian, is_owned
@@ -196,6 +197,8 @@ async def _drive(
         nursery.start_soon(obey_signals, coordinator, sink.notice)
         footing = Footing(session_folder(session), registry.file)
         coordinator.find_loss = footing.problem_lately
+        up_to_date = UpToDate(nursery, backend, registry.file, session, begin.state, coordinator.submit_reports)
+        coordinator.up_to_date = up_to_date
         nursery.start_soon(_look_after_files, registry, footing, coordinator)
         if begin.recovers:
             await _recover(begin, coordinator, backend, sink.notice)
@@ -227,6 +230,7 @@ async def _drive(
             return coordinator.loss
         with trio.move_on_after(_LAST_LOOK):
             await logs.look()
+        await up_to_date.finish()
         await backend.finish()
         if outcome != "finished":
             coordinator.leave(outcome)

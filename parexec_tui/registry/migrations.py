@@ -76,6 +76,20 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # The highest seq of the session, to know when its last events were lost.
         "ALTER TABLE sessions ADD COLUMN last INTEGER",
     ),
+    (
+        # By plan file, not by session: a later session of the plan asks. `fingerprint` is NULL from the start of the
+        # attempt until it is known after its success.
+        """
+        CREATE TABLE fingerprints (
+            source      TEXT NOT NULL,
+            ticket      TEXT NOT NULL,
+            session     INTEGER NOT NULL,
+            attempt     INTEGER NOT NULL,
+            fingerprint BLOB,
+            PRIMARY KEY (source, ticket)
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 
 LATEST = len(MIGRATIONS)

@@ -4,11 +4,11 @@ Events are the truth. The status and counts of a session and the facts of its at
 the same transaction, so that lists, reports and history need no replay. Nothing here knows what an event means: its
 data is JSON, and that is all.
 
-Each table has a module: `sessions` (with the plans), `events`, `attempts`. What belongs together is written together
-here, and here sessions have their ids. `database` knows the file.
+Each table has a module: `sessions` (with the plans), `events`, `attempts`, `fingerprints`. What belongs together is
+written together here, and here sessions have their ids. `database` knows the file.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -17,11 +17,13 @@ from typing import Self
 
 from parexec_tui.registry import attempts as attempts_table
 from parexec_tui.registry import events as events_table
+from parexec_tui.registry import fingerprints as fingerprints_table
 from parexec_tui.registry import sessions as sessions_table
 from parexec_tui.registry.attempts import AttemptFact
 from parexec_tui.registry.database import Database, checkpoint
 from parexec_tui.registry.errors import RegistryError, SessionExists
 from parexec_tui.registry.events import Damage, Entry, EventRow
+from parexec_tui.registry.fingerprints import Renewed, Taken
 from parexec_tui.registry.sessions import Counts, SessionRow, new_session_id
 
 
@@ -165,8 +167,11 @@ class Registry:
         ended: float | None = None,
         counts: Counts | None = None,
         attempts: Sequence[AttemptFact] = (),
+        begun: Sequence[tuple[str, int]] = (),
     ) -> None:
         """Remember events, and what follows from them, in one transaction: all of it, or nothing.
+
+        `begun`: tickets whose fingerprints do not hold any more, with the number of the attempt that begins.
 
         `entries` continue from the last seq without a gap. An argument that is None changes nothing, except that
         `ended` is written together with `status`: a session that runs again has not ended.
@@ -181,6 +186,8 @@ class Registry:
             sessions_table.set_standing(self._db, number, last, status, ended, counts)
             if attempts:
                 attempts_table.put(self._db, number, attempts)
+            if begun:
+                fingerprints_table.begin(self._db, number, begun)
         self._last[session] = last
 
     def last_seq(self, session: str) -> int:
@@ -233,6 +240,28 @@ class Registry:
         `besides`: a session that does not count, because it is the one that asks.
         """
         return attempts_table.history(self._db, plan_name, besides, sessions)
+
+    # -- fingerprints ------------------------------------------------------------------------------------------
+
+    def fingerprints(self, source: str, tickets: Sequence[str]) -> Mapping[str, bytes]:
+        """What these tickets of a plan file were after their last success; empty: an attempt began since then."""
+        return fingerprints_table.read(self._db, source, tickets)
+
+    def put_fingerprints(self, session: str, taken: Sequence[Taken]) -> None:
+        """Remember what tickets are after attempts of this session; not if another attempt began since."""
+        number = self._number(session)
+        with self._db.transaction():
+            fingerprints_table.put(self._db, number, taken)
+
+    def renew_fingerprints(self, source: str, renewed: Sequence[Renewed]) -> None:
+        """Replace fingerprints by others that say the same."""
+        with self._db.transaction():
+            fingerprints_table.renew(self._db, source, renewed)
+
+    def forget_fingerprints(self, source: str, tickets: Sequence[str]) -> None:
+        """Forget what these tickets of a plan file were, so that they are run."""
+        with self._db.transaction():
+            fingerprints_table.forget(self._db, source, tickets)
 
     # -- ids and numbers ---------------------------------------------------------------------------------------
 

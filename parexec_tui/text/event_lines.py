@@ -141,6 +141,8 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             yield Line(at, str(Status.approval), event.ticket, text, "warn")
         case ev.CheckEnded(reason=str(reason)) if reason:
             yield Line(at, "not skipped", event.ticket, f"skip_if gives no answer, so it is run: {reason}", "warn")
+        case ev.CheckEnded(stale=str(stale)) if stale:
+            yield Line(at, "to run", event.ticket, stale)
         case ev.TicketSatisfied():
             yield Line(at, "succeeded", event.ticket, event.reason, "good")
         case ev.ConflictFound():

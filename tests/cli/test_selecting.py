@@ -153,11 +153,71 @@ def test_a_dry_run_says_what_is_done_already_and_runs_no_command(here: Path) -> 
         "c = { run = 'true', skip_if = 'touch asked' }\n",
     )
     assert parexec("run", "plan.toml", "-n").out.splitlines() == [
-        "would run 3 tickets, in 1 group:",
-        "  1  a  already done: out",
+        "would run 2 of 3 tickets, in 1 group:",
         "  1  b  not done yet: out and none",
         "  1  c  unless this succeeds: touch asked",
+        "1 ticket is already done",
     ]
     facts = json.loads(parexec("run", "plan.toml", "-n", "--json").out)
     assert facts["tickets"][0] == {"id": "a", "group": 1, "why": "", "done": "already done: out"}
     assert not (here / "asked").exists()
+
+
+BUILD = """
+[defaults]
+up_to_date = true
+[tickets.obj]
+reads = ["src"]
+outputs = ["obj"]
+run = "cp src obj"
+[tickets.app]
+needs = ["obj"]
+reads = ["obj"]
+outputs = ["app"]
+run = "cp obj app"
+[tickets.check]
+needs = ["app"]
+run = "true"
+"""
+
+
+def test_a_dry_run_says_what_is_up_to_date_and_why_the_rest_is_not(here: Path) -> None:
+    def would_run(*options: str) -> list[str]:
+        return parexec("run", "plan.toml", "-n", *options).out.splitlines()
+
+    (here / "src").write_text("1")
+    engines.write_plan(here, BUILD)
+    check = "  3  check  it says neither what it reads nor what it writes"
+    first = ["would run 3 tickets, in 3 groups:", "  1  obj    never ran", "  2  app    never ran", check]
+    assert would_run() == first
+    assert parexec("run", "plan.toml", "-q").code == 0
+    assert would_run() == ["would run 1 of 3 tickets, in 1 group:", check, "2 tickets are up to date"]
+    assert would_run("app") == ["nothing to run: 2 tickets are up to date"]
+    assert would_run("app", "--force")[1:] == ["  1  obj  needed by app, forced", "  2  app  named, forced"]
+    (here / "src").write_text("2")
+    assert would_run() == [
+        "would run 3 tickets, in 3 groups:",
+        "  1  obj    reads src changed",
+        "  2  app    unless what it reads is the same after obj",
+        check,
+    ]
+    facts = json.loads(parexec("run", "plan.toml", "-n", "--json").out)
+    assert facts["tickets"][0] == {"id": "obj", "group": 1, "why": "", "done": "reads src changed"}
+    (here / "src").write_text("1")
+    assert would_run("app") == ["nothing to run: 2 tickets are up to date"]
+    (here / "obj").unlink()
+    assert would_run("obj") == ["would run 1 of 3 tickets, in 1 group:", "  1  obj  named, outputs obj is missing"]
+    engines.write_plan(here, BUILD.replace("cp obj app", "cp obj app; false"))
+    assert parexec("run", "plan.toml", "-q").code == 1
+    assert "  2  app    the last attempt did not succeed" in would_run()
+    engines.write_plan(here, BUILD.replace("cp src obj", "cat src > obj"))
+    assert "  1  obj    the command changed" in would_run()
+
+
+def test_force_runs_what_is_up_to_date_and_that_counts_as_its_last_success(here: Path) -> None:
+    (here / "src").write_text("1")
+    engines.write_plan(here, BUILD)
+    for options, ran in (((), 3), ((), 1), (("--force",), 3), ((), 1)):
+        assert parexec("run", "plan.toml", "-q", *options).code == 0
+        events = map(json.loads, parexec("events", "--json").out.splitlines())
+        assert sum(event["kind"] == "attempt_started" for event in events) == ran

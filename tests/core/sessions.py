@@ -34,7 +34,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.attempts import Attempt
-from parexec_tui.core.state.process_key import IF_DONE, OUTPUTS, RESTORE, RUN
+from parexec_tui.core.state.process_key import IF_DONE, OUTPUTS, RESTORE, RUN, UP_TO_DATE
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, UNSUCCESSFUL, End, Status
 from parexec_tui.core.state.steps import takes_back
@@ -236,6 +236,8 @@ class Session:
         step = self.state.asking[id_].asking
         if step.startswith(IF_DONE):
             return self.tell(rq.DoneChecked(id_, 0, done, step=step))
+        if step.startswith(UP_TO_DATE):
+            return self.tell(rq.FreshnessChecked(id_, 0, "" if done else "never ran", step=step))
         return self.tell(rq.ProcessEnded(id_, 0, code=0 if done else 1, step=step))
 
     def _at(self, id_: str) -> tuple[int, str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -17,7 +18,7 @@ from parexec_tui.core.plan.reading.schema import plan_schema
 from tests.engine.engines import PAREXEC
 
 SAMPLES = Path(__file__).parents[2] / "sample_plans"
-NAMES = ("quickstart", "docs_standardisation", "failures", "self_check", "tour")
+NAMES = ("quickstart", "docs_standardisation", "failures", "self_check", "tour", "build")
 
 Record = dict[str, Any]
 
@@ -169,6 +170,44 @@ def test_each_failure_ends_as_it_says() -> None:
     assert attempts(events, "third-try") == [("failed", "backoff"), ("failed", "backoff"), ("failed", "failed")]
     assert [event["agent"] for event in of_kind(events, "agent_quarantined")] == ["robot-1"]
     assert tickets["robot-4"].get("attempt", 0) == 0
+
+
+@pytest.mark.parametrize("has_compiler", [True, False])
+def test_build_does_just_what_a_change_needs(
+    tmp_path: Path, has_compiler: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_compiler:
+        tools = tmp_path / "tools"
+        tools.mkdir()
+        for tool in ("sh", "mkdir", "sed", "cat", "sort", "chmod"):
+            (tools / tool).symlink_to(str(shutil.which(tool)))
+        monkeypatch.setenv("PATH", str(tools))
+    elif shutil.which("cc") is None:
+        pytest.skip("there is no cc")
+    folder = tmp_path / "plan"
+    folder.mkdir()
+    plan = folder / "build.toml"
+    plan.write_text((SAMPLES / "build.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    source = folder / "build" / "greet.c"
+
+    def ran() -> set[str]:
+        parexec("run", plan, "--headless")
+        events = [json.loads(line) for line in parexec("events", "--json").splitlines()]
+        return {event["ticket"] for event in of_kind(events, "attempt_started")}
+
+    assert ran() == {"sources", "compiler", "greet", "main", "app", "test"}
+    assert (folder / "build" / "said.txt").read_text(encoding="utf-8").startswith("hello\n")
+    assert ran() == set()
+    source.touch()
+    assert ran() == set()
+    source.write_text(source.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert ran() == {"greet"}  # what it makes is the same
+    header = folder / "build" / "greet.h"
+    header.write_text(header.read_text(encoding="utf-8").replace("hello", "good morning"), encoding="utf-8")
+    assert ran() == {"greet", "app", "test"}
+    assert (folder / "build" / "said.txt").read_text(encoding="utf-8").startswith("good morning\n")
+    (folder / "build" / "app").unlink()
+    assert ran() == {"app"}
 
 
 def test_self_check_names_what_there_is() -> None:

@@ -11,10 +11,13 @@ from parexec_tui.core.wire.protocol import Usage
 from parexec_tui.engine.backends.backend import (
     Adopted,
     Ended,
+    Freshness,
+    FreshnessWanted,
     Identity,
     Launch,
     LogReading,
     ProgressWanted,
+    Success,
     UsageReading,
 )
 
@@ -134,6 +137,12 @@ class FakeBackend:
 
     def check_done(self, key: ProcessKey, root: str, paths: Sequence[str]) -> None:  # noqa: ARG002
         self.report(rq.DoneChecked(key.ticket, key.attempt, key.ticket in self.done, step=key.step))
+
+    async def freshness(self, wanted: tuple[FreshnessWanted, ...], *, anew: bool) -> list[Freshness]:  # noqa: ARG002
+        return [Freshness("never ran")] * len(wanted)
+
+    async def fingerprints(self, wanted: tuple[tuple[ProcessKey, Success], ...]) -> list[bytes]:
+        return [b""] * len(wanted)
 
     def restore(self, key: ProcessKey) -> None:
         self.report(

@@ -173,6 +173,13 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
             "succeeded and is not run."
         ),
     ] = ""
+    up_to_date: Annotated[
+        bool,
+        Meta(
+            description="True: it is not run if its command, its variables and all files that `reads`, `writes` and "
+            "`outputs` cover are as after its last success, in any session of this plan file."
+        ),
+    ] = False
     on_fail: Annotated[
         Literal["keep", "rollback"],
         Meta(
@@ -258,6 +265,18 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     def all_writes(self) -> tuple[str, ...]:
         """The patterns of all that it writes: `writes`, and its outputs."""
         return all_writes(self)
+
+    @property
+    def is_asked_by_files(self) -> bool:
+        """Whether it can be up to date: it says what it reads or writes, and nothing else says when it is done."""
+        return (
+            self.up_to_date and bool(self.reads or self.writes or self.outputs) and not (self.if_done or self.skip_if)
+        )
+
+    @property
+    def has_condition(self) -> bool:
+        """Whether it may turn out before its first attempt that it is done already."""
+        return bool(self.if_done or self.skip_if) or self.is_asked_by_files
 
     @property
     def takes_back(self) -> bool:

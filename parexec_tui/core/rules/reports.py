@@ -52,6 +52,8 @@ MAX_DOUBLINGS = 20
 
 ALREADY_DONE = "already done"
 
+FRESH = "up to date"
+
 FLOODED = "its output was filling the disk"
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
@@ -159,6 +161,15 @@ def _on_done_checked(state: SessionState, report: rq.DoneChecked, now: float) ->
     files = ticket.spec.if_done
     reason = f"{ALREADY_DONE}: {listed(files, limit=4)} {'exists' if len(files) == 1 else 'exist'}"
     return [ev.TicketSatisfied(at=now, ticket=ticket.id, reason=reason)]
+
+
+def _on_freshness_checked(state: SessionState, report: rq.FreshnessChecked, now: float) -> list[ev.AnyEvent]:
+    ticket = _asked(state, report)
+    if ticket is None:
+        return []
+    if report.stale:
+        return [ev.CheckEnded(at=now, ticket=ticket.id, stale=report.stale)]
+    return [ev.TicketSatisfied(at=now, ticket=ticket.id, reason=FRESH)]
 
 
 def _exit(report: rq.ProcessEnded) -> str:
@@ -619,6 +630,7 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.ProcessLost: _on_process_lost,
     rq.OutputsChecked: _on_outputs_checked,
     rq.DoneChecked: _on_done_checked,
+    rq.FreshnessChecked: _on_freshness_checked,
     rq.SnapshotMade: snapshot_made,
     rq.FilesRestored: _on_files_restored,
     rq.CheckMade: _on_check_made,

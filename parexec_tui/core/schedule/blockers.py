@@ -13,7 +13,7 @@ from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.people import by_whom
-from parexec_tui.core.state.process_key import IF_DONE, SKIP_IF
+from parexec_tui.core.state.process_key import IF_DONE, SKIP_IF, UP_TO_DATE
 from parexec_tui.core.state.reservation import obstacle
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, AgentStatus, Status, happened
@@ -302,7 +302,10 @@ def agents_come(state: SessionState, ticket: TicketState) -> bool:
 
 
 def _asked(ticket: TicketState) -> Blocker:
-    kind = SKIP_IF if ticket.spec.skip_if else IF_DONE
+    kind = SKIP_IF if ticket.spec.skip_if else IF_DONE if ticket.spec.if_done else UP_TO_DATE
+    if kind == UP_TO_DATE:
+        text = "it is looked at now" if ticket.asking else "it is looked first"
+        return Blocker("asked", f"{text} whether it is up to date", None if ticket.asking else AskKey(kind))
     if not ticket.asking:
         return Blocker("asked", "it is asked first whether it is done already", AskKey(kind))
     return Blocker("asked", f"it is asked whether it is done already, by {kind.replace('-', '_')}")

@@ -76,9 +76,8 @@ def _replace_tickets(state: SessionState, event: ev.PlanAmended) -> None:
         ticket.is_asked = ticket.is_asked or ticket.attempts > 0
     for id_, spec in event.changed.items():
         ticket = state.tickets[id_]
-        has_condition, had = bool(spec.if_done or spec.skip_if), bool(ticket.spec.if_done or ticket.spec.skip_if)
-        if has_condition is not had:
-            ticket.is_asked = ticket.attempts > 0 or not has_condition
+        if spec.has_condition is not ticket.spec.has_condition:
+            ticket.is_asked = ticket.attempts > 0 or not spec.has_condition
         ticket.spec, ticket.claims = spec, Claims.of(spec, state.plan.workdir)
         find_types(state, ticket)
         allow_failure(state, ticket)

@@ -282,6 +282,8 @@ class CheckEnded(Event, frozen=True, tag="check_ended"):
     """Why nobody could tell; empty if the answer was no."""
     again: bool = False
     """It is asked once more before it may start."""
+    stale: str = ""
+    """Why it is not up to date; empty if that was not asked."""
 
 
 class TicketSatisfied(Event, frozen=True, tag="ticket_satisfied"):

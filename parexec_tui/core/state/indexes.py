@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state.agents import AgentState
-from parexec_tui.core.state.process_key import IF_DONE, SKIP_IF
+from parexec_tui.core.state.process_key import CONDITIONS
 from parexec_tui.core.state.reservation import count_end, drop_reservation
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.stalls import note_stall
@@ -60,7 +60,7 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
 
 def stop_asking(state: SessionState, ticket: TicketState) -> None:
     """Nobody waits any more for the answer whether a ticket is done already."""
-    kind = SKIP_IF if ticket.asking.startswith(SKIP_IF) else IF_DONE
+    kind = next(kind for kind in CONDITIONS if ticket.asking.startswith(kind))
     ticket.asking = ""
     del state.asking[ticket.id]
     if state.dirty is not None:

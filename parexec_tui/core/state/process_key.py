@@ -17,11 +17,18 @@ time it is `if-done-2`."""
 SKIP_IF = "skip-if"
 """The step before the first attempt whose command says whether the ticket is done. The next time: `skip-if-2`."""
 
+UP_TO_DATE = "up-to-date"
+"""The step before the first attempt that compares what the ticket reads and writes with what it was after its last
+success. No process runs in it. The next time it is `up-to-date-2`."""
+
 ROLLBACK = "rollback"
 """The step that runs the command that takes back what an attempt did."""
 
 RESTORE = "restore"
 """The step that restores the files of a ticket from a snapshot. No process runs in it."""
+
+CONDITIONS = (IF_DONE, SKIP_IF, UP_TO_DATE)
+"""The steps before the first attempt, without the number of a second time."""
 
 WITHOUT_PROCESS = frozenset((OUTPUTS, RESTORE))
 """The steps in which no process runs."""

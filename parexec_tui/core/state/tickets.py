@@ -98,7 +98,7 @@ class TicketState:
         """For a skipped ticket, the ticket whose end was the cause. See `SessionState.cause`."""
         self.failed_with = ""
         """What it failed with: the same for all that failed alike. Kept until it fails again. See `failure`."""
-        self.is_asked = not (spec.if_done or spec.skip_if)
+        self.is_asked = not spec.has_condition
         """True: it need not be asked any more whether it is done already. See `asking`."""
         self.asking = ""
         """The step that asks whether it is done already, while it does."""

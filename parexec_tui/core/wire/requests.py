@@ -301,6 +301,13 @@ class DoneChecked(Report, frozen=True, gc=False, tag="done"):
     done: bool
 
 
+class FreshnessChecked(Report, frozen=True, gc=False, tag="freshness"):
+    """Whether the ticket is as it was after its last success."""
+
+    stale: str = ""
+    """Why it is not; empty: it is up to date."""
+
+
 class SnapshotMade(Report, frozen=True, gc=False, tag="snapshot"):
     """What the files of the ticket were before the attempt is kept."""
 
@@ -405,6 +412,7 @@ AnyReport = (
     | ProcessLost
     | OutputsChecked
     | DoneChecked
+    | FreshnessChecked
     | SnapshotMade
     | FilesRestored
     | CheckMade

@@ -13,10 +13,12 @@ Every backend passes `tests/engine/backends/test_contract.py`.
 """
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 from msgspec import Struct
 
+from parexec_tui.core.plan.identity import identities
+from parexec_tui.core.plan.model import Plan, Ticket
 from parexec_tui.core.plan.requirements import Requirements
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
@@ -41,6 +43,9 @@ class Launch(Struct, frozen=True, gc=False):
     outputs: tuple[str, ...] = ()
     """Patterns of what the process must write, as in Ticket; seen from `root`. What they match now is noted before
     it begins, for `check_outputs`."""
+    reads: tuple[str, ...] = ()
+    """Patterns of what the process reads, seen from `root`, if what they match now is to be noted before it begins,
+    for `fingerprints`."""
     root: str = ""
     snapshot: tuple[str, ...] = ()
     """Patterns of the files that are kept before the process begins, for `restore`; seen from `root`. If they cannot
@@ -53,6 +58,49 @@ class Launch(Struct, frozen=True, gc=False):
     requires: Requirements | None = None
     """What must be there. It is looked for right before the process is started; if it is not so, there is none, and
     `ProcessEnded` says that the ticket is at fault."""
+
+
+class FreshnessWanted(Struct, frozen=True):
+    """A ticket of which it is asked whether it is up to date."""
+
+    fingerprint: bytes | None
+    """Of its last success; empty: an attempt began since; None: there was none."""
+    commands: dict[str, bytes]
+    """{agent type that can run it: what that would do}, see `identity_of`"""
+    root: str
+    """Absolute: where patterns start."""
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @classmethod
+    def of(cls, plan: Plan, spec: Ticket, agent_types: tuple[str, ...], fingerprint: bytes | None) -> Self:
+        """What is asked about such a ticket, which agents of these types can run."""
+        commands = identities(plan, spec, agent_types)
+        return cls(fingerprint, commands, plan.workdir, spec.reads, spec.writes, spec.outputs)
+
+
+class Freshness(Struct, frozen=True, gc=False):
+    """What was found out about one."""
+
+    stale: str = ""
+    """Why it is not up to date; empty: it is."""
+    renewed: bytes | None = None
+    """A fingerprint that says the same, and that is found out faster by it."""
+
+
+class Success(Struct, frozen=True):
+    """An attempt that succeeded."""
+
+    command: bytes
+    """What it did, see `identity_of`."""
+    agent_type: str
+    root: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    """With the outputs."""
+    ended: int
+    """Nanoseconds since the epoch."""
 
 
 class Identity(Struct, frozen=True, gc=False):
@@ -152,6 +200,15 @@ class Backend(Protocol):
 
         `root`: absolute, where the pattern starts. It costs a look at each file. Raises OSError.
         """
+
+    async def freshness(self, wanted: tuple[FreshnessWanted, ...], *, anew: bool) -> list[Freshness]:
+        """Whether these tickets are up to date. Raises OSError.
+
+        `anew`: files may have changed since the last call; else what was seen then may count.
+        """
+
+    async def fingerprints(self, wanted: tuple[tuple[ProcessKey, Success], ...]) -> list[bytes]:
+        """What tickets are after these attempts, for `freshness` to compare with. Raises OSError."""
 
     # -- snapshots: what `Launch.snapshot` kept before the step `run` of an attempt ------------------------------
 

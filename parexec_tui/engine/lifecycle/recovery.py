@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from parexec_tui.core.state.process_key import IF_DONE, WITHOUT_PROCESS, ProcessKey
+from parexec_tui.core.state.process_key import IF_DONE, UP_TO_DATE, WITHOUT_PROCESS, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
@@ -45,7 +45,7 @@ async def recover(state: SessionState, backend: Backend) -> Findings:
         if ticket.live_attempt.pid is None:
             findings.reports.append(report)
     for ticket in list(state.asking.values()):
-        if not ticket.asking.startswith(IF_DONE):
+        if not ticket.asking.startswith((IF_DONE, UP_TO_DATE)):
             key = ProcessKey(ticket.id, 0, ticket.asking)
             report = await _adopt(state, key, None, backend)
             if not isinstance(report, rq.ProcessStarted):

@@ -80,6 +80,7 @@ def tickets(draw: st.DrawFn, number: int) -> Ticket:
         outputs=draw(st.sampled_from(((), (), ("out",)))),
         if_done=if_done,
         skip_if=skip_if,
+        up_to_date=draw(st.sampled_from((False, False, True))),
         gates=draw(st.sampled_from(_GATES)),
         approve=draw(st.sampled_from(("no", "no", "no", "before", "after"))),
         on_fail=draw(st.sampled_from(("keep", "rollback"))) if rollback or snapshot else "keep",

@@ -251,6 +251,7 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ),
     ev.RollbackAsked(at=7.0, tickets=("T2", "T1"), by="ann@pts/1", rerun=True),
     ev.RollbackEnded(at=8.0, reason="rollback of T2 failed"),
+    ev.CheckEnded(at=2.5, ticket="T1", stale="reads src/a.c changed"),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

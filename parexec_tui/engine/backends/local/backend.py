@@ -17,14 +17,17 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import (
     Adopted,
     Ended,
+    Freshness,
+    FreshnessWanted,
     Identity,
     Launch,
     LogReading,
     OutOfReachError,
     ProgressWanted,
+    Success,
     UsageReading,
 )
-from parexec_tui.engine.backends.local import cgroup, process
+from parexec_tui.engine.backends.local import cgroup, fingerprints, process
 from parexec_tui.engine.backends.local.attempt_cgroups import AttemptCgroups, Parent
 from parexec_tui.engine.backends.local.cookie import (
     COOKIE,
@@ -36,6 +39,7 @@ from parexec_tui.engine.backends.local.cookie import (
 )
 from parexec_tui.engine.backends.local.failures import FailureReader, with_error_line
 from parexec_tui.engine.backends.local.files import newest_of
+from parexec_tui.engine.backends.local.fingerprints import Walks, note_reads
 from parexec_tui.engine.backends.local.gone import (
     POLL,
     grace_for_strays,
@@ -157,6 +161,7 @@ class LocalBackend:
         self._snapshots = Snapshots(folder)
         self._requirements = Checker()
         self._to_look_for: list[_Look] = []
+        self._walks = Walks()
         self._over: list[ProcessKey] = []
         """What ended since its log was looked at."""
         self._remains: list[Remains] = []
@@ -177,7 +182,7 @@ class LocalBackend:
         if key in self._starting or key in self._live:
             return
         start = self.prepare(key, launch)
-        if launch.outputs or launch.snapshot or launch.requires is not None:
+        if launch.outputs or launch.reads or launch.snapshot or launch.requires is not None:
             start.before = partial(self._look_before, start, launch)
         if chosen := self._cgroups.choose(key, trio.current_time()):
             start.spawn = structs.replace(start.spawn, cgroup=chosen)
@@ -205,6 +210,8 @@ class LocalBackend:
                 raise UnmetError(unmet)
         if launch.snapshot:
             start.taken = self._snapshots.take(key, launch)
+        if launch.reads:
+            note_reads(self._folder.reads_before(key.ticket, key.attempt), launch.root, launch.reads)
         if launch.outputs:
             note_outputs(self._folder.outputs_before(key.ticket, key.attempt), launch.root, launch.outputs)
 
@@ -234,6 +241,23 @@ class LocalBackend:
     async def are_filled(self, root: str, paths: Sequence[str]) -> bool:
         """Whether there is something that is not empty for each of these patterns."""
         return await in_thread(are_filled, root, paths, may_hang=True, limiter=self._checks)
+
+    async def freshness(self, wanted: tuple[FreshnessWanted, ...], *, anew: bool) -> list[Freshness]:
+        def look() -> list[Freshness]:
+            if anew:
+                self._walks = Walks(self._walks)
+            walks = self._walks
+            return [fingerprints.look(each, walks) for each in wanted]
+
+        return await in_thread(look, may_hang=True, limiter=self._checks)
+
+    async def fingerprints(self, wanted: tuple[tuple[ProcessKey, Success], ...]) -> list[bytes]:
+        def take() -> list[bytes]:
+            walks = Walks(self._walks)
+            notes = [self._folder.reads_before(key.ticket, key.attempt) for key, _ in wanted]
+            return [fingerprints.take(note, each, walks) for note, (_, each) in zip(notes, wanted, strict=True)]
+
+        return await in_thread(take, may_hang=True, limiter=self._checks)
 
     async def missing_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> list[str]:
         """What is wrong with what an attempt should have written, in words."""

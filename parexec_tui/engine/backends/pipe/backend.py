@@ -19,10 +19,13 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import (
     Adopted,
     Ended,
+    Freshness,
+    FreshnessWanted,
     Identity,
     Launch,
     LogReading,
     ProgressWanted,
+    Success,
     UsageReading,
 )
 from parexec_tui.engine.backends.pipe import wire
@@ -49,6 +52,8 @@ _log_reading = msgspec.json.Decoder(LogReading)
 _bytes = msgspec.json.Decoder(bytes)
 _truth = msgspec.json.Decoder(bool)
 _texts = msgspec.json.Decoder(list[str])
+_freshness = msgspec.json.Decoder(list[Freshness])
+_fingerprints = msgspec.json.Decoder(list[bytes])
 _snapshot: msgspec.json.Decoder[rq.SnapshotMade | None] = msgspec.json.Decoder(rq.SnapshotMade | None)
 _nothing = msgspec.json.Decoder(None)
 
@@ -158,6 +163,12 @@ class PipeBackend:
         except OSError:  # nobody can tell, so it is run
             done = False
         self._report(rq.DoneChecked(key.ticket, key.attempt, done, step=key.step))
+
+    async def freshness(self, wanted: tuple[FreshnessWanted, ...], *, anew: bool) -> list[Freshness]:
+        return await self._ask(wire.LookFresh(wanted=wanted, anew=anew), _freshness)
+
+    async def fingerprints(self, wanted: tuple[tuple[ProcessKey, Success], ...]) -> list[bytes]:
+        return await self._ask(wire.TakeFingerprints(wanted=wanted), _fingerprints)
 
     def restore(self, key: ProcessKey) -> None:
         self._nursery.start_soon(self._restore, key)

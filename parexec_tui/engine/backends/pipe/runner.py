@@ -119,6 +119,10 @@ class _Runner:
                 return await self._backend.missing_outputs(key, root, outputs)
             case wire.AreFilled(root=root, paths=paths):
                 return await self._backend.are_filled(root, paths)
+            case wire.LookFresh(wanted=wanted, anew=anew):
+                return await self._backend.freshness(wanted, anew=anew)
+            case wire.TakeFingerprints(wanted=succeeded):
+                return await self._backend.fingerprints(succeeded)
             case wire.Restore(key=key):
                 return await self._backend.restored(key)
             case wire.FindSnapshot(key=key):

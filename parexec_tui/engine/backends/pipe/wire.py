@@ -18,7 +18,7 @@ from parexec_tui.core.wire.requests import (
     SnapshotMade,
     StraysFound,
 )
-from parexec_tui.engine.backends.backend import Identity, Launch, ProgressWanted
+from parexec_tui.engine.backends.backend import FreshnessWanted, Identity, Launch, ProgressWanted, Success
 
 VERSION = 1
 
@@ -122,6 +122,15 @@ class AreFilled(Ask, frozen=True, tag="are_filled"):
     paths: tuple[str, ...]
 
 
+class LookFresh(Ask, frozen=True, tag="look_fresh"):
+    wanted: tuple[FreshnessWanted, ...]
+    anew: bool
+
+
+class TakeFingerprints(Ask, frozen=True, tag="take_fingerprints"):
+    wanted: tuple[tuple[ProcessKey, Success], ...]
+
+
 class Restore(Ask, frozen=True, tag="restore"):
     """Its answer is what went wrong, in words."""
 
@@ -155,6 +164,8 @@ AnyAsk = (
     | CutLog
     | MissingOutputs
     | AreFilled
+    | LookFresh
+    | TakeFingerprints
     | Restore
     | FindSnapshot
     | DropSnapshot

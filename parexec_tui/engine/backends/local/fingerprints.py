@@ -1,0 +1,231 @@
+"""Whether what a ticket reads and writes is as it was after its last success.
+
+A fingerprint has a hash of the content of each file. The sign of a file is kept beside it: as long as that is the
+same, nobody reads the file.
+"""
+
+import hashlib
+import json
+import os
+import stat
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.plan.outputs import pattern_of
+from parexec_tui.core.plan.patterns import parse_pattern
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.engine.backends.backend import Freshness, FreshnessWanted, Success
+from parexec_tui.engine.backends.local.files import Sign, files_of
+
+MAX_FILES = 100_000
+"""Files of one ticket; of one with more, nothing is remembered, so it is run each time."""
+
+SETTLED = 100_000_000
+"""Nanoseconds after which a change of a file changes its sign. The clock of file systems is coarse: what is written
+twice within one tick of it may look the same."""
+
+UNKNOWN = b""
+"""A digest that no file has."""
+
+NEVER, UNSUCCESSFUL = "never ran", "the last attempt did not succeed"
+TOO_MANY = f"it reads and writes more than {MAX_FILES:,} files"
+
+
+class Mark(Struct, frozen=True, array_like=True, gc=False):
+    """What a file was."""
+
+    digest: bytes
+    sign: Sign | None = None
+    """None: it tells nothing, so the file has to be read."""
+
+
+Marks = dict[bytes, Mark]
+Signs = dict[bytes, Sign]
+
+
+class Fingerprint(Struct, frozen=True, array_like=True):
+    """What a ticket was after a success."""
+
+    command: bytes
+    """As `identity_of`."""
+    agent_type: str
+    reads: Marks
+    writes: Marks
+    unknown: str = ""
+    """Why nothing more is known."""
+
+
+_decode = msgspec.msgpack.Decoder(Fingerprint).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Walks:
+    """What files are there, as of one moment: each pattern is walked once, each file read once."""
+
+    def __init__(self, before: "Walks | None" = None) -> None:
+        """`before`: those of an earlier moment. What was read then counts for files whose signs are the same."""
+        self._found: dict[tuple[str, str], Signs] = {}
+        self._digests: dict[tuple[bytes, Sign], bytes] = {} if before is None else before._digests
+
+    def signs(self, root: str, patterns: Sequence[str]) -> Signs:
+        """What the patterns cover."""
+        if len(patterns) == 1:
+            return self._signs(root, patterns[0])
+        found: Signs = {}
+        for text in patterns:
+            found.update(self._signs(root, text))
+        return found
+
+    def _signs(self, root: str, text: str) -> Signs:
+        found = self._found.get((root, text))
+        if found is None:
+            found = {os.fsencode(path): sign for path, sign in files_of(parse_pattern(text, root))}
+            self._found[root, text] = found
+        return found
+
+    def digest(self, path: bytes, sign: Sign) -> bytes:
+        """The hash of what is in a file; UNKNOWN if it cannot be read."""
+        digest = self._digests.get((path, sign))
+        if digest is None:
+            digest = digest_of(path)
+            if is_settled(sign):
+                self._digests[path, sign] = digest
+        return digest
+
+    def mark(self, path: bytes, sign: Sign) -> Mark:
+        return Mark(self.digest(path, sign), sign if is_settled(sign) else None)
+
+
+def is_settled(sign: Sign) -> bool:
+    """Whether every change from now on will change the sign."""
+    return max(sign.modified, sign.changed) + SETTLED < time.time_ns()
+
+
+def digest_of(path: bytes) -> bytes:
+    """The hash of what is in a file, or of where a link leads that leads nowhere; UNKNOWN if it cannot be read."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        try:
+            return b"link " + hashlib.blake2b(os.readlink(path), digest_size=16).digest()  # noqa: PTH115
+        except OSError:
+            return UNKNOWN
+    except OSError:
+        return UNKNOWN
+    try:
+        with os.fdopen(fd, "rb", buffering=0) as file:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                return b"no file"  # a device or a pipe: to read it would change it
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
+    except OSError:
+        return UNKNOWN
+
+
+def note_reads(note: Path, root: str, patterns: Sequence[str]) -> None:
+    """Note what a ticket reads before its command begins. Raises OSError."""
+    signs: dict[str, Sign] = {}
+    for text in patterns:
+        signs.update(files_of(parse_pattern(text, root)))
+    note.write_text(json.dumps(signs), encoding="utf-8", errors="surrogateescape")
+
+
+def take(note: Path, wanted: Success, walks: Walks) -> bytes:
+    """The fingerprint of a ticket that has succeeded.
+
+    A file that it reads and that is not as it was before the command began, or one that it writes and that somebody
+    changed since the command was over, counts as changed whatever is in it.
+    """
+    try:
+        noted = json.loads(note.read_text(encoding="utf-8", errors="surrogateescape"))
+    except (OSError, ValueError):
+        noted = {}
+    before = {path.encode("utf-8", "surrogateescape"): Sign(*sign) for path, sign in noted.items()}
+    written = walks.signs(wanted.root, tuple(map(pattern_of, wanted.writes)))
+    read = walks.signs(wanted.root, wanted.reads)
+    if len(read) + len(written) > MAX_FILES:
+        return _encode(Fingerprint(wanted.command, wanted.agent_type, {}, {}, TOO_MANY))
+    writes = {
+        path: walks.mark(path, sign) if sign.modified <= wanted.ended else Mark(UNKNOWN)
+        for path, sign in written.items()
+    }
+    reads = {
+        path: walks.mark(path, sign) if _is_same(before.get(path), sign) else Mark(UNKNOWN)
+        for path, sign in read.items()
+        if path not in written
+    }
+    reads |= {path: Mark(UNKNOWN) for path in before if path not in reads and path not in written}
+    return _encode(Fingerprint(wanted.command, wanted.agent_type, reads, writes))
+
+
+def _is_same(before: Sign | None, sign: Sign) -> bool:
+    """Whether nobody wrote the file meanwhile. A new hard link to it changes no more than `changed`."""
+    return before is not None and before._replace(changed=sign.changed) == sign
+
+
+def look(wanted: FreshnessWanted, walks: Walks) -> Freshness:
+    """Whether a ticket is as its fingerprint says."""
+    if not wanted.fingerprint:
+        return Freshness(NEVER if wanted.fingerprint is None else UNSUCCESSFUL)
+    try:
+        known = _decode(wanted.fingerprint)
+    except msgspec.DecodeError:
+        return Freshness(NEVER)  # of a version after this one
+    if wanted.commands.get(known.agent_type) != known.command:
+        return Freshness("the command changed")
+    if known.unknown:
+        return Freshness(known.unknown)
+    outputs = frozenset(map(pattern_of, wanted.outputs))
+    written = walks.signs(wanted.root, (*wanted.writes, *outputs))
+    read = walks.signs(wanted.root, wanted.reads)
+    if written and not written.keys().isdisjoint(read):
+        read = {path: sign for path, sign in read.items() if path not in written}
+    renewed: list[tuple[Marks, bytes, Mark]] = []
+    for word, marks, signs in (
+        ("outputs" if outputs else "writes", known.writes, written),
+        ("reads", known.reads, read),
+    ):
+        for path, what in _differences(marks, signs, walks, renewed):
+            return Freshness(f"{word} {_called(path, wanted.root)} {what}")
+    if not renewed:
+        return Freshness()
+    for marks, path, mark in renewed:
+        marks[path] = mark
+    return Freshness("", _encode(known))
+
+
+def _differences(
+    marks: Marks, signs: Signs, walks: Walks, renewed: list[tuple[Marks, bytes, Mark]]
+) -> Iterator[tuple[bytes, str]]:
+    """What files are not as they were. `renewed` gets marks of those that were only touched."""
+    for path, mark in marks.items():
+        sign = signs.get(path)
+        if sign is None:
+            yield path, "is missing"
+        elif sign != mark.sign:
+            if mark.digest == UNKNOWN or walks.digest(path, sign) != mark.digest:
+                yield path, "changed"
+            elif is_settled(sign):
+                renewed.append((marks, path, Mark(mark.digest, sign)))
+    if len(signs) != len(marks) or signs.keys() != marks.keys():
+        for path in signs:
+            if path not in marks:
+                yield path, "is new"
+
+
+def _called(path: bytes, root: str) -> str:
+    return os.fsdecode(path).removeprefix(f"{root.rstrip('/')}/")
+
+
+def stale_tickets(plan: Plan, tickets: Sequence[str], known: Mapping[str, bytes]) -> dict[str, str]:
+    """Why these tickets of a plan are not up to date now, by their fingerprints; an empty text: they are."""
+    types, walks = SessionState(plan).types_of, Walks()
+    wanted = {id_: plan.tickets[id_] for id_ in tickets}
+    return {
+        id_: look(FreshnessWanted.of(plan, spec, types(spec), known.get(id_)), walks).stale
+        for id_, spec in wanted.items()
+    }

@@ -1,0 +1,144 @@
+"""Tickets that are up to date: asked before their first attempt, remembered after a success."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import trio
+
+from parexec_tui.core.plan.identity import identity_of
+from parexec_tui.core.plan.model import Ticket
+from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.backends.backend import Backend, Freshness, FreshnessWanted, Success
+from parexec_tui.engine.threads import in_thread
+from parexec_tui.registry.errors import RegistryError
+from parexec_tui.registry.fingerprints import Renewed, Taken
+from parexec_tui.registry.registry import Registry
+
+FINISH_WITHIN = 30.0
+"""Seconds that the last fingerprints may take at the end of an engine. What is not known then, is run again."""
+
+
+class UpToDate:
+    """Asks the backend about tickets of one session, and keeps in the registry what it tells."""
+
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        backend: Backend,
+        file: Path,
+        session: str,
+        state: SessionState,
+        report: Callable[[Sequence[rq.AnyReport]], None],
+    ) -> None:
+        """`file`: the registry. `report` is told of what was found out."""
+        self._nursery = nursery
+        self._backend = backend
+        self._file = file
+        self._session = session
+        self._state = state
+        self._report = report
+        self._to_check: list[tuple[ProcessKey, Ticket, tuple[str, ...]]] = []
+        self._to_take: list[tuple[ProcessKey, Success]] = []
+        self._has_changed = True
+        self._is_checking = False
+        self._is_taking = False
+        self._all_taken = trio.Event()
+        self._all_taken.set()
+
+    def something_starts(self) -> None:
+        """Files may change from now on."""
+        self._has_changed = True
+
+    def check(self, key: ProcessKey, ticket: TicketState) -> None:
+        """Find out whether a ticket is up to date; report it under the key."""
+        self._to_check.append((key, ticket.spec, ticket.types))
+        if not self._is_checking:
+            self._is_checking = True
+            self._nursery.start_soon(self._check)
+
+    async def _check(self) -> None:
+        try:
+            while self._to_check:
+                asked, self._to_check = self._to_check, []
+                try:
+                    found = await self._found(asked)
+                except (OSError, RegistryError) as error:
+                    found = [Freshness(f"nobody can tell whether it is up to date: {error}")] * len(asked)
+                self._report(
+                    [
+                        rq.FreshnessChecked(key.ticket, key.attempt, fresh.stale, step=key.step)
+                        for (key, _, _), fresh in zip(asked, found, strict=True)
+                    ]
+                )
+        finally:
+            self._is_checking = False
+
+    async def _found(self, asked: Sequence[tuple[ProcessKey, Ticket, tuple[str, ...]]]) -> Sequence[Freshness]:
+        plan = self._state.plan
+        ids = [key.ticket for key, _, _ in asked]
+        known = await in_thread(_known, self._file, plan.source, ids)
+        wanted = tuple(FreshnessWanted.of(plan, spec, types, known.get(key.ticket)) for key, spec, types in asked)
+        anew = self._has_changed or bool(self._state.live)
+        self._has_changed = False
+        found = await self._backend.freshness(wanted, anew=anew)
+        renewed = [
+            Renewed(id_, known[id_], fresh.renewed) for id_, fresh in zip(ids, found, strict=True) if fresh.renewed
+        ]
+        if renewed:
+            with suppress(RegistryError):  # it is found out again
+                await in_thread(_renew, self._file, plan.source, renewed)
+        return found
+
+    def succeeded(self, ticket: TicketState) -> None:
+        """Remember what a ticket is after its success. Call it before anything that may change its files starts."""
+        agent = self._state.agents.get(ticket.agent or "")
+        if agent is None:
+            return
+        spec, plan = ticket.spec, self._state.plan
+        success = Success(
+            identity_of(plan, spec, agent.type), agent.type, plan.workdir, spec.reads, spec.all_writes, time.time_ns()
+        )
+        self._to_take.append((ProcessKey(ticket.id, ticket.attempts), success))
+        if not self._is_taking:
+            self._is_taking = True
+            self._all_taken = trio.Event()
+            self._nursery.start_soon(self._take)
+
+    async def _take(self) -> None:
+        try:
+            while self._to_take:
+                wanted, self._to_take = self._to_take, []
+                with suppress(OSError, RegistryError):  # they are run again
+                    found = await self._backend.fingerprints(tuple(wanted))
+                    taken = [
+                        Taken(key.ticket, key.attempt, print_) for (key, _), print_ in zip(wanted, found, strict=True)
+                    ]
+                    await in_thread(_put, self._file, self._session, taken)
+        finally:
+            self._is_taking = False
+            self._all_taken.set()
+
+    async def finish(self) -> None:
+        """Wait until all is remembered."""
+        with trio.move_on_after(FINISH_WITHIN):
+            await self._all_taken.wait()
+
+
+def _known(file: Path, source: str, tickets: Sequence[str]) -> Mapping[str, bytes]:
+    with Registry.open(file, read_only=True) as registry:
+        return registry.fingerprints(source, tickets)
+
+
+def _put(file: Path, session: str, taken: Sequence[Taken]) -> None:
+    with Registry.open(file, create=False) as registry:
+        registry.put_fingerprints(session, taken)
+
+
+def _renew(file: Path, source: str, renewed: Sequence[Renewed]) -> None:
+    with Registry.open(file, create=False) as registry:
+        registry.renew_fingerprints(source, renewed)

@@ -1,0 +1,133 @@
+"""Tickets that are up to date, with real files: over sessions, failures, the death of an engine."""
+
+from pathlib import Path
+
+import pytest
+
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.status import Status
+from tests.engine.engines import exists, happened, number_in, resume, run, start, ticket, until
+
+BUILD = """
+[plan]
+parallel = 2
+[defaults]
+up_to_date = true
+[tickets.a]
+reads = ["src/a"]
+outputs = ["obj/a"]
+run = "mkdir -p obj; tr -d ' ' < src/a > obj/a; echo a >> ran"
+[tickets.b]
+reads = ["src/b"]
+outputs = ["obj/b"]
+run = "mkdir -p obj; cp src/b obj/b; echo b >> ran"
+[tickets.app]
+needs = ["a", "b"]
+reads = ["obj/*"]
+outputs = ["app"]
+gates = ["test -s app"]
+run = "cat obj/* > app; echo app >> ran"
+"""
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    (tmp_path / "src").mkdir()
+    for name in "ab":
+        (tmp_path / "src" / name).write_text(f"source {name}\n")
+    assert ran(tmp_path) == ["a", "app", "b"]
+    return tmp_path
+
+
+def ran(folder: Path, text: str = BUILD, code: int = 0) -> list[str]:
+    """Run the plan; the tickets that ran, by name."""
+    (folder / "ran").write_text("")
+    assert run(folder, text)[0] == code
+    return sorted((folder / "ran").read_text().split())
+
+
+def test_the_second_session_runs_nothing(work: Path) -> None:
+    assert ran(work) == []
+    assert {event.reason for event in happened(ev.TicketSatisfied)} == {"up to date"}
+    assert happened(ev.AttemptStarted) == []
+    assert ran(work) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "again", "why"),
+    [
+        ("echo changed > src/b", ["app", "b"], "reads src/b changed"),
+        ("echo 'so urce  a' > src/a", ["a"], "reads src/a changed"),  # and it writes what it wrote
+        ("touch src/a obj/a obj/b app", [], ""),
+        ("rm obj/a", ["a"], "outputs obj/a is missing"),
+        ("echo by hand > app", ["app"], "outputs app changed"),
+        ("echo more > obj/more", ["app"], "reads obj/more is new"),
+    ],
+)
+def test_just_what_a_change_needs_is_run_again(work: Path, spoil: str, again: list[str], why: str) -> None:
+    run(work, f'[tickets.spoil]\nrun = "{spoil}"')
+    assert ran(work) == again
+    assert [event.stale for event in happened(ev.CheckEnded)][:1] == ([why] if why else [])
+    assert ran(work) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("echo a >>", "echo  a >>"), ('reads = ["src/a"]', 'reads = ["src/a"]\nenv = { A = "1" }'),
+     ('["obj/a"]', '["obj/a"]\ngates = ["true"]')],
+)  # fmt: skip
+def test_a_changed_plan_runs_what_changed(work: Path, old: str, new: str) -> None:
+    assert ran(work, BUILD.replace(old, new, 1)) == ["a"]
+    assert [event.stale for event in happened(ev.CheckEnded)] == ["the command changed"]
+
+
+def test_after_a_failure_it_is_run_though_all_is_as_it_was(work: Path) -> None:
+    fails = BUILD.replace('gates = ["test -s app"]', 'gates = ["false"]')
+    assert ran(work, fails, code=1) == ["app"]
+    assert ran(work) == ["app"]
+    assert [event.stale for event in happened(ev.CheckEnded)] == ["the last attempt did not succeed"]
+    assert ran(work) == []
+
+
+def test_what_changes_while_it_is_read_is_run_again(work: Path) -> None:
+    text = BUILD.replace("cp src/b obj/b", "cp src/b obj/b; date +%N > src/b")
+    assert ran(work, text) == ["b"]
+    assert ran(work, text) == ["app", "b"]
+    assert happened(ev.CheckEnded)[0].stale == "reads src/b changed"
+
+
+SLOW = """
+[tickets.T]
+up_to_date = true
+reads = ["src/a"]
+outputs = ["out"]
+run = "echo $$ > pid; until test -e go; do sleep 0.02; done; echo x > out; echo T >> ran"
+"""
+
+
+def test_an_attempt_that_was_interrupted_counts_for_nothing(work: Path) -> None:
+    (work / "go").touch()
+    assert ran(work, SLOW) == ["T"]
+    assert ran(work, SLOW) == []
+    (work / "go").unlink()
+    (work / "pid").unlink()
+    (work / "src/a").write_text("other\n")
+    engine = start(work, SLOW)
+    pid = number_in(work / "pid")
+    engine.kill()
+    (work / "src/a").write_text("source a\n")  # all is as it was after the success
+    (work / "go").touch()
+    until(lambda: not exists(pid), "it is over")
+    (work / "out").write_text("x\n")
+    assert ran(work, SLOW) == ["T"]
+    assert [event.stale for event in happened(ev.CheckEnded)] == ["the last attempt did not succeed"]
+
+
+def test_an_attempt_outlives_its_engine_and_its_success_counts(work: Path) -> None:
+    engine = start(work, SLOW)
+    number_in(work / "pid")
+    engine.kill()
+    (work / "go").touch()
+    result, _ = resume()
+    assert (result.outcome, ticket("T").status) == ("finished", Status.succeeded)
+    assert ran(work, SLOW) == []
