@@ -55,7 +55,7 @@ def pieces(state: SessionState, around: Around = NOTHING_AROUND) -> Iterator[Pie
     yield from _engine(state, around, needs)
     for need in session_needs(state, around.me):
         if need.subject.kind == "host":
-            text = f"short of {need.subject.name}: {printable(need.reason)}; nothing starts"
+            text = f"host short of {need.subject.name}: {printable(need.reason)}; nothing starts until there is room"
             yield Piece(text, "alert", need.subject)
     for deed in around.deeds:
         yield Piece(printable(deed), "warn")

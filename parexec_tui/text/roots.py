@@ -127,7 +127,7 @@ def _standing(root: Root) -> str:
         case "session":
             return f"the session {'drains' if root.how == 'draining' else f'is {root.how}'}"
         case "host":
-            return f"the host is short of {root.name}: {root.reason}"
+            return f"host short of {root.name}: {root.reason}"
         case "engine":
             return "the engine does not answer" if root.how == "silent" else "no engine runs the session"
         case "agent":

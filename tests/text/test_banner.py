@@ -127,7 +127,7 @@ def test_the_worst_comes_first() -> None:
     assert said(session, Around("no space", deeds=("bo held A",))) == [
         "CANNOT WRITE: no space",
         "it does not answer",
-        "short of disk: 1GiB free; nothing starts",
+        "host short of disk: 1GiB free; nothing starts until there is room",
         "bo held A",
         "the session is held, by ann",
         "B failed: exit 1",

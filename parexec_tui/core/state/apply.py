@@ -132,7 +132,8 @@ def _on_neighbours_seen(state: SessionState, event: ev.NeighboursSeen) -> None:
 
 
 def _on_host_pressed(state: SessionState, event: ev.HostPressed) -> None:
-    state.pressed[event.resource] = event
+    before = state.pressed.get(event.resource)
+    state.pressed[event.resource] = event if before is None else structs.replace(event, at=before.at)
 
 
 def _on_host_relieved(state: SessionState, event: ev.HostRelieved) -> None:

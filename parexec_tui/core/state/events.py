@@ -130,12 +130,15 @@ class NeighboursSeen(Event, frozen=True, tag="neighbours_seen"):
 
 
 class HostPressed(Event, frozen=True, tag="host_pressed"):
-    """The host is short of something: nothing new is started until it is relieved."""
+    """The host is short of something: nothing new is started until it is relieved. Told again when there is much less
+    or more of it."""
 
     resource: str
     """What it is short of: `disk of the workdir`, `disk of the state folder`, `open files`, `processes`, `memory`."""
     text: str
     """How much there is, and how much is wanted."""
+    free: int | None = None
+    """Bytes that are free, of a disk; None: not known."""
 
 
 class HostRelieved(Event, frozen=True, tag="host_relieved"):

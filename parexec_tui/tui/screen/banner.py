@@ -149,6 +149,9 @@ class Banner(Widget):
         if subject is not None and subject.kind in ("ticket", "agent", "type") and not self._is_target(subject):
             goes_there = subject == lead and goes_to_lead(self.view, lead, self._is_at)
             return self._key("next-needy", "goes to", subject.name) if goes_there else None
+        if subject is not None and subject.kind == "host":
+            goes_there = subject == lead and goes_to_lead(self.view, lead, self._is_at)
+            return self._key("next-needy", "shows", "the gauges") if goes_there else None
         if piece.remedy is None:
             return None
         is_way_back = piece.remedy.action == "take-over"

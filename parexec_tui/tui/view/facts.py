@@ -87,11 +87,13 @@ def _why_waits_itself(
 ) -> str:
     """Why a ticket waits besides what keeps everything: the header and the banner say that, and not each row.
 
-    It is empty if there is nothing besides, so that the row has room for the title. Only that no engine is there is
-    said in the row as well: else it would seem to be about to start.
+    It is empty if there is nothing besides, so that the row has room for the title. Only that no engine is there, or
+    no room on the host, is said in the row as well: nobody asked for that, and it would seem to be about to start.
     """
     own = [each for each in _own(state, ticket, found) if each.kind not in ("session", "host")]
     if not own:
+        if root.kind == "host":
+            return printable(f"host short of {root.name}")
         return _no_engine(root) if root.kind == "engine" else ""
     first = own[0]
     text = printable(blocker_text(first, now))

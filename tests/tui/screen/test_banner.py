@@ -106,7 +106,8 @@ async def test_what_does_not_fit_is_counted() -> None:
     session.act(rq.Hold(by="ann"))
     async with run_app(played=session, size=(80, 24), ticket="A") as ui:
         line = shown(ui)
-        assert line.startswith("short of disk of the state folder: 1GiB free of 100GiB; nothing")
+        assert line.startswith("host short of disk of the state folder: 1GiB fre")
+        assert "b shows the gauges" in line
         assert line.endswith("+2 more")
 
 
