@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from parexec_tui.core.rules.attention import Need, NeedKind, Subject, agent_needs, session_needs, ticket_need
+from parexec_tui.core.schedule.blockers import parallel_blocker
 from parexec_tui.core.schedule.root import Root, WaitedFor
 from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.schedule.roots import roots_of_all
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, happened
 from parexec_tui.text.roots import Ending, ending_of, fate_text, root_text, waited_for_text
-from parexec_tui.text.words import how_failed, printable
+from parexec_tui.text.words import how_failed, printable, short_duration
 
 Tone = Literal["alert", "bad", "warn", "hold", "dim"]
 """How loud a piece is: the meaning whose style it has."""
@@ -46,6 +47,9 @@ class Around(NamedTuple):
 
 NOTHING_AROUND = Around()
 
+_LONG = 60.0
+"""Seconds without a start after which it is said that all places are taken."""
+
 
 def pieces(state: SessionState, around: Around = NOTHING_AROUND) -> Iterator[Piece]:
     """What has to be said, the worst first. It costs what there is to say, not what there is in the plan."""
@@ -69,6 +73,7 @@ def pieces(state: SessionState, around: Around = NOTHING_AROUND) -> Iterator[Pie
     if not stands_still:
         yield from _pauses(state, around)
     yield from _bottleneck(state, around)
+    yield from _full(state, around)
 
 
 def _engine(state: SessionState, around: Around, needs: Mapping[NeedKind, Need]) -> Iterator[Piece]:
@@ -147,6 +152,20 @@ def _bottleneck(state: SessionState, around: Around) -> Iterator[Piece]:
     first = next((each for each in roots(state) if each.root.kind == "running"), None)
     if first is not None and first.count == pending and first.is_exact:
         yield Piece(waited_for_text(first, around.now, around.me), "dim")
+
+
+def _full(state: SessionState, around: Around) -> Iterator[Piece]:
+    """That all places are taken, if agents are idle for that and nothing has started for a while."""
+    if around.now is None or state.status != "running" or not state.ready or state.pressed:
+        return
+    blocker = parallel_blocker(state)
+    idle = [next(reversed(agents.values())).idle_since for agents in state.available.values() if agents]
+    if blocker is None or not idle:
+        return
+    starts = (ticket.live_attempt.started for ticket in state.live.values())
+    if (since := around.now - max(*idle, *starts)) >= _LONG:
+        text = f"as many run as may at once: {blocker.text}, for {short_duration(since)}"
+        yield Piece(f"{text}; {len(state.ready)} ready, :parallel +1 lets one more start", "dim")
 
 
 def _is_pause(found: WaitedFor) -> bool:

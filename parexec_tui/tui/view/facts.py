@@ -26,7 +26,7 @@ def reason_of(state: SessionState, ticket: TicketState, now: float, me: str = ""
     if ticket.status in PENDING:
         return _why_waits(state, ticket, now, me)
     if ticket.is_live and state.gone is not None:
-        return fate_of_live(state) or _no_engine(roots_of_all(state)[0])
+        return fate_word(state)
     if ticket.is_frozen:
         found = waiting_for(state, root) if (root := root_of(state, ticket)) is not None else None
         parts = (cause_text(root, now, me), waits_text(found)) if root is not None and found is not None else ()
@@ -41,6 +41,13 @@ def reason_of(state: SessionState, ticket: TicketState, now: float, me: str = ""
     if ticket.end is not None and ticket.end is not End.succeeded:
         return _why_ended(ticket, me)
     return printable(as_read_by(me, ticket.reason))
+
+
+def fate_word(state: SessionState) -> str:
+    """What is known of what was live when an engine was last there, in a word or two; empty while there is one."""
+    if state.gone is None:
+        return ""
+    return fate_of_live(state) or _no_engine(roots_of_all(state)[0])
 
 
 def stop_text(ticket: TicketState, now: float, me: str = "") -> str:
