@@ -1,7 +1,7 @@
 """How a request gets to the engine: the person confirms what loses something, and the footer says what came of it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from parexec_tui.core.rules.decide import decide
 from parexec_tui.core.rules.narrow import narrow
@@ -32,19 +32,23 @@ def propose(context: ActionContext, request: AnyRequest, found: Outlook | None =
         return
     others = _done_by_others(context, request)
     if others is not None or found.stops or found.skips or _ends_session(request):
-        if others is None:
-            heading, lines = f"{wording(request)}?", found.details
-        else:
+        heading, first = f"{wording(request)}?", list[str]()
+        if others is not None:
             heading = f"undo what {printable(others.by)} did?"
-            lines = [printable(f"{others.text}, {ago(context.view.now - others.at)}"), *found.details]
+            first = [printable(f"{others.text}, {ago(context.view.now - others.at)}")]
             request = Undo(at=others.at, text=others.text)  # that and no other, whatever they do meanwhile
         asked = request
+
+        def look() -> tuple[str, Iterable[str]] | Refusal:
+            present = outlook(context.state, asked, context.view.now)
+            return present.refusal or (present.cost, [*first, *present.details])
 
         def answered(yes: bool | None) -> None:
             if yes:
                 send(context, asked)
 
-        context.open(Confirm(context.view, heading, found.cost, lines, yes="do it"), answered)
+        dialog = Confirm(context.view, heading, found.cost, [*first, *found.details], yes="do it", look=look)
+        context.open(dialog, answered)
     else:
         send(context, request)
 
