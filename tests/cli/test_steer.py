@@ -659,7 +659,7 @@ def test_a_dry_run_changes_nothing_and_tells_what_would(engine: Engine) -> None:
         (("hold", "after"), "held: after"),
         (("freeze",), "frozen: long and other"),
         (("drain",), "nothing new is started"),
-        (("retry", "bad"), "may run now: lost"),
+        (("retry", "bad"), "no longer skipped: lost"),
         (("reassign", "after", "mill-1"), "after goes to mill-1"),
         (("cancel", "long"), "can no longer run: after and last"),
         (("waive", "bad"), "waived, what needs it may run: bad"),

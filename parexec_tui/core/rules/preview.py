@@ -83,7 +83,7 @@ class Preview(Struct, frozen=True, kw_only=True):
             ("cancelled", self.cancelled),
             ("skipped", self.skipped),
             ("run again", self.again),
-            ("may run now", self.restored),
+            ("no longer skipped", self.restored),
             ("frozen", self.frozen),
             ("thawed", self.thawed),
         ):
@@ -103,7 +103,7 @@ class Preview(Struct, frozen=True, kw_only=True):
             ("waived, what needs it may run", self.waived),
             ("runs again", self.again),
             ("can no longer run", self.skipped),
-            ("may run now", self.restored),
+            ("no longer skipped", self.restored),
             ("as it was before", self.put_back),
             ("added", self.added),
             ("changed", self.changed),

@@ -9,6 +9,7 @@ from parexec_tui.core.rules.preview import preview
 from parexec_tui.core.rules.wording import wording
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.events import OperatorActed
+from parexec_tui.core.state.undo import RestoreTickets
 from parexec_tui.core.wire.requests import AnyRequest, Drain, Refusal, Stop, Undo
 from parexec_tui.text.words import ago, printable
 from parexec_tui.tui.actions.context import ActionContext
@@ -94,7 +95,8 @@ def _say_what_came_of_it(context: ActionContext, answer: Sequence[ev.AnyEvent], 
         return
     parts = [f"done: {acted.text}"]
     if besides and acted.inverse:
-        parts.append(f"{besides}, {context.screen.keymap.hint('undo')} takes it back")
+        until = " until it starts" if _is_for_a_start(acted) else ""
+        parts.append(f"{besides}, {context.screen.keymap.hint('undo')} takes it back{until}")
     elif besides:
         parts.append(besides)
         if acted.why_final:
@@ -102,6 +104,11 @@ def _say_what_came_of_it(context: ActionContext, answer: Sequence[ev.AnyEvent], 
     if acted.left_out:
         parts.append(f"left out: {'; '.join(acted.left_out)}")
     context.say(printable("; ".join(parts)), "warn" if acted.left_out else "good")
+
+
+def _is_for_a_start(acted: OperatorActed) -> bool:
+    """Whether it made tickets ready to start, and can be taken back only as long as they have not started."""
+    return any(isinstance(step, RestoreTickets) and step.since != "cancelled" for step in acted.inverse)
 
 
 def _besides(context: ActionContext, request: AnyRequest) -> str:

@@ -819,12 +819,12 @@ def test_a_drain_of_an_agent_is_undone_while_it_is_busy() -> None:
 @pytest.mark.parametrize(
     ("asked", "refusal"),
     [
-        (rq.Retry(tickets=("A",)), '"retry A" cannot be taken back any more: A has started since'),
-        (rq.Waive(tickets=("A",)), '"waive A" cannot be taken back any more: B has started without A (retry A)'),
+        (rq.Retry(tickets=("A",)), 'too late to undo "retry A": A has started since'),
+        (rq.Waive(tickets=("A",)), 'too late to undo "waive A": B has started without A (retry A)'),
         (rq.Edit(ticket="A", changes={"run": "x"}), ""),
         (
             rq.Retry(tickets=("A",), run="make"),
-            '"retry A with another command" cannot be taken back any more: A has started since',
+            'too late to undo "retry A with another command": A has started since',
         ),
     ],
 )
@@ -875,7 +875,7 @@ def test_an_undo_stops_nothing() -> None:
     session.act(rq.Reassign(tickets=("A",), agent="y"))
     session.dispatch()
     refusal = session.act(rq.Undo())
-    assert refusal == Refusal('"A to y" cannot be taken back any more: A has started since', "cancel A")
+    assert refusal == Refusal('too late to undo "A to y": A has started since', "cancel A")
 
 
 def test_an_undo_of_a_cancel_minds_what_has_failed_since() -> None:

@@ -206,7 +206,7 @@ async def test_what_others_lose_by_it_is_confirmed_first_and_told_afterwards_wit
         ui.view.me = "ann"
         await ui.press("u")
         await ui.done(2)
-        assert ui.said == "done: undo: cancel screenshots; 2 may run now"
+        assert ui.said == "done: undo: cancel screenshots; 2 no longer skipped"
         assert [ui.status(id_) for id_ in ("screenshots", "announce")] == ["waiting", "waiting"]
 
 
@@ -274,7 +274,7 @@ async def test_all_that_a_request_changes_besides_what_it_names_is_told() -> Non
     async with run_app(ticket="unit-core-3") as ui:
         await ui.press("o")
         await ui.done()
-        assert ui.said.endswith("unit-core-3; 2 may run now, u takes it back")
+        assert ui.said.endswith("unit-core-3; 2 no longer skipped, u takes it back until it starts")
         await ui.press("F")
         await ui.done(2)
         assert ui.said.startswith("done: freeze the session; ")

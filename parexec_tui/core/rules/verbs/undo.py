@@ -90,7 +90,7 @@ def _taken_back(state: SessionState, action: ev.OperatorActed, by: str, now: flo
 
 
 def _too_late(action: ev.OperatorActed, refused: Refusal) -> Refusal:
-    return Refusal(f'"{action.text}" cannot be taken back any more: {refused.reason}', refused.remedy)
+    return Refusal(f'too late to undo "{action.text}": {refused.reason}', refused.remedy)
 
 
 def _restore(step: stored.RestoreTickets, by: str) -> rq.Restore:
