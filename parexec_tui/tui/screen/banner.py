@@ -138,11 +138,19 @@ class Banner(Widget):
         if named is None:
             return None
         key, does, name = named
-        short = cut_middle(printable(name), _NAMED_IN, sign=CUT[self.view.ascii_only])
-        hint = key, f"{does} {short}"
+        hint = key, f"{does} {self._short(name)}"
         if width_of(piece.text) + _cells(hint) <= room or not _names(piece.text, name):
             return hint
         return key, f"{does} it"
+
+    def _short(self, name: str) -> str:
+        """The name of a ticket, an agent or an agent type in few cells."""
+        state = self.view.state
+        if state is not None and name in state.tickets:
+            return self.view.short_ticket(name, _NAMED_IN)
+        if state is not None and name in state.agents:
+            return self.view.short_agent(name, _NAMED_IN)
+        return cut_middle(printable(name), _NAMED_IN, sign=CUT[self.view.ascii_only])
 
     def _named_hint(self, piece: Piece, lead: Subject | None) -> tuple[str, str, str] | None:
         subject = piece.subject

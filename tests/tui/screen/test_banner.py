@@ -1,5 +1,7 @@
 """The banner: one line while there is something to say, with the key that helps from where the person is."""
 
+import re
+
 import pytest
 
 from parexec_tui.core.state import events as ev
@@ -231,6 +233,15 @@ async def test_a_key_says_what_it_acts_on_in_few_cells() -> None:
         await ui.until(
             lambda: shown(ui) == f"{id_} failed: exit 1: no module foo  b goes to it", "it is named already"
         )
+
+
+@pytest.mark.asyncio
+async def test_what_a_key_acts_on_looks_like_nothing_else() -> None:
+    ids = [f"compile-the-world-for-{arch}-with-all-options" for arch in ("arm64", "s390x")]
+    session = started(f"{ids[0]}:\n{ids[1]}:\nB:")
+    session.fail(ids[0])
+    async with run_app(played=session, ticket="B", size=(120, 24)) as ui:
+        await ui.until(lambda: re.search(r"b goes to \S*…\S*arm64\S*$", shown(ui)), "what differs is kept")
 
 
 @pytest.mark.asyncio
