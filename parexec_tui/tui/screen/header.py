@@ -15,6 +15,7 @@ from parexec_tui.core.state.status import (
     SATISFIED,
     TABLE,
     UNSUCCESSFUL,
+    AgentStatus,
     Flag,
     SessionStatus,
     Status,
@@ -175,7 +176,9 @@ class Header(Widget):
         if count := len(state.held_types):
             yield Words(f" {count} type{'s' if count > 1 else ''} held ", f"{count} held", "hold")
         if (quarantined := len(state.quarantined)) and state.finished_at is None:
-            yield Words(f" {quarantined} quarantined ", f"{quarantined} quarantined", "alert")
+            sign = glyph(AgentStatus.quarantined, ascii_only=self.view.ascii_only)
+            word = f"{quarantined} quarantined"
+            yield Words(f" {word} ", word, "alert", f"{sign} {quarantined}")
         if state.neighbours and state.gone is None and state.finished_at is None:
             others = len(state.neighbours) - 1
             more = f" and {others} more" if others else ""
