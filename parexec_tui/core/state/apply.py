@@ -499,7 +499,9 @@ def _on_failure_policy_changed(state: SessionState, event: ev.FailurePolicyChang
 def _on_operator_acted(state: SessionState, event: ev.OperatorActed) -> None:
     if event.verb == "undo":
         # In journals of earlier versions, an undo passed over actions that could not be taken back.
-        undone = next((action for action in reversed(state.actions) if action.inverse), None)
+        at = event.undone
+        found = (action for action in reversed(state.actions) if action.inverse and at in (None, action.at))
+        undone = next(found, None)
         state.actions = [action for action in state.actions if action is not undone]
     else:
         state.actions = [*state.actions[1 - MAX_ACTIONS :], event]

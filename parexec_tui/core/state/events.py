@@ -503,6 +503,8 @@ class OperatorActed(Event, frozen=True, tag="operator_acted"):
     """Why nothing can take it back, where nothing can."""
     left_out: tuple[str, ...] = ()
     """What was asked as well and refused: the reason for each ticket, agent or type. `text` does not name it."""
+    undone: float | None = None
+    """Of an undo: when that was done which it takes back, if it was too late for what was done after that."""
 
 
 AnyEvent = (

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from parexec_tui.core.rules.decide import decide
 from parexec_tui.core.rules.narrow import narrow
 from parexec_tui.core.rules.preview import preview
+from parexec_tui.core.rules.verbs.undo import next_undo
 from parexec_tui.core.rules.wording import wording
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.events import OperatorActed
@@ -31,13 +32,15 @@ def propose(context: ActionContext, request: AnyRequest, found: Outlook | None =
     if found.refusal is not None:
         context.say(str(found.refusal), "bad")
         return
-    others = _done_by_others(context, request)
-    if others is not None or found.stops or found.skips or _ends_session(request):
+    undone, passed = _not_meant_for_sure(context, request)
+    if undone is not None or found.stops or found.skips or _ends_session(request):
         heading, first = f"{wording(request)}?", list[str]()
-        if others is not None:
-            heading = f"undo what {printable(others.by)} did?"
-            first = [printable(f"{others.text}, {ago(context.view.now - others.at)}")]
-            request = Undo(at=others.at, text=others.text)  # that and no other, whatever they do meanwhile
+        if undone is not None:
+            whose = f"what {undone.by} did" if is_of_others(context, undone) else "what is older"
+            heading = f"undo {printable(whose)}?"
+            first = [f"{undone.text}, {ago(context.view.now - undone.at)}", *passed]
+            first = [printable(line) for line in first]
+            request = Undo(at=undone.at, text=undone.text)  # that and no other, whatever they do meanwhile
         asked = request
 
         def look() -> tuple[str, Iterable[str]] | Refusal:
@@ -54,12 +57,14 @@ def propose(context: ActionContext, request: AnyRequest, found: Outlook | None =
         send(context, request)
 
 
-def _done_by_others(context: ActionContext, request: AnyRequest) -> OperatorActed | None:
-    """What an undo would take back, if somebody else did it."""
-    if not isinstance(request, Undo) or not context.state.actions:
-        return None
-    last = context.state.actions[-1]
-    return last if is_of_others(context, last) else None
+def _not_meant_for_sure(context: ActionContext, request: AnyRequest) -> tuple[OperatorActed | None, Sequence[str]]:
+    """What an undo would take back, if somebody else did it, or if it is not the last thing that was done; and why it
+    is too late for what came after it."""
+    if not isinstance(request, Undo):
+        return None, ()
+    found, passed = next_undo(context.state, context.view.now)
+    is_in_doubt = found is not None and (passed or is_of_others(context, found))
+    return (found, passed) if is_in_doubt else (None, ())
 
 
 def is_of_others(context: ActionContext, action: OperatorActed) -> bool:

@@ -168,6 +168,7 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ),
     ev.MonitoringStarted(at=1.5, pid=4242, boot="5f0c", died="by signal 9", away=1.25),
     ev.HostPressed(at=5.0, resource="disk", text="1MiB free in /w, the plan wants 1GiB", free=1 << 20),
+    ev.OperatorActed(at=5.0, by="ann", verb="undo", text="undo: hold T1", undone=4.5),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

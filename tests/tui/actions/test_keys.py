@@ -232,6 +232,35 @@ async def test_an_undo_of_what_somebody_else_did_says_whose_it_is_and_asks() -> 
 
 
 @pytest.mark.asyncio
+async def test_an_undo_passes_over_what_it_is_too_late_for_and_asks() -> None:
+    session = Session("A:\nB:")
+    session.act(rq.Scale(most=3, by="ann"))
+    scaled = session.state.actions[-1]
+    session.wait(1)
+    session.dispatch()
+    for request in (rq.Freeze(tickets=("A",), by="ann"), rq.Thaw(tickets=("A",), by="ann")):
+        session.act(request)
+        session.wait(1)
+    session.succeed("A")
+    async with run_app(played=session, size=(120, 24)) as ui:
+        ui.view.me = "ann"
+        await ui.press("u")
+        assert ui.dialog == "Confirm"
+        assert "undo what is older?" in ui.text()
+        assert "at most 3 tickets at once, 3s ago" in ui.text()
+        assert 'too late to undo "thaw A": ' in ui.text()
+        await ui.press("n", "U")
+        assert "(stays: " in ui.text()
+        while "▌" not in ui.line("at most 3 tickets at once"):
+            await ui.press("j")
+        assert "takes back what is newer" not in ui.text()
+        await ui.press("enter")
+        assert await ui.done() == rq.Undo(at=scaled.at, text=scaled.text)
+        await ui.until(lambda: ui.said, "it is said")
+        assert ui.said == "done: undo: at most 3 tickets at once"
+
+
+@pytest.mark.asyncio
 async def test_what_is_dropped_from_the_plan_is_not_counted_as_marked() -> None:
     session = Session("A:\nB:\nC:")
     async with run_app(played=session, ticket="A", size=(120, 24)) as ui:
