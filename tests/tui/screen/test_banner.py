@@ -330,3 +330,19 @@ async def test_an_engine_that_was_never_seen_was_there_at_the_last_event() -> No
         ui.app._contact(NO_ENGINE, False)
         assert ui.view.now == 1000
         assert session.now == 2000
+
+
+@pytest.mark.asyncio
+async def test_an_engine_was_there_when_it_wrote_what_is_read_after_the_contact_was_lost() -> None:
+    session = started()
+    async with run_app(played=session) as ui:
+        ui.feed.lose()
+        session.wait(60)
+        session.succeed("A")
+        ui.feed.tell()
+        await ui.until(lambda: ui.view.live and ui.view.live.now == session.now, "it is read from the registry")
+        session.wait(300)
+        ui.feed.lose(NO_ENGINE)
+        assert ui.view.live is not None
+        assert ui.view.live.gone is not None
+        assert ui.view.live.gone.at == ui.view.now == session.now - 300
