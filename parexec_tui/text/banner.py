@@ -78,12 +78,11 @@ def pieces(state: SessionState, around: Around = NOTHING_AROUND) -> Iterator[Pie
 
 def _engine(state: SessionState, around: Around, needs: Mapping[NeedKind, Need]) -> Iterator[Piece]:
     """That no engine does anything for it, and since when."""
-    gone = state.gone
     root = next((root for root in roots_of_all(state) if root.kind == "engine"), None)
-    if gone is None or root is None:
+    if root is None:
         return
     if root.how == "silent":
-        yield Piece(printable(gone.reason), "alert")
+        yield Piece(root_text(root, None), "alert")
         return
     need = needs.get("engine") or needs.get("end")
     text = "; ".join(filter(None, (root_text(root, around.now, around.me), fate_text(state))))

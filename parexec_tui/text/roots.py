@@ -55,7 +55,7 @@ def _with_cause(words: str, root: Root, now: float | None, me: str) -> str:
         words += f", for {short_duration(max(0.0, now - root.since))}"
     if now is not None and root.until is not None:
         words += f", in {short_duration(max(0.0, root.until - now))}"
-    if root.reason and root.kind not in ("host", "resource"):
+    if root.reason and root.kind not in ("host", "resource") and root.how != "silent":
         words += f": {root.reason}"
     return words
 
@@ -129,7 +129,9 @@ def _standing(root: Root) -> str:
         case "host":
             return f"host short of {root.name}: {root.reason}"
         case "engine":
-            return "the engine does not answer" if root.how == "silent" else "no engine runs the session"
+            return (
+                root.reason or "the engine does not answer" if root.how == "silent" else "no engine runs the session"
+            )
         case "agent":
             return f"{root.agent} {'drains' if root.how == 'draining' else f'is {root.how}'}"
         case "type":

@@ -212,7 +212,7 @@ class Header(Widget):
         if view.connected:
             is_usual = view.contact == "connected"
             return Words(view.contact, "" if is_usual else view.contact, "good" if is_usual else "warn")
-        short = view.contact if width_of(view.contact) <= _MAX_CONTACT else "no contact"
+        short = view.contact if width_of(view.contact) <= _MAX_CONTACT else "no answer"
         return Words(f" {short} ", f" {short} ", "warn")
 
 
