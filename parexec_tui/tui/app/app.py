@@ -93,6 +93,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         self.main.may = partial(may, self.actions)
         self.main.is_dim = partial(is_dim, self.actions)
         self.main.label = partial(label, self.actions)
+        self.main.when_lost = self._call_person
         self.feed = self._make_feed(
             session,
             read_only=config.read_only,
@@ -257,7 +258,6 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
             self.main.schedule_draw(Change.state)
             if text == NO_ENGINE:
                 self._offer_to_take_over()
-            self._attention.contact(up, time.monotonic())
             self._call_person()
 
     def _call_person(self, events: Sequence[ev.AnyEvent] = ()) -> None:

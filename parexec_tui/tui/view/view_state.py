@@ -26,6 +26,9 @@ STALE_AFTER = 10.0
 NO_ENGINE = "no engine"
 """The contact while no engine runs an unfinished session, and none is coming by itself."""
 
+RECONNECTING = "reconnecting"
+"""The contact while it is not known yet why it was lost."""
+
 CONTACT_GRACE = 2.0
 """Seconds without contact after which the engine counts as lost: a guardian restarts it at once."""
 
