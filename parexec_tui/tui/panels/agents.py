@@ -144,7 +144,7 @@ class AgentsPanel(RowsPanel):
             return ""
         total = sum(state.pool_size.values())
         if fate_word(state):
-            return f"{len(state.live)} of {total} unwatched"
+            return f"{len(state.live)} of {total} had a ticket"
         busy = f"{len(state.live) - len(state.frozen)} of {total} busy"
         return f"{busy}, {len(state.frozen)} frozen" if state.frozen else busy
 

@@ -293,7 +293,7 @@ def test_without_an_engine_nothing_is_said_to_be_busy_that_nobody_watches() -> N
     assert shown.subtitle() == "3 of 6 busy, 1 frozen"
     session.state.note_lost(EngineLost(session.now, "no engine"))
     shown = panel(session, 160)
-    assert shown.subtitle() == "4 of 6 unwatched"
+    assert shown.subtitle() == "4 of 6 had a ticket"
     row = next(line for line in lines(shown) if " B " in line)
     assert " goes on " in row
     assert "+4m45" not in row, "nobody knows when it will end"
