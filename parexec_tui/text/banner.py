@@ -61,19 +61,30 @@ def pieces(state: SessionState, around: Around = NOTHING_AROUND) -> Iterator[Pie
         if need.subject.kind == "host":
             text = f"host short of {need.subject.name}: {printable(need.reason)}; nothing starts until there is room"
             yield Piece(text, "alert", need.subject)
-    for deed in around.deeds:
-        yield Piece(printable(deed), "warn")
     yield from _paused(state, around, needs.get("session"))
     stands_still = len(state.frozen) == len(state.live)
+    pauses = tuple(_pauses(state, around))
     if stands_still:
-        yield from _pauses(state, around)
+        yield from pauses
     yield from _failures(state)
     if state.finished_at is None:
         yield from _agents(state)
     if not stands_still:
-        yield from _pauses(state, around)
+        yield from pauses
     yield from _bottleneck(state, around)
     yield from _full(state, around)
+    for deed in around.deeds:
+        if not any(_says(pause, deed) for pause in pauses):
+            yield Piece(printable(deed), "dim")
+
+
+def _says(pause: Piece, deed: str) -> bool:
+    """Whether it says as well what somebody did a moment ago: held or froze that."""
+    name = pause.remedy.name if pause.remedy is not None else ""
+    return bool(name) and deed.endswith(tuple(f" {did} {kind}{name}" for did in _PAUSED for kind in _KINDS))
+
+
+_PAUSED, _KINDS = ("held", "froze"), ("", "agent ", "agent type ")
 
 
 def _engine(state: SessionState, around: Around, needs: Mapping[NeedKind, Need]) -> Iterator[Piece]:

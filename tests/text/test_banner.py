@@ -147,10 +147,26 @@ def test_the_worst_comes_first() -> None:
         "CANNOT WRITE: no space",
         "it does not answer",
         "host short of disk: 1GiB free; nothing starts until there is room",
-        "bo held A",
         "the session is held, by ann",
         "B failed: exit 1",
+        "bo held A",
     ]
+
+
+def test_what_others_did_comes_last_and_is_not_told_twice() -> None:
+    session = started("A:\nB:\nC: A\nD:")
+    session.fail("B")
+    session.act(rq.Hold(tickets=("C",), by="bo"))
+    session.succeed("A")
+    assert said(session, Around(deeds=("bo held C", "bo retried X"))) == [
+        "B failed: exit 1",
+        "C is held, by bo",
+        "bo retried X",
+    ]
+    session.act(rq.Release(tickets=("C",), by="bo"))
+    session.dispatch()
+    session.act(rq.Freeze(tickets=("C",), by="bo"))
+    assert "bo froze C" not in said(session, Around(deeds=("bo froze C",)))
 
 
 def test_an_engine_that_is_gone_until_another_one_begins() -> None:
