@@ -73,7 +73,7 @@ def _own(state: SessionState, ticket: TicketState, found: Sequence[Blocker]) -> 
 
 
 def _why_waits(state: SessionState, ticket: TicketState, now: float, me: str, *, is_brief: bool) -> str:
-    found = shown_blockers(state, ticket, me)
+    found = sorted(shown_blockers(state, ticket, me), key=lambda each: each.kind != "held")
     root = root_of(state, ticket)
     if root is not None and root.is_of_all:
         return _why_waits_itself(state, ticket, root, found, now, me, is_brief=is_brief)

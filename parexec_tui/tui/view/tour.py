@@ -76,7 +76,7 @@ def _tried_again(facts: Facts) -> bool:
 STEPS: Sequence[Step] = (
     Step(
         f"go to {LEARNT}: press {{down}} and {{up}}",
-        "The session is held, so nothing runs. Every ticket says why it waits.",
+        "The session is held, so nothing runs. Rows say what else a ticket waits for.",
         lambda facts: facts.selected == LEARNT and facts.panel == "tickets",
     ),
     Step(

@@ -63,6 +63,16 @@ def test_each_row_says_that_the_host_is_short_and_besides_it_what_the_ticket_wai
     assert reason_of(session.state, session["C"], session.now) == "needs A (running)"
 
 
+@pytest.mark.parametrize("of_all", [True, False], ids=["held", "running"])
+def test_the_row_of_a_held_ticket_says_first_who_holds_it(of_all: bool) -> None:
+    session = Session(plan("A:\nB: A"))
+    session.dispatch()
+    session.ask(rq.Hold(tickets=("B",), by="ann"))
+    if of_all:
+        session.ask(rq.Hold(by="ann"))
+    assert reason_of(session.state, session["B"], session.now, "ann").startswith("held by you")
+
+
 def test_a_hold_of_what_runs_is_said() -> None:
     session = Session(plan("A:\nB: A"))
     session.dispatch()
