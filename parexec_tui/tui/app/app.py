@@ -212,7 +212,8 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
             self.config.arrangement.begin(read_panel_order(opened.mirror.state.plan))
             self.main.rearrange()
         self.main.draw_now(Change.state | Change.appearance)
-        self.main.tour.begin(session_folder(self.session).tour_note)
+        if told := self.main.tour.begin(session_folder(self.session).tour_note):
+            self.main.say(told)
         if is_first and self.screen is self.main:
             self._sum_up()
 

@@ -52,16 +52,20 @@ class TourStrip(Widget):
         self.view.kept_lines = lines + 1
         return lines
 
-    def begin(self, note: Path) -> None:
-        """Go on with the tour from the step that is noted in a file; the file is written as it goes on."""
+    def begin(self, note: Path) -> str:
+        """Go on with the tour from the step that is noted in a file; the file is written as it goes on. Returns what
+        to tell the person: what is noted after the step."""
         try:
-            noted = note.read_text(encoding="utf-8").strip()
+            noted, _, told = note.read_text(encoding="utf-8").strip().partition(" ")
         except OSError:
-            return
+            return ""
         self._note, self._tour = note, Tour(int(noted) if noted.isdecimal() else 0)
         self._is_over = noted == OVER
         if not self._is_over:
             self._show(shown=True)
+        if told:
+            self._save(noted)
+        return told
 
     def next_step(self) -> str:
         """Skip a step, unless all that follows needs it; after the last the tour is over. Go on, if the tour was

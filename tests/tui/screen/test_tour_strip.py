@@ -122,6 +122,13 @@ async def test_it_goes_on_where_it_was_and_one_that_is_over_does_not_begin_again
 
 
 @pytest.mark.asyncio
+async def test_why_it_begins_again_is_told_once() -> None:
+    async with tour("0 the sample has ended") as ui:
+        assert "Tour 1 of " in ui.text()
+        assert (ui.said, noted()) == ("the sample has ended", "0")
+
+
+@pytest.mark.asyncio
 async def test_a_session_that_is_no_tour_says_so() -> None:
     async with run_app(size=(80, 24)) as ui:
         await ui.press("ctrl+n")
