@@ -47,11 +47,11 @@ def _is(ticket: str, *statuses: Status) -> Callable[[SessionState], bool]:
     return lambda state: state.tickets[ticket].status in statuses
 
 
-PICTURES = (
-    Picture("overview", 120, 40, _is("bundle", Status.running), "fetch-us", ("1",)),
+PICTURES = (  # in the order of their moments: each app is closed before the next, which else would see a viewer
     Picture(
         "why", 100, 28, _is("fetch-asia", Status.backoff, Status.running, Status.succeeded), "schema", ("1", "w")
     ),
+    Picture("overview", 120, 40, _is("browser-tests", Status.failed), "browser-tests", ("1",)),
     Picture("graph", 120, 40, _is("train-ranking", Status.running), "train-large", ("7", "2")),
     Picture("output", 80, 24, _is("train-ranking", Status.running), "train-ranking", ("5",), "solarized-dark"),
 )
@@ -65,7 +65,7 @@ async def take(session: str, picture: Picture) -> None:
         async with asyncio.timeout(_PATIENCE):
             while not (app.view.connected and app.view.live is not None and picture.when(app.view.live)):
                 await pilot.pause(0.1)
-            while app.view.samples.latest is None:
+            while app.view.samples.latest is None or app.view.viewers.others:
                 await pilot.pause(0.1)
             app.view.selected = picture.ticket
             for key in picture.keys:
@@ -78,16 +78,14 @@ async def take(session: str, picture: Picture) -> None:
     print(f"{picture.name}.svg  {picture.width}x{picture.height}  {len(text) // 1024} KiB", flush=True)
 
 
-async def take_all(session: str) -> None:
-    await asyncio.gather(*(take(session, picture) for picture in PICTURES))
-
-
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"XDG_STATE_HOME": folder, "XDG_CONFIG_HOME": folder}
         started = subprocess.run([*PAREXEC, "run", PLAN, "--detach"], check=True, capture_output=True, text=True)
         try:
-            asyncio.run(take_all(started.stdout.split()[0]))
+            session = started.stdout.split()[0]
+            for picture in PICTURES:  # each in a loop of its own, whose end closes its connection
+                asyncio.run(take(session, picture))
         finally:
             subprocess.run([*PAREXEC, "stop", "--now", "--yes"], check=False, capture_output=True)
 

@@ -35,12 +35,12 @@ def tour(screen_options: dict[str, Any]) -> None:
 
     if not can_show(os.environ):
         fail("the tour needs a terminal to show it on; without one: parexec run PLAN --headless", BAD_USAGE)
-    session = ""
+    session, left = "", _left()
 
     def begin(new: str) -> None:
         nonlocal session
         session = new
-        session_folder(new).tour_note.write_text("0", encoding="utf-8")
+        session_folder(new).tour_note.write_text(f"0 {left}".strip(), encoding="utf-8")
         screen.show(new)
 
     try:
@@ -81,6 +81,22 @@ def _begun() -> str:
             if note.read_text(encoding="utf-8") == "over":
                 note.write_text("0", encoding="utf-8")
             return row.session
+    return ""
+
+
+def _left() -> str:
+    """Why a tour that was left is not gone on with, where its session is over; else empty."""
+    from parexec_tui.client.sessions import all_sessions
+
+    rows, _ = all_sessions()
+    for row in rows:
+        try:
+            noted = session_folder(row.session).tour_note.read_text(encoding="utf-8")
+        except OSError:
+            continue
+        if noted.isdecimal() and int(noted):
+            return f"the sample has ended since you left at step {int(noted) + 1}, so the tour begins again"
+        return ""
     return ""
 
 

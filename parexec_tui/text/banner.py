@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from parexec_tui.core.rules.attention import Need, NeedKind, Subject, agent_needs, session_needs, ticket_need
+from parexec_tui.core.schedule.blockers import parallel_blocker
 from parexec_tui.core.schedule.root import Root, WaitedFor
 from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.schedule.roots import roots_of_all
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, happened
 from parexec_tui.text.roots import Ending, command_of, ending_of, fate_text, root_text, waited_for_text
-from parexec_tui.text.words import how_failed, printable
+from parexec_tui.text.words import how_failed, printable, short_duration
 
 Tone = Literal["alert", "bad", "warn", "hold", "dim"]
 """How loud a piece is: the meaning whose style it has."""
@@ -46,6 +47,9 @@ class Around(NamedTuple):
 
 NOTHING_AROUND = Around()
 
+_LONG = 60.0
+"""Seconds without a start after which it is said that all places are taken."""
+
 
 def pieces(state: SessionState, around: Around = NOTHING_AROUND) -> Iterator[Piece]:
     """What has to be said, the worst first. It costs what there is to say, not what there is in the plan."""
@@ -55,31 +59,42 @@ def pieces(state: SessionState, around: Around = NOTHING_AROUND) -> Iterator[Pie
     yield from _engine(state, around, needs)
     for need in session_needs(state, around.me):
         if need.subject.kind == "host":
-            text = f"short of {need.subject.name}: {printable(need.reason)}; nothing starts"
+            text = f"host short of {need.subject.name}: {printable(need.reason)}; nothing starts until there is room"
             yield Piece(text, "alert", need.subject)
-    for deed in around.deeds:
-        yield Piece(printable(deed), "warn")
     yield from _paused(state, around, needs.get("session"))
     stands_still = len(state.frozen) == len(state.live)
+    pauses = tuple(_pauses(state, around))
     if stands_still:
-        yield from _pauses(state, around)
+        yield from pauses
     yield from _approvals(state, around)
     yield from _failures(state)
     if state.finished_at is None:
         yield from _agents(state)
     if not stands_still:
-        yield from _pauses(state, around)
+        yield from pauses
     yield from _bottleneck(state, around)
+    yield from _full(state, around)
+    for deed in around.deeds:
+        if not any(_says(pause, deed) for pause in pauses):
+            yield Piece(printable(deed), "dim")
+
+
+def _says(pause: Piece, deed: str) -> bool:
+    """Whether it says as well what somebody did a moment ago: held or froze that."""
+    name = pause.remedy.name if pause.remedy is not None else ""
+    return bool(name) and deed.endswith(tuple(f" {did} {kind}{name}" for did in _PAUSED for kind in _KINDS))
+
+
+_PAUSED, _KINDS = ("held", "froze"), ("", "agent ", "agent type ")
 
 
 def _engine(state: SessionState, around: Around, needs: Mapping[NeedKind, Need]) -> Iterator[Piece]:
     """That no engine does anything for it, and since when."""
-    gone = state.gone
     root = next((root for root in roots_of_all(state) if root.kind == "engine"), None)
-    if gone is None or root is None:
+    if root is None:
         return
     if root.how == "silent":
-        yield Piece(printable(gone.reason), "alert")
+        yield Piece(root_text(root, None), "alert")
         return
     need = needs.get("engine") or needs.get("end")
     text = "; ".join(filter(None, (root_text(root, around.now, around.me), fate_text(state))))
@@ -159,6 +174,20 @@ def _bottleneck(state: SessionState, around: Around) -> Iterator[Piece]:
     first = next((each for each in roots(state) if each.root.kind == "running"), None)
     if first is not None and first.count == pending and first.is_exact:
         yield Piece(waited_for_text(first, around.now, around.me), "dim")
+
+
+def _full(state: SessionState, around: Around) -> Iterator[Piece]:
+    """That all places are taken, if agents are idle for that and nothing has started for a while."""
+    if around.now is None or state.status != "running" or not state.ready or state.pressed:
+        return
+    blocker = parallel_blocker(state)
+    idle = [next(reversed(agents.values())).idle_since for agents in state.available.values() if agents]
+    if blocker is None or not idle:
+        return
+    starts = (ticket.live_attempt.started for ticket in state.live.values())
+    if (since := around.now - max(*idle, *starts)) >= _LONG:
+        text = f"as many run as may at once: {blocker.text}, for {short_duration(since)}"
+        yield Piece(f"{text}; {len(state.ready)} ready, :parallel +1 lets one more start", "dim")
 
 
 def _is_pause(found: WaitedFor) -> bool:

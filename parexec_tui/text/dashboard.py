@@ -31,8 +31,11 @@ class _Most(NamedTuple):
 _ALL = _Most(*[sys.maxsize] * len(_Most._fields))
 
 
-_LEAST = 3
-"""Lines that agents and failures have at least: how many there are, one of them, and how many more."""
+_LEAST_WHY = 40
+"""Columns that the reason of a failure has at least, or a line of its own."""
+
+_LEAST = 4
+"""Lines that agents and failures have at least: how many there are, one of them in two lines, and how many more."""
 
 
 def dashboard(report: StatusReport, *, now: float | None = None, me: str = "", whole: bool = False) -> list[str]:
@@ -49,7 +52,7 @@ def dashboard(report: StatusReport, *, now: float | None = None, me: str = "", w
     holds = [hold for hold in report.holds if not any(_is_about(found.root, hold) for found in shown)]
     lines += _holds(holds, me, min(most.holds + 1, most.lines - len(lines) - 2 * _LEAST))
     lines += _agents(report.agents, min(most.agents + 2, most.lines - len(lines) - _LEAST))
-    lines += _failures(report, most.lines - len(lines))
+    lines += _failures(report, most.lines - len(lines), most.columns)
     return [_cut(printable(line), most.columns) for line in lines]
 
 
@@ -161,8 +164,8 @@ def _agents(agents: Sequence[AgentFact], room: int) -> Iterator[str]:
         yield f"  and {more} more"
 
 
-def _failures(report: StatusReport, room: int) -> Iterator[str]:
-    """As many failures as fit in `room` lines."""
+def _failures(report: StatusReport, room: int, columns: int) -> Iterator[str]:
+    """As many failures as fit in `room` lines of so many columns."""
     total = sum(report.counts.get(status, 0) for status in (*ENDED_BADLY, Flag.allowed))
     if not report.failures:
         return
@@ -172,27 +175,53 @@ def _failures(report: StatusReport, room: int) -> Iterator[str]:
         kinds.setdefault(_kind(each), each)
     firsts = list(kinds.values())
     told = sum(each.alike for each in firsts)
-    shown = firsts[: room - 1 if len(firsts) < room and told == total else room - 2]
-    names = [f"{each.ticket} and {each.alike - 1} more" if each.alike > 1 else each.ticket for each in shown]
-    width = max(map(len, names))
-    for name, failure in zip(names, shown, strict=True):
-        why = ": ".join(filter(None, (failure.reason, failure.error_line)))
-        end = f"{failure.end}, allowed" if failure.allowed else failure.end
-        yield f"  {name:<{width}}  {end:<15}  {why}".rstrip()
-    if (more := total - sum(each.alike for each in shown)) > 0:
+    lines = list(_failure_lines(firsts, columns))
+    fits = told == total and sum(map(len, lines)) < room
+    left = room - 1 if fits else room - 2
+    shown = 0
+    for each, said in zip(firsts, lines, strict=True):
+        if len(said) > left:
+            break
+        left -= len(said)
+        shown += each.alike
+        yield from said
+    if (more := total - shown) > 0:
         yield f"  and {more} more: parexec show"
+
+
+def _failure_lines(failures: Sequence[FailureFact], columns: int) -> Iterator[Sequence[str]]:
+    """A line for each failure, or two where its reason would have little room beside a long name."""
+    names = [f"{each.ticket} and {each.alike - 1} more" if each.alike > 1 else each.ticket for each in failures]
+    width = max(map(_width, names), default=0)
+    ends = [f"{each.end}, allowed" if each.allowed else each.end for each in failures]
+    end_width = max(map(_width, ends), default=0)
+    for name, end, failure in zip(names, ends, failures, strict=True):
+        why = ": ".join(filter(None, (failure.reason, failure.error_line)))
+        padded = f"{name}{' ' * (width - _width(name))}"
+        room = columns - len("  " * 3) - width - end_width
+        if _width(why) <= room or room >= _LEAST_WHY:
+            yield (f"  {padded}  {end:<{end_width}}  {why}".rstrip(),)
+        else:
+            yield f"  {name}  {end}", f"      {why}"
 
 
 def _cut(line: str, width: int) -> str:
     """As much of the line as fits in so many columns."""
     columns = end = 0
     for at, letter in enumerate(line, 1):
-        columns += 0 if unicodedata.combining(letter) else 1 + (unicodedata.east_asian_width(letter) in "WF")
+        columns += _width(letter)
         if columns > width:
             return f"{line[:end]}..."
         if columns <= width - len("..."):
             end = at
     return line
+
+
+def _width(text: str) -> int:
+    """Columns that it takes."""
+    return sum(
+        0 if unicodedata.combining(letter) else 1 + (unicodedata.east_asian_width(letter) in "WF") for letter in text
+    )
 
 
 def _kind(failure: FailureFact) -> str:

@@ -57,7 +57,7 @@ def _with_cause(words: str, root: Root, now: float | None, me: str) -> str:
         words += f", for {short_duration(max(0.0, now - root.since))}"
     if now is not None and root.until is not None:
         words += f", in {short_duration(max(0.0, root.until - now))}"
-    if root.reason and root.kind not in ("host", "resource"):
+    if root.reason and root.kind not in ("host", "resource") and root.how != "silent":
         words += f": {root.reason}"
     return words
 
@@ -137,9 +137,11 @@ def _standing(root: Root) -> str:
         case "session":
             return f"the session {'drains' if root.how == 'draining' else f'is {root.how}'}"
         case "host":
-            return f"the host is short of {root.name}: {root.reason}"
+            return f"host short of {root.name}: {root.reason}"
         case "engine":
-            return "the engine does not answer" if root.how == "silent" else "no engine runs the session"
+            return (
+                root.reason or "the engine does not answer" if root.how == "silent" else "no engine runs the session"
+            )
         case "agent":
             return f"{root.agent} {'drains' if root.how == 'draining' else f'is {root.how}'}"
         case "type":

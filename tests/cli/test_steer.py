@@ -221,6 +221,38 @@ def test_status_folds_only_what_failed_alike() -> None:
     assert failed == ["A and 1 more", "C", "D"]
 
 
+@pytest.mark.parametrize("id_", ["lint", "integration-tests-of-the-payment-service-linux-arm64", "试" * 25])
+def test_status_on_a_small_terminal_says_why_a_ticket_failed_however_long_its_id_is(id_: str) -> None:
+    failures = [
+        FailureFact(id_, "failed", "exit 1", "ModuleNotFoundError: No module named 'foo'"),
+        *(FailureFact(f"unit-{n}", "timed out", "after 3m20s") for n in range(40)),
+    ]
+    report = StatusReport(
+        session="s",
+        plan="p",
+        state="running",
+        engine_pid=1,
+        started=0.0,
+        ended=None,
+        counts={"failed": 41},
+        groups=1,
+        group=1,
+        eta=None,
+        holds=[],
+        agents=[],
+        failures=failures,
+    )
+    lines = dashboard(report)
+    text = "\n".join(lines)
+    assert len(lines) <= HEIGHT
+    assert all(cell_len(line) <= WIDTH for line in lines)
+    assert "exit 1: ModuleNotFoundError: No module named 'foo'" in text
+    assert "after 3m20s" in text
+    assert lines[-1] == f"  and {40 - text.count('unit-')} more: parexec show"
+    whole = dashboard(report, whole=True)
+    assert sum("exit 1: Module" in line and id_ in line for line in whole) == 1
+
+
 def test_status_cuts_nothing_into_a_pipe() -> None:
     report = StatusReport(
         session="exec_1",
@@ -627,7 +659,7 @@ def test_a_dry_run_changes_nothing_and_tells_what_would(engine: Engine) -> None:
         (("hold", "after"), "held: after"),
         (("freeze",), "frozen: long and other"),
         (("drain",), "nothing new is started"),
-        (("retry", "bad"), "may run now: lost"),
+        (("retry", "bad"), "no longer skipped: lost"),
         (("reassign", "after", "mill-1"), "after goes to mill-1"),
         (("cancel", "long"), "can no longer run: after and last"),
         (("waive", "bad"), "waived, what needs it may run: bad"),

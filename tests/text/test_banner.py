@@ -106,6 +106,25 @@ def test_the_one_that_has_what_all_others_claim() -> None:
     assert said(started("A: locks=db\nB: A\nC: B locks=db")) == [], "that they come after it is the plan's will"
 
 
+def test_that_all_places_are_taken_is_said_once_nothing_has_started_for_a_minute_though_agents_are_idle() -> None:
+    session = Session(plan("A:\nB:\nC:\nD:", parallel=2))
+    session.dispatch()
+    session.wait(100)
+    assert said(session, Around(now=session.now)) == [], "no agent is idle"
+    session.ask(rq.Scale(most=3))
+    session.dispatch()
+    session.ask(rq.Scale(most=2))
+    session.succeed("C")
+    session.wait(59)
+    assert said(session, Around(now=session.now)) == []
+    session.wait(1)
+    assert said(session, Around(now=session.now)) == [
+        "as many run as may at once: 2 of 2 running, for 1m00; 1 ready, :parallel +1 lets one more start"
+    ]
+    session.ask(rq.Scale(most=3))
+    assert said(session, Around(now=session.now)) == []
+
+
 def test_many_that_failed_alike_are_one_piece() -> None:
     session = Session(plan("A:\nB:\nC:\nD:", parallel=4))
     session.dispatch()
@@ -127,11 +146,27 @@ def test_the_worst_comes_first() -> None:
     assert said(session, Around("no space", deeds=("bo held A",))) == [
         "CANNOT WRITE: no space",
         "it does not answer",
-        "short of disk: 1GiB free; nothing starts",
-        "bo held A",
+        "host short of disk: 1GiB free; nothing starts until there is room",
         "the session is held, by ann",
         "B failed: exit 1",
+        "bo held A",
     ]
+
+
+def test_what_others_did_comes_last_and_is_not_told_twice() -> None:
+    session = started("A:\nB:\nC: A\nD:")
+    session.fail("B")
+    session.act(rq.Hold(tickets=("C",), by="bo"))
+    session.succeed("A")
+    assert said(session, Around(deeds=("bo held C", "bo retried X"))) == [
+        "B failed: exit 1",
+        "C is held, by bo",
+        "bo retried X",
+    ]
+    session.act(rq.Release(tickets=("C",), by="bo"))
+    session.dispatch()
+    session.act(rq.Freeze(tickets=("C",), by="bo"))
+    assert "bo froze C" not in said(session, Around(deeds=("bo froze C",)))
 
 
 def test_an_engine_that_is_gone_until_another_one_begins() -> None:

@@ -18,7 +18,7 @@ ALL = (
     (Root("session", how="frozen"), "the session is frozen", "thaw"),
     (Root("session", how="draining"), "the session drains", "release"),
     (Root("session", how="stopping"), "the session is stopping", ""),
-    (Root("host", name="memory", reason="1 GiB"), "the host is short of memory: 1 GiB", ""),
+    (Root("host", name="memory", reason="1 GiB"), "host short of memory: 1 GiB", ""),
     (Root("engine", reason="killed"), "no engine runs the session: killed", "resume"),
     (Root("agent", agent="a-1", how="quarantined", reason="dead"), "a-1 is quarantined: dead", "release a-1"),
     (Root("type", name="a", by="bob"), "agent type a is held, by bob", "release a"),

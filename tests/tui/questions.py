@@ -126,7 +126,12 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     ),
     "held": ("held, by ann", "P releases the session", "4 running", "hard-01"),
     "engine": ("no engine", "ctrl+r"),
-    "disk": ("short of disk", "1.2GiB free of at least 5GiB", "nothing starts", "4 running"),
+    "disk": (
+        "host short of disk: 1.2GiB free of at least 5GiB",
+        "b shows the gauges",
+        "host short of disk  ",
+        "4 running",
+    ),
     "many": ("3 failed", "AssertionError: 3 != 4", "unit-0096", "unit-0038", "unit-0020", "4 running", "unit-0165"),
 }
 """What a stranger has to find on the screen, at every size."""

@@ -129,7 +129,9 @@ def began(state: SessionState, event: ev.AnyEvent) -> Iterator[Need]:
             found = (_agent_need(agent) for agent in (state.quarantined.get(id_),) if agent is not None)
         case ev.SessionHeld():
             found = _of_kind(state, "session")
-        case ev.HostPressed(resource=resource):
+        case ev.HostPressed(resource=resource, at=at):
+            if resource in state.pressed and state.pressed[resource].at != at:
+                return  # it is told again, with another amount
             found = (need for need in _of_kind(state, "host") if need.subject.name == resource)
         case ev.SessionInterrupted():
             found = _of_kind(state, "engine")

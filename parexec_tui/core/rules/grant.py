@@ -4,6 +4,7 @@ from parexec_tui.core.rules.answers import Decision
 from parexec_tui.core.rules.decide import decide
 from parexec_tui.core.rules.inverse import inverse_of
 from parexec_tui.core.rules.narrow import narrow
+from parexec_tui.core.rules.verbs.undo import meant
 from parexec_tui.core.rules.wording import verb_of, wording
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
@@ -21,8 +22,11 @@ def grant(state: SessionState, asked: rq.AnyRequest, now: float) -> Decision:
     if isinstance(answer, Refusal):
         return answer
     if isinstance(asked, rq.Undo):
-        text = f"undo: {state.actions[-1].text}"
-        return [ev.OperatorActed(at=now, by=asked.by, verb="undo", text=text), *answer]
+        action = meant(state, asked, now)
+        assert not isinstance(action, Refusal)
+        text = f"undo: {action.text}"
+        undone = action.at if action is not state.actions[-1] else None
+        return [ev.OperatorActed(at=now, by=asked.by, verb="undo", text=text, undone=undone), *answer]
     if not answer:
         return left_out[0] if left_out else []
     inverse = inverse_of(state, answer)

@@ -90,7 +90,7 @@ class Preview(Struct, frozen=True, kw_only=True):
             ("skipped", self.skipped),
             ("rolled back", self.rolled_back),
             ("run again", self.again),
-            ("may run now", self.restored),
+            ("no longer skipped", self.restored),
             ("frozen", self.frozen),
             ("thawed", self.thawed),
         ):
@@ -113,7 +113,7 @@ class Preview(Struct, frozen=True, kw_only=True):
             ("built on that, and stays as it is", self.built_on),
             ("runs again", self.again),
             ("can no longer run", self.skipped),
-            ("may run now", self.restored),
+            ("no longer skipped", self.restored),
             ("as it was before", self.put_back),
             ("added", self.added),
             ("changed", self.changed),

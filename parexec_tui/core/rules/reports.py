@@ -520,14 +520,21 @@ def _on_backoff_elapsed(state: SessionState, report: rq.BackoffElapsed, now: flo
 
 def _on_disk_measured(state: SessionState, report: rq.DiskMeasured, now: float) -> list[ev.AnyEvent]:
     floor = state.plan.settings.min_free_disk
-    if report.resource not in state.pressed:
-        if report.free is None or report.free >= floor:
-            return []
-        text = f"{format_size(report.free)} free in {report.folder}, the plan wants {format_size(floor)}"
-        return [ev.HostPressed(at=now, resource=report.resource, text=text)]
-    if report.free is None or report.free >= floor * RELIEF:
+    pressed = state.pressed.get(report.resource)
+    if pressed is None and (report.free is None or report.free >= floor):
+        return []
+    if report.free is None or (pressed is not None and report.free >= floor * RELIEF):
         return [ev.HostRelieved(at=now, resource=report.resource)]
-    return []
+    if pressed is not None and not _has_changed_much(pressed.free, report.free, floor):
+        return []
+    text = f"{format_size(report.free)} free in {report.folder}, the plan wants {format_size(floor)}"
+    return [ev.HostPressed(at=now, resource=report.resource, text=text, free=report.free)]
+
+
+def _has_changed_much(said: int | None, free: int, floor: float) -> bool:
+    """Whether it is worth an event that there is another amount of room than was said: half as much, or an eighth of
+    what the plan wants more or less."""
+    return said is None or 2 * free < said or abs(free - said) >= floor / 8
 
 
 def _on_host_short(state: SessionState, report: rq.HostShort, now: float) -> list[ev.AnyEvent]:

@@ -143,7 +143,8 @@ def _on_neighbours_seen(state: SessionState, event: ev.NeighboursSeen) -> None:
 
 
 def _on_host_pressed(state: SessionState, event: ev.HostPressed) -> None:
-    state.pressed[event.resource] = event
+    before = state.pressed.get(event.resource)
+    state.pressed[event.resource] = event if before is None else structs.replace(event, at=before.at)
 
 
 def _on_host_relieved(state: SessionState, event: ev.HostRelieved) -> None:
@@ -723,7 +724,9 @@ def _on_failure_policy_changed(state: SessionState, event: ev.FailurePolicyChang
 def _on_operator_acted(state: SessionState, event: ev.OperatorActed) -> None:
     if event.verb == "undo":
         # In journals of earlier versions, an undo passed over actions that could not be taken back.
-        undone = next((action for action in reversed(state.actions) if action.inverse), None)
+        at = event.undone
+        found = (action for action in reversed(state.actions) if action.inverse and at in (None, action.at))
+        undone = next(found, None)
         state.actions = [action for action in state.actions if action is not undone]
     else:
         state.actions = [*state.actions[1 - MAX_ACTIONS :], event]

@@ -138,12 +138,15 @@ class NeighboursSeen(Event, frozen=True, tag="neighbours_seen"):
 
 
 class HostPressed(Event, frozen=True, tag="host_pressed"):
-    """The host is short of something: nothing new is started until it is relieved."""
+    """The host is short of something: nothing new is started until it is relieved. Told again when there is much less
+    or more of it."""
 
     resource: str
     """What it is short of: `disk of the workdir`, `disk of the state folder`, `open files`, `processes`, `memory`."""
     text: str
     """How much there is, and how much is wanted."""
+    free: int | None = None
+    """Bytes that are free, of a disk; None: not known."""
 
 
 class HostRelieved(Event, frozen=True, tag="host_relieved"):
@@ -670,6 +673,8 @@ class OperatorActed(Event, frozen=True, tag="operator_acted"):
     """Why nothing can take it back, where nothing can."""
     left_out: tuple[str, ...] = ()
     """What was asked as well and refused: the reason for each ticket, agent or type. `text` does not name it."""
+    undone: float | None = None
+    """Of an undo: when that was done which it takes back, if it was too late for what was done after that."""
 
 
 AnyEvent = (

@@ -182,7 +182,8 @@ class Amend(Request, frozen=True, tag="amend"):
 
 
 class Undo(Request, frozen=True, tag="undo"):
-    """Take back the last thing that a person did. Refused if it cannot be taken back; nothing older is touched."""
+    """Take back the last thing that a person did. Refused if it cannot be taken back; nothing older is touched,
+    unless it is named and it is too late for all that was done after it."""
 
     at: float | None = None
     """When that was done, in seconds since the epoch: refused if the last thing was done at another time."""

@@ -1,14 +1,16 @@
 """How a request gets to the engine: the person confirms what loses something, and the footer says what came of it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from parexec_tui.core.rules.decide import decide
 from parexec_tui.core.rules.narrow import narrow
 from parexec_tui.core.rules.preview import preview
+from parexec_tui.core.rules.verbs.undo import next_undo
 from parexec_tui.core.rules.wording import wording
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.events import OperatorActed
+from parexec_tui.core.state.undo import RestoreTickets
 from parexec_tui.core.wire.requests import AnyRequest, Drain, Refusal, Stop, Undo
 from parexec_tui.text.words import ago, printable
 from parexec_tui.tui.actions.context import ActionContext
@@ -30,31 +32,39 @@ def propose(context: ActionContext, request: AnyRequest, found: Outlook | None =
     if found.refusal is not None:
         context.say(str(found.refusal), "bad")
         return
-    others = _done_by_others(context, request)
-    if others is not None or found.stops or found.skips or _ends_session(request):
-        if others is None:
-            heading, lines = f"{wording(request)}?", found.details
-        else:
-            heading = f"undo what {printable(others.by)} did?"
-            lines = [printable(f"{others.text}, {ago(context.view.now - others.at)}"), *found.details]
-            request = Undo(at=others.at, text=others.text)  # that and no other, whatever they do meanwhile
+    undone, passed = _not_meant_for_sure(context, request)
+    if undone is not None or found.stops or found.skips or _ends_session(request):
+        heading, first = f"{wording(request)}?", list[str]()
+        if undone is not None:
+            whose = f"what {undone.by} did" if is_of_others(context, undone) else "what is older"
+            heading = f"undo {printable(whose)}?"
+            first = [f"{undone.text}, {ago(context.view.now - undone.at)}", *passed]
+            first = [printable(line) for line in first]
+            request = Undo(at=undone.at, text=undone.text)  # that and no other, whatever they do meanwhile
         asked = request
+
+        def look() -> tuple[str, Iterable[str]] | Refusal:
+            present = outlook(context.state, asked, context.view.now)
+            return present.refusal or (present.cost, [*first, *present.details])
 
         def answered(yes: bool | None) -> None:
             if yes:
                 send(context, asked)
 
-        context.open(Confirm(context.view, heading, found.cost, lines, yes="do it"), answered)
+        dialog = Confirm(context.view, heading, found.cost, [*first, *found.details], yes="do it", look=look)
+        context.open(dialog, answered)
     else:
         send(context, request)
 
 
-def _done_by_others(context: ActionContext, request: AnyRequest) -> OperatorActed | None:
-    """What an undo would take back, if somebody else did it."""
-    if not isinstance(request, Undo) or not context.state.actions:
-        return None
-    last = context.state.actions[-1]
-    return last if is_of_others(context, last) else None
+def _not_meant_for_sure(context: ActionContext, request: AnyRequest) -> tuple[OperatorActed | None, Sequence[str]]:
+    """What an undo would take back, if somebody else did it, or if it is not the last thing that was done; and why it
+    is too late for what came after it."""
+    if not isinstance(request, Undo):
+        return None, ()
+    found, passed = next_undo(context.state, context.view.now)
+    is_in_doubt = found is not None and (passed or is_of_others(context, found))
+    return (found, passed) if is_in_doubt else (None, ())
 
 
 def is_of_others(context: ActionContext, action: OperatorActed) -> bool:
@@ -90,7 +100,8 @@ def _say_what_came_of_it(context: ActionContext, answer: Sequence[ev.AnyEvent], 
         return
     parts = [f"done: {acted.text}"]
     if besides and acted.inverse:
-        parts.append(f"{besides}, {context.screen.keymap.hint('undo')} takes it back")
+        until = " until it starts" if _is_for_a_start(acted) else ""
+        parts.append(f"{besides}, {context.screen.keymap.hint('undo')} takes it back{until}")
     elif besides:
         parts.append(besides)
         if acted.why_final:
@@ -98,6 +109,11 @@ def _say_what_came_of_it(context: ActionContext, answer: Sequence[ev.AnyEvent], 
     if acted.left_out:
         parts.append(f"left out: {'; '.join(acted.left_out)}")
     context.say(printable("; ".join(parts)), "warn" if acted.left_out else "good")
+
+
+def _is_for_a_start(acted: OperatorActed) -> bool:
+    """Whether it made tickets ready to start, and can be taken back only as long as they have not started."""
+    return any(isinstance(step, RestoreTickets) and step.since != "cancelled" for step in acted.inverse)
 
 
 def _besides(context: ActionContext, request: AnyRequest) -> str:

@@ -6,6 +6,7 @@ request would be granted.
 
 from collections.abc import Callable
 
+from parexec_tui.core.rules.verbs.undo import next_undo
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, Flag, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -159,8 +160,9 @@ def freeze_all(state: SessionState, _: Targets) -> Built:
     return rq.Thaw() if is_back else rq.Freeze()
 
 
-def undo(_: SessionState, __: Targets) -> Built:
-    return rq.Undo()
+def undo(state: SessionState, _: Targets) -> Built:
+    found, passed = next_undo(state, 0.0)
+    return rq.Undo(at=found.at, text=found.text) if found is not None and passed else rq.Undo()
 
 
 def stop_session(_: SessionState, __: Targets) -> Built:

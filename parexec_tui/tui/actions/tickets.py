@@ -88,7 +88,8 @@ def next_needing_attention(context: ActionContext) -> None:
             context.agents_panel.go_to_type(need.subject.name)
             what = f"agent type {need.subject.name} is {need.reason}"
         case "host":
-            what = f"the host is short of {need.subject.name}: {need.reason}"
+            context.screen.switch_to("gauges")
+            what = f"host short of {need.subject.name}: {need.reason}; it goes on by itself once there is room"
         case "session":
             what = f"the session is {need.reason}"
         case "engine" | "end":

@@ -93,6 +93,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         self.main.may = partial(may, self.actions)
         self.main.is_dim = partial(is_dim, self.actions)
         self.main.label = partial(label, self.actions)
+        self.main.when_lost = self._call_person
         self.feed = self._make_feed(
             session,
             read_only=config.read_only,
@@ -211,7 +212,8 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
             self.config.arrangement.begin(read_panel_order(opened.mirror.state.plan))
             self.main.rearrange()
         self.main.draw_now(Change.state | Change.appearance)
-        self.main.tour.begin(session_folder(self.session).tour_note)
+        if told := self.main.tour.begin(session_folder(self.session).tour_note):
+            self.main.say(told)
         if is_first and self.screen is self.main:
             self._sum_up()
 
@@ -257,7 +259,6 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
             self.main.schedule_draw(Change.state)
             if text == NO_ENGINE:
                 self._offer_to_take_over()
-            self._attention.contact(up, time.monotonic())
             self._call_person()
 
     def _call_person(self, events: Sequence[ev.AnyEvent] = ()) -> None:

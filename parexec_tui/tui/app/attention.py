@@ -7,16 +7,16 @@ needs a person then.
 from collections.abc import Sequence
 
 from parexec_tui.core.rules.attention import Subject, began, relieved
+from parexec_tui.core.schedule.roots import roots_of_all
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.session import EngineLost, SessionState
 from parexec_tui.text.event_lines import lines
+from parexec_tui.text.roots import command_of, root_text
 from parexec_tui.text.words import printable
+from parexec_tui.tui.view.view_state import RECONNECTING
 
 MIN_INTERVAL = 5.0
 """Fewest seconds between two calls."""
-
-ENGINE_GRACE = 5.0
-"""Seconds for which an engine may be away before that is called a problem: its guardian restarts it at once."""
 
 MAX_LENGTH = 200
 """Characters of a notification."""
@@ -38,14 +38,12 @@ class Attention:
         self._waiting: dict[Subject, ev.AnyEvent | str] = {}
         """what needs a person and is not told yet: the event that led to it, or words for it"""
         self._quiet_until = 0.0
-        self._is_up = False
-        self._lost_at: float | None = None
-        """When a missing engine becomes a problem, unless it comes back."""
+        self._is_lost = False
 
     @property
     def due(self) -> float | None:
         """When to ask `news` again even if nothing happens until then; None: no need to."""
-        return self._quiet_until if self._waiting else self._lost_at
+        return self._quiet_until if self._waiting else None
 
     def news(self, state: SessionState, events: Sequence[ev.AnyEvent], now: float) -> str:
         """What to write to the terminal after these events; empty: nothing. `state` is the state after them."""
@@ -57,25 +55,28 @@ class Attention:
                 self._note(need.subject, event)
             if isinstance(event, ev.SessionFinished):
                 self._note(_END, event)
-        if self._lost_at is not None and now >= self._lost_at:
-            self._lost_at = None
-            if state.finished_at is None and state.left is None:
-                self._note(_ENGINE, "the engine is gone: parexec resume")
+        self._look_for_engine(state)
         return self._call(state, now)
 
     def postpone(self, until: float) -> None:
         """Make no call before that time: the terminal takes no output now."""
         self._quiet_until = max(self._quiet_until, until)
 
-    def contact(self, up: bool, now: float) -> None:
-        """The connection to the engine has come up or gone down."""
-        if up:
-            self._lost_at = None
+    def _look_for_engine(self, state: SessionState) -> None:
+        """Note that the engine is lost although no event says so, in the words of the banner; or that it is back.
+
+        Nobody is called while it reconnects: a guardian may be starting the next one.
+        """
+        lost = state.gone
+        if isinstance(lost, EngineLost) and lost.reason != RECONNECTING:
+            root = roots_of_all(state)[0]
+            command = command_of(root, state.session)
+            self._note(_ENGINE, f"{root_text(root, None)}{f': {command}' if command else ''}")
+            self._is_lost = True
+        elif lost is None and self._is_lost:
+            self._is_lost = False
             self._told.discard(_ENGINE)
             self._waiting.pop(_ENGINE, None)
-        elif self._is_up:
-            self._lost_at = now + ENGINE_GRACE
-        self._is_up = up
 
     def _note(self, subject: Subject, said: ev.AnyEvent | str) -> None:
         if subject not in self._told:

@@ -25,7 +25,7 @@ from parexec_tui.paths import registry_file
 from parexec_tui.registry.events import EventRow
 from parexec_tui.registry.registry import Registry
 from parexec_tui.tui.view.event_history import EventHistory
-from parexec_tui.tui.view.view_state import NO_ENGINE
+from parexec_tui.tui.view.view_state import NO_ENGINE, RECONNECTING
 
 _LOOK_EVERY = 1.0
 """Seconds between two reads of the registry while there is no engine."""
@@ -173,7 +173,7 @@ class Feed:
                 case Contact():
                     self._is_up = each.up
                     self._viewers(Viewers())  # an engine tells of them anew
-                    self._contact(self._connected if each.up else "reconnecting", each.up)
+                    self._contact(self._connected if each.up else RECONNECTING, each.up)
             if number % _PIECE == 0:
                 await asyncio.sleep(0)
         if events:

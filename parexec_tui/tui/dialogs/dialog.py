@@ -1,6 +1,6 @@
 """What all dialogs share: a box over the screen that escape closes, and q where no text is typed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from rich.markup import escape
@@ -11,6 +11,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from parexec_tui.core.wire.requests import Refusal
 from parexec_tui.text.words import printable
 from parexec_tui.tui.input.key_names import key_name, short_name
 from parexec_tui.tui.view.outlook import Outlook
@@ -171,25 +172,65 @@ class MessageDialog(Dialog[None]):
         return self.query_one(Page).take_key(name)
 
 
+_LOOK_EVERY = 0.25
+"""Seconds between two looks whether it still is as a box says."""
+
+
 class Confirm(Dialog[bool]):
     """What a request would cost, and a question: y does it, n or escape does not. Enter, which is typed without a
-    thought, does neither."""
+    thought, does neither. What is said follows the session while the box stands, if it is told how."""
 
-    def __init__(self, view: ViewState, heading: str, cost: str, lines: Iterable[str], *, yes: str) -> None:
-        """`cost`: what would be lost, in a sentence. `lines`: all that would happen."""
+    def __init__(
+        self,
+        view: ViewState,
+        heading: str,
+        cost: str,
+        lines: Iterable[str],
+        *,
+        yes: str,
+        look: Callable[[], tuple[str, Iterable[str]] | Refusal] | None = None,
+    ) -> None:
+        """`cost`: what would be lost, in a sentence. `lines`: all that would happen. `look`: both as they are now, or
+        why there is nothing to confirm any more: then the box says so and only closes."""
         super().__init__(view)
         self.heading = heading
         self._cost = cost
         self._lines = list(lines)
+        self._find = look
+        self._seen = view.event_history.last
+        self._is_void = False
         self.keys = (("y", yes), ("n", "leave it"))
 
     def content(self) -> ComposeResult:
+        yield Page(self.view, self._text(), chrome=CHROME)
+
+    def on_mount(self) -> None:
+        if self._find is not None:
+            self.set_interval(_LOOK_EVERY, self._look)
+
+    def _text(self) -> list[Text | str]:
         cost = [self.styled(self._cost, "warn")] if self._cost else []
-        yield Page(self.view, [*cost, *self._lines], chrome=CHROME)
+        return [*cost, *self._lines]
+
+    def _look(self) -> None:
+        """Say what it would mean by now, if anything has happened."""
+        if self._find is None or self._is_void or self._seen == self.view.event_history.last:
+            return
+        self._seen = self.view.event_history.last
+        found = self._find()
+        if isinstance(found, Refusal):
+            self._is_void, self._cost, self._lines = True, str(found), []
+            self.keys = (("n", "close"),)
+            self.query_one(".keys", Static).update(self.keys_line())
+        else:
+            self._cost, self._lines = found[0], list(found[1])
+        self.query_one(Page).update(self._text())
 
     def take_key(self, name: str) -> bool:
         if name == "y":
-            self.dismiss(True)
+            self._look()
+            if not self._is_void:
+                self.dismiss(True)
         elif name == "n":
             self.leave()
         else:

@@ -89,7 +89,7 @@ class UndoList(Dialog[Sequence[OperatorActed]]):
     def _take_back(self) -> None:
         found = self._list.done[: self._list.cursor + 1]
         if found and not found[-1].why_not and self._refusal() is None:
-            self.dismiss([each.action for each in found])
+            self.dismiss([each.action for each in found if not each.why_not])
 
     # -- what it would mean ----------------------------------------------------------------------------------
 
@@ -104,7 +104,7 @@ class UndoList(Dialog[Sequence[OperatorActed]]):
             return [self.styled(f"cannot be taken back: {chosen.why_not}", "warn")]
         if (refused := self._refusal()) is not None:
             return [self.styled(str(refused), "warn")]
-        newer = [each.action.text for each in self._list.done[: self._list.cursor]]
+        newer = [each.action.text for each in self._list.done[: self._list.cursor] if not each.why_not]
         if newer:
             return [
                 self.styled(f"takes back what is newer, too, the newest first: {listed(newer, limit=5)}", "warn"),
@@ -112,7 +112,9 @@ class UndoList(Dialog[Sequence[OperatorActed]]):
             ]
         state = self.view.state
         assert state is not None
-        return self.outlook_lines(outlook(state, rq.Undo(), self.view.now))
+        return self.outlook_lines(
+            outlook(state, rq.Undo(at=chosen.action.at, text=chosen.action.text), self.view.now)
+        )
 
 
 class ActionList(Listing):

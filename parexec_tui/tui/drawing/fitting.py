@@ -14,6 +14,8 @@ class Words(NamedTuple):
     """What is left of it where there is little room; empty: it may be left out without a word."""
     meaning: str
     """The style, by meaning."""
+    least: str = ""
+    """What is left of it before the first piece of the line gives way; empty: `short`."""
 
 
 class Fitted(NamedTuple):
@@ -29,8 +31,8 @@ def fit(left: Sequence[Words], right: Sequence[Words], width: int, *, firm: int 
     """Fit pieces at both sides of a line.
 
     Those that may be left out go first; then the left ones become short, the last one first, up to the first `firm`
-    ones; then the right ones, the first one first; then the firm ones. At last left ones are only counted, the last
-    one first.
+    ones; then the right ones, the first one first; then the firm ones but the first; then the right ones are as short
+    as they can be, and the first firm one is short. At last left ones are only counted, the last one first.
     """
     fitted = Fitted((), len(left), ())
     for fitted in _candidates(left, right, min(firm, len(left))):
@@ -53,10 +55,13 @@ def _candidates(left: Sequence[Words], right: Sequence[Words], firm: int) -> Ite
     for short in range(1, len(kept) + 1):
         shortened = [*_short(kept[:short]), *_full(kept[short:])]
         yield Fitted([*_full(left[:firm]), *_short(left[firm:])], 0, shortened)
-    for full in range(firm - 1, -1, -1):
+    for full in range(firm - 1, 0, -1):
         yield Fitted([*_full(left[:full]), *_short(left[full:])], 0, _short(kept))
+    least = [(each.least or each.short, each.meaning) for each in kept]
+    for full in range(min(firm, 1), -1, -1):
+        yield Fitted([*_full(left[:full]), *_short(left[full:])], 0, least)
     for shown in range(len(left) - 1, -1, -1):
-        yield Fitted(_short(left[:shown]), len(left) - shown, _short(kept))
+        yield Fitted(_short(left[:shown]), len(left) - shown, least)
 
 
 def _full(words: Sequence[Words]) -> list[tuple[str, str]]:

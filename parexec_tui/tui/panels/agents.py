@@ -13,7 +13,7 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.cells import width_of
 from parexec_tui.text.words import printable, short_duration, step_text
 from parexec_tui.tui.drawing.line import StyledLine
-from parexec_tui.tui.view.facts import idle_reason, short_count, short_size
+from parexec_tui.tui.view.facts import fate_word, idle_reason, short_count, short_size
 from parexec_tui.tui.view.view_state import Change, ViewState
 from parexec_tui.tui.widgets.rows_panel import RowsPanel
 
@@ -142,7 +142,10 @@ class AgentsPanel(RowsPanel):
         state = self.view.state
         if state is None:
             return ""
-        busy = f"{len(state.live) - len(state.frozen)} of {sum(state.pool_size.values())} busy"
+        total = sum(state.pool_size.values())
+        if fate_word(state):
+            return f"{len(state.live)} of {total} had a ticket"
+        busy = f"{len(state.live) - len(state.frozen)} of {total} busy"
         return f"{busy}, {len(state.frozen)} frozen" if state.frozen else busy
 
     # -- columns ---------------------------------------------------------------------------------------------
@@ -220,7 +223,7 @@ class AgentsPanel(RowsPanel):
         cells = columns.optional
         line.column(self.view.short_ticket(ticket.id, columns.ticket), columns.ticket)
         told = self.view.told_progress(ticket)
-        step = step_text(told) if told is not None else ""
+        step = fate_word(self.state) or (step_text(told) if told is not None else "")
         line.column(step or printable(ticket.spec.title), cells["TITLE"], None if step else self.style("dim"))
         self.draw_progress(line, ticket, cells["DONE"])
         for name, (text, style) in zip(("ETA", "CPU", "MEM", "QUIET"), self._measured(ticket), strict=True):
@@ -228,7 +231,9 @@ class AgentsPanel(RowsPanel):
 
     def _measured(self, ticket: TicketState) -> Iterator[tuple[str, Style | None]]:
         """ETA, CPU, memory and silence of what an agent runs, each with a style; empty where it is not known."""
-        if (left := self.view.left_as_told(ticket)) is not None:
+        if fate_word(self.state):
+            yield "", None
+        elif (left := self.view.left_as_told(ticket)) is not None:
             yield short_duration(left), None
         elif (expected := self.state.expected(ticket)) is not None:
             left = expected - ticket.worked(self.view.now)

@@ -9,6 +9,7 @@ from textual.strip import Strip
 from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.state.status import Flag, Status, Word
 from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.text.cells import width_of
 from parexec_tui.text.words import printable, short_duration
 from parexec_tui.tui.drawing.graph.canvas import CanvasCell
 from parexec_tui.tui.drawing.graph.folding import Place
@@ -98,6 +99,7 @@ class GraphPicture(RowsPanel):
                 ticket.id,
                 Surroundings(self.state.graph.needs.__getitem__, self.state.graph.dependents.__getitem__),
                 self._label,
+                short=self._short_label,
                 width=width,
                 height=height,
                 keep=[self._came_from] if self._came_from else [],
@@ -112,6 +114,10 @@ class GraphPicture(RowsPanel):
         title = printable(ticket.spec.title)
         first = f"{self.glyph(word)} {id_}"
         return (first, title) if title else (first,)
+
+    def _short_label(self, id_: str, width: int) -> str:
+        sign = f"{self.glyph(display_status(self.state, self.state.tickets[id_]))} "
+        return sign + self.view.short_ticket(id_, width - width_of(sign))
 
     def _runs(self, cells: Iterable[CanvasCell]) -> Iterator[tuple[str, Style]]:
         """The cells of a line, grouped by style."""

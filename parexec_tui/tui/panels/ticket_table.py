@@ -186,7 +186,7 @@ class TicketTable(RowsPanel):
             line.column(agent, columns.agent, None if ticket.is_live else self.style("dim"))
         if line.width < begin:
             self.draw_progress(line, ticket, columns.progress)
-        reason = self.view.short_ids(reason_of(self.state, ticket, self.view.now, self.view.me), why)
+        reason = self._reason(ticket, why)
         told = self.view.told_progress(ticket) if not reason else None
         if told is not None and (step := step_text(told)):
             title = "" if columns.title else printable(ticket.spec.title)
@@ -196,6 +196,14 @@ class TicketTable(RowsPanel):
             line.column(reason, why, None if is_bad else self.style("dim"), gap=0)
         else:
             line.column(printable(ticket.spec.title), why, gap=0)
+
+    def _reason(self, ticket: TicketState, cells: int) -> str:
+        """Why a ticket does not run, in so many cells if that can be: first ids are cut, then needs are counted."""
+        state, now, me = self.state, self.view.now, self.view.me
+        reason = self.view.short_ids(reason_of(state, ticket, now, me), cells)
+        if width_of(reason) <= cells or ticket.status not in PENDING:
+            return reason
+        return self.view.short_ids(reason_of(state, ticket, now, me, is_brief=True), cells)
 
     def _row_kind(self, ticket: TicketState) -> RowKind:
         if ticket.status in PENDING or ticket.attempt is None:

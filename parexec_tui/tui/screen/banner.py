@@ -138,17 +138,28 @@ class Banner(Widget):
         if named is None:
             return None
         key, does, name = named
-        short = cut_middle(printable(name), _NAMED_IN, sign=CUT[self.view.ascii_only])
-        hint = key, f"{does} {short}"
+        hint = key, f"{does} {self._short(name)}"
         if width_of(piece.text) + _cells(hint) <= room or not _names(piece.text, name):
             return hint
         return key, f"{does} it"
+
+    def _short(self, name: str) -> str:
+        """The name of a ticket, an agent or an agent type in few cells."""
+        state = self.view.state
+        if state is not None and name in state.tickets:
+            return self.view.short_ticket(name, _NAMED_IN)
+        if state is not None and name in state.agents:
+            return self.view.short_agent(name, _NAMED_IN)
+        return cut_middle(printable(name), _NAMED_IN, sign=CUT[self.view.ascii_only])
 
     def _named_hint(self, piece: Piece, lead: Subject | None) -> tuple[str, str, str] | None:
         subject = piece.subject
         if subject is not None and subject.kind in ("ticket", "agent", "type") and not self._is_target(subject):
             goes_there = subject == lead and goes_to_lead(self.view, lead, self._is_at)
             return self._key("next-needy", "goes to", subject.name) if goes_there else None
+        if subject is not None and subject.kind == "host":
+            goes_there = subject == lead and goes_to_lead(self.view, lead, self._is_at)
+            return self._key("next-needy", "shows", "the gauges") if goes_there else None
         if piece.remedy is None:
             return None
         is_way_back = piece.remedy.action == "take-over"

@@ -15,6 +15,7 @@ from parexec_tui.core.state.status import (
     SATISFIED,
     TABLE,
     UNSUCCESSFUL,
+    AgentStatus,
     Flag,
     SessionStatus,
     Status,
@@ -175,7 +176,9 @@ class Header(Widget):
         if count := len(state.held_types):
             yield Words(f" {count} type{'s' if count > 1 else ''} held ", f"{count} held", "hold")
         if (quarantined := len(state.quarantined)) and state.finished_at is None:
-            yield Words(f" {quarantined} quarantined ", f"{quarantined} quarantined", "alert")
+            sign = glyph(AgentStatus.quarantined, ascii_only=self.view.ascii_only)
+            word = f"{quarantined} quarantined"
+            yield Words(f" {word} ", word, "alert", f"{sign} {quarantined}")
         if state.neighbours and state.gone is None and state.finished_at is None:
             others = len(state.neighbours) - 1
             more = f" and {others} more" if others else ""
@@ -209,7 +212,7 @@ class Header(Widget):
         if view.connected:
             is_usual = view.contact == "connected"
             return Words(view.contact, "" if is_usual else view.contact, "good" if is_usual else "warn")
-        short = view.contact if width_of(view.contact) <= _MAX_CONTACT else "no contact"
+        short = view.contact if width_of(view.contact) <= _MAX_CONTACT else "no answer"
         return Words(f" {short} ", f" {short} ", "warn")
 
 

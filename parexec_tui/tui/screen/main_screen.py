@@ -141,6 +141,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
         """Whether an action would be refused now. Set by the app."""
         self.label: Callable[[Action[Any]], str] = lambda action: action.label
         """What an action would do now, in a word or two. Set by the app."""
+        self.when_lost: Callable[[], None] = lambda: None
+        """Called when the engine counts as lost because time has passed, or no longer does. Set by the app."""
 
     def compose(self) -> ComposeResult:
         yield self.header
@@ -215,6 +217,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         state = self.view.state
         if self.view.find_lost():
             self.schedule_draw(Change.state)
+            self.when_lost()
         if state is None or self.view.looks_back or state.finished_at is not None:
             return
         if state.live or state.counts[Status.backoff] or self._is_behind:

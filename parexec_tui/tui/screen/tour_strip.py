@@ -40,6 +40,8 @@ class TourStrip(Widget):
         self._note: Path | None = None
         self._timer: Timer | None = None
         self.is_shown = False
+        self._is_over = False
+        """Whether it was walked to its end."""
 
     def lines_at(self, width: int) -> int:
         """How many lines of a screen of this width it takes: as many as its longest step, so that nothing jumps."""
@@ -50,25 +52,35 @@ class TourStrip(Widget):
         self.view.kept_lines = lines + 1
         return lines
 
-    def begin(self, note: Path) -> None:
-        """Go on with the tour from the step that is noted in a file; the file is written as it goes on."""
+    def begin(self, note: Path) -> str:
+        """Go on with the tour from the step that is noted in a file; the file is written as it goes on. Returns what
+        to tell the person: what is noted after the step."""
         try:
-            noted = note.read_text(encoding="utf-8").strip()
+            noted, _, told = note.read_text(encoding="utf-8").strip().partition(" ")
         except OSError:
-            return
+            return ""
         self._note, self._tour = note, Tour(int(noted) if noted.isdecimal() else 0)
-        if noted != OVER:
+        self._is_over = noted == OVER
+        if not self._is_over:
             self._show(shown=True)
+        if told:
+            self._save(noted)
+        return told
 
     def next_step(self) -> str:
-        """Skip a step; after the last the tour is over. Go on, if the tour was left. Returns what to tell the
-        person."""
+        """Skip a step, unless all that follows needs it; after the last the tour is over. Go on, if the tour was
+        left. Returns what to tell the person."""
         if self._tour is None:
             return "this session is no tour: parexec tour starts one"
+        facts = self._facts()
+        if self._is_over:
+            return "the tour is over: parexec tour begins it again"
         if not self.is_shown:
-            self._tour = Tour() if self._tour.is_last else self._tour
             self._show(shown=True)
+        elif self._tour.must_be_done and facts is not None and not self._tour.step.is_done(facts):
+            return f"all that follows needs it: {self._with_keys(self._tour.step.do)}"
         elif self._tour.is_last:
+            self._is_over = True
             self._save(OVER)
             self._show(shown=False)
             return "the tour is over"
@@ -118,7 +130,8 @@ class TourStrip(Widget):
             dash = "-" if self.view.ascii_only else "─"
             line.add(dash, palette["border-focus"])
             line.add(f" Tour {self._tour.at + 1} of {len(STEPS)} ", palette["title"])
-            keys = f" {self._keys['tour']} {'ends' if self._tour.is_last else 'skips'}, esc leaves "
+            does = "ends" if self._tour.is_last else "skips"
+            keys = " esc leaves " if self._tour.must_be_done else f" {self._keys['tour']} {does}, esc leaves "
             line.fill(width - len(keys) - 1, dash, palette["border-focus"])
             return line.add(keys, palette["dim"]).fill(width, dash, palette["border-focus"]).strip(width)
         texts = self._folded(self._tour.step, width)

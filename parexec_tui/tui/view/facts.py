@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import structs
 
 from parexec_tui.core.plan.units import format_duration, format_size
-from parexec_tui.core.schedule.blockers import Blocker, agents_left, why
+from parexec_tui.core.schedule.blockers import Blocker, agents_left, unmet_needs, why
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.schedule.root_counts import waiting_for
 from parexec_tui.core.schedule.roots import root_of, roots_of_all
@@ -19,15 +19,16 @@ from parexec_tui.text.roots import cause_text, fate_of_live, happens_to, root_te
 from parexec_tui.text.words import ago, printable, short_duration, why_ended
 
 
-def reason_of(state: SessionState, ticket: TicketState, now: float, me: str = "") -> str:
+def reason_of(state: SessionState, ticket: TicketState, now: float, me: str = "", *, is_brief: bool = False) -> str:
     """Why a ticket is not running, in a line; empty if it runs and is not held.
 
     It is what the ticket waits for in the end if that stays, else the first reason. `me` as for `root_text`.
+    `is_brief`: of several needs the first is named and the others are counted.
     """
     if ticket.status in PENDING:
-        return _why_waits(state, ticket, now, me)
+        return _why_waits(state, ticket, now, me, is_brief=is_brief)
     if ticket.is_live and state.gone is not None:
-        return fate_of_live(state) or _no_engine(roots_of_all(state)[0])
+        return fate_word(state)
     if ticket.is_frozen:
         found = waiting_for(state, root) if (root := root_of(state, ticket)) is not None else None
         parts = (cause_text(root, now, me), waits_text(found)) if root is not None and found is not None else ()
@@ -42,6 +43,13 @@ def reason_of(state: SessionState, ticket: TicketState, now: float, me: str = ""
     if ticket.end is not None and ticket.end is not End.succeeded:
         return _why_ended(ticket, me)
     return printable(as_read_by(me, ticket.reason))
+
+
+def fate_word(state: SessionState) -> str:
+    """What is known of what was live when an engine was last there, in a word or two; empty while there is one."""
+    if state.gone is None:
+        return ""
+    return fate_of_live(state) or _no_engine(roots_of_all(state)[0])
 
 
 def stop_text(ticket: TicketState, now: float, me: str = "") -> str:
@@ -65,17 +73,17 @@ def _own(state: SessionState, ticket: TicketState, found: Sequence[Blocker]) -> 
     return [each for each in found if each.kind not in passing]
 
 
-def _why_waits(state: SessionState, ticket: TicketState, now: float, me: str) -> str:
-    found = shown_blockers(state, ticket, me)
+def _why_waits(state: SessionState, ticket: TicketState, now: float, me: str, *, is_brief: bool) -> str:
+    found = sorted(shown_blockers(state, ticket, me), key=lambda each: each.kind != "held")
     root = root_of(state, ticket)
     if root is not None and root.is_of_all:
-        return _why_waits_itself(state, ticket, root, found, now, me)
+        return _why_waits_itself(state, ticket, root, found, now, me, is_brief=is_brief)
     if not found:
         return "starts now"
     if root is not None and root.stays and root.kind not in ("resource", "no-agent"):
         # Without the time: this may stand in many rows, and all of them would be drawn again each second.
         return cause_text(root, None, me) if root.ticket == ticket.id else root_text(root, None, me)
-    text = printable(blocker_text(found[0], now))
+    text = _brief_text(state, ticket, found[0], now) if is_brief else printable(blocker_text(found[0], now))
     if found[0].kind == "needs" and root is not None and root.kind in ("running", "stopping", "backoff"):
         return text if root.ticket in state.graph.needs[ticket.id] else f"{root.ticket} {happens_to(root)}; {text}"
     if found[0].kind == "backoff":
@@ -83,19 +91,35 @@ def _why_waits(state: SessionState, ticket: TicketState, now: float, me: str) ->
     return f"{text}; {len(found) - 1} more" if len(found) > 1 else text
 
 
+def _brief_text(state: SessionState, ticket: TicketState, blocker: Blocker, now: float) -> str:
+    needs = unmet_needs(state, ticket) if blocker.kind == "needs" else []
+    return (
+        f"needs {needs[0].id} and {len(needs) - 1} more" if len(needs) > 1 else printable(blocker_text(blocker, now))
+    )
+
+
 def _why_waits_itself(
-    state: SessionState, ticket: TicketState, root: Root, found: Sequence[Blocker], now: float, me: str
+    state: SessionState,
+    ticket: TicketState,
+    root: Root,
+    found: Sequence[Blocker],
+    now: float,
+    me: str,
+    *,
+    is_brief: bool,
 ) -> str:
     """Why a ticket waits besides what keeps everything: the header and the banner say that, and not each row.
 
-    It is empty if there is nothing besides, so that the row has room for the title. Only that no engine is there is
-    said in the row as well: else it would seem to be about to start.
+    It is empty if there is nothing besides, so that the row has room for the title. Only that no engine is there, or
+    no room on the host, is said in the row as well: nobody asked for that, and it would seem to be about to start.
     """
     own = [each for each in _own(state, ticket, found) if each.kind not in ("session", "host")]
     if not own:
+        if root.kind == "host":
+            return printable(f"host short of {root.name}")
         return _no_engine(root) if root.kind == "engine" else ""
     first = own[0]
-    text = printable(blocker_text(first, now))
+    text = _brief_text(state, ticket, first, now) if is_brief else printable(blocker_text(first, now))
     if first.kind == "backoff":
         return f"{text}; {_why_ended(ticket, me)}"
     return f"{text}; {len(own) - 1} more" if len(own) > 1 else text

@@ -6,13 +6,13 @@ from parexec_tui.core.rules.attention import Need, Subject
 from parexec_tui.text.banner import Piece
 from parexec_tui.tui.view.view_state import ViewState
 
+_PLACES = ("ticket", "agent", "type", "host")
+
 
 def lead_of(pieces: Iterable[Piece]) -> Subject | None:
-    """The ticket or agent that the banner names first."""
+    """What the banner names first of that which can be gone to."""
     subjects = (piece.subject for piece in pieces)
-    return next(
-        (subject for subject in subjects if subject is not None and subject.kind in ("ticket", "agent", "type")), None
-    )
+    return next((subject for subject in subjects if subject is not None and subject.kind in _PLACES), None)
 
 
 def goes_to_lead(view: ViewState, lead: Subject | None, is_at: Callable[[Subject], bool]) -> bool:

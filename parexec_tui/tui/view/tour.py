@@ -73,10 +73,16 @@ def _tried_again(facts: Facts) -> bool:
     return ticket.attempts > 1 or ticket.status in (Status.waiting, Status.waived)
 
 
+_LET_GO = Step(
+    "press {hold_all}: let the session go",
+    "Agents take tickets: in parallel where the plan allows it, else in turn.",
+    lambda facts: facts.state.held is None,
+)
+
 STEPS: Sequence[Step] = (
     Step(
         f"go to {LEARNT}: press {{down}} and {{up}}",
-        "The session is held, so nothing runs. Every ticket says why it waits.",
+        "The session is held, so nothing runs. Rows say what else a ticket waits for.",
         lambda facts: facts.selected == LEARNT and facts.panel == "tickets",
     ),
     Step(
@@ -96,11 +102,7 @@ STEPS: Sequence[Step] = (
         "What you do can be taken back while no work is lost; {undo_list} lists it.",
         lambda facts: not _is_held(facts),
     ),
-    Step(
-        "press {hold_all}: let the session go",
-        "Agents take tickets: in parallel where the plan allows it, else in turn.",
-        lambda facts: facts.state.held is None,
-    ),
+    _LET_GO,
     Step(
         "go to one that runs, and press {freeze}: freeze it",
         "Its processes stand still, and so does the clock of its time-out.",
@@ -206,6 +208,11 @@ class Tour:
         while not self.is_last and (self.step.is_done(facts) or not self.step.is_possible(facts)):
             self.at += 1
         return self.step is not before
+
+    @property
+    def must_be_done(self) -> bool:
+        """Whether all that follows is about what this step leads to, so that it cannot be skipped."""
+        return self.step is _LET_GO
 
     def skip(self) -> None:
         self.at = min(self.at + 1, len(STEPS) - 1)

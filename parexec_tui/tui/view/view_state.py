@@ -26,6 +26,9 @@ STALE_AFTER = 10.0
 NO_ENGINE = "no engine"
 """The contact while no engine runs an unfinished session, and none is coming by itself."""
 
+RECONNECTING = "reconnecting"
+"""The contact while it is not known yet why it was lost."""
+
 CONTACT_GRACE = 2.0
 """Seconds without contact after which the engine counts as lost: a guardian restarts it at once."""
 
@@ -121,7 +124,7 @@ class ViewState:
         self.lost_at: float | None = None
         """Since when it is known that there is no contact; None while there is one, and before that is known."""
         self._seen_at = 0.0
-        """When there was contact last, without one before the newest event."""
+        """When there was contact last; 0: never. The newest event may be later."""
         self.warning = ""
         """What the engine warns of, until the next event: why it cannot write to the registry."""
 
@@ -149,7 +152,7 @@ class ViewState:
             self.lost_at = None
         elif self.lost_at is None:
             self.lost_at = self.clock()
-            self._seen_at = self.lost_at if self.connected or self.live is None else self.live.now
+            self._seen_at = self.lost_at if self.connected else 0.0
         self.contact, self.connected = contact, up
         if not up:
             self.warning = ""
@@ -167,7 +170,8 @@ class ViewState:
         is_silent = self.contact != NO_ENGINE
         if is_silent and self.clock() - self.lost_at < CONTACT_GRACE:
             return None
-        return EngineLost(self._seen_at, self.contact if is_silent else "nobody saw how it ended", is_silent)
+        seen_at = max(self._seen_at, live.now)  # what it wrote last may be read from the registry later
+        return EngineLost(seen_at, self.contact if is_silent else "nobody saw how it ended", is_silent)
 
     def cannot_steer(self, *, restarts: bool = False) -> Refusal | None:
         """Why nothing can be asked of the engine now; None: it can. Every key and every remedy asks here.

@@ -37,17 +37,17 @@ def of(session: Session, asked: rq.AnyRequest) -> list[str]:
     ("asked", "lines"),
     [
         (rq.Release(tickets=("W",)), []),
-        (rq.Retry(tickets=("A",)), ["runs again: A", "may run now: B and C"]),
+        (rq.Retry(tickets=("A",)), ["runs again: A", "no longer skipped: B and C"]),
         (
             rq.Retry(tickets=("A",), env={"MODE": "fast", "LONG": "x" * 100}),
             [
                 "runs again: A",
-                "may run now: B and C",
+                "no longer skipped: B and C",
                 "changed: A",
                 f"environment of A: MODE='fast' and LONG='{'x' * 49}…'",
             ],
         ),
-        (rq.Waive(tickets=("A",)), ["waived, what needs it may run: A", "may run now: B and C"]),
+        (rq.Waive(tickets=("A",)), ["waived, what needs it may run: A", "no longer skipped: B and C"]),
         (rq.Cancel(tickets=("W",)), ["cancelled: W", "can no longer run: V"]),
         (rq.Cancel(tickets=("R",)), ["R is stopped, after 1m05s on agent-3", "can no longer run: W and V"]),
         (rq.Reassign(tickets=("R",), agent="agent-1"), ["R is stopped, after 1m05s on agent-3", "R goes to agent-1"]),
@@ -65,7 +65,7 @@ def of(session: Session, asked: rq.AnyRequest) -> list[str]:
                 "agents stopped: agent-1 and agent-2",
             ],
         ),
-        (rq.Edit(ticket="B", changes={"needs": []}), ["may run now: B and C", "changed: B"]),
+        (rq.Edit(ticket="B", changes={"needs": []}), ["no longer skipped: B and C", "changed: B"]),
         (
             rq.Amend(added={"N": Ticket(run="true", needs=("A",))}, dropped=("C",)),
             ["can no longer run: N", "added: N", "dropped: C"],
@@ -89,7 +89,7 @@ def test_downstream_says_what_runs_again() -> None:
     at.dispatch()
     at.fail("B")
     asked = rq.Retry(tickets=("A",), downstream=True)
-    assert of(at, asked) == ["runs again: A and B", "may run now: C"]
+    assert of(at, asked) == ["runs again: A and B", "no longer skipped: C"]
 
 
 def test_an_undo_says_what_it_puts_back() -> None:
@@ -113,8 +113,8 @@ def test_facts_can_be_read_by_a_program() -> None:
         (rq.Cancel(tickets=("W",)), "W", ["1 skipped"]),
         (rq.Cancel(tickets=("W", "V")), "WV", []),
         (rq.Cancel(tickets=("R",)), "R", ["2 skipped"]),
-        (rq.Waive(tickets=("A",)), "A", ["2 may run now"]),
-        (rq.Retry(tickets=("A",)), "A", ["2 may run now"]),
+        (rq.Waive(tickets=("A",)), "A", ["2 no longer skipped"]),
+        (rq.Retry(tickets=("A",)), "A", ["2 no longer skipped"]),
         (rq.Hold(tickets=("W",)), "W", []),
         (rq.Freeze(), "", ["1 frozen"]),
         (rq.Stop(), "", ["1 stopped"]),

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from parexec_tui.core.plan.model import AgentType, Priority, Ticket
-from parexec_tui.core.rules.verbs.undo import cannot_undo, history
+from parexec_tui.core.rules.verbs.undo import cannot_undo, history, next_undo
 from parexec_tui.core.rules.wording import wording
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state import undo
@@ -819,12 +819,12 @@ def test_a_drain_of_an_agent_is_undone_while_it_is_busy() -> None:
 @pytest.mark.parametrize(
     ("asked", "refusal"),
     [
-        (rq.Retry(tickets=("A",)), '"retry A" cannot be taken back any more: A has started since'),
-        (rq.Waive(tickets=("A",)), '"waive A" cannot be taken back any more: B has started without A (retry A)'),
+        (rq.Retry(tickets=("A",)), 'too late to undo "retry A": A has started since'),
+        (rq.Waive(tickets=("A",)), 'too late to undo "waive A": B has started without A (retry A)'),
         (rq.Edit(ticket="A", changes={"run": "x"}), ""),
         (
             rq.Retry(tickets=("A",), run="make"),
-            '"retry A with another command" cannot be taken back any more: A has started since',
+            'too late to undo "retry A with another command": A has started since',
         ),
     ],
 )
@@ -847,8 +847,8 @@ def test_the_history_says_what_it_is_too_late_for() -> None:
     session.dispatch()
     assert [why for _, why in history(session.state, session.now)] == [
         "A has started since",
-        '"retry A" is newer and stays',
-    ]
+        "",
+    ], "it is too late for the newer one, and that keeps nothing older"
 
 
 @pytest.mark.parametrize("ends", ["stop", "quarantine"])
@@ -875,7 +875,7 @@ def test_an_undo_stops_nothing() -> None:
     session.act(rq.Reassign(tickets=("A",), agent="y"))
     session.dispatch()
     refusal = session.act(rq.Undo())
-    assert refusal == Refusal('"A to y" cannot be taken back any more: A has started since', "cancel A")
+    assert refusal == Refusal('too late to undo "A to y": A has started since', "cancel A")
 
 
 def test_an_undo_of_a_cancel_minds_what_has_failed_since() -> None:
@@ -945,6 +945,28 @@ def test_a_name_that_is_nearly_right_gets_a_hint() -> None:
 )
 def test_requests_in_words(asked: rq.AnyRequest, text: str) -> None:
     assert wording(asked) == text
+
+
+def test_what_it_is_too_late_for_keeps_nothing_older_from_being_undone() -> None:
+    session = Session(plan("A:\nB:", agents={"agent": AgentType(max=5)}, parallel=5))
+    session.act(rq.Scale(most=3, by="ann"))
+    session.wait(1)
+    session.dispatch()
+    session.act(rq.Freeze(tickets=("A",), by="ann"))
+    session.wait(1)
+    session.act(rq.Thaw(tickets=("A",), by="ann"))
+    session.succeed("A")
+    scaled, _, thawed = session.state.actions
+    assert str(session.act(rq.Undo())).startswith('too late to undo "thaw A": '), "without a name it is the last"
+    found, passed = next_undo(session.state, session.now)
+    assert found == scaled
+    assert [text.partition(":")[0] for text in passed] == ['too late to undo "thaw A"', 'too late to undo "freeze A"']
+    assert [not why for _, why in history(session.state, session.now)][-1]
+    event = acted(session.act(rq.Undo(at=scaled.at, text=scaled.text)))
+    assert (event.text, event.undone) == ("undo: at most 3 tickets at once", scaled.at)
+    assert session.state.parallel == 5
+    assert thawed in session.state.actions
+    assert scaled not in session.state.actions
 
 
 def test_an_undo_of_one_action_takes_back_no_other() -> None:

@@ -252,6 +252,8 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.RollbackAsked(at=7.0, tickets=("T2", "T1"), by="ann@pts/1", rerun=True),
     ev.RollbackEnded(at=8.0, reason="rollback of T2 failed"),
     ev.CheckEnded(at=2.5, ticket="T1", stale="reads src/a.c changed"),
+    ev.HostPressed(at=5.0, resource="disk", text="1MiB free in /w, the plan wants 1GiB", free=1 << 20),
+    ev.OperatorActed(at=5.0, by="ann", verb="undo", text="undo: hold T1", undone=4.5),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

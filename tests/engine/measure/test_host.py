@@ -51,6 +51,7 @@ async def test_dispatch_is_held_until_there_is_room_again(tmp_path: Path, autoju
         ((99, 98, 104, 99), ["pressed"]),
         ((99, 105, 101, 99), ["pressed", "relieved", "pressed"]),
         ((99, None), ["pressed", "relieved"]),
+        ((99, 49, 30, 24, 36), ["pressed"] * 3),
         ((None, None), []),
     ],
 )

@@ -67,6 +67,11 @@ def test_a_full_disk_needs_you() -> None:
 
     assert names(session, [pressed]) == ["on_needs_you"]
 
+    again = ev.HostPressed(at=5.0, resource="disk", text="8 KiB left")
+    session.apply(again)
+    assert names(session, [again]) == [], "it is the same need"
+    assert (session.state.pressed["disk"].at, session.state.pressed["disk"].text) == (1.0, "8 KiB left")
+
 
 def test_a_session_that_a_person_holds_does_not_call_for_them() -> None:
     session, _ = failed_session()

@@ -188,10 +188,11 @@ async def _next_needy(ui: Harness, name: str) -> None:
     ui.played.apply(ev.HostPressed(at=ui.played.now, resource="disk", text="1GiB free"))
     ui.feed.tell()
     await ui.press(name)
-    assert ui.said == "6 of 6 that need you: the host is short of disk: 1GiB free"
-    await ui.press(name)
-    assert (ui.view.selected, ui.main.arrangement.current) == ("bench", "tickets")
-    assert ui.said == "1 of 6 that need you: bench"
+    assert ui.said == "1 of 6 that need you: host short of disk: 1GiB free; it goes on by itself once there is room"
+    assert ui.main.arrangement.current == "gauges"
+    await ui.press("1", name)
+    assert (ui.view.selected, ui.main.arrangement.current) == ("unit-core-3", "tickets")
+    assert ui.said == "2 of 6 that need you: unit-core-3"
 
 
 @key_case("why", ticket="data-check")

@@ -206,7 +206,7 @@ async def test_what_others_lose_by_it_is_confirmed_first_and_told_afterwards_wit
         ui.view.me = "ann"
         await ui.press("u")
         await ui.done(2)
-        assert ui.said == "done: undo: cancel screenshots; 2 may run now"
+        assert ui.said == "done: undo: cancel screenshots; 2 no longer skipped"
         assert [ui.status(id_) for id_ in ("screenshots", "announce")] == ["waiting", "waiting"]
 
 
@@ -229,6 +229,35 @@ async def test_an_undo_of_what_somebody_else_did_says_whose_it_is_and_asks() -> 
         ui.view.me = "ann"
         await ui.press("u")
         assert await ui.done(2) == rq.Undo(), "what is your own is taken back at once"
+
+
+@pytest.mark.asyncio
+async def test_an_undo_passes_over_what_it_is_too_late_for_and_asks() -> None:
+    session = Session("A:\nB:")
+    session.act(rq.Scale(most=3, by="ann"))
+    scaled = session.state.actions[-1]
+    session.wait(1)
+    session.dispatch()
+    for request in (rq.Freeze(tickets=("A",), by="ann"), rq.Thaw(tickets=("A",), by="ann")):
+        session.act(request)
+        session.wait(1)
+    session.succeed("A")
+    async with run_app(played=session, size=(120, 24)) as ui:
+        ui.view.me = "ann"
+        await ui.press("u")
+        assert ui.dialog == "Confirm"
+        assert "undo what is older?" in ui.text()
+        assert "at most 3 tickets at once, 3s ago" in ui.text()
+        assert 'too late to undo "thaw A": ' in ui.text()
+        await ui.press("n", "U")
+        assert "(stays: " in ui.text()
+        while "▌" not in ui.line("at most 3 tickets at once"):
+            await ui.press("j")
+        assert "takes back what is newer" not in ui.text()
+        await ui.press("enter")
+        assert await ui.done() == rq.Undo(at=scaled.at, text=scaled.text)
+        await ui.until(lambda: ui.said, "it is said")
+        assert ui.said == "done: undo: at most 3 tickets at once"
 
 
 @pytest.mark.asyncio
@@ -274,7 +303,7 @@ async def test_all_that_a_request_changes_besides_what_it_names_is_told() -> Non
     async with run_app(ticket="unit-core-3") as ui:
         await ui.press("o")
         await ui.done()
-        assert ui.said.endswith("unit-core-3; 2 may run now, u takes it back")
+        assert ui.said.endswith("unit-core-3; 2 no longer skipped, u takes it back until it starts")
         await ui.press("F")
         await ui.done(2)
         assert ui.said.startswith("done: freeze the session; ")

@@ -6,9 +6,13 @@ import pytest
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
+from parexec_tui.core.state.session import EngineLost
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.tui.app.attention import ENGINE_GRACE, MIN_INTERVAL, Attention
+from parexec_tui.text.banner import pieces
+from parexec_tui.tui.app.attention import MIN_INTERVAL, Attention
+from parexec_tui.tui.view.view_state import CONTACT_GRACE, RECONNECTING
 from tests.core.sessions import Session, plan
+from tests.tui.harness import run_app
 
 
 class Called:
@@ -213,33 +217,55 @@ def test_what_resolves_a_cause(begin: ev.AnyEvent, end: ev.AnyEvent) -> None:
 # --- An engine that is gone ---
 
 
-def test_an_engine_that_does_not_come_back_is_told_once() -> None:
-    called = started()
-    attention, session = called.attention, called.session
-    attention.contact(False, session.now)
-    assert called.wait(60) == ""
-    attention.contact(True, session.now)
-    attention.contact(False, session.now)
-    assert (called.news(), attention.due) == ("", session.now + ENGINE_GRACE)
-    assert called.wait(ENGINE_GRACE) == notification("the engine is gone: parexec resume")
-    attention.contact(False, session.now)
-    assert called.wait(60) == ""
-    attention.contact(True, session.now)
-    attention.contact(False, session.now)
-    assert called.wait(ENGINE_GRACE) != ""
+def lose(session: Session, reason: str = "nobody saw how it ended", *, is_silent: bool = False) -> None:
+    session.state.note_lost(EngineLost(session.now, reason, is_silent))
 
 
-def test_an_engine_that_comes_back_or_left_in_good_order_is_not_lost() -> None:
+def test_an_engine_that_is_lost_is_told_once() -> None:
     called = started()
-    attention, session = called.attention, called.session
-    attention.contact(True, session.now)
-    attention.contact(False, session.now)
-    session.wait(1)
-    attention.contact(True, session.now)
+    session = called.session
+    lose(session)
+    assert called.news() == notification("no engine runs the session: parexec resume s1")
+    assert called.attention.due is None
+    session.wait(60)
+    lose(session)
+    assert called.news() == ""
+    session.state.note_lost(None)
     assert called.wait(60) == ""
-    attention.contact(False, session.now)
+    lose(session)
+    assert called.news() != "", "another one"
+
+
+def test_an_engine_that_does_not_answer_is_told_in_the_words_of_the_banner_without_a_command() -> None:
+    called = started()
+    lose(called.session, "engine 12 does not answer: it is stopped", is_silent=True)
+    said = "engine 12 does not answer: it is stopped"
+    assert [piece.text for piece in pieces(called.session.state)] == [said]
+    assert called.news() == notification(said)
+
+
+def test_an_engine_that_may_come_back_or_left_in_good_order_is_not_lost() -> None:
+    called = started()
+    session = called.session
+    lose(session, RECONNECTING, is_silent=True)
+    assert called.wait(60) == "", "a guardian may be starting the next one"
+    session.state.note_lost(None)
     session.apply(ev.EngineLeft(at=session.now, reason="stopped"))
-    assert called.wait(ENGINE_GRACE) == ""
+    lose(session)
+    assert called.wait(60) == ""
+
+
+@pytest.mark.asyncio
+async def test_the_call_comes_when_the_banner_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session("A:")
+    session.dispatch()
+    async with run_app(played=session) as ui:
+        written: list[str] = []
+        monkeypatch.setattr(ui.app, "write", written.append)
+        ui.feed.lose("engine 12 does not answer: it is stopped")
+        assert not any("\a" in text for text in written)
+        session.wait(CONTACT_GRACE)
+        await ui.until(lambda: any("\a" in text for text in written), "a person is called")
 
 
 # --- What is written ---

@@ -403,6 +403,14 @@ def test_without_an_engine_the_only_key_is_the_way_back() -> None:
     assert {offer.action for each in found.values() for offer in each.offers} == {"take-over", "next-error"}
 
 
+def test_that_an_engine_does_not_answer_is_said_once() -> None:
+    session = lost()
+    session.state.note_lost(EngineLost(session.now, "engine 12 does not answer", is_silent=True))
+    found = explain(session.state, session["B"], session.now, Keymap(ACTIONS))
+    assert found.lines[0] == "engine 12 does not answer, last seen at 00:16:45"
+    assert not any("starts an engine" in line for line in found.lines)
+
+
 def test_who_may_ask_for_nothing_is_told_no_key() -> None:
     session = Session("A: locks=db\nB: locks=db\nC: agent=agent")
     session.dispatch()

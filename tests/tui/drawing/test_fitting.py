@@ -29,6 +29,21 @@ def test_they_give_way_in_order() -> None:
     ]
 
 
+def test_the_first_one_keeps_its_word_longest() -> None:
+    left = [Words("x 2 failed", "x 2", ""), Words("f 1 frozen", "f 1", "")]
+    right = [Words(" 1 quarantined ", "1 quarantined", "", "! 1")]
+    found = (fit(left, right, width, firm=2) for width in range(60, 0, -1))
+    ways = ["  ".join(text for text, _ in (*each.left, *each.right)) for each in found]
+    assert list(dict.fromkeys(ways)) == [
+        "x 2 failed  f 1 frozen   1 quarantined ",
+        "x 2 failed  f 1 frozen  1 quarantined",
+        "x 2 failed  f 1  1 quarantined",
+        "x 2 failed  f 1  ! 1",
+        "x 2  f 1  ! 1",
+        "! 1",
+    ]
+
+
 word = st.text("ab ", min_size=1, max_size=12)
 words = st.lists(st.builds(lambda full, cut: Words(full, full[:cut], ""), word, st.integers(1, 4)), max_size=8)
 
@@ -39,4 +54,4 @@ def test_each_is_there_or_counted(left: list[Words], right: list[Words], firm: i
     assert len(fitted.left) + fitted.more == len(left)
     assert len(fitted.right) == len(right)
     for (text, _), each in zip((*fitted.left, *fitted.right), (*left[: len(fitted.left)], *right), strict=True):
-        assert text in (each.full, each.short)
+        assert text in (each.full, each.short, each.least)

@@ -5,6 +5,7 @@ from msgspec import structs
 
 from parexec_tui.core.plan.model import AgentType, Plan
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.session import EngineLost
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Progress, Usage
 from parexec_tui.core.wire.requests import Refusal
@@ -284,3 +285,18 @@ def test_the_eta_of_an_agent_is_by_what_its_output_tells_and_else_by_the_estimat
     view.samples.usage = {}
     row = next(line for line in lines(panel_of(AgentsPanel, view, 160, 12)) if " B " in line)
     assert " +4m45 " in row  # it should have taken 10 s
+
+
+def test_without_an_engine_nothing_is_said_to_be_busy_that_nobody_watches() -> None:
+    session = busy_session()
+    shown = panel(session, 160)
+    assert shown.subtitle() == "3 of 6 busy, 1 frozen"
+    session.state.note_lost(EngineLost(session.now, "no engine"))
+    shown = panel(session, 160)
+    assert shown.subtitle() == "4 of 6 had a ticket"
+    row = next(line for line in lines(shown) if " B " in line)
+    assert " goes on " in row
+    assert "+4m45" not in row, "nobody knows when it will end"
+    session.state.note_lost(EngineLost(session.now, "no answer", is_silent=True))
+    row = next(line for line in lines(panel(session, 160)) if " B " in line)
+    assert " no answer " in row

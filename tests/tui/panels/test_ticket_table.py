@@ -58,6 +58,14 @@ def test_a_reason_has_the_cells_of_the_columns_that_say_nothing_of_its_ticket(wi
     assert "6m48 tester-2   late:::: Unit tests" in running
 
 
+def test_needs_that_would_be_cut_are_counted() -> None:
+    ids = [f"{name}-of-the-model" for name in ("train-first", "evaluate", "compare", "publish-all")]
+    session = Session("\n".join([*(f"{id_}:" for id_ in ids), f"last: {' '.join(ids)}"]))
+    assert row_of(session, "last", 80).endswith(" needs train-first-of-the-model and 3 more")
+    assert " (waiting) and 1 more" in row_of(session, "last", 200)
+    assert row_of(session, "last", 60).endswith(" and 3 more")
+
+
 @pytest.mark.parametrize("width", [80, 160])
 def test_a_row_says_how_far_its_ticket_is_and_what_it_does(width: int) -> None:
     session = release()
@@ -97,10 +105,12 @@ class Drawn:
         monkeypatch.setattr(self.panel, "refresh", self._refresh)
         self.lines = lines(self.panel)
 
-    def _reason(self, state: SessionState, ticket: TicketState, now: float, me: str) -> str:
+    def _reason(
+        self, state: SessionState, ticket: TicketState, now: float, me: str, *, is_brief: bool = False
+    ) -> str:
         self.asked.append(ticket.id)
         self.now += self.takes
-        return reason_of(state, ticket, now, me)
+        return reason_of(state, ticket, now, me, is_brief=is_brief)
 
     def _refresh(self, *regions: Region) -> None:
         drawn = lines(self.panel)

@@ -1,5 +1,7 @@
 """The banner: one line while there is something to say, with the key that helps from where the person is."""
 
+import re
+
 import pytest
 
 from parexec_tui.core.state import events as ev
@@ -106,7 +108,8 @@ async def test_what_does_not_fit_is_counted() -> None:
     session.act(rq.Hold(by="ann"))
     async with run_app(played=session, size=(80, 24), ticket="A") as ui:
         line = shown(ui)
-        assert line.startswith("short of disk of the state folder: 1GiB free of 100GiB; nothing")
+        assert line.startswith("host short of disk of the state folder: 1GiB fre")
+        assert "b shows the gauges" in line
         assert line.endswith("+2 more")
 
 
@@ -233,6 +236,15 @@ async def test_a_key_says_what_it_acts_on_in_few_cells() -> None:
 
 
 @pytest.mark.asyncio
+async def test_what_a_key_acts_on_looks_like_nothing_else() -> None:
+    ids = [f"compile-the-world-for-{arch}-with-all-options" for arch in ("arm64", "s390x")]
+    session = started(f"{ids[0]}:\n{ids[1]}:\nB:")
+    session.fail(ids[0])
+    async with run_app(played=session, ticket="B", size=(120, 24)) as ui:
+        await ui.until(lambda: re.search(r"b goes to \S*…\S*arm64\S*$", shown(ui)), "what differs is kept")
+
+
+@pytest.mark.asyncio
 async def test_a_freeze_of_all_while_nothing_runs_is_ended_by_the_key_that_it_names() -> None:
     session = Session("A:")
     session.act(rq.Freeze(by="ann"))
@@ -318,3 +330,19 @@ async def test_an_engine_that_was_never_seen_was_there_at_the_last_event() -> No
         ui.app._contact(NO_ENGINE, False)
         assert ui.view.now == 1000
         assert session.now == 2000
+
+
+@pytest.mark.asyncio
+async def test_an_engine_was_there_when_it_wrote_what_is_read_after_the_contact_was_lost() -> None:
+    session = started()
+    async with run_app(played=session) as ui:
+        ui.feed.lose()
+        session.wait(60)
+        session.succeed("A")
+        ui.feed.tell()
+        await ui.until(lambda: ui.view.live and ui.view.live.now == session.now, "it is read from the registry")
+        session.wait(300)
+        ui.feed.lose(NO_ENGINE)
+        assert ui.view.live is not None
+        assert ui.view.live.gone is not None
+        assert ui.view.live.gone.at == ui.view.now == session.now - 300

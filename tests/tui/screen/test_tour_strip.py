@@ -94,12 +94,23 @@ async def test_a_step_can_be_skipped_and_the_tour_left_and_gone_on_with() -> Non
         assert ui.main.body.region.height == height + 3
         await ui.press("ctrl+n")
         assert "Tour 2 of " in ui.text()
+        while "Tour 6 of " not in ui.text():
+            await ui.press("ctrl+n")
+        assert "ctrl+n skips" not in ui.text()
+        await ui.press("ctrl+n")
+        assert "Tour 6 of " in ui.text(), "a held session goes nowhere"
+        assert ui.said == "all that follows needs it: press P: let the session go"
+        await ui.press("P")
+        await ui.until(lambda: "Tour 6 of " not in ui.text(), "it is let go")
         while "Tour 20 of " not in ui.text():
             await ui.press("ctrl+n")
         assert "to leave: the engine stays" in ui.text()
         await ui.press("ctrl+n")
         assert "Tour " not in ui.text()
         assert (ui.said, noted()) == ("the tour is over", "over")
+        await ui.press("ctrl+n")
+        assert "Tour " not in ui.text(), "it does not begin again by itself"
+        assert ui.said == "the tour is over: parexec tour begins it again"
 
 
 @pytest.mark.asyncio
@@ -108,6 +119,13 @@ async def test_it_goes_on_where_it_was_and_one_that_is_over_does_not_begin_again
         assert "Tour 5 of " in ui.text()
     async with tour("over") as ui:
         assert "Tour " not in ui.text()
+
+
+@pytest.mark.asyncio
+async def test_why_it_begins_again_is_told_once() -> None:
+    async with tour("0 the sample has ended") as ui:
+        assert "Tour 1 of " in ui.text()
+        assert (ui.said, noted()) == ("the sample has ended", "0")
 
 
 @pytest.mark.asyncio

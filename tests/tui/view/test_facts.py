@@ -6,6 +6,7 @@ from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.schedule.blockers import Blocker, why
 from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.schedule.roots import root_of
+from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import EngineLost
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
@@ -52,6 +53,24 @@ def test_who_did_it_is_you_for_the_one_who_did() -> None:
     state = RELEASE.state
     assert reason_of(state, RELEASE["data-check"], RELEASE.now, "ann") == "builder-2 is frozen with migrate, by you"
     assert reason_of(state, RELEASE["integration-1"], RELEASE.now, "ann") == "held by you"
+
+
+def test_each_row_says_that_the_host_is_short_and_besides_it_what_the_ticket_waits_for_itself() -> None:
+    session = Session(plan("A:\nB:\nC: A", parallel=1))
+    session.dispatch()
+    session.apply(ev.HostPressed(at=session.now, resource="disk of the workdir", text="568KiB free in /w"))
+    assert reason_of(session.state, session["B"], session.now) == "host short of disk of the workdir"
+    assert reason_of(session.state, session["C"], session.now) == "needs A (running)"
+
+
+@pytest.mark.parametrize("of_all", [True, False], ids=["held", "running"])
+def test_the_row_of_a_held_ticket_says_first_who_holds_it(of_all: bool) -> None:
+    session = Session(plan("A:\nB: A"))
+    session.dispatch()
+    session.ask(rq.Hold(tickets=("B",), by="ann"))
+    if of_all:
+        session.ask(rq.Hold(by="ann"))
+    assert reason_of(session.state, session["B"], session.now, "ann").startswith("held by you")
 
 
 def test_a_hold_of_what_runs_is_said() -> None:

@@ -1,5 +1,6 @@
 """Ids on the screen: two that differ are never drawn the same, and reasons keep their words."""
 
+import re
 from collections.abc import Collection
 
 import pytest
@@ -8,6 +9,7 @@ from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.state import events as ev
 from parexec_tui.text.cut_ids import IdCutter
 from parexec_tui.tui.panels.agents import AgentsPanel
+from parexec_tui.tui.panels.graph import GraphPanel
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.panels.timeline import TimelinePanel
 from parexec_tui.tui.view import short_ids
@@ -44,6 +46,19 @@ def test_two_ids_are_never_drawn_the_same(kind: type[Panel], width: int) -> None
     assert len({words[0] for words in cut}) == len(cut)
     if kind is AgentsPanel:
         assert len({words[1] for words in cut}) == len(cut)
+
+
+@pytest.mark.parametrize("size", [(40, 12), (60, 24), (100, 24)])
+def test_no_two_tickets_of_the_graph_around_one_look_alike(size: tuple[int, int]) -> None:
+    alike = [f"compile-the-world-for-{arch}-with-all-options" for arch in ARCHES]
+    waits = f"package-the-whole-world: {' '.join(alike)}"
+    view = view_of(Session("\n".join([f"{id_}:" for id_ in alike] + [waits])), ascii_only=False)
+    view.selected = "package-the-whole-world"
+    panel = panel_of(GraphPanel, view, *size)
+    panel.toggle_view()
+    shown = re.findall(r"[•·] (\S*…\S*)", "\n".join(lines(panel)))
+    assert len(shown) >= 3, lines(panel)
+    assert len(set(shown)) == len(shown)
 
 
 @pytest.mark.parametrize("width", [72, 80, 120])

@@ -22,7 +22,7 @@ from parexec_tui.core.wire.requests import Refusal
 
 
 def undo(state: SessionState, asked: rq.Undo, now: float) -> Decision:
-    action = _last(state, asked)
+    action = meant(state, asked, now)
     if isinstance(action, Refusal):
         return action
     answer = _taken_back(state, action, asked.by, now)
@@ -32,47 +32,73 @@ def undo(state: SessionState, asked: rq.Undo, now: float) -> Decision:
 def history(state: SessionState, now: float) -> Iterator[tuple[ev.OperatorActed, str]]:
     """The actions, newest first, and why each cannot be taken back; empty if it can, after those above it.
 
-    Only the newest is tried. The others were undoable when they were done; what followed may have changed that.
+    They are tried down to the first that can be taken back. The others were undoable when they were done; what
+    followed may have changed that. One that it is too late for keeps nothing older from being taken back.
     """
     barrier = ""
+    is_tried = True
     for action in reversed(state.actions):
         why = barrier
         if not action.inverse:
             why = action.why_final or "nothing takes it back"
-        elif action is state.actions[-1]:
-            answer = _taken_back(state, action, "", now)
-            why = answer.reason if isinstance(answer, Refusal) else ""
-        if why and not barrier:
-            barrier = f'"{action.text}" is newer and stays'
+            barrier = barrier or f'"{action.text}" is newer and stays'
+        elif is_tried and not barrier:
+            refused = _cannot_take_back(state, action, now)
+            why = refused.reason if refused is not None else ""
+            is_tried = refused is not None
         yield action, why
+
+
+def next_undo(state: SessionState, now: float) -> tuple[ev.OperatorActed | None, Sequence[str]]:
+    """The newest action that can be taken back, past those that it is too late for; and of these, what they were and
+    why it is too late. No action, if none can be, or one was meant for good before it."""
+    passed: list[str] = []
+    for action, why in history(state, now):
+        if not why:
+            return action, passed
+        if not action.inverse:
+            break
+        passed.append(f'too late to undo "{action.text}": {why}')
+    return None, ()
 
 
 def cannot_undo(state: SessionState, asked: rq.Undo, now: float) -> Refusal | None:
     """Why it would be refused. It does not try to restore tickets: the cost of that is O(what depends on them)."""
-    action = _last(state, asked)
+    action = meant(state, asked, now)
     if isinstance(action, Refusal):
         return action
+    refusal = _cannot_take_back(state, action, now)
+    return _too_late(action, refusal) if refusal is not None else None
+
+
+def _cannot_take_back(state: SessionState, action: ev.OperatorActed, now: float) -> Refusal | None:
     if all(isinstance(step, stored.RestoreTickets) for step in action.inverse):
-        for step in action.inverse:
-            assert isinstance(step, stored.RestoreTickets)
-            if refusal := cannot_restore(state, _restore(step, asked.by)):
-                return _too_late(action, refusal)
-        return None
-    answer = undo(state, asked, now)
+        steps = (step for step in action.inverse if isinstance(step, stored.RestoreTickets))
+        refusals = (cannot_restore(state, _restore(step, "")) for step in steps)
+        return next(filter(None, refusals), None)
+    answer = _taken_back(state, action, "", now)
     return answer if isinstance(answer, Refusal) else None
 
 
-def _last(state: SessionState, asked: rq.Undo) -> ev.OperatorActed | Refusal:
-    """The last action, if it can be taken back. One before it is not looked at: it is not what a person means."""
+def meant(state: SessionState, asked: rq.Undo, now: float) -> ev.OperatorActed | Refusal:
+    """The action that is to be taken back: the last, or the one that is named if it is too late for all after it.
+    Where none is named, one before the last is not looked at: it is not what a person means."""
     if not state.actions:
         return Refusal("there is nothing that could be undone")
-    action = state.actions[-1]
-    if (asked.text and asked.text != action.text) or (asked.at is not None and asked.at != action.at):
-        return Refusal(f'it is not the last action any more: that is "{action.text}", by {action.by}')
+    action = last = state.actions[-1]
+    if not _is_named(action, asked):
+        found, _ = next_undo(state, now)
+        if found is None or not _is_named(found, asked):
+            return Refusal(f'it is not the last action any more: that is "{last.text}", by {last.by}')
+        action = found
     if not action.inverse:
         why = f": {action.why_final}" if action.why_final else ""
         return Refusal(f'the last action, "{action.text}", cannot be taken back{why}')
     return action
+
+
+def _is_named(action: ev.OperatorActed, asked: rq.Undo) -> bool:
+    return asked.text in ("", action.text) and asked.at in (None, action.at)
 
 
 def _taken_back(state: SessionState, action: ev.OperatorActed, by: str, now: float) -> Decision:
@@ -90,7 +116,7 @@ def _taken_back(state: SessionState, action: ev.OperatorActed, by: str, now: flo
 
 
 def _too_late(action: ev.OperatorActed, refused: Refusal) -> Refusal:
-    return Refusal(f'"{action.text}" cannot be taken back any more: {refused.reason}', refused.remedy)
+    return Refusal(f'too late to undo "{action.text}": {refused.reason}', refused.remedy)
 
 
 def _restore(step: stored.RestoreTickets, by: str) -> rq.Restore:

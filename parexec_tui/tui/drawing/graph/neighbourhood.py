@@ -29,6 +29,9 @@ Direction = Literal["left", "right", "up", "down"]
 Label = Callable[[str], Sequence[str]]
 """The text of a ticket in one or two lines: its id, and what can be cut where there is no room. Printable."""
 
+Short = Callable[[str, int], str]
+"""The first line of that in at most so many cells, where it is longer."""
+
 TITLED: Final = 100
 """From this width on, boxes may have titles."""
 
@@ -87,6 +90,7 @@ def neighbourhood(
     graph: Surroundings,
     label: Label,
     *,
+    short: Short | None = None,
     width: int,
     height: int,
     keep: Sequence[str] = (),
@@ -95,8 +99,8 @@ def neighbourhood(
 ) -> Neighbourhood:
     """Draw the tickets around one in so many cells.
 
-    `keep`: neighbours to show before others, such as the one that the person came from. `critical`: tickets of a
-    path, needs first; its edges are heavy.
+    `short`: by default a first line loses its middle. `keep`: neighbours to show before others, such as the one that
+    the person came from. `critical`: tickets of a path, needs first; its edges are heavy.
     """
     best: tuple[Selection, _Geometry] | None = None
     for style in _styles(len(label(centre)) > 1, width, height):
@@ -115,7 +119,9 @@ def neighbourhood(
             break
     if best is None:
         return _alone(selection, width, height, ascii_only=ascii_only)
-    return _Drawing(*best, Canvas(width, height), critical, ascii_only=ascii_only).draw(label)
+    dots = ".." if ascii_only else "…"
+    cut = short or (lambda node, cells: cut_middle(label(node)[0], cells, sign=dots))
+    return _Drawing(*best, Canvas(width, height), critical, cut, ascii_only=ascii_only).draw(label)
 
 
 def _styles(has_titles: bool, width: int, height: int) -> "Iterator[_Style]":
@@ -258,11 +264,19 @@ def _columns(widths: list[int], gaps: list[int], width: int) -> list[tuple[int, 
 
 class _Drawing:
     def __init__(
-        self, selection: Selection, plan: _Geometry, canvas: Canvas, critical: Sequence[str], *, ascii_only: bool
+        self,
+        selection: Selection,
+        plan: _Geometry,
+        canvas: Canvas,
+        critical: Sequence[str],
+        short: Short,
+        *,
+        ascii_only: bool,
     ) -> None:
         self._plan = plan
         self._selection = selection
         self._canvas = canvas
+        self._short = short
         self._ascii_only = ascii_only
         self._heavy = {*critical} & selection.side.keys()
         self._heavy_edges = self._path(critical)
@@ -291,7 +305,7 @@ class _Drawing:
                 elif self._plan.style.rows > 1:
                     self._box(node, self._plan.style.lines(label, node), start, stop)
                 else:
-                    self._plain(node, " ".join(label(node)), start, stop)
+                    self._plain(node, label(node), start, stop)
         for is_heavy in (False, True):
             for number, channel in enumerate(self._plan.channels):
                 self._edges(number, channel, heavy=is_heavy)
@@ -317,8 +331,10 @@ class _Drawing:
         self._canvas.level(self._port(node), start, stop, node, source, heavy=is_heavy)
         self._spans[node] = start, stop
 
-    def _plain(self, node: str, text: str, start: int, stop: int) -> None:
-        text = _cut(text, stop - start - 2, ascii_only=self._ascii_only)
+    def _plain(self, node: str, lines: Sequence[str], start: int, stop: int) -> None:
+        room = stop - start - 2
+        text = self._short(node, room) if cell_len(lines[0]) > room else " ".join(lines)
+        text = _cut(text, room, ascii_only=self._ascii_only)
         text = f"[{text}]" if node == self._selection.centre else f" {text} "
         self._canvas.text(start, self._port(node), text, "text", node, heavy=node in self._heavy)
         self._spans[node] = start, start + cell_len(text)
@@ -333,8 +349,8 @@ class _Drawing:
                 left, right = self._ports(node, left, right, signs[3])
             self._canvas.text(start, top + row, left + fill * (width - 2) + right, "border", node, heavy=is_heavy)
         for row, text in enumerate(lines[: height - 2], top + 1):
-            if row == top + 1:
-                text = cut_middle(text, width - _BOX_SIDES, sign=".." if self._ascii_only else "…")
+            if row == top + 1 and cell_len(text) > width - _BOX_SIDES:
+                text = self._short(node, width - _BOX_SIDES)
             text = _cut(text, width - _BOX_SIDES, ascii_only=self._ascii_only)
             self._canvas.text(start + 2, row, text, "text", node, heavy=is_heavy)
         self._spans[node] = start, stop

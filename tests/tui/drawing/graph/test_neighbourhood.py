@@ -196,7 +196,7 @@ def test_a_long_text_is_cut_and_wide_signs_take_two_cells() -> None:
     assert all(len(row) == 30 for row in drawing.cells)
 
 
-@pytest.mark.parametrize(("width", "expected"), [(24, "ABCDEFGH… ───[AB]─── X"), (10, "[AB]"), (2, "[…"), (0, "")])
+@pytest.mark.parametrize(("width", "expected"), [(24, "ABCD…GHIJ ───[AB]─── X"), (10, "[AB]"), (2, "[…"), (0, "")])
 def test_in_a_narrow_panel_the_ticket_stays(width: int, expected: str) -> None:
     assert "\n".join(drawn(around("AB", "ABCDEFGHIJ:\nAB: ABCDEFGHIJ\nX: AB", width, 3))) == expected
 
