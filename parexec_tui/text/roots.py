@@ -1,12 +1,14 @@
 """What tickets wait for in the end, in words: the same on the screen, in `why`, `status` and `events`."""
 
 import shlex
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from parexec_tui.core.schedule.root import Root, WaitedFor
 from parexec_tui.core.state.people import by_whom
-from parexec_tui.core.state.session import EngineLost, SessionState
 from parexec_tui.text.words import clock, printable, short_duration, tickets
+
+if TYPE_CHECKING:  # `parexec status` does without it
+    from parexec_tui.core.state.session import SessionState
 
 
 def root_text(root: Root, now: float | None, me: str = "") -> str:
@@ -31,18 +33,20 @@ def happens_to(root: Root) -> str:
     return {"running": "runs", "stopping": "is being stopped", "backoff": "is tried again"}.get(root.kind, "waits")
 
 
-def fate_of_live(state: SessionState) -> str:
+def fate_of_live(state: "SessionState") -> str:
     """What becomes of what was live when its engine went: `goes on`, `is ended`; empty while an engine may be there.
 
     The plan's `on_engine_loss` decides.
     """
+    from parexec_tui.core.state.session import EngineLost
+
     gone = state.gone
     if gone is None or (isinstance(gone, EngineLost) and gone.is_silent):
         return ""
     return "goes on" if state.plan.settings.on_engine_loss == "leave" else "is ended"
 
 
-def fate_text(state: SessionState) -> str:
+def fate_text(state: "SessionState") -> str:
     """The same as a sentence: `what runs goes on`; empty also if nothing was live."""
     fate = fate_of_live(state) if state.live else ""
     return f"what {'runs' if fate == 'goes on' else 'ran'} {fate}" if fate else ""
