@@ -1,5 +1,6 @@
 """Tickets that are up to date: asked before their first attempt, remembered after a success."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -21,6 +22,10 @@ from parexec_tui.registry.registry import Registry
 
 FINISH_WITHIN = 30.0
 """Seconds that the last fingerprints may take at the end of an engine. What is not known then, is run again."""
+
+
+LOOK_LASTS = 1.0
+"""Seconds for which a look at files counts for other tickets while nothing runs: people change files as well."""
 
 
 class UpToDate:
@@ -45,6 +50,7 @@ class UpToDate:
         self._to_check: list[tuple[ProcessKey, Ticket, tuple[str, ...]]] = []
         self._to_take: list[tuple[ProcessKey, Success]] = []
         self._has_changed = True
+        self._looked_at = -math.inf
         self._is_checking = False
         self._is_taking = False
         self._all_taken = trio.Event()
@@ -83,8 +89,11 @@ class UpToDate:
         ids = [key.ticket for key, _, _ in asked]
         known = await in_thread(_known, self._file, plan.source, ids)
         wanted = tuple(FreshnessWanted.of(plan, spec, types, known.get(key.ticket)) for key, spec, types in asked)
-        anew = self._has_changed or bool(self._state.live)
+        now = trio.current_time()
+        anew = self._has_changed or bool(self._state.live) or now >= self._looked_at + LOOK_LASTS
         self._has_changed = False
+        if anew:
+            self._looked_at = now
         found = await self._backend.freshness(wanted, anew=anew)
         renewed = [
             Renewed(id_, known[id_], fresh.renewed) for id_, fresh in zip(ids, found, strict=True) if fresh.renewed

@@ -101,7 +101,8 @@ def main() -> int:
     options = parser.parse_args()
     results = {count: measure(count, options.tries) for count in options.tickets}
     late = results.get(10_000, 0.0) > PROMISED
-    print(f"10,000 tickets within {PROMISED:g} s: {'no' if late else 'yes'}" if 10_000 in results else "")
+    if 10_000 in results:
+        print(f"10,000 tickets within {PROMISED:g} s: {'no' if late else 'yes'}")
     return int(late)
 
 

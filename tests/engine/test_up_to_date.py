@@ -3,10 +3,18 @@
 from pathlib import Path
 
 import pytest
+import trio
 
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
+from parexec_tui.engine import up_to_date
+from parexec_tui.engine.backends.backend import Freshness, FreshnessWanted
+from parexec_tui.paths import registry_file
+from tests.core.sessions import plan
 from tests.engine.engines import exists, happened, number_in, resume, run, start, ticket, until
+from tests.engine.fakes import FakeBackend
 
 BUILD = """
 [plan]
@@ -131,3 +139,35 @@ def test_an_attempt_outlives_its_engine_and_its_success_counts(work: Path) -> No
     result, _ = resume()
     assert (result.outcome, ticket("T").status) == ("finished", Status.succeeded)
     assert ran(work, SLOW) == []
+
+
+class Looks(FakeBackend):
+    """Notes whether each look was a new one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks: list[bool] = []
+
+    async def freshness(self, wanted: tuple[FreshnessWanted, ...], *, anew: bool) -> list[Freshness]:
+        self.looks.append(anew)
+        return [Freshness("never ran")] * len(wanted)
+
+
+@pytest.mark.trio
+@pytest.mark.usefixtures("work")
+@pytest.mark.parametrize(("lasts", "looks"), [(1000.0, [True, False, True]), (0.0, [True, True, True])])
+async def test_a_look_counts_until_something_starts_and_not_for_long(
+    monkeypatch: pytest.MonkeyPatch, lasts: float, looks: list[bool]
+) -> None:
+    monkeypatch.setattr(up_to_date, "LOOK_LASTS", lasts)
+    state, backend = SessionState(plan("T: up_to_date=true reads=src")), Looks()
+    send, told = trio.open_memory_channel[object](10)
+    async with trio.open_nursery() as nursery:
+        knows = up_to_date.UpToDate(nursery, backend, registry_file(), "s", state, send.send_nowait)
+        for number in range(3):
+            if number == 2:
+                knows.something_starts()
+            knows.check(ProcessKey("T", 0, "up-to-date"), state.tickets["T"])
+            with trio.fail_after(10):
+                await told.receive()
+    assert backend.looks == looks

@@ -304,7 +304,7 @@ def agents_come(state: SessionState, ticket: TicketState) -> bool:
 def _asked(ticket: TicketState) -> Blocker:
     kind = SKIP_IF if ticket.spec.skip_if else IF_DONE if ticket.spec.if_done else UP_TO_DATE
     if kind == UP_TO_DATE:
-        text = "it is looked at now" if ticket.asking else "it is looked first"
+        text = "it is being found out" if ticket.asking else "it is found out first"
         return Blocker("asked", f"{text} whether it is up to date", None if ticket.asking else AskKey(kind))
     if not ticket.asking:
         return Blocker("asked", "it is asked first whether it is done already", AskKey(kind))

@@ -18,7 +18,7 @@ def test_what_is_up_to_date_has_succeeded_and_took_no_agent() -> None:
     found = Session(FRESH)
     found.dispatch()
     assert (found["T"].asking, found.live()) == ("up-to-date", [])
-    assert found.why("T") == ["it is looked at now whether it is up to date"]
+    assert found.why("T") == ["it is being found out whether it is up to date"]
     assert found.answer("T", done=True) == [ev.TicketSatisfied(at=found.now, ticket="T", reason="up to date")]
     assert (found.status("T"), found["T"].attempts, found.state.agents) == ("succeeded", 0, {})
     assert found.dispatch() == ["D"]
