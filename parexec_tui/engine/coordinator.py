@@ -28,7 +28,7 @@ from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.process_key import IF_DONE, RESTORE, RUN, UP_TO_DATE, WITHOUT_PROCESS, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status, StopReason
-from parexec_tui.core.state.steps import step_timeout
+from parexec_tui.core.state.steps import own_timeout, step_timeout
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Sampled
@@ -560,15 +560,15 @@ class Coordinator:
 
     def _watch_check(self, ticket: TicketState, key: ProcessKey) -> None:
         self._checks.add(key)
-        if ticket.spec.timeout is not None:
-            self._timers.set(self.clock.now() + ticket.spec.timeout, rq.TimeoutElapsed(key.ticket, 0, step=key.step))
+        if (timeout := own_timeout(self.state, ticket)) is not None:
+            self._timers.set(self.clock.now() + timeout, rq.TimeoutElapsed(key.ticket, 0, step=key.step))
 
     def _end_checks(self) -> None:
         """End the commands whose answers nobody waits for, or which a stop of the session keeps from going on."""
         for key in list(self._checks):
             ticket = self.state.asking.get(key.ticket)
             is_wanted = ticket is not None and ticket.asking == key.step
-            if not is_wanted or self.state.stopping is not None:
+            if ticket is None or not is_wanted or self.state.is_ended_by_stop(ticket):
                 self._checks.discard(key)
                 self._backend.stop(key, 0.0)
 
@@ -631,6 +631,8 @@ class Coordinator:
         if state.finished_at is not None:
             return "finished" if self.clock.now() >= self._awaits_until else None
         if state.live or state.asking or self._asked:
+            return None
+        if state.ends_with_last and any(ticket.status is Status.backoff for ticket in state.last.values()):
             return None
         if state.stopping is not None:
             return "stopped"

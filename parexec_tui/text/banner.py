@@ -168,7 +168,7 @@ def _bottleneck(state: SessionState, around: Around) -> Iterator[Piece]:
 
     While the plan alone says that they come after it, all is well, and nothing is said.
     """
-    if len(state.live) != 1 or not state.ready:
+    if len(state.live) != 1 or state.ready.keys() <= state.last.keys():
         return
     pending = sum(state.counts[status] for status in PENDING)
     first = next((each for each in roots(state) if each.root.kind == "running"), None)

@@ -81,6 +81,10 @@ def _lines(state: "SessionState", event: ev.AnyEvent, me: str) -> Iterator[Line]
             yield from _skipped(event.at, event.ticket, event.skipped)
         case ev.AttemptStopRequested(why="stopped", by="") if state.stopping is not None and state.stopping.reason:
             yield Line(event.at, "stopping", event.ticket, f"with the session: {state.stopping.reason}", "warn")
+        case ev.SessionStopping(skips_finally=True):
+            line = _session(event, me)
+            left = tuple(id_ for id_, ticket in state.last.items() if ticket.status not in TERMINAL)
+            yield replace(line, text=f"{line.text}; skipped at the end: {_names(left)}".removeprefix("; "))
         case ev.EngineLeft():
             yield Line(event.at, "left", state.session, f"{event.reason}: {tickets(state.unfinished)} not over")
         case ev.SessionFinished():
@@ -220,6 +224,7 @@ def _left_out(event: ev.OperatorActed) -> str:
 _Change = (
     ev.TicketCancelled
     | ev.TicketRetried
+    | ev.FinallyAgain
     | ev.TicketApproved
     | ev.TicketRejected
     | ev.TicketWaived
@@ -245,6 +250,8 @@ def _changes(event: _Change, me: str) -> Iterator[Line]:
             back = f"; may run again: {_names(event.restored)}" if event.restored else ""
             note = f": {event.note}" if event.note else ""
             yield Line(at, "retry", event.ticket, f"{_by(event.by, me)}{note}{again}{back}".removeprefix("; "))
+        case ev.FinallyAgain():
+            yield Line(at, "retry", _names((*event.tickets, *event.restored)), "at the end again: other tickets run")
         case ev.TicketApproved():
             yield Line(at, "approved", event.ticket, _by_and_note(event, me), "good")
         case ev.TicketRejected():

@@ -346,6 +346,7 @@ def dump(state: SessionState) -> object:
         "tickets": [_ticket_values(ticket) for ticket in state.tickets.values()],
         "agents": [_agent_values(agent) for agent in state.agents.values()],
         "live": list(state.live),
+        "last": list(state.last),
         "asking": list(state.asking),
         "frozen": list(state.frozen),
         "reservation": deepcopy(state.reservation),
@@ -443,10 +444,11 @@ def check_start(state: SessionState, event: ev.AttemptStarted) -> None:
     could = [ticket for ticket in tickets if next(blockers(state, ticket), None) is None]
     assert event.ticket == min(could, key=state.rank).id
     assert len([ticket for ticket in tickets if ticket.status in LIVE]) < state.parallel
-    if state.plan.settings.barrier:
+    if state.plan.settings.barrier and not state.tickets[event.ticket].spec.finally_:
         group = state.tickets[event.ticket].group
         assert all(ticket.status in TERMINAL for ticket in tickets if ticket.group < group)
-    assert (state.held, state.draining, state.stopping) == (None, None, None)
+    assert state.held is None
+    check_end(state, state.tickets[event.ticket])
     assert state.tickets[event.ticket].is_asked
     ticket, agent = state.tickets[event.ticket], state.agents[event.agent]
     assert event.agent not in ticket.excluded_agents
@@ -457,6 +459,19 @@ def check_start(state: SessionState, event: ev.AttemptStarted) -> None:
     place = state.agents.get(ticket.pin)
     if ticket.pin and (place is None or not (place.stopped or place.quarantined)):
         assert ticket.pin in (agent.id, agent.type)
+
+
+def check_end(state: SessionState, ticket: TicketState) -> None:
+    """Before an attempt starts: what runs at the end runs without others, and only it starts in a drain or stop."""
+    others = [each for each in state.tickets.values() if each.spec.finally_ is not ticket.spec.finally_]
+    assert not [each.id for each in others if each.status in LIVE]
+    leaves = state.draining is not None or state.stopping is not None
+    if ticket.spec.finally_:
+        assert leaves or all(each.status in TERMINAL for each in others)
+        assert state.stopping is None or not state.stopping.skips_finally
+    else:
+        assert not leaves
+        assert not [each.id for each in others if each.status in (Status.succeeded, Status.failed)]
 
 
 def strict(ticket: TicketState) -> list[str]:

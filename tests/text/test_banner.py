@@ -220,7 +220,7 @@ def test_it_says_what_is_so_and_is_empty_only_while_nobody_is_needed(plan: Plan,
     if state.status in ("running", "held"):
         assert called_for <= {subject.kind for subject in subjects}
         assert bool(subjects) == bool(needed), "of pauses, the one that most wait for is named"
-    if not needed and state.status in ("running", "finished"):
+    if not needed and state.status in ("running", "finished") and state.rollback is None:
         assert all(piece.tone == "dim" for piece in found), "what one ticket keeps from the others needs nobody"
     tickets = state.tickets.values()
     failed = [each.id for each in tickets if each.status is Status.failed and not each.spec.allow_failure]

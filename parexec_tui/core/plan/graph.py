@@ -15,11 +15,14 @@ from parexec_tui.core.plan.waits import Wait, waits_of
 class Graph:
     """Who needs whom, and what it waits for. Tickets are in plan order."""
 
-    __slots__ = ("__weakref__", "dependents", "needs")
+    __slots__ = ("__weakref__", "dependents", "last", "needs")
 
-    def __init__(self, needs: Mapping[str, dict[str, Wait]]) -> None:
-        """`needs`: of each ticket, all of them tickets of the graph."""
+    def __init__(self, needs: Mapping[str, dict[str, Wait]], last: Iterable[str] = ()) -> None:
+        """`needs`: of each ticket, all of them tickets of the graph. `last`: those that run when all others are over,
+        with which they have no edge.
+        """
         self.needs = needs
+        self.last = frozenset(last)
         self.dependents: dict[str, dict[str, Wait]] = {id_: {} for id_ in needs}
         for id_, waits in needs.items():
             for need, wait in waits.items():
@@ -40,7 +43,7 @@ def build(tickets: Mapping[str, Ticket]) -> Graph:
     for id_, waits in needs.items():
         for unknown in [need for need in waits if need not in tickets]:
             del needs[id_][unknown]
-    return Graph(needs)
+    return Graph(needs, (id_ for id_, ticket in tickets.items() if ticket.finally_))
 
 
 def cycles(graph: Graph) -> list[list[str]]:
@@ -75,7 +78,8 @@ def _find_cycles(graph: Graph) -> list[list[str]]:
 def groups(graph: Graph) -> list[list[str]]:
     """Dependency levels: group k holds the tickets whose longest chain of needs has k tickets, in plan order.
 
-    Raises CycleError if there is no such order.
+    The tickets that run at the end have groups of their own, after all others. Raises CycleError if there is no such
+    order.
     """
     order = {id_: place for place, id_ in enumerate(graph.needs)}
     missing = {id_: len(needs) for id_, needs in graph.needs.items()}
@@ -92,7 +96,14 @@ def groups(graph: Graph) -> list[list[str]]:
         level = sorted(after, key=order.__getitem__)
     if sum(map(len, levels)) < len(missing):
         raise CycleError
-    return levels
+    return _last_after(graph, levels) if graph.last else levels
+
+
+def _last_after(graph: Graph, levels: list[list[str]]) -> list[list[str]]:
+    parts = (
+        [[id_ for id_ in level if (id_ in graph.last) is is_last] for level in levels] for is_last in (False, True)
+    )
+    return [level for part in parts for level in part if level]
 
 
 def remaining_paths(graph: Graph, levels: list[list[str]], durations: Mapping[str, float]) -> dict[str, float]:
@@ -102,6 +113,9 @@ def remaining_paths(graph: Graph, levels: list[list[str]], durations: Mapping[st
         for id_ in level:
             after = max((remaining[dependent] for dependent in graph.dependents[id_]), default=0.0)
             remaining[id_] = durations[id_] + after
+    if graph.last:
+        end = max(map(remaining.__getitem__, graph.last))
+        remaining = {id_: left if id_ in graph.last else left + end for id_, left in remaining.items()}
     return remaining
 
 
@@ -112,7 +126,7 @@ def longest_path(graph: Graph, durations: Mapping[str, float]) -> tuple[float, l
     at: Iterable[str] = graph.needs
     while step := max(at, key=remaining.__getitem__, default=None):
         path.append(step)
-        at = graph.dependents[step]
+        at = graph.dependents[step] or (graph.last if step not in graph.last else ())
     return (remaining[path[0]] if path else 0.0), path
 
 

@@ -233,6 +233,13 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         bool,
         Meta(description="True: the session does not fail because this ticket failed; what needs it is skipped."),
     ] = False
+    finally_: Annotated[
+        bool,
+        Meta(
+            description="True: it runs at the end, when all other tickets are over, however they ended; also before "
+            "the session drains or stops."
+        ),
+    ] = field(default=False, name="finally")
     retry_delay: Annotated[
         Duration,
         Meta(description="The pause before the first retry; it doubles each time, with jitter."),
@@ -349,6 +356,17 @@ class AgentType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
         return self.command or (*(self.shell or SHELL_OF_OLD), "{run}")
 
 
+TICKET_KEYS = Ticket.__struct_encode_fields__
+"""The keys of a ticket in a plan file."""
+
+_FIELDS = dict(zip(TICKET_KEYS, Ticket.__struct_fields__, strict=True))
+
+
+def value_of(ticket: Ticket, key: str) -> object:
+    """The value that a ticket has for a key of the plan file."""
+    return getattr(ticket, _FIELDS[key])
+
+
 FailurePolicy = Literal["continue", "hold", "stop"]
 """When a ticket fails for good: carry on, start nothing new, or end what runs."""
 
@@ -368,6 +386,10 @@ class PlanSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         bool,
         Meta(description="True: a dependency group starts only when the one before it is accounted for."),
     ] = False
+    finally_timeout: Annotated[
+        Duration,
+        Meta(description="How long a ticket with `finally` may run that has no `timeout` of its own."),
+    ] = Duration(600)
     on_engine_loss: Annotated[
         Literal["leave", "kill"],
         Meta(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from parexec_tui.core.plan.model import Plan, Ticket
+from parexec_tui.core.plan.model import TICKET_KEYS, Plan, Ticket, value_of
 from parexec_tui.core.plan.waits import written_waits
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, Status
@@ -100,4 +100,4 @@ def _can_run_again(ticket: TicketState) -> bool:
 
 
 def _differing(old: Ticket, new: Ticket) -> Iterator[str]:
-    return (key for key in old.__struct_fields__ if getattr(old, key) != getattr(new, key))
+    return (key for key in TICKET_KEYS if value_of(old, key) != value_of(new, key))

@@ -248,6 +248,8 @@ def _session(events: Sequence[ev.AnyEvent]) -> Iterator[str]:
                 yield "nothing new is started; the session ends when what runs is done"
             case ev.SessionStopping():
                 yield "the session ends, and can be resumed"
+                if event.skips_finally:
+                    yield "what runs at the end is skipped"
             case ev.AgentTypeHeld():
                 yield f"nothing is started on agents of type {event.type} until released"
             case ev.AgentTypeReleased():

@@ -136,7 +136,7 @@ def _answered(state: SessionState, report: rq.ProcessEnded, now: float) -> list[
     ticket = _asked(state, report)
     if ticket is None:
         return []
-    if state.stopping is not None or report.stopped_for is not None or report.host_short_of:
+    if state.is_ended_by_stop(ticket) or report.stopped_for is not None or report.host_short_of:
         again = ev.CheckEnded(at=now, ticket=ticket.id, again=True)
         short = rq.HostShort(report.host_short_of, report.problem) if report.host_short_of else None
         return [again, *(_on_host_short(state, short, now) if short is not None else [])]

@@ -29,6 +29,7 @@ BlockerKind = Literal[
     "approval",
     "backoff",
     "barrier",
+    "finally",
     "claim",
     "resource",
     "reservation",
@@ -88,12 +89,16 @@ class Blocker(Struct, frozen=True):
     until: float | None = None
 
 
-def session_blocker(state: SessionState, me: str = "") -> Blocker | None:
-    """Why nothing at all is started; None if something may be. `me` as for `why`."""
+def session_blocker(state: SessionState, me: str = "", *, is_last: bool = False) -> Blocker | None:
+    """Why nothing at all is started; None if something may be. `me` as for `why`.
+
+    `is_last`: why no ticket is started that runs at the end: a session runs them before it drains or stops.
+    """
     held = state.held
     word_of_hold = "frozen" if held is not None and held.is_freeze else "held"
+    starts_last = is_last and state.ends_with_last
     for word, event in (("stopping", state.stopping), ("draining", state.draining), (word_of_hold, held)):
-        if event is not None:
+        if event is not None and not (starts_last and event is not held):
             why = f": {event.reason}" if event.reason and event.reason != word else ""
             return Blocker("session", f"session {word}{by_whom(event.by, me)}{why}", since=event.at)
     if (rollback := state.rollback) is not None:
@@ -125,7 +130,7 @@ def blockers_but_agents(state: SessionState, ticket: TicketState, me: str = "") 
         return
     if ticket.missing:
         yield _needs(state, ticket)
-    if (blocker := session_blocker(state, me)) is not None:
+    if (blocker := session_blocker(state, me, is_last=ticket.spec.finally_)) is not None:
         yield blocker
     if ticket.held is not None:
         yield Blocker("held", f"held{by_whom(ticket.held, me)}")
@@ -133,9 +138,11 @@ def blockers_but_agents(state: SessionState, ticket: TicketState, me: str = "") 
         yield Blocker("approval", "waits for approval before it starts", since=ticket.ready_at)
     if ticket.status is Status.backoff:
         yield Blocker("backoff", f"retry {ticket.retries_used}", until=ticket.retry_at)
-    if state.plan.settings.barrier and ticket.group > state.open_group:
+    if state.plan.settings.barrier and ticket.group > state.open_group and not ticket.spec.finally_:
         left = state.group_left[state.open_group]
         yield Blocker("barrier", f"group {state.open_group + 1} comes first: {left} left")
+    if state.last and (blocker := _end_blocker(state, ticket)) is not None:
+        yield blocker
     for conflict in state.holdings.conflicts(ticket.claims):
         yield _claim(state, ticket, conflict)
     if kept := obstacle(state, ticket):
@@ -183,6 +190,18 @@ def _needs(state: SessionState, ticket: TicketState) -> Blocker:
     parts = [f"needs {_with_statuses(needs)}"] if needs else []
     parts += [f"waits for the end of {_with_statuses(ends)}"] if ends else []
     return Blocker("needs", ", and ".join(parts), holder=waiting_for[0].id)
+
+
+def _end_blocker(state: SessionState, ticket: TicketState) -> Blocker | None:
+    """Why a ticket does not start as some run at the end: the others are not over, or those run already."""
+    if ticket.spec.finally_:
+        left = state.before_last()
+        count = "1 ticket is" if left == 1 else f"{left} tickets are"
+        return Blocker("finally", f"runs at the end: {count} not over") if left else None
+    live = next((each for each in state.last.values() if each.is_live), None)
+    if live is None:
+        return None
+    return Blocker("finally", f"{live.id} runs as at the end, and must be over first", holder=live.id)
 
 
 def _with_statuses(tickets: Sequence[TicketState]) -> str:

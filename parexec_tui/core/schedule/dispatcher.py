@@ -93,6 +93,8 @@ class Dispatcher:
         self._ask_for_approval(now, emit)
         self._take_dirty()
         if session_blocker(self.state) is not None:
+            if self.state.ends_with_last:
+                self._start_last(now, emit)
             return False
         self._end_pointless_reservation(now, emit)
         for _ in range(MAX_CHECKS):
@@ -103,6 +105,15 @@ class Dispatcher:
                 self._try_start(self.state.tickets[id_], now, emit)
                 self._take_dirty()
         return bool(self._queue)
+
+    def _start_last(self, now: float, emit: Emit) -> None:
+        """Start what runs at the end, while the session drains or stops: the queue stays as it is."""
+        waiting = [ticket for ticket in self.state.last.values() if ticket.status is Status.waiting]
+        for ticket in sorted(waiting, key=self.state.rank):
+            if parallel_blocker(self.state) is not None:
+                return
+            self._try_start(ticket, now, emit)
+            self._take_dirty()
 
     def _ask_for_approval(self, now: float, emit: Emit) -> None:
         """Tell people which tickets could start but for them."""
@@ -121,14 +132,14 @@ class Dispatcher:
             blocker = next(blockers(self.state, ticket), None)
         woken_for = self._woken.pop(ticket.id, None)
         if blocker is None:
-            self._entry_id.pop(ticket.id)
+            self._entry_id.pop(ticket.id, None)
             self._start(ticket, now, emit)
         elif isinstance(blocker.key, AskKey) and self._may_ask(blocker.key):
-            self._entry_id.pop(ticket.id)
+            self._entry_id.pop(ticket.id, None)
             again = f"-{ticket.asked + 1}" if ticket.asked else ""
             emit(ev.CheckStarted(at=now, ticket=ticket.id, step=f"{blocker.key.kind}{again}"))
         elif blocker.key is None:
-            self._entry_id.pop(ticket.id)
+            self._entry_id.pop(ticket.id, None)
         else:
             self._park(ticket, blocker.key)
             if blocker.kind in ("claim", "resource"):
@@ -187,6 +198,8 @@ class Dispatcher:
         else:
             agent_id = agent.id
         self._overdue.started(ticket, now)
+        if self.state.last and not ticket.spec.finally_ and (again := _last_again(self.state, now)) is not None:
+            emit(again)
         emit(ev.AttemptStarted(at=now, ticket=ticket.id, attempt=ticket.attempts + 1, agent=agent_id))
 
     def _park(self, ticket: TicketState, key: ParkingKey) -> None:
@@ -256,6 +269,22 @@ class Dispatcher:
                 return
         if heap is not None:
             self._forget(key)
+
+
+_HAS_RUN = (Status.succeeded, Status.failed, Status.rolled_back, Status.approval)
+
+
+def _last_again(state: SessionState, now: float) -> ev.FinallyAgain | None:
+    """Another ticket starts: what has run at the end will do so once more. What a person ended stays as it is."""
+    again = [ticket.id for ticket in state.last.values() if ticket.status in _HAS_RUN]
+    if not again:
+        return None
+    back, restored = set(again), []
+    for ticket in sorted(state.last.values(), key=lambda ticket: ticket.group):
+        if ticket.status is Status.skipped and all(need.id in back for need in state.lost_needs(ticket)):
+            back.add(ticket.id)
+            restored.append(ticket.id)
+    return ev.FinallyAgain(at=now, tickets=tuple(again), restored=tuple(restored))
 
 
 def new_agent_id(state: SessionState, type_: str) -> str:

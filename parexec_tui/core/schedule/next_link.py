@@ -35,8 +35,10 @@ def next_link(state: SessionState, ticket: TicketState, known: KnownOfAgents) ->
         return of_approval(ticket)
     if ticket.status is Status.backoff:
         return Root("backoff", ticket=ticket.id, agent=ticket.agent or "", until=ticket.retry_at)
-    if state.plan.settings.barrier and ticket.group > state.open_group:
+    if state.plan.settings.barrier and ticket.group > state.open_group and not ticket.spec.finally_:
         return _first_of_group(state)
+    if state.last and (before := _before_it(state, ticket)) is not None:
+        return before
     if (holder := _holder(state, ticket)) is not None:
         return holder
     if obstacle(state, ticket):
@@ -84,6 +86,18 @@ def _first_of_group(state: SessionState) -> TicketState | Root:
     if not left:
         return Root("far")
     return min(left, key=lambda ticket: (not ticket.is_stalled, not ticket.is_live, ticket.order))
+
+
+def _before_it(state: SessionState, ticket: TicketState) -> TicketState | None:
+    """What a ticket waits for because it, or that one, runs at the end: what is frozen, else what is live, else the
+    first that is stalled, else the first.
+    """
+    is_last = ticket.spec.finally_
+    live = [other for other in state.live.values() if other.spec.finally_ is not is_last]
+    if live or not is_last or not state.before_last():
+        return min(live, key=lambda other: (not other.is_frozen, other.order), default=None)
+    left = (other for other in state.tickets.values() if not other.spec.finally_ and other.status not in TERMINAL)
+    return min(left, key=lambda other: (not other.is_stalled, other.order), default=None)
 
 
 def _holder(state: SessionState, ticket: TicketState) -> TicketState | Root | None:

@@ -79,7 +79,7 @@ def _count_held(state: SessionState) -> int:
 
 def _count_ready(state: SessionState) -> int | None:
     """How many tickets are ready and not held; None if it is too dear to tell."""
-    if state.gone is not None or session_blocker(state) is not None:
+    if state.gone is not None or session_blocker(state, is_last=state.ends_with_last) is not None:
         return 0
     if len(state.ready) > _MAX_TICKETS:
         return None
@@ -96,7 +96,8 @@ def _count_ready(state: SessionState) -> int | None:
             has_agents[able] = not _are_held(state, ticket.types) and agents_left(state, ticket)
         if not has_agents[able]:
             continue
-        alike = (None if ticket.claims is EMPTY else ticket.claims) if can_share else ticket.id
+        claims = None if ticket.claims is EMPTY else ticket.claims
+        alike = (claims, ticket.spec.finally_) if can_share else ticket.id
         if alike not in is_free:
             if len(is_free) == _MAX_ASKED:
                 return None

@@ -259,4 +259,4 @@ def ready_root(state: SessionState, ticket: TicketState) -> Root:
 def _can_share(memo: _Memo, ticket: TicketState) -> bool:
     """Whether its root is that of all which claim the same and run on the same agents."""
     is_ready = ticket.status is not Status.backoff and ticket.held is None
-    return memo.is_plain and is_ready and not (ticket.pin or ticket.excluded_agents)
+    return memo.is_plain and is_ready and not (ticket.pin or ticket.excluded_agents or ticket.spec.finally_)

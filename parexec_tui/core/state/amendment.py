@@ -58,7 +58,7 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
 def _keeps_shape(state: SessionState, event: ev.PlanAmended) -> bool:
     """Whether graph, groups and paths stay as they are."""
     return not (event.added or event.dropped) and all(
-        (spec.needs, spec.after, spec.estimate) == (old.needs, old.after, old.estimate)
+        (spec.needs, spec.after, spec.finally_, spec.estimate) == (old.needs, old.after, old.finally_, old.estimate)
         for id_, spec in event.changed.items()
         for old in (state.tickets[id_].spec,)
     )

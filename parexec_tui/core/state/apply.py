@@ -162,6 +162,8 @@ def _on_session_released(state: SessionState, event: ev.SessionReleased) -> None
 
 def _on_drain_ended(state: SessionState, event: ev.DrainEnded) -> None:  # noqa: ARG001
     state.draining = None
+    for ticket in state.last.values():
+        check_again(state, ticket)
 
 
 def _on_session_draining(state: SessionState, event: ev.SessionDraining) -> None:
@@ -596,6 +598,16 @@ def _on_ticket_retried(state: SessionState, event: ev.TicketRetried) -> None:
     take_back(state, restored, event.at)
 
 
+def _on_finally_again(state: SessionState, event: ev.FinallyAgain) -> None:
+    again = following(state, event.tickets, Status.succeeded, Status.failed, Status.rolled_back, Status.approval)
+    restored = following(state, event.restored, Status.skipped)
+    if any(id_ not in state.last for id_ in (*event.tickets, *event.restored)):
+        raise IllegalEventError(f"{event!r}: one of them does not run at the end")
+    for ticket in again:
+        run_again(state, ticket, "", event.at)
+    take_back(state, restored, event.at)
+
+
 def _on_approval_asked(state: SessionState, event: ev.ApprovalAsked) -> None:
     ticket = named_ticket(state, event)
     if ticket.status is not Status.waiting or not ticket.awaits_approval or ticket.approval_asked:
@@ -787,6 +799,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.TicketCancelled: _on_ticket_cancelled,
     ev.TicketUnrunnable: _on_ticket_unrunnable,
     ev.TicketRetried: _on_ticket_retried,
+    ev.FinallyAgain: _on_finally_again,
     ev.ApprovalAsked: _on_approval_asked,
     ev.TicketApproved: _on_ticket_approved,
     ev.TicketRejected: _on_ticket_rejected,

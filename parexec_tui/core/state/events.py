@@ -195,6 +195,8 @@ class SessionStopping(Event, frozen=True, tag="session_stopping"):
     by: str = ""
     now: bool = False
     """True: without the grace between TERM and KILL."""
+    skips_finally: bool = False
+    """True: tickets that run at the end are left to a resume as well. False: they run before the engine leaves."""
 
 
 class AgentStarted(Event, frozen=True, tag="agent_started"):
@@ -549,6 +551,15 @@ class TicketRetried(Event, frozen=True, tag="ticket_retried"):
     """Why, or what to mind this time."""
 
 
+class FinallyAgain(Event, frozen=True, tag="finally_again"):
+    """Other tickets run again, so those that run at the end will do so once more."""
+
+    tickets: tuple[str, ...]
+    """Those that have run."""
+    restored: tuple[str, ...] = ()
+    """Those of them that were skipped, and may run again."""
+
+
 class ApprovalAsked(Event, frozen=True, tag="approval_asked"):
     """A ticket could start but for the approval of a person; once for each time that it gets there."""
 
@@ -732,6 +743,7 @@ AnyEvent = (
     | TicketCancelled
     | TicketUnrunnable
     | TicketRetried
+    | FinallyAgain
     | ApprovalAsked
     | TicketApproved
     | TicketRejected

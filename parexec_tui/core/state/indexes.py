@@ -49,6 +49,8 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
                 _note_met(state, dependent, over, at)
     if over:
         _account(state, ticket.group, over, at)
+    if state.last:
+        _note_end(state, ticket, from_, at)
     if ticket.is_stalled or ticket.stalled_needs or ticket.held is not None:
         note_hold(state, ticket)
         note_stall(state, ticket)
@@ -56,6 +58,17 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
         note_approval(state, ticket)
     if to is Status.waiting and ticket.missing == 0:
         mark_ready(state, ticket, at)
+
+
+def _note_end(state: SessionState, ticket: TicketState, from_: Status, at: float) -> None:
+    """Let the dispatcher check again what waited for the end of this ticket because one of them runs at the end."""
+    if not ticket.spec.finally_:
+        if ticket.status in TERMINAL and not state.before_last():
+            for each in state.last.values():
+                if each.missing == 0 and each.status is Status.waiting:
+                    mark_ready(state, each, at)
+    elif from_ in LIVE and ticket.status not in LIVE and state.dirty is not None:
+        state.dirty.everything = True
 
 
 def stop_asking(state: SessionState, ticket: TicketState) -> None:

@@ -219,6 +219,7 @@ class SessionState:
         tickets = self.tickets
         self.graph = dependencies
         self.groups = groups
+        self.last = {id_: ticket for id_, ticket in tickets.items() if ticket.spec.finally_}
         for group, level in enumerate(self.groups):
             for id_ in level:
                 tickets[id_].group = group
@@ -313,6 +314,27 @@ class SessionState:
     def unfinished(self) -> int:
         """Tickets that are not over."""
         return len(self.tickets) - self.over
+
+    @property
+    def ends_with_last(self) -> bool:
+        """Whether the session drains or stops, and runs the tickets that run at the end before the engine leaves."""
+        if not self.last or (self.stopping is None and self.draining is None):
+            return False
+        return self.stopping is None or not self.stopping.skips_finally
+
+    def before_last(self) -> int:
+        """How many tickets have to be over before those start that run at the end.
+
+        These are all others; while the session drains or stops, those of them that run.
+        """
+        if self.ends_with_last:
+            at_work = (*self.live.values(), *self.asking.values())
+            return sum(not ticket.spec.finally_ for ticket in at_work)
+        return self.unfinished - sum(ticket.status not in TERMINAL for ticket in self.last.values())
+
+    def is_ended_by_stop(self, ticket: TicketState) -> bool:
+        """Whether the stop of the session, if it stops, is about what this ticket does now."""
+        return self.stopping is not None and not (ticket.spec.finally_ and self.ends_with_last)
 
     def shown_counts(self) -> dict[Status | Flag, int]:
         """Tickets by the word that is shown for them, see `TicketState.shown_status`; with words that none has."""

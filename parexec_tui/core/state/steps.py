@@ -90,9 +90,22 @@ def gate_step(state: SessionState, ticket: TicketState, step: str = "") -> GateS
 def step_timeout(state: SessionState, ticket: TicketState) -> float | None:
     """How many seconds the step that the current attempt is at may run; None: as long as it takes."""
     if ticket.live_attempt.step == RUN:
-        return ticket.spec.timeout
+        return own_timeout(state, ticket)
     gate = gate_step(state, ticket)
-    return gate.gate.timeout if gate is not None else None
+    if gate is None:
+        return None
+    return (
+        state.plan.settings.finally_timeout
+        if ticket.spec.finally_ and gate.gate.timeout is None
+        else gate.gate.timeout
+    )
+
+
+def own_timeout(state: SessionState, ticket: TicketState) -> float | None:
+    """How many seconds a command of a ticket may run that is no gate; None: as long as it takes."""
+    if ticket.spec.finally_ and ticket.spec.timeout is None:
+        return state.plan.settings.finally_timeout
+    return ticket.spec.timeout
 
 
 _is_rollback = re.compile(rf"{ROLLBACK}(?:-[0-9]+)?").fullmatch

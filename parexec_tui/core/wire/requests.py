@@ -196,6 +196,8 @@ class Stop(Request, frozen=True, tag="stop"):
 
     now: bool = False
     reason: str = ""
+    skip_finally: bool = False
+    """Leave tickets that run at the end to a resume as well. A second stop, and one with `now`, do that too."""
 
 
 AnyRequest = (

@@ -111,7 +111,7 @@ class _Abandoned:
     async def end_what_runs(self, reason: str, open_backend: OpenBackend) -> None:
         """End every attempt that lives, and remember how each ended."""
         live = list(self._state.live.values())
-        asked = decide(self._state, rq.Stop(reason=reason), self.now())
+        asked = decide(self._state, rq.Stop(reason=reason, skip_finally=True), self.now())
         assert not isinstance(asked, rq.Refusal)
         self.remember(asked)
         noting: StopReason | None = "stopped" if self.trouble is not None else None

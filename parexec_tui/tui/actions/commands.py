@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
-from parexec_tui.core.plan.model import Priority, Ticket
+from parexec_tui.core.plan.model import TICKET_KEYS, Priority
 from parexec_tui.core.plan.reading.typed import TypedCount, read_count, read_value
 from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.wire import requests as rq
@@ -141,7 +141,7 @@ def _reassign(context: ActionContext, argument: str) -> AnyRequest:
     return rq.Reassign(tickets=tickets, agent="" if agent == "any" else agent)
 
 
-_KEYS = tuple(Ticket.__struct_fields__)
+_KEYS = TICKET_KEYS
 _CHANGE = re.compile(rf"(?:^|\s)({'|'.join(_KEYS)})=")
 """Where the change of a key begins; its value goes on to the next one, blanks included."""
 

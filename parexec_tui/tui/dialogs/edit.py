@@ -5,7 +5,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from parexec_tui.core.plan.model import Amounts, Ticket
+from parexec_tui.core.plan.model import TICKET_KEYS, Amounts, Ticket, value_of
 from parexec_tui.core.plan.reading.typed import read_value, write_value, write_values
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
@@ -23,7 +23,7 @@ class EditForm(Form):
     def fields(self) -> Sequence[AnyField]:
         assert self.view.state is not None
         ticket = self.view.state.tickets[self.tickets[0]]
-        width = max(map(len, Ticket.__struct_fields__))
+        width = max(map(len, TICKET_KEYS))
         return [
             Field(key, text, width=width, placeholder=_default(key), about=_about(key))
             for key, text in write_values(ticket.spec).items()
@@ -40,13 +40,13 @@ class EditForm(Form):
 
 def _default(key: str) -> str:
     """What an empty field stands for, in parentheses."""
-    value = getattr(Ticket(), key)
+    value = value_of(Ticket(), key)
     return f"({write_value(key, value)})" if value else ""
 
 
 def _about(key: str) -> str:
     """What a key means, and how its value is written where that is not obvious."""
-    how = _FORMS.get(type(getattr(Ticket(), key)), "")
+    how = _FORMS.get(type(value_of(Ticket(), key)), "")
     return f"{_MEANINGS[key]} {how}".strip()
 
 
@@ -61,8 +61,10 @@ def _meanings() -> dict[str, str]:
     """What each key of a ticket means, from the model of the plan file."""
     hints = get_type_hints(Ticket, include_extras=True)
     return {
-        key: next((meta.description or "" for meta in hints[key].__metadata__ if isinstance(meta, msgspec.Meta)), "")
-        for key in Ticket.__struct_fields__
+        key: next(
+            (meta.description or "" for meta in hints[field].__metadata__ if isinstance(meta, msgspec.Meta)), ""
+        )
+        for key, field in zip(TICKET_KEYS, Ticket.__struct_fields__, strict=True)
     }
 
 

@@ -210,7 +210,9 @@ class _Why:
                 return self._holder(blocker)
             case "agent":
                 return self._agents()
-            case "status" | "session" | "host" | "held" | "approval" | "backoff" | "barrier" | "asked" | "parallel":
+            case "status" | "session" | "host" | "held" | "approval" | "backoff" | "asked" | "parallel":
+                return iter(())
+            case "barrier" | "finally":
                 return iter(())
 
     def _needs(self) -> Iterator[str]:
@@ -289,7 +291,7 @@ class _Why:
                 return self._end(Root("backoff", ticket=self.ticket.id))
             case "asked":
                 return "it goes on by itself when that is known"
-            case "barrier":
+            case "barrier" | "finally":
                 return "the plan asks for it; it goes on by itself"
             case "claim" if self._head is not None and self._head.stays:
                 return ""

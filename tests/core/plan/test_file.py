@@ -531,7 +531,7 @@ def test_a_pattern_that_is_not_looked_at_is_valid(text: str) -> None:
         (("command", "cmd", "script"), "write `run`: one string"),
         (("continue_on_error", "ignore-errors"), "write `allow_failure = true`"),
         (("if",), "write `skip_if = '! TEST'`"),
-        (("always",), "the hook `on_session_end`"),
+        (("always", "teardown"), "write `finally = true`"),
     ],
 )
 def test_words_of_other_tools_get_a_hint(words: tuple[str, ...], instead: str) -> None:
@@ -636,6 +636,16 @@ def test_what_a_ticket_waits_for_is_read() -> None:
         ("needs = ['A', 'A?']", "tickets.B.needs[1]: 'A' is named twice"),
         ("needs = ['B?']", "tickets.B.needs[0]: a ticket cannot need itself"),
         ("after = ['B']", "tickets.B.after[0]: a ticket cannot come after itself"),
+        (
+            "finally = true\nneeds = ['A']",
+            "tickets.B.needs[0]: a ticket with `finally` runs when all others are over, 'A' too (leave it out; what its"
+            " command finds tells whether that succeeded)",
+        ),
+        (
+            "needs = ['E?']\n[tickets.E]\nrun = 'e'\nfinally = true",
+            "tickets.B.needs[0]: 'E' runs at the end, after all that is not `finally` (write `finally = true` here too,"
+            " or not in 'E')",
+        ),
         ("after = ['C']", "tickets.B.after[0]: there is no ticket 'C'"),
         ("after = ['A?']", "tickets.B.after[0]: `after` waits for any end (write 'A', without the `?`)"),
         ("after = ['A', 'A']", "tickets.B.after[1]: 'A' is named twice"),

@@ -67,7 +67,7 @@ def test_wrong_plans_are_not_valid(text: str) -> None:
 def test_every_field_is_described(name: str, model: type[Struct]) -> None:
     properties = SCHEMA["$defs"][name]["properties"]
 
-    assert list(properties) == list(model.__struct_fields__)
+    assert list(properties) == list(model.__struct_encode_fields__)
     assert all(entry["description"] for entry in properties.values())
 
 

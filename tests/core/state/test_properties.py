@@ -58,9 +58,9 @@ _retried = some("failed", "lost", "could not start", "timed out", "signal 9", 12
 
 
 @st.composite
-def tickets(draw: st.DrawFn, number: int) -> Ticket:
+def tickets(draw: st.DrawFn, number: int, last: tuple[int, ...] = ()) -> Ticket:
     agent, requires = draw(st.sampled_from(_DEMANDS))
-    earlier = [f"T{other}" for other in range(number)]
+    earlier = [f"T{other}" for other in range(number) if (other in last) is (number in last)]
     expected = draw(st.sampled_from(((0,), (0,), (0, 1), (127, 0))))
     writes = draw(some(*_PATHS))
     rollback = draw(st.sampled_from(("", "", "undo")))
@@ -96,6 +96,7 @@ def tickets(draw: st.DrawFn, number: int) -> Ticket:
         allow_failure=draw(st.sampled_from((False, False, True))),
         retry_on=tuple(each for each in draw(_retried) if each not in expected),
         retry_delay=Duration(draw(st.integers(0, 3))),
+        finally_=number in last,
     )
 
 
@@ -107,6 +108,7 @@ def plans(draw: st.DrawFn) -> Plan:
         gates = draw(st.sampled_from(((), (), ("check",))))
         return AgentType(min=draw(st.integers(0, most)), max=most, can=can, command=command, gates=gates)
 
+    last = draw(some(*range(6)))
     return Plan(
         settings=PlanSettings(
             name="random",
@@ -116,7 +118,7 @@ def plans(draw: st.DrawFn) -> Plan:
             reserve_after=Duration(draw(st.sampled_from((0, 2, 60)))),
             reserve_after_usual=draw(st.sampled_from((0, 2))),
         ),
-        tickets={f"T{number}": draw(tickets(number)) for number in range(draw(st.integers(3, 12)))},
+        tickets={f"T{number}": draw(tickets(number, last)) for number in range(draw(st.integers(3, 12)))},
         agents={"x": agent_type("docs"), "y": agent_type("docs", "web")},
         resources=Amounts(gpu=3),
         workdir=WORKDIR,

@@ -254,6 +254,8 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.CheckEnded(at=2.5, ticket="T1", stale="reads src/a.c changed"),
     ev.HostPressed(at=5.0, resource="disk", text="1MiB free in /w, the plan wants 1GiB", free=1 << 20),
     ev.OperatorActed(at=5.0, by="ann", verb="undo", text="undo: hold T1", undone=4.5),
+    ev.SessionStopping(at=9.0, reason="power", by="ann", now=True, skips_finally=True),
+    ev.FinallyAgain(at=9.5, tickets=("T1",), restored=("T2",)),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -273,7 +273,7 @@ async def test_the_field_in_use_is_in_sight() -> None:
     async with run_app(played=Session("A:"), size=(80, 16)) as ui:
         await ui.press("e")
         assert ui.dialog == "EditForm"
-        keys = Ticket.__struct_fields__
+        keys = Ticket.__struct_encode_fields__
         for key in keys[: keys.index("writes") + 1]:
             assert ui.line(f" {key} ").startswith(key)
             await ui.press("tab")

@@ -8,7 +8,7 @@ _RUN = "write `run`: one string, a shell command of one or more lines"
 _SHELL = "a command is `run`; the shell that runs it is `shell` of [plan], or of an agent type"
 _GO_ON = 'write `allow_failure = true`, and `needs = ["ID?"]` in tickets that go on without it'
 _IF = "write `skip_if = '! TEST'`: a command; if it succeeds, the ticket counts as done and is not run"
-_ALWAYS = "nothing runs whatever happened before, but the hook `on_session_end` of [hooks] runs at the end"
+_ALWAYS = "write `finally = true`: it runs at the end, when all other tickets are over, however they ended"
 _CWD = "write `cwd`: the folder it runs in, seen from the workdir"
 
 _TICKET_KEYS = {
@@ -20,7 +20,7 @@ _TICKET_KEYS = {
     "shell": _SHELL,
     **dict.fromkeys(("continue_on_error", "ignore_errors", "ignore_error", "can_fail", "may_fail"), _GO_ON),
     **dict.fromkeys(("if", "when", "only", "except", "condition"), _IF),
-    **dict.fromkeys(("always", "finally", "run_always"), _ALWAYS),
+    **dict.fromkeys(("always", "run_always", "cleanup", "teardown"), _ALWAYS),
     **dict.fromkeys(("dir", "directory", "working_directory", "working_dir", "workdir"), _CWD),
 }
 

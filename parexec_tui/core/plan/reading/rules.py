@@ -156,6 +156,25 @@ def _needs_are_known(draft: Draft) -> Iterator[Fault]:
                 yield Fault(path, f"{shown(need)} is in `needs` too, which waits for more", "leave it out of one")
 
 
+def _ends_are_apart(draft: Draft) -> Iterator[Fault]:
+    """What runs at the end waits for all other tickets anyway, so neither names the other."""
+    last = {id_ for id_, ticket in draft.tickets.items() if ticket.finally_}
+    for id_, ticket in draft.tickets.items() if last else ():
+        for need in ticket.waits:
+            if need not in draft.tickets or (need in last) is (id_ in last):
+                continue
+            path = draft.place(id_, *place_of(ticket, need))
+            if need in last:
+                hint = f"write `finally = true` here too, or not in {shown(need)}"
+                yield Fault(path, f"{shown(need)} runs at the end, after all that is not `finally`", hint)
+            else:
+                yield Fault(
+                    path,
+                    f"a ticket with `finally` runs when all others are over, {shown(need)} too",
+                    "leave it out; what its command finds tells whether that succeeded",
+                )
+
+
 def _needs_have_no_cycle(draft: Draft) -> Iterator[Fault]:
     if _is_in_order(draft.tickets):
         return
@@ -473,6 +492,7 @@ _RULES: tuple[Rule, ...] = (
     _names_are_plain,
     _ids_differ_in_more_than_case,
     _needs_are_known,
+    _ends_are_apart,
     _needs_have_no_cycle,
     _agents_have_room,
     _somebody_can_run_it,

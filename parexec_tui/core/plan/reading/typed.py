@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import tomli
 
-from parexec_tui.core.plan.model import Ticket
+from parexec_tui.core.plan.model import TICKET_KEYS, Ticket, value_of
 from parexec_tui.core.plan.units import Duration, Size, write_duration, write_size
 
 _TEXTS = ("title", "run", "prompt", "priority", "agent", "cwd", "progress")
@@ -42,8 +42,8 @@ def write_values(spec: Ticket) -> dict[str, str]:
     """Every key of a ticket as a person would type it for `read_value`; empty where it has its default."""
     default = Ticket()
     return {
-        key: "" if (value := getattr(spec, key)) == getattr(default, key) else write_value(key, value)
-        for key in Ticket.__struct_fields__
+        key: "" if (value := value_of(spec, key)) == value_of(default, key) else write_value(key, value)
+        for key in TICKET_KEYS
     }
 
 

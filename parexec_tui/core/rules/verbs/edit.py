@@ -1,6 +1,6 @@
 """edit: change keys of one ticket."""
 
-from parexec_tui.core.plan.model import Ticket
+from parexec_tui.core.plan.model import TICKET_KEYS
 from parexec_tui.core.plan.reading.faults import did_you_mean
 from parexec_tui.core.rules.answers import Decision, refuse_unknown
 from parexec_tui.core.rules.ticket_fields import revised
@@ -14,8 +14,8 @@ def edit(state: SessionState, asked: rq.Edit, now: float) -> Decision:
     if refusal := refuse_unknown(state, (asked.ticket,)):
         return refusal
     for key in asked.changes:
-        if key not in Ticket.__struct_fields__:
-            return Refusal(f"a ticket has no key {key}", did_you_mean(key, Ticket.__struct_fields__))
+        if key not in TICKET_KEYS:
+            return Refusal(f"a ticket has no key {key}", did_you_mean(key, TICKET_KEYS))
     spec = revised(asked.ticket, state.tickets[asked.ticket].spec, asked.changes)
     if isinstance(spec, Refusal):
         return spec
