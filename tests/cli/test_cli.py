@@ -711,7 +711,7 @@ def test_lines_of_a_session_that_runs_are_those_so_far(here: Path, start: Callab
         (("--status", "faild"), "there is no status faild, did you mean `failed`?"),
         (("ghost*", "-g", "x"), "no ticket matches ghost*"),
         (("--all", "quiet"), "--all means all tickets"),
-        (("--all", "--follow"), "--follow and --raw are for the whole output of one ticket"),
+        (("--all", "--follow"), "--follow, --step and --raw are for the whole output of one ticket"),
         ((), "say which ticket, or --all"),
     ],
 )

@@ -8,8 +8,6 @@ import re
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
-from parexec_tui.core.plan.waits import Wait
-
 
 class Status(StrEnum):
     """Where a ticket is. `Flag` has the words that are shown in its place and are no status."""
@@ -198,8 +196,6 @@ ENDED_BADLY: Final = UNSUCCESSFUL - {Status.skipped}
 """Unsuccessful by itself: a skipped ticket only follows from another one."""
 PENDING: Final = frozenset(Status) - LIVE - TERMINAL - {Status.approval}
 """No attempt exists, and one will start if nothing keeps it from that."""
-MET: Final = {Wait.success: SATISFIED, Wait.end: TERMINAL, Wait.order: TERMINAL}
-"""Where a ticket is when what others wait for in it has come."""
 _COUNTED_APART: Final = {Status.running: (Flag.frozen,), Status.failed: (Flag.allowed,)}
 COUNTED: Final[tuple[Status | Flag, ...]] = tuple(
     word for status in Status for word in (status, *_COUNTED_APART.get(status, ()))

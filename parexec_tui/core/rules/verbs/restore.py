@@ -5,7 +5,7 @@ from parexec_tui.core.rules.answers import Decision, named, refuse_unknown
 from parexec_tui.core.rules.downstream import restores, skips
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import MET, PENDING, UNSUCCESSFUL, Status
+from parexec_tui.core.state.status import PENDING, SATISFIED, TERMINAL, UNSUCCESSFUL, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
@@ -57,7 +57,8 @@ def _cannot_go_back(state: SessionState, ticket: TicketState, asked: rq.Restore)
         return Refusal(f"what {ticket.id} held is taken: {taken.describe()}")
     since, before = ticket.ended or 0.0, ticket.snapshot.status
     for id_, wait in state.graph.dependents[ticket.id].items():
-        if ticket.status in MET[wait] and before not in MET[wait]:
+        met = SATISFIED if wait is Wait.success else TERMINAL
+        if ticket.status in met and before not in met:
             dependent = state.tickets[id_]
             started = dependent.attempt.started if dependent.attempt is not None else 0.0
             if dependent.is_live or started >= since:
