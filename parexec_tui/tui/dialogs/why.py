@@ -1,6 +1,7 @@
 """The box that says why a ticket is where it is. It stays true while it is open, and obeys the keys that it names."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from textual.app import ComposeResult
@@ -8,6 +9,8 @@ from textual.widgets import Static
 
 from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.state.status import predicate
+from parexec_tui.outputs.output import Output
+from parexec_tui.text.report import last_lines
 from parexec_tui.text.words import printable
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog
 from parexec_tui.tui.dialogs.why_text import Explanation, Offer, explain
@@ -40,6 +43,9 @@ class WhyDialog(Dialog[None]):
         self._keymap = keymap
         self._act = act
         self._may = may
+        self._tails: dict[str, Sequence[str]] = {}
+        """{output: its last lines}"""
+        self._reading: set[str] = set()
         self.heading, self._found = self._explain()
         self.keys = self._keys()
         self._page = Page(view, self._found.lines, chrome=CHROME)
@@ -49,6 +55,7 @@ class WhyDialog(Dialog[None]):
 
     def on_mount(self) -> None:
         self.set_interval(_LOOK_EVERY, self._look)
+        self._look()
 
     def take_key(self, name: str) -> bool:
         if (offer := next((each for each in self._found.offers if name in self._keys_of(each)), None)) is not None:
@@ -76,7 +83,20 @@ class WhyDialog(Dialog[None]):
         if ticket.is_live and state.gone is not None:
             said = f"was {said.removeprefix('is ')}"
         heading = f"Why {ticket.id}? It {said}"
-        return heading, explain(state, ticket, self.view.now, self._keymap, self.view.me, self._may)
+        found = explain(state, ticket, self.view.now, self._keymap, self.view.me, self._may, self._last_lines)
+        return heading, found
+
+    def _last_lines(self, output: Output) -> Sequence[str] | None:
+        """The last lines of an output that is over; None until a thread has read them."""
+        name = output.name
+        if name not in self._tails and self.is_mounted and name not in self._reading:
+            self._reading.add(name)
+            self.run_worker(self._read(output))
+        return self._tails.get(name)
+
+    async def _read(self, output: Output) -> None:
+        self._tails[output.name] = await asyncio.to_thread(last_lines, output)
+        self._look()
 
     def _look(self) -> None:
         heading, found = self._explain()

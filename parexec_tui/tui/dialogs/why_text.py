@@ -15,6 +15,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, Status, happened
 from parexec_tui.core.state.steps import gate_step, step_text, step_timeout
 from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.outputs.output import Output
 from parexec_tui.text.report import attempt_output, last_lines
 from parexec_tui.text.roots import cause_text, ending_of, fate_of_live, root_text, waited_for_text
 from parexec_tui.text.words import clock, short_duration, tickets, why_ended
@@ -66,13 +67,14 @@ def explain(
     keymap: Keymap[Any],
     me: str = "",
     may: Callable[[Action[Any]], bool] = lambda _: True,
+    read: Callable[[Output], Sequence[str] | None] = last_lines,
 ) -> Explanation:
     """The explanation of a ticket.
 
     `me`: how the requests of the reader are signed. `may`: whether an action can be carried out now; what cannot is
-    not recommended.
+    not recommended. `read`: the last lines of an output; None: they are not read yet.
     """
-    text = _Why(state, ticket, now, keymap, me, may)
+    text = _Why(state, ticket, now, keymap, me, may, read)
     lines = list(filter(None, map(_without_refused, text.lines())))
     return Explanation(lines, list(text.offers.values()))
 
@@ -97,8 +99,10 @@ class _Why:
         keymap: Keymap[Any],
         me: str,
         may: Callable[[Action[Any]], bool],
+        read: Callable[[Output], Sequence[str] | None],
     ) -> None:
         self._may = may
+        self._read = read
         self._has_engine = state.gone is None
         self.state, self.ticket, self.now, self.me = state, ticket, now, me
         self.offers: dict[str, Offer] = {}
@@ -408,9 +412,12 @@ class _Why:
         if not ticket.attempts:
             return
         output = attempt_output(self.state, ticket)
-        found = last_lines(output)
-        yield "its last output:" if found else "it has no output"
-        for line in found:
+        found = self._read(output)
+        if found is None:
+            yield "its last output is being read"
+        else:
+            yield "its last output:" if found else "it has no output"
+        for line in found or ():
             yield f"   {line}"
         yield f"   {output.name}"
 

@@ -21,9 +21,8 @@ UNFOLDED: Final = Sign("▾", "-", "a heading, its rows below")
 WAITS_FOR: Final = Sign("└", "`", "waits for the claim above it")
 CUT: Final = Sign("…", "~", "there is more, and no room for it")
 THUMB: Final = Sign("┃", "#", "of all rows, the part that is shown")
-TRACK: Final = Sign("│", ":", "the rest of them")
 
-ROWS: Final = (CURSOR, MARK, FOLDED, UNFOLDED, WAITS_FOR, CUT, THUMB, TRACK)
+ROWS: Final = (CURSOR, MARK, FOLDED, UNFOLDED, WAITS_FOR, CUT, THUMB)
 
 DONE: Final = Sign("━", "#", "done; of a ticket, as its output tells")
 BAD: Final = Sign("┅", "x", "failed, cancelled or skipped")

@@ -218,6 +218,6 @@ class TicketTable(RowsPanel):
     def _time(self, ticket: TicketState) -> str:
         if ticket.is_live:
             return short_duration(ticket.worked(self.view.now))
-        if ticket.attempt is not None and ticket.status in TERMINAL:
+        if ticket.attempt is not None and ticket.status in TERMINAL and ticket.status is not Status.waived:
             return short_duration(ticket.worked(self.view.now))
         return ""

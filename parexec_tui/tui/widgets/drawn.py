@@ -6,7 +6,7 @@ from textual.widget import Widget
 
 from parexec_tui.text.words import glyph
 from parexec_tui.tui.drawing.line import StyledLine
-from parexec_tui.tui.drawing.sign import THUMB, TRACK
+from parexec_tui.tui.drawing.sign import THUMB
 from parexec_tui.tui.view.view_state import ViewState
 
 
@@ -51,4 +51,4 @@ class DrawnWidget(Widget):
         start = (page - size) * top // max(1, count - page)
         if start <= y < start + size:
             return THUMB[self.view.ascii_only], self.style("dim")
-        return TRACK[self.view.ascii_only], self.style("border")
+        return " ", self.base

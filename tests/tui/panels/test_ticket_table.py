@@ -168,3 +168,13 @@ def test_reasons_are_found_of_visible_rows_and_less_often_where_that_takes_long(
     drawn.now += 0.1
     drawn.panel.changed(Change.state)
     assert 1 < len(drawn.asked) <= drawn.panel.page
+
+
+def test_a_waived_ticket_has_no_time_though_it_ran() -> None:
+    session = Session("A:\nB:")
+    session.dispatch()
+    session.wait(5)
+    session.fail("A")
+    assert " 5s " in row_of(session, "A", 100)
+    session.act(rq.Waive(tickets=("A",), by="ann"))
+    assert " 5s " not in row_of(session, "A", 100)
