@@ -14,7 +14,7 @@ from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.schedule.roots import roots_of_all
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, happened
-from parexec_tui.text.roots import Ending, command_of, ending_of, fate_text, root_text, waited_for_text
+from parexec_tui.text.roots import Ending, ending_of, fate_text, root_text, waited_for_text
 from parexec_tui.text.words import how_failed, printable, short_duration
 
 Tone = Literal["alert", "bad", "warn", "hold", "dim"]
@@ -144,9 +144,9 @@ def _approvals(state: SessionState, around: Around) -> Iterator[Piece]:
         return
     found = [each for each in roots(state) if each.root.kind == "approval"]
     if found:
+        root = found[0].root
         text = waited_for_text(found[0], around.now, around.me)
-        command = command_of(found[0].root)
-        yield Piece(_counted(f"{text}: {command}", len(found), "to approve"), "hold", _subject(found[0].root))
+        yield Piece(_counted(text, len(found), "to approve"), "hold", _subject(root), ending_of(root))
 
 
 def _pauses(state: SessionState, around: Around) -> Iterator[Piece]:

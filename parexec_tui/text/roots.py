@@ -110,6 +110,8 @@ def ending_of(root: Root) -> Ending | None:
             return Ending("hold", "release", "releases", root.ticket or root.agent or root.name)
         case "backoff":
             return Ending("retry", "retry", "retries", root.ticket)
+        case "approval":
+            return Ending("approve", "approve", "approves", root.ticket)
         case "engine" if root.how != "silent":
             return Ending("take-over", "resume", "starts", "an engine")
         case _:
@@ -118,8 +120,6 @@ def ending_of(root: Root) -> Ending | None:
 
 def command_of(root: Root, session: str = "") -> str:
     """The command that ends it: `parexec thaw compile`; empty if none does. `session`: which one to resume."""
-    if root.kind == "approval":
-        return shlex.join(("parexec", "approve", root.ticket))
     if (ending := ending_of(root)) is None:
         return ""
     name = session if root.kind == "engine" else ending.name

@@ -54,6 +54,10 @@ def waive(state: SessionState, targets: Targets) -> Built:
     return _about_tickets(state, targets, lambda tickets: rq.Waive(tickets=tickets))
 
 
+def approve(state: SessionState, targets: Targets) -> Built:
+    return _about_tickets(state, targets, lambda tickets: rq.Approve(tickets=tickets))
+
+
 # -- tickets -----------------------------------------------------------------------------------------------------
 
 

@@ -197,6 +197,10 @@ ACTIONS: tuple[TableAction, ...] = (
     ),
     Action("kill", ("X",), "kill", "stop it with KILL, at once", STEERING, Ask(steering.kill)),
     Action("waive", ("o",), "waive", "waive it, do without it: what needs it may run", STEERING, Ask(steering.waive)),
+    Action(
+        "approve", ("Y",), "approve", "approve what waits for approval: it may start, or has succeeded",
+        STEERING, Ask(steering.approve), footer=84,
+    ),
     Action("edit", ("e",), "edit", "change a ticket that is not running", STEERING, forms.EDIT, footer=25),
     Action("raise", ("<",), "raise", "a priority class higher", STEERING, Ask(steering.raise_priority)),
     Action("lower", (">",), "lower", "a priority class lower", STEERING, Ask(steering.lower_priority)),

@@ -121,7 +121,9 @@ class _Why:
                 yield from self._lives()
             case Status.approval:
                 yield f"it has run, and waits for your approval{self._ago(ticket.ended)}; it keeps its claims"
-                yield f"parexec approve {ticket.id}: it has succeeded; parexec reject {ticket.id}: it runs again"
+                yield f"{self._end(Root('approval', ticket=ticket.id))}: it has succeeded"
+                yield f":reject {ticket.id} sends it back: it runs again, with a note"
+                yield self._output_key()
             case Status.skipped:
                 yield from self._was_skipped()
             case Status.failed:
@@ -290,7 +292,7 @@ class _Why:
             case "held":
                 return self._end(Root("held", ticket=self.ticket.id))
             case "approval":
-                return f"parexec approve {self.ticket.id} lets it start"
+                return self._end(Root("approval", ticket=self.ticket.id))
             case "backoff":
                 return self._end(Root("backoff", ticket=self.ticket.id))
             case "asked":

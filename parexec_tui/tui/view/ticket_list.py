@@ -31,7 +31,7 @@ class Section(IntEnum):
     failed = 0
     """The newest first."""
     needs_you = 1
-    """Frozen, or held although its needs are met: it goes on when a person says so."""
+    """Frozen, held although its needs are met, or not approved yet: it goes on when a person says so."""
     running = 2
     """The one that began first on top, so that new ones come in below."""
     backoff = 3
@@ -281,11 +281,13 @@ def section_of(ticket: TicketState) -> Section:
     if status is Status.waiting:
         if ticket.missing:
             return Section.waiting
-        return Section.needs_you if ticket.held is not None else Section.ready
+        return Section.needs_you if ticket.held is not None or ticket.awaits_approval else Section.ready
     if status in LIVE:
         return Section.needs_you if ticket.is_frozen else Section.running
     if status is Status.failed:
         return Section.failed
+    if status is Status.approval:
+        return Section.needs_you
     return Section.backoff if status is Status.backoff else Section.done
 
 

@@ -93,6 +93,13 @@ async def _lower(ui: Harness, name: str) -> None:
     assert await ui.done() == rq.Prioritise(tickets=("review",), priority=Priority.medium)
 
 
+@key_case("approve", ticket="links")
+async def _approve(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert ui.asked == []
+    assert "approval" in ui.said
+
+
 @key_case("more")
 async def _more(ui: Harness, name: str) -> None:
     await ui.press(name)

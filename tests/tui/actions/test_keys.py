@@ -575,3 +575,23 @@ async def test_what_an_engine_says_is_one_line_that_cannot_act_on_the_terminal()
         assert ui.view.warning == "two lines       told"
         ui.app._contact("no \x1b]0;mine\x07engine", up=False)
         assert ui.view.contact == "no engine"
+
+
+@pytest.mark.asyncio
+async def test_what_waits_for_approval_is_on_top_and_approved_by_its_key() -> None:
+    session = Session("A: approve=after\nB: A\nC: approve=before\nD:")
+    session.dispatch()
+    session.succeed("A", "D")
+    async with run_app(played=session, ticket="A", size=(120, 40)) as ui:
+        rows = [line.split()[:4] for line in ui.lines() if " approval " in line or " waiting " in line]
+        assert [next(word for word in row if word in "ABC") for row in rows[1:]] == ["A", "C", "B"]
+        assert "Y approves A" in ui.text()
+        assert " Y approve " in ui.footer()
+        await ui.press("Y")
+        assert await ui.done() == rq.Approve(tickets=("A",))
+        assert ui.status("A") == "succeeded"
+        await ui.select("C")
+        await ui.press("w")
+        assert "Y approves it" in ui.text()
+        await ui.press("Y")
+        assert await ui.done(2) == rq.Approve(tickets=("C",))
