@@ -151,7 +151,8 @@ def test_status_tells_scripts_all_that_is_promised(engine: Engine) -> None:
     assert (facts["groups"], facts["group"]) == (3, 1)
     assert facts["holds"] == []
     assert {agent["ticket"] for agent in facts["agents"] if agent["status"] == "busy"} == {"long", "other"}
-    assert facts["failures"] == [{"ticket": "bad", "end": "failed", "reason": "exit 3", "error_line": "", "alike": 1}]
+    failed = {"ticket": "bad", "end": "failed", "reason": "exit 3", "error_line": "", "alike": 1, "allowed": False}
+    assert facts["failures"] == [failed]
     assert facts.keys() == set(StatusReport.__struct_encode_fields__)
 
 
@@ -772,7 +773,7 @@ def test_what_is_unambiguous_is_enough_and_what_is_not_is_told() -> None:
     assert CliRunner().invoke(entry.cli, ["stat", "-h"]).output.startswith("Usage: cli status ")
     ambiguous = CliRunner().invoke(entry.cli, ["re"])
     assert ambiguous.exit_code == 2
-    assert "'re' may be reassign or release or reload or resume or retry" in ambiguous.output
+    assert "'re' may be reassign or reject or release or reload or restart or resume or retry" in ambiguous.output
     assert "No such command 'frob'" in CliRunner().invoke(entry.cli, ["frob"]).output
 
 
@@ -787,10 +788,11 @@ STATUS_IMPORTS = """
 cli cli.asking cli.beside cli.commands cli.complete cli.entry cli.examples cli.exits cli.steer
 client client.blocking client.framing client.peer client.sessions client.silence client.sockets
 gc_control paths trust text text.dashboard text.roots text.streams text.words
-core core.plan core.plan.model core.plan.units core.schedule core.schedule.eta core.schedule.root
+core core.plan core.plan.checks core.plan.gates core.plan.model core.plan.outputs core.plan.retries core.plan.units
+core.plan.waits core.schedule core.schedule.eta core.schedule.root
 core.state core.state.people core.state.process_key core.state.status core.wire core.wire.protocol core.wire.requests
 registry registry.access registry.attempts registry.checksums registry.database registry.errors registry.events
-registry.lock registry.migrations registry.registry registry.sessions
+registry.fingerprints registry.lock registry.migrations registry.registry registry.sessions
 """
 """What of ours `parexec status` imports: a person waits for each of them, so a new one wants a good reason."""
 

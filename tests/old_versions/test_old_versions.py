@@ -5,6 +5,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -336,7 +337,7 @@ def is_by_the_way(message: Json) -> bool:
     )
 
 
-ADDED_TO_STATUS = {"trouble", "beside", "roots", "needs_you", "viewers", "ready", "held"}
+ADDED_TO_STATUS = {"trouble", "beside", "roots", "needs_you", "viewers", "ready", "held", "selected", "of"}
 """Facts that a client of then does not know, and ignores."""
 
 
@@ -347,7 +348,8 @@ def gist_of(message: Json) -> object:
         case {"type": "answer", "id": id_, "events": events}:
             return id_, [event["kind"] for event in events], len(message.get("preview", ()))
         case {"type": "answer", "id": id_, "refusal": refusal}:
-            return id_, refusal.replace('"skip ', '"waive ')  # as that is called now
+            said = refusal.replace('"skip ', '"waive ')  # as that is called now
+            return id_, re.sub(r'^("[^"]*") cannot be taken back any more: ', r"too late to undo \1: ", said)
         case {"type": "answer", "id": id_, "facts": facts}:
             return id_, set(facts) - ADDED_TO_STATUS if "engine_pid" in facts else facts
         case _:

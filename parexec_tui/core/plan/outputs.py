@@ -1,14 +1,15 @@
 """The outputs of a ticket: patterns of what it must have written when its command is over."""
 
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from parexec_tui.core.plan.patterns import Pattern, parse_pattern
+if TYPE_CHECKING:
+    from parexec_tui.core.plan.patterns import Pattern
 
 
 class Output(NamedTuple):
     """One entry of `outputs`."""
 
-    pattern: Pattern
+    pattern: "Pattern"
     is_optional: bool
     """Whether it may be missing or empty: it is claimed all the same."""
 
@@ -35,4 +36,6 @@ def pattern_of(written: str) -> str:
 
 def parse_output(written: str, root: str) -> Output:
     """Read an entry of `outputs`; a `?` at the end means that it may be missing. Raises ValueError."""
+    from parexec_tui.core.plan.patterns import parse_pattern  # clients read the model, and no pattern
+
     return Output(parse_pattern(pattern_of(written), root), written.endswith("?"))
