@@ -142,7 +142,8 @@ def _approvals(state: SessionState, around: Around) -> Iterator[Piece]:
     """The ticket that waits for approval and that most others wait for."""
     if not state.unapproved or state.finished_at is not None:
         return
-    found = [each for each in roots(state) if each.root.kind == "approval"]
+    asked = (each for each in roots(state) if each.root.kind == "approval")
+    found = [each for each in asked if ticket_need(state.tickets[each.root.ticket], around.me) is not None]
     if found:
         root = found[0].root
         text = waited_for_text(found[0], around.now, around.me)

@@ -27,7 +27,7 @@ def tell(session: Session, view: ViewState, panel: EventsPanel | None = None) ->
 
 def rows(panel: EventsPanel) -> list[str]:
     """What is shown, without the scroll bar: that moves."""
-    return [line[:-1].rstrip() for line in lines(panel)]
+    return [line.removesuffix("#").rstrip() for line in lines(panel)]
 
 
 def test_the_newest_is_at_the_end_with_who_did_what_and_when() -> None:
