@@ -142,8 +142,7 @@ def _approvals(state: SessionState, around: Around) -> Iterator[Piece]:
     """The ticket that waits for approval and that most others wait for."""
     if not state.unapproved or state.finished_at is not None:
         return
-    asked = (each for each in roots(state) if each.root.kind == "approval")
-    found = [each for each in asked if ticket_need(state.tickets[each.root.ticket], around.me) is not None]
+    found = [each for each in roots(state) if each.root.kind == "approval" and _needs_somebody(state, each.root)]
     if found:
         root = found[0].root
         text = waited_for_text(found[0], around.now, around.me)
@@ -156,12 +155,18 @@ def _pauses(state: SessionState, around: Around) -> Iterator[Piece]:
     if not (state.frozen or state.held_back or state.held_types or any(agent.held is not None for agent in agents)):
         return
     of_session = state.held is not None and state.held.is_freeze
-    found = [each for each in roots(state) if _is_pause(each) and not (of_session and each.root.kind == "frozen")]
+    pauses = (each for each in roots(state) if _is_pause(each) and not (of_session and each.root.kind == "frozen"))
+    found = [each for each in pauses if _needs_somebody(state, each.root)]
     if not found:
         return
     root = found[0].root
     text = waited_for_text(found[0], around.now, around.me)
     yield Piece(_counted(text, len(found), "paused"), "hold", _subject(root), ending_of(root))
+
+
+def _needs_somebody(state: SessionState, root: Root) -> bool:
+    """Not if it is about a ticket whose turn comes much later, such as one that runs at the end."""
+    return not root.ticket or ticket_need(state.tickets[root.ticket]) is not None
 
 
 def _bottleneck(state: SessionState, around: Around) -> Iterator[Piece]:
