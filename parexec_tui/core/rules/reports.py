@@ -243,8 +243,7 @@ def _on_files_restored(state: SessionState, report: rq.FilesRestored, now: float
 def _gate_ended(
     state: SessionState, ticket: TicketState, gate: GateStep, report: rq.ProcessEnded, now: float
 ) -> list[ev.AnyEvent]:
-    passed = report.code == 0 and not report.problem
-    if passed:
+    if report.code == 0 and not report.problem:
         return _passed(state, ticket, report, after_gate(state, ticket, gate, passed=True), now)
     if report.code == NOT_FOUND and not report.problem:
         return _gate_failed(state, ticket, gate, report, "command not found (exit 127)", now)

@@ -47,6 +47,7 @@ class Launch(Struct, frozen=True, gc=False):
     """Patterns of what the process reads, seen from `root`, if what they match now is to be noted before it begins,
     for `fingerprints`."""
     root: str = ""
+    """Absolute: where patterns start, and paths that are required."""
     snapshot: tuple[str, ...] = ()
     """Patterns of the files that are kept before the process begins, for `restore`; seen from `root`. If they cannot
     be kept, there is no process."""
@@ -54,7 +55,6 @@ class Launch(Struct, frozen=True, gc=False):
     """The most bytes of them."""
     log_of: ProcessKey | None = None
     """A process whose output the new one may want to read: `PAREXEC_LOG` is the path of that."""
-    """Absolute: where patterns start, and paths that are required."""
     requires: Requirements | None = None
     """What must be there. It is looked for right before the process is started; if it is not so, there is none, and
     `ProcessEnded` says that the ticket is at fault."""

@@ -101,9 +101,9 @@ class LogView(Widget, can_focus=True):
         self._text = ""
         self._origin: _Position | None = None
         self._search: Search | None = None
+        """The search that is running."""
         self._or_else: SearchTerm | None = None
         """What is searched for if the present search finds nothing."""
-        """The search that is running."""
         self._count: Search | None = None
         """The count of the matches that is running."""
         self._counted: _Counted | None = None
