@@ -7,10 +7,10 @@ from math import ceil, log2
 from parexec_tui.text.cells import width_of
 from parexec_tui.tui.drawing.graph.lanes import critical_path
 from parexec_tui.tui.drawing.predict import PredictedSpan, predict
-from parexec_tui.tui.drawing.shown_time import MIN_SPAN, Whole
 from parexec_tui.tui.drawing.time_window import round_duration
 from parexec_tui.tui.drawing.timeline import free_rows
 from parexec_tui.tui.panels.timeline_chart import MIN_NAME, TimelineChart, TimelineRow, TimelineView
+from parexec_tui.tui.view.shown_time import MIN_SPAN, Whole
 from parexec_tui.tui.view.timeline_bars import TimelineBars
 from parexec_tui.tui.view.view_state import Change, ViewState
 

@@ -8,8 +8,8 @@ from textual.strip import Strip
 
 from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.tui.drawing.line import StyledLine
-from parexec_tui.tui.drawing.shown_time import ShownTime
 from parexec_tui.tui.drawing.timeline import MOMENT, Bar, TimelineCell, draw_bars
+from parexec_tui.tui.view.shown_time import ShownTime
 from parexec_tui.tui.view.timeline_bars import TimelineBars
 from parexec_tui.tui.view.view_state import ViewState
 from parexec_tui.tui.widgets.rows_panel import RowsPanel

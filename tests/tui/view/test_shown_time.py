@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parexec_tui.tui.drawing.shown_time import MIN_SPAN, ShownTime
+from parexec_tui.tui.view.shown_time import MIN_SPAN, ShownTime
 
 WHOLE = (1000.0, 1400.0)
 
