@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.schedule.root_counts import roots
+from parexec_tui.core.state.findings import remembered
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -123,10 +124,7 @@ def comes_to_an_end(state: SessionState) -> bool:
 
     It is found once between two events: O(plan) while an agent type is held, else at the price of `roots`.
     """
-    found = state.findings.get(comes_to_an_end)
-    if found is None:
-        found = state.findings[comes_to_an_end] = _comes_to_an_end(state)
-    return found is True
+    return remembered(state.findings, _comes_to_an_end, state)
 
 
 def _comes_to_an_end(state: SessionState) -> bool:

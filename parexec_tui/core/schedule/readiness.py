@@ -1,10 +1,11 @@
 """Which tickets are ready: they wait for nothing but a free agent or their turn. And how many are."""
 
 from collections import Counter
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from parexec_tui.core.plan.claims import EMPTY
 from parexec_tui.core.schedule.blockers import agents_left, blockers_but_agents, session_blocker
+from parexec_tui.core.state.findings import remembered
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Flag, Status, Word
 from parexec_tui.core.state.tickets import TicketState
@@ -60,13 +61,13 @@ class WaitingCounts(NamedTuple):
 def waiting_counts(state: SessionState) -> WaitingCounts:
     """How many tickets wait, are ready and are held. It is counted once between two events, at a bounded cost, but
     for one look at each ready ticket while an agent type is held."""
-    found = state.findings.get(WaitingCounts)
-    if found is None:
-        held = _count_held(state)
-        ready = _count_ready(state)
-        waiting = state.counts[Status.waiting] - held - (ready or 0)
-        found = state.findings[WaitingCounts] = WaitingCounts(waiting, ready, held)
-    return cast(WaitingCounts, found)
+    return remembered(state.findings, _count_waiting, state)
+
+
+def _count_waiting(state: SessionState) -> WaitingCounts:
+    held = _count_held(state)
+    ready = _count_ready(state)
+    return WaitingCounts(state.counts[Status.waiting] - held - (ready or 0), ready, held)
 
 
 def _count_held(state: SessionState) -> int:

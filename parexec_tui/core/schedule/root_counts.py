@@ -8,11 +8,11 @@ Counting is bounded: what was not counted is said to be more than that, and coun
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import cast
 
 from parexec_tui.core.schedule.next_link import of_approval, of_live
 from parexec_tui.core.schedule.root import Root, WaitedFor
 from parexec_tui.core.schedule.roots import known_root, ready_root, roots_of_all
+from parexec_tui.core.state.findings import remembered
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, Status
 
@@ -77,10 +77,7 @@ class _Memo:
 
 
 def _memo(state: SessionState) -> _Memo:
-    memo = state.findings.get(_Memo)
-    if memo is None:
-        memo = state.findings[_Memo] = _Memo()
-    return cast(_Memo, memo)
+    return remembered(state.findings, _Memo)
 
 
 class _StallCounts(dict[Root, tuple[int, bool]]):
@@ -89,10 +86,7 @@ class _StallCounts(dict[Root, tuple[int, bool]]):
 
 
 def _stall_counts(state: SessionState) -> _StallCounts:
-    counts = state.stall_findings.get(_StallCounts)
-    if counts is None:
-        counts = state.stall_findings[_StallCounts] = _StallCounts()
-    return cast(_StallCounts, counts)
+    return remembered(state.stall_findings, _StallCounts)
 
 
 # -- counting --------------------------------------------------------------------------------------------------

@@ -14,12 +14,13 @@ marks. What is found is kept until the next event, so a whole screen asks for th
 
 from collections.abc import Iterator
 from operator import attrgetter
-from typing import Final, cast
+from typing import Final
 
 from parexec_tui.core.plan.claims import Claims
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.schedule.next_link import KnownOfAgents, next_link, of_approval, of_live
 from parexec_tui.core.schedule.root import Root, RootKind
+from parexec_tui.core.state.findings import remembered
 from parexec_tui.core.state.session import EngineLost, SessionState
 from parexec_tui.core.state.status import PENDING, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -100,10 +101,7 @@ class _Memo:
 
 
 def _memo(state: SessionState) -> _Memo:
-    memo = state.findings.get(_Memo)
-    if memo is None:
-        memo = state.findings[_Memo] = _Memo(state)
-    return cast(_Memo, memo)
+    return remembered(state.findings, _Memo, state)
 
 
 class _StalledRoots(dict[str, Root]):
@@ -111,10 +109,7 @@ class _StalledRoots(dict[str, Root]):
 
 
 def _stalled_roots(state: SessionState) -> _StalledRoots:
-    found = state.stall_findings.get(_StalledRoots)
-    if found is None:
-        found = state.stall_findings[_StalledRoots] = _StalledRoots()
-    return cast(_StalledRoots, found)
+    return remembered(state.stall_findings, _StalledRoots)
 
 
 # -- the walk --------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from parexec_tui.core.plan.model import Host, Plan, Ticket, eligible_types
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.findings import Findings
 from parexec_tui.core.state.status import COUNTED, SATISFIED, TERMINAL, UNSUCCESSFUL, Flag, SessionStatus, Status
 from parexec_tui.core.state.tickets import TicketState
 
@@ -144,9 +145,9 @@ class SessionState:
         """Those of the live ones whose attempt is frozen."""
         self.warned: dict[str, TicketState] = {}
         """Those of the live ones of which a check has found something wrong."""
-        self.findings: dict[object, object] = {}
+        self.findings: Findings = {}
         """What was asked about the state as it is now, and found. `apply` empties it."""
-        self.stall_findings: dict[object, object] = {}
+        self.stall_findings: Findings = {}
         """The same of what follows from the marks of stalled tickets alone. `note_stall` empties it."""
         self.held_tickets: dict[str, TicketState] = {}
         """Tickets with a hold of their own, in the order of the holds; also those that are over by now."""
