@@ -89,7 +89,7 @@ def would_run(choice: "Choice", *, force: bool = False) -> Iterator[str]:
 
 def _counted(done: dict[str, str]) -> str:
     """How many are done already, and how that is known."""
-    from parexec_tui.core.rules.reports import ALREADY_DONE, FRESH
+    from parexec_tui.core.rules.reports.already_done import ALREADY_DONE, FRESH
 
     fresh = sum(why == FRESH for why in done.values())
     counts = {FRESH: fresh, ALREADY_DONE: len(done) - fresh}
@@ -103,7 +103,7 @@ def _asked_first(plan: "Plan", levels: list[list[str]], *, force: bool) -> tuple
 
     No command is run. A ticket is not called up to date if something runs first that may change what it reads.
     """
-    from parexec_tui.core.rules.reports import ALREADY_DONE, FRESH
+    from parexec_tui.core.rules.reports.already_done import ALREADY_DONE, FRESH
 
     stale = _stale(plan, force=force)
     said: dict[str, str] = {}

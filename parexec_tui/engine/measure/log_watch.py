@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from parexec_tui.core.plan.model import MIN_LOG
 from parexec_tui.core.rules.flood import Disk, Growth, has_filled, is_flood, is_full, worst_flood
-from parexec_tui.core.rules.reports import RELIEF
+from parexec_tui.core.rules.reports.host import RELIEF
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status

@@ -9,6 +9,7 @@ from typing import Final
 from msgspec import structs
 
 from parexec_tui.core.rules.downstream import skips
+from parexec_tui.core.rules.reports.ends import facts_of, step_ended
 from parexec_tui.core.rules.verbs.on_failure import on_failure
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import RUN
@@ -66,21 +67,7 @@ def rollback_over(
     problem = _problem(report) if stopped is None else attempt.reason or "it was killed"
     if (then := after_rollback(state, ticket)) is None:
         return _over(state, ticket, now, problem, report)
-    code, signal = (report.code, report.signal) if isinstance(report, rq.ProcessEnded) else (None, None)
-    ended = ev.StepEnded(
-        at=now,
-        ticket=ticket.id,
-        attempt=attempt.number,
-        step=attempt.step,
-        seconds=round(attempt.step_worked(now), 6),
-        passed=not problem,
-        code=code,
-        signal=signal,
-        reason=problem,
-        error_line=report.error_line if problem else "",
-        cpu_seconds=_cpu(report),
-        peak_memory=_memory(report),
-    )
+    ended = step_ended(ticket, report, now, passed=not problem, reason=problem)
     return [ended, ev.StepStarted(at=now, ticket=ticket.id, attempt=attempt.number, step=then)]
 
 
@@ -90,14 +77,6 @@ def _problem(report: rq.ProcessEnded | rq.ProcessLost) -> str:
     if report.problem or report.code == 0:
         return report.problem
     return f"signal {report.signal}" if report.signal is not None else f"exit {report.code}"
-
-
-def _cpu(report: rq.AnyReport) -> float:
-    return report.cpu_seconds if isinstance(report, rq.ProcessEnded) else 0.0
-
-
-def _memory(report: rq.AnyReport) -> int:
-    return report.peak_memory if isinstance(report, rq.ProcessEnded) else 0
 
 
 def files_restored(
@@ -112,7 +91,7 @@ def _over(
     state: SessionState, ticket: TicketState, now: float, problem: str, report: rq.AnyReport
 ) -> list[ev.AnyEvent]:
     """All is taken back, or what could be: the attempt ends."""
-    attempt = ticket.live_attempt
+    attempt, facts = ticket.live_attempt, facts_of(report)
     outcome = attempt.outcome
     ended = outcome or ev.AttemptEnded(
         at=now,
@@ -128,8 +107,8 @@ def _over(
         ended,
         at=now,
         seconds=round(attempt.worked(now), 6),
-        cpu_seconds=attempt.cpu_seconds + _cpu(report),
-        peak_memory=max(attempt.peak_memory, _memory(report)),
+        cpu_seconds=attempt.cpu_seconds + facts.cpu_seconds,
+        peak_memory=max(attempt.peak_memory, facts.peak_memory),
     )
     if problem:
         return _failed(state, ticket, ended, problem, report, now)

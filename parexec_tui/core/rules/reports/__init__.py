@@ -1,0 +1,64 @@
+"""What follows from a report: what a process, a timer or the monitor tells the engine.
+
+Pure: it reads the state and returns the events to apply, in order. It changes nothing.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from parexec_tui.core.rules.reports.already_done import on_done_checked, on_freshness_checked
+from parexec_tui.core.rules.reports.checks import on_check_made
+from parexec_tui.core.rules.reports.host import (
+    on_disk_measured,
+    on_history_read,
+    on_host_short,
+    on_neighbours_changed,
+)
+from parexec_tui.core.rules.reports.logs import on_log_flooded, on_log_too_long
+from parexec_tui.core.rules.reports.processes import (
+    on_files_restored,
+    on_outputs_checked,
+    on_process_ended,
+    on_process_lost,
+    on_process_started,
+    on_strays_found,
+)
+from parexec_tui.core.rules.reports.taking_back import snapshot_made, taken_back_first
+from parexec_tui.core.rules.reports.timers import on_backoff_elapsed, on_idle_elapsed, on_timeout
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.wire import requests as rq
+
+
+def on_report(state: SessionState, report: rq.AnyReport, now: float) -> list[ev.AnyEvent]:
+    """The events that follow from a report; none from one that came too late, for an attempt that is over."""
+    events = taken_back_first(state, report, _REPORTS[type(report)](state, report, now), now)
+    for event in events:
+        if isinstance(event, ev.AttemptEnded):
+            agent = state.agents[event.agent]
+            if agent.draining and agent.ticket == event.ticket:
+                return [*events, ev.AgentStopped(at=now, agent=event.agent, reason="drained")]
+    return events
+
+
+_REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = {
+    rq.ProcessStarted: on_process_started,
+    rq.ProcessEnded: on_process_ended,
+    rq.ProcessLost: on_process_lost,
+    rq.OutputsChecked: on_outputs_checked,
+    rq.DoneChecked: on_done_checked,
+    rq.FreshnessChecked: on_freshness_checked,
+    rq.SnapshotMade: snapshot_made,
+    rq.FilesRestored: on_files_restored,
+    rq.CheckMade: on_check_made,
+    rq.StraysFound: on_strays_found,
+    rq.LogTooLong: on_log_too_long,
+    rq.LogFlooded: on_log_flooded,
+    rq.TimeoutElapsed: on_timeout,
+    rq.BackoffElapsed: on_backoff_elapsed,
+    rq.DiskMeasured: on_disk_measured,
+    rq.HostShort: on_host_short,
+    rq.NeighboursChanged: on_neighbours_changed,
+    rq.HistoryRead: on_history_read,
+    rq.IdleElapsed: on_idle_elapsed,
+}

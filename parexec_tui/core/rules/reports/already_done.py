@@ -1,0 +1,65 @@
+"""The answer to whether a ticket is done before its first attempt: by `skip_if`, `if_done` or `up_to_date`."""
+
+from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.rules.reports.ends import NOT_EXECUTABLE, exit_text
+from parexec_tui.core.rules.reports.host import on_host_short
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire import requests as rq
+
+ALREADY_DONE = "already done"
+FRESH = "up to date"
+
+_MAX_ASKED = 3
+"""How often a `skip_if` is started that is lost, before its ticket starts without an answer."""
+
+
+def answered(state: SessionState, report: rq.ProcessEnded, now: float) -> list[ev.AnyEvent]:
+    """What follows from the end of a `skip_if`; nothing if nobody waits for its answer any more."""
+    ticket = _asked(state, report)
+    if ticket is None:
+        return []
+    if state.is_ended_by_stop(ticket) or report.stopped_for is not None or report.host_short_of:
+        again = ev.CheckEnded(at=now, ticket=ticket.id, again=True)
+        short = rq.HostShort(report.host_short_of, report.problem) if report.host_short_of else None
+        return [again, *(on_host_short(state, short, now) if short is not None else [])]
+    if report.code == 0 and not report.problem:
+        return [ev.TicketSatisfied(at=now, ticket=ticket.id, reason=f"{ALREADY_DONE}: skip_if succeeded")]
+    is_no = report.code is not None and report.code < NOT_EXECUTABLE and not report.problem
+    return [ev.CheckEnded(at=now, ticket=ticket.id, reason="" if is_no else report.problem or exit_text(report))]
+
+
+def answer_lost(state: SessionState, report: rq.ProcessLost, now: float) -> list[ev.AnyEvent]:
+    """What follows if a `skip_if` is lost: it is asked once more, a few times."""
+    ticket = _asked(state, report)
+    if ticket is None:
+        return []
+    tries_again = ticket.asked < _MAX_ASKED
+    return [ev.CheckEnded(at=now, ticket=ticket.id, reason="" if tries_again else report.reason, again=tries_again)]
+
+
+def _asked(state: SessionState, report: rq.Report) -> TicketState | None:
+    """The ticket that waits for the answer in this report."""
+    ticket = state.asking.get(report.ticket)
+    return ticket if ticket is not None and (report.attempt, report.step) == (0, ticket.asking) else None
+
+
+def on_done_checked(state: SessionState, report: rq.DoneChecked, now: float) -> list[ev.AnyEvent]:
+    ticket = _asked(state, report)
+    if ticket is None:
+        return []
+    if not report.done:
+        return [ev.CheckEnded(at=now, ticket=ticket.id)]
+    files = ticket.spec.if_done
+    reason = f"{ALREADY_DONE}: {listed(files, limit=4)} {'exists' if len(files) == 1 else 'exist'}"
+    return [ev.TicketSatisfied(at=now, ticket=ticket.id, reason=reason)]
+
+
+def on_freshness_checked(state: SessionState, report: rq.FreshnessChecked, now: float) -> list[ev.AnyEvent]:
+    ticket = _asked(state, report)
+    if ticket is None:
+        return []
+    if report.stale:
+        return [ev.CheckEnded(at=now, ticket=ticket.id, stale=report.stale)]
+    return [ev.TicketSatisfied(at=now, ticket=ticket.id, reason=FRESH)]

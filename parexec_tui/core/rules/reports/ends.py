@@ -1,0 +1,127 @@
+"""How a step or an attempt ends: the events of that, with the facts that its process reported."""
+
+from typing import Any, NamedTuple
+
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import FAILURES, End, Status
+from parexec_tui.core.state.steps import gate_step
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire import requests as rq
+
+NOT_EXECUTABLE, NOT_FOUND = 126, 127
+"""What a shell exits with when it cannot start a command (POSIX, 2.8.2)."""
+
+Exit = rq.ProcessEnded | rq.ProcessLost
+"""What ends a process."""
+
+StepReport = Exit | rq.OutputsChecked
+"""What ends a step."""
+
+
+class Facts(NamedTuple):
+    """What a process reported of its end."""
+
+    code: int | None = None
+    signal: int | None = None
+    cpu_seconds: float = 0.0
+    peak_memory: int = 0
+    """Bytes."""
+    error_line: str = ""
+
+
+def facts_of(report: rq.AnyReport) -> Facts:
+    """Those of a process that is lost, or of a step without a process, are not known."""
+    match report:
+        case rq.ProcessEnded():
+            return Facts(report.code, report.signal, report.cpu_seconds, report.peak_memory, report.error_line)
+        case rq.ProcessLost():
+            return Facts(error_line=report.error_line)
+        case _:
+            return Facts()
+
+
+def reported(state: SessionState, report: rq.Report) -> TicketState | None:
+    """The ticket that the report is about; None if its attempt or its step is over."""
+    ticket = state.live.get(report.ticket)
+    if ticket is None or ticket.attempts != report.attempt or ticket.live_attempt.step != report.step:
+        return None
+    return ticket
+
+
+def exit_text(report: rq.ProcessEnded) -> str:
+    if report.signal is not None:
+        return f"signal {report.signal}"
+    return f"exit {report.code}" + (", which is not in expect_codes" if report.code == 0 else "")
+
+
+def passed(
+    state: SessionState, ticket: TicketState, report: StepReport, then: str | None, now: float
+) -> list[ev.AnyEvent]:
+    """Go on to the step `then` after one that succeeded; None: the attempt has succeeded."""
+    if then is None:
+        more = {"reason": exit_text(report)} if isinstance(report, rq.ProcessEnded) and report.code != 0 else {}
+        done = Status.approval if ticket.spec.approve == "after" else Status.succeeded
+        return [attempt_ended(ticket, report, End.succeeded, done, now, **more)]
+    return [step_ended(ticket, report, now, passed=True), step_started(state, ticket, then, now)]
+
+
+def step_ended(
+    ticket: TicketState, report: rq.AnyReport, now: float, *, passed: bool, reason: str = ""
+) -> ev.StepEnded:
+    """The end of the step that the current attempt is at, after which the attempt goes on."""
+    attempt, facts = ticket.live_attempt, facts_of(report)
+    return ev.StepEnded(
+        at=now,
+        ticket=ticket.id,
+        attempt=attempt.number,
+        step=attempt.step,
+        seconds=round(attempt.step_worked(now), 6),
+        passed=passed,
+        reason=reason,
+        code=facts.code,
+        signal=facts.signal,
+        cpu_seconds=facts.cpu_seconds,
+        peak_memory=facts.peak_memory,
+        error_line="" if passed else facts.error_line,
+    )
+
+
+def step_started(state: SessionState, ticket: TicketState, step: str, now: float) -> ev.StepStarted:
+    gate = gate_step(state, ticket, step)
+    if gate is None:
+        return ev.StepStarted(at=now, ticket=ticket.id, attempt=ticket.attempts, step=step)
+    return ev.StepStarted(
+        at=now,
+        ticket=ticket.id,
+        attempt=ticket.attempts,
+        step=step,
+        title=gate.title,
+        number=gate.number,
+        of=gate.of,
+    )
+
+
+def attempt_ended(
+    ticket: TicketState, report: StepReport, end: End, then: Status, now: float, **more: Any
+) -> ev.AttemptEnded:
+    """The end of the current attempt, with the facts that its process reported."""
+    attempt, facts = ticket.live_attempt, facts_of(report)
+    tells_why = end in FAILURES and not more.get("host_at_fault")
+    return ev.AttemptEnded(
+        at=now,
+        ticket=ticket.id,
+        attempt=attempt.number,
+        step=attempt.step,
+        agent=attempt.agent,
+        started=attempt.started,
+        seconds=round(attempt.worked(now), 6),
+        end=end,
+        then=then,
+        code=facts.code,
+        signal=facts.signal,
+        cpu_seconds=attempt.cpu_seconds + facts.cpu_seconds,
+        peak_memory=max(attempt.peak_memory, facts.peak_memory),
+        error_line=facts.error_line if tells_why else "",
+        **more,
+    )

@@ -1,0 +1,80 @@
+"""An attempt failed: another try if its ticket has retries left, else what the failure means."""
+
+from zlib import crc32
+
+from parexec_tui.core.plan import retries
+from parexec_tui.core.plan.retries import is_named
+from parexec_tui.core.rules.downstream import skips
+from parexec_tui.core.rules.reports.ends import StepReport, attempt_ended
+from parexec_tui.core.rules.verbs.on_failure import on_failure
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.process_key import OUTPUTS, RUN
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire import requests as rq
+
+MAX_DOUBLINGS = 20
+"""The most times that a retry delay is doubled: nobody waits a million times the delay."""
+
+
+def failed(
+    state: SessionState, ticket: TicketState, report: StepReport, end: End, reason: str, now: float
+) -> list[ev.AnyEvent]:
+    """The events of a failed attempt: another try if the ticket has retries left, else what its failure means."""
+    used, most = ticket.budget(end)
+    if used < most and _is_retried(ticket, report, end):
+        retry_at = now + retry_delay(state, ticket)
+        again = attempt_ended(
+            ticket, report, end, Status.backoff, now, reason=reason, charged=True, retry_at=retry_at
+        )
+        return [again]
+    return failed_for_good(state, ticket, report, end, reason, now)
+
+
+def _is_retried(ticket: TicketState, report: StepReport, end: End) -> bool:
+    """Whether `retry_on` of the ticket names the failure."""
+    step = ticket.live_attempt.step
+    if step == RUN:
+        # A command that took too long was ended by us: its signal says nothing.
+        ended = report if isinstance(report, rq.ProcessEnded) and end is not End.timed_out else None
+        code, signal = (ended.code, ended.signal) if ended is not None else (None, None)
+        return is_named(ticket.spec.retry_on, (end,), code, signal)
+    if step == OUTPUTS:
+        return is_named(ticket.spec.retry_on, (retries.OUTPUTS,), None, None)
+    words = (end,) if end is End.lost else (retries.GATE, end) if end is End.timed_out else (retries.GATE,)
+    return is_named(ticket.spec.retry_on, words, None, None)
+
+
+def failed_for_good(
+    state: SessionState,
+    ticket: TicketState,
+    report: StepReport,
+    end: End,
+    reason: str,
+    now: float,
+    *,
+    ticket_at_fault: bool = False,
+) -> list[ev.AnyEvent]:
+    """The events of a failed attempt after which there is no other try."""
+    failed = attempt_ended(
+        ticket,
+        report,
+        end,
+        Status.failed,
+        now,
+        reason=reason,
+        skipped=skips(state, ticket),
+        ticket_at_fault=ticket_at_fault,
+    )
+    return [failed, *on_failure(state, ticket, now)]
+
+
+def retry_delay(state: SessionState, ticket: TicketState) -> float:
+    """Seconds until the next try: the ticket's delay, doubled for each try so far, give or take a quarter.
+
+    The jitter keeps tickets that failed together from coming back together. It follows from the names of session,
+    ticket and attempt, so that the rules stay free of chance.
+    """
+    spread = crc32(f"{state.session}/{ticket.id}.{ticket.attempts}".encode()) / 2**32
+    return ticket.spec.retry_delay * 2.0 ** min(ticket.charged, MAX_DOUBLINGS) * (0.75 + 0.5 * spread)

@@ -1,0 +1,54 @@
+"""What the monitor finds out: disks, shortages, sessions nearby, and how long tickets took before."""
+
+from parexec_tui.core.plan.units import format_size
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.wire import requests as rq
+
+RELIEF = 1.05
+"""A disk counts as relieved when this many times the floor is free, so that it does not go back and forth."""
+
+
+def on_disk_measured(state: SessionState, report: rq.DiskMeasured, now: float) -> list[ev.AnyEvent]:
+    floor = state.plan.settings.min_free_disk
+    pressed = state.pressed.get(report.resource)
+    if pressed is None and (report.free is None or report.free >= floor):
+        return []
+    if report.free is None or (pressed is not None and report.free >= floor * RELIEF):
+        return [ev.HostRelieved(at=now, resource=report.resource)]
+    if pressed is not None and not _has_changed_much(pressed.free, report.free, floor):
+        return []
+    text = f"{format_size(report.free)} free in {report.folder}, the plan wants {format_size(floor)}"
+    return [ev.HostPressed(at=now, resource=report.resource, text=text, free=report.free)]
+
+
+def _has_changed_much(said: int | None, free: int, floor: float) -> bool:
+    """Whether it is worth an event that there is another amount of room than was said: half as much, or an eighth of
+    what the plan wants more or less."""
+    return said is None or 2 * free < said or abs(free - said) >= floor / 8
+
+
+def on_host_short(state: SessionState, report: rq.HostShort, now: float) -> list[ev.AnyEvent]:
+    if bool(report.text) == (report.resource in state.pressed):
+        return []
+    if report.text:
+        return [ev.HostPressed(at=now, resource=report.resource, text=report.text)]
+    return [ev.HostRelieved(at=now, resource=report.resource)]
+
+
+def on_neighbours_changed(state: SessionState, report: rq.NeighboursChanged, now: float) -> list[ev.AnyEvent]:
+    seen = {each.session: each for each in (*state.neighbours, *report.found) if each.session not in report.left}
+    neighbours = tuple(seen.values())
+    return [] if neighbours == state.neighbours else [ev.NeighboursSeen(at=now, neighbours=neighbours)]
+
+
+def on_history_read(state: SessionState, report: rq.HistoryRead, now: float) -> list[ev.AnyEvent]:
+    """Once in a session, and only about tickets whose estimate the plan does not give."""
+    if state.learned or not state.unfinished:
+        return []
+    seconds = {
+        id_: round(seconds, 3)
+        for id_, seconds in report.seconds.items()
+        if (ticket := state.tickets.get(id_)) is not None and ticket.spec.estimate is None
+    }
+    return [ev.DurationsLearned(at=now, seconds=seconds)] if seconds else []
