@@ -1,0 +1,165 @@
+"""What happened: facts in the past tense. State is a fold of these, and nothing else changes it.
+
+The format is a promise: events are kept in the registry and replayed years later. A field may be added with a
+default; a field or a kind is never renamed, retyped or removed. Each class writes out its kind as `tag`, so a class
+may be renamed. `at` is seconds since the epoch, stamped by the engine; `by` says who asked, and is empty where the
+engine acted on a rule. What an event is made of (the tickets of a plan, the steps of an undo) is bound by the same
+promise.
+"""
+
+from parexec_tui.core.state.events.agents import (
+    AgentDraining,
+    AgentHeld,
+    AgentQuarantined,
+    AgentReleased,
+    AgentStarted,
+    AgentStopped,
+    AgentTypeHeld,
+    AgentTypeReleased,
+    TypeScaled,
+)
+from parexec_tui.core.state.events.attempts import (
+    AttemptEnded,
+    AttemptFrozen,
+    AttemptSpawned,
+    AttemptStarted,
+    AttemptStopRequested,
+    AttemptThawed,
+    CheckFailed,
+    CheckHeld,
+    LogCut,
+    StepEnded,
+    StepStarted,
+    StraysEnded,
+)
+from parexec_tui.core.state.events.event import Event as Event
+from parexec_tui.core.state.events.rollback import (
+    RollbackAsked,
+    RollbackEnded,
+    RollbackStarted,
+    SnapshotDropped,
+    SnapshotTaken,
+)
+from parexec_tui.core.state.events.session import FREEZE_REASON as FREEZE_REASON
+from parexec_tui.core.state.events.session import (
+    AgentsDeployed,
+    CompletionValidated,
+    DrainEnded,
+    DurationsLearned,
+    EngineLeft,
+    FailurePolicyChanged,
+    FailuresHandled,
+    HostPressed,
+    HostRelieved,
+    MonitoringStarted,
+    NeighboursSeen,
+    OperatorActed,
+    ParallelChanged,
+    PlanAmended,
+    PoolInitialised,
+    SessionDraining,
+    SessionFinished,
+    SessionHeld,
+    SessionInterrupted,
+    SessionOpened,
+    SessionReleased,
+    SessionStopping,
+    TicketsQueued,
+)
+from parexec_tui.core.state.events.session import Neighbour as Neighbour
+from parexec_tui.core.state.events.tickets import (
+    ApprovalAsked,
+    BackoffEnded,
+    FinallyAgain,
+    PriorityChanged,
+    TicketApproved,
+    TicketCancelled,
+    TicketHeld,
+    TicketPinned,
+    TicketRejected,
+    TicketReleased,
+    TicketRestored,
+    TicketRetried,
+    TicketUnrunnable,
+    TicketWaived,
+)
+from parexec_tui.core.state.events.waiting import (
+    CheckEnded,
+    CheckStarted,
+    ConflictFound,
+    ReservationEnded,
+    ReservationMade,
+    TicketSatisfied,
+)
+
+AnyEvent = (
+    SessionOpened
+    | PoolInitialised
+    | TicketsQueued
+    | AgentsDeployed
+    | MonitoringStarted
+    | FailuresHandled
+    | CompletionValidated
+    | SessionFinished
+    | EngineLeft
+    | SessionInterrupted
+    | NeighboursSeen
+    | HostPressed
+    | HostRelieved
+    | SessionHeld
+    | SessionReleased
+    | SessionDraining
+    | DrainEnded
+    | SessionStopping
+    | AgentStarted
+    | AgentHeld
+    | AgentReleased
+    | AgentDraining
+    | AgentQuarantined
+    | AgentStopped
+    | ConflictFound
+    | DurationsLearned
+    | ReservationMade
+    | ReservationEnded
+    | CheckStarted
+    | CheckEnded
+    | TicketSatisfied
+    | AttemptStarted
+    | AttemptSpawned
+    | StepEnded
+    | StepStarted
+    | CheckFailed
+    | CheckHeld
+    | AttemptFrozen
+    | AttemptThawed
+    | AttemptStopRequested
+    | AttemptEnded
+    | SnapshotTaken
+    | SnapshotDropped
+    | RollbackAsked
+    | RollbackStarted
+    | RollbackEnded
+    | StraysEnded
+    | LogCut
+    | BackoffEnded
+    | TicketHeld
+    | TicketReleased
+    | TicketCancelled
+    | TicketUnrunnable
+    | TicketRetried
+    | FinallyAgain
+    | ApprovalAsked
+    | TicketApproved
+    | TicketRejected
+    | TicketWaived
+    | TicketRestored
+    | TicketPinned
+    | PriorityChanged
+    | PlanAmended
+    | AgentTypeHeld
+    | AgentTypeReleased
+    | TypeScaled
+    | ParallelChanged
+    | FailurePolicyChanged
+    | OperatorActed
+)
