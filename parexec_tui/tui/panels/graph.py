@@ -1,6 +1,5 @@
 """The dependency graph: all tickets in lanes, or those around the selected ticket."""
 
-import time
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Literal
@@ -8,7 +7,7 @@ from typing import Literal
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.tui.drawing.graph.folding import Place
-from parexec_tui.tui.drawing.graph.lanes import Lanes, critical_path
+from parexec_tui.tui.drawing.graph.lanes import Lanes
 from parexec_tui.tui.panels.graph_picture import GraphPicture
 from parexec_tui.tui.theme.palette import LANES
 from parexec_tui.tui.view.view_state import Change, ViewState
@@ -20,9 +19,6 @@ _BIG = 100
 """From so many tickets on, rows stand by group where chains cannot be followed anyway."""
 _MAX_LEFT_OUT = 0.2
 """The share of tickets with lanes that are not drawn from which on chains count as such."""
-
-_PATH_EVERY = 1.0
-"""Seconds for which the critical path is kept: to find it costs O(plan)."""
 
 
 class GraphPanel(GraphPicture):
@@ -37,7 +33,6 @@ class GraphPanel(GraphPicture):
         self._graph: object = None
         """The graph that the lanes show: an amended plan has another one."""
         self._max_columns = 0
-        self._path_at = 0.0
         self._marked: Sequence[str] = []
         """The path that is heavy now."""
 
@@ -76,12 +71,11 @@ class GraphPanel(GraphPicture):
             self._take_groups()
             self._fold()
             self._find_selected()
-        elif time.monotonic() - self._path_at < _PATH_EVERY and all(id_ in state.tickets for id_ in self._path):
-            return
         if self._lanes is None:
             return
-        self._path, self._path_at = critical_path(state), time.monotonic()
-        self._on_path = frozenset(self._path)
+        path = self.view.critical_path
+        path.find(state)
+        self._path, self._on_path = path.tickets, path.members
         self._mark()
 
     def _mark(self) -> None:
@@ -149,7 +143,7 @@ class GraphPanel(GraphPicture):
 
     def _take_lanes(self, lanes: Lanes, graph: object, max_columns: int) -> None:
         if (graph, max_columns) == (self._graph, self._max_columns):
-            self._lanes, self._path_at = lanes, 0.0
+            self._lanes = lanes
             self._take_groups()
             self.changed(Change.state | Change.selection)
 

@@ -40,7 +40,7 @@ class GraphPicture(RowsPanel):
         self.mode: GraphMode = "lanes"
         self._lanes: Lanes | None = None
         self._folds = GraphFolds()
-        self._path: list[str] = []
+        self._path: Sequence[str] = []
         """The critical path."""
         self._on_path: frozenset[str] = frozenset()
         self._lit = LitPath()

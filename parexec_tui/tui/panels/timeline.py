@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from math import ceil, log2
 
 from parexec_tui.text.cells import width_of
-from parexec_tui.tui.drawing.graph.lanes import critical_path
 from parexec_tui.tui.drawing.predict import PredictedSpan, predict
 from parexec_tui.tui.drawing.time_window import round_duration
 from parexec_tui.tui.drawing.timeline import free_rows
@@ -32,6 +31,8 @@ class TimelinePanel(TimelineChart):
     def __init__(self, view: ViewState, number: int) -> None:
         super().__init__(view, number)
         self._index: dict[TimelineRow, int] = {}
+        self._ticket_rows: dict[str, TimelineRow] = {}
+        """ticket: its row, which is the same whenever rows are made"""
         self._longest = 0
         """Cells of the longest name of a row."""
         self._of: object = None
@@ -64,15 +65,18 @@ class TimelinePanel(TimelineChart):
         if self.view.state is None or not change & self.watches:
             return
         at = time.monotonic()
-        if self.state is not self._of or (at >= self._remake_at and not self._is_made()):
+        is_due = self.state is not self._of or (at >= self._remake_at and not self._is_made())
+        if is_due:
             self._remake()
         elif change & Change.appearance or (at >= self._draw_at and not self._is_made()):
             self._draw()
-        if not self._is_made():
-            self.check_again_in(self._remake_at - at)
         if self.view.selected != self._selected:
             self._find_selected()
         super().changed(change)
+        if is_due:
+            self._wait_since(at)  # the rows of all agents look different then
+        if not self._is_made():
+            self.check_again_in(self._remake_at - at)
 
     def _is_made(self) -> bool:
         """Whether nothing can have changed since the rows were made: time stands still, and nothing happened."""
@@ -98,11 +102,16 @@ class TimelinePanel(TimelineChart):
         self._made_of = (id(state), self.view.now, self.view.event_history.last)
         self._predicted = predict(state, self.view.now, self.view.told()) if self._is_going else ()
         self._predicted_until = max((each.end for each in self._predicted), default=0.0)
-        self._path = frozenset(critical_path(state))
+        self.view.critical_path.find(state)
+        self._path = self.view.critical_path.members
         self._make_rows()
         if is_other:
             self.shown.show_whole()
         self._draw()
+        self._wait_since(began)
+
+    def _wait_since(self, began: float) -> None:
+        """Look ahead no more for as long as is due for what took since `began`."""
         self._remake_at = began + max(_REMAKE_EVERY, _SHARE * (time.monotonic() - began))
 
     def _make_rows(self) -> None:
@@ -116,8 +125,8 @@ class TimelinePanel(TimelineChart):
                 rows += [TimelineRow("agent", agent) for agent in state.agents]
                 rows += [TimelineRow("to start", str(number)) for number in range(len(self._to_start))]
                 rows.append(TimelineRow("heading", ""))
-            tickets = sorted(state.tickets.values(), key=lambda ticket: (bars.expected_start(ticket), ticket.order))
-            rows += [TimelineRow("ticket", ticket.id) for ticket in tickets]
+            known, ids = self._ticket_rows, bars.tickets_by_start()
+            rows += [known.get(id_) or known.setdefault(id_, TimelineRow("ticket", id_)) for id_ in ids]
         visible = self._rows[self.top : self.top + self.page]
         self._drawn_rows = {row: self._drawn_rows[row] for row in visible if row in self._drawn_rows}
         self._rows = rows

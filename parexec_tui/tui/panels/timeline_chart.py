@@ -8,6 +8,7 @@ from textual.strip import Strip
 
 from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.tui.drawing.line import StyledLine
+from parexec_tui.tui.drawing.time_window import Window
 from parexec_tui.tui.drawing.timeline import MOMENT, Bar, TimelineCell, draw_bars
 from parexec_tui.tui.view.shown_time import ShownTime
 from parexec_tui.tui.view.timeline_bars import TimelineBars
@@ -77,12 +78,12 @@ class TimelineChart(RowsPanel):
             self._known_bars[row] = self._find_bars(row)
         return self._known_bars[row]
 
-    def _find_bars(self, row: TimelineRow, since: float = 0.0, step: float = 0.0) -> list[Bar]:
+    def _find_bars(self, row: TimelineRow, window: Window | None = None) -> list[Bar]:
         bars = self._bars
         assert bars is not None
         match row.kind:
             case "agent":
-                return bars.of_agent(row.name, since, step)
+                return bars.of_agent(row.name, window)
             case "to start":
                 return list(self._to_start[int(row.name)])
             case "ticket":
@@ -94,13 +95,15 @@ class TimelineChart(RowsPanel):
         """The bar under the cursor: the one of that moment, else the one before it, else the first.
 
         Without a moment, that of the selected ticket, if the row has one."""
-        row = self._row()
-        found = [] if row is None else self._bars_of(row)
-        if self.shown.moment is None:
-            found = [bar for bar in found if bar.ticket == self.view.selected] or found
-        moment = self.shown.at(self.view.now)
-        begun = [bar for bar in found if bar.start <= moment]
-        return begun[-1] if begun else next(iter(found), None)
+        row, bars, moment = self._row(), self._bars, self.shown.at(self.view.now)
+        if row is None or bars is None:
+            return None
+        selected = self.view.selected if self.shown.moment is None else ""
+        if row.kind == "agent":  # which may have thousands
+            own = bars.of_ticket_on(row.name, selected) if selected else []
+            return _bar_at(own, moment) or bars.on_agent_at(row.name, moment)
+        found = self._bars_of(row)
+        return _bar_at([bar for bar in found if bar.ticket == selected] or found, moment)
 
     # -- drawing -------------------------------------------------------------------------------------------------
 
@@ -126,8 +129,7 @@ class TimelineChart(RowsPanel):
         )
         drawn = self._drawn_rows.get(row)
         if drawn is None or not drawn.is_good(stamp, view.selected):
-            step = window.span / (2 * window.width)
-            found = self._find_bars(row, window.start, step) if row.kind == "agent" else self._bars_of(row)
+            found = self._find_bars(row, window) if row.kind == "agent" else self._bars_of(row)
             cells = draw_bars(found, window, view.now, selected=view.selected, ascii_only=view.ascii_only)
             drawn = _DrawnRow(stamp, view.selected, frozenset(cell.ticket for cell in cells) - {""}, cells)
             self._drawn_rows[row] = drawn
@@ -213,6 +215,11 @@ class TimelineChart(RowsPanel):
     def _on(self, word: str) -> Style:
         """The style of letters on a solid bar."""
         return self.view.palette.status(word) + _REVERSED
+
+
+def _bar_at(bars: Sequence[Bar], moment: float) -> Bar | None:
+    """The last one that has begun by this moment, else the first."""
+    return next((bar for bar in reversed(bars) if bar.start <= moment), next(iter(bars), None))
 
 
 _REVERSED = Style(reverse=True)

@@ -18,6 +18,8 @@ class ShownTime:
         self.window: Window | None = None
         """What is shown; None: there is no room, or nothing to show yet."""
         self.axis = ""
+        self._axis_of: tuple[Window, float] | None = None
+        """The window and the start of the session that the axis was made for."""
         self._zoomed: Window | None = None
         """The part that is shown; None: the whole session."""
 
@@ -34,11 +36,12 @@ class ShownTime:
             if self.moment is None:
                 zoomed = zoomed.showing(now)
             self._zoomed = self.window = zoomed.within(*whole)
-        self.axis = axis(ticks(self.window, whole[0]), cells)
+        if (self.window, whole[0]) != self._axis_of:
+            self.axis, self._axis_of = axis(ticks(self.window, whole[0]), cells), (self.window, whole[0])
 
     def clear(self) -> None:
         """Show nothing until there is room."""
-        self.window, self.axis = None, ""
+        self.window, self.axis, self._axis_of = None, "", None
 
     def show_whole(self) -> None:
         """Show the whole session, with the cursor at now. To be laid out again."""

@@ -3,11 +3,11 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import inf
+from operator import attrgetter
 
 from parexec_tui.core.state.events import AttemptEnded
 from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.status import TABLE, TERMINAL, End, Flag, Status
-from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.words import glyph, printable, with_name
 from parexec_tui.tui.drawing.predict import PredictedSpan
 from parexec_tui.tui.drawing.time_window import Window, round_duration
@@ -19,6 +19,10 @@ Label = Callable[[str, str], str]
 """What is written on the bar of a ticket on an agent."""
 
 
+def _ticket_of(ticket: str, _: str) -> str:
+    return ticket
+
+
 class TimelineBars:
     """What ran, runs and will run, as it is known at one moment."""
 
@@ -28,6 +32,9 @@ class TimelineBars:
         self._state = view.state
         self._predicted: dict[str, PredictedSpan] = {}
         self._on_agent: dict[str | None, list[PredictedSpan]] = {}
+        """agent: what it will run, in the order of time"""
+        self._looks: dict[str, tuple[Window, object]] = {}
+        """agent: what is predicted of it, as it looks in a window"""
         for span in predicted:
             self._predicted[span.ticket] = span
             self._on_agent.setdefault(span.agent, []).append(span)
@@ -36,33 +43,79 @@ class TimelineBars:
     def _now(self) -> float:
         return self._view.now
 
-    def expected_start(self, ticket: TicketState) -> float:
-        """When a ticket started first, or is expected to; `inf` if nothing tells."""
-        if ticket.first_started is not None:
-            return ticket.first_started
-        span = self._predicted.get(ticket.id)
-        return inf if span is None else span.start
+    def tickets_by_start(self) -> list[str]:
+        """All tickets by when they started first, or are expected to; then those of which nothing tells."""
+        predicted, all_ = self._predicted, self._state.tickets
+        starts = [
+            (first, ticket.order, id_) for id_, ticket in all_.items() if (first := ticket.first_started) is not None
+        ]
+        starts += [
+            (span.start, ticket.order, id_)
+            for id_, span in predicted.items()
+            if (ticket := all_.get(id_)) is not None and ticket.first_started is None
+        ]
+        starts.sort()
+        rest = [id_ for id_, ticket in all_.items() if ticket.first_started is None and id_ not in predicted]
+        return [*(id_ for _, _, id_ in starts), *rest]
 
     def agent_stamp(self, agent: str, window: Window) -> object:
         """Equal as long as the bars of an agent look the same in this window, but for the line of now."""
         ticket = self._state.live.get(self._state.agents[agent].ticket or "")
         live = None if ticket is None else (ticket.id, ticket.attempts, ticket.shown_status)
-        spans = ((span.ticket, window.halves(span.start), window.halves(span.end)) for span in self._on(agent))
-        return window, len(self._view.event_history.ends_on(agent)), live, tuple(spans)
+        return window, len(self._view.event_history.ends_on(agent)), live, self._look(agent, window)
 
-    def of_agent(self, agent: str, since: float = 0.0, step: float = 0.0) -> list[Bar]:
-        """What an agent ran after `since`, runs, and will run.
+    def _look(self, agent: str, window: Window) -> object:
+        known = self._looks.get(agent)
+        if known is None or known[0] != window:
+            spans = (
+                (each.ticket, window.halves(each.start), window.halves(each.end)) for each in self._on(agent, window)
+            )
+            known = self._looks[agent] = window, tuple(spans)
+        return known[1]
 
-        Of successes that are shorter than `step` seconds and follow one another as fast, only some are told.
+    def of_agent(self, agent: str, window: Window | None = None) -> list[Bar]:
+        """What an agent ran, runs, and will run; in this window, if there is one.
+
+        There, of successes that are shorter than half a cell and follow one another as fast, only some are told.
         """
+        since, step = (0.0, 0.0) if window is None else (window.start, window.span / (2 * window.width))
         return [
-            *self._ended(self._view.event_history.ends_on(agent), lambda ticket, _: ticket, since, step),
-            *self._live(self._state.agents[agent].ticket, lambda ticket, _: ticket),
-            *self._expected(self._on(agent)),
+            *self._ended(self._view.event_history.ends_on(agent), _ticket_of, since, step),
+            *self._live(self._state.agents[agent].ticket, _ticket_of),
+            *self._expected(self._on(agent, window)),
         ]
 
-    def _on(self, agent: str) -> Sequence[PredictedSpan]:
-        return self._on_agent.get(agent, ())
+    def of_ticket_on(self, agent: str, id_: str) -> list[Bar]:
+        """What of a ticket an agent ran, runs, and will run."""
+        ends = [end for end in self._view.event_history.ends_of(id_, self._now) if end.agent == agent]
+        span = self._predicted.get(id_)
+        return [
+            *self._ended(ends, _ticket_of),
+            *self._live(id_ if self._state.agents[agent].ticket == id_ else None, _ticket_of),
+            *self._expected([] if span is None or span.agent != agent else [span]),
+        ]
+
+    def on_agent_at(self, agent: str, moment: float) -> Bar | None:
+        """The last bar of an agent that has begun by this moment, else its first one; None if it has none."""
+        spans = self._on(agent)
+        for at in range(bisect_right(spans, moment, key=_start) - 1, -1, -1):
+            for bar in self._expected(spans[at : at + 1]):
+                return bar
+        live = next(self._live(self._state.agents[agent].ticket, _ticket_of), None)
+        if live is not None and live.start <= moment:
+            return live
+        ends = self._view.event_history.ends_on(agent)
+        shown = bisect_right(ends, self._now, key=_at)
+        begun = bisect_right(ends, moment, hi=shown, key=_started)
+        at = max(0, begun - 1)
+        ended = next(self._ended(ends[at : min(at + 1, shown)], _ticket_of), None)
+        return ended or live or next(self._expected(spans), None)
+
+    def _on(self, agent: str, window: Window | None = None) -> Sequence[PredictedSpan]:
+        spans = self._on_agent.get(agent, [])
+        if window is None:
+            return spans
+        return spans[bisect_left(spans, window.start, key=_end) : bisect_left(spans, window.end, key=_start)]
 
     def to_start(self) -> list[Bar]:
         """What agents will run that are still to be started."""
@@ -107,7 +160,7 @@ class TimelineBars:
             is_problem=TABLE[word].is_problem,
         )  # fmt: skip
 
-    def _expected(self, spans: Iterable[PredictedSpan], label: Label = lambda ticket, _: ticket) -> Iterator[Bar]:
+    def _expected(self, spans: Iterable[PredictedSpan], label: Label = _ticket_of) -> Iterator[Bar]:
         for span in spans:
             if span.ticket not in self._state.live:
                 word = str(Status.waiting)
@@ -165,8 +218,10 @@ class TimelineBars:
         return f", {reason}" if reason and bar.is_problem else ""
 
 
-def _at(end: AttemptEnded) -> float:
-    return end.at
+_at = attrgetter("at")
+_started = attrgetter("started")
+_start = attrgetter("start")
+_end = attrgetter("end")
 
 
 def _without(hold: Pause, attempts: Sequence[Bar], end: float) -> Iterator[tuple[float, float]]:

@@ -16,6 +16,7 @@ from parexec_tui.core.wire.protocol import HostSample, Progress, Sampled, Usage,
 from parexec_tui.core.wire.requests import Refusal
 from parexec_tui.text.deeds import Deeds
 from parexec_tui.tui.theme.palette import Palette
+from parexec_tui.tui.view.critical_path import CriticalPath
 from parexec_tui.tui.view.event_history import EventHistory
 from parexec_tui.tui.view.short_ids import ShortIds
 from parexec_tui.tui.view.waiting import Waiting
@@ -113,6 +114,7 @@ class ViewState:
         """Marked tickets: actions take them instead of the selected one."""
         self.samples = Samples()
         self.waiting = Waiting()
+        self.critical_path = CriticalPath()
         self._short = ShortIds(ascii_only=ascii_only)
         self.kept_lines = 0
         """Lines at the bottom that no dialog covers: those of the tour, and the footer below them."""

@@ -1,12 +1,17 @@
 """The timeline: its rows, its cursor in time, and when predictions are made again, since that costs O(plan)."""
 
+from typing import Any
+
 import pytest
 
+from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.drawing.predict import predict
+from parexec_tui.tui.drawing.timeline import Bar
 from parexec_tui.tui.panels import timeline
 from parexec_tui.tui.panels.timeline import TimelinePanel
+from parexec_tui.tui.view import timeline_bars
 from parexec_tui.tui.view.view_state import Change
 from tests.core.sessions import Session, plan
 from tests.tui.drawn import lines, panel_of, view_of
@@ -200,6 +205,57 @@ def test_each_row_of_a_session_that_is_over_is_zoomed() -> None:
         drawn = lines(panel)
         panel._drawn_rows.clear()
         assert drawn == lines(panel)
+
+
+def busy(rounds: int) -> Session:
+    """Two agents that have run so many tickets each, and have as many before them."""
+    text = "\n".join(f"T{n}: estimate=1m" for n in range(4 * rounds))
+    session = Session(plan(text, agents={"agent": AgentType(max=2)}, parallel=2), checks=False)
+    for _ in range(rounds):
+        session.dispatch()
+        session.wait(50)
+        session.succeed(*session.live())
+        session.wait(10)
+    session.dispatch()
+    session.wait(20)
+    return session
+
+
+def test_a_tick_makes_as_many_bars_after_a_long_time_as_after_a_short_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.monotonic", lambda: 100.0)
+    made: list[Bar] = []
+
+    def noted(*args: Any, **more: Any) -> Bar:
+        made.append(bar := Bar(*args, **more))
+        return bar
+
+    monkeypatch.setattr(timeline_bars, "Bar", noted)
+    counts = []
+    for rounds in (10, 100):
+        session = busy(rounds)
+        panel = shown(session)
+        lines(panel)
+        session.wait(1)
+        made.clear()
+        panel._draw_at = 0.0
+        panel.changed(Change.clock)
+        lines(panel)
+        counts.append(len(made))
+    assert counts[1] <= counts[0] + 2, counts
+
+
+@pytest.mark.parametrize("session", [retried(), busy(4)])
+def test_the_bar_under_the_cursor_is_found_among_all_of_an_agent(session: Session) -> None:
+    panel = shown(session)
+    bars = panel._bars
+    assert bars is not None
+    for agent in session.state.agents:
+        all_ = bars.of_agent(agent)
+        for moment in (0.0, *(at for bar in all_ for at in (bar.start - 1, bar.start, bar.end)), 1e9):
+            begun = [bar for bar in all_ if bar.start <= moment]
+            assert bars.on_agent_at(agent, moment) == (begun[-1] if begun else all_[0])
+        for id_ in session.state.tickets:
+            assert bars.of_ticket_on(agent, id_) == [bar for bar in all_ if bar.ticket == id_]
 
 
 @pytest.mark.asyncio
