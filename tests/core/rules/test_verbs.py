@@ -10,7 +10,7 @@ from parexec_tui.core.rules.verbs.undo import cannot_undo, history, next_undo
 from parexec_tui.core.rules.wording import wording
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state import undo
-from parexec_tui.core.state.apply import MAX_ACTIONS
+from parexec_tui.core.state.apply.session import MAX_ACTIONS
 from parexec_tui.core.state.status import End
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq

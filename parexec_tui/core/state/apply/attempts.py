@@ -1,0 +1,202 @@
+"""What events change of attempts, step by step."""
+
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.apply.claims import take_claims
+from parexec_tui.core.state.attempts import Attempt, FreezeCause
+from parexec_tui.core.state.indexes import doubt_reservation, give_back_claims, move, refresh_agent, skip, thaw
+from parexec_tui.core.state.reservation import count_start
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.stalls import note_stall
+from parexec_tui.core.state.status import INFRASTRUCTURE, PENDING, End, Status
+from parexec_tui.core.state.steps import is_next_start, is_rollback, takes_back
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.state.transitions import (
+    IllegalEventError,
+    agent_of,
+    following,
+    freezable_ticket,
+    moving_ticket,
+    named_ticket,
+)
+
+
+def on_attempt_started(state: SessionState, event: ev.AttemptStarted) -> None:
+    ticket = moving_ticket(state, event, Status.running)
+    agent = agent_of(state, event)
+    if agent.ticket is not None or ticket.missing or event.attempt <= ticket.attempts:
+        raise IllegalEventError(f"{event!r}: the agent is busy, a need is missing, or the attempt is not new")
+    take_claims(state, ticket, event)
+    agent.ticket = ticket.id
+    refresh_agent(state, agent)
+    ticket.attempt = Attempt(event.attempt, agent.id, event.at)
+    ticket.attempts = event.attempt
+    if ticket.first_started is None:
+        ticket.first_started = event.at
+    ticket.ended, ticket.end, ticket.reason, ticket.snapshot = None, None, "", None
+    ticket.conflict_at = None
+    ticket.is_asked = True
+    move(state, ticket, Status.running, event.at)
+    count_start(state, ticket, event.at)
+
+
+def on_attempt_spawned(state: SessionState, event: ev.AttemptSpawned) -> None:
+    attempt = _attempt_at(state, event)
+    if attempt.pid is not None:
+        raise IllegalEventError(f"{event!r}: it has a process")
+    attempt.pid, attempt.birth = event.pid, event.birth
+
+
+def _attempt_at(state: SessionState, event: ev.AttemptSpawned | ev.StepEnded) -> Attempt:
+    """The live attempt that is at the step of the event."""
+    ticket = state.live.get(event.ticket)
+    attempt = ticket.attempt if ticket is not None else None
+    if attempt is None or attempt.number != event.attempt or attempt.step != event.step:
+        raise IllegalEventError(f"{event!r}: there is no such attempt, or it is at another step")
+    return attempt
+
+
+def on_step_ended(state: SessionState, event: ev.StepEnded) -> None:
+    attempt = _attempt_at(state, event)
+    attempt.failed_tries += not event.passed
+    if is_rollback(event.step):
+        attempt.rollback_problem = event.reason
+    attempt.cpu_seconds += event.cpu_seconds
+    attempt.peak_memory = max(attempt.peak_memory, event.peak_memory)
+    attempt.code, attempt.signal, attempt.error_line = event.code, event.signal, event.error_line
+
+
+def on_step_started(state: SessionState, event: ev.StepStarted) -> None:
+    to = Status.rolling_back if takes_back(event.step) else Status.validating
+    ticket = moving_ticket(state, event, to)
+    attempt = ticket.live_attempt
+    if attempt.stop_reason not in (None, "timed out") and to is Status.validating:
+        raise IllegalEventError(f"{event!r}: the attempt is being ended")
+    if to is Status.rolling_back and not takes_back(attempt.step):
+        raise IllegalEventError(f"{event!r}: nothing is being taken back")
+    attempt.stop_reason, attempt.stop_by, attempt.stop_since = None, "", 0.0  # only this step was to end
+    attempt.rollbacks += is_rollback(event.step)
+    attempt.begin_step(event.step, event.at, is_next_start=is_next_start(event.step, attempt.step))
+    if ticket.status is not to:
+        move(state, ticket, to, event.at)
+
+
+def _checked(state: SessionState, event: ev.CheckFailed | ev.CheckHeld) -> TicketState:
+    """The live ticket of a check. Raises if that is said of it already."""
+    ticket = state.live.get(event.ticket)
+    is_known = ticket is not None and event.check in ticket.live_attempt.failed_checks
+    if ticket is None or ticket.attempts != event.attempt or is_known is not isinstance(event, ev.CheckHeld):
+        raise IllegalEventError(f"{event!r}: there is no such attempt, or that is known of it")
+    return ticket
+
+
+def on_check_failed(state: SessionState, event: ev.CheckFailed) -> None:
+    ticket = _checked(state, event)
+    attempt = ticket.live_attempt
+    attempt.failed_checks = {**attempt.failed_checks, event.check: event.reason}
+    state.warned[ticket.id] = ticket
+
+
+def on_check_held(state: SessionState, event: ev.CheckHeld) -> None:
+    ticket = _checked(state, event)
+    attempt = ticket.live_attempt
+    attempt.failed_checks = {name: why for name, why in attempt.failed_checks.items() if name != event.check}
+    if not attempt.failed_checks:
+        del state.warned[ticket.id]
+
+
+def on_attempt_frozen(state: SessionState, event: ev.AttemptFrozen) -> None:
+    ticket = freezable_ticket(state, event, is_frozen=False)
+    ticket.live_attempt.freeze = FreezeCause(event.by, event.reason, event.at)
+    state.frozen[ticket.id] = ticket
+    if (agent := state.agents[ticket.live_attempt.agent]).ticket == ticket.id:
+        agent.is_frozen = True
+    note_stall(state, ticket)
+    doubt_reservation(state)
+
+
+def on_attempt_thawed(state: SessionState, event: ev.AttemptThawed) -> None:
+    thaw(state, freezable_ticket(state, event, is_frozen=True), event.at)
+
+
+def on_attempt_stop_requested(state: SessionState, event: ev.AttemptStopRequested) -> None:
+    ticket = moving_ticket(state, event, Status.stopping)
+    thaw(state, ticket, event.at)
+    attempt = ticket.live_attempt
+    attempt.stop_reason, attempt.stop_by, attempt.stop_since = event.why, event.by, event.at
+    attempt.reason = event.detail or attempt.reason
+    move(state, ticket, Status.stopping, event.at)
+
+
+def on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
+    ticket = moving_ticket(state, event, event.then)
+    skipped = following(state, event.skipped, *PENDING)
+    thaw(state, ticket, event.at)
+    attempt = ticket.live_attempt
+    attempt.ended, attempt.end, attempt.reason = event.at, event.end, event.reason
+    attempt.code, attempt.signal, attempt.error_line = event.code, event.signal, event.error_line
+    if attempt.step != event.step and takes_back(attempt.step):
+        attempt.step = event.step  # where it failed before that was taken back
+    if state.rollback is not None and ticket.id in state.rollback.left:
+        state.rollback.left.remove(ticket.id)
+    ticket.ended, ticket.end, ticket.reason = event.at, event.end, event.reason
+    ticket.retry_at = event.retry_at
+    ticket.charged += event.charged
+    ticket.charged_lost += event.charged and event.end in INFRASTRUCTURE
+    state.retried += event.then is Status.backoff
+    _leave_agent(state, ticket, attempt, event)
+    if event.then is not Status.approval:
+        give_back_claims(state, ticket)
+    move(state, ticket, event.then, event.at)
+    skip(state, skipped, ticket.id, event.at)
+
+
+def _leave_agent(state: SessionState, ticket: TicketState, attempt: Attempt, event: ev.AttemptEnded) -> None:
+    agent = state.agents[attempt.agent]
+    if agent.ticket != ticket.id:
+        return  # it ended there before, and was taken back since
+    ran = attempt.worked(event.at)
+    agent.ticket = None
+    agent.idle_since = event.at
+    agent.busy_for += ran
+    state.busy_for += ran
+    if event.end is End.succeeded:
+        ticket.took = ran
+    elif event.end in (End.failed, End.timed_out):
+        ticket.failed_after = ran
+    agent.done += event.end is End.succeeded
+    agent.failed += event.then in (Status.failed, Status.backoff)
+    if event.host_at_fault:
+        pass  # it says nothing about the agent
+    elif event.end is End.could_not_start:
+        if not event.ticket_at_fault:
+            _strike(state, ticket, agent)
+    elif event.end is not End.stopped:
+        agent.strikes = ()
+    if not event.host_at_fault:
+        ticket.excluded_agents = (*ticket.excluded_agents, event.shunned) if event.shunned else ()
+    refresh_agent(state, agent)
+
+
+def _strike(state: SessionState, ticket: TicketState, agent: AgentState) -> None:
+    """Count a death at start against the agent, unless the ticket is to blame."""
+    if not state.blames_ticket(ticket, agent):
+        agent.strikes = (*agent.strikes, ticket.id)
+    else:
+        for id_ in ticket.excluded_agents:
+            other = state.agents[id_]
+            other.strikes = tuple(strike for strike in other.strikes if strike != ticket.id)
+
+
+def on_strays_ended(state: SessionState, event: ev.StraysEnded) -> None:
+    """They change nothing: their attempt has its own end."""
+    if event.attempt > named_ticket(state, event).attempts:
+        raise IllegalEventError(f"{event!r}: there was no such attempt")
+
+
+def on_log_cut(state: SessionState, event: ev.LogCut) -> None:
+    if event.attempt > named_ticket(state, event).attempts:
+        raise IllegalEventError(f"{event!r}: there was no such attempt")
+    before = state.cut_logs.get(event.ticket)
+    if before is None or before.attempt <= event.attempt:
+        state.cut_logs[event.ticket] = event

@@ -1,0 +1,77 @@
+"""What events change of snapshots, and of what is taken back."""
+
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply.claims import take_claims
+from parexec_tui.core.state.attempts import Attempt
+from parexec_tui.core.state.indexes import check_types_again, move, take_back
+from parexec_tui.core.state.reservation import count_start
+from parexec_tui.core.state.session import Rollback, SessionState
+from parexec_tui.core.state.status import Status
+from parexec_tui.core.state.steps import is_rollback, takes_back
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.state.transitions import IllegalEventError, following, moving_ticket, named_ticket
+
+
+def on_snapshot_taken(state: SessionState, event: ev.SnapshotTaken) -> None:
+    if event.attempt > named_ticket(state, event).attempts:
+        raise IllegalEventError(f"{event!r}: there was no such attempt")
+    if event.ticket in state.file_snapshots:
+        raise IllegalEventError(f"{event!r}: there is another one, which has to be dropped first")
+    state.file_snapshots[event.ticket] = event
+    state.snapshots_size += event.size
+
+
+def on_snapshot_dropped(state: SessionState, event: ev.SnapshotDropped) -> None:
+    kept = state.file_snapshots.get(event.ticket)
+    if kept is None or kept.attempt != event.attempt:
+        raise IllegalEventError(f"{event!r}: there is no such snapshot")
+    del state.file_snapshots[event.ticket]
+    state.snapshots_size -= kept.size
+
+
+def on_rollback_asked(state: SessionState, event: ev.RollbackAsked) -> None:
+    if state.rollback is not None:
+        raise IllegalEventError(f"{event!r}: there is another one")
+    for id_ in event.tickets:
+        if id_ not in state.tickets:
+            raise IllegalEventError(f"{event!r}: there is no ticket {id_}")
+    state.rollback = Rollback(event, list(event.tickets))
+
+
+def on_rollback_started(state: SessionState, event: ev.RollbackStarted) -> None:
+    ticket = moving_ticket(state, event, Status.rolling_back)
+    if not takes_back(event.step) or ticket.is_live is not (event.outcome is not None):
+        raise IllegalEventError(f"{event!r}: its step takes nothing back, or its attempt does not end like that")
+    if event.outcome is None:
+        _live_again(state, ticket, event)
+    attempt = ticket.live_attempt
+    if event.outcome is not None:
+        attempt.cpu_seconds, attempt.peak_memory = event.outcome.cpu_seconds, event.outcome.peak_memory
+    attempt.outcome = event.outcome
+    attempt.stop_reason, attempt.stop_by, attempt.stop_since = None, "", 0.0
+    attempt.rollbacks += is_rollback(event.step)
+    attempt.begin_step(event.step, event.at, is_next_start=False)
+    move(state, ticket, Status.rolling_back, event.at)
+
+
+def _live_again(state: SessionState, ticket: TicketState, event: ev.RollbackStarted) -> None:
+    """Let a ticket hold what it claims, for what was taken back of it by a person. It keeps no agent busy."""
+    restored = following(state, event.restored, Status.skipped)
+    if ticket.attempt is None:
+        raise IllegalEventError(f"{event!r}: it never ran")
+    take_claims(state, ticket, event)
+    before = ticket.attempt
+    ticket.attempt = Attempt(before.number, before.agent, event.at)
+    ticket.attempt.rollbacks, ticket.attempt.step = before.rollbacks, event.step
+    ticket.snapshot = None
+    count_start(state, ticket, event.at)
+    take_back(state, restored, event.at)
+
+
+def on_rollback_ended(state: SessionState, event: ev.RollbackEnded) -> None:
+    if state.rollback is None:
+        raise IllegalEventError(f"{event!r}: nothing is taken back")
+    state.rollback = None
+    check_types_again(state, *state.available)
+    if state.dirty is not None:
+        state.dirty.everything = True

@@ -1,0 +1,147 @@
+"""What events change of a session as a whole."""
+
+from typing import Final
+
+from msgspec import structs
+
+from parexec_tui.core.plan.claims import Holdings
+from parexec_tui.core.plan.model import Host
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.indexes import check_again, check_types_again, mark_ready, note_approval
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import Status
+from parexec_tui.core.state.transitions import IllegalEventError
+
+MAX_ACTIONS: Final = 100
+"""Actions of persons that are kept, to be undone."""
+
+
+def on_session_opened(state: SessionState, event: ev.SessionOpened) -> None:
+    if state.session:
+        raise IllegalEventError(f"{event!r}: the session is open already")
+    state.session = event.session
+    state.opened_at = event.at
+    state.parallel = event.parallel
+    state.host = Host(event.cpus, event.memory)
+    state.holdings = Holdings({"cpu": event.cpus, "memory": event.memory, **state.plan.resources})
+    for ticket in state.tickets.values():
+        if ticket.missing == 0:
+            mark_ready(state, ticket, event.at)
+            note_approval(state, ticket)
+
+
+def on_milestone(state: SessionState, event: ev.Event) -> None:
+    """It is told and remembered; nothing in the state depends on it."""
+
+
+def on_monitoring_started(state: SessionState, event: ev.MonitoringStarted) -> None:
+    if (gone := state.left or state.interrupted) is not None:
+        for agent in state.agents.values():
+            if agent.ticket is None:
+                agent.without_engine += event.at - max(gone.at, agent.idle_since)
+    if event.boot == state.boot:
+        _correct_clocks(state, event)
+    state.boot, state.monitored = event.boot, event
+    state.engine_pid = event.pid
+    state.left = state.interrupted = state.draining = state.stopping = None
+
+
+def _correct_clocks(state: SessionState, event: ev.MonitoringStarted) -> None:
+    """Let only time count that has passed since the engine before this one, for time-outs and retry delays."""
+    before = state.monitored
+    if before is None or event.uptime is None:
+        return
+    if before.uptime is None:
+        # The wall clock is all there is. But an attempt of this boot cannot be older than the boot.
+        for ticket in state.live.values():
+            ticket.live_attempt.clock_error += max(0.0, ticket.worked(event.at) - event.uptime)
+        return
+    if event.uptime < before.uptime:
+        return  # another time namespace, whose clock says nothing about ours
+    error = event.at - before.at - (event.uptime - before.uptime)
+    state.clock_errors.append((event.at, error))
+    for ticket in state.live.values():
+        if not ticket.is_frozen:
+            ticket.live_attempt.clock_error += error
+    for ticket in state.tickets.values() if state.counts[Status.backoff] else ():
+        if ticket.status is Status.backoff and ticket.retry_at is not None:
+            ticket.retry_at += error
+
+
+def on_session_finished(state: SessionState, event: ev.SessionFinished) -> None:
+    if state.unfinished:
+        raise IllegalEventError(f"{event!r}: {state.unfinished} tickets are not accounted for")
+    state.finished_at = event.at
+
+
+def on_engine_left(state: SessionState, event: ev.EngineLeft) -> None:
+    state.left = event
+    state.engine_pid = 0
+
+
+def on_session_interrupted(state: SessionState, event: ev.SessionInterrupted) -> None:
+    state.interrupted = event
+    state.engine_pid = 0
+
+
+def on_neighbours_seen(state: SessionState, event: ev.NeighboursSeen) -> None:
+    state.neighbours = event.neighbours
+
+
+def on_host_pressed(state: SessionState, event: ev.HostPressed) -> None:
+    before = state.pressed.get(event.resource)
+    state.pressed[event.resource] = event if before is None else structs.replace(event, at=before.at)
+
+
+def on_host_relieved(state: SessionState, event: ev.HostRelieved) -> None:
+    if state.pressed.pop(event.resource, None) is None:
+        raise IllegalEventError(f"{event!r}: the host was not short of it")
+
+
+def on_session_held(state: SessionState, event: ev.SessionHeld) -> None:
+    state.held = event
+
+
+def on_session_released(state: SessionState, event: ev.SessionReleased) -> None:  # noqa: ARG001
+    state.held = None
+
+
+def on_drain_ended(state: SessionState, event: ev.DrainEnded) -> None:  # noqa: ARG001
+    state.draining = None
+    for ticket in state.last.values():
+        check_again(state, ticket)
+
+
+def on_session_draining(state: SessionState, event: ev.SessionDraining) -> None:
+    state.draining = event
+
+
+def on_session_stopping(state: SessionState, event: ev.SessionStopping) -> None:
+    state.stopping = event
+
+
+def on_durations_learned(state: SessionState, event: ev.DurationsLearned) -> None:
+    state.learned = dict(event.seconds)
+    state.find_paths()
+    if state.dirty is not None:
+        state.dirty.everything = True
+
+
+def on_parallel_changed(state: SessionState, event: ev.ParallelChanged) -> None:
+    state.parallel = event.parallel
+    check_types_again(state, *state.available)
+
+
+def on_failure_policy_changed(state: SessionState, event: ev.FailurePolicyChanged) -> None:
+    state.on_failure = event.policy
+
+
+def on_operator_acted(state: SessionState, event: ev.OperatorActed) -> None:
+    if event.verb == "undo":
+        # In journals of earlier versions, an undo passed over actions that could not be taken back.
+        at = event.undone
+        found = (action for action in reversed(state.actions) if action.inverse and at in (None, action.at))
+        undone = next(found, None)
+        state.actions = [action for action in state.actions if action is not undone]
+    else:
+        state.actions = [*state.actions[1 - MAX_ACTIONS :], event]

@@ -1,0 +1,64 @@
+"""What events change of tickets that could start."""
+
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.indexes import check_again, move, stop_asking
+from parexec_tui.core.state.reservation import can_be_reserved_for, drop_reservation, reserve
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import Status
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.state.transitions import IllegalEventError, moving_ticket, named_ticket
+
+
+def on_conflict_found(state: SessionState, event: ev.ConflictFound) -> None:
+    ticket = named_ticket(state, event)
+    state.serialised += not ticket.serialised
+    ticket.serialised, ticket.conflict_at = True, event.at
+
+
+def on_reservation_made(state: SessionState, event: ev.ReservationMade) -> None:
+    ticket = named_ticket(state, event)
+    if not can_be_reserved_for(ticket):
+        raise IllegalEventError(f"{event!r}: {ticket.id} does not wait, or not for claims alone")
+    before = state.reservation
+    reserve(state, ticket, event.at, event.start_at, event.ending)
+    check_again(state, ticket)
+    if before is not None:
+        check_again(state, state.tickets[before.ticket])
+
+
+def on_reservation_ended(state: SessionState, event: ev.ReservationEnded) -> None:
+    ticket = named_ticket(state, event)
+    if state.reservation is None or state.reservation.ticket != ticket.id:
+        raise IllegalEventError(f"{event!r}: nothing is kept free for it")
+    drop_reservation(state)
+    check_again(state, ticket)
+
+
+def on_check_started(state: SessionState, event: ev.CheckStarted) -> None:
+    ticket = named_ticket(state, event)
+    if ticket.status is not Status.waiting or ticket.missing or ticket.asking or ticket.is_asked:
+        raise IllegalEventError(f"{event!r}: {ticket.id} does not wait for an answer")
+    ticket.asking = event.step
+    ticket.asked += 1
+    state.asking[ticket.id] = ticket
+
+
+def on_check_ended(state: SessionState, event: ev.CheckEnded) -> None:
+    ticket = _asked_ticket(state, event)
+    stop_asking(state, ticket)
+    ticket.is_asked = not event.again
+    check_again(state, ticket)
+
+
+def on_ticket_satisfied(state: SessionState, event: ev.TicketSatisfied) -> None:
+    ticket = moving_ticket(state, event, Status.succeeded)
+    _asked_ticket(state, event)
+    ticket.is_asked = True
+    ticket.ended, ticket.end, ticket.reason = event.at, None, event.reason
+    move(state, ticket, Status.succeeded, event.at)
+
+
+def _asked_ticket(state: SessionState, event: ev.CheckEnded | ev.TicketSatisfied) -> TicketState:
+    if event.ticket not in state.asking:
+        raise IllegalEventError(f"{event!r}: it is not asked whether it is done")
+    return state.asking[event.ticket]
