@@ -48,6 +48,9 @@ def test_the_old_name_of_an_action_is_understood_and_a_mistake_is_said_of_what_i
     write('[keys]\nskip = "H"\n')
     assert keymap_of(read_settings()).of("waive").keys == ("H",)
 
+    write('[keys]\nstop = "H"\n')
+    assert keymap_of(read_settings()).of("cancel").keys == ("H",)
+
     write('[keys]\nskip = "1"\n')
     with pytest.raises(SettingsError, match=r"2:1: keys\.skip: '1' is on panel"):
         keymap_of(read_settings())

@@ -78,7 +78,7 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec reassign T3 builder-2", "stop T3 on purpose, and start it on this agent"),
         ("parexec reassign T3 any", "let whoever can run it"),
     ),
-    "cancel": (("parexec cancel T3 T4", "give both up; what needs them is skipped"),),
+    "cancel": (("parexec cancel T3 T4", "end both; what needs them is skipped"),),
     "waive": (("parexec waive T3", "do without T3: what needs it may run"),),
     "approve": (
         ("parexec approve deploy", "what waits for approval may start, or has succeeded"),

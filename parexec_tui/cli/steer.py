@@ -177,7 +177,7 @@ def release(context: VerbContext, what: tuple[str, ...]) -> None:
 
 
 @click.command(
-    help="Stop the processes of what runs, with SIGSTOP. The time-out clock stands still; agent and claims are kept. "
+    help="Stop the processes of what runs, with SIGSTOP. The timeout clock stands still; agent and claims are kept. "
     f"`thaw` lets them go on.\n{_SCOPE}"
 )
 @_what
@@ -366,7 +366,7 @@ def reassign(context: VerbContext, tickets: tuple[str, ...], agent: str) -> None
 
 
 @click.command(
-    help="Give tickets up: what runs is stopped, what needs them is skipped. `undo` takes it back for those that did "
+    help="End tickets: what runs is stopped, what needs them is skipped. `undo` takes it back for those that did "
     f"not run.\n{_SELECTORS}\n{_ASKS}"
 )
 @_tickets

@@ -88,7 +88,7 @@ class Clock:
 
 
 def _runs(ticket: TicketState) -> bool:
-    """Whether the clock of its time-out runs."""
+    """Whether the clock of its timeout runs."""
     return ticket.is_live and ticket.status is not Status.stopping and not ticket.is_frozen
 
 

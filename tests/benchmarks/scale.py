@@ -2,7 +2,7 @@
 
 For each size, in a process of its own: seconds to load and check a plan from TOML and from JSON, until the first
 ticket starts, and peak memory; then the cost of one ticket (decide, apply, dispatch, journal; no process), with the
-ratio to the smallest size. Plans have two needs, a claim, a time-out and a priority for each ticket. The promises:
+ratio to the smallest size. Plans have two needs, a claim, a timeout and a priority for each ticket. The promises:
 100,000 tickets start within 12 s from TOML and 5 s from JSON, in at most 700 MB; a ticket costs at most 1.5 times
 what it costs at 1,000. Seconds are only shown beside a reference: tomli alone (TOML) or json alone (JSON).
 """

@@ -249,7 +249,7 @@ async def test_what_waited_for_a_ticket_that_nobody_can_run_starts_once_it_is_gi
 async def test_a_time_out_stops_with_the_grace_of_the_ticket(tmp_path: Path, autojump_clock: MockClock) -> None:
     plan = '[tickets.A]\nrun = "a"\ntimeout = "30s"\ngrace = "7s"\n'
     async with running(tmp_path, plan) as run:
-        await run.until(lambda: run.backend.stops, "the time-out")
+        await run.until(lambda: run.backend.stops, "the timeout")
         assert run.now() == pytest.approx(30, abs=0.1)
     assert run.backend.stops == [("A", 1, 7.0)]
     (end,) = run.ends("A")
@@ -274,7 +274,7 @@ async def test_the_time_out_clock_stands_while_frozen(tmp_path: Path, autojump_c
         await run.coordinator.ask(rq.Thaw(tickets=("A",), by="ann"))
         assert run.backend.thaws == [("A", 1)]
         thawed = run.now()
-        await run.until(lambda: run.backend.stops, "the time-out")
+        await run.until(lambda: run.backend.stops, "the timeout")
         assert run.now() - thawed == pytest.approx(20, abs=0.1)
     (end,) = run.ends("A")
     assert end.seconds == pytest.approx(30, abs=0.1)
@@ -286,7 +286,7 @@ async def test_a_clock_set_before_a_short_freeze_does_not_count_it(tmp_path: Pat
         await run.coordinator.ask(rq.Freeze(tickets=("A",), by="ann"))
         await trio.sleep(5)
         await run.coordinator.ask(rq.Thaw(tickets=("A",), by="ann"))
-        await run.until(lambda: run.backend.stops, "the time-out")
+        await run.until(lambda: run.backend.stops, "the timeout")
         assert run.now() == pytest.approx(35, abs=0.1)
 
 

@@ -154,7 +154,7 @@ DIALOGS = {
     "help": ("data-check", ("?",)),
     "commands": ("data-check", (":",)),
     "retry": ("bench", ("R",)),
-    "assign": ("spoken", ("a",)),
+    "reassign": ("spoken", ("a",)),
     "edit": ("spoken", ("e",)),
     "undo": ("spoken", ("U",)),
 }

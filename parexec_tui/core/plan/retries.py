@@ -24,7 +24,7 @@ class Budgets(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     """Retries by class. Neither uses up what the other has."""
 
     failed: Annotated[
-        Count, Meta(description="After a failure of its own: an exit code, a signal, a time-out, an output, a gate.")
+        Count, Meta(description="After a failure of its own: an exit code, a signal, a timeout, an output, a gate.")
     ] = 0
     lost: Annotated[
         Count, Meta(description="After a failure of what it ran on: it was lost, or it could not start.")

@@ -1,7 +1,7 @@
 """Which tickets are overdue, and when one could start: what a reservation is made from.
 
 A ticket is overdue when it has waited `SessionState.reserve_after` seconds for resources or claims. That an engine is
-followed by another does not end a wait: it goes on by the clock of the boot, as time-outs do.
+followed by another does not end a wait: it goes on by the clock of the boot, as timeouts do.
 """
 
 from collections.abc import Iterator

@@ -131,7 +131,7 @@ _ROWS: Final = (
         is_live=True,
     ),
     StatusRow(
-        Flag.frozen, "≡", "f", 30, 20, "hold", "its processes stand still, its time-out too",
+        Flag.frozen, "≡", "f", 30, 20, "hold", "its processes stand still, its timeout too",
         is_live=True, is_problem=True,
     ),
     StatusRow(Status.stopping, "■", "s", 20, 35, "warn", "it was told to end", is_live=True, is_problem=True),
@@ -159,12 +159,12 @@ _ROWS: Final = (
     StatusRow(End.timed_out, "Θ", "t", 40, 10, "bad", "it took longer than it may", predicate="timed out"),
     StatusRow(
         End.could_not_start, "Ø", "n", 40, 10, "bad", "there was nothing to run",
-        short="can't start", predicate="could not start",
+        predicate="could not start",
     ),
     StatusRow(End.lost, "?", "?", 40, 10, "bad", "its process is gone, and nothing tells how it ended"),
     StatusRow(End.stopped, "■", "s", 60, 60, "warn"),
     StatusRow(
-        Status.cancelled, "¬", "c", 70, 90, "dim", "a person gave it up",
+        Status.cancelled, "¬", "c", 70, 90, "dim", "a person ended it, or decided that it does not run",
         is_terminal=True, is_problem=True,
     ),
     StatusRow(

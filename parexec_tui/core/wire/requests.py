@@ -362,7 +362,7 @@ class LogFlooded(Report, frozen=True, gc=False, tag="log_flooded"):
 
 
 class TimeoutElapsed(Report, frozen=True, gc=False, tag="timed_out"):
-    """The attempt used up the time-out of its ticket."""
+    """The attempt used up the timeout of its ticket."""
 
 
 class BackoffElapsed(Struct, frozen=True, gc=False):

@@ -1,7 +1,7 @@
 """Hooks: commands of the plan or the settings that are run when something happened.
 
 The engine that remembered an event runs its hooks after that, once; if it dies in between, nobody runs them. No hook
-can hold up the session or make it fail: hooks run beside it, a few at a time, with a time-out. When too many wait,
+can hold up the session or make it fail: hooks run beside it, a few at a time, with a timeout. When too many wait,
 the newest are dropped.
 """
 

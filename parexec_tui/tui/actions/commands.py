@@ -162,7 +162,7 @@ def _edit(context: ActionContext, argument: str) -> AnyRequest:
 def _stop(_: ActionContext, argument: str) -> AnyRequest:
     words, __, reason = f" {argument} ".partition(" reason ")
     if words.split() not in ([], ["now"]):
-        raise CommandError(f"it takes `now`, and `reason TEXT`; {words.strip()} is neither: cancel ends tickets")
+        raise CommandError(f"it takes `now`, and `reason TEXT`; {words.strip()} is neither: cancel is for tickets")
     return rq.Stop(now=bool(words.split()), reason=reason.strip())
 
 
@@ -174,7 +174,13 @@ def _made() -> Iterator[Command]:
     yield Command("freeze", what, f"stop the processes: {session}", _scoped(rq.Freeze), _anything)
     yield Command("thaw", what, f"let go on: {session}", _scoped(rq.Thaw), _anything)
     yield Command("drain", f"{what} [reason TEXT]", f"start nothing new: {session}", _scoped(rq.Drain), _anything)
-    yield Command("cancel", some, "give them up", _of_tickets(lambda ids: rq.Cancel(tickets=ids)), _tickets)
+    yield Command(
+        "cancel",
+        some,
+        "end them: what runs is stopped, what needs them is skipped",
+        _of_tickets(lambda ids: rq.Cancel(tickets=ids)),
+        _tickets,
+    )
     yield Command(
         "waive",
         some,

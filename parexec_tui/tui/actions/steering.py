@@ -42,7 +42,7 @@ def retry(state: SessionState, targets: Targets) -> Built:
     return _about_tickets(state, targets, lambda tickets: rq.Retry(tickets=tickets))
 
 
-def stop(state: SessionState, targets: Targets) -> Built:
+def cancel(state: SessionState, targets: Targets) -> Built:
     return _about_tickets(state, targets, lambda tickets: rq.Cancel(tickets=tickets))
 
 

@@ -190,12 +190,12 @@ ACTIONS: tuple[TableAction, ...] = (
         "retry-form", ("R",), "retry…", "run again with changes, or with what depends on it",
         STEERING, forms.RETRY, restarts=True,
     ),
-    Action("reassign", ("a",), "assign", "give it to another agent", STEERING, forms.REASSIGN, footer=70),
+    Action("reassign", ("a",), "reassign", "give it to another agent", STEERING, forms.REASSIGN, footer=70),
     Action(
-        "stop", ("x",), "stop", "stop it, or give it up: TERM, then KILL",
-        STEERING, Ask(steering.stop), footer=75,
+        "cancel", ("x",), "cancel", "cancel it: it ends if it runs (TERM, then KILL), and is not tried again",
+        STEERING, Ask(steering.cancel), footer=75,
     ),
-    Action("kill", ("X",), "kill", "stop it with KILL, at once", STEERING, Ask(steering.kill)),
+    Action("kill", ("X",), "kill", "cancel it, and end it with KILL at once", STEERING, Ask(steering.kill)),
     Action("waive", ("o",), "waive", "waive it, do without it: what needs it may run", STEERING, Ask(steering.waive)),
     Action(
         "approve", ("Y",), "approve", "approve what waits for approval: it may start, or has succeeded",
@@ -261,7 +261,7 @@ ACTIONS: tuple[TableAction, ...] = (
 )  # fmt: skip
 
 
-FORMER_NAMES = {"skip": "waive"}
+FORMER_NAMES = {"skip": "waive", "stop": "cancel"}
 """Names that actions had before, which settings may still have."""
 
 

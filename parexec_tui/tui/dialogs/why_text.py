@@ -133,7 +133,7 @@ class _Why:
                 yield f"{self._key('retry')} runs it again, {self._key('retry-form')} with changes"
                 yield f"{self._key('waive')} waives it: what needs it may run"
             case Status.cancelled:
-                yield f"it was given up{self._ago(ticket.ended)}"
+                yield f"it was cancelled{self._ago(ticket.ended)}"
                 yield f"{self._key('retry')} runs it after all"
             case Status.rolled_back:
                 yield f"what it did was taken back{self._ago(ticket.ended)}"
@@ -302,8 +302,8 @@ class _Why:
             case "claim" if self._head is not None and self._head.stays:
                 return ""
             case "claim":
-                key = self._key("stop", Targets((blocker.holder,)), f"stop {blocker.holder}")
-                return f"{key} stops {blocker.holder}; else it goes on when that is done"
+                key = self._key("cancel", Targets((blocker.holder,)), f"cancel {blocker.holder}")
+                return f"{key} cancels {blocker.holder}; else it goes on when that is done"
             case "resource":
                 return f"{self._key('edit')} changes what it uses; else it goes on when enough is free"
             case "reservation":
@@ -328,7 +328,7 @@ class _Why:
         if held := [type_ for type_ in self.ticket.types if type_ in self.state.held_types]:
             key = self._key("hold", Targets(agent_type=held[0]), f"release {held[0]}")
             return f"{key} lets agents of type {held[0]} take tickets again"
-        assign = f"{self._key('reassign', effect='assign')} gives it to another agent"
+        assign = f"{self._key('reassign', effect='reassign')} gives it to another agent"
         if self._head is not None and self._head.stays:
             return assign
         type_ = self.ticket.types[0]
@@ -364,7 +364,7 @@ class _Why:
         yield self._output_key()
         if ticket.status is not Status.stopping:
             thaw = [] if ticket.is_frozen else [f"{self._key('freeze', effect='freeze it')} freezes it"]
-            yield ", ".join((*thaw, f"{self._key('stop', effect='stop it')} stops it"))
+            yield ", ".join((*thaw, f"{self._key('cancel', effect='cancel it')} cancels it"))
         if held := held_text(ticket, self.me):
             yield f"{held}; {self._end(Root('held', ticket=ticket.id))}"
         elif ticket.status is not Status.stopping:
@@ -382,10 +382,10 @@ class _Why:
     def _time_left(self) -> str:
         ticket = self.ticket
         if (timeout := step_timeout(self.state, ticket)) is None:
-            return "no time-out"
+            return "no timeout"
         left = max(0.0, timeout - ticket.live_attempt.step_worked(self.now))
         stands = ", the clock stands" if ticket.is_frozen else ""
-        return f"time-out after {format_duration(timeout)}: {short_duration(left)} left{stands}"
+        return f"timeout after {format_duration(timeout)}: {short_duration(left)} left{stands}"
 
     # -- what is over ----------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ WHY_WANTED = 44
 """Cells that hold most reasons whole."""
 
 STATUS, TIME, PROGRESS, PRIORITY = 13, 6, 8, 8
+"""Those of STATUS hold its sign and a word of eleven cells; a longer word is there if a ticket has it."""
 
 _MIN_ID, _USUAL_ID, _MAX_ID = 12, 18, 40
 """Cells for the id, as far as ids are so long: at the least; beside the word of a status; at most."""
@@ -51,7 +52,7 @@ class TicketColumns(NamedTuple):
     @property
     def has_words(self) -> bool:
         """Whether the status is said in words, and not only by its sign."""
-        return self.status == STATUS
+        return self.status >= STATUS
 
     @property
     def has_room(self) -> bool:
@@ -67,9 +68,10 @@ class TicketColumns(NamedTuple):
         return self.why + sum(cells + 1 for cells in given if cells)
 
 
-def ticket_columns(width: int, ids: int, agents: int) -> TicketColumns:
-    """The columns of a row of so many cells. `ids` and `agents` are the cells of the longest id and agent."""
-    status = STATUS if width >= _NO_WORDS else 1
+def ticket_columns(width: int, ids: int, agents: int, words: int = 0) -> TicketColumns:
+    """The columns of a row of so many cells. `ids`, `agents` and `words` are the cells of the longest id, agent and
+    status."""
+    status = max(STATUS, words + 2) if width >= _NO_WORDS else 1
     least = _USUAL_ID if width >= _USUAL_WIDTH else _MIN_ID
     id_ = max(0, min(ids, max(least, min(_MAX_ID, width // 4 - 1)), width - status - 2))
     left = max(0, width - status - 1 - id_ - 1)

@@ -216,7 +216,7 @@ class LogView(Widget, can_focus=True):
 
     @property
     def status_text(self) -> str:
-        """The state in some words: `following · 1.2GiB`, `43 % · 1.2GiB · match 3 of 14`."""
+        """The state in some words: `following · 1.2GiB`, `43% · 1.2GiB · match 3 of 14`."""
         reader = self._reader
         if self._file is None or reader is None:
             return self._file.trouble if self._file else ""

@@ -25,6 +25,9 @@ from parexec_tui.tui.widgets.text_panel import PanelLine, TextPanel
 _MAX_RELATED = 50
 """Dependents that are listed; the others are counted."""
 
+_STATUS = len("? rolled back  ")
+"""Cells of a status with its sign and the gap after it; more only where a word is longer."""
+
 _Piece = tuple[str, Style | None]
 
 
@@ -101,7 +104,7 @@ class TicketPanel(TextPanel):
             parts.append(f"frozen for {format_duration(attempt.frozen_for)} in all")
         if (timeout := step_timeout(self.state, ticket)) is not None:
             left = max(0.0, timeout - attempt.step_worked(self.view.now))
-            parts.append(f"time-out in {short_duration(left)}")
+            parts.append(f"timeout in {short_duration(left)}")
         if (usage := self.view.usage(ticket)) is not None:
             parts.append(f"{usage.cpu:.1f} cpu, {format_size(usage.memory)}, {_processes(usage.processes)}")
         return ", ".join(parts)
@@ -134,21 +137,22 @@ class TicketPanel(TextPanel):
         yield from self._related("needed by", islice(state.dependents(ticket.id), _MAX_RELATED), total)
 
     def _related(self, name: str, tickets: Iterable[TicketState], total: int) -> Iterator[PanelLine]:
-        shown = 0
-        for shown, ticket in enumerate(islice(tickets, _MAX_RELATED), 1):
-            word = display_status(self.state, ticket)
+        found = [(ticket, display_status(self.state, ticket)) for ticket in islice(tickets, _MAX_RELATED)]
+        cells = _status_cells(word for _, word in found)
+        for number, (ticket, word) in enumerate(found):
             look = self.view.palette.status(word)
             pieces = [
-                (fitted(f"{self.glyph(word)} {short_word(word)}", 15), look),
+                (fitted(f"{self.glyph(word)} {short_word(word)}", cells), look),
                 (f"{ticket.id}  ", None),
                 (printable(ticket.spec.title), self.style("dim")),
             ]
-            yield PanelLine(name if shown == 1 else "", pieces, ticket.id)
-        if total > shown:
-            yield PanelLine("", [(f"and {total - shown} more", self.style("dim"))])
+            yield PanelLine("" if number else name, pieces, ticket.id)
+        if total > len(found):
+            yield PanelLine("", [(f"and {total - len(found)} more", self.style("dim"))])
 
     def _attempts(self, state: SessionState, ticket: TicketState) -> Iterator[PanelLine]:
         ends = self.view.event_history.ends_of(ticket.id, self.view.now)
+        cells = _status_cells(end.end for end in ends)
         for number, end in enumerate(reversed(ends)):
             word = str(end.end)
             text = f"{end.attempt}  {clock(end.started)}  {format_duration(end.seconds)} on {end.agent}"
@@ -156,7 +160,7 @@ class TicketPanel(TextPanel):
                 text += f", {format_size(end.peak_memory)}, {format_duration(end.cpu_seconds)} of cpu"
             reason = printable(why_ended(end.reason, end.signal, end.error_line))
             pieces = [
-                (fitted(f"{self.glyph(word)} {short_word(word)}", 15), self.view.palette.status(word)),
+                (fitted(f"{self.glyph(word)} {short_word(word)}", cells), self.view.palette.status(word)),
                 (text, None),
                 (f"  {reason}" if reason else "", self.style("dim")),
             ]
@@ -183,7 +187,7 @@ class TicketPanel(TextPanel):
             "uses": ", ".join(f"{name} {_amount(name, amount)}" for name, amount in spec.uses.items()),
             "estimate": format_duration(spec.estimate) if spec.estimate is not None else "",
             "path": f"{format_duration(ticket.remaining)} to the end of the plan",
-            "time-out": format_duration(spec.timeout) if spec.timeout is not None else "",
+            "timeout": format_duration(spec.timeout) if spec.timeout is not None else "",
             "retries": shown_retries(spec.retries),
             "cwd": spec.cwd or "",
             "env": " ".join(f"{name}={value}" for name, value in spec.env.items()),
@@ -206,3 +210,8 @@ def _processes(count: int) -> str:
 
 def _amount(name: str, amount: float) -> str:
     return format_size(amount) if name == "memory" else f"{amount:g}"
+
+
+def _status_cells(words: Iterable[str]) -> int:
+    """Cells of a column with these words."""
+    return max([_STATUS, *(len(f"? {short_word(word)}  ") for word in words)])

@@ -39,8 +39,8 @@ class TicketTable(RowsPanel):
     def __init__(self, view: ViewState, number: int) -> None:
         super().__init__(view, number)
         self.list = TicketList()
-        self._widths: tuple[int, int] = (4, 0)
-        """Cells of the longest id, and of the longest name of an agent."""
+        self._widths: tuple[int, int, int] = (4, 0, 0)
+        """Cells of the longest id, of the longest name of an agent, and of the longest word for how one failed."""
         self._said: dict[str, tuple[str, str]] = {}
         """ticket: its status and reason as its row has them, which depend on other tickets too. They are found again
         after an event, for the rows that are visible then."""

@@ -105,7 +105,7 @@ STEPS: Sequence[Step] = (
     _LET_GO,
     Step(
         "go to one that runs, and press {freeze}: freeze it",
-        "Its processes stand still, and so does the clock of its time-out.",
+        "Its processes stand still, and so does the clock of its timeout.",
         lambda facts: facts.state.frozen,
         lambda facts: facts.is_at_work,
     ),

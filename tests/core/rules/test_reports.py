@@ -183,7 +183,7 @@ def test_what_a_failed_ticket_has_in_common_with_others() -> None:
     assert [list(alike) for alike in session.state.failed_alike.values()] == [["B"], ["D"]]
 
 
-# --- Time-outs and lost attempts ---
+# --- Timeouts and lost attempts ---
 
 
 def test_a_timeout_stops_the_attempt_and_its_end_tells_so() -> None:

@@ -1,4 +1,4 @@
-"""The wall clock is set while no engine is there: time-outs and retry delays go by the clock of the boot.
+"""The wall clock is set while no engine is there: timeouts and retry delays go by the clock of the boot.
 
 Time that the host was suspended does not count either: the clock of the boot leaves it out, as it does when the wall
 clock is set forward. Only the latter can be had in a test.

@@ -51,7 +51,7 @@ async def _reassign(ui: Harness, name: str) -> None:
     assert await ui.done(2) == rq.Reassign(tickets=("bench",), agent="builder-1")
 
 
-@key_case("stop", ticket="links")
+@key_case("cancel", ticket="links")
 async def _stop(ui: Harness, name: str) -> None:
     await ui.press(name)
     assert ui.dialog == "Confirm"

@@ -187,7 +187,7 @@ async def test_add_reads_the_tickets_of_a_file(played: Session, file: Path) -> N
         ("edit X timeout=3m", "there is no ticket X"),
         ("edit A timeuot=3m", "there is no key timeuot (did you mean `timeout`?)"),
         ("reassign A agnet-1", "there is no agent agnet-1 (did you mean `agent-1`?)"),
-        ("stop A", "A is neither: cancel ends tickets"),
+        ("stop A", "A is neither: cancel is for tickets"),
         ("status now", "it takes no argument"),
     ],
 )

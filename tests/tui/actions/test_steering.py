@@ -50,7 +50,7 @@ def no(made: Session, action: str, *tickets: str, agent: str = "") -> str:
         ("freeze", "C", rq.Freeze(tickets=("C",))),
         ("freeze", "CD", rq.Freeze(tickets=("C",))),
         ("retry", "A", rq.Retry(tickets=("A",))),
-        ("stop", "C", rq.Cancel(tickets=("C",))),
+        ("cancel", "C", rq.Cancel(tickets=("C",))),
         ("kill", "C", rq.Cancel(tickets=("C",), now=True)),
         ("waive", "A", rq.Waive(tickets=("A",))),
         ("raise", "D", rq.Prioritise(tickets=("D",), priority=Priority.high)),
@@ -71,7 +71,7 @@ def test_what_an_action_asks_for(action: str, tickets: str, asked: rq.AnyRequest
 @pytest.mark.parametrize("marks", ["DAEC", "ECDA"])
 def test_marked_tickets_are_taken_in_the_order_of_the_plan(marks: str) -> None:
     made = Session(plan("A: priority=low\nB: A\nC:\nD:\nE:"))
-    assert ask(made, "stop", *marks) == rq.Cancel(tickets=("A", "C", "D", "E"))
+    assert ask(made, "cancel", *marks) == rq.Cancel(tickets=("A", "C", "D", "E"))
     raised = ask(made, "raise", *marks)
     assert isinstance(raised, rq.Prioritise)
     assert raised.priority is Priority.medium, "a class higher than the first of them"
@@ -120,10 +120,10 @@ def test_on_an_agent_an_action_is_about_it_or_what_it_runs() -> None:
     idle = next(agent.id for agent in made.state.agents.values() if agent.ticket is None)
     assert ask(made, "hold", agent=idle) == rq.Hold(agents=(idle,))
     assert ask(made, "freeze", agent=busy) == rq.Freeze(agents=(busy,))
-    assert ask(made, "stop", agent=busy) == rq.Cancel(tickets=("C",))
+    assert ask(made, "cancel", agent=busy) == rq.Cancel(tickets=("C",))
     assert ask(made, "more", agent=busy) == rq.Scale(type="mill", most=1, relative=True)
     assert ask(made, "drain", agent=busy) == rq.Drain(agents=(busy,))
-    assert no(made, "stop", agent=idle) == f"{idle} runs nothing"
+    assert no(made, "cancel", agent=idle) == f"{idle} runs nothing"
     for there, action in ((rq.Hold(agents=(busy,)), "hold"), (rq.Drain(agents=(busy,)), "drain")):
         made.ask(there)
         assert ask(made, action, agent=busy) == rq.Release(agents=(busy,))
@@ -140,7 +140,7 @@ def test_on_an_agent_an_action_is_about_it_or_what_it_runs() -> None:
         ("retry", "D", "D is waiting, it has yet to run"),
         ("retry", "B", "B was skipped: A is failed (retry A)"),
         ("retry-form", "C", "C is running, it is not over (wait for C to end, or cancel it)"),
-        ("stop", "A", "A is failed (retry A)"),
+        ("cancel", "A", "A is failed (retry A)"),
         ("kill", "E", "E is succeeded"),
         ("waive", "C", "C is running (cancel C, then waive it)"),
         ("reassign", "E", "E is succeeded (retry E on any agent)"),
@@ -149,7 +149,7 @@ def test_on_an_agent_an_action_is_about_it_or_what_it_runs() -> None:
         ("edit", "AD", "several tickets are marked (one at a time can be edited: esc takes the marks away)"),
         ("raise", "E", "E is succeeded"),
         ("undo", "", "there is nothing that could be undone"),
-        ("stop", "", "no ticket is selected (move to one, or mark some with space)"),
+        ("cancel", "", "no ticket is selected (move to one, or mark some with space)"),
         ("hold", "", "no ticket is selected (move to one, or mark some with space)"),
         ("edit", "", "no ticket is selected (move to one, or mark some with space)"),
     ],
@@ -168,7 +168,15 @@ def test_the_key_undo_says_why_the_last_action_cannot_be_taken_back_and_takes_no
 
 @pytest.mark.parametrize(
     ("action", "tickets"),
-    [("hold", "D"), ("freeze", "C"), ("retry", "A"), ("stop", "C"), ("waive", "B"), ("edit", "D"), ("hold-all", "")],
+    [
+        ("hold", "D"),
+        ("freeze", "C"),
+        ("retry", "A"),
+        ("cancel", "C"),
+        ("waive", "B"),
+        ("edit", "D"),
+        ("hold-all", ""),
+    ],
 )
 def test_what_the_engine_would_grant_is_not_refused(action: str, tickets: str) -> None:
     assert no(session(), action, *tickets) == ""

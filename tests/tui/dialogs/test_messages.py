@@ -57,7 +57,7 @@ def test_why_names_all_reasons_at_once_with_a_key_for_each() -> None:
         "   p releases it",
         "3. lock db is held by A, for 10s",
         "   A is running on agent-1, for 10s",
-        "   x stops A; else it goes on when that is done",
+        "   x cancels A; else it goes on when that is done",
         "4. no idle agent: agent-1 runs A",
         "   agent-1 runs A, for 10s",
         "   + allows one more agent; a gives it to another agent",
@@ -112,15 +112,15 @@ def test_why_of_what_runs_says_since_when_and_how_long_it_may() -> None:
     assert found[2:] == [
         "   true",
         "   frozen for 30s, which does not count",
-        "   time-out after 10m00s: 9m00 left, the clock stands",
+        "   timeout after 10m00s: 9m00 left, the clock stands",
         "agent-1 is frozen with A, for 30s",
         "   its processes stand still; f thaws it",
         "E shows its output, at the last line that tells of an error",
-        "x stops it",
+        "x cancels it",
         "p holds it: it is not tried again then",
     ]
     session.ask(rq.Thaw(tickets=("A",)))
-    assert why(session, "A")[-2:] == ["f freezes it, x stops it", "p holds it: it is not tried again then"]
+    assert why(session, "A")[-2:] == ["f freezes it, x cancels it", "p holds it: it is not tried again then"]
     session.ask(rq.Cancel(tickets=("A",)))
     assert "it was cancelled just now: TERM, then KILL after 10.0s" in why(session, "A")
 
@@ -153,7 +153,7 @@ def test_why_of_what_is_over_otherwise() -> None:
     session.ask(rq.Waive(tickets=("B",)))
     session.dispatch()
     session.succeed("C")
-    assert why(session, "A")[0] == "it was given up, 0s ago"
+    assert why(session, "A")[0] == "it was cancelled, 0s ago"
     assert why(session, "B")[0] == "it is done without, 0s ago: what needs it may run"
     assert why(session, "C")[0] == "it has succeeded, in 0.00s on agent-1, 0s ago"
     session = Session("A: if_done=out")

@@ -255,7 +255,7 @@ def test_on_a_heading_the_keys_are_about_the_type() -> None:
     assert asked(steering.hold) == rq.Hold(types=("builder",))
     assert asked(steering.drain) == rq.Drain(types=("builder",))
     assert asked(steering.freeze) == rq.Freeze(types=("builder",))
-    assert asked(steering.stop) == Refusal("builder is a type of agents", "move to one of them")
+    assert asked(steering.cancel) == Refusal("builder is a type of agents", "move to one of them")
     session.ask(rq.Hold(types=("builder",)))
     session.ask(rq.Freeze(types=("builder",)))
     assert asked(steering.hold) == asked(steering.drain) == rq.Release(types=("builder",))

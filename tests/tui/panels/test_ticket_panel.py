@@ -89,7 +89,7 @@ def test_a_time_out_that_is_near_is_told() -> None:
     session = Session("A: timeout=200s retries=2")
     session.dispatch()
     session.wait(50)
-    assert "0 of 2 retries used, time-out in 2m30" in show(session, "A").said("attempt")[0]
+    assert "0 of 2 retries used, timeout in 2m30" in show(session, "A").said("attempt")[0]
 
 
 def test_a_ticket_that_waits_tells_every_reason() -> None:
@@ -179,8 +179,8 @@ def test_attempts_that_could_not_start_stand_in_their_columns() -> None:
     session.dispatch()
     session.could_not_start("A")
     ((attempt, *_),) = [show(session, "A", width=100).said("attempts")]
-    assert attempt.split("  ")[0] == "n can't start"
-    assert attempt.startswith("n can't start  1  ")
+    assert attempt.split("  ")[0] == "n could not start"
+    assert attempt.startswith("n could not start  1  ")
 
 
 # -- as in the plan --------------------------------------------------------------------------------------------
@@ -201,9 +201,9 @@ def test_all_that_the_plan_says_of_it_is_told() -> None:
         "title": "Long", "reads": "in/**", "writes": "out", "locks": "db", "uses": "gpu 1, memory 3MiB",
         "requires": "fast", "run": "true",
     }  # fmt: skip
-    told = {name: shown.said(name)[0] for name in ("estimate", "time-out", "retries", "priority", "agents", "group")}
+    told = {name: shown.said(name)[0] for name in ("estimate", "timeout", "retries", "priority", "agents", "group")}
     assert told == {
-        "estimate": "1m30s", "time-out": "5m00s", "retries": "2", "priority": "high", "agents": "agent", "group": "1",
+        "estimate": "1m30s", "timeout": "5m00s", "retries": "2", "priority": "high", "agents": "agent", "group": "1",
     }  # fmt: skip
     assert shown.panel.text_to_copy() == "true"
 

@@ -4,7 +4,7 @@ import pytest
 from textual.geometry import Region
 
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import End, Status, short_word
+from parexec_tui.core.state.status import End, Flag, Status, short_word
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Sampled
@@ -17,7 +17,7 @@ from tests.tui.drawn import lines, panel_of, view_of
 from tests.tui.release import release, samples
 
 
-@pytest.mark.parametrize("word", [*Status, *End])
+@pytest.mark.parametrize("word", sorted({*Status, *Flag, *End} - {Flag.allowed, End.could_not_start}))
 def test_every_status_fits_its_column(word: str) -> None:
     assert len(f"? {short_word(word)}") <= len("STATUS        ") - 1
 
@@ -29,7 +29,7 @@ def test_what_could_not_start_is_said_whole() -> None:
         session.could_not_start("A")
     heading, row = lines(panel_of(TicketsPanel, view_of(session), 80, 3))
     assert heading.split() == ["STATUS", "ID", "TIME", "AGENT", "PROGRESS", "WHY,", "OR", "TITLE"]
-    assert row[heading.index("STATUS") : heading.index("ID")].strip() == "n can't start"
+    assert row[heading.index("STATUS") : heading.index("ID")].strip() == "n could not start"
 
 
 def test_what_the_last_column_has_is_in_its_heading() -> None:

@@ -1,4 +1,4 @@
-"""A time has passed: a time-out, the pause before a retry, an agent without work."""
+"""A time has passed: a timeout, the pause before a retry, an agent without work."""
 
 from parexec_tui.core.rules.reports.ends import reported
 from parexec_tui.core.state import events as ev

@@ -47,7 +47,7 @@ def on_monitoring_started(state: SessionState, event: ev.MonitoringStarted) -> N
 
 
 def _correct_clocks(state: SessionState, event: ev.MonitoringStarted) -> None:
-    """Let only time count that has passed since the engine before this one, for time-outs and retry delays."""
+    """Let only time count that has passed since the engine before this one, for timeouts and retry delays."""
     before = state.monitored
     if before is None or event.uptime is None:
         return

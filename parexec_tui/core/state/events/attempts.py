@@ -85,7 +85,7 @@ class CheckHeld(Event, frozen=True, tag="check_held"):
 
 
 class AttemptFrozen(Event, frozen=True, tag="attempt_frozen"):
-    """Its processes are stopped, its time-out clock stands; slot and claims are kept."""
+    """Its processes are stopped, its timeout clock stands; slot and claims are kept."""
 
     ticket: str
     attempt: int
