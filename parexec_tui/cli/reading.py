@@ -103,8 +103,9 @@ def show(session: str | None, as_json: bool) -> None:
     """Show SESSION (default: the newest of this directory): every ticket, and why it is where it is."""
     from msgspec.structs import replace
 
-    from parexec_tui.client.sessions import has_engine, open_registry, resolve_past, status_of
+    from parexec_tui.client.sessions import open_registry, resolve_past, status_of
     from parexec_tui.core.wire import codec
+    from parexec_tui.registry.lock import note_engine
     from parexec_tui.text.report import report_lines, session_report
     from parexec_tui.text.words import is_ascii_only
 
@@ -112,7 +113,8 @@ def show(session: str | None, as_json: bool) -> None:
         row = resolve_past(registry, session)
         past = _replay(registry, row.session)
     troubles = _troubles([row])
-    report = session_report(past.state, alive=has_engine(row.session))
+    note_engine(past.state)
+    report = session_report(past.state)
     state = status_of(replace(row, status=past.state.status))
     report = replace(report, state=state, trouble=troubles.get(row.session, ""))
     if as_json:

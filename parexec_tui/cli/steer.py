@@ -110,10 +110,12 @@ def _status(session: str | None) -> "tuple[StatusReport, str]":
             pass  # it just left
     from msgspec.structs import replace
 
+    from parexec_tui.registry.lock import note_engine
     from parexec_tui.text.report import status_report
 
     past = sessions.replay_of(row.session)
-    report = status_report(past.state, alive=sessions.has_engine(row.session), now=0.0)
+    note_engine(past.state)
+    report = status_report(past.state, now=0.0)
     state = sessions.status_of(replace(row, status=past.state.status))
     report = replace(report, state=state, eta=None, trouble=silence if sessions.is_living(row.session) else "")
     if past.fault:

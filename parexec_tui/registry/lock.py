@@ -12,10 +12,13 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-from parexec_tui.paths import SessionFolder
+from parexec_tui.paths import SessionFolder, session_folder
 from parexec_tui.registry.errors import RegistryError, SessionOwned
+
+if TYPE_CHECKING:
+    from parexec_tui.core.state.session import SessionState
 
 _KEEP_TRYING = 0.1
 """Seconds to keep trying, because a process that calls `is_owned` holds the flock for an instant."""
@@ -161,3 +164,12 @@ def _flock(fd: int, kind: int) -> bool:
 def _pid_inside(fd: int) -> int | None:
     text = os.pread(fd, 32, 0).strip()
     return int(text) if text.isdigit() else None
+
+
+def note_engine(state: "SessionState") -> None:
+    """Note in a state that was read from the registry whether an engine is there, as the locks tell."""
+    folder = session_folder(state.session)
+    lost = None if is_owned(folder.lock) else state.without_engine()
+    if lost is not None and has_guardian(folder):
+        lost = lost._replace(reason="the next engine is being started", is_silent=True)
+    state.note_engine_lost(lost)

@@ -11,9 +11,9 @@ from stat import S_IMODE
 from msgspec import structs
 
 from parexec_tui.core.wire import codec
-from parexec_tui.paths import registry_file, session_folder
+from parexec_tui.paths import registry_file
 from parexec_tui.registry.events import EventRow
-from parexec_tui.registry.lock import is_owned
+from parexec_tui.registry.lock import note_engine
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
 from parexec_tui.text.report import SessionReport, TicketReport, report_lines, session_report
@@ -77,7 +77,8 @@ def _content(session: str, kind: str) -> Iterable[bytes]:
             yield from (json_line(row) + b"\n" for row in registry.events(session))
             return
         state = replay(registry, session).state
-    report = session_report(state, alive=is_owned(session_folder(session).lock))
+    note_engine(state)
+    report = session_report(state)
     match kind:
         case ".json":
             yield codec.encode(report) + b"\n"

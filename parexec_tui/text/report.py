@@ -15,7 +15,7 @@ from parexec_tui.core.schedule.root_counts import roots, waiting_for
 from parexec_tui.core.schedule.roots import root_of
 from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import ENDED_BADLY, PENDING, TABLE, TERMINAL, SessionStatus, Status
+from parexec_tui.core.state.status import ENDED_BADLY, PENDING, TABLE, TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, NeighbourFact, Roots, StatusReport
 from parexec_tui.outputs.log_lines import final_state
@@ -135,14 +135,14 @@ def told_step(ticket: TicketState, attempt: int) -> str:
     return latest.told_step if latest is not None and latest.number == attempt else RUN
 
 
-def session_report(state: SessionState, *, alive: bool) -> SessionReport:
-    """Everything about a session. `alive`: whether an engine owns it now."""
+def session_report(state: SessionState) -> SessionReport:
+    """Everything about a session. If no engine is there, that is to be noted in the state before."""
     return SessionReport(
         session=state.session,
         plan=state.plan.settings.name,
         source=state.plan.source,
-        state=session_status(state, alive=alive),
-        engine_pid=state.engine_pid if alive else None,
+        state=state.status,
+        engine_pid=state.engine_pid if state.has_engine else None,
         started=state.opened_at,
         ended=state.finished_at,
         counts={str(status): count for status, count in state.shown_counts().items() if count},
@@ -170,25 +170,20 @@ def session_report(state: SessionState, *, alive: bool) -> SessionReport:
     )
 
 
-def session_status(state: SessionState, *, alive: bool) -> SessionStatus:
-    """The status of a session, or `interrupted` if its engine died. `alive`: whether an engine owns it now."""
-    return state.status if alive or state.status in ("finished", "stopped") else "interrupted"
-
-
-def status_report(state: SessionState, *, alive: bool, now: float) -> StatusReport:
-    """The facts of `parexec status`. `alive`: whether an engine owns it now."""
+def status_report(state: SessionState, now: float) -> StatusReport:
+    """The facts of `parexec status`. If no engine is there, that is to be noted in the state before."""
     waits = waiting_counts(state)
     return StatusReport(
         session=state.session,
         plan=state.plan.settings.name,
-        state=session_status(state, alive=alive),
-        engine_pid=state.engine_pid if alive else None,
+        state=state.status,
+        engine_pid=state.engine_pid if state.has_engine else None,
         started=state.opened_at,
         ended=state.finished_at,
         counts={str(status): count for status, count in state.shown_counts().items() if count},
         groups=len(state.groups),
         group=min(state.open_group + 1, len(state.groups)),
-        eta=eta(state, now) if alive else None,
+        eta=eta(state, now),
         holds=list(_holds(state)),
         agents=[
             AgentFact(each.id, str(each.status), each.ticket) for each in state.agents.values() if not each.stopped
@@ -204,12 +199,14 @@ def status_report(state: SessionState, *, alive: bool, now: float) -> StatusRepo
             )
             for ticket in islice(failures(state), _MAX_FAILURES)
         ],
-        roots=list(roots(state)[:_MAX_ROOTS]) if alive else [],
-        beside=[NeighbourFact(each.session, each.plan, each.conflict) for each in state.neighbours if alive],
+        roots=list(roots(state)[:_MAX_ROOTS]),
+        beside=[
+            NeighbourFact(each.session, each.plan, each.conflict) for each in state.neighbours if state.has_engine
+        ],
         needs_you=sum(1 for _ in needs(state)),
         selected=state.plan.selection.words,
         of=state.plan.selection.of,
-        ready=waits.ready if alive else 0,
+        ready=waits.ready,
         held=waits.held,
     )
 

@@ -461,7 +461,7 @@ async def _compare(it: Scene, *, asks: bool) -> None:
     if asks:
         answer = await it.ask(partial(Question, about="report"))
         assert answer is not None
-        assert answer.facts == msgspec.json.decode(codec.encode(session_report(it.mirror, alive=True)))
+        assert answer.facts == msgspec.json.decode(codec.encode(session_report(it.mirror)))
 
 
 async def _end(it: Scene) -> None:

@@ -142,7 +142,7 @@ def test_the_worst_comes_first() -> None:
     session.fail("B")
     session.act(rq.Hold(by="ann"))
     session.apply(ev.HostPressed(at=session.now, resource="disk", text="1GiB free"))
-    session.state.note_lost(EngineLost(session.now, "it does not answer", is_silent=True))
+    session.state.note_engine_lost(EngineLost(session.now, "it does not answer", is_silent=True))
     assert said(session, Around("no space", deeds=("bo held A",))) == [
         "CANNOT WRITE: no space",
         "it does not answer",
@@ -181,11 +181,11 @@ def test_an_engine_that_is_gone_until_another_one_begins() -> None:
 def test_an_engine_that_is_lost_was_seen_at_some_time(policy: str, rest: str) -> None:
     session = Session(plan("A:\nB: A", on_engine_loss=policy))
     session.dispatch()
-    session.state.note_lost(EngineLost(session.now, "no engine"))
+    session.state.note_engine_lost(EngineLost(session.now, "no engine"))
     (piece,) = pieces(session.state, Around(now=session.now))
     assert piece.text == f"no engine runs the session, last seen at 00:16:40; {rest}"
     assert (piece.subject, piece.remedy) == (Subject("engine"), ending_of(Root("engine")))
-    session.state.note_lost(EngineLost(session.now, "engine 12 does not answer", is_silent=True))
+    session.state.note_engine_lost(EngineLost(session.now, "engine 12 does not answer", is_silent=True))
     (piece,) = pieces(session.state, Around(now=session.now))
     assert (piece.text, piece.remedy) == ("engine 12 does not answer", None), "another one would be refused"
 
@@ -195,7 +195,7 @@ def test_nobody_looks_for_the_engine_of_a_finished_session() -> None:
     session.succeed("A")
     session.close()
     session.apply(ev.EngineLeft(at=session.now, reason="finished"))
-    session.state.note_lost(EngineLost(session.now, "finished"))
+    session.state.note_engine_lost(EngineLost(session.now, "finished"))
     assert said(session) == []
 
 

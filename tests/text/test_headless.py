@@ -198,7 +198,7 @@ def test_a_report_has_the_time_of_the_attempt_not_of_a_cancel_long_after_it() ->
     session.fail("A")
     session.wait(30)
     session.ask(rq.Cancel(tickets=("A",), by="ann"))
-    said = list(report_lines(session_report(session.state, alive=True), ascii_only=False))[-1]
+    said = list(report_lines(session_report(session.state), ascii_only=False))[-1]
     assert said.split() == ["¬", "cancelled", "A", "2.0s", "on", "agent-1", "by", "ann"]
 
 
@@ -286,10 +286,10 @@ def test_a_failure_says_its_error_line(own_state_home: Path) -> None:
     text = told(session)
     assert "A  exit 1: ModuleNotFoundError: foo, on agent-1 after " in text
     assert "\n✗ A  failed: exit 1: ModuleNotFoundError: foo\n" in text
-    report = session_report(session.state, alive=False)
+    report = session_report(session.state)
     assert report.tickets[0].error_line == "ModuleNotFoundError: foo"
     assert any(line.endswith("exit 1: ModuleNotFoundError: foo") for line in report_lines(report, ascii_only=True))
-    facts = status_report(session.state, alive=False, now=session.now)
+    facts = status_report(session.state, session.now)
     assert facts.failures[0].error_line == "ModuleNotFoundError: foo"
     assert any(line.endswith("exit 1: ModuleNotFoundError: foo") for line in dashboard(facts))
 
@@ -324,7 +324,7 @@ def test_tickets_that_failed_alike_are_told_together(own_state_home: Path) -> No
     text = told(session, "quiet")
     assert "\n✗ 3 failed alike: foo:1: no module\n  A, C, E\n  log of A: " in text
     assert "\n✗ D  failed: exit 1: disk full\n  log: " in text
-    report = status_report(session.state, alive=False, now=session.now)
+    report = status_report(session.state, session.now)
     assert [(each.ticket, each.alike) for each in report.failures] == [("A", 3), ("C", 3), ("D", 1), ("E", 3)]
     lines = dashboard(report, now=session.now)
     assert lines[0].endswith("finished: 1 succeeded, 4 failed"), "a finished session may have failed"
@@ -510,7 +510,7 @@ def test_nothing_that_a_plan_a_person_or_the_system_says_acts_on_the_screen() ->
         output.tell(session.state, session.journal)
         output.notice(HOSTILE)
     output.summary(session.state, "finished")
-    report = session_report(session.state, alive=True)
+    report = session_report(session.state)
     written = [*stream.getvalue().splitlines(), *report_lines(report, ascii_only=False)]
     assert all(line.isprintable() for line in written)
     for word in ("opened", "retry", "held", "quarantined", "could not start", "pressed", "parexec:", "agent-2"):

@@ -110,8 +110,8 @@ def session_needs(state: SessionState, me: str = "") -> Iterator[Need]:
         yield Need(Subject("host", pressed.resource), pressed.text)
     if state.interrupted is not None:
         yield Need(Subject("engine"), state.interrupted.reason)
-    elif state.lost is not None and not state.lost.is_silent and state.gone is state.lost:
-        yield Need(Subject("engine"), state.lost.reason)
+    elif state.engine_lost is not None and not state.engine_lost.is_silent and state.gone is state.engine_lost:
+        yield Need(Subject("engine"), state.engine_lost.reason)
     if state.left is not None and state.left.reason in _NOBODY_ASKED:
         yield Need(Subject("end"), state.left.reason)
 

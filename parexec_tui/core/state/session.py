@@ -1,7 +1,8 @@
 """How a session stands now: what is true of it, and what people and rules ask of it.
 
 Only `apply` changes it, event by event. What can be derived (ready, busy, slots, claims held) is an index that
-`indexes` keeps as statuses change; no event tells it.
+`indexes` keeps as statuses change; no event tells it. One thing no event can tell, that the engine is lost: a viewer
+notes it in its own copy (`note_engine_lost`), so that all rules that ask about the session know.
 """
 
 from collections.abc import Iterable, Iterator
@@ -184,8 +185,8 @@ class SessionState:
         self.left: ev.EngineLeft | None = None
         self.interrupted: ev.SessionInterrupted | None = None
         """Set while no engine can be kept alive for the session."""
-        self.lost: EngineLost | None = None
-        """Set by a viewer, see `note_lost`; no event says it, and an engine leaves it None."""
+        self.engine_lost: EngineLost | None = None
+        """What a viewer sees, see `note_engine_lost`; no event says it, and an engine leaves it None."""
         self.cut_logs: dict[str, ev.LogCut] = {}
         """{ticket: what was last said about the newest of its logs that is longer than `max_log`}"""
         self.file_snapshots: dict[str, ev.SnapshotTaken] = {}
@@ -279,7 +280,8 @@ class SessionState:
         """Where the session is. If several statuses are true at once, it is the one that lets least go on."""
         if self.finished_at is not None:
             return "finished"
-        if self.interrupted is not None or (self.lost is not None and not self.lost.is_silent and self.left is None):
+        lost = self.engine_lost is not None and not self.engine_lost.is_silent and self.left is None
+        if lost or self.interrupted is not None:
             return "interrupted"
         if self.left is not None:
             return "stopped"
@@ -296,15 +298,29 @@ class SessionState:
         """Why no engine does anything for the session, and since when. None: one may, or all is over."""
         if self.finished_at is not None:
             return None
-        return self.interrupted or self.left or self.lost
+        return self.interrupted or self.left or self.engine_lost
 
-    def note_lost(self, lost: EngineLost | None) -> bool:
+    def note_engine_lost(self, lost: EngineLost | None) -> bool:
         """Note that a viewer has lost the engine, or found it again; returns whether that is new."""
-        if lost == self.lost:
+        if lost == self.engine_lost:
             return False
-        self.lost = lost
+        self.engine_lost = lost
         self.findings.clear()
         return True
+
+    def without_engine(self, seen_at: float = 0.0) -> EngineLost | None:
+        """What is to be noted if no engine is there; None if the events say all: it is over, or an engine left it.
+
+        `seen_at`: when one was there last, if that was after the newest event.
+        """
+        if self.finished_at is not None or self.left is not None:
+            return None
+        return EngineLost(max(seen_at, self.now), "nobody saw how it ended")
+
+    @property
+    def has_engine(self) -> bool:
+        """Whether an engine may be at work for the session."""
+        return self.finished_at is None and self.gone is None
 
     @property
     def over(self) -> int:

@@ -32,9 +32,9 @@ def answer(
     """
     match question.about:
         case "status":
-            return replace(status_report(state, alive=True, now=now), trouble=trouble)
+            return replace(status_report(state, now), trouble=trouble)
         case "report":
-            return replace(session_report(state, alive=True), trouble=trouble)
+            return replace(session_report(state), trouble=trouble)
         case "why":
             return _about(state, question.tickets, why_report)
         case "roots":

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 
-from parexec_tui.client.sessions import is_living
 from parexec_tui.core.wire.selectors import SelectorError, known_filters
 from parexec_tui.text.dashboard import dashboard
 from parexec_tui.text.report import status_report
@@ -109,7 +108,7 @@ def _status(context: ActionContext, argument: str) -> ScreenChange:
         raise CommandError("it takes no argument: sessions lists the others")
 
     def show() -> None:
-        report = status_report(state, alive=is_living(state.session), now=context.view.now)
+        report = status_report(state, context.view.now)
         lines = dashboard(report, now=context.view.now, me=context.view.me)
         context.open(MessageDialog(context.view, "How the session stands", lines))
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 from parexec_tui.client.sessions import is_living
 from parexec_tui.client.sockets import own_signature
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.registry.lock import note_engine
 from parexec_tui.settings import Settings, SettingsError, read_settings
 from parexec_tui.text.dashboard import dashboard
 from parexec_tui.text.headless import Headless
@@ -72,8 +73,9 @@ def print_summary(state: SessionState, outcome: str) -> None:
         output.summary(state, outcome)
         return
     alive = is_living(state.session)
+    note_engine(state)
     now = time.time()
-    for line in dashboard(status_report(state, alive=alive, now=now), now=now, me=own_signature()):
+    for line in dashboard(status_report(state, now), now=now, me=own_signature()):
         print(line)
     if alive:
         print(f"the engine goes on; come back: parexec attach {state.session}", file=sys.stderr)

@@ -164,16 +164,16 @@ class ViewState:
         """Note in the session whether its engine is lost, so that all that asks about the session knows. It may be
         lost because time has passed. Returns whether that changed."""
         live = self.live
-        return live is not None and live.note_lost(self._lost(live))
+        return live is not None and live.note_engine_lost(self._lost(live))
 
     def _lost(self, live: SessionState) -> EngineLost | None:
-        if self.connected or self.lost_at is None or live.finished_at is not None or live.left is not None:
+        if self.connected or self.lost_at is None:
             return None
         is_silent = self.contact != NO_ENGINE
         if is_silent and self.clock() - self.lost_at < CONTACT_GRACE:
             return None
-        seen_at = max(self._seen_at, live.now)  # what it wrote last may be read from the registry later
-        return EngineLost(seen_at, self.contact if is_silent else "nobody saw how it ended", is_silent)
+        lost = live.without_engine(self._seen_at)
+        return lost._replace(reason=self.contact, is_silent=True) if is_silent and lost is not None else lost
 
     def cannot_steer(self, *, restarts: bool = False) -> Refusal | None:
         """Why nothing can be asked of the engine now; None: it can. Every key and every remedy asks here.

@@ -172,9 +172,9 @@ def test_no_end_is_told_while_the_host_is_short_or_the_engine_is_lost() -> None:
     session = Session("A: estimate=10s\nB: A estimate=10s")
     session.dispatch()
     for is_silent in (True, False):
-        session.state.note_lost(EngineLost(session.now, "", is_silent))
+        session.state.note_engine_lost(EngineLost(session.now, "", is_silent))
         assert eta(session.state, session.now) is None
-    session.state.note_lost(None)
+    session.state.note_engine_lost(None)
     assert eta(session.state, session.now) is not None
     session.apply(ev.HostPressed(at=session.now, resource="disk", text="full"))
     assert eta(session.state, session.now) is None

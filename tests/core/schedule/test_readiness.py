@@ -89,7 +89,7 @@ def test_nothing_is_ready_while_nothing_may_start(monkeypatch: pytest.MonkeyPatc
     session.ask(rq.Hold(by="ann"))
     assert waiting_counts(session.state) == WaitingCounts(3, 0, 0), "that costs nothing to know"
     session.ask(rq.Release(by="ann"))
-    session.state.note_lost(EngineLost(session.now, "no engine"))
+    session.state.note_engine_lost(EngineLost(session.now, "no engine"))
     assert waiting_counts(session.state) == WaitingCounts(3, 0, 0)
 
 

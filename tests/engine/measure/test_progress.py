@@ -27,7 +27,7 @@ def test_the_eta_counts_with_what_the_output_told_and_when(written: str, left: f
     session.wait(40)
     os.utime(log, (session.now, session.now))  # that is when the line came
     session.wait(10)
-    report = status_report(session.state, alive=True, now=session.now)
+    report = status_report(session.state, session.now)
     found = trio.run(partial(with_progress, report, session.state, lambda: session.now))
     (agent,) = found.agents
     assert agent.progress == told

@@ -59,14 +59,25 @@ def test_status_tells_every_hold_and_by_whom() -> None:
 
 
 def test_status_of_a_session_without_an_engine() -> None:
-    session = Session("A:")
+    session = Session("A: estimate=1m\nB: A estimate=1m", checks=False)
     session.dispatch()
-    found = status_report(session.state, alive=False, now=session.now)
+    found = status_report(session.state, session.now)
+    assert found.eta is not None
+    session.state.note_engine_lost(session.state.without_engine())
+    found = status_report(session.state, session.now)
     assert (found.state, found.engine_pid, found.eta) == ("interrupted", None, None)
-    session.succeed("A")
+    assert found.needs_you == 1
+    assert [(each.root.kind, each.count) for each in found.roots][:1] == [("engine", 1)]
+    session.state.note_engine_lost(None)
+    assert status_report(session.state, session.now).needs_you == 0
+    for id_ in "AB":
+        session.succeed(id_)
+        session.dispatch()
     session.close()
-    found = status_report(session.state, alive=False, now=session.now)
-    assert (found.state, found.ended, found.group, found.groups) == ("finished", session.now, 1, 1)
+    session.state.note_engine_lost(session.state.without_engine())
+    found = status_report(session.state, session.now)
+    assert not found.needs_you
+    assert (found.state, found.ended, found.group, found.groups) == ("finished", session.now, 2, 2)
 
 
 def test_report_is_what_show_prints() -> None:

@@ -218,7 +218,7 @@ def test_what_resolves_a_cause(begin: ev.AnyEvent, end: ev.AnyEvent) -> None:
 
 
 def lose(session: Session, reason: str = "nobody saw how it ended", *, is_silent: bool = False) -> None:
-    session.state.note_lost(EngineLost(session.now, reason, is_silent))
+    session.state.note_engine_lost(EngineLost(session.now, reason, is_silent))
 
 
 def test_an_engine_that_is_lost_is_told_once() -> None:
@@ -230,7 +230,7 @@ def test_an_engine_that_is_lost_is_told_once() -> None:
     session.wait(60)
     lose(session)
     assert called.news() == ""
-    session.state.note_lost(None)
+    session.state.note_engine_lost(None)
     assert called.wait(60) == ""
     lose(session)
     assert called.news() != "", "another one"
@@ -249,7 +249,7 @@ def test_an_engine_that_may_come_back_or_left_in_good_order_is_not_lost() -> Non
     session = called.session
     lose(session, RECONNECTING, is_silent=True)
     assert called.wait(60) == "", "a guardian may be starting the next one"
-    session.state.note_lost(None)
+    session.state.note_engine_lost(None)
     session.apply(ev.EngineLeft(at=session.now, reason="stopped"))
     lose(session)
     assert called.wait(60) == ""

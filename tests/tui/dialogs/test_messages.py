@@ -374,7 +374,7 @@ def lost(text: str = "A: retries=1 retry_delay=60s\nB:\nC: B") -> Session:
     session.dispatch()
     session.fail("A")
     session.wait(5)
-    session.state.note_lost(EngineLost(session.now, "nobody saw how it ended"))
+    session.state.note_engine_lost(EngineLost(session.now, "nobody saw how it ended"))
     return session
 
 
@@ -405,7 +405,7 @@ def test_without_an_engine_the_only_key_is_the_way_back() -> None:
 
 def test_that_an_engine_does_not_answer_is_said_once() -> None:
     session = lost()
-    session.state.note_lost(EngineLost(session.now, "engine 12 does not answer", is_silent=True))
+    session.state.note_engine_lost(EngineLost(session.now, "engine 12 does not answer", is_silent=True))
     found = explain(session.state, session["B"], session.now, Keymap(ACTIONS))
     assert found.lines[0] == "engine 12 does not answer, last seen at 00:16:45"
     assert not any("starts an engine" in line for line in found.lines)

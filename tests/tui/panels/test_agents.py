@@ -291,12 +291,12 @@ def test_without_an_engine_nothing_is_said_to_be_busy_that_nobody_watches() -> N
     session = busy_session()
     shown = panel(session, 160)
     assert shown.subtitle() == "3 of 6 busy, 1 frozen"
-    session.state.note_lost(EngineLost(session.now, "no engine"))
+    session.state.note_engine_lost(EngineLost(session.now, "no engine"))
     shown = panel(session, 160)
     assert shown.subtitle() == "4 of 6 had a ticket"
     row = next(line for line in lines(shown) if " B " in line)
     assert " goes on " in row
     assert "+4m45" not in row, "nobody knows when it will end"
-    session.state.note_lost(EngineLost(session.now, "no answer", is_silent=True))
+    session.state.note_engine_lost(EngineLost(session.now, "no answer", is_silent=True))
     row = next(line for line in lines(panel(session, 160)) if " B " in line)
     assert " no answer " in row

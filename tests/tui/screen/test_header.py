@@ -237,7 +237,7 @@ def test_the_counts_have_the_words_of_the_rows() -> None:
     assert shown == {"running": 2, "waiting": 2, "held": 2, "ready": 1}
     for word, count in shown.items():
         assert f" {count} {word} " in words(view_of(session))
-    dashed = "\n".join(dashboard(status_report(session.state, alive=True, now=session.now)))
+    dashed = "\n".join(dashboard(status_report(session.state, session.now)))
     assert "tickets  2 waiting, 1 ready, 2 held, 2 running;" in dashed
 
 

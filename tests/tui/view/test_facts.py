@@ -211,7 +211,7 @@ def lost(*, is_silent: bool) -> Session:
     session.dispatch()
     session.fail("A")
     session.wait(10)
-    session.state.note_lost(EngineLost(session.now, "no engine", is_silent))
+    session.state.note_engine_lost(EngineLost(session.now, "no engine", is_silent))
     return session
 
 
@@ -233,6 +233,6 @@ def test_without_an_engine_no_row_believes_that_it_goes_on(is_silent: bool, none
 
 def test_with_an_engine_again_all_is_as_it_was() -> None:
     session = lost(is_silent=False)
-    session.state.note_lost(None)
+    session.state.note_engine_lost(None)
     assert reason_of(session.state, session["A"], session.now).startswith("retry 1 of 1, in ")
     assert reason_of(session.state, session["B"], session.now) == ""
