@@ -116,19 +116,19 @@ class _Runner:
             case wire.CutLog(key=key, limit=limit):
                 return await self._backend.cut_log(key, limit)
             case wire.MissingOutputs(key=key, root=root, outputs=outputs):
-                return await self._backend.missing_outputs(key, root, outputs)
+                return await self._backend.workspace.missing_outputs(key, root, outputs)
             case wire.AreFilled(root=root, paths=paths):
-                return await self._backend.are_filled(root, paths)
+                return await self._backend.workspace.are_filled(root, paths)
             case wire.LookFresh(wanted=wanted, anew=anew):
                 return await self._backend.freshness(wanted, anew=anew)
             case wire.TakeFingerprints(wanted=succeeded):
                 return await self._backend.fingerprints(succeeded)
             case wire.Restore(key=key):
-                return await self._backend.restored(key)
+                return await self._backend.workspace.restored(key)
             case wire.FindSnapshot(key=key):
-                return await self._backend.found_snapshot(key)
+                return await self._backend.workspace.found_snapshot(key)
             case wire.DropSnapshot(key=key):
-                return await self._backend.dropped_snapshot(key)
+                return await self._backend.workspace.dropped_snapshot(key)
             case wire.Finish():
                 return await self._backend.finish()
             case _:

@@ -551,7 +551,7 @@ async def test_an_attempt_is_ruled_out_on_a_full_disk_as_well(tmp_path: Path) ->
             disk.make_room()
             assert isinstance(await t.end_of(t.begin("touch began")), rq.ProcessLost)
             assert not t.file("began").exists()
-            adopted = await t.backend.adopt(key(1), None, t.backend._boot)
+            adopted = await t.backend.adopt(key(1), None, boot_id())
             assert isinstance(adopted, rq.ProcessLost)
             assert not adopted.began
 
@@ -562,7 +562,7 @@ async def test_nothing_is_settled_on_a_disk_that_takes_no_files(tmp_path: Path) 
         async with attempts(tmp_path / "disk") as t:
             disk.remount("ro")
             with pytest.raises(OSError, match="Read-only file system"):
-                await t.backend.adopt(key(1), None, t.backend._boot)
+                await t.backend.adopt(key(1), None, boot_id())
             disk.remount("rw")
 
 

@@ -1,5 +1,6 @@
 """Snapshots: what the files of a ticket were, and are again."""
 
+import codecs
 import os
 import signal
 import socket
@@ -351,6 +352,7 @@ def as_nobody() -> Iterator[None]:
     if os.geteuid() != 0:
         yield
         return
+    codecs.lookup("ascii")  # nobody may not read the files of Python, and it looks for a codec only once
     os.setegid(65534)
     os.seteuid(65534)
     try:

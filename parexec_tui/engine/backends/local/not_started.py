@@ -1,0 +1,48 @@
+"""Why a process could not be started."""
+
+import errno
+from contextlib import suppress
+from pathlib import Path
+
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.backends.backend import Ended
+from parexec_tui.engine.backends.local.requirements import UnmetError
+from parexec_tui.engine.backends.local.shortage import short_of
+from parexec_tui.engine.backends.local.snapshot import SnapshotError
+from parexec_tui.engine.backends.local.starter import Start
+
+
+def why_not(start: Start) -> Ended:
+    """Why there is no process. Raises what is a mistake of ours."""
+    key, error = start.key, start.problem
+    if isinstance(error, FileExistsError):
+        return rq.ProcessLost(
+            key.ticket, key.attempt, "this attempt has a record already", began=False, step=key.step
+        )
+    if not isinstance(error, OSError | ValueError):
+        assert error is not None
+        raise error
+    with suppress(OSError):  # on a disk that takes nothing, it stays; the next attempt has another one
+        Path(start.spawn.record).unlink(missing_ok=True)
+    # A text that the system cannot take: too long, or with a NUL.
+    hopeless = isinstance(error, ValueError | UnmetError) or error.errno == errno.E2BIG
+    return rq.ProcessEnded(
+        key.ticket,
+        key.attempt,
+        problem=_spawn_problem(error),
+        ticket_at_fault=hopeless,
+        host_short_of=short_of(error),
+        step=key.step,
+    )
+
+
+def _spawn_problem(error: OSError | ValueError) -> str:
+    if isinstance(error, SnapshotError):
+        return str(error)
+    if isinstance(error, UnmetError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno == errno.E2BIG:
+        return "its command and environment are too long for the system"
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"could not start a process: {error.strerror}"
+    return f"could not start a process: {error}"

@@ -1,0 +1,152 @@
+"""What is found out about the files of tickets, and what is kept of them: outputs, freshness, snapshots."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import trio
+
+from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.backends.backend import Freshness, FreshnessWanted, Launch, Success
+from parexec_tui.engine.backends.local import fingerprints as fingerprints_of
+from parexec_tui.engine.backends.local.files import newest_of
+from parexec_tui.engine.backends.local.fingerprints import Walks, note_reads
+from parexec_tui.engine.backends.local.outputs import are_filled, missing_outputs, note_outputs
+from parexec_tui.engine.backends.local.requirements import Checker, UnmetError
+from parexec_tui.engine.backends.local.snapshots import Snapshots
+from parexec_tui.engine.backends.local.starter import Start
+from parexec_tui.engine.threads import in_thread
+from parexec_tui.paths import SessionFolder
+
+_CHECKS = 4
+"""Tickets whose files are looked at at once."""
+
+_Look = tuple[ProcessKey, str, Sequence[str]]
+"""Who is told, where patterns start, and the patterns of what is looked for."""
+
+
+class Workspace:
+    """The part of `Backend` that is about files. Belongs to the trio run that created it.
+
+    What reports, in `Backend`, has a twin here that returns: who is behind a pipe wants to report itself.
+    """
+
+    def __init__(self, nursery: trio.Nursery, folder: SessionFolder, report: Callable[[rq.AnyReport], None]) -> None:
+        self._nursery = nursery
+        self._folder = folder
+        self._report = report
+        self._requirements = Checker()
+        self._snapshots = Snapshots(folder)
+        self._walks = Walks()
+        self._to_look_for: list[_Look] = []
+        self._checks = trio.CapacityLimiter(_CHECKS)
+        self._restores = trio.CapacityLimiter(_CHECKS)
+        self._one_look = trio.CapacityLimiter(1)
+
+    def before(self, start: Start, launch: Launch) -> None:
+        """Look for what is required, keep what may be restored, and note what outputs are there already.
+
+        Called in a thread of the starter. Raises OSError, SnapshotError.
+        """
+        key = start.key
+        if launch.requires is not None:
+            env = start.spawn.env
+            unmet = list(self._requirements.unmet(launch.requires, env=env, cwd=launch.cwd, root=launch.root))
+            if unmet:
+                raise UnmetError(unmet)
+        if launch.snapshot:
+            start.taken = self._snapshots.take(key, launch)
+        if launch.reads:
+            note_reads(self._folder.reads_before(key.ticket, key.attempt), launch.root, launch.reads)
+        if launch.outputs:
+            note_outputs(self._folder.outputs_before(key.ticket, key.attempt), launch.root, launch.outputs)
+
+    def check_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> None:
+        self._nursery.start_soon(self._check_outputs, key, root, outputs)
+
+    async def _check_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> None:
+        problems = await self.missing_outputs(key, root, outputs)
+        self._report(rq.OutputsChecked(key.ticket, key.attempt, tuple(problems), step=key.step))
+
+    async def missing_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> list[str]:
+        """What is wrong with what an attempt should have written, in words."""
+        before = self._folder.outputs_before(key.ticket, key.attempt)
+        return await in_thread(missing_outputs, before, root, outputs, may_hang=True, limiter=self._checks)
+
+    def check_done(self, key: ProcessKey, root: str, paths: Sequence[str]) -> None:
+        self._to_look_for.append((key, root, paths))
+        if len(self._to_look_for) == 1:
+            self._nursery.start_soon(self._check_done)
+
+    async def _check_done(self) -> None:
+        """Look for all that was asked for by now, and tell it together: the loop wakes once."""
+        wanted, self._to_look_for = self._to_look_for, []
+        try:
+            found = await in_thread(_which_are_filled, wanted, may_hang=True, limiter=self._checks)
+        except OSError:  # nobody can tell, so they are run
+            found = [False] * len(wanted)
+        for (key, _, _), done in zip(wanted, found, strict=True):
+            self._report(rq.DoneChecked(key.ticket, key.attempt, done, step=key.step))
+
+    async def are_filled(self, root: str, paths: Sequence[str]) -> bool:
+        """Whether there is something that is not empty for each of these patterns."""
+        return await in_thread(are_filled, root, paths, may_hang=True, limiter=self._checks)
+
+    async def freshness(self, wanted: tuple[FreshnessWanted, ...], *, anew: bool) -> list[Freshness]:
+        def look() -> list[Freshness]:
+            if anew:
+                self._walks = Walks(self._walks)
+            walks = self._walks
+            return [fingerprints_of.look(each, walks) for each in wanted]
+
+        return await in_thread(look, may_hang=True, limiter=self._checks)
+
+    async def fingerprints(self, wanted: tuple[tuple[ProcessKey, Success], ...]) -> list[bytes]:
+        def take() -> list[bytes]:
+            walks = Walks(self._walks)
+            notes = [self._folder.reads_before(key.ticket, key.attempt) for key, _ in wanted]
+            return [fingerprints_of.take(note, each, walks) for note, (_, each) in zip(notes, wanted, strict=True)]
+
+        return await in_thread(take, may_hang=True, limiter=self._checks)
+
+    async def written(self, root: str, pattern: str) -> str:
+        return await in_thread(newest_of, root, pattern, may_hang=True, limiter=self._one_look)
+
+    def restore(self, key: ProcessKey) -> None:
+        self._nursery.start_soon(self._restore, key)
+
+    async def _restore(self, key: ProcessKey) -> None:
+        problems = await self.restored(key)
+        self._report(rq.FilesRestored(key.ticket, key.attempt, tuple(problems), step=key.step))
+
+    async def restored(self, key: ProcessKey) -> list[str]:
+        """Restore the files of an attempt; what is not as it was, in words."""
+        return await in_thread(self._snapshots.restore, key, may_hang=True, limiter=self._restores)
+
+    def find_snapshot(self, key: ProcessKey) -> None:
+        self._nursery.start_soon(self._find_snapshot, key)
+
+    async def _find_snapshot(self, key: ProcessKey) -> None:
+        with suppress(OSError):
+            if (found := await self.found_snapshot(key)) is not None:
+                self._report(found)
+
+    async def found_snapshot(self, key: ProcessKey) -> rq.SnapshotMade | None:
+        """The snapshot of an attempt, if there is one. Raises OSError."""
+        found = await in_thread(self._snapshots.find, key, may_hang=True, limiter=self._restores)
+        return None if found is None else rq.SnapshotMade(key.ticket, key.attempt, *found, step=key.step)
+
+    def drop_snapshot(self, key: ProcessKey) -> None:
+        self._nursery.start_soon(self._drop_snapshot, key)
+
+    async def _drop_snapshot(self, key: ProcessKey) -> None:
+        with suppress(OSError):  # it takes room, and harms nobody
+            await self.dropped_snapshot(key)
+
+    async def dropped_snapshot(self, key: ProcessKey) -> None:
+        """Delete the snapshot of an attempt. Raises OSError."""
+        await in_thread(self._snapshots.drop, key, may_hang=True, limiter=self._restores)
+
+
+def _which_are_filled(wanted: Sequence[_Look]) -> list[bool]:
+    return [are_filled(root, paths) for _, root, paths in wanted]
