@@ -104,6 +104,7 @@ def show(session: str | None, as_json: bool) -> None:
     from msgspec.structs import replace
 
     from parexec_tui.client.sessions import open_registry, resolve_past, status_of
+    from parexec_tui.client.sockets import own_signature
     from parexec_tui.core.wire import codec
     from parexec_tui.registry.lock import note_engine
     from parexec_tui.text.report import report_lines, session_report
@@ -114,13 +115,14 @@ def show(session: str | None, as_json: bool) -> None:
         past = _replay(registry, row.session)
     troubles = _troubles([row])
     note_engine(past.state)
-    report = session_report(past.state)
+    me = "" if as_json else own_signature()
+    report = session_report(past.state, me)
     state = status_of(replace(row, status=past.state.status))
     report = replace(report, state=state, trouble=troubles.get(row.session, ""))
     if as_json:
         click.echo(codec.encode(report))
         return
-    for line in report_lines(report, ascii_only=is_ascii_only(sys.stdout)):
+    for line in report_lines(report, ascii_only=is_ascii_only(sys.stdout), me=me):
         click.echo(line)
     if report.state == "interrupted":
         click.echo(f"parexec: its engine is gone; take over: parexec resume {row.session}", err=True)

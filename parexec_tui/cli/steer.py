@@ -143,7 +143,7 @@ def why(tickets: tuple[str, ...], session: str | None, as_json: bool) -> None:
     with report_errors(), connect(session) as client:
         context = VerbContext(client, as_json=as_json)
         chosen = context.tickets(tickets) if tickets else ()
-        reasons: dict[str, list[str]] = client.question("why", chosen)
+        reasons: dict[str, list[str]] = client.question("why", chosen, me="" if as_json else own_signature())
         roots = client.roots(chosen)
     if as_json:
         import json

@@ -74,9 +74,9 @@ class Client:
         """
         return self._answer(*self._end.request(request, dry_run=dry_run))
 
-    def question(self, about: About, tickets: Sequence[str] = (), *, words: Sequence[str] = ()) -> Any:
-        """Ask for facts, as plain JSON values. Raises Refused, EngineGone, ProtocolError."""
-        return self._answer(*self._end.question(about, tickets, words)).facts
+    def question(self, about: About, tickets: Sequence[str] = (), *, words: Sequence[str] = (), me: str = "") -> Any:
+        """Ask for facts, as plain JSON values; see `Question`. Raises Refused, EngineGone, ProtocolError."""
+        return self._answer(*self._end.question(about, tickets, words, me)).facts
 
     def status(self) -> StatusReport:
         """The facts of the question `status`. Raises as `question` does."""

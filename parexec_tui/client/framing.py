@@ -167,10 +167,12 @@ class ClientEnd:
         self._id += 1
         return self._id, encode(Request(id=self._id, request=request, dry_run=dry_run))
 
-    def question(self, about: About, tickets: Sequence[str] = (), words: Sequence[str] = ()) -> tuple[int, bytes]:
+    def question(
+        self, about: About, tickets: Sequence[str] = (), words: Sequence[str] = (), me: str = ""
+    ) -> tuple[int, bytes]:
         """The id of a new question, and its line. Raises LocalProtocolError if it is too long."""
         self._id += 1
-        return self._id, encode(Question(id=self._id, about=about, tickets=tuple(tickets), words=tuple(words)))
+        return self._id, encode(Question(id=self._id, about=about, tickets=tuple(tickets), words=tuple(words), me=me))
 
     def receive(self, data: bytes) -> None:
         """Take in what was read; empty: the engine closed the connection."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import trio
 from msgspec import Struct
 
+from parexec_tui.client.sockets import own_signature
 from parexec_tui.core.plan.model import Hooks, Host, Plan
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
@@ -83,7 +84,9 @@ def run_plan(
         session = new_session(plan)
         # Owned from the start: whoever looks next must see that it lives.
         with SessionLock(session_folder(session, create=True).lock) as lock:
-            options = EngineOptions(hold=hold, stays=hold, fail_fast=fail_fast, approves=approves, beside=neighbours)
+            options = EngineOptions(
+                hold=hold, stays=hold, fail_fast=fail_fast, approves=approves, by=own_signature(), beside=neighbours
+            )
             return run_session(session, _releasing(starting, sink), options, plan=plan, host=host, lock=lock)
 
 
@@ -106,7 +109,12 @@ def resume_session(
     with StartLock() as starting, SessionLock(folder.lock) as lock:
         neighbours = admit_again(session, beside=beside, warn=sink.notice)
         options = EngineOptions(
-            resume=True, retry_failed=retry_failed, fail_fast=fail_fast, approves=approves, beside=neighbours
+            resume=True,
+            retry_failed=retry_failed,
+            fail_fast=fail_fast,
+            approves=approves,
+            by=own_signature(),
+            beside=neighbours,
         )
         return run_session(session, _releasing(starting, sink), options, lock=lock)
 
@@ -147,7 +155,7 @@ def run_session(
                 raise RegistryError(f"session {session} ran, but its events are lost: run its plan again")
             plan = plan or state_before(registry, session).plan
             host = host or monitor.host()
-            begin = begin_new(plan, session, host, hold=options.hold, fail_fast=options.fail_fast)
+            begin = begin_new(plan, session, host, options)
         if begin.over is not None:
             return Result(begin.state, begin.over)
         if options.beside:

@@ -24,6 +24,7 @@ from parexec_tui.text.words import (
     clock,
     day_and_clock,
     glyph,
+    held_text,
     log_cut,
     printable,
     selection_text,
@@ -135,8 +136,11 @@ def told_step(ticket: TicketState, attempt: int) -> str:
     return latest.told_step if latest is not None and latest.number == attempt else RUN
 
 
-def session_report(state: SessionState) -> SessionReport:
-    """Everything about a session. If no engine is there, that is to be noted in the state before."""
+def session_report(state: SessionState, me: str = "") -> SessionReport:
+    """Everything about a session. If no engine is there, that is to be noted in the state before.
+
+    `me` as for `why`.
+    """
     return SessionReport(
         session=state.session,
         plan=state.plan.settings.name,
@@ -151,7 +155,7 @@ def session_report(state: SessionState) -> SessionReport:
         retried=state.retried,
         serialised=state.serialised,
         busy_seconds=round(state.busy_for, 3),
-        tickets=[_ticket(state, ticket) for ticket in state.tickets.values()],
+        tickets=[_ticket(state, ticket, me) for ticket in state.tickets.values()],
         agents=[
             AgentReport(
                 agent.id,
@@ -224,9 +228,9 @@ def _holds(state: SessionState) -> Iterator[HoldFact]:
             yield HoldFact("ticket", ticket.id, ticket.held, since=ticket.held_at)
 
 
-def why_report(state: SessionState, tickets: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """For each of these tickets, all that it waits for; nothing if it runs or could run now."""
-    return {id_: tuple(blocker.text for blocker in why(state, state.tickets[id_])) for id_ in tickets}
+def why_report(state: SessionState, tickets: Iterable[str], me: str = "") -> dict[str, tuple[str, ...]]:
+    """For each of these tickets, all that it waits for; nothing if it runs or could run now. `me` as for `why`."""
+    return {id_: tuple(blocker.text for blocker in why(state, state.tickets[id_], me)) for id_ in tickets}
 
 
 def roots_report(state: SessionState, tickets: Iterable[str]) -> Roots:
@@ -240,7 +244,7 @@ def roots_report(state: SessionState, tickets: Iterable[str]) -> Roots:
     return Roots([waiting_for(state, root) for root in found], of)
 
 
-def _ticket(state: SessionState, ticket: TicketState) -> TicketReport:
+def _ticket(state: SessionState, ticket: TicketState, me: str) -> TicketReport:
     waits = ticket.status in PENDING or ticket.status is Status.approval
     attempt = ticket.attempt
     cut = state.cut_logs.get(ticket.id)
@@ -259,7 +263,7 @@ def _ticket(state: SessionState, ticket: TicketState) -> TicketReport:
         started=attempt.started if attempt is not None else None,
         ended=ticket.ended,
         log=attempt_output(state, ticket).name if ticket.attempts else None,
-        why=tuple(blocker.text for blocker in why(state, ticket)) if waits else (),
+        why=tuple(blocker.text for blocker in why(state, ticket, me)) if waits else (),
         held=ticket.held,
         because=ticket.because,
         env=ticket.spec.env,
@@ -275,8 +279,8 @@ def _ticket(state: SessionState, ticket: TicketState) -> TicketReport:
     )
 
 
-def report_lines(report: SessionReport, *, ascii_only: bool) -> Iterator[str]:
-    """A report as text: the session, its tickets by group, the agents that need attention."""
+def report_lines(report: SessionReport, *, ascii_only: bool, me: str = "") -> Iterator[str]:
+    """A report as text: the session, its tickets by group, the agents that need attention. `me` as for `why`."""
     counts = ", ".join(f"{count} {status}" for status, count in report.counts.items())
     yield f"{report.session}  {report.state}  {printable(report.plan)}"
     yield f"started {day_and_clock(report.started)}, group {report.group} of {report.groups}: {counts}"
@@ -285,19 +289,19 @@ def report_lines(report: SessionReport, *, ascii_only: bool) -> Iterator[str]:
     yield ""
     width = max(len(ticket.id) for ticket in report.tickets)
     for ticket in sorted(report.tickets, key=lambda ticket: ticket.group):
-        yield _ticket_line(ticket, width, ascii_only=ascii_only)
+        yield _ticket_line(ticket, width, me, ascii_only=ascii_only)
     for agent in report.agents:
         if agent.reason:
             yield f"{agent.id}  {agent.status}: {printable(agent.reason)}"
 
 
-def _ticket_line(ticket: TicketReport, width: int, *, ascii_only: bool) -> str:
+def _ticket_line(ticket: TicketReport, width: int, me: str, *, ascii_only: bool) -> str:
     word = ticket.end if ticket.end and ticket.status == Status.failed else ticket.status
     parts = [f"{glyph(word, ascii_only=ascii_only)} {word:<15}", f"{ticket.id:<{width}}"]
     if TABLE[ticket.status].is_live:
         parts.append(f"on {ticket.agent} since {clock(ticket.started or 0)}")
-        if ticket.held is not None:
-            parts.append(printable(f"held{f' by {ticket.held}' if ticket.held else ''}: it is not tried again"))
+        if held := held_text(ticket.held, me):
+            parts.append(held)
     elif ticket.seconds is not None:
         parts.append(f"{format_duration(ticket.seconds):>7} on {ticket.agent}")
     if ticket.attempt > 1:

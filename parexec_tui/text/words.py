@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from msgspec import Struct
 
 from parexec_tui.core.plan.units import format_size
+from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.status import AGENT_TABLE, TABLE, AgentStatus, Flag, Status, happened
 from parexec_tui.core.wire.protocol import Progress
 
@@ -112,6 +113,11 @@ UNPRINTABLE = re.compile(
 """An escape sequence, or a character that controls a terminal, the direction of text, or the width of its neighbours,
 or that cannot be seen.
 Tabs are not among them: see `printable`."""
+
+
+def held_text(by: str | None, me: str = "") -> str:
+    """What the hold of a ticket that is live means; empty if nobody holds it (None). `me` as for `by_whom`."""
+    return "" if by is None else f"held{printable(by_whom(by, me))}: it is not tried again"
 
 
 def printable(text: str) -> str:

@@ -336,6 +336,7 @@ def test_fail_fast_ends_what_runs_and_says_why_of_the_rest(here: Path) -> None:
 def test_resume_may_fail_fast_and_a_detached_engine_too(here: Path) -> None:
     plan = write(here, FAILS_FAST)
     session = parexec("run", plan, "--detach", "--hold").out.strip()
+    assert "the session is held, by you, for" in parexec("status").out
     assert parexec("stop", "--yes", "-s", session).code == 0
     until(lambda: sessions()[0]["status"] == "stopped", "the engine left")
     answer = parexec("resume", "--fail-fast", "--lines")

@@ -16,6 +16,7 @@ from rich.cells import cell_len
 
 from parexec_tui.cli import amend, entry, steer
 from parexec_tui.cli.commands import SHORT_NAMES
+from parexec_tui.client.sockets import own_signature
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.schedule.root import Root, WaitedFor
@@ -297,6 +298,16 @@ def test_a_frozen_ticket_is_what_the_others_wait_for_in_the_end(engine: Engine) 
     assert (first["root"]["kind"], first["root"]["ticket"], first["count"]) == ("frozen", "long", 2)
     done("thaw", "long")
     assert status()["roots"][0]["root"]["kind"] == "running"
+
+
+def test_what_the_reader_holds_is_held_by_you_but_in_json(engine: Engine) -> None:
+    done("hold", "after", "long")
+    try:
+        assert re.search(r"^ +held by you$", done("why").out, re.MULTILINE)
+        assert f"held by {own_signature()}" in done("why", "--json").json["after"]
+        assert re.search(r"long  on mill-1 since \S+  held by you: it is not tried again", done("show").out)
+    finally:
+        done("release", "after", "long")
 
 
 # -- the three pauses ------------------------------------------------------------------------------------------

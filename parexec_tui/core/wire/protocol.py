@@ -82,6 +82,8 @@ class Question(Message, frozen=True, tag="question"):
     words: tuple[str, ...] = ()
     """For `select`: ids, patterns and selectors of tickets. For `scope`: those, and names of agents and agent types.
     For `names`: one, the beginning."""
+    me: str = ""
+    """For `why`: how the requests of the reader are signed, whose own doings are told as those of `you`."""
 
 
 class Welcome(Message, frozen=True, tag="welcome"):

@@ -33,6 +33,8 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
     retry_failed: bool = False
     fail_fast: bool | None = None
     """Whether the first failure ends the session, whatever was said before; None: as it was."""
+    by: str = ""
+    """How what the person wants by these options is signed; empty: by the user alone."""
     beside: tuple[ev.Neighbour, ...] = ()
     """Living sessions that claim the same: it runs beside them because a person wants it so."""
     awaits: bool = False
@@ -65,13 +67,11 @@ class Beginning(Struct):
     """There is nothing to do, and why."""
 
 
-def begin_new(
-    plan: Plan, session: str, host: Host, *, hold: bool = False, fail_fast: bool | None = None
-) -> Beginning:
+def begin_new(plan: Plan, session: str, host: Host, options: EngineOptions) -> Beginning:
     """A session that no engine has run yet."""
     with gc_paused():
         state = SessionState(plan)
-    now, by = time.time(), signature("")
+    now, by = time.time(), options.by or signature("")
     first = opening(
         state,
         session=session,
@@ -85,9 +85,9 @@ def begin_new(
         uptime=boot.uptime(),
         pid_namespace=boot.pid_namespace(),
     )
-    if fail_fast is not None:
-        first += change_fail_fast(state, now, by=by, wanted=fail_fast)
-    if hold:
+    if options.fail_fast is not None:
+        first += change_fail_fast(state, now, by=by, wanted=options.fail_fast)
+    if options.hold:
         first.append(ev.SessionHeld(at=now, reason="from the start", by=by))
     return Beginning(state, first)
 
@@ -102,7 +102,7 @@ def take_over(registry: Registry, session: str, options: EngineOptions, notice: 
         reason = state.left.reason
         return Beginning(state, over=next((outcome for outcome in get_args(Outcome) if outcome == reason), "stopped"))
     now = max(time.time(), state.now)  # a clock that was set back does not take the session back
-    booted = boot.boot_id()
+    booted, by = boot.boot_id(), options.by or signature("")
     first: list[ev.AnyEvent] = [
         ev.MonitoringStarted(
             at=now,
@@ -117,10 +117,10 @@ def take_over(registry: Registry, session: str, options: EngineOptions, notice: 
     if not options.resume:
         first += _still_to_do(state, now)
     elif state.held is not None:
-        first.append(ev.SessionReleased(at=now, by=signature("")))
+        first.append(ev.SessionReleased(at=now, by=by))
     if options.fail_fast is not None:
-        first += change_fail_fast(state, now, by=signature(""), wanted=options.fail_fast)
-    requests = [_retry_failed(state, signature(""))] if options.retry_failed else []
+        first += change_fail_fast(state, now, by=by, wanted=options.fail_fast)
+    requests = [_retry_failed(state, by)] if options.retry_failed else []
     return Beginning(state, first, requests, recovers=True)
 
 

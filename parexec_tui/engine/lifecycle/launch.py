@@ -17,6 +17,7 @@ from datetime import datetime
 
 import msgspec
 
+from parexec_tui.client.sockets import own_signature
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.state.events import Neighbour
 from parexec_tui.core.wire import codec
@@ -82,7 +83,7 @@ def start_detached(
         except BaseException:
             _never_started(session)
             raise
-    options = ["--hold"] * hold + _fail_fast(fail_fast) + _beside(neighbours, warn)
+    options = ["--hold"] * hold + _fail_fast(fail_fast) + _beside(neighbours, warn) + ["--by", own_signature()]
     try:
         _start_guardian(session, folder, lock, options, prefix, lambda: meanwhile(session))
     except BaseException:
@@ -109,7 +110,7 @@ def take_over(
     a request that takes it up again. Raises SessionOwned, and as `start_detached` does.
     """
     options = ["--resume"] * resume + ["--retry-failed"] * retry_failed + ["--awaits"] * awaits
-    options += _fail_fast(fail_fast)
+    options += [*_fail_fast(fail_fast), "--by", own_signature()]
     prefix = _scope() if scope else ()
     with StartLock() as starting:
         _check_free(session)  # before its neighbours, who are of no interest if it runs already

@@ -1,6 +1,7 @@
 """What clients may ask without folding events themselves."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import islice
 
 from msgspec.structs import replace
@@ -36,7 +37,7 @@ def answer(
         case "report":
             return replace(session_report(state), trouble=trouble)
         case "why":
-            return _about(state, question.tickets, why_report)
+            return _about(state, question.tickets, partial(why_report, me=question.me))
         case "roots":
             return _about(state, question.tickets, roots_report)
         case "select":

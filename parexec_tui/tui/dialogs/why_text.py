@@ -18,12 +18,11 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.outputs.output import Output
 from parexec_tui.text.report import attempt_output, last_lines
 from parexec_tui.text.roots import cause_text, ending_of, fate_of_live, root_text, waited_for_text
-from parexec_tui.text.words import clock, short_duration, tickets, why_ended
+from parexec_tui.text.words import clock, held_text, short_duration, tickets, why_ended
 from parexec_tui.tui.input.key_names import short_name
 from parexec_tui.tui.input.keymap import Action, Keymap
 from parexec_tui.tui.view.facts import (
     blocker_text,
-    held_text,
     reason_of,
     root_beyond,
     shown_blockers,
@@ -365,7 +364,7 @@ class _Why:
         if ticket.status is not Status.stopping:
             thaw = [] if ticket.is_frozen else [f"{self._key('freeze', effect='freeze it')} freezes it"]
             yield ", ".join((*thaw, f"{self._key('cancel', effect='cancel it')} cancels it"))
-        if held := held_text(ticket, self.me):
+        if held := held_text(ticket.held, self.me):
             yield f"{held}; {self._end(Root('held', ticket=ticket.id))}"
         elif ticket.status is not Status.stopping:
             yield f"{self._key('hold', effect='hold it')} holds it: it is not tried again then"

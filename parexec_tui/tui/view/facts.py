@@ -16,7 +16,7 @@ from parexec_tui.core.state.status import PENDING, End, Status, happened
 from parexec_tui.core.state.steps import step_text
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.roots import cause_text, fate_of_live, happens_to, root_text, waits_text
-from parexec_tui.text.words import ago, printable, short_duration, why_ended
+from parexec_tui.text.words import ago, held_text, printable, short_duration, why_ended
 
 
 def reason_of(state: SessionState, ticket: TicketState, now: float, me: str = "", *, is_brief: bool = False) -> str:
@@ -32,14 +32,14 @@ def reason_of(state: SessionState, ticket: TicketState, now: float, me: str = ""
     if ticket.is_frozen:
         found = waiting_for(state, root) if (root := root_of(state, ticket)) is not None else None
         parts = (cause_text(root, now, me), waits_text(found)) if root is not None and found is not None else ()
-        return "; ".join(filter(None, (*parts, held_text(ticket, me))))
+        return "; ".join(filter(None, (*parts, held_text(ticket.held, me))))
     if ticket.status is Status.skipped:
         cause = state.cause(ticket)
         return f"{cause.id} {cause.end if cause.status is Status.failed and cause.end else happened(cause.status)}"
     if ticket.status is Status.stopping:
         return f"{stop_text(ticket, now, me)}: TERM, then KILL after {format_duration(ticket.spec.grace)}"
     if ticket.is_live:
-        return "; ".join(filter(None, (printable(step_text(state, ticket)), held_text(ticket, me))))
+        return "; ".join(filter(None, (printable(step_text(state, ticket)), held_text(ticket.held, me))))
     if ticket.end is not None and ticket.end is not End.succeeded:
         return _why_ended(ticket, me)
     return printable(as_read_by(me, ticket.reason))
@@ -138,13 +138,6 @@ def root_beyond(state: SessionState, ticket: TicketState, reasons: Sequence[Bloc
         return root
     is_said = root.ticket in ("", ticket.id, *(reason.holder for reason in reasons))
     return root if root.kind in ("frozen", "agent") or not is_said else None
-
-
-def held_text(ticket: TicketState, me: str = "") -> str:
-    """What the hold of a ticket that is live means; empty if it is not held."""
-    if ticket.held is None:
-        return ""
-    return f"held{printable(by_whom(ticket.held, me))}: it is not tried again"
 
 
 def _why_ended(ticket: TicketState, me: str) -> str:
