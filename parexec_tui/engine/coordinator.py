@@ -103,6 +103,14 @@ class _Asked(Struct, gc=False):
     answer: list[ev.AnyEvent] | rq.Refusal | None = None
 
 
+class _PutOff(Struct, frozen=True):
+    """A start that has to wait until the host is relieved."""
+
+    resource: str
+    """As in HostPressed."""
+    since: float
+
+
 class _Trouble(Struct, frozen=True):
     """The registry cannot be written."""
 
@@ -150,6 +158,10 @@ class Coordinator:
         self._pending_effects: list[ev.AnyEvent] = []
         self._asked: deque[_Asked] = deque()
         self._answered: list[_Asked] = []
+        self._put_off: dict[ProcessKey, _PutOff] = {}
+        """Gates and rollbacks that are started when the host has enough of what it was short of."""
+        self._waited: dict[ProcessKey, float] = {}
+        """Seconds for which they were put off: they do not count for a time-out."""
         self._checks: set[ProcessKey] = set()
         """The commands that find out whether a ticket is done already."""
         self._timers = Timers()
@@ -229,6 +241,10 @@ class Coordinator:
         for report in reports:
             for event in on_report(self.state, report, now):
                 self._record(event)
+            if isinstance(report, rq.ProcessEnded) and report.host_short_of:
+                ticket = self.state.live.get(report.ticket)
+                if ticket is not None and _key(ticket) == report.key:  # a step after the command: that is not lost
+                    self._put_off[report.key] = _PutOff(report.host_short_of, now)
 
     def submit_reports(self, reports: Sequence[rq.AnyReport]) -> None:
         """Take in reports from another task while the loop runs, and wake the loop."""
@@ -265,7 +281,7 @@ class Coordinator:
                 while self._approves and self.state.unapproved:
                     self._approve_all()
                 more = self._dispatcher.dispatch(self.clock.now(), self._record)
-                if not more and not self.state.live:
+                if not (more or self.state.live or self.state.asking):
                     more = self._end_what_cannot_run()
             else:
                 more = True  # nothing was dispatched, so more may follow
@@ -335,8 +351,10 @@ class Coordinator:
 
     def _time_left(self, ticket: TicketState) -> float | None:
         """Seconds that the present step of an attempt may still run; None: as long as it takes."""
-        timeout = step_timeout(self.state, ticket)
-        return timeout - ticket.live_attempt.step_worked(self.clock.now()) if timeout is not None else None
+        timeout, key = step_timeout(self.state, ticket), _key(ticket)
+        if timeout is None or key in self._put_off:
+            return None
+        return timeout + self._waited.get(key, 0.0) - ticket.live_attempt.step_worked(self.clock.now())
 
     def _set_timeout(self, ticket: TicketState) -> None:
         if _runs(ticket) and (left := self._time_left(ticket)) is not None:
@@ -532,7 +550,19 @@ class Coordinator:
                     self._freeze_or_thaw(self.state.tickets[event.ticket], event)
                 case _:
                     pass
+        if self._put_off:
+            self._start_what_was_put_off()
         self._end_checks()
+
+    def _start_what_was_put_off(self) -> None:
+        for key, waits in list(self._put_off.items()):
+            ticket = self.state.live.get(key.ticket)
+            if ticket is None or _key(ticket) != key:
+                del self._put_off[key]
+            elif waits.resource not in self.state.pressed:
+                del self._put_off[key]
+                self._waited[key] = self._waited.get(key, 0.0) + self.clock.now() - waits.since
+                self._start(ticket, key)
 
     def _check(self, ticket: TicketState | None, step: str) -> None:
         """Find out whether a ticket is done already."""
@@ -575,7 +605,14 @@ class Coordinator:
     def _stop(self, event: ev.AttemptStopRequested, *, noting: StopReason | None = None) -> None:
         ticket = self.state.tickets[event.ticket]
         if ticket.is_live and ticket.attempts == event.attempt:
-            self._backend.stop(_key(ticket), 0.0 if event.now else ticket.spec.grace, noting)
+            self._end_process(_key(ticket), 0.0 if event.now else ticket.spec.grace, noting)
+
+    def _end_process(self, key: ProcessKey, grace: float, noting: StopReason | None = None) -> None:
+        """End a process; one that waits for its start has none, and is over."""
+        if self._put_off.pop(key, None) is None:
+            self._backend.stop(key, grace, noting)
+        else:
+            self.report([rq.ProcessLost(key.ticket, key.attempt, "it never began", began=False, step=key.step)])
 
     def _freeze_or_thaw(self, ticket: TicketState, event: ev.AttemptFrozen | ev.AttemptThawed) -> None:
         if not ticket.is_live or ticket.attempts != event.attempt:
@@ -587,8 +624,8 @@ class Coordinator:
             self._set_timeout(ticket)
 
     def _kill_all(self) -> None:
-        for ticket in self.state.live.values():
-            self._backend.stop(_key(ticket), 0.0)
+        for ticket in list(self.state.live.values()):
+            self._end_process(_key(ticket), 0.0)
 
     def _start(self, ticket: TicketState, key: ProcessKey) -> None:
         if not ticket.is_live or _key(ticket) != key:

@@ -13,7 +13,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from parexec_tui.core.plan.reading.file import read_plan
-from parexec_tui.core.rules.session_events import opening
+from parexec_tui.core.rules.session_events import opening, unrunnable
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.attempts import Attempt
@@ -578,3 +578,76 @@ async def test_replay_equals_the_state_at_the_end(tmp_path: Path, autojump_clock
         for name in Attempt.__slots__:
             assert getattr(ticket.attempt, name) == getattr(kept.attempt, name), (id_, name)
     assert replayed.counts == run.state.counts
+
+
+SHORT = "processes"
+
+
+def no_room(step: str) -> rq.ProcessEnded:
+    return rq.ProcessEnded("A", 1, problem="none left", host_short_of=SHORT, step=step)
+
+
+async def put_off(run: Run, step: str) -> None:
+    """Let a step of A meet a host that is short of processes."""
+    run.backend.refused["A"] = no_room(step)
+    run.backend.end("A", 0 if step == "gate-1" else 1)
+    await run.until(lambda: SHORT in run.state.pressed, "the host is short")
+    assert run.state.tickets["A"].live_attempt.step == step
+    del run.backend.refused["A"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "step", "status"),
+    [
+        ('gates = [{ run = "true", timeout = "5s" }]', "gate-1", Status.succeeded),
+        ('rollback = "true"\non_fail = "rollback"', "rollback", Status.failed),
+    ],
+)
+async def test_a_step_that_the_host_is_too_short_for_waits_and_the_command_is_not_run_again(
+    tmp_path: Path, autojump_clock: MockClock, plan: str, step: str, status: Status
+) -> None:
+    async with running(tmp_path, f'[tickets.A]\nrun = "true"\n{plan}\n') as run:
+        await run.until(lambda: "A" in run.backend.running, "A runs")
+        await put_off(run, step)
+        await trio.sleep(60)
+        starts = len(run.backend.starts)
+        assert [name for name in run.backend.running if name == "A"] == []
+        run.coordinator.submit_reports([rq.HostShort(SHORT, "")])
+        await run.until(lambda: "A" in run.backend.running, "it is started when there is enough")
+        assert len(run.backend.starts) == starts + 1
+        assert run.backend.steps["A", 1] == step
+        await trio.sleep(4)  # less than its time-out: it has waited, and has not run
+        run.backend.end("A")
+        await run.until(lambda: run.outcome is not None, "the session is over")
+        assert run.state.tickets["A"].status is status
+        assert [
+            event.attempt for event in run.told if isinstance(event, ev.AttemptStarted) and event.ticket == "A"
+        ] == [1]
+
+
+async def test_a_step_that_waits_for_the_host_can_be_cancelled(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with running(tmp_path, '[tickets.A]\nrun = "true"\ngates = ["true"]\n') as run:
+        await run.until(lambda: "A" in run.backend.running, "A runs")
+        await put_off(run, "gate-1")
+        await run.coordinator.ask(rq.Cancel(tickets=("A",)))
+        await run.until(lambda: run.state.tickets["A"].status is Status.cancelled, "it is cancelled")
+        run.coordinator.submit_reports([rq.HostShort(SHORT, "")])
+        await run.until(lambda: run.outcome is not None, "the session is over")
+        assert len(run.backend.starts) == 2
+
+
+async def test_while_tickets_are_asked_nobody_looks_for_those_that_can_never_start(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+
+    def look(state: SessionState, now: float) -> list[ev.AnyEvent]:
+        looks.append(len(state.asking))
+        return unrunnable(state, now)
+
+    monkeypatch.setattr("parexec_tui.engine.coordinator.unrunnable", look)
+    tickets = "".join(f'[tickets.T{number}]\nrun = "true"\nif_done = ["out"]\n' for number in range(9))
+    async with running(tmp_path, tickets, lasting(1.0, *(f"T{number}" for number in range(9)))) as run:
+        pass
+    assert run.outcome == "finished"
+    assert not any(looks)

@@ -2,7 +2,7 @@
 
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.rules.reports.ends import NOT_EXECUTABLE, exit_text
-from parexec_tui.core.rules.reports.host import on_host_short
+from parexec_tui.core.rules.reports.host import host_short, on_host_short
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
@@ -22,7 +22,7 @@ def answered(state: SessionState, report: rq.ProcessEnded, now: float) -> list[e
         return []
     if state.is_ended_by_stop(ticket) or report.stopped_for is not None or report.host_short_of:
         again = ev.CheckEnded(at=now, ticket=ticket.id, again=True)
-        short = rq.HostShort(report.host_short_of, report.problem) if report.host_short_of else None
+        short = host_short(report) if report.host_short_of else None
         return [again, *(on_host_short(state, short, now) if short is not None else [])]
     if report.code == 0 and not report.problem:
         return [ev.TicketSatisfied(at=now, ticket=ticket.id, reason=f"{ALREADY_DONE}: skip_if succeeded")]

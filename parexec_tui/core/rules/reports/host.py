@@ -36,6 +36,11 @@ def on_host_short(state: SessionState, report: rq.HostShort, now: float) -> list
     return [ev.HostRelieved(at=now, resource=report.resource)]
 
 
+def host_short(report: rq.ProcessEnded) -> rq.HostShort:
+    """What a process says of the host that could not be started."""
+    return rq.HostShort(report.host_short_of, report.problem)
+
+
 def on_neighbours_changed(state: SessionState, report: rq.NeighboursChanged, now: float) -> list[ev.AnyEvent]:
     seen = {each.session: each for each in (*state.neighbours, *report.found) if each.session not in report.left}
     neighbours = tuple(seen.values())

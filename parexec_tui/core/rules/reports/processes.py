@@ -13,7 +13,7 @@ from parexec_tui.core.rules.reports.ends import (
 )
 from parexec_tui.core.rules.reports.failures import failed, failed_for_good
 from parexec_tui.core.rules.reports.gates import gate_ended, gate_failed
-from parexec_tui.core.rules.reports.host import on_host_short
+from parexec_tui.core.rules.reports.host import host_short, on_host_short
 from parexec_tui.core.rules.reports.logs import ended_as_flood, has_flooded
 from parexec_tui.core.rules.reports.stops import ended_on_purpose
 from parexec_tui.core.rules.reports.taking_back import files_restored, quarantine, rollback_over
@@ -56,9 +56,12 @@ def on_process_ended(state: SessionState, report: rq.ProcessEnded, now: float) -
         return rollback_over(state, ticket, report, now)
     if ticket.live_attempt.stop_reason is not None or report.stopped_for is not None:
         return ended_on_purpose(state, ticket, report, now)
+    gate = gate_step(state, ticket)
+    if report.host_short_of and gate is not None:  # the engine starts it when there is enough
+        return on_host_short(state, host_short(report), now)
     if report.host_short_of:
         return _put_back(state, ticket, report, now)
-    if (gate := gate_step(state, ticket)) is not None:
+    if gate is not None:
         return gate_ended(state, ticket, gate, report, now)
     if _is_expected(ticket, report):
         return passed(state, ticket, report, first_check(state, ticket), now)
@@ -81,7 +84,7 @@ def _put_back(state: SessionState, ticket: TicketState, report: rq.ProcessEnded,
     again = attempt_ended(
         ticket, report, End.could_not_start, Status.waiting, now, reason=report.problem, host_at_fault=True
     )
-    return [again, *on_host_short(state, rq.HostShort(report.host_short_of, report.problem), now)]
+    return [again, *on_host_short(state, host_short(report), now)]
 
 
 def _could_not_start(

@@ -10,6 +10,7 @@ from msgspec import structs
 
 from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.rules.reports.ends import facts_of, step_ended
+from parexec_tui.core.rules.reports.host import host_short, on_host_short
 from parexec_tui.core.rules.verbs.on_failure import on_failure
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import RUN
@@ -61,6 +62,8 @@ def rollback_over(
     again."""
     attempt = ticket.live_attempt
     stopped = attempt.stop_reason
+    if isinstance(report, rq.ProcessEnded) and report.host_short_of and stopped is None:
+        return on_host_short(state, host_short(report), now)  # the engine starts it when there is enough
     is_lost = isinstance(report, rq.ProcessLost) or report.stopped_for is not None
     if is_lost and stopped is None and attempt.rollbacks < MAX_STARTS:
         return [ev.StepStarted(at=now, ticket=ticket.id, attempt=attempt.number, step=next_rollback(ticket))]
