@@ -305,7 +305,7 @@ def test_what_the_reader_holds_is_held_by_you_but_in_json(engine: Engine) -> Non
     try:
         assert re.search(r"^ +held by you$", done("why").out, re.MULTILINE)
         assert f"held by {own_signature()}" in done("why", "--json").json["after"]
-        assert re.search(r"long  on mill-1 since \S+  held by you: it is not tried again", done("show").out)
+        assert re.search(r"long +on mill-1 since \S+  held by you: it is not tried again", done("show").out)
     finally:
         done("release", "after", "long")
 
