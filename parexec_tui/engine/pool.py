@@ -59,10 +59,11 @@ class Pool:
         return self._with_snapshot(launch, spec) if spec.snapshot else launch
 
     def _with_snapshot(self, launch: Launch, spec: Ticket) -> Launch:
-        limit = spec.snapshot_limit
-        if limit is None:
-            limit = self._state.plan.settings.snapshot_limit
-        return structs.replace(launch, snapshot=spec.all_writes, snapshot_limit=limit)
+        settings = self._state.plan.settings
+        limit = settings.snapshot_limit if spec.snapshot_limit is None else spec.snapshot_limit
+        return structs.replace(
+            launch, snapshot=spec.all_writes, snapshot_limit=limit, snapshot_spare=settings.min_free_disk
+        )
 
     def check(self, ticket: TicketState) -> Launch:
         """How its `skip_if` is run, before there is an agent: as the first agent type that can run it would."""

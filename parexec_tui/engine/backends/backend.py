@@ -53,6 +53,8 @@ class Launch(Struct, frozen=True, gc=False):
     be kept, there is no process."""
     snapshot_limit: int = 0
     """The most bytes of them."""
+    snapshot_spare: int = 0
+    """Bytes that must stay free where they are kept."""
     log_of: ProcessKey | None = None
     """A process whose output the new one may want to read: `PAREXEC_LOG` is the path of that."""
     requires: Requirements | None = None

@@ -657,7 +657,7 @@ async def test_nothing_is_started_if_its_files_cannot_be_kept(world: World) -> N
         engine.backend.start(key(), changing(world, "echo x > ran", "big", limit=1000))
         ended = await engine.end_of(key())
         assert isinstance(ended, rq.ProcessEnded)
-        assert ended.problem == "its snapshot would be too big: 1 files with 4.9KiB, snapshot_limit is 1000B"
+        assert ended.problem == "its snapshot would be too big: 1 file with 4.9KiB, snapshot_limit is 1000B"
         assert ended.ticket_at_fault
         assert not (world.work / "ran").exists()
 

@@ -5,9 +5,12 @@ another name and renamed when it is whole, so there is no half of one. A restore
 done again: it compares what there is with what there was, and changes what differs. At the end it looks once more.
 
 Kept are contents, modes, owners, times of change, links, and what was not there. Not kept are extended attributes,
-sockets and devices.
+and sockets and devices, which nobody can make again. A file that the attempt replaced loses its hard links to files
+that no pattern covers.
 """
 
+import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -16,11 +19,11 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, NoReturn
 
 from parexec_tui.core.plan.patterns import parse_pattern
 from parexec_tui.core.plan.units import format_size
@@ -32,6 +35,8 @@ _FICLONE: Final = 0x40049409
 
 _PIECE: Final = 1 << 20
 
+_ZEROS: Final = bytes(_PIECE)
+
 _TRIES: Final = 3
 """How often a file that changes while it is copied is copied again."""
 
@@ -39,12 +44,15 @@ _RACY: Final = 2 * 10**9
 """Nanoseconds. A file that changed so shortly before the snapshot may have changed after it with the same times."""
 
 _SYNCED_ALONE: Final = 32
-"""Copies that are written to the disk one by one; of more it takes less to have everything written."""
+"""Copies that are written to the disk one by one; of more it takes less to have their file system written."""
 
 _TOLD: Final = 3
 """Paths that a message names."""
 
 _READ_AND_WRITE: Final = stat.S_IRUSR | stat.S_IWUSR
+
+_UNFINISHED, _DROPPED = ".new", ".old"
+"""What the names of the folders end with that are no snapshots yet, or no longer."""
 
 Kind = Literal["file", "link", "folder", "pipe", "other"]
 
@@ -62,7 +70,7 @@ class Taken(NamedTuple):
 
     files: int
     size: int
-    """Bytes of them."""
+    """Bytes that they take: of a file with holes, without these."""
 
 
 class _Entry(NamedTuple):
@@ -82,6 +90,8 @@ class _Entry(NamedTuple):
     """Of a file: the hash of its contents."""
     covered: bool = True
     """Whether a pattern covers it. Other folders only lead to what is covered."""
+    takes: int = 0
+    """Of a file: the bytes that it takes on its disk."""
 
     @property
     def file(self) -> tuple[int, int]:
@@ -114,40 +124,74 @@ class _Content(NamedTuple):
     entries: dict[str, _Entry]
 
 
+Room = Callable[[int], AbstractContextManager[None]]
+"""Entered with the bytes that are about to be written. Raises SnapshotError if there is no room for them."""
+
+
 def take(
-    folder: Path, root: str, patterns: Sequence[str], *, limit: int, besides: Sequence[str] = (), bound: str = "limit"
+    folder: Path,
+    root: str,
+    patterns: Sequence[str],
+    *,
+    limit: int,
+    besides: Sequence[str] = (),
+    bound: str = "limit",
+    room: Room = lambda _: nullcontext(),
 ) -> Taken:
     """Keep in `folder` what the patterns cover now; another snapshot that is there gives way.
 
     `root`: absolute, where patterns start. `limit`: the most bytes; `bound` is what the message calls it. `besides`:
-    folders that are left out. Raises SnapshotError if it would be bigger, or a file cannot be read; OSError.
+    folders that are left out. `room`: asked before anything is copied that takes room. Raises SnapshotError if it
+    would be bigger, or a file cannot be read; OSError. If it raises, nothing is left of it.
     """
     taken = time.time_ns()
-    tops = tuple(_top(text, root) for text in dict.fromkeys(patterns))
-    entries = _found(tops, root, besides, _refuse)
-    files = {entry.file: entry.sign.size for entry in entries.values() if entry.kind == "file"}
-    if (size := sum(files.values())) > limit:
+    besides = tuple(map(os.path.realpath, besides))
+    try:
+        tops = tuple(_top(text, root) for text in dict.fromkeys(patterns))
+        _check_tops(tops, besides)
+        entries = _found(tops, root, besides, _refuse)
+    except PermissionError as error:
+        _refuse(error)
+    files = {entry.file: (entry.takes, path) for path, entry in entries.items() if entry.kind == "file"}
+    if (size := sum(takes for takes, _ in files.values())) > limit:
+        many = "1 file" if len(files) == 1 else f"{len(files)} files"
         raise SnapshotError(
-            f"its snapshot would be too big: {len(files)} files with {format_size(size)}, "
-            f"{bound} is {format_size(limit)}"
+            f"its snapshot would be too big: {many} with {format_size(size)}, {bound} is {format_size(limit)}"
         )
-    new = folder.with_name(f"{folder.name}.new")
+    new = folder.with_name(f"{folder.name}{_UNFINISHED}")
     shutil.rmtree(new, ignore_errors=True)
-    (new / "files").mkdir(parents=True, mode=0o700)
-    kept = _copied(entries, new / "files", synced=len(files) <= _SYNCED_ALONE)
-    content = _Content(root, tops, tuple(besides), taken, kept)
-    with (new / "snapshot").open("w", encoding="ascii") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    if len(files) > _SYNCED_ALONE:
-        os.sync()
-    for each in (new / "files", new):
-        _sync_folder(each)
-    drop(folder)
-    new.rename(folder)
+    try:
+        (new / "files").mkdir(parents=True, mode=0o700)
+        is_shared = not size or _can_share(max(files.values())[1], new / "files" / "shared")
+        with nullcontext() if is_shared else room(size):
+            _write(new, _Content(root, tops, besides, taken, entries), synced=len(files) <= _SYNCED_ALONE)
+        drop(folder)
+        new.rename(folder)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
     _sync_folder(folder.parent)
     return Taken(len(files), size)
+
+
+def _check_tops(tops: Sequence[_Top], besides: Sequence[str]) -> None:
+    for top in tops:
+        if _is_in(top.inside, besides):
+            raise SnapshotError(f"its snapshot cannot be made: {top.inside} is where parexec keeps its own files")
+
+
+def _write(new: Path, content: _Content, *, synced: bool) -> None:
+    """Copy the files, and write down what there was, so that not even a power cut loses it."""
+    is_synced_at_once = not synced and _can_sync_all()
+    kept = _copied(content.entries, new / "files", synced=not is_synced_at_once)
+    with (new / "snapshot").open("w", encoding="ascii") as file:
+        json.dump(content._replace(entries=kept), file)
+        file.flush()
+        os.fsync(file.fileno())
+    if is_synced_at_once:
+        _sync_all(new)
+    for each in (new / "files", new):
+        _sync_folder(each)
 
 
 def restore(folder: Path) -> int:
@@ -169,21 +213,26 @@ def find(folder: Path) -> Taken | None:
         entries = _read(folder).entries.values()
     except (OSError, RestoreError):
         return None
-    files = {entry.file: entry.sign.size for entry in entries if entry.kind == "file"}
+    files = {entry.file: entry.takes for entry in entries if entry.kind == "file"}
     return Taken(len(files), sum(files.values()))
 
 
 def clean(snapshots: Path) -> None:
-    """Delete what is left of snapshots that were not finished; none may be being made."""
-    for left in snapshots.glob("*.new"):
-        shutil.rmtree(left, ignore_errors=True)
+    """Delete what is left of snapshots that were not finished, or not deleted; none may be being made."""
+    for ending in (_UNFINISHED, _DROPPED):
+        for left in snapshots.glob(f"*{ending}"):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def drop(folder: Path) -> None:
     """Delete a snapshot, if there is one. Raises OSError."""
-    with suppress(FileNotFoundError):
-        (folder / "snapshot").unlink()  # first: what is left of a deletion is no snapshot
-    shutil.rmtree(folder, ignore_errors=True)
+    gone = folder.with_name(f"{folder.name}{_DROPPED}")
+    shutil.rmtree(gone, ignore_errors=True)
+    try:
+        folder.rename(gone)  # at once: half a snapshot is none
+    except FileNotFoundError:
+        return
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def _read(folder: Path) -> _Content:
@@ -225,7 +274,7 @@ def _without_links_above(path: str) -> str:
     return f"{os.path.realpath(above or '/').rstrip('/')}/{name}"
 
 
-def _refuse(error: OSError) -> None:
+def _refuse(error: OSError) -> NoReturn:
     raise SnapshotError(f"its snapshot cannot be made: {error.filename}: {error.strerror}") from error
 
 
@@ -253,6 +302,8 @@ def _found_by(
         yield top.real, entry._replace(covered=pattern.plain)
     if top.inside != top.real:
         entry = _entry(top.inside)
+        if entry is not None and entry.kind == "file" and not _is_in(top.inside, besides):
+            yield top.inside, entry  # what a link leads to that the pattern names
     if entry is None or entry.kind != "folder":
         return
     for each, _, is_covered in entries_beneath(top.inside, pattern, top.called, unread):
@@ -273,7 +324,14 @@ def _entry(path: str) -> _Entry | None:
     sign = Sign(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
     target = os.readlink(path) if stat.S_ISLNK(found.st_mode) else ""
     owner = (found.st_uid, found.st_gid)
-    return _Entry(_kind(found.st_mode), stat.S_IMODE(found.st_mode), sign, owner, found.st_dev, target)
+    kind, mode = _kind(found.st_mode), stat.S_IMODE(found.st_mode)
+    takes = _takes(found) if kind == "file" else 0
+    return _Entry(kind, mode, sign, owner, found.st_dev, target, takes=takes)
+
+
+def _takes(found: os.stat_result) -> int:
+    """The bytes that a file takes. Of a small one, file systems may say less than it has."""
+    return found.st_size if found.st_size < _PIECE else min(found.st_size, found.st_blocks * 512)
 
 
 def _kind(mode: int) -> Kind:
@@ -308,34 +366,48 @@ def _copied(entries: dict[str, _Entry], files: Path, *, synced: bool) -> dict[st
 def _copy_whole(path: str, sign: Sign, to: Path, *, synced: bool) -> str:
     """Copy a file that may be written just now; returns the hash of the copy."""
     for _ in range(_TRIES):
-        with _open_to_read(path) as source:
-            digest = _copy(source, to, synced=synced)
-            found = os.fstat(source.fileno())
+        with _Opened(_open_to_read(path)) as source, _Opened(os.open(to, _TO_NEW | os.O_TRUNC, 0o600)) as new:
+            digest = _copy(source, new, synced=synced)
+            found = os.fstat(source)
         if (found.st_size, found.st_mtime_ns, found.st_ino) == (sign.size, sign.modified, sign.inode):
             return digest
         sign = Sign(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
     raise SnapshotError(f"its snapshot cannot be made: {path} is being written by somebody")
 
 
-def _open_to_read(path: str) -> BinaryIO:
+_TO_READ: Final = os.O_RDONLY | os.O_CLOEXEC
+_TO_NEW: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class _Opened:
+    """Closes a descriptor."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def __enter__(self) -> int:
+        return self._fd
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+
+def _open_to_read(path: str) -> int:
     try:
-        return open(path, "rb")
+        return os.open(path, _TO_READ | os.O_NOFOLLOW)
     except OSError as error:
         if is_want(error):
             raise
         raise SnapshotError(f"its snapshot cannot be made: {path}: {error.strerror}") from error
 
 
-def _copy(source: BinaryIO, to: Path, *, synced: bool = True) -> str:
-    """Copy a file to a new one; returns the hash of what the new one has."""
-    with to.open("w+b") as new:
-        if not _clone(source.fileno(), new.fileno()):
-            shutil.copyfileobj(source, new, _PIECE)
-            new.flush()
-        new.seek(0)
-        digest = _hash(new)
-        if synced:
-            os.fsync(new.fileno())
+def _copy(source: int, new: int, *, synced: bool = True) -> str:
+    """Copy a file to an empty one; returns the hash of what the new one has."""
+    if not _clone(source, new):
+        _copy_data(source, new)
+    digest = _hash(new)
+    if synced:
+        os.fsync(new)
     return digest
 
 
@@ -350,16 +422,94 @@ def _clone(source: int, to: int) -> bool:
     return True
 
 
-def _hash(file: BinaryIO) -> str:
+def _can_share(path: str, probe: Path) -> bool:
+    """Whether a copy of a file takes no room."""
+    with _Opened(_open_to_read(path)) as source, _Opened(os.open(probe, _TO_NEW, 0o600)) as new:
+        is_shared = _clone(source, new)
+    probe.unlink()
+    return is_shared
+
+
+def _copy_data(source: int, to: int) -> None:
+    """Write what a file has over another one, which has holes where the first one has them, or is dense as that."""
+    at = 0
+    while (at := _seek(source, at, os.SEEK_DATA)) >= 0:
+        end = _seek(source, at, os.SEEK_HOLE)
+        while piece := _read_at(source, at, _PIECE if end < 0 else min(_PIECE, end - at)):
+            _write_at(to, at, piece)
+            at += len(piece)
+        if end < 0 or at < end:
+            break
+    os.ftruncate(to, os.fstat(source).st_size)
+
+
+def _has_holes(fd: int) -> bool:
+    return 0 <= _seek(fd, 0, os.SEEK_HOLE) < os.fstat(fd).st_size
+
+
+def _seek(fd: int, at: int, to: int) -> int:
+    """Where the next data begin or end. Negative: there are none, or where they end is not known."""
+    try:
+        return os.lseek(fd, at, to)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return -1
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+            raise
+        return at if to == os.SEEK_DATA else -1  # a file system that does not tell
+
+
+def _read_at(fd: int, at: int, count: int) -> bytes:
+    """So many bytes; fewer at the end of a file."""
+    pieces: list[bytes] = []
+    while count and (piece := os.pread(fd, count, at)):
+        pieces.append(piece)
+        at, count = at + len(piece), count - len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _write_at(fd: int, at: int, piece: bytes) -> None:
+    left = memoryview(piece)
+    while left:
+        written = os.pwrite(fd, left, at)
+        at, left = at + written, left[written:]
+
+
+def _hash(fd: int) -> str:
+    """Of what a file has. A piece of zeros is told by the place of what comes after it, so holes are not read."""
     digest = blake2b(digest_size=20)
-    while piece := file.read(_PIECE):
-        digest.update(piece)
+    at = told = 0
+    while (found := _seek(fd, at, os.SEEK_DATA)) >= 0:
+        at = found // _PIECE * _PIECE
+        if not (piece := _read_at(fd, at, _PIECE)):
+            break
+        if piece != _ZEROS[: len(piece)]:
+            if at != told:
+                digest.update(b"at %d" % at)
+            digest.update(piece)
+            told = at + len(piece)
+        at += len(piece)
+        if len(piece) < _PIECE:
+            break
     return digest.hexdigest()
 
 
 def _hash_of(path: str) -> str:
-    with open(path, "rb") as file:
-        return _hash(file)
+    with _Opened(os.open(path, _TO_READ | os.O_NOFOLLOW)) as fd:
+        return _hash(fd)
+
+
+def _can_sync_all() -> bool:
+    return sys.platform == "linux"
+
+
+def _sync_all(folder: Path) -> None:
+    """Have all written that the file system of a folder still has to write. Raises OSError."""
+    with _Opened(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as fd:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.syncfs(fd):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(folder))
 
 
 def _sync_folder(folder: str | Path) -> None:
@@ -384,6 +534,8 @@ class _Restoring:
         self._needed = set(_folders_of(path for path, was in self._was.items() if was.covered))
         """The folders that lead to what is covered."""
         self._changed: set[str] = set()
+        self._opened: dict[str, int] = {}
+        """{folder: the mode that it had before we let us in}"""
 
     def run(self) -> int:
         for top in self._content.tops:
@@ -408,12 +560,17 @@ class _Restoring:
                 yield f"{path} {problem}"
 
     def _difference(self, path: str, was: _Entry, now: _Entry | None) -> str:
+        if was.kind == "other":  # a socket or a device: nobody can make it again
+            return "" if now is None or now.kind == "other" else "is something else"
         if now is None:
             return "is missing"
         if now.kind != was.kind or now.target != was.target:
             return "is something else"
-        if was.kind == "file" and not self._is_as_before(path, was, now):
-            return "has other contents"
+        try:
+            if was.kind == "file" and not self._is_as_before(path, was, now):
+                return "has other contents"
+        except PermissionError:
+            return "cannot be read"
         if was.kind != "link" and now.mode != was.mode:
             return "has another mode"
         return ""
@@ -430,8 +587,9 @@ class _Restoring:
     def _open_folders(self) -> None:
         """Let us into the folders that were there and that we were locked out of."""
         for path, was in self._was.items():
-            if was.kind == "folder" and (now := _entry(path)) is not None and now.kind == "folder":
-                _let_in(path, now.mode)
+            now = _entry(path) if was.kind == "folder" else None
+            if now is not None and now.kind == "folder" and _let_in(path, now.mode):
+                self._opened[path] = now.mode
 
     def _remove_what_is_new(self) -> None:
         now = self._now_with_locked()
@@ -476,58 +634,84 @@ class _Restoring:
                     self._bring_back_file(path, was, now, whole)
                 case "link":
                     if now is None or now.target != was.target:
-                        self._put(path, partial(os.symlink, was.target))
+                        self._put(path, partial(_make_link, was))
                     _own(path, was)
+                    _set_time(path, was)
                 case "pipe":
                     if now is None:
-                        self._put(path, os.mkfifo)
+                        self._put(path, partial(_make_pipe, was))
                     _own(path, was)
                     _set_mode(path, was)
                 case "other":
-                    pass  # it cannot be made again: if it is gone, `differences` says so
+                    pass
 
     def _bring_back_file(self, path: str, was: _Entry, now: _Entry | None, whole: dict[str, str]) -> None:
-        if now is not None and now.mode & _READ_AND_WRITE != _READ_AND_WRITE:
-            os.chmod(path, now.mode | _READ_AND_WRITE)
         first = whole.setdefault(was.copy, path)
         if first != path:
             other = _entry(first)
             if now is None or other is None or now.file != other.file:
                 self._put(path, partial(os.link, first))
-        elif now is None or not self._is_as_before(path, was, now):
+        elif now is None or not self._is_as_before_if_read(path, was, now):
             if now is not None and now.file == was.file and _has_links(path):
-                self._write_into(path, was)
+                self._write_into(path, was, now)
             else:
                 self._put(path, partial(self._copy_back, was))
         _own(path, was)
         _set_mode(path, was)
-        if os.lstat(path).st_mtime_ns != was.sign.modified:
-            os.utime(path, ns=(was.sign.modified, was.sign.modified))
+        _set_time(path, was)
+
+    def _is_as_before_if_read(self, path: str, was: _Entry, now: _Entry) -> bool:
+        """The same as `_is_as_before`, of a file that may have to be opened to us first."""
+        try:
+            return self._is_as_before(path, was, now)
+        except PermissionError:
+            if not _let_write(path, now.mode):
+                return False
+        return self._is_as_before(path, was, now)
 
     def _copy_back(self, was: _Entry, new: str) -> None:
-        with (self._files / was.copy).open("rb") as source:
-            if _copy(source, Path(new)) != was.digest:
+        """Make a file that is right in all before anybody sees it under its name."""
+        with (
+            _Opened(os.open(self._files / was.copy, _TO_READ)) as source,
+            _Opened(os.open(new, _TO_NEW | os.O_EXCL, 0o600)) as file,
+        ):
+            if _copy(source, file) != was.digest:
                 raise RestoreError(f"the copy {was.copy} in the snapshot is damaged")
+            with suppress(PermissionError):
+                os.fchown(file, *was.owner)
+            os.fchmod(file, was.mode)
+            os.utime(file, ns=(was.sign.modified, was.sign.modified))
 
-    def _write_into(self, path: str, was: _Entry) -> None:
+    def _write_into(self, path: str, was: _Entry, now: _Entry) -> None:
         """Give a file its contents back in place: it has hard links that are not ours to know of."""
         self._changed.add(path)
-        with (self._files / was.copy).open("rb") as source, open(path, "r+b") as file:
-            shutil.copyfileobj(source, file, _PIECE)
-            file.truncate()
-            file.flush()
-            os.fsync(file.fileno())
+        with _Opened(os.open(self._files / was.copy, _TO_READ)) as source:
+            try:
+                fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            except PermissionError:
+                if not _let_write(path, now.mode):
+                    raise
+                fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            with _Opened(fd) as file:
+                if _has_holes(source):
+                    os.ftruncate(file, 0)
+                _copy_data(source, file)
+                os.fsync(file)
 
     def _put(self, path: str, make: Callable[[str], object]) -> None:
         """Make something under another name beside its place, and let it take the place at once."""
         self._changed.add(path)
-        self._make_folder(os.path.dirname(path))
-        above, name = os.path.split(path)
-        new = f"{above}/.{name[:100]}.parexec-restore"
-        with suppress(FileNotFoundError):
-            os.unlink(new)
-        make(new)
-        os.replace(new, path)
+        above = os.path.dirname(path)
+        self._make_folder(above)
+        name = blake2b(os.fsencode(path), digest_size=8).hexdigest()
+        new = f"{above.rstrip('/')}/.parexec-restore-{name}"
+        _remove_leftover(new)
+        try:
+            make(new)
+            os.replace(new, path)
+        except BaseException:
+            _remove_leftover(new)
+            raise
 
     def _make_folder(self, path: str) -> None:
         """Make a folder and those above it; what stands in their place gives way."""
@@ -538,8 +722,11 @@ class _Restoring:
             return
         else:
             self._remove(path)
-        self._changed.add(path)
-        os.mkdir(path)
+        if (was := self._was.get(path)) is not None and was.kind == "folder":
+            self._put(path, partial(_make_folder_as, was))
+        else:
+            self._changed.add(path)
+            os.mkdir(path)
 
     def _remove(self, path: str) -> None:
         self._changed.add(path)
@@ -552,9 +739,14 @@ class _Restoring:
         """The innermost first: a folder may have had a mode that keeps us out."""
         for path in sorted(self._was, reverse=True):
             was = self._was[path]
-            if was.kind == "folder" and (now := _entry(path)) is not None and now.kind == "folder":
+            if was.kind != "folder" or (now := _entry(path)) is None or now.kind != "folder":
+                continue
+            if was.covered or path in self._changed:
                 _own(path, was)
                 _set_mode(path, was)
+                _set_time(path, was)
+            elif path in self._opened:
+                _set_mode(path, now._replace(mode=self._opened[path]))
 
     def _remove_new_folders_above(self) -> None:
         for folder in sorted({path for top in self._content.tops for path in top.missing}, reverse=True):
@@ -585,10 +777,49 @@ def _removed_if_empty(folder: str) -> bool:
     return True
 
 
-def _let_in(path: str, mode: int) -> None:
-    if mode & stat.S_IRWXU != stat.S_IRWXU:
-        with suppress(PermissionError):
-            os.chmod(path, mode | stat.S_IRWXU)
+def _let_in(path: str, mode: int) -> bool:
+    """Let us into a folder; returns whether that changed its mode."""
+    return mode & stat.S_IRWXU != stat.S_IRWXU and _changed_mode(path, mode | stat.S_IRWXU)
+
+
+def _let_write(path: str, mode: int) -> bool:
+    """Let us read and write a file; returns whether that changed its mode."""
+    return mode & _READ_AND_WRITE != _READ_AND_WRITE and _changed_mode(path, mode | _READ_AND_WRITE)
+
+
+def _changed_mode(path: str, mode: int) -> bool:
+    try:
+        os.chmod(path, mode)
+    except PermissionError:
+        return False
+    return True
+
+
+def _make_folder_as(was: _Entry, new: str) -> None:
+    os.mkdir(new, 0o700)
+    with suppress(PermissionError):
+        os.lchown(new, *was.owner)
+    os.chmod(new, was.mode | stat.S_IRWXU)
+
+
+def _make_link(was: _Entry, new: str) -> None:
+    os.symlink(was.target, new)
+    with suppress(PermissionError):
+        os.lchown(new, *was.owner)
+
+
+def _make_pipe(was: _Entry, new: str) -> None:
+    os.mkfifo(new, 0o600)
+    with suppress(PermissionError):
+        os.lchown(new, *was.owner)
+    os.chmod(new, was.mode)
+
+
+def _remove_leftover(path: str) -> None:
+    """Remove what a restore left that was broken off."""
+    if not _removed_if_empty(path):
+        with suppress(FileNotFoundError, IsADirectoryError):
+            os.unlink(path)
 
 
 def _remove_tree(path: str) -> None:
@@ -613,5 +844,13 @@ def _own(path: str, was: _Entry) -> None:
 
 
 def _set_mode(path: str, was: _Entry) -> None:
+    """Give it its mode back, where we may; if it has another one then, that is found out in the end."""
     if stat.S_IMODE(os.lstat(path).st_mode) != was.mode:
-        os.chmod(path, was.mode)
+        _changed_mode(path, was.mode)
+
+
+def _set_time(path: str, was: _Entry) -> None:
+    """Give it its time of change back, where we may."""
+    if os.lstat(path).st_mtime_ns != was.sign.modified:
+        with suppress(PermissionError):
+            os.utime(path, ns=(was.sign.modified, was.sign.modified), follow_symlinks=False)

@@ -1,11 +1,17 @@
 """The snapshots of a session: one for each attempt whose ticket wants one."""
 
-from threading import Lock
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from threading import Condition, Lock
 
+from parexec_tui.core.plan.units import format_size
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.engine.backends.backend import Launch
 from parexec_tui.engine.backends.local import snapshot
-from parexec_tui.engine.backends.local.snapshot import RestoreError, Taken
+from parexec_tui.engine.backends.local.snapshot import RestoreError, SnapshotError, Taken
 from parexec_tui.paths import SessionFolder, state_home
 
 
@@ -16,6 +22,7 @@ class Snapshots:
         self._folder = folder
         self._first = Lock()
         self._is_clean = False
+        self._room = _Room(folder.snapshots)
 
     def take(self, key: ProcessKey, launch: Launch) -> Taken:
         """Keep what an attempt may change. Raises SnapshotError, OSError."""
@@ -31,17 +38,18 @@ class Snapshots:
             limit=launch.snapshot_limit,
             besides=(str(self._folder.path), str(state_home())),
             bound="snapshot_limit",
+            room=partial(self._room.kept_for, spare=launch.snapshot_spare),
         )
 
     def restore(self, key: ProcessKey) -> list[str]:
         """Restore what an attempt changed; what went wrong, in words."""
+        folder = self._folder.snapshot(key.ticket, key.attempt)
         try:
-            snapshot.restore(self._folder.snapshot(key.ticket, key.attempt))
-        except FileNotFoundError as error:
-            if error.filename != str(self._folder.snapshot(key.ticket, key.attempt) / "snapshot"):
-                return [f"its files cannot be restored: {error}"]
-            return ["its files cannot be restored: the snapshot is gone"]
-        except (OSError, RestoreError) as error:
+            snapshot.restore(folder)
+        except OSError as error:
+            is_gone = isinstance(error, FileNotFoundError) and error.filename == str(folder / "snapshot")
+            return [f"its files cannot be restored: {'the snapshot is gone' if is_gone else _said(error)}"]
+        except RestoreError as error:
             return [f"its files cannot be restored: {error}"]
         return []
 
@@ -52,3 +60,45 @@ class Snapshots:
     def drop(self, key: ProcessKey) -> None:
         """Delete the snapshot of an attempt. Raises OSError."""
         snapshot.drop(self._folder.snapshot(key.ticket, key.attempt))
+
+
+class _Room:
+    """The room on the disk of the snapshots, of which the same is promised to nobody twice."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._promised = 0
+        self._changed = Condition()
+
+    @contextmanager
+    def kept_for(self, size: int, *, spare: int) -> Iterator[None]:
+        """Keep so many bytes for a snapshot that is made meanwhile. `spare`: bytes that have to stay free beside it.
+
+        Waits while others that are being made leave too little. Raises SnapshotError if there is too little anyway.
+        """
+        with self._changed:
+            while (free := self._free() - self._promised) < size + spare:
+                if not self._promised:
+                    stay = f", and {format_size(spare)} of that must stay free (min_free_disk)" if spare else ""
+                    raise SnapshotError(
+                        f"its snapshot takes {format_size(size)} of disk in {self._folder}, "
+                        f"{format_size(free)} are free{stay}"
+                    )
+                self._changed.wait()
+            self._promised += size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._promised -= size
+                self._changed.notify_all()
+
+    def _free(self) -> int:
+        found = os.statvfs(self._folder)
+        return found.f_bavail * found.f_frsize
+
+
+def _said(error: OSError) -> str:
+    """What went wrong, and with which file."""
+    name = error.filename2 or error.filename
+    return f"{os.fsdecode(name)}: {error.strerror}" if name and error.strerror else str(error)

@@ -1,14 +1,16 @@
 """Snapshots: what the files of a ticket were, and are again."""
 
 import codecs
+import errno
 import os
+import shutil
 import signal
 import socket
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -232,14 +234,20 @@ def test_pipes_come_back(work: Path, kept: Path) -> None:
     assert tree(work) == was
 
 
-def test_what_cannot_be_made_again_is_said(work: Path, kept: Path) -> None:
+def test_a_socket_cannot_be_made_again_and_lets_no_restore_fail(work: Path, kept: Path) -> None:
     os.chdir(work)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("socket")
-        snap(kept, work, "socket")
+        (work / "file").write_text("before")
+        snap(kept, work, "socket", "file")
     (work / "socket").unlink()
-    with pytest.raises(RestoreError, match="socket is missing"):
-        restore(kept)
+    (work / "file").write_text("after!")
+    restore(kept)
+    assert sorted(tree(work)) == ["file"]
+    (work / "socket").write_text("new")
+    restore(kept)
+    assert sorted(tree(work)) == ["file"]
+    assert (work / "file").read_text() == "before"
 
 
 def test_names_that_are_no_text(work: Path, kept: Path) -> None:
@@ -255,7 +263,7 @@ def test_names_that_are_no_text(work: Path, kept: Path) -> None:
 
 def test_too_much_is_refused_before_anything_is_copied(work: Path, kept: Path) -> None:
     (work / "big").write_bytes(b"x" * 3000)
-    with pytest.raises(SnapshotError, match="its snapshot would be too big: 1 files with 2\\.9KiB, limit is 2KiB"):
+    with pytest.raises(SnapshotError, match="its snapshot would be too big: 1 file with 2\\.9KiB, limit is 2KiB"):
         snap(kept, work, "big", limit=2048)
     assert list(kept.parent.iterdir()) == []
 
@@ -292,6 +300,20 @@ def test_a_snapshot_takes_the_place_of_an_older_one(work: Path, kept: Path) -> N
     (work / "file").write_text("third")
     restore(kept)
     assert (work / "file").read_text() == "second"
+
+
+def test_a_snapshot_is_dropped_at_once_and_what_is_left_of_it_is_cleaned_away(
+    work: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (work / "file").write_text("before")
+    snap(kept, work, "file")
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", lambda *_, **__: None)  # killed before it has deleted anything
+        drop(kept)
+    assert not kept.exists()
+    assert list(kept.parent.iterdir()) != []
+    snapshot.clean(kept.parent)
+    assert list(kept.parent.iterdir()) == []
 
 
 def test_there_is_nothing_to_restore_from(kept: Path, work: Path) -> None:
@@ -344,6 +366,199 @@ def test_a_copy_is_a_copy_where_blocks_cannot_be_shared(
     (work / "file").write_bytes(b"")
     restore(kept)
     assert tree(work) == was
+
+
+def test_of_a_snapshot_that_fails_nothing_is_left(work: Path, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        (work / str(number)).write_bytes(b"x" * 100_000)
+    copied = []
+
+    def full(source: int, new: int, *, synced: bool) -> str:
+        copied.append(copy(source, new, synced=synced))
+        if len(copied) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return copied[-1]
+
+    copy = snapshot._copy
+    monkeypatch.setattr(snapshot, "_copy", full)
+    with pytest.raises(OSError, match="No space left"):
+        snap(kept, work, "*")
+    assert len(copied) == 2
+    assert list(kept.parent.iterdir()) == []
+
+
+def test_what_does_not_fit_is_not_even_begun(work: Path, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (work / "file").write_bytes(b"x" * 5000)
+    asked = []
+
+    def room(size: int) -> AbstractContextManager[None]:
+        asked.append((size, list((kept.parent / "T.1.new" / "files").iterdir())))
+        raise SnapshotError("no room")
+
+    monkeypatch.setattr(snapshot, "_clone", lambda *_: False)
+    with pytest.raises(SnapshotError, match="no room"):
+        take(kept, str(work), ("file",), limit=MUCH, room=room)
+    assert asked == [(5000, [])]
+    assert list(kept.parent.iterdir()) == []
+    monkeypatch.setattr(snapshot, "_clone", lambda *_: True)
+    take(kept, str(work), ("file",), limit=MUCH, room=room)
+    assert len(asked) == 1, "shared blocks take no room"
+
+
+def test_what_is_beside_is_left_out_also_where_a_link_leads_to_it(work: Path, kept: Path) -> None:
+    (work / "real").mkdir()
+    (work / "real" / "registry.db").write_text("before")
+    link = work.parent / "state"
+    link.symlink_to(work / "real")
+    snap(kept, work, "**", besides=(str(link),))
+    (work / "real" / "registry.db").write_text("after!")
+    (work / "real" / "record").write_text("new")
+    restore(kept)
+    assert (work / "real" / "registry.db").read_text() == "after!"
+    assert (work / "real" / "record").exists()
+    with pytest.raises(SnapshotError, match=r"real/registry\.db is where parexec keeps its own files"):
+        snap(kept, work, "real/registry.db", besides=(str(link),))
+
+
+def test_what_a_named_link_to_a_file_leads_to_is_kept_as_well(work: Path, kept: Path) -> None:
+    for name in ("file", "removed"):
+        (work / name).write_text("good")
+        (work / f"to-{name}").symlink_to(name)
+    (work / "to-nothing").symlink_to("nothing")
+    was = tree(work)
+    snap(kept, work, "to-file", "to-removed", "to-nothing")
+    (work / "to-file").write_text("bad!")
+    (work / "removed").unlink()
+    (work / "to-nothing").write_text("new")
+    restore(kept)
+    assert tree(work) == was
+
+
+def test_a_file_with_holes_keeps_them(work: Path, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot, "_clone", lambda *_: False)
+    size = 3 << 30
+    file = work / "sparse"
+
+    def write(text: bytes) -> None:
+        with file.open("r+b") as opened:
+            for at in (10, size // 2, size - 100):
+                opened.seek(at)
+                opened.write(text)
+
+    file.touch()
+    os.truncate(file, size)
+    write(b"before")
+    if file.stat().st_blocks * 512 > 1 << 24:
+        pytest.skip("this file system has no holes")
+    assert snap(kept, work, "sparse", limit=1 << 24).size < 1 << 24
+    assert (kept / "files" / "0").stat().st_blocks * 512 < 1 << 24
+    write(b"after!")
+    restore(kept)
+    assert file.stat().st_size == size
+    assert file.stat().st_blocks * 512 < 1 << 24
+    with file.open("rb") as restored:
+        for at in (10, size // 2, size - 100):
+            restored.seek(at)
+            assert restored.read(6) == b"before"
+    (work / "hard").hardlink_to(file)
+    write(b"filled")
+    with file.open("r+b") as opened:
+        opened.seek(100_000_000)
+        opened.write(b"x" * 1000)
+    restore(kept)
+    with file.open("rb") as again:
+        again.seek(100_000_000)
+        assert again.read(1000) == bytes(1000)
+
+
+def test_zeros_that_came_or_went_are_a_difference(work: Path, kept: Path) -> None:
+    file = work / "file"
+    whole = b"a" * (1 << 20) + bytes(2 << 20) + b"b" * (1 << 20) + bytes(1 << 20)
+    file.write_bytes(whole)
+    snap(kept, work, "file")
+    for other in (whole[1 << 20 :] + whole[: 1 << 20], bytes(len(whole)), whole[::-1]):
+        file.write_bytes(other)
+        assert restore(kept) == 1
+        assert file.read_bytes() == whole
+
+
+def test_times_of_folders_and_links_come_back(work: Path, kept: Path) -> None:
+    (work / "out" / "sub").mkdir(parents=True)
+    (work / "out" / "sub" / "file").write_text("before")
+    (work / "out" / "link").symlink_to("sub")
+    for number, name in enumerate(("out/sub/file", "out/sub", "out/link", "out"), 1):
+        os.utime(work / name, ns=(number, number * 10**18 // 10), follow_symlinks=False)
+    was = {each: each.lstat().st_mtime_ns for each in (work / "out", *(work / "out").rglob("*"))}
+    snap(kept, work, "out")
+    subprocess.run(["rm", "-r", work / "out" / "sub", work / "out" / "link"], check=True)
+    restore(kept)
+    assert {each: each.lstat().st_mtime_ns for each in (work / "out", *(work / "out").rglob("*"))} == was
+
+
+def test_a_file_is_never_open_to_others_while_it_is_restored(
+    work: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (work / "secret").write_text("before")
+    (work / "secret").chmod(0o600)
+    snap(kept, work, "secret")
+    (work / "secret").write_text("after")
+    seen = []
+
+    def replace(source: str, target: str) -> None:
+        seen.append(stat.S_IMODE(os.lstat(source).st_mode))
+        rename(source, target)
+
+    rename = os.replace
+    monkeypatch.setattr(os, "replace", replace)
+    before = os.umask(0)
+    try:
+        restore(kept)
+    finally:
+        os.umask(before)
+    assert seen == [0o600]
+
+
+def test_a_link_that_somebody_planted_is_not_followed(
+    work: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (work / "file").write_text("before")
+    snap(kept, work, "file")
+    (work / "file").write_text("after!")
+    victim = work.parent / "victim"
+    victim.write_text("precious")
+
+    def plant(path: str) -> None:
+        Path(path).symlink_to(victim)
+
+    monkeypatch.setattr(snapshot, "_remove_leftover", plant)
+    with pytest.raises(FileExistsError):
+        restore(kept)
+    assert victim.read_text() == "precious"
+
+
+def test_long_names(work: Path, kept: Path) -> None:
+    name = "测" * 84
+    (work / name).write_text("before")
+    snap(kept, work, "*")
+    (work / name).write_text("after!")
+    restore(kept)
+    assert (work / name).read_text() == "before"
+
+
+def test_of_a_restore_that_fails_no_other_file_is_left(
+    work: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (work / "file").write_text("before")
+    snap(kept, work, "file")
+    (work / "file").write_text("after!")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(PermissionError):
+        restore(kept)
+    assert [each.name for each in work.iterdir()] == ["file"]
 
 
 @contextmanager
@@ -409,9 +624,43 @@ def test_what_locked_us_out_since_is_opened_and_restored(open_work: Path, kept: 
         assert tree(open_work) == was
 
 
+def test_a_read_only_file_of_somebody_else_stops_no_restore(open_work: Path, kept: Path) -> None:
+    kept.parent.chmod(0o777)
+    with as_nobody():
+        (open_work / "out").mkdir()
+        (open_work / "out" / "mine").write_text("before")
+    (open_work / "out" / "theirs").write_text("theirs")
+    (open_work / "out" / "theirs").chmod(0o444)
+    was = tree(open_work)
+    with as_nobody():
+        take(kept, str(open_work), ("out",), limit=MUCH)
+        (open_work / "out" / "mine").write_text("after!")
+        restore(kept)
+    assert tree(open_work) == was
+
+
+def test_what_is_read_only_and_did_not_change_is_left_alone(work: Path, kept: Path) -> None:
+    (work / "file").write_text("before")
+    (work / "file").chmod(0o444)
+    snap(kept, work, "file")
+    was = (work / "file").stat()
+    restore(kept)
+    assert (work / "file").stat().st_ctime_ns == was.st_ctime_ns
+
+
+def test_a_folder_that_may_be_listed_and_not_entered_is_named(open_work: Path, kept: Path) -> None:
+    kept.parent.chmod(0o777)
+    with as_nobody():
+        (open_work / "out").mkdir()
+        (open_work / "out" / "file").write_text("before")
+        (open_work / "out").chmod(0o644)
+        with pytest.raises(SnapshotError, match="out/file: Permission denied"):
+            take(kept, str(open_work), ("out",), limit=MUCH)
+
+
 CALLS = (
     "replace", "unlink", "mkdir", "rmdir", "link", "symlink", "chmod", "lchown", "utime", "fsync", "rename", "sync",
-    "mkfifo", "scandir",
+    "mkfifo", "scandir", "open", "pread", "pwrite", "ftruncate", "fchown", "fchmod",
 )  # fmt: skip
 
 KILLED_AT = """
