@@ -706,3 +706,42 @@ async def test_waking_lets_the_wait_return(world: World) -> None:
             await backend.finish()
         backend.wake()  # after the end: for instance by a signal that came late
         nursery.cancel_scope.cancel()
+
+
+SLOW = """#!/bin/sh
+until [ -e go ]; do sleep 0.01; done
+echo slow 2.0
+"""
+
+
+def slow_launch(world: World) -> Launch:
+    """A launch for which a command is asked first that answers when the test wants it."""
+    tool = world.work / "slow"
+    tool.write_text(SLOW)
+    tool.chmod(0o755)
+    requires = Requirements(commands=("./slow >= 1.0",), files=(), env=())
+    return structs.replace(world.launch("echo slow"), requires=requires, root=str(world.work))
+
+
+async def test_what_is_looked_at_before_a_start_keeps_no_other_from_starting(world: World) -> None:
+    async with world.engine() as engine:
+        for number in range(2, 6):
+            engine.backend.start(key(number), slow_launch(world))
+        assert await engine.run("true") == (0, None)
+        (world.work / "go").touch()
+        for number in range(2, 6):
+            assert await engine.ended(key(number)) == (0, None)
+
+
+async def test_a_stop_does_not_wait_for_what_is_looked_at_before_a_start(world: World) -> None:
+    async with world.engine() as engine:
+        engine.backend.start(key(), slow_launch(world))
+        engine.backend.stop(key(), 10.0)
+        end = await engine.end_of(key())
+        assert isinstance(end, rq.ProcessLost)
+        assert not end.began
+        assert list(engine.backend.living()) == []
+        (world.work / "go").touch()
+        assert await engine.run("true", at=key(2)) == (0, None)
+        with pytest.raises(FileNotFoundError):
+            await engine.output(key())

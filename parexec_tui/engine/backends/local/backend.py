@@ -49,6 +49,9 @@ from parexec_tui.outputs.gap import cut
 from parexec_tui.outputs.local import LocalOutput
 from parexec_tui.paths import SessionFolder
 
+_LOOKS = 8
+"""Processes for which files and commands are looked at at once, before they are started."""
+
 
 class LocalBackend:
     """See `Backend`. Belongs to the trio run that created it."""
@@ -82,6 +85,10 @@ class LocalBackend:
         self._starter = Starter(self._watch, self._before_start)
         self._orphans = orphans if orphans is not None and orphans.come else None
         self._starting: dict[ProcessKey, Start] = {}
+        self._preparing: set[ProcessKey] = set()
+        """Those of them for which files and commands are looked at first."""
+        self._looks = trio.CapacityLimiter(_LOOKS)
+        self._nursery = nursery
         self._living = Living(folder, prefix, self._orphans)
         self._live = self._living.by_key
         self._strays = Strays(folder, prefix, self._living, self._starting, self._cgroups, self._report)
@@ -109,18 +116,35 @@ class LocalBackend:
         if key in self._starting or key in self._live:
             return
         start = self.prepare(key, launch)
-        if launch.outputs or launch.reads or launch.snapshot or launch.requires is not None:
-            start.before = partial(self.workspace.before, start, launch)
         if chosen := self._cgroups.choose(key, trio.current_time()):
             start.spawn = structs.replace(start.spawn, cgroup=chosen)
         self._starting[key] = start
-        self._starter.put(start)
+        if launch.outputs or launch.reads or launch.snapshot or launch.requires is not None:
+            self._preparing.add(key)
+            self._nursery.start_soon(self._look_and_start, start, launch)
+        else:
+            self._starter.put(start)
+
+    async def _look_and_start(self, start: Start, launch: Launch) -> None:
+        """Start a process after a look at files and commands. That may take for ever: others start meanwhile."""
+        problem: OSError | ValueError | None = None
+        try:
+            await in_thread(self.workspace.before, start, launch, may_hang=True, limiter=self._looks)
+        except (OSError, ValueError) as error:
+            problem = error
+        if self._starting.get(start.key) is not start:  # it was stopped meanwhile
+            if start.taken is not None:
+                self.workspace.drop_snapshot(start.key)
+            return
+        self._preparing.remove(start.key)
+        if problem is None:
+            self._starter.put(start)
+        else:
+            self._starter.give_up(start, problem)
 
     def _before_start(self, start: Start) -> None:
         """Raise OSError if nothing may be started now. Called in a thread of the starter."""
         self._shortage.check()
-        if start.before is not None:
-            start.before()
         if start.spawn.cgroup and not self._cgroups.make(start.spawn.cgroup):
             start.spawn = structs.replace(start.spawn, cgroup="")
 
@@ -165,6 +189,12 @@ class LocalBackend:
         return True
 
     def stop(self, key: ProcessKey, grace: float, noting: StopReason | None = None) -> None:
+        if key in self._preparing:
+            self._preparing.remove(key)
+            start = self._starting.pop(key)
+            self._cgroups.over(start.spawn.cgroup, 0.0)
+            self._report(rq.ProcessLost(key.ticket, key.attempt, "it never began", began=False, step=key.step))
+            return
         if self._defer_until_started(key, partial(self.stop, key, grace, noting)):
             return
         live = self._live.get(key)

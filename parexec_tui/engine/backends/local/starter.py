@@ -29,8 +29,6 @@ class Start(Struct, gc=False, eq=False):
     pid: int | None = None
     problem: BaseException | None = None
     """Why there is no process."""
-    before: Callable[[], None] | None = None
-    """What to do first; raises OSError if the process must not be started."""
     taken: Taken | None = None
     """The snapshot that was made before it."""
     later: list[Callable[[], None]] = []
@@ -66,6 +64,11 @@ class Starter:
                 raise
         else:
             self._threads.append(thread)
+
+    def give_up(self, start: Start, problem: BaseException) -> None:
+        """Tell of a process that is not started, as of one that could not be."""
+        start.problem = problem
+        self._tell(start)
 
     def take(self) -> list[Start]:
         """The starts that succeeded or failed since the last call, each before the watch gives its end. Never waits.
