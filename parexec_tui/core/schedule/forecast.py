@@ -5,12 +5,13 @@ median of those that succeeded here, else the median of what is known of others,
 Of a ticket that runs and tells how far it is, that goes before all of these.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from math import sqrt
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from parexec_tui.core.schedule.blockers import pinned_agent
 from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.state.findings import remembered
@@ -122,15 +123,62 @@ def comes_to_an_end(state: SessionState) -> bool:
     """Whether the session will be finished if nobody does anything. Not if nothing may start, and not while a ticket
     waits for something that a person has to end: an end that is told then cannot be.
 
-    It is found once between two events: O(plan) while an agent type is held, else at the price of `roots`.
+    It is found once between two events: O(plan) while an agent or its type is held, else for what `roots` costs.
     """
     return remembered(state.findings, _comes_to_an_end, state)
+
+
+def no_agent_reason(state: SessionState) -> str:
+    """Why tickets that are left will find no agent unless a person does something, though none may wait for one yet:
+    `agent-1 held`. Empty if all will. O(agents); O(plan) while a type has no agent that takes more."""
+    return remembered(state.findings, _no_agent_reason, state)
+
+
+def _no_agent_reason(state: SessionState) -> str:
+    closed = _closed_types(state)
+    has_held = any(agent.held is not None for agent in state.agents.values() if not agent.stopped)
+    if not closed and not has_held:
+        return ""
+    shut = closed.keys() | state.held_types.keys()
+    for ticket in state.tickets.values():
+        if ticket.status not in PENDING:
+            continue
+        pinned = pinned_agent(state, ticket)
+        if pinned is not None and pinned.held is not None:
+            return f"{pinned.id} held"
+        if shut.issuperset(ticket.types):
+            return next((closed[type_] for type_ in ticket.types if type_ in closed), "")
+    return ""
+
+
+def _closed_types(state: SessionState) -> dict[str, str]:
+    """{agent type of which no agent takes more, and none may be started: why}"""
+    stopping, open_ = Counter[str](), set[str]()
+    why: dict[str, str] = {}
+    for agent in state.agents.values():
+        if agent.stopped:
+            continue
+        if agent.draining:
+            stopping[agent.type] += 1
+        elif agent.held is not None:
+            why.setdefault(agent.type, f"{agent.id} held")
+        elif agent.quarantined:
+            why.setdefault(agent.type, f"{agent.id} quarantined")
+        else:
+            open_.add(agent.type)
+    return {
+        type_: reason
+        for type_, reason in why.items()
+        if type_ not in open_ and state.pool_size[type_] - stopping[type_] >= state.max_agents(type_)
+    }
 
 
 def _comes_to_an_end(state: SessionState) -> bool:
     if state.status != "running" or state.gone is not None or state.pressed or state.frozen:
         return False
     if any(ticket.held is not None and ticket.status in PENDING for ticket in state.held_tickets.values()):
+        return False
+    if no_agent_reason(state):
         return False
     held = state.held_types.keys()
     if held and any(ticket.status in PENDING and held >= set(ticket.types) for ticket in state.tickets.values()):

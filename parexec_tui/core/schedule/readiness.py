@@ -14,7 +14,7 @@ _MAX_TICKETS: Final = 2_000
 """Tickets whose needs are met, beyond which it is not counted which of them are ready: that is done ten times a
 second while much happens."""
 
-_MAX_ASKED: Final = 250
+_MAX_ASKED: Final = 100
 """Of these, those whose claims have to be compared with what is held: others are like one of them."""
 
 

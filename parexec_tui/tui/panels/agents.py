@@ -231,7 +231,7 @@ class AgentsPanel(RowsPanel):
 
     def _measured(self, ticket: TicketState) -> Iterator[tuple[str, Style | None]]:
         """ETA, CPU, memory and silence of what an agent runs, each with a style; empty where it is not known."""
-        if fate_word(self.state):
+        if fate_word(self.state) or ticket.is_frozen:  # nobody knows then
             yield "", None
         elif (left := self.view.left_as_told(ticket)) is not None:
             yield short_duration(left), None

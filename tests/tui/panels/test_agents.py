@@ -79,7 +79,7 @@ DRAWN = {
     60: """
   ID        STATUS      TICKET           DONE      ETA  CPU
  builder  min 1, now 4, max 4
-] builder-1 f frozen    A                ~41%:.   2m55 0.00
+] builder-1 f frozen    A                ~41%:.        0.00
   builder-2 o idle      for 2m50
   builder-3 > busy      long-nam~-ticket               12.5
   builder-4 > busy      B                late::  +4m45 1.52
@@ -90,7 +90,7 @@ DRAWN = {
     78: """
   ID        STATUS        TICKET         DONE      ETA  CPU   MEM  QUIET  RAN
  builder  min 1, now 4, max 4
-] builder-1 f frozen      A              ~41%:.   2m55 0.00  2.9M  11m40    0
+] builder-1 f frozen      A              ~41%:.        0.00  2.9M  11m40    0
   builder-2 o idle        for 2m50                                          1
   builder-3 > busy        long-na~ticket               12.5    3G !25m00    0
   builder-4 > busy        B              late::  +4m45 1.52  712M     3s    0
@@ -112,7 +112,7 @@ def test_a_wide_table_has_titles_too() -> None:
         "ID", "STATUS", "TICKET", "TITLE", "DONE", "ETA", "CPU", "MEM", "QUIET", "FAILED", "RAN", "BUSY",
     ]  # fmt: skip
     assert drawn[2].startswith("▌ builder-1 ≡ frozen      A                     Compile ")
-    assert "~41%░─   2m55 0.00" in drawn[2]
+    assert "~41%░─        0.00" in drawn[2]
     assert "long-name-of-a-ticket" in drawn[4]
 
 

@@ -314,3 +314,11 @@ def test_a_session_that_is_not_opened_yet_began_at_no_time() -> None:
     session = started()
     session.state.opened_at = 0.0
     assert "1970" not in words(view_of(session))
+
+
+def test_the_agent_whose_hold_leaves_no_end_to_tell_is_named() -> None:
+    session = Session(plan("A: estimate=10s\nB: A estimate=10s", agents={"agent": AgentType(max=1)}))
+    session.dispatch()
+    assert " ETA 20s-30s " in words(view_of(session))
+    session.act(rq.Hold(agents=("agent-1",)))
+    assert " ETA -: agent-1 held " in words(view_of(session))
