@@ -520,7 +520,9 @@ def on_failure(context: VerbContext, policy: "FailurePolicy") -> None:
 def undo(is_list: bool, session: str | None, as_json: bool, **options: Any) -> None:
     """Take back the last thing that a person did in this session.
 
-    If it cannot be taken back, that is refused, with the reason. Nothing older is touched.
+    If it cannot be taken back, that is refused, with the reason. What it is too late to undo is passed over: what
+    that leaves is shown, and to be confirmed or given --yes. Nothing older than what cannot be undone at all is
+    touched.
 
     --list shows what was done and not taken back yet, newest first, with and without an engine, and says of each
     whether it can be taken back.
@@ -535,9 +537,24 @@ def undo(is_list: bool, session: str | None, as_json: bool, **options: Any) -> N
 
 @connected_with(connect)
 def _take_back(context: VerbContext) -> None:
+    import time
+
+    from parexec_tui.client.framing import Refused
     from parexec_tui.core.wire.requests import Undo
 
-    context.ask(Undo())
+    try:
+        context.ask(Undo())
+    except Refused:
+        from parexec_tui.client.sessions import replay_of
+        from parexec_tui.core.rules.verbs.undo import next_undo
+        from parexec_tui.text.words import printable
+
+        found, passed = next_undo(replay_of(context.client.session).state, time.time())
+        if found is None or not passed:
+            raise
+        for text in passed:
+            click.echo(f"parexec: {printable(text)}", err=True)
+        context.ask(Undo(at=found.at, text=found.text), confirm=True)
 
 
 COMMANDS: tuple[click.Command, ...] = (

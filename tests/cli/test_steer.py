@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from itertools import pairwise
@@ -581,6 +582,22 @@ def test_undo_lists_what_was_done_with_and_without_an_engine(engine: Engine) -> 
     found = [(each["text"], each["why_not"]) for each in json.loads(done("undo", "--list", "--json").out)]
     stays = '"stop the session" is newer and stays'
     assert found == [("stop the session", "it stopped what ran"), ("cancel last", stays), ("hold after", stays)]
+
+
+def test_undo_passes_over_what_it_is_too_late_for_and_asks(engine: Engine) -> None:
+    done("priority", "last", "high")
+    done("freeze", "other")
+    done("thaw", "other")
+    attempt = engines.ticket("other").attempt
+    assert attempt is not None
+    assert attempt.pid is not None
+    os.killpg(attempt.pid, signal.SIGKILL)
+    engine.until(lambda: ticket("other")["status"] == "failed", "it has ended")
+    assert "nobody can be asked" in refused("undo")
+    answer = done("undo", "--yes")
+    assert 'too late to undo "thaw other"' in answer.err
+    assert 'too late to undo "freeze other"' in answer.err
+    assert ticket("last")["priority"] == "low"
 
 
 def test_undo_touches_nothing_older_where_the_last_thing_cannot_be_taken_back(engine: Engine) -> None:
