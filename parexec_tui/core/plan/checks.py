@@ -1,7 +1,6 @@
 """Checks: what is looked at every so often while a ticket runs."""
 
-import re
-from functools import lru_cache
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -10,9 +9,6 @@ from parexec_tui.core.plan.units import Duration, Size, format_size
 
 MOST_CHECKS = 20
 """Checks of one ticket."""
-
-MOST_STARS = 4
-"""In a pattern: each more makes the search in a long line slower by the length of the line."""
 
 USUAL = 10.0
 """Seconds between two looks, unless a plan says otherwise."""
@@ -58,7 +54,30 @@ class RunningCheck(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return f"{self.grows} grows" if self.grows else f"no {self.forbid}"
 
 
-@lru_cache(maxsize=200)
-def forbidden(pattern: str) -> re.Pattern[bytes]:
-    """What finds a `forbid` in output."""
-    return re.compile(b"[^\n]*".join(re.escape(part.encode()) for part in pattern.split("*")))
+def find_forbidden(pattern: str, text: bytes) -> int | None:
+    """Where a line of output has what a `forbid` names, in bytes; None: no line has it.
+
+    The cost grows with the text and not with the stars: what stands between them is looked for one part after
+    another, and the first place of each is as good as any later one.
+    """
+    parts = [part.encode() for part in pattern.split("*") if part]
+    if not all(part in text for part in parts):
+        return None
+    first, *others = parts or [b""]
+    at = text.find(first)
+    while at >= 0:
+        end = text.find(b"\n", at)
+        end = len(text) if end < 0 else end
+        if _follow(others, text, at + len(first), end):
+            return at
+        at = text.find(first, end)
+    return None
+
+
+def _follow(parts: Sequence[bytes], text: bytes, start: int, end: int) -> bool:
+    """Whether these parts come one after another between two places."""
+    for part in parts:
+        if (found := text.find(part, start, end)) < 0:
+            return False
+        start = found + len(part)
+    return True

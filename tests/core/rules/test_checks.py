@@ -1,8 +1,9 @@
 """What follows from a check of a ticket that runs: a warning, a freeze for a person, or an early end."""
 
+import pytest
 from msgspec import structs
 
-from parexec_tui.core.plan.checks import RunningCheck, forbidden
+from parexec_tui.core.plan.checks import RunningCheck, find_forbidden
 from parexec_tui.core.rules.attention import began, needs
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End
@@ -72,7 +73,17 @@ def test_what_is_found_too_late_says_nothing() -> None:
 
 
 def test_a_pattern_is_literal_but_for_stars_and_stays_in_its_line() -> None:
-    assert forbidden("loss = nan.").search(b"x\nloss = nan.\n")
-    assert not forbidden("loss = nan.").search(b"loss = nano")
-    assert forbidden("loss*nan").search(b"loss of 3 is nan")
-    assert not forbidden("loss*nan").search(b"loss\nnan")
+    assert find_forbidden("loss = nan.", b"x\nloss = nan.\n") == 2
+    assert find_forbidden("loss = nan.", b"loss = nano") is None
+    assert find_forbidden("loss*nan", b"loss of 3 is nan") == 0
+    assert find_forbidden("loss*nan", b"loss\nnan") is None
+    assert find_forbidden("loss*nan", b"loss 1\nnan loss\nthe loss: nan") == 20
+    assert find_forbidden("*loss**nan*", b"a loss: nan!") == 2
+    assert find_forbidden("nan*nan", b"nan") is None, "one place is not two"
+
+
+@pytest.mark.timeout(30)
+def test_stars_in_a_long_line_cost_little() -> None:
+    line = b"warn line " * 100_000
+    assert find_forbidden("*warn*line*warn*line*warn*bad*", line + b"\nbad") is None
+    assert find_forbidden("*warn*line*warn*line*warn*bad*", line + b"bad") == 0
