@@ -25,7 +25,7 @@ from parexec_tui.core.rules.verbs.rollback import go_on
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
-from parexec_tui.core.state.process_key import IF_DONE, RESTORE, RUN, UP_TO_DATE, WITHOUT_PROCESS, ProcessKey
+from parexec_tui.core.state.process_key import IF_DONE, OUTPUTS, RESTORE, RUN, UP_TO_DATE, WITHOUT_PROCESS, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status, StopReason
 from parexec_tui.core.state.steps import own_timeout, step_timeout
@@ -642,10 +642,10 @@ class Coordinator:
             self._backend.stop(key, ticket.spec.grace)
 
     def _do_without_process(self, ticket: TicketState) -> None:
-        """What the present step of an attempt does, in which no process runs."""
+        """What the present step of an attempt does, in which no process runs. The last look is for `CheckWatch`."""
         if ticket.live_attempt.step == RESTORE:
             self._backend.restore(_key(ticket))
-        else:
+        elif ticket.live_attempt.step == OUTPUTS:
             self._backend.check_outputs(_key(ticket), self.state.plan.workdir, ticket.spec.outputs)
 
     # -- wait or leave ---------------------------------------------------------------------------------------

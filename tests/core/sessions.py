@@ -34,7 +34,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.attempts import Attempt
-from parexec_tui.core.state.process_key import IF_DONE, OUTPUTS, RESTORE, RUN, UP_TO_DATE
+from parexec_tui.core.state.process_key import IF_DONE, LAST_LOOK, OUTPUTS, RESTORE, RUN, UP_TO_DATE
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, UNSUCCESSFUL, End, Status
 from parexec_tui.core.state.steps import takes_back
@@ -226,6 +226,11 @@ class Session:
         if step == RESTORE:
             self.restored(id_, *(() if code in (0, None) else ("out has other contents",)))
             return
+        if step == LAST_LOOK:
+            self.tell(
+                rq.OutputSearched(id_, attempt, () if code in (0, None) else ((0, "it printed bad"),), step=step)
+            )
+            return
         if step == OUTPUTS:
             self.wrote(id_, *(() if code == 0 else ("output missing: out",)))
             return
@@ -277,6 +282,9 @@ class Session:
         if step == RESTORE:  # no process is there that could be lost
             self.restored(id_)
             return
+        if step == LAST_LOOK:
+            self.tell(rq.OutputSearched(id_, attempt, step=step))
+            return
         if step == OUTPUTS:  # no process can be lost there
             self.wrote(id_)
             return
@@ -288,7 +296,7 @@ class Session:
 
     def spawned(self, id_: str, pid: int = 4242) -> None:
         attempt, step = self._at(id_)
-        if step == OUTPUTS:
+        if step in (LAST_LOOK, OUTPUTS):
             return
         self.tell(rq.ProcessStarted(id_, attempt, pid=pid, birth=1.5, step=step))
 

@@ -49,6 +49,8 @@ class FakeBackend:
         """The snapshots that were dropped."""
         self.files: dict[str, str] = {}
         """{pattern: what the files that it matches are}"""
+        self.dead: set[str] = set()
+        """Patterns of files on a file system that does not answer."""
         self.printed: dict[str, bytes] = {}
         """{ticket: its output}"""
         self.memory: dict[str, int] = {}
@@ -173,7 +175,7 @@ class FakeBackend:
     def living(self) -> Sequence[ProcessKey]:
         return [ProcessKey(*name) for name in self.live]
 
-    async def usage(self, progress: Sequence[ProgressWanted] = ()) -> UsageReading:  # noqa: ARG002
+    async def usage(self, progress: Sequence[ProgressWanted] | None = ()) -> UsageReading:  # noqa: ARG002
         used = [Usage(id_, number, 0.0, self.memory.get(id_, 0), 1, None, 0) for id_, number in self.live]
         return UsageReading(used, 0.0)
 
@@ -183,6 +185,8 @@ class FakeBackend:
         return self.printed[key.ticket][offset : offset + limit]
 
     async def written(self, root: str, pattern: str) -> str:  # noqa: ARG002
+        if pattern in self.dead:
+            await trio.sleep_forever()
         return self.files.get(pattern, "")
 
     async def log_sizes(self) -> LogReading:

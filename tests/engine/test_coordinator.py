@@ -68,6 +68,8 @@ class Run:
         )
         self.backend = FakeBackend(self._check_is_remembered)
         self.told: list[ev.AnyEvent] = []
+        self.told_too: Callable[[SessionState, Sequence[ev.AnyEvent]], None] | None = None
+        """Who else is told of events."""
         self.notices: list[str] = []
         self.outcome: Outcome | None = None
         self.state = SessionState(self.plan)
@@ -94,8 +96,10 @@ class Run:
         assert last
         assert last[-1].attempt == attempt, "started before it was remembered"
 
-    def _hear(self, _: SessionState, events: Sequence[ev.AnyEvent]) -> None:
+    def _hear(self, state: SessionState, events: Sequence[ev.AnyEvent]) -> None:
         self.told.extend(events)
+        if self.told_too is not None:
+            self.told_too(state, events)
         assert self.told == self.journal(), "told before it was remembered"
 
     def now(self) -> float:

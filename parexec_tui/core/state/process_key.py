@@ -10,6 +10,10 @@ RUN = "run"
 OUTPUTS = "outputs"
 """The step that looks for what the ticket must have written. No process runs in it."""
 
+LAST_LOOK = "last-look"
+"""The step that looks for forbidden words in what the command printed since the checks looked last. No process runs
+in it."""
+
 IF_DONE = "if-done"
 """The step before the first attempt that looks for files by which the ticket is done. No process runs in it. The next
 time it is `if-done-2`."""
@@ -30,7 +34,7 @@ RESTORE = "restore"
 CONDITIONS = (IF_DONE, SKIP_IF, UP_TO_DATE)
 """The steps before the first attempt, without the number of a second time."""
 
-WITHOUT_PROCESS = frozenset((OUTPUTS, RESTORE))
+WITHOUT_PROCESS = frozenset((LAST_LOOK, OUTPUTS, RESTORE))
 """The steps in which no process runs."""
 
 _is_step = re.compile(r"[a-z][a-z0-9_-]*").fullmatch

@@ -1,4 +1,4 @@
-"""The steps of an attempt: the command of the ticket, the look for its outputs, its gates one after another.
+"""The steps of an attempt: its command, the last look at what that printed, the look for its outputs, its gates.
 
 The name of a step is unique in its attempt, so each gate that is tried has a process of its own: `gate-2` is the
 second gate, `gate-2b` the second of its alternatives, `gate-2b-3` the third start of that.
@@ -8,7 +8,7 @@ import re
 from typing import NamedTuple
 
 from parexec_tui.core.plan.gates import Check, Gate, listed
-from parexec_tui.core.state.process_key import OUTPUTS, RESTORE, ROLLBACK, RUN
+from parexec_tui.core.state.process_key import LAST_LOOK, OUTPUTS, RESTORE, ROLLBACK, RUN
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 
@@ -63,6 +63,8 @@ def step_text(state: SessionState, ticket: TicketState) -> str:
     if (gate := gate_step(state, ticket)) is not None:
         return gate.text
     step = ticket.live_attempt.step
+    if step == LAST_LOOK:
+        return "reading the rest of its output"
     if step == OUTPUTS:
         return "looking for its outputs"
     if step == RESTORE:
@@ -142,6 +144,13 @@ def after_rollback(state: SessionState, ticket: TicketState) -> str | None:
 
 def first_check(state: SessionState, ticket: TicketState) -> str | None:
     """The step after the command of the ticket; None: then it has succeeded."""
+    if ticket.spec.checks and any(check.forbid for check in ticket.spec.checks):
+        return LAST_LOOK
+    return after_last_look(state, ticket)
+
+
+def after_last_look(state: SessionState, ticket: TicketState) -> str | None:
+    """The step after the last look at the output of the command; None: then it has succeeded."""
     return OUTPUTS if ticket.spec.outputs else first_gate(state, ticket)
 
 

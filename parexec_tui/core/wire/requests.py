@@ -335,6 +335,13 @@ class CheckMade(Report, frozen=True, gc=False, tag="check"):
     """What is wrong; empty if nothing is."""
 
 
+class OutputSearched(Report, frozen=True, gc=False, tag="searched"):
+    """What the last look at the output found, when the command had ended."""
+
+    found: tuple[tuple[int, str], ...] = ()
+    """(check that failed, as in CheckMade; what is wrong)"""
+
+
 class StraysFound(Report, frozen=True, gc=False, tag="strays"):
     """What the process left behind when it was over, and that was ended. May come after its end."""
 
@@ -419,6 +426,7 @@ AnyReport = (
     | SnapshotMade
     | FilesRestored
     | CheckMade
+    | OutputSearched
     | StraysFound
     | LogTooLong
     | LogFlooded

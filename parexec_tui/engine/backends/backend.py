@@ -262,10 +262,11 @@ class Backend(Protocol):
     def living(self) -> Sequence[ProcessKey]:
         """The processes that this backend is in charge of."""
 
-    async def usage(self, progress: Sequence[ProgressWanted] = ()) -> UsageReading:
+    async def usage(self, progress: Sequence[ProgressWanted] | None = ()) -> UsageReading:
         """What each living process uses. Its end is reported with the most memory that was seen. Raises OSError.
 
         `progress`: of these it is also found out how far they are, from a bounded part of what they printed.
+        None: of the same as the last time.
         """
 
     # -- output ----------------------------------------------------------------------------------------------

@@ -1,10 +1,13 @@
 """The checks of tickets, made every so often while their commands run.
 
-Nothing is looked at for tickets without checks: the watch sleeps until one that has some is started. What is printed
-is read once, as it comes. What a failed check means is for the core to decide: it is only told what was found.
+Nothing is looked at for tickets without checks. The attempts of those that have some are watched by a task each, so
+that a file system that does not answer keeps no other one waiting. What is printed is read once, as it comes; what is
+left of it when the command has ended is read before the next step. What a failed check means is for the core to
+decide: it is only told what was found.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from math import inf
 
 import trio
@@ -12,7 +15,7 @@ import trio
 from parexec_tui.core.plan.checks import RunningCheck, find_forbidden
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.process_key import RUN, ProcessKey
+from parexec_tui.core.state.process_key import LAST_LOOK, RUN, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
@@ -20,13 +23,16 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Backend
 
 MOST_READ = 1 << 20
-"""Bytes of output that one look reads; what is more is read by the next one, which comes soon."""
+"""Bytes of output that are read at once."""
 
 LONGEST_LINE = 4096
 """Bytes of an unfinished line in which a pattern can still begin."""
 
 AGAIN = 0.1
 """Seconds to the next look if there is more output than one look reads."""
+
+FRESH = 0.5
+"""Seconds for which a measurement of all processes counts: it costs a look at each process of the host."""
 
 SHOWN = 80
 """Characters of what was found that are told."""
@@ -35,16 +41,19 @@ SHOWN = 80
 class _Look:
     """One check of one attempt."""
 
-    def __init__(self, key: ProcessKey, number: int, check: RunningCheck, at: float) -> None:
+    def __init__(self, key: ProcessKey, number: int, check: RunningCheck) -> None:
         self.key = key
+        """Of the command."""
         self.number = number
         self.check = check
-        self.at = at
+        self.at = trio.current_time() + check.pause
         """When it is due, by trio's clock."""
         self.offset = 0
         """Bytes of the output that were read."""
         self.rest = b""
         """Of the line that was not finished."""
+        self.is_read = False
+        """Whether all output was read that there was at the last look."""
         self.written: str | None = None
         """What the files were when they were looked at last; None: they have to be looked at once."""
 
@@ -56,7 +65,13 @@ class CheckWatch:
         self._backend = backend
         self._state = state
         self._submit = submit
-        self._looks: list[_Look] = []
+        self._looks: dict[ProcessKey, list[_Look]] = {}
+        """{command: its checks}, of the attempts that live"""
+        self._measuring = trio.Lock()
+        self._measured_at = -inf
+        self._memory_of: dict[tuple[str, int, str], int] = {}
+        """{(ticket, attempt, step): bytes}"""
+        self._to_start: list[Callable[[], Awaitable[object]]] = []
         self._woken = trio.Event()
         self._begin(state.live.values())
 
@@ -65,41 +80,78 @@ class CheckWatch:
         self._begin(
             state.live[event.ticket]
             for event in events
-            if isinstance(event, ev.AttemptStarted | ev.StepStarted) and event.ticket in state.live
+            if isinstance(event, ev.AttemptStarted | ev.StepStarted | ev.AttemptThawed | ev.AttemptStopRequested)
+            and event.ticket in state.live
         )
 
     def _begin(self, tickets: Iterable[TicketState]) -> None:
         for ticket in tickets:
-            if not ticket.spec.checks or ticket.live_attempt.step != RUN:
+            step = ticket.live_attempt.step
+            if not ticket.spec.checks or step not in (RUN, LAST_LOOK):
                 continue
-            key, now = ProcessKey(ticket.id, ticket.attempts), trio.current_time()
-            if all(look.key != key for look in self._looks):
-                self._looks += [
-                    _Look(key, number, check, now + check.pause) for number, check in enumerate(ticket.spec.checks)
-                ]
-                self._woken.set()
+            key = ProcessKey(ticket.id, ticket.attempts)
+            if key not in self._looks:
+                self._looks[key] = [_Look(key, number, check) for number, check in enumerate(ticket.spec.checks)]
+                if step == RUN:
+                    self._start(partial(self._watch, key))
+            if step == LAST_LOOK:
+                self._start(partial(self._look_last, key))
+
+    def _start(self, work: Callable[[], Awaitable[object]]) -> None:
+        self._to_start.append(work)
+        self._woken.set()
 
     async def run(self) -> None:
         """Look, again and again, until cancelled."""
-        while True:
-            with trio.move_on_at(min((look.at for look in self._looks), default=inf)):
+        async with trio.open_nursery() as nursery:
+            while True:
+                work, self._to_start = self._to_start, []
+                for each in work:
+                    nursery.start_soon(each)
                 await self._woken.wait()
-            self._woken = trio.Event()
-            await self._look()
+                self._woken = trio.Event()
 
-    async def _look(self) -> None:
-        self._looks = [look for look in self._looks if self._is_live(look)]
-        now = trio.current_time()
-        due = [look for look in self._looks if look.at <= now]
-        memory = await self._memory() if any(look.check.max_memory is not None for look in due) else {}
-        for look in due:
-            look.at = now + look.check.pause
-            if self._runs(look):
-                await self._make(look, memory)
-            else:
-                look.written = None  # what stands still cannot write
+    async def _watch(self, key: ProcessKey) -> None:
+        """Look as long as the command runs."""
+        looks = self._looks[key]
+        while (ticket := self._at(key, RUN)) is not None:
+            now = trio.current_time()
+            runs = ticket.status is Status.running and not ticket.is_frozen
+            for look in looks:
+                if look.at > now:
+                    continue
+                look.at = now + look.check.pause
+                if runs:
+                    await self._make(look)
+                else:
+                    look.written = None  # what stands still cannot write
+            await trio.sleep_until(min((look.at for look in looks), default=inf))
+        if self._at(key, LAST_LOOK) is None:
+            self._looks.pop(key, None)
 
-    async def _make(self, look: _Look, memory: dict[ProcessKey, int]) -> None:
+    async def _look_last(self, key: ProcessKey) -> None:
+        """Read what the command printed since the last look at it."""
+        forbidding = [look for look in self._looks.get(key, ()) if look.check.forbid]
+        problems = [(look.number, await self._printed_at_last(look)) for look in forbidding]
+        if self._at(key, LAST_LOOK) is not None:
+            found = tuple((number, problem) for number, problem in problems if problem is not None)
+            self._submit([rq.OutputSearched(key.ticket, key.attempt, found, step=LAST_LOOK)])
+        if self._at(key, LAST_LOOK) is None:  # else a person thaws it first
+            self._looks.pop(key, None)
+
+    async def _printed_at_last(self, look: _Look) -> str | None:
+        look.is_read = False
+        while not look.is_read and self._at(look.key, LAST_LOOK) is not None:
+            try:
+                problem = await self._printed(look)
+            except OSError:
+                await trio.sleep(AGAIN)
+                continue
+            if problem is not None:
+                return problem
+        return None
+
+    async def _make(self, look: _Look) -> None:
         check = look.check
         try:
             if check.forbid:
@@ -107,7 +159,7 @@ class CheckWatch:
             elif check.grows:
                 problem = await self._has_stopped(look)
             else:
-                problem = _too_much(check, memory.get(look.key, 0))
+                problem = _too_much(check, await self._memory(look.key))
         except OSError:  # nothing can be said now
             return
         if problem is not None:
@@ -118,9 +170,11 @@ class CheckWatch:
         try:
             new = await self._backend.read_output(look.key, look.offset, MOST_READ)
         except FileNotFoundError:
+            look.is_read = True
             return None
         look.offset += len(new)
-        if len(new) == MOST_READ:
+        look.is_read = len(new) < MOST_READ
+        if not look.is_read:
             look.at = trio.current_time() + AGAIN
         text = look.rest + new
         look.rest = text[text.rfind(b"\n") + 1 :][-LONGEST_LINE:]
@@ -139,22 +193,20 @@ class CheckWatch:
         what = "has not grown" if before else "is not there"
         return f"{look.check.grows} {what} for {format_duration(look.check.pause)}"
 
-    async def _memory(self) -> dict[ProcessKey, int]:
-        try:
-            reading = await self._backend.usage()
-        except OSError:
-            return {}
-        return {ProcessKey(each.ticket, each.attempt, each.step): each.memory for each in reading.usages}
+    async def _memory(self, key: ProcessKey) -> int:
+        """Bytes that the processes of a key use. Raises OSError."""
+        async with self._measuring:
+            if trio.current_time() >= self._measured_at + FRESH:
+                reading = await self._backend.usage(None)
+                self._memory_of = {(each.ticket, each.attempt, each.step): each.memory for each in reading.usages}
+                self._measured_at = trio.current_time()
+        return self._memory_of.get((key.ticket, key.attempt, key.step), 0)
 
-    def _is_live(self, look: _Look) -> bool:
-        ticket = self._state.live.get(look.key.ticket)
-        return (
-            ticket is not None and ticket.attempts == look.key.attempt and ticket.live_attempt.step == look.key.step
-        )
-
-    def _runs(self, look: _Look) -> bool:
-        ticket = self._state.live.get(look.key.ticket)
-        return ticket is not None and ticket.status is Status.running and not ticket.is_frozen
+    def _at(self, key: ProcessKey, step: str) -> TicketState | None:
+        """The ticket, if the attempt of the key lives and is at a step."""
+        ticket = self._state.live.get(key.ticket)
+        is_there = ticket is not None and ticket.attempts == key.attempt and ticket.live_attempt.step == step
+        return ticket if is_there else None
 
 
 def _too_much(check: RunningCheck, memory: int) -> str:

@@ -6,7 +6,9 @@ from msgspec import structs
 from parexec_tui.core.plan.checks import RunningCheck, find_forbidden
 from parexec_tui.core.rules.attention import began, needs
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.process_key import LAST_LOOK, OUTPUTS
 from parexec_tui.core.state.status import End
+from parexec_tui.core.state.steps import step_text
 from parexec_tui.core.wire import requests as rq
 from tests.core.sessions import Session, plan
 
@@ -36,6 +38,8 @@ def test_a_check_that_fails_warns_once_until_it_holds_again() -> None:
     assert found_by(made, "") == [ev.CheckHeld(at=made.now, ticket="T", attempt=1, check="quiet")]
     assert reasons(made) == []
     assert found_by(made, "") == []
+    made.succeed("T")
+    assert made["T"].live_attempt.step == LAST_LOOK
     made.succeed("T")
     assert made.status("T") == "succeeded"
 
@@ -70,6 +74,43 @@ def test_what_is_found_too_late_says_nothing() -> None:
     assert made.status("T") == "validating"
     assert found_by(made, "it printed Traceback") == []
     assert found_by(made, "it printed Traceback", number=7) == []
+
+
+def searched(made: Session, *found: tuple[int, str]) -> list[ev.AnyEvent]:
+    return made.tell(rq.OutputSearched("T", made["T"].attempts, found, step=LAST_LOOK))
+
+
+def test_what_the_last_look_finds_fails_the_ticket_before_its_outputs_are_looked_at() -> None:
+    made = session(RunningCheck(name="quiet", forbid="Traceback", then="stop"), text="outputs=out")
+    made.succeed("T")
+    assert step_text(made.state, made["T"]) == "reading the rest of its output"
+    searched(made, (0, "it printed Traceback"))
+    assert (made["T"].end, made["T"].reason) == (End.failed, "check quiet: it printed Traceback")
+
+
+def test_the_last_look_warns_and_goes_on() -> None:
+    made = session(RunningCheck(name="quiet", forbid="Traceback"), text="outputs=out")
+    made.succeed("T")
+    searched(made, (0, "it printed Traceback"), (7, "of a check that is gone"))
+    assert (made["T"].live_attempt.step, reasons(made)) == (OUTPUTS, [("check quiet: it printed Traceback", False)])
+
+
+def test_the_last_look_freezes_and_a_person_lets_it_go_on_or_cancels_it() -> None:
+    check = RunningCheck(name="quiet", forbid="Traceback", then="freeze")
+    made = session(check)
+    made.succeed("T")
+    searched(made, (0, "it printed Traceback"))
+    searched(made, (0, "it printed Traceback"))
+    assert (made.status("T"), made["T"].live_attempt.step) == ("frozen", LAST_LOOK)
+    made.act(rq.Thaw(tickets=("T",)))
+    searched(made, (0, "it printed Traceback"))
+    assert made.status("T") == "succeeded"
+    other = session(check)
+    other.succeed("T")
+    searched(other, (0, "it printed Traceback"))
+    other.act(rq.Cancel(tickets=("T",)))
+    searched(other, (0, "it printed Traceback"))
+    assert other.status("T") == "cancelled"
 
 
 def test_a_pattern_is_literal_but_for_stars_and_stays_in_its_line() -> None:

@@ -546,6 +546,7 @@ def drive_to_the_end(session: Session, outcomes: list[Step]) -> None:
     outcome = cycle(outcomes)
     for turn in count():
         assert turn < 500, "it goes on for ever"
+        session.ask(rq.Thaw())  # the last look at an output may have frozen its ticket
         if session.state.held:  # a failure may hold the session again
             session.ask(rq.Release())
         if session.state.stopping:

@@ -7,8 +7,9 @@ import trio
 from trio.testing import MockClock
 
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.process_key import LAST_LOOK
 from parexec_tui.core.state.status import End
-from parexec_tui.engine.measure.check_watch import CheckWatch
+from parexec_tui.engine.measure.check_watch import MOST_READ, CheckWatch
 from tests.engine.test_coordinator import Run, running
 
 pytestmark = pytest.mark.trio
@@ -67,6 +68,43 @@ async def test_what_must_not_be_printed_is_found_across_two_looks_and_ends_it(
         run.backend.end("plain")
 
 
+async def test_what_is_printed_between_two_looks_and_the_end_is_found(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    check = 'forbid = "Trace*back", every = "1h", then = "stop"'
+    async with running(tmp_path, plan(check)) as run, trio.open_nursery() as nursery:
+        run.backend.printed["T"] = b"fine\n" * (MOST_READ // 4) + b"Traceback\n"
+        made = await watch(run, nursery)
+        run.told_too = made.tell
+        await trio.sleep(6)
+        run.backend.end("T")
+        await run.until(lambda: run.ends("T"), "it ends")
+        (ended,) = run.ends("T")
+        assert (ended.end, ended.reason, ended.step) == (
+            End.failed,
+            "check no Trace*back: it printed Traceback",
+            LAST_LOOK,
+        )
+        assert made._looks == {}, "nothing is kept of what is over"
+        nursery.cancel_scope.cancel()
+        run.backend.end("plain")
+
+
+async def test_a_file_system_that_does_not_answer_keeps_no_other_ticket_waiting(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    both = plan('grows = "dead/log", every = "1s"') + '[tickets.M]\nrun = "x"\nchecks = [{ max_memory = "1MiB" }]\n'
+    async with running(tmp_path, both) as run, trio.open_nursery() as nursery:
+        run.backend.dead.add("dead/log")
+        run.backend.memory["M"] = 3 << 20
+        await watch(run, nursery)
+        await run.until(lambda: run.kinds(ev.CheckFailed), "the memory of M is seen")
+        assert failed(run) == [(10, "it uses 3MiB, more than 1MiB")]
+        nursery.cancel_scope.cancel()
+        for ticket in run.backend.running:
+            run.backend.end(ticket)
+
+
 async def test_more_memory_than_it_may_use_freezes_it(tmp_path: Path, autojump_clock: MockClock) -> None:
     check = 'max_memory = "1MiB", every = "5s", then = "freeze"'
     async with running(tmp_path, plan(check)) as run, trio.open_nursery() as nursery:
@@ -87,6 +125,6 @@ async def test_nothing_is_looked_at_for_tickets_without_checks(tmp_path: Path, a
         made = await watch(run, nursery)
         made.tell(run.state, run.told)
         await trio.sleep(100)
-        assert made._looks == []
+        assert made._looks == {}
         nursery.cancel_scope.cancel()
         run.backend.end("plain")

@@ -206,7 +206,7 @@ class MeasuredBackend(FakeBackend):
         self.goes_on.set()
         self._limit = trio.CapacityLimiter(1)
 
-    async def usage(self, progress: Sequence[ProgressWanted] = ()) -> UsageReading:  # noqa: ARG002
+    async def usage(self, progress: Sequence[ProgressWanted] | None = ()) -> UsageReading:  # noqa: ARG002
         return await trio.to_thread.run_sync(self._read, abandon_on_cancel=True, limiter=self._limit)
 
     def _read(self) -> UsageReading:

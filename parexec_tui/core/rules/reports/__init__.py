@@ -17,6 +17,7 @@ from parexec_tui.core.rules.reports.host import (
 from parexec_tui.core.rules.reports.logs import on_log_flooded, on_log_too_long
 from parexec_tui.core.rules.reports.processes import (
     on_files_restored,
+    on_output_searched,
     on_outputs_checked,
     on_process_ended,
     on_process_lost,
@@ -51,6 +52,7 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.SnapshotMade: snapshot_made,
     rq.FilesRestored: on_files_restored,
     rq.CheckMade: on_check_made,
+    rq.OutputSearched: on_output_searched,
     rq.StraysFound: on_strays_found,
     rq.LogTooLong: on_log_too_long,
     rq.LogFlooded: on_log_flooded,

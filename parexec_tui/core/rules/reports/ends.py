@@ -15,7 +15,7 @@ NOT_EXECUTABLE, NOT_FOUND = 126, 127
 Exit = rq.ProcessEnded | rq.ProcessLost
 """What ends a process."""
 
-StepReport = Exit | rq.OutputsChecked
+StepReport = Exit | rq.OutputSearched | rq.OutputsChecked
 """What ends a step."""
 
 

@@ -8,7 +8,7 @@ from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.rules.reports.ends import StepReport, attempt_ended
 from parexec_tui.core.rules.verbs.on_failure import on_failure
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.process_key import OUTPUTS, RUN
+from parexec_tui.core.state.process_key import LAST_LOOK, OUTPUTS, RUN
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -40,6 +40,8 @@ def _is_retried(ticket: TicketState, report: StepReport, end: End) -> bool:
         ended = report if isinstance(report, rq.ProcessEnded) and end is not End.timed_out else None
         code, signal = (ended.code, ended.signal) if ended is not None else (None, None)
         return is_named(ticket.spec.retry_on, (end,), code, signal)
+    if step == LAST_LOOK:
+        return is_named(ticket.spec.retry_on, (end,), None, None)
     if step == OUTPUTS:
         return is_named(ticket.spec.retry_on, (retries.OUTPUTS,), None, None)
     words = (end,) if end is End.lost else (retries.GATE, end) if end is End.timed_out else (retries.GATE,)

@@ -2,6 +2,7 @@
 
 from parexec_tui.core.plan.retries import exit_code
 from parexec_tui.core.rules.reports.already_done import answer_lost, answered
+from parexec_tui.core.rules.reports.checks import output_searched
 from parexec_tui.core.rules.reports.ends import (
     NOT_EXECUTABLE,
     NOT_FOUND,
@@ -138,6 +139,15 @@ def on_process_lost(state: SessionState, report: rq.ProcessLost, now: float) -> 
     if gate is not None:
         return gate_failed(state, ticket, gate, report, report.reason, now, End.lost)
     return failed(state, ticket, report, End.lost, report.reason, now)
+
+
+def on_output_searched(state: SessionState, report: rq.OutputSearched, now: float) -> list[ev.AnyEvent]:
+    ticket = reported(state, report)
+    if ticket is None:
+        return []
+    if ticket.live_attempt.stop_reason is not None:
+        return ended_on_purpose(state, ticket, report, now)
+    return output_searched(state, ticket, report, now)
 
 
 def on_outputs_checked(state: SessionState, report: rq.OutputsChecked, now: float) -> list[ev.AnyEvent]:

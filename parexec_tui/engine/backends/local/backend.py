@@ -274,7 +274,7 @@ class LocalBackend:
     def living(self) -> Sequence[ProcessKey]:
         return [*self._starting, *self._live, *self._failures.keys]
 
-    async def usage(self, progress: Sequence[ProgressWanted] = ()) -> UsageReading:
+    async def usage(self, progress: Sequence[ProgressWanted] | None = ()) -> UsageReading:
         processes = self.live_processes()
         reading = await in_thread(self._usage.read, processes, progress, may_hang=True, limiter=self._one_reading)
         for known, usage in zip(processes, reading.usages, strict=True):

@@ -61,10 +61,11 @@ class UsageMeter:
         self._logs: dict[ProcessKey, _Log | None] = {}
         self._progress = LogProgress()
 
-    def read(self, attempts: Sequence[LiveProcess], progress: Sequence[ProgressWanted] = ()) -> UsageReading:
+    def read(self, attempts: Sequence[LiveProcess], progress: Sequence[ProgressWanted] | None = ()) -> UsageReading:
         """What they use now, and the CPU time of this thread that it took. Raises OSError."""
         began = time.thread_time()
-        self._progress.keep(progress)
+        if progress is not None:
+            self._progress.keep(progress)
         usages = self.measure(attempts, time.time(), time.monotonic())
         return UsageReading(usages, time.thread_time() - began)
 

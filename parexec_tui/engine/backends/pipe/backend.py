@@ -217,8 +217,8 @@ class PipeBackend:
     def living(self) -> Sequence[ProcessKey]:
         return list(self._charges)
 
-    async def usage(self, progress: Sequence[ProgressWanted] = ()) -> UsageReading:
-        return await self._ask(wire.ReadUsage(progress=tuple(progress)), _reading)
+    async def usage(self, progress: Sequence[ProgressWanted] | None = ()) -> UsageReading:
+        return await self._ask(wire.ReadUsage(progress=tuple(progress) if progress is not None else None), _reading)
 
     async def read_output(self, key: ProcessKey, offset: int, limit: int) -> bytes:
         return await self._ask(wire.ReadOutput(key=key, offset=offset, limit=limit), _bytes)

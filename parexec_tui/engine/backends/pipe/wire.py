@@ -86,7 +86,7 @@ class EndStrays(Ask, frozen=True, tag="end_strays"):
 
 
 class ReadUsage(Ask, frozen=True, tag="read_usage"):
-    progress: tuple[ProgressWanted, ...] = ()
+    progress: tuple[ProgressWanted, ...] | None = ()
 
 
 class ReadOutput(Ask, frozen=True, tag="read_output"):
