@@ -15,7 +15,7 @@ from parexec_tui.core.schedule.root_counts import roots, waiting_for
 from parexec_tui.core.schedule.roots import root_of
 from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import ENDED_BADLY, PENDING, TABLE, TERMINAL, Status
+from parexec_tui.core.state.status import ENDED_BADLY, PENDING, TABLE, TERMINAL, AgentStatus, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, NeighbourFact, Roots, StatusReport
 from parexec_tui.outputs.log_lines import final_state
@@ -160,7 +160,7 @@ def session_report(state: SessionState, me: str = "") -> SessionReport:
             AgentReport(
                 agent.id,
                 agent.type,
-                str(agent.status),
+                str(state.status_of(agent)),
                 agent.ticket,
                 agent.done,
                 agent.failed,
@@ -190,7 +190,9 @@ def status_report(state: SessionState, now: float) -> StatusReport:
         eta=eta(state, now),
         holds=list(_holds(state)),
         agents=[
-            AgentFact(each.id, str(each.status), each.ticket) for each in state.agents.values() if not each.stopped
+            AgentFact(each.id, str(status), each.ticket)
+            for each in state.agents.values()
+            if (status := state.status_of(each)) is not AgentStatus.stopped
         ],
         failures=[
             FailureFact(

@@ -56,7 +56,7 @@ def _with_cause(words: str, root: Root, now: float | None, me: str) -> str:
     if root.by:
         words += f",{by_whom(root.by, me)}"
     if now is not None and root.kind == "engine" and root.since:  # time stands still without an engine
-        words += f", {'last seen at' if root.how else 'since'} {clock(root.since)}"
+        words += f", {'last seen at' if root.how in ('lost', 'silent') else 'since'} {clock(root.since)}"
     elif now is not None and root.since:
         words += f", for {short_duration(max(0.0, now - root.since))}"
     if now is not None and root.until is not None:
@@ -142,6 +142,8 @@ def _standing(root: Root) -> str:
             return f"the session {'drains' if root.how == 'draining' else f'is {root.how}'}"
         case "host":
             return f"host short of {root.name}: {root.reason}"
+        case "engine" if root.how in ("stopped", "drained"):
+            return f"the session is {root.how}"
         case "engine":
             return (
                 root.reason or "the engine does not answer" if root.how == "silent" else "no engine runs the session"

@@ -97,7 +97,8 @@ def session_blocker(state: SessionState, me: str = "", *, is_last: bool = False)
     held = state.held
     word_of_hold = "frozen" if held is not None and held.is_freeze else "held"
     starts_last = is_last and state.ends_with_last
-    for word, event in (("stopping", state.stopping), ("draining", state.draining), (word_of_hold, held)):
+    stops, drains = ("stopping", "draining") if state.left is None else ("stopped", "drained")
+    for word, event in ((stops, state.stopping), (drains, state.draining), (word_of_hold, held)):
         if event is not None and not (starts_last and event is not held):
             why = f": {event.reason}" if event.reason and event.reason != word else ""
             return Blocker("session", f"session {word}{by_whom(event.by, me)}{why}", since=event.at)

@@ -42,8 +42,9 @@ class Root(Struct, frozen=True):
     """The agent type of `type`; the resource of `host` and `resource`; what `busy` is about: `agents` or `slots`."""
     how: str = ""
     """Of `session`: held, frozen, draining, stopping or rolling back. Of `agent`: held, quarantined or draining.
-    Of `engine`: `lost` if `since` is when it was last seen, `silent` if it may be there and does not answer; else it
-    is known. Of `approval`: whether that comes before the ticket starts, or after it has run."""
+    Of `engine`: `lost` if `since` is when it was last seen, `silent` if it may be there and does not answer,
+    `stopped` or `drained` if it left because the session was; else it is known. Of `approval`: whether that comes
+    before the ticket starts, or after it has run."""
     by: str = ""
     """Who did it; empty if a rule did, or nobody."""
     reason: str = ""

@@ -20,6 +20,7 @@ from parexec_tui.core.plan.claims import Claims
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.schedule.next_link import KnownOfAgents, next_link, of_approval, of_live
 from parexec_tui.core.schedule.root import Root, RootKind
+from parexec_tui.core.state.events import EngineLeft, SessionInterrupted
 from parexec_tui.core.state.findings import remembered
 from parexec_tui.core.state.session import EngineLost, SessionState
 from parexec_tui.core.state.status import PENDING, Status
@@ -171,8 +172,7 @@ def _need_in_the_way(state: SessionState, ticket: TicketState, memo: "_Memo") ->
 def _find_of_all(state: SessionState) -> Iterator[Root]:
     """What keeps everything from starting."""
     if (gone := state.gone) is not None:
-        how = "" if not isinstance(gone, EngineLost) else "silent" if gone.is_silent else "lost"
-        yield Root("engine", how=how, reason="" if how == "lost" else gone.reason, since=gone.at)
+        yield _of_engine(state, gone)
     if (stopping := state.stopping) is not None:
         yield Root("session", how="stopping", by=stopping.by, reason=stopping.reason, since=stopping.at)
     if (draining := state.draining) is not None:
@@ -185,6 +185,18 @@ def _find_of_all(state: SessionState) -> Iterator[Root]:
         yield Root("session", how="rolling back", by=rollback.asked.by, reason=reason, since=rollback.asked.at)
     for pressed in state.pressed.values():
         yield Root("host", name=pressed.resource, reason=pressed.text, since=pressed.at)
+
+
+def _of_engine(state: SessionState, gone: SessionInterrupted | EngineLeft | EngineLost) -> Root:
+    """That no engine does anything for the session, and who or what wanted it so."""
+    if isinstance(gone, EngineLost):
+        how = "silent" if gone.is_silent else "lost"
+        return Root("engine", how=how, reason=gone.reason if gone.is_silent else "", since=gone.at)
+    if not isinstance(gone, EngineLeft) or gone.reason not in ("stopped", "drained"):
+        return Root("engine", reason=gone.reason, since=gone.at)
+    asked = state.stopping if gone.reason == "stopped" else state.draining
+    by, reason = (asked.by, asked.reason) if asked is not None else ("", "")
+    return Root("engine", how=gone.reason, by=by, reason=reason, since=gone.at)
 
 
 # -- roots that stay, and are not marked -----------------------------------------------------------------------

@@ -20,7 +20,16 @@ from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.findings import Findings
-from parexec_tui.core.state.status import COUNTED, SATISFIED, TERMINAL, UNSUCCESSFUL, Flag, SessionStatus, Status
+from parexec_tui.core.state.status import (
+    COUNTED,
+    SATISFIED,
+    TERMINAL,
+    UNSUCCESSFUL,
+    AgentStatus,
+    Flag,
+    SessionStatus,
+    Status,
+)
 from parexec_tui.core.state.tickets import TicketState
 
 DEFAULT_ESTIMATE: Final = 60.0
@@ -321,6 +330,12 @@ class SessionState:
     def has_engine(self) -> bool:
         """Whether an engine may be at work for the session."""
         return self.finished_at is None and self.gone is None
+
+    def status_of(self, agent: AgentState) -> AgentStatus:
+        """What an agent does. Those that had nothing to do are gone with the engine, when it left or all is over."""
+        if agent.ticket is None and (self.left is not None or self.finished_at is not None):
+            return AgentStatus.stopped
+        return agent.status
 
     @property
     def over(self) -> int:

@@ -144,7 +144,7 @@ class AgentsPanel(RowsPanel):
             return ""
         total = sum(state.pool_size.values())
         if fate_word(state):
-            return f"{len(state.live)} of {total} had a ticket"
+            return f"{len(state.live)} of {total} had a ticket" if state.live else fate_word(state)
         busy = f"{len(state.live) - len(state.frozen)} of {total} busy"
         return f"{busy}, {len(state.frozen)} frozen" if state.frozen else busy
 
@@ -201,7 +201,7 @@ class AgentsPanel(RowsPanel):
     def _draw_agent(self, line: StyledLine, agent: AgentState, width: int, *, is_here: bool) -> None:
         columns = self._columns(width)
         ticket = self.state.tickets.get(agent.ticket) if agent.ticket else None
-        word = _word(agent, ticket)
+        word = _word(self.state, agent, ticket)
         line.add(" ").column(
             self.view.short_agent(agent.id, columns.id_), columns.id_, self.style("title") if is_here else None
         )
@@ -261,10 +261,10 @@ class AgentsPanel(RowsPanel):
         return self.style("warn") if declared and amount > declared else None
 
 
-def _word(agent: AgentState, ticket: TicketState | None) -> str:
+def _word(state: SessionState, agent: AgentState, ticket: TicketState | None) -> str:
     """The status of an agent; of one that runs a frozen or stopping ticket, that word."""
     if ticket is None or agent.status is not AgentStatus.busy:
-        return agent.status
+        return state.status_of(agent)
     if ticket.shown_status is not Status.running:
         return ticket.shown_status
     return AgentStatus.held if agent.held is not None else agent.status

@@ -110,22 +110,28 @@ def _why_waits_itself(
 ) -> str:
     """Why a ticket waits besides what keeps everything: the header and the banner say that, and not each row.
 
-    It is empty if there is nothing besides, so that the row has room for the title. Only that no engine is there, or
-    no room on the host, is said in the row as well: nobody asked for that, and it would seem to be about to start.
+    If there is nothing besides, the row says it in two words.
     """
     own = [each for each in _own(state, ticket, found) if each.kind not in ("session", "host")]
     if not own:
-        if root.kind == "host":
-            return printable(f"host short of {root.name}")
-        return _no_engine(root) if root.kind == "engine" else ""
-    first = own[0]
+        return _in_two_words(root)
+    first = structs.replace(own[0], until=None)  # its next try does not start then
     text = _brief_text(state, ticket, first, now) if is_brief else printable(blocker_text(first, now))
     if first.kind == "backoff":
-        return f"{text}; {_why_ended(ticket, me)}"
+        return f"{_in_two_words(root)}; {text}; {_why_ended(ticket, me)}"
     return f"{text}; {len(own) - 1} more" if len(own) > 1 else text
 
 
+def _in_two_words(root: Root) -> str:
+    """What keeps everything, for a row; who, since when and why is in the banner."""
+    if root.kind == "host":
+        return printable(f"host short of {root.name}")
+    return _no_engine(root) if root.kind == "engine" else f"session {root.how}"
+
+
 def _no_engine(root: Root) -> str:
+    if root.how in ("stopped", "drained"):
+        return f"session {root.how}"
     return "no answer" if root.how == "silent" else "no engine"
 
 
@@ -150,8 +156,8 @@ def idle_reason(state: SessionState, agent: AgentState, now: float, me: str = ""
         return printable(agent.quarantined)
     if agent.held is not None:
         return printable(by_whom(agent.held, me)).strip()
-    if state.finished_at is not None:
-        return ""  # it waits for nothing any more
+    if state.finished_at is not None or state.gone is not None:
+        return ""  # it waits for nothing any more, or nobody gives it anything
     idle = f"for {short_duration(max(0.0, now - agent.idle_since))}"
     return f"{idle}; its type is held" if agent.type in state.held_types else idle
 

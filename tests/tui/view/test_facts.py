@@ -5,15 +5,16 @@ import pytest
 from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.schedule.blockers import Blocker, why
 from parexec_tui.core.schedule.readiness import display_status
-from parexec_tui.core.schedule.roots import root_of
+from parexec_tui.core.schedule.roots import root_of, roots_of_all
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import EngineLost
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.selectors import select
+from parexec_tui.text.report import status_report
 from parexec_tui.text.roots import root_text
 from parexec_tui.text.words import short_duration
-from parexec_tui.tui.view.facts import blocker_text, reason_of
+from parexec_tui.tui.view.facts import blocker_text, idle_reason, reason_of
 from tests.core.sessions import Session, plan
 from tests.tui.release import release
 
@@ -194,7 +195,7 @@ def test_a_duration_is_short(seconds: float, text: str) -> None:
 # -- what keeps everything, and no engine ------------------------------------------------------------------------
 
 
-def test_a_row_says_its_own_reason_and_not_what_keeps_everything() -> None:
+def test_a_row_says_its_own_reason_before_what_keeps_everything() -> None:
     session = Session(plan("A: locks=db\nB: locks=db\nC:\nD: A\nE:"))
     session.act(rq.Hold(tickets=("E",), by="ann"))
     session.dispatch()
@@ -202,7 +203,7 @@ def test_a_row_says_its_own_reason_and_not_what_keeps_everything() -> None:
     session.act(rq.Hold(by="ann"))
     session.act(rq.Retry(tickets=("C",)))
     said = {id_: reason_of(session.state, session[id_], session.now) for id_ in "BCDE"}
-    assert said == {"B": "lock db is held by A, for 0s", "C": "", "D": "needs A (running)", "E": "held by ann"}
+    assert said == {"B": "lock db is held by A, for 0s", "C": "session held", "D": "needs A (running)", "E": "held by ann"}
 
 
 def lost(*, is_silent: bool) -> Session:
@@ -224,11 +225,33 @@ def test_without_an_engine_no_row_believes_that_it_goes_on(is_silent: bool, none
     session.wait(100)
     said = {id_: reason_of(session.state, session[id_], session.now) for id_ in "ABCE"}
     assert said == {
-        "A": "retry 1 of 1; exit 1", "B": watched, "C": "needs B (running)", "E": "lock db is held by D, for 1m50",
+        "A": f"{none}; retry 1 of 1; exit 1", "B": watched, "C": "needs B (running)", "E": "lock db is held by D, for 1m50",
     }  # fmt: skip
     assert "ready" not in {display_status(session.state, ticket) for ticket in session.state.tickets.values()}
     session.succeed("D")
     assert reason_of(session.state, session["E"], session.now) == none
+
+
+def test_of_a_stopped_session_no_row_and_no_agent_seems_to_go_on() -> None:
+    session = Session(plan("A: retries=1 retry_delay=60s\nB:\nC: B"), checks=False)
+    session.dispatch()
+    session.fail("A")
+    session.act(rq.Hold(by="bo"))
+    assert reason_of(session.state, session["A"], session.now) == "session held; retry 1 of 1; exit 1"
+    session.act(rq.Stop(by="ann", reason="lunch"))
+    session.killed("B")
+    session.apply(ev.EngineLeft(at=session.now, reason="stopped"))
+    session.wait(10)
+
+    state = session.state
+    assert {id_: reason_of(state, session[id_], session.now, "ann") for id_ in "ABC"} == {
+        "A": "session stopped; retry 1 of 1; exit 1", "B": "session stopped", "C": "needs B (waiting)",
+    }  # fmt: skip
+    assert {state.status_of(agent) for agent in state.agents.values()} == {"stopped"}
+    assert [idle_reason(state, agent, session.now) for agent in state.agents.values()] == ["", ""]
+    assert root_text(roots_of_all(state)[0], None, "ann") == "the session is stopped, by you: lunch"
+    assert str(why(state, session["B"], "ann")[0].text) == "session stopped by you: lunch"
+    assert status_report(state, now=session.now).agents == []
 
 
 def test_with_an_engine_again_all_is_as_it_was() -> None:
