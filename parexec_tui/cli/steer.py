@@ -20,6 +20,7 @@ from parexec_tui.cli.asking import (
     is_plain,
     known_events,
     report_errors,
+    session_argument,
     session_option,
     verb,
     verb_even_if_finished,
@@ -66,7 +67,7 @@ def _is_wide(words: tuple[str, ...], found: int) -> bool:
 
 
 @click.command()
-@session_option
+@session_argument("the newest of this directory that an engine runs, else the newest that one runs")
 @as_json_option
 def status(session: str | None, as_json: bool) -> None:
     """Show how the session stands, on one page: counts, what is held, agents, what failed.

@@ -125,7 +125,8 @@ def _how_to_go_on(row: "SessionRow", *, is_named: bool) -> str:
     what = f"no engine runs {row.session}" if is_named else f"no session is running; the newest here is {row.session}"
     match row.status:
         case "finished":
-            return f"{what}, which has finished; run its plan again, or: parexec resume --retry-failed {row.session}"
+            again = f"what failed runs once more with: parexec resume {row.session} --retry-failed"
+            return f"{what}, which has finished, so there is nothing to steer; {again}"
         case "not started":
             again = "run its plan again" if row.source == "-" else f"run its plan again: parexec run {row.source}"
             return f"{what}, whose engine never started; {again}"

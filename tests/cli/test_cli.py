@@ -337,6 +337,8 @@ def test_resume_may_fail_fast_and_a_detached_engine_too(here: Path) -> None:
     plan = write(here, FAILS_FAST)
     session = parexec("run", plan, "--detach", "--hold").out.strip()
     assert "the session is held, by you, for" in parexec("status").out
+    id_ = sessions()[0]["session"]
+    assert parexec("status", id_).out.partition("  ")[0] == parexec("status", "-s", id_).out.partition("  ")[0] == id_
     assert parexec("stop", "--yes", "-s", session).code == 0
     until(lambda: sessions()[0]["status"] == "stopped", "the engine left")
     answer = parexec("resume", "--fail-fast", "--lines")

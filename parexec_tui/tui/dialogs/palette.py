@@ -239,7 +239,7 @@ class CommandPalette(Dialog[Run]):
         if command is None:
             row = self._list.chosen
             self._show_live(None)
-            self._preview.show([self.styled(row.off, "warn")] if row is not None and row.off else [])
+            self._preview.show(self._whole(row) if row is not None else [])
             return
         reading = command.read(self._meant(command, argument))
         self._show_live(command.live, reading.run)
@@ -247,6 +247,11 @@ class CommandPalette(Dialog[Run]):
             self._preview.show(self._lines(reading))
         else:
             self._preview.show([self.styled(f"{command.word} {command.takes}: {command.help}", "dim")])
+
+    def _whole(self, row: CommandRow) -> list[Text]:
+        """What the row under the cursor says, which the list may cut, and why it would be refused."""
+        said = [self.styled(f"{row.name}: {row.text}" if row.text else row.name, "dim")]
+        return [*said, self.styled(row.off, "warn")] if row.off else said
 
     def _meant(self, command: PaletteCommand, argument: str) -> str:
         """The argument as typed. For a choice: what is under the cursor, unless another choice was typed in full."""

@@ -165,4 +165,8 @@ def _took(ticket: TicketState) -> float:
 
 
 def _tail(state: SessionState, ticket: TicketState) -> Sequence[str]:
-    return last_lines(attempt_output(state, ticket), _LAST_LINES) if ticket.attempts else ()
+    """Its last lines, without the one that its row says as its reason."""
+    if not ticket.attempts:
+        return ()
+    lines = last_lines(attempt_output(state, ticket), _LAST_LINES + 1)
+    return [line for line in lines if line.strip() != ticket.error_line][-_LAST_LINES:]

@@ -362,7 +362,13 @@ class OutputPanel(Panel):
         self._followed_since = 0.0
         self._choose_logs()
         self.refresh()
-        return "the output of what started last" if self.follows_running else "the output of the selected ticket"
+        if not self.follows_running:
+            return "the output of the selected ticket"
+        return (
+            "the output of what started last"
+            if self.state.live
+            else "nothing runs now: the output of what starts next"
+        )
 
     def next_output(self) -> str:
         """The ticket of the next output that is shown; empty if there is one at most."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from operator import attrgetter
 
 from rich.style import Style
 
@@ -16,7 +17,7 @@ from parexec_tui.core.state.steps import step_text, step_timeout
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output
 from parexec_tui.text.roots import waited_for_text
-from parexec_tui.text.words import clock, log_cut, printable, progress_text, short_duration, why_ended
+from parexec_tui.text.words import clock, log_cut, printable, progress_text, short_duration, tickets, why_ended
 from parexec_tui.tui.drawing.line import fitted, wrapped
 from parexec_tui.tui.view.facts import blocker_text, reason_of, root_beyond, shown_blockers
 from parexec_tui.tui.view.view_state import Change
@@ -24,6 +25,9 @@ from parexec_tui.tui.widgets.text_panel import PanelLine, TextPanel
 
 _MAX_RELATED = 50
 """Dependents that are listed; the others are counted."""
+
+_MAX_STEPS = 300
+"""Tickets on the way to the end of the plan that are looked at."""
 
 _STATUS = len("? rolled back  ")
 """Cells of a status with its sign and the gap after it; more only where a word is longer."""
@@ -186,7 +190,7 @@ class TicketPanel(TextPanel):
             "locks": ", ".join(spec.locks),
             "uses": ", ".join(f"{name} {_amount(name, amount)}" for name, amount in spec.uses.items()),
             "estimate": format_duration(spec.estimate) if spec.estimate is not None else "",
-            "path": f"{format_duration(ticket.remaining)} to the end of the plan",
+            "path": _path_text(self.state, ticket),
             "timeout": format_duration(spec.timeout) if spec.timeout is not None else "",
             "retries": shown_retries(spec.retries),
             "cwd": spec.cwd or "",
@@ -210,6 +214,25 @@ def _processes(count: int) -> str:
 
 def _amount(name: str, amount: float) -> str:
     return format_size(amount) if name == "memory" else f"{amount:g}"
+
+
+def _path_text(state: SessionState, ticket: TicketState) -> str:
+    """How long the longest way from here to the end of the plan takes, as far as that is known."""
+    known, unknown, step, steps = 0.0, 0, ticket, 0
+    while True:
+        takes = state.expected(step)
+        known, unknown = known + (takes or 0.0), unknown + (takes is None)
+        steps += 1
+        after = max(state.dependents(step.id), key=attrgetter("remaining"), default=None)
+        if after is None or after.remaining <= 0 or steps >= _MAX_STEPS:
+            break
+        step = after
+    if steps >= _MAX_STEPS:
+        return f"{format_duration(ticket.remaining)} to the end of the plan, or so"
+    if unknown == steps:
+        return f"unknown: {tickets(steps)} without an estimate"
+    more = f", and {tickets(unknown)} without an estimate" if unknown else ""
+    return f"{format_duration(known)} to the end of the plan{more}"
 
 
 def _status_cells(words: Iterable[str]) -> int:

@@ -334,3 +334,10 @@ async def test_the_palette_fits_whatever_the_terminal_is(size: tuple[int, int]) 
         if size[1] >= 8:
             assert "enter do it" in ui.lines()[region.bottom - 2]
             assert ui.text().isascii()
+
+
+@pytest.mark.asyncio
+async def test_what_the_list_cuts_is_said_in_full_below_it() -> None:
+    async with run_app(size=(80, 24)) as ui:
+        await open_and_type(ui, "scale")
+        assert "scale TYPE N: how many agents of a type there may be: 4, +1, -1, plan" in ui.text()

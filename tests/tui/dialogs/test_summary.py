@@ -46,6 +46,21 @@ async def test_the_summary_has_counts_failures_with_their_last_words_and_what_to
 
 
 @pytest.mark.asyncio
+async def test_the_line_that_says_what_went_wrong_is_said_once() -> None:
+    session = Session("A:")
+    session.dispatch()
+    session.tell(rq.ProcessEnded("A", 1, 1, error_line="error: no space"))
+    session.close()
+    async with run_app(played=session, size=(80, 24)) as ui:
+        log_of("A").write_text("first\nsecond\nerror: no space\n", encoding="utf-8")
+        show_summary(ui.app.actions)
+        await ui.hesitate()
+        box = ui.text().partition("What failed")[2]
+        assert box.count("error: no space") == 1
+        assert [ui.line(word) for word in ("first", "second")] == ["first", "second"]
+
+
+@pytest.mark.asyncio
 async def test_the_summary_of_a_session_without_failures_offers_nothing_to_retry() -> None:
     async with run_app(played=finished("A:\nB: A"), size=(80, 24)) as ui:
         show_summary(ui.app.actions)

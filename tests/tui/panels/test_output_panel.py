@@ -124,6 +124,8 @@ async def test_what_started_last_is_followed_and_can_be_read() -> None:
         ui.feed.tell()
         await ui.pilot.pause(0.3)
         assert panel(ui).shown == ["C"], "it stays when nothing runs"
+        await ui.press("A", "A")
+        assert ui.said == "nothing runs now: the output of what starts next"
 
 
 async def test_the_next_failure_stands_at_what_it_printed_last_about_it() -> None:

@@ -208,6 +208,18 @@ def test_all_that_the_plan_says_of_it_is_told() -> None:
     assert shown.panel.text_to_copy() == "true"
 
 
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("A: estimate=90s\nB: A estimate=30s", "2m00s to the end of the plan"),
+        ("A: estimate=90s\nB: A\nC: B", "1m30s to the end of the plan, and 2 tickets without an estimate"),
+        ("A:\nB: A", "unknown: 2 tickets without an estimate"),
+    ],
+)
+def test_of_the_way_to_the_end_only_what_is_known_is_counted(text: str, path: str) -> None:
+    assert show(Session(text), "A").said("path") == [path]
+
+
 def test_what_came_from_a_plan_cannot_act_on_the_terminal_and_is_folded() -> None:
     made = plan("A:")
     session = Session(made)

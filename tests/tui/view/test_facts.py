@@ -203,7 +203,12 @@ def test_a_row_says_its_own_reason_before_what_keeps_everything() -> None:
     session.act(rq.Hold(by="ann"))
     session.act(rq.Retry(tickets=("C",)))
     said = {id_: reason_of(session.state, session[id_], session.now) for id_ in "BCDE"}
-    assert said == {"B": "lock db is held by A, for 0s", "C": "session held", "D": "needs A (running)", "E": "held by ann"}
+    assert said == {
+        "B": "lock db is held by A, for 0s",
+        "C": "session held",
+        "D": "needs A (running)",
+        "E": "held by ann",
+    }
 
 
 def lost(*, is_silent: bool) -> Session:
@@ -225,7 +230,8 @@ def test_without_an_engine_no_row_believes_that_it_goes_on(is_silent: bool, none
     session.wait(100)
     said = {id_: reason_of(session.state, session[id_], session.now) for id_ in "ABCE"}
     assert said == {
-        "A": f"{none}; retry 1 of 1; exit 1", "B": watched, "C": "needs B (running)", "E": "lock db is held by D, for 1m50",
+        "A": f"{none}; retry 1 of 1; exit 1", "B": watched, "C": "needs B (running)",
+        "E": "lock db is held by D, for 1m50",
     }  # fmt: skip
     assert "ready" not in {display_status(session.state, ticket) for ticket in session.state.tickets.values()}
     session.succeed("D")
