@@ -320,8 +320,8 @@ def test_fail_fast_ends_what_runs_and_says_why_of_the_rest(here: Path) -> None:
     assert "■ stopping         long   with the session: bad failed" in answer.out
     assert "stopped because bad failed, 2 to go; go on with: parexec resume" in answer.out
     shown = parexec("show").out
-    assert re.search(r"waiting +long .*session stopping: bad failed", shown)
-    assert re.search(r"waiting +later .*session stopping: bad failed", shown)
+    assert re.search(r"waiting +long .*session stopped: bad failed", shown)
+    assert re.search(r"waiting +later .*session stopped: bad failed", shown)
 
     again = parexec("resume", "--headless", "--retry-failed")
     assert again.code == 1, "a session that was to fail fast goes on so"
