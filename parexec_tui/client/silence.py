@@ -79,7 +79,7 @@ def _of_engine(session: str, folder: SessionFolder, pid: int | None) -> Silence:
     who = f"engine {pid}" if pid is not None else "an engine"
     silent = f"{who} is alive and does not answer"
     if is_stopped(pid):
-        return Silence(f"{silent}: it is stopped", f"let it go on: kill -CONT {pid}")
+        return Silence(f"{who} is stopped and does not answer", f"kill -CONT {pid}")  # fits a banner of 80 cells
     if disk := trouble_of_disk(folder.path, _FULL):
         return Silence(f"{silent}: {disk}", "make room, and it goes on by itself")
     if not _has_socket(session):

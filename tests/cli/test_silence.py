@@ -76,11 +76,13 @@ def test_a_stopped_engine(session: str, capfd: pytest.CaptureFixture[str]) -> No
     engine = the_engine(session)
     os.kill(engine, signal.SIGSTOP)
     until(lambda: silence.is_stopped(engine), "it is stopped")
-    said = f"engine {engine} is alive and does not answer: it is stopped"
+    said, remedy = f"engine {engine} is stopped and does not answer", f"kill -CONT {engine}"
+    assert len(f"{said}; {remedy}") <= 66, "the banner has room for it at 80 columns, beside another piece"
     for line, code in COMMANDS.items():
         began = time.monotonic()
         answer = call(line, capfd)
         assert said in answer.out + answer.err, line
+        assert remedy in answer.out + answer.err, line
         assert answer.code == code, (line, answer)
         assert time.monotonic() - began < 10, line
     for line in ("status --json", "show --json", "ls --json", "stop --json --yes", "wait --timeout 0.5 --json"):

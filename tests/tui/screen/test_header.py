@@ -159,7 +159,7 @@ def test_that_all_is_well_gives_way_first() -> None:
     assert "connected" not in lines(view, 120)[1]
     view.contact = "read-only"
     assert lines(view, 80)[1].endswith("read-only")
-    view.contact, view.connected = "engine 12 is alive and does not answer: it is stopped; kill -CONT 12", False
+    view.contact, view.connected = "engine 12 is stopped and does not answer; kill -CONT 12", False
     assert lines(view, 80)[1].endswith("no answer"), "as the rows do; the banner says more"
 
 
