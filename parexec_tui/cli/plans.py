@@ -55,6 +55,8 @@ class ChosenPlan:
         """The plan. Exits if this machine has not what it requires."""
         if problems := _missing_here(self._file._replace(plan=self.plan)):
             refuse_file(problems, "not met on this machine: nothing was started", "requirement")
+        for whose in self._choice.gates_left_out if self._choice is not None else ():
+            click.echo(f"parexec: not run: the gates of {whose}, which is not whole", err=True)
         return self.plan
 
 

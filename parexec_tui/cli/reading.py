@@ -221,7 +221,8 @@ def _step_key(session: str, ticket: "TicketState", number: int, step: str | None
     if step is None:
         step = told_step(ticket, number)
         if step != RUN:
-            click.echo(f"parexec: the output of {step}; that of the command: --step {RUN}", err=True)
+            other = "" if ticket.is_gates else f"; that of the command: --step {RUN}"
+            click.echo(f"parexec: the output of {step}{other}", err=True)
     elif step != RUN and step not in (steps := steps_of(session, ProcessKey(ticket.id, number))):
         there = f"there are: {', '.join(steps)}" if steps else "it has none"
         fail(f"there is no output of step {step} of attempt {number} of {ticket.id}: {there}", BAD_USAGE)

@@ -64,12 +64,10 @@ def selection_options(command: Callable[..., R]) -> Callable[..., R]:
 
 def would_run(choice: "Choice", *, force: bool = False) -> Iterator[str]:
     """What would be run, and why, in lines."""
-    from parexec_tui.core.plan import graph
-
-    levels = graph.groups(graph.build(choice.plan.tickets))
+    levels = _levels(choice.plan)
     asked, done = _asked_first(choice.plan, levels, force=force)
     to_run = [[id_ for id_ in level if id_ not in done] for level in levels]
-    count, of = sum(map(len, to_run)), choice.plan.selection.of or len(choice.plan.tickets)
+    count, of = sum(map(len, to_run)), choice.plan.selection.of or sum(map(len, levels))
     if done and not count:
         yield f"nothing to run: {_counted(done)}"
         return
@@ -78,13 +76,30 @@ def would_run(choice: "Choice", *, force: bool = False) -> Iterator[str]:
     width = max(len(id_) for level in to_run for id_ in level)
     for number, level in enumerate(to_run, 1):
         for id_ in level:
-            why = ", ".join(filter(None, (choice.because[id_], asked.get(id_))))
+            why = ", ".join(filter(None, (_why(choice, id_), asked.get(id_))))
             yield printable(f"  {number:>{len(str(len(levels)))}}  {id_:<{width}}  {why}").rstrip()
     if done:
         yield _counted(done)
     for need, dependents in choice.taken_as_done.items():
         more = f" and {len(dependents) - _MAX_NAMED} more" if len(dependents) > _MAX_NAMED else ""
         yield printable(f"taken as done: {need}, which {', '.join(dependents[:_MAX_NAMED])}{more} would need")
+    for whose in choice.gates_left_out:
+        yield f"not run: the gates of {whose}, which is not whole"
+
+
+def _why(choice: "Choice", id_: str) -> str:
+    """Why a ticket of the choice would be run; empty if there is nothing to say."""
+    from parexec_tui.core.plan.gates import described
+
+    return choice.because[id_] if id_ in choice.because else f"gates of {described(id_)}"
+
+
+def _levels(plan: "Plan") -> list[list[str]]:
+    """The tickets by dependency group, as a session of the plan has them, those that stand for gates too."""
+    from parexec_tui.core.plan import graph
+    from parexec_tui.core.plan.group_gates import with_gates
+
+    return graph.groups(graph.build(with_gates(plan.tickets, plan.groups, plan.settings.gates)))
 
 
 def _counted(done: dict[str, str]) -> str:
@@ -110,7 +125,9 @@ def _asked_first(plan: "Plan", levels: list[list[str]], *, force: bool) -> tuple
     done: dict[str, str] = {}
     for level in levels:
         for id_ in level:
-            ticket = plan.tickets[id_]
+            ticket = plan.tickets.get(id_)
+            if ticket is None:
+                continue  # it stands for gates
             if ticket.skip_if:
                 said[id_] = f"unless this succeeds: {ticket.skip_if}"
             elif ticket.if_done:
@@ -166,18 +183,17 @@ def would_run_json(choice: "Choice", *, force: bool = False) -> str:
     """The same for scripts."""
     import json
 
-    from parexec_tui.core.plan import graph
-
-    levels = graph.groups(graph.build(choice.plan.tickets))
+    levels = _levels(choice.plan)
     asked, done = _asked_first(choice.plan, levels, force=force)
     asked |= done
     facts = {
         "tickets": [
-            {"id": id_, "group": number, "why": choice.because[id_]} | ({"done": asked[id_]} if id_ in asked else {})
+            {"id": id_, "group": number, "why": _why(choice, id_)} | ({"done": asked[id_]} if id_ in asked else {})
             for number, level in enumerate(levels, 1)
             for id_ in level
         ],
         "taken_as_done": choice.taken_as_done,
-        "of": choice.plan.selection.of or len(choice.plan.tickets),
+        "gates_left_out": choice.gates_left_out,
+        "of": choice.plan.selection.of or sum(map(len, levels)),
     }
     return json.dumps(facts)

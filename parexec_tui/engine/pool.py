@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from msgspec import structs
 
 from parexec_tui.core.plan.command import fill
+from parexec_tui.core.plan.gates import PLAN_GATES, described
 from parexec_tui.core.plan.model import SHELL, SHELL_OF_OLD, AgentType, Ticket
 from parexec_tui.core.plan.requirements import Requirements
 from parexec_tui.core.state.process_key import ProcessKey
@@ -35,7 +36,8 @@ class Pool:
 
     def launch(self, ticket: TicketState) -> Launch:
         """How the agent of this ticket runs the present step of its current attempt."""
-        assert ticket.agent is not None
+        if ticket.agent is None:
+            return self._gate_of_group(ticket)
         agent_type = self._state.plan.agents[self._state.agents[ticket.agent].type]
         spec = ticket.spec
         env = self._env | agent_type.env | spec.env
@@ -78,6 +80,16 @@ class Pool:
         """How a gate is run: as `run` is, by the shell of the plan."""
         env |= {"PAREXEC_GATE": step.title, "PAREXEC_STEP": step.name}
         return self._by_shell(step.gate.run, self._folder(step.gate.cwd or cwd), env, nice)
+
+    def _gate_of_group(self, ticket: TicketState) -> Launch:
+        """How a gate is run that is not about one ticket: without what an agent type or a ticket says."""
+        step = gate_step(self._state, ticket)
+        assert step is not None
+        group = {} if ticket.id == PLAN_GATES else {"PAREXEC_GROUP": described(ticket.id).removeprefix("group ")}
+        env = self._env | group | {"PAREXEC_TICKET": ticket.id, "PAREXEC_ATTEMPT": str(ticket.attempts)}
+        if ticket.note:
+            env["PAREXEC_NOTE"] = ticket.note
+        return self._gate(step, env, None, 0)
 
     def _by_shell(self, command: str, folder: str, env: dict[str, str], nice: int) -> Launch:
         """A command that is run as `run` is, by the shell of the plan."""

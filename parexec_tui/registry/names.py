@@ -3,6 +3,7 @@
 import msgspec
 from msgspec import Raw, Struct
 
+from parexec_tui.core.plan.gates import PLAN_GATES, gates_of_group
 from parexec_tui.registry.registry import Registry
 
 
@@ -14,9 +15,15 @@ class Names(Struct, frozen=True):
     types: list[str]
 
 
+class _Settings(Struct, frozen=True):
+    gates: object = ()
+
+
 class _Plan(Struct, frozen=True):
     tickets: dict[str, Raw]
     agents: dict[str, Raw] = {}
+    groups: dict[str, Raw] = {}
+    settings: _Settings = _Settings()
 
 
 class _Event(Struct, frozen=True):
@@ -40,4 +47,7 @@ def names(registry: Registry, session: str) -> Names:
         tickets |= dict.fromkeys(event.added)
         if event.agent:
             agents[event.agent] = None
+    tickets |= dict.fromkeys(map(gates_of_group, plan.groups))
+    if plan.settings.gates:
+        tickets[PLAN_GATES] = None
     return Names(list(tickets), list(agents), list(plan.agents))

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from parexec_tui.core.plan.gates import PLAN_GATES
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.agents import on_agent
 from parexec_tui.core.state.people import by_whom, who
-from parexec_tui.core.state.status import TERMINAL, End, Status
+from parexec_tui.core.state.status import SATISFIED, TERMINAL, End, Status
 from parexec_tui.core.state.steps import gate_text, takes_back
 from parexec_tui.text.words import Line, groups, log_cut, printable, selection_text, tickets, why_ended
 
@@ -88,7 +90,10 @@ def _lines(state: "SessionState", event: ev.AnyEvent, me: str) -> Iterator[Line]
         case ev.EngineLeft():
             yield Line(event.at, "left", state.session, f"{event.reason}: {tickets(state.unfinished)} not over")
         case ev.SessionFinished():
-            yield Line(event.at, "finished", state.session, f"in {format_duration(event.seconds)}")
+            took = f"in {format_duration(event.seconds)}"
+            unproved = _unproved(state)
+            look = ("bad",) if unproved else ()
+            yield Line(event.at, "finished", state.session, f"{took}{unproved}", *look)
         case ev.MonitoringStarted() if event.at != state.opened_at:
             yield _engine(event, state.session)
         case ev.SessionInterrupted():
@@ -116,7 +121,7 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             yield Line(at, "queued", "", f"in {groups(len(event.groups))} of {sizes}")
         case ev.AttemptStarted():
             again = f", attempt {event.attempt}" if event.attempt > 1 else ""
-            yield Line(at, "started", event.ticket, f"on {event.agent}{again}")
+            yield Line(at, "started", event.ticket, f"{on_agent(event.agent)}{again}")
         case ev.StepStarted(number=int(number)) if number:
             yield Line(at, "validating", event.ticket, gate_text(event.title, number, event.of))
         case ev.RollbackStarted():
@@ -216,6 +221,16 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             yield from _changes(event, me)
 
 
+def _unproved(state: "SessionState") -> str:
+    """What the gates of the plan say against a session that has finished; empty if nothing."""
+    gates = state.tickets.get(PLAN_GATES)
+    if gates is None or gates.status in SATISFIED:
+        return ""
+    if gates.status is Status.failed:
+        return f"; the gates of the plan do not hold: {why_ended(gates.reason, gates.signal, gates.error_line)}"
+    return f"; the gates of the plan were not run: {gates.status}"
+
+
 def _left_out(event: ev.OperatorActed) -> str:
     more = len(event.left_out) - _MAX_LEFT_OUT
     return "; ".join((*event.left_out[:_MAX_LEFT_OUT], *([f"{more} more"] if more > 0 else [])))
@@ -304,10 +319,10 @@ def _ended(state: "SessionState", event: ev.AttemptEnded) -> Line:
         text = f"on {event.agent} in {took}; it waits for your approval: parexec approve {event.ticket}"
         return Line(event.at, str(Status.approval), event.ticket, text, "warn")
     if event.end is End.succeeded:
-        return Line(event.at, "succeeded", event.ticket, f"on {event.agent} in {took}", "good")
+        return Line(event.at, "succeeded", event.ticket, f"{on_agent(event.agent)} in {took}", "good")
     if event.end is End.rolled_back:
         return Line(event.at, "rolled back", event.ticket, f"in {took}")
-    text = f"on {event.agent} after {took}"
+    text = f"{on_agent(event.agent)} after {took}"
     reason = "" if event.end is End.timed_out else event.reason
     if said := why_ended(reason, event.signal, event.error_line):
         text = f"{said}, {text}"

@@ -13,9 +13,11 @@ from parexec_tui.core.schedule.readiness import waiting_counts
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.schedule.root_counts import roots, waiting_for
 from parexec_tui.core.schedule.roots import root_of
-from parexec_tui.core.state.process_key import RUN, ProcessKey
+from parexec_tui.core.state.agents import on_agent
+from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import ENDED_BADLY, PENDING, TABLE, TERMINAL, AgentStatus, Status
+from parexec_tui.core.state.steps import first_step
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, NeighbourFact, Roots, StatusReport
 from parexec_tui.outputs.log_lines import final_state
@@ -133,7 +135,9 @@ def told_step(ticket: TicketState, attempt: int) -> str:
     """The step of an attempt whose output tells most: the command, but of the latest attempt the gate that it is at
     or that failed it."""
     latest = ticket.attempt
-    return latest.told_step if latest is not None and latest.number == attempt else RUN
+    if latest is not None and latest.number == attempt:
+        return latest.told_step
+    return first_step(ticket)
 
 
 def session_report(state: SessionState, me: str = "") -> SessionReport:
@@ -301,11 +305,11 @@ def _ticket_line(ticket: TicketReport, width: int, me: str, *, ascii_only: bool)
     word = ticket.end if ticket.end and ticket.status == Status.failed else ticket.status
     parts = [f"{glyph(word, ascii_only=ascii_only)} {word:<15}", f"{ticket.id:<{width}}"]
     if TABLE[ticket.status].is_live:
-        parts.append(f"on {ticket.agent} since {clock(ticket.started or 0)}")
+        parts.append(f"{on_agent(ticket.agent)} since {clock(ticket.started or 0)}")
         if held := held_text(ticket.held, me):
             parts.append(held)
     elif ticket.seconds is not None:
-        parts.append(f"{format_duration(ticket.seconds):>7} on {ticket.agent}")
+        parts.append(f"{format_duration(ticket.seconds):>7} {on_agent(ticket.agent)}")
     if ticket.attempt > 1:
         parts.append(f"attempt {ticket.attempt}")
     reason = why_ended(ticket.reason, ticket.signal, ticket.error_line) or (

@@ -4,6 +4,7 @@ import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
 from parexec_tui.core.schedule.root import Root, WaitedFor
+from parexec_tui.core.state.agents import on_agent
 from parexec_tui.core.state.people import by_whom
 from parexec_tui.text.words import clock, printable, short_duration, tickets
 
@@ -129,7 +130,7 @@ def command_of(root: Root, session: str = "") -> str:
 def _standing(root: Root) -> str:
     match root.kind:
         case "frozen":
-            return f"{root.agent} is frozen with {root.ticket}"
+            return f"{root.agent} is frozen with {root.ticket}" if root.agent else f"{root.ticket} is frozen"
         case "held":
             return f"{root.ticket} is held"
         case "approval" if root.how == "before":
@@ -157,9 +158,9 @@ def _standing(root: Root) -> str:
         case "resource":
             return f"{root.ticket} {root.reason}"
         case "running":
-            return f"{root.ticket} runs on {root.agent}"
+            return f"{root.ticket} runs {on_agent(root.agent)}"
         case "stopping":
-            return f"{root.ticket} is being stopped on {root.agent}"
+            return f"{root.ticket} is being stopped {on_agent(root.agent)}"
         case "backoff":
             return f"{root.ticket} is tried again"
         case "busy":

@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from parexec_tui.core.plan.claims import ClaimKey, Claims
+from parexec_tui.core.plan.gates import PLAN_GATES, Gates, Group
 from parexec_tui.core.plan.model import AgentType, Amounts, Plan, PlanSettings, Ticket
 from parexec_tui.core.plan.patterns import overlap
 from parexec_tui.core.rules.decide import decide, refusal
@@ -59,6 +60,7 @@ def plan(
     agents: Mapping[str, AgentType] | None = None,
     resources: Mapping[str, float] | None = None,
     parallel: int = 4,
+    groups: Mapping[str, Gates] | None = None,
     **settings: Any,
 ) -> Plan:
     tickets = dict(map(_ticket, filter(None, map(str.strip, text.splitlines()))))
@@ -67,6 +69,7 @@ def plan(
         tickets=tickets,
         agents=dict(agents or {"agent": AgentType()}),
         resources=Amounts(resources or {}),
+        groups={name: Group(gates=gates) for name, gates in (groups or {}).items()},
         workdir=WORKDIR,
     )
 
@@ -458,10 +461,14 @@ def check_start(state: SessionState, event: ev.AttemptStarted) -> None:
     assert state.held is None
     check_end(state, state.tickets[event.ticket])
     assert state.tickets[event.ticket].is_asked
-    ticket, agent = state.tickets[event.ticket], state.agents[event.agent]
+    ticket = state.tickets[event.ticket]
+    assert {state.tickets[need].status for need in strict(state, ticket)} <= {Status.succeeded, Status.waived}
+    assert {state.tickets[need].status for need in lenient(state, ticket)} <= TERMINAL
+    if ticket.is_gates:
+        assert not event.agent
+        return
+    agent = state.agents[event.agent]
     assert event.agent not in ticket.excluded_agents
-    assert {state.tickets[need].status for need in strict(ticket)} <= {Status.succeeded, Status.waived}
-    assert {state.tickets[need].status for need in lenient(ticket)} <= TERMINAL
     assert agent.type not in state.held_types
     assert ticket.spec.approve != "before" or ticket.approved
     place = state.agents.get(ticket.pin)
@@ -482,14 +489,24 @@ def check_end(state: SessionState, ticket: TicketState) -> None:
         assert not [each.id for each in others if each.status in (Status.succeeded, Status.failed)]
 
 
-def strict(ticket: TicketState) -> list[str]:
-    """The tickets that must succeed before it starts."""
-    return [need for need in ticket.spec.needs if "?" not in need]
+def strict(state: SessionState, ticket: TicketState) -> list[str]:
+    """The tickets that must succeed before it starts, gates too."""
+    needs = [need for need in ticket.spec.needs if "?" not in need]
+    return [*needs, *_gates_past(state, ticket, needs)]
 
 
-def lenient(ticket: TicketState) -> list[str]:
-    """The tickets that must be over before it starts."""
-    return [*(need[:-1] for need in ticket.spec.needs if "?" in need), *ticket.spec.after]
+def lenient(state: SessionState, ticket: TicketState) -> list[str]:
+    """The tickets that must be over before it starts, gates too."""
+    needs = [*(need[:-1] for need in ticket.spec.needs if "?" in need), *ticket.spec.after]
+    gates = _gates_past(state, ticket, needs)
+    return [*needs, *(gate for gate in gates if gate not in strict(state, ticket))]
+
+
+def _gates_past(state: SessionState, ticket: TicketState, needs: list[str]) -> list[str]:
+    """The gates of groups with one of these tickets, of which the ticket is none."""
+    gates = [] if ticket.is_gates else [each for each in state.tickets.values() if each.is_gates]
+    of = {gate.id: {need.rstrip("?") for need in gate.spec.needs} for gate in gates if gate.id != PLAN_GATES}
+    return [gate for gate, group in of.items() if ticket.id not in group and not group.isdisjoint(needs)]
 
 
 def check_room(state: SessionState, type_: str) -> None:
@@ -503,7 +520,8 @@ def check_plan(state: SessionState) -> None:
     new = SessionState(state.plan)
     new.learned = state.learned
     new.find_paths()
-    assert list(state.tickets) == list(new.tickets) == list(state.plan.tickets)
+    assert list(state.tickets) == list(new.tickets)
+    assert [ticket.id for ticket in state.tickets.values() if not ticket.is_gates] == list(state.plan.tickets)
     assert state.groups == new.groups
     assert state.graph.needs == new.graph.needs
     assert state.graph.dependents == new.graph.dependents
@@ -525,10 +543,10 @@ def check(state: SessionState) -> None:
 
 def _check_needs(state: SessionState) -> None:
     for ticket in state.tickets.values():
-        needs = [state.tickets[need].status for need in strict(ticket)]
+        needs = [state.tickets[need].status for need in strict(state, ticket)]
         lost = sum(status in UNSUCCESSFUL for status in needs)
         unmet = sum(status not in SATISFIED for status in needs)
-        unended = sum(state.tickets[need].status not in TERMINAL for need in lenient(ticket))
+        unended = sum(state.tickets[need].status not in TERMINAL for need in lenient(state, ticket))
         assert ticket.missing == unmet + unended
         assert ticket.lost == lost
         if ticket.status in (Status.waiting, Status.backoff):
@@ -552,7 +570,7 @@ def _check_stalls(state: SessionState) -> None:
     paused = {ticket.id for ticket in state.tickets.values() if ticket.is_frozen}
     for group in state.groups:
         for ticket in map(state.tickets.__getitem__, group):
-            stalled = sum(need in paused for need in (*strict(ticket), *lenient(ticket)))
+            stalled = sum(need in paused for need in (*strict(state, ticket), *lenient(state, ticket)))
             assert ticket.stalled_needs == stalled
             is_held = stalled or ticket.held is not None
             if ticket.status in (Status.waiting, Status.backoff) and (is_held or ticket.id in state.unapproved):
@@ -613,7 +631,8 @@ def _check_agents(state: SessionState) -> None:
     agents = state.agents.values()
     runs = {agent.ticket: agent.id for agent in agents if agent.ticket is not None}
     assert len(runs) == sum(agent.ticket is not None for agent in agents), "a ticket has two agents"
-    on_agents = [ticket for ticket in state.tickets.values() if ticket.status in LIVE and not is_by_hand(ticket)]
+    live = [ticket for ticket in state.tickets.values() if ticket.status in LIVE and not ticket.is_gates]
+    on_agents = [ticket for ticket in live if not is_by_hand(ticket)]
     assert runs == {ticket.id: ticket.agent for ticket in on_agents}
     assert {agent.ticket for agent in agents if agent.is_frozen} == {
         ticket.id for ticket in on_agents if ticket.is_frozen
@@ -668,7 +687,8 @@ def check_history(state: SessionState, journal: list[ev.AnyEvent]) -> None:
         assert ticket.charged_lost <= min(ticket.charged, charged_lost[ticket.id])
         if ticket.status is Status.succeeded and ticket.attempts:
             assert [end.end for end in ends if end.ticket == ticket.id][-1] is End.succeeded
-    assert sum(agent.done for agent in state.agents.values()) == sum(end.end is End.succeeded for end in ends)
+    on_agents = [end for end in ends if end.agent]
+    assert sum(agent.done for agent in state.agents.values()) == sum(end.end is End.succeeded for end in on_agents)
     assert abs(state.busy_for - _worked(journal)) < 1e-3
 
 
@@ -679,6 +699,8 @@ def _worked(journal: list[ev.AnyEvent]) -> float:
     ran: dict[str, float] = {}
     total = 0.0
     for event in journal:
+        if getattr(event, "ticket", "").startswith("@"):
+            continue  # no agent is busy with gates
         if isinstance(event, ev.RollbackStarted) and event.outcome is None:
             by_hand.add(event.ticket)
         elif getattr(event, "ticket", "") in by_hand:

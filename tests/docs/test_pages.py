@@ -18,6 +18,7 @@ from msgspec import Struct
 from parexec_tui.cli import exits
 from parexec_tui.cli.commands import SHORT_NAMES
 from parexec_tui.cli.entry import cli
+from parexec_tui.core.plan.gates import Group
 from parexec_tui.core.plan.model import (
     PLACEHOLDERS,
     AgentType,
@@ -50,6 +51,7 @@ MODELS: dict[str, type[Struct]] = {
     "`[plan]`": PlanSettings,
     "`[tickets.ID]`, and `[defaults]`": Ticket,
     "`[agents.TYPE]`": AgentType,
+    "`[groups.N]` and `[group.NAME]`": Group,
 }
 
 # -- the plan file ---------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.claims import Claims
+from parexec_tui.core.plan.group_gates import with_gates
 from parexec_tui.core.plan.model import Host, Plan
 from parexec_tui.core.plan.patterns import Pattern, overlap
 from parexec_tui.core.plan.units import format_size
@@ -74,7 +75,7 @@ def survey(plan: Plan, *, host: Host | None = None, max_clashes: int = 100, effo
     `effort` limits the steps that are spent on clashes: about a second for two million. With a `host`, cpu and memory
     are counted too.
     """
-    dependencies = graph.build(plan.tickets)
+    dependencies = graph.build(with_gates(plan.tickets, plan.groups, plan.settings.gates))
     groups = graph.groups(dependencies)
     length, path, estimated = _critical_path(plan, dependencies)
     order = _Order(dependencies, groups, effort)
@@ -83,7 +84,7 @@ def survey(plan: Plan, *, host: Host | None = None, max_clashes: int = 100, effo
         order.effort = 0
     clashes, bottlenecks = _summed_up(found, order)
     return Survey(
-        groups=tuple(map(len, groups)),
+        groups=tuple(sum(id_ in plan.tickets for id_ in level) for level in groups),
         critical_path=tuple(path),
         length=length,
         estimated=estimated,
@@ -98,8 +99,9 @@ def _critical_path(plan: Plan, dependencies: graph.Graph) -> tuple[float | None,
     """The length in seconds, the tickets, and how many tickets of the plan are estimated."""
     known = {id_: ticket.estimate for id_, ticket in plan.tickets.items() if ticket.estimate is not None}
     usual = median(known.values()) if known else 1.0
-    length, path = graph.longest_path(dependencies, {id_: known.get(id_, usual) for id_ in plan.tickets})
-    return (length if known else None), path, len(known)
+    takes = {id_: known.get(id_, usual) if id_ in plan.tickets else 0.0 for id_ in dependencies.needs}
+    length, path = graph.longest_path(dependencies, takes)
+    return (length if known else None), [id_ for id_ in path if id_ in plan.tickets], len(known)
 
 
 class _Order:

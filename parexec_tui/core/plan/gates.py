@@ -52,6 +52,18 @@ Gates = tuple[str | Gate, ...] | Gate
 """How gates are written: a list of commands and tables, or one table."""
 
 
+class Group(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is said of a group of tickets."""
+
+    gates: Annotated[
+        Gates,
+        Meta(
+            description="Commands that must succeed when all tickets of the group have, before what needs one of "
+            "them starts."
+        ),
+    ] = ()
+
+
 def as_check(written: str | Check) -> Check:
     """A command of an `any`, which may be written without a table."""
     return Check(run=written) if isinstance(written, str) else written
@@ -65,3 +77,30 @@ def as_gate(written: str | Gate) -> Gate:
 def listed(written: Gates) -> tuple[Gate, ...]:
     """The gates in order, however they were written."""
     return (written,) if isinstance(written, Gate) else tuple(map(as_gate, written))
+
+
+_SIGN = "@"
+"""What the ids of gate tickets begin with; those of a plan file cannot."""
+
+PLAN_GATES = "@plan"
+"""The ticket of the gates of the plan."""
+
+
+def is_gate_ticket(id_: str) -> bool:
+    """Whether a ticket stands for the gates of a group or of the plan. See `group_gates`."""
+    return id_.startswith(_SIGN)
+
+
+def gates_of_group(name: str) -> str:
+    """The id of the ticket that stands for the gates of a group, which is named or numbered."""
+    return f"{_SIGN}{name}"
+
+
+def described(id_: str) -> str:
+    """Whose gates a gate ticket stands for, in words: `group build`, `group 3`, `the plan`."""
+    return "the plan" if id_ == PLAN_GATES else f"group {id_.removeprefix(_SIGN)}"
+
+
+def is_number(name: str) -> bool:
+    """Whether the name of a group is the number of a dependency group."""
+    return name.isdecimal()

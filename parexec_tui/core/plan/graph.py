@@ -8,6 +8,7 @@ plan with a cycle needs what networkx knows.
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from parexec_tui.core.plan.gates import PLAN_GATES, is_gate_ticket
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.plan.waits import Wait, waits_of
 
@@ -33,17 +34,46 @@ class Graph:
         return ((need, id_) for id_, needs in self.needs.items() for need in needs)
 
 
+_STRENGTH = (Wait.order, Wait.end, Wait.success)
+
+
 class CycleError(Exception):
     """Tickets wait for each other."""
 
 
 def build(tickets: Mapping[str, Ticket]) -> Graph:
-    """The graph of these tickets; needs that are not among them are left out."""
+    """The graph of these tickets; needs that are not among them are left out.
+
+    If gate tickets are among them, what needs a ticket of a group needs the gates of the group as well.
+    """
     needs = {id_: waits_of(ticket) for id_, ticket in tickets.items()}
     for id_, waits in needs.items():
         for unknown in [need for need in waits if need not in tickets]:
             del needs[id_][unknown]
+    _note_gates(needs)
     return Graph(needs, (id_ for id_, ticket in tickets.items() if ticket.finally_))
+
+
+def _note_gates(needs: Mapping[str, dict[str, Wait]]) -> None:
+    """Let what needs a ticket of a group need the gates of the group as well."""
+    gates = {id_: waits for id_, waits in needs.items() if is_gate_ticket(id_) and id_ != PLAN_GATES}
+    if not gates:
+        return
+    gates_of: dict[str, list[str]] = {}
+    for gate, waits in gates.items():
+        for id_ in waits:
+            gates_of.setdefault(id_, []).append(gate)
+    for id_, waits in needs.items():
+        if not is_gate_ticket(id_):
+            for gate, wait in list(_gates_before(waits, gates_of)):
+                if id_ not in gates[gate]:
+                    waits[gate] = max(wait, waits.get(gate, wait), key=_STRENGTH.index)
+
+
+def _gates_before(waits: Mapping[str, Wait], gates_of: Mapping[str, list[str]]) -> Iterator[tuple[str, Wait]]:
+    for need, wait in waits.items():
+        for gate in gates_of.get(need, ()):
+            yield gate, wait
 
 
 def cycles(graph: Graph) -> list[list[str]]:
@@ -78,8 +108,8 @@ def _find_cycles(graph: Graph) -> list[list[str]]:
 def groups(graph: Graph) -> list[list[str]]:
     """Dependency levels: group k holds the tickets whose longest chain of needs has k tickets, in plan order.
 
-    The tickets that run at the end have groups of their own, after all others. Raises CycleError if there is no such
-    order.
+    The tickets that run at the end have groups of their own, after all others. A gate ticket is the last of the last
+    group that it needs. Raises CycleError if there is no such order.
     """
     order = {id_: place for place, id_ in enumerate(graph.needs)}
     missing = {id_: len(needs) for id_, needs in graph.needs.items()}
@@ -87,12 +117,12 @@ def groups(graph: Graph) -> list[list[str]]:
     level = [id_ for id_, count in missing.items() if not count]
     while level:
         levels.append(level)
-        after = []
-        for id_ in level:
+        after: list[str] = []
+        for id_ in level:  # gate tickets join it meanwhile
             for dependent in graph.dependents[id_]:
                 missing[dependent] -= 1
                 if not missing[dependent]:
-                    after.append(dependent)
+                    (level if is_gate_ticket(dependent) else after).append(dependent)
         level = sorted(after, key=order.__getitem__)
     if sum(map(len, levels)) < len(missing):
         raise CycleError
@@ -110,7 +140,7 @@ def remaining_paths(graph: Graph, levels: list[list[str]], durations: Mapping[st
     """For each ticket, the longest total duration of a chain that starts with it, in the unit of `durations`."""
     remaining: dict[str, float] = {}
     for level in reversed(levels):
-        for id_ in level:
+        for id_ in reversed(level):
             after = max((remaining[dependent] for dependent in graph.dependents[id_]), default=0.0)
             remaining[id_] = durations[id_] + after
     if graph.last:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from parexec_tui.core.plan.checks import RunningCheck
-from parexec_tui.core.plan.gates import Gates
+from parexec_tui.core.plan.gates import Gates, Group
 from parexec_tui.core.plan.outputs import all_writes
 from parexec_tui.core.plan.retries import MAX_CODE, Retries
 from parexec_tui.core.plan.units import Duration, Size, shown
@@ -108,6 +108,7 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         tuple[str, ...],
         Meta(description="Ids of the tickets that must be over before this one starts, however they ended."),
     ] = ()
+    group: Annotated[str, Meta(description="The [group.NAME] that it is in, which has gates; absent: none.")] = ""
     priority: Annotated[
         Priority, Meta(description="Its class: of the tickets that are ready, the higher class starts first.")
     ] = Priority.medium
@@ -386,6 +387,13 @@ class PlanSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         bool,
         Meta(description="True: a dependency group starts only when the one before it is accounted for."),
     ] = False
+    gates: Annotated[
+        Gates,
+        Meta(
+            description="Commands that must succeed when all tickets have, before those with `finally` start: only "
+            "then the session has succeeded."
+        ),
+    ] = ()
     finally_timeout: Annotated[
         Duration,
         Meta(description="How long a ticket with `finally` may run that has no `timeout` of its own."),
@@ -484,6 +492,11 @@ class PlanDocument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     agents: Annotated[
         dict[str, AgentType], Meta(description="Agent types by name; absent: one, called `agent`.")
     ] = {}
+    groups: Annotated[
+        dict[str, Group],
+        Meta(description="Gates of dependency groups, by the number that `parexec validate` shows; the first is 1."),
+    ] = {}
+    group: Annotated[dict[str, Group], Meta(description="Gates of the tickets that name the group.")] = {}
     hooks: Annotated[Hooks, Meta(description="Commands that are run when something happens.")] = Hooks()
     tickets: Annotated[dict[str, Ticket], Meta(min_length=1, description="Tickets by id.")]
     schema: Annotated[str, Meta(description="Where the JSON Schema of this file is; for editors.")] = field(
@@ -503,7 +516,7 @@ class Selection(Struct, frozen=True, omit_defaults=True):
     excluded: tuple[str, ...] = ()
     """And not these."""
     of: int = 0
-    """Tickets that the plan has in all; 0 before that is known."""
+    """Tickets that the plan has in all, those that stand for gates too; 0 before that is known."""
 
     def __bool__(self) -> bool:
         """Whether anything is said."""
@@ -525,6 +538,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     """Never empty: a plan that names no agent type gets one called `agent`."""
     resources: Amounts = field(default_factory=Amounts)
     """What there is of each counted resource. `cpu` and `memory` are the host's unless given here."""
+    groups: dict[str, Group] = {}
+    """Groups with gates: by number, those of the dependency graph, by name, those that tickets name."""
     workdir: str
     """Absolute: `settings.workdir` seen from the folder of the plan file."""
     hooks: Hooks = Hooks()

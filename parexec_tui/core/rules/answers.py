@@ -82,5 +82,5 @@ def live_in_scope(state: SessionState, asked: rq.Scope) -> list[TicketState]:
 
 
 def agent_type_of(state: SessionState, ticket: TicketState) -> str:
-    assert ticket.agent is not None
-    return state.agents[ticket.agent].type
+    """The type of the agent that has a live ticket; empty if the engine runs it itself."""
+    return state.agents[ticket.agent].type if ticket.agent is not None else ""

@@ -1,6 +1,7 @@
 """What happens to the dependents of a ticket when it ends, runs again or is restored."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import Final
 
 from parexec_tui.core.plan import graph
@@ -75,7 +76,7 @@ def reruns(
     rerun: list[str] = []
     restored: list[str] = []
     found = graph.ordered_dependents(state.graph, [ticket.id])
-    for dependent in sorted(map(state.tickets.__getitem__, found), key=lambda each: each.group):
+    for dependent in sorted(map(state.tickets.__getitem__, found), key=lambda each: each.depth):
         needs = [(id_, wait) for id_, wait in state.graph.needs[dependent.id].items() if id_ in again]
         if dependent.id in again or not needs:
             continue
@@ -97,6 +98,24 @@ def reruns(
         regained.add(dependent.id)
         again.add(dependent.id)
     return tuple(rerun), tuple(restored), None
+
+
+def gates_again(state: SessionState, ticket: TicketState, back: Collection[str]) -> tuple[str, ...]:
+    """The gates that have run, and run again when this ticket does: those of its groups, then those of the plan.
+
+    `back`: as of `restores`.
+    """
+    if not state.has_gates:
+        return ()
+    found: list[str] = []
+    again = [ticket.id]
+    for id_ in again:  # it grows meanwhile
+        for gates in filter(attrgetter("is_gates"), state.dependents(id_)):
+            has_run = gates.status in (Status.succeeded, Status.failed) and gates.id not in back
+            if has_run and gates.id not in found and not _is_blocked(state, gates, {*back, ticket.id, *found}):
+                found.append(gates.id)
+                again.append(gates.id)
+    return tuple(sorted(found, key=lambda gates: state.tickets[gates].depth))
 
 
 def built_on(state: SessionState, tickets: Collection[str]) -> Iterator[TicketState]:

@@ -2,6 +2,7 @@
 
 from msgspec import structs
 
+from parexec_tui.core.plan.gates import described
 from parexec_tui.core.plan.model import Ticket, blanks, eligible_types, has_capabilities
 from parexec_tui.core.plan.reading.faults import did_you_mean, listed
 from parexec_tui.core.state.session import SessionState
@@ -17,6 +18,8 @@ def cannot_go_to(
     A pin goes before the agent type that the plan names; what the ticket requires must be met all the same.
     With `may_be_gone`, the agent may have stopped or take no more tickets: a pin then holds for its type.
     """
+    if refusal := runs_on_no_agent(ticket):
+        return refusal
     agent = state.agents.get(place)
     type_ = agent.type if agent is not None else place
     if type_ not in state.available:
@@ -31,6 +34,11 @@ def cannot_go_to(
         return Refusal(f"{place} is {agent.status}{why}", f"release {place}, or name its type, {type_}")
     spec = spec or ticket.spec
     return None if can_run(state, type_, spec) else _not_able(state, ticket.id, spec, type_)
+
+
+def runs_on_no_agent(ticket: TicketState) -> Refusal | None:
+    """Refuse to choose an agent for gates."""
+    return Refusal(f"the engine itself runs the gates of {described(ticket.id)}") if ticket.is_gates else None
 
 
 def can_run(state: SessionState, type_: str, spec: Ticket) -> bool:

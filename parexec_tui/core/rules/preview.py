@@ -10,6 +10,7 @@ from parexec_tui.core.plan.units import format_duration, shown
 from parexec_tui.core.rules.downstream import built_on, skips
 from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.agents import on_agent
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status, StopReason
 
@@ -103,7 +104,7 @@ class Preview(Struct, frozen=True, kw_only=True):
     def lines(self) -> Iterator[str]:
         """A line for each fact, first what ends work that is under way."""
         for attempt in self.stopped:
-            yield f"{attempt.ticket} is stopped, after {format_duration(attempt.seconds)} on {attempt.agent}"
+            yield f"{attempt.ticket} is stopped, after {format_duration(attempt.seconds)} {on_agent(attempt.agent)}"
         yield from self.session
         for text, ids in (
             ("cancelled", self.cancelled),

@@ -35,7 +35,7 @@ def opening(
             at=now,
             session=session,
             plan=plan.settings.name,
-            tickets=len(plan.tickets),
+            tickets=len(state.tickets),
             parallel=parallel,
             cpus=cpus,
             memory=memory,

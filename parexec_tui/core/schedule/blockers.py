@@ -9,9 +9,10 @@ from typing import Literal
 from msgspec import Struct
 
 from parexec_tui.core.plan.claims import ClaimKey, Claims, Conflict
+from parexec_tui.core.plan.gates import described
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.waits import Wait
-from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.agents import AgentState, on_agent
 from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.process_key import IF_DONE, SKIP_IF, UP_TO_DATE
 from parexec_tui.core.state.reservation import obstacle
@@ -120,7 +121,7 @@ def blockers(state: SessionState, ticket: TicketState, me: str = "") -> Iterator
         yield Blocker("approval", "has run, and waits for approval", since=ticket.ended or 0.0)
         return
     yield from blockers_but_agents(state, ticket, me)
-    if ticket.status in PENDING and pick_agent(state, ticket) is None:
+    if ticket.status in PENDING and not ticket.is_gates and pick_agent(state, ticket) is None:
         yield _agents(state, ticket, me)
 
 
@@ -179,17 +180,19 @@ def _status_text(state: SessionState, ticket: TicketState) -> str:
         return f"skipped: {cause.id} {happened(cause.status)}"
     if ticket.is_live:
         step = step_text(state, ticket)
-        return f"{ticket.shown_status} on {ticket.agent}" + (f": {step}" if step else "")
+        return f"{ticket.shown_status} {on_agent(ticket.agent)}" + (f": {step}" if step else "")
     return f"{ticket.shown_status}: {ticket.reason}" if ticket.reason else str(ticket.status)
 
 
 def _needs(state: SessionState, ticket: TicketState) -> Blocker:
     waiting_for = unmet_needs(state, ticket)
     waits = state.graph.needs[ticket.id]
-    needs = [need for need in waiting_for if waits[need.id] is Wait.success]
-    ends = [need for need in waiting_for if waits[need.id] is not Wait.success]
+    tickets = [need for need in waiting_for if not need.is_gates]
+    needs = [need for need in tickets if waits[need.id] is Wait.success]
+    ends = [need for need in tickets if waits[need.id] is not Wait.success]
     parts = [f"needs {_with_statuses(needs)}"] if needs else []
     parts += [f"waits for the end of {_with_statuses(ends)}"] if ends else []
+    parts += [f"waits for {_gates_with_step(state, need)}" for need in waiting_for if need.is_gates]
     return Blocker("needs", ", and ".join(parts), holder=waiting_for[0].id)
 
 
@@ -203,6 +206,13 @@ def _end_blocker(state: SessionState, ticket: TicketState) -> Blocker | None:
     if live is None:
         return None
     return Blocker("finally", f"{live.id} runs as at the end, and must be over first", holder=live.id)
+
+
+def _gates_with_step(state: SessionState, gates: TicketState) -> str:
+    """`the gates of group build: gate 2 of 3: lint`."""
+    step = step_text(state, gates) if gates.is_live else ""
+    frozen = ", frozen" if gates.is_frozen else ""
+    return f"the gates of {described(gates.id)}" + (f": {step}{frozen}" if step else "")
 
 
 def _with_statuses(tickets: Sequence[TicketState]) -> str:
@@ -278,7 +288,9 @@ def has_room(state: SessionState, type_: str) -> bool:
 
 
 def agents_left(state: SessionState, ticket: TicketState) -> bool:
-    """Whether any agent exists or may be started that could run this ticket, now or later."""
+    """Whether any agent exists or may be started that could run this ticket, now or later; also if it needs none."""
+    if ticket.is_gates:
+        return True
     if (pinned := pinned_agent(state, ticket)) is not None:
         return pinned.id not in ticket.excluded_agents
     return any(has_room(state, agent_type) for agent_type in ticket.types) or any(

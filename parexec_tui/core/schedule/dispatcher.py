@@ -26,6 +26,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import SKIP_IF
 from parexec_tui.core.state.session import DirtySet, Rank, SessionState
 from parexec_tui.core.state.status import Status
+from parexec_tui.core.state.steps import first_gate, step_started
 from parexec_tui.core.state.tickets import TicketState
 
 MAX_CHECKS: int = 2_000
@@ -190,6 +191,9 @@ class Dispatcher:
                 self._take_dirty()
 
     def _start(self, ticket: TicketState, now: float, emit: Emit) -> None:
+        if ticket.is_gates:
+            self._start_gates(ticket, now, emit)
+            return
         agent = pick_agent(self.state, ticket)
         assert agent is not None
         if isinstance(agent, str):
@@ -198,9 +202,19 @@ class Dispatcher:
         else:
             agent_id = agent.id
         self._overdue.started(ticket, now)
+        self._emit_start(ticket, agent_id, now, emit)
+
+    def _start_gates(self, ticket: TicketState, now: float, emit: Emit) -> None:
+        """Start the first of the gates for which a ticket stands: it has no command, and needs no agent."""
+        self._emit_start(ticket, "", now, emit)
+        step = first_gate(self.state, ticket)
+        assert step is not None
+        emit(step_started(self.state, ticket, step, now))
+
+    def _emit_start(self, ticket: TicketState, agent: str, now: float, emit: Emit) -> None:
         if self.state.last and not ticket.spec.finally_ and (again := _last_again(self.state, now)) is not None:
             emit(again)
-        emit(ev.AttemptStarted(at=now, ticket=ticket.id, attempt=ticket.attempts + 1, agent=agent_id))
+        emit(ev.AttemptStarted(at=now, ticket=ticket.id, attempt=ticket.attempts + 1, agent=agent))
 
     def _park(self, ticket: TicketState, key: ParkingKey) -> None:
         heap = self._parked.get(key)

@@ -46,7 +46,7 @@ def next_link(state: SessionState, ticket: TicketState, known: KnownOfAgents) ->
         return state.tickets[state.reservation.ticket]
     if ticket.asking:
         return Root("next", ticket=ticket.id)
-    if pick_agent(state, ticket) is None:
+    if not ticket.is_gates and pick_agent(state, ticket) is None:
         return _of_agents(state, ticket, known)
     if parallel_blocker(state) is not None:
         frozen = _first_frozen(state.frozen.values())

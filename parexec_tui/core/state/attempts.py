@@ -30,6 +30,7 @@ class Attempt:
         self.number = number
         """Counted from 1."""
         self.agent = agent
+        """Empty: the engine runs it, as it does the gates of a group."""
         self.started = started
         self.step = RUN
         """The step that it is at, or at which it ended."""
@@ -79,6 +80,8 @@ class Attempt:
     def told_step(self) -> str:
         """The step whose output a person wants to see: the gate that it is at, or at which it failed; else the
         command of the ticket."""
+        if not self.agent:
+            return self.step
         return RUN if self.step in WITHOUT_PROCESS or self.end is End.succeeded else self.step
 
     def begin_step(self, step: str, at: float, *, is_next_start: bool) -> None:

@@ -230,12 +230,19 @@ def find_types(state: SessionState, ticket: TicketState) -> None:
         ticket.types = (agent.type if agent is not None else ticket.pin,)
 
 
+def agent_with(state: SessionState, ticket: TicketState) -> AgentState | None:
+    """The agent that has a live ticket; None if none is busy with it: what was taken back of an attempt that had
+    ended, or the gates of a group."""
+    agent = state.agents.get(ticket.live_attempt.agent)
+    return agent if agent is not None and agent.ticket == ticket.id else None
+
+
 def thaw(state: SessionState, ticket: TicketState, at: float) -> None:
     """Let the attempt of a live ticket go on, if it is frozen."""
     if state.frozen.pop(ticket.id, None) is None:
         return
     ticket.live_attempt.thaw(at)
-    if (agent := state.agents[ticket.live_attempt.agent]).ticket == ticket.id:
+    if (agent := agent_with(state, ticket)) is not None:
         agent.is_frozen = False
     note_stall(state, ticket)
 

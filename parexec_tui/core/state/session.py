@@ -5,7 +5,7 @@ Only `apply` changes it, event by event. What can be derived (ready, busy, slots
 notes it in its own copy (`note_engine_lost`), so that all rules that ask about the session know.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from typing import Final, NamedTuple
@@ -14,7 +14,9 @@ from msgspec import structs
 
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.claims import ClaimKey, Claims, Holdings
+from parexec_tui.core.plan.gates import is_gate_ticket
 from parexec_tui.core.plan.graph import Graph
+from parexec_tui.core.plan.group_gates import with_gates
 from parexec_tui.core.plan.model import Host, Plan, Ticket, eligible_types
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state import events as ev
@@ -142,11 +144,9 @@ class SessionState:
         self.serialised = 0
         self.learned: dict[str, float] = {}
         """ticket: the seconds it took in earlier sessions"""
-        self.tickets = {
-            id_: TicketState(id_, spec, order, Claims.of(spec, plan.workdir), self.types_of(spec))
-            for order, (id_, spec) in enumerate(plan.tickets.items())
-        }
-        dependencies = graph.build(plan.tickets)
+        whole = self.with_gates(plan.tickets)
+        self.tickets = {id_: self.new_ticket(id_, spec, order) for order, (id_, spec) in enumerate(whole.items())}
+        dependencies = graph.build(whole)
         self.derive(dependencies, graph.groups(dependencies))
         self.live: dict[str, TicketState] = {}
         self.asking: dict[str, TicketState] = {}
@@ -217,6 +217,20 @@ class SessionState:
         self.busy_for = 0.0
         self.turn = 0
         """Of the agent that became idle last. See `AgentState.turn`."""
+
+    def with_gates(self, tickets: Mapping[str, Ticket]) -> dict[str, Ticket]:
+        """These tickets with those that stand for the gates of the plan and of its groups."""
+        return with_gates(tickets, self.plan.groups, self.plan.settings.gates)
+
+    @property
+    def has_gates(self) -> bool:
+        """Whether groups or the plan have gates."""
+        return bool(self.plan.groups or self.plan.settings.gates)
+
+    def new_ticket(self, id_: str, spec: Ticket, order: int = 0) -> TicketState:
+        """A ticket before its first event, at this place in the plan."""
+        types = () if is_gate_ticket(id_) else self.types_of(spec)
+        return TicketState(id_, spec, order, Claims.of(spec, self.plan.workdir), types)
 
     def types_of(self, spec: Ticket) -> tuple[str, ...]:
         """The agent types that can run such a ticket."""

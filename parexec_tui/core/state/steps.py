@@ -8,6 +8,7 @@ import re
 from typing import NamedTuple
 
 from parexec_tui.core.plan.gates import Check, Gate, listed
+from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import LAST_LOOK, OUTPUTS, RESTORE, ROLLBACK, RUN
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
@@ -74,8 +75,15 @@ def step_text(state: SessionState, ticket: TicketState) -> str:
 
 def gates_of(state: SessionState, ticket: TicketState) -> tuple[Gate, ...]:
     """The gates that the current attempt of a ticket must pass, in order."""
+    if ticket.is_gates:
+        return listed(ticket.spec.gates)
     agent = state.agents[ticket.live_attempt.agent]
     return (*listed(state.plan.agents[agent.type].gates), *listed(ticket.spec.gates))
+
+
+def first_step(ticket: TicketState) -> str:
+    """The step that its attempts begin with: the command; of gates the first one."""
+    return _name_of_first(listed(ticket.spec.gates)) if ticket.is_gates else RUN
 
 
 def gate_step(state: SessionState, ticket: TicketState, step: str = "") -> GateStep | None:
@@ -87,6 +95,22 @@ def gate_step(state: SessionState, ticket: TicketState, step: str = "") -> GateS
     number = int(found["number"])
     alternative = ord(found["letter"]) - ord("a") if found["letter"] else 0
     return GateStep(number, len(gates), alternative, int(found["start"] or 1), gates[number - 1])
+
+
+def step_started(state: SessionState, ticket: TicketState, step: str, now: float) -> ev.StepStarted:
+    """The event that the live attempt of a ticket goes on to a step."""
+    gate = gate_step(state, ticket, step)
+    if gate is None:
+        return ev.StepStarted(at=now, ticket=ticket.id, attempt=ticket.attempts, step=step)
+    return ev.StepStarted(
+        at=now,
+        ticket=ticket.id,
+        attempt=ticket.attempts,
+        step=step,
+        title=gate.title,
+        number=gate.number,
+        of=gate.of,
+    )
 
 
 def step_timeout(state: SessionState, ticket: TicketState) -> float | None:
@@ -179,6 +203,10 @@ def is_next_start(step: str, before: str) -> bool:
     """Whether a step starts the same command of a gate again."""
     new, old = _GATE(step), _GATE(before)
     return new is not None and old is not None and new.group("number", "letter") == old.group("number", "letter")
+
+
+def _name_of_first(gates: tuple[Gate, ...]) -> str:
+    return GateStep(1, len(gates), 0, 1, gates[0]).name
 
 
 def _gate(state: SessionState, ticket: TicketState, number: int) -> str | None:

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from parexec_tui.core.plan.claims import Claims
+from parexec_tui.core.plan.gates import PLAN_GATES, is_gate_ticket
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.state.attempts import Attempt
 from parexec_tui.core.state.status import INFRASTRUCTURE, LIVE, PENDING, End, Flag, Status, failure_kind
@@ -31,7 +32,8 @@ class TicketState:
     __slots__ = (
         "approval_asked", "approved", "asked", "asking", "attempt", "attempts", "because", "charged",
         "charged_lost", "claims", "conflict_at", "end", "ended", "excluded_agents", "failed_after",
-        "failed_with", "first_started", "group", "held", "held_at", "id", "is_asked", "is_stalled", "lost",
+        "failed_with", "first_started", "group", "grown_from", "held", "held_at", "id", "is_asked", "is_stalled",
+        "lost",
         "missing", "note", "order", "pin", "ready_at", "reason", "remaining", "retry_at", "serialised",
         "snapshot", "spec", "stalled_needs", "status", "took", "types",
     )  # fmt: skip
@@ -104,11 +106,14 @@ class TicketState:
         """The step that asks whether it is done already, while it does."""
         self.asked = 0
         """How often that was asked."""
+        self.grown_from: Ticket | None = None
+        """Of gates that have run, and wait again because there are more tickets in their group: what they were."""
         self.serialised = False
         """True once it had to wait for a claim."""
 
     def save(self) -> None:
         """Keep what it is now, so that what a person does next can be taken back."""
+        self.grown_from = None
         self.snapshot = UndoSnapshot(
             self.status, self.charged, self.charged_lost, self.excluded_agents, self.ended, self.end, self.reason,
             self.because, self.note, self.approved, self.is_asked, self.snapshot,
@@ -117,10 +122,21 @@ class TicketState:
     def restore(self) -> None:
         """Be again what was saved, except for the status: `indexes.move` changes that."""
         assert self.snapshot is not None
+        self.grown_from = None
         (
             _, self.charged, self.charged_lost, self.excluded_agents, self.ended, self.end, self.reason,
             self.because, self.note, self.approved, self.is_asked, self.snapshot,
         ) = self.snapshot  # fmt: skip
+
+    @property
+    def is_gates(self) -> bool:
+        """Whether it stands for the gates of a group or of the plan: no agent runs it. See `plan.group_gates`."""
+        return is_gate_ticket(self.id)
+
+    @property
+    def depth(self) -> tuple[int, int]:
+        """Sorts tickets so that each stands after what it needs."""
+        return self.group, self.is_gates + (self.id == PLAN_GATES)
 
     @property
     def is_live(self) -> bool:
@@ -169,8 +185,8 @@ class TicketState:
 
     @property
     def agent(self) -> str | None:
-        """Who runs it, or ran it last."""
-        return self.attempt.agent if self.attempt is not None else None
+        """Who runs it, or ran it last; None as well if the engine does."""
+        return (self.attempt.agent or None) if self.attempt is not None else None
 
     @property
     def signal(self) -> int | None:

@@ -2,12 +2,19 @@
 
 Named tickets bring what they need. `only`, `start` and `excluded` narrow: they add nothing. What is needed and is not
 among the chosen ones is taken as done: the need is cut. `after` brings nothing: it orders what is chosen.
+
+Gates say something of a whole group. So they bring nothing, unless they are named, and those of a group of which a
+ticket is left out are left out too; those of the plan if any ticket is.
 """
 
 from collections.abc import Container
+from itertools import filterfalse
 
 from msgspec import Struct, structs
 
+from parexec_tui.core.plan import graph
+from parexec_tui.core.plan.gates import PLAN_GATES, described, gates_of_group, is_gate_ticket, is_number
+from parexec_tui.core.plan.group_gates import with_named_gates
 from parexec_tui.core.plan.model import Plan, Selection, Ticket
 from parexec_tui.core.plan.waits import need_of, waits_of
 from parexec_tui.core.state.session import SessionState
@@ -23,6 +30,8 @@ class Choice(Struct, frozen=True):
     """{chosen ticket, in plan order: why it is chosen}"""
     taken_as_done: dict[str, tuple[str, ...]]
     """{ticket that is left out: the chosen ones that need it}"""
+    gates_left_out: tuple[str, ...]
+    """Whose gates are not run, as a part of their tickets is left out: `group 3`, `the plan`."""
 
 
 def choose(plan: Plan, wanted: Selection) -> Choice:
@@ -46,12 +55,41 @@ def choose(plan: Plan, wanted: Selection) -> Choice:
             if need not in chosen and wait.is_need:
                 left.setdefault(need, []).append(id_)
         tickets[id_] = spec if waits.keys() <= chosen.keys() else _within(chosen, spec)
-    known = structs.replace(wanted, of=len(plan.tickets))
-    return Choice(
-        structs.replace(plan, tickets=tickets, selection=known),
-        chosen,
-        {need: tuple(left[need]) for need in plan.tickets if need in left},
-    )
+    known = structs.replace(wanted, of=len(state.tickets))
+    part = structs.replace(plan, tickets=tickets, selection=known)
+    left_out: tuple[str, ...] = ()
+    if state.has_gates:
+        part, left_out = _with_whole_groups(part, state)
+    return Choice(part, chosen, {need: tuple(left[need]) for need in plan.tickets if need in left}, left_out)
+
+
+def _with_whole_groups(part: Plan, state: SessionState) -> tuple[Plan, tuple[str, ...]]:
+    """A part of a plan with the gates of the groups that are whole in it, and whose gates are left out."""
+    members = {
+        id_: frozenset(need for need in state.graph.needs[id_] if not is_gate_ticket(need))
+        for id_ in state.tickets
+        if is_gate_ticket(id_)
+    }
+    with_members = {name: group for name, group in part.groups.items() if gates_of_group(name) in members}
+    groups = {
+        name: group
+        for name, group in with_members.items()
+        if not is_number(name) and part.tickets.keys() >= members[gates_of_group(name)]
+    }
+    levels = graph.groups(graph.build(with_named_gates(part.tickets, groups)))
+    number = {frozenset(filterfalse(is_gate_ticket, level)): str(at) for at, level in enumerate(levels, 1)}
+    kept = {gates_of_group(name) for name in groups}
+    for name, group in with_members.items():
+        if is_number(name) and (at := number.get(members[gates_of_group(name)])) is not None:
+            groups[at] = group
+            kept.add(gates_of_group(name))
+    settings = part.settings
+    if settings.gates and len(part.tickets) < len(state.plan.tickets):
+        settings = structs.replace(settings, gates=())
+    elif settings.gates:
+        kept.add(PLAN_GATES)
+    part = structs.replace(part, groups=groups, settings=settings)
+    return part, tuple(described(id_) for id_ in members if id_ not in kept)
 
 
 def _within(chosen: Container[str], spec: Ticket) -> Ticket:
@@ -71,7 +109,7 @@ def _named(state: SessionState, words: tuple[str, ...], excluded: set[str]) -> d
     waiting = [id_ for id_ in because if id_ not in excluded]
     for id_ in waiting:  # it grows meanwhile
         for need, wait in state.graph.needs[id_].items():
-            if wait.is_need and need not in because and need not in excluded:
+            if wait.is_need and need not in because and need not in excluded and not is_gate_ticket(need):
                 because[need] = f"needed by {id_}"
                 waiting.append(need)
     return because
@@ -83,7 +121,7 @@ def _downstream(state: SessionState, first: list[str]) -> dict[str, str]:
     waiting = list(because)
     for id_ in waiting:  # it grows meanwhile
         for dependent, wait in state.graph.dependents[id_].items():
-            if wait.is_need and dependent not in because:
+            if wait.is_need and dependent not in because and not is_gate_ticket(dependent):
                 because[dependent] = f"needs {id_}"
                 waiting.append(dependent)
     return because

@@ -10,7 +10,7 @@ from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.schedule.root_counts import waiting_for
 from parexec_tui.core.schedule.roots import path_to_root, root_of, roots_of_all
-from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.agents import AgentState, on_agent
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, Status, happened
 from parexec_tui.core.state.steps import gate_step, step_text, step_timeout
@@ -144,7 +144,7 @@ class _Why:
                 yield f"it was {ticket.reason}{self._ago(ticket.ended)}"
                 yield f"{self._key('retry')} runs it all the same"
             case Status.succeeded:
-                yield f"it has succeeded, in {self._took(ticket)} on {ticket.agent}{self._ago(ticket.ended)}"
+                yield f"it has succeeded, in {self._took(ticket)} {on_agent(ticket.agent)}{self._ago(ticket.ended)}"
                 yield f"{self._key('retry')} runs it again, {self._key('retry-form')} with what depends on it"
 
     # -- what waits ------------------------------------------------------------------------------------------
@@ -246,10 +246,10 @@ class _Why:
         """The status of another ticket, in a line."""
         other = self.state.tickets[id_]
         if other.is_frozen and (root := root_of(self.state, other)) is not None:
-            return f"{id_} is {cause_text(root, self.now, self.me)}, on {other.agent}"
+            return f"{id_} is {cause_text(root, self.now, self.me)}, {on_agent(other.agent)}"
         if other.is_live:
             worked = short_duration(other.worked(self.now))
-            return f"{id_} {self._is} {other.shown_status} on {other.agent}, for {worked}"
+            return f"{id_} {self._is} {other.shown_status} {on_agent(other.agent)}, for {worked}"
         reason = reason_of(self.state, other, self.now, self.me)
         return f"{id_} is {display_status(self.state, other)}{f': {reason}' if reason else ''}"
 
@@ -342,7 +342,7 @@ class _Why:
         worked = short_duration(ticket.worked(self.now))
         attempt = ticket.live_attempt
         has = "has" if self._has_engine else "had"
-        yield f"it {self._is} {ticket.shown_status} on {attempt.agent}, and {has} worked for {worked}"
+        yield f"it {self._is} {ticket.shown_status} {on_agent(attempt.agent)}, and {has} worked for {worked}"
         pid = f", pid {attempt.pid}" if attempt.pid is not None else ""
         yield f"   attempt {attempt.number}, since {clock(attempt.started)}{pid}"
         if step := step_text(self.state, ticket):
@@ -425,7 +425,7 @@ class _Why:
     def _where(self, ticket: TicketState) -> str:
         if not ticket.attempts:
             return "without an attempt"
-        return f"attempt {ticket.attempts} on {ticket.agent}, after {self._took(ticket)}"
+        return f"attempt {ticket.attempts} {on_agent(ticket.agent)}, after {self._took(ticket)}"
 
     def _took(self, ticket: TicketState) -> str:
         return format_duration(ticket.worked(self.now))

@@ -19,7 +19,7 @@ class PredictedSpan(NamedTuple):
 
     ticket: str
     agent: str | None
-    """None: one that is still to be started."""
+    """None: one that is still to be started; empty: the engine itself, as it runs gates of a group."""
     start: float
     end: float
 
@@ -58,7 +58,7 @@ class _Simulation:
         self._later: list[tuple[float, str]] = []
         """when, ticket: those in backoff"""
         self._running: list[tuple[float, str, str, str | None]] = []
-        """end, ticket, agent type, agent"""
+        """end, ticket, agent type, agent; gates that the engine runs itself have neither"""
         self._idle = {type_: list(reversed(agents)) for type_, agents in state.available.items()}
         """type: its idle agents, the next one last"""
         self._room = {type_: state.max_agents(type_) - state.pool_size[type_] for type_ in state.available}
@@ -86,8 +86,10 @@ class _Simulation:
 
     def _go_on(self, ticket: TicketState) -> PredictedSpan:
         """Keep a running ticket until its end."""
-        assert ticket.agent is not None
         end = self._now + (self._forecast.left(ticket, self._now) or 0.0)
+        if ticket.agent is None:
+            heappush(self._running, (end, ticket.id, "", ""))
+            return PredictedSpan(ticket.id, "", self._now, end)
         agent = self._state.agents[ticket.agent]
         heappush(self._running, (end, ticket.id, agent.type, agent.id))
         return PredictedSpan(ticket.id, agent.id, self._now, end)
@@ -117,13 +119,17 @@ class _Simulation:
             yield PredictedSpan(ticket.id, agent, at, end)
 
     def _type(self, types: tuple[str, ...]) -> str | None:
-        """One of these types that has an idle agent, or may start another."""
+        """One of these types that has an idle agent, or may start another; empty if none is needed."""
+        if not types:
+            return ""
         usable = [type_ for type_ in types if type_ not in self._state.held_types]
         return next((t for t in usable if self._idle[t]), None) or next(
             (t for t in usable if self._room[t] > 0), None
         )
 
     def _take_agent(self, type_: str) -> str | None:
+        if not type_:
+            return ""
         if self._idle[type_]:
             return self._idle[type_].pop()
         self._room[type_] -= 1
@@ -144,6 +150,8 @@ class _Simulation:
 
     def _give_back(self, type_: str, agent: str | None) -> None:
         """Make the agent idle again, unless it is to run no more."""
+        if not type_:
+            return
         if agent is None:
             self._room[type_] += 1
         elif not (known := self._state.agents[agent]).draining and known.held is None and not known.quarantined:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.agents import on_agent
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.text.event_lines import lines, lines_alone
 from parexec_tui.text.words import Line as EventLine
@@ -123,7 +124,7 @@ class EventsPanel(RowsPanel):
 
 def _lines(state: SessionState, event: ev.AnyEvent, me: str) -> list[EventLine]:
     if isinstance(event, ev.AttemptEnded) and event.ticket not in state.tickets:  # dropped from the plan since
-        return [EventLine(event.at, str(event.end), event.ticket, f"on {event.agent}")]
+        return [EventLine(event.at, str(event.end), event.ticket, on_agent(event.agent))]
     return list(lines(state, event, me) if state.session else lines_alone(event, me))
 
 

@@ -7,6 +7,7 @@ from rich.style import Style
 from textual.strip import Strip
 
 from parexec_tui.core.schedule.readiness import display_status
+from parexec_tui.core.state.agents import on_agent
 from parexec_tui.core.state.status import Flag, Status, Word
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.cells import width_of
@@ -203,7 +204,7 @@ class GraphPicture(RowsPanel):
         if word not in _SAID_OTHERWISE:
             line.add("  ").add(word, look)
         if ticket.is_live:
-            line.add(f" {short_duration(ticket.worked(self.view.now))} on {ticket.agent}", self.style("dim"))
+            line.add(f" {short_duration(ticket.worked(self.view.now))} {on_agent(ticket.agent)}", self.style("dim"))
         if ticket.id == self._lit.root and self.view.selected != ticket.id:
             line.add("  ").add(f"{self.view.selected} {self._why_not} it", self.style("warn"))
         left = width + 1 - line.width

@@ -11,6 +11,7 @@ from parexec_tui.core.plan.retries import shown_retries
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.schedule.root_counts import waiting_for
+from parexec_tui.core.state.agents import on_agent
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, short_word
 from parexec_tui.core.state.steps import step_text, step_timeout
@@ -159,7 +160,7 @@ class TicketPanel(TextPanel):
         cells = _status_cells(end.end for end in ends)
         for number, end in enumerate(reversed(ends)):
             word = str(end.end)
-            text = f"{end.attempt}  {clock(end.started)}  {format_duration(end.seconds)} on {end.agent}"
+            text = f"{end.attempt}  {clock(end.started)}  {format_duration(end.seconds)} {on_agent(end.agent)}"
             if end.peak_memory:
                 text += f", {format_size(end.peak_memory)}, {format_duration(end.cpu_seconds)} of cpu"
             reason = printable(why_ended(end.reason, end.signal, end.error_line))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import inf
 from operator import attrgetter
 
+from parexec_tui.core.state.agents import on_agent
 from parexec_tui.core.state.events import AttemptEnded
 from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.status import TABLE, TERMINAL, End, Flag, Status
@@ -197,7 +198,7 @@ class TimelineBars:
         if bar.kind == "forecast":
             on = f" on {bar.agent}" if bar.agent else ""
             return f"{bar.ticket}: expected {start}-{end}{on}", f"{bar.ticket} expected {start}-{end}"
-        attempt = f"{bar.ticket} attempt {bar.attempt} on {bar.agent}"
+        attempt = f"{bar.ticket} attempt {bar.attempt} {on_agent(bar.agent)}"
         if TABLE[bar.word].is_live:
             left = f", until about {end}" if bar.end > bar.ran_until else ""
             short = f"{bar.word} since {start}"

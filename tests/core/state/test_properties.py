@@ -14,9 +14,12 @@ from typing import Any, TypeVar
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
+from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.checks import RunningCheck
-from parexec_tui.core.plan.gates import Check, Gate, Gates
+from parexec_tui.core.plan.gates import Check, Gate, Gates, Group
+from parexec_tui.core.plan.group_gates import with_gates
 from parexec_tui.core.plan.model import AgentType, Amounts, Plan, PlanSettings, Priority, Ticket
 from parexec_tui.core.plan.retries import Budgets
 from parexec_tui.core.plan.units import Duration
@@ -100,6 +103,19 @@ def tickets(draw: st.DrawFn, number: int, last: tuple[int, ...] = ()) -> Ticket:
     )
 
 
+_GROUPS: tuple[tuple[str, ...], ...] = ((), (), ("1",), ("g",), ("2", "g"), ("1", "2", "3"))
+"""Groups with gates, numbered and named."""
+
+
+def _in_group(found: dict[str, Ticket], chosen: Iterable[str]) -> dict[str, Ticket]:
+    """The tickets, of which as many of the chosen ones are in a group as may be in one."""
+    for id_ in sorted(chosen):
+        more = {**found, id_: structs.replace(found[id_], group="" if found[id_].finally_ else "g")}
+        whole = with_gates(more, {"g": Group(gates=("together",))}, ())
+        found = found if graph.cycles(graph.build(whole)) else more
+    return found
+
+
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
     def agent_type(*can: str) -> AgentType:
@@ -109,6 +125,10 @@ def plans(draw: st.DrawFn) -> Plan:
         return AgentType(min=draw(st.integers(0, most)), max=most, can=can, command=command, gates=gates)
 
     last = draw(some(*range(6)))
+    found = {f"T{number}": draw(tickets(number, last)) for number in range(draw(st.integers(3, 12)))}
+    groups = {name: Group(gates=("together",)) for name in draw(st.sampled_from(_GROUPS))}
+    if "g" in groups:
+        found = _in_group(found, draw(st.sets(st.sampled_from(list(found)), max_size=4)))
     return Plan(
         settings=PlanSettings(
             name="random",
@@ -117,8 +137,10 @@ def plans(draw: st.DrawFn) -> Plan:
             barrier=draw(st.sampled_from((False, False, True))),
             reserve_after=Duration(draw(st.sampled_from((0, 2, 60)))),
             reserve_after_usual=draw(st.sampled_from((0, 2))),
+            gates=draw(st.sampled_from(((), (), ("whole",), ("whole", "sound")))),
         ),
-        tickets={f"T{number}": draw(tickets(number, last)) for number in range(draw(st.integers(3, 12)))},
+        groups=groups,
+        tickets=found,
         agents={"x": agent_type("docs"), "y": agent_type("docs", "web")},
         resources=Amounts(gpu=3),
         workdir=WORKDIR,

@@ -13,12 +13,13 @@ import msgspec
 import tomli
 from msgspec import Struct, structs
 
+from parexec_tui.core.plan.gates import Group
 from parexec_tui.core.plan.model import AgentType, Amounts, Hooks, Host, Plan, PlanDocument, PlanSettings, Ticket
 from parexec_tui.core.plan.reading.faults import Fault, Hints, Path
 from parexec_tui.core.plan.reading.fields import convert, decode, kind, read_amounts, read_fields
 from parexec_tui.core.plan.reading.positions import Format, repeated_keys
 from parexec_tui.core.plan.reading.problems import Problem, located
-from parexec_tui.core.plan.reading.rules import Draft, broken_rules
+from parexec_tui.core.plan.reading.rules import Draft, broken_rules, groups_without_tickets
 
 _MERGED_BY_KEY = ("env", "uses")
 """Tables of a ticket that take from `[defaults]` the keys that they do not have."""
@@ -44,6 +45,7 @@ def read_plan(text: str, *, source: str, folder: str, format: Format, host: Host
     document = _parse(text, source, format)
     draft, faults = _draft(document, folder)
     faults += broken_rules(draft, host)
+    faults += groups_without_tickets(draft) if not faults else ()
     if faults:
         raise PlanErrors(located(faults, text, source, format))
     return Plan(
@@ -51,6 +53,7 @@ def read_plan(text: str, *, source: str, folder: str, format: Format, host: Host
         tickets=draft.tickets,
         agents=_with_shells(draft),
         resources=draft.resources,
+        groups=draft.groups,
         hooks=draft.hooks,
         workdir=draft.workdir,
         source=source,
@@ -74,7 +77,7 @@ def read_fragment(
     draft, faults = _draft(document, plan.workdir)
     faults += [
         Fault((table,), "a fragment has tickets and defaults only", "edit the plan file, then reload it")
-        for table in ("plan", "agents", "resources", "hooks")
+        for table in ("plan", "agents", "resources", "groups", "group", "hooks")
         if table in document
     ]
     faults += [
@@ -88,6 +91,7 @@ def read_fragment(
         settings=plan.settings,
         agents=plan.agents,
         resources=plan.resources,
+        groups=plan.groups,
         workdir=plan.workdir,
     )
     faults += broken_rules(joined, host)
@@ -212,6 +216,7 @@ def _draft(document: dict[str, Any], folder: str) -> tuple[Draft, list[Fault]]:
         defaults=parts.defaults,
         resources=parts.resources,
         agents=parts.agents or {"agent": AgentType()},
+        groups={**parts.groups, **parts.group},
         hooks=parts.hooks,
         tickets=parts.tickets,
         workdir=posixpath.normpath(posixpath.join(folder, parts.plan.workdir)),
@@ -273,6 +278,10 @@ def _read_by_key(document: dict[str, Any]) -> tuple[PlanDocument, list[Fault]]:
     faults += found
     agents, found = _read_tables(AgentType, document.get("agents", {}), ("agents",))
     faults += found
+    groups, found = _read_tables(Group, document.get("groups", {}), ("groups",))
+    faults += found
+    group, found = _read_tables(Group, document.get("group", {}), ("group",))
+    faults += found
     hooks, found = read_fields(Hooks, document.get("hooks", {}), ("hooks",))
     faults += found
     tickets, found = _read_tables(Ticket, document.get("tickets", {}), ("tickets",))
@@ -282,6 +291,8 @@ def _read_by_key(document: dict[str, Any]) -> tuple[PlanDocument, list[Fault]]:
         defaults=convert(Ticket, defaults),
         resources=Amounts.parse(resources),
         agents={name: convert(AgentType, table) for name, table in agents.items()},
+        groups={name: convert(Group, table) for name, table in groups.items()},
+        group={name: convert(Group, table) for name, table in group.items()},
         hooks=convert(Hooks, hooks),
         tickets={id_: convert(Ticket, table) for id_, table in _merged(defaults, tickets).items()},
     )
@@ -289,7 +300,7 @@ def _read_by_key(document: dict[str, Any]) -> tuple[PlanDocument, list[Fault]]:
 
 
 def _top_level_faults(document: dict[str, Any]) -> Iterator[Fault]:
-    tables = ("plan", "defaults", "resources", "agents", "hooks", "tickets")
+    tables = ("plan", "defaults", "resources", "agents", "groups", "group", "hooks", "tickets")
     hints = Hints(tables)
     unknown = [key for key in document if key not in (*tables, "$schema")]
     for key in unknown:

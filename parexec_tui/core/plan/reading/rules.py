@@ -14,7 +14,19 @@ from msgspec import Struct
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.checks import MOST_CHECKS, SHORTEST
 from parexec_tui.core.plan.command import is_posix_shell
-from parexec_tui.core.plan.gates import MAX_ALTERNATIVES, Gate, Gates, as_gate
+from parexec_tui.core.plan.gates import (
+    MAX_ALTERNATIVES,
+    PLAN_GATES,
+    Gate,
+    Gates,
+    Group,
+    as_gate,
+    described,
+    gates_of_group,
+    is_gate_ticket,
+    is_number,
+)
+from parexec_tui.core.plan.group_gates import with_named_gates
 from parexec_tui.core.plan.model import (
     HOST_RESOURCES,
     ID_PATTERN,
@@ -64,6 +76,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     tickets: dict[str, Ticket]
     """With the defaults merged in."""
     workdir: str
+    groups: dict[str, Group] = {}
     hooks: Hooks = Hooks()
     doubtful: frozenset[Path] = frozenset()
     """The tables, such as `("agents", "builder")`, in which something is wrong: nothing is concluded from them."""
@@ -173,6 +186,71 @@ def _ends_are_apart(draft: Draft) -> Iterator[Fault]:
                     f"a ticket with `finally` runs when all others are over, {shown(need)} too",
                     "leave it out; what its command finds tells whether that succeeded",
                 )
+
+
+def _groups_are_known(draft: Draft) -> Iterator[Fault]:
+    written = draft.written
+    for name in written.get("groups", ()) if isinstance(written.get("groups"), dict) else ():
+        if not _is_group_number(name):
+            hint = f"write [group.{name}] for the tickets that say `group = {shown(name)}`"
+            yield Fault(("groups", name), "dependency groups have numbers, the first is 1", hint)
+    for name in written.get("group", ()) if isinstance(written.get("group"), dict) else ():
+        if not _is_plain(name):
+            yield Fault(("group", name), f"{shown(name)} is not a plain name", PLAIN_NAME)
+        elif is_number(name):
+            yield Fault(("group", name), f"{name} would be a dependency group", f"write [groups.{name}] for that one")
+        elif gates_of_group(name) == PLAN_GATES:
+            yield Fault(("group", name), "the gates of the plan are called so", "choose another name")
+    names = [name for name in draft.groups if not is_number(name)]
+    hints = Hints(names)
+    for id_, ticket in draft.specs():
+        if not ticket.group:
+            continue
+        path = draft.place(id_, "group")
+        if ticket.group not in names:
+            hint = hints.of(ticket.group) or f"write [group.{ticket.group}] with `gates`"
+            yield Fault(path, f"there is no group {shown(ticket.group)}", hint)
+        elif ticket.finally_:
+            yield Fault(path, "what runs at the end is in no group", "write its gates in the ticket")
+
+
+_is_group_number = re.compile(r"[1-9][0-9]*").fullmatch
+
+
+def groups_without_tickets(draft: Draft) -> Iterator[Fault]:
+    """The groups of a draft, in which nothing else is wrong, that have gates and no tickets."""
+    if not draft.groups:
+        return
+    used = {ticket.group for ticket in draft.tickets.values()}
+    levels = graph.groups(graph.build(with_named_gates(draft.tickets, draft.groups)))
+    count = sum(not draft.tickets[level[0]].finally_ for level in levels)
+    for name in draft.groups:
+        if not is_number(name):
+            if name not in used:
+                yield Fault(("group", name), "no ticket is in this group", f"write `group = {shown(name)}` in some")
+        elif int(name) > len(levels):
+            yield Fault(("groups", name), f"there is no group {name}", f"the plan has {count}: parexec validate")
+        elif int(name) > count:
+            hint = "write gates in these tickets"
+            yield Fault(("groups", name), f"the tickets of group {name} run at the end, after all gates", hint)
+
+
+def _gates_do_not_wait_for_themselves(draft: Draft) -> Iterator[Fault]:
+    """A ticket may not need one of a group and be needed by another one of it."""
+    if not any(ticket.group for ticket in draft.tickets.values()):
+        return
+    whole = with_named_gates(draft.tickets, draft.groups)
+    for cycle in graph.cycles(graph.build(whole)):
+        gates = [id_ for id_ in cycle if is_gate_ticket(id_)]
+        if not gates:
+            return  # the tickets alone have a cycle, which is told
+        at = cycle.index(gates[0])
+        before, after = cycle[at - 1], cycle[(at + 1) % len(cycle)]
+        yield Fault(
+            draft.place(before, "group"),
+            f"{before} needs {after}, near or far, and {after} waits for the gates of {described(gates[0])}",
+            f"put {after} into the group too, or {before} into another one",
+        )
 
 
 def _needs_have_no_cycle(draft: Draft) -> Iterator[Fault]:
@@ -329,6 +407,11 @@ def _gates_can_be_run(draft: Draft) -> Iterator[Fault]:
         (draft.place(id_, "gates"), ticket.gates) for id_, ticket in draft.specs() if ticket.gates
     ]
     written += [(("agents", name, "gates"), agent.gates) for name, agent in draft.agents.items() if agent.gates]
+    written += [
+        (("groups" if is_number(name) else "group", name, "gates"), group.gates)
+        for name, group in draft.groups.items()
+    ]
+    written.append((("plan", "gates"), draft.settings.gates))
     for path, gates in written:
         if isinstance(gates, Gate):
             yield from _faults_of_gate(gates, path)
@@ -491,7 +574,9 @@ _RULES: tuple[Rule, ...] = (
     _ids_differ_in_more_than_case,
     _needs_are_known,
     _ends_are_apart,
+    _groups_are_known,
     _needs_have_no_cycle,
+    _gates_do_not_wait_for_themselves,
     _agents_have_room,
     _somebody_can_run_it,
     _logs_have_room,

@@ -40,8 +40,9 @@ def plan_schema() -> dict[str, Any]:
     )
     top: dict[str, Any] = definitions.pop("PlanDocument")
     names = {"pattern": f"^{ID_PATTERN}$"}
-    for table in ("tickets", "agents", "resources"):
+    for table in ("tickets", "agents", "resources", "group"):
         top["properties"][table]["propertyNames"] = names
+    top["properties"]["groups"]["propertyNames"] = {"pattern": "^[1-9][0-9]*$"}
     top["title"] = "Plan of parexec"
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **top, "$defs": definitions}
     # The defaults in it may be tuples, which no reader of the schema expects.

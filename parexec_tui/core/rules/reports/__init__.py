@@ -36,8 +36,8 @@ def on_report(state: SessionState, report: rq.AnyReport, now: float) -> list[ev.
     events = taken_back_first(state, report, _REPORTS[type(report)](state, report, now), now)
     for event in events:
         if isinstance(event, ev.AttemptEnded):
-            agent = state.agents[event.agent]
-            if agent.draining and agent.ticket == event.ticket:
+            agent = state.agents.get(event.agent)
+            if agent is not None and agent.draining and agent.ticket == event.ticket:
                 return [*events, ev.AgentStopped(at=now, agent=event.agent, reason="drained")]
     return events
 

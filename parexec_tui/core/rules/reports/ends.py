@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import FAILURES, End, Status
-from parexec_tui.core.state.steps import gate_step
+from parexec_tui.core.state.steps import step_started
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 
@@ -84,21 +84,6 @@ def step_ended(
         cpu_seconds=facts.cpu_seconds,
         peak_memory=facts.peak_memory,
         error_line="" if passed else facts.error_line,
-    )
-
-
-def step_started(state: SessionState, ticket: TicketState, step: str, now: float) -> ev.StepStarted:
-    gate = gate_step(state, ticket, step)
-    if gate is None:
-        return ev.StepStarted(at=now, ticket=ticket.id, attempt=ticket.attempts, step=step)
-    return ev.StepStarted(
-        at=now,
-        ticket=ticket.id,
-        attempt=ticket.attempts,
-        step=step,
-        title=gate.title,
-        number=gate.number,
-        of=gate.of,
     )
 
 

@@ -1,11 +1,11 @@
 """A gate is over: the next one, the same one again, one of its alternatives, or the end of the attempt."""
 
-from parexec_tui.core.rules.reports.ends import NOT_FOUND, Exit, exit_text, passed, step_ended, step_started
+from parexec_tui.core.rules.reports.ends import NOT_FOUND, Exit, exit_text, passed, step_ended
 from parexec_tui.core.rules.reports.failures import failed
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End
-from parexec_tui.core.state.steps import GateStep, after_gate
+from parexec_tui.core.state.steps import GateStep, after_gate, step_started
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 

@@ -10,7 +10,6 @@ from parexec_tui.core.rules.reports.ends import (
     exit_text,
     passed,
     reported,
-    step_started,
 )
 from parexec_tui.core.rules.reports.failures import failed, failed_for_good
 from parexec_tui.core.rules.reports.gates import gate_ended, gate_failed
@@ -23,7 +22,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import RESTORE
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
-from parexec_tui.core.state.steps import again, first_check, first_gate, gate_step, is_rollback
+from parexec_tui.core.state.steps import again, first_check, first_gate, gate_step, is_rollback, step_started
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 

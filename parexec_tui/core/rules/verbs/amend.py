@@ -1,8 +1,10 @@
 """amend: add, change and drop tickets, checked as a plan file is."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import chain, filterfalse
 
 from parexec_tui.core.plan import graph
+from parexec_tui.core.plan.gates import described, is_gate_ticket
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.plan.reading.faults import Fault, listed
 from parexec_tui.core.plan.reading.rules import Draft, broken_rules
@@ -11,8 +13,10 @@ from parexec_tui.core.rules.answers import Decision, refuse_unknown
 from parexec_tui.core.rules.placement import can_run
 from parexec_tui.core.rules.ticket_fields import as_written, refusal_of_faults
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply.amendment import gates_in_the_way, status_with
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, UNSUCCESSFUL, Status
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 
@@ -43,8 +47,11 @@ def amend(
         return refusal_of_faults(faults)
     if refusal := _strays_from_its_pin(state, changed):
         return refusal
+    whole = state.with_gates(specs)
+    if running := gates_in_the_way(state, whole):
+        return _refuse_other_gates(state, running[0])
     is_same_set = not (asked.added or dropped)
-    skipped, restored = _status_changes(state, specs, changed, _statuses_after(after), is_same_set=is_same_set)
+    skipped, restored = _status_changes(state, whole, changed, _statuses_after(after), is_same_set=is_same_set)
     return [
         ev.PlanAmended(
             at=now,
@@ -69,6 +76,8 @@ def _conflicts(
     """Refuse an amendment that comes too late or contradicts itself."""
     if there := [id_ for id_ in asked.added if id_ in state.tickets]:
         return Refusal(f"there is {listed(there)} already", "change it, or give the new one another id")
+    if gates := [id_ for id_ in (*changed, *asked.dropped) if is_gate_ticket(id_)]:
+        return Refusal(f"{gates[0]} stands for the gates of {described(gates[0])}", "change them in the plan file")
     if both := [id_ for id_ in asked.dropped if id_ in asked.changed]:
         return Refusal(f"{listed(both)} cannot be both changed and dropped")
     if not specs:
@@ -86,6 +95,14 @@ def _conflicts(
         reason = f"{listed(done)} {'has' if len(done) == 1 else 'have'} succeeded: what is done cannot be changed"
         return Refusal(reason, f"retry {done[0]} first, or leave it as it is")
     return _still_needed(asked.dropped, specs)
+
+
+def _refuse_other_gates(state: SessionState, gates: TicketState) -> Refusal:
+    """Refuse to change what gates are about that run, or that have let a ticket start that runs."""
+    live = gates if gates.is_live else next(ticket for ticket in state.dependents(gates.id) if ticket.is_live)
+    what = "run now" if live is gates else f"have let {live.id} start, which is {live.shown_status}"
+    reason = f"the gates of {described(gates.id)} {what}, and would be about other tickets"
+    return Refusal(reason, f"wait for {live.id} to end, or cancel it")
 
 
 def _still_needed(dropped: tuple[str, ...], specs: dict[str, Ticket]) -> Refusal | None:
@@ -107,6 +124,7 @@ def _faults(state: SessionState, specs: dict[str, Ticket], new: dict[str, Ticket
         settings=plan.settings,
         defaults=Ticket(),
         resources=plan.resources,
+        groups=plan.groups,
         agents=plan.agents,
         tickets=specs,
         workdir=plan.workdir,
@@ -149,17 +167,25 @@ def _status_changes(
     *,
     is_same_set: bool,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The tickets that would be skipped, and those that would be skipped no more.
+    """The tickets that would be skipped, and those that would be skipped no more. Gates, which follow from that, are
+    not among them.
 
     `known`: statuses that are others than in the state.
     """
-    if is_same_set and all(spec.waits == state.graph.needs[id_] for id_, spec in changed.items()):
+    if (
+        is_same_set
+        and not state.has_gates
+        and all(spec.waits == state.graph.needs[id_] for id_, spec in changed.items())
+    ):
         return (), ()
     statuses: dict[str, Status] = {}
     skipped, restored = [], []
-    for id_ in _needs_first(specs):
+    dependencies = graph.build(specs)
+    for id_ in chain.from_iterable(graph.groups(dependencies)):
         status = known.get(id_) or (state.tickets[id_].status if id_ in state.tickets else Status.waiting)
-        waits = specs[id_].waits.items()
+        if is_gate_ticket(id_) and id_ in state.tickets and id_ not in known:
+            status = status_with(state.tickets[id_], specs[id_])
+        waits = dependencies.needs[id_].items()
         is_blocked = any(wait is Wait.success and statuses[need] in UNSUCCESSFUL for need, wait in waits)
         if is_blocked and status in PENDING:
             status = Status.skipped
@@ -168,10 +194,4 @@ def _status_changes(
             status = Status.waiting
             restored.append(id_)
         statuses[id_] = status
-    return tuple(skipped), tuple(restored)
-
-
-def _needs_first(specs: dict[str, Ticket]) -> Iterator[str]:
-    """All tickets, each after what it needs."""
-    for level in graph.groups(graph.build(specs)):
-        yield from level
+    return tuple(filterfalse(is_gate_ticket, skipped)), tuple(filterfalse(is_gate_ticket, restored))

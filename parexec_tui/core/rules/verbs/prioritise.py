@@ -22,5 +22,8 @@ def prioritise(state: SessionState, asked: rq.Prioritise, now: float) -> Decisio
 
 def refused_priorities(state: SessionState, asked: rq.Prioritise) -> Iterator[Refused]:
     for ticket in named(state, asked.tickets):
-        if ticket.status in SATISFIED:
+        if ticket.is_gates:
+            remedy = "prioritise the tickets that they wait for"
+            yield Refused("tickets", ticket.id, Refusal(f"{ticket.id} stands for gates, it has no priority", remedy))
+        elif ticket.status in SATISFIED:
             yield Refused("tickets", ticket.id, Refusal(f"{ticket.id} is {ticket.shown_status}"))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from parexec_tui.core.rules.answers import Decision, Refused, first_refusal, named, refuse_unknown
-from parexec_tui.core.rules.placement import cannot_go_to
+from parexec_tui.core.rules.placement import cannot_go_to, runs_on_no_agent
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import SATISFIED, Status
@@ -44,6 +44,8 @@ def refused_moves(state: SessionState, asked: rq.Reassign, *, may_be_gone: bool 
 
 def cannot_reassign(ticket: TicketState, place: str = "") -> Refusal | None:
     """Why a ticket cannot be given to any other agent; None if it can. `place`: the agent that the request names."""
+    if refusal := runs_on_no_agent(ticket):
+        return refusal
     if ticket.status is Status.rolling_back:
         return Refusal(f"{ticket.id} is rolling back", "wait for it to end")
     if ticket.status not in SATISFIED:

@@ -19,7 +19,7 @@ def restore(state: SessionState, asked: rq.Restore, now: float) -> Decision:
     gone: set[str] = set()
     # Retried tickets are restored dependents first, so that none waits for an unsuccessful need in between.
     is_retry = asked.since == "waiting"
-    for ticket in sorted(named(state, asked.tickets), key=lambda each: each.group, reverse=is_retry):
+    for ticket in sorted(named(state, asked.tickets), key=lambda each: each.depth, reverse=is_retry):
         then = _status_before(state, ticket, gone, back)
         skipped: tuple[str, ...] = ()
         restored: tuple[str, ...] = ()

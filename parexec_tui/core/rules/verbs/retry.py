@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from parexec_tui.core.plan.gates import described
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.rules.answers import Decision, Refused, named, refuse_unknown
-from parexec_tui.core.rules.downstream import reruns, restores
+from parexec_tui.core.rules.downstream import gates_again, reruns, restores
 from parexec_tui.core.rules.placement import cannot_go_to
 from parexec_tui.core.rules.ticket_fields import revised
 from parexec_tui.core.rules.verbs.amend import amend
@@ -64,7 +65,7 @@ class _Again(NamedTuple):
 
 def _in_order(state: SessionState, asked: rq.Retry) -> list[TicketState]:
     """The tickets to retry, each after those that it needs."""
-    return sorted(named(state, asked.tickets), key=lambda ticket: ticket.group)
+    return sorted(named(state, asked.tickets), key=lambda ticket: ticket.depth)
 
 
 def _runs_again(
@@ -84,6 +85,11 @@ def _runs_again(
                 refusal = Refusal(f"{live.id} depends on {ticket.id} and is {live.shown_status}", _stop_it(live))
         elif refusal is None and ticket.status in UNSUCCESSFUL:
             restored = restores(state, ticket, back)
+        if refusal is None and not downstream:
+            rerun = gates_again(state, ticket, {*back, *restored})
+            refusal = _let_start(state, ticket, rerun)
+            for gates in rerun:
+                restored += restores(state, state.tickets[gates], {*back, *restored, *rerun, ticket.id})
         if refusal is not None:
             yield Refused("tickets", ticket.id, refusal)
             continue
@@ -149,6 +155,17 @@ def _cannot_run_again(state: SessionState, ticket: TicketState, back: set[str]) 
         if (dependent := state.tickets[id_]).is_live:
             does = "needs" if wait.is_need else "comes after"
             return Refusal(f"{id_} {does} {ticket.id} and is {dependent.shown_status}", _stop_it(dependent))
+    return None
+
+
+def _let_start(state: SessionState, ticket: TicketState, gates: Iterable[str]) -> Refusal | None:
+    """Refuse to run gates again while a ticket runs that they have let start."""
+    for id_ in gates:
+        for dependent in state.dependents(id_):
+            if dependent.is_live:
+                does = f"{dependent.id} waited for the gates of {described(id_)}"
+                reason = f"{does}, which would run again after {ticket.id}, and is {dependent.shown_status}"
+                return Refusal(reason, _stop_it(dependent))
     return None
 
 

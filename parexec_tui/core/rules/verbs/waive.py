@@ -20,7 +20,7 @@ def waive(state: SessionState, asked: rq.Waive, now: float) -> Decision:
     tickets = [ticket for ticket in named(state, asked.tickets) if ticket.status is not Status.waived]
     ids = {ticket.id for ticket in tickets}
     # Dependents first: a skipped ticket must have an unsuccessful need, and it has none once that need is waived.
-    for ticket in sorted(tickets, key=lambda each: each.group, reverse=True):
+    for ticket in sorted(tickets, key=lambda each: each.depth, reverse=True):
         restored = restores(state, ticket, back, besides=ids) if ticket.status in UNSUCCESSFUL else ()
         back.update(restored, (ticket.id,))
         events.append(ev.TicketWaived(at=now, ticket=ticket.id, by=asked.by, restored=restored))

@@ -1,7 +1,11 @@
 """The plan itself changes: tickets are added, changed and dropped."""
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.claims import Claims
+from parexec_tui.core.plan.gates import PLAN_GATES, is_gate_ticket
 from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.state import events as ev
@@ -27,7 +31,7 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
     specs = {id_: spec for id_, spec in state.plan.tickets.items() if id_ not in event.dropped}
     specs |= {**event.changed, **event.added}
     drop_reservation(state)
-    shape = None if _keeps_shape(state, event) else _shape(event, specs)
+    shape = None if _keeps_shape(state, event) else _shape(state, event, specs)
     for ticket in list(state.asking.values()):
         if shape is not None or ticket.id in event.changed:
             stop_asking(state, ticket)  # it is asked again, if it still is to be
@@ -36,14 +40,16 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
     state.plan.tickets.clear()
     state.plan.tickets.update(specs)
     if shape is not None:
-        state.graph = shape[0]
+        state.graph = shape.dependencies
     _change_statuses(state, event)
+    if shape is not None and state.has_gates:
+        _replace_gates(state, shape.tickets, event.at)
     if shape is None:
         for id_ in event.changed:
             note_approval(state, state.tickets[id_])
             check_again(state, state.tickets[id_])
         return
-    state.derive(*shape)
+    state.derive(shape.dependencies, shape.groups)
     mark_stalled_again(state)
     state.serialised = sum(ticket.serialised for ticket in state.tickets.values())
     for ticket in state.tickets.values():
@@ -58,10 +64,75 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
 def _keeps_shape(state: SessionState, event: ev.PlanAmended) -> bool:
     """Whether graph, groups and paths stay as they are."""
     return not (event.added or event.dropped) and all(
-        (spec.needs, spec.after, spec.finally_, spec.estimate) == (old.needs, old.after, old.finally_, old.estimate)
-        for id_, spec in event.changed.items()
-        for old in (state.tickets[id_].spec,)
+        _shaping(spec) == _shaping(state.tickets[id_].spec) for id_, spec in event.changed.items()
     )
+
+
+def _shaping(spec: Ticket) -> tuple[object, ...]:
+    """What of a ticket graph, groups and paths follow from."""
+    return spec.needs, spec.after, spec.finally_, spec.estimate, spec.group, spec.allow_failure
+
+
+def _replace_gates(state: SessionState, whole: Mapping[str, Ticket], at: float) -> None:
+    """Let gates wait for the tickets that their groups have now. Those that have run wait again for new ones."""
+    tickets = state.tickets
+    for id_ in [id_ for id_ in tickets if is_gate_ticket(id_) and id_ not in whole]:
+        state.past_attempts[id_] = tickets.pop(id_).attempts
+        state.held_tickets.pop(id_, None)
+    for id_, spec in whole.items():
+        if not is_gate_ticket(id_):
+            continue
+        if id_ not in tickets:
+            tickets[id_] = state.new_ticket(id_, spec)
+            tickets[id_].attempts = state.past_attempts.pop(id_, 0)
+        gate = tickets[id_]
+        status = status_with(gate, spec)
+        if status is Status.waiting and gate.status in _HAVE_RUN:
+            gate.save()
+            gate.grown_from = gate.spec
+        elif status in _HAVE_RUN and gate.status not in _HAVE_RUN:
+            gate.restore()
+        gate.spec, gate.status = spec, status
+    ordered = {id_: tickets[id_] for id_ in whole}
+    tickets.clear()
+    tickets.update(ordered)
+    gates = (ticket for ticket in tickets.values() if ticket.is_gates)
+    for gate in sorted(gates, key=lambda gate: gate.id == PLAN_GATES):
+        if gate.status in PENDING and (because := lost_need(state, gate)):
+            gate.status, gate.because, gate.ended, gate.retry_at = Status.skipped, because, at, None
+        elif gate.status is Status.skipped and not lost_need(state, gate):
+            gate.status, gate.because, gate.ended = Status.waiting, "", None
+
+
+def gates_in_the_way(state: SessionState, whole: Mapping[str, Ticket]) -> list[TicketState]:
+    """The gates that would wait for more tickets, or be gone, in a plan like this, and that run now or let a
+    ticket start that runs now.
+    """
+    live = {id_: ticket for id_, ticket in state.live.items() if ticket.is_gates}
+    for id_ in state.live:
+        live |= {need.id: need for need in state.needs(id_) if need.is_gates and need.status in _HAVE_RUN}
+    return [gate for id_, gate in live.items() if id_ not in whole or _has_more_needs(gate.spec, whole[id_])]
+
+
+_HAVE_RUN = (Status.succeeded, Status.failed)
+
+
+def status_with(gate: TicketState, spec: Ticket) -> Status:
+    """The status of gates once they wait for what `spec` says: those that have run wait again while there are tickets
+    that there were not.
+    """
+    if gate.status in _HAVE_RUN and _has_more_needs(gate.spec, spec):
+        return Status.waiting
+    has_grown = gate.grown_from is not None and gate.snapshot is not None
+    if has_grown and gate.status in (Status.waiting, Status.skipped):
+        assert gate.grown_from is not None
+        assert gate.snapshot is not None
+        return gate.status if _has_more_needs(gate.grown_from, spec) else gate.snapshot.status
+    return gate.status
+
+
+def _has_more_needs(before: Ticket, after: Ticket) -> bool:
+    return not before.waits.keys() >= after.waits.keys()
 
 
 def _replace_tickets(state: SessionState, event: ev.PlanAmended) -> None:
@@ -70,8 +141,7 @@ def _replace_tickets(state: SessionState, event: ev.PlanAmended) -> None:
             state.past_attempts[id_] = attempts
         state.held_tickets.pop(id_, None)
     for id_, spec in event.added.items():
-        claims = Claims.of(spec, state.plan.workdir)
-        ticket = state.tickets[id_] = TicketState(id_, spec, 0, claims, state.types_of(spec))
+        ticket = state.tickets[id_] = state.new_ticket(id_, spec)
         ticket.attempts = state.past_attempts.pop(id_, 0)
         ticket.is_asked = ticket.is_asked or ticket.attempts > 0
     for id_, spec in event.changed.items():
@@ -110,12 +180,25 @@ def _change_statuses(state: SessionState, event: ev.PlanAmended) -> None:
         ticket.status, ticket.because, ticket.ended = Status.waiting, "", None
 
 
-def _shape(event: ev.PlanAmended, specs: dict[str, Ticket]) -> tuple[Graph, list[list[str]]]:
-    """The graph and the groups of the plan that an event leads to. Raises if there can be no such plan."""
+class _Shape(NamedTuple):
+    """What a plan looks like."""
+
+    tickets: dict[str, Ticket]
+    """With those that stand for gates."""
+    dependencies: Graph
+    groups: list[list[str]]
+
+
+def _shape(state: SessionState, event: ev.PlanAmended, specs: dict[str, Ticket]) -> _Shape:
+    """The shape of the plan that an event leads to. Raises if there can be no such plan."""
     if any(need not in specs for spec in specs.values() for need in spec.waits):
         raise IllegalEventError(f"{event!r}: something is needed that is not there")
-    dependencies = graph.build(specs)
     try:
-        return dependencies, graph.groups(dependencies)
+        tickets = state.with_gates(specs)
+        dependencies = graph.build(tickets)
+        groups = graph.groups(dependencies)
     except graph.CycleError:
         raise IllegalEventError(f"{event!r}: there is a cycle of needs") from None
+    if running := gates_in_the_way(state, tickets):
+        raise IllegalEventError(f"{event!r}: {running[0].id} is {running[0].status}")
+    return _Shape(tickets, dependencies, groups)

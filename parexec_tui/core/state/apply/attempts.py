@@ -4,7 +4,15 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply.claims import take_claims
 from parexec_tui.core.state.attempts import Attempt, FreezeCause
-from parexec_tui.core.state.indexes import doubt_reservation, give_back_claims, move, refresh_agent, skip, thaw
+from parexec_tui.core.state.indexes import (
+    agent_with,
+    doubt_reservation,
+    give_back_claims,
+    move,
+    refresh_agent,
+    skip,
+    thaw,
+)
 from parexec_tui.core.state.reservation import count_start
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.stalls import note_stall
@@ -23,13 +31,15 @@ from parexec_tui.core.state.transitions import (
 
 def on_attempt_started(state: SessionState, event: ev.AttemptStarted) -> None:
     ticket = moving_ticket(state, event, Status.running)
-    agent = agent_of(state, event)
-    if agent.ticket is not None or ticket.missing or event.attempt <= ticket.attempts:
+    agent = None if ticket.is_gates else agent_of(state, event)
+    is_busy = agent is not None and agent.ticket is not None
+    if is_busy or ticket.missing or event.attempt <= ticket.attempts:
         raise IllegalEventError(f"{event!r}: the agent is busy, a need is missing, or the attempt is not new")
     take_claims(state, ticket, event)
-    agent.ticket = ticket.id
-    refresh_agent(state, agent)
-    ticket.attempt = Attempt(event.attempt, agent.id, event.at)
+    if agent is not None:
+        agent.ticket = ticket.id
+        refresh_agent(state, agent)
+    ticket.attempt = Attempt(event.attempt, event.agent, event.at)
     ticket.attempts = event.attempt
     if ticket.first_started is None:
         ticket.first_started = event.at
@@ -109,7 +119,7 @@ def on_attempt_frozen(state: SessionState, event: ev.AttemptFrozen) -> None:
     ticket = freezable_ticket(state, event, is_frozen=False)
     ticket.live_attempt.freeze = FreezeCause(event.by, event.reason, event.at)
     state.frozen[ticket.id] = ticket
-    if (agent := state.agents[ticket.live_attempt.agent]).ticket == ticket.id:
+    if (agent := agent_with(state, ticket)) is not None:
         agent.is_frozen = True
     note_stall(state, ticket)
     doubt_reservation(state)
@@ -152,18 +162,18 @@ def on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
 
 
 def _leave_agent(state: SessionState, ticket: TicketState, attempt: Attempt, event: ev.AttemptEnded) -> None:
+    ran = attempt.worked(event.at)
+    if ticket.is_gates:
+        _note_duration(ticket, event.end, ran)
+        return
     agent = state.agents[attempt.agent]
     if agent.ticket != ticket.id:
         return  # it ended there before, and was taken back since
-    ran = attempt.worked(event.at)
     agent.ticket = None
     agent.idle_since = event.at
     agent.busy_for += ran
     state.busy_for += ran
-    if event.end is End.succeeded:
-        ticket.took = ran
-    elif event.end in (End.failed, End.timed_out):
-        ticket.failed_after = ran
+    _note_duration(ticket, event.end, ran)
     agent.done += event.end is End.succeeded
     agent.failed += event.then in (Status.failed, Status.backoff)
     if event.host_at_fault:
@@ -176,6 +186,13 @@ def _leave_agent(state: SessionState, ticket: TicketState, attempt: Attempt, eve
     if not event.host_at_fault:
         ticket.excluded_agents = (*ticket.excluded_agents, event.shunned) if event.shunned else ()
     refresh_agent(state, agent)
+
+
+def _note_duration(ticket: TicketState, end: End, ran: float) -> None:
+    if end is End.succeeded:
+        ticket.took = ran
+    elif end in (End.failed, End.timed_out):
+        ticket.failed_after = ran
 
 
 def _strike(state: SessionState, ticket: TicketState, agent: AgentState) -> None:

@@ -23,7 +23,7 @@ def _ranks(dependents: TicketLinks, groups: list[list[str]]) -> dict[str, int]:
     """The place of each ticket among siblings: by the length of the longest chain of its dependents."""
     length: dict[str, int] = {}
     for level in reversed(groups):
-        for id_ in level:
+        for id_ in reversed(level):  # gates stand last in it, and need others of it
             length[id_] = 1 + max(map(length.__getitem__, dependents[id_]), default=0)
     # The sort is stable, so equals stay in the order of groups and, within one, of the plan.
     by_length = sorted((id_ for level in groups for id_ in level), key=length.__getitem__)

@@ -1,0 +1,184 @@
+"""Gates of groups and of the plan: when they run, what waits for them, and what lets them run again."""
+
+from typing import Any
+
+from parexec_tui.core.plan.gates import Gate
+from parexec_tui.core.plan.model import Ticket
+from parexec_tui.core.plan.units import Duration
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import Refusal
+from tests.core.sessions import Session, plan
+
+LINT = (Gate(name="lint", run="lint"), Gate(name="link", run="link"))
+
+
+def opened(tickets: str, **settings: Any) -> Session:
+    session = Session(plan(tickets, groups={"g": LINT}, **settings))
+    session.dispatch()
+    return session
+
+
+def finished(tickets: str, *ids: str, **settings: Any) -> Session:
+    """A session in which these have succeeded."""
+    session = opened(tickets, **settings)
+    for id_ in ids:
+        session.succeed(id_)
+        session.dispatch()
+    return session
+
+
+def test_what_needs_a_ticket_of_a_group_waits_for_its_gates() -> None:
+    session = finished("A: group=g\nB: group=g\nC: A\nD:", "A")
+    assert session.why("C") == ["waits for the gates of group g"]
+    session.succeed("B")
+    assert session.dispatch() == ["@g"]
+    assert session.status("@g") == "validating"
+    assert session.why("@g") == ["validating by the engine: gate 1 of 2: lint"]
+    assert session.why("C") == ["waits for the gates of group g: gate 1 of 2: lint"]
+    assert session.dispatch() == []
+    session.succeed("@g")
+    assert session.why("C") == ["waits for the gates of group g: gate 2 of 2: link"]
+    session.succeed("@g")
+    assert session.dispatch() == ["C"]
+
+
+def test_no_agent_runs_gates_but_they_count_among_what_runs_at_once() -> None:
+    session = finished("A: group=g\nC:\nD:", "A", parallel=2)
+    assert session.live() == ["C", "@g"]
+    assert [agent.ticket for agent in session.state.agents.values()] == [None, "C"]
+    assert session.why("D") == ["2 of 2 running"]
+
+
+def test_gates_that_fail_skip_what_waits_for_them_and_run_again_after_a_retry_of_a_ticket() -> None:
+    session = finished("A: group=g\nB: A\nC:", "A", gates=("whole",))
+    session.fail("@g")
+    assert session["@g"].reason == "gate lint: exit 1"
+    assert session.statuses() == {
+        "A": "succeeded",
+        "@g": "failed",
+        "B": "skipped",
+        "C": "running",
+        "@plan": "skipped",
+    }
+    session.ask(rq.Retry(tickets=("A",), by="ann"))
+    retried = session.journal[-1]
+    assert isinstance(retried, ev.TicketRetried)
+    assert (retried.rerun, retried.restored) == (("@g",), ("B", "@plan"))
+    session.succeed("C")
+    assert session.dispatch() == ["A"]
+    session.succeed("A")
+    assert session.dispatch() == ["@g"]
+
+
+def test_a_retry_of_the_gates_alone_runs_nothing_else_again() -> None:
+    session = finished("A: group=g\nB: A", "A")
+    session.fail("@g")
+    session.ask(rq.Retry(tickets=("@g",), by="ann"))
+    assert session.dispatch() == ["@g"]
+    assert session["@g"].attempts == 2
+    assert session.status("A") == "succeeded"
+
+
+def test_the_gates_of_the_plan_come_last_and_the_session_has_succeeded_only_if_they_hold() -> None:
+    session = finished("A:\nB:\nZ: finally=true", "A", gates=("whole",))
+    assert session.why("@plan") == ["needs B (running)"]
+    session.succeed("B")
+    assert session.dispatch() == ["@plan"]
+    assert session.why("Z") == ["runs at the end: 1 ticket is not over"]
+    session.fail("@plan")
+    assert session.dispatch() == ["Z"]
+    session.succeed("Z")
+    assert not session.state.has_succeeded
+    session.ask(rq.Retry(tickets=("@plan",), by="ann"))
+    assert session.dispatch() == ["@plan"]
+    session.succeed("@plan")
+    assert session.dispatch() == ["Z"]  # once more, as something ran since
+    session.succeed("Z")
+    assert session.state.has_succeeded
+
+
+def test_gates_are_skipped_if_a_ticket_fails_and_run_without_one_that_may_fail_or_is_waived() -> None:
+    session = opened("A: group=g\nB: group=g allow_failure=true\nC: group=g")
+    session.fail("A", "B")
+    assert session.status("@g") == "skipped"
+    session.ask(rq.Waive(tickets=("A",), by="ann"))
+    session.succeed("C")
+    assert session.dispatch() == ["@g"]
+
+
+def test_gates_can_be_held_frozen_cancelled_and_waived() -> None:
+    session = opened("A: group=g\nB: A")
+    session.ask(rq.Hold(tickets=("@g",), by="ann"))
+    session.succeed("A")
+    assert session.dispatch() == []
+    session.ask(rq.Release(tickets=("@g",), by="ann"))
+    assert session.dispatch() == ["@g"]
+    session.ask(rq.Freeze(tickets=("@g",), by="ann"))
+    assert session.why("B") == ["waits for the gates of group g: gate 1 of 2: lint, frozen"]
+    session.ask(rq.Thaw(tickets=("@g",), by="ann"))
+    session.ask(rq.Cancel(tickets=("@g",), by="ann"))
+    session.killed("@g")
+    assert (session.status("@g"), session.status("B")) == ("cancelled", "skipped")
+    session.ask(rq.Waive(tickets=("@g",), by="ann"))
+    assert session.dispatch() == ["B"]
+
+
+def test_a_gate_that_takes_too_long_fails_and_one_that_is_lost_before_it_began_starts_again() -> None:
+    session = Session(plan("A: group=g", groups={"g": (Gate(run="slow", timeout=Duration(5)),)}))
+    session.dispatch()
+    session.succeed("A")
+    session.dispatch()
+    session.lost("@g", began=False)
+    assert session["@g"].live_attempt.step == "gate-1-2"
+    session.time_out("@g")
+    session.killed("@g")
+    assert (session["@g"].end, session["@g"].reason) == ("timed out", "gate slow: after 5.0s")
+
+
+def test_a_journal_that_ends_between_the_start_of_gates_and_their_first_step_goes_on() -> None:
+    session = finished("A: group=g\nB: A", "A")
+    cut = next(at for at, event in enumerate(session.journal) if isinstance(event, ev.StepStarted))
+    session.journal, session.dumps = session.journal[:cut], session.dumps[:cut]
+    session.restart()
+    session.lost("@g", began=False)
+    assert session.dispatch() == ["@g"]
+
+
+def test_what_makes_no_sense_for_gates_is_refused() -> None:
+    session = opened("A: group=g")
+    for request, reason in (
+        (rq.Edit(ticket="@g", changes={"title": "x"}, by="ann"), "@g stands for the gates of group g"),
+        (rq.Retry(tickets=("@g",), run="x", by="ann"), "@g stands for the gates of group g"),
+        (rq.Amend(dropped=("@g",), by="ann"), "@g stands for the gates of group g"),
+        (rq.Reassign(tickets=("@g",), agent="agent", by="ann"), "the engine itself runs the gates of group g"),
+        (rq.Prioritise(tickets=("@g",), priority=Ticket().priority, by="ann"), "@g stands for gates"),
+    ):
+        refusal = session.ask(request)
+        assert isinstance(refusal, Refusal)
+        assert refusal.reason.startswith(reason)
+
+
+def test_gates_run_again_when_their_group_grows_and_not_if_it_is_as_before() -> None:
+    session = finished("A: group=g", "A", "@g", "@g", "@plan", gates=("whole",))
+    session.close()
+    new = Ticket(run="true", group="g")
+    session.act(rq.Amend(added={"N": new}, by="ann"))
+    assert session.statuses() == {"A": "succeeded", "N": "waiting", "@g": "waiting", "@plan": "waiting"}
+    session.act(rq.Undo(by="ann"))
+    assert session.statuses() == {"A": "succeeded", "@g": "succeeded", "@plan": "succeeded"}
+    session.act(rq.Amend(added={"N": new}, by="ann"))
+    assert session.dispatch() == ["N"]
+    session.succeed("N")
+    assert session.dispatch() == ["@g"]
+
+
+def test_nothing_joins_a_group_whose_gates_run_or_have_let_something_start_that_runs() -> None:
+    joins = rq.Amend(added={"N": Ticket(run="true", group="g")}, by="ann")
+    session = finished("A: group=g\nB: A", "A")
+    assert str(session.ask(joins)).startswith("the gates of group g run now, and would be about other tickets")
+    session.succeed("@g", "@g")
+    session.dispatch()
+    assert "have let B start, which is running" in str(session.ask(joins))
+    session.succeed("B")
+    assert not isinstance(session.ask(joins), Refusal)
