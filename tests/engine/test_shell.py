@@ -63,3 +63,31 @@ def test_a_session_of_an_earlier_version_keeps_the_shell_it_began_with(tmp_path:
     new_session(structs.replace(plan, agents={"agent": AgentType()}))  # as a version stored it that knew no `shell`
     assert Engine("resume", session(), cwd=tmp_path).wait() == 0
     assert log_of("A.1") == "one\ntwo\n"
+
+
+DIE = """
+die() { echo "$1" >&2; kill -TERM $$; }
+[ -e no-such-file ] || x=$(die 'cannot go on')
+echo went on
+"""
+
+
+def test_a_command_that_ends_itself_has_failed(tmp_path: Path) -> None:
+    (tmp_path / "lib.sh").write_text("die() { kill -TERM $$; }\n")
+    code, _ = run(
+        tmp_path,
+        f"[tickets.A]\nrun = '''{DIE}'''\n"
+        "[tickets.sourced]\nrun = '. ./lib.sh; die; echo went on'\n"
+        "[tickets.killed]\nrun = 'kill -9 $$; echo went on'\n"
+        "[tickets.expected]\nrun = 'kill $$'\nexpect_codes = [143]\n"
+        "[tickets.gate]\nrun = 'true'\ngates = ['kill $$; sleep 0.1; true']\n"
+        "[tickets.asked]\nrun = 'touch ran'\nskip_if = 'kill $$; true'\n"
+        '[tickets.parent]\nrun = \'kill -0 $PPID; tr "\\0" " " < /proc/$PPID/cmdline\'\n',
+    )
+    assert code == 1
+    signals = {id_: ticket(id_).signal for id_ in ("A", "sourced", "killed", "expected")}
+    assert signals == {"A": 15, "sourced": 15, "killed": 9, "expected": 15}
+    assert [log_of(f"{id_}.1") for id_ in ("A", "sourced", "killed")] == ["cannot go on\n", "", ""]
+    assert (ticket("expected").status, ticket("gate").status) == (Status.succeeded, Status.failed)
+    assert (tmp_path / "ran").exists()
+    assert log_of("parent.1").startswith("sh -c "), "its parent is the shell that leads it, not the engine"

@@ -66,6 +66,10 @@ _PLAIN_COMMAND = re.compile(
 )
 """Words without meaning to the shell, of which the first is not a built-in that acts on the shell itself."""
 
+_ASKS_WHO_IT_IS = re.compile(r"\$(?:\$|\{\$|\{?PPID\b)|(?:\A|[\s;&|({`])(?:\.|source)\s")
+"""A command that may ask for the pid of its shell or of the parent of that, or that reads a file which may. In a
+subshell these would be the recording shell and the engine, and `kill $$` would go past the command."""
+
 _spawn = best_spawn()
 
 is_shell_name = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|BASH_FUNC_.*%%", re.DOTALL).fullmatch
@@ -145,6 +149,8 @@ def _script(wanted: Spawn) -> tuple[str, tuple[str, ...]]:
         return _ARGV_SCRIPT, ("nice", "-n", str(wanted.nice), *argv)
     if not wanted.shell:
         return _ARGV_SCRIPT, wanted.argv
+    if _ASKS_WHO_IT_IS.search(wanted.shell):
+        return _ARGV_SCRIPT, _shell_argv(wanted)
     if _PLAIN_COMMAND.fullmatch(wanted.shell):
         return _PLAIN_SCRIPT, (wanted.shell,)
     return _STRICT_SCRIPT if wanted.stops_at_failure else _SHELL_SCRIPT, (wanted.shell,)
