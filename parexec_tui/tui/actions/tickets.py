@@ -12,7 +12,7 @@ from parexec_tui.tui.panels.events import EventsPanel
 from parexec_tui.tui.panels.graph import GraphPanel
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.view.facts import idle_reason
-from parexec_tui.tui.view.needy import lead_of, next_need, tour
+from parexec_tui.tui.view.needy import first_subject, in_order, next_need
 from parexec_tui.tui.view.view_state import Change
 
 
@@ -63,14 +63,14 @@ def shows_problems(context: ActionContext) -> bool:
 
 def next_needing_attention(context: ActionContext) -> None:
     """Go to the next ticket or agent that needs the person. The footer says what needs them in the whole session."""
-    lead = lead_of(pieces(context.state))
-    found = tour(needs(context.state, context.view.me), lead)
+    first = first_subject(pieces(context.state))
+    found = in_order(needs(context.state, context.view.me), first)
     if not found:
         context.say("nothing needs you", "good")
         return
-    at = next_need(context.view, found, lead, context.screen.is_at)
+    at = next_need(context.view, found, first, context.screen.is_at)
     need = found[at]
-    context.view.visited_need, context.view.visited_lead = need.subject, lead
+    context.view.visited_need, context.view.visited_first = need.subject, first
     match need.subject.kind:
         case "ticket":
             if context.screen.arrangement.current == "agents":

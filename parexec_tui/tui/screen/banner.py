@@ -16,7 +16,7 @@ from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.drawing.sign import CUT
 from parexec_tui.tui.input.key_names import short_name
 from parexec_tui.tui.input.keymap import Keymap
-from parexec_tui.tui.view.needy import goes_to_lead, lead_of
+from parexec_tui.tui.view.needy import first_subject, goes_to_first
 from parexec_tui.tui.view.view_state import Change, ViewState
 
 _LINGER = 3.0
@@ -114,11 +114,11 @@ class Banner(Widget):
         width = self.size.width
         palette = self.view.palette
         line = StyledLine(self.view.base + palette["header"], ascii_only=self.view.ascii_only).add(" ")
-        lead = lead_of(self._pieces)
+        first = first_subject(self._pieces)
         for number, piece in enumerate(self._pieces):
             left = len(self._pieces) - number - 1
             room = width - line.width - 1 - (len(f"  +{left} more") if left else 0)
-            hint = self._hint(piece, lead, room)
+            hint = self._hint(piece, first, room)
             taken = _cells(hint)
             if number and room < taken + min(width_of(piece.text), _MIN_CELLS):
                 hint, taken = None, 0
@@ -131,10 +131,10 @@ class Banner(Widget):
             line.add(f" {'|' if self.view.ascii_only else '·'} " if left else "", palette["dim"])
         return line.strip(width)
 
-    def _hint(self, piece: Piece, lead: Subject | None, room: int) -> tuple[str, str] | None:
+    def _hint(self, piece: Piece, first: Subject | None, room: int) -> tuple[str, str] | None:
         """A key that helps, and what it does to what: to `it`, where there is no room in the line for the name of
         what the piece names."""
-        named = self._named_hint(piece, lead)
+        named = self._named_hint(piece, first)
         if named is None:
             return None
         key, does, name = named
@@ -152,13 +152,13 @@ class Banner(Widget):
             return self.view.short_agent(name, _NAMED_IN)
         return cut_middle(printable(name), _NAMED_IN, sign=CUT[self.view.ascii_only])
 
-    def _named_hint(self, piece: Piece, lead: Subject | None) -> tuple[str, str, str] | None:
+    def _named_hint(self, piece: Piece, first: Subject | None) -> tuple[str, str, str] | None:
         subject = piece.subject
         if subject is not None and subject.kind in ("ticket", "agent", "type") and not self._is_target(subject):
-            goes_there = subject == lead and goes_to_lead(self.view, lead, self._is_at)
+            goes_there = subject == first and goes_to_first(self.view, first, self._is_at)
             return self._key("next-needy", "goes to", subject.name) if goes_there else None
         if subject is not None and subject.kind == "host":
-            goes_there = subject == lead and goes_to_lead(self.view, lead, self._is_at)
+            goes_there = subject == first and goes_to_first(self.view, first, self._is_at)
             return self._key("next-needy", "shows", "the gauges") if goes_there else None
         if piece.remedy is None:
             return None

@@ -108,7 +108,7 @@ class ViewState:
         """The agent type that is selected there, if no agent is."""
         self.visited_need: Subject | None = None
         """What needs a person and was gone to last."""
-        self.visited_lead: Subject | None = None
+        self.visited_first: Subject | None = None
         """What the banner named first at that time."""
         self.marks: set[str] = set()
         """Marked tickets: actions take them instead of the selected one."""
