@@ -32,7 +32,7 @@ class Piece(NamedTuple):
     """What helps, wherever the person is; for a ticket or an agent: once it is selected."""
 
 
-class Around(NamedTuple):
+class BannerContext(NamedTuple):
     """What is true besides the state."""
 
     trouble: str = ""
@@ -45,36 +45,36 @@ class Around(NamedTuple):
     """How the requests of the reader are signed."""
 
 
-NOTHING_AROUND = Around()
+NO_CONTEXT = BannerContext()
 
 _LONG = 60.0
 """Seconds without a start after which it is said that all places are taken."""
 
 
-def pieces(state: SessionState, around: Around = NOTHING_AROUND) -> Iterator[Piece]:
+def pieces(state: SessionState, context: BannerContext = NO_CONTEXT) -> Iterator[Piece]:
     """What has to be said, the worst first. It costs what there is to say, not what there is in the plan."""
-    if around.trouble:
-        yield Piece(f"CANNOT WRITE: {printable(around.trouble)}", "alert")
-    needs = {need.subject.kind: need for need in session_needs(state, around.me)}
-    yield from _engine(state, around, needs)
-    for need in session_needs(state, around.me):
+    if context.trouble:
+        yield Piece(f"CANNOT WRITE: {printable(context.trouble)}", "alert")
+    needs = {need.subject.kind: need for need in session_needs(state, context.me)}
+    yield from _engine(state, context, needs)
+    for need in session_needs(state, context.me):
         if need.subject.kind == "host":
             text = f"host short of {need.subject.name}: {printable(need.reason)}; nothing starts until there is room"
             yield Piece(text, "alert", need.subject)
-    yield from _paused(state, around, needs.get("session"))
+    yield from _paused(state, context, needs.get("session"))
     stands_still = len(state.frozen) == len(state.live)
-    pauses = tuple(_pauses(state, around))
+    pauses = tuple(_pauses(state, context))
     if stands_still:
         yield from pauses
-    yield from _approvals(state, around)
+    yield from _approvals(state, context)
     yield from _failures(state)
     if state.finished_at is None:
         yield from _agents(state)
     if not stands_still:
         yield from pauses
-    yield from _bottleneck(state, around)
-    yield from _full(state, around)
-    for deed in around.deeds:
+    yield from _bottleneck(state, context)
+    yield from _full(state, context)
+    for deed in context.deeds:
         if not any(_says(pause, deed) for pause in pauses):
             yield Piece(printable(deed), "dim")
 
@@ -88,7 +88,7 @@ def _says(pause: Piece, deed: str) -> bool:
 _PAUSED, _KINDS = ("held", "froze"), ("", "agent ", "agent type ")
 
 
-def _engine(state: SessionState, around: Around, needs: Mapping[NeedKind, Need]) -> Iterator[Piece]:
+def _engine(state: SessionState, context: BannerContext, needs: Mapping[NeedKind, Need]) -> Iterator[Piece]:
     """That no engine does anything for it, and since when."""
     root = next((root for root in roots_of_all(state) if root.kind == "engine"), None)
     if root is None:
@@ -97,17 +97,17 @@ def _engine(state: SessionState, around: Around, needs: Mapping[NeedKind, Need])
         yield Piece(root_text(root, None), "alert")
         return
     need = needs.get("engine") or needs.get("end")
-    text = "; ".join(filter(None, (root_text(root, around.now, around.me), fate_text(state))))
+    text = "; ".join(filter(None, (root_text(root, context.now, context.me), fate_text(state))))
     subject = need.subject if need is not None else None
     yield Piece(text, "alert" if need is not None else "hold", subject, ending_of(root))
 
 
-def _paused(state: SessionState, around: Around, need: Need | None) -> Iterator[Piece]:
+def _paused(state: SessionState, context: BannerContext, need: Need | None) -> Iterator[Piece]:
     """What keeps everything from starting because somebody asked for it, or because of a failure."""
     root = next((root for root in roots_of_all(state) if root.kind == "session"), None)
     if root is None or state.finished_at is not None or state.left is not None:
         return
-    text = root_text(root, around.now, around.me)
+    text = root_text(root, context.now, context.me)
     if root.how == "draining":
         text += ": nothing starts"
     is_loud = root.how in ("held", "frozen") and not (need is not None and need.is_asked_for)
@@ -138,18 +138,18 @@ def _agents(state: SessionState) -> Iterator[Piece]:
         return
 
 
-def _approvals(state: SessionState, around: Around) -> Iterator[Piece]:
+def _approvals(state: SessionState, context: BannerContext) -> Iterator[Piece]:
     """The ticket that waits for approval and that most others wait for."""
     if not state.unapproved or state.finished_at is not None:
         return
     found = [each for each in roots(state) if each.root.kind == "approval" and _needs_somebody(state, each.root)]
     if found:
         root = found[0].root
-        text = waited_for_text(found[0], around.now, around.me)
+        text = waited_for_text(found[0], context.now, context.me)
         yield Piece(_counted(text, len(found), "to approve"), "hold", _subject(root), ending_of(root))
 
 
-def _pauses(state: SessionState, around: Around) -> Iterator[Piece]:
+def _pauses(state: SessionState, context: BannerContext) -> Iterator[Piece]:
     """The freeze or hold that most tickets wait for, of a ticket, an agent or an agent type."""
     agents = state.agents.values()
     if not (state.frozen or state.held_back or state.held_types or any(agent.held is not None for agent in agents)):
@@ -160,7 +160,7 @@ def _pauses(state: SessionState, around: Around) -> Iterator[Piece]:
     if not found:
         return
     root = found[0].root
-    text = waited_for_text(found[0], around.now, around.me)
+    text = waited_for_text(found[0], context.now, context.me)
     yield Piece(_counted(text, len(found), "paused"), "hold", _subject(root), ending_of(root))
 
 
@@ -169,7 +169,7 @@ def _needs_somebody(state: SessionState, root: Root) -> bool:
     return not root.ticket or ticket_need(state.tickets[root.ticket]) is not None
 
 
-def _bottleneck(state: SessionState, around: Around) -> Iterator[Piece]:
+def _bottleneck(state: SessionState, context: BannerContext) -> Iterator[Piece]:
     """The one ticket that runs, if all others wait for it, and some of them only because it has what they claim.
 
     While the plan alone says that they come after it, all is well, and nothing is said.
@@ -179,19 +179,19 @@ def _bottleneck(state: SessionState, around: Around) -> Iterator[Piece]:
     pending = sum(state.counts[status] for status in PENDING)
     first = next((each for each in roots(state) if each.root.kind == "running"), None)
     if first is not None and first.count == pending and first.is_exact:
-        yield Piece(waited_for_text(first, around.now, around.me), "dim")
+        yield Piece(waited_for_text(first, context.now, context.me), "dim")
 
 
-def _full(state: SessionState, around: Around) -> Iterator[Piece]:
+def _full(state: SessionState, context: BannerContext) -> Iterator[Piece]:
     """That all places are taken, if agents are idle for that and nothing has started for a while."""
-    if around.now is None or state.status != "running" or not state.ready or state.pressed:
+    if context.now is None or state.status != "running" or not state.ready or state.pressed:
         return
     blocker = parallel_blocker(state)
     idle = [next(reversed(agents.values())).idle_since for agents in state.available.values() if agents]
     if blocker is None or not idle:
         return
     starts = (ticket.live_attempt.started for ticket in state.live.values())
-    if (since := around.now - max(*idle, *starts)) >= _LONG:
+    if (since := context.now - max(*idle, *starts)) >= _LONG:
         text = f"as many run as may at once: {blocker.text}, for {short_duration(since)}"
         yield Piece(f"{text}; {len(state.ready)} ready, :parallel +1 lets one more start", "dim")
 

@@ -10,7 +10,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import EngineLost
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.text.banner import Around, pieces
+from parexec_tui.text.banner import BannerContext, pieces
 from parexec_tui.text.roots import Ending, ending_of
 from tests.core.sessions import Session, plan
 from tests.core.state.test_properties import plans, run, steps
@@ -22,8 +22,8 @@ def started(text: str = "A:\nB:\nC: A") -> Session:
     return session
 
 
-def said(session: Session, around: Around | None = None) -> list[str]:
-    return [piece.text for piece in pieces(session.state, around or Around())]
+def said(session: Session, context: BannerContext | None = None) -> list[str]:
+    return [piece.text for piece in pieces(session.state, context or BannerContext())]
 
 
 def test_while_all_is_well_there_is_nothing_to_say() -> None:
@@ -70,7 +70,7 @@ def test_what_is_frozen_with_how_many_wait_and_who_did_it() -> None:
     session.fail("B")
     session.wait(40)
     text = "agent-1 is frozen with A, by you, for 40s; 2 wait for it"
-    found = list(pieces(session.state, Around(now=session.now, me="ann@pts/3")))
+    found = list(pieces(session.state, BannerContext(now=session.now, me="ann@pts/3")))
     assert [piece.text for piece in found] == [text, "B failed: exit 1"], "nothing moves: that comes first"
     assert (found[0].subject, found[0].remedy) == (Subject("ticket", "A"), Ending("freeze", "thaw", "thaws", "A"))
 
@@ -110,19 +110,19 @@ def test_that_all_places_are_taken_is_said_once_nothing_has_started_for_a_minute
     session = Session(plan("A:\nB:\nC:\nD:", parallel=2))
     session.dispatch()
     session.wait(100)
-    assert said(session, Around(now=session.now)) == [], "no agent is idle"
+    assert said(session, BannerContext(now=session.now)) == [], "no agent is idle"
     session.ask(rq.Scale(most=3))
     session.dispatch()
     session.ask(rq.Scale(most=2))
     session.succeed("C")
     session.wait(59)
-    assert said(session, Around(now=session.now)) == []
+    assert said(session, BannerContext(now=session.now)) == []
     session.wait(1)
-    assert said(session, Around(now=session.now)) == [
+    assert said(session, BannerContext(now=session.now)) == [
         "as many run as may at once: 2 of 2 running, for 1m00; 1 ready, :parallel +1 lets one more start"
     ]
     session.ask(rq.Scale(most=3))
-    assert said(session, Around(now=session.now)) == []
+    assert said(session, BannerContext(now=session.now)) == []
 
 
 def test_many_that_failed_alike_are_one_piece() -> None:
@@ -143,7 +143,7 @@ def test_the_worst_comes_first() -> None:
     session.act(rq.Hold(by="ann"))
     session.apply(ev.HostPressed(at=session.now, resource="disk", text="1GiB free"))
     session.state.note_engine_lost(EngineLost(session.now, "it does not answer", is_silent=True))
-    assert said(session, Around("no space", deeds=("bo held A",))) == [
+    assert said(session, BannerContext("no space", deeds=("bo held A",))) == [
         "CANNOT WRITE: no space",
         "it does not answer",
         "host short of disk: 1GiB free; nothing starts until there is room",
@@ -158,7 +158,7 @@ def test_what_others_did_comes_last_and_is_not_told_twice() -> None:
     session.fail("B")
     session.act(rq.Hold(tickets=("C",), by="bo"))
     session.succeed("A")
-    assert said(session, Around(deeds=("bo held C", "bo retried X"))) == [
+    assert said(session, BannerContext(deeds=("bo held C", "bo retried X"))) == [
         "B failed: exit 1",
         "C is held, by bo",
         "bo retried X",
@@ -166,7 +166,7 @@ def test_what_others_did_comes_last_and_is_not_told_twice() -> None:
     session.act(rq.Release(tickets=("C",), by="bo"))
     session.dispatch()
     session.act(rq.Freeze(tickets=("C",), by="bo"))
-    assert "bo froze C" not in said(session, Around(deeds=("bo froze C",)))
+    assert "bo froze C" not in said(session, BannerContext(deeds=("bo froze C",)))
 
 
 def test_an_engine_that_is_gone_until_another_one_begins() -> None:
@@ -182,11 +182,11 @@ def test_an_engine_that_is_lost_was_seen_at_some_time(policy: str, rest: str) ->
     session = Session(plan("A:\nB: A", on_engine_loss=policy))
     session.dispatch()
     session.state.note_engine_lost(EngineLost(session.now, "no engine"))
-    (piece,) = pieces(session.state, Around(now=session.now))
+    (piece,) = pieces(session.state, BannerContext(now=session.now))
     assert piece.text == f"no engine runs the session, last seen at 00:16:40; {rest}"
     assert (piece.subject, piece.remedy) == (Subject("engine"), ending_of(Root("engine")))
     session.state.note_engine_lost(EngineLost(session.now, "engine 12 does not answer", is_silent=True))
-    (piece,) = pieces(session.state, Around(now=session.now))
+    (piece,) = pieces(session.state, BannerContext(now=session.now))
     assert (piece.text, piece.remedy) == ("engine 12 does not answer", None), "another one would be refused"
 
 
@@ -202,7 +202,7 @@ def test_nobody_looks_for_the_engine_of_a_finished_session() -> None:
 def test_what_others_wrote_cannot_act_on_a_terminal() -> None:
     session = started()
     session.act(rq.Hold(by="\x1b[2Jann"))
-    for text in said(session, Around("\x1b[2Jno", deeds=("\x1b[2Jbo",))):
+    for text in said(session, BannerContext("\x1b[2Jno", deeds=("\x1b[2Jbo",))):
         assert text.isprintable()
 
 

@@ -9,7 +9,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from parexec_tui.core.rules.attention import Subject
-from parexec_tui.text.banner import NOTHING_AROUND, Around, Piece, pieces
+from parexec_tui.text.banner import NO_CONTEXT, BannerContext, Piece, pieces
 from parexec_tui.text.cells import cut_middle, width_of
 from parexec_tui.text.words import printable
 from parexec_tui.tui.drawing.line import StyledLine
@@ -100,13 +100,13 @@ class Banner(Widget):
 
     def _find(self) -> Sequence[Piece]:
         state = self.view.state
-        return tuple(pieces(state, self._around())) if state is not None else ()
+        return tuple(pieces(state, self._banner_context())) if state is not None else ()
 
-    def _around(self) -> Around:
+    def _banner_context(self) -> BannerContext:
         view = self.view
         if view.looks_back:
-            return NOTHING_AROUND
-        return Around(view.warning, deeds=view.deeds.shown(view.clock()), now=view.now, me=view.me)
+            return NO_CONTEXT
+        return BannerContext(view.warning, deeds=view.deeds.shown(view.clock()), now=view.now, me=view.me)
 
     # -- what it says ----------------------------------------------------------------------------------------
 

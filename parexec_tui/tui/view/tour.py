@@ -11,7 +11,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
 
-LEARNT, FAILS = "schema", "browser-tests"
+EXAMPLE_TICKET, FAILING_TICKET = "schema", "browser-tests"
 """The ticket that waits for three others, and the one that fails for good."""
 
 OVER = "over"
@@ -54,12 +54,12 @@ class Step(NamedTuple):
 
 
 def _is_held(facts: Facts) -> bool:
-    ticket = facts.ticket(LEARNT)
+    ticket = facts.ticket(EXAMPLE_TICKET)
     return ticket is not None and ticket.held is not None
 
 
 def _can_be_held(facts: Facts) -> bool:
-    return facts.status(LEARNT) is Status.waiting
+    return facts.status(EXAMPLE_TICKET) is Status.waiting
 
 
 _PAST_HELP = (Status.succeeded, Status.cancelled, Status.skipped, None)
@@ -67,7 +67,7 @@ _PAST_HELP = (Status.succeeded, Status.cancelled, Status.skipped, None)
 
 
 def _tried_again(facts: Facts) -> bool:
-    ticket = facts.ticket(FAILS)
+    ticket = facts.ticket(FAILING_TICKET)
     if ticket is None or not ticket.attempts:
         return False
     return ticket.attempts > 1 or ticket.status in (Status.waiting, Status.waived)
@@ -81,18 +81,18 @@ _LET_GO = Step(
 
 STEPS: Sequence[Step] = (
     Step(
-        f"go to {LEARNT}: press {{down}} and {{up}}",
+        f"go to {EXAMPLE_TICKET}: press {{down}} and {{up}}",
         "The session is held, so nothing runs. Rows say what else a ticket waits for.",
-        lambda facts: facts.selected == LEARNT and facts.panel == "tickets",
+        lambda facts: facts.selected == EXAMPLE_TICKET and facts.panel == "tickets",
     ),
     Step(
-        f"press {{why}}: why does {LEARNT} wait?",
+        f"press {{why}}: why does {EXAMPLE_TICKET} wait?",
         "It names everything that keeps a ticket, and the keys that help.",
         lambda facts: facts.dialog.startswith("Why"),
     ),
     Step("press {back}: close it", "esc goes back everywhere, and never ends work.", lambda facts: not facts.dialog),
     Step(
-        f"on {LEARNT}, press {{hold}}: hold it",
+        f"on {EXAMPLE_TICKET}, press {{hold}}: hold it",
         "It will not start when its turn comes. A key that would be refused is dim.",
         _is_held,
         _can_be_held,
@@ -125,28 +125,28 @@ STEPS: Sequence[Step] = (
         lambda facts: facts.panel == "tickets",
     ),
     Step(
-        f"wait until {FAILS} fails",
+        f"wait until {FAILING_TICKET} fails",
         "It is meant to, in some ten seconds. A failure rings the bell.",
-        lambda facts: facts.status(FAILS) in TERMINAL or _tried_again(facts),
+        lambda facts: facts.status(FAILING_TICKET) in TERMINAL or _tried_again(facts),
         lambda facts: facts.is_at_work,
     ),
     Step(
         "press {next_needy}: go to what needs you",
         "It goes through all that failed, is held, or waits for you alone.",
         lambda facts: facts.status(facts.selected) is Status.failed,
-        lambda facts: facts.status(FAILS) is Status.failed,
+        lambda facts: facts.status(FAILING_TICKET) is Status.failed,
     ),
     Step(
         "press {retry}: run it again",
         "It will fail again. What was skipped for it comes back with it.",
         _tried_again,
-        lambda facts: facts.status(FAILS) is Status.failed,
+        lambda facts: facts.status(FAILING_TICKET) is Status.failed,
     ),
     Step(
-        f"when {FAILS} has failed again, press {{waive}}: waive it, do without it",
+        f"when {FAILING_TICKET} has failed again, press {{waive}}: waive it, do without it",
         "What needs it may run, as if it had succeeded.",
-        lambda facts: facts.status(FAILS) is Status.waived,
-        lambda facts: facts.is_at_work and facts.status(FAILS) not in _PAST_HELP,
+        lambda facts: facts.status(FAILING_TICKET) is Status.waived,
+        lambda facts: facts.is_at_work and facts.status(FAILING_TICKET) not in _PAST_HELP,
     ),
     Step(
         "press {graph}: the dependency graph",

@@ -10,7 +10,7 @@ from parexec_tui.tui.actions.table import ACTIONS
 from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.screen.tour_strip import TourStrip
 from parexec_tui.tui.theme.themes import load
-from parexec_tui.tui.view.tour import FAILS, LEARNT, STEPS, Facts, Tour
+from parexec_tui.tui.view.tour import EXAMPLE_TICKET, FAILING_TICKET, STEPS, Facts, Tour
 from parexec_tui.tui.view.view_state import ViewState
 from tests.core.sessions import Session
 
@@ -38,7 +38,7 @@ def test_every_step_fits_into_80_columns_and_names_keys_that_there_are() -> None
 
 
 def test_the_tickets_that_it_names_are_in_the_sample_plan() -> None:
-    assert {LEARNT, FAILS} <= set(session().state.tickets)
+    assert {EXAMPLE_TICKET, FAILING_TICKET} <= set(session().state.tickets)
 
 
 def test_each_step_waits_for_the_fact_that_it_leads_to() -> None:
@@ -46,22 +46,22 @@ def test_each_step_waits_for_the_fact_that_it_leads_to() -> None:
     played.act(rq.Hold())
     tour = Tour()
     assert not tour.advance(facts(played, "fetch-eu"))
-    assert tour.advance(facts(played, LEARNT))
+    assert tour.advance(facts(played, EXAMPLE_TICKET))
     assert step(tour).startswith("press {why}")
-    assert not tour.advance(facts(played, LEARNT))
-    assert tour.advance(facts(played, LEARNT, dialog="Why schema? It is waiting"))
-    assert not tour.advance(facts(played, LEARNT, dialog="Why schema? It is waiting")), "it is still open"
-    assert tour.advance(facts(played, LEARNT))
+    assert not tour.advance(facts(played, EXAMPLE_TICKET))
+    assert tour.advance(facts(played, EXAMPLE_TICKET, dialog="Why schema? It is waiting"))
+    assert not tour.advance(facts(played, EXAMPLE_TICKET, dialog="Why schema? It is waiting")), "it is still open"
+    assert tour.advance(facts(played, EXAMPLE_TICKET))
     assert step(tour) == "on schema, press {hold}: hold it"
-    played.act(rq.Hold(tickets=(LEARNT,)))
-    assert tour.advance(facts(played, LEARNT))
+    played.act(rq.Hold(tickets=(EXAMPLE_TICKET,)))
+    assert tour.advance(facts(played, EXAMPLE_TICKET))
     assert step(tour).startswith("press {undo}")
     played.act(rq.Undo())
-    assert tour.advance(facts(played, LEARNT))
+    assert tour.advance(facts(played, EXAMPLE_TICKET))
     assert step(tour).startswith("press {hold_all}")
     played.act(rq.Release())
     played.dispatch()
-    assert tour.advance(facts(played, LEARNT))
+    assert tour.advance(facts(played, EXAMPLE_TICKET))
     assert "{freeze}: freeze it" in step(tour)
     played.act(rq.Freeze(tickets=("fetch-us",)))
     assert tour.advance(facts(played, "fetch-us"))
@@ -75,18 +75,18 @@ def test_each_step_waits_for_the_fact_that_it_leads_to() -> None:
     played.succeed("bundle", "fetch-us", "fetch-eu")
     played.dispatch()
     assert not tour.advance(facts(played))
-    played.fail(FAILS)
+    played.fail(FAILING_TICKET)
     assert tour.advance(facts(played))
     assert step(tour).startswith("press {next_needy}")
-    assert tour.advance(facts(played, FAILS))
-    played.act(rq.Retry(tickets=(FAILS,)))
-    assert tour.advance(facts(played, FAILS))
+    assert tour.advance(facts(played, FAILING_TICKET))
+    played.act(rq.Retry(tickets=(FAILING_TICKET,)))
+    assert tour.advance(facts(played, FAILING_TICKET))
     assert "{waive}: waive it, do without it" in step(tour)
     played.dispatch()
-    assert not tour.advance(facts(played, FAILS)), "it runs again"
-    played.fail(FAILS)
-    played.act(rq.Waive(tickets=(FAILS,)))
-    assert tour.advance(facts(played, FAILS))
+    assert not tour.advance(facts(played, FAILING_TICKET)), "it runs again"
+    played.fail(FAILING_TICKET)
+    played.act(rq.Waive(tickets=(FAILING_TICKET,)))
+    assert tour.advance(facts(played, FAILING_TICKET))
     for panel, dialog, past in (("graph", "", False), ("graph", "", True), ("graph", "", False)):
         assert tour.advance(facts(played, panel=panel, dialog=dialog, past=past))
     assert tour.advance(facts(played, dialog="Commands"))
@@ -100,7 +100,7 @@ def test_what_cannot_be_done_any_more_is_passed_over() -> None:
     tour = Tour(next(at for at, each in enumerate(STEPS) if "freeze it" in each.do))
     for _ in range(9):
         for id_ in played.dispatch():
-            (played.fail if id_ == FAILS else played.succeed)(id_)
+            (played.fail if id_ == FAILING_TICKET else played.succeed)(id_)
     assert tour.advance(facts(played))
     assert step(tour).startswith("press {output}")
 
