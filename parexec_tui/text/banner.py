@@ -37,7 +37,7 @@ class BannerContext(NamedTuple):
 
     trouble: str = ""
     """Why the engine cannot write to the registry."""
-    deeds: Sequence[str] = ()
+    recent_actions: Sequence[str] = ()
     """What others did a moment ago, the newest first."""
     now: float | None = None
     """The present, to say how long something has been so; None: that is not said."""
@@ -74,15 +74,15 @@ def pieces(state: SessionState, context: BannerContext = NO_CONTEXT) -> Iterator
         yield from pauses
     yield from _bottleneck(state, context)
     yield from _full(state, context)
-    for deed in context.deeds:
-        if not any(_says(pause, deed) for pause in pauses):
-            yield Piece(printable(deed), "dim")
+    for action in context.recent_actions:
+        if not any(_says(pause, action) for pause in pauses):
+            yield Piece(printable(action), "dim")
 
 
-def _says(pause: Piece, deed: str) -> bool:
+def _says(pause: Piece, action: str) -> bool:
     """Whether it says as well what somebody did a moment ago: held or froze that."""
     name = pause.remedy.name if pause.remedy is not None else ""
-    return bool(name) and deed.endswith(tuple(f" {did} {kind}{name}" for did in _PAUSED for kind in _KINDS))
+    return bool(name) and action.endswith(tuple(f" {did} {kind}{name}" for did in _PAUSED for kind in _KINDS))
 
 
 _PAUSED, _KINDS = ("held", "froze"), ("", "agent ", "agent type ")

@@ -143,7 +143,7 @@ def test_the_worst_comes_first() -> None:
     session.act(rq.Hold(by="ann"))
     session.apply(ev.HostPressed(at=session.now, resource="disk", text="1GiB free"))
     session.state.note_engine_lost(EngineLost(session.now, "it does not answer", is_silent=True))
-    assert said(session, BannerContext("no space", deeds=("bo held A",))) == [
+    assert said(session, BannerContext("no space", recent_actions=("bo held A",))) == [
         "CANNOT WRITE: no space",
         "it does not answer",
         "host short of disk: 1GiB free; nothing starts until there is room",
@@ -158,7 +158,7 @@ def test_what_others_did_comes_last_and_is_not_told_twice() -> None:
     session.fail("B")
     session.act(rq.Hold(tickets=("C",), by="bo"))
     session.succeed("A")
-    assert said(session, BannerContext(deeds=("bo held C", "bo retried X"))) == [
+    assert said(session, BannerContext(recent_actions=("bo held C", "bo retried X"))) == [
         "B failed: exit 1",
         "C is held, by bo",
         "bo retried X",
@@ -166,7 +166,7 @@ def test_what_others_did_comes_last_and_is_not_told_twice() -> None:
     session.act(rq.Release(tickets=("C",), by="bo"))
     session.dispatch()
     session.act(rq.Freeze(tickets=("C",), by="bo"))
-    assert "bo froze C" not in said(session, BannerContext(deeds=("bo froze C",)))
+    assert "bo froze C" not in said(session, BannerContext(recent_actions=("bo froze C",)))
 
 
 def test_an_engine_that_is_gone_until_another_one_begins() -> None:
@@ -202,7 +202,7 @@ def test_nobody_looks_for_the_engine_of_a_finished_session() -> None:
 def test_what_others_wrote_cannot_act_on_a_terminal() -> None:
     session = started()
     session.act(rq.Hold(by="\x1b[2Jann"))
-    for text in said(session, BannerContext("\x1b[2Jno", deeds=("\x1b[2Jbo",))):
+    for text in said(session, BannerContext("\x1b[2Jno", recent_actions=("\x1b[2Jbo",))):
         assert text.isprintable()
 
 

@@ -20,7 +20,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
-from parexec_tui.text.deeds import Deeds
+from parexec_tui.text.recent_actions import RecentActions
 from parexec_tui.tui.actions.table import ACTIONS
 from parexec_tui.tui.app.app import ParexecApp
 from parexec_tui.tui.app.config import ScreenConfig
@@ -38,8 +38,8 @@ from tests.engine.engines import WITHIN
 from tests.tui.release import release, samples, write_logs
 
 
-class DeedsOfOthers(Deeds):
-    """Deeds without those of ann, in whose name a SessionFeed asks."""
+class ActionsOfOthers(RecentActions):
+    """RecentActions without those of ann, in whose name a SessionFeed asks."""
 
     def take(self, events: Iterable[ev.AnyEvent], me: str, now: float) -> None:  # noqa: ARG002
         super().take(events, "ann", now)
@@ -269,7 +269,7 @@ async def run_app(
         return SessionFeed((others or {}).get(name, session), name, is_read=is_read, **listeners)
 
     app = ParexecApp("s1", config, feed=feed, clock=lambda: session.now)
-    app.view.deeds = DeedsOfOthers()
+    app.view.recent_actions = ActionsOfOthers()
     async with app.run_test(size=size) as pilot:
         ui = Harness(app, pilot, session)
         ui.engines = engines

@@ -225,7 +225,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
     def _happened(self, events: Sequence[ev.AnyEvent]) -> None:
         for event in events:
             self.view.event_history.take(event)
-        self.view.deeds.take(events, self.view.me, self.view.clock())
+        self.view.recent_actions.take(events, self.view.me, self.view.clock())
         self.view.warning = ""
         self.main.schedule_draw(Change.state)
         self._call_person(events)

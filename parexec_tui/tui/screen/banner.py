@@ -24,7 +24,7 @@ _LINGER = 3.0
 comes and goes."""
 
 _FADE_LATE = 0.05
-"""Seconds after its end at which a deed is taken away: timers may be early."""
+"""Seconds after its end at which an action is taken away: timers may be early."""
 
 _MIN_CELLS = 20
 """A piece is cut to this many cells, or it is only counted."""
@@ -83,7 +83,7 @@ class Banner(Widget):
         elif before and not self._pieces:
             self._hide_timer = self.set_timer(_LINGER, lambda: self._show(display=False))
             self.refresh()
-        left = self.view.deeds.ends_in(self.view.clock())
+        left = self.view.recent_actions.ends_in(self.view.clock())
         if left is not None and self._fade_timer is None:
             self._fade_timer = self.set_timer(left + _FADE_LATE, self._fade)
 
@@ -106,7 +106,9 @@ class Banner(Widget):
         view = self.view
         if view.looks_back:
             return NO_CONTEXT
-        return BannerContext(view.warning, deeds=view.deeds.shown(view.clock()), now=view.now, me=view.me)
+        return BannerContext(
+            view.warning, recent_actions=view.recent_actions.shown(view.clock()), now=view.now, me=view.me
+        )
 
     # -- what it says ----------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from parexec_tui.core.state.session import EngineLost, SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import HostSample, Progress, Sampled, Usage, Viewers
 from parexec_tui.core.wire.requests import Refusal
-from parexec_tui.text.deeds import Deeds
+from parexec_tui.text.recent_actions import RecentActions
 from parexec_tui.tui.theme.palette import Palette
 from parexec_tui.tui.view.critical_path import CriticalPath
 from parexec_tui.tui.view.event_history import EventHistory
@@ -89,7 +89,7 @@ class ViewState:
         """How an engine signs what this person asks for: events that have this signature are theirs."""
         self.viewers = Viewers()
         """Who else follows the session, as the engine said last. Not to be shown without contact."""
-        self.deeds = Deeds()
+        self.recent_actions = RecentActions()
         """What others did a moment ago."""
         self.live: SessionState | None = None
         """The session as it is now; None until it is read."""

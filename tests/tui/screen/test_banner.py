@@ -7,8 +7,8 @@ import pytest
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Viewer, Viewers
-from parexec_tui.text import deeds
-from parexec_tui.text.deeds import DEED_SECONDS
+from parexec_tui.text import recent_actions
+from parexec_tui.text.recent_actions import RECENT_SECONDS
 from parexec_tui.tui.screen import banner
 from parexec_tui.tui.view.view_state import CONTACT_GRACE, NO_ENGINE, Change
 from tests.core.sessions import Session, plan
@@ -163,13 +163,13 @@ async def test_what_others_do_flashes(monkeypatch: pytest.MonkeyPatch) -> None:
         assert isinstance(session.act(rq.Hold(tickets=("D",), by="ann")), list)
         ui.feed.tell()
         await ui.until(lambda: shown(ui) == "bo@pts/2 held 2 tickets", "it flashes")
-        session.wait(DEED_SECONDS)
+        session.wait(RECENT_SECONDS)
         await ui.until(lambda: "Tickets" in ui.lines()[2], "the banner is gone")
 
 
 @pytest.mark.asyncio
-async def test_a_deed_goes_by_itself_where_nothing_happens_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deeds, "DEED_SECONDS", 1.5)
+async def test_an_action_goes_by_itself_where_nothing_happens_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recent_actions, "RECENT_SECONDS", 1.5)
     session = started("A:\nB: A")
     async with run_app(played=session) as ui:
         assert isinstance(session.act(rq.Waive(tickets=("B",), by="bo@pts/2")), list)

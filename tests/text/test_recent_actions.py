@@ -6,19 +6,19 @@ from hypothesis import strategies as st
 from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.text.deeds import DEED_SECONDS, Deeds
+from parexec_tui.text.recent_actions import RECENT_SECONDS, RecentActions
 from tests.core.sessions import Session
 
 BO, ANN, ME = "bo@pts/2", "ann@pts/3", "me@pts/1"
 
 
 class Played:
-    """A session, and the deeds that the viewer ME is told of."""
+    """A session, and the actions that the viewer ME is told of."""
 
     def __init__(self, tickets: int = 12) -> None:
         self.session = Session("\n".join(["A:", *(f"T{number}: A" for number in range(tickets))]))
         self.session.dispatch()
-        self.deeds = Deeds()
+        self.recent_actions = RecentActions()
         self._seen = len(self.session.journal)
 
     def act(self, *requests: rq.AnyRequest) -> None:
@@ -27,18 +27,18 @@ class Played:
         news = self.session.journal[self._seen :]
         self._seen = len(self.session.journal)
         for event in news:  # events of one request need not come together
-            self.deeds.take([event], ME, self.session.now)
+            self.recent_actions.take([event], ME, self.session.now)
 
     @property
     def shown(self) -> tuple[str, ...]:
-        return self.deeds.shown(self.session.now)
+        return self.recent_actions.shown(self.session.now)
 
 
 def names(count: int) -> tuple[str, ...]:
     return tuple(f"T{number}" for number in range(count))
 
 
-def test_a_deed_is_told_in_words() -> None:
+def test_an_action_is_told_in_words() -> None:
     for request, words in (
         (rq.Hold(tickets=("T1",), by=BO), "held T1"),
         (rq.Hold(tickets=("T1",), reason="look first", by=BO), "held T1: look first"),
@@ -59,13 +59,13 @@ def test_a_deed_is_told_in_words() -> None:
         assert played.shown == (f"{BO} {words}",)
 
 
-def test_to_take_back_is_a_deed() -> None:
+def test_to_take_back_is_an_action() -> None:
     played = Played()
     played.act(rq.Hold(tickets=("T1",), by=ME), rq.Undo(by=BO))
     assert played.shown == (f"{BO} took back: hold T1",)
 
 
-def test_ones_own_deeds_are_not_told() -> None:
+def test_ones_own_actions_are_not_told() -> None:
     played = Played()
     played.act(rq.Hold(tickets=("T1",), by=ME), rq.Hold(tickets=("T2",), by=BO), rq.Hold(tickets=("T3",), by=ME))
     assert played.shown == (f"{BO} held T2",)
@@ -108,33 +108,33 @@ def test_each_person_and_verb_is_told_apart_the_newest_first() -> None:
 
 def test_after_some_seconds_it_is_gone() -> None:
     played = Played()
-    assert played.deeds.ends_in(played.session.now) is None
+    assert played.recent_actions.ends_in(played.session.now) is None
     played.act(rq.Hold(tickets=("T1",), by=BO))
-    assert played.deeds.ends_in(played.session.now) == DEED_SECONDS
-    played.session.wait(DEED_SECONDS - 1)
+    assert played.recent_actions.ends_in(played.session.now) == RECENT_SECONDS
+    played.session.wait(RECENT_SECONDS - 1)
     assert played.shown
     played.session.wait(1)
     assert played.shown == ()
-    assert played.deeds.ends_in(played.session.now) is None
+    assert played.recent_actions.ends_in(played.session.now) is None
 
 
 def test_what_is_old_when_it_is_heard_of_is_not_told() -> None:
     played = Played()
     assert not isinstance(played.session.act(rq.Hold(tickets=("T1",), by=BO)), rq.Refusal)
-    played.session.wait(DEED_SECONDS)
+    played.session.wait(RECENT_SECONDS)
     played.act()
     assert played.shown == ()
 
 
 @given(st.lists(st.tuples(st.sampled_from([BO, ANN, ME, *map(str, range(30))]), st.floats(0, 3)), max_size=60))
 def test_it_tells_of_few_and_of_nothing_old(acts: list[tuple[str, float]]) -> None:
-    deeds, now, latest = Deeds(), 0.0, dict[str, float]()
+    actions, now, latest = RecentActions(), 0.0, dict[str, float]()
     for number, (by, pause) in enumerate(acts):
         now += pause
-        deeds.take([ev.OperatorActed(at=now, by=by, verb="hold", text=f"hold T{number}")], ME, now)
+        actions.take([ev.OperatorActed(at=now, by=by, verb="hold", text=f"hold T{number}")], ME, now)
         latest[by] = now
-        shown = deeds.shown(now)
+        shown = actions.shown(now)
         assert len(shown) <= 3
-        assert all(now - latest[text.split()[0]] < DEED_SECONDS for text in shown)
+        assert all(now - latest[text.split()[0]] < RECENT_SECONDS for text in shown)
         assert not any(text.startswith(ME) for text in shown)
         assert shown[:1] == ((f"{by} held T{number}",) if by != ME else shown[:1])

@@ -6,11 +6,11 @@ from msgspec import Struct, field
 
 from parexec_tui.core.state import events as ev
 
-DEED_SECONDS = 8.0
-"""How long a deed is told."""
+RECENT_SECONDS = 8.0
+"""How long an action is told."""
 
 _MAX_TOLD = 3
-"""Deeds that are told at a time, the newest."""
+"""Actions that are told at a time, the newest."""
 
 _MAX_KEPT = 16
 
@@ -74,7 +74,7 @@ _OfTickets = (
 """What an act on tickets leads to, an event for each of them."""
 
 
-class _Deed(Struct, kw_only=True):
+class _RecentAction(Struct, kw_only=True):
     """What one person did with one verb, once or several times."""
 
     done: str
@@ -95,20 +95,20 @@ class _Deed(Struct, kw_only=True):
         return f"{self.done} {self.to}{more}"
 
 
-class Deeds:
+class RecentActions:
     """What others did within the last seconds. O(1) for each event."""
 
     def __init__(self) -> None:
-        self._deeds: dict[tuple[str, str], _Deed] = {}
+        self._actions: dict[tuple[str, str], _RecentAction] = {}
         """(who, verb), the oldest first"""
-        self._last: tuple[str, _Deed] | None = None
+        self._last: tuple[str, _RecentAction] | None = None
         """The last act, and who did it: the events that it led to follow."""
 
     def take(self, events: Iterable[ev.AnyEvent], me: str, now: float) -> None:
-        """Take in what happened. `me`: whose deeds are not told; `now`: what is old by now is not told either."""
+        """Take in what happened. `me`: whose actions are not told; `now`: what is old by now is not told either."""
         for event in events:
             if isinstance(event, ev.OperatorActed):
-                told = event.by not in ("", me) and event.at > now - DEED_SECONDS and not _is_lasting(event)
+                told = event.by not in ("", me) and event.at > now - RECENT_SECONDS and not _is_lasting(event)
                 self._last = (event.by, self._add(event)) if told else None
             elif self._last is not None and isinstance(event, _OfTickets) and event.by == self._last[0]:
                 self._last[1].tickets.add(event.ticket)
@@ -116,29 +116,29 @@ class Deeds:
     def shown(self, now: float) -> tuple[str, ...]:
         """What is told now, the newest first."""
         self._forget(now)
-        newest = [*self._deeds.items()][: -_MAX_TOLD - 1 : -1]
-        return tuple(f"{by} {deed}" for (by, _), deed in newest)
+        newest = [*self._actions.items()][: -_MAX_TOLD - 1 : -1]
+        return tuple(f"{by} {action}" for (by, _), action in newest)
 
     def ends_in(self, now: float) -> float | None:
         """Seconds until the next of them is told no more; None: nothing is told."""
         self._forget(now)
-        return min((deed.at + DEED_SECONDS - now for deed in self._deeds.values()), default=None)
+        return min((action.at + RECENT_SECONDS - now for action in self._actions.values()), default=None)
 
-    def _add(self, event: ev.OperatorActed) -> _Deed:
+    def _add(self, event: ev.OperatorActed) -> _RecentAction:
         verb = "kill" if event.text.startswith("kill ") else event.verb
-        deed = self._deeds.pop((event.by, verb), None) or _Deed(done=_DONE.get(verb, "asked:"))
-        deed.to = event.text.removeprefix(_BEGINNINGS.get(verb, f"{verb} "))
-        deed.at = event.at
-        deed.times += 1
-        deed.is_of_tickets &= verb in _TO_TICKETS and not deed.to.startswith(_NO_TICKETS)
-        self._deeds[event.by, verb] = deed
-        if len(self._deeds) > _MAX_KEPT:
-            del self._deeds[next(iter(self._deeds))]
-        return deed
+        action = self._actions.pop((event.by, verb), None) or _RecentAction(done=_DONE.get(verb, "asked:"))
+        action.to = event.text.removeprefix(_BEGINNINGS.get(verb, f"{verb} "))
+        action.at = event.at
+        action.times += 1
+        action.is_of_tickets &= verb in _TO_TICKETS and not action.to.startswith(_NO_TICKETS)
+        self._actions[event.by, verb] = action
+        if len(self._actions) > _MAX_KEPT:
+            del self._actions[next(iter(self._actions))]
+        return action
 
     def _forget(self, now: float) -> None:
-        for key in [key for key, deed in self._deeds.items() if deed.at <= now - DEED_SECONDS]:
-            del self._deeds[key]
+        for key in [key for key, action in self._actions.items() if action.at <= now - RECENT_SECONDS]:
+            del self._actions[key]
 
 
 def _is_lasting(event: ev.OperatorActed) -> bool:
