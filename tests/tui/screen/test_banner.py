@@ -179,7 +179,7 @@ async def test_an_action_goes_by_itself_where_nothing_happens_any_more(monkeypat
         await ui.until(lambda: "bo@pts/2 waived B" in shown(ui), "it flashes")
         await ui.until(lambda: not ui.main._is_behind, "the last second that is counted")
         session.wait(1.5)
-        await ui.until(lambda: "no engine" in shown(ui) and "waived" not in shown(ui), "it is gone")
+        await ui.until(lambda: "drained" in shown(ui) and "waived" not in shown(ui), "it is gone")
 
 
 @pytest.mark.asyncio
