@@ -104,10 +104,10 @@ class _Asked(Struct, gc=False):
 
 
 class _PutOff(Struct, frozen=True):
-    """A start that has to wait until the host is relieved."""
+    """A start that has to wait until the host is relieved, or its ticket thawed."""
 
     resource: str
-    """As in HostPressed."""
+    """As in HostPressed; empty: the ticket is frozen."""
     since: float
 
 
@@ -159,7 +159,8 @@ class Coordinator:
         self._asked: deque[_Asked] = deque()
         self._answered: list[_Asked] = []
         self._put_off: dict[ProcessKey, _PutOff] = {}
-        """Gates and rollbacks that are started when the host has enough of what it was short of."""
+        """Gates and rollbacks that are started when the host has enough of what it was short of, or when their
+        tickets are thawed."""
         self._waited: dict[ProcessKey, float] = {}
         """Seconds for which they were put off: they do not count for a time-out."""
         self._checks: set[ProcessKey] = set()
@@ -559,9 +560,10 @@ class Coordinator:
             ticket = self.state.live.get(key.ticket)
             if ticket is None or _key(ticket) != key:
                 del self._put_off[key]
-            elif waits.resource not in self.state.pressed:
+            elif waits.resource not in self.state.pressed and not ticket.is_frozen:
                 del self._put_off[key]
-                self._waited[key] = self._waited.get(key, 0.0) + self.clock.now() - waits.since
+                if waits.resource:
+                    self._waited[key] = self._waited.get(key, 0.0) + self.clock.now() - waits.since
                 self._start(ticket, key)
 
     def _check(self, ticket: TicketState | None, step: str) -> None:
@@ -633,9 +635,10 @@ class Coordinator:
         if key.step in WITHOUT_PROCESS:
             self._do_without_process(ticket)
             return
+        if ticket.is_frozen:  # the step before ended by itself while it was being frozen
+            self._put_off[key] = _PutOff("", self.clock.now())
+            return
         self._backend.start(key, self._pool.launch(ticket))
-        if ticket.is_frozen:  # the command ended by itself while it was being frozen
-            self._backend.freeze(key)
         self._unidentified.append((self.clock.now() + IDENTIFY_AFTER, key))
         self._set_timeout(ticket)
         if ticket.live_attempt.stop_reason is not None:  # asked to stop between the decision and its effect

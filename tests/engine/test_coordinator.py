@@ -640,6 +640,39 @@ async def test_a_step_that_waits_for_the_host_can_be_cancelled(tmp_path: Path, a
         assert len(run.backend.starts) == 2
 
 
+async def freeze_before_its_gate(run: Run) -> None:
+    """Let the command of A end while A is frozen."""
+    await run.until(lambda: "A" in run.backend.running, "A runs")
+    await run.coordinator.ask(rq.Freeze(tickets=("A",)))
+    run.backend.end("A")
+    await run.until(lambda: run.state.tickets["A"].live_attempt.step == "gate-1", "its command is over")
+    await trio.sleep(60)
+    assert (len(run.backend.starts), run.backend.running) == (1, []), "what is frozen starts nothing"
+
+
+async def test_a_step_of_a_frozen_ticket_begins_when_it_is_thawed(tmp_path: Path, autojump_clock: MockClock) -> None:
+    plan = '[tickets.A]\nrun = "true"\ngates = [{ run = "true", timeout = "5s" }]\n'
+    async with running(tmp_path, plan) as run:
+        await freeze_before_its_gate(run)
+        await run.coordinator.ask(rq.Thaw(tickets=("A",)))
+        await run.until(lambda: "A" in run.backend.running, "the gate runs")
+        await trio.sleep(4)
+        run.backend.end("A")
+        await run.until(lambda: run.outcome is not None, "the session is over")
+        assert (run.state.tickets["A"].status, len(run.backend.starts)) == (Status.succeeded, 2)
+
+
+@pytest.mark.parametrize("request_", [rq.Cancel(tickets=("A",)), rq.Stop(), rq.Stop(now=True)])
+async def test_a_step_of_a_frozen_ticket_can_be_ended_before_it_begins(
+    tmp_path: Path, autojump_clock: MockClock, request_: rq.Cancel | rq.Stop
+) -> None:
+    async with running(tmp_path, '[tickets.A]\nrun = "true"\ngates = ["true"]\n') as run:
+        await freeze_before_its_gate(run)
+        await run.coordinator.ask(request_)
+        await run.until(lambda: run.outcome is not None, "nothing is waited for")
+        assert len(run.backend.starts) == 1
+
+
 async def test_while_tickets_are_asked_nobody_looks_for_those_that_can_never_start(
     tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -194,6 +194,17 @@ def test_a_rollback_ends_by_itself_unless_it_is_killed() -> None:
     assert found["T"].reason.startswith("rollback failed: it was killed")
 
 
+def test_a_stop_thaws_a_frozen_rollback_which_it_waits_for() -> None:
+    found = session(more=f"U: {BOTH.replace('out', 'other')}")
+    found.fail("T")
+    found.ask(rq.Freeze())
+    assert (found.status("T"), found.status("U")) == ("frozen", "frozen")
+    found.ask(rq.Stop())
+    assert (found.status("T"), found.status("U")) == ("rolling back", "stopping")
+    found.succeed("T")
+    assert step(found) == "restore"
+
+
 def test_a_stop_at_once_kills_the_rollback_but_not_the_restore() -> None:
     found = session(more=f"U: {BOTH.replace('out', 'other')}")
     found.fail("T", "U")

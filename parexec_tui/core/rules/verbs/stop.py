@@ -41,16 +41,25 @@ def stop_live(
     besides: TicketState | None = None,
     spares_last: bool = True,
 ) -> list[ev.AnyEvent]:
-    """End all that runs, without a charge. What is being rolled back ends by itself, unless nothing is waited for.
+    """End all that runs, without a charge. What is being rolled back ends by itself, and is thawed for that, unless
+    nothing is waited for.
 
     `spares_last`: what runs at the end goes on, unless it is frozen.
     """
-    return [
-        ev.AttemptStopRequested(at=now, ticket=ticket.id, attempt=ticket.attempts, why="stopped", by=by, now=at_once)
-        for ticket in state.live.values()
-        if ticket is not besides and ticket.status is not Status.stopping and _may_be_ended(ticket, at_once=at_once)
-        if not (spares_last and ticket.spec.finally_ and not ticket.is_frozen)
-    ]
+    events: list[ev.AnyEvent] = []
+    for ticket in state.live.values():
+        if ticket is besides or ticket.status is Status.stopping:
+            continue
+        if not _may_be_ended(ticket, at_once=at_once):
+            if ticket.is_frozen:
+                events.append(ev.AttemptThawed(at=now, ticket=ticket.id, attempt=ticket.attempts, by=by))
+        elif not (spares_last and ticket.spec.finally_ and not ticket.is_frozen):
+            events.append(
+                ev.AttemptStopRequested(
+                    at=now, ticket=ticket.id, attempt=ticket.attempts, why="stopped", by=by, now=at_once
+                )
+            )
+    return events
 
 
 def _may_be_ended(ticket: TicketState, *, at_once: bool) -> bool:

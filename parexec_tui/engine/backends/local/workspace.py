@@ -1,7 +1,8 @@
 """What is found out about the files of tickets, and what is kept of them: outputs, freshness, snapshots."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 import trio
 
@@ -15,8 +16,12 @@ from parexec_tui.engine.backends.local.outputs import are_filled, missing_output
 from parexec_tui.engine.backends.local.requirements import Checker, UnmetError
 from parexec_tui.engine.backends.local.snapshots import Snapshots
 from parexec_tui.engine.backends.local.starter import Start
+from parexec_tui.engine.passing import is_want
 from parexec_tui.engine.threads import in_thread
 from parexec_tui.paths import SessionFolder
+
+_AGAIN = 1.0
+"""Seconds between two tries while the system is short of threads, descriptors or memory."""
 
 _CHECKS = 4
 """Tickets whose files are looked at at once."""
@@ -65,7 +70,7 @@ class Workspace:
         self._nursery.start_soon(self._check_outputs, key, root, outputs)
 
     async def _check_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> None:
-        problems = await self.missing_outputs(key, root, outputs)
+        problems = await _found_wrong(partial(self.missing_outputs, key, root, outputs), "its outputs cannot be seen")
         self._report(rq.OutputsChecked(key.ticket, key.attempt, tuple(problems), step=key.step))
 
     async def missing_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> list[str]:
@@ -116,7 +121,7 @@ class Workspace:
         self._nursery.start_soon(self._restore, key)
 
     async def _restore(self, key: ProcessKey) -> None:
-        problems = await self.restored(key)
+        problems = await _found_wrong(partial(self.restored, key), "its files cannot be restored")
         self._report(rq.FilesRestored(key.ticket, key.attempt, tuple(problems), step=key.step))
 
     async def restored(self, key: ProcessKey) -> list[str]:
@@ -146,6 +151,17 @@ class Workspace:
     async def dropped_snapshot(self, key: ProcessKey) -> None:
         """Delete the snapshot of an attempt. Raises OSError."""
         await in_thread(self._snapshots.drop, key, may_hang=True, limiter=self._restores)
+
+
+async def _found_wrong(look: Callable[[], Awaitable[list[str]]], failed: str) -> list[str]:
+    """What a look finds wrong, once the system has a thread for it. `failed`: what an OSError of it means."""
+    while True:
+        try:
+            return await look()
+        except OSError as error:
+            if not is_want(error):
+                return [f"{failed}: {error}"]
+        await trio.sleep(_AGAIN)
 
 
 def _which_are_filled(wanted: Sequence[_Look]) -> list[bool]:
