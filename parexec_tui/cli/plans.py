@@ -51,16 +51,16 @@ class ChosenPlan:
         self._choice = choose(self._file.plan, wanted)
         return self._choice
 
-    def check(self) -> "Plan":
-        """The plan. Exits if this machine has not what it requires."""
-        if problems := _missing_here(self._file._replace(plan=self.plan)):
+    def check(self, *, only_looks: bool = False) -> "Plan":
+        """The plan. Exits if this machine has not what it requires. `only_looks`: see `preflight.unmet`."""
+        if problems := _missing_here(self._file._replace(plan=self.plan), only_looks=only_looks):
             refuse_file(problems, "not met on this machine: nothing was started", "requirement")
         for whose in self._choice.gates_left_out if self._choice is not None else ():
             click.echo(f"parexec: not run: the gates of {whose}, which is not whole", err=True)
         return self.plan
 
 
-def _missing_here(found: plan_files.PlanFile) -> "tuple[Problem, ...]":
+def _missing_here(found: plan_files.PlanFile, *, only_looks: bool) -> "tuple[Problem, ...]":
     """What the plan requires and this machine does not have."""
     from parexec_tui.core.plan.requirements import requires_something
 
@@ -68,7 +68,7 @@ def _missing_here(found: plan_files.PlanFile) -> "tuple[Problem, ...]":
         return ()
     from parexec_tui.cli.preflight import unmet
 
-    return found.problems(unmet(found.plan))
+    return found.problems(unmet(found.plan, only_looks=only_looks))
 
 
 def _open(file: Path, host: "Host | None", where: str = "in the plan") -> plan_files.PlanFile:
@@ -125,7 +125,7 @@ def validate(plan_file: Path) -> None:
         click.echo(line)
     for warning in (*clashes(found), *warnings(plan)):
         click.echo(f"warning: {warning}")
-    if problems := _missing_here(read):
+    if problems := _missing_here(read, only_looks=True):
         refuse_file(problems, "not met on this machine: it would not be run here", "requirement", UNSUCCESSFUL)
 
 

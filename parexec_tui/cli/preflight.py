@@ -110,12 +110,13 @@ def warnings(plan: Plan) -> Iterator[str]:
     yield from _disk(plan)
 
 
-def unmet(plan: Plan) -> Iterator[Fault]:
+def unmet(plan: Plan, *, only_looks: bool = False) -> Iterator[Fault]:
     """What the plan, its agent types and its tickets require, and this machine does not have.
 
+    `only_looks`: the plan is not to be run, so nothing is run that it brings along, not even for its version.
     What a ticket writes need not be there yet: that is looked at before the ticket that requires it.
     """
-    look = _Look(plan)
+    look = _Look(plan, only_looks=only_looks)
     yield from look.faults(("plan",), plan.settings, {}, plan.workdir, may_come=False)
     for name, agent in plan.agents.items():
         yield from look.faults(("agents", name), agent, agent.env, _folder(plan, agent.cwd))
@@ -130,10 +131,10 @@ def unmet(plan: Plan) -> Iterator[Fault]:
 class _Look:
     """Looks for what is required; for the same thing once."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, *, only_looks: bool) -> None:
         self._root = plan.workdir
         self._env = inherited(os.environ)
-        self._checker = Checker()
+        self._checker = Checker(only_ours=only_looks)
         self._written = _Written(plan)
         self._found: dict[tuple[Requirements, str, tuple[tuple[str, str], ...]], list[Unmet]] = {}
 

@@ -24,7 +24,7 @@ from parexec_tui.cli.exits import (
 from parexec_tui.cli.plan_changes import offer_changes
 from parexec_tui.cli.plans import ChosenPlan, plan_argument
 from parexec_tui.cli.screen import Screen, screen_options
-from parexec_tui.cli.selecting import forget, selection_options, would_run, would_run_json
+from parexec_tui.cli.selecting import selection_options, would_run, would_run_json
 from parexec_tui.paths import session_folder
 from parexec_tui.text.streams import OutputError
 
@@ -171,23 +171,18 @@ def run(
         from parexec_tui.engine.session import run_plan
 
         plan = ChosenPlan(plan_file, host, wanted).check()
-        if force:
-            forget(plan)
 
         def execute(*, beside: bool) -> NoReturn:
             options: Any = {"hold": hold, "fail_fast": fail_fast, "approves": approves, "beside": beside}
-            _execute(style, lambda sink: run_plan(plan, host, sink, **options))
+            _execute(style, lambda sink: run_plan(plan, host, sink, force=force, **options))
 
         start_if_alone(execute, wish, again=again, as_json=as_json)
     from parexec_tui.engine.lifecycle.launch import start_detached
 
     with Screen(screen_options, wanted=not detach and style is None) as screen:
         plan = ChosenPlan(plan_file, host, wanted).check()
-        if force:
-            forget(plan)
-        start = partial(
-            start_detached, plan, hold=hold, fail_fast=fail_fast, scope=scope, meanwhile=screen.show, warn=warn
-        )
+        options: Any = {"hold": hold, "fail_fast": fail_fast, "scope": scope, "force": force}
+        start = partial(start_detached, plan, meanwhile=screen.show, warn=warn, **options)
         session = start_if_alone(start, wish, again=again, as_json=as_json)
     _follow_or_detach(session, detach, style, hold=hold)
 
@@ -254,7 +249,7 @@ def _show_choice(chosen: ChosenPlan, *, as_json: bool, force: bool) -> NoReturn:
     click.echo(
         would_run_json(chosen.choice, force=force) if as_json else "\n".join(would_run(chosen.choice, force=force))
     )
-    chosen.check()
+    chosen.check(only_looks=True)
     sys.exit(SUCCEEDED)
 
 

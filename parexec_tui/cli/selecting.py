@@ -140,11 +140,16 @@ def _asked_first(plan: "Plan", levels: list[list[str]], *, force: bool) -> tuple
                     said[id_] = f"not done yet: {files}"
             elif ticket.up_to_date and not ticket.is_asked_by_files:
                 said[id_] = "it says neither what it reads nor what it writes"
-            elif why := stale.get(id_):
-                said[id_] = why
             elif id_ in stale:
-                if before := [need for need in ticket.waits if need in plan.tickets and need not in done]:
+                from parexec_tui.engine.backends.local.fingerprints import READS
+
+                why, before = stale[id_], [need for need in ticket.waits if need in plan.tickets and need not in done]
+                if before and why.startswith(READS):
+                    said[id_] = f"{why}, unless {listed(before, limit=4)} makes it what it was"
+                elif before and not why:
                     said[id_] = f"unless what it reads is the same after {listed(before, limit=4)}"
+                elif why:
+                    said[id_] = why
                 else:
                     done[id_] = FRESH
     return said, done
@@ -168,27 +173,16 @@ def _stale(plan: "Plan", *, force: bool) -> dict[str, str]:
     return stale_tickets(plan, asked, known)
 
 
-def forget(plan: "Plan") -> None:
-    """Let tickets run even if they are up to date."""
-    asked = [id_ for id_, ticket in plan.tickets.items() if ticket.is_asked_by_files]
-    if asked:
-        from parexec_tui.paths import registry_file
-        from parexec_tui.registry.registry import Registry
-
-        with Registry.open(registry_file()) as registry:
-            registry.forget_fingerprints(plan.source, asked)
-
-
 def would_run_json(choice: "Choice", *, force: bool = False) -> str:
     """The same for scripts."""
     import json
 
     levels = _levels(choice.plan)
     asked, done = _asked_first(choice.plan, levels, force=force)
-    asked |= done
+    told = {id_: {"asked": words} for id_, words in asked.items()} | {id_: {"done": why} for id_, why in done.items()}
     facts = {
         "tickets": [
-            {"id": id_, "group": number, "why": _why(choice, id_)} | ({"done": asked[id_]} if id_ in asked else {})
+            {"id": id_, "group": number, "why": _why(choice, id_)} | told.get(id_, {})
             for number, level in enumerate(levels, 1)
             for id_ in level
         ],

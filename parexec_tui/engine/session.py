@@ -74,14 +74,15 @@ def run_plan(
     fail_fast: bool | None = None,
     approves: bool = False,
     beside: bool = False,
+    force: bool = False,
 ) -> Result:
-    """Open a session for this plan and run it to its end. `approves`: see `Coordinator`.
+    """Open a session for this plan and run it to its end. `approves`: see `Coordinator`; `force`: see `new_session`.
 
     Raises NeighboursLive unless `beside`, RegistryError, OSError.
     """
     with StartLock() as starting:
         neighbours = admit(plan, beside=beside, warn=sink.notice)
-        session = new_session(plan)
+        session = new_session(plan, force=force)
         # Owned from the start: whoever looks next must see that it lives.
         with SessionLock(session_folder(session, create=True).lock) as lock:
             options = EngineOptions(

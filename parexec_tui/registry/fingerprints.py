@@ -14,7 +14,8 @@ _PUT: Final = """
     WHERE source = (SELECT source FROM sessions WHERE number = ?) AND ticket = ? AND session = ? AND attempt = ?
 """
 _RENEW: Final = "UPDATE fingerprints SET fingerprint = ? WHERE source = ? AND ticket = ? AND fingerprint = ?"
-_FORGET: Final = "DELETE FROM fingerprints WHERE source = ? AND ticket = ?"
+_FORGET: Final = "DELETE FROM fingerprints WHERE source = ? AND ticket = ? AND fingerprint IS NOT NULL"
+"""An attempt that runs now may still succeed: its row stays."""
 _ALL: Final = "SELECT ticket, fingerprint FROM fingerprints WHERE source = ?"
 _AT_ONCE: Final = 500
 """Tickets that one query names."""

@@ -202,16 +202,19 @@ def test_a_dry_run_says_what_is_up_to_date_and_why_the_rest_is_not(here: Path) -
         check,
     ]
     facts = json.loads(parexec("run", "plan.toml", "-n", "--json").out)
-    assert facts["tickets"][0] == {"id": "obj", "group": 1, "why": "", "done": "reads src changed"}
+    assert facts["tickets"][0] == {"id": "obj", "group": 1, "why": "", "asked": "reads src changed"}
     (here / "src").write_text("1")
     assert would_run("app") == ["nothing to run: 2 tickets are up to date"]
+    facts = json.loads(parexec("run", "plan.toml", "-n", "--json").out)
+    assert [each.get("done") for each in facts["tickets"]] == ["up to date", "up to date", None]
     (here / "obj").unlink()
     assert would_run("obj") == ["would run 1 of 3 tickets, in 1 group:", "  1  obj  named, outputs obj is missing"]
+    assert "  2  app    reads obj is missing, unless obj makes it what it was" in would_run()
     engines.write_plan(here, BUILD.replace("cp obj app", "cp obj app; false"))
     assert parexec("run", "plan.toml", "-q").code == 1
     assert "  2  app    the last attempt did not succeed" in would_run()
     engines.write_plan(here, BUILD.replace("cp src obj", "cat src > obj"))
-    assert "  1  obj    the command changed" in would_run()
+    assert "  1  obj    the command or its settings changed" in would_run()
 
 
 def test_force_runs_what_is_up_to_date_and_that_counts_as_its_last_success(here: Path) -> None:

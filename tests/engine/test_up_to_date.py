@@ -86,7 +86,7 @@ def test_just_what_a_change_needs_is_run_again(work: Path, spoil: str, again: li
 )  # fmt: skip
 def test_a_changed_plan_runs_what_changed(work: Path, old: str, new: str) -> None:
     assert ran(work, BUILD.replace(old, new, 1)) == ["a"]
-    assert [event.stale for event in happened(ev.CheckEnded)] == ["the command changed"]
+    assert [event.stale for event in happened(ev.CheckEnded)] == ["the command or its settings changed"]
 
 
 def test_after_a_failure_it_is_run_though_all_is_as_it_was(work: Path) -> None:

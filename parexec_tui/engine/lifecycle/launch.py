@@ -43,9 +43,15 @@ _TAIL = 20
 _SCOPE = ("systemd-run", "--user", "--scope", "--quiet", "--collect")
 
 
-def new_session(plan: Plan) -> str:
-    """Remember a new session of this plan, which no engine runs yet, and return its id. Raises RegistryError."""
+def new_session(plan: Plan, *, force: bool = False) -> str:
+    """Remember a new session of this plan, which no engine runs yet, and return its id. Raises RegistryError.
+
+    `force`: let its tickets run even if they are up to date.
+    """
     with Registry.open(registry_file()) as registry:
+        if force:
+            asked = [id_ for id_, ticket in plan.tickets.items() if ticket.is_asked_by_files]
+            registry.forget_fingerprints(plan.source, asked)
         return registry.start_session(
             datetime.now().astimezone(),
             name=plan.settings.name,
@@ -64,20 +70,22 @@ def start_detached(
     hold: bool = False,
     fail_fast: bool | None = None,
     beside: bool = False,
+    force: bool = False,
     scope: bool = False,
     meanwhile: Callable[[str], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
 ) -> str:
     """Open a session for this plan with an engine of its own; returns the session's id once that engine is ready.
 
-    `fail_fast`: see `EngineOptions`. `beside`: though neighbours live. `scope`: in a transient scope of the user's
-    systemd. `meanwhile` is called with the id while the engine starts. `warn`: see `admit`.
+    `fail_fast`: see `EngineOptions`. `beside`: though neighbours live. `force`: see `new_session`. `scope`: in a
+    transient scope of the user's systemd. `meanwhile` is called with the id while the engine starts. `warn`: see
+    `admit`.
     Raises NeighboursLive, EngineFailedError, RegistryError, OSError.
     """
     prefix = _scope() if scope else ()
     with StartLock():
         neighbours = admit(plan, beside=beside, warn=warn)
-        session = new_session(plan)
+        session = new_session(plan, force=force)
         try:
             folder, lock = _claim(session)
         except BaseException:

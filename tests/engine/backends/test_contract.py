@@ -550,16 +550,19 @@ async def test_outputs_count_if_this_attempt_wrote_them_and_they_are_not_empty(w
     for name in ("old", "same", "filled"):
         (world.work / name).write_text("before")
     outputs = ("new", "old", "same", "empty", "none", "optional?", "report/*.html", "folder", "filled")
+    links = ("dangling", "circle", "link")
     run = "echo x > new; echo before > same; : > empty; : > filled; mkdir -p report folder/in; "
-    run += "echo x > report/a.html; echo x > folder/in/b"
+    run += "echo x > report/a.html; echo x > folder/in/b; ln -s nowhere dangling; ln -s circle circle; ln -s new link"
     async with world.engine() as engine:
-        engine.backend.start(key(), writing(world, run, *outputs))
+        engine.backend.start(key(), writing(world, run, *outputs, *links))
         assert await engine.ended(key()) == (0, None)
-        assert await engine.missing_of(*outputs) == (
+        assert await engine.missing_of(*outputs, *links) == (
             "output not written by this attempt: old",
             "output empty: empty",
             "output missing: none",
             "output empty: filled",
+            "output missing: dangling, a link that leads nowhere",
+            "output missing: circle, a link that leads nowhere",
         )
 
 
@@ -567,10 +570,11 @@ async def test_what_is_there_and_not_empty_is_done_already(world: World) -> None
     (world.work / "report").mkdir()
     (world.work / "report/a.html").write_text("x")
     (world.work / "empty").touch()
+    (world.work / "dangling").symlink_to("nowhere")
     at = ProcessKey("T", 0, "if-done")
     async with world.engine() as engine:
         assert await engine.is_done("report/a.html", "report", "report/*.html", at=at)
-        for missing in ("none", "empty", "report/*.txt"):
+        for missing in ("none", "empty", "report/*.txt", "dangling"):
             assert not await engine.is_done("report", missing, at=at)
 
 

@@ -53,6 +53,17 @@ def other(tmp_path: Path) -> Iterator[str]:
         yield session
 
 
+def test_a_forced_run_that_may_not_start_forgets_nothing(tmp_path: Path) -> None:
+    builds = '[tickets.b]\nrun = "echo x > out/b"\noutputs = ["out/b"]\nup_to_date = true\n'
+    (tmp_path / "out").mkdir()
+    parexec("run", write_plan(tmp_path, builds), "--headless", cwd=tmp_path)
+    with living(remember(plan_in(tmp_path, WRITES, "other.toml"))):
+        parexec("run", "plan.toml", "--force", "--headless", cwd=tmp_path, code=2)
+        parexec("run", "plan.toml", "--force", "--detach", cwd=tmp_path, code=2)
+    assert "up to date" in parexec("run", "plan.toml", "-n", cwd=tmp_path)
+    assert "would run 1" in parexec("run", "plan.toml", "-n", "--force", cwd=tmp_path)
+
+
 def engine_beside(folder: Path) -> str:
     """As `other`, with an engine of its own, until there is a file `go`."""
     detached(folder, WRITES, name="other.toml")
@@ -75,7 +86,7 @@ SLOW = """
 import time
 from parexec_tui.engine.lifecycle import launch
 new_session = launch.new_session
-launch.new_session = lambda plan: time.sleep(2) or new_session(plan)
+launch.new_session = lambda plan, **options: time.sleep(2) or new_session(plan, **options)
 from parexec_tui.cli import main
 main()
 """

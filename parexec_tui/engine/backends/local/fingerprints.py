@@ -32,6 +32,9 @@ twice within one tick of it may look the same."""
 UNKNOWN = b""
 """A digest that no file has."""
 
+READS = "reads"
+"""The first word of the reason that what a ticket reads is not as it was."""
+
 NEVER, UNSUCCESSFUL = "never ran", "the last attempt did not succeed"
 TOO_MANY = f"it reads and writes more than {MAX_FILES:,} files"
 
@@ -176,7 +179,7 @@ def look(wanted: FreshnessWanted, walks: Walks) -> Freshness:
     except msgspec.DecodeError:
         return Freshness(NEVER)  # of a version after this one
     if wanted.commands.get(known.agent_type) != known.command:
-        return Freshness("the command changed")
+        return Freshness("the command or its settings changed")
     if known.unknown:
         return Freshness(known.unknown)
     outputs = frozenset(map(pattern_of, wanted.outputs))
@@ -187,7 +190,7 @@ def look(wanted: FreshnessWanted, walks: Walks) -> Freshness:
     renewed: list[tuple[Marks, bytes, Mark]] = []
     for word, marks, signs in (
         ("outputs" if outputs else "writes", known.writes, written),
-        ("reads", known.reads, read),
+        (READS, known.reads, read),
     ):
         for path, what in _differences(marks, signs, walks, renewed):
             return Freshness(f"{word} {_called(path, wanted.root)} {what}")

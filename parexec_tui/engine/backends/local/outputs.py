@@ -5,6 +5,7 @@ later. A file counts as written if its sign changed since: a clock that is set b
 """
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -40,21 +41,30 @@ def missing_outputs(note: Path, root: str, outputs: Sequence[str]) -> list[str]:
 
 def are_filled(root: str, patterns: Sequence[str]) -> bool:
     """Whether there is something that is not empty for each of these patterns."""
-    return all(any(sign.size for _, sign in files_of(parse_pattern(text, root))) for text in patterns)
+    found = (files_of(parse_pattern(text, root)) for text in patterns)
+    return all(any(sign.size and _leads_somewhere(path) for path, sign in files) for files in found)
+
+
+def _leads_somewhere(path: str) -> bool:
+    """False for a link to what is not there, and for one in a circle."""
+    return os.path.exists(path)  # noqa: PTH110
 
 
 def _problem(output: Output, before: dict[str, Sign]) -> Iterator[str]:
-    is_there = is_filled = False
+    is_there = is_filled = leads_nowhere = False
     for path, sign in files_of(output.pattern):
-        is_there = True
         is_written = sign != before.get(path)
         if is_written and sign.size:
-            return
+            if _leads_somewhere(path):
+                return
+            leads_nowhere = True
+            continue
+        is_there = True
         is_filled = is_filled or sign.size > 0
     if output.is_optional:
         return
     if not is_there:
-        yield f"output missing: {output.pattern}"
+        yield f"output missing: {output.pattern}" + (", a link that leads nowhere" if leads_nowhere else "")
     elif is_filled:
         yield f"output not written by this attempt: {output.pattern}"
     else:

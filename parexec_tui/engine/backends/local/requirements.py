@@ -47,19 +47,32 @@ class _Version(NamedTuple):
     number: str
     """Empty if it cannot be known."""
     problem: str = ""
+    at: float = 0.0
+    """When it was asked, by the clock that does not jump."""
 
 
-_File = tuple[str, int, int, int]
-"""A program by path, device, inode and time of change: another one is asked anew."""
+class _Program(NamedTuple):
+    """A program and what its answer may depend on: where one of these is another, it is asked anew."""
+
+    path: str
+    device: int
+    inode: int
+    changed: int
+    cwd: str
+    env: frozenset[tuple[str, str]]
+    """What its environment has more than ours, or with other values."""
 
 
 class Checker:
-    """Looks for what is required. A command is asked for its version once. Threads may share it."""
+    """Looks for what is required. A command is asked for its version until it has told it. Threads may share it."""
 
-    def __init__(self) -> None:
-        self._versions: dict[_File, _Version] = {}
-        self._locks: dict[_File, Lock] = {}
+    def __init__(self, *, only_ours: bool = False) -> None:
+        """`only_ours`: nothing is run that a plan brings along; the version of such a command counts as enough."""
+        self._only_ours = only_ours
+        self._versions: dict[_Program, _Version] = {}
+        self._locks: dict[_Program, Lock] = {}
         self._lock = Lock()
+        self._env = dict(os.environ)
 
     def unmet(self, wanted: Requirements, *, env: Mapping[str, str], cwd: str, root: str) -> Iterator[Unmet]:
         """What is not so. `env`: all variables of the process. `cwd`, `root`: where commands, files are seen from."""
@@ -89,6 +102,8 @@ class Checker:
             return f"required command {name} is not found", where
         if not command.least:
             return None
+        if self._only_ours and not self._is_ours(name, path, env):
+            return None
         path = os.path.join(cwd, path)  # noqa: PTH118 - PATH may have relative folders
         version = self._version(path, env, cwd)
         if version.problem:
@@ -101,18 +116,34 @@ class Checker:
             )
         return None
 
+    def _is_ours(self, name: str, path: str, env: Mapping[str, str]) -> bool:
+        """Whether a person gets the same program, and runs it in the same way, by its name alone."""
+        is_found = "/" not in name and shutil.which(name, path=self._env.get("PATH", os.defpath)) == path
+        return is_found and os.path.isabs(path) and not self._added(env)  # noqa: PTH117
+
+    def _added(self, env: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+        """The variables that are not ours, but for those that tell one attempt from another and nothing else."""
+        own = self._env
+        return frozenset(
+            (name, value)
+            for name, value in env.items()
+            if own.get(name) != value and not name.startswith("PAREXEC_") and name != "PWD"
+        )
+
     def _version(self, path: str, env: Mapping[str, str], cwd: str) -> _Version:
         try:
             found = os.stat(path)  # noqa: PTH116
         except OSError as error:
             return _Version("", str(error.strerror))
-        file = path, found.st_dev, found.st_ino, found.st_mtime_ns
+        program = _Program(path, found.st_dev, found.st_ino, found.st_mtime_ns, cwd, self._added(env))
+        wanted_since = time.monotonic()
         with self._lock:
-            lock = self._locks.setdefault(file, Lock())
+            lock = self._locks.setdefault(program, Lock())
         with lock:  # the others wait for what the first one learns
-            if file not in self._versions:
-                self._versions[file] = _ask(path, env, cwd)
-            return self._versions[file]
+            known = self._versions.get(program)
+            if known is None or (known.problem and known.at < wanted_since):
+                known = self._versions[program] = _ask(path, env, cwd)._replace(at=time.monotonic())
+            return known
 
 
 def _ask(path: str, env: Mapping[str, str], cwd: str) -> _Version:

@@ -107,7 +107,7 @@ def test_a_change_of_the_same_length_is_seen(ticket: Ticket, name: str, said: st
 
 
 def test_the_command_counts_and_what_never_ran(ticket: Ticket) -> None:
-    assert ticket.stale(b"other") == "the command changed"
+    assert ticket.stale(b"other") == "the command or its settings changed"
     ticket.known = b""
     assert ticket.stale() == "the last attempt did not succeed"
     ticket.known = None

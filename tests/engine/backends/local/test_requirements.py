@@ -78,6 +78,51 @@ def test_a_program_is_asked_once_and_another_one_in_its_place_again(tmp_path: Pa
     assert times_asked(tmp_path) == 2
 
 
+def test_a_program_that_told_nothing_is_asked_again(tmp_path: Path) -> None:
+    checker, wanted = Checker(), commands("gen >= 2")
+    tool(tmp_path, "gen", f"cat {tmp_path}/version 2>/dev/null")
+    assert unmet(wanted, tmp_path, checker)
+    (tmp_path / "version").write_text("gen 2.1")
+    assert unmet(wanted, tmp_path, checker) == []
+    assert times_asked(tmp_path) == 2
+
+
+def test_a_shim_may_answer_otherwise_elsewhere_or_with_another_variable(tmp_path: Path) -> None:
+    checker, wanted = Checker(), commands("gen >= 2")
+    tool(tmp_path, "gen", "cat version || echo $GEN")
+    assert unmet(wanted, tmp_path, checker, GEN="2.0") == []
+    assert unmet(wanted, tmp_path, checker, GEN="1.0")
+    assert unmet(wanted, tmp_path, checker, GEN="2.0", PAREXEC_TICKET="another", PWD="/") == []
+    assert times_asked(tmp_path) == 2, "what tells one attempt from another does not matter"
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "version").write_text("1.0")
+    env = {"PATH": f"{tmp_path}:{SYSTEM_PATH}", "GEN": "2.0"}
+    assert list(checker.unmet(wanted, env=env, cwd=str(tmp_path / "old"), root=str(tmp_path)))
+
+
+def test_what_a_plan_brings_along_is_not_run_to_look_at_the_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "theirs").mkdir()
+    tool(tmp_path / "ours", "gen", "echo 1.0")
+    tool(tmp_path / "theirs", "gen", "echo 1.0")
+    monkeypatch.setenv("PATH", f"{tmp_path}/ours:{SYSTEM_PATH}")
+    wanted = Requirements(commands=("gen >= 2",))
+    cwd = str(tmp_path / "theirs")
+
+    def look(wanted: Requirements, **more: str) -> list[str]:
+        found = Checker(only_ours=True).unmet(wanted, env={**os.environ, **more}, cwd=cwd, root=cwd)
+        return [each.problem for each in found]
+
+    assert look(wanted) == [f"gen >= 2 is required, and {tmp_path}/ours/gen is 1.0"]
+    assert look(Requirements(commands=("./gen >= 2",))) == []
+    assert look(wanted, PATH=cwd) == []
+    assert look(wanted, LD_PRELOAD="./theirs.so") == []
+    assert look(Requirements(commands=("./none >= 2",))) == ["required command ./none is not found"]
+    assert (times_asked(tmp_path / "ours"), times_asked(tmp_path / "theirs")) == (1, 0)
+
+
 def test_a_program_that_does_not_answer_is_ended_with_all_it_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
