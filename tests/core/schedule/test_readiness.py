@@ -43,6 +43,11 @@ def test_rows_counts_and_selectors_mean_the_same_by_held() -> None:
     assert select(session.state, ["status:held"]) == ["A", "B", "C", "E", "F"], "nobody else can run B and E"
 
 
+def test_who_waits_for_approval_or_for_an_answer_is_not_ready_as_others_with_its_claims_are() -> None:
+    written = plan("A: locks=db\nB: locks=db approve=before\nC: locks=db if_done=out")
+    check(Session(written))
+
+
 def test_what_runs_is_not_held_though_it_will_not_be_tried_again() -> None:
     session = Session(plan("A:\nB:"))
     session.ask(rq.Hold(tickets=("B",), by="ann"))
