@@ -227,7 +227,9 @@ class Coordinator:
         elif ticket.asking.startswith((IF_DONE, UP_TO_DATE)):
             self._check(ticket, ticket.asking)
         elif ticket.asking:
-            self._watch_check(ticket, ProcessKey(ticket.id, 0, ticket.asking))
+            key = ProcessKey(ticket.id, 0, ticket.asking)
+            self._watch_check(ticket, key)
+            self._freeze_or_thaw_check(ticket)  # the engine may have died before it could do so
             self._end_checks()
         elif ticket.is_live:
             self._set_timeout(ticket)
@@ -343,7 +345,7 @@ class Coordinator:
             if isinstance(report, rq.BackoffElapsed):
                 self.report([report])
             elif report.step == ticket.asking:
-                self._backend.stop(report.key, 0.0)
+                self._end_late_check(ticket, report.key)
             elif _runs(ticket) and report.key == _key(ticket) and (left := self._time_left(ticket)) is not None:
                 if left <= 0:
                     self.report([report])
@@ -547,6 +549,8 @@ class Coordinator:
                     self._stop(event)
                 case ev.SessionStopping(now=True):
                     self._kill_all()
+                case ev.CheckFrozen() | ev.CheckThawed():
+                    self._freeze_or_thaw_check(self.state.tickets[event.ticket])
                 case ev.AttemptFrozen() | ev.AttemptThawed():
                     self._freeze_or_thaw(self.state.tickets[event.ticket], event)
                 case _:
@@ -592,8 +596,35 @@ class Coordinator:
 
     def _watch_check(self, ticket: TicketState, key: ProcessKey) -> None:
         self._checks.add(key)
-        if (timeout := own_timeout(self.state, ticket)) is not None:
-            self._timers.set(self.clock.now() + timeout, rq.TimeoutElapsed(key.ticket, 0, step=key.step))
+        self._set_check_timeout(ticket, key)
+
+    def _check_time_left(self, ticket: TicketState) -> float | None:
+        """Seconds that the `skip_if` of a ticket may still run; None: as long as it takes, or while it is frozen."""
+        timeout, clock = own_timeout(self.state, ticket), ticket.check_clock
+        if timeout is None or clock is None or clock.freeze is not None:
+            return None
+        return timeout - clock.worked(self.clock.now())
+
+    def _set_check_timeout(self, ticket: TicketState, key: ProcessKey) -> None:
+        if (left := self._check_time_left(ticket)) is not None:
+            self._timers.set(self.clock.now() + left, rq.TimeoutElapsed(key.ticket, 0, step=key.step))
+
+    def _end_late_check(self, ticket: TicketState, key: ProcessKey) -> None:
+        """End a `skip_if` that has run too long, unless it was frozen for a part of that."""
+        if (left := self._check_time_left(ticket)) is not None and left <= 0:
+            self._backend.stop(key, 0.0)
+        else:
+            self._set_check_timeout(ticket, key)
+
+    def _freeze_or_thaw_check(self, ticket: TicketState) -> None:
+        if ticket.check_clock is None:
+            return
+        key = ProcessKey(ticket.id, 0, ticket.asking)
+        if ticket.check_clock.freeze is not None:
+            self._backend.freeze(key)
+        else:
+            self._backend.thaw(key)
+            self._set_check_timeout(ticket, key)
 
     def _end_checks(self) -> None:
         """End the commands whose answers nobody waits for, or which a stop of the session keeps from going on."""

@@ -169,6 +169,9 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             yield Line(at, "stopping", event.ticket, detail, "warn")
         case ev.AttemptStopRequested():
             yield Line(at, "stopping", event.ticket, f"{event.why} {_by(event.by, me)}".strip(), "warn")
+        case ev.CheckFrozen() | ev.CheckThawed():
+            word = "frozen" if isinstance(event, ev.CheckFrozen) else "thawed"
+            yield Line(at, word, event.ticket, f"its skip_if {_by(event.by, me)}".strip())
         case ev.AttemptFrozen() | ev.TicketHeld():
             yield Line(
                 at, "frozen" if isinstance(event, ev.AttemptFrozen) else "held", event.ticket, _by(event.by, me)

@@ -34,7 +34,7 @@ from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import apply
-from parexec_tui.core.state.attempts import Attempt
+from parexec_tui.core.state.attempts import Attempt, CheckClock
 from parexec_tui.core.state.process_key import IF_DONE, LAST_LOOK, OUTPUTS, RESTORE, RUN, UP_TO_DATE
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, UNSUCCESSFUL, End, Status
@@ -378,13 +378,15 @@ def dump(state: SessionState) -> object:
 
 
 _NOT_STATE = ("plan", "graph", "dirty", "findings", "stall_findings", "_types")
-_of_ticket = attrgetter(*(name for name in TicketState.__slots__ if name != "attempt"))
+_of_ticket = attrgetter(*(name for name in TicketState.__slots__ if name not in ("attempt", "check_clock")))
+_of_clock = attrgetter(*CheckClock.__slots__)
 _of_attempt = attrgetter(*Attempt.__slots__)
 _agent_values = attrgetter(*AgentState.__slots__)
 
 
 def _ticket_values(ticket: TicketState) -> tuple[object, ...]:
-    return (*_of_ticket(ticket), ticket.attempt and _of_attempt(ticket.attempt))
+    clock = ticket.check_clock and _of_clock(ticket.check_clock)
+    return (*_of_ticket(ticket), clock, ticket.attempt and _of_attempt(ticket.attempt))
 
 
 def lasting(state: SessionState) -> dict[str, object]:
@@ -419,6 +421,7 @@ _PASSING = (
     "excluded_agents",
     "held_at",
     "asking",
+    "check_clock",
     "asked",
     "is_asked",
 )
@@ -572,7 +575,7 @@ def _check_stalls(state: SessionState) -> None:
         for ticket in map(state.tickets.__getitem__, group):
             stalled = sum(need in paused for need in (*strict(state, ticket), *lenient(state, ticket)))
             assert ticket.stalled_needs == stalled
-            is_held = stalled or ticket.held is not None
+            is_held = stalled or ticket.held is not None or ticket.is_check_frozen
             if ticket.status in (Status.waiting, Status.backoff) and (is_held or ticket.id in state.unapproved):
                 paused.add(ticket.id)
             if ticket.status is Status.approval:

@@ -210,7 +210,10 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         Amounts, Meta(description="What it takes of each resource while it runs: cpu, memory, [resources].")
     ] = field(default_factory=Amounts)
     estimate: Annotated[Duration | None, Meta(description="How long it takes, as far as you know.")] = None
-    timeout: Annotated[Duration | None, Meta(description="How long one attempt may run; absent: for ever.")] = None
+    timeout: Annotated[
+        Duration | None,
+        Meta(description="How long its command, its `skip_if` and its `rollback` may take, each; absent: for ever."),
+    ] = None
     expect_codes: Annotated[
         tuple[ExitCode, ...],
         Meta(min_length=1, description="Exit codes of its command that count as success, all of them."),

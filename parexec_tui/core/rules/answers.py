@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 
 from parexec_tui.core.plan.reading.faults import did_you_mean
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.process_key import SKIP_IF
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, UNSUCCESSFUL
 from parexec_tui.core.state.tickets import TicketState
@@ -79,6 +80,18 @@ def live_in_scope(state: SessionState, asked: rq.Scope) -> list[TicketState]:
         for ticket in state.live.values()
         if ticket.id in tickets or ticket.agent in asked.agents or agent_type_of(state, ticket) in asked.types
     ]
+
+
+def asked_in_scope(state: SessionState, asked: rq.Scope) -> list[TicketState]:
+    """The tickets of a scope whose `skip_if` runs: no agent runs it, so the scope is the session or names them."""
+    wanted = (
+        state.asking.values() if asked.is_session else (state.tickets[id_] for id_ in dict.fromkeys(asked.tickets))
+    )
+    return [ticket for ticket in wanted if runs_skip_if(ticket)]
+
+
+def runs_skip_if(ticket: TicketState) -> bool:
+    return ticket.asking.startswith(SKIP_IF)
 
 
 def agent_type_of(state: SessionState, ticket: TicketState) -> str:

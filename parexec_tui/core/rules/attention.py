@@ -52,6 +52,8 @@ def needs(state: SessionState, me: str = "") -> Iterator[Need]:
         *state.warned.values(),
         *frozen,
     )
+    if not is_all_frozen:
+        tickets = (*tickets, *(ticket for ticket in state.asking.values() if ticket.is_check_frozen))
     in_order = sorted(dict.fromkeys(tickets), key=lambda ticket: ticket.order)
     yield from filter(None, (ticket_need(ticket, me) for ticket in in_order))
     yield from agent_needs(state)
@@ -66,6 +68,8 @@ def ticket_need(ticket: TicketState, me: str = "") -> Need | None:
     if ticket.status is Status.failed and not ticket.is_allowed:
         reason = ticket.reason or str(ticket.end or ticket.status)
         return Need(subject, f"{reason}: {ticket.error_line}" if ticket.error_line else reason)
+    if ticket.check_clock is not None and (freeze := ticket.check_clock.freeze) is not None:
+        return Need(subject, f"its skip_if is frozen{by_whom(freeze.by, me)}", is_asked_for=True)
     if ticket.is_frozen and (freeze := ticket.live_attempt.freeze) is not None:
         why = f": {freeze.reason}" if freeze.reason and not freeze.by else ""
         return Need(subject, f"frozen{by_whom(freeze.by, me)}{why}", is_asked_for=bool(freeze.by or not why))

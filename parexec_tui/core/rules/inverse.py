@@ -117,8 +117,8 @@ def _of_priorities(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps
 
 
 def _of_freezes(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps:
-    frozen = tuple(event.ticket for event in events if isinstance(event, ev.AttemptFrozen))
-    thawed = tuple(event.ticket for event in events if isinstance(event, ev.AttemptThawed))
+    frozen = tuple(event.ticket for event in events if isinstance(event, _FREEZES))
+    thawed = tuple(event.ticket for event in events if isinstance(event, ev.AttemptThawed | ev.CheckThawed))
     found: _Steps = []
     if _is_freeze_of_all(state, events):
         return [undo.ThawTickets()]  # whatever is still frozen by then; it also releases the session
@@ -132,8 +132,11 @@ def _of_freezes(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps:
 def _is_freeze_of_all(state: SessionState, events: Sequence[ev.AnyEvent]) -> bool:
     """Whether the session was frozen with all that ran, and nothing of it before."""
     is_hold = any(isinstance(event, ev.SessionHeld) and event.is_freeze for event in events)
-    is_freeze = any(isinstance(event, ev.AttemptFrozen) for event in events)
+    is_freeze = any(isinstance(event, _FREEZES) for event in events)
     return is_hold and is_freeze and not state.frozen
+
+
+_FREEZES = ev.AttemptFrozen | ev.CheckFrozen
 
 
 def _of_holds(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | str:

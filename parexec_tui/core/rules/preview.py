@@ -175,8 +175,8 @@ def preview(state: SessionState, events: Sequence[ev.AnyEvent]) -> Preview:
         put_back=_each(event.ticket for event in _of(events, ev.TicketRestored)),
         held=_each(event.ticket for event in _of(events, ev.TicketHeld)),
         released=_each(event.ticket for event in _of(events, ev.TicketReleased)),
-        frozen=_each(event.ticket for event in _of(events, ev.AttemptFrozen)),
-        thawed=_each(event.ticket for event in _of(events, ev.AttemptThawed)),
+        frozen=_frozen(events),
+        thawed=_thawed(events),
         pinned=tuple((event.ticket, event.agent) for event in _of(events, ev.TicketPinned)),
         added=_each(id_ for event in amended for id_ in event.added),
         changed=_each(id_ for event in amended for id_ in event.changed),
@@ -196,6 +196,14 @@ _RESTORING = ev.TicketRetried | ev.TicketWaived | ev.TicketRestored | ev.PlanAme
 
 def _of(events: Sequence[ev.AnyEvent], kind: type[_Kind]) -> list[_Kind]:
     return [event for event in events if isinstance(event, kind)]
+
+
+def _frozen(events: Sequence[ev.AnyEvent]) -> _Ids:
+    return _each(event.ticket for event in events if isinstance(event, ev.AttemptFrozen | ev.CheckFrozen))
+
+
+def _thawed(events: Sequence[ev.AnyEvent]) -> _Ids:
+    return _each(event.ticket for event in events if isinstance(event, ev.AttemptThawed | ev.CheckThawed))
 
 
 def _each(ids: Iterable[str]) -> _Ids:

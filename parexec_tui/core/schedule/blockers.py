@@ -150,7 +150,7 @@ def blockers_but_agents(state: SessionState, ticket: TicketState, me: str = "") 
     if kept := obstacle(state, ticket):
         yield _reservation(state, ticket, kept)
     if not ticket.is_asked:
-        yield _asked(ticket)
+        yield _asked(ticket, me)
 
 
 def parallel_blocker(state: SessionState) -> Blocker | None:
@@ -333,13 +333,15 @@ def agents_come(state: SessionState, ticket: TicketState) -> bool:
     )
 
 
-def _asked(ticket: TicketState) -> Blocker:
+def _asked(ticket: TicketState, me: str) -> Blocker:
     kind = SKIP_IF if ticket.spec.skip_if else IF_DONE if ticket.spec.if_done else UP_TO_DATE
     if kind == UP_TO_DATE:
         text = "it is being found out" if ticket.asking else "it is found out first"
         return Blocker("asked", f"{text} whether it is up to date", None if ticket.asking else AskKey(kind))
     if not ticket.asking:
         return Blocker("asked", "it is asked first whether it is done already", AskKey(kind))
+    if ticket.check_clock is not None and (freeze := ticket.check_clock.freeze) is not None:
+        return Blocker("asked", f"its skip_if is frozen{by_whom(freeze.by, me)}")
     return Blocker("asked", f"it is asked whether it is done already, by {kind.replace('-', '_')}")
 
 

@@ -44,6 +44,8 @@ def next_link(state: SessionState, ticket: TicketState, known: KnownOfAgents) ->
     if obstacle(state, ticket):
         assert state.reservation is not None
         return state.tickets[state.reservation.ticket]
+    if ticket.check_clock is not None and (freeze := ticket.check_clock.freeze) is not None:
+        return Root("frozen", ticket=ticket.id, by=freeze.by, since=freeze.since)
     if ticket.asking:
         return Root("next", ticket=ticket.id)
     if not ticket.is_gates and pick_agent(state, ticket) is None:

@@ -16,6 +16,30 @@ class FreezeCause(NamedTuple):
     since: float
 
 
+class CheckClock:
+    """How long a ticket has been asked whether it is done already."""
+
+    __slots__ = ("began", "freeze", "frozen_for")
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+        self.freeze: FreezeCause | None = None
+        """There while the command that is to answer stands still."""
+        self.frozen_for = 0.0
+        """Seconds that it did, without the present freeze."""
+
+    def thaw(self, at: float) -> None:
+        """Let it run again, if it stands still."""
+        if self.freeze is not None:
+            self.frozen_for += at - self.freeze.since
+            self.freeze = None
+
+    def worked(self, now: float) -> float:
+        """Seconds until now, without the time that the command stood still."""
+        until = now if self.freeze is None else self.freeze.since
+        return max(0.0, until - self.began - self.frozen_for)
+
+
 class Attempt:
     """One try of a ticket on an agent. A new one is made for each; nothing of it changes once it has ended."""
 

@@ -74,7 +74,10 @@ def _note_end(state: SessionState, ticket: TicketState, from_: Status, at: float
 def stop_asking(state: SessionState, ticket: TicketState) -> None:
     """Nobody waits any more for the answer whether a ticket is done already."""
     kind = next(kind for kind in CONDITIONS if ticket.asking.startswith(kind))
-    ticket.asking = ""
+    was_frozen = ticket.is_check_frozen
+    ticket.asking, ticket.check_clock = "", None
+    if was_frozen:
+        note_stall(state, ticket)
     del state.asking[ticket.id]
     if state.dirty is not None:
         state.dirty.answered.append(kind)

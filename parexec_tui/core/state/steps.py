@@ -115,7 +115,7 @@ def step_started(state: SessionState, ticket: TicketState, step: str, now: float
 
 def step_timeout(state: SessionState, ticket: TicketState) -> float | None:
     """How many seconds the step that the current attempt is at may run; None: as long as it takes."""
-    if ticket.live_attempt.step == RUN:
+    if ticket.live_attempt.step == RUN or is_rollback(ticket.live_attempt.step):
         return own_timeout(state, ticket)
     gate = gate_step(state, ticket)
     if gate is None:

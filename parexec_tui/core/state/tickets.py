@@ -5,7 +5,7 @@ from typing import NamedTuple
 from parexec_tui.core.plan.claims import Claims
 from parexec_tui.core.plan.gates import PLAN_GATES, is_gate_ticket
 from parexec_tui.core.plan.model import Ticket
-from parexec_tui.core.state.attempts import Attempt
+from parexec_tui.core.state.attempts import Attempt, CheckClock
 from parexec_tui.core.state.status import INFRASTRUCTURE, LIVE, PENDING, End, Flag, Status, failure_kind
 
 
@@ -31,7 +31,7 @@ class TicketState:
 
     __slots__ = (
         "approval_asked", "approved", "asked", "asking", "attempt", "attempts", "because", "charged",
-        "charged_lost", "claims", "conflict_at", "end", "ended", "excluded_agents", "failed_after",
+        "charged_lost", "check_clock", "claims", "conflict_at", "end", "ended", "excluded_agents", "failed_after",
         "failed_with", "first_started", "group", "grown_from", "held", "held_at", "id", "is_asked", "is_stalled",
         "lost",
         "missing", "note", "order", "pin", "ready_at", "reason", "remaining", "retry_at", "serialised",
@@ -104,6 +104,8 @@ class TicketState:
         """True: it need not be asked any more whether it is done already. See `asking`."""
         self.asking = ""
         """The step that asks whether it is done already, while it does."""
+        self.check_clock: CheckClock | None = None
+        """How long it has been asked that; None while it is not."""
         self.asked = 0
         """How often that was asked."""
         self.grown_from: Ticket | None = None
@@ -155,6 +157,11 @@ class TicketState:
         return self.attempt is not None and self.attempt.freeze is not None
 
     @property
+    def is_check_frozen(self) -> bool:
+        """Whether its `skip_if` stands still."""
+        return self.check_clock is not None and self.check_clock.freeze is not None
+
+    @property
     def is_allowed(self) -> bool:
         """Whether it failed, and may."""
         return self.status is Status.failed and self.spec.allow_failure
@@ -175,7 +182,7 @@ class TicketState:
     def should_be_stalled(self) -> bool:
         """What `is_stalled` has to be, as far as the ticket itself and the needs next to it tell."""
         if self.status in PENDING:
-            return self.held is not None or self.stalled_needs > 0 or self.awaits_approval
+            return self.held is not None or self.stalled_needs > 0 or self.awaits_approval or self.is_check_frozen
         return self.is_frozen or self.status is Status.approval
 
     @property

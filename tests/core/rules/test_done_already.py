@@ -4,6 +4,7 @@ import pytest
 from msgspec import structs
 
 from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
+from parexec_tui.core.rules.attention import needs
 from parexec_tui.core.schedule.dispatcher import MAX_LOOKS
 from parexec_tui.core.schedule.roots import root_of
 from parexec_tui.core.state import events as ev
@@ -161,3 +162,46 @@ def test_a_ticket_has_one_condition_that_can_be_read() -> None:
     path, both = caught.value.problems
     assert [(it.line, it.key) for it in (path, both)] == [(3, "tickets.t.if_done[1]"), (4, "tickets.t.skip_if")]
     assert "either `if_done` or `skip_if`" in both.message
+
+
+def test_a_freeze_stops_the_command_that_is_asked_and_the_clock_of_its_timeout() -> None:
+    found = asks("timeout=10s")
+    assert found.ask(rq.Freeze(by="ann@pts/1")) == [
+        ev.SessionHeld(at=found.now, reason=ev.FREEZE_REASON, by="ann@pts/1", freeze=True),
+        ev.CheckFrozen(at=found.now, ticket="T", by="ann@pts/1"),
+    ]
+    assert found.why("T")[-1] == "its skip_if is frozen by ann@pts/1"
+    found.now += 60.0
+    assert found.ask(rq.Thaw()) == [
+        ev.CheckThawed(at=found.now, ticket="T"),
+        ev.SessionReleased(at=found.now),
+    ]
+    clock = found["T"].check_clock
+    assert clock is not None
+    assert clock.worked(found.now + 3.0) == pytest.approx(3.0)
+    found.now += 3.0
+    killed = rq.ProcessEnded("T", 0, signal=9, step="skip-if")
+    assert found.tell(killed) == [ev.CheckEnded(at=found.now, ticket="T", reason="signal 9")]
+
+
+def test_what_waits_for_a_ticket_whose_question_is_frozen_waits_for_who_froze_it() -> None:
+    found = asks("")
+    found.act(rq.Freeze(tickets=("T",), by="ann@pts/1"))
+    root = root_of(found.state, found["D"])
+    assert root is not None
+    assert (root.kind, root.ticket, root.by) == ("frozen", "T", "ann@pts/1")
+    assert (found["T"].is_stalled, found["D"].is_stalled) == (True, True)
+    assert [need.reason for need in needs(found.state)] == ["its skip_if is frozen by ann@pts/1"]
+    found.act(rq.Undo(by="ann@pts/1"))
+    assert not found["T"].is_check_frozen
+    assert not found["D"].is_stalled
+    assert isinstance(found.ask(rq.Thaw(tickets=("T",))), rq.Refusal)
+
+
+def test_nothing_stays_frozen_of_a_question_that_is_not_asked_any_more() -> None:
+    found = asks("")
+    found.ask(rq.Freeze(tickets=("T",)))
+    found.ask(rq.Cancel(tickets=("T",)))
+    found.ask(rq.Retry(tickets=("T",)))
+    assert not found["T"].is_stalled
+    assert found.dispatch() == ["T"]

@@ -391,6 +391,11 @@ def kill_rollback(session: Session, number: int) -> None:
         session.act(rq.Cancel(tickets=(id_,), now=True))
 
 
+def freeze_a_question(session: Session, number: int) -> None:
+    for id_ in of(session.state.asking, number):
+        session.act((rq.Freeze, rq.Thaw)[number % 2](tickets=(id_,), by="bob"))
+
+
 def undo(session: Session, number: int) -> None:
     session.act(rq.Undo(by="eve"))
 
@@ -400,6 +405,7 @@ def and_back(step: Step) -> Step:
 
     def there_and_back(session: Session, number: int) -> None:
         before, backing_off = lasting(session.state), with_status(session, Status.backoff)
+        was_frozen = any(ticket.is_check_frozen for ticket in session.state.asking.values())
         known = len(session.journal)
         step(session, number)
         events = session.journal[known:]
@@ -408,9 +414,10 @@ def and_back(step: Step) -> Step:
             return
         undone = session.act(rq.Undo(by="eve"))
         assert not isinstance(undone, Refusal), f"{acted.text}: {undone}"
-        # What was being paused before a retry is not, and an agent that stopped is not started, as if nothing was.
+        # What was being paused before a retry is not, and an agent that stopped is not started, as if nothing was. A
+        # question that was frozen, and that nobody waited for any more, is not asked again at once.
         has_stopped = any(isinstance(event, ev.AgentStopped) for event in events)
-        if not has_stopped and backing_off == with_status(session, Status.backoff):
+        if not has_stopped and not was_frozen and backing_off == with_status(session, Status.backoff):
             assert lasting(session.state) == before, acted.text
 
     return there_and_back
@@ -496,6 +503,7 @@ STEPS: tuple[Step, ...] = (
     on_tickets(rq.Cancel, Status.waiting, Status.running, Flag.frozen),
     *[on_tickets(rq.Retry, *UNSUCCESSFUL)] * 4,
     *[on_tickets(rq.Freeze, Status.running)] * 2,
+    freeze_a_question,
     *[on_tickets(rq.Thaw, Flag.frozen)] * 2,
     on_agent(rq.Hold),
     *[on_agent(rq.Release)] * 3,

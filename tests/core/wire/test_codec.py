@@ -256,6 +256,8 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.OperatorActed(at=5.0, by="ann", verb="undo", text="undo: hold T1", undone=4.5),
     ev.SessionStopping(at=9.0, reason="power", by="ann", now=True, skips_finally=True),
     ev.FinallyAgain(at=9.5, tickets=("T1",), restored=("T2",)),
+    ev.CheckFrozen(at=2.5, ticket="T1", by="ann"),
+    ev.CheckThawed(at=3.5, ticket="T1", by="ann"),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

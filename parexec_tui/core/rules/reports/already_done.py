@@ -1,10 +1,12 @@
 """The answer to whether a ticket is done before its first attempt: by `skip_if`, `if_done` or `up_to_date`."""
 
 from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.rules.reports.ends import NOT_EXECUTABLE, exit_text
 from parexec_tui.core.rules.reports.host import host_short, on_host_short
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.steps import own_timeout
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 
@@ -26,8 +28,16 @@ def answered(state: SessionState, report: rq.ProcessEnded, now: float) -> list[e
         return [again, *(on_host_short(state, short, now) if short is not None else [])]
     if report.code == 0 and not report.problem:
         return [ev.TicketSatisfied(at=now, ticket=ticket.id, reason=f"{ALREADY_DONE}: skip_if succeeded")]
+    if (timeout := own_timeout(state, ticket)) is not None and _has_timed_out(ticket, timeout, report, now):
+        return [ev.CheckEnded(at=now, ticket=ticket.id, reason=f"timed out after {format_duration(timeout)}")]
     is_no = report.code is not None and report.code < NOT_EXECUTABLE and not report.problem
     return [ev.CheckEnded(at=now, ticket=ticket.id, reason="" if is_no else report.problem or exit_text(report))]
+
+
+def _has_timed_out(ticket: TicketState, timeout: float, report: rq.ProcessEnded, now: float) -> bool:
+    """Whether it was killed because it ran too long: nobody else kills what is asked and goes on to wait for it."""
+    clock = ticket.check_clock
+    return report.signal is not None and clock is not None and clock.worked(now) >= timeout
 
 
 def answer_lost(state: SessionState, report: rq.ProcessLost, now: float) -> list[ev.AnyEvent]:

@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec import structs
 
+from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.rules.reports.ends import facts_of, step_ended
 from parexec_tui.core.rules.reports.host import host_short, on_host_short
@@ -16,7 +17,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.session import STRIKES, SessionState
 from parexec_tui.core.state.status import UNSUCCESSFUL, End, Status
-from parexec_tui.core.state.steps import after_rollback, first_of_rollback, next_rollback, takes_back
+from parexec_tui.core.state.steps import after_rollback, first_of_rollback, next_rollback, step_timeout, takes_back
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 
@@ -67,7 +68,10 @@ def rollback_over(
     is_lost = isinstance(report, rq.ProcessLost) or report.stopped_for is not None
     if is_lost and stopped is None and attempt.rollbacks < MAX_STARTS:
         return [ev.StepStarted(at=now, ticket=ticket.id, attempt=attempt.number, step=next_rollback(ticket))]
-    problem = _problem(report) if stopped is None else attempt.reason or "it was killed"
+    if stopped == "timed out" and (timeout := step_timeout(state, ticket)) is not None:
+        problem = f"timed out after {format_duration(timeout)}"
+    else:
+        problem = _problem(report) if stopped is None else attempt.reason or "it was killed"
     if (then := after_rollback(state, ticket)) is None:
         return _over(state, ticket, now, problem, report)
     ended = step_ended(ticket, report, now, passed=not problem, reason=problem)

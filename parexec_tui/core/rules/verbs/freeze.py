@@ -6,10 +6,12 @@ from parexec_tui.core.rules.answers import (
     Decision,
     Refused,
     agent_type_of,
+    asked_in_scope,
     first_refusal,
     live_in_scope,
     named,
     refuse_unknown_in,
+    runs_skip_if,
 )
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
@@ -26,6 +28,11 @@ def freeze(state: SessionState, asked: rq.Freeze, now: float) -> Decision:
         for ticket in live_in_scope(state, asked)
         if ticket.status in FREEZABLE and not ticket.is_frozen
     ]
+    events += [
+        ev.CheckFrozen(at=now, ticket=ticket.id, by=asked.by)
+        for ticket in asked_in_scope(state, asked)
+        if not ticket.is_check_frozen
+    ]
     if asked.is_session and state.held is None:
         events.insert(0, ev.SessionHeld(at=now, reason=ev.FREEZE_REASON, by=asked.by, freeze=True))
     return events
@@ -34,7 +41,7 @@ def freeze(state: SessionState, asked: rq.Freeze, now: float) -> Decision:
 def refused_freezes(state: SessionState, asked: rq.Freeze) -> Iterator[Refused]:
     only = "only what runs can be frozen"
     for ticket in named(state, asked.tickets):
-        if ticket.status not in FREEZABLE:
+        if ticket.status not in FREEZABLE and not runs_skip_if(ticket):
             refusal = Refusal(f"{ticket.id} is {ticket.shown_status}, {only}", f"hold {ticket.id}")
             yield Refused("tickets", ticket.id, refusal)
     for id_ in asked.agents:

@@ -2,7 +2,15 @@
 
 from collections.abc import Iterator
 
-from parexec_tui.core.rules.answers import Decision, Refused, first_refusal, live_in_scope, named, refuse_unknown_in
+from parexec_tui.core.rules.answers import (
+    Decision,
+    Refused,
+    asked_in_scope,
+    first_refusal,
+    live_in_scope,
+    named,
+    refuse_unknown_in,
+)
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
@@ -17,6 +25,11 @@ def thaw(state: SessionState, asked: rq.Thaw, now: float) -> Decision:
         for ticket in live_in_scope(state, asked)
         if ticket.is_frozen
     ]
+    events += [
+        ev.CheckThawed(at=now, ticket=ticket.id, by=asked.by)
+        for ticket in asked_in_scope(state, asked)
+        if ticket.is_check_frozen
+    ]
     if asked.is_session and state.held is not None and state.held.is_freeze:
         events.append(ev.SessionReleased(at=now, by=asked.by))
     return events
@@ -24,5 +37,5 @@ def thaw(state: SessionState, asked: rq.Thaw, now: float) -> Decision:
 
 def refused_thaws(state: SessionState, asked: rq.Thaw) -> Iterator[Refused]:
     for ticket in named(state, asked.tickets):
-        if not ticket.is_frozen:
+        if not ticket.is_frozen and not ticket.is_check_frozen:
             yield Refused("tickets", ticket.id, Refusal(f"{ticket.id} is {ticket.shown_status}, not frozen"))

@@ -79,7 +79,9 @@ from parexec_tui.core.state.apply.tickets import (
 )
 from parexec_tui.core.state.apply.waiting import (
     on_check_ended,
+    on_check_frozen,
     on_check_started,
+    on_check_thawed,
     on_conflict_found,
     on_reservation_ended,
     on_reservation_made,
@@ -125,6 +127,8 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.ReservationMade: on_reservation_made,
     ev.ReservationEnded: on_reservation_ended,
     ev.CheckStarted: on_check_started,
+    ev.CheckFrozen: on_check_frozen,
+    ev.CheckThawed: on_check_thawed,
     ev.CheckEnded: on_check_ended,
     ev.TicketSatisfied: on_ticket_satisfied,
     ev.AttemptStarted: on_attempt_started,

@@ -1,9 +1,11 @@
 """What events change of tickets that could start."""
 
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.attempts import CheckClock, FreezeCause
 from parexec_tui.core.state.indexes import check_again, move, stop_asking
 from parexec_tui.core.state.reservation import can_be_reserved_for, drop_reservation, reserve
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.stalls import note_stall
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.state.transitions import IllegalEventError, moving_ticket, named_ticket
@@ -38,9 +40,31 @@ def on_check_started(state: SessionState, event: ev.CheckStarted) -> None:
     ticket = named_ticket(state, event)
     if ticket.status is not Status.waiting or ticket.missing or ticket.asking or ticket.is_asked:
         raise IllegalEventError(f"{event!r}: {ticket.id} does not wait for an answer")
-    ticket.asking = event.step
+    ticket.asking, ticket.check_clock = event.step, CheckClock(event.at)
     ticket.asked += 1
     state.asking[ticket.id] = ticket
+
+
+def on_check_frozen(state: SessionState, event: ev.CheckFrozen) -> None:
+    clock = _clock(state, event)
+    if clock.freeze is not None:
+        raise IllegalEventError(f"{event!r}: it is frozen already")
+    clock.freeze = FreezeCause(event.by, "", event.at)
+    note_stall(state, state.tickets[event.ticket])
+
+
+def on_check_thawed(state: SessionState, event: ev.CheckThawed) -> None:
+    clock = _clock(state, event)
+    if clock.freeze is None:
+        raise IllegalEventError(f"{event!r}: it is not frozen")
+    clock.thaw(event.at)
+    note_stall(state, state.tickets[event.ticket])
+
+
+def _clock(state: SessionState, event: ev.CheckFrozen | ev.CheckThawed) -> CheckClock:
+    clock = _asked_ticket(state, event).check_clock
+    assert clock is not None
+    return clock
 
 
 def on_check_ended(state: SessionState, event: ev.CheckEnded) -> None:
@@ -58,7 +82,9 @@ def on_ticket_satisfied(state: SessionState, event: ev.TicketSatisfied) -> None:
     move(state, ticket, Status.succeeded, event.at)
 
 
-def _asked_ticket(state: SessionState, event: ev.CheckEnded | ev.TicketSatisfied) -> TicketState:
+def _asked_ticket(
+    state: SessionState, event: ev.CheckEnded | ev.CheckFrozen | ev.CheckThawed | ev.TicketSatisfied
+) -> TicketState:
     if event.ticket not in state.asking:
         raise IllegalEventError(f"{event!r}: it is not asked whether it is done")
     return state.asking[event.ticket]

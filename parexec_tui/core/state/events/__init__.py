@@ -85,7 +85,9 @@ from parexec_tui.core.state.events.tickets import (
 )
 from parexec_tui.core.state.events.waiting import (
     CheckEnded,
+    CheckFrozen,
     CheckStarted,
+    CheckThawed,
     ConflictFound,
     ReservationEnded,
     ReservationMade,
@@ -122,6 +124,8 @@ AnyEvent = (
     | ReservationMade
     | ReservationEnded
     | CheckStarted
+    | CheckFrozen
+    | CheckThawed
     | CheckEnded
     | TicketSatisfied
     | AttemptStarted

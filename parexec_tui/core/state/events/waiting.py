@@ -38,6 +38,18 @@ class CheckStarted(Event, frozen=True, tag="check_started"):
     """As in ProcessKey; the attempt of that is 0."""
 
 
+class CheckFrozen(Event, frozen=True, tag="check_frozen"):
+    """The command that says whether the ticket is done stands still, and so does the clock of its timeout."""
+
+    ticket: str
+    by: str = ""
+
+
+class CheckThawed(Event, frozen=True, tag="check_thawed"):
+    ticket: str
+    by: str = ""
+
+
 class CheckEnded(Event, frozen=True, tag="check_ended"):
     """The ticket is not done already, so it may start; or nobody could tell."""
 
