@@ -180,6 +180,8 @@ class Coordinator:
         """Called with what is remembered, as it is remembered; it must not wait."""
         self.find_loss: Callable[[], str] = lambda: ""
         """Called before anything is remembered: what somebody did to the files of the session, if anything."""
+        self.sift: Callable[[Sequence[rq.AnyReport]], Sequence[rq.AnyReport]] = lambda reports: reports
+        """Called with what the backend reports: which of it the loop is to take in now."""
         self.loss: StateLost | None = None
         """What somebody did to the files of the session, and what became of it."""
         self.warn: Callable[[str], None] | None = None
@@ -307,7 +309,7 @@ class Coordinator:
             await self._wait(0.0 if more else self._deadline())
 
     def _take_in(self) -> None:
-        self.report(self._backend.take())
+        self.report(self.sift(self._backend.take()))
         now = self.clock.now()
         while self._asked:
             asked = self._asked.popleft()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from msgspec import structs
 
+from parexec_tui.core.plan.checks import RunningCheck
 from parexec_tui.core.plan.command import fill
 from parexec_tui.core.plan.gates import PLAN_GATES, described
 from parexec_tui.core.plan.model import SHELL, SHELL_OF_OLD, AgentType, Ticket
@@ -38,14 +39,8 @@ class Pool:
         """How the agent of this ticket runs the present step of its current attempt."""
         if ticket.agent is None:
             return self._gate_of_group(ticket)
-        agent_type = self._state.plan.agents[self._state.agents[ticket.agent].type]
         spec = ticket.spec
-        env = self._env | agent_type.env | spec.env
-        env["PAREXEC_TICKET"] = ticket.id
-        env["PAREXEC_ATTEMPT"] = str(ticket.attempts)
-        env["PAREXEC_AGENT"] = ticket.agent
-        if ticket.note:
-            env["PAREXEC_NOTE"] = ticket.note
+        agent_type, env = self._in_attempt(ticket)
         if (step := gate_step(self._state, ticket)) is not None:
             return self._gate(step, env, spec.cwd or agent_type.cwd, agent_type.nice)
         if is_rollback(ticket.live_attempt.step):
@@ -59,6 +54,25 @@ class Pool:
             launch, outputs=spec.outputs, reads=reads, requires=requires, root=self._state.plan.workdir
         )
         return self._with_snapshot(launch, spec) if spec.snapshot else launch
+
+    def _in_attempt(self, ticket: TicketState) -> tuple[AgentType, dict[str, str]]:
+        """The type of the agent that runs an attempt, and the variables of its processes."""
+        assert ticket.agent is not None
+        agent_type = self._state.plan.agents[self._state.agents[ticket.agent].type]
+        env = self._env | agent_type.env | ticket.spec.env
+        env["PAREXEC_TICKET"] = ticket.id
+        env["PAREXEC_ATTEMPT"] = str(ticket.attempts)
+        env["PAREXEC_AGENT"] = ticket.agent
+        if ticket.note:
+            env["PAREXEC_NOTE"] = ticket.note
+        return agent_type, env
+
+    def running_check(self, ticket: TicketState, check: RunningCheck, step: str) -> Launch:
+        """How the command of a check is run beside that of its ticket, where that runs and with its variables."""
+        agent_type, env = self._in_attempt(ticket)
+        env |= {"PAREXEC_CHECK": check.title, "PAREXEC_STEP": step}
+        launch = self._by_shell(check.run, self._folder(ticket.spec.cwd or agent_type.cwd), env, agent_type.nice)
+        return structs.replace(launch, log_of=ProcessKey(ticket.id, ticket.attempts))
 
     def _with_snapshot(self, launch: Launch, spec: Ticket) -> Launch:
         settings = self._state.plan.settings

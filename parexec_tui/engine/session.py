@@ -31,6 +31,7 @@ from parexec_tui.engine.lifecycle.recovery import recover
 from parexec_tui.engine.lifecycle.signals import ignore_by_handlers, obey_signals
 from parexec_tui.engine.lifecycle.watcher import watched
 from parexec_tui.engine.measure import monitor
+from parexec_tui.engine.measure.check_commands import CheckCommands
 from parexec_tui.engine.measure.check_watch import CheckWatch
 from parexec_tui.engine.measure.disk_watch import DiskWatch
 from parexec_tui.engine.measure.log_watch import LogWatch
@@ -216,7 +217,9 @@ async def _drive(
         neighbours = NeighbourWatch(session, begin.state.neighbours, coordinator.submit_reports)
         sinks.append(neighbours.tell)
         nursery.start_soon(neighbours.run)
-        checks = CheckWatch(backend, begin.state, coordinator.submit_reports)
+        commands = CheckCommands(backend, begin.state, Pool(begin.state, session))
+        coordinator.sift = commands.sift
+        checks = CheckWatch(backend, begin.state, coordinator.submit_reports, commands)
         sinks.append(checks.tell)
         nursery.start_soon(checks.run)
         disks = await _watch_disks(nursery, coordinator, session_folder(session).path)

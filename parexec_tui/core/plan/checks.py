@@ -18,9 +18,14 @@ SHORTEST = 0.1
 
 
 class RunningCheck(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One check: a file that must grow, words that must not be printed, or memory that must not be used."""
+    """One check: a command that must succeed, a file that must grow, words that must not be printed, or memory that
+    must not be used."""
 
     name: Annotated[str, Meta(description="What the check is called; absent: by what it looks at.")] = ""
+    run: Annotated[str, Meta(description="A shell command: the check holds if it succeeds.")] = ""
+    timeout: Annotated[Duration | None, Meta(description="How long `run` may take; absent: as long as it takes.")] = (
+        None
+    )
     grows: Annotated[
         str,
         Meta(description="A pattern of files, seen from the workdir: one must grow or be written anew each time."),
@@ -49,6 +54,8 @@ class RunningCheck(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """What people call it."""
         if self.name:
             return self.name
+        if self.run:
+            return " ".join(self.run.split())
         if self.max_memory is not None:
             return f"memory up to {format_size(self.max_memory)}"
         return f"{self.grows} grows" if self.grows else f"no {self.forbid}"

@@ -37,6 +37,19 @@ CONDITIONS = (IF_DONE, SKIP_IF, UP_TO_DATE)
 WITHOUT_PROCESS = frozenset((LAST_LOOK, OUTPUTS, RESTORE))
 """The steps in which no process runs."""
 
+_CHECK = "check-"
+
+
+def check_step(number: int) -> str:
+    """The name under which the command of a check runs, beside the step `run`. `number`: of the check, from 0 on."""
+    return f"{_CHECK}{number + 1}"
+
+
+def is_check(step: str) -> bool:
+    """Whether the command of a check runs under this name."""
+    return step.startswith(_CHECK)
+
+
 _is_step = re.compile(r"[a-z][a-z0-9_-]*").fullmatch
 
 

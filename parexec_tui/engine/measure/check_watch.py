@@ -21,6 +21,7 @@ from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Backend
+from parexec_tui.engine.measure.check_commands import CheckCommands
 
 MOST_READ = 1 << 20
 """Bytes of output that are read at once."""
@@ -52,6 +53,8 @@ class _Look:
         """Bytes of the output that were read."""
         self.rest = b""
         """Of the line that was not finished."""
+        self.is_running = False
+        """Whether its command runs."""
         self.is_read = False
         """Whether all output was read that there was at the last look."""
         self.written: str | None = None
@@ -60,9 +63,14 @@ class _Look:
 
 class CheckWatch:
     def __init__(
-        self, backend: Backend, state: SessionState, submit: Callable[[Sequence[rq.AnyReport]], None]
+        self,
+        backend: Backend,
+        state: SessionState,
+        submit: Callable[[Sequence[rq.AnyReport]], None],
+        commands: CheckCommands,
     ) -> None:
         self._backend = backend
+        self._commands = commands
         self._state = state
         self._submit = submit
         self._looks: dict[ProcessKey, list[_Look]] = {}
@@ -76,7 +84,10 @@ class CheckWatch:
         self._begin(state.live.values())
 
     def tell(self, state: SessionState, events: Sequence[ev.AnyEvent]) -> None:
-        """Take notice of what started, once that is remembered."""
+        """Take notice of what started or stopped, once that is remembered."""
+        for event in events:
+            if isinstance(event, ev.AttemptFrozen | ev.AttemptStopRequested):
+                self._commands.stop(ProcessKey(event.ticket, event.attempt))
         self._begin(
             state.live[event.ticket]
             for event in events
@@ -121,7 +132,11 @@ class CheckWatch:
                 if look.at > now:
                     continue
                 look.at = now + look.check.pause
-                if runs:
+                if runs and look.check.run:
+                    if not look.is_running:
+                        look.is_running = True
+                        self._start(partial(self._run, look))
+                elif runs:
                     await self._make(look)
                 else:
                     look.written = None  # what stands still cannot write
@@ -151,6 +166,16 @@ class CheckWatch:
                 return problem
         return None
 
+    async def _run(self, look: _Look) -> None:
+        """Run the command of a check once."""
+        problem = await self._commands.run(look.key, look.number, look.check)
+        look.is_running = False
+        if problem is not None:
+            self._tell(look, problem)
+
+    def _tell(self, look: _Look, problem: str) -> None:
+        self._submit([rq.CheckMade(look.key.ticket, look.key.attempt, number=look.number, problem=problem)])
+
     async def _make(self, look: _Look) -> None:
         check = look.check
         try:
@@ -163,7 +188,7 @@ class CheckWatch:
         except OSError:  # nothing can be said now
             return
         if problem is not None:
-            self._submit([rq.CheckMade(look.key.ticket, look.key.attempt, number=look.number, problem=problem)])
+            self._tell(look, problem)
 
     async def _printed(self, look: _Look) -> str | None:
         """What was printed that must not be; None if nothing is known now. Once printed, it stays so."""

@@ -14,6 +14,7 @@ import trio
 from msgspec import Struct
 
 from parexec_tui.client.framing import encode
+from parexec_tui.core.state.process_key import is_check
 from parexec_tui.core.wire.protocol import DiskSample, HostSample, Sampled
 from parexec_tui.engine.backends.backend import Backend, ProgressWanted, UsageReading
 from parexec_tui.engine.measure.disk_watch import DiskWatch
@@ -191,5 +192,9 @@ class SampleLoop:
         return await in_thread(look, *given, may_hang=True, limiter=self._limit)
 
     def _publish(self, reading: UsageReading, measured: Measurement) -> None:
-        sampled = Sampled(host=measured.host, attempts=tuple(reading.usages), engine_cpu=measured.engine_cpu)
+        sampled = Sampled(
+            host=measured.host,
+            attempts=tuple(each for each in reading.usages if not is_check(each.step)),
+            engine_cpu=measured.engine_cpu,
+        )
         self._feed.publish(encode(sampled))

@@ -9,7 +9,9 @@ from trio.testing import MockClock
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import LAST_LOOK
 from parexec_tui.core.state.status import End
+from parexec_tui.engine.measure.check_commands import CheckCommands
 from parexec_tui.engine.measure.check_watch import MOST_READ, CheckWatch
+from parexec_tui.engine.pool import Pool
 from tests.engine.test_coordinator import Run, running
 
 pytestmark = pytest.mark.trio
@@ -20,7 +22,9 @@ def plan(check: str) -> str:
 
 
 async def watch(run: Run, nursery: trio.Nursery) -> CheckWatch:
-    made = CheckWatch(run.backend, run.state, run.coordinator.submit_reports)
+    commands = CheckCommands(run.backend, run.state, Pool(run.state, "s"))
+    run.coordinator.sift = commands.sift
+    made = CheckWatch(run.backend, run.state, run.coordinator.submit_reports, commands)
     nursery.start_soon(made.run)
     return made
 

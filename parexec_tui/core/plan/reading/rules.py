@@ -429,8 +429,13 @@ def _checks_can_be_made(draft: Draft) -> Iterator[Fault]:
             continue
         for index, check in enumerate(ticket.checks):
             path = draft.place(id_, "checks", index)
-            if sum(map(bool, (check.grows, check.forbid, check.max_memory is not None))) != 1:
-                yield Fault(path, "a check looks at one thing", "write one of `grows`, `forbid` and `max_memory`")
+            if sum(map(bool, (check.run.strip(), check.grows, check.forbid, check.max_memory is not None))) != 1:
+                hint = "write one of `run`, `grows`, `forbid` and `max_memory`"
+                yield Fault(path, "a check looks at one thing", hint)
+            elif check.timeout is not None and not check.run:
+                yield Fault((*path, "timeout"), "only a command can take long", "leave it out, or write `run`")
+            elif "\0" in check.run:
+                yield Fault((*path, "run"), _NUL)
             elif check.pause < SHORTEST:
                 yield Fault((*path, "every"), "that is too often", f"at least {SHORTEST:g} seconds apart")
             elif not check.forbid.strip("*") and check.forbid:
