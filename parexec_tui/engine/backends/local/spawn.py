@@ -60,15 +60,18 @@ _PLAIN_SCRIPT = f'{_BEGIN}_run=$2; shift 2\neval " $_run" {_RECORD_FD}>&-\n{_FIN
 _ARGV_SCRIPT = f'{_BEGIN}shift\n(exec "$@") {_RECORD_FD}>&-\n{_FINISH}'
 """Runs a program. `exec`, so that a name like `exit` is not taken for a word of the recording shell itself."""
 
+_OWN_SCRIPT = f'{_BEGIN}shift\nexec 2>/dev/null\n(exec "$@" 2>&1) {_RECORD_FD}>&-\n{_FINISH}'
+"""The same, for a shell that may end itself: the recording shell has nothing to say about that."""
+
 _PLAIN_COMMAND = re.compile(
     r"(?!(?:alias|break|builtin|cd|command|continue|eval|exec|exit|export|local|read|readonly|return|set|shift|source"
     r"|trap|ulimit|umask|unset|wait|\.)(?:\s|\Z))[\w./-]+(?: +[\w./,:@%+=-]+)*"
 )
 """Words without meaning to the shell, of which the first is not a built-in that acts on the shell itself."""
 
-_ASKS_WHO_IT_IS = re.compile(r"\$(?:\$|\{\$|\{?PPID\b)|(?:\A|[\s;&|({`])(?:\.|source)\s")
-"""A command that may ask for the pid of its shell or of the parent of that, or that reads a file which may. In a
-subshell these would be the recording shell and the engine, and `kill $$` would go past the command."""
+_ASKS_WHO_IT_IS = re.compile(r"\$(?:\$|\{\$)|(?:\A|[\s;&|({`])(?:\.|source)\s")
+"""A command that may ask for the pid of its shell, or that reads a file which may. In a subshell this would be the
+pid of the recording shell, and `kill $$` would go past the command."""
 
 _spawn = best_spawn()
 
@@ -150,7 +153,7 @@ def _script(wanted: Spawn) -> tuple[str, tuple[str, ...]]:
     if not wanted.shell:
         return _ARGV_SCRIPT, wanted.argv
     if _ASKS_WHO_IT_IS.search(wanted.shell):
-        return _ARGV_SCRIPT, _shell_argv(wanted)
+        return _OWN_SCRIPT, _shell_argv(wanted)
     if _PLAIN_COMMAND.fullmatch(wanted.shell):
         return _PLAIN_SCRIPT, (wanted.shell,)
     return _STRICT_SCRIPT if wanted.stops_at_failure else _SHELL_SCRIPT, (wanted.shell,)

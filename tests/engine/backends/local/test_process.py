@@ -52,6 +52,9 @@ WATCHES = [
 ESCAPE = "import os, time; os.setsid(); open('escaped', 'w').write(f'{os.getpid()}\\n'); time.sleep(60)"
 """A program that leaves its process group and session."""
 
+KILL_LEADER = "kill -9 $(cut -d' ' -f6 /proc/self/stat)"
+"""A command that kills the shell that records how it ends, the leader of its session."""
+
 DEAF = "import signal, time; signal.signal(15, signal.SIG_IGN); open('deaf', 'w').write('1\\n'); time.sleep(60)"
 """A program that ignores TERM."""
 
@@ -227,7 +230,7 @@ async def test_the_same_for_a_program(tmp_path: Path, watch: Watches) -> None:
 @pytest.mark.parametrize("watch", WATCHES)
 async def test_the_recording_shell_itself_killed(tmp_path: Path, watch: Watches) -> None:
     async with attempts(tmp_path, watch) as t:
-        ended = await t.run("kill -9 $$; sleep 60")
+        ended = await t.run(f"{KILL_LEADER}; sleep 60")
         assert (ended.code, ended.signal) == (None, 9)
         assert t.record().code is None
 
@@ -882,7 +885,7 @@ def spawn_elsewhere(wanted: Spawn) -> int:
         ("exit 0", rq.ProcessEnded("T", 1, 0)),
         ("exit 3", rq.ProcessEnded("T", 1, 3, error_line="after")),
         ("sh -c 'kill -9 $$'", rq.ProcessEnded("T", 1, None, 9, error_line="after")),
-        ("kill -9 $$", rq.ProcessLost("T", 1, "it vanished without an exit record", error_line="after")),
+        (KILL_LEADER, rq.ProcessLost("T", 1, "it vanished without an exit record", error_line="after")),
     ],
 )
 async def test_what_is_adopted_ends_by_its_record(
