@@ -161,9 +161,19 @@ class VerbContext:
         if not words:
             return {}
         names = self._names("scope", words)
-        if not (names.tickets or names.agents or names.types):
+        if not (names.tickets or names.agents or names.types or names.services):
             self.exit_unchanged("no ticket is like that")
-        return {"tickets": names.tickets, "agents": names.agents, "types": names.types}
+        services = {"services": names.services} if names.services else {}
+        return {"tickets": names.tickets, "agents": names.agents, "types": names.types, **services}
+
+    def services(self, words: Sequence[str]) -> tuple[str, ...]:
+        """The services that these words mean. Exits if they mean something else. Raises Refused."""
+        from parexec_tui.client.framing import Refused
+
+        names = self._names("scope", words)
+        if others := (*names.tickets, *names.agents, *names.types):
+            raise Refused(f"{others[0]} is no service", f"retry {others[0]}, or restart --from a ticket")
+        return names.services
 
     def exit_unchanged(self, why: str) -> NoReturn:
         """Say that there is nothing to do, and exit with 0: a script may retry failed tickets if there are any."""

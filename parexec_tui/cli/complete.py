@@ -107,6 +107,10 @@ def agents_and_types(context: click.Context, _: click.Parameter, word: str) -> "
     return _items(word, (*found["agents"], *found["types"]))
 
 
+def services(context: click.Context, _: click.Parameter, word: str) -> "list[CompletionItem]":
+    return _items(word, _names(context, word).get("services", ()), given=context.params.get("services"))
+
+
 def types(context: click.Context, _: click.Parameter, word: str) -> "list[CompletionItem]":
     return _items(word, _names(context, word)["types"])
 

@@ -16,6 +16,7 @@ from parexec_tui.registry.errors import RegistryDamaged
 
 if TYPE_CHECKING:
     from parexec_tui.core.state.process_key import ProcessKey
+    from parexec_tui.core.state.services import ServiceState
     from parexec_tui.core.state.tickets import TicketState
     from parexec_tui.outputs.output import Output
     from parexec_tui.registry.events import EventRow
@@ -176,7 +177,7 @@ def log(
     follow: bool,
     raw: bool | None,
 ) -> None:
-    """Print the output of TICKET, or lines of the outputs of several tickets.
+    """Print the output of TICKET, or of a service, or lines of the outputs of several tickets.
 
     On a terminal, it cannot act on the terminal: titles, links, the clipboard and the like are left out, as on the
     screen. --raw prints them as well.
@@ -195,6 +196,10 @@ def log(
     with open_registry() as registry:
         row = resolve_past(registry, session)
         past = _replay(registry, row.session)
+        if is_one and is_whole and tickets[0] in past.state.services:
+            key = _service_key(row.session, past.state.services[tickets[0]], attempt, step, follow=follow)
+            _print_log(registry, row.session, key, follow, _Clean() if _is_clean(raw) else _Raw())
+            return
         if is_one and tickets[0] not in past.state.tickets:
             fail(f"session {row.session} has no ticket {tickets[0]}", BAD_USAGE)
         if not is_whole:
@@ -207,9 +212,29 @@ def log(
                 f"was {known.reason}" if known.status == "succeeded" else f"has not been started yet: {known.status}"
             )
             fail(f"{known.id} {why}", UNSUCCESSFUL)
-        is_clean = not raw if raw is not None else sys.stdout.isatty()
         key = _step_key(row.session, known, number or 1, step)
-        _print_log(registry, row.session, key, follow, _Clean() if is_clean else _Raw())
+        _print_log(registry, row.session, key, follow, _Clean() if _is_clean(raw) else _Raw())
+
+
+def _is_clean(raw: bool | None) -> bool:
+    return not raw if raw is not None else sys.stdout.isatty()
+
+
+def _service_key(
+    session: str, service: "ServiceState", number: int | None, step: str | None, *, follow: bool
+) -> "ProcessKey":
+    """The process of a service whose output is wanted."""
+    from parexec_tui.core.state.process_key import RUN, ProcessKey
+    from parexec_tui.outputs.output import steps_of
+
+    number = number or service.number
+    if not number and not follow:
+        fail(f"service {service.name} has not been started yet", UNSUCCESSFUL)
+    key = ProcessKey.of_service(service.name, number or 1, step or RUN)
+    if step not in (None, RUN) and step not in (steps := steps_of(session, key)):
+        there = f"there are: {', '.join(steps)}" if steps else "it has none"
+        fail(f"there is no output of step {step} of start {number} of service {service.name}: {there}", BAD_USAGE)
+    return key
 
 
 def _step_key(session: str, ticket: "TicketState", number: int, step: str | None) -> "ProcessKey":
@@ -279,7 +304,12 @@ def _print_log(registry: "Registry", session: str, key: "ProcessKey", follow: bo
             sys.stdout.flush()
         except FileNotFoundError:
             if over:
-                text = f"there is no log of attempt {key.attempt} of {key.ticket}: {source.name} does not exist"
+                of = (
+                    f"start {key.attempt} of service {key.service}"
+                    if key.service
+                    else f"attempt {key.attempt} of {key.ticket}"
+                )
+                text = f"there is no log of {of}: {source.name} does not exist"
                 fail(text, UNSUCCESSFUL)
         if over:
             output.finish()
@@ -307,9 +337,17 @@ def _print_from(source: "Output", at: int, output: _Raw | _Clean) -> int:
 
 
 def _is_over(registry: "Registry", session: str, ticket: str, number: int) -> bool:
-    from parexec_tui.client.sessions import is_living
+    import msgspec
 
-    return any(fact.attempt >= number for fact in registry.attempts(session, ticket)) or not is_living(session)
+    from parexec_tui.client.sessions import is_living
+    from parexec_tui.core.state.process_key import service_of
+
+    if service := service_of(ticket):
+        ends = map(msgspec.json.decode, registry.events_of_kinds(session, "service_ended"))
+        has_ended = any(end["service"] == service and end["number"] >= number for end in ends)
+    else:
+        has_ended = any(fact.attempt >= number for fact in registry.attempts(session, ticket))
+    return has_ended or not is_living(session)
 
 
 @click.command()

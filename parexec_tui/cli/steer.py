@@ -309,24 +309,30 @@ def rollback(context: VerbContext, tickets: tuple[str, ...], downstream: bool) -
 
 @click.command(
     help="Run again from some tickets or a dependency group on: these, and all downstream of them that has run. With "
-    "--rollback what they did is taken back before that, the last ones first.\n"
+    "--rollback what they did is taken back before that, the last ones first. Or stop a SERVICE and start it again, "
+    "also one that failed: what uses it and runs then fails or runs again, as its plan says for its death.\n"
     f"{_SELECTORS}\nIt is asked first; without a terminal that needs --yes."
 )
+@click.argument("services", metavar="[SERVICE]...", nargs=-1, shell_complete=complete.services)
 @click.option(
     "-f",
     "--from",
     "start",
     metavar="GROUP|TICKET",
     multiple=True,
-    required=True,
     shell_complete=complete.tickets,
     help="Where to begin: the number of a group, or a ticket. Can be repeated.",
 )
 @click.option("--rollback", "takes_back", is_flag=True, help="First take back what they did.")
 @verb_even_if_finished
-def restart(context: VerbContext, start: tuple[str, ...], takes_back: bool) -> None:
-    from parexec_tui.core.wire.requests import Retry, Rollback
+def restart(context: VerbContext, services: tuple[str, ...], start: tuple[str, ...], takes_back: bool) -> None:
+    from parexec_tui.core.wire.requests import Restart, Retry, Rollback
 
+    if bool(services) is bool(start) or (services and takes_back):
+        raise click.UsageError("say either which service, or where to begin: --from GROUP, or --from TICKET")
+    if services:
+        context.ask(Restart(services=context.services(services)), confirm=True)
+        return
     chosen = context.tickets(tuple(f"group:{word}" if word.isdigit() else word for word in start))
     if takes_back:
         context.ask(Rollback(tickets=chosen, downstream=True, rerun=True), confirm=True)

@@ -19,15 +19,26 @@ from msgspec import Struct
 from parexec_tui.core.rules.answers import Decision
 from parexec_tui.core.rules.grant import grant
 from parexec_tui.core.rules.reports import on_report
+from parexec_tui.core.rules.services import unwanted
 from parexec_tui.core.rules.session_events import closing, unrunnable
 from parexec_tui.core.rules.verbs.approve import approve_all
 from parexec_tui.core.rules.verbs.rollback import go_on
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
-from parexec_tui.core.state.process_key import IF_DONE, OUTPUTS, RESTORE, RUN, UP_TO_DATE, WITHOUT_PROCESS, ProcessKey
+from parexec_tui.core.state.process_key import (
+    IF_DONE,
+    OUTPUTS,
+    RESTORE,
+    RUN,
+    UP_TO_DATE,
+    WITHOUT_PROCESS,
+    ProcessKey,
+    service_of,
+)
+from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import Status, StopReason
+from parexec_tui.core.state.status import ServiceStatus, Status, StopReason
 from parexec_tui.core.state.steps import own_timeout, step_timeout
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
@@ -35,6 +46,7 @@ from parexec_tui.core.wire.protocol import Sampled
 from parexec_tui.engine.backends.backend import Backend
 from parexec_tui.engine.journal import Journal
 from parexec_tui.engine.pool import IDLE_TIMEOUT, Pool
+from parexec_tui.engine.services import ServiceKeeper
 from parexec_tui.engine.timers import Timers
 from parexec_tui.engine.up_to_date import UpToDate
 from parexec_tui.registry.errors import RegistryDamaged, RegistryError, StateLost
@@ -53,6 +65,9 @@ TRY_AGAIN = 1.0
 LEAVE_AFTER = 3.0
 """Seconds that an engine tries to remember a stop or drain before it leaves without that; also, after a second stop,
 how long it waits for processes that not even KILL ends, and how long other requests wait for their answer."""
+
+DELAY = 0.5
+"""Seconds by which the failure of a ticket is decided on later if it uses a service."""
 
 UNAPPROVED: Final = "waits for approval"
 Outcome = Literal["finished", "held", "waits for approval", "drained", "stopped", "blocked", "lost"]
@@ -95,6 +110,14 @@ def _runs(ticket: TicketState) -> bool:
 def _key(ticket: TicketState) -> ProcessKey:
     """The process that runs the present step of the current attempt."""
     return ProcessKey(ticket.id, ticket.attempts, ticket.live_attempt.step)
+
+
+def _may_go_on(service: ServiceState) -> bool:
+    """Whether tickets may start once a service that is not ready has got further, or a person thaws it."""
+    return service.is_frozen or service.status in _BETWEEN
+
+
+_BETWEEN = (ServiceStatus.starting, ServiceStatus.stopping, ServiceStatus.backoff)
 
 
 class _Asked(Struct, gc=False):
@@ -152,6 +175,7 @@ class Coordinator:
         self._approves = approves
         self._awaits_until = clock.now() + AWAIT if awaits else 0.0
         self._dispatcher = Dispatcher(state)
+        self._timers = Timers()
         self._pending: list[ev.AnyEvent] = []
         self._unidentified: deque[tuple[float, ProcessKey]] = deque()
         """(when to note it in the registry, process), in order"""
@@ -163,9 +187,11 @@ class Coordinator:
         tickets are thawed."""
         self._waited: dict[ProcessKey, float] = {}
         """Seconds for which they were put off: they do not count for a time-out."""
+        self._services = ServiceKeeper(state, backend, pool, self._timers, clock.now)
+        self._delayed: list[tuple[float, rq.ProcessEnded]] = []
+        """(until when, the failure of a ticket that uses a service: it may have failed because that died)"""
         self._checks: set[ProcessKey] = set()
         """The commands that find out whether a ticket is done already."""
-        self._timers = Timers()
         self._trouble: _Trouble | None = None
         self._obeyed = 0
         """How many of the pending events were carried out although they are not remembered."""
@@ -240,6 +266,11 @@ class Coordinator:
             elif ticket.live_attempt.stop_reason is not None:
                 self._backend.stop(_key(ticket), ticket.spec.grace)
 
+    def watch_over_services(self) -> None:
+        """Set the clocks of the services that were there before this engine."""
+        for service in self.state.services.values():
+            self._services.watch_over(service)
+
     def report(self, reports: Sequence[rq.AnyReport]) -> None:
         """Take in reports that did not come from the backend: what recovery found, what the monitor measured."""
         now = self.clock.now()
@@ -281,6 +312,7 @@ class Coordinator:
                 await self._end_lost()
                 return "lost"
             self._take_in()
+            self._stop_services()
             if self._trouble is None:
                 self._roll_back()
                 while self._approves and self.state.unapproved:
@@ -305,12 +337,16 @@ class Coordinator:
             if self._pending:
                 continue
             if not more and (outcome := self._outcome()) is not None:
-                return outcome
+                if not self.state.living_services:
+                    return outcome
+                self._stop_services(leaves=True)
+                more = bool(self._pending)
             await self._wait(0.0 if more else self._deadline())
 
     def _take_in(self) -> None:
-        self.report(self.sift(self._backend.take()))
         now = self.clock.now()
+        reports = self.sift(self._backend.take())
+        self.report(self._delay_failures(reports, now) if self.state.services else reports)
         while self._asked:
             asked = self._asked.popleft()
             asked.answer = self._decide(asked.request, now) if self._trouble is None else self._in_trouble(asked, now)
@@ -325,6 +361,39 @@ class Coordinator:
             self._next_idle_check = now + IDLE_TIMEOUT / 4
             self.report(list(self._pool.expired_idle(now)))
 
+    def _delay_failures(self, reports: Sequence[rq.AnyReport], now: float) -> list[rq.AnyReport]:
+        """The reports to be decided on now: a failure of what uses a service is looked at a moment later.
+
+        What lost its service often ends before it is known that the service has died.
+        """
+        decided: list[rq.AnyReport] = []
+        for report in reports:
+            if isinstance(report, rq.ProcessEnded) and self._may_have_lost_its_service(report):
+                self._delayed.append((now + DELAY, report))
+            else:
+                decided.append(report)
+        if self._delayed:
+            decided += [report for until, report in self._delayed if until <= now or self._is_told_why(report)]
+            self._delayed = [each for each in self._delayed if each[1] not in decided]
+        return decided
+
+    def _may_have_lost_its_service(self, report: rq.ProcessEnded) -> bool:
+        ticket = self.state.live.get(report.ticket)
+        if ticket is None or not ticket.spec.uses_service or report.code == 0 or report.step != _key(ticket).step:
+            return False
+        return ticket.live_attempt.stop_reason is None
+
+    def _is_told_why(self, report: rq.ProcessEnded) -> bool:
+        """Whether it is known by now why a ticket ended, or nobody asks any more."""
+        ticket = self.state.live.get(report.ticket)
+        return ticket is None or ticket.live_attempt.stop_reason is not None
+
+    def _stop_services(self, *, leaves: bool = False) -> None:
+        """End the services that no ticket wants any more. `leaves`: the engine is about to, so all of them."""
+        if self.state.services:
+            for event in unwanted(self.state, self.clock.now(), leaves=leaves):
+                self._record(event)
+
     def _decide(self, request: rq.AnyRequest, now: float) -> Decision:
         try:
             return grant(self.state, request, now)
@@ -335,12 +404,19 @@ class Coordinator:
     def _note_processes(self, now: float) -> None:
         while self._unidentified and self._unidentified[0][0] <= now:
             _, key = self._unidentified.popleft()
+            if key.service:
+                self._backend.identify(key)
+                continue
             ticket = self.state.live.get(key.ticket)
             if ticket is not None and _key(ticket) == key and ticket.live_attempt.pid is None:
                 self._backend.identify(key)
 
     def _fire_timers(self, now: float) -> None:
         for report in self._timers.due(now):
+            if service_of(report.ticket):
+                self.report([report])
+                self._services.fire(report)
+                continue
             ticket = self.state.tickets.get(report.ticket)
             if ticket is None:
                 continue  # it was dropped from the plan; its timer was not
@@ -389,7 +465,7 @@ class Coordinator:
             for event in unrunnable(state, self.clock.now()):
                 self._record(event)
                 given_up = True  # and a barrier may have waited for it
-        if state.unfinished == 0 and state.finished_at is None:
+        if state.unfinished == 0 and state.finished_at is None and not state.living_services:
             for event in closing(state, self.clock.now()):
                 self._record(event)
         return given_up and state.finished_at is None
@@ -457,8 +533,14 @@ class Coordinator:
             for event in self._pending
             if isinstance(event, ev.AttemptStarted | ev.StepStarted | ev.RollbackStarted)
         }
+        unborn_services = {event.service for event in self._pending if isinstance(event, ev.ServiceStarted)}
         for event in self._pending[self._obeyed :]:
             match event:
+                case ev.ServiceStopRequested(service=name, number=number) if name in unborn_services:
+                    key = ProcessKey.of_service(name, number)
+                    self.report([rq.ProcessLost(key.ticket, number, "it never began", began=False)])
+                case ev.ServiceStopRequested():
+                    self._services.act(event, noting="stopped")
                 case ev.AttemptStopRequested() if (event.ticket, event.attempt) in unborn:
                     step = unborn[event.ticket, event.attempt]
                     lost = rq.ProcessLost(event.ticket, event.attempt, "it never began", began=False, step=step)
@@ -555,6 +637,14 @@ class Coordinator:
                     self._freeze_or_thaw_check(self.state.tickets[event.ticket])
                 case ev.AttemptFrozen() | ev.AttemptThawed():
                     self._freeze_or_thaw(self.state.tickets[event.ticket], event)
+                case ev.ServiceStarted():
+                    self._services.act(event)
+                    key = ProcessKey.of_service(event.service, event.number)
+                    self._unidentified.append((self.clock.now() + IDENTIFY_AFTER, key))
+                case (
+                    ev.ServiceFrozen() | ev.ServiceThawed() | ev.ServiceStopRequested() | ev.ServiceEnded()
+                ):  # fmt: skip
+                    self._services.act(event)
                 case _:
                     pass
         if self._put_off:
@@ -693,6 +783,8 @@ class Coordinator:
             until = min(until, self._unidentified[0][0])
         if self.state.finished_at is not None:
             until = min(until, self._awaits_until)
+        if self._delayed:
+            until = min(until, self._delayed[0][0])
         return max(0.0, until - self.clock.now())
 
     async def _wait(self, seconds: float) -> None:
@@ -705,6 +797,8 @@ class Coordinator:
             return "finished" if self.clock.now() >= self._awaits_until else None
         if state.live or state.asking or self._asked:
             return None
+        if state.ends_with_last and any(_may_go_on(each) for each in state.services.values() if state.wants(each)):
+            return None
         if state.ends_with_last and any(ticket.status is Status.backoff for ticket in state.last.values()):
             return None
         if state.stopping is not None:
@@ -715,6 +809,6 @@ class Coordinator:
             return None
         if state.held is not None:
             return "held"
-        if state.counts[Status.backoff] or state.pressed:
+        if state.counts[Status.backoff] or state.pressed or any(map(_may_go_on, state.services.values())):
             return None
         return UNAPPROVED if state.unapproved else "blocked"

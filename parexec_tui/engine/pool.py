@@ -14,7 +14,8 @@ from parexec_tui.core.plan.command import fill
 from parexec_tui.core.plan.gates import PLAN_GATES, described
 from parexec_tui.core.plan.model import SHELL, SHELL_OF_OLD, AgentType, Ticket
 from parexec_tui.core.plan.requirements import Requirements
-from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.process_key import READY, RUN, STOP, ProcessKey
+from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.steps import GateStep, gate_step, is_rollback
 from parexec_tui.core.state.tickets import TicketState
@@ -23,6 +24,15 @@ from parexec_tui.engine.backends.backend import Launch
 
 PLAIN_SHELLS = (SHELL, SHELL_OF_OLD)
 """What a backend can stand in for: the shell that leads an attempt runs the command itself."""
+
+_UNTIL = """
+n=0
+until "$@"; do
+    n=$((n + 1))
+    if [ $n -lt 25 ]; then sleep 0.2 2>/dev/null || sleep 1; else sleep 1; fi
+done
+"""
+"""Runs its arguments until they succeed: at first often, later each second."""
 
 IDLE_TIMEOUT = 60.0
 """Seconds after which an idle agent above its type's `min` is stopped."""
@@ -89,6 +99,31 @@ class Pool:
         return self._by_shell(
             ticket.spec.skip_if, self._folder(ticket.spec.cwd or agent_type.cwd), env, agent_type.nice
         )
+
+    def service(self, service: ServiceState) -> Launch:
+        """How the command of a service is run: as `run` of a ticket is, by the shell of the plan."""
+        return self._of_service(service, service.spec.run)
+
+    def ready(self, service: ServiceState, command: str) -> Launch:
+        """How a service is asked whether it is ready: a command is run until it succeeds."""
+        launch = self._of_service(service, command, READY)
+        asked = (*self._state.plan.settings.shell, command)
+        return structs.replace(
+            launch, shell="", argv=("/bin/sh", "-c", _UNTIL, "ready", *asked), stops_at_failure=False
+        )
+
+    def stop(self, service: ServiceState) -> Launch:
+        """How the `stop` of a service is run."""
+        launch = self._of_service(service, service.spec.stop, STOP)
+        return structs.replace(launch, log_of=service.key)
+
+    def _of_service(self, service: ServiceState, command: str, step: str = RUN) -> Launch:
+        env = self._env | service.spec.env | {"PAREXEC_SERVICE": service.name}
+        if step != RUN:
+            env["PAREXEC_STEP"] = step
+        if service.pid is not None:
+            env["PAREXEC_PGID"] = str(service.pid)
+        return self._by_shell(command, self._folder(service.spec.cwd), env, 0)
 
     def _gate(self, step: GateStep, env: dict[str, str], cwd: str | None, nice: int) -> Launch:
         """How a gate is run: as `run` is, by the shell of the plan."""

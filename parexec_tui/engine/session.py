@@ -36,6 +36,7 @@ from parexec_tui.engine.measure.check_watch import CheckWatch
 from parexec_tui.engine.measure.disk_watch import DiskWatch
 from parexec_tui.engine.measure.log_watch import LogWatch
 from parexec_tui.engine.measure.progress import progress_wanted
+from parexec_tui.engine.measure.ready_watch import ReadyWatch
 from parexec_tui.engine.measure.sampling import SampleLoop, SampleTap
 from parexec_tui.engine.pool import Pool
 from parexec_tui.engine.serve.hooks import HookRunner
@@ -222,6 +223,10 @@ async def _drive(
         checks = CheckWatch(backend, begin.state, coordinator.submit_reports, commands)
         sinks.append(checks.tell)
         nursery.start_soon(checks.run)
+        if begin.state.services:
+            ready = ReadyWatch(backend, begin.state, coordinator.submit_reports)
+            sinks.append(ready.tell)
+            nursery.start_soon(ready.run)
         disks = await _watch_disks(nursery, coordinator, session_folder(session).path)
         for request in begin.requests:
             coordinator.ask_nowait(request)
@@ -327,6 +332,7 @@ async def _recover(
     coordinator.report(findings.reports)
     for ticket in begin.state.tickets.values():
         coordinator.watch_over(ticket)
+    coordinator.watch_over_services()
     _say_what_was_found(findings.adopted, findings.strays, notice)
 
 

@@ -8,11 +8,12 @@ from parexec_tui.registry.registry import Registry
 
 
 class Names(Struct, frozen=True):
-    """The tickets and agent types of a session, and every agent that it has had."""
+    """The tickets, agent types and services of a session, and every agent that it has had."""
 
     tickets: list[str]
     agents: list[str]
     types: list[str]
+    services: list[str]
 
 
 class _Settings(Struct, frozen=True):
@@ -24,6 +25,7 @@ class _Plan(Struct, frozen=True):
     agents: dict[str, Raw] = {}
     groups: dict[str, Raw] = {}
     settings: _Settings = _Settings()
+    services: dict[str, Raw] = {}
 
 
 class _Event(Struct, frozen=True):
@@ -50,4 +52,4 @@ def names(registry: Registry, session: str) -> Names:
     tickets |= dict.fromkeys(map(gates_of_group, plan.groups))
     if plan.settings.gates:
         tickets[PLAN_GATES] = None
-    return Names(list(tickets), list(agents), list(plan.agents))
+    return Names(list(tickets), list(agents), list(plan.agents), list(plan.services))

@@ -10,8 +10,9 @@ from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.schedule.root import Root, WaitedFor
 from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.status import ENDED_BADLY, UNSUCCESSFUL, Flag, failure_kind
-from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, StatusReport, Viewer
+from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, ServiceFact, StatusReport, Viewer
 from parexec_tui.text.roots import command_of, waited_for_text
+from parexec_tui.text.services import fact_text
 from parexec_tui.text.words import clock, day_and_clock, printable, progress_text, selection_text
 
 WIDTH, HEIGHT = 80, 24
@@ -23,6 +24,7 @@ class _Most(NamedTuple):
     beside: int = 3
     roots: int = 3
     holds: int = 4
+    services: int = 3
     agents: int = 8
     lines: int = HEIGHT
     columns: int = WIDTH
@@ -51,6 +53,7 @@ def dashboard(report: StatusReport, *, now: float | None = None, me: str = "", w
     ]
     holds = [hold for hold in report.holds if not any(_is_about(found.root, hold) for found in shown)]
     lines += _holds(holds, me, min(most.holds + 1, most.lines - len(lines) - 2 * _LEAST))
+    lines += _services(report.services, most.services)
     lines += _agents(report.agents, min(most.agents + 2, most.lines - len(lines) - _LEAST))
     lines += _failures(report, most.lines - len(lines), most.columns)
     return [_cut(printable(line), most.columns) for line in lines]
@@ -145,6 +148,19 @@ def _holds(holds: Sequence[HoldFact], me: str, room: int) -> Iterator[str]:
         yield f"held     {what}{by}{since}{reason}"
     if (more := len(holds) - len(shown)) > 0:
         yield f"held     and {more} more"
+
+
+def _services(services: Sequence[ServiceFact], most: int) -> Iterator[str]:
+    """Those that failed first, then those that run."""
+    told = sorted((each for each in services if each.status not in ("waiting", "stopped")), key=_is_well)
+    for each in told[:most]:
+        yield f"service  {each.name} {fact_text(each)}"
+    if (more := len(told) - most) > 0:
+        yield f"service  and {more} more"
+
+
+def _is_well(service: ServiceFact) -> bool:
+    return service.status not in ("failed", "backoff", "frozen")
 
 
 def _agents(agents: Sequence[AgentFact], room: int) -> Iterator[str]:

@@ -59,7 +59,7 @@ def brief_lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
         case (
             ev.SessionHeld() | ev.SessionReleased() | ev.SessionDraining() | ev.SessionStopping()
             | ev.SessionInterrupted() | ev.MonitoringStarted() | ev.AgentQuarantined()
-            | ev.HostPressed() | ev.HostRelieved()
+            | ev.HostPressed() | ev.HostRelieved() | ev.ServiceEnded(died=True)
         ):  # fmt: skip
             yield from lines(state, event)
         case _:
@@ -215,9 +215,14 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             ev.PoolInitialised() | ev.AgentsDeployed() | ev.MonitoringStarted() | ev.FailuresHandled()
             | ev.CompletionValidated() | ev.AgentStarted() | ev.AgentStopped() | ev.AttemptSpawned()
             | ev.BackoffEnded() | ev.CheckStarted() | ev.CheckEnded() | ev.StepStarted() | ev.StepEnded()
-            | ev.SnapshotTaken() | ev.SnapshotDropped()
+            | ev.SnapshotTaken() | ev.SnapshotDropped() | ev.ServiceSpawned()
         ):  # fmt: skip
             pass  # of no interest to a person
+        case (
+            ev.ServiceStarted() | ev.ServiceReady() | ev.ServiceFrozen() | ev.ServiceThawed()
+            | ev.ServiceStopRequested() | ev.ServiceEnded() | ev.ServiceRenewed()
+        ):  # fmt: skip
+            yield from _of_service(event, me)
         case ev.AttemptEnded() | ev.EngineLeft() | ev.SessionFinished() | ev.SessionInterrupted():
             pass  # no request leads to these, and `_lines` has theirs
         case _:
@@ -232,6 +237,47 @@ def _unproved(state: "SessionState") -> str:
     if gates.status is Status.failed:
         return f"; the gates of the plan do not hold: {why_ended(gates.reason, gates.signal, gates.error_line)}"
     return f"; the gates of the plan were not run: {gates.status}"
+
+
+_OfService = (
+    ev.ServiceStarted
+    | ev.ServiceReady
+    | ev.ServiceFrozen
+    | ev.ServiceThawed
+    | ev.ServiceStopRequested
+    | ev.ServiceEnded
+    | ev.ServiceRenewed
+)
+
+
+def _of_service(event: _OfService, me: str) -> Iterator[Line]:
+    at, name = event.at, event.service
+    match event:
+        case ev.ServiceStarted():
+            again = f", start {event.number}" if event.number > 1 else ""
+            yield Line(at, "starting", name, f"service{again}")
+        case ev.ServiceReady():
+            yield Line(at, "ready", name, f"service, after {format_duration(event.seconds)}", "good")
+        case ev.ServiceFrozen() | ev.ServiceThawed():
+            word = "frozen" if isinstance(event, ev.ServiceFrozen) else "thawed"
+            yield Line(at, word, name, f"service {_by(event.by, me)}".strip())
+        case ev.ServiceStopRequested(by_signal=True):
+            yield Line(at, "stopping", name, "service: its `stop` did not end it, so it gets TERM", "warn")
+        case ev.ServiceStopRequested(why="unused"):
+            yield Line(at, "stopping", name, "service: no ticket uses it any more")
+        case ev.ServiceStopRequested():
+            why = event.detail or ("with the session" if event.why == "stopped" else event.why)
+            yield Line(at, "stopping", name, f"service: {why} {_by(event.by, me)}".strip(), "warn")
+        case ev.ServiceEnded(died=True):
+            said = why_ended(event.reason, event.signal, event.error_line)
+            again = "" if event.retry_at is None else f"; again in {format_duration(max(0.0, event.retry_at - at))}"
+            word = "died" if event.retry_at is not None else "failed"
+            yield Line(at, word, name, f"service: {said}{again}", "warn" if again else "bad")
+        case ev.ServiceEnded():
+            yield Line(at, "stopped", name, f"service, after {format_duration(event.seconds)}")
+        case ev.ServiceRenewed():
+            if event.by:
+                yield Line(at, "restart", name, f"service {_by(event.by, me)}")
 
 
 def _left_out(event: ev.OperatorActed) -> str:

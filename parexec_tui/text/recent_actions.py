@@ -38,6 +38,7 @@ _TO_TICKETS = {
 _DONE = _TO_TICKETS | {
     "drain": "began to drain",
     "rollback": "rolls back",
+    "restart": "restarted",
     "edit": "edited",
     "stop": "stopped",
     "scale": "asked for",
@@ -53,7 +54,7 @@ _BEGINNINGS = {"priority": "priority of ", "undo": "undo: ", "rollback": "roll b
 _LASTING = frozenset({"hold", "freeze", "drain", "stop"})
 """Verbs whose outcome for the whole session is told for as long as it lasts, with who asked for it."""
 
-_NO_TICKETS = ("the session", "agent ", "agents ", "agent type ", "agent types ")
+_NO_TICKETS = ("the session", "agent ", "agents ", "agent type ", "agent types ", "service ", "services ")
 """How it is worded what a request is about, if not tickets."""
 
 _OfTickets = (

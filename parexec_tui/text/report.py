@@ -1,6 +1,7 @@
 """A session as facts: for `show`, `status` and `why`, as text and as JSON."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 
 from msgspec import Struct
@@ -15,13 +16,23 @@ from parexec_tui.core.schedule.root_counts import roots, waiting_for
 from parexec_tui.core.schedule.roots import root_of
 from parexec_tui.core.state.agents import on_agent
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import ENDED_BADLY, PENDING, TABLE, TERMINAL, AgentStatus, Status
 from parexec_tui.core.state.steps import first_step
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, NeighbourFact, Roots, StatusReport
+from parexec_tui.core.wire.protocol import (
+    AgentFact,
+    FailureFact,
+    HoldFact,
+    NeighbourFact,
+    Roots,
+    ServiceFact,
+    StatusReport,
+)
 from parexec_tui.outputs.log_lines import final_state
 from parexec_tui.outputs.output import Output, output_of
+from parexec_tui.text.services import fact_text
 from parexec_tui.text.words import (
     clock,
     day_and_clock,
@@ -121,6 +132,7 @@ class SessionReport(Struct, frozen=True):
     """By what its tickets were chosen, if not all of the plan: as on the command line of `run`."""
     of: int = 0
     """Then how many tickets the plan has."""
+    services: list[ServiceFact] = []
 
 
 def attempt_output(
@@ -175,6 +187,27 @@ def session_report(state: SessionState, me: str = "") -> SessionReport:
         ],
         selected=state.plan.selection.words,
         of=state.plan.selection.of,
+        services=list(map(partial(_service, state), state.services.values())),
+    )
+
+
+def _service(state: SessionState, service: ServiceState) -> ServiceFact:
+    users = [ticket.id for ticket in service.users]
+    return ServiceFact(
+        name=service.name,
+        status=str(service.shown_status),
+        users=users,
+        waiting=len(service.left) - len(users),
+        starts=service.number,
+        deaths=service.deaths,
+        started=service.started if service.number else None,
+        seconds=round(service.worked(service.ended), 3) if service.ended is not None else None,
+        pid=service.pid if service.is_alive else None,
+        by=service.freeze.by if service.freeze is not None else service.stop_by if service.is_alive else "",
+        reason=service.reason,
+        error_line=service.error_line,
+        retry_at=service.retry_at,
+        log=output_of(state.session, service.key).name if service.number else "",
     )
 
 
@@ -216,6 +249,7 @@ def status_report(state: SessionState, now: float) -> StatusReport:
         needs_you=sum(1 for _ in needs(state)),
         selected=state.plan.selection.words,
         of=state.plan.selection.of,
+        services=list(map(partial(_service, state), state.services.values())),
         ready=waits.ready,
         held=waits.held,
     )
@@ -299,6 +333,8 @@ def report_lines(report: SessionReport, *, ascii_only: bool, me: str = "") -> It
     for agent in report.agents:
         if agent.reason:
             yield f"{agent.id}  {agent.status}: {printable(agent.reason)}"
+    for service in report.services:
+        yield printable(f"service {service.name}  {fact_text(service)}")
 
 
 def _ticket_line(ticket: TicketReport, width: int, me: str, *, ascii_only: bool) -> str:

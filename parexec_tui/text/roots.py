@@ -109,6 +109,10 @@ def ending_of(root: Root) -> Ending | None:
             return Ending("freeze", "thaw", "thaws", root.ticket)
         case "held" | "agent" | "type":
             return Ending("hold", "release", "releases", root.ticket or root.agent or root.name)
+        case "service" if root.how == "frozen":
+            return Ending("freeze", "thaw", "thaws", root.name)
+        case "service" if root.how in ("failed", "backoff"):
+            return Ending("retry", "restart", "restarts", root.name)
         case "backoff":
             return Ending("retry", "retry", "retries", root.ticket)
         case "approval":
@@ -125,6 +129,18 @@ def command_of(root: Root, session: str = "") -> str:
         return ""
     name = session if root.kind == "engine" else ending.name
     return shlex.join(("parexec", *filter(None, (ending.verb, name))))
+
+
+def _service(root: Root) -> str:
+    match root.how:
+        case "backoff":
+            return f"service {root.name} died and is started again"
+        case "stopping":
+            return f"service {root.name} is being stopped"
+        case "starting":
+            return f"service {root.name} is starting"
+        case how:
+            return f"service {root.name} {'is frozen' if how == 'frozen' else how}"
 
 
 def _standing(root: Root) -> str:
@@ -153,6 +169,8 @@ def _standing(root: Root) -> str:
             return f"{root.agent} {'drains' if root.how == 'draining' else f'is {root.how}'}"
         case "type":
             return f"agent type {root.name} is held"
+        case "service":
+            return _service(root)
         case "no-agent":
             return f"no agent is left that could run {root.ticket}"
         case "resource":

@@ -815,8 +815,9 @@ def test_every_verb_has_json_and_a_session() -> None:
 STATUS_IMPORTS = """
 cli cli.asking cli.beside cli.commands cli.complete cli.entry cli.examples cli.exits cli.steer
 client client.blocking client.framing client.peer client.sessions client.silence client.sockets
-gc_control paths trust text text.dashboard text.roots text.streams text.words
-core core.plan core.plan.checks core.plan.gates core.plan.model core.plan.outputs core.plan.retries core.plan.units
+gc_control paths trust text text.dashboard text.roots text.services text.streams text.words
+core core.plan core.plan.checks core.plan.gates core.plan.model core.plan.outputs core.plan.retries core.plan.services
+core.plan.units
 core.plan.waits core.schedule core.schedule.eta core.schedule.root
 core.state core.state.people core.state.process_key core.state.status core.wire core.wire.protocol core.wire.requests
 registry registry.access registry.attempts registry.checksums registry.database registry.errors registry.events

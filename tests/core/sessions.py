@@ -23,10 +23,12 @@ from parexec_tui.core.plan.claims import ClaimKey, Claims
 from parexec_tui.core.plan.gates import PLAN_GATES, Gates, Group
 from parexec_tui.core.plan.model import AgentType, Amounts, Plan, PlanSettings, Ticket
 from parexec_tui.core.plan.patterns import overlap
+from parexec_tui.core.plan.services import Service
 from parexec_tui.core.rules.decide import decide, refusal
 from parexec_tui.core.rules.grant import grant
 from parexec_tui.core.rules.narrow import narrow
 from parexec_tui.core.rules.reports import on_report
+from parexec_tui.core.rules.services import unwanted
 from parexec_tui.core.rules.session_events import closing, opening, unrunnable
 from parexec_tui.core.rules.verbs.rollback import go_on
 from parexec_tui.core.schedule.blockers import blockers, why
@@ -36,8 +38,9 @@ from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.attempts import Attempt, CheckClock
 from parexec_tui.core.state.process_key import IF_DONE, LAST_LOOK, OUTPUTS, RESTORE, RUN, UP_TO_DATE
+from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, UNSUCCESSFUL, End, Status
+from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, UNSUCCESSFUL, End, ServiceStatus, Status
 from parexec_tui.core.state.steps import takes_back
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import codec
@@ -48,7 +51,7 @@ WORKDIR = "/work/plan"
 OPENED_AT = 1000.0
 MEMORY = 2**33
 
-_LISTS = ("after", "if_done", "reads", "writes", "locks", "requires", "gates", "outputs")
+_LISTS = ("after", "if_done", "reads", "writes", "locks", "requires", "gates", "outputs", "uses_service")
 
 
 # --- Plans ---
@@ -59,6 +62,7 @@ def plan(
     *,
     agents: Mapping[str, AgentType] | None = None,
     resources: Mapping[str, float] | None = None,
+    services: Mapping[str, Service] | None = None,
     parallel: int = 4,
     groups: Mapping[str, Gates] | None = None,
     **settings: Any,
@@ -70,6 +74,7 @@ def plan(
         agents=dict(agents or {"agent": AgentType()}),
         resources=Amounts(resources or {}),
         groups={name: Group(gates=gates) for name, gates in (groups or {}).items()},
+        services=dict(services or {}),
         workdir=WORKDIR,
     )
 
@@ -147,6 +152,7 @@ class Session:
     def apply(self, event: ev.AnyEvent) -> None:
         if self.checks and isinstance(event, ev.AttemptStarted):
             check_start(self.state, event)
+            check_services_of(self.state, event.ticket)
         if self.checks and isinstance(event, ev.AgentStarted) and self.state.engine_pid:
             check_room(self.state, event.type)
         apply(self.state, event)
@@ -203,6 +209,24 @@ class Session:
         events = on_report(self.state, report, self.now)
         self._check_unchanged()
         return self._apply_all(events)
+
+    # -- what becomes of services --
+
+    def service(self, name: str) -> ServiceState:
+        return self.state.services[name]
+
+    def service_is_up(self, name: str) -> None:
+        """The process of a service is there, and what it has to do to be ready, it did."""
+        key = self.service(name).key
+        self.tell(rq.ProcessStarted(key.ticket, key.attempt, pid=4242, birth=1.5))
+        self.tell(rq.ServiceAnswered(key.ticket, key.attempt))
+
+    def service_ended(self, name: str, code: int | None = 1, signal: int | None = None) -> list[ev.AnyEvent]:
+        key = self.service(name).key
+        return self.tell(rq.ProcessEnded(key.ticket, key.attempt, code=code, signal=signal, error_line="no disk"))
+
+    def end_unwanted(self, *, leaves: bool = False) -> list[ev.AnyEvent]:
+        return self._apply_all(unwanted(self.state, self.now, leaves=leaves))
 
     def _check_unchanged(self) -> None:
         """To decide changes nothing."""
@@ -331,6 +355,7 @@ class Session:
         """Everything that holds once all events that belong together are applied."""
         check(self.state)
         check_history(self.state, self.journal)
+        check_services(self.state, self.journal)
         for agent in self.state.agents.values():
             assert agent.stopped or agent.ticket or not agent.draining, f"{agent.id} is drained, but not stopped"
 
@@ -370,6 +395,7 @@ def dump(state: SessionState) -> object:
         "unapproved": list(state.unapproved),
         "warned": list(state.warned),
         "ready": list(state.ready),
+        "services": [_service_values(service) for service in state.services.values()],
         "available": {type_: list(agents) for type_, agents in state.available.items()},
         "quarantined": list(state.quarantined),
         "holdings": {name: _plain(value) for name, value in vars(state.holdings).items() if value},
@@ -382,6 +408,11 @@ _of_ticket = attrgetter(*(name for name in TicketState.__slots__ if name not in 
 _of_clock = attrgetter(*CheckClock.__slots__)
 _of_attempt = attrgetter(*Attempt.__slots__)
 _agent_values = attrgetter(*AgentState.__slots__)
+_of_service = attrgetter(*(name for name in ServiceState.__slots__ if name != "left"))
+
+
+def _service_values(service: ServiceState) -> tuple[object, ...]:
+    return (*_of_service(service), list(service.left))
 
 
 def _ticket_values(ticket: TicketState) -> tuple[object, ...]:
@@ -477,6 +508,32 @@ def check_start(state: SessionState, event: ev.AttemptStarted) -> None:
     place = state.agents.get(ticket.pin)
     if ticket.pin and (place is None or not (place.stopped or place.quarantined)):
         assert ticket.pin in (agent.id, agent.type)
+
+
+def check_services_of(state: SessionState, id_: str) -> None:
+    """Before an attempt starts: all that it uses is ready."""
+    for name in state.tickets[id_].spec.uses_service:
+        assert (state.services[name].status, state.services[name].is_frozen) == (ServiceStatus.ready, False)
+
+
+def check_services(state: SessionState, journal: list[ev.AnyEvent]) -> None:
+    """Nothing of two starts of a service lives at once, and nothing goes on without a service that it uses."""
+    alive: dict[str, int] = {}
+    for event in journal:
+        if isinstance(event, ev.ServiceStarted):
+            assert event.service not in alive, f"{event.service} was started twice"
+            alive[event.service] = event.number
+        elif isinstance(event, ev.ServiceEnded):
+            assert alive.pop(event.service) == event.number
+    assert {name: each.number for name, each in state.services.items() if each.is_alive} == alive
+    for name, service in state.services.items():
+        users = [ticket for ticket in state.tickets.values() if name in ticket.spec.uses_service]
+        assert set(service.left) == {ticket.id for ticket in users if ticket.status not in TERMINAL}
+        assert (service.status is ServiceStatus.backoff) == (service.retry_at is not None)
+        assert service.freeze is None or service.status in (ServiceStatus.starting, ServiceStatus.ready)
+        if service.status is not ServiceStatus.ready:
+            goes_on = [ticket.id for ticket in users if ticket.status in (Status.running, Status.validating)]
+            assert not goes_on, f"{goes_on} goes on, and {name} is {service.status}"
 
 
 def check_end(state: SessionState, ticket: TicketState) -> None:

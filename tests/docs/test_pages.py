@@ -32,6 +32,7 @@ from parexec_tui.core.plan.model import (
 from parexec_tui.core.plan.reading.fields import decode
 from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.plan.reading.schema import plan_schema
+from parexec_tui.core.plan.services import Service
 from parexec_tui.core.state.status import TABLE, TERMINAL, End
 from parexec_tui.core.wire.protocol import StatusReport
 from parexec_tui.engine.serve.hooks import TIMEOUT, HookCall
@@ -52,6 +53,7 @@ MODELS: dict[str, type[Struct]] = {
     "`[tickets.ID]`, and `[defaults]`": Ticket,
     "`[agents.TYPE]`": AgentType,
     "`[groups.N]` and `[group.NAME]`": Group,
+    "`[services.NAME]`": Service,
 }
 
 # -- the plan file ---------------------------------------------------------------------------------------------

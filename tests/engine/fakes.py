@@ -51,6 +51,8 @@ class FakeBackend:
         """{pattern: what the files that it matches are}"""
         self.dead: set[str] = set()
         """Patterns of files on a file system that does not answer."""
+        self.answering: set[str] = set()
+        """The addresses at which something answers."""
         self.printed: dict[str, bytes] = {}
         """{ticket: its output}"""
         self.memory: dict[str, int] = {}
@@ -183,6 +185,9 @@ class FakeBackend:
         if key.ticket not in self.printed:
             raise FileNotFoundError(key, offset, limit)
         return self.printed[key.ticket][offset : offset + limit]
+
+    async def answers(self, address: str) -> bool:
+        return address in self.answering
 
     async def written(self, root: str, pattern: str) -> str:  # noqa: ARG002
         if pattern in self.dead:

@@ -337,7 +337,18 @@ def is_by_the_way(message: Json) -> bool:
     )
 
 
-ADDED_TO_STATUS = {"trouble", "beside", "roots", "needs_you", "viewers", "ready", "held", "selected", "of"}
+ADDED_TO_STATUS = {
+    "trouble",
+    "beside",
+    "roots",
+    "needs_you",
+    "viewers",
+    "ready",
+    "held",
+    "selected",
+    "of",
+    "services",
+}
 """Facts that a client of then does not know, and ignores."""
 
 

@@ -15,6 +15,7 @@ from parexec_tui.core.plan.checks import RunningCheck
 from parexec_tui.core.plan.gates import Gates, Group
 from parexec_tui.core.plan.outputs import all_writes
 from parexec_tui.core.plan.retries import MAX_CODE, Retries
+from parexec_tui.core.plan.services import Service
 from parexec_tui.core.plan.units import Duration, Size, shown
 from parexec_tui.core.plan.waits import Wait, waits_of
 
@@ -209,6 +210,10 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     uses: Annotated[
         Amounts, Meta(description="What it takes of each resource while it runs: cpu, memory, [resources].")
     ] = field(default_factory=Amounts)
+    uses_service: Annotated[
+        tuple[str, ...],
+        Meta(description="Names of the [services] that must be ready before it starts, and that run while it does."),
+    ] = ()
     estimate: Annotated[Duration | None, Meta(description="How long it takes, as far as you know.")] = None
     timeout: Annotated[
         Duration | None,
@@ -500,6 +505,9 @@ class PlanDocument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Meta(description="Gates of dependency groups, by the number that `parexec validate` shows; the first is 1."),
     ] = {}
     group: Annotated[dict[str, Group], Meta(description="Gates of the tickets that name the group.")] = {}
+    services: Annotated[
+        dict[str, Service], Meta(description="What runs beside the tickets that use it, by name.")
+    ] = {}
     hooks: Annotated[Hooks, Meta(description="Commands that are run when something happens.")] = Hooks()
     tickets: Annotated[dict[str, Ticket], Meta(min_length=1, description="Tickets by id.")]
     schema: Annotated[str, Meta(description="Where the JSON Schema of this file is; for editors.")] = field(
@@ -545,6 +553,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     """Groups with gates: by number, those of the dependency graph, by name, those that tickets name."""
     workdir: str
     """Absolute: `settings.workdir` seen from the folder of the plan file."""
+    services: dict[str, Service] = {}
     hooks: Hooks = Hooks()
     source: str = ""
     """Where the plan came from, as a path for messages."""

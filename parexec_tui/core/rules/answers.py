@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
-from parexec_tui.core.plan.reading.faults import did_you_mean
+from parexec_tui.core.plan.reading.faults import did_you_mean, listed
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import SKIP_IF
+from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, UNSUCCESSFUL
 from parexec_tui.core.state.tickets import TicketState
@@ -19,7 +20,7 @@ Decision = list[ev.AnyEvent] | Refusal
 class Refused(NamedTuple):
     """One of several targets of a request, and why it alone would be refused."""
 
-    field: Literal["tickets", "agents", "types"]
+    field: Literal["tickets", "agents", "types", "services"]
     """Of the request, in which its name stands."""
     name: str
     refusal: Refusal
@@ -38,9 +39,13 @@ def refused_if_over(state: SessionState, asked: rq.Scope) -> Iterator[Refused]:
 
 
 def refuse_unknown(
-    state: SessionState, tickets: Iterable[str] = (), agents: Iterable[str] = (), types: Iterable[str] = ()
+    state: SessionState,
+    tickets: Iterable[str] = (),
+    agents: Iterable[str] = (),
+    types: Iterable[str] = (),
+    services: Iterable[str] = (),
 ) -> Refusal | None:
-    """Refuse a name that no ticket, agent or agent type has."""
+    """Refuse a name that no ticket, agent, agent type or service has."""
     for id_ in tickets:
         if id_ not in state.tickets:
             return Refusal(f"there is no ticket {id_}", did_you_mean(id_, state.tickets))
@@ -51,11 +56,21 @@ def refuse_unknown(
     for type_ in types:
         if type_ not in state.available:
             return Refusal(f"there is no agent type {type_}", did_you_mean(type_, state.available))
+    for name in services:
+        if name not in state.services:
+            return Refusal(f"there is no service {name}", did_you_mean(name, state.services))
     return None
 
 
 def refuse_unknown_in(state: SessionState, scope: rq.Scope) -> Refusal | None:
-    return refuse_unknown(state, scope.tickets, scope.agents, scope.types)
+    if refusal := refuse_unknown(state, scope.tickets, scope.agents, scope.types, scope.services):
+        return refusal
+    if scope.services and not isinstance(scope, rq.Freeze | rq.Thaw):
+        name = scope.services[0]
+        users = state.services[name].left
+        remedy = f"freeze {name}" + (f", or hold {listed(users, limit=3)}" if users else "")
+        return Refusal(f"{name} is a service: it runs while tickets use it", remedy)
+    return None
 
 
 def refuse_terminal(state: SessionState, id_: str) -> Refusal:
@@ -68,6 +83,13 @@ def refuse_terminal(state: SessionState, id_: str) -> Refusal:
 def named(state: SessionState, ids: Iterable[str]) -> list[TicketState]:
     """The tickets that a request names, each once."""
     return [state.tickets[id_] for id_ in dict.fromkeys(ids)]
+
+
+def services_in_scope(state: SessionState, asked: rq.Scope) -> list[ServiceState]:
+    """The services of a scope, each once."""
+    if asked.is_session:
+        return list(state.services.values())
+    return [state.services[name] for name in dict.fromkeys(asked.services)]
 
 
 def live_in_scope(state: SessionState, asked: rq.Scope) -> list[TicketState]:

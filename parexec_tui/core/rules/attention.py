@@ -11,11 +11,12 @@ from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.people import by_whom
+from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import Status
+from parexec_tui.core.state.status import ServiceStatus, Status
 from parexec_tui.core.state.tickets import TicketState
 
-NeedKind = Literal["ticket", "agent", "type", "session", "host", "engine", "end"]
+NeedKind = Literal["ticket", "agent", "type", "service", "session", "host", "engine", "end"]
 
 _NOBODY_ASKED = ("blocked", "held", "waits for approval")
 """Reasons why an engine leaves a session although no person told it to."""
@@ -26,7 +27,7 @@ class Subject(NamedTuple):
 
     kind: NeedKind
     name: str = ""
-    """The ticket, the agent, or what the host is short of; empty for the session and its engine."""
+    """The ticket, the agent, the service, or what the host is short of; empty for the session and its engine."""
 
 
 class Need(NamedTuple):
@@ -58,6 +59,7 @@ def needs(state: SessionState, me: str = "") -> Iterator[Need]:
     yield from filter(None, (ticket_need(ticket, me) for ticket in in_order))
     yield from agent_needs(state)
     yield from _pool_needs(state, me)
+    yield from service_needs(state, me)
     yield from session_needs(state, me)
 
 
@@ -87,6 +89,23 @@ def ticket_need(ticket: TicketState, me: str = "") -> Need | None:
 def agent_needs(state: SessionState) -> Iterator[Need]:
     """Agents in quarantine: they get no ticket until somebody releases them."""
     return (_agent_need(agent) for agent in state.quarantined.values())
+
+
+def service_needs(state: SessionState, me: str = "") -> Iterator[Need]:
+    """Services that failed, or are frozen, while tickets want them."""
+    return filter(None, (service_need(service, me) for service in state.services.values()))
+
+
+def service_need(service: ServiceState, me: str = "") -> Need | None:
+    if not service.left:
+        return None
+    subject = Subject("service", service.name)
+    if service.status is ServiceStatus.failed:
+        said = f": {service.error_line}" if service.error_line else ""
+        return Need(subject, f"failed: {service.reason}{said}")
+    if service.freeze is not None:
+        return Need(subject, f"frozen{by_whom(service.freeze.by, me)}", is_asked_for=bool(service.freeze.by))
+    return None
 
 
 def _pool_needs(state: SessionState, me: str) -> Iterator[Need]:
@@ -131,6 +150,8 @@ def began(state: SessionState, event: ev.AnyEvent) -> Iterator[Need]:
             found = _ticket_needs(state, id_)
         case ev.AgentQuarantined(agent=id_):
             found = (_agent_need(agent) for agent in (state.quarantined.get(id_),) if agent is not None)
+        case ev.ServiceEnded(service=name, then=ServiceStatus.failed):
+            found = filter(None, (service_need(state.services[name]),))
         case ev.SessionHeld():
             found = _of_kind(state, "session")
         case ev.HostPressed(resource=resource, at=at):
@@ -161,6 +182,8 @@ def relieved(event: ev.AnyEvent) -> Iterator[Subject]:
             yield from _tickets(dropped)
         case ev.AgentReleased(agent=id_) | ev.AgentStopped(agent=id_):
             yield Subject("agent", id_)
+        case ev.ServiceStarted(service=name) | ev.ServiceRenewed(service=name) | ev.ServiceThawed(service=name):
+            yield Subject("service", name)
         case ev.SessionReleased():
             yield Subject("session")
         case ev.HostRelieved(resource=resource):

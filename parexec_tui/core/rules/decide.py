@@ -19,6 +19,7 @@ from parexec_tui.core.rules.verbs.prioritise import prioritise
 from parexec_tui.core.rules.verbs.reassign import reassign
 from parexec_tui.core.rules.verbs.release import release
 from parexec_tui.core.rules.verbs.reload import reload
+from parexec_tui.core.rules.verbs.restart import restart
 from parexec_tui.core.rules.verbs.restore import cannot_restore, restore
 from parexec_tui.core.rules.verbs.retry import cannot_retry_one, retry
 from parexec_tui.core.rules.verbs.rollback import rollback
@@ -67,6 +68,7 @@ _HANDLERS: dict[type, Callable[[SessionState, Any, float], Decision]] = {
     rq.Drain: drain,
     rq.Freeze: freeze,
     rq.Thaw: thaw,
+    rq.Restart: restart,
     rq.Cancel: cancel,
     rq.Waive: waive,
     rq.Retry: retry,

@@ -11,7 +11,7 @@ from parexec_tui.core.state.status import LIVE, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.requests import Amend
 
-_TABLES = {"plan": "settings", "agents": "agents", "resources": "resources", "hooks": "hooks"}
+_TABLES = {"plan": "settings", "agents": "agents", "resources": "resources", "services": "services", "hooks": "hooks"}
 """table of a plan file: the field of the plan that holds it"""
 
 

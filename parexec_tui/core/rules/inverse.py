@@ -33,6 +33,8 @@ def _ends_work(events: Sequence[ev.AnyEvent]) -> str:
         return "it stopped what ran"
     if any(isinstance(event, ev.RollbackAsked) for event in events):
         return "what was rolled back is gone: retry runs it again"
+    if restarted := listed(event.service for event in events if isinstance(event, ev.ServiceStopRequested)):
+        return f"it stopped {restarted}"
     stopped = listed(event.ticket for event in events if isinstance(event, ev.AttemptStopRequested))
     return f"it stopped {stopped}" if stopped else ""
 
@@ -126,6 +128,10 @@ def _of_freezes(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps:
         found.append(undo.ThawTickets(tickets=frozen))
     if thawed:
         found.append(undo.FreezeTickets(tickets=thawed))
+    if services := tuple(event.service for event in events if isinstance(event, ev.ServiceFrozen)):
+        found.append(undo.ThawServices(services=services))
+    if services := tuple(event.service for event in events if isinstance(event, ev.ServiceThawed)):
+        found.append(undo.FreezeServices(services=services))
     return found
 
 
@@ -133,7 +139,8 @@ def _is_freeze_of_all(state: SessionState, events: Sequence[ev.AnyEvent]) -> boo
     """Whether the session was frozen with all that ran, and nothing of it before."""
     is_hold = any(isinstance(event, ev.SessionHeld) and event.is_freeze for event in events)
     is_freeze = any(isinstance(event, _FREEZES) for event in events)
-    return is_hold and is_freeze and not state.frozen
+    was_frozen = state.frozen or any(service.is_frozen for service in state.services.values())
+    return is_hold and is_freeze and not was_frozen
 
 
 _FREEZES = ev.AttemptFrozen | ev.CheckFrozen

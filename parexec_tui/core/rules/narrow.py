@@ -1,4 +1,4 @@
-"""The part of a request that can be granted, where it is about several tickets, agents or types.
+"""The part of a request that can be granted, where it is about several tickets, agents, types or services.
 
 One that has just ended must not refuse the others. A name that nothing has refuses all: it is a slip.
 """
@@ -14,6 +14,7 @@ from parexec_tui.core.rules.verbs.cancel import refused_cancels
 from parexec_tui.core.rules.verbs.freeze import refused_freezes
 from parexec_tui.core.rules.verbs.prioritise import refused_priorities
 from parexec_tui.core.rules.verbs.reassign import refused_moves
+from parexec_tui.core.rules.verbs.restart import refused_restarts
 from parexec_tui.core.rules.verbs.retry import refused_retries
 from parexec_tui.core.rules.verbs.thaw import refused_thaws
 from parexec_tui.core.rules.verbs.waive import refused_waivers
@@ -31,7 +32,7 @@ class Narrowed(NamedTuple):
 def narrow(state: SessionState, asked: rq.AnyRequest) -> Narrowed:
     """Leave out of a request the targets that alone would refuse it; if that is all of them, none."""
     refused_by = _REFUSED.get(type(asked))
-    targets = {field: getattr(asked, field, ()) for field in ("tickets", "agents", "types")}
+    targets = {field: getattr(asked, field, ()) for field in ("tickets", "agents", "types", "services")}
     if refused_by is None or sum(map(len, targets.values())) < 2 or refuse_unknown(state, **targets) is not None:
         return Narrowed(asked)
     refused: dict[tuple[str, str], Refusal] = {}
@@ -49,6 +50,7 @@ _REFUSED: dict[type, Callable[[SessionState, Any], Iterator[Refused]]] = {
     rq.Drain: refused_if_over,
     rq.Freeze: refused_freezes,
     rq.Thaw: refused_thaws,
+    rq.Restart: refused_restarts,
     rq.Cancel: refused_cancels,
     rq.Waive: refused_waivers,
     rq.Retry: refused_retries,

@@ -66,6 +66,9 @@ class Preview(Struct, frozen=True, kw_only=True):
     agents_draining: _Ids = ()
     """Agents that stop when they have finished what they run."""
     agents_stopped: _Ids = ()
+    services_frozen: _Ids = ()
+    services_thawed: _Ids = ()
+    services_restarted: _Ids = ()
     session: _Ids = ()
     """What becomes of the session and its agent types, in words."""
 
@@ -128,6 +131,9 @@ class Preview(Struct, frozen=True, kw_only=True):
             ("agents released", self.agents_released),
             ("agents that stop when they are done", self.agents_draining),
             ("agents stopped", self.agents_stopped),
+            ("services frozen", self.services_frozen),
+            ("services thawed", self.services_thawed),
+            ("services restarted", self.services_restarted),
         ):
             if ids:
                 yield f"{text}: {listed(ids)}"
@@ -187,6 +193,11 @@ def preview(state: SessionState, events: Sequence[ev.AnyEvent]) -> Preview:
         agents_released=_each(event.agent for event in _of(events, ev.AgentReleased)),
         agents_draining=_each(id_ for id_ in draining if id_ not in stopped_agents),
         agents_stopped=stopped_agents,
+        services_frozen=_each(event.service for event in _of(events, ev.ServiceFrozen)),
+        services_thawed=_each(event.service for event in _of(events, ev.ServiceThawed)),
+        services_restarted=_each(
+            event.service for event in events if isinstance(event, ev.ServiceStopRequested | ev.ServiceRenewed)
+        ),
         session=tuple(_session(events)),
     )
 

@@ -4,7 +4,8 @@ from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.schedule.blockers import agents_left
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import TERMINAL, Flag, Status
+from parexec_tui.core.state.status import TERMINAL, Flag, ServiceStatus, Status
+from parexec_tui.core.state.tickets import TicketState
 
 
 def opening(
@@ -82,15 +83,27 @@ def closing(state: SessionState, now: float) -> list[ev.AnyEvent]:
 
 
 def unrunnable(state: SessionState, now: float) -> list[ev.AnyEvent]:
-    """End what can never start, once nothing runs: tickets for which no agent is left."""
+    """End what can never start, once nothing runs: tickets for which no agent is left, or whose services failed."""
     found: list[ev.AnyEvent] = []
     gone: set[str] = set()
     for ticket in state.tickets.values():
         if ticket.status is not Status.waiting or ticket.missing or ticket.id in gone:
             continue
-        if ticket.held is None and not agents_left(state, ticket):
+        if ticket.held is not None:
+            continue
+        if (reason := _why_never(state, ticket)) is not None:
             skipped = skips(state, ticket, gone)
             gone.update(skipped)
-            reason = "no agent is left that could run it"
             found.append(ev.TicketUnrunnable(at=now, ticket=ticket.id, reason=reason, skipped=skipped))
     return found
+
+
+def _why_never(state: SessionState, ticket: TicketState) -> str | None:
+    """Why a ticket whose needs are met can never start; None: it can, as far as its agents and services tell."""
+    if not agents_left(state, ticket):
+        return "no agent is left that could run it"
+    for name in ticket.spec.uses_service:
+        service = state.services[name]
+        if service.status is ServiceStatus.failed:
+            return f"service {name} failed: {service.reason}"
+    return None

@@ -35,6 +35,8 @@ def wording(asked: rq.AnyRequest) -> str:
             return f"{verb_of(asked)} {_scope(asked)}{_because(getattr(asked, 'reason', ''))}"
         case rq.Cancel(now=True):
             return f"kill {_names(asked.tickets)}"
+        case rq.Restart():
+            return f"restart {_names(asked.services)}"
         case rq.Cancel() | rq.Waive() | rq.Restore():
             return f"{verb_of(asked)} {_names(asked.tickets)}"
         case rq.Approve() | rq.Reject():
@@ -75,6 +77,8 @@ def _scope(asked: rq.Scope) -> str:
         parts.append(f"{'agent' if len(asked.agents) == 1 else 'agents'} {_names(asked.agents)}")
     if asked.types:
         parts.append(f"{'agent type' if len(asked.types) == 1 else 'agent types'} {_names(asked.types)}")
+    if asked.services:
+        parts.append(f"{'service' if len(asked.services) == 1 else 'services'} {_names(asked.services)}")
     return "; ".join(parts)
 
 

@@ -16,8 +16,9 @@ from parexec_tui.core.state.agents import AgentState, on_agent
 from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.process_key import IF_DONE, SKIP_IF, UP_TO_DATE
 from parexec_tui.core.state.reservation import obstacle
+from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import PENDING, AgentStatus, Status, happened
+from parexec_tui.core.state.status import PENDING, AgentStatus, ServiceStatus, Status, happened
 from parexec_tui.core.state.steps import step_text
 from parexec_tui.core.state.tickets import TicketState
 
@@ -35,6 +36,7 @@ BlockerKind = Literal[
     "resource",
     "reservation",
     "asked",
+    "service",
     "agent",
     "parallel",
 ]
@@ -62,6 +64,12 @@ class AskKey(Struct, frozen=True, gc=False):
     kind: str
 
 
+class ServiceKey(Struct, frozen=True, gc=False):
+    """Tickets that use a service which is not ready."""
+
+    name: str
+
+
 class ReservationKey(Struct, frozen=True, gc=False):
     """Tickets that are held back for a reservation. It says the same of all that are alike in these."""
 
@@ -70,9 +78,9 @@ class ReservationKey(Struct, frozen=True, gc=False):
     priority_rank: int
 
 
-ParkingKey = ClaimKey | AmountKey | AgentKey | ReservationKey | AskKey
-"""What a ticket waits for: a path or lock that is held, an amount of a resource, an agent, a reservation, or its turn
-to be asked."""
+ParkingKey = ClaimKey | AmountKey | AgentKey | ReservationKey | AskKey | ServiceKey
+"""What a ticket waits for: a path or lock that is held, an amount of a resource, an agent, a reservation, its turn to
+be asked, or a service."""
 
 
 class Blocker(Struct, frozen=True):
@@ -120,13 +128,22 @@ def blockers(state: SessionState, ticket: TicketState, me: str = "") -> Iterator
     if ticket.status is Status.approval:
         yield Blocker("approval", "has run, and waits for approval", since=ticket.ended or 0.0)
         return
-    yield from blockers_but_agents(state, ticket, me)
-    if ticket.status in PENDING and not ticket.is_gates and pick_agent(state, ticket) is None:
-        yield _agents(state, ticket, me)
+    yield from _own_blockers(state, ticket, me)
+    if ticket.status in PENDING:
+        if not ticket.is_gates and pick_agent(state, ticket) is None:
+            yield _agents(state, ticket, me)
+        if ticket.spec.uses_service:  # the last ones: a service is started for a ticket that could start but for it
+            yield from _services(state, ticket, me)
 
 
 def blockers_but_agents(state: SessionState, ticket: TicketState, me: str = "") -> Iterator[Blocker]:
-    """The same without the last reason: that no agent is free for it."""
+    """The same without the reason that no agent is free for it."""
+    yield from _own_blockers(state, ticket, me)
+    if ticket.spec.uses_service and ticket.status in PENDING:
+        yield from _services(state, ticket, me)
+
+
+def _own_blockers(state: SessionState, ticket: TicketState, me: str) -> Iterator[Blocker]:
     if ticket.status not in PENDING:
         yield Blocker("status", _status_text(state, ticket))
         return
@@ -331,6 +348,36 @@ def agents_come(state: SessionState, ticket: TicketState) -> bool:
         and pinned in (None, agent)
         for agent in state.agents.values()
     )
+
+
+def _services(state: SessionState, ticket: TicketState, me: str) -> Iterator[Blocker]:
+    """The services that it uses and that are not ready."""
+    for name in ticket.spec.uses_service:
+        service = state.services[name]
+        if not service.is_ready:
+            since, until = service.since, service.retry_at
+            yield Blocker("service", service_text(service, me), ServiceKey(name), since=since, until=until)
+
+
+def service_text(service: ServiceState, me: str = "") -> str:
+    """Why tickets cannot use a service now, in words."""
+    said = f"service {service.name}"
+    if (freeze := service.freeze) is not None:
+        return f"{said} is frozen{by_whom(freeze.by, me)}"
+    match service.status:
+        case ServiceStatus.waiting | ServiceStatus.stopped:
+            return f"{said} is started when it is its turn"
+        case ServiceStatus.starting:
+            return f"{said} is starting" + (f" ({service.ready})" if service.ready else "")
+        case ServiceStatus.stopping:
+            again = "again" if service.stop_reason == "restarted" else "for now"
+            return f"{said} is being stopped {again}"
+        case ServiceStatus.backoff:
+            return f"{said} died and is started again: {service.reason}"
+        case ServiceStatus.failed:
+            return f"{said} failed: {service.reason}; restart {service.name}"
+        case ServiceStatus.ready | ServiceStatus.frozen:
+            return f"{said} is ready"
 
 
 def _asked(ticket: TicketState, me: str) -> Blocker:

@@ -16,6 +16,7 @@ from parexec_tui.core.schedule.blockers import (
     AskKey,
     ParkingKey,
     ReservationKey,
+    ServiceKey,
     blockers,
     parallel_blocker,
     pick_agent,
@@ -141,6 +142,9 @@ class Dispatcher:
             emit(ev.CheckStarted(at=now, ticket=ticket.id, step=f"{blocker.key.kind}{again}"))
         elif blocker.key is None:
             self._entry_id.pop(ticket.id, None)
+        elif isinstance(blocker.key, ServiceKey):
+            self._park(ticket, blocker.key)
+            self._start_services(ticket, now, emit)
         else:
             self._park(ticket, blocker.key)
             if blocker.kind in ("claim", "resource"):
@@ -150,6 +154,13 @@ class Dispatcher:
                 self._overdue.add(ticket, lack, now)
         if woken_for is not None and (blocker is None or blocker.key != woken_for):
             self._wake_one(woken_for)
+
+    def _start_services(self, ticket: TicketState, now: float, emit: Emit) -> None:
+        """Start what the ticket uses: it could start but for that."""
+        for name in ticket.spec.uses_service:
+            service = self.state.services[name]
+            if service.may_start:
+                emit(ev.ServiceStarted(at=now, service=name, number=service.number + 1))
 
     def _may_ask(self, key: AskKey) -> bool:
         """Whether one more ticket may be asked in this way; by as many commands as tickets may run at once."""
@@ -252,12 +263,13 @@ class Dispatcher:
             for id_ in dirty.ready:
                 self._enqueue(self.state.tickets[id_])
             dirty.ready.clear()
-        if dirty.freed or dirty.idle or dirty.reservation or dirty.answered:
+        if dirty.freed or dirty.idle or dirty.reservation or dirty.answered or dirty.services:
             for key in tuple(self._freed_keys(dirty)):
                 self._wake_one(key)
             dirty.freed.clear()
             dirty.idle.clear()
             dirty.answered.clear()
+            dirty.services.clear()
             dirty.reservation = False
 
     def _freed_keys(self, dirty: DirtySet) -> Iterator[ParkingKey]:
@@ -267,6 +279,7 @@ class Dispatcher:
             else:
                 yield key
         yield from map(AskKey, dirty.answered)
+        yield from map(ServiceKey, dirty.services)
         for type_ in dirty.idle:
             yield from self._parked_by_type.get(type_, ())
         if dirty.reservation:

@@ -17,6 +17,7 @@ from parexec_tui.core.schedule.blockers import (
 )
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.state.reservation import obstacle
+from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, AgentStatus, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -53,7 +54,31 @@ def next_link(state: SessionState, ticket: TicketState, known: KnownOfAgents) ->
     if parallel_blocker(state) is not None:
         frozen = _first_frozen(state.frozen.values())
         return frozen if frozen is not None and len(state.frozen) == len(state.live) else Root("busy", name="slots")
+    if ticket.spec.uses_service and (service := _service_in_the_way(state, ticket)) is not None:
+        return service
     return Root("next", ticket=ticket.id)
+
+
+def _service_in_the_way(state: SessionState, ticket: TicketState) -> Root | None:
+    """The service that it uses and that is not ready, one that waits for a person first."""
+    services = (state.services[name] for name in ticket.spec.uses_service)
+    roots = [of_service(ticket, service) for service in services if not (service.is_ready or service.may_start)]
+    return min(roots, key=lambda root: not root.stays, default=None)
+
+
+def of_service(ticket: TicketState, service: ServiceState) -> Root:
+    """What a ticket waits for that uses a service which is not ready."""
+    by = service.freeze.by if service.freeze is not None else service.stop_by
+    return Root(
+        "service",
+        ticket.id,
+        name=service.name,
+        how=service.shown_status,
+        by=by,
+        reason=service.reason,
+        since=service.since,
+        until=service.retry_at,
+    )
 
 
 def of_live(ticket: TicketState) -> Root:

@@ -15,6 +15,7 @@ RootKind = Literal[
     "type",
     "no-agent",
     "resource",
+    "service",
     "running",
     "stopping",
     "backoff",
@@ -39,9 +40,11 @@ class Root(Struct, frozen=True):
     agent: str = ""
     """The agent that has the ticket; for `agent`, the agent that takes no ticket."""
     name: str = ""
-    """The agent type of `type`; the resource of `host` and `resource`; what `busy` is about: `agents` or `slots`."""
+    """The agent type of `type`; the resource of `host` and `resource`; what `busy` is about: `agents` or `slots`; the
+    service."""
     how: str = ""
     """Of `session`: held, frozen, draining, stopping or rolling back. Of `agent`: held, quarantined or draining.
+    Of `service`: its status, a `ServiceStatus`.
     Of `engine`: `lost` if `since` is when it was last seen, `silent` if it may be there and does not answer,
     `stopped` or `drained` if it left because the session was; else it is known. Of `approval`: whether that comes
     before the ticket starts, or after it has run."""
@@ -56,7 +59,7 @@ class Root(Struct, frozen=True):
     @property
     def stays(self) -> bool:
         """Whether it does not go away until a person acts, or the host has room."""
-        return self.kind in _STAYS
+        return self.kind in _STAYS or (self.kind == "service" and self.how in ("frozen", "failed"))
 
     @property
     def is_of_all(self) -> bool:

@@ -204,6 +204,8 @@ def _of_engine(state: SessionState, gone: SessionInterrupted | EngineLeft | Engi
 
 def _may_be_hidden(state: SessionState) -> bool:
     """Whether a ticket may wait for something that stays without being marked: for claims or agents."""
+    if any(service.is_frozen or service.status == "failed" for service in state.services.values()):
+        return True
     return bool(state.frozen or state.unapproved or state.held_types or state.quarantined) or any(
         agent.held is not None for agent in state.agents.values() if not agent.stopped
     )
@@ -266,4 +268,9 @@ def ready_root(state: SessionState, ticket: TicketState) -> Root:
 def _can_share(memo: _Memo, ticket: TicketState) -> bool:
     """Whether its root is that of all which claim the same and run on the same agents."""
     is_ready = ticket.status is not Status.backoff and ticket.held is None
-    return memo.is_plain and is_ready and not (ticket.pin or ticket.excluded_agents or ticket.spec.finally_)
+    spec = ticket.spec
+    return (
+        memo.is_plain
+        and is_ready
+        and not (ticket.pin or ticket.excluded_agents or spec.finally_ or spec.uses_service)
+    )

@@ -6,6 +6,7 @@ from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.process_key import CONDITIONS
 from parexec_tui.core.state.reservation import count_end, drop_reservation
+from parexec_tui.core.state.services import count_user
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.stalls import note_stall
 from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, Status
@@ -47,6 +48,8 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
                 _note_met(state, dependent, succeeded, at)
             else:
                 _note_met(state, dependent, over, at)
+    if over and ticket.spec.uses_service:
+        count_user(state.services, ticket)
     if over:
         _account(state, ticket.group, over, at)
     if state.last:
@@ -273,6 +276,8 @@ def run_again(state: SessionState, ticket: TicketState, note: str, at: float) ->
     ticket.charged, ticket.charged_lost = 0, 0
     ticket.excluded_agents, ticket.retry_at, ticket.note = (), None, note
     ticket.approved = False
+    for name in ticket.spec.uses_service:
+        state.services[name].forgive()
     move(state, ticket, Status.waiting, at)
 
 

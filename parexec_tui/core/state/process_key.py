@@ -37,6 +37,15 @@ CONDITIONS = (IF_DONE, SKIP_IF, UP_TO_DATE)
 WITHOUT_PROCESS = frozenset((LAST_LOOK, OUTPUTS, RESTORE))
 """The steps in which no process runs."""
 
+READY = "ready"
+"""The step of a service that runs its `ready` again and again until it succeeds."""
+
+STOP = "stop"
+"""The step of a service that runs its `stop`."""
+
+_SERVICE = "+"
+"""What stands before the name of a service in the place of a ticket. No id of a ticket has it, nor that of gates."""
+
 _CHECK = "check-"
 
 
@@ -53,6 +62,11 @@ def is_check(step: str) -> bool:
 _is_step = re.compile(r"[a-z][a-z0-9_-]*").fullmatch
 
 
+def service_of(ticket: str) -> str:
+    """The service that is meant where a ticket would stand in the name of a process; empty if it is a ticket."""
+    return ticket[1:] if ticket.startswith(_SERVICE) else ""
+
+
 class ProcessKey(Struct, frozen=True, order=True, gc=False):
     """The name of one process, unique in its session. It is in every path, record, cookie, watch and timer.
 
@@ -65,6 +79,16 @@ class ProcessKey(Struct, frozen=True, order=True, gc=False):
     attempt: int
     """Counted from 1; 0 for a step before the first one."""
     step: str = RUN
+
+    @classmethod
+    def of_service(cls, name: str, number: int, step: str = RUN) -> "ProcessKey":
+        """The name of a process of a service. `number`: how often it was started, with this time."""
+        return cls(f"{_SERVICE}{name}", number, step)
+
+    @property
+    def service(self) -> str:
+        """The name of the service that it is a process of; empty if it is one of a ticket."""
+        return service_of(self.ticket)
 
     def __str__(self) -> str:
         """Raises ValueError for a step that could not be read back."""

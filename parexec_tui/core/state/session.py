@@ -22,6 +22,7 @@ from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.findings import Findings
+from parexec_tui.core.state.services import ServiceState, count_user
 from parexec_tui.core.state.status import (
     COUNTED,
     SATISFIED,
@@ -64,6 +65,8 @@ class DirtySet:
     """What is kept free for a ticket changed: those that were held back for it may start."""
     doubtful: bool = False
     """The reservation may make no sense any more: an agent, a hold or a freeze changed."""
+    services: list[str] = field(default_factory=list)
+    """Services that became ready, or may be started."""
     unapproved: list[str] = field(default_factory=list)
     """Tickets that could start but for the approval of a person, who was not told yet."""
     everything: bool = False
@@ -146,6 +149,7 @@ class SessionState:
         """ticket: the seconds it took in earlier sessions"""
         whole = self.with_gates(plan.tickets)
         self.tickets = {id_: self.new_ticket(id_, spec, order) for order, (id_, spec) in enumerate(whole.items())}
+        self.services = {name: ServiceState(name, spec) for name, spec in plan.services.items()}
         dependencies = graph.build(whole)
         self.derive(dependencies, graph.groups(dependencies))
         self.live: dict[str, TicketState] = {}
@@ -274,6 +278,11 @@ class SessionState:
             if ticket.missing == 0 and ticket.status is Status.waiting
         }
         self.open_group = next((group for group, left in enumerate(self.group_left) if left), len(self.groups))
+        if self.services:
+            for service in self.services.values():
+                service.left.clear()
+            for ticket in tickets.values():
+                count_user(self.services, ticket)
 
     def find_paths(self) -> None:
         """Find anew how much is left after each ticket, from what tickets should take: O(plan)."""
@@ -466,7 +475,26 @@ class SessionState:
 
     def is_idle_forever(self) -> bool:
         """True when nothing runs and no timer will change that."""
-        return not self.live and not self.asking and not self.counts[Status.backoff]
+        return (
+            not self.live
+            and not self.asking
+            and not self.counts[Status.backoff]
+            and not any(service.is_alive or service.retry_at is not None for service in self.services.values())
+        )
+
+    @property
+    def living_services(self) -> list[ServiceState]:
+        """The services whose commands run, or may run."""
+        return [service for service in self.services.values() if service.is_alive]
+
+    def wants(self, service: ServiceState) -> bool:
+        """Whether a ticket that uses the service is not over, and may still be before the engine leaves."""
+        if self.stopping is None and self.draining is None:
+            return bool(service.left)
+        goes_on = self.ends_with_last
+        return any(
+            ticket.is_live or ticket.asking or (goes_on and ticket.spec.finally_) for ticket in service.left.values()
+        )
 
     def blames_ticket(self, ticket: TicketState, agent: AgentState) -> bool:
         """Whether the ticket, not the agent, is at fault when it cannot start there.

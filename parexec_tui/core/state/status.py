@@ -82,9 +82,11 @@ def failure_kind(ticket: str, end: str, reason: str, error_line: str, *, is_allo
 
 _NUMBER = re.compile(r"[0-9]+")
 
-StopReason = Literal["timed out", "cancelled", "stopped", "reassigned", "flooding", "check"]
+StopReason = Literal[
+    "timed out", "cancelled", "stopped", "reassigned", "flooding", "check", "service died", "service again"
+]
 """Why an attempt is ended on purpose. flooding: what it prints would fill the disk. check: a check of its plan
-failed."""
+failed. service died: one that it uses, so it fails; service again: so it is run again."""
 
 
 Word = Status | Flag | End
@@ -257,6 +259,55 @@ AGENT_HELP: Final[dict[AgentStatus, str]] = {
     AgentStatus.stopped: "it is gone",
 }
 """The lines of the help."""
+
+
+class ServiceStatus(StrEnum):
+    """Where a service is. A status is a member here and a row of `SERVICE_TABLE`."""
+
+    waiting = "waiting"
+    """No ticket has wanted it yet, or it is to be started again when one does."""
+    starting = "starting"
+    """Its command runs, and it is not ready."""
+    ready = "ready"
+    frozen = "frozen"
+    """Its processes stand still. Shown in place of starting and ready."""
+    stopping = "stopping"
+    backoff = "backoff"
+    """It died, and is started again after a pause."""
+    failed = "failed"
+    """It died, and is started again only if a person wants that."""
+    stopped = "stopped"
+    """No ticket uses it any more, or the session stops."""
+
+
+class ServiceRow(NamedTuple):
+    """How a status of services is shown."""
+
+    status: ServiceStatus
+    glyph: str
+    ascii_glyph: str
+    fallback_style: str
+    """As for the statuses of tickets."""
+    help: str
+
+
+SERVICE_TABLE: Final[dict[ServiceStatus, ServiceRow]] = {
+    row.status: row
+    for row in (
+        ServiceRow(ServiceStatus.waiting, "·", ".", "dim", "no ticket wants it yet"),
+        ServiceRow(ServiceStatus.starting, "◔", "/", "bar-running", "its command runs, and it is not ready"),
+        ServiceRow(ServiceStatus.ready, "◆", "#", "good", "tickets may use it"),
+        ServiceRow(ServiceStatus.frozen, "≡", "f", "hold", "its processes stand still"),
+        ServiceRow(ServiceStatus.stopping, "■", "s", "warn", "it was told to end"),
+        ServiceRow(ServiceStatus.backoff, "«", "r", "warn", "it died, and is started again soon"),
+        ServiceRow(ServiceStatus.failed, "✗", "x", "bad", "it died: tickets wait for you to restart it"),
+        ServiceRow(ServiceStatus.stopped, "■", "s", "dim", "no ticket uses it any more"),
+    )
+}
+
+ServiceStop = Literal["unused", "stopped", "restarted", "not ready"]
+"""Why a service is ended on purpose. stopped: with the session; restarted: a person wants it; not ready: it took too
+long."""
 
 
 def short_word(word: str) -> str:

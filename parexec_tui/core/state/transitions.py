@@ -5,8 +5,9 @@ from typing import Any, Final
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import LIVE, Status
+from parexec_tui.core.state.status import LIVE, ServiceStatus, Status
 from parexec_tui.core.state.tickets import TicketState
 
 _S = Status
@@ -62,6 +63,23 @@ FREEZABLE: Final = LIVE - {Status.stopping}
 """Where a ticket is while its attempt may be frozen. It stays there, and goes on from there when it is thawed."""
 
 
+_V = ServiceStatus
+_OF_SERVICES: Final[dict[type[ev.Event], frozenset[ServiceStatus]]] = {
+    ev.ServiceStarted: frozenset((_V.waiting, _V.stopped)),
+    ev.ServiceSpawned: frozenset((_V.starting, _V.ready, _V.stopping)),
+    ev.ServiceReady: frozenset((_V.starting,)),
+    ev.ServiceFrozen: frozenset((_V.starting, _V.ready)),
+    ev.ServiceThawed: frozenset((_V.starting, _V.ready)),
+    ev.ServiceStopRequested: frozenset((_V.starting, _V.ready, _V.stopping)),
+    ev.ServiceEnded: frozenset((_V.starting, _V.ready, _V.stopping)),
+    ev.ServiceRenewed: frozenset((_V.backoff, _V.failed)),
+}
+"""{event: where the service that it names may be then}"""
+
+FREEZABLE_SERVICE: Final = _OF_SERVICES[ev.ServiceFrozen]
+"""Where a service is while it may be frozen."""
+
+
 class IllegalEventError(Exception):
     """An event that cannot follow this state. Our bug: it is raised before anything is changed or written."""
 
@@ -115,3 +133,17 @@ def following(state: SessionState, ids: tuple[str, ...], *allowed: Status) -> li
         if (status := state.tickets[id_].status) not in allowed:
             raise IllegalEventError(f"{id_} is {status}, so it cannot follow along")
     return [state.tickets[id_] for id_ in ids]
+
+
+def moving_service(state: SessionState, event: Any) -> ServiceState:
+    """The service of an event. Raises if the table does not allow the event now."""
+    service = state.services.get(event.service)
+    if service is None:
+        raise IllegalEventError(f"{event!r}: there is no such service")
+    number = getattr(event, "number", service.number)
+    if isinstance(event, ev.ServiceStarted):
+        number -= 1
+    if service.status not in _OF_SERVICES[type(event)] or number != service.number:
+        at = f"{service.shown_status} at start {service.number}"
+        raise IllegalEventError(f"{event!r}: {service.name} is {at}")
+    return service

@@ -58,6 +58,14 @@ class FreezeTickets(UndoStep, frozen=True, tag="freeze"):
     tickets: tuple[str, ...]
 
 
+class ThawServices(UndoStep, frozen=True, tag="thaw_services"):
+    services: tuple[str, ...]
+
+
+class FreezeServices(UndoStep, frozen=True, tag="freeze_services"):
+    services: tuple[str, ...]
+
+
 class ReleaseHolds(UndoStep, frozen=True, tag="release"):
     """Release these tickets, agents and agent types; with none, the session."""
 
@@ -107,6 +115,8 @@ AnyUndoStep = (
     | RevertPlan
     | ThawTickets
     | FreezeTickets
+    | ThawServices
+    | FreezeServices
     | ReleaseHolds
     | HoldAgain
     | DrainAgain

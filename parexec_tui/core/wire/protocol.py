@@ -281,6 +281,38 @@ class AgentFact(Struct, frozen=True):
     """How far that is; null: its output does not tell."""
 
 
+class ServiceFact(Struct, frozen=True):
+    """One service of the plan."""
+
+    name: str
+    status: str
+    """waiting, starting, ready, frozen, stopping, backoff, failed or stopped."""
+    users: list[str] = []
+    """The tickets that use it now."""
+    waiting: int = 0
+    """Tickets that use it, are not over and do not run."""
+    starts: int = 0
+    """How often it was started."""
+    deaths: int = 0
+    """How often it died while it was used, since a person restarted it last."""
+    started: float | None = None
+    """Seconds since the epoch, of the newest start; null: there was none."""
+    seconds: float | None = None
+    """How long the newest start lived, without the time it was frozen; null while it lives, or if there was none."""
+    pid: int | None = None
+    """Of its shell, while it lives."""
+    by: str = ""
+    """Who froze it or stops it."""
+    reason: str = ""
+    """Why it failed, is tried again or stops."""
+    error_line: str = ""
+    """Of a death: the line of its output that says what went wrong."""
+    retry_at: float | None = None
+    """When it is started again, in backoff."""
+    log: str = ""
+    """Where its output is."""
+
+
 class Roots(Struct, frozen=True):
     """What tickets wait for in the end."""
 
@@ -291,11 +323,12 @@ class Roots(Struct, frozen=True):
 
 
 class Names(Struct, frozen=True, omit_defaults=True):
-    """Some of the tickets, agents and agent types of a session."""
+    """Some of the tickets, agents, agent types and services of a session."""
 
     tickets: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
 
 
 class FailureFact(Struct, frozen=True):
@@ -368,3 +401,4 @@ class StatusReport(Struct, frozen=True):
     """By what its tickets were chosen, if not all of the plan: as on the command line of `run`."""
     of: int = 0
     """Then how many tickets the plan has."""
+    services: list[ServiceFact] = []

@@ -22,15 +22,17 @@ class Request(Struct, frozen=True, kw_only=True, tag_field="verb", tag=None, omi
 
 
 class Scope(Request, frozen=True):
-    """What a request is about: these tickets, these agents, these agent types; or (none named) the session."""
+    """What a request is about: these tickets, agents, agent types and services; or (none named) the session."""
 
     tickets: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    """Only freeze and thaw can be about them."""
 
     @property
     def is_session(self) -> bool:
-        return not (self.tickets or self.agents or self.types)
+        return not (self.tickets or self.agents or self.types or self.services)
 
 
 class Hold(Scope, frozen=True, tag="hold"):
@@ -57,12 +59,19 @@ class Drain(Scope, frozen=True, tag="drain"):
 
 
 class Freeze(Scope, frozen=True, tag="freeze"):
-    """Stop the processes of these tickets, or of what these agents or types run. Of the session: freeze everything
-    that runs, and hold the session."""
+    """Stop the processes of these tickets and services, or of what these agents or types run. Of the session: freeze
+    everything that runs, and hold the session."""
 
 
 class Thaw(Scope, frozen=True, tag="thaw"):
-    """Let frozen tickets go on. Of the session: also release the hold that its freeze made."""
+    """Let frozen tickets and services go on. Of the session: also release the hold that its freeze made."""
+
+
+class Restart(Request, frozen=True, tag="restart"):
+    """Stop these services and start them again, or start those again that failed; their restarts are counted anew.
+    What becomes of the tickets that use one and run is what its plan says for its death."""
+
+    services: tuple[str, ...]
 
 
 class Cancel(Request, frozen=True, tag="cancel"):
@@ -206,6 +215,7 @@ AnyRequest = (
     | Drain
     | Freeze
     | Thaw
+    | Restart
     | Cancel
     | Waive
     | Retry
@@ -342,6 +352,10 @@ class OutputSearched(Report, frozen=True, gc=False, tag="searched"):
     """(check that failed, as in CheckMade; what is wrong)"""
 
 
+class ServiceAnswered(Report, frozen=True, gc=False, tag="answered"):
+    """What a service has to do to be ready, it did: its port answers, or it printed the text."""
+
+
 class StraysFound(Report, frozen=True, gc=False, tag="strays"):
     """What the process left behind when it was over, and that was ended. May come after its end."""
 
@@ -427,6 +441,7 @@ AnyReport = (
     | FilesRestored
     | CheckMade
     | OutputSearched
+    | ServiceAnswered
     | StraysFound
     | LogTooLong
     | LogFlooded

@@ -1,9 +1,10 @@
-"""What the words of hold, release, freeze, thaw and drain mean: tickets, agents, agent types.
+"""What the words of hold, release, freeze, thaw, drain and restart mean: tickets, agents, agent types, services.
 
-T3               the ticket, agent or agent type of this name; refused if there are several
+T3               the ticket, agent, agent type or service of this name; refused if there are several
 ticket:T3        the ticket
 agent:mill-*     agents
 type:mill        agent types
+service:db       services
 status:ready     and all else that selects tickets; see `selectors`
 """
 
@@ -39,7 +40,7 @@ def scope(state: SessionState, words: Sequence[str]) -> Names | Refusal:
         found["ticket"] |= dict.fromkeys(select(state, selectors))
     except SelectorError as error:
         return Refusal(str(error))
-    return Names(tuple(found["ticket"]), tuple(found["agent"]), tuple(found["type"]))
+    return Names(tuple(found["ticket"]), tuple(found["agent"]), tuple(found["type"]), tuple(found["service"]))
 
 
 def _known(state: SessionState) -> dict[str, Iterable[str]]:
@@ -47,6 +48,7 @@ def _known(state: SessionState) -> dict[str, Iterable[str]]:
         "ticket": state.tickets,
         "agent": [agent.id for agent in state.agents.values() if not agent.stopped],
         "type": state.available,
+        "service": state.services,
     }
 
 
@@ -56,7 +58,8 @@ def _kind_of(word: str, known: dict[str, Iterable[str]]) -> str:
         return kinds[0]
     if not kinds:
         hint = did_you_mean(word, (name for names in known.values() for name in names))
-        raise SelectorError(f"there is no ticket, agent or agent type {word}{f', {hint}' if hint else ''}")
+        kind = "ticket, agent, agent type or service" if known["service"] else "ticket, agent or agent type"
+        raise SelectorError(f"there is no {kind} {word}{f', {hint}' if hint else ''}")
     said = [f"{kind}:{word}" for kind in kinds]
     raise SelectorError(f"{word} is a name of several things: say {' or '.join(said)}")
 

@@ -203,6 +203,12 @@ class Backend(Protocol):
         `root`: absolute, where the pattern starts. It costs a look at each file. Raises OSError.
         """
 
+    async def answers(self, address: str) -> bool:
+        """Whether something answers at an address, seen from where processes run: at once or within a few seconds.
+
+        `address`: as `ready` of a service has it, `tcp:5432` or `http://localhost:8080/health`. Raises OSError.
+        """
+
     async def freshness(self, wanted: tuple[FreshnessWanted, ...], *, anew: bool) -> list[Freshness]:
         """Whether these tickets are up to date. Raises OSError.
 

@@ -12,9 +12,10 @@ from msgspec import MsgspecError
 
 from parexec_tui.core.rules.decide import decide
 from parexec_tui.core.rules.reports import on_report
+from parexec_tui.core.rules.services import unwanted
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
-from parexec_tui.core.state.process_key import RESTORE, ProcessKey
+from parexec_tui.core.state.process_key import READY, RESTORE, RUN, STOP, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.state.steps import is_rollback
@@ -24,7 +25,7 @@ from parexec_tui.engine.backends import boot
 from parexec_tui.engine.backends.backend import Backend, Ended, OutOfReachError
 from parexec_tui.engine.coordinator import EventSink
 from parexec_tui.engine.journal import Journal
-from parexec_tui.engine.lifecycle.recovery import adopt
+from parexec_tui.engine.lifecycle.recovery import adopt, adopt_service
 from parexec_tui.engine.lifecycle.watcher import forget
 from parexec_tui.paths import ends_with_engine, registry_file, session_folder
 from parexec_tui.registry.errors import RegistryError, SessionOwned
@@ -121,9 +122,36 @@ class _Abandoned:
                 if is_rollback(report.step):
                     continue  # the next engine finds it stopped, and starts it again
                 self.remember(on_report(self._state, report, self.now()))
+            await self._end_services(backend, noting)
             with trio.move_on_after(_GIVE_UP):
                 await backend.finish()
             nursery.cancel_scope.cancel()
+
+    async def _end_services(self, backend: Backend, noting: StopReason | None) -> None:
+        """End the services, after all that used them."""
+        services = self._state.living_services
+        if not services:
+            return
+        self.remember(unwanted(self._state, self.now(), leaves=True))
+        grace = min(_MAX_GRACE, max(service.spec.grace for service in services))
+        ended: list[Ended] = []
+        left: set[ProcessKey] = set()
+        for service in services:
+            for step in (READY, STOP, RUN):
+                key = service.step_key(step)
+                try:
+                    report = await adopt_service(self._state, service, backend, step)
+                except OutOfReachError:
+                    continue  # it cannot be ended from here
+                if isinstance(report, rq.ProcessStarted):
+                    left.add(key)
+                    backend.thaw(key)
+                    backend.stop(key, grace if step == RUN else 0.0, noting)
+                elif step == RUN:
+                    ended.append(report)
+        for report in [*ended, *await _wait_for(left, backend, grace)]:
+            if report.step == RUN:
+                self.remember(on_report(self._state, report, self.now()))
 
 
 async def _end_unread(open_backend: OpenBackend) -> None:
@@ -163,6 +191,12 @@ async def _end(
             backend.stop(report.key, grace, "stopped" if is_rollback(step) else noting)
         else:
             ended.append(report)
+    return ended + await _wait_for(left, backend, grace)
+
+
+async def _wait_for(left: set[ProcessKey], backend: Backend, grace: float) -> list[Ended]:
+    """How each of these ended that were told to."""
+    ended: list[Ended] = []
     with trio.move_on_after(grace + _GIVE_UP):
         while left:
             await backend.wait()

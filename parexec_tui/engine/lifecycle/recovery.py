@@ -8,9 +8,11 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from parexec_tui.core.state.process_key import IF_DONE, UP_TO_DATE, WITHOUT_PROCESS, ProcessKey
+from parexec_tui.core.plan.services import CommandReady, parse_ready
+from parexec_tui.core.state.process_key import IF_DONE, READY, RUN, STOP, UP_TO_DATE, WITHOUT_PROCESS, ProcessKey
+from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import Status
+from parexec_tui.core.state.status import ServiceStatus, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Adopted, Backend, Identity
@@ -30,6 +32,8 @@ class Findings(Struct):
 async def recover(state: SessionState, backend: Backend) -> Findings:
     """Settle every attempt that the registry believes to live. Raises OutOfReachError."""
     findings = Findings([], [], 0)
+    for service in state.living_services:  # before what uses them
+        findings.reports += await _recover_service(state, service, backend)
     for ticket in list(state.live.values()):
         if ticket.spec.snapshot and state.snapshot_of(ticket) is None:
             backend.find_snapshot(ProcessKey(ticket.id, ticket.attempts))
@@ -53,8 +57,41 @@ async def recover(state: SessionState, backend: Backend) -> Findings:
     findings.strays = await backend.end_strays()
     # After a power cut the registry may lack its last events, and not know all that was started.
     known = {id_in_names(id_): ticket.attempts for id_, ticket in state.tickets.items()}
+    known |= {id_in_names(service.key.ticket): service.number for service in state.services.values()}
     await backend.set_aside([key for key in await backend.recorded() if not _is_known(known, key)])
     return findings
+
+
+async def _recover_service(state: SessionState, service: ServiceState, backend: Backend) -> list[rq.AnyReport]:
+    """Take charge of a service, or find out how it ended; returns what there is to report."""
+    reports: list[rq.AnyReport] = []
+    asks = service.status is ServiceStatus.starting and isinstance(parse_ready(service.spec.ready), CommandReady)
+    ends = service.status is ServiceStatus.stopping and service.spec.stop and not service.is_stop_over
+    for step in (*((READY,) if asks else ()), *((STOP,) if ends else ())):
+        found = await adopt_service(state, service, backend, step)
+        if isinstance(found, rq.ProcessStarted):
+            _go_on_with(service, found.key, backend)
+        else:
+            reports.append(found)
+    found = await adopt_service(state, service, backend)
+    if isinstance(found, rq.ProcessStarted):
+        _go_on_with(service, found.key, backend)
+    # Its end comes first: what asks whether it is ready is over with it.
+    return [found, *reports]
+
+
+def _go_on_with(service: ServiceState, key: ProcessKey, backend: Backend) -> None:
+    if service.is_frozen:
+        backend.freeze(key)
+    else:
+        backend.thaw(key)
+
+
+async def adopt_service(state: SessionState, service: ServiceState, backend: Backend, step: str = RUN) -> Adopted:
+    """Take charge of a process of a service, or find out how it ended. Raises OutOfReachError."""
+    pid = service.pid if step == RUN else None
+    identity = Identity(pid, service.birth or 0.0) if pid is not None else None
+    return await _adopt(state, service.step_key(step), identity, backend)
 
 
 async def adopt(state: SessionState, ticket: TicketState, backend: Backend) -> Adopted:

@@ -72,7 +72,7 @@ def _selected(state: SessionState, words: tuple[str, ...]) -> Names | Refusal:
 
 def _names(state: SessionState, beginning: str) -> Names:
     up = (agent.id for agent in state.agents.values() if not agent.stopped)
-    return Names(*(_some(names, beginning) for names in (state.tickets, up, state.available)))
+    return Names(*(_some(names, beginning) for names in (state.tickets, up, state.available, state.services)))
 
 
 def _some(names: Iterable[str], beginning: str) -> tuple[str, ...]:

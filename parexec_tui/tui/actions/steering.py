@@ -27,6 +27,8 @@ def tickets_of(state: SessionState, targets: Targets) -> tuple[str, ...] | Refus
     """The tickets that an action is about; of an agent, the one that it runs."""
     if targets.agent_type:
         return Refusal(f"{targets.agent_type} is a type of agents", "move to one of them")
+    if targets.service:
+        return Refusal(f"{targets.service} is a service", "move to a ticket that uses it")
     if targets.agent:
         runs = state.agents[targets.agent].ticket
         return Refusal(f"{targets.agent} runs nothing") if runs is None else (runs,)
@@ -39,6 +41,9 @@ def _about_tickets(state: SessionState, targets: Targets, make: Callable[[tuple[
 
 
 def retry(state: SessionState, targets: Targets) -> Built:
+    """Retry tickets, or restart a service."""
+    if targets.service:
+        return rq.Restart(services=(targets.service,))
     return _about_tickets(state, targets, lambda tickets: rq.Retry(tickets=tickets))
 
 
@@ -81,6 +86,8 @@ def _prioritise(state: SessionState, targets: Targets, step: int) -> Built:
 
 
 def hold(state: SessionState, targets: Targets) -> Built:
+    if targets.service:
+        return rq.Hold(services=(targets.service,))
     if targets.agent_type:
         return (rq.Release if targets.agent_type in state.held_types else rq.Hold)(types=(targets.agent_type,))
     if targets.agent:
@@ -98,6 +105,9 @@ def hold(state: SessionState, targets: Targets) -> Built:
 
 
 def freeze(state: SessionState, targets: Targets) -> Built:
+    if targets.service:
+        is_frozen = state.services[targets.service].is_frozen
+        return (rq.Thaw if is_frozen else rq.Freeze)(services=(targets.service,))
     if targets.agent_type:
         theirs = [
             ticket.shown_status for ticket in state.live.values() if _type_of(state, ticket) == targets.agent_type
@@ -125,6 +135,8 @@ def drain(state: SessionState, targets: Targets) -> Built:
         return (rq.Release if agent.draining else rq.Drain)(agents=(agent.id,))
     if targets.agent_type:
         return (rq.Release if targets.agent_type in state.held_types else rq.Drain)(types=(targets.agent_type,))
+    if targets.service:
+        return rq.Drain(services=(targets.service,))
     return rq.Release() if state.draining is not None else rq.Drain()
 
 

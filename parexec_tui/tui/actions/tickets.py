@@ -87,6 +87,10 @@ def next_needing_attention(context: ActionContext) -> None:
             context.screen.switch_to("agents")
             context.agents_panel.go_to_type(need.subject.name)
             what = f"agent type {need.subject.name} is {need.reason}"
+        case "service":
+            context.screen.switch_to("agents")
+            context.agents_panel.go_to_service(need.subject.name)
+            what = f"service {need.subject.name} {'is ' if need.is_asked_for else ''}{need.reason}"
         case "host":
             context.screen.switch_to("gauges")
             what = f"host short of {need.subject.name}: {need.reason}; it goes on by itself once there is room"

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_duration
-from parexec_tui.core.schedule.blockers import Blocker, able_agents, unmet_needs
+from parexec_tui.core.schedule.blockers import Blocker, ServiceKey, able_agents, unmet_needs
+from parexec_tui.core.schedule.next_link import of_service
 from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.schedule.root_counts import waiting_for
@@ -35,6 +36,19 @@ _MAX_AGENTS = 20
 
 _MAX_LISTED = 5
 """Tickets that are named together."""
+
+
+def _targets_of(root: Root) -> Targets:
+    """What an action is about that ends a root."""
+    match root.kind:
+        case "agent":
+            return Targets(agent=root.agent)
+        case "type":
+            return Targets(agent_type=root.name)
+        case "service":
+            return Targets(service=root.name)
+        case _:
+            return Targets((root.ticket,) if root.ticket else ())
 
 
 class Offer(NamedTuple):
@@ -195,9 +209,8 @@ class _Why:
         """The key that ends it, and what that does; empty if none does."""
         if (ending := ending_of(root)) is None:
             return ""
-        agent, type_ = (root.agent, "") if root.kind == "agent" else ("", root.name if root.kind == "type" else "")
-        targets = Targets((root.ticket,) if root.ticket else (), agent, type_)
-        name = "it" if root.ticket == self.ticket.id else ending.name or "the session"
+        targets = _targets_of(root)
+        name = "it" if root.ticket == self.ticket.id and root.kind != "service" else ending.name or "the session"
         return f"{self._key(ending.action, targets, f'{ending.verb} {name}')} {ending.does} {name}"
 
     def _reason(self, blocker: Blocker) -> str:
@@ -215,7 +228,7 @@ class _Why:
                 return self._holder(blocker)
             case "agent":
                 return self._agents()
-            case "status" | "session" | "host" | "held" | "approval" | "backoff" | "asked" | "parallel":
+            case "status" | "session" | "host" | "held" | "approval" | "backoff" | "asked" | "parallel" | "service":
                 return iter(())
             case "barrier" | "finally":
                 return iter(())
@@ -294,6 +307,8 @@ class _Why:
                 return self._end(Root("approval", ticket=self.ticket.id))
             case "backoff":
                 return self._end(Root("backoff", ticket=self.ticket.id))
+            case "service":
+                return self._service_remedy(blocker)
             case "asked":
                 return "it goes on by itself when that is known"
             case "barrier" | "finally":
@@ -322,6 +337,11 @@ class _Why:
             return ""
         id_ = needs[0].id
         return f"{self._key('waive', Targets((id_,)), f'waive {id_}')} waives {id_}: what needs it may run"
+
+    def _service_remedy(self, blocker: Blocker) -> str:
+        assert isinstance(blocker.key, ServiceKey)
+        root = of_service(self.ticket, self.state.services[blocker.key.name])
+        return self._end(root) or "it goes on by itself when the service is ready"
 
     def _agent_remedy(self) -> str:
         if held := [type_ for type_ in self.ticket.types if type_ in self.state.held_types]:

@@ -1,4 +1,4 @@
-"""The table of agents, by type: what each runs, how far that is, what it uses, and why it is idle."""
+"""The table of agents, by type: what each runs, how far that is, what it uses, and why it is idle; then services."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -8,9 +8,10 @@ from rich.style import Style
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import AgentStatus, Status
+from parexec_tui.core.state.status import SERVICE_TABLE, AgentStatus, ServiceStatus, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.cells import width_of
+from parexec_tui.text.services import service_text
 from parexec_tui.text.words import printable, short_duration, step_text
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.view.facts import fate_word, idle_reason, short_count, short_size
@@ -31,6 +32,9 @@ _OPTIONAL = (
 
 _Row = tuple[str, str]
 """The agent type and the id of the agent; an empty id: the heading of the type."""
+
+_SERVICES = "@services"
+"""What stands in place of the agent type in the rows of services. No type has that name."""
 
 
 class _Columns(NamedTuple):
@@ -97,6 +101,8 @@ class AgentsPanel(RowsPanel):
             else:
                 there[agent.type].append(agent.id)
         self.rows = [(type_, id_) for type_, ids in there.items() for id_ in ("", *ids)]
+        if state.services:
+            self.rows += [(_SERVICES, name) for name in ("", *state.services)]
         self._widest = max(5, *(width_of(id_) for _, id_ in self.rows))
         if here is None:
             self.put_cursor(1 if len(self.rows) > 1 and self.rows[1][1] else 0)
@@ -119,16 +125,24 @@ class AgentsPanel(RowsPanel):
         """Put the cursor on an agent type."""
         self._go_to(lambda of, agent: of == type_ and not agent)
 
+    def go_to_service(self, name: str) -> None:
+        """Put the cursor on a service."""
+        self._go_to(lambda of, service: (of, service) == (_SERVICES, name))
+
     def _go_to(self, is_wanted: Callable[[str, str], bool]) -> None:
         self.changed(Change.nothing)  # a panel that was hidden may have old rows
         if (index := next((at for at, row in enumerate(self.rows) if is_wanted(*row)), None)) is not None:
             self.go_to(index)
 
     def cursor_moved(self) -> None:
-        type_, self.view.agent = self.rows[self.cursor]
-        self.view.agent_type = "" if self.view.agent else type_
+        type_, id_ = self.rows[self.cursor]
+        is_service = type_ == _SERVICES
+        self.view.agent, self.view.service = ("", id_) if is_service else (id_, "")
+        self.view.agent_type = "" if id_ or is_service else type_
 
     def open(self) -> str:
+        if self.view.service:
+            return "output"
         agent = self.state.agents.get(self.view.agent)
         if agent is None or agent.ticket is None:
             return ""
@@ -136,7 +150,7 @@ class AgentsPanel(RowsPanel):
         return "output"
 
     def text_to_copy(self) -> str:
-        return self.view.agent or self.view.agent_type
+        return self.view.agent or self.view.agent_type or self.view.service
 
     def subtitle(self) -> str:
         state = self.view.state
@@ -178,7 +192,9 @@ class AgentsPanel(RowsPanel):
 
     def draw_row(self, line: StyledLine, index: int, width: int) -> None:
         type_, id_ = self.rows[index]
-        if not id_:
+        if type_ == _SERVICES:
+            self._draw_service(line, id_, width, is_here=index == self.cursor)
+        elif not id_:
             self._draw_type(line, type_, width)
         elif (agent := self.state.agents.get(id_)) is not None:
             self._draw_agent(line, agent, width, is_here=index == self.cursor)
@@ -195,6 +211,21 @@ class AgentsPanel(RowsPanel):
         if stopped := self._stopped.get(type_):
             parts.append(f"{stopped} stopped")
         line.add(" ").column(" " + ", ".join(parts), width - line.width, self.style("dim"), gap=0)
+
+    # -- services --------------------------------------------------------------------------------------------
+
+    def _draw_service(self, line: StyledLine, name: str, width: int, *, is_here: bool) -> None:
+        service = self.state.services.get(name)
+        if service is None:
+            line.add("services", self.style("title"))
+            return
+        columns, word, row = self._columns(width), service.shown_status, SERVICE_TABLE[service.shown_status]
+        line.add(" ").column(printable(name), columns.id_, self.style("title") if is_here else None)
+        glyph = row.ascii_glyph if self.view.ascii_only else row.glyph
+        line.column(f"{glyph} {word}", columns.status, self.style(row.fallback_style))
+        style = self.style("bad" if word is ServiceStatus.failed else "dim")
+        text = printable(service_text(self.state, service, self.view.now, self.view.me))
+        line.column(text, width - line.width, style, gap=0)
 
     # -- an agent --------------------------------------------------------------------------------------------
 

@@ -335,13 +335,17 @@ class MainScreen(Screen[None], inherit_bindings=False):
             return Targets(agent=view.agent)
         if self.arrangement.current == "agents" and view.agent_type in state.available:
             return Targets(agent_type=view.agent_type)
+        if self.arrangement.current == "agents" and view.service in state.services:
+            return Targets(service=view.service)
         marked = tuple(islice((id_ for id_ in view.marks if id_ in state.tickets), max_targets))
         is_here = view.selected in state.tickets and self.current.has_selected
         return Targets(marked or ((view.selected,) if is_here else ()))
 
     def _is_target(self, subject: Subject) -> bool:
-        """Whether an action is about this ticket, agent or agent type, and about nothing else."""
+        """Whether an action is about this ticket, agent, agent type or service, and about nothing else."""
         targets = self.targets(max_targets=2)
+        if subject.kind == "service":
+            return targets.service == subject.name
         if subject.kind == "type":
             return not targets.agent and targets.agent_type == subject.name
         return subject.name == targets.agent if subject.kind == "agent" else targets.tickets == (subject.name,)
@@ -356,6 +360,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
                 return view.agent == subject.name
             case "type":
                 return view.agent_type == subject.name
+            case "service":
+                return view.service == subject.name
             case "session" | "host" | "engine" | "end":
                 return view.visited_need == subject
 

@@ -106,6 +106,8 @@ class ViewState:
         """The agent that is selected in the panel of agents."""
         self.agent_type = ""
         """The agent type that is selected there, if no agent is."""
+        self.service = ""
+        """The service that is selected there."""
         self.visited_need: Subject | None = None
         """What needs a person and was gone to last."""
         self.visited_first: Subject | None = None

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from parexec_tui.core.plan.model import Priority, Ticket
+from parexec_tui.core.plan.services import Service
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state import undo
 from parexec_tui.core.wire import codec
@@ -46,13 +47,18 @@ CASES: tuple[tuple[tuple[rq.AnyRequest, ...], rq.AnyRequest], ...] = (
     ((FREEZE_F, rq.Drain(reason="late"), *HOLDS), rq.Release()),
     ((FREEZE_F, rq.Drain(by="carl", agents=("agent-2",))), rq.Release(agents=("agent-2",))),
     ((FREEZE_F,), rq.SetFailurePolicy(policy="stop")),
+    ((FREEZE_F,), rq.Freeze(services=("db",))),
+    ((FREEZE_F, rq.Freeze(services=("db",))), rq.Thaw(services=("db",))),
 )
 """What was asked before, and the action."""
 
 
-def begun(before: tuple[rq.AnyRequest, ...]) -> Session:
-    """A has failed and B is skipped because of it; S has succeeded; R and F run; W waits for R."""
-    session = Session(plan(PLAN, parallel=5))
+def begun(before: tuple[rq.AnyRequest, ...], asked: rq.AnyRequest) -> Session:
+    """A has failed and B is skipped because of it; S has succeeded; R and F run; W waits for R; U, if there
+    is one, waits for the service db."""
+    has_service = any(getattr(each, "services", ()) for each in (*before, asked))
+    text = f"{PLAN}\nU: uses_service=db priority=low" if has_service else PLAN
+    session = Session(plan(text, parallel=5, services={"db": Service(run="db")}))
     session.dispatch()
     session.fail("A")
     session.dispatch()
@@ -68,7 +74,7 @@ def test_an_action_is_written_as_it_was_first(
     case: tuple[tuple[rq.AnyRequest, ...], rq.AnyRequest], line: bytes
 ) -> None:
     before, asked = case
-    session = begun(before)
+    session = begun(before, asked)
     was = lasting(session.state)
     events = session.act(msgspec.structs.replace(asked, by="ann"))
     assert not isinstance(events, Refusal)

@@ -22,12 +22,14 @@ from parexec_tui.core.plan.gates import Check, Gate, Gates, Group
 from parexec_tui.core.plan.group_gates import with_gates
 from parexec_tui.core.plan.model import AgentType, Amounts, Plan, PlanSettings, Priority, Ticket
 from parexec_tui.core.plan.retries import Budgets
+from parexec_tui.core.plan.services import Service
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
-from parexec_tui.core.state.process_key import SKIP_IF
+from parexec_tui.core.state.process_key import READY, SKIP_IF, STOP
+from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import TERMINAL, Flag, Status
+from parexec_tui.core.state.status import TERMINAL, Flag, ServiceStatus, Status
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
@@ -47,6 +49,11 @@ _CHECKS = (
     (), (), (), (RunningCheck(forbid="bad"),),
     (RunningCheck(forbid="bad", then="freeze"), RunningCheck(grows="out", then="stop")),
 )  # fmt: skip
+_SERVICES = {
+    "db": Service(run="db", ready="tcp:5432", restart=2, on_death="retry", restart_delay=Duration(2)),
+    "site": Service(run="site", ready="curl -f localhost", restart=0, stop="site stop"),
+    "bus": Service(run="bus", restart="always"),
+}
 _TOOL = ("/opt/tool", "{run}")
 
 
@@ -92,6 +99,7 @@ def tickets(draw: st.DrawFn, number: int, last: tuple[int, ...] = ()) -> Ticket:
         checks=draw(st.sampled_from(_CHECKS)),
         locks=draw(some("db", "web")),
         uses=Amounts(draw(st.sampled_from(({}, {}, {"gpu": 1}, {"gpu": 2}, {"gpu": 3, "cpu": 0.5})))),
+        uses_service=draw(some(*_SERVICES)),
         estimate=draw(st.sampled_from((None, Duration(1), Duration(100)))),
         timeout=Duration(5),
         expect_codes=expected,
@@ -143,6 +151,7 @@ def plans(draw: st.DrawFn) -> Plan:
         tickets=found,
         agents={"x": agent_type("docs"), "y": agent_type("docs", "web")},
         resources=Amounts(gpu=3),
+        services=_SERVICES,
         workdir=WORKDIR,
     )
 
@@ -428,6 +437,77 @@ def approve_one(session: Session, number: int) -> None:
         session.act((rq.Approve, rq.Approve, rq.Reject)[number % 3](tickets=(id_,), note="so", by="bob"))
 
 
+def services(session: Session, *statuses: ServiceStatus) -> list[ServiceState]:
+    return [each for each in session.state.services.values() if each.status in statuses]
+
+
+_MOVING = (ServiceStatus.starting, ServiceStatus.stopping, ServiceStatus.backoff)
+
+
+def service_up(session: Session, number: int) -> None:
+    for service in of(services(session, ServiceStatus.starting), number):
+        session.service_is_up(service.name)
+        key = service.step_key(READY)
+        session.tell(rq.ProcessEnded(key.ticket, key.attempt, code=0, step=READY))
+
+
+def service_dies(session: Session, number: int) -> None:
+    for service in of(session.state.living_services, number):
+        key = service.key
+        if number % 5 == 0:
+            session.tell(rq.ProcessLost(key.ticket, key.attempt, reason="no trace of it", began=number % 2 == 0))
+        else:
+            session.service_ended(service.name, code=number % 2)
+
+
+def service_is_late(session: Session, number: int) -> None:
+    for service in of(session.state.living_services, number):
+        step = (READY, STOP)[number % 2]
+        if step == READY:
+            session.wait(60)
+        key = service.step_key(step)
+        if number % 3:
+            session.tell(rq.TimeoutElapsed(key.ticket, key.attempt, step=step))
+        else:
+            session.tell(rq.ProcessEnded(key.ticket, key.attempt, code=number % 4, step=step))
+
+
+def service_backs_off(session: Session, number: int) -> None:
+    for service in of(services(session, ServiceStatus.backoff), number):
+        assert service.retry_at is not None
+        session.wait(max(0.0, service.retry_at - session.now))
+        session.tell(rq.BackoffElapsed(service.key.ticket))
+
+
+def end_unwanted(session: Session, number: int) -> None:
+    session.end_unwanted(leaves=number % 10 == 0)
+
+
+def on_service(request: Callable[..., rq.AnyRequest]) -> Step:
+    def step(session: Session, number: int) -> None:
+        for name in of(session.state.services, number):
+            session.act(request(services=(name,), by="bob"))
+
+    return step
+
+
+def serve(session: Session, number: int) -> None:
+    """Let all services come up that are wanted."""
+    end_unwanted(session, 1)
+    for service in session.state.services.values():
+        if service.is_frozen:
+            session.ask(rq.Thaw(services=(service.name,)))
+        match service.status:
+            case ServiceStatus.starting:
+                service_up(session, list(services(session, ServiceStatus.starting)).index(service))
+            case ServiceStatus.stopping:
+                session.service_ended(service.name)
+            case ServiceStatus.backoff:
+                service_backs_off(session, services(session, ServiceStatus.backoff).index(service))
+            case _:
+                pass
+
+
 def end_unrunnable(session: Session, number: int) -> None:
     if session.state.is_idle_forever():
         session.end_unrunnable()
@@ -472,6 +552,9 @@ VERBS: tuple[Step, ...] = (
     on_type(rq.Drain),
     on_type(rq.Freeze),
     on_type(rq.Thaw),
+    on_service(rq.Freeze),
+    on_service(rq.Thaw),
+    on_service(rq.Restart),
     on_session(rq.Freeze(by="bob")),
     on_session(rq.Thaw(by="bob")),
     on_session(rq.Release(by="bob")),
@@ -516,6 +599,12 @@ STEPS: tuple[Step, ...] = (
     stop,
     end_unrunnable,
     restart,
+    *[service_up] * 12,
+    *[service_dies] * 3,
+    *[service_is_late] * 2,
+    *[service_backs_off] * 3,
+    *[end_unwanted] * 4,
+    *[serve] * 3,
     *[roll_back] * 4,
     *[keep_files] * 3,
     kill_rollback,
@@ -533,6 +622,7 @@ INSTEAD: tuple[Step, ...] = (
     end_somehow,
     back_off,
     answer,
+    service_up,
     on_tickets(rq.Retry, Status.failed),
 )
 
@@ -586,6 +676,7 @@ def drive_to_the_end(session: Session, outcomes: list[Step]) -> None:
             session.ask(rq.Release(agents=tuple(held)))
         session.ask(rq.Release(tickets=tuple(session.state.tickets)))
         session.ask(rq.Approve(tickets=tuple(session.state.unapproved)))
+        serve(session, turn)
         session.dispatch()
         if session.state.asking:
             answer(session, turn)
@@ -599,7 +690,7 @@ def drive_to_the_end(session: Session, outcomes: list[Step]) -> None:
                 next(outcome)(session, turn)
         elif retrying := with_status(session, Status.backoff):
             session.back_off(retrying[0])
-        elif not session.state.unapproved and not session.end_unrunnable():
+        elif not session.state.unapproved and not session.end_unrunnable() and not services(session, *_MOVING):
             return
 
 

@@ -14,7 +14,7 @@ from parexec_tui.core.plan.model import AgentType, Amounts, Priority, Ticket
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state import undo
-from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.state.status import End, ServiceStatus, Status
 from parexec_tui.core.wire import codec
 from tests.core.sessions import plan
 
@@ -258,6 +258,28 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.FinallyAgain(at=9.5, tickets=("T1",), restored=("T2",)),
     ev.CheckFrozen(at=2.5, ticket="T1", by="ann"),
     ev.CheckThawed(at=3.5, ticket="T1", by="ann"),
+    ev.ServiceStarted(at=3.0, service="db", number=2),
+    ev.ServiceSpawned(at=3.0, service="db", number=2, pid=4243, birth=123456.0),
+    ev.ServiceReady(at=3.5, service="db", number=2, seconds=0.5),
+    ev.ServiceFrozen(at=4.0, service="db", number=2, by="ann"),
+    ev.ServiceThawed(at=4.5, service="db", number=2, by="ann"),
+    ev.ServiceStopRequested(
+        at=5.0, service="db", number=2, why="restarted", by="ann", detail="so", by_signal=True, now=True
+    ),
+    ev.ServiceEnded(
+        at=6.0,
+        service="db",
+        number=2,
+        seconds=2.5,
+        then=ServiceStatus.backoff,
+        died=True,
+        code=1,
+        signal=9,
+        reason="exit 1",
+        error_line="no disk",
+        retry_at=7.0,
+    ),
+    ev.ServiceRenewed(at=7.0, service="db", by="ann"),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

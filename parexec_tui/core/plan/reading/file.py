@@ -20,6 +20,7 @@ from parexec_tui.core.plan.reading.fields import convert, decode, kind, read_amo
 from parexec_tui.core.plan.reading.positions import Format, repeated_keys
 from parexec_tui.core.plan.reading.problems import Problem, located
 from parexec_tui.core.plan.reading.rules import Draft, broken_rules, groups_without_tickets
+from parexec_tui.core.plan.services import Service
 
 _MERGED_BY_KEY = ("env", "uses")
 """Tables of a ticket that take from `[defaults]` the keys that they do not have."""
@@ -54,6 +55,7 @@ def read_plan(text: str, *, source: str, folder: str, format: Format, host: Host
         agents=_with_shells(draft),
         resources=draft.resources,
         groups=draft.groups,
+        services=draft.services,
         hooks=draft.hooks,
         workdir=draft.workdir,
         source=source,
@@ -77,7 +79,7 @@ def read_fragment(
     draft, faults = _draft(document, plan.workdir)
     faults += [
         Fault((table,), "a fragment has tickets and defaults only", "edit the plan file, then reload it")
-        for table in ("plan", "agents", "resources", "groups", "group", "hooks")
+        for table in ("plan", "agents", "resources", "services", "groups", "group", "hooks")
         if table in document
     ]
     faults += [
@@ -92,6 +94,7 @@ def read_fragment(
         agents=plan.agents,
         resources=plan.resources,
         groups=plan.groups,
+        services=plan.services,
         workdir=plan.workdir,
     )
     faults += broken_rules(joined, host)
@@ -168,11 +171,12 @@ def _parse(text: str, source: str, syntax: Format) -> dict[str, Any]:
 def _end_lines_as_shells_do(document: dict[str, Any]) -> None:
     """Let the lines of commands end with LF: a shell takes the CR of a CRLF, which JSON may have, for a character."""
     tables = [document.get("hooks"), document.get("defaults")]
-    if isinstance(tickets := document.get("tickets"), dict):
-        tables += tickets.values()
+    for named in (document.get("tickets"), document.get("services")):
+        if isinstance(named, dict):
+            tables += named.values()
     for table in tables:
         if isinstance(table, dict):
-            for key in ("run", "skip_if", "rollback", *Hooks.__struct_fields__):
+            for key in ("run", "skip_if", "rollback", "ready", "stop", *Hooks.__struct_fields__):
                 if isinstance(value := table.get(key), str):
                     table[key] = value.replace("\r\n", "\n")
 
@@ -217,6 +221,7 @@ def _draft(document: dict[str, Any], folder: str) -> tuple[Draft, list[Fault]]:
         resources=parts.resources,
         agents=parts.agents or {"agent": AgentType()},
         groups={**parts.groups, **parts.group},
+        services=parts.services,
         hooks=parts.hooks,
         tickets=parts.tickets,
         workdir=posixpath.normpath(posixpath.join(folder, parts.plan.workdir)),
@@ -282,6 +287,8 @@ def _read_by_key(document: dict[str, Any]) -> tuple[PlanDocument, list[Fault]]:
     faults += found
     group, found = _read_tables(Group, document.get("group", {}), ("group",))
     faults += found
+    services, found = _read_tables(Service, document.get("services", {}), ("services",))
+    faults += found
     hooks, found = read_fields(Hooks, document.get("hooks", {}), ("hooks",))
     faults += found
     tickets, found = _read_tables(Ticket, document.get("tickets", {}), ("tickets",))
@@ -293,6 +300,7 @@ def _read_by_key(document: dict[str, Any]) -> tuple[PlanDocument, list[Fault]]:
         agents={name: convert(AgentType, table) for name, table in agents.items()},
         groups={name: convert(Group, table) for name, table in groups.items()},
         group={name: convert(Group, table) for name, table in group.items()},
+        services={name: convert(Service, table) for name, table in services.items()},
         hooks=convert(Hooks, hooks),
         tickets={id_: convert(Ticket, table) for id_, table in _merged(defaults, tickets).items()},
     )
@@ -300,7 +308,7 @@ def _read_by_key(document: dict[str, Any]) -> tuple[PlanDocument, list[Fault]]:
 
 
 def _top_level_faults(document: dict[str, Any]) -> Iterator[Fault]:
-    tables = ("plan", "defaults", "resources", "agents", "groups", "group", "hooks", "tickets")
+    tables = ("plan", "defaults", "resources", "agents", "services", "groups", "group", "hooks", "tickets")
     hints = Hints(tables)
     unknown = [key for key in document if key not in (*tables, "$schema")]
     for key in unknown:

@@ -47,6 +47,7 @@ from parexec_tui.core.plan.progress import OFF, progress_regex
 from parexec_tui.core.plan.reading.faults import Fault, Hints, Path, listed
 from parexec_tui.core.plan.requirements import Requires, parse_command
 from parexec_tui.core.plan.retries import FAILURE_WORDS, problem_of_failure
+from parexec_tui.core.plan.services import Service, parse_ready
 from parexec_tui.core.plan.units import format_size, shown
 from parexec_tui.core.plan.waits import need_of, place_of
 
@@ -77,6 +78,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     """With the defaults merged in."""
     workdir: str
     groups: dict[str, Group] = {}
+    services: dict[str, Service] = {}
     hooks: Hooks = Hooks()
     doubtful: frozenset[Path] = frozenset()
     """The tables, such as `("agents", "builder")`, in which something is wrong: nothing is concluded from them."""
@@ -110,7 +112,12 @@ def broken_rules(draft: Draft, host: Host | None = None) -> list[Fault]:
 
 
 def _names_are_plain(draft: Draft) -> Iterator[Fault]:
-    tables = {"tickets": [*draft.tickets], "agents": [*draft.agents], "resources": [*draft.resources]}
+    tables = {
+        "tickets": [*draft.tickets],
+        "agents": [*draft.agents],
+        "resources": [*draft.resources],
+        "services": [*draft.services],
+    }
     for table, names in tables.items():
         for name in names:
             if not _is_plain(name):
@@ -534,9 +541,13 @@ def _environments_are_valid(draft: Draft) -> Iterator[Fault]:
     for id_, ticket in draft.specs():
         for path, message in _faults_of_env(ticket.env) if ticket.env else ():
             yield Fault(draft.place(id_, "env", *path), message)
-    for name, agent in draft.agents.items():
-        for path, message in _faults_of_env(agent.env):
-            yield Fault(("agents", name, "env", *path), message)
+    others = [
+        *(("agents", name, agent.env) for name, agent in draft.agents.items()),
+        *(("services", name, service.env) for name, service in draft.services.items()),
+    ]
+    for table, name, env in others:
+        for path, message in _faults_of_env(env):
+            yield Fault((table, name, "env", *path), message)
 
 
 def _faults_of_env(env: dict[str, str]) -> Iterator[tuple[tuple[str], str]]:
@@ -572,6 +583,46 @@ def _texts_have_no_nul(draft: Draft) -> Iterator[Fault]:
         for index, word in enumerate(agent.command or ()):
             if "\0" in word:
                 yield Fault(("agents", name, "command", index), _NUL)
+    for name, service in draft.services.items():
+        for key in ("run", "ready", "stop", "cwd"):
+            if "\0" in (getattr(service, key) or ""):
+                yield Fault(("services", name, key), _NUL)
+
+
+def _services_are_known(draft: Draft) -> Iterator[Fault]:
+    hints = Hints(draft.services)
+    there_is = f"there is {listed(f'`{name}`' for name in draft.services)}" if draft.services else ""
+    for id_, ticket in draft.specs():
+        for index, name in enumerate(ticket.uses_service):
+            path = draft.place(id_, "uses_service", index)
+            if name not in draft.services:
+                hint = hints.of(name) or there_is or f"write [services.{name}]"
+                yield Fault(path, f"there is no service {shown(name)}", hint)
+            elif name in ticket.uses_service[:index]:
+                yield Fault(path, f"{shown(name)} is named twice")
+
+
+def _services_can_be_run(draft: Draft) -> Iterator[Fault]:
+    first: dict[str, str] = {}
+    for name, service in draft.services.items():
+        path = ("services", name)
+        other = first.setdefault(name.lower(), name)
+        if other != name:
+            hint = "where the file system ignores case, their logs would be one file"
+            yield Fault(path, f"{shown(name)} and {shown(other)} differ only in case", hint)
+        for kind, names in (("a ticket", draft.tickets), ("an agent type", draft.agents)):
+            if name in names:
+                yield Fault(path, f"{kind} is called {shown(name)} as well", "requests could not tell them apart")
+        if path in draft.doubtful:
+            continue
+        if not service.run.strip():
+            yield Fault(path, "the service has no command", 'write run = "..."')
+        try:
+            parse_ready(service.ready)
+        except ValueError as error:
+            yield Fault((*path, "ready"), str(error))
+        if not service.ready_timeout:
+            yield Fault((*path, "ready_timeout"), "no service is ready in no time", "write for instance 30s")
 
 
 _RULES: tuple[Rule, ...] = (
@@ -596,6 +647,8 @@ _RULES: tuple[Rule, ...] = (
     _requirements_can_be_checked,
     _environments_are_valid,
     _texts_have_no_nul,
+    _services_are_known,
+    _services_can_be_run,
 )
 
 

@@ -40,7 +40,7 @@ def plan_schema() -> dict[str, Any]:
     )
     top: dict[str, Any] = definitions.pop("PlanDocument")
     names = {"pattern": f"^{ID_PATTERN}$"}
-    for table in ("tickets", "agents", "resources", "group"):
+    for table in ("tickets", "agents", "resources", "group", "services"):
         top["properties"][table]["propertyNames"] = names
     top["properties"]["groups"]["propertyNames"] = {"pattern": "^[1-9][0-9]*$"}
     top["title"] = "Plan of parexec"

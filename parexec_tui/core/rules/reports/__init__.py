@@ -26,13 +26,17 @@ from parexec_tui.core.rules.reports.processes import (
 )
 from parexec_tui.core.rules.reports.taking_back import snapshot_made, taken_back_first
 from parexec_tui.core.rules.reports.timers import on_backoff_elapsed, on_idle_elapsed, on_timeout
+from parexec_tui.core.rules.services import on_service_report
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.process_key import service_of
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 
 
 def on_report(state: SessionState, report: rq.AnyReport, now: float) -> list[ev.AnyEvent]:
     """The events that follow from a report; none from one that came too late, for an attempt that is over."""
+    if service_of(getattr(report, "ticket", "")):
+        return on_service_report(state, report, now)
     events = taken_back_first(state, report, _REPORTS[type(report)](state, report, now), now)
     for event in events:
         if isinstance(event, ev.AttemptEnded):
@@ -40,6 +44,11 @@ def on_report(state: SessionState, report: rq.AnyReport, now: float) -> list[ev.
             if agent is not None and agent.draining and agent.ticket == event.ticket:
                 return [*events, ev.AgentStopped(at=now, agent=event.agent, reason="drained")]
     return events
+
+
+def _of_no_ticket(state: SessionState, report: rq.AnyReport, now: float) -> list[ev.AnyEvent]:  # noqa: ARG001
+    """Such reports are about services."""
+    return []
 
 
 _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = {
@@ -53,6 +62,7 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.FilesRestored: on_files_restored,
     rq.CheckMade: on_check_made,
     rq.OutputSearched: on_output_searched,
+    rq.ServiceAnswered: _of_no_ticket,
     rq.StraysFound: on_strays_found,
     rq.LogTooLong: on_log_too_long,
     rq.LogFlooded: on_log_flooded,

@@ -43,6 +43,11 @@ def _ended_for(
                     reason=f"moved to {ticket.pin}" if ticket.pin else "",
                 )
             ]
+        case "service died":
+            return failed(state, ticket, report, End.failed, ticket.live_attempt.reason, now)
+        case "service again":
+            why = ticket.live_attempt.reason
+            return [attempt_ended(ticket, report, End.stopped, Status.waiting, now, reason=why)]
         case "check":
             return failed(state, ticket, report, End.failed, ticket.live_attempt.reason or "a check failed", now)
         case "flooding":

@@ -126,6 +126,7 @@ def _faults(state: SessionState, specs: dict[str, Ticket], new: dict[str, Ticket
         resources=plan.resources,
         groups=plan.groups,
         agents=plan.agents,
+        services=plan.services,
         tickets=specs,
         workdir=plan.workdir,
     )

@@ -12,10 +12,11 @@ from parexec_tui.core.rules.answers import (
     named,
     refuse_unknown_in,
     runs_skip_if,
+    services_in_scope,
 )
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.transitions import FREEZABLE
+from parexec_tui.core.state.transitions import FREEZABLE, FREEZABLE_SERVICE
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 
@@ -32,6 +33,11 @@ def freeze(state: SessionState, asked: rq.Freeze, now: float) -> Decision:
         ev.CheckFrozen(at=now, ticket=ticket.id, by=asked.by)
         for ticket in asked_in_scope(state, asked)
         if not ticket.is_check_frozen
+    ]
+    events += [
+        ev.ServiceFrozen(at=now, service=service.name, number=service.number, by=asked.by)
+        for service in services_in_scope(state, asked)
+        if service.status in FREEZABLE_SERVICE and not service.is_frozen
     ]
     if asked.is_session and state.held is None:
         events.insert(0, ev.SessionHeld(at=now, reason=ev.FREEZE_REASON, by=asked.by, freeze=True))
@@ -51,3 +57,6 @@ def refused_freezes(state: SessionState, asked: rq.Freeze) -> Iterator[Refused]:
         if not any(agent_type_of(state, ticket) == type_ for ticket in state.live.values()):
             refusal = Refusal(f"no agent of type {type_} runs anything, {only}", f"hold {type_}")
             yield Refused("types", type_, refusal)
+    for name in asked.services:
+        if (service := state.services[name]).status not in FREEZABLE_SERVICE:
+            yield Refused("services", name, Refusal(f"service {name} is {service.shown_status}, {only}"))

@@ -141,6 +141,10 @@ def _take(
             return thaw(state, rq.Thaw(tickets=tickets, by=by), now)
         case stored.FreezeTickets(tickets=tickets):
             return freeze(state, rq.Freeze(tickets=tickets, by=by), now)
+        case stored.ThawServices(services=services):
+            return thaw(state, rq.Thaw(services=services, by=by), now)
+        case stored.FreezeServices(services=services):
+            return freeze(state, rq.Freeze(services=services, by=by), now)
         case stored.ReleaseHolds(tickets=tickets, agents=agents, types=types):
             return release(state, rq.Release(tickets=tickets, agents=agents, types=types, by=by), now)
         case stored.HoldAgain(tickets=(), agents=(), types=()):

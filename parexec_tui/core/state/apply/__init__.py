@@ -41,6 +41,16 @@ from parexec_tui.core.state.apply.rollback import (
     on_snapshot_dropped,
     on_snapshot_taken,
 )
+from parexec_tui.core.state.apply.services import (
+    on_service_ended,
+    on_service_frozen,
+    on_service_ready,
+    on_service_renewed,
+    on_service_spawned,
+    on_service_started,
+    on_service_stop_requested,
+    on_service_thawed,
+)
 from parexec_tui.core.state.apply.session import (
     on_drain_ended,
     on_durations_learned,
@@ -146,6 +156,14 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.RollbackAsked: on_rollback_asked,
     ev.RollbackStarted: on_rollback_started,
     ev.RollbackEnded: on_rollback_ended,
+    ev.ServiceStarted: on_service_started,
+    ev.ServiceSpawned: on_service_spawned,
+    ev.ServiceReady: on_service_ready,
+    ev.ServiceFrozen: on_service_frozen,
+    ev.ServiceThawed: on_service_thawed,
+    ev.ServiceStopRequested: on_service_stop_requested,
+    ev.ServiceEnded: on_service_ended,
+    ev.ServiceRenewed: on_service_renewed,
     ev.StraysEnded: on_strays_ended,
     ev.LogCut: on_log_cut,
     ev.BackoffEnded: on_backoff_ended,

@@ -69,8 +69,8 @@ def _keeps_shape(state: SessionState, event: ev.PlanAmended) -> bool:
 
 
 def _shaping(spec: Ticket) -> tuple[object, ...]:
-    """What of a ticket graph, groups and paths follow from."""
-    return spec.needs, spec.after, spec.finally_, spec.estimate, spec.group, spec.allow_failure
+    """What of a ticket graph, groups and paths follow from, and who uses a service."""
+    return spec.needs, spec.after, spec.finally_, spec.estimate, spec.group, spec.allow_failure, spec.uses_service
 
 
 def _replace_gates(state: SessionState, whole: Mapping[str, Ticket], at: float) -> None:

@@ -69,11 +69,15 @@ def _correct_clocks(state: SessionState, event: ev.MonitoringStarted) -> None:
     for ticket in state.tickets.values() if state.counts[Status.backoff] else ():
         if ticket.status is Status.backoff and ticket.retry_at is not None:
             ticket.retry_at += error
+    for service in state.services.values():
+        service.correct_clock(error)
 
 
 def on_session_finished(state: SessionState, event: ev.SessionFinished) -> None:
     if state.unfinished:
         raise IllegalEventError(f"{event!r}: {state.unfinished} tickets are not accounted for")
+    if living := state.living_services:
+        raise IllegalEventError(f"{event!r}: service {living[0].name} lives")
     state.finished_at = event.at
 
 

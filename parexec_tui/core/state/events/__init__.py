@@ -40,6 +40,16 @@ from parexec_tui.core.state.events.rollback import (
     SnapshotDropped,
     SnapshotTaken,
 )
+from parexec_tui.core.state.events.services import (
+    ServiceEnded,
+    ServiceFrozen,
+    ServiceReady,
+    ServiceRenewed,
+    ServiceSpawned,
+    ServiceStarted,
+    ServiceStopRequested,
+    ServiceThawed,
+)
 from parexec_tui.core.state.events.session import FREEZE_REASON as FREEZE_REASON
 from parexec_tui.core.state.events.session import (
     AgentsDeployed,
@@ -143,6 +153,14 @@ AnyEvent = (
     | RollbackAsked
     | RollbackStarted
     | RollbackEnded
+    | ServiceStarted
+    | ServiceSpawned
+    | ServiceReady
+    | ServiceFrozen
+    | ServiceThawed
+    | ServiceStopRequested
+    | ServiceEnded
+    | ServiceRenewed
     | StraysEnded
     | LogCut
     | BackoffEnded

@@ -8,6 +8,7 @@ from functools import partial
 import trio
 from msgspec import structs
 
+from parexec_tui.core.plan.services import HttpReady, TcpReady, parse_ready
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
@@ -25,6 +26,7 @@ from parexec_tui.engine.backends.backend import (
 )
 from parexec_tui.engine.backends.local import cgroup, process
 from parexec_tui.engine.backends.local.adoption import Adoption
+from parexec_tui.engine.backends.local.answers import answers
 from parexec_tui.engine.backends.local.attempt_cgroups import AttemptCgroups, Parent
 from parexec_tui.engine.backends.local.cookie import COOKIE, cookie_prefix, inherited, nested_cookie
 from parexec_tui.engine.backends.local.ending import Ending
@@ -292,6 +294,11 @@ class LocalBackend:
         """Note how many bytes the processes of a key use now; its end is reported with the highest of these."""
         if (live := self._live.get(key)) is not None:
             live.peak_memory = max(live.peak_memory, memory)
+
+    async def answers(self, address: str) -> bool:
+        ready = parse_ready(address)
+        assert isinstance(ready, TcpReady | HttpReady)
+        return await answers(ready)
 
     # -- output ----------------------------------------------------------------------------------------------
 

@@ -226,6 +226,9 @@ class PipeBackend:
     async def written(self, root: str, pattern: str) -> str:
         return await self._ask(wire.Written(root=root, pattern=pattern), _text)
 
+    async def answers(self, address: str) -> bool:
+        return await self._ask(wire.Answers(address=address), _truth)
+
     async def log_sizes(self) -> LogReading:
         return await self._ask(wire.ReadLogSizes(), _log_reading)
 

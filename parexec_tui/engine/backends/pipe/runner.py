@@ -111,6 +111,8 @@ class _Runner:
                 return await self._backend.read_output(key, offset, limit)
             case wire.Written(root=root, pattern=pattern):
                 return await self._backend.written(root, pattern)
+            case wire.Answers(address=address):
+                return await self._backend.answers(address)
             case wire.ReadLogSizes():
                 return await self._backend.log_sizes()
             case wire.CutLog(key=key, limit=limit):

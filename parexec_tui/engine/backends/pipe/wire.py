@@ -102,6 +102,10 @@ class Written(Ask, frozen=True, tag="written"):
     pattern: str
 
 
+class Answers(Ask, frozen=True, tag="answers"):
+    address: str
+
+
 class ReadLogSizes(Ask, frozen=True, tag="read_log_sizes"):
     pass
 
@@ -160,6 +164,7 @@ AnyAsk = (
     | ReadUsage
     | ReadOutput
     | Written
+    | Answers
     | ReadLogSizes
     | CutLog
     | MissingOutputs

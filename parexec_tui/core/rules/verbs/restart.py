@@ -1,0 +1,41 @@
+"""restart: stop services and start them again, or start those again that failed."""
+
+from collections.abc import Iterator
+
+from parexec_tui.core.rules.answers import Decision, Refused, first_refusal, refuse_unknown
+from parexec_tui.core.rules.services import loses, stop_of
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.people import by_whom
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import ServiceStatus
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import Refusal
+
+_IS_UP = (ServiceStatus.starting, ServiceStatus.ready)
+_IS_DOWN = (ServiceStatus.backoff, ServiceStatus.failed)
+
+
+def restart(state: SessionState, asked: rq.Restart, now: float) -> Decision:
+    if refusal := refuse_unknown(state, services=asked.services) or first_refusal(refused_restarts(state, asked)):
+        return refusal
+    events: list[ev.AnyEvent] = []
+    for service in (state.services[name] for name in dict.fromkeys(asked.services)):
+        if service.status in _IS_DOWN:
+            events.append(ev.ServiceRenewed(at=now, service=service.name, by=asked.by))
+            continue
+        events.append(stop_of(service, "restarted", now, by=asked.by))
+        events += loses(service, f"service {service.name} was restarted{by_whom(asked.by)}", now)
+    return events
+
+
+def refused_restarts(state: SessionState, asked: rq.Restart) -> Iterator[Refused]:
+    for name in asked.services:
+        service = state.services[name]
+        if service.may_start:
+            remedy = "it is started when a ticket that uses it is about to run"
+            refusal = Refusal(f"service {name} is {service.shown_status}, it does not run", remedy)
+        elif service.status is ServiceStatus.stopping:
+            refusal = Refusal(f"service {name} is being stopped", "wait for it to end")
+        else:
+            continue
+        yield Refused("services", name, refusal)

@@ -1,0 +1,312 @@
+"""Services, with real processes: readiness, death, stop, and an engine that is killed."""
+
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.status import End, ServiceStatus, Status
+from tests.engine.engines import (
+    Engine,
+    exists,
+    happened,
+    journal,
+    log_of,
+    number_in,
+    run,
+    start,
+    state_of,
+    ticket,
+    until,
+)
+
+SERVER = """
+import http.server, sys, time
+time.sleep(float(sys.argv[2]))
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), http.server.SimpleHTTPRequestHandler).serve_forever()
+"""
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        number: int = free.getsockname()[1]
+        return number
+
+
+def of_service(name: str) -> list[str]:
+    """What happened to it, in order, each kind once in a row."""
+    kinds = [type(event).__name__ for event in journal() if getattr(event, "service", "") == name]
+    return [kind.removeprefix("Service") for kind in kinds if kind != "ServiceSpawned"]
+
+
+def start_of(name: str, number: int = 1) -> float:
+    return next(event.at for event in happened(ev.ServiceReady, service=name, number=number))
+
+
+@pytest.mark.parametrize(
+    ("run_", "ready"),
+    [
+        ("exec python3 server.py PORT 0.3", "tcp:PORT"),
+        ("exec python3 server.py PORT 0.3", "tcp:127.0.0.1:PORT"),
+        ("exec python3 server.py PORT 0.3", "http://127.0.0.1:PORT/server.py"),
+        ("sleep 0.3; echo the db is up; exec sleep 600", "log:db*up"),
+        ("sleep 0.3; touch up; exec sleep 600", "test -e up"),
+        ("exec sleep 600", ""),
+    ],
+    ids=["tcp", "tcp with host", "http", "log", "command", "none"],
+)
+def test_a_ticket_starts_when_its_service_is_ready_and_the_service_ends_with_the_last_user(
+    tmp_path: Path, port: int, run_: str, ready: str
+) -> None:
+    (tmp_path / "server.py").write_text(SERVER)
+    plan = f"""
+        [services.db]
+        run = "echo $$ > pid; {run_}"
+        ready = "{ready}"
+        [tickets.A]
+        run = "kill -0 $(cat pid)"
+        uses_service = ["db"]
+        [tickets.B]
+        run = "kill -0 $(cat pid)"
+        needs = ["A"]
+        uses_service = ["db"]
+        [tickets.C]
+        run = "sleep 0.2"
+        needs = ["B"]
+    """.replace("PORT", str(port))
+    code, state = run(tmp_path, plan)
+    assert code == 0
+    assert of_service("db") == ["Started", "Ready", "StopRequested", "Ended"]
+    assert state.services["db"].status is ServiceStatus.stopped
+    (began,) = happened(ev.AttemptStarted, ticket="A")
+    assert began.at >= start_of("db")
+    (stopped,) = happened(ev.ServiceStopRequested)
+    (last,) = happened(ev.AttemptEnded, ticket="B")
+    assert (stopped.why, stopped.at >= last.at) == ("unused", True)
+    assert not exists(number_in(tmp_path / "pid"))
+
+
+def test_what_nobody_is_about_to_use_is_not_started(tmp_path: Path) -> None:
+    plan = """
+        [services.db]
+        run = "touch started; exec sleep 600"
+        [tickets.A]
+        run = "false"
+        [tickets.B]
+        run = "true"
+        needs = ["A"]
+        uses_service = ["db"]
+    """
+    code, _ = run(tmp_path, plan)
+    assert code == 1
+    assert not (tmp_path / "started").exists()
+
+
+def test_a_http_server_that_answers_with_an_error_is_not_ready(tmp_path: Path, port: int) -> None:
+    (tmp_path / "server.py").write_text(SERVER)
+    plan = f"""
+        [services.db]
+        run = "exec python3 server.py {port} 0"
+        ready = "http://127.0.0.1:{port}/nothing"
+        ready_timeout = "1s"
+        restart = "never"
+        [tickets.A]
+        run = "touch ran"
+        uses_service = ["db"]
+    """
+    code, state = run(tmp_path, plan)
+    assert code == 1
+    assert not (tmp_path / "ran").exists()
+    assert state.services["db"].status is ServiceStatus.failed
+    assert "not ready after 1.0s" in ticket("A").reason
+    assert ticket("A").end is End.could_not_start
+
+
+DIES = """
+[services.db]
+run = "echo start >> starts; echo $$ > db.pid; echo up; exec sleep 600"
+ready = "log:up"
+on_death = "ON_DEATH"
+restart_delay = "100ms"
+[tickets.A]
+run = "echo run >> runs; [ -e go ] || exec sleep 600"
+uses_service = ["db"]
+"""
+
+
+@pytest.mark.parametrize("on_death", ["fail", "retry"])
+def test_a_service_that_dies_takes_its_users_with_it_as_the_plan_says(tmp_path: Path, on_death: str) -> None:
+    engine = start(tmp_path, DIES.replace("ON_DEATH", on_death))
+    until((tmp_path / "runs").exists, "A runs")
+    (tmp_path / "go").touch()
+    os.kill(number_in(tmp_path / "db.pid"), signal.SIGKILL)
+    code = engine.wait()
+    (died,) = happened(ev.ServiceEnded, died=True)
+    assert (died.then, died.signal) == (ServiceStatus.backoff, 9)
+    first = happened(ev.AttemptEnded, ticket="A")[0]
+    if on_death == "fail":
+        assert (code, first.then, first.charged) == (1, Status.failed, False)
+        assert "service db died: signal 9" in first.reason
+    else:
+        assert (code, first.end, first.charged) == (0, End.stopped, False)
+        assert ticket("A").attempts == 2
+        assert (tmp_path / "starts").read_text().count("start") == 2
+
+
+def test_a_user_that_fails_because_its_service_died_is_retried_though_it_ended_first(tmp_path: Path) -> None:
+    """What loses its connection ends at once; that its service is gone is found out a moment later."""
+    plan = DIES.replace("ON_DEATH", "retry").replace(
+        "[ -e go ] || exec sleep 600", "[ -e go ] || { touch go; kill -KILL $(cat db.pid); exit 7; }"
+    )
+    code, _ = run(tmp_path, plan)
+    ends = happened(ev.AttemptEnded, ticket="A")
+    assert (code, [end.end for end in ends]) == (0, [End.stopped, End.succeeded])
+
+
+def test_one_that_dies_too_often_fails_what_uses_it_and_says_why(tmp_path: Path) -> None:
+    plan = """
+        [services.db]
+        run = "echo start >> starts; echo no disk >&2; exit 3"
+        ready = "test -e never"
+        restart = 2
+        restart_delay = "50ms"
+        [tickets.A]
+        run = "true"
+        uses_service = ["db"]
+    """
+    code, state = run(tmp_path, plan)
+    assert code == 1
+    assert (tmp_path / "starts").read_text().count("start") == 3
+    service = state.services["db"]
+    assert (service.status, service.error_line) == (ServiceStatus.failed, "no disk")
+    assert ticket("A").reason == "service db failed: exit 3, after 2 restarts"
+
+
+def test_its_own_stop_ends_it_and_term_does_if_that_did_not(tmp_path: Path) -> None:
+    plan = """
+        [services.kind]
+        run = "until [ -e bye ]; do sleep 0.02; done; touch kind"
+        stop = "touch bye"
+        [services.deaf]
+        run = "trap 'touch term; exit' TERM; while :; do sleep 0.02; done"
+        stop = "true"
+        grace = "500ms"
+        [services.broken]
+        run = "trap 'touch broken; exit' TERM; while :; do sleep 0.02; done"
+        stop = "exit 4"
+        [tickets.A]
+        run = "true"
+        uses_service = ["kind", "deaf", "broken"]
+    """
+    before = time.monotonic()
+    code, _ = run(tmp_path, plan)
+    assert code == 0
+    assert all((tmp_path / name).exists() for name in ("kind", "term", "broken"))
+    assert not [event for event in happened(ev.ServiceStopRequested, service="kind") if event.by_signal]
+    assert [event.by_signal for event in happened(ev.ServiceStopRequested, service="deaf")] == [False, True]
+    assert time.monotonic() - before < 9.0  # nobody waited for the usual grace
+
+
+def test_a_stop_of_the_session_ends_services_after_what_uses_them(tmp_path: Path) -> None:
+    plan = """
+        [services.db]
+        run = "echo $$ > db.pid; exec sleep 600"
+        [tickets.A]
+        run = "trap 'kill -0 $(cat db.pid) && touch there; exit' TERM; touch runs; while :; do sleep 0.02; done"
+        uses_service = ["db"]
+    """
+    engine = start(tmp_path, plan)
+    until((tmp_path / "runs").exists, "A runs")
+    pid = number_in(tmp_path / "db.pid")
+    engine.signal(signal.SIGTERM)
+    engine.wait()
+    assert (tmp_path / "there").exists()
+    assert not exists(pid)
+    (stopped,) = happened(ev.ServiceStopRequested)
+    assert stopped.why == "stopped"
+    assert state_of().services["db"].status is ServiceStatus.stopped
+
+
+# -- an engine that is killed ----------------------------------------------------------------------------------
+
+SLOW = """
+[services.db]
+run = "echo $$ >> db.pid; exec sleep 600"
+ready = "READY"
+[tickets.A]
+run = "echo run >> runs; until [ -e go ]; do sleep 0.02; done"
+uses_service = ["db"]
+"""
+
+
+@pytest.mark.parametrize("ready", ["test -e ready", "log:nothing"], ids=["command", "log"])
+def test_a_service_that_starts_is_taken_over_when_the_engine_is_killed(tmp_path: Path, ready: str) -> None:
+    if ready != "test -e ready":
+        plan = SLOW.replace("READY", "log:is up").replace(
+            "exec sleep 600", "until [ -e ready ]; do sleep 0.02; done; echo it is up; exec sleep 600"
+        )
+    else:
+        plan = SLOW.replace("READY", ready)
+    engine = start(tmp_path, plan)
+    until((tmp_path / "db.pid").exists, "it starts")
+    engine.kill()
+    (tmp_path / "ready").touch()
+    (tmp_path / "go").touch()
+    assert Engine("resume", cwd=tmp_path).wait() == 0
+    assert of_service("db") == ["Started", "Ready", "StopRequested", "Ended"]
+    assert len((tmp_path / "db.pid").read_text().splitlines()) == 1
+    assert not exists(number_in(tmp_path / "db.pid"))
+
+
+def test_a_service_that_is_ready_is_taken_over_when_the_engine_is_killed(tmp_path: Path) -> None:
+    engine = start(tmp_path, SLOW.replace("READY", "true"))
+    until((tmp_path / "runs").exists, "A runs")
+    pid = number_in(tmp_path / "db.pid")
+    engine.kill()
+    assert exists(pid)
+    second = Engine("resume", cwd=tmp_path)
+    second.until(lambda: len(happened(ev.MonitoringStarted)) == 2, "the second engine takes over")
+    assert state_of().services["db"].status is ServiceStatus.ready
+    (tmp_path / "go").touch()
+    assert second.wait() == 0
+    assert (tmp_path / "runs").read_text() == "run\n"
+    assert len(happened(ev.ServiceStarted)) == 1
+    assert not exists(pid)
+
+
+def test_a_service_that_died_without_an_engine_is_noticed_and_its_user_retried(tmp_path: Path) -> None:
+    plan = SLOW.replace("READY", "true").replace(
+        "[services.db]", '[services.db]\non_death = "retry"\nrestart_delay = "50ms"'
+    )
+    engine = start(tmp_path, plan)
+    until((tmp_path / "runs").exists, "A runs")
+    engine.kill()
+    pid = number_in(tmp_path / "db.pid")
+    os.kill(pid, signal.SIGKILL)
+    psutil.wait_procs([psutil.Process(pid)] if exists(pid) else [], timeout=5)
+    (tmp_path / "go").touch()
+    assert Engine("resume", cwd=tmp_path).wait() == 0
+    (died,) = happened(ev.ServiceEnded, died=True)
+    assert died.number == 1
+    assert len(happened(ev.ServiceStarted)) == 2
+
+
+def test_its_output_is_kept_by_start_and_step(tmp_path: Path) -> None:
+    plan = """
+        [services.db]
+        run = "echo I am the db; exec sleep 600"
+        ready = "echo asked; true"
+        [tickets.A]
+        run = "true"
+        uses_service = ["db"]
+    """
+    assert run(tmp_path, plan)[0] == 0
+    assert log_of("+db.1").startswith("I am the db\n")
+    assert log_of("+db.1.ready") == "asked\n"
