@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import tomllib
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from parexec_tui.core.plan.reading.schema import plan_schema
 from tests.engine.engines import PAREXEC
 
 SAMPLES = Path(__file__).parents[2] / "sample_plans"
-NAMES = ("quickstart", "docs_standardisation", "failures", "self_check", "tour", "build")
+NAMES = ("quickstart", "docs_standardisation", "failures", "self_check", "tour", "build", "quality_gates")
 
 Record = dict[str, Any]
 
@@ -208,6 +210,33 @@ def test_build_does_just_what_a_change_needs(
     assert (folder / "build" / "said.txt").read_text(encoding="utf-8").startswith("good morning\n")
     (folder / "build" / "app").unlink()
     assert ran() == {"app"}
+
+
+def test_quality_gates_proves_what_it_promises(tmp_path: Path) -> None:
+    folder = tmp_path / "plan"
+    folder.mkdir()
+    plan = folder / "quality_gates.toml"
+    plan.write_text((SAMPLES / plan.name).read_text(encoding="utf-8"), encoding="utf-8")
+    parexec("run", plan, "--headless", "--yes")
+    events = [json.loads(line) for line in parexec("events", "--json").splitlines()]
+    tickets = {ticket["id"]: ticket for ticket in json.loads(parexec("show", "--json"))["tickets"]}
+
+    assert {id_ for id_, ticket in tickets.items() if ticket["status"] != "succeeded"} == {"migrate"}
+    tries = [event["step"] for event in of_kind(events, "step_ended") if not event["passed"]]
+    assert tries == ["gate-2"], "one gate is tried again"
+    assert attempts(events, "fit") == [("failed", "backoff"), ("succeeded", "succeeded")]
+    (stopped,) = of_kind(events, "check_failed")
+    assert (stopped["ticket"], stopped["check"]) == ("fit", "converges")
+    assert [event["ticket"] for event in of_kind(events, "rollback_started")] == ["migrate"]
+    with closing(sqlite3.connect(folder / "quality" / "shop.db")) as shop:
+        assert shop.execute("select count(*), sum(cents) from orders where cents > 0").fetchone()[1] > 400
+        assert [row[1] for row in shop.execute("pragma table_info(orders)")] == ["id", "cents"]
+    (approved,) = of_kind(events, "ticket_approved")
+    assert (approved["ticket"], approved["by"]) == ("publish", "--yes")
+    started = [event["ticket"] for event in of_kind(events, "attempt_started")]
+    assert started.index("@results") < started.index("migrate") < started.index("publish")
+    assert started[-2:] == ["@plan", "tidy"]
+    assert sorted(file.name for file in (folder / "quality" / "published").iterdir()) == ["fit.txt", "page.html"]
 
 
 def test_self_check_names_what_there_is() -> None:
