@@ -225,6 +225,9 @@ def test_quality_gates_proves_what_it_promises(tmp_path: Path) -> None:
     tries = [event["step"] for event in of_kind(events, "step_ended") if not event["passed"]]
     assert tries == ["gate-2"], "one gate is tried again"
     assert attempts(events, "fit") == [("failed", "backoff"), ("succeeded", "succeeded")]
+    kinds = [event["kind"] for event in events if event.get("service") == "web"]
+    assert (kinds[0], kinds[-1]) == ("service_started", "service_ended")
+    assert "service_ready" in kinds
     (stopped,) = of_kind(events, "check_failed")
     assert (stopped["ticket"], stopped["check"]) == ("fit", "converges")
     assert [event["ticket"] for event in of_kind(events, "rollback_started")] == ["migrate"]
