@@ -3,7 +3,6 @@
 import msgspec
 from msgspec import Raw, Struct
 
-from parexec_tui.core.plan.gates import PLAN_GATES, gates_of_group
 from parexec_tui.registry.registry import Registry
 
 
@@ -49,7 +48,10 @@ def names(registry: Registry, session: str) -> Names:
         tickets |= dict.fromkeys(event.added)
         if event.agent:
             agents[event.agent] = None
-    tickets |= dict.fromkeys(map(gates_of_group, plan.groups))
-    if plan.settings.gates:
-        tickets[PLAN_GATES] = None
+    if plan.groups or plan.settings.gates:
+        from parexec_tui.core.plan.gates import PLAN_GATES, gates_of_group  # slow to import, and few plans have any
+
+        tickets |= dict.fromkeys(map(gates_of_group, plan.groups))
+        if plan.settings.gates:
+            tickets[PLAN_GATES] = None
     return Names(list(tickets), list(agents), list(plan.agents), list(plan.services))
