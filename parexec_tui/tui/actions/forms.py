@@ -31,6 +31,12 @@ def _edit_form(view: ViewState, tickets: Sequence[str]) -> Dialog[AnyRequest]:
     return EditForm(view, tickets)
 
 
+def _reject_form(view: ViewState, tickets: Sequence[str]) -> Dialog[AnyRequest]:
+    from parexec_tui.tui.dialogs.reject import RejectForm
+
+    return RejectForm(view, tickets)
+
+
 def cannot_reassign_any(state: SessionState, targets: Targets, _: float) -> Refusal | None:
     """Why not all of the tickets can be given to another agent; None if they can."""
     tickets = steering.tickets_of(state, targets)
@@ -56,4 +62,5 @@ def cannot_edit(state: SessionState, targets: Targets, _: float) -> Refusal | No
 
 RETRY = OpenForm(_retry_form, Ask(steering.retry).refusal)
 REASSIGN = OpenForm(_reassign_form, cannot_reassign_any)
+REJECT = OpenForm(_reject_form, Ask(steering.reject).refusal)
 EDIT = OpenForm(_edit_form, cannot_edit)

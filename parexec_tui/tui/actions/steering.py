@@ -6,10 +6,12 @@ request would be granted.
 
 from collections.abc import Callable
 
+from parexec_tui.core.rules.answers import runs_skip_if
 from parexec_tui.core.rules.verbs.undo import next_undo
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, Flag, Status
 from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.state.transitions import FREEZABLE
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.tui.view.targets import Targets
@@ -61,6 +63,10 @@ def waive(state: SessionState, targets: Targets) -> Built:
 
 def approve(state: SessionState, targets: Targets) -> Built:
     return _about_tickets(state, targets, lambda tickets: rq.Approve(tickets=tickets))
+
+
+def reject(state: SessionState, targets: Targets) -> Built:
+    return _about_tickets(state, targets, lambda tickets: rq.Reject(tickets=tickets))
 
 
 # -- tickets -----------------------------------------------------------------------------------------------------
@@ -121,11 +127,18 @@ def freeze(state: SessionState, targets: Targets) -> Built:
     tickets = _states(state, targets)
     if not tickets:
         return NO_TICKET
-    running = tuple(ticket.id for ticket in tickets if ticket.shown_status is Status.running)
-    frozen = tuple(ticket.id for ticket in tickets if ticket.is_frozen)
+    running = tuple(ticket.id for ticket in tickets if _can_be_frozen(ticket))
+    frozen = tuple(ticket.id for ticket in tickets if ticket.is_frozen or ticket.is_check_frozen)
     if frozen and not running:
         return rq.Thaw(tickets=frozen)
     return rq.Freeze(tickets=running or targets.tickets)
+
+
+def _can_be_frozen(ticket: TicketState) -> bool:
+    """Whether something of a ticket runs that can be frozen: a step of its attempt, or its `skip_if`."""
+    if ticket.status in FREEZABLE:
+        return not ticket.is_frozen
+    return runs_skip_if(ticket) and not ticket.is_check_frozen
 
 
 def drain(state: SessionState, targets: Targets) -> Built:
@@ -172,7 +185,8 @@ def hold_all(state: SessionState, _: Targets) -> Built:
 
 def freeze_all(state: SessionState, _: Targets) -> Built:
     is_all_frozen = state.held is not None and state.held.is_freeze
-    is_back = is_all_frozen or (state.frozen and not state.shown_counts()[Status.running])
+    at_work = (*state.live.values(), *state.asking.values())
+    is_back = is_all_frozen or (state.frozen and not any(map(_can_be_frozen, at_work)))
     return rq.Thaw() if is_back else rq.Freeze()
 
 

@@ -135,7 +135,7 @@ class _Why:
             case Status.approval:
                 yield f"it has run, and waits for your approval{self._ago(ticket.ended)}; it keeps its claims"
                 yield f"{self._end(Root('approval', ticket=ticket.id))}: it has succeeded"
-                yield f":reject {ticket.id} sends it back: it runs again, with a note"
+                yield f"{self._key('reject')} sends it back: it runs again, with a note"
                 yield self._output_key()
             case Status.skipped:
                 yield from self._was_skipped()

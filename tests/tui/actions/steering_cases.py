@@ -100,6 +100,13 @@ async def _approve(ui: Harness, name: str) -> None:
     assert "approval" in ui.said
 
 
+@key_case("reject", ticket="links")
+async def _reject(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert ui.dialog == ""
+    assert "approval" in ui.said
+
+
 @key_case("more")
 async def _more(ui: Harness, name: str) -> None:
     await ui.press(name)

@@ -595,3 +595,16 @@ async def test_what_waits_for_approval_is_on_top_and_approved_by_its_key() -> No
         assert "Y approves it" in ui.text()
         await ui.press("Y")
         assert await ui.done(2) == rq.Approve(tickets=("C",))
+
+
+@pytest.mark.asyncio
+async def test_what_waits_for_approval_is_sent_back_by_a_key_with_a_note() -> None:
+    session = Session("A: approve=after\nB: A")
+    session.dispatch()
+    session.succeed("A")
+    async with run_app(played=session, ticket="A", size=(120, 40)) as ui:
+        await ui.press("w")
+        assert "V sends it back" in ui.text()
+        await ui.press("V", *"too short", "enter")
+        assert await ui.done() == rq.Reject(tickets=("A",), note="too short")
+        assert (ui.status("A"), ui.played["A"].note) == ("waiting", "too short")
