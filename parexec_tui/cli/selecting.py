@@ -147,7 +147,9 @@ def _asked_first(plan: "Plan", levels: list[list[str]], *, force: bool) -> tuple
                 if before and why.startswith(READS):
                     said[id_] = f"{why}, unless {listed(before, limit=4)} makes it what it was"
                 elif before and not why:
-                    said[id_] = f"unless what it reads is the same after {listed(before, limit=4)}"
+                    said[id_] = (
+                        f"if {listed(before, limit=4)} {'changes' if len(before) == 1 else 'change'} what it reads"
+                    )
                 elif why:
                     said[id_] = why
                 else:

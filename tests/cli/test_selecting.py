@@ -198,7 +198,7 @@ def test_a_dry_run_says_what_is_up_to_date_and_why_the_rest_is_not(here: Path) -
     assert would_run() == [
         "would run 3 tickets, in 3 groups:",
         "  1  obj    reads src changed",
-        "  2  app    unless what it reads is the same after obj",
+        "  2  app    if obj changes what it reads",
         check,
     ]
     facts = json.loads(parexec("run", "plan.toml", "-n", "--json").out)

@@ -19,7 +19,9 @@ _MAX_ASKED: Final = 100
 
 
 def display_status(state: SessionState, ticket: TicketState) -> Word:
-    """The word for a ticket's status: how it ended, if it failed; `held` or `ready`, if it waits and is so."""
+    """The word for a ticket's status: how it ended, or that it may, if it failed; `held` or `ready`, if it waits."""
+    if ticket.is_allowed:
+        return Flag.allowed
     if ticket.status is Status.failed:
         return ticket.end or ticket.status
     if ticket.status is Status.waiting:

@@ -157,7 +157,10 @@ _ROWS: Final = (
         Status.failed, "✗", "x", 40, 10, "bad", "it ended badly by itself",
         is_terminal=True, is_problem=True, predicate="failed",
     ),
-    StatusRow(Flag.allowed, "±", "a", 45, 65, "warn", is_terminal=True, predicate="failed, which is allowed"),
+    StatusRow(
+        Flag.allowed, "±", "a", 45, 65, "warn", "it failed, and it may: `allow_failure`",
+        is_terminal=True, short="may fail", predicate="failed, which is allowed",
+    ),
     StatusRow(End.timed_out, "Θ", "t", 40, 10, "bad", "it took longer than it may", predicate="timed out"),
     StatusRow(
         End.could_not_start, "Ø", "n", 40, 10, "bad", "there was nothing to run",

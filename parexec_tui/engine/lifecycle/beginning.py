@@ -95,7 +95,7 @@ def begin_new(plan: Plan, session: str, host: Host, options: EngineOptions) -> B
 def take_over(registry: Registry, session: str, options: EngineOptions, notice: Callable[[str], None]) -> Beginning:
     """A session that an engine before this one ran. Raises RegistryError."""
     state = _replay(registry, session, notice)
-    has_reason = options.awaits or (options.retry_failed and state.counts[Status.failed])
+    has_reason = options.awaits or (options.retry_failed and len(state.failed) > len(state.allowed))
     if state.finished_at is not None and not has_reason:
         return Beginning(state, over="finished")
     if state.left is not None and not options.resume:
@@ -155,6 +155,7 @@ def _replay(registry: Registry, session: str, notice: Callable[[str], None]) -> 
 
 
 def _retry_failed(state: SessionState, by: str) -> rq.Retry:
-    """Retry all that failed and may run again. A ticket that depends on another failed one is retried with it."""
-    failed = [ticket for ticket in state.tickets.values() if ticket.status is Status.failed]
-    return rq.Retry(tickets=tuple(ticket.id for ticket in failed if not ticket.lost), by=by)
+    """Retry all that failed, may not fail, and may run again. A ticket that depends on another failed one is retried
+    with it."""
+    failed = [each for each in state.tickets.values() if each.status is Status.failed and not each.is_allowed]
+    return rq.Retry(tickets=tuple(each.id for each in failed if not each.lost), by=by)

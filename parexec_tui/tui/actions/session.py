@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from parexec_tui.core.state.status import Status
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.requests import Retry
 from parexec_tui.text.words import printable
 from parexec_tui.tui.actions.asking import propose
@@ -42,13 +43,17 @@ def _after_summary(context: ActionContext, choice: "Choice | None") -> None:
             context.say(f"copied: {choice.text}", "good")
 
 
+def _calls_for_a_retry(ticket: TicketState) -> bool:
+    return ticket.status is Status.failed and not ticket.is_allowed
+
+
 def _retry_failed(context: ActionContext) -> None:
     live = context.view.live
     assert live is not None
     if (refused := context.cannot_steer(restarts=True)) is not None:
         context.say(str(refused), "bad")
         return
-    failed = tuple(ticket.id for ticket in live.tickets.values() if ticket.status is Status.failed)
+    failed = tuple(ticket.id for ticket in live.tickets.values() if _calls_for_a_retry(ticket))
     propose(context, Retry(tickets=failed))
 
 

@@ -9,7 +9,7 @@ from parexec_tui.core.plan.model import TICKET_KEYS, Amounts, Ticket, value_of
 from parexec_tui.core.plan.reading.typed import read_value, write_value, write_values
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
-from parexec_tui.tui.dialogs.form import AnyField, Field, Form
+from parexec_tui.tui.dialogs.form import AnyField, Field, Form, Heading
 from parexec_tui.tui.view.view_state import ViewState
 
 
@@ -20,14 +20,17 @@ class EditForm(Form):
         super().__init__(view, tickets[:1])
         self.heading = f"Edit {self.tickets[0]}"
 
-    def fields(self) -> Sequence[AnyField]:
+    def fields(self) -> Sequence[AnyField | Heading]:
         assert self.view.state is not None
-        ticket = self.view.state.tickets[self.tickets[0]]
+        values = write_values(self.view.state.tickets[self.tickets[0]].spec)
         width = max(map(len, TICKET_KEYS))
-        return [
-            Field(key, text, width=width, placeholder=_default(key), about=_about(key))
-            for key, text in write_values(ticket.spec).items()
-        ]
+        rows: list[AnyField | Heading] = []
+        for heading, keys in _sections().items():
+            rows.append(Heading(heading, self.view.palette["title"]))
+            rows += (
+                Field(key, values[key], width=width, placeholder=_default(key), about=_about(key)) for key in keys
+            )
+        return rows
 
     def request(self) -> AnyRequest | Refusal:
         changes: dict[str, Any] = {}
@@ -36,6 +39,27 @@ class EditForm(Form):
             if field.is_changed:
                 changes[field.label] = read_value(field.label, field.text)
         return rq.Edit(ticket=self.tickets[0], changes=changes)
+
+
+_SECTIONS: dict[str, tuple[str, ...]] = {
+    "What it does": ("title", "run", "prompt", "cwd", "env"),
+    "When it starts": ("needs", "after", "group", "priority", "approve", "finally"),
+    "Who runs it": ("agent", "requires", "requires_commands", "requires_files", "requires_env"),
+    "Files, claims and services": ("reads", "writes", "locks", "uses", "uses_service"),
+    "When it is done already": ("if_done", "skip_if", "up_to_date"),
+    "When it has succeeded": ("expect_codes", "outputs", "gates", "checks"),
+    "When it fails": (
+        "retries", "retry_on", "retry_delay", "allow_failure", "on_fail", "rollback", "snapshot", "snapshot_limit",
+    ),
+    "Time and output": ("estimate", "timeout", "grace", "progress", "max_log"),
+}  # fmt: skip
+
+
+def _sections() -> dict[str, tuple[str, ...]]:
+    """{heading: the keys below it}; each key of a ticket is below one."""
+    sorted_ = {key for keys in _SECTIONS.values() for key in keys}
+    rest = tuple(key for key in TICKET_KEYS if key not in sorted_)
+    return _SECTIONS | ({"More": rest} if rest else {})
 
 
 def _default(key: str) -> str:

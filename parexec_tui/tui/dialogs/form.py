@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
@@ -104,6 +105,15 @@ class Toggle(Static, can_focus=True):
 AnyField = Field | Toggle
 
 
+class Heading(Static):
+    """A line above the fields that belong together."""
+
+    DEFAULT_CSS = "Heading { height: 1; width: 1fr; }"
+
+    def __init__(self, text: str, style: Style) -> None:
+        super().__init__(Text(text, style), markup=False)
+
+
 class Form(Dialog[AnyRequest]):
     """Makes a request, and shows what it would do before it is sent."""
 
@@ -119,6 +129,7 @@ class Form(Dialog[AnyRequest]):
     def __init__(self, view: ViewState, tickets: Sequence[str]) -> None:
         super().__init__(view)
         self.tickets = tuple(tickets)
+        self._rows: Sequence[AnyField | Heading] = ()
         self._fields: Sequence[AnyField] = ()
         self._about = Static("", classes="about", markup=False)
         self._preview = Page(view, (), chrome=0, height=_PREVIEW)
@@ -126,8 +137,8 @@ class Form(Dialog[AnyRequest]):
 
     # -- what a form is asked --------------------------------------------------------------------------------
 
-    def fields(self) -> Sequence[AnyField]:
-        """The fields, in their order."""
+    def fields(self) -> Sequence[AnyField | Heading]:
+        """The fields, in their order, with headings between them if there are many."""
         raise NotImplementedError
 
     def request(self) -> AnyRequest | Refusal:
@@ -144,8 +155,9 @@ class Form(Dialog[AnyRequest]):
     # ---------------------------------------------------------------------------------------------------------
 
     def content(self) -> ComposeResult:
-        self._fields = self.fields()
-        scroll = VerticalScroll(*self._fields, classes="fields", can_focus=False)
+        self._rows = self.fields()
+        self._fields = [row for row in self._rows if not isinstance(row, Heading)]
+        scroll = VerticalScroll(*self._rows, classes="fields", can_focus=False)
         yield scroll
         yield self._about
         yield self._preview
@@ -165,7 +177,7 @@ class Form(Dialog[AnyRequest]):
         self._about.styles.height = about
         self._about.styles.margin = (gap, 0, 0, 0)
         room = max(2, height - about - gap - 3)
-        fields = max(1, min(len(self._fields), room - min(_PREVIEW, room // 3)))
+        fields = max(1, min(len(self._rows), room - min(_PREVIEW, room // 3)))
         self.query_one(".fields").styles.height = fields
         self._preview.resize_to(max(1, min(_PREVIEW, room - fields)))
 
@@ -195,6 +207,9 @@ class Form(Dialog[AnyRequest]):
     def _go(self, step: int) -> None:
         field = self._fields[(self._at + step) % len(self._fields)]
         field.focus_in()
+        above = self._rows[max(0, self._rows.index(field) - 1)]
+        if isinstance(above, Heading):
+            above.scroll_visible(animate=False)
         field.scroll_visible(animate=False)
 
     def on_descendant_focus(self) -> None:

@@ -55,13 +55,15 @@ class Summary(Dialog[Choice]):
         self._failed = [group[0] for group in groups]
         """The first of each group of tickets that failed alike."""
         self._alike = {group[0].id: len(group) for group in groups}
-        self._count = sum(self._alike.values())
+        self._count = sum(self._alike[each.id] for each in self._failed if not each.is_allowed)
+        """Those that may not fail: the others call nobody."""
         self._slowest = nlargest(_MAX_SLOW, self._state.tickets.values(), key=_took)
         self._at = 0
         named = self._failed[:_MAX_FAILED]
         self._width = subject_width(ticket.id for ticket in named)
         self._tails = {ticket.id: _tail(self._state, ticket) for ticket in named}
-        keys = [("r", f"retry {self._count} failed"), ("enter", "output"), ("y", "copy command")]
+        again, copy = ("r", f"retry {self._count} failed"), ("y", "copy command")
+        keys = (again, ("enter", "output"), copy) if self._count else (("enter", "output"),)
         self.keys = [*(keys if self._failed else ()), ("escape", "close")]
         self._page = Page(view, (), chrome=CHROME + HEADER_LINES)
         self._places: list[int] = []
@@ -77,11 +79,11 @@ class Summary(Dialog[Choice]):
 
     def take_key(self, name: str) -> bool:
         match name:
-            case "r" | "R" if self._failed:
+            case "r" | "R" if self._count:
                 self.dismiss(Choice("retry"))
             case "enter" if self._failed:
                 self.dismiss(Choice("output", self._failed[self._at].id))
-            case "y" if self._failed:
+            case "y" if self._count:
                 self.dismiss(Choice("copy", text=self._command))
             case "j" | "down" if self._tails:
                 self._choose(self._at + 1)
@@ -115,7 +117,7 @@ class Summary(Dialog[Choice]):
             lines += self._failure(ticket, is_here=at == self._at)
         if more := sum(self._alike[ticket.id] for ticket in self._failed[_MAX_FAILED:]):
             lines.append(self.styled(f"and {more} more: ! shows them", "dim"))
-        if self._failed:
+        if self._count:
             lines.append(self.styled(f"to run them again: {self._command}", "dim"))
         return [*lines, *self._longest()]
 

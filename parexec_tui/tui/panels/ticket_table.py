@@ -192,7 +192,7 @@ class TicketTable(RowsPanel):
             title = "" if columns.title else printable(ticket.spec.title)
             line.column(f"{step}  {title}", why, gap=0)
         elif reason or columns.title:
-            is_bad = ticket.status is Status.failed or ticket.is_frozen
+            is_bad = (ticket.status is Status.failed and not ticket.is_allowed) or ticket.is_frozen
             line.column(reason, why, None if is_bad else self.style("dim"), gap=0)
         else:
             line.column(printable(ticket.spec.title), why, gap=0)

@@ -147,7 +147,8 @@ def root_beyond(state: SessionState, ticket: TicketState, reasons: Sequence[Bloc
 
 
 def _why_ended(ticket: TicketState, me: str) -> str:
-    return printable(why_ended(as_read_by(me, ticket.reason), ticket.signal, ticket.error_line))
+    why = printable(why_ended(as_read_by(me, ticket.reason), ticket.signal, ticket.error_line))
+    return ": ".join(filter(None, (f"{ticket.end}, allowed", why))) if ticket.is_allowed else why
 
 
 def idle_reason(state: SessionState, agent: AgentState, now: float, me: str = "") -> str:

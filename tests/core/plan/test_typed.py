@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parexec_tui.core.plan.checks import RunningCheck
+from parexec_tui.core.plan.gates import Check, Gate
 from parexec_tui.core.plan.model import Amounts, Priority, Ticket
 from parexec_tui.core.plan.reading.fields import convert
 from parexec_tui.core.plan.reading.typed import TypedCount, read_count, read_value, write_values
@@ -59,6 +61,11 @@ def test_values_are_written_as_a_person_would() -> None:
         timeout=Duration(5400),
         retries=3,
         env={"A B": 'x"y'},
+        up_to_date=True,
+        expect_codes=(0, 3),
+        gates=("make", Gate(name="lint", run="ruff .", timeout=Duration(300)), Gate(any=("a", Check(run="b")))),
+        checks=(RunningCheck(grows="m.log", every=Duration(60), then="freeze"), RunningCheck(max_memory=Size(2**30))),
+        retry_on=("timed out", 75),
     )
     written = {key: text for key, text in write_values(spec).items() if text}
     assert written == {
@@ -70,6 +77,11 @@ def test_values_are_written_as_a_person_would() -> None:
         "timeout": "1h30m",
         "retries": "3",
         "env": '{ "A B" = "x\\"y" }',
+        "up_to_date": "true",
+        "expect_codes": "[0, 3]",
+        "gates": '["make", { name = "lint", run = "ruff .", timeout = "5m" }, { any = ["a", { run = "b" }] }]',
+        "checks": '[{ grows = "m.log", every = "1m", then = "freeze" }, { max_memory = "1GiB" }]',
+        "retry_on": '["timed out", 75]',
     }
 
 
@@ -91,6 +103,12 @@ _durations = st.one_of(st.integers(0, 10**7), st.floats(0.001, 10**6)).map(Durat
         retries=st.integers(0, 100),
         max_log=st.none() | st.integers(0, 2**50).map(Size),
         env=st.dictionaries(_texts, _texts, max_size=3),
+        gates=st.lists(_texts.filter(str.strip) | st.builds(Gate, run=_texts, timeout=st.none() | _durations)).map(
+            tuple
+        ),
+        checks=st.lists(st.builds(RunningCheck, forbid=_texts, every=_durations), max_size=2).map(tuple),
+        allow_failure=st.booleans(),
+        expect_codes=st.lists(st.integers(0, 255), min_size=1, max_size=2, unique=True).map(tuple),
     )
 )
 def test_what_is_written_is_read_the_same(spec: Ticket) -> None:

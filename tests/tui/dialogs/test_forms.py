@@ -3,8 +3,11 @@
 from typing import Any
 
 import pytest
+from msgspec import structs
 
-from parexec_tui.core.plan.model import AgentType, Ticket
+from parexec_tui.core.plan.gates import Gate
+from parexec_tui.core.plan.model import TICKET_KEYS, AgentType
+from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.dialogs.edit import EditForm
 from parexec_tui.tui.dialogs.form import Field, Toggle
@@ -216,6 +219,23 @@ async def test_edit_has_a_field_for_each_key_and_sends_what_changed() -> None:
 
 
 @pytest.mark.asyncio
+async def test_the_keys_to_edit_are_under_headings_and_each_is_there_once() -> None:
+    written = plan("A:")
+    gates = (Gate(run="lint", timeout=Duration(300)), "test")
+    written.tickets["A"] = structs.replace(written.tickets["A"], gates=gates, allow_failure=True)
+    async with run_app(played=Session(written), size=(100, 60)) as ui:
+        await ui.press("e")
+        assert sorted(each.label for each in ui.app.screen.query(Field)) == sorted(TICKET_KEYS)
+        lines = ui.lines()
+        heading = next(at for at, line in enumerate(lines) if "When it fails" in line)
+        assert "retries" in lines[heading + 1]
+        assert "More" not in ui.text()
+        assert field(ui, "gates").text == '[{ run = "lint", timeout = "5m" }, "test"]'
+        assert field(ui, "allow_failure").text == "true"
+        await until_shown(ui, "nothing would change")
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("key", "text", "message"),
     [
@@ -273,7 +293,7 @@ async def test_the_field_in_use_is_in_sight() -> None:
     async with run_app(played=Session("A:"), size=(80, 16)) as ui:
         await ui.press("e")
         assert ui.dialog == "EditForm"
-        keys = Ticket.__struct_encode_fields__
+        keys = [each.label for each in ui.app.screen.query(Field)]
         for key in keys[: keys.index("writes") + 1]:
             assert ui.line(f" {key} ").startswith(key)
             await ui.press("tab")

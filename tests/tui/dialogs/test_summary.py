@@ -284,3 +284,31 @@ async def test_the_summary_waits_until_nothing_else_is_open(keys: tuple[str, ...
         assert ui.dialog == before
         await ui.press("escape")
         await ui.until(lambda: ui.dialog == "Summary", "it comes now")
+
+
+@pytest.mark.asyncio
+async def test_a_failure_that_is_allowed_is_told_and_not_counted_among_those_to_retry() -> None:
+    session = finished("A: allow_failure=true\nB:\nC: allow_failure=true", "A", "B")
+    async with run_app(played=session, size=(100, 30)) as ui:
+        show_summary(ui.app.actions)
+        await ui.hesitate()
+        assert "± 1 allowed failure" in ui.text()
+        assert "A  failed, allowed: exit 1" in ui.text()
+        assert "r retry 1 failed" in ui.text()
+        await ui.press("r")
+        await ui.press("y")
+        assert ui.asked == [rq.Retry(tickets=("B",))]
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_to_be_retried_if_all_that_failed_may() -> None:
+    async with run_app(played=finished("A: allow_failure=true\nB:", "A"), size=(100, 30)) as ui:
+        show_summary(ui.app.actions)
+        await ui.hesitate()
+        assert "retry" not in ui.text().split("± 1")[1]
+        assert COMMAND not in ui.text()
+        await ui.press("r")
+        assert ui.asked == []
+        await ui.press("escape")
+        row = ui.line("failed, allowed: exit 1")
+        assert row.strip("▌ ").startswith("± may fail ")

@@ -3,10 +3,13 @@
 import json
 import math
 import re
+from collections.abc import Iterator
 from enum import Enum
 from typing import Any, NamedTuple
 
 import tomli
+from msgspec import Struct
+from msgspec.structs import FieldInfo, fields
 
 from parexec_tui.core.plan.model import TICKET_KEYS, Ticket, value_of
 from parexec_tui.core.plan.units import Duration, Size, write_duration, write_size
@@ -60,20 +63,40 @@ def write_value(key: str, value: object) -> str:
             return write_size(value)
         case str():
             return value if value.isprintable() and read_value(key, value) == value else _quoted(value)
+        case _:
+            return _inline(value)
+
+
+def _inline(value: object, name: str = "") -> str:
+    """A value inside another one, or that is no text, as TOML has it in one line. `name`: of its key."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case Enum():
+            return _quoted(str(value.value))
+        case Duration():
+            return _quoted(write_duration(value))
+        case Size():
+            return _quoted(write_size(value))
+        case str():
+            return _quoted(value)
+        case int() | float() if name == "memory":
+            return _quoted(write_size(int(value)))
+        case float() if value.is_integer():
+            return str(int(value))
         case dict():
-            return f"{{ {', '.join(f'{_name(name)} = {_item(name, item)}' for name, item in value.items())} }}"
+            return f"{{ {', '.join(f'{_name(key)} = {_inline(item, key)}' for key, item in value.items())} }}"
+        case Struct():
+            return _inline({field.encode_name: getattr(value, field.name) for field in _set_fields(value)})
         case tuple():
-            return f"[{', '.join(map(_quoted, value))}]"
+            return f"[{', '.join(map(_inline, value))}]"
         case _:
             return str(value)
 
 
-def _item(name: str, value: object) -> str:
-    if isinstance(value, str):
-        return _quoted(value)
-    if name == "memory" and isinstance(value, int | float):
-        return f'"{write_size(int(value))}"'
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+def _set_fields(value: Struct) -> Iterator[FieldInfo]:
+    """The fields that have not their default values."""
+    return (field for field in fields(value) if getattr(value, field.name) != field.default)
 
 
 def _name(name: str) -> str:
