@@ -7,7 +7,15 @@ So a piece is gone once it is not true any more, and there is none while all is 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from parexec_tui.core.rules.attention import Need, NeedKind, Subject, agent_needs, session_needs, ticket_need
+from parexec_tui.core.rules.attention import (
+    Need,
+    NeedKind,
+    Subject,
+    agent_needs,
+    service_need,
+    session_needs,
+    ticket_need,
+)
 from parexec_tui.core.schedule.blockers import parallel_blocker
 from parexec_tui.core.schedule.root import Root, WaitedFor
 from parexec_tui.core.schedule.root_counts import roots
@@ -67,6 +75,7 @@ def pieces(state: SessionState, context: BannerContext = NO_CONTEXT) -> Iterator
     if stands_still:
         yield from pauses
     yield from _approvals(state, context)
+    yield from _services(state)
     yield from _failures(state)
     if state.finished_at is None:
         yield from _agents(state)
@@ -113,6 +122,23 @@ def _paused(state: SessionState, context: BannerContext, need: Need | None) -> I
     is_loud = root.how in ("held", "frozen") and not (need is not None and need.is_asked_for)
     subject = need.subject if need is not None and root.how in ("held", "frozen") else None
     yield Piece(text, "alert" if is_loud else "hold", subject, ending_of(root))
+
+
+def _services(state: SessionState) -> Iterator[Piece]:
+    """The services that failed while tickets want them; those that are frozen."""
+    for service in state.services.values():
+        need = service_need(service)
+        if need is None:
+            continue
+        said = f"service {service.name} {'is ' if service.is_frozen else ''}{need.reason}"
+        left = len(service.left)
+        waits = f"; {left} {'ticket uses' if left == 1 else 'tickets use'} it"
+        ending = (
+            Ending("freeze", "thaw", "thaws", service.name)
+            if service.is_frozen
+            else Ending("retry", "restart", "restarts", service.name)
+        )
+        yield Piece(printable(said + waits), "hold" if service.is_frozen else "bad", need.subject, ending)
 
 
 def _failures(state: SessionState) -> Iterator[Piece]:
@@ -204,8 +230,8 @@ def _is_pause(found: WaitedFor) -> bool:
 
 
 def _subject(root: Root) -> Subject:
-    if root.kind == "type":
-        return Subject("type", root.name)
+    if root.kind in ("type", "service"):
+        return Subject("type" if root.kind == "type" else "service", root.name)
     return Subject("ticket", root.ticket) if root.ticket else Subject("agent", root.agent)
 
 

@@ -16,8 +16,6 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import ServiceStatus, ServiceStop
 from parexec_tui.core.wire import requests as rq
 
-NOT_READY = "not ready after {}"
-
 
 def on_service_report(state: SessionState, report: rq.AnyReport, now: float) -> list[ev.AnyEvent]:
     """The events that follow from a report about a process of a service; none from one that came too late."""
@@ -191,8 +189,8 @@ def _on_timeout(
         return [stop_of(service, service.stop_reason, now, by_signal=True)]
     if service.status is not ServiceStatus.starting or service.is_frozen or ready_in(service, now) > 0:
         return []
-    how = f" ({service.ready})" if isinstance(parse_ready(service.spec.ready), CommandReady) is False else ""
-    why = f"not ready after {format_duration(service.spec.ready_timeout)}{how}"
+    asked = "" if isinstance(parse_ready(service.spec.ready), CommandReady) else f" ({service.ready})"
+    why = f"not ready after {format_duration(service.spec.ready_timeout)}{asked}"
     return [stop_of(service, "not ready", now, detail=why)]
 
 

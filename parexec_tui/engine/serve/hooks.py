@@ -87,7 +87,8 @@ def calls_for(state: SessionState, event: ev.AnyEvent) -> Iterator[HookCall]:
     for need in began(state, event):
         ticket = need.subject.name if need.subject.kind == "ticket" else ""
         agent = f"{need.subject.name} quarantined: " if need.subject.kind == "agent" else ""
-        yield _call("on_needs_you", state, event, f"{agent}{need.reason}", ticket)
+        service = f"service {need.subject.name} " if need.subject.kind == "service" else ""
+        yield _call("on_needs_you", state, event, f"{agent}{service}{need.reason}", ticket)
 
 
 def idle(state: SessionState, event: ev.AnyEvent) -> HookCall:

@@ -7,7 +7,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Input
 
-from parexec_tui.core.state.status import AGENT_HELP, AGENT_TABLE, TABLE
+from parexec_tui.core.state.status import AGENT_HELP, AGENT_TABLE, SERVICE_TABLE, TABLE
 from parexec_tui.text.cells import width_of
 from parexec_tui.text.words import EVENT_SIGNS, glyph
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
@@ -133,6 +133,13 @@ class Help(Dialog[None]):
             yield HelpBlock(section, [self._entry(action) for action in rest])
         yield HelpBlock("Signs of tickets", list(self._legend(LEGEND)))
         yield HelpBlock("Signs of agents", list(self._legend(AGENT_LEGEND)))
+        services = [
+            HelpEntry(
+                f"{row.ascii_glyph if self.view.ascii_only else row.glyph} {row.status}", row.help, row.fallback_style
+            )
+            for row in SERVICE_TABLE.values()
+        ]
+        yield HelpBlock("Signs of services", services)
         yield HelpBlock("Signs of other events", list(self._legend(EVENT_SIGNS)))
         for heading, signs in SIGNS.items():
             entries = [HelpEntry(each[self.view.ascii_only], each.meaning, "text") for each in signs]

@@ -137,16 +137,17 @@ class AgentsPanel(RowsPanel):
     def cursor_moved(self) -> None:
         type_, id_ = self.rows[self.cursor]
         is_service = type_ == _SERVICES
-        self.view.agent, self.view.service = ("", id_) if is_service else (id_, "")
+        self.view.agent, self.view.service = ("", id_ or "*") if is_service else (id_, "")
         self.view.agent_type = "" if id_ or is_service else type_
 
     def open(self) -> str:
-        if self.view.service:
+        if self.view.service in self.state.services:
+            self.view.service_log = self.view.service, self.view.selected
             return "output"
         agent = self.state.agents.get(self.view.agent)
         if agent is None or agent.ticket is None:
             return ""
-        self.view.selected = agent.ticket
+        self.view.selected, self.view.service_log = agent.ticket, ("", "")
         return "output"
 
     def text_to_copy(self) -> str:

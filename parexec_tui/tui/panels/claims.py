@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from parexec_tui.core.plan.claims import ClaimKey, Held, format_amount
+from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.text.cells import width_of
 from parexec_tui.text.words import printable, short_duration
@@ -41,6 +42,8 @@ class ClaimsPanel(RowsPanel):
         self.rows: list[_ClaimRow] = []
         self._version = -1
         """The version of `view.waiting` that the rows show."""
+        self._services: tuple[object, ...] = ()
+        """How the services were then."""
         self._widest = (0, 0)
         """Cells of the longest claim and of the longest ticket."""
         self._held = 0
@@ -57,8 +60,9 @@ class ClaimsPanel(RowsPanel):
             return
         if change & (Change.state | Change.appearance):
             self.check_again_in(self.view.waiting.update(state))
-        if self._version != self.view.waiting.version:
-            self._version = self.view.waiting.version
+        services = _services_now(state) if state.services else ()
+        if self._version != self.view.waiting.version or services != self._services:
+            self._version, self._services = self.view.waiting.version, services
             self._rebuild(state)
         super().changed(change)
 
@@ -71,6 +75,7 @@ class ClaimsPanel(RowsPanel):
         gone = [Held(key, ()) for key in waits if key not in known]
         here = self._here
         self.rows = [row for each in (*held, *gone) for row in _rows(state, each, waits.get(each.key, ()))]
+        self.rows += [row for service in state.services.values() for row in _rows_of(service)]
         if unchecked := self.view.waiting.unchecked:
             self.rows.append(
                 _ClaimRow(f"{unchecked} more ready tickets with claims were not asked what they wait for")
@@ -153,6 +158,30 @@ def _rows(state: SessionState, held: Held, waits: Sequence[ClaimWait]) -> Iterat
         if kind == "resource":
             mine = mine.removeprefix(f"{key.name} = ")
         yield _ClaimRow(f"{_WANTED[kind]} {printable(mine)}", "waits", wait.ticket.id, wait.ticket.ready_at)
+
+
+def _services_now(state: SessionState) -> tuple[object, ...]:
+    """What the rows about services show, as far as it changes."""
+    return tuple(
+        (service.name, service.shown_status, tuple((ticket.id, ticket.is_live) for ticket in service.left.values()))
+        for service in state.services.values()
+        if service.number
+    )
+
+
+def _rows_of(service: ServiceState) -> Iterator[_ClaimRow]:
+    """The rows about a service that was started: the tickets that use it, then those whose turn it is to."""
+    if not (service.is_alive or service.retry_at is not None or service.status == "failed"):
+        return
+    if not service.left:
+        return
+    yield _ClaimRow(f"service {service.name}: {service.shown_status}")
+    for ticket in service.left.values():
+        if ticket.is_live:
+            yield _ClaimRow("  uses it", "holds", ticket.id, ticket.live_attempt.started)
+    for ticket in service.left.values():
+        if not ticket.is_live and not ticket.missing and not service.is_ready:
+            yield _ClaimRow("to use it", "waits", ticket.id, ticket.ready_at)
 
 
 _HELD = {"write": "writes", "read": "reads", "lock": "lock"}

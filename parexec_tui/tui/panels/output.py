@@ -9,10 +9,11 @@ from textual.geometry import Spacing
 from textual.strip import Strip
 from textual.timer import Timer
 
-from parexec_tui.core.state.process_key import RUN, ProcessKey
+from parexec_tui.core.state.process_key import RUN, ProcessKey, service_of
+from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.outputs.output import steps_of
+from parexec_tui.outputs.output import output_of, steps_of
 from parexec_tui.text.cells import width_of
 from parexec_tui.text.report import attempt_output, told_step
 from parexec_tui.tui.drawing.sign import CURSOR
@@ -118,6 +119,8 @@ class OutputPanel(Panel):
     @property
     def _current(self) -> _Shown:
         visible = self._all[: self._count]
+        if service_of(visible[0].ticket):
+            return visible[0]
         return next((shown for shown in visible if shown.ticket == self.view.selected), visible[0])
 
     @property
@@ -132,13 +135,13 @@ class OutputPanel(Panel):
         if not shown.ticket:
             return what
         of = _of(shown)
-        name = f"{what}: {shown.ticket}{of}" if what else f"{shown.ticket}{of}"
+        name = f"{what}: {shown.ticket}{of}" if what and not service_of(shown.ticket) else f"{_subject(shown)}{of}"
         room = self.subtitle_room
         status = shown.view.status_in(room - 2 - min(width_of(name), _LEAST_NAME))
         room -= width_of(status) + 2 if status else 0
         if room < min(_MIN_NAME, width_of(name)) and status:  # of a search
             return status
-        if width_of(name) > room:
+        if width_of(name) > room and not service_of(shown.ticket):
             name = f"{self.view.short_ticket(shown.ticket, max(1, room - len(of)))}{of}"
         return f"{name}{'  ' if status else ''}{status}"
 
@@ -177,7 +180,7 @@ class OutputPanel(Panel):
                 shown.view.open(None)
                 shown.ticket, shown.attempt, shown.step, shown.chosen = "", 0, RUN, None
         self._lay_out()
-        often = any(ticket.is_live for ticket in self._tickets())
+        often = self._grows()
         if self._next_poll is not None and often and not self._polls_often:
             self._next_poll.stop()
             self._poll()
@@ -188,6 +191,9 @@ class OutputPanel(Panel):
             self.pins = pins
         free = self._newest_running() if self.follows_running else ""
         ticket = self.view.ticket
+        name, beside = self.view.service_log
+        if name in self.state.services and beside == self.view.selected:
+            free = self.state.services[name].key.ticket
         free = free or (ticket.id if ticket is not None else "")
         if free in pins or len(pins) == MAX_OUTPUTS or (pins and not free):
             return pins
@@ -219,6 +225,9 @@ class OutputPanel(Panel):
 
     def _show(self, shown: _Shown, id_: str) -> None:
         """Open the log of a ticket, unless it is open."""
+        if (service := self.state.services.get(service_of(id_))) is not None:
+            self._show_service(shown, service)
+            return
         ticket = self.state.tickets.get(id_)
         if id_ != shown.ticket:
             shown.chosen = None
@@ -231,10 +240,22 @@ class OutputPanel(Panel):
         shown.view.expect(more=ticket is not None and _writes(ticket, attempt, step))
         shown.view.retitle(self._title_of(shown) if self._count > 1 else "")
 
+    def _show_service(self, shown: _Shown, service: ServiceState) -> None:
+        key = service.key
+        if key.ticket != shown.ticket:
+            shown.chosen = None
+        number, step = shown.chosen or (service.number, service.told_step)
+        if (key.ticket, number, step) != (shown.ticket, shown.attempt, shown.step):
+            shown.ticket, shown.attempt, shown.step = key.ticket, number, step
+            wanted = ProcessKey.of_service(service.name, number, step)
+            shown.view.open(output_of(self.state.session, wanted) if number else None)
+        shown.view.expect(more=service.is_alive and number == service.number)
+        shown.view.retitle(self._title_of(shown) if self._count > 1 else "")
+
     def _title_of(self, shown: _Shown) -> str:
         mark = CURSOR[self.view.ascii_only] if shown is self._current else " "
         of = _of(shown)
-        return f"{mark}{shown.ticket}{of}{' (pinned)' if shown.ticket in self.pins else ''}"
+        return f"{mark}{_subject(shown)}{of}{' (pinned)' if shown.ticket in self.pins else ''}"
 
     def _lay_out(self) -> None:
         """Put the views side by side or one below the other."""
@@ -257,6 +278,14 @@ class OutputPanel(Panel):
             if shown.view.styles.margin != margin:
                 shown.view.styles.margin = margin
 
+    def _grows(self) -> bool:
+        """Whether something that is shown may still be written."""
+        services = self.view.state.services if self.view.state is not None else {}
+        shown = (services.get(service_of(id_)) for id_ in self.shown)
+        return any(ticket.is_live for ticket in self._tickets()) or any(
+            service is not None and service.is_alive for service in shown
+        )
+
     def _tickets(self) -> Iterable[TicketState]:
         state = self.view.state
         tickets = state.tickets if state is not None else {}
@@ -264,7 +293,7 @@ class OutputPanel(Panel):
 
     def _poll(self) -> None:
         """Read the logs, and again after a while: often while an attempt runs whose log is shown."""
-        often = any(ticket.is_live for ticket in self._tickets())
+        often = self._grows()
         self._next_poll = self.set_timer(POLL_EVERY if often else POLL_IDLY_EVERY, self._poll)
         self._polls_often = often
         if self.display and self.screen is self.app.screen:
@@ -380,32 +409,42 @@ class OutputPanel(Panel):
     def step_attempt(self, by: int) -> str:
         """Show the output of an earlier or later attempt. Returns why it cannot, in words; empty if it can."""
         shown = self._current
-        ticket = self.state.tickets.get(shown.ticket)
-        if ticket is None or not ticket.attempts:
+        of: TicketState | ServiceState | None = self.state.tickets.get(shown.ticket)
+        if of is None:
+            of = self.state.services.get(service_of(shown.ticket))
+        attempts = 0 if of is None else of.number if isinstance(of, ServiceState) else of.attempts
+        if of is None or not attempts:
             return "nothing has run yet"
-        steps = self._steps(ticket, shown.attempt)
+        steps = self._steps(shown.ticket, shown.attempt)
         at = (steps.index(shown.step) if shown.step in steps else 0) + by
         attempt = shown.attempt
         if not 0 <= at < len(steps):
             attempt += by
-            if not 0 < attempt <= ticket.attempts:
+            if not 0 < attempt <= attempts:
                 return f"{_name(shown.attempt, shown.step)} is the {'first' if by < 0 else 'latest'}"
-            steps = self._steps(ticket, attempt)
+            steps = self._steps(shown.ticket, attempt)
             at = -1 if by < 0 else 0
         shown.chosen = attempt, steps[at]
-        if shown.chosen == _latest(ticket):
+        if shown.chosen == _latest(of):
             shown.chosen = None
         self._choose_logs()
         self.refresh()
-        return f"{_name(attempt, steps[at])} of {ticket.attempts}"
+        return f"{_name(attempt, steps[at])} of {attempts}"
 
-    def _steps(self, ticket: TicketState, attempt: int) -> Sequence[str]:
+    def _steps(self, ticket: str, attempt: int) -> Sequence[str]:
         """The steps of an attempt that have outputs, in order."""
-        return steps_of(self.state.session, ProcessKey(ticket.id, attempt)) or (RUN,)
+        return steps_of(self.state.session, ProcessKey(ticket, attempt)) or (RUN,)
 
 
-def _latest(ticket: TicketState) -> tuple[int, str]:
+def _subject(shown: _Shown) -> str:
+    """What has this output, in words."""
+    return f"service {name}" if (name := service_of(shown.ticket)) else shown.ticket
+
+
+def _latest(ticket: TicketState | ServiceState) -> tuple[int, str]:
     """The attempt and the step that tell most."""
+    if isinstance(ticket, ServiceState):
+        return ticket.number, ticket.told_step
     return ticket.attempts, told_step(ticket, ticket.attempts)
 
 

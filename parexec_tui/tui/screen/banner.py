@@ -156,7 +156,11 @@ class Banner(Widget):
 
     def _named_hint(self, piece: Piece, first: Subject | None) -> tuple[str, str, str] | None:
         subject = piece.subject
-        if subject is not None and subject.kind in ("ticket", "agent", "type") and not self._is_target(subject):
+        if (
+            subject is not None
+            and subject.kind in ("ticket", "agent", "type", "service")
+            and not self._is_target(subject)
+        ):
             goes_there = subject == first and goes_to_first(self.view, first, self._is_at)
             return self._key("next-needy", "goes to", subject.name) if goes_there else None
         if subject is not None and subject.kind == "host":

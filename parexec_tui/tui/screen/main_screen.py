@@ -335,8 +335,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
             return Targets(agent=view.agent)
         if self.arrangement.current == "agents" and view.agent_type in state.available:
             return Targets(agent_type=view.agent_type)
-        if self.arrangement.current == "agents" and view.service in state.services:
-            return Targets(service=view.service)
+        if self.arrangement.current == "agents" and view.service:
+            return Targets(service=view.service if view.service in state.services else "")
         marked = tuple(islice((id_ for id_ in view.marks if id_ in state.tickets), max_targets))
         is_here = view.selected in state.tickets and self.current.has_selected
         return Targets(marked or ((view.selected,) if is_here else ()))

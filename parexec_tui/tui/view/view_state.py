@@ -107,7 +107,10 @@ class ViewState:
         self.agent_type = ""
         """The agent type that is selected there, if no agent is."""
         self.service = ""
-        """The service that is selected there."""
+        """The service that is selected there; `*`: their heading."""
+        self.service_log = ("", "")
+        """The service whose output a person wants to see, and the ticket that was selected then: it is shown until
+        another one is."""
         self.visited_need: Subject | None = None
         """What needs a person and was gone to last."""
         self.visited_first: Subject | None = None

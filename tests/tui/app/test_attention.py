@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from parexec_tui.core.plan.services import Service
+from parexec_tui.core.rules.attention import Subject
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.session import EngineLost
@@ -52,6 +54,19 @@ def test_a_ticket_that_failed_for_good() -> None:
     called.session.fail("A")
     assert called.news() == notification("A failed: exit 1, on agent-1 after 2.0s")
     assert called.wait(60) == ""
+
+
+def test_a_service_that_failed_for_good() -> None:
+    session = Session(plan("A: uses_service=db", services={"db": Service(run="db", restart="never")}))
+    session.dispatch()
+    called = Called(session)
+    session.service_ended("db", code=3)
+    assert called.news() == notification("db failed: service: exit 3: no disk")
+    (piece, *_) = pieces(session.state)
+    assert (piece.text, piece.subject) == (
+        "service db failed: exit 3: no disk; 1 ticket uses it",
+        Subject("service", "db"),
+    )
 
 
 def test_a_ticket_that_is_tried_again_is_no_call_until_its_last_try() -> None:

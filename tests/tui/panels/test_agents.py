@@ -4,6 +4,7 @@ import pytest
 from msgspec import structs
 
 from parexec_tui.core.plan.model import AgentType, Plan
+from parexec_tui.core.plan.services import Service
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import EngineLost
 from parexec_tui.core.wire import requests as rq
@@ -300,3 +301,67 @@ def test_without_an_engine_nothing_is_said_to_be_busy_that_nobody_watches() -> N
     session.state.note_engine_lost(EngineLost(session.now, "no answer", is_silent=True))
     row = next(line for line in lines(panel(session, 160)) if " B " in line)
     assert " no answer " in row
+
+
+# --- Services ---
+
+
+def serving() -> Session:
+    """One service each that is ready and used, starts, and failed."""
+    services = {
+        "db": Service(run="db", ready="tcp:5432"),
+        "site": Service(run="site", ready="log:up"),
+        "bad": Service(run="bad", restart="never"),
+    }
+    text = "A: uses_service=db\nB: uses_service=site\nC: uses_service=bad\nD: A uses_service=db"
+    session = Session(plan(text, services=services))
+    session.dispatch()
+    session.wait(2)
+    session.service_is_up("db")
+    session.service_ended("bad", code=3)
+    session.dispatch()
+    session.wait(60)
+    return session
+
+
+def test_services_stand_below_the_agents() -> None:
+    assert text(panel_of(AgentsPanel, view_of(serving(), ascii_only=True), 80, 12)).splitlines()[-4:] == [
+        " services",
+        "  db      # ready       up 1m02, used by A, 1 to come",
+        "  site    / starting    waits for log:up, 1m02, 1 to come",
+        "  bad     x failed      exit 3: no disk",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "builder", "request_"),
+    [
+        ("db", steering.freeze, rq.Freeze(services=("db",))),
+        ("db", steering.retry, rq.Restart(services=("db",))),
+        ("bad", steering.retry, rq.Restart(services=("bad",))),
+    ],
+)
+def test_its_keys_are_about_the_service_under_the_cursor(
+    name: str, builder: RequestBuilder, request_: rq.AnyRequest
+) -> None:
+    session = serving()
+    panel = panel_of(AgentsPanel, view_of(session), 80, 12)
+    panel.go_to_service(name)
+    assert (panel.view.service, panel.view.agent, panel.view.agent_type) == (name, "", "")
+    assert builder(session.state, Targets(service=name)) == request_
+    assert not isinstance(session.act(request_), Refusal)
+
+
+def test_a_frozen_service_is_thawed_and_none_is_cancelled() -> None:
+    session = serving()
+    session.act(rq.Freeze(services=("db",)))
+    assert steering.freeze(session.state, Targets(service="db")) == rq.Thaw(services=("db",))
+    assert isinstance(steering.cancel(session.state, Targets(service="db")), Refusal)
+
+
+def test_enter_on_a_service_shows_its_output_until_another_ticket_is_selected() -> None:
+    session = serving()
+    panel = panel_of(AgentsPanel, view_of(session), 80, 12)
+    panel.go_to_service("db")
+    assert panel.open() == "output"
+    assert panel.view.service_log == ("db", panel.view.selected)
