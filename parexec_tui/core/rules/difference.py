@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from parexec_tui.core.plan.gates import is_number
 from parexec_tui.core.plan.model import TICKET_KEYS, Plan, Ticket, value_of
 from parexec_tui.core.plan.waits import written_waits
 from parexec_tui.core.state.session import SessionState
@@ -11,7 +12,14 @@ from parexec_tui.core.state.status import LIVE, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.requests import Amend
 
-_TABLES = {"plan": "settings", "agents": "agents", "resources": "resources", "services": "services", "hooks": "hooks"}
+_TABLES = {
+    "plan": "settings",
+    "agents": "agents",
+    "resources": "resources",
+    "services": "services",
+    "groups": "groups",
+    "hooks": "hooks",
+}
 """table of a plan file: the field of the plan that holds it"""
 
 
@@ -91,8 +99,19 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False) -> Differen
         too_late=too_late,
         done=done,
         keys={id_: tuple(_differing(now.tickets[id_], spec)) for id_, spec in changed.items()},
-        elsewhere=tuple(table for table, name in _TABLES.items() if getattr(plan, name) != getattr(now, name)),
+        elsewhere=tuple(_differing_tables(plan, now)),
     )
+
+
+def _differing_tables(plan: Plan, now: Plan) -> Iterator[str]:
+    """The tables in which two plans differ, other than those of tickets: `plan`, `groups.3`."""
+    for table, name in _TABLES.items():
+        new, old = getattr(plan, name), getattr(now, name)
+        if table == "groups":
+            differing = (group for group in {**old, **new} if old.get(group) != new.get(group))
+            yield from (f"group{'s' if is_number(group) else ''}.{group}" for group in differing)
+        elif new != old:
+            yield table
 
 
 def _can_run_again(ticket: TicketState) -> bool:

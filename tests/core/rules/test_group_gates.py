@@ -5,6 +5,7 @@ from typing import Any
 from parexec_tui.core.plan.gates import Gate
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.plan.units import Duration
+from parexec_tui.core.rules.difference import compare
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
@@ -171,6 +172,18 @@ def test_gates_run_again_when_their_group_grows_and_not_if_it_is_as_before() -> 
     assert session.dispatch() == ["N"]
     session.succeed("N")
     assert session.dispatch() == ["@g"]
+
+
+def test_a_reload_says_which_gates_differ_and_takes_over_who_is_in_a_group() -> None:
+    session = opened("A: group=g\nB:")
+    other = plan("A: group=g\nB: group=g", groups={"g": ("lint",), "1": ("true",)}, gates=("whole",))
+    found = compare(session.state, other)
+    assert found.elsewhere == ("plan", "group.g", "groups.1")
+    assert found.keys == {"B": ("group",)}
+    session.succeed("B")
+    session.succeed("A")
+    session.dispatch()
+    assert session.status("@g") == "validating"
 
 
 def test_nothing_joins_a_group_whose_gates_run_or_have_let_something_start_that_runs() -> None:
