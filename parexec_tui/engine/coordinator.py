@@ -726,6 +726,18 @@ class Coordinator:
             if ticket is None or not is_wanted or self.state.is_ended_by_stop(ticket):
                 self._checks.discard(key)
                 self._backend.stop(key, 0.0)
+        if self.state.stopping is not None:
+            self._wait_for_no_look()
+
+    def _wait_for_no_look(self) -> None:
+        """A stop does not wait until files are looked at: that may take as long as it takes to read them."""
+        for ticket in list(self.state.asking.values()):
+            if not self.state.is_ended_by_stop(ticket):
+                continue
+            if ticket.asking.startswith(UP_TO_DATE):
+                self.report([rq.FreshnessChecked(ticket.id, 0, "stopped", step=ticket.asking)])
+            elif ticket.asking.startswith(IF_DONE):
+                self.report([rq.DoneChecked(ticket.id, 0, done=False, step=ticket.asking)])
 
     def _stop(self, event: ev.AttemptStopRequested, *, noting: StopReason | None = None) -> None:
         ticket = self.state.tickets[event.ticket]

@@ -17,7 +17,7 @@ from parexec_tui.core.plan.requirements import Requirements
 from parexec_tui.core.state.process_key import READY, RUN, STOP, ProcessKey
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.steps import GateStep, gate_step, is_rollback
+from parexec_tui.core.state.steps import GateStep, gate_step
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.requests import IdleElapsed
 from parexec_tui.engine.backends.backend import Launch
@@ -51,10 +51,10 @@ class Pool:
             return self._gate_of_group(ticket)
         spec = ticket.spec
         agent_type, env = self._in_attempt(ticket)
-        if (step := gate_step(self._state, ticket)) is not None:
-            return self._gate(step, env, spec.cwd or agent_type.cwd, agent_type.nice)
-        if is_rollback(ticket.live_attempt.step):
-            return self._rollback(ticket, env, spec.cwd or agent_type.cwd, agent_type.nice)
+        if ticket.live_attempt.step != RUN:
+            cwd, nice = spec.cwd or agent_type.cwd, agent_type.nice
+            gate = gate_step(self._state, ticket)
+            return self._gate(gate, env, cwd, nice) if gate is not None else self._rollback(ticket, env, cwd, nice)
         launch = self._command(ticket, agent_type, env)
         requires = Requirements.of(self._state.plan.settings, agent_type, spec)
         reads = spec.reads if spec.is_asked_by_files else ()

@@ -1,5 +1,6 @@
 """Tickets that are up to date, with real files: over sessions, failures, the death of an engine."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from parexec_tui.engine import up_to_date
 from parexec_tui.engine.backends.backend import Freshness, FreshnessWanted
 from parexec_tui.paths import registry_file
 from tests.core.sessions import plan
-from tests.engine.engines import exists, happened, number_in, resume, run, start, ticket, until
+from tests.engine.engines import exists, happened, number_in, resume, run, sessions, start, ticket, until
 from tests.engine.fakes import FakeBackend
 
 BUILD = """
@@ -129,6 +130,28 @@ def test_an_attempt_that_was_interrupted_counts_for_nothing(work: Path) -> None:
     (work / "out").write_text("x\n")
     assert ran(work, SLOW) == ["T"]
     assert [event.stale for event in happened(ev.CheckEnded)] == ["the last attempt did not succeed"]
+
+
+READS_MUCH = """
+[tickets.T]
+reads = ["much"]
+outputs = ["out"]
+up_to_date = true
+run = "echo T >> ran; head -c 1 much > out"
+"""
+
+
+def test_a_stop_does_not_wait_until_all_is_read(work: Path) -> None:
+    (work / "much").write_text("x")
+    assert ran(work, READS_MUCH) == ["T"]
+    with (work / "much").open("r+b") as file:
+        file.truncate(1 << 40)  # to read this takes an hour
+    engine = start(work, READS_MUCH)
+    engine.until(lambda: len(sessions()) == 3 and happened(ev.CheckStarted), "it is asked")
+    engine.signal(signal.SIGTERM)
+    engine.wait()
+    assert [(event.again, event.stale) for event in happened(ev.CheckEnded)] == [(True, "")]
+    assert (ticket("T").status, ticket("T").is_asked) == (Status.waiting, False)
 
 
 def test_an_attempt_outlives_its_engine_and_its_success_counts(work: Path) -> None:

@@ -77,8 +77,10 @@ def gates_of(state: SessionState, ticket: TicketState) -> tuple[Gate, ...]:
     """The gates that the current attempt of a ticket must pass, in order."""
     if ticket.is_gates:
         return listed(ticket.spec.gates)
-    agent = state.agents[ticket.live_attempt.agent]
-    return (*listed(state.plan.agents[agent.type].gates), *listed(ticket.spec.gates))
+    before = state.plan.agents[state.agents[ticket.live_attempt.agent].type].gates
+    if not (before or ticket.spec.gates):
+        return ()
+    return (*listed(before), *listed(ticket.spec.gates))
 
 
 def first_step(ticket: TicketState) -> str:

@@ -32,14 +32,16 @@ class TicketState:
     __slots__ = (
         "approval_asked", "approved", "asked", "asking", "attempt", "attempts", "because", "charged",
         "charged_lost", "check_clock", "claims", "conflict_at", "end", "ended", "excluded_agents", "failed_after",
-        "failed_with", "first_started", "group", "grown_from", "held", "held_at", "id", "is_asked", "is_stalled",
-        "lost",
-        "missing", "note", "order", "pin", "ready_at", "reason", "remaining", "retry_at", "serialised",
+        "failed_with", "first_started", "group", "grown_from", "held", "held_at", "id", "is_asked", "is_gates",
+        "is_stalled", "lost", "missing", "note", "order", "pin", "ready_at", "reason", "remaining", "retry_at",
+        "serialised",
         "snapshot", "spec", "stalled_needs", "status", "took", "types",
     )  # fmt: skip
 
     def __init__(self, id_: str, spec: Ticket, order: int, claims: Claims, types: tuple[str, ...]) -> None:
         self.id = id_
+        self.is_gates = is_gate_ticket(id_)
+        """Whether it stands for the gates of a group or of the plan: no agent runs it. See `plan.group_gates`."""
         self.spec = spec
         self.order = order
         """Place in the plan file."""
@@ -129,11 +131,6 @@ class TicketState:
             _, self.charged, self.charged_lost, self.excluded_agents, self.ended, self.end, self.reason,
             self.because, self.note, self.approved, self.is_asked, self.snapshot,
         ) = self.snapshot  # fmt: skip
-
-    @property
-    def is_gates(self) -> bool:
-        """Whether it stands for the gates of a group or of the plan: no agent runs it. See `plan.group_gates`."""
-        return is_gate_ticket(self.id)
 
     @property
     def depth(self) -> tuple[int, int]:

@@ -207,3 +207,15 @@ def test_an_edit_makes_it_an_ordinary_one_and_back() -> None:
     assert found.dispatch() == ["E"]
     found.act(rq.Edit(ticket="E", changes={"finally": True}))
     assert found.status("E") == "running", "what runs is not changed"
+
+
+def test_what_was_done_already_at_the_end_is_asked_again() -> None:
+    found = session(f"A:\nE: {END} skip_if=published")
+    found.fail("A")
+    found.dispatch()
+    found.answer("E", done=True)
+    found.ask(rq.Retry(tickets=("A",)))
+    found.dispatch()
+    found.succeed("A")
+    found.dispatch()
+    assert (list(found.state.asking), found["E"].attempts) == (["E"], 0)

@@ -59,6 +59,8 @@ def on_done_checked(state: SessionState, report: rq.DoneChecked, now: float) -> 
     ticket = _asked(state, report)
     if ticket is None:
         return []
+    if state.is_ended_by_stop(ticket):
+        return [ev.CheckEnded(at=now, ticket=ticket.id, again=True)]
     if not report.done:
         return [ev.CheckEnded(at=now, ticket=ticket.id)]
     files = ticket.spec.if_done
@@ -70,6 +72,8 @@ def on_freshness_checked(state: SessionState, report: rq.FreshnessChecked, now: 
     ticket = _asked(state, report)
     if ticket is None:
         return []
+    if state.is_ended_by_stop(ticket):
+        return [ev.CheckEnded(at=now, ticket=ticket.id, again=True)]
     if report.stale:
         return [ev.CheckEnded(at=now, ticket=ticket.id, stale=report.stale)]
     return [ev.TicketSatisfied(at=now, ticket=ticket.id, reason=FRESH)]

@@ -19,7 +19,7 @@ from parexec_tui.core.rules.reports.stops import ended_on_purpose
 from parexec_tui.core.rules.reports.taking_back import files_restored, quarantine, rollback_over
 from parexec_tui.core.schedule.blockers import has_room, pinned_agent
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.process_key import RESTORE
+from parexec_tui.core.state.process_key import RESTORE, RUN
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.state.steps import again, first_check, first_gate, gate_step, is_rollback, step_started
@@ -50,13 +50,14 @@ def on_process_ended(state: SessionState, report: rq.ProcessEnded, now: float) -
     ticket = reported(state, report)
     if ticket is None:
         return answered(state, report, now)
+    is_command = report.step == RUN
     if report.step == RESTORE:  # no process runs in it
         return []
-    if is_rollback(report.step):
+    if not is_command and is_rollback(report.step):
         return rollback_over(state, ticket, report, now)
     if ticket.live_attempt.stop_reason is not None or report.stopped_for is not None:
         return ended_on_purpose(state, ticket, report, now)
-    gate = gate_step(state, ticket)
+    gate = None if is_command else gate_step(state, ticket)
     if report.host_short_of and gate is not None:  # the engine starts it when there is enough
         return on_host_short(state, host_short(report), now)
     if report.host_short_of:

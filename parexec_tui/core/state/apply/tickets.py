@@ -88,6 +88,7 @@ def on_finally_again(state: SessionState, event: ev.FinallyAgain) -> None:
         raise IllegalEventError(f"{event!r}: one of them does not run at the end")
     for ticket in again:
         run_again(state, ticket, "", event.at)
+        ticket.is_asked = ticket.attempts > 0 or not ticket.spec.has_condition  # nobody wanted it to run
     take_back(state, restored, event.at)
 
 
