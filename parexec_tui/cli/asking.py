@@ -17,6 +17,7 @@ from parexec_tui.cli.beside import Wish, beside_option, start_if_alone, warn
 from parexec_tui.cli.exits import fail
 
 if TYPE_CHECKING:
+    from parexec_tui.cli.finished import FinishedSession
     from parexec_tui.client.blocking import Client
     from parexec_tui.core.state.events import AnyEvent
     from parexec_tui.core.wire.protocol import Answer, Names
@@ -70,15 +71,21 @@ def connect(session: str | None) -> "Client":
     return connect_to(resolve_living(session))
 
 
-def connect_or_restart(session: str | None, *, beside: bool = False, as_json: bool = False) -> "Client":
-    """As `connect`; a finished session gets a new engine first, which waits for a request.
+def connect_or_restart(
+    session: str | None, *, beside: bool = False, as_json: bool = False
+) -> "Client | FinishedSession":
+    """As `connect`; a finished session gets a new engine for what is granted.
 
     `beside`: also if living sessions claim the same. `as_json`: a refusal for that reason is printed as JSON, too.
     """
     from parexec_tui.client.sessions import is_living, resolve_current
 
     row = resolve_current(session)
-    if row.status == "finished" and not is_living(row.session):
+    if row.status != "finished" or is_living(row.session):
+        return connect(row.session)
+    from parexec_tui.cli.finished import FinishedSession
+
+    def take_up() -> "Client":
         from parexec_tui.engine.errors import EngineFailedError
         from parexec_tui.engine.lifecycle.launch import take_over
 
@@ -86,10 +93,13 @@ def connect_or_restart(session: str | None, *, beside: bool = False, as_json: bo
         start = partial(take_over, row.session, resume=True, awaits=True, warn=warn)
         try:
             wish: Wish = "beside" if beside else "refuse"
-            start_if_alone(start, wish, again="parexec retry", can_wait=False, as_json=as_json)
+            verb = click.get_current_context().info_name
+            start_if_alone(start, wish, again=f"parexec {verb}", can_wait=False, as_json=as_json)
         except EngineFailedError as error:
             fail(str(error))
-    return connect(row.session)
+        return connect(row.session)
+
+    return FinishedSession(row.session, take_up)
 
 
 def connect_or_do_without(session: str | None) -> "Client | LeftSession":
@@ -138,7 +148,12 @@ class VerbContext:
     """What a verb works with: a connection to the engine, and the options that all verbs have."""
 
     def __init__(
-        self, client: "Client | LeftSession", *, as_json: bool, dry_run: bool = False, yes: bool = False
+        self,
+        client: "Client | FinishedSession | LeftSession",
+        *,
+        as_json: bool,
+        dry_run: bool = False,
+        yes: bool = False,
     ) -> None:
         self.client = client
         self.as_json = as_json
@@ -252,9 +267,9 @@ class VerbContext:
 
     @property
     def _has_no_engine(self) -> bool:
-        from parexec_tui.client.blocking import Client
+        from parexec_tui.engine.lifecycle.left_session import LeftSession
 
-        return not isinstance(self.client, Client)
+        return isinstance(self.client, LeftSession)
 
 
 def _preview_lines(answer: "Answer") -> Iterable[str]:
@@ -355,7 +370,7 @@ def verb_options(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def connected_with(
-    connected: Callable[..., "Client | LeftSession"],
+    connected: Callable[..., "Client | FinishedSession | LeftSession"],
 ) -> Callable[[_Command[P]], Callable[..., None]]:
     """A decorator: gives a function a context of a connection made with `connected`, and of the values of options."""
 
@@ -383,7 +398,7 @@ def connected_with(
 
 
 def _verb(
-    connected: Callable[..., "Client | LeftSession"],
+    connected: Callable[..., "Client | FinishedSession | LeftSession"],
 ) -> Callable[[_Command[P]], Callable[..., None]]:
     """A decorator for verbs: adds the options that all verbs have, and connects with `connected`."""
     return lambda command: verb_options(connected_with(connected)(command))

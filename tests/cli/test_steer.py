@@ -772,6 +772,19 @@ def test_what_failed_in_a_session_that_is_finished_is_run_again(here: Path) -> N
     assert "has finished" in parexec("hold").err, "nothing else takes it up"
 
 
+def test_what_only_looks_at_a_finished_session_and_what_is_refused_starts_nothing(here: Path) -> None:
+    engines.run(here, '[tickets.a]\nrun = "true"\n[tickets.b]\nrun = "true"\nneeds = ["a?"]\n')
+    before = len(engines.journal())
+    for look in ("retry status:succeeded -n", "retry a --downstream -n"):
+        assert "takes it up" not in done(*look.split()).err
+    assert "neither rollback nor snapshot" in parexec("rollback", "a", "-n").err
+    assert done("retry", "a", "--downstream", "-n", "--json").json["preview"]
+    assert "there is no ticket none" in parexec("retry", "none").err
+    assert "nobody can be asked" in parexec("retry", "a", "--downstream").err
+    assert len(engines.journal()) == before
+    assert status()["state"] == "finished"
+
+
 def test_an_engine_that_was_killed_is_told_with_how_to_take_over(engine: Engine) -> None:
     session = engines.session()
     engine.kill()
