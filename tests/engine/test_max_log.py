@@ -125,3 +125,19 @@ def test_the_next_engine_cuts_what_it_took_over_and_what_ended_without_one(tmp_p
         assert file.stat().st_blocks * 512 <= 64 * KIB
         assert file.read_bytes().endswith(b"\0end\n")
     assert session()
+
+
+@pytest.mark.parametrize(
+    ("step", "ticket"),
+    [
+        ("1.gate-1", 'run = "true"\ngates = ["FLOOD"]'),
+        ("0.skip-if", 'run = "true"\nskip_if = "FLOOD"'),
+        ("1.rollback", 'run = "exit 3"\non_fail = "rollback"\nrollback = "FLOOD"'),
+    ],
+)
+def test_the_output_of_each_step_is_bounded(tmp_path: Path, step: str, ticket: str) -> None:
+    flood = "head -c 3000000 /dev/zero | tr '\\\\0' x; echo; echo the end"
+    run_plan(tmp_path, f'[defaults]\nmax_log = "64KiB"\n[tickets.A]\n{ticket}\n'.replace("FLOOD", flood))
+    log = attempts_folder() / f"A.{step}.log"
+    assert log.stat().st_blocks * 512 <= 64 * KIB
+    assert log.read_bytes().endswith(b"the end\n")

@@ -194,3 +194,21 @@ async def test_a_look_counts_until_something_starts_and_not_for_long(
             with trio.fail_after(10):
                 await told.receive()
     assert backend.looks == looks
+
+
+def test_a_success_whose_fingerprint_died_with_its_engine_is_run_again(work: Path) -> None:
+    """A large file keeps the engine busy between the success and its fingerprint."""
+    with (work / "large").open("wb") as file:
+        file.truncate(1 << 30)
+    plan = (
+        '[tickets.T]\nup_to_date = true\nreads = ["large"]\noutputs = ["out"]\nrun = "echo x > out; echo T >> ran"\n'
+    )
+    engine = start(work, plan)
+    engine.until(lambda: happened(ev.AttemptEnded, ticket="T"), "it has succeeded")
+    engine.kill()
+    result, _ = resume()
+    assert (result.outcome, ticket("T").status, ticket("T").attempts) == ("finished", Status.succeeded, 1)
+    (work / "ran").unlink()
+    assert ran(work, plan) == ["T"]
+    assert [event.stale for event in happened(ev.CheckEnded)] == ["the last attempt did not succeed"]
+    assert ran(work, plan) == []

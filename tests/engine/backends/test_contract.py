@@ -18,7 +18,7 @@ from parexec_tui.core.plan.requirements import Requirements
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Progress
-from parexec_tui.engine.backends.backend import Identity, Launch, ProgressWanted
+from parexec_tui.engine.backends.backend import FreshnessWanted, Identity, Launch, ProgressWanted, Success
 from parexec_tui.engine.backends.boot import boot_id
 from tests.engine.backends.worlds import BACKENDS, Engine, World, key
 from tests.engine.engines import PYTHON, WITHIN, exists
@@ -749,3 +749,56 @@ async def test_a_stop_does_not_wait_for_what_is_looked_at_before_a_start(world: 
         assert await engine.run("true", at=key(2)) == (0, None)
         with pytest.raises(FileNotFoundError):
             await engine.output(key())
+
+
+# -- up to date --------------------------------------------------------------------------------------------------
+
+
+async def is_stale(world: World, engine: Engine, fingerprint: bytes | None, command: bytes = b"one") -> str:
+    """Why a ticket is not up to date that reads `in` and writes `out`; empty if it is."""
+    wanted = FreshnessWanted(fingerprint, {"shell": command}, str(world.work), ("in",), (), ("out",))
+    (found,) = await engine.backend.freshness((wanted,), anew=True)
+    return found.stale
+
+
+async def fingerprint_of(world: World, engine: Engine) -> bytes:
+    """Let an attempt read `in` and write `out`; what the ticket is after that."""
+    launch = world.launch("cat in > out")
+    engine.backend.start(
+        key(), structs.replace(launch, reads=("in",), outputs=("out",), root=str(world.work), cwd=str(world.work))
+    )
+    assert await engine.ended(key()) == (0, None)
+    success = Success(b"one", "shell", str(world.work), ("in",), ("out",), time.time_ns())
+    (taken,) = await engine.backend.fingerprints(((key(), success),))
+    return taken
+
+
+async def test_what_is_as_after_its_last_success_is_fresh(world: World) -> None:
+    (world.work / "in").write_text("one")
+    async with world.engine() as engine:
+        assert await is_stale(world, engine, None) == "never ran"
+        taken = await fingerprint_of(world, engine)
+        assert await is_stale(world, engine, taken) == ""
+        (world.work / "in").touch()
+        assert await is_stale(world, engine, taken) == ""
+        assert await is_stale(world, engine, taken, b"two") == "the command or its settings changed"
+        assert await is_stale(world, engine, b"") == "the last attempt did not succeed"
+        (world.work / "in").write_text("two")
+        assert await is_stale(world, engine, taken) == "reads in changed"
+        (world.work / "in").write_text("one")
+        (world.work / "out").unlink()
+        assert await is_stale(world, engine, taken) == "outputs out is missing"
+
+
+async def test_the_next_engine_takes_the_fingerprint_of_an_attempt_before_it(world: World) -> None:
+    (world.work / "in").write_text("one")
+    async with world.engine(dies=True) as engine:
+        launch = world.launch("cat in > out")
+        engine.backend.start(
+            key(), structs.replace(launch, reads=("in",), outputs=("out",), root=str(world.work), cwd=str(world.work))
+        )
+        assert await engine.ended(key()) == (0, None)
+    async with world.engine() as engine:
+        success = Success(b"one", "shell", str(world.work), ("in",), ("out",), time.time_ns())
+        (taken,) = await engine.backend.fingerprints(((key(), success),))
+        assert await is_stale(world, engine, taken) == ""
