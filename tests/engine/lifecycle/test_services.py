@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from parexec_tui.cli.exits import UNSUCCESSFUL
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, ServiceStatus, Status
 from tests.engine.engines import (
@@ -24,6 +25,7 @@ from tests.engine.engines import (
     ticket,
     until,
 )
+from tests.engine.lifecycle.detached import parexec
 
 SERVER = """
 import http.server, sys, time
@@ -310,3 +312,72 @@ def test_its_output_is_kept_by_start_and_step(tmp_path: Path) -> None:
     assert run(tmp_path, plan)[0] == 0
     assert log_of("+db.1").startswith("I am the db\n")
     assert log_of("+db.1.ready") == "asked\n"
+
+
+def test_a_service_is_ended_after_its_user_when_no_engine_can_be_kept_alive(tmp_path: Path) -> None:
+    plan = """
+        [plan]
+        on_engine_loss = "kill"
+        [services.db]
+        run = "echo $$ > db.pid; exec sleep 600"
+        [tickets.A]
+        run = "trap 'kill -0 $(cat db.pid) && touch there; exit' TERM; touch runs; while :; do sleep 0.02; done"
+        uses_service = ["db"]
+    """
+    engine = start(tmp_path, plan)
+    until((tmp_path / "runs").exists, "A runs")
+    pid = number_in(tmp_path / "db.pid")
+    engine.kill()  # its watcher gives the session up
+    until(lambda: happened(ev.SessionInterrupted), "the session is given up")
+    assert (tmp_path / "there").exists()
+    assert not exists(pid)
+    assert state_of().services["db"].status is ServiceStatus.stopped
+
+
+def test_a_service_that_is_being_stopped_is_ended_by_the_next_engine(tmp_path: Path) -> None:
+    plan = """
+        [services.db]
+        run = "echo $$ > db.pid; exec sleep 600"
+        stop = "touch stopping; exec sleep 600"
+        grace = "1s"
+        [tickets.A]
+        run = "true"
+        uses_service = ["db"]
+    """
+    engine = start(tmp_path, plan)
+    until((tmp_path / "stopping").exists, "its stop runs")
+    engine.kill()
+    assert Engine("resume", cwd=tmp_path).wait() == 0
+    assert not exists(number_in(tmp_path / "db.pid"))
+    assert state_of().status == "finished"
+    assert [event.by_signal for event in happened(ev.ServiceStopRequested)] == [False, True]
+
+
+def test_one_that_is_frozen_is_ended_with_the_session(tmp_path: Path) -> None:
+    engine = start(tmp_path, SLOW.replace("READY", "true"))
+    until((tmp_path / "runs").exists, "A runs")
+    pid = number_in(tmp_path / "db.pid")
+    parexec("freeze", "db", cwd=tmp_path)
+    until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, "it stands still")
+    parexec("stop", "--yes", cwd=tmp_path)
+    engine.wait()
+    assert not exists(pid)
+
+
+def test_a_person_freezes_thaws_restarts_and_reads_it(tmp_path: Path) -> None:
+    plan = SLOW.replace("READY", "true").replace("[services.db]", '[services.db]\non_death = "retry"')
+    engine = start(tmp_path, plan)
+    until((tmp_path / "runs").exists, "A runs")
+    first = number_in(tmp_path / "db.pid")
+    parexec("freeze", "db", cwd=tmp_path)
+    until(lambda: psutil.Process(first).status() == psutil.STATUS_STOPPED, "it stands still")
+    parexec("thaw", "db", cwd=tmp_path)
+    until(lambda: psutil.Process(first).status() != psutil.STATUS_STOPPED, "it goes on")
+    parexec("restart", "db", "--yes", cwd=tmp_path)
+    until(lambda: len(happened(ev.ServiceReady)) == 2 and len(happened(ev.AttemptStarted)) == 2, "both run again")
+    assert not exists(first)
+    assert (ticket("A").charged, state_of().services["db"].deaths) == (0, 0)
+    parexec("log", "db", "--step", "ready", cwd=tmp_path)
+    assert "db is a service" in parexec("hold", "db", code=UNSUCCESSFUL, cwd=tmp_path)
+    (tmp_path / "go").touch()
+    assert engine.wait() == 0
