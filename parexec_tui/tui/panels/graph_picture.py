@@ -1,6 +1,7 @@
 """How the graph looks: lanes with folds and headings, or boxes around the selected ticket."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 from rich.style import Style
@@ -13,6 +14,7 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.cells import width_of
 from parexec_tui.text.words import printable, short_duration
 from parexec_tui.tui.drawing.graph.canvas import CanvasCell
+from parexec_tui.tui.drawing.graph.drawn import drawn_dependents, drawn_needs
 from parexec_tui.tui.drawing.graph.folding import Place
 from parexec_tui.tui.drawing.graph.lanes import LaneCell, Lanes, with_glyph
 from parexec_tui.tui.drawing.graph.neighbourhood import Neighbourhood, neighbourhood
@@ -98,7 +100,7 @@ class GraphPicture(RowsPanel):
         if self._around is None:
             self._around = neighbourhood(
                 ticket.id,
-                Surroundings(self.state.graph.needs.__getitem__, self.state.graph.dependents.__getitem__),
+                Surroundings(partial(drawn_needs, self.state.graph), partial(drawn_dependents, self.state.graph)),
                 self._label,
                 short=self._short_label,
                 width=width,

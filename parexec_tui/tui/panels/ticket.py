@@ -181,7 +181,8 @@ class TicketPanel(TextPanel):
         spec = ticket.spec
         yield PanelLine("group", [(str(ticket.group + 1), None)])
         yield PanelLine("priority", [(spec.priority.value, self.style(f"priority-{spec.priority.value}"))])
-        yield PanelLine("agents", [(", ".join(ticket.types), None)])
+        if not ticket.is_gates:
+            yield PanelLine("agents", [(", ".join(ticket.types), None)])
         fields = {
             "requires": ", ".join(spec.requires),
             "reads": ", ".join(spec.reads),

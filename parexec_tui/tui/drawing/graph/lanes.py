@@ -18,11 +18,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from parexec_tui.core.plan.gates import is_gate_ticket
 from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.gc_control import gc_paused
+from parexec_tui.tui.drawing.graph.drawn import drawn_dependents
 from parexec_tui.tui.drawing.graph.lane_layout import Lane, lay_out
 from parexec_tui.tui.drawing.graph.lines import HEAVY, LIGHT, ascii_line, line
 from parexec_tui.tui.drawing.graph.order import row_order
@@ -65,20 +65,6 @@ class LaneRow(NamedTuple):
     lines."""
 
 
-def _drawn(graph: Graph) -> dict[str, list[str]]:
-    """{ticket: dependents to which a line is drawn}. None is drawn past gates that lie between, nor to gates that
-    wait for a dependent of the ticket too."""
-    if not any(map(is_gate_ticket, graph.dependents)):
-        return {id_: list(own) for id_, own in graph.dependents.items()}
-    drawn = {}
-    for id_, own in graph.dependents.items():
-        gates = [dependent for dependent in own if is_gate_ticket(dependent)]
-        past = {dependent for gate in gates for dependent in graph.dependents[gate] if dependent in own}
-        past |= {gate for gate in gates if any(gate in graph.dependents[other] for other in own)}
-        drawn[id_] = [dependent for dependent in own if dependent not in past]
-    return drawn
-
-
 class Lanes:
     """The rows of a graph. Made anew when the shape of the plan changes: tickets or needs."""
 
@@ -97,7 +83,7 @@ class Lanes:
         O(E log E): a third of a second for 10,000 tickets, some seconds for 100,000; so not while a person waits.
         """
         with gc_paused():
-            dependents = _drawn(graph)
+            dependents = {id_: list(drawn_dependents(graph, id_)) for id_ in graph.dependents}
             needs: dict[str, list[str]] = {id_: [] for id_ in dependents}
             for id_, own in dependents.items():
                 for dependent in own:
