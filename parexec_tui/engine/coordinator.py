@@ -465,7 +465,8 @@ class Coordinator:
             for event in unrunnable(state, self.clock.now()):
                 self._record(event)
                 given_up = True  # and a barrier may have waited for it
-        if state.unfinished == 0 and state.finished_at is None and not state.living_services:
+        is_over = state.unfinished == 0 and not state.living_services and state.rollback is None
+        if is_over and state.finished_at is None:
             for event in closing(state, self.clock.now()):
                 self._record(event)
         return given_up and state.finished_at is None

@@ -39,7 +39,9 @@ class Journal:
             status=state.status,
             ended=ended_of(state),
             counts=counts_of(state),
-            attempts=[fact_of(event) for event in events if type(event) is ev.AttemptEnded],
+            attempts=[
+                fact_of(event) for event in events if type(event) is ev.AttemptEnded and not event.ended_before
+            ],
             begun=list(_begun(state, events)),
         )
         self.last += len(entries)

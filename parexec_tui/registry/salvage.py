@@ -233,7 +233,8 @@ class Salvage:
                 damage = Damage(past.last + 1, past.fault)
                 target.quarantine_tail(session, damage.seq, damage.why)
             readable, status = past.last, past.state.status
-            facts = [fact_of(event) for event in _events(target, session) if isinstance(event, ev.AttemptEnded)]
+            ends = (event for event in _events(target, session) if isinstance(event, ev.AttemptEnded))
+            facts = [fact_of(event) for event in ends if not event.ended_before]
             standing = (status, ended_of(past.state), counts_of(past.state))
             if readable:
                 target.append(session, (), status=standing[0], ended=standing[1], counts=standing[2], attempts=facts)

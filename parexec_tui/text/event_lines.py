@@ -357,6 +357,8 @@ def _before_rollback(event: ev.RollbackStarted, me: str) -> str:
     if event.outcome is None:
         return _by(event.by, me)
     outcome = event.outcome
+    if outcome.ended_before:
+        return outcome.reason if event.note else _by(event.by, me)
     reason = why_ended(outcome.reason, outcome.signal, outcome.error_line)
     return f"{outcome.end}: {reason}" if reason else str(outcome.end)
 

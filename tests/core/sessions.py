@@ -621,9 +621,11 @@ def _check_needs(state: SessionState) -> None:
 
 
 def is_by_hand(ticket: TicketState) -> bool:
-    """Whether what the attempt of a ticket did is being taken back for a person: no agent is busy with it."""
+    """Whether what the attempt of a ticket did is taken back after it had ended: no agent is busy with it."""
     attempt = ticket.attempt
-    return attempt is not None and attempt.ended is None and takes_back(attempt.step) and attempt.outcome is None
+    if attempt is None or attempt.ended is not None or not takes_back(attempt.step):
+        return False
+    return attempt.outcome is None or attempt.outcome.ended_before
 
 
 def _check_stalls(state: SessionState) -> None:
@@ -761,7 +763,7 @@ def _worked(journal: list[ev.AnyEvent]) -> float:
     for event in journal:
         if getattr(event, "ticket", "").startswith("@"):
             continue  # no agent is busy with gates
-        if isinstance(event, ev.RollbackStarted) and event.outcome is None:
+        if isinstance(event, ev.RollbackStarted) and (event.outcome is None or event.outcome.ended_before):
             by_hand.add(event.ticket)
         elif getattr(event, "ticket", "") in by_hand:
             if isinstance(event, ev.AttemptEnded):
@@ -774,6 +776,6 @@ def _worked(journal: list[ev.AnyEvent]) -> float:
             since[event.ticket] = None
             if isinstance(event, ev.AttemptEnded):
                 total += ran.pop(event.ticket)
-        elif isinstance(event, ev.AttemptStopRequested) and since[event.ticket] is None:
+        elif isinstance(event, ev.AttemptStopRequested | ev.RollbackStarted) and since[event.ticket] is None:
             since[event.ticket] = event.at
     return total

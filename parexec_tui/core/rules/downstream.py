@@ -10,7 +10,14 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, Status
 from parexec_tui.core.state.tickets import TicketState
 
-HAVE_RUN: Final = (Status.succeeded, Status.failed, Status.cancelled)
+HAVE_RUN: Final = (
+    Status.succeeded,
+    Status.failed,
+    Status.cancelled,
+    Status.waived,
+    Status.backoff,
+    Status.approval,
+)
 """Where a ticket is whose attempt may have done something that can be taken back."""
 
 
@@ -84,14 +91,14 @@ def reruns(
             return (), (), dependent
         if not any(wait.is_need for _, wait in needs):
             continue
-        if _is_blocked(state, dependent, regained):
+        if _is_blocked(state, dependent, regained) or dependent.id in state.half_done:
             continue
         match dependent.status:
-            case Status.succeeded | Status.failed | Status.backoff | Status.approval:
+            case Status.succeeded | Status.failed | Status.rolled_back | Status.backoff | Status.approval:
                 rerun.append(dependent.id)
             case Status.skipped:
                 restored.append(dependent.id)
-            case Status.cancelled | Status.waived | Status.rolled_back:
+            case Status.cancelled | Status.waived:
                 continue
             case Status.waiting | Status.running | Status.validating | Status.stopping | Status.rolling_back:
                 pass  # It runs after what it needs; a live one was returned above.
@@ -132,7 +139,7 @@ def built_on(state: SessionState, tickets: Collection[str]) -> Iterator[TicketSt
         wave = list(dict.fromkeys(after))
         seen.update(wave)
         for ticket in map(state.tickets.__getitem__, wave):
-            if ticket.status in HAVE_RUN and ticket.attempt is not None:
+            if ticket.status in HAVE_RUN and ticket.attempt is not None and not ticket.is_gates:
                 yield ticket
 
 

@@ -31,7 +31,7 @@ def _ends_work(events: Sequence[ev.AnyEvent]) -> str:
     """What the events end that cannot go on; empty if they end nothing."""
     if any(isinstance(event, ev.SessionStopping) for event in events):
         return "it stopped what ran"
-    if any(isinstance(event, ev.RollbackAsked) for event in events):
+    if any(isinstance(event, ev.RollbackAsked | ev.RollbackStarted) for event in events):
         return "what was rolled back is gone: retry runs it again"
     if restarted := listed(event.service for event in events if isinstance(event, ev.ServiceStopRequested)):
         return f"it stopped {restarted}"

@@ -158,6 +158,7 @@ def preview(state: SessionState, events: Sequence[ev.AnyEvent]) -> Preview:
             (
                 *(event.ticket for event in _of(events, ev.TicketCancelled)),
                 *(event.ticket for event in rejected if not _has_run(state, event)),
+                *_then(events, Status.cancelled),
             )
         ),
         waived=_each(event.ticket for event in _of(events, ev.TicketWaived)),
@@ -166,15 +167,26 @@ def preview(state: SessionState, events: Sequence[ev.AnyEvent]) -> Preview:
             (
                 *(id_ for event in retried for id_ in (event.ticket, *event.rerun)),
                 *(event.ticket for event in rejected if _has_run(state, event)),
+                *_then(events, Status.waiting),
                 *(id_ for event in asked if event.rerun for id_ in reversed(event.tickets)),
             )
         ),
-        rolled_back=_each(id_ for event in asked for id_ in event.tickets),
+        rolled_back=_each(
+            (
+                *(
+                    id_
+                    for event in asked
+                    for id_ in event.tickets
+                    if state.tickets[id_].status is not Status.rolled_back
+                ),
+                *(event.ticket for event in _of(events, ev.RollbackStarted)),
+            )
+        ),
         built_on=_each(
             ticket.id
             for event in asked
             for ticket in built_on(state, dict.fromkeys(event.tickets))
-            if ticket.status is Status.succeeded
+            if ticket.status in (Status.succeeded, Status.approval, Status.backoff)
         ),
         skipped=_each(_skipped(state, events)),
         restored=_each(id_ for event in events if isinstance(event, _RESTORING) for id_ in event.restored),
@@ -234,6 +246,13 @@ def _has_run(state: SessionState, event: ev.TicketRejected) -> bool:
     return state.tickets[event.ticket].status is Status.approval
 
 
+def _then(events: Sequence[ev.AnyEvent], status: Status) -> Iterator[str]:
+    """The tickets that come there when what they did is taken back."""
+    for event in _of(events, ev.RollbackStarted):
+        if event.outcome is not None and event.outcome.then is status:
+            yield event.ticket
+
+
 def _stopped(state: SessionState, event: ev.AttemptStopRequested) -> StoppedAttempt:
     ticket = state.tickets[event.ticket]
     return StoppedAttempt(ticket.id, ticket.agent or "", ticket.worked(event.at), event.why)
@@ -249,7 +268,10 @@ def _skipped(state: SessionState, events: Sequence[ev.AnyEvent]) -> Iterator[str
                 for id_ in event.tickets:
                     yield from (skipped := skips(state, state.tickets[id_], gone))
                     gone.update(skipped)
-            case ev.AttemptStopRequested(why="cancelled"):
+            case (
+                ev.AttemptStopRequested(why="cancelled")
+                | ev.RollbackStarted(outcome=ev.AttemptEnded(then=Status.cancelled))
+            ):
                 yield from skips(state, state.tickets[event.ticket])
             case _:
                 pass

@@ -303,7 +303,8 @@ _HAS_RUN = (Status.succeeded, Status.failed, Status.rolled_back, Status.approval
 
 def _last_again(state: SessionState, now: float) -> ev.FinallyAgain | None:
     """Another ticket starts: what has run at the end will do so once more. What a person ended stays as it is."""
-    again = [ticket.id for ticket in state.last.values() if ticket.status in _HAS_RUN]
+    have_run = (ticket for ticket in state.last.values() if ticket.status in _HAS_RUN)
+    again = [ticket.id for ticket in have_run if ticket.id not in state.half_done]
     if not again:
         return None
     back, restored = set(again), []

@@ -46,8 +46,9 @@ class Attempt:
     __slots__ = (
         "agent", "birth", "clock_error", "code", "cpu_seconds", "end", "ended", "error_line", "failed_checks",
         "failed_tries",
-        "freeze", "frozen_for", "number", "outcome", "peak_memory", "pid", "reason", "rollback_problem", "rollbacks",
-        "signal", "started", "step", "step_began", "stop_by", "stop_reason", "stop_since",
+        "freeze", "frozen_for", "number", "outcome", "peak_memory", "pid", "reason", "rollback_cut_short",
+        "rollback_problem", "rollbacks", "signal", "started", "step", "step_began", "stop_by", "stop_reason",
+        "stop_since",
     )  # fmt: skip
 
     def __init__(self, number: int, agent: str, started: float) -> None:
@@ -91,6 +92,8 @@ class Attempt:
         """How often its `rollback` was started."""
         self.rollback_problem = ""
         """Why its `rollback` failed, if it did."""
+        self.rollback_cut_short = False
+        """Whether that was because it did not end by itself."""
         self.ended: float | None = None
         self.end: End | None = None
         self.code: int | None = None

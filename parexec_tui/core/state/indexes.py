@@ -17,7 +17,7 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
     """Change a status, and everything that follows from statuses."""
     from_ = ticket.status
     ticket.status = to
-    if from_ is Status.approval:
+    if from_ is Status.approval and to not in LIVE:
         give_back_claims(state, ticket)
     state.counts[from_] -= 1
     state.counts[to] += 1

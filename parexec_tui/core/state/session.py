@@ -206,6 +206,8 @@ class SessionState:
         """{ticket: the snapshot of its files that is kept}, the oldest first"""
         self.snapshots_size = 0
         """Bytes of them."""
+        self.half_done: dict[str, int] = {}
+        """{ticket: the attempt that is taken back in part only}; its snapshot is kept until that is completed"""
         self.rollback: Rollback | None = None
         """What a person wants taken back, and is not yet; nothing is started meanwhile."""
         self.pressed: dict[str, ev.HostPressed] = {}
@@ -437,10 +439,13 @@ class SessionState:
         return [need for need in needs if need.status in UNSUCCESSFUL]
 
     def needs_done_without(self, ticket: TicketState) -> list[TicketState]:
-        """The needs that may fail, and that ended without success."""
+        """The needs that may fail, and that had ended without success when the ticket started, or would now."""
         waits = self.graph.needs[ticket.id].items()
         needs = [self.tickets[id_] for id_, wait in waits if wait is Wait.end]
-        return [need for need in needs if need.status in UNSUCCESSFUL]
+        started = (
+            ticket.attempt.started if ticket.attempt is not None and ticket.status is not Status.waiting else inf
+        )
+        return [need for need in needs if need.status in UNSUCCESSFUL and (need.ended or 0.0) <= started]
 
     def rank(self, ticket: TicketState) -> Rank:
         """The place of a ready ticket in the order of dispatch; lower goes first.

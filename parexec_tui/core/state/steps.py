@@ -163,7 +163,9 @@ def next_rollback(ticket: TicketState) -> str:
 def after_rollback(state: SessionState, ticket: TicketState) -> str | None:
     """The step after the command `rollback` of a ticket; None: then all is taken back."""
     attempt = ticket.attempt
-    is_over = attempt is None or attempt.end is not None or (attempt.outcome is None and takes_back(attempt.step))
+    outcome = attempt.outcome if attempt is not None else None
+    had_ended = attempt is not None and takes_back(attempt.step) and (outcome is None or outcome.ended_before)
+    is_over = attempt is None or attempt.end is not None or had_ended
     has_snapshot = state.snapshot_of(ticket) is not None if is_over else ticket.spec.snapshot
     return RESTORE if has_snapshot else None
 

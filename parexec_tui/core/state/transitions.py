@@ -20,7 +20,18 @@ TRANSITIONS: Final[Mapping[type[ev.Event], Mapping[Status, frozenset[Status]]]] 
         _S.rolling_back: frozenset({_S.rolling_back}),
     },
     ev.RollbackStarted: dict.fromkeys(
-        (_S.running, _S.validating, _S.stopping, _S.succeeded, _S.failed, _S.cancelled), frozenset({_S.rolling_back})
+        (
+            _S.running,
+            _S.validating,
+            _S.stopping,
+            _S.succeeded,
+            _S.failed,
+            _S.cancelled,
+            _S.waived,
+            _S.backoff,
+            _S.approval,
+        ),
+        frozenset({_S.rolling_back}),
     ),
     ev.AttemptStopRequested: dict.fromkeys(
         (_S.running, _S.validating, _S.stopping, _S.rolling_back), frozenset({_S.stopping})

@@ -12,6 +12,7 @@ from parexec_tui.client.peer import signature
 from parexec_tui.core.plan.model import Host, Plan
 from parexec_tui.core.rules.session_events import opening
 from parexec_tui.core.rules.verbs.on_failure import change_fail_fast
+from parexec_tui.core.rules.verbs.rollback import repeated
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
@@ -96,6 +97,7 @@ def take_over(registry: Registry, session: str, options: EngineOptions, notice: 
     """A session that an engine before this one ran. Raises RegistryError."""
     state = _replay(registry, session, notice)
     has_reason = options.awaits or (options.retry_failed and len(state.failed) > len(state.allowed))
+    has_reason = has_reason or (options.resume and bool(state.half_done))
     if state.finished_at is not None and not has_reason:
         return Beginning(state, over="finished")
     if state.left is not None and not options.resume:
@@ -116,8 +118,10 @@ def take_over(registry: Registry, session: str, options: EngineOptions, notice: 
     ]
     if not options.resume:
         first += _still_to_do(state, now)
-    elif state.held is not None:
-        first.append(ev.SessionReleased(at=now, by=by))
+    else:
+        if state.held is not None:
+            first.append(ev.SessionReleased(at=now, by=by))
+        first += repeated(state, by, now, rerun=options.retry_failed)
     if options.fail_fast is not None:
         first += change_fail_fast(state, now, by=by, wanted=options.fail_fast)
     requests = [_retry_failed(state, by)] if options.retry_failed else []
@@ -158,4 +162,6 @@ def _retry_failed(state: SessionState, by: str) -> rq.Retry:
     """Retry all that failed, may not fail, and may run again. A ticket that depends on another failed one is retried
     with it."""
     failed = [each for each in state.tickets.values() if each.status is Status.failed and not each.is_allowed]
-    return rq.Retry(tickets=tuple(each.id for each in failed if not each.lost), by=by)
+    return rq.Retry(
+        tickets=tuple(each.id for each in failed if not each.lost and each.id not in state.half_done), by=by
+    )

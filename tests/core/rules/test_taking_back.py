@@ -5,9 +5,12 @@ from typing import Any
 import pytest
 
 from parexec_tui.core.plan.units import Size
+from parexec_tui.core.rules.decide import decide
 from parexec_tui.core.rules.preview import preview
+from parexec_tui.core.rules.verbs.rollback import repeated
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End
+from parexec_tui.core.state.transitions import IllegalEventError
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 from tests.core.sessions import Session, plan
@@ -20,6 +23,12 @@ def session(text: str = BOTH, *, more: str = "", **settings: Any) -> Session:
     found = Session(plan(f"T: {text}\nD: T\n{more}", **settings))
     found.dispatch()
     return found
+
+
+def would(found: Session, request: rq.AnyRequest) -> list[ev.AnyEvent]:
+    decision = decide(found.state, request, found.now)
+    assert not isinstance(decision, Refusal), decision
+    return decision
 
 
 def step(found: Session, id_: str = "T") -> str:
@@ -430,3 +439,261 @@ def test_the_agent_that_ran_it_may_run_something_else_meanwhile() -> None:
     assert (found.status("A"), found.status("B")) == ("rolled back", "running")
     found.succeed("B")
     assert found.status("B") == "succeeded"
+
+
+# -- in part only --------------------------------------------------------------------------------------------------
+
+FILES = "on_fail=rollback snapshot=true writes=out"
+
+
+def half_done(text: str = FILES, **settings: Any) -> Session:
+    """A session whose ticket T failed, and whose files could not be restored."""
+    found = session(text, **settings)
+    found.tell(rq.SnapshotMade("T", 1, 1, 60))
+    found.fail("T")
+    if step(found) == "rollback":
+        found.succeed("T")
+    found.restored("T", "out has other contents")
+    found.dispatch()
+    return found
+
+
+def test_what_could_not_be_restored_is_restored_before_it_runs_again() -> None:
+    found = half_done(more="U:")
+    assert found.state.half_done == {"T": 1}
+    for request in (rq.Retry(tickets=("T",)), rq.Retry(tickets=("T",), downstream=True)):
+        refused = found.ask(request)
+        assert isinstance(refused, Refusal)
+        assert refused.reason.startswith("what T did is taken back in part only")
+        assert refused.remedy == "rollback T, then retry it"
+    dropped = found.ask(rq.Amend(dropped=("D", "T")))
+    assert str(dropped) == "T: what is taken back in part only cannot be dropped (rollback T first)"
+    found.ask(rq.Rollback(tickets=("T",)))
+    found.dispatch()
+    found.restored("T")
+    found.dispatch()
+    assert (found.status("T"), found.state.half_done) == ("rolled back", {})
+    found.ask(rq.Release())
+    found.ask(rq.Retry(tickets=("T",)))
+    found.dispatch()
+    assert found["T"].attempts == 2
+    found.tell(rq.SnapshotMade("T", 2, 1, 60))
+    assert found.state.file_snapshots["T"].attempt == 2
+
+
+def test_a_snapshot_that_was_not_restored_gives_way_to_none() -> None:
+    found = half_done(more="U: snapshot=true writes=u", keep_snapshots=Size(100))
+    found.tell(rq.SnapshotMade("U", 1, 1, 60))
+    assert list(found.state.file_snapshots) == ["T", "U"]
+    assert found.tell(rq.SnapshotMade("T", 1, 1, 60)) == []
+    with pytest.raises(IllegalEventError):
+        found.apply(ev.SnapshotDropped(at=found.now, ticket="T", attempt=1))
+
+
+def test_what_depends_on_something_does_not_run_again_while_it_is_restored_in_part() -> None:
+    found = Session(f"A:\nT: A {FILES}\nE: T?")
+    found.dispatch()
+    found.succeed("A")
+    found.dispatch()
+    found.fail("T")
+    found.restored("T", "out has other contents")
+    found.ask(rq.Release())
+    found.dispatch()
+    found.succeed("E")
+    found.ask(rq.Retry(tickets=("A",), downstream=True))
+    assert found.statuses() == {"A": "waiting", "T": "failed", "E": "succeeded"}
+
+
+def test_a_rollback_that_did_not_end_by_itself_is_done_again_and_one_that_failed_is_not() -> None:
+    found = session()
+    found.fail("T")
+    found.ask(rq.Stop(now=True))
+    found.killed("T")
+    found.restored("T")
+    assert found.state.half_done == {"T": 1}
+    found.resume()
+    found.ask(rq.Release())
+    again = repeated(found.state, "ann", found.now, rerun=True)
+    assert again == [ev.RollbackAsked(at=found.now, tickets=("T",), by="ann", rerun=True)]
+    found.apply(again[0])
+    found.dispatch()
+    assert step(found) == "rollback-2"
+    found.succeed("T")
+    found.restored("T")
+    found.dispatch()
+    assert (found.status("T"), found["T"].attempts, found.state.half_done) == ("running", 2, {})
+    found = session()
+    found.fail("T")
+    found.fail("T")
+    found.restored("T")
+    assert found["T"].reason.startswith("rollback failed")
+    assert found.state.half_done == {}
+    assert not isinstance(found.ask(rq.Retry(tickets=("T",))), Refusal)
+
+
+def test_what_was_waived_can_still_be_rolled_back() -> None:
+    found = half_done()
+    found.ask(rq.Waive(tickets=("T",)))
+    assert found.status("D") == "waiting"
+    assert repeated(found.state, "", found.now) != []
+    found.ask(rq.Rollback(tickets=("T",)))
+    found.dispatch()
+    found.restored("T")
+    assert found.statuses() == {"T": "rolled back", "D": "skipped"}
+
+
+# -- what does not run, but has ------------------------------------------------------------------------------------
+
+
+def test_what_was_built_on_it_and_waits_for_approval_or_a_retry_is_rolled_back_first() -> None:
+    found = Session("A: rollback=undo\nB: A approve=after rollback=undo writes=b\nC: A rollback=undo retries=1\nE: B")
+    found.dispatch()
+    found.succeed("A")
+    found.dispatch()
+    found.succeed("B")
+    found.fail("C")
+    assert found.statuses() == {"A": "succeeded", "B": "approval", "C": "backoff", "E": "waiting"}
+    assert list(preview(found.state, would(found, rq.Rollback(tickets=("A",)))).lines())[1:] == [
+        "built on that, and stays as it is: B and C",
+        "can no longer run: C",
+    ]
+    found.ask(rq.Rollback(tickets=("A",), downstream=True))
+    found.dispatch()
+    order = []
+    while found.live():
+        order += found.live()
+        assert found.state.holdings.conflict(found["B"].claims) is not None or "B" not in found.live()
+        found.succeed(*found.live())
+        found.dispatch()
+    assert order == ["C", "B", "A"]
+    assert found.statuses() == {"A": "rolled back", "B": "rolled back", "C": "rolled back", "E": "skipped"}
+    assert isinstance(found.ask(rq.Approve(tickets=("B",))), Refusal)
+
+
+def test_what_waits_to_run_again_has_run() -> None:
+    found = session()
+    found.lost("T", began=False)
+    refused = found.ask(rq.Rollback(tickets=("T",)))
+    assert str(refused) == "T waits to run again (cancel T first)"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "reason"),
+    [
+        (rq.Reject(tickets=("T",), by="ann", note="too slow"), "waiting", "sent back by ann: too slow, rolled back"),
+        (rq.Cancel(tickets=("T",), by="ann"), "cancelled", "by ann, rolled back"),
+    ],
+)
+def test_what_nobody_approves_of_is_taken_back(request_: Any, status: str, reason: str) -> None:
+    found = session(f"{BOTH} approve=after")
+    found.tell(rq.SnapshotMade("T", 1, 1, 60))
+    found.succeed("T")
+    assert found.status("T") == "approval"
+    assert "rolled back, in this order: T" in preview(found.state, would(found, request_)).lines()
+    found.act(request_)
+    assert (found.status("T"), step(found)) == ("rolling back", "rollback")
+    assert found.state.holdings.conflict(found["T"].claims) is not None
+    assert "what was rolled back is gone" in str(found.act(rq.Undo()))
+    found.succeed("T")
+    found.restored("T")
+    assert (found.status("T"), found["T"].reason) == (status, reason)
+    assert found.state.holdings.conflict(found["T"].claims) is None
+    assert last_end(found).ended_before
+    assert found["T"].note == getattr(request_, "note", "")
+    found = session("rollback=undo approve=after")
+    found.succeed("T")
+    found.ask(request_)
+    assert found.status("T") == status, "its plan keeps what it did"
+
+
+# -- freezes, stops and failures meanwhile -------------------------------------------------------------------------
+
+
+def test_an_attempt_that_ends_while_it_is_frozen_is_rolled_back_at_once() -> None:
+    found = session()
+    found.ask(rq.Freeze(tickets=("T",)))
+    found.ended("T", signal=9)
+    assert (found.status("T"), found["T"].is_frozen) == ("rolling back", False)
+
+
+@pytest.mark.parametrize("request_", [rq.Stop(), rq.Drain()])
+def test_a_stop_or_drain_lets_a_frozen_rollback_go_on(request_: Any) -> None:
+    found = session()
+    found.fail("T")
+    found.ask(rq.Freeze(tickets=("T",)))
+    assert found["T"].is_frozen
+    found.ask(request_)
+    assert (found.status("T"), found["T"].is_frozen) == ("rolling back", False)
+
+
+@pytest.mark.parametrize("policy", ["stop", "hold"])
+def test_what_the_session_does_at_a_failure_does_not_wait_for_the_rollback(policy: Any) -> None:
+    found = session(more="U:\nV: U", on_failure=policy)
+    found.fail("T")
+    assert found.status("T") == "rolling back"
+    assert (found.state.stopping is not None, found.state.held is not None) == (policy == "stop", policy == "hold")
+    found.succeed("T")
+    found.restored("T")
+    assert found.status("T") == "failed"
+    assert sum(isinstance(event, ev.SessionStopping | ev.SessionHeld) for event in found.journal) == 1
+
+
+def test_a_session_is_not_finished_while_something_has_yet_to_be_rolled_back() -> None:
+    found = chain()
+    found.ask(rq.Cancel(tickets=("X",)))
+    found.close()
+    found.ask(rq.Rollback(tickets=("B",), downstream=True))
+    found.dispatch()
+    found.ask(rq.Stop())
+    found.succeed("C")
+    assert found.state.unfinished == 0
+    with pytest.raises(IllegalEventError):
+        found.close()
+
+
+# -- run again after it --------------------------------------------------------------------------------------------
+
+
+def test_what_was_rolled_back_downstream_runs_again_with_what_it_needs() -> None:
+    found = chain()
+    found.ask(rq.Rollback(tickets=("A",), downstream=True))
+    found.dispatch()
+    while found.live():
+        found.succeed(*found.live())
+        found.dispatch()
+    found.ask(rq.Retry(tickets=("A",), downstream=True))
+    assert found.statuses() == dict.fromkeys("ABCX", "waiting")
+
+
+def test_a_restart_takes_back_what_is_not_taken_back_yet() -> None:
+    found = chain()
+    found.ask(rq.Rollback(tickets=("C",)))
+    found.dispatch()
+    found.succeed("C")
+    found.dispatch()
+    assert found.status("C") == "rolled back"
+    asked = would(found, rq.Rollback(tickets=("B", "C"), downstream=True, rerun=True))
+    assert list(preview(found.state, asked).lines()) == ["rolled back, in this order: B", "runs again: B and C"]
+    found.ask(rq.Rollback(tickets=("B", "C"), downstream=True, rerun=True))
+    found.dispatch()
+    assert found.live() == ["B"]
+    found.succeed("B")
+    found.dispatch()
+    assert found.statuses() == {"A": "succeeded", "B": "running", "C": "waiting", "X": "waiting"}
+
+
+def test_what_ran_with_a_need_that_was_rolled_back_since_did_not_do_without_it() -> None:
+    found = Session("A: rollback=undo\nD: A?\nB:\nE: B?")
+    found.dispatch()
+    found.wait(1)
+    found.succeed("A")
+    found.fail("B")
+    found.dispatch()
+    found.wait(1)
+    found.succeed("D", "E")
+    found.ask(rq.Rollback(tickets=("A",)))
+    found.dispatch()
+    found.succeed("A")
+    assert found.status("A") == "rolled back"
+    assert found.state.needs_done_without(found["D"]) == []
+    assert [need.id for need in found.state.needs_done_without(found["E"])] == ["B"]

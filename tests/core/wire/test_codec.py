@@ -280,6 +280,20 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         retry_at=7.0,
     ),
     ev.ServiceRenewed(at=7.0, service="db", by="ann"),
+    ev.AttemptEnded(
+        at=9.0,
+        ticket="T1",
+        attempt=3,
+        agent="builder-1",
+        started=8.0,
+        seconds=1.0,
+        end=End.failed,
+        then=Status.failed,
+        reason="rollback failed: it was killed",
+        half_done=True,
+        ended_before=True,
+    ),
+    ev.RollbackStarted(at=9.0, ticket="T1", attempt=3, step="restore", by="ann", note="too slow"),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -11,6 +11,9 @@ import pytest
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, Status
+from parexec_tui.paths import registry_file
+from parexec_tui.registry.attempts import AttemptFact
+from parexec_tui.registry.registry import Registry
 from tests.engine.engines import (
     PAREXEC,
     Engine,
@@ -214,3 +217,102 @@ def test_an_engine_that_is_killed_at_any_step_leaves_nothing_half_done(tmp_path:
             break
         number += 1
     assert number > 15
+
+
+LED_ASTRAY = """
+[tickets.A]
+run = "echo ruined > d/file; mv d e; ln -s e d; exit 3"
+writes = ["d/file"]
+on_fail = "rollback"
+snapshot = true
+[tickets.B]
+run = "touch b"
+after = ["A"]
+"""
+
+
+def led_astray(folder: Path) -> None:
+    """A session whose restore failed: the way to the file leads through a link now."""
+    (folder / "d").mkdir()
+    (folder / "d" / "file").write_text("good")
+    code, state = run(folder, LED_ASTRAY)
+    assert code == 1
+    assert state.held is not None
+    assert state.tickets["A"].reason.startswith("rollback failed: its files cannot be restored: ")
+    assert (folder / "e" / "file").read_text() == "ruined\n"
+
+
+def repair(folder: Path) -> None:
+    (folder / "d").unlink()
+    (folder / "e").rename(folder / "d")
+
+
+@pytest.mark.parametrize("options", [(), ("--retry-failed",)])
+def test_a_restore_that_failed_is_done_again_when_the_session_is_resumed(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    led_astray(tmp_path)
+    Engine("resume", *options, cwd=tmp_path).wait()
+    assert ticket("A").reason.startswith("rollback failed: "), "its cause is still there"
+    assert not (tmp_path / "b").exists(), "nothing starts on files that are neither old nor new"
+    repair(tmp_path)
+    (tmp_path / "d" / "file").chmod(0o600)
+    Engine("resume", *options, cwd=tmp_path).wait()
+    restored = happened(ev.AttemptEnded, ticket="A", attempt=1)[-1]
+    assert (restored.end, restored.half_done) == (End.rolled_back, False)
+    if options:
+        assert ticket("A").attempts == 2
+    else:
+        assert (tmp_path / "d" / "file").read_text() == "good"
+        assert ticket("A").status is Status.rolled_back
+        assert (tmp_path / "b").exists()
+
+
+def test_a_rollback_that_a_stop_had_killed_is_done_again_when_the_session_is_resumed(tmp_path: Path) -> None:
+    engine, _ = in_rollback(tmp_path)
+    subprocess.run([*PAREXEC, "stop", "--now", "--yes"], cwd=tmp_path, check=True, capture_output=True)
+    engine.wait()
+    assert ticket("A").reason == "rollback failed: it was killed; it had ended: exit 3"
+    (tmp_path / "go").touch()
+    resume()
+    assert ticket("A").status is Status.rolled_back
+    assert evidence(tmp_path) == ["failed: run"] * 2
+    assert is_as_before(tmp_path)
+
+
+def facts() -> list[AttemptFact]:
+    with Registry.open(registry_file(), read_only=True) as registry:
+        return registry.attempts(sessions()[0])
+
+
+CHAIN = """
+[tickets.A]
+run = "true"
+rollback = "echo A >> undone"
+[tickets.B]
+run = "true"
+needs = ["A"]
+rollback = "echo B >> undone; until [ -e go ]; do sleep 0.02; done"
+"""
+
+
+def test_a_stop_in_the_middle_of_a_rollback_by_hand_leaves_the_rest_to_the_next_engine(tmp_path: Path) -> None:
+    assert run(tmp_path, CHAIN)[0] == 0
+    before = facts()
+    subprocess.run(
+        [*PAREXEC, "rollback", "A", "--downstream", "--yes"], cwd=tmp_path, check=True, capture_output=True
+    )
+    until((tmp_path / "undone").exists, "B is being rolled back")
+    subprocess.run([*PAREXEC, "stop", "--yes"], cwd=tmp_path, check=True, capture_output=True)
+    (tmp_path / "go").touch()
+    until(lambda: happened(ev.EngineLeft), "the engine leaves")
+    assert [ticket(id_).status for id_ in "AB"] == [Status.succeeded, Status.rolled_back]
+    state = state_of()
+    assert state.finished_at is None
+    assert state.rollback is not None
+    Engine("resume", cwd=tmp_path).wait()
+    assert (tmp_path / "undone").read_text().split() == ["B", "A"]
+    state = state_of()
+    assert (state.tickets["A"].status, state.rollback) == (Status.rolled_back, None)
+    assert state.finished_at is not None
+    assert facts() == before, "what is known of the attempts is how they ended, not when they were taken back"

@@ -39,7 +39,9 @@ def taken_back_first(
             if (step := first_of_rollback(state, ticket)) is None or takes_back(ticket.live_attempt.step):
                 return events
             started = ev.RollbackStarted(at=now, ticket=ticket.id, attempt=ticket.attempts, step=step, outcome=ended)
-            return [*events[:index], started]
+            # Of what follows from the end, only what the session does at a failure does not wait.
+            at_once = (ev.SessionHeld, ev.SessionStopping, ev.AttemptStopRequested)
+            return [*events[:index], started, *(event for event in events[index:] if isinstance(event, at_once))]
     return events
 
 
@@ -73,7 +75,8 @@ def rollback_over(
     else:
         problem = _problem(report) if stopped is None else attempt.reason or "it was killed"
     if (then := after_rollback(state, ticket)) is None:
-        return _over(state, ticket, now, problem, report)
+        is_cut_short = bool(problem) and facts_of(report).code is None
+        return _over(state, ticket, now, problem, report, half_done=is_cut_short)
     ended = step_ended(ticket, report, now, passed=not problem, reason=problem)
     return [ended, ev.StepStarted(at=now, ticket=ticket.id, attempt=attempt.number, step=then)]
 
@@ -90,12 +93,14 @@ def files_restored(
     state: SessionState, ticket: TicketState, report: rq.FilesRestored, now: float
 ) -> list[ev.AnyEvent]:
     """The files of a ticket are what they were, or that failed."""
-    problems = filter(None, (ticket.live_attempt.rollback_problem, *report.problems))
-    return _over(state, ticket, now, "; ".join(problems), report)
+    attempt = ticket.live_attempt
+    problems = filter(None, (attempt.rollback_problem, *report.problems))
+    half_done = bool(report.problems) or attempt.rollback_cut_short
+    return _over(state, ticket, now, "; ".join(problems), report, half_done=half_done)
 
 
 def _over(
-    state: SessionState, ticket: TicketState, now: float, problem: str, report: rq.AnyReport
+    state: SessionState, ticket: TicketState, now: float, problem: str, report: rq.AnyReport, *, half_done: bool
 ) -> list[ev.AnyEvent]:
     """All is taken back, or what could be: the attempt ends."""
     attempt, facts = ticket.live_attempt, facts_of(report)
@@ -109,6 +114,7 @@ def _over(
         seconds=0.0,
         end=End.rolled_back,
         then=Status.rolled_back,
+        ended_before=True,
     )
     ended = structs.replace(
         ended,
@@ -116,6 +122,7 @@ def _over(
         seconds=round(attempt.worked(now), 6),
         cpu_seconds=attempt.cpu_seconds + facts.cpu_seconds,
         peak_memory=max(attempt.peak_memory, facts.peak_memory),
+        half_done=half_done,
     )
     if problem:
         return _failed(state, ticket, ended, problem, report, now)
@@ -179,6 +186,8 @@ def snapshot_made(state: SessionState, report: rq.SnapshotMade, now: float) -> l
     dropped = [before] if before is not None else []
     excess = state.snapshots_size + report.size - sum(each.size for each in dropped)
     excess -= state.plan.settings.keep_snapshots
+    if before is not None and state.half_done.get(before.ticket) == before.attempt:
+        return []  # an attempt that must not be there: what may still be restored stays
     for kept in state.file_snapshots.values() if excess > 0 else ():
         if excess > 0 and kept is not before and not _is_wanted(state, kept):
             dropped.append(kept)
@@ -191,4 +200,4 @@ def snapshot_made(state: SessionState, report: rq.SnapshotMade, now: float) -> l
 
 def _is_wanted(state: SessionState, kept: ev.SnapshotTaken) -> bool:
     asked = state.rollback.left if state.rollback is not None else ()
-    return kept.ticket in state.live or kept.ticket in asked
+    return kept.ticket in state.live or kept.ticket in asked or kept.ticket in state.half_done

@@ -90,6 +90,9 @@ def _conflicts(
     if asked_for := [ticket.id for ticket in found if ticket.status is Status.approval]:
         remedy = f"approve or reject {listed(asked_for)} first"
         return Refusal(f"{listed(asked_for)}: what waits for approval cannot be changed or dropped", remedy)
+    if half_done := [id_ for id_ in asked.dropped if id_ in state.half_done]:
+        reason = f"{listed(half_done)}: what is taken back in part only cannot be dropped"
+        return Refusal(reason, f"rollback {listed(half_done)} first")
     done = [id_ for id_ in changed if state.tickets[id_].status is Status.succeeded]
     if done and not may_have_succeeded:
         reason = f"{listed(done)} {'has' if len(done) == 1 else 'have'} succeeded: what is done cannot be changed"

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from parexec_tui.core.rules.answers import Decision, Refused, first_refusal, named, refuse_unknown
 from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import TERMINAL, Status
+from parexec_tui.core.state.status import TERMINAL, End, Status
+from parexec_tui.core.state.steps import first_of_rollback
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
@@ -28,10 +30,49 @@ def reject(state: SessionState, asked: rq.Reject, now: float) -> Decision:
     events: list[ev.AnyEvent] = []
     gone: set[str] = set()
     for ticket in named(state, asked.tickets):
+        if (back := taken_back(state, ticket, rejection(asked), asked.by, now, note=asked.note)) is not None:
+            events.append(back)
+            continue
         skipped = skips(state, ticket, gone) if ticket.status is Status.waiting else ()
         gone.update(skipped)
         events.append(ev.TicketRejected(at=now, ticket=ticket.id, by=asked.by, note=asked.note, skipped=skipped))
     return events
+
+
+def rejection(asked: rq.Reject) -> str:
+    """Why a ticket runs again that was sent back."""
+    return f"sent back{by_whom(asked.by)}" + (f": {asked.note}" if asked.note else "")
+
+
+def taken_back(
+    state: SessionState,
+    ticket: TicketState,
+    reason: str,
+    by: str,
+    now: float,
+    *,
+    then: Status = Status.waiting,
+    note: str = "",
+) -> ev.RollbackStarted | None:
+    """The rollback of a ticket whose attempt is over and not approved of, if its plan wants one after that."""
+    step = first_of_rollback(state, ticket) if ticket.spec.takes_back else None
+    if ticket.status is not Status.approval or step is None or ticket.agent is None:
+        return None
+    outcome = ev.AttemptEnded(
+        at=now,
+        ticket=ticket.id,
+        attempt=ticket.attempts,
+        agent=ticket.agent,
+        started=now,
+        seconds=0.0,
+        end=End.cancelled if then is Status.cancelled else End.stopped,
+        then=then,
+        reason=reason,
+        ended_before=True,
+    )
+    return ev.RollbackStarted(
+        at=now, ticket=ticket.id, attempt=ticket.attempts, step=step, outcome=outcome, by=by, note=note
+    )
 
 
 def approve_all(state: SessionState, by: str, now: float) -> list[ev.AnyEvent]:

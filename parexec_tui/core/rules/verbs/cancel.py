@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from parexec_tui.core.rules.answers import Decision, Refused, first_refusal, named, refuse_terminal, refuse_unknown
 from parexec_tui.core.rules.downstream import skips
+from parexec_tui.core.rules.verbs.approve import taken_back
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.process_key import RESTORE
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, TERMINAL, Status
@@ -32,6 +34,8 @@ def cancel(state: SessionState, asked: rq.Cancel, now: float) -> Decision:
                     now=asked.now,
                 )
             )
+        elif back := taken_back(state, ticket, by_whom(asked.by).strip(), asked.by, now, then=Status.cancelled):
+            events.append(back)
         else:
             skipped = skips(state, ticket, gone)
             gone.update(skipped, (ticket.id,))

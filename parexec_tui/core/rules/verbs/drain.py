@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from parexec_tui.core.rules.answers import Decision, first_refusal, refuse_unknown_in, refused_if_over
 from parexec_tui.core.rules.verbs.hold import hold_tickets, hold_types
+from parexec_tui.core.rules.verbs.stop import thaw_rollbacks
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.session import SessionState
@@ -17,7 +18,10 @@ def drain(state: SessionState, asked: rq.Drain, now: float) -> Decision:
     if asked.is_session:
         if state.draining or state.stopping:
             return []
-        return [ev.SessionDraining(at=now, by=asked.by, reason=asked.reason)]
+        return [
+            ev.SessionDraining(at=now, by=asked.by, reason=asked.reason),
+            *thaw_rollbacks(state, now, asked.by),
+        ]
     if refusal := first_refusal(refused_if_over(state, asked)):
         return refusal
     agents = [state.agents[id_] for id_ in asked.agents]

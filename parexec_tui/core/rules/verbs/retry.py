@@ -147,6 +147,9 @@ def _cannot_run_again(state: SessionState, ticket: TicketState, back: set[str]) 
         return Refusal(f"{ticket.id} is waiting, it has yet to run")
     if ticket.status in LIVE:
         return Refusal(f"{ticket.id} is {ticket.shown_status}, it is not over", _stop_it(ticket))
+    if ticket.id in state.half_done:
+        reason = f"what {ticket.id} did is taken back in part only, its files may be neither old nor new"
+        return Refusal(reason, f"rollback {ticket.id}, then retry it")
     for need in state.lost_needs(ticket):
         if need.id not in back:
             remedy = f"retry {state.cause(need).id} first"

@@ -1,5 +1,7 @@
 """rollback: take back what tickets did that are over, the last ones first."""
 
+from collections.abc import Collection, Iterable
+
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.rules.answers import Decision, named, refuse_unknown
 from parexec_tui.core.rules.downstream import HAVE_RUN, built_on, restores, skips
@@ -7,7 +9,7 @@ from parexec_tui.core.rules.verbs.retry import retry
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import RESTORE
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.state.status import UNSUCCESSFUL, End, Status
 from parexec_tui.core.state.steps import first_of_rollback
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
@@ -20,11 +22,29 @@ def rollback(state: SessionState, asked: rq.Rollback, now: float) -> Decision:
     chosen = {ticket.id: ticket for ticket in named(state, asked.tickets)}
     if asked.downstream:
         chosen |= {ticket.id: ticket for ticket in built_on(state, chosen)}
-    tickets = sorted(chosen.values(), key=lambda each: (-each.group, -each.order))
-    refusals = (_cannot(state, ticket, is_named=ticket.id in asked.tickets) for ticket in tickets)
+    tickets = last_first(chosen.values())
+    refusals = (
+        _cannot(state, ticket, is_named=ticket.id in asked.tickets, besides=chosen)
+        for ticket in tickets
+        if not (asked.rerun and ticket.status is Status.rolled_back)
+    )
     if refusal := next(filter(None, refusals), None):
         return refusal
     return [ev.RollbackAsked(at=now, tickets=tuple(ticket.id for ticket in tickets), by=asked.by, rerun=asked.rerun)]
+
+
+def last_first(tickets: Iterable[TicketState]) -> list[TicketState]:
+    """In the order in which they are taken back: each before those that it needs."""
+    return sorted(tickets, key=lambda each: (-each.group, -each.order))
+
+
+def repeated(state: SessionState, by: str, now: float, *, rerun: bool = False) -> list[ev.AnyEvent]:
+    """Let what is taken back in part only be taken back once more."""
+    found = map(state.tickets.__getitem__, state.half_done)
+    tickets = last_first(each for each in found if each.status in HAVE_RUN)
+    if not tickets or state.rollback is not None:
+        return []
+    return [ev.RollbackAsked(at=now, tickets=tuple(each.id for each in tickets), by=by, rerun=rerun)]
 
 
 def _goes_on(state: SessionState) -> Refusal | None:
@@ -33,13 +53,15 @@ def _goes_on(state: SessionState) -> Refusal | None:
     return Refusal(f"{listed(state.rollback.left)} is being rolled back", "wait for it to end")
 
 
-def _cannot(state: SessionState, ticket: TicketState, *, is_named: bool) -> Refusal | None:
-    """Why what a ticket did cannot be taken back now."""
+def _cannot(state: SessionState, ticket: TicketState, *, is_named: bool, besides: Collection[str]) -> Refusal | None:
+    """Why what a ticket did cannot be taken back now. `besides`: those that are taken back with it."""
     if ticket.is_live:
         return Refusal(f"{ticket.id} is {ticket.shown_status}", f"wait for {ticket.id} to end, or cancel it")
     if ticket.status is Status.rolled_back:
         return Refusal(f"{ticket.id} is rolled back already", f"retry {ticket.id} to run it again")
     if ticket.status not in HAVE_RUN or ticket.attempt is None:
+        if ticket.status is Status.waiting and ticket.attempt is not None:
+            return Refusal(f"{ticket.id} waits to run again", f"cancel {ticket.id} first")
         return Refusal(f"{ticket.id} has not run: there is nothing to take back")
     if first_of_rollback(state, ticket) is None and (is_named or ticket.spec.all_writes):
         why = "its snapshot is not kept any more" if ticket.spec.snapshot else "it has neither rollback nor snapshot"
@@ -49,7 +71,8 @@ def _cannot(state: SessionState, ticket: TicketState, *, is_named: bool) -> Refu
         if dependent.is_live:
             what = f"{dependent.id} needs {ticket.id} and is {dependent.shown_status}"
             return Refusal(what, f"wait for {dependent.id} to end, or cancel it")
-    if (conflict := state.holdings.conflict(ticket.claims)) is not None:
+    conflicts = (each for each in state.holdings.conflicts(ticket.claims) if each.holder not in besides)
+    if (conflict := next(conflicts, None)) is not None:
         return Refusal(f"{ticket.id} cannot be rolled back now: {conflict.describe()}", "wait for it to end")
     return None
 
@@ -66,7 +89,7 @@ def go_on(state: SessionState, now: float) -> list[ev.AnyEvent]:
         return []
     if ticket is None or ticket.status not in HAVE_RUN or ticket.attempt is None:
         return [ev.RollbackEnded(at=now, reason=f"{wanted.left[0]} is not what it was any more")]
-    if state.holdings.conflict(ticket.claims) is not None:
+    if ticket.status is not Status.approval and state.holdings.conflict(ticket.claims) is not None:
         return []
     return _begun(state, ticket, wanted.asked.by, now)
 
@@ -79,7 +102,7 @@ def _begun(state: SessionState, ticket: TicketState, by: str, now: float) -> lis
         attempt=ticket.attempts,
         step=step or RESTORE,
         by=by,
-        restored=restores(state, ticket) if ticket.status is not Status.succeeded else (),
+        restored=restores(state, ticket) if ticket.status in UNSUCCESSFUL else (),
     )
     if step is not None:
         return [started]
@@ -96,6 +119,7 @@ def _begun(state: SessionState, ticket: TicketState, by: str, now: float) -> lis
         end=End.rolled_back,
         then=Status.rolled_back,
         skipped=skips(state, ticket),
+        ended_before=True,
     )
     return [started, ended]
 

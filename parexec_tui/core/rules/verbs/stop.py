@@ -5,7 +5,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import RESTORE
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, Status
-from parexec_tui.core.state.steps import is_rollback
+from parexec_tui.core.state.steps import is_rollback, takes_back
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 
@@ -60,6 +60,15 @@ def stop_live(
                 )
             )
     return events
+
+
+def thaw_rollbacks(state: SessionState, now: float, by: str = "") -> list[ev.AnyEvent]:
+    """Let what is being rolled back go on: it is waited for."""
+    return [
+        ev.AttemptThawed(at=now, ticket=ticket.id, attempt=ticket.attempts, by=by)
+        for ticket in state.frozen.values()
+        if takes_back(ticket.live_attempt.step)
+    ]
 
 
 def _may_be_ended(ticket: TicketState, *, at_once: bool) -> bool:

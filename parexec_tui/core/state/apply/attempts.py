@@ -71,6 +71,7 @@ def on_step_ended(state: SessionState, event: ev.StepEnded) -> None:
     attempt.failed_tries += not event.passed
     if is_rollback(event.step):
         attempt.rollback_problem = event.reason
+        attempt.rollback_cut_short = not event.passed and event.code is None
     attempt.cpu_seconds += event.cpu_seconds
     attempt.peak_memory = max(attempt.peak_memory, event.peak_memory)
     attempt.code, attempt.signal, attempt.error_line = event.code, event.signal, event.error_line
@@ -145,7 +146,11 @@ def on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
     attempt = ticket.live_attempt
     attempt.ended, attempt.end, attempt.reason = event.at, event.end, event.reason
     attempt.code, attempt.signal, attempt.error_line = event.code, event.signal, event.error_line
-    if attempt.step != event.step and takes_back(attempt.step):
+    if takes_back(attempt.step):
+        if event.half_done:
+            state.half_done[ticket.id] = event.attempt
+        else:
+            state.half_done.pop(ticket.id, None)
         attempt.step = event.step  # where it failed before that was taken back
     if state.rollback is not None and ticket.id in state.rollback.left:
         state.rollback.left.remove(ticket.id)

@@ -3,7 +3,7 @@
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply.claims import take_claims
 from parexec_tui.core.state.attempts import Attempt
-from parexec_tui.core.state.indexes import check_types_again, move, take_back
+from parexec_tui.core.state.indexes import check_types_again, move, take_back, thaw
 from parexec_tui.core.state.reservation import count_start
 from parexec_tui.core.state.session import Rollback, SessionState
 from parexec_tui.core.state.status import Status
@@ -25,6 +25,8 @@ def on_snapshot_dropped(state: SessionState, event: ev.SnapshotDropped) -> None:
     kept = state.file_snapshots.get(event.ticket)
     if kept is None or kept.attempt != event.attempt:
         raise IllegalEventError(f"{event!r}: there is no such snapshot")
+    if state.half_done.get(event.ticket) == event.attempt:
+        raise IllegalEventError(f"{event!r}: it has yet to be restored")
     del state.file_snapshots[event.ticket]
     state.snapshots_size -= kept.size
 
@@ -35,14 +37,17 @@ def on_rollback_asked(state: SessionState, event: ev.RollbackAsked) -> None:
     for id_ in event.tickets:
         if id_ not in state.tickets:
             raise IllegalEventError(f"{event!r}: there is no ticket {id_}")
-    state.rollback = Rollback(event, list(event.tickets))
+    left = [id_ for id_ in event.tickets if state.tickets[id_].status is not Status.rolled_back]
+    state.rollback = Rollback(event, left)
 
 
 def on_rollback_started(state: SessionState, event: ev.RollbackStarted) -> None:
     ticket = moving_ticket(state, event, Status.rolling_back)
-    if not takes_back(event.step) or ticket.is_live is not (event.outcome is not None):
+    if not takes_back(event.step) or (ticket.is_live and event.outcome is None):
         raise IllegalEventError(f"{event!r}: its step takes nothing back, or its attempt does not end like that")
-    if event.outcome is None:
+    if ticket.is_live:
+        thaw(state, ticket, event.at)
+    else:
         _live_again(state, ticket, event)
     attempt = ticket.live_attempt
     if event.outcome is not None:
@@ -55,16 +60,17 @@ def on_rollback_started(state: SessionState, event: ev.RollbackStarted) -> None:
 
 
 def _live_again(state: SessionState, ticket: TicketState, event: ev.RollbackStarted) -> None:
-    """Let a ticket hold what it claims, for what was taken back of it by a person. It keeps no agent busy."""
+    """Let a ticket hold what it claims while what it did is taken back after its end. It keeps no agent busy."""
     restored = following(state, event.restored, Status.skipped)
     if ticket.attempt is None:
         raise IllegalEventError(f"{event!r}: it never ran")
-    take_claims(state, ticket, event)
+    if ticket.status is not Status.approval:  # that holds them, and is counted, already
+        take_claims(state, ticket, event)
+        count_start(state, ticket, event.at)
     before = ticket.attempt
     ticket.attempt = Attempt(before.number, before.agent, event.at)
     ticket.attempt.rollbacks, ticket.attempt.step = before.rollbacks, event.step
-    ticket.snapshot = None
-    count_start(state, ticket, event.at)
+    ticket.snapshot, ticket.retry_at, ticket.note = None, None, event.note or ticket.note
     take_back(state, restored, event.at)
 
 

@@ -78,6 +78,8 @@ def on_session_finished(state: SessionState, event: ev.SessionFinished) -> None:
         raise IllegalEventError(f"{event!r}: {state.unfinished} tickets are not accounted for")
     if living := state.living_services:
         raise IllegalEventError(f"{event!r}: service {living[0].name} lives")
+    if state.rollback is not None:
+        raise IllegalEventError(f"{event!r}: something has yet to be rolled back")
     state.finished_at = event.at
 
 

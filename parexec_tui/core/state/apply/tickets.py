@@ -74,7 +74,8 @@ def on_ticket_unrunnable(state: SessionState, event: ev.TicketUnrunnable) -> Non
 
 def on_ticket_retried(state: SessionState, event: ev.TicketRetried) -> None:
     ticket = moving_ticket(state, event, Status.waiting)
-    rerun = following(state, event.rerun, Status.succeeded, Status.failed, Status.backoff, Status.approval)
+    have_run = (Status.succeeded, Status.failed, Status.rolled_back, Status.backoff, Status.approval)
+    rerun = following(state, event.rerun, *have_run)
     restored = following(state, event.restored, Status.skipped)
     for each in (ticket, *rerun):
         run_again(state, each, event.note if each is ticket else "", event.at)

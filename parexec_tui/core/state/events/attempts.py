@@ -133,6 +133,10 @@ class AttemptEnded(_Ended, frozen=True, kw_only=True, tag="attempt_ended"):
     """Tickets that can no longer run because of this end."""
     step: str = RUN
     """At which it ended: `outputs` or a gate where what it did was not accepted."""
+    half_done: bool = False
+    """True: what it did is taken back in part only. Before the ticket runs again, that has to be completed."""
+    ended_before: bool = False
+    """True: it had ended before this, and what it did was taken back since. The other fields are about that."""
 
 
 class StraysEnded(Event, frozen=True, tag="strays_ended"):

@@ -39,10 +39,13 @@ class RollbackStarted(Event, frozen=True, tag="rollback_started"):
     step: str
     """The first one that does it; as in ProcessKey."""
     outcome: AttemptEnded | None = None
-    """How the attempt ends when that is done; None: it has ended, and a person wants it taken back."""
+    """How the attempt ends when that is done; it may have ended before, and waited for approval. None: it has ended,
+    and a person wants it taken back."""
     by: str = ""
     restored: tuple[str, ...] = ()
     """Tickets that were skipped because of it; they wait until it is done."""
+    note: str = ""
+    """What a person said who sent the ticket back; the next attempt gets it."""
 
 
 class RollbackEnded(Event, frozen=True, tag="rollback_ended"):
