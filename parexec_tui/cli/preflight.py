@@ -204,10 +204,11 @@ def _tickets(plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 def _agent_commands(plan: Plan) -> Iterator[str]:
+    units = plan.resources.units
     for name, agent in plan.agents.items():
         hints = Hints(PLACEHOLDERS)
         for word in dict.fromkeys(chain.from_iterable(map(words_in_braces, agent.whole_command))):
-            if word not in PLACEHOLDERS:
+            if word not in PLACEHOLDERS and word not in units:
                 meant = hints.nearest(word)
                 hint = f"; did you mean {{{meant}}}?" if meant else ""
                 yield f"agents.{name}: {{{word}}} in its command is no placeholder and stays as it is{hint}"

@@ -822,6 +822,8 @@ class Coordinator:
             return None
         if state.held is not None:
             return "held"
-        if state.counts[Status.backoff] or state.pressed or any(map(_may_go_on, state.services.values())):
+        if state.counts[Status.backoff] or state.pressed or state.awaits_units:
+            return None
+        if any(map(_may_go_on, state.services.values())):
             return None
         return UNAPPROVED if state.unapproved else "blocked"

@@ -5,15 +5,16 @@ failure. Here is what agents need outside the core: commands, folders, variables
 """
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from msgspec import structs
 
 from parexec_tui.core.plan.checks import RunningCheck
-from parexec_tui.core.plan.command import fill
+from parexec_tui.core.plan.command import fill, fill_units, write_given
 from parexec_tui.core.plan.gates import PLAN_GATES, described
 from parexec_tui.core.plan.model import SHELL, SHELL_OF_OLD, AgentType, Ticket
 from parexec_tui.core.plan.requirements import Requirements
+from parexec_tui.core.plan.resources import Units, is_port, unit_variable
 from parexec_tui.core.state.process_key import READY, RUN, STOP, ProcessKey
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
@@ -37,6 +38,11 @@ done
 IDLE_TIMEOUT = 60.0
 """Seconds after which an idle agent above its type's `min` is stopped."""
 
+GPU = "gpu"
+"""The resource whose units are told to programs that use CUDA, too."""
+
+_GPUS = "CUDA_VISIBLE_DEVICES"
+
 
 class Pool:
     """What agents run: commands, folders and variables."""
@@ -51,18 +57,19 @@ class Pool:
             return self._gate_of_group(ticket)
         spec = ticket.spec
         agent_type, env = self._in_attempt(ticket)
+        units = ticket.live_attempt.units
         if ticket.live_attempt.step != RUN:
             cwd, nice = spec.cwd or agent_type.cwd, agent_type.nice
             gate = gate_step(self._state, ticket)
-            return self._gate(gate, env, cwd, nice) if gate is not None else self._rollback(ticket, env, cwd, nice)
+            return self._gate(gate, env, cwd, nice, units) if gate is not None else self._rollback(ticket, env, cwd, nice)
         launch = self._command(ticket, agent_type, env)
         requires = Requirements.of(self._state.plan.settings, agent_type, spec)
         reads = spec.reads if spec.is_asked_by_files else ()
-        if not (spec.outputs or reads or spec.snapshot or requires):
+        ports = {name: given for name, given in units.items() if is_port(name)}
+        if not (spec.outputs or reads or spec.snapshot or requires or ports):
             return launch
-        launch = structs.replace(
-            launch, outputs=spec.outputs, reads=reads, requires=requires, root=self._state.plan.workdir
-        )
+        root = self._state.plan.workdir
+        launch = structs.replace(launch, outputs=spec.outputs, reads=reads, requires=requires, root=root, ports=ports)
         return self._with_snapshot(launch, spec) if spec.snapshot else launch
 
     def _in_attempt(self, ticket: TicketState) -> tuple[AgentType, dict[str, str]]:
@@ -75,13 +82,19 @@ class Pool:
         env["PAREXEC_AGENT"] = ticket.agent
         if ticket.note:
             env["PAREXEC_NOTE"] = ticket.note
+        units = ticket.live_attempt.units
+        for name, given in units.items():
+            env[unit_variable(name)] = write_given(given)
+        if GPU in units:
+            env.setdefault(_GPUS, write_given(units[GPU]))
         return agent_type, env
 
     def running_check(self, ticket: TicketState, check: RunningCheck, step: str) -> Launch:
         """How the command of a check is run beside that of its ticket, where that runs and with its variables."""
         agent_type, env = self._in_attempt(ticket)
         env |= {"PAREXEC_CHECK": check.title, "PAREXEC_STEP": step}
-        launch = self._by_shell(check.run, self._folder(ticket.spec.cwd or agent_type.cwd), env, agent_type.nice)
+        run = fill_units(check.run, ticket.live_attempt.units)
+        launch = self._by_shell(run, self._folder(ticket.spec.cwd or agent_type.cwd), env, agent_type.nice)
         return structs.replace(launch, log_of=ProcessKey(ticket.id, ticket.attempts))
 
     def _with_snapshot(self, launch: Launch, spec: Ticket) -> Launch:
@@ -125,10 +138,12 @@ class Pool:
             env["PAREXEC_PGID"] = str(service.pid)
         return self._by_shell(command, self._folder(service.spec.cwd), env, 0)
 
-    def _gate(self, step: GateStep, env: dict[str, str], cwd: str | None, nice: int) -> Launch:
+    def _gate(
+        self, step: GateStep, env: dict[str, str], cwd: str | None, nice: int, units: Mapping[str, Units]
+    ) -> Launch:
         """How a gate is run: as `run` is, by the shell of the plan."""
         env |= {"PAREXEC_GATE": step.title, "PAREXEC_STEP": step.name}
-        return self._by_shell(step.gate.run, self._folder(step.gate.cwd or cwd), env, nice)
+        return self._by_shell(fill_units(step.gate.run, units), self._folder(step.gate.cwd or cwd), env, nice)
 
     def _gate_of_group(self, ticket: TicketState) -> Launch:
         """How a gate is run that is not about one ticket: without what an agent type or a ticket says."""
@@ -138,7 +153,7 @@ class Pool:
         env = self._env | group | {"PAREXEC_TICKET": ticket.id, "PAREXEC_ATTEMPT": str(ticket.attempts)}
         if ticket.note:
             env["PAREXEC_NOTE"] = ticket.note
-        return self._gate(step, env, None, 0)
+        return self._gate(step, env, None, 0, {})
 
     def _by_shell(self, command: str, folder: str, env: dict[str, str], nice: int) -> Launch:
         """A command that is run as `run` is, by the shell of the plan."""
@@ -158,9 +173,10 @@ class Pool:
 
     def _command(self, ticket: TicketState, agent_type: AgentType, env: dict[str, str]) -> Launch:
         spec = ticket.spec
-        cwd = self._folder(spec.cwd or agent_type.cwd)
+        cwd, units = self._folder(spec.cwd or agent_type.cwd), ticket.live_attempt.units
         if agent_type.run_shell in PLAIN_SHELLS:
-            return Launch(spec.run, (), cwd, env, nice=agent_type.nice, stops_at_failure="-e" in agent_type.run_shell)
+            run = fill_units(spec.run, units)
+            return Launch(run, (), cwd, env, nice=agent_type.nice, stops_at_failure="-e" in agent_type.run_shell)
         argv = fill(
             agent_type.whole_command,
             spec,
@@ -168,6 +184,7 @@ class Pool:
             attempt=ticket.attempts,
             workdir=self._state.plan.workdir,
             note=ticket.note,
+            units=units,
         )
         return Launch("", argv, cwd, env, nice=agent_type.nice)
 

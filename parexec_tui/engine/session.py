@@ -35,6 +35,7 @@ from parexec_tui.engine.measure.check_commands import CheckCommands
 from parexec_tui.engine.measure.check_watch import CheckWatch
 from parexec_tui.engine.measure.disk_watch import DiskWatch
 from parexec_tui.engine.measure.log_watch import LogWatch
+from parexec_tui.engine.measure.port_watch import PortWatch
 from parexec_tui.engine.measure.progress import progress_wanted
 from parexec_tui.engine.measure.ready_watch import ReadyWatch
 from parexec_tui.engine.measure.sampling import SampleLoop, SampleTap
@@ -227,6 +228,9 @@ async def _drive(
             ready = ReadyWatch(backend, begin.state, coordinator.submit_reports)
             sinks.append(ready.tell)
             nursery.start_soon(ready.run)
+        ports = PortWatch(backend, begin.state, coordinator.submit_reports)
+        sinks.append(ports.tell)
+        nursery.start_soon(ports.run)
         disks = await _watch_disks(nursery, coordinator, session_folder(session).path)
         for request in begin.requests:
             coordinator.ask_nowait(request)

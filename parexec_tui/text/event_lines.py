@@ -207,6 +207,11 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             yield Line(at, "pressed", "host", f"short of {event.resource}: {event.text}", "warn")
         case ev.HostRelieved():
             yield Line(at, "relieved", "host", f"no more short of {event.resource}")
+        case ev.UnitsSetAside(resource=resource, units=units):
+            if units:
+                yield Line(at, "aside", "host", f"other programs have {resource} {', '.join(units)}", "warn")
+            else:
+                yield Line(at, "free", "host", f"no other program has a {resource} of the plan any more")
         case ev.OperatorActed():
             yield Line(
                 at, "asked", who(event.by, me), "; left out: ".join(filter(None, (event.text, _left_out(event))))

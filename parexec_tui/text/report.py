@@ -92,6 +92,8 @@ class TicketReport(Struct, frozen=True, omit_defaults=True):
     """Of a failure: the line of its output that says what went wrong."""
     allowed: bool = False
     """Whether it failed, and may: the session does not fail for that."""
+    units: dict[str, tuple[str, ...]] = {}
+    """{resource: the units of it that its last attempt has or had}"""
     without: tuple[str, ...] = ()
     """The needs that it does without: they may fail, and ended without success."""
 
@@ -315,6 +317,7 @@ def _ticket(state: SessionState, ticket: TicketState, me: str) -> TicketReport:
         else "",
         error_line=ticket.error_line,
         allowed=ticket.is_allowed,
+        units=dict(attempt.units) if attempt is not None else {},
         without=tuple(need.id for need in state.needs_done_without(ticket)),
     )
 

@@ -21,8 +21,9 @@ import msgspec
 
 from parexec_tui.core.plan.claims import ClaimKey, Claims
 from parexec_tui.core.plan.gates import PLAN_GATES, Gates, Group
-from parexec_tui.core.plan.model import AgentType, Amounts, Plan, PlanSettings, Ticket
+from parexec_tui.core.plan.model import AgentType, Plan, PlanSettings, Resources, Ticket
 from parexec_tui.core.plan.patterns import overlap
+from parexec_tui.core.plan.resources import Units
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.rules.decide import decide, refusal
 from parexec_tui.core.rules.grant import grant
@@ -61,7 +62,7 @@ def plan(
     text: str,
     *,
     agents: Mapping[str, AgentType] | None = None,
-    resources: Mapping[str, float] | None = None,
+    resources: Mapping[str, float | Units] | None = None,
     services: Mapping[str, Service] | None = None,
     parallel: int = 4,
     groups: Mapping[str, Gates] | None = None,
@@ -72,7 +73,7 @@ def plan(
         settings=PlanSettings(name="test", parallel=parallel, **settings),
         tickets=tickets,
         agents=dict(agents or {"agent": AgentType()}),
-        resources=Amounts(resources or {}),
+        resources=Resources(resources or {}),
         groups={name: Group(gates=gates) for name, gates in (groups or {}).items()},
         services=dict(services or {}),
         workdir=WORKDIR,
@@ -720,10 +721,23 @@ def _check_claims(state: SessionState) -> None:
     for lock in wanted:
         held = tuple(id_ for id_, claims in holders.items() if lock in claims.locks)
         assert state.holdings.holders(ClaimKey("lock", lock)) == held
-    for name, capacity in state.plan.resources.items():
+    for name, capacity in state.plan.resources.amounts.items():
         used = sum(claims.uses.get(name, 0.0) for claims in holders.values())
         assert used <= capacity + 1e-6
-        assert abs(state.holdings.free(name) - (capacity - used)) < 1e-6
+        aside = [unit for unit in state.holdings.aside(name) if not state.holdings.unit_holder(name, unit)]
+        assert abs(state.holdings.free(name) - (capacity - used - len(aside))) < 1e-6
+    for name, units in state.plan.resources.units.items():
+        given = [unit for id_ in holders for unit in _units_of(state.tickets[id_], name)]
+        assert len(set(given)) == len(given) <= len(units)
+        assert set(given) <= set(units)
+
+
+def _units_of(ticket: TicketState, name: str) -> Units:
+    """The units of a resource that a ticket has, as many as it claims."""
+    assert ticket.attempt is not None
+    units = ticket.attempt.units.get(name, ())
+    assert len(units) == ticket.claims.uses.get(name, 0)
+    return units
 
 
 def _clash(one: Claims, other: Claims) -> bool:

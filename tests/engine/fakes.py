@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import trio
 
+from parexec_tui.core.plan.resources import Units
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
@@ -141,6 +142,9 @@ class FakeBackend:
 
     def check_done(self, key: ProcessKey, root: str, paths: Sequence[str]) -> None:  # noqa: ARG002
         self.report(rq.DoneChecked(key.ticket, key.attempt, key.ticket in self.done, step=key.step))
+
+    async def taken_ports(self, ports: Units) -> Units:  # noqa: ARG002
+        return ()
 
     async def freshness(self, wanted: tuple[FreshnessWanted, ...], *, anew: bool) -> list[Freshness]:  # noqa: ARG002
         return [Freshness("never ran")] * len(wanted)

@@ -307,7 +307,7 @@ def _folders(head: str) -> list[str]:
 
 def _resource_clashes(plan: Plan, host: Host | None, order: _Order) -> _Found:
     limits = {"cpu": host.cpus, "memory": host.memory} if host else {}
-    for name, limit in {**limits, **plan.resources}.items():
+    for name, limit in {**limits, **plan.resources.amounts}.items():
         uses = {id_: ticket.uses[name] for id_, ticket in plan.tickets.items() if ticket.uses.get(name)}
         # Two tickets clash only if together they exceed the limit. One that fits beside the largest never clashes.
         largest = max(uses.values(), default=0)

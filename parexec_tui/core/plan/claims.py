@@ -1,14 +1,16 @@
 """Claims: what a ticket reads, writes, locks and uses, and who holds what now."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 from msgspec import Struct
 
 from parexec_tui.core.plan.model import Amounts, Ticket
 from parexec_tui.core.plan.patterns import Pattern, overlap, parse_pattern
+from parexec_tui.core.plan.resources import Units
 from parexec_tui.core.plan.units import format_size
 
 # --- What a ticket claims ---
@@ -139,8 +141,14 @@ class Holdings:
     Conflicts come in a fixed order: locks, writes, reads, resources; holders in the order in which they took.
     """
 
-    def __init__(self, capacities: Mapping[str, float]) -> None:
+    def __init__(self, capacities: Mapping[str, float], units: Mapping[str, Units] | None = None) -> None:
+        """`capacities`: how much there is of each resource; `units`: the names of those that have units."""
         self._capacities = dict(capacities)
+        self._units = dict(units or {})
+        self._unit_holders: dict[str, dict[str, str]] = {
+            name: {} for name in self._units
+        }  # {resource: {unit: holder}}
+        self._set_aside: dict[str, set[str]] = {}  # {resource: units that others have}
         self._claims: dict[str, tuple[Claims, float]] = {}  # {ticket: what it holds, since when}
         self._locks: dict[str, str] = {}  # {lock: ticket}
         self._paths: dict[ClaimKey, _HeldPath] = {}
@@ -149,8 +157,11 @@ class Holdings:
         self._used: dict[str, dict[str, int]] = {}  # {resource: {ticket: billionths}}
         self._totals: dict[str, int] = {}  # {resource: billionths}; whole numbers, so that it cannot drift
 
-    def take(self, holder: str, claims: Claims, at: float) -> None:
-        """Give `holder` all its claims at the time `at`. Raises RuntimeError, changing nothing, if it may not."""
+    def take(self, holder: str, claims: Claims, at: float) -> dict[str, Units]:
+        """Give `holder` all its claims at the time `at`. Raises RuntimeError, changing nothing, if it may not.
+
+        Returns the units that it gets: of each resource that has any, the first ones that are free.
+        """
         if holder in self._claims:
             raise RuntimeError(f"{holder} holds its claims already")
         if conflict := self.conflict(claims):
@@ -163,6 +174,7 @@ class Holdings:
         for name, amount in claims.uses.items():
             self._used.setdefault(name, {})[holder] = _billionths(amount)
             self._totals[name] = self._totals.get(name, 0) + _billionths(amount)
+        return self._take_units(holder, claims) if claims.uses and self._units else {}
 
     def give_back(self, holder: str) -> list[ClaimKey]:
         """Take all of `holder`'s claims back. Raises KeyError if it holds none.
@@ -182,7 +194,45 @@ class Holdings:
         for name in sorted(claims.uses):
             self._totals[name] -= self._used[name].pop(holder)
             freed.append(ClaimKey("resource", name))
+            if holders := self._unit_holders.get(name):
+                for unit in [unit for unit, ticket in holders.items() if ticket == holder]:
+                    del holders[unit]
         return freed
+
+    def _take_units(self, holder: str, claims: Claims) -> dict[str, Units]:
+        taken = {}
+        for name, amount in claims.uses.items():
+            if name in self._units:
+                units = taken[name] = tuple(islice(self._free_units(name), int(amount)))
+                self._unit_holders[name].update(dict.fromkeys(units, holder))
+        return taken
+
+    def unit_holder(self, resource: str, unit: str) -> str:
+        """The ticket that has this unit; empty if none has."""
+        return self._unit_holders.get(resource, {}).get(unit, "")
+
+    def set_aside(self, resource: str, units: Iterable[str]) -> None:
+        """Give these units, and no others, to nobody until this is said again: others than tickets have them.
+
+        Raises RuntimeError if the resource has no units.
+        """
+        if resource not in self._units:
+            raise RuntimeError(f"there are no units of {resource}")
+        self._set_aside[resource] = set(units).intersection(self._units[resource])
+
+    def all_aside(self) -> dict[str, Units]:
+        """The units that are given to nobody, by resource, in the order of the plan."""
+        return {name: self.aside(name) for name, units in self._set_aside.items() if units}
+
+    def aside(self, resource: str) -> Units:
+        """The units of a resource that are given to nobody, in the order of the plan."""
+        if not (aside := self._set_aside.get(resource)):
+            return ()
+        return tuple(unit for unit in self._units[resource] if unit in aside)
+
+    def _free_units(self, resource: str) -> Iterator[str]:
+        holders, aside = self._unit_holders[resource], self._set_aside.get(resource, ())
+        return (unit for unit in self._units[resource] if unit not in holders and unit not in aside)
 
     def conflict(self, claims: Claims) -> Conflict | None:
         """The first reason why `claims` cannot be had now."""
@@ -223,13 +273,24 @@ class Holdings:
     def _held(self, key: ClaimKey) -> Held:
         return Held(key, tuple((holder, self._claims[holder][1]) for holder in self.holders(key)))
 
+    @property
+    def capacities(self) -> dict[str, float]:
+        """How much of each resource there is in all."""
+        return dict(self._capacities)
+
     def capacity(self, resource: str) -> float:
         """How much of a resource there is in all."""
         return self._capacities.get(resource, 0.0)
 
     def free(self, resource: str) -> float:
         """How much of a resource nobody holds. There is nothing of one that was not named at the start."""
-        return max(0.0, self.capacity(resource) - self._totals.get(resource, 0) / _PER_UNIT)
+        return max(0.0, self.capacity(resource) - self._taken(resource) / _PER_UNIT)
+
+    def _taken(self, resource: str) -> int:
+        """How much of a resource cannot be had now, in billionths."""
+        aside = self._set_aside.get(resource)
+        others = len(aside.difference(self._unit_holders[resource])) * _PER_UNIT if aside else 0
+        return self._totals.get(resource, 0) + others
 
     def _hold(self, key: ClaimKey, pattern: Pattern) -> _HeldPath:
         held = self._paths.get(key)
@@ -262,7 +323,7 @@ class Holdings:
 
     def _shortage(self, name: str, amount: float) -> Conflict | None:
         capacity = self.capacity(name)
-        if self._totals.get(name, 0) + _billionths(amount) <= _billionths(capacity) + _SLACK:
+        if self._taken(name) + _billionths(amount) <= _billionths(capacity) + _SLACK:
             return None
         used = self._used.get(name)
         holder = max(used, key=used.__getitem__) if used else ""
@@ -270,10 +331,14 @@ class Holdings:
             ClaimKey("resource", name),
             "resource",
             f"{name} = {format_amount(name, amount)}",
-            f"{format_amount(name, self.free(name))} of {format_amount(name, capacity)} free",
+            f"{format_amount(name, self.free(name))} of {format_amount(name, capacity)} free{self._aside_text(name)}",
             holder,
             self._claims[holder][1] if holder else 0.0,
         )
+
+    def _aside_text(self, name: str) -> str:
+        aside = self._set_aside.get(name)
+        return f", {len(aside)} in use by other programs" if aside else ""
 
 
 def _path_keys(claims: Claims) -> Iterator[tuple[ClaimKey, Pattern]]:

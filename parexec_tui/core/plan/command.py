@@ -4,27 +4,56 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from parexec_tui.core.plan.model import PLACEHOLDERS, Ticket
+from parexec_tui.core.plan.model import Ticket
+from parexec_tui.core.plan.resources import Units
 
-_PLACEHOLDER = re.compile(r"\{(" + "|".join(PLACEHOLDERS) + r")\}")
+_BRACED = re.compile(r"\{([A-Za-z0-9_][A-Za-z0-9_.-]*)\}")
+"""A name in braces: of a placeholder, or of a resource."""
+
+_UNIT = re.compile(r"(?<!\$)\{([A-Za-z0-9_][A-Za-z0-9_.-]*)\}")
+
+_NO_UNITS: Mapping[str, Units] = {}
 
 _WORD = re.compile(r"(?<!\$)\{([A-Za-z_][A-Za-z0-9_-]*)\}")
 """A name in braces that a shell would not take for a variable."""
 
 
 def fill(
-    command: Sequence[str], ticket: Ticket, *, id_: str, attempt: int, workdir: str, note: str = ""
+    command: Sequence[str],
+    ticket: Ticket,
+    *,
+    id_: str,
+    attempt: int,
+    workdir: str,
+    note: str = "",
+    units: Mapping[str, Units] = _NO_UNITS,
 ) -> tuple[str, ...]:
-    """The command with its placeholders filled in for an attempt of a ticket. Other words in braces stay."""
+    """The command with its placeholders filled in for an attempt of a ticket. Other words in braces stay.
+
+    `units`: by resource those that it has, which are placeholders as well.
+    """
     values: Mapping[str, str] = {
-        "run": ticket.run,
+        **{name: write_given(each) for name, each in units.items()},
+        "run": fill_units(ticket.run, units),
         "prompt": ticket.prompt,
         "ticket": id_,
         "attempt": str(attempt),
         "workdir": workdir,
         "note": note,
     }
-    return tuple(_PLACEHOLDER.sub(lambda found: values[found[1]], word) for word in command)
+    return tuple(_BRACED.sub(lambda found: values.get(found[1], found[0]), word) for word in command)
+
+
+def fill_units(text: str, units: Mapping[str, Units]) -> str:
+    """A shell command with `{port}` filled in, for each resource of which the attempt has units; `${port}` stays."""
+    if not units or "{" not in text:
+        return text
+    return _UNIT.sub(lambda found: write_given(units[found[1]]) if found[1] in units else found[0], text)
+
+
+def write_given(units: Units) -> str:
+    """Units as a command is told them: `0,1`."""
+    return ",".join(units)
 
 
 _POSIX_SHELLS = frozenset(("sh", "bash", "dash", "ash", "ksh", "mksh", "yash", "zsh"))

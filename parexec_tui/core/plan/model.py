@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, field
 from parexec_tui.core.plan.checks import RunningCheck
 from parexec_tui.core.plan.gates import Gates, Group
 from parexec_tui.core.plan.outputs import all_writes
+from parexec_tui.core.plan.resources import Units, read_units
 from parexec_tui.core.plan.retries import MAX_CODE, Retries
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.plan.units import Duration, Size, shown
@@ -90,6 +91,35 @@ def _amount(name: str, amount: object) -> float:
     if name != "cpu" and amount != int(amount):
         raise ValueError(f"{amount} of {name} is not a whole number: only cpu may be a fraction")
     return amount
+
+
+class Resources(dict[str, float | Units]):
+    """What there is of each resource: an amount, or its units by name; `memory` is in bytes."""
+
+    @classmethod
+    def parse(cls, value: object) -> "Resources":
+        """Read a table of amounts, named units and ranges. Raises ValueError naming the key that is wrong."""
+        if not isinstance(value, dict):
+            raise ValueError('expected a table of resources, for instance { gpu = 2, port = "8000-8099" }')  # noqa: TRY004
+        return cls((name, _resource(name, each)) for name, each in value.items())
+
+    @property
+    def amounts(self) -> Amounts:
+        """How much there is of each."""
+        return Amounts((name, len(each) if isinstance(each, tuple) else each) for name, each in self.items())
+
+    @property
+    def units(self) -> dict[str, Units]:
+        """The units of those that have any."""
+        return {name: each for name, each in self.items() if isinstance(each, tuple)}
+
+
+def _resource(name: str, value: object) -> float | Units:
+    if isinstance(value, list | tuple) or (isinstance(value, str) and name != "memory"):
+        if name in HOST_RESOURCES:
+            raise ValueError(f"{name} is an amount of the host, and has no units")
+        return read_units(name, value)
+    return _amount(name, value)
 
 
 class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -494,9 +524,13 @@ class PlanDocument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     plan: PlanSettings = PlanSettings()
     defaults: Annotated[Ticket, Meta(description="Values for tickets that do not have their own.")] = Ticket()
-    resources: Annotated[Amounts, Meta(description="What there is of each counted resource, for `uses`.")] = field(
-        default_factory=Amounts
-    )
+    resources: Annotated[
+        Resources,
+        Meta(
+            description='What there is of each resource, for `uses`: an amount, or named units (`["0", "1"]`, '
+            '`"8000-8099"`), of which a ticket is told which it has.'
+        ),
+    ] = field(default_factory=Resources)
     agents: Annotated[
         dict[str, AgentType], Meta(description="Agent types by name; absent: one, called `agent`.")
     ] = {}
@@ -547,8 +581,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     tickets: dict[str, Ticket]
     agents: dict[str, AgentType]
     """Never empty: a plan that names no agent type gets one called `agent`."""
-    resources: Amounts = field(default_factory=Amounts)
-    """What there is of each counted resource. `cpu` and `memory` are the host's unless given here."""
+    resources: Resources = field(default_factory=Resources)
+    """What there is of each resource. `cpu` and `memory` are the host's unless given here."""
     groups: dict[str, Group] = {}
     """Groups with gates: by number, those of the dependency graph, by name, those that tickets name."""
     workdir: str

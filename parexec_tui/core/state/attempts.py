@@ -1,10 +1,14 @@
 """One attempt of a ticket. The last one is kept after its end, until the next one starts."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
+from parexec_tui.core.plan.resources import Units
 from parexec_tui.core.state.events import AttemptEnded
 from parexec_tui.core.state.process_key import RUN, WITHOUT_PROCESS
 from parexec_tui.core.state.status import End, StopReason
+
+_NO_UNITS: Mapping[str, Units] = {}
 
 
 class FreezeCause(NamedTuple):
@@ -49,14 +53,17 @@ class Attempt:
         "freeze", "frozen_for", "number", "outcome", "peak_memory", "pid", "reason", "rollback_cut_short",
         "rollback_problem", "rollbacks", "signal", "started", "step", "step_began", "stop_by", "stop_reason",
         "stop_since",
+        "units",
     )  # fmt: skip
 
-    def __init__(self, number: int, agent: str, started: float) -> None:
+    def __init__(self, number: int, agent: str, started: float, units: Mapping[str, Units] = _NO_UNITS) -> None:
         self.number = number
         """Counted from 1."""
         self.agent = agent
         """Empty: the engine runs it, as it does the gates of a group."""
         self.started = started
+        self.units = units
+        """{resource: the units of it that it has or had}"""
         self.step = RUN
         """The step that it is at, or at which it ended."""
         self.step_began = 0.0

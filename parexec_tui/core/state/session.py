@@ -165,7 +165,7 @@ class SessionState:
         """The same of what follows from the marks of stalled tickets alone. `note_stall` empties it."""
         self.held_tickets: dict[str, TicketState] = {}
         """Tickets with a hold of their own, in the order of the holds; also those that are over by now."""
-        self.holdings = Holdings(plan.resources)
+        self.holdings = Holdings(plan.resources.amounts, plan.resources.units)
         self.agents: dict[str, AgentState] = {}
         self.available: dict[str, dict[str, AgentState]] = {type_: {} for type_ in plan.agents}
         """type: {agent id: agent}, idle longest first."""
@@ -378,6 +378,14 @@ class SessionState:
         if not self.last or (self.stopping is None and self.draining is None):
             return False
         return self.stopping is None or not self.stopping.skips_finally
+
+    @property
+    def awaits_units(self) -> bool:
+        """Whether a ticket that could start wants a unit that another program has, and that may come free."""
+        aside = self.holdings.all_aside()
+        return bool(aside) and any(
+            not aside.keys().isdisjoint(ticket.claims.uses) for ticket in self.ready.values() if ticket.held is None
+        )
 
     def before_last(self) -> int:
         """How many tickets have to be over before those start that run at the end.

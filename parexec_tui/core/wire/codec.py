@@ -5,7 +5,8 @@ from typing import Any, get_args
 
 import msgspec
 
-from parexec_tui.core.plan.model import Amounts, Plan
+from parexec_tui.core.plan.model import Amounts, Plan, Resources
+from parexec_tui.core.plan.resources import write_units
 from parexec_tui.core.plan.units import Duration, Size, shown
 from parexec_tui.core.state.events import AnyEvent, Event
 
@@ -18,12 +19,14 @@ def to_builtin(value: object) -> object:
         return int(value)
     if isinstance(value, Amounts):
         return dict(value)
+    if isinstance(value, Resources):
+        return {name: write_units(each) if isinstance(each, tuple) else each for name, each in value.items()}
     raise NotImplementedError(type(value).__name__)
 
 
 def from_builtin(wanted: type, value: object) -> Any:
     """For msgspec: our own number types, from what stands in a file. Raises ValueError in plan words."""
-    if issubclass(wanted, Duration | Size | Amounts):
+    if issubclass(wanted, Duration | Size | Amounts | Resources):
         return wanted.parse(value)
     raise NotImplementedError(wanted.__name__)
 

@@ -285,6 +285,8 @@ class ProcessEnded(Report, frozen=True, gc=False, tag="ended"):
     """Why an engine before this one ended it, if that engine could not remember why."""
     host_short_of: str = ""
     """What the host had too little of to start the command, as in HostPressed. The command never began."""
+    taken: dict[str, tuple[str, ...]] = {}
+    """{resource: units that it was to have, and that other programs have}. The command never began."""
     error_line: str = ""
     """As in AttemptEnded; of one that was ended on purpose as well."""
 
@@ -400,6 +402,13 @@ class DiskMeasured(Struct, frozen=True, gc=False):
     """Bytes; None: it could not be found out."""
 
 
+class PortsTried(Struct, frozen=True, gc=False, tag_field="report", tag="ports"):
+    """Of the ports that were set aside, those that other programs still have."""
+
+    resource: str
+    taken: tuple[str, ...]
+
+
 class HostShort(Struct, frozen=True, gc=False, tag_field="report", tag="short"):
     """The host has too little of something to start processes, or has enough of it again."""
 
@@ -449,6 +458,7 @@ AnyReport = (
     | BackoffElapsed
     | DiskMeasured
     | HostShort
+    | PortsTried
     | NeighboursChanged
     | HistoryRead
     | IdleElapsed

@@ -20,6 +20,7 @@ from msgspec import Struct
 from parexec_tui.core.plan.identity import identities
 from parexec_tui.core.plan.model import Plan, Ticket
 from parexec_tui.core.plan.requirements import Requirements
+from parexec_tui.core.plan.resources import Units
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire.protocol import Usage
@@ -55,6 +56,9 @@ class Launch(Struct, frozen=True, gc=False):
     """The most bytes of them."""
     snapshot_spare: int = 0
     """Bytes that must stay free where they are kept."""
+    ports: dict[str, Units] = {}
+    """{resource: ports that the process is to have}. If others have one of them, there is no process, and
+    `ProcessEnded.taken` says which."""
     log_of: ProcessKey | None = None
     """A process whose output the new one may want to read: `PAREXEC_LOG` is the path of that."""
     requires: Requirements | None = None
@@ -217,6 +221,9 @@ class Backend(Protocol):
 
     async def fingerprints(self, wanted: tuple[tuple[ProcessKey, Success], ...]) -> list[bytes]:
         """What tickets are after these attempts, for `freshness` to compare with. Raises OSError."""
+
+    async def taken_ports(self, ports: Units) -> Units:
+        """Those of these ports that other programs have, in this order. Raises OSError."""
 
     # -- snapshots: what `Launch.snapshot` kept before the step `run` of an attempt ------------------------------
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from parexec_tui.core.plan.claims import ClaimKey, Held, format_amount
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.cells import width_of
 from parexec_tui.text.words import printable, short_duration
 from parexec_tui.tui.drawing.line import StyledLine
@@ -149,7 +150,7 @@ def _rows(state: SessionState, held: Held, waits: Sequence[ClaimWait]) -> Iterat
         yield _ClaimRow(_used(state, key))
     for ticket, since in held.holders:
         if key.kind == "resource":
-            what = f"  uses {format_amount(key.name, state.tickets[ticket].claims.uses[key.name])}"
+            what = f"  uses {_uses(state.tickets[ticket], key.name)}"
         else:
             what = f"{_HELD[key.kind]} {printable(key.name)}"
         yield _ClaimRow(what, "holds", ticket, since)
@@ -184,6 +185,12 @@ def _rows_of(service: ServiceState) -> Iterator[_ClaimRow]:
             yield _ClaimRow("to use it", "waits", ticket.id, ticket.ready_at)
 
 
+def _uses(ticket: TicketState, resource: str) -> str:
+    """How much of a resource a ticket has, or which units of it."""
+    units = ticket.attempt.units.get(resource, ()) if ticket.attempt is not None else ()
+    return ", ".join(units) if units else format_amount(resource, ticket.claims.uses[resource])
+
+
 _HELD = {"write": "writes", "read": "reads", "lock": "lock"}
 _WANTED = {"write": "to write", "read": "to read", "lock": "lock", "resource": "wants"}
 
@@ -192,4 +199,6 @@ def _used(state: SessionState, key: ClaimKey) -> str:
     """How much of a resource is in use: `gpu: 1 of 2 used`."""
     capacity = state.holdings.capacity(key.name)
     used = format_amount(key.name, capacity - state.holdings.free(key.name))
-    return f"{key.name}: {used} of {format_amount(key.name, capacity)} used"
+    aside = state.holdings.aside(key.name)
+    others = f", {', '.join(aside)} by other programs" if aside else ""
+    return f"{key.name}: {used} of {format_amount(key.name, capacity)} used{others}"

@@ -6,6 +6,7 @@ from operator import attrgetter
 
 from rich.style import Style
 
+from parexec_tui.core.plan.command import write_given
 from parexec_tui.core.plan.gates import listed
 from parexec_tui.core.plan.retries import shown_retries
 from parexec_tui.core.plan.units import format_duration, format_size
@@ -191,6 +192,10 @@ class TicketPanel(TextPanel):
             "gates": "\n".join(each.title for gate in listed(spec.gates) for each in gate.alternatives),
             "locks": ", ".join(spec.locks),
             "uses": ", ".join(f"{name} {_amount(name, amount)}" for name, amount in spec.uses.items()),
+            "units": ", ".join(
+                f"{name} {write_given(units)}"
+                for name, units in (ticket.attempt.units if ticket.attempt is not None else {}).items()
+            ),
             "estimate": format_duration(spec.estimate) if spec.estimate is not None else "",
             "path": _path_text(self.state, ticket),
             "timeout": format_duration(spec.timeout) if spec.timeout is not None else "",
@@ -212,6 +217,12 @@ class TicketPanel(TextPanel):
 
 def _processes(count: int) -> str:
     return f"{count} process" if count == 1 else f"{count} processes"
+
+
+def _units(ticket: TicketState) -> str:
+    """The units that its last attempt has or had: `gpu 0,1, port 8000`."""
+    attempt = ticket.attempt
+    return ", ".join(f"{name} {write_given(units)}" for name, units in attempt.units.items()) if attempt else ""
 
 
 def _amount(name: str, amount: float) -> str:

@@ -11,7 +11,7 @@ from parexec_tui.core.plan import check as plan_check
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.check import Survey, survey
 from parexec_tui.core.plan.claims import Claims, Holdings
-from parexec_tui.core.plan.model import Amounts, Host, Plan, PlanSettings, Ticket
+from parexec_tui.core.plan.model import Amounts, Host, Plan, PlanSettings, Resources, Ticket
 from parexec_tui.core.plan.reading.file import read_plan
 
 
@@ -165,7 +165,7 @@ def plans(draw: Any) -> Plan:
         before = draw(st.lists(st.sampled_from(sorted(tickets)), max_size=2, unique=True)) if tickets else []
         fields = {name: getattr(ticket, name) for name in ("reads", "writes", "locks", "uses")}
         tickets[f"T{number}"] = Ticket(run="x", needs=tuple(before), **fields)
-    return Plan(settings=PlanSettings(), tickets=tickets, agents={}, resources=Amounts(gpu=3), workdir="/work")
+    return Plan(settings=PlanSettings(), tickets=tickets, agents={}, resources=Resources(gpu=3), workdir="/work")
 
 
 @given(plans())
@@ -173,7 +173,7 @@ def test_the_clashes_are_those_of_looking_at_every_pair(plan: Plan) -> None:
     dependencies = graph.build(plan.tickets)
     expected = set()
     for a, b in combinations(plan.tickets, 2):
-        holdings = Holdings(plan.resources)
+        holdings = Holdings(plan.resources.amounts)
         holdings.take(a, Claims.of(plan.tickets[a], plan.workdir), 0)
         if b not in graph.ordered_dependents(dependencies, [a]) and holdings.conflict(
             Claims.of(plan.tickets[b], plan.workdir)

@@ -213,7 +213,7 @@ NO_TICKETS = "p:1:1: tickets: the plan has no tickets (write one, for instance [
         ("plan = 1\nagents = 2\nresources = 3\ndefaults = 4" + TICKET, [
             "p:1:1: plan: expected a table, got 1",
             "p:2:1: agents: expected a table of tables, got 2",
-            "p:3:1: resources: expected a table of amounts, for instance { cpu = 1, memory = \"512MiB\" }",
+            "p:3:1: resources: expected a table of resources, for instance { gpu = 2, port = \"8000-8099\" }",
             "p:4:1: defaults: expected a table, got 4",
         ]),
         ("'$schema' = 1" + TICKET, ["p:1:1: \"$schema\": expected a string, got 1"]),

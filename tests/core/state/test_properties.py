@@ -20,13 +20,14 @@ from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.checks import RunningCheck
 from parexec_tui.core.plan.gates import Check, Gate, Gates, Group
 from parexec_tui.core.plan.group_gates import with_gates
-from parexec_tui.core.plan.model import AgentType, Amounts, Plan, PlanSettings, Priority, Ticket
+from parexec_tui.core.plan.model import AgentType, Amounts, Plan, PlanSettings, Priority, Resources, Ticket
+from parexec_tui.core.plan.resources import Units
 from parexec_tui.core.plan.retries import Budgets
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
-from parexec_tui.core.state.process_key import READY, SKIP_IF, STOP
+from parexec_tui.core.state.process_key import READY, RUN, SKIP_IF, STOP
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, Flag, ServiceStatus, Status
@@ -98,7 +99,13 @@ def tickets(draw: st.DrawFn, number: int, last: tuple[int, ...] = ()) -> Ticket:
         snapshot=snapshot,
         checks=draw(st.sampled_from(_CHECKS)),
         locks=draw(some("db", "web")),
-        uses=Amounts(draw(st.sampled_from(({}, {}, {"gpu": 1}, {"gpu": 2}, {"gpu": 3, "cpu": 0.5})))),
+        uses=Amounts(
+            draw(
+                st.sampled_from(
+                    ({}, {}, {"gpu": 1}, {"gpu": 2}, {"gpu": 3, "cpu": 0.5}, {"port": 1}, {"port": 2, "gpu": 1})
+                )
+            )
+        ),
         uses_service=draw(some(*_SERVICES)),
         estimate=draw(st.sampled_from((None, Duration(1), Duration(100)))),
         timeout=Duration(5),
@@ -122,6 +129,11 @@ def _in_group(found: dict[str, Ticket], chosen: Iterable[str]) -> dict[str, Tick
         whole = with_gates(more, {"g": Group(gates=("together",))}, ())
         found = found if graph.cycles(graph.build(whole)) else more
     return found
+
+
+_resources: st.SearchStrategy[dict[str, float | Units]] = st.sampled_from(
+    ({"gpu": 3, "port": ("80", "81")}, {"gpu": ("a", "b", "c"), "port": ("80", "81")})
+)
 
 
 @st.composite
@@ -150,7 +162,7 @@ def plans(draw: st.DrawFn) -> Plan:
         groups=groups,
         tickets=found,
         agents={"x": agent_type("docs"), "y": agent_type("docs", "web")},
-        resources=Amounts(gpu=3),
+        resources=Resources(draw(_resources)),
         services=_SERVICES,
         workdir=WORKDIR,
     )
@@ -189,6 +201,18 @@ def end_somehow(session: Session, number: int) -> None:
 
 def refuse_to_start(session: Session, number: int) -> None:
     session.could_not_start(*session.live())
+
+
+def find_a_port_taken(session: Session, number: int) -> None:
+    attempts = {id_: session[id_].live_attempt for id_ in session.live()}
+    for id_ in of((id_ for id_, each in attempts.items() if each.units and each.step == RUN), number):
+        units = attempts[id_].units.get("port", ())
+        taken = {"port": units[: 1 + number % 2]} if units else {}
+        session.tell(rq.ProcessEnded(id_, attempts[id_].number, problem="taken", taken=taken))
+
+
+def try_ports(session: Session, number: int) -> None:
+    session.tell(rq.PortsTried("port", session.state.holdings.aside("port")[: number % 2]))
 
 
 def lose(session: Session, number: int) -> None:
@@ -566,6 +590,8 @@ STEPS: tuple[Step, ...] = (
     *[end(code=1)] * 4,
     *[end(code=127)] * 3,
     *[refuse_to_start] * 3,
+    find_a_port_taken,
+    try_ports,
     end(signal=9),
     end(problem="no such file"),
     lose,

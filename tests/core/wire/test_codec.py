@@ -294,6 +294,7 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         ended_before=True,
     ),
     ev.RollbackStarted(at=9.0, ticket="T1", attempt=3, step="restore", by="ann", note="too slow"),
+    ev.UnitsSetAside(at=5.0, resource="port", units=("8000", "8002")),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -802,3 +803,17 @@ async def test_the_next_engine_takes_the_fingerprint_of_an_attempt_before_it(wor
         success = Success(b"one", "shell", str(world.work), ("in",), ("out",), time.time_ns())
         (taken,) = await engine.backend.fingerprints(((key(), success),))
         assert await is_stale(world, engine, taken) == ""
+
+
+async def test_a_process_is_not_started_while_others_have_a_port_of_it(world: World) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        port = str(server.getsockname()[1])
+        async with world.engine() as engine:
+            assert await engine.backend.taken_ports((port,)) == (port,)
+            launch = structs.replace(world.launch("echo never"), ports={"port": (port,)})
+            engine.backend.start(key(), launch)
+            report = await engine.end_of(key())
+            assert isinstance(report, rq.ProcessEnded)
+            assert report.taken == {"port": (port,)}
+            server.close()
+            assert await engine.backend.taken_ports((port,)) == ()

@@ -194,3 +194,13 @@ async def test_what_was_given_back_just_after_a_look_is_gone_though_nothing_happ
         assert shown.count == 1
         while shown.count:
             await pilot.pause(0.05)
+
+
+def test_units_are_named_where_a_resource_has_them() -> None:
+    of = plan("A: uses=gpu:1\nB: uses=gpu:1\nC: uses=gpu:2", parallel=4, resources={"gpu": ("x", "y", "z")})
+    session = running(of)
+    session.state.holdings.set_aside("gpu", ("z",))
+    drawn = text(panel(session, 60))
+    assert "gpu: 3 of 3 used, z by other programs" in drawn
+    assert "   uses x " in drawn
+    assert "   uses y " in drawn

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct, inspect
 
-from parexec_tui.core.plan.model import Amounts, PlanSettings, Ticket
+from parexec_tui.core.plan.model import Amounts, PlanSettings, Resources, Ticket
 from parexec_tui.core.plan.reading.faults import Fault, Hints, Path
 from parexec_tui.core.plan.reading.foreign import hint_for_plan_key, hint_for_ticket_key
 from parexec_tui.core.plan.units import Duration, Size, shown
@@ -23,6 +23,8 @@ def decode(type_: type, value: object) -> object:
         return Duration.parse(value)
     if type_ is Amounts:
         return Amounts.parse(value)
+    if type_ is Resources:
+        return Resources.parse(value)
     if type_ is Size:
         return Size.parse(value)
     raise NotImplementedError(f"the plan file has no values of type {type_!r}")
@@ -49,9 +51,9 @@ def read_fields(model: type[Struct], table: object, path: Path) -> tuple[dict[st
     return good, faults
 
 
-def read_amounts(table: object, path: Path) -> tuple[dict[str, Any], list[Fault]]:
-    """The amounts that are right, as written, and what is wrong with the others."""
-    faults = list(_faults(inspect.CustomType(Amounts), table, path))
+def read_resources(table: object, path: Path) -> tuple[dict[str, Any], list[Fault]]:
+    """The resources that are right, as written, and what is wrong with the others."""
+    faults = list(_faults(inspect.CustomType(Resources), table, path))
     wrong = {fault.path[-1] for fault in faults}
     good = {key: value for key, value in table.items() if key not in wrong} if isinstance(table, dict) else {}
     return good, faults
@@ -116,7 +118,7 @@ def _faults(type_: inspect.Type, value: object, path: Path) -> Iterator[Fault]:
         case inspect.DictType() if isinstance(value, dict):
             for key, item in value.items():
                 yield from _faults(type_.value_type, item, (*path, key))
-        case inspect.CustomType(cls) if cls is Amounts and isinstance(value, dict):
+        case inspect.CustomType(cls) if cls in (Amounts, Resources) and isinstance(value, dict):
             for key, item in value.items():
                 yield from _decode_fault(cls, {key: item}, (*path, key))
         case inspect.CustomType(cls):

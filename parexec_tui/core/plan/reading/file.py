@@ -14,9 +14,9 @@ import tomli
 from msgspec import Struct, structs
 
 from parexec_tui.core.plan.gates import Group
-from parexec_tui.core.plan.model import AgentType, Amounts, Hooks, Host, Plan, PlanDocument, PlanSettings, Ticket
+from parexec_tui.core.plan.model import AgentType, Hooks, Host, Plan, PlanDocument, PlanSettings, Resources, Ticket
 from parexec_tui.core.plan.reading.faults import Fault, Hints, Path
-from parexec_tui.core.plan.reading.fields import convert, decode, kind, read_amounts, read_fields
+from parexec_tui.core.plan.reading.fields import convert, decode, kind, read_fields, read_resources
 from parexec_tui.core.plan.reading.positions import Format, repeated_keys
 from parexec_tui.core.plan.reading.problems import Problem, located
 from parexec_tui.core.plan.reading.rules import Draft, broken_rules, groups_without_tickets
@@ -279,7 +279,7 @@ def _read_by_key(document: dict[str, Any]) -> tuple[PlanDocument, list[Fault]]:
     faults += found
     defaults, found = read_fields(Ticket, document.get("defaults", {}), ("defaults",))
     faults += found
-    resources, found = read_amounts(document.get("resources", {}), ("resources",))
+    resources, found = read_resources(document.get("resources", {}), ("resources",))
     faults += found
     agents, found = _read_tables(AgentType, document.get("agents", {}), ("agents",))
     faults += found
@@ -296,7 +296,7 @@ def _read_by_key(document: dict[str, Any]) -> tuple[PlanDocument, list[Fault]]:
     parts = PlanDocument(
         plan=convert(PlanSettings, plan),
         defaults=convert(Ticket, defaults),
-        resources=Amounts.parse(resources),
+        resources=Resources.parse(resources),
         agents={name: convert(AgentType, table) for name, table in agents.items()},
         groups={name: convert(Group, table) for name, table in groups.items()},
         group={name: convert(Group, table) for name, table in group.items()},

@@ -32,10 +32,10 @@ from parexec_tui.core.plan.model import (
     ID_PATTERN,
     MIN_LOG,
     AgentType,
-    Amounts,
     Hooks,
     Host,
     PlanSettings,
+    Resources,
     Ticket,
     blanks,
     eligible_types,
@@ -72,7 +72,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     """The document, to tell a ticket's own keys from those of `[defaults]`."""
     settings: PlanSettings
     defaults: Ticket
-    resources: Amounts
+    resources: Resources
     agents: dict[str, AgentType]
     tickets: dict[str, Ticket]
     """With the defaults merged in."""
@@ -659,7 +659,7 @@ def _demands_can_be_met(draft: Draft, host: Host | None) -> Iterator[Fault]:
     written = draft.written.get("resources")
     # What is written in [resources] but wrong there is no limit, but its name is known.
     limits |= dict.fromkeys(written, float("inf")) if isinstance(written, dict) else {}
-    limits |= draft.resources
+    limits |= draft.resources.amounts
     hints = Hints(limits)
     for id_, ticket in draft.specs():
         for name, amount in ticket.uses.items() if ticket.uses else ():

@@ -6,7 +6,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import NODEFAULT, Struct
 
-from parexec_tui.core.plan.model import ID_PATTERN, MAX_AMOUNT, Amounts, PlanDocument
+from parexec_tui.core.plan.model import ID_PATTERN, MAX_AMOUNT, Amounts, PlanDocument, Resources
 from parexec_tui.core.plan.units import DURATION_PATTERN, MAX_DURATION, MAX_SIZE, SIZE_PATTERN, Duration, Size
 
 _DURATION = {
@@ -27,6 +27,19 @@ _AMOUNTS = {
     "type": "object",
     "properties": {"cpu": {"type": "number", "minimum": 0, "maximum": MAX_AMOUNT}, "memory": _SIZE},
     "additionalProperties": {"type": "integer", "minimum": 0, "maximum": MAX_AMOUNT},
+}
+
+_UNIT = {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}]}
+_RESOURCES = {
+    **_AMOUNTS,
+    "additionalProperties": {
+        "anyOf": [
+            {"type": "integer", "minimum": 0, "maximum": MAX_AMOUNT},
+            {"type": "string"},
+            {"type": "array", "items": _UNIT, "minItems": 1},
+        ]
+    },
+    "examples": [{"gpu": ["0", "1"], "port": "8000-8099"}],
 }
 
 
@@ -51,7 +64,7 @@ def plan_schema() -> dict[str, Any]:
 
 
 def _custom(type_: type) -> dict[str, Any]:
-    schemas: dict[type, dict[str, Any]] = {Duration: _DURATION, Size: _SIZE, Amounts: _AMOUNTS}
+    schemas: dict[type, dict[str, Any]] = {Duration: _DURATION, Size: _SIZE, Amounts: _AMOUNTS, Resources: _RESOURCES}
     return schemas[type_]
 
 

@@ -13,6 +13,7 @@ from parexec_tui.core.rules.reports.host import (
     on_history_read,
     on_host_short,
     on_neighbours_changed,
+    on_ports_tried,
 )
 from parexec_tui.core.rules.reports.logs import on_log_flooded, on_log_too_long
 from parexec_tui.core.rules.reports.processes import (
@@ -70,6 +71,7 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.BackoffElapsed: on_backoff_elapsed,
     rq.DiskMeasured: on_disk_measured,
     rq.HostShort: on_host_short,
+    rq.PortsTried: on_ports_tried,
     rq.NeighboursChanged: on_neighbours_changed,
     rq.HistoryRead: on_history_read,
     rq.IdleElapsed: on_idle_elapsed,

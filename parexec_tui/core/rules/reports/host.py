@@ -1,5 +1,8 @@
 """What the monitor finds out: disks, shortages, sessions nearby, and how long tickets took before."""
 
+from collections.abc import Mapping
+
+from parexec_tui.core.plan.resources import Units
 from parexec_tui.core.plan.units import format_size
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
@@ -39,6 +42,20 @@ def on_host_short(state: SessionState, report: rq.HostShort, now: float) -> list
 def host_short(report: rq.ProcessEnded) -> rq.HostShort:
     """What a process says of the host that could not be started."""
     return rq.HostShort(report.host_short_of, report.problem)
+
+
+def on_ports_tried(state: SessionState, report: rq.PortsTried, now: float) -> list[ev.AnyEvent]:
+    if report.taken == state.holdings.aside(report.resource):
+        return []
+    return [ev.UnitsSetAside(at=now, resource=report.resource, units=report.taken)]
+
+
+def set_aside(state: SessionState, taken: Mapping[str, Units], now: float) -> list[ev.AnyEvent]:
+    """Give these units, which other programs have, to nobody."""
+    return [
+        ev.UnitsSetAside(at=now, resource=name, units=tuple(dict.fromkeys((*state.holdings.aside(name), *units))))
+        for name, units in taken.items()
+    ]
 
 
 def on_neighbours_changed(state: SessionState, report: rq.NeighboursChanged, now: float) -> list[ev.AnyEvent]:

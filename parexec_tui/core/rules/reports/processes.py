@@ -13,7 +13,7 @@ from parexec_tui.core.rules.reports.ends import (
 )
 from parexec_tui.core.rules.reports.failures import failed, failed_for_good
 from parexec_tui.core.rules.reports.gates import gate_ended, gate_failed
-from parexec_tui.core.rules.reports.host import host_short, on_host_short
+from parexec_tui.core.rules.reports.host import host_short, on_host_short, set_aside
 from parexec_tui.core.rules.reports.logs import ended_as_flood, has_flooded
 from parexec_tui.core.rules.reports.stops import ended_on_purpose
 from parexec_tui.core.rules.reports.taking_back import files_restored, quarantine, rollback_over
@@ -60,7 +60,7 @@ def on_process_ended(state: SessionState, report: rq.ProcessEnded, now: float) -
     gate = None if is_command else gate_step(state, ticket)
     if report.host_short_of and gate is not None:  # the engine starts it when there is enough
         return on_host_short(state, host_short(report), now)
-    if report.host_short_of:
+    if report.host_short_of or report.taken:
         return _put_back(state, ticket, report, now)
     if gate is not None:
         return gate_ended(state, ticket, gate, report, now)
@@ -81,10 +81,13 @@ def _is_expected(ticket: TicketState, report: rq.ProcessEnded) -> bool:
 
 
 def _put_back(state: SessionState, ticket: TicketState, report: rq.ProcessEnded, now: float) -> list[ev.AnyEvent]:
-    """Its command never began, for want of something that the host was short of: nothing starts until it has more."""
+    """Its command never began: the host was short of something, and nothing starts until it has more; or another
+    program has a unit that it was to have, and it gets another one."""
     again = attempt_ended(
         ticket, report, End.could_not_start, Status.waiting, now, reason=report.problem, host_at_fault=True
     )
+    if report.taken:
+        return [again, *set_aside(state, report.taken, now)]
     return [again, *on_host_short(state, host_short(report), now)]
 
 

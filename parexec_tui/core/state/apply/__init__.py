@@ -70,6 +70,7 @@ from parexec_tui.core.state.apply.session import (
     on_session_opened,
     on_session_released,
     on_session_stopping,
+    on_units_set_aside,
 )
 from parexec_tui.core.state.apply.tickets import (
     on_approval_asked,
@@ -121,6 +122,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.NeighboursSeen: on_neighbours_seen,
     ev.HostPressed: on_host_pressed,
     ev.HostRelieved: on_host_relieved,
+    ev.UnitsSetAside: on_units_set_aside,
     ev.SessionHeld: on_session_held,
     ev.SessionReleased: on_session_released,
     ev.SessionDraining: on_session_draining,

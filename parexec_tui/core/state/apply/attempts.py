@@ -35,11 +35,11 @@ def on_attempt_started(state: SessionState, event: ev.AttemptStarted) -> None:
     is_busy = agent is not None and agent.ticket is not None
     if is_busy or ticket.missing or event.attempt <= ticket.attempts:
         raise IllegalEventError(f"{event!r}: the agent is busy, a need is missing, or the attempt is not new")
-    take_claims(state, ticket, event)
+    units = take_claims(state, ticket, event)
     if agent is not None:
         agent.ticket = ticket.id
         refresh_agent(state, agent)
-    ticket.attempt = Attempt(event.attempt, event.agent, event.at)
+    ticket.attempt = Attempt(event.attempt, event.agent, event.at, units)
     ticket.attempts = event.attempt
     if ticket.first_started is None:
         ticket.first_started = event.at

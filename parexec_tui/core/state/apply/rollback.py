@@ -64,11 +64,12 @@ def _live_again(state: SessionState, ticket: TicketState, event: ev.RollbackStar
     restored = following(state, event.restored, Status.skipped)
     if ticket.attempt is None:
         raise IllegalEventError(f"{event!r}: it never ran")
+    units = ticket.attempt.units
     if ticket.status is not Status.approval:  # that holds them, and is counted, already
-        take_claims(state, ticket, event)
+        units = take_claims(state, ticket, event)
         count_start(state, ticket, event.at)
     before = ticket.attempt
-    ticket.attempt = Attempt(before.number, before.agent, event.at)
+    ticket.attempt = Attempt(before.number, before.agent, event.at, units)
     ticket.attempt.rollbacks, ticket.attempt.step = before.rollbacks, event.step
     ticket.snapshot, ticket.retry_at, ticket.note = None, None, event.note or ticket.note
     take_back(state, restored, event.at)

@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec import structs
 
-from parexec_tui.core.plan.claims import Holdings
+from parexec_tui.core.plan.claims import ClaimKey, Holdings
 from parexec_tui.core.plan.model import Host
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.indexes import check_again, check_types_again, mark_ready, note_approval
@@ -23,7 +23,8 @@ def on_session_opened(state: SessionState, event: ev.SessionOpened) -> None:
     state.opened_at = event.at
     state.parallel = event.parallel
     state.host = Host(event.cpus, event.memory)
-    state.holdings = Holdings({"cpu": event.cpus, "memory": event.memory, **state.plan.resources})
+    resources = state.plan.resources
+    state.holdings = Holdings({"cpu": event.cpus, "memory": event.memory, **resources.amounts}, resources.units)
     for ticket in state.tickets.values():
         if ticket.missing == 0:
             mark_ready(state, ticket, event.at)
@@ -105,6 +106,15 @@ def on_host_pressed(state: SessionState, event: ev.HostPressed) -> None:
 def on_host_relieved(state: SessionState, event: ev.HostRelieved) -> None:
     if state.pressed.pop(event.resource, None) is None:
         raise IllegalEventError(f"{event!r}: the host was not short of it")
+
+
+def on_units_set_aside(state: SessionState, event: ev.UnitsSetAside) -> None:
+    try:
+        state.holdings.set_aside(event.resource, event.units)
+    except RuntimeError as error:
+        raise IllegalEventError(f"{event!r}: {error}") from None
+    if state.dirty is not None:
+        state.dirty.freed.append(ClaimKey("resource", event.resource))
 
 
 def on_session_held(state: SessionState, event: ev.SessionHeld) -> None:

@@ -150,9 +150,10 @@ def on_ticket_restored(state: SessionState, event: ev.TicketRestored) -> None:
         raise IllegalEventError(f"{event!r}: nothing is known of what {ticket.id} was before")
     skipped = following(state, event.skipped, *PENDING)
     restored = following(state, event.restored, Status.skipped)
-    if event.then is Status.approval:
-        take_claims(state, ticket, event)  # as it held them before
+    units = take_claims(state, ticket, event) if event.then is Status.approval else None  # as it held them before
     ticket.restore()
+    if units is not None and ticket.attempt is not None:
+        ticket.attempt.units = units
     if event.then is Status.skipped and not ticket.because:  # it is only now that a need is lost
         ticket.because, ticket.ended = lost_need(state, ticket), event.at
     move(state, ticket, event.then, event.at)

@@ -75,6 +75,7 @@ from parexec_tui.core.state.events.session import (
     SessionReleased,
     SessionStopping,
     TicketsQueued,
+    UnitsSetAside,
 )
 from parexec_tui.core.state.events.session import Neighbour as Neighbour
 from parexec_tui.core.state.events.tickets import (
@@ -118,6 +119,7 @@ AnyEvent = (
     | NeighboursSeen
     | HostPressed
     | HostRelieved
+    | UnitsSetAside
     | SessionHeld
     | SessionReleased
     | SessionDraining

@@ -139,6 +139,13 @@ class HostRelieved(Event, frozen=True, tag="host_relieved"):
     resource: str
 
 
+class UnitsSetAside(Event, frozen=True, tag="units_set_aside"):
+    """Of this resource these units, and no others, are given to nobody: other programs have them."""
+
+    resource: str
+    units: tuple[str, ...] = ()
+
+
 FREEZE_REASON = "frozen"
 """The reason of the hold that a freeze of the session brings."""
 

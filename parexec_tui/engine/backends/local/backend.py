@@ -8,6 +8,7 @@ from functools import partial
 import trio
 from msgspec import structs
 
+from parexec_tui.core.plan.resources import Units
 from parexec_tui.core.plan.services import HttpReady, TcpReady, parse_ready
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
@@ -36,6 +37,7 @@ from parexec_tui.engine.backends.local.logs import read_sizes
 from parexec_tui.engine.backends.local.mark import mark_of
 from parexec_tui.engine.backends.local.not_started import why_not
 from parexec_tui.engine.backends.local.orphans import Orphans
+from parexec_tui.engine.backends.local.ports import taken_ports
 from parexec_tui.engine.backends.local.processes import open_processes
 from parexec_tui.engine.backends.local.record import note_stop, report_of
 from parexec_tui.engine.backends.local.shortage import ShortageWatch, pids_limits, short_of
@@ -121,7 +123,7 @@ class LocalBackend:
         if chosen := self._cgroups.choose(key, trio.current_time()):
             start.spawn = structs.replace(start.spawn, cgroup=chosen)
         self._starting[key] = start
-        if launch.outputs or launch.reads or launch.snapshot or launch.requires is not None:
+        if launch.outputs or launch.reads or launch.snapshot or launch.requires is not None or launch.ports:
             self._preparing.add(key)
             self._nursery.start_soon(self._look_and_start, start, launch)
         else:
@@ -240,6 +242,9 @@ class LocalBackend:
 
     async def fingerprints(self, wanted: tuple[tuple[ProcessKey, Success], ...]) -> list[bytes]:
         return await self.workspace.fingerprints(wanted)
+
+    async def taken_ports(self, ports: Units) -> Units:
+        return await in_thread(taken_ports, ports, limiter=self._one_look)
 
     def restore(self, key: ProcessKey) -> None:
         self.workspace.restore(key)

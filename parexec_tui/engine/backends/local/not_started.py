@@ -6,6 +6,7 @@ from pathlib import Path
 
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Ended
+from parexec_tui.engine.backends.local.ports import PortsTakenError
 from parexec_tui.engine.backends.local.requirements import UnmetError
 from parexec_tui.engine.backends.local.shortage import short_of
 from parexec_tui.engine.backends.local.snapshot import SnapshotError
@@ -32,14 +33,13 @@ def why_not(start: Start) -> Ended:
         problem=_spawn_problem(error),
         ticket_at_fault=hopeless,
         host_short_of=short_of(error),
+        taken=error.taken if isinstance(error, PortsTakenError) else {},
         step=key.step,
     )
 
 
 def _spawn_problem(error: OSError | ValueError) -> str:
-    if isinstance(error, SnapshotError):
-        return str(error)
-    if isinstance(error, UnmetError):
+    if isinstance(error, SnapshotError | UnmetError | PortsTakenError):
         return str(error)
     if isinstance(error, OSError) and error.errno == errno.E2BIG:
         return "its command and environment are too long for the system"

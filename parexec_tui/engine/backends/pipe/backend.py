@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 from trio.abc import ReceiveStream, SendStream
 
 from parexec_tui.client.framing import Lines
+from parexec_tui.core.plan.resources import Units
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
@@ -52,6 +53,7 @@ _log_reading = msgspec.json.Decoder(LogReading)
 _bytes = msgspec.json.Decoder(bytes)
 _truth = msgspec.json.Decoder(bool)
 _texts = msgspec.json.Decoder(list[str])
+_ports = msgspec.json.Decoder(Units)
 _freshness = msgspec.json.Decoder(list[Freshness])
 _fingerprints = msgspec.json.Decoder(list[bytes])
 _snapshot: msgspec.json.Decoder[rq.SnapshotMade | None] = msgspec.json.Decoder(rq.SnapshotMade | None)
@@ -163,6 +165,9 @@ class PipeBackend:
         except OSError:  # nobody can tell, so it is run
             done = False
         self._report(rq.DoneChecked(key.ticket, key.attempt, done, step=key.step))
+
+    async def taken_ports(self, ports: Units) -> Units:
+        return await self._ask(wire.TakenPorts(ports=ports), _ports)
 
     async def freshness(self, wanted: tuple[FreshnessWanted, ...], *, anew: bool) -> list[Freshness]:
         return await self._ask(wire.LookFresh(wanted=wanted, anew=anew), _freshness)

@@ -121,6 +121,8 @@ class _Runner:
                 return await self._backend.workspace.missing_outputs(key, root, outputs)
             case wire.AreFilled(root=root, paths=paths):
                 return await self._backend.workspace.are_filled(root, paths)
+            case wire.TakenPorts(ports=ports):
+                return await self._backend.taken_ports(ports)
             case wire.LookFresh(wanted=wanted, anew=anew):
                 return await self._backend.freshness(wanted, anew=anew)
             case wire.TakeFingerprints(wanted=succeeded):

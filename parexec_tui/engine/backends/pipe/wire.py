@@ -8,6 +8,7 @@ or `failed` with its id; answers come in any order.
 import msgspec
 from msgspec import Raw, Struct
 
+from parexec_tui.core.plan.resources import Units
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire.requests import (
@@ -126,6 +127,10 @@ class AreFilled(Ask, frozen=True, tag="are_filled"):
     paths: tuple[str, ...]
 
 
+class TakenPorts(Ask, frozen=True, tag="taken_ports"):
+    ports: Units
+
+
 class LookFresh(Ask, frozen=True, tag="look_fresh"):
     wanted: tuple[FreshnessWanted, ...]
     anew: bool
@@ -169,6 +174,7 @@ AnyAsk = (
     | CutLog
     | MissingOutputs
     | AreFilled
+    | TakenPorts
     | LookFresh
     | TakeFingerprints
     | Restore
