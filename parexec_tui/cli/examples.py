@@ -34,6 +34,10 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec log 'MOD-*' --order time", "all that these tickets printed, by the start of their attempts"),
     ),
     "events": (("parexec events -f --json", "what happens, as JSON lines, until the engine leaves"),),
+    "bottlenecks": (
+        ("parexec bottlenecks", "what holds the session up, and what more of it would save"),
+        ("parexec bottlenecks --json | jq -r '.bottlenecks[0].text'", "the worst one, for scripts"),
+    ),
     "export": (
         ("parexec export night.json", "all facts of the session of this directory"),
         ("parexec export -s nightly tickets.csv", "a line for each ticket, for a spreadsheet"),

@@ -61,7 +61,11 @@ class Pool:
         if ticket.live_attempt.step != RUN:
             cwd, nice = spec.cwd or agent_type.cwd, agent_type.nice
             gate = gate_step(self._state, ticket)
-            return self._gate(gate, env, cwd, nice, units) if gate is not None else self._rollback(ticket, env, cwd, nice)
+            return (
+                self._gate(gate, env, cwd, nice, units)
+                if gate is not None
+                else self._rollback(ticket, env, cwd, nice)
+            )
         launch = self._command(ticket, agent_type, env)
         requires = Requirements.of(self._state.plan.settings, agent_type, spec)
         reads = spec.reads if spec.is_asked_by_files else ()

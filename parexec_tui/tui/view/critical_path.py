@@ -3,9 +3,9 @@
 import time
 from collections.abc import Sequence
 
+from parexec_tui.core.schedule.critical_path import critical_path
 from parexec_tui.core.state.findings import remembered
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.tui.drawing.graph.lanes import critical_path
 
 _FIND_EVERY, _SHARE = 1.0, 200
 """It is found again at most this often, in seconds and in multiples of the time that took: it costs O(plan)."""

@@ -19,8 +19,6 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from parexec_tui.core.plan.graph import Graph
-from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.gc_control import gc_paused
 from parexec_tui.tui.drawing.graph.drawn import drawn_dependents
 from parexec_tui.tui.drawing.graph.lane_layout import Lane, lay_out
@@ -289,16 +287,3 @@ def with_glyph(row: LaneRow, glyph: str, *, ascii_only: bool = False) -> tuple[l
     else:
         cells[at] = sign
     return cells, True
-
-
-def critical_path(state: SessionState) -> list[str]:
-    """The chain of tickets, needs first, that the rest of the session cannot be faster than: the longest remaining
-    path through tickets that are not over. Empty when all are. O(tickets)."""
-    left = (ticket for ticket in state.tickets.values() if ticket.status not in TERMINAL)
-    step = max(left, key=lambda ticket: (ticket.remaining, -ticket.group), default=None)
-    path = []
-    while step is not None:
-        path.append(step.id)
-        dependents = (ticket for ticket in state.dependents(step.id) if ticket.status not in TERMINAL)
-        step = max(dependents, key=lambda ticket: ticket.remaining, default=None)
-    return path

@@ -9,8 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parexec_tui.core.plan.graph import Graph
-from parexec_tui.tui.drawing.graph.lanes import critical_path
-from tests.core.sessions import Session
 from tests.tui.drawing.graph.graphs import drawn, fan, graph_of, graphs, lanes_of, rows_of, text_of, traced_lanes
 
 
@@ -251,39 +249,3 @@ def test_heavy_lines_run_from_each_ticket_of_a_path_to_the_next(graph: Graph) ->
         if lanes.row(dependent) - lanes.row(need) > 1 and not any("↓" in text_of(row) for row in rows):
             between = rows[lanes.row(need) + 1 : lanes.row(dependent)]
             assert all(sum(cell.heavy for cell in row.cells) == 1 for row in between)
-
-
-# -- the critical path -----------------------------------------------------------------------------------------------
-
-
-def test_the_critical_path_follows_estimates() -> None:
-    session = Session("A:\nB: A estimate=5s\nC: A estimate=2s\nD: B C\nE: estimate=6s")
-
-    assert critical_path(session.state) == ["A", "B", "D"]
-
-
-def test_what_is_over_is_not_critical() -> None:
-    session = Session("A:\nB: A estimate=5s\nC: A estimate=2s\nD: B C")
-    session.dispatch()
-    session.succeed("A")
-
-    assert critical_path(session.state) == ["B", "D"]
-    session.dispatch()
-    session.succeed("B")
-    assert critical_path(session.state) == ["C", "D"]
-
-
-def test_a_skipped_ticket_is_not_critical() -> None:
-    session = Session("A: estimate=9s\nB: A\nC: estimate=1s")
-    session.dispatch()
-    session.fail("A")
-
-    assert critical_path(session.state) == ["C"]
-
-
-def test_when_all_is_over_nothing_is_critical() -> None:
-    session = Session("A:")
-    session.dispatch()
-    session.succeed("A")
-
-    assert critical_path(session.state) == []

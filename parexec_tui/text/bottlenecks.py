@@ -1,0 +1,78 @@
+"""Bottlenecks in words."""
+
+from collections.abc import Iterator, Sequence
+
+from parexec_tui.core.plan.units import write_duration
+from parexec_tui.core.schedule.bottlenecks import Bottleneck
+from parexec_tui.core.schedule.simulation import Course
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.text.words import and_others
+
+_PATH = 4
+"""Tickets of the critical path that are named."""
+
+
+def bottleneck_text(found: Bottleneck) -> str:
+    """What a limit holds up, and what one more would do: `3 tickets wait for gpu: a third one would start 2 now`."""
+    return f"{_holds_up(found)}: {_effect(found)}"
+
+
+def _holds_up(found: Bottleneck) -> str:
+    limit = found.limit
+    if limit.kind == "lock":
+        return f"lock {limit.name} serialises {_tickets(found.through)}, {found.share:.0%} of what is left"
+    if limit.kind == "parallel":
+        what = f"a slot ({found.there_are:g} at once)"
+    elif limit.kind == "agents":
+        what = f"one of {found.there_are:g} {limit.name}"
+    else:
+        what = f"{limit.name} ({found.there_are:g} in all)"
+    if not found.waiting:
+        return f"{_tickets(found.through)} will want {what}"
+    return f"{_tickets(found.waiting)} {'waits' if found.waiting == 1 else 'wait'} for {what}"
+
+
+def _effect(found: Bottleneck) -> str:
+    parts = []
+    if found.starts:
+        parts.append(f"start {found.starts} now")
+    if found.saves:
+        parts.append(f"save about {write_duration(round(found.saves))}")
+    without = "without it the session" if found.limit.kind == "lock" else "one more"
+    if not parts:
+        unknown = "nothing tells how long tickets take" if found.saves is None else "it would save nothing by itself"
+        return unknown if found.limit.kind == "lock" else f"one more: {unknown}"
+    if found.limit.kind == "lock":
+        saved = (
+            f" would end about {write_duration(round(found.saves))} sooner"
+            if found.saves
+            else " would go on as it is"
+        )
+        return f"{without}{saved}" + (f", and {found.starts} would start now" if found.starts else "")
+    return f"{without} would {' and '.join(parts)}"
+
+
+def _tickets(count: int) -> str:
+    return "1 ticket" if count == 1 else f"{count} tickets"
+
+
+def bottleneck_lines(
+    state: SessionState, found: Sequence[Bottleneck], course: Course | None, path: Sequence[str]
+) -> Iterator[str]:
+    """The page of `parexec bottlenecks`."""
+    if not state.unfinished:
+        yield "nothing is left to do"
+        return
+    for each in found:
+        yield bottleneck_text(each)
+    if not found:
+        yield "nothing that could be had more of would make the session end sooner"
+    if path and course is not None:
+        left = sum(1 for id_ in path if id_ in state.live)
+        runs = f", {left} of them running" if left else ""
+        yield f"critical path: {_tickets(len(path))}{runs}: {and_others(path, _PATH)}"
+    if course is not None:
+        stuck = f"; {_tickets(course.left)} could never start" if course.left else ""
+        yield f"as it is, the session ends in about {write_duration(round(course.seconds))}{stuck}"
+    else:
+        yield "nothing tells yet how long tickets take, so what more would save is not known"
