@@ -10,6 +10,8 @@ in at most one that it names), and one for each ticket to the gates of the plan.
 
 from collections.abc import Mapping
 
+from msgspec import structs
+
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.gates import PLAN_GATES, Gates, Group, described, gates_of_group, is_number
 from parexec_tui.core.plan.model import Priority, Ticket
@@ -27,7 +29,10 @@ def with_gates(tickets: Mapping[str, Ticket], groups: Mapping[str, Group], of_pl
     if any(map(is_number, groups)):
         members |= _numbered(tickets, groups, members)
     made = {
-        id_: _gate_ticket(id_, gates[id_].gates, {name: tickets[name] for name in names})
+        id_: structs.replace(
+            _gate_ticket(id_, gates[id_].gates, {name: tickets[name] for name in names}),
+            uses_service=tuple(sorted({used for name in names for used in tickets[name].uses_service})),
+        )
         for id_, names in members.items()
         if id_ in gates
     }

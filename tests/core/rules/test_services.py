@@ -120,6 +120,19 @@ def test_one_that_is_frozen_gets_no_user_and_its_time_to_be_ready_stands_still()
     assert (stopped.why, stopped.detail) == ("not ready", "not ready after 30.0s (tcp:5432)")
 
 
+def test_the_gates_of_a_group_use_what_its_tickets_use() -> None:
+    found = Session(plan("A: group=g uses_service=db\nB: A", groups={"g": ("lint",)}, services={"db": DB}))
+    found.dispatch()
+    found.service_is_up("db")
+    found.dispatch()
+    found.succeed("A")
+    assert found.end_unwanted() == []
+    assert found.dispatch() == ["@g"]
+    found.service_ended("db")
+    found.killed("@g")
+    assert (found.status("@g"), found["@g"].reason) == ("failed", "service db died: exit 1")
+
+
 # -- death -----------------------------------------------------------------------------------------------------
 
 

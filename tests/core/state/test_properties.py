@@ -504,7 +504,7 @@ def service_backs_off(session: Session, number: int) -> None:
 
 
 def end_unwanted(session: Session, number: int) -> None:
-    session.end_unwanted(leaves=number % 10 == 0)
+    session.end_unwanted(leaves=number % 10 == 0 and not session.state.live)
 
 
 def on_service(request: Callable[..., rq.AnyRequest]) -> Step:
