@@ -81,6 +81,7 @@ def test_a_dry_run_says_what_and_why_and_starts_nothing(here: Path) -> None:
     assert facts == {
         "tickets": [{"id": "test", "group": 1, "why": "named by --only"}],
         "taken_as_done": {"build": ["test"]},
+        "gates_left_out": [],
         "of": 5,
     }
     assert (ran(here), engines.sessions()) == ([], [])
