@@ -1,12 +1,13 @@
 """A session as facts: for `show`, `status` and `why`, as text and as JSON."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
+from types import MappingProxyType
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.rules.attention import needs
 from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.schedule.forecast import eta
@@ -33,6 +34,7 @@ from parexec_tui.core.wire.protocol import (
 from parexec_tui.outputs.log_lines import final_state
 from parexec_tui.outputs.output import Output, output_of
 from parexec_tui.text.services import fact_text
+from parexec_tui.text.step_reports import StepReport, step_line
 from parexec_tui.text.words import (
     clock,
     day_and_clock,
@@ -56,6 +58,13 @@ _MAX_FAILURES = 100
 
 
 _MAX_ROOTS = 20
+
+
+class SnapshotFact(Struct, frozen=True):
+    attempt: int
+    files: int
+    size: int
+    """Bytes."""
 
 
 class TicketReport(Struct, frozen=True, omit_defaults=True):
@@ -96,6 +105,14 @@ class TicketReport(Struct, frozen=True, omit_defaults=True):
     """{resource: the units of it that its last attempt has or had}"""
     without: tuple[str, ...] = ()
     """The needs that it does without: they may fail, and ended without success."""
+    note: str = ""
+    """What a person said when they retried it, approved of it or sent it back last."""
+    at_end: bool = field(name="finally", default=False)
+    """Whether it runs at the end, whatever happened."""
+    snapshot: SnapshotFact | None = None
+    """What is kept of its files as they were before its newest attempt."""
+    steps: Sequence[StepReport] = ()
+    """Of its newest attempt, if there were more than its command; and whether it was asked if it is done."""
 
 
 class AgentReport(Struct, frozen=True, omit_defaults=True):
@@ -154,10 +171,12 @@ def told_step(ticket: TicketState, attempt: int) -> str:
     return first_step(ticket)
 
 
-def session_report(state: SessionState, me: str = "") -> SessionReport:
+def session_report(
+    state: SessionState, me: str = "", steps: Mapping[str, Sequence[StepReport]] = MappingProxyType({})
+) -> SessionReport:
     """Everything about a session. If no engine is there, that is to be noted in the state before.
 
-    `me` as for `why`.
+    `me` as for `why`. `steps`: see `step_reports`.
     """
     return SessionReport(
         session=state.session,
@@ -173,7 +192,7 @@ def session_report(state: SessionState, me: str = "") -> SessionReport:
         retried=state.retried,
         serialised=state.serialised,
         busy_seconds=round(state.busy_for, 3),
-        tickets=[_ticket(state, ticket, me) for ticket in state.tickets.values()],
+        tickets=[_ticket(state, ticket, me, steps.get(ticket.id, ())) for ticket in state.tickets.values()],
         agents=[
             AgentReport(
                 agent.id,
@@ -286,7 +305,7 @@ def roots_report(state: SessionState, tickets: Iterable[str]) -> Roots:
     return Roots([waiting_for(state, root) for root in found], of)
 
 
-def _ticket(state: SessionState, ticket: TicketState, me: str) -> TicketReport:
+def _ticket(state: SessionState, ticket: TicketState, me: str, steps: Sequence[StepReport]) -> TicketReport:
     waits = ticket.status in PENDING or ticket.status is Status.approval
     attempt = ticket.attempt
     cut = state.cut_logs.get(ticket.id)
@@ -319,6 +338,10 @@ def _ticket(state: SessionState, ticket: TicketState, me: str) -> TicketReport:
         allowed=ticket.is_allowed,
         units=dict(attempt.units) if attempt is not None else {},
         without=tuple(need.id for need in state.needs_done_without(ticket)),
+        note=ticket.note,
+        at_end=ticket.spec.finally_,
+        snapshot=SnapshotFact(kept.attempt, kept.files, kept.size) if (kept := state.snapshot_of(ticket)) else None,
+        steps=steps,
     )
 
 
@@ -333,6 +356,12 @@ def report_lines(report: SessionReport, *, ascii_only: bool, me: str = "") -> It
     width = max(len(ticket.id) for ticket in report.tickets)
     for ticket in sorted(report.tickets, key=lambda ticket: ticket.group):
         yield _ticket_line(ticket, width, me, ascii_only=ascii_only)
+        yield from (f"{'':18}{step_line(step)}" for step in ticket.steps)
+        if ticket.note:
+            yield f"{'':18}note: {printable(ticket.note)}"
+        if (kept := ticket.snapshot) is not None:
+            size = format_size(kept.size)
+            yield f"{'':18}its files as before attempt {kept.attempt} are kept: {kept.files} files, {size}"
     for agent in report.agents:
         if agent.reason:
             yield f"{agent.id}  {agent.status}: {printable(agent.reason)}"
