@@ -300,11 +300,12 @@ def retry(
 )
 @_tickets
 @click.option("-d", "--downstream", is_flag=True, help="First take back, too, what has run and needs them.")
+@click.option("--force", is_flag=True, help="Also where other tickets have written since what is restored.")
 @verb_even_if_finished
-def rollback(context: VerbContext, tickets: tuple[str, ...], downstream: bool) -> None:
+def rollback(context: VerbContext, tickets: tuple[str, ...], downstream: bool, force: bool) -> None:
     from parexec_tui.core.wire.requests import Rollback
 
-    context.ask(Rollback(tickets=context.tickets(tickets), downstream=downstream), confirm=True)
+    context.ask(Rollback(tickets=context.tickets(tickets), downstream=downstream, force=force), confirm=True)
 
 
 @click.command(
@@ -324,10 +325,15 @@ def rollback(context: VerbContext, tickets: tuple[str, ...], downstream: bool) -
     help="Where to begin: the number of a group, or a ticket. Can be repeated.",
 )
 @click.option("--rollback", "takes_back", is_flag=True, help="First take back what they did.")
+@click.option("--force", is_flag=True, help="With --rollback: also where other tickets have written since.")
 @verb_even_if_finished
-def restart(context: VerbContext, services: tuple[str, ...], start: tuple[str, ...], takes_back: bool) -> None:
+def restart(
+    context: VerbContext, services: tuple[str, ...], start: tuple[str, ...], takes_back: bool, force: bool
+) -> None:
     from parexec_tui.core.wire.requests import Restart, Retry, Rollback
 
+    if force and not takes_back:
+        raise click.UsageError("--force is about what --rollback restores")
     if bool(services) is bool(start) or (services and takes_back):
         raise click.UsageError("say either which service, or where to begin: --from GROUP, or --from TICKET")
     if services:
@@ -335,7 +341,7 @@ def restart(context: VerbContext, services: tuple[str, ...], start: tuple[str, .
         return
     chosen = context.tickets(tuple(f"group:{word}" if word.isdigit() else word for word in start))
     if takes_back:
-        context.ask(Rollback(tickets=chosen, downstream=True, rerun=True), confirm=True)
+        context.ask(Rollback(tickets=chosen, downstream=True, rerun=True, force=force), confirm=True)
     else:
         context.ask(Retry(tickets=chosen, downstream=True), confirm=True)
 

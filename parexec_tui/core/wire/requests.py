@@ -113,6 +113,8 @@ class Rollback(Request, frozen=True, tag="rollback"):
     """Also what has run after them and needs them; that first."""
     rerun: bool = False
     """Afterwards let all of them run again."""
+    force: bool = False
+    """Also where others have written since what is restored."""
 
 
 class Approve(Request, frozen=True, tag="approve"):

@@ -697,3 +697,18 @@ def test_what_ran_with_a_need_that_was_rolled_back_since_did_not_do_without_it()
     assert found.status("A") == "rolled back"
     assert found.state.needs_done_without(found["D"]) == []
     assert [need.id for need in found.state.needs_done_without(found["E"])] == ["B"]
+
+
+def test_what_others_have_written_since_is_not_restored_over_without_a_word() -> None:
+    found = Session("A: snapshot=true writes=out\nB: writes=out/b\nC: A writes=other")
+    found.dispatch()
+    found.tell(rq.SnapshotMade("A", 1, 1, 10))
+    found.wait(1)
+    found.succeed("A")
+    found.dispatch()
+    found.wait(1)
+    found.succeed("B", "C")
+    refused = found.ask(rq.Rollback(tickets=("A",)))
+    assert isinstance(refused, Refusal)
+    assert refused.reason == "B has run since A, and writes out/b as well: a restore takes that away"
+    assert not isinstance(found.ask(rq.Rollback(tickets=("A",), force=True)), Refusal)

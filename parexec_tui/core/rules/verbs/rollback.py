@@ -1,7 +1,8 @@
 """rollback: take back what tickets did that are over, the last ones first."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
+from parexec_tui.core.plan.patterns import overlap
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.rules.answers import Decision, named, refuse_unknown
 from parexec_tui.core.rules.downstream import HAVE_RUN, built_on, restores, skips
@@ -28,7 +29,7 @@ def rollback(state: SessionState, asked: rq.Rollback, now: float) -> Decision:
         for ticket in tickets
         if not (asked.rerun and ticket.status is Status.rolled_back)
     )
-    if refusal := next(filter(None, refusals), None):
+    if refusal := next(filter(None, refusals), None) or (None if asked.force else _loses(state, tickets)):
         return refusal
     return [ev.RollbackAsked(at=now, tickets=tuple(ticket.id for ticket in tickets), by=asked.by, rerun=asked.rerun)]
 
@@ -45,6 +46,29 @@ def repeated(state: SessionState, by: str, now: float, *, rerun: bool = False) -
     if not tickets or state.rollback is not None:
         return []
     return [ev.RollbackAsked(at=now, tickets=tuple(each.id for each in tickets), by=by, rerun=rerun)]
+
+
+def _loses(state: SessionState, tickets: Sequence[TicketState]) -> Refusal | None:
+    """What tickets that stay as they are have written since, and a restore would overwrite."""
+    chosen = {ticket.id for ticket in tickets}
+    for ticket in tickets:
+        before = ticket.attempt
+        if before is None or before.ended is None or state.snapshot_of(ticket) is None:
+            continue
+        for other in state.tickets.values():
+            attempt = other.attempt
+            if attempt is None or other.id in chosen or other.status is Status.rolled_back:
+                continue
+            if attempt.started >= before.ended and (lost := _both_write(ticket, other)):
+                reason = f"{other.id} has run since {ticket.id}, and writes {lost} as well: a restore takes that away"
+                return Refusal(reason, f"roll {other.id} back with it, or do it all the same: --force")
+    return None
+
+
+def _both_write(one: TicketState, other: TicketState) -> str:
+    """What both of them may write; empty if there is nothing."""
+    pairs = ((mine, theirs) for mine in one.claims.writes for theirs in other.claims.writes)
+    return next((theirs.text for mine, theirs in pairs if overlap(mine, theirs)), "")
 
 
 def _goes_on(state: SessionState) -> Refusal | None:

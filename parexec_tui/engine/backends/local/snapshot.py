@@ -201,9 +201,10 @@ def restore(folder: Path) -> int:
     """
     restoring = _Restoring(folder, _read(folder))
     changed = restoring.run()
-    if problems := list(restoring.differences()):
+    if problems := restoring.failed or list(restoring.differences()):
         more = f" and {len(problems) - _TOLD} more" if len(problems) > _TOLD else ""
-        raise RestoreError(f"not as it was: {', '.join(problems[:_TOLD])}{more}")
+        said = "" if restoring.failed else "not as it was: "
+        raise RestoreError(f"{said}{', '.join(problems[:_TOLD])}{more}")
     return changed
 
 
@@ -534,6 +535,8 @@ class _Restoring:
         self._needed = set(_folders_of(path for path, was in self._was.items() if was.covered))
         """The folders that lead to what is covered."""
         self._changed: set[str] = set()
+        self.failed: list[str] = []
+        """What could not be brought back, and why."""
         self._opened: dict[str, int] = {}
         """{folder: the mode that it had before we let us in}"""
 
@@ -623,27 +626,35 @@ class _Restoring:
         for path, was in self._was.items():
             if not was.covered and path not in self._needed:
                 continue
-            now = _entry(path)
-            if now is not None and now.kind != was.kind:
-                self._remove(path)
-                now = None
-            match was.kind:
-                case "folder":
-                    self._make_folder(path)
-                case "file":
-                    self._bring_back_file(path, was, now, whole)
-                case "link":
-                    if now is None or now.target != was.target:
-                        self._put(path, partial(_make_link, was))
-                    _own(path, was)
-                    _set_time(path, was)
-                case "pipe":
-                    if now is None:
-                        self._put(path, partial(_make_pipe, was))
-                    _own(path, was)
-                    _set_mode(path, was)
-                case "other":
-                    pass
+            try:
+                self._bring_back_one(path, was, whole)
+            except (OSError, RestoreError) as error:  # the others are brought back all the same
+                self.failed.append(f"{path}: {getattr(error, 'strerror', None) or error}")
+                if whole.get(was.copy) == path:
+                    del whole[was.copy]  # no other one may become a hard link to it
+
+    def _bring_back_one(self, path: str, was: _Entry, whole: dict[str, str]) -> None:
+        now = _entry(path)
+        if now is not None and now.kind != was.kind:
+            self._remove(path)
+            now = None
+        match was.kind:
+            case "folder":
+                self._make_folder(path)
+            case "file":
+                self._bring_back_file(path, was, now, whole)
+            case "link":
+                if now is None or now.target != was.target:
+                    self._put(path, partial(_make_link, was))
+                _own(path, was)
+                _set_time(path, was)
+            case "pipe":
+                if now is None:
+                    self._put(path, partial(_make_pipe, was))
+                _own(path, was)
+                _set_mode(path, was)
+            case "other":
+                pass
 
     def _bring_back_file(self, path: str, was: _Entry, now: _Entry | None, whole: dict[str, str]) -> None:
         first = whole.setdefault(was.copy, path)

@@ -531,7 +531,7 @@ def test_a_link_that_somebody_planted_is_not_followed(
         Path(path).symlink_to(victim)
 
     monkeypatch.setattr(snapshot, "_remove_leftover", plant)
-    with pytest.raises(FileExistsError):
+    with pytest.raises(RestoreError, match="file: File exists"):
         restore(kept)
     assert victim.read_text() == "precious"
 
@@ -556,9 +556,31 @@ def test_of_a_restore_that_fails_no_other_file_is_left(
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises(PermissionError):
+    with pytest.raises(RestoreError, match="file: Operation not permitted"):
         restore(kept)
     assert [each.name for each in work.iterdir()] == ["file"]
+
+
+def test_what_can_be_restored_is_though_something_before_it_cannot(
+    work: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        (work / name).write_text("before")
+    snap(kept, work, "*")
+    for name in "abc":
+        (work / name).write_text("after!")
+
+    def replace(source: str, target: str) -> None:
+        if target.endswith("/b"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), source, None, target)
+        rename(source, target)
+
+    rename = os.replace
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(RestoreError, match=rf"^{work}/b: No space left on device$"):
+        restore(kept)
+    assert [(work / name).read_text() for name in "abc"] == ["before", "after!", "before"]
+    assert sorted(each.name for each in work.iterdir()) == ["a", "b", "c"]
 
 
 @contextmanager
