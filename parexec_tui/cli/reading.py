@@ -17,6 +17,7 @@ from parexec_tui.registry.errors import RegistryDamaged
 if TYPE_CHECKING:
     from parexec_tui.core.state.process_key import ProcessKey
     from parexec_tui.core.state.services import ServiceState
+    from parexec_tui.core.state.session import SessionState
     from parexec_tui.core.state.tickets import TicketState
     from parexec_tui.outputs.output import Output
     from parexec_tui.registry.events import EventRow
@@ -189,6 +190,7 @@ def log(
     the exit code is 1 if there is no such line.
     """
     from parexec_tui.client.sessions import open_registry, resolve_past
+    from parexec_tui.core.state.process_key import SKIP_IF
 
     is_one = len(tickets) == 1 and is_plain(tickets[0]) and not statuses
     is_whole = is_one and regex is None and not of_all
@@ -209,12 +211,16 @@ def log(
             sys.exit(SUCCEEDED if print_lines(registry, past.state, wanted) else UNSUCCESSFUL)
         known = past.state.tickets[tickets[0]]
         number = attempt or known.attempts
+        if step is not None and step.startswith(SKIP_IF):  # that is asked before the first attempt
+            key = _step_key(past.state, known, 0, step)
+            _print_log(registry, row.session, key, follow, _Clean() if _is_clean(raw) else _Raw())
+            return
         if not number and not follow:
             why = (
                 f"was {known.reason}" if known.status == "succeeded" else f"has not been started yet: {known.status}"
             )
             fail(f"{known.id} {why}", UNSUCCESSFUL)
-        key = _step_key(row.session, known, number or 1, step)
+        key = _step_key(past.state, known, number or 1, step)
         _print_log(registry, row.session, key, follow, _Clean() if _is_clean(raw) else _Raw())
 
 
@@ -239,9 +245,11 @@ def _service_key(
     return key
 
 
-def _step_key(session: str, ticket: "TicketState", number: int, step: str | None) -> "ProcessKey":
-    """The process whose output is wanted. Without a step it is the one that tells most, which is said."""
+def _step_key(state: "SessionState", ticket: "TicketState", number: int, step: str | None) -> "ProcessKey":
+    """The process whose output is wanted, by the name of its step or that of its gate. Without a step it is the one
+    that tells most, which is said."""
     from parexec_tui.core.state.process_key import RUN, ProcessKey
+    from parexec_tui.core.state.steps import gate_step
     from parexec_tui.outputs.output import steps_of
     from parexec_tui.text.report import told_step
 
@@ -250,8 +258,14 @@ def _step_key(session: str, ticket: "TicketState", number: int, step: str | None
         if step != RUN:
             other = "" if ticket.is_gates else f"; that of the command: --step {RUN}"
             click.echo(f"parexec: the output of {step}{other}", err=True)
-    elif step != RUN and step not in (steps := steps_of(session, ProcessKey(ticket.id, number))):
-        there = f"there are: {', '.join(steps)}" if steps else "it has none"
+    elif step != RUN and step not in (steps := steps_of(state.session, ProcessKey(ticket.id, number))):
+        gates = {
+            each: gate.title for each in steps if number and (gate := gate_step(state, ticket, each)) is not None
+        }
+        if named := [each for each, title in gates.items() if title == step]:
+            return ProcessKey(ticket.id, number, named[-1])
+        names = (f"{each} ({gates[each]})" if each in gates else each for each in steps)
+        there = f"there are: {', '.join(names)}" if steps else "it has none"
         fail(f"there is no output of step {step} of attempt {number} of {ticket.id}: {there}", BAD_USAGE)
     return ProcessKey(ticket.id, number, step)
 

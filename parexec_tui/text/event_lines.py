@@ -172,6 +172,8 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
         case ev.CheckFrozen() | ev.CheckThawed():
             word = "frozen" if isinstance(event, ev.CheckFrozen) else "thawed"
             yield Line(at, word, event.ticket, f"its skip_if {_by(event.by, me)}".strip())
+        case ev.AttemptFrozen(reason=str(reason)) if reason:
+            yield Line(at, "frozen", event.ticket, reason, "warn")
         case ev.AttemptFrozen() | ev.TicketHeld():
             yield Line(
                 at, "frozen" if isinstance(event, ev.AttemptFrozen) else "held", event.ticket, _by(event.by, me)

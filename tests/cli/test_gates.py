@@ -40,6 +40,7 @@ def test_log_prints_the_step_that_tells_most_or_the_one_that_is_asked_for() -> N
     assert parexec("log", "linted", "--step", "run").out == "built\n"
     assert parexec("log", "linted", "--step", "gate-1").out == "one\n"
     unknown = parexec("log", "linted", "--step", "gate-9")
-    assert unknown.code == 2
-    assert "there are: run, gate-1, gate-2, gate-2-2" in unknown.err
+    assert unknown.code == 2, unknown.err
+    assert "there are: run, gate-1 (echo one), gate-2 (lint), gate-2-2 (lint)" in unknown.err
+    assert parexec("log", "linted", "--step", "lint").out == "error: unused x lint gate-2-2\n"
     assert parexec("log", "good").err == ""

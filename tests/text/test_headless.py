@@ -168,6 +168,7 @@ WORDS: list[tuple[ev.AnyEvent, str]] = [
     (ev.TicketUnrunnable(at=0, ticket="T", reason="nobody"), "could not start T nobody"),
     (ev.TicketRetried(at=0, ticket="T", by="ann", restored=("U",)), "retry T by ann; may run again: U"),
     (ev.AttemptFrozen(at=0, ticket="T", attempt=1, by="ann"), "frozen T by ann"),
+    (ev.AttemptFrozen(at=0, ticket="T", attempt=1, reason="check a: b"), "frozen T check a: b"),
     (ev.AttemptThawed(at=0, ticket="T", attempt=1, by="ann"), "thawed T by ann"),
     (ev.AttemptStopRequested(at=0, ticket="T", attempt=1, why="timed out"), "stopping T timed out"),
     (ev.AgentsDeployed(at=0, agents=()), ""),

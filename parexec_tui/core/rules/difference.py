@@ -84,6 +84,8 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False) -> Differen
         what = "changed" if id_ in changed else "dropped"
         if state.tickets[id_].status in LIVE:
             too_late[id_] = f"{what} in the file, but it is running"
+        elif state.tickets[id_].status is Status.approval:
+            too_late[id_] = f"{what} in the file, but it has run and waits for approval"
         elif id_ in changed and state.tickets[id_].status is Status.waived:
             too_late[id_] = "changed in the file, but somebody waived it"
     keep = {need for id_ in too_late for need in now.tickets[id_].waits}

@@ -74,10 +74,11 @@ def step_text(state: SessionState, ticket: TicketState) -> str:
 
 
 def gates_of(state: SessionState, ticket: TicketState) -> tuple[Gate, ...]:
-    """The gates that the current attempt of a ticket must pass, in order."""
+    """The gates that the newest attempt of a ticket must pass, in order."""
     if ticket.is_gates:
         return listed(ticket.spec.gates)
-    before = state.plan.agents[state.agents[ticket.live_attempt.agent].type].gates
+    assert ticket.attempt is not None
+    before = state.plan.agents[state.agents[ticket.attempt.agent].type].gates
     if not (before or ticket.spec.gates):
         return ()
     return (*listed(before), *listed(ticket.spec.gates))

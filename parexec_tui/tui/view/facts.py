@@ -38,6 +38,8 @@ def reason_of(state: SessionState, ticket: TicketState, now: float, me: str = ""
         return f"{cause.id} {cause.end if cause.status is Status.failed and cause.end else happened(cause.status)}"
     if ticket.status is Status.stopping:
         return f"{stop_text(ticket, now, me)}: TERM, then KILL after {format_duration(ticket.spec.grace)}"
+    if ticket.status is Status.approval:
+        return "has run, and waits for your approval"
     if ticket.is_live:
         return "; ".join(filter(None, (printable(step_text(state, ticket)), held_text(ticket.held, me))))
     if ticket.end is not None and ticket.end is not End.succeeded:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from parexec_tui.core.rules.attention import began, needs, relieved
+from parexec_tui.core.rules.difference import compare
 from parexec_tui.core.rules.verbs.approve import approve_all
 from parexec_tui.core.schedule.root_counts import roots, waiting_for
 from parexec_tui.core.schedule.roots import path_to_root, root_of
@@ -45,6 +46,15 @@ def reject(session: Session, note: str = "") -> Refusal | list[ev.AnyEvent]:
 
 
 # --- After ---
+
+
+def test_what_waits_is_neither_frozen_nor_changed_and_that_is_said() -> None:
+    session = after()
+    refused = session.ask(rq.Freeze(tickets=("T",)))
+    assert str(refused) == "T waits for approval, only what runs can be frozen"
+    found = compare(session.state, plan(AFTER.replace("approve=after", "approve=before") + "\nN:"))
+    assert found.too_late == {"T": "changed in the file, but it has run and waits for approval"}
+    assert not isinstance(session.ask(found.request), Refusal), "the rest is taken over"
 
 
 def test_what_has_run_waits_without_an_agent_and_keeps_its_claims() -> None:

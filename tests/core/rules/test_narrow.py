@@ -66,7 +66,7 @@ def test_one_that_just_ended_does_not_refuse_the_others() -> None:
     acted, frozen = answer
     assert isinstance(acted, ev.OperatorActed)
     assert acted.text == "freeze runs"
-    assert acted.left_out == ("done is succeeded, only what runs can be frozen (hold done)",)
+    assert acted.left_out == ("done is succeeded, only what runs can be frozen",)
     assert isinstance(frozen, ev.AttemptFrozen)
     assert frozen.ticket == "runs"
     undone = made.act(rq.Undo())

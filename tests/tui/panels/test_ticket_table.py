@@ -58,6 +58,13 @@ def test_a_reason_has_the_cells_of_the_columns_that_say_nothing_of_its_ticket(wi
     assert "6m48 tester-2   late:::: Unit tests" in running
 
 
+def test_what_has_run_and_waits_for_approval_says_so() -> None:
+    session = Session("T: approve=after")
+    session.dispatch()
+    session.succeed("T")
+    assert row_of(session, "T", 80).endswith(" has run, and waits for your approval")
+
+
 def test_needs_that_would_be_cut_are_counted() -> None:
     ids = [f"{name}-of-the-model" for name in ("train-first", "evaluate", "compare", "publish-all")]
     session = Session("\n".join([*(f"{id_}:" for id_ in ids), f"last: {' '.join(ids)}"]))
