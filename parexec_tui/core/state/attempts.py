@@ -45,7 +45,8 @@ class CheckClock:
 
 
 class Attempt:
-    """One try of a ticket on an agent. A new one is made for each; nothing of it changes once it has ended."""
+    """One try of a ticket on an agent. A new one is made for each, and also if one that had ended is taken back: it
+    has the same number. Nothing else of it changes once it has ended."""
 
     __slots__ = (
         "agent", "birth", "clock_error", "code", "cpu_seconds", "end", "ended", "error_line", "failed_checks",
