@@ -12,9 +12,9 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.engine import up_to_date
 from parexec_tui.engine.backends.backend import Freshness, FreshnessWanted
-from parexec_tui.paths import registry_file
+from parexec_tui.paths import registry_file, session_folder
 from tests.core.sessions import plan
-from tests.engine.engines import exists, happened, number_in, resume, run, sessions, start, ticket, until
+from tests.engine.engines import exists, happened, number_in, resume, run, session, sessions, start, ticket, until
 from tests.engine.fakes import FakeBackend
 
 BUILD = """
@@ -53,6 +53,12 @@ def ran(folder: Path, text: str = BUILD, code: int = 0) -> list[str]:
     (folder / "ran").write_text("")
     assert run(folder, text)[0] == code
     return sorted((folder / "ran").read_text().split())
+
+
+def test_what_was_noted_for_a_fingerprint_is_deleted_when_that_is_taken(work: Path) -> None:
+    folder = session_folder(session()).attempts
+    assert list(folder.glob("*.log"))
+    assert list(folder.glob("*.reads")) == []
 
 
 def test_the_second_session_runs_nothing(work: Path) -> None:

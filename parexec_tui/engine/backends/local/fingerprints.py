@@ -9,6 +9,7 @@ import json
 import os
 import stat
 import time
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -63,8 +64,25 @@ class Fingerprint(Struct, frozen=True, array_like=True):
     """Why nothing more is known."""
 
 
-_decode = msgspec.msgpack.Decoder(Fingerprint).decode
-_encode = msgspec.msgpack.Encoder().encode
+_read = msgspec.msgpack.Decoder(Fingerprint).decode
+_written = msgspec.msgpack.Encoder().encode
+_PACKED = b"\x78"
+"""The first byte of what zlib packs; no fingerprint begins with it."""
+
+
+def _encode(fingerprint: Fingerprint) -> bytes:
+    """The paths and signs of many files are much alike, so it is packed."""
+    return zlib.compress(_written(fingerprint), 1)
+
+
+def _decode(kept: bytes) -> Fingerprint:
+    """Raises msgspec.DecodeError."""
+    if not kept.startswith(_PACKED):
+        return _read(kept)  # of an earlier version
+    try:
+        return _read(zlib.decompress(kept))
+    except zlib.error as error:
+        raise msgspec.DecodeError(str(error)) from None
 
 
 class Walks:
@@ -133,7 +151,10 @@ def note_reads(note: Path, root: str, patterns: Sequence[str]) -> None:
     """Note what a ticket reads before its command begins. Raises OSError."""
     signs: dict[str, Sign] = {}
     for text in patterns:
-        signs.update(files_of(parse_pattern(text, root)))
+        for path, sign in files_of(parse_pattern(text, root)):
+            signs[path] = sign
+            if len(signs) > MAX_FILES:  # nothing will be remembered of it
+                return
     note.write_text(json.dumps(signs), encoding="utf-8", errors="surrogateescape")
 
 

@@ -113,7 +113,10 @@ class Workspace:
         def take() -> list[bytes]:
             walks = Walks(self._walks)
             notes = [self._folder.reads_before(key.ticket, key.attempt) for key, _ in wanted]
-            return [fingerprints_of.take(note, each, walks) for note, (_, each) in zip(notes, wanted, strict=True)]
+            taken = [fingerprints_of.take(note, each, walks) for note, (_, each) in zip(notes, wanted, strict=True)]
+            for note in notes:  # it has as many lines as the ticket reads files, and nobody wants it any more
+                note.unlink(missing_ok=True)
+            return taken
 
         return await in_thread(take, may_hang=True, limiter=self._checks)
 

@@ -2,6 +2,7 @@
 
 import os
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -186,3 +187,25 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "nowhere").symlink_to("elsewhere")
     assert b"" != lost != digest_of(os.fsencode(tmp_path / "nowhere"))
     assert digest_of(os.fsencode(tmp_path / "none")) == fingerprints.UNKNOWN
+
+
+def test_a_fingerprint_of_many_files_is_small_and_one_of_an_earlier_version_is_read(ticket: Ticket) -> None:
+    for number in range(500):
+        ticket.write(f"src/include/module/header-{number:04}.h", str(number))
+    time.sleep(fingerprints.SETTLED / 1e9 * 1.2)  # from now on the signs count
+    ticket.begins()
+    ticket.succeeds()
+    assert ticket.known is not None
+    unpacked = zlib.decompress(ticket.known)
+    assert len(ticket.known) < len(unpacked) * 0.6
+    ticket.known = unpacked
+    assert ticket.stale() == ""
+    ticket.known = b"\x78damaged"
+    assert ticket.stale() == "never ran"
+
+
+def test_of_too_many_files_nothing_is_noted(ticket: Ticket, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticket.note.unlink()
+    monkeypatch.setattr(fingerprints, "MAX_FILES", 2)
+    ticket.begins()
+    assert not ticket.note.exists()
