@@ -11,7 +11,7 @@ import pytest
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, Status
-from parexec_tui.paths import registry_file
+from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.attempts import AttemptFact
 from parexec_tui.registry.registry import Registry
 from tests.engine.engines import (
@@ -316,3 +316,28 @@ def test_a_stop_in_the_middle_of_a_rollback_by_hand_leaves_the_rest_to_the_next_
     assert (state.tickets["A"].status, state.rollback) == (Status.rolled_back, None)
     assert state.finished_at is not None
     assert facts() == before, "what is known of the attempts is how they ended, not when they were taken back"
+
+
+BOUNDED = """
+[plan]
+keep_snapshots = "10KiB"
+[tickets.A]
+run = "true"
+writes = ["many"]
+snapshot = true
+[tickets.B]
+run = "true"
+needs = ["A"]
+writes = ["one"]
+snapshot = true
+"""
+
+
+def test_an_engine_does_not_leave_before_the_snapshots_are_deleted_that_were_dropped(tmp_path: Path) -> None:
+    (tmp_path / "many").mkdir()
+    for number in range(4000):
+        (tmp_path / "many" / str(number)).write_text("x" * 10)
+    (tmp_path / "one").write_text("one")
+    assert run(tmp_path, BOUNDED)[0] == 0
+    assert [event.ticket for event in happened(ev.SnapshotDropped)] == ["A"]
+    assert [each.name for each in session_folder(sessions()[0]).snapshots.iterdir()] == ["B.1"]

@@ -346,6 +346,7 @@ class LocalBackend:
     async def finish(self) -> None:
         await in_thread(self._starter.close)
         await self.end_strays()
+        await self.workspace.finish()
         await in_thread(self._cgroups.close)
         self._watch.close()
 

@@ -27,6 +27,9 @@ _AGAIN = 1.0
 _CHECKS = 4
 """Tickets whose files are looked at at once."""
 
+_DROPPED_WITHIN = 30.0
+"""Seconds that an engine waits at its end for the deletion of snapshots."""
+
 _Look = tuple[ProcessKey, str, Sequence[str]]
 """Who is told, where patterns start, and the patterns of what is looked for."""
 
@@ -48,6 +51,9 @@ class Workspace:
         self._checks = trio.CapacityLimiter(_CHECKS)
         self._restores = trio.CapacityLimiter(_CHECKS)
         self._one_look = trio.CapacityLimiter(1)
+        self._dropping: set[ProcessKey] = set()
+        """The snapshots that are being deleted."""
+        self._is_dropped = trio.Event()
 
     def before(self, start: Start, launch: Launch) -> None:
         """Look for what is required, keep what may be restored, and note what outputs are there already.
@@ -148,11 +154,21 @@ class Workspace:
         return None if found is None else rq.SnapshotMade(key.ticket, key.attempt, *found, step=key.step)
 
     def drop_snapshot(self, key: ProcessKey) -> None:
+        self._dropping.add(key)
         self._nursery.start_soon(self._drop_snapshot, key)
 
     async def _drop_snapshot(self, key: ProcessKey) -> None:
         with suppress(OSError):  # it takes room, and harms nobody
             await self.dropped_snapshot(key)
+        self._dropping.discard(key)
+        self._is_dropped.set()
+        self._is_dropped = trio.Event()
+
+    async def finish(self) -> None:
+        """Wait until the snapshots that were dropped are deleted, but not for ever."""
+        with trio.move_on_after(_DROPPED_WITHIN):
+            while self._dropping:
+                await self._is_dropped.wait()
 
     async def dropped_snapshot(self, key: ProcessKey) -> None:
         """Delete the snapshot of an attempt. Raises OSError."""
