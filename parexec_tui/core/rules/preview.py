@@ -10,7 +10,7 @@ from parexec_tui.core.plan.units import format_duration, shown
 from parexec_tui.core.rules.downstream import built_on, skips
 from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.agents import on_agent
+from parexec_tui.core.state.people import on_agent
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status, StopReason
 

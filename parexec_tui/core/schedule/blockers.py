@@ -12,8 +12,8 @@ from parexec_tui.core.plan.claims import ClaimKey, Claims, Conflict
 from parexec_tui.core.plan.gates import described
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.waits import Wait
-from parexec_tui.core.state.agents import AgentState, on_agent
-from parexec_tui.core.state.people import by_whom
+from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.people import by_whom, on_agent
 from parexec_tui.core.state.process_key import IF_DONE, SKIP_IF, UP_TO_DATE
 from parexec_tui.core.state.reservation import obstacle
 from parexec_tui.core.state.services import ServiceState

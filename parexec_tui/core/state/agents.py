@@ -3,11 +3,6 @@
 from parexec_tui.core.state.status import AgentStatus
 
 
-def on_agent(agent: str | None) -> str:
-    """Where an attempt runs, in words: `on builder-1`; `by the engine` if no agent has it."""
-    return f"on {agent}" if agent else "by the engine"
-
-
 class AgentState:
     """One agent of the pool: a slot that runs one ticket at a time."""
 

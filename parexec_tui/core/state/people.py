@@ -1,4 +1,4 @@
-"""Who did something, in words: the one place that turns how requests are signed into what a reader sees."""
+"""Who did or does something, in words: the one place that turns how requests are signed into what a reader sees."""
 
 
 def who(by: str, me: str = "") -> str:
@@ -14,3 +14,8 @@ def by_whom(by: str, me: str = "") -> str:
 def as_read_by(me: str, reason: str) -> str:
     """The reason of a ticket as that person reads it: `by you`, if it is that they did it."""
     return "by you" if me and reason == by_whom(me).strip() else reason
+
+
+def on_agent(agent: str | None) -> str:
+    """Where an attempt runs, in words: `on builder-1`; `by the engine` if no agent has it."""
+    return f"on {agent}" if agent else "by the engine"
