@@ -9,10 +9,10 @@ from parexec_tui.core.plan.gates import PLAN_GATES
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.people import by_whom, who
+from parexec_tui.core.state.people import by_whom, on_agent, who
 from parexec_tui.core.state.status import SATISFIED, TERMINAL, End, Status
 from parexec_tui.core.state.steps import gate_text, takes_back
-from parexec_tui.text.words import Line, groups, log_cut, on_agent, printable, selection_text, tickets, why_ended
+from parexec_tui.text.words import Line, groups, log_cut, printable, selection_text, tickets, why_ended
 
 if TYPE_CHECKING:
     from parexec_tui.core.state.session import SessionState

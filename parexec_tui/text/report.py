@@ -15,6 +15,7 @@ from parexec_tui.core.schedule.readiness import waiting_counts
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.schedule.root_counts import roots, waiting_for
 from parexec_tui.core.schedule.roots import root_of
+from parexec_tui.core.state.people import on_agent
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
@@ -40,7 +41,6 @@ from parexec_tui.text.words import (
     glyph,
     held_text,
     log_cut,
-    on_agent,
     printable,
     selection_text,
     why_ended,

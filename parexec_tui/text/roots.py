@@ -4,8 +4,8 @@ import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
 from parexec_tui.core.schedule.root import Root, WaitedFor
-from parexec_tui.core.state.people import by_whom
-from parexec_tui.text.words import clock, on_agent, printable, short_duration, tickets
+from parexec_tui.core.state.people import by_whom, on_agent
+from parexec_tui.text.words import clock, printable, short_duration, tickets
 
 if TYPE_CHECKING:  # `parexec status` does without it
     from parexec_tui.core.state.session import SessionState

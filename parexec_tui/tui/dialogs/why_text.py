@@ -12,6 +12,7 @@ from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.schedule.root_counts import waiting_for
 from parexec_tui.core.schedule.roots import path_to_root, root_of, roots_of_all
 from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.people import on_agent
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, Status, happened
 from parexec_tui.core.state.steps import gate_step, step_text, step_timeout
@@ -19,7 +20,7 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.outputs.output import Output
 from parexec_tui.text.report import attempt_output, last_lines
 from parexec_tui.text.roots import cause_text, ending_of, fate_of_live, root_text, waited_for_text
-from parexec_tui.text.words import clock, held_text, on_agent, short_duration, tickets, why_ended
+from parexec_tui.text.words import clock, held_text, short_duration, tickets, why_ended
 from parexec_tui.tui.input.key_names import short_name
 from parexec_tui.tui.input.keymap import Action, Keymap
 from parexec_tui.tui.view.facts import (

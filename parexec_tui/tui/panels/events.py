@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.people import on_agent
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.text.event_lines import lines, lines_alone
 from parexec_tui.text.words import Line as EventLine
-from parexec_tui.text.words import clock, on_agent
+from parexec_tui.text.words import clock
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.view.event_history import KEPT_EVENTS
 from parexec_tui.tui.view.view_state import Change, ViewState

@@ -12,22 +12,14 @@ from parexec_tui.core.plan.retries import shown_retries
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.schedule.root_counts import waiting_for
+from parexec_tui.core.state.people import on_agent
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, short_word
 from parexec_tui.core.state.steps import step_text, step_timeout
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output
 from parexec_tui.text.roots import waited_for_text
-from parexec_tui.text.words import (
-    clock,
-    log_cut,
-    on_agent,
-    printable,
-    progress_text,
-    short_duration,
-    tickets,
-    why_ended,
-)
+from parexec_tui.text.words import clock, log_cut, printable, progress_text, short_duration, tickets, why_ended
 from parexec_tui.tui.drawing.line import fitted, wrapped
 from parexec_tui.tui.view.facts import blocker_text, reason_of, root_beyond, shown_blockers
 from parexec_tui.tui.view.view_state import Change

@@ -6,9 +6,9 @@ from math import inf
 from operator import attrgetter
 
 from parexec_tui.core.state.events import AttemptEnded
-from parexec_tui.core.state.people import by_whom
+from parexec_tui.core.state.people import by_whom, on_agent
 from parexec_tui.core.state.status import TABLE, TERMINAL, End, Flag, Status
-from parexec_tui.text.words import glyph, on_agent, printable, with_name
+from parexec_tui.text.words import glyph, printable, with_name
 from parexec_tui.tui.drawing.predict import PredictedSpan
 from parexec_tui.tui.drawing.time_window import Window, round_duration
 from parexec_tui.tui.drawing.timeline import Bar
