@@ -8,10 +8,11 @@ from rich.style import Style
 from textual.strip import Strip
 
 from parexec_tui.core.schedule.readiness import display_status
-from parexec_tui.core.state.people import on_agent, printable, short_duration
+from parexec_tui.core.state.people import on_agent
 from parexec_tui.core.state.status import Flag, Status, Word
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.cells import width_of
+from parexec_tui.text.words import printable, short_duration
 from parexec_tui.tui.drawing.graph.canvas import CanvasCell
 from parexec_tui.tui.drawing.graph.drawn import drawn_dependents, drawn_needs
 from parexec_tui.tui.drawing.graph.folding import Place
