@@ -100,6 +100,18 @@ def test_what_keeps_the_whole_session_back(request_: rq.AnyRequest, text: str) -
     assert said(session)[0] == text
 
 
+def test_a_hold_hides_no_approval_of_a_ticket_that_has_run() -> None:
+    session = started("T: approve=after\nD: T")
+    session.succeed("T")
+    before = said(session)
+    assert len(before) == 1
+    session.act(rq.Hold(tickets=("T",), by="ann"))
+    assert said(session) == before, "it keeps nothing from it: a person still has to approve"
+    waits = started("T: approve=before\nD: T")
+    waits.act(rq.Hold(tickets=("T",), by="ann"))
+    assert said(waits) == ["T is held, by ann; 1 waits for it"], "nothing is to be approved until the release"
+
+
 def test_the_one_that_has_what_all_others_claim() -> None:
     session = started("A: locks=db\nB: locks=db\nC: A locks=db")
     assert said(session) == ["A runs on agent-1; 2 wait for it"]

@@ -161,7 +161,7 @@ def _candidates(state: SessionState) -> Iterator[Root]:
     for ticket in islice(state.held_back.values(), _MAX_COUNTED):
         yield Root("held", ticket=ticket.id, by=ticket.held or "", since=ticket.held_at)
     for ticket in islice(state.unapproved.values(), _MAX_COUNTED):
-        if ticket.held is None:
+        if ticket.held is None or ticket.status is Status.approval:  # a hold keeps nothing from a ticket that has run
             yield of_approval(ticket)
     if not roots_of_all(state):
         by_ready = _by_ready(state)
