@@ -73,6 +73,8 @@ def _head(report: StatusReport) -> Iterator[str]:
     if report.eta is not None:
         late = format_duration(report.eta.p90)
         yield f"eta      {format_duration(report.eta.p50)}, nine times in ten within {late}"
+    elif report.no_eta:
+        yield f"eta      -: {report.no_eta}"
 
 
 def _counts(report: StatusReport) -> Iterator[tuple[str, int]]:

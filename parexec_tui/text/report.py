@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.rules.attention import needs
 from parexec_tui.core.schedule.blockers import why
-from parexec_tui.core.schedule.forecast import eta
+from parexec_tui.core.schedule.forecast import eta, no_eta_reason
 from parexec_tui.core.schedule.readiness import waiting_counts
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.schedule.root_counts import roots, waiting_for
@@ -246,6 +246,7 @@ def status_report(state: SessionState, now: float) -> StatusReport:
         groups=len(state.groups),
         group=min(state.open_group + 1, len(state.groups)),
         eta=eta(state, now),
+        no_eta=no_eta_reason(state),
         holds=list(_holds(state)),
         agents=[
             AgentFact(each.id, str(status), each.ticket)

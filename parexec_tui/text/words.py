@@ -23,11 +23,11 @@ _GLYPHS: dict[str, tuple[str, str]] = {
     **{row.word: (row.glyph, row.ascii_glyph) for row in TABLE.values()},
     # Words of events.
     "started": ("▶", ">"),
-    "retry": ("«", "r"),
-    "waits": ("║", "|"),
-    "engine died": ("!", "!"),
+    "retry": ("↑", "^"),
+    "waits": (TABLE[Status.waiting].glyph, TABLE[Status.waiting].ascii_glyph),
+    "engine died": ("‼", "D"),
 }
-_OTHER = ("•", "*")
+_OTHER = ("→", "=")
 
 EVENT_SIGNS: dict[str, str] = {
     **{word: f"an event: {word}" for word in _GLYPHS if word not in TABLE and word not in set(AgentStatus)},

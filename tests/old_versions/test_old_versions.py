@@ -348,6 +348,7 @@ ADDED_TO_STATUS = {
     "selected",
     "of",
     "services",
+    "no_eta",
 }
 """Facts that a client of then does not know, and ignores."""
 

@@ -101,11 +101,11 @@ def test_a_line_for_each_fact_that_matters() -> None:
     assert pause is not None
     assert text.replace(pause[1], "PAUSE") == (
         """\
-TIME  • opened           s1  test: 5 tickets, 4 at once
-TIME  • queued           in 3 groups of 3, 1, 1
+TIME  → opened           s1  test: 5 tickets, 4 at once
+TIME  → queued           in 3 groups of 3, 1, 1
 TIME  ▶ started          A  on agent-1
 TIME  ▶ started          D  on agent-2
-TIME  ║ waits            E  writes out/e.txt while D writes out
+TIME  · waits            E  writes out/e.txt while D writes out
 TIME  ✓ succeeded        A  on agent-1 in 1.0s
 TIME  ▶ started          B  on agent-1
 TIME  ✗ failed           B  exit 1, on agent-1 after 0.00s; retry 1 of 1 in PAUSE
@@ -115,7 +115,7 @@ TIME  ▶ started          E  on agent-2
 TIME  ✗ failed           B  signal 9 (KILL), on agent-1 after 0.00s
 TIME  » skipped          C  because of B
 TIME  ✓ succeeded        E  on agent-2 in 0.00s
-TIME  • finished         s1  in 6.0s
+TIME  → finished         s1  in 6.0s
 
 ✗ B  failed in attempt 2: signal 9 (KILL)
   log: LOG

@@ -2,11 +2,15 @@
 
 import pytest
 
+from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.schedule.root import Root, WaitedFor
+from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import AgentFact, HoldFact, Roots, StatusReport
 from parexec_tui.text.dashboard import dashboard
+from parexec_tui.text.report import status_report
 from parexec_tui.text.roots import command_of, root_text, waited_for_text
 from parexec_tui.text.waits import last_reasons, why_lines
+from tests.core.sessions import Session, plan
 
 FROZEN = Root("frozen", ticket="compile", agent="builder-1", by="ann@pts/3", since=1000.0)
 
@@ -108,3 +112,15 @@ def test_status_says_what_is_waited_for_and_says_a_hold_once() -> None:
         "  builder-1  frozen       compile",
         "  builder-2  busy         docs",
     ]
+
+
+def test_status_gives_the_reason_why_there_is_no_eta_as_the_header_does() -> None:
+    session = Session(plan("A: estimate=10s\nB: A estimate=10s", agents={"agent": AgentType(max=1)}))
+    session.dispatch()
+
+    def said() -> str:
+        return next(line for line in dashboard(status_report(session.state, session.now)) if line.startswith("eta"))
+
+    assert said().startswith("eta      20.0s")
+    session.act(rq.Hold(agents=("agent-1",)))
+    assert said() == "eta      -: agent-1 held"

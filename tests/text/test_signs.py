@@ -39,9 +39,17 @@ def test_fonts_have_the_signs_of_drawings(heading: str) -> None:
     assert {letter for each in DRAWN[heading] for letter in each.sign} <= CONSOLE | EXCEPTIONS | LINES
 
 
-def test_statuses_are_told_apart_by_their_signs() -> None:
-    shown = [row.glyph for row in TABLE.values() if row.help]
-    assert len(set(shown)) == len(shown)
+SAME = ({"running", "busy", "started"}, {"waiting", "waits"})
+"""Words that mean the same, of tickets, agents and events."""
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_one_sign_has_one_meaning(ascii_only: bool) -> None:
+    meanings: dict[str, set[str]] = {}
+    for word, signs in {**words._GLYPHS, "others": words._OTHER}.items():
+        meanings.setdefault(signs[ascii_only], set()).add(word)
+    assert [each for each in meanings.values() if len(each) > 1 and each not in SAME] == []
+    assert len(meanings) == len(words._GLYPHS) + 1 - sum(len(each) - 1 for each in SAME)
 
 
 def test_in_ascii_the_cursor_looks_like_no_status() -> None:

@@ -128,13 +128,19 @@ def comes_to_an_end(state: SessionState) -> bool:
     return remembered(state.findings, _comes_to_an_end, state)
 
 
-def no_agent_reason(state: SessionState) -> str:
-    """Why tickets that are left will find no agent unless a person does something, though none may wait for one yet:
-    `agent-1 held`. Empty if all will. O(agents); O(plan) while a type has no agent that takes more."""
-    return remembered(state.findings, _no_agent_reason, state)
+def no_eta_reason(state: SessionState) -> str:
+    """Why a running session has no ETA, where it would have none however much were known: `agent-1 held`. Empty also
+    where what keeps it is said elsewhere. It costs what `comes_to_an_end` costs."""
+    return _no_agent_reason(state) if state.status == "running" and not comes_to_an_end(state) else ""
 
 
 def _no_agent_reason(state: SessionState) -> str:
+    """Why tickets that are left will find no agent unless a person does something, though none may wait for one yet:
+    `agent-1 held`. Empty if all will. O(agents); O(plan) while a type has no agent that takes more."""
+    return remembered(state.findings, _find_no_agent_reason, state)
+
+
+def _find_no_agent_reason(state: SessionState) -> str:
     closed = _closed_types(state)
     has_held = any(agent.held is not None for agent in state.agents.values() if not agent.stopped)
     if not closed and not has_held:
@@ -178,7 +184,7 @@ def _comes_to_an_end(state: SessionState) -> bool:
         return False
     if any(ticket.held is not None and ticket.status in PENDING for ticket in state.held_tickets.values()):
         return False
-    if no_agent_reason(state):
+    if _no_agent_reason(state):
         return False
     held = state.held_types.keys()
     if held and any(ticket.status in PENDING and held >= set(ticket.types) for ticket in state.tickets.values()):

@@ -158,7 +158,7 @@ _ROWS: Final = (
         is_terminal=True, is_problem=True, predicate="failed",
     ),
     StatusRow(
-        Flag.allowed, "±", "a", 45, 65, "warn", "it failed, and it may: `allow_failure`",
+        Flag.allowed, "±", "X", 45, 65, "warn", "it failed, and it may: `allow_failure`",
         is_terminal=True, short="may fail", predicate="failed, which is allowed",
     ),
     StatusRow(End.timed_out, "Θ", "t", 40, 10, "bad", "it took longer than it may", predicate="timed out"),
@@ -167,7 +167,7 @@ _ROWS: Final = (
         predicate="could not start",
     ),
     StatusRow(End.lost, "?", "?", 40, 10, "bad", "its process is gone, and nothing tells how it ended"),
-    StatusRow(End.stopped, "■", "s", 60, 60, "warn"),
+    StatusRow(End.stopped, "▬", "_", 60, 60, "warn"),
     StatusRow(
         Status.cancelled, "¬", "c", 70, 90, "dim", "a person ended it, or decided that it does not run",
         is_terminal=True, is_problem=True,
@@ -177,7 +177,7 @@ _ROWS: Final = (
         is_terminal=True, is_problem=True,
     ),
     StatusRow(
-        Status.rolled_back, "⌂", "0", 70, 90, "dim", "a person had taken back what it did: retry runs it again",
+        Status.rolled_back, "⌂", "0", 70, 90, "dim", "what it did was taken back by a person: retry runs it again",
         is_terminal=True, is_problem=True,
     ),
     StatusRow(
@@ -248,7 +248,7 @@ AGENT_TABLE: Final = (
     AgentRow(AgentStatus.held, "║", "|", "hold"),
     AgentRow(AgentStatus.draining, "↓", "v", "hold"),
     AgentRow(AgentStatus.quarantined, "!", "!", "bad"),
-    AgentRow(AgentStatus.stopped, "■", "s", "warn"),
+    AgentRow(AgentStatus.stopped, "▬", "_", "warn"),
 )
 """In the order in which they can take a ticket: the soonest first."""
 

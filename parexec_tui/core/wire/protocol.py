@@ -402,3 +402,5 @@ class StatusReport(Struct, frozen=True):
     of: int = 0
     """Then how many tickets the plan has."""
     services: list[ServiceFact] = []
+    no_eta: str = ""
+    """Why `eta` is None, if it stays so until a person acts: `agent-1 held`."""

@@ -7,7 +7,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from parexec_tui.core.plan.units import format_duration
-from parexec_tui.core.schedule.forecast import comes_to_an_end, eta, no_agent_reason
+from parexec_tui.core.schedule.forecast import comes_to_an_end, eta, no_eta_reason
 from parexec_tui.core.schedule.readiness import waiting_counts
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import (
@@ -119,8 +119,7 @@ class Header(Widget):
             return f"at {clock(self.view.now)}"
         if not comes_to_an_end(state):
             self._eta_until = 0.0  # it would be of before
-            reason = no_agent_reason(state) if state.status == "running" else ""
-            return f"ETA -: {reason}" if reason else "ETA -"
+            return f"ETA -: {reason}" if (reason := no_eta_reason(state)) else "ETA -"
         now = self.view.now
         if now >= self._eta_until:
             began = time.perf_counter()

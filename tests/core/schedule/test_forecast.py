@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.schedule.eta import Eta
-from parexec_tui.core.schedule.forecast import Forecast, Told, eta, left_as_told, no_agent_reason
+from parexec_tui.core.schedule.forecast import Forecast, Told, eta, left_as_told, no_eta_reason
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import EngineLost
 from parexec_tui.core.wire import requests as rq
@@ -179,17 +179,17 @@ def test_no_end_is_told_while_the_only_agent_for_what_is_left_is_held() -> None:
     session = with_one_agent("A: estimate=10s\nB: A estimate=10s")
     session.act(rq.Hold(agents=("agent-1",)))
     assert eta(session.state, session.now) is None, "B needs A, and waits for no agent yet"
-    assert no_agent_reason(session.state) == "agent-1 held"
+    assert no_eta_reason(session.state) == "agent-1 held"
     session.act(rq.Release(agents=("agent-1",)))
     assert eta(session.state, session.now) is not None
-    assert not no_agent_reason(session.state)
+    assert not no_eta_reason(session.state)
 
 
 def test_a_held_agent_beside_one_that_can_do_all_changes_nothing() -> None:
     session = Session(plan("A: estimate=10s\nB: A estimate=10s\nC: estimate=10s", agents={"agent": AgentType(max=2)}))
     session.dispatch()
     session.act(rq.Hold(agents=("agent-1",)))
-    assert not no_agent_reason(session.state)
+    assert not no_eta_reason(session.state)
     assert eta(session.state, session.now) is not None
 
 
