@@ -168,7 +168,7 @@ async def test_an_engine_that_was_stopped_is_said(tmp_path: Path, when: str) -> 
         if when == "meanwhile":
             await heard.until(lambda: heard.contact == "connected", "it is connected")
             os.kill(engine, signal.SIGSTOP)
-        await heard.until(lambda: "it is stopped" in heard.contact, "it says so")
+        await heard.until(lambda: "is stopped and does not answer" in heard.contact, "it says so")
         os.kill(engine, signal.SIGCONT)
         await heard.until(lambda: heard.contact == "connected", "it is connected again")
 
