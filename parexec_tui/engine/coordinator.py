@@ -241,7 +241,11 @@ class Coordinator:
     @property
     def trouble(self) -> str:
         """Why nothing can be remembered; empty if it can."""
-        return f"{self._trouble.why}; nothing new is started" if self._trouble is not None else ""
+        return (
+            f"{self._trouble.why}; nothing new is started until it can be written"
+            if self._trouble is not None
+            else ""
+        )
 
     def begin(self, events: Sequence[ev.AnyEvent]) -> None:
         """Take in events that were decided before the loop runs: a session opened, an engine that took over."""

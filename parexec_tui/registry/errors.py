@@ -46,7 +46,7 @@ class StateLost(RegistryError):  # noqa: N818
 _DAMAGED = "it is damaged; it was left untouched; see what can be saved: parexec doctor"
 
 _PASSING = {
-    sqlite3.SQLITE_FULL: "the disk is full, or a quota is used up; nothing of this was written",
+    sqlite3.SQLITE_FULL: "the disk is full, or a quota is used up: make room there; nothing of this was written",
     sqlite3.SQLITE_READONLY: "it may not be written to; look at the mode and owner of the file and its folder",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; look at the mode and owner of the file and its folder",
     sqlite3.SQLITE_PERM: "no permission",

@@ -124,7 +124,7 @@ def report_of(key: ProcessKey, ended: Exit, folder: SessionFolder) -> Ended:
         if record is not None and record.no_fork:
             return _put_back(key, PROCESSES, "its shell could not fork")
         if record is not None and record.pid is None and code == NOT_RECORDED:
-            return _put_back(key, ROOM, "its shell could not write its exit record")
+            return _put_back(key, ROOM, f"nothing could be written in {folder.attempts}: make room there")
         if record is None and code in (None, 125, 126):
             return _vanished(key)
         if record is not None:
