@@ -250,7 +250,7 @@ def _pairs(read: Callable[[str], tuple[str, Any]]) -> Callable[..., dict[str, An
 @click.option("-d", "--downstream", is_flag=True, help="Run again, too, what depends on them and has run.")
 @click.option("--run", "command", help="Another command from now on; for one ticket.")
 @click.option(
-    "-a", "--agent", shell_complete=complete.agents_and_types, help="The agent or agent type that shall run them."
+    "-a", "--agent", shell_complete=complete.agents_and_types, help="The agent or agent type that is to run them."
 )
 @click.option(
     "-u",
@@ -365,8 +365,8 @@ def _wait_for(context: VerbContext, retried: "Answer") -> None:
 
 
 @click.command(
-    help="Pin tickets to AGENT, an agent or an agent type; `any` takes a pin back. One that runs elsewhere is "
-    f"stopped on purpose and starts there, and no retry is charged.\n{_SELECTORS}\n{_ASKS}"
+    help="Give tickets to AGENT, an agent or an agent type, and to no other; `any` lets any agent run them again. "
+    f"One that runs elsewhere is stopped on purpose and starts there, and no retry is charged.\n{_SELECTORS}\n{_ASKS}"
 )
 @_tickets_argument(complete.anything)
 @click.argument("agent", shell_complete=complete.agents_and_types)

@@ -334,7 +334,7 @@ def _changes(event: _Change, me: str) -> Iterator[Line]:
             yield Line(at, "restored", event.ticket, f"{event.then} again {_by(event.by, me)}".strip())
             yield from _skipped(at, event.ticket, event.skipped)
         case ev.TicketPinned():
-            yield Line(at, "pinned", event.ticket, f"to {event.agent or 'any agent'} {_by(event.by, me)}".strip())
+            yield Line(at, "reassigned", event.ticket, f"to {event.agent or 'any agent'} {_by(event.by, me)}".strip())
         case ev.PriorityChanged():
             yield Line(at, "priority", event.ticket, f"{event.priority.value} {_by(event.by, me)}".strip())
         case ev.TypeScaled():

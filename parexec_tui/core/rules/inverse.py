@@ -91,7 +91,7 @@ def _of_plan(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | str
     for event in events:
         if isinstance(event, ev.PlanAmended):
             if touched := [id_ for id_ in event.dropped if not _is_untouched(state, id_)]:
-                return f"a dropped ticket had run, or was held, pinned or cancelled: {listed(touched)}"
+                return f"a dropped ticket had run, or was held, reassigned or cancelled: {listed(touched)}"
             old = {id_: state.tickets[id_].spec for id_ in (*event.changed, *event.dropped)}
             found.append(
                 undo.RevertPlan(

@@ -404,7 +404,7 @@ def _agents(state: SessionState, ticket: TicketState, me: str) -> Blocker:
         able.sort(key=_unusual_first)
         text = ", ".join([*types_held, *(f"{agent.id} {occupied(agent)}" for agent in able[:3])])
         more = f" and {len(able) - 3} more" if len(able) > 3 else ""
-        why = "no idle agent" if pinned is None else "pinned"
+        why = "no idle agent" if pinned is None else "reassigned"
         return Blocker("agent", f"{why}: {text}{more}", key)
     reasons = ", ".join(f"{agent.id} {agent.quarantined or 'could not start it'}" for agent in able[:3])
     return Blocker("agent", f"no agent left that could run it: {reasons}", key)

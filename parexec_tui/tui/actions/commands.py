@@ -215,7 +215,7 @@ def _made() -> Iterator[Command]:
     yield Command(
         "reassign",
         "[TICKET...] AGENT",
-        "give them to an agent or agent type; any takes a pin back",
+        "give them to an agent or agent type; `any` lets any agent run them",
         _reassign,
         lambda context, words: () if "reason" in words else chain(_anything(context, words), ("any",)),
     )

@@ -67,7 +67,7 @@ class Help(Dialog[None]):
         self._keymap = keymap
         self._panel = panel
         self._page = Page(view, (), chrome=CHROME + 1)
-        self._filter = Field("/", placeholder="words that a line shall have")
+        self._filter = Field("/", placeholder="words that a line must have")
 
     def content(self) -> ComposeResult:
         yield self._page

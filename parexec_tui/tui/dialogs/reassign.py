@@ -171,7 +171,7 @@ class DestinationList(Listing):
             yield destination.refusal.reason
             return
         if destination.name and destination.name == self._ticket.pin:
-            yield "pinned here"
+            yield "reassigned to it"
         if self._ticket.is_live and destination.name == self._ticket.agent:
             yield "it runs here"
         else:

@@ -44,7 +44,7 @@ class RetryForm(Form):
         pin = only.pin if only is not None else ""
         uses = write_value("uses", only.spec.uses) if only is not None and only.spec.uses else ""
         found += [
-            Field("agent", pin, width=_LABELS, about=f"who shall run it: {listed(places)}", offers=places),
+            Field("agent", pin, width=_LABELS, about=f"who is to run it: {listed(places)}", offers=places),
             Field("uses", uses, width=_LABELS, about='how much it takes: { cpu = 2, memory = "1GiB" }'),
             Field("note", width=_LABELS, about="what to mind this time; it is told to the agent and kept"),
             Toggle(

@@ -95,7 +95,7 @@ class TicketPanel(TextPanel):
         elif ticket.status not in PENDING and (reason := reason_of(state, ticket, self.view.now, self.view.me)):
             yield from self._text("because", reason, width)
         if ticket.pin:
-            yield PanelLine("pinned", [(f"to {ticket.pin}", None)])
+            yield PanelLine("assigned", [(f"to {ticket.pin}", None)])
         if ticket.note:
             yield from self._text("note", printable(ticket.note), width)
 

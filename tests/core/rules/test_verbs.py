@@ -211,7 +211,7 @@ def test_a_waiting_ticket_is_pinned() -> None:
     assert session.ask(rq.Reassign(tickets=("A",), agent="y-1")) == []
     assert session.dispatch() == ["A"]
     assert session["A"].agent == "y-1"
-    assert session.why("B") == ["pinned: y-1 runs A"]
+    assert session.why("B") == ["reassigned: y-1 runs A"]
     session.ask(rq.Reassign(tickets=("B",), agent=""))
     assert session.dispatch() == ["B"]
     assert session["B"].agent == "x-1"
@@ -253,7 +253,7 @@ def test_a_pin_to_an_agent_that_is_gone_holds_for_its_type(ends: str) -> None:
     session.ask(rq.Hold(agents=("x-1",)))
     session.ask(rq.Reassign(tickets=("A",), agent="x-1"))
     assert session.dispatch() == []
-    assert session.why("A") == ["pinned: x-1 held"]
+    assert session.why("A") == ["reassigned: x-1 held"]
     if ends == "stop":
         session.ask(rq.Drain(agents=("x-1",)))
     else:
@@ -521,7 +521,7 @@ def test_an_edit_may_not_lead_a_ticket_away_from_its_pin() -> None:
     session = Session(plan("A:", agents=TWO_TYPES))
     session.ask(rq.Reassign(tickets=("A",), agent="y"))
     refusal = session.ask(rq.Edit(ticket="A", changes={"requires": ["docs"]}))
-    assert refusal == Refusal("A is pinned to y, which could not run it so", "reassign A first")
+    assert refusal == Refusal("A is reassigned to y, which could not run it so", "reassign A first")
 
 
 def test_an_amendment_adds_changes_and_drops_at_once() -> None:
@@ -727,7 +727,7 @@ def test_an_undo_restores_everything(asked: rq.AnyRequest) -> None:
         (rq.Cancel(tickets=("R",)), "it stopped R"),
         (rq.Cancel(tickets=("W", "R")), "it stopped R"),
         (rq.Reassign(tickets=("R",), agent="agent-5"), "it stopped R"),
-        (rq.Amend(dropped=("A", "B")), "a dropped ticket had run, or was held, pinned or cancelled: A"),
+        (rq.Amend(dropped=("A", "B")), "a dropped ticket had run, or was held, reassigned or cancelled: A"),
         (rq.Release(agents=("agent-4",)), "agent-4 was in quarantine, and nobody can put it there"),
         (rq.Drain(agents=("agent-5",)), "it stopped agent-5"),
     ],

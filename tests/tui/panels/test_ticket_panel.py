@@ -131,7 +131,7 @@ def test_what_a_person_chose_and_said_is_told() -> None:
     session.fail("A")
     session.ask(rq.Retry(tickets=("A",), agent="other", note="mind the cache", by="ann"))
     shown = show(session, "A")
-    assert (shown.said("pinned"), shown.said("note")) == (["to other"], ["mind the cache"])
+    assert (shown.said("assigned"), shown.said("note")) == (["to other"], ["mind the cache"])
 
 
 # -- around it, and before -------------------------------------------------------------------------------------

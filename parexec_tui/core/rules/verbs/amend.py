@@ -144,7 +144,7 @@ def _strays_from_its_pin(state: SessionState, changed: dict[str, Ticket]) -> Ref
         agent = state.agents.get(pin)
         type_ = agent.type if agent is not None else pin
         if not can_run(state, type_, spec):
-            return Refusal(f"{id_} is pinned to {pin}, which could not run it so", f"reassign {id_} first")
+            return Refusal(f"{id_} is reassigned to {pin}, which could not run it so", f"reassign {id_} first")
     return None
 
 
