@@ -106,7 +106,7 @@ async def test_help_is_narrowed_by_words_and_escape_takes_that_back_first() -> N
 
 @pytest.mark.asyncio
 async def test_help_shows_the_keys_of_this_person() -> None:
-    async with run_app(played=Session("A:"), size=(80, 110)) as ui:
+    async with run_app(played=Session("A:"), size=(80, 130)) as ui:
         ui.app.push_screen(Help(Keymap(ACTIONS, {"hold": ("H",), "mouse": ()}), "output", ui.view))
         await ui.pilot.pause()
         assert ui.line("hold, or release").split()[0] == "H"
