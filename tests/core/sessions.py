@@ -686,7 +686,7 @@ def _check_counts(state: SessionState) -> None:
 
 def _is_unapproved(ticket: TicketState) -> bool:
     if ticket.status is Status.waiting and ticket.spec.approve == "before":
-        return not ticket.missing and not ticket.approved
+        return not ticket.missing and not ticket.approved and ticket.is_asked
     return ticket.status is Status.approval
 
 

@@ -172,7 +172,7 @@ class TicketState:
     def awaits_approval(self) -> bool:
         """Whether it goes on as soon as a person approves: it could start but for that, or its attempt is over."""
         if self.status is Status.waiting:
-            return self.spec.approve == "before" and not self.approved and not self.missing
+            return self.spec.approve == "before" and not (self.approved or self.missing) and self.is_asked
         return self.status is Status.approval
 
     @property

@@ -365,3 +365,31 @@ def test_an_option_approves_all_in_its_name() -> None:
     assert session.dispatch() == ["T"]
     assert session.status("U") == "succeeded"
     assert [event.by for event in session.journal if isinstance(event, ev.TicketApproved)] == ["--yes", "--yes"]
+
+
+# --- What may be done already ---
+
+
+@pytest.mark.parametrize("condition", ["if_done=out", "skip_if=true"])
+def test_nobody_is_asked_to_approve_what_is_done_already(condition: str) -> None:
+    session = Session(f"T: approve=before {condition}")
+    session.dispatch()
+    assert session["T"].asking
+    assert not session["T"].awaits_approval
+    assert [blocker for blocker in session.why("T") if "approval" in blocker] == []
+    session.answer("T", done=True)
+    session.dispatch()
+    assert session.status("T") == "succeeded"
+    assert not any(isinstance(event, ev.ApprovalAsked) for event in session.journal)
+
+
+def test_a_person_is_asked_once_it_is_known_that_it_has_to_run() -> None:
+    session = Session("T: approve=before if_done=out")
+    session.dispatch()
+    assert isinstance(approve(session), Refusal)
+    session.answer("T", done=False)
+    session.dispatch()
+    assert isinstance(session.journal[-1], ev.ApprovalAsked)
+    assert session.why("T") == ["waits for approval before it starts"]
+    approve(session)
+    assert session.dispatch() == ["T"]

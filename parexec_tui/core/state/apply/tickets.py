@@ -90,6 +90,7 @@ def on_finally_again(state: SessionState, event: ev.FinallyAgain) -> None:
     for ticket in again:
         run_again(state, ticket, "", event.at)
         ticket.is_asked = ticket.attempts > 0 or not ticket.spec.has_condition  # nobody wanted it to run
+        note_approval(state, ticket)
     take_back(state, restored, event.at)
 
 

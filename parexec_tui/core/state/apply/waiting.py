@@ -2,7 +2,7 @@
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.attempts import CheckClock, FreezeCause
-from parexec_tui.core.state.indexes import check_again, move, stop_asking
+from parexec_tui.core.state.indexes import check_again, move, note_approval, stop_asking
 from parexec_tui.core.state.reservation import can_be_reserved_for, drop_reservation, reserve
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.stalls import note_stall
@@ -71,6 +71,7 @@ def on_check_ended(state: SessionState, event: ev.CheckEnded) -> None:
     ticket = _asked_ticket(state, event)
     stop_asking(state, ticket)
     ticket.is_asked = not event.again
+    note_approval(state, ticket)
     check_again(state, ticket)
 
 
