@@ -195,3 +195,10 @@ def test_nothing_joins_a_group_whose_gates_run_or_have_let_something_start_that_
     assert "have let B start, which is running" in str(session.ask(joins))
     session.succeed("B")
     assert not isinstance(session.ask(joins), Refusal)
+
+
+def test_gates_of_a_group_that_goes_before_they_ran_leave_nothing_to_remember() -> None:
+    session = Session(plan("A:\nB: A", groups={"2": LINT}))
+    session.act(rq.Edit(ticket="B", changes={"needs": []}))
+    assert "@2" not in session.state.tickets
+    assert session.state.past_attempts == {}

@@ -77,7 +77,8 @@ def _replace_gates(state: SessionState, whole: Mapping[str, Ticket], at: float) 
     """Let gates wait for the tickets that their groups have now. Those that have run wait again for new ones."""
     tickets = state.tickets
     for id_ in [id_ for id_ in tickets if is_gate_ticket(id_) and id_ not in whole]:
-        state.past_attempts[id_] = tickets.pop(id_).attempts
+        if attempts := tickets.pop(id_).attempts:
+            state.past_attempts[id_] = attempts
         state.held_tickets.pop(id_, None)
     for id_, spec in whole.items():
         if not is_gate_ticket(id_):
