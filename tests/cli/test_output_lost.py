@@ -40,6 +40,7 @@ USES = {
     "doctor": "doctor",
     "ls": "ls",
     "show": "show RUNS",
+    "bottlenecks": "bottlenecks RUNS",
     "log": "log first -s RUNS",
     "events": "events RUNS --json",
     "status": "status -s RUNS",

@@ -125,7 +125,7 @@ def test_an_engine_with_a_full_disk_says_so(
         assert "the disk is full" in call("status", capfd).err
         assert "the disk is full" in json.loads(call("status --json", capfd).out)["trouble"]
         os.kill(the_engine(session), signal.SIGSTOP)
-        assert "it is stopped" in call("status", capfd).err
+        assert "is stopped" in call("status", capfd).err
         monkeypatch.setattr(silence, "is_stopped", lambda _: False)
         assert "does not answer: the disk is full" in str(silence.listen(session, 0.1))
         os.kill(the_engine(session), signal.SIGKILL)

@@ -14,7 +14,7 @@ import pytest
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.engine.backends import boot
-from parexec_tui.engine.backends.local import backend
+from parexec_tui.engine.backends.local import adoption
 from parexec_tui.engine.backends.local.record import ExitRecord, read_record
 from parexec_tui.paths import id_in_names, registry_file
 from parexec_tui.registry.errors import LaterVersion, RegistryError, SessionOwned
@@ -56,6 +56,10 @@ run = "touch done-B"
 needs = ["A"]
 """
 """A runs until the test creates `go`; B depends on it."""
+
+
+KILL_ENGINE = "kill -9 $(cut -d' ' -f4 /proc/$(cut -d' ' -f6 /proc/self/stat)/stat)"
+"""Kills the parent of the leader of the session that a ticket runs in."""
 
 
 def waits(code: int = 0, retries: int = 0) -> str:
@@ -175,7 +179,7 @@ def test_what_is_lost_is_retried_if_its_policy_allows(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("at", ["remembered", "ruled out"])
 def test_what_never_began_runs_without_a_charge(tmp_path: Path, at: str) -> None:
-    kills = "[ $PAREXEC_ATTEMPT = 2 ] || kill -9 $PPID"  # its engine, before that has noted its process
+    kills = f"[ $PAREXEC_ATTEMPT = 2 ] || {KILL_ENGINE}"  # before that has noted its process
     plan = waits().replace("echo", f"{kills}\necho", 1)
     engine = start(tmp_path, plan + '[tickets.C]\nrun = "touch done-C"\nneeds = ["A"]\nretries = 0\n')
     assert engine.wait() == -signal.SIGKILL
@@ -204,7 +208,7 @@ def test_what_never_began_runs_without_a_charge(tmp_path: Path, at: str) -> None
 
 def test_the_engine_died_before_it_noted_the_process(tmp_path: Path) -> None:
     # The ticket kills its own engine, so it does not depend on luck when that happens.
-    engine = start(tmp_path, waits().replace("echo", "kill -9 $PPID\necho", 1))
+    engine = start(tmp_path, waits().replace("echo", f"{KILL_ENGINE}\necho", 1))
     assert engine.wait() == -signal.SIGKILL
     assert not happened(ev.AttemptSpawned)
     until((tmp_path / "evidence").exists, "A goes on")
@@ -238,7 +242,7 @@ def test_an_attempt_that_has_not_yet_said_a_word_is_waited_for(
             record_of("A.1").write_text(f"start {pid}\nexit 0\n")
         return read_record(path)
 
-    monkeypatch.setattr(backend, "read_record", read)
+    monkeypatch.setattr(adoption, "read_record", read)
     result, _ = resume()
     assert result.outcome == "finished"
     assert [event.attempt for event in happened(ev.AttemptStarted, ticket="A")] == [1]
