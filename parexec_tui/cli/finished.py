@@ -16,6 +16,7 @@ from parexec_tui.client.peer import signature
 from parexec_tui.client.sockets import client_origin
 from parexec_tui.core.rules.grant import grant
 from parexec_tui.core.rules.preview import preview
+from parexec_tui.core.rules.verbs.rollback import lost_by, restored_by
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.session import SessionState
@@ -24,7 +25,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import About, Answer, Question
 from parexec_tui.engine.backends.boot import boot_id
 from parexec_tui.engine.serve.questions import answer as answer_question
-from parexec_tui.paths import registry_file
+from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
 
@@ -87,7 +88,23 @@ class FinishedSession:
         """What an engine would decide. Raises Refused."""
         signed = msgspec.structs.replace(request, by=signature(client_origin()))
         decision = grant(self._state, signed, self._now)
+        lost = self._lost_by(signed)
         if isinstance(decision, rq.Refusal):
             return check_answer(Answer(id=0, refusal=decision.reason, remedy=decision.remedy))
+        if isinstance(lost, rq.Refusal):
+            return check_answer(Answer(id=0, refusal=lost.reason, remedy=lost.remedy))
         events = [msgspec.Raw(codec.encode(event)) for event in decision]
-        return Answer(id=0, events=events, preview=tuple(preview(self._state, decision).lines()))
+        lines = (*((lost,) if lost else ()), *preview(self._state, decision).lines())
+        return Answer(id=0, events=events, preview=lines)
+
+    def _lost_by(self, request: rq.AnyRequest) -> rq.Refusal | str:
+        """As `Coordinator.look`."""
+        if not isinstance(request, rq.Rollback) or not (keys := restored_by(self._state, request)):
+            return ""
+        from parexec_tui.engine.backends.local.snapshots import Snapshots
+
+        try:
+            changed = Snapshots(session_folder(self.session)).changed_since(keys)
+        except OSError:
+            changed = rq.ChangedSince(is_known=False)
+        return lost_by(request, changed)

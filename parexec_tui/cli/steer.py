@@ -300,7 +300,7 @@ def retry(
 )
 @_tickets
 @click.option("-d", "--downstream", is_flag=True, help="First take back, too, what has run and needs them.")
-@click.option("--force", is_flag=True, help="Also where other tickets have written since what is restored.")
+@click.option("--force", is_flag=True, help="Also where others have written since what is restored.")
 @verb_even_if_finished
 def rollback(context: VerbContext, tickets: tuple[str, ...], downstream: bool, force: bool) -> None:
     from parexec_tui.core.wire.requests import Rollback
@@ -325,7 +325,7 @@ def rollback(context: VerbContext, tickets: tuple[str, ...], downstream: bool, f
     help="Where to begin: the number of a group, or a ticket. Can be repeated.",
 )
 @click.option("--rollback", "takes_back", is_flag=True, help="First take back what they did.")
-@click.option("--force", is_flag=True, help="With --rollback: also where other tickets have written since.")
+@click.option("--force", is_flag=True, help="With --rollback: also where others have written since.")
 @verb_even_if_finished
 def restart(
     context: VerbContext, services: tuple[str, ...], start: tuple[str, ...], takes_back: bool, force: bool

@@ -22,7 +22,7 @@ from parexec_tui.core.rules.reports import on_report
 from parexec_tui.core.rules.services import unwanted
 from parexec_tui.core.rules.session_events import closing, unrunnable
 from parexec_tui.core.rules.verbs.approve import approve_all
-from parexec_tui.core.rules.verbs.rollback import go_on
+from parexec_tui.core.rules.verbs.rollback import go_on, lost_by, restored_by
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
@@ -38,7 +38,7 @@ from parexec_tui.core.state.process_key import (
 )
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import ServiceStatus, Status, StopReason
+from parexec_tui.core.state.status import End, ServiceStatus, Status, StopReason
 from parexec_tui.core.state.steps import own_timeout, step_timeout
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
@@ -224,6 +224,8 @@ class Coordinator:
 
     async def ask(self, request: rq.AnyRequest) -> list[ev.AnyEvent] | rq.Refusal:
         """Make a request; returns the events that grant it, once they are remembered, or a refusal."""
+        if isinstance(lost := await self.look(request), rq.Refusal):
+            return lost
         asked = self.ask_nowait(request)
         await asked.answered.wait()
         assert asked.answer is not None
@@ -232,6 +234,16 @@ class Coordinator:
     def dry_run(self, request: rq.AnyRequest) -> Decision:
         """What the engine would decide about a request now. Nothing happens."""
         return self._decide(request, self.clock.now())
+
+    async def look(self, request: rq.AnyRequest) -> rq.Refusal | str:
+        """What a request would overwrite of the work of others: a refusal, or what it says; empty: nothing."""
+        if not isinstance(request, rq.Rollback) or not (keys := restored_by(self.state, request)):
+            return ""
+        try:
+            changed = await self._backend.changed_since(keys)
+        except OSError:
+            changed = rq.ChangedSince(is_known=False)
+        return lost_by(request, changed)
 
     @property
     def last(self) -> int:
@@ -620,6 +632,8 @@ class Coordinator:
         if self.state.live and effects and self.up_to_date is not None:
             self.up_to_date.something_starts()
         for event in effects:
+            if isinstance(event, ev.AttemptEnded) and self.state.file_snapshots:
+                self._note_left(event)
             match event:
                 case ev.CheckStarted():
                     self._check(self.state.tickets.get(event.ticket), event.step)
@@ -655,6 +669,12 @@ class Coordinator:
         if self._put_off:
             self._start_what_was_put_off()
         self._end_checks()
+
+    def _note_left(self, event: ev.AttemptEnded) -> None:
+        """Note how an attempt left its files: what others change from now on, no rollback may overwrite unasked."""
+        kept = self.state.file_snapshots.get(event.ticket)
+        if kept is not None and kept.attempt == event.attempt and event.end is not End.rolled_back:
+            self._backend.note_left(ProcessKey(event.ticket, event.attempt))
 
     def _start_what_was_put_off(self) -> None:
         for key, waits in list(self._put_off.items()):

@@ -160,6 +160,12 @@ class FakeBackend:
     def find_snapshot(self, key: ProcessKey) -> None:
         pass
 
+    def note_left(self, key: ProcessKey) -> None:
+        pass
+
+    async def changed_since(self, keys: tuple[ProcessKey, ...]) -> rq.ChangedSince:  # noqa: ARG002
+        return rq.ChangedSince()
+
     def drop_snapshot(self, key: ProcessKey) -> None:
         self.dropped.append((key.ticket, key.attempt))
 

@@ -246,6 +246,15 @@ class Refusal(Struct, frozen=True):
         return f"{self.reason} ({self.remedy})" if self.remedy else self.reason
 
 
+class ChangedSince(Struct, frozen=True):
+    """What is not as attempts left it, though a restore would overwrite it."""
+
+    files: tuple[str, ...] = ()
+    """From the folder on where the patterns of the plan start."""
+    is_known: bool = True
+    """False: it was not noted what they left."""
+
+
 class _OfStep(Struct, frozen=True, gc=False, kw_only=True):
     step: str = RUN
 

@@ -24,7 +24,7 @@ from parexec_tui.core.plan.resources import Units
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire.protocol import Usage
-from parexec_tui.core.wire.requests import AnyReport, ProcessEnded, ProcessLost, ProcessStarted
+from parexec_tui.core.wire.requests import AnyReport, ChangedSince, ProcessEnded, ProcessLost, ProcessStarted
 
 
 class Launch(Struct, frozen=True, gc=False):
@@ -236,6 +236,15 @@ class Backend(Protocol):
 
     def find_snapshot(self, key: ProcessKey) -> None:
         """Report `SnapshotMade` of the attempt of the key if there is a snapshot; it was made by an engine before."""
+
+    def note_left(self, key: ProcessKey) -> None:
+        """Note what the attempt of the key left of the files that its snapshot has; it is over."""
+
+    async def changed_since(self, keys: tuple[ProcessKey, ...]) -> ChangedSince:
+        """What is not as these attempts left it, of what a restore of their snapshots overwrites. Raises OSError.
+
+        `keys`: those that are restored together, the newest attempt first.
+        """
 
     def drop_snapshot(self, key: ProcessKey) -> None:
         """Delete the snapshot of the attempt of the key, if there is one."""

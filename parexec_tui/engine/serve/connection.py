@@ -203,7 +203,8 @@ class Connection:
                 return Answer(id=message.id, facts=found)
             case protocol.Request(dry_run=True):
                 request = self._signed(message.request)
-                return await hub.throttled(lambda: self._previewed(message.id, hub.dry_run(request)))
+                lost = await hub.look(request) if hub.look is not None else ""
+                return await hub.throttled(lambda: self._previewed(message.id, hub.dry_run(request), lost))
             case protocol.Request():
                 if self._read_only:
                     return Answer(
@@ -217,11 +218,13 @@ class Connection:
     def _signed(self, request: AnyRequest) -> AnyRequest:
         return msgspec.structs.replace(request, by=self._by)
 
-    def _previewed(self, id_: int, decision: Decision) -> Answer:
-        answer = self._decided(id_, decision)
-        if isinstance(decision, Refusal):
+    def _previewed(self, id_: int, decision: Decision, lost: Refusal | str) -> Answer:
+        answer = self._decided(id_, lost if isinstance(lost, Refusal) else decision)
+        if isinstance(decision, Refusal) or isinstance(lost, Refusal):
             return answer
-        return msgspec.structs.replace(answer, preview=tuple(self._hub.preview_lines(decision)))
+        return msgspec.structs.replace(
+            answer, preview=(*((lost,) if lost else ()), *self._hub.preview_lines(decision))
+        )
 
     @staticmethod
     def _decided(id_: int, decision: Decision) -> Answer:

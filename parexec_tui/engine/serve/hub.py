@@ -38,6 +38,8 @@ T = TypeVar("T")
 
 AskEngine = Callable[[AnyRequest], Awaitable[Decision]]
 DryRun = Callable[[AnyRequest], Decision]
+Look = Callable[[AnyRequest], Awaitable[Refusal | str]]
+"""What a request would overwrite of the work of others: a refusal, or what it says; empty: nothing."""
 PreviewLines = Callable[[Sequence[AnyEvent]], Sequence[str]]
 """What events would mean, a line each."""
 Facts = Callable[[protocol.Question], object | Refusal]
@@ -68,6 +70,7 @@ class Hub:
         question: Facts,
         last_seq: Callable[[], int],
         preview_lines: PreviewLines = lambda _: (),
+        look: Look | None = None,
         notice: Callable[[str], None] = lambda _: None,
         client_timeout: float = _CLIENT_TIMEOUT,
         with_progress: AddProgress | None = None,
@@ -77,6 +80,7 @@ class Hub:
         self.registry_file = registry_file
         self.ask = ask
         self.dry_run = dry_run
+        self.look = look
         self.question = question
         self.preview_lines = preview_lines
         self.last_seq = last_seq

@@ -130,6 +130,7 @@ async def open_server(
         question=lambda asked: answer(coordinator.state, asked, coordinator.clock.now(), coordinator.trouble),
         last_seq=lambda: coordinator.last,
         preview_lines=lambda events: tuple(preview(coordinator.state, events).lines()),
+        look=coordinator.look,
         notice=notice,
         with_progress=lambda report: with_progress(report, coordinator.state, coordinator.clock.now),
     )

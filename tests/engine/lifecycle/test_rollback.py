@@ -341,3 +341,59 @@ def test_an_engine_does_not_leave_before_the_snapshots_are_deleted_that_were_dro
     assert run(tmp_path, BOUNDED)[0] == 0
     assert [event.ticket for event in happened(ev.SnapshotDropped)] == ["A"]
     assert [each.name for each in session_folder(sessions()[0]).snapshots.iterdir()] == ["B.1"]
+
+
+def by_hand(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*PAREXEC, *words], check=False, capture_output=True, text=True)
+
+
+OVER = """
+[tickets.A]
+run = "mkdir -p out; echo A >> out/f; echo A > out/g"
+writes = ["out/**"]
+snapshot = true
+[tickets.B]
+run = "echo B >> out/f; rm out/g"
+needs = ["A"]
+writes = ["out/**"]
+snapshot = true
+"""
+
+
+def test_a_rollback_by_hand_names_what_a_person_changed_since_and_needs_force(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run(tmp_path, OVER)[0] == 0
+    session = sessions()[0]
+    (out / "notes.txt").write_text("mine")
+    (out / "f").write_text("mine")
+    for words in (("rollback", "B", "-n"), ("rollback", "B", "--yes"), ("restart", "--from", "B", "--rollback")):
+        refused = by_hand(*words, "-s", session)
+        assert refused.returncode == 1, refused
+        assert refused.stderr == (
+            "parexec: refused: changed since: out/f and out/notes.txt: a restore takes that away "
+            "(do it all the same: --force)\n"
+        )
+    looked = by_hand("rollback", "B", "-n", "--force", "-s", session)
+    assert looked.stdout.splitlines()[0] == "changed since: out/f and out/notes.txt; that is overwritten"
+    assert (out / "notes.txt").read_text() == "mine"
+    assert by_hand("rollback", "B", "--yes", "--force", "-s", session).returncode == 0
+    until(lambda: ticket("B").status is Status.rolled_back, "it is rolled back")
+    assert {each.name: each.read_text() for each in out.iterdir()} == {"f": "A\n", "g": "A\n"}
+
+
+def test_a_rollback_by_hand_names_what_a_later_session_wrote(tmp_path: Path) -> None:
+    assert run(tmp_path, OVER)[0] == 0
+    first = sessions()[0]
+    run(tmp_path, OVER)
+    refused = by_hand("rollback", "A", "--downstream", "--yes", "-s", first)
+    assert refused.returncode == 1
+    assert "changed since: out/f: a restore takes that away" in refused.stderr
+
+
+def test_what_attempts_left_of_each_other_is_no_change_by_others(tmp_path: Path) -> None:
+    assert run(tmp_path, OVER)[0] == 0
+    assert by_hand("rollback", "B", "--yes", "-s", sessions()[0]).returncode == 0
+    until(lambda: ticket("B").status is Status.rolled_back, "B is rolled back")
+    assert by_hand("rollback", "A", "--yes", "-s", sessions()[0]).returncode == 0
+    until(lambda: ticket("A").status is Status.rolled_back, "A is rolled back")
+    assert not (tmp_path / "out").exists()

@@ -8,7 +8,7 @@ from parexec_tui.core.rules.answers import Decision, named, refuse_unknown
 from parexec_tui.core.rules.downstream import HAVE_RUN, built_on, restores, skips
 from parexec_tui.core.rules.verbs.retry import retry
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.process_key import RESTORE
+from parexec_tui.core.state.process_key import RESTORE, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import UNSUCCESSFUL, End, Status
 from parexec_tui.core.state.steps import first_of_rollback
@@ -32,6 +32,31 @@ def rollback(state: SessionState, asked: rq.Rollback, now: float) -> Decision:
     if refusal := next(filter(None, refusals), None) or (None if asked.force else _loses(state, tickets)):
         return refusal
     return [ev.RollbackAsked(at=now, tickets=tuple(ticket.id for ticket in tickets), by=asked.by, rerun=asked.rerun)]
+
+
+def restored_by(state: SessionState, asked: rq.Rollback) -> tuple[ProcessKey, ...]:
+    """The attempts whose snapshots would be restored, the newest first; none if it would be refused anyway."""
+    decision = rollback(state, asked, state.now)
+    if isinstance(decision, Refusal):
+        return ()
+    chosen = (
+        state.tickets[id_] for event in decision if isinstance(event, ev.RollbackAsked) for id_ in event.tickets
+    )
+    found = [each for each in chosen if each.status is not Status.rolled_back and state.snapshot_of(each) is not None]
+    found.sort(key=lambda each: each.attempt.started if each.attempt is not None else 0.0, reverse=True)
+    return tuple(ProcessKey(each.id, each.attempts) for each in found)
+
+
+def lost_by(asked: rq.Rollback, changed: rq.ChangedSince) -> Refusal | str:
+    """What of the work of others a rollback overwrites: a refusal, or with --force a line; empty if nothing."""
+    if changed.is_known and not changed.files:
+        return ""
+    what = f"changed since: {listed(changed.files, 5)}"
+    if not changed.is_known:
+        what = "it was not noted how the files were left, so nobody can tell what has changed since"
+    if asked.force:
+        return f"{what}; that is overwritten"
+    return Refusal(f"{what}: a restore takes that away", "do it all the same: --force")
 
 
 def last_first(tickets: Iterable[TicketState]) -> list[TicketState]:

@@ -252,6 +252,12 @@ class LocalBackend:
     def find_snapshot(self, key: ProcessKey) -> None:
         self.workspace.find_snapshot(key)
 
+    def note_left(self, key: ProcessKey) -> None:
+        self.workspace.note_left(key)
+
+    async def changed_since(self, keys: tuple[ProcessKey, ...]) -> rq.ChangedSince:
+        return await self.workspace.changed_since(keys)
+
     def drop_snapshot(self, key: ProcessKey) -> None:
         self.workspace.drop_snapshot(key)
 

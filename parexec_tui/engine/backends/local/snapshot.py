@@ -218,6 +218,51 @@ def find(folder: Path) -> Taken | None:
     return Taken(len(files), sum(files.values()))
 
 
+def note_left(folder: Path) -> None:
+    """Note in a snapshot what there is of the same files now, for `changed_since`. Raises RestoreError, OSError."""
+    left = {path: _looks(entry) for path, entry in _now(_read(folder)).items() if _is_told_apart(entry)}
+    new = folder / "left.new"
+    new.write_text(json.dumps(left), encoding="ascii")
+    new.replace(folder / "left")
+
+
+def changed_since(folders: Sequence[Path]) -> list[str]:
+    """Which files are not as they were when it was noted what was left of them, and would be lost by a restore.
+
+    `folders`: snapshots that are restored together, the newest first. A file is compared with what the newest noted
+    that covers it. Raises FileNotFoundError if nothing was noted in one of them, RestoreError, OSError.
+    """
+    changed: list[str] = []
+    settled: set[str] = set()
+    for folder in folders:
+        content = _read(folder)
+        was, now = (
+            {path: _looks(entry) for path, entry in entries.items() if _is_told_apart(entry)}
+            for entries in (content.entries, _now(content))
+        )
+        left = json.loads((folder / "left").read_text(encoding="ascii"))
+        root = os.path.realpath(content.root)
+        for path in sorted((was.keys() | left.keys() | now.keys()) - settled):
+            settled.add(path)
+            if now.get(path) not in (left.get(path), was.get(path)):
+                changed.append(os.fsencode(path.removeprefix(f"{root}/")).decode(errors="backslashreplace"))
+    return changed
+
+
+def _now(content: _Content) -> dict[str, _Entry]:
+    return _found(content.tops, content.root, content.besides, _leave)
+
+
+def _is_told_apart(entry: _Entry) -> bool:
+    return entry.covered and entry.kind not in ("folder", "other")
+
+
+def _looks(entry: _Entry) -> list[object]:
+    """What tells two states of a file apart. Not the time at which its inode changed: a restore cannot set that."""
+    contents = [entry.sign.size, entry.sign.modified] if entry.kind == "file" else []
+    return [entry.kind, entry.mode, entry.target, *contents]
+
+
 def clean(snapshots: Path) -> None:
     """Delete what is left of snapshots that were not finished, or not deleted; none may be being made."""
     for ending in (_UNFINISHED, _DROPPED):
@@ -579,7 +624,7 @@ class _Restoring:
         return ""
 
     def _now(self) -> dict[str, _Entry]:
-        return _found(self._content.tops, self._content.root, self._content.besides, _leave)
+        return _now(self._content)
 
     def _is_as_before(self, path: str, was: _Entry, now: _Entry) -> bool:
         """Whether a file has the contents that it had."""

@@ -1,14 +1,15 @@
 """The snapshots of a session: one for each attempt whose ticket wants one."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from threading import Condition, Lock
 
 from parexec_tui.core.plan.units import format_size
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.wire.requests import ChangedSince
 from parexec_tui.engine.backends.backend import Launch
 from parexec_tui.engine.backends.local import snapshot
 from parexec_tui.engine.backends.local.snapshot import RestoreError, SnapshotError, Taken
@@ -52,6 +53,19 @@ class Snapshots:
         except RestoreError as error:
             return [f"its files cannot be restored: {error}"]
         return []
+
+    def note_left(self, key: ProcessKey) -> None:
+        """Note what an attempt left of the files that its snapshot has. Raises OSError."""
+        with suppress(RestoreError):
+            snapshot.note_left(self._folder.snapshot(key.ticket, key.attempt))
+
+    def changed_since(self, keys: Sequence[ProcessKey]) -> ChangedSince:
+        """What is not as these attempts left it. `keys`: the newest attempt first. Raises OSError."""
+        try:
+            found = snapshot.changed_since([self._folder.snapshot(key.ticket, key.attempt) for key in keys])
+        except (FileNotFoundError, RestoreError, ValueError):
+            return ChangedSince(is_known=False)
+        return ChangedSince(tuple(found))
 
     def find(self, key: ProcessKey) -> Taken | None:
         """What the snapshot of an attempt has; None if there is none."""

@@ -1,5 +1,6 @@
 """What is found out about the files of tickets, and what is kept of them: outputs, freshness, snapshots."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -27,8 +28,8 @@ _AGAIN = 1.0
 _CHECKS = 4
 """Tickets whose files are looked at at once."""
 
-_DROPPED_WITHIN = 30.0
-"""Seconds that an engine waits at its end for the deletion of snapshots."""
+_DONE_WITHIN = 30.0
+"""Seconds that an engine waits at its end until snapshots are deleted, and it is noted what attempts left."""
 
 _Look = tuple[ProcessKey, str, Sequence[str]]
 """Who is told, where patterns start, and the patterns of what is looked for."""
@@ -51,9 +52,9 @@ class Workspace:
         self._checks = trio.CapacityLimiter(_CHECKS)
         self._restores = trio.CapacityLimiter(_CHECKS)
         self._one_look = trio.CapacityLimiter(1)
-        self._dropping: set[ProcessKey] = set()
-        """The snapshots that are being deleted."""
-        self._is_dropped = trio.Event()
+        self._under_way: Counter[ProcessKey] = Counter()
+        """How much is being done with the snapshot of an attempt that the end of the engine waits for."""
+        self._is_done = trio.Event()
 
     def before(self, start: Start, launch: Launch) -> None:
         """Look for what is required, keep what may be restored, and note what outputs are there already.
@@ -153,22 +154,38 @@ class Workspace:
         found = await in_thread(self._snapshots.find, key, may_hang=True, limiter=self._restores)
         return None if found is None else rq.SnapshotMade(key.ticket, key.attempt, *found, step=key.step)
 
-    def drop_snapshot(self, key: ProcessKey) -> None:
-        self._dropping.add(key)
-        self._nursery.start_soon(self._drop_snapshot, key)
+    def note_left(self, key: ProcessKey) -> None:
+        self._later(self.noted_left, key)
 
-    async def _drop_snapshot(self, key: ProcessKey) -> None:
-        with suppress(OSError):  # it takes room, and harms nobody
-            await self.dropped_snapshot(key)
-        self._dropping.discard(key)
-        self._is_dropped.set()
-        self._is_dropped = trio.Event()
+    async def noted_left(self, key: ProcessKey) -> None:
+        """Note what an attempt left of its files. Raises OSError."""
+        await in_thread(self._snapshots.note_left, key, may_hang=True, limiter=self._restores)
+
+    async def changed_since(self, keys: tuple[ProcessKey, ...]) -> rq.ChangedSince:
+        while any(self._under_way[key] for key in keys):  # what they left is still being noted
+            await self._is_done.wait()
+        return await in_thread(self._snapshots.changed_since, keys, may_hang=True, limiter=self._restores)
+
+    def drop_snapshot(self, key: ProcessKey) -> None:
+        self._later(self.dropped_snapshot, key)
+
+    def _later(self, do: Callable[[ProcessKey], Awaitable[None]], key: ProcessKey) -> None:
+        """Do something with a snapshot that the end of the engine waits for."""
+        self._under_way[key] += 1
+        self._nursery.start_soon(self._do, do, key)
+
+    async def _do(self, do: Callable[[ProcessKey], Awaitable[None]], key: ProcessKey) -> None:
+        with suppress(OSError):  # what is not dropped takes room, and harms nobody; what is not noted is asked about
+            await do(key)
+        self._under_way[key] -= 1
+        self._is_done.set()
+        self._is_done = trio.Event()
 
     async def finish(self) -> None:
-        """Wait until the snapshots that were dropped are deleted, but not for ever."""
-        with trio.move_on_after(_DROPPED_WITHIN):
-            while self._dropping:
-                await self._is_dropped.wait()
+        """Wait until what is done with snapshots is done, but not for ever."""
+        with trio.move_on_after(_DONE_WITHIN):
+            while +self._under_way:
+                await self._is_done.wait()
 
     async def dropped_snapshot(self, key: ProcessKey) -> None:
         """Delete the snapshot of an attempt. Raises OSError."""

@@ -56,6 +56,7 @@ _texts = msgspec.json.Decoder(list[str])
 _ports = msgspec.json.Decoder(Units)
 _freshness = msgspec.json.Decoder(list[Freshness])
 _fingerprints = msgspec.json.Decoder(list[bytes])
+_changed: msgspec.json.Decoder[rq.ChangedSince] = msgspec.json.Decoder(rq.ChangedSince)
 _snapshot: msgspec.json.Decoder[rq.SnapshotMade | None] = msgspec.json.Decoder(rq.SnapshotMade | None)
 _nothing = msgspec.json.Decoder(None)
 
@@ -193,12 +194,18 @@ class PipeBackend:
             if (found := await self._ask(wire.FindSnapshot(key=key), _snapshot)) is not None:
                 self._report(found)
 
-    def drop_snapshot(self, key: ProcessKey) -> None:
-        self._nursery.start_soon(self._drop_snapshot, key)
+    def note_left(self, key: ProcessKey) -> None:
+        self._nursery.start_soon(self._do, wire.NoteLeft(key=key))
 
-    async def _drop_snapshot(self, key: ProcessKey) -> None:
-        with suppress(OSError):  # it takes room, and harms nobody
-            await self._ask(wire.DropSnapshot(key=key), _nothing)
+    async def changed_since(self, keys: tuple[ProcessKey, ...]) -> rq.ChangedSince:
+        return await self._ask(wire.LookChanged(keys=keys), _changed)
+
+    def drop_snapshot(self, key: ProcessKey) -> None:
+        self._nursery.start_soon(self._do, wire.DropSnapshot(key=key))
+
+    async def _do(self, ask: wire.NoteLeft | wire.DropSnapshot) -> None:
+        with suppress(OSError):  # what is not dropped takes room, and harms nobody; what is not noted is asked about
+            await self._ask(ask, _nothing)
 
     # -- what an engine before this one left -----------------------------------------------------------------
 

@@ -131,6 +131,10 @@ class _Runner:
                 return await self._backend.workspace.restored(key)
             case wire.FindSnapshot(key=key):
                 return await self._backend.workspace.found_snapshot(key)
+            case wire.NoteLeft(key=key):
+                return await self._backend.workspace.noted_left(key)
+            case wire.LookChanged(keys=keys):
+                return await self._backend.changed_since(keys)
             case wire.DropSnapshot(key=key):
                 return await self._backend.workspace.dropped_snapshot(key)
             case wire.Finish():

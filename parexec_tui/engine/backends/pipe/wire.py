@@ -152,6 +152,14 @@ class FindSnapshot(Ask, frozen=True, tag="find_snapshot"):
     key: ProcessKey
 
 
+class NoteLeft(Ask, frozen=True, tag="note_left"):
+    key: ProcessKey
+
+
+class LookChanged(Ask, frozen=True, tag="look_changed"):
+    keys: tuple[ProcessKey, ...]
+
+
 class DropSnapshot(Ask, frozen=True, tag="drop_snapshot"):
     key: ProcessKey
 
@@ -179,6 +187,8 @@ AnyAsk = (
     | TakeFingerprints
     | Restore
     | FindSnapshot
+    | NoteLeft
+    | LookChanged
     | DropSnapshot
     | Finish
 )

@@ -774,3 +774,46 @@ def test_a_snapshot_that_is_killed_at_any_moment_is_whole_or_not_there(work: Pat
     assert kept.exists()
     assert [each.name for each in kept.parent.iterdir()] == [kept.name]
     assert number > 8
+
+
+def changes(*folders: Path) -> list[str]:
+    return snapshot.changed_since(folders)
+
+
+def test_what_was_changed_since_it_was_noted_is_told_file_by_file(tmp_path: Path) -> None:
+    root, kept = tmp_path / "root", tmp_path / "kept" / "T.1"
+    (root / "d").mkdir(parents=True)
+    kept.parent.mkdir()
+    for name in ("edited", "gone", "chmod", "same", "kept"):
+        (root / "d" / name).write_text("old")
+    snapshot.take(kept, str(root), ["d/**"], limit=1 << 20)
+    for name in ("edited", "gone", "chmod", "same"):
+        (root / "d" / name).write_text("of the attempt")
+    (root / "d" / "made").write_text("of the attempt")
+    (root / "aside").write_text("covered by no pattern")
+    with pytest.raises(FileNotFoundError):
+        changes(kept)
+    snapshot.note_left(kept)
+    assert changes(kept) == []
+    (root / "d" / "edited").write_text("of a person :)")  # as long as before
+    (root / "d" / "gone").unlink()
+    (root / "d" / "chmod").chmod(0o600)
+    (root / "d" / "made").unlink()  # a restore would remove it as well
+    (root / "d" / "link").symlink_to("same")
+    (root / "aside").write_text("changed")
+    assert changes(kept) == ["d/chmod", "d/edited", "d/gone", "d/link"]
+    snapshot.restore(kept)
+    assert changes(kept) == []
+
+
+def test_a_newer_attempt_that_is_restored_with_it_explains_what_it_changed(tmp_path: Path) -> None:
+    root, kept = tmp_path / "root", tmp_path / "kept"
+    root.mkdir()
+    kept.mkdir()
+    for number in (1, 2):
+        snapshot.take(kept / str(number), str(root), ["f", "g"], limit=1 << 20)
+        (root / "f").write_text(f"attempt {number}")
+        (root / "g").unlink() if number == 2 else (root / "g").write_text("g")
+        snapshot.note_left(kept / str(number))
+    assert changes(kept / "2", kept / "1") == []
+    assert changes(kept / "1") == ["f"], "that g is gone loses nothing"
