@@ -916,9 +916,10 @@ needs = ["b"]
 
 def test_what_succeeded_is_rolled_back_the_last_one_first(here: Path) -> None:
     engines.run(here, CHAIN)
-    preview = done("rollback", "a", "--dry-run").out
+    preview = done("rollback", "a", "--force", "--dry-run").out
     assert "built on that, and stays as it is: b and c" in preview
-    assert "nobody can be asked" in parexec("rollback", "a").err
+    assert "nobody can be asked" in parexec("rollback", "a", "--force").err
+    assert "b has run since a, and writes data as well" in parexec("rollback", "a", "--dry-run").err
     assert "rollback" in done("rollback", "a", "--downstream", "--yes").out
     engines.until(lambda: engines.state_of().finished_at and engines.ticket("a").status == "rolled back", "done")
     assert {id_: str(t.status) for id_, t in engines.state_of().tickets.items()} == dict.fromkeys(
