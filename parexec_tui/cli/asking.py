@@ -267,9 +267,8 @@ class VerbContext:
 
     @property
     def _has_no_engine(self) -> bool:
-        from parexec_tui.engine.lifecycle.left_session import LeftSession
-
-        return isinstance(self.client, LeftSession)
+        left_session = sys.modules.get("parexec_tui.engine.lifecycle.left_session")  # imported only for one
+        return left_session is not None and isinstance(self.client, left_session.LeftSession)
 
 
 def _preview_lines(answer: "Answer") -> Iterable[str]:

@@ -13,7 +13,7 @@ from parexec_tui.core.rules.answers import Decision, refuse_unknown
 from parexec_tui.core.rules.placement import can_run
 from parexec_tui.core.rules.ticket_fields import as_written, refusal_of_faults
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply.amendment import gates_in_the_way, status_with
+from parexec_tui.core.state.grown_gates import gates_in_the_way, status_with
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, UNSUCCESSFUL, Status
 from parexec_tui.core.state.tickets import TicketState

@@ -9,6 +9,7 @@ from parexec_tui.core.plan.gates import PLAN_GATES, is_gate_ticket
 from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.grown_gates import HAVE_RUN, gates_in_the_way, status_with
 from parexec_tui.core.state.indexes import (
     allow_failure,
     check_again,
@@ -21,7 +22,6 @@ from parexec_tui.core.state.reservation import drop_reservation
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.stalls import mark_stalled_again
 from parexec_tui.core.state.status import PENDING, Status
-from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.state.transitions import IllegalEventError, following
 
 
@@ -88,10 +88,10 @@ def _replace_gates(state: SessionState, whole: Mapping[str, Ticket], at: float) 
             tickets[id_].attempts = state.past_attempts.pop(id_, 0)
         gate = tickets[id_]
         status = status_with(gate, spec)
-        if status is Status.waiting and gate.status in _HAVE_RUN:
+        if status is Status.waiting and gate.status in HAVE_RUN:
             gate.save()
             gate.grown_from = gate.spec
-        elif status in _HAVE_RUN and gate.status not in _HAVE_RUN:
+        elif status in HAVE_RUN and gate.status not in HAVE_RUN:
             gate.restore()
         gate.spec, gate.status = spec, status
     ordered = {id_: tickets[id_] for id_ in whole}
@@ -103,37 +103,6 @@ def _replace_gates(state: SessionState, whole: Mapping[str, Ticket], at: float) 
             gate.status, gate.because, gate.ended, gate.retry_at = Status.skipped, because, at, None
         elif gate.status is Status.skipped and not lost_need(state, gate):
             gate.status, gate.because, gate.ended = Status.waiting, "", None
-
-
-def gates_in_the_way(state: SessionState, whole: Mapping[str, Ticket]) -> list[TicketState]:
-    """The gates that would wait for more tickets, or be gone, in a plan like this, and that run now or let a
-    ticket start that runs now.
-    """
-    live = {id_: ticket for id_, ticket in state.live.items() if ticket.is_gates}
-    for id_ in state.live:
-        live |= {need.id: need for need in state.needs(id_) if need.is_gates and need.status in _HAVE_RUN}
-    return [gate for id_, gate in live.items() if id_ not in whole or _has_more_needs(gate.spec, whole[id_])]
-
-
-_HAVE_RUN = (Status.succeeded, Status.failed)
-
-
-def status_with(gate: TicketState, spec: Ticket) -> Status:
-    """The status of gates once they wait for what `spec` says: those that have run wait again while there are tickets
-    that there were not.
-    """
-    if gate.status in _HAVE_RUN and _has_more_needs(gate.spec, spec):
-        return Status.waiting
-    has_grown = gate.grown_from is not None and gate.snapshot is not None
-    if has_grown and gate.status in (Status.waiting, Status.skipped):
-        assert gate.grown_from is not None
-        assert gate.snapshot is not None
-        return gate.status if _has_more_needs(gate.grown_from, spec) else gate.snapshot.status
-    return gate.status
-
-
-def _has_more_needs(before: Ticket, after: Ticket) -> bool:
-    return not before.waits.keys() >= after.waits.keys()
 
 
 def _replace_tickets(state: SessionState, event: ev.PlanAmended) -> None:
