@@ -217,10 +217,15 @@ def _agent_commands(plan: Plan) -> Iterator[str]:
 
 
 def _ticket_commands(plan: Plan) -> Iterator[tuple[str, str]]:
+    units = plan.resources.units
     for id_, ticket in plan.tickets.items():
         for text in _env_warnings(ticket.env) if ticket.env else ():
             yield id_, text
-        words = [word for word in words_in_braces(ticket.run) if word in _VARIABLES] if "{" in ticket.run else []
+        braced = list(words_in_braces(ticket.run)) if "{" in ticket.run else []
+        for word in braced:
+            if word in units and not ticket.uses.get(word):
+                yield id_, f"{{{word}}} is not filled in, since it uses no {word}: write uses = {{ {word} = 1 }}"
+        words = [word for word in braced if word in _VARIABLES]
         if words and _shell_agent(plan, ticket) is not None:
             for word in words:
                 yield id_, f"{{{word}}} is not filled in here: write ${_VARIABLES[word]}"

@@ -1,9 +1,9 @@
 """The line in which a failed attempt says what went wrong: the last line that the key `E` finds near its end.
 
-Of two kinds of lines that `E` finds, another line says more. A build tool ends with a line that only repeats that a
-command failed (`make: *** [all] Error 1`), and a shell with the name of a signal: the line before it that is no such
-line is taken. A traceback of Python whose exception has no `Error` in its name ends with a line that `E` does not
-find: that line is taken.
+Of some lines that `E` finds, another line says more. A build tool ends with a line that only repeats that a command
+failed (`make: *** [all] Error 1`): the line before it that is no such line is taken. A line in which a shell names a
+signal is never taken: the reason of the end does that. A traceback of Python whose exception has no `Error` in its
+name ends with a line that `E` does not find: that line is taken.
 
 If nothing tells of an error, it is the last line that is not blank.
 """
@@ -43,10 +43,12 @@ _REPETITION = re.compile(
     r"|collect2: error: ld returned \d+ exit status"
     r"|npm (?:ERR!|error) (?:A complete log|code |errno |path |command )"
     r"|(?:error|ERROR|Error): (?:Job failed|Process completed with exit code)"
-    r"|\d+ errors? generated"
-    r"|(?:.*: line \d+: +\d+ )?(?:Killed|Terminated|Hangup|Aborted|Segmentation fault)\b)"
+    r"|\d+ errors? generated)"
 )
-"""What only says that something before it failed, or by which signal, as the reason of its end does."""
+"""What only says that something before it failed."""
+
+_SIGNAL = re.compile(r"(?:.*: line \d+: +\d+ )?(?:Killed|Terminated|Hangup|Aborted|Segmentation fault)\b")
+"""What a shell says of a signal. The reason of the end does, too; and that parexec itself sent it is no failure."""
 
 _TRACEBACK = "Traceback (most recent call last)"
 
@@ -83,9 +85,10 @@ def _last_match(data: bytes) -> str:
         if (match := ERRORS.pattern.search(text := _text(data[begin:end], at - begin))) is not None:
             if text.lstrip().startswith(_TRACEBACK) and (last := _last_of_traceback(data, end)):
                 return last
-            if _REPETITION.match(text) is None:
+            is_signal = _SIGNAL.match(text) is not None
+            if _REPETITION.match(text) is None and not is_signal:
                 return _cut(text, match.start())
-            if not repetition:
+            if not repetition and not is_signal:
                 repetition, before = _cut(text, match.start()), begin
         for stem, where in found.items():
             if where >= begin:
@@ -118,9 +121,12 @@ def _last_of_traceback(data: bytes, end: int) -> str:
 
 
 def _last_text(data: bytes, repetition: str = "") -> str:
-    """The last line that is not blank; one that only repeats an error, this one first, if there is no other."""
+    """The last line that is not blank and tells more than a signal; one that only repeats an error, this one first,
+    if there is no other."""
     for line in reversed(data[-_END:].split(b"\n")):
         if line.strip() and (text := _cut(_text(line, len(line) - 1), 0)):
+            if _SIGNAL.match(text):
+                continue
             if _REPETITION.match(text) is None:
                 return text
             repetition = repetition or text

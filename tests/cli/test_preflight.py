@@ -390,6 +390,13 @@ def test_a_placeholder_in_a_shell_command_is_told(work: Path) -> None:
     ]
 
 
+def test_a_unit_that_a_ticket_does_not_use_is_told(work: Path) -> None:
+    plan = "[resources]\nport = ['81']\n[tickets.a]\nrun = 'serve {port}'\n"
+    text = "tickets.a: {port} is not filled in, since it uses no port: write uses = { port = 1 }"
+    assert text in found(plan, work)
+    assert text not in found(f"{plan}uses.port = 1\n", work)
+
+
 @pytest.mark.parametrize("value", ["${MY_KEY}", "$MY_KEY", "$(cat key)"])
 def test_a_variable_in_an_environment_is_told(work: Path, value: str) -> None:
     what = (

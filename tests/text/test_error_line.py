@@ -56,7 +56,7 @@ EXAMPLES = {
         "a: a.c:3: main: Assertion `x' failed.",
     ),
     "by a signal, of bash": ("step 3\nsh: line 1: 1234 Killed    ./train\n", "step 3"),
-    "nothing but a signal": ("Killed\n", "Killed"),
+    "nothing but a signal": ("Killed\n", ""),
     "TAP": ("1..2\nok 1\nnot ok 2 - adds\n", "not ok 2 - adds"),
     "good news behind it": ("fatal: no such ref\n0 errors, no failures\nbye\n", "fatal: no such ref"),
     "no word for an error": ("one\ntwo\n\n  \n", "two"),

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from parexec_tui.core.plan.claims import Claims, Holdings
 from parexec_tui.core.plan.command import fill, fill_units
 from parexec_tui.core.plan.model import Amounts, Resources, Ticket
+from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
 from parexec_tui.core.plan.resources import Units, is_port, read_units, unit_variable, write_units
 from parexec_tui.core.wire import codec
 
@@ -144,3 +145,13 @@ def test_ports_are_told_by_their_name(name: str, *, port: bool) -> None:
 def test_the_variable_of_a_resource_is_one_that_shells_can_have() -> None:
     assert unit_variable("gpu") == "PAREXEC_GPU"
     assert unit_variable("debug-port.2") == "PAREXEC_DEBUG_PORT_2"
+
+
+def test_no_two_resources_tell_their_units_in_the_same_variable() -> None:
+    text = "[resources]\nmy-gpu = '0-1'\nmy_gpu = ['2']\nMY-GPU = 4\n[tickets.A]\nrun = 'true'\n"
+    with pytest.raises(PlanErrors) as refused:
+        read_plan(text, source="p", folder="/work", format="toml")
+    assert [str(problem) for problem in refused.value.problems] == [
+        "p:3:1: resources.my_gpu: its units would be told in PAREXEC_MY_GPU, as those of 'my-gpu' are "
+        "(give one of them another name)"
+    ]

@@ -46,6 +46,7 @@ from parexec_tui.core.plan.patterns import parse_pattern
 from parexec_tui.core.plan.progress import OFF, progress_regex
 from parexec_tui.core.plan.reading.faults import Fault, Hints, Path, listed
 from parexec_tui.core.plan.requirements import Requires, parse_command
+from parexec_tui.core.plan.resources import unit_variable
 from parexec_tui.core.plan.retries import FAILURE_WORDS, problem_of_failure
 from parexec_tui.core.plan.services import Service, parse_ready
 from parexec_tui.core.plan.units import format_size, shown
@@ -129,6 +130,18 @@ def _names_are_plain(draft: Draft) -> Iterator[Fault]:
                 if lock in bad:
                     path = draft.place(id_, "locks", index)
                     yield Fault(path, f"{shown(lock)} is not a plain name", PLAIN_NAME)
+
+
+def _units_have_variables_of_their_own(draft: Draft) -> Iterator[Fault]:
+    first: dict[str, str] = {}
+    for name in draft.resources.units:
+        variable = unit_variable(name)
+        if (other := first.setdefault(variable, name)) != name:
+            yield Fault(
+                ("resources", name),
+                f"its units would be told in {variable}, as those of {shown(other)} are",
+                "give one of them another name",
+            )
 
 
 def _ids_differ_in_more_than_case(draft: Draft) -> Iterator[Fault]:
@@ -627,6 +640,7 @@ def _services_can_be_run(draft: Draft) -> Iterator[Fault]:
 
 _RULES: tuple[Rule, ...] = (
     _names_are_plain,
+    _units_have_variables_of_their_own,
     _ids_differ_in_more_than_case,
     _needs_are_known,
     _ends_are_apart,
