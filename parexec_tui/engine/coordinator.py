@@ -477,7 +477,7 @@ class Coordinator:
         """End tickets that can never start, and the session after its last one. True: others may start now."""
         state = self.state
         given_up = False
-        if state.status == "running" and not state.counts[Status.backoff] and state.unfinished:
+        if state.status == "running" and state.unfinished and not self._goes_on_by_itself():
             for event in unrunnable(state, self.clock.now()):
                 self._record(event)
                 given_up = True  # and a barrier may have waited for it
@@ -846,8 +846,13 @@ class Coordinator:
             return None
         if state.held is not None:
             return "held"
-        if state.counts[Status.backoff] or state.pressed or state.awaits_units:
-            return None
-        if any(map(_may_go_on, state.services.values())):
+        if self._goes_on_by_itself():
             return None
         return UNAPPROVED if state.unapproved else "blocked"
+
+    def _goes_on_by_itself(self) -> bool:
+        """Whether something may start later though nothing runs now and nobody does anything."""
+        state = self.state
+        if state.counts[Status.backoff] or state.pressed or state.awaits_units:
+            return True
+        return any(map(_may_go_on, state.services.values()))

@@ -17,6 +17,9 @@ from parexec_tui.engine.backends.backend import Backend
 from parexec_tui.engine.pool import Pool
 from parexec_tui.engine.timers import Timers
 
+ASKED_WITHIN = 3.0
+"""Seconds in which a service that is taken over is asked at least once whether it is ready."""
+
 ServiceEvent = ev.ServiceStarted | ev.ServiceFrozen | ev.ServiceThawed | ev.ServiceStopRequested | ev.ServiceEnded
 
 
@@ -65,8 +68,8 @@ class ServiceKeeper:
         if service.retry_at is not None:
             self._timers.set(service.retry_at, rq.BackoffElapsed(service.key.ticket))
         match service.status:
-            case ServiceStatus.starting:
-                self._set_timeout(service)
+            case ServiceStatus.starting:  # nobody asked while there was no engine
+                self._set_timeout(service, ASKED_WITHIN)
             case ServiceStatus.stopping if service.spec.stop and not service.is_stop_over:
                 self._timers.set(self._now() + service.spec.grace, _timeout_of(service, STOP))
             case ServiceStatus.stopping:
@@ -88,9 +91,9 @@ class ServiceKeeper:
             self._backend.start(service.step_key(READY), self._pool.ready(service, ready.run))
         self._set_timeout(service)
 
-    def _set_timeout(self, service: ServiceState) -> None:
+    def _set_timeout(self, service: ServiceState, least: float = 0.0) -> None:
         if service.status is ServiceStatus.starting and not service.is_frozen:
-            self._timers.set(self._now() + max(0.0, ready_in(service, self._now())), _timeout_of(service, READY))
+            self._timers.set(self._now() + max(least, ready_in(service, self._now())), _timeout_of(service, READY))
 
     def _stop(self, service: ServiceState, *, at_once: bool, noting: StopReason | None) -> None:
         self._backend.stop(service.step_key(READY), 0.0)

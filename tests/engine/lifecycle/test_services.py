@@ -191,6 +191,33 @@ def test_one_that_dies_too_often_fails_what_uses_it_and_says_why(tmp_path: Path)
     assert ticket("A").reason == "service db failed: exit 3, after 2 restarts"
 
 
+def test_what_uses_a_failed_service_waits_while_another_service_starts(tmp_path: Path) -> None:
+    """A person has until then to restart it, as the plan page says."""
+    plan = """
+        [services.bad]
+        run = "echo start >> starts; [ -e fixed ] || exit 3; exec sleep 600"
+        ready = "test -e fixed"
+        restart = "never"
+        [services.slow]
+        run = "exec sleep 600"
+        ready = "test -e go"
+        [tickets.A]
+        run = "true"
+        uses_service = ["bad"]
+        [tickets.B]
+        run = "true"
+        uses_service = ["slow"]
+    """
+    engine = start(tmp_path, plan)
+    engine.until(lambda: happened(ev.ServiceEnded, service="bad"), "the service has failed")
+    engine.until(lambda: state_of().services["slow"].pid is not None, "the other one starts")
+    (tmp_path / "fixed").touch()
+    parexec("restart", "bad", "--yes", cwd=tmp_path)
+    engine.until(lambda: happened(ev.AttemptEnded, ticket="A"), "its user has run")
+    (tmp_path / "go").touch()
+    assert engine.wait() == 0
+
+
 def test_its_own_stop_ends_it_and_term_does_if_that_did_not(tmp_path: Path) -> None:
     plan = """
         [services.kind]
@@ -265,6 +292,20 @@ def test_a_service_that_starts_is_taken_over_when_the_engine_is_killed(tmp_path:
     assert of_service("db") == ["Started", "Ready", "StopRequested", "Ended"]
     assert len((tmp_path / "db.pid").read_text().splitlines()) == 1
     assert not exists(number_in(tmp_path / "db.pid"))
+
+
+def test_a_service_is_asked_once_more_before_a_new_engine_finds_it_late(tmp_path: Path) -> None:
+    plan = SLOW.replace("[services.db]", "[services.db]\nready_timeout = '1s'\nrestart = 'never'")
+    plan = plan.replace("READY", "log:is up")
+    plan = plan.replace("exec sleep 600", "until [ -e ready ]; do sleep 0.02; done; echo is up; exec sleep 600")
+    engine = start(tmp_path, plan)
+    until((tmp_path / "db.pid").exists, "it starts")
+    engine.kill()
+    (tmp_path / "ready").touch()
+    (tmp_path / "go").touch()
+    until(lambda: time.time() > happened(ev.ServiceStarted)[0].at + 1.2, "its time is over")
+    assert Engine("resume", cwd=tmp_path).wait() == 0
+    assert of_service("db") == ["Started", "Ready", "StopRequested", "Ended"]
 
 
 def test_a_service_that_is_ready_is_taken_over_when_the_engine_is_killed(tmp_path: Path) -> None:
