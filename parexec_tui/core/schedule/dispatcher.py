@@ -132,6 +132,10 @@ class Dispatcher:
         blocker = next(blockers(self.state, ticket), None)
         if blocker is None and ticket.claims is not EMPTY and self._reserve_against(ticket, now, emit):
             blocker = next(blockers(self.state, ticket), None)
+        if blocker is None and not ticket.spec.finally_ and (last := _last_again(self.state, now)) is not None:
+            emit(last)
+            self._enqueue(ticket)  # a better one may have waited for what they held
+            return
         woken_for = self._woken.pop(ticket.id, None)
         if blocker is None:
             self._entry_id.pop(ticket.id, None)
@@ -213,19 +217,14 @@ class Dispatcher:
         else:
             agent_id = agent.id
         self._overdue.started(ticket, now)
-        self._emit_start(ticket, agent_id, now, emit)
+        emit(ev.AttemptStarted(at=now, ticket=ticket.id, attempt=ticket.attempts + 1, agent=agent_id))
 
     def _start_gates(self, ticket: TicketState, now: float, emit: Emit) -> None:
         """Start the first of the gates for which a ticket stands: it has no command, and needs no agent."""
-        self._emit_start(ticket, "", now, emit)
+        emit(ev.AttemptStarted(at=now, ticket=ticket.id, attempt=ticket.attempts + 1, agent=""))
         step = first_gate(self.state, ticket)
         assert step is not None
         emit(step_started(self.state, ticket, step, now))
-
-    def _emit_start(self, ticket: TicketState, agent: str, now: float, emit: Emit) -> None:
-        if self.state.last and not ticket.spec.finally_ and (again := _last_again(self.state, now)) is not None:
-            emit(again)
-        emit(ev.AttemptStarted(at=now, ticket=ticket.id, attempt=ticket.attempts + 1, agent=agent))
 
     def _park(self, ticket: TicketState, key: ParkingKey) -> None:
         heap = self._parked.get(key)
@@ -303,6 +302,8 @@ _HAS_RUN = (Status.succeeded, Status.failed, Status.rolled_back, Status.approval
 
 def _last_again(state: SessionState, now: float) -> ev.FinallyAgain | None:
     """Another ticket starts: what has run at the end will do so once more. What a person ended stays as it is."""
+    if not state.last:
+        return None
     have_run = (ticket for ticket in state.last.values() if ticket.status in _HAS_RUN)
     again = [ticket.id for ticket in have_run if ticket.id not in state.half_done]
     if not again:

@@ -116,6 +116,17 @@ def test_a_retry_lets_it_run_again_and_a_cancelled_one_stays_so() -> None:
     assert found.statuses() == {"E": "waiting", "F": "cancelled", "A": "running"}
 
 
+def test_one_that_waits_for_what_it_holds_comes_before_others_of_less_rank() -> None:
+    found = session(f"E: {END} approve=after locks=db\nA: locks=db priority=high\nB:")
+    found.fail("A")
+    found.succeed("B")
+    found.dispatch()
+    found.succeed("E")
+    found.ask(rq.Retry(tickets=("A", "B")))
+    assert found.status("E") == "approval"
+    assert found.dispatch() == ["A", "B"]
+
+
 def test_others_do_not_start_while_it_runs() -> None:
     found = session(f"E: {END}\nA:")
     found.fail("A")
