@@ -11,7 +11,7 @@ the journal and the plan, never from an index.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import copy, deepcopy
 from itertools import combinations
 from operator import attrgetter
@@ -153,6 +153,7 @@ class Session:
     def apply(self, event: ev.AnyEvent) -> None:
         if self.checks and isinstance(event, ev.AttemptStarted):
             check_start(self.state, event)
+            check_proved(self.state, event.ticket, self.journal)
             check_services_of(self.state, event.ticket)
         if self.checks and isinstance(event, ev.AgentStarted) and self.state.engine_pid:
             check_room(self.state, event.type)
@@ -199,7 +200,8 @@ class Session:
 
     def _answer(self, request: rq.AnyRequest, decision: Refusal | list[ev.AnyEvent]) -> Refusal | list[ev.AnyEvent]:
         if self.checks:
-            assert (refusal(self.state, request, self.now) is not None) == isinstance(decision, Refusal)
+            refused = refusal(self.state, request, self.now)
+            assert (refused is not None) == isinstance(decision, Refusal), (request, refused, decision)
         self._check_unchanged()
         if isinstance(decision, Refusal):
             assert decision.reason
@@ -456,7 +458,10 @@ _PASSING = (
     "check_clock",
     "asked",
     "is_asked",
+    "is_stalled",
+    "stalled_needs",
 )
+"""The last two follow from the others and from the question whether a ticket is done; see `_check_stalls`."""
 _lasting_of_ticket = attrgetter(*(name for name in TicketState.__slots__ if name not in _PASSING))
 _lasting_of_attempt = attrgetter(*(name for name in Attempt.__slots__ if name not in ("freeze", "frozen_for")))
 _lasting_agent = attrgetter(*(name for name in AgentState.__slots__ if name not in ("turn", "idle_since", "held_at")))
@@ -464,7 +469,15 @@ _lasting_agent = attrgetter(*(name for name in AgentState.__slots__ if name not 
 
 def _lasting_ticket(ticket: TicketState) -> tuple[object, ...]:
     attempt = ticket.attempt and _lasting_of_attempt(ticket.attempt)
-    return (*_lasting_of_ticket(ticket), attempt, ticket.is_frozen)
+    values = _lasting_of_ticket(ticket)
+    if ticket.is_gates:
+        values = tuple(_in_any_order(value) if isinstance(value, Ticket) else value for value in values)
+    return (*values, attempt, ticket.is_frozen)
+
+
+def _in_any_order(gates: Ticket) -> Ticket:
+    """A ticket that is added again is the last of its group, as it is the last of the plan."""
+    return msgspec.structs.replace(gates, needs=tuple(sorted(gates.needs)))
 
 
 def _plain(value: object) -> object:
@@ -509,6 +522,36 @@ def check_start(state: SessionState, event: ev.AttemptStarted) -> None:
     place = state.agents.get(ticket.pin)
     if ticket.pin and (place is None or not (place.stopped or place.quarantined)):
         assert ticket.pin in (agent.id, agent.type)
+
+
+def check_proved(state: SessionState, id_: str, journal: list[ev.AnyEvent]) -> None:
+    """Before an attempt starts: all that it needs, near or far, has succeeded, and neither failed nor was taken back
+    since. What has run stays proved although a person wants something run again, or taken back, that it was built on.
+    """
+    redone = set(_redone_by_persons(journal))
+    is_amended = any(isinstance(event, ev.PlanAmended) for event in journal)
+    near, seen, wave = True, {id_}, [id_]
+    while wave:
+        needs = [need for each in wave for need in strict(state, state.tickets[each]) if need not in seen]
+        for need in map(state.tickets.__getitem__, needs):
+            is_excused = not near and (need.id in redone or (is_amended and need.is_gates))
+            assert need.status in SATISFIED or is_excused, f"{id_} starts, and {need.id} is {need.status}"
+        seen.update(needs)
+        wave = [need for need in dict.fromkeys(needs) if state.tickets[need].status is not Status.waived]
+        near = False
+
+
+def _redone_by_persons(journal: list[ev.AnyEvent]) -> Iterator[str]:
+    for event in journal:
+        match event:
+            case ev.TicketRetried(ticket=ticket, restored=restored, rerun=rerun):
+                yield from (ticket, *restored, *rerun)
+            case ev.TicketRestored(ticket=ticket):
+                yield ticket
+            case ev.RollbackAsked(tickets=tickets):
+                yield from tickets
+            case _:
+                pass
 
 
 def check_services_of(state: SessionState, id_: str) -> None:

@@ -5,11 +5,12 @@ from typing import Any
 from parexec_tui.core.plan.gates import Gate
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.plan.units import Duration
+from parexec_tui.core.rules.decide import refusal
 from parexec_tui.core.rules.difference import compare
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
-from tests.core.sessions import Session, plan
+from tests.core.sessions import Session, lasting, plan
 
 LINT = (Gate(name="lint", run="lint"), Gate(name="link", run="link"))
 
@@ -202,3 +203,28 @@ def test_gates_of_a_group_that_goes_before_they_ran_leave_nothing_to_remember() 
     session.act(rq.Edit(ticket="B", changes={"needs": []}))
     assert "@2" not in session.state.tickets
     assert session.state.past_attempts == {}
+
+
+def test_what_is_skipped_since_a_group_grew_knows_that_its_gates_are_the_cause() -> None:
+    session = opened("A:\nB: group=g\nC: B")
+    session.fail("A")
+    session.act(rq.Amend(added={"N": Ticket(run="true", needs=("A",), group="g")}, by="ann"))
+    assert (session["N"].because, session["@g"].because, session["C"].because) == ("A", "N", "@g")
+
+
+def test_a_ticket_is_not_offered_to_be_retried_while_something_runs_that_its_gates_let_start() -> None:
+    session = finished("A: group=g\nB: group=g\nC: B", "A", "B", "@g", "@g")
+    assert session.live() == ["C"]
+    found = refusal(session.state, rq.Retry(tickets=("A",), by="ann"), session.now)
+    assert found == session.ask(rq.Retry(tickets=("A",), by="ann"))
+    assert str(found).startswith("C waited for the gates of group g, which would run again after A, and is running")
+
+
+def test_an_undo_brings_a_ticket_back_that_was_dropped_from_among_gated_ones() -> None:
+    session = opened("A: group=g\nB: group=g skip_if=x approve=before\nC: group=g", gates=("whole",))
+    session.answer("B")
+    before = lasting(session.state)
+    session.act(rq.Amend(dropped=("B",), by="ann"))
+    assert session["@g"].spec.needs == ("A", "C")
+    session.act(rq.Undo(by="ann"))
+    assert lasting(session.state) == before

@@ -99,7 +99,13 @@ def _runs_again(
 
 def cannot_retry_one(state: SessionState, id_: str) -> Refusal | None:
     """Why a ticket cannot run again alone and unchanged; None if it can."""
-    return refuse_unknown(state, (id_,)) or _cannot_run_again(state, state.tickets[id_], set())
+    if refusal := refuse_unknown(state, (id_,)):
+        return refusal
+    ticket = state.tickets[id_]
+    if not state.has_gates:
+        return _cannot_run_again(state, ticket, set())
+    answers = _runs_again(state, [ticket], downstream=False)
+    return next((answer.refusal for answer in answers if isinstance(answer, Refused)), None)
 
 
 def _changes_first(state: SessionState, asked: rq.Retry, tickets: list[TicketState], now: float) -> Decision:

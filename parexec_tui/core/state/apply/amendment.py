@@ -44,6 +44,8 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
     _change_statuses(state, event)
     if shape is not None and state.has_gates:
         _replace_gates(state, shape.tickets, event.at)
+    for ticket in map(state.tickets.__getitem__, event.skipped):
+        ticket.because = lost_need(state, ticket)
     if shape is None:
         for id_ in event.changed:
             note_approval(state, state.tickets[id_])
@@ -143,7 +145,6 @@ def _change_statuses(state: SessionState, event: ev.PlanAmended) -> None:
     """Set the statuses that an amendment changes. The indexes are derived after that."""
     for id_ in event.skipped:
         ticket = state.tickets[id_]
-        ticket.because = lost_need(state, ticket)
         ticket.status, ticket.ended, ticket.retry_at = Status.skipped, event.at, None
     for id_ in event.restored:
         ticket = state.tickets[id_]
