@@ -685,7 +685,7 @@ def check_replay(session: Session) -> None:
 
 
 def drive_to_the_end(session: Session, outcomes: list[Step]) -> None:
-    """Undo what persons hold, and let everything run out."""
+    """Undo what persons hold, let other programs give back the ports, and let everything run out."""
     session.resume()
     session.ask(rq.Thaw())
     session.ask(rq.Release(types=("x", "y")))
@@ -702,6 +702,7 @@ def drive_to_the_end(session: Session, outcomes: list[Step]) -> None:
             session.ask(rq.Release(agents=tuple(held)))
         session.ask(rq.Release(tickets=tuple(session.state.tickets)))
         session.ask(rq.Approve(tickets=tuple(session.state.unapproved)))
+        session.tell(rq.PortsTried("port", ()))
         serve(session, turn)
         session.dispatch()
         if session.state.asking:
