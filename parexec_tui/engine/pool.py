@@ -119,7 +119,7 @@ class Pool:
 
     def service(self, service: ServiceState) -> Launch:
         """How the command of a service is run: as `run` of a ticket is, by the shell of the plan."""
-        return self._of_service(service, service.spec.run)
+        return structs.replace(self._of_service(service, service.spec.run), ready=service.spec.ready)
 
     def ready(self, service: ServiceState, command: str) -> Launch:
         """How a service is asked whether it is ready: a command is run until it succeeds."""

@@ -268,7 +268,13 @@ def _of_service(event: _OfService, me: str) -> Iterator[Line]:
             word = "frozen" if isinstance(event, ev.ServiceFrozen) else "thawed"
             yield Line(at, word, name, f"service {_by(event.by, me)}".strip())
         case ev.ServiceStopRequested(by_signal=True):
-            yield Line(at, "stopping", name, "service: its `stop` did not end it, so it gets TERM", "warn")
+            yield Line(
+                at,
+                "stopping",
+                name,
+                f"service: {event.detail or 'its `stop` did not end it'}, so it gets TERM",
+                "warn",
+            )
         case ev.ServiceStopRequested(why="unused"):
             yield Line(at, "stopping", name, "service: no ticket uses it any more")
         case ev.ServiceStopRequested():

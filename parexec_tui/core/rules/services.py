@@ -55,7 +55,8 @@ def _on_answered(
     report: rq.ServiceAnswered,  # noqa: ARG001
     now: float,
 ) -> list[ev.AnyEvent]:
-    return _ready(state, service, now)
+    """Before its process is there, it was somebody else who answered."""
+    return _ready(state, service, now) if service.pid is not None else []
 
 
 _Exit = rq.ProcessEnded | rq.ProcessLost
@@ -87,7 +88,8 @@ def _stop_command_over(service: ServiceState, report: _Exit, now: float) -> list
         return []
     if isinstance(report, rq.ProcessEnded) and report.code == 0 and not report.problem:
         return []
-    return [stop_of(service, service.stop_reason, now, by_signal=True)]
+    said = ": ".join(filter(None, (said_of(report), getattr(report, "error_line", ""))))
+    return [stop_of(service, service.stop_reason, now, detail=f"its `stop` failed: {said}", by_signal=True)]
 
 
 def _ended(state: SessionState, service: ServiceState, report: _Exit, now: float) -> list[ev.AnyEvent]:

@@ -59,6 +59,9 @@ class Launch(Struct, frozen=True, gc=False):
     ports: dict[str, Units] = {}
     """{resource: ports that the process is to have}. If others have one of them, there is no process, and
     `ProcessEnded.taken` says which."""
+    ready: str = ""
+    """Of a service, as its plan has it: if it has an address of this machine that answers already, there is no
+    process."""
     log_of: ProcessKey | None = None
     """A process whose output the new one may want to read: `PAREXEC_LOG` is the path of that."""
     requires: Requirements | None = None

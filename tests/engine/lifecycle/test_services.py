@@ -1,6 +1,7 @@
 """Services, with real processes: readiness, death, stop, and an engine that is killed."""
 
 import os
+import re
 import signal
 import socket
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+import parexec_tui
 from parexec_tui.cli.exits import UNSUCCESSFUL
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, ServiceStatus, Status
@@ -131,6 +133,27 @@ def test_a_http_server_that_answers_with_an_error_is_not_ready(tmp_path: Path, p
     assert ticket("A").end is End.could_not_start
 
 
+@pytest.mark.parametrize("ready", ["tcp:PORT", "http://127.0.0.1:PORT/"])
+def test_a_service_is_not_started_where_another_program_answers_already(tmp_path: Path, ready: str) -> None:
+    """The tickets would talk to that one, and succeed."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        plan = f"""
+            [services.db]
+            run = "touch began; exec sleep 600"
+            ready = "{ready.replace("PORT", str(port))}"
+            restart = "never"
+            [tickets.A]
+            run = "touch ran"
+            uses_service = ["db"]
+        """
+        code, _ = run(tmp_path, plan)
+    assert code == 1
+    assert ticket("A").reason == f"service db failed: port {port} is in use by another program"
+    assert not (tmp_path / "began").exists()
+    assert not (tmp_path / "ran").exists()
+
+
 DIES = """
 [services.db]
 run = "echo start >> starts; echo $$ > db.pid; echo up; exec sleep 600"
@@ -241,6 +264,49 @@ def test_its_own_stop_ends_it_and_term_does_if_that_did_not(tmp_path: Path) -> N
     assert not [event for event in happened(ev.ServiceStopRequested, service="kind") if event.by_signal]
     assert [event.by_signal for event in happened(ev.ServiceStopRequested, service="deaf")] == [False, True]
     assert time.monotonic() - before < 9.0  # nobody waited for the usual grace
+    assert happened(ev.ServiceStopRequested, service="broken")[-1].detail == "its `stop` failed: exit 4"
+
+
+INTERRUPTED = """
+import pathlib, signal
+signal.signal(signal.SIGINT, lambda *_: (pathlib.Path("interrupted").touch(), exit()))
+pathlib.Path("up").touch()
+while True:
+    signal.pause()
+"""
+"""Python, as a shell cannot trap what was ignored when it began."""
+
+
+def test_the_stop_that_the_plan_page_names_is_one(tmp_path: Path) -> None:
+    page = (Path(parexec_tui.__file__).parent / "docs" / "plan-file.md").read_text()
+    (stop,) = re.findall(r"`(kill [^`]+PGID)`", page)
+    (tmp_path / "service.py").write_text(INTERRUPTED)
+    plan = f"""
+        [services.db]
+        run = "exec python3 service.py"
+        ready = "test -e up"
+        stop = "{stop}"
+        [tickets.A]
+        run = "true"
+        uses_service = ["db"]
+    """
+    assert run(tmp_path, plan)[0] == 0
+    assert (tmp_path / "interrupted").exists()
+    assert [event.by_signal for event in happened(ev.ServiceStopRequested)] == [False]
+
+
+def test_a_stop_that_failed_says_how_in_what_happened(tmp_path: Path) -> None:
+    plan = """
+        [services.db]
+        run = "exec sleep 600"
+        stop = "echo no such server >&2; exit 4"
+        [tickets.A]
+        run = "true"
+        uses_service = ["db"]
+    """
+    assert run(tmp_path, plan)[0] == 0
+    said = parexec("events", cwd=tmp_path)
+    assert "its `stop` failed: exit 4: no such server, so it gets TERM" in said
 
 
 def test_a_stop_of_the_session_ends_services_after_what_uses_them(tmp_path: Path) -> None:

@@ -65,7 +65,8 @@ def on_service_stop_requested(state: SessionState, event: ev.ServiceStopRequeste
         service.stop_since = event.at
     service.status = ServiceStatus.stopping
     service.stop_reason, service.stop_by = event.why, event.by or service.stop_by
-    service.reason = event.detail or service.reason
+    if not (event.by_signal and service.reason):  # that its `stop` failed is not why it is stopped
+        service.reason = event.detail or service.reason
     service.is_stop_over = service.is_stop_over or event.by_signal or event.now
 
 

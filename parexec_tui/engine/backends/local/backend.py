@@ -123,7 +123,8 @@ class LocalBackend:
         if chosen := self._cgroups.choose(key, trio.current_time()):
             start.spawn = structs.replace(start.spawn, cgroup=chosen)
         self._starting[key] = start
-        if launch.outputs or launch.reads or launch.snapshot or launch.requires is not None or launch.ports:
+        looks = launch.outputs or launch.reads or launch.snapshot or launch.ports or launch.ready
+        if looks or launch.requires is not None:
             self._preparing.add(key)
             self._nursery.start_soon(self._look_and_start, start, launch)
         else:

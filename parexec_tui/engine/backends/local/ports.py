@@ -5,15 +5,42 @@ import socket
 from collections.abc import Mapping
 
 from parexec_tui.core.plan.resources import Units
+from parexec_tui.core.plan.services import HttpReady, TcpReady, parse_ready
+
+_ANSWERS_WITHIN = 1.0
+"""Seconds in which a program of this machine accepts a connection."""
 
 
 class PortsTakenError(OSError):
-    """Ports that a process was to have belong to others; `taken`, by resource, are those."""
+    """Ports that a process was to have belong to others; `taken`, by resource, are those that are units of one."""
 
-    def __init__(self, taken: dict[str, Units]) -> None:
-        ports = [port for units in taken.values() for port in units]
+    def __init__(self, ports: Units, taken: dict[str, Units]) -> None:
         super().__init__(f"port {', '.join(ports)} is in use by another program")
         self.taken = taken
+
+
+def refuse_taken(ports: Mapping[str, Units], ready: str) -> None:
+    """Raise PortsTakenError if somebody has one of these ports, or answers already where a service is to answer.
+
+    `ready`: of a service; what it says of other machines, or without an address, is not looked at.
+    """
+    if taken := taken_of(ports):
+        raise PortsTakenError(tuple(port for units in taken.values() for port in units), taken)
+    address = parse_ready(ready)
+    if isinstance(address, TcpReady | HttpReady) and _is_here(address.host) and _answers(address.host, address.port):
+        raise PortsTakenError((str(address.port),), {})
+
+
+def _is_here(host: str) -> bool:
+    return host in ("localhost", "::1", "0.0.0.0") or host.startswith("127.")
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=_ANSWERS_WITHIN) as stream:
+            return bool(stream.getsockname() != stream.getpeername())  # Linux may connect a free port to itself
+    except OSError:
+        return False
 
 
 def taken_of(ports: Mapping[str, Units]) -> dict[str, Units]:

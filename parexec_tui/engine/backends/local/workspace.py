@@ -14,7 +14,7 @@ from parexec_tui.engine.backends.local import fingerprints as fingerprints_of
 from parexec_tui.engine.backends.local.files import newest_of
 from parexec_tui.engine.backends.local.fingerprints import Walks, note_reads
 from parexec_tui.engine.backends.local.outputs import are_filled, missing_outputs, note_outputs
-from parexec_tui.engine.backends.local.ports import PortsTakenError, taken_of
+from parexec_tui.engine.backends.local.ports import refuse_taken
 from parexec_tui.engine.backends.local.requirements import Checker, UnmetError
 from parexec_tui.engine.backends.local.snapshots import Snapshots
 from parexec_tui.engine.backends.local.starter import Start
@@ -67,8 +67,8 @@ class Workspace:
             unmet = list(self._requirements.unmet(launch.requires, env=env, cwd=launch.cwd, root=launch.root))
             if unmet:
                 raise UnmetError(unmet)
-        if taken := taken_of(launch.ports):
-            raise PortsTakenError(taken)
+        if launch.ports or launch.ready:
+            refuse_taken(launch.ports, launch.ready)
         if launch.snapshot:
             start.taken = self._snapshots.take(key, launch)
         if launch.reads:
