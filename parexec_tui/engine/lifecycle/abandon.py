@@ -15,7 +15,7 @@ from parexec_tui.core.rules.reports import on_report
 from parexec_tui.core.rules.services import unwanted
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
-from parexec_tui.core.state.process_key import READY, RESTORE, RUN, STOP, ProcessKey
+from parexec_tui.core.state.process_key import READY, RESTORE, RUN, STOP, ProcessKey, service_of
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.state.steps import is_rollback
@@ -118,14 +118,18 @@ class _Abandoned:
         noting: StopReason | None = "stopped" if self.trouble is not None else None
         async with trio.open_nursery() as nursery:
             backend = open_backend(nursery)
-            for report in await _end(self._state, live, backend, noting):
-                if is_rollback(report.step):
-                    continue  # the next engine finds it stopped, and starts it again
-                self.remember(on_report(self._state, report, self.now()))
+            await _end(self._state, live, backend, noting, self._note_end)
             await self._end_services(backend, noting)
             with trio.move_on_after(_GIVE_UP):
                 await backend.finish()
             nursery.cancel_scope.cancel()
+
+    def _note_end(self, report: Ended) -> None:
+        if is_rollback(report.step):
+            return  # the next engine finds it stopped, and starts it again
+        if report.step != RUN and service_of(report.ticket):
+            return  # what asked or stopped it: its own end is what counts
+        self.remember(on_report(self._state, report, self.now()))
 
     async def _end_services(self, backend: Backend, noting: StopReason | None) -> None:
         """End the services, after all that used them."""
@@ -133,10 +137,9 @@ class _Abandoned:
         if not services:
             return
         self.remember(unwanted(self._state, self.now(), leaves=True))
-        grace = min(_MAX_GRACE, max(service.spec.grace for service in services))
-        ended: list[Ended] = []
         left: set[ProcessKey] = set()
         for service in services:
+            grace = min(_MAX_GRACE, service.spec.grace)
             for step in (READY, STOP, RUN):
                 key = service.step_key(step)
                 try:
@@ -147,11 +150,9 @@ class _Abandoned:
                     left.add(key)
                     backend.thaw(key)
                     backend.stop(key, grace if step == RUN else 0.0, noting)
-                elif step == RUN:
-                    ended.append(report)
-        for report in [*ended, *await _wait_for(left, backend, grace)]:
-            if report.step == RUN:
-                self.remember(on_report(self._state, report, self.now()))
+                else:
+                    self._note_end(report)
+        await _wait_for(left, backend, min(_MAX_GRACE, max(each.spec.grace for each in services)), self._note_end)
 
 
 async def _end_unread(open_backend: OpenBackend) -> None:
@@ -171,13 +172,16 @@ async def _end_unread(open_backend: OpenBackend) -> None:
 
 
 async def _end(
-    state: SessionState, live: Sequence[TicketState], backend: Backend, noting: StopReason | None
-) -> list[Ended]:
-    """Stop all that lives. Returns how each ended. `noting`: see `Backend.stop`."""
-    ended: list[Ended] = []
+    state: SessionState,
+    live: Sequence[TicketState],
+    backend: Backend,
+    noting: StopReason | None,
+    tell: Callable[[Ended], None],
+) -> None:
+    """Stop all that lives, and tell how each ended as it ends. `noting`: see `Backend.stop`."""
     left: set[ProcessKey] = set()
-    grace = min(_MAX_GRACE, max((ticket.spec.grace for ticket in live), default=0.0))
     for ticket in live:
+        grace = min(_MAX_GRACE, ticket.spec.grace)
         step = ticket.live_attempt.step
         if step == RESTORE:
             continue  # the next engine does it
@@ -190,18 +194,19 @@ async def _end(
             backend.thaw(report.key)  # a frozen one could not clean up
             backend.stop(report.key, grace, "stopped" if is_rollback(step) else noting)
         else:
-            ended.append(report)
-    return ended + await _wait_for(left, backend, grace)
+            tell(report)
+    longest = max((ticket.spec.grace for ticket in live), default=0.0)
+    await _wait_for(left, backend, min(_MAX_GRACE, longest), tell)
 
 
-async def _wait_for(left: set[ProcessKey], backend: Backend, grace: float) -> list[Ended]:
-    """How each of these ended that were told to."""
-    ended: list[Ended] = []
+async def _wait_for(left: set[ProcessKey], backend: Backend, grace: float, tell: Callable[[Ended], None]) -> None:
+    """Tell how each of these ended that were told to."""
     with trio.move_on_after(grace + _GIVE_UP):
         while left:
             await backend.wait()
             for each in backend.take():
                 if isinstance(each, Ended) and each.key in left:
                     left.remove(each.key)
-                    ended.append(each)
-    return ended + [await backend.prove_end(key) for key in left]
+                    tell(each)
+    for key in left:
+        tell(await backend.prove_end(key))

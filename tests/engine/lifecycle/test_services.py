@@ -441,6 +441,32 @@ def test_a_service_is_ended_after_its_user_when_no_engine_can_be_kept_alive(tmp_
     assert state_of().services["db"].status is ServiceStatus.stopped
 
 
+def test_each_service_has_its_own_grace_when_no_engine_can_be_kept_alive(tmp_path: Path) -> None:
+    plan = """
+        [plan]
+        on_engine_loss = "kill"
+        [services.hang]
+        run = "trap '' TERM; echo up; while :; do sleep 0.1; done"
+        ready = "log:up"
+        grace = "1s"
+        [services.db]
+        run = "exec sleep 600"
+        grace = "25s"
+        [tickets.A]
+        run = "touch runs; exec sleep 600"
+        uses_service = ["hang", "db"]
+    """
+    engine = start(tmp_path, plan)
+    until((tmp_path / "runs").exists, "A runs")
+    engine.kill()
+    until(lambda: happened(ev.SessionInterrupted), "the session is given up")
+    (asked,) = happened(ev.ServiceStopRequested, service="hang")
+    (hung,) = happened(ev.ServiceEnded, service="hang")
+    (ended,) = happened(ev.ServiceEnded, service="db")
+    assert 1.0 <= hung.at - asked.at < 10.0
+    assert ended.at < hung.at  # each is remembered when it ends
+
+
 def test_a_service_that_is_being_stopped_is_ended_by_the_next_engine(tmp_path: Path) -> None:
     plan = """
         [services.db]
