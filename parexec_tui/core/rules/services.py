@@ -235,10 +235,14 @@ def stop_of(
 
 
 def unwanted(state: SessionState, now: float, *, leaves: bool = False) -> list[ev.AnyEvent]:
-    """The ends of services that no ticket wants any more. `leaves`: the engine is about to, so of all."""
+    """The ends of services, and of their pauses, that no ticket wants any more. `leaves`: the engine is about to, so
+    of all that live.
+    """
     events: list[ev.AnyEvent] = []
     at_once = state.stopping is not None and state.stopping.now
     for service in state.services.values():
+        if service.status is ServiceStatus.backoff and not service.left:
+            events.append(ev.ServiceRenewed(at=now, service=service.name))
         if not service.is_alive:
             continue
         if service.status is ServiceStatus.stopping:

@@ -287,6 +287,28 @@ def test_a_restart_stops_its_users_as_a_death_does_and_it_starts_again() -> None
     assert (found.service("db").number, found.service("db").status) == (2, ServiceStatus.starting)
 
 
+def test_what_nobody_uses_any_more_is_not_restarted_and_says_what_to_retry() -> None:
+    found = session("A: uses_service=db", Service(run="db", restart="never"))
+    found.dispatch()
+    found.service_ended("db")
+    found.end_unrunnable()
+    refused = found.act(rq.Restart(services=("db",)))
+    assert isinstance(refused, Refusal)
+    assert refused.reason == "no ticket that uses service db is left"
+    assert refused.remedy == "retry A: that starts the service again"
+
+
+def test_the_pause_of_a_service_ends_with_the_last_ticket_that_uses_it() -> None:
+    found = session("A: uses_service=db", Service(run="db", restart="always"))
+    found.dispatch()
+    found.service_ended("db")
+    assert found.end_unwanted() == []
+    assert found.service("db").status is ServiceStatus.backoff
+    found.act(rq.Cancel(tickets=("A",)))
+    found.end_unwanted()
+    assert (found.service("db").status, found.service("db").retry_at) == (ServiceStatus.waiting, None)
+
+
 @pytest.mark.parametrize("request_", [rq.Hold, rq.Release, rq.Drain])
 def test_a_service_is_not_held(request_: type[rq.Hold | rq.Release | rq.Drain]) -> None:
     refused = up().act(request_(services=("db",)))

@@ -7,7 +7,7 @@ from parexec_tui.core.rules.services import loses, stop_of
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import ServiceStatus
+from parexec_tui.core.state.status import ServiceStatus, Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 
@@ -31,7 +31,9 @@ def restart(state: SessionState, asked: rq.Restart, now: float) -> Decision:
 def refused_restarts(state: SessionState, asked: rq.Restart) -> Iterator[Refused]:
     for name in asked.services:
         service = state.services[name]
-        if service.may_start:
+        if not service.left:
+            refusal = Refusal(f"no ticket that uses service {name} is left", _way_out(state, name))
+        elif service.may_start:
             remedy = "it is started when a ticket that uses it is about to run"
             refusal = Refusal(f"service {name} is {service.shown_status}, it does not run", remedy)
         elif service.status is ServiceStatus.stopping:
@@ -39,3 +41,11 @@ def refused_restarts(state: SessionState, asked: rq.Restart) -> Iterator[Refused
         else:
             continue
         yield Refused("services", name, refusal)
+
+
+def _way_out(state: SessionState, name: str) -> str:
+    users = (ticket for ticket in state.tickets.values() if name in ticket.spec.uses_service)
+    failed = next((ticket.id for ticket in users if ticket.status is Status.failed), None)
+    if failed is None:
+        return "retry a ticket that uses it: that starts it again"
+    return f"retry {failed}: that starts the service again"
